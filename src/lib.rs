@@ -1,0 +1,3 @@
+//! cnnrs: a CNN engine.
+
+pub mod backend;
