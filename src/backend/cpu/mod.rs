@@ -1,1 +1,3 @@
+//! The CPU backend: kernels over SIMD instruction sets, run by a pool that a plan enters once.
 
+pub mod kernel;

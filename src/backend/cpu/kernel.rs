@@ -1,0 +1,155 @@
+//! What a kernel is: a candidate implementation of an op, lowered to phases of independent chunks.
+
+use crate::error::{Error, Result};
+use crate::ops::Op;
+use crate::region::Region;
+use crate::shape::Fact;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// One heavy op with its attachments, to be lowered.
+///
+/// Operands are numbered: the op's inputs first, then the prologue's operands, then the
+/// epilogue's. Outputs are the epilogue's (stores, then reductions), or the op's one output.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    /// What is computed.
+    pub op: &'a Op,
+    /// Facts of the op's inputs.
+    pub inputs: &'a [Fact],
+    /// Fact of the op's output, before the epilogue.
+    pub output: &'a Fact,
+    /// Pointwise work on input 0 (`Arg::Anchor` is the raw element); its one store is what the op reads.
+    pub prologue: Option<&'a Region>,
+    /// Pointwise work and per-channel reductions on the output (`Arg::Anchor`).
+    pub epilogue: Option<&'a Region>,
+}
+
+/// Estimated time of a candidate, in arbitrary but common units; the least wins.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Cost(pub f64);
+
+/// A candidate implementation of an op on the CPU.
+pub trait CpuKernel: Sync {
+    /// The name by which tests and `describe()` know it.
+    fn name(&self) -> &'static str;
+
+    /// Its cost, or why it cannot do the task.
+    fn supports(&self, task: &Task) -> std::result::Result<Cost, String>;
+
+    /// The code for a task that it supports.
+    fn lower(&self, task: &Task) -> Result<Lowered>;
+}
+
+impl std::fmt::Debug for dyn CpuKernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Immutable code of one step.
+pub struct Lowered {
+    /// Which kernel it is.
+    pub name: &'static str,
+    /// Phases in order; all chunks of one end before the next begins.
+    pub phases: Vec<Phase>,
+    /// Bytes shared by the phases of this step (packed filters, partial sums), 64-byte aligned.
+    pub workspace: usize,
+    /// Bytes of scratch that each worker gets, 64-byte aligned; contents do not survive a chunk.
+    pub scratch: usize,
+}
+
+/// Code of one chunk: `(operands, chunk, scratch)`.
+pub type ChunkFn = Box<dyn Fn(&Operands, usize, *mut u8) + Send + Sync>;
+
+/// Independent chunks: any thread may run any of them in any order, and the result has the same
+/// bits. Chunks never block, allocate nothing and start no parallel work.
+pub struct Phase {
+    /// How many.
+    pub chunks: usize,
+    /// The code.
+    pub run: ChunkFn,
+}
+
+impl Phase {
+    /// A phase of `chunks` chunks.
+    pub fn new(chunks: usize, run: impl Fn(&Operands, usize, *mut u8) + Send + Sync + 'static) -> Self {
+        Phase { chunks, run: Box::new(run) }
+    }
+}
+
+/// Where a step's buffers lie in one run. Pointers are 64-byte aligned, except for views into
+/// tensors, which are aligned to their element.
+pub struct Operands<'a> {
+    /// Inputs, numbered as in [`Task`].
+    pub inputs: &'a [*const u8],
+    /// Outputs.
+    pub outputs: &'a [*mut u8],
+    /// The step's workspace.
+    pub workspace: *mut u8,
+    /// Where kernels report bad data.
+    pub status: &'a Status,
+}
+
+// SAFETY: the pointers are valid for the whole run, and the chunks of a phase write disjoint parts.
+unsafe impl Sync for Operands<'_> {}
+// SAFETY: as above.
+unsafe impl Send for Operands<'_> {}
+
+impl Operands<'_> {
+    /// Input `i` as elements of type `T`.
+    pub fn input<T>(&self, i: usize) -> *const T {
+        self.inputs[i].cast()
+    }
+
+    /// Output `i` as elements of type `T`.
+    pub fn output<T>(&self, i: usize) -> *mut T {
+        self.outputs[i].cast()
+    }
+}
+
+/// First bad datum that a kernel met: the run then fails before anything is committed.
+#[derive(Debug, Default)]
+pub struct Status(AtomicU64);
+
+/// What was bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BadData {
+    /// A class label outside `0..classes`.
+    Label = 1,
+    /// An index outside its axis.
+    Index = 2,
+}
+
+impl Status {
+    /// Reports that element `element` held the bad integer `value`. The smallest element wins,
+    /// whatever the order in which threads report.
+    pub fn report(&self, what: BadData, element: usize, value: i32) {
+        // High bits order by element; 0 means nothing was reported.
+        let word = ((element as u64 & 0x3fff_ffff) << 34) | ((what as u64) << 32) | u64::from(value as u32);
+        let _ =
+            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| (old == 0 || word < old).then_some(word));
+    }
+
+    /// Takes the report, if there is one: what, at which element, holding which value.
+    pub fn take(&self) -> Option<(BadData, usize, i32)> {
+        let word = self.0.swap(0, Ordering::Relaxed);
+        let what = match (word >> 32) & 3 {
+            1 => BadData::Label,
+            2 => BadData::Index,
+            _ => return None,
+        };
+        Some((what, (word >> 34) as usize, word as u32 as i32))
+    }
+
+    /// The report as an error.
+    pub fn check(&self) -> Result<()> {
+        match self.take() {
+            None => Ok(()),
+            Some((BadData::Label, e, v)) => {
+                Err(Error::value(format!("label {v} at position {e} is outside the classes")))
+            }
+            Some((BadData::Index, e, v)) => Err(Error::value(format!("index {v} at position {e} is outside the axis"))),
+        }
+    }
+}

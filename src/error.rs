@@ -1,0 +1,76 @@
+//! The one error type: what was received, what was expected, and where.
+
+use std::fmt;
+
+/// What kind of mistake it was; Python sees the exception named beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// A value, shape or attribute does not fit (`ValueError`).
+    Value,
+    /// A dtype or an argument of the wrong type (`TypeError`).
+    Type,
+    /// Sizes that overflow or exceed memory (`MemoryError`).
+    Memory,
+    /// A read or call that makes no sense in the current state (`RuntimeError`).
+    State,
+    /// The caller asked for the run to stop (`KeyboardInterrupt`).
+    Cancelled,
+    /// An index outside its axis (`IndexError`).
+    Index,
+}
+
+/// An error with its origin: the layer or op at which it was found.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub struct Error {
+    /// Decides the Python exception.
+    pub kind: ErrorKind,
+    message: String,
+    origin: Option<String>,
+}
+
+/// The crate's result type.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Some(origin) => write!(f, "{origin}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl Error {
+    /// An error of `kind` that says `message`.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error { kind, message: message.into(), origin: None }
+    }
+
+    /// A value, shape or attribute that does not fit.
+    pub fn value(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Value, message)
+    }
+
+    /// A wrong dtype or argument type.
+    pub fn dtype(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Type, message)
+    }
+
+    /// A size that overflows or exceeds memory.
+    pub fn memory(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Memory, message)
+    }
+
+    /// A call that makes no sense in the current state.
+    pub fn state(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::State, message)
+    }
+
+    /// Names the layer or op at which the error was found, unless one is named already.
+    pub fn at(mut self, origin: &str) -> Self {
+        if self.origin.is_none() && !origin.is_empty() {
+            self.origin = Some(origin.to_owned());
+        }
+        self
+    }
+}

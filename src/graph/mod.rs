@@ -1,0 +1,229 @@
+//! The graph: nodes in SSA form with one output each, shapes inferred, equal nodes interned.
+//!
+//! A node's inputs always have smaller ids than the node itself, so ids are a topological order.
+
+mod builder;
+mod dump;
+mod interpret;
+mod verify;
+
+pub use interpret::{interpret, interpret_all};
+pub use verify::verify;
+
+use crate::error::{Error, Result};
+use crate::ops::Op;
+use crate::shape::Fact;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Index of a node in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// As an index into `Graph::nodes`.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Inputs of a node.
+pub type Inputs = SmallVec<[NodeId; 4]>;
+
+/// Where a node comes from: layer path, call, file and line. Outside hash and equality.
+pub type Origin = Option<Arc<str>>;
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What is computed.
+    pub op: Op,
+    /// From what.
+    pub inputs: Inputs,
+    /// Shape and dtype of the result.
+    pub fact: Fact,
+    /// Who asked for it.
+    pub origin: Origin,
+}
+
+/// Operations in topological order, with the values that are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    outputs: Vec<NodeId>,
+    inputs: Vec<NodeId>,
+    interned: HashMap<(Op, Inputs), NodeId>,
+    origin: Origin,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All nodes, in topological order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node `id`.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// Shape and dtype of `id`.
+    pub fn fact(&self, id: NodeId) -> &Fact {
+        &self.nodes[id.index()].fact
+    }
+
+    /// Ids of all nodes, in topological order.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        (0..self.nodes.len() as u32).map(NodeId)
+    }
+
+    /// The values asked for.
+    pub fn outputs(&self) -> &[NodeId] {
+        &self.outputs
+    }
+
+    /// The input nodes, by input index.
+    pub fn inputs(&self) -> &[NodeId] {
+        &self.inputs
+    }
+
+    /// Asks for `values`, in this order.
+    pub fn set_outputs(&mut self, values: Vec<NodeId>) {
+        self.outputs = values;
+    }
+
+    /// Names the origin of the nodes added from here on; returns the previous one.
+    pub fn set_origin(&mut self, origin: Origin) -> Origin {
+        std::mem::replace(&mut self.origin, origin)
+    }
+
+    /// Adds the next input.
+    pub fn input(&mut self, fact: Fact) -> NodeId {
+        let op = Op::input(self.inputs.len());
+        let id = self.push(op, Inputs::new(), fact);
+        self.inputs.push(id);
+        id
+    }
+
+    /// Applies `op`; an equal application made before is returned instead of a new node.
+    ///
+    /// # Errors
+    /// What the op's inference says of the inputs.
+    pub fn apply(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId> {
+        let op = op.into();
+        let key = (op, Inputs::from_slice(inputs));
+        if let Some(&id) = self.interned.get(&key) {
+            return Ok(id);
+        }
+        let facts: SmallVec<[Fact; 4]> = inputs.iter().map(|&i| self.fact(i).clone()).collect();
+        let fact = key.0.def().infer(&facts).map_err(|e| match &self.origin {
+            Some(o) => e.at(o),
+            None => e.at(key.0.def().name()),
+        })?;
+        let id = self.push(key.0.clone(), key.1.clone(), fact);
+        self.interned.insert(key, id);
+        Ok(id)
+    }
+
+    fn push(&mut self, op: Op, inputs: Inputs, fact: Fact) -> NodeId {
+        debug_assert!(inputs.iter().all(|i| i.index() < self.nodes.len()));
+        let id = NodeId(u32::try_from(self.nodes.len()).expect("a graph has fewer than 2^32 nodes"));
+        self.nodes.push(Node { op, inputs, fact, origin: self.origin.clone() });
+        id
+    }
+
+    /// For every node, the nodes that read it (once per reading input), in order.
+    pub fn consumers(&self) -> Vec<Vec<NodeId>> {
+        let mut consumers = vec![Vec::new(); self.nodes.len()];
+        for id in self.ids() {
+            for &i in &self.node(id).inputs {
+                consumers[i.index()].push(id);
+            }
+        }
+        consumers
+    }
+
+    /// Which nodes the outputs depend on.
+    pub fn live(&self) -> Vec<bool> {
+        let mut live = vec![false; self.nodes.len()];
+        for &o in &self.outputs {
+            live[o.index()] = true;
+        }
+        for id in self.ids().rev() {
+            if live[id.index()] {
+                for &i in &self.node(id).inputs {
+                    live[i.index()] = true;
+                }
+            }
+        }
+        live
+    }
+
+    /// Rebuilds the graph node by node through `rewrite`, which gets the new graph, the old node
+    /// and its translated inputs and returns the translated node. Nodes that no output needs are
+    /// dropped, inputs excepted.
+    pub fn rewrite(&self, mut rewrite: impl FnMut(&mut Graph, &Node, &[NodeId]) -> Result<NodeId>) -> Result<Graph> {
+        let live = self.live();
+        let mut new = Graph::new();
+        let mut map: Vec<Option<NodeId>> = vec![None; self.nodes.len()];
+        for id in self.ids() {
+            let node = self.node(id);
+            new.set_origin(node.origin.clone());
+            if matches!(node.op, Op::Input(_)) {
+                map[id.index()] = Some(new.input(node.fact.clone()));
+                continue;
+            }
+            if !live[id.index()] {
+                continue;
+            }
+            let inputs: Inputs = node
+                .inputs
+                .iter()
+                .map(|i| map[i.index()].ok_or_else(|| Error::state(format!("node {i:?} is read before it is made"))))
+                .collect::<Result<_>>()?;
+            let to = rewrite(&mut new, node, &inputs)?;
+            debug_assert_eq!(new.fact(to), &node.fact, "a rewrite of {:?} changed its fact", node.op);
+            map[id.index()] = Some(to);
+        }
+        let outputs = self
+            .outputs
+            .iter()
+            .map(|o| map[o.index()].ok_or_else(|| Error::state("an output was dropped")))
+            .collect::<Result<_>>()?;
+        new.set_outputs(outputs);
+        new.set_origin(None);
+        Ok(new)
+    }
+}
+
+impl PartialEq for Graph {
+    /// Structural equality: ops, attributes, facts, inputs, outputs; origins do not count.
+    fn eq(&self, other: &Self) -> bool {
+        self.outputs == other.outputs
+            && self.nodes.len() == other.nodes.len()
+            && self
+                .nodes
+                .iter()
+                .zip(&other.nodes)
+                .all(|(a, b)| a.op == b.op && a.inputs == b.inputs && a.fact == b.fact)
+    }
+}
+
+impl Eq for Graph {}
+
+impl std::hash::Hash for Graph {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.outputs.hash(state);
+        for n in &self.nodes {
+            n.op.hash(state);
+            n.inputs.hash(state);
+            n.fact.hash(state);
+        }
+    }
+}

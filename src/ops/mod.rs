@@ -1,0 +1,187 @@
+//! The closed set of operations: one contract ([`OpDef`]), one registry, one folder an op.
+
+pub mod attributes;
+pub mod constant;
+pub mod movement;
+pub mod pointwise;
+pub mod reduce;
+
+pub use attributes::{Attribute, Attributes, Real};
+
+use crate::backend::cpu::kernel::CpuKernel;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId};
+use crate::shape::Fact;
+use ndarray::ArrayD;
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::LazyLock;
+
+/// What references compute on. Integers and booleans are exact in f64.
+pub type RefArray = ArrayD<f64>;
+
+/// How passes may treat an op; the fuse pass reads nothing else of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Graph input or literal.
+    Leaf,
+    /// One output element from the elements at the same (broadcast) place.
+    Pointwise,
+    /// A reduction over axes.
+    Reduce,
+    /// The same bytes under another shape.
+    View,
+    /// Worth carrying attachments: convolution, matmul, pooling.
+    Heavy,
+    /// Moves or looks up data; runs alone.
+    Data,
+    /// Made of other ops; inlined after autodiff.
+    Composite,
+}
+
+/// The contract of an operation.
+pub trait OpDef: Debug + Send + Sync {
+    /// The public name.
+    fn name(&self) -> &'static str;
+
+    /// How passes may treat it.
+    fn kind(&self) -> Kind;
+
+    /// Shape and dtype of the result.
+    ///
+    /// # Errors
+    /// When the inputs do not fit, naming the argument, what was received and what was expected.
+    fn infer(&self, inputs: &[Fact]) -> Result<Fact>;
+
+    /// Gradients with respect to the inputs, as graph nodes, given the gradient `dy` of the
+    /// output. `None` where the output does not depend differentiably on an input. A gradient
+    /// has the shape of its input.
+    fn grad(&self, g: &mut Graph, inputs: &[NodeId], output: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>>;
+
+    /// The value in f64.
+    fn reference(&self, inputs: &[&RefArray], facts: &[Fact], output: &Fact) -> Result<RefArray>;
+
+    /// For `Kind::Composite`: the op in terms of others.
+    fn inline(&self, _g: &mut Graph, _inputs: &[NodeId]) -> Result<NodeId> {
+        Err(Error::state(format!("{} is no composite", self.name())))
+    }
+
+    /// For `Kind::Composite`: whether `grad` is the op's own; otherwise it is inlined before
+    /// autodiff.
+    fn owns_gradient(&self) -> bool {
+        false
+    }
+
+    /// Floating-point operations of one run (a multiply-add counts 2).
+    fn flops(&self, _inputs: &[Fact], output: &Fact) -> u64 {
+        output.shape.len() as u64
+    }
+
+    /// Candidate kernels on the CPU. Pointwise ops, reductions, views and composites have none:
+    /// regions and aliases serve them.
+    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
+        &[]
+    }
+}
+
+/// An op that can be made from outside by name and attributes.
+pub trait FromAttributes: Sized {
+    /// The names it answers to.
+    fn names() -> Vec<&'static str>;
+
+    /// The op `name` with these attributes.
+    fn from_attributes(name: &str, attributes: &mut Attributes) -> Result<Self>;
+}
+
+type Parse = fn(&str, &mut Attributes) -> Result<Op>;
+
+macro_rules! registry {
+    ($($(#[$doc:meta])* $variant:ident($ty:ty)),* $(,)?) => {
+        /// An operation with its attributes.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Op { $($(#[$doc])* $variant($ty)),* }
+
+        impl Op {
+            /// The op's contract.
+            pub fn def(&self) -> &dyn OpDef {
+                match self { $(Op::$variant(op) => op),* }
+            }
+        }
+
+        $(impl From<$ty> for Op {
+            fn from(op: $ty) -> Self { Op::$variant(op) }
+        })*
+
+        static BY_NAME: LazyLock<HashMap<&'static str, Parse>> = LazyLock::new(|| {
+            let mut map: HashMap<&'static str, Parse> = HashMap::new();
+            $(for name in <$ty as FromAttributes>::names() {
+                let parse: Parse = |name, a| <$ty as FromAttributes>::from_attributes(name, a).map(Op::from);
+                let before = map.insert(name, parse);
+                assert!(before.is_none(), "two ops are named {name}");
+            })*
+            map
+        });
+    };
+}
+
+registry! {
+    /// A graph input.
+    Input(constant::Input),
+    /// A scalar literal.
+    Constant(constant::Constant),
+    /// A pointwise function.
+    Pointwise(pointwise::Function),
+    /// Conversion of the element type.
+    Cast(pointwise::Cast),
+    /// Sum, mean's sum, product, maximum, minimum over axes.
+    Reduce(reduce::Reduce),
+    /// The same elements under another shape.
+    Reshape(movement::Reshape),
+    /// Repetition along axes of extent 1.
+    BroadcastTo(movement::BroadcastTo),
+    /// Permutation of axes.
+    Transpose(movement::Transpose),
+}
+
+impl Op {
+    /// The graph input number `index`.
+    pub fn input(index: usize) -> Self {
+        Op::Input(constant::Input { index })
+    }
+
+    /// The op `name` with `attributes`, all of which must be known to it.
+    ///
+    /// # Errors
+    /// An unknown name or attribute, or one of the wrong type or value.
+    pub fn parse(name: &str, mut attributes: Attributes) -> Result<Self> {
+        let parse = BY_NAME.get(name).ok_or_else(|| Error::value(format!("op: there is no op \"{name}\"")))?;
+        let op = parse(name, &mut attributes).map_err(|e| e.at(name))?;
+        attributes.finish(name)?;
+        Ok(op)
+    }
+
+    /// Names of all ops that can be made by name, sorted.
+    pub fn names() -> Vec<&'static str> {
+        let mut names: Vec<_> = BY_NAME.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// Checks the number of inputs.
+pub(crate) fn expect_inputs(op: &str, inputs: &[Fact], expected: usize) -> Result<()> {
+    if inputs.len() == expected {
+        Ok(())
+    } else {
+        Err(Error::dtype(format!("{op}: expected {expected} inputs, received {}", inputs.len())))
+    }
+}
+
+/// Checks that an input is f32.
+pub(crate) fn expect_float(argument: &str, fact: &Fact) -> Result<()> {
+    if fact.dtype.is_float() {
+        Ok(())
+    } else {
+        Err(Error::dtype(format!("{argument}: expected float32, received {}", fact.dtype)))
+    }
+}

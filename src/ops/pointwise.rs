@@ -1,0 +1,335 @@
+//! Pointwise functions: one row each in [`pointwise_table!`], with value, derivative as graph and
+//! SIMD form. Everything that is done to pointwise ops (inference, gradients, references, fusion,
+//! kernels) reads this table.
+
+use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId};
+use crate::shape::Fact;
+use smallvec::SmallVec;
+
+/// Which dtypes a function takes and gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typing {
+    /// All inputs and the result share one type, any but bool.
+    Number,
+    /// f32 only.
+    Float,
+    /// Inputs share any one type; the result is bool.
+    Compare,
+    /// bool only.
+    Logic,
+    /// f32 in, bool out.
+    FloatTest,
+    /// (bool, T, T) → T.
+    Select,
+    /// Any type, unchanged.
+    Any,
+}
+
+/// Gradients of one application: `(graph, inputs, output, dy)` → one gradient an input, of the
+/// output's shape (summed to the input's shape by the caller).
+pub type Derivative = fn(&mut Graph, &[NodeId], NodeId, NodeId) -> Result<Vec<Option<NodeId>>>;
+
+/// One row of the table.
+pub struct Row {
+    /// The public name.
+    pub name: &'static str,
+    /// Number of inputs.
+    pub arity: usize,
+    /// Dtype rule.
+    pub typing: Typing,
+    /// Value in f64.
+    pub value: fn(&[f64]) -> f64,
+    /// Derivative as graph.
+    pub derivative: Derivative,
+}
+
+/// Calls `$callback!` with every row:
+/// `Variant "name" arity Typing  value  derivative  simd;`
+/// where `simd` names the function of `backend::cpu::pointwise::forms` that computes it.
+#[macro_export]
+macro_rules! pointwise_table {
+    ($callback:ident) => {
+        $callback! {
+            Identity "identity" 1 Any (|x| x[0]) (|_, _, _, dy| one(dy)) identity;
+            Neg "neg" 1 Number (|x| -x[0]) (|g, _, _, dy| one(g.neg(dy)?)) neg;
+            Abs "abs" 1 Number (|x| x[0].abs())
+                (|g, x, _, dy| { let s = g.unary(Function::Sign, x[0])?; one(g.mul(dy, s)?) }) abs;
+            Sign "sign" 1 Number (|x| if x[0] > 0.0 { 1.0 } else if x[0] < 0.0 { -1.0 } else { x[0] }) (|_, _, _, _| none(1)) sign;
+            Exp "exp" 1 Float (|x| x[0].exp()) (|g, _, y, dy| one(g.mul(dy, y)?)) exp;
+            Expm1 "expm1" 1 Float (|x| x[0].exp_m1())
+                (|g, _, y, dy| { let e = g.offset(y, 1.0)?; one(g.mul(dy, e)?) }) expm1;
+            Log "log" 1 Float (|x| x[0].ln()) (|g, x, _, dy| one(g.div(dy, x[0])?)) log;
+            Log1p "log1p" 1 Float (|x| x[0].ln_1p())
+                (|g, x, _, dy| { let d = g.offset(x[0], 1.0)?; one(g.div(dy, d)?) }) log1p;
+            Sqrt "sqrt" 1 Float (|x| x[0].sqrt())
+                (|g, _, y, dy| { let h = g.scale(dy, 0.5)?; one(g.div(h, y)?) }) sqrt;
+            Rsqrt "rsqrt" 1 Float (|x| 1.0 / x[0].sqrt())
+                (|g, x, y, dy| { let a = g.div(y, x[0])?; let b = g.scale(a, -0.5)?; one(g.mul(dy, b)?) }) rsqrt;
+            Square "square" 1 Number (|x| x[0] * x[0])
+                (|g, x, _, dy| { let d = g.mul(dy, x[0])?; one(g.scale(d, 2.0)?) }) square;
+            Reciprocal "reciprocal" 1 Float (|x| 1.0 / x[0])
+                (|g, _, y, dy| { let s = g.unary(Function::Square, y)?; let n = g.neg(s)?; one(g.mul(dy, n)?) }) reciprocal;
+            Sin "sin" 1 Float (|x| x[0].sin())
+                (|g, x, _, dy| { let c = g.unary(Function::Cos, x[0])?; one(g.mul(dy, c)?) }) sin;
+            Cos "cos" 1 Float (|x| x[0].cos())
+                (|g, x, _, dy| { let s = g.unary(Function::Sin, x[0])?; let n = g.neg(s)?; one(g.mul(dy, n)?) }) cos;
+            Tanh "tanh" 1 Float (|x| x[0].tanh())
+                (|g, _, y, dy| { let s = g.unary(Function::Square, y)?; let p = g.mul(dy, s)?; one(g.sub(dy, p)?) }) tanh;
+            Sigmoid "sigmoid" 1 Float (|x| 1.0 / (1.0 + (-x[0]).exp()))
+                (|g, _, y, dy| { let c = g.constant_like(1.0, y)?; let r = g.sub(c, y)?; let s = g.mul(y, r)?; one(g.mul(dy, s)?) }) sigmoid;
+            Erf "erf" 1 Float (|x| libm::erf(x[0]))
+                (|g, x, _, dy| {
+                    let s = g.unary(Function::Square, x[0])?;
+                    let n = g.neg(s)?;
+                    let e = g.unary(Function::Exp, n)?;
+                    let d = g.scale(e, std::f64::consts::FRAC_2_SQRT_PI)?;
+                    one(g.mul(dy, d)?)
+                }) erf;
+            Softplus "softplus" 1 Float (|x| x[0].max(0.0) + (-x[0].abs()).exp().ln_1p())
+                (|g, x, _, dy| { let s = g.unary(Function::Sigmoid, x[0])?; one(g.mul(dy, s)?) }) softplus;
+            Relu "relu" 1 Number (|x| if x[0] <= 0.0 { 0.0 } else { x[0] })
+                (|g, _, y, dy| {
+                    let zero = g.constant_like(0.0, y)?;
+                    let on = g.binary(Function::Greater, y, zero)?;
+                    one(g.select(on, dy, zero)?)
+                }) relu;
+            Floor "floor" 1 Number (|x| x[0].floor()) (|_, _, _, _| none(1)) floor;
+            Ceil "ceil" 1 Number (|x| x[0].ceil()) (|_, _, _, _| none(1)) ceil;
+            Round "round" 1 Number (|x| x[0].round_ties_even()) (|_, _, _, _| none(1)) round;
+            LogicalNot "logical_not" 1 Logic (|x| truth(x[0] == 0.0)) (|_, _, _, _| none(1)) logical_not;
+            IsNan "isnan" 1 FloatTest (|x| truth(x[0].is_nan())) (|_, _, _, _| none(1)) isnan;
+            IsInf "isinf" 1 FloatTest (|x| truth(x[0].is_infinite())) (|_, _, _, _| none(1)) isinf;
+            IsFinite "isfinite" 1 FloatTest (|x| truth(x[0].is_finite())) (|_, _, _, _| none(1)) isfinite;
+            Add "add" 2 Number (|x| x[0] + x[1]) (|_, _, _, dy| two(dy, dy)) add;
+            Sub "sub" 2 Number (|x| x[0] - x[1]) (|g, _, _, dy| two(dy, g.neg(dy)?)) sub;
+            Mul "mul" 2 Number (|x| x[0] * x[1]) (|g, x, _, dy| two(g.mul(dy, x[1])?, g.mul(dy, x[0])?)) mul;
+            Div "div" 2 Float (|x| x[0] / x[1])
+                (|g, x, y, dy| { let a = g.div(dy, x[1])?; let p = g.mul(a, y)?; two(a, g.neg(p)?) }) div;
+            FloorDiv "floor_div" 2 Number (|x| (x[0] / x[1]).floor()) (|_, _, _, _| none(2)) floor_div;
+            Mod "mod" 2 Number (|x| x[0] - (x[0] / x[1]).floor() * x[1])
+                (|g, x, _, dy| {
+                    let q = g.binary(Function::FloorDiv, x[0], x[1])?;
+                    let p = g.mul(dy, q)?;
+                    two(dy, g.neg(p)?)
+                }) modulo;
+            Pow "pow" 2 Number (|x| x[0].powf(x[1]))
+                (|g, x, y, dy| {
+                    let e = g.offset(x[1], -1.0)?;
+                    let p = g.binary(Function::Pow, x[0], e)?;
+                    let q = g.mul(x[1], p)?;
+                    let da = g.mul(dy, q)?;
+                    // log(x) where x > 0; the derivative with respect to the exponent is 0 at x = 0.
+                    let zero = g.constant_like(0.0, x[0])?;
+                    let ok = g.binary(Function::Greater, x[0], zero)?;
+                    let safe = { let c = g.constant_like(1.0, x[0])?; g.select(ok, x[0], c)? };
+                    let l = g.unary(Function::Log, safe)?;
+                    let yl = g.mul(y, l)?;
+                    two(da, g.mul(dy, yl)?)
+                }) pow;
+            Maximum "maximum" 2 Number (|x| if x[0].is_nan() || x[0] >= x[1] { x[0] } else { x[1] })
+                (|g, x, _, dy| choose(g, Function::GreaterEqual, x, dy)) maximum;
+            Minimum "minimum" 2 Number (|x| if x[0].is_nan() || x[0] <= x[1] { x[0] } else { x[1] })
+                (|g, x, _, dy| choose(g, Function::LessEqual, x, dy)) minimum;
+            Equal "equal" 2 Compare (|x| truth(x[0] == x[1])) (|_, _, _, _| none(2)) equal;
+            NotEqual "not_equal" 2 Compare (|x| truth(x[0] != x[1])) (|_, _, _, _| none(2)) not_equal;
+            Less "less" 2 Compare (|x| truth(x[0] < x[1])) (|_, _, _, _| none(2)) less;
+            LessEqual "less_equal" 2 Compare (|x| truth(x[0] <= x[1])) (|_, _, _, _| none(2)) less_equal;
+            Greater "greater" 2 Compare (|x| truth(x[0] > x[1])) (|_, _, _, _| none(2)) greater;
+            GreaterEqual "greater_equal" 2 Compare (|x| truth(x[0] >= x[1])) (|_, _, _, _| none(2)) greater_equal;
+            LogicalAnd "logical_and" 2 Logic (|x| truth(x[0] != 0.0 && x[1] != 0.0)) (|_, _, _, _| none(2)) logical_and;
+            LogicalOr "logical_or" 2 Logic (|x| truth(x[0] != 0.0 || x[1] != 0.0)) (|_, _, _, _| none(2)) logical_or;
+            LogicalXor "logical_xor" 2 Logic (|x| truth((x[0] != 0.0) != (x[1] != 0.0))) (|_, _, _, _| none(2)) logical_xor;
+            Where "where" 3 Select (|x| if x[0] != 0.0 { x[1] } else { x[2] })
+                (|g, x, _, dy| {
+                    let zero = g.constant_like(0.0, dy)?;
+                    let a = g.select(x[0], dy, zero)?;
+                    let b = g.select(x[0], zero, dy)?;
+                    Ok(vec![None, Some(a), Some(b)])
+                }) select;
+        }
+    };
+}
+
+fn truth(b: bool) -> f64 {
+    f64::from(u8::from(b))
+}
+
+fn one(a: NodeId) -> Result<Vec<Option<NodeId>>> {
+    Ok(vec![Some(a)])
+}
+
+fn two(a: NodeId, b: NodeId) -> Result<Vec<Option<NodeId>>> {
+    Ok(vec![Some(a), Some(b)])
+}
+
+fn none(n: usize) -> Result<Vec<Option<NodeId>>> {
+    Ok(vec![None; n])
+}
+
+/// Gradient of maximum and minimum: all of it to the first argument where `first` holds.
+fn choose(g: &mut Graph, first: Function, x: &[NodeId], dy: NodeId) -> Result<Vec<Option<NodeId>>> {
+    let take = g.binary(first, x[0], x[1])?;
+    let zero = g.constant_like(0.0, dy)?;
+    two(g.select(take, dy, zero)?, g.select(take, zero, dy)?)
+}
+
+macro_rules! define {
+    ($($variant:ident $name:literal $arity:literal $typing:ident $value:tt $derivative:tt $simd:ident;)*) => {
+        /// A pointwise function.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Function { $(#[doc = concat!("`", $name, "`")] $variant),* }
+
+        impl Function {
+            /// All functions, in table order.
+            pub const ALL: &'static [Function] = &[$(Function::$variant),*];
+
+            /// The function's row.
+            pub fn row(self) -> &'static Row {
+                &ROWS[self as usize]
+            }
+        }
+
+        static ROWS: &[Row] = &[$(Row {
+            name: $name,
+            arity: $arity,
+            typing: Typing::$typing,
+            value: $value,
+            derivative: $derivative,
+        }),*];
+    };
+}
+pointwise_table!(define);
+
+impl Function {
+    /// dtype of the result for inputs of these types.
+    pub fn result_dtype(self, inputs: &[DType]) -> Result<DType> {
+        let row = self.row();
+        let wrong = |expected: &str| {
+            let received: Vec<_> = inputs.iter().map(|d| d.name()).collect();
+            Err(Error::dtype(format!("{}: expected {expected}, received {}", row.name, received.join(", "))))
+        };
+        let first = inputs[0];
+        let alike = inputs.iter().all(|&d| d == first);
+        match row.typing {
+            Typing::Number if !alike || first == DType::Bool => wrong("numbers of one dtype"),
+            Typing::Float | Typing::FloatTest if !alike || first != DType::F32 => wrong("float32"),
+            Typing::Compare if !alike => wrong("inputs of one dtype"),
+            Typing::Logic if !alike || first != DType::Bool => wrong("bool"),
+            Typing::Select if first != DType::Bool || inputs[1] != inputs[2] => wrong("bool and two of one dtype"),
+            Typing::Number | Typing::Float | Typing::Any => Ok(first),
+            Typing::Compare | Typing::Logic | Typing::FloatTest => Ok(DType::Bool),
+            Typing::Select => Ok(inputs[1]),
+        }
+    }
+}
+
+impl OpDef for Function {
+    fn name(&self) -> &'static str {
+        self.row().name
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Pointwise
+    }
+
+    fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
+        let row = self.row();
+        expect_inputs(row.name, inputs, row.arity)?;
+        let mut shape = inputs[0].shape.clone();
+        for f in &inputs[1..] {
+            shape = shape.broadcast(&f.shape)?;
+        }
+        let dtypes: SmallVec<[DType; 3]> = inputs.iter().map(|f| f.dtype).collect();
+        Fact::checked(shape, self.result_dtype(&dtypes)?)
+    }
+
+    fn grad(&self, g: &mut Graph, inputs: &[NodeId], output: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
+        let mut grads = (self.row().derivative)(g, inputs, output, dy)?;
+        for (d, &x) in grads.iter_mut().zip(inputs) {
+            if let Some(d) = d {
+                // A gradient may have been computed from operands smaller than the output.
+                let shape = g.fact(x).shape.clone();
+                let full = g.fact(output).shape.clone();
+                *d = g.broadcast_to(*d, full)?;
+                *d = g.sum_to(*d, &shape)?;
+            }
+        }
+        Ok(grads)
+    }
+
+    fn reference(&self, inputs: &[&RefArray], _: &[Fact], output: &Fact) -> Result<RefArray> {
+        let row = self.row();
+        let views: Vec<_> = inputs
+            .iter()
+            .map(|x| x.broadcast(&*output.shape).ok_or_else(|| Error::state("reference inputs do not broadcast")))
+            .collect::<Result<_>>()?;
+        let mut iters: Vec<_> = views.iter().map(|v| v.iter()).collect();
+        let mut args = [0.0; 3];
+        Ok(RefArray::from_shape_simple_fn(&*output.shape, || {
+            for (a, it) in args.iter_mut().zip(&mut iters) {
+                *a = *it.next().expect("views have the output's size");
+            }
+            let v = (row.value)(&args[..row.arity]);
+            if output.dtype.is_float() { v } else { output.dtype.round(v) }
+        }))
+    }
+}
+
+impl FromAttributes for Function {
+    fn names() -> Vec<&'static str> {
+        Function::ALL.iter().map(|f| f.row().name).collect()
+    }
+
+    fn from_attributes(name: &str, _: &mut Attributes) -> Result<Self> {
+        Function::ALL
+            .iter()
+            .copied()
+            .find(|f| f.row().name == name)
+            .ok_or_else(|| Error::value(format!("there is no pointwise function \"{name}\"")))
+    }
+}
+
+/// Conversion of the element type: float to integer truncates, anything to bool tests for ≠ 0.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cast {
+    /// Type of the result.
+    pub dtype: DType,
+}
+
+impl OpDef for Cast {
+    fn name(&self) -> &'static str {
+        "cast"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Pointwise
+    }
+
+    fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
+        expect_inputs("cast", inputs, 1)?;
+        Fact::checked(inputs[0].shape.clone(), self.dtype)
+    }
+
+    fn grad(&self, g: &mut Graph, inputs: &[NodeId], _: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
+        let differentiable = g.fact(inputs[0]).dtype.is_float() && self.dtype.is_float();
+        Ok(vec![differentiable.then_some(dy)])
+    }
+
+    fn reference(&self, inputs: &[&RefArray], facts: &[Fact], _: &Fact) -> Result<RefArray> {
+        let exact = facts[0].dtype.is_float() && self.dtype.is_float();
+        Ok(if exact { inputs[0].clone() } else { inputs[0].mapv(|v| self.dtype.round(v)) })
+    }
+}
+
+impl FromAttributes for Cast {
+    fn names() -> Vec<&'static str> {
+        vec!["cast"]
+    }
+
+    fn from_attributes(_: &str, a: &mut Attributes) -> Result<Self> {
+        Ok(Cast { dtype: a.dtype_or("dtype", DType::F32)? })
+    }
+}

@@ -1,0 +1,169 @@
+//! Reductions over axes.
+
+use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId};
+use crate::ops::pointwise::Function;
+use crate::shape::{Fact, Shape};
+use ndarray::Axis;
+use smallvec::SmallVec;
+
+/// How elements are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReduceKind {
+    /// Σ; of booleans and bytes into int32.
+    Sum,
+    /// Π.
+    Prod,
+    /// Largest; NaN wins.
+    Max,
+    /// Smallest; NaN wins.
+    Min,
+}
+
+impl ReduceKind {
+    const ALL: [(ReduceKind, &'static str); 4] =
+        [(ReduceKind::Sum, "sum"), (ReduceKind::Prod, "prod"), (ReduceKind::Max, "max"), (ReduceKind::Min, "min")];
+
+    /// The value of the empty reduction.
+    pub fn identity(self) -> f64 {
+        match self {
+            ReduceKind::Sum => 0.0,
+            ReduceKind::Prod => 1.0,
+            ReduceKind::Max => f64::NEG_INFINITY,
+            ReduceKind::Min => f64::INFINITY,
+        }
+    }
+
+    /// Combines two values.
+    pub fn combine(self, a: f64, b: f64) -> f64 {
+        match self {
+            ReduceKind::Sum => a + b,
+            ReduceKind::Prod => a * b,
+            ReduceKind::Max if a.is_nan() || a >= b => a,
+            ReduceKind::Min if a.is_nan() || a <= b => a,
+            ReduceKind::Max | ReduceKind::Min => b,
+        }
+    }
+
+    /// Element type of the result for elements of type `dtype`.
+    pub fn result_dtype(self, dtype: DType) -> DType {
+        match (self, dtype) {
+            (ReduceKind::Sum | ReduceKind::Prod, DType::U8 | DType::Bool) => DType::I32,
+            (_, other) => other,
+        }
+    }
+}
+
+/// A reduction of `axes` (sorted, distinct).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reduce {
+    /// How.
+    pub kind: ReduceKind,
+    /// Over which axes.
+    pub axes: SmallVec<[usize; 6]>,
+    /// Whether the reduced axes stay, with extent 1.
+    pub keepdims: bool,
+}
+
+impl Reduce {
+    /// Shape of the result for an input of `shape`.
+    pub fn shape(&self, shape: &Shape) -> Shape {
+        (0..shape.rank())
+            .filter_map(|i| match (self.axes.contains(&i), self.keepdims) {
+                (false, _) => Some(shape[i]),
+                (true, true) => Some(1),
+                (true, false) => None,
+            })
+            .collect()
+    }
+}
+
+impl OpDef for Reduce {
+    fn name(&self) -> &'static str {
+        ReduceKind::ALL.iter().find(|k| k.0 == self.kind).map_or("reduce", |k| k.1)
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Reduce
+    }
+
+    fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
+        expect_inputs(self.name(), inputs, 1)?;
+        let x = &inputs[0];
+        if !self.axes.is_sorted_by(|a, b| a < b) || self.axes.last().is_some_and(|&a| a >= x.shape.rank()) {
+            return Err(Error::value(format!(
+                "axes: expected distinct axes of shape {}, received {:?}",
+                x.shape, self.axes
+            )));
+        }
+        let empty = self.axes.iter().any(|&a| x.shape[a] == 0);
+        if empty && matches!(self.kind, ReduceKind::Max | ReduceKind::Min) {
+            return Err(Error::value(format!("x: expected elements to reduce, received shape {}", x.shape)));
+        }
+        Fact::checked(self.shape(&x.shape), self.kind.result_dtype(x.dtype))
+    }
+
+    fn grad(&self, g: &mut Graph, inputs: &[NodeId], output: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
+        let x = inputs[0];
+        let full = g.fact(x).shape.clone();
+        let kept = Reduce { keepdims: true, ..self.clone() }.shape(&full);
+        let dy = g.reshape(dy, kept.clone())?;
+        let dx = match self.kind {
+            ReduceKind::Sum => g.broadcast_to(dy, full)?,
+            ReduceKind::Prod => {
+                // The product of the others, safe at zeros: exclusive products along the flattened
+                // reduced axes would need a scan, so zeros are handled by counting them.
+                let y = g.reshape(output, kept)?;
+                let zero = g.constant_like(0.0, x)?;
+                let one = g.constant_like(1.0, x)?;
+                let is_zero = g.binary(Function::Equal, x, zero)?;
+                let zeros = {
+                    let c = g.cast(is_zero, DType::F32)?;
+                    g.sum(c, &self.axes, true)?
+                };
+                let safe = g.select(is_zero, one, x)?;
+                let others = g.reduce(ReduceKind::Prod, safe, &self.axes, true)?;
+                let only_zero = g.binary(Function::Equal, zeros, one)?;
+                let at_zero = g.select(only_zero, others, zero)?;
+                let at_rest = g.div(y, safe)?;
+                let d = g.select(is_zero, at_zero, at_rest)?;
+                g.mul(dy, d)?
+            }
+            ReduceKind::Max | ReduceKind::Min => {
+                // Shared equally among ties, as Keras's backends on JAX and TensorFlow do.
+                let y = g.reshape(output, kept)?;
+                let is_best = g.binary(Function::Equal, x, y)?;
+                let mask = g.cast(is_best, DType::F32)?;
+                let count = g.sum(mask, &self.axes, true)?;
+                let share = g.div(dy, count)?;
+                g.mul(mask, share)?
+            }
+        };
+        Ok(vec![Some(dx)])
+    }
+
+    fn reference(&self, inputs: &[&RefArray], _: &[Fact], output: &Fact) -> Result<RefArray> {
+        let mut value = inputs[0].clone();
+        for &a in self.axes.iter().rev() {
+            let folded = value.fold_axis(Axis(a), self.kind.identity(), |&acc, &v| self.kind.combine(acc, v));
+            value = if self.keepdims { folded.insert_axis(Axis(a)) } else { folded };
+        }
+        Ok(if output.dtype.is_float() { value } else { value.mapv(|v| output.dtype.round(v)) })
+    }
+
+    fn flops(&self, inputs: &[Fact], _: &Fact) -> u64 {
+        inputs[0].shape.len() as u64
+    }
+}
+
+impl FromAttributes for Reduce {
+    fn names() -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn from_attributes(_: &str, _: &mut Attributes) -> Result<Self> {
+        Err(Error::state("reductions are made by the composites that normalise their axes"))
+    }
+}
