@@ -12,6 +12,7 @@
 //! ```
 
 pub mod backend;
+pub mod buffer;
 pub mod dtype;
 pub mod error;
 pub mod graph;
@@ -19,6 +20,7 @@ pub mod ops;
 pub mod region;
 pub mod shape;
 
+pub use buffer::Buffer;
 pub use dtype::DType;
 pub use error::{Error, ErrorKind, Result};
 pub use graph::{Graph, NodeId};

@@ -1,0 +1,170 @@
+//! Owned, 64-byte aligned memory of one tensor.
+
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::shape::Fact;
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+
+/// Alignment of every buffer and arena slot: one cache line, one AVX-512 vector.
+pub const ALIGNMENT: usize = 64;
+
+/// Owned memory for the elements of one tensor, row-major, aligned to 64 bytes.
+pub struct Buffer {
+    ptr: NonNull<u8>,
+    layout: Layout,
+    fact: Fact,
+}
+
+// SAFETY: the memory is owned and has no interior mutability.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; shared access only reads.
+unsafe impl Sync for Buffer {}
+
+/// Element types that buffers hold.
+pub trait Element: Copy + Send + Sync + 'static {
+    /// The dtype of this type.
+    const DTYPE: DType;
+}
+
+impl Element for f32 {
+    const DTYPE: DType = DType::F32;
+}
+impl Element for i32 {
+    const DTYPE: DType = DType::I32;
+}
+impl Element for u8 {
+    const DTYPE: DType = DType::U8;
+}
+
+impl Buffer {
+    fn layout(fact: &Fact) -> Result<Layout> {
+        let checked = Fact::checked(fact.shape.clone(), fact.dtype)?;
+        Layout::from_size_align(checked.bytes().max(1), ALIGNMENT)
+            .map_err(|_| Error::memory(format!("a tensor {fact} exceeds the address space")))
+    }
+
+    fn from_raw(ptr: *mut u8, layout: Layout, fact: Fact) -> Result<Self> {
+        match NonNull::new(ptr) {
+            Some(ptr) => Ok(Buffer { ptr, layout, fact }),
+            None => Err(Error::memory(format!("no memory for a tensor {fact} of {} bytes", layout.size()))),
+        }
+    }
+
+    /// A buffer of zeros.
+    ///
+    /// # Errors
+    /// `ErrorKind::Memory` when the system has no such memory.
+    pub fn zeroed(fact: Fact) -> Result<Self> {
+        let layout = Self::layout(&fact)?;
+        // SAFETY: the layout has a size of at least 1.
+        Self::from_raw(unsafe { alloc_zeroed(layout) }, layout, fact)
+    }
+
+    /// A buffer whose contents are arbitrary bytes; only kernels that write all of it take it.
+    pub(crate) fn uninit(fact: Fact) -> Result<Self> {
+        let layout = Self::layout(&fact)?;
+        // SAFETY: the layout has a size of at least 1.
+        Self::from_raw(unsafe { alloc(layout) }, layout, fact)
+    }
+
+    /// A copy of `elements` under `shape`.
+    ///
+    /// # Errors
+    /// When the number of elements does not fit the shape.
+    pub fn from_slice<T: Element>(shape: &[usize], elements: &[T]) -> Result<Self> {
+        let fact = Fact::checked(shape, T::DTYPE)?;
+        if fact.shape.len() != elements.len() {
+            return Err(Error::value(format!(
+                "elements: expected {} for shape {}, received {}",
+                fact.shape.len(),
+                fact.shape,
+                elements.len()
+            )));
+        }
+        let buffer = Self::uninit(fact)?;
+        // SAFETY: both regions hold `elements.len()` elements and do not overlap.
+        unsafe { buffer.ptr.as_ptr().cast::<T>().copy_from_nonoverlapping(elements.as_ptr(), elements.len()) };
+        Ok(buffer)
+    }
+
+    /// Shape and dtype.
+    pub fn fact(&self) -> &Fact {
+        &self.fact
+    }
+
+    /// The same memory under another fact of the same size in bytes.
+    pub(crate) fn with_fact(mut self, fact: Fact) -> Self {
+        debug_assert_eq!(self.fact.bytes(), fact.bytes());
+        self.fact = fact;
+        self
+    }
+
+    /// First byte.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.ptr.as_ptr()
+    }
+
+    /// First byte, for writing.
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.ptr.as_ptr()
+    }
+
+    /// All bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the memory is owned and `fact.bytes()` long.
+        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.fact.bytes()) }
+    }
+
+    /// The elements.
+    ///
+    /// # Panics
+    /// When `T` is not the buffer's element type (bool reads as u8).
+    pub fn as_slice<T: Element>(&self) -> &[T] {
+        let bool_as_u8 = self.fact.dtype == DType::Bool && T::DTYPE == DType::U8;
+        assert!(self.fact.dtype == T::DTYPE || bool_as_u8, "a {} buffer read as {}", self.fact.dtype, T::DTYPE);
+        // SAFETY: aligned, owned, and that many elements of this type long.
+        unsafe { std::slice::from_raw_parts(self.as_ptr().cast(), self.fact.shape.len()) }
+    }
+
+    /// A copy in fresh memory.
+    pub fn try_clone(&self) -> Result<Self> {
+        let copy = Self::uninit(self.fact.clone())?;
+        // SAFETY: both hold `fact.bytes()` bytes and do not overlap.
+        unsafe { copy.ptr.as_ptr().copy_from_nonoverlapping(self.as_ptr(), self.fact.bytes()) };
+        Ok(copy)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout.
+        unsafe { dealloc(self.ptr.as_ptr(), self.layout) }
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Buffer({})", self.fact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_aligned_and_hold_their_elements() {
+        let b = Buffer::from_slice(&[2, 2], &[1.0f32, 2.0, 3.0, 4.0]).unwrap();
+        assert_eq!(b.as_ptr() as usize % ALIGNMENT, 0);
+        assert_eq!(b.as_slice::<f32>(), &[1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(b.try_clone().unwrap().as_slice::<f32>(), b.as_slice::<f32>());
+        assert!(Buffer::from_slice(&[3], &[1i32]).is_err());
+    }
+
+    #[test]
+    fn memory_that_does_not_exist_is_an_error() {
+        let e = Buffer::zeroed(Fact::new([1 << 30, 1 << 20], DType::F32)).unwrap_err();
+        assert_eq!(e.kind, crate::error::ErrorKind::Memory);
+    }
+}
