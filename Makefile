@@ -1,0 +1,90 @@
+# make mnist   train LeNet-5 on MNIST and save it          make test    every check
+# make bench   cargo bench                                 make peers   compare with other engines
+# Needs Python >= 3.10, Rust (rust-version in Cargo.toml) and the package registries, nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PEERS := benches/peers
+PIP := -m pip install --quiet --disable-pip-version-check
+SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -name '*.so') \
+	Cargo.toml Cargo.lock pyproject.toml README.md
+# Python packages take the checked-in configuration, not the user's site packages.
+export PYTHONNOUSERSITE := 1
+
+.PHONY: mnist test test-rust test-python wheel develop bench peers fixtures clean
+.DELETE_ON_ERROR:
+
+mnist: $(VENV)/.wheel
+	$(BIN)/cnnrs train mnist --output mnist.safetensors
+
+wheel: $(VENV)/.wheel
+
+test: test-rust test-python
+
+test-rust:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features python -- -D warnings
+	cargo test --lib --bins --tests --examples
+	cargo test --doc
+
+# Type checks and tests run against the installed wheel: what is tested is what is shipped.
+test-python: $(VENV)/.wheel $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest cnnrs._core --mypy-config-file pyproject.toml
+	$(BIN)/pytest
+	$(BIN)/pytest --doctest-modules --pyargs cnnrs
+
+# An editable install for development: Python changes act at once, Rust changes after `make develop`.
+develop: $(VENV)/.build
+	$(BIN)/maturin develop --release
+	rm -f $(VENV)/.wheel
+
+bench:
+	cargo bench
+
+peers: $(VENV)/.wheel $(PEERS)/.venv/.installed
+	$(PEERS)/.venv/bin/python $(PEERS)/run.py --cnnrs-python $(BIN)/python $(PEERS_ARGS)
+
+# The figures that tests/python/test_keras_parity.py compares with, computed by Keras itself.
+fixtures: $(PEERS)/.venv/.installed
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_fixtures.py
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "cnnrs needs Python >= 3.10; choose one with PYTHON=..."; exit 1; }
+	@command -v cargo >/dev/null || { echo "cnnrs needs Rust: no cargo on the PATH"; exit 1; }
+	@# Debian and Ubuntu ship Python without ensurepip.
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && apt-get install -y -qq python3-venv; } || \
+		{ echo "Python has no venv module; install it (python3-venv)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP) --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.build: $(VENV)/.created pyproject.toml
+	$(BIN)/python $(PIP) --group build
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.build
+	$(BIN)/python $(PIP) --group dev
+	@touch $@
+
+$(VENV)/.wheel: $(VENV)/.build $(SOURCES)
+	rm -rf dist
+	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python
+	$(BIN)/python $(PIP) dist/*.whl
+	$(BIN)/python $(PIP) --force-reinstall --no-deps dist/*.whl
+	@touch $@
+
+$(PEERS)/.venv/.installed: $(VENV)/.created $(PEERS)/requirements.txt
+	$(PYTHON) -m venv $(PEERS)/.venv
+	$(PEERS)/.venv/bin/python $(PIP) -r $(PEERS)/requirements.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(PEERS)/.venv dist target .pytest_cache .mypy_cache .ruff_cache

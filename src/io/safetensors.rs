@@ -1,0 +1,227 @@
+//! Safetensors files: named tensors behind a JSON header, with a string-to-string metadata map.
+//!
+//! The format: 8 bytes little-endian header length, the JSON header, then the tensors' bytes,
+//! little-endian and row-major. Files are deterministic: the same content gives the same bytes.
+
+use super::{FileError, write_atomically};
+use crate::dtype::DType;
+use safetensors::tensor::{Metadata, TensorInfo};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Bytes of the header-length field.
+const LENGTH_FIELD: u64 = 8;
+/// Longest header that is read or written, as in the reference implementation.
+pub const MAX_HEADER: u64 = 100_000_000;
+/// The header's key for the metadata map; no tensor can bear this name.
+const METADATA_KEY: &str = "__metadata__";
+
+const fn to_file(dtype: DType) -> safetensors::Dtype {
+    match dtype {
+        DType::F32 => safetensors::Dtype::F32,
+        DType::I32 => safetensors::Dtype::I32,
+        DType::U8 => safetensors::Dtype::U8,
+        DType::Bool => safetensors::Dtype::BOOL,
+    }
+}
+
+const fn from_file(dtype: safetensors::Dtype) -> Option<DType> {
+    match dtype {
+        safetensors::Dtype::F32 => Some(DType::F32),
+        safetensors::Dtype::I32 => Some(DType::I32),
+        safetensors::Dtype::U8 => Some(DType::U8),
+        safetensors::Dtype::BOOL => Some(DType::Bool),
+        _ => None,
+    }
+}
+
+/// One named tensor: row-major, little-endian bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorData<'a> {
+    /// Unique within the file.
+    pub name: &'a str,
+    /// Element type.
+    pub dtype: DType,
+    /// Axis lengths; empty for a scalar.
+    pub shape: &'a [usize],
+    /// `dtype.size()` × the product of `shape` bytes.
+    pub bytes: &'a [u8],
+}
+
+/// Writes `tensors` and `metadata` to `path`, atomically (see [`write_atomically`]).
+///
+/// # Errors
+/// [`FileError::Content`] for a duplicate or reserved name, a byte count that does not match dtype
+/// and shape, or a header over [`MAX_HEADER`]; [`FileError::System`] if the file cannot be written.
+///
+/// # Examples
+/// ```
+/// use cnnrs::io::safetensors::{TensorData, read, write};
+/// use cnnrs::DType;
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("m.safetensors");
+/// let bytes: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+/// let tensor = TensorData { name: "w", dtype: DType::F32, shape: &[2], bytes: &bytes };
+/// write(&path, &[tensor.clone()], &[("format".into(), "cnnrs".into())].into())?;
+/// let file = read(&path)?;
+/// assert_eq!(file.tensors().next(), Some(tensor));
+/// assert_eq!(file.metadata()["format"], "cnnrs");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn write(path: &Path, tensors: &[TensorData<'_>], metadata: &BTreeMap<String, String>) -> Result<(), FileError> {
+    // Wide element types first keeps every tensor aligned to its element size.
+    let mut order: Vec<&TensorData<'_>> = tensors.iter().collect();
+    order.sort_by_key(|t| (std::cmp::Reverse(t.dtype.size()), t.name));
+    let header = header(path, &order, metadata)?;
+    write_atomically(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        order.iter().try_for_each(|t| file.write_all(t.bytes))
+    })
+}
+
+/// The JSON header, padded with spaces to a multiple of 8 bytes.
+fn header(path: &Path, order: &[&TensorData<'_>], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, FileError> {
+    let mut names = BTreeSet::new();
+    let mut infos = Vec::with_capacity(order.len());
+    let mut offset = 0;
+    for tensor in order {
+        let &&TensorData { name, dtype, shape, bytes } = tensor;
+        if name == METADATA_KEY {
+            return Err(FileError::content(path, format!("a tensor cannot be named \"{name}\"")));
+        }
+        if !names.insert(name) {
+            return Err(FileError::content(path, format!("two tensors are named \"{name}\"")));
+        }
+        let expected = shape.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d));
+        if expected != Some(bytes.len()) {
+            let reason =
+                format!("tensor \"{name}\" of dtype {dtype} and shape {shape:?} was given {} bytes", bytes.len());
+            return Err(FileError::content(path, reason));
+        }
+        let end = offset + bytes.len();
+        let info = TensorInfo { dtype: to_file(dtype), shape: shape.to_vec(), data_offsets: (offset, end) };
+        infos.push((name.to_owned(), info));
+        offset = end;
+    }
+    let invalid = |e: &dyn std::fmt::Display| FileError::content(path, e.to_string());
+    let tensors = Metadata::new(None, infos).map_err(|e| invalid(&e))?;
+    let mut entries = serde_json::to_value(&tensors).map_err(|e| invalid(&e))?;
+    if !metadata.is_empty() {
+        entries[METADATA_KEY] = serde_json::to_value(metadata).map_err(|e| invalid(&e))?;
+    }
+    let mut header = serde_json::to_vec(&entries).map_err(|e| invalid(&e))?;
+    header.resize(header.len().next_multiple_of(LENGTH_FIELD as usize), b' ');
+    if header.len() as u64 > MAX_HEADER {
+        let reason =
+            format!("names and metadata need a header of {} bytes; at most {MAX_HEADER} are allowed", header.len());
+        return Err(FileError::content(path, reason));
+    }
+    Ok(header)
+}
+
+/// A file that was read whole and checked.
+#[derive(Debug)]
+pub struct SafetensorsFile {
+    entries: Vec<(String, DType, TensorInfo)>,
+    metadata: BTreeMap<String, String>,
+    data: Vec<u8>,
+}
+
+impl SafetensorsFile {
+    /// The tensors, in the order in which they lie in the file.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorData<'_>> {
+        self.entries.iter().map(|(name, dtype, info)| TensorData {
+            name,
+            dtype: *dtype,
+            shape: &info.shape,
+            bytes: &self.data[info.data_offsets.0..info.data_offsets.1],
+        })
+    }
+
+    /// The metadata map; empty if the file has none.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+}
+
+/// Reads a safetensors file into memory and checks it.
+///
+/// # Errors
+/// [`FileError::System`] if the file is missing or unreadable; [`FileError::Format`] if it is
+/// foreign, truncated, longer than its header says, inconsistent, or holds a dtype other than F32,
+/// I32, U8 and BOOL; [`FileError::Memory`] if it does not fit into memory.
+pub fn read(path: &Path) -> Result<SafetensorsFile, FileError> {
+    let open = |e| FileError::system(path, "open", e);
+    let fail = |e| FileError::system(path, "read", e);
+    let mut file = File::open(path).map_err(open)?;
+    let found = file.metadata().map_err(open)?.len();
+    if found < LENGTH_FIELD {
+        let reason = format!("not a safetensors file: {found} bytes, expected at least 8");
+        return Err(FileError::format(path, reason));
+    }
+    let mut length = [0; LENGTH_FIELD as usize];
+    file.read_exact(&mut length).map_err(fail)?;
+    let header_len = u64::from_le_bytes(length);
+    if header_len > MAX_HEADER {
+        let reason = format!(
+            "not a safetensors file: its first 8 bytes announce a header of {header_len} bytes, \
+             at most {MAX_HEADER} are allowed"
+        );
+        return Err(FileError::format(path, reason));
+    }
+    let data_start = LENGTH_FIELD + header_len;
+    if data_start > found {
+        let reason = format!(
+            "truncated or not a safetensors file: a header of {header_len} bytes is announced, \
+             the file has {found} bytes"
+        );
+        return Err(FileError::format(path, reason));
+    }
+    let header = read_bytes(&mut file, path, header_len)?;
+    let parsed: Metadata = serde_json::from_slice(&header)
+        .map_err(|e| FileError::format(path, format!("not a valid safetensors header: {e}")))?;
+    let expected = parsed.data_len() as u64;
+    let available = found - data_start;
+    if expected != available {
+        let what = if available < expected { "truncated" } else { "too long" };
+        let reason = format!("{what}: the header announces {expected} bytes of tensors, the file holds {available}");
+        return Err(FileError::format(path, reason));
+    }
+    let entries = entries(path, &parsed)?;
+    let data = read_bytes(&mut file, path, available)?;
+    let metadata = parsed.metadata().iter().flatten();
+    let metadata = metadata.map(|(key, value)| (key.clone(), value.clone())).collect();
+    Ok(SafetensorsFile { entries, metadata, data })
+}
+
+fn entries(path: &Path, parsed: &Metadata) -> Result<Vec<(String, DType, TensorInfo)>, FileError> {
+    let named = parsed.offset_keys().into_iter();
+    named
+        .filter_map(|name| parsed.info(&name).cloned().map(|info| (name, info)))
+        .map(|(name, info)| match from_file(info.dtype) {
+            Some(dtype) => Ok((name, dtype, info)),
+            None => {
+                let reason = format!("tensor \"{name}\" has dtype {}; supported are F32, I32, U8 and BOOL", info.dtype);
+                Err(FileError::format(path, reason))
+            }
+        })
+        .collect()
+}
+
+/// Reads exactly `count` bytes; a size that memory cannot hold is an error, not an abort.
+fn read_bytes(file: &mut File, path: &Path, count: u64) -> Result<Vec<u8>, FileError> {
+    let memory = || FileError::Memory { path: path.to_owned(), bytes: count };
+    let len = usize::try_from(count).map_err(|_| memory())?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| memory())?;
+    bytes.resize(len, 0);
+    file.read_exact(&mut bytes).map_err(|e| FileError::system(path, "read", e))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+#[path = "safetensors_tests.rs"]
+mod tests;
