@@ -1,0 +1,148 @@
+//! `save_safetensors` and `load_safetensors`: numpy arrays to and from files.
+
+use crate::dtype::DType;
+use crate::io::FileError;
+use crate::io::safetensors::{self, TensorData};
+use numpy::{Element, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Adds this file's functions to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(save_safetensors, module)?)?;
+    module.add_function(wrap_pyfunction!(load_safetensors, module)?)
+}
+
+/// An error becomes the exception that the operating system's error, or the content, calls for.
+impl From<FileError> for PyErr {
+    fn from(error: FileError) -> PyErr {
+        let message = error.to_string();
+        match error {
+            FileError::System { source, .. } => std::io::Error::new(source.kind(), message).into(),
+            FileError::Format { .. } | FileError::Content { .. } => PyValueError::new_err(message),
+            FileError::Memory { .. } => PyMemoryError::new_err(message),
+        }
+    }
+}
+
+/// An array's content, copied out of Python so that the file is written without the GIL.
+struct Owned {
+    name: String,
+    dtype: DType,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+/// Writes a safetensors file, atomically.
+///
+/// Args:
+///     path: The file to write or replace.
+///     tensors: Arrays of dtype float32, int32, uint8 or bool by name, in any memory order.
+///     metadata: Strings to keep in the header.
+///
+/// Raises:
+///     TypeError: An array has another dtype, or a value is no array.
+///     ValueError: A name is reserved, or the header would be too long.
+///     OSError: The file cannot be written; whatever stood there is untouched.
+#[pyfunction]
+#[pyo3(signature = (path, tensors, metadata))]
+fn save_safetensors(
+    py: Python<'_>,
+    path: PathBuf,
+    tensors: &Bound<'_, PyDict>,
+    metadata: BTreeMap<String, String>,
+) -> PyResult<()> {
+    let owned: Vec<Owned> =
+        tensors.iter().map(|(name, value)| copy_out(name.extract()?, &value)).collect::<PyResult<_>>()?;
+    py.detach(|| {
+        let views: Vec<TensorData<'_>> = owned
+            .iter()
+            .map(|t| TensorData { name: &t.name, dtype: t.dtype, shape: &t.shape, bytes: &t.bytes })
+            .collect();
+        safetensors::write(&path, &views, &metadata)
+    })?;
+    Ok(())
+}
+
+/// Reads a safetensors file.
+///
+/// Args:
+///     path: The file to read.
+///
+/// Returns:
+///     The arrays by name, in file order, and the header's strings.
+///
+/// Raises:
+///     FileNotFoundError: There is no such file.
+///     ValueError: It is no safetensors file, is truncated, or holds another dtype than float32,
+///         int32, uint8 and bool.
+#[pyfunction]
+#[pyo3(signature = (path))]
+fn load_safetensors(py: Python<'_>, path: PathBuf) -> PyResult<(Bound<'_, PyDict>, BTreeMap<String, String>)> {
+    let file = py.detach(|| safetensors::read(&path))?;
+    let arrays = PyDict::new(py);
+    for tensor in file.tensors() {
+        arrays.set_item(tensor.name, array(py, &tensor)?)?;
+    }
+    Ok((arrays, file.metadata().clone()))
+}
+
+fn copy_out(name: String, value: &Bound<'_, PyAny>) -> PyResult<Owned> {
+    let Ok(array) = value.cast::<PyUntypedArray>() else {
+        let kind = value.get_type().name()?;
+        let message = format!("tensor \"{name}\": expected a numpy array, received {kind}");
+        return Err(PyTypeError::new_err(message));
+    };
+    let shape = array.shape().to_vec();
+    let (dtype, bytes) = if let Ok(a) = value.cast::<PyArrayDyn<f32>>() {
+        (DType::F32, words(a, f32::to_le_bytes)?)
+    } else if let Ok(a) = value.cast::<PyArrayDyn<i32>>() {
+        (DType::I32, words(a, i32::to_le_bytes)?)
+    } else if let Ok(a) = value.cast::<PyArrayDyn<u8>>() {
+        (DType::U8, words(a, u8::to_le_bytes)?)
+    } else if let Ok(a) = value.cast::<PyArrayDyn<bool>>() {
+        (DType::Bool, words(a, |v| [u8::from(v)])?)
+    } else {
+        let message =
+            format!("tensor \"{name}\": expected dtype float32, int32, uint8 or bool, received {}", array.dtype());
+        return Err(PyTypeError::new_err(message));
+    };
+    Ok(Owned { name, dtype, shape, bytes })
+}
+
+/// The elements in row-major order as little-endian bytes, whatever the array's strides.
+fn words<T: Element + Copy, const N: usize>(
+    array: &Bound<'_, PyArrayDyn<T>>,
+    encode: impl Fn(T) -> [u8; N],
+) -> PyResult<Vec<u8>> {
+    let array = array.try_readonly()?;
+    let view = array.as_array();
+    let mut bytes = vec![0; N * view.len()];
+    for (word, &value) in bytes.chunks_exact_mut(N).zip(view.as_standard_layout().iter()) {
+        word.copy_from_slice(&encode(value));
+    }
+    Ok(bytes)
+}
+
+fn array<'py>(py: Python<'py>, tensor: &TensorData<'_>) -> PyResult<Bound<'py, PyAny>> {
+    fn build<'py, T: Element, const N: usize>(
+        py: Python<'py>,
+        tensor: &TensorData<'_>,
+        decode: impl Fn([u8; N]) -> T,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (words, _) = tensor.bytes.as_chunks::<N>();
+        let values = words.iter().map(|&word| decode(word)).collect();
+        let array = ndarray::ArrayD::from_shape_vec(tensor.shape, values)
+            .map_err(|e| PyValueError::new_err(format!("tensor \"{}\": {e}", tensor.name)))?;
+        Ok(PyArrayDyn::from_owned_array(py, array).into_any())
+    }
+    match tensor.dtype {
+        DType::F32 => build(py, tensor, f32::from_le_bytes),
+        DType::I32 => build(py, tensor, i32::from_le_bytes),
+        DType::U8 => build(py, tensor, u8::from_le_bytes),
+        DType::Bool => build(py, tensor, |[byte]| byte != 0),
+    }
+}
