@@ -1,3 +1,5 @@
 //! The CPU backend: kernels over SIMD instruction sets, run by a pool that a plan enters once.
 
+pub mod attach;
 pub mod kernel;
+pub mod simd;

@@ -1,0 +1,155 @@
+//! AVX2 with FMA: eight lanes.
+#![allow(unsafe_op_in_unsafe_fn, reason = "each body is one operation under the contract of the trait")]
+
+use super::{Simd, Tier};
+use std::arch::x86_64::*;
+
+/// AVX2 with FMA.
+#[derive(Clone, Copy)]
+pub struct Avx2;
+
+/// Eight set lanes, then eight clear ones: the mask of the first `n` lanes begins at `8 - n`.
+static FIRST: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// The mask of the first `n <= 8` lanes.
+#[inline(always)]
+unsafe fn first(n: usize) -> __m256i {
+    _mm256_loadu_si256(FIRST.as_ptr().add(8 - n).cast())
+}
+
+/// A shift count as the variable-count shifts take it; a constant becomes an immediate.
+#[inline(always)]
+unsafe fn count<const N: u32>() -> __m128i {
+    _mm_cvtsi32_si128(N as i32)
+}
+
+macro_rules! reduce {
+    ($v:ident, $op128:ident, $op1:ident) => {{
+        let y = $op128(_mm256_castps256_ps128($v), _mm256_extractf128_ps::<1>($v));
+        let z = $op128(y, _mm_movehl_ps(y, y));
+        _mm_cvtss_f32($op1(z, _mm_shuffle_ps::<1>(z, z)))
+    }};
+}
+
+macro_rules! ops {
+    ($($name:ident($($a:ident : $t:ident),*) -> $r:ident = $e:expr;)*) => {
+        $(#[inline(always)] unsafe fn $name($($a: Self::$t),*) -> Self::$r { $e })*
+    };
+}
+
+impl Simd for Avx2 {
+    const LANES: usize = 8;
+    const TIER: Tier = Tier::Avx2;
+    type F = __m256;
+    type I = __m256i;
+    type M = __m256i;
+
+    ops! {
+        zero() -> F = _mm256_setzero_ps();
+        add(a: F, b: F) -> F = _mm256_add_ps(a, b);
+        sub(a: F, b: F) -> F = _mm256_sub_ps(a, b);
+        mul(a: F, b: F) -> F = _mm256_mul_ps(a, b);
+        div(a: F, b: F) -> F = _mm256_div_ps(a, b);
+        min(a: F, b: F) -> F = _mm256_min_ps(a, b);
+        max(a: F, b: F) -> F = _mm256_max_ps(a, b);
+        mul_add(a: F, b: F, c: F) -> F = _mm256_fmadd_ps(a, b, c);
+        neg_mul_add(a: F, b: F, c: F) -> F = _mm256_fnmadd_ps(a, b, c);
+        sqrt(a: F) -> F = _mm256_sqrt_ps(a);
+        abs(a: F) -> F = _mm256_andnot_ps(_mm256_set1_ps(-0.0), a);
+        neg(a: F) -> F = _mm256_xor_ps(_mm256_set1_ps(-0.0), a);
+        floor(a: F) -> F = _mm256_round_ps::<0x09>(a);
+        ceil(a: F) -> F = _mm256_round_ps::<0x0a>(a);
+        round_even(a: F) -> F = _mm256_round_ps::<0x08>(a);
+        lt(a: F, b: F) -> M = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b));
+        le(a: F, b: F) -> M = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_LE_OQ>(a, b));
+        eq(a: F, b: F) -> M = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b));
+        select(m: M, a: F, b: F) -> F = _mm256_blendv_ps(b, a, _mm256_castsi256_ps(m));
+        iadd(a: I, b: I) -> I = _mm256_add_epi32(a, b);
+        isub(a: I, b: I) -> I = _mm256_sub_epi32(a, b);
+        imul(a: I, b: I) -> I = _mm256_mullo_epi32(a, b);
+        iand(a: I, b: I) -> I = _mm256_and_si256(a, b);
+        ior(a: I, b: I) -> I = _mm256_or_si256(a, b);
+        ixor(a: I, b: I) -> I = _mm256_xor_si256(a, b);
+        ilt(a: I, b: I) -> M = _mm256_cmpgt_epi32(b, a);
+        ieq(a: I, b: I) -> M = _mm256_cmpeq_epi32(a, b);
+        iselect(m: M, a: I, b: I) -> I = _mm256_blendv_epi8(b, a, m);
+        imin(a: I, b: I) -> I = _mm256_min_epi32(a, b);
+        imax(a: I, b: I) -> I = _mm256_max_epi32(a, b);
+        mand(a: M, b: M) -> M = _mm256_and_si256(a, b);
+        mor(a: M, b: M) -> M = _mm256_or_si256(a, b);
+        mnot(a: M) -> M = _mm256_xor_si256(a, _mm256_set1_epi32(-1));
+        to_f(a: I) -> F = _mm256_cvtepi32_ps(a);
+        to_i(a: F) -> I = _mm256_cvttps_epi32(a);
+        bits(a: F) -> I = _mm256_castps_si256(a);
+        from_bits(a: I) -> F = _mm256_castsi256_ps(a);
+    }
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m256 {
+        _mm256_set1_ps(x)
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> __m256 {
+        _mm256_loadu_ps(p)
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut f32, v: __m256) {
+        _mm256_storeu_ps(p, v)
+    }
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, n: usize) -> __m256 {
+        _mm256_maskload_ps(p, first(n))
+    }
+    #[inline(always)]
+    unsafe fn store_first(p: *mut f32, v: __m256, n: usize) {
+        _mm256_maskstore_ps(p, first(n), v)
+    }
+    #[inline(always)]
+    unsafe fn reduce_add(v: __m256) -> f32 {
+        reduce!(v, _mm_add_ps, _mm_add_ss)
+    }
+    #[inline(always)]
+    unsafe fn reduce_max(v: __m256) -> f32 {
+        reduce!(v, _mm_max_ps, _mm_max_ss)
+    }
+    #[inline(always)]
+    unsafe fn reduce_min(v: __m256) -> f32 {
+        reduce!(v, _mm_min_ps, _mm_min_ss)
+    }
+    #[inline(always)]
+    unsafe fn isplat(x: i32) -> __m256i {
+        _mm256_set1_epi32(x)
+    }
+    #[inline(always)]
+    unsafe fn iload(p: *const i32) -> __m256i {
+        _mm256_loadu_si256(p.cast())
+    }
+    #[inline(always)]
+    unsafe fn istore(p: *mut i32, v: __m256i) {
+        _mm256_storeu_si256(p.cast(), v)
+    }
+    #[inline(always)]
+    unsafe fn iload_first(p: *const i32, n: usize) -> __m256i {
+        _mm256_maskload_epi32(p, first(n))
+    }
+    #[inline(always)]
+    unsafe fn istore_first(p: *mut i32, v: __m256i, n: usize) {
+        _mm256_maskstore_epi32(p, first(n), v)
+    }
+    #[inline(always)]
+    unsafe fn ishl<const N: u32>(a: __m256i) -> __m256i {
+        _mm256_sll_epi32(a, count::<N>())
+    }
+    #[inline(always)]
+    unsafe fn ishr<const N: u32>(a: __m256i) -> __m256i {
+        _mm256_sra_epi32(a, count::<N>())
+    }
+    #[inline(always)]
+    unsafe fn ushr<const N: u32>(a: __m256i) -> __m256i {
+        _mm256_srl_epi32(a, count::<N>())
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        _mm_prefetch::<_MM_HINT_T0>(p.cast())
+    }
+}

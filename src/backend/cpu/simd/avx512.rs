@@ -1,0 +1,147 @@
+//! AVX-512 F, BW, DQ, VL: sixteen lanes.
+#![allow(unsafe_op_in_unsafe_fn, reason = "each body is one operation under the contract of the trait")]
+
+use super::{Simd, Tier};
+use std::arch::x86_64::*;
+
+/// AVX-512 F, BW, DQ, VL.
+#[derive(Clone, Copy)]
+pub struct Avx512;
+
+/// The mask of the first `n <= 16` lanes.
+#[inline(always)]
+fn first(n: usize) -> __mmask16 {
+    ((1u32 << n) - 1) as __mmask16
+}
+
+macro_rules! reduce {
+    ($v:ident, $op256:ident, $op128:ident, $op1:ident) => {{
+        let x = $op256(_mm512_castps512_ps256($v), _mm512_extractf32x8_ps::<1>($v));
+        let y = $op128(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+        let z = $op128(y, _mm_movehl_ps(y, y));
+        _mm_cvtss_f32($op1(z, _mm_shuffle_ps::<1>(z, z)))
+    }};
+}
+
+macro_rules! ops {
+    ($($name:ident($($a:ident : $t:ident),*) -> $r:ident = $e:expr;)*) => {
+        $(#[inline(always)] unsafe fn $name($($a: Self::$t),*) -> Self::$r { $e })*
+    };
+}
+
+impl Simd for Avx512 {
+    const LANES: usize = 16;
+    const TIER: Tier = Tier::Avx512;
+    type F = __m512;
+    type I = __m512i;
+    type M = __mmask16;
+
+    ops! {
+        zero() -> F = _mm512_setzero_ps();
+        add(a: F, b: F) -> F = _mm512_add_ps(a, b);
+        sub(a: F, b: F) -> F = _mm512_sub_ps(a, b);
+        mul(a: F, b: F) -> F = _mm512_mul_ps(a, b);
+        div(a: F, b: F) -> F = _mm512_div_ps(a, b);
+        min(a: F, b: F) -> F = _mm512_min_ps(a, b);
+        max(a: F, b: F) -> F = _mm512_max_ps(a, b);
+        mul_add(a: F, b: F, c: F) -> F = _mm512_fmadd_ps(a, b, c);
+        neg_mul_add(a: F, b: F, c: F) -> F = _mm512_fnmadd_ps(a, b, c);
+        sqrt(a: F) -> F = _mm512_sqrt_ps(a);
+        abs(a: F) -> F = _mm512_andnot_ps(_mm512_set1_ps(-0.0), a);
+        neg(a: F) -> F = _mm512_xor_ps(_mm512_set1_ps(-0.0), a);
+        floor(a: F) -> F = _mm512_roundscale_ps::<0x09>(a);
+        ceil(a: F) -> F = _mm512_roundscale_ps::<0x0a>(a);
+        round_even(a: F) -> F = _mm512_roundscale_ps::<0x08>(a);
+        lt(a: F, b: F) -> M = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b);
+        le(a: F, b: F) -> M = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b);
+        eq(a: F, b: F) -> M = _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b);
+        select(m: M, a: F, b: F) -> F = _mm512_mask_blend_ps(m, b, a);
+        iadd(a: I, b: I) -> I = _mm512_add_epi32(a, b);
+        isub(a: I, b: I) -> I = _mm512_sub_epi32(a, b);
+        imul(a: I, b: I) -> I = _mm512_mullo_epi32(a, b);
+        iand(a: I, b: I) -> I = _mm512_and_si512(a, b);
+        ior(a: I, b: I) -> I = _mm512_or_si512(a, b);
+        ixor(a: I, b: I) -> I = _mm512_xor_si512(a, b);
+        ilt(a: I, b: I) -> M = _mm512_cmplt_epi32_mask(a, b);
+        ieq(a: I, b: I) -> M = _mm512_cmpeq_epi32_mask(a, b);
+        iselect(m: M, a: I, b: I) -> I = _mm512_mask_blend_epi32(m, b, a);
+        imin(a: I, b: I) -> I = _mm512_min_epi32(a, b);
+        imax(a: I, b: I) -> I = _mm512_max_epi32(a, b);
+        mand(a: M, b: M) -> M = a & b;
+        mor(a: M, b: M) -> M = a | b;
+        mnot(a: M) -> M = !a;
+        to_f(a: I) -> F = _mm512_cvtepi32_ps(a);
+        to_i(a: F) -> I = _mm512_cvttps_epi32(a);
+        bits(a: F) -> I = _mm512_castps_si512(a);
+        from_bits(a: I) -> F = _mm512_castsi512_ps(a);
+    }
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m512 {
+        _mm512_set1_ps(x)
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> __m512 {
+        _mm512_loadu_ps(p)
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut f32, v: __m512) {
+        _mm512_storeu_ps(p, v)
+    }
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, n: usize) -> __m512 {
+        _mm512_maskz_loadu_ps(first(n), p)
+    }
+    #[inline(always)]
+    unsafe fn store_first(p: *mut f32, v: __m512, n: usize) {
+        _mm512_mask_storeu_ps(p, first(n), v)
+    }
+    #[inline(always)]
+    unsafe fn reduce_add(v: __m512) -> f32 {
+        reduce!(v, _mm256_add_ps, _mm_add_ps, _mm_add_ss)
+    }
+    #[inline(always)]
+    unsafe fn reduce_max(v: __m512) -> f32 {
+        reduce!(v, _mm256_max_ps, _mm_max_ps, _mm_max_ss)
+    }
+    #[inline(always)]
+    unsafe fn reduce_min(v: __m512) -> f32 {
+        reduce!(v, _mm256_min_ps, _mm_min_ps, _mm_min_ss)
+    }
+    #[inline(always)]
+    unsafe fn isplat(x: i32) -> __m512i {
+        _mm512_set1_epi32(x)
+    }
+    #[inline(always)]
+    unsafe fn iload(p: *const i32) -> __m512i {
+        _mm512_loadu_epi32(p)
+    }
+    #[inline(always)]
+    unsafe fn istore(p: *mut i32, v: __m512i) {
+        _mm512_storeu_epi32(p, v)
+    }
+    #[inline(always)]
+    unsafe fn iload_first(p: *const i32, n: usize) -> __m512i {
+        _mm512_maskz_loadu_epi32(first(n), p)
+    }
+    #[inline(always)]
+    unsafe fn istore_first(p: *mut i32, v: __m512i, n: usize) {
+        _mm512_mask_storeu_epi32(p, first(n), v)
+    }
+    #[inline(always)]
+    unsafe fn ishl<const N: u32>(a: __m512i) -> __m512i {
+        _mm512_slli_epi32::<N>(a)
+    }
+    #[inline(always)]
+    unsafe fn ishr<const N: u32>(a: __m512i) -> __m512i {
+        _mm512_srai_epi32::<N>(a)
+    }
+    #[inline(always)]
+    unsafe fn ushr<const N: u32>(a: __m512i) -> __m512i {
+        _mm512_srli_epi32::<N>(a)
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        _mm_prefetch::<_MM_HINT_T0>(p.cast())
+    }
+}
