@@ -18,6 +18,7 @@ pub mod error;
 pub mod graph;
 pub mod io;
 pub mod ops;
+pub mod passes;
 pub mod region;
 pub mod shape;
 

@@ -2,6 +2,7 @@
 
 pub mod attributes;
 pub mod constant;
+pub mod gradient;
 pub mod movement;
 pub mod pointwise;
 pub mod reduce;
@@ -141,6 +142,8 @@ registry! {
     BroadcastTo(movement::BroadcastTo),
     /// Permutation of axes.
     Transpose(movement::Transpose),
+    /// The gradient of a scalar, until autodiff expands it.
+    Gradient(gradient::Gradient),
 }
 
 impl Op {

@@ -1,0 +1,34 @@
+//! Passes: `Graph → Graph`, device-free, in one ordered list.
+
+pub mod autodiff;
+mod inline;
+
+use crate::error::Result;
+use crate::graph::Graph;
+
+/// A rewrite of the whole graph.
+pub struct Pass {
+    /// Its name in dumps and errors.
+    pub name: &'static str,
+    /// The rewrite.
+    pub run: fn(&Graph) -> Result<Graph>,
+}
+
+/// The passes, in the order in which they run. Autodiff comes first, while composites that own
+/// their gradient are whole; what they are made of is inlined next.
+pub const PIPELINE: &[Pass] = &[
+    Pass { name: "autodiff", run: autodiff::expand_gradients },
+    Pass { name: "inline", run: inline::inline_composites },
+];
+
+/// Runs all passes; in debug builds each result is verified.
+pub fn optimise(graph: &Graph) -> Result<Graph> {
+    let mut graph = graph.clone();
+    for pass in PIPELINE {
+        graph = (pass.run)(&graph)?;
+        if cfg!(debug_assertions) {
+            crate::graph::verify(&graph).map_err(|e| e.at(pass.name))?;
+        }
+    }
+    Ok(graph)
+}
