@@ -1,0 +1,42 @@
+"""cnnrs, from the environment in which it is installed."""
+
+from task import arguments, mnist_images, random_images, report, timed
+
+options = arguments()
+
+import cnnrs  # noqa: E402 (threads are limited first)
+from nets import lenet5_keras, resnet18_keras  # noqa: E402
+
+version = cnnrs.__version__
+
+
+def compiled(model, optimizer):
+    loss = cnnrs.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    return model
+
+
+def lenet() -> None:
+    x, y = mnist_images(options.batch, 300)
+    model = compiled(lenet5_keras(cnnrs), cnnrs.optimizers.Adam(1e-3))
+
+    def epoch() -> None:
+        model.fit(x, y, batch_size=options.batch, verbose=0)
+
+    report(version, timed(epoch, 1, options.repeats), len(x))
+
+
+def resnet18_train() -> None:
+    x, y = random_images(options.batch, 32, 10)
+    model = compiled(resnet18_keras(cnnrs, 32, 10), cnnrs.optimizers.SGD(0.01, momentum=0.9))
+    seconds = timed(lambda: model.train_on_batch(x, y), 2, options.repeats)
+    report(version, seconds, options.batch)
+
+
+def resnet18_infer() -> None:
+    x, _ = random_images(options.batch, 224, 1000)
+    model = resnet18_keras(cnnrs, 224, 1000)
+    report(version, timed(lambda: model.predict_on_batch(x), 3, options.repeats), options.batch)
+
+
+globals()[options.task]()
