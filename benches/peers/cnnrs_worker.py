@@ -4,8 +4,9 @@ from task import arguments, mnist_images, random_images, report, timed
 
 options = arguments()
 
-import cnnrs  # noqa: E402 (threads are limited first)
 from nets import lenet5_keras, resnet18_keras  # noqa: E402
+
+import cnnrs  # noqa: E402 (threads are limited first)
 
 version = cnnrs.__version__
 

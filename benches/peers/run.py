@@ -53,6 +53,7 @@ class Row:
 
 
 TRAINING = (TORCH, KERAS, KERAS_NO_XLA)
+RESNET_TRAINING = (TORCH, TORCH_LAST, KERAS, KERAS_NO_XLA)
 ROWS = (
     Row("LeNet-5 MNIST training, batch 64", "lenet", 64, 3, TRAINING),
     Row("LeNet-5 MNIST training, batch 128", "lenet", 128, 3, TRAINING),
@@ -61,7 +62,7 @@ ROWS = (
         "resnet18_train",
         128,
         4,
-        (TORCH, TORCH_LAST, *TRAINING[1:]),
+        RESNET_TRAINING,
     ),
     Row("ResNet-18 224x224 inference, batch 1", "resnet18_infer", 1, 30, (TORCH, ORT, OPENVINO)),
     Row("ResNet-18 224x224 inference, batch 32", "resnet18_infer", 32, 4, (TORCH, ORT, OPENVINO)),

@@ -8,6 +8,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from cnnrs.datasets import idx, mnist
 
 
