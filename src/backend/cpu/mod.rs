@@ -1,5 +1,8 @@
 //! The CPU backend: kernels over SIMD instruction sets, run by a pool that a plan enters once.
 
 pub mod attach;
+pub mod chunked;
+pub mod gemm;
 pub mod kernel;
 pub mod simd;
+pub mod tile;

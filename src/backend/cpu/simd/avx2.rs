@@ -149,6 +149,29 @@ impl Simd for Avx2 {
         _mm256_srl_epi32(a, count::<N>())
     }
     #[inline(always)]
+    unsafe fn transpose(src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
+        let z = _mm256_setzero_ps();
+        let mut t = [z; 8];
+        for r in 0..4 {
+            let (a, b) = (_mm256_loadu_ps(src.add(2 * r * src_ld)), _mm256_loadu_ps(src.add((2 * r + 1) * src_ld)));
+            t[2 * r] = _mm256_unpacklo_ps(a, b);
+            t[2 * r + 1] = _mm256_unpackhi_ps(a, b);
+        }
+        // u[4 * q + c]: in its 128-bit lane l, column 4 * l + c of the rows 4 * q .. 4 * q + 4.
+        let mut u = [z; 8];
+        for q in 0..2 {
+            for h in 0..2 {
+                let (a, b) = (_mm256_castps_pd(t[4 * q + h]), _mm256_castps_pd(t[4 * q + h + 2]));
+                u[4 * q + 2 * h] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+                u[4 * q + 2 * h + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
+            }
+        }
+        for c in 0..4 {
+            _mm256_storeu_ps(dst.add(c * dst_ld), _mm256_permute2f128_ps::<0x20>(u[c], u[4 + c]));
+            _mm256_storeu_ps(dst.add((4 + c) * dst_ld), _mm256_permute2f128_ps::<0x31>(u[c], u[4 + c]));
+        }
+    }
+    #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
         _mm_prefetch::<_MM_HINT_T0>(p.cast())
     }

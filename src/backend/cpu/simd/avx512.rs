@@ -141,6 +141,35 @@ impl Simd for Avx512 {
         _mm512_srli_epi32::<N>(a)
     }
     #[inline(always)]
+    unsafe fn transpose(src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
+        let z = _mm512_setzero_ps();
+        let mut t = [z; 16];
+        for r in 0..8 {
+            let (a, b) = (_mm512_loadu_ps(src.add(2 * r * src_ld)), _mm512_loadu_ps(src.add((2 * r + 1) * src_ld)));
+            t[2 * r] = _mm512_unpacklo_ps(a, b);
+            t[2 * r + 1] = _mm512_unpackhi_ps(a, b);
+        }
+        // u[4 * q + c]: in its 128-bit lane l, column 4 * l + c of the rows 4 * q .. 4 * q + 4.
+        let mut u = [z; 16];
+        for q in 0..4 {
+            for h in 0..2 {
+                let (a, b) = (_mm512_castps_pd(t[4 * q + h]), _mm512_castps_pd(t[4 * q + h + 2]));
+                u[4 * q + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+                u[4 * q + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+            }
+        }
+        for c in 0..4 {
+            let even = _mm512_shuffle_f32x4::<0x88>(u[c], u[4 + c]);
+            let odd = _mm512_shuffle_f32x4::<0xdd>(u[c], u[4 + c]);
+            let even2 = _mm512_shuffle_f32x4::<0x88>(u[8 + c], u[12 + c]);
+            let odd2 = _mm512_shuffle_f32x4::<0xdd>(u[8 + c], u[12 + c]);
+            _mm512_storeu_ps(dst.add(c * dst_ld), _mm512_shuffle_f32x4::<0x88>(even, even2));
+            _mm512_storeu_ps(dst.add((4 + c) * dst_ld), _mm512_shuffle_f32x4::<0x88>(odd, odd2));
+            _mm512_storeu_ps(dst.add((8 + c) * dst_ld), _mm512_shuffle_f32x4::<0xdd>(even, even2));
+            _mm512_storeu_ps(dst.add((12 + c) * dst_ld), _mm512_shuffle_f32x4::<0xdd>(odd, odd2));
+        }
+    }
+    #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
         _mm_prefetch::<_MM_HINT_T0>(p.cast())
     }

@@ -156,6 +156,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     unsafe fn bits(a: Self::F) -> Self::I;
     /// The f32 with these bits.
     unsafe fn from_bits(a: Self::I) -> Self::F;
+    /// Transposes a block of `LANES` × `LANES`: `dst[c * dst_ld + r] = src[r * src_ld + c]`.
+    unsafe fn transpose(src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize);
     /// Hint that the cache line of `p` will be read soon. `p` may be any address.
     unsafe fn prefetch(p: *const f32);
 }

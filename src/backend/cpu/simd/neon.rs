@@ -137,5 +137,16 @@ impl Simd for Neon {
         vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-(N as i32))))
     }
     #[inline(always)]
+    unsafe fn transpose(src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
+        let (a, b) = (vld1q_f32(src), vld1q_f32(src.add(src_ld)));
+        let (c, d) = (vld1q_f32(src.add(2 * src_ld)), vld1q_f32(src.add(3 * src_ld)));
+        let (p, q) = (vreinterpretq_f64_f32(vtrn1q_f32(a, b)), vreinterpretq_f64_f32(vtrn2q_f32(a, b)));
+        let (r, s) = (vreinterpretq_f64_f32(vtrn1q_f32(c, d)), vreinterpretq_f64_f32(vtrn2q_f32(c, d)));
+        vst1q_f32(dst, vreinterpretq_f32_f64(vzip1q_f64(p, r)));
+        vst1q_f32(dst.add(dst_ld), vreinterpretq_f32_f64(vzip1q_f64(q, s)));
+        vst1q_f32(dst.add(2 * dst_ld), vreinterpretq_f32_f64(vzip2q_f64(p, r)));
+        vst1q_f32(dst.add(3 * dst_ld), vreinterpretq_f32_f64(vzip2q_f64(q, s)));
+    }
+    #[inline(always)]
     unsafe fn prefetch(_p: *const f32) {}
 }

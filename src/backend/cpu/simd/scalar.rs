@@ -157,5 +157,13 @@ impl Simd for Scalar {
         map(a, |x| ((x as u32) >> N) as i32)
     }
     #[inline(always)]
+    unsafe fn transpose(src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
+        for r in 0..4 {
+            for c in 0..4 {
+                *dst.add(c * dst_ld + r) = *src.add(r * src_ld + c);
+            }
+        }
+    }
+    #[inline(always)]
     unsafe fn prefetch(_p: *const f32) {}
 }

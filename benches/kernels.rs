@@ -1,0 +1,201 @@
+//! Raw CPU kernels against the FMA peak measured in the same run.
+//!
+//! `cargo bench --bench kernels -- [filter]` prints GFLOP/s and percent of peak on 1 and 2 threads.
+
+use cnnrs::backend::cpu::attach::Epilogue;
+use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
+use cnnrs::backend::cpu::gemm::Gemm;
+use cnnrs::backend::cpu::simd::{Simd, Tier};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// f32 memory on a 64-byte boundary.
+struct Aligned {
+    memory: Vec<f32>,
+    start: usize,
+}
+
+impl Aligned {
+    fn new(len: usize) -> Self {
+        let memory: Vec<f32> = (0..len + 16).map(|i| ((i * 7919) % 1000) as f32 / 1000.0 - 0.5).collect();
+        let start = memory.as_ptr().align_offset(64);
+        Aligned { memory, start }
+    }
+
+    fn ptr(&mut self) -> *mut f32 {
+        self.memory[self.start..].as_mut_ptr()
+    }
+}
+
+/// Independent multiply-add chains, enough to hide their latency.
+#[inline(always)]
+unsafe fn multiply_add_chains<S: Simd>(rounds: usize) -> f32 {
+    // SAFETY: the tier is supported where this is dispatched.
+    unsafe {
+        let (x, y) = (S::splat(black_box(0.999)), S::splat(black_box(1e-3)));
+        let mut acc = [S::splat(1.0); 12];
+        for _ in 0..rounds {
+            for sum in &mut acc {
+                *sum = S::mul_add(*sum, x, y);
+            }
+        }
+        let mut total = S::zero();
+        for sum in acc {
+            total = S::add(total, sum);
+        }
+        S::reduce_add(total)
+    }
+}
+cnnrs::dispatch! { fn select_peak[] => multiply_add_chains(rounds: usize) -> f32; }
+
+/// Best GFLOP/s of multiply-adds on `threads` threads.
+fn peak(tier: Tier, threads: usize) -> f64 {
+    let f = select_peak(tier);
+    let rounds = 100_000;
+    let mut best = f64::MAX;
+    for _ in 0..60 {
+        let start = Instant::now();
+        std::thread::scope(|s| {
+            for _ in 1..threads {
+                // SAFETY: the tier is supported.
+                s.spawn(move || black_box(unsafe { f(rounds) }));
+            }
+            // SAFETY: as above.
+            black_box(unsafe { f(rounds) });
+        });
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    (2 * 12 * tier.lanes() * rounds * threads) as f64 / best / 1e9
+}
+
+/// Least seconds of one run on `threads` threads that claim chunks by tickets.
+fn seconds(kernel: &dyn ChunkedKernel, args: &Args, threads: usize) -> f64 {
+    let mut workspace = Aligned::new(kernel.workspace_len());
+    let args = Args { workspace: workspace.ptr(), ..*args };
+    let tickets: Vec<AtomicUsize> = (0..kernel.phases()).map(|_| AtomicUsize::new(0)).collect();
+    let done: Vec<AtomicUsize> = (0..kernel.phases()).map(|_| AtomicUsize::new(0)).collect();
+    let round = AtomicUsize::new(0);
+    let stop = usize::MAX;
+    let work = |scratch: *mut f32| {
+        for phase in 0..kernel.phases() {
+            let chunks = kernel.chunks(phase);
+            loop {
+                let chunk = tickets[phase].fetch_add(1, Ordering::Relaxed);
+                if chunk >= chunks {
+                    break;
+                }
+                // SAFETY: buffers fit the geometry; phases are ordered by the wait below.
+                unsafe { kernel.run_chunk(phase, chunk, &args, scratch) };
+                done[phase].fetch_add(1, Ordering::Release);
+            }
+            while done[phase].load(Ordering::Acquire) < chunks {
+                std::hint::spin_loop();
+            }
+        }
+    };
+    let finished = AtomicUsize::new(0);
+    let mut best = f64::MAX;
+    std::thread::scope(|s| {
+        for _ in 1..threads {
+            s.spawn(|| {
+                let mut scratch = Aligned::new(kernel.scratch_len());
+                let mut seen = 0;
+                loop {
+                    let now = round.load(Ordering::Acquire);
+                    if now == stop {
+                        break;
+                    }
+                    if now == seen {
+                        std::hint::spin_loop();
+                        continue;
+                    }
+                    seen = now;
+                    work(scratch.ptr());
+                    finished.fetch_add(1, Ordering::Release);
+                }
+            });
+        }
+        let mut scratch = Aligned::new(kernel.scratch_len());
+        let begin = Instant::now();
+        let mut rounds = 0;
+        while rounds < 3 || (begin.elapsed() < Duration::from_millis(400) && rounds < 2000) {
+            rounds += 1;
+            tickets.iter().chain(&done).for_each(|t| t.store(0, Ordering::Relaxed));
+            finished.store(0, Ordering::Relaxed);
+            let start = Instant::now();
+            round.store(rounds, Ordering::Release);
+            work(scratch.ptr());
+            while finished.load(Ordering::Acquire) < threads - 1 {
+                std::hint::spin_loop();
+            }
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        round.store(stop, Ordering::Release);
+    });
+    best
+}
+
+/// What is measured: a name, floating-point operations, the kernel, lengths of its operands.
+struct Case {
+    name: String,
+    flops: f64,
+    kernel: Box<dyn ChunkedKernel>,
+    lens: [usize; 3],
+}
+
+fn gemms(tier: Tier) -> Vec<Case> {
+    let shapes = [
+        (256, 256, 256),
+        (512, 512, 512),
+        (1024, 1024, 1024),
+        (2048, 2048, 2048),
+        (64, 120, 400),
+        (64, 84, 120),
+        (64, 10, 84),
+        (1, 1000, 512),
+        (64, 576, 32768),
+        (25088, 64, 64),
+        (8192, 256, 128),
+    ];
+    let mut cases = Vec::new();
+    for (m, n, k) in shapes {
+        for (name, ta, tb) in [("", false, false), (" Aᵀ", true, false), (" Bᵀ", false, true)] {
+            cases.push(Case {
+                name: format!("gemm {m}x{n}x{k}{name}"),
+                flops: 2.0 * (m * n * k) as f64,
+                kernel: Box::new(Gemm::new(m, n, k, ta, tb, tier)),
+                lens: [m * k, k * n, m * n],
+            });
+        }
+    }
+    cases
+}
+
+fn main() {
+    let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
+    let tier = Tier::current().expect("CNNRS_ISA names a supported instruction set");
+    let peaks = [peak(tier, 1), peak(tier, 2)];
+    println!("{tier}: FMA peak {:.0} GFLOP/s on 1 thread, {:.0} on 2", peaks[0], peaks[1]);
+    println!("{:48} {:>10} {:>9} {:>6} {:>10} {:>9} {:>6}", "", "1: µs", "GFLOP/s", "%", "2: µs", "GFLOP/s", "%");
+    for mut case in gemms(tier) {
+        if !case.name.contains(&filter) {
+            continue;
+        }
+        let [mut x, mut y, mut out] = case.lens.map(Aligned::new);
+        let args = Args {
+            inputs: [x.ptr(), y.ptr()],
+            output: out.ptr(),
+            workspace: std::ptr::null_mut(),
+            prologue: None,
+            epilogue: Epilogue::None,
+        };
+        print!("{:48}", std::mem::take(&mut case.name));
+        for threads in [1, 2] {
+            let t = seconds(&*case.kernel, &args, threads);
+            let rate = case.flops / t / 1e9;
+            print!(" {:10.1} {:9.1} {:6.1}", t * 1e6, rate, 100.0 * rate / peaks[threads - 1]);
+        }
+        println!();
+    }
+}

@@ -1,0 +1,76 @@
+//! The common shape of raw kernels: ordered phases of independent chunks.
+
+use super::attach::{Epilogue, PackHook};
+
+/// A kernel built once from a geometry and an instruction tier; immutable, without buffers.
+///
+/// All chunks of a phase end before the next phase begins; within a phase any thread may run any
+/// chunk in any order, and the result has the same bits. How work is cut depends on geometry and
+/// tier only. The epilogue runs in the last phase, and the chunk that a `TileHook` hears of is one
+/// of that phase.
+pub trait ChunkedKernel: Send + Sync {
+    /// Number of phases, at least 1.
+    fn phases(&self) -> usize;
+
+    /// Number of chunks of a phase.
+    fn chunks(&self, phase: usize) -> usize;
+
+    /// f32 elements shared by the phases (packed filters, partial sums).
+    fn workspace_len(&self) -> usize;
+
+    /// f32 elements that each worker needs for itself; contents do not survive a chunk.
+    fn scratch_len(&self) -> usize;
+
+    /// Runs one chunk.
+    ///
+    /// # Safety
+    /// The operands are valid for the geometry, `workspace` and `scratch` hold at least as many
+    /// elements as the kernel says, and all chunks of earlier phases have ended.
+    unsafe fn run_chunk(&self, phase: usize, chunk: usize, args: &Args, scratch: *mut f32);
+}
+
+/// Operands of one run.
+#[derive(Clone, Copy)]
+pub struct Args<'a> {
+    /// Inputs, in the order that the kernel documents.
+    pub inputs: [*const f32; 2],
+    /// The output.
+    pub output: *mut f32,
+    /// Shared by the phases.
+    pub workspace: *mut f32,
+    /// Prologue on input 0; only kernels that pack it take one.
+    pub prologue: Option<&'a dyn PackHook>,
+    /// What happens to the output.
+    pub epilogue: Epilogue<'a>,
+}
+
+// SAFETY: the pointers are valid for the whole run, and the chunks of a phase write disjoint parts.
+unsafe impl Send for Args<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Args<'_> {}
+
+/// Cuts `len` into `parts` ranges whose lengths differ by at most one, and returns range `index`.
+pub fn split(len: usize, parts: usize, index: usize) -> std::ops::Range<usize> {
+    let (base, extra) = (len / parts, len % parts);
+    let start = index * base + index.min(extra);
+    start..start + base + usize::from(index < extra)
+}
+
+/// Runs all phases on the calling thread.
+///
+/// # Safety
+/// As [`ChunkedKernel::run_chunk`]; `args.workspace` is replaced by a buffer of this function.
+#[cfg(test)]
+pub(crate) unsafe fn run_serially(kernel: &dyn ChunkedKernel, args: &Args) {
+    let mut workspace = vec![f32::NAN; kernel.workspace_len()];
+    let mut scratch = vec![f32::NAN; kernel.scratch_len()];
+    let args = Args { workspace: workspace.as_mut_ptr(), ..*args };
+    for phase in 0..kernel.phases() {
+        // Chunks are independent, so the reverse order must do as well.
+        for chunk in (0..kernel.chunks(phase)).rev() {
+            scratch.fill(f32::NAN);
+            // SAFETY: the caller's contract; the buffers have the lengths asked for.
+            unsafe { kernel.run_chunk(phase, chunk, &args, scratch.as_mut_ptr()) };
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! Matrix product C = op(A) · op(B), f32, row-major.
+//!
+//! B is packed into panels as wide as the register tile, once, by a phase of its own; where each
+//! element of B meets one chunk only (few rows), the chunk reads it in place or packs the part that
+//! it needs. A is read in place unless it is transposed, has a prologue, or its stride maps the
+//! rows of a tile to the same cache sets. Few outputs over a long k are summed as a fixed number of
+//! partial products.
+
+pub mod pack;
+#[cfg(test)]
+mod tests;
+
+use super::attach::Epilogue;
+use super::chunked::{Args, ChunkedKernel, split};
+use super::simd::Tier;
+use super::tile::{MAX_ROWS, ONE_SEGMENT, Tile, TileSet};
+use pack::Copies;
+use std::ops::Range;
+
+/// Products summed before the partial sums go back to C; a panel of B of this depth stays in L1 and L2.
+const K_BLOCK: usize = 512;
+/// Columns of the widest chunk.
+const MAX_CHUNK_COLS: usize = 256;
+/// Floating-point operations below which a chunk is not cut further.
+const MIN_CHUNK_FLOPS: usize = 2_000_000;
+/// From this depth on, products with few outputs are cut along k.
+const MIN_SPLIT_K: usize = 4096;
+/// Most partial products.
+const MAX_PARTS: usize = 16;
+
+/// Matrix product `C[m, n] = op(A)[m, k] · op(B)[k, n]`.
+///
+/// Inputs: A (`[m, k]`, or `[k, m]` if `trans_a`), B (`[k, n]`, or `[n, k]` if `trans_b`). The prologue
+/// sees A as it is stored: rows are pixels, columns channels. Output: C.
+pub struct Gemm {
+    m: usize,
+    n: usize,
+    k: usize,
+    trans_a: bool,
+    trans_b: bool,
+    lda: usize,
+    ldb: usize,
+    ldc: usize,
+    tiles: TileSet,
+    copies: Copies,
+    /// Whether a phase packs all of B; else chunks take care of their part.
+    shared_b: bool,
+    /// Parts along k; 1 unless partial products are combined.
+    parts: usize,
+    m_chunks: usize,
+    n_chunks: usize,
+    k_slabs: usize,
+}
+
+impl Gemm {
+    /// A product of dense matrices.
+    pub fn new(m: usize, n: usize, k: usize, trans_a: bool, trans_b: bool, tier: Tier) -> Self {
+        let lda = if trans_a { m } else { k };
+        let ldb = if trans_b { k } else { n };
+        Self::with_strides(m, n, k, trans_a, trans_b, [lda, ldb, n], tier)
+    }
+
+    /// A product of matrices whose rows are `lda`, `ldb` and `ldc` elements apart.
+    pub fn with_strides(
+        m: usize,
+        n: usize,
+        k: usize,
+        trans_a: bool,
+        trans_b: bool,
+        [lda, ldb, ldc]: [usize; 3],
+        tier: Tier,
+    ) -> Self {
+        let tiles = TileSet::new(tier);
+        let m_block = 8 * tiles.rows;
+        let panels = n.div_ceil(tiles.cols()).max(1);
+        let flops = 2 * m * n * k;
+        let mut gemm = Gemm {
+            m,
+            n,
+            k,
+            trans_a,
+            trans_b,
+            lda,
+            ldb,
+            ldc,
+            tiles,
+            copies: Copies::new(tier),
+            shared_b: m > m_block,
+            parts: 1,
+            m_chunks: m.div_ceil(m_block).max(1),
+            n_chunks: panels.div_ceil((MAX_CHUNK_COLS / tiles.cols()).max(1)),
+            k_slabs: k.div_ceil(2 * K_BLOCK).max(1),
+        };
+        // Finer cuts while chunks are few and large: first along n, which costs no repeated reads of B.
+        while gemm.m_chunks * gemm.n_chunks < 16 && flops / (gemm.m_chunks * gemm.n_chunks) > 2 * MIN_CHUNK_FLOPS {
+            if gemm.n_chunks < panels {
+                gemm.n_chunks = (2 * gemm.n_chunks).min(panels);
+            } else if gemm.shared_b && m.div_ceil(2 * gemm.m_chunks) >= 2 * tiles.rows {
+                gemm.m_chunks *= 2;
+            } else {
+                break;
+            }
+        }
+        let few_outputs = gemm.m_chunks * gemm.n_chunks < 4 && m * n <= 1 << 18;
+        if k >= MIN_SPLIT_K && few_outputs {
+            gemm.parts = MAX_PARTS.min(k / (MIN_SPLIT_K / 4));
+            gemm.shared_b = false;
+        }
+        gemm
+    }
+
+    /// `[m, n, k]`.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.m, self.n, self.k]
+    }
+
+    /// Number of independent chunks that pack B; 0 where chunks of the product take care of it.
+    pub fn pack_chunks(&self) -> usize {
+        if self.shared_b { self.panels() * self.k_slabs } else { 0 }
+    }
+
+    fn panels(&self) -> usize {
+        self.n.div_ceil(self.tiles.cols()).max(1)
+    }
+
+    /// Packed columns of a panel: whole vectors.
+    fn panel_width(&self, panel: usize) -> usize {
+        let cols = self.tiles.cols().min(self.n - panel * self.tiles.cols());
+        self.tiles.vectors_for(cols) * self.tiles.lanes
+    }
+
+    /// f32 of B packed, for `depth` products.
+    fn packed_len(&self, depth: usize) -> usize {
+        let whole = self.n / self.tiles.cols() * self.tiles.cols();
+        (whole + self.tiles.vectors_for(self.n - whole) * self.tiles.lanes) * depth
+    }
+
+    /// Packs rows `k` of op(B) of one panel to `dst[k][width]`.
+    ///
+    /// # Safety
+    /// B is accessible and `dst` holds `k.len() * panel_width` elements.
+    unsafe fn pack_panel(&self, b: *const f32, panel: usize, k: Range<usize>, dst: *mut f32) {
+        let (col, width) = (panel * self.tiles.cols(), self.panel_width(panel));
+        let cols = width.min(self.n - col);
+        // SAFETY: the block lies within B.
+        unsafe {
+            if self.trans_b {
+                let src = b.add(col * self.ldb + k.start);
+                self.copies.transpose(src, self.ldb, cols, k.len(), dst, width, width);
+            } else {
+                self.copies.copy(b.add(k.start * self.ldb + col), self.ldb, k.len(), cols, dst, width, width);
+            }
+        }
+    }
+
+    /// Packs one chunk of B into `packed`.
+    ///
+    /// # Safety
+    /// B is accessible and `packed` holds `workspace_len` elements.
+    pub unsafe fn run_pack_chunk(&self, chunk: usize, b: *const f32, packed: *mut f32) {
+        let (panel, slab) = (chunk / self.k_slabs, chunk % self.k_slabs);
+        let k = split(self.k, self.k_slabs, slab);
+        // SAFETY: panels before this one are whole.
+        unsafe {
+            let dst = packed.add(panel * self.tiles.cols() * self.k + k.start * self.panel_width(panel));
+            self.pack_panel(b, panel, k, dst);
+        }
+    }
+
+    /// Whether a stride sends the rows of a tile to few sets of a 4 KiB-way cache.
+    fn stride_collides(&self) -> bool {
+        self.lda.is_multiple_of(512)
+    }
+
+    /// Rows of A that a chunk packs at a time, and its depth.
+    fn a_block(&self) -> usize {
+        self.m.div_ceil(self.m_chunks).next_multiple_of(self.tiles.rows) * (K_BLOCK + 16)
+    }
+
+    /// Computes rows `rows` × panels `panels` over `ks` into `c`.
+    ///
+    /// # Safety
+    /// As [`ChunkedKernel::run_chunk`]; `c` is the matrix of `ldc`.
+    #[allow(clippy::too_many_arguments, reason = "a block of the product and its epilogue")]
+    unsafe fn block(
+        &self,
+        args: &Args,
+        rows: Range<usize>,
+        panels: Range<usize>,
+        ks: Range<usize>,
+        c: *mut f32,
+        ldc: usize,
+        epilogue: &Epilogue,
+        chunk: usize,
+        scratch: *mut f32,
+    ) {
+        let tiles = &self.tiles;
+        let [a, b] = args.inputs;
+        let packs_a = self.trans_a || args.prologue.is_some() || (self.stride_collides() && rows.len() > 4);
+        let (a_scratch, b_scratch) = (scratch, scratch.wrapping_add(self.a_block()));
+        let k_blocks = ks.len().div_ceil(K_BLOCK).max(1);
+        let tile_count = rows.len().div_ceil(tiles.rows);
+        let mut a_rows = [0; MAX_ROWS];
+        let mut c_rows = [0; MAX_ROWS];
+        for (i, offset) in c_rows.iter_mut().enumerate() {
+            *offset = i * ldc;
+        }
+        // SAFETY: all blocks lie within the matrices; packed blocks lie within workspace and scratch.
+        unsafe {
+            for k_block in 0..k_blocks {
+                let inner = split(ks.len(), k_blocks, k_block);
+                let k = ks.start + inner.start..ks.start + inner.end;
+                let packed_ld = k.len() + 16;
+                if packs_a {
+                    for t in 0..tile_count {
+                        let r = split(rows.len(), tile_count, t);
+                        let r = rows.start + r.start..rows.start + r.end;
+                        let dst = a_scratch.add(t * tiles.rows * packed_ld);
+                        self.pack_a(args, r, k.clone(), dst, packed_ld);
+                    }
+                }
+                let a_step = if self.trans_a { tiles.rows } else { 1 };
+                for (i, offset) in a_rows.iter_mut().enumerate() {
+                    *offset = match (self.trans_a, packs_a) {
+                        (true, _) => i,
+                        (false, true) => i * packed_ld,
+                        (false, false) => i * self.lda,
+                    };
+                }
+                for panel in panels.clone() {
+                    let (col, width) = (panel * tiles.cols(), self.panel_width(panel));
+                    let cols = width.min(self.n - col);
+                    let (b, b_step) = if self.shared_b {
+                        (args.workspace.add(col * self.k + k.start * width).cast_const(), width)
+                    } else if !self.trans_b && cols == width {
+                        (b.add(k.start * self.ldb + col), self.ldb)
+                    } else {
+                        self.pack_panel(b, panel, k.clone(), b_scratch);
+                        (b_scratch.cast_const(), width)
+                    };
+                    let last = k_block + 1 == k_blocks;
+                    let (bias, relu) = match epilogue {
+                        Epilogue::Bias { bias, relu } if last => (bias.wrapping_add(col), *relu),
+                        _ => (std::ptr::null(), false),
+                    };
+                    for t in 0..tile_count {
+                        let r = split(rows.len(), tile_count, t);
+                        let a = if packs_a {
+                            a_scratch.add(t * tiles.rows * packed_ld).cast_const()
+                        } else {
+                            a.add((rows.start + r.start) * self.lda + k.start)
+                        };
+                        tiles.run(&Tile {
+                            rows: r.len(),
+                            vectors: width / tiles.lanes,
+                            cols,
+                            a,
+                            a_rows: a_rows.as_ptr(),
+                            a_step,
+                            segments: ONE_SEGMENT.as_ptr(),
+                            segment_count: 1,
+                            k: k.len(),
+                            b,
+                            b_step,
+                            c: c.add((rows.start + r.start) * ldc + col),
+                            c_rows: c_rows.as_ptr(),
+                            add_to_c: k_block > 0,
+                            bias,
+                            relu,
+                        });
+                    }
+                    if let (Epilogue::Hook(hook), true) = (epilogue, last) {
+                        hook.tile(chunk, c.add(rows.start * ldc + col), ldc, rows.start, rows.len(), col, cols);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Packs the rows `r` of op(A) over `k`: row-major with stride `ld`, or `[k][tile rows]` if A is transposed.
+    ///
+    /// # Safety
+    /// A is accessible and `dst` holds a tile of `ld` columns.
+    unsafe fn pack_a(&self, args: &Args, r: Range<usize>, k: Range<usize>, dst: *mut f32, ld: usize) {
+        let (row0, col0, rows, cols, dst_ld) = if self.trans_a {
+            (k.start, r.start, k.len(), r.len(), self.tiles.rows)
+        } else {
+            (r.start, k.start, r.len(), k.len(), ld)
+        };
+        // SAFETY: the block lies within A.
+        unsafe {
+            let src = args.inputs[0].add(row0 * self.lda + col0);
+            match args.prologue {
+                Some(hook) => hook.pack(src, self.lda, dst, dst_ld, row0, rows, col0, cols),
+                None => self.copies.copy(src, self.lda, rows, cols, dst, dst_ld, cols),
+            }
+        }
+    }
+
+    /// Adds the partial products of some rows, in order, and runs the epilogue.
+    ///
+    /// # Safety
+    /// As [`ChunkedKernel::run_chunk`].
+    unsafe fn combine(&self, chunk: usize, args: &Args) {
+        let rows = split(self.m, self.combine_chunks(), chunk);
+        // SAFETY: partial products are dense m × n matrices in the workspace.
+        unsafe {
+            for r in rows.clone() {
+                let out = args.output.add(r * self.ldc);
+                std::ptr::copy_nonoverlapping(args.workspace.add(r * self.n), out, self.n);
+                for part in 1..self.parts {
+                    let partial = args.workspace.add((part * self.m + r) * self.n);
+                    for j in 0..self.n {
+                        *out.add(j) += *partial.add(j);
+                    }
+                }
+                if let Epilogue::Bias { bias, relu } = args.epilogue {
+                    for j in 0..self.n {
+                        let v = *out.add(j) + *bias.add(j);
+                        *out.add(j) = if relu && v < 0.0 { 0.0 } else { v };
+                    }
+                }
+            }
+            if let Epilogue::Hook(hook) = args.epilogue {
+                let out = args.output.add(rows.start * self.ldc);
+                hook.begin(chunk);
+                hook.tile(chunk, out, self.ldc, rows.start, rows.len(), 0, self.n);
+                hook.end(chunk);
+            }
+        }
+    }
+
+    fn combine_chunks(&self) -> usize {
+        // About 4096 outputs each.
+        (self.m * self.n).div_ceil(4096).clamp(1, self.m.max(1))
+    }
+}
+
+impl ChunkedKernel for Gemm {
+    fn phases(&self) -> usize {
+        1 + usize::from(self.shared_b || self.parts > 1)
+    }
+
+    fn chunks(&self, phase: usize) -> usize {
+        match (self.shared_b, self.parts > 1, phase) {
+            (true, _, 0) => self.pack_chunks(),
+            (_, true, 0) => self.parts * self.m_chunks * self.n_chunks,
+            (_, true, 1) => self.combine_chunks(),
+            _ => self.m_chunks * self.n_chunks,
+        }
+    }
+
+    fn workspace_len(&self) -> usize {
+        match (self.shared_b, self.parts > 1) {
+            (true, _) => self.packed_len(self.k),
+            (_, true) => self.parts * self.m * self.n,
+            _ => 0,
+        }
+    }
+
+    fn scratch_len(&self) -> usize {
+        let local_b = if self.shared_b { 0 } else { K_BLOCK * self.tiles.cols() };
+        self.a_block() + local_b
+    }
+
+    unsafe fn run_chunk(&self, phase: usize, chunk: usize, args: &Args, scratch: *mut f32) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if self.shared_b && phase == 0 {
+                return self.run_pack_chunk(chunk, args.inputs[1], args.workspace);
+            }
+            if self.parts > 1 && phase == 1 {
+                return self.combine(chunk, args);
+            }
+            let (part, rest) = (chunk % self.parts, chunk / self.parts);
+            let rows = split(self.m, self.m_chunks, rest / self.n_chunks);
+            let panels = split(self.panels(), self.n_chunks, rest % self.n_chunks);
+            let ks = split(self.k, self.parts, part);
+            if self.parts > 1 {
+                let c = args.workspace.add(part * self.m * self.n);
+                return self.block(args, rows, panels, ks, c, self.n, &Epilogue::None, chunk, scratch);
+            }
+            if let Epilogue::Hook(hook) = args.epilogue {
+                hook.begin(chunk);
+                self.block(args, rows, panels, ks, args.output, self.ldc, &args.epilogue, chunk, scratch);
+                hook.end(chunk);
+            } else {
+                self.block(args, rows, panels, ks, args.output, self.ldc, &args.epilogue, chunk, scratch);
+            }
+        }
+    }
+}
