@@ -25,6 +25,8 @@ const MAX_CHUNK_COLS: usize = 256;
 const MIN_CHUNK_FLOPS: usize = 2_000_000;
 /// From this depth on, products with few outputs are cut along k.
 const MIN_SPLIT_K: usize = 4096;
+/// Outputs above which products are not cut along k: the partial products would not stay in cache.
+const MAX_SPLIT_OUTPUTS: usize = 1 << 18;
 /// Most partial products.
 const MAX_PARTS: usize = 16;
 
@@ -70,6 +72,7 @@ impl Gemm {
         [lda, ldb, ldc]: [usize; 3],
         tier: Tier,
     ) -> Self {
+        assert!(m > 0 && n > 0, "a product needs outputs: received [{m}, {n}]");
         let tiles = TileSet::new(tier);
         let m_block = 8 * tiles.rows;
         let panels = n.div_ceil(tiles.cols()).max(1);
@@ -91,6 +94,12 @@ impl Gemm {
             n_chunks: panels.div_ceil((MAX_CHUNK_COLS / tiles.cols()).max(1)),
             k_slabs: k.div_ceil(2 * K_BLOCK).max(1),
         };
+        if k >= MIN_SPLIT_K && m * n <= MAX_SPLIT_OUTPUTS && gemm.m_chunks * gemm.n_chunks < 2 * MAX_PARTS {
+            gemm.parts = MAX_PARTS.min(k / (MIN_SPLIT_K / 4));
+            gemm.shared_b = false;
+            gemm.m_chunks = m.div_ceil(2 * m_block);
+            return gemm;
+        }
         // Finer cuts while chunks are few and large: first along n, which costs no repeated reads of B.
         while gemm.m_chunks * gemm.n_chunks < 16 && flops / (gemm.m_chunks * gemm.n_chunks) > 2 * MIN_CHUNK_FLOPS {
             if gemm.n_chunks < panels {
@@ -100,11 +109,6 @@ impl Gemm {
             } else {
                 break;
             }
-        }
-        let few_outputs = gemm.m_chunks * gemm.n_chunks < 4 && m * n <= 1 << 18;
-        if k >= MIN_SPLIT_K && few_outputs {
-            gemm.parts = MAX_PARTS.min(k / (MIN_SPLIT_K / 4));
-            gemm.shared_b = false;
         }
         gemm
     }
