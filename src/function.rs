@@ -1,0 +1,302 @@
+//! Trace once, replay: a function recorded on placeholders becomes one plan that reads and writes
+//! variables.
+
+use crate::buffer::Buffer;
+use crate::error::{Error, Result};
+use crate::plan::{Plan, PlanOptions, Slot};
+use crate::realise::{self, Extraction};
+use crate::shape::Fact;
+use crate::tensor::{Node, Role, State, Tensor};
+use crate::variable::{Cell, Current, Variable};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, MutexGuard};
+
+thread_local! {
+    static TRACES: RefCell<Vec<TraceState>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Default)]
+struct TraceState {
+    placeholders: Vec<Arc<Node>>,
+    reads: HashMap<u64, (Arc<Cell>, Tensor)>,
+    writes: BTreeMap<u64, (Variable, Tensor)>,
+}
+
+/// Whether this thread is recording a function.
+pub(crate) fn is_tracing() -> bool {
+    TRACES.with_borrow(|t| !t.is_empty())
+}
+
+/// What the function being traced reads of `variable`; `None` outside traces.
+pub(crate) fn traced_read(variable: &Variable) -> Option<Tensor> {
+    TRACES.with_borrow_mut(|traces| {
+        let trace = traces.last_mut()?;
+        if let Some((_, written)) = trace.writes.get(&variable.id()) {
+            return Some(written.clone());
+        }
+        let cell = &variable.cell;
+        let (_, tensor) = trace.reads.entry(cell.id).or_insert_with(|| {
+            let role = Role::TracedVariable(cell.id);
+            let node = Node::new(cell.fact.clone(), role, cell.tracks(), State::default());
+            (cell.clone(), Tensor::from_node(node))
+        });
+        Some(tensor.clone())
+    })
+}
+
+/// Records an assignment in the function being traced; false outside traces.
+pub(crate) fn traced_write(variable: &Variable, value: &Tensor) -> Result<bool> {
+    if !is_tracing() {
+        return Ok(false);
+    }
+    let version = variable.version_node(value)?;
+    let old = TRACES.with_borrow_mut(|traces| {
+        traces.last_mut().and_then(|t| t.writes.insert(variable.id(), (variable.clone(), version)))
+    });
+    drop(old);
+    Ok(true)
+}
+
+/// A function being recorded on this thread. While it lives, variables read as what the function
+/// reads, and assignments become part of the function; dropping it discards them.
+///
+/// ```
+/// use cnnrs::{DType, Fact, Tensor, Trace, Variable};
+/// let count = Variable::new(&Tensor::scalar(0.0, DType::F32)?, false, "count")?;
+/// let trace = Trace::enter();
+/// let x = trace.placeholder(Fact::new([2], DType::F32), "x");
+/// count.assign(&count.value().apply_binary("add", &Tensor::scalar(1.0, DType::F32)?)?)?;
+/// let y = x.apply_binary("mul", &count.value())?;
+/// let f = trace.compile(&[y])?;
+/// drop(trace);
+/// let x = Tensor::from_slice(&[2], &[3.0f32, 4.0])?;
+/// f.call(&[x.clone()])?;
+/// assert_eq!(f.call(&[x])?[0].to_vec::<f32>()?, [6.0, 8.0]);
+/// # Ok::<(), cnnrs::Error>(())
+/// ```
+pub struct Trace {
+    depth: usize,
+    // A trace belongs to the thread on which it was entered.
+    _not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl Trace {
+    /// Starts recording.
+    pub fn enter() -> Self {
+        let depth = TRACES.with_borrow_mut(|t| {
+            t.push(TraceState::default());
+            t.len()
+        });
+        Trace { depth, _not_send: std::marker::PhantomData }
+    }
+
+    /// The next argument of the function.
+    pub fn placeholder(&self, fact: Fact, name: &str) -> Tensor {
+        let _scope = (!name.is_empty()).then(|| crate::tensor::LayerScope::enter(name));
+        let node = Node::new(fact, Role::Placeholder, false, State::default());
+        TRACES.with_borrow_mut(|t| t[self.depth - 1].placeholders.push(node.clone()));
+        Tensor::from_node(node)
+    }
+
+    /// Compiles what leads to `outputs` and to the assignments made so far.
+    ///
+    /// # Errors
+    /// When an output depends on a placeholder of another trace, or a pass or kernel refuses.
+    pub fn compile(&self, outputs: &[Tensor]) -> Result<CompiledFunction> {
+        let (placeholders, reads, writes) = TRACES.with_borrow(|t| {
+            let t = &t[self.depth - 1];
+            let reads: HashMap<u64, Arc<Cell>> = t.reads.iter().map(|(id, (cell, _))| (*id, cell.clone())).collect();
+            let writes: Vec<(Variable, Tensor)> = t.writes.values().cloned().collect();
+            (t.placeholders.clone(), reads, writes)
+        });
+        let roots: Vec<Arc<Node>> =
+            outputs.iter().chain(writes.iter().map(|(_, t)| t)).map(|t| t.node.clone()).collect();
+        let own = |node: &Node| {
+            matches!(node.role, Role::TracedVariable(_)) || placeholders.iter().any(|p| std::ptr::eq(&**p, node))
+        };
+        let Extraction { graph, leaves, .. } = realise::extract(&roots, own)?;
+        let mut captured_variables: Vec<Arc<Cell>> = Vec::new();
+        let mut sources = Vec::with_capacity(leaves.len());
+        let mut donations = Vec::new();
+        for (input, leaf) in leaves.iter().enumerate() {
+            let source = if let Some(i) = placeholders.iter().position(|p| Arc::ptr_eq(p, leaf)) {
+                Source::Argument(i)
+            } else if let Role::TracedVariable(id) = leaf.role {
+                let cell = reads.get(&id).ok_or_else(|| Error::state("a variable of another trace is read"))?;
+                if let Some(w) = writes.iter().position(|(v, _)| v.id() == id) {
+                    donations.push((input, outputs.len() + w));
+                }
+                captured_variables.push(cell.clone());
+                Source::Variable(captured_variables.len() - 1)
+            } else {
+                Source::Captured(realise::leaf_value(leaf)?)
+            };
+            sources.push(source);
+        }
+        let options = PlanOptions { donations, ..PlanOptions::default() };
+        let plan = realise::cached_plan(graph, &options)?;
+        let mut written: Vec<(Arc<Cell>, usize)> =
+            writes.iter().enumerate().map(|(i, (v, _))| (v.cell.clone(), outputs.len() + i)).collect();
+        written.sort_by_key(|(cell, _)| cell.id);
+        Ok(CompiledFunction {
+            plan,
+            sources,
+            arguments: placeholders.iter().map(|p| (p.fact.clone(), p.origin.clone())).collect(),
+            reads: captured_variables,
+            writes: written,
+            outputs: outputs.len(),
+        })
+    }
+
+    /// The variables that the function has assigned so far.
+    pub fn assigned(&self) -> Vec<Variable> {
+        TRACES.with_borrow(|t| t[self.depth - 1].writes.values().map(|(v, _)| v.clone()).collect())
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        // Taken out first: dropping nodes must not find the stack borrowed.
+        let states = TRACES.with_borrow_mut(|t| t.split_off(self.depth - 1));
+        drop(states);
+    }
+}
+
+enum Source {
+    Argument(usize),
+    Variable(usize),
+    Captured(Arc<Buffer>),
+}
+
+/// A traced function: one plan, the variables that it reads and writes, and what it captured.
+///
+/// Calls are whole or absent: variables change after the last step that can fail, all of them or
+/// none.
+pub struct CompiledFunction {
+    plan: Arc<Plan>,
+    sources: Vec<Source>,
+    arguments: Vec<(Fact, crate::graph::Origin)>,
+    reads: Vec<Arc<Cell>>,
+    /// Written variables in order of id, each with the plan's output that it takes.
+    writes: Vec<(Arc<Cell>, usize)>,
+    outputs: usize,
+}
+
+impl CompiledFunction {
+    /// Facts of the arguments.
+    pub fn argument_facts(&self) -> impl ExactSizeIterator<Item = &Fact> {
+        self.arguments.iter().map(|(fact, _)| fact)
+    }
+
+    /// The plan that calls run.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Runs the function once.
+    ///
+    /// # Errors
+    /// When an argument does not fit, a kernel meets bad data, memory runs out, or the caller
+    /// interrupts; then no variable has changed.
+    pub fn call(&self, arguments: &[Tensor]) -> Result<Vec<Tensor>> {
+        let buffers: Vec<Arc<Buffer>> = arguments.iter().map(Tensor::buffer).collect::<Result<_>>()?;
+        Ok(self.run(&buffers)?.into_iter().map(Tensor::from_buffer).collect())
+    }
+
+    /// Runs the function once on buffers.
+    ///
+    /// # Errors
+    /// As [`CompiledFunction::call`].
+    pub fn run(&self, arguments: &[Arc<Buffer>]) -> Result<Vec<Buffer>> {
+        if arguments.len() != self.arguments.len() {
+            return Err(Error::dtype(format!(
+                "expected {} arguments, received {}",
+                self.arguments.len(),
+                arguments.len()
+            )));
+        }
+        for (i, (buffer, (fact, origin))) in arguments.iter().zip(&self.arguments).enumerate() {
+            if buffer.fact() != fact {
+                let name = origin.as_deref().map_or_else(|| format!("argument {i}"), str::to_owned);
+                return Err(Error::value(format!("{name}: expected {fact}, received {}", buffer.fact())));
+            }
+        }
+        // Versions still pending are computed before any lock is taken.
+        for cell in self.reads.iter().chain(self.writes.iter().map(|(c, _)| c)) {
+            let tensor = cell.current().tensor.clone();
+            if let Some(tensor) = tensor {
+                tensor.realise()?;
+            }
+        }
+        let mut locks: Vec<MutexGuard<'_, Current>> = self.writes.iter().map(|(cell, _)| cell.current()).collect();
+        let mut slots = Vec::with_capacity(self.sources.len());
+        let mut lent: Vec<(usize, usize)> = Vec::new();
+        for source in &self.sources {
+            let slot = match source {
+                Source::Argument(i) => Slot::Shared(arguments[*i].clone()),
+                Source::Captured(buffer) => Slot::Shared(buffer.clone()),
+                Source::Variable(r) => {
+                    let cell = &self.reads[*r];
+                    match self.writes.iter().position(|(c, _)| c.id == cell.id) {
+                        None => Slot::Shared(read(&cell.current())?),
+                        Some(w) => match take_exclusive(&mut locks[w]) {
+                            Some(buffer) => {
+                                lent.push((slots.len(), w));
+                                Slot::Donated(Some(buffer))
+                            }
+                            None => Slot::Shared(read(&locks[w])?),
+                        },
+                    }
+                }
+            };
+            slots.push(slot);
+        }
+        let result = self.plan.run(&mut slots, &realise::poll);
+        let mut values: Vec<Option<Buffer>> = match result {
+            Ok(values) => values.into_iter().map(Some).collect(),
+            Err(e) => {
+                for (slot, w) in lent {
+                    if let Slot::Donated(Some(buffer)) = std::mem::replace(&mut slots[slot], Slot::Donated(None)) {
+                        locks[w].tensor = Some(self.writes[w].0.version_of(Arc::new(buffer)));
+                    }
+                }
+                return Err(e);
+            }
+        };
+        let mut old = Vec::with_capacity(locks.len());
+        for (lock, (cell, output)) in locks.iter_mut().zip(&self.writes) {
+            let value = values[*output].take().ok_or_else(|| Error::state("a plan's output is taken twice"))?;
+            lock.version += 1;
+            old.push(lock.tensor.replace(cell.version_of(Arc::new(value))));
+        }
+        drop(locks);
+        drop(old);
+        values.truncate(self.outputs);
+        Ok(values.into_iter().flatten().collect())
+    }
+}
+
+fn read(current: &Current) -> Result<Arc<Buffer>> {
+    let tensor = current.tensor.as_ref().ok_or_else(|| Error::state("a variable is being written by this thread"))?;
+    realise::leaf_value(&tensor.node)
+}
+
+/// Takes the buffer out of a version that nobody else holds: no handle, no pending node, no
+/// export, no other run.
+fn take_exclusive(current: &mut Current) -> Option<Buffer> {
+    let tensor = current.tensor.take()?;
+    if Arc::strong_count(&tensor.node) > 1 {
+        current.tensor = Some(tensor);
+        return None;
+    }
+    let value = tensor.node.state().value.take()?;
+    match Arc::try_unwrap(value) {
+        Ok(buffer) => Some(buffer),
+        Err(shared) => {
+            tensor.node.state().value = Some(shared);
+            current.tensor = Some(tensor);
+            None
+        }
+    }
+}

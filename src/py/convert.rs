@@ -1,0 +1,185 @@
+//! Python values in, numpy arrays out: the one conversion.
+
+use super::tensor::PyTensor;
+use super::variable::PyVariable;
+use crate::buffer::{Buffer, Element};
+use crate::dtype::DType;
+use crate::ops::{Attribute, Attributes};
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+
+/// A Python number beside a tensor of type `beside` takes a type that changes the tensor's as
+/// little as possible.
+fn number(obj: &Bound<'_, PyAny>, beside: Option<DType>) -> PyResult<Option<Tensor>> {
+    if obj.is_instance_of::<PyBool>() {
+        return Ok(Some(Tensor::scalar(f64::from(u8::from(obj.extract::<bool>()?)), DType::Bool)?));
+    }
+    if obj.is_instance_of::<PyInt>() {
+        let value: i64 = obj
+            .extract()
+            .map_err(|_| PyOverflowError::new_err(format!("expected an integer within int32, received {obj}")))?;
+        let dtype = match beside {
+            Some(DType::F32) => DType::F32,
+            Some(DType::U8) if (0..256).contains(&value) => DType::U8,
+            _ => DType::I32,
+        };
+        if dtype == DType::I32 && i32::try_from(value).is_err() {
+            return Err(PyOverflowError::new_err(format!("expected an integer within int32, received {value}")));
+        }
+        return Ok(Some(Tensor::scalar(value as f64, dtype)?));
+    }
+    if obj.is_instance_of::<PyFloat>() {
+        return Ok(Some(Tensor::scalar(obj.extract()?, DType::F32)?));
+    }
+    Ok(None)
+}
+
+/// A tensor from a Tensor, a Variable, a number or anything numpy makes an array of. Numbers take
+/// the type of `beside` where it can hold them.
+pub fn to_tensor(obj: &Bound<'_, PyAny>, beside: Option<DType>) -> PyResult<Tensor> {
+    if let Ok(t) = obj.cast::<PyTensor>() {
+        return Ok(t.get().tensor.clone());
+    }
+    if let Ok(v) = obj.cast::<PyVariable>() {
+        return Ok(v.get().variable.value());
+    }
+    if let Some(t) = number(obj, beside)? {
+        return Ok(t);
+    }
+    Ok(Tensor::from_buffer(to_buffer(obj, None)?))
+}
+
+/// dtypes of the tensors among `inputs`, for the numbers beside them: the widest.
+pub fn beside(inputs: &[Bound<'_, PyAny>]) -> Option<DType> {
+    inputs
+        .iter()
+        .filter_map(|i| {
+            if let Ok(t) = i.cast::<PyTensor>() {
+                return Some(t.get().tensor.fact().dtype);
+            }
+            i.cast::<PyVariable>().ok().map(|v| v.get().variable.fact().dtype)
+        })
+        .max_by_key(|d| crate::tensor::rank(*d))
+}
+
+/// Tensors from a list of inputs.
+pub fn to_tensors(inputs: &[Bound<'_, PyAny>]) -> PyResult<Vec<Tensor>> {
+    let dtype = beside(inputs);
+    inputs.iter().map(|i| to_tensor(i, dtype)).collect()
+}
+
+/// A copy of an array-like in a buffer. float64 and float16 become float32, other integers int32
+/// with a range check; what is given as `dtype` is converted to it.
+pub fn to_buffer(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
+    let py = obj.py();
+    let numpy = py.import("numpy")?;
+    let array = numpy.call_method1("asarray", (obj,))?;
+    let kind: String = array.getattr("dtype")?.getattr("kind")?.extract()?;
+    let name: String = array.getattr("dtype")?.getattr("name")?.extract()?;
+    let natural = match (kind.as_str(), name.as_str()) {
+        ("f", _) => DType::F32,
+        ("b", _) => DType::Bool,
+        ("u", "uint8") => DType::U8,
+        ("i" | "u", _) => DType::I32,
+        _ => {
+            return Err(PyTypeError::new_err(format!(
+                "expected numbers or booleans, received {} of dtype {name}",
+                obj.get_type().name()?
+            )));
+        }
+    };
+    let target = dtype.unwrap_or(natural);
+    if target == DType::I32 && matches!(name.as_str(), "int64" | "uint32" | "uint64") {
+        let size: usize = array.getattr("size")?.extract()?;
+        if size > 0 {
+            let (low, high) = (array.call_method0("min")?, array.call_method0("max")?);
+            if low.lt(i32::MIN)? || high.gt(i32::MAX)? {
+                return Err(PyOverflowError::new_err(format!("expected values within int32, received {low} to {high}")));
+            }
+        }
+    }
+    let array = numpy.call_method1("ascontiguousarray", (&array, target.name()))?;
+    // numpy gives at least one axis; the shape of a scalar is kept.
+    let shape: Vec<usize> = numpy.call_method1("shape", (obj,))?.extract()?;
+    copy_array(&array, &shape, target)
+}
+
+fn copy_array(array: &Bound<'_, PyAny>, shape: &[usize], dtype: DType) -> PyResult<Buffer> {
+    fn copy<T: Element + numpy::Element>(array: &Bound<'_, PyAny>, shape: &[usize]) -> PyResult<Buffer> {
+        let array = array.cast::<numpy::PyArrayDyn<T>>().map_err(PyErr::from)?;
+        let view = array.readonly();
+        let slice = view.as_slice().map_err(|e| PyTypeError::new_err(e.to_string()))?;
+        Ok(Buffer::from_slice(shape, slice)?)
+    }
+    match dtype {
+        DType::F32 => copy::<f32>(array, shape),
+        DType::I32 => copy::<i32>(array, shape),
+        DType::U8 => copy::<u8>(array, shape),
+        DType::Bool => {
+            let bytes = array.call_method1("view", ("uint8",))?;
+            let buffer = copy::<u8>(&bytes, shape)?;
+            let fact = crate::shape::Fact::new(shape, DType::Bool);
+            Ok(buffer.with_fact(fact))
+        }
+    }
+}
+
+/// A numpy array holding a copy of `buffer`.
+pub fn to_numpy<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
+    let shape: Vec<usize> = buffer.fact().shape.to_vec();
+    let shaped = |array: Bound<'py, PyAny>| array.call_method1("reshape", (PyTuple::new(py, &shape)?,));
+    match buffer.fact().dtype {
+        DType::F32 => shaped(PyArray1::from_slice(py, buffer.as_slice::<f32>()).into_any()),
+        DType::I32 => shaped(PyArray1::from_slice(py, buffer.as_slice::<i32>()).into_any()),
+        DType::U8 => shaped(PyArray1::from_slice(py, buffer.as_slice::<u8>()).into_any()),
+        DType::Bool => shaped(PyArray1::from_slice(py, buffer.as_slice::<u8>()).call_method1("view", ("bool",))?),
+    }
+}
+
+/// Whether `obj` is a numpy array.
+pub fn is_array(obj: &Bound<'_, PyAny>) -> bool {
+    obj.cast::<PyUntypedArray>().is_ok_and(|a| a.ndim() > 0)
+}
+
+fn attribute(obj: &Bound<'_, PyAny>) -> PyResult<Attribute> {
+    if obj.is_none() {
+        return Ok(Attribute::None);
+    }
+    if obj.is_instance_of::<PyBool>() {
+        return Ok(Attribute::Bool(obj.extract()?));
+    }
+    if obj.is_instance_of::<PyString>() {
+        return Ok(Attribute::Text(obj.extract()?));
+    }
+    if obj.is_instance_of::<PyList>() || obj.is_instance_of::<PyTuple>() {
+        return obj.try_iter()?.map(|item| attribute(&item?)).collect::<PyResult<_>>().map(Attribute::List);
+    }
+    if obj.is_instance_of::<PyFloat>() {
+        return Ok(Attribute::Float(obj.extract()?));
+    }
+    // numpy integers and whatever else counts.
+    if let Ok(index) = obj.call_method0("__index__") {
+        return Ok(Attribute::Int(index.extract()?));
+    }
+    if let Ok(float) = obj.call_method0("__float__") {
+        return Ok(Attribute::Float(float.extract()?));
+    }
+    Err(PyTypeError::new_err(format!("an attribute cannot be a {}", obj.get_type().name()?)))
+}
+
+/// Attributes from a dict.
+pub fn to_attributes(dict: Option<&Bound<'_, PyDict>>) -> PyResult<Attributes> {
+    let Some(dict) = dict else { return Ok(Attributes::default()) };
+    let pairs: Vec<(String, Attribute)> =
+        dict.iter().map(|(k, v)| Ok((k.extract()?, attribute(&v)?))).collect::<PyResult<_>>()?;
+    Ok(Attributes::new(pairs))
+}
+
+/// A shape as a tuple.
+pub fn shape_tuple<'py>(py: Python<'py>, shape: &Shape) -> PyResult<Bound<'py, PyTuple>> {
+    PyTuple::new(py, shape.iter())
+}

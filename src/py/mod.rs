@@ -1,0 +1,56 @@
+//! The extension module `cnnrs._core`: tensors, variables, traced functions, numpy in and out.
+
+mod convert;
+mod function;
+mod operators;
+mod system;
+mod tensor;
+mod variable;
+
+use crate::error::{Error, ErrorKind};
+use pyo3::exceptions::{
+    PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError,
+};
+use pyo3::prelude::*;
+use std::cell::RefCell;
+
+thread_local! {
+    /// What a signal handler raised while a run was under way.
+    static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+}
+
+impl From<Error> for PyErr {
+    fn from(e: Error) -> Self {
+        let message = e.to_string();
+        match e.kind {
+            ErrorKind::Value => PyValueError::new_err(message),
+            ErrorKind::Type => PyTypeError::new_err(message),
+            ErrorKind::Memory => PyMemoryError::new_err(message),
+            ErrorKind::State => PyRuntimeError::new_err(message),
+            ErrorKind::Index => PyIndexError::new_err(message),
+            ErrorKind::Cancelled => RAISED.take().unwrap_or_else(|| PyKeyboardInterrupt::new_err(message)),
+        }
+    }
+}
+
+/// Asked by runs on the calling thread: has a signal handler raised?
+fn poll_signals() -> bool {
+    Python::attach(|py| match py.check_signals() {
+        Ok(()) => false,
+        Err(e) => {
+            RAISED.set(Some(e));
+            true
+        }
+    })
+}
+
+/// The Rust core of cnnrs.
+#[pymodule]
+fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    crate::realise::set_poll(poll_signals);
+    m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    tensor::register(m)?;
+    variable::register(m)?;
+    function::register(m)?;
+    system::register(m)
+}

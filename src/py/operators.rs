@@ -1,0 +1,180 @@
+//! Python's operators, shared by tensors and variables.
+
+use super::convert;
+use super::tensor::PyTensor;
+use crate::dtype::DType;
+use crate::ops::Attributes;
+use crate::tensor::Tensor;
+use pyo3::prelude::*;
+
+/// `left op right`, or Python's `NotImplemented` when `right` is nothing that cnnrs knows.
+pub fn binary(name: &str, own: &Tensor, other: &Bound<'_, PyAny>, reflected: bool) -> PyResult<Py<PyAny>> {
+    let py = other.py();
+    let other = match convert::to_tensor(other, Some(own.fact().dtype)) {
+        Ok(other) => other,
+        Err(e) if e.is_instance_of::<pyo3::exceptions::PyTypeError>(py) => return Ok(py.NotImplemented()),
+        Err(e) => return Err(e),
+    };
+    let inputs = if reflected { [other, own.clone()] } else { [own.clone(), other] };
+    let result = match (name, inputs[0].fact().dtype, inputs[1].fact().dtype) {
+        ("matmul", ..) => Tensor::apply_named(name, &inputs, Attributes::default())?,
+        // & | ^ on integers would be bitwise; only booleans have them.
+        ("logical_and" | "logical_or" | "logical_xor", a, b) if a != DType::Bool || b != DType::Bool => {
+            return Err(pyo3::exceptions::PyTypeError::new_err(format!("& | ^: expected bool, received {a} and {b}")));
+        }
+        _ => Tensor::apply_named(name, &inputs, Attributes::default())?,
+    };
+    Ok(Py::new(py, PyTensor::from(result))?.into_any())
+}
+
+/// `op own`.
+pub fn unary(name: &str, own: &Tensor) -> PyResult<PyTensor> {
+    Ok(Tensor::apply_named(name, std::slice::from_ref(own), Attributes::default())?.into())
+}
+
+/// One `#[pymethods]` block: Python's operators on `$tensor(self)`, then the methods given.
+macro_rules! with_operators {
+    ($ty:ty, $tensor:expr, { $($methods:tt)* }) => {
+        #[pyo3::pymethods]
+        impl $ty {
+            #[classattr]
+            #[pyo3(name = "__array_ufunc__")]
+            fn array_ufunc(py: Python<'_>) -> Py<PyAny> {
+                py.None()
+            }
+            fn __add__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("add", &$tensor(self), other, false)
+            }
+            fn __radd__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("add", &$tensor(self), other, true)
+            }
+            fn __sub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("sub", &$tensor(self), other, false)
+            }
+            fn __rsub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("sub", &$tensor(self), other, true)
+            }
+            fn __mul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("mul", &$tensor(self), other, false)
+            }
+            fn __rmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("mul", &$tensor(self), other, true)
+            }
+            fn __truediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("div", &$tensor(self), other, false)
+            }
+            fn __rtruediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("div", &$tensor(self), other, true)
+            }
+            fn __floordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("floor_div", &$tensor(self), other, false)
+            }
+            fn __rfloordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("floor_div", &$tensor(self), other, true)
+            }
+            fn __mod__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("mod", &$tensor(self), other, false)
+            }
+            fn __rmod__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("mod", &$tensor(self), other, true)
+            }
+            fn __pow__(&self, other: &Bound<'_, PyAny>, _modulo: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+                operators::binary("pow", &$tensor(self), other, false)
+            }
+            fn __rpow__(&self, other: &Bound<'_, PyAny>, _modulo: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+                operators::binary("pow", &$tensor(self), other, true)
+            }
+            fn __matmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("matmul", &$tensor(self), other, false)
+            }
+            fn __rmatmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("matmul", &$tensor(self), other, true)
+            }
+            fn __and__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("logical_and", &$tensor(self), other, false)
+            }
+            fn __or__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("logical_or", &$tensor(self), other, false)
+            }
+            fn __xor__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("logical_xor", &$tensor(self), other, false)
+            }
+            fn __neg__(&self) -> PyResult<PyTensor> {
+                operators::unary("neg", &$tensor(self))
+            }
+            fn __pos__(&self) -> PyTensor {
+                $tensor(self).into()
+            }
+            fn __abs__(&self) -> PyResult<PyTensor> {
+                operators::unary("abs", &$tensor(self))
+            }
+            fn __invert__(&self) -> PyResult<PyTensor> {
+                operators::unary("logical_not", &$tensor(self))
+            }
+            fn __lt__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("less", &$tensor(self), other, false)
+            }
+            fn __le__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("less_equal", &$tensor(self), other, false)
+            }
+            fn __gt__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("greater", &$tensor(self), other, false)
+            }
+            fn __ge__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                operators::binary("greater_equal", &$tensor(self), other, false)
+            }
+            /// Elements, a sub-tensor, or rows picked by an integer tensor.
+            fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
+                super::tensor::get_item(&$tensor(self), index).map(PyTensor::from)
+            }
+            fn __len__(&self) -> PyResult<usize> {
+                super::tensor::length(&$tensor(self))
+            }
+            #[pyo3(signature = (dtype=None, copy=None))]
+            fn __array__<'py>(&self, py: Python<'py>, dtype: Option<&Bound<'py, PyAny>>, copy: Option<bool>) -> PyResult<Bound<'py, PyAny>> {
+                super::tensor::array(py, &$tensor(self), dtype, copy)
+            }
+            fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
+                super::tensor::item(py, &$tensor(self))
+            }
+            fn __int__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                super::tensor::item(py, &$tensor(self))?.into_pyobject(py)?.call_method0("__int__")
+            }
+            fn __index__(&self, py: Python<'_>) -> PyResult<i64> {
+                super::tensor::integer(py, &$tensor(self))
+            }
+            fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+                Ok(super::tensor::item(py, &$tensor(self))? != 0.0)
+            }
+            fn __format__<'py>(&self, py: Python<'py>, spec: &str) -> PyResult<Bound<'py, PyAny>> {
+                super::tensor::format(py, &$tensor(self), spec)
+            }
+            /// Extents, as a tuple.
+            #[getter]
+            fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>> {
+                super::convert::shape_tuple(py, &self.fact().shape)
+            }
+            /// Name of the element type.
+            #[getter]
+            fn dtype(&self) -> &'static str {
+                self.fact().dtype.name()
+            }
+            /// Number of axes.
+            #[getter]
+            fn ndim(&self) -> usize {
+                self.fact().shape.rank()
+            }
+            /// Number of elements.
+            #[getter]
+            fn size(&self) -> usize {
+                self.fact().shape.len()
+            }
+            /// A numpy array holding a copy of the value, computed if need be.
+            fn numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                super::tensor::to_array(py, &$tensor(self))
+            }
+            $($methods)*
+        }
+    };
+}
+pub(super) use with_operators;

@@ -1,0 +1,427 @@
+//! `_core.Tensor` and the functions that make tensors.
+
+use super::convert;
+use super::operators::{self, with_operators};
+use super::variable::PyVariable;
+use crate::dtype::DType;
+use crate::error::Error;
+use crate::ops::{Attribute, Attributes};
+use crate::shape::Fact;
+use crate::tensor::{LayerScope, NoGrad, Tensor};
+use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyEllipsis, PySlice, PyTuple};
+use std::cell::RefCell;
+
+/// A lazy tensor: recorded when made, computed when read.
+#[pyclass(name = "Tensor", module = "cnnrs._core", frozen, weakref, dict, subclass)]
+pub struct PyTensor {
+    pub tensor: Tensor,
+}
+
+impl From<Tensor> for PyTensor {
+    fn from(tensor: Tensor) -> Self {
+        PyTensor { tensor }
+    }
+}
+
+impl PyTensor {
+    fn fact(&self) -> &Fact {
+        self.tensor.fact()
+    }
+}
+
+fn own(t: &PyTensor) -> Tensor {
+    t.tensor.clone()
+}
+
+with_operators!(PyTensor, own, {
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        if other.is_none() {
+            return Ok(other.py().NotImplemented());
+        }
+        operators::binary("equal", &self.tensor, other, false)
+    }
+
+    fn __ne__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        if other.is_none() {
+            return Ok(other.py().NotImplemented());
+        }
+        operators::binary("not_equal", &self.tensor, other, false)
+    }
+
+    fn __hash__(&self) -> usize {
+        std::sync::Arc::as_ptr(&self.tensor.node) as usize
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fact = self.fact();
+        match self.tensor.node.value() {
+            None => Ok(format!("<Tensor shape={} dtype={} pending>", fact.shape, fact.dtype)),
+            Some(value) => {
+                let array = convert::to_numpy(py, &value)?;
+                let text: String = py.import("numpy")?.call_method1("array2string", (array,))?.extract()?;
+                Ok(format!("<Tensor shape={} dtype={}\n{text}>", fact.shape, fact.dtype))
+            }
+        }
+    }
+
+    /// Whether the value has been computed.
+    #[getter]
+    fn is_realised(&self) -> bool {
+        self.tensor.is_realised()
+    }
+
+    /// Whether gradients are taken with respect to the tensor or flow through it.
+    #[getter]
+    fn requires_grad(&self) -> bool {
+        self.tensor.requires_grad()
+    }
+
+    #[setter]
+    fn set_requires_grad(&self, on: bool) -> PyResult<()> {
+        Ok(self.tensor.set_requires_grad(on)?)
+    }
+
+    /// The gradient that backward() left here, or None.
+    #[getter]
+    fn grad(&self) -> Option<PyTensor> {
+        self.tensor.grad().map(PyTensor::from)
+    }
+
+    #[setter]
+    fn set_grad(&self, grad: Option<&Bound<'_, PyTensor>>) {
+        self.tensor.set_grad(grad.map(|g| g.get().tensor.clone()));
+    }
+
+    /// Adds the gradients of this scalar to `grad` of all that it depends on and that asks for them.
+    #[pyo3(signature = (gradient=None))]
+    fn backward(&self, gradient: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let seed = gradient.map(|g| convert::to_tensor(g, Some(DType::F32))).transpose()?;
+        Ok(self.tensor.backward(seed.as_ref())?)
+    }
+
+    /// The same value, through which no gradient flows.
+    fn detach(&self) -> PyResult<PyTensor> {
+        Ok(self.tensor.detach()?.into())
+    }
+
+    /// Computes the value; returns the tensor.
+    fn realise<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        let tensor = slf.get().tensor.clone();
+        slf.py().detach(move || tensor.realise())?;
+        Ok(slf)
+    }
+
+    /// The same values under another dtype.
+    fn astype(&self, dtype: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
+        let name: String = match dtype.extract() {
+            Ok(name) => name,
+            Err(_) => dtype.py().import("numpy")?.call_method1("dtype", (dtype,))?.getattr("name")?.extract()?,
+        };
+        Ok(self.tensor.cast(DType::parse(&name)?)?.into())
+    }
+
+    /// The only element, as a Python number.
+    fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_array(py, &self.tensor)?.call_method0("item")
+    }
+
+    /// The elements as nested lists.
+    fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_array(py, &self.tensor)?.call_method0("tolist")
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let rows = (0..length(&self.tensor)?).map(|i| take(&self.tensor, 0, i as i64)).collect::<PyResult<Vec<_>>>()?;
+        let rows: Vec<PyTensor> = rows.into_iter().map(PyTensor::from).collect();
+        pyo3::types::PyList::new(py, rows.into_iter().map(|r| Py::new(py, r)).collect::<PyResult<Vec<_>>>()?)?
+            .call_method0("__iter__")
+    }
+});
+
+/// The value as a numpy array.
+pub fn to_array<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    let held = tensor.clone();
+    let buffer = py.detach(move || held.buffer())?;
+    convert::to_numpy(py, &buffer)
+}
+
+/// `__array__`.
+pub fn array<'py>(
+    py: Python<'py>,
+    tensor: &Tensor,
+    dtype: Option<&Bound<'py, PyAny>>,
+    copy: Option<bool>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if copy == Some(false) {
+        return Err(pyo3::exceptions::PyValueError::new_err("a tensor is always copied into a numpy array"));
+    }
+    let array = to_array(py, tensor)?;
+    match dtype {
+        Some(dtype) if !dtype.is_none() => array.call_method1("astype", (dtype,)),
+        _ => Ok(array),
+    }
+}
+
+/// The only element as f64.
+pub fn item(py: Python<'_>, tensor: &Tensor) -> PyResult<f64> {
+    if tensor.fact().shape.len() != 1 {
+        return Err(PyTypeError::new_err(format!("expected a tensor of one element, received shape {}", tensor.fact().shape)));
+    }
+    let held = tensor.clone();
+    let buffer = py.detach(move || held.buffer())?;
+    Ok(match tensor.fact().dtype {
+        DType::F32 => f64::from(buffer.as_slice::<f32>()[0]),
+        DType::I32 => f64::from(buffer.as_slice::<i32>()[0]),
+        DType::U8 | DType::Bool => f64::from(buffer.as_slice::<u8>()[0]),
+    })
+}
+
+/// The only element of an integer tensor.
+pub fn integer(py: Python<'_>, tensor: &Tensor) -> PyResult<i64> {
+    if tensor.fact().dtype.is_float() {
+        return Err(PyTypeError::new_err(format!("expected an integer tensor, received {}", tensor.fact())));
+    }
+    Ok(item(py, tensor)? as i64)
+}
+
+/// `format(tensor, spec)`: of the element if there is one, else of the text.
+pub fn format<'py>(py: Python<'py>, tensor: &Tensor, spec: &str) -> PyResult<Bound<'py, PyAny>> {
+    let array = to_array(py, tensor)?;
+    let value = if tensor.fact().shape.len() == 1 { array.call_method0("item")? } else { array };
+    py.import("builtins")?.call_method1("format", (value, spec))
+}
+
+/// Extent of axis 0.
+pub fn length(tensor: &Tensor) -> PyResult<usize> {
+    tensor.fact().shape.first().copied().ok_or_else(|| PyTypeError::new_err("len() of a scalar tensor"))
+}
+
+fn ints(values: impl IntoIterator<Item = i64>) -> Attribute {
+    Attribute::List(values.into_iter().map(Attribute::Int).collect())
+}
+
+fn attributes<const N: usize>(pairs: [(&str, Attribute); N]) -> Attributes {
+    Attributes::new(pairs.map(|(k, v)| (k.to_owned(), v)))
+}
+
+/// Element `index` along `axis`, which disappears.
+fn take(tensor: &Tensor, axis: usize, index: i64) -> PyResult<Tensor> {
+    let shape = &tensor.fact().shape;
+    let extent = shape[axis] as i64;
+    if index < -extent || index >= extent {
+        return Err(PyIndexError::new_err(format!("index {index} is outside axis {axis} of shape {shape}")));
+    }
+    let index = if index < 0 { index + extent } else { index };
+    let starts = (0..shape.rank()).map(|a| if a == axis { index } else { 0 });
+    let stops = (0..shape.rank()).map(|a| if a == axis { index + 1 } else { shape[a] as i64 });
+    let steps = (0..shape.rank()).map(|_| 1);
+    let part = Tensor::apply_named(
+        "slice",
+        std::slice::from_ref(tensor),
+        attributes([("starts", ints(starts)), ("stops", ints(stops)), ("steps", ints(steps))]),
+    )?;
+    Ok(Tensor::apply_named("squeeze", &[part], attributes([("axis", Attribute::Int(axis as i64))]))?)
+}
+
+/// `tensor[index]` with integers, slices, None, Ellipsis; an integer tensor or array picks rows.
+pub fn get_item(tensor: &Tensor, index: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    let parts: Vec<Bound<'_, PyAny>> = match index.cast::<PyTuple>() {
+        Ok(tuple) => tuple.iter().collect(),
+        Err(_) => vec![index.clone()],
+    };
+    let takes_axis = |p: &Bound<'_, PyAny>| !p.is_none() && !p.is_instance_of::<PyEllipsis>();
+    let used = parts.iter().filter(|p| takes_axis(p)).count();
+    let rank = tensor.fact().shape.rank();
+    if used > rank {
+        return Err(PyIndexError::new_err(format!("expected at most {rank} indices, received {used}")));
+    }
+    let mut tensor = tensor.clone();
+    let mut axis = 0;
+    for part in &parts {
+        if part.is_none() {
+            let a = attributes([("axis", Attribute::Int(axis as i64))]);
+            tensor = Tensor::apply_named("expand_dims", &[tensor], a)?;
+            axis += 1;
+        } else if part.is_instance_of::<PyEllipsis>() {
+            axis += rank - used;
+        } else if let Ok(slice) = part.cast::<PySlice>() {
+            let shape = tensor.fact().shape.clone();
+            let i = slice.indices(shape[axis] as isize)?;
+            if (i.start, i.step, i.slicelength) != (0, 1, shape[axis]) {
+                tensor = slice_axis(tensor, axis, i.start as i64, i.step as i64, i.slicelength as i64)?;
+            }
+            axis += 1;
+        } else if is_integer(part) {
+            tensor = take(&tensor, axis, part.call_method0("__index__")?.extract()?)?;
+        } else {
+            let rows = convert::to_tensor(part, None)?;
+            if rows.fact().dtype == DType::Bool {
+                return Err(PyIndexError::new_err(
+                    "a boolean mask gives a shape that depends on values; use ops.where, or numpy on tensor.numpy()",
+                ));
+            }
+            let picked = rows.fact().shape.rank();
+            let a = attributes([("axis", Attribute::Int(axis as i64))]);
+            tensor = Tensor::apply_named("gather", &[tensor, rows], a)?;
+            axis += picked;
+        }
+    }
+    Ok(tensor)
+}
+
+fn is_integer(obj: &Bound<'_, PyAny>) -> bool {
+    let scalar = |t: &Tensor| t.fact().shape.rank() == 0;
+    if let Ok(t) = obj.cast::<PyTensor>() {
+        return scalar(&t.get().tensor) && t.get().tensor.is_realised();
+    }
+    !convert::is_array(obj) && obj.cast::<PyVariable>().is_err() && obj.call_method0("__index__").is_ok()
+}
+
+/// `count` elements of `axis` from `start` by `step`, which may be negative.
+fn slice_axis(tensor: Tensor, axis: usize, start: i64, step: i64, count: i64) -> PyResult<Tensor> {
+    let shape = tensor.fact().shape.clone();
+    // A negative step takes the same elements forwards, then turns them round.
+    let (first, stride) = if step < 0 { (start + (count - 1).max(0) * step, -step) } else { (start, step) };
+    let stop = if count == 0 { first } else { first + (count - 1) * stride + 1 };
+    let pick = |own: i64, other: fn(usize) -> i64| {
+        ints((0..shape.rank()).map(|a| if a == axis { own } else { other(shape[a]) }).collect::<Vec<_>>())
+    };
+    let part = Tensor::apply_named(
+        "slice",
+        &[tensor],
+        attributes([
+            ("starts", pick(first, |_| 0)),
+            ("stops", pick(stop, |n| n as i64)),
+            ("steps", pick(stride, |_| 1)),
+        ]),
+    )?;
+    if step < 0 {
+        return Ok(Tensor::apply_named("flip", &[part], attributes([("axes", ints([axis as i64]))]))?);
+    }
+    Ok(part)
+}
+
+/// Records op `op` on `inputs` with `attributes`.
+#[pyfunction]
+#[pyo3(signature = (op, inputs, attributes=None, name=None))]
+fn apply(
+    op: &str,
+    inputs: Vec<Bound<'_, PyAny>>,
+    attributes: Option<&Bound<'_, PyDict>>,
+    name: Option<&str>,
+) -> PyResult<PyTensor> {
+    let _scope = name.map(LayerScope::enter);
+    let inputs = convert::to_tensors(&inputs)?;
+    Ok(Tensor::apply_named(op, &inputs, convert::to_attributes(attributes)?)?.into())
+}
+
+/// A tensor holding a copy of `data`.
+#[pyfunction]
+#[pyo3(signature = (data, dtype=None))]
+fn tensor(data: &Bound<'_, PyAny>, dtype: Option<&str>) -> PyResult<PyTensor> {
+    let dtype = dtype.map(DType::parse).transpose()?;
+    if data.is_instance_of::<PyTensor>() || data.is_instance_of::<PyVariable>() {
+        let tensor = convert::to_tensor(data, None)?;
+        return Ok(dtype.map_or(Ok(tensor.clone()), |d| tensor.cast(d))?.into());
+    }
+    Ok(Tensor::from_buffer(convert::to_buffer(data, dtype)?).into())
+}
+
+/// Records the gradients of `root` with respect to tensors and variables.
+#[pyfunction]
+#[pyo3(signature = (root, wrt, seed=None))]
+fn gradients(
+    root: &Bound<'_, PyAny>,
+    wrt: Vec<Bound<'_, PyAny>>,
+    seed: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Vec<Option<PyTensor>>> {
+    let root = convert::to_tensor(root, None)?;
+    let seed = seed.map(|s| convert::to_tensor(s, Some(DType::F32))).transpose()?;
+    let mut nodes: Vec<Tensor> = Vec::new();
+    let mut counts = Vec::with_capacity(wrt.len());
+    for w in &wrt {
+        let before = nodes.len();
+        match w.cast::<PyVariable>() {
+            Ok(v) => nodes.extend(v.get().variable.gradient_nodes(&root)),
+            Err(_) => nodes.push(convert::to_tensor(w, None)?),
+        }
+        counts.push(nodes.len() - before);
+    }
+    let mut grads = root.gradients(&nodes, seed.as_ref())?.into_iter();
+    counts
+        .into_iter()
+        .map(|count| {
+            let parts: Vec<Tensor> = grads.by_ref().take(count).flatten().collect();
+            let sum = parts.into_iter().map(Ok).reduce(|a, b| a?.apply_binary("add", &b?));
+            Ok(sum.transpose().map_err(|e: Error| PyErr::from(e))?.map(PyTensor::from))
+        })
+        .collect()
+}
+
+/// Computes tensors in one run.
+#[pyfunction]
+fn realise(py: Python<'_>, tensors: Vec<Bound<'_, PyAny>>) -> PyResult<()> {
+    let tensors = convert::to_tensors(&tensors)?;
+    Ok(py.detach(move || crate::realise::realise(&tensors))?)
+}
+
+/// Context manager under which no gradient is tracked.
+#[pyclass(name = "no_grad", module = "cnnrs._core", unsendable)]
+struct PyNoGrad {
+    entered: RefCell<Vec<NoGrad>>,
+}
+
+#[pymethods]
+impl PyNoGrad {
+    #[new]
+    fn new() -> Self {
+        PyNoGrad { entered: RefCell::default() }
+    }
+
+    fn __enter__(&self) {
+        self.entered.borrow_mut().push(NoGrad::enter());
+    }
+
+    #[pyo3(signature = (*_exc))]
+    fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> bool {
+        self.entered.borrow_mut().pop();
+        false
+    }
+}
+
+/// Context manager that names the layer under which ops are recorded.
+#[pyclass(name = "layer_scope", module = "cnnrs._core", unsendable)]
+struct PyLayerScope {
+    name: String,
+    entered: RefCell<Vec<LayerScope>>,
+}
+
+#[pymethods]
+impl PyLayerScope {
+    #[new]
+    fn new(name: String) -> Self {
+        PyLayerScope { name, entered: RefCell::default() }
+    }
+
+    fn __enter__(&self) {
+        self.entered.borrow_mut().push(LayerScope::enter(&self.name));
+    }
+
+    #[pyo3(signature = (*_exc))]
+    fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> bool {
+        self.entered.borrow_mut().pop();
+        false
+    }
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyTensor>()?;
+    m.add_class::<PyNoGrad>()?;
+    m.add_class::<PyLayerScope>()?;
+    m.add_function(wrap_pyfunction!(apply, m)?)?;
+    m.add_function(wrap_pyfunction!(tensor, m)?)?;
+    m.add_function(wrap_pyfunction!(gradients, m)?)?;
+    m.add_function(wrap_pyfunction!(realise, m)?)
+}

@@ -1,0 +1,100 @@
+//! `_core.Variable`.
+
+use super::convert;
+use super::operators::{self, with_operators};
+use super::tensor::PyTensor;
+use crate::dtype::DType;
+use crate::shape::Fact;
+use crate::tensor::Tensor;
+use crate::variable::Variable;
+use pyo3::prelude::*;
+
+/// A versioned cell: assignment rebinds it, and what was read before stays as it was.
+#[pyclass(name = "Variable", module = "cnnrs._core", frozen, weakref, dict, subclass)]
+pub struct PyVariable {
+    pub variable: Variable,
+}
+
+impl PyVariable {
+    fn fact(&self) -> &Fact {
+        self.variable.fact()
+    }
+}
+
+fn own(v: &PyVariable) -> Tensor {
+    v.variable.value()
+}
+
+with_operators!(PyVariable, own, {
+    #[new]
+    #[pyo3(signature = (value, dtype=None, trainable=true, name=""))]
+    fn new(value: &Bound<'_, PyAny>, dtype: Option<&str>, trainable: bool, name: &str) -> PyResult<Self> {
+        let mut tensor = convert::to_tensor(value, None)?;
+        if let Some(dtype) = dtype {
+            tensor = tensor.cast(DType::parse(dtype)?)?;
+        }
+        let py = value.py();
+        let name = name.to_owned();
+        let variable = py.detach(move || Variable::new(&tensor, trainable, &name))?;
+        Ok(PyVariable { variable })
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let array = self.numpy(py)?;
+        let text: String = py.import("numpy")?.call_method1("array2string", (array,))?.extract()?;
+        let fact = self.fact();
+        let name = self.variable.name();
+        Ok(format!("<Variable name={name} shape={} dtype={}\n{text}>", fact.shape, fact.dtype))
+    }
+
+    /// The name given at creation.
+    #[getter]
+    fn name(&self) -> String {
+        self.variable.name().to_owned()
+    }
+
+    /// How often the variable has been assigned.
+    #[getter]
+    fn version(&self) -> u64 {
+        self.variable.version()
+    }
+
+    /// Identity, unique in the process.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.variable.id()
+    }
+
+    /// Whether gradients are taken with respect to it by default.
+    #[getter]
+    fn trainable(&self) -> bool {
+        self.variable.trainable()
+    }
+
+    #[setter]
+    fn set_trainable(&self, trainable: bool) {
+        self.variable.set_trainable(trainable);
+    }
+
+    /// The current version, as an immutable tensor.
+    #[getter]
+    fn value(&self) -> PyTensor {
+        self.variable.value().into()
+    }
+
+    /// Makes `value` the current version.
+    fn assign(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let fact = self.fact();
+        let mut tensor = convert::to_tensor(value, Some(fact.dtype))?;
+        // Numbers and arrays take the variable's type; tensors must have it.
+        let is_tensor = value.is_instance_of::<PyTensor>() || value.is_instance_of::<PyVariable>();
+        if !is_tensor && tensor.fact().dtype != fact.dtype {
+            tensor = tensor.cast(fact.dtype)?;
+        }
+        Ok(self.variable.assign(&tensor)?)
+    }
+});
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyVariable>()
+}

@@ -1,0 +1,310 @@
+//! Realising: which pending nodes are computed together, their extraction into a graph, and the
+//! cache of plans.
+
+use crate::buffer::Buffer;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId};
+use crate::ops::Op;
+use crate::plan::{Plan, PlanOptions, Slot};
+use crate::tensor::{Definition, Node, Role, Tensor};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
+
+/// Pending nodes of one thread after which everything is realised.
+const MAX_PENDING: usize = 10_000;
+
+/// Bytes of plans that the cache keeps.
+const MAX_PLAN_BYTES: usize = 64 << 20;
+
+/// Bytes of a plan's code per graph node, roughly.
+const PLAN_BYTES_PER_NODE: usize = 1024;
+
+thread_local! {
+    static PENDING: RefCell<Pending> = const { RefCell::new(Pending { nodes: Vec::new(), prune_at: 64 }) };
+}
+
+struct Pending {
+    nodes: Vec<Weak<Node>>,
+    prune_at: usize,
+}
+
+/// Remembers a recorded node, so that it can be computed along with what shares nodes with it.
+/// Nodes recorded while tracing belong to their trace and are not remembered.
+pub(crate) fn register_pending(node: &Arc<Node>) -> Result<()> {
+    if crate::function::is_tracing() {
+        return Ok(());
+    }
+    let full = PENDING.with_borrow_mut(|p| {
+        p.nodes.push(Arc::downgrade(node));
+        if p.nodes.len() < p.prune_at {
+            return false;
+        }
+        p.nodes.retain(|n| n.upgrade().is_some_and(|n| n.is_pending()));
+        p.prune_at = (2 * p.nodes.len()).max(64).min(p.nodes.len() + MAX_PENDING / 2);
+        p.nodes.len() >= MAX_PENDING
+    });
+    if full { realise(&live_handles()) } else { Ok(()) }
+}
+
+/// The pending nodes of this thread that somebody holds.
+fn live_handles() -> Vec<Tensor> {
+    let nodes: Vec<Arc<Node>> = PENDING.with_borrow(|p| p.nodes.iter().filter_map(Weak::upgrade).collect());
+    nodes.into_iter().filter(|n| n.has_handles() && n.is_pending()).map(Tensor::from_node).collect()
+}
+
+static POLL: OnceLock<fn() -> bool> = OnceLock::new();
+
+/// Installs the function that runs ask, on the calling thread, whether they should stop.
+pub fn set_poll(poll: fn() -> bool) {
+    let _ = POLL.set(poll);
+}
+
+/// Whether the caller wants the run to stop (Ctrl-C).
+pub(crate) fn poll() -> bool {
+    POLL.get().is_some_and(|p| p())
+}
+
+fn key(node: &Arc<Node>) -> *const Node {
+    Arc::as_ptr(node)
+}
+
+/// Nodes in an order in which inputs come first, from `roots`, following `inputs_of`.
+fn postorder(
+    roots: &[Arc<Node>],
+    mut inputs_of: impl FnMut(&Arc<Node>) -> Option<Definition>,
+) -> Vec<(Arc<Node>, Option<Definition>)> {
+    enum Visit {
+        Enter(Arc<Node>),
+        Leave(Arc<Node>, Option<Definition>),
+    }
+    let mut seen: HashSet<*const Node> = HashSet::new();
+    let mut order = Vec::new();
+    let mut stack: Vec<Visit> = roots.iter().rev().cloned().map(Visit::Enter).collect();
+    while let Some(visit) = stack.pop() {
+        match visit {
+            Visit::Leave(node, definition) => order.push((node, definition)),
+            Visit::Enter(node) => {
+                if !seen.insert(key(&node)) {
+                    continue;
+                }
+                let definition = inputs_of(&node);
+                let inputs: Vec<_> = definition.iter().flat_map(|d| d.inputs.iter().cloned()).collect();
+                stack.push(Visit::Leave(node, definition));
+                stack.extend(inputs.into_iter().rev().map(Visit::Enter));
+            }
+        }
+    }
+    order
+}
+
+/// The definition through which a gradient flows back from `node`; versions of variables end it.
+fn gradient_definition(node: &Arc<Node>) -> Option<Definition> {
+    if node.is_tracked() && node.role == Role::Plain { node.definition() } else { None }
+}
+
+/// The leaves below `root` that ask for gradients, in the order of first visit.
+pub(crate) fn gradient_leaves(root: &Arc<Node>) -> Vec<Arc<Node>> {
+    postorder(std::slice::from_ref(root), gradient_definition)
+        .into_iter()
+        .filter(|(node, definition)| node.is_tracked() && definition.is_none() && !Arc::ptr_eq(node, root))
+        .map(|(node, _)| node)
+        .collect()
+}
+
+/// For each of `wrt`, whether `root` depends on it through definitions that are still there.
+pub(crate) fn reaches(root: &Arc<Node>, wrt: &[Tensor]) -> Vec<bool> {
+    // Untracked paths count too: a pending expression of plain tensors can be differentiated.
+    let reached: HashSet<_> = postorder(std::slice::from_ref(root), |n| match n.role {
+        Role::Plain if n.is_tracked() || n.is_pending() => n.definition(),
+        _ => None,
+    })
+    .iter()
+    .map(|(n, _)| key(n))
+    .collect();
+    wrt.iter().map(|w| reached.contains(&key(&w.node))).collect()
+}
+
+/// The versions of variable `id` that `root` has read.
+pub(crate) fn versions_read(root: &Arc<Node>, id: u64) -> Vec<Arc<Node>> {
+    postorder(std::slice::from_ref(root), |n| match n.role {
+        Role::Plain if n.is_tracked() || n.is_pending() => n.definition(),
+        _ => None,
+    })
+    .into_iter()
+    .map(|(n, _)| n)
+    .filter(|n| n.role == Role::Variable(id) || n.role == Role::TracedVariable(id))
+    .collect()
+}
+
+/// A graph extracted from lazy nodes, with what stands at its inputs.
+pub(crate) struct Extraction {
+    pub graph: Graph,
+    pub leaves: Vec<Arc<Node>>,
+    /// The roots of the gradients in the graph.
+    pub gradient_roots: Vec<Arc<Node>>,
+}
+
+/// Extracts the graph of `outputs`. Values end it, except below the root of a gradient, where
+/// definitions that are still there are followed. `is_leaf` ends it at further nodes.
+pub(crate) fn extract(outputs: &[Arc<Node>], is_leaf: impl Fn(&Node) -> bool) -> Result<Extraction> {
+    let pending = |node: &Arc<Node>| if node.value().is_some() || is_leaf(node) { None } else { node.definition() };
+    let gradient_roots: Vec<Arc<Node>> = postorder(outputs, pending)
+        .iter()
+        .filter_map(|(_, d)| d.as_ref().filter(|d| matches!(d.op, Op::Gradient(_))).map(|d| d.inputs[0].clone()))
+        .collect();
+    let expand: HashSet<*const Node> =
+        postorder(&gradient_roots, |n| if is_leaf(n) { None } else { gradient_definition(n) })
+            .iter()
+            .filter(|(_, d)| d.is_some())
+            .map(|(n, _)| key(n))
+            .collect();
+    let order = postorder(outputs, |n| if expand.contains(&key(n)) { n.definition() } else { pending(n) });
+    let mut graph = Graph::new();
+    let mut leaves = Vec::new();
+    let mut ids: HashMap<*const Node, NodeId> = HashMap::with_capacity(order.len());
+    for (node, definition) in &order {
+        let id = match definition {
+            Some(d) => {
+                let inputs: Vec<NodeId> = d.inputs.iter().map(|i| ids[&key(i)]).collect();
+                graph.set_origin(node.origin.clone());
+                graph.apply(d.op.clone(), &inputs)?
+            }
+            None => {
+                if node.value().is_none() && !is_leaf(node) {
+                    return Err(unreadable(node));
+                }
+                leaves.push(node.clone());
+                graph.set_origin(node.origin.clone());
+                graph.input(node.fact.clone())
+            }
+        };
+        ids.insert(key(node), id);
+    }
+    graph.set_outputs(outputs.iter().map(|o| ids[&key(o)]).collect());
+    Ok(Extraction { graph, leaves, gradient_roots })
+}
+
+/// The error of reading a tensor that has no value because its function is being traced.
+fn unreadable(node: &Node) -> Error {
+    let place = node.origin.as_deref().map(|o| format!(" (made in {o})")).unwrap_or_default();
+    Error::state(format!(
+        "a tensor of {}{place} has no value while its function is being traced; compile with run_eagerly=True to run \
+         Python at every step, or use ops.where instead of a Python condition",
+        node.fact
+    ))
+}
+
+/// Computes `tensors` in one run, together with all updates of variables pending on this thread
+/// and every live pending tensor that shares a node with them.
+///
+/// # Errors
+/// When a kernel meets bad data or memory runs out; then nothing has changed.
+pub fn realise(tensors: &[Tensor]) -> Result<()> {
+    let requested: Vec<Arc<Node>> = tensors.iter().map(|t| t.node.clone()).filter(|n| n.value().is_none()).collect();
+    if requested.is_empty() {
+        return Ok(());
+    }
+    let pending_definition = |n: &Arc<Node>| if n.value().is_some() { None } else { n.definition() };
+    let mut included: HashSet<*const Node> = HashSet::new();
+    let mut outputs: Vec<Arc<Node>> = requested.clone();
+    let mut add = |roots: &[Arc<Node>], included: &mut HashSet<*const Node>| {
+        for (n, d) in postorder(roots, pending_definition) {
+            if d.is_some() {
+                included.insert(key(&n));
+            }
+        }
+    };
+    add(&requested, &mut included);
+    let others: Vec<Arc<Node>> =
+        live_handles().iter().map(|t| t.node.clone()).filter(|n| !outputs.iter().any(|o| Arc::ptr_eq(o, n))).collect();
+    for node in others {
+        let update = matches!(node.role, Role::Variable(_));
+        let shares = || {
+            postorder(std::slice::from_ref(&node), |n| {
+                if included.contains(&key(n)) { None } else { pending_definition(n) }
+            })
+            .iter()
+            .any(|(n, _)| included.contains(&key(n)))
+        };
+        if update || shares() {
+            add(std::slice::from_ref(&node), &mut included);
+            outputs.push(node);
+        }
+    }
+    // Inputs before what is made of them, so that definitions are released in order.
+    let wanted: HashSet<_> = outputs.iter().map(key).collect();
+    let outputs: Vec<Arc<Node>> = postorder(&outputs, pending_definition)
+        .into_iter()
+        .map(|(n, _)| n)
+        .filter(|n| wanted.contains(&key(n)))
+        .collect();
+
+    let extraction = extract(&outputs, |_| false)?;
+    let plan = cached_plan(extraction.graph, &PlanOptions::default())?;
+    let mut slots: Vec<Slot> = extraction
+        .leaves
+        .iter()
+        .map(|l| l.value().map(Slot::Shared).ok_or_else(|| unreadable(l)))
+        .collect::<Result<_>>()?;
+    let values = plan.run(&mut slots, &poll)?;
+    for root in &extraction.gradient_roots {
+        if root.released.load(std::sync::atomic::Ordering::Relaxed) {
+            root.tracked.store(false, std::sync::atomic::Ordering::Relaxed);
+            if root.value().is_some() {
+                root.release();
+            }
+        }
+    }
+    for (node, value) in outputs.iter().zip(values) {
+        node.realised(Arc::new(value));
+    }
+    Ok(())
+}
+
+struct Cache {
+    plans: HashMap<(Graph, PlanOptions), (Arc<Plan>, u64)>,
+    clock: u64,
+    bytes: usize,
+}
+
+static CACHE: LazyLock<Mutex<Cache>> =
+    LazyLock::new(|| Mutex::new(Cache { plans: HashMap::new(), clock: 0, bytes: 0 }));
+
+/// The plan of `graph`, compiled unless an equal graph was compiled before. The cache keeps the
+/// plans used last, within a bound in bytes.
+pub(crate) fn cached_plan(graph: Graph, options: &PlanOptions) -> Result<Arc<Plan>> {
+    let lookup = (graph, options.clone());
+    {
+        let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.clock += 1;
+        let now = cache.clock;
+        if let Some((plan, used)) = cache.plans.get_mut(&lookup) {
+            *used = now;
+            return Ok(plan.clone());
+        }
+    }
+    let plan = Arc::new(Plan::compile(&lookup.0, options)?);
+    let bytes = lookup.0.nodes().len() * PLAN_BYTES_PER_NODE;
+    let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = cache.clock;
+    if cache.plans.insert(lookup, (plan.clone(), now)).is_none() {
+        cache.bytes += bytes;
+    }
+    while cache.bytes > MAX_PLAN_BYTES && cache.plans.len() > 1 {
+        let Some(oldest) = cache.plans.iter().min_by_key(|(_, (_, used))| *used).map(|(k, _)| k.clone()) else { break };
+        cache.plans.remove(&oldest);
+        cache.bytes -= oldest.0.nodes().len() * PLAN_BYTES_PER_NODE;
+    }
+    Ok(plan)
+}
+
+/// Number of plans in the cache.
+pub fn cached_plans() -> usize {
+    CACHE.lock().unwrap_or_else(PoisonError::into_inner).plans.len()
+}
+
+/// Buffers of realised tensors, for those that hand them to a plan.
+pub(crate) fn leaf_value(node: &Node) -> Result<Arc<Buffer>> {
+    node.value().ok_or_else(|| unreadable(node))
+}

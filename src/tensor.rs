@@ -1,0 +1,485 @@
+//! Lazy tensors: a handle is a node of a growing expression, plus its value once computed.
+//!
+//! A node has a *definition* (op and inputs) until it is realised, and a *value* from then on.
+//! Nodes that gradients may flow through keep their definition beside the value, until
+//! `backward()` has used it or the last handle is gone.
+
+use crate::buffer::{Buffer, Element};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::Origin;
+use crate::ops::pointwise::{Cast, Function, Typing};
+use crate::ops::{Attributes, Op};
+use crate::realise;
+use crate::shape::Fact;
+use smallvec::SmallVec;
+use std::cell::{Cell as StdCell, RefCell};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Inputs of a lazy node.
+pub(crate) type NodeInputs = SmallVec<[Arc<Node>; 3]>;
+
+/// How a node is computed.
+#[derive(Clone)]
+pub(crate) struct Definition {
+    pub op: Op,
+    pub inputs: NodeInputs,
+}
+
+/// What stands at a node that nothing defines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// An ordinary node.
+    Plain,
+    /// A version of the variable with this id; gradients end here.
+    Variable(u64),
+    /// An argument of the function being traced; it has no value while tracing.
+    Placeholder,
+    /// What the traced function reads of the variable with this id.
+    TracedVariable(u64),
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub definition: Option<Definition>,
+    pub value: Option<Arc<Buffer>>,
+    pub grad: Option<Tensor>,
+}
+
+/// One lazy value.
+pub(crate) struct Node {
+    pub fact: Fact,
+    pub origin: Origin,
+    pub role: Role,
+    /// Whether gradients flow through.
+    pub tracked: AtomicBool,
+    /// Set by `backward()`: the definition goes once the gradients have been computed.
+    pub released: AtomicBool,
+    handles: AtomicUsize,
+    state: Mutex<State>,
+}
+
+impl Node {
+    pub fn new(fact: Fact, role: Role, tracked: bool, state: State) -> Arc<Self> {
+        Arc::new(Node {
+            fact,
+            origin: current_origin(),
+            role,
+            tracked: AtomicBool::new(tracked),
+            released: AtomicBool::new(false),
+            handles: AtomicUsize::new(0),
+            state: Mutex::new(state),
+        })
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub fn is_tracked(&self) -> bool {
+        self.tracked.load(Ordering::Relaxed)
+    }
+
+    pub fn value(&self) -> Option<Arc<Buffer>> {
+        self.state().value.clone()
+    }
+
+    pub fn definition(&self) -> Option<Definition> {
+        self.state().definition.clone()
+    }
+
+    pub fn has_handles(&self) -> bool {
+        self.handles.load(Ordering::Relaxed) > 0
+    }
+
+    /// A pending node: defined, without a value.
+    pub fn is_pending(&self) -> bool {
+        let state = self.state();
+        state.value.is_none() && state.definition.is_some()
+    }
+
+    /// Gives the node its value, and lets go of the definition unless a gradient may yet flow
+    /// through it.
+    pub fn realised(&self, value: Arc<Buffer>) {
+        let keep = self.role == Role::Plain
+            && self.is_tracked()
+            && self.definition().is_some_and(|d| d.inputs.iter().any(|i| i.is_tracked()));
+        self.state().value = Some(value);
+        if !keep {
+            self.release();
+        }
+    }
+
+    /// Lets go of the definition; the node is a plain value from here on.
+    pub fn release(&self) {
+        let old = self.state().definition.take();
+        if self.role == Role::Plain && old.is_some() {
+            self.tracked.store(false, Ordering::Relaxed);
+        }
+        drop(old);
+    }
+}
+
+impl Drop for Node {
+    /// Chains of nodes are taken apart in a loop: recursion would overflow the stack.
+    fn drop(&mut self) {
+        let take = |node: &mut Node| {
+            let state = node.state.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+            state.definition.take().map(|d| d.inputs)
+        };
+        let mut pending: Vec<Arc<Node>> = take(self).into_iter().flatten().collect();
+        while let Some(node) = pending.pop() {
+            if let Some(mut node) = Arc::into_inner(node) {
+                pending.extend(take(&mut node).into_iter().flatten());
+            }
+        }
+    }
+}
+
+thread_local! {
+    static TRACKING: StdCell<bool> = const { StdCell::new(true) };
+    static SCOPE: RefCell<Vec<Arc<str>>> = const { RefCell::new(Vec::new()) };
+    static ORIGIN: RefCell<Origin> = const { RefCell::new(None) };
+}
+
+fn current_origin() -> Origin {
+    ORIGIN.with_borrow(Clone::clone)
+}
+
+/// Names the layer under which nodes are made while the value lives.
+pub struct LayerScope(());
+
+impl LayerScope {
+    /// Enters the layer `name`.
+    pub fn enter(name: &str) -> Self {
+        SCOPE.with_borrow_mut(|scope| {
+            scope.push(name.into());
+            ORIGIN.set(Some(scope.join("/").into()));
+        });
+        LayerScope(())
+    }
+}
+
+impl Drop for LayerScope {
+    fn drop(&mut self) {
+        SCOPE.with_borrow_mut(|scope| {
+            scope.pop();
+            ORIGIN.set(if scope.is_empty() { None } else { Some(scope.join("/").into()) });
+        });
+    }
+}
+
+/// Switches gradient tracking on this thread off while the value lives.
+pub struct NoGrad(bool);
+
+impl NoGrad {
+    /// Stops tracking.
+    pub fn enter() -> Self {
+        NoGrad(TRACKING.replace(false))
+    }
+}
+
+impl Drop for NoGrad {
+    fn drop(&mut self) {
+        TRACKING.set(self.0);
+    }
+}
+
+pub(crate) fn tracking() -> bool {
+    TRACKING.get()
+}
+
+/// A lazy tensor.
+///
+/// ```
+/// use cnnrs::Tensor;
+/// let x = Tensor::from_slice(&[2, 2], &[1.0f32, 2.0, 3.0, 4.0])?;
+/// let y = x.apply_binary("mul", &x)?;
+/// assert!(!y.is_realised());
+/// assert_eq!(y.to_vec::<f32>()?, [1.0, 4.0, 9.0, 16.0]);
+/// # Ok::<(), cnnrs::Error>(())
+/// ```
+pub struct Tensor {
+    pub(crate) node: Arc<Node>,
+}
+
+impl Clone for Tensor {
+    fn clone(&self) -> Self {
+        Tensor::from_node(self.node.clone())
+    }
+}
+
+impl Drop for Tensor {
+    fn drop(&mut self) {
+        self.node.handles.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Tensor {
+    pub(crate) fn from_node(node: Arc<Node>) -> Self {
+        node.handles.fetch_add(1, Ordering::Relaxed);
+        Tensor { node }
+    }
+
+    /// A realised tensor that owns `buffer`.
+    pub fn from_buffer(buffer: Buffer) -> Self {
+        Self::from_shared(Arc::new(buffer))
+    }
+
+    pub(crate) fn from_shared(buffer: Arc<Buffer>) -> Self {
+        let fact = buffer.fact().clone();
+        let state = State { value: Some(buffer), ..State::default() };
+        Self::from_node(Node::new(fact, Role::Plain, false, state))
+    }
+
+    /// A realised tensor holding a copy of `elements`.
+    ///
+    /// # Errors
+    /// When the number of elements does not fit the shape.
+    pub fn from_slice<T: Element>(shape: &[usize], elements: &[T]) -> Result<Self> {
+        Ok(Self::from_buffer(Buffer::from_slice(shape, elements)?))
+    }
+
+    /// A scalar. The numbers 0, ±1, 2 and ½ are part of the plan that uses them; any other is
+    /// handed to the plan at run time, so that plans do not multiply.
+    pub fn scalar(value: f64, dtype: DType) -> Result<Self> {
+        if [0.0, 1.0, -1.0, 2.0, 0.5].contains(&value) {
+            let op = crate::ops::constant::Constant::new(value, dtype);
+            return Self::apply(op, &[]);
+        }
+        let v = dtype.round(value);
+        match dtype {
+            DType::F32 => Self::from_slice(&[], &[v as f32]),
+            DType::I32 => Self::from_slice(&[], &[v as i32]),
+            DType::U8 => Self::from_slice(&[], &[v as u8]),
+            DType::Bool => Self::apply(crate::ops::constant::Constant::new(v, dtype), &[]),
+        }
+    }
+
+    /// Shape and dtype.
+    pub fn fact(&self) -> &Fact {
+        &self.node.fact
+    }
+
+    /// Whether the value has been computed.
+    pub fn is_realised(&self) -> bool {
+        self.node.value().is_some()
+    }
+
+    /// Records `op` on `inputs`. Inputs of mixed element types are brought to a common one where
+    /// the op needs it: bool < uint8 < int32 < float32.
+    ///
+    /// # Errors
+    /// When the inputs do not fit the op; names the layer.
+    pub fn apply(op: impl Into<Op>, inputs: &[Tensor]) -> Result<Tensor> {
+        let op = op.into();
+        let named = |e: Error| match current_origin() {
+            Some(origin) => e.at(&origin),
+            None => e.at(op.def().name()),
+        };
+        let (inputs, fact) = coerce(&op, inputs).map_err(named)?;
+        let tracked = tracking() && fact.dtype.is_float() && inputs.iter().any(|i| i.node.is_tracked());
+        let definition = Definition { op, inputs: inputs.iter().map(|t| t.node.clone()).collect() };
+        let state = State { definition: Some(definition), ..State::default() };
+        let tensor = Tensor::from_node(Node::new(fact, Role::Plain, tracked, state));
+        realise::register_pending(&tensor.node)?;
+        Ok(tensor)
+    }
+
+    /// Records the op `name`.
+    pub fn apply_named(name: &str, inputs: &[Tensor], attributes: Attributes) -> Result<Tensor> {
+        Self::apply(Op::parse(name, attributes)?, inputs)
+    }
+
+    /// Records an op of two inputs without attributes.
+    pub fn apply_binary(&self, name: &str, other: &Tensor) -> Result<Tensor> {
+        Self::apply_named(name, &[self.clone(), other.clone()], Attributes::default())
+    }
+
+    /// The same values under another dtype.
+    pub fn cast(&self, dtype: DType) -> Result<Tensor> {
+        if self.fact().dtype == dtype { Ok(self.clone()) } else { Self::apply(Cast { dtype }, &[self.clone()]) }
+    }
+
+    /// The same value, through which no gradient flows.
+    pub fn detach(&self) -> Result<Tensor> {
+        match self.node.value() {
+            Some(value) => Ok(Self::from_shared(value)),
+            None => Self::apply_named("stop_gradient", std::slice::from_ref(self), Attributes::default()),
+        }
+    }
+
+    /// Computes the value, if that has not been done yet.
+    ///
+    /// # Errors
+    /// When a kernel meets bad data, memory runs out, or the tensor is an argument of a function
+    /// being traced.
+    pub fn realise(&self) -> Result<()> {
+        realise::realise(std::slice::from_ref(self))
+    }
+
+    /// The value, computed if need be.
+    pub fn buffer(&self) -> Result<Arc<Buffer>> {
+        if let Some(value) = self.node.value() {
+            return Ok(value);
+        }
+        self.realise()?;
+        self.node.value().ok_or_else(|| Error::state("a realised tensor has no value"))
+    }
+
+    /// The elements, row-major.
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        Ok(self.buffer()?.as_slice::<T>().to_vec())
+    }
+
+    /// Whether gradients are taken with respect to this tensor or flow through it.
+    pub fn requires_grad(&self) -> bool {
+        self.node.is_tracked()
+    }
+
+    /// Asks for gradients with respect to this tensor (or stops asking).
+    ///
+    /// # Errors
+    /// When the tensor is not float32.
+    pub fn set_requires_grad(&self, on: bool) -> Result<()> {
+        if on && !self.fact().dtype.is_float() {
+            return Err(Error::dtype(format!("requires_grad: expected float32, received {}", self.fact())));
+        }
+        self.node.tracked.store(on, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The gradient that `backward()` left here.
+    pub fn grad(&self) -> Option<Tensor> {
+        self.node.state().grad.clone()
+    }
+
+    /// Sets or clears the gradient.
+    pub fn set_grad(&self, grad: Option<Tensor>) {
+        let old = std::mem::replace(&mut self.node.state().grad, grad);
+        drop(old);
+    }
+
+    /// Adds the gradients of this scalar to `grad` of every leaf that asks for them, and lets go
+    /// of its definition once they are computed.
+    ///
+    /// # Errors
+    /// When the tensor depends on no such leaf, or is no scalar and no gradient is given.
+    pub fn backward(&self, seed: Option<&Tensor>) -> Result<()> {
+        if seed.is_none() && self.fact().shape.len() != 1 {
+            return Err(Error::value(format!(
+                "backward: expected a scalar or a gradient of shape {0}, received shape {0} without one",
+                self.fact().shape
+            )));
+        }
+        let leaves = realise::gradient_leaves(&self.node);
+        if leaves.is_empty() {
+            return Err(Error::state(
+                "backward: this tensor depends on nothing that requires a gradient (or backward() has run already)",
+            ));
+        }
+        let leaves: Vec<Tensor> = leaves.into_iter().map(Tensor::from_node).collect();
+        let grads = self.gradients(&leaves, seed)?;
+        for (leaf, grad) in leaves.iter().zip(grads) {
+            let Some(grad) = grad else { continue };
+            let sum = match leaf.grad() {
+                Some(old) => old.apply_binary("add", &grad)?,
+                None => grad,
+            };
+            leaf.set_grad(Some(sum));
+        }
+        self.node.released.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Records the gradients of this tensor with respect to `wrt`; `None` where it does not
+    /// depend on one.
+    pub fn gradients(&self, wrt: &[Tensor], seed: Option<&Tensor>) -> Result<Vec<Option<Tensor>>> {
+        if !self.fact().dtype.is_float() {
+            return Err(Error::dtype(format!("gradient: expected a float32 root, received {}", self.fact())));
+        }
+        let reached = realise::reaches(&self.node, wrt);
+        let mut inputs = vec![self.clone()];
+        inputs.extend(seed.cloned());
+        inputs.extend(wrt.iter().zip(&reached).filter(|(_, r)| **r).map(|(w, _)| w.clone()));
+        let mut index = 0;
+        reached
+            .iter()
+            .map(|&r| {
+                if !r {
+                    return Ok(None);
+                }
+                let op = crate::ops::gradient::Gradient { index, seeded: seed.is_some() };
+                index += 1;
+                Self::apply(op, &inputs).map(Some)
+            })
+            .collect()
+    }
+}
+
+impl std::fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = if self.is_realised() { "" } else { ", pending" };
+        write!(f, "Tensor({}{state})", self.fact())
+    }
+}
+
+/// Brings inputs to the element types that the op takes, and infers its result.
+fn coerce(op: &Op, inputs: &[Tensor]) -> Result<(SmallVec<[Tensor; 3]>, Fact)> {
+    let to =
+        |list: &[Tensor], dtype: DType| list.iter().map(|t| t.cast(dtype)).collect::<Result<SmallVec<[Tensor; 3]>>>();
+    let mut inputs: SmallVec<[Tensor; 3]> = inputs.iter().cloned().collect();
+    if let Op::Pointwise(f) = op
+        && inputs.len() == f.row().arity
+    {
+        let widest =
+            |list: &[Tensor]| list.iter().map(|t| t.fact().dtype).max_by_key(|d| rank(*d)).unwrap_or(DType::F32);
+        match f.row().typing {
+            Typing::Number => {
+                let dtype = match widest(&inputs) {
+                    DType::Bool if *f != Function::Maximum && *f != Function::Minimum => DType::I32,
+                    DType::Bool => DType::U8,
+                    other => other,
+                };
+                inputs = to(&inputs, dtype)?;
+            }
+            Typing::Compare => inputs = to(&inputs, widest(&inputs))?,
+            Typing::Float | Typing::FloatTest => inputs = to(&inputs, DType::F32)?,
+            Typing::Logic => inputs = to(&inputs, DType::Bool)?,
+            Typing::Select => {
+                let dtype = widest(&inputs[1..]);
+                inputs = std::iter::once(inputs[0].cast(DType::Bool))
+                    .chain(inputs[1..].iter().map(|t| t.cast(dtype)))
+                    .collect::<Result<_>>()?;
+            }
+            Typing::Any => {}
+        }
+    }
+    let infer = |list: &[Tensor]| {
+        let facts: SmallVec<[Fact; 4]> = list.iter().map(|t| t.fact().clone()).collect();
+        op.def().infer(&facts)
+    };
+    match infer(&inputs) {
+        Ok(fact) => Ok((inputs, fact)),
+        // An op that refuses its element types is offered float32: images are bytes until then.
+        Err(refused) if refused.kind == crate::error::ErrorKind::Type => {
+            let floats = to(&inputs, DType::F32)?;
+            match infer(&floats) {
+                Ok(fact) => Ok((floats, fact)),
+                Err(_) => Err(refused),
+            }
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Position of a dtype in the order of promotion.
+pub(crate) fn rank(dtype: DType) -> u8 {
+    match dtype {
+        DType::Bool => 0,
+        DType::U8 => 1,
+        DType::I32 => 2,
+        DType::F32 => 3,
+    }
+}
