@@ -21,6 +21,8 @@ pub mod io;
 pub mod ops;
 pub mod passes;
 pub mod plan;
+#[cfg(feature = "python")]
+mod py;
 mod realise;
 pub mod region;
 pub mod shape;

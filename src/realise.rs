@@ -208,7 +208,7 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
     let pending_definition = |n: &Arc<Node>| if n.value().is_some() { None } else { n.definition() };
     let mut included: HashSet<*const Node> = HashSet::new();
     let mut outputs: Vec<Arc<Node>> = requested.clone();
-    let mut add = |roots: &[Arc<Node>], included: &mut HashSet<*const Node>| {
+    let add = |roots: &[Arc<Node>], included: &mut HashSet<*const Node>| {
         for (n, d) in postorder(roots, pending_definition) {
             if d.is_some() {
                 included.insert(key(&n));

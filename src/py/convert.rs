@@ -98,7 +98,9 @@ pub fn to_buffer(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffe
         if size > 0 {
             let (low, high) = (array.call_method0("min")?, array.call_method0("max")?);
             if low.lt(i32::MIN)? || high.gt(i32::MAX)? {
-                return Err(PyOverflowError::new_err(format!("expected values within int32, received {low} to {high}")));
+                return Err(PyOverflowError::new_err(format!(
+                    "expected values within int32, received {low} to {high}"
+                )));
             }
         }
     }

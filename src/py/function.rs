@@ -81,7 +81,11 @@ impl PyCompiledFunction {
     fn __call__(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<PyTensor>> {
         let facts: Vec<Fact> = self.function.argument_facts().cloned().collect();
         if arguments.len() != facts.len() {
-            return Err(PyTypeError::new_err(format!("expected {} arguments, received {}", facts.len(), arguments.len())));
+            return Err(PyTypeError::new_err(format!(
+                "expected {} arguments, received {}",
+                facts.len(),
+                arguments.len()
+            )));
         }
         let tensors: Vec<Tensor> = arguments
             .iter()
@@ -225,9 +229,10 @@ impl Rows {
     fn gather(&self, picked: &[i64], into: &mut Buffer) -> Result<()> {
         let dtype = into.fact().dtype;
         for (i, &row) in picked.iter().enumerate() {
-            let row = usize::try_from(row).ok().filter(|&r| r < self.count).ok_or_else(|| {
-                Error::value(format!("indices: expected rows of 0..{}, received {row}", self.count))
-            })?;
+            let row = usize::try_from(row)
+                .ok()
+                .filter(|&r| r < self.count)
+                .ok_or_else(|| Error::value(format!("indices: expected rows of 0..{}, received {row}", self.count)))?;
             // SAFETY: `row` is one of the array's rows, and row `i` of the batch lies in `into`, whose
             // fact was checked against batch size and row length.
             unsafe {
@@ -269,7 +274,9 @@ impl Rows {
                     DType::F32 => *into.as_mut_ptr().cast::<f32>().add(to) = value as f32,
                     DType::I32 => {
                         if value < f64::from(i32::MIN) || value > f64::from(i32::MAX) {
-                            return Err(Error::value(format!("row {row}: expected a value within int32, received {value}")));
+                            return Err(Error::value(format!(
+                                "row {row}: expected a value within int32, received {value}"
+                            )));
                         }
                         *into.as_mut_ptr().cast::<i32>().add(to) = value as i32;
                     }

@@ -1,6 +1,7 @@
 //! The extension module `cnnrs._core`: tensors, variables, traced functions, numpy in and out.
 
 mod convert;
+mod files;
 mod function;
 mod operators;
 mod system;
@@ -8,9 +9,7 @@ mod tensor;
 mod variable;
 
 use crate::error::{Error, ErrorKind};
-use pyo3::exceptions::{
-    PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError,
-};
+use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use std::cell::RefCell;
 
@@ -52,5 +51,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     tensor::register(m)?;
     variable::register(m)?;
     function::register(m)?;
+    files::register(m)?;
     system::register(m)
 }

@@ -167,7 +167,10 @@ pub fn array<'py>(
 /// The only element as f64.
 pub fn item(py: Python<'_>, tensor: &Tensor) -> PyResult<f64> {
     if tensor.fact().shape.len() != 1 {
-        return Err(PyTypeError::new_err(format!("expected a tensor of one element, received shape {}", tensor.fact().shape)));
+        return Err(PyTypeError::new_err(format!(
+            "expected a tensor of one element, received shape {}",
+            tensor.fact().shape
+        )));
     }
     let held = tensor.clone();
     let buffer = py.detach(move || held.buffer())?;
