@@ -1,0 +1,164 @@
+"""The command line: `cnnrs train mnist`, `cnnrs doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["main"]
+
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        arguments: What follows the program's name; `None` takes it from `sys.argv`.
+
+    Returns:
+        The exit status: 0, 1 if the command failed, 130 if it was interrupted. A wrong argument exits
+        with status 2 and a message, as `argparse` does.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("\ncnnrs: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except (OSError, ValueError, MemoryError) as error:
+        print(f"cnnrs: error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    defaults = argparse.ArgumentDefaultsHelpFormatter
+    parser = argparse.ArgumentParser(prog="cnnrs", description="A CNN engine.")
+    parser.add_argument("--version", action="version", version=f"cnnrs {_version('cnnrs')}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    train = commands.add_parser("train", help="train a network and save it", formatter_class=defaults)
+    train.add_argument("dataset", choices=["mnist"], help="the data set")
+    train.add_argument("--model", choices=sorted(_MODELS), default="lenet5", help="the network")
+    train.add_argument("--epochs", type=_positive, default=10, help="passes over the training images")
+    train.add_argument("--batch-size", type=_positive, default=64, help="images per step")
+    train.add_argument("--learning-rate", type=float, default=0.002, help="of the first step; it decays to 0")
+    train.add_argument("--seed", type=int, help="makes the run repeatable; drawn and printed if left out")
+    train.add_argument(
+        "--output", type=Path, default=Path("mnist.safetensors"), help="the file that the model is saved to"
+    )
+    train.set_defaults(run=_train)
+
+    doctor = commands.add_parser("doctor", help="show what cnnrs sees of this machine")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer, received {value}")
+    return value
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _lenet5() -> Any:
+    from cnnrs.applications import LeNet5
+
+    return LeNet5()
+
+
+_MODELS: dict[str, Callable[[], Any]] = {"lenet5": _lenet5}
+
+
+def _train(options: argparse.Namespace) -> int:
+    """Adam with a cosine decay from `--learning-rate` to 0 over the whole run."""
+    import cnnrs
+    from cnnrs import datasets, losses, optimizers
+
+    _require_writable(options.output)
+    seed = int.from_bytes(os.urandom(4), "little") if options.seed is None else options.seed
+    cnnrs.utils.set_random_seed(seed)
+    (x_train, y_train), (x_test, y_test) = datasets.mnist.load_data()
+    x_train, x_test = _scaled(x_train), _scaled(x_test)
+
+    model = _MODELS[options.model]()
+    steps = options.epochs * -(-len(x_train) // options.batch_size)
+    schedule = optimizers.schedules.CosineDecay(options.learning_rate, steps)
+    model.compile(
+        optimizer=optimizers.Adam(schedule),
+        loss=losses.SparseCategoricalCrossentropy(),
+        metrics=["accuracy"],
+    )
+    print(f"{options.model}, {model.count_params():,} parameters, seed {seed}")
+    start = time.perf_counter()
+    model.fit(x_train, y_train, batch_size=options.batch_size, epochs=options.epochs)
+    seconds = time.perf_counter() - start
+    rate = options.epochs * len(x_train) / seconds
+    print(f"trained in {seconds:.1f} s, {rate:,.0f} images/s")
+
+    loss, accuracy = model.evaluate(x_test, y_test, batch_size=1000, verbose=0)
+    print(f"test accuracy {accuracy:.4f}, test loss {loss:.4f} ({len(x_test):,} images)")
+    model.save(options.output)
+    print(f"saved {options.output} ({options.output.stat().st_size:,} bytes)")
+    return 0
+
+
+def _require_writable(path: Path) -> None:
+    """Finds out before the training, not after it, that the model cannot be saved."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"--output: no folder {str(folder)!r}")
+    if path.is_dir():
+        raise IsADirectoryError(f"--output: {str(path)!r} is a folder; expected a file name")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"--output: no permission to write into {str(folder)!r}")
+    if path.suffix != ".safetensors":
+        raise ValueError(f"--output: expected a name that ends with .safetensors, received {path.name!r}")
+
+
+def _scaled(images: np.ndarray) -> np.ndarray:
+    """uint8 images of shape (n, 28, 28) as float32 in 0 to 1 of shape (n, 28, 28, 1)."""
+    return images[..., None].astype("float32") / 255
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    """Versions, processor features, tier, threads, and where each choice came from."""
+    from cnnrs import _core
+
+    rows = {
+        "cnnrs": _version("cnnrs"),
+        "Python": f"{platform.python_version()} ({sys.executable})",
+        "numpy": _version("numpy"),
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        **{key.replace("_", " "): _text(value) for key, value in _core.cpu_info().items()},
+    }
+    for name, value in os.environ.items():
+        if name.startswith("CNNRS_"):
+            rows[name] = value
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name:{width}}  {value}")
+    return 0
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(str, value)) or "none"
+    return str(value)

@@ -1,0 +1,92 @@
+"""The command line as a user calls it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import cli
+
+
+def test_version_and_module_entry():
+    command = [sys.executable, "-m", "cnnrs", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"cnnrs {cnnrs.__version__}\n"
+
+
+def test_doctor_names_tier_threads_and_versions(capsys):
+    assert cli.main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("cnnrs", "Python", "numpy", "system", "threads"):
+        assert re.search(rf"^{name}\s", printed, re.MULTILINE), printed
+    assert re.search(r"avx512|avx2|neon|scalar", printed), printed
+
+
+def test_doctor_shows_settings(capsys, monkeypatch):
+    monkeypatch.setenv("CNNRS_SEED", "17")
+    assert cli.main(["doctor"]) == 0
+    assert re.search(r"^CNNRS_SEED\s+17$", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.fixture
+def small_mnist(monkeypatch):
+    """The first images of MNIST in place of all of them."""
+    (x_train, y_train), (x_test, y_test) = cnnrs.datasets.mnist.load_data()
+    small = (x_train[:2000], y_train[:2000]), (x_test[:500], y_test[:500])
+    monkeypatch.setattr(cnnrs.datasets.mnist, "load_data", lambda: small)
+    return small
+
+
+def test_train_prints_the_accuracy_and_saves_what_it_trained(tmp_path, capsys, small_mnist):
+    output = tmp_path / "m.safetensors"
+    arguments = ["train", "mnist", "--epochs", "3", "--seed", "5", "--output", str(output)]
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr().out
+    accuracy = float(re.search(r"^test accuracy ([0-9.]+)", printed, re.MULTILINE)[1])
+    assert accuracy > 0.8
+    model = cnnrs.models.load_model(output)
+    x, y = small_mnist[1]
+    predicted = model.predict(x[..., None].astype(np.float32) / 255, verbose=0).argmax(-1)
+    assert np.mean(predicted == y) == pytest.approx(accuracy, abs=1e-4)
+
+
+def test_a_seed_makes_the_run_repeatable(tmp_path, capsys, small_mnist):
+    weights = []
+    for name in ("a", "b"):
+        output = tmp_path / f"{name}.safetensors"
+        cli.main(["train", "mnist", "--epochs", "1", "--seed", "5", "--output", str(output)])
+        weights.append(cnnrs.models.load_model(output).get_weights())
+    for first, second in zip(*weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "mnist", "--epochs", "0"], "positive integer, received 0"),
+        (["train", "mnist", "--batch-size", "x"], "--batch-size"),
+        (["train", "fashion"], "mnist"),
+        ([], "command"),
+    ],
+)
+def test_wrong_arguments_exit_with_status_2(arguments, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [("none/m.safetensors", "no folder"), (".", "is a folder"), ("m.txt", ".safetensors")],
+)
+def test_an_unusable_output_is_found_before_training(tmp_path, monkeypatch, output, message, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cnnrs.datasets.mnist, "load_data", lambda: pytest.fail("training began"))
+    assert cli.main(["train", "mnist", "--output", output]) == 1
+    assert message in capsys.readouterr().err

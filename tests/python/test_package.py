@@ -1,0 +1,69 @@
+"""Size of the wheel, time of the import, and what an import may do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MIB = 1 << 20
+
+
+def test_wheel_size_and_content(capsys):
+    wheels = sorted((ROOT / "dist").glob("cnnrs-*.whl"))
+    if not wheels:
+        pytest.skip("no wheel in dist/; `make wheel` builds one")
+    (wheel,) = wheels
+    with zipfile.ZipFile(wheel) as archive:
+        sizes = {entry.filename: entry.compress_size for entry in archive.infolist()}
+    data = sum(size for name, size in sizes.items() if "/datasets/data/" in name)
+    total = wheel.stat().st_size
+    with capsys.disabled():
+        print(f"\nwheel: {total / MIB:.2f} MiB, {(total - data) / MIB:.2f} MiB without the data")
+    assert total <= 20 * MIB
+    assert total - data <= 8 * MIB
+    assert "cnnrs/_core.pyi" in sizes and "cnnrs/py.typed" in sizes
+    assert "cnnrs/datasets/data/mnist/README.md" in sizes
+    assert sum(name.endswith((".so", ".pyd")) for name in sizes) == 1
+    licences = {Path(name).name for name in sizes if ".dist-info/" in name}
+    assert {"LICENSE-MIT", "LICENSE-APACHE"} <= licences
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_import_time(capsys):
+    """The best of several fresh processes: the first ones read from disk."""
+    code = "import time; t = time.perf_counter(); import cnnrs; print(time.perf_counter() - t)"
+    best = min(float(run_python(code)) for _ in range(7))
+    with capsys.disabled():
+        print(f"\nimport cnnrs: {best * 1e3:.0f} ms")
+    assert best <= 0.15
+
+
+def test_import_starts_no_thread():
+    code = (
+        "import os, cnnrs\n"
+        "path = '/proc/self/task'\n"
+        "print(len(os.listdir(path)) if os.path.isdir(path) else 1)\n"
+    )
+    before = int(run_python(code.replace("import os, cnnrs", "import os, numpy")))
+    assert int(run_python(code)) == before
+
+
+def test_import_needs_numpy_only():
+    """Modules that are neither cnnrs's, numpy's nor the standard library's."""
+    code = (
+        "import sys, cnnrs\n"
+        "top = {name.partition('.')[0] for name in sys.modules}\n"
+        "known = set(sys.stdlib_module_names) | {'cnnrs', 'numpy', '__main__'}\n"
+        "print(*sorted(name for name in top - known if not name.startswith('_')))\n"
+    )
+    foreign = set(run_python(code).split()) - {"sitecustomize", "usercustomize"}
+    assert not foreign
