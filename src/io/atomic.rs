@@ -23,7 +23,8 @@ pub fn write_atomically(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut temporary = new_temporary(folder).map_err(|e| FileError::system(path, "create a file beside", e))?;
+    let mut temporary =
+        new_temporary(folder).map_err(|e| FileError::system(path, "create a temporary file in the folder", e))?;
     {
         let mut buffered = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
         write(&mut buffered).and_then(|()| buffered.flush()).map_err(|e| FileError::system(path, "write", e))?;
