@@ -1,7 +1,11 @@
 //! Threads, devices and registries, as Python sees them.
 
+use crate::backend::cpu::simd::Tier;
+use crate::backend::cpu::threads;
 use crate::ops::Op;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 /// Names of all ops that `apply` knows.
 #[pyfunction]
@@ -15,7 +19,57 @@ fn cached_plans() -> usize {
     crate::realise::cached_plans()
 }
 
+/// Sets the number of threads for runs that start from now on; ValueError unless it is 1 to 1024.
+#[pyfunction]
+fn set_num_threads(n: &Bound<'_, PyAny>) -> PyResult<()> {
+    let count: i64 = n.extract()?;
+    let count = usize::try_from(count)
+        .map_err(|_| PyValueError::new_err(format!("num_threads: expected at least 1, received {count}")))?;
+    Ok(threads::set_num_threads(count)?)
+}
+
+/// Number of threads that a run may use.
+#[pyfunction]
+fn get_num_threads() -> PyResult<usize> {
+    Ok(threads::num_threads()?.0)
+}
+
+/// What the backend sees of this machine and which settings decided, for `cnnrs doctor`.
+#[pyfunction]
+fn cpu_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let (count, source) = threads::num_threads()?;
+    let tier = Tier::current()?;
+    let forced = std::env::var("CNNRS_ISA").is_ok_and(|name| !name.trim().is_empty());
+    let info = PyDict::new(py);
+    info.set_item("architecture", std::env::consts::ARCH)?;
+    info.set_item("features", features())?;
+    info.set_item("tier", tier.name())?;
+    info.set_item("tier_from", if forced { "CNNRS_ISA" } else { "the best that this machine has" })?;
+    info.set_item("tiers", Tier::supported().into_iter().map(Tier::name).collect::<Vec<_>>())?;
+    info.set_item("threads", count)?;
+    info.set_item("threads_from", source.to_string())?;
+    Ok(info)
+}
+
+/// Instruction-set extensions of this machine that matter to kernels, present or future.
+fn features() -> Vec<&'static str> {
+    macro_rules! detect {
+        ($macro:ident: $($feature:tt)*) => { [$(($feature, std::arch::$macro!($feature))),*] };
+    }
+    #[cfg(target_arch = "x86_64")]
+    let found = detect!(is_x86_feature_detected: "sse4.2" "avx" "avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512dq"
+        "avx512vl" "avx512vnni" "avx512bf16" "avxvnni");
+    #[cfg(target_arch = "aarch64")]
+    let found = detect!(is_aarch64_feature_detected: "neon" "fp16" "dotprod" "bf16" "i8mm" "sve");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let found: [(&str, bool); 0] = [];
+    found.into_iter().filter_map(|(name, present)| present.then_some(name)).collect()
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(op_names, m)?)?;
+    m.add_function(wrap_pyfunction!(set_num_threads, m)?)?;
+    m.add_function(wrap_pyfunction!(get_num_threads, m)?)?;
+    m.add_function(wrap_pyfunction!(cpu_info, m)?)?;
     m.add_function(wrap_pyfunction!(cached_plans, m)?)
 }

@@ -5,4 +5,5 @@ pub mod chunked;
 pub mod gemm;
 pub mod kernel;
 pub mod simd;
+pub mod threads;
 pub mod tile;
