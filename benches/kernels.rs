@@ -4,6 +4,7 @@
 
 use cnnrs::backend::cpu::attach::Epilogue;
 use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
+use cnnrs::backend::cpu::conv::{self, ConvGeometry};
 use cnnrs::backend::cpu::gemm::Gemm;
 use cnnrs::backend::cpu::simd::{Simd, Tier};
 use std::hint::black_box;
@@ -172,13 +173,66 @@ fn gemms(tier: Tier) -> Vec<Case> {
     cases
 }
 
+/// Convolutions `(batch, in size, in_c, out_c, kernel, stride, pad, groups)` in all three passes.
+fn convolutions(tier: Tier) -> Vec<Case> {
+    let shapes = [
+        (128, 32, 64, 64, 3, 1, 1, 1),
+        (128, 16, 128, 128, 3, 1, 1, 1),
+        (128, 8, 256, 256, 3, 1, 1, 1),
+        (128, 4, 512, 512, 3, 1, 1, 1),
+        (128, 32, 64, 128, 3, 2, 1, 1),
+        (128, 32, 64, 128, 1, 2, 0, 1),
+        (32, 56, 64, 256, 1, 1, 0, 1),
+        (8, 224, 3, 64, 7, 2, 3, 1),
+        (1, 56, 64, 64, 3, 1, 1, 1),
+        (1, 7, 512, 512, 3, 1, 1, 1),
+        (32, 56, 144, 144, 3, 1, 1, 144),
+        (32, 56, 144, 144, 3, 2, 1, 144),
+        (64, 28, 1, 6, 5, 1, 2, 1),
+        (64, 14, 6, 16, 5, 1, 0, 1),
+    ];
+    let mut cases = Vec::new();
+    for (batch, size, in_c, out_c, kernel, stride, pad, groups) in shapes {
+        let out = (size + 2 * pad - kernel) / stride + 1;
+        let g = ConvGeometry {
+            batch,
+            in_h: size,
+            in_w: size,
+            in_c,
+            out_h: out,
+            out_w: out,
+            out_c,
+            kernel_h: kernel,
+            kernel_w: kernel,
+            stride_h: stride,
+            stride_w: stride,
+            pad_top: pad,
+            pad_left: pad,
+            dilation_h: 1,
+            dilation_w: 1,
+            groups,
+        };
+        let label = format!("conv {batch}x{size}x{size}x{in_c}->{out_c} {kernel}x{kernel}/{stride} g{groups}");
+        let (x, w, y) = (g.input_len(), g.filter_len(), g.output_len());
+        let make = "the geometry is valid";
+        for (pass, kernel, lens) in [
+            ("forward", conv::forward(&g, tier).expect(make), [x, w, y]),
+            ("input", conv::input_grad(&g, tier).expect(make), [y, w, x]),
+            ("filter", conv::filter_grad(&g, tier).expect(make), [x, y, w]),
+        ] {
+            cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
+        }
+    }
+    cases
+}
+
 fn main() {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let tier = Tier::current().expect("CNNRS_ISA names a supported instruction set");
     let peaks = [peak(tier, 1), peak(tier, 2)];
     println!("{tier}: FMA peak {:.0} GFLOP/s on 1 thread, {:.0} on 2", peaks[0], peaks[1]);
     println!("{:48} {:>10} {:>9} {:>6} {:>10} {:>9} {:>6}", "", "1: µs", "GFLOP/s", "%", "2: µs", "GFLOP/s", "%");
-    for mut case in gemms(tier) {
+    for mut case in gemms(tier).into_iter().chain(convolutions(tier)) {
         if !case.name.contains(&filter) {
             continue;
         }

@@ -25,7 +25,7 @@ pub trait ChunkedKernel: Send + Sync {
     ///
     /// # Safety
     /// The operands are valid for the geometry, `workspace` and `scratch` hold at least as many
-    /// elements as the kernel says, and all chunks of earlier phases have ended.
+    /// elements as the kernel says on 64-byte boundaries, and all chunks of earlier phases have ended.
     unsafe fn run_chunk(&self, phase: usize, chunk: usize, args: &Args, scratch: *mut f32);
 }
 
@@ -62,9 +62,15 @@ pub fn split(len: usize, parts: usize, index: usize) -> std::ops::Range<usize> {
 /// As [`ChunkedKernel::run_chunk`]; `args.workspace` is replaced by a buffer of this function.
 #[cfg(test)]
 pub(crate) unsafe fn run_serially(kernel: &dyn ChunkedKernel, args: &Args) {
-    let mut workspace = vec![f32::NAN; kernel.workspace_len()];
-    let mut scratch = vec![f32::NAN; kernel.scratch_len()];
-    let args = Args { workspace: workspace.as_mut_ptr(), ..*args };
+    let aligned = |len: usize| {
+        let memory = vec![f32::NAN; len + 16];
+        let start = memory.as_ptr().align_offset(64);
+        (memory, start)
+    };
+    let (mut workspace, start) = aligned(kernel.workspace_len());
+    let args = Args { workspace: workspace[start..].as_mut_ptr(), ..*args };
+    let (mut scratch, start) = aligned(kernel.scratch_len());
+    let scratch = &mut scratch[start..];
     for phase in 0..kernel.phases() {
         // Chunks are independent, so the reverse order must do as well.
         for chunk in (0..kernel.chunks(phase)).rev() {

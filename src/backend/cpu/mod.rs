@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod chunked;
+pub mod conv;
 pub mod gemm;
 pub mod kernel;
 pub mod simd;

@@ -80,6 +80,15 @@ impl TileSet {
         }
     }
 
+    /// The tiles of `tier` for outputs of `cols` columns: half as wide where the others stay empty.
+    pub fn for_columns(tier: Tier, cols: usize) -> TileSet {
+        match tier {
+            #[cfg(target_arch = "x86_64")]
+            Tier::Avx512 if cols <= 8 => x86::narrow_tiles(),
+            _ => Self::new(tier),
+        }
+    }
+
     /// Columns of the largest tile.
     pub fn cols(&self) -> usize {
         self.vectors * self.lanes
@@ -210,6 +219,12 @@ mod x86 {
 
     pub(super) fn avx512_tiles() -> TileSet {
         tile_set!(avx512, Avx512, 2, [1, 2], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14])
+    }
+
+    /// For at most eight columns: AVX-512 machines run two 256-bit multiply-adds at a time.
+    pub(super) fn narrow_tiles() -> TileSet {
+        assert!(Tier::Avx2.is_supported(), "AVX-512 machines support AVX2");
+        tile_set!(avx2, Avx2, 1, [1], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
     }
 
     pub(super) fn avx2_tiles() -> TileSet {

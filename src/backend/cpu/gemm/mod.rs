@@ -8,7 +8,7 @@
 
 pub mod pack;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use super::attach::Epilogue;
 use super::chunked::{Args, ChunkedKernel, split};
@@ -23,6 +23,8 @@ const K_BLOCK: usize = 512;
 const MAX_CHUNK_COLS: usize = 256;
 /// Floating-point operations below which a chunk is not cut further.
 const MIN_CHUNK_FLOPS: usize = 2_000_000;
+/// f32 above which B is packed block by block instead of as a whole, unless it must be transposed.
+const MAX_SHARED_B: usize = 1 << 21;
 /// From this depth on, products with few outputs are cut along k.
 const MIN_SPLIT_K: usize = 4096;
 /// Outputs above which products are not cut along k: the partial products would not stay in cache.
@@ -88,7 +90,7 @@ impl Gemm {
             ldc,
             tiles,
             copies: Copies::new(tier),
-            shared_b: m > m_block,
+            shared_b: m > m_block && (trans_b || n * k <= MAX_SHARED_B),
             parts: 1,
             m_chunks: m.div_ceil(m_block).max(1),
             n_chunks: panels.div_ceil((MAX_CHUNK_COLS / tiles.cols()).max(1)),
@@ -236,7 +238,7 @@ impl Gemm {
                     let cols = width.min(self.n - col);
                     let (b, b_step) = if self.shared_b {
                         (args.workspace.add(col * self.k + k.start * width).cast_const(), width)
-                    } else if !self.trans_b && cols == width {
+                    } else if !self.trans_b && cols == width && rows.len() <= 2 * tiles.rows {
                         (b.add(k.start * self.ldb + col), self.ldb)
                     } else {
                         self.pack_panel(b, panel, k.clone(), b_scratch);

@@ -1,0 +1,264 @@
+//! The direct kernel: forward, and input gradient, over a list of taps.
+//!
+//! A chunk is a block of images or of output rows, times some panels of output channels. It packs
+//! the input it needs once, then keeps tiles of pixels × channels in registers while it walks
+//! the taps. Taps that are neighbours in a row are one contiguous run of the patch, so that a
+//! filter row with few input channels is still one loop.
+
+use super::ConvGeometry;
+use super::axis::Axis;
+use super::patch::{Block, Cut};
+use crate::backend::cpu::attach::Epilogue;
+use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
+use crate::backend::cpu::gemm::pack::Copies;
+use crate::backend::cpu::simd::Tier;
+use crate::backend::cpu::tile::{Tile, TileSet};
+
+/// Floating-point operations below which panels of a block are not given to several chunks.
+const MIN_CHUNK_FLOPS: f64 = 2e6;
+
+/// The taps of one pair of row and column classes.
+struct TapClass {
+    y: usize,
+    x: usize,
+    /// Index of each tap in the filters, in the order of the packed panels.
+    filters: Vec<usize>,
+    /// Patch offset of each run of taps.
+    segments: Vec<usize>,
+    /// Elements of a run.
+    run: usize,
+    /// Taps of the classes before this one.
+    taps_before: usize,
+}
+
+/// A convolution or its input gradient. Inputs: activations (or output gradient), filters HWIO.
+pub struct Direct {
+    cut: Cut,
+    classes: Vec<TapClass>,
+    groups: usize,
+    /// Channels summed over, and channels produced, per group.
+    in_c: usize,
+    out_c: usize,
+    taps: usize,
+    /// Whether filters are transposed while they are packed.
+    gradient: bool,
+    panel_parts: usize,
+    tiles: TileSet,
+    copies: Copies,
+}
+
+impl Direct {
+    /// The convolution.
+    pub fn forward(g: &ConvGeometry, tier: Tier) -> Self {
+        let y = Axis::forward(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
+        let x = Axis::forward(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.pad_left, g.dilation_w);
+        Self::new(g, y, x, g.in_c / g.groups, g.out_c / g.groups, false, tier)
+    }
+
+    /// Its gradient for the input: the same kernel on rotated filters, once per residue of the stride.
+    pub fn input_grad(g: &ConvGeometry, tier: Tier) -> Self {
+        let y = Axis::input_grad(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
+        let x = Axis::input_grad(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.pad_left, g.dilation_w);
+        Self::new(g, y, x, g.out_c / g.groups, g.in_c / g.groups, true, tier)
+    }
+
+    fn new(g: &ConvGeometry, y: Axis, x: Axis, in_c: usize, out_c: usize, gradient: bool, tier: Tier) -> Self {
+        let tiles = TileSet::for_columns(tier, out_c);
+        let taps = g.kernel_h * g.kernel_w;
+        let cut = Cut::new(g.batch, y, x, in_c, taps * in_c * out_c);
+        let mut classes = Vec::new();
+        let mut taps_before = 0;
+        for (yi, y) in cut.y.classes.iter().enumerate() {
+            for (xi, x) in cut.x.classes.iter().enumerate() {
+                let filters: Vec<usize> =
+                    y.taps.iter().flat_map(|ky| x.taps.iter().map(|kx| ky.0 * g.kernel_w + kx.0)).collect();
+                let contiguous = cut.pitch == in_c && x.taps.windows(2).all(|w| w[1].1 == w[0].1 + 1);
+                let per_run = if contiguous { x.taps.len().max(1) } else { 1 };
+                let segments = y.taps.iter().flat_map(|ky| {
+                    x.taps.iter().step_by(per_run).map(|kx| cut.tap_offset(ky.1, kx.1)).collect::<Vec<_>>()
+                });
+                let segments = segments.collect();
+                let run = per_run * in_c;
+                let count = filters.len();
+                classes.push(TapClass { y: yi, x: xi, filters, segments, run, taps_before });
+                taps_before += count;
+            }
+        }
+        let panels = out_c.div_ceil(tiles.cols());
+        let (blocks, mut panel_parts) = (cut.blocks() * g.groups, 1);
+        while blocks * panel_parts < 16
+            && panel_parts < panels
+            && g.flops() / (blocks * panel_parts) as f64 > 2.0 * MIN_CHUNK_FLOPS
+        {
+            panel_parts = (2 * panel_parts).min(panels);
+        }
+        let (groups, copies) = (g.groups, Copies::new(tier));
+        Direct { cut, classes, groups, in_c, out_c, taps, gradient, panel_parts, tiles, copies }
+    }
+
+    fn panels(&self) -> usize {
+        self.out_c.div_ceil(self.tiles.cols())
+    }
+
+    /// First channel, channels, and packed width of a panel.
+    fn panel(&self, panel: usize) -> (usize, usize, usize) {
+        let col = panel * self.tiles.cols();
+        let cols = self.tiles.cols().min(self.out_c - col);
+        (col, cols, self.tiles.vectors_for(cols) * self.tiles.lanes)
+    }
+
+    /// Packed filters of one group.
+    fn group_filters_len(&self) -> usize {
+        let (col, _, width) = self.panel(self.panels() - 1);
+        (col + width) * self.taps * self.in_c
+    }
+
+    /// # Safety
+    /// As [`ChunkedKernel::run_chunk`].
+    unsafe fn pack_filters(&self, chunk: usize, args: &Args) {
+        let (group, panel) = (chunk / self.panels(), chunk % self.panels());
+        let (col, cols, width) = self.panel(panel);
+        let depth = self.taps * self.in_c;
+        // Filters are [tap][input channel of the group][output channel].
+        let (c, k) = if self.gradient { (self.out_c, self.in_c) } else { (self.in_c, self.out_c) };
+        let ld = k * self.groups;
+        // SAFETY: panels before this one are whole; every tap is copied from its place in the filters.
+        unsafe {
+            let mut dst = args.workspace.add(group * self.group_filters_len() + col * depth);
+            for class in &self.classes {
+                for tap in &class.filters {
+                    let src = args.inputs[1].add(tap * c * ld + group * k);
+                    if self.gradient {
+                        self.copies.transpose(src.add(col * ld), ld, cols, self.in_c, dst, width, width);
+                    } else {
+                        self.copies.copy(src.add(col), ld, self.in_c, cols, dst, width, width);
+                    }
+                    dst = dst.add(self.in_c * width);
+                }
+            }
+        }
+    }
+
+    /// Writes the patch and output offsets of the pixels of every class, and returns how many each has.
+    ///
+    /// # Safety
+    /// `a` and `c` hold as many elements as the block has output pixels.
+    unsafe fn offsets(&self, block: &Block, a: *mut usize, c: *mut usize, ld: usize) {
+        let rows = self.cut.output_rows(block);
+        let mut at = 0;
+        for class in &self.classes {
+            let (y, x) = (&self.cut.y.classes[class.y], &self.cut.x.classes[class.x]);
+            for image in 0..block.images.len() {
+                for i in block.indices.start..block.indices.end.min(y.count) {
+                    let row = image * rows.len() + y.start + i * y.step - rows.start;
+                    for j in 0..x.count {
+                        // SAFETY: every output pixel belongs to exactly one class.
+                        unsafe {
+                            *a.add(at) = self.cut.pixel_offset(block, image, i - block.indices.start, j);
+                            *c.add(at) = (row * self.cut.x.outputs + x.start + j * x.step) * ld;
+                        }
+                        at += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`ChunkedKernel::run_chunk`].
+    unsafe fn compute(&self, chunk: usize, args: &Args, scratch: *mut f32) {
+        let (part, rest) = (chunk % self.panel_parts, chunk / self.panel_parts);
+        let (group, block) = (rest % self.groups, self.cut.block(rest / self.groups));
+        let (in_ld, out_ld) = (self.in_c * self.groups, self.out_c * self.groups);
+        let (pixel, pixels) = self.cut.output_pixels(&block);
+        let a_rows = scratch.wrapping_add(self.cut.patch_len()).cast::<usize>();
+        let c_rows = a_rows.wrapping_add(self.cut.max_pixels());
+        // SAFETY: patch and offsets lie within scratch; tiles lie within output and packed filters.
+        unsafe {
+            let (copies, hook) = (&self.copies, args.prologue);
+            let channels = group * self.in_c..(group + 1) * self.in_c;
+            self.cut.pack(copies, hook, args.inputs[0], in_ld, channels, &block, scratch);
+            self.offsets(&block, a_rows, c_rows, out_ld);
+            for panel in split(self.panels(), self.panel_parts, part) {
+                let (col, cols, width) = self.panel(panel);
+                let channel = group * self.out_c + col;
+                let filters = args.workspace.add(group * self.group_filters_len() + col * self.taps * self.in_c);
+                let output = args.output.add(pixel * out_ld + channel);
+                let (bias, relu) = match args.epilogue {
+                    Epilogue::Bias { bias, relu } => (bias.add(channel), relu),
+                    _ => (std::ptr::null(), false),
+                };
+                let mut first = 0;
+                for class in &self.classes {
+                    let (y, x) = (&self.cut.y.classes[class.y], &self.cut.x.classes[class.x]);
+                    let rows = block.indices.end.min(y.count).saturating_sub(block.indices.start);
+                    let count = block.images.len() * rows * x.count;
+                    let tiles = count.div_ceil(self.tiles.rows);
+                    for t in 0..tiles {
+                        let r = split(count, tiles, t);
+                        self.tiles.run(&Tile {
+                            rows: r.len(),
+                            vectors: width / self.tiles.lanes,
+                            cols,
+                            a: scratch,
+                            a_rows: a_rows.add(first + r.start),
+                            a_step: 1,
+                            segments: class.segments.as_ptr(),
+                            segment_count: class.segments.len(),
+                            k: class.run,
+                            b: filters.add(class.taps_before * self.in_c * width),
+                            b_step: width,
+                            c: output,
+                            c_rows: c_rows.add(first + r.start),
+                            add_to_c: false,
+                            bias,
+                            relu,
+                        });
+                    }
+                    first += count;
+                }
+                if let Epilogue::Hook(hook) = args.epilogue {
+                    hook.tile(chunk, output, out_ld, pixel, pixels, channel, cols);
+                }
+            }
+        }
+    }
+}
+
+impl ChunkedKernel for Direct {
+    fn phases(&self) -> usize {
+        2
+    }
+
+    fn chunks(&self, phase: usize) -> usize {
+        match phase {
+            0 => self.groups * self.panels(),
+            _ => self.cut.blocks() * self.groups * self.panel_parts,
+        }
+    }
+
+    fn workspace_len(&self) -> usize {
+        self.groups * self.group_filters_len()
+    }
+
+    fn scratch_len(&self) -> usize {
+        let words = 2 * self.cut.max_pixels();
+        self.cut.patch_len() + words * size_of::<usize>() / size_of::<f32>()
+    }
+
+    unsafe fn run_chunk(&self, phase: usize, chunk: usize, args: &Args, scratch: *mut f32) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if phase == 0 {
+                return self.pack_filters(chunk, args);
+            }
+            if let Epilogue::Hook(hook) = args.epilogue {
+                hook.begin(chunk);
+                self.compute(chunk, args, scratch);
+                hook.end(chunk);
+            } else {
+                self.compute(chunk, args, scratch);
+            }
+        }
+    }
+}
