@@ -26,8 +26,7 @@ test-rust:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --features python -- -D warnings
-	cargo test --lib --bins --tests --examples
-	cargo test --doc
+	cargo test
 
 # Type checks and tests run against the installed wheel: what is tested is what is shipped.
 test-python: $(VENV)/.wheel $(VENV)/.dev
