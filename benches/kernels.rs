@@ -6,6 +6,7 @@ use cnnrs::backend::cpu::attach::Epilogue;
 use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
 use cnnrs::backend::cpu::conv::{self, ConvGeometry};
 use cnnrs::backend::cpu::gemm::Gemm;
+use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::simd::{Simd, Tier};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -226,13 +227,47 @@ fn convolutions(tier: Tier) -> Vec<Case> {
     cases
 }
 
+/// Poolings `(batch, in size, channels, kernel, stride)`; a window element counts as one operation.
+fn poolings(tier: Tier) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (batch, size, channels, kernel, stride) in [(64, 28, 6, 2, 2), (64, 10, 16, 2, 2), (32, 112, 64, 3, 2)] {
+        let out = (size - kernel) / stride + 1;
+        let g = PoolGeometry {
+            batch,
+            in_h: size,
+            in_w: size,
+            channels,
+            out_h: out,
+            out_w: out,
+            kernel_h: kernel,
+            kernel_w: kernel,
+            stride_h: stride,
+            stride_w: stride,
+            pad_top: 0,
+            pad_left: 0,
+        };
+        let flops = (g.output_len() * kernel * kernel) as f64;
+        let average = PoolKind::Average { count_include_pad: false };
+        for (name, kind) in [("max", PoolKind::Max), ("average", average)] {
+            let label = format!("{name} pool {batch}x{size}x{size}x{channels} {kernel}x{kernel}/{stride}");
+            let make = "the geometry is valid";
+            let (x, y) = (g.input_len(), g.output_len());
+            let forward = Box::new(Pool::new(&g, kind, tier).expect(make));
+            cases.push(Case { name: format!("{label} forward"), flops, kernel: forward, lens: [x, 1, y] });
+            let grad = Box::new(PoolGrad::new(&g, kind, tier).expect(make));
+            cases.push(Case { name: format!("{label} gradient"), flops, kernel: grad, lens: [x, y, x] });
+        }
+    }
+    cases
+}
+
 fn main() {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let tier = Tier::current().expect("CNNRS_ISA names a supported instruction set");
     let peaks = [peak(tier, 1), peak(tier, 2)];
     println!("{tier}: FMA peak {:.0} GFLOP/s on 1 thread, {:.0} on 2", peaks[0], peaks[1]);
     println!("{:48} {:>10} {:>9} {:>6} {:>10} {:>9} {:>6}", "", "1: µs", "GFLOP/s", "%", "2: µs", "GFLOP/s", "%");
-    for mut case in gemms(tier).into_iter().chain(convolutions(tier)) {
+    for mut case in gemms(tier).into_iter().chain(convolutions(tier)).chain(poolings(tier)) {
         if !case.name.contains(&filter) {
             continue;
         }

@@ -5,6 +5,7 @@ pub mod chunked;
 pub mod conv;
 pub mod gemm;
 pub mod kernel;
+pub mod pool2d;
 pub mod simd;
 pub mod threads;
 pub mod tile;
