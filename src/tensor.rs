@@ -186,6 +186,19 @@ impl Drop for NoGrad {
     }
 }
 
+static DEBUG: AtomicBool = AtomicBool::new(false);
+
+/// In debug mode every op is computed as it is recorded, unfused, and the first one that makes a
+/// NaN is an error that names its layer.
+pub fn set_debug(on: bool) {
+    DEBUG.store(on, Ordering::Relaxed);
+}
+
+/// Whether debug mode is on.
+pub fn debugging() -> bool {
+    DEBUG.load(Ordering::Relaxed)
+}
+
 pub(crate) fn tracking() -> bool {
     TRACKING.get()
 }
@@ -284,7 +297,30 @@ impl Tensor {
         let state = State { definition: Some(definition), ..State::default() };
         let tensor = Tensor::from_node(Node::new(fact, Role::Plain, tracked, state));
         realise::register_pending(&tensor.node)?;
+        if debugging() && !crate::function::is_tracing() {
+            tensor.realise_checked()?;
+        }
         Ok(tensor)
+    }
+
+    /// Computes the value at once and refuses a NaN that the inputs did not have.
+    fn realise_checked(&self) -> Result<()> {
+        let definition = self.node.definition();
+        self.realise()?;
+        let has_nan = |node: &Node| {
+            let value = node.value();
+            value.is_some_and(|v| v.fact().dtype.is_float() && v.as_slice::<f32>().iter().any(|x| x.is_nan()))
+        };
+        let Some(definition) = definition else { return Ok(()) };
+        if has_nan(&self.node) && !definition.inputs.iter().any(|i| has_nan(i)) {
+            let e = Error::state(format!(
+                "{} made the first NaN, of shape {}",
+                definition.op.def().name(),
+                self.fact().shape
+            ));
+            return Err(e.at(self.node.origin.as_deref().unwrap_or("debug")));
+        }
+        Ok(())
     }
 
     /// Records the op `name`.

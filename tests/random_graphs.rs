@@ -96,7 +96,8 @@ fn random_graph(rng: &mut Rng, smooth: bool) -> (Graph, Vec<NodeId>) {
                 g.reshape(product, [N, H, W, channels].into())
             }
             8 => {
-                let norm = g.apply(op("batch_norm", [("epsilon", Attribute::Float(0.1))]), &[x, vector, vector]).unwrap();
+                let norm =
+                    g.apply(op("batch_norm", [("epsilon", Attribute::Float(0.1))]), &[x, vector, vector]).unwrap();
                 if smooth { Ok(norm) } else { g.unary(Function::Relu, norm) }
             }
             9 => g.unary(Function::Relu, x),
@@ -109,7 +110,11 @@ fn random_graph(rng: &mut Rng, smooth: bool) -> (Graph, Vec<NodeId>) {
             _ => g.apply(
                 op(
                     "max_pool2d",
-                    [("pool_size", list(&[3, 3])), ("strides", list(&[1, 1])), ("padding", Attribute::Text("same".into()))],
+                    [
+                        ("pool_size", list(&[3, 3])),
+                        ("strides", list(&[1, 1])),
+                        ("padding", Attribute::Text("same".into())),
+                    ],
                 ),
                 &[x],
             ),
@@ -207,7 +212,11 @@ fn gradients_agree_with_central_differences() {
                 };
                 let expected = (value(1e-5) - value(-1e-5)) / 2e-5;
                 let error = (grad[at] - expected).abs();
-                assert!(error <= 1e-6 * (1.0 + expected.abs()), "seed {seed}, input {k}[{at}]: {} {expected}", grad[at]);
+                assert!(
+                    error <= 1e-6 * (1.0 + expected.abs()),
+                    "seed {seed}, input {k}[{at}]: {} {expected}",
+                    grad[at]
+                );
             }
         }
     }

@@ -66,10 +66,24 @@ fn features() -> Vec<&'static str> {
     found.into_iter().filter_map(|(name, present)| present.then_some(name)).collect()
 }
 
+/// In debug mode every op is computed as it is recorded, and the first NaN names its layer.
+#[pyfunction]
+fn set_debug(on: bool) {
+    crate::tensor::set_debug(on);
+}
+
+/// Whether debug mode is on.
+#[pyfunction]
+fn get_debug() -> bool {
+    crate::tensor::debugging()
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(op_names, m)?)?;
     m.add_function(wrap_pyfunction!(set_num_threads, m)?)?;
     m.add_function(wrap_pyfunction!(get_num_threads, m)?)?;
     m.add_function(wrap_pyfunction!(cpu_info, m)?)?;
+    m.add_function(wrap_pyfunction!(set_debug, m)?)?;
+    m.add_function(wrap_pyfunction!(get_debug, m)?)?;
     m.add_function(wrap_pyfunction!(cached_plans, m)?)
 }
