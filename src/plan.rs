@@ -1,90 +1,459 @@
-//! Plans: immutable code of a graph. Interim form that interprets in f64; the runtime replaces it.
+//! Plans: immutable code of a graph, over numbered places in one arena.
+//!
+//! A plan is compiled once from a graph (passes, fusion, kernel choice, memory plan) and run any
+//! number of times, by any number of threads. A run is whole or absent: buffers given to it are
+//! overwritten by *commit steps* only, which come last, after everything that can fail or be
+//! cancelled.
 
-use crate::buffer::Buffer;
-use crate::dtype::DType;
+use crate::backend::cpu::kernel::{Lowered, Operands, Status};
+use crate::backend::cpu::lower::{self, Step};
+use crate::backend::cpu::{arena, pool};
+use crate::backend::memory::{self, Lifetime};
+use crate::buffer::{ALIGNMENT, Buffer};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, interpret};
-use crate::ops::RefArray;
-use crate::passes;
+use crate::graph::{Graph, NodeId, Origin};
+use crate::ops::{Kind, Op};
+use crate::passes::{self, fuse};
+use crate::region::{Arg, Operand, Region};
+use crate::shape::Fact;
+use smallvec::SmallVec;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
 use std::sync::Arc;
 
-/// How a graph is compiled.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+/// How a graph is compiled. Part of the plan's key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PlanOptions {
-    /// Pairs (input, output): the output may take the input's buffer.
+    /// Whether nodes are fused; off, every node is a step of its own.
+    pub fuse: bool,
+    /// Pairs (input, output): the output may take the input's buffer, if the caller donates it.
     pub donations: Vec<(usize, usize)>,
+    /// The kernel that heavy ops must use if it supports them, by name.
+    pub force_kernel: Option<String>,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        PlanOptions { fuse: true, donations: Vec::new(), force_kernel: None }
+    }
 }
 
 /// What stands at an input of one run.
 pub enum Slot {
     /// Read only.
     Shared(Arc<Buffer>),
-    /// May be overwritten by the output that it is donated to.
+    /// May be overwritten by the output that it is donated to. After an error the buffer is still
+    /// there, untouched.
     Donated(Option<Buffer>),
+}
+
+impl Slot {
+    fn buffer(&self) -> Result<&Buffer> {
+        match self {
+            Slot::Shared(b) => Ok(b),
+            Slot::Donated(Some(b)) => Ok(b),
+            Slot::Donated(None) => Err(Error::state("a donated buffer is missing")),
+        }
+    }
+}
+
+/// Where a value lies during a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Input(usize),
+    Output(usize),
+    Arena(usize),
+    Constant(usize),
+}
+
+struct PlannedStep {
+    kernel: Lowered,
+    inputs: Vec<Place>,
+    outputs: Vec<Place>,
+    workspace: usize,
+    origin: Origin,
+    text: String,
 }
 
 /// Immutable code of a graph.
 pub struct Plan {
-    graph: Graph,
+    steps: Vec<PlannedStep>,
+    /// Steps from here on commit: they alone write donated buffers, and nothing stops them.
+    commit_from: usize,
+    input_facts: Vec<Fact>,
+    output_facts: Vec<Fact>,
+    /// For each output, the input whose buffer it may take.
+    in_place: Vec<Option<usize>>,
+    constants: Option<Buffer>,
+    arena_bytes: usize,
+    scratch_bytes: usize,
+    live_bound: usize,
+    flops: u64,
+    /// Phases of all steps, in order: (step, phase).
+    schedule: Vec<(usize, usize)>,
+    commit_phase: usize,
 }
 
 impl Plan {
-    /// Compiles `graph`.
-    pub fn compile(graph: &Graph, _options: &PlanOptions) -> Result<Plan> {
-        Ok(Plan { graph: passes::optimise(graph)? })
+    /// Compiles `graph`: passes, fusion, kernel choice, memory plan.
+    ///
+    /// # Errors
+    /// When a pass or every kernel of an op refuses, or sizes overflow.
+    pub fn compile(graph: &Graph, options: &PlanOptions) -> Result<Plan> {
+        let graph = passes::optimise(graph)?;
+        let fusion = fuse::fuse(&graph, options.fuse)?;
+        let mut steps = lower::lower(&graph, &fusion, options)?;
+        Planner { graph: &graph, views: &fusion.views }.copies(&mut steps)?;
+        Planner { graph: &graph, views: &fusion.views }.plan(steps, options)
     }
 
-    /// Runs the plan.
-    pub fn run(&self, inputs: &mut [Slot], _poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
-        let arrays = inputs
-            .iter()
-            .map(|s| match s {
-                Slot::Shared(b) => to_array(b),
-                Slot::Donated(Some(b)) => to_array(b),
-                Slot::Donated(None) => Err(Error::state("a donated buffer is missing")),
+    /// Runs the plan. `poll` is asked on the calling thread, at most every 50 ms, whether to stop.
+    ///
+    /// # Errors
+    /// When an input does not fit, a kernel meets bad data, memory runs out or `poll` says stop;
+    /// every donated buffer is then in its slot, untouched.
+    pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
+        if inputs.len() != self.input_facts.len() {
+            return Err(Error::value(format!("expected {} inputs, received {}", self.input_facts.len(), inputs.len())));
+        }
+        for (i, (slot, fact)) in inputs.iter().zip(&self.input_facts).enumerate() {
+            let buffer = slot.buffer()?;
+            if buffer.fact() != fact {
+                return Err(Error::value(format!("input {i}: expected {fact}, received {}", buffer.fact())));
+            }
+        }
+        let mut taken: Vec<Option<usize>> = Vec::with_capacity(self.output_facts.len());
+        let mut fresh: Vec<Option<Buffer>> = Vec::with_capacity(self.output_facts.len());
+        for (k, fact) in self.output_facts.iter().enumerate() {
+            let donor = self.in_place[k].filter(|&i| matches!(inputs[i], Slot::Donated(Some(_))));
+            fresh.push(if donor.is_none() { Some(Buffer::uninit(fact.clone())?) } else { None });
+            taken.push(donor);
+        }
+        let workers = pool::workers()?;
+        let arena = arena::lend(self.arena_bytes + workers * self.scratch_bytes)?;
+        let base = arena.as_ptr();
+        let scratch = base.wrapping_add(self.arena_bytes);
+        let input_pointers: Vec<*const u8> =
+            inputs.iter().map(|s| s.buffer().map(Buffer::as_ptr)).collect::<Result<_>>()?;
+        let output_pointers: Vec<*mut u8> = fresh
+            .iter_mut()
+            .zip(&taken)
+            .map(|(buffer, donor)| match (buffer, donor) {
+                (Some(b), _) => Ok(b.as_mut_ptr()),
+                (None, Some(i)) => match &mut inputs[*i] {
+                    Slot::Donated(Some(b)) => Ok(b.as_mut_ptr()),
+                    _ => Err(Error::state("a donated buffer is missing")),
+                },
+                (None, None) => Err(Error::state("an output has no buffer")),
             })
-            .collect::<Result<Vec<_>>>()?;
-        interpret(&self.graph, &arrays)?
+            .collect::<Result<_>>()?;
+        let constants = self.constants.as_ref().map_or(std::ptr::null(), Buffer::as_ptr);
+        let read = |p: &Place| -> *const u8 {
+            match *p {
+                Place::Input(i) => input_pointers[i],
+                Place::Output(k) => output_pointers[k],
+                Place::Arena(offset) => base.wrapping_add(offset),
+                Place::Constant(offset) => constants.wrapping_add(offset),
+            }
+        };
+        let mut pointers: Vec<(SmallVec<[*const u8; 8]>, SmallVec<[*mut u8; 4]>)> = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            pointers.push((step.inputs.iter().map(read).collect(), step.outputs.iter().map(|p| read(p).cast_mut()).collect()));
+        }
+        let status = Status::default();
+        let operands: Vec<Operands> = self
+            .steps
             .iter()
-            .zip(self.graph.outputs())
-            .map(|(v, &o)| {
-                let fact = self.graph.fact(o).clone();
-                let values: Vec<f64> = v.iter().copied().collect();
-                match fact.dtype {
-                    DType::F32 => {
-                        Buffer::from_slice(&fact.shape, &values.iter().map(|&v| v as f32).collect::<Vec<_>>())
-                    }
-                    DType::I32 => {
-                        Buffer::from_slice(&fact.shape, &values.iter().map(|&v| v as i32).collect::<Vec<_>>())
-                    }
-                    _ => Ok(Buffer::from_slice(&fact.shape, &values.iter().map(|&v| v as u8).collect::<Vec<_>>())?
-                        .with_fact(fact)),
-                }
+            .zip(&pointers)
+            .map(|(step, (inputs, outputs))| Operands {
+                inputs,
+                outputs,
+                workspace: base.wrapping_add(step.workspace),
+                status: &status,
+            })
+            .collect();
+        let execution = Execution { plan: self, operands: &operands, scratch: scratch as usize };
+        pool::run(&execution, 0..self.commit_phase, workers, Some(poll))?;
+        if let Some(step) = status.failed_step() {
+            return status.check().map_err(|e| self.name_origin(e, step)).map(|()| Vec::new());
+        }
+        if poll() {
+            return Err(Error::new(crate::error::ErrorKind::Cancelled, "interrupted"));
+        }
+        pool::run(&execution, self.commit_phase..self.schedule.len(), workers, None)?;
+        drop(operands);
+        fresh
+            .into_iter()
+            .zip(&taken)
+            .map(|(buffer, donor)| match (buffer, donor) {
+                (Some(buffer), _) => Ok(buffer),
+                (None, Some(i)) => match &mut inputs[*i] {
+                    Slot::Donated(b) => b.take().ok_or_else(|| Error::state("a donated buffer is taken twice")),
+                    Slot::Shared(_) => Err(Error::state("a shared buffer was donated")),
+                },
+                (None, None) => Err(Error::state("an output has no buffer")),
             })
             .collect()
     }
 
-    /// Bytes of the arena.
+    fn name_origin(&self, e: Error, step: usize) -> Error {
+        match self.steps.get(step).and_then(|s| s.origin.as_deref()) {
+            Some(origin) => e.at(origin),
+            None => e,
+        }
+    }
+
+    /// Bytes that a run holds besides inputs, outputs and per-thread scratch.
     pub fn peak_bytes(&self) -> usize {
-        0
+        self.arena_bytes
     }
 
-    /// Floating-point operations.
+    /// The most bytes of intermediates alive at one step: no plan of these steps can hold less.
+    pub fn live_bound(&self) -> usize {
+        self.live_bound
+    }
+
+    /// Floating-point operations of one run (a multiply-add counts 2).
     pub fn flops(&self) -> u64 {
-        0
+        self.flops
     }
 
-    /// The steps as text.
+    /// One line a step: kernel, chunks of its phases, nodes, origin.
     pub fn describe(&self) -> String {
-        self.graph.to_string()
+        let mut s = String::new();
+        for (i, step) in self.steps.iter().enumerate() {
+            if i == self.commit_from {
+                s.push_str("-- commit --\n");
+            }
+            let chunks: Vec<usize> = step.kernel.phases.iter().map(|p| p.chunks).collect();
+            let _ = write!(s, "{i:4} {:<18} {chunks:?} {}", step.kernel.name, step.text);
+            if let Some(o) = &step.origin {
+                let _ = write!(s, "  # {o}");
+            }
+            s.push('\n');
+        }
+        let _ = writeln!(s, "arena {} bytes, {} flops", self.arena_bytes, self.flops);
+        s
     }
 }
 
-fn to_array(b: &Buffer) -> Result<RefArray> {
-    let values: Vec<f64> = match b.fact().dtype {
-        DType::F32 => b.as_slice::<f32>().iter().map(|&v| f64::from(v)).collect(),
-        DType::I32 => b.as_slice::<i32>().iter().map(|&v| f64::from(v)).collect(),
-        _ => b.as_slice::<u8>().iter().map(|&v| f64::from(v)).collect(),
-    };
-    RefArray::from_shape_vec(&*b.fact().shape, values).map_err(|e| Error::state(e.to_string()))
+struct Execution<'a> {
+    plan: &'a Plan,
+    operands: &'a [Operands<'a>],
+    scratch: usize,
+}
+
+impl pool::Work for Execution<'_> {
+    fn phases(&self) -> usize {
+        self.plan.schedule.len()
+    }
+
+    fn chunks(&self, phase: usize) -> usize {
+        let (step, phase) = self.plan.schedule[phase];
+        self.plan.steps[step].kernel.phases[phase].chunks
+    }
+
+    fn run(&self, phase: usize, chunk: usize, worker: usize) {
+        let (step, phase) = self.plan.schedule[phase];
+        let scratch = (self.scratch + worker * self.plan.scratch_bytes) as *mut u8;
+        let operands = &self.operands[step];
+        (self.plan.steps[step].kernel.phases[phase].run)(operands, chunk, scratch);
+        operands.status.note_step(step);
+    }
+}
+
+struct Planner<'a> {
+    graph: &'a Graph,
+    views: &'a HashMap<NodeId, NodeId>,
+}
+
+impl Planner<'_> {
+    fn resolve(&self, id: NodeId) -> NodeId {
+        self.views.get(&id).copied().unwrap_or(id)
+    }
+
+    /// Outputs that no step makes for themselves alone (inputs, constants, views of what another
+    /// output is) are copied by a step of their own.
+    fn copies(&self, steps: &mut Vec<Step>) -> Result<()> {
+        let mut made: HashSet<NodeId> = steps.iter().flat_map(|s| s.outputs.iter().copied()).collect();
+        for (k, &o) in self.graph.outputs().iter().enumerate() {
+            let source = self.resolve(o);
+            if made.remove(&source) {
+                continue;
+            }
+            let fact = self.graph.fact(source);
+            let arg = match &self.graph.node(source).op {
+                Op::Constant(c) => Arg::literal(c.value()),
+                _ => Arg::Operand(0),
+            };
+            let reads = matches!(arg, Arg::Operand(_));
+            let region = Region {
+                shape: fact.shape.clone(),
+                operands: if reads {
+                    vec![Operand { dtype: fact.dtype, strides: fact.shape.strides() }]
+                } else {
+                    Vec::new()
+                },
+                stores: vec![(arg, fact.dtype)],
+                ..Region::default()
+            };
+            let inputs = if reads { vec![source] } else { Vec::new() };
+            steps.push(lower::copy_step(self.graph, region, inputs, k)?);
+        }
+        Ok(())
+    }
+
+    fn plan(&self, steps: Vec<Step>, options: &PlanOptions) -> Result<Plan> {
+        let g = self.graph;
+        let (steps, commit_from, in_place) = self.order_commits(steps, options);
+
+        // Which output each value is; the first output that shows a value owns it.
+        let mut output_of: HashMap<NodeId, usize> = HashMap::new();
+        for (k, &o) in g.outputs().iter().enumerate() {
+            if !steps.iter().any(|s| s.copies_output == Some(k)) {
+                output_of.entry(self.resolve(o)).or_insert(k);
+            }
+        }
+        let mut lifetimes: Vec<Lifetime> = Vec::new();
+        let mut slot_of: HashMap<NodeId, usize> = HashMap::new();
+        let mut workspaces = Vec::with_capacity(steps.len());
+        for (s, step) in steps.iter().enumerate() {
+            for &i in &step.inputs {
+                if let Some(&slot) = slot_of.get(&i) {
+                    lifetimes[slot].last = s;
+                }
+            }
+            if step.copies_output.is_none() {
+                for &o in step.outputs.iter().filter(|o| !output_of.contains_key(o)) {
+                    slot_of.insert(o, lifetimes.len());
+                    lifetimes.push(Lifetime { bytes: g.fact(o).bytes(), first: s, last: s });
+                }
+            }
+            workspaces.push(lifetimes.len());
+            lifetimes.push(Lifetime { bytes: step.kernel.workspace, first: s, last: s });
+        }
+        let (offsets, arena_bytes) = memory::plan(&lifetimes);
+
+        let mut constants: Vec<u8> = Vec::new();
+        let mut constant_of: HashMap<NodeId, usize> = HashMap::new();
+        let mut place = |id: NodeId| -> Result<Place> {
+            let node = g.node(id);
+            if let Some(&k) = output_of.get(&id) {
+                return Ok(Place::Output(k));
+            }
+            match &node.op {
+                Op::Input(input) => Ok(Place::Input(input.index)),
+                Op::Constant(c) => {
+                    let offset = *constant_of.entry(id).or_insert_with(|| {
+                        let offset = constants.len();
+                        let v = c.value();
+                        match node.fact.dtype {
+                            crate::dtype::DType::F32 => constants.extend((v as f32).to_ne_bytes()),
+                            crate::dtype::DType::I32 => constants.extend((v as i32).to_ne_bytes()),
+                            _ => constants.push(v as u8),
+                        }
+                        constants.resize(constants.len().next_multiple_of(ALIGNMENT), 0);
+                        offset
+                    });
+                    Ok(Place::Constant(offset))
+                }
+                _ => match slot_of.get(&id) {
+                    Some(&slot) => Ok(Place::Arena(offsets[slot])),
+                    None => Err(Error::state(format!("%{} ({}) has no place", id.0, node.op.def().name()))),
+                },
+            }
+        };
+        let mut planned = Vec::with_capacity(steps.len());
+        let mut schedule = Vec::new();
+        let mut commit_phase = None;
+        for (s, step) in steps.into_iter().enumerate() {
+            if s == commit_from {
+                commit_phase = Some(schedule.len());
+            }
+            schedule.extend((0..step.kernel.phases.len()).map(|p| (s, p)));
+            let inputs = step.inputs.iter().map(|&i| place(i)).collect::<Result<_>>()?;
+            let outputs = match step.copies_output {
+                Some(k) => vec![Place::Output(k)],
+                None => step.outputs.iter().map(|&o| place(o)).collect::<Result<_>>()?,
+            };
+            planned.push(PlannedStep {
+                inputs,
+                outputs,
+                workspace: offsets[workspaces[s]],
+                origin: step.origin,
+                text: step.text,
+                kernel: step.kernel,
+            });
+        }
+        let constants = if constants.is_empty() { None } else { Some(Buffer::from_slice(&[constants.len()], &constants)?) };
+        let facts = |ids: &[NodeId]| ids.iter().map(|&i| g.fact(i).clone()).collect::<Vec<_>>();
+        let live = g.live();
+        let flops = g
+            .ids()
+            .filter(|i| live[i.index()])
+            .map(|i| {
+                let node = g.node(i);
+                let inputs: SmallVec<[Fact; 4]> = node.inputs.iter().map(|&x| g.fact(x).clone()).collect();
+                node.op.def().flops(&inputs, &node.fact)
+            })
+            .sum();
+        Ok(Plan {
+            commit_phase: commit_phase.unwrap_or(schedule.len()),
+            commit_from,
+            scratch_bytes: planned.iter().map(|s| s.kernel.scratch.next_multiple_of(ALIGNMENT)).max().unwrap_or(0),
+            steps: planned,
+            input_facts: facts(g.inputs()),
+            output_facts: facts(g.outputs()),
+            in_place,
+            constants,
+            arena_bytes,
+            live_bound: memory::live_bound(&lifetimes),
+            flops,
+            schedule,
+        })
+    }
+
+    /// Puts the steps that may write donated buffers last. Such a step is a region whose outputs
+    /// are all graph outputs that no step reads, and that reads each donated input at the very
+    /// element that it writes. Returns the steps, where the commit begins, and for each output the
+    /// input whose buffer it may take.
+    fn order_commits(&self, steps: Vec<Step>, options: &PlanOptions) -> (Vec<Step>, usize, Vec<Option<usize>>) {
+        let g = self.graph;
+        let mut in_place = vec![None; g.outputs().len()];
+        let read: HashSet<NodeId> = steps.iter().flat_map(|s| s.inputs.iter().copied()).collect();
+        let pairs: HashMap<NodeId, (usize, usize)> = options
+            .donations
+            .iter()
+            .filter_map(|&(i, o)| {
+                let out = *g.outputs().get(o)?;
+                Some((self.resolve(out), (i, o)))
+            })
+            .collect();
+        let commits = |s: &Step| {
+            s.is_region
+                && s.copies_output.is_none()
+                && s.outputs.iter().all(|o| pairs.contains_key(o) && !read.contains(o))
+        };
+        let (commit, compute): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(commits);
+        let commit_from = compute.len();
+        for (at, step) in commit.iter().enumerate() {
+            for o in &step.outputs {
+                let (i, k) = pairs[o];
+                let input = g.inputs()[i];
+                let others_read = commit.iter().enumerate().any(|(b, s)| b != at && s.inputs.contains(&input));
+                let once = g.outputs().iter().filter(|&&x| self.resolve(x) == *o).count() == 1;
+                if !others_read && once && step.reads_in_step(input, g.fact(*o)) {
+                    in_place[k] = Some(i);
+                }
+            }
+        }
+        let mut steps = compute;
+        steps.extend(commit);
+        (steps, commit_from, in_place)
+    }
+}
+
+/// Whether an op stands for bytes of another value.
+pub(crate) fn is_view(op: &Op) -> bool {
+    op.def().kind() == Kind::View
 }

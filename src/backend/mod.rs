@@ -1,1 +1,4 @@
+//! Backends: how plans are run on a device.
+
 pub mod cpu;
+pub mod memory;

@@ -1,0 +1,56 @@
+//! Arenas: memory for intermediates, lent for one run and kept for the next.
+
+use crate::buffer::Buffer;
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::shape::Fact;
+use std::sync::{Mutex, PoisonError};
+
+/// Arenas kept when no run uses them.
+const KEPT: usize = 4;
+
+static IDLE: Mutex<Vec<Buffer>> = Mutex::new(Vec::new());
+
+/// An arena lent for one run; it goes back when dropped.
+pub struct Lent(Option<Buffer>);
+
+impl Lent {
+    /// First byte, aligned to 64 bytes.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.0.as_ref().map_or(std::ptr::null_mut(), |b| b.as_ptr().cast_mut())
+    }
+}
+
+/// Lends the smallest idle arena of at least `bytes`, or a fresh one.
+///
+/// # Errors
+/// `Memory` when the system has no such memory.
+pub fn lend(bytes: usize) -> Result<Lent> {
+    let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let fits = (0..idle.len()).filter(|&i| idle[i].fact().bytes() >= bytes).min_by_key(|&i| idle[i].fact().bytes());
+    if let Some(i) = fits {
+        return Ok(Lent(Some(idle.swap_remove(i))));
+    }
+    drop(idle);
+    Ok(Lent(Some(Buffer::uninit(Fact::checked([bytes], DType::U8)?)?)))
+}
+
+/// Gives idle arenas back to the system.
+pub fn release_memory() {
+    let idle = std::mem::take(&mut *IDLE.lock().unwrap_or_else(PoisonError::into_inner));
+    drop(idle);
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(buffer) = self.0.take() else { return };
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(buffer);
+        if idle.len() > KEPT {
+            let smallest = (0..idle.len()).min_by_key(|&i| idle[i].fact().bytes());
+            let dropped = smallest.map(|i| idle.swap_remove(i));
+            drop(idle);
+            drop(dropped);
+        }
+    }
+}

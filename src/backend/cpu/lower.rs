@@ -1,0 +1,186 @@
+//! Lowering: a kernel for every group.
+//!
+//! A heavy op takes the cheapest candidate that supports it with its attachments; where none does,
+//! the region runs as a step of its own behind the bare op.
+
+use super::kernel::{CpuKernel, Lowered, Task};
+use super::pointwise::lower_region;
+use super::simd::Tier;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId, Origin};
+use crate::passes::fuse::{Fusion, Group};
+use crate::plan::PlanOptions;
+use crate::region::{Arg, Operand, Region};
+use crate::shape::Fact;
+use smallvec::SmallVec;
+
+/// One step of a plan before its buffers have places.
+pub struct Step {
+    /// The code.
+    pub kernel: Lowered,
+    /// Values read, in the kernel's numbering.
+    pub inputs: Vec<NodeId>,
+    /// Values made, in the kernel's numbering.
+    pub outputs: Vec<NodeId>,
+    /// The graph output that this step copies its input to, if that is all it does.
+    pub copies_output: Option<usize>,
+    /// Whether the step is a region alone.
+    pub is_region: bool,
+    /// Who asked for it.
+    pub origin: Origin,
+    /// What it computes, for `describe()`.
+    pub text: String,
+    /// Inputs that are read in more than one way, or not element by element.
+    scattered: Vec<NodeId>,
+}
+
+impl Step {
+    /// Whether `input` is read only at the element that the step writes for outputs of `fact`.
+    pub fn reads_in_step(&self, input: NodeId, fact: &Fact) -> bool {
+        self.is_region && self.inputs.contains(&input) && !self.scattered.contains(&input) && fact.dtype.size() == 4
+    }
+}
+
+/// Steps for all groups, in order.
+///
+/// # Errors
+/// When no kernel supports an op.
+pub fn lower(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Vec<Step>> {
+    let mut steps = Vec::with_capacity(fusion.groups.len());
+    for group in &fusion.groups {
+        lower_group(g, group, options, &mut steps)?;
+    }
+    Ok(steps)
+}
+
+fn text(g: &Graph, nodes: &[NodeId]) -> String {
+    let names: Vec<&str> = nodes.iter().map(|&n| g.node(n).op.def().name()).collect();
+    let fact = nodes.last().map(|&n| g.fact(n).to_string()).unwrap_or_default();
+    format!("{} → {fact}", names.join("+"))
+}
+
+fn origin(g: &Graph, nodes: &[NodeId]) -> Origin {
+    nodes.iter().find_map(|&n| g.node(n).origin.clone())
+}
+
+fn lower_group(g: &Graph, group: &Group, options: &PlanOptions, steps: &mut Vec<Step>) -> Result<()> {
+    let Some(anchor) = group.anchor else {
+        let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
+        steps.push(region_step(g, region, group.inputs.clone(), group.outputs.clone(), &group.nodes)?);
+        return Ok(());
+    };
+    let node = g.node(anchor);
+    let facts: SmallVec<[Fact; 4]> = node.inputs.iter().map(|&i| g.fact(i).clone()).collect();
+    let task = Task { op: &node.op, inputs: &facts, output: &node.fact, prologue: None, epilogue: group.region.as_ref() };
+    match choose(&task, options) {
+        Ok(kernel) => {
+            let kernel = kernel.lower(&task).map_err(|e| name(e, &node.origin, node.op.def().name()))?;
+            steps.push(Step {
+                kernel,
+                inputs: group.inputs.clone(),
+                outputs: group.outputs.clone(),
+                copies_output: None,
+                is_region: false,
+                origin: origin(g, &group.nodes),
+                text: text(g, &group.nodes),
+                scattered: Vec::new(),
+            });
+            Ok(())
+        }
+        Err(why) => {
+            let Some(region) = &group.region else {
+                return Err(name(Error::value(why), &node.origin, node.op.def().name()));
+            };
+            let bare = Group {
+                anchor: Some(anchor),
+                region: None,
+                inputs: group.inputs[..node.inputs.len()].to_vec(),
+                outputs: vec![anchor],
+                nodes: vec![anchor],
+            };
+            lower_group(g, &bare, options, steps)?;
+            detached(g, group, region, anchor, node.inputs.len(), steps)
+        }
+    }
+}
+
+/// The region of a group as a step of its own that reads the anchor's output from memory.
+fn detached(g: &Graph, group: &Group, region: &Region, anchor: NodeId, lead: usize, steps: &mut Vec<Step>) -> Result<()> {
+    let mut region = region.clone();
+    let at = Arg::Operand(region.operands.len() as u16);
+    region.operands.push(Operand { dtype: g.fact(anchor).dtype, strides: region.shape.strides() });
+    let replace = |arg: &mut Arg| {
+        if *arg == Arg::Anchor {
+            *arg = at;
+        }
+    };
+    region.code.iter_mut().for_each(|i| i.args.iter_mut().for_each(replace));
+    region.reductions.iter_mut().for_each(|r| replace(&mut r.source));
+    let mut inputs = group.inputs[lead..].to_vec();
+    inputs.push(anchor);
+    // The anchor's own value is there already.
+    let mut outputs = Vec::new();
+    let mut stores = Vec::new();
+    for (store, &o) in region.stores.iter().zip(&group.outputs) {
+        if store.0 != Arg::Anchor {
+            stores.push(*store);
+            outputs.push(o);
+        }
+    }
+    outputs.extend(&group.outputs[region.stores.len()..]);
+    region.stores = stores;
+    steps.push(region_step(g, &region, inputs, outputs, &group.nodes[1..])?);
+    Ok(())
+}
+
+fn name(e: Error, origin: &Origin, op: &str) -> Error {
+    e.at(origin.as_deref().unwrap_or(op))
+}
+
+/// The cheapest kernel for a task, or why each candidate refused.
+fn choose(task: &Task, options: &PlanOptions) -> std::result::Result<&'static dyn CpuKernel, String> {
+    let mut best: Option<(&'static dyn CpuKernel, f64)> = None;
+    let mut refusals = Vec::new();
+    for &kernel in task.op.def().cpu_kernels() {
+        match kernel.supports(task) {
+            Ok(cost) => {
+                let forced = options.force_kernel.as_deref() == Some(kernel.name());
+                let cost = if forced { f64::NEG_INFINITY } else { cost.0 };
+                if best.is_none_or(|(_, least)| cost < least) {
+                    best = Some((kernel, cost));
+                }
+            }
+            Err(why) => refusals.push(format!("{}: {why}", kernel.name())),
+        }
+    }
+    best.map(|(kernel, _)| kernel).ok_or_else(|| format!("no CPU kernel supports this ({})", refusals.join("; ")))
+}
+
+fn region_step(g: &Graph, region: &Region, inputs: Vec<NodeId>, outputs: Vec<NodeId>, nodes: &[NodeId]) -> Result<Step> {
+    let straight = region.shape.strides();
+    let is_straight = |strides: &[usize]| strides.iter().zip(&straight).zip(&*region.shape).all(|((a, b), &n)| n == 1 || a == b);
+    let scattered = inputs
+        .iter()
+        .zip(&region.operands)
+        .filter(|(i, o)| !is_straight(&o.strides) || inputs.iter().filter(|x| x == i).count() > 1)
+        .map(|(&i, _)| i)
+        .collect();
+    Ok(Step {
+        kernel: lower_region(region, Tier::current()?)?,
+        inputs,
+        outputs,
+        copies_output: None,
+        is_region: true,
+        origin: origin(g, nodes),
+        text: text(g, nodes),
+        scattered,
+    })
+}
+
+/// A step that copies a value to graph output `output`.
+pub fn copy_step(g: &Graph, region: Region, inputs: Vec<NodeId>, output: usize) -> Result<Step> {
+    let mut step = region_step(g, &region, inputs, Vec::new(), &[])?;
+    step.copies_output = Some(output);
+    step.text = format!("copy to output {output}");
+    Ok(step)
+}
