@@ -12,7 +12,7 @@ use crate::backend::memory::{self, Lifetime};
 use crate::buffer::{ALIGNMENT, Buffer};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Origin};
-use crate::ops::{Kind, Op};
+use crate::ops::Op;
 use crate::passes::{self, fuse};
 use crate::region::{Arg, Operand, Region};
 use crate::shape::Fact;
@@ -156,9 +156,13 @@ impl Plan {
                 Place::Constant(offset) => constants.wrapping_add(offset),
             }
         };
-        let mut pointers: Vec<(SmallVec<[*const u8; 8]>, SmallVec<[*mut u8; 4]>)> = Vec::with_capacity(self.steps.len());
+        let mut pointers: Vec<(SmallVec<[*const u8; 8]>, SmallVec<[*mut u8; 4]>)> =
+            Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            pointers.push((step.inputs.iter().map(read).collect(), step.outputs.iter().map(|p| read(p).cast_mut()).collect()));
+            pointers.push((
+                step.inputs.iter().map(read).collect(),
+                step.outputs.iter().map(|p| read(p).cast_mut()).collect(),
+            ));
         }
         let status = Status::default();
         let operands: Vec<Operands> = self
@@ -385,7 +389,8 @@ impl Planner<'_> {
                 kernel: step.kernel,
             });
         }
-        let constants = if constants.is_empty() { None } else { Some(Buffer::from_slice(&[constants.len()], &constants)?) };
+        let constants =
+            if constants.is_empty() { None } else { Some(Buffer::from_slice(&[constants.len()], &constants)?) };
         let facts = |ids: &[NodeId]| ids.iter().map(|&i| g.fact(i).clone()).collect::<Vec<_>>();
         let live = g.live();
         let flops = g
@@ -453,7 +458,3 @@ impl Planner<'_> {
     }
 }
 
-/// Whether an op stands for bytes of another value.
-pub(crate) fn is_view(op: &Op) -> bool {
-    op.def().kind() == Kind::View
-}

@@ -333,8 +333,10 @@ fn order(c: &Clusters) -> Result<Vec<usize>> {
         }
     }
     let key = |k: usize| c.members[k].last().copied();
-    let mut ready: BTreeSet<(Option<NodeId>, usize)> =
-        (0..c.members.len()).filter(|&k| !c.members[k].is_empty() && waits[k].is_empty()).map(|k| (key(k), k)).collect();
+    let mut ready: BTreeSet<(Option<NodeId>, usize)> = (0..c.members.len())
+        .filter(|&k| !c.members[k].is_empty() && waits[k].is_empty())
+        .map(|k| (key(k), k))
+        .collect();
     let mut order = Vec::new();
     while let Some((_, k)) = ready.pop_first() {
         order.push(k);

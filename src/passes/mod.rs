@@ -1,6 +1,7 @@
 //! Passes: `Graph → Graph`, device-free, in one ordered list.
 
 pub mod autodiff;
+pub mod fuse;
 mod inline;
 
 use crate::error::Result;

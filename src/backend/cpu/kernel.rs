@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::region::Region;
 use crate::shape::Fact;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// One heavy op with its attachments, to be lowered.
 ///
@@ -109,7 +109,11 @@ impl Operands<'_> {
 
 /// First bad datum that a kernel met: the run then fails before anything is committed.
 #[derive(Debug, Default)]
-pub struct Status(AtomicU64);
+pub struct Status {
+    word: AtomicU64,
+    /// 1 + the step that reported; 0 before.
+    step: AtomicUsize,
+}
 
 /// What was bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,19 +131,32 @@ impl Status {
     pub fn report(&self, what: BadData, element: usize, value: i32) {
         // High bits order by element; 0 means nothing was reported.
         let word = ((element as u64 & 0x3fff_ffff) << 34) | ((what as u64) << 32) | u64::from(value as u32);
-        let _ =
-            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| (old == 0 || word < old).then_some(word));
+        let _ = self
+            .word
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| (old == 0 || word < old).then_some(word));
     }
 
     /// Takes the report, if there is one: what, at which element, holding which value.
     pub fn take(&self) -> Option<(BadData, usize, i32)> {
-        let word = self.0.swap(0, Ordering::Relaxed);
+        let word = self.word.swap(0, Ordering::Relaxed);
         let what = match (word >> 32) & 3 {
             1 => BadData::Label,
             2 => BadData::Index,
             _ => return None,
         };
         Some((what, (word >> 34) as usize, word as u32 as i32))
+    }
+
+    /// Called after each chunk of step `step`: remembers the step if something was reported.
+    pub fn note_step(&self, step: usize) {
+        if self.word.load(Ordering::Relaxed) != 0 {
+            let _ = self.step.compare_exchange(0, step + 1, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// The step that reported bad data.
+    pub fn failed_step(&self) -> Option<usize> {
+        self.step.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// The report as an error.

@@ -71,7 +71,8 @@ fn lower_group(g: &Graph, group: &Group, options: &PlanOptions, steps: &mut Vec<
     };
     let node = g.node(anchor);
     let facts: SmallVec<[Fact; 4]> = node.inputs.iter().map(|&i| g.fact(i).clone()).collect();
-    let task = Task { op: &node.op, inputs: &facts, output: &node.fact, prologue: None, epilogue: group.region.as_ref() };
+    let task =
+        Task { op: &node.op, inputs: &facts, output: &node.fact, prologue: None, epilogue: group.region.as_ref() };
     match choose(&task, options) {
         Ok(kernel) => {
             let kernel = kernel.lower(&task).map_err(|e| name(e, &node.origin, node.op.def().name()))?;
@@ -105,7 +106,14 @@ fn lower_group(g: &Graph, group: &Group, options: &PlanOptions, steps: &mut Vec<
 }
 
 /// The region of a group as a step of its own that reads the anchor's output from memory.
-fn detached(g: &Graph, group: &Group, region: &Region, anchor: NodeId, lead: usize, steps: &mut Vec<Step>) -> Result<()> {
+fn detached(
+    g: &Graph,
+    group: &Group,
+    region: &Region,
+    anchor: NodeId,
+    lead: usize,
+    steps: &mut Vec<Step>,
+) -> Result<()> {
     let mut region = region.clone();
     let at = Arg::Operand(region.operands.len() as u16);
     region.operands.push(Operand { dtype: g.fact(anchor).dtype, strides: region.shape.strides() });
@@ -156,9 +164,16 @@ fn choose(task: &Task, options: &PlanOptions) -> std::result::Result<&'static dy
     best.map(|(kernel, _)| kernel).ok_or_else(|| format!("no CPU kernel supports this ({})", refusals.join("; ")))
 }
 
-fn region_step(g: &Graph, region: &Region, inputs: Vec<NodeId>, outputs: Vec<NodeId>, nodes: &[NodeId]) -> Result<Step> {
+fn region_step(
+    g: &Graph,
+    region: &Region,
+    inputs: Vec<NodeId>,
+    outputs: Vec<NodeId>,
+    nodes: &[NodeId],
+) -> Result<Step> {
     let straight = region.shape.strides();
-    let is_straight = |strides: &[usize]| strides.iter().zip(&straight).zip(&*region.shape).all(|((a, b), &n)| n == 1 || a == b);
+    let is_straight =
+        |strides: &[usize]| strides.iter().zip(&straight).zip(&*region.shape).all(|((a, b), &n)| n == 1 || a == b);
     let scattered = inputs
         .iter()
         .zip(&region.operands)

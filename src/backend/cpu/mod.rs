@@ -1,10 +1,14 @@
 //! The CPU backend: kernels over SIMD instruction sets, run by a pool that a plan enters once.
 
+pub mod arena;
 pub mod attach;
 pub mod chunked;
 pub mod conv;
 pub mod gemm;
 pub mod kernel;
+pub mod lower;
+pub mod pointwise;
+pub mod pool;
 pub mod pool2d;
 pub mod simd;
 pub mod threads;
