@@ -4,7 +4,7 @@
 
 use cnnrs::backend::cpu::attach::Epilogue;
 use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
-use cnnrs::backend::cpu::conv::{self, ConvGeometry};
+use cnnrs::backend::cpu::conv::{self, ConvGeometry, Direct, FilterGrad, ImagesConv, ImagesFilterGrad};
 use cnnrs::backend::cpu::gemm::Gemm;
 use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::simd::{Simd, Tier};
@@ -191,6 +191,8 @@ fn convolutions(tier: Tier) -> Vec<Case> {
         (32, 56, 144, 144, 3, 2, 1, 144),
         (64, 28, 1, 6, 5, 1, 2, 1),
         (64, 14, 6, 16, 5, 1, 0, 1),
+        (64, 32, 3, 32, 3, 1, 1, 1),
+        (64, 28, 1, 32, 3, 1, 1, 1),
     ];
     let mut cases = Vec::new();
     for (batch, size, in_c, out_c, kernel, stride, pad, groups) in shapes {
@@ -221,6 +223,20 @@ fn convolutions(tier: Tier) -> Vec<Case> {
             ("input", conv::input_grad(&g, tier).expect(make), [y, w, x]),
             ("filter", conv::filter_grad(&g, tier).expect(make), [x, y, w]),
         ] {
+            cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
+        }
+        if groups > 1 || in_c > 8 {
+            continue;
+        }
+        let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 6] = [
+            ("forward direct", Box::new(Direct::forward(&g, tier)), [x, w, y]),
+            ("forward images", Box::new(ImagesConv::forward(&g, tier)), [x, w, y]),
+            ("input direct", Box::new(Direct::input_grad(&g, tier)), [y, w, x]),
+            ("input images", Box::new(ImagesConv::input_grad(&g, tier)), [y, w, x]),
+            ("filter direct", Box::new(FilterGrad::new(&g, tier)), [x, y, w]),
+            ("filter images", Box::new(ImagesFilterGrad::new(&g, tier)), [x, y, w]),
+        ];
+        for (pass, kernel, lens) in kernels {
             cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
         }
     }
@@ -266,7 +282,7 @@ fn main() {
     let tier = Tier::current().expect("CNNRS_ISA names a supported instruction set");
     let peaks = [peak(tier, 1), peak(tier, 2)];
     println!("{tier}: FMA peak {:.0} GFLOP/s on 1 thread, {:.0} on 2", peaks[0], peaks[1]);
-    println!("{:48} {:>10} {:>9} {:>6} {:>10} {:>9} {:>6}", "", "1: µs", "GFLOP/s", "%", "2: µs", "GFLOP/s", "%");
+    println!("{:56} {:>10} {:>9} {:>6} {:>10} {:>9} {:>6}", "", "1: µs", "GFLOP/s", "%", "2: µs", "GFLOP/s", "%");
     for mut case in gemms(tier).into_iter().chain(convolutions(tier)).chain(poolings(tier)) {
         if !case.name.contains(&filter) {
             continue;
@@ -279,7 +295,7 @@ fn main() {
             prologue: None,
             epilogue: Epilogue::None,
         };
-        print!("{:48}", std::mem::take(&mut case.name));
+        print!("{:56}", std::mem::take(&mut case.name));
         for threads in [1, 2] {
             let t = seconds(&*case.kernel, &args, threads);
             let rate = case.flops / t / 1e9;

@@ -70,4 +70,12 @@ impl Axis {
     pub fn span(&self, indices: usize) -> usize {
         indices.saturating_sub(1) * self.in_step + (self.hi - self.lo) as usize + 1
     }
+
+    /// The taps of `class` that reach inside the input from any of the outputs number `indices`.
+    pub fn taps_inside(&self, class: &Class, indices: std::ops::Range<usize>) -> std::ops::Range<usize> {
+        let (first, last) = ((indices.start * self.in_step) as isize, ((indices.end - 1) * self.in_step) as isize);
+        let start = class.taps.partition_point(|t| last + t.1 < 0);
+        let end = class.taps.partition_point(|t| first + t.1 < self.inputs as isize);
+        start..end.max(start)
+    }
 }

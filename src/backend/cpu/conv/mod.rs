@@ -7,6 +7,8 @@ mod axis;
 mod depthwise;
 mod direct;
 mod filter_grad;
+mod images;
+mod images_filter_grad;
 mod patch;
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,8 @@ use crate::error::{Error, Result};
 pub use depthwise::{Depthwise, DepthwiseFilterGrad};
 pub use direct::Direct;
 pub use filter_grad::FilterGrad;
+pub use images::ImagesConv;
+pub use images_filter_grad::ImagesFilterGrad;
 
 /// Sizes of a 2-D convolution. Input `[batch, in_h, in_w, in_c]`, filters
 /// `[kernel_h, kernel_w, in_c / groups, out_c]`, output `[batch, out_h, out_w, out_c]`.
@@ -79,6 +83,14 @@ impl ConvGeometry {
         ones == [1; 5] && self.pad_top + self.pad_left == 0 && (self.in_h, self.in_w) == (self.out_h, self.out_w)
     }
 
+    /// Whether vectors of images pay: few channels, and images enough to fill the lanes.
+    fn suits_images(&self, tier: Tier, summed: usize, produced: usize) -> bool {
+        let lanes = tier.lanes();
+        let filled = 4 * self.batch >= 3 * self.batch.next_multiple_of(lanes);
+        let few = (produced <= 8 && summed <= 64) || (produced <= 16 && summed <= 16);
+        self.groups == 1 && filled && few
+    }
+
     fn pixels(&self) -> usize {
         self.batch * self.out_h * self.out_w
     }
@@ -127,6 +139,8 @@ pub fn forward(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn ChunkedKer
         Box::new(Gemm::new(g.pixels(), g.out_c, g.in_c, false, false, tier))
     } else if g.is_depthwise() {
         Box::new(Depthwise::forward(g, tier))
+    } else if g.suits_images(tier, g.in_c, g.out_c) {
+        Box::new(ImagesConv::forward(g, tier))
     } else {
         Box::new(Direct::forward(g, tier))
     })
@@ -143,6 +157,8 @@ pub fn input_grad(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn Chunked
         Box::new(Gemm::new(g.pixels(), g.in_c, g.out_c, false, true, tier))
     } else if g.is_depthwise() {
         Box::new(Depthwise::input_grad(g, tier))
+    } else if g.suits_images(tier, g.out_c, g.in_c) {
+        Box::new(ImagesConv::input_grad(g, tier))
     } else {
         Box::new(Direct::input_grad(g, tier))
     })
@@ -159,6 +175,8 @@ pub fn filter_grad(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn Chunke
         Box::new(Gemm::new(g.in_c, g.out_c, g.pixels(), true, false, tier))
     } else if g.is_depthwise() {
         Box::new(DepthwiseFilterGrad::new(g, tier))
+    } else if g.suits_images(tier, g.in_c, g.out_c) {
+        Box::new(ImagesFilterGrad::new(g, tier))
     } else {
         Box::new(FilterGrad::new(g, tier))
     })
