@@ -457,4 +457,3 @@ impl Planner<'_> {
         (steps, commit_from, in_place)
     }
 }
-

@@ -1,8 +1,9 @@
 //! 2-D max and average pooling on NHWC activations, forward and gradient.
 //!
-//! A vector is as many channels of one pixel. Elements outside the image are excluded from windows;
-//! a chunk is a block of rows of one image.
+//! A vector is as many channels of one pixel, or, where channels are few, the same element of as many
+//! images. Elements outside the image are excluded from windows; a chunk is a block of rows.
 
+mod images;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use super::attach::Epilogue;
 use super::chunked::{Args, ChunkedKernel, split};
 use super::simd::Tier;
 use crate::error::{Error, Result};
+use images::Images;
 use rows::{RowsFn, Work};
 use std::ops::Range;
 
@@ -104,6 +106,7 @@ impl PoolGeometry {
 /// Pooling of input 0.
 pub struct Pool {
     geometry: PoolGeometry,
+    images: Option<Images>,
     row_parts: usize,
     run: RowsFn,
     include_pad: bool,
@@ -113,6 +116,7 @@ pub struct Pool {
 /// average pooling does not read the activations, which may be null.
 pub struct PoolGrad {
     geometry: PoolGeometry,
+    images: Option<Images>,
     kind: PoolKind,
     row_parts: usize,
     run: RowsFn,
@@ -128,13 +132,15 @@ impl Pool {
     /// As [`PoolGeometry::check`].
     pub fn new(geometry: &PoolGeometry, kind: PoolKind, tier: Tier) -> Result<Self> {
         geometry.check()?;
+        let images = Images::suits(geometry, tier);
+        let geometry = &images.map_or(*geometry, |images| images.wide(geometry));
         let row = geometry.out_w * geometry.channels;
         let row_parts = (geometry.out_h * row).div_ceil(CHUNK).min(geometry.out_h);
         let run = match kind {
             PoolKind::Max => rows::select_max(tier),
             PoolKind::Average { .. } => rows::select_average(tier),
         };
-        Ok(Pool { geometry: *geometry, row_parts, run, include_pad: includes_pad(kind) })
+        Ok(Pool { geometry: *geometry, images, row_parts, run, include_pad: includes_pad(kind) })
     }
 
     /// Most input rows that a chunk reads.
@@ -149,6 +155,8 @@ impl PoolGrad {
     /// As [`PoolGeometry::check`].
     pub fn new(geometry: &PoolGeometry, kind: PoolKind, tier: Tier) -> Result<Self> {
         geometry.check()?;
+        let images = Images::suits(geometry, tier);
+        let geometry = &images.map_or(*geometry, |images| images.wide(geometry));
         let row = geometry.in_w * geometry.channels;
         // Blocks of whole strides: where windows do not overlap, no window is visited twice.
         let row_parts = (geometry.in_h * row).div_ceil(CHUNK).min(geometry.in_h.div_ceil(geometry.stride_h));
@@ -156,7 +164,7 @@ impl PoolGrad {
             PoolKind::Max => rows::select_max_grad(tier),
             PoolKind::Average { .. } => rows::select_average_grad(tier),
         };
-        Ok(PoolGrad { geometry: *geometry, kind, row_parts, run, include_pad: includes_pad(kind) })
+        Ok(PoolGrad { geometry: *geometry, images, kind, row_parts, run, include_pad: includes_pad(kind) })
     }
 
     /// Input rows of part `part`: cut where windows begin.
@@ -171,6 +179,12 @@ impl PoolGrad {
         let g = &self.geometry;
         let own = g.in_h.div_ceil(g.stride_h).div_ceil(self.row_parts) * g.stride_h;
         (own + 2 * g.kernel_h).min(g.in_h)
+    }
+
+    /// Most output pixels that a chunk reads.
+    fn max_outputs(&self) -> usize {
+        let g = &self.geometry;
+        (self.max_input_rows().div_ceil(g.stride_h) + 1).min(g.out_h) * g.out_w
     }
 }
 
@@ -190,6 +204,13 @@ unsafe fn source(g: &PoolGeometry, args: &Args, image: usize, rows: &Range<usize
             scratch
         }
     }
+}
+
+/// The place of row `own.start`, where `src` holds the rows from `read.start`: the gradient kernel counts
+/// rows of activations from the first row that it writes.
+fn shifted(g: &PoolGeometry, src: *const f32, read: &Range<usize>, own: &Range<usize>) -> *const f32 {
+    let row = g.in_w * g.channels;
+    src.wrapping_add(own.start * row).wrapping_sub(read.start * row)
 }
 
 /// # Safety
@@ -228,7 +249,11 @@ impl ChunkedKernel for Pool {
     }
 
     fn scratch_len(&self) -> usize {
-        self.max_input_rows() * self.geometry.in_w * self.geometry.channels
+        let g = &self.geometry;
+        let inputs = self.max_input_rows() * g.in_w * g.channels;
+        let outputs = g.out_h.div_ceil(self.row_parts) * g.out_w * g.channels;
+        // Across images: the wide input, its staging, and the wide output.
+        if self.images.is_some() { 2 * inputs + outputs } else { inputs }
     }
 
     unsafe fn run_chunk(&self, _phase: usize, chunk: usize, args: &Args, scratch: *mut f32) {
@@ -237,12 +262,20 @@ impl ChunkedKernel for Pool {
         let outputs = split(g.out_h, self.row_parts, part);
         let inputs = g.window_rows(outputs.start).start..g.window_rows(outputs.end - 1).end;
         let pixel = (image * g.out_h + outputs.start) * g.out_w;
-        // SAFETY: the rows lie within input and output.
+        // SAFETY: the rows lie within input and output, and what is wide within scratch.
         unsafe {
+            let include_pad = self.include_pad;
+            if let Some(images) = &self.images {
+                let (wide_in, wide_out) = (inputs.len() * g.in_w * g.channels, outputs.len() * g.out_w);
+                let (dst, staging) = (scratch.add(wide_in), scratch.add(wide_in + wide_out * g.channels));
+                images.gather(args.inputs[0], args.prologue, image, g.in_h, g.in_w, &inputs, scratch, staging);
+                let (src, dy) = (scratch.cast_const(), std::ptr::null());
+                (self.run)(&Work { g, include_pad, outputs: outputs.clone(), inputs, src, dy, dst });
+                return images.scatter(args, chunk, image, g.out_h, g.out_w, &outputs, dst);
+            }
             let src = source(g, args, image, &inputs, scratch);
             let dst = args.output.add(pixel * g.channels);
             let pixels = outputs.len() * g.out_w;
-            let include_pad = self.include_pad;
             (self.run)(&Work { g, include_pad, outputs, inputs, src, dy: std::ptr::null(), dst });
             finish(args, chunk, dst, pixel, pixels, g.channels);
         }
@@ -263,9 +296,15 @@ impl ChunkedKernel for PoolGrad {
     }
 
     fn scratch_len(&self) -> usize {
-        match self.kind {
-            PoolKind::Max => self.max_input_rows() * self.geometry.in_w * self.geometry.channels,
+        let g = &self.geometry;
+        let inputs = match self.kind {
+            PoolKind::Max => self.max_input_rows() * g.in_w * g.channels,
             PoolKind::Average { .. } => 0,
+        };
+        match &self.images {
+            None => inputs,
+            // The wide input and its staging, the wide input gradient, the wide output gradient.
+            Some(_) => 2 * inputs + (self.max_input_rows() * g.in_w + self.max_outputs()) * g.channels,
         }
     }
 
@@ -275,8 +314,28 @@ impl ChunkedKernel for PoolGrad {
         let own = self.input_rows(part);
         let outputs = g.reached_by(&own);
         let pixel = (image * g.in_h + own.start) * g.in_w;
-        // SAFETY: the rows lie within input and output.
+        let include_pad = self.include_pad;
+        // SAFETY: the rows lie within input and output, and what is wide within scratch.
         unsafe {
+            if let Some(images) = &self.images {
+                let (dst, dst_len) = (scratch, own.len() * g.in_w * g.channels);
+                std::ptr::write_bytes(dst, 0, dst_len);
+                if !outputs.is_empty() {
+                    let dy = scratch.add(dst_len);
+                    let src = dy.add(outputs.len() * g.out_w * g.channels);
+                    let none = std::ptr::null_mut();
+                    images.gather(args.inputs[1], None, image, g.out_h, g.out_w, &outputs, dy, none);
+                    let mut from = std::ptr::null();
+                    if self.kind == PoolKind::Max {
+                        let read = g.window_rows(outputs.start).start..g.window_rows(outputs.end - 1).end;
+                        let staging = src.add(read.len() * g.in_w * g.channels);
+                        images.gather(args.inputs[0], args.prologue, image, g.in_h, g.in_w, &read, src, staging);
+                        from = shifted(g, src, &read, &own);
+                    }
+                    (self.run)(&Work { g, include_pad, outputs, inputs: own.clone(), src: from, dy, dst });
+                }
+                return images.scatter(args, chunk, image, g.in_h, g.in_w, &own, dst);
+            }
             let dst = args.output.add(pixel * g.channels);
             let pixels = own.len() * g.in_w;
             std::ptr::write_bytes(dst, 0, pixels * g.channels);
@@ -285,12 +344,8 @@ impl ChunkedKernel for PoolGrad {
                 let mut src = std::ptr::null();
                 if self.kind == PoolKind::Max {
                     let read = g.window_rows(outputs.start).start..g.window_rows(outputs.end - 1).end;
-                    src = source(g, args, image, &read, scratch);
-                    // The kernel counts rows of `src` from the first row of `dst`.
-                    src = src.wrapping_sub(read.start * g.in_w * g.channels);
-                    src = src.wrapping_add(own.start * g.in_w * g.channels);
+                    src = shifted(g, source(g, args, image, &read, scratch), &read, &own);
                 }
-                let include_pad = self.include_pad;
                 (self.run)(&Work { g, include_pad, outputs, inputs: own, src, dy, dst });
             }
             finish(args, chunk, dst, pixel, pixels, g.channels);

@@ -28,8 +28,7 @@ pub(super) type RowsFn = unsafe fn(&Work<'_>);
 /// Whether `v` takes the place of `best`: greater, or the first NaN.
 #[inline(always)]
 unsafe fn beats<S: Simd>(v: S::F, best: S::F) -> S::M {
-    let nan = S::mand(S::mnot(S::eq(v, v)), S::eq(best, best));
-    S::mor(S::lt(best, v), nan)
+    S::mand(S::mnot(S::le(v, best)), S::eq(best, best))
 }
 
 impl Work<'_> {
@@ -47,127 +46,136 @@ impl Work<'_> {
     }
 }
 
+/// `n` elements: whole vectors need no mask.
 #[inline(always)]
-unsafe fn max<S: Simd>(t: &Work) {
-    let mut out = t.dst;
-    for oy in t.outputs.clone() {
-        let rows = t.g.window_rows(oy);
-        for ox in 0..t.g.out_w {
-            let columns = t.g.window_columns(ox);
-            let mut c = 0;
-            while c < t.g.channels {
-                let n = S::LANES.min(t.g.channels - c);
-                let mut best = S::load_first(t.src.add(t.at(rows.start, columns.start) + c), n);
-                for y in rows.clone() {
-                    for x in columns.clone() {
-                        let v = S::load_first(t.src.add(t.at(y, x) + c), n);
-                        best = S::select(beats::<S>(v, best), v, best);
-                    }
-                }
-                S::store_first(out.add(c), best, n);
-                c += n;
-            }
-            out = out.add(t.g.channels);
-        }
-    }
+unsafe fn load<S: Simd>(p: *const f32, n: usize) -> S::F {
+    if n == S::LANES { S::load(p) } else { S::load_first(p, n) }
 }
-dispatch! { pub(super) fn select_max[] => max(t: &Work<'_>); }
+
+/// `n` elements.
+#[inline(always)]
+unsafe fn store<S: Simd>(p: *mut f32, v: S::F, n: usize) {
+    if n == S::LANES { S::store(p, v) } else { S::store_first(p, v, n) }
+}
+
+/// One window: rows and columns inside the image, and the channels c..c + n.
+#[derive(Clone, Copy)]
+struct Window {
+    y0: usize,
+    y1: usize,
+    x0: usize,
+    x1: usize,
+}
 
 #[inline(always)]
-unsafe fn average<S: Simd>(t: &Work) {
-    let mut out = t.dst;
-    for oy in t.outputs.clone() {
-        let rows = t.g.window_rows(oy);
-        for ox in 0..t.g.out_w {
-            let columns = t.g.window_columns(ox);
-            let scale = S::splat(t.scale(rows.len(), columns.len()));
-            let mut c = 0;
-            while c < t.g.channels {
-                let n = S::LANES.min(t.g.channels - c);
-                let mut sum = S::zero();
-                for y in rows.clone() {
-                    for x in columns.clone() {
-                        sum = S::add(sum, S::load_first(t.src.add(t.at(y, x) + c), n));
-                    }
-                }
-                S::store_first(out.add(c), S::mul(sum, scale), n);
-                c += n;
-            }
-            out = out.add(t.g.channels);
+unsafe fn max_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
+    let mut best = load::<S>(t.src.add(t.at(w.y0, w.x0) + c), n);
+    for y in w.y0..w.y1 {
+        let mut p = t.src.add(t.at(y, w.x0) + c);
+        for _ in w.x0..w.x1 {
+            let v = load::<S>(p, n);
+            best = S::select(beats::<S>(v, best), v, best);
+            p = p.wrapping_add(t.g.channels);
         }
     }
+    store::<S>(t.dst.add(at + c), best, n);
 }
-dispatch! { pub(super) fn select_average[] => average(t: &Work<'_>); }
+
+#[inline(always)]
+unsafe fn average_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
+    let scale = S::splat(t.scale(w.y1 - w.y0, w.x1 - w.x0));
+    let mut sum = S::zero();
+    for y in w.y0..w.y1 {
+        let mut p = t.src.add(t.at(y, w.x0) + c);
+        for _ in w.x0..w.x1 {
+            sum = S::add(sum, load::<S>(p, n));
+            p = p.wrapping_add(t.g.channels);
+        }
+    }
+    store::<S>(t.dst.add(at + c), S::mul(sum, scale), n);
+}
 
 /// `src` is addressed like `dst`, from row `inputs.start`; rows outside `inputs` are read, never written.
 #[inline(always)]
-unsafe fn max_grad<S: Simd>(t: &Work) {
-    let mut dy = t.dy;
-    let (width, channels) = (t.g.in_w, t.g.channels);
+unsafe fn max_grad_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
+    let channels = t.g.channels;
     // Rows above `inputs` lie before `src`: offsets wrap.
-    let at =
-        |y: usize, x: usize| y.wrapping_sub(t.inputs.start).wrapping_mul(width).wrapping_add(x).wrapping_mul(channels);
-    for oy in t.outputs.clone() {
-        let rows = t.g.window_rows(oy);
-        let own = rows.start.max(t.inputs.start)..rows.end.min(t.inputs.end);
-        for ox in 0..t.g.out_w {
-            let columns = t.g.window_columns(ox);
-            let mut c = 0;
-            while c < channels {
-                let n = S::LANES.min(channels - c);
-                let mut best = S::load_first(t.src.wrapping_add(at(rows.start, columns.start)).wrapping_add(c), n);
-                let mut place = S::isplat(0);
-                let mut number = 0;
-                for y in rows.clone() {
-                    for x in columns.clone() {
-                        let v = S::load_first(t.src.wrapping_add(at(y, x)).wrapping_add(c), n);
-                        let m = beats::<S>(v, best);
-                        best = S::select(m, v, best);
-                        place = S::iselect(m, S::isplat(number), place);
-                        number += 1;
-                    }
-                }
-                let d = S::load_first(dy.add(c), n);
-                let mut number = ((own.start - rows.start) * columns.len()) as i32;
-                for y in own.clone() {
-                    for x in columns.clone() {
-                        let p = t.dst.add(at(y, x) + c);
-                        let here = S::select(S::ieq(place, S::isplat(number)), d, S::zero());
-                        S::store_first(p, S::add(S::load_first(p, n), here), n);
-                        number += 1;
-                    }
-                }
-                c += n;
-            }
-            dy = dy.add(channels);
+    let row = |y: usize| {
+        let pixel = y.wrapping_sub(t.inputs.start).wrapping_mul(t.g.in_w).wrapping_add(w.x0);
+        pixel.wrapping_mul(channels).wrapping_add(c)
+    };
+    let mut best = load::<S>(t.src.wrapping_add(row(w.y0)), n);
+    let mut place = S::isplat(0);
+    let mut number = 0;
+    for y in w.y0..w.y1 {
+        let mut p = t.src.wrapping_add(row(y));
+        for _ in w.x0..w.x1 {
+            let v = load::<S>(p, n);
+            let m = beats::<S>(v, best);
+            best = S::select(m, v, best);
+            place = S::iselect(m, S::isplat(number), place);
+            number += 1;
+            p = p.wrapping_add(channels);
+        }
+    }
+    let d = load::<S>(t.dy.add(at + c), n);
+    let (first, end) = (w.y0.max(t.inputs.start), w.y1.min(t.inputs.end));
+    let mut number = ((first - w.y0) * (w.x1 - w.x0)) as i32;
+    for y in first..end {
+        let mut p = t.dst.wrapping_add(row(y));
+        for _ in w.x0..w.x1 {
+            let here = S::select(S::ieq(place, S::isplat(number)), d, S::zero());
+            store::<S>(p, S::add(load::<S>(p, n), here), n);
+            number += 1;
+            p = p.wrapping_add(channels);
         }
     }
 }
-dispatch! { pub(super) fn select_max_grad[] => max_grad(t: &Work<'_>); }
 
 #[inline(always)]
-unsafe fn average_grad<S: Simd>(t: &Work) {
-    let mut dy = t.dy;
-    for oy in t.outputs.clone() {
-        let rows = t.g.window_rows(oy);
-        let own = rows.start.max(t.inputs.start)..rows.end.min(t.inputs.end);
-        for ox in 0..t.g.out_w {
-            let columns = t.g.window_columns(ox);
-            let scale = S::splat(t.scale(rows.len(), columns.len()));
-            let mut c = 0;
-            while c < t.g.channels {
-                let n = S::LANES.min(t.g.channels - c);
-                let d = S::mul(S::load_first(dy.add(c), n), scale);
-                for y in own.clone() {
-                    for x in columns.clone() {
-                        let p = t.dst.add(t.at(y, x) + c);
-                        S::store_first(p, S::add(S::load_first(p, n), d), n);
-                    }
-                }
-                c += n;
-            }
-            dy = dy.add(t.g.channels);
+unsafe fn average_grad_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
+    let scale = S::splat(t.scale(w.y1 - w.y0, w.x1 - w.x0));
+    let d = S::mul(load::<S>(t.dy.add(at + c), n), scale);
+    for y in w.y0.max(t.inputs.start)..w.y1.min(t.inputs.end) {
+        let mut p = t.dst.add(t.at(y, w.x0) + c);
+        for _ in w.x0..w.x1 {
+            store::<S>(p, S::add(load::<S>(p, n), d), n);
+            p = p.wrapping_add(t.g.channels);
         }
     }
 }
-dispatch! { pub(super) fn select_average_grad[] => average_grad(t: &Work<'_>); }
+
+/// A kernel that calls `$window` for each window and its place among the outputs, by whole vectors of
+/// channels and then for the rest: the number of elements is a constant in the first call, which
+/// needs no masks.
+macro_rules! rows_kernel {
+    ($kernel:ident, $window:ident, $select:ident) => {
+        #[inline(always)]
+        unsafe fn $kernel<S: Simd>(t: &Work) {
+            let channels = t.g.channels;
+            let mut at = 0;
+            for oy in t.outputs.clone() {
+                let rows = t.g.window_rows(oy);
+                for ox in 0..t.g.out_w {
+                    let columns = t.g.window_columns(ox);
+                    let w = Window { y0: rows.start, y1: rows.end, x0: columns.start, x1: columns.end };
+                    let mut c = 0;
+                    while c + S::LANES <= channels {
+                        $window::<S>(t, w, at, c, S::LANES);
+                        c += S::LANES;
+                    }
+                    if c < channels {
+                        $window::<S>(t, w, at, c, channels - c);
+                    }
+                    at += channels;
+                }
+            }
+        }
+        dispatch! { pub(super) fn $select[] => $kernel(t: &Work<'_>); }
+    };
+}
+
+rows_kernel!(max, max_window, select_max);
+rows_kernel!(average, average_window, select_average);
+rows_kernel!(max_grad, max_grad_window, select_max_grad);
+rows_kernel!(average_grad, average_grad_window, select_average_grad);

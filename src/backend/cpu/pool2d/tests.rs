@@ -147,6 +147,10 @@ fn windows() {
     };
     check(&base);
     check(&PoolGeometry { channels: 40, ..base });
+    // Enough images for a vector of them.
+    check(&PoolGeometry { batch: 29, ..base });
+    check(&PoolGeometry { batch: 16, channels: 1, in_h: 11, in_w: 13, out_h: 5, out_w: 6, ..base });
+    check(&PoolGeometry { batch: 15, channels: 2, in_h: 29, in_w: 30, kernel_h: 3, out_h: 14, out_w: 15, ..base });
     // Overlapping windows, padding, and an uncovered or half-covered edge.
     check(&PoolGeometry {
         in_h: 13,
