@@ -82,11 +82,12 @@ impl TileSet {
 
     /// The tiles of `tier` for outputs of `cols` columns: half as wide where the others stay empty.
     pub fn for_columns(tier: Tier, cols: usize) -> TileSet {
-        match tier {
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx512 if cols <= 8 => x86::narrow_tiles(),
-            _ => Self::new(tier),
+        #[cfg(target_arch = "x86_64")]
+        if tier == Tier::Avx512 && cols <= Tier::Avx2.lanes() {
+            return x86::narrow_tiles();
         }
+        debug_assert!(cols > 0);
+        Self::new(tier)
     }
 
     /// Columns of the largest tile.
@@ -129,6 +130,15 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
             }
         }
     }
+    // C arrives while the sums are computed; its rows are too far apart for hardware to foresee.
+    if !t.add_to_c {
+        for i in 0..MR {
+            let c = t.c.add(*t.c_rows.add(i));
+            for j in 0..NV {
+                S::prefetch(c.wrapping_add(j * S::LANES));
+            }
+        }
+    }
     let mut b = t.b;
     let (a_step, b_step) = (t.a_step, t.b_step);
     for segment in 0..t.segment_count {
@@ -140,8 +150,8 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
         let mut at = 0;
         for _ in 0..t.k {
             let mut bv = [S::zero(); NV];
-            for j in 0..NV {
-                bv[j] = S::load(b.add(j * S::LANES));
+            for (j, v) in bv.iter_mut().enumerate() {
+                *v = S::load(b.add(j * S::LANES));
             }
             for i in 0..MR {
                 let x = S::splat(*a[i].add(at));

@@ -15,6 +15,8 @@ use crate::dispatch;
 
 /// Pixels of a tile.
 const TILE: usize = 8;
+/// Output pixels of a block: input rows that two blocks share are packed twice.
+const PIXELS: usize = 448;
 /// Taps whose sums stay in registers.
 const TAPS: usize = 9;
 
@@ -39,6 +41,10 @@ unsafe fn pixel_tile<S: Simd, const P: usize>(t: &PixelTile) {
     let mut at = 0;
     while at < t.channels {
         let n = S::LANES.min(t.channels - at);
+        for p in 0..P {
+            // The stores of the next vector of channels.
+            S::prefetch(t.c.wrapping_add(*t.c_rows.add(p) + at + S::LANES));
+        }
         let mut acc = [S::zero(); P];
         if !t.bias.is_null() {
             acc = [S::load_first(t.bias.add(at), n); P];
@@ -234,7 +240,7 @@ impl Depthwise {
     }
 
     fn new(g: &ConvGeometry, y: Axis, x: Axis, gradient: bool, tier: Tier) -> Self {
-        let cut = Cut::new(g.batch, y, x, g.out_c, 0);
+        let cut = Cut::new(g.batch, y, x, g.out_c, 0).with_pixels(PIXELS, 1);
         let classes = tap_classes(&cut, g.kernel_w, g.out_c);
         let (channels, times) = (g.out_c, g.out_c / g.in_c);
         Depthwise { cut, classes, channels, times, gradient, copies: Copies::new(tier), tiles: tiles(tier) }
@@ -385,9 +391,9 @@ impl DepthwiseFilterGrad {
     pub fn new(g: &ConvGeometry, tier: Tier) -> Self {
         let y = Axis::forward(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
         let x = Axis::forward(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.pad_left, g.dilation_w);
-        let cut = Cut::new(g.batch, y, x, g.out_c, 0).with_pixels(112, 1);
+        let cut = Cut::new(g.batch, y, x, g.out_c, 0).with_pixels(PIXELS, 1);
         let classes = tap_classes(&cut, g.kernel_w, g.out_c);
-        let parts = image_groups(g.batch, g.filter_len());
+        let parts = image_groups(cut.blocks(), g.filter_len());
         let tiles = [
             select_taps::<1>(tier),
             select_taps::<2>(tier),
@@ -403,16 +409,11 @@ impl DepthwiseFilterGrad {
         DepthwiseFilterGrad { geometry: *g, cut, classes, parts, copies: Copies::new(tier), combine, tiles }
     }
 
-    /// Blocks of one image.
-    fn blocks_per_image(&self) -> usize {
-        self.cut.blocks() / self.geometry.batch
-    }
-
     /// # Safety
     /// As [`ChunkedKernel::run_chunk`].
     unsafe fn compute(&self, part: usize, args: &Args, scratch: *mut f32) {
         let g = &self.geometry;
-        let images = split(g.batch, self.parts, part);
+        let blocks = split(self.cut.blocks(), self.parts, part);
         let times = g.out_c / g.in_c;
         let pixel_buffer = scratch.wrapping_add(self.cut.patch_len() + SLACK);
         let offsets = pixel_buffer.wrapping_add(g.out_c.next_multiple_of(16)).cast::<usize>();
@@ -422,8 +423,7 @@ impl DepthwiseFilterGrad {
         // SAFETY: patch, buffer and offsets lie within scratch; sums lie within the part's filters.
         unsafe {
             let sums = args.workspace.add(part * g.filter_len());
-            let per_image = self.blocks_per_image();
-            for index in images.start * per_image..images.end * per_image {
+            for index in blocks.clone() {
                 let block: Block = self.cut.block(index);
                 self.cut.pack(&self.copies, hook, args.inputs[0], g.in_c, 0..g.out_c, &block, scratch);
                 let (pixel, pixels) = self.cut.output_pixels(&block);
@@ -443,7 +443,7 @@ impl DepthwiseFilterGrad {
                         channels: g.out_c,
                         w: sums.add(taps.start * g.out_c),
                         w_ld: g.out_c,
-                        add: index > images.start * per_image,
+                        add: index > blocks.start,
                     });
                 }
             }

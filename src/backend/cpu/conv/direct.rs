@@ -42,6 +42,8 @@ pub struct Direct {
     taps: usize,
     /// Whether filters are transposed while they are packed.
     gradient: bool,
+    /// Whether windows are single pixels inside the image, so that only a prologue needs a patch.
+    single_pixels: bool,
     panel_parts: usize,
     tiles: TileSet,
     copies: Copies,
@@ -93,7 +95,9 @@ impl Direct {
             panel_parts = (2 * panel_parts).min(panels);
         }
         let (groups, copies) = (g.groups, Copies::new(tier));
-        Direct { cut, classes, groups, in_c, out_c, taps, gradient, panel_parts, tiles, copies }
+        let inside = |axis: &Axis| axis.lo == 0 && (axis.outputs - 1) * axis.in_step < axis.inputs;
+        let single_pixels = !gradient && taps == 1 && inside(&cut.y) && inside(&cut.x);
+        Direct { cut, classes, groups, in_c, out_c, taps, gradient, single_pixels, panel_parts, tiles, copies }
     }
 
     fn panels(&self) -> usize {
@@ -143,7 +147,7 @@ impl Direct {
     ///
     /// # Safety
     /// `a` and `c` hold as many elements as the block has output pixels.
-    unsafe fn offsets(&self, block: &Block, a: *mut usize, c: *mut usize, ld: usize) {
+    unsafe fn offsets(&self, block: &Block, in_place: bool, a: *mut usize, c: *mut usize, ld: usize) {
         let rows = self.cut.output_rows(block);
         let mut at = 0;
         for class in &self.classes {
@@ -154,7 +158,10 @@ impl Direct {
                     for j in 0..x.count {
                         // SAFETY: every output pixel belongs to exactly one class.
                         unsafe {
-                            *a.add(at) = self.cut.pixel_offset(block, image, i - block.indices.start, j);
+                            *a.add(at) = match in_place {
+                                true => self.input_offset(block.images.start + image, i, j),
+                                false => self.cut.pixel_offset(block, image, i - block.indices.start, j),
+                            };
                             *c.add(at) = (row * self.cut.x.outputs + x.start + j * x.step) * ld;
                         }
                         at += 1;
@@ -162,6 +169,12 @@ impl Direct {
                 }
             }
         }
+    }
+
+    /// Offset in the input of the single pixel that output (row, column) of an image reads.
+    fn input_offset(&self, image: usize, row: usize, column: usize) -> usize {
+        let (y, x) = (&self.cut.y, &self.cut.x);
+        ((image * y.inputs + row * y.in_step) * x.inputs + column * x.in_step) * self.in_c * self.groups
     }
 
     /// # Safety
@@ -177,8 +190,15 @@ impl Direct {
         unsafe {
             let (copies, hook) = (&self.copies, args.prologue);
             let channels = group * self.in_c..(group + 1) * self.in_c;
-            self.cut.pack(copies, hook, args.inputs[0], in_ld, channels, &block, scratch);
-            self.offsets(&block, a_rows, c_rows, out_ld);
+            let in_place = self.single_pixels && hook.is_none();
+            let source = match in_place {
+                true => args.inputs[0].add(channels.start),
+                false => {
+                    self.cut.pack(copies, hook, args.inputs[0], in_ld, channels, &block, scratch);
+                    scratch.cast_const()
+                }
+            };
+            self.offsets(&block, in_place, a_rows, c_rows, out_ld);
             for panel in split(self.panels(), self.panel_parts, part) {
                 let (col, cols, width) = self.panel(panel);
                 let channel = group * self.out_c + col;
@@ -200,7 +220,7 @@ impl Direct {
                             rows: r.len(),
                             vectors: width / self.tiles.lanes,
                             cols,
-                            a: scratch,
+                            a: source,
                             a_rows: a_rows.add(first + r.start),
                             a_step: 1,
                             segments: class.segments.as_ptr(),

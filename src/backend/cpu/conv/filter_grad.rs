@@ -25,9 +25,9 @@ const MIN_CHANNELS: usize = 32;
 /// Filter elements of a chunk of the phase that adds partial sums.
 const COMBINE: usize = 4096;
 
-/// The number of image groups for gradients of `len` elements.
-pub(super) fn image_groups(batch: usize, len: usize) -> usize {
-    batch.min(MAX_PARTS).min(MAX_PARTIALS / len.max(1)).max(1)
+/// The number of partial sums over `units` images (or blocks of them), for gradients of `len` elements.
+pub(super) fn image_groups(units: usize, len: usize) -> usize {
+    units.min(MAX_PARTS).min(MAX_PARTIALS / len.max(1)).max(1)
 }
 
 /// Adds partial sums of `len` elements each, in order, and runs the epilogue on rows of `cols`.
