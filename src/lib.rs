@@ -27,6 +27,7 @@ mod realise;
 pub mod region;
 pub mod shape;
 pub mod tensor;
+pub mod testing;
 pub mod variable;
 
 pub use buffer::Buffer;

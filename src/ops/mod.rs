@@ -1,11 +1,16 @@
 //! The closed set of operations: one contract ([`OpDef`]), one registry, one folder an op.
 
 pub mod attributes;
+pub mod channel_stats;
 pub mod constant;
+pub mod conv2d;
 pub mod gradient;
+pub mod matmul;
 pub mod movement;
 pub mod pointwise;
+pub mod pool2d;
 pub mod reduce;
+pub mod window;
 
 pub use attributes::{Attribute, Attributes, Real};
 
@@ -142,6 +147,30 @@ registry! {
     BroadcastTo(movement::BroadcastTo),
     /// Permutation of axes.
     Transpose(movement::Transpose),
+    /// Part of a tensor.
+    Slice(movement::Slice),
+    /// A tensor with a border.
+    Pad(movement::Pad),
+    /// Tensors one after the other.
+    Concat(movement::Concat),
+    /// A value through which no gradient flows.
+    StopGradient(movement::StopGradient),
+    /// Counting along an axis.
+    Iota(movement::Iota),
+    /// Matrix products.
+    MatMul(matmul::MatMul),
+    /// 2-D convolution.
+    Conv2d(conv2d::Conv2d),
+    /// Its gradient by the input.
+    Conv2dInputGrad(conv2d::Conv2dInputGrad),
+    /// Its gradient by the filters.
+    Conv2dFilterGrad(conv2d::Conv2dFilterGrad),
+    /// Max and average pooling.
+    Pool2d(pool2d::Pool2d),
+    /// Their gradient.
+    Pool2dGrad(pool2d::Pool2dGrad),
+    /// Mean and variance per channel.
+    ChannelStats(channel_stats::ChannelStats),
     /// The gradient of a scalar, until autodiff expands it.
     Gradient(gradient::Gradient),
 }

@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod attach;
 pub mod chunked;
+pub mod chunked_step;
 pub mod conv;
 pub mod gemm;
 pub mod kernel;

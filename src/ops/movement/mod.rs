@@ -1,4 +1,11 @@
-//! Ops that move elements without computing: reshape, broadcast, transpose.
+//! Ops that move elements without computing: reshape, broadcast, transpose, slice, pad, concatenate.
+
+mod cpu;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+pub use parts::{Concat, Iota, Pad, Slice, StopGradient};
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
 use crate::error::{Error, Result};
@@ -158,6 +165,10 @@ impl OpDef for Transpose {
 
     fn flops(&self, _: &[Fact], _: &Fact) -> u64 {
         0
+    }
+
+    fn cpu_kernels(&self) -> &'static [&'static dyn crate::backend::cpu::kernel::CpuKernel] {
+        cpu::KERNELS
     }
 }
 

@@ -1,0 +1,147 @@
+//! Checks that tests of all ops share: plans against the interpreter, gradients against central
+//! differences.
+
+use crate::buffer::Buffer;
+use crate::dtype::DType;
+use crate::graph::{Graph, NodeId, interpret};
+use crate::ops::RefArray;
+use crate::passes::autodiff::differentiate;
+use crate::plan::{Plan, PlanOptions, Slot};
+use crate::shape::Fact;
+use std::sync::Arc;
+
+/// Numbers from a counter (SplitMix64), so that a failing seed can be run again.
+pub struct Rng(u64);
+
+impl Rng {
+    /// Numbers that follow from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Rng(seed)
+    }
+
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in `0..n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.bits() % n as u64) as usize
+    }
+
+    /// Uniform in −1..1.
+    pub fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+
+    /// Values for an input of `fact`: floats in −1..1 that f32 holds exactly, small integers.
+    pub fn array(&mut self, fact: &Fact) -> RefArray {
+        RefArray::from_shape_simple_fn(&*fact.shape, || match fact.dtype {
+            DType::F32 => f64::from(self.unit() as f32),
+            DType::I32 => self.below(7) as f64 - 3.0,
+            DType::U8 => self.below(256) as f64,
+            DType::Bool => self.below(2) as f64,
+        })
+    }
+
+    /// Values for all inputs of `g`.
+    pub fn inputs(&mut self, g: &Graph) -> Vec<RefArray> {
+        g.inputs().iter().map(|&i| self.array(g.fact(i))).collect()
+    }
+}
+
+/// A buffer of `fact` holding the values of `array`.
+pub fn to_buffer(array: &RefArray, fact: &Fact) -> Buffer {
+    let shape = &*fact.shape;
+    match fact.dtype {
+        DType::F32 => Buffer::from_slice(shape, &array.iter().map(|&v| v as f32).collect::<Vec<_>>()),
+        DType::I32 => Buffer::from_slice(shape, &array.iter().map(|&v| v as i32).collect::<Vec<_>>()),
+        DType::U8 | DType::Bool => Buffer::from_slice(shape, &array.iter().map(|&v| v as u8).collect::<Vec<_>>())
+            .map(|b| b.with_fact(fact.clone())),
+    }
+    .expect("test arrays fit their facts")
+}
+
+/// The values of a buffer.
+pub fn to_values(buffer: &Buffer) -> Vec<f64> {
+    match buffer.fact().dtype {
+        DType::F32 => buffer.as_slice::<f32>().iter().map(|&v| f64::from(v)).collect(),
+        DType::I32 => buffer.as_slice::<i32>().iter().map(|&v| f64::from(v)).collect(),
+        DType::U8 | DType::Bool => buffer.as_slice::<u8>().iter().map(|&v| f64::from(v)).collect(),
+    }
+}
+
+/// Outputs of `g` run as a plan.
+pub fn run_plan(g: &Graph, options: &PlanOptions, inputs: &[RefArray]) -> Vec<Buffer> {
+    let plan = Plan::compile(g, options).unwrap_or_else(|e| panic!("{e}\n{g}"));
+    let mut slots: Vec<Slot> =
+        inputs.iter().zip(g.inputs()).map(|(a, &i)| Slot::Shared(Arc::new(to_buffer(a, g.fact(i))))).collect();
+    plan.run(&mut slots, &|| false).unwrap_or_else(|e| panic!("{e}\n{g}"))
+}
+
+/// Checks `g` as a plan, fused and unfused, against the interpreter on random inputs. Tolerance is
+/// relative to the largest value of each output.
+pub fn check_plan(g: &Graph, rng: &mut Rng, tolerance: f64) {
+    let inputs = rng.inputs(g);
+    check_plan_on(g, &inputs, tolerance);
+}
+
+/// Like [`check_plan`], on given inputs.
+pub fn check_plan_on(g: &Graph, inputs: &[RefArray], tolerance: f64) {
+    let expected = interpret(g, inputs).unwrap_or_else(|e| panic!("{e}\n{g}"));
+    for fuse in [true, false] {
+        let outputs = run_plan(g, &PlanOptions { fuse, ..PlanOptions::default() }, inputs);
+        for (k, (got, expected)) in outputs.iter().zip(&expected).enumerate() {
+            let scale = expected.iter().fold(1.0f64, |m, v| if v.is_finite() { m.max(v.abs()) } else { m });
+            for (e, (a, b)) in to_values(got).iter().zip(expected.iter()).enumerate() {
+                let same = a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * scale;
+                assert!(same, "output {k}[{e}], fuse {fuse}: plan {a}, reference {b}\n{g}");
+            }
+        }
+    }
+}
+
+/// Checks the gradients of `y` by `wrt` against central differences in f64, with a random weight on
+/// each element of `y` so that `y` stands in mid-graph. Leaves the gradients as the graph's outputs.
+pub fn check_gradients(g: &mut Graph, y: NodeId, wrt: &[NodeId], rng: &mut Rng) {
+    let seed = g.input(g.fact(y).clone());
+    let inputs = rng.inputs(g);
+    let forward = {
+        let mut f = g.clone();
+        f.set_outputs(vec![y]);
+        f
+    };
+    let grads = differentiate(g, y, wrt, Some(seed)).unwrap_or_else(|e| panic!("{e}\n{g}"));
+    let weights = inputs[inputs.len() - 1].clone();
+    let mut outputs = Vec::new();
+    for (&w, grad) in wrt.iter().zip(grads) {
+        let Some(grad) = grad else { continue };
+        outputs.push(grad);
+        g.set_outputs(vec![grad]);
+        let got = interpret(g, &inputs).unwrap_or_else(|e| panic!("{e}\n{g}")).remove(0);
+        let index = g.inputs().iter().position(|&i| i == w).expect("wrt are inputs");
+        for _ in 0..4 {
+            let at = rng.below(got.len().max(1));
+            let Some(&got) = got.iter().nth(at) else { break };
+            let value = |delta: f64| {
+                let mut moved = inputs.clone();
+                if let Some(v) = moved[index].iter_mut().nth(at) {
+                    *v += delta;
+                }
+                let y = interpret(&forward, &moved).unwrap_or_else(|e| panic!("{e}")).remove(0);
+                (&y * &weights).sum()
+            };
+            let expected = (value(1e-5) - value(-1e-5)) / 2e-5;
+            let error = (got - expected).abs();
+            assert!(
+                error <= 1e-6 * (1.0 + expected.abs()),
+                "input {index}[{at}]: gradient {got}, differences {expected}\n{g}"
+            );
+        }
+    }
+    g.set_outputs(outputs);
+}
