@@ -7,9 +7,11 @@ use crate::error::Result;
 /// All candidates.
 pub const KERNELS: &[&dyn CpuKernel] = &[&Shifted];
 
-/// Sums of deviations from the chunk's first row, chunks combined by Chan's formula in f64.
+/// Sums of deviations from the mean of the chunk's first rows, chunks combined by Chan's formula in f64.
 struct Shifted;
 
+/// Rows whose mean is the shift: close enough to the chunk's mean that squares do not cancel.
+const SAMPLE: usize = 16;
 /// Rows of x that a chunk sums, at least.
 const ROWS: usize = 128;
 /// Elements of x that a chunk sums, about.
@@ -41,8 +43,12 @@ impl CpuKernel for Shifted {
                 let x = operands.input::<f32>(0);
                 let part = operands.workspace.cast::<f32>().add(chunk * 3 * channels);
                 let shift = std::slice::from_raw_parts_mut(part, channels);
-                let first = std::slice::from_raw_parts(x.add(range.start * channels), channels);
-                shift.copy_from_slice(first);
+                let sample = range.len().min(SAMPLE);
+                shift.fill(0.0);
+                for row in range.start..range.start + sample {
+                    let x = std::slice::from_raw_parts(x.add(row * channels), channels);
+                    shift.iter_mut().zip(x).for_each(|(s, v)| *s += v / sample as f32);
+                }
                 let sum = std::slice::from_raw_parts_mut(part.add(channels), channels);
                 let square = std::slice::from_raw_parts_mut(part.add(2 * channels), channels);
                 sum.fill(0.0);
