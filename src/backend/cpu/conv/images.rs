@@ -102,12 +102,13 @@ fn tiles(tier: Tier, k: usize) -> [TileFn; PIXELS] {
 /// Most channels and pixels of a tile that the registers of a tier hold.
 fn limits(tier: Tier, out_c: usize) -> (usize, usize) {
     let (registers, channels) = match tier {
-        Tier::Avx512 | Tier::Neon => (24, CHANNELS),
-        Tier::Avx2 | Tier::Scalar => (12, 4),
+        Tier::Avx512 | Tier::Neon => (32, CHANNELS),
+        Tier::Avx2 | Tier::Scalar => (16, 4),
     };
     let blocks = out_c.div_ceil(channels);
     let channels = out_c.div_ceil(blocks);
-    (channels, (registers / channels).min(PIXELS))
+    // Sums, one vector per pixel, one broadcast filter element.
+    (channels, ((registers - 1) / (channels + 1)).min(PIXELS))
 }
 
 /// Layout of a chunk's activations: `[row][column][channel][image]`, with zeros around the image.

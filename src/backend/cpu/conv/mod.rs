@@ -83,11 +83,11 @@ impl ConvGeometry {
         ones == [1; 5] && self.pad_top + self.pad_left == 0 && (self.in_h, self.in_w) == (self.out_h, self.out_w)
     }
 
-    /// Whether vectors of images pay: few channels, and images enough to fill the lanes.
+    /// Whether vectors of images pay: channels leave lanes empty, and images fill them.
     fn suits_images(&self, tier: Tier, summed: usize, produced: usize) -> bool {
         let lanes = tier.lanes();
         let filled = 4 * self.batch >= 3 * self.batch.next_multiple_of(lanes);
-        let few = (produced <= 8 && summed <= 64) || (produced <= 16 && summed <= 16);
+        let few = produced < lanes && (summed <= 16 || (produced <= 8 && summed <= 64));
         self.groups == 1 && filled && few
     }
 

@@ -23,8 +23,11 @@ const K_BLOCK: usize = 512;
 const MAX_CHUNK_COLS: usize = 256;
 /// Floating-point operations below which a chunk is not cut further.
 const MIN_CHUNK_FLOPS: usize = 2_000_000;
-/// f32 above which B is packed block by block instead of as a whole, unless it must be transposed.
-const MAX_SHARED_B: usize = 1 << 21;
+/// f32 above which B is packed block by block instead of as a whole, unless it must be transposed
+/// or meets many rows.
+const MAX_SHARED_B: usize = 1 << 20;
+/// Rows from which on B is packed as a whole at any size.
+const MIN_SHARED_ROWS: usize = 1024;
 /// From this depth on, products with few outputs are cut along k.
 const MIN_SPLIT_K: usize = 4096;
 /// Outputs above which products are not cut along k: the partial products would not stay in cache.
@@ -90,7 +93,7 @@ impl Gemm {
             ldc,
             tiles,
             copies: Copies::new(tier),
-            shared_b: m > m_block && (trans_b || n * k <= MAX_SHARED_B),
+            shared_b: m > m_block && (trans_b || m >= MIN_SHARED_ROWS || n * k <= MAX_SHARED_B),
             parts: 1,
             m_chunks: m.div_ceil(m_block).max(1),
             n_chunks: panels.div_ceil((MAX_CHUNK_COLS / tiles.cols()).max(1)),
