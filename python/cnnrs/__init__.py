@@ -1,0 +1,107 @@
+"""cnnrs: convolutional networks with the Keras API in Python and one fused graph in Rust underneath.
+
+>>> import numpy as np
+>>> import cnnrs
+>>> from cnnrs import layers
+>>> model = cnnrs.Sequential(
+...     [cnnrs.Input((8, 8, 1)), layers.Conv2D(4, 3, activation="relu"), layers.Flatten(), layers.Dense(2)]
+... )
+>>> model.predict(np.zeros((3, 8, 8, 1)), verbose=0).shape
+(3, 2)
+
+Submodules and names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnnrs import activations as activations
+    from cnnrs import applications as applications
+    from cnnrs import config as config
+    from cnnrs import layers as layers
+    from cnnrs import models as models
+    from cnnrs import ops as ops
+    from cnnrs import tree as tree
+    from cnnrs._core import Tensor as Tensor
+    from cnnrs._core import no_grad as no_grad
+    from cnnrs.function import function as function
+    from cnnrs.layers import Input as Input
+    from cnnrs.layers import InputSpec as InputSpec
+    from cnnrs.layers import Layer as Layer
+    from cnnrs.models import Model as Model
+    from cnnrs.models import Sequential as Sequential
+    from cnnrs.naming import name_scope as name_scope
+    from cnnrs.symbolic import KerasTensor as KerasTensor
+    from cnnrs.symbolic import Operation as Operation
+    from cnnrs.tape import GradientTape as GradientTape
+    from cnnrs.tape import value_and_grad as value_and_grad
+
+_SUBMODULES = frozenset(
+    [
+        "activations",
+        "applications",
+        "callbacks",
+        "config",
+        "constraints",
+        "datasets",
+        "initializers",
+        "layers",
+        "losses",
+        "metrics",
+        "models",
+        "ops",
+        "optimizers",
+        "random",
+        "regularizers",
+        "saving",
+        "tree",
+        "utils",
+    ]
+)
+
+# Public names and the modules that define them.
+_NAMES = {
+    "GradientTape": "tape",
+    "Initializer": "initializers",
+    "Input": "layers.input_layer",
+    "InputSpec": "layers.input_spec",
+    "KerasTensor": "symbolic",
+    "Layer": "layers.base",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Model": "models",
+    "Operation": "symbolic",
+    "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
+    "Sequential": "models",
+    "Tensor": "_core",
+    "Variable": "variables",
+    "function": "function",
+    "name_scope": "naming",
+    "no_grad": "_core",
+    "value_and_grad": "tape",
+}
+
+__all__ = ["__version__", *sorted(_SUBMODULES), *sorted(_NAMES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        value = getattr(importlib.import_module(f"cnnrs.{_NAMES[name]}"), name)
+    elif name in _SUBMODULES:
+        return importlib.import_module(f"cnnrs.{name}")
+    elif name == "__version__":
+        from cnnrs._core import __version__ as value
+    else:
+        from cnnrs.naming import did_you_mean
+
+        raise AttributeError(f"cnnrs has no {name!r}{did_you_mean(name, __all__)}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

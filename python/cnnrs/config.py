@@ -1,0 +1,111 @@
+"""Settings of the process."""
+
+from __future__ import annotations
+
+from cnnrs import _core
+
+__all__ = [
+    "backend",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
+    "epsilon",
+    "floatx",
+    "get_num_threads",
+    "image_data_format",
+    "is_interactive_logging_enabled",
+    "set_debug",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+    "set_num_threads",
+]
+
+_SETTINGS = {"epsilon": 1e-7, "image_data_format": "channels_last", "interactive": True}
+
+
+def backend() -> str:
+    """Name of the engine.
+
+    >>> from cnnrs import config
+    >>> config.backend()
+    'cnnrs'
+    """
+    return "cnnrs"
+
+
+def set_num_threads(n: int) -> None:
+    """How many threads runs use from now on. Results do not depend on it.
+
+    Raises:
+        ValueError: `n` is no integer of at least 1.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"set_num_threads: n: expected an integer >= 1, received {n!r}")
+    _core.set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """How many threads runs use."""
+    return _core.get_num_threads()
+
+
+def set_debug(on: bool) -> None:
+    """Whether every operation runs at once, unfused, and the first layer that makes a NaN raises an error."""
+    _core.set_debug(bool(on))
+
+
+def floatx() -> str:
+    """The float type: "float32"."""
+    return "float32"
+
+
+def set_floatx(value: str) -> None:
+    """Accepts "float32", the only float type.
+
+    Raises:
+        ValueError: It is another one.
+    """
+    if value != "float32":
+        raise ValueError(f"set_floatx: expected 'float32', the only float type, received {value!r}")
+
+
+def epsilon() -> float:
+    """A small number that keeps divisions and logarithms finite, 1e-7 by default."""
+    return float(_SETTINGS["epsilon"])  # type: ignore[arg-type]
+
+
+def set_epsilon(value: float) -> None:
+    """Sets `epsilon()`."""
+    if not isinstance(value, (int, float)) or value <= 0:
+        raise ValueError(f"set_epsilon: expected a number > 0, received {value!r}")
+    _SETTINGS["epsilon"] = float(value)
+
+
+def image_data_format() -> str:
+    """Where layers expect the channels of images unless told otherwise: "channels_last" by default."""
+    return str(_SETTINGS["image_data_format"])
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Sets `image_data_format()`."""
+    if data_format not in ("channels_last", "channels_first"):
+        raise ValueError(
+            "set_image_data_format: data_format: "
+            f"expected 'channels_last' or 'channels_first', received {data_format!r}"
+        )
+    _SETTINGS["image_data_format"] = data_format
+
+
+def enable_interactive_logging() -> None:
+    """`verbose="auto"` shows a progress bar on terminals."""
+    _SETTINGS["interactive"] = True
+
+
+def disable_interactive_logging() -> None:
+    """`verbose="auto"` prints one line per epoch."""
+    _SETTINGS["interactive"] = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether `verbose="auto"` may show a progress bar."""
+    return bool(_SETTINGS["interactive"])

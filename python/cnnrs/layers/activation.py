@@ -1,0 +1,175 @@
+"""Activations with arguments or weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import activations, ops
+from cnnrs.layers.arguments import Parts
+from cnnrs.layers.base import Layer
+
+__all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
+
+
+class ReLU(Layer):
+    """`x` where it reaches the threshold, `negative_slope * (x - threshold)` below, at most `max_value`.
+
+    Args:
+        max_value: Upper limit, None for none.
+        negative_slope: Slope below the threshold.
+        threshold: Where it starts.
+
+    >>> from cnnrs import layers
+    >>> import numpy as np
+    >>> layers.ReLU(max_value=6)(np.array([-1.0, 2.0, 9.0])).tolist()
+    [0.0, 2.0, 6.0]
+    """
+
+    def __init__(
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        for argument, value in {
+            "max_value": max_value,
+            "negative_slope": negative_slope,
+            "threshold": threshold,
+        }.items():
+            if not (argument == "max_value" and value is None) and not (_is_number(value) and value >= 0):
+                raise ValueError(f"{self.name}: {argument}: expected a number >= 0, received {value!r}")
+        self.max_value = max_value
+        self.negative_slope = negative_slope
+        self.threshold = threshold
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "max_value": self.max_value,
+            "negative_slope": self.negative_slope,
+            "threshold": self.threshold,
+        }
+
+
+class LeakyReLU(Layer):
+    """`x` where positive, `negative_slope * x` elsewhere.
+
+    Args:
+        negative_slope: Slope of the negative half.
+
+    >>> from cnnrs import layers
+    >>> import numpy as np
+    >>> layers.LeakyReLU(0.5)(np.array([-1.0, 2.0])).tolist()
+    [-0.5, 2.0]
+    """
+
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not _is_number(negative_slope):
+            raise ValueError(f"{self.name}: negative_slope: expected a number, received {negative_slope!r}")
+        self.negative_slope = float(negative_slope)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return ops.leaky_relu(inputs, self.negative_slope)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "negative_slope": self.negative_slope}
+
+
+class ELU(Layer):
+    """`x` where positive, `alpha * (exp(x) - 1)` elsewhere.
+
+    Args:
+        alpha: Limit of the negative half.
+    """
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.alpha = alpha
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return ops.elu(inputs, self.alpha)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "alpha": self.alpha}
+
+
+class PReLU(Layer):
+    """`x` where positive, `alpha * x` elsewhere, with learnt slopes.
+
+    Args:
+        alpha_initializer: How the slopes start.
+        alpha_regularizer: Their penalty.
+        alpha_constraint: Applied to them after each update.
+        shared_axes: Axes along which a slope is shared, counted from 1 after the batch.
+
+    Weights: alpha, of the input's shape without the batch, 1 along shared axes.
+    """
+
+    def __init__(
+        self,
+        alpha_initializer: Any = "Zeros",
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        shared_axes: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self._parts = Parts(
+            self,
+            alpha_initializer=alpha_initializer,
+            alpha_regularizer=alpha_regularizer,
+            alpha_constraint=alpha_constraint,
+        )
+        shared = [shared_axes] if isinstance(shared_axes, int) else shared_axes
+        self.shared_axes = None if shared is None else list(shared)
+
+    def build(self, input_shape: Any) -> None:
+        shape = list(input_shape[1:])
+        for axis in self.shared_axes or []:
+            shape[axis - 1] = 1
+        self.alpha = self.add_weight(shape=shape, **self._parts.of("alpha"))
+
+    def call(self, inputs: Any) -> Any:
+        return ops.relu(inputs) - self.alpha * ops.relu(-inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._parts.config(), "shared_axes": self.shared_axes}
+
+
+class Softmax(Layer):
+    """Exponentials divided by their sum along an axis.
+
+    Args:
+        axis: The axis, or a list of axes.
+
+    >>> from cnnrs import layers
+    >>> import numpy as np
+    >>> layers.Softmax()(np.zeros((1, 4))).tolist()
+    [[0.25, 0.25, 0.25, 0.25]]
+    """
+
+    def __init__(self, axis: Any = -1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.axis = axis
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is not None:
+            inputs = ops.where(mask, inputs, -3e38)
+        return ops.softmax(inputs, self.axis)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,46 @@
+"""Arguments that many layers share: their check, and their form in a config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Parts", "positive"]
+
+
+def positive(value: Any, layer: str, argument: str) -> int:
+    """`value` as an integer of at least 1.
+
+    Raises:
+        ValueError: It is none; the message names the layer and the argument.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
+        raise ValueError(f"{layer}: {argument}: expected an integer >= 1, received {value!r}")
+    return value.__index__()
+
+
+class Parts:
+    """Initializers, regularizers and constraints of a layer's weights.
+
+    They become attributes of the layer, as `kernel_initializer`, and entries of its config.
+    """
+
+    def __init__(self, layer: Any, **given: Any):
+        from cnnrs import constraints, initializers, regularizers
+
+        self.layer = layer
+        self.kinds = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
+        self.names = list(given)
+        for name, value in given.items():
+            setattr(layer, name, self._module(name).get(value))
+
+    def _module(self, name: str) -> Any:
+        return self.kinds[name.rpartition("_")[2]]
+
+    def of(self, weight: str) -> dict[str, Any]:
+        """Arguments of `add_weight` for a weight."""
+        found = {kind: getattr(self.layer, f"{weight}_{kind}", None) for kind in self.kinds}
+        return {"name": weight, **found}
+
+    def config(self) -> dict[str, Any]:
+        """All of them, serialized."""
+        return {name: self._module(name).serialize(getattr(self.layer, name)) for name in self.names}

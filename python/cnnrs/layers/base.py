@@ -1,0 +1,717 @@
+"""`Layer`: weights, a computation, and what surrounds a call of it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core, context, naming, symbolic, tree
+from cnnrs.layers.input_spec import check_inputs
+from cnnrs.ops.dispatch import standardize_dtype
+
+__all__ = ["Layer"]
+
+_COMMON = ("activity_regularizer", "trainable", "dtype", "autocast", "name")
+# Attributes that hold other objects without owning them.
+_UNOWNED = frozenset(
+    ["_inbound_nodes", "_own", "_losses", "_auto_arguments", "_build_shapes", "_metrics_holder"]
+)
+
+
+class Layer(symbolic.Operation):
+    """The base of all layers.
+
+    A subclass makes its weights in `build(input_shape)` or `__init__` with `add_weight`, and computes in
+    `call(inputs, ...)` with `cnnrs.ops`. Layers, variables and metrics that are attributes, also inside of
+    lists, tuples and dicts, belong to the layer.
+
+    Args:
+        activity_regularizer: Regularizer of the output.
+        trainable: Whether training changes the weights.
+        dtype: None or "float32".
+        autocast: Whether inputs of other float types become float32; always so here.
+        name: Name, by default the class's in snake case, numbered.
+
+    >>> import numpy as np
+    >>> from cnnrs import layers, ops
+    >>> class Scale(layers.Layer):
+    ...     def build(self, input_shape):
+    ...         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+    ...     def call(self, inputs):
+    ...         return inputs * self.scale
+    >>> layer = Scale()
+    >>> layer(np.full((2, 3), 5.0)).tolist()
+    [[5.0, 5.0, 5.0], [5.0, 5.0, 5.0]]
+    >>> layer.count_params()
+    3
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        instance = super().__new__(cls)
+        object.__setattr__(instance, "_auto_arguments", (args, kwargs))
+        return instance
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _wrap_build(vars(cls)["build"])  # type: ignore[method-assign]
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        input_shape = kwargs.pop("input_shape", None)
+        if kwargs:
+            known = [*inspect.signature(type(self).__init__).parameters, *_COMMON]
+            wrong = next(iter(kwargs))
+            raise TypeError(
+                f"{type(self).__name__}: unexpected argument {wrong!r}"
+                f"{naming.did_you_mean(wrong, [k for k in known if k not in ('self', 'args', 'kwargs')])}"
+            )
+        super().__init__(name)
+        if not isinstance(trainable, (bool, np.bool_)):
+            raise TypeError(f"{self.name}: trainable: expected True or False, received {trainable!r}")
+        if not autocast:
+            raise ValueError(f"{self.name}: autocast: expected True; everything float is float32 here")
+        _check_policy(dtype, self.name)
+        if activity_regularizer is not None:
+            from cnnrs import regularizers
+
+            activity_regularizer = regularizers.get(activity_regularizer)
+        self._own: list[tuple[Any, bool]] = []
+        self._losses: list[Any] = []
+        self._trainable = bool(trainable)
+        self._called = False
+        self.built = False
+        self.autocast = autocast
+        self.activity_regularizer = activity_regularizer
+        self.input_spec: Any = None
+        self.supports_masking = True
+        self._build_shapes: dict[str, Any] | None = None
+        if input_shape is not None:
+            self._input_shape_argument = tuple(input_shape)
+
+    # ---- what a subclass defines
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights, knowing the shape of the input. Called once, before the first call."""
+        self.built = True
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation, in terms of `cnnrs.ops`."""
+        raise NotImplementedError(f"{type(self).__name__}: expected the class to define call(inputs)")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments from which `from_config` makes the layer again, without its weights.
+
+        Raises:
+            NotImplementedError: A subclass has arguments of other types than numbers, strings and containers
+                of them, and does not define `get_config`.
+        """
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": "float32"}
+        if self.activity_regularizer is not None:
+            from cnnrs import regularizers
+
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
+            return self._arguments_as_config(config)
+        return config
+
+    def _arguments_as_config(self, config: dict[str, Any]) -> dict[str, Any]:
+        args, kwargs = self._auto_arguments
+        parameters = inspect.signature(type(self).__init__)
+        bound = parameters.bind(self, *args, **kwargs).arguments
+        accepts_rest = any(p.kind is p.VAR_KEYWORD for p in parameters.parameters.values())
+        given: dict[str, Any] = {}
+        for name, value in list(bound.items())[1:]:
+            kind = parameters.parameters[name].kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                raise NotImplementedError(
+                    f"{type(self).__name__}: expected get_config(), for it takes *{name}"
+                )
+            given.update(value if kind is inspect.Parameter.VAR_KEYWORD else {name: value})
+        for name, value in given.items():
+            if not all(isinstance(leaf, (int, float, str, bool, type(None))) for leaf in tree.flatten(value)):
+                raise NotImplementedError(
+                    f"{type(self).__name__}: expected the class to define get_config(), for argument {name!r} "
+                    f"is a {type(value).__name__}, which cannot be written to a file"
+                )
+        return {**(config if accepts_rest else {}), **given}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The layer with these arguments."""
+        try:
+            return cls(**config)
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}.from_config: {error}; received {config}") from error
+
+    # ---- weights
+
+    def add_weight(
+        self,
+        *args: Any,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str = "none",
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+    ) -> Any:
+        """A variable that belongs to the layer.
+
+        Args:
+            *args: The shape.
+            shape: Extents; `()` by default.
+            initializer: Initializer, by name or object; zeros for integers, else "glorot_uniform".
+            dtype: Element type, float32 by default.
+            trainable: Whether training changes it.
+            autocast: True; everything float is float32.
+            regularizer: Its penalty is added to the loss.
+            constraint: Applied to the value after each update.
+            aggregation: "none"; there is one device.
+            overwrite_with_gradient: False.
+            name: Name; "variable" by default.
+
+        Returns:
+            The `cnnrs.Variable`.
+        """
+        from cnnrs import constraints, initializers, regularizers
+        from cnnrs.variables import Variable
+
+        self._check_ready()
+        if overwrite_with_gradient:
+            raise ValueError(f"{self.name}: overwrite_with_gradient: expected False")
+        if args:
+            if len(args) > 1 or shape is not None:
+                raise TypeError(
+                    f"{self.name}: add_weight: expected the shape once, received {args} and {shape}"
+                )
+            shape = args[0]
+        shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+        if None in shape:
+            raise ValueError(f"{self.name}: add_weight: shape: expected integers, received {shape}")
+        dtype = standardize_dtype(dtype)
+        if initializer is None:
+            initializer = "glorot_uniform" if dtype == "float32" else "zeros"
+        variable = Variable(
+            initializers.get(initializer),
+            shape=shape,
+            dtype=dtype,
+            trainable=trainable and self._trainable,
+            autocast=autocast,
+            aggregation=aggregation,
+            name=name,
+        )
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
+        self._own.append((variable, trainable))
+        return variable
+
+    def add_variable(
+        self,
+        shape: Any,
+        initializer: Any,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+    ) -> Any:
+        """`add_weight` with two of its arguments first."""
+        return self.add_weight(
+            shape=shape,
+            initializer=initializer,
+            dtype=dtype,
+            trainable=trainable,
+            autocast=autocast,
+            regularizer=regularizer,
+            constraint=constraint,
+            name=name,
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, _core.Variable) and name not in _UNOWNED:
+            self._check_ready()
+            if not any(own is value for own, _ in self._own):
+                self._own.append((value, value.trainable))
+        object.__setattr__(self, name, value)
+
+    def _check_ready(self) -> None:
+        if "_own" not in vars(self):
+            raise RuntimeError(
+                f"{type(self).__name__}: expected super().__init__() before layers and weights are made"
+            )
+
+    def _attributes(self) -> Iterator[Any]:
+        """What the attributes hold, containers opened."""
+        for name, value in vars(self).items():
+            if name not in _UNOWNED:
+                yield from _open(value)
+
+    def _sublayers(self) -> list[Layer]:
+        """The layers that belong to this one, each once, in the order in which they became attributes."""
+        found: dict[int, Layer] = {}
+        for value in self._attributes():
+            if isinstance(value, Layer):
+                found.setdefault(id(value), value)
+        return list(found.values())
+
+    def _seed_generators(self) -> list[Any]:
+        from cnnrs.random import SeedGenerator
+
+        return [value for value in self._attributes() if isinstance(value, SeedGenerator)]
+
+    def _flatten_layers(self) -> list[Layer]:
+        """The layer and all that belong to it, at any depth, each once."""
+        found: dict[int, Layer] = {}
+        pending: list[Layer] = [self]
+        while pending:
+            layer = pending.pop()
+            if id(layer) not in found:
+                found[id(layer)] = layer
+                pending.extend(reversed(layer._sublayers()))
+        return list(found.values())
+
+    def _gather(self, seeds: bool) -> list[Any]:
+        found: dict[int, Any] = {}
+        for layer in self._flatten_layers():
+            own = [v for v, t in layer._own if t] + [v for v, t in layer._own if not t]
+            for value in layer._attributes():
+                if isinstance(value, _core.Variable) and not any(value is v for v in own):
+                    own.append(value)
+            if seeds:
+                own += [generator.state for generator in layer._seed_generators()]
+            for variable in own:
+                found.setdefault(id(variable), variable)
+        return list(found.values())
+
+    @property
+    def variables(self) -> list[Any]:
+        """All state: weights and the states of random generators."""
+        return self._gather(seeds=True)
+
+    @property
+    def weights(self) -> list[Any]:
+        """All weights, those of the layers inside included."""
+        return self._gather(seeds=False)
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """The weights that training changes."""
+        return [v for v in self.weights if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        """The weights that training does not change."""
+        return [v for v in self.weights if not v.trainable] if self.trainable else self.weights
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """The variables that training changes."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        """The variables that training does not change."""
+        return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights. Setting it reaches the layers inside."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        value = bool(value)
+        self._trainable = value
+        for variable, trainable in self._own:
+            if trainable:
+                variable.trainable = value
+        for layer in self._sublayers():
+            layer.trainable = value
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The values of `weights`, as numpy arrays."""
+        return [weight.numpy() for weight in self.weights]
+
+    def set_weights(self, weights: Any) -> None:
+        """Sets the values of `weights`: all of them, or none if one does not fit.
+
+        Raises:
+            ValueError: Their number or a shape differs.
+        """
+        own, given = self.weights, [np.asarray(w) for w in weights]
+        if len(own) != len(given):
+            raise ValueError(f"{self.name}: set_weights: expected {len(own)} arrays, received {len(given)}")
+        for variable, value in zip(own, given, strict=True):
+            if tuple(variable.shape) != value.shape:
+                raise ValueError(
+                    f"{self.name}: set_weights: {variable.path}: "
+                    f"expected shape {tuple(variable.shape)}, received {value.shape}"
+                )
+        for variable, value in zip(own, given, strict=True):
+            variable.assign(value)
+
+    def count_params(self) -> int:
+        """Number of elements of all weights.
+
+        Raises:
+            ValueError: The layer has no weights yet, because it has not been built.
+        """
+        if not self.built:
+            raise ValueError(
+                f"{self.name}: count_params: expected a built layer; call it or build(input_shape)"
+            )
+        return sum(int(np.prod(weight.shape)) for weight in self.weights)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the layer's own variables, without those of layers inside, into a mapping."""
+        for i, (variable, _) in enumerate(self._ordered_own()):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads what `save_own_variables` wrote.
+
+        Raises:
+            ValueError: Their number or a shape differs.
+        """
+        own = self._ordered_own()
+        if len(store.keys()) != len(own):
+            raise ValueError(f"{self.name}: expected {len(own)} variables, received {len(store.keys())}")
+        values = [np.asarray(store[str(i)]) for i in range(len(own))]
+        for (variable, _), value in zip(own, values, strict=True):
+            if tuple(variable.shape) != value.shape:
+                raise ValueError(
+                    f"{self.name}: {variable.name}: "
+                    f"expected shape {tuple(variable.shape)}, received {value.shape}"
+                )
+        for (variable, _), value in zip(own, values, strict=True):
+            variable.assign(value)
+
+    def _ordered_own(self) -> list[tuple[Any, bool]]:
+        return [(v, t) for v, t in self._own if t] + [(v, t) for v, t in self._own if not t]
+
+    # ---- losses and metrics
+
+    def add_loss(self, loss: Any) -> None:
+        """Adds a scalar, or a list of them, to the loss of the model. Called from `call`."""
+        for value in loss if isinstance(loss, (list, tuple)) else [loss]:
+            if (
+                not isinstance(value, symbolic.KerasTensor)
+                and np.shape(value)
+                and getattr(value, "shape", ())
+            ):
+                raise ValueError(
+                    f"{self.name}: add_loss: expected a scalar, received shape {tuple(value.shape)}"
+                )
+            self._losses.append(value)
+
+    @property
+    def losses(self) -> list[Any]:
+        """What `add_loss` collected in the last call, and the penalties of regularized trainable weights."""
+        losses = [loss for layer in self._flatten_layers() for loss in layer._losses]
+        for variable in self.trainable_weights:
+            if variable.regularizer is not None:
+                losses.append(variable.regularizer(variable.value))
+        return losses
+
+    def _clear_losses(self) -> None:
+        for layer in self._flatten_layers():
+            layer._losses.clear()
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics that belong to the layer and to those inside."""
+        from cnnrs.metrics import Metric
+
+        found: dict[int, Any] = {}
+        for layer in self._flatten_layers():
+            for value in layer._attributes():
+                if isinstance(value, Metric):
+                    found.setdefault(id(value), value)
+        return list(found.values())
+
+    @property
+    def metrics_variables(self) -> list[Any]:
+        """The variables of `metrics`."""
+        return [variable for metric in self.metrics for variable in metric.variables]
+
+    # ---- calls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Builds the layer if need be, checks the inputs, and computes.
+
+        Args:
+            *args: Tensors, arrays or symbolic tensors, nested or not.
+            **kwargs: Further arguments of `call`. `training` is handed on to the layers inside.
+        """
+        self._check_ready()
+        signature = _call_signature(type(self))
+        position = signature.training_position
+        training = kwargs.pop("training", None)
+        if training is None and position is not None and len(args) > position:
+            training = args[position]
+        given = training is not None
+        if not given:
+            training = context.current_training()
+        if position is not None and len(args) <= position:
+            kwargs["training"] = bool(training)
+        args = tuple(_to_tensors(a) for a in args)
+        if kwargs:
+            kwargs = {k: _to_tensors(v) for k, v in kwargs.items()}
+        if not args and not kwargs:
+            raise TypeError(f"{self.name}: expected at least one input")
+        if self.input_spec is not None and args:
+            check_inputs(self.input_spec, args[0], self.name)
+        if not self.built:
+            self._build_for(signature, args, kwargs)
+        if symbolic.any_symbolic(args, kwargs):
+            # The mode of a node is that of the model's call, unless it was set here.
+            if not given:
+                kwargs.pop("training", None)
+            return self.symbolic_call(*args, **kwargs)
+        return self._compute(training, args, kwargs)
+
+    def _compute(self, training: bool | None, args: Any, kwargs: Any) -> Any:
+        if context.is_outermost():
+            self._clear_losses()
+        with context.calling(training), _core.layer_scope(self.name):
+            outputs = self.call(*args, **kwargs)
+        if self.activity_regularizer is not None:
+            for output in tree.flatten(outputs):
+                penalty = self.activity_regularizer(output)
+                # Keras divides by the batch, so that the penalty does not depend on its size.
+                self._losses.append(penalty / float(output.shape[0] if output.shape else 1))
+        return outputs
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Symbolic outputs for symbolic inputs: shapes and dtypes only."""
+        position = _call_signature(type(self)).training_position
+        if position is not None and len(args) <= position:
+            kwargs = {"training": False, **kwargs}
+        training = kwargs.get("training", False)
+        outputs = symbolic.infer(lambda *a, **k: self._compute(training, a, k), args, kwargs)
+        self._clear_losses()
+        return outputs
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The shape of the output for an input of this shape; None stands for an unknown extent."""
+        shapes = [_symbols(shape) for shape in args]
+        named = {k: _symbols(v) for k, v in kwargs.items()}
+        if not self.built:
+            self._build_with(args[0] if args else next(iter(kwargs.values())))
+        outputs = self.compute_output_spec(*shapes, **named)
+        return tree.map_structure(lambda x: x.shape, outputs)
+
+    def _build_for(self, signature: _CallSignature, args: Any, kwargs: Any) -> None:
+        names = signature.build_names
+        shapes = [tree.map_structure(_shape_of, a) for a in (*args, *kwargs.values()) if _holds_tensor(a)]
+        if len(names) > 1:
+            named = dict(zip(signature.names, args, strict=False)) | kwargs
+            by_name = {
+                n: tree.map_structure(_shape_of, named[n.removesuffix("_shape")])
+                for n in names
+                if n.removesuffix("_shape") in named
+            }
+            if len(by_name) == len(names):
+                self._build_by_name(by_name)
+                return
+        if not shapes:
+            raise TypeError(f"{self.name}: expected a tensor as input, received {args}")
+        self._build_with(shapes[0])
+
+    def _build_with(self, shape: Any) -> None:
+        with context.calling(None):
+            self.build(shape)
+        self.built = True
+
+    def _build_by_name(self, shapes: dict[str, Any]) -> None:
+        with context.calling(None):
+            self.build(**shapes)
+        self.built = True
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """The shapes with which the layer was built."""
+        if self._build_shapes is None:
+            return None
+        if len(self._build_shapes) == 1:
+            return {"input_shape": next(iter(self._build_shapes.values()))}
+        return {"shapes_dict": self._build_shapes}
+
+    def build_from_config(self, config: dict[str, Any] | None) -> None:
+        """Builds the layer with what `get_build_config` gave."""
+        if not config:
+            return
+        if "input_shape" in config:
+            self._build_with(_tuples(config["input_shape"]))
+        elif "shapes_dict" in config:
+            self._build_by_name({k: _tuples(v) for k, v in config["shapes_dict"].items()})
+
+    # ---- what is known about inputs and outputs
+
+    def _only_node(self) -> symbolic.Node:
+        if len(self._inbound_nodes) != 1:
+            raise AttributeError(
+                f"{self.name}: expected a layer called on symbolic inputs once, "
+                f"received one called {len(self._inbound_nodes)} times"
+            )
+        return self._inbound_nodes[0]
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input, if the layer has been called once."""
+        inputs = self._only_node().inputs
+        return inputs[0] if len(inputs) == 1 else inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output, if the layer has been called once."""
+        outputs = self._only_node().outputs
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    @property
+    def dtype(self) -> str:
+        """Element type of the weights."""
+        return "float32"
+
+    @property
+    def compute_dtype(self) -> str:
+        """Element type of the computation."""
+        return "float32"
+
+    @property
+    def variable_dtype(self) -> str:
+        """Element type of the weights."""
+        return "float32"
+
+    @property
+    def input_dtype(self) -> str:
+        """Element type that inputs are converted to."""
+        return "float32"
+
+    @property
+    def path(self) -> str:
+        """Name within the model."""
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _wrap_build(build: Any) -> Any:
+    """`build` that names weights after the layer, and remembers the shapes."""
+    if hasattr(build, "wraps_build"):
+        return build
+    signature = inspect.signature(build)
+
+    @functools.wraps(build)
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
+        arguments = dict(list(signature.bind(self, *args, **kwargs).arguments.items())[1:])
+        with naming.name_scope(self.name):
+            build(self, *args, **kwargs)
+        self._build_shapes = arguments
+        self.built = True
+
+    wrapped.wraps_build = True  # type: ignore[attr-defined]
+    return wrapped
+
+
+class _CallSignature:
+    """Names of the arguments of `call` and `build`."""
+
+    def __init__(self, cls: type):
+        parameters = list(inspect.signature(cls.call).parameters.values())[1:]  # type: ignore[attr-defined]
+        self.names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        every = [p.name for p in parameters]
+        takes_rest = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        self.training_position: int | None = None
+        if "training" in self.names:
+            self.training_position = self.names.index("training")
+        elif "training" in every or (takes_rest and getattr(cls, "_call_takes_training", False)):
+            self.training_position = len(self.names) + 1000
+        build = list(inspect.signature(cls.build).parameters.values())[1:]  # type: ignore[attr-defined]
+        self.build_names = [p.name for p in build if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+@functools.lru_cache(maxsize=1024)
+def _call_signature(cls: type) -> _CallSignature:
+    return _CallSignature(cls)
+
+
+def _open(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _open(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _open(item)
+    else:
+        yield value
+
+
+def _to_tensors(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return _core.tensor(value)
+    if isinstance(value, _core.Variable):
+        return value.value
+    if isinstance(value, (list, tuple)) and any(
+        isinstance(v, (np.ndarray, _core.Variable, list)) for v in value
+    ):
+        return type(value)(_to_tensors(v) for v in value) if not hasattr(value, "_fields") else value
+    if isinstance(value, dict):
+        return {k: _to_tensors(v) for k, v in value.items()}
+    return value
+
+
+def _holds_tensor(value: Any) -> bool:
+    return any(hasattr(leaf, "shape") for leaf in tree.flatten(value))
+
+
+def _shape_of(leaf: Any) -> Any:
+    return tuple(leaf.shape) if hasattr(leaf, "shape") else leaf
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and all(
+        v is None or isinstance(v, (int, np.integer)) for v in value
+    )
+
+
+def _symbols(shape: Any) -> Any:
+    """Symbolic tensors of the shapes in a structure."""
+    if _is_shape(shape):
+        return symbolic.KerasTensor(shape)
+    if isinstance(shape, dict):
+        return {k: _symbols(v) for k, v in shape.items()}
+    return [_symbols(s) for s in shape]
+
+
+def _tuples(shape: Any) -> Any:
+    """Shapes as tuples, after JSON made lists of them."""
+    if _is_shape(shape):
+        return tuple(shape)
+    if isinstance(shape, dict):
+        return {k: _tuples(v) for k, v in shape.items()}
+    return [_tuples(s) for s in shape] if isinstance(shape, list) else shape
+
+
+def _check_policy(dtype: Any, layer: str) -> None:
+    name = dtype.get("config", {}).get("name") if isinstance(dtype, dict) else getattr(dtype, "name", dtype)
+    if name not in (None, "float32", "float", float, np.float32):
+        raise ValueError(f"{layer}: dtype: expected None or 'float32', received {dtype!r}")

@@ -1,0 +1,191 @@
+"""Dropout, noise and penalties of activations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import _core
+from cnnrs.layers.base import Layer
+from cnnrs.layers.input_spec import InputSpec
+from cnnrs.ops.convolution import image_data_format
+from cnnrs.ops.dispatch import apply, as_float
+
+__all__ = ["ActivityRegularization", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D"]
+
+
+class _Random(Layer):
+    """A layer with a random generator."""
+
+    def __init__(self, seed: Any, **kwargs: Any):
+        from cnnrs.random import SeedGenerator
+
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = SeedGenerator(seed)
+        self.built = True
+
+    def _rate(self, rate: Any) -> float:
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+            raise ValueError(f"{self.name}: rate: expected a number from 0 to less than 1, received {rate!r}")
+        return float(rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed}
+
+
+class Dropout(_Random):
+    """In training, sets a random part of the elements to 0 and scales the rest by `1 / (1 - rate)`.
+
+    Args:
+        rate: The part, from 0 to less than 1.
+        noise_shape: Shape of the random mask, 1 or None along axes: None for the input's extent, 1 to share.
+        seed: Integer; None draws one.
+
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> layer = layers.Dropout(0.5, seed=1)
+    >>> sorted(set(layer(np.ones(100), training=True).tolist()))
+    [0.0, 2.0]
+    >>> layer(np.ones(2)).tolist()
+    [1.0, 1.0]
+    """
+
+    def __init__(self, rate: float, noise_shape: Any = None, seed: Any = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
+        self.rate = self._rate(rate)
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+
+    def _mask_shape(self, shape: tuple[int, ...]) -> list[int] | None:
+        if self.noise_shape is None:
+            return None
+        if len(self.noise_shape) != len(shape):
+            raise ValueError(
+                f"{self.name}: noise_shape: expected {len(shape)} extents, received {self.noise_shape}"
+            )
+        return [
+            extent if given is None else given for extent, given in zip(shape, self.noise_shape, strict=True)
+        ]
+
+    def call(self, inputs: Any, training: Any = False) -> Any:
+        if not training or self.rate == 0.0:
+            return inputs
+        inputs = as_float(inputs)
+        shape = self._mask_shape(inputs.shape)
+        if shape is None or shape == list(inputs.shape):
+            return apply("dropout", inputs, self.seed_generator.next(), rate=self.rate)
+        ones = apply("broadcast_to", _core.tensor(1.0), shape=shape)
+        return inputs * apply("dropout", ones, self.seed_generator.next(), rate=self.rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape}
+
+
+class SpatialDropout2D(Dropout):
+    """Dropout of whole channels.
+
+    Args:
+        rate: The part, from 0 to less than 1.
+        data_format: "channels_last" or "channels_first"; None takes the configured one.
+        seed: Integer; None draws one.
+        name: Name.
+        dtype: None or "float32".
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: Any = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(rate, seed=seed, name=name, dtype=dtype)
+        self.data_format = image_data_format(data_format)
+        self.input_spec = InputSpec(ndim=4)
+
+    def _mask_shape(self, shape: tuple[int, ...]) -> list[int] | None:
+        if self.data_format == "channels_last":
+            return [shape[0], 1, 1, shape[3]]
+        return [shape[0], shape[1], 1, 1]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "rate": self.rate,
+            "data_format": self.data_format,
+            "seed": self.seed,
+            "name": self.name,
+            "dtype": self.dtype,
+        }
+
+
+class GaussianNoise(_Random):
+    """In training, adds normal noise.
+
+    Args:
+        stddev: Standard deviation of the noise.
+        seed: Integer; None draws one.
+    """
+
+    def __init__(self, stddev: float, seed: Any = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
+        if not isinstance(stddev, (int, float)) or stddev < 0:
+            raise ValueError(f"{self.name}: stddev: expected a number >= 0, received {stddev!r}")
+        self.stddev = float(stddev)
+
+    def call(self, inputs: Any, training: Any = False) -> Any:
+        if not training or self.stddev == 0.0:
+            return inputs
+        inputs = as_float(inputs)
+        noise = apply("random_normal", self.seed_generator.next(), shape=list(inputs.shape))
+        return inputs + noise * self.stddev
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "stddev": self.stddev}
+
+
+class GaussianDropout(_Random):
+    """In training, multiplies by normal noise of mean 1 and standard deviation `sqrt(rate / (1 - rate))`.
+
+    Args:
+        rate: Of the dropout with the same variance.
+        seed: Integer; None draws one.
+    """
+
+    def __init__(self, rate: float, seed: Any = None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
+        self.rate = self._rate(rate)
+
+    def call(self, inputs: Any, training: Any = False) -> Any:
+        if not training or self.rate == 0.0:
+            return inputs
+        inputs = as_float(inputs)
+        noise = apply("random_normal", self.seed_generator.next(), shape=list(inputs.shape))
+        return inputs * (noise * (self.rate / (1.0 - self.rate)) ** 0.5 + 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate}
+
+
+class ActivityRegularization(Layer):
+    """The input itself, whose magnitude is added to the loss.
+
+    Args:
+        l1: Weight of the sum of magnitudes.
+        l2: Weight of the sum of squares.
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
+        from cnnrs.regularizers import L1L2
+
+        super().__init__(activity_regularizer=L1L2(l1=l1, l2=l2), **kwargs)
+        self.l1 = l1
+        self.l2 = l2
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("activity_regularizer")
+        return {**config, "l1": self.l1, "l2": self.l2}

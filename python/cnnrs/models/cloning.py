@@ -1,0 +1,94 @@
+"""Copies of models with fresh weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import tree
+from cnnrs.layers.base import Layer
+from cnnrs.layers.input_layer import Input
+from cnnrs.models.model import Model
+from cnnrs.models.sequential import Sequential
+from cnnrs.symbolic import OpFunction
+
+__all__ = ["clone_model", "model_from_json"]
+
+
+def clone_model(
+    model: Any,
+    input_tensors: Any = None,
+    clone_function: Any = None,
+    call_function: Any = None,
+    recursive: bool = False,
+    **kwargs: Any,
+) -> Any:
+    """A model of the same architecture with weights of its own.
+
+    Args:
+        model: A functional or sequential model.
+        input_tensors: Symbolic tensors to start from instead of fresh inputs.
+        clone_function: Makes the new layer from the old one; by default from its config.
+        call_function: Called as `call_function(layer, *args, **kwargs)` instead of the layer.
+        recursive: Whether to clone models inside of the model with the same functions.
+
+    >>> from cnnrs import Input, Sequential, layers, models
+    >>> model = Sequential([Input((4,)), layers.Dense(3)])
+    >>> models.clone_model(model).count_params()
+    15
+    """
+    if kwargs:
+        raise TypeError(f"clone_model: unexpected argument {next(iter(kwargs))!r}")
+    if not isinstance(model, Model) or (model._graph is None and not isinstance(model, Sequential)):
+        raise ValueError(f"clone_model: expected a functional or sequential model, received {model!r}")
+
+    def clone(layer: Layer) -> Layer:
+        if recursive and isinstance(layer, Model):
+            return clone_model(layer, None, clone_function, call_function, True)
+        if clone_function is not None:
+            return clone_function(layer)
+        return type(layer).from_config(layer.get_config())
+
+    if isinstance(model, Sequential) and call_function is None:
+        chain = [clone(layer) for layer in model.layers]
+        if model._graph is not None:
+            entry = model.inputs[0]
+            given = None if input_tensors is None else tree.flatten(input_tensors)[0]
+            chain.insert(0, given if given is not None else Input(batch_shape=entry.shape, dtype=entry.dtype))
+        return Sequential(chain, name=model.name)
+    return _clone_graph(model, input_tensors, clone, call_function)
+
+
+def _clone_graph(model: Any, input_tensors: Any, clone: Any, call_function: Any) -> Any:
+    graph = model._graph
+    if input_tensors is None:
+        inputs = [Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in graph.inputs]
+    else:
+        inputs = tree.flatten(input_tensors)
+    values = {id(x): new for x, new in zip(graph.inputs, inputs, strict=True)}
+    made: dict[int, Any] = {}
+    for node in graph.nodes:
+        if id(node.outputs[0]) in values:
+            continue
+        operation = node.operation
+        args, kwargs = node.fill(values)
+        if isinstance(operation, OpFunction):
+            outputs = operation.function(*args, **kwargs)
+        else:
+            if id(operation) not in made:
+                made[id(operation)] = clone(operation)
+            layer = made[id(operation)]
+            outputs = call_function(layer, *args, **kwargs) if call_function else layer(*args, **kwargs)
+        for x, new in zip(node.outputs, tree.flatten(outputs), strict=True):
+            values[id(x)] = new
+    outputs = tree.map_structure(lambda x: values[id(x)], graph.outputs_structure)
+    structure = tree.pack_sequence_as(graph.inputs_structure, inputs)
+    return Model(structure, outputs, name=model.name)
+
+
+def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
+    """The model that `model.to_json()` describes, with fresh weights."""
+    import json
+
+    from cnnrs import saving
+
+    return saving.deserialize_keras_object(json.loads(json_string), custom_objects=custom_objects)

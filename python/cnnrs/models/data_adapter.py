@@ -1,0 +1,328 @@
+"""What `fit`, `evaluate` and `predict` accept as data, as batches of arrays."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from cnnrs import tree
+
+__all__ = [
+    "ArrayData",
+    "BatchData",
+    "PyDataset",
+    "make_data",
+    "pack_x_y_sample_weight",
+    "unpack_x_y_sample_weight",
+]
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """`(x, y, sample_weight)` of what a step is given, None where something is missing.
+
+    >>> unpack_x_y_sample_weight((1, 2))
+    (1, 2, None)
+    """
+    if isinstance(data, list):
+        data = tuple(data)
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(f"expected x, (x, y) or (x, y, sample_weight), received {len(data)} elements")
+    return (*data, None, None)[:3]  # type: ignore[return-value]
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """The inverse of `unpack_x_y_sample_weight`.
+
+    >>> pack_x_y_sample_weight(1, 2)
+    (1, 2)
+    """
+    if y is None:
+        return x if not isinstance(x, (list, tuple)) else (x,)
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+class PyDataset:
+    """Batches by index: a subclass defines `__getitem__(index)` and `__len__`.
+
+    Args:
+        workers: How many threads prepare batches.
+        use_multiprocessing: False; threads do the work.
+        max_queue_size: How many batches are prepared ahead.
+    """
+
+    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
+        if use_multiprocessing:
+            raise ValueError("PyDataset: use_multiprocessing: expected False; workers are threads")
+        if workers < 1 or max_queue_size < 1:
+            raise ValueError(f"PyDataset: expected workers and max_queue_size >= 1, received {workers}")
+        self.workers = workers
+        self.use_multiprocessing = use_multiprocessing
+        self.max_queue_size = max_queue_size
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}: expected the class to define __getitem__(index)")
+
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__}: expected the class to define __len__()")
+
+    @property
+    def num_batches(self) -> int | None:
+        """How many batches there are; None without end."""
+        return len(self)
+
+    def on_epoch_begin(self) -> None:
+        """Called before each epoch."""
+
+    def on_epoch_end(self) -> None:
+        """Called after each epoch."""
+
+
+def as_array(value: Any, name: str) -> np.ndarray:
+    """An array of float32, int32, int64, uint8 or bool with at least one axis.
+
+    Raises:
+        TypeError: It holds something else.
+        ValueError: It has no axis, or rows of different lengths.
+    """
+    if hasattr(value, "numpy") and not isinstance(value, np.ndarray):
+        value = value.numpy()
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected rows of equal shape: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected numbers or booleans, received dtype {array.dtype}")
+    if array.ndim == 0:
+        raise ValueError(f"{name}: expected an array of samples, received a scalar")
+    if array.dtype.kind == "f" and array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float32)
+    elif array.dtype.kind in "iu" and array.dtype not in (np.int32, np.int64, np.uint8):
+        array = array.astype(np.int64)
+    return array
+
+
+def core_dtype(array: np.ndarray) -> str:
+    """The element type that an array has in the core."""
+    if array.dtype.kind == "f":
+        return "float32"
+    return array.dtype.name if array.dtype in (np.uint8, np.bool_) else "int32"
+
+
+def class_weights(y: Any, class_weight: dict[int, float]) -> np.ndarray:
+    """A weight for each sample, by its class: an index or a one-hot row."""
+    if tree.is_nested(y):
+        raise ValueError("class_weight: expected a model with one output")
+    labels = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y))
+    labels = labels.astype(np.int64)
+    table = {int(key): float(value) for key, value in class_weight.items()}
+    size = max([*table, int(labels.max(initial=0))]) + 1
+    weights = np.ones(size, np.float32)
+    for key, value in table.items():
+        weights[key] = value
+    return weights[labels]
+
+
+class ArrayData:
+    """Arrays whose rows are samples.
+
+    Attributes:
+        structure: `(x, y, sample_weight)` with arrays at the leaves, None where something is missing.
+        arrays: The leaves, contiguous.
+        size: Number of samples.
+        batch_size: Samples of a batch.
+        num_batches: Batches of an epoch; the last one may be short.
+    """
+
+    def __init__(self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, class_weight: Any = None):
+        x = _arrays(x, "x")
+        y = None if y is None else _arrays(y, "y")
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ValueError("class_weight: expected None together with sample_weight")
+            if y is None:
+                raise ValueError("class_weight: expected targets y")
+            sample_weight = class_weights(y, class_weight)
+        sample_weight = None if sample_weight is None else _arrays(sample_weight, "sample_weight")
+        self.structure = (x, y, sample_weight)
+        named = [("x", a) for a in tree.flatten(x)]
+        named += [("y", a) for a in tree.flatten(y) if a is not None]
+        named += [("sample_weight", a) for a in tree.flatten(sample_weight) if a is not None]
+        self.names = [name for name, _ in named]
+        self.arrays = [np.ascontiguousarray(a) for _, a in named]
+        sizes = {len(a) for a in self.arrays}
+        if len(sizes) > 1:
+            found = ", ".join(f"{name}: {len(a)}" for name, a in named)
+            raise ValueError(f"expected as many samples in x, y and sample_weight, received {found}")
+        if not sizes:
+            raise ValueError("x: expected at least one array, received none")
+        (self.size,) = sizes
+        if self.size == 0:
+            raise ValueError("x: expected at least one sample, received an empty array")
+        self.batch_size = _check_batch_size(batch_size)
+        self.num_batches: int | None = math.ceil(self.size / self.batch_size)
+
+    def split(self, fraction: float) -> tuple[ArrayData, ArrayData]:
+        """The first rows, and the last ones: `fraction` of all.
+
+        Raises:
+            ValueError: One of the parts would be empty.
+        """
+        if not 0 < fraction < 1:
+            raise ValueError(f"validation_split: expected a number between 0 and 1, received {fraction}")
+        cut = math.floor(self.size * (1.0 - fraction))
+        if cut == 0 or cut == self.size:
+            raise ValueError(f"validation_split: {fraction} of {self.size} samples leaves one part empty")
+        first = [
+            tree.map_structure(lambda a: None if a is None else a[:cut], part) for part in self.structure
+        ]
+        last = [tree.map_structure(lambda a: None if a is None else a[cut:], part) for part in self.structure]
+        return ArrayData(*first, self.batch_size), ArrayData(*last, self.batch_size)
+
+    def rows(self, indices: np.ndarray) -> list[np.ndarray]:
+        """The leaves of a batch."""
+        return [a[indices] for a in self.arrays]
+
+    def pack(self, leaves: list[Any]) -> Any:
+        """What a step is given, with leaves in place of the arrays."""
+        rest = iter(leaves)
+        packed = [
+            tree.map_structure(lambda a: None if a is None else next(rest), part) for part in self._sorted()
+        ]
+        return pack_x_y_sample_weight(*packed)
+
+    def _sorted(self) -> tuple[Any, Any, Any]:
+        return tuple(_sort(part) for part in self.structure)  # type: ignore[return-value]
+
+
+def _sort(structure: Any) -> Any:
+    """Dicts in the order in which `tree.flatten` visits them."""
+    if isinstance(structure, dict):
+        return {key: _sort(structure[key]) for key in sorted(structure)}
+    if isinstance(structure, (list, tuple)):
+        return [_sort(item) for item in structure]
+    return structure
+
+
+def _arrays(structure: Any, name: str) -> Any:
+    if isinstance(structure, dict):
+        return {key: _arrays(value, f"{name}[{key!r}]") for key, value in structure.items()}
+    if isinstance(structure, (list, tuple)) and structure and _is_array_list(structure):
+        return [_arrays(value, f"{name}[{i}]") for i, value in enumerate(structure)]
+    return None if structure is None else as_array(structure, name)
+
+
+def _is_array_list(structure: Any) -> bool:
+    return all(hasattr(item, "shape") and len(item.shape) > 0 for item in structure if item is not None)
+
+
+def _check_batch_size(batch_size: int | None) -> int:
+    if batch_size is None:
+        return 32
+    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size.__index__() < 1:
+        raise ValueError(f"batch_size: expected an integer >= 1, received {batch_size!r}")
+    return batch_size.__index__()
+
+
+class BatchData:
+    """An iterable of batches `x`, `(x, y)` or `(x, y, sample_weight)`: a generator, a list, a loader, a PyDataset.
+
+    Attributes:
+        num_batches: Batches of an epoch, None if it is known only at the end.
+    """
+
+    def __init__(self, source: Any, class_weight: Any = None, shuffle: bool = False):
+        self.source = source
+        self.class_weight = class_weight
+        self.shuffle = shuffle
+        self.is_dataset = isinstance(source, PyDataset)
+        self.once = iter(source) is source if not self.is_dataset else False
+        self.num_batches: int | None = None
+        if self.is_dataset:
+            self.num_batches = source.num_batches
+        elif hasattr(source, "__len__"):
+            self.num_batches = len(source)
+
+    def epoch(self, order: np.ndarray | None = None) -> Iterator[Any]:
+        """The batches of an epoch, as `(x, y, sample_weight)` with arrays at the leaves."""
+        batches = self._indexed(order) if self.is_dataset else iter(self.source)
+        return map(self._standardize, batches)
+
+    def _standardize(self, batch: Any) -> tuple[Any, Any, Any]:
+        x, y, weight = unpack_x_y_sample_weight(batch)
+        x, y = _arrays(x, "x"), None if y is None else _arrays(y, "y")
+        if self.class_weight is not None and weight is None:
+            weight = class_weights(y, self.class_weight)
+        return x, y, None if weight is None else _arrays(weight, "sample_weight")
+
+    def _indexed(self, order: np.ndarray | None) -> Iterator[Any]:
+        source = self.source
+        source.on_epoch_begin()
+        count = source.num_batches
+        if count is None:
+            indices: Iterator[int] = itertools.count()
+        else:
+            indices = iter(range(count) if order is None else order.tolist())
+        if source.workers == 1:
+            for index in indices:
+                yield source[index]
+        else:
+            yield from self._prefetch(indices)
+        source.on_epoch_end()
+
+    def _prefetch(self, indices: Iterator[int]) -> Iterator[Any]:
+        with ThreadPoolExecutor(self.source.workers) as pool:
+            queue: list[Future[Any]] = []
+            for index in itertools.islice(indices, self.source.max_queue_size):
+                queue.append(pool.submit(self.source.__getitem__, index))
+            try:
+                while queue:
+                    batch = queue.pop(0).result()
+                    for index in itertools.islice(indices, 1):
+                        queue.append(pool.submit(self.source.__getitem__, index))
+                    yield batch
+            finally:
+                for future in queue:
+                    future.cancel()
+
+
+def make_data(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    batch_size: int | None = None,
+    class_weight: Any = None,
+    shuffle: bool = False,
+) -> ArrayData | BatchData:
+    """Arrays or batches, whichever `x` is.
+
+    Raises:
+        TypeError: `x` is neither.
+        ValueError: `y` or `sample_weight` is given together with batches that hold their own.
+    """
+    if x is None:
+        raise ValueError("x: expected arrays or batches, received None")
+    if isinstance(x, PyDataset) or (hasattr(x, "__iter__") and not _is_arrays(x)):
+        for argument, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(f"{argument}: expected None, for x yields batches that hold it")
+        if batch_size is not None and not hasattr(x, "batch_size"):
+            raise ValueError(f"batch_size: expected None, for x yields batches; received {batch_size}")
+        return BatchData(x, class_weight, shuffle)
+    return ArrayData(x, y, sample_weight, batch_size, class_weight)
+
+
+def _is_arrays(x: Any) -> bool:
+    """Whether `x` is an array or a structure of arrays, not something that yields batches."""
+    if hasattr(x, "shape") or isinstance(x, dict):
+        return True
+    if not isinstance(x, (list, tuple)) or not x:
+        return isinstance(x, (list, tuple))
+    # A list of tuples is a list of batches; lists of arrays or numbers are data.
+    return not isinstance(x[0], tuple)

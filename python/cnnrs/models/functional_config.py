@@ -1,0 +1,189 @@
+"""The architecture of a functional model as plain data, in Keras's form, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import tree
+from cnnrs.layers.base import Layer
+from cnnrs.symbolic import KerasTensor, Node, Operation, OpFunction
+
+__all__ = ["from_config", "to_config"]
+
+_TENSOR = "__keras_tensor__"
+
+
+def to_config(model: Any) -> dict[str, Any]:
+    """Name, operations with the nodes that the model uses, inputs and outputs."""
+    from cnnrs import saving
+
+    graph = model._graph
+    # Nodes of an operation that belong to this model, in order: their indices in the config.
+    kept: dict[int, int] = {}
+    for operation in graph.operations:
+        own = [node for node in operation._inbound_nodes if _uses(graph, node)]
+        kept.update({id(node): place for place, node in enumerate(own)})
+
+    def place(x: KerasTensor) -> list[Any]:
+        assert x._keras_history is not None
+        operation, index, position = x._keras_history
+        node = operation._inbound_nodes[index]
+        if id(node) not in kept:
+            raise ValueError(
+                f"{model.name}: a model that starts inside of another one has no config of its own"
+            )
+        return [operation.name, kept[id(node)], position]
+
+    layers = []
+    for operation in graph.operations:
+        if isinstance(operation, OpFunction):
+            entry: dict[str, Any] = {
+                "module": "cnnrs.ops",
+                "class_name": operation.function.__name__,
+                "config": {"name": operation.name},
+                "registered_name": None,
+            }
+        else:
+            entry = saving.serialize_keras_object(operation)
+        entry["name"] = operation.name
+        entry["inbound_nodes"] = [
+            _node_config(node, place) for node in operation._inbound_nodes if id(node) in kept and node.inputs
+        ]
+        layers.append(entry)
+    return {
+        "name": model.name,
+        "trainable": model.trainable,
+        "layers": layers,
+        "input_layers": _map(place, graph.inputs_structure),
+        "output_layers": _map(place, graph.outputs_structure),
+    }
+
+
+def _map(place: Any, structure: Any) -> Any:
+    if isinstance(structure, dict):
+        return {key: _map(place, value) for key, value in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return [_map(place, value) for value in structure]
+    return place(structure)
+
+
+def _uses(graph: Any, node: Node) -> bool:
+    ids = {id(n) for n in graph.nodes}
+    return id(node) in ids or any(x is y for x in node.outputs for y in graph.inputs)
+
+
+def _node_config(node: Node, place: Any) -> dict[str, Any]:
+    def leaf(value: Any) -> Any:
+        if isinstance(value, KerasTensor):
+            config = {"shape": list(value.shape), "dtype": value.dtype, "keras_history": place(value)}
+            return {"class_name": _TENSOR, "config": config}
+        return _plain(value)
+
+    args, kwargs = node.arguments
+    return {"args": [_walk(leaf, a) for a in args], "kwargs": {k: _walk(leaf, v) for k, v in kwargs.items()}}
+
+
+def _walk(function: Any, structure: Any) -> Any:
+    if isinstance(structure, dict):
+        return {key: _walk(function, value) for key, value in structure.items()}
+    if isinstance(structure, tuple):
+        return {"class_name": "__tuple__", "items": [_walk(function, value) for value in structure]}
+    if isinstance(structure, list):
+        return [_walk(function, value) for value in structure]
+    return function(structure)
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, slice):
+        return {"class_name": "__slice__", "items": [value.start, value.stop, value.step]}
+    if value is Ellipsis:
+        return {"class_name": "__ellipsis__"}
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        array = value.numpy() if hasattr(value, "numpy") else value
+        return {"class_name": "__numpy__", "items": array.tolist(), "dtype": str(array.dtype)}
+    raise TypeError(f"an argument of type {type(value).__name__} cannot be written to a config")
+
+
+def from_config(cls: Any, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """A model of class `cls` with fresh weights."""
+    operations: dict[str, Operation] = {}
+    pending: list[tuple[Operation, int, dict[str, Any]]] = []
+    for entry in config["layers"]:
+        operation = _operation(entry, custom_objects)
+        operations[entry.get("name", operation.name)] = operation
+        pending += [(operation, i, node) for i, node in enumerate(entry.get("inbound_nodes", []))]
+    made: dict[tuple[int, int], Any] = {}
+    for operation in operations.values():
+        if operation._inbound_nodes:
+            made[(id(operation), 0)] = operation._inbound_nodes[0].outputs
+
+    def tensor(history: Any) -> Any:
+        name, node, position = history
+        return made[(id(operations[name]), node)][position]
+
+    while pending:
+        waiting = []
+        for operation, index, node in pending:
+            try:
+                args = [_restore(tensor, a) for a in node["args"]]
+                kwargs = {k: _restore(tensor, v) for k, v in node["kwargs"].items()}
+            except KeyError:
+                waiting.append((operation, index, node))
+                continue
+            outputs = (
+                operation(*args, **kwargs)
+                if isinstance(operation, Layer)
+                else (operation.symbolic_call(*args, **kwargs))
+            )
+            made[(id(operation), index)] = tree.flatten(outputs)
+        if len(waiting) == len(pending):
+            raise ValueError(f"{config.get('name')}: the nodes of {waiting[0][0].name} name unknown layers")
+        pending = waiting
+    inputs = _tensors(config["input_layers"], tensor)
+    outputs = _tensors(config["output_layers"], tensor)
+    return cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
+
+
+def _operation(entry: dict[str, Any], custom_objects: dict[str, Any] | None) -> Operation:
+    from cnnrs import ops, saving
+
+    if entry.get("module") == "cnnrs.ops":
+        function = getattr(ops, entry["class_name"])
+        if not getattr(function, "is_cnnrs_op", False):
+            raise ValueError(f"expected the name of an op, received {entry['class_name']!r}")
+        return OpFunction(function, entry["config"]["name"])
+    layer = saving.deserialize_keras_object(entry, custom_objects=custom_objects)
+    if not isinstance(layer, Operation):
+        raise TypeError(f"expected a layer, received {type(layer).__name__}")
+    return layer
+
+
+def _restore(tensor: Any, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_restore(tensor, item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kind = value.get("class_name")
+    if kind == _TENSOR:
+        return tensor(value["config"]["keras_history"])
+    if kind == "__tuple__":
+        return tuple(_restore(tensor, item) for item in value["items"])
+    if kind == "__slice__":
+        return slice(*value["items"])
+    if kind == "__ellipsis__":
+        return Ellipsis
+    if kind == "__numpy__":
+        import numpy as np
+
+        return np.asarray(value["items"], value["dtype"])
+    return {key: _restore(tensor, item) for key, item in value.items()}
+
+
+def _tensors(places: Any, tensor: Any) -> Any:
+    if isinstance(places, dict):
+        return {key: _tensors(value, tensor) for key, value in places.items()}
+    if len(places) == 3 and isinstance(places[0], str):
+        return tensor(places)
+    return [_tensors(value, tensor) for value in places]

@@ -1,0 +1,118 @@
+"""The graph of a functional model: which operations lead from its inputs to its outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import symbolic, tree
+from cnnrs.symbolic import KerasTensor, Node, Operation
+
+__all__ = ["Graph"]
+
+
+class Graph:
+    """Operations between symbolic inputs and outputs, in an order in which they can run.
+
+    Args:
+        inputs: Symbolic tensors, nested or not.
+        outputs: Symbolic tensors, nested or not.
+
+    Raises:
+        ValueError: An output depends on an input that is not given.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, model: str):
+        self.inputs_structure = inputs
+        self.outputs_structure = outputs
+        self.inputs: list[KerasTensor] = tree.flatten(inputs)
+        self.outputs: list[KerasTensor] = tree.flatten(outputs)
+        for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
+            for x in tensors:
+                if not isinstance(x, KerasTensor) or x._keras_history is None:
+                    raise ValueError(
+                        f"{model}: {kind}: expected what Input gave or layers made of it, received {x!r}"
+                    )
+        order, indices = self._visit(model)
+        self.operations = self._sort_operations(order, indices)
+        self.nodes = [node for node in order if node.arguments != ((), {})]
+
+    def _visit(self, model: str) -> tuple[list[Node], dict[int, int]]:
+        """Nodes after all that they need; and the place at which each operation was first met from the outputs."""
+        given = {id(x) for x in self.inputs}
+        order: list[Node] = []
+        indices: dict[int, int] = {}
+        done: set[int] = set()
+        for output in self.outputs:
+            pending = [(output, False)]
+            while pending:
+                x, ready = pending.pop()
+                operation, index, _ = _history(x)
+                node = operation._inbound_nodes[index]
+                if id(node) in done:
+                    continue
+                indices.setdefault(id(operation), len(indices))
+                if id(x) in given:
+                    if not node.inputs:
+                        done.add(id(node))
+                        order.append(node)
+                    continue
+                if ready:
+                    done.add(id(node))
+                    order.append(node)
+                    continue
+                if not node.inputs:
+                    raise ValueError(f"{model}: outputs depend on {x!r}, which is not among the inputs")
+                pending.append((x, True))
+                pending.extend((parent, False) for parent in reversed(node.inputs))
+        return order, indices
+
+    def _sort_operations(self, order: list[Node], indices: dict[int, int]) -> list[Operation]:
+        """Operations by their distance from the outputs, farthest first, then in the order of the visit."""
+        depths: dict[int, int] = {}
+        by_id: dict[int, Operation] = {}
+        node_depths: dict[int, int] = {}
+        ids = {id(node) for node in order}
+        for node in reversed(order):
+            key = id(node.operation)
+            by_id[key] = node.operation
+            depth = max(node_depths.get(id(node), 0), depths.get(key, 0))
+            depths[key] = node_depths[id(node)] = depth
+            for parent in node.parents:
+                if id(parent) in ids:
+                    node_depths[id(parent)] = max(depth + 1, node_depths.get(id(parent), 0))
+        for x in self.inputs:
+            operation = _history(x)[0]
+            if id(operation) not in by_id:
+                by_id[id(operation)] = operation
+                depths[id(operation)] = max(depths.values(), default=0)
+                indices.setdefault(id(operation), -1)
+        keys = sorted(by_id, key=lambda key: (-depths[key], indices[key]))
+        return [by_id[key] for key in keys]
+
+    def run(self, inputs: list[Any]) -> Any:
+        """Outputs, in their structure, for flat inputs."""
+        values = {id(x): value for x, value in zip(self.inputs, inputs, strict=True)}
+        for node in self.nodes:
+            if id(node.outputs[0]) in values:
+                continue
+            args, kwargs = node.fill(values)
+            outputs = (
+                node.operation(*args, **kwargs)
+                if not isinstance(node.operation, symbolic.OpFunction)
+                else (node.operation.call(*args, **kwargs))
+            )
+            if len(node.outputs) == 1:
+                values[id(node.outputs[0])] = (
+                    outputs if not tree.is_nested(outputs) else tree.flatten(outputs)[0]
+                )
+            else:
+                for x, value in zip(node.outputs, tree.flatten(outputs), strict=True):
+                    values[id(x)] = value
+        if isinstance(self.outputs_structure, KerasTensor):
+            return values[id(self.outputs_structure)]
+        return tree.map_structure(lambda x: values[id(x)], self.outputs_structure)
+
+
+def _history(x: KerasTensor) -> tuple[Operation, int, int]:
+    assert x._keras_history is not None
+    return x._keras_history

@@ -1,0 +1,311 @@
+"""`Model`: layers with the means to train, evaluate, save and describe them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cnnrs import naming, ops, tree
+from cnnrs.layers.base import Layer, _open, _symbols
+from cnnrs.models.graph import Graph
+from cnnrs.models.trainer import Trainer
+from cnnrs.symbolic import KerasTensor
+
+__all__ = ["Functional", "Model"]
+
+
+def _graph_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return (
+        len(args) == 2
+        or ("inputs" in kwargs and "outputs" in kwargs)
+        or (len(args) == 1 and "outputs" in kwargs)
+    )
+
+
+class Model(Trainer, Layer):
+    """Layers with the means to train them.
+
+    `Model(inputs, outputs)` is the network between symbolic tensors; a subclass defines `call` instead.
+
+    Args:
+        inputs: Symbolic tensors from `Input`, nested or not.
+        outputs: Symbolic tensors made of them, nested or not.
+        name: Name.
+        trainable: Whether training changes the weights.
+
+    >>> from cnnrs import Input, Model, layers
+    >>> x = Input((28, 28, 1))
+    >>> y = layers.Dense(10)(layers.Flatten()(x))
+    >>> model = Model(x, y)
+    >>> model.count_params()
+    7850
+    >>> model.output_shape
+    (None, 10)
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is Model and _graph_arguments(args, kwargs):
+            return super().__new__(Functional, *args, **kwargs)
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        graph = None
+        if _graph_arguments(args, kwargs):
+            graph = (*args, *(kwargs.pop(key) for key in ("inputs", "outputs")[len(args) :]))
+        elif args:
+            raise TypeError(
+                f"{type(self).__name__}: expected inputs and outputs, received {len(args)} arguments"
+            )
+        Layer.__init__(self, **kwargs)
+        Trainer.__init__(self)
+        self._graph: Graph | None = None
+        if graph is not None:
+            self._set_graph(Graph(*graph, model=self.name))
+
+    def _set_graph(self, graph: Graph) -> None:
+        names: dict[str, Any] = {}
+        for operation in graph.operations:
+            if names.setdefault(operation.name, operation) is not operation:
+                raise ValueError(
+                    f"{self.name}: expected layers with different names, received two called {operation.name!r}"
+                )
+        self._graph = graph
+        self.built = True
+
+    def _sublayers(self) -> list[Layer]:
+        found: dict[int, Layer] = {}
+        if self._graph is not None:
+            for operation in self._graph.operations:
+                if isinstance(operation, Layer):
+                    found.setdefault(id(operation), operation)
+        for layer in super()._sublayers():
+            found.setdefault(id(layer), layer)
+        return list(found.values())
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """Outputs for inputs. A subclass without a graph defines it."""
+        if self._graph is None:
+            raise NotImplementedError(f"{type(self).__name__}: expected the class to define call(inputs)")
+        if mask is not None:
+            raise ValueError(f"{self.name}: mask: expected None; masks are not supported")
+        return self._graph.run(self._standardize_inputs(inputs))
+
+    def _standardize_inputs(self, inputs: Any) -> list[Any]:
+        assert self._graph is not None
+        wanted = self._graph.inputs
+        if isinstance(inputs, dict) and not isinstance(self._graph.inputs_structure, dict):
+            missing = [x.name for x in wanted if x.name not in inputs]
+            if missing:
+                raise ValueError(
+                    f"{self.name}: expected inputs {[x.name for x in wanted]}, received {sorted(inputs)}"
+                )
+            given = [inputs[x.name] for x in wanted]
+        else:
+            given = tree.flatten(inputs)
+        if len(given) != len(wanted):
+            raise ValueError(f"{self.name}: expected {len(wanted)} inputs, received {len(given)}")
+        return [_fit_input(value, x, self.name) for value, x in zip(given, wanted, strict=True)]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers directly inside of the model."""
+        return self._sublayers()
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """Symbolic inputs, flat."""
+        return self._require_graph("inputs").inputs
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """Symbolic outputs, flat."""
+        return self._require_graph("outputs").outputs
+
+    @property
+    def input(self) -> Any:
+        """The symbolic inputs, in the structure in which they were given."""
+        return self._require_graph("input").inputs_structure
+
+    @property
+    def output(self) -> Any:
+        """The symbolic outputs, in the structure in which they were given."""
+        return self._require_graph("output").outputs_structure
+
+    @property
+    def input_shape(self) -> Any:
+        """Shapes of the inputs."""
+        return tree.map_structure(lambda x: x.shape, self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """Shapes of the outputs."""
+        return tree.map_structure(lambda x: x.shape, self.output)
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs."""
+        return [x.name for x in self.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the operations that make the outputs."""
+        names = []
+        for x in self.outputs:
+            assert x._keras_history is not None
+            names.append(x._keras_history[0].name)
+        return names
+
+    def _require_graph(self, attribute: str) -> Graph:
+        if self._graph is None:
+            raise AttributeError(
+                f"{self.name} has no {attribute!r}: expected a functional model, or a Sequential that is built"
+            )
+        return self._graph
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights by recording a call on inputs of this shape."""
+        if self._graph is None and type(self).call is not Model.call:
+            self.compute_output_spec(_symbols(input_shape))
+        self.built = True
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, or at that index.
+
+        Raises:
+            ValueError: There is none.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"get_layer: expected name or index, received {name!r} and {index!r}")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(
+                    f"get_layer: index: expected less than {len(layers)} layers, received {index}"
+                )
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        hint = naming.did_you_mean(str(name), [layer.name for layer in layers])
+        raise ValueError(f"{self.name}: get_layer: no layer is called {name!r}{hint}")
+
+    def count_params(self) -> int:
+        """Number of elements of all weights."""
+        return Layer.count_params(self)
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Prints a table of the layers: name, output shape, parameters.
+
+        Args:
+            line_length: Width of the table in characters.
+            positions: Where columns end, as parts of the width.
+            print_fn: Called with the text instead of `print`.
+            expand_nested: Whether to list the layers of models inside of the model.
+            show_trainable: Whether to mark trainable layers.
+            layer_range: Names of the first and the last layer to list.
+        """
+        from cnnrs.models.summary import summarize
+
+        text = summarize(self, line_length, positions, expand_nested, show_trainable, layer_range)
+        (print_fn or print)(text)
+
+    def save(self, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> None:
+        """Writes architecture, weights and optimizer state to a file, as `cnnrs.saving.save_model`."""
+        from cnnrs import saving
+
+        saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
+        """Writes the weights to a file."""
+        from cnnrs import saving
+
+        saving.save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Reads the weights from a file."""
+        from cnnrs import saving
+
+        saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture as JSON. Arguments are those of `json.dumps`."""
+        from cnnrs import saving
+
+        return json.dumps(saving.serialize_keras_object(self), **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        if self._graph is not None and type(self).__init__ in (Model.__init__, Functional.__init__):
+            from cnnrs.models.functional_config import to_config
+
+            return to_config(self)
+        return Layer.get_config(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        """The model with this architecture and fresh weights."""
+        if "layers" in config and "input_layers" in config:
+            from cnnrs.models.functional_config import from_config
+
+            return from_config(cls, config, custom_objects)
+        return cls(**config)
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        return None if self._graph is not None else Layer.get_build_config(self)
+
+    def _attributes(self) -> Any:
+        for name, value in vars(self).items():
+            if name not in _UNOWNED_BY_MODELS:
+                yield from _open(value)
+
+
+_UNOWNED_BY_MODELS = frozenset(
+    [
+        "_inbound_nodes",
+        "_own",
+        "_losses",
+        "_auto_arguments",
+        "_build_shapes",
+        "_graph",
+        "_compiled",
+        "optimizer",
+    ]
+)
+
+
+class Functional(Model):
+    """The network between symbolic tensors: what `Model(inputs, outputs)` makes."""
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+
+
+def _fit_input(value: Any, symbol: KerasTensor, model: str) -> Any:
+    """`value` with the rank and dtype of a model's input: a missing last axis of 1 is added, one too many removed.
+
+    Raises:
+        ValueError: The shapes cannot be reconciled.
+    """
+    shape = tuple(value.shape)
+    wanted = symbol.shape
+    if len(shape) == len(wanted) - 1 and wanted[-1] == 1:
+        value = ops.expand_dims(value, -1)
+    elif len(shape) == len(wanted) + 1 and shape[-1] == 1:
+        value = ops.squeeze(value, -1)
+    shape = tuple(value.shape)
+    fits = len(shape) == len(wanted) and all(
+        w is None or s is None or s == w or axis == 0
+        for axis, (s, w) in enumerate(zip(shape, wanted, strict=True))
+    )
+    if not fits:
+        raise ValueError(f"{model}: input {symbol.name!r}: expected shape {wanted}, received {shape}")
+    if value.dtype != symbol.dtype:
+        value = ops.cast(value, symbol.dtype)
+    return value

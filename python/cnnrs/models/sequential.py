@@ -1,0 +1,146 @@
+"""`Sequential`: layers one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import symbolic
+from cnnrs.layers.base import Layer, _tuples
+from cnnrs.layers.input_layer import Input, InputLayer
+from cnnrs.models.graph import Graph
+from cnnrs.models.model import Model
+
+__all__ = ["Sequential"]
+
+
+class Sequential(Model):
+    """Layers, each of which takes what the one before gives.
+
+    Args:
+        layers: The layers; the first may be an `Input`. Without it the weights are made at the first call.
+        trainable: Whether training changes the weights.
+        name: Name.
+
+    >>> from cnnrs import Input, Sequential, layers
+    >>> model = Sequential([Input((4,)), layers.Dense(3, activation="relu"), layers.Dense(1)])
+    >>> [layer.units for layer in model.layers], model.count_params()
+    ([3, 1], 19)
+    """
+
+    def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
+        super().__init__(trainable=trainable, name=name)
+        self._chain: list[Layer] = []
+        for layer in layers if layers is not None else []:
+            self.add(layer)
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Appends a layer.
+
+        Args:
+            layer: A layer, or what `Input` gave as the first one.
+            rebuild: Whether to make its weights now if the shape of its input is known.
+        """
+        if isinstance(layer, symbolic.KerasTensor):
+            history = layer._keras_history
+            if history is None or not isinstance(history[0], InputLayer):
+                raise ValueError(f"{self.name}: add: expected a layer or what Input gave, received {layer!r}")
+            layer = history[0]
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{self.name}: add: expected a layer, received {type(layer).__name__}: {layer!r}")
+        if isinstance(layer, InputLayer) and self._chain:
+            raise ValueError(
+                f"{self.name}: add: expected an Input as the first layer only, received {layer.name!r}"
+            )
+        if any(layer.name == other.name for other in self._chain):
+            raise ValueError(
+                f"{self.name}: add: expected layers with different names, received another {layer.name!r}"
+            )
+        shape = getattr(layer, "_input_shape_argument", None)
+        if not self._chain and shape is not None:
+            self.add(Input(shape, name=f"{layer.name}_input"))
+        elif (
+            not self._chain
+            and isinstance(layer, Model)
+            and layer._graph is not None
+            and len(layer.inputs) == 1
+        ):
+            self.add(Input(batch_shape=layer.inputs[0].shape, dtype=layer.inputs[0].dtype))
+        self._chain.append(layer)
+        if isinstance(layer, InputLayer):
+            self._set_graph(Graph(layer.output, layer.output, self.name))
+        elif rebuild and self._graph is not None:
+            self._extend([layer])
+        else:
+            self.built = self._graph is not None
+
+    def _extend(self, layers: list[Layer]) -> None:
+        assert self._graph is not None
+        inputs, x = self._graph.inputs_structure, self._graph.outputs_structure
+        for layer in layers:
+            x = layer(x)
+        self._set_graph(Graph(inputs, x, self.name))
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Removes the last layer and returns it."""
+        if not self._chain or isinstance(self._chain[-1], InputLayer):
+            raise ValueError(f"{self.name}: pop: there are no layers left")
+        layer = self._chain.pop()
+        if self._graph is not None:
+            node = layer._inbound_nodes.pop()
+            previous = node.inputs[0] if len(node.inputs) == 1 else node.inputs
+            self._set_graph(Graph(self._graph.inputs_structure, previous, self.name))
+        return layer
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes the weights for inputs of this shape, whose first extent is the batch."""
+        if self._graph is not None:
+            return
+        if input_shape is None:
+            raise ValueError(
+                f"{self.name}: build: input_shape: expected the shape with the batch, received None"
+            )
+        if not self._chain:
+            raise ValueError(f"{self.name}: expected at least one layer")
+        entry = Input(batch_shape=(None, *tuple(input_shape)[1:]))
+        self._set_graph(Graph(entry, entry, self.name))
+        try:
+            self._extend(self._chain)
+        except BaseException:
+            self._graph, self.built = None, False
+            raise
+
+    def _sublayers(self) -> list[Layer]:
+        return [layer for layer in self._chain if not isinstance(layer, InputLayer)]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the input."""
+        return self._sublayers()
+
+    def get_config(self) -> dict[str, Any]:
+        from cnnrs import saving
+
+        chain = list(self._chain)
+        if self._graph is not None and not isinstance(chain[0], InputLayer):
+            history = self._graph.inputs[0]._keras_history
+            assert history is not None
+            chain.insert(0, history[0])  # type: ignore[arg-type]
+        layers = [saving.serialize_keras_object(layer) for layer in chain]
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "layers": layers}
+        if self._graph is not None:
+            config["build_input_shape"] = self.input_shape
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:
+        from cnnrs import saving
+
+        model = cls(name=config.get("name"))
+        for entry in config["layers"]:
+            model.add(saving.deserialize_keras_object(entry, custom_objects=custom_objects))
+        shape = config.get("build_input_shape")
+        if model._graph is None and shape is not None:
+            model.build(_tuples(shape))
+        if not config.get("trainable", True):
+            model._trainable = False
+        return model

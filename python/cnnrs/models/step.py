@@ -1,0 +1,87 @@
+"""A step of training, evaluation or prediction: recorded once and replayed, or run in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core, context, tree
+from cnnrs.models.data_adapter import pack_x_y_sample_weight
+from cnnrs.ops.dispatch import as_tensor
+
+__all__ = ["Step", "run_eagerly"]
+
+
+def _pack(structure: Any, leaves: list[Any]) -> Any:
+    """`(x, y, sample_weight)` as a step takes it, with leaves in place of the arrays."""
+    rest = iter(leaves)
+
+    def place(part: Any) -> Any:
+        if isinstance(part, dict):
+            placed = {key: place(part[key]) for key in sorted(part)}
+            return {key: placed[key] for key in part}
+        if isinstance(part, (list, tuple)):
+            return [place(item) for item in part]
+        return None if part is None else next(rest)
+
+    return pack_x_y_sample_weight(*(place(part) for part in structure))
+
+
+class Step:
+    """A recorded step for batches of certain shapes."""
+
+    def __init__(self, function: Any, structure: Any):
+        self.function = function
+        self.structure = structure
+
+    @classmethod
+    def record(cls, step: Callable[[Any], Any], structure: Any, facts: Any, names: list[str]) -> Step:
+        """Runs `step` on placeholders and compiles what it computed and assigned.
+
+        Args:
+            step: Takes `(x, y, sample_weight)` or less, gives tensors.
+            structure: `(x, y, sample_weight)` with arrays at the leaves.
+            facts: Shape and dtype of each leaf.
+            names: Name of each leaf, for errors.
+        """
+        with context.trace() as recorder:
+            placeholders = [
+                recorder.placeholder(list(shape), dtype, name)
+                for (shape, dtype), name in zip(facts, names, strict=True)
+            ]
+            outputs = step(_pack(structure, placeholders))
+            leaves = [as_tensor(leaf) for leaf in tree.flatten(outputs)]
+            function = recorder.compile(leaves)
+        return cls(function, tree.map_structure(lambda _: None, outputs))
+
+    def __call__(self, arrays: list[np.ndarray]) -> Any:
+        """Runs one batch."""
+        return tree.pack_sequence_as(self.structure, self.function(*arrays))
+
+    def run_batches(
+        self, arrays: list[np.ndarray], order: Any, batch_size: int, first: int, last: int, seconds: float
+    ) -> tuple[int, Any]:
+        """Runs batches `first` to `last - 1` of rows in `order`, as many as fit into `seconds`.
+
+        Returns:
+            The next batch, and what the step gave for the last one.
+        """
+        following, values = self.function.run_batches(arrays, order, batch_size, first, last, seconds)
+        return following, tree.pack_sequence_as(self.structure, values)
+
+
+def run_eagerly(model: Any, step: Callable[[Any], Any], structure: Any) -> Any:
+    """Runs the Python of a step on a batch, then computes all that it assigned."""
+    leaves = [_core.tensor(a) for a in tree.flatten(list(structure)) if a is not None]
+    outputs = step(_pack(structure, leaves))
+    pending = [leaf for leaf in tree.flatten(outputs) if isinstance(leaf, _core.Tensor)]
+    variables = list(model.variables)
+    for metric in model.metrics:
+        variables += metric.variables
+    if model.optimizer is not None:
+        variables += model.optimizer.variables
+    pending += [value for value in (variable.value for variable in variables) if not value.is_realised]
+    _core.realise(pending)
+    return outputs

@@ -1,0 +1,185 @@
+"""The table that `model.summary()` prints."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+from cnnrs.layers.base import Layer
+from cnnrs.naming import did_you_mean
+
+__all__ = ["summarize"]
+
+
+def summarize(
+    model: Any,
+    line_length: int | None = None,
+    positions: Any = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Any = None,
+) -> str:
+    """The table as text. Arguments are those of `Model.summary`."""
+    layers = _range(model, layer_range)
+    titles = ["Layer (type)", "Output Shape", "Param #"]
+    branching = _branches(model)
+    if branching:
+        titles.append("Connected to")
+    if show_trainable:
+        titles.append("Trainable")
+    rows: list[list[str]] = []
+    for layer in layers:
+        rows += _rows(layer, model, branching, show_trainable, expand_nested, "")
+    widths = _widths(titles, rows, line_length, positions)
+    lines = [f'Model: "{model.name}"', *_table(titles, rows, widths)]
+    lines += _totals(model)
+    text = "\n".join(lines)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        text = _ascii(text)
+    return text
+
+
+def _range(model: Any, layer_range: Any) -> list[Layer]:
+    layers: list[Layer] = model.layers
+    if layer_range is None:
+        return layers
+    names = [layer.name for layer in layers]
+    if len(layer_range) != 2:
+        raise ValueError(f"summary: layer_range: expected two names, received {layer_range}")
+    for name in layer_range:
+        if name not in names:
+            raise ValueError(f"summary: layer_range: no layer is called {name!r}{did_you_mean(name, names)}")
+    first, last = sorted(names.index(name) for name in layer_range)
+    return layers[first : last + 1]
+
+
+def _branches(model: Any) -> bool:
+    """Whether a layer has several inputs, or an output goes to several layers."""
+    graph = model._graph
+    if graph is None:
+        return False
+    used: dict[int, int] = {}
+    for node in graph.nodes:
+        if len(node.inputs) > 1:
+            return True
+        for x in node.inputs:
+            used[id(x)] = used.get(id(x), 0) + 1
+    return any(count > 1 for count in used.values())
+
+
+def _rows(
+    layer: Layer, model: Any, branching: bool, show_trainable: bool, expand_nested: bool, indent: str
+) -> list[list[str]]:
+    row = [f"{indent}{layer.name} ({type(layer).__name__})", _output_shape(layer), _params(layer)]
+    if branching:
+        row.append(_sources(layer, model))
+    if show_trainable:
+        weighty = layer.built and layer.weights
+        row.append(("Y" if layer.trainable else "N") if weighty else "-")
+    rows = [row]
+    if expand_nested and hasattr(layer, "layers"):
+        for inner in layer.layers:
+            rows += _rows(inner, layer, branching, show_trainable, expand_nested, indent + "    ")
+    return rows
+
+
+def _output_shape(layer: Layer) -> str:
+    if not layer._inbound_nodes:
+        graph = getattr(layer, "_graph", None)
+        return str(graph.outputs[0].shape) if graph is not None else "?"
+    shapes = [x.shape for x in layer._inbound_nodes[-1].outputs]
+    return str(shapes[0]) if len(shapes) == 1 else ", ".join(map(str, shapes))
+
+
+def _params(layer: Layer) -> str:
+    return f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
+
+
+def _sources(layer: Layer, model: Any) -> str:
+    graph = getattr(model, "_graph", None)
+    if graph is None:
+        return "-"
+    kept = [node for node in layer._inbound_nodes if any(node is n for n in graph.nodes)]
+    names = [x._keras_history[0].name for node in kept for x in node.inputs if x._keras_history]
+    return ", ".join(names) or "-"
+
+
+def _widths(titles: list[str], rows: list[list[str]], line_length: int | None, positions: Any) -> list[int]:
+    if positions is not None:
+        total = line_length or 98
+        ends = [math.ceil(p * total) if p <= 1 else int(p) for p in positions]
+        if len(ends) < len(titles):
+            raise ValueError(f"summary: positions: expected {len(titles)} numbers, received {positions}")
+        starts = [0, *ends]
+        return [max(4, b - a - 3) for a, b in zip(starts, ends, strict=False)][: len(titles)]
+    widths = [max(len(row[i]) for row in [titles, *rows]) for i in range(len(titles))]
+    widths = [min(w, 60) for w in widths]
+    if line_length is not None:
+        spare = line_length - (sum(widths) + 3 * len(widths) + 1)
+        share = spare // len(widths)
+        widths = [max(8, w + share) for w in widths]
+    return widths
+
+
+def _table(titles: list[str], rows: list[list[str]], widths: list[int]) -> list[str]:
+    def rule(left: str, middle: str, right: str, line: str) -> str:
+        return left + middle.join(line * (w + 2) for w in widths) + right
+
+    def line(cells: list[str], bar: str) -> list[str]:
+        wrapped = [
+            [c[i : i + w] for i in range(0, max(len(c), 1), w)] for c, w in zip(cells, widths, strict=True)
+        ]
+        height = max(map(len, wrapped))
+        texts = []
+        for k in range(height):
+            parts = []
+            for i, (piece, w) in enumerate(zip(wrapped, widths, strict=True)):
+                text = piece[k] if k < len(piece) else ""
+                parts.append(f" {text:>{w}} " if i == 2 else f" {text:<{w}} ")
+            texts.append(bar + bar.join(parts) + bar)
+        return texts
+
+    lines = [rule("┏", "┳", "┓", "━"), *line(titles, "┃"), rule("┡", "╇", "┩", "━")]
+    for i, row in enumerate(rows):
+        if i:
+            lines.append(rule("├", "┼", "┤", "─"))
+        lines += line(row, "│")
+    lines.append(rule("└", "┴", "┘", "─"))
+    return lines
+
+
+def _size(count: int) -> str:
+    size = float(count * 4)
+    for unit in ("B", "KB", "MB"):
+        if size < 1024:
+            return f"{size:.2f} {unit}"
+        size /= 1024
+    return f"{size:.2f} GB"
+
+
+def _totals(model: Any) -> list[str]:
+    def count(weights: list[Any]) -> int:
+        return sum(math.prod(w.shape) for w in weights)
+
+    trainable, frozen = count(model.trainable_weights), count(model.non_trainable_weights)
+    lines = [
+        f" Total params: {trainable + frozen:,} ({_size(trainable + frozen)})",
+        f" Trainable params: {trainable:,} ({_size(trainable)})",
+        f" Non-trainable params: {frozen:,} ({_size(frozen)})",
+    ]
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and getattr(optimizer, "built", False):
+        own = count(optimizer.variables)
+        lines.append(f" Optimizer params: {own:,} ({_size(own)})")
+    return lines
+
+
+def _ascii(text: str) -> str:
+    for characters, plain in (("─━", "-"), ("│┃", "|"), ("┌┬┐├┼┤└┴┘┏┳┓┡╇┩", "+")):
+        for character in characters:
+            text = text.replace(character, plain)
+    return text

@@ -1,0 +1,716 @@
+"""`compile`, `fit`, `evaluate`, `predict`: the trainer that every model is."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core, naming, tree
+from cnnrs.models.data_adapter import (
+    ArrayData,
+    BatchData,
+    core_dtype,
+    make_data,
+    unpack_x_y_sample_weight,
+)
+from cnnrs.models.step import Step, run_eagerly
+
+__all__ = ["Trainer"]
+
+
+class Trainer:
+    """What a model can do with data.
+
+    A step (forward, loss, gradients, update, metrics) is recorded once for each shape of batch and then replayed
+    without Python. `run_eagerly=True`, and models whose `call`, `train_step` or `test_step` the user wrote, run
+    their Python at every batch unless `jit_compile=True`.
+    """
+
+    optimizer: Any
+    stop_training: bool
+
+    def __init__(self) -> None:
+        self.optimizer = None
+        self.loss = None
+        self.stop_training = False
+        self.history: Any = None
+        self._compiled: dict[str, Any] = {}
+        self._jit_compile: Any = "auto"
+        self._run_eagerly = False
+        self.steps_per_execution = 1
+
+    # ---- compile
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Says how to train.
+
+        Args:
+            optimizer: Name or object.
+            loss: Name, object or function; a list or a dict by output name for several outputs.
+            loss_weights: Factor of each output's loss.
+            metrics: List of names, objects or functions; for several outputs a list of lists, or a dict.
+            weighted_metrics: Metrics that take sample weights into account.
+            run_eagerly: Whether to run Python at every batch.
+            steps_per_execution: Batches between two calls of the batch hooks of callbacks.
+            jit_compile: "auto", or True to record steps that the user wrote, or False as `run_eagerly=True`.
+            auto_scale_loss: True; losses in float32 need no scaling.
+        """
+        from cnnrs import optimizers
+        from cnnrs.metrics import Mean
+        from cnnrs.models.compiled import CompiledLoss, CompiledMetrics
+        from cnnrs.random import SeedGenerator
+
+        if jit_compile not in ("auto", True, False):
+            raise ValueError(
+                f"compile: jit_compile: expected 'auto', True or False, received {jit_compile!r}"
+            )
+        if not auto_scale_loss:
+            raise ValueError("compile: auto_scale_loss: expected True; losses in float32 are not scaled")
+        if not isinstance(steps_per_execution, int) or steps_per_execution < 1:
+            raise ValueError(
+                f"compile: steps_per_execution: expected an integer >= 1, received {steps_per_execution!r}"
+            )
+        names = self.output_names if getattr(self, "_graph", None) is not None else None  # type: ignore[attr-defined]
+        compiled_loss = None if loss is None else CompiledLoss(loss, loss_weights, names)
+        given = metrics is not None or weighted_metrics is not None
+        compiled_metrics = CompiledMetrics(metrics, weighted_metrics, names) if given else None
+        self.optimizer = optimizers.get(optimizer)
+        self.loss = loss
+        self._run_eagerly = bool(run_eagerly)
+        self._jit_compile = jit_compile
+        self.steps_per_execution = steps_per_execution
+        self.stop_training = False
+        self._compiled = {
+            "loss": compiled_loss,
+            "metrics": compiled_metrics,
+            "loss_tracker": Mean(name="loss"),
+            "steps": {},
+            "config": {
+                "optimizer": optimizer,
+                "loss": loss,
+                "loss_weights": loss_weights,
+                "metrics": metrics,
+                "weighted_metrics": weighted_metrics,
+                "run_eagerly": run_eagerly,
+                "steps_per_execution": steps_per_execution,
+                "jit_compile": jit_compile,
+            },
+        }
+        if not hasattr(self, "_shuffle_seed"):
+            self._shuffle_seed = SeedGenerator()
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` has been called."""
+        return "config" in self._compiled
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether Python runs at every batch."""
+        return self._run_eagerly
+
+    @property
+    def jit_compile(self) -> Any:
+        """The argument of `compile`."""
+        return self._jit_compile
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The arguments of `compile` as plain data; None before it."""
+        if not self.compiled:
+            return None
+        from cnnrs import saving
+
+        config = {**self._compiled["config"], "optimizer": self.optimizer}
+        return {key: saving.serialize_keras_object(value) for key, value in config.items()}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Calls `compile` with what `get_compile_config` gave, and makes the optimizer's variables."""
+        from cnnrs import saving
+
+        self.compile(**{key: saving.deserialize_keras_object(value) for key, value in config.items()})
+        if getattr(self, "built", False):
+            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
+
+    def _require_compiled(self, method: str) -> None:
+        if not self.compiled:
+            raise ValueError(f"{self.name}: {method}: expected compile() to be called first")  # type: ignore[attr-defined]
+
+    def _python_at_every_batch(self, kind: str) -> bool:
+        if self._run_eagerly or self._jit_compile is False:
+            return True
+        if self._jit_compile is True:
+            return False
+        hooks = {"train": ["train_step", "compute_loss"], "test": ["test_step", "compute_loss"]}
+        names = ["call", "compute_metrics", *hooks.get(kind, ["predict_step"])]
+        return any(not getattr(type(self), name).__module__.startswith("cnnrs.") for name in names)
+
+    # ---- what a step consists of; a subclass may define these
+
+    def train_step(self, data: Any) -> Any:
+        """Forward, loss, gradients, update and metrics of a batch; gives the logs."""
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        y_pred = self(x, training=True)  # type: ignore[operator]
+        loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+        self._track_loss(loss, x)
+        variables = self.trainable_weights  # type: ignore[attr-defined]
+        if variables:
+            self.optimizer.apply(_core.gradients(loss, variables), variables)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def test_step(self, data: Any) -> Any:
+        """Forward, loss and metrics of a batch; gives the logs."""
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        y_pred = self(x, training=False)  # type: ignore[operator]
+        loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+        self._track_loss(loss, x)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def predict_step(self, data: Any) -> Any:
+        """The outputs for a batch."""
+        x, _, _ = unpack_x_y_sample_weight(data)
+        return self(x, training=False)  # type: ignore[operator]
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The loss of a batch: that of `compile`, plus what layers added.
+
+        Raises:
+            ValueError: There is none.
+        """
+        compiled = self._compiled.get("loss")
+        total = None
+        if compiled is not None:
+            if y is None:
+                raise ValueError(f"{self.name}: the loss needs targets; expected y, received None")  # type: ignore[attr-defined]
+            total = compiled(y, y_pred, sample_weight)
+        for loss in self.losses:  # type: ignore[attr-defined]
+            total = loss if total is None else total + loss
+        if total is None:
+            raise ValueError(
+                f"{self.name}: no loss to train on: expected compile(loss=...) or layers that call add_loss"  # type: ignore[attr-defined]
+            )
+        return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Takes a batch into account in the metrics of `compile`; gives all values by name."""
+        compiled = self._compiled.get("metrics")
+        if compiled is not None and y is not None:
+            compiled.update_state(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def _track_loss(self, loss: Any, x: Any) -> None:
+        rows = float(tree.flatten(x)[0].shape[0])
+        self._compiled["loss_tracker"].update_state(loss, sample_weight=rows)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The loss's running mean, the metrics that belong to layers, and those of `compile`."""
+        from cnnrs.layers.base import Layer
+
+        found = [self._compiled["loss_tracker"]] if self.compiled else []
+        assert isinstance(self, Layer) and isinstance(Layer.metrics, property) and Layer.metrics.fget
+        found += Layer.metrics.fget(self)
+        if self._compiled.get("metrics") is not None:
+            found += self._compiled["metrics"].metrics
+        if self._compiled.get("loss") is not None:
+            found += [tracker for tracker in self._compiled["loss"].trackers if tracker is not None]
+        return found
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of `metrics`."""
+        return [metric.name for metric in self.metrics]
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Values of all metrics, by name."""
+        results: dict[str, Any] = {}
+        compiled = self._compiled.get("metrics")
+        labels = {}
+        if compiled is not None and compiled.built:
+            labels = {
+                id(m): label for label, (_, m, _) in zip(compiled.labels, compiled.entries, strict=True)
+            }
+        for metric in self.metrics:
+            value = metric.result()
+            name = labels.get(id(metric), metric.name)
+            results.update(value if isinstance(value, dict) else {name: value})
+        return results
+
+    def reset_metrics(self) -> None:
+        """Metrics start afresh."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    # ---- steps, recorded or not
+
+    def _step(self, kind: str, structure: Any, leaves: list[Any], names: list[str]) -> Step:
+        """The recorded step for batches of these shapes."""
+        self._prepare(kind, structure, leaves)
+        facts = tuple((a.shape, core_dtype(a)) for a in leaves)
+        layout = repr(tree.map_structure(lambda a: None if a is None else 0, structure))
+        frozen = tuple(v.trainable for v in self.weights)  # type: ignore[attr-defined]
+        steps = self._compiled.setdefault("steps", {})
+        key = (kind, layout, facts, frozen if kind == "train" else None)
+        if key not in steps:
+            function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[kind]
+            steps[key] = Step.record(function, structure, facts, names)
+            self._clear_losses()  # type: ignore[attr-defined]
+        return steps[key]
+
+    def _prepare(self, kind: str, structure: Any, leaves: list[Any]) -> None:
+        """Makes weights and the optimizer's variables, so that recording finds them there."""
+        if not self.built:  # type: ignore[attr-defined]
+            x = structure[0]
+            one = tree.map_structure(lambda a: _core.tensor(a[:1]), x)
+            with _core.no_grad():
+                self(one)  # type: ignore[operator]
+        if kind == "train" and not getattr(self.optimizer, "built", False):
+            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
+
+    def _run(self, kind: str, structure: Any) -> Any:
+        """One batch, recorded or in Python; gives logs or predictions."""
+        x, y, weight = structure
+        leaves = [a for a in tree.flatten(list(structure)) if a is not None]
+        if self._python_at_every_batch(kind):
+            self._prepare(kind, structure, leaves)
+            function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[kind]
+            return run_eagerly(self, function, structure)
+        names = ["x"] * len(tree.flatten(x)) + ["y"] * len([a for a in tree.flatten(y) if a is not None])
+        names += ["sample_weight"] * (len(leaves) - len(names))
+        step = self._step(kind, structure, leaves, names)
+        return step(leaves)
+
+    # ---- fit
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Trains.
+
+        Args:
+            x: Arrays whose rows are samples (also lists and dicts of them), or an iterable of batches.
+            y: Targets, if x is arrays.
+            batch_size: Samples of a batch, 32 by default.
+            epochs: The epoch to stop before, counted from 0.
+            verbose: 0 silent, 1 progress bar, 2 a line per epoch; "auto" is 1 on terminals, else 2.
+            callbacks: List of `cnnrs.callbacks.Callback`.
+            validation_split: The part of the arrays, from their end, to validate on.
+            validation_data: `(x, y)`, `(x, y, sample_weight)` or an iterable of batches to validate on.
+            shuffle: Whether samples come in a new random order in each epoch.
+            class_weight: Weight of the samples of each class.
+            sample_weight: Weight of each sample.
+            initial_epoch: The epoch to start with.
+            steps_per_epoch: Batches of an epoch, if not all.
+            validation_steps: Batches to validate on, if not all.
+            validation_batch_size: Samples of a batch of validation.
+            validation_freq: Validate every so many epochs, or in the epochs of a list, counted from 1.
+
+        Returns:
+            `History`: `history.history["loss"]` lists the loss of each epoch.
+        """
+        from cnnrs.callbacks import CallbackList
+
+        self._require_compiled("fit")
+        data = make_data(x, y, sample_weight, batch_size, class_weight, shuffle)
+        validation: Any = None
+        if validation_data is not None:
+            vx, vy, vw = _unpack_validation(validation_data)
+            validation = make_data(
+                vx, vy, vw, validation_batch_size or (batch_size if vy is not None else None)
+            )
+        elif validation_split:
+            if not isinstance(data, ArrayData):
+                raise ValueError("validation_split: expected x to be arrays")
+            data, validation = data.split(validation_split)
+            validation.batch_size = validation_batch_size or validation.batch_size
+            validation.num_batches = -(-validation.size // validation.batch_size)
+        steps = _steps(data, steps_per_epoch, "steps_per_epoch")
+        verbosity = _verbosity(verbose)
+        if not isinstance(callbacks, CallbackList):
+            callbacks = CallbackList(
+                callbacks,
+                add_history=True,
+                add_progbar=verbosity != 0,
+                model=self,
+                verbose=verbosity,
+                epochs=epochs,
+                steps=steps,
+                seed=int(self._shuffle_seed.initial_seed)
+                if hasattr(self._shuffle_seed, "initial_seed")
+                else None,
+            )
+        self.stop_training = False
+        source = _Batches(data, steps, shuffle, self._shuffle_seed)
+        callbacks.on_train_begin()
+        logs: dict[str, Any] = {}
+        for epoch in range(initial_epoch, epochs):
+            self.reset_metrics()
+            callbacks.on_epoch_begin(epoch)
+            logs = self._run_epoch("train", source, callbacks, verbosity)
+            if validation is not None and _is_due(epoch + 1, validation_freq):
+                values = self._evaluate(validation, validation_steps, callbacks, 0)
+                logs.update({f"val_{name}": value for name, value in values.items()})
+            _warn_of_nan(logs, epoch, self.name)  # type: ignore[attr-defined]
+            callbacks.on_epoch_end(epoch, logs)
+            if self.stop_training or source.exhausted:
+                break
+        callbacks.on_train_end(logs)
+        return self.history
+
+    def _run_epoch(self, kind: str, source: _Batches, callbacks: Any, verbosity: int) -> dict[str, Any]:
+        """All batches of an epoch; gives the logs of the last one."""
+        begin = getattr(callbacks, f"on_{kind}_batch_begin")
+        end = getattr(callbacks, f"on_{kind}_batch_end")
+        hooks = callbacks.has_batch_hooks
+        source.start()
+        data = source.data
+        logs: Any = {}
+        batch = 0
+        if isinstance(data, ArrayData) and not self._python_at_every_batch(kind):
+            full = min(source.steps or 0, data.size // data.batch_size)
+            if full:
+                structure, leaves = data.structure, data.arrays
+                head = [a[: data.batch_size] for a in leaves]
+                structure = tree.map_structure(
+                    lambda a: None if a is None else a[: data.batch_size], structure
+                )
+                step = self._step(kind, structure, head, data.names)
+                seconds = 0.1 if verbosity == 1 else 0.5
+                while batch < full and not self.stop_training:
+                    if hooks:
+                        begin(batch)
+                        last = min(full, batch + self.steps_per_execution)
+                        batch, logs = step.run_batches(
+                            leaves, source.order, data.batch_size, batch, last, 1e9
+                        )
+                    else:
+                        batch, logs = step.run_batches(
+                            leaves, source.order, data.batch_size, batch, full, seconds
+                        )
+                    if hooks or verbosity == 1:
+                        logs = _numbers(logs)
+                        end(batch - 1, logs)
+            source.skip(batch)
+        for structure in source:
+            if self.stop_training:
+                break
+            if hooks:
+                begin(batch)
+            logs = self._run(kind, structure)
+            if hooks or verbosity == 1:
+                logs = _numbers(logs)
+                end(batch, logs)
+            batch += 1
+        if batch == 0:
+            raise ValueError("x: expected at least one batch, received none")
+        return _numbers(logs)
+
+    # ---- evaluate
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Loss and metrics on data.
+
+        Args:
+            x: Arrays whose rows are samples, or an iterable of batches.
+            y: Targets, if x is arrays.
+            batch_size: Samples of a batch, 32 by default.
+            verbose: 0 silent, 1 progress bar, 2 one line; "auto" is 1 on terminals, else 2.
+            sample_weight: Weight of each sample.
+            steps: Batches, if not all.
+            callbacks: List of callbacks.
+            return_dict: Whether to give a dict by name instead of a list.
+
+        Returns:
+            The loss if there is no metric, else a list of the loss and the metrics, or a dict.
+        """
+        _no_more("evaluate", kwargs)
+        self._require_compiled("evaluate")
+        data = make_data(x, y, sample_weight, batch_size)
+        values = self._evaluate(data, steps, callbacks, _verbosity(verbose))
+        return values if return_dict else _flat(values)
+
+    def _evaluate(self, data: Any, steps: int | None, callbacks: Any, verbosity: int) -> dict[str, Any]:
+        from cnnrs.callbacks import CallbackList
+
+        count = _steps(data, steps, "steps")
+        if not isinstance(callbacks, CallbackList):
+            callbacks = CallbackList(
+                callbacks, add_progbar=verbosity != 0, model=self, verbose=verbosity, epochs=1, steps=count
+            )
+        self.reset_metrics()
+        callbacks.on_test_begin()
+        stopping, self.stop_training = self.stop_training, False
+        logs = self._run_epoch("test", _Batches(data, count, False, None), callbacks, verbosity)
+        self.stop_training = stopping or self.stop_training
+        callbacks.on_test_end(logs)
+        return logs
+
+    # ---- predict
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The outputs for data, as numpy arrays.
+
+        Args:
+            x: Arrays whose rows are samples, or an iterable of batches.
+            batch_size: Samples of a batch, 32 by default.
+            verbose: 0 silent, 1 progress bar, 2 one line; "auto" is 1 on terminals, else 2.
+            steps: Batches, if not all.
+            callbacks: List of callbacks.
+        """
+        from cnnrs.callbacks import CallbackList
+
+        data = make_data(x, None, None, batch_size)
+        count = _steps(data, steps, "steps")
+        verbosity = _verbosity(verbose)
+        if not isinstance(callbacks, CallbackList):
+            callbacks = CallbackList(
+                callbacks, add_progbar=verbosity == 1, model=self, verbose=verbosity, epochs=1, steps=count
+            )
+        callbacks.on_predict_begin()
+        parts: list[Any] = []
+        for batch, structure in enumerate(_Batches(data, count, False, None).start()):
+            callbacks.on_predict_batch_begin(batch)
+            outputs = tree.map_structure(_to_numpy, self._run("predict", structure))
+            parts.append(outputs)
+            callbacks.on_predict_batch_end(batch, {"outputs": outputs})
+        if not parts:
+            raise ValueError("x: expected at least one batch, received none")
+        callbacks.on_predict_end()
+        if len(parts) == 1:
+            return parts[0]
+        return tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+
+    # ---- single batches
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step of training on one batch.
+
+        Args:
+            x: Samples.
+            y: Targets.
+            sample_weight: Weight of each sample.
+            class_weight: Weight of the samples of each class.
+            return_dict: Whether to give a dict by name instead of a list.
+
+        Returns:
+            Running means since the last `reset_metrics`: the loss, or a list of it and the metrics, or a dict.
+        """
+        self._require_compiled("train_on_batch")
+        data = ArrayData(x, y, sample_weight, None, class_weight)
+        logs = _numbers(self._run("train", data.structure))
+        return logs if return_dict else _flat(logs)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Loss and metrics on one batch, as `train_on_batch` but without training."""
+        self._require_compiled("test_on_batch")
+        logs = _numbers(self._run("test", ArrayData(x, y, sample_weight, None).structure))
+        return logs if return_dict else _flat(logs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, as numpy arrays."""
+        return tree.map_structure(_to_numpy, self._run("predict", ArrayData(x, None, None, None).structure))
+
+
+class _Batches:
+    """The batches of an epoch, from arrays in the epoch's order or from an iterable."""
+
+    def __init__(self, data: ArrayData | BatchData, steps: int | None, shuffle: bool, seed: Any):
+        self.data = data
+        self.steps = steps
+        self.shuffle = shuffle and seed is not None
+        self.seed = seed
+        self.exhausted = False
+        self.order: np.ndarray | None = None
+        self._iterator: Any = None
+        self._first = 0
+
+    def start(self) -> _Batches:
+        """A new epoch."""
+        self._first = 0
+        if isinstance(self.data, ArrayData):
+            count = self.data.size
+            self.order = self._permutation(count) if self.shuffle else np.arange(count, dtype=np.int64)
+        elif self._iterator is None or not self.data.once:
+            dataset_order = None
+            if self.data.is_dataset and self.shuffle and self.data.num_batches is not None:
+                dataset_order = self._permutation(self.data.num_batches)
+            self._iterator = self.data.epoch(dataset_order)
+        return self
+
+    def _permutation(self, count: int) -> np.ndarray:
+        # The generator's state is saved with the model, so that a resumed training meets the same order.
+        state = np.asarray(self.seed.next().numpy()).astype(np.uint32)
+        return np.random.default_rng(state.tolist()).permutation(count).astype(np.int64)
+
+    def skip(self, batches: int) -> None:
+        """Leaves out the first batches, which have been run."""
+        self._first = batches
+
+    def __iter__(self) -> Any:
+        if isinstance(self.data, ArrayData):
+            assert self.order is not None
+            size, batch_size = self.data.size, self.data.batch_size
+            for batch in range(self._first, self.steps or 0):
+                rows = self.order[batch * batch_size : min(size, (batch + 1) * batch_size)]
+                contiguous = not self.shuffle
+                part = slice(batch * batch_size, min(size, (batch + 1) * batch_size)) if contiguous else rows
+                yield tree.map_structure(
+                    lambda a, part=part: None if a is None else a[part], self.data.structure
+                )
+            return
+        for count in range(sys.maxsize):
+            if self.steps is not None and count >= self.steps:
+                return
+            try:
+                batch = next(self._iterator)
+            except StopIteration:
+                if self.data.once:
+                    self.exhausted = True
+                    if self.steps is not None:
+                        warnings.warn(
+                            f"the generator ended after {count} of {self.steps} batches of the epoch",
+                            RuntimeWarning,
+                            stacklevel=4,
+                        )
+                return
+            yield batch
+
+
+def _steps(data: ArrayData | BatchData, steps: int | None, argument: str) -> int | None:
+    if steps is None:
+        return data.num_batches
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ValueError(f"{argument}: expected an integer >= 1 or None, received {steps!r}")
+    if isinstance(data, ArrayData) and data.num_batches is not None and steps > data.num_batches:
+        raise ValueError(
+            f"{argument}: expected at most the {data.num_batches} batches of the arrays, received {steps}"
+        )
+    return steps
+
+
+def _verbosity(verbose: Any) -> int:
+    if verbose == "auto":
+        from cnnrs import config
+
+        notebook = "ipykernel" in sys.modules
+        terminal = sys.stdout is not None and hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
+        return 1 if config.is_interactive_logging_enabled() and (terminal or notebook) else 2
+    if verbose not in (0, 1, 2, True, False):
+        raise ValueError(f"verbose: expected 'auto', 0, 1 or 2, received {verbose!r}")
+    return int(verbose)
+
+
+def _unpack_validation(data: Any) -> tuple[Any, Any, Any]:
+    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3 and not isinstance(data[0], tuple):
+        return unpack_x_y_sample_weight(tuple(data))
+    return data, None, None
+
+
+def _is_due(epoch: int, frequency: Any) -> bool:
+    if isinstance(frequency, int):
+        if frequency < 1:
+            raise ValueError(f"validation_freq: expected an integer >= 1 or a list, received {frequency}")
+        return epoch % frequency == 0
+    return epoch in frequency
+
+
+def _numbers(logs: Any) -> dict[str, Any]:
+    """Logs as Python numbers."""
+    if not isinstance(logs, dict):
+        raise TypeError(f"a step: expected a dict of logs, received {type(logs).__name__}")
+    return {name: _number(value) for name, value in logs.items()}
+
+
+def _number(value: Any) -> Any:
+    if hasattr(value, "numpy"):
+        value = value.numpy()
+    return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+
+
+def _to_numpy(value: Any) -> Any:
+    return value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+
+
+def _flat(logs: dict[str, Any]) -> Any:
+    values = list(logs.values())
+    return values[0] if len(values) == 1 else values
+
+
+def _warn_of_nan(logs: dict[str, Any], epoch: int, model: str) -> None:
+    loss = logs.get("loss")
+    if isinstance(loss, float) and np.isnan(loss):
+        warnings.warn(
+            f"{model}: the loss of epoch {epoch + 1} is NaN; a smaller learning rate, clipnorm, or "
+            "callbacks.TerminateOnNaN may help",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _no_more(method: str, kwargs: dict[str, Any]) -> None:
+    for name in kwargs:
+        known = ["x", "y", "batch_size", "verbose", "sample_weight", "steps", "callbacks", "return_dict"]
+        raise TypeError(f"{method}: unexpected argument {name!r}{naming.did_you_mean(name, known)}")

@@ -1,0 +1,104 @@
+"""Automatic names (`conv2d`, `conv2d_1`, ...), name scopes and suggestions for misspelt names."""
+
+from __future__ import annotations
+
+import collections
+import difflib
+import re
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = [
+    "auto_name",
+    "current_path",
+    "did_you_mean",
+    "get_uid",
+    "name_scope",
+    "reset_uids",
+    "to_snake_case",
+]
+
+_LOCK = threading.Lock()
+_COUNTS: collections.Counter[str] = collections.Counter()
+
+
+class _Scopes(threading.local):
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+
+_SCOPES = _Scopes()
+
+
+def to_snake_case(name: str) -> str:
+    """The form of a class name that Keras gives to layers.
+
+    >>> to_snake_case("MaxPooling2D"), to_snake_case("ReLU")
+    ('max_pooling2d', 're_lu')
+    """
+    name = re.sub(r"\W+", "", name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def get_uid(prefix: str = "") -> int:
+    """How often `prefix` has been asked for, this time included."""
+    with _LOCK:
+        _COUNTS[prefix] += 1
+        return _COUNTS[prefix]
+
+
+def auto_name(prefix: str) -> str:
+    """`prefix` the first time, then `prefix_1`, `prefix_2`, ..."""
+    count = get_uid(prefix)
+    return prefix if count == 1 else f"{prefix}_{count - 1}"
+
+
+def reset_uids() -> None:
+    """Automatic names start afresh."""
+    with _LOCK:
+        _COUNTS.clear()
+
+
+class name_scope:
+    """Context manager: variables made inside have `name` in their path.
+
+    >>> with name_scope("block"):
+    ...     current_path()
+    'block'
+    """
+
+    def __init__(self, name: str, **kwargs: Any):
+        if kwargs:
+            raise TypeError(f"name_scope: unexpected argument {next(iter(kwargs))!r}")
+        if not isinstance(name, str) or "/" in name:
+            raise ValueError(f"name_scope: expected a string without '/', received {name!r}")
+        self.name = name
+
+    def __enter__(self) -> name_scope:
+        _SCOPES.names.append(self.name)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _SCOPES.names.pop()
+
+
+def current_path() -> str:
+    """Names of the scopes of this thread, joined by slashes."""
+    return "/".join(_SCOPES.names)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint to append to an error: the closest of the known names, or all of them if they are few.
+
+    >>> did_you_mean("kernal_size", ["filters", "kernel_size"])
+    "; did you mean 'kernel_size'?"
+    """
+    known = list(known)
+    close = difflib.get_close_matches(str(name), known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    if 0 < len(known) <= 12:
+        return f"; expected one of {', '.join(sorted(known))}"
+    return ""

@@ -1,0 +1,53 @@
+"""Functions of tensors, with the names of `keras.ops`.
+
+Each takes tensors, variables, numpy arrays and numbers, and symbolic tensors too: on these it records a node
+of a functional model.
+
+>>> import numpy as np
+>>> from cnnrs import Input, ops
+>>> float(ops.sum(np.ones((2, 3))))
+6.0
+>>> ops.reshape(Input((4, 4, 2)), (-1, 32)).shape
+(None, 32)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs.ops import image as image
+from cnnrs.ops import nn as nn
+from cnnrs.ops.core import *  # noqa: F403 - the namespace is their union
+from cnnrs.ops.creation import *  # noqa: F403
+from cnnrs.ops.elementwise import *  # noqa: F403
+from cnnrs.ops.movement import *  # noqa: F403
+from cnnrs.ops.nn import *  # noqa: F403
+from cnnrs.ops.reductions import *  # noqa: F403
+
+_SORTING = "values cannot be sorted in the graph; use numpy on tensor.numpy()"
+_ABSENT = {
+    **dict.fromkeys(
+        ["sort", "argsort", "argpartition", "top_k", "searchsorted", "median", "quantile"], _SORTING
+    ),
+    **dict.fromkeys(["percentile", "unique", "digitize", "histogram"], _SORTING),
+    **dict.fromkeys(["nonzero", "bincount"], "the shape of the result would depend on values"),
+    **dict.fromkeys(
+        ["fft", "fft2", "rfft", "irfft", "stft", "istft", "real", "imag"], "there are no complex numbers"
+    ),
+    **dict.fromkeys(
+        ["svd", "qr", "eigh", "eig", "inv", "solve", "cholesky", "det"], "matrices are not factored"
+    ),
+    **dict.fromkeys(["einsum"], "write it with matmul, tensordot or transpose"),
+    **dict.fromkeys(
+        ["scatter", "scatter_update", "slice_update"], "tensors never change; write it with where"
+    ),
+    **dict.fromkeys(["scan", "associative_scan"], "loops run in Python; use a for loop"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    from cnnrs.naming import did_you_mean
+
+    if name in _ABSENT:
+        raise AttributeError(f"cnnrs.ops has no {name!r}, which Keras has: {_ABSENT[name]}")
+    raise AttributeError(f"cnnrs.ops has no {name!r}{did_you_mean(name, globals())}")

@@ -1,0 +1,141 @@
+"""How a function of `cnnrs.ops` meets its arguments: it records values in the core, symbols as nodes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from cnnrs import _core, symbolic
+
+__all__ = [
+    "FLOAT",
+    "apply",
+    "as_bool",
+    "as_countable",
+    "as_float",
+    "as_tensor",
+    "op",
+    "standardize_axes",
+    "standardize_axis",
+    "standardize_dtype",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FLOAT = "float32"
+
+_DTYPES = {
+    "float": "float32",
+    "float16": "float32",
+    "float32": "float32",
+    "float64": "float32",
+    "int": "int32",
+    "int8": "int32",
+    "int16": "int32",
+    "int32": "int32",
+    "int64": "int32",
+    "uint8": "uint8",
+    "uint16": "int32",
+    "bool": "bool",
+}
+
+
+def standardize_dtype(dtype: Any, default: str = FLOAT) -> str:
+    """The element type that cnnrs computes with: float32, int32, uint8 or bool.
+
+    Args:
+        dtype: A name, a numpy or Python type, or None for `default`. float16 and float64 give float32, other
+            integers int32.
+
+    Raises:
+        TypeError: It is none of these.
+    """
+    if dtype is None:
+        return default
+    if isinstance(dtype, type) and dtype in (bool, int, float):
+        dtype = dtype.__name__
+    name = (
+        dtype
+        if isinstance(dtype, str)
+        else getattr(dtype, "name", None) or getattr(dtype, "__name__", str(dtype))
+    )
+    if name not in _DTYPES:
+        raise TypeError(f"dtype: expected one of {', '.join(sorted(_DTYPES))}, received {dtype!r}")
+    return _DTYPES[name]
+
+
+def op(function: F) -> F:
+    """Makes a function of tensors one that takes symbolic tensors too."""
+
+    @functools.wraps(function)
+    def dispatching(*args: Any, **kwargs: Any) -> Any:
+        if symbolic.any_symbolic(args, kwargs):
+            return symbolic.OpFunction(dispatching).symbolic_call(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    dispatching.is_cnnrs_op = True  # type: ignore[attr-defined]
+    return dispatching  # type: ignore[return-value]
+
+
+def as_tensor(x: Any) -> Any:
+    """`x` as a `_core.Tensor`."""
+    if isinstance(x, _core.Tensor):
+        return x
+    if isinstance(x, _core.Variable):
+        return x.value
+    if isinstance(x, (list, tuple)) and any(isinstance(leaf, (_core.Tensor, _core.Variable)) for leaf in x):
+        return _core.apply("stack", [as_tensor(item) for item in x], {"axis": 0})
+    return _core.tensor(x)
+
+
+def as_float(x: Any) -> Any:
+    """`x` as a float32 tensor."""
+    x = as_tensor(x)
+    return x if x.dtype == FLOAT else x.astype(FLOAT)
+
+
+def as_bool(x: Any) -> Any:
+    """`x` as a bool tensor: whether each element differs from 0."""
+    x = as_tensor(x)
+    return x if x.dtype == "bool" else x.astype("bool")
+
+
+def as_countable(x: Any) -> Any:
+    """`x` as a tensor whose elements can be added up: bool and uint8 become int32."""
+    x = as_tensor(x)
+    return x.astype("int32") if x.dtype in ("bool", "uint8") else x
+
+
+def apply(name: str, *inputs: Any, **attributes: Any) -> Any:
+    """Op `name` of the core."""
+    return _core.apply(name, inputs, attributes)
+
+
+def standardize_axis(axis: Any, rank: int, argument: str = "axis") -> int:
+    """`axis` counted from 0.
+
+    Raises:
+        ValueError: It is outside of `-rank` to `rank - 1`.
+    """
+    try:
+        index = axis.__index__()
+    except (AttributeError, TypeError):
+        raise TypeError(f"{argument}: expected an integer, received {axis!r}") from None
+    if not -rank <= index < rank:
+        raise ValueError(f"{argument}: expected an integer from {-rank} to {rank - 1}, received {axis}")
+    return index % rank
+
+
+def standardize_axes(axis: Any, rank: int, argument: str = "axis") -> list[int] | None:
+    """None for all axes, or the axes counted from 0."""
+    if axis is None:
+        return None
+    if isinstance(axis, (list, tuple, np.ndarray)):
+        axes = [standardize_axis(a, rank, argument) for a in axis]
+        if len(set(axes)) != len(axes):
+            raise ValueError(f"{argument}: expected different axes, received {axis}")
+        return axes
+    return [standardize_axis(axis, rank, argument)]

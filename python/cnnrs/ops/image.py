@@ -1,0 +1,173 @@
+"""Functions of images: patches, padding, cropping, resizing, grey values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cnnrs.ops.convolution import _from_last, _padding, _to_last, image_data_format, pair
+from cnnrs.ops.dispatch import apply, as_float, as_tensor, op
+
+__all__ = ["crop_images", "extract_patches", "pad_images", "resize", "rgb_to_grayscale"]
+
+
+@op
+def extract_patches(
+    images: Any,
+    size: Any,
+    strides: Any = None,
+    dilation_rate: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Any:
+    """Windows of images, each as one vector: shape (batch, rows, columns, height * width * channels)."""
+    x, first = _to_last(images, data_format)
+    height, width = pair(size, "size")
+    channels = x.shape[-1]
+    length = height * width * channels
+    # A convolution whose filter (i, j, c) picks one element of the window.
+    kernel = np.eye(length, dtype=np.float32).reshape(height, width, channels, length)
+    y = apply(
+        "conv2d",
+        x,
+        kernel,
+        strides=[height, width] if strides is None else pair(strides, "strides"),
+        padding=_padding(padding),
+        dilation=pair(dilation_rate, "dilation_rate"),
+        groups=1,
+    )
+    return _from_last(y, first)
+
+
+def _spatial(images: Any, data_format: str | None) -> tuple[Any, int]:
+    x = as_tensor(images)
+    if x.ndim not in (3, 4):
+        raise ValueError(f"images: expected 3 or 4 axes, received shape {x.shape}")
+    last = image_data_format(data_format) == "channels_last"
+    return x, x.ndim - 3 + (0 if last else 1)
+
+
+def _amounts(before: Any, after: Any, extent: int, target: Any, grows: bool, side: str) -> tuple[int, int]:
+    given = [before, after, target].count(None)
+    if given != 1:
+        raise ValueError(
+            f"{side}: expected two of the amounts at both ends and the target, received {3 - given}"
+        )
+    change = None if target is None else (target - extent if grows else extent - target)
+    if before is None:
+        before = change - after
+    elif after is None:
+        after = change - before
+    if before < 0 or after < 0:
+        raise ValueError(
+            f"{side}: expected amounts >= 0, received {before} and {after} for an extent of {extent}"
+        )
+    return int(before), int(after)
+
+
+@op
+def pad_images(
+    images: Any,
+    top_padding: int | None = None,
+    left_padding: int | None = None,
+    bottom_padding: int | None = None,
+    right_padding: int | None = None,
+    target_height: int | None = None,
+    target_width: int | None = None,
+    data_format: str | None = None,
+) -> Any:
+    """Zeros added around images."""
+    x, axis = _spatial(images, data_format)
+    paddings = [[0, 0] for _ in range(x.ndim)]
+    paddings[axis] = list(_amounts(top_padding, bottom_padding, x.shape[axis], target_height, True, "height"))
+    paddings[axis + 1] = list(
+        _amounts(left_padding, right_padding, x.shape[axis + 1], target_width, True, "width")
+    )
+    return apply("pad", x, paddings=paddings, value=0.0)
+
+
+@op
+def crop_images(
+    images: Any,
+    top_cropping: int | None = None,
+    left_cropping: int | None = None,
+    bottom_cropping: int | None = None,
+    right_cropping: int | None = None,
+    target_height: int | None = None,
+    target_width: int | None = None,
+    data_format: str | None = None,
+) -> Any:
+    """Images without their margins."""
+    x, axis = _spatial(images, data_format)
+    top, bottom = _amounts(top_cropping, bottom_cropping, x.shape[axis], target_height, False, "height")
+    left, right = _amounts(left_cropping, right_cropping, x.shape[axis + 1], target_width, False, "width")
+    index: list[Any] = [slice(None)] * x.ndim
+    index[axis] = slice(top, x.shape[axis] - bottom)
+    index[axis + 1] = slice(left, x.shape[axis + 1] - right)
+    return x[tuple(index)]
+
+
+def interpolation_matrix(size: int, target: int, interpolation: str) -> np.ndarray:
+    """Rows of weights, one per output pixel, with half-pixel centres; shape (target, size)."""
+    centres = (np.arange(target) + 0.5) * size / target - 0.5
+    matrix = np.zeros((target, size), np.float32)
+    rows = np.arange(target)
+    if interpolation == "nearest":
+        matrix[rows, np.minimum(np.floor(centres + 0.5), size - 1).astype(int)] = 1.0
+        return matrix
+    low = np.floor(centres)
+    weight = (centres - low).astype(np.float32)
+    np.add.at(matrix, (rows, np.clip(low, 0, size - 1).astype(int)), 1.0 - weight)
+    np.add.at(matrix, (rows, np.clip(low + 1, 0, size - 1).astype(int)), weight)
+    return matrix
+
+
+@op
+def resize(
+    images: Any,
+    size: Any,
+    interpolation: str = "bilinear",
+    antialias: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    fill_mode: str = "constant",
+    fill_value: float = 0.0,
+    data_format: str | None = None,
+) -> Any:
+    """Images of another size, by "bilinear" or "nearest" interpolation with half-pixel centres.
+
+    Raises:
+        ValueError: Another interpolation, antialiasing or keeping the aspect ratio is asked for.
+    """
+    if interpolation not in ("bilinear", "nearest"):
+        raise ValueError(
+            f"resize: interpolation: expected 'bilinear' or 'nearest', received {interpolation!r}"
+        )
+    if antialias or crop_to_aspect_ratio or pad_to_aspect_ratio:
+        raise ValueError(
+            "resize: antialias, crop_to_aspect_ratio, pad_to_aspect_ratio: expected False; "
+            "crop with crop_images or pad with pad_images first"
+        )
+    if fill_mode != "constant" or fill_value != 0.0:
+        raise ValueError("resize: fill_mode, fill_value: have a meaning only with pad_to_aspect_ratio")
+    x, axis = _spatial(as_float(images), data_format)
+    height, width = pair(size, "size")
+    for place, target in ((axis, height), (axis + 1, width)):
+        matrix = interpolation_matrix(x.shape[place], target, interpolation)
+        perm = [a for a in range(x.ndim) if a != place] + [place]
+        moved = apply("matmul", apply("transpose", x, perm=perm), matrix, transpose_b=True)
+        x = apply("transpose", moved, perm=[perm.index(a) for a in range(x.ndim)])
+    return x
+
+
+@op
+def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Any:
+    """One channel: 0.2989 red + 0.587 green + 0.114 blue."""
+    x, axis = _spatial(as_float(images), data_format)
+    channel = x.ndim - 1 if axis == x.ndim - 3 else axis - 1
+    if x.shape[channel] != 3:
+        raise ValueError(f"rgb_to_grayscale: expected 3 channels, received {x.shape[channel]}")
+    shape = [3 if a == channel else 1 for a in range(x.ndim)]
+    weights = np.asarray([0.2989, 0.587, 0.114], np.float32).reshape(shape)
+    return apply("sum", apply("mul", x, weights), axes=[channel], keepdims=True)

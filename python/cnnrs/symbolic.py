@@ -1,0 +1,349 @@
+"""Symbolic tensors, and the graph of operations that functional models are made of.
+
+`Input` gives a `KerasTensor`. Calling a layer or a function of `cnnrs.ops` on it records a `Node` and gives
+symbolic outputs, whose shapes come from recording the operation on placeholders of probe sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cnnrs import context, naming, tree
+
+__all__ = ["KerasTensor", "Node", "Operation", "any_symbolic", "infer", "is_keras_tensor"]
+
+# Sizes taken for an unknown extent. What differs between the two runs is unknown in the output. Axis 0 is the
+# batch; other axes are images whose size must survive a deep network's strides.
+_BATCH_PROBES = (12, 24)
+_EXTENT_PROBES = (480, 960)
+
+
+class KerasTensor:
+    """A tensor without values: the shape (None where unknown), the dtype, and the operation that makes it.
+
+    Python's operators, indexing and every function of `cnnrs.ops` work on it.
+
+    >>> import cnnrs
+    >>> x = cnnrs.Input((28, 28, 1))
+    >>> (x / 255.0)[:, ::2].shape
+    (None, 14, 28, 1)
+    """
+
+    __array_ufunc__ = None
+
+    def __init__(
+        self,
+        shape: Any,
+        dtype: str = "float32",
+        sparse: bool = False,
+        ragged: bool = False,
+        record_history: bool = True,
+        name: str | None = None,
+    ):
+        if sparse or ragged:
+            raise ValueError("KerasTensor: sparse and ragged tensors are not supported; expected False")
+        self._shape = _check_shape(shape)
+        self._dtype = dtype
+        self.name = name or naming.auto_name("keras_tensor")
+        self.record_history = record_history
+        self._keras_history: tuple[Operation, int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Extents; None where unknown."""
+        return self._shape
+
+    @property
+    def dtype(self) -> str:
+        """Name of the element type."""
+        return self._dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self._shape)
+
+    @property
+    def sparse(self) -> bool:
+        """Always False."""
+        return False
+
+    @property
+    def ragged(self) -> bool:
+        """Always False."""
+        return False
+
+    def reshape(self, newshape: Any) -> Any:
+        """`ops.reshape(self, newshape)`."""
+        return _ops().reshape(self, newshape)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """`ops.squeeze(self, axis)`."""
+        return _ops().squeeze(self, axis)
+
+    def astype(self, dtype: str) -> Any:
+        """`ops.cast(self, dtype)`."""
+        return _ops().cast(self, dtype)
+
+    def __repr__(self) -> str:
+        return f"<KerasTensor shape={self._shape}, dtype={self._dtype}, name={self.name}>"
+
+    def _no_value(self) -> TypeError:
+        return TypeError(
+            f"{self!r} is symbolic and has no value. Call the model on an array to get values, "
+            "or use functions of cnnrs.ops to compute with it."
+        )
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise self._no_value()
+
+    def numpy(self) -> Any:
+        """Raises TypeError: there is no value."""
+        raise self._no_value()
+
+    def __bool__(self) -> bool:
+        raise self._no_value()
+
+    def __int__(self) -> int:
+        raise self._no_value()
+
+    def __float__(self) -> float:
+        raise self._no_value()
+
+    def __iter__(self) -> Any:
+        raise TypeError(f"{self!r} is symbolic: iterate over ops.unstack(x, axis=0) instead")
+
+    def __len__(self) -> int:
+        if not self._shape or self._shape[0] is None:
+            raise self._no_value()
+        return self._shape[0]
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Any:
+        return False if other is None else _ops().equal(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return True if other is None else _ops().not_equal(self, other)
+
+    def __getitem__(self, key: Any) -> Any:
+        return _ops().get_item(self, key)
+
+
+def _binary(name: str, reflected: bool = False) -> Callable[[Any, Any], Any]:
+    def method(self: Any, other: Any) -> Any:
+        function = getattr(_ops(), name)
+        return function(other, self) if reflected else function(self, other)
+
+    return method
+
+
+def _unary(name: str) -> Callable[[Any], Any]:
+    return lambda self: getattr(_ops(), name)(self)
+
+
+for _operator, _function in {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "floordiv": "floor_divide",
+    "mod": "mod",
+    "pow": "power",
+    "matmul": "matmul",
+    "and": "logical_and",
+    "or": "logical_or",
+    "xor": "logical_xor",
+}.items():
+    setattr(KerasTensor, f"__{_operator}__", _binary(_function))
+    setattr(KerasTensor, f"__r{_operator}__", _binary(_function, reflected=True))
+for _operator, _function in {
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}.items():
+    setattr(KerasTensor, f"__{_operator}__", _binary(_function))
+for _operator, _function in {"neg": "negative", "abs": "abs", "invert": "logical_not"}.items():
+    setattr(KerasTensor, f"__{_operator}__", _unary(_function))
+
+
+def _ops() -> Any:
+    from cnnrs import ops
+
+    return ops
+
+
+def _check_shape(shape: Any) -> tuple[int | None, ...]:
+    try:
+        extents = tuple(shape)
+    except TypeError:
+        raise TypeError(f"shape: expected a tuple of integers or None, received {shape!r}") from None
+    result: list[int | None] = []
+    for extent in extents:
+        if extent is None:
+            result.append(None)
+            continue
+        try:
+            value = extent.__index__()
+        except (AttributeError, TypeError):
+            raise TypeError(f"shape: expected integers or None, received {extent!r} in {shape!r}") from None
+        if value < 0:
+            raise ValueError(f"shape: expected extents of at least 0, received {value} in {shape!r}")
+        result.append(value)
+    return tuple(result)
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """Whether `x` is symbolic."""
+    return isinstance(x, KerasTensor)
+
+
+def any_symbolic(args: Any, kwargs: Any) -> bool:
+    """Whether a symbolic tensor is among the arguments, nested ones included."""
+    for arg in args:
+        if isinstance(arg, KerasTensor) or (isinstance(arg, (list, tuple, dict)) and _holds_symbolic(arg)):
+            return True
+    return bool(kwargs) and _holds_symbolic(kwargs)
+
+
+def _holds_symbolic(structure: Any) -> bool:
+    if isinstance(structure, (list, tuple)):
+        return any(_holds_symbolic(item) for item in structure)
+    if isinstance(structure, dict):
+        return any(_holds_symbolic(item) for item in structure.values())
+    return isinstance(structure, KerasTensor)
+
+
+class Node:
+    """One call of an operation on symbolic tensors.
+
+    Attributes:
+        operation: What was called.
+        arguments: `(args, kwargs)` of the call, with symbolic tensors at their places.
+        inputs: The symbolic tensors among the arguments.
+        outputs: The symbolic results, flat.
+    """
+
+    def __init__(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any):
+        self.operation = operation
+        self.arguments = (args, kwargs)
+        self.inputs = [a for a in tree.flatten([list(args), kwargs]) if isinstance(a, KerasTensor)]
+        self.outputs = tree.flatten(outputs)
+        index = len(operation._inbound_nodes)
+        operation._inbound_nodes.append(self)
+        for position, output in enumerate(self.outputs):
+            output._keras_history = (operation, index, position)
+
+    @property
+    def parents(self) -> list[Node]:
+        """The nodes that make the inputs."""
+        found = []
+        for x in self.inputs:
+            if x._keras_history is not None:
+                operation, index, _ = x._keras_history
+                found.append(operation._inbound_nodes[index])
+        return found
+
+    def fill(self, values: dict[int, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with symbolic tensors replaced by `values[id(tensor)]`."""
+
+        def replace(leaf: Any) -> Any:
+            return values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf
+
+        args, kwargs = self.arguments
+        if len(args) == 1 and isinstance(args[0], KerasTensor) and not kwargs:
+            return (values[id(args[0])],), {}
+        return tree.map_structure(replace, args), tree.map_structure(replace, kwargs)
+
+
+class Operation:
+    """Something that can be called on symbolic tensors: a layer, or a function of `cnnrs.ops`."""
+
+    _inbound_nodes: list[Node]
+
+    def __init__(self, name: str | None = None):
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(f"name: expected a string without '/', received {name!r}")
+        self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
+        self._inbound_nodes = []
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation."""
+        raise NotImplementedError(f"{type(self).__name__} does not define call()")
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Symbolic outputs for symbolic inputs: shapes and dtypes only."""
+        return infer(self.call, args, kwargs)
+
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        """Records a node; gives its outputs."""
+        outputs = self.compute_output_spec(*args, **kwargs)
+        Node(self, args, kwargs, outputs)
+        return outputs
+
+
+class OpFunction(Operation):
+    """A function of `cnnrs.ops` as a node of a functional model."""
+
+    def __init__(self, function: Callable[..., Any], name: str | None = None):
+        super().__init__(name or naming.auto_name(function.__name__))
+        self.function = function
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<ops.{self.function.__name__} name={self.name}>"
+
+
+def infer(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Symbolic results of `function` for symbolic arguments.
+
+    The function is recorded on placeholders, and nothing is computed. Unknown extents are probed with two sizes;
+    where the results differ, the result's extent is unknown.
+    """
+    symbols = [a for a in tree.flatten([list(args), kwargs]) if isinstance(a, KerasTensor)]
+    unknown = any(extent is None for symbol in symbols for extent in symbol.shape)
+    first = _probe(function, args, kwargs, 0)
+    second = _probe(function, args, kwargs, 1) if unknown else first
+
+    def merge(a: Any, b: Any) -> Any:
+        if not isinstance(a, _Spec):
+            return a
+        if len(a.shape) != len(b.shape):
+            raise ValueError(f"the number of axes depends on an unknown extent: {a.shape} and {b.shape}")
+        shape = tuple(m if m == n else None for m, n in zip(a.shape, b.shape, strict=True))
+        return KerasTensor(shape, a.dtype)
+
+    return tree.map_structure(merge, first, second)
+
+
+class _Spec:
+    def __init__(self, shape: tuple[int, ...], dtype: str):
+        self.shape = shape
+        self.dtype = dtype
+
+
+def _probe(function: Callable[..., Any], args: Any, kwargs: Any, which: int) -> Any:
+    with context.trace() as recorder:
+
+        def place(leaf: Any) -> Any:
+            if not isinstance(leaf, KerasTensor):
+                return leaf
+            sizes = [
+                extent if extent is not None else (_EXTENT_PROBES if axis else _BATCH_PROBES)[which]
+                for axis, extent in enumerate(leaf.shape)
+            ]
+            return recorder.placeholder(sizes, leaf.dtype, leaf.name)
+
+        placed_args, placed_kwargs = tree.map_structure(place, tuple(args)), tree.map_structure(place, kwargs)
+        outputs = function(*placed_args, **placed_kwargs)
+        return tree.map_structure(_spec, outputs)
+
+
+def _spec(leaf: Any) -> Any:
+    if hasattr(leaf, "shape") and hasattr(leaf, "dtype"):
+        return _Spec(tuple(leaf.shape), str(leaf.dtype))
+    return leaf

@@ -1,0 +1,168 @@
+"""`GradientTape` and `value_and_grad`: gradients of what has just been computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cnnrs import _core, context, tree
+from cnnrs.ops.dispatch import as_tensor
+
+__all__ = ["GradientTape", "value_and_grad"]
+
+
+class GradientTape:
+    """Context manager around a computation whose gradients are wanted.
+
+    Tensors remember how they were made, so that the tape only has to mark constants (`watch`) and to ask.
+
+    Args:
+        persistent: Whether `gradient` may be called more than once.
+        watch_accessed_variables: True; trainable variables are always watched.
+
+    >>> import cnnrs
+    >>> x = cnnrs.Variable(3.0)
+    >>> with cnnrs.GradientTape() as tape:
+    ...     y = x * x
+    >>> float(tape.gradient(y, x))
+    6.0
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True):
+        if not watch_accessed_variables:
+            raise ValueError(
+                "GradientTape: watch_accessed_variables: expected True; gradients are taken only for the sources "
+                "that gradient() is given"
+            )
+        self.persistent = persistent
+        self._used = False
+        self._watched: list[Any] = []
+
+    def __enter__(self) -> GradientTape:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """The computation is over; `gradient` may be called now."""
+
+    def watch(self, tensor: Any) -> None:
+        """Marks constants, so that gradients with respect to them can be taken."""
+        for leaf in tree.flatten(tensor):
+            if not isinstance(leaf, (_core.Tensor, _core.Variable)):
+                raise TypeError(f"watch: expected a tensor, received {type(leaf).__name__}")
+            if isinstance(leaf, _core.Tensor) and not leaf.requires_grad:
+                leaf.requires_grad = True
+            self._watched.append(leaf)
+
+    def watched_variables(self) -> tuple[Any, ...]:
+        """The variables that were given to `watch`."""
+        return tuple(leaf for leaf in self._watched if isinstance(leaf, _core.Variable))
+
+    def stop_recording(self) -> Any:
+        """Context manager under which nothing is tracked."""
+        return _core.no_grad()
+
+    def reset(self) -> None:
+        """Forgets what was watched and asked."""
+        self._watched.clear()
+        self._used = False
+
+    def gradient(
+        self, target: Any, sources: Any, output_gradients: Any = None, unconnected_gradients: str = "none"
+    ) -> Any:
+        """Gradients of the sum of `target` with respect to `sources`, in their structure.
+
+        Args:
+            target: A tensor, or a structure of them.
+            sources: Variables and watched tensors, nested or not.
+            output_gradients: A factor for each element of the target.
+            unconnected_gradients: "none" or "zero": what to give for a source that the target does not depend on.
+
+        Raises:
+            RuntimeError: The tape is not persistent and has been asked before.
+        """
+        if self._used and not self.persistent:
+            raise RuntimeError("gradient: expected GradientTape(persistent=True) for a second call")
+        if unconnected_gradients not in ("none", "zero"):
+            raise ValueError(
+                f"gradient: unconnected_gradients: expected 'none' or 'zero', received {unconnected_gradients!r}"
+            )
+        self._used = True
+        flat = tree.flatten(sources)
+        root = _sum(target, output_gradients)
+        gradients = _core.gradients(root, flat)
+        if unconnected_gradients == "zero":
+            gradients = [
+                _core.apply("mul", [as_tensor(source), 0.0]) if gradient is None else gradient
+                for gradient, source in zip(gradients, flat, strict=True)
+            ]
+        return tree.pack_sequence_as(sources, gradients)
+
+
+def _sum(target: Any, factors: Any) -> Any:
+    targets = [as_tensor(t) for t in tree.flatten(target)]
+    if factors is not None:
+        pairs = zip(targets, tree.flatten(factors), strict=True)
+        targets = [t if f is None else _core.apply("mul", [t, f]) for t, f in pairs]
+    total = None
+    for t in targets:
+        scalar = t if t.shape == () else _core.apply("sum", [t], {"axes": None, "keepdims": False})
+        total = scalar if total is None else _core.apply("add", [total, scalar])
+    if total is None:
+        raise ValueError("gradient: target: expected at least one tensor, received none")
+    return total
+
+
+def value_and_grad(
+    function: Callable[..., Any], wrt: Any = None, has_aux: bool = False
+) -> Callable[..., Any]:
+    """A function that gives the value of `function` and its gradients, computed in one run.
+
+    Args:
+        function: Gives a scalar, or `(scalar, anything)` with `has_aux`.
+        wrt: Variables (nested or not), or a layer for its trainable weights; None for the first argument.
+        has_aux: Whether the function gives something besides.
+
+    Returns:
+        A function of the same arguments that gives `(value, gradients)`, or `((value, aux), gradients)`.
+
+    >>> import cnnrs
+    >>> w = cnnrs.Variable([1.0, 2.0])
+    >>> value, grad = cnnrs.value_and_grad(lambda x: cnnrs.ops.sum(w * x), wrt=w)([3.0, 4.0])
+    >>> float(value), grad.tolist()
+    (11.0, [3.0, 4.0])
+    """
+
+    def with_gradients(*args: Any, **kwargs: Any) -> Any:
+        if wrt is None:
+            if not args:
+                raise TypeError("value_and_grad: expected an argument to take the gradient with respect to")
+            sources = tree.map_structure(_leaf, args[0])
+            args = (sources, *args[1:])
+        else:
+            sources = wrt.trainable_variables if hasattr(wrt, "trainable_variables") else wrt
+        result = function(*args, **kwargs)
+        value, aux = result if has_aux else (result, None)
+        value = as_tensor(value)
+        if value.shape != ():
+            raise ValueError(
+                f"value_and_grad: expected a scalar from the function, received shape {value.shape}"
+            )
+        flat = tree.flatten(sources)
+        gradients = _core.gradients(value, flat)
+        if not context.is_tracing():
+            _core.realise([value, *(g for g in gradients if g is not None)])
+        packed = tree.pack_sequence_as(sources, gradients)
+        return ((value, aux), packed) if has_aux else (value, packed)
+
+    return with_gradients
+
+
+def _leaf(x: Any) -> Any:
+    """A tensor to take gradients with respect to."""
+    if isinstance(x, _core.Variable) or (isinstance(x, _core.Tensor) and x.requires_grad):
+        return x
+    leaf = (
+        as_tensor(x).astype("float32").detach() if isinstance(x, _core.Tensor) else _core.tensor(x, "float32")
+    )
+    leaf.requires_grad = True
+    return leaf
