@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from cnnrs import tree as tree
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
-    from cnnrs.function import function as function
     from cnnrs.layers import Input as Input
     from cnnrs.layers import InputSpec as InputSpec
     from cnnrs.layers import Layer as Layer
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from cnnrs.symbolic import Operation as Operation
     from cnnrs.tape import GradientTape as GradientTape
     from cnnrs.tape import value_and_grad as value_and_grad
+    from cnnrs.tracing import function as function
 
 _SUBMODULES = frozenset(
     [
@@ -79,7 +79,7 @@ _NAMES = {
     "Sequential": "models",
     "Tensor": "_core",
     "Variable": "variables",
-    "function": "function",
+    "function": "tracing",
     "name_scope": "naming",
     "no_grad": "_core",
     "value_and_grad": "tape",

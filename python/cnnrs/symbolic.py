@@ -301,7 +301,7 @@ class OpFunction(Operation):
 def infer(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """Symbolic results of `function` for symbolic arguments.
 
-    The function is recorded on placeholders, and nothing is computed. Unknown extents are probed with two sizes;
+    The function is recorded on placeholders; nothing is computed. Unknown extents are probed with two sizes;
     where the results differ, the result's extent is unknown.
     """
     symbols = [a for a in tree.flatten([list(args), kwargs]) if isinstance(a, KerasTensor)]
@@ -313,7 +313,7 @@ def infer(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         if not isinstance(a, _Spec):
             return a
         if len(a.shape) != len(b.shape):
-            raise ValueError(f"the number of axes depends on an unknown extent: {a.shape} and {b.shape}")
+            raise ValueError(f"the rank depends on an unknown extent: {a.shape} and {b.shape}")
         shape = tuple(m if m == n else None for m, n in zip(a.shape, b.shape, strict=True))
         return KerasTensor(shape, a.dtype)
 

@@ -31,8 +31,8 @@ class GradientTape:
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True):
         if not watch_accessed_variables:
             raise ValueError(
-                "GradientTape: watch_accessed_variables: expected True; gradients are taken only for the sources "
-                "that gradient() is given"
+                "GradientTape: watch_accessed_variables: expected True; gradients are taken only for the "
+                "sources that gradient() is given"
             )
         self.persistent = persistent
         self._used = False
@@ -75,7 +75,7 @@ class GradientTape:
             target: A tensor, or a structure of them.
             sources: Variables and watched tensors, nested or not.
             output_gradients: A factor for each element of the target.
-            unconnected_gradients: "none" or "zero": what to give for a source that the target does not depend on.
+            unconnected_gradients: "none" or "zero": what a source gets that the target does not depend on.
 
         Raises:
             RuntimeError: The tape is not persistent and has been asked before.
@@ -84,7 +84,7 @@ class GradientTape:
             raise RuntimeError("gradient: expected GradientTape(persistent=True) for a second call")
         if unconnected_gradients not in ("none", "zero"):
             raise ValueError(
-                f"gradient: unconnected_gradients: expected 'none' or 'zero', received {unconnected_gradients!r}"
+                f"unconnected_gradients: expected 'none' or 'zero', received {unconnected_gradients!r}"
             )
         self._used = True
         flat = tree.flatten(sources)

@@ -26,8 +26,8 @@ def LeNet5(
         classifier_activation: Activation of the last layer; None for logits.
         name: Name.
 
-    Both variants take the published 32 x 32 field as a 28 x 28 image with padding, and connect all maps of the
-    third layer, so that they have 61,706 parameters for one channel and ten classes.
+    Both variants take the published 32 x 32 field as a 28 x 28 image with padding, and connect all maps of
+    the third layer, so that they have 61,706 parameters for one channel and ten classes.
 
     >>> from cnnrs.applications import LeNet5
     >>> LeNet5().count_params()

@@ -74,7 +74,7 @@ def ResNet18(
     """ResNet-18.
 
     Args:
-        stem: "imagenet" for a 7 x 7 convolution and pooling, of which 224 x 224 images leave 56 x 56; "cifar" for a
+        stem: "imagenet" for a 7 x 7 convolution and pooling, which make 56 x 56 of 224 x 224; "cifar" for a
             3 x 3 convolution that keeps the size of 32 x 32 images.
         input_shape: Height, width and channels; by default those of the stem.
         classes: Number of classes, by default 1000 or 10.

@@ -143,7 +143,7 @@ class Layer(symbolic.Operation):
         for name, value in given.items():
             if not all(isinstance(leaf, (int, float, str, bool, type(None))) for leaf in tree.flatten(value)):
                 raise NotImplementedError(
-                    f"{type(self).__name__}: expected the class to define get_config(), for argument {name!r} "
+                    f"{type(self).__name__}: expected get_config() to be defined, for argument {name!r} "
                     f"is a {type(value).__name__}, which cannot be written to a file"
                 )
         return {**(config if accepts_rest else {}), **given}

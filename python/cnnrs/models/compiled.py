@@ -37,7 +37,8 @@ def _per_output(given: Any, names: list[str], argument: str) -> list[Any]:
         unknown = [key for key in given if key not in names]
         if unknown:
             raise ValueError(
-                f"compile: {argument}: no output is called {unknown[0]!r}{naming.did_you_mean(unknown[0], names)}"
+                f"compile: {argument}: no output is called {unknown[0]!r}"
+                f"{naming.did_you_mean(unknown[0], names)}"
             )
         return [given.get(name) for name in names]
     if len(given) != len(names):

@@ -231,7 +231,7 @@ def _check_batch_size(batch_size: int | None) -> int:
 
 
 class BatchData:
-    """An iterable of batches `x`, `(x, y)` or `(x, y, sample_weight)`: a generator, a list, a loader, a PyDataset.
+    """An iterable of batches `x`, `(x, y)` or `(x, y, sample_weight)`: a generator, list, loader, PyDataset.
 
     Attributes:
         num_batches: Batches of an epoch, None if it is known only at the end.

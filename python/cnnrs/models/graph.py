@@ -37,7 +37,7 @@ class Graph:
         self.nodes = [node for node in order if node.arguments != ((), {})]
 
     def _visit(self, model: str) -> tuple[list[Node], dict[int, int]]:
-        """Nodes after all that they need; and the place at which each operation was first met from the outputs."""
+        """Nodes after all that they need; and the rank in which the operations were met from the outputs."""
         given = {id(x) for x in self.inputs}
         order: list[Node] = []
         indices: dict[int, int] = {}

@@ -67,7 +67,7 @@ class Model(Trainer, Layer):
         for operation in graph.operations:
             if names.setdefault(operation.name, operation) is not operation:
                 raise ValueError(
-                    f"{self.name}: expected layers with different names, received two called {operation.name!r}"
+                    f"{self.name}: expected layers with different names, received two {operation.name!r}"
                 )
         self._graph = graph
         self.built = True
@@ -158,7 +158,7 @@ class Model(Trainer, Layer):
     def _require_graph(self, attribute: str) -> Graph:
         if self._graph is None:
             raise AttributeError(
-                f"{self.name} has no {attribute!r}: expected a functional model, or a Sequential that is built"
+                f"{self.name} has no {attribute!r}: expected a functional model, or a built Sequential"
             )
         return self._graph
 
@@ -288,7 +288,7 @@ class Functional(Model):
 
 
 def _fit_input(value: Any, symbol: KerasTensor, model: str) -> Any:
-    """`value` with the rank and dtype of a model's input: a missing last axis of 1 is added, one too many removed.
+    """`value` with the rank and dtype of a model's input: a last axis of 1 is added or removed.
 
     Raises:
         ValueError: The shapes cannot be reconciled.

@@ -24,9 +24,9 @@ __all__ = ["Trainer"]
 class Trainer:
     """What a model can do with data.
 
-    A step (forward, loss, gradients, update, metrics) is recorded once for each shape of batch and then replayed
-    without Python. `run_eagerly=True`, and models whose `call`, `train_step` or `test_step` the user wrote, run
-    their Python at every batch unless `jit_compile=True`.
+    A step (forward, loss, gradients, update, metrics) is recorded once for each shape of batch and then
+    replayed without Python. `run_eagerly=True`, and models whose `call`, `train_step` or `test_step` the user
+    wrote, run their Python at every batch unless `jit_compile=True`.
     """
 
     optimizer: Any
@@ -554,7 +554,7 @@ class Trainer:
             return_dict: Whether to give a dict by name instead of a list.
 
         Returns:
-            Running means since the last `reset_metrics`: the loss, or a list of it and the metrics, or a dict.
+            Running means since the last `reset_metrics`: the loss, a list of it and the metrics, or a dict.
         """
         self._require_compiled("train_on_batch")
         data = ArrayData(x, y, sample_weight, None, class_weight)
@@ -646,7 +646,7 @@ def _steps(data: ArrayData | BatchData, steps: int | None, argument: str) -> int
         raise ValueError(f"{argument}: expected an integer >= 1 or None, received {steps!r}")
     if isinstance(data, ArrayData) and data.num_batches is not None and steps > data.num_batches:
         raise ValueError(
-            f"{argument}: expected at most the {data.num_batches} batches of the arrays, received {steps}"
+            f"{argument}: expected at most {data.num_batches}, the batches of the arrays, received {steps}"
         )
     return steps
 

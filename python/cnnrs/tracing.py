@@ -141,9 +141,9 @@ def _static(leaf: Any) -> Any:
 def function(func: Callable[..., Any] | None = None) -> Any:
     """Records a Python function once for each signature, and then replays it without Python.
 
-    Tensors, arrays and floats among the arguments are inputs of the recording; a new shape or dtype makes a new one.
-    Integers, strings, layers and all else are part of it; a new value makes a new one. Variables are read and
-    assigned at each call. What the function prints or appends happens only while it is recorded.
+    Tensors, arrays and floats among the arguments are inputs of the recording; a new shape or dtype makes a
+    new one. Integers, strings, layers and all else are part of it; a new value makes a new one. Variables are
+    read and assigned at each call. What the function prints or appends happens only while it is recorded.
 
     Raises:
         RuntimeError: The function reads a value (`float(x)`, `x.numpy()`, `if x > 0`) while it is recorded.
