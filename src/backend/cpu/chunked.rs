@@ -18,6 +18,12 @@ pub trait ChunkedKernel: Send + Sync {
     /// f32 elements shared by the phases (packed filters, partial sums).
     fn workspace_len(&self) -> usize;
 
+    /// Whether phase 0 does nothing but fill the whole workspace from input 1 (filters, B). Later phases
+    /// only read it then, so a caller that keeps it may skip phase 0 until input 1 changes.
+    fn prepacks(&self) -> bool {
+        false
+    }
+
     /// f32 elements that each worker needs for itself; contents do not survive a chunk.
     fn scratch_len(&self) -> usize;
 
@@ -67,11 +73,15 @@ pub(crate) unsafe fn run_serially(kernel: &dyn ChunkedKernel, args: &Args) {
         let start = memory.as_ptr().align_offset(64);
         (memory, start)
     };
-    let (mut workspace, start) = aligned(kernel.workspace_len());
-    let args = Args { workspace: workspace[start..].as_mut_ptr(), ..*args };
+    let (mut workspace, offset) = aligned(kernel.workspace_len());
+    let args = Args { workspace: workspace[offset..].as_mut_ptr(), ..*args };
     let (mut scratch, start) = aligned(kernel.scratch_len());
     let scratch = &mut scratch[start..];
+    let mut packed = Vec::new();
     for phase in 0..kernel.phases() {
+        if phase == 1 {
+            packed.extend(workspace[offset..].iter().map(|x| x.to_bits()));
+        }
         // Chunks are independent, so the reverse order must do as well.
         for chunk in (0..kernel.chunks(phase)).rev() {
             scratch.fill(f32::NAN);
@@ -79,4 +89,6 @@ pub(crate) unsafe fn run_serially(kernel: &dyn ChunkedKernel, args: &Args) {
             unsafe { kernel.run_chunk(phase, chunk, &args, scratch.as_mut_ptr()) };
         }
     }
+    let kept = workspace[offset..].iter().map(|x| x.to_bits()).eq(packed);
+    assert!(!kernel.prepacks() || kept, "only phase 0 writes what is packed once");
 }

@@ -261,6 +261,10 @@ impl ChunkedKernel for Direct {
         self.groups * self.group_filters_len()
     }
 
+    fn prepacks(&self) -> bool {
+        true
+    }
+
     fn scratch_len(&self) -> usize {
         let words = 2 * self.cut.max_pixels();
         self.cut.patch_len() + words * size_of::<usize>() / size_of::<f32>()

@@ -418,6 +418,10 @@ impl ChunkedKernel for ImagesConv {
         self.taps * self.in_c * self.out_c
     }
 
+    fn prepacks(&self) -> bool {
+        true
+    }
+
     fn scratch_len(&self) -> usize {
         self.scratch_parts().iter().sum()
     }

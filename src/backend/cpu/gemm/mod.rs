@@ -1,10 +1,10 @@
 //! Matrix product C = op(A) · op(B), f32, row-major.
 //!
-//! B is packed into panels as wide as the register tile, once, by a phase of its own; where each
-//! element of B meets one chunk only (few rows), the chunk reads it in place or packs the part that
-//! it needs. A is read in place unless it is transposed, has a prologue, or its stride maps the
-//! rows of a tile to the same cache sets. Few outputs over a long k are summed as a fixed number of
-//! partial products.
+//! B is packed into panels as wide as the register tile, once, by a phase of its own. Where elements
+//! of B meet few rows, chunks read it in place, and pack only what must be transposed or is
+//! narrower than the tile. A is read in place unless it is transposed, has a prologue, or its
+//! stride maps the rows of a tile to the same cache sets. Few outputs over a long k are summed as a
+//! fixed number of partial products.
 
 pub mod pack;
 #[cfg(test)]
@@ -241,7 +241,7 @@ impl Gemm {
                     let cols = width.min(self.n - col);
                     let (b, b_step) = if self.shared_b {
                         (args.workspace.add(col * self.k + k.start * width).cast_const(), width)
-                    } else if !self.trans_b && cols == width && rows.len() <= 2 * tiles.rows {
+                    } else if !self.trans_b && cols == width {
                         (b.add(k.start * self.ldb + col), self.ldb)
                     } else {
                         self.pack_panel(b, panel, k.clone(), b_scratch);
@@ -365,6 +365,10 @@ impl ChunkedKernel for Gemm {
             (_, true) => self.parts * self.m * self.n,
             _ => 0,
         }
+    }
+
+    fn prepacks(&self) -> bool {
+        self.shared_b
     }
 
     fn scratch_len(&self) -> usize {
