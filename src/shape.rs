@@ -80,6 +80,20 @@ impl Shape {
         }
         Ok((if axis < 0 { axis + rank } else { axis }) as usize)
     }
+
+    /// Axes counted from the end if negative, sorted; all of them for `None`.
+    ///
+    /// # Errors
+    /// When an axis is outside the shape or named twice.
+    pub fn axes(&self, axes: Option<&[i64]>) -> Result<Dims> {
+        let Some(axes) = axes else { return Ok((0..self.rank()).collect()) };
+        let mut out = axes.iter().map(|&a| self.axis(a)).collect::<Result<Dims>>()?;
+        out.sort_unstable();
+        match out.windows(2).find(|w| w[0] == w[1]) {
+            None => Ok(out),
+            Some(w) => Err(Error::value(format!("axes: axis {} of shape {self} is named twice in {axes:?}", w[0]))),
+        }
+    }
 }
 
 impl std::ops::Deref for Shape {

@@ -1,14 +1,18 @@
 //! The closed set of operations: one contract ([`OpDef`]), one registry, one folder an op.
 
+pub mod arg_reduce;
 pub mod attributes;
 pub mod channel_stats;
+pub mod compose;
 pub mod constant;
 pub mod conv2d;
+pub mod gather;
 pub mod gradient;
 pub mod matmul;
 pub mod movement;
 pub mod pointwise;
 pub mod pool2d;
+pub mod random;
 pub mod reduce;
 pub mod window;
 
@@ -90,13 +94,18 @@ pub trait OpDef: Debug + Send + Sync {
     }
 }
 
-/// An op that can be made from outside by name and attributes.
+/// An op that can be made from outside by name and attributes. Ops that only other ops are made of
+/// keep the defaults: no names.
 pub trait FromAttributes: Sized {
     /// The names it answers to.
-    fn names() -> Vec<&'static str>;
+    fn names() -> Vec<&'static str> {
+        Vec::new()
+    }
 
     /// The op `name` with these attributes.
-    fn from_attributes(name: &str, attributes: &mut Attributes) -> Result<Self>;
+    fn from_attributes(name: &str, _: &mut Attributes) -> Result<Self> {
+        Err(Error::state(format!("{name} is not made from outside")))
+    }
 }
 
 type Parse = fn(&str, &mut Attributes) -> Result<Op>;
@@ -171,6 +180,18 @@ registry! {
     Pool2dGrad(pool2d::Pool2dGrad),
     /// Mean and variance per channel.
     ChannelStats(channel_stats::ChannelStats),
+    /// Rows looked up by index.
+    Gather(gather::Gather),
+    /// Rows added up by index.
+    ScatterAdd(gather::ScatterAdd),
+    /// Indices as unit vectors.
+    OneHot(gather::OneHot),
+    /// Where the extreme is.
+    ArgReduce(arg_reduce::ArgReduce),
+    /// Random numbers from a counter.
+    Random(random::Random),
+    /// Ops made of ops.
+    Composite(compose::Composite),
     /// The gradient of a scalar, until autodiff expands it.
     Gradient(gradient::Gradient),
 }

@@ -1,6 +1,5 @@
 //! Ops that move elements without computing: reshape, broadcast, transpose, slice, pad, concatenate.
 
-mod cpu;
 mod parts;
 #[cfg(test)]
 mod tests;
@@ -8,6 +7,8 @@ mod tests;
 pub use parts::{Concat, Iota, Pad, Slice, StopGradient};
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
+use crate::backend::cpu::data;
+use crate::backend::cpu::kernel::CpuKernel;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -61,15 +62,7 @@ impl OpDef for Reshape {
     }
 }
 
-impl FromAttributes for Reshape {
-    fn names() -> Vec<&'static str> {
-        Vec::new()
-    }
-
-    fn from_attributes(_: &str, _: &mut Attributes) -> Result<Self> {
-        Err(Error::state("reshape is made by the composite that resolves -1"))
-    }
-}
+impl FromAttributes for Reshape {}
 
 /// Repetition along axes of extent 1 and new leading axes, as numpy broadcasts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -167,17 +160,9 @@ impl OpDef for Transpose {
         0
     }
 
-    fn cpu_kernels(&self) -> &'static [&'static dyn crate::backend::cpu::kernel::CpuKernel] {
-        cpu::KERNELS
+    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
+        &[&data::TRANSPOSE]
     }
 }
 
-impl FromAttributes for Transpose {
-    fn names() -> Vec<&'static str> {
-        Vec::new()
-    }
-
-    fn from_attributes(_: &str, _: &mut Attributes) -> Result<Self> {
-        Err(Error::state("transpose is made by the composite that resolves its default permutation"))
-    }
-}
+impl FromAttributes for Transpose {}

@@ -1,6 +1,6 @@
 //! Slice, pad and concatenate.
 
-use super::cpu;
+use crate::backend::cpu::data;
 use crate::backend::cpu::kernel::CpuKernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -99,29 +99,11 @@ impl OpDef for Slice {
     }
 
     fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::KERNELS
+        &[&data::SLICE]
     }
 }
 
-impl FromAttributes for Slice {
-    fn names() -> Vec<&'static str> {
-        vec!["slice"]
-    }
-
-    fn from_attributes(_: &str, a: &mut Attributes) -> Result<Self> {
-        let (starts, stops) = (a.extents("starts")?, a.extents("stops")?);
-        let steps = match a.ints_opt("steps")? {
-            Some(steps) => steps.iter().map(|&s| usize::try_from(s).unwrap_or(0)).collect(),
-            None => vec![1; starts.len()],
-        };
-        if stops.len() != starts.len() || steps.len() != starts.len() || steps.contains(&0) {
-            return Err(Error::value(format!(
-                "slice: expected as many stops and steps > 0 as starts {starts:?}, received {stops:?} and {steps:?}"
-            )));
-        }
-        Ok(Slice::new(&starts, &stops, &steps))
-    }
-}
+impl FromAttributes for Slice {}
 
 /// `value` around x and, with `inner`, between its elements.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -188,7 +170,7 @@ impl OpDef for Pad {
     }
 
     fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::KERNELS
+        &[&data::PAD]
     }
 }
 
@@ -243,7 +225,9 @@ impl OpDef for Concat {
             if !fits {
                 return Err(Error::value(format!("concat along axis {axis}: {f} does not fit {first}")));
             }
-            extent += f.shape[axis];
+            extent = extent
+                .checked_add(f.shape[axis])
+                .ok_or_else(|| Error::memory("concat: the result exceeds the address space"))?;
         }
         let dims: Shape = (0..first.shape.rank()).map(|a| if a == axis { extent } else { first.shape[a] }).collect();
         Fact::checked(dims, first.dtype)
@@ -279,7 +263,7 @@ impl OpDef for Concat {
     }
 
     fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::KERNELS
+        &[&data::CONCAT]
     }
 }
 
@@ -375,7 +359,7 @@ impl OpDef for Iota {
     }
 
     fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::KERNELS
+        &[&data::IOTA]
     }
 }
 
