@@ -3,6 +3,7 @@
 pub mod autodiff;
 pub mod fuse;
 mod inline;
+pub mod simplify;
 
 use crate::error::Result;
 use crate::graph::Graph;
@@ -17,9 +18,11 @@ pub struct Pass {
 
 /// The passes, in the order in which they run. Autodiff comes first, while composites that own
 /// their gradient are whole; what they are made of is inlined next.
+/// Simplification sees gradients and composites in one graph.
 pub const PIPELINE: &[Pass] = &[
     Pass { name: "autodiff", run: autodiff::expand_gradients },
     Pass { name: "inline", run: inline::inline_composites },
+    Pass { name: "simplify", run: simplify::simplify },
 ];
 
 /// Runs all passes; in debug builds each result is verified.

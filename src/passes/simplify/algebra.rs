@@ -1,0 +1,157 @@
+//! Rules on pointwise functions.
+
+use super::{Site, fitted, literal};
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::graph::{Graph, NodeId};
+use crate::ops::Op;
+use crate::ops::constant::Constant;
+use crate::ops::pointwise::{Cast, Function};
+
+/// `identity(x)`, `stop_gradient(x)`, a cast to the type that x has, `where(c, x, x)`,
+/// `maximum(x, x)`: x.
+pub(super) fn no_effect(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
+    let x = s.inputs;
+    match &s.node.op {
+        Op::Pointwise(Function::Identity) | Op::StopGradient(_) => Ok(Some(x[0])),
+        Op::Cast(c) if g.fact(x[0]).dtype == c.dtype => Ok(Some(x[0])),
+        Op::Pointwise(Function::Where) if x[1] == x[2] => fitted(g, s, x[1]),
+        Op::Pointwise(Function::Maximum | Function::Minimum | Function::LogicalAnd | Function::LogicalOr)
+            if x[0] == x[1] =>
+        {
+            Ok(Some(x[0]))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A function of literals is a literal.
+pub(super) fn fold_constants(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
+    let values: Option<Vec<f64>> = s.inputs.iter().map(|&i| literal(g, i)).collect();
+    let (Some(values), dtype) = (values, s.node.fact.dtype) else { return Ok(None) };
+    let value = match &s.node.op {
+        Op::Pointwise(f) => (f.row().value)(&values),
+        Op::Cast(_) => values[0],
+        _ => return Ok(None),
+    };
+    let c = g.apply(Constant::new(value, dtype), &[])?;
+    fitted(g, s, c)
+}
+
+/// A cast of a cast, where the inner one loses nothing: one cast.
+pub(super) fn cast_chain(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
+    let Op::Cast(Cast { dtype: outer }) = s.node.op else { return Ok(None) };
+    let Op::Cast(Cast { dtype: inner }) = g.node(s.inputs[0]).op else { return Ok(None) };
+    let x = g.node(s.inputs[0]).inputs[0];
+    let from = g.fact(x).dtype;
+    let exact = match (from, inner) {
+        (DType::Bool, _) => true,
+        (DType::U8, DType::I32 | DType::F32) => true,
+        (a, b) => a == b,
+    };
+    if exact { g.cast(x, outer).map(Some) } else { Ok(None) }
+}
+
+fn function(g: &Graph, id: NodeId) -> Option<Function> {
+    match g.node(id).op {
+        Op::Pointwise(f) => Some(f),
+        _ => None,
+    }
+}
+
+/// `−(−x)` is x; `a + (−b)` is a − b, `a − (−b)` is a + b, `(−a)·(−b)` is a·b, and so on.
+pub(super) fn negation(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
+    let Op::Pointwise(f) = s.node.op else { return Ok(None) };
+    let under: Vec<Option<NodeId>> =
+        s.inputs.iter().map(|&i| (function(g, i) == Some(Function::Neg)).then(|| g.node(i).inputs[0])).collect();
+    let x = s.inputs;
+    let made = match (f, under.as_slice()) {
+        (Function::Neg, &[Some(a)]) => a,
+        (Function::Abs | Function::Square, &[Some(a)]) => g.unary(f, a)?,
+        (Function::Add, &[_, Some(b)]) => g.sub(x[0], b)?,
+        (Function::Add, &[Some(a), None]) => g.sub(x[1], a)?,
+        (Function::Sub, &[_, Some(b)]) => g.add(x[0], b)?,
+        (Function::Mul | Function::Div, &[Some(a), Some(b)]) => g.binary(f, a, b)?,
+        _ => return Ok(None),
+    };
+    Ok(Some(made))
+}
+
+/// `x + 0`, `x − 0`, `x · 1`, `x / 1`, `x ^ 1` are x; `x · −1` is −x, `x ^ 2` is x·x.
+pub(super) fn neutral_element(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
+    let Op::Pointwise(f) = s.node.op else { return Ok(None) };
+    let &[a, b] = s.inputs else { return Ok(None) };
+    let made = match (f, literal(g, a), literal(g, b)) {
+        (Function::Add | Function::Sub, _, Some(0.0)) => a,
+        (Function::Add, Some(0.0), _) => b,
+        (Function::Mul | Function::Div | Function::Pow, _, Some(1.0)) => a,
+        (Function::Mul, Some(1.0), _) => b,
+        (Function::Mul | Function::Div, _, Some(-1.0)) => g.neg(a)?,
+        (Function::Mul, Some(-1.0), _) => g.neg(b)?,
+        (Function::Pow, _, Some(2.0)) => g.unary(Function::Square, a)?,
+        _ => return Ok(None),
+    };
+    fitted(g, s, made)
+}
+
+/// A float that multiplication can take without leaving the normal range.
+fn ordinary(c: f64) -> bool {
+    c.is_finite() && (1e-30..=1e30).contains(&c.abs())
+}
+
+/// `(x · a) · b` is x · ab for literals a and b, and `x / a` is x · (1/a) where 1/a is exact.
+pub(super) fn constant_factors(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
+    if s.node.fact.dtype != DType::F32 {
+        return Ok(None);
+    }
+    let Op::Pointwise(f) = s.node.op else { return Ok(None) };
+    let &[x, y] = s.inputs else { return Ok(None) };
+    match f {
+        Function::Div => {
+            let Some(c) = literal(g, y).filter(|&c| ordinary(c) && c.abs().log2().fract() == 0.0) else {
+                return Ok(None);
+            };
+            let scaled = g.scale(x, 1.0 / c)?;
+            fitted(g, s, scaled)
+        }
+        Function::Mul => {
+            let split = |p: NodeId, q: NodeId| literal(g, q).map(|c| (p, c));
+            let Some((inner, outer)) = split(x, y).or_else(|| split(y, x)) else { return Ok(None) };
+            if function(g, inner) != Some(Function::Mul) {
+                return Ok(None);
+            }
+            let (p, q) = (g.node(inner).inputs[0], g.node(inner).inputs[1]);
+            let Some((base, factor)) = literal(g, q).map(|c| (p, c)).or_else(|| literal(g, p).map(|c| (q, c))) else {
+                return Ok(None);
+            };
+            let product = DType::F32.round(outer) * DType::F32.round(factor);
+            if !(ordinary(outer) && ordinary(factor) && ordinary(product)) {
+                return Ok(None);
+            }
+            let scaled = g.scale(base, product)?;
+            fitted(g, s, scaled)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// `where` with a condition that is known.
+pub(super) fn select_known(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
+    if s.node.op != Op::Pointwise(Function::Where) {
+        return Ok(None);
+    }
+    match literal(g, s.inputs[0]) {
+        Some(c) => fitted(g, s, s.inputs[if c != 0.0 { 1 } else { 2 }]),
+        None => Ok(None),
+    }
+}
+
+/// Operands of commutative functions in one order, literals last, so that equal nodes merge.
+pub(super) fn order_operands(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
+    let Op::Pointwise(f @ (Function::Add | Function::Mul)) = s.node.op else { return Ok(None) };
+    let key = |i: NodeId| (literal(g, i).is_some(), i);
+    if key(s.inputs[0]) <= key(s.inputs[1]) {
+        return Ok(None);
+    }
+    g.binary(f, s.inputs[1], s.inputs[0]).map(Some)
+}
