@@ -68,27 +68,30 @@ pub fn split(len: usize, parts: usize, index: usize) -> std::ops::Range<usize> {
 /// As [`ChunkedKernel::run_chunk`]; `args.workspace` is replaced by a buffer of this function.
 #[cfg(test)]
 pub(crate) unsafe fn run_serially(kernel: &dyn ChunkedKernel, args: &Args) {
+    const GUARD: f32 = 12345.0;
     let aligned = |len: usize| {
-        let memory = vec![f32::NAN; len + 16];
+        let mut memory = vec![GUARD; len + 64];
         let start = memory.as_ptr().align_offset(64);
-        (memory, start)
+        memory[start..start + len].fill(f32::NAN);
+        (memory, start, start + len)
     };
-    let (mut workspace, offset) = aligned(kernel.workspace_len());
+    let (mut workspace, offset, workspace_end) = aligned(kernel.workspace_len());
     let args = Args { workspace: workspace[offset..].as_mut_ptr(), ..*args };
-    let (mut scratch, start) = aligned(kernel.scratch_len());
-    let scratch = &mut scratch[start..];
+    let (mut scratch, start, scratch_end) = aligned(kernel.scratch_len());
     let mut packed = Vec::new();
     for phase in 0..kernel.phases() {
         if phase == 1 {
-            packed.extend(workspace[offset..].iter().map(|x| x.to_bits()));
+            packed.extend(workspace[offset..workspace_end].iter().map(|x| x.to_bits()));
         }
         // Chunks are independent, so the reverse order must do as well.
         for chunk in (0..kernel.chunks(phase)).rev() {
-            scratch.fill(f32::NAN);
+            scratch[start..scratch_end].fill(f32::NAN);
             // SAFETY: the caller's contract; the buffers have the lengths asked for.
-            unsafe { kernel.run_chunk(phase, chunk, &args, scratch.as_mut_ptr()) };
+            unsafe { kernel.run_chunk(phase, chunk, &args, scratch[start..].as_mut_ptr()) };
         }
     }
-    let kept = workspace[offset..].iter().map(|x| x.to_bits()).eq(packed);
+    let kept = workspace[offset..workspace_end].iter().map(|x| x.to_bits()).eq(packed);
     assert!(!kernel.prepacks() || kept, "only phase 0 writes what is packed once");
+    let untouched = |rest: &[f32]| rest.iter().all(|&x| x == GUARD);
+    assert!(untouched(&workspace[workspace_end..]) && untouched(&scratch[scratch_end..]), "lengths are enough");
 }
