@@ -1,0 +1,146 @@
+"""The base class of callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class Callback:
+    """Base class: subclasses override the hooks they need.
+
+    Attributes:
+        model: The model.
+        params: What `fit` was called with: `verbose`, `epochs`, `steps`, `seed`.
+
+    Example:
+
+    >>> from cnnrs import callbacks
+    >>> class Stop(callbacks.Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         self.model.stop_training = logs["loss"] < 0.1
+    """
+
+    def __init__(self) -> None:
+        self.params: dict[str, Any] = {}
+        self._model: Any = None
+
+    @property
+    def model(self) -> Any:
+        """The model."""
+        return self._model
+
+    def set_model(self, model: Any) -> None:
+        """Called before anything else."""
+        self._model = model
+
+    def set_params(self, params: Any) -> None:
+        """Called before anything else."""
+        self.params = params
+
+    def on_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """An older name of `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        """An older name of `on_train_batch_end`."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Called at epoch begin."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Called at epoch end."""
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Called at train batch begin."""
+        self.on_batch_begin(batch, logs=logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Called at train batch end."""
+        self.on_batch_end(batch, logs=logs)
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Called at test batch begin."""
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Called at test batch end."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Called at predict batch begin."""
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Called at predict batch end."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Called at train begin."""
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Called at train end."""
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Called at test begin."""
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Called at test end."""
+
+    def on_predict_begin(self, logs: Any = None) -> None:
+        """Called at predict begin."""
+
+    def on_predict_end(self, logs: Any = None) -> None:
+        """Called at predict end."""
+
+
+class History(Callback):
+    """The logs of all epochs; what `fit` returns.
+
+    Attributes:
+        epoch: Numbers of the epochs.
+        history: For each log, its values by epoch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.epoch = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+        self.model.history = self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"params": self.params, "history": self.history, "epoch": self.epoch, "_model": None}
+
+    def __repr__(self) -> str:
+        return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
+
+
+class LambdaCallback(Callback):
+    """A callback made of functions, given by the names of the hooks."""
+
+    def __init__(
+        self,
+        on_epoch_begin: Callable[..., Any] | None = None,
+        on_epoch_end: Callable[..., Any] | None = None,
+        on_train_begin: Callable[..., Any] | None = None,
+        on_train_end: Callable[..., Any] | None = None,
+        on_train_batch_begin: Callable[..., Any] | None = None,
+        on_train_batch_end: Callable[..., Any] | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__()
+        given = {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+            **kwargs,
+        }
+        for name, function in given.items():
+            if function is not None:
+                setattr(self, name, function)

@@ -1,0 +1,114 @@
+"""Callbacks that write down what happens."""
+
+from __future__ import annotations
+
+import csv
+import math
+from typing import Any
+
+from cnnrs.callbacks.callback import Callback
+
+
+class ProgbarLogger(Callback):
+    """Progress on standard output, in Keras's format."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: Any = None
+
+    def _start(self, steps: int | None) -> None:
+        from cnnrs.utils import Progbar
+
+        self._bar = Progbar(target=steps, verbose=self.params.get("verbose", 1), unit_name="step")
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        epochs = self.params.get("epochs", 1)
+        if self.params.get("verbose") and epochs > 1:
+            print(f"Epoch {epoch + 1}/{epochs}")
+        self._start(self.params.get("steps"))
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._bar.update(batch + 1, list((logs or {}).items()), finalize=False)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._finish(logs)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._start(self.params.get("steps"))
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._bar.update(batch + 1, list((logs or {}).items()), finalize=False)
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self._finish(logs)
+
+    def on_predict_begin(self, logs: Any = None) -> None:
+        self._start(self.params.get("steps"))
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._bar.update(batch + 1, [], finalize=False)
+
+    def on_predict_end(self, logs: Any = None) -> None:
+        self._finish({})
+
+    def _finish(self, logs: Any) -> None:
+        self._bar.update(self._bar.target or self._bar.seen, list((logs or {}).items()), finalize=True)
+
+
+class CSVLogger(Callback):
+    """The logs of each epoch as a line of a CSV file.
+
+    Args:
+        filename: The file.
+        separator: Between columns.
+        append: Whether an existing file is continued.
+    """
+
+    def __init__(self, filename: Any, separator: str = ",", append: bool = False):
+        super().__init__()
+        self.filename, self.sep, self.append = filename, separator, append
+        self._file: Any = None
+        self._writer: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        import os
+
+        continued = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
+        # Open until training ends.
+        self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115
+        self._header = not continued
+        self._writer = None
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs = logs or {}
+        if self._writer is None:
+            self._writer = csv.DictWriter(self._file, ["epoch", *sorted(logs)], delimiter=self.sep, extrasaction="ignore")
+            if self._header:
+                self._writer.writeheader()
+        self._writer.writerow({"epoch": epoch, **logs})
+        self._file.flush()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._file.close()
+        self._writer = None
+
+
+class TerminateOnNaN(Callback):
+    """Stops training when the loss is NaN or infinite.
+
+    Args:
+        raise_error: Whether to raise a RuntimeError instead.
+    """
+
+    def __init__(self, raise_error: bool = False):
+        super().__init__()
+        self.raise_error = raise_error
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(loss):
+            message = f"Batch {batch}: Invalid loss, terminating training"
+            if self.raise_error:
+                raise RuntimeError(f"NaN or Inf loss encountered at batch {batch}")
+            print(message)
+            self.model.stop_training = True

@@ -1,0 +1,257 @@
+"""Callbacks that watch a log and act on it."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cnnrs.callbacks.callback import Callback
+
+
+class _Monitor(Callback):
+    """Watches `monitor`: whether it has become better."""
+
+    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0):
+        super().__init__()
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"{type(self).__name__}: mode: expected 'auto', 'min' or 'max', received {mode!r}")
+        if mode == "auto":
+            name = monitor.removeprefix("val_")
+            mode = "max" if name.endswith(("acc", "accuracy", "auc", "precision", "recall")) else "min"
+        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
+
+    @property
+    def _worst(self) -> float:
+        return -np.inf if self.mode == "max" else np.inf
+
+    def _better(self, value: float, than: float) -> bool:
+        return value - self.min_delta > than if self.mode == "max" else value + self.min_delta < than
+
+    def _value(self, logs: Any) -> Any:
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            warnings.warn(
+                f"{type(self).__name__}: {self.monitor!r} is not among the logs {sorted(logs or {})}", stacklevel=2
+            )
+        return value
+
+
+class EarlyStopping(_Monitor):
+    """Stops training when a log has not become better for `patience` epochs."""
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ):
+        super().__init__(monitor, mode, min_delta)
+        self.patience, self.verbose, self.baseline = patience, verbose, baseline
+        self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+        self.stopped_epoch, self.best_epoch, self.wait = 0, 0, 0
+        self.best: float = self._worst
+        self.best_weights: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.wait, self.stopped_epoch, self.best_epoch = 0, 0, 0
+        self.best, self.best_weights = self._worst, None
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        value = self._value(logs)
+        if value is None or epoch < self.start_from_epoch:
+            return
+        if self.restore_best_weights and self.best_weights is None:
+            self.best_weights, self.best_epoch = self.model.get_weights(), epoch
+        self.wait += 1
+        if self._better(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if self.baseline is None or self._better(value, self.baseline):
+                self.wait = 0
+            return
+        if self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if self.stopped_epoch > 0 and self.verbose > 0:
+            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.restore_best_weights and self.best_weights is not None:
+            if self.verbose > 0:
+                print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+            self.model.set_weights(self.best_weights)
+
+
+class ReduceLROnPlateau(_Monitor):
+    """Multiplies the learning rate by `factor` when a log has not become better for `patience` epochs."""
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 0.0001,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ):
+        super().__init__(monitor, mode, min_delta)
+        if factor >= 1.0:
+            raise ValueError(f"ReduceLROnPlateau: factor: expected a number < 1, received {factor}")
+        self.factor, self.patience, self.verbose = factor, patience, verbose
+        self.cooldown, self.min_lr = cooldown, min_lr
+        self.wait, self.cooldown_counter = 0, 0
+        self.best: float = self._worst
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.wait, self.cooldown_counter, self.best = 0, 0, self._worst
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        rate = float(np.asarray(self.model.optimizer.learning_rate))
+        if logs is not None:
+            logs["learning_rate"] = rate
+        value = self._value(logs)
+        if value is None:
+            return
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self._better(value, self.best):
+            self.best, self.wait = value, 0
+            return
+        if self.cooldown_counter > 0:
+            return
+        self.wait += 1
+        if self.wait >= self.patience and rate > self.min_lr:
+            rate = max(rate * self.factor, self.min_lr)
+            self.model.optimizer.learning_rate = rate
+            if self.verbose > 0:
+                print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {rate}.")
+            self.cooldown_counter, self.wait = self.cooldown, 0
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate of each epoch to `schedule(epoch, lr)` or `schedule(epoch)`."""
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0):
+        super().__init__()
+        self.schedule, self.verbose = schedule, verbose
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        import inspect
+
+        rate = float(np.asarray(self.model.optimizer.learning_rate))
+        takes = [
+            p
+            for p in inspect.signature(self.schedule).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
+        ]
+        two = len(takes) > 1 or any(p.kind == p.VAR_POSITIONAL for p in takes)
+        rate = self.schedule(epoch, rate) if two else self.schedule(epoch)
+        if not isinstance(rate, (float, int, np.floating, np.integer)):
+            raise ValueError(f"LearningRateScheduler: schedule: expected a number, received {rate!r}")
+        self.model.optimizer.learning_rate = float(rate)
+        if self.verbose > 0:
+            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {float(rate)}.")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
+
+
+class ModelCheckpoint(_Monitor):
+    """Saves the model or its weights after epochs, or every `save_freq` batches.
+
+    Args:
+        filepath: Path, with fields such as `{epoch:02d}` and `{val_loss:.2f}`. Checked at once: models end
+            in `.safetensors`, weights in `.weights.safetensors`.
+        monitor: The log that decides which is best.
+        verbose: 1 prints what is saved.
+        save_best_only: Whether only better models are saved.
+        save_weights_only: Whether weights alone are saved.
+        mode: "min", "max", or "auto" by the name of the log.
+        save_freq: "epoch" or a number of batches.
+        initial_value_threshold: The best so far.
+    """
+
+    def __init__(
+        self,
+        filepath: Any,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: Any = "epoch",
+        initial_value_threshold: float | None = None,
+    ):
+        super().__init__(monitor, mode)
+        from cnnrs.saving import check_model_path, check_weights_path
+
+        self.filepath = os.fspath(filepath)
+        (check_weights_path if save_weights_only else check_model_path)(self.filepath)
+        if save_freq != "epoch" and not isinstance(save_freq, int):
+            raise ValueError(f"ModelCheckpoint: save_freq: expected 'epoch' or an integer, received {save_freq!r}")
+        folder = os.path.dirname(self.filepath)
+        if folder and "{" not in folder and os.path.exists(folder) and not os.access(folder, os.W_OK):
+            raise PermissionError(f"ModelCheckpoint: filepath: cannot write to {folder!r}")
+        self.verbose, self.save_best_only, self.save_weights_only = verbose, save_best_only, save_weights_only
+        self.save_freq = save_freq
+        self.best: float = self._worst if initial_value_threshold is None else initial_value_threshold
+        self._batches, self._epoch = 0, 0
+        self._looks_at_batches = save_freq != "epoch"
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self.save_freq == "epoch":
+            return
+        self._batches += 1
+        if self._batches >= self.save_freq:
+            self._batches = 0
+            self._save(self._epoch, batch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.save_freq == "epoch":
+            self._save(epoch, None, logs)
+
+    def _save(self, epoch: int, batch: int | None, logs: Any) -> None:
+        logs = logs or {}
+        if self.save_best_only:
+            value = self._value(logs)
+            if value is None:
+                return
+            if not self._better(value, self.best):
+                if self.verbose > 0:
+                    print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {self.best:.5f}")
+                return
+            if self.verbose > 0:
+                print(f"\nEpoch {epoch + 1}: {self.monitor} improved from {self.best:.5f} to {value:.5f}")
+            self.best = value
+        fields = {"epoch": epoch + 1, **({} if batch is None else {"batch": batch + 1}), **logs}
+        try:
+            path = self.filepath.format(**fields)
+        except KeyError as error:
+            known = ", ".join(sorted(fields))
+            raise KeyError(f"ModelCheckpoint: filepath names {error}; there are {known}") from None
+        if folder := os.path.dirname(path):
+            os.makedirs(folder, exist_ok=True)
+        if self.verbose > 0:
+            print(f"\nEpoch {epoch + 1}: saving model to {re.sub(os.sep * 2, os.sep, path)}")
+        if self.save_weights_only:
+            self.model.save_weights(path, overwrite=True)
+        else:
+            self.model.save(path, overwrite=True)

@@ -1,0 +1,113 @@
+"""Constraints: projections applied to weights after each update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import _core, identifiers, naming
+
+_EPSILON = 1e-7
+
+
+def _norm(w: Any, axis: Any) -> Any:
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    return _core.apply("sqrt", [_core.apply("sum", [_core.apply("square", [w])], {"axes": axes, "keepdims": True})])
+
+
+class Constraint:
+    """Base class: subclasses define `__call__(w) -> w` and `get_config()`."""
+
+    def __call__(self, w: Any) -> Any:
+        """Weights that satisfy the constraint; `w` itself in the base class."""
+        return w
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Constraint:
+        """The constraint of a config."""
+        return cls(**config)
+
+
+class NonNeg(Constraint):
+    """Negative weights become 0."""
+
+    def __call__(self, w: Any) -> Any:
+        return _core.apply("relu", [w])
+
+
+class MaxNorm(Constraint):
+    """Norms along `axis` are at most `max_value` (Srivastava et al. 2014)."""
+
+    def __init__(self, max_value: float = 2, axis: Any = 0):
+        self.max_value, self.axis = max_value, axis
+
+    def __call__(self, w: Any) -> Any:
+        norm = _norm(w, self.axis)
+        return w * (_core.apply("clip", [norm], {"min": 0.0, "max": float(self.max_value)}) / (norm + _EPSILON))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"max_value": self.max_value, "axis": self.axis}
+
+
+class UnitNorm(Constraint):
+    """Norms along `axis` are 1."""
+
+    def __init__(self, axis: Any = 0):
+        self.axis = axis
+
+    def __call__(self, w: Any) -> Any:
+        return w / (_norm(w, self.axis) + _EPSILON)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"axis": self.axis}
+
+
+class MinMaxNorm(Constraint):
+    """Norms along `axis` are drawn into `min_value`..`max_value` at `rate`."""
+
+    def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Any = 0):
+        self.min_value, self.max_value, self.rate, self.axis = min_value, max_value, rate, axis
+
+    def __call__(self, w: Any) -> Any:
+        norm = _norm(w, self.axis)
+        bounds = {"min": float(self.min_value), "max": float(self.max_value)}
+        wanted = self.rate * _core.apply("clip", [norm], bounds) + (1 - self.rate) * norm
+        return w * (wanted / (norm + _EPSILON))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate, "axis": self.axis}
+
+
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
+_CLASSES = (MaxNorm, MinMaxNorm, NonNeg, UnitNorm)
+_BY_NAME = {name: cls for cls in _CLASSES for name in (cls.__name__, naming.to_snake_case(cls.__name__))}
+
+
+def serialize(constraint: Any) -> Any:
+    """The config of a constraint."""
+    from cnnrs import saving
+
+    return saving.serialize_keras_object(constraint)
+
+
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The constraint of a config."""
+    from cnnrs import saving
+
+    return saving.deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+def get(identifier: Any) -> Any:
+    """The constraint that a name, config or callable stands for."""
+    if identifier is None:
+        return None
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
+    if isinstance(identifier, str):
+        return identifiers.lookup(identifier, _BY_NAME, "constraint")()
+    if callable(identifier):
+        return identifier() if isinstance(identifier, type) else identifier
+    raise ValueError(f"constraint: expected a name, an object or a callable, received {identifier!r}")

@@ -1,0 +1,352 @@
+"""Initializers: callables `(shape, dtype) -> array` that give weights their first values.
+
+Draws are made on the host from numpy's counter-based Philox generator, so that a seed gives the
+same weights on every machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cnnrs import identifiers, naming
+from cnnrs.random import draw_seed
+
+# Standard deviation of a unit normal truncated at two standard deviations.
+_TRUNCATED_STDDEV = 0.87962566103423978
+
+
+class Initializer:
+    """Base class: subclasses define `__call__(shape, dtype=None)` and `get_config()`."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(shape, dtype=None)")
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Initializer:
+        """The initializer of a config."""
+        return cls(**config)
+
+    def clone(self) -> Initializer:
+        """An initializer of the same config."""
+        return type(self).from_config(self.get_config())
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+class Zeros(Initializer):
+    """All 0."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        return np.zeros(shape, dtype or "float32")
+
+
+class Ones(Initializer):
+    """All 1."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        return np.ones(shape, dtype or "float32")
+
+
+class Constant(Initializer):
+    """All `value`, a number or an array that broadcasts to the shape."""
+
+    def __init__(self, value: Any = 0.0):
+        self.value = value
+
+    def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        return np.broadcast_to(np.asarray(self.value, dtype or "float32"), shape).copy()
+
+    def get_config(self) -> dict[str, Any]:
+        return {"value": self.value if isinstance(self.value, (int, float)) else np.asarray(self.value).tolist()}
+
+
+class Identity(Initializer):
+    """`gain` on the diagonal of a matrix."""
+
+    def __init__(self, gain: float = 1.0):
+        self.gain = gain
+
+    def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        if len(shape) != 2:
+            raise ValueError(f"Identity: expected a shape of 2 axes, received {tuple(shape)}")
+        return (self.gain * np.eye(*shape)).astype(dtype or "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain}
+
+
+class _Random(Initializer):
+    """Draws from a generator of its own seed; the same object draws the same values again."""
+
+    seed: Any
+
+    def _generator(self) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=self._key))
+
+    def _set_seed(self, seed: Any) -> None:
+        self.seed = seed
+        if seed is not None and not isinstance(seed, (int, np.integer)):
+            seed = seed.next_seed()
+        self._key = int(draw_seed() if seed is None else seed) % 2**63
+
+
+class RandomNormal(_Random):
+    """Normal of `mean` and `stddev`."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None):
+        self.mean, self.stddev = mean, stddev
+        self._set_seed(seed)
+
+    def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        return (self.mean + self.stddev * self._generator().standard_normal(shape)).astype(dtype or "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {"mean": self.mean, "stddev": self.stddev, "seed": self._key}
+
+
+def _truncated(generator: np.random.Generator, shape: Any) -> np.ndarray:
+    """Unit normal, values beyond two standard deviations drawn again."""
+    values = generator.standard_normal(shape)
+    outside = np.abs(values) > 2
+    while outside.any():
+        values[outside] = generator.standard_normal(int(outside.sum()))
+        outside = np.abs(values) > 2
+    return values
+
+
+class TruncatedNormal(_Random):
+    """Normal of `mean` and `stddev`, values beyond two standard deviations drawn again."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None):
+        self.mean, self.stddev = mean, stddev
+        self._set_seed(seed)
+
+    def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        return (self.mean + self.stddev * _truncated(self._generator(), shape)).astype(dtype or "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {"mean": self.mean, "stddev": self.stddev, "seed": self._key}
+
+
+class RandomUniform(_Random):
+    """Uniform in `minval`..`maxval`."""
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None):
+        self.minval, self.maxval = minval, maxval
+        self._set_seed(seed)
+
+    def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        return self._generator().uniform(self.minval, self.maxval, shape).astype(dtype or "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {"minval": self.minval, "maxval": self.maxval, "seed": self._key}
+
+
+def compute_fans(shape: Any) -> tuple[int, int]:
+    """Fan-in and fan-out of a weight: for filters the receptive field times the channels."""
+    shape = tuple(shape)
+    if len(shape) == 0:
+        return 1, 1
+    if len(shape) == 1:
+        return shape[0], shape[0]
+    field = math.prod(shape[:-2])
+    return shape[-2] * field, shape[-1] * field
+
+
+class VarianceScaling(_Random):
+    """Variance `scale / n`, where n is the fan-in, the fan-out or their mean.
+
+    Args:
+        scale: Factor.
+        mode: "fan_in", "fan_out" or "fan_avg".
+        distribution: "truncated_normal", "untruncated_normal" or "uniform".
+        seed: Integer, SeedGenerator or None for a fresh one.
+
+    Example:
+
+    >>> from cnnrs import initializers
+    >>> initializers.VarianceScaling(2.0, seed=1)((3, 3, 1, 4)).shape
+    (3, 3, 1, 4)
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: Any = None,
+    ):
+        if scale <= 0:
+            raise ValueError(f"VarianceScaling: scale: expected a number > 0, received {scale}")
+        if mode not in ("fan_in", "fan_out", "fan_avg"):
+            raise ValueError(f"VarianceScaling: mode: expected 'fan_in', 'fan_out' or 'fan_avg', received {mode!r}")
+        distribution = "truncated_normal" if distribution == "normal" else distribution.lower()
+        known = ("uniform", "truncated_normal", "untruncated_normal")
+        if distribution not in known:
+            raise ValueError(f"VarianceScaling: distribution: expected one of {known}, received {distribution!r}")
+        self.scale, self.mode, self.distribution = scale, mode, distribution
+        self._set_seed(seed)
+
+    def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        fan_in, fan_out = compute_fans(shape)
+        fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        variance = self.scale / max(1.0, fan)
+        generator = self._generator()
+        if self.distribution == "truncated_normal":
+            values = math.sqrt(variance) / _TRUNCATED_STDDEV * _truncated(generator, shape)
+        elif self.distribution == "untruncated_normal":
+            values = math.sqrt(variance) * generator.standard_normal(shape)
+        else:
+            limit = math.sqrt(3.0 * variance)
+            values = generator.uniform(-limit, limit, shape)
+        return values.astype(dtype or "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, "seed": self._key}
+
+
+class _Preset(VarianceScaling):
+    _preset: tuple[float, str, str]
+
+    def __init__(self, seed: Any = None):
+        scale, mode, distribution = self._preset
+        super().__init__(scale, mode, distribution, seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self._key}
+
+
+class GlorotUniform(_Preset):
+    """Uniform within ±√(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+
+    _preset = (1.0, "fan_avg", "uniform")
+
+
+class GlorotNormal(_Preset):
+    """Truncated normal of variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+
+    _preset = (1.0, "fan_avg", "truncated_normal")
+
+
+class HeNormal(_Preset):
+    """Truncated normal of variance 2 / fan_in (He et al. 2015)."""
+
+    _preset = (2.0, "fan_in", "truncated_normal")
+
+
+class HeUniform(_Preset):
+    """Uniform within ±√(6 / fan_in) (He et al. 2015)."""
+
+    _preset = (2.0, "fan_in", "uniform")
+
+
+class LecunNormal(_Preset):
+    """Truncated normal of variance 1 / fan_in (LeCun et al. 1998)."""
+
+    _preset = (1.0, "fan_in", "truncated_normal")
+
+
+class LecunUniform(_Preset):
+    """Uniform within ±√(3 / fan_in) (LeCun et al. 1998)."""
+
+    _preset = (1.0, "fan_in", "uniform")
+
+
+class Orthogonal(_Random):
+    """Orthogonal matrix times `gain`: the Q of a normal matrix (Saxe et al. 2014)."""
+
+    def __init__(self, gain: float = 1.0, seed: Any = None):
+        self.gain = gain
+        self._set_seed(seed)
+
+    def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        if len(shape) < 2:
+            raise ValueError(f"Orthogonal: expected a shape of at least 2 axes, received {tuple(shape)}")
+        rows, cols = math.prod(shape[:-1]), shape[-1]
+        normal = self._generator().standard_normal((max(rows, cols), min(rows, cols)))
+        q, r = np.linalg.qr(normal)
+        q = q * np.sign(np.diagonal(r))
+        return (self.gain * (q.T if rows < cols else q)).reshape(shape).astype(dtype or "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain, "seed": self._key}
+
+
+OrthogonalInitializer = Orthogonal
+IdentityInitializer = Identity
+
+_CLASSES = {
+    cls.__name__: cls
+    for cls in (
+        Zeros,
+        Ones,
+        Constant,
+        Identity,
+        RandomNormal,
+        RandomUniform,
+        TruncatedNormal,
+        VarianceScaling,
+        GlorotUniform,
+        GlorotNormal,
+        HeNormal,
+        HeUniform,
+        LecunNormal,
+        LecunUniform,
+        Orthogonal,
+    )
+}
+_ALIASES = {"normal": RandomNormal, "uniform": RandomUniform, "zero": Zeros, "one": Ones}
+_BY_NAME = {**{naming.to_snake_case(name): cls for name, cls in _CLASSES.items()}, **_ALIASES, **_CLASSES}
+
+zeros, ones, constant, identity = Zeros, Ones, Constant, Identity
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+variance_scaling, orthogonal = VarianceScaling, Orthogonal
+glorot_uniform, glorot_normal = GlorotUniform, GlorotNormal
+he_normal, he_uniform = HeNormal, HeUniform
+lecun_normal, lecun_uniform = LecunNormal, LecunUniform
+
+
+def serialize(initializer: Any) -> Any:
+    """The config of an initializer."""
+    from cnnrs import saving
+
+    return saving.serialize_keras_object(initializer)
+
+
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The initializer of a config."""
+    from cnnrs import saving
+
+    return saving.deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+def get(identifier: Any) -> Callable[..., Any] | None:
+    """The initializer that a name, config, class, callable or array stands for.
+
+    >>> from cnnrs import initializers
+    >>> initializers.get("zeros")
+    Zeros()
+    """
+    if identifier is None:
+        return None
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
+    if isinstance(identifier, str):
+        return identifiers.lookup(identifier, _BY_NAME, "initializer")()
+    if isinstance(identifier, type):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    if isinstance(identifier, (int, float, np.ndarray)):
+        return Constant(identifier)
+    raise ValueError(f"initializer: expected a name, an object or a callable, received {identifier!r}")

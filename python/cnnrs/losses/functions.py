@@ -1,0 +1,202 @@
+"""Loss functions: targets and predictions in, one value a sample out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from cnnrs import _core, ops
+from cnnrs.losses.loss import as_tensor, squeeze_or_expand
+
+EPSILON = 1e-7
+
+
+def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+    y_pred = as_tensor(y_pred).astype("float32") if not isinstance(y_pred, _core.Tensor) else y_pred
+    y_true = as_tensor(y_true)
+    y_true, y_pred = squeeze_or_expand(y_true, y_pred)
+    return (y_true if y_true.dtype == "float32" else y_true.astype("float32")), y_pred
+
+
+def _mean(x: Any, axis: Any = -1) -> Any:
+    return _core.apply("mean", [x], {"axes": [axis]}) if len(x.shape) else x
+
+
+def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
+    """`mean((y_true - y_pred)²)` over the last axis.
+
+    >>> from cnnrs import losses
+    >>> losses.mean_squared_error([[0.0, 1.0]], [[1.0, 1.0]]).numpy()
+    array([0.5], dtype=float32)
+    """
+    y_true, y_pred = _pair(y_true, y_pred)
+    return _mean(_core.apply("square", [y_true - y_pred]))
+
+
+def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
+    """`mean(|y_true - y_pred|)` over the last axis."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    return _mean(_core.apply("abs", [y_true - y_pred]))
+
+
+def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
+    """`100 · mean(|y_true - y_pred| / |y_true|)` over the last axis."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    scale = _core.apply("maximum", [_core.apply("abs", [y_true]), EPSILON])
+    return 100.0 * _mean(_core.apply("abs", [(y_true - y_pred) / scale]))
+
+
+def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
+    """`mean((log(1 + y_true) - log(1 + y_pred))²)` over the last axis."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    log = lambda x: _core.apply("log1p", [_core.apply("maximum", [x, EPSILON])])  # noqa: E731
+    return _mean(_core.apply("square", [log(y_true) - log(y_pred)]))
+
+
+def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
+    """`½e²` where |e| ≤ δ, `δ|e| - ½δ²` beyond; mean over the last axis (Huber 1964)."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    error = _core.apply("abs", [y_pred - y_true])
+    near = 0.5 * _core.apply("square", [error])
+    far = float(delta) * error - 0.5 * float(delta) ** 2
+    return _mean(_core.apply("where", [error <= float(delta), near, far]))
+
+
+def log_cosh(y_true: Any, y_pred: Any) -> Any:
+    """`mean(log cosh(y_pred - y_true))` over the last axis, as `e + softplus(-2e) - log 2`."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    error = y_pred - y_true
+    return _mean(error + _core.apply("softplus", [-2.0 * error]) - math.log(2.0))
+
+
+def kl_divergence(y_true: Any, y_pred: Any) -> Any:
+    """`Σ y_true log(y_true / y_pred)` over the last axis, both clipped to 1e-7..1."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    bounds = {"min": EPSILON, "max": 1.0}
+    y_true, y_pred = _core.apply("clip", [y_true], bounds), _core.apply("clip", [y_pred], bounds)
+    return _core.apply("sum", [y_true * _core.apply("log", [y_true / y_pred])], {"axes": [-1]})
+
+
+def poisson(y_true: Any, y_pred: Any) -> Any:
+    """`mean(y_pred - y_true log y_pred)` over the last axis."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    return _mean(y_pred - y_true * _core.apply("log", [y_pred + EPSILON]))
+
+
+def _signed(y_true: Any) -> Any:
+    """Targets of 0 and 1 as -1 and 1; others as they are."""
+    binary = _core.apply("all", [(y_true == 0.0) | (y_true == 1.0)])
+    return _core.apply("where", [binary, 2.0 * y_true - 1.0, y_true])
+
+
+def hinge(y_true: Any, y_pred: Any) -> Any:
+    """`mean(max(1 - y_true · y_pred, 0))` over the last axis; targets -1 and 1, or 0 and 1."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    return _mean(_core.apply("relu", [1.0 - _signed(y_true) * y_pred]))
+
+
+def squared_hinge(y_true: Any, y_pred: Any) -> Any:
+    """`mean(max(1 - y_true · y_pred, 0)²)` over the last axis."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    return _mean(_core.apply("square", [_core.apply("relu", [1.0 - _signed(y_true) * y_pred])]))
+
+
+def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
+    """`max(max((1 - y_true) y_pred) - Σ y_true y_pred + 1, 0)` for one-hot targets."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    right = _core.apply("sum", [y_true * y_pred], {"axes": [-1]})
+    wrong = _core.apply("max", [(1.0 - y_true) * y_pred], {"axes": [-1]})
+    return _core.apply("relu", [wrong - right + 1.0])
+
+
+def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
+    """Minus the cosine of the angle between target and prediction along `axis`."""
+    y_true, y_pred = _pair(y_true, y_pred)
+
+    def unit(x: Any) -> Any:
+        square = _core.apply("sum", [_core.apply("square", [x])], {"axes": [axis], "keepdims": True})
+        return x * _core.apply("rsqrt", [_core.apply("maximum", [square, 1e-12])])
+
+    return -_core.apply("sum", [unit(y_true) * unit(y_pred)], {"axes": [axis]})
+
+
+def _check_smoothing(label_smoothing: Any) -> float:
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing: expected a number of 0..1, received {label_smoothing}")
+    return float(label_smoothing)
+
+
+def categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Any:
+    """`-Σ y_true log y_pred` along `axis` for one-hot targets, probabilities or logits.
+
+    >>> from cnnrs import losses
+    >>> losses.categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).numpy().round(4)
+    array([0.6931], dtype=float32)
+    """
+    y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
+    if y_true.dtype != "float32":
+        y_true = y_true.astype("float32")
+    smoothing = _check_smoothing(label_smoothing)
+    if smoothing:
+        y_true = y_true * (1.0 - smoothing) + smoothing / y_pred.shape[axis]
+    return ops.categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
+
+
+def sparse_categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+) -> Any:
+    """`-log y_pred[y_true]` along `axis` for integer labels, probabilities or logits.
+
+    >>> from cnnrs import losses
+    >>> losses.sparse_categorical_crossentropy([1], [[0.5, 0.5]]).numpy().round(4)
+    array([0.6931], dtype=float32)
+    """
+    y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
+    if y_true.dtype != "int32":
+        y_true = y_true.astype("int32")
+    if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
+        y_true = _core.apply("squeeze", [y_true], {"axis": -1})
+    if ignore_class is None:
+        return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
+    valid = y_true != int(ignore_class)
+    labels = _core.apply("where", [valid, y_true, 0])
+    losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=from_logits, axis=axis)
+    return _core.apply("where", [valid, losses, 0.0])
+
+
+def binary_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Any:
+    """`-(y log p + (1 - y) log(1 - p))`, mean over `axis`, for probabilities or logits."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    smoothing = _check_smoothing(label_smoothing)
+    if smoothing:
+        y_true = y_true * (1.0 - smoothing) + 0.5 * smoothing
+    return _mean(ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits), axis)
+
+
+def binary_focal_crossentropy(
+    y_true: Any,
+    y_pred: Any,
+    apply_class_balancing: bool = False,
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
+) -> Any:
+    """Binary cross-entropy times `(1 - p_t)^γ` (Lin et al. 2017, equation 4)."""
+    y_true, y_pred = _pair(y_true, y_pred)
+    smoothing = _check_smoothing(label_smoothing)
+    if smoothing:
+        y_true = y_true * (1.0 - smoothing) + 0.5 * smoothing
+    if from_logits:
+        y_pred = _core.apply("sigmoid", [y_pred])
+    entropy = ops.binary_crossentropy(y_true, y_pred)
+    right = y_true * y_pred + (1.0 - y_true) * (1.0 - y_pred)
+    value = _core.apply("pow", [1.0 - right, float(gamma)]) * entropy
+    if apply_class_balancing:
+        value = (y_true * float(alpha) + (1.0 - y_true) * (1.0 - float(alpha))) * value
+    return _mean(value, axis)

@@ -1,0 +1,104 @@
+"""The base class of losses, and how values of samples become one number."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core
+
+_REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
+
+
+def as_tensor(value: Any) -> Any:
+    """A float tensor of `value`; tensors and variables pass."""
+    if isinstance(value, (_core.Tensor, _core.Variable)):
+        return value
+    return _core.tensor(np.asarray(value))
+
+
+def squeeze_or_expand(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+    """Targets (n,) fit predictions (n, 1), and the other way round."""
+    difference = len(y_true.shape) - len(y_pred.shape)
+    if difference == 1 and y_true.shape[-1] == 1:
+        y_true = _core.apply("squeeze", [y_true], {"axis": -1})
+    elif difference == -1 and y_pred.shape[-1] == 1:
+        y_true = _core.apply("expand_dims", [y_true], {"axis": -1})
+    return y_true, y_pred
+
+
+def reduce_weighted_values(values: Any, sample_weight: Any = None, reduction: str | None = "sum_over_batch_size") -> Any:
+    """Weights values of samples and reduces them to one number, unless `reduction` is "none"."""
+    values = as_tensor(values)
+    weight = None
+    if sample_weight is not None:
+        weight = as_tensor(sample_weight).astype("float32")
+        if len(weight.shape) == len(values.shape) + 1 and weight.shape[-1] == 1:
+            weight = _core.apply("squeeze", [weight], {"axis": -1})
+        while len(weight.shape) < len(values.shape):
+            weight = _core.apply("expand_dims", [weight], {"axis": -1})
+        values = values * weight
+    if reduction in (None, "none"):
+        return values
+    total = _core.apply("sum", [values])
+    if reduction == "sum":
+        return total
+    if reduction == "mean_with_sample_weight" and weight is not None:
+        ones = _core.apply("broadcast_to", [weight], {"shape": list(values.shape)})
+        return total / _core.apply("maximum", [_core.apply("sum", [ones]), 1e-7])
+    return total * (1.0 / max(1, math.prod(values.shape)))
+
+
+class Loss:
+    """Base class: subclasses define `call(y_true, y_pred)`, one value a sample.
+
+    Args:
+        name: Name.
+        reduction: "sum_over_batch_size" (the mean over samples), "sum", "mean",
+            "mean_with_sample_weight" or "none".
+        dtype: float32.
+
+    Example:
+
+    >>> from cnnrs import losses
+    >>> class Distance(losses.Loss):
+    ...     def call(self, y_true, y_pred):
+    ...         return abs(y_true - y_pred)
+    >>> float(Distance()([1.0, 2.0], [2.0, 4.0]))
+    1.5
+    """
+
+    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
+        if reduction not in _REDUCTIONS:
+            raise ValueError(f"{type(self).__name__}: reduction: expected one of {_REDUCTIONS}, received {reduction!r}")
+        if dtype not in (None, "float32"):
+            raise ValueError(f"{type(self).__name__}: dtype: expected 'float32', received {dtype!r}")
+        from cnnrs import naming
+
+        self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
+        self.reduction = reduction
+        self.dtype = "float32"
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The loss of targets and predictions of the same leading shape, a scalar unless unreduced."""
+        y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
+        with _core.layer_scope(self.name):
+            return reduce_weighted_values(self.call(y_true, y_pred), sample_weight, self.reduction)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """One value a sample."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(y_true, y_pred)")
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {"name": self.name, "reduction": self.reduction}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Loss:
+        """The loss of a config."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name} reduction={self.reduction}>"

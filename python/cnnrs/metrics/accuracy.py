@@ -1,0 +1,131 @@
+"""The accuracy family: functions that say of each sample whether it is right, and their metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import _core
+from cnnrs.losses.loss import as_tensor, squeeze_or_expand
+from cnnrs.metrics.metric import MeanMetricWrapper
+
+
+def accuracy(y_true: Any, y_pred: Any) -> Any:
+    """1 where `y_true == y_pred`."""
+    y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
+    return (y_true == y_pred).astype("float32")
+
+
+def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
+    """1 where `y_pred > threshold` agrees with the target, mean over the last axis.
+
+    >>> from cnnrs import metrics
+    >>> metrics.binary_accuracy([[1.0], [0.0]], [[0.9], [0.8]]).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
+    guess = (y_pred > float(threshold)).astype("float32")
+    right = (y_true.astype("float32") == guess).astype("float32")
+    return _core.apply("mean", [right], {"axes": [-1]}) if len(right.shape) else right
+
+
+def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """1 where the largest prediction is that of the one-hot target."""
+    labels = _core.apply("argmax", [as_tensor(y_true)], {"axis": -1})
+    guess = _core.apply("argmax", [as_tensor(y_pred)], {"axis": -1})
+    return (labels == guess).astype("float32")
+
+
+def _labels(y_true: Any, y_pred: Any) -> Any:
+    y_true = as_tensor(y_true)
+    if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
+        y_true = _core.apply("squeeze", [y_true], {"axis": -1})
+    return y_true if y_true.dtype == "int32" else y_true.astype("int32")
+
+
+def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """1 where the largest prediction is that of the integer label.
+
+    >>> from cnnrs import metrics
+    >>> metrics.sparse_categorical_accuracy([1, 0], [[0.1, 0.9], [0.2, 0.8]]).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    y_pred = as_tensor(y_pred)
+    guess = _core.apply("argmax", [y_pred], {"axis": -1})
+    return (_labels(y_true, y_pred) == guess).astype("float32")
+
+
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Any:
+    """1 where fewer than `k` classes are predicted above the label's."""
+    y_pred = as_tensor(y_pred)
+    labels = _labels(y_true, y_pred)
+    if from_sorted_ids:
+        ids = y_pred[..., :k].astype("int32")
+        return _core.apply("any", [ids == _core.apply("expand_dims", [labels], {"axis": -1})], {"axes": [-1]}).astype(
+            "float32"
+        )
+    hot = _core.apply("one_hot", [labels], {"depth": y_pred.shape[-1], "dtype": "float32"})
+    own = _core.apply("sum", [y_pred * hot], {"axes": [-1], "keepdims": True})
+    above = _core.apply("sum", [(y_pred > own).astype("float32")], {"axes": [-1]})
+    return (above < float(k)).astype("float32")
+
+
+def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
+    """1 where fewer than `k` classes are predicted above that of the one-hot target."""
+    labels = _core.apply("argmax", [as_tensor(y_true)], {"axis": -1})
+    return sparse_top_k_categorical_accuracy(labels, y_pred, k=k)
+
+
+class Accuracy(MeanMetricWrapper):
+    """How often predictions equal targets."""
+
+    def __init__(self, name: str = "accuracy", dtype: Any = None):
+        super().__init__(accuracy, name, dtype)
+
+
+class BinaryAccuracy(MeanMetricWrapper):
+    """How often predictions above `threshold` agree with targets of 0 and 1."""
+
+    def __init__(self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5):
+        super().__init__(binary_accuracy, name, dtype, threshold=threshold)
+
+
+class CategoricalAccuracy(MeanMetricWrapper):
+    """How often the largest prediction is that of the one-hot target."""
+
+    def __init__(self, name: str = "categorical_accuracy", dtype: Any = None):
+        super().__init__(categorical_accuracy, name, dtype)
+
+
+class SparseCategoricalAccuracy(MeanMetricWrapper):
+    """How often the largest prediction is that of the integer label."""
+
+    def __init__(self, name: str = "sparse_categorical_accuracy", dtype: Any = None):
+        super().__init__(sparse_categorical_accuracy, name, dtype)
+
+
+class TopKCategoricalAccuracy(MeanMetricWrapper):
+    """How often the one-hot target is among the `k` largest predictions."""
+
+    def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype: Any = None):
+        super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
+
+
+class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
+    """How often the integer label is among the `k` largest predictions."""
+
+    def __init__(
+        self,
+        k: int = 5,
+        name: str = "sparse_top_k_categorical_accuracy",
+        dtype: Any = None,
+        from_sorted_ids: bool = False,
+    ):
+        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k, from_sorted_ids=from_sorted_ids)
+
+
+def resolve_accuracy(y_true_shape: Any, y_pred_shape: Any, name: str = "accuracy") -> MeanMetricWrapper:
+    """The accuracy that fits targets and predictions of these shapes, under the name it was asked by."""
+    if y_pred_shape[-1] == 1 or len(y_pred_shape) == 0:
+        return BinaryAccuracy(name=name)
+    same = len(y_true_shape) == len(y_pred_shape) and y_true_shape[-1] == y_pred_shape[-1]
+    return CategoricalAccuracy(name=name) if same else SparseCategoricalAccuracy(name=name)

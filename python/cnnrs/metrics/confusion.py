@@ -1,0 +1,216 @@
+"""Metrics made of true and false positives and negatives at thresholds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core
+from cnnrs.losses.loss import as_tensor, squeeze_or_expand
+from cnnrs.metrics.metric import Metric
+
+EPSILON = 1e-7
+
+
+class _Confusion(Metric):
+    """Weighted counts at one or several thresholds."""
+
+    _cells: tuple[str, ...]
+
+    def __init__(self, thresholds: Any, name: str | None, dtype: Any, top_k: int | None = None, class_id: int | None = None):
+        super().__init__(dtype=dtype, name=name)
+        self.init_thresholds = thresholds
+        self.top_k, self.class_id = top_k, class_id
+        values = thresholds if isinstance(thresholds, (list, tuple)) else [0.5 if thresholds is None else thresholds]
+        if any(not 0 <= t <= 1 for t in values):
+            raise ValueError(f"{self.name}: thresholds: expected numbers of 0..1, received {thresholds!r}")
+        self.thresholds = [float(t) for t in values]
+        self._limits = np.asarray(self.thresholds, "float32")[:, None]
+        self._counts = {cell: self.add_weight((len(self.thresholds),), name=cell) for cell in self._cells}
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
+        y_true = y_true.astype("float32")
+        if self.top_k is not None:
+            count = _core.apply("expand_dims", [y_pred], {"axis": -2}) > _core.apply("expand_dims", [y_pred], {"axis": -1})
+            above = _core.apply("sum", [count.astype("float32")], {"axes": [-1]})
+            y_pred = (above < float(self.top_k)).astype("float32")
+        if self.class_id is not None:
+            y_true, y_pred = y_true[..., self.class_id], y_pred[..., self.class_id]
+        weight = None
+        if sample_weight is not None:
+            weight = as_tensor(sample_weight).astype("float32")
+            while len(weight.shape) < len(y_true.shape):
+                weight = _core.apply("expand_dims", [weight], {"axis": -1})
+            weight = _core.apply("broadcast_to", [weight], {"shape": list(y_true.shape)})
+            weight = _core.apply("reshape", [weight], {"shape": [1, -1]})
+        true = _core.apply("reshape", [y_true], {"shape": [1, -1]}) > 0.5
+        guess = _core.apply("reshape", [y_pred], {"shape": [1, -1]}) > self._limits
+        cells = {
+            "true_positives": lambda: guess & true,
+            "false_positives": lambda: guess & ~true,
+            "true_negatives": lambda: ~guess & ~true,
+            "false_negatives": lambda: ~guess & true,
+        }
+        for cell, variable in self._counts.items():
+            found = cells[cell]().astype("float32")
+            found = found if weight is None else found * weight
+            variable.assign(variable + _core.apply("sum", [found], {"axes": [1]}))
+
+    def _value(self, value: Any) -> Any:
+        return value[0] if len(self.thresholds) == 1 else value
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "thresholds": self.init_thresholds}
+
+
+class _OneCell(_Confusion):
+    def __init__(self, thresholds: Any = None, name: str | None = None, dtype: Any = None):
+        super().__init__(thresholds, name, dtype)
+
+    def result(self) -> Any:
+        return self._value(self._counts[self._cells[0]].value)
+
+
+class TruePositives(_OneCell):
+    """Weighted number of positives that are predicted."""
+
+    _cells = ("true_positives",)
+
+
+class FalsePositives(_OneCell):
+    """Weighted number of negatives predicted as positive."""
+
+    _cells = ("false_positives",)
+
+
+class TrueNegatives(_OneCell):
+    """Weighted number of negatives predicted as such."""
+
+    _cells = ("true_negatives",)
+
+
+class FalseNegatives(_OneCell):
+    """Weighted number of positives that are missed."""
+
+    _cells = ("false_negatives",)
+
+
+class _Ratio(_Confusion):
+    def __init__(
+        self,
+        thresholds: Any = None,
+        top_k: int | None = None,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
+        # With top_k the k largest predictions are the positives, whatever their size.
+        super().__init__(thresholds, name, dtype, top_k, class_id)
+
+    def result(self) -> Any:
+        right, wrong = (self._counts[cell].value for cell in self._cells)
+        total = right + wrong
+        ratio = right / _core.apply("maximum", [total, 1e-30])
+        return self._value(_core.apply("where", [total > 0.0, ratio, 0.0]))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "top_k": self.top_k, "class_id": self.class_id}
+
+
+class Precision(_Ratio):
+    """True positives over predicted positives.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.Precision()([0, 1, 1, 1], [1.0, 0.0, 1.0, 1.0])) > 0.66
+    True
+    """
+
+    _cells = ("true_positives", "false_positives")
+
+
+class Recall(_Ratio):
+    """True positives over all positives.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.Recall()([0, 1, 1, 1], [1.0, 0.0, 1.0, 1.0])) > 0.66
+    True
+    """
+
+    _cells = ("true_positives", "false_negatives")
+
+
+class AUC(_Confusion):
+    """Area under the ROC or precision-recall curve, by trapezoids over `num_thresholds` thresholds."""
+
+    _cells = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+
+    def __init__(
+        self,
+        num_thresholds: int = 200,
+        curve: str = "ROC",
+        summation_method: str = "interpolation",
+        name: str | None = None,
+        dtype: Any = None,
+        thresholds: Any = None,
+        from_logits: bool = False,
+    ):
+        if curve not in ("ROC", "PR"):
+            raise ValueError(f"AUC: curve: expected 'ROC' or 'PR', received {curve!r}")
+        if summation_method not in ("interpolation", "minoring", "majoring"):
+            raise ValueError(
+                "AUC: summation_method: expected 'interpolation', 'minoring' or 'majoring', "
+                f"received {summation_method!r}"
+            )
+        if num_thresholds <= 1 and thresholds is None:
+            raise ValueError(f"AUC: num_thresholds: expected at least 2, received {num_thresholds}")
+        inner = sorted(thresholds) if thresholds is not None else [i / (num_thresholds - 1) for i in range(1, num_thresholds - 1)]
+        super().__init__(list(inner) or [0.5], name, dtype)
+        # The ends lie just outside, so that scores of exactly 0 and 1 count.
+        self.thresholds = [-EPSILON, *inner, 1.0 + EPSILON]
+        self._limits = np.asarray(self.thresholds, "float32")[:, None]
+        self._variables.clear()
+        self._counts = {cell: self.add_weight((len(self.thresholds),), name=cell) for cell in self._cells}
+        self.num_thresholds, self.curve, self.summation_method = len(self.thresholds), curve, summation_method
+        self.from_logits, self.given_thresholds = from_logits, thresholds
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        if self.from_logits:
+            y_pred = _core.apply("sigmoid", [as_tensor(y_pred)])
+        super().update_state(y_true, y_pred, sample_weight)
+
+    def result(self) -> Any:
+        counts = [self._counts[cell].numpy().astype("float64") for cell in self._cells]
+        tp, fp, tn, fn = counts
+        divide = lambda a, b: np.divide(a, b, out=np.zeros_like(a), where=b > 0)  # noqa: E731
+        recall = divide(tp, tp + fn)
+        if self.curve == "PR" and self.summation_method == "interpolation":
+            # Davis and Goadrich 2006: interpolation between points of the precision-recall curve.
+            d_tp, p = tp[:-1] - tp[1:], tp + fp
+            slope = divide(d_tp, np.maximum(p[:-1] - p[1:], 0))
+            intercept = tp[1:] - slope * p[1:]
+            both = (p[:-1] > 0) & (p[1:] > 0)
+            ratio = np.where(both, divide(p[:-1], np.maximum(p[1:], 1e-30)), 1.0)
+            area = slope * (d_tp + intercept * np.log(ratio))
+            return _core.tensor(np.float32(divide(area, np.maximum(tp[1:] + fn[1:], 0)).sum()))
+        if self.curve == "ROC":
+            x, y = divide(fp, fp + tn), recall
+        else:
+            x, y = recall, divide(tp, tp + fp)
+        height = {
+            "interpolation": (y[:-1] + y[1:]) / 2,
+            "minoring": np.minimum(y[:-1], y[1:]),
+            "majoring": np.maximum(y[:-1], y[1:]),
+        }[self.summation_method]
+        return _core.tensor(np.float32(((x[:-1] - x[1:]) * height).sum()))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "num_thresholds": self.num_thresholds,
+            "curve": self.curve,
+            "summation_method": self.summation_method,
+            "thresholds": self.given_thresholds,
+            "from_logits": self.from_logits,
+        }

@@ -1,0 +1,186 @@
+"""The base class of metrics, and those that add things up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import _core, naming
+from cnnrs.losses.loss import as_tensor, squeeze_or_expand
+from cnnrs.variables import Variable
+
+
+class Metric:
+    """Base class: state in variables, `update_state(...)`, `result()`, `reset_state()`.
+
+    Args:
+        dtype: float32.
+        name: Name; made up if absent.
+
+    Example:
+
+    >>> from cnnrs import metrics
+    >>> class Largest(metrics.Metric):
+    ...     def __init__(self, name="largest"):
+    ...         super().__init__(name=name)
+    ...         self.value = self.add_weight(name="value")
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         from cnnrs import ops
+    ...         self.value.assign(ops.maximum(self.value, ops.max(y_pred)))
+    ...     def result(self):
+    ...         return self.value.value
+    >>> largest = Largest()
+    >>> float(largest([0.0, 0.0], [3.0, 1.0]))
+    3.0
+    """
+
+    def __init__(self, dtype: Any = None, name: str | None = None):
+        if dtype not in (None, "float32"):
+            raise ValueError(f"{type(self).__name__}: dtype: expected 'float32', received {dtype!r}")
+        self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
+        self.dtype = "float32"
+        self._variables: list[Variable] = []
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The state."""
+        own = list(getattr(self, "_variables", []))
+        for value in vars(self).values():
+            if isinstance(value, Metric):
+                own += value.variables
+        return own
+
+    def add_variable(
+        self, shape: Any, initializer: Any, dtype: Any = None, aggregation: str = "sum", name: str | None = None
+    ) -> Variable:
+        """A variable of the metric's state."""
+        from cnnrs import initializers
+
+        made = initializers.get(initializer if initializer is not None else "zeros")
+        variable = Variable(made, shape=tuple(shape), dtype=dtype or "float32", trainable=False, name=name)
+        self._variables.append(variable)
+        return variable
+
+    def add_weight(self, shape: Any = (), initializer: Any = None, dtype: Any = None, name: str | None = None) -> Variable:
+        """A variable of the metric's state, zeros by default."""
+        return self.add_variable(shape, initializer, dtype, name=name)
+
+    def update_state(self, *args: Any, **kwargs: Any) -> Any:
+        """Takes a batch in."""
+        raise NotImplementedError(f"{type(self).__name__} must define update_state")
+
+    def result(self) -> Any:
+        """The value so far."""
+        raise NotImplementedError(f"{type(self).__name__} must define result")
+
+    def reset_state(self) -> None:
+        """Starts afresh: all state becomes 0."""
+        for variable in self.variables:
+            variable.assign(_zeros(variable))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Takes a batch in and gives the value so far."""
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Metric:
+        """The metric of a config."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+def _zeros(variable: Variable) -> Any:
+    import numpy as np
+
+    return np.zeros(variable.shape, variable.dtype)
+
+
+def add_compensated(total: Variable, compensation: Variable, value: Any) -> None:
+    """Adds with the rounding error carried along (Kahan 1965), so that many small terms count."""
+    term = value - compensation
+    added = total + term
+    compensation.assign((added - total) - term)
+    total.assign(added)
+
+
+class Sum(Metric):
+    """The weighted sum of all values."""
+
+    def __init__(self, name: str = "sum", dtype: Any = None):
+        super().__init__(dtype=dtype, name=name)
+        self.total = self.add_weight(name="total")
+        self._compensation = self.add_weight(name="compensation")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        values, _ = _weighted(values, sample_weight)
+        add_compensated(self.total, self._compensation, _core.apply("sum", [values]))
+
+    def result(self) -> Any:
+        return self.total.value
+
+
+def _weighted(values: Any, sample_weight: Any) -> tuple[Any, Any]:
+    """Values times weights, and the sum of the weights of all values."""
+    values = as_tensor(values)
+    if values.dtype != "float32":
+        values = values.astype("float32")
+    if sample_weight is None:
+        return values, float(values.size)
+    weight = as_tensor(sample_weight)
+    weight = weight if weight.dtype == "float32" else weight.astype("float32")
+    if len(weight.shape) == len(values.shape) + 1 and weight.shape[-1] == 1:
+        weight = _core.apply("squeeze", [weight], {"axis": -1})
+    if 0 < len(weight.shape) < len(values.shape):
+        # A weight a sample: values of one sample are averaged first, as in Keras.
+        axes = list(range(len(weight.shape), len(values.shape)))
+        values = _core.apply("mean", [values], {"axes": axes})
+    weight = _core.apply("broadcast_to", [weight], {"shape": list(values.shape)})
+    return values * weight, _core.apply("sum", [weight])
+
+
+class Mean(Metric):
+    """The weighted mean of all values.
+
+    >>> from cnnrs import metrics
+    >>> mean = metrics.Mean()
+    >>> mean.update_state([1.0, 3.0, 5.0])
+    >>> float(mean.result())
+    3.0
+    """
+
+    def __init__(self, name: str = "mean", dtype: Any = None):
+        super().__init__(dtype=dtype, name=name)
+        self.total = self.add_weight(name="total")
+        self.count = self.add_weight(name="count")
+        self._compensation = self.add_weight(name="compensation")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        values, weight = _weighted(values, sample_weight)
+        add_compensated(self.total, self._compensation, _core.apply("sum", [values]))
+        self.count.assign(self.count + weight)
+
+    def result(self) -> Any:
+        count = self.count.value
+        return _core.apply("where", [count > 0.0, self.total / _core.apply("maximum", [count, 1e-30]), 0.0])
+
+
+class MeanMetricWrapper(Mean):
+    """The mean of a function `(y_true, y_pred, **kwargs)`, one value a sample."""
+
+    def __init__(self, fn: Any, name: str | None = None, dtype: Any = None, **kwargs: Any):
+        super().__init__(name=name or getattr(fn, "__name__", "mean"), dtype=dtype)
+        self._fn = fn
+        self._fn_kwargs = kwargs
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
+        super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._fn_kwargs}

@@ -1,0 +1,58 @@
+"""Optimizers: classes that write their update with ops, and learning-rate schedules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import identifiers
+from cnnrs.optimizers import schedules
+from cnnrs.optimizers.algorithms import SGD, Adagrad, Adam, AdamW, RMSprop
+from cnnrs.optimizers.optimizer import Optimizer
+
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]
+
+_CLASSES = (Adagrad, Adam, AdamW, RMSprop, SGD)
+_BY_NAME = {name: cls for cls in _CLASSES for name in (cls.__name__, cls.__name__.lower())}
+
+
+def serialize(optimizer: Any) -> Any:
+    """The config of an optimizer."""
+    from cnnrs import saving
+
+    return saving.serialize_keras_object(optimizer)
+
+
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The optimizer of a config."""
+    from cnnrs import saving
+
+    return saving.deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+def get(identifier: Any) -> Optimizer:
+    """The optimizer that a name, config or class stands for.
+
+    >>> from cnnrs import optimizers
+    >>> optimizers.get("adam").name
+    'adam'
+    """
+    if isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
+    if isinstance(identifier, str):
+        return identifiers.lookup(identifier, _BY_NAME, "optimizer")()
+    if isinstance(identifier, type):
+        return identifier()
+    raise ValueError(f"optimizer: expected a name or an object, received {identifier!r}")

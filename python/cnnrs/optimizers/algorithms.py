@@ -1,0 +1,339 @@
+"""The update rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import _core
+from cnnrs.optimizers.optimizer import Optimizer
+
+
+def _sqrt(x: Any) -> Any:
+    return _core.apply("sqrt", [x])
+
+
+def _square(x: Any) -> Any:
+    return _core.apply("square", [x])
+
+
+def _maximum(a: Any, b: Any) -> Any:
+    return _core.apply("maximum", [a, b])
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum: `v ← μv - ηg; w ← w + v` (or `w + μv - ηg` with Nesterov's).
+
+    >>> import cnnrs
+    >>> v = cnnrs.Variable([1.0])
+    >>> optimizer = cnnrs.optimizers.SGD(0.1, momentum=0.9)
+    >>> for _ in range(2):
+    ...     optimizer.apply([[1.0]], [v])
+    >>> v.numpy().round(4)
+    array([0.71], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str = "SGD",
+        **kwargs: Any,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        if not isinstance(momentum, (int, float)) or not 0 <= momentum <= 1:
+            raise ValueError(f"{self.name}: momentum: expected a number of 0..1, received {momentum!r}")
+        self.momentum, self.nesterov = momentum, nesterov
+
+    def build(self, variables: Any) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self.momentums = self.add_optimizer_variables(variables, "momentum") if self.momentum else []
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        step = gradient * learning_rate
+        if not self.momentum:
+            variable.assign(variable - step)
+            return
+        slot = self.momentums[self._index(variable)]
+        moved = float(self.momentum) * slot - step
+        slot.assign(moved)
+        variable.assign(variable + (float(self.momentum) * moved - step if self.nesterov else moved))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
+
+
+class Adam(Optimizer):
+    """First and second moments with bias correction (Kingma and Ba 2015, section 2's efficient form)."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str = "adam",
+        **kwargs: Any,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
+
+    def build(self, variables: Any) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
+        if self.amsgrad:
+            self._velocity_hats = self.add_optimizer_variables(variables, "velocity_hat")
+
+    def _correction(self, beta: float) -> Any:
+        """1 - β^t."""
+        from cnnrs.optimizers.schedules import _power
+
+        return 1.0 - _power(beta, (self.iterations.value + 1).astype("float32"))
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        i = self._index(variable)
+        m, v = self._momentums[i], self._velocities[i]
+        alpha = learning_rate * _sqrt(self._correction(self.beta_2)) / self._correction(self.beta_1)
+        m.assign(m + (gradient - m) * (1.0 - self.beta_1))
+        v.assign(v + (_square(gradient) - v) * (1.0 - self.beta_2))
+        second = v.value
+        if self.amsgrad:
+            hat = self._velocity_hats[i]
+            hat.assign(_maximum(hat.value, second))
+            second = hat.value
+        variable.assign(variable - m * alpha / (_sqrt(second) + float(self.epsilon)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "amsgrad": self.amsgrad,
+        }
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str = "adamw",
+        **kwargs: Any,
+    ):
+        super().__init__(
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+            amsgrad,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        if self.weight_decay is None:
+            raise ValueError(f"{self.name}: weight_decay: expected a number, received None")
+
+
+class RMSprop(Optimizer):
+    """Gradients over a moving root mean square (Tieleman and Hinton 2012, lecture 6.5)."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str = "rmsprop",
+        **kwargs: Any,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.rho, self.momentum, self.epsilon, self.centered = rho, momentum, epsilon, centered
+
+    def build(self, variables: Any) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._velocities = self.add_optimizer_variables(variables, "velocity")
+        self._momentums = self.add_optimizer_variables(variables, "momentum") if self.momentum else []
+        self._averages_of_gradients = (
+            self.add_optimizer_variables(variables, "average_gradient") if self.centered else []
+        )
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        i = self._index(variable)
+        rho = float(self.rho)
+        velocity = self._velocities[i]
+        velocity.assign(rho * velocity + (1.0 - rho) * _square(gradient))
+        scale = velocity.value
+        if self.centered:
+            average = self._averages_of_gradients[i]
+            average.assign(rho * average + (1.0 - rho) * gradient)
+            scale = scale - _square(average.value)
+        step = learning_rate * gradient / _sqrt(scale + float(self.epsilon))
+        if self.momentum:
+            slot = self._momentums[i]
+            slot.assign(float(self.momentum) * slot + step)
+            step = slot.value
+        variable.assign(variable - step)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "rho": self.rho,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "centered": self.centered,
+        }
+
+
+class Adagrad(Optimizer):
+    """Gradients over the root of the sum of all squared ones (Duchi, Hazan and Singer 2011)."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str = "adagrad",
+        **kwargs: Any,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.initial_accumulator_value, self.epsilon = initial_accumulator_value, epsilon
+
+    def build(self, variables: Any) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        from cnnrs import initializers
+
+        start = initializers.Constant(self.initial_accumulator_value)
+        self._sums = self.add_optimizer_variables(variables, "accumulator", start)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        total = self._sums[self._index(variable)]
+        total.assign(total + _square(gradient))
+        variable.assign(variable - learning_rate * gradient / _sqrt(total.value + float(self.epsilon)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "initial_accumulator_value": self.initial_accumulator_value,
+            "epsilon": self.epsilon,
+        }

@@ -1,0 +1,394 @@
+"""The base class of optimizers: slots, clipping, weight decay, averaging, accumulation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core, initializers, naming
+from cnnrs.optimizers.schedules import LearningRateSchedule
+from cnnrs.variables import Variable
+
+_LOSS_SCALE = "everything float is float32, whose gradients need no loss scale; leave loss_scale_factor out"
+
+
+class Optimizer:
+    """Base class: subclasses define `build(variables)` and `update_step(gradient, variable, learning_rate)`.
+
+    Args:
+        learning_rate: Number, `LearningRateSchedule`, or callable without arguments.
+        weight_decay: Each step takes `learning_rate · weight_decay` of a weight off it (decoupled).
+        clipnorm: Largest norm of each gradient.
+        clipvalue: Largest absolute value of a gradient's elements.
+        global_clipnorm: Largest norm of all gradients together.
+        use_ema: Whether a moving average of the weights is kept.
+        ema_momentum: Its momentum.
+        ema_overwrite_frequency: Steps between overwriting the weights with the average.
+        loss_scale_factor: None; there is nothing to scale in float32.
+        gradient_accumulation_steps: Steps whose gradients are averaged into one update.
+        name: Name.
+
+    Example:
+
+    >>> import cnnrs
+    >>> v = cnnrs.Variable([1.0])
+    >>> cnnrs.optimizers.SGD(0.5).apply([[2.0]], [v])
+    >>> v.numpy()
+    array([0.], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
+        if kwargs:
+            known = ["learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema"]
+            wrong = next(iter(kwargs))
+            raise TypeError(f"{self.name}: unexpected argument {wrong!r}{naming.did_you_mean(wrong, known)}")
+        if loss_scale_factor is not None:
+            raise ValueError(f"{self.name}: loss_scale_factor: {_LOSS_SCALE}")
+        if sum(c is not None for c in (clipnorm, clipvalue, global_clipnorm)) > 1:
+            raise ValueError(f"{self.name}: expected one of clipnorm, clipvalue and global_clipnorm, received several")
+        for argument, value in (("clipnorm", clipnorm), ("clipvalue", clipvalue), ("global_clipnorm", global_clipnorm)):
+            if value is not None and value <= 0:
+                raise ValueError(f"{self.name}: {argument}: expected a number > 0, received {value}")
+        if use_ema and not 0 <= ema_momentum <= 1:
+            raise ValueError(f"{self.name}: ema_momentum: expected a number of 0..1, received {ema_momentum}")
+        if gradient_accumulation_steps is not None and gradient_accumulation_steps < 2:
+            raise ValueError(
+                f"{self.name}: gradient_accumulation_steps: expected at least 2, received {gradient_accumulation_steps}"
+            )
+        self.weight_decay, self.clipnorm, self.clipvalue = weight_decay, clipnorm, clipvalue
+        self.global_clipnorm, self.use_ema, self.ema_momentum = global_clipnorm, use_ema, ema_momentum
+        self.ema_overwrite_frequency = ema_overwrite_frequency
+        self.loss_scale_factor = None
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.built = False
+        self._variables: list[Variable] = []
+        self._trainable_variables: list[Variable] = []
+        self._excluded: set[int] = set()
+        self._excluded_names: list[str] = []
+        self.iterations = self._track(Variable(np.int32(0), trainable=False, name="iterations"))
+        self._schedule: Any = None
+        if isinstance(learning_rate, LearningRateSchedule):
+            self._schedule = learning_rate
+            first = float(np.asarray(learning_rate(0)))
+        elif callable(learning_rate):
+            self._schedule = None
+            self._host_schedule = learning_rate
+            first = float(learning_rate())
+        else:
+            first = float(learning_rate)
+        if not callable(learning_rate):
+            self._host_schedule = None
+        self._learning_rate = self._track(Variable(np.float32(first), trainable=False, name="learning_rate"))
+
+    def _track(self, variable: Variable) -> Variable:
+        self._variables.append(variable)
+        return variable
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All state: the step, the learning rate, the slots."""
+        return list(self._variables)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate of the next step."""
+        if self._schedule is not None:
+            return self._schedule(self.iterations)
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if isinstance(value, LearningRateSchedule):
+            self._schedule = value
+            return
+        if self._schedule is not None:
+            raise TypeError(f"{self.name}: the learning rate follows a schedule and cannot be set")
+        self._learning_rate.assign(np.float32(float(np.asarray(value))))
+
+    def before_step(self) -> None:
+        """Refreshes a learning rate that a Python callable gives."""
+        if self._host_schedule is not None:
+            self._learning_rate.assign(np.float32(float(self._host_schedule())))
+
+    def build(self, variables: Any) -> None:
+        """Makes the slots of `variables`; subclasses extend it."""
+        self._trainable_variables = list(variables)
+        self.built = True
+        if self.use_ema:
+            self._averages = self._own_slots("average", "copy")
+        if self.gradient_accumulation_steps:
+            self._accumulators = self._own_slots("gradient_accumulator", "zeros")
+        self._excluded |= {
+            v.id for v in self._trainable_variables if any(part in v.name for part in self._excluded_names)
+        }
+
+    def _own_slots(self, name: str, initial: str) -> list[Variable]:
+        make = (lambda v: v.numpy()) if initial == "copy" else (lambda v: np.zeros(v.shape, "float32"))
+        return [
+            self._track(Variable(make(v), trainable=False, name=f"{v.name}_{name}")) for v in self._trainable_variables
+        ]
+
+    def add_variable(
+        self,
+        shape: Any,
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        aggregation: str = "none",
+        layout: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """A variable of the optimizer's state."""
+        made = initializers.get(initializer)
+        return self._track(Variable(made, shape=shape, dtype=dtype or "float32", trainable=False, name=name))
+
+    def add_variable_from_reference(
+        self, reference_variable: Any, name: str | None = None, initializer: Any = "zeros"
+    ) -> Variable:
+        """A slot of the shape of a variable."""
+        return self.add_variable(
+            reference_variable.shape, initializer, name=f"{reference_variable.name}_{name or 'slot'}"
+        )
+
+    def add_optimizer_variables(self, trainable_variables: Any, name: Any, initializer: Any = "zeros") -> Any:
+        """A list of slots, one a variable; a list of lists for several names."""
+        if isinstance(name, str):
+            return [self.add_variable_from_reference(v, name, initializer) for v in trainable_variables]
+        start = initializer if isinstance(initializer, (list, tuple)) else [initializer] * len(name)
+        return [
+            self.add_optimizer_variables(trainable_variables, n, i) for n, i in zip(name, start, strict=True)
+        ]
+
+    def _index(self, variable: Any) -> int:
+        for i, own in enumerate(self._trainable_variables):
+            if own.id == variable.id:
+                return i
+        raise ValueError(
+            f"{self.name}: variable {variable.name!r} is unknown; it was not there when the optimizer was built"
+        )
+
+    def apply_gradients(self, grads_and_vars: Any) -> Any:
+        """Updates variables from `(gradient, variable)` pairs; gives the step."""
+        pairs = list(grads_and_vars)
+        self.apply([g for g, _ in pairs], [v for _, v in pairs])
+        return self.iterations
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Updates variables from their gradients, in the same order; None leaves a variable alone.
+
+        Raises:
+            ValueError: The numbers differ, no gradient is there, or a variable is unknown.
+        """
+        grads = list(grads)
+        if trainable_variables is None:
+            if not self.built:
+                raise ValueError(f"{self.name}: the first apply() needs the variables")
+            trainable_variables = self._trainable_variables
+        variables = list(trainable_variables)
+        if len(grads) != len(variables):
+            raise ValueError(f"{self.name}: expected {len(variables)} gradients, received {len(grads)}")
+        if not self.built:
+            self.build(variables)
+        pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
+        if not pairs:
+            raise ValueError(f"{self.name}: no variable has a gradient; does the loss depend on them?")
+        self.before_step()
+        with _core.no_grad(), _core.layer_scope(self.name):
+            self._apply(pairs)
+        _core_realise(self)
+
+    def _apply(self, pairs: list[Any]) -> None:
+        steps = self.gradient_accumulation_steps
+        tensors = [(_tensor(g), v) for g, v in pairs]
+        if steps is None:
+            self._update(tensors, None)
+            self.iterations.assign(self.iterations + 1)
+            return
+        # All of it happens every step; what is not due is selected away.
+        due = _core.apply("equal", [_core.apply("mod", [self.iterations.value + 1, steps]), 0])
+        summed = []
+        for gradient, variable in tensors:
+            slot = self._accumulators[self._index(variable)]
+            total = slot + gradient
+            slot.assign(_core.apply("where", [due, _core.apply("mul", [total, 0.0]), total]))
+            summed.append((total / float(steps), variable))
+        self._update(summed, due)
+        self.iterations.assign(self.iterations + 1)
+
+    def _update(self, pairs: list[Any], due: Any) -> None:
+        before = {v.id: v.value for v in self._variables} if due is not None else {}
+        kept = {v.id: v.value for _, v in pairs} if due is not None else {}
+        pairs = self._clip(pairs)
+        rate = self.learning_rate
+        rate = rate.value if isinstance(rate, _core.Variable) else rate
+        for _, variable in pairs:
+            if self.weight_decay and variable.id not in self._excluded:
+                variable.assign(variable - variable * rate * float(self.weight_decay))
+        for gradient, variable in pairs:
+            self.update_step(gradient, variable, rate)
+        for _, variable in pairs:
+            if variable.constraint is not None:
+                variable.assign(variable.constraint(variable.value))
+        if self.use_ema:
+            self._average(pairs)
+        if due is not None:
+            slots = {id(v) for v in self._accumulators}
+            for variable in [v for v in self._variables if id(v) not in slots] + [v for _, v in pairs]:
+                old = before.get(variable.id, kept.get(variable.id))
+                now = variable.value
+                if now is not old:
+                    variable.assign(_core.apply("where", [due, now, old]))
+
+    def _average(self, pairs: list[Any]) -> None:
+        momentum = float(self.ema_momentum)
+        for _, variable in pairs:
+            average = self._averages[self._index(variable)]
+            # The first step starts from the weights as they are then.
+            fresh = _core.apply("equal", [self.iterations.value, 0])
+            mixed = momentum * average + (1.0 - momentum) * variable
+            average.assign(_core.apply("where", [fresh, variable.value, mixed]))
+            if self.ema_overwrite_frequency:
+                step = self.iterations.value + 1
+                now = _core.apply("equal", [_core.apply("mod", [step, int(self.ema_overwrite_frequency)]), 0])
+                variable.assign(_core.apply("where", [now, average.value, variable.value]))
+
+    def finalize_variable_values(self, var_list: Any) -> None:
+        """At the end of training: weights become their moving averages, with `use_ema`."""
+        if self.use_ema:
+            for variable in var_list:
+                variable.assign(self._averages[self._index(variable)].value)
+
+    def _clip(self, pairs: list[Any]) -> list[Any]:
+        square = lambda g: _core.apply("sum", [_core.apply("square", [g])])  # noqa: E731
+        if self.clipvalue is not None:
+            bounds = {"min": -float(self.clipvalue), "max": float(self.clipvalue)}
+            return [(_core.apply("clip", [g], bounds), v) for g, v in pairs]
+        if self.clipnorm is not None:
+            limit = float(self.clipnorm)
+            return [(g * (limit / _core.apply("maximum", [_core.apply("sqrt", [square(g)]), limit])), v) for g, v in pairs]
+        if self.global_clipnorm is not None:
+            total = square(pairs[0][0])
+            for g, _ in pairs[1:]:
+                total = total + square(g)
+            limit = float(self.global_clipnorm)
+            scale = limit / _core.apply("maximum", [_core.apply("sqrt", [total]), limit])
+            return [(g * scale, v) for g, v in pairs]
+        return pairs
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates one variable."""
+        raise NotImplementedError(f"{type(self).__name__} must define update_step")
+
+    def assign(self, variable: Any, value: Any) -> None:
+        """variable ← value."""
+        variable.assign(value)
+
+    def assign_add(self, variable: Any, value: Any) -> None:
+        """variable ← variable + value."""
+        variable.assign(variable + value)
+
+    def assign_sub(self, variable: Any, value: Any) -> None:
+        """variable ← variable - value."""
+        variable.assign(variable - value)
+
+    def scale_loss(self, loss: Any) -> Any:
+        """The loss as it is: float32 needs no scale."""
+        return loss
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """Takes variables, or those whose names contain a string, out of weight decay."""
+        self._excluded |= {v.id for v in var_list or []}
+        self._excluded_names += list(var_names or [])
+        self._excluded |= {
+            v.id for v in self._trainable_variables if any(part in v.name for part in self._excluded_names)
+        }
+
+    def set_weights(self, weights: Any) -> None:
+        """Sets all state from a list of arrays in the order of `variables`."""
+        weights = list(weights)
+        if len(weights) != len(self._variables):
+            raise ValueError(f"{self.name}: expected {len(self._variables)} arrays, received {len(weights)}")
+        for variable, value in zip(self._variables, weights, strict=True):
+            variable.assign(value)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the state into a mapping, numbered in the order of `variables`."""
+        for i, variable in enumerate(self._variables):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads what `save_own_variables` wrote."""
+        if len(store.keys()) != len(self._variables):
+            raise ValueError(
+                f"{self.name}: expected {len(self._variables)} variables, received {len(store.keys())}; "
+                "was the optimizer built for the same model?"
+            )
+        for i, variable in enumerate(self._variables):
+            variable.assign(np.asarray(store[str(i)]))
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        from cnnrs import saving
+
+        if self._schedule is not None:
+            rate: Any = saving.serialize_keras_object(self._schedule)
+        elif self._host_schedule is not None:
+            rate = saving.serialize_keras_object(self._host_schedule)
+        else:
+            rate = float(self._learning_rate.numpy())
+        return {
+            "name": self.name,
+            "learning_rate": rate,
+            "weight_decay": self.weight_decay,
+            "clipnorm": self.clipnorm,
+            "clipvalue": self.clipvalue,
+            "global_clipnorm": self.global_clipnorm,
+            "use_ema": self.use_ema,
+            "ema_momentum": self.ema_momentum,
+            "ema_overwrite_frequency": self.ema_overwrite_frequency,
+            "loss_scale_factor": self.loss_scale_factor,
+            "gradient_accumulation_steps": self.gradient_accumulation_steps,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Optimizer:
+        """The optimizer of a config."""
+        from cnnrs import saving
+
+        config = dict(config)
+        if isinstance(config.get("learning_rate"), dict):
+            config["learning_rate"] = saving.deserialize_keras_object(config["learning_rate"], custom_objects)
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+def _tensor(gradient: Any) -> Any:
+    if isinstance(gradient, _core.Variable):
+        return gradient.value
+    return gradient if isinstance(gradient, _core.Tensor) else _core.tensor(gradient, dtype="float32")
+
+
+def _core_realise(optimizer: Optimizer) -> None:
+    """Outside of traces the update runs now, in one plan."""
+    from cnnrs import context
+
+    if not context.is_tracing():
+        variables = optimizer._variables + optimizer._trainable_variables
+        _core.realise([v.value for v in variables])

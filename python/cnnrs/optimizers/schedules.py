@@ -1,0 +1,246 @@
+"""Learning-rate schedules, written in ops of the step so that they run inside the training plan."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from cnnrs import _core
+
+
+def _step(step: Any) -> Any:
+    if isinstance(step, (_core.Tensor, _core.Variable)):
+        return step.astype("float32") if isinstance(step, _core.Tensor) else step.value.astype("float32")
+    return _core.tensor(step, dtype="float32")
+
+
+def _power(base: float, exponent: Any) -> Any:
+    return _core.apply("exp", [exponent * math.log(base)])
+
+
+class LearningRateSchedule:
+    """Base class: subclasses define `__call__(step)` and `get_config()`."""
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate at `step`, a scalar tensor."""
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        raise NotImplementedError(f"{type(self).__name__} must define get_config()")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> LearningRateSchedule:
+        """The schedule of a config."""
+        return cls(**config)
+
+
+class ExponentialDecay(LearningRateSchedule):
+    """`initial · decay_rate ^ (step / decay_steps)`, the exponent floored if `staircase`.
+
+    >>> from cnnrs.optimizers import schedules
+    >>> round(float(schedules.ExponentialDecay(0.1, 10, 0.5)(20)), 4)
+    0.025
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str = "ExponentialDecay",
+    ):
+        if decay_steps <= 0:
+            raise ValueError(f"{name}: decay_steps: expected a number > 0, received {decay_steps}")
+        self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
+        self.decay_rate, self.staircase, self.name = decay_rate, staircase, name
+
+    def _exponent(self, step: Any) -> Any:
+        exponent = _step(step) / float(self.decay_steps)
+        return _core.apply("floor", [exponent]) if self.staircase else exponent
+
+    def __call__(self, step: Any) -> Any:
+        return float(self.initial_learning_rate) * _power(self.decay_rate, self._exponent(step))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "initial_learning_rate": self.initial_learning_rate,
+            "decay_steps": self.decay_steps,
+            "decay_rate": self.decay_rate,
+            "staircase": self.staircase,
+            "name": self.name,
+        }
+
+
+class InverseTimeDecay(ExponentialDecay):
+    """`initial / (1 + decay_rate · step / decay_steps)`, the quotient floored if `staircase`."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str = "InverseTimeDecay",
+    ):
+        super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
+
+    def __call__(self, step: Any) -> Any:
+        return float(self.initial_learning_rate) / (1.0 + float(self.decay_rate) * self._exponent(step))
+
+
+class PiecewiseConstantDecay(LearningRateSchedule):
+    """`values[i]` up to and including `boundaries[i]`, the last value beyond."""
+
+    def __init__(self, boundaries: Any, values: Any, name: str = "PiecewiseConstant"):
+        if len(boundaries) + 1 != len(values):
+            raise ValueError(
+                f"{name}: expected one more value than boundaries, received {len(values)} and {len(boundaries)}"
+            )
+        self.boundaries, self.values, self.name = list(boundaries), list(values), name
+
+    def __call__(self, step: Any) -> Any:
+        step = _step(step)
+        rate: Any = _core.tensor(float(self.values[-1]), dtype="float32")
+        for boundary, value in reversed(list(zip(self.boundaries, self.values, strict=False))):
+            rate = _core.apply("where", [step <= float(boundary), float(value), rate])
+        return rate
+
+    def get_config(self) -> dict[str, Any]:
+        return {"boundaries": self.boundaries, "values": self.values, "name": self.name}
+
+
+class PolynomialDecay(LearningRateSchedule):
+    """From `initial` to `end` over `decay_steps` by a polynomial of degree `power`."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        end_learning_rate: float = 0.0001,
+        power: float = 1.0,
+        cycle: bool = False,
+        name: str = "PolynomialDecay",
+    ):
+        self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
+        self.end_learning_rate, self.power, self.cycle, self.name = end_learning_rate, power, cycle, name
+
+    def __call__(self, step: Any) -> Any:
+        step, total = _step(step), float(self.decay_steps)
+        if self.cycle:
+            times = _core.apply("maximum", [_core.apply("ceil", [step / total]), 1.0])
+            done = step / (total * times)
+        else:
+            done = _core.apply("minimum", [step, total]) / total
+        left = 1.0 - done
+        if self.power != 1.0:
+            left = _core.apply("pow", [left, float(self.power)])
+        return (self.initial_learning_rate - self.end_learning_rate) * left + float(self.end_learning_rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "initial_learning_rate": self.initial_learning_rate,
+            "decay_steps": self.decay_steps,
+            "end_learning_rate": self.end_learning_rate,
+            "power": self.power,
+            "cycle": self.cycle,
+            "name": self.name,
+        }
+
+
+class CosineDecay(LearningRateSchedule):
+    """From `initial` to `alpha · initial` along half a cosine (Loshchilov and Hutter 2017), after a
+    linear warm-up to `warmup_target` if one is given."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        alpha: float = 0.0,
+        name: str = "CosineDecay",
+        warmup_target: float | None = None,
+        warmup_steps: int = 0,
+    ):
+        if decay_steps <= 0:
+            raise ValueError(f"{name}: decay_steps: expected a number > 0, received {decay_steps}")
+        self.initial_learning_rate, self.decay_steps, self.alpha = initial_learning_rate, decay_steps, alpha
+        self.name, self.warmup_target, self.warmup_steps = name, warmup_target, warmup_steps
+
+    def _decay(self, step: Any, start: float) -> Any:
+        done = _core.apply("minimum", [step, float(self.decay_steps)]) / float(self.decay_steps)
+        cosine = 0.5 * (1.0 + _core.apply("cos", [done * math.pi]))
+        return ((1.0 - self.alpha) * cosine + float(self.alpha)) * float(start)
+
+    def __call__(self, step: Any) -> Any:
+        step = _step(step)
+        if self.warmup_target is None:
+            return self._decay(step, self.initial_learning_rate)
+        warmup = float(self.warmup_steps)
+        rise = (self.warmup_target - self.initial_learning_rate) * (step / max(warmup, 1.0))
+        rising = rise + float(self.initial_learning_rate)
+        return _core.apply("where", [step < warmup, rising, self._decay(step - warmup, self.warmup_target)])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "initial_learning_rate": self.initial_learning_rate,
+            "decay_steps": self.decay_steps,
+            "alpha": self.alpha,
+            "name": self.name,
+            "warmup_target": self.warmup_target,
+            "warmup_steps": self.warmup_steps,
+        }
+
+
+class CosineDecayRestarts(LearningRateSchedule):
+    """Cosine decay that restarts, each period `t_mul` longer and `m_mul` as high (Loshchilov and Hutter 2017)."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        first_decay_steps: int,
+        t_mul: float = 2.0,
+        m_mul: float = 1.0,
+        alpha: float = 0.0,
+        name: str = "SGDRDecay",
+    ):
+        self.initial_learning_rate, self.first_decay_steps = initial_learning_rate, first_decay_steps
+        self._t_mul, self._m_mul, self.alpha, self.name = t_mul, m_mul, alpha, name
+
+    def __call__(self, step: Any) -> Any:
+        done = _step(step) / float(self.first_decay_steps)
+        if self._t_mul == 1.0:
+            period = _core.apply("floor", [done])
+            done = done - period
+        else:
+            grown = 1.0 - done * (1.0 - self._t_mul)
+            period = _core.apply("floor", [_core.apply("log", [grown]) * (1.0 / math.log(self._t_mul))])
+            scale = _power(self._t_mul, period)
+            done = (done - (1.0 - scale) / (1.0 - self._t_mul)) / scale
+        height = _power(self._m_mul, period) if self._m_mul != 1.0 else 1.0
+        cosine = 0.5 * (1.0 + _core.apply("cos", [done * math.pi])) * height
+        return ((1.0 - self.alpha) * cosine + float(self.alpha)) * float(self.initial_learning_rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "initial_learning_rate": self.initial_learning_rate,
+            "first_decay_steps": self.first_decay_steps,
+            "t_mul": self._t_mul,
+            "m_mul": self._m_mul,
+            "alpha": self.alpha,
+            "name": self.name,
+        }
+
+
+def serialize(learning_rate_schedule: Any) -> Any:
+    """The config of a schedule."""
+    from cnnrs import saving
+
+    return saving.serialize_keras_object(learning_rate_schedule)
+
+
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The schedule of a config."""
+    from cnnrs import saving
+
+    return saving.deserialize_keras_object(config, custom_objects=custom_objects)

@@ -1,0 +1,166 @@
+"""Random numbers: `SeedGenerator` and draws that are reproducible op by op.
+
+Every draw is a function of a key `(seed, counter)` and the index of the element (Philox4x32-10,
+Salmon et al. 2011), so it does not depend on threads, fusion or recomputation.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core
+
+__all__ = ["SeedGenerator", "dropout", "normal", "randint", "shuffle", "truncated_normal", "uniform"]
+
+_stream: np.random.Generator | None = None
+_global: SeedGenerator | None = None
+
+
+def seed_everything(seed: int) -> None:
+    """Starts cnnrs's stream of seeds at `seed`."""
+    global _stream, _global
+    _stream = np.random.Generator(np.random.Philox(key=int(seed)))
+    _global = None
+
+
+def draw_seed() -> int:
+    """The next seed, a positive int32: of the stream that `set_random_seed` or `CNNRS_SEED` started."""
+    global _stream
+    if _stream is None:
+        given = os.environ.get("CNNRS_SEED", "").strip()
+        if given and not given.lstrip("-").isdigit():
+            raise ValueError(f"CNNRS_SEED: expected an integer, received {given!r}")
+        seed_everything(int(given) if given else secrets.randbits(63))
+    assert _stream is not None
+    return int(_stream.integers(1, 2**31 - 1))
+
+
+class SeedGenerator:
+    """A source of keys for random ops; its state is a variable and is saved with a model.
+
+    Args:
+        seed: Integer; drawn if absent.
+        name: Name.
+
+    Example:
+
+    >>> from cnnrs import random
+    >>> a, b = random.SeedGenerator(7), random.SeedGenerator(7)
+    >>> bool((random.uniform((3,), seed=a).numpy() == random.uniform((3,), seed=b).numpy()).all())
+    True
+    """
+
+    def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any):
+        from cnnrs.variables import Variable
+
+        if kwargs:
+            raise TypeError(f"SeedGenerator: unexpected argument {next(iter(kwargs))!r}")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
+            raise ValueError(f"SeedGenerator: seed: expected an integer, received {seed!r}")
+        self.name = name or "seed_generator"
+        self.seed = draw_seed() if seed is None else int(seed)
+        self.initial_seed = self.seed
+        folded = (self.seed ^ (self.seed >> 32)) & 0xFFFFFFFF
+        state = np.array([np.uint32(folded).view(np.int32), 0], dtype="int32")
+        self.state = Variable(state, trainable=False, name=f"{self.name}_state")
+
+    def next(self, ordered: bool = True) -> Any:
+        """A key that no other call gets: the state; the counter moves on."""
+        key = self.state.value
+        self.state.assign(key + _core.tensor(np.array([0, 1], dtype="int32")))
+        return key
+
+    def next_seed(self) -> int:
+        """An integer seed for draws on the host."""
+        low, high = (int(v) & 0xFFFFFFFF for v in self.next().numpy())
+        return (high << 32 | low) % 2**63
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {"seed": self.seed, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SeedGenerator:
+        """The generator of a config."""
+        return cls(**config)
+
+
+def global_seed_generator() -> SeedGenerator:
+    """The generator behind draws without a seed."""
+    global _global
+    if _global is None:
+        _global = SeedGenerator(name="global_seed_generator")
+    return _global
+
+
+def _key(seed: Any) -> Any:
+    """The key for a draw: an integer gives the same one each time."""
+    if seed is None:
+        return global_seed_generator().next()
+    if isinstance(seed, SeedGenerator):
+        return seed.next()
+    return SeedGenerator(seed).state.value
+
+
+def _float(dtype: Any) -> None:
+    if dtype not in (None, "float32", np.float32):
+        raise ValueError(f"dtype: expected 'float32', received {dtype!r}")
+
+
+def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+    """Uniform in `minval`..`maxval`, the upper bound excluded.
+
+    >>> from cnnrs import random
+    >>> random.uniform((2, 3), seed=1).shape
+    (2, 3)
+    """
+    _float(dtype)
+    unit = _core.apply("random_uniform", [_key(seed)], {"shape": list(shape)})
+    return unit * float(maxval - minval) + float(minval)
+
+
+def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+    """Normal of `mean` and `stddev` (Box and Muller 1958)."""
+    _float(dtype)
+    return _core.apply("random_normal", [_key(seed)], {"shape": list(shape)}) * float(stddev) + float(mean)
+
+
+def truncated_normal(
+    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+) -> Any:
+    """Normal of `mean` and `stddev`, values beyond two standard deviations drawn again; on the host."""
+    _float(dtype)
+    from cnnrs import initializers
+
+    return _core.tensor(initializers.TruncatedNormal(mean, stddev, seed)(tuple(shape)))
+
+
+def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
+    """Integers in `minval`..`maxval`, the upper bound excluded."""
+    if maxval <= minval:
+        raise ValueError(f"randint: expected minval < maxval, received {minval} and {maxval}")
+    unit = uniform(shape, seed=seed)
+    drawn = _core.apply("floor", [unit * float(maxval - minval)]) + float(minval)
+    return _core.apply("minimum", [drawn.astype(dtype), int(maxval) - 1])
+
+
+def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
+    """Sets a random part of the elements to 0 and scales the rest by `1 / (1 - rate)`."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout: rate: expected 0 <= rate < 1, received {rate}")
+    if noise_shape is None:
+        return _core.apply("dropout", [inputs, _key(seed)], {"rate": float(rate)})
+    mask = _core.apply("dropout", [_core.tensor(np.ones(noise_shape, "float32")), _key(seed)], {"rate": float(rate)})
+    return inputs * mask
+
+
+def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
+    """The slices of `x` along `axis` in random order."""
+    length = x.shape[axis]
+    source = seed if isinstance(seed, SeedGenerator) else SeedGenerator(seed)
+    order = np.random.Generator(np.random.Philox(key=source.next_seed())).permutation(length)
+    return _core.apply("gather", [x, order.astype("int32")], {"axis": axis})

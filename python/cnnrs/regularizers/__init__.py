@@ -1,0 +1,107 @@
+"""Regularizers: penalties on weights that are added to the loss."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from cnnrs import _core, identifiers
+
+
+class Regularizer:
+    """Base class: subclasses define `__call__(x) -> scalar` and `get_config()`."""
+
+    def __call__(self, x: Any) -> Any:
+        """The penalty of weights `x`, a scalar; 0 in the base class."""
+        return 0.0
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Regularizer:
+        """The regularizer of a config."""
+        return cls(**config)
+
+
+def _factor(name: str, argument: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or not math.isfinite(value):
+        raise ValueError(f"{name}: {argument}: expected a finite number >= 0, received {value!r}")
+    return float(value)
+
+
+class L1L2(Regularizer):
+    """`l1 · Σ|x| + l2 · Σx²`.
+
+    >>> from cnnrs import regularizers
+    >>> float(regularizers.L1L2(l1=1.0, l2=0.5)([1.0, -2.0]))
+    5.5
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0):
+        self.l1 = _factor(type(self).__name__, "l1", 0.0 if l1 is None else l1)
+        self.l2 = _factor(type(self).__name__, "l2", 0.0 if l2 is None else l2)
+
+    def __call__(self, x: Any) -> Any:
+        x = _core.tensor(x) if not isinstance(x, (_core.Tensor, _core.Variable)) else x
+        penalty: Any = 0.0
+        if self.l1:
+            penalty = self.l1 * _core.apply("sum", [_core.apply("abs", [x])]) + penalty
+        if self.l2:
+            penalty = self.l2 * _core.apply("sum", [_core.apply("square", [x])]) + penalty
+        return penalty
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l1": self.l1, "l2": self.l2}
+
+
+class L1(L1L2):
+    """`l1 · Σ|x|`."""
+
+    def __init__(self, l1: float = 0.01):
+        super().__init__(l1=l1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l1": self.l1}
+
+
+class L2(L1L2):
+    """`l2 · Σx²`."""
+
+    def __init__(self, l2: float = 0.01):
+        super().__init__(l2=l2)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l2": self.l2}
+
+
+l1, l2, l1_l2 = L1, L2, L1L2
+_BY_NAME = {"l1": L1, "l2": L2, "l1_l2": L1L2, "L1": L1, "L2": L2, "L1L2": L1L2}
+
+
+def serialize(regularizer: Any) -> Any:
+    """The config of a regularizer."""
+    from cnnrs import saving
+
+    return saving.serialize_keras_object(regularizer)
+
+
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
+    """The regularizer of a config."""
+    from cnnrs import saving
+
+    return saving.deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+def get(identifier: Any) -> Any:
+    """The regularizer that a name, config or callable stands for."""
+    if identifier is None:
+        return None
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
+    if isinstance(identifier, str):
+        return identifiers.lookup(identifier, _BY_NAME, "regularizer")()
+    if callable(identifier):
+        return identifier() if isinstance(identifier, type) else identifier
+    raise ValueError(f"regularizer: expected a name, an object or a callable, received {identifier!r}")

@@ -1,0 +1,37 @@
+"""Saving: objects as data, models as safetensors files."""
+
+from cnnrs.saving.files import (
+    check_model_path,
+    check_weights_path,
+    load_model,
+    load_weights,
+    save_model,
+    save_weights,
+)
+from cnnrs.saving.objects import (
+    CustomObjectScope,
+    custom_object_scope,
+    deserialize_keras_object,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
+
+__all__ = [
+    "CustomObjectScope",
+    "check_model_path",
+    "check_weights_path",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "load_model",
+    "load_weights",
+    "register_keras_serializable",
+    "save_model",
+    "save_weights",
+    "serialize_keras_object",
+]

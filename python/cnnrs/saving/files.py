@@ -1,0 +1,204 @@
+"""Models and weights as safetensors files: tensors by name, architecture as JSON in the metadata.
+
+A file of a model holds, besides its weights, the optimizer's state and the states of random
+generators, so that training goes on with the same bits as one that was never interrupted. Files
+hold no code and are written atomically.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core
+from cnnrs.saving.objects import deserialize_keras_object, serialize_keras_object
+
+# Raised when files of this version could not be read by older releases.
+FORMAT_VERSION = 1
+
+_FORMAT = "cnnrs_format"
+
+
+def _suffix(filepath: Any, suffix: str, what: str) -> str:
+    path = os.fspath(filepath)
+    if not path.endswith(suffix):
+        raise ValueError(f"{what}: expected a path ending in {suffix!r}, received {path!r}; other formats are not written")
+    return path
+
+
+def check_model_path(filepath: Any) -> str:
+    """The path of a model's file; ValueError unless it ends in ".safetensors"."""
+    path = _suffix(filepath, ".safetensors", "model file")
+    if path.endswith(".weights.safetensors"):
+        raise ValueError(f"model file: {path!r} is the name of a file of weights; use save_weights")
+    return path
+
+
+def check_weights_path(filepath: Any) -> str:
+    """The path of a file of weights; ValueError unless it ends in ".weights.safetensors"."""
+    return _suffix(filepath, ".weights.safetensors", "weights file")
+
+
+def _named(model: Any) -> dict[str, Any]:
+    """Weights and generator states by unique names in a fixed order."""
+    named: dict[str, Any] = {}
+    seen: set[int] = set()
+    for variable in model.variables:
+        if variable.id in seen:
+            continue
+        seen.add(variable.id)
+        base = getattr(variable, "path", None) or variable.name
+        name, count = base, 1
+        while name in named:
+            name, count = f"{base}_{count}", count + 1
+        named[name] = variable
+    return named
+
+
+def _write(path: str, tensors: dict[str, np.ndarray], metadata: dict[str, str], overwrite: bool) -> None:
+    if not overwrite and os.path.exists(path):
+        raise FileExistsError(f"{path!r} exists; pass overwrite=True to replace it")
+    _core.save_safetensors(path, tensors, {"format": "pt", _FORMAT: str(FORMAT_VERSION), **metadata})
+
+
+def _read(path: Any, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    path = os.fspath(path)
+    tensors, metadata = _core.load_safetensors(path)
+    version = metadata.get(_FORMAT)
+    if version is None:
+        raise ValueError(f"{path!r} is a safetensors file, but not one of cnnrs: its metadata lacks {_FORMAT!r}")
+    if not version.isdigit() or int(version) > FORMAT_VERSION:
+        raise ValueError(
+            f"{path!r} has format version {version}; this release reads up to {FORMAT_VERSION}. Install a newer cnnrs"
+        )
+    if kind == "model" and "model" not in metadata:
+        raise ValueError(f"{path!r} holds weights alone; build the model and use load_weights")
+    return tensors, metadata
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> None:
+    """Writes architecture, weights, optimizer state and generator states, atomically.
+
+    Args:
+        model: A built model.
+        filepath: Path ending in ".safetensors".
+        overwrite: Whether an existing file is replaced.
+        zipped: None; the format is one file.
+
+    Raises:
+        ValueError: The path has another ending, or the model is not built.
+        OSError: The file cannot be written; whatever stood there is untouched.
+    """
+    if kwargs or zipped is not None:
+        raise TypeError(f"save_model: unexpected argument {next(iter(kwargs), 'zipped')!r}")
+    path = check_model_path(filepath)
+    if not model.built:
+        raise ValueError(f"{model.name}: expected a built model; call it on data or give it an Input first")
+    tensors = {name: variable.numpy() for name, variable in _named(model).items()}
+    metadata = {"model": json.dumps(serialize_keras_object(model))}
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and optimizer.built:
+        store: dict[str, np.ndarray] = {}
+        optimizer.save_own_variables(store)
+        tensors.update({f"optimizer/{key}": value for key, value in store.items()})
+    shuffle = getattr(model, "_shuffle_seed", None)
+    if shuffle is not None:
+        tensors["training/shuffle"] = shuffle.state.numpy()
+        metadata["shuffle"] = json.dumps(shuffle.get_config())
+    _write(path, tensors, metadata, overwrite)
+
+
+def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:
+    """The model of a file that `save_model` wrote; it predicts the same bits and trains on with the same bits.
+
+    Args:
+        filepath: The file.
+        custom_objects: Classes and functions by name, for those that are not registered.
+        compile: Whether loss, optimizer and metrics are restored.
+        safe_mode: True; files hold no code.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is truncated, foreign or newer than this release, or does not fit.
+    """
+    tensors, metadata = _read(filepath, "model")
+    data = json.loads(metadata["model"])
+    compiled = data.pop("compile_config", None)
+    model = deserialize_keras_object(data, custom_objects, safe_mode)
+    _assign(model, tensors, os.fspath(filepath), skip_mismatch=False)
+    if compile and compiled is not None:
+        model.compile_from_config(compiled)
+        store = {name[len("optimizer/") :]: value for name, value in tensors.items() if name.startswith("optimizer/")}
+        if store and model.optimizer is not None:
+            if not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
+            model.optimizer.load_own_variables(store)
+        if "training/shuffle" in tensors:
+            from cnnrs.random import SeedGenerator
+
+            model._shuffle_seed = SeedGenerator.from_config(json.loads(metadata["shuffle"]))
+            model._shuffle_seed.state.assign(tensors["training/shuffle"])
+    return model
+
+
+def _assign(model: Any, tensors: dict[str, np.ndarray], path: str, skip_mismatch: bool) -> None:
+    weights = {k: v for k, v in tensors.items() if not k.startswith(("optimizer/", "training/"))}
+    named = _named(model)
+    if len(weights) != len(named) and not skip_mismatch:
+        raise ValueError(f"{path!r} holds {len(weights)} weights, {model.name} has {len(named)}")
+    # Automatic names count on within a process, so a model built again differs in them: order decides then.
+    pairs = (
+        [(variable, weights[name], name) for name, variable in named.items() if name in weights]
+        if skip_mismatch or set(weights) == set(named)
+        else [(v, w, n) for v, (n, w) in zip(named.values(), _in_order(weights, named, path), strict=True)]
+    )
+    fitting = []
+    for variable, value, name in pairs:
+        if tuple(value.shape) == tuple(variable.shape) and value.dtype.name == variable.dtype:
+            fitting.append((variable, value))
+        elif not skip_mismatch:
+            raise ValueError(
+                f"{path!r}: weight {name!r}: expected shape {tuple(variable.shape)} {variable.dtype}, "
+                f"received {tuple(value.shape)} {value.dtype.name}"
+            )
+    for variable, value in fitting:
+        variable.assign(value)
+
+
+def _in_order(weights: dict[str, np.ndarray], named: dict[str, Any], path: str) -> list[tuple[str, np.ndarray]]:
+    if list(weights) == sorted(weights) and len(set(map(_stem, weights))) != len(weights):
+        raise ValueError(f"{path!r}: names of weights differ from the model's: {next(iter(set(weights) - set(named)))!r}")
+    by_stem = {_stem(name): (name, value) for name, value in weights.items()}
+    missing = [name for name in named if _stem(name) not in by_stem]
+    if missing:
+        raise ValueError(f"{path!r}: there is no weight {missing[0]!r}")
+    return [by_stem[_stem(name)] for name in named]
+
+
+def _stem(name: str) -> str:
+    return name
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any) -> None:
+    """Writes the weights alone to a path ending in ".weights.safetensors", atomically."""
+    if kwargs or max_shard_size is not None:
+        raise TypeError(f"save_weights: unexpected argument {next(iter(kwargs), 'max_shard_size')!r}")
+    path = check_weights_path(filepath)
+    _write(path, {name: variable.numpy() for name, variable in _named(model).items()}, {}, overwrite)
+
+
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+    """Reads weights by name from a file of weights or of a model.
+
+    Args:
+        model: A built model.
+        filepath: The file.
+        skip_mismatch: Whether weights that are missing or of another shape are left as they are.
+    """
+    if kwargs:
+        raise TypeError(f"load_weights: unexpected argument {next(iter(kwargs))!r}")
+    tensors, _ = _read(filepath, "weights")
+    _assign(model, tensors, os.fspath(filepath), skip_mismatch)

@@ -1,0 +1,228 @@
+"""Objects as data: `{"module", "class_name", "config", "registered_name"}`, Keras's form, without code."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+_GLOBAL_OBJECTS: dict[str, Any] = {}
+_GLOBAL_NAMES: dict[Any, str] = {}
+
+
+class _Scopes(threading.local):
+    def __init__(self) -> None:
+        self.stack: list[dict[str, Any]] = []
+
+
+_SCOPES = _Scopes()
+
+# The public modules whose classes a file may name.
+_MODULES = (
+    "activations",
+    "applications",
+    "callbacks",
+    "constraints",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "optimizers.schedules",
+    "random",
+    "regularizers",
+)
+
+
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[Any], Any]:
+    """Decorator that makes a class or function known to files by `package>name`.
+
+    >>> from cnnrs import saving
+    >>> @saving.register_keras_serializable("demo")
+    ... def double(x):
+    ...     return x * 2
+    >>> saving.get_registered_name(double)
+    'demo>double'
+    """
+
+    def register(target: Any) -> Any:
+        if isinstance(target, type) and not hasattr(target, "get_config"):
+            raise ValueError(f"register_keras_serializable: {target.__name__} has no get_config()")
+        registered = f"{package}>{name or target.__name__}"
+        _GLOBAL_OBJECTS[registered] = target
+        _GLOBAL_NAMES[target] = registered
+        return target
+
+    return register
+
+
+def get_registered_name(obj: Any) -> str:
+    """The name under which a class or function is registered, else its own name."""
+    try:
+        return _GLOBAL_NAMES.get(obj) or obj.__name__
+    except TypeError:
+        return obj.__name__
+
+
+def get_registered_object(name: str, custom_objects: Any = None, module_objects: Any = None) -> Any:
+    """What is registered under a name, here or in `custom_objects`; None if nothing is."""
+    for table in (*reversed(_SCOPES.stack), custom_objects or {}, _GLOBAL_OBJECTS, module_objects or {}):
+        if name in table:
+            return table[name]
+        for key, value in table.items():
+            if key.split(">")[-1] == name:
+                return value
+    return None
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """All registered objects, by name."""
+    return _GLOBAL_OBJECTS
+
+
+class CustomObjectScope:
+    """Context manager: objects by name that are known inside."""
+
+    def __init__(self, custom_objects: dict[str, Any]):
+        self.custom_objects = dict(custom_objects)
+
+    def __enter__(self) -> CustomObjectScope:
+        _SCOPES.stack.append(self.custom_objects)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _SCOPES.stack.pop()
+
+
+custom_object_scope = CustomObjectScope
+
+
+def serialize_keras_object(obj: Any) -> Any:
+    """Plain data (dict, list, number, string, None) for an object with `get_config()`, or a value.
+
+    >>> from cnnrs import regularizers, saving
+    >>> saving.serialize_keras_object(regularizers.L2(0.1))["class_name"]
+    'L2'
+    """
+    if obj is None or isinstance(obj, (str, bool, int, float)):
+        return obj
+    if isinstance(obj, (np.integer, np.floating)):
+        return obj.item()
+    if isinstance(obj, np.ndarray):
+        return {"class_name": "__numpy__", "config": {"value": obj.tolist(), "dtype": obj.dtype.name}}
+    if isinstance(obj, tuple):
+        return {"class_name": "__tuple__", "items": [serialize_keras_object(v) for v in obj]}
+    if isinstance(obj, list):
+        return [serialize_keras_object(v) for v in obj]
+    if isinstance(obj, dict):
+        return {key: serialize_keras_object(value) for key, value in obj.items()}
+    if isinstance(obj, type) or not hasattr(obj, "get_config"):
+        if not callable(obj):
+            raise TypeError(f"cannot serialize a {type(obj).__name__}: it has no get_config()")
+        if getattr(obj, "__name__", "<lambda>") == "<lambda>":
+            raise ValueError("a lambda cannot be saved; files hold no code. Register a named function instead")
+        return {
+            "module": _public_module(obj),
+            "class_name": "function",
+            "config": obj.__name__,
+            "registered_name": get_registered_name(obj),
+        }
+    cls = type(obj)
+    data = {
+        "module": _public_module(cls),
+        "class_name": cls.__name__,
+        "config": {key: serialize_keras_object(value) for key, value in obj.get_config().items()},
+        "registered_name": _GLOBAL_NAMES.get(cls),
+    }
+    if hasattr(obj, "get_build_config"):
+        build = obj.get_build_config()
+        if build is not None:
+            data["build_config"] = serialize_keras_object(build)
+    if hasattr(obj, "get_compile_config") and getattr(obj, "compiled", False):
+        compiled = obj.get_compile_config()
+        if compiled is not None:
+            data["compile_config"] = compiled
+    return data
+
+
+def _public_module(target: Any) -> str | None:
+    """The public module that has a class or function, or None for the user's own."""
+    if not getattr(target, "__module__", "").startswith("cnnrs"):
+        return None
+    for name in _MODULES:
+        module = importlib.import_module(f"cnnrs.{name}")
+        if getattr(module, target.__name__, None) is target:
+            return f"cnnrs.{name}"
+    return target.__module__
+
+
+def _find(data: dict[str, Any], custom_objects: Any) -> Any:
+    """The class or function that serialised data names. Only cnnrs's own modules are ever imported."""
+    is_function = data["class_name"] == "function"
+    name = data["config"] if is_function else data["class_name"]
+    registered = data.get("registered_name")
+    for candidate in (registered, name):
+        if candidate:
+            found = get_registered_object(candidate, custom_objects)
+            if found is not None:
+                return found
+    module = data.get("module")
+    if module in {f"cnnrs.{m}" for m in _MODULES} or (module or "").startswith("keras."):
+        module = "cnnrs." + module.split(".", 1)[1]
+        if module in {f"cnnrs.{m}" for m in _MODULES}:
+            found = getattr(importlib.import_module(module), name, None)
+            if found is not None:
+                return found
+    raise TypeError(
+        f"cannot find {'function' if is_function else 'class'} {name!r}; register it with "
+        "@cnnrs.saving.register_keras_serializable() or pass custom_objects"
+    )
+
+
+def deserialize_keras_object(config: Any, custom_objects: Any = None, safe_mode: bool = True, **kwargs: Any) -> Any:
+    """The object that `serialize_keras_object` described.
+
+    Raises:
+        TypeError: A class is not known here.
+    """
+    if kwargs:
+        raise TypeError(f"deserialize_keras_object: unexpected argument {next(iter(kwargs))!r}")
+    inner = lambda value: deserialize_keras_object(value, custom_objects, safe_mode)  # noqa: E731
+    if isinstance(config, list):
+        return [inner(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    name = config.get("class_name")
+    if name is None or not ("config" in config or "items" in config):
+        return {key: inner(value) for key, value in config.items()}
+    if name == "__tuple__":
+        return tuple(inner(value) for value in config["items"])
+    if name == "__numpy__":
+        return np.array(config["config"]["value"], config["config"]["dtype"])
+    target = _find(config, custom_objects)
+    if name == "function":
+        return target
+    with CustomObjectScope(custom_objects or {}):
+        obj = target.from_config(_plain(config["config"], custom_objects, safe_mode))
+    build = config.get("build_config")
+    if build and hasattr(obj, "build_from_config"):
+        obj.build_from_config(inner(build))
+    compiled = config.get("compile_config")
+    if compiled and hasattr(obj, "compile_from_config"):
+        obj.compile_from_config(compiled)
+    return obj
+
+
+def _plain(config: Any, custom_objects: Any, safe_mode: bool) -> Any:
+    """A config with tuples and arrays restored; objects inside stay data, `from_config` makes them."""
+    if isinstance(config, list):
+        return [_plain(value, custom_objects, safe_mode) for value in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") in ("__tuple__", "__numpy__"):
+        return deserialize_keras_object(config, custom_objects, safe_mode)
+    return {key: _plain(value, custom_objects, safe_mode) for key, value in config.items()}

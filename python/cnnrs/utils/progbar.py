@@ -1,0 +1,112 @@
+"""A progress bar in Keras's text format."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import time
+from typing import Any
+
+
+class Progbar:
+    """Prints progress, at most once an `interval`.
+
+    Args:
+        target: Number of steps; None if unknown.
+        width: Characters of the bar.
+        verbose: 0 prints nothing, 1 a bar that is redrawn, 2 one line at the end.
+        interval: Least seconds between two drawings.
+        stateful_metrics: Names of values shown as they are.
+        stateless_metrics: Not supported; values are shown as they are.
+        unit_name: What a step is called.
+    """
+
+    def __init__(
+        self,
+        target: int | None,
+        width: int = 20,
+        verbose: int = 1,
+        interval: float = 0.1,
+        stateful_metrics: Any = None,
+        stateless_metrics: Any = None,
+        unit_name: str = "step",
+    ):
+        if stateless_metrics:
+            raise ValueError("Progbar: stateless_metrics: values are shown as they are; leave it out")
+        self.target, self.width, self.verbose, self.interval = target, width, verbose, interval
+        self.unit_name, self.seen = unit_name, 0
+        self._values: dict[str, Any] = {}
+        self._start = time.time()
+        self._drawn = 0.0
+        self._length = 0
+
+    def update(self, current: int, values: Any = None, finalize: bool | None = None) -> None:
+        """Shows that `current` steps are done, with `(name, value)` pairs."""
+        if finalize is None:
+            finalize = self.target is not None and current >= self.target
+        self.seen = current
+        self._values.update(dict(values or []))
+        now = time.time()
+        if self.verbose == 0 or (not finalize and now - self._drawn < self.interval):
+            return
+        elapsed = now - self._start
+        if self.verbose == 2:
+            if finalize:
+                print(f"{self._count()} - {elapsed:.0f}s - {self._each(elapsed)}{self._text()}", flush=True)
+            return
+        self._drawn = now
+        if self.target is None or finalize:
+            rest = f"{elapsed:.0f}s {self._each(elapsed)}"
+        else:
+            left = elapsed / max(current, 1) * (self.target - current)
+            rest = self._duration(left)
+        line = f"{self._count()} {self._bar()} {rest}{self._text()}"
+        columns = shutil.get_terminal_size((160, 24)).columns
+        if sys.stdout.isatty():
+            line = line[: columns - 1]
+        sys.stdout.write("\r" + line + " " * max(0, self._length - len(line)) + ("\n" if finalize else ""))
+        sys.stdout.flush()
+        self._length = len(line)
+
+    def add(self, n: int, values: Any = None) -> None:
+        """Shows that `n` more steps are done."""
+        self.update(self.seen + n, values)
+
+    def _count(self) -> str:
+        if self.target is None:
+            return f"{self.seen}/Unknown"
+        return f"{self.seen:>{int(math.log10(max(self.target, 1))) + 1}}/{self.target}"
+
+    def _bar(self) -> str:
+        done = 1.0 if not self.target else min(1.0, self.seen / self.target)
+        full = int(self.width * done)
+        try:
+            "━".encode(sys.stdout.encoding or "ascii")
+        except (UnicodeEncodeError, LookupError):
+            return "[" + "=" * full + "." * (self.width - full) + "]"
+        if sys.stdout.isatty():
+            return f"\x1b[32m{'━' * full}\x1b[0m\x1b[37m{'━' * (self.width - full)}\x1b[0m"
+        return "━" * full + " " * (self.width - full)
+
+    def _each(self, elapsed: float) -> str:
+        each = elapsed / max(self.seen, 1)
+        if each >= 1 or each == 0:
+            return f"{each:.0f}s/{self.unit_name}"
+        if each >= 1e-3:
+            return f"{each * 1e3:.0f}ms/{self.unit_name}"
+        return f"{each * 1e6:.0f}us/{self.unit_name}"
+
+    @staticmethod
+    def _duration(seconds: float) -> str:
+        if seconds > 3600:
+            return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d}:{int(seconds % 60):02d}"
+        return f"{int(seconds // 60)}:{int(seconds % 60):02d}" if seconds > 60 else f"{seconds:.0f}s"
+
+    def _text(self) -> str:
+        def shown(value: Any) -> str:
+            if isinstance(value, (int, float)):
+                return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"
+            return str(value)
+
+        return "".join(f" - {name}: {shown(value)}" for name, value in self._values.items())

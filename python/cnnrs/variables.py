@@ -1,0 +1,99 @@
+"""`Variable`: a named, versioned tensor that training may change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core
+
+__all__ = ["Variable"]
+
+_counts: dict[str, int] = {}
+
+
+def _automatic_name() -> str:
+    index = _counts.get("variable", 0)
+    _counts["variable"] = index + 1
+    return "variable" if index == 0 else f"variable_{index}"
+
+
+class Variable(_core.Variable):
+    """A tensor with an identity: a weight, a statistic, an optimizer's slot.
+
+    Assignment rebinds the variable; tensors read from it before stay as they were.
+
+    Args:
+        initializer: A callable `(shape, dtype) -> array`, or a value.
+        shape: Shape, required with a callable.
+        dtype: Element type; float32 for callables, else that of the value.
+        trainable: Whether training changes it.
+        autocast: True; everything float is float32.
+        aggregation: "none"; there is one device.
+        name: Name; made up if absent.
+
+    Example:
+
+    >>> import cnnrs
+    >>> v = cnnrs.Variable([1.0, 2.0], name="scale")
+    >>> v.assign_add([1.0, 1.0]).numpy()
+    array([2., 3.], dtype=float32)
+    """
+
+    regularizer: Any
+    constraint: Any
+
+    def __new__(
+        cls,
+        initializer: Any,
+        shape: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        aggregation: str = "none",
+        name: str | None = None,
+    ) -> Variable:
+        if aggregation not in ("none", "mean", "sum", "only_first_replica"):
+            raise ValueError(f"aggregation: expected 'none', received {aggregation!r}")
+        if callable(initializer):
+            if shape is None:
+                raise ValueError("Variable: a shape is required when the initializer is a callable")
+            value = initializer(tuple(shape), dtype=dtype or "float32")
+        else:
+            value = initializer
+            if shape is not None and tuple(np.shape(value)) != tuple(shape):
+                raise ValueError(f"Variable: expected shape {tuple(shape)}, received {np.shape(value)}")
+        if isinstance(value, (bool, int, float)) and dtype is None:
+            dtype = "float32"
+        name = name or _automatic_name()
+        self = super().__new__(cls, value, dtype=dtype, trainable=bool(trainable), name=name)
+        self.path = name
+        self.regularizer = None
+        self.constraint = None
+        self.autocast = autocast
+        self.aggregation = aggregation
+        return self
+
+    def assign(self, value: Any) -> Variable:  # type: ignore[override]
+        """Makes `value` (an array or tensor of the variable's shape) the current value."""
+        if not isinstance(value, (_core.Tensor, _core.Variable)):
+            value = np.asarray(value)
+            if value.shape != self.shape:
+                raise ValueError(f"{self.name}: assign expected shape {self.shape}, received {value.shape}")
+        super().assign(value)
+        return self
+
+    def assign_add(self, value: Any) -> Variable:
+        """Adds `value`."""
+        return self.assign(self.value + value)
+
+    def assign_sub(self, value: Any) -> Variable:
+        """Subtracts `value`."""
+        return self.assign(self.value - value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        copy = Variable(self.numpy(), dtype=self.dtype, trainable=self.trainable, name=self.name)
+        copy.path, copy.regularizer, copy.constraint = self.path, self.regularizer, self.constraint
+        memo[id(self)] = copy
+        return copy
