@@ -149,12 +149,10 @@ def _assign(model: Any, tensors: dict[str, np.ndarray], path: str, skip_mismatch
     named = _named(model)
     if len(weights) != len(named) and not skip_mismatch:
         raise ValueError(f"{path!r} holds {len(weights)} weights, {model.name} has {len(named)}")
-    # Automatic names count on within a process, so a model built again differs in them: order decides then.
-    pairs = (
-        [(variable, weights[name], name) for name, variable in named.items() if name in weights]
-        if skip_mismatch or set(weights) == set(named)
-        else [(v, w, n) for v, (n, w) in zip(named.values(), _in_order(weights, named, path), strict=True)]
-    )
+    missing = [name for name in named if name not in weights]
+    if missing and not skip_mismatch:
+        raise ValueError(f"{path!r}: there is no weight {missing[0]!r}")
+    pairs = [(variable, weights[name], name) for name, variable in named.items() if name in weights]
     fitting = []
     for variable, value, name in pairs:
         if tuple(value.shape) == tuple(variable.shape) and value.dtype.name == variable.dtype:
@@ -166,20 +164,6 @@ def _assign(model: Any, tensors: dict[str, np.ndarray], path: str, skip_mismatch
             )
     for variable, value in fitting:
         variable.assign(value)
-
-
-def _in_order(weights: dict[str, np.ndarray], named: dict[str, Any], path: str) -> list[tuple[str, np.ndarray]]:
-    if list(weights) == sorted(weights) and len(set(map(_stem, weights))) != len(weights):
-        raise ValueError(f"{path!r}: names of weights differ from the model's: {next(iter(set(weights) - set(named)))!r}")
-    by_stem = {_stem(name): (name, value) for name, value in weights.items()}
-    missing = [name for name in named if _stem(name) not in by_stem]
-    if missing:
-        raise ValueError(f"{path!r}: there is no weight {missing[0]!r}")
-    return [by_stem[_stem(name)] for name in named]
-
-
-def _stem(name: str) -> str:
-    return name
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any) -> None:
