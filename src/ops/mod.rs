@@ -174,6 +174,8 @@ registry! {
     Conv2dInputGrad(conv2d::Conv2dInputGrad),
     /// Its gradient by the filters.
     Conv2dFilterGrad(conv2d::Conv2dFilterGrad),
+    /// Transposed convolution.
+    Conv2dTranspose(conv2d::Conv2dTranspose),
     /// Max and average pooling.
     Pool2d(pool2d::Pool2d),
     /// Their gradient.

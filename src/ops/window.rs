@@ -2,6 +2,7 @@
 
 use super::{Attribute, Attributes};
 use crate::error::{Error, Result};
+use crate::shape::Shape;
 
 /// How an image is extended before windows slide over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,11 +50,14 @@ impl Padding {
         }
     }
 
-    fn name(self) -> String {
+}
+
+impl std::fmt::Display for Padding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Padding::Valid => "padding \"valid\"".into(),
-            Padding::Same => "padding \"same\"".into(),
-            Padding::Explicit(p) => format!("padding {p:?}"),
+            Padding::Valid => f.write_str("padding \"valid\""),
+            Padding::Same => f.write_str("padding \"same\""),
+            Padding::Explicit([rows, cols]) => write!(f, "padding ({rows:?}, {cols:?})"),
         }
     }
 }
@@ -92,10 +96,10 @@ impl Window {
         for axis in 0..2 {
             let (out, before) = self.place_axis(axis, image[axis + 1]).ok_or_else(|| {
                 Error::value(format!(
-                    "kernel_size {:?} does not fit input {:?} with {}{}",
+                    "kernel_size {:?} does not fit input {} with {}{}",
                     (self.size[0], self.size[1]),
-                    &image[1..],
-                    self.padding.name(),
+                    Shape::from(&image[1..]),
+                    self.padding,
                     if self.dilation == [1, 1] { String::new() } else { format!(" and dilation {:?}", self.dilation) }
                 ))
             })?;
@@ -155,7 +159,7 @@ mod tests {
     #[test]
     fn windows_that_do_not_fit_are_errors_that_say_why() {
         let e = window(5, 1, 1, Padding::Valid, false).place(&[1, 2, 2, 64]).unwrap_err().to_string();
-        assert_eq!(e, "kernel_size (5, 5) does not fit input [2, 2, 64] with padding \"valid\"");
+        assert_eq!(e, "kernel_size (5, 5) does not fit input (2, 2, 64) with padding \"valid\"");
         assert!(window(usize::MAX, 1, 2, Padding::Valid, false).place(&[1, 8, 8, 1]).is_err());
     }
 }

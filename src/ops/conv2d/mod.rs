@@ -9,6 +9,9 @@ mod grad;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod transpose;
+
+pub use transpose::Conv2dTranspose;
 
 use super::window::{Padding, Placement, Window};
 use super::{Attributes, FromAttributes, expect_float, expect_inputs};

@@ -5,7 +5,7 @@ use crate::shape::Fact;
 use crate::testing::{Rng, check_gradients, check_plan};
 use proptest::prelude::*;
 
-use super::Conv2d;
+use super::{Conv2d, Conv2dTranspose};
 
 fn padding(choice: usize) -> Padding {
     [Padding::Valid, Padding::Same, Padding::Explicit([(2, 1), (0, 3)])][choice]
@@ -62,4 +62,67 @@ fn channels_that_do_not_fit_are_named() {
     let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Valid, groups: 1 };
     let e = g.apply(conv, &[x, w]).unwrap_err().to_string();
     assert!(e.contains("3 input channels") && e.contains("[3, 3, 2, 8]"), "{e}");
+}
+
+fn transpose(stride: usize, padding: Padding, output_padding: Option<[usize; 2]>) -> Conv2dTranspose {
+    let conv = Conv2d { strides: [stride, stride + 1], dilation: [2, 1], padding, groups: 1 };
+    Conv2dTranspose { conv, output_padding }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn transposed_convolutions_scatter_the_filters(
+        seed in 0u64..1000, height in 1usize..5, width in 1usize..5, channels in 1usize..4, filters in 1usize..4,
+        kernel in 1usize..4, stride in 1usize..4, choice in 0usize..2, extra in 0usize..5,
+    ) {
+        let op = transpose(stride, padding(choice), extra.checked_sub(1).map(|e| [e, 0]));
+        let mut g = Graph::new();
+        let x = g.input(Fact::new([2, height, width, channels], DType::F32));
+        let w = g.input(Fact::new([kernel, 3, filters, channels], DType::F32));
+        let Ok(y) = g.apply(op.clone(), &[x, w]) else {
+            // Refused: more extra rows than strides leave, or an even "same" window that leaves nothing.
+            prop_assert!(extra > 0);
+            return Ok(());
+        };
+        let mut rng = Rng::new(seed);
+        g.set_outputs(vec![y]);
+        check_plan(&g, &mut rng, 1e-5);
+        if choice == 0 {
+            // y[p·s + i·d] += x[p] · w[i], and nothing else.
+            let inputs = rng.inputs(&g);
+            let got = crate::graph::interpret(&g, &inputs).unwrap().remove(0);
+            let mut expected = crate::ops::RefArray::zeros(got.shape());
+            for (at, &v) in inputs[0].indexed_iter() {
+                for (i, &f) in inputs[1].indexed_iter() {
+                    if i[3] == at[3] {
+                        expected[[at[0], at[1] * stride + 2 * i[0], at[2] * (stride + 1) + i[1], i[2]]] += v * f;
+                    }
+                }
+            }
+            prop_assert!(got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12));
+        }
+        check_gradients(&mut g, y, &[x, w], &mut rng);
+        check_plan(&g, &mut rng, 1e-5);
+    }
+}
+
+#[test]
+fn transposed_sizes_follow_keras() {
+    let size = |kernel: usize, stride: usize, padding, output_padding: Option<[usize; 2]>| {
+        let conv = Conv2d { strides: [stride; 2], dilation: [1, 1], padding, groups: 1 };
+        let facts = [Fact::new([1, 5, 5, 2], DType::F32), Fact::new([kernel, kernel, 4, 2], DType::F32)];
+        use crate::ops::OpDef;
+        Conv2dTranspose { conv, output_padding }.infer(&facts).map(|f| f.shape[1])
+    };
+    assert_eq!(size(3, 2, Padding::Valid, None), Ok(11));
+    assert_eq!(size(2, 3, Padding::Valid, None), Ok(15));
+    assert_eq!(size(3, 2, Padding::Same, None), Ok(10));
+    assert_eq!(size(3, 2, Padding::Same, Some([0, 0])), Ok(9));
+    assert_eq!(size(3, 2, Padding::Same, Some([1, 1])), Ok(10));
+    assert_eq!(size(3, 2, Padding::Valid, Some([1, 1])), Ok(12));
+    assert_eq!(size(4, 2, Padding::Explicit([(1, 1); 2]), None), Ok(10));
+    let e = size(3, 2, Padding::Same, Some([2, 2])).unwrap_err().to_string();
+    assert!(e.contains("less than strides (2, 2)") && e.contains("(2, 2) for filters (3, 3, 4, 2)"), "{e}");
 }
