@@ -273,6 +273,12 @@ class Operation:
         """The computation."""
         raise NotImplementedError(f"{type(self).__name__} does not define call()")
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Records a node if a symbolic tensor is among the arguments, else computes."""
+        if any_symbolic(args, kwargs):
+            return self.symbolic_call(*args, **kwargs)
+        return self.call(*args, **kwargs)
+
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic outputs for symbolic inputs: shapes and dtypes only."""
         return infer(self.call, args, kwargs)

@@ -38,7 +38,8 @@ class ReLU(Layer):
             "negative_slope": negative_slope,
             "threshold": threshold,
         }.items():
-            if not (argument == "max_value" and value is None) and not (_is_number(value) and value >= 0):
+            absent = argument == "max_value" and value is None
+            if not absent and not (isinstance(value, (int, float)) and value >= 0):
                 raise ValueError(f"{self.name}: {argument}: expected a number >= 0, received {value!r}")
         self.max_value = max_value
         self.negative_slope = negative_slope

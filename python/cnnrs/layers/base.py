@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from cnnrs import _core, context, naming, symbolic, tree
 from cnnrs.layers.input_spec import check_inputs
-from cnnrs.ops.dispatch import standardize_dtype
+from cnnrs.layers.ownership import WeightOwner
 
 __all__ = ["Layer"]
 
 _COMMON = ("activity_regularizer", "trainable", "dtype", "autocast", "name")
-# Attributes that hold other objects without owning them.
-_UNOWNED = frozenset(
-    ["_inbound_nodes", "_own", "_losses", "_auto_arguments", "_build_shapes", "_metrics_holder"]
-)
 
 
-class Layer(symbolic.Operation):
+class Layer(WeightOwner):
     """The base of all layers.
 
     A subclass makes its weights in `build(input_shape)` or `__init__` with `add_weight`, and computes in
@@ -49,6 +44,8 @@ class Layer(symbolic.Operation):
     >>> layer.count_params()
     3
     """
+
+    _auto_arguments: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         instance = super().__new__(cls)
@@ -88,9 +85,9 @@ class Layer(symbolic.Operation):
             from cnnrs import regularizers
 
             activity_regularizer = regularizers.get(activity_regularizer)
-        self._own: list[tuple[Any, bool]] = []
-        self._losses: list[Any] = []
+        self._own = []
         self._trainable = bool(trainable)
+        self._losses: list[Any] = []
         self._called = False
         self.built = False
         self.autocast = autocast
@@ -155,257 +152,6 @@ class Layer(symbolic.Operation):
             return cls(**config)
         except TypeError as error:
             raise TypeError(f"{cls.__name__}.from_config: {error}; received {config}") from error
-
-    # ---- weights
-
-    def add_weight(
-        self,
-        *args: Any,
-        shape: Any = None,
-        initializer: Any = None,
-        dtype: Any = None,
-        trainable: bool = True,
-        autocast: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
-        aggregation: str = "none",
-        overwrite_with_gradient: bool = False,
-        name: str | None = None,
-    ) -> Any:
-        """A variable that belongs to the layer.
-
-        Args:
-            *args: The shape.
-            shape: Extents; `()` by default.
-            initializer: Initializer, by name or object; zeros for integers, else "glorot_uniform".
-            dtype: Element type, float32 by default.
-            trainable: Whether training changes it.
-            autocast: True; everything float is float32.
-            regularizer: Its penalty is added to the loss.
-            constraint: Applied to the value after each update.
-            aggregation: "none"; there is one device.
-            overwrite_with_gradient: False.
-            name: Name; "variable" by default.
-
-        Returns:
-            The `cnnrs.Variable`.
-        """
-        from cnnrs import constraints, initializers, regularizers
-        from cnnrs.variables import Variable
-
-        self._check_ready()
-        if overwrite_with_gradient:
-            raise ValueError(f"{self.name}: overwrite_with_gradient: expected False")
-        if args:
-            if len(args) > 1 or shape is not None:
-                raise TypeError(
-                    f"{self.name}: add_weight: expected the shape once, received {args} and {shape}"
-                )
-            shape = args[0]
-        shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
-        if None in shape:
-            raise ValueError(f"{self.name}: add_weight: shape: expected integers, received {shape}")
-        dtype = standardize_dtype(dtype)
-        if initializer is None:
-            initializer = "glorot_uniform" if dtype == "float32" else "zeros"
-        variable = Variable(
-            initializers.get(initializer),
-            shape=shape,
-            dtype=dtype,
-            trainable=trainable and self._trainable,
-            autocast=autocast,
-            aggregation=aggregation,
-            name=name,
-        )
-        variable.regularizer = regularizers.get(regularizer)
-        variable.constraint = constraints.get(constraint)
-        self._own.append((variable, trainable))
-        return variable
-
-    def add_variable(
-        self,
-        shape: Any,
-        initializer: Any,
-        dtype: Any = None,
-        trainable: bool = True,
-        autocast: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
-        name: str | None = None,
-    ) -> Any:
-        """`add_weight` with two of its arguments first."""
-        return self.add_weight(
-            shape=shape,
-            initializer=initializer,
-            dtype=dtype,
-            trainable=trainable,
-            autocast=autocast,
-            regularizer=regularizer,
-            constraint=constraint,
-            name=name,
-        )
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, _core.Variable) and name not in _UNOWNED:
-            self._check_ready()
-            if not any(own is value for own, _ in self._own):
-                self._own.append((value, value.trainable))
-        object.__setattr__(self, name, value)
-
-    def _check_ready(self) -> None:
-        if "_own" not in vars(self):
-            raise RuntimeError(
-                f"{type(self).__name__}: expected super().__init__() before layers and weights are made"
-            )
-
-    def _attributes(self) -> Iterator[Any]:
-        """What the attributes hold, containers opened."""
-        for name, value in vars(self).items():
-            if name not in _UNOWNED:
-                yield from _open(value)
-
-    def _sublayers(self) -> list[Layer]:
-        """The layers that belong to this one, each once, in the order in which they became attributes."""
-        found: dict[int, Layer] = {}
-        for value in self._attributes():
-            if isinstance(value, Layer):
-                found.setdefault(id(value), value)
-        return list(found.values())
-
-    def _seed_generators(self) -> list[Any]:
-        from cnnrs.random import SeedGenerator
-
-        return [value for value in self._attributes() if isinstance(value, SeedGenerator)]
-
-    def _flatten_layers(self) -> list[Layer]:
-        """The layer and all that belong to it, at any depth, each once."""
-        found: dict[int, Layer] = {}
-        pending: list[Layer] = [self]
-        while pending:
-            layer = pending.pop()
-            if id(layer) not in found:
-                found[id(layer)] = layer
-                pending.extend(reversed(layer._sublayers()))
-        return list(found.values())
-
-    def _gather(self, seeds: bool) -> list[Any]:
-        found: dict[int, Any] = {}
-        for layer in self._flatten_layers():
-            own = [v for v, t in layer._own if t] + [v for v, t in layer._own if not t]
-            for value in layer._attributes():
-                if isinstance(value, _core.Variable) and not any(value is v for v in own):
-                    own.append(value)
-            if seeds:
-                own += [generator.state for generator in layer._seed_generators()]
-            for variable in own:
-                found.setdefault(id(variable), variable)
-        return list(found.values())
-
-    @property
-    def variables(self) -> list[Any]:
-        """All state: weights and the states of random generators."""
-        return self._gather(seeds=True)
-
-    @property
-    def weights(self) -> list[Any]:
-        """All weights, those of the layers inside included."""
-        return self._gather(seeds=False)
-
-    @property
-    def trainable_weights(self) -> list[Any]:
-        """The weights that training changes."""
-        return [v for v in self.weights if v.trainable] if self.trainable else []
-
-    @property
-    def non_trainable_weights(self) -> list[Any]:
-        """The weights that training does not change."""
-        return [v for v in self.weights if not v.trainable] if self.trainable else self.weights
-
-    @property
-    def trainable_variables(self) -> list[Any]:
-        """The variables that training changes."""
-        return self.trainable_weights
-
-    @property
-    def non_trainable_variables(self) -> list[Any]:
-        """The variables that training does not change."""
-        return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the weights. Setting it reaches the layers inside."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        value = bool(value)
-        self._trainable = value
-        for variable, trainable in self._own:
-            if trainable:
-                variable.trainable = value
-        for layer in self._sublayers():
-            layer.trainable = value
-
-    def get_weights(self) -> list[np.ndarray]:
-        """The values of `weights`, as numpy arrays."""
-        return [weight.numpy() for weight in self.weights]
-
-    def set_weights(self, weights: Any) -> None:
-        """Sets the values of `weights`: all of them, or none if one does not fit.
-
-        Raises:
-            ValueError: Their number or a shape differs.
-        """
-        own, given = self.weights, [np.asarray(w) for w in weights]
-        if len(own) != len(given):
-            raise ValueError(f"{self.name}: set_weights: expected {len(own)} arrays, received {len(given)}")
-        for variable, value in zip(own, given, strict=True):
-            if tuple(variable.shape) != value.shape:
-                raise ValueError(
-                    f"{self.name}: set_weights: {variable.path}: "
-                    f"expected shape {tuple(variable.shape)}, received {value.shape}"
-                )
-        for variable, value in zip(own, given, strict=True):
-            variable.assign(value)
-
-    def count_params(self) -> int:
-        """Number of elements of all weights.
-
-        Raises:
-            ValueError: The layer has no weights yet, because it has not been built.
-        """
-        if not self.built:
-            raise ValueError(
-                f"{self.name}: count_params: expected a built layer; call it or build(input_shape)"
-            )
-        return sum(int(np.prod(weight.shape)) for weight in self.weights)
-
-    def save_own_variables(self, store: Any) -> None:
-        """Writes the layer's own variables, without those of layers inside, into a mapping."""
-        for i, (variable, _) in enumerate(self._ordered_own()):
-            store[str(i)] = variable.numpy()
-
-    def load_own_variables(self, store: Any) -> None:
-        """Reads what `save_own_variables` wrote.
-
-        Raises:
-            ValueError: Their number or a shape differs.
-        """
-        own = self._ordered_own()
-        if len(store.keys()) != len(own):
-            raise ValueError(f"{self.name}: expected {len(own)} variables, received {len(store.keys())}")
-        values = [np.asarray(store[str(i)]) for i in range(len(own))]
-        for (variable, _), value in zip(own, values, strict=True):
-            if tuple(variable.shape) != value.shape:
-                raise ValueError(
-                    f"{self.name}: {variable.name}: "
-                    f"expected shape {tuple(variable.shape)}, received {value.shape}"
-                )
-        for (variable, _), value in zip(own, values, strict=True):
-            variable.assign(value)
-
-    def _ordered_own(self) -> list[tuple[Any, bool]]:
-        return [(v, t) for v, t in self._own if t] + [(v, t) for v, t in self._own if not t]
 
     # ---- losses and metrics
 
@@ -649,20 +395,12 @@ class _CallSignature:
         self.build_names = [p.name for p in build if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
-@functools.lru_cache(maxsize=1024)
 def _call_signature(cls: type) -> _CallSignature:
-    return _CallSignature(cls)
-
-
-def _open(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _open(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _open(item)
-    else:
-        yield value
+    signature = vars(cls).get("_own_call_signature")
+    if signature is None:
+        signature = _CallSignature(cls)
+        cls._own_call_signature = signature  # type: ignore[attr-defined]
+    return signature
 
 
 def _to_tensors(value: Any) -> Any:

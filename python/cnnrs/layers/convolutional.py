@@ -16,6 +16,8 @@ __all__ = ["Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D"]
 class _Convolution(Layer):
     """What all convolutions share: windows, bias, activation."""
 
+    bias: Any
+
     def __init__(
         self,
         kernel_size: Any,

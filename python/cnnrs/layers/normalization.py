@@ -90,7 +90,7 @@ class BatchNormalization(Layer):
             )
         self.gamma = self.add_weight(shape=(channels,), **self._parts.of("gamma")) if self.scale else None
         self.beta = self.add_weight(shape=(channels,), **self._parts.of("beta")) if self.center else None
-        moving = {"shape": (channels,), "trainable": False}
+        moving: dict[str, Any] = {"shape": (channels,), "trainable": False}
         self.moving_mean = self.add_weight(**moving, **self._parts.of("moving_mean"))
         self.moving_variance = self.add_weight(**moving, **self._parts.of("moving_variance"))
         self.input_spec = InputSpec(ndim=len(input_shape), axes={axis: channels})

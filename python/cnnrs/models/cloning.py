@@ -49,7 +49,7 @@ def clone_model(
         return type(layer).from_config(layer.get_config())
 
     if isinstance(model, Sequential) and call_function is None:
-        chain = [clone(layer) for layer in model.layers]
+        chain: list[Any] = [clone(layer) for layer in model.layers]
         if model._graph is not None:
             entry = model.inputs[0]
             given = None if input_tensors is None else tree.flatten(input_tensors)[0]

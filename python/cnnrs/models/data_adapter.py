@@ -34,7 +34,7 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
         return data, None, None
     if not 1 <= len(data) <= 3:
         raise ValueError(f"expected x, (x, y) or (x, y, sample_weight), received {len(data)} elements")
-    return (*data, None, None)[:3]  # type: ignore[return-value]
+    return (*data, None, None)[:3]
 
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -179,35 +179,14 @@ class ArrayData:
         cut = math.floor(self.size * (1.0 - fraction))
         if cut == 0 or cut == self.size:
             raise ValueError(f"validation_split: {fraction} of {self.size} samples leaves one part empty")
-        first = [
-            tree.map_structure(lambda a: None if a is None else a[:cut], part) for part in self.structure
-        ]
-        last = [tree.map_structure(lambda a: None if a is None else a[cut:], part) for part in self.structure]
-        return ArrayData(*first, self.batch_size), ArrayData(*last, self.batch_size)
 
-    def rows(self, indices: np.ndarray) -> list[np.ndarray]:
-        """The leaves of a batch."""
-        return [a[indices] for a in self.arrays]
+        def part(rows: slice) -> ArrayData:
+            x, y, weight = (
+                tree.map_structure(lambda a: None if a is None else a[rows], p) for p in self.structure
+            )
+            return ArrayData(x, y, weight, self.batch_size)
 
-    def pack(self, leaves: list[Any]) -> Any:
-        """What a step is given, with leaves in place of the arrays."""
-        rest = iter(leaves)
-        packed = [
-            tree.map_structure(lambda a: None if a is None else next(rest), part) for part in self._sorted()
-        ]
-        return pack_x_y_sample_weight(*packed)
-
-    def _sorted(self) -> tuple[Any, Any, Any]:
-        return tuple(_sort(part) for part in self.structure)  # type: ignore[return-value]
-
-
-def _sort(structure: Any) -> Any:
-    """Dicts in the order in which `tree.flatten` visits them."""
-    if isinstance(structure, dict):
-        return {key: _sort(structure[key]) for key in sorted(structure)}
-    if isinstance(structure, (list, tuple)):
-        return [_sort(item) for item in structure]
-    return structure
+        return part(slice(None, cut)), part(slice(cut, None))
 
 
 def _arrays(structure: Any, name: str) -> Any:

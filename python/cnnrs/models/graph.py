@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import symbolic, tree
+from cnnrs import tree
 from cnnrs.symbolic import KerasTensor, Node, Operation
 
 __all__ = ["Graph"]
@@ -96,11 +96,7 @@ class Graph:
             if id(node.outputs[0]) in values:
                 continue
             args, kwargs = node.fill(values)
-            outputs = (
-                node.operation(*args, **kwargs)
-                if not isinstance(node.operation, symbolic.OpFunction)
-                else (node.operation.call(*args, **kwargs))
-            )
+            outputs = node.operation(*args, **kwargs)
             if len(node.outputs) == 1:
                 values[id(node.outputs[0])] = (
                     outputs if not tree.is_nested(outputs) else tree.flatten(outputs)[0]

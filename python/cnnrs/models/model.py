@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from cnnrs import naming, ops, tree
-from cnnrs.layers.base import Layer, _open, _symbols
+from cnnrs.layers.base import Layer, _symbols
+from cnnrs.layers.ownership import open_container
 from cnnrs.models.graph import Graph
 from cnnrs.models.trainer import Trainer
 from cnnrs.symbolic import KerasTensor
@@ -60,7 +61,7 @@ class Model(Trainer, Layer):
         Trainer.__init__(self)
         self._graph: Graph | None = None
         if graph is not None:
-            self._set_graph(Graph(*graph, model=self.name))
+            self._set_graph(Graph(graph[0], graph[1], self.name))
 
     def _set_graph(self, graph: Graph) -> None:
         names: dict[str, Any] = {}
@@ -72,7 +73,7 @@ class Model(Trainer, Layer):
         self._graph = graph
         self.built = True
 
-    def _sublayers(self) -> list[Layer]:
+    def _sublayers(self) -> list[Any]:
         found: dict[int, Layer] = {}
         if self._graph is not None:
             for operation in self._graph.operations:
@@ -263,7 +264,7 @@ class Model(Trainer, Layer):
     def _attributes(self) -> Any:
         for name, value in vars(self).items():
             if name not in _UNOWNED_BY_MODELS:
-                yield from _open(value)
+                yield from open_container(value)
 
 
 _UNOWNED_BY_MODELS = frozenset(

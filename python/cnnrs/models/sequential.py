@@ -109,7 +109,7 @@ class Sequential(Model):
             self._graph, self.built = None, False
             raise
 
-    def _sublayers(self) -> list[Layer]:
+    def _sublayers(self) -> list[Any]:
         return [layer for layer in self._chain if not isinstance(layer, InputLayer)]
 
     @property

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import Any
 
 import numpy as np
 
 from cnnrs import _core, naming, tree
+from cnnrs.models.batches import Batches, count_steps, is_due, resolve_verbosity, unpack_validation
 from cnnrs.models.data_adapter import (
     ArrayData,
-    BatchData,
     core_dtype,
     make_data,
     unpack_x_y_sample_weight,
@@ -350,7 +349,7 @@ class Trainer:
         data = make_data(x, y, sample_weight, batch_size, class_weight, shuffle)
         validation: Any = None
         if validation_data is not None:
-            vx, vy, vw = _unpack_validation(validation_data)
+            vx, vy, vw = unpack_validation(validation_data)
             validation = make_data(
                 vx, vy, vw, validation_batch_size or (batch_size if vy is not None else None)
             )
@@ -360,8 +359,8 @@ class Trainer:
             data, validation = data.split(validation_split)
             validation.batch_size = validation_batch_size or validation.batch_size
             validation.num_batches = -(-validation.size // validation.batch_size)
-        steps = _steps(data, steps_per_epoch, "steps_per_epoch")
-        verbosity = _verbosity(verbose)
+        steps = count_steps(data, steps_per_epoch, "steps_per_epoch")
+        verbosity = resolve_verbosity(verbose)
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
                 callbacks,
@@ -376,14 +375,14 @@ class Trainer:
                 else None,
             )
         self.stop_training = False
-        source = _Batches(data, steps, shuffle, self._shuffle_seed)
+        source = Batches(data, steps, shuffle, self._shuffle_seed)
         callbacks.on_train_begin()
         logs: dict[str, Any] = {}
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
             logs = self._run_epoch("train", source, callbacks, verbosity)
-            if validation is not None and _is_due(epoch + 1, validation_freq):
+            if validation is not None and is_due(epoch + 1, validation_freq):
                 values = self._evaluate(validation, validation_steps, callbacks, 0)
                 logs.update({f"val_{name}": value for name, value in values.items()})
             _warn_of_nan(logs, epoch, self.name)  # type: ignore[attr-defined]
@@ -393,7 +392,7 @@ class Trainer:
         callbacks.on_train_end(logs)
         return self.history
 
-    def _run_epoch(self, kind: str, source: _Batches, callbacks: Any, verbosity: int) -> dict[str, Any]:
+    def _run_epoch(self, kind: str, source: Batches, callbacks: Any, verbosity: int) -> dict[str, Any]:
         """All batches of an epoch; gives the logs of the last one."""
         begin = getattr(callbacks, f"on_{kind}_batch_begin")
         end = getattr(callbacks, f"on_{kind}_batch_end")
@@ -473,13 +472,13 @@ class Trainer:
         _no_more("evaluate", kwargs)
         self._require_compiled("evaluate")
         data = make_data(x, y, sample_weight, batch_size)
-        values = self._evaluate(data, steps, callbacks, _verbosity(verbose))
+        values = self._evaluate(data, steps, callbacks, resolve_verbosity(verbose))
         return values if return_dict else _flat(values)
 
     def _evaluate(self, data: Any, steps: int | None, callbacks: Any, verbosity: int) -> dict[str, Any]:
         from cnnrs.callbacks import CallbackList
 
-        count = _steps(data, steps, "steps")
+        count = count_steps(data, steps, "steps")
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
                 callbacks, add_progbar=verbosity != 0, model=self, verbose=verbosity, epochs=1, steps=count
@@ -487,7 +486,7 @@ class Trainer:
         self.reset_metrics()
         callbacks.on_test_begin()
         stopping, self.stop_training = self.stop_training, False
-        logs = self._run_epoch("test", _Batches(data, count, False, None), callbacks, verbosity)
+        logs = self._run_epoch("test", Batches(data, count, False, None), callbacks, verbosity)
         self.stop_training = stopping or self.stop_training
         callbacks.on_test_end(logs)
         return logs
@@ -514,15 +513,15 @@ class Trainer:
         from cnnrs.callbacks import CallbackList
 
         data = make_data(x, None, None, batch_size)
-        count = _steps(data, steps, "steps")
-        verbosity = _verbosity(verbose)
+        count = count_steps(data, steps, "steps")
+        verbosity = resolve_verbosity(verbose)
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
                 callbacks, add_progbar=verbosity == 1, model=self, verbose=verbosity, epochs=1, steps=count
             )
         callbacks.on_predict_begin()
         parts: list[Any] = []
-        for batch, structure in enumerate(_Batches(data, count, False, None).start()):
+        for batch, structure in enumerate(Batches(data, count, False, None).start()):
             callbacks.on_predict_batch_begin(batch)
             outputs = tree.map_structure(_to_numpy, self._run("predict", structure))
             parts.append(outputs)
@@ -572,109 +571,6 @@ class Trainer:
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as numpy arrays."""
         return tree.map_structure(_to_numpy, self._run("predict", ArrayData(x, None, None, None).structure))
-
-
-class _Batches:
-    """The batches of an epoch, from arrays in the epoch's order or from an iterable."""
-
-    def __init__(self, data: ArrayData | BatchData, steps: int | None, shuffle: bool, seed: Any):
-        self.data = data
-        self.steps = steps
-        self.shuffle = shuffle and seed is not None
-        self.seed = seed
-        self.exhausted = False
-        self.order: np.ndarray | None = None
-        self._iterator: Any = None
-        self._first = 0
-
-    def start(self) -> _Batches:
-        """A new epoch."""
-        self._first = 0
-        if isinstance(self.data, ArrayData):
-            count = self.data.size
-            self.order = self._permutation(count) if self.shuffle else np.arange(count, dtype=np.int64)
-        elif self._iterator is None or not self.data.once:
-            dataset_order = None
-            if self.data.is_dataset and self.shuffle and self.data.num_batches is not None:
-                dataset_order = self._permutation(self.data.num_batches)
-            self._iterator = self.data.epoch(dataset_order)
-        return self
-
-    def _permutation(self, count: int) -> np.ndarray:
-        # The generator's state is saved with the model, so that a resumed training meets the same order.
-        state = np.asarray(self.seed.next().numpy()).astype(np.uint32)
-        return np.random.default_rng(state.tolist()).permutation(count).astype(np.int64)
-
-    def skip(self, batches: int) -> None:
-        """Leaves out the first batches, which have been run."""
-        self._first = batches
-
-    def __iter__(self) -> Any:
-        if isinstance(self.data, ArrayData):
-            assert self.order is not None
-            size, batch_size = self.data.size, self.data.batch_size
-            for batch in range(self._first, self.steps or 0):
-                rows = self.order[batch * batch_size : min(size, (batch + 1) * batch_size)]
-                contiguous = not self.shuffle
-                part = slice(batch * batch_size, min(size, (batch + 1) * batch_size)) if contiguous else rows
-                yield tree.map_structure(
-                    lambda a, part=part: None if a is None else a[part], self.data.structure
-                )
-            return
-        for count in range(sys.maxsize):
-            if self.steps is not None and count >= self.steps:
-                return
-            try:
-                batch = next(self._iterator)
-            except StopIteration:
-                if self.data.once:
-                    self.exhausted = True
-                    if self.steps is not None:
-                        warnings.warn(
-                            f"the generator ended after {count} of {self.steps} batches of the epoch",
-                            RuntimeWarning,
-                            stacklevel=4,
-                        )
-                return
-            yield batch
-
-
-def _steps(data: ArrayData | BatchData, steps: int | None, argument: str) -> int | None:
-    if steps is None:
-        return data.num_batches
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"{argument}: expected an integer >= 1 or None, received {steps!r}")
-    if isinstance(data, ArrayData) and data.num_batches is not None and steps > data.num_batches:
-        raise ValueError(
-            f"{argument}: expected at most {data.num_batches}, the batches of the arrays, received {steps}"
-        )
-    return steps
-
-
-def _verbosity(verbose: Any) -> int:
-    if verbose == "auto":
-        from cnnrs import config
-
-        notebook = "ipykernel" in sys.modules
-        terminal = sys.stdout is not None and hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
-        return 1 if config.is_interactive_logging_enabled() and (terminal or notebook) else 2
-    if verbose not in (0, 1, 2, True, False):
-        raise ValueError(f"verbose: expected 'auto', 0, 1 or 2, received {verbose!r}")
-    return int(verbose)
-
-
-def _unpack_validation(data: Any) -> tuple[Any, Any, Any]:
-    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3 and not isinstance(data[0], tuple):
-        return unpack_x_y_sample_weight(tuple(data))
-    return data, None, None
-
-
-def _is_due(epoch: int, frequency: Any) -> bool:
-    if isinstance(frequency, int):
-        if frequency < 1:
-            raise ValueError(f"validation_freq: expected an integer >= 1 or a list, received {frequency}")
-        return epoch % frequency == 0
-    return epoch in frequency
 
 
 def _numbers(logs: Any) -> dict[str, Any]:

@@ -270,7 +270,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
         )
     for axis, width in enumerate(widths):
         if builtins.any(width):
-            index = np.pad(np.arange(x.shape[axis], dtype=np.int32), width, mode=mode)
+            index = np.pad(np.arange(x.shape[axis], dtype=np.int32), width, mode=mode)  # type: ignore[call-overload]
             x = apply("gather", x, index, axis=axis)
     return x
 

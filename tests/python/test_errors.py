@@ -1,0 +1,218 @@
+"""Bad input: the type of the exception, and that the message names layer, argument, received and expected."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import layers, ops
+
+
+def model_of(*stack, shape=(8, 8, 1), **compile_arguments):
+    model = cnnrs.Sequential([cnnrs.Input(shape), *stack])
+    if compile_arguments:
+        model.compile(**compile_arguments)
+    return model
+
+
+def classifier():
+    return model_of(
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax"),
+        optimizer="sgd",
+        loss="sparse_categorical_crossentropy",
+    )
+
+
+X = np.zeros((6, 8, 8, 1), np.float32)
+Y = np.zeros(6, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "words"),
+    [
+        (lambda: layers.Conv2D(0, 3, name="c"), ValueError, ["c", "filters", ">= 1", "0"]),
+        (lambda: layers.Conv2D(2.5, 3), ValueError, ["filters", "2.5"]),
+        (lambda: layers.Conv2D(2, (3, 3, 3), name="c"), ValueError, ["c: kernel_size", "pair", "(3, 3, 3)"]),
+        (lambda: layers.Conv2D(2, 3, padding="sane"), ValueError, ["padding", "'same'", "'sane'"]),
+        (lambda: layers.Conv2D(2, 3, strides=2, dilation_rate=2), ValueError, ["strides", "dilation_rate"]),
+        (lambda: layers.Conv2D(3, 3, groups=2), ValueError, ["filters", "groups", "3"]),
+        (lambda: layers.Conv2D(2, 3, data_format="nchw"), ValueError, ["data_format", "'nchw'"]),
+        (lambda: layers.Conv2D(2, 3, kernal_initializer="zeros"), TypeError, ["kernal_initializer", "kernel_initializer"]),
+        (lambda: layers.Conv2D(2, 3, activation="rellu"), ValueError, ["'rellu'", "'relu'"]),
+        (lambda: layers.Dense(-1), ValueError, ["units", "-1"]),
+        (lambda: layers.Dense(2, name="a/b"), ValueError, ["name", "a/b"]),
+        (lambda: layers.Dense(2, dtype="float16"), ValueError, ["dtype", "float16", "float32"]),
+        (lambda: layers.Dropout(1.0, name="d"), ValueError, ["d", "rate", "1.0"]),
+        (lambda: layers.BatchNormalization(momentum=2), ValueError, ["momentum", "2"]),
+        (lambda: layers.MaxPooling2D(0), ValueError, ["pool_size", "0"]),
+        (lambda: layers.ReLU(negative_slope=-1), ValueError, ["negative_slope", "-1"]),
+        (lambda: layers.Reshape((-1, -1)), ValueError, ["target_shape"]),
+        (lambda: cnnrs.Input((2.5,)), TypeError, ["shape", "2.5"]),
+        (lambda: cnnrs.Input((-2,)), ValueError, ["shape", "-2"]),
+        (lambda: layers.Conv3D, AttributeError, ["Conv3D", "Conv2D"]),
+        (lambda: cnnrs.layer, AttributeError, ["layer", "layers"]),
+        (lambda: ops.relu7, AttributeError, ["relu7"]),
+        (lambda: ops.sort, AttributeError, ["sort", "numpy"]),
+        (lambda: cnnrs.config.set_num_threads(0), ValueError, ["n", "0"]),
+        (lambda: cnnrs.applications.LeNet5(variant="modern"), ValueError, ["variant", "modern", "classic"]),
+        (lambda: cnnrs.applications.ResNet18("svhn"), ValueError, ["stem", "svhn", "cifar"]),
+    ],
+)
+def test_wrong_arguments(make, kind, words):
+    with pytest.raises(kind) as error:
+        make()
+    for word in words:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "words"),
+    [
+        (lambda: layers.Conv2D(2, 3, name="c"), (4, 8), ["c", "4 axes", "(4, 8)"]),
+        (lambda: layers.Conv2D(2, 5, name="c"), (1, 2, 2, 1), ["c", "5", "2"]),
+        (lambda: layers.Conv2D(2, 3, groups=2, name="c"), (1, 8, 8, 3), ["c", "groups", "3"]),
+        (lambda: layers.MaxPooling2D(5, name="p"), (1, 2, 2, 1), ["p", "5", "2"]),
+        (lambda: layers.Reshape((7,), name="r"), (1, 8), ["r", "target_shape", "8", "7"]),
+        (lambda: layers.Cropping2D(4, name="k"), (1, 8, 8, 1), ["k", "cropping"]),
+        (lambda: layers.Add(name="s"), (1, 8), ["s", "list of inputs"]),
+        (lambda: layers.GroupNormalization(3, name="g"), (1, 4, 4, 4), ["g", "groups", "3"]),
+    ],
+)
+def test_wrong_inputs_name_the_layer(layer, shape, words):
+    with pytest.raises(ValueError) as error:
+        layer()(np.zeros(shape, np.float32))
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_layer_refuses_another_number_of_channels():
+    layer = layers.Conv2D(2, 3, name="c")
+    layer(np.zeros((1, 8, 8, 3)))
+    with pytest.raises(ValueError, match=r"c: expected .*3.*received .*\(1, 8, 8, 4\)"):
+        layer(np.zeros((1, 8, 8, 4)))
+
+
+def test_symbolic_shape_errors_name_the_layer():
+    with pytest.raises(ValueError, match="first"):
+        layers.Conv2D(4, 9, name="first")(cnnrs.Input((4, 4, 1)))
+
+
+def test_model_refuses_another_shape():
+    with pytest.raises(ValueError, match=r"expected shape \(None, 8, 8, 1\), received \(6, 9, 9, 1\)"):
+        classifier().predict(np.zeros((6, 9, 9, 1)), verbose=0)
+
+
+def test_fit_before_compile():
+    with pytest.raises(ValueError, match="compile"):
+        model_of(layers.Flatten()).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"x": X, "y": Y[:4]}, ["x: 6", "y: 4"]),
+        ({"x": X[:0], "y": Y[:0]}, ["at least one sample"]),
+        ({"x": X, "y": Y, "batch_size": 0}, ["batch_size", "0"]),
+        ({"x": X, "y": Y, "validation_split": 1.5}, ["validation_split", "1.5"]),
+        ({"x": X, "y": Y, "validation_split": 0.01}, ["validation_split", "empty"]),
+        ({"x": X, "y": Y, "verbose": "loud"}, ["verbose", "loud"]),
+        ({"x": X, "y": Y, "steps_per_epoch": 9}, ["steps_per_epoch", "9"]),
+        ({"x": X, "y": None}, ["targets", "None"]),
+        ({"x": None}, ["x", "None"]),
+        ({"x": X, "y": Y, "sample_weight": np.ones(5)}, ["sample_weight: 5"]),
+    ],
+)
+def test_wrong_arguments_of_fit(arguments, words):
+    model = classifier()
+    before = model.get_weights()
+    with pytest.raises(ValueError) as error:
+        model.fit(**{"verbose": 0, **arguments})
+    for word in words:
+        assert word in str(error.value)
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_text_is_no_input():
+    with pytest.raises(TypeError, match="x: expected numbers"):
+        classifier().fit(np.array([["a"]] * 6), Y, verbose=0)
+
+
+def test_labels_outside_of_the_classes_leave_the_model_whole():
+    model = classifier()
+    model.fit(X, Y, verbose=0)
+    before, step = model.get_weights(), int(model.optimizer.iterations)
+    with pytest.raises((ValueError, IndexError), match="3|7"):
+        model.fit(X, np.full(6, 7), verbose=0)
+    assert int(model.optimizer.iterations) == step
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"optimizer": "adamm", "loss": "mse"}, ["adamm", "adam"]),
+        ({"optimizer": "adam", "loss": "mean_square"}, ["mean_square"]),
+        ({"optimizer": "adam", "loss": "mse", "metrics": ["acuracy"]}, ["acuracy"]),
+        ({"optimizer": "adam", "loss": "mse", "jit_compile": "yes"}, ["jit_compile", "yes"]),
+        ({"optimizer": "adam", "loss": "mse", "steps_per_execution": 0}, ["steps_per_execution", "0"]),
+    ],
+)
+def test_wrong_arguments_of_compile(arguments, words):
+    with pytest.raises((ValueError, TypeError)) as error:
+        model_of(layers.Flatten()).compile(**arguments)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_unknown_layer_names_suggest():
+    model = model_of(layers.Conv2D(1, 1, name="conv_a"), layers.Flatten(name="flat"))
+    with pytest.raises(ValueError, match="'conv_a'"):
+        model.get_layer("conv_b")
+
+
+def test_two_layers_of_one_name():
+    with pytest.raises(ValueError, match="twin"):
+        model_of(layers.ReLU(name="twin"), layers.ReLU(name="twin"))
+
+
+def test_outputs_that_need_another_input():
+    a, b = cnnrs.Input((2,)), cnnrs.Input((2,), name="missing")
+    with pytest.raises(ValueError, match="missing"):
+        cnnrs.Model(a, layers.Add()([a, b]))
+
+
+def test_set_weights_is_all_or_nothing():
+    layer = layers.Dense(2, kernel_initializer="ones")
+    layer.build((None, 3))
+    with pytest.raises(ValueError, match=r"expected shape \(2,\), received \(3,\)"):
+        layer.set_weights([np.zeros((3, 2)), np.zeros(3)])
+    np.testing.assert_array_equal(layer.get_weights()[0], np.ones((3, 2)))
+    with pytest.raises(ValueError, match="expected 2 arrays, received 1"):
+        layer.set_weights([np.zeros((3, 2))])
+
+
+def test_super_init_is_missed():
+    class Forgetful(layers.Layer):
+        def __init__(self):
+            self.inner = layers.Dense(1)
+            self.scale = cnnrs.Variable(1.0)
+
+    with pytest.raises(RuntimeError, match="super"):
+        Forgetful()
+
+
+def test_symbolic_tensors_have_no_values():
+    x = cnnrs.Input((2,))
+    for read in (bool, float, np.asarray, lambda x: x.numpy()):
+        with pytest.raises(TypeError, match="symbolic"):
+            read(x)
+
+
+def test_nan_in_the_loss_warns():
+    model = model_of(layers.Flatten(), layers.Dense(1), optimizer="sgd", loss="mse")
+    with pytest.warns(RuntimeWarning, match="NaN"):
+        model.fit(np.full((4, 8, 8, 1), np.nan), np.zeros(4), verbose=0)
