@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, symbolic
+from cnnrs import _core, naming, symbolic
 from cnnrs.ops.dispatch import standardize_dtype
 
 __all__ = ["WeightOwner", "open_container"]
@@ -83,6 +83,7 @@ class WeightOwner(symbolic.Operation):
             aggregation=aggregation,
             name=name,
         )
+        variable.path = "/".join(filter(None, [naming.current_path(), variable.name]))
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
         self._own.append((variable, trainable))
