@@ -89,7 +89,9 @@ def run_layer_test(
     if layer.trainable_weights:
         target = sample(output_shape, 9) * 0.1
         model.compile(cnnrs.optimizers.SGD(0.01), "mse")
-        losses = model.fit(arrays, target, epochs=4, batch_size=shapes[0][0], verbose=0, shuffle=False).history["loss"]
+        losses = model.fit(
+            arrays, target, epochs=4, batch_size=shapes[0][0], verbose=0, shuffle=False
+        ).history["loss"]
         assert losses[-1] < losses[0]
     return layer
 
@@ -100,7 +102,14 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     (layers.Conv2D, {"filters": 5, "kernel_size": 3}, IMAGE, (4, 6, 4, 5), [(3, 3, 4, 5), (5,)], {}),
     (
         layers.Conv2D,
-        {"filters": 6, "kernel_size": (3, 2), "strides": (2, 1), "padding": "same", "groups": 2, "use_bias": False},
+        {
+            "filters": 6,
+            "kernel_size": (3, 2),
+            "strides": (2, 1),
+            "padding": "same",
+            "groups": 2,
+            "use_bias": False,
+        },
         IMAGE,
         (4, 4, 6, 6),
         [(3, 2, 2, 6)],

@@ -370,9 +370,7 @@ class Trainer:
                 verbose=verbosity,
                 epochs=epochs,
                 steps=steps,
-                seed=int(self._shuffle_seed.initial_seed)
-                if hasattr(self._shuffle_seed, "initial_seed")
-                else None,
+                seed=self._shuffle_seed.seed,
             )
         self.stop_training = False
         source = Batches(data, steps, shuffle, self._shuffle_seed)

@@ -169,15 +169,23 @@ def conv_transpose(
 ) -> Any:
     """The gradient of a convolution with respect to its input; kernel (height, width, filters, channels)."""
     x, first = _to_last(inputs, data_format)
-    y = apply(
-        "conv2d_transpose",
-        x,
-        as_float(kernel),
-        strides=pair(strides, "strides"),
-        padding=_padding(padding),
-        output_padding=None if output_padding is None else pair(output_padding, "output_padding", 0),
-        dilation=pair(dilation_rate, "dilation_rate"),
-    )
+    kernel = as_float(kernel)
+    steps, dilation = pair(strides, "strides"), pair(dilation_rate, "dilation_rate")
+    extra = None if output_padding is None else pair(output_padding, "output_padding", 0)
+    way = _padding(padding)
+    if not isinstance(way, str):
+        raise ValueError(f"conv_transpose: padding: expected 'valid' or 'same', received {padding!r}")
+    size = []
+    for axis in (0, 1):
+        extent, step = x.shape[axis + 1], steps[axis]
+        window = (kernel.shape[axis] - 1) * dilation[axis] + 1
+        if extra is None:
+            size.append(extent * step + (max(window - step, 0) if way == "valid" else 0))
+        else:
+            margin = 2 * (window // 2) if way == "same" else 0
+            size.append((extent - 1) * step + window - margin + extra[axis])
+    attributes = {"size": size, "strides": steps, "padding": way, "dilation": dilation}
+    y = apply("conv2d_input_grad", x, kernel, **attributes)
     return _from_last(y, first)
 
 

@@ -1,0 +1,254 @@
+"""Models: graphs, names, configs, copies, summaries, and the networks of `applications`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import Input, Model, Sequential, layers, models, ops
+from cnnrs.applications import LeNet5, ResNet18, ResNet34
+
+
+def sample(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def two_headed():
+    image, extra = Input((6, 6, 2), name="image"), Input((3,), name="extra")
+    shared = layers.Dense(4, name="shared")
+    x = layers.Flatten()(layers.Conv2D(3, 3, name="conv")(image))
+    a = shared(layers.Dense(3)(x))
+    b = shared(extra)
+    total = layers.Concatenate(name="joined")([a, b, a * 2.0 - b])
+    return Model(
+        {"image": image, "extra": extra},
+        {"score": layers.Dense(1, name="score")(total), "sum": ops.sum(total, axis=-1)},
+        name="two_headed",
+    )
+
+
+def test_functional_model_computes_what_its_layers_compute():
+    x = Input((4,))
+    first, second = layers.Dense(3, activation="tanh"), layers.Dense(2)
+    model = Model(x, second(first(x)))
+    given = sample(5, 4)
+    np.testing.assert_array_equal(model(given).numpy(), second(first(given)).numpy())
+    assert model.layers[1:] == [first, second]
+    assert [tuple(w.shape) for w in model.weights] == [(4, 3), (3,), (3, 2), (2,)]
+
+
+def test_inputs_and_outputs_keep_their_structure():
+    model = two_headed()
+    out = model({"image": sample(2, 6, 6, 2), "extra": sample(2, 3)})
+    assert set(out) == {"score", "sum"} and out["score"].shape == (2, 1) and out["sum"].shape == (2,)
+    predicted = model.predict({"image": sample(2, 6, 6, 2), "extra": sample(2, 3)}, verbose=0)
+    np.testing.assert_array_equal(predicted["sum"], out["sum"].numpy())
+
+
+def test_shared_layers_are_listed_once():
+    model = two_headed()
+    assert [layer.name for layer in model.layers].count("shared") == 1
+    assert len(model.get_layer("shared")._inbound_nodes) == 2
+
+
+def test_config_round_trip_keeps_graph_and_names():
+    model = two_headed()
+    again = Model.from_config(model.get_config())
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+    again.set_weights(model.get_weights())
+    given = {"image": sample(2, 6, 6, 2), "extra": sample(2, 3)}
+    for key, value in model(given).items():
+        np.testing.assert_array_equal(again(given)[key].numpy(), value.numpy())
+
+
+def test_json_round_trip():
+    model = two_headed()
+    again = models.model_from_json(model.to_json())
+    assert again.count_params() == model.count_params()
+
+
+def test_clone_has_weights_of_its_own():
+    model = two_headed()
+    clone = models.clone_model(model)
+    assert clone.count_params() == model.count_params()
+    assert not {id(w) for w in clone.weights} & {id(w) for w in model.weights}
+    assert clone.get_layer("shared") is not model.get_layer("shared")
+
+
+def test_part_of_a_model_shares_its_layers():
+    model = Sequential(
+        [Input((8, 8, 1)), layers.Conv2D(2, 3, name="conv"), layers.Flatten(), layers.Dense(3)]
+    )
+    part = Model(model.inputs, [model.get_layer("conv").output, model.output])
+    given = sample(2, 8, 8, 1)
+    features, out = part(given)
+    assert features.shape == (2, 6, 6, 2)
+    np.testing.assert_array_equal(out.numpy(), model(given).numpy())
+
+
+def test_models_nest():
+    inner = Sequential([Input((4,)), layers.Dense(3), layers.Dropout(0.5, seed=1)], name="inner")
+    x = Input((4,))
+    outer = Model(x, layers.Dense(2)(inner(x)))
+    assert len(outer.weights) == 4 and "inner" in [layer.name for layer in outer.layers]
+    y = outer(sample(2, 4), training=True).numpy()
+    assert y.shape == (2, 2)
+    again = Model.from_config(outer.get_config())
+    assert again.count_params() == outer.count_params()
+
+
+def test_a_mode_set_at_the_call_stays():
+    x = Input((3,))
+    norm = layers.BatchNormalization()
+    model = Model(x, norm(x, training=False))
+    before = [w.copy() for w in model.get_weights()]
+    model(sample(4, 3), training=True).numpy()
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_missing_last_axis_is_added():
+    model = Sequential([Input((28, 28, 1)), layers.Flatten(), layers.Dense(2)])
+    given = sample(3, 28, 28)
+    np.testing.assert_array_equal(model(given).numpy(), model(given[..., None]).numpy())
+    np.testing.assert_array_equal(model.predict(given, verbose=0), model(given).numpy())
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int64", "int32", "uint8", "bool"])
+def test_inputs_are_cast(dtype):
+    model = Sequential([Input((4,)), layers.Dense(2)])
+    given = np.arange(8).reshape(2, 4).astype(dtype)
+    np.testing.assert_allclose(model(given).numpy(), model(given.astype("float32")).numpy(), rtol=1e-6)
+    np.testing.assert_allclose(model.predict(given, verbose=0), model(given).numpy(), rtol=1e-6)
+
+
+def test_sequential_without_input_is_built_by_the_first_call():
+    model = Sequential([layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(3)])
+    assert not model.built and model.weights == []
+    assert model(sample(2, 8, 8, 1)).shape == (2, 3)
+    assert model.built and len(model.weights) == 4 and model.output_shape == (None, 3)
+
+
+def test_sequential_add_and_pop():
+    model = Sequential([Input((4,)), layers.Dense(3)])
+    model.add(layers.Dense(2, name="last"))
+    assert model.output_shape == (None, 2)
+    assert model.pop().name == "last"
+    assert model.output_shape == (None, 3) and len(model.weights) == 2
+    model.add(layers.Dense(5))
+    assert model(sample(1, 4)).shape == (1, 5)
+
+
+def test_sequential_config_round_trip():
+    model = Sequential(
+        [Input((8, 8, 1)), layers.Conv2D(2, 3, activation="relu"), layers.Flatten(), layers.Dense(3)]
+    )
+    again = Sequential.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again(sample(2, 8, 8, 1)).numpy(), model(sample(2, 8, 8, 1)).numpy())
+
+
+def test_subclassed_model():
+    class Net(Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = layers.Dense(4, activation="relu")
+            self.out = layers.Dense(1)
+
+        def call(self, inputs, training=None):
+            return self.out(self.hidden(inputs))
+
+    net = Net()
+    assert net(sample(2, 3)).shape == (2, 1)
+    assert len(net.weights) == 4 and [layer.name for layer in net.layers] == [net.hidden.name, net.out.name]
+    net.compile("sgd", "mse")
+    history = net.fit(sample(16, 3), sample(16, 1, seed=1), epochs=2, verbose=0)
+    assert len(history.history["loss"]) == 2
+
+
+def test_a_model_of_unknown_image_size():
+    x = Input((None, None, 3))
+    model = Model(x, layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, padding="same", strides=2)(x)))
+    assert model.layers[1].output.shape == (None, None, None, 4)
+    for size in (9, 16):
+        assert model(sample(1, size, size, 3)).shape == (1, 4)
+
+
+def test_two_models_of_one_structure_do_not_mix():
+    first, second = (Sequential([Input((4,)), layers.Dense(3)]) for _ in range(2))
+    given = sample(2, 4)
+    for model in (first, second):
+        model.compile("sgd", "mse")
+        model.predict(given, verbose=0)
+    second.set_weights([np.zeros((4, 3)), np.ones(3)])
+    np.testing.assert_array_equal(second.predict(given, verbose=0), np.ones((2, 3)))
+    assert (first.predict(given, verbose=0) != 1).all()
+
+
+def test_symbolic_operators_and_ops():
+    x, y = Input((4,)), Input((4,))
+    z = (x + 1) * y - 2 / (ops.abs(y) + 1)
+    z = ops.concatenate([z[:, :2], ops.where(x > 0, x, -y)[:, 1:]], axis=1)
+    model = Model([x, y], z)
+    a, b = sample(3, 4), sample(3, 4, seed=1)
+    expected = (a + 1) * b - 2 / (np.abs(b) + 1)
+    expected = np.concatenate([expected[:, :2], np.where(a > 0, a, -b)[:, 1:]], axis=1)
+    np.testing.assert_allclose(model([a, b]).numpy(), expected, rtol=1e-5)
+    again = Model.from_config(model.get_config())
+    np.testing.assert_array_equal(again([a, b]).numpy(), model([a, b]).numpy())
+
+
+def test_summary_counts(capsys):
+    model = Sequential([Input((8, 8, 1)), layers.Conv2D(2, 3, name="conv"), layers.BatchNormalization()])
+    model.summary()
+    text = capsys.readouterr().out
+    for part in (
+        "conv (Conv2D)",
+        "(None, 6, 6, 2)",
+        "Total params: 28",
+        "Trainable params: 24",
+        "Non-trainable params: 4",
+    ):
+        assert part in text
+    lines: list[str] = []
+    two_headed().summary(print_fn=lines.append, show_trainable=True, expand_nested=True, line_length=100)
+    assert "Connected to" in lines[0] and "Trainable" in lines[0]
+
+
+@pytest.mark.parametrize("variant", ["classic", "relu"])
+def test_lenet(variant):
+    model = LeNet5(variant=variant)
+    assert model.count_params() == 61706
+    probabilities = model.predict(sample(2, 28, 28), verbose=0)
+    np.testing.assert_allclose(probabilities.sum(-1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("network", "stem", "parameters"),
+    [(ResNet18, "imagenet", 11689512), (ResNet34, "imagenet", 21797672), (ResNet18, "cifar", 11173962)],
+)
+def test_resnet_parameters(network, stem, parameters):
+    """Trainable parameters as published; moving statistics come on top."""
+    model = network(stem)
+    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == parameters
+
+
+def test_resnet_runs():
+    assert ResNet18("cifar").predict(sample(2, 32, 32, 3), verbose=0).shape == (2, 10)
+
+
+def test_resnet_halves_as_published():
+    model = ResNet18("imagenet")
+    shapes = [model.get_layer(f"conv{stage}_block1_out").output.shape[1:] for stage in (2, 3, 4, 5)]
+    assert shapes == [(56, 56, 64), (28, 28, 128), (14, 14, 256), (7, 7, 512)]
+
+
+def test_model_repr_says_what_it_is():
+    assert "Sequential" in repr(Sequential(name="net")) and "net" in repr(Sequential(name="net"))
+
+
+def test_layers_by_index_and_name():
+    model = LeNet5()
+    assert model.get_layer(index=0).name == "conv1" and model.get_layer("fc2").units == 84
+    assert cnnrs.models.Model is Model

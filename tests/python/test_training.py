@@ -1,0 +1,422 @@
+"""fit, evaluate, predict, steps of the user's own, data of every kind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import Input, Model, Sequential, layers, ops
+from cnnrs.models.data_adapter import PyDataset
+
+
+def blobs(count=96, seed=0):
+    """Three classes of 6 x 6 images, told apart by which third is bright."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, count)
+    x = rng.normal(size=(count, 6, 6, 1)).astype(np.float32) * 0.3
+    for i, label in enumerate(y):
+        x[i, :, 2 * label : 2 * label + 2] += 1
+    return x, y
+
+
+def build(seed=1, dropout=0.0, metrics=("accuracy",), **arguments):
+    cnnrs.utils.set_random_seed(seed)
+    model = Sequential(
+        [
+            Input((6, 6, 1)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dropout(dropout),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    arguments = {
+        "optimizer": cnnrs.optimizers.Adam(0.01),
+        "loss": "sparse_categorical_crossentropy",
+        **arguments,
+    }
+    model.compile(metrics=list(metrics), **arguments)
+    return model
+
+
+def same(first, second):
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_fit_learns_and_keeps_a_history():
+    x, y = blobs()
+    model = build()
+    history = model.fit(x, y, epochs=8, batch_size=16, validation_split=0.25, verbose=0)
+    assert set(history.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert all(len(values) == 8 for values in history.history.values())
+    assert history.history["accuracy"][-1] > 0.95
+    assert int(model.optimizer.iterations) == 8 * -(-72 // 16)
+    assert history.epoch == list(range(8)) and model.history is history
+
+
+def test_evaluate_agrees_with_numpy():
+    x, y = blobs(50)
+    model = build()
+    loss, accuracy = model.evaluate(x, y, batch_size=16, verbose=0)
+    probabilities = model.predict(x, batch_size=16, verbose=0)
+    assert accuracy == pytest.approx((probabilities.argmax(-1) == y).mean())
+    assert loss == pytest.approx(-np.log(probabilities[np.arange(50), y]).mean(), rel=1e-5)
+    assert model.evaluate(x, y, verbose=0, return_dict=True).keys() == {"loss", "accuracy"}
+
+
+def test_predict_of_short_batches_and_single_images():
+    x, _ = blobs(21)
+    model = build()
+    whole = model.predict_on_batch(x)
+    np.testing.assert_allclose(model.predict(x, batch_size=8, verbose=0), whole, atol=1e-6)
+    np.testing.assert_allclose(model.predict(x[:1], verbose=0), whole[:1], atol=1e-6)
+    np.testing.assert_allclose(model(x).numpy(), whole, atol=1e-6)
+
+
+def test_same_seed_same_bits():
+    x, y = blobs()
+    runs = []
+    for _ in range(2):
+        model = build(seed=7, dropout=0.3)
+        model.fit(x, y, epochs=2, batch_size=20, verbose=0)
+        runs.append(model.get_weights())
+    same(*runs)
+
+
+def test_another_seed_other_bits():
+    x, y = blobs()
+    weights = []
+    for seed in (1, 2):
+        model = build(seed=seed)
+        model.fit(x, y, epochs=1, verbose=0)
+        weights.append(model.get_weights()[0])
+    assert (weights[0] != weights[1]).any()
+
+
+def test_python_at_every_batch_computes_the_same():
+    x, y = blobs()
+    runs = []
+    for eager in (False, True):
+        model = build(run_eagerly=eager)
+        history = model.fit(x, y, epochs=2, batch_size=20, verbose=0, shuffle=False).history
+        runs.append((history, model.get_weights()))
+    assert runs[0][0]["loss"] == pytest.approx(runs[1][0]["loss"], rel=1e-5)
+    for a, b in zip(runs[0][1], runs[1][1], strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_batch_by_batch_is_fit():
+    x, y = blobs(64)
+    fitted, stepped = build(), build()
+    fitted.fit(x, y, batch_size=16, verbose=0, shuffle=False)
+    for i in range(0, 64, 16):
+        logs = stepped.train_on_batch(x[i : i + 16], y[i : i + 16])
+    same(fitted.get_weights(), stepped.get_weights())
+    assert logs == pytest.approx([fitted.history.history[k][0] for k in ("loss", "accuracy")], rel=1e-6)
+
+
+def test_shuffling_visits_every_sample_once():
+    seen = []
+
+    class Spy(Model):
+        def train_step(self, data):
+            seen.extend(data[0].numpy()[:, 0].tolist())
+            return super().train_step(data)
+
+    x = np.arange(50, dtype=np.float32)[:, None]
+    inputs = Input((1,))
+    model = Spy(inputs, layers.Dense(1)(inputs))
+    model.compile(cnnrs.optimizers.SGD(1e-6), "mse")
+    model.fit(x, x, epochs=2, batch_size=16, verbose=0)
+    first, second = seen[:50], seen[50:]
+    assert sorted(first) == sorted(second) == list(range(50)) and first != second != list(range(50))
+
+
+def test_sample_weights_and_class_weights():
+    x, y = blobs(48)
+    weights = np.where(y == 0, 2.0, np.where(y == 1, 0.5, 1.0))
+    runs = []
+    for arguments in ({"sample_weight": weights}, {"class_weight": {0: 2.0, 1: 0.5}}):
+        model = build()
+        model.fit(x, y, verbose=0, shuffle=False, **arguments)
+        runs.append(model.get_weights())
+    same(*runs)
+    unweighted = build()
+    unweighted.fit(x, y, verbose=0, shuffle=False)
+    assert (unweighted.get_weights()[0] != runs[0][0]).any()
+
+
+def batches(x, y, size=16):
+    for i in range(0, len(x), size):
+        yield x[i : i + size], y[i : i + size]
+
+
+class Batched(PyDataset):
+    def __init__(self, x, y, size=16, **kwargs):
+        super().__init__(**kwargs)
+        self.x, self.y, self.size = x, y, size
+        self.epochs = 0
+
+    def __len__(self):
+        return -(-len(self.x) // self.size)
+
+    def __getitem__(self, index):
+        rows = slice(index * self.size, (index + 1) * self.size)
+        return self.x[rows], self.y[rows]
+
+    def on_epoch_end(self):
+        self.epochs += 1
+
+
+@pytest.mark.parametrize("kind", ["generator", "list", "dataset", "threads"])
+def test_batches_of_every_kind_train_as_arrays_do(kind):
+    x, y = blobs(40)
+    arrays, model = build(), build()
+    arrays.fit(x, y, batch_size=16, verbose=0, shuffle=False)
+    data = {
+        "generator": lambda: batches(x, y),
+        "list": lambda: list(batches(x, y)),
+        "dataset": lambda: Batched(x, y),
+        "threads": lambda: Batched(x, y, workers=3, max_queue_size=2),
+    }[kind]()
+    model.fit(data, verbose=0, shuffle=False)
+    same(arrays.get_weights(), model.get_weights())
+    if isinstance(data, PyDataset):
+        assert data.epochs == 1
+
+
+def test_generators_with_steps_go_on_where_they_stopped():
+    x, y = blobs(64)
+    model = build()
+
+    def endless():
+        while True:
+            yield from batches(x, y)
+
+    model.fit(endless(), steps_per_epoch=3, epochs=2, verbose=0)
+    assert int(model.optimizer.iterations) == 6
+
+
+def test_a_generator_that_ends_early_warns():
+    x, y = blobs(32)
+    model = build()
+    with pytest.warns(RuntimeWarning, match="ended after 2 of 5"):
+        model.fit(batches(x, y), steps_per_epoch=5, epochs=3, verbose=0)
+    assert int(model.optimizer.iterations) == 2
+
+
+def test_validation_data_and_frequency():
+    x, y = blobs()
+    history = (
+        build().fit(x, y, epochs=4, validation_data=(x[:20], y[:20]), validation_freq=2, verbose=0).history
+    )
+    assert len(history["loss"]) == 4 and len(history["val_loss"]) == 2
+
+
+def test_callbacks_see_batches_and_may_stop():
+    x, y = blobs(64)
+    calls = []
+
+    class Watcher(cnnrs.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            calls.append((batch, sorted(logs)))
+            if len(calls) == 3:
+                self.model.stop_training = True
+
+    model = build()
+    model.fit(x, y, batch_size=16, epochs=5, callbacks=[Watcher()], verbose=0)
+    assert [batch for batch, _ in calls] == [0, 1, 2] and calls[0][1] == ["accuracy", "loss"]
+    assert int(model.optimizer.iterations) == 3
+
+
+def test_steps_per_execution_joins_batches():
+    x, y = blobs(96)
+    seen = []
+
+    class Watcher(cnnrs.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(batch)
+
+    plain, joined = build(), build(steps_per_execution=4)
+    plain.fit(x, y, batch_size=16, verbose=0, shuffle=False)
+    joined.fit(x, y, batch_size=16, verbose=0, shuffle=False, callbacks=[Watcher()])
+    assert seen == [3, 5]
+    same(plain.get_weights(), joined.get_weights())
+
+
+def test_several_outputs_with_losses_weights_and_metrics():
+    x = Input((4,), name="x")
+    hidden = layers.Dense(5)(x)
+    model = Model(
+        x, [layers.Dense(1, name="value")(hidden), layers.Dense(3, activation="softmax", name="kind")(hidden)]
+    )
+    model.compile(
+        "sgd",
+        {"value": "mse", "kind": "sparse_categorical_crossentropy"},
+        loss_weights={"kind": 0.5},
+        metrics={"kind": ["accuracy"]},
+    )
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(20, 4)), [rng.normal(size=(20, 1)), rng.integers(0, 3, 20)]
+    logs = model.evaluate(*data, verbose=0, return_dict=True)
+    assert logs.keys() == {"loss", "value_loss", "kind_loss", "kind_accuracy"}
+    assert logs["loss"] == pytest.approx(logs["value_loss"] + 0.5 * logs["kind_loss"], rel=1e-5)
+    model.fit(data[0], {"value": data[1][0], "kind": data[1][1]}, verbose=0)
+
+
+def test_targets_without_the_last_axis():
+    x, y = np.ones((8, 3), np.float32), np.arange(8.0)
+    model = Sequential([Input((3,)), layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", "mse")
+    assert model.evaluate(x, y, verbose=0) == pytest.approx((y**2).mean(), rel=1e-6)
+
+
+def test_layer_losses_count():
+    inputs = Input((3,))
+    out = layers.Dense(1, kernel_initializer="ones", kernel_regularizer=cnnrs.regularizers.L2(0.5))(inputs)
+    model = Model(inputs, out)
+    model.compile(cnnrs.optimizers.SGD(0.0), "mse")
+    zeros = np.zeros((4, 3)), np.zeros((4, 1))
+    assert model.evaluate(*zeros, verbose=0) == pytest.approx(1.5)
+    assert model.fit(*zeros, verbose=0).history["loss"] == pytest.approx([1.5])
+
+
+def test_frozen_layers_stay():
+    x, y = blobs(32)
+    model = build()
+    model.layers[0].trainable = False
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    before = model.get_weights()
+    model.fit(x, y, verbose=0)
+    after = model.get_weights()
+    same(before[:2], after[:2])
+    assert (before[-2] != after[-2]).any()
+
+
+class OwnStep(Model):
+    """The documented form of a step of one's own."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.seen = cnnrs.metrics.Mean(name="seen")
+
+    def train_step(self, data):
+        x, y = data
+        with cnnrs.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(y=y, y_pred=y_pred)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self.seen.update_state(loss)
+        return {"seen": self.seen.result()}
+
+    def test_step(self, data):
+        x, y = data
+        self.seen.update_state(self.compute_loss(y=y, y_pred=self(x, training=False), training=False))
+        return {"seen": self.seen.result()}
+
+    @property
+    def metrics(self):
+        return [self.seen]
+
+
+@pytest.mark.parametrize("jit_compile", ["auto", True])
+def test_own_train_step(jit_compile):
+    x, y = blobs(48)
+    cnnrs.utils.set_random_seed(3)
+    inputs = Input((6, 6, 1))
+    model = OwnStep(inputs, layers.Dense(3, activation="softmax")(layers.Flatten()(inputs)))
+    plain = Model(inputs, model.output)
+    start = model.get_weights()
+    model.compile(cnnrs.optimizers.Adam(0.01), "sparse_categorical_crossentropy", jit_compile=jit_compile)
+    history = model.fit(x, y, epochs=3, batch_size=16, verbose=0, shuffle=False).history
+    assert history.keys() == {"seen"} and history["seen"][-1] < history["seen"][0]
+    evaluated = model.evaluate(x, y, verbose=0)
+    own = model.get_weights()
+    plain.set_weights(start)
+    plain.compile(cnnrs.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    plain.fit(x, y, epochs=3, batch_size=16, verbose=0, shuffle=False)
+    for a, b in zip(own, plain.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    assert evaluated == pytest.approx(plain.evaluate(x, y, verbose=0), rel=1e-4)
+
+
+def test_own_compute_loss():
+    class Doubled(Model):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return 2.0 * super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    inputs = Input((2,))
+    model = Doubled(inputs, layers.Dense(1, kernel_initializer="zeros")(inputs))
+    model.compile("sgd", "mse")
+    assert model.evaluate(np.ones((4, 2)), np.ones((4, 1)), verbose=0) == pytest.approx(2.0)
+
+
+def test_loop_of_ones_own_with_backward():
+    x, y = blobs(48)
+    model = build()
+    optimizer = cnnrs.optimizers.SGD(0.1)
+    loss_of = cnnrs.losses.SparseCategoricalCrossentropy()
+    losses = []
+    for _ in range(10):
+        with cnnrs.GradientTape() as tape:
+            loss = loss_of(y, model(x, training=True))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        losses.append(float(loss))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_learning_rate_can_be_set_between_epochs_without_recording_again():
+    x, y = blobs(32)
+    model = build(metrics=())
+    model.fit(x, y, batch_size=16, verbose=0)
+    steps = dict(model._compiled["steps"])
+    model.optimizer.learning_rate = 0.0
+    before = model.get_weights()
+    model.fit(x, y, batch_size=16, verbose=0)
+    assert model._compiled["steps"] == steps
+    same(before[:2], model.get_weights()[:2])
+
+
+def test_interrupt_leaves_the_model_whole():
+    x, y = blobs(64)
+    model = build()
+
+    class Interrupt(cnnrs.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, batch_size=16, callbacks=[Interrupt()], verbose=0)
+    assert int(model.optimizer.iterations) == 2
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+    model.fit(x, y, verbose=0)
+
+
+def test_progress_lines(capsys):
+    x, y = blobs(32)
+    build().fit(x, y, epochs=2, verbose=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("Epoch")] == ["Epoch 1/2", "Epoch 2/2"]
+    assert "loss: " in lines[1] and "accuracy: " in lines[1]
+
+
+def test_ops_in_a_subclassed_layer_train():
+    class Gate(layers.Layer):
+        def build(self, input_shape):
+            self.w = self.add_weight(shape=(input_shape[-1],), initializer="zeros", name="w")
+
+        def call(self, inputs):
+            return ops.sum(inputs * ops.sigmoid(self.w), axis=-1, keepdims=True)
+
+    inputs = Input((3,))
+    model = Model(inputs, Gate()(inputs))
+    model.compile(cnnrs.optimizers.SGD(0.5), "mse")
+    x = np.eye(3, dtype=np.float32)
+    losses = model.fit(x, np.ones((3, 1)), epochs=20, verbose=0).history["loss"]
+    assert losses[-1] < losses[0] / 2
