@@ -1,5 +1,8 @@
 //! Where the largest or smallest element is.
 
+#[cfg(test)]
+mod tests;
+
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
 use crate::backend::cpu::data;
 use crate::backend::cpu::kernel::CpuKernel;

@@ -10,6 +10,9 @@ mod norm;
 mod reductions;
 mod shape;
 
+#[cfg(test)]
+mod tests;
+
 pub use activations::Activation;
 pub use losses::Loss;
 pub use norm::Norm;

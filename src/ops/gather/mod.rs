@@ -2,6 +2,9 @@
 
 mod one_hot;
 
+#[cfg(test)]
+mod tests;
+
 pub use one_hot::OneHot;
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};

@@ -3,6 +3,9 @@
 
 mod philox;
 
+#[cfg(test)]
+mod tests;
+
 pub use philox::philox4x32_10;
 
 use super::{Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_inputs};
