@@ -49,7 +49,6 @@ impl Padding {
             other => Err(wrong(other)),
         }
     }
-
 }
 
 impl std::fmt::Display for Padding {

@@ -232,7 +232,7 @@ fn elu(g: &mut Graph, x: NodeId, alpha: f64, width: f64) -> Result<NodeId> {
 fn clip(g: &mut Graph, x: NodeId, min: f64, max: f64) -> Result<NodeId> {
     let dtype = g.fact(x).dtype;
     let fits = |v: f64| v.is_infinite() || dtype.round(v) == v;
-    if !dtype.is_float() && !(fits(min) && fits(max)) {
+    if !(dtype.is_float() || fits(min) && fits(max)) {
         return Err(Error::dtype(format!("clip: expected bounds that {dtype} can hold, received {min} and {max}")));
     }
     let mut y = x;

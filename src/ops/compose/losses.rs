@@ -1,7 +1,7 @@
 //! Softmax and the losses on logits, in their stable forms and with their own gradients
 //! (softmax cross-entropy: Bishop 2006, eq. 4.109: ∂L/∂logits = softmax − target).
 
-use super::{Attributes, Compose, Gradients, float, reductions::finite_max};
+use super::{Attributes, Compose, Gradients, OwnGradient, float, reductions::finite_max};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -104,7 +104,7 @@ impl Compose for Loss {
         }
     }
 
-    fn own_gradient(&self) -> Option<fn(&Self, &mut Graph, &[NodeId], NodeId, NodeId) -> Gradients> {
+    fn own_gradient(&self) -> Option<OwnGradient<Self>> {
         Some(match self {
             Loss::Softmax { .. } => softmax_gradient,
             Loss::LogSoftmax { .. } => log_softmax_gradient,

@@ -31,6 +31,9 @@ pub type Axes = SmallVec<[i64; 6]>;
 /// Gradients with respect to the inputs.
 type Gradients = Result<Vec<Option<NodeId>>>;
 
+/// A composite's own gradient: `(op, graph, inputs, output, dy)`.
+type OwnGradient<T> = fn(&T, &mut Graph, &[NodeId], NodeId, NodeId) -> Gradients;
+
 /// What the composites of one topic say of themselves.
 trait Compose: Sized {
     /// The names of this topic.
@@ -49,7 +52,7 @@ trait Compose: Sized {
     fn inline(&self, g: &mut Graph, inputs: &[NodeId]) -> Result<NodeId>;
 
     /// The op's own gradient, if it has one.
-    fn own_gradient(&self) -> Option<fn(&Self, &mut Graph, &[NodeId], NodeId, NodeId) -> Gradients> {
+    fn own_gradient(&self) -> Option<OwnGradient<Self>> {
         None
     }
 }

@@ -1,6 +1,6 @@
 //! Batch and layer normalisation with their two-sum gradients, and dropout.
 
-use super::{Attributes, Axes, Compose, Gradients, axes_attribute, float};
+use super::{Attributes, Axes, Compose, Gradients, OwnGradient, axes_attribute, float};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::Real;
@@ -113,7 +113,7 @@ impl Compose for Norm {
         }
     }
 
-    fn own_gradient(&self) -> Option<fn(&Self, &mut Graph, &[NodeId], NodeId, NodeId) -> Gradients> {
+    fn own_gradient(&self) -> Option<OwnGradient<Self>> {
         match self {
             Norm::Batch { .. } => Some(batch_gradient),
             Norm::Layer { .. } => Some(layer_gradient),

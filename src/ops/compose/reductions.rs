@@ -1,6 +1,6 @@
 //! Reductions with axes as the caller gives them: `None` for all, negative from the end.
 
-use super::{Attributes, Axes, Compose, Gradients, axes_attribute, float};
+use super::{Attributes, Axes, Compose, Gradients, OwnGradient, axes_attribute, float};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -108,7 +108,7 @@ impl Compose for Reduction {
         }
     }
 
-    fn own_gradient(&self) -> Option<fn(&Self, &mut Graph, &[NodeId], NodeId, NodeId) -> Gradients> {
+    fn own_gradient(&self) -> Option<OwnGradient<Self>> {
         match self.kind {
             LogSumExp => Some(logsumexp_gradient),
             _ => None,

@@ -165,7 +165,7 @@ fn resolve_reshape(from: &Shape, shape: &[i64]) -> Result<Shape> {
     }
     let rest = match shape.iter().filter(|&&d| d == -1).count() {
         0 => 1,
-        1 if known > 0 && from.len() % known == 0 => from.len() / known,
+        1 if known > 0 && from.len().is_multiple_of(known) => from.len() / known,
         _ => return Err(wrong()),
     };
     Ok(shape.iter().map(|&d| if d == -1 { rest } else { d as usize }).collect())

@@ -127,9 +127,8 @@ impl FromAttributes for Conv2dTranspose {
                     _ => return Err(Error::value(format!("output_padding: expected 2 integers, received {list:?}"))),
                 };
                 let extent = |v: i64| {
-                    usize::try_from(v).map_err(|_| {
-                        Error::value(format!("output_padding: expected integers >= 0, received {list:?}"))
-                    })
+                    usize::try_from(v)
+                        .map_err(|_| Error::value(format!("output_padding: expected integers >= 0, received {list:?}")))
                 };
                 Some([extent(pair[0])?, extent(pair[1])?])
             }

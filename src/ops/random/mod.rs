@@ -6,7 +6,7 @@ mod philox;
 #[cfg(test)]
 mod tests;
 
-pub use philox::philox4x32_10;
+pub use philox::{ROUNDS, next_key, philox4x32_10, round};
 
 use super::{Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_inputs};
 use crate::backend::cpu::data;
@@ -72,10 +72,16 @@ pub fn normal_pair(a: u32, b: u32) -> (f64, f64) {
     (radius * cos, radius * sin)
 }
 
-/// The words of block `block` for `state` = (seed, counter): elements 4 · block to 4 · block + 3.
+/// Counter and key of block `block` for `state` = (seed, counter).
 #[inline(always)]
+pub fn counter_and_key(state: [i32; 2], block: u64) -> ([u32; 4], [u32; 2]) {
+    ([block as u32, (block >> 32) as u32, state[1] as u32, 0], [state[0] as u32, 0])
+}
+
+/// The words of block `block`: elements 4 · block to 4 · block + 3.
 pub fn words(state: [i32; 2], block: u64) -> [u32; 4] {
-    philox4x32_10([block as u32, (block >> 32) as u32, state[1] as u32, 0], [state[0] as u32, 0])
+    let (counter, key) = counter_and_key(state, block);
+    philox4x32_10(counter, key)
 }
 
 /// (state): random numbers of `shape`; `state` is int32\[2\], a seed and a counter that the caller

@@ -4,14 +4,28 @@
 const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
 const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
 
-/// The four words of `counter` under `key`.
+/// Rounds of the published generator.
+pub const ROUNDS: usize = 10;
+
+/// One round.
 #[inline(always)]
+pub fn round(c: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    let a = u64::from(MULTIPLIERS[0]) * u64::from(c[0]);
+    let b = u64::from(MULTIPLIERS[1]) * u64::from(c[2]);
+    [(b >> 32) as u32 ^ c[1] ^ key[0], b as u32, (a >> 32) as u32 ^ c[3] ^ key[1], a as u32]
+}
+
+/// The key of the next round.
+#[inline(always)]
+pub fn next_key(key: [u32; 2]) -> [u32; 2] {
+    [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])]
+}
+
+/// The four words of `counter` under `key`.
 pub fn philox4x32_10(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
-    for _ in 0..10 {
-        let a = u64::from(MULTIPLIERS[0]) * u64::from(counter[0]);
-        let b = u64::from(MULTIPLIERS[1]) * u64::from(counter[2]);
-        counter = [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
-        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+    for _ in 0..ROUNDS {
+        counter = round(counter, key);
+        key = next_key(key);
     }
     counter
 }

@@ -6,7 +6,7 @@ use crate::backend::cpu::simd::{Simd, Tier};
 use crate::dispatch;
 use crate::error::Result;
 use crate::ops::Op;
-use crate::ops::random::{Distribution, normal_pair, threshold, unit, words};
+use crate::ops::random::{Distribution, ROUNDS, counter_and_key, next_key, normal_pair, round, threshold, unit};
 
 /// Numbers from their positions, hence the same however they are cut.
 pub const RANDOM: DataKernel = DataKernel { name: "random_philox", lower };
@@ -75,13 +75,31 @@ unsafe fn convert(distribution: Distribution, words: &[u32; 4 * BATCH], out: *mu
     }
 }
 
-/// The words of `BATCH` blocks from `first` on.
+/// The words of `BATCH` blocks from `first` on: those of `random::words`, lane by lane.
 #[inline(always)]
+#[allow(clippy::extra_unused_type_parameters, reason = "S is the instruction set for which this is compiled")]
 unsafe fn batch<S: Simd>(state: [i32; 2], first: u64, out: *mut [u32; 4 * BATCH]) {
+    let (mut c, mut key) = ([[0u32; BATCH]; 4], [0; 2]);
+    for i in 0..BATCH {
+        let (counter, k) = counter_and_key(state, first + i as u64);
+        key = k;
+        for (lanes, word) in c.iter_mut().zip(counter) {
+            lanes[i] = word;
+        }
+    }
+    for _ in 0..ROUNDS {
+        let [c0, c1, c2, c3] = &mut c;
+        for (((c0, c1), c2), c3) in c0.iter_mut().zip(c1).zip(c2).zip(c3) {
+            [*c0, *c1, *c2, *c3] = round([*c0, *c1, *c2, *c3], key);
+        }
+        key = next_key(key);
+    }
     // SAFETY: the caller's array.
     let out = unsafe { &mut *out };
     for (i, block) in out.chunks_exact_mut(4).enumerate() {
-        block.copy_from_slice(&words(state, first + i as u64));
+        for (word, lanes) in block.iter_mut().zip(&c) {
+            *word = lanes[i];
+        }
     }
 }
 
