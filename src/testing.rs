@@ -3,8 +3,10 @@
 
 use crate::buffer::Buffer;
 use crate::dtype::DType;
+use crate::error::Result;
 use crate::graph::{Graph, NodeId, interpret};
 use crate::ops::RefArray;
+use crate::ops::pointwise::Function;
 use crate::passes::autodiff::differentiate;
 use crate::plan::{Plan, PlanOptions, Slot};
 use crate::shape::Fact;
@@ -78,6 +80,10 @@ pub fn to_values(buffer: &Buffer) -> Vec<f64> {
 /// Outputs of `g` run as a plan.
 pub fn run_plan(g: &Graph, options: &PlanOptions, inputs: &[RefArray]) -> Vec<Buffer> {
     let plan = Plan::compile(g, options).unwrap_or_else(|e| panic!("{e}\n{g}"));
+    run(&plan, g, inputs)
+}
+
+fn run(plan: &Plan, g: &Graph, inputs: &[RefArray]) -> Vec<Buffer> {
     let mut slots: Vec<Slot> =
         inputs.iter().zip(g.inputs()).map(|(a, &i)| Slot::Shared(Arc::new(to_buffer(a, g.fact(i))))).collect();
     plan.run(&mut slots, &|| false).unwrap_or_else(|e| panic!("{e}\n{g}"))
@@ -94,15 +100,66 @@ pub fn check_plan(g: &Graph, rng: &mut Rng, tolerance: f64) {
 pub fn check_plan_on(g: &Graph, inputs: &[RefArray], tolerance: f64) {
     let expected = interpret(g, inputs).unwrap_or_else(|e| panic!("{e}\n{g}"));
     for fuse in [true, false] {
-        let outputs = run_plan(g, &PlanOptions { fuse, ..PlanOptions::default() }, inputs);
-        for (k, (got, expected)) in outputs.iter().zip(&expected).enumerate() {
-            let scale = expected.iter().fold(1.0f64, |m, v| if v.is_finite() { m.max(v.abs()) } else { m });
-            for (e, (a, b)) in to_values(got).iter().zip(expected.iter()).enumerate() {
-                let same = a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * scale;
-                assert!(same, "output {k}[{e}], fuse {fuse}: plan {a}, reference {b}\n{g}");
+        let options = PlanOptions { fuse, ..PlanOptions::default() };
+        compare(g, &options, &run_plan(g, &options, inputs), &expected, tolerance);
+    }
+}
+
+fn compare(g: &Graph, options: &PlanOptions, outputs: &[Buffer], expected: &[RefArray], tolerance: f64) {
+    for (k, (got, expected)) in outputs.iter().zip(expected).enumerate() {
+        let scale = expected.iter().fold(1.0f64, |m, v| if v.is_finite() { m.max(v.abs()) } else { m });
+        for (e, (a, b)) in to_values(got).iter().zip(expected.iter()).enumerate() {
+            let same = a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * scale;
+            assert!(same, "output {k}[{e}], {options:?}: plan {a}, reference {b}\n{g}");
+        }
+    }
+}
+
+/// Checks every candidate of the op of `anchor` that supports its task against the interpreter, each
+/// forced by name, fused and unfused; returns the names of those that ran.
+pub fn check_candidates(g: &Graph, anchor: NodeId, rng: &mut Rng, tolerance: f64) -> Vec<&'static str> {
+    let inputs = rng.inputs(g);
+    let expected = interpret(g, &inputs).unwrap_or_else(|e| panic!("{e}\n{g}"));
+    let mut ran = Vec::new();
+    for kernel in g.node(anchor).op.def().cpu_kernels() {
+        for fuse in [true, false] {
+            let options = PlanOptions { fuse, force_kernel: Some(kernel.name().to_owned()), ..PlanOptions::default() };
+            let plan = Plan::compile(g, &options).unwrap_or_else(|e| panic!("{e}\n{g}"));
+            // Another candidate runs where the forced one refuses.
+            if plan.describe().split_whitespace().any(|word| word == kernel.name()) {
+                ran.push(kernel.name());
+                compare(g, &options, &run(&plan, g, &inputs), &expected, tolerance);
             }
         }
     }
+    ran.dedup();
+    ran
+}
+
+/// Work on input `x` of a heavy op that no kernel can leave out unseen: max(2x + 3, 0), which is not 0
+/// where x is 0.
+pub fn adversarial_prologue(g: &mut Graph, x: NodeId) -> Result<NodeId> {
+    let x = g.scale(x, 2.0)?;
+    let x = g.offset(x, 3.0)?;
+    g.unary(Function::Relu, x)
+}
+
+/// Work on output `y` of a heavy op: y · a + bias with an auxiliary tensor of y's shape, then per channel
+/// the sums of the result and of its product with another. All three become outputs.
+pub fn adversarial_epilogue(g: &mut Graph, y: NodeId) -> Result<()> {
+    let fact = g.fact(y).clone();
+    let channels = fact.shape.last().copied().unwrap_or(1);
+    let aux = g.input(fact.clone());
+    let other = g.input(fact);
+    let bias = g.input(Fact::new([channels], DType::F32));
+    let z = g.mul(y, aux)?;
+    let z = g.add(z, bias)?;
+    let axes = g.all_but_last(z);
+    let sum = g.sum(z, &axes, false)?;
+    let product = g.mul(z, other)?;
+    let product = g.sum(product, &axes, false)?;
+    g.set_outputs(vec![z, sum, product]);
+    Ok(())
 }
 
 /// Checks the gradients of `y` by `wrt` against central differences in f64, with a random weight on

@@ -180,6 +180,8 @@ registry! {
     Pool2d(pool2d::Pool2d),
     /// Their gradient.
     Pool2dGrad(pool2d::Pool2dGrad),
+    /// A tensor at the places where another is greatest.
+    MaxPool2dPick(pool2d::MaxPool2dPick),
     /// Mean and variance per channel.
     ChannelStats(channel_stats::ChannelStats),
     /// Rows looked up by index.

@@ -1,19 +1,100 @@
 //! Candidates on the CPU.
 
 use super::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
-use crate::backend::cpu::chunked_step::{attachments, step};
-use crate::backend::cpu::conv::{self, ConvGeometry};
+use crate::backend::cpu::chunked::ChunkedKernel;
+use crate::backend::cpu::chunked_step::{attachments, step, zeros};
+use crate::backend::cpu::conv::{
+    ConvGeometry, Depthwise, DepthwiseFilterGrad, Direct, FilterGrad, ImagesConv, ImagesFilterGrad,
+};
+use crate::backend::cpu::gemm::Gemm;
 use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Task};
 use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
 use crate::ops::Op;
 
 /// All candidates, for all three primitives.
-pub const KERNELS: &[&dyn CpuKernel] = &[&Direct];
+pub const KERNELS: &[&dyn CpuKernel] = &[&GEMM_1X1, &DEPTHWISE, &IMAGES, &DIRECT, &EMPTY];
 
-/// The family of direct kernels: by class of shapes depthwise, one GEMM, 16 images a vector, or
-/// register tiles over packed rows.
-struct Direct;
+/// Which of the primitives a task is.
+#[derive(Clone, Copy)]
+enum Pass {
+    Forward,
+    InputGrad,
+    FilterGrad,
+}
+
+type Build = fn(&ConvGeometry, Pass, Tier) -> Box<dyn ChunkedKernel>;
+type Fits = fn(&ConvGeometry, Pass, Tier) -> std::result::Result<f64, &'static str>;
+
+/// A candidate: its time per floating-point operation where that of `DIRECT` is 1, or why it does not
+/// fit, and its kernels.
+struct Candidate {
+    name: &'static str,
+    fits: Fits,
+    build: Build,
+}
+
+/// A convolution with windows of one element is a product of matrices.
+const GEMM_1X1: Candidate = Candidate {
+    name: "conv_gemm_1x1",
+    fits: |g, _, _| if g.is_pointwise() { Ok(0.5) } else { Err("windows of one element, stride 1, one group") },
+    build: |g, pass, tier| {
+        let pixels = g.batch * g.out_h * g.out_w;
+        Box::new(match pass {
+            Pass::Forward => Gemm::new(pixels, g.out_c, g.in_c, false, false, tier),
+            Pass::InputGrad => Gemm::new(pixels, g.in_c, g.out_c, false, true, tier),
+            Pass::FilterGrad => Gemm::new(g.in_c, g.out_c, pixels, true, false, tier),
+        })
+    },
+};
+
+/// Vectors over channels, filters in registers.
+const DEPTHWISE: Candidate = Candidate {
+    name: "conv_depthwise",
+    fits: |g, _, _| if g.is_depthwise() { Ok(0.5) } else { Err("as many groups as input channels, at least 2") },
+    build: |g, pass, tier| match pass {
+        Pass::Forward => Box::new(Depthwise::forward(g, tier)),
+        Pass::InputGrad => Box::new(Depthwise::input_grad(g, tier)),
+        Pass::FilterGrad => Box::new(DepthwiseFilterGrad::new(g, tier)),
+    },
+};
+
+/// Vectors over images: full lanes however few the channels.
+const IMAGES: Candidate = Candidate {
+    name: "conv_images",
+    fits: |g, pass, tier| {
+        let (summed, produced) = match pass {
+            Pass::InputGrad => (g.out_c, g.in_c),
+            Pass::Forward | Pass::FilterGrad => (g.in_c, g.out_c),
+        };
+        match g.groups {
+            1 if g.suits_images(tier, summed, produced) => Ok(0.75),
+            1 => Ok(8.0),
+            _ => Err("one group"),
+        }
+    },
+    build: |g, pass, tier| match pass {
+        Pass::Forward => Box::new(ImagesConv::forward(g, tier)),
+        Pass::InputGrad => Box::new(ImagesConv::input_grad(g, tier)),
+        Pass::FilterGrad => Box::new(ImagesFilterGrad::new(g, tier)),
+    },
+};
+
+/// Register tiles over packed rows, tap by tap; takes every convolution.
+const DIRECT: Candidate = Candidate {
+    name: "conv_direct",
+    fits: |_, _, _| Ok(1.0),
+    build: |g, pass, tier| match pass {
+        Pass::Forward => Box::new(Direct::forward(g, tier)),
+        Pass::InputGrad => Box::new(Direct::input_grad(g, tier)),
+        Pass::FilterGrad => Box::new(FilterGrad::new(g, tier)),
+    },
+};
+
+/// Sums over nothing: no images, or no channels.
+const EMPTY: Empty = Empty;
+
+struct Empty;
 
 fn geometry(conv: &Conv2d, x: &[usize], w: &[usize]) -> Result<ConvGeometry> {
     let place = conv.place(x, w)?;
@@ -37,37 +118,61 @@ fn geometry(conv: &Conv2d, x: &[usize], w: &[usize]) -> Result<ConvGeometry> {
     })
 }
 
-fn task_geometry(task: &Task) -> Result<ConvGeometry> {
+fn read(task: &Task) -> Result<(ConvGeometry, Pass)> {
     match task.op {
-        Op::Conv2d(c) => geometry(c, &task.inputs[0].shape, &task.inputs[1].shape),
-        Op::Conv2dInputGrad(Conv2dInputGrad { conv, .. }) => geometry(conv, &task.output.shape, &task.inputs[1].shape),
+        Op::Conv2d(c) => Ok((geometry(c, &task.inputs[0].shape, &task.inputs[1].shape)?, Pass::Forward)),
+        Op::Conv2dInputGrad(Conv2dInputGrad { conv, .. }) => {
+            Ok((geometry(conv, &task.output.shape, &task.inputs[1].shape)?, Pass::InputGrad))
+        }
         Op::Conv2dFilterGrad(Conv2dFilterGrad { conv, .. }) => {
-            geometry(conv, &task.inputs[0].shape, &task.output.shape)
+            Ok((geometry(conv, &task.inputs[0].shape, &task.output.shape)?, Pass::FilterGrad))
         }
         other => Err(Error::state(format!("{other:?} is no convolution"))),
     }
 }
 
-impl CpuKernel for Direct {
+fn is_empty(task: &Task) -> bool {
+    task.output.shape.is_empty() || task.inputs.iter().any(|f| f.shape.is_empty())
+}
+
+impl CpuKernel for Candidate {
     fn name(&self) -> &'static str {
-        "conv_direct"
+        self.name
     }
 
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
         attachments(task)?;
-        let g = task_geometry(task).map_err(|e| e.to_string())?;
-        Ok(Cost(g.flops()))
+        if is_empty(task) {
+            return Err("a sum over something".into());
+        }
+        let (g, pass) = read(task).map_err(|e| e.to_string())?;
+        let tier = Tier::current().map_err(|e| e.to_string())?;
+        Ok(Cost((self.fits)(&g, pass, tier)? * g.flops()))
     }
 
     fn lower(&self, task: &Task) -> Result<Lowered> {
-        let g = task_geometry(task)?;
-        let tier = Tier::current()?;
-        let kernel = match task.op {
-            Op::Conv2d(_) => conv::forward(&g, tier)?,
-            Op::Conv2dInputGrad(_) => conv::input_grad(&g, tier)?,
-            _ => conv::filter_grad(&g, tier)?,
-        };
+        let (g, pass) = read(task)?;
+        g.check()?;
+        let kernel = (self.build)(&g, pass, Tier::current()?);
         let epilogue = attachments(task).map_err(Error::state)?;
-        Ok(step("conv_direct", kernel, [Some(0), Some(1)], epilogue, 2))
+        Ok(step(self.name, kernel, [Some(0), Some(1)], epilogue, 2))
+    }
+}
+
+impl CpuKernel for Empty {
+    fn name(&self) -> &'static str {
+        "conv_empty"
+    }
+
+    fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
+        match task.epilogue.or(task.prologue) {
+            Some(_) => Err("takes no attachments".into()),
+            None if is_empty(task) => Ok(Cost(0.0)),
+            None => Err("a sum over nothing".into()),
+        }
+    }
+
+    fn lower(&self, task: &Task) -> Result<Lowered> {
+        Ok(zeros("conv_empty", task.output.shape.len()))
     }
 }

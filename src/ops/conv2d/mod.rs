@@ -4,6 +4,8 @@
 //! (cross-correlation, as in Keras), zero outside the image; with `groups` each group of output
 //! channels sees its own group of input channels.
 
+#[cfg(test)]
+mod candidate_tests;
 mod cpu;
 mod grad;
 mod reference;

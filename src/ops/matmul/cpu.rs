@@ -1,8 +1,9 @@
 //! Candidates on the CPU.
 
+use super::{Extents, MatMul};
 use crate::backend::cpu::attach::Epilogue;
 use crate::backend::cpu::chunked::{Args, ChunkedKernel};
-use crate::backend::cpu::chunked_step::{attachments, step};
+use crate::backend::cpu::chunked_step::{attachments, step, zeros};
 use crate::backend::cpu::gemm::Gemm;
 use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Phase, Task};
 use crate::backend::cpu::simd::Tier;
@@ -14,19 +15,21 @@ use std::sync::Arc;
 /// All candidates.
 pub const KERNELS: &[&dyn CpuKernel] = &[&Product, &Batched];
 
-/// One product with packed operands.
+/// One product: of matrices, or with the leading axes of the left one as rows.
 struct Product;
 
-/// Many products, one after the other.
+/// Many products of one size.
 struct Batched;
 
-fn gemm(task: &Task) -> Result<(Gemm, Shape)> {
+/// f32 of packed operands that products which run at once may have.
+const PACKED: usize = 1 << 22;
+
+fn extents<'a>(task: &Task<'a>) -> Result<(&'a MatMul, Extents)> {
     let Op::MatMul(op) = task.op else { return Err(Error::state("no matrix product")) };
-    let e = op.extents(&task.inputs[0].shape, &task.inputs[1].shape)?;
-    Ok((Gemm::new(e.m, e.n, e.k, op.transpose_a, op.transpose_b, Tier::current()?), e.batch))
+    Ok((op, op.extents(&task.inputs[0].shape, &task.inputs[1].shape)?))
 }
 
-fn empty(task: &Task) -> bool {
+fn is_empty(task: &Task) -> bool {
     task.output.shape.is_empty() || task.inputs.iter().any(|f| f.shape.is_empty())
 }
 
@@ -37,15 +40,23 @@ impl CpuKernel for Product {
 
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
         attachments(task)?;
-        if task.output.shape.rank() != 2 || empty(task) {
+        let (op, e) = extents(task).map_err(|e| e.to_string())?;
+        let (a, b) = op.matrices(&task.inputs[0].shape, &task.inputs[1].shape);
+        let rows = !op.transpose_a && b.rank() == 2;
+        if is_empty(task) || !(rows || (a.rank() == 2 && b.rank() == 2)) {
             return Err("one product of full size".into());
         }
-        Ok(Cost(1.0))
+        if task.epilogue.is_some() && task.inputs[1].shape.rank() == 1 {
+            return Err("attachments need columns".into());
+        }
+        Ok(Cost(2.0 * (e.batch.len() * e.m * e.n * e.k) as f64))
     }
 
     fn lower(&self, task: &Task) -> Result<Lowered> {
         let epilogue = attachments(task).map_err(Error::state)?;
-        Ok(step("gemm", Box::new(gemm(task)?.0), [Some(0), Some(1)], epilogue, 2))
+        let (op, e) = extents(task)?;
+        let gemm = Gemm::new(e.batch.len() * e.m, e.n, e.k, op.transpose_a, op.transpose_b, Tier::current()?);
+        Ok(step("gemm", Box::new(gemm), [Some(0), Some(1)], epilogue, 2))
     }
 }
 
@@ -57,43 +68,49 @@ impl CpuKernel for Batched {
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
         match task.epilogue.or(task.prologue) {
             Some(_) => Err("takes no attachments".into()),
-            None => Ok(Cost(2.0)),
+            None => extents(task)
+                .map(|(_, e)| Cost(4.0 * (e.batch.len() * e.m * e.n * e.k) as f64))
+                .map_err(|e| e.to_string()),
         }
     }
 
     fn lower(&self, task: &Task) -> Result<Lowered> {
-        if empty(task) {
-            let len = task.output.shape.len();
-            let zero = Phase::new(1, move |operands, _, _| {
-                // SAFETY: the output holds `len` floats; an empty sum is 0.
-                unsafe { operands.output::<f32>(0).write_bytes(0, len) };
-            });
-            return Ok(Lowered { name: "gemm_batched", phases: vec![zero], workspace: 0, scratch: 0 });
+        if is_empty(task) {
+            return Ok(zeros("gemm_batched", task.output.shape.len()));
         }
-        let (gemm, batch) = gemm(task)?;
-        let [m, n, _] = gemm.shape();
-        let gemm = Arc::new(gemm);
+        let (op, e) = extents(task)?;
+        let (batch, m, n) = (e.batch.len(), e.m, e.n);
+        let gemm = Arc::new(Gemm::new(m, n, e.k, op.transpose_a, op.transpose_b, Tier::current()?));
         let offsets = |shape: &Shape| -> Vec<usize> {
             let (lead, inner) = shape.split_at(shape.rank() - 2);
             let size = inner[0] * inner[1];
-            let strides = Shape::from(lead).broadcast_strides(&batch);
-            let steps = batch.strides();
-            (0..batch.len())
-                .map(|i| (0..batch.rank()).map(|a| i / steps[a] % batch[a] * strides[a]).sum::<usize>() * size)
+            let strides = Shape::from(lead).broadcast_strides(&e.batch);
+            let steps = e.batch.strides();
+            (0..batch)
+                .map(|i| (0..e.batch.rank()).map(|a| i / steps[a] % e.batch[a] * strides[a]).sum::<usize>() * size)
                 .collect()
         };
-        let (a, b) = (offsets(&task.inputs[0].shape), offsets(&task.inputs[1].shape));
+        let (shape_a, shape_b) = op.matrices(&task.inputs[0].shape, &task.inputs[1].shape);
+        let (a, b): (Arc<[usize]>, Arc<[usize]>) = (offsets(&shape_a).into(), offsets(&shape_b).into());
+        // Each product that runs at the same time has a workspace of its own, on a 64-byte boundary.
+        let packed = gemm.workspace_len().next_multiple_of(16);
+        let at_once = (PACKED / packed.max(1)).clamp(1, batch);
         let mut phases = Vec::new();
-        for i in 0..batch.len() {
+        for first in (0..batch).step_by(at_once) {
+            let products = at_once.min(batch - first);
             for phase in 0..gemm.phases() {
-                let (gemm, a, b) = (gemm.clone(), a[i], b[i]);
-                phases.push(Phase::new(gemm.chunks(phase), move |operands, chunk, scratch| {
-                    // SAFETY: the offsets are those of product `i`, within the operands.
+                let (gemm, a, b) = (gemm.clone(), a.clone(), b.clone());
+                let chunks = gemm.chunks(phase);
+                phases.push(Phase::new(products * chunks, move |operands, chunk, scratch| {
+                    let (slot, chunk) = (chunk / chunks, chunk % chunks);
+                    let i = first + slot;
+                    // SAFETY: the offsets are those of product `i`, within the operands; the workspace
+                    // holds `packed` floats for each slot.
                     unsafe {
                         let args = Args {
-                            inputs: [operands.input::<f32>(0).add(a), operands.input::<f32>(1).add(b)],
+                            inputs: [operands.input::<f32>(0).add(a[i]), operands.input::<f32>(1).add(b[i])],
                             output: operands.output::<f32>(0).add(i * m * n),
-                            workspace: operands.workspace.cast(),
+                            workspace: operands.workspace.cast::<f32>().add(slot * packed),
                             prologue: None,
                             epilogue: Epilogue::None,
                         };
@@ -102,7 +119,7 @@ impl CpuKernel for Batched {
                 }));
             }
         }
-        let (workspace, scratch) = (gemm.workspace_len() * 4, gemm.scratch_len() * 4);
+        let (workspace, scratch) = (packed * at_once * 4, gemm.scratch_len() * 4);
         Ok(Lowered { name: "gemm_batched", phases, workspace, scratch })
     }
 }

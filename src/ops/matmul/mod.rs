@@ -1,4 +1,5 @@
-//! Matrix products, batched with numpy's broadcasting of the leading axes.
+//! Matrix products, batched with numpy's broadcasting of the leading axes. A vector on the left is a
+//! row, on the right a column; its axis is not in the result.
 
 mod cpu;
 #[cfg(test)]
@@ -31,13 +32,24 @@ pub(crate) struct Extents {
 }
 
 impl MatMul {
+    /// The shapes with two axes at least.
+    pub(crate) fn matrices(&self, a: &Shape, b: &Shape) -> (Shape, Shape) {
+        let wide = |s: &Shape, column: bool| match (&**s, column) {
+            ([k], true) => Shape::from([*k, 1]),
+            ([k], false) => Shape::from([1, *k]),
+            _ => s.clone(),
+        };
+        (wide(a, self.transpose_a), wide(b, !self.transpose_b))
+    }
+
     /// Extents for these shapes.
     ///
     /// # Errors
-    /// When they have fewer than two axes, or the inner extents differ.
+    /// When one is a scalar, or the inner extents differ.
     pub(crate) fn extents(&self, a: &Shape, b: &Shape) -> Result<Extents> {
-        let (Some((lead_a, [a0, a1])), Some((lead_b, [b0, b1]))) = (a.split_last_chunk(), b.split_last_chunk()) else {
-            return Err(Error::value(format!("expected shapes of at least 2 axes, received {a} and {b}")));
+        let (a2, b2) = self.matrices(a, b);
+        let (Some((lead_a, [a0, a1])), Some((lead_b, [b0, b1]))) = (a2.split_last_chunk(), b2.split_last_chunk()) else {
+            return Err(Error::value(format!("expected shapes of at least 1 axis, received {a} and {b}")));
         };
         let (m, k) = if self.transpose_a { (*a1, *a0) } else { (*a0, *a1) };
         let (n, inner) = if self.transpose_b { (*b0, *b1) } else { (*b1, *b0) };
@@ -46,11 +58,17 @@ impl MatMul {
         }
         Ok(Extents { batch: Shape::from(lead_a).broadcast(&Shape::from(lead_b))?, m, n, k })
     }
-}
 
-fn sum_leading(g: &mut Graph, d: NodeId, like: NodeId) -> Result<NodeId> {
-    let shape = g.fact(like).shape.clone();
-    g.sum_to(d, &shape)
+    /// Shapes under which one product is the same: vectors as matrices, and leading axes that only `a`
+    /// has as rows.
+    fn flattened(&self, a: &Shape, b: &Shape) -> (Shape, Shape) {
+        let (a, b) = self.matrices(a, b);
+        if self.transpose_a || b.rank() != 2 || a.rank() == 2 {
+            return (a, b);
+        }
+        let (lead, inner) = a.split_at(a.rank() - 1);
+        (Shape::from([lead.iter().product(), inner[0]]), b)
+    }
 }
 
 impl OpDef for MatMul {
@@ -67,11 +85,18 @@ impl OpDef for MatMul {
         expect_float("a", &inputs[0])?;
         expect_float("b", &inputs[1])?;
         let e = self.extents(&inputs[0].shape, &inputs[1].shape)?;
-        Fact::checked(e.batch.iter().copied().chain([e.m, e.n]).collect::<Shape>(), DType::F32)
+        let rows = (inputs[0].shape.rank() > 1).then_some(e.m);
+        let columns = (inputs[1].shape.rank() > 1).then_some(e.n);
+        Fact::checked(e.batch.iter().copied().chain(rows).chain(columns).collect::<Shape>(), DType::F32)
     }
 
     fn grad(&self, g: &mut Graph, inputs: &[NodeId], _: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
-        let (a, b) = (inputs[0], inputs[1]);
+        let shapes = [0, 1].map(|i| g.fact(inputs[i]).shape.clone());
+        let (flat_a, flat_b) = self.flattened(&shapes[0], &shapes[1]);
+        let e = self.extents(&flat_a, &flat_b)?;
+        let a = g.reshape(inputs[0], flat_a.clone())?;
+        let b = g.reshape(inputs[1], flat_b.clone())?;
+        let dy = g.reshape(dy, e.batch.iter().copied().chain([e.m, e.n]).collect())?;
         let product =
             |g: &mut Graph, x, y, transpose_a, transpose_b| g.apply(MatMul { transpose_a, transpose_b }, &[x, y]);
         let da = if self.transpose_a {
@@ -84,12 +109,17 @@ impl OpDef for MatMul {
         } else {
             product(g, a, dy, !self.transpose_a, false)?
         };
-        Ok(vec![Some(sum_leading(g, da, a)?), Some(sum_leading(g, db, b)?)])
+        let [shape_a, shape_b] = shapes;
+        let da = g.sum_to(da, &flat_a)?;
+        let db = g.sum_to(db, &flat_b)?;
+        Ok(vec![Some(g.reshape(da, shape_a)?), Some(g.reshape(db, shape_b)?)])
     }
 
     fn reference(&self, inputs: &[&RefArray], facts: &[Fact], output: &Fact) -> Result<RefArray> {
         let e = self.extents(&facts[0].shape, &facts[1].shape)?;
-        let wide = |x: &RefArray| -> Result<Vec<ndarray::Array2<f64>>> {
+        let (shape_a, shape_b) = self.matrices(&facts[0].shape, &facts[1].shape);
+        let wide = |x: &RefArray, matrix: &Shape| -> Result<Vec<ndarray::Array2<f64>>> {
+            let x = x.to_shape(&**matrix).map_err(|e| Error::state(e.to_string()))?;
             let (rows, cols) = (x.shape()[x.ndim() - 2], x.shape()[x.ndim() - 1]);
             let shape: Vec<usize> = e.batch.iter().copied().chain([rows, cols]).collect();
             let view = x.broadcast(shape).ok_or_else(|| Error::state("does not broadcast"))?;
@@ -101,7 +131,7 @@ impl OpDef for MatMul {
             Ok(flat.axis_iter(Axis(0)).map(|m| m.to_owned()).collect())
         };
         let mut out = Vec::with_capacity(output.shape.len());
-        for (a, b) in wide(inputs[0])?.into_iter().zip(wide(inputs[1])?) {
+        for (a, b) in wide(inputs[0], &shape_a)?.into_iter().zip(wide(inputs[1], &shape_b)?) {
             let a = if self.transpose_a { a.reversed_axes() } else { a };
             let b = if self.transpose_b { b.reversed_axes() } else { b };
             out.extend(a.into_dimensionality::<Ix2>().map_err(|e| Error::state(e.to_string()))?.dot(&b).iter());

@@ -1,8 +1,10 @@
 use super::MatMul;
 use crate::dtype::DType;
 use crate::graph::Graph;
-use crate::shape::Fact;
-use crate::testing::{Rng, check_gradients, check_plan};
+use crate::shape::{Fact, Shape};
+use crate::testing::{
+    Rng, adversarial_epilogue, adversarial_prologue, check_candidates, check_gradients, check_plan,
+};
 use proptest::prelude::*;
 
 proptest! {
@@ -47,4 +49,55 @@ fn empty_sums_are_zero_and_misfits_are_named() {
     let c = g.input(Fact::new([4, 2], DType::F32));
     let e = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[a, c]).unwrap_err().to_string();
     assert!(e.contains("inner extents differ") && e.contains("(4, 2)"), "{e}");
+}
+
+#[test]
+fn vectors_and_leading_rows_follow_numpy() {
+    let cases: [(&[usize], &[usize], &[usize]); 7] = [
+        (&[5], &[5], &[]),
+        (&[5], &[5, 3], &[3]),
+        (&[4, 5], &[5], &[4]),
+        (&[2, 4, 5], &[5], &[2, 4]),
+        (&[5], &[2, 5, 3], &[2, 3]),
+        (&[2, 3, 4, 5], &[5, 6], &[2, 3, 4, 6]),
+        (&[2, 1, 4, 5], &[3, 5, 6], &[2, 3, 4, 6]),
+    ];
+    for (a, b, y) in cases {
+        let mut g = Graph::new();
+        let a = g.input(Fact::new(a, DType::F32));
+        let b = g.input(Fact::new(b, DType::F32));
+        let z = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[a, b]).unwrap();
+        assert_eq!(&*g.fact(z).shape, y);
+        // A bias on the last axis, which is rows where the right operand is a vector.
+        let last = y.last().map_or(Shape::scalar(), |&n| Shape::from([n]));
+        let bias = g.input(Fact::new(last, DType::F32));
+        let out = g.add(z, bias).unwrap();
+        let mut rng = Rng::new(7);
+        g.set_outputs(vec![out]);
+        check_plan(&g, &mut rng, 1e-5);
+        check_gradients(&mut g, z, &[a, b], &mut rng);
+        check_plan(&g, &mut rng, 1e-5);
+    }
+}
+
+#[test]
+fn every_candidate_agrees_with_the_sums_under_attachments() {
+    let mut ran = Vec::new();
+    for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (lead, m, n, k) in [(None, 1, 7, 3), (None, 13, 33, 70), (None, 70, 5, 600), (Some(3), 9, 17, 11)] {
+            let shape = |r: usize, c: usize, t: bool| -> Shape {
+                lead.into_iter().chain(if t { [c, r] } else { [r, c] }).collect()
+            };
+            let mut g = Graph::new();
+            let a = g.input(Fact::new(shape(m, k, transpose_a), DType::F32));
+            let b = g.input(Fact::new(shape(k, n, transpose_b), DType::F32));
+            let a = adversarial_prologue(&mut g, a).unwrap();
+            let y = g.apply(MatMul { transpose_a, transpose_b }, &[a, b]).unwrap();
+            adversarial_epilogue(&mut g, y).unwrap();
+            // Sums of at most 600 products in f32, relative to the largest.
+            ran.extend(check_candidates(&g, y, &mut Rng::new(k as u64), 2e-5));
+        }
+    }
+    assert_eq!(ran.iter().filter(|n| **n == "gemm").count(), 12);
+    assert_eq!(ran.iter().filter(|n| **n == "gemm_batched").count(), 16);
 }

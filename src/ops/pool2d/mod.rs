@@ -5,8 +5,11 @@
 //! order; it is found again instead of kept.
 
 mod cpu;
+mod pick;
 #[cfg(test)]
 mod tests;
+
+pub use pick::MaxPool2dPick;
 
 use super::window::{Padding, Placement, Window};
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
@@ -14,7 +17,7 @@ use crate::backend::cpu::kernel::CpuKernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
-use crate::shape::Fact;
+use crate::shape::{Fact, Shape};
 
 /// What a window is reduced to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +52,22 @@ impl Pool2d {
         if x.len() != 4 {
             return Err(Error::value(format!("x: expected shape (batch, height, width, channels), received {x:?}")));
         }
-        self.window.place(x)
+        let place = self.window.place(x)?;
+        // A window without elements has no maximum and no mean.
+        let [size, strides] = [self.window.size, self.window.strides];
+        let meets = |axis: usize| {
+            place.before[axis] < size[axis]
+                && (place.out[axis] - 1) * strides[axis] < x[axis + 1] + place.before[axis]
+        };
+        if !(meets(0) && meets(1)) {
+            return Err(Error::value(format!(
+                "padding: expected every window of pool_size {:?} to meet the input, received {} for input {}",
+                (size[0], size[1]),
+                self.window.padding,
+                Shape::from(&x[1..])
+            )));
+        }
+        Ok(place)
     }
 
     /// Calls `visit(window index, elements inside the image)` for every window of every channel.
@@ -172,12 +190,13 @@ impl OpDef for Pool2dGrad {
         Ok(inputs[0].clone())
     }
 
-    fn grad(&self, g: &mut Graph, _: &[NodeId], _: NodeId, dx: NodeId) -> Result<Vec<Option<NodeId>>> {
-        match self.pool.kind {
-            // Linear in dy, and does not read x.
-            PoolKind::Average { .. } => Ok(vec![None, Some(g.apply(self.pool.clone(), &[dx])?)]),
-            PoolKind::Max => Err(Error::state("max pooling has no second derivative here")),
-        }
+    fn grad(&self, g: &mut Graph, inputs: &[NodeId], _: NodeId, dx: NodeId) -> Result<Vec<Option<NodeId>>> {
+        // Linear in dy; x decides only where it goes.
+        let by_dy = match self.pool.kind {
+            PoolKind::Average { .. } => g.apply(self.pool.clone(), &[dx])?,
+            PoolKind::Max => g.apply(MaxPool2dPick { window: self.pool.window }, &[inputs[0], dx])?,
+        };
+        Ok(vec![None, Some(by_dy)])
     }
 
     fn reference(&self, inputs: &[&RefArray], facts: &[Fact], output: &Fact) -> Result<RefArray> {

@@ -84,7 +84,7 @@ impl ConvGeometry {
     }
 
     /// Whether vectors of images pay: channels leave lanes empty, and images fill them.
-    fn suits_images(&self, tier: Tier, summed: usize, produced: usize) -> bool {
+    pub(crate) fn suits_images(&self, tier: Tier, summed: usize, produced: usize) -> bool {
         let lanes = tier.lanes();
         let filled = 4 * self.batch >= 3 * self.batch.next_multiple_of(lanes);
         let few = produced < lanes && (summed <= 16 || (produced <= 8 && summed <= 64));

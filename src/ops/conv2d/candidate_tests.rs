@@ -1,0 +1,94 @@
+//! Every candidate, forced by name under adversarial attachments, across attributes.
+
+use super::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
+use crate::dtype::DType;
+use crate::graph::{Graph, NodeId};
+use crate::ops::window::Padding;
+use crate::shape::{Fact, Shape};
+use crate::testing::{Rng, adversarial_epilogue, adversarial_prologue, check_candidates, check_plan};
+use std::collections::BTreeMap;
+
+/// Relative to the largest value of an output: sums of at most 1000 products in f32.
+const TOLERANCE: f64 = 2e-5;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Pass {
+    Forward,
+    InputGrad,
+    FilterGrad,
+}
+
+/// The primitive `pass` of a convolution, with attachments on both sides; `None` where windows do not fit.
+fn attached(pass: Pass, conv: &Conv2d, x: [usize; 4], w: [usize; 4]) -> Option<(Graph, NodeId)> {
+    let place = conv.place(&x, &w).ok()?;
+    let y = [x[0], place.out[0], place.out[1], w[3]];
+    let (first, second) = match pass {
+        Pass::Forward => (x, w),
+        Pass::InputGrad => (y, w),
+        Pass::FilterGrad => (x, y),
+    };
+    let mut g = Graph::new();
+    let fact = |shape: [usize; 4]| Fact::new(Shape::from(shape), DType::F32);
+    let first = g.input(fact(first));
+    let second = g.input(fact(second));
+    let first = adversarial_prologue(&mut g, first).unwrap();
+    let conv = conv.clone();
+    let anchor = match pass {
+        Pass::Forward => g.apply(conv, &[first, second]),
+        Pass::InputGrad => g.apply(Conv2dInputGrad { conv, size: [x[1], x[2]] }, &[first, second]),
+        Pass::FilterGrad => g.apply(Conv2dFilterGrad { conv, kernel_size: [w[0], w[1]] }, &[first, second]),
+    }
+    .unwrap();
+    adversarial_epilogue(&mut g, anchor).unwrap();
+    Some((g, anchor))
+}
+
+type Runs = BTreeMap<(&'static str, Pass), usize>;
+
+fn check_all(conv: &Conv2d, x: [usize; 4], w: [usize; 4], runs: &mut Runs) {
+    for pass in [Pass::Forward, Pass::InputGrad, Pass::FilterGrad] {
+        let Some((g, anchor)) = attached(pass, conv, x, w) else { continue };
+        let mut rng = Rng::new((x[1] * 7 + w[3]) as u64);
+        for name in check_candidates(&g, anchor, &mut rng, TOLERANCE) {
+            *runs.entry((name, pass)).or_default() += 1;
+        }
+    }
+}
+
+#[test]
+fn every_candidate_agrees_with_the_sums_under_attachments() {
+    let mut runs = Runs::new();
+    for padding in [Padding::Valid, Padding::Same, Padding::Explicit([(2, 1), (0, 3)])] {
+        for stride in [1, 2, 3] {
+            for dilation in [1, 2] {
+                let conv = |groups| Conv2d { strides: [stride, 1], dilation: [dilation; 2], padding, groups };
+                check_all(&conv(1), [2, 7, 9, 5], [3, 2, 5, 7], &mut runs);
+                check_all(&conv(3), [1, 5, 6, 6], [2, 3, 2, 9], &mut runs);
+                check_all(&conv(5), [2, 6, 5, 5], [3, 3, 1, 10], &mut runs);
+                check_all(&conv(1), [3, 5, 4, 3], [1, 1, 3, 18], &mut runs);
+            }
+        }
+    }
+    // Full lanes: images and channels in whole vectors, and one more.
+    let plain = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
+    check_all(&plain, [17, 6, 6, 1], [5, 5, 1, 6], &mut runs);
+    check_all(&plain, [1, 6, 5, 32], [3, 3, 32, 33], &mut runs);
+    for pass in [Pass::Forward, Pass::InputGrad, Pass::FilterGrad] {
+        for (name, least) in [("conv_direct", 50), ("conv_images", 20), ("conv_depthwise", 10), ("conv_gemm_1x1", 2)] {
+            let count = runs.get(&(name, pass)).copied().unwrap_or(0);
+            assert!(count >= least, "{name} ran {count} times for {pass:?}");
+        }
+    }
+}
+
+#[test]
+fn sums_over_nothing_are_zero() {
+    let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
+    for (x, w) in [([0, 4, 5, 3], [3, 3, 3, 2]), ([2, 4, 5, 0], [3, 3, 0, 2]), ([2, 4, 5, 3], [3, 3, 3, 0])] {
+        for pass in [Pass::Forward, Pass::InputGrad, Pass::FilterGrad] {
+            let (mut g, anchor) = attached(pass, &conv, x, w).unwrap();
+            g.set_outputs(vec![anchor]);
+            check_plan(&g, &mut Rng::new(1), 0.0);
+        }
+    }
+}
