@@ -5,6 +5,8 @@ mod copies;
 mod lookup;
 mod random;
 mod strided;
+#[cfg(test)]
+mod tests;
 
 use super::kernel::{Cost, CpuKernel, Lowered, Phase, Task};
 use crate::error::{Error, Result};

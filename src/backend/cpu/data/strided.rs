@@ -12,6 +12,8 @@ const MAX_AXES: usize = 16;
 const SEGMENT: usize = GRAIN;
 /// Elements of the source's contiguous axis that one unit of a transposing copy takes.
 const BLOCK: usize = 32;
+/// Elements of the destination's contiguous axis that it takes.
+const ROWS: usize = 1024;
 
 /// One axis: extent, and elements to step in source and destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +81,9 @@ impl StridedCopy {
             Some(at) if last.dst == 1 && last.src > 1 => {
                 let columns = axes.remove(at);
                 let kernel = transpose_kernel(Tier::current()?);
-                let piece = last.extent * BLOCK.min(columns.extent);
-                (Inner::Transpose { rows: last, columns, kernel }, columns.extent.div_ceil(BLOCK), piece)
+                let pieces = columns.extent.div_ceil(BLOCK) * last.extent.div_ceil(ROWS);
+                let piece = ROWS.min(last.extent) * BLOCK.min(columns.extent);
+                (Inner::Transpose { rows: last, columns, kernel }, pieces, piece)
             }
             _ => (Inner::Line(last), last.extent.div_ceil(SEGMENT), last.extent.min(SEGMENT)),
         };
@@ -174,15 +177,17 @@ impl StridedCopy {
                     }
                 }
                 Inner::Transpose { rows, columns, kernel } => {
-                    let at = piece * BLOCK;
-                    let n = BLOCK.min(columns.extent - at);
-                    let (src, dst) = (src.add(at), dst.offset(at as isize * columns.dst));
+                    let segments = rows.extent.div_ceil(ROWS);
+                    let (at, row) = (piece / segments * BLOCK, piece % segments * ROWS);
+                    let (n, height) = (BLOCK.min(columns.extent - at), ROWS.min(rows.extent - row));
+                    let src = src.offset(at as isize + row as isize * rows.src);
+                    let dst = dst.offset(at as isize * columns.dst + row as isize);
                     if size_of::<T>() == 4 {
                         let (src_ld, dst_ld) = (rows.src as usize, columns.dst as usize);
-                        kernel(src.cast(), src_ld, dst.cast(), dst_ld, rows.extent, n);
+                        kernel(src.cast(), src_ld, dst.cast(), dst_ld, height, n);
                     } else {
                         for c in 0..n as isize {
-                            for r in 0..rows.extent as isize {
+                            for r in 0..height as isize {
                                 *dst.offset(c * columns.dst + r) = *src.offset(r * rows.src + c);
                             }
                         }
