@@ -1,0 +1,329 @@
+//! One loop over a strip for every pointwise function and lane type.
+//!
+//! A strip is a run of 32-bit lanes: f32, or i32 for int32, uint8 and bool. The loops are written
+//! once, without intrinsics, and compiled once a tier with that tier's features.
+
+use super::math;
+use crate::backend::cpu::simd::Tier;
+use crate::dtype::DType;
+use crate::ops::pointwise::Function;
+
+/// Lanes of a strip.
+pub type Lanes = *mut u32;
+
+/// `(function, argument type, result type, arguments, result, lanes)`.
+pub type Apply = unsafe fn(Function, DType, DType, [*const u32; 3], Lanes, usize);
+
+/// The loops of a tier.
+pub fn select(tier: Tier) -> Apply {
+    match tier {
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx512 => avx512,
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx2 => avx2,
+        _ => apply,
+    }
+}
+
+/// # Safety
+/// As [`apply`], on a machine with these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn avx512(f: Function, from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {
+    // SAFETY: the caller's contract.
+    unsafe { apply(f, from, to, args, out, n) }
+}
+
+/// # Safety
+/// As [`apply`], on a machine with these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2(f: Function, from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {
+    // SAFETY: the caller's contract.
+    unsafe { apply(f, from, to, args, out, n) }
+}
+
+#[inline(always)]
+unsafe fn view<'a, T>(p: *const u32, n: usize) -> &'a [T] {
+    // SAFETY: the caller's: `n` lanes are readable, and T has 32 bits.
+    unsafe { std::slice::from_raw_parts(p.cast(), n) }
+}
+
+#[inline(always)]
+unsafe fn unary<A: Copy, R>(args: [*const u32; 3], out: Lanes, n: usize, f: impl Fn(A) -> R) {
+    // SAFETY: the caller's: a strip is written by nobody else; it may be the argument's own.
+    unsafe {
+        let (a, out) = (args[0].cast::<A>(), out.cast::<R>());
+        for i in 0..n {
+            *out.add(i) = f(*a.add(i));
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn binary<A: Copy, R>(args: [*const u32; 3], out: Lanes, n: usize, f: impl Fn(A, A) -> R) {
+    // SAFETY: as `unary`.
+    unsafe {
+        let (a, b): (&[A], &[A]) = (view(args[0], n), view(args[1], n));
+        let out = std::slice::from_raw_parts_mut(out.cast::<R>(), n);
+        for ((o, &a), &b) in out.iter_mut().zip(a).zip(b) {
+            *o = f(a, b);
+        }
+    }
+}
+
+/// Applies `f` to `n` lanes.
+///
+/// # Safety
+/// The arguments that `f` has are readable and the result writable for `n` lanes; the result
+/// overlaps no argument.
+#[inline(always)]
+unsafe fn apply(f: Function, from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {
+    // SAFETY: the caller's contract, passed on.
+    unsafe {
+        match (f, from) {
+            (Function::Identity, _) => convert(from, to, args, out, n),
+            (Function::Where, _) => {
+                let (c, a, b): (&[i32], &[u32], &[u32]) = (view(args[0], n), view(args[1], n), view(args[2], n));
+                let out = std::slice::from_raw_parts_mut(out, n);
+                for (((o, &c), &a), &b) in out.iter_mut().zip(c).zip(a).zip(b) {
+                    *o = if c != 0 { a } else { b };
+                }
+            }
+            (_, DType::F32) => float(f, args, out, n),
+            (_, DType::U8) => {
+                integer(f, args, out, n);
+                if to == DType::U8 {
+                    for o in std::slice::from_raw_parts_mut(out, n) {
+                        *o &= 0xff;
+                    }
+                }
+            }
+            _ => integer(f, args, out, n),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn float(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
+    macro_rules! one {
+        ($e:expr) => {
+            unary::<f32, f32>(args, out, n, $e)
+        };
+    }
+    macro_rules! two {
+        ($e:expr) => {
+            binary::<f32, f32>(args, out, n, $e)
+        };
+    }
+    macro_rules! test {
+        ($e:expr) => {
+            binary::<f32, i32>(args, out, n, $e)
+        };
+    }
+    // SAFETY: the caller's contract, passed on.
+    unsafe {
+        match f {
+            Function::Neg => one!(|x| -x),
+            Function::Abs => one!(f32::abs),
+            Function::Sign => one!(math::sign),
+            Function::Exp => one!(math::exp),
+            Function::Expm1 => one!(math::expm1),
+            Function::Log => one!(math::log),
+            Function::Log1p => one!(math::log1p),
+            Function::Sqrt => one!(f32::sqrt),
+            Function::Rsqrt => one!(math::rsqrt),
+            Function::Square => one!(|x| x * x),
+            Function::Reciprocal => one!(|x| 1.0 / x),
+            Function::Sin => one!(math::sin),
+            Function::Cos => one!(math::cos),
+            Function::Tanh => one!(math::tanh),
+            Function::Sigmoid => one!(math::sigmoid),
+            Function::Erf => one!(math::erf),
+            Function::Softplus => one!(math::softplus),
+            Function::Relu => one!(|x| if x <= 0.0 { 0.0 } else { x }),
+            Function::Floor => one!(f32::floor),
+            Function::Ceil => one!(f32::ceil),
+            Function::Round => one!(f32::round_ties_even),
+            Function::IsNan => unary::<f32, i32>(args, out, n, |x| i32::from(x.is_nan())),
+            Function::IsInf => unary::<f32, i32>(args, out, n, |x| i32::from(x.is_infinite())),
+            Function::IsFinite => unary::<f32, i32>(args, out, n, |x| i32::from(x.is_finite())),
+            Function::Add => two!(|a, b| a + b),
+            Function::Sub => two!(|a, b| a - b),
+            Function::Mul => two!(|a, b| a * b),
+            Function::Div => two!(|a, b| a / b),
+            Function::FloorDiv => two!(|a, b| (a / b).floor()),
+            Function::Mod => two!(|a, b| a - (a / b).floor() * b),
+            Function::Pow => two!(f32::powf),
+            Function::Maximum => two!(math::maximum),
+            Function::Minimum => two!(math::minimum),
+            Function::Equal => test!(|a, b| i32::from(a == b)),
+            Function::NotEqual => test!(|a, b| i32::from(a != b)),
+            Function::Less => test!(|a, b| i32::from(a < b)),
+            Function::LessEqual => test!(|a, b| i32::from(a <= b)),
+            Function::Greater => test!(|a, b| i32::from(a > b)),
+            Function::GreaterEqual => test!(|a, b| i32::from(a >= b)),
+            // Typing leaves these without float arguments.
+            Function::Identity
+            | Function::Where
+            | Function::LogicalNot
+            | Function::LogicalAnd
+            | Function::LogicalOr
+            | Function::LogicalXor => unreachable!("{f:?} takes no float32"),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn integer(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
+    macro_rules! one {
+        ($e:expr) => {
+            unary::<i32, i32>(args, out, n, $e)
+        };
+    }
+    macro_rules! two {
+        ($e:expr) => {
+            binary::<i32, i32>(args, out, n, $e)
+        };
+    }
+    let floor_div = |a: i32, b: i32| {
+        if b == 0 { 0 } else { a.wrapping_div_euclid(b) - i32::from(b < 0 && a.wrapping_rem_euclid(b) != 0) }
+    };
+    // SAFETY: the caller's contract, passed on.
+    unsafe {
+        match f {
+            Function::Neg => one!(i32::wrapping_neg),
+            Function::Abs => one!(i32::wrapping_abs),
+            Function::Sign => one!(i32::signum),
+            Function::Square => one!(|x: i32| x.wrapping_mul(x)),
+            Function::Relu => one!(|x: i32| x.max(0)),
+            Function::Floor | Function::Ceil | Function::Round => one!(|x: i32| x),
+            Function::LogicalNot => one!(|x: i32| i32::from(x == 0)),
+            Function::Add => two!(i32::wrapping_add),
+            Function::Sub => two!(i32::wrapping_sub),
+            Function::Mul => two!(i32::wrapping_mul),
+            Function::FloorDiv => two!(floor_div),
+            Function::Mod => two!(|a: i32, b: i32| a.wrapping_sub(floor_div(a, b).wrapping_mul(b))),
+            Function::Pow => two!(|a: i32, b: i32| f64::from(a).powf(f64::from(b)) as i32),
+            Function::Maximum => two!(i32::max),
+            Function::Minimum => two!(i32::min),
+            Function::Equal => two!(|a, b| i32::from(a == b)),
+            Function::NotEqual => two!(|a, b| i32::from(a != b)),
+            Function::Less => two!(|a, b| i32::from(a < b)),
+            Function::LessEqual => two!(|a, b| i32::from(a <= b)),
+            Function::Greater => two!(|a, b| i32::from(a > b)),
+            Function::GreaterEqual => two!(|a, b| i32::from(a >= b)),
+            Function::LogicalAnd => two!(|a, b| a & b),
+            Function::LogicalOr => two!(|a, b| a | b),
+            Function::LogicalXor => two!(|a, b| a ^ b),
+            other => unreachable!("{other:?} takes float32 only"),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn convert(from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {
+    // SAFETY: the caller's contract, passed on.
+    unsafe {
+        match (from, to) {
+            (DType::F32, DType::I32) => unary::<f32, i32>(args, out, n, |x| x as i32),
+            (DType::F32, DType::U8) => unary::<f32, i32>(args, out, n, |x| i32::from(x as i64 as u8)),
+            (DType::F32, DType::Bool) => unary::<f32, i32>(args, out, n, |x| i32::from(x != 0.0)),
+            (DType::F32, DType::F32) => unary::<f32, f32>(args, out, n, |x| x),
+            (_, DType::F32) => unary::<i32, f32>(args, out, n, |x| x as f32),
+            (_, DType::U8) => unary::<i32, i32>(args, out, n, |x| x & 0xff),
+            (_, DType::Bool) => unary::<i32, i32>(args, out, n, |x| i32::from(x != 0)),
+            (_, DType::I32) => unary::<i32, i32>(args, out, n, |x| x),
+        }
+    }
+}
+
+/// Sums of a strip of f32: `(values, columns, step, sums)`. With a step, row `i` is added up into the
+/// sum `i · step`; without, all rows are added to the same `columns` sums.
+pub type Sum = unsafe fn(&[f32], usize, Option<usize>, &mut [f64]);
+
+/// The sums of a tier.
+pub fn select_sum(tier: Tier) -> Sum {
+    match tier {
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx512 => sum_avx512,
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx2 => sum_avx2,
+        _ => sum,
+    }
+}
+
+/// # Safety
+/// On a machine with these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn sum_avx512(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
+    sum(values, cols, row_step, sums);
+}
+
+/// # Safety
+/// On a machine with these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn sum_avx2(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
+    sum(values, cols, row_step, sums);
+}
+
+/// Lanes that add up side by side.
+const WIDE: usize = 64;
+
+/// Adds each row up (`row_step` given) or all rows column by column.
+#[inline(always)]
+fn sum(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
+    match row_step {
+        Some(step) => {
+            for (i, row) in values.chunks_exact(cols).enumerate() {
+                sums[i * step] += sum_row(row);
+            }
+        }
+        None if cols >= WIDE || cols * 16 > super::strip::LONGEST => {
+            let sums = &mut sums[..cols];
+            for row in values.chunks_exact(cols) {
+                sums.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v));
+            }
+        }
+        None => {
+            // Several rows side by side, so that vectors are full whatever the number of columns.
+            let period = cols * 16;
+            let mut lanes = [0.0f32; super::strip::LONGEST];
+            let lanes = &mut lanes[..period];
+            let blocks = values.chunks_exact(period);
+            let rest = blocks.remainder();
+            for block in blocks {
+                lanes.iter_mut().zip(block).for_each(|(l, &v)| *l += v);
+            }
+            lanes.iter_mut().zip(rest).for_each(|(l, &v)| *l += v);
+            for row in lanes.chunks_exact(cols) {
+                sums.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v));
+            }
+        }
+    }
+}
+
+/// Σ of a row: 64 partial sums side by side, added up as a tree in f64.
+#[inline(always)]
+fn sum_row(row: &[f32]) -> f64 {
+    let mut lanes = [0.0f32; WIDE];
+    let blocks = row.chunks_exact(WIDE);
+    let rest = blocks.remainder();
+    for block in blocks {
+        for (l, &v) in lanes.iter_mut().zip(block) {
+            *l += v;
+        }
+    }
+    for (l, &v) in lanes.iter_mut().zip(rest) {
+        *l += v;
+    }
+    let mut wide = lanes.map(f64::from);
+    for half in [32, 16, 8, 4, 2, 1] {
+        for i in 0..half {
+            wide[i] += wide[i + half];
+        }
+    }
+    wide[0]
+}

@@ -1,0 +1,140 @@
+//! Strips: what a chunk works on at a time, small enough for L1, and where operands and results of
+//! a strip lie.
+
+use super::space::Space;
+use crate::dtype::DType;
+use crate::region::{Arg, Region};
+
+/// Lanes of the longest strip.
+pub const LONGEST: usize = 1024;
+/// Bytes that the strips of a chunk may take together.
+const L1_BUDGET: usize = 20 << 10;
+
+/// Where a value of the program lies while a strip is worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// In an operand's memory, read in place.
+    Direct(usize),
+    /// In a strip of scratch.
+    Strip(usize),
+}
+
+/// How an operand comes into a strip of rows × columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// Its memory is the strip.
+    InPlace,
+    /// One row, repeated; stays the same while the outer position does.
+    Rows,
+    /// One value; stays the same while the outer position does.
+    Value,
+    /// Anything else: element by element.
+    Gather,
+}
+
+/// Layout of a chunk's scratch, and the homes of all values.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Lanes of a strip.
+    pub lanes: usize,
+    /// How each operand is loaded.
+    pub loads: Vec<Load>,
+    /// Where each operand lies.
+    pub operands: Vec<Home>,
+    /// Where each result lies.
+    pub results: Vec<Home>,
+    /// Literals and the strips that hold them.
+    pub literals: Vec<(u64, DType, usize)>,
+    /// Number of strips.
+    pub strips: usize,
+}
+
+impl Layout {
+    /// Plans scratch for a region: results reuse the strips of results that are no longer read.
+    pub fn new(region: &Region, space: &Space) -> Layout {
+        let [.., rows, cols] = space.axes.as_slice() else { unreachable!("a space has two axes") };
+        let mut strips = 0;
+        let mut fresh = || {
+            strips += 1;
+            strips - 1
+        };
+        let mut loads = Vec::new();
+        let mut operands = Vec::new();
+        for (k, operand) in region.operands.iter().enumerate() {
+            let (row, col) = (rows.steps[k], cols.steps[k]);
+            let wide = operand.dtype.size() == 4;
+            let load = match (row, col) {
+                (r, 1) if r == cols.extent || rows.extent == 1 => {
+                    if wide {
+                        Load::InPlace
+                    } else {
+                        Load::Gather
+                    }
+                }
+                (0, 1) => Load::Rows,
+                (0, 0) => Load::Value,
+                _ => Load::Gather,
+            };
+            operands.push(if load == Load::InPlace { Home::Direct(k) } else { Home::Strip(fresh()) });
+            loads.push(load);
+        }
+        let mut literals: Vec<(u64, DType, usize)> = Vec::new();
+        let mut literal = |arg: &Arg, dtype: DType| {
+            if let Arg::Literal(bits) = arg
+                && !literals.iter().any(|l| (l.0, l.1) == (*bits, dtype))
+            {
+                literals.push((*bits, dtype, 0));
+            }
+        };
+        let mut last_read = vec![0; region.code.len()];
+        for (i, code) in region.code.iter().enumerate() {
+            for (k, arg) in code.args.iter().enumerate() {
+                literal(arg, argument_dtype(region, i, k));
+                if let Arg::Result(r) = arg {
+                    last_read[*r as usize] = i;
+                }
+            }
+        }
+        let end = region.code.len();
+        let leaves = region.stores.iter().copied().chain(region.reductions.iter().map(|r| (r.source, r.dtype)));
+        for (arg, dtype) in leaves {
+            literal(&arg, dtype);
+            if let Arg::Result(r) = arg {
+                last_read[r as usize] = end;
+            }
+        }
+        for l in &mut literals {
+            l.2 = fresh();
+        }
+        let mut free: Vec<usize> = Vec::new();
+        let mut results: Vec<Home> = Vec::new();
+        for i in 0..region.code.len() {
+            // A result never takes the strip of one of its own arguments.
+            let strip = free.pop().unwrap_or_else(&mut fresh);
+            results.push(Home::Strip(strip));
+            for r in 0..i {
+                if last_read[r] == i
+                    && let Home::Strip(s) = results[r]
+                {
+                    free.push(s);
+                }
+            }
+        }
+        let mut lanes = LONGEST;
+        while lanes > 128 && lanes * 4 * strips.max(1) > L1_BUDGET {
+            lanes /= 2;
+        }
+        Layout { lanes, loads, operands, results, literals, strips }
+    }
+
+    /// The strip that holds a literal.
+    pub fn literal(&self, bits: u64, dtype: DType) -> usize {
+        self.literals.iter().find(|l| (l.0, l.1) == (bits, dtype)).map_or(0, |l| l.2)
+    }
+}
+
+/// Element type of argument `k` of instruction `i`.
+pub fn argument_dtype(region: &Region, i: usize, k: usize) -> DType {
+    let code = &region.code[i];
+    if code.function == crate::ops::pointwise::Function::Where && k == 0 { DType::Bool } else { code.input_dtype }
+}

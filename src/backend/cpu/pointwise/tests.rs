@@ -1,0 +1,146 @@
+use crate::dtype::DType;
+use crate::graph::{Graph, NodeId};
+use crate::ops::pointwise::{Function, Typing};
+use crate::ops::reduce::ReduceKind;
+use crate::shape::Fact;
+use crate::testing::{Rng, check_plan};
+use proptest::prelude::*;
+
+fn result(g: &mut Graph, f: Function, args: &[NodeId]) -> Option<NodeId> {
+    g.apply(f, args).ok()
+}
+
+#[test]
+fn every_function_on_every_dtype_it_takes() {
+    for &f in Function::ALL {
+        for dtype in [DType::F32, DType::I32, DType::U8, DType::Bool] {
+            if dtype != DType::F32 && matches!(f, Function::FloorDiv | Function::Mod | Function::Pow) {
+                // Division by zero and negative powers have no integer value.
+                continue;
+            }
+            for shape in [&[3usize, 5, 7][..], &[1], &[2000], &[4, 1030]] {
+                let mut g = Graph::new();
+                let fact = Fact::new(shape, dtype);
+                let mut args = Vec::new();
+                if f.row().typing == Typing::Select {
+                    args.push(g.input(Fact::new(shape, DType::Bool)));
+                }
+                while args.len() < f.row().arity {
+                    args.push(g.input(fact.clone()));
+                }
+                let Some(y) = result(&mut g, f, &args) else { continue };
+                g.set_outputs(vec![y]);
+                check_plan(&g, &mut Rng::new(shape.len() as u64), 1e-6);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn random_programs_over_broadcast_operands(
+        seed in 0u64..10_000, a in 1usize..5, b in 1usize..40, c in 1usize..70, steps in 1usize..14, reduce in 0usize..9,
+    ) {
+        let mut rng = Rng::new(seed);
+        let mut g = Graph::new();
+        let shapes: [&[usize]; 7] = [&[a, b, c], &[c], &[1, b, 1], &[a, 1, c], &[a, b, 1], &[], &[a, 1, 1]];
+        let mut values: Vec<NodeId> = shapes.iter().map(|s| g.input(Fact::new(*s, DType::F32))).collect();
+        let bytes = g.input(Fact::new([a, b, c], DType::U8));
+        let floats = g.cast(bytes, DType::F32).unwrap();
+        values.push(g.scale(floats, 1.0 / 256.0).unwrap());
+        let mut all = Vec::new();
+        for _ in 0..steps {
+            let x = values[rng.below(values.len())];
+            let y = values[rng.below(values.len())];
+            let next = match rng.below(8) {
+                0 => g.add(x, y),
+                1 => g.mul(x, y),
+                2 => g.sub(x, y),
+                3 => g.unary(Function::Tanh, x),
+                4 => g.binary(Function::Maximum, x, y),
+                5 => g.unary(Function::Sigmoid, x),
+                6 => {
+                    let on = g.binary(Function::Less, x, y).unwrap();
+                    g.select(on, x, y)
+                }
+                _ => g.scale(x, 0.7),
+            }.unwrap();
+            values.push(next);
+            all.push(next);
+        }
+        let last = *all.last().unwrap();
+        let mut outputs = vec![last, all[rng.below(all.len())]];
+        let axes: [&[usize]; 9] = [&[], &[0], &[1], &[2], &[0, 1], &[1, 2], &[0, 2], &[0, 1, 2], &[0, 1]];
+        let full = g.broadcast_to(last, [a, b, c].into());
+        if let Ok(full) = full
+            && reduce > 0
+        {
+            for kind in [ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min] {
+                outputs.push(g.reduce(kind, full, axes[reduce], false).unwrap());
+            }
+        }
+        g.set_outputs(outputs);
+        check_plan(&g, &mut rng, 2e-6);
+    }
+}
+
+#[test]
+fn large_sums_in_all_directions() {
+    for (shape, axes) in [
+        (&[70_000usize, 6][..], &[0usize][..]),
+        (&[3, 70_000], &[1]),
+        (&[200_000], &[0]),
+        (&[16, 33, 33, 24], &[0, 1, 2]),
+        (&[16, 33, 33, 24], &[1, 2]),
+        (&[40, 5000], &[0]),
+        (&[0, 4], &[0]),
+    ] {
+        for dtype in [DType::F32, DType::I32, DType::U8] {
+            let mut g = Graph::new();
+            let x = g.input(Fact::new(shape, dtype));
+            let y = g.sum(x, axes, false).unwrap();
+            g.set_outputs(vec![y]);
+            check_plan(&g, &mut Rng::new(1), 1e-6);
+        }
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_the_order_of_chunks() {
+    use super::lower_region;
+    use crate::backend::cpu::kernel::{Operands, Status};
+    use crate::backend::cpu::simd::Tier;
+    use crate::region::{Arg, Operand, Reduction, Region};
+    let region = Region {
+        shape: [90_000, 7].into(),
+        operands: vec![Operand { dtype: DType::F32, strides: smallvec::smallvec![7, 1] }],
+        reduce_axes: smallvec::smallvec![0],
+        reductions: vec![Reduction { source: Arg::Operand(0), dtype: DType::F32, kind: ReduceKind::Sum }],
+        ..Region::default()
+    };
+    let mut rng = Rng::new(4);
+    let x: Vec<f32> = (0..630_000).map(|_| rng.unit() as f32).collect();
+    let run = |reverse: bool| {
+        let lowered = lower_region(&region, Tier::current().unwrap()).unwrap();
+        let mut out = vec![0f32; 7];
+        let mut workspace = vec![0f64; lowered.workspace / 8 + 8];
+        let mut scratch = vec![0f64; lowered.scratch / 8 + 8];
+        let status = Status::default();
+        let inputs = [x.as_ptr().cast()];
+        let outputs = [out.as_mut_ptr().cast()];
+        let operands =
+            Operands { inputs: &inputs, outputs: &outputs, workspace: workspace.as_mut_ptr().cast(), status: &status };
+        for phase in &lowered.phases {
+            let mut order: Vec<usize> = (0..phase.chunks).collect();
+            if reverse {
+                order.reverse();
+            }
+            order.into_iter().for_each(|c| (phase.run)(&operands, c, scratch.as_mut_ptr().cast()));
+        }
+        assert!(lowered.phases[0].chunks > 4);
+        out
+    };
+    assert_eq!(run(false), run(true));
+}
