@@ -97,6 +97,7 @@ def run_layer_test(
 
 
 IMAGE = (4, 8, 6, 4)
+NO_BIAS = {"use_bias": False}
 
 CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ...]], dict[str, Any]]] = [
     (layers.Conv2D, {"filters": 5, "kernel_size": 3}, IMAGE, (4, 6, 4, 5), [(3, 3, 4, 5), (5,)], {}),

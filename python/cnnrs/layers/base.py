@@ -238,7 +238,13 @@ class Layer(WeightOwner):
         if context.is_outermost():
             self._clear_losses()
         with context.calling(training), _core.layer_scope(self.name):
-            outputs = self.call(*args, **kwargs)
+            try:
+                outputs = self.call(*args, **kwargs)
+            except RuntimeError as error:
+                # A value read while recording: the core knows the tensor's origin, not the reader.
+                if context.is_tracing() and "traced" in str(error) and "layer " not in str(error)[:6]:
+                    raise RuntimeError(f"layer {self.name!r} reads a value: {error}") from error
+                raise
         if self.activity_regularizer is not None:
             for output in tree.flatten(outputs):
                 penalty = self.activity_regularizer(output)

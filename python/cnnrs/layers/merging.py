@@ -18,6 +18,9 @@ class _Merge(Layer):
     _function: Callable[[Any, Any], Any]
     _count: int | None = None
 
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+
     def build(self, input_shape: Any) -> None:
         if not isinstance(input_shape, (list, tuple)) or not all(
             isinstance(s, (list, tuple)) for s in input_shape

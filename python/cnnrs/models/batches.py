@@ -61,13 +61,17 @@ class Batches:
                     lambda a, part=part: None if a is None else a[part], self.data.structure
                 )
             return
+        yield from self._from_iterable(self.data)
+        self.data.end_epoch()
+
+    def _from_iterable(self, data: BatchData) -> Any:
         for count in range(sys.maxsize):
             if self.steps is not None and count >= self.steps:
                 return
             try:
                 batch = next(self._iterator)
             except StopIteration:
-                if self.data.once:
+                if data.once:
                     self.exhausted = True
                     if self.steps is not None:
                         warnings.warn(

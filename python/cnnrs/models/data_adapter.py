@@ -230,8 +230,13 @@ class BatchData:
 
     def epoch(self, order: np.ndarray | None = None) -> Iterator[Any]:
         """The batches of an epoch, as `(x, y, sample_weight)` with arrays at the leaves."""
-        batches = self._indexed(order) if self.is_dataset else iter(self.source)
-        return map(self._standardize, batches)
+        for batch in self._indexed(order) if self.is_dataset else self.source:
+            yield self._standardize(batch)
+
+    def end_epoch(self) -> None:
+        """Tells the source, if it is a PyDataset."""
+        if self.is_dataset:
+            self.source.on_epoch_end()
 
     def _standardize(self, batch: Any) -> tuple[Any, Any, Any]:
         x, y, weight = unpack_x_y_sample_weight(batch)
@@ -253,7 +258,6 @@ class BatchData:
                 yield source[index]
         else:
             yield from self._prefetch(indices)
-        source.on_epoch_end()
 
     def _prefetch(self, indices: Iterator[int]) -> Iterator[Any]:
         with ThreadPoolExecutor(self.source.workers) as pool:

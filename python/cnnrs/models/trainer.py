@@ -32,6 +32,9 @@ class Trainer:
     stop_training: bool
 
     def __init__(self) -> None:
+        from cnnrs.random import SeedGenerator
+
+        self._shuffle_seed = SeedGenerator()
         self.optimizer = None
         self.loss = None
         self.stop_training = False
@@ -71,7 +74,6 @@ class Trainer:
         from cnnrs import optimizers
         from cnnrs.metrics import Mean
         from cnnrs.models.compiled import CompiledLoss, CompiledMetrics
-        from cnnrs.random import SeedGenerator
 
         if jit_compile not in ("auto", True, False):
             raise ValueError(
@@ -109,8 +111,6 @@ class Trainer:
                 "jit_compile": jit_compile,
             },
         }
-        if not hasattr(self, "_shuffle_seed"):
-            self._shuffle_seed = SeedGenerator()
 
     @property
     def compiled(self) -> bool:
@@ -551,10 +551,11 @@ class Trainer:
             return_dict: Whether to give a dict by name instead of a list.
 
         Returns:
-            Running means since the last `reset_metrics`: the loss, a list of it and the metrics, or a dict.
+            Of this batch: the loss, or a list of it and the metrics, or a dict.
         """
         self._require_compiled("train_on_batch")
         data = ArrayData(x, y, sample_weight, None, class_weight)
+        self.reset_metrics()
         logs = _numbers(self._run("train", data.structure))
         return logs if return_dict else _flat(logs)
 
@@ -563,6 +564,7 @@ class Trainer:
     ) -> Any:
         """Loss and metrics on one batch, as `train_on_batch` but without training."""
         self._require_compiled("test_on_batch")
+        self.reset_metrics()
         logs = _numbers(self._run("test", ArrayData(x, y, sample_weight, None).structure))
         return logs if return_dict else _flat(logs)
 
