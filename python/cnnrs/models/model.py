@@ -269,13 +269,14 @@ class Model(Trainer, Layer):
 
 _UNOWNED_BY_MODELS = frozenset(
     [
-        "_inbound_nodes",
-        "_own",
-        "_losses",
         "_auto_arguments",
         "_build_shapes",
-        "_graph",
         "_compiled",
+        "_graph",
+        "_inbound_nodes",
+        "_losses",
+        "_own",
+        "_shuffle_seed",
         "optimizer",
     ]
 )

@@ -83,17 +83,15 @@ class Optimizer:
         self._excluded_names: list[str] = []
         self.iterations = self._track(Variable(np.int32(0), trainable=False, name="iterations"))
         self._schedule: Any = None
+        self._host_schedule: Any = None
         if isinstance(learning_rate, LearningRateSchedule):
             self._schedule = learning_rate
             first = float(np.asarray(learning_rate(0)))
         elif callable(learning_rate):
-            self._schedule = None
             self._host_schedule = learning_rate
             first = float(learning_rate())
         else:
             first = float(learning_rate)
-        if not callable(learning_rate):
-            self._host_schedule = None
         self._learning_rate = self._track(Variable(np.float32(first), trainable=False, name="learning_rate"))
 
     def _track(self, variable: Variable) -> Variable:
