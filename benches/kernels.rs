@@ -8,6 +8,7 @@ use cnnrs::backend::cpu::conv::{self, ConvGeometry, Direct, FilterGrad, ImagesCo
 use cnnrs::backend::cpu::gemm::Gemm;
 use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::simd::{Simd, Tier};
+use cnnrs::backend::cpu::winograd::WinogradForward;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -229,6 +230,15 @@ fn convolutions(tier: Tier) -> Vec<Case> {
             ("filter", conv::filter_grad(&g, tier).expect(make), [x, y, w]),
         ] {
             cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
+        }
+        if WinogradForward::supports(&g) && in_c > 8 {
+            let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 2] = [
+                ("forward winograd", Box::new(WinogradForward::forward(&g, tier)), [x, w, y]),
+                ("input winograd", Box::new(WinogradForward::input_grad(&g, tier)), [y, w, x]),
+            ];
+            for (pass, kernel, lens) in kernels {
+                cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
+            }
         }
         if groups > 1 || in_c > 8 {
             continue;

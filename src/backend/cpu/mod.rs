@@ -15,3 +15,4 @@ pub mod pool2d;
 pub mod simd;
 pub mod threads;
 pub mod tile;
+pub mod winograd;

@@ -4,6 +4,7 @@ use super::*;
 use crate::backend::cpu::attach::{Epilogue, PackHook, TileHook};
 use crate::backend::cpu::chunked::{Args, run_serially};
 use crate::backend::cpu::gemm::tests::random;
+use crate::backend::cpu::winograd::WinogradForward;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -117,7 +118,7 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
         Pass::InputGrad => input_grad(g, tier),
         Pass::FilterGrad => filter_grad(g, tier),
     };
-    check_kernel(&*chosen.unwrap(), g, pass, hooks, tier);
+    check_kernel(&*chosen.unwrap(), g, pass, hooks, tier, 0.0);
     // The alternatives, whatever the choice is.
     if g.groups == 1 {
         let kernels: [Box<dyn ChunkedKernel>; 2] = match pass {
@@ -126,12 +127,21 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
             Pass::FilterGrad => [Box::new(ImagesFilterGrad::new(g, tier)), Box::new(FilterGrad::new(g, tier))],
         };
         for kernel in kernels {
-            check_kernel(&*kernel, g, pass, hooks, tier);
+            check_kernel(&*kernel, g, pass, hooks, tier, 0.0);
         }
+    }
+    if WinogradForward::supports(g) {
+        let kernel = match pass {
+            Pass::Forward => WinogradForward::forward(g, tier),
+            Pass::InputGrad => WinogradForward::input_grad(g, tier),
+            Pass::FilterGrad => return,
+        };
+        check_kernel(&kernel, g, pass, hooks, tier, 1e-5);
     }
 }
 
-fn check_kernel(kernel: &dyn ChunkedKernel, g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
+/// `slack`: how far an element may be off besides, relative to the root mean square of the result.
+fn check_kernel(kernel: &dyn ChunkedKernel, g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier, slack: f64) {
     let label = format!("{tier} {pass:?} hooks {hooks} {g:?}");
     let (x, w, dy) = (random(g.input_len(), 1), random(g.filter_len(), 2), random(g.output_len(), 3));
     let (inputs, columns) = match pass {
@@ -144,6 +154,7 @@ fn check_kernel(kernel: &dyn ChunkedKernel, g: &ConvGeometry, pass: Pass, hooks:
     };
     let on_x = hooks && pass != Pass::InputGrad;
     let want = reference(g, pass, &f64s(&x, on_x), &f64s(&w, false), &f64s(&dy, hooks && pass == Pass::InputGrad));
+    let slack = slack * (want.iter().map(|w| w.0 * w.0).sum::<f64>() / want.len() as f64).sqrt();
     let mut out = vec![f32::NAN; want.len()];
     let bias = random(columns, 4);
     let prologue = Prologue { whole: inputs[0].as_ptr(), ld: if pass == Pass::InputGrad { g.out_c } else { g.in_c } };
@@ -168,7 +179,7 @@ fn check_kernel(kernel: &dyn ChunkedKernel, g: &ConvGeometry, pass: Pass, hooks:
             Epilogue::Bias { .. } => (want + f64::from(bias[column])).max(0.0),
             Epilogue::Hook(_) => want + row as f64 + 2.0 * column as f64,
         };
-        let tolerance = 2e-6 * (size + want.abs()) + 1e-6;
+        let tolerance = 2e-6 * (size + want.abs()) + 1e-6 + slack;
         assert!((f64::from(got) - want).abs() <= tolerance, "{label}: element {i} is {got} instead of {want}");
     }
     if hooks {
@@ -234,6 +245,19 @@ fn nets() {
     check_all(&geometry(18, [4, 4], 65, 33, [3, 3], 1, [1; 4], 1, 1));
     check_all(&geometry(1, [3, 3], 512, 64, [3, 3], 1, [1; 4], 1, 1));
     check_all(&geometry(3, [6, 7], 20, 30, [1, 1], 1, [0; 4], 1, 1));
+}
+
+#[test]
+fn three_by_three() {
+    for (in_c, out_c) in [(1, 10), (3, 10), (17, 33), (33, 64)] {
+        for size in [[1, 1], [2, 7], [4, 4], [9, 5], [8, 8]] {
+            check_all(&geometry(1, size, in_c, out_c, [3, 3], 1, [1; 4], 1, 1));
+        }
+    }
+    check_all(&geometry(2, [7, 9], 17, 10, [3, 3], 1, [0; 4], 1, 1));
+    check_all(&geometry(2, [5, 6], 3, 10, [3, 3], 1, [2, 0, 1, 3], 1, 1));
+    check_all(&geometry(1, [3, 2], 3, 10, [3, 3], 1, [4; 4], 1, 1));
+    check_all(&geometry(70, [6, 5], 3, 70, [3, 3], 1, [1; 4], 1, 1));
 }
 
 #[test]

@@ -1,0 +1,187 @@
+//! The transforms of F(4×4, 3×3) and F(3×3, 4×4) over the points 0, ±3/4, ±3/2, ∞.
+//!
+//! All work on vectors of channels, one vector after another; the 36 results lie `plane` elements apart.
+
+use crate::backend::cpu::simd::{Simd, Tier};
+use crate::dispatch;
+
+/// Elements of a transformed window.
+pub const POINTS: usize = 36;
+
+const A: f32 = 0.75;
+const B: f32 = 1.5;
+
+/// Transforms of one tier.
+#[derive(Clone, Copy)]
+pub struct Transforms {
+    /// `(36 pixels, channels, destination, plane)`: a 6×6 window.
+    pub window: WindowFn,
+    /// `(source, tap stride, filters, destination, plane)`: 3×3 filters; `filters` fills whole vectors.
+    pub filter: FilterFn,
+    /// `(source, plane, 16 pixels, channels, bias, relu)`: a 4×4 tile of outputs; null pixels are left out.
+    pub output: OutputFn,
+}
+
+type WindowFn = unsafe fn(*const *const f32, usize, *mut f32, usize);
+type FilterFn = unsafe fn(*const f32, usize, usize, *mut f32, usize);
+type OutputFn = unsafe fn(*const f32, usize, *const *mut f32, usize, *const f32, bool);
+
+impl Transforms {
+    /// The functions of `tier`.
+    pub fn new(tier: Tier) -> Self {
+        Transforms { window: select_window(tier), filter: select_filter(tier), output: select_output(tier) }
+    }
+}
+
+/// Six samples to their values at the points.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
+unsafe fn samples<S: Simd>(d: [S::F; 6]) -> [S::F; 6] {
+    let (a, b, a2, b2) = (S::splat(A), S::splat(B), S::splat(A * A), S::splat(B * B));
+    let (product, sum) = (S::splat(A * A * B * B), S::splat(A * A + B * B));
+    let first = S::neg_mul_add(d[2], sum, S::mul_add(d[0], product, d[4]));
+    let last = S::neg_mul_add(d[3], sum, S::mul_add(d[1], product, d[5]));
+    let (e1, o1) = (S::neg_mul_add(d[2], b2, d[4]), S::neg_mul_add(d[1], b2, d[3]));
+    let (e2, o2) = (S::neg_mul_add(d[2], a2, d[4]), S::neg_mul_add(d[1], a2, d[3]));
+    [first, S::mul_add(o1, a, e1), S::neg_mul_add(o1, a, e1), S::mul_add(o2, b, e2), S::neg_mul_add(o2, b, e2), last]
+}
+
+/// Three taps to their values at the points, each divided by its distances to the others.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
+unsafe fn taps<S: Simd>(g: [S::F; 3]) -> [S::F; 6] {
+    let at = |p: f32, q: f32| 1.0 / (2.0 * p * p * (p * p - q * q));
+    let (fa, fb) = (at(A, B), at(B, A));
+    let even_a = S::mul(S::mul_add(g[2], S::splat(A * A), g[0]), S::splat(fa));
+    let even_b = S::mul(S::mul_add(g[2], S::splat(B * B), g[0]), S::splat(fb));
+    let (odd_a, odd_b) = (S::splat(A * fa), S::splat(B * fb));
+    [
+        S::mul(g[0], S::splat(1.0 / (A * A * B * B))),
+        S::mul_add(g[1], odd_a, even_a),
+        S::neg_mul_add(g[1], odd_a, even_a),
+        S::mul_add(g[1], odd_b, even_b),
+        S::neg_mul_add(g[1], odd_b, even_b),
+        g[2],
+    ]
+}
+
+/// Six values at the points to four outputs.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
+unsafe fn outputs<S: Simd>(m: [S::F; 6]) -> [S::F; 4] {
+    let (pa, qa) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+    let (pb, qb) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+    [
+        S::add(m[0], S::add(pa, pb)),
+        S::mul_add(qa, S::splat(A), S::mul(qb, S::splat(B))),
+        S::mul_add(pa, S::splat(A * A), S::mul(pb, S::splat(B * B))),
+        S::mul_add(qa, S::splat(A * A * A), S::mul_add(qb, S::splat(B * B * B), m[5])),
+    ]
+}
+
+/// # Safety
+/// `pixels` are 36 rows of `channels` elements; the planes of `dst` hold whole vectors.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
+unsafe fn window<S: Simd>(pixels: *const *const f32, channels: usize, dst: *mut f32, plane: usize) {
+    let mut c = 0;
+    while c < channels {
+        let n = S::LANES.min(channels - c);
+        let mut t = [[S::zero(); 6]; 6];
+        for j in 0..6 {
+            let mut d = [S::zero(); 6];
+            for (i, d) in d.iter_mut().enumerate() {
+                let p = (*pixels.add(i * 6 + j)).add(c);
+                *d = if n == S::LANES { S::load(p) } else { S::load_first(p, n) };
+            }
+            let d = samples::<S>(d);
+            for i in 0..6 {
+                t[i][j] = d[i];
+            }
+        }
+        for (i, row) in t.into_iter().enumerate() {
+            for (j, v) in samples::<S>(row).into_iter().enumerate() {
+                S::store(dst.add((i * 6 + j) * plane + c), v);
+            }
+        }
+        c += S::LANES;
+    }
+}
+dispatch! { fn select_window[] => window(pixels: *const *const f32, channels: usize, dst: *mut f32, plane: usize); }
+
+/// # Safety
+/// Nine rows of `filters` elements, `stride` apart, in whole vectors.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
+unsafe fn filter<S: Simd>(src: *const f32, stride: usize, filters: usize, dst: *mut f32, plane: usize) {
+    let mut k = 0;
+    while k < filters {
+        let mut t = [[S::zero(); 3]; 6];
+        for j in 0..3 {
+            let g = |i: usize| S::load(src.add((i * 3 + j) * stride + k));
+            let g = taps::<S>([g(0), g(1), g(2)]);
+            for i in 0..6 {
+                t[i][j] = g[i];
+            }
+        }
+        for (i, row) in t.into_iter().enumerate() {
+            for (j, v) in taps::<S>(row).into_iter().enumerate() {
+                S::store(dst.add((i * 6 + j) * plane + k), v);
+            }
+        }
+        k += S::LANES;
+    }
+}
+dispatch! {
+    fn select_filter[] => filter(src: *const f32, stride: usize, filters: usize, dst: *mut f32, plane: usize);
+}
+
+/// # Safety
+/// The planes hold whole vectors; `pixels` are 16 rows of `channels` elements, or null; so is `bias`.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
+unsafe fn output<S: Simd>(
+    src: *const f32,
+    plane: usize,
+    pixels: *const *mut f32,
+    channels: usize,
+    bias: *const f32,
+    relu: bool,
+) {
+    let mut k = 0;
+    while k < channels {
+        let n = S::LANES.min(channels - k);
+        let mut t = [[S::zero(); 6]; 4];
+        for j in 0..6 {
+            let mut m = [S::zero(); 6];
+            for (i, m) in m.iter_mut().enumerate() {
+                *m = S::load(src.add((i * 6 + j) * plane + k));
+            }
+            let m = outputs::<S>(m);
+            for i in 0..4 {
+                t[i][j] = m[i];
+            }
+        }
+        let shift = if bias.is_null() { S::zero() } else { S::load_first(bias.add(k), n) };
+        for (i, row) in t.into_iter().enumerate() {
+            for (j, mut v) in outputs::<S>(row).into_iter().enumerate() {
+                let p = *pixels.add(i * 4 + j);
+                if p.is_null() {
+                    continue;
+                }
+                if !bias.is_null() {
+                    v = S::add(v, shift);
+                }
+                if relu {
+                    // In this order NaN stays NaN.
+                    v = S::max(S::zero(), v);
+                }
+                if n == S::LANES { S::store(p.add(k), v) } else { S::store_first(p.add(k), v, n) }
+            }
+        }
+        k += S::LANES;
+    }
+}
+dispatch! {
+    fn select_output[] => output(src: *const f32, plane: usize, pixels: *const *mut f32, channels: usize, bias: *const f32, relu: bool);
+}
