@@ -66,6 +66,9 @@ enum Place {
     Constant(usize),
 }
 
+/// Inputs and outputs of one step in one run.
+type StepPointers = (SmallVec<[*const u8; 8]>, SmallVec<[*mut u8; 4]>);
+
 struct PlannedStep {
     kernel: Lowered,
     inputs: Vec<Place>,
@@ -156,8 +159,7 @@ impl Plan {
                 Place::Constant(offset) => constants.wrapping_add(offset),
             }
         };
-        let mut pointers: Vec<(SmallVec<[*const u8; 8]>, SmallVec<[*mut u8; 4]>)> =
-            Vec::with_capacity(self.steps.len());
+        let mut pointers: Vec<StepPointers> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             pointers.push((
                 step.inputs.iter().map(read).collect(),

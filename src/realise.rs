@@ -76,21 +76,21 @@ fn postorder(
 ) -> Vec<(Arc<Node>, Option<Definition>)> {
     enum Visit {
         Enter(Arc<Node>),
-        Leave(Arc<Node>, Option<Definition>),
+        Leave(Arc<Node>, Option<Box<Definition>>),
     }
     let mut seen: HashSet<*const Node> = HashSet::new();
     let mut order = Vec::new();
     let mut stack: Vec<Visit> = roots.iter().rev().cloned().map(Visit::Enter).collect();
     while let Some(visit) = stack.pop() {
         match visit {
-            Visit::Leave(node, definition) => order.push((node, definition)),
+            Visit::Leave(node, definition) => order.push((node, definition.map(|d| *d))),
             Visit::Enter(node) => {
                 if !seen.insert(key(&node)) {
                     continue;
                 }
                 let definition = inputs_of(&node);
                 let inputs: Vec<_> = definition.iter().flat_map(|d| d.inputs.iter().cloned()).collect();
-                stack.push(Visit::Leave(node, definition));
+                stack.push(Visit::Leave(node, definition.map(Box::new)));
                 stack.extend(inputs.into_iter().rev().map(Visit::Enter));
             }
         }

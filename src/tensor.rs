@@ -335,7 +335,11 @@ impl Tensor {
 
     /// The same values under another dtype.
     pub fn cast(&self, dtype: DType) -> Result<Tensor> {
-        if self.fact().dtype == dtype { Ok(self.clone()) } else { Self::apply(Cast { dtype }, &[self.clone()]) }
+        if self.fact().dtype == dtype {
+            Ok(self.clone())
+        } else {
+            Self::apply(Cast { dtype }, std::slice::from_ref(self))
+        }
     }
 
     /// The same value, through which no gradient flows.

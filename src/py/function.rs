@@ -105,6 +105,7 @@ impl PyCompiledFunction {
 
     /// Runs batches `first_batch..last_batch`, each on the rows that `indices` names, until
     /// `max_seconds` have passed. Returns the next batch and the outputs of the last one.
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a Python method")]
     fn run_batches(
         &self,
         py: Python<'_>,

@@ -75,7 +75,7 @@ impl Conv2d {
         if w.len() != 4 {
             return Err(Error::value(format!("filters: expected shape (height, width, in, out), received {w:?}")));
         }
-        if w[2].checked_mul(self.groups) != Some(x[3]) || w[3] % self.groups != 0 {
+        if w[2].checked_mul(self.groups) != Some(x[3]) || !w[3].is_multiple_of(self.groups) {
             return Err(Error::value(format!(
                 "filters: expected (height, width, {}/{g}, a multiple of {g}) for {} input channels in {g} groups, \
                  received {w:?}",

@@ -48,7 +48,8 @@ impl MatMul {
     /// When one is a scalar, or the inner extents differ.
     pub(crate) fn extents(&self, a: &Shape, b: &Shape) -> Result<Extents> {
         let (a2, b2) = self.matrices(a, b);
-        let (Some((lead_a, [a0, a1])), Some((lead_b, [b0, b1]))) = (a2.split_last_chunk(), b2.split_last_chunk()) else {
+        let (Some((lead_a, [a0, a1])), Some((lead_b, [b0, b1]))) = (a2.split_last_chunk(), b2.split_last_chunk())
+        else {
             return Err(Error::value(format!("expected shapes of at least 1 axis, received {a} and {b}")));
         };
         let (m, k) = if self.transpose_a { (*a1, *a0) } else { (*a0, *a1) };

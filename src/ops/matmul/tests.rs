@@ -2,9 +2,7 @@ use super::MatMul;
 use crate::dtype::DType;
 use crate::graph::Graph;
 use crate::shape::{Fact, Shape};
-use crate::testing::{
-    Rng, adversarial_epilogue, adversarial_prologue, check_candidates, check_gradients, check_plan,
-};
+use crate::testing::{Rng, adversarial_epilogue, adversarial_prologue, check_candidates, check_gradients, check_plan};
 use proptest::prelude::*;
 
 proptest! {

@@ -56,8 +56,7 @@ impl Pool2d {
         // A window without elements has no maximum and no mean.
         let [size, strides] = [self.window.size, self.window.strides];
         let meets = |axis: usize| {
-            place.before[axis] < size[axis]
-                && (place.out[axis] - 1) * strides[axis] < x[axis + 1] + place.before[axis]
+            place.before[axis] < size[axis] && (place.out[axis] - 1) * strides[axis] < x[axis + 1] + place.before[axis]
         };
         if !(meets(0) && meets(1)) {
             return Err(Error::value(format!(

@@ -91,10 +91,10 @@ pub fn expm1(x: f32) -> f32 {
 pub fn tanh(x: f32) -> f32 {
     let z = x * x;
     let mut p = -5.704_988_7e-3f32;
-    p = p.mul_add(z, 2.063_908_9e-2);
+    p = p.mul_add(z, 2.063_909e-2);
     p = p.mul_add(z, -5.373_971_6e-2);
     p = p.mul_add(z, 1.333_144_2e-1);
-    p = p.mul_add(z, -3.333_328_2e-1);
+    p = p.mul_add(z, -3.333_328e-1);
     let near = (p * z).mul_add(x, x);
     let far = 1.0 - 2.0 / (exp(2.0 * x.abs()) + 1.0);
     let far = if x < 0.0 { -far } else { far };
@@ -145,7 +145,7 @@ pub fn erf(x: f32) -> f32 {
 fn quadrant(x: f32, turn: i32) -> f32 {
     let wide = f64::from(x);
     let n = (wide * std::f64::consts::FRAC_2_PI).round_ties_even();
-    let r = n.mul_add(-1.570_796_326_794_896_6, wide);
+    let r = n.mul_add(-std::f64::consts::FRAC_PI_2, wide);
     let r = n.mul_add(-6.123_233_995_736_766e-17, r);
     let s = r * r;
     let sin = (((((-2.505_2e-8f64).mul_add(s, 2.755_731_9e-6)).mul_add(s, -1.984_126_98e-4))
