@@ -6,6 +6,7 @@ Salmon et al. 2011), so it does not depend on threads, fusion or recomputation.
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from typing import Any
@@ -14,7 +15,16 @@ import numpy as np
 
 from cnnrs import _core
 
-__all__ = ["SeedGenerator", "dropout", "normal", "randint", "shuffle", "truncated_normal", "uniform"]
+__all__ = [
+    "SeedGenerator",
+    "categorical",
+    "dropout",
+    "normal",
+    "randint",
+    "shuffle",
+    "truncated_normal",
+    "uniform",
+]
 
 _stream: np.random.Generator | None = None
 _global: SeedGenerator | None = None
@@ -129,23 +139,76 @@ def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None
     return _core.apply("random_normal", [_key(seed)], {"shape": list(shape)}) * float(stddev) + float(mean)
 
 
+# Giles 2010, "Approximating the erfinv function", single precision, the branch for w < 5: enough for
+# |x| <= erf(√2), which are two standard deviations.
+_ERFINV = (
+    2.81022636e-08,
+    3.43273939e-07,
+    -3.5233877e-06,
+    -4.39150654e-06,
+    0.00021858087,
+    -0.00125372503,
+    -0.00417768164,
+    0.246640727,
+    1.50140941,
+)
+
+
 def truncated_normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
 ) -> Any:
-    """Normal of `mean` and `stddev`, values beyond two standard deviations drawn again; on the host."""
-    _float(dtype)
-    from cnnrs import initializers
+    """Normal of `mean` and `stddev` cut at two standard deviations, by the inverse distribution.
 
-    return _core.tensor(initializers.TruncatedNormal(mean, stddev, seed)(tuple(shape)))
+    >>> from cnnrs import random
+    >>> bool(abs(random.truncated_normal((1000,), seed=1).numpy()).max() <= 2.0)
+    True
+    """
+    _float(dtype)
+    unit = _core.apply("random_uniform", [_key(seed)], {"shape": list(shape)})
+    x = (unit * 2.0 - 1.0) * math.erf(math.sqrt(2.0))
+    w = -_core.apply("log", [1.0 - x * x]) - 2.5
+    p: Any = _ERFINV[0]
+    for coefficient in _ERFINV[1:]:
+        p = w * p + coefficient
+    drawn = _core.apply("clip", [p * x * math.sqrt(2.0)], {"min": -2.0, "max": 2.0})
+    return drawn * float(stddev) + float(mean)
 
 
 def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
-    """Integers in `minval`..`maxval`, the upper bound excluded."""
-    if maxval <= minval:
-        raise ValueError(f"randint: expected minval < maxval, received {minval} and {maxval}")
+    """Integers in `minval`..`maxval`, the upper bound excluded.
+
+    >>> from cnnrs import random
+    >>> sorted(set(random.randint((100,), 3, 6, seed=1).tolist()))
+    [3, 4, 5]
+    """
+    if not 0 < maxval - minval <= 2**24:
+        # Uniform numbers have 24 bits.
+        raise ValueError(f"randint: expected maxval of minval + 1..2**24, received {minval} and {maxval}")
     unit = uniform(shape, seed=seed)
-    drawn = _core.apply("floor", [unit * float(maxval - minval)]) + float(minval)
-    return _core.apply("minimum", [drawn.astype(dtype), int(maxval) - 1])
+    drawn = _core.apply("floor", [unit * float(maxval - minval)]).astype("int32")
+    return (_core.apply("minimum", [drawn, int(maxval - minval) - 1]) + int(minval)).astype(dtype)
+
+
+def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Any:
+    """Class indices of shape (n, num_samples), drawn by `softmax(logits)` of shape (n, classes).
+
+    The Gumbel-max trick (Maddison, Tarlow and Minka 2014).
+
+    >>> from cnnrs import random
+    >>> random.categorical([[0.0, 50.0]], 3, seed=1).tolist()
+    [[1, 1, 1]]
+    """
+    if not isinstance(logits, (_core.Tensor, _core.Variable)):
+        logits = _core.tensor(logits, dtype="float32")
+    if len(logits.shape) != 2:
+        raise ValueError(f"categorical: logits: expected shape (n, classes), received {tuple(logits.shape)}")
+    rows, classes = logits.shape
+    shape = [rows, int(num_samples), classes]
+    unit = _core.apply("random_uniform", [_key(seed)], {"shape": shape})
+    # Half a step of the 24 bits keeps both logarithms finite.
+    gumbel = -_core.apply("log", [-_core.apply("log", [unit * (1.0 - 2.0**-24) + 2.0**-25])])
+    scores = gumbel + _core.apply("expand_dims", [logits], {"axis": 1})
+    return _core.apply("argmax", [scores], {"axis": 2}).astype(dtype)
 
 
 def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
@@ -154,7 +217,9 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
         raise ValueError(f"dropout: rate: expected 0 <= rate < 1, received {rate}")
     if noise_shape is None:
         return _core.apply("dropout", [inputs, _key(seed)], {"rate": float(rate)})
-    mask = _core.apply("dropout", [_core.tensor(np.ones(noise_shape, "float32")), _key(seed)], {"rate": float(rate)})
+    mask = _core.apply(
+        "dropout", [_core.tensor(np.ones(noise_shape, "float32")), _key(seed)], {"rate": float(rate)}
+    )
     return inputs * mask
 
 

@@ -43,6 +43,9 @@ class Variable(_core.Variable):
 
     regularizer: Any
     constraint: Any
+    path: str
+    autocast: bool
+    aggregation: str
 
     def __new__(
         cls,
@@ -67,7 +70,7 @@ class Variable(_core.Variable):
         if isinstance(value, (bool, int, float)) and dtype is None:
             dtype = "float32"
         name = name or _automatic_name()
-        self = super().__new__(cls, value, dtype=dtype, trainable=bool(trainable), name=name)
+        self: Any = super().__new__(cls, value, dtype=dtype, trainable=bool(trainable), name=name)
         self.path = name
         self.regularizer = None
         self.constraint = None
@@ -75,7 +78,7 @@ class Variable(_core.Variable):
         self.aggregation = aggregation
         return self
 
-    def assign(self, value: Any) -> Variable:  # type: ignore[override]
+    def assign(self, value: Any) -> Variable:
         """Makes `value` (an array or tensor of the variable's shape) the current value."""
         if not isinstance(value, (_core.Tensor, _core.Variable)):
             value = np.asarray(value)
@@ -93,7 +96,17 @@ class Variable(_core.Variable):
         return self.assign(self.value - value)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
-        copy = Variable(self.numpy(), dtype=self.dtype, trainable=self.trainable, name=self.name)
-        copy.path, copy.regularizer, copy.constraint = self.path, self.regularizer, self.constraint
-        memo[id(self)] = copy
+        rebuild, arguments = self.__reduce__()
+        copy = memo[id(self)] = rebuild(*arguments)
         return copy
+
+    def __reduce__(self) -> Any:
+        rest = {key: getattr(self, key) for key in ("path", "regularizer", "constraint")}
+        return _rebuild, (type(self), self.numpy(), self.dtype, self.trainable, self.name, rest)
+
+
+def _rebuild(cls: Any, value: Any, dtype: str, trainable: bool, name: str, rest: dict[str, Any]) -> Any:
+    variable = cls(value, dtype=dtype, trainable=trainable, name=name)
+    for key, entry in rest.items():
+        setattr(variable, key, entry)
+    return variable

@@ -84,8 +84,12 @@ def expected_parameters(name: str) -> list[tuple[str, str]]:
     return [p for p in parameters(inspect.signature(made["function"])) if p[0] not in left_out]
 
 
+# Keras's own base class hides its arguments behind *args and **kwargs.
+OPAQUE = {"optimizers.Optimizer"}
+
+
 def has_signature(name: str) -> bool:
-    return SIGNATURES[name] != "property" and "/, *args" not in SIGNATURES[name]
+    return name not in OPAQUE and SIGNATURES[name] != "property" and "/, *args" not in SIGNATURES[name]
 
 
 @pytest.mark.parametrize("name", REQUIRED)

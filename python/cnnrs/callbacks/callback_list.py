@@ -7,7 +7,9 @@ from typing import Any
 from cnnrs.callbacks.callback import Callback, History
 from cnnrs.callbacks.logging import ProgbarLogger
 
-_BATCH_HOOKS = [f"on_{kind}_batch_{end}" for kind in ("train", "test", "predict") for end in ("begin", "end")] + [
+_BATCH_HOOKS = [
+    f"on_{kind}_batch_{end}" for kind in ("train", "test", "predict") for end in ("begin", "end")
+] + [
     "on_batch_begin",
     "on_batch_end",
 ]
@@ -57,7 +59,9 @@ class CallbackList:
         def looks(callback: Callback) -> bool:
             if isinstance(callback, (History, ProgbarLogger)):
                 return False
-            overrides = (getattr(type(callback), name) is not getattr(Callback, name) for name in _BATCH_HOOKS)
+            overrides = (
+                getattr(type(callback), name) is not getattr(Callback, name) for name in _BATCH_HOOKS
+            )
             asks = getattr(callback, "_looks_at_batches", True)
             return (any(overrides) and asks) or any(name in vars(callback) for name in _BATCH_HOOKS)
 

@@ -75,14 +75,16 @@ class CSVLogger(Callback):
 
         continued = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
         # Open until training ends.
-        self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115
+        self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")
         self._header = not continued
         self._writer = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
         if self._writer is None:
-            self._writer = csv.DictWriter(self._file, ["epoch", *sorted(logs)], delimiter=self.sep, extrasaction="ignore")
+            self._writer = csv.DictWriter(
+                self._file, ["epoch", *sorted(logs)], delimiter=self.sep, extrasaction="ignore"
+            )
             if self._header:
                 self._writer.writeheader()
         self._writer.writerow({"epoch": epoch, **logs})

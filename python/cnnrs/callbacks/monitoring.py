@@ -19,7 +19,9 @@ class _Monitor(Callback):
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0):
         super().__init__()
         if mode not in ("auto", "min", "max"):
-            raise ValueError(f"{type(self).__name__}: mode: expected 'auto', 'min' or 'max', received {mode!r}")
+            raise ValueError(
+                f"{type(self).__name__}: mode: expected 'auto', 'min' or 'max', received {mode!r}"
+            )
         if mode == "auto":
             name = monitor.removeprefix("val_")
             mode = "max" if name.endswith(("acc", "accuracy", "auc", "precision", "recall")) else "min"
@@ -36,7 +38,8 @@ class _Monitor(Callback):
         value = (logs or {}).get(self.monitor)
         if value is None:
             warnings.warn(
-                f"{type(self).__name__}: {self.monitor!r} is not among the logs {sorted(logs or {})}", stacklevel=2
+                f"{type(self).__name__}: {self.monitor!r} is not among the logs {sorted(logs or {})}",
+                stacklevel=2,
             )
         return value
 
@@ -106,8 +109,11 @@ class ReduceLROnPlateau(_Monitor):
         min_delta: float = 0.0001,
         cooldown: int = 0,
         min_lr: float = 0.0,
+        **kwargs: Any,
     ):
         super().__init__(monitor, mode, min_delta)
+        if kwargs:
+            raise TypeError(f"ReduceLROnPlateau: unexpected argument {next(iter(kwargs))!r}")
         if factor >= 1.0:
             raise ValueError(f"ReduceLROnPlateau: factor: expected a number < 1, received {factor}")
         self.factor, self.patience, self.verbose = factor, patience, verbose
@@ -203,7 +209,9 @@ class ModelCheckpoint(_Monitor):
         self.filepath = os.fspath(filepath)
         (check_weights_path if save_weights_only else check_model_path)(self.filepath)
         if save_freq != "epoch" and not isinstance(save_freq, int):
-            raise ValueError(f"ModelCheckpoint: save_freq: expected 'epoch' or an integer, received {save_freq!r}")
+            raise ValueError(
+                f"ModelCheckpoint: save_freq: expected 'epoch' or an integer, received {save_freq!r}"
+            )
         folder = os.path.dirname(self.filepath)
         if folder and "{" not in folder and os.path.exists(folder) and not os.access(folder, os.W_OK):
             raise PermissionError(f"ModelCheckpoint: filepath: cannot write to {folder!r}")

@@ -11,7 +11,9 @@ _EPSILON = 1e-7
 
 def _norm(w: Any, axis: Any) -> Any:
     axes = [axis] if isinstance(axis, int) else list(axis)
-    return _core.apply("sqrt", [_core.apply("sum", [_core.apply("square", [w])], {"axes": axes, "keepdims": True})])
+    return _core.apply(
+        "sqrt", [_core.apply("sum", [_core.apply("square", [w])], {"axes": axes, "keepdims": True})]
+    )
 
 
 class Constraint:
@@ -46,7 +48,9 @@ class MaxNorm(Constraint):
 
     def __call__(self, w: Any) -> Any:
         norm = _norm(w, self.axis)
-        return w * (_core.apply("clip", [norm], {"min": 0.0, "max": float(self.max_value)}) / (norm + _EPSILON))
+        return w * (
+            _core.apply("clip", [norm], {"min": 0.0, "max": float(self.max_value)}) / (norm + _EPSILON)
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {"max_value": self.max_value, "axis": self.axis}
@@ -78,7 +82,12 @@ class MinMaxNorm(Constraint):
         return w * (wanted / (norm + _EPSILON))
 
     def get_config(self) -> dict[str, Any]:
-        return {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate, "axis": self.axis}
+        return {
+            "min_value": self.min_value,
+            "max_value": self.max_value,
+            "rate": self.rate,
+            "axis": self.axis,
+        }
 
 
 max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm

@@ -67,7 +67,9 @@ class Constant(Initializer):
         return np.broadcast_to(np.asarray(self.value, dtype or "float32"), shape).copy()
 
     def get_config(self) -> dict[str, Any]:
-        return {"value": self.value if isinstance(self.value, (int, float)) else np.asarray(self.value).tolist()}
+        return {
+            "value": self.value if isinstance(self.value, (int, float)) else np.asarray(self.value).tolist()
+        }
 
 
 class Identity(Initializer):
@@ -99,6 +101,11 @@ class _Random(Initializer):
             seed = seed.next_seed()
         self._key = int(draw_seed() if seed is None else seed) % 2**63
 
+    def get_config(self) -> dict[str, Any]:
+        # A seed that was drawn is no argument: a copy draws its own.
+        given = self.seed is not None and isinstance(self.seed, (int, np.integer))
+        return {"seed": int(self.seed) if given else None}
+
 
 class RandomNormal(_Random):
     """Normal of `mean` and `stddev`."""
@@ -111,7 +118,7 @@ class RandomNormal(_Random):
         return (self.mean + self.stddev * self._generator().standard_normal(shape)).astype(dtype or "float32")
 
     def get_config(self) -> dict[str, Any]:
-        return {"mean": self.mean, "stddev": self.stddev, "seed": self._key}
+        return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
 
 
 def _truncated(generator: np.random.Generator, shape: Any) -> np.ndarray:
@@ -135,7 +142,7 @@ class TruncatedNormal(_Random):
         return (self.mean + self.stddev * _truncated(self._generator(), shape)).astype(dtype or "float32")
 
     def get_config(self) -> dict[str, Any]:
-        return {"mean": self.mean, "stddev": self.stddev, "seed": self._key}
+        return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
 
 
 class RandomUniform(_Random):
@@ -149,12 +156,39 @@ class RandomUniform(_Random):
         return self._generator().uniform(self.minval, self.maxval, shape).astype(dtype or "float32")
 
     def get_config(self) -> dict[str, Any]:
-        return {"minval": self.minval, "maxval": self.maxval, "seed": self._key}
+        return {"minval": self.minval, "maxval": self.maxval, **super().get_config()}
 
 
-def compute_fans(shape: Any) -> tuple[int, int]:
-    """Fan-in and fan-out of a weight: for filters the receptive field times the channels."""
+def _axes(given: Any, default: int, rank: int, argument: str) -> set[int]:
+    axes = [default] if given is None else [given] if isinstance(given, int) else list(given)
+    for axis in axes:
+        if not -rank <= axis < rank:
+            raise ValueError(f"{argument}: expected integers of {-rank}..{rank - 1}, received {given!r}")
+    return {axis % rank for axis in axes}
+
+
+def compute_fans(shape: Any, input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
+    """Fan-in and fan-out of a weight: for filters the receptive field times the channels.
+
+    Args:
+        shape: Extents of the weight.
+        input_axes: Axes that count inputs, if not the last but one.
+        output_axes: Axes that count outputs, if not the last.
+
+    >>> compute_fans((3, 3, 8, 16))
+    (72, 144)
+    """
     shape = tuple(shape)
+    if input_axes is not None or output_axes is not None:
+        inputs = _axes(input_axes, -2, len(shape), "input_axes")
+        outputs = _axes(output_axes, -1, len(shape), "output_axes")
+        if inputs & outputs:
+            raise ValueError(
+                f"input_axes, output_axes: expected no axis in both, received {inputs & outputs}"
+            )
+        field = math.prod(e for axis, e in enumerate(shape) if axis not in inputs | outputs)
+        fan_in, fan_out = (math.prod(shape[axis] for axis in axes) for axes in (inputs, outputs))
+        return field * fan_in, field * fan_out
     if len(shape) == 0:
         return 1, 1
     if len(shape) == 1:
@@ -171,6 +205,8 @@ class VarianceScaling(_Random):
         mode: "fan_in", "fan_out" or "fan_avg".
         distribution: "truncated_normal", "untruncated_normal" or "uniform".
         seed: Integer, SeedGenerator or None for a fresh one.
+        input_axes: Axes that count inputs, if not the last but one.
+        output_axes: Axes that count outputs, if not the last.
 
     Example:
 
@@ -185,20 +221,27 @@ class VarianceScaling(_Random):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: Any = None,
+        input_axes: Any = None,
+        output_axes: Any = None,
     ):
         if scale <= 0:
             raise ValueError(f"VarianceScaling: scale: expected a number > 0, received {scale}")
         if mode not in ("fan_in", "fan_out", "fan_avg"):
-            raise ValueError(f"VarianceScaling: mode: expected 'fan_in', 'fan_out' or 'fan_avg', received {mode!r}")
+            raise ValueError(
+                f"VarianceScaling: mode: expected 'fan_in', 'fan_out' or 'fan_avg', received {mode!r}"
+            )
         distribution = "truncated_normal" if distribution == "normal" else distribution.lower()
         known = ("uniform", "truncated_normal", "untruncated_normal")
         if distribution not in known:
-            raise ValueError(f"VarianceScaling: distribution: expected one of {known}, received {distribution!r}")
+            raise ValueError(
+                f"VarianceScaling: distribution: expected one of {known}, received {distribution!r}"
+            )
         self.scale, self.mode, self.distribution = scale, mode, distribution
+        self.input_axes, self.output_axes = input_axes, output_axes
         self._set_seed(seed)
 
     def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
-        fan_in, fan_out = compute_fans(shape)
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, fan)
         generator = self._generator()
@@ -212,18 +255,26 @@ class VarianceScaling(_Random):
         return values.astype(dtype or "float32")
 
     def get_config(self) -> dict[str, Any]:
-        return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, "seed": self._key}
+        return {
+            "scale": self.scale,
+            "mode": self.mode,
+            "distribution": self.distribution,
+            **super().get_config(),
+            "input_axes": self.input_axes,
+            "output_axes": self.output_axes,
+        }
 
 
 class _Preset(VarianceScaling):
     _preset: tuple[float, str, str]
 
-    def __init__(self, seed: Any = None):
+    def __init__(self, seed: Any = None, input_axes: Any = None, output_axes: Any = None):
         scale, mode, distribution = self._preset
-        super().__init__(scale, mode, distribution, seed)
+        super().__init__(scale, mode, distribution, seed, input_axes, output_axes)
 
     def get_config(self) -> dict[str, Any]:
-        return {"seed": self._key}
+        config = super().get_config()
+        return {key: config[key] for key in ("seed", "input_axes", "output_axes")}
 
 
 class GlorotUniform(_Preset):
@@ -279,7 +330,7 @@ class Orthogonal(_Random):
         return (self.gain * (q.T if rows < cols else q)).reshape(shape).astype(dtype or "float32")
 
     def get_config(self) -> dict[str, Any]:
-        return {"gain": self.gain, "seed": self._key}
+        return {"gain": self.gain, **super().get_config()}
 
 
 OrthogonalInitializer = Orthogonal
@@ -339,6 +390,9 @@ def get(identifier: Any) -> Callable[..., Any] | None:
     """
     if identifier is None:
         return None
+    if isinstance(identifier, Initializer):
+        # Weights that share an object get values of their own unless it has a seed, as in Keras.
+        return identifier.clone()
     if isinstance(identifier, dict):
         return deserialize(identifier)
     if isinstance(identifier, str):

@@ -32,7 +32,12 @@ class LossFunctionWrapper(Loss):
     """A loss that applies a function `(y_true, y_pred, **arguments)` to each sample."""
 
     def __init__(
-        self, fn: Any, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: Any = None, **kwargs: Any
+        self,
+        fn: Any,
+        reduction: str = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.fn = fn
@@ -178,7 +183,7 @@ class CosineSimilarity(LossFunctionWrapper):
 def _plain(function: Any, class_name: str, default: str) -> type:
     """A class for a loss function without arguments of its own."""
 
-    def __init__(  # noqa: N807 - the constructor of the class that is made
+    def __init__(
         self: Any, reduction: str = "sum_over_batch_size", name: str = default, dtype: Any = None
     ) -> None:
         LossFunctionWrapper.__init__(self, function, reduction, name, dtype)

@@ -163,7 +163,10 @@ def sparse_categorical_crossentropy(
     valid = y_true != int(ignore_class)
     labels = _core.apply("where", [valid, y_true, 0])
     losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=from_logits, axis=axis)
-    return _core.apply("where", [valid, losses, 0.0])
+    losses = _core.apply("where", [valid, losses, 0.0])
+    # Read by `Loss`, whose mean is over the valid ones.
+    losses._keras_mask = valid
+    return losses
 
 
 def binary_crossentropy(

@@ -9,11 +9,12 @@ import numpy as np
 
 from cnnrs import _core
 
+_EPSILON = 1e-7
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
 
 
 def as_tensor(value: Any) -> Any:
-    """A float tensor of `value`; tensors and variables pass."""
+    """A tensor of `value`; tensors and variables pass."""
     if isinstance(value, (_core.Tensor, _core.Variable)):
         return value
     return _core.tensor(np.asarray(value))
@@ -29,16 +30,50 @@ def squeeze_or_expand(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     return y_true, y_pred
 
 
-def reduce_weighted_values(values: Any, sample_weight: Any = None, reduction: str | None = "sum_over_batch_size") -> Any:
-    """Weights values of samples and reduces them to one number, unless `reduction` is "none"."""
+def _fit_weight(weight: Any, values: Any) -> Any:
+    """A weight of the values' rank: one axis of 1 less, or axes of 1 more.
+
+    Raises:
+        ValueError: It does not broadcast to the values.
+    """
+    given = tuple(weight.shape)
+    if len(weight.shape) == len(values.shape) + 1 and weight.shape[-1] == 1:
+        weight = _core.apply("squeeze", [weight], {"axis": -1})
+    missing = len(values.shape) - len(weight.shape)
+    if missing > 0:
+        weight = _core.apply("reshape", [weight], {"shape": [*weight.shape, *[1] * missing]})
+    if missing < 0 or any(w not in (1, v) for w, v in zip(weight.shape, values.shape, strict=True)):
+        raise ValueError(
+            f"sample_weight: expected a shape that broadcasts to {tuple(values.shape)}, received {given}"
+        )
+    return weight
+
+
+def reduce_weighted_values(
+    values: Any,
+    sample_weight: Any = None,
+    reduction: str | None = "sum_over_batch_size",
+    mask: Any = None,
+) -> Any:
+    """Weights values of samples and reduces them to one number, unless `reduction` is "none".
+
+    Args:
+        values: One value a sample, or several.
+        sample_weight: Factor of each value; missing last axes are added.
+        reduction: As in `Loss`.
+        mask: Where values count; means are over these alone.
+    """
     values = as_tensor(values)
-    weight = None
-    if sample_weight is not None:
-        weight = as_tensor(sample_weight).astype("float32")
-        if len(weight.shape) == len(values.shape) + 1 and weight.shape[-1] == 1:
-            weight = _core.apply("squeeze", [weight], {"axis": -1})
-        while len(weight.shape) < len(values.shape):
-            weight = _core.apply("expand_dims", [weight], {"axis": -1})
+    weight = (
+        None if sample_weight is None else _fit_weight(as_tensor(sample_weight).astype("float32"), values)
+    )
+    if mask is not None:
+        mask = mask.astype("float32")
+        if reduction in ("mean", "sum_over_batch_size"):
+            valid = _core.apply("sum", [mask]) + _EPSILON
+            mask = mask * (float(max(1, math.prod(mask.shape))) / valid)
+        weight = mask if weight is None else weight * mask
+    if weight is not None:
         values = values * weight
     if reduction in (None, "none"):
         return values
@@ -47,7 +82,8 @@ def reduce_weighted_values(values: Any, sample_weight: Any = None, reduction: st
         return total
     if reduction == "mean_with_sample_weight" and weight is not None:
         ones = _core.apply("broadcast_to", [weight], {"shape": list(values.shape)})
-        return total / _core.apply("maximum", [_core.apply("sum", [ones]), 1e-7])
+        divisor = _core.apply("sum", [ones])
+        return _core.apply("where", [divisor != 0.0, total / divisor, 0.0])
     return total * (1.0 / max(1, math.prod(values.shape)))
 
 
@@ -70,9 +106,13 @@ class Loss:
     1.5
     """
 
-    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ):
         if reduction not in _REDUCTIONS:
-            raise ValueError(f"{type(self).__name__}: reduction: expected one of {_REDUCTIONS}, received {reduction!r}")
+            raise ValueError(
+                f"{type(self).__name__}: reduction: expected one of {_REDUCTIONS}, received {reduction!r}"
+            )
         if dtype not in (None, "float32"):
             raise ValueError(f"{type(self).__name__}: dtype: expected 'float32', received {dtype!r}")
         from cnnrs import naming
@@ -85,7 +125,9 @@ class Loss:
         """The loss of targets and predictions of the same leading shape, a scalar unless unreduced."""
         y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
         with _core.layer_scope(self.name):
-            return reduce_weighted_values(self.call(y_true, y_pred), sample_weight, self.reduction)
+            values = self.call(y_true, y_pred)
+            mask = getattr(values, "_keras_mask", None)
+            return reduce_weighted_values(values, sample_weight, self.reduction, mask)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """One value a sample."""

@@ -131,7 +131,7 @@ class RootMeanSquaredError(Mean):
 def _plain(function: Any, class_name: str, default: str) -> type:
     """The mean of a loss function without arguments of its own."""
 
-    def __init__(self: Any, name: str = default, dtype: Any = None) -> None:  # noqa: N807 - a constructor
+    def __init__(self: Any, name: str = default, dtype: Any = None) -> None:
         MeanMetricWrapper.__init__(self, function, name, dtype)
 
     members = {"__init__": __init__, "__doc__": function.__doc__, "__module__": __name__}
@@ -185,7 +185,29 @@ _CLASSES = (
     TrueNegatives,
     TruePositives,
 )
-__all__ += ["MeanMetricWrapper", "Metric", *(cls.__name__ for cls in _CLASSES)]
+_FUNCTIONS = (
+    binary_accuracy,
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_accuracy,
+    categorical_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_accuracy,
+    sparse_categorical_crossentropy,
+    sparse_top_k_categorical_accuracy,
+    squared_hinge,
+    top_k_categorical_accuracy,
+)
+__all__ += ["MeanMetricWrapper", "Metric", *(item.__name__ for item in (*_CLASSES, *_FUNCTIONS))]
 _BY_NAME = {cls.__name__: cls for cls in _CLASSES}
 _BY_NAME.update({naming.to_snake_case(cls.__name__): cls for cls in _CLASSES})
 _BY_NAME.update(

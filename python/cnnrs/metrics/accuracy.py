@@ -54,15 +54,17 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     return (_labels(y_true, y_pred) == guess).astype("float32")
 
 
-def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Any:
+def sparse_top_k_categorical_accuracy(
+    y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False
+) -> Any:
     """1 where fewer than `k` classes are predicted above the label's."""
     y_pred = as_tensor(y_pred)
     labels = _labels(y_true, y_pred)
     if from_sorted_ids:
         ids = y_pred[..., :k].astype("int32")
-        return _core.apply("any", [ids == _core.apply("expand_dims", [labels], {"axis": -1})], {"axes": [-1]}).astype(
-            "float32"
-        )
+        return _core.apply(
+            "any", [ids == _core.apply("expand_dims", [labels], {"axis": -1})], {"axes": [-1]}
+        ).astype("float32")
     hot = _core.apply("one_hot", [labels], {"depth": y_pred.shape[-1], "dtype": "float32"})
     own = _core.apply("sum", [y_pred * hot], {"axes": [-1], "keepdims": True})
     above = _core.apply("sum", [(y_pred > own).astype("float32")], {"axes": [-1]})

@@ -18,22 +18,35 @@ class _Confusion(Metric):
 
     _cells: tuple[str, ...]
 
-    def __init__(self, thresholds: Any, name: str | None, dtype: Any, top_k: int | None = None, class_id: int | None = None):
+    def __init__(
+        self,
+        thresholds: Any,
+        name: str | None,
+        dtype: Any,
+        top_k: int | None = None,
+        class_id: int | None = None,
+    ):
         super().__init__(dtype=dtype, name=name)
         self.init_thresholds = thresholds
         self.top_k, self.class_id = top_k, class_id
-        values = thresholds if isinstance(thresholds, (list, tuple)) else [0.5 if thresholds is None else thresholds]
+        values = (
+            thresholds
+            if isinstance(thresholds, (list, tuple))
+            else [0.5 if thresholds is None else thresholds]
+        )
         if any(not 0 <= t <= 1 for t in values):
             raise ValueError(f"{self.name}: thresholds: expected numbers of 0..1, received {thresholds!r}")
         self.thresholds = [float(t) for t in values]
         self._limits = np.asarray(self.thresholds, "float32")[:, None]
         self._counts = {cell: self.add_weight((len(self.thresholds),), name=cell) for cell in self._cells}
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
         y_true = y_true.astype("float32")
         if self.top_k is not None:
-            count = _core.apply("expand_dims", [y_pred], {"axis": -2}) > _core.apply("expand_dims", [y_pred], {"axis": -1})
+            count = _core.apply("expand_dims", [y_pred], {"axis": -2}) > _core.apply(
+                "expand_dims", [y_pred], {"axis": -1}
+            )
             above = _core.apply("sum", [count.astype("float32")], {"axes": [-1]})
             y_pred = (above < float(self.top_k)).astype("float32")
         if self.class_id is not None:
@@ -154,8 +167,16 @@ class AUC(_Confusion):
         name: str | None = None,
         dtype: Any = None,
         thresholds: Any = None,
+        multi_label: bool = False,
+        num_labels: int | None = None,
+        label_weights: Any = None,
         from_logits: bool = False,
     ):
+        if multi_label or num_labels is not None or label_weights is not None:
+            raise ValueError(
+                "AUC: multi_label, num_labels, label_weights: expected the defaults; make one AUC a label, "
+                "on its column"
+            )
         if curve not in ("ROC", "PR"):
             raise ValueError(f"AUC: curve: expected 'ROC' or 'PR', received {curve!r}")
         if summation_method not in ("interpolation", "minoring", "majoring"):
@@ -165,7 +186,11 @@ class AUC(_Confusion):
             )
         if num_thresholds <= 1 and thresholds is None:
             raise ValueError(f"AUC: num_thresholds: expected at least 2, received {num_thresholds}")
-        inner = sorted(thresholds) if thresholds is not None else [i / (num_thresholds - 1) for i in range(1, num_thresholds - 1)]
+        inner = (
+            sorted(thresholds)
+            if thresholds is not None
+            else [i / (num_thresholds - 1) for i in range(1, num_thresholds - 1)]
+        )
         super().__init__(list(inner) or [0.5], name, dtype)
         # The ends lie just outside, so that scores of exactly 0 and 1 count.
         self.thresholds = [-EPSILON, *inner, 1.0 + EPSILON]
@@ -175,7 +200,7 @@ class AUC(_Confusion):
         self.num_thresholds, self.curve, self.summation_method = len(self.thresholds), curve, summation_method
         self.from_logits, self.given_thresholds = from_logits, thresholds
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         if self.from_logits:
             y_pred = _core.apply("sigmoid", [as_tensor(y_pred)])
         super().update_state(y_true, y_pred, sample_weight)

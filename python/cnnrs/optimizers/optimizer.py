@@ -61,15 +61,22 @@ class Optimizer:
         if loss_scale_factor is not None:
             raise ValueError(f"{self.name}: loss_scale_factor: {_LOSS_SCALE}")
         if sum(c is not None for c in (clipnorm, clipvalue, global_clipnorm)) > 1:
-            raise ValueError(f"{self.name}: expected one of clipnorm, clipvalue and global_clipnorm, received several")
-        for argument, value in (("clipnorm", clipnorm), ("clipvalue", clipvalue), ("global_clipnorm", global_clipnorm)):
+            raise ValueError(
+                f"{self.name}: expected one of clipnorm, clipvalue and global_clipnorm, received several"
+            )
+        for argument, value in (
+            ("clipnorm", clipnorm),
+            ("clipvalue", clipvalue),
+            ("global_clipnorm", global_clipnorm),
+        ):
             if value is not None and value <= 0:
                 raise ValueError(f"{self.name}: {argument}: expected a number > 0, received {value}")
         if use_ema and not 0 <= ema_momentum <= 1:
             raise ValueError(f"{self.name}: ema_momentum: expected a number of 0..1, received {ema_momentum}")
         if gradient_accumulation_steps is not None and gradient_accumulation_steps < 2:
             raise ValueError(
-                f"{self.name}: gradient_accumulation_steps: expected at least 2, received {gradient_accumulation_steps}"
+                f"{self.name}: gradient_accumulation_steps: expected at least 2, "
+                f"received {gradient_accumulation_steps}"
             )
         self.weight_decay, self.clipnorm, self.clipvalue = weight_decay, clipnorm, clipvalue
         self.global_clipnorm, self.use_ema, self.ema_momentum = global_clipnorm, use_ema, ema_momentum
@@ -139,7 +146,8 @@ class Optimizer:
     def _own_slots(self, name: str, initial: str) -> list[Variable]:
         make = (lambda v: v.numpy()) if initial == "copy" else (lambda v: np.zeros(v.shape, "float32"))
         return [
-            self._track(Variable(make(v), trainable=False, name=f"{v.name}_{name}")) for v in self._trainable_variables
+            self._track(Variable(make(v), trainable=False, name=f"{v.name}_{name}"))
+            for v in self._trainable_variables
         ]
 
     def add_variable(
@@ -177,7 +185,8 @@ class Optimizer:
             if own.id == variable.id:
                 return i
         raise ValueError(
-            f"{self.name}: variable {variable.name!r} is unknown; it was not there when the optimizer was built"
+            f"{self.name}: variable {variable.name!r} is unknown; "
+            "it was not there when the optimizer was built"
         )
 
     def apply_gradients(self, grads_and_vars: Any) -> Any:
@@ -278,7 +287,10 @@ class Optimizer:
             return [(_core.apply("clip", [g], bounds), v) for g, v in pairs]
         if self.clipnorm is not None:
             limit = float(self.clipnorm)
-            return [(g * (limit / _core.apply("maximum", [_core.apply("sqrt", [square(g)]), limit])), v) for g, v in pairs]
+            return [
+                (g * (limit / _core.apply("maximum", [_core.apply("sqrt", [square(g)]), limit])), v)
+                for g, v in pairs
+            ]
         if self.global_clipnorm is not None:
             total = square(pairs[0][0])
             for g, _ in pairs[1:]:

@@ -96,7 +96,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     def __init__(self, boundaries: Any, values: Any, name: str = "PiecewiseConstant"):
         if len(boundaries) + 1 != len(values):
             raise ValueError(
-                f"{name}: expected one more value than boundaries, received {len(values)} and {len(boundaries)}"
+                f"{name}: expected one more value than boundaries, "
+                f"received {len(values)} and {len(boundaries)}"
             )
         self.boundaries, self.values, self.name = list(boundaries), list(values), name
 
@@ -193,7 +194,10 @@ class CosineDecay(LearningRateSchedule):
 
 
 class CosineDecayRestarts(LearningRateSchedule):
-    """Cosine decay that restarts, each period `t_mul` longer and `m_mul` as high (Loshchilov and Hutter 2017)."""
+    """Cosine decay that restarts, each period `t_mul` as long and `m_mul` as high as the one before.
+
+    Loshchilov and Hutter 2017, equation 5.
+    """
 
     def __init__(
         self,

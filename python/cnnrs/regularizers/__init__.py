@@ -26,7 +26,12 @@ class Regularizer:
 
 
 def _factor(name: str, argument: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or not math.isfinite(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or value < 0
+        or not math.isfinite(value)
+    ):
         raise ValueError(f"{name}: {argument}: expected a finite number >= 0, received {value!r}")
     return float(value)
 

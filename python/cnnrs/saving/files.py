@@ -25,7 +25,9 @@ _FORMAT = "cnnrs_format"
 def _suffix(filepath: Any, suffix: str, what: str) -> str:
     path = os.fspath(filepath)
     if not path.endswith(suffix):
-        raise ValueError(f"{what}: expected a path ending in {suffix!r}, received {path!r}; other formats are not written")
+        raise ValueError(
+            f"{what}: expected a path ending in {suffix!r}, received {path!r}; other formats are not written"
+        )
     return path
 
 
@@ -69,10 +71,13 @@ def _read(path: Any, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     tensors, metadata = _core.load_safetensors(path)
     version = metadata.get(_FORMAT)
     if version is None:
-        raise ValueError(f"{path!r} is a safetensors file, but not one of cnnrs: its metadata lacks {_FORMAT!r}")
+        raise ValueError(
+            f"{path!r} is a safetensors file, but not one of cnnrs: its metadata lacks {_FORMAT!r}"
+        )
     if not version.isdigit() or int(version) > FORMAT_VERSION:
         raise ValueError(
-            f"{path!r} has format version {version}; this release reads up to {FORMAT_VERSION}. Install a newer cnnrs"
+            f"{path!r} has format version {version}; this release reads up to {FORMAT_VERSION}. "
+            "Install a newer cnnrs"
         )
     if kind == "model" and "model" not in metadata:
         raise ValueError(f"{path!r} holds weights alone; build the model and use load_weights")
@@ -111,8 +116,10 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     _write(path, tensors, metadata, overwrite)
 
 
-def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:
-    """The model of a file that `save_model` wrote; it predicts the same bits and trains on with the same bits.
+def load_model(
+    filepath: Any, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True
+) -> Any:
+    """The model of a file that `save_model` wrote: it predicts and trains on with the same bits.
 
     Args:
         filepath: The file.
@@ -131,7 +138,11 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
     _assign(model, tensors, os.fspath(filepath), skip_mismatch=False)
     if compile and compiled is not None:
         model.compile_from_config(compiled)
-        store = {name[len("optimizer/") :]: value for name, value in tensors.items() if name.startswith("optimizer/")}
+        store = {
+            name[len("optimizer/") :]: value
+            for name, value in tensors.items()
+            if name.startswith("optimizer/")
+        }
         if store and model.optimizer is not None:
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
@@ -166,7 +177,9 @@ def _assign(model: Any, tensors: dict[str, np.ndarray], path: str, skip_mismatch
         variable.assign(value)
 
 
-def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any) -> None:
+def save_weights(
+    model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any
+) -> None:
     """Writes the weights alone to a path ending in ".weights.safetensors", atomically."""
     if kwargs or max_shard_size is not None:
         raise TypeError(f"save_weights: unexpected argument {next(iter(kwargs), 'max_shard_size')!r}")

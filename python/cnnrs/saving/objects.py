@@ -124,7 +124,9 @@ def serialize_keras_object(obj: Any) -> Any:
         if not callable(obj):
             raise TypeError(f"cannot serialize a {type(obj).__name__}: it has no get_config()")
         if getattr(obj, "__name__", "<lambda>") == "<lambda>":
-            raise ValueError("a lambda cannot be saved; files hold no code. Register a named function instead")
+            raise ValueError(
+                "a lambda cannot be saved; files hold no code. Register a named function instead"
+            )
         return {
             "module": _public_module(obj),
             "class_name": "function",
@@ -170,8 +172,8 @@ def _find(data: dict[str, Any], custom_objects: Any) -> Any:
             found = get_registered_object(candidate, custom_objects)
             if found is not None:
                 return found
-    module = data.get("module")
-    if module in {f"cnnrs.{m}" for m in _MODULES} or (module or "").startswith("keras."):
+    module = data.get("module") or ""
+    if module in {f"cnnrs.{m}" for m in _MODULES} or module.startswith("keras."):
         module = "cnnrs." + module.split(".", 1)[1]
         if module in {f"cnnrs.{m}" for m in _MODULES}:
             found = getattr(importlib.import_module(module), name, None)
@@ -183,7 +185,9 @@ def _find(data: dict[str, Any], custom_objects: Any) -> Any:
     )
 
 
-def deserialize_keras_object(config: Any, custom_objects: Any = None, safe_mode: bool = True, **kwargs: Any) -> Any:
+def deserialize_keras_object(
+    config: Any, custom_objects: Any = None, safe_mode: bool = True, **kwargs: Any
+) -> Any:
     """The object that `serialize_keras_object` described.
 
     Raises:

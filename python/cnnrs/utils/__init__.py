@@ -44,7 +44,7 @@ def set_random_seed(seed: int) -> None:
     from cnnrs.random import seed_everything
 
     _random.seed(int(seed))
-    np.random.seed(int(seed))
+    np.random.seed(int(seed))  # noqa: NPY002 - users draw from the legacy generator
     seed_everything(int(seed))
 
 
@@ -70,7 +70,9 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     flat = labels.reshape(-1)
     count = int(flat.max()) + 1 if num_classes is None and flat.size else int(num_classes or 0)
     if flat.size and (flat.min() < 0 or flat.max() >= count):
-        raise ValueError(f"to_categorical: expected labels of 0..{count - 1}, received {flat.min()} to {flat.max()}")
+        raise ValueError(
+            f"to_categorical: expected labels of 0..{count - 1}, received {flat.min()} to {flat.max()}"
+        )
     hot = np.zeros((flat.size, count), "float32")
     hot[np.arange(flat.size), flat] = 1.0
     return hot.reshape(*shape, count)

@@ -27,7 +27,7 @@ class Progbar:
         target: int | None,
         width: int = 20,
         verbose: int = 1,
-        interval: float = 0.1,
+        interval: float = 0.05,
         stateful_metrics: Any = None,
         stateless_metrics: Any = None,
         unit_name: str = "step",
