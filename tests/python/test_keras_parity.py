@@ -181,9 +181,11 @@ def test_three_training_steps(case):
     for step, expected in enumerate(case["logs"]):
         rows = slice(8 * step, 8 * step + 8)
         assert_close(model.train_on_batch(x[rows], y[rows]), expected, 2e-5)
-    # Adam divides by the root of a small second moment, which magnifies a rounding of the gradient.
-    for actual, name in zip(model.get_weights(), case["after"], strict=True):
-        assert_close(actual, ARRAYS[name], 5e-5)
+    for weight, name in zip(model.weights, case["after"], strict=True):
+        # The bias in front of a batch norm has no gradient but rounding, which Adam scales up to a step of
+        # its own; the moving mean follows it.
+        drifts = (weight.path.startswith("conv2d") and weight.name == "bias") or weight.name == "moving_mean"
+        assert_close(weight, ARRAYS[name], 1e-3 if drifts and "Adam" in case["class"] else 5e-5)
 
 
 @each("schedules")

@@ -421,3 +421,16 @@ def test_ops_in_a_subclassed_layer_train():
     x = np.eye(3, dtype=np.float32)
     losses = model.fit(x, np.ones((3, 1)), epochs=20, verbose=0).history["loss"]
     assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize("name", ["AUC", "Precision", "Recall", "MeanSquaredError", "BinaryAccuracy"])
+def test_metrics_are_recorded_and_agree_with_python_at_every_batch(name):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 3)), rng.integers(0, 2, (40, 1)).astype(np.float32)
+    values = []
+    for eager in (False, True):
+        model = Sequential([Input((3,)), layers.Dense(1, "sigmoid", kernel_initializer="ones")])
+        metric = getattr(cnnrs.metrics, name)()
+        model.compile("sgd", "binary_crossentropy", metrics=[metric], run_eagerly=eager)
+        values.append(model.evaluate(x, y, batch_size=16, verbose=0))
+    np.testing.assert_allclose(np.asarray(values[0][1]), np.asarray(values[1][1]), rtol=1e-5)
