@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core
+from cnnrs import _core, ops
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.metrics.metric import Metric
 
@@ -206,29 +206,30 @@ class AUC(_Confusion):
         super().update_state(y_true, y_pred, sample_weight)
 
     def result(self) -> Any:
-        counts = [self._counts[cell].numpy().astype("float64") for cell in self._cells]
-        tp, fp, tn, fn = counts
-        divide = lambda a, b: np.divide(a, b, out=np.zeros_like(a), where=b > 0)  # noqa: E731
-        recall = divide(tp, tp + fn)
+        tp, fp, tn, fn = (self._counts[cell].value for cell in self._cells)
+        positive = tp + fn
         if self.curve == "PR" and self.summation_method == "interpolation":
             # Davis and Goadrich 2006: interpolation between points of the precision-recall curve.
             d_tp, p = tp[:-1] - tp[1:], tp + fp
-            slope = divide(d_tp, np.maximum(p[:-1] - p[1:], 0))
+            slope = ops.divide_no_nan(d_tp, ops.maximum(p[:-1] - p[1:], 0.0))
             intercept = tp[1:] - slope * p[1:]
-            both = (p[:-1] > 0) & (p[1:] > 0)
-            ratio = np.where(both, divide(p[:-1], np.maximum(p[1:], 1e-30)), 1.0)
-            area = slope * (d_tp + intercept * np.log(ratio))
-            return _core.tensor(np.float32(divide(area, np.maximum(tp[1:] + fn[1:], 0)).sum()))
+            both = ops.logical_and(p[:-1] > 0.0, p[1:] > 0.0)
+            ratio = ops.where(both, ops.divide_no_nan(p[:-1], ops.maximum(p[1:], 0.0)), 1.0)
+            area = slope * (d_tp + intercept * ops.log(ratio))
+            return ops.sum(ops.divide_no_nan(area, ops.maximum(positive[1:], 0.0)))
+        recall = ops.divide_no_nan(tp, positive)
         if self.curve == "ROC":
-            x, y = divide(fp, fp + tn), recall
+            x, y = ops.divide_no_nan(fp, fp + tn), recall
         else:
-            x, y = recall, divide(tp, tp + fp)
-        height = {
-            "interpolation": (y[:-1] + y[1:]) / 2,
-            "minoring": np.minimum(y[:-1], y[1:]),
-            "majoring": np.maximum(y[:-1], y[1:]),
-        }[self.summation_method]
-        return _core.tensor(np.float32(((x[:-1] - x[1:]) * height).sum()))
+            x, y = recall, ops.divide_no_nan(tp, tp + fp)
+        low, high = y[1:], y[:-1]
+        if self.summation_method == "interpolation":
+            height = (low + high) * 0.5
+        elif self.summation_method == "minoring":
+            height = ops.minimum(low, high)
+        else:
+            height = ops.maximum(low, high)
+        return ops.sum((x[:-1] - x[1:]) * height)
 
     def get_config(self) -> dict[str, Any]:
         return {
