@@ -309,7 +309,7 @@ fn contract(c: &mut Clusters, live: &[bool]) {
         let readers: BTreeSet<usize> = c.readers[id.index()].iter().filter_map(|r| c.of[r.index()]).collect();
         if readers.len() == 1
             && let (Some(a), Some(&b)) = (c.of[id.index()], readers.iter().next())
-            && c.members[b].iter().all(|&m| pointwise(m))
+            && c.members[b].iter().all(|&m| pointwise(m) || reduce(m))
         {
             c.try_merge(a, b);
         }

@@ -3,6 +3,8 @@
 use super::attach::Epilogue;
 use super::chunked::{Args, ChunkedKernel};
 use super::kernel::{Lowered, Phase, Task};
+use super::pointwise::attached::{AttachedTile, RegionTile};
+use super::simd::Tier;
 use crate::dtype::DType;
 use crate::ops::pointwise::Function;
 use crate::region::{Arg, Region};
@@ -11,8 +13,6 @@ use std::sync::Arc;
 /// An epilogue that register tiles have compiled in: a bias per channel, then perhaps ReLU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BiasRelu {
-    /// Whether a bias is added (the epilogue's only operand).
-    pub bias: bool,
     /// Whether ReLU follows.
     pub relu: bool,
 }
@@ -38,65 +38,101 @@ impl BiasRelu {
             _ => false,
         };
         match region.code.as_slice() {
-            [a] if a.function == Function::Add && adds_bias(&a.args) => Some(BiasRelu { bias: true, relu: false }),
+            [a] if a.function == Function::Add && adds_bias(&a.args) => Some(BiasRelu { relu: false }),
             [a, r]
                 if a.function == Function::Add
                     && adds_bias(&a.args)
                     && r.function == Function::Relu
                     && r.args.as_slice() == [Arg::Result(0)] =>
             {
-                Some(BiasRelu { bias: true, relu: true })
+                Some(BiasRelu { relu: true })
             }
             _ => None,
         }
     }
 }
 
+/// What is attached to a kernel's output.
+pub enum Attached {
+    /// Nothing.
+    Nothing,
+    /// What register tiles have compiled in.
+    BiasRelu(BiasRelu),
+    /// A program over finished tiles.
+    Region(Arc<RegionTile>),
+}
+
 /// What the kernel's task asks of its epilogue; `Err` says what is not supported.
-pub fn attachments(task: &Task) -> Result<Option<BiasRelu>, String> {
+pub fn attachments(task: &Task) -> Result<Attached, String> {
     if task.prologue.is_some() {
         return Err("takes no prologue".into());
     }
-    match task.epilogue {
-        None => Ok(None),
-        Some(region) => BiasRelu::of(region).map(Some).ok_or_else(|| "takes bias and ReLU only".into()),
+    let Some(region) = task.epilogue else { return Ok(Attached::Nothing) };
+    if let Some(form) = BiasRelu::of(region) {
+        return Ok(Attached::BiasRelu(form));
     }
+    let tier = Tier::current().map_err(|e| e.to_string())?;
+    Ok(Attached::Region(Arc::new(RegionTile::new(region, tier)?)))
 }
 
-/// A step that runs `kernel` on the operands numbered `inputs`.
+/// A step that runs `kernel` on the operands numbered `inputs`; those of the epilogue begin at
+/// `first_attachment`.
 pub fn step(
     name: &'static str,
     kernel: Box<dyn ChunkedKernel>,
     inputs: [Option<usize>; 2],
-    epilogue: Option<BiasRelu>,
+    epilogue: Attached,
     first_attachment: usize,
 ) -> Lowered {
     let kernel: Arc<dyn ChunkedKernel> = Arc::from(kernel);
-    let phases = (0..kernel.phases())
+    let epilogue = Arc::new(epilogue);
+    let last = kernel.phases() - 1;
+    // The kernel's part of workspace and scratch comes first, the region's after it.
+    let (mut workspace, mut scratch) = (kernel.workspace_len() * 4, kernel.scratch_len() * 4);
+    let (partials, blocks) = (workspace.next_multiple_of(64), scratch.next_multiple_of(64));
+    let mut combine = None;
+    if let Attached::Region(region) = &*epilogue {
+        let chunks = kernel.chunks(last);
+        workspace = partials + region.partials(chunks);
+        scratch = blocks + region.scratch();
+        combine = region.combine(chunks, partials);
+    }
+    let mut phases: Vec<Phase> = (0..=last)
         .map(|phase| {
-            let held = kernel.clone();
+            let (held, epilogue) = (kernel.clone(), epilogue.clone());
             Phase::new(kernel.chunks(phase), move |operands, chunk, scratch| {
                 let at = |i: Option<usize>| i.map_or(std::ptr::null(), |i| operands.input::<f32>(i));
-                let epilogue = match epilogue {
-                    Some(BiasRelu { bias: true, relu }) => {
-                        Epilogue::Bias { bias: operands.input(first_attachment), relu }
+                let run = |output: usize, epilogue: Epilogue| {
+                    let args = Args {
+                        inputs: [at(inputs[0]), at(inputs[1])],
+                        output: operands.output(output),
+                        workspace: operands.workspace.cast(),
+                        prologue: None,
+                        epilogue,
+                    };
+                    // SAFETY: the plan gives every step operands of its facts' sizes, workspace and scratch
+                    // as large as asked for and aligned, and runs phases in order.
+                    unsafe { held.run_chunk(phase, chunk, &args, scratch.cast()) };
+                };
+                match &*epilogue {
+                    Attached::BiasRelu(BiasRelu { relu }) => {
+                        run(0, Epilogue::Bias { bias: operands.input(first_attachment), relu: *relu });
                     }
-                    _ => Epilogue::None,
-                };
-                let args = Args {
-                    inputs: [at(inputs[0]), at(inputs[1])],
-                    output: operands.output(0),
-                    workspace: operands.workspace.cast(),
-                    prologue: None,
-                    epilogue,
-                };
-                // SAFETY: the plan gives every step operands of its facts' sizes, workspace and scratch
-                // as large as asked for and aligned, and runs phases in order.
-                unsafe { held.run_chunk(phase, chunk, &args, scratch.cast()) };
+                    Attached::Region(region) if phase == last => {
+                        let partials = operands.workspace.wrapping_add(partials).cast();
+                        let blocks = scratch.wrapping_add(blocks).cast();
+                        // SAFETY: as above; this chunk's scratch is its own.
+                        let hook = unsafe { AttachedTile::new(region, operands, first_attachment, partials, blocks) };
+                        run(region.output(), Epilogue::Hook(&hook));
+                    }
+                    Attached::Region(region) => run(region.output(), Epilogue::None),
+                    Attached::Nothing => run(0, Epilogue::None),
+                }
             })
         })
         .collect();
-    Lowered { name, phases, workspace: kernel.workspace_len() * 4, scratch: kernel.scratch_len() * 4 }
+    phases.extend(combine);
+    Lowered { name, phases, workspace, scratch }
 }
 
 /// A step that writes `len` zeros to its output: sums over nothing.

@@ -4,6 +4,7 @@ use super::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
 use crate::dtype::DType;
 use crate::graph::{Graph, NodeId};
 use crate::ops::window::Padding;
+use crate::plan::{Plan, PlanOptions};
 use crate::shape::{Fact, Shape};
 use crate::testing::{Rng, adversarial_epilogue, adversarial_prologue, check_candidates, check_plan};
 use std::collections::BTreeMap;
@@ -90,5 +91,17 @@ fn sums_over_nothing_are_zero() {
             g.set_outputs(vec![anchor]);
             check_plan(&g, &mut Rng::new(1), 0.0);
         }
+    }
+}
+
+#[test]
+fn epilogues_and_their_sums_run_in_the_kernel() {
+    let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
+    for pass in [Pass::Forward, Pass::InputGrad] {
+        let (g, _) = attached(pass, &conv, [2, 9, 9, 40], [3, 3, 40, 24]).unwrap();
+        let plan = Plan::compile(&g, &PlanOptions::default()).unwrap();
+        let text = plan.describe();
+        let step = text.lines().find(|l| l.contains("conv2d")).unwrap();
+        assert!(step.contains("+mul+add") && step.contains("+sum+") && step.contains("conv_"), "{text}");
     }
 }

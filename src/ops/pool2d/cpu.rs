@@ -2,7 +2,7 @@
 
 use super::{MaxPool2dPick, Pool2d, Pool2dGrad, PoolKind};
 use crate::backend::cpu::chunked::{ChunkedKernel, split};
-use crate::backend::cpu::chunked_step::{step, zeros};
+use crate::backend::cpu::chunked_step::{Attached, step, zeros};
 use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Phase, Task};
 use crate::backend::cpu::pool2d::{self as kernels, Pool, PoolGeometry, PoolGrad};
 use crate::backend::cpu::simd::Tier;
@@ -77,7 +77,7 @@ impl CpuKernel for Rows {
         } else {
             Box::new(Pool::new(&geometry, kind, tier)?)
         };
-        Ok(step("pool_rows", kernel, [Some(0), grad.then_some(1)], None, 0))
+        Ok(step("pool_rows", kernel, [Some(0), grad.then_some(1)], Attached::Nothing, 0))
     }
 }
 

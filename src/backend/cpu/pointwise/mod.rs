@@ -6,6 +6,7 @@
 //! f32 within a strip column or row and in f64 across strips and chunks, in an order that depends on
 //! the shape alone.
 
+pub mod attached;
 mod forms;
 pub mod math;
 mod space;

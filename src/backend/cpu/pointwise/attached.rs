@@ -1,0 +1,351 @@
+//! A region attached to a heavy kernel: its program runs over each finished tile, strip by strip, while
+//! the tile is in cache. Sums per channel leave one partial a chunk; a phase of its own adds them up in
+//! order of chunk.
+
+use super::forms;
+use super::space::Space;
+use super::strip::{Home, Layout, argument_dtype};
+use crate::backend::cpu::attach::TileHook;
+use crate::backend::cpu::kernel::{Operands, Phase};
+use crate::backend::cpu::simd::Tier;
+use crate::dtype::DType;
+use crate::ops::reduce::ReduceKind;
+use crate::region::{Arg, Operand, Region};
+use crate::shape::Shape;
+use smallvec::{SmallVec, smallvec};
+use std::sync::Arc;
+
+/// Channels that a chunk of the combining phase adds up.
+const COMBINED: usize = 64;
+
+/// How an operand goes along with the output seen as a matrix [pixels, channels].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// One element.
+    Scalar,
+    /// One element a channel.
+    Channel,
+    /// One element an output element.
+    Full,
+}
+
+fn reading(operand: &Operand, shape: &Shape) -> Option<Reading> {
+    let straight = shape.strides();
+    let last = shape.rank() - 1;
+    let steps = |expected: &dyn Fn(usize) -> usize| {
+        (0..shape.rank()).all(|a| shape[a] == 1 || operand.strides[a] == expected(a))
+    };
+    if steps(&|_| 0) {
+        Some(Reading::Scalar)
+    } else if steps(&|a| straight[a]) {
+        Some(Reading::Full)
+    } else if steps(&|a| usize::from(a == last)) {
+        Some(Reading::Channel)
+    } else {
+        None
+    }
+}
+
+/// Code of a region for tiles of a heavy kernel's output.
+pub struct RegionTile {
+    apply: forms::Apply,
+    sum: forms::Sum,
+    /// The program; its space is one strip, along which all operands but scalars lie as the anchor does.
+    strip: Region,
+    layout: Layout,
+    readings: Vec<(Reading, DType)>,
+    /// The store whose buffer the kernel writes its raw output to.
+    primary: usize,
+    channels: usize,
+}
+
+impl RegionTile {
+    /// Compiles `region`, whose space is the kernel's output.
+    ///
+    /// # Errors
+    /// What about it no tile can carry.
+    pub fn new(region: &Region, tier: Tier) -> Result<Self, String> {
+        let rank = region.shape.rank();
+        if rank == 0 || region.shape.is_empty() {
+            return Err("takes attachments to an output with channels".into());
+        }
+        let per_channel = region.reduce_axes.iter().copied().eq(0..rank - 1);
+        let sums = region.reductions.iter().all(|r| r.kind == ReduceKind::Sum && r.dtype == DType::F32);
+        if !region.reductions.is_empty() && !(per_channel && sums) {
+            return Err("takes sums of float32 per channel only".into());
+        }
+        // The kernel computes in f32, so an f32 store lends its place to the raw output.
+        let primary = region.stores.iter().position(|s| s.1 == DType::F32);
+        let primary = primary.ok_or("takes epilogues that store float32 only")?;
+        let mut readings = Vec::new();
+        let mut operands = Vec::new();
+        for o in &region.operands {
+            let reading = reading(o, &region.shape).ok_or("takes no operand that repeats along pixels")?;
+            readings.push((reading, o.dtype));
+            // A strip holds 32 bits an element.
+            let (dtype, step) = match reading {
+                Reading::Scalar => (o.dtype, 0),
+                _ if o.dtype.is_float() => (DType::F32, 1),
+                _ => (DType::I32, 1),
+            };
+            operands.push(Operand { dtype, strides: smallvec![step] });
+        }
+        let shape = Shape::from([super::strip::LONGEST]);
+        let strip = Region { shape, operands, ..region.clone() };
+        let flat = Region { reductions: Vec::new(), reduce_axes: SmallVec::new(), ..strip.clone() };
+        // Sums are read after the last instruction, as stores are.
+        let sources = region.reductions.iter().map(|r| (r.source, r.dtype));
+        let lasting = Region { stores: region.stores.iter().copied().chain(sources).collect(), ..flat.clone() };
+        Ok(RegionTile {
+            apply: forms::select(tier),
+            sum: forms::select_sum(tier),
+            layout: Layout::new(&lasting, &Space::new(&flat)),
+            strip,
+            readings,
+            primary,
+            channels: region.shape[rank - 1],
+        })
+    }
+
+    /// The output that the kernel writes to.
+    pub fn output(&self) -> usize {
+        self.primary
+    }
+
+    /// Bytes of scratch: the program's strips, then one for each operand and one for the anchor.
+    pub fn scratch(&self) -> usize {
+        (self.layout.strips + self.readings.len() + 1) * self.layout.lanes * 4
+    }
+
+    /// Bytes of the partial sums of `chunks` chunks.
+    pub fn partials(&self, chunks: usize) -> usize {
+        chunks * self.strip.reductions.len() * self.channels * 8
+    }
+
+    /// The phase that adds up partial sums, which begin at byte `offset` of the workspace; `None`
+    /// without reductions.
+    pub fn combine(self: &Arc<Self>, chunks: usize, offset: usize) -> Option<Phase> {
+        let sums = self.strip.reductions.len();
+        if sums == 0 {
+            return None;
+        }
+        let groups = self.channels.div_ceil(COMBINED);
+        let tile = self.clone();
+        Some(Phase::new(sums * groups, move |operands, at, _| {
+            let (k, first) = (at / groups, at % groups * COMBINED);
+            let count = COMBINED.min(tile.channels - first);
+            let mut all = [0.0f64; COMBINED];
+            // SAFETY: the workspace holds the partials of all chunks, the output one sum a channel.
+            unsafe {
+                let partials = operands.workspace.add(offset).cast::<f64>();
+                for chunk in 0..chunks {
+                    let part = partials.add((chunk * sums + k) * tile.channels + first);
+                    let part = std::slice::from_raw_parts(part, count);
+                    all.iter_mut().zip(part).for_each(|(a, &p)| *a += p);
+                }
+                let out = operands.output::<f32>(tile.strip.stores.len() + k).add(first);
+                for (i, v) in all[..count].iter().enumerate() {
+                    *out.add(i) = *v as f32;
+                }
+            }
+        }))
+    }
+}
+
+/// A region attached to one chunk of a kernel.
+pub struct AttachedTile<'a> {
+    tile: &'a RegionTile,
+    operands: &'a Operands<'a>,
+    first_operand: usize,
+    partials: *mut f64,
+    scratch: *mut u32,
+}
+
+// SAFETY: kernels take hooks as `Sync`, but a chunk stays on one thread, and scratch and partials
+// belong to the chunk.
+unsafe impl Sync for AttachedTile<'_> {}
+
+impl<'a> AttachedTile<'a> {
+    /// The region on the operands from `first_operand` on.
+    ///
+    /// # Safety
+    /// The operands have the region's facts, `partials` and `scratch` the sizes that the region asks
+    /// for, and `scratch` is the chunk's own.
+    pub unsafe fn new(
+        tile: &'a RegionTile,
+        operands: &'a Operands<'a>,
+        first_operand: usize,
+        partials: *mut f64,
+        scratch: *mut u32,
+    ) -> Self {
+        let attached = AttachedTile { tile, operands, first_operand, partials, scratch };
+        let fill = |strip: usize, word: u32| {
+            // SAFETY: the strip lies within the scratch.
+            unsafe { std::slice::from_raw_parts_mut(attached.strip(strip), tile.layout.lanes) }.fill(word);
+        };
+        for &(bits, dtype, strip) in &tile.layout.literals {
+            let value = f64::from_bits(bits);
+            fill(strip, if dtype.is_float() { (value as f32).to_bits() } else { value as i32 as u32 });
+        }
+        for (k, &(reading, dtype)) in tile.readings.iter().enumerate() {
+            if let (Reading::Scalar, Home::Strip(strip)) = (reading, tile.layout.operands[k]) {
+                // SAFETY: the operand has one element.
+                fill(strip, unsafe { super::lane(operands.inputs[first_operand + k], dtype, 0) });
+            }
+        }
+        attached
+    }
+
+    fn strip(&self, index: usize) -> *mut u32 {
+        self.scratch.wrapping_add(index * self.tile.layout.lanes)
+    }
+
+    /// The strip that operand `k` is gathered into.
+    fn gathered(&self, k: usize) -> *mut u32 {
+        self.strip(self.tile.layout.strips + k)
+    }
+
+    /// The sums of a chunk.
+    fn sums(&self, chunk: usize, reduction: usize) -> *mut f64 {
+        let t = self.tile;
+        self.partials.wrapping_add((chunk * t.strip.reductions.len() + reduction) * t.channels)
+    }
+
+    /// Runs the program on `rows` × `width` elements, a strip at most, at `tile`: pixels `row0..` and
+    /// channels `col0..` of the output.
+    ///
+    /// # Safety
+    /// As [`TileHook::tile`]; operands per channel are gathered.
+    #[allow(clippy::too_many_arguments, reason = "a strip and its place")]
+    unsafe fn run(&self, chunk: usize, tile: *mut u32, ld: usize, row0: usize, rows: usize, col0: usize, width: usize) {
+        let t = self.tile;
+        let n = rows * width;
+        let whole = width == t.channels;
+        let at = row0 * t.channels + col0;
+        // SAFETY: the strip lies within the output and within operands of its shape.
+        unsafe {
+            let mut inputs: SmallVec<[*const u32; 24]> = SmallVec::new();
+            for (k, &(reading, dtype)) in t.readings.iter().enumerate() {
+                let source = self.operands.inputs[self.first_operand + k];
+                inputs.push(match reading {
+                    Reading::Full if whole && dtype.size() == 4 => source.cast::<u32>().add(at),
+                    Reading::Full => {
+                        gather(source.add(at * dtype.size()), dtype, t.channels, rows, width, self.gathered(k));
+                        self.gathered(k)
+                    }
+                    Reading::Channel | Reading::Scalar => self.gathered(k),
+                });
+            }
+            let anchor = if ld == width {
+                tile
+            } else {
+                let to = self.gathered(t.readings.len());
+                gather(tile.cast(), DType::F32, ld, rows, width, to);
+                to
+            };
+            let home = |home: Home| match home {
+                Home::Direct(k) => inputs[k],
+                Home::Strip(s) => self.strip(s).cast_const(),
+            };
+            let place = |arg: Arg, dtype: DType| match arg {
+                Arg::Anchor => anchor.cast_const(),
+                Arg::Operand(k) => home(t.layout.operands[k as usize]),
+                Arg::Result(r) => home(t.layout.results[r as usize]),
+                Arg::Literal(bits) => self.strip(t.layout.literal(bits, dtype)).cast_const(),
+            };
+            for (i, code) in t.strip.code.iter().enumerate() {
+                let mut args = [std::ptr::null(); 3];
+                for (k, (slot, &arg)) in args.iter_mut().zip(&code.args).enumerate() {
+                    *slot = place(arg, argument_dtype(&t.strip, i, k));
+                }
+                let Home::Strip(strip) = t.layout.results[i] else { continue };
+                (t.apply)(code.function, code.input_dtype, code.dtype, args, self.strip(strip), n);
+            }
+            for (k, reduction) in t.strip.reductions.iter().enumerate() {
+                let values = std::slice::from_raw_parts(place(reduction.source, reduction.dtype).cast(), n);
+                let sums = std::slice::from_raw_parts_mut(self.sums(chunk, k).add(col0), width);
+                (t.sum)(values, width, None, sums);
+            }
+            // The raw output is read for the last time by what is stored in its place.
+            let order = (0..t.strip.stores.len()).filter(|&k| k != t.primary).chain([t.primary]);
+            for k in order {
+                let (arg, dtype) = t.strip.stores[k];
+                let from = place(arg, dtype);
+                if k == t.primary && arg == Arg::Anchor {
+                    continue;
+                }
+                let (to, to_ld) = match k == t.primary {
+                    true => (tile.cast::<u8>(), ld),
+                    false => (self.operands.outputs[k].add(at * dtype.size()), t.channels),
+                };
+                scatter(from, dtype, to, to_ld, rows, width);
+            }
+        }
+    }
+}
+
+/// Copies `rows` × `width` elements with row stride `ld` to a strip.
+///
+/// # Safety
+/// All elements are accessible, and the strip holds them.
+unsafe fn gather(from: *const u8, dtype: DType, ld: usize, rows: usize, width: usize, to: *mut u32) {
+    for r in 0..rows {
+        // SAFETY: the caller's.
+        unsafe {
+            let to = to.add(r * width);
+            if dtype.size() == 4 {
+                to.copy_from_nonoverlapping(from.cast::<u32>().add(r * ld), width);
+            } else {
+                (0..width).for_each(|i| *to.add(i) = u32::from(*from.add(r * ld + i)));
+            }
+        }
+    }
+}
+
+/// Copies a strip to `rows` × `width` elements with row stride `ld`.
+///
+/// # Safety
+/// As [`gather`].
+unsafe fn scatter(from: *const u32, dtype: DType, to: *mut u8, ld: usize, rows: usize, width: usize) {
+    for r in 0..rows {
+        // SAFETY: the caller's.
+        unsafe {
+            let from = from.add(r * width);
+            if dtype.size() == 4 {
+                to.cast::<u32>().add(r * ld).copy_from_nonoverlapping(from, width);
+            } else {
+                (0..width).for_each(|i| *to.add(r * ld + i) = *from.add(i) as u8);
+            }
+        }
+    }
+}
+
+impl TileHook for AttachedTile<'_> {
+    fn begin(&self, chunk: usize) {
+        for k in 0..self.tile.strip.reductions.len() {
+            // SAFETY: the partials hold one sum a channel, reduction and chunk.
+            unsafe { std::slice::from_raw_parts_mut(self.sums(chunk, k), self.tile.channels) }.fill(0.0);
+        }
+    }
+
+    unsafe fn tile(&self, chunk: usize, tile: *mut f32, ld: usize, row0: usize, rows: usize, col0: usize, cols: usize) {
+        let lanes = self.tile.layout.lanes;
+        for col in (0..cols).step_by(lanes) {
+            let width = lanes.min(cols - col);
+            let step = lanes / width;
+            // SAFETY: the strips lie within the tile; operands per channel hold all channels.
+            unsafe {
+                for (k, &(reading, dtype)) in self.tile.readings.iter().enumerate() {
+                    if reading == Reading::Channel {
+                        let source = self.operands.inputs[self.first_operand + k].add((col0 + col) * dtype.size());
+                        gather(source, dtype, 0, step.min(rows), width, self.gathered(k));
+                    }
+                }
+                for row in (0..rows).step_by(step) {
+                    let at = tile.add(row * ld + col).cast();
+                    self.run(chunk, at, ld, row0 + row, step.min(rows - row), col0 + col, width);
+                }
+            }
+        }
+    }
+}
