@@ -6,14 +6,19 @@ from typing import Any
 
 from cnnrs import identifiers
 from cnnrs.optimizers import schedules
+from cnnrs.optimizers.adaptive import Adadelta, Adamax, Lion, Nadam
 from cnnrs.optimizers.algorithms import SGD, Adagrad, Adam, AdamW, RMSprop
 from cnnrs.optimizers.optimizer import Optimizer
 
 __all__ = [
     "SGD",
+    "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
+    "Lion",
+    "Nadam",
     "Optimizer",
     "RMSprop",
     "deserialize",
@@ -22,7 +27,7 @@ __all__ = [
     "serialize",
 ]
 
-_CLASSES = (Adagrad, Adam, AdamW, RMSprop, SGD)
+_CLASSES = (Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, Nadam, RMSprop, SGD)
 _BY_NAME = {name: cls for cls in _CLASSES for name in (cls.__name__, cls.__name__.lower())}
 
 
@@ -44,8 +49,8 @@ def get(identifier: Any) -> Optimizer:
     """The optimizer that a name, config or class stands for.
 
     >>> from cnnrs import optimizers
-    >>> optimizers.get("adam").name
-    'adam'
+    >>> type(optimizers.get("adam")).__name__
+    'Adam'
     """
     if isinstance(identifier, Optimizer):
         return identifier

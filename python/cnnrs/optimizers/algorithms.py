@@ -137,7 +137,7 @@ class Adam(Optimizer):
         """1 - β^t."""
         from cnnrs.optimizers.schedules import _power
 
-        return 1.0 - _power(beta, (self.iterations.value + 1).astype("float32"))
+        return 1.0 - _power(beta, (self._updates() + 1).astype("float32"))
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         i = self._index(variable)

@@ -88,7 +88,7 @@ class Optimizer:
         self._trainable_variables: list[Variable] = []
         self._excluded: set[int] = set()
         self._excluded_names: list[str] = []
-        self.iterations = self._track(Variable(np.int32(0), trainable=False, name="iterations"))
+        self._iterations = self._track(Variable(np.int32(0), trainable=False, name="iterations"))
         self._schedule: Any = None
         self._host_schedule: Any = None
         if isinstance(learning_rate, LearningRateSchedule):
@@ -109,6 +109,16 @@ class Optimizer:
     def variables(self) -> list[Variable]:
         """All state: the step, the learning rate, the slots."""
         return list(self._variables)
+
+    @property
+    def iterations(self) -> Any:
+        """How many updates there were: with accumulation, a fraction of the calls of `apply`."""
+        return self._iterations if self.gradient_accumulation_steps is None else self._updates()
+
+    def _updates(self) -> Any:
+        """`iterations` as a tensor."""
+        steps = self.gradient_accumulation_steps
+        return self._iterations.value if steps is None else self._iterations.value // int(steps)
 
     @property
     def learning_rate(self) -> Any:
@@ -224,10 +234,10 @@ class Optimizer:
         tensors = [(_tensor(g), v) for g, v in pairs]
         if steps is None:
             self._update(tensors, None)
-            self.iterations.assign(self.iterations + 1)
+            self._iterations.assign(self._iterations + 1)
             return
         # All of it happens every step; what is not due is selected away.
-        due = _core.apply("equal", [_core.apply("mod", [self.iterations.value + 1, steps]), 0])
+        due = _core.apply("equal", [_core.apply("mod", [self._iterations.value + 1, steps]), 0])
         summed = []
         for gradient, variable in tensors:
             slot = self._accumulators[self._index(variable)]
@@ -235,7 +245,7 @@ class Optimizer:
             slot.assign(_core.apply("where", [due, _core.apply("mul", [total, 0.0]), total]))
             summed.append((total / float(steps), variable))
         self._update(summed, due)
-        self.iterations.assign(self.iterations + 1)
+        self._iterations.assign(self._iterations + 1)
 
     def _update(self, pairs: list[Any], due: Any) -> None:
         before = {v.id: v.value for v in self._variables} if due is not None else {}
@@ -246,6 +256,7 @@ class Optimizer:
         for _, variable in pairs:
             if self.weight_decay and variable.id not in self._excluded:
                 variable.assign(variable - variable * rate * float(self.weight_decay))
+        self._prepare()
         for gradient, variable in pairs:
             self.update_step(gradient, variable, rate)
         for _, variable in pairs:
@@ -266,11 +277,11 @@ class Optimizer:
         for _, variable in pairs:
             average = self._averages[self._index(variable)]
             # The first step starts from the weights as they are then.
-            fresh = _core.apply("equal", [self.iterations.value, 0])
+            fresh = _core.apply("equal", [self._updates(), 0])
             mixed = momentum * average + (1.0 - momentum) * variable
             average.assign(_core.apply("where", [fresh, variable.value, mixed]))
             if self.ema_overwrite_frequency:
-                step = self.iterations.value + 1
+                step = self._updates() + 1
                 now = _core.apply("equal", [_core.apply("mod", [step, int(self.ema_overwrite_frequency)]), 0])
                 variable.assign(_core.apply("where", [now, average.value, variable.value]))
 
@@ -299,6 +310,9 @@ class Optimizer:
             scale = limit / _core.apply("maximum", [_core.apply("sqrt", [total]), limit])
             return [(g * scale, v) for g, v in pairs]
         return pairs
+
+    def _prepare(self) -> None:
+        """What an update does once, before its variables; nothing by default."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable."""

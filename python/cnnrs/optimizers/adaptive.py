@@ -1,0 +1,299 @@
+"""Update rules beyond the four that most scripts use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core
+from cnnrs.optimizers.algorithms import _maximum, _sqrt, _square
+from cnnrs.optimizers.optimizer import Optimizer
+from cnnrs.optimizers.schedules import _power
+from cnnrs.variables import Variable
+
+
+class Adadelta(Optimizer):
+    """Steps scaled by the ratio of moving root mean squares (Zeiler 2012, algorithm 1).
+
+    Example:
+
+    >>> import cnnrs
+    >>> v = cnnrs.Variable([1.0])
+    >>> cnnrs.optimizers.Adadelta(0.1).apply([[2.0]], [v])
+    >>> bool(v.numpy()[0] < 1.0)
+    True
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.95,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.rho, self.epsilon = rho, epsilon
+
+    def build(self, variables: Any) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        names = ["accumulated_gradient", "accumulated_delta"]
+        self._gradients, self._deltas = self.add_optimizer_variables(variables, names)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        i, rho, epsilon = self._index(variable), float(self.rho), float(self.epsilon)
+        squares, deltas = self._gradients[i], self._deltas[i]
+        squares.assign(rho * squares + (1.0 - rho) * _square(gradient))
+        delta = -_sqrt(deltas + epsilon) * gradient / _sqrt(squares + epsilon)
+        deltas.assign(rho * deltas + (1.0 - rho) * _square(delta))
+        variable.assign(variable + learning_rate * delta)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "rho": self.rho,
+            "epsilon": self.epsilon,
+        }
+
+
+class Adamax(Optimizer):
+    """Adam with the infinity norm (Kingma and Ba 2015, algorithm 2).
+
+    Example:
+
+    >>> import cnnrs
+    >>> v = cnnrs.Variable([1.0])
+    >>> cnnrs.optimizers.Adamax(0.1).apply([[2.0]], [v])
+    >>> bool(v.numpy()[0] < 1.0)
+    True
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+    def build(self, variables: Any) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._momentums, self._norms = self.add_optimizer_variables(variables, ["momentum", "norm"])
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        i = self._index(variable)
+        m, u = self._momentums[i], self._norms[i]
+        m.assign(m + (gradient - m) * (1.0 - self.beta_1))
+        u.assign(_maximum(float(self.beta_2) * u, _core.apply("abs", [gradient])))
+        correction = 1.0 - _power(self.beta_1, (self._updates() + 1).astype("float32"))
+        variable.assign(variable - learning_rate * m / (correction * (u + float(self.epsilon))))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
+
+
+class Nadam(Optimizer):
+    """Adam with Nesterov's momentum (Dozat 2016, algorithm 2).
+
+    Example:
+
+    >>> import cnnrs
+    >>> v = cnnrs.Variable([1.0])
+    >>> cnnrs.optimizers.Nadam(0.1).apply([[2.0]], [v])
+    >>> bool(v.numpy()[0] < 1.0)
+    True
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+    def build(self, variables: Any) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
+        # Product of the momenta of all steps so far.
+        self._product = self._track(Variable(np.float32(1.0), trainable=False, name="u_product"))
+
+    def _momentum(self, step: Any) -> Any:
+        return float(self.beta_1) * (1.0 - 0.5 * _power(0.96, step))
+
+    def _prepare(self) -> None:
+        step = (self._updates() + 1).astype("float32")
+        self._product.assign(self._product * self._momentum(step))
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        i = self._index(variable)
+        m, v = self._momentums[i], self._velocities[i]
+        step = (self._updates() + 1).astype("float32")
+        now, following = self._momentum(step), self._momentum(step + 1.0)
+        m.assign(m + (gradient - m) * (1.0 - self.beta_1))
+        v.assign(v + (_square(gradient) - v) * (1.0 - self.beta_2))
+        product = self._product.value
+        first = following * m / (1.0 - product * following) + (1.0 - now) * gradient / (1.0 - product)
+        second = v / (1.0 - _power(self.beta_2, step))
+        variable.assign(variable - first * learning_rate / (_sqrt(second) + float(self.epsilon)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
+
+
+class Lion(Optimizer):
+    """Steps by the sign of a momentum (Chen et al. 2023, algorithm 2).
+
+    Example:
+
+    >>> import cnnrs
+    >>> v = cnnrs.Variable([1.0])
+    >>> cnnrs.optimizers.Lion(0.1).apply([[2.0]], [v])
+    >>> bool(v.numpy()[0] < 1.0)
+    True
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        if not 0 < beta_1 <= 1:
+            raise ValueError(f"{self.name}: beta_1: expected a number > 0 and <= 1, received {beta_1}")
+        self.beta_1, self.beta_2 = beta_1, beta_2
+
+    def build(self, variables: Any) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._momentums = self.add_optimizer_variables(variables, "momentum")
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        m = self._momentums[self._index(variable)]
+        mixed = float(self.beta_1) * m + (1.0 - self.beta_1) * gradient
+        variable.assign(variable - learning_rate * _core.apply("sign", [mixed]))
+        m.assign(float(self.beta_2) * m + (1.0 - self.beta_2) * gradient)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+        }
