@@ -83,6 +83,7 @@ unsafe fn outputs<S: Simd>(m: [S::F; 6]) -> [S::F; 4] {
 /// `pixels` are 36 rows of `channels` elements; the planes of `dst` hold whole vectors.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
+#[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
 unsafe fn window<S: Simd>(pixels: *const *const f32, channels: usize, dst: *mut f32, plane: usize) {
     let mut c = 0;
     while c < channels {
@@ -113,6 +114,7 @@ dispatch! { fn select_window[] => window(pixels: *const *const f32, channels: us
 /// Nine rows of `filters` elements, `stride` apart, in whole vectors.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
+#[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
 unsafe fn filter<S: Simd>(src: *const f32, stride: usize, filters: usize, dst: *mut f32, plane: usize) {
     let mut k = 0;
     while k < filters {
@@ -140,6 +142,7 @@ dispatch! {
 /// The planes hold whole vectors; `pixels` are 16 rows of `channels` elements, or null; so is `bias`.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
+#[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
 unsafe fn output<S: Simd>(
     src: *const f32,
     plane: usize,
