@@ -74,6 +74,14 @@ fn every_candidate_agrees_with_the_sums_under_attachments() {
     let plain = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
     check_all(&plain, [17, 6, 6, 1], [5, 5, 1, 6], &mut runs);
     check_all(&plain, [1, 6, 5, 32], [3, 3, 32, 33], &mut runs);
+    for padding in [Padding::Valid, Padding::Explicit([(2, 1), (0, 3)])] {
+        let conv = Conv2d { padding, ..plain.clone() };
+        check_all(&conv, [2, 7, 9, 5], [3, 3, 5, 7], &mut runs);
+        check_all(&conv, [3, 4, 11, 18], [3, 3, 18, 40], &mut runs);
+    }
+    for pass in [Pass::Forward, Pass::InputGrad] {
+        assert_eq!(runs.get(&("conv_winograd", pass)), Some(&5), "{pass:?}");
+    }
     for pass in [Pass::Forward, Pass::InputGrad, Pass::FilterGrad] {
         for (name, least) in [("conv_direct", 50), ("conv_images", 20), ("conv_depthwise", 10), ("conv_gemm_1x1", 2)] {
             let count = runs.get(&(name, pass)).copied().unwrap_or(0);

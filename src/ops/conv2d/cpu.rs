@@ -9,11 +9,12 @@ use crate::backend::cpu::conv::{
 use crate::backend::cpu::gemm::Gemm;
 use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Task};
 use crate::backend::cpu::simd::Tier;
+use crate::backend::cpu::winograd::WinogradForward;
 use crate::error::{Error, Result};
 use crate::ops::Op;
 
 /// All candidates, for all three primitives.
-pub const KERNELS: &[&dyn CpuKernel] = &[&GEMM_1X1, &DEPTHWISE, &IMAGES, &DIRECT, &EMPTY];
+pub const KERNELS: &[&dyn CpuKernel] = &[&GEMM_1X1, &DEPTHWISE, &IMAGES, &WINOGRAD, &DIRECT, &EMPTY];
 
 /// Which of the primitives a task is.
 #[derive(Clone, Copy)]
@@ -77,6 +78,20 @@ const IMAGES: Candidate = Candidate {
         Pass::Forward => Box::new(ImagesConv::forward(g, tier)),
         Pass::InputGrad => Box::new(ImagesConv::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(ImagesFilterGrad::new(g, tier)),
+    },
+};
+
+/// 36 products over transformed windows: fewer multiplications, twice the rounding error.
+const WINOGRAD: Candidate = Candidate {
+    name: "conv_winograd",
+    fits: |g, pass, _| match pass {
+        Pass::FilterGrad => Err("forward or input gradient"),
+        _ if WinogradForward::supports(g) => Ok(WinogradForward::relative_cost(g)),
+        _ => Err("3x3 filters, stride 1, dilation 1, one group"),
+    },
+    build: |g, pass, tier| match pass {
+        Pass::InputGrad => Box::new(WinogradForward::input_grad(g, tier)),
+        Pass::Forward | Pass::FilterGrad => Box::new(WinogradForward::forward(g, tier)),
     },
 };
 

@@ -71,7 +71,8 @@ impl RegionTile {
         }
         let per_channel = region.reduce_axes.iter().copied().eq(0..rank - 1);
         let sums = region.reductions.iter().all(|r| r.kind == ReduceKind::Sum && r.dtype == DType::F32);
-        if !region.reductions.is_empty() && !(per_channel && sums) {
+        let reduces = !region.reductions.is_empty();
+        if reduces && !(per_channel && sums) {
             return Err("takes sums of float32 per channel only".into());
         }
         // The kernel computes in f32, so an f32 store lends its place to the raw output.
