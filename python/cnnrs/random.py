@@ -27,26 +27,38 @@ __all__ = [
 ]
 
 _stream: np.random.Generator | None = None
+_seed = 0
 _global: SeedGenerator | None = None
 
 
 def seed_everything(seed: int) -> None:
     """Starts cnnrs's stream of seeds at `seed`."""
-    global _stream, _global
+    global _stream, _global, _seed
+    _seed = int(seed)
     _stream = np.random.Generator(np.random.Philox(key=int(seed)))
     _global = None
 
 
+def current_seed() -> int:
+    """What to give to `utils.set_random_seed` so that a run repeats: the seed set, or the one drawn."""
+    _start()
+    return _seed
+
+
 def draw_seed() -> int:
     """The next seed, a positive int32: of the stream that `set_random_seed` or `CNNRS_SEED` started."""
-    global _stream
-    if _stream is None:
-        given = os.environ.get("CNNRS_SEED", "").strip()
-        if given and not given.lstrip("-").isdigit():
-            raise ValueError(f"CNNRS_SEED: expected an integer, received {given!r}")
-        seed_everything(int(given) if given else secrets.randbits(63))
+    _start()
     assert _stream is not None
     return int(_stream.integers(1, 2**31 - 1))
+
+
+def _start() -> None:
+    """Starts the stream at `CNNRS_SEED` or a fresh seed, unless it has been started."""
+    if _stream is None:
+        given = os.environ.get("CNNRS_SEED", "").strip()
+        if given and not (given.isdigit() and int(given) < 2**32):
+            raise ValueError(f"CNNRS_SEED: expected an integer of 0..2**32 - 1, received {given!r}")
+        seed_everything(int(given) if given else secrets.randbits(32))
 
 
 class SeedGenerator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random as python_random
 import statistics
 import subprocess
 import sys
@@ -112,11 +113,12 @@ def test_global_seed():
         return (
             random.normal((3,)).tolist(),
             layer.initial_seed,
-            np.random.rand(),
-            __import__("random").random(),
-        )  # noqa: NPY002
+            np.random.rand(),  # noqa: NPY002 - the legacy generator is seeded too
+            python_random.random(),
+        )
 
     assert draws() == draws()
+    assert random.current_seed() == 42
 
 
 def test_seed_from_the_environment():

@@ -15,11 +15,21 @@ class ProgbarLogger(Callback):
     def __init__(self) -> None:
         super().__init__()
         self._bar: Any = None
+        # Validation inside of `fit` belongs to the line of its epoch.
+        self._in_fit = False
 
     def _start(self, steps: int | None) -> None:
         from cnnrs.utils import Progbar
 
-        self._bar = Progbar(target=steps, verbose=self.params.get("verbose", 1), unit_name="step")
+        self._bar = Progbar(
+            target=steps, verbose=self.params.get("verbose", 1), unit_name="step", interval=0.1
+        )
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._in_fit = True
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._in_fit = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         epochs = self.params.get("epochs", 1)
@@ -34,13 +44,17 @@ class ProgbarLogger(Callback):
         self._finish(logs)
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self._start(self.params.get("steps"))
+        if not self._in_fit:
+            self._start(self.params.get("steps"))
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self._in_fit:
+            return
         self._bar.update(batch + 1, list((logs or {}).items()), finalize=False)
 
     def on_test_end(self, logs: Any = None) -> None:
-        self._finish(logs)
+        if not self._in_fit:
+            self._finish(logs)
 
     def on_predict_begin(self, logs: Any = None) -> None:
         self._start(self.params.get("steps"))

@@ -344,6 +344,7 @@ class Trainer:
             `History`: `history.history["loss"]` lists the loss of each epoch.
         """
         from cnnrs.callbacks import CallbackList
+        from cnnrs.random import current_seed
 
         self._require_compiled("fit")
         data = make_data(x, y, sample_weight, batch_size, class_weight, shuffle)
@@ -370,7 +371,7 @@ class Trainer:
                 verbose=verbosity,
                 epochs=epochs,
                 steps=steps,
-                seed=self._shuffle_seed.seed,
+                seed=current_seed(),
             )
         self.stop_training = False
         source = Batches(data, steps, shuffle, self._shuffle_seed)
@@ -387,6 +388,7 @@ class Trainer:
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training or source.exhausted:
                 break
+        self.optimizer.finalize_variable_values(self.trainable_weights)  # type: ignore[attr-defined]
         callbacks.on_train_end(logs)
         return self.history
 

@@ -20,6 +20,8 @@ from cnnrs.saving.objects import deserialize_keras_object, serialize_keras_objec
 FORMAT_VERSION = 1
 
 _FORMAT = "cnnrs_format"
+# Names of the weights in the order of the model that wrote them.
+_ORDER = "weights"
 
 
 def _suffix(filepath: Any, suffix: str, what: str) -> str:
@@ -103,7 +105,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     if not model.built:
         raise ValueError(f"{model.name}: expected a built model; call it on data or give it an Input first")
     tensors = {name: variable.numpy() for name, variable in _named(model).items()}
-    metadata = {"model": json.dumps(serialize_keras_object(model))}
+    metadata = {"model": json.dumps(serialize_keras_object(model)), _ORDER: json.dumps(list(tensors))}
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and optimizer.built:
         store: dict[str, np.ndarray] = {}
@@ -135,7 +137,7 @@ def load_model(
     data = json.loads(metadata["model"])
     compiled = data.pop("compile_config", None)
     model = deserialize_keras_object(data, custom_objects, safe_mode)
-    _assign(model, tensors, os.fspath(filepath), skip_mismatch=False)
+    _assign(model, tensors, metadata, os.fspath(filepath), skip_mismatch=False)
     if compile and compiled is not None:
         model.compile_from_config(compiled)
         store = {
@@ -155,9 +157,27 @@ def load_model(
     return model
 
 
-def _assign(model: Any, tensors: dict[str, np.ndarray], path: str, skip_mismatch: bool) -> None:
+def _in_order(named: dict[str, Any], weights: dict[str, np.ndarray], metadata: dict[str, str]) -> Any:
+    """The file's weights under the names that their variables have here.
+
+    Automatic names depend on what the process made before. Where they differ, weights go by their order,
+    if number, shapes and dtypes agree.
+    """
+    order = json.loads(metadata.get(_ORDER, "[]"))
+    if all(name in weights for name in named) or len(order) != len(named) or set(order) != set(weights):
+        return weights
+    pairs = [(weights[theirs], variable) for theirs, variable in zip(order, named.values(), strict=True)]
+    if any(w.shape != tuple(v.shape) or w.dtype.name != v.dtype for w, v in pairs):
+        return weights
+    return dict(zip(named, (weight for weight, _ in pairs), strict=True))
+
+
+def _assign(
+    model: Any, tensors: dict[str, np.ndarray], metadata: dict[str, str], path: str, skip_mismatch: bool
+) -> None:
     weights = {k: v for k, v in tensors.items() if not k.startswith(("optimizer/", "training/"))}
     named = _named(model)
+    weights = _in_order(named, weights, metadata)
     if len(weights) != len(named) and not skip_mismatch:
         raise ValueError(f"{path!r} holds {len(weights)} weights, {model.name} has {len(named)}")
     missing = [name for name in named if name not in weights]
@@ -184,11 +204,12 @@ def save_weights(
     if kwargs or max_shard_size is not None:
         raise TypeError(f"save_weights: unexpected argument {next(iter(kwargs), 'max_shard_size')!r}")
     path = check_weights_path(filepath)
-    _write(path, {name: variable.numpy() for name, variable in _named(model).items()}, {}, overwrite)
+    tensors = {name: variable.numpy() for name, variable in _named(model).items()}
+    _write(path, tensors, {_ORDER: json.dumps(list(tensors))}, overwrite)
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-    """Reads weights by name from a file of weights or of a model.
+    """Reads weights from a file of weights or of a model: by name, or by order where names differ.
 
     Args:
         model: A built model.
@@ -197,5 +218,5 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     """
     if kwargs:
         raise TypeError(f"load_weights: unexpected argument {next(iter(kwargs))!r}")
-    tensors, _ = _read(filepath, "weights")
-    _assign(model, tensors, os.fspath(filepath), skip_mismatch)
+    tensors, metadata = _read(filepath, "weights")
+    _assign(model, tensors, metadata, os.fspath(filepath), skip_mismatch)

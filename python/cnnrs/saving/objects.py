@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -145,10 +146,22 @@ def serialize_keras_object(obj: Any) -> Any:
         if build is not None:
             data["build_config"] = serialize_keras_object(build)
     if hasattr(obj, "get_compile_config") and getattr(obj, "compiled", False):
-        compiled = obj.get_compile_config()
+        compiled = _compile_config(obj)
         if compiled is not None:
             data["compile_config"] = compiled
     return data
+
+
+def _compile_config(model: Any) -> Any:
+    """What `compile` was given, or None with a warning: a lambda there must not cost the weights."""
+    try:
+        return model.get_compile_config()
+    except (TypeError, ValueError) as error:
+        warnings.warn(
+            f"{model.name}: loss, optimizer and metrics are left out; call compile() after loading: {error}",
+            stacklevel=4,
+        )
+        return None
 
 
 def _public_module(target: Any) -> str | None:

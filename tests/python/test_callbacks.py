@@ -1,0 +1,293 @@
+"""Callbacks: their hooks, their order, what they print, write and change."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import callbacks, layers, optimizers, utils
+
+X = np.random.default_rng(1).normal(size=(20, 3)).astype(np.float32)
+Y = X.sum(1, keepdims=True)
+
+
+def build(rate: float = 0.01) -> Any:
+    model = cnnrs.Sequential([cnnrs.Input((3,)), layers.Dense(1)])
+    model.compile(optimizers.SGD(rate), "mse", metrics=["mae"])
+    return model
+
+
+class Scripted(callbacks.Callback):
+    """Puts given values into the logs of each epoch, before the callbacks that come later."""
+
+    def __init__(self, **values: Any):
+        super().__init__()
+        self.values = values
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs.update({name: values[epoch] for name, values in self.values.items()})
+
+
+def fit(*given: Any, epochs: int = 5, model: Any = None, **arguments: Any) -> Any:
+    model = model or build()
+    return model.fit(X, Y, epochs=epochs, verbose=0, callbacks=list(given), **arguments)
+
+
+def test_hooks_come_in_order():
+    calls: list[str] = []
+
+    class Recorder(callbacks.Callback):
+        pass
+
+    def hook(name):
+        def call(self, *args, **kwargs):
+            calls.append(name)
+
+        return call
+
+    for name in dir(callbacks.Callback):
+        if name.startswith("on_") and name not in ("on_batch_begin", "on_batch_end"):
+            setattr(Recorder, name, hook(name))
+    fit(Recorder(), epochs=1, batch_size=10, validation_data=(X, Y))
+    batch = ["on_train_batch_begin", "on_train_batch_end"]
+    test = ["on_test_begin", *["on_test_batch_begin", "on_test_batch_end"] * 2, "on_test_end"]
+    assert calls == ["on_train_begin", "on_epoch_begin", *batch * 2, *test, "on_epoch_end", "on_train_end"]
+    calls.clear()
+    build().predict(X, batch_size=10, verbose=0, callbacks=[Recorder()])
+    assert calls == [
+        "on_predict_begin",
+        *["on_predict_batch_begin", "on_predict_batch_end"] * 2,
+        "on_predict_end",
+    ]
+
+
+def test_batch_hooks_see_running_logs():
+    seen = []
+    callback = callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append((batch, logs["loss"]))
+    )
+    history = fit(callback, epochs=1, batch_size=5)
+    assert [batch for batch, _ in seen] == [0, 1, 2, 3]
+    assert seen[-1][1] == history.history["loss"][0]
+
+
+def test_only_batch_hooks_cost_batches():
+    def asks(*given):
+        return callbacks.CallbackList(
+            list(given), add_history=True, add_progbar=True, verbose=1
+        ).has_batch_hooks
+
+    assert not asks()
+    assert not asks(callbacks.EarlyStopping(), callbacks.ReduceLROnPlateau())
+    assert not asks(callbacks.ModelCheckpoint("m.safetensors"))
+    assert asks(callbacks.ModelCheckpoint("m.safetensors", save_freq=2))
+    assert asks(callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None))
+
+
+def test_history():
+    history = fit(epochs=3, validation_split=0.25)
+    assert history.epoch == [0, 1, 2]
+    assert set(history.history) == {"loss", "mae", "val_loss", "val_mae"}
+    assert all(len(values) == 3 and isinstance(values[0], float) for values in history.history.values())
+    assert history.params["epochs"] == 3
+    utils.set_random_seed(17)
+    assert fit(epochs=1).params["seed"] == 17
+
+
+def test_stop_training_stops():
+    def stop(epoch, logs):
+        if epoch == 1:
+            model.stop_training = True
+
+    model = build()
+    assert fit(callbacks.LambdaCallback(on_epoch_end=stop), model=model).epoch == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "arguments", "last"),
+    [
+        ([3, 2, 2.5, 2.5, 2.5], {"patience": 2}, 3),
+        ([3, 2, 2.5, 1, 1], {"patience": 2}, 4),
+        ([3, 2.9, 2.8, 2.7, 2.6], {"patience": 1, "min_delta": 0.5}, 1),
+        ([1, 2, 3, 2, 2], {"patience": 2, "mode": "max"}, 4),
+        ([3, 3, 3, 3, 3], {"patience": 1, "start_from_epoch": 2}, 3),
+        ([3, 2.5, 2.6, 2.6, 2.6], {"patience": 2, "baseline": 1.0}, 2),
+    ],
+)
+def test_early_stopping(values, arguments, last):
+    stopper = callbacks.EarlyStopping(monitor="score", **arguments)
+    assert fit(Scripted(score=values), stopper).epoch[-1] == last
+
+
+def test_early_stopping_restores_the_best(capsys):
+    model = build(0.05)
+    kept = {}
+    keep = callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: kept.update({epoch: model.get_weights()})
+    )
+    stopper = callbacks.EarlyStopping(monitor="score", patience=2, restore_best_weights=True, verbose=1)
+    fit(Scripted(score=[3, 1, 2, 2, 2]), keep, stopper, model=model)
+    np.testing.assert_array_equal(model.get_weights()[0], kept[1][0])
+    assert (kept[1][0] != kept[3][0]).any()
+    output = capsys.readouterr().out
+    assert "Epoch 4: early stopping" in output and "best epoch: 2" in output
+
+
+def test_an_unknown_log_is_a_warning():
+    with pytest.warns(UserWarning, match="'val_loss'.*loss"):
+        fit(callbacks.EarlyStopping(), epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rates"),
+    [
+        ({"patience": 1, "factor": 0.5}, [0.01, 0.01, 0.005, 0.0025, 0.00125]),
+        ({"patience": 2, "factor": 0.5}, [0.01, 0.01, 0.01, 0.005, 0.005]),
+        ({"patience": 1, "factor": 0.5, "cooldown": 2}, [0.01, 0.01, 0.005, 0.005, 0.0025]),
+        ({"patience": 1, "factor": 0.1, "min_lr": 0.004}, [0.01, 0.01, 0.004, 0.004, 0.004]),
+    ],
+)
+def test_reduce_on_plateau(arguments, rates):
+    reducer = callbacks.ReduceLROnPlateau(monitor="score", **arguments)
+    history = fit(Scripted(score=[1] * 5), reducer)
+    assert history.history["learning_rate"] == pytest.approx(rates, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [lambda epoch: 0.1 / (epoch + 1), lambda epoch, rate: 0.1 if epoch == 0 else rate * epoch / (epoch + 1)],
+)
+def test_learning_rate_scheduler(schedule):
+    model = build()
+    history = fit(callbacks.LearningRateScheduler(schedule), model=model, epochs=3)
+    assert history.history["learning_rate"] == pytest.approx([0.1, 0.05, 0.1 / 3], rel=1e-5)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.1 / 3, rel=1e-5)
+
+
+def test_the_scheduled_rate_is_the_one_used():
+    model = build()
+    before = model.get_weights()
+    fit(callbacks.LearningRateScheduler(lambda epoch: 0.0), model=model, epochs=2)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_checkpoints(tmp_path):
+    pattern = str(tmp_path / "new" / "m-{epoch:02d}-{score:.1f}.safetensors")
+    fit(Scripted(score=[3, 2, 2]), callbacks.ModelCheckpoint(pattern), epochs=3)
+    assert sorted(os.listdir(tmp_path / "new")) == [
+        "m-01-3.0.safetensors",
+        "m-02-2.0.safetensors",
+        "m-03-2.0.safetensors",
+    ]
+
+
+def test_best_checkpoint(tmp_path):
+    path = str(tmp_path / "m.safetensors")
+    model = build()
+    kept = {}
+    keep = callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: kept.update({epoch: model.get_weights()})
+    )
+    saver = callbacks.ModelCheckpoint(path, monitor="val_accuracy", save_best_only=True)
+    fit(Scripted(val_accuracy=[0.5, 0.9, 0.8]), keep, saver, model=model, epochs=3)
+    np.testing.assert_array_equal(cnnrs.models.load_model(path).get_weights()[0], kept[1][0])
+
+
+def test_checkpoint_of_weights_by_batches(tmp_path):
+    path = str(tmp_path / "{epoch}-{batch}.weights.safetensors")
+    fit(callbacks.ModelCheckpoint(path, save_weights_only=True, save_freq=2), epochs=1, batch_size=5)
+    assert sorted(os.listdir(tmp_path)) == ["1-2.weights.safetensors", "1-4.weights.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"filepath": "m.h5"}, r"\.safetensors"),
+        ({"filepath": "m.weights.safetensors"}, "save_weights"),
+        ({"filepath": "m.safetensors", "save_weights_only": True}, r"\.weights\.safetensors"),
+        ({"filepath": "m.safetensors", "mode": "best"}, "mode.*'best'"),
+        ({"filepath": "m.safetensors", "save_freq": "batch"}, "save_freq.*'batch'"),
+    ],
+)
+def test_checkpoints_are_checked_before_training(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        callbacks.ModelCheckpoint(**arguments)
+
+
+def test_csv(tmp_path):
+    path = tmp_path / "log.csv"
+    history = fit(callbacks.CSVLogger(str(path)), epochs=2)
+    fit(callbacks.CSVLogger(str(path), append=True), epochs=1)
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["0", "1", "0"]
+    assert float(rows[1]["loss"]) == history.history["loss"][1]
+    fit(callbacks.CSVLogger(str(path), separator=";"), epochs=1)
+    assert path.read_text().splitlines()[0] == "epoch;loss;mae"
+
+
+@pytest.mark.filterwarnings("ignore:.*NaN")
+def test_terminate_on_nan(capsys):
+    y = Y.copy()
+    y[7] = np.nan
+    model = build()
+    history = model.fit(
+        X, y, batch_size=5, epochs=3, shuffle=False, verbose=0, callbacks=[callbacks.TerminateOnNaN()]
+    )
+    assert history.epoch == [0]
+    assert "Batch 1: Invalid loss" in capsys.readouterr().out
+    with pytest.raises(RuntimeError, match="batch 1"):
+        model = build()
+        model.fit(
+            X,
+            y,
+            batch_size=5,
+            shuffle=False,
+            verbose=0,
+            callbacks=[callbacks.TerminateOnNaN(raise_error=True)],
+        )
+
+
+def test_a_wrong_object_is_named():
+    with pytest.raises(TypeError, match="callbacks.*str"):
+        fit("early")
+
+
+def test_what_a_line_per_epoch_looks_like(capsys):
+    build().fit(X, Y, batch_size=5, epochs=2, verbose=2, validation_data=(X, Y))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Epoch 1/2"
+    values = " - ".join(rf"{name}: \d\.\d{{4}}" for name in ("loss", "mae", "val_loss", "val_mae"))
+    assert re.fullmatch(rf"4/4 - \d+s - \d+(ms|us|s)/step - {values}", lines[1])
+    assert lines[2] == "Epoch 2/2" and len(lines) == 4
+
+
+def test_what_the_bar_looks_like(capsys):
+    build().fit(X, Y, batch_size=5, epochs=1, verbose=1, validation_split=0.5)
+    output = capsys.readouterr().out
+    assert output.count("\n") == 1
+    last = output.rstrip("\n").split("\r")[-1]
+    assert re.match(r"2/2 \S{20,22} \d+s \d+(ms|us|s)/step - loss: \d", last)
+    assert "val_mae: " in last and output.endswith("\n")
+
+
+def test_silence(capsys):
+    fit(epochs=2)
+    assert capsys.readouterr().out == ""
+
+
+def test_progress_bar_alone(capsys):
+    bar = utils.Progbar(3, verbose=1, interval=0)
+    for i in range(3):
+        bar.update(i + 1, [("loss", 0.5 / (i + 1))])
+    output = capsys.readouterr().out
+    assert output.count("\r") >= 3 and "3/3" in output and output.endswith("\n")
+    unknown = utils.Progbar(None, verbose=1, interval=0)
+    unknown.add(4, [("loss", 1e-5)])
+    assert "4/Unknown" in capsys.readouterr().out

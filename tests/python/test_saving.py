@@ -1,0 +1,352 @@
+"""Models in files: the same bits again, resumed training, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pickle
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import _core, layers, losses, optimizers, saving, utils
+from cnnrs.models import load_model
+
+RANDOM = np.random.default_rng(2)
+X = RANDOM.normal(size=(48, 6, 6, 2)).astype(np.float32)
+Y = RANDOM.integers(0, 3, 48)
+
+
+def build(functional: bool = False, optimizer: Any = None) -> Any:
+    parts = [
+        layers.Conv2D(4, 3, padding="same", kernel_regularizer="l2"),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.Dropout(0.3),
+        layers.MaxPooling2D(),
+        layers.Flatten(),
+        layers.Dense(3, activation="softmax"),
+    ]
+    if functional:
+        inputs = cnnrs.Input((6, 6, 2))
+        x = inputs
+        for part in parts:
+            x = part(x)
+        model = cnnrs.Model(inputs, x)
+    else:
+        model = cnnrs.Sequential([cnnrs.Input((6, 6, 2)), *parts])
+    model.compile(
+        optimizer or optimizers.Adam(0.01), losses.SparseCategoricalCrossentropy(), metrics=["accuracy"]
+    )
+    return model
+
+
+def train(model: Any, first: int, last: int) -> dict[str, Any]:
+    return model.fit(X, Y, batch_size=10, epochs=last, initial_epoch=first, verbose=0).history
+
+
+def weights_equal(a: Any, b: Any) -> None:
+    for left, right in zip(a.weights, b.weights, strict=True):
+        np.testing.assert_array_equal(left.numpy(), right.numpy(), err_msg=left.path)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize("functional", [False, True])
+def test_a_loaded_model_predicts_the_same_bits(path, functional):
+    model = build(functional)
+    train(model, 0, 1)
+    model.save(path)
+    again = load_model(path)
+    assert type(again) is type(model) and again.name == model.name
+    np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    weights_equal(again, model)
+    assert again.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+
+
+OPTIMIZERS = {
+    "sgd": lambda: optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+    "adam": lambda: optimizers.Adam(0.01, amsgrad=True),
+    "schedule": lambda: optimizers.Adam(optimizers.schedules.CosineDecay(0.01, 20)),
+    "accumulation": lambda: optimizers.AdamW(0.01, gradient_accumulation_steps=3, clipnorm=1.0),
+    "average": lambda: optimizers.RMSprop(0.01, centered=True, use_ema=True),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_resumes_with_the_same_bits(path, name):
+    """Two epochs, a file, two more: as four in a row. Dropout, shuffling and the optimizer go on."""
+    utils.set_random_seed(1)
+    whole = build(optimizer=OPTIMIZERS[name]())
+    train(whole, 0, 2)
+    whole.save(path)
+    history = train(whole, 2, 4)
+    utils.set_random_seed(99)
+    resumed = load_model(path)
+    assert train(resumed, 2, 4) == history
+    weights_equal(resumed, whole)
+    for a, b in zip(resumed.optimizer.variables, whole.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_saving_does_not_disturb_training(path):
+    utils.set_random_seed(1)
+    a = build()
+    train(a, 0, 1)
+    train(a, 1, 2)
+    utils.set_random_seed(1)
+    b = build()
+    train(b, 0, 1)
+    b.save(path)
+    train(b, 1, 2)
+    weights_equal(a, b)
+
+
+def test_a_changed_learning_rate_is_kept(path):
+    model = build()
+    model.optimizer.learning_rate = 0.125
+    train(model, 0, 1)
+    model.save(path)
+    assert float(load_model(path).optimizer.learning_rate) == 0.125
+
+
+def test_a_file_is_plain_safetensors(path):
+    model = build()
+    model.save(path)
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    architecture = json.loads(header["__metadata__"]["model"])
+    assert architecture["class_name"] == "Sequential"
+    names = [name for name in header if name != "__metadata__"]
+    for weight in model.weights:
+        assert weight.path in names
+        assert header[weight.path]["shape"] == list(weight.shape)
+
+
+def test_without_compile(path):
+    model = build()
+    model.save(path)
+    again = load_model(path, compile=False)
+    assert not again.compiled
+    np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    uncompiled = cnnrs.Sequential([cnnrs.Input((2,)), layers.Dense(1)])
+    uncompiled.save(path)
+    assert not load_model(path).compiled
+
+
+def test_frozen_layers_stay_frozen(path):
+    model = build()
+    model.layers[0].trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    train(model, 0, 1)
+    model.save(path)
+    again = load_model(path)
+    assert [w.trainable for w in again.weights] == [w.trainable for w in model.weights]
+    train(again, 1, 2)
+    np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
+
+
+def test_nested_models(path):
+    inner = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(4, activation="relu"), layers.Dense(2)])
+    inputs = cnnrs.Input((4,))
+    model = cnnrs.Model(inputs, layers.Add()([inner(inputs), layers.Dense(2)(inputs)]))
+    model.save(path)
+    x = RANDOM.normal(size=(5, 4))
+    np.testing.assert_array_equal(load_model(path).predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_weights_alone(tmp_path):
+    file = str(tmp_path / "m.weights.safetensors")
+    model = build()
+    train(model, 0, 1)
+    model.save_weights(file)
+    # Layers made later in the process have other automatic names.
+    other = build()
+    assert other.layers[0].name != model.layers[0].name
+    other.load_weights(file)
+    weights_equal(other, model)
+    whole = str(tmp_path / "m.safetensors")
+    model.save(whole)
+    third = build()
+    third.load_weights(whole)
+    weights_equal(third, model)
+
+
+def test_weights_that_do_not_fit(tmp_path):
+    file = str(tmp_path / "m.weights.safetensors")
+    small = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(2, name="a"), layers.Dense(3, name="b")])
+    small.save_weights(file)
+    wide = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(2, name="a"), layers.Dense(5, name="b")])
+    before = wide.get_weights()
+    with pytest.raises(ValueError, match=r"b/kernel.*\(2, 5\).*\(2, 3\)"):
+        wide.load_weights(file)
+    for a, b in zip(before, wide.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    wide.load_weights(file, skip_mismatch=True)
+    np.testing.assert_array_equal(wide.get_weights()[0], small.get_weights()[0])
+    np.testing.assert_array_equal(wide.get_weights()[2], before[2])
+    deep = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(2)])
+    with pytest.raises(ValueError, match="4.*2"):
+        deep.load_weights(file)
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m", "m.pt", "m.weights.safetensors"])
+def test_other_formats_are_refused_by_name(tmp_path, name):
+    with pytest.raises(ValueError, match="safetensors"):
+        build().save(str(tmp_path / name))
+    assert not os.listdir(tmp_path)
+    if name != "m.weights.safetensors":
+        with pytest.raises(ValueError, match=r"\.weights\.safetensors"):
+            build().save_weights(str(tmp_path / name))
+
+
+def rewrite(path: str, change: Any) -> None:
+    tensors, metadata = _core.load_safetensors(path)
+    change(tensors, metadata)
+    _core.save_safetensors(path, tensors, metadata)
+
+
+def test_damaged_foreign_and_newer_files(path, tmp_path):
+    model = build()
+    model.save(path)
+    with open(path, "rb") as file:
+        content = file.read()
+    truncated = str(tmp_path / "t.safetensors")
+    for length in (0, 5, 200, len(content) - 1):
+        with open(truncated, "wb") as file:
+            file.write(content[:length])
+        with pytest.raises(ValueError, match="t.safetensors"):
+            load_model(truncated)
+    foreign = str(tmp_path / "f.safetensors")
+    _core.save_safetensors(foreign, {"w": np.zeros(3, np.float32)}, {})
+    with pytest.raises(ValueError, match="cnnrs"):
+        load_model(foreign)
+    rewrite(path, lambda tensors, metadata: metadata.update(cnnrs_format="2"))
+    with pytest.raises(ValueError, match="version 2.*up to 1"):
+        load_model(path)
+    with pytest.raises(FileNotFoundError):
+        load_model(str(tmp_path / "none.safetensors"))
+    with pytest.raises(FileNotFoundError):
+        model.save(str(tmp_path / "none" / "m.safetensors"))
+
+
+def test_a_missing_weight_is_named(path):
+    model = build()
+    model.save(path)
+    name = model.weights[0].path
+    rewrite(path, lambda tensors, metadata: tensors.pop(name))
+    with pytest.raises(ValueError, match=r"holds \d+ weights|" + name):
+        load_model(path)
+
+
+def test_an_existing_file_can_be_kept(path):
+    model = build()
+    model.save(path)
+    with open(path, "rb") as file:
+        before = file.read()
+    train(model, 0, 1)
+    with pytest.raises(FileExistsError):
+        model.save(path, overwrite=False)
+    with open(path, "rb") as file:
+        assert file.read() == before
+
+
+@saving.register_keras_serializable("tests")
+class Scale(layers.Layer):
+    def __init__(self, factor: float = 2.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def build(self, input_shape: Any) -> None:
+        self.offset = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="offset")
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.factor + self.offset
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor}
+
+
+class Unknown(Scale):
+    pass
+
+
+@saving.register_keras_serializable("tests")
+class Net(cnnrs.Model):
+    def __init__(self, units: int = 3, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.units = units
+        self.dense = layers.Dense(units)
+        self.scale = Scale(3.0)
+
+    def call(self, inputs: Any) -> Any:
+        return self.scale(self.dense(inputs))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units}
+
+
+def test_registered_layers_and_models(path):
+    x = RANDOM.normal(size=(5, 4)).astype(np.float32)
+    for model in (
+        cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(3), Scale(0.5)]),
+        Net(units=2),
+    ):
+        model(x)
+        model.save(path)
+        again = load_model(path)
+        np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_an_unregistered_class_is_named(path):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), Unknown()])
+    model.save(path)
+    with pytest.raises((TypeError, ValueError), match="Unknown.*custom_objects"):
+        load_model(path)
+    assert load_model(path, custom_objects={"Unknown": Unknown}).layers[0].factor == 2.0
+    with saving.CustomObjectScope({"Unknown": Unknown}):
+        assert load_model(path).layers[0].factor == 2.0
+
+
+def test_configs_name_public_things_only():
+    for module, name in (("os", "system"), ("cnnrs.saving", "save_model"), ("cnnrs.__main__", "main")):
+        config = {"module": module, "class_name": name, "config": {}, "registered_name": None}
+        with pytest.raises((TypeError, ValueError)):
+            saving.deserialize_keras_object(config)
+
+
+def test_lambdas_cannot_be_saved():
+    with pytest.raises(ValueError, match="lambda"):
+        saving.serialize_keras_object(lambda x: x)
+
+
+def test_what_cannot_be_saved_of_compile_leaves_the_model_savable(path):
+    """After hours of training a lambda among the metrics must not cost the weights."""
+    model = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", loss=lambda y, p: (y - p) * (y - p))
+    x, y = RANDOM.normal(size=(8, 4)), RANDOM.normal(size=(8, 1))
+    model.fit(x, y, verbose=0)
+    with pytest.warns(UserWarning, match="lambda"):
+        model.save(path)
+    again = load_model(path)
+    assert not again.compiled
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_copies_of_variables():
+    variable = cnnrs.Variable([1.0, 2.0], trainable=False, name="v")
+    variable.constraint = cnnrs.constraints.NonNeg()
+    for again in (copy.deepcopy(variable), pickle.loads(pickle.dumps(variable))):
+        assert again.numpy().tolist() == [1.0, 2.0]
+        assert (again.name, again.path, again.trainable) == ("v", variable.path, False)
+        assert isinstance(again.constraint, cnnrs.constraints.NonNeg)
+        again.assign([5.0, 5.0])
+    assert variable.numpy().tolist() == [1.0, 2.0]
