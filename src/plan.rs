@@ -78,6 +78,24 @@ struct PlannedStep {
     text: String,
 }
 
+/// One phase of one step, as part of a stage.
+struct Part {
+    step: usize,
+    phase: usize,
+    /// The stage's chunk that is this phase's chunk 0.
+    first: usize,
+}
+
+/// Phases of independent steps that run together: their chunks may run in any order.
+struct Stage {
+    /// In order of `first`.
+    parts: Vec<Part>,
+    chunks: usize,
+}
+
+/// Bytes that steps running together may add to the arena over the largest of them, about.
+const WAVE_BYTES: usize = 4 << 20;
+
 /// Immutable code of a graph.
 pub struct Plan {
     steps: Vec<PlannedStep>,
@@ -92,9 +110,11 @@ pub struct Plan {
     scratch_bytes: usize,
     live_bound: usize,
     flops: u64,
-    /// Phases of all steps, in order: (step, phase).
-    schedule: Vec<(usize, usize)>,
-    commit_phase: usize,
+    /// What runs between two barriers, in order.
+    stages: Vec<Stage>,
+    commit_stage: usize,
+    /// For each step, which wave of independent steps it belongs to.
+    waves: Vec<usize>,
 }
 
 impl Plan {
@@ -179,14 +199,14 @@ impl Plan {
             })
             .collect();
         let execution = Execution { plan: self, operands: &operands, scratch: scratch as usize };
-        pool::run(&execution, 0..self.commit_phase, workers, Some(poll))?;
-        if let Some(step) = status.failed_step() {
-            return status.check().map_err(|e| self.name_origin(e, step)).map(|()| Vec::new());
-        }
-        if poll() {
-            return Err(Error::new(crate::error::ErrorKind::Cancelled, "interrupted"));
-        }
-        pool::run(&execution, self.commit_phase..self.schedule.len(), workers, None)?;
+        let may_commit = || {
+            if let Some(step) = status.failed_step() {
+                return status.check().map_err(|e| self.name_origin(e, step));
+            }
+            if poll() { Err(Error::new(crate::error::ErrorKind::Cancelled, "interrupted")) } else { Ok(()) }
+        };
+        let control = pool::Control { poll, commit: self.commit_stage, may_commit: &may_commit };
+        pool::run(&execution, workers, &control)?;
         drop(operands);
         fresh
             .into_iter()
@@ -224,7 +244,8 @@ impl Plan {
         self.flops
     }
 
-    /// One line a step: kernel, chunks of its phases, nodes, origin.
+    /// One line a step: wave (steps of one wave run together), step, kernel, chunks of its phases,
+    /// nodes, origin.
     pub fn describe(&self) -> String {
         let mut s = String::new();
         for (i, step) in self.steps.iter().enumerate() {
@@ -232,7 +253,7 @@ impl Plan {
                 s.push_str("-- commit --\n");
             }
             let chunks: Vec<usize> = step.kernel.phases.iter().map(|p| p.chunks).collect();
-            let _ = write!(s, "{i:4} {:<18} {chunks:?} {}", step.kernel.name, step.text);
+            let _ = write!(s, "{:4} {i:4} {:<18} {chunks:?} {}", self.waves[i], step.kernel.name, step.text);
             if let Some(o) = &step.origin {
                 let _ = write!(s, "  # {o}");
             }
@@ -251,16 +272,17 @@ struct Execution<'a> {
 
 impl pool::Work for Execution<'_> {
     fn phases(&self) -> usize {
-        self.plan.schedule.len()
+        self.plan.stages.len()
     }
 
-    fn chunks(&self, phase: usize) -> usize {
-        let (step, phase) = self.plan.schedule[phase];
-        self.plan.steps[step].kernel.phases[phase].chunks
+    fn chunks(&self, stage: usize) -> usize {
+        self.plan.stages[stage].chunks
     }
 
-    fn run(&self, phase: usize, chunk: usize, worker: usize) {
-        let (step, phase) = self.plan.schedule[phase];
+    fn run(&self, stage: usize, chunk: usize, worker: usize) {
+        let parts = &self.plan.stages[stage].parts;
+        let &Part { step, phase, first } = &parts[parts.partition_point(|p| p.first <= chunk) - 1];
+        let chunk = chunk - first;
         let scratch = (self.scratch + worker * self.plan.scratch_bytes) as *mut u8;
         let operands = &self.operands[step];
         (self.plan.steps[step].kernel.phases[phase].run)(operands, chunk, scratch);
@@ -312,6 +334,7 @@ impl Planner<'_> {
     fn plan(&self, steps: Vec<Step>, options: &PlanOptions) -> Result<Plan> {
         let g = self.graph;
         let (steps, commit_from, in_place) = self.order_commits(steps, options);
+        let waves = self.waves(&steps, commit_from);
 
         // Which output each value is; the first output that shows a value owns it.
         let mut output_of: HashMap<NodeId, usize> = HashMap::new();
@@ -324,6 +347,7 @@ impl Planner<'_> {
         let mut slot_of: HashMap<NodeId, usize> = HashMap::new();
         let mut workspaces = Vec::with_capacity(steps.len());
         for (s, step) in steps.iter().enumerate() {
+            let s = waves[s];
             for &i in &step.inputs {
                 if let Some(&slot) = slot_of.get(&i) {
                     lifetimes[slot].last = s;
@@ -370,13 +394,28 @@ impl Planner<'_> {
             }
         };
         let mut planned = Vec::with_capacity(steps.len());
-        let mut schedule = Vec::new();
-        let mut commit_phase = None;
+        let mut stages: Vec<Stage> = Vec::new();
+        let mut commit_stage = None;
+        // The stage in which the current wave begins.
+        let mut base = 0;
         for (s, step) in steps.into_iter().enumerate() {
-            if s == commit_from {
-                commit_phase = Some(schedule.len());
+            if s > 0 && waves[s] != waves[s - 1] {
+                base = stages.len();
             }
-            schedule.extend((0..step.kernel.phases.len()).map(|p| (s, p)));
+            if s == commit_from {
+                commit_stage = Some(base);
+            }
+            for (phase, code) in step.kernel.phases.iter().enumerate() {
+                if base + phase == stages.len() {
+                    stages.push(Stage { parts: Vec::new(), chunks: 0 });
+                }
+                let stage = &mut stages[base + phase];
+                // A part without chunks would hide the one that begins where it does.
+                if code.chunks > 0 {
+                    stage.parts.push(Part { step: s, phase, first: stage.chunks });
+                    stage.chunks += code.chunks;
+                }
+            }
             let inputs = step.inputs.iter().map(|&i| place(i)).collect::<Result<_>>()?;
             let outputs = match step.copies_output {
                 Some(k) => vec![Place::Output(k)],
@@ -405,7 +444,7 @@ impl Planner<'_> {
             })
             .sum();
         Ok(Plan {
-            commit_phase: commit_phase.unwrap_or(schedule.len()),
+            commit_stage: commit_stage.unwrap_or(stages.len()),
             commit_from,
             scratch_bytes: planned.iter().map(|s| s.kernel.scratch.next_multiple_of(ALIGNMENT)).max().unwrap_or(0),
             steps: planned,
@@ -416,8 +455,34 @@ impl Planner<'_> {
             arena_bytes,
             live_bound: memory::live_bound(&lifetimes),
             flops,
-            schedule,
+            stages,
+            waves,
         })
+    }
+
+    /// The wave of each step. Consecutive steps that read nothing of each other form a wave and run
+    /// together, so that the many small ones (updates of parameters, gradients of one layer) share
+    /// barriers. Commit steps have waves of their own.
+    fn waves(&self, steps: &[Step], commit_from: usize) -> Vec<usize> {
+        let mut waves = Vec::with_capacity(steps.len());
+        let mut wave = 0;
+        let mut made: HashSet<NodeId> = HashSet::new();
+        let mut held = 0;
+        for (s, step) in steps.iter().enumerate() {
+            let commits = s >= commit_from;
+            let outputs: usize = step.outputs.iter().map(|&o| self.graph.fact(o).bytes()).sum();
+            let bytes = if commits { 0 } else { outputs + step.kernel.workspace };
+            let depends = step.inputs.iter().any(|i| made.contains(i));
+            if s > 0 && (s == commit_from || depends || held + bytes > WAVE_BYTES) {
+                wave += 1;
+                made.clear();
+                held = 0;
+            }
+            made.extend(&step.outputs);
+            held += bytes;
+            waves.push(wave);
+        }
+        waves
     }
 
     /// Puts the steps that may write donated buffers last. Such a step is a region whose outputs

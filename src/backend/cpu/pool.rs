@@ -2,7 +2,7 @@
 //!
 //! A run is an ordered list of phases, each a number of independent chunks. Every thread walks the
 //! phases in order and claims chunks by ticket; whoever finds no ticket left waits until the
-//! phase's last chunk has ended. Tickets are claimed one by one, so a run goes on with however many
+//! phase's last chunk has ended: it spins for a while, then sleeps. Tickets are claimed one by one, so a run goes on with however many
 //! threads have arrived: progress never needs all of them, and several runs can be under way.
 
 use super::threads;
@@ -10,10 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a waiter spins before it gives its time slice away.
+/// How often a waiter looks before it sleeps.
 const SPINS: usize = 4_000;
 
 /// How often the calling thread asks whether to stop.
@@ -68,21 +68,55 @@ struct Progress {
     done: AtomicUsize,
 }
 
+/// What the calling thread alone decides during a run.
+pub struct Control<'a> {
+    /// Asked at most every 50 ms, before the commit, whether to stop.
+    pub poll: &'a dyn Fn() -> bool,
+    /// The first phase of the commit; the number of phases if there is none.
+    pub commit: usize,
+    /// Asked once, when all phases before the commit have ended, whether it may begin.
+    pub may_commit: &'a dyn Fn() -> Result<()>,
+}
+
 struct Run<'a> {
     work: &'a dyn Work,
-    first: usize,
     progress: Vec<Progress>,
+    commit: usize,
+    /// Whether the commit may begin.
+    committing: AtomicBool,
     workers: AtomicUsize,
     stopped: AtomicBool,
     panicked: AtomicBool,
+    sleepers: AtomicUsize,
+    sleep: Mutex<()>,
+    wake: Condvar,
+}
+
+/// The calling thread's part in a run.
+struct Caller<'a> {
+    control: &'a Control<'a>,
+    asked: Instant,
+    refusal: Option<Error>,
+}
+
+impl Caller<'_> {
+    fn wants_to_stop(&mut self) -> bool {
+        if self.asked.elapsed() < POLL_EVERY {
+            return false;
+        }
+        self.asked = Instant::now();
+        (self.control.poll)()
+    }
 }
 
 impl Run<'_> {
-    /// Walks the phases. `poll` is there on the calling thread only.
-    fn walk(&self, mut poll: Option<&mut dyn FnMut() -> bool>) {
+    /// Walks the phases; one thread is the caller's.
+    fn walk(&self, mut caller: Option<&mut Caller>) {
         let worker = self.workers.fetch_add(1, Ordering::Relaxed);
-        for (i, progress) in self.progress.iter().enumerate() {
-            let phase = self.first + i;
+        for (phase, progress) in self.progress.iter().enumerate() {
+            if phase == self.commit && !self.gate(&mut caller) {
+                return;
+            }
             let chunks = self.work.chunks(phase);
             loop {
                 if self.stopped.load(Ordering::Relaxed) {
@@ -94,33 +128,91 @@ impl Run<'_> {
                 }
                 if catch_unwind(AssertUnwindSafe(|| self.work.run(phase, chunk, worker))).is_err() {
                     self.panicked.store(true, Ordering::Relaxed);
-                    self.stopped.store(true, Ordering::Release);
+                    self.stop();
                     return;
                 }
-                progress.done.fetch_add(1, Ordering::Release);
-                self.ask(&mut poll);
+                if progress.done.fetch_add(1, Ordering::SeqCst) + 1 == chunks {
+                    self.wake_all();
+                }
+                self.ask(phase, &mut caller);
             }
-            let mut spins = 0;
-            while progress.done.load(Ordering::Acquire) < chunks {
-                if self.stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                if spins < SPINS {
-                    spins += 1;
-                    std::hint::spin_loop();
-                } else {
-                    std::thread::yield_now();
-                    self.ask(&mut poll);
-                }
+            if !self.wait(phase, &mut caller, || progress.done.load(Ordering::SeqCst) >= chunks) {
+                return;
+            }
+        }
+        if self.commit == self.progress.len() {
+            self.gate(&mut caller);
+        }
+    }
+
+    /// Whether the commit begins: the calling thread decides, the others wait.
+    fn gate(&self, caller: &mut Option<&mut Caller>) -> bool {
+        let Some(caller) = caller else {
+            return self.wait(self.commit, &mut None, || self.committing.load(Ordering::SeqCst));
+        };
+        match (caller.control.may_commit)() {
+            Ok(()) => {
+                self.committing.store(true, Ordering::SeqCst);
+                self.wake_all();
+                true
+            }
+            Err(e) => {
+                caller.refusal = Some(e);
+                self.stop();
+                false
             }
         }
     }
 
-    fn ask(&self, poll: &mut Option<&mut dyn FnMut() -> bool>) {
-        if let Some(poll) = poll
-            && poll()
+    /// Waits until `ready`; false if the run stops first.
+    fn wait(&self, phase: usize, caller: &mut Option<&mut Caller>, ready: impl Fn() -> bool) -> bool {
+        for _ in 0..SPINS {
+            if ready() {
+                return true;
+            }
+            if self.stopped.load(Ordering::Relaxed) {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+        loop {
+            let guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+            self.sleepers.fetch_add(1, Ordering::SeqCst);
+            let over = ready() || self.stopped.load(Ordering::SeqCst);
+            if !over {
+                drop(self.wake.wait_timeout(guard, POLL_EVERY));
+            }
+            self.sleepers.fetch_sub(1, Ordering::SeqCst);
+            if ready() {
+                return true;
+            }
+            self.ask(phase, caller);
+            if self.stopped.load(Ordering::SeqCst) {
+                return false;
+            }
+        }
+    }
+
+    fn wake_all(&self) {
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            // Taken so that no sleeper is between its look and its sleep.
+            drop(self.sleep.lock().unwrap_or_else(PoisonError::into_inner));
+            self.wake.notify_all();
+        }
+    }
+
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.wake_all();
+    }
+
+    /// Nothing stops a run that commits.
+    fn ask(&self, phase: usize, caller: &mut Option<&mut Caller>) {
+        if phase < self.commit
+            && let Some(caller) = caller
+            && caller.wants_to_stop()
         {
-            self.stopped.store(true, Ordering::Release);
+            self.stop();
         }
     }
 }
@@ -130,47 +222,90 @@ pub fn workers() -> Result<usize> {
     Ok(threads::num_threads()?.0)
 }
 
-/// Runs phases `range` of `work` on at most `workers` threads, the caller's among them. `poll` is
-/// asked on the calling thread, at most every 50 ms, whether to stop.
+/// A run as the pool's threads see it. It may be over, and its memory gone, when a thread arrives;
+/// then the door is closed.
+struct Door {
+    /// Twice the number of threads inside, plus 1 once the door is closed.
+    state: AtomicUsize,
+    run: *const Run<'static>,
+}
+
+// SAFETY: `run` is only followed by threads that got in, which keeps it alive; `Run` is `Sync`.
+unsafe impl Send for Door {}
+// SAFETY: as above.
+unsafe impl Sync for Door {}
+
+impl Door {
+    fn visit(&self) {
+        let enter = |s: usize| (s & 1 == 0).then_some(s + 2);
+        if self.state.fetch_update(Ordering::Acquire, Ordering::Relaxed, enter).is_err() {
+            return;
+        }
+        // SAFETY: the caller of the run waits until everybody who got in has left.
+        unsafe { &*self.run }.walk(None);
+        self.state.fetch_sub(2, Ordering::Release);
+    }
+
+    fn close(&self) {
+        self.state.fetch_or(1, Ordering::Acquire);
+        let mut spins = 0;
+        // Who is inside has no work left and is on its way out.
+        while self.state.load(Ordering::Acquire) != 1 {
+            spins += 1;
+            if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
+        }
+    }
+}
+
+/// Closes the door even if the calling thread unwinds.
+struct Closing<'a>(&'a Door);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Runs all phases of `work` on at most `workers` threads, the caller's among them.
 ///
 /// # Errors
-/// `Cancelled` when `poll` said so; `State` when a chunk panicked.
-pub fn run(
-    work: &dyn Work,
-    range: std::ops::Range<usize>,
-    workers: usize,
-    poll: Option<&dyn Fn() -> bool>,
-) -> Result<()> {
-    let most = range.clone().map(|p| work.chunks(p)).max().unwrap_or(0);
+/// `Cancelled` when `poll` said so before the commit; what `may_commit` says; `State` when a chunk
+/// panicked.
+pub fn run(work: &dyn Work, workers: usize, control: &Control) -> Result<()> {
+    let most = (0..work.phases()).map(|p| work.chunks(p)).max().unwrap_or(0);
+    let progress = |_| Progress { next: AtomicUsize::new(0), done: AtomicUsize::new(0) };
     let run = Run {
         work,
-        first: range.start,
-        progress: range.map(|_| Progress { next: AtomicUsize::new(0), done: AtomicUsize::new(0) }).collect(),
+        progress: (0..work.phases()).map(progress).collect(),
+        commit: control.commit,
+        committing: AtomicBool::new(false),
         workers: AtomicUsize::new(0),
         stopped: AtomicBool::new(false),
         panicked: AtomicBool::new(false),
+        sleepers: AtomicUsize::new(0),
+        sleep: Mutex::new(()),
+        wake: Condvar::new(),
     };
-    let mut asked = Instant::now();
-    let mut every = || {
-        let due = asked.elapsed() >= POLL_EVERY;
-        if due {
-            asked = Instant::now();
-        }
-        due && poll.is_some_and(|p| p())
-    };
+    let mut caller = Caller { control, asked: Instant::now(), refusal: None };
     let helpers = workers.min(most).saturating_sub(1);
     if helpers == 0 {
-        run.walk(Some(&mut every));
+        run.walk(Some(&mut caller));
     } else {
-        pool(workers - 1)?.in_place_scope(|scope| {
-            for _ in 0..helpers {
-                scope.spawn(|_| run.walk(None));
-            }
-            run.walk(Some(&mut every));
-        });
+        let pool = pool(workers - 1)?;
+        let door = Arc::new(Door { state: AtomicUsize::new(0), run: std::ptr::from_ref(&run).cast() });
+        let closing = Closing(&door);
+        for _ in 0..helpers {
+            let door = door.clone();
+            pool.spawn(move || door.visit());
+        }
+        run.walk(Some(&mut caller));
+        drop(closing);
     }
     if run.panicked.load(Ordering::Relaxed) {
         return Err(Error::state("a kernel panicked; please report this with the model that did it"));
+    }
+    if let Some(refusal) = caller.refusal {
+        return Err(refusal);
     }
     if run.stopped.load(Ordering::Relaxed) {
         return Err(Error::new(ErrorKind::Cancelled, "interrupted"));
@@ -182,6 +317,10 @@ pub fn run(
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicU64;
+
+    fn plain(work: &dyn Work, workers: usize) -> Result<()> {
+        run(work, workers, &Control { poll: &|| false, commit: work.phases(), may_commit: &|| Ok(()) })
+    }
 
     struct Sums {
         chunks: Vec<usize>,
@@ -214,8 +353,10 @@ mod tests {
     fn every_chunk_runs_once_and_phases_in_order() {
         for workers in [1, 2, 7] {
             let work = sums(&[1, 100, 0, 3, 257]);
-            run(&work, 0..1, workers, None).unwrap();
-            run(&sums(&[50, 60, 1]), 0..3, workers, None).unwrap();
+            plain(&work, workers).unwrap();
+            for (seen, &chunks) in work.seen.iter().zip(&work.chunks) {
+                assert_eq!(seen.load(Ordering::Relaxed), (0..chunks as u64).sum::<u64>());
+            }
         }
     }
 
@@ -225,7 +366,7 @@ mod tests {
             for _ in 0..4 {
                 s.spawn(|| {
                     for _ in 0..50 {
-                        run(&sums(&[20, 30, 40]), 0..3, 3, None).unwrap();
+                        plain(&sums(&[20, 30, 40]), 3).unwrap();
                     }
                 });
             }
@@ -250,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_an_error() {
-        assert_eq!(run(&Panics, 0..2, 2, None).unwrap_err().kind, ErrorKind::State);
+        assert_eq!(plain(&Panics, 2).unwrap_err().kind, ErrorKind::State);
     }
 
     struct Slow;
@@ -261,7 +402,7 @@ mod tests {
         }
 
         fn chunks(&self, _: usize) -> usize {
-            100
+            20
         }
 
         fn run(&self, _: usize, _: usize, _: usize) {
@@ -272,7 +413,30 @@ mod tests {
     #[test]
     fn a_caller_that_wants_to_stop_is_heard() {
         let start = Instant::now();
-        assert_eq!(run(&Slow, 0..1, 1, Some(&|| true)).unwrap_err().kind, ErrorKind::Cancelled);
+        for workers in [1, 3] {
+            let control = Control { poll: &|| true, commit: 1, may_commit: &|| Ok(()) };
+            assert_eq!(run(&Slow, workers, &control).unwrap_err().kind, ErrorKind::Cancelled);
+        }
         assert!(start.elapsed() < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_commit_begins_after_everything_else_and_only_if_it_may() {
+        for workers in [1, 3] {
+            let work = sums(&[40, 30, 20]);
+            let control = Control {
+                poll: &|| true,
+                commit: 2,
+                may_commit: &|| {
+                    assert_eq!(work.seen[1].load(Ordering::Relaxed), (0..30).sum::<u64>());
+                    Err(Error::state("refused"))
+                },
+            };
+            assert_eq!(run(&work, workers, &control).unwrap_err().kind, ErrorKind::State);
+            assert_eq!(work.seen[2].load(Ordering::Relaxed), 0);
+            // Nothing asks whether to stop once the commit has begun.
+            let control = Control { poll: &|| true, commit: 0, may_commit: &|| Ok(()) };
+            run(&Slow, workers, &control).unwrap();
+        }
     }
 }
