@@ -31,13 +31,18 @@ def is_outermost() -> bool:
     return not _STATE.training
 
 
-@contextlib.contextmanager
-def calling(training: bool | None) -> Iterator[None]:
-    """A layer call with this `training` argument."""
-    _STATE.training.append(training)
-    try:
-        yield
-    finally:
+class calling:
+    """Context manager around a layer call with this `training` argument."""
+
+    __slots__ = ("training",)
+
+    def __init__(self, training: bool | None):
+        self.training = training
+
+    def __enter__(self) -> None:
+        _STATE.training.append(self.training)
+
+    def __exit__(self, *exception: object) -> None:
         _STATE.training.pop()
 
 

@@ -279,6 +279,10 @@ class Operation:
             return self.symbolic_call(*args, **kwargs)
         return self.call(*args, **kwargs)
 
+    def _run_node(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call as part of a functional model."""
+        return self(*args, **kwargs)
+
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic outputs for symbolic inputs: shapes and dtypes only."""
         return infer(self.call, args, kwargs)

@@ -234,6 +234,18 @@ class Layer(WeightOwner):
             return self.symbolic_call(*args, **kwargs)
         return self._compute(training, args, kwargs)
 
+    def _run_node(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call on tensors whose shapes were checked when the node of a functional model was recorded."""
+        position = _call_signature(type(self)).training_position
+        training = kwargs.get("training")
+        if training is None and position is not None and len(args) > position:
+            training = args[position]
+        if training is None:
+            training = context.current_training()
+            if position is not None and len(args) <= position:
+                kwargs = {**kwargs, "training": bool(training)}
+        return self._compute(training, args, kwargs)
+
     def _compute(self, training: bool | None, args: Any, kwargs: Any) -> Any:
         if context.is_outermost():
             self._clear_losses()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from cnnrs import _core, naming, symbolic
+from cnnrs.layers.arguments import Parts
+from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops.dispatch import standardize_dtype
 
 __all__ = ["WeightOwner", "open_container"]
 
-# Attributes that hold other objects without owning them.
-_UNOWNED = frozenset(["_inbound_nodes", "_own", "_losses", "_auto_arguments", "_build_shapes"])
+_PLAIN = (bool, int, float, str, np.ndarray, FunctionType, InputSpec, Parts)
 
 
 class WeightOwner(symbolic.Operation):
@@ -23,6 +25,8 @@ class WeightOwner(symbolic.Operation):
     _own: list[tuple[Any, bool]]
     _trainable: bool
     built: bool
+    # Attributes that hold other objects without owning them.
+    _unowned = frozenset(["_auto_arguments", "_build_shapes", "_inbound_nodes", "_losses", "_own", "_owners"])
 
     def add_weight(
         self,
@@ -113,11 +117,13 @@ class WeightOwner(symbolic.Operation):
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, _core.Variable) and name not in _UNOWNED:
+        if isinstance(value, _core.Variable) and name not in self._unowned:
             self._check_ready()
             if not any(own is value for own, _ in self._own):
                 self._own.append((value, value.trainable))
         object.__setattr__(self, name, value)
+        if name not in self._unowned and _may_own(value):
+            vars(self).setdefault("_owners", {})[name] = None
 
     def _check_ready(self) -> None:
         if "_own" not in vars(self):
@@ -126,10 +132,11 @@ class WeightOwner(symbolic.Operation):
             )
 
     def _attributes(self) -> Iterator[Any]:
-        """What the attributes hold, containers opened."""
-        for name, value in vars(self).items():
-            if name not in _UNOWNED:
-                yield from open_container(value)
+        """What attributes hold that may belong to the layer, containers opened."""
+        values = vars(self)
+        for name in values.get("_owners", ()):
+            if name in values:
+                yield from open_container(values[name])
 
     def _sublayers(self) -> list[Any]:
         """The layers that belong to this one, each once, in the order in which they became attributes."""
@@ -273,6 +280,15 @@ class WeightOwner(symbolic.Operation):
 
     def _ordered_own(self) -> list[tuple[Any, bool]]:
         return [(v, t) for v, t in self._own if t] + [(v, t) for v, t in self._own if not t]
+
+
+def _may_own(value: Any) -> bool:
+    """Whether a value is, or may come to hold, something that belongs to a layer."""
+    if value is None or isinstance(value, _PLAIN):
+        return False
+    if isinstance(value, tuple):
+        return any(_may_own(item) for item in value)
+    return True
 
 
 def open_container(value: Any) -> Iterator[Any]:

@@ -92,11 +92,12 @@ class Graph:
     def run(self, inputs: list[Any]) -> Any:
         """Outputs, in their structure, for flat inputs."""
         values = {id(x): value for x, value in zip(self.inputs, inputs, strict=True)}
+        computes = not any(isinstance(value, KerasTensor) for value in inputs)
         for node in self.nodes:
             if id(node.outputs[0]) in values:
                 continue
             args, kwargs = node.fill(values)
-            outputs = node.operation(*args, **kwargs)
+            outputs = node.operation._run_node(args, kwargs) if computes else node.operation(*args, **kwargs)
             if len(node.outputs) == 1:
                 values[id(node.outputs[0])] = (
                     outputs if not tree.is_nested(outputs) else tree.flatten(outputs)[0]

@@ -7,7 +7,6 @@ from typing import Any
 
 from cnnrs import naming, ops, tree
 from cnnrs.layers.base import Layer, _symbols
-from cnnrs.layers.ownership import open_container
 from cnnrs.models.graph import Graph
 from cnnrs.models.trainer import Trainer
 from cnnrs.symbolic import KerasTensor
@@ -44,6 +43,8 @@ class Model(Trainer, Layer):
     (None, 10)
     """
 
+    _unowned = Layer._unowned | {"_compiled", "_graph", "_shuffle_seed", "history", "optimizer"}
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _graph_arguments(args, kwargs):
             return super().__new__(Functional, *args, **kwargs)
@@ -71,6 +72,7 @@ class Model(Trainer, Layer):
                     f"{self.name}: expected layers with different names, received two {operation.name!r}"
                 )
         self._graph = graph
+        self._compiled.pop("steps", None)
         self.built = True
 
     def _sublayers(self) -> list[Any]:
@@ -260,26 +262,6 @@ class Model(Trainer, Layer):
 
     def get_build_config(self) -> dict[str, Any] | None:
         return None if self._graph is not None else Layer.get_build_config(self)
-
-    def _attributes(self) -> Any:
-        for name, value in vars(self).items():
-            if name not in _UNOWNED_BY_MODELS:
-                yield from open_container(value)
-
-
-_UNOWNED_BY_MODELS = frozenset(
-    [
-        "_auto_arguments",
-        "_build_shapes",
-        "_compiled",
-        "_graph",
-        "_inbound_nodes",
-        "_losses",
-        "_own",
-        "_shuffle_seed",
-        "optimizer",
-    ]
-)
 
 
 class Functional(Model):

@@ -267,9 +267,8 @@ class Trainer:
         self._prepare(kind, structure, leaves)
         facts = tuple((a.shape, core_dtype(a)) for a in leaves)
         layout = repr(tree.map_structure(lambda a: None if a is None else 0, structure))
-        frozen = tuple(v.trainable for v in self.weights)  # type: ignore[attr-defined]
         steps = self._compiled.setdefault("steps", {})
-        key = (kind, layout, facts, frozen if kind == "train" else None)
+        key = (kind, layout, facts)
         if key not in steps:
             function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[kind]
             steps[key] = Step.record(function, structure, facts, names)
