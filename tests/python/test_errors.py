@@ -220,3 +220,37 @@ def test_nan_in_the_loss_warns():
     model = model_of(layers.Flatten(), layers.Dense(1), optimizer="sgd", loss="mse")
     with pytest.warns(RuntimeWarning, match="NaN"):
         model.fit(np.full((4, 8, 8, 1), np.nan), np.zeros(4), verbose=0)
+
+
+@pytest.mark.parametrize("units", [2**40, 2**61])
+def test_weights_beyond_memory_name_the_layer(units):
+    layer = layers.Dense(units, name="vast")
+    with pytest.raises(MemoryError, match="vast: kernel"):
+        layer(np.ones((1, 16)))
+    assert layer.weights == [] and not layer.built
+
+
+def test_inputs_that_are_no_numbers_name_the_layer():
+    with pytest.raises(TypeError, match="named: .*object"):
+        layers.Dense(2, name="named")(np.array([object()]))
+
+
+def test_several_inputs_of_a_sequential():
+    with pytest.raises(ValueError, match="one input"):
+        cnnrs.Sequential([layers.Dense(1)]).predict({"a": np.ones((2, 3))}, verbose=0)
+
+
+def test_debugging_names_the_first_layer_that_makes_a_nan():
+    stack = [
+        layers.Dense(3, name="fine"),
+        layers.Lambda(lambda x: ops.log(x * 0 - 1), name="bad"),
+        layers.Dense(1),
+    ]
+    model = model_of(layers.Flatten(), *stack)
+    cnnrs.config.set_debug(True)
+    try:
+        with pytest.raises(RuntimeError, match="bad.*NaN"):
+            model(X)
+    finally:
+        cnnrs.config.set_debug(False)
+    assert np.isnan(model(X).numpy()).all()

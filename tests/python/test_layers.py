@@ -363,3 +363,8 @@ def test_training_reaches_the_layers_inside():
     outer = Outer()
     assert (host(outer(np.ones((4, 8)), training=True)) == 0).any()
     np.testing.assert_array_equal(host(outer(np.ones((4, 8)))), np.ones((4, 8)))
+
+
+def test_nested_lists_of_numbers_are_an_input():
+    layer = layers.Dense(1, kernel_initializer="ones")
+    assert layer([[1.0, 2.0], [3.0, 4.0]]).tolist() == [[3.0], [7.0]]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -231,3 +233,31 @@ def test_set_activation_takes_effect_after_compile():
     model.layers[0].activation = cnnrs.activations.relu
     model.compile("sgd", "mse")
     assert (model.predict(x, verbose=0) == 0).all()
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")
+def test_ctrl_c_stops_within_a_batch_and_leaves_the_model_whole():
+    inputs = Input((32, 32, 8))
+    outputs = layers.Dense(1)(layers.GlobalAveragePooling2D()(layers.Conv2D(16, 3)(inputs)))
+    model = cnnrs.Model(inputs, outputs)
+    model.compile("adam", "mse")
+    x, y = np.ones((4096, 32, 32, 8), np.float32), np.zeros(4096, np.float32)
+    model.train_on_batch(x[:32], y[:32])
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    start = time.perf_counter()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(x, y, epochs=1000, verbose=0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.perf_counter() - start < 5
+    steps = int(model.optimizer.iterations)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+    model.train_on_batch(x[:32], y[:32])
+    assert int(model.optimizer.iterations) == steps + 1

@@ -218,9 +218,14 @@ class Layer(WeightOwner):
             training = context.current_training()
         if position is not None and len(args) <= position:
             kwargs["training"] = bool(training)
-        args = tuple(_to_tensors(a) for a in args)
-        if kwargs:
-            kwargs = {k: _to_tensors(v) for k, v in kwargs.items()}
+        try:
+            if args and isinstance(args[0], list) and _is_numbers(args[0]):
+                args = (_core.tensor(args[0]), *args[1:])
+            args = tuple(_to_tensors(a) for a in args)
+            if kwargs:
+                kwargs = {k: _to_tensors(v) for k, v in kwargs.items()}
+        except (TypeError, OverflowError) as error:
+            raise type(error)(f"{self.name}: {error}") from error
         if not args and not kwargs:
             raise TypeError(f"{self.name}: expected at least one input")
         if self.input_spec is not None and args:
@@ -426,13 +431,18 @@ def _to_tensors(value: Any) -> Any:
         return _core.tensor(value)
     if isinstance(value, _core.Variable):
         return value.value
-    if isinstance(value, (list, tuple)) and any(
-        isinstance(v, (np.ndarray, _core.Variable, list)) for v in value
-    ):
-        return type(value)(_to_tensors(v) for v in value) if not hasattr(value, "_fields") else value
+    if isinstance(value, (list, tuple)) and value and not hasattr(value, "_fields"):
+        if any(isinstance(v, (np.ndarray, _core.Variable, list)) for v in value):
+            return type(value)(_to_tensors(v) for v in value)
     if isinstance(value, dict):
         return {k: _to_tensors(v) for k, v in value.items()}
     return value
+
+
+def _is_numbers(value: list[Any]) -> bool:
+    """Whether nested lists hold numbers only."""
+    leaves = tree.flatten(value)
+    return bool(leaves) and all(isinstance(leaf, (int, float)) for leaf in leaves)
 
 
 def _holds_tensor(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
@@ -78,15 +79,23 @@ class WeightOwner(symbolic.Operation):
         dtype = standardize_dtype(dtype)
         if initializer is None:
             initializer = "glorot_uniform" if dtype == "float32" else "zeros"
-        variable = Variable(
-            initializers.get(initializer),
-            shape=shape,
-            dtype=dtype,
-            trainable=trainable and self._trainable,
-            autocast=autocast,
-            aggregation=aggregation,
-            name=name,
-        )
+        size = math.prod(shape) * (1 if dtype in ("uint8", "bool") else 4)
+        too_large = f"{self.name}: {name or 'variable'}: no memory for shape {shape}, {size:,} bytes"
+        # More than any address space that processors map today.
+        if size > 2**47:
+            raise MemoryError(too_large)
+        try:
+            variable = Variable(
+                initializers.get(initializer),
+                shape=shape,
+                dtype=dtype,
+                trainable=trainable and self._trainable,
+                autocast=autocast,
+                aggregation=aggregation,
+                name=name,
+            )
+        except MemoryError as error:
+            raise MemoryError(too_large) from error
         variable.path = "/".join(filter(None, [naming.current_path(), variable.name]))
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)

@@ -101,6 +101,8 @@ class Sequential(Model):
             )
         if not self._chain:
             raise ValueError(f"{self.name}: expected at least one layer")
+        if isinstance(input_shape, dict) or any(isinstance(e, (list, tuple)) for e in input_shape):
+            raise ValueError(f"{self.name}: expected one input, received several of shapes {input_shape}")
         entry = Input(batch_shape=(None, *tuple(input_shape)[1:]))
         self._set_graph(Graph(entry, entry, self.name))
         try:
