@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cnnrs import naming
+
+
+def without(module: str, absent: Mapping[str, str], known: Iterable[str]) -> Callable[[str], Any]:
+    """A module's `__getattr__`: names that Keras has and this module lacks, each with what to do instead.
+
+    Args:
+        module: Name of the module.
+        absent: Reasons by names; several names are separated by spaces.
+        known: What the module has, for suggestions.
+    """
+    reasons = {name: reason for names, reason in absent.items() for name in names.split()}
+
+    def __getattr__(name: str) -> Any:
+        if name in reasons:
+            raise AttributeError(f"{module} has no {name!r}, which Keras has: {reasons[name]}")
+        hint = "" if name.startswith("_") else naming.did_you_mean(name, known)
+        raise AttributeError(f"{module} has no {name!r}{hint}")
+
+    return __getattr__
 
 
 def lookup(identifier: str, table: Mapping[str, Any], kind: str) -> Any:

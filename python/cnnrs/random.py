@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core
+from cnnrs import _core, identifiers
 
 __all__ = [
     "SeedGenerator",
@@ -101,6 +101,9 @@ class SeedGenerator:
         low, high = (int(v) & 0xFFFFFFFF for v in self.next().numpy())
         return (high << 32 | low) % 2**63
 
+    def __repr__(self) -> str:
+        return f"<SeedGenerator name={self.name} seed={self.seed}>"
+
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {"seed": self.seed, "name": self.name}
@@ -146,7 +149,20 @@ def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = N
 
 
 def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
-    """Normal of `mean` and `stddev` (Box and Muller 1958)."""
+    """Normal of `mean` and `stddev` (Box and Muller 1958).
+
+    Args:
+        shape: Extents of the result.
+        mean: Mean.
+        stddev: Standard deviation.
+        dtype: None or "float32".
+        seed: Integer, SeedGenerator, or None for the generator of the process.
+
+    >>> from cnnrs import random
+    >>> values = random.normal((1000,), mean=5.0, seed=1).numpy()
+    >>> bool(4.8 < values.mean() < 5.2)
+    True
+    """
     _float(dtype)
     return _core.apply("random_normal", [_key(seed)], {"shape": list(shape)}) * float(stddev) + float(mean)
 
@@ -224,7 +240,19 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
 
 
 def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
-    """Sets a random part of the elements to 0 and scales the rest by `1 / (1 - rate)`."""
+    """Sets a random part of the elements to 0 and scales the rest by `1 / (1 - rate)`.
+
+    Args:
+        inputs: float32 of any shape.
+        rate: The part, 0 <= rate < 1.
+        noise_shape: Shape of the mask, which broadcasts to the inputs; None for theirs.
+        seed: Integer, SeedGenerator, or None for the generator of the process.
+
+    >>> import numpy as np
+    >>> from cnnrs import random
+    >>> sorted(set(random.dropout(np.ones(100, "float32"), 0.5, seed=1).tolist()))
+    [0.0, 2.0]
+    """
     if not 0 <= rate < 1:
         raise ValueError(f"dropout: rate: expected 0 <= rate < 1, received {rate}")
     if noise_shape is None:
@@ -236,8 +264,28 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
 
 
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
-    """The slices of `x` along `axis` in random order."""
+    """The slices of `x` along `axis` in random order.
+
+    Args:
+        x: Tensor or array.
+        axis: The axis.
+        seed: Integer, SeedGenerator, or None for a fresh one. The order is drawn on the host.
+
+    >>> import numpy as np
+    >>> from cnnrs import random
+    >>> sorted(random.shuffle(np.arange(5), seed=1).tolist())
+    [0, 1, 2, 3, 4]
+    """
     length = x.shape[axis]
     source = seed if isinstance(seed, SeedGenerator) else SeedGenerator(seed)
     order = np.random.Generator(np.random.Philox(key=source.next_seed())).permutation(length)
     return _core.apply("gather", [x, order.astype("int32")], {"axis": axis})
+
+
+__getattr__ = identifiers.without(
+    "cnnrs.random",
+    {
+        "beta binomial gamma": "draw with numpy.random and convert the array",
+    },
+    __all__,
+)

@@ -1,5 +1,6 @@
 """Callbacks: what happens at the beginnings and ends of training, epochs and batches."""
 
+from cnnrs import identifiers
 from cnnrs.callbacks.callback import Callback, History, LambdaCallback
 from cnnrs.callbacks.callback_list import CallbackList
 from cnnrs.callbacks.logging import CSVLogger, ProgbarLogger, TerminateOnNaN
@@ -23,3 +24,14 @@ __all__ = [
     "ReduceLROnPlateau",
     "TerminateOnNaN",
 ]
+
+
+__getattr__ = identifiers.without(
+    "cnnrs.callbacks",
+    {
+        "TensorBoard RemoteMonitor": "use CSVLogger, or a Callback that sends the logs",
+        "BackupAndRestore OrbaxCheckpoint": "use ModelCheckpoint, whose files resume training",
+        "SwapEMAWeights": "fit ends with the averaged weights when the optimizer has use_ema=True",
+    },
+    __all__,
+)

@@ -38,6 +38,9 @@ class Callback:
         """Called before anything else."""
         self.params = params
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
     def on_batch_begin(self, batch: int, logs: Any = None) -> None:
         """An older name of `on_train_batch_begin`."""
 
@@ -95,6 +98,13 @@ class History(Callback):
     Attributes:
         epoch: Numbers of the epochs.
         history: For each log, its values by epoch.
+
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> model.fit(np.ones((4, 2)), np.ones(4), epochs=2, verbose=0)
+    <History of 2 epochs: loss>
     """
 
     def __init__(self) -> None:
@@ -119,7 +129,17 @@ class History(Callback):
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions, given by the names of the hooks."""
+    """A callback made of functions, given by the names of the hooks.
+
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> tell = cnnrs.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: print("epoch", epoch))
+    >>> history = model.fit(np.ones((4, 2)), np.ones(4), epochs=2, verbose=0, callbacks=[tell])
+    epoch 0
+    epoch 1
+    """
 
     def __init__(
         self,

@@ -21,6 +21,17 @@ class CallbackList:
     Attributes:
         has_batch_hooks: Whether some callback other than the progress bar looks at batches. If none does,
             many batches may run without returning to Python.
+
+    Args:
+        callbacks: Callbacks, or one.
+        add_history: Whether a `History` is added, unless there is one.
+        add_progbar: Whether a `ProgbarLogger` is added, unless there is one.
+        model: The model they are for.
+        **params: What callbacks find in `params`.
+
+    >>> from cnnrs import callbacks
+    >>> callbacks.CallbackList([], add_history=True).has_batch_hooks
+    False
     """
 
     def __init__(

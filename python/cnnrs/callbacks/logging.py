@@ -10,7 +10,14 @@ from cnnrs.callbacks.callback import Callback
 
 
 class ProgbarLogger(Callback):
-    """Progress on standard output, in Keras's format."""
+    """Progress on standard output, in Keras's format.
+
+    `fit`, `evaluate` and `predict` add one unless `verbose` is 0.
+
+    >>> from cnnrs import callbacks
+    >>> callbacks.CallbackList([], add_progbar=True, verbose=1).callbacks
+    [<ProgbarLogger>]
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,6 +83,19 @@ class CSVLogger(Callback):
         filename: The file.
         separator: Between columns.
         append: Whether an existing file is continued.
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "log.csv")
+    ...     log = cnnrs.callbacks.CSVLogger(path)
+    ...     history = model.fit(np.ones((4, 2)), np.ones(4), verbose=0, callbacks=[log])
+    ...     with open(path) as file:
+    ...         file.readline()
+    'epoch,loss\\n'
     """
 
     def __init__(self, filename: Any, separator: str = ",", append: bool = False):
@@ -114,6 +134,10 @@ class TerminateOnNaN(Callback):
 
     Args:
         raise_error: Whether to raise a RuntimeError instead.
+
+    >>> from cnnrs import callbacks
+    >>> callbacks.TerminateOnNaN(raise_error=True).raise_error
+    True
     """
 
     def __init__(self, raise_error: bool = False):

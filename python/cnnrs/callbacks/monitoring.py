@@ -45,7 +45,29 @@ class _Monitor(Callback):
 
 
 class EarlyStopping(_Monitor):
-    """Stops training when a log has not become better for `patience` epochs."""
+    """Stops training when a log has not become better for `patience` epochs.
+
+    Args:
+        monitor: Name of the log.
+        min_delta: Least change that counts as better.
+        patience: Epochs without a better value before training stops.
+        verbose: 1 prints when it stops.
+        mode: "min", "max", or "auto" by the name of the log.
+        baseline: Value that must be reached for patience to start afresh.
+        restore_best_weights: Whether the weights of the best epoch come back.
+        start_from_epoch: Epochs before it counts.
+
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> from cnnrs import callbacks
+    >>> model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((4, 2), "float32")
+    >>> stop = callbacks.EarlyStopping(monitor="loss", patience=1, min_delta=100.0)
+    >>> history = model.fit(x, x.sum(1), epochs=9, verbose=0, callbacks=[stop])
+    >>> len(history.epoch)
+    2
+    """
 
     def __init__(
         self,
@@ -97,7 +119,29 @@ class EarlyStopping(_Monitor):
 
 
 class ReduceLROnPlateau(_Monitor):
-    """Multiplies the learning rate by `factor` when a log has not become better for `patience` epochs."""
+    """Multiplies the learning rate by `factor` when a log has not become better for `patience` epochs.
+
+    Args:
+        monitor: Name of the log.
+        factor: What the rate is multiplied by, less than 1.
+        patience: Epochs without a better value before that.
+        verbose: 1 prints the new rate.
+        mode: "min", "max", or "auto" by the name of the log.
+        min_delta: Least change that counts as better.
+        cooldown: Epochs to wait after a reduction.
+        min_lr: Lower bound of the rate.
+
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> from cnnrs import callbacks
+    >>> model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((4, 2), "float32")
+    >>> reduce = callbacks.ReduceLROnPlateau(monitor="loss", patience=1, factor=0.5, min_delta=100.0)
+    >>> history = model.fit(x, x.sum(1), epochs=3, verbose=0, callbacks=[reduce])
+    >>> [round(rate, 4) for rate in history.history["learning_rate"]]
+    [0.01, 0.01, 0.005]
+    """
 
     def __init__(
         self,
@@ -149,7 +193,23 @@ class ReduceLROnPlateau(_Monitor):
 
 
 class LearningRateScheduler(Callback):
-    """Sets the learning rate of each epoch to `schedule(epoch, lr)` or `schedule(epoch)`."""
+    """Sets the learning rate of each epoch to `schedule(epoch, lr)` or `schedule(epoch)`.
+
+    Args:
+        schedule: Called with the epoch, counted from 0, and the rate so far if it takes two arguments.
+        verbose: 1 prints the rate.
+
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> from cnnrs import callbacks
+    >>> model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((4, 2), "float32")
+    >>> decay = callbacks.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1))
+    >>> history = model.fit(x, x.sum(1), epochs=2, verbose=0, callbacks=[decay])
+    >>> [round(rate, 4) for rate in history.history["learning_rate"]]
+    [0.1, 0.05]
+    """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0):
         super().__init__()
@@ -190,6 +250,21 @@ class ModelCheckpoint(_Monitor):
         mode: "min", "max", or "auto" by the name of the log.
         save_freq: "epoch" or a number of batches.
         initial_value_threshold: The best so far.
+
+    Raises:
+        ValueError: The path has another ending, or an argument is wrong.
+        PermissionError: The folder cannot be written to.
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save = cnnrs.callbacks.ModelCheckpoint(os.path.join(folder, "{epoch}.safetensors"))
+    ...     history = model.fit(np.ones((4, 2)), np.ones(4), epochs=2, verbose=0, callbacks=[save])
+    ...     sorted(os.listdir(folder))
+    ['1.safetensors', '2.safetensors']
     """
 
     def __init__(

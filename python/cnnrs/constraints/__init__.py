@@ -17,7 +17,15 @@ def _norm(w: Any, axis: Any) -> Any:
 
 
 class Constraint:
-    """Base class: subclasses define `__call__(w) -> w` and `get_config()`."""
+    """Base class: subclasses define `__call__(w) -> w` and `get_config()`.
+
+    >>> from cnnrs import constraints, ops
+    >>> class AtMostOne(constraints.Constraint):
+    ...     def __call__(self, w):
+    ...         return ops.minimum(w, 1.0)
+    >>> AtMostOne()([0.5, 2.0]).tolist()
+    [0.5, 1.0]
+    """
 
     def __call__(self, w: Any) -> Any:
         """Weights that satisfy the constraint; `w` itself in the base class."""
@@ -32,16 +40,30 @@ class Constraint:
         """The constraint of a config."""
         return cls(**config)
 
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
 
 class NonNeg(Constraint):
-    """Negative weights become 0."""
+    """Negative weights become 0.
+
+    >>> from cnnrs import constraints
+    >>> constraints.NonNeg()([-1.0, 2.0]).tolist()
+    [0.0, 2.0]
+    """
 
     def __call__(self, w: Any) -> Any:
         return _core.apply("relu", [w])
 
 
 class MaxNorm(Constraint):
-    """Norms along `axis` are at most `max_value` (Srivastava et al. 2014)."""
+    """Norms along `axis` are at most `max_value` (Srivastava et al. 2014).
+
+    >>> from cnnrs import constraints
+    >>> [round(v, 4) for v in constraints.MaxNorm(1.0)([3.0, 4.0]).tolist()]
+    [0.6, 0.8]
+    """
 
     def __init__(self, max_value: float = 2, axis: Any = 0):
         self.max_value, self.axis = max_value, axis
@@ -57,7 +79,12 @@ class MaxNorm(Constraint):
 
 
 class UnitNorm(Constraint):
-    """Norms along `axis` are 1."""
+    """Norms along `axis` are 1.
+
+    >>> from cnnrs import constraints
+    >>> [round(v, 4) for v in constraints.UnitNorm()([3.0, 4.0]).tolist()]
+    [0.6, 0.8]
+    """
 
     def __init__(self, axis: Any = 0):
         self.axis = axis
@@ -70,7 +97,12 @@ class UnitNorm(Constraint):
 
 
 class MinMaxNorm(Constraint):
-    """Norms along `axis` are drawn into `min_value`..`max_value` at `rate`."""
+    """Norms along `axis` are drawn into `min_value`..`max_value` at `rate`.
+
+    >>> from cnnrs import constraints
+    >>> [round(v, 4) for v in constraints.MinMaxNorm(0.5, 1.0)([3.0, 4.0]).tolist()]
+    [0.6, 0.8]
+    """
 
     def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Any = 0):
         self.min_value, self.max_value, self.rate, self.axis = min_value, max_value, rate, axis
@@ -96,21 +128,36 @@ _BY_NAME = {name: cls for cls in _CLASSES for name in (cls.__name__, naming.to_s
 
 
 def serialize(constraint: Any) -> Any:
-    """The config of a constraint."""
+    """The config of a constraint.
+
+    >>> from cnnrs import constraints
+    >>> constraints.serialize(constraints.UnitNorm())["config"]
+    {'axis': 0}
+    """
     from cnnrs import saving
 
     return saving.serialize_keras_object(constraint)
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
-    """The constraint of a config."""
+    """The constraint of a config.
+
+    >>> from cnnrs import constraints
+    >>> constraints.deserialize(constraints.serialize(constraints.UnitNorm(1))).axis
+    1
+    """
     from cnnrs import saving
 
     return saving.deserialize_keras_object(config, custom_objects=custom_objects)
 
 
 def get(identifier: Any) -> Any:
-    """The constraint that a name, config or callable stands for."""
+    """The constraint that a name, config or callable stands for.
+
+    >>> from cnnrs import constraints
+    >>> constraints.get("non_neg")([-1.0]).tolist()
+    [0.0]
+    """
     if identifier is None:
         return None
     if isinstance(identifier, dict):

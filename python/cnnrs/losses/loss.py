@@ -62,6 +62,10 @@ def reduce_weighted_values(
         sample_weight: Factor of each value; missing last axes are added.
         reduction: As in `Loss`.
         mask: Where values count; means are over these alone.
+
+    >>> from cnnrs import losses
+    >>> float(losses.reduce_weighted_values([1.0, 3.0], sample_weight=[1.0, 0.0]))
+    0.5
     """
     values = as_tensor(values)
     weight = (

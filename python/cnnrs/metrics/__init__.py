@@ -52,7 +52,12 @@ from cnnrs.losses import (
 
 
 class BinaryCrossentropy(MeanMetricWrapper):
-    """Mean binary cross-entropy."""
+    """Mean binary cross-entropy.
+
+    >>> from cnnrs import metrics
+    >>> round(float(metrics.BinaryCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]])), 4)
+    0.6931
+    """
 
     def __init__(
         self,
@@ -67,7 +72,12 @@ class BinaryCrossentropy(MeanMetricWrapper):
 
 
 class CategoricalCrossentropy(MeanMetricWrapper):
-    """Mean categorical cross-entropy of one-hot targets."""
+    """Mean categorical cross-entropy of one-hot targets.
+
+    >>> from cnnrs import metrics
+    >>> round(float(metrics.CategoricalCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]])), 4)
+    0.6931
+    """
 
     def __init__(
         self,
@@ -88,7 +98,12 @@ class CategoricalCrossentropy(MeanMetricWrapper):
 
 
 class SparseCategoricalCrossentropy(MeanMetricWrapper):
-    """Mean categorical cross-entropy of integer labels."""
+    """Mean categorical cross-entropy of integer labels.
+
+    >>> from cnnrs import metrics
+    >>> round(float(metrics.SparseCategoricalCrossentropy()([1], [[0.5, 0.5]])), 4)
+    0.6931
+    """
 
     def __init__(
         self,
@@ -109,14 +124,24 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
 
 
 class CosineSimilarity(MeanMetricWrapper):
-    """Mean cosine of the angle between target and prediction."""
+    """Mean cosine of the angle between target and prediction.
+
+    >>> from cnnrs import metrics
+    >>> round(float(metrics.CosineSimilarity()([[1.0, 0.0]], [[2.0, 0.0]])), 4)
+    1.0
+    """
 
     def __init__(self, name: str = "cosine_similarity", dtype: Any = None, axis: int = -1):
         super().__init__(lambda t, p, axis: -losses.cosine_similarity(t, p, axis), name, dtype, axis=axis)
 
 
 class RootMeanSquaredError(Mean):
-    """`√mean((y_true - y_pred)²)`."""
+    """`√mean((y_true - y_pred)²)`.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.RootMeanSquaredError()([[0.0, 0.0]], [[3.0, 3.0]]))
+    3.0
+    """
 
     def __init__(self, name: str = "root_mean_squared_error", dtype: Any = None):
         super().__init__(name=name, dtype=dtype)
@@ -229,14 +254,24 @@ _BY_NAME.update(
 
 
 def serialize(metric: Any) -> Any:
-    """The config of a metric."""
+    """The config of a metric.
+
+    >>> from cnnrs import metrics
+    >>> metrics.serialize(metrics.BinaryAccuracy(threshold=0.3))["config"]["threshold"]
+    0.3
+    """
     from cnnrs import saving
 
     return saving.serialize_keras_object(metric)
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
-    """The metric of a config."""
+    """The metric of a config.
+
+    >>> from cnnrs import metrics
+    >>> metrics.deserialize(metrics.serialize(metrics.Mean(name="loss"))).name
+    'loss'
+    """
     from cnnrs import saving
 
     return saving.deserialize_keras_object(config, custom_objects=custom_objects)
@@ -261,3 +296,19 @@ def get(identifier: Any) -> Any:
     if callable(identifier):
         return identifier
     raise ValueError(f"metric: expected a name, an object or a function, received {identifier!r}")
+
+
+_WRITE_IT = "write it as a subclass of Metric, with cnnrs.ops"
+_THRESHOLDS = "give thresholds to Precision and Recall"
+__getattr__ = identifiers.without(
+    "cnnrs.metrics",
+    {
+        "IoU BinaryIoU MeanIoU OneHotIoU OneHotMeanIoU": _WRITE_IT,
+        "F1Score FBetaScore R2Score": _WRITE_IT,
+        "PearsonCorrelation ConcordanceCorrelation": _WRITE_IT,
+        "pearson_correlation concordance_correlation": _WRITE_IT,
+        "PrecisionAtRecall RecallAtPrecision": _THRESHOLDS,
+        "SensitivityAtSpecificity SpecificityAtSensitivity": _THRESHOLDS,
+    },
+    __all__,
+)

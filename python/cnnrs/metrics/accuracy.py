@@ -29,7 +29,12 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
-    """1 where the largest prediction is that of the one-hot target."""
+    """1 where the largest prediction is that of the one-hot target.
+
+    >>> from cnnrs import metrics
+    >>> metrics.categorical_accuracy([[0, 1]], [[0.3, 0.7]]).tolist()
+    [1.0]
+    """
     labels = _core.apply("argmax", [as_tensor(y_true)], {"axis": -1})
     guess = _core.apply("argmax", [as_tensor(y_pred)], {"axis": -1})
     return (labels == guess).astype("float32")
@@ -57,7 +62,12 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
 def sparse_top_k_categorical_accuracy(
     y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False
 ) -> Any:
-    """1 where fewer than `k` classes are predicted above the label's."""
+    """1 where fewer than `k` classes are predicted above the label's.
+
+    >>> from cnnrs import metrics
+    >>> metrics.sparse_top_k_categorical_accuracy([0, 2], [[0.2, 0.7, 0.1]] * 2, k=2).tolist()
+    [1.0, 0.0]
+    """
     y_pred = as_tensor(y_pred)
     labels = _labels(y_true, y_pred)
     if from_sorted_ids:
@@ -72,48 +82,83 @@ def sparse_top_k_categorical_accuracy(
 
 
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
-    """1 where fewer than `k` classes are predicted above that of the one-hot target."""
+    """1 where fewer than `k` classes are predicted above that of the one-hot target.
+
+    >>> from cnnrs import metrics
+    >>> metrics.top_k_categorical_accuracy([[1, 0, 0]], [[0.2, 0.7, 0.1]], k=2).tolist()
+    [1.0]
+    """
     labels = _core.apply("argmax", [as_tensor(y_true)], {"axis": -1})
     return sparse_top_k_categorical_accuracy(labels, y_pred, k=k)
 
 
 class Accuracy(MeanMetricWrapper):
-    """How often predictions equal targets."""
+    """How often predictions equal targets.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.Accuracy()([1, 2, 3, 4], [0, 2, 3, 4]))
+    0.75
+    """
 
     def __init__(self, name: str = "accuracy", dtype: Any = None):
         super().__init__(accuracy, name, dtype)
 
 
 class BinaryAccuracy(MeanMetricWrapper):
-    """How often predictions above `threshold` agree with targets of 0 and 1."""
+    """How often predictions above `threshold` agree with targets of 0 and 1.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.BinaryAccuracy(threshold=0.3)([[1.0], [0.0]], [[0.4], [0.4]]))
+    0.5
+    """
 
     def __init__(self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5):
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
 
 
 class CategoricalAccuracy(MeanMetricWrapper):
-    """How often the largest prediction is that of the one-hot target."""
+    """How often the largest prediction is that of the one-hot target.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.CategoricalAccuracy()([[0, 1], [1, 0]], [[0.3, 0.7], [0.2, 0.8]]))
+    0.5
+    """
 
     def __init__(self, name: str = "categorical_accuracy", dtype: Any = None):
         super().__init__(categorical_accuracy, name, dtype)
 
 
 class SparseCategoricalAccuracy(MeanMetricWrapper):
-    """How often the largest prediction is that of the integer label."""
+    """How often the largest prediction is that of the integer label.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.SparseCategoricalAccuracy()([1, 0], [[0.3, 0.7], [0.2, 0.8]]))
+    0.5
+    """
 
     def __init__(self, name: str = "sparse_categorical_accuracy", dtype: Any = None):
         super().__init__(sparse_categorical_accuracy, name, dtype)
 
 
 class TopKCategoricalAccuracy(MeanMetricWrapper):
-    """How often the one-hot target is among the `k` largest predictions."""
+    """How often the one-hot target is among the `k` largest predictions.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.TopKCategoricalAccuracy(k=2)([[1, 0, 0]], [[0.2, 0.7, 0.1]]))
+    1.0
+    """
 
     def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype: Any = None):
         super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
 
 
 class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
-    """How often the integer label is among the `k` largest predictions."""
+    """How often the integer label is among the `k` largest predictions.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.SparseTopKCategoricalAccuracy(k=2)([2], [[0.2, 0.7, 0.1]]))
+    0.0
+    """
 
     def __init__(
         self,
@@ -126,7 +171,12 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
 
 
 def resolve_accuracy(y_true_shape: Any, y_pred_shape: Any, name: str = "accuracy") -> MeanMetricWrapper:
-    """The accuracy that fits targets and predictions of these shapes, under the name it was asked by."""
+    """The accuracy that fits targets and predictions of these shapes, under the name it was asked by.
+
+    >>> from cnnrs import metrics
+    >>> type(metrics.resolve_accuracy((32,), (32, 10))).__name__
+    'SparseCategoricalAccuracy'
+    """
     if y_pred_shape[-1] == 1 or len(y_pred_shape) == 0:
         return BinaryAccuracy(name=name)
     same = len(y_true_shape) == len(y_pred_shape) and y_true_shape[-1] == y_pred_shape[-1]

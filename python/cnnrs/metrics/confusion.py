@@ -87,25 +87,45 @@ class _OneCell(_Confusion):
 
 
 class TruePositives(_OneCell):
-    """Weighted number of positives that are predicted."""
+    """Weighted number of positives that are predicted.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.TruePositives()([0, 1, 1, 0], [0.2, 0.8, 0.3, 0.9]))
+    1.0
+    """
 
     _cells = ("true_positives",)
 
 
 class FalsePositives(_OneCell):
-    """Weighted number of negatives predicted as positive."""
+    """Weighted number of negatives predicted as positive.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.FalsePositives()([0, 1, 1, 0], [0.2, 0.8, 0.3, 0.9]))
+    1.0
+    """
 
     _cells = ("false_positives",)
 
 
 class TrueNegatives(_OneCell):
-    """Weighted number of negatives predicted as such."""
+    """Weighted number of negatives predicted as such.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.TrueNegatives()([0, 1, 1, 0], [0.2, 0.8, 0.3, 0.9]))
+    1.0
+    """
 
     _cells = ("true_negatives",)
 
 
 class FalseNegatives(_OneCell):
-    """Weighted number of positives that are missed."""
+    """Weighted number of positives that are missed.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.FalseNegatives()([0, 1, 1, 0], [0.2, 0.8, 0.3, 0.9]))
+    1.0
+    """
 
     _cells = ("false_negatives",)
 
@@ -155,7 +175,24 @@ class Recall(_Ratio):
 
 
 class AUC(_Confusion):
-    """Area under the ROC or precision-recall curve, by trapezoids over `num_thresholds` thresholds."""
+    """Area under the ROC or precision-recall curve, by trapezoids over `num_thresholds` thresholds.
+
+    Args:
+        num_thresholds: How many, spread evenly over 0..1.
+        curve: "ROC" or "PR".
+        summation_method: "interpolation", "minoring" or "majoring".
+        name: Name.
+        dtype: None or "float32".
+        thresholds: Thresholds of 0..1 instead of evenly spread ones.
+        multi_label: False; make one AUC a label.
+        num_labels: None.
+        label_weights: None.
+        from_logits: Whether predictions are logits.
+
+    >>> from cnnrs import metrics
+    >>> round(float(metrics.AUC()([0, 0, 1, 1], [0.1, 0.5, 0.3, 0.9])), 4)
+    0.75
+    """
 
     _cells = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 

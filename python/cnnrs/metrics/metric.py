@@ -117,7 +117,12 @@ def add_compensated(total: Variable, compensation: Variable, value: Any) -> None
 
 
 class Sum(Metric):
-    """The weighted sum of all values."""
+    """The weighted sum of all values.
+
+    >>> from cnnrs import metrics
+    >>> float(metrics.Sum()([1.0, 3.0]))
+    4.0
+    """
 
     def __init__(self, name: str = "sum", dtype: Any = None):
         super().__init__(dtype=dtype, name=name)
@@ -178,7 +183,19 @@ class Mean(Metric):
 
 
 class MeanMetricWrapper(Mean):
-    """The mean of a function `(y_true, y_pred, **kwargs)`, one value a sample."""
+    """The mean of a function `(y_true, y_pred, **kwargs)`, one value a sample.
+
+    Args:
+        fn: The function.
+        name: Name, by default the function's.
+        dtype: None or "float32".
+        **kwargs: Further arguments of the function.
+
+    >>> from cnnrs import metrics, ops
+    >>> largest = metrics.MeanMetricWrapper(lambda y, p: ops.max(ops.abs(y - p), axis=-1), name="largest")
+    >>> float(largest([[0.0, 0.0]], [[1.0, -3.0]]))
+    3.0
+    """
 
     def __init__(self, fn: Any, name: str | None = None, dtype: Any = None, **kwargs: Any):
         super().__init__(name=name or str(getattr(fn, "__name__", "mean")), dtype=dtype)

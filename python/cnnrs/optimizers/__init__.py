@@ -32,14 +32,24 @@ _BY_NAME = {name: cls for cls in _CLASSES for name in (cls.__name__, cls.__name_
 
 
 def serialize(optimizer: Any) -> Any:
-    """The config of an optimizer."""
+    """The config of an optimizer.
+
+    >>> from cnnrs import optimizers
+    >>> optimizers.serialize(optimizers.SGD(0.5))["config"]["learning_rate"]
+    0.5
+    """
     from cnnrs import saving
 
     return saving.serialize_keras_object(optimizer)
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
-    """The optimizer of a config."""
+    """The optimizer of a config.
+
+    >>> from cnnrs import optimizers
+    >>> optimizers.deserialize(optimizers.serialize(optimizers.SGD(0.5))).momentum
+    0.0
+    """
     from cnnrs import saving
 
     return saving.deserialize_keras_object(config, custom_objects=custom_objects)
@@ -61,3 +71,14 @@ def get(identifier: Any) -> Optimizer:
     if isinstance(identifier, type):
         return identifier()
     raise ValueError(f"optimizer: expected a name or an object, received {identifier!r}")
+
+
+__getattr__ = identifiers.without(
+    "cnnrs.optimizers",
+    {
+        "LossScaleOptimizer": "everything float is float32, whose gradients need no loss scale",
+        "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW": "write it as a subclass of Optimizer, with cnnrs.ops",
+        "MultiOptimizer OptimizerMap": "call apply() of several optimizers in a train_step",
+    },
+    __all__,
+)

@@ -88,7 +88,22 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """First and second moments with bias correction (Kingma and Ba 2015, section 2's efficient form)."""
+    """First and second moments with bias correction (Kingma and Ba 2015, section 2's efficient form).
+
+    Args:
+        learning_rate: Number, schedule, or callable without arguments.
+        beta_1: Decay of the first moment.
+        beta_2: Decay of the second moment.
+        epsilon: Added to the root.
+        amsgrad: Whether the largest second moment so far is used (Reddi et al. 2018).
+        **kwargs: None; the other arguments are those of `Optimizer`.
+
+    >>> import cnnrs
+    >>> v = cnnrs.Variable([1.0])
+    >>> cnnrs.optimizers.Adam(0.1).apply([[2.0]], [v])
+    >>> bool(v.numpy()[0] < 1.0)
+    True
+    """
 
     def __init__(
         self,
@@ -163,7 +178,23 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    Args:
+        learning_rate: Number, schedule, or callable without arguments.
+        weight_decay: Each step takes `learning_rate · weight_decay` of a weight off it.
+        beta_1: Decay of the first moment.
+        beta_2: Decay of the second moment.
+        epsilon: Added to the root.
+        amsgrad: Whether the largest second moment so far is used (Reddi et al. 2018).
+        **kwargs: None; the other arguments are those of `Optimizer`.
+
+    >>> import cnnrs
+    >>> v = cnnrs.Variable([1.0])
+    >>> cnnrs.optimizers.AdamW(0.1).apply([[2.0]], [v])
+    >>> bool(v.numpy()[0] < 1.0)
+    True
+    """
 
     def __init__(
         self,
@@ -207,7 +238,22 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    """Gradients over a moving root mean square (Tieleman and Hinton 2012, lecture 6.5)."""
+    """Gradients over a moving root mean square (Tieleman and Hinton 2012, lecture 6.5).
+
+    Args:
+        learning_rate: Number, schedule, or callable without arguments.
+        rho: Decay of the mean square.
+        momentum: Momentum of the step.
+        epsilon: Added under the root.
+        centered: Whether the variance is used instead of the mean square (Graves 2013).
+        **kwargs: None; the other arguments are those of `Optimizer`.
+
+    >>> import cnnrs
+    >>> v = cnnrs.Variable([1.0])
+    >>> cnnrs.optimizers.RMSprop(0.1).apply([[2.0]], [v])
+    >>> bool(v.numpy()[0] < 1.0)
+    True
+    """
 
     def __init__(
         self,
@@ -282,7 +328,20 @@ class RMSprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """Gradients over the root of the sum of all squared ones (Duchi, Hazan and Singer 2011)."""
+    """Gradients over the root of the sum of all squared ones (Duchi, Hazan and Singer 2011).
+
+    Args:
+        learning_rate: Number, schedule, or callable without arguments.
+        initial_accumulator_value: Where the sums start.
+        epsilon: Added under the root.
+        **kwargs: None; the other arguments are those of `Optimizer`.
+
+    >>> import cnnrs
+    >>> v = cnnrs.Variable([1.0])
+    >>> cnnrs.optimizers.Adagrad(0.1).apply([[2.0]], [v])
+    >>> bool(v.numpy()[0] < 1.0)
+    True
+    """
 
     def __init__(
         self,

@@ -19,7 +19,15 @@ def _power(base: float, exponent: Any) -> Any:
 
 
 class LearningRateSchedule:
-    """Base class: subclasses define `__call__(step)` and `get_config()`."""
+    """Base class: subclasses define `__call__(step)` and `get_config()`.
+
+    >>> from cnnrs.optimizers import schedules
+    >>> class Halving(schedules.LearningRateSchedule):
+    ...     def __call__(self, step):
+    ...         return 0.1 / (1.0 + step)
+    >>> round(float(Halving()(1)), 4)
+    0.05
+    """
 
     def __call__(self, step: Any) -> Any:
         """The learning rate at `step`, a scalar tensor."""
@@ -28,6 +36,9 @@ class LearningRateSchedule:
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         raise NotImplementedError(f"{type(self).__name__} must define get_config()")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> LearningRateSchedule:
@@ -74,7 +85,12 @@ class ExponentialDecay(LearningRateSchedule):
 
 
 class InverseTimeDecay(ExponentialDecay):
-    """`initial / (1 + decay_rate · step / decay_steps)`, the quotient floored if `staircase`."""
+    """`initial / (1 + decay_rate · step / decay_steps)`, the quotient floored if `staircase`.
+
+    >>> from cnnrs.optimizers import schedules
+    >>> round(float(schedules.InverseTimeDecay(0.1, 10, 0.5)(20)), 4)
+    0.05
+    """
 
     def __init__(
         self,
@@ -91,7 +107,12 @@ class InverseTimeDecay(ExponentialDecay):
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
-    """`values[i]` up to and including `boundaries[i]`, the last value beyond."""
+    """`values[i]` up to and including `boundaries[i]`, the last value beyond.
+
+    >>> from cnnrs.optimizers import schedules
+    >>> [round(float(schedules.PiecewiseConstantDecay([5], [1.0, 0.5])(step)), 4) for step in (5, 6)]
+    [1.0, 0.5]
+    """
 
     def __init__(self, boundaries: Any, values: Any, name: str = "PiecewiseConstant"):
         if len(boundaries) + 1 != len(values):
@@ -113,7 +134,12 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
 
 class PolynomialDecay(LearningRateSchedule):
-    """From `initial` to `end` over `decay_steps` by a polynomial of degree `power`."""
+    """From `initial` to `end` over `decay_steps` by a polynomial of degree `power`.
+
+    >>> from cnnrs.optimizers import schedules
+    >>> round(float(schedules.PolynomialDecay(0.1, 10, 0.0)(5)), 4)
+    0.05
+    """
 
     def __init__(
         self,
@@ -152,7 +178,12 @@ class PolynomialDecay(LearningRateSchedule):
 
 class CosineDecay(LearningRateSchedule):
     """From `initial` to `alpha · initial` along half a cosine (Loshchilov and Hutter 2017), after a
-    linear warm-up to `warmup_target` if one is given."""
+    linear warm-up to `warmup_target` if one is given.
+
+    >>> from cnnrs.optimizers import schedules
+    >>> [round(float(schedules.CosineDecay(0.1, 10)(step)), 4) for step in (0, 5, 10)]
+    [0.1, 0.05, 0.0]
+    """
 
     def __init__(
         self,
@@ -197,6 +228,10 @@ class CosineDecayRestarts(LearningRateSchedule):
     """Cosine decay that restarts, each period `t_mul` as long and `m_mul` as high as the one before.
 
     Loshchilov and Hutter 2017, equation 5.
+
+    >>> from cnnrs.optimizers import schedules
+    >>> [round(float(schedules.CosineDecayRestarts(0.1, 10)(step)), 4) for step in (0, 5, 10)]
+    [0.1, 0.05, 0.1]
     """
 
     def __init__(
@@ -237,14 +272,24 @@ class CosineDecayRestarts(LearningRateSchedule):
 
 
 def serialize(learning_rate_schedule: Any) -> Any:
-    """The config of a schedule."""
+    """The config of a schedule.
+
+    >>> from cnnrs.optimizers import schedules
+    >>> schedules.serialize(schedules.CosineDecay(0.1, 10))["config"]["decay_steps"]
+    10
+    """
     from cnnrs import saving
 
     return saving.serialize_keras_object(learning_rate_schedule)
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
-    """The schedule of a config."""
+    """The schedule of a config.
+
+    >>> from cnnrs.optimizers import schedules
+    >>> schedules.deserialize(schedules.serialize(schedules.CosineDecay(0.1, 10))).decay_steps
+    10
+    """
     from cnnrs import saving
 
     return saving.deserialize_keras_object(config, custom_objects=custom_objects)

@@ -5,11 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from cnnrs import _core, identifiers
 
 
 class Regularizer:
-    """Base class: subclasses define `__call__(x) -> scalar` and `get_config()`."""
+    """Base class: subclasses define `__call__(x) -> scalar` and `get_config()`.
+
+    >>> from cnnrs import ops, regularizers
+    >>> class Largest(regularizers.Regularizer):
+    ...     def __call__(self, x):
+    ...         return 0.5 * ops.max(ops.abs(x))
+    >>> float(Largest()([1.0, -2.0]))
+    1.0
+    """
 
     def __call__(self, x: Any) -> Any:
         """The penalty of weights `x`, a scalar; 0 in the base class."""
@@ -24,11 +34,15 @@ class Regularizer:
         """The regularizer of a config."""
         return cls(**config)
 
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
 
 def _factor(name: str, argument: str, value: Any) -> float:
     if (
         isinstance(value, bool)
-        or not isinstance(value, (int, float))
+        or not isinstance(value, (int, float, np.number))
         or value < 0
         or not math.isfinite(value)
     ):
@@ -62,7 +76,12 @@ class L1L2(Regularizer):
 
 
 class L1(L1L2):
-    """`l1 · Σ|x|`."""
+    """`l1 · Σ|x|`.
+
+    >>> from cnnrs import regularizers
+    >>> float(regularizers.L1(0.5)([1.0, -2.0]))
+    1.5
+    """
 
     def __init__(self, l1: float = 0.01):
         super().__init__(l1=l1)
@@ -72,7 +91,12 @@ class L1(L1L2):
 
 
 class L2(L1L2):
-    """`l2 · Σx²`."""
+    """`l2 · Σx²`.
+
+    >>> from cnnrs import regularizers
+    >>> float(regularizers.L2(0.5)([1.0, -2.0]))
+    2.5
+    """
 
     def __init__(self, l2: float = 0.01):
         super().__init__(l2=l2)
@@ -86,21 +110,36 @@ _BY_NAME = {"l1": L1, "l2": L2, "l1_l2": L1L2, "L1": L1, "L2": L2, "L1L2": L1L2}
 
 
 def serialize(regularizer: Any) -> Any:
-    """The config of a regularizer."""
+    """The config of a regularizer.
+
+    >>> from cnnrs import regularizers
+    >>> regularizers.serialize(regularizers.L2(0.5))["config"]
+    {'l2': 0.5}
+    """
     from cnnrs import saving
 
     return saving.serialize_keras_object(regularizer)
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
-    """The regularizer of a config."""
+    """The regularizer of a config.
+
+    >>> from cnnrs import regularizers
+    >>> regularizers.deserialize(regularizers.serialize(regularizers.L2(0.5))).get_config()
+    {'l2': 0.5}
+    """
     from cnnrs import saving
 
     return saving.deserialize_keras_object(config, custom_objects=custom_objects)
 
 
 def get(identifier: Any) -> Any:
-    """The regularizer that a name, config or callable stands for."""
+    """The regularizer that a name, config or callable stands for.
+
+    >>> from cnnrs import regularizers
+    >>> regularizers.get("l2").get_config()
+    {'l2': 0.01}
+    """
     if identifier is None:
         return None
     if isinstance(identifier, dict):

@@ -34,7 +34,12 @@ def _suffix(filepath: Any, suffix: str, what: str) -> str:
 
 
 def check_model_path(filepath: Any) -> str:
-    """The path of a model's file; ValueError unless it ends in ".safetensors"."""
+    """The path of a model's file; ValueError unless it ends in ".safetensors".
+
+    >>> from cnnrs import saving
+    >>> saving.check_model_path("m.safetensors")
+    'm.safetensors'
+    """
     path = _suffix(filepath, ".safetensors", "model file")
     if path.endswith(".weights.safetensors"):
         raise ValueError(f"model file: {path!r} is the name of a file of weights; use save_weights")
@@ -42,7 +47,12 @@ def check_model_path(filepath: Any) -> str:
 
 
 def check_weights_path(filepath: Any) -> str:
-    """The path of a file of weights; ValueError unless it ends in ".weights.safetensors"."""
+    """The path of a file of weights; ValueError unless it ends in ".weights.safetensors".
+
+    >>> from cnnrs import saving
+    >>> saving.check_weights_path("m.weights.safetensors")
+    'm.weights.safetensors'
+    """
     return _suffix(filepath, ".weights.safetensors", "weights file")
 
 
@@ -98,6 +108,18 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     Raises:
         ValueError: The path has another ending, or the model is not built.
         OSError: The file cannot be written; whatever stood there is untouched.
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> model = cnnrs.Sequential([cnnrs.Input((3,)), cnnrs.layers.Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "m.safetensors")
+    ...     cnnrs.saving.save_model(model, path)
+    ...     again = cnnrs.saving.load_model(path)
+    >>> x = np.ones((1, 3))
+    >>> model(x).tolist() == again(x).tolist()
+    True
     """
     if kwargs or zipped is not None:
         raise TypeError(f"save_model: unexpected argument {next(iter(kwargs), 'zipped')!r}")
@@ -132,6 +154,18 @@ def load_model(
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is truncated, foreign or newer than this release, or does not fit.
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> model = cnnrs.Sequential([cnnrs.Input((3,)), cnnrs.layers.Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "m.safetensors")
+    ...     cnnrs.saving.save_model(model, path)
+    ...     again = cnnrs.saving.load_model(path)
+    >>> x = np.ones((1, 3))
+    >>> model(x).tolist() == again(x).tolist()
+    True
     """
     tensors, metadata = _read(filepath, "model")
     data = json.loads(metadata["model"])
@@ -200,7 +234,21 @@ def _assign(
 def save_weights(
     model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any
 ) -> None:
-    """Writes the weights alone to a path ending in ".weights.safetensors", atomically."""
+    """Writes the weights alone to a path ending in ".weights.safetensors", atomically.
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> model = cnnrs.Sequential([cnnrs.Input((3,)), cnnrs.layers.Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "m.weights.safetensors")
+    ...     cnnrs.saving.save_weights(model, path)
+    ...     again = cnnrs.models.clone_model(model)
+    ...     cnnrs.saving.load_weights(again, path)
+    >>> x = np.ones((1, 3))
+    >>> model(x).tolist() == again(x).tolist()
+    True
+    """
     if kwargs or max_shard_size is not None:
         raise TypeError(f"save_weights: unexpected argument {next(iter(kwargs), 'max_shard_size')!r}")
     path = check_weights_path(filepath)
@@ -215,6 +263,19 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
         model: A built model.
         filepath: The file.
         skip_mismatch: Whether weights that are missing or of another shape are left as they are.
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> model = cnnrs.Sequential([cnnrs.Input((3,)), cnnrs.layers.Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "m.weights.safetensors")
+    ...     cnnrs.saving.save_weights(model, path)
+    ...     again = cnnrs.models.clone_model(model)
+    ...     cnnrs.saving.load_weights(again, path)
+    >>> x = np.ones((1, 3))
+    >>> model(x).tolist() == again(x).tolist()
+    True
     """
     if kwargs:
         raise TypeError(f"load_weights: unexpected argument {next(iter(kwargs))!r}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import identifiers
 from cnnrs.saving import CustomObjectScope, custom_object_scope, register_keras_serializable
 from cnnrs.utils.progbar import Progbar
 
@@ -49,7 +50,13 @@ def set_random_seed(seed: int) -> None:
 
 
 def clear_session(free_memory: bool = True) -> None:
-    """Automatic names start afresh."""
+    """Automatic names start afresh.
+
+    >>> import cnnrs
+    >>> cnnrs.utils.clear_session()
+    >>> cnnrs.layers.Flatten().name
+    'flatten'
+    """
     from cnnrs import naming
 
     naming.reset_uids()
@@ -79,7 +86,17 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
 
 
 def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
-    """`x` over its norm along `axis`; zeros stay zeros."""
+    """`x` over its norm along `axis`; zeros stay zeros.
+
+    Args:
+        x: Array.
+        axis: The axis of the vectors.
+        order: Order of the norm.
+
+    >>> from cnnrs import utils
+    >>> utils.normalize([[3.0, 4.0]]).tolist()
+    [[0.6, 0.8]]
+    """
     x = np.asarray(x)
     norm = np.atleast_1d(np.linalg.norm(x, order, axis))
     norm[norm == 0] = 1
@@ -87,14 +104,50 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
 
 
 def is_keras_tensor(x: Any) -> bool:
-    """Whether `x` is a symbolic tensor."""
+    """Whether `x` is a symbolic tensor.
+
+    >>> import cnnrs
+    >>> cnnrs.utils.is_keras_tensor(cnnrs.Input((2,)))
+    True
+    """
     from cnnrs.symbolic import KerasTensor
 
     return isinstance(x, KerasTensor)
 
 
 def standardize_dtype(dtype: Any) -> str:
-    """The name of an element type; "float32" for None."""
+    """The name of an element type; "float32" for None.
+
+    >>> from cnnrs import utils
+    >>> utils.standardize_dtype("int64")
+    'int32'
+    """
     from cnnrs.ops.dispatch import standardize_dtype as standardize
 
     return standardize(dtype)
+
+
+_missing = identifiers.without(
+    "cnnrs.utils",
+    {
+        "plot_model model_to_dot": "use model.summary()",
+        "load_img img_to_array array_to_img save_img": "use Pillow and numpy",
+        "image_dataset_from_directory": "give fit a utils.PyDataset that reads the files",
+        "audio_dataset_from_directory text_dataset_from_directory": "cnnrs is for images",
+        "timeseries_dataset_from_array pad_sequences": "cnnrs is for images",
+        "FeatureSpace": "cnnrs is for images",
+    },
+    __all__,
+)
+
+# Defined beside the trainer, which this module is imported by.
+_DATA = {"PyDataset": "PyDataset", "Sequence": "PyDataset"}
+_DATA |= {name: name for name in ("pack_x_y_sample_weight", "unpack_x_y_sample_weight")}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _DATA:
+        return _missing(name)
+    from cnnrs.models import data_adapter
+
+    return getattr(data_adapter, _DATA[name])

@@ -20,6 +20,11 @@ class Progbar:
         stateful_metrics: Names of values shown as they are.
         stateless_metrics: Not supported; values are shown as they are.
         unit_name: What a step is called.
+
+    >>> from cnnrs import utils
+    >>> bar = utils.Progbar(2, verbose=2)
+    >>> bar.update(2, [("loss", 0.5)])
+    2/2 - 0s - ... - loss: 0.5000
     """
 
     def __init__(
