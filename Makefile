@@ -1,5 +1,6 @@
 # make mnist   train LeNet-5 on MNIST and save it          make test    every check
 # make bench   cargo bench                                 make peers   compare with other engines
+# make test-avx2, test-scalar, test-arm64, test-asan       kernels on other instruction sets; memory errors
 # Needs Python >= 3.10, Rust (rust-version in Cargo.toml) and the package registries, nothing else.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-python wheel develop bench peers fixtures clean
+.PHONY: mnist test test-rust test-python test-avx2 test-scalar test-arm64 test-asan wheel develop bench peers fixtures clean
 .DELETE_ON_ERROR:
 
 mnist: $(VENV)/.wheel
@@ -36,6 +37,38 @@ test-python: $(VENV)/.wheel $(VENV)/.dev
 	$(BIN)/python -m mypy.stubtest cnnrs._core --mypy-config-file pyproject.toml
 	$(BIN)/pytest
 	$(BIN)/pytest --doctest-modules --pyargs cnnrs
+
+# All Rust tests on the narrower instruction sets of this machine.
+test-avx2 test-scalar: test-%:
+	CNNRS_ISA=$* cargo test
+
+# The kernels on AArch64, emulated. The emulator runs one thread reliably, so tests that start the
+# pool stay out.
+ARM64 := aarch64-unknown-linux-gnu
+ARM64_ENV = CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu'
+KERNEL_TESTS := $(addprefix backend::cpu::,simd gemm conv winograd pool2d pointwise data)
+
+test-arm64: target/arm64/.tools
+	$(ARM64_ENV) $$(cat $<) cargo test --target $(ARM64) --target-dir target/arm64 --lib -- \
+		--test-threads=1 $(KERNEL_TESTS)
+
+# The standard library for AArch64 comes from rustup, or else from Debian's packages, whose compiler
+# is then the one to run: the file says so.
+target/arm64/.tools:
+	@mkdir -p $(@D)
+	@{ command -v qemu-aarch64 && command -v aarch64-linux-gnu-gcc; } >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && apt-get update -qq \
+		&& apt-get install -y -qq qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross; }
+	@rustup target add $(ARM64) && : >$@ || { \
+		[ "$$(id -u)" = 0 ] && dpkg --add-architecture arm64 && apt-get update -qq \
+		&& apt-get install -y -qq rustc-web libstd-rust-web-dev libstd-rust-web-dev:arm64 \
+		&& echo RUSTC=/usr/bin/rustc >$@; }
+
+# All tests of the crate with out-of-bounds and use-after-free accesses trapped; needs a nightly toolchain.
+test-asan:
+	ASAN_OPTIONS=allocator_may_return_null=1 RUSTFLAGS=-Zsanitizer=address \
+		cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/asan --lib
 
 # An editable install for development: Python changes act at once, Rust changes after `make develop`.
 develop: $(VENV)/.build

@@ -261,6 +261,20 @@ fn three_by_three() {
 }
 
 #[test]
+fn sizes_that_fill_no_tile() {
+    for in_c in [1, 3, 17] {
+        for batch in [1, 127] {
+            // A dense layer on maps of one pixel, a window larger than its map, and maps of few pixels.
+            check_all(&geometry(batch, [1, 1], in_c, 10, [1, 1], 1, [0; 4], 1, 1));
+            check_all(&geometry(batch, [1, 1], in_c, 10, [3, 3], 1, [1; 4], 1, 1));
+            check_all(&geometry(batch, [3, 2], in_c, 10, [3, 3], 2, [1; 4], 1, 1));
+            check_all(&geometry(batch, [2, 3], in_c, 10, [1, 1], 2, [0; 4], 1, 1));
+            check_all(&geometry(batch, [2, 2], in_c, in_c, [3, 3], 1, [1; 4], 1, in_c));
+        }
+    }
+}
+
+#[test]
 fn groups_and_depthwise() {
     check_all(&geometry(2, [9, 8], 12, 20, [3, 3], 2, [1; 4], 1, 4));
     check_all(&geometry(2, [9, 8], 12, 6, [3, 3], 1, [1; 4], 1, 2));

@@ -82,7 +82,8 @@ proptest! {
             }
         }
         g.set_outputs(outputs);
-        check_plan(&g, &mut rng, 2e-6);
+        // Sums of thousands of equal numbers round in one direction.
+        check_plan(&g, &mut rng, 1e-5);
     }
 }
 

@@ -151,6 +151,12 @@ fn windows() {
     check(&PoolGeometry { batch: 29, ..base });
     check(&PoolGeometry { batch: 16, channels: 1, in_h: 11, in_w: 13, out_h: 5, out_w: 6, ..base });
     check(&PoolGeometry { batch: 15, channels: 2, in_h: 29, in_w: 30, kernel_h: 3, out_h: 14, out_w: 15, ..base });
+    // Maps of one pixel, and batches of one image and of one less than whole vectors.
+    for (batch, channels) in [(1, 1), (1, 3), (1, 17), (127, 1), (127, 3), (127, 17)] {
+        let one = PoolGeometry { batch, channels, kernel_h: 1, kernel_w: 1, out_h: 1, out_w: 1, ..base };
+        check(&PoolGeometry { in_h: 1, in_w: 1, ..one });
+        check(&PoolGeometry { in_h: 2, in_w: 3, kernel_h: 2, kernel_w: 2, pad_top: 1, out_h: 1, out_w: 2, ..one });
+    }
     // Overlapping windows, padding, and an uncovered or half-covered edge.
     check(&PoolGeometry {
         in_h: 13,
