@@ -6,6 +6,7 @@ use cnnrs::backend::cpu::attach::Epilogue;
 use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
 use cnnrs::backend::cpu::conv::{self, ConvGeometry, Direct, FilterGrad, ImagesConv, ImagesFilterGrad};
 use cnnrs::backend::cpu::gemm::Gemm;
+use cnnrs::backend::cpu::kernel::InImages;
 use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::simd::{Simd, Tier};
 use cnnrs::backend::cpu::winograd::WinogradForward;
@@ -245,11 +246,11 @@ fn convolutions(tier: Tier) -> Vec<Case> {
         }
         let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 6] = [
             ("forward direct", Box::new(Direct::forward(&g, tier)), [x, w, y]),
-            ("forward images", Box::new(ImagesConv::forward(&g, tier)), [x, w, y]),
+            ("forward images", Box::new(ImagesConv::forward(&g, InImages::default(), tier)), [x, w, y]),
             ("input direct", Box::new(Direct::input_grad(&g, tier)), [y, w, x]),
-            ("input images", Box::new(ImagesConv::input_grad(&g, tier)), [y, w, x]),
+            ("input images", Box::new(ImagesConv::input_grad(&g, InImages::default(), tier)), [y, w, x]),
             ("filter direct", Box::new(FilterGrad::new(&g, tier)), [x, y, w]),
-            ("filter images", Box::new(ImagesFilterGrad::new(&g, tier)), [x, y, w]),
+            ("filter images", Box::new(ImagesFilterGrad::new(&g, InImages::default(), tier)), [x, y, w]),
         ];
         for (pass, kernel, lens) in kernels {
             cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
@@ -283,9 +284,9 @@ fn poolings(tier: Tier) -> Vec<Case> {
             let label = format!("{name} pool {batch}x{size}x{size}x{channels} {kernel}x{kernel}/{stride}");
             let make = "the geometry is valid";
             let (x, y) = (g.input_len(), g.output_len());
-            let forward = Box::new(Pool::new(&g, kind, tier).expect(make));
+            let forward = Box::new(Pool::new(&g, kind, InImages::default(), tier).expect(make));
             cases.push(Case { name: format!("{label} forward"), flops, kernel: forward, lens: [x, 1, y] });
-            let grad = Box::new(PoolGrad::new(&g, kind, tier).expect(make));
+            let grad = Box::new(PoolGrad::new(&g, kind, InImages::default(), tier).expect(make));
             cases.push(Case { name: format!("{label} gradient"), flops, kernel: grad, lens: [x, y, x] });
         }
     }

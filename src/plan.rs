@@ -16,7 +16,7 @@ use crate::ops::Op;
 use crate::passes::{self, fuse};
 use crate::region::{Arg, Operand, Region};
 use crate::shape::Fact;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -78,11 +78,12 @@ struct PlannedStep {
     text: String,
 }
 
-/// One phase of one step, as part of a stage.
+/// Phases of one or more steps with as many chunks, as part of a stage.
 struct Part {
-    step: usize,
-    phase: usize,
-    /// The stage's chunk that is this phase's chunk 0.
+    /// (step, phase): a chunk runs all of them in order. More than one are a section, in which chunk i
+    /// of a phase reads what chunk i of those before it wrote.
+    phases: SmallVec<[(usize, usize); 1]>,
+    /// The stage's chunk that is these phases' chunk 0.
     first: usize,
 }
 
@@ -281,12 +282,14 @@ impl pool::Work for Execution<'_> {
 
     fn run(&self, stage: usize, chunk: usize, worker: usize) {
         let parts = &self.plan.stages[stage].parts;
-        let &Part { step, phase, first } = &parts[parts.partition_point(|p| p.first <= chunk) - 1];
+        let Part { phases, first } = &parts[parts.partition_point(|p| p.first <= chunk) - 1];
         let chunk = chunk - first;
         let scratch = (self.scratch + worker * self.plan.scratch_bytes) as *mut u8;
-        let operands = &self.operands[step];
-        (self.plan.steps[step].kernel.phases[phase].run)(operands, chunk, scratch);
-        operands.status.note_step(step);
+        for &(step, phase) in phases {
+            let operands = &self.operands[step];
+            (self.plan.steps[step].kernel.phases[phase].run)(operands, chunk, scratch);
+            operands.status.note_step(step);
+        }
     }
 }
 
@@ -398,21 +401,45 @@ impl Planner<'_> {
         let mut commit_stage = None;
         // The stage in which the current wave begins.
         let mut base = 0;
+        // For each wave, the stage (from its first) in which its sections run.
+        let mut section_stage: HashMap<usize, usize> = HashMap::new();
+        for (step, &wave) in steps.iter().zip(&waves) {
+            if let Some(section) = &step.kernel.section {
+                let stage = section_stage.entry(wave).or_default();
+                *stage = section.phase.max(*stage);
+            }
+        }
+        // Sections of the current wave: images, chunks, stage and part.
+        let mut sections: Vec<([usize; 3], usize)> = Vec::new();
         for (s, step) in steps.into_iter().enumerate() {
             if s > 0 && waves[s] != waves[s - 1] {
                 base = stages.len();
+                sections.clear();
             }
             if s == commit_from {
                 commit_stage = Some(base);
             }
             for (phase, code) in step.kernel.phases.iter().enumerate() {
-                if base + phase == stages.len() {
+                let section = step.kernel.section.as_ref();
+                let at = match section {
+                    Some(section) if phase >= section.phase => {
+                        base + section_stage[&waves[s]] + (phase - section.phase)
+                    }
+                    _ => base + phase,
+                };
+                while at >= stages.len() {
                     stages.push(Stage { parts: Vec::new(), chunks: 0 });
                 }
-                let stage = &mut stages[base + phase];
+                let stage = &mut stages[at];
+                let shares = section.filter(|section| section.phase == phase).map(|x| [x.images, code.chunks, at]);
+                if let Some(&(_, part)) = sections.iter().find(|(key, _)| Some(*key) == shares) {
+                    stage.parts[part].phases.push((s, phase));
+                    continue;
+                }
                 // A part without chunks would hide the one that begins where it does.
                 if code.chunks > 0 {
-                    stage.parts.push(Part { step: s, phase, first: stage.chunks });
+                    sections.extend(shares.map(|key| (key, stage.parts.len())));
+                    stage.parts.push(Part { phases: smallvec![(s, phase)], first: stage.chunks });
                     stage.chunks += code.chunks;
                 }
             }
@@ -462,21 +489,41 @@ impl Planner<'_> {
 
     /// The wave of each step. Consecutive steps that read nothing of each other form a wave and run
     /// together, so that the many small ones (updates of parameters, gradients of one layer) share
-    /// barriers. Commit steps have waves of their own.
+    /// barriers. So do steps of one section, which read of each other only what the same chunk wrote.
+    /// Commit steps have waves of their own.
     fn waves(&self, steps: &[Step], commit_from: usize) -> Vec<usize> {
         let mut waves = Vec::with_capacity(steps.len());
         let mut wave = 0;
         let mut made: HashSet<NodeId> = HashSet::new();
+        // The shares (images, chunks) of the wave's section, and what it made share by share.
+        let mut open: Option<[usize; 2]> = None;
+        let mut shared: HashSet<NodeId> = HashSet::new();
         let mut held = 0;
         for (s, step) in steps.iter().enumerate() {
             let commits = s >= commit_from;
             let outputs: usize = step.outputs.iter().map(|&o| self.graph.fact(o).bytes()).sum();
             let bytes = if commits { 0 } else { outputs + step.kernel.workspace };
-            let depends = step.inputs.iter().any(|i| made.contains(i));
-            if s > 0 && (s == commit_from || depends || held + bytes > WAVE_BYTES) {
+            let section = step.kernel.section.as_ref();
+            let shares = section.map(|x| [x.images, step.kernel.phases[x.phase].chunks]);
+            let continues = shares.is_some() && shares == open;
+            let by_share = |k: usize| section.is_some_and(|x| x.inputs >> k & 1 == 1);
+            let waits = |(k, id): (usize, &NodeId)| {
+                made.contains(id) && !(continues && by_share(k) && shared.contains(id))
+            };
+            let depends = step.inputs.iter().enumerate().any(waits);
+            if s > 0 && (s == commit_from || depends || (!continues && held + bytes > WAVE_BYTES)) {
                 wave += 1;
                 made.clear();
+                shared.clear();
+                open = None;
                 held = 0;
+            }
+            if let Some(section) = section
+                && open.is_none_or(|shares_open| Some(shares_open) == shares)
+            {
+                open = shares;
+                let own = step.outputs.iter().enumerate().filter(|(k, _)| section.outputs >> k & 1 == 1);
+                shared.extend(own.map(|(_, &o)| o));
             }
             made.extend(&step.outputs);
             held += bytes;

@@ -55,7 +55,7 @@ fn resolve(g: &Graph, mut id: NodeId) -> NodeId {
 
 /// Ops whose output tile can carry a region.
 fn takes_epilogue(op: &Op) -> bool {
-    matches!(op.def().name(), "conv2d" | "conv2d_input_grad" | "matmul")
+    matches!(op.def().name(), "conv2d" | "conv2d_input_grad" | "matmul" | "max_pool2d_grad" | "avg_pool2d_grad")
 }
 
 struct Clusters<'g> {

@@ -24,6 +24,11 @@ pub trait ChunkedKernel: Send + Sync {
         false
     }
 
+    /// The phase that works share by share of the images, if there is one.
+    fn shares(&self) -> Option<Shares> {
+        None
+    }
+
     /// f32 elements that each worker needs for itself; contents do not survive a chunk.
     fn scratch_len(&self) -> usize;
 
@@ -33,6 +38,20 @@ pub trait ChunkedKernel: Send + Sync {
     /// The operands are valid for the geometry, `workspace` and `scratch` hold at least as many
     /// elements as the kernel says on 64-byte boundaries, and all chunks of earlier phases have ended.
     unsafe fn run_chunk(&self, phase: usize, chunk: usize, args: &Args, scratch: *mut f32);
+}
+
+/// A phase whose chunk i reads and writes share i of the images alone; see
+/// [`Section`](super::kernel::Section).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Which phase.
+    pub phase: usize,
+    /// How many images all shares have together.
+    pub images: usize,
+    /// Whether inputs 0 and 1 are read by shares; else they are read whole, by any phase.
+    pub inputs: [bool; 2],
+    /// Whether the output is written by shares.
+    pub output: bool,
 }
 
 /// Operands of one run.

@@ -1,8 +1,8 @@
 //! Chunked kernels as steps of a plan.
 
 use super::attach::Epilogue;
-use super::chunked::{Args, ChunkedKernel};
-use super::kernel::{Lowered, Phase, Task};
+use super::chunked::{Args, ChunkedKernel, Shares};
+use super::kernel::{Lowered, Phase, Section, Task};
 use super::pointwise::attached::{AttachedTile, RegionTile};
 use super::simd::Tier;
 use crate::dtype::DType;
@@ -72,7 +72,8 @@ pub fn attachments(task: &Task) -> Result<Attached, String> {
         return Ok(Attached::BiasRelu(form));
     }
     let tier = Tier::current().map_err(|e| e.to_string())?;
-    Ok(Attached::Region(Arc::new(RegionTile::new(region, tier)?)))
+    let lanes = if task.images.output { tier.lanes() } else { 1 };
+    Ok(Attached::Region(Arc::new(RegionTile::new(region, lanes, tier)?)))
 }
 
 /// A step that runs `kernel` on the operands numbered `inputs`; those of the epilogue begin at
@@ -91,6 +92,7 @@ pub fn step(
     let (mut workspace, mut scratch) = (kernel.workspace_len() * 4, kernel.scratch_len() * 4);
     let (partials, blocks) = (workspace.next_multiple_of(64), scratch.next_multiple_of(64));
     let mut combine = None;
+    let section = kernel.shares().map(|shares| section(&shares, inputs, &epilogue, first_attachment));
     if let Attached::Region(region) = &*epilogue {
         let chunks = kernel.chunks(last);
         workspace = partials + region.partials(chunks);
@@ -132,7 +134,23 @@ pub fn step(
         })
         .collect();
     phases.extend(combine);
-    Lowered { name, phases, workspace, scratch }
+    Lowered { name, phases, workspace, scratch, section }
+}
+
+/// The section phase of a kernel with its epilogue, in the numbering of the task.
+fn section(shares: &Shares, inputs: [Option<usize>; 2], epilogue: &Attached, first_attachment: usize) -> Section {
+    let own = inputs.iter().zip(shares.inputs).filter_map(|(&i, by_share)| i.filter(|_| by_share));
+    let (full, stores) = match epilogue {
+        // The epilogue runs in the last phase, which is the section's where it writes the output.
+        Attached::Region(region) if shares.output => (region.full_operands(first_attachment), region.stores()),
+        _ => (0, u64::from(shares.output)),
+    };
+    Section {
+        phase: shares.phase,
+        images: shares.images,
+        inputs: own.map(|i| 1 << i).sum::<u64>() | full,
+        outputs: stores,
+    }
 }
 
 /// A step that writes `len` zeros to its output: sums over nothing.
@@ -141,5 +159,5 @@ pub fn zeros(name: &'static str, len: usize) -> Lowered {
         // SAFETY: the output holds `len` floats; all bits 0 are 0.0.
         unsafe { operands.output::<f32>(0).write_bytes(0, len) };
     });
-    Lowered { name, phases: vec![phase], workspace: 0, scratch: 0 }
+    Lowered { name, phases: vec![phase], workspace: 0, scratch: 0, section: None }
 }

@@ -6,6 +6,24 @@ use crate::region::Region;
 use crate::shape::Fact;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+/// Which activations of a task lie in vectors of images: `[N, H, W, C]` stored as `[N / lanes][H][W][C][lanes]`,
+/// so that a vector is the same element of as many images. N is a multiple of the tier's lanes then. All
+/// other values are stored row by row, as their shape says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InImages {
+    /// Bit k: operand k of the task.
+    pub inputs: u64,
+    /// The op's output, and with it everything of its shape that the epilogue reads or stores.
+    pub output: bool,
+}
+
+impl InImages {
+    /// Whether operand `k` lies in vectors of images.
+    pub fn input(self, k: usize) -> bool {
+        self.inputs >> k & 1 == 1
+    }
+}
+
 /// One heavy op with its attachments, to be lowered.
 ///
 /// Operands are numbered: the op's inputs first, then the prologue's operands, then the
@@ -22,6 +40,8 @@ pub struct Task<'a> {
     pub prologue: Option<&'a Region>,
     /// Pointwise work and per-channel reductions on the output (`Arg::Anchor`).
     pub epilogue: Option<&'a Region>,
+    /// Which activations lie in vectors of images.
+    pub images: InImages,
 }
 
 /// Estimated time of a candidate, in arbitrary but common units; the least wins.
@@ -35,6 +55,11 @@ pub trait CpuKernel: Sync {
 
     /// Its cost, or why it cannot do the task.
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String>;
+
+    /// Which activations it can read and write in vectors of images, for a task that it supports.
+    fn takes_images(&self, _task: &Task) -> InImages {
+        InImages::default()
+    }
 
     /// The code for a task that it supports.
     fn lower(&self, task: &Task) -> Result<Lowered>;
@@ -56,6 +81,23 @@ pub struct Lowered {
     pub workspace: usize,
     /// Bytes of scratch that each worker gets, 64-byte aligned; contents do not survive a chunk.
     pub scratch: usize,
+    /// The phase that works share by share, if there is one.
+    pub section: Option<Section>,
+}
+
+/// A phase whose chunk i works on share i of the images alone, `split(images / lanes, chunks, i)`
+/// vectors of them. Steps with such phases over as many images run as one section: a thread takes its
+/// share through all of them while it is in cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Which phase.
+    pub phase: usize,
+    /// How many images all shares have together.
+    pub images: usize,
+    /// Bit k: of operand k, chunk i reads its own images only. All others are read whole.
+    pub inputs: u64,
+    /// Bit k: of output k, chunk i writes its own images. All others are complete after the last phase.
+    pub outputs: u64,
 }
 
 /// Code of one chunk: `(operands, chunk, scratch)`.

@@ -3,7 +3,8 @@
 //! A heavy op takes the cheapest candidate that supports it with its attachments; where none does,
 //! the region runs as a step of its own behind the bare op.
 
-use super::kernel::{CpuKernel, Lowered, Task};
+use super::images;
+use super::kernel::{CpuKernel, InImages, Lowered, Task};
 use super::pointwise::lower_region;
 use super::simd::Tier;
 use crate::error::{Error, Result};
@@ -47,10 +48,42 @@ impl Step {
 /// When no kernel supports an op.
 pub fn lower(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Vec<Step>> {
     let mut steps = Vec::with_capacity(fusion.groups.len());
-    for group in &fusion.groups {
-        lower_group(g, group, options, &mut steps)?;
+    let choices: Vec<Option<Choice>> = fusion.groups.iter().map(|group| choice(g, group, options)).collect();
+    let takes: Vec<InImages> = fusion
+        .groups
+        .iter()
+        .zip(&choices)
+        .map(|(group, choice)| match (group.anchor, choice) {
+            (Some(anchor), Some(Ok(kernel))) => {
+                let facts = input_facts(g, anchor);
+                kernel.takes_images(&task(g, group, anchor, &facts, InImages::default()))
+            }
+            _ => InImages::default(),
+        })
+        .collect();
+    let chosen = images::assign(g, fusion, &takes, Tier::current()?.lanes());
+    for (group, choice) in fusion.groups.iter().zip(choices) {
+        lower_group(g, group, choice, images::of_group(group, &chosen), options, &mut steps)?;
     }
     Ok(steps)
+}
+
+/// The kernel of a group's anchor, or why each candidate refused.
+type Choice = std::result::Result<&'static dyn CpuKernel, String>;
+
+fn choice(g: &Graph, group: &Group, options: &PlanOptions) -> Option<Choice> {
+    let anchor = group.anchor?;
+    let facts = input_facts(g, anchor);
+    Some(choose(&task(g, group, anchor, &facts, InImages::default()), options))
+}
+
+fn input_facts(g: &Graph, node: NodeId) -> SmallVec<[Fact; 4]> {
+    g.node(node).inputs.iter().map(|&i| g.fact(i).clone()).collect()
+}
+
+fn task<'a>(g: &'a Graph, group: &'a Group, anchor: NodeId, inputs: &'a [Fact], images: InImages) -> Task<'a> {
+    let node = g.node(anchor);
+    Task { op: &node.op, inputs, output: &node.fact, prologue: None, epilogue: group.region.as_ref(), images }
 }
 
 fn text(g: &Graph, nodes: &[NodeId]) -> String {
@@ -63,17 +96,23 @@ fn origin(g: &Graph, nodes: &[NodeId]) -> Origin {
     nodes.iter().find_map(|&n| g.node(n).origin.clone())
 }
 
-fn lower_group(g: &Graph, group: &Group, options: &PlanOptions, steps: &mut Vec<Step>) -> Result<()> {
-    let Some(anchor) = group.anchor else {
+fn lower_group(
+    g: &Graph,
+    group: &Group,
+    choice: Option<Choice>,
+    images: InImages,
+    options: &PlanOptions,
+    steps: &mut Vec<Step>,
+) -> Result<()> {
+    let (Some(anchor), Some(choice)) = (group.anchor, choice) else {
         let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
         steps.push(region_step(g, region, group.inputs.clone(), group.outputs.clone(), &group.nodes)?);
         return Ok(());
     };
     let node = g.node(anchor);
-    let facts: SmallVec<[Fact; 4]> = node.inputs.iter().map(|&i| g.fact(i).clone()).collect();
-    let task =
-        Task { op: &node.op, inputs: &facts, output: &node.fact, prologue: None, epilogue: group.region.as_ref() };
-    match choose(&task, options) {
+    let facts = input_facts(g, anchor);
+    let task = task(g, group, anchor, &facts, images);
+    match choice {
         Ok(kernel) => {
             let kernel = kernel.lower(&task).map_err(|e| name(e, &node.origin, node.op.def().name()))?;
             steps.push(Step {
@@ -99,7 +138,7 @@ fn lower_group(g: &Graph, group: &Group, options: &PlanOptions, steps: &mut Vec<
                 outputs: vec![anchor],
                 nodes: vec![anchor],
             };
-            lower_group(g, &bare, options, steps)?;
+            lower_group(g, &bare, self::choice(g, &bare, options), InImages::default(), options, steps)?;
             detached(g, group, region, anchor, node.inputs.len(), steps)
         }
     }

@@ -7,7 +7,7 @@ use crate::backend::cpu::conv::{
     ConvGeometry, Depthwise, DepthwiseFilterGrad, Direct, FilterGrad, ImagesConv, ImagesFilterGrad,
 };
 use crate::backend::cpu::gemm::Gemm;
-use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Task};
+use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Task};
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::winograd::WinogradForward;
 use crate::error::{Error, Result};
@@ -24,13 +24,15 @@ enum Pass {
     FilterGrad,
 }
 
-type Build = fn(&ConvGeometry, Pass, Tier) -> Box<dyn ChunkedKernel>;
+type Build = fn(&ConvGeometry, Pass, InImages, Tier) -> Box<dyn ChunkedKernel>;
 type Fits = fn(&ConvGeometry, Pass, Tier) -> std::result::Result<f64, &'static str>;
 
 /// A candidate: its time per floating-point operation where that of `DIRECT` is 1, or why it does not
 /// fit, and its kernels.
 struct Candidate {
     name: &'static str,
+    /// Whether it reads and writes activations in vectors of images.
+    images: bool,
     fits: Fits,
     build: Build,
 }
@@ -38,8 +40,9 @@ struct Candidate {
 /// A convolution with windows of one element is a product of matrices.
 const GEMM_1X1: Candidate = Candidate {
     name: "conv_gemm_1x1",
+    images: false,
     fits: |g, _, _| if g.is_pointwise() { Ok(0.5) } else { Err("windows of one element, stride 1, one group") },
-    build: |g, pass, tier| {
+    build: |g, pass, _, tier| {
         let pixels = g.batch * g.out_h * g.out_w;
         Box::new(match pass {
             Pass::Forward => Gemm::new(pixels, g.out_c, g.in_c, false, false, tier),
@@ -52,8 +55,9 @@ const GEMM_1X1: Candidate = Candidate {
 /// Vectors over channels, filters in registers.
 const DEPTHWISE: Candidate = Candidate {
     name: "conv_depthwise",
+    images: false,
     fits: |g, _, _| if g.is_depthwise() { Ok(0.5) } else { Err("as many groups as input channels, at least 2") },
-    build: |g, pass, tier| match pass {
+    build: |g, pass, _, tier| match pass {
         Pass::Forward => Box::new(Depthwise::forward(g, tier)),
         Pass::InputGrad => Box::new(Depthwise::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(DepthwiseFilterGrad::new(g, tier)),
@@ -63,6 +67,7 @@ const DEPTHWISE: Candidate = Candidate {
 /// Vectors over images: full lanes however few the channels.
 const IMAGES: Candidate = Candidate {
     name: "conv_images",
+    images: true,
     fits: |g, pass, tier| {
         let (summed, produced) = match pass {
             Pass::InputGrad => (g.out_c, g.in_c),
@@ -74,22 +79,23 @@ const IMAGES: Candidate = Candidate {
             _ => Err("one group"),
         }
     },
-    build: |g, pass, tier| match pass {
-        Pass::Forward => Box::new(ImagesConv::forward(g, tier)),
-        Pass::InputGrad => Box::new(ImagesConv::input_grad(g, tier)),
-        Pass::FilterGrad => Box::new(ImagesFilterGrad::new(g, tier)),
+    build: |g, pass, images, tier| match pass {
+        Pass::Forward => Box::new(ImagesConv::forward(g, images, tier)),
+        Pass::InputGrad => Box::new(ImagesConv::input_grad(g, images, tier)),
+        Pass::FilterGrad => Box::new(ImagesFilterGrad::new(g, images, tier)),
     },
 };
 
 /// 36 products over transformed windows: fewer multiplications, twice the rounding error.
 const WINOGRAD: Candidate = Candidate {
     name: "conv_winograd",
+    images: false,
     fits: |g, pass, _| match pass {
         Pass::FilterGrad => Err("forward or input gradient"),
         _ if WinogradForward::supports(g) => Ok(WinogradForward::relative_cost(g)),
         _ => Err("3x3 filters, stride 1, dilation 1, one group"),
     },
-    build: |g, pass, tier| match pass {
+    build: |g, pass, _, tier| match pass {
         Pass::InputGrad => Box::new(WinogradForward::input_grad(g, tier)),
         Pass::Forward | Pass::FilterGrad => Box::new(WinogradForward::forward(g, tier)),
     },
@@ -98,8 +104,9 @@ const WINOGRAD: Candidate = Candidate {
 /// Register tiles over packed rows, tap by tap; takes every convolution.
 const DIRECT: Candidate = Candidate {
     name: "conv_direct",
+    images: false,
     fits: |_, _, _| Ok(1.0),
-    build: |g, pass, tier| match pass {
+    build: |g, pass, _, tier| match pass {
         Pass::Forward => Box::new(Direct::forward(g, tier)),
         Pass::InputGrad => Box::new(Direct::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(FilterGrad::new(g, tier)),
@@ -165,10 +172,18 @@ impl CpuKernel for Candidate {
         Ok(Cost((self.fits)(&g, pass, tier)? * g.flops()))
     }
 
+    fn takes_images(&self, task: &Task) -> InImages {
+        match task.op {
+            _ if !self.images || task.prologue.is_some() => InImages::default(),
+            Op::Conv2dFilterGrad(_) => InImages { inputs: 0b11, output: false },
+            _ => InImages { inputs: 0b01, output: true },
+        }
+    }
+
     fn lower(&self, task: &Task) -> Result<Lowered> {
         let (g, pass) = read(task)?;
         g.check()?;
-        let kernel = (self.build)(&g, pass, Tier::current()?);
+        let kernel = (self.build)(&g, pass, task.images, Tier::current()?);
         let epilogue = attachments(task).map_err(Error::state)?;
         Ok(step(self.name, kernel, [Some(0), Some(1)], epilogue, 2))
     }

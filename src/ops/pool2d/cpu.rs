@@ -2,8 +2,8 @@
 
 use super::{MaxPool2dPick, Pool2d, Pool2dGrad, PoolKind};
 use crate::backend::cpu::chunked::{ChunkedKernel, split};
-use crate::backend::cpu::chunked_step::{Attached, step, zeros};
-use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Phase, Task};
+use crate::backend::cpu::chunked_step::{attachments, step, zeros};
+use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Phase, Task};
 use crate::backend::cpu::pool2d::{self as kernels, Pool, PoolGeometry, PoolGrad};
 use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
@@ -51,11 +51,19 @@ impl CpuKernel for Rows {
     }
 
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
-        no_attachments(task)?;
+        attachments(task)?;
         if task.inputs[0].shape.is_empty() {
             return Err("images and channels".into());
         }
         Ok(Cost(1.0))
+    }
+
+    fn takes_images(&self, task: &Task) -> InImages {
+        match task.op {
+            _ if task.prologue.is_some() => InImages::default(),
+            Op::Pool2dGrad(_) => InImages { inputs: 0b11, output: true },
+            _ => InImages { inputs: 0b01, output: true },
+        }
     }
 
     fn lower(&self, task: &Task) -> Result<Lowered> {
@@ -73,11 +81,12 @@ impl CpuKernel for Rows {
         };
         let tier = Tier::current()?;
         let kernel: Box<dyn ChunkedKernel> = if grad {
-            Box::new(PoolGrad::new(&geometry, kind, tier)?)
+            Box::new(PoolGrad::new(&geometry, kind, task.images, tier)?)
         } else {
-            Box::new(Pool::new(&geometry, kind, tier)?)
+            Box::new(Pool::new(&geometry, kind, task.images, tier)?)
         };
-        Ok(step("pool_rows", kernel, [Some(0), grad.then_some(1)], Attached::Nothing, 0))
+        let epilogue = attachments(task).map_err(Error::state)?;
+        Ok(step("pool_rows", kernel, [Some(0), grad.then_some(1)], epilogue, task.inputs.len()))
     }
 }
 
@@ -147,6 +156,6 @@ impl CpuKernel for Scan {
                 }
             }
         });
-        Ok(Lowered { name: "pool_scan", phases: vec![phase], workspace: 0, scratch: 0 })
+        Ok(Lowered { name: "pool_scan", phases: vec![phase], workspace: 0, scratch: 0, section: None })
     }
 }

@@ -1,13 +1,16 @@
 //! Convolutions with few output channels: a vector is the same element of as many images.
 //!
-//! Inside a chunk activations are laid out `[row][column][channel][image]`, so that all lanes are
-//! full at any number of channels; they are transposed from and to NHWC at the border.
+//! Activations are laid out `[row][column][channel][image]`, so that all lanes are full at any number of
+//! channels. Where neighbours keep them so ([`InImages`]), tiles read and write them in place; else
+//! they are transposed from and to NHWC at the border.
 
 use super::ConvGeometry;
 use super::axis::Axis;
 use crate::backend::cpu::attach::{Epilogue, PackHook};
-use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
+use crate::backend::cpu::chunked::{Args, ChunkedKernel, Shares, split};
 use crate::backend::cpu::gemm::pack::Copies;
+use crate::backend::cpu::kernel::InImages;
+use crate::backend::cpu::shares::{Batch, Rows};
 use crate::backend::cpu::simd::{Simd, Tier};
 use crate::dispatch;
 use std::ops::Range;
@@ -16,11 +19,6 @@ use std::ops::Range;
 const PIXELS: usize = 4;
 /// Channels of the largest tile.
 const CHANNELS: usize = 8;
-/// f32 of a chunk's layouts, so that they stay in L2.
-const CHUNK: usize = 160 * 1024;
-/// Chunks that a batch of one vector is cut into, where it has the rows.
-const MIN_CHUNKS: usize = 8;
-
 /// One tile: `c[pixel][channel] = Σ_segment Σ_r a[pixel][segment][r] * w[segment][r][channel]`.
 struct Tile {
     a: *const f32,
@@ -111,23 +109,38 @@ fn limits(tier: Tier, out_c: usize) -> (usize, usize) {
     (channels, ((registers - 1) / (channels + 1)).min(PIXELS))
 }
 
-/// Layout of a chunk's activations: `[row][column][channel][image]`, with zeros around the image.
+/// Layout of the activations that a chunk reads: `[row][column][channel][image]`.
 #[derive(Clone, Copy)]
 pub(super) struct Layout<'a> {
     pub y: &'a Axis,
     pub x: &'a Axis,
     pub channels: usize,
     pub lanes: usize,
+    /// Whether the input itself is laid out so.
+    pub in_images: bool,
+    /// Whether tiles read it there, without a copy that has zeros around the image.
+    pub in_place: bool,
 }
 
-impl Layout<'_> {
+impl<'a> Layout<'a> {
+    /// The layout of an input of `channels`. Tiles that skip the rows of taps outside the image
+    /// (`skips_rows`) can read an input in place that is padded above and below.
+    pub fn new(y: &'a Axis, x: &'a Axis, channels: usize, lanes: usize, in_images: bool, skips_rows: bool) -> Self {
+        let inside = |a: &Axis| {
+            let last = (a.outputs.div_ceil(a.step()) - 1) * a.in_step;
+            a.lo >= 0 && last as isize + a.hi < a.inputs as isize
+        };
+        let in_place = in_images && inside(x) && (skips_rows || inside(y));
+        Layout { y, x, channels, lanes, in_images, in_place }
+    }
+
     /// f32 between columns.
     pub fn pixel(&self) -> usize {
         self.channels * self.lanes
     }
 
-    pub fn columns(&self) -> usize {
-        self.x.span(self.x.outputs.div_ceil(self.x.step()))
+    fn columns(&self) -> usize {
+        if self.in_place { self.x.inputs } else { self.x.span(self.x.outputs.div_ceil(self.x.step())) }
     }
 
     /// f32 between rows.
@@ -135,37 +148,46 @@ impl Layout<'_> {
         self.columns() * self.pixel()
     }
 
-    /// f32 of what `indices` row indices read.
+    /// f32 of the copy of what `indices` row indices read.
     pub fn len(&self, indices: usize) -> usize {
-        self.y.span(indices) * self.row()
+        if self.in_place { 0 } else { self.y.span(indices) * self.row() }
+    }
+
+    /// f32 of the rows of the images of a vector, one at a time, through a prologue.
+    pub fn staging_len(&self) -> usize {
+        if self.in_images { 0 } else { self.x.inputs * self.pixel() }
     }
 
     /// Offset of the tap at input offset (y, x).
     pub fn tap(&self, y: isize, x: isize) -> usize {
-        (y - self.y.lo) as usize * self.row() + (x - self.x.lo) as usize * self.pixel()
+        let left = if self.in_place { 0 } else { self.x.lo };
+        (y - self.y.lo) as usize * self.row() + (x - left) as usize * self.pixel()
     }
 
-    /// Copies what the row indices `indices` of `images` read.
+    /// Where the tiles of `rows` read: the first row that their first index reaches, in the input or in
+    /// a copy at `dst`. A row outside the image that is not copied must not be read.
     ///
     /// # Safety
-    /// `src` is the whole NHWC input, `dst` holds `len` elements, `staging` one row of each image.
-    #[allow(clippy::too_many_arguments, reason = "source, place and destination of a copy")]
-    pub unsafe fn pack(
+    /// `src` is the whole input, `dst` holds `len` elements, `staging` `staging_len`.
+    pub unsafe fn read(
         &self,
         copies: &Copies,
         hook: Option<&dyn PackHook>,
         src: *const f32,
-        images: &Range<usize>,
-        indices: &Range<usize>,
+        rows: &Rows,
         dst: *mut f32,
         staging: *mut f32,
-    ) {
+    ) -> *const f32 {
         let (height, width) = (self.y.inputs, self.x.inputs);
+        let top = (rows.indices.start * self.y.in_step) as isize + self.y.lo;
+        if self.in_place {
+            let image = src.wrapping_add(rows.vector * height * self.row());
+            return image.wrapping_offset(top * self.row() as isize);
+        }
         let columns = self.columns() as isize;
         let left = (-self.x.lo).clamp(0, columns);
         let right = (width as isize - self.x.lo).clamp(left, columns);
-        let top = (indices.start * self.y.in_step) as isize + self.y.lo;
-        for row in 0..self.y.span(indices.len()) {
+        for row in 0..self.y.span(rows.indices.len()) {
             let in_y = top + row as isize;
             // SAFETY: the row lies within `dst`, its columns left..right within the image.
             unsafe {
@@ -179,20 +201,26 @@ impl Layout<'_> {
                 std::ptr::write_bytes(to.add(after), 0, self.row() - after);
                 let in_x = (left + self.x.lo) as usize;
                 let (pixels, to) = ((right - left) as usize, to.add(left as usize * self.pixel()));
+                if self.in_images {
+                    let pixel = (rows.vector * height + in_y as usize) * width + in_x;
+                    to.copy_from_nonoverlapping(src.add(pixel * self.pixel()), pixels * self.pixel());
+                    continue;
+                }
                 let elements = pixels * self.channels;
-                let pixel = (images.start * height + in_y as usize) * width + in_x;
+                let pixel = (rows.images.start * height + in_y as usize) * width + in_x;
                 let mut from = src.add(pixel * self.channels);
                 let mut image_ld = height * width * self.channels;
                 if let Some(hook) = hook {
-                    for i in 0..images.len() {
+                    for i in 0..rows.images.len() {
                         let (image, c) = (from.add(i * image_ld), self.channels);
                         hook.pack(image, c, staging.add(i * elements), c, pixel + i * height * width, pixels, 0, c);
                     }
                     (from, image_ld) = (staging, elements);
                 }
-                copies.transpose(from, image_ld, images.len(), elements, to, self.lanes, self.lanes);
+                copies.transpose(from, image_ld, rows.images.len(), elements, to, self.lanes, self.lanes);
             }
         }
+        dst
     }
 }
 
@@ -210,7 +238,8 @@ struct TapClass {
 /// A convolution without groups, or its input gradient, across images.
 /// Inputs: activations (or output gradient), filters HWIO.
 pub struct ImagesConv {
-    batch: usize,
+    batch: Batch,
+    images: InImages,
     y: Axis,
     x: Axis,
     in_c: usize,
@@ -218,8 +247,6 @@ pub struct ImagesConv {
     taps: usize,
     gradient: bool,
     classes: Vec<TapClass>,
-    row_parts: usize,
-    lanes: usize,
     channels: usize,
     max_pixels: usize,
     /// By remaining channels of a block: all blocks but the last have `channels`.
@@ -228,24 +255,32 @@ pub struct ImagesConv {
 }
 
 impl ImagesConv {
-    /// The convolution.
-    pub fn forward(g: &ConvGeometry, tier: Tier) -> Self {
+    /// The convolution, with input 0 and the output as `images` says.
+    pub fn forward(g: &ConvGeometry, images: InImages, tier: Tier) -> Self {
         let y = Axis::forward(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
         let x = Axis::forward(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.pad_left, g.dilation_w);
-        Self::new(g, y, x, [g.in_c, g.out_c], false, tier)
+        Self::new(g, y, x, [g.in_c, g.out_c], images, false, tier)
     }
 
     /// Its gradient for the input.
-    pub fn input_grad(g: &ConvGeometry, tier: Tier) -> Self {
+    pub fn input_grad(g: &ConvGeometry, images: InImages, tier: Tier) -> Self {
         let y = Axis::input_grad(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
         let x = Axis::input_grad(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.pad_left, g.dilation_w);
-        Self::new(g, y, x, [g.out_c, g.in_c], true, tier)
+        Self::new(g, y, x, [g.out_c, g.in_c], images, true, tier)
     }
 
-    fn new(g: &ConvGeometry, y: Axis, x: Axis, [in_c, out_c]: [usize; 2], gradient: bool, tier: Tier) -> Self {
+    fn new(
+        g: &ConvGeometry,
+        y: Axis,
+        x: Axis,
+        [in_c, out_c]: [usize; 2],
+        images: InImages,
+        gradient: bool,
+        tier: Tier,
+    ) -> Self {
         assert_eq!(g.groups, 1, "convolutions across images have no groups");
         let lanes = tier.lanes();
-        let layout = Layout { y: &y, x: &x, channels: in_c, lanes };
+        let layout = Layout::new(&y, &x, in_c, lanes, images.input(0), true);
         let mut classes = Vec::new();
         let mut taps_before = 0;
         for (yi, cy) in y.classes.iter().enumerate() {
@@ -263,19 +298,15 @@ impl ImagesConv {
                 taps_before += count;
             }
         }
-        let rows = y.outputs.div_ceil(y.step());
-        let mut row_parts = MIN_CHUNKS.div_ceil(g.batch.div_ceil(lanes)).min(rows.div_ceil(4)).max(1);
-        let chunk_len = |parts: usize| {
-            let indices = rows.div_ceil(parts);
-            layout.len(indices) + indices * y.step() * x.outputs * out_c * lanes
-        };
-        while row_parts < rows && chunk_len(row_parts) > CHUNK {
-            row_parts += 1;
-        }
+        let batch = Batch::new(g.batch, lanes, y.outputs.div_ceil(y.step()), |indices| {
+            let output = if images.output { 0 } else { indices * y.step() * x.outputs * out_c * lanes };
+            layout.len(indices) + output
+        });
         let (channels, max_pixels) = limits(tier, out_c);
         let tiles = std::array::from_fn(|k| tiles(tier, k + 1));
         ImagesConv {
-            batch: g.batch,
+            batch,
+            images,
             y,
             x,
             in_c,
@@ -283,8 +314,6 @@ impl ImagesConv {
             taps: g.kernel_h * g.kernel_w,
             gradient,
             classes,
-            row_parts,
-            lanes,
             channels,
             max_pixels,
             tiles,
@@ -293,18 +322,17 @@ impl ImagesConv {
     }
 
     fn layout(&self) -> Layout<'_> {
-        Layout { y: &self.y, x: &self.x, channels: self.in_c, lanes: self.lanes }
-    }
-
-    fn row_indices(&self) -> usize {
-        self.y.outputs.div_ceil(self.y.step())
+        Layout::new(&self.y, &self.x, self.in_c, self.batch.lanes, self.images.input(0), true)
     }
 
     /// f32 of the input layout, of the output layout, and of staging.
     fn scratch_parts(&self) -> [usize; 3] {
-        let indices = self.row_indices().div_ceil(self.row_parts);
-        let output = indices * self.y.step() * self.x.outputs * self.out_c * self.lanes;
-        [self.layout().len(indices), output, self.x.inputs * self.in_c * self.lanes]
+        let indices = self.batch.part_rows();
+        let output = match self.images.output {
+            true => 0,
+            false => indices * self.y.step() * self.x.outputs * self.out_c * self.batch.lanes,
+        };
+        [self.layout().len(indices), output, self.layout().staging_len()]
     }
 
     /// # Safety
@@ -327,79 +355,108 @@ impl ImagesConv {
 
     /// # Safety
     /// As [`ChunkedKernel::run_chunk`].
-    unsafe fn compute(&self, chunk: usize, args: &Args, scratch: *mut f32) {
-        let groups = self.batch.div_ceil(self.lanes);
-        let first = chunk / self.row_parts * self.lanes;
-        let images = first..(first + self.lanes).min(self.batch);
-        debug_assert!(chunk / self.row_parts < groups);
-        let indices = split(self.row_indices(), self.row_parts, chunk % self.row_parts);
-        let rows = indices.start * self.y.step()..(indices.end * self.y.step()).min(self.y.outputs);
+    unsafe fn compute(&self, rows: &Rows, chunk: usize, args: &Args, scratch: *mut f32) {
+        let lanes = self.batch.lanes;
+        let Rows { images, indices, .. } = rows;
         let layout = self.layout();
         let [input_len, output_len, _] = self.scratch_parts();
-        let (output, staging) = (scratch.wrapping_add(input_len), scratch.wrapping_add(input_len + output_len));
-        let out_pixel = self.out_c * self.lanes;
+        let staging = scratch.wrapping_add(input_len + output_len);
+        // Output rows: their number, the first, and f32 between them.
+        let step = self.y.step();
+        let out_rows = indices.start * step..(indices.end * step).min(self.y.outputs);
+        let (out_pixel, columns) = (self.out_c * lanes, self.x.outputs);
+        let first_pixel = (rows.vector * self.y.outputs + out_rows.start) * columns;
+        let output = match self.images.output {
+            true => args.output.wrapping_add(first_pixel * out_pixel),
+            false => scratch.wrapping_add(input_len),
+        };
+        // SAFETY: layouts lie within scratch or the operands, tiles within the layouts.
+        unsafe {
+            let input = layout.read(&self.copies, args.prologue, args.inputs[0], rows, scratch, staging);
+            for class in &self.classes {
+                self.class(class, &layout, indices, input, output, args);
+            }
+            let pixels = out_rows.len() * columns;
+            if self.images.output {
+                if let Epilogue::Hook(hook) = args.epilogue {
+                    hook.tile(chunk, output, out_pixel, first_pixel, pixels, 0, out_pixel);
+                }
+                return;
+            }
+            let image_ld = self.y.outputs * columns * self.out_c;
+            let elements = pixels * self.out_c;
+            let out = args.output.add(images.start * image_ld + out_rows.start * columns * self.out_c);
+            self.copies.transpose(output, lanes, elements, images.len(), out, image_ld, elements);
+            if let Epilogue::Hook(hook) = args.epilogue {
+                for (i, image) in images.clone().enumerate() {
+                    let row = (image * self.y.outputs + out_rows.start) * columns;
+                    hook.tile(chunk, out.add(i * image_ld), self.out_c, row, pixels, 0, self.out_c);
+                }
+            }
+        }
+    }
+
+    /// The outputs of one class of taps, for the row indices `indices`.
+    ///
+    /// # Safety
+    /// `input` is what [`Layout::read`] returned for them, `output` has their rows.
+    unsafe fn class(
+        &self,
+        class: &TapClass,
+        layout: &Layout,
+        indices: &Range<usize>,
+        input: *const f32,
+        output: *mut f32,
+        args: &Args,
+    ) {
+        let (y, x) = (&self.y.classes[class.y], &self.x.classes[class.x]);
+        let out_pixel = self.out_c * self.batch.lanes;
         let (bias, relu) = match args.epilogue {
             Epilogue::Bias { bias, relu } => (bias, relu),
             _ => (std::ptr::null(), false),
         };
-        // SAFETY: layouts lie within scratch, tiles within the layouts.
-        unsafe {
-            layout.pack(&self.copies, args.prologue, args.inputs[0], &images, &indices, scratch, staging);
-            for class in &self.classes {
-                let (y, x) = (&self.y.classes[class.y], &self.x.classes[class.x]);
-                let w = args.workspace.add(class.taps_before * self.in_c * self.out_c);
-                let runs_per_tap = class.runs.len() / y.taps.len().max(1);
-                for i in indices.start..indices.end.min(y.count) {
-                    let a = scratch.add((i - indices.start) * self.y.in_step * layout.row());
-                    let row = y.start + i * y.step - rows.start;
-                    let c = output.add((row * self.x.outputs + x.start) * out_pixel);
-                    // Taps of rows outside the image add nothing.
-                    let taps = self.y.taps_inside(y, i..i + 1);
-                    let segments = taps.start * runs_per_tap..taps.end * runs_per_tap;
-                    let w = w.add(segments.start * class.run * self.out_c);
-                    let tiles = x.count.div_ceil(self.max_pixels);
-                    for t in 0..tiles {
-                        let pixels = split(x.count, tiles, t);
-                        // Nor do columns outside, where a run is a whole row of taps.
-                        let run = match class.run == x.taps.len() * self.in_c {
-                            true => self.x.taps_inside(x, pixels.clone()),
-                            false => 0..1,
-                        };
-                        let run = run.start * self.in_c..run.end * self.in_c;
-                        let a = a.add(pixels.start * self.x.in_step * layout.pixel() + run.start * self.lanes);
-                        let w = w.add(run.start * self.out_c);
-                        for k in (0..self.out_c).step_by(self.channels) {
-                            let channels = self.channels.min(self.out_c - k);
-                            self.tiles[channels - 1][pixels.len() - 1](&Tile {
-                                a,
-                                a_step: self.x.in_step * layout.pixel(),
-                                c_step: x.step * out_pixel,
-                                segments: class.runs.as_ptr().add(segments.start),
-                                segment_count: segments.len(),
-                                run: run.len(),
-                                w: w.add(k),
-                                w_segment: class.run * self.out_c,
-                                w_ld: self.out_c,
-                                c: c.add(pixels.start * x.step * out_pixel + k * self.lanes),
-                                bias: if bias.is_null() { bias } else { bias.add(k) },
-                                relu,
-                            });
-                        }
+        let w = args.workspace.wrapping_add(class.taps_before * self.in_c * self.out_c);
+        let runs_per_tap = class.runs.len() / y.taps.len().max(1);
+        let first_row = indices.start * self.y.step();
+        for i in indices.start..indices.end.min(y.count) {
+            let a = input.wrapping_add((i - indices.start) * self.y.in_step * layout.row());
+            let row = y.start + i * y.step - first_row;
+            let c = output.wrapping_add((row * self.x.outputs + x.start) * out_pixel);
+            // Taps of rows outside the image add nothing.
+            let taps = self.y.taps_inside(y, i..i + 1);
+            let segments = taps.start * runs_per_tap..taps.end * runs_per_tap;
+            let w = w.wrapping_add(segments.start * class.run * self.out_c);
+            let tiles = x.count.div_ceil(self.max_pixels);
+            for t in 0..tiles {
+                let pixels = split(x.count, tiles, t);
+                // Nor do columns outside, where a run is a whole row of taps.
+                let run = match class.run == x.taps.len() * self.in_c {
+                    true => self.x.taps_inside(x, pixels.clone()),
+                    false => 0..1,
+                };
+                let run = run.start * self.in_c..run.end * self.in_c;
+                let a = a.wrapping_add(pixels.start * self.x.in_step * layout.pixel() + run.start * self.batch.lanes);
+                let w = w.wrapping_add(run.start * self.out_c);
+                for k in (0..self.out_c).step_by(self.channels) {
+                    let channels = self.channels.min(self.out_c - k);
+                    // SAFETY: the taps that are left lie within the input, the pixels within the output.
+                    unsafe {
+                        self.tiles[channels - 1][pixels.len() - 1](&Tile {
+                            a,
+                            a_step: self.x.in_step * layout.pixel(),
+                            c_step: x.step * out_pixel,
+                            segments: class.runs.as_ptr().add(segments.start),
+                            segment_count: segments.len(),
+                            run: run.len(),
+                            w: w.add(k),
+                            w_segment: class.run * self.out_c,
+                            w_ld: self.out_c,
+                            c: c.add(pixels.start * x.step * out_pixel + k * self.batch.lanes),
+                            bias: if bias.is_null() { bias } else { bias.add(k) },
+                            relu,
+                        });
                     }
                 }
-            }
-            let image_ld = self.y.outputs * self.x.outputs * self.out_c;
-            let elements = rows.len() * self.x.outputs * self.out_c;
-            let out = args.output.add(images.start * image_ld + rows.start * self.x.outputs * self.out_c);
-            self.copies.transpose(output, self.lanes, elements, images.len(), out, image_ld, elements);
-            if let Epilogue::Hook(hook) = args.epilogue {
-                hook.begin(chunk);
-                for (i, image) in images.enumerate() {
-                    let row = (image * self.y.outputs + rows.start) * self.x.outputs;
-                    let pixels = rows.len() * self.x.outputs;
-                    hook.tile(chunk, out.add(i * image_ld), self.out_c, row, pixels, 0, self.out_c);
-                }
-                hook.end(chunk);
             }
         }
     }
@@ -411,7 +468,7 @@ impl ChunkedKernel for ImagesConv {
     }
 
     fn chunks(&self, phase: usize) -> usize {
-        if phase == 0 { 1 } else { self.batch.div_ceil(self.lanes) * self.row_parts }
+        if phase == 0 { 1 } else { self.batch.chunks }
     }
 
     fn workspace_len(&self) -> usize {
@@ -422,6 +479,11 @@ impl ChunkedKernel for ImagesConv {
         true
     }
 
+    fn shares(&self) -> Option<Shares> {
+        let shares = Shares { phase: 1, images: self.batch.images, inputs: [true, false], output: true };
+        self.batch.by_shares.then_some(shares)
+    }
+
     fn scratch_len(&self) -> usize {
         self.scratch_parts().iter().sum()
     }
@@ -429,9 +491,17 @@ impl ChunkedKernel for ImagesConv {
     unsafe fn run_chunk(&self, phase: usize, chunk: usize, args: &Args, scratch: *mut f32) {
         // SAFETY: the caller's contract.
         unsafe {
-            match phase {
-                0 => self.pack_filters(args),
-                _ => self.compute(chunk, args, scratch),
+            if phase == 0 {
+                return self.pack_filters(args);
+            }
+            if let Epilogue::Hook(hook) = args.epilogue {
+                hook.begin(chunk);
+            }
+            for rows in self.batch.parts(self.batch.chunks, chunk) {
+                self.compute(&rows, chunk, args, scratch);
+            }
+            if let Epilogue::Hook(hook) = args.epilogue {
+                hook.end(chunk);
             }
         }
     }

@@ -5,16 +5,16 @@ use super::ConvGeometry;
 use super::axis::Axis;
 use super::filter_grad::Combine;
 use super::images::Layout;
-use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
+use crate::backend::cpu::chunked::{Args, ChunkedKernel, Shares, split};
 use crate::backend::cpu::gemm::pack::Copies;
+use crate::backend::cpu::kernel::InImages;
+use crate::backend::cpu::shares::{Batch, MAX_SHARES};
 use crate::backend::cpu::simd::{Simd, Tier};
 use crate::dispatch;
 
 /// Rows (tap, input channel) and output channels of the largest tile.
 const ROWS: usize = 4;
 const CHANNELS: usize = 6;
-/// Most partial sums; 16 groups of images and rows.
-const MAX_PARTS: usize = 16;
 
 /// One tile: `w[row][channel] += Σ_pixel Σ_image x[pixel + row] * dy[pixel][channel]`.
 struct Tile {
@@ -97,9 +97,9 @@ pub struct ImagesFilterGrad {
     geometry: ConvGeometry,
     y: Axis,
     x: Axis,
+    batch: Batch,
+    images: InImages,
     parts: usize,
-    row_parts: usize,
-    lanes: usize,
     /// Most rows and channels of a tile.
     rows: usize,
     channels: usize,
@@ -110,13 +110,13 @@ pub struct ImagesFilterGrad {
 }
 
 impl ImagesFilterGrad {
-    /// The gradient for a geometry.
-    pub fn new(g: &ConvGeometry, tier: Tier) -> Self {
+    /// The gradient for a geometry, with inputs as `images` says.
+    pub fn new(g: &ConvGeometry, images: InImages, tier: Tier) -> Self {
         assert_eq!(g.groups, 1, "convolutions across images have no groups");
         let y = Axis::forward(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
         let x = Axis::forward(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.pad_left, g.dilation_w);
         let lanes = tier.lanes();
-        let layout = Layout { y: &y, x: &x, channels: g.in_c, lanes };
+        let layout = Layout::new(&y, &x, g.in_c, lanes, images.input(0), false);
         let mut offsets = Vec::new();
         for ky in &y.classes[0].taps {
             for kx in &x.classes[0].taps {
@@ -128,10 +128,11 @@ impl ImagesFilterGrad {
             Tier::Avx2 | Tier::Scalar => (3, 3),
         };
         let channels = g.out_c.div_ceil(g.out_c.div_ceil(channels));
-        // Blocks of rows bound the layouts to the cache; parts of the work are whole blocks.
-        let row_parts = g.out_h.div_ceil((28 * 8 / g.out_w).max(1));
-        let blocks = g.batch.div_ceil(lanes) * row_parts;
-        let parts = blocks.min(MAX_PARTS);
+        let batch = Batch::new(g.batch, lanes, g.out_h, |rows| {
+            let dy = if images.input(1) { 0 } else { rows * g.out_w * g.out_c * lanes };
+            layout.len(rows) + dy
+        });
+        let parts = batch.chunks.min(MAX_SHARES);
         let combine = Combine::new(parts, offsets.len(), g.out_c, tier);
         let tiles = std::array::from_fn(|k| tiles(tier, k + 1));
         let copies = Copies::new(tier);
@@ -139,9 +140,9 @@ impl ImagesFilterGrad {
             geometry: *g,
             y,
             x,
+            batch,
+            images,
             parts,
-            row_parts,
-            lanes,
             rows,
             channels,
             offsets,
@@ -152,14 +153,15 @@ impl ImagesFilterGrad {
     }
 
     fn layout(&self) -> Layout<'_> {
-        Layout { y: &self.y, x: &self.x, channels: self.geometry.in_c, lanes: self.lanes }
+        Layout::new(&self.y, &self.x, self.geometry.in_c, self.batch.lanes, self.images.input(0), false)
     }
 
     /// f32 of the activations, of the output gradient, and of staging.
     fn scratch_parts(&self) -> [usize; 3] {
         let g = &self.geometry;
-        let rows = g.out_h.div_ceil(self.row_parts);
-        [self.layout().len(rows), rows * g.out_w * g.out_c * self.lanes, g.in_w * g.in_c * self.lanes]
+        let rows = self.batch.part_rows();
+        let dy = if self.images.input(1) { 0 } else { rows * g.out_w * g.out_c * self.batch.lanes };
+        [self.layout().len(rows), dy, self.layout().staging_len()]
     }
 
     /// # Safety
@@ -167,38 +169,41 @@ impl ImagesFilterGrad {
     unsafe fn compute(&self, part: usize, args: &Args, scratch: *mut f32) {
         let g = &self.geometry;
         let layout = self.layout();
+        let lanes = self.batch.lanes;
         let [x_len, dy_len, _] = self.scratch_parts();
-        let (dy, staging) = (scratch.wrapping_add(x_len), scratch.wrapping_add(x_len + dy_len));
-        let blocks = split(g.batch.div_ceil(self.lanes) * self.row_parts, self.parts, part);
-        // SAFETY: layouts lie within scratch, sums within the part's filters.
+        let (copy, staging) = (scratch.wrapping_add(x_len), scratch.wrapping_add(x_len + dy_len));
+        let tiles = self.offsets.len().div_ceil(self.rows);
+        // SAFETY: layouts lie within scratch or the operands, sums within the part's filters.
         unsafe {
             let sums = args.workspace.add(part * g.filter_len());
-            for block in blocks.clone() {
-                let first = block / self.row_parts * self.lanes;
-                let images = first..(first + self.lanes).min(g.batch);
-                let rows = split(g.out_h, self.row_parts, block % self.row_parts);
-                layout.pack(&self.copies, args.prologue, args.inputs[0], &images, &rows, scratch, staging);
-                let image_ld = g.out_h * g.out_w * g.out_c;
-                let elements = rows.len() * g.out_w * g.out_c;
-                let from = args.inputs[1].add(images.start * image_ld + rows.start * g.out_w * g.out_c);
-                self.copies.transpose(from, image_ld, images.len(), elements, dy, self.lanes, self.lanes);
-                let tiles = self.offsets.len().div_ceil(self.rows);
+            for (number, rows) in self.batch.parts(self.parts, part).enumerate() {
+                let x = layout.read(&self.copies, args.prologue, args.inputs[0], &rows, scratch, staging);
+                let (images, indices) = (&rows.images, &rows.indices);
+                let dy = if self.images.input(1) {
+                    args.inputs[1].add((rows.vector * g.out_h + indices.start) * g.out_w * g.out_c * lanes)
+                } else {
+                    let image_ld = g.out_h * g.out_w * g.out_c;
+                    let elements = indices.len() * g.out_w * g.out_c;
+                    let from = args.inputs[1].add(images.start * image_ld + indices.start * g.out_w * g.out_c);
+                    self.copies.transpose(from, image_ld, images.len(), elements, copy, lanes, lanes);
+                    copy.cast_const()
+                };
                 for k in (0..g.out_c).step_by(self.channels) {
                     let channels = self.channels.min(g.out_c - k);
                     for t in 0..tiles {
                         let r = split(self.offsets.len(), tiles, t);
                         self.tiles[channels - 1][r.len() - 1](&Tile {
-                            x: scratch,
+                            x,
                             rows: self.offsets[r.start..].as_ptr(),
                             x_step: self.x.in_step * layout.pixel(),
                             x_row: self.y.in_step * layout.row(),
-                            dy: dy.add(k * self.lanes),
-                            dy_step: g.out_c * self.lanes,
-                            height: rows.len(),
+                            dy: dy.add(k * lanes),
+                            dy_step: g.out_c * lanes,
+                            height: indices.len(),
                             width: g.out_w,
                             w: sums.add(r.start * g.out_c + k),
                             w_ld: g.out_c,
-                            add: block > blocks.start,
+                            add: number > 0,
                         });
                     }
                 }
@@ -218,6 +223,11 @@ impl ChunkedKernel for ImagesFilterGrad {
 
     fn workspace_len(&self) -> usize {
         self.parts * self.geometry.filter_len()
+    }
+
+    fn shares(&self) -> Option<Shares> {
+        let shares = Shares { phase: 0, images: self.batch.images, inputs: [true, true], output: false };
+        self.batch.by_shares.then_some(shares)
     }
 
     fn scratch_len(&self) -> usize {

@@ -15,6 +15,7 @@ mod tests;
 
 use super::chunked::ChunkedKernel;
 use super::gemm::Gemm;
+use super::kernel::InImages;
 use super::simd::Tier;
 use crate::error::{Error, Result};
 pub use depthwise::{Depthwise, DepthwiseFilterGrad};
@@ -87,7 +88,7 @@ impl ConvGeometry {
     pub(crate) fn suits_images(&self, tier: Tier, summed: usize, produced: usize) -> bool {
         let lanes = tier.lanes();
         let filled = 4 * self.batch >= 3 * self.batch.next_multiple_of(lanes);
-        let few = produced < lanes && (summed <= 16 || (produced <= 8 && summed <= 64));
+        let few = produced <= lanes && (summed <= 16 || (produced <= 8 && summed <= 64));
         self.groups == 1 && filled && few
     }
 
@@ -140,7 +141,7 @@ pub fn forward(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn ChunkedKer
     } else if g.is_depthwise() {
         Box::new(Depthwise::forward(g, tier))
     } else if g.suits_images(tier, g.in_c, g.out_c) {
-        Box::new(ImagesConv::forward(g, tier))
+        Box::new(ImagesConv::forward(g, InImages::default(), tier))
     } else {
         Box::new(Direct::forward(g, tier))
     })
@@ -158,7 +159,7 @@ pub fn input_grad(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn Chunked
     } else if g.is_depthwise() {
         Box::new(Depthwise::input_grad(g, tier))
     } else if g.suits_images(tier, g.out_c, g.in_c) {
-        Box::new(ImagesConv::input_grad(g, tier))
+        Box::new(ImagesConv::input_grad(g, InImages::default(), tier))
     } else {
         Box::new(Direct::input_grad(g, tier))
     })
@@ -176,7 +177,7 @@ pub fn filter_grad(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn Chunke
     } else if g.is_depthwise() {
         Box::new(DepthwiseFilterGrad::new(g, tier))
     } else if g.suits_images(tier, g.in_c, g.out_c) {
-        Box::new(ImagesFilterGrad::new(g, tier))
+        Box::new(ImagesFilterGrad::new(g, InImages::default(), tier))
     } else {
         Box::new(FilterGrad::new(g, tier))
     })

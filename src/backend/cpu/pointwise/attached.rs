@@ -57,14 +57,18 @@ pub struct RegionTile {
     /// The store whose buffer the kernel writes its raw output to.
     primary: usize,
     channels: usize,
+    /// Images of a vector where the output lies in vectors of images, else 1: every channel is as many
+    /// columns.
+    lanes: usize,
 }
 
 impl RegionTile {
-    /// Compiles `region`, whose space is the kernel's output.
+    /// Compiles `region`, whose space is the kernel's output: rows of channels, or with `lanes` above 1
+    /// vectors of as many images, where a row holds `lanes` columns a channel.
     ///
     /// # Errors
     /// What about it no tile can carry.
-    pub fn new(region: &Region, tier: Tier) -> Result<Self, String> {
+    pub fn new(region: &Region, lanes: usize, tier: Tier) -> Result<Self, String> {
         let rank = region.shape.rank();
         if rank == 0 || region.shape.is_empty() {
             return Err("takes attachments to an output with channels".into());
@@ -105,6 +109,7 @@ impl RegionTile {
             readings,
             primary,
             channels: region.shape[rank - 1],
+            lanes,
         })
     }
 
@@ -120,7 +125,23 @@ impl RegionTile {
 
     /// Bytes of the partial sums of `chunks` chunks.
     pub fn partials(&self, chunks: usize) -> usize {
-        chunks * self.strip.reductions.len() * self.channels * 8
+        chunks * self.strip.reductions.len() * self.columns() * 8
+    }
+
+    /// Columns of the output seen as a matrix.
+    fn columns(&self) -> usize {
+        self.channels * self.lanes
+    }
+
+    /// Bit k: operand `first + k` has an element for every output element.
+    pub fn full_operands(&self, first: usize) -> u64 {
+        let full = self.readings.iter().enumerate().filter(|(_, r)| r.0 == Reading::Full);
+        full.map(|(k, _)| 1 << (first + k)).sum()
+    }
+
+    /// Bit k: output k is a store.
+    pub fn stores(&self) -> u64 {
+        (1 << self.strip.stores.len()) - 1
     }
 
     /// The phase that adds up partial sums, which begin at byte `offset` of the workspace; `None`
@@ -140,9 +161,10 @@ impl RegionTile {
             unsafe {
                 let partials = operands.workspace.add(offset).cast::<f64>();
                 for chunk in 0..chunks {
-                    let part = partials.add((chunk * sums + k) * tile.channels + first);
-                    let part = std::slice::from_raw_parts(part, count);
-                    all.iter_mut().zip(part).for_each(|(a, &p)| *a += p);
+                    let part = partials.add((chunk * sums + k) * tile.columns() + first * tile.lanes);
+                    let part = std::slice::from_raw_parts(part, count * tile.lanes);
+                    let parts = part.chunks_exact(tile.lanes);
+                    all.iter_mut().zip(parts).for_each(|(a, p)| *a += p.iter().sum::<f64>());
                 }
                 let out = operands.output::<f32>(tile.strip.stores.len() + k).add(first);
                 for (i, v) in all[..count].iter().enumerate() {
@@ -209,11 +231,11 @@ impl<'a> AttachedTile<'a> {
     /// The sums of a chunk.
     fn sums(&self, chunk: usize, reduction: usize) -> *mut f64 {
         let t = self.tile;
-        self.partials.wrapping_add((chunk * t.strip.reductions.len() + reduction) * t.channels)
+        self.partials.wrapping_add((chunk * t.strip.reductions.len() + reduction) * t.columns())
     }
 
-    /// Runs the program on `rows` × `width` elements, a strip at most, at `tile`: pixels `row0..` and
-    /// channels `col0..` of the output.
+    /// Runs the program on `rows` × `width` elements, a strip at most, at `tile`: rows `row0..` and
+    /// columns `col0..` of the output.
     ///
     /// # Safety
     /// As [`TileHook::tile`]; operands per channel are gathered.
@@ -221,8 +243,9 @@ impl<'a> AttachedTile<'a> {
     unsafe fn run(&self, chunk: usize, tile: *mut u32, ld: usize, row0: usize, rows: usize, col0: usize, width: usize) {
         let t = self.tile;
         let n = rows * width;
-        let whole = width == t.channels;
-        let at = row0 * t.channels + col0;
+        let columns = t.columns();
+        let whole = width == columns;
+        let at = row0 * columns + col0;
         // SAFETY: the strip lies within the output and within operands of its shape.
         unsafe {
             let mut inputs: SmallVec<[*const u32; 24]> = SmallVec::new();
@@ -231,7 +254,7 @@ impl<'a> AttachedTile<'a> {
                 inputs.push(match reading {
                     Reading::Full if whole && dtype.size() == 4 => source.cast::<u32>().add(at),
                     Reading::Full => {
-                        gather(source.add(at * dtype.size()), dtype, t.channels, rows, width, self.gathered(k));
+                        gather(source.add(at * dtype.size()), dtype, columns, rows, width, self.gathered(k));
                         self.gathered(k)
                     }
                     Reading::Channel | Reading::Scalar => self.gathered(k),
@@ -277,7 +300,7 @@ impl<'a> AttachedTile<'a> {
                 }
                 let (to, to_ld) = match k == t.primary {
                     true => (tile.cast::<u8>(), ld),
-                    false => (self.operands.outputs[k].add(at * dtype.size()), t.channels),
+                    false => (self.operands.outputs[k].add(at * dtype.size()), columns),
                 };
                 scatter(from, dtype, to, to_ld, rows, width);
             }
@@ -299,6 +322,26 @@ unsafe fn gather(from: *const u8, dtype: DType, ld: usize, rows: usize, width: u
             } else {
                 (0..width).for_each(|i| *to.add(i) = u32::from(*from.add(r * ld + i)));
             }
+        }
+    }
+}
+
+/// Writes `rows` times the elements of the columns `col..col + width` to a strip, of an operand with one
+/// element for every `lanes` columns.
+///
+/// # Safety
+/// As [`gather`].
+unsafe fn spread(from: *const u8, dtype: DType, col: usize, lanes: usize, rows: usize, width: usize, to: *mut u32) {
+    // SAFETY: the caller's.
+    unsafe {
+        if lanes == 1 {
+            return gather(from.add(col * dtype.size()), dtype, 0, rows, width, to);
+        }
+        for i in 0..width {
+            *to.add(i) = super::lane(from, dtype, (col + i) / lanes);
+        }
+        for r in 1..rows {
+            to.add(r * width).copy_from_nonoverlapping(to, width);
         }
     }
 }
@@ -325,7 +368,7 @@ impl TileHook for AttachedTile<'_> {
     fn begin(&self, chunk: usize) {
         for k in 0..self.tile.strip.reductions.len() {
             // SAFETY: the partials hold one sum a channel, reduction and chunk.
-            unsafe { std::slice::from_raw_parts_mut(self.sums(chunk, k), self.tile.channels) }.fill(0.0);
+            unsafe { std::slice::from_raw_parts_mut(self.sums(chunk, k), self.tile.columns()) }.fill(0.0);
         }
     }
 
@@ -338,8 +381,8 @@ impl TileHook for AttachedTile<'_> {
             unsafe {
                 for (k, &(reading, dtype)) in self.tile.readings.iter().enumerate() {
                     if reading == Reading::Channel {
-                        let source = self.operands.inputs[self.first_operand + k].add((col0 + col) * dtype.size());
-                        gather(source, dtype, 0, step.min(rows), width, self.gathered(k));
+                        let source = self.operands.inputs[self.first_operand + k];
+                        spread(source, dtype, col0 + col, self.tile.lanes, step.min(rows), width, self.gathered(k));
                     }
                 }
                 for row in (0..rows).step_by(step) {

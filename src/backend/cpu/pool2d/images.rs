@@ -1,7 +1,7 @@
 //! Pooling with a vector of images: to the row kernels, the images of a vector are more channels.
 
 use super::{PoolGeometry, finish};
-use crate::backend::cpu::attach::{Epilogue, PackHook};
+use crate::backend::cpu::attach::PackHook;
 use crate::backend::cpu::chunked::Args;
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::simd::Tier;
@@ -12,7 +12,7 @@ use std::ops::Range;
 pub(super) struct Images {
     batch: usize,
     channels: usize,
-    lanes: usize,
+    pub lanes: usize,
     copies: Copies,
 }
 
@@ -21,8 +21,12 @@ impl Images {
     pub fn suits(g: &PoolGeometry, tier: Tier) -> Option<Images> {
         let lanes = tier.lanes();
         let filled = 4 * g.batch >= 3 * g.batch.next_multiple_of(lanes);
-        let images = || Images { batch: g.batch, channels: g.channels, lanes, copies: Copies::new(tier) };
-        (2 * g.channels <= lanes && filled).then(images)
+        (2 * g.channels <= lanes && filled).then(|| Images::new(g, tier))
+    }
+
+    /// For any number of channels.
+    pub fn new(g: &PoolGeometry, tier: Tier) -> Images {
+        Images { batch: g.batch, channels: g.channels, lanes: tier.lanes(), copies: Copies::new(tier) }
     }
 
     /// The geometry that the row kernels see.
@@ -90,16 +94,9 @@ impl Images {
             let pixel = (images.start * height + rows.start) * width;
             let to = args.output.add(pixel * c);
             self.copies.transpose(src, self.lanes, elements, images.len(), to, image_ld, elements);
-            if let Epilogue::Hook(hook) = args.epilogue {
-                hook.begin(chunk);
-                for i in 0..images.len() {
-                    hook.tile(chunk, to.add(i * image_ld), c, pixel + i * height * width, pixels, 0, c);
-                }
-                hook.end(chunk);
-            } else {
-                for i in 0..images.len() {
-                    finish(args, chunk, to.add(i * image_ld), pixel + i * height * width, pixels, c);
-                }
+            for i in 0..images.len() {
+                let pixel = pixel + i * height * width;
+                finish(args, chunk, to.add(i * image_ld), [pixel, pixels], c, 1);
             }
         }
     }

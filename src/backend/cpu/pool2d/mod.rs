@@ -9,7 +9,9 @@ mod rows;
 mod tests;
 
 use super::attach::Epilogue;
-use super::chunked::{Args, ChunkedKernel, split};
+use super::chunked::{Args, ChunkedKernel, Shares, split};
+use super::kernel::InImages;
+use super::shares::shares;
 use super::simd::Tier;
 use crate::error::{Error, Result};
 use images::Images;
@@ -103,11 +105,70 @@ impl PoolGeometry {
     }
 }
 
+/// How a pooling is cut into chunks, and where its vectors lie.
+struct Cut {
+    /// Present where vectors hold images.
+    images: Option<Images>,
+    in_images: InImages,
+    /// Images of the geometry (or vectors of them), and parts of the rows of each.
+    count: usize,
+    row_parts: usize,
+    /// Shares of the images, where these are chunks; else every part is one.
+    shares: Option<usize>,
+    batch: usize,
+}
+
+impl Cut {
+    /// The cut, and the geometry with vectors of images as more channels.
+    fn new(g: &PoolGeometry, in_images: InImages, tier: Tier) -> (Cut, PoolGeometry) {
+        let stay = in_images.inputs != 0 || in_images.output;
+        let images = if stay { Some(Images::new(g, tier)) } else { Images::suits(g, tier) };
+        let wide = images.map_or(*g, |images| images.wide(g));
+        let shares = images.and_then(|_| shares(g.batch, tier.lanes()));
+        (Cut { images, in_images, count: wide.batch, row_parts: 1, shares, batch: g.batch }, wide)
+    }
+
+    /// How operand `k` is transposed into vectors of images; `None` where it is read as it lies.
+    fn gathers(&self, k: usize) -> Option<&Images> {
+        self.images.as_ref().filter(|_| !self.in_images.input(k))
+    }
+
+    /// How the output is transposed from vectors of images.
+    fn scatters(&self) -> Option<&Images> {
+        self.images.as_ref().filter(|_| !self.in_images.output)
+    }
+
+    /// Columns a channel of what is not transposed.
+    fn lanes(&self) -> usize {
+        self.images.map_or(1, |images| images.lanes)
+    }
+
+    fn chunks(&self) -> usize {
+        self.shares.unwrap_or(self.count * self.row_parts)
+    }
+
+    /// (image, part of its rows) of each part of a chunk.
+    fn parts(&self, chunk: usize) -> impl Iterator<Item = (usize, usize)> {
+        let row_parts = self.row_parts;
+        let parts = match self.shares {
+            Some(shares) => {
+                let own = split(self.count, shares, chunk);
+                own.start * row_parts..own.end * row_parts
+            }
+            None => chunk..chunk + 1,
+        };
+        parts.map(move |p| (p / row_parts, p % row_parts))
+    }
+
+    fn shares(&self, gradient: bool) -> Option<Shares> {
+        self.shares.map(|_| Shares { phase: 0, images: self.batch, inputs: [true, gradient], output: true })
+    }
+}
+
 /// Pooling of input 0.
 pub struct Pool {
     geometry: PoolGeometry,
-    images: Option<Images>,
-    row_parts: usize,
+    cut: Cut,
     run: RowsFn,
     include_pad: bool,
 }
@@ -116,9 +177,8 @@ pub struct Pool {
 /// average pooling does not read the activations, which may be null.
 pub struct PoolGrad {
     geometry: PoolGeometry,
-    images: Option<Images>,
+    cut: Cut,
     kind: PoolKind,
-    row_parts: usize,
     run: RowsFn,
     include_pad: bool,
 }
@@ -130,54 +190,52 @@ fn includes_pad(kind: PoolKind) -> bool {
 impl Pool {
     /// # Errors
     /// As [`PoolGeometry::check`].
-    pub fn new(geometry: &PoolGeometry, kind: PoolKind, tier: Tier) -> Result<Self> {
+    pub fn new(geometry: &PoolGeometry, kind: PoolKind, in_images: InImages, tier: Tier) -> Result<Self> {
         geometry.check()?;
-        let images = Images::suits(geometry, tier);
-        let geometry = &images.map_or(*geometry, |images| images.wide(geometry));
+        let (mut cut, geometry) = Cut::new(geometry, in_images, tier);
         let row = geometry.out_w * geometry.channels;
-        let row_parts = (geometry.out_h * row).div_ceil(CHUNK).min(geometry.out_h);
+        cut.row_parts = (geometry.out_h * row).div_ceil(CHUNK).min(geometry.out_h);
         let run = match kind {
             PoolKind::Max => rows::select_max(tier),
             PoolKind::Average { .. } => rows::select_average(tier),
         };
-        Ok(Pool { geometry: *geometry, images, row_parts, run, include_pad: includes_pad(kind) })
+        Ok(Pool { geometry, cut, run, include_pad: includes_pad(kind) })
     }
 
     /// Most input rows that a chunk reads.
     fn max_input_rows(&self) -> usize {
         let g = &self.geometry;
-        ((g.out_h.div_ceil(self.row_parts) - 1) * g.stride_h + g.kernel_h).min(g.in_h)
+        ((g.out_h.div_ceil(self.cut.row_parts) - 1) * g.stride_h + g.kernel_h).min(g.in_h)
     }
 }
 
 impl PoolGrad {
     /// # Errors
     /// As [`PoolGeometry::check`].
-    pub fn new(geometry: &PoolGeometry, kind: PoolKind, tier: Tier) -> Result<Self> {
+    pub fn new(geometry: &PoolGeometry, kind: PoolKind, in_images: InImages, tier: Tier) -> Result<Self> {
         geometry.check()?;
-        let images = Images::suits(geometry, tier);
-        let geometry = &images.map_or(*geometry, |images| images.wide(geometry));
+        let (mut cut, geometry) = Cut::new(geometry, in_images, tier);
         let row = geometry.in_w * geometry.channels;
         // Blocks of whole strides: where windows do not overlap, no window is visited twice.
-        let row_parts = (geometry.in_h * row).div_ceil(CHUNK).min(geometry.in_h.div_ceil(geometry.stride_h));
+        cut.row_parts = (geometry.in_h * row).div_ceil(CHUNK).min(geometry.in_h.div_ceil(geometry.stride_h));
         let run = match kind {
             PoolKind::Max => rows::select_max_grad(tier),
             PoolKind::Average { .. } => rows::select_average_grad(tier),
         };
-        Ok(PoolGrad { geometry: *geometry, images, kind, row_parts, run, include_pad: includes_pad(kind) })
+        Ok(PoolGrad { geometry, cut, kind, run, include_pad: includes_pad(kind) })
     }
 
     /// Input rows of part `part`: cut where windows begin.
     fn input_rows(&self, part: usize) -> Range<usize> {
         let g = &self.geometry;
-        let blocks = split(g.in_h.div_ceil(g.stride_h), self.row_parts, part);
+        let blocks = split(g.in_h.div_ceil(g.stride_h), self.cut.row_parts, part);
         let edge = |b: usize| if b == 0 { 0 } else { (b * g.stride_h).min(g.in_h) };
         edge(blocks.start)..edge(blocks.end)
     }
 
     fn max_input_rows(&self) -> usize {
         let g = &self.geometry;
-        let own = g.in_h.div_ceil(g.stride_h).div_ceil(self.row_parts) * g.stride_h;
+        let own = g.in_h.div_ceil(g.stride_h).div_ceil(self.cut.row_parts) * g.stride_h;
         (own + 2 * g.kernel_h).min(g.in_h)
     }
 
@@ -214,22 +272,69 @@ fn shifted(g: &PoolGeometry, src: *const f32, read: &Range<usize>, own: &Range<u
 }
 
 /// # Safety
-/// `tile` holds `pixels` pixels, the first of which is number `pixel` of the output.
-unsafe fn finish(args: &Args, chunk: usize, tile: *mut f32, pixel: usize, pixels: usize, channels: usize) {
+/// `tile` holds `pixels` pixels, the first of which is number `pixel` of the output, of `channels`
+/// columns each; a channel is `lanes` of them.
+unsafe fn finish(args: &Args, chunk: usize, tile: *mut f32, [pixel, pixels]: [usize; 2], channels: usize, lanes: usize) {
     // SAFETY: the caller's contract.
     unsafe {
         match args.epilogue {
             Epilogue::None => {}
             Epilogue::Bias { bias, relu } => {
                 for i in 0..pixels * channels {
-                    let v = *tile.add(i) + *bias.add(i % channels);
+                    let v = *tile.add(i) + *bias.add(i % channels / lanes);
                     *tile.add(i) = if relu && v < 0.0 { 0.0 } else { v };
                 }
             }
-            Epilogue::Hook(hook) => {
-                hook.begin(chunk);
-                hook.tile(chunk, tile, channels, pixel, pixels, 0, channels);
-                hook.end(chunk);
+            Epilogue::Hook(hook) => hook.tile(chunk, tile, channels, pixel, pixels, 0, channels),
+        }
+    }
+}
+
+/// Runs `part` on each part of a chunk, between begin and end of the epilogue.
+///
+/// # Safety
+/// That of `part`.
+unsafe fn each_part(cut: &Cut, args: &Args, chunk: usize, part: impl Fn(usize, usize)) {
+    if let Epilogue::Hook(hook) = args.epilogue {
+        hook.begin(chunk);
+    }
+    cut.parts(chunk).for_each(|(image, number)| part(image, number));
+    if let Epilogue::Hook(hook) = args.epilogue {
+        hook.end(chunk);
+    }
+}
+
+impl Pool {
+    /// # Safety
+    /// As [`ChunkedKernel::run_chunk`].
+    unsafe fn part(&self, chunk: usize, image: usize, part: usize, args: &Args, scratch: *mut f32) {
+        let g = &self.geometry;
+        let include_pad = self.include_pad;
+        let outputs = split(g.out_h, self.cut.row_parts, part);
+        let inputs = g.window_rows(outputs.start).start..g.window_rows(outputs.end - 1).end;
+        let pixel = (image * g.out_h + outputs.start) * g.out_w;
+        // What is transposed: the input and its staging, and the output.
+        let len = inputs.len() * g.in_w * g.channels;
+        // SAFETY: the rows lie within input and output, and what is transposed within scratch.
+        unsafe {
+            let src = match self.cut.gathers(0) {
+                Some(images) => {
+                    let staging = scratch.add(len);
+                    images.gather(args.inputs[0], args.prologue, image, g.in_h, g.in_w, &inputs, scratch, staging);
+                    scratch.cast_const()
+                }
+                None => source(g, args, image, &inputs, scratch),
+            };
+            let scatters = self.cut.scatters();
+            let dst = match scatters {
+                Some(_) => scratch.add(len),
+                None => args.output.add(pixel * g.channels),
+            };
+            let pixels = outputs.len() * g.out_w;
+            (self.run)(&Work { g, include_pad, outputs: outputs.clone(), inputs, src, dy: std::ptr::null(), dst });
+            match scatters {
+                Some(images) => images.scatter(args, chunk, image, g.out_h, g.out_w, &outputs, dst),
+                None => finish(args, chunk, dst, [pixel, pixels], g.channels, self.cut.lanes()),
             }
         }
     }
@@ -241,43 +346,80 @@ impl ChunkedKernel for Pool {
     }
 
     fn chunks(&self, _phase: usize) -> usize {
-        self.geometry.batch * self.row_parts
+        self.cut.chunks()
     }
 
     fn workspace_len(&self) -> usize {
         0
     }
 
+    fn shares(&self) -> Option<Shares> {
+        self.cut.shares(false)
+    }
+
     fn scratch_len(&self) -> usize {
         let g = &self.geometry;
         let inputs = self.max_input_rows() * g.in_w * g.channels;
-        let outputs = g.out_h.div_ceil(self.row_parts) * g.out_w * g.channels;
-        // Across images: the wide input, its staging, and the wide output.
-        if self.images.is_some() { 2 * inputs + outputs } else { inputs }
+        let outputs = g.out_h.div_ceil(self.cut.row_parts) * g.out_w * g.channels;
+        // Staging and output follow the input in turn.
+        if self.cut.images.is_some() { inputs + inputs.max(outputs) } else { inputs }
     }
 
     unsafe fn run_chunk(&self, _phase: usize, chunk: usize, args: &Args, scratch: *mut f32) {
+        // SAFETY: the caller's contract.
+        unsafe { each_part(&self.cut, args, chunk, |image, part| self.part(chunk, image, part, args, scratch)) }
+    }
+}
+
+impl PoolGrad {
+    /// # Safety
+    /// As [`ChunkedKernel::run_chunk`].
+    unsafe fn part(&self, chunk: usize, image: usize, part: usize, args: &Args, scratch: *mut f32) {
         let g = &self.geometry;
-        let (image, part) = (chunk / self.row_parts, chunk % self.row_parts);
-        let outputs = split(g.out_h, self.row_parts, part);
-        let inputs = g.window_rows(outputs.start).start..g.window_rows(outputs.end - 1).end;
-        let pixel = (image * g.out_h + outputs.start) * g.out_w;
-        // SAFETY: the rows lie within input and output, and what is wide within scratch.
+        let own = self.input_rows(part);
+        let outputs = g.reached_by(&own);
+        let pixel = (image * g.in_h + own.start) * g.in_w;
+        let pixels = own.len() * g.in_w;
+        let include_pad = self.include_pad;
+        // In scratch: the input gradient, the output gradient, the activations, their staging.
+        let dst_len = if self.cut.scatters().is_some() { pixels * g.channels } else { 0 };
+        // SAFETY: the rows lie within input and output, and what is transposed within scratch.
         unsafe {
-            let include_pad = self.include_pad;
-            if let Some(images) = &self.images {
-                let (wide_in, wide_out) = (inputs.len() * g.in_w * g.channels, outputs.len() * g.out_w);
-                let (dst, staging) = (scratch.add(wide_in), scratch.add(wide_in + wide_out * g.channels));
-                images.gather(args.inputs[0], args.prologue, image, g.in_h, g.in_w, &inputs, scratch, staging);
-                let (src, dy) = (scratch.cast_const(), std::ptr::null());
-                (self.run)(&Work { g, include_pad, outputs: outputs.clone(), inputs, src, dy, dst });
-                return images.scatter(args, chunk, image, g.out_h, g.out_w, &outputs, dst);
+            let dst = match self.cut.scatters() {
+                Some(_) => scratch,
+                None => args.output.add(pixel * g.channels),
+            };
+            std::ptr::write_bytes(dst, 0, pixels * g.channels);
+            if !outputs.is_empty() {
+                let mut free = scratch.add(dst_len);
+                let dy = match self.cut.gathers(1) {
+                    Some(images) => {
+                        let (to, none) = (free, std::ptr::null_mut());
+                        images.gather(args.inputs[1], None, image, g.out_h, g.out_w, &outputs, to, none);
+                        free = free.add(outputs.len() * g.out_w * g.channels);
+                        to.cast_const()
+                    }
+                    None => args.inputs[1].add((image * g.out_h + outputs.start) * g.out_w * g.channels),
+                };
+                let mut src = std::ptr::null();
+                if self.kind == PoolKind::Max {
+                    let read = g.window_rows(outputs.start).start..g.window_rows(outputs.end - 1).end;
+                    let x = match self.cut.gathers(0) {
+                        Some(images) => {
+                            let staging = free.add(read.len() * g.in_w * g.channels);
+                            images.gather(args.inputs[0], args.prologue, image, g.in_h, g.in_w, &read, free, staging);
+                            free.cast_const()
+                        }
+                        None => source(g, args, image, &read, free),
+                    };
+                    src = shifted(g, x, &read, &own);
+                }
+                (self.run)(&Work { g, include_pad, outputs, inputs: own.clone(), src, dy, dst });
             }
-            let src = source(g, args, image, &inputs, scratch);
-            let dst = args.output.add(pixel * g.channels);
-            let pixels = outputs.len() * g.out_w;
-            (self.run)(&Work { g, include_pad, outputs, inputs, src, dy: std::ptr::null(), dst });
-            finish(args, chunk, dst, pixel, pixels, g.channels);
+            match self.cut.scatters() {
+                Some(images) => images.scatter(args, chunk, image, g.in_h, g.in_w, &own, dst),
+                None => finish(args, chunk, dst, [pixel, pixels], g.channels, self.cut.lanes()),
+            }
         }
     }
 }
@@ -288,11 +430,15 @@ impl ChunkedKernel for PoolGrad {
     }
 
     fn chunks(&self, _phase: usize) -> usize {
-        self.geometry.batch * self.row_parts
+        self.cut.chunks()
     }
 
     fn workspace_len(&self) -> usize {
         0
+    }
+
+    fn shares(&self) -> Option<Shares> {
+        self.cut.shares(true)
     }
 
     fn scratch_len(&self) -> usize {
@@ -301,54 +447,14 @@ impl ChunkedKernel for PoolGrad {
             PoolKind::Max => self.max_input_rows() * g.in_w * g.channels,
             PoolKind::Average { .. } => 0,
         };
-        match &self.images {
+        match &self.cut.images {
             None => inputs,
-            // The wide input and its staging, the wide input gradient, the wide output gradient.
             Some(_) => 2 * inputs + (self.max_input_rows() * g.in_w + self.max_outputs()) * g.channels,
         }
     }
 
     unsafe fn run_chunk(&self, _phase: usize, chunk: usize, args: &Args, scratch: *mut f32) {
-        let g = &self.geometry;
-        let (image, part) = (chunk / self.row_parts, chunk % self.row_parts);
-        let own = self.input_rows(part);
-        let outputs = g.reached_by(&own);
-        let pixel = (image * g.in_h + own.start) * g.in_w;
-        let include_pad = self.include_pad;
-        // SAFETY: the rows lie within input and output, and what is wide within scratch.
-        unsafe {
-            if let Some(images) = &self.images {
-                let (dst, dst_len) = (scratch, own.len() * g.in_w * g.channels);
-                std::ptr::write_bytes(dst, 0, dst_len);
-                if !outputs.is_empty() {
-                    let dy = scratch.add(dst_len);
-                    let src = dy.add(outputs.len() * g.out_w * g.channels);
-                    let none = std::ptr::null_mut();
-                    images.gather(args.inputs[1], None, image, g.out_h, g.out_w, &outputs, dy, none);
-                    let mut from = std::ptr::null();
-                    if self.kind == PoolKind::Max {
-                        let read = g.window_rows(outputs.start).start..g.window_rows(outputs.end - 1).end;
-                        let staging = src.add(read.len() * g.in_w * g.channels);
-                        images.gather(args.inputs[0], args.prologue, image, g.in_h, g.in_w, &read, src, staging);
-                        from = shifted(g, src, &read, &own);
-                    }
-                    (self.run)(&Work { g, include_pad, outputs, inputs: own.clone(), src: from, dy, dst });
-                }
-                return images.scatter(args, chunk, image, g.in_h, g.in_w, &own, dst);
-            }
-            let dst = args.output.add(pixel * g.channels);
-            let pixels = own.len() * g.in_w;
-            std::ptr::write_bytes(dst, 0, pixels * g.channels);
-            if !outputs.is_empty() {
-                let dy = args.inputs[1].add((image * g.out_h + outputs.start) * g.out_w * g.channels);
-                let mut src = std::ptr::null();
-                if self.kind == PoolKind::Max {
-                    let read = g.window_rows(outputs.start).start..g.window_rows(outputs.end - 1).end;
-                    src = shifted(g, source(g, args, image, &read, scratch), &read, &own);
-                }
-                (self.run)(&Work { g, include_pad, outputs, inputs: own, src, dy, dst });
-            }
-            finish(args, chunk, dst, pixel, pixels, g.channels);
-        }
+        // SAFETY: the caller's contract.
+        unsafe { each_part(&self.cut, args, chunk, |image, part| self.part(chunk, image, part, args, scratch)) }
     }
 }

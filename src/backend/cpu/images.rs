@@ -1,0 +1,79 @@
+//! Which activations lie in vectors of images: those between kernels that all take them so.
+//!
+//! Small nets have few channels, and a vector over channels would leave most of its lanes empty. A
+//! vector over images is always full. Activations that pass from one such kernel to the next stay in
+//! this layout; what another step reads, or what leaves the graph, is stored row by row.
+
+use super::kernel::InImages;
+use crate::graph::{Graph, NodeId};
+use crate::passes::fuse::{Fusion, Group};
+use std::collections::HashSet;
+
+/// The values that lie in vectors of `lanes` images, where group `i` can take those that `takes[i]` says.
+pub fn assign(g: &Graph, fusion: &Fusion, takes: &[InImages], lanes: usize) -> HashSet<NodeId> {
+    let resolve = |id: NodeId| fusion.views.get(&id).copied().unwrap_or(id);
+    let mut chosen: HashSet<NodeId> = HashSet::new();
+    for (group, takes) in fusion.groups.iter().zip(takes) {
+        let fits = |id: &&NodeId| {
+            let shape = &g.fact(**id).shape;
+            shape.rank() == 4 && !shape.is_empty() && shape[0].is_multiple_of(lanes)
+        };
+        if takes.output {
+            chosen.extend(stores(group).iter().filter(fits));
+        }
+    }
+    for &o in g.outputs() {
+        chosen.remove(&resolve(o));
+    }
+    // What one reader cannot take drops out, and with it what has to lie as it does.
+    loop {
+        let mut dropped = HashSet::new();
+        for (group, takes) in fusion.groups.iter().zip(takes) {
+            let lead = group.anchor.map_or(0, |anchor| g.node(anchor).inputs.len());
+            for (k, id) in group.inputs.iter().enumerate().filter(|(_, id)| chosen.contains(id)) {
+                let taken = match group.anchor {
+                    // An operand that is read through a view has another shape.
+                    Some(anchor) if k < lead => takes.input(k) && g.node(anchor).inputs[k] == *id,
+                    Some(_) => takes.output && is_full(g, group, k - lead, *id),
+                    None => false,
+                };
+                if !taken {
+                    dropped.insert(*id);
+                }
+            }
+            // The output, and everything of its shape in the epilogue, lie alike.
+            let full = group.inputs[lead..].iter().enumerate().filter(|&(k, &id)| is_full(g, group, k, id));
+            let alike: Vec<NodeId> = stores(group).iter().copied().chain(full.map(|(_, &id)| id)).collect();
+            if alike.iter().any(|id| !chosen.contains(id) || dropped.contains(id)) {
+                dropped.extend(alike.iter().filter(|id| chosen.contains(id)));
+            }
+        }
+        if dropped.is_empty() {
+            return chosen;
+        }
+        chosen.retain(|id| !dropped.contains(id));
+    }
+}
+
+/// What of a group's task lies in vectors of images.
+pub fn of_group(group: &Group, chosen: &HashSet<NodeId>) -> InImages {
+    let inputs = group.inputs.iter().enumerate().filter(|(_, id)| chosen.contains(id));
+    InImages {
+        inputs: inputs.map(|(k, _)| 1 << k).sum(),
+        output: stores(group).first().is_some_and(|id| chosen.contains(id)),
+    }
+}
+
+/// The outputs of a group that have its shape.
+fn stores(group: &Group) -> &[NodeId] {
+    &group.outputs[..group.region.as_ref().map_or(group.outputs.len(), |region| region.stores.len())]
+}
+
+/// Whether operand `k` of the group's region has an element for each of the region's.
+fn is_full(g: &Graph, group: &Group, k: usize, id: NodeId) -> bool {
+    group.region.as_ref().is_some_and(|region| {
+        let straight = region.shape.strides();
+        let steps = region.operands[k].strides.iter().zip(&straight).zip(&*region.shape);
+        g.fact(id).shape == region.shape && steps.into_iter().all(|((step, s), &n)| n == 1 || step == s)
+    })
+}
