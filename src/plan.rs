@@ -507,9 +507,8 @@ impl Planner<'_> {
             let shares = section.map(|x| [x.images, step.kernel.phases[x.phase].chunks]);
             let continues = shares.is_some() && shares == open;
             let by_share = |k: usize| section.is_some_and(|x| x.inputs >> k & 1 == 1);
-            let waits = |(k, id): (usize, &NodeId)| {
-                made.contains(id) && !(continues && by_share(k) && shared.contains(id))
-            };
+            let waits =
+                |(k, id): (usize, &NodeId)| made.contains(id) && !(continues && by_share(k) && shared.contains(id));
             let depends = step.inputs.iter().enumerate().any(waits);
             if s > 0 && (s == commit_from || depends || (!continues && held + bytes > WAVE_BYTES)) {
                 wave += 1;

@@ -131,6 +131,13 @@ impl Graph {
         Ok(id)
     }
 
+    /// Another node that applies what `id` applies to the same inputs. Unlike [`apply`](Self::apply), which
+    /// never makes two.
+    pub fn duplicate(&mut self, id: NodeId) -> NodeId {
+        let Node { op, inputs, fact, .. } = self.node(id).clone();
+        self.push(op, inputs, fact)
+    }
+
     fn push(&mut self, op: Op, inputs: Inputs, fact: Fact) -> NodeId {
         debug_assert!(inputs.iter().all(|i| i.index() < self.nodes.len()));
         let id = NodeId(u32::try_from(self.nodes.len()).expect("a graph has fewer than 2^32 nodes"));

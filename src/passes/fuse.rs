@@ -266,6 +266,15 @@ fn contract(c: &mut Clusters, live: &[bool]) {
     let g = c.g;
     let pointwise = |id: NodeId| g.node(id).op.def().kind() == Kind::Pointwise;
     let reduce = |id: NodeId| g.node(id).op.def().kind() == Kind::Reduce;
+    // What a comparison is made for is its reader: `recompute` gives each one of its own.
+    for id in g.ids().filter(|i| live[i.index()] && pointwise(*i) && g.fact(*i).dtype == DType::Bool) {
+        if let [reader] = c.readers[id.index()][..]
+            && pointwise(reader)
+            && let (Some(a), Some(b)) = (c.of[id.index()], c.of[reader.index()])
+        {
+            c.try_merge(a, b);
+        }
+    }
     // Pointwise chains first, then reductions onto what makes their operand, then reductions of
     // one value beside each other, then clusters onto heavy ops.
     for id in g.ids().filter(|i| live[i.index()]) {

@@ -3,6 +3,7 @@
 pub mod autodiff;
 pub mod fuse;
 mod inline;
+mod recompute;
 pub mod simplify;
 
 use crate::error::Result;
@@ -18,11 +19,13 @@ pub struct Pass {
 
 /// The passes, in the order in which they run. Autodiff comes first, while composites that own
 /// their gradient are whole; what they are made of is inlined next.
-/// Simplification sees gradients and composites in one graph.
+/// Simplification sees gradients and composites in one graph. Recomputation makes equal nodes, which
+/// the passes before it would merge.
 pub const PIPELINE: &[Pass] = &[
     Pass { name: "autodiff", run: autodiff::expand_gradients },
     Pass { name: "inline", run: inline::inline_composites },
     Pass { name: "simplify", run: simplify::simplify },
+    Pass { name: "recompute", run: recompute::recompute },
 ];
 
 /// Runs all passes; in debug builds each result is verified.

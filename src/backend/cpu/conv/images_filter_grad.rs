@@ -136,20 +136,7 @@ impl ImagesFilterGrad {
         let combine = Combine::new(parts, offsets.len(), g.out_c, tier);
         let tiles = std::array::from_fn(|k| tiles(tier, k + 1));
         let copies = Copies::new(tier);
-        ImagesFilterGrad {
-            geometry: *g,
-            y,
-            x,
-            batch,
-            images,
-            parts,
-            rows,
-            channels,
-            offsets,
-            tiles,
-            copies,
-            combine,
-        }
+        ImagesFilterGrad { geometry: *g, y, x, batch, images, parts, rows, channels, offsets, tiles, copies, combine }
     }
 
     fn layout(&self) -> Layout<'_> {

@@ -123,9 +123,15 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
     // The alternatives, whatever the choice is.
     if g.groups == 1 {
         let kernels: [Box<dyn ChunkedKernel>; 2] = match pass {
-            Pass::Forward => [Box::new(ImagesConv::forward(g, InImages::default(), tier)), Box::new(Direct::forward(g, tier))],
-            Pass::InputGrad => [Box::new(ImagesConv::input_grad(g, InImages::default(), tier)), Box::new(Direct::input_grad(g, tier))],
-            Pass::FilterGrad => [Box::new(ImagesFilterGrad::new(g, InImages::default(), tier)), Box::new(FilterGrad::new(g, tier))],
+            Pass::Forward => {
+                [Box::new(ImagesConv::forward(g, InImages::default(), tier)), Box::new(Direct::forward(g, tier))]
+            }
+            Pass::InputGrad => {
+                [Box::new(ImagesConv::input_grad(g, InImages::default(), tier)), Box::new(Direct::input_grad(g, tier))]
+            }
+            Pass::FilterGrad => {
+                [Box::new(ImagesFilterGrad::new(g, InImages::default(), tier)), Box::new(FilterGrad::new(g, tier))]
+            }
         };
         for kernel in kernels {
             check_kernel(&*kernel, g, pass, hooks, tier, 0.0);

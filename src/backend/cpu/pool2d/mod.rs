@@ -274,7 +274,14 @@ fn shifted(g: &PoolGeometry, src: *const f32, read: &Range<usize>, own: &Range<u
 /// # Safety
 /// `tile` holds `pixels` pixels, the first of which is number `pixel` of the output, of `channels`
 /// columns each; a channel is `lanes` of them.
-unsafe fn finish(args: &Args, chunk: usize, tile: *mut f32, [pixel, pixels]: [usize; 2], channels: usize, lanes: usize) {
+unsafe fn finish(
+    args: &Args,
+    chunk: usize,
+    tile: *mut f32,
+    [pixel, pixels]: [usize; 2],
+    channels: usize,
+    lanes: usize,
+) {
     // SAFETY: the caller's contract.
     unsafe {
         match args.epilogue {

@@ -195,6 +195,6 @@ fn windows_in_the_padding_are_refused() {
         pad_top: 0,
         pad_left: 0,
     };
-    let error = Pool::new(&bad, PoolKind::Max, Tier::Scalar).err().unwrap().to_string();
+    let error = Pool::new(&bad, PoolKind::Max, InImages::default(), Tier::Scalar).err().unwrap().to_string();
     assert!(error.contains("meet the image"), "{error}");
 }
