@@ -1,6 +1,7 @@
 //! Raw CPU kernels against the FMA peak measured in the same run.
 //!
-//! `cargo bench --bench kernels -- [filter]` prints GFLOP/s and percent of peak on 1 and 2 threads.
+//! `cargo bench --bench kernels -- [filter]` prints GFLOP/s and percent of peak on 1 thread (the sum of
+//! each chunk's least time) and on 2 (the least time of a run).
 
 use cnnrs::backend::cpu::attach::Epilogue;
 use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
@@ -9,7 +10,7 @@ use cnnrs::backend::cpu::gemm::Gemm;
 use cnnrs::backend::cpu::kernel::InImages;
 use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::simd::{Simd, Tier};
-use cnnrs::backend::cpu::winograd::WinogradForward;
+use cnnrs::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -71,6 +72,28 @@ fn peak(tier: Tier, threads: usize) -> f64 {
         best = best.min(start.elapsed().as_secs_f64());
     }
     (2 * 12 * tier.lanes() * rounds * threads) as f64 / best / 1e9
+}
+
+/// Seconds of one run on one thread: the sum of each chunk's least time over many rounds, which no
+/// interruption of the thread lengthens.
+fn serial_seconds(kernel: &dyn ChunkedKernel, args: &Args) -> f64 {
+    let (mut workspace, mut scratch) = (Aligned::new(kernel.workspace_len()), Aligned::new(kernel.scratch_len()));
+    let args = Args { workspace: workspace.ptr(), ..*args };
+    let mut least: Vec<Vec<f64>> = (0..kernel.phases()).map(|p| vec![f64::MAX; kernel.chunks(p)]).collect();
+    let (start, mut rounds) = (Instant::now(), 0);
+    while rounds < 4 || (start.elapsed() < Duration::from_millis(600) && rounds < 20_000) {
+        for (phase, least) in least.iter_mut().enumerate() {
+            for (chunk, least) in least.iter_mut().enumerate() {
+                let start = Instant::now();
+                // SAFETY: buffers fit the geometry, phases run in order.
+                unsafe { kernel.run_chunk(phase, chunk, &args, scratch.ptr()) };
+                *least = least.min(start.elapsed().as_secs_f64());
+            }
+        }
+        rounds += 1;
+    }
+    // What is packed once is left out.
+    least[usize::from(kernel.prepacks())..].iter().flatten().sum()
 }
 
 /// Least seconds of one run on `threads` threads that claim chunks by tickets.
@@ -232,10 +255,11 @@ fn convolutions(tier: Tier) -> Vec<Case> {
         ] {
             cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
         }
-        if WinogradForward::supports(&g) && in_c > 8 {
-            let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 2] = [
+        if winograd::supports(&g) && in_c > 8 {
+            let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 3] = [
                 ("forward winograd", Box::new(WinogradForward::forward(&g, tier)), [x, w, y]),
                 ("input winograd", Box::new(WinogradForward::input_grad(&g, tier)), [y, w, x]),
+                ("filter winograd", Box::new(WinogradFilterGrad::new(&g, tier)), [x, y, w]),
             ];
             for (pass, kernel, lens) in kernels {
                 cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
@@ -313,7 +337,10 @@ fn main() {
         };
         print!("{:56}", std::mem::take(&mut case.name));
         for threads in [1, 2] {
-            let t = seconds(&*case.kernel, &args, threads);
+            let t = match threads {
+                1 => serial_seconds(&*case.kernel, &args),
+                _ => seconds(&*case.kernel, &args, threads),
+            };
             let rate = case.flops / t / 1e9;
             print!(" {:10.1} {:9.1} {:6.1}", t * 1e6, rate, 100.0 * rate / peaks[threads - 1]);
         }

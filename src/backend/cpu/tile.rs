@@ -40,7 +40,7 @@ pub struct Tile {
     pub c: *mut f32,
     /// Offset of each row from the base.
     pub c_rows: *const usize,
-    /// Whether the sums start from what C holds instead of 0.
+    /// Whether the sums are added to what C holds.
     pub add_to_c: bool,
     /// Added to each row at the end (`cols` elements), or null.
     pub bias: *const f32,
@@ -121,22 +121,11 @@ impl TileSet {
 unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
     let mut acc = [[S::zero(); NV]; MR];
     let full = t.cols == NV * S::LANES;
-    if t.add_to_c {
-        for (i, row) in acc.iter_mut().enumerate() {
-            let c = t.c.add(*t.c_rows.add(i));
-            for (j, sum) in row.iter_mut().enumerate() {
-                let c = c.add(j * S::LANES);
-                *sum = if full { S::load(c) } else { S::load_first(c, S::LANES.min(t.cols - j * S::LANES)) };
-            }
-        }
-    }
     // C arrives while the sums are computed; its rows are too far apart for hardware to foresee.
-    if !t.add_to_c {
-        for i in 0..MR {
-            let c = t.c.add(*t.c_rows.add(i));
-            for j in 0..NV {
-                S::prefetch(c.wrapping_add(j * S::LANES));
-            }
+    for i in 0..MR {
+        let c = t.c.add(*t.c_rows.add(i));
+        for j in 0..NV {
+            S::prefetch(c.wrapping_add(j * S::LANES));
         }
     }
     let mut b = t.b;
@@ -161,6 +150,16 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
             }
             at += a_step;
             b = b.add(b_step);
+        }
+    }
+    if t.add_to_c {
+        for (i, row) in acc.iter_mut().enumerate() {
+            let c = t.c.add(*t.c_rows.add(i));
+            for (j, sum) in row.iter_mut().enumerate() {
+                let c = c.add(j * S::LANES);
+                let v = if full { S::load(c) } else { S::load_first(c, S::LANES.min(t.cols - j * S::LANES)) };
+                *sum = S::add(v, *sum);
+            }
         }
     }
     if !t.bias.is_null() {

@@ -79,7 +79,7 @@ fn every_candidate_agrees_with_the_sums_under_attachments() {
         check_all(&conv, [2, 7, 9, 5], [3, 3, 5, 7], &mut runs);
         check_all(&conv, [3, 4, 11, 18], [3, 3, 18, 40], &mut runs);
     }
-    for pass in [Pass::Forward, Pass::InputGrad] {
+    for pass in [Pass::Forward, Pass::InputGrad, Pass::FilterGrad] {
         assert_eq!(runs.get(&("conv_winograd", pass)), Some(&5), "{pass:?}");
     }
     for pass in [Pass::Forward, Pass::InputGrad, Pass::FilterGrad] {

@@ -9,7 +9,7 @@ use crate::backend::cpu::conv::{
 use crate::backend::cpu::gemm::Gemm;
 use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Task};
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::winograd::WinogradForward;
+use crate::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward};
 use crate::error::{Error, Result};
 use crate::ops::Op;
 
@@ -90,14 +90,14 @@ const IMAGES: Candidate = Candidate {
 const WINOGRAD: Candidate = Candidate {
     name: "conv_winograd",
     images: false,
-    fits: |g, pass, _| match pass {
-        Pass::FilterGrad => Err("forward or input gradient"),
-        _ if WinogradForward::supports(g) => Ok(WinogradForward::relative_cost(g)),
-        _ => Err("3x3 filters, stride 1, dilation 1, one group"),
+    fits: |g, _, _| match winograd::supports(g) {
+        true => Ok(WinogradForward::relative_cost(g)),
+        false => Err("3x3 filters, stride 1, dilation 1, one group"),
     },
     build: |g, pass, _, tier| match pass {
+        Pass::Forward => Box::new(WinogradForward::forward(g, tier)),
         Pass::InputGrad => Box::new(WinogradForward::input_grad(g, tier)),
-        Pass::Forward | Pass::FilterGrad => Box::new(WinogradForward::forward(g, tier)),
+        Pass::FilterGrad => Box::new(WinogradFilterGrad::new(g, tier)),
     },
 };
 

@@ -26,13 +26,13 @@ const MIN_CHANNELS: usize = 32;
 const COMBINE: usize = 4096;
 
 /// The number of partial sums over `units` images (or blocks of them), for gradients of `len` elements.
-pub(super) fn image_groups(units: usize, len: usize) -> usize {
+pub(in crate::backend::cpu) fn image_groups(units: usize, len: usize) -> usize {
     units.min(MAX_PARTS).min(MAX_PARTIALS / len.max(1)).max(1)
 }
 
 /// Adds partial sums of `len` elements each, in order, and runs the epilogue on rows of `cols`.
 #[derive(Clone, Copy)]
-pub(super) struct Combine {
+pub(in crate::backend::cpu) struct Combine {
     pub parts: usize,
     pub rows: usize,
     pub cols: usize,

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 pub use depthwise::{Depthwise, DepthwiseFilterGrad};
 pub use direct::Direct;
 pub use filter_grad::FilterGrad;
+pub(in crate::backend::cpu) use filter_grad::{Combine, image_groups};
 pub use images::ImagesConv;
 pub use images_filter_grad::ImagesFilterGrad;
 

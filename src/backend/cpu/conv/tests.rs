@@ -5,7 +5,7 @@ use crate::backend::cpu::attach::{Epilogue, PackHook, TileHook};
 use crate::backend::cpu::chunked::{Args, run_serially};
 use crate::backend::cpu::gemm::tests::random;
 use crate::backend::cpu::kernel::InImages;
-use crate::backend::cpu::winograd::WinogradForward;
+use crate::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -137,13 +137,13 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
             check_kernel(&*kernel, g, pass, hooks, tier, 0.0);
         }
     }
-    if WinogradForward::supports(g) {
-        let kernel = match pass {
-            Pass::Forward => WinogradForward::forward(g, tier),
-            Pass::InputGrad => WinogradForward::input_grad(g, tier),
-            Pass::FilterGrad => return,
+    if winograd::supports(g) {
+        let kernel: Box<dyn ChunkedKernel> = match pass {
+            Pass::Forward => Box::new(WinogradForward::forward(g, tier)),
+            Pass::InputGrad => Box::new(WinogradForward::input_grad(g, tier)),
+            Pass::FilterGrad => Box::new(WinogradFilterGrad::new(g, tier)),
         };
-        check_kernel(&kernel, g, pass, hooks, tier, 1e-5);
+        check_kernel(&*kernel, g, pass, hooks, tier, 1e-5);
     }
 }
 
@@ -265,6 +265,9 @@ fn three_by_three() {
     check_all(&geometry(2, [5, 6], 3, 10, [3, 3], 1, [2, 0, 1, 3], 1, 1));
     check_all(&geometry(1, [3, 2], 3, 10, [3, 3], 1, [4; 4], 1, 1));
     check_all(&geometry(70, [6, 5], 3, 70, [3, 3], 1, [1; 4], 1, 1));
+    check_all(&geometry(127, [1, 1], 17, 10, [3, 3], 1, [1; 4], 1, 1));
+    check_all(&geometry(127, [7, 7], 3, 10, [3, 3], 1, [1; 4], 1, 1));
+    check_all(&geometry(3, [14, 14], 17, 10, [3, 3], 1, [1; 4], 1, 1));
 }
 
 #[test]

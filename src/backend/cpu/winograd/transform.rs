@@ -20,16 +20,28 @@ pub struct Transforms {
     pub filter: FilterFn,
     /// `(source, plane, 16 pixels, channels, bias, relu)`: a 4×4 tile of outputs; null pixels are left out.
     pub output: OutputFn,
+    /// `(16 pixels, channels, destination, plane)`: a 4×4 tile of output gradients; null pixels are 0.
+    pub output_grad: OutputGradFn,
+    /// `(source, plane, destination, tap stride, channels)`: the 3×3 taps of a filter gradient.
+    pub filter_grad: FilterGradFn,
 }
 
-type WindowFn = unsafe fn(*const *const f32, usize, *mut f32, usize);
+pub type WindowFn = unsafe fn(*const *const f32, usize, *mut f32, usize);
 type FilterFn = unsafe fn(*const f32, usize, usize, *mut f32, usize);
 type OutputFn = unsafe fn(*const f32, usize, *const *mut f32, usize, *const f32, bool);
+type OutputGradFn = unsafe fn(*const *mut f32, usize, *mut f32, usize);
+type FilterGradFn = unsafe fn(*const f32, usize, *mut f32, usize, usize);
 
 impl Transforms {
     /// The functions of `tier`.
     pub fn new(tier: Tier) -> Self {
-        Transforms { window: select_window(tier), filter: select_filter(tier), output: select_output(tier) }
+        Transforms {
+            window: select_window(tier),
+            filter: select_filter(tier),
+            output: select_output(tier),
+            output_grad: select_output_grad(tier),
+            filter_grad: select_filter_grad(tier),
+        }
     }
 }
 
@@ -62,6 +74,39 @@ unsafe fn taps<S: Simd>(g: [S::F; 3]) -> [S::F; 6] {
         S::mul_add(g[1], odd_b, even_b),
         S::neg_mul_add(g[1], odd_b, even_b),
         g[2],
+    ]
+}
+
+/// Four output gradients to their values at the points, each divided by its distances to the others.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
+unsafe fn output_grads<S: Simd>(g: [S::F; 4]) -> [S::F; 6] {
+    let at = |p: f32, q: f32| 1.0 / (2.0 * p * p * (p * p - q * q));
+    let (fa, fb) = (at(A, B), at(B, A));
+    let even_a = S::mul_add(g[2], S::splat(A * A * fa), S::mul(g[0], S::splat(fa)));
+    let even_b = S::mul_add(g[2], S::splat(B * B * fb), S::mul(g[0], S::splat(fb)));
+    let odd_a = S::mul_add(g[3], S::splat(A * A * A * fa), S::mul(g[1], S::splat(A * fa)));
+    let odd_b = S::mul_add(g[3], S::splat(B * B * B * fb), S::mul(g[1], S::splat(B * fb)));
+    [
+        S::mul(g[0], S::splat(1.0 / (A * A * B * B))),
+        S::add(even_a, odd_a),
+        S::sub(even_a, odd_a),
+        S::add(even_b, odd_b),
+        S::sub(even_b, odd_b),
+        g[3],
+    ]
+}
+
+/// Six values at the points to three taps.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
+unsafe fn tap_grads<S: Simd>(m: [S::F; 6]) -> [S::F; 3] {
+    let (pa, qa) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+    let (pb, qb) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+    [
+        S::add(m[0], S::add(pa, pb)),
+        S::mul_add(qa, S::splat(A), S::mul(qb, S::splat(B))),
+        S::mul_add(pa, S::splat(A * A), S::mul_add(pb, S::splat(B * B), m[5])),
     ]
 }
 
@@ -187,4 +232,72 @@ unsafe fn output<S: Simd>(
 }
 dispatch! {
     fn select_output[] => output(src: *const f32, plane: usize, pixels: *const *mut f32, channels: usize, bias: *const f32, relu: bool);
+}
+
+/// # Safety
+/// `pixels` are 16 rows of `channels` elements, or null; the planes of `dst` hold whole vectors.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
+#[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
+unsafe fn output_grad<S: Simd>(pixels: *const *mut f32, channels: usize, dst: *mut f32, plane: usize) {
+    let mut k = 0;
+    while k < channels {
+        let n = S::LANES.min(channels - k);
+        let mut t = [[S::zero(); 4]; 6];
+        for j in 0..4 {
+            let mut d = [S::zero(); 4];
+            for (i, d) in d.iter_mut().enumerate() {
+                let p = *pixels.add(i * 4 + j);
+                if !p.is_null() {
+                    *d = if n == S::LANES { S::load(p.add(k)) } else { S::load_first(p.add(k), n) };
+                }
+            }
+            let d = output_grads::<S>(d);
+            for i in 0..6 {
+                t[i][j] = d[i];
+            }
+        }
+        for (i, row) in t.into_iter().enumerate() {
+            for (j, v) in output_grads::<S>(row).into_iter().enumerate() {
+                S::store(dst.add((i * 6 + j) * plane + k), v);
+            }
+        }
+        k += S::LANES;
+    }
+}
+dispatch! {
+    fn select_output_grad[] => output_grad(pixels: *const *mut f32, channels: usize, dst: *mut f32, plane: usize);
+}
+
+/// # Safety
+/// The planes of `src` hold whole vectors, each of the nine taps of `dst` `channels` elements.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
+#[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
+unsafe fn filter_grad<S: Simd>(src: *const f32, plane: usize, dst: *mut f32, stride: usize, channels: usize) {
+    let mut k = 0;
+    while k < channels {
+        let n = S::LANES.min(channels - k);
+        let mut t = [[S::zero(); 6]; 3];
+        for j in 0..6 {
+            let mut m = [S::zero(); 6];
+            for (i, m) in m.iter_mut().enumerate() {
+                *m = S::load(src.add((i * 6 + j) * plane + k));
+            }
+            let m = tap_grads::<S>(m);
+            for i in 0..3 {
+                t[i][j] = m[i];
+            }
+        }
+        for (i, row) in t.into_iter().enumerate() {
+            for (j, v) in tap_grads::<S>(row).into_iter().enumerate() {
+                let p = dst.add((i * 3 + j) * stride + k);
+                if n == S::LANES { S::store(p, v) } else { S::store_first(p, v, n) }
+            }
+        }
+        k += S::LANES;
+    }
+}
+dispatch! {
+    fn select_filter_grad[] => filter_grad(src: *const f32, plane: usize, dst: *mut f32, stride: usize, channels: usize);
 }

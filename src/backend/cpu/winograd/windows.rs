@@ -1,0 +1,145 @@
+//! Tiles of 4×4 outputs and the 6×6 windows that they read.
+
+use super::transform::{POINTS, WindowFn};
+use crate::backend::cpu::attach::PackHook;
+use std::ops::Range;
+
+/// Tiles of one row of an image: `y`, `x` in tiles.
+pub(super) struct Run {
+    pub image: usize,
+    pub y: usize,
+    pub x: Range<usize>,
+    /// Index of the first in its block.
+    pub first: usize,
+}
+
+/// The tiles of all outputs, numbered along rows of images.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    pub batch: usize,
+    pub out_h: usize,
+    pub out_w: usize,
+}
+
+impl Grid {
+    pub fn width(&self) -> usize {
+        self.out_w.div_ceil(4)
+    }
+
+    pub fn height(&self) -> usize {
+        self.out_h.div_ceil(4)
+    }
+
+    pub fn len(&self) -> usize {
+        self.batch * self.height() * self.width()
+    }
+
+    /// The runs of a block of tiles.
+    pub fn runs(&self, tiles: Range<usize>) -> impl Iterator<Item = Run> + use<> {
+        let (width, height, mut at) = (self.width(), self.height(), tiles.start);
+        let start = tiles.start;
+        std::iter::from_fn(move || {
+            (at < tiles.end).then(|| {
+                let (row, x) = (at / width, at % width);
+                let len = (width - x).min(tiles.end - at);
+                let run = Run { image: row / height, y: row % height, x: x..x + len, first: at - start };
+                at += len;
+                run
+            })
+        })
+    }
+
+    /// The 16 outputs of a tile in `[N, H, W, channels]`, null outside the image.
+    pub fn outputs(&self, run: &Run, tile: usize, base: *mut f32, channels: usize) -> [*mut f32; 16] {
+        let mut pixels = [std::ptr::null_mut(); 16];
+        for (at, p) in pixels.iter_mut().enumerate() {
+            let (y, x) = (4 * run.y + at / 4, 4 * tile + at % 4);
+            if y < self.out_h && x < self.out_w {
+                *p = base.wrapping_add(((run.image * self.out_h + y) * self.out_w + x) * channels);
+            }
+        }
+        pixels
+    }
+}
+
+/// An image whose windows are transformed; window (0, 0) begins at `(-pad_top, -pad_left)`.
+#[derive(Clone, Copy)]
+pub(super) struct Windows {
+    pub in_h: usize,
+    pub in_w: usize,
+    pub in_c: usize,
+    pub pad_top: isize,
+    pub pad_left: isize,
+    pub transform: WindowFn,
+}
+
+/// Where transformed windows go: one row of channels per window, one plane per point.
+pub(super) struct Planes {
+    pub base: *mut f32,
+    pub ld: usize,
+    pub plane: usize,
+}
+
+impl Windows {
+    /// f32 of the patch that a prologue writes for a run of at most `tiles` tiles.
+    pub fn patch_len(&self, tiles: usize, channels: usize) -> usize {
+        6 * (4 * tiles + 2).min(self.in_w) * channels
+    }
+
+    /// Transforms the windows of a run, on some of the channels. Elements outside the image are 0 after the
+    /// prologue.
+    ///
+    /// # Safety
+    /// `x` is the whole input; `zeros` holds as many zeros as there are channels, `patch`
+    /// [`Windows::patch_len`] of the run, `v` a row for each window of the run's block.
+    #[allow(clippy::too_many_arguments, reason = "what is read, how, and where it goes")]
+    pub unsafe fn transform_run(
+        &self,
+        run: &Run,
+        x: *const f32,
+        channels: &Range<usize>,
+        prologue: Option<&dyn PackHook>,
+        zeros: *const f32,
+        patch: *mut f32,
+        v: &Planes,
+    ) {
+        let top = 4 * run.y as isize - self.pad_top;
+        let column = |tile: usize| 4 * tile as isize - self.pad_left;
+        // Columns of the image that the run reads.
+        let (begin, end) = (column(run.x.start).max(0), (column(run.x.end) + 2).min(self.in_w as isize));
+        let ld = if prologue.is_some() { channels.len() } else { self.in_c };
+        let mut rows = [None; 6];
+        // SAFETY: rows and columns are within the image where they are read.
+        unsafe {
+            for (i, row) in rows.iter_mut().enumerate() {
+                let y = top + i as isize;
+                if !(0..self.in_h as isize).contains(&y) || begin >= end {
+                    continue;
+                }
+                let pixel = (run.image * self.in_h + y as usize) * self.in_w + begin as usize;
+                let (src, pixels) = (x.add(pixel * self.in_c + channels.start), (end - begin) as usize);
+                *row = Some(match prologue {
+                    None => src,
+                    Some(hook) => {
+                        let dst = patch.add(i * pixels * ld);
+                        hook.pack(src, self.in_c, dst, ld, pixel, pixels, channels.start, channels.len());
+                        dst.cast_const()
+                    }
+                });
+            }
+            for (index, tile) in run.x.clone().enumerate() {
+                let mut pixels = [zeros; POINTS];
+                for (i, row) in rows.iter().enumerate() {
+                    let Some(row) = row else { continue };
+                    for j in 0..6 {
+                        let at = column(tile) + j;
+                        if (begin..end).contains(&at) {
+                            pixels[i * 6 + j as usize] = row.add((at - begin) as usize * ld);
+                        }
+                    }
+                }
+                (self.transform)(pixels.as_ptr(), channels.len(), v.base.add((run.first + index) * v.ld), v.plane);
+            }
+        }
+    }
+}
