@@ -3,7 +3,7 @@
 
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
-use crate::plan::{Plan, PlanOptions, Slot};
+use crate::plan::{Plan, PlanOptions, Profile, Slot};
 use crate::realise::{self, Extraction};
 use crate::shape::Fact;
 use crate::tensor::{Node, Role, State, Tensor};
@@ -209,6 +209,28 @@ impl CompiledFunction {
     /// # Errors
     /// As [`CompiledFunction::call`].
     pub fn run(&self, arguments: &[Arc<Buffer>]) -> Result<Vec<Buffer>> {
+        self.run_by(arguments, |slots| self.plan.run(slots, &realise::poll))
+    }
+
+    /// Runs the function once, as [`CompiledFunction::run`], and says how long each step took.
+    ///
+    /// # Errors
+    /// As [`CompiledFunction::call`].
+    pub fn run_profiled(&self, arguments: &[Arc<Buffer>]) -> Result<(Vec<Buffer>, Profile)> {
+        let mut profile = None;
+        let values = self.run_by(arguments, |slots| {
+            let (values, times) = self.plan.run_profiled(slots, &realise::poll)?;
+            profile = Some(times);
+            Ok(values)
+        })?;
+        Ok((values, profile.ok_or_else(|| Error::state("a run left no profile"))?))
+    }
+
+    fn run_by(
+        &self,
+        arguments: &[Arc<Buffer>],
+        run: impl FnOnce(&mut [Slot]) -> Result<Vec<Buffer>>,
+    ) -> Result<Vec<Buffer>> {
         if arguments.len() != self.arguments.len() {
             return Err(Error::dtype(format!(
                 "expected {} arguments, received {}",
@@ -252,7 +274,7 @@ impl CompiledFunction {
             };
             slots.push(slot);
         }
-        let result = self.plan.run(&mut slots, &realise::poll);
+        let result = run(&mut slots);
         let mut values: Vec<Option<Buffer>> = match result {
             Ok(values) => values.into_iter().map(Some).collect(),
             Err(e) => {

@@ -5,6 +5,10 @@
 //! overwritten by *commit steps* only, which come last, after everything that can fail or be
 //! cancelled.
 
+mod profile;
+
+pub use profile::{Profile, StepProfile};
+
 use crate::backend::cpu::kernel::{Lowered, Operands, Status};
 use crate::backend::cpu::lower::{self, Step};
 use crate::backend::cpu::{arena, pool};
@@ -16,6 +20,7 @@ use crate::ops::Op;
 use crate::passes::{self, fuse};
 use crate::region::{Arg, Operand, Region};
 use crate::shape::Fact;
+use profile::Clock;
 use smallvec::{SmallVec, smallvec};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -76,6 +81,8 @@ struct PlannedStep {
     workspace: usize,
     origin: Origin,
     text: String,
+    flops: u64,
+    bytes: u64,
 }
 
 /// Phases of one or more steps with as many chunks, as part of a stage.
@@ -137,6 +144,20 @@ impl Plan {
     /// When an input does not fit, a kernel meets bad data, memory runs out or `poll` says stop;
     /// every donated buffer is then in its slot, untouched.
     pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
+        self.execute(inputs, poll, None)
+    }
+
+    /// As [`Plan::run`], and says how long each step took. Looking at the clock costs about 0.1 µs a chunk.
+    ///
+    /// # Errors
+    /// As [`Plan::run`].
+    pub fn run_profiled(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<(Vec<Buffer>, Profile)> {
+        let clock = Clock::new(self.steps.len());
+        let outputs = self.execute(inputs, poll, Some(&clock))?;
+        Ok((outputs, clock.profile(self, pool::workers()?)))
+    }
+
+    fn execute(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool, clock: Option<&Clock>) -> Result<Vec<Buffer>> {
         if inputs.len() != self.input_facts.len() {
             return Err(Error::value(format!("expected {} inputs, received {}", self.input_facts.len(), inputs.len())));
         }
@@ -199,7 +220,7 @@ impl Plan {
                 status: &status,
             })
             .collect();
-        let execution = Execution { plan: self, operands: &operands, scratch: scratch as usize };
+        let execution = Execution { plan: self, operands: &operands, scratch: scratch as usize, clock };
         let may_commit = || {
             if let Some(step) = status.failed_step() {
                 return status.check().map_err(|e| self.name_origin(e, step));
@@ -269,6 +290,7 @@ struct Execution<'a> {
     plan: &'a Plan,
     operands: &'a [Operands<'a>],
     scratch: usize,
+    clock: Option<&'a Clock>,
 }
 
 impl pool::Work for Execution<'_> {
@@ -287,7 +309,11 @@ impl pool::Work for Execution<'_> {
         let scratch = (self.scratch + worker * self.plan.scratch_bytes) as *mut u8;
         for &(step, phase) in phases {
             let operands = &self.operands[step];
-            (self.plan.steps[step].kernel.phases[phase].run)(operands, chunk, scratch);
+            let run = || (self.plan.steps[step].kernel.phases[phase].run)(operands, chunk, scratch);
+            match self.clock {
+                None => run(),
+                Some(clock) => clock.time(step, run),
+            }
             operands.status.note_step(step);
         }
     }
@@ -443,6 +469,8 @@ impl Planner<'_> {
                     stage.chunks += code.chunks;
                 }
             }
+            let read: HashSet<NodeId> = step.inputs.iter().copied().collect();
+            let bytes = read.iter().chain(&step.outputs).map(|&i| g.fact(i).bytes() as u64).sum();
             let inputs = step.inputs.iter().map(|&i| place(i)).collect::<Result<_>>()?;
             let outputs = match step.copies_output {
                 Some(k) => vec![Place::Output(k)],
@@ -454,6 +482,8 @@ impl Planner<'_> {
                 workspace: offsets[workspaces[s]],
                 origin: step.origin,
                 text: step.text,
+                flops: step.flops,
+                bytes,
                 kernel: step.kernel,
             });
         }
@@ -461,15 +491,7 @@ impl Planner<'_> {
             if constants.is_empty() { None } else { Some(Buffer::from_slice(&[constants.len()], &constants)?) };
         let facts = |ids: &[NodeId]| ids.iter().map(|&i| g.fact(i).clone()).collect::<Vec<_>>();
         let live = g.live();
-        let flops = g
-            .ids()
-            .filter(|i| live[i.index()])
-            .map(|i| {
-                let node = g.node(i);
-                let inputs: SmallVec<[Fact; 4]> = node.inputs.iter().map(|&x| g.fact(x).clone()).collect();
-                node.op.def().flops(&inputs, &node.fact)
-            })
-            .sum();
+        let flops = g.ids().filter(|i| live[i.index()]).map(|i| g.flops(i)).sum();
         Ok(Plan {
             commit_stage: commit_stage.unwrap_or(stages.len()),
             commit_from,

@@ -1,4 +1,4 @@
-"""The command line: `cnnrs train mnist`, `cnnrs doctor`."""
+"""The command line: `cnnrs train mnist`, `cnnrs profile resnet18`, `cnnrs doctor`."""
 
 from __future__ import annotations
 
@@ -59,6 +59,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.set_defaults(run=_train)
 
+    profile = commands.add_parser(
+        "profile", help="show where the time goes", formatter_class=defaults
+    )
+    profile.add_argument("model", choices=sorted(_PROFILED), help="the network")
+    profile.add_argument("--batch", type=_positive, default=1, help="images of a batch")
+    profile.add_argument("--training", action="store_true", help="a step of training instead of inference")
+    profile.add_argument("--repeats", type=_positive, default=10, help="runs; the fastest times are shown")
+    profile.set_defaults(run=_profile)
+
     doctor = commands.add_parser("doctor", help="show what cnnrs sees of this machine")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -117,6 +126,33 @@ def _train(options: argparse.Namespace) -> int:
     print(f"test accuracy {accuracy:.4f}, test loss {loss:.4f} ({len(x_test):,} images)")
     model.save(options.output)
     print(f"saved {options.output} ({options.output.stat().st_size:,} bytes)")
+    return 0
+
+
+_PROFILED: dict[str, tuple[str, dict[str, Any]]] = {
+    "lenet5": ("LeNet5", {}),
+    "resnet18": ("ResNet18", {}),
+    "resnet18-cifar": ("ResNet18", {"stem": "cifar"}),
+    "resnet34": ("ResNet34", {}),
+}
+
+
+def _profile(options: argparse.Namespace) -> int:
+    """The table of `utils.profile` for random images; training is SGD with momentum, LeNet-5's with Adam."""
+    import numpy as np
+
+    from cnnrs import applications, losses, optimizers, utils
+
+    name, arguments = _PROFILED[options.model]
+    model = getattr(applications, name)(classifier_activation=None, **arguments)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((options.batch, *model.input_shape[1:]), dtype=np.float32)
+    y = None
+    if options.training:
+        y = rng.integers(0, model.output_shape[-1], options.batch)
+        optimizer = optimizers.Adam() if name == "LeNet5" else optimizers.SGD(0.01, momentum=0.9)
+        model.compile(optimizer, losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    print(utils.profile(model, x, y, options.repeats), end="")
     return 0
 
 

@@ -78,6 +78,13 @@ impl Graph {
         &self.nodes[id.index()].fact
     }
 
+    /// Floating-point operations that node `id` stands for (a multiply-add counts 2).
+    pub fn flops(&self, id: NodeId) -> u64 {
+        let node = self.node(id);
+        let inputs: SmallVec<[Fact; 4]> = node.inputs.iter().map(|&i| self.fact(i).clone()).collect();
+        node.op.def().flops(&inputs, &node.fact)
+    }
+
     /// Ids of all nodes, in topological order.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
         (0..self.nodes.len() as u32).map(NodeId)

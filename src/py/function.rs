@@ -74,11 +74,9 @@ struct PyCompiledFunction {
     function: Arc<CompiledFunction>,
 }
 
-#[pymethods]
 impl PyCompiledFunction {
-    /// Runs the function once: all variables change, or none.
-    #[pyo3(signature = (*arguments))]
-    fn __call__(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<PyTensor>> {
+    /// The arguments of a call as tensors of the recorded element types.
+    fn arguments(&self, arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<Tensor>> {
         let facts: Vec<Fact> = self.function.argument_facts().cloned().collect();
         if arguments.len() != facts.len() {
             return Err(PyTypeError::new_err(format!(
@@ -87,7 +85,7 @@ impl PyCompiledFunction {
                 arguments.len()
             )));
         }
-        let tensors: Vec<Tensor> = arguments
+        arguments
             .iter()
             .zip(&facts)
             .map(|(a, fact)| {
@@ -97,10 +95,38 @@ impl PyCompiledFunction {
                     Ok(Tensor::from_buffer(convert::to_buffer(&a, Some(fact.dtype))?))
                 }
             })
-            .collect::<PyResult<_>>()?;
+            .collect()
+    }
+}
+
+#[pymethods]
+impl PyCompiledFunction {
+    /// Runs the function once: all variables change, or none.
+    #[pyo3(signature = (*arguments))]
+    fn __call__(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<PyTensor>> {
+        let tensors = self.arguments(arguments)?;
         let function = self.function.clone();
         let values = py.detach(move || function.call(&tensors))?;
         Ok(values.into_iter().map(PyTensor::from).collect())
+    }
+
+    /// Runs the function `repeats` times and gives a table of its steps, each with its fastest time.
+    #[pyo3(signature = (*arguments, repeats=10))]
+    fn profile(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>, repeats: usize) -> PyResult<String> {
+        if repeats == 0 {
+            return Err(PyValueError::new_err("repeats: expected at least 1, received 0"));
+        }
+        let tensors = self.arguments(arguments)?;
+        let function = self.function.clone();
+        let table = py.detach(move || -> Result<String> {
+            let buffers: Vec<Arc<Buffer>> = tensors.iter().map(Tensor::buffer).collect::<Result<_>>()?;
+            let (_, mut fastest) = function.run_profiled(&buffers)?;
+            for _ in 1..repeats {
+                fastest.keep_fastest(&function.run_profiled(&buffers)?.1);
+            }
+            Ok(fastest.table())
+        })?;
+        Ok(table)
     }
 
     /// Runs batches `first_batch..last_batch`, each on the rows that `indices` names, until

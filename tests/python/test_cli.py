@@ -90,3 +90,25 @@ def test_an_unusable_output_is_found_before_training(tmp_path, monkeypatch, outp
     monkeypatch.setattr(cnnrs.datasets.mnist, "load_data", lambda: pytest.fail("training began"))
     assert cli.main(["train", "mnist", "--output", output]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_profile_names_every_kernel_of_a_step(capsys, training):
+    command = ["profile", "lenet5", "--batch", "4", "--repeats", "2"]
+    assert cli.main([*command, "--training"] if training else command) == 0
+    *rows, total = capsys.readouterr().out.splitlines()
+    milliseconds = [float(row.split()[0]) for row in rows[1:]]
+    assert milliseconds == sorted(milliseconds, reverse=True)
+    assert "ms in all on" in total
+    assert 0 < sum(milliseconds) <= 2 * float(total.split()[0])
+    kernels = "".join(rows)
+    assert all(layer in kernels for layer in ("conv1", "conv2", "fc1", "fc2", "predictions"))
+    assert ("filter_grad" in kernels) == training
+
+
+def test_profile_refuses_what_it_cannot_run():
+    model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    with pytest.raises(ValueError, match="repeats"):
+        cnnrs.utils.profile(model, np.ones((1, 2)), repeats=0)
+    with pytest.raises(ValueError, match="compile"):
+        cnnrs.utils.profile(model, np.ones((1, 2)), np.ones((1, 1)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnrs import identifiers
 from cnnrs.saving import CustomObjectScope, custom_object_scope, register_keras_serializable
+from cnnrs.utils.profiling import profile
 from cnnrs.utils.progbar import Progbar
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "custom_object_scope",
     "is_keras_tensor",
     "normalize",
+    "profile",
     "register_keras_serializable",
     "set_random_seed",
     "standardize_dtype",

@@ -31,6 +31,8 @@ pub struct Step {
     pub origin: Origin,
     /// What it computes, for `describe()`.
     pub text: String,
+    /// Floating-point operations of its nodes.
+    pub flops: u64,
     /// Inputs that are read in more than one way, or not element by element.
     scattered: Vec<NodeId>,
 }
@@ -92,6 +94,10 @@ fn text(g: &Graph, nodes: &[NodeId]) -> String {
     format!("{} → {fact}", names.join("+"))
 }
 
+fn flops(g: &Graph, nodes: &[NodeId]) -> u64 {
+    nodes.iter().map(|&n| g.flops(n)).sum()
+}
+
 fn origin(g: &Graph, nodes: &[NodeId]) -> Origin {
     nodes.iter().find_map(|&n| g.node(n).origin.clone())
 }
@@ -123,6 +129,7 @@ fn lower_group(
                 is_region: false,
                 origin: origin(g, &group.nodes),
                 text: text(g, &group.nodes),
+                flops: flops(g, &group.nodes),
                 scattered: Vec::new(),
             });
             Ok(())
@@ -227,6 +234,7 @@ fn region_step(
         is_region: true,
         origin: origin(g, nodes),
         text: text(g, nodes),
+        flops: flops(g, nodes),
         scattered,
     })
 }

@@ -1,0 +1,44 @@
+"""Where the time of a step goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import tree
+from cnnrs.models.data_adapter import ArrayData
+
+__all__ = ["profile"]
+
+
+def profile(model: Any, x: Any, y: Any = None, repeats: int = 10) -> str:
+    """Times every kernel of `model.predict_on_batch(x)` or, with targets, of `model.train_on_batch(x, y)`.
+
+    Args:
+        model: A model; compiled if `y` is given.
+        x: Samples of one batch.
+        y: Targets. The model is trained on the batch, `repeats` times.
+        repeats: How often the step runs; each line is the fastest time of its kernel.
+
+    Returns:
+        A table, the slowest kernel first: milliseconds, share of the run, GFLOP/s and GB/s of all threads
+        together, the part of its span in which threads had none of its work, the kernel, its numbers of
+        chunks, what it computes and for which layer.
+
+    Raises:
+        ValueError: `repeats` is less than 1, or the model is not compiled and `y` is given.
+
+    >>> import numpy as np
+    >>> from cnnrs import layers, models, utils
+    >>> model = models.Sequential([layers.Input((8,)), layers.Dense(4, activation="relu")])
+    >>> table = utils.profile(model, np.ones((16, 8)), repeats=3)
+    >>> "matmul" in table, "dense" in table
+    (True, True)
+    """
+    if repeats < 1:
+        raise ValueError(f"profile: repeats: expected at least 1, received {repeats!r}")
+    if y is not None and getattr(model, "optimizer", None) is None:
+        raise ValueError("profile: expected a compiled model, for y is given; call model.compile(...) first")
+    data = ArrayData(x, y, None, None)
+    leaves = [leaf for leaf in tree.flatten(list(data.structure)) if leaf is not None]
+    step = model._step("predict" if y is None else "train", data.structure, leaves, data.names)
+    return step.function.profile(*leaves, repeats=repeats)
