@@ -10,6 +10,7 @@
 mod algebra;
 mod broadcast;
 mod movement;
+mod pooling;
 mod reduction;
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,8 @@ const RULES: &[Rule] = &[
     reduction::of_broadcast,
     reduction::merge,
     reduction::pull_factor,
+    pooling::mask_before_grad,
+    pooling::sum_of_grad,
     algebra::order_operands,
 ];
 

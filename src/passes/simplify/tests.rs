@@ -344,3 +344,46 @@ fn random_graphs_keep_their_values_and_are_simple_after_one_call() {
         assert_eq!(count(&simple), count(&simplify(&simple).unwrap()), "seed {seed}\n{simple}");
     }
 }
+
+#[test]
+fn masks_and_sums_of_pooling_gradients_move_to_the_pooled_side() {
+    use crate::ops::pool2d::{Pool2d, Pool2dGrad, PoolKind};
+    use crate::ops::window::{Padding, Window};
+    let names = |kind: PoolKind, size: [usize; 2], swapped: bool, sums: bool| {
+        let window = Window { size, strides: [2, 2], dilation: [1, 1], padding: Padding::Same, ceil_mode: false };
+        let pool = Pool2d { kind, window };
+        let mut g = Graph::new();
+        let x = g.input(Fact::new([2, 5, 6, 3], DType::F32));
+        let y = g.apply(pool.clone(), &[x]).unwrap();
+        let dy = g.input(g.fact(y).clone());
+        let dx = g.apply(Pool2dGrad { pool }, &[x, dy]).unwrap();
+        let limit = g.constant_like(0.1, x).unwrap();
+        let zero = g.constant_like(0.0, x).unwrap();
+        let on = match swapped {
+            true => g.binary(Function::LessEqual, limit, x).unwrap(),
+            false => g.binary(Function::Greater, x, limit).unwrap(),
+        };
+        let masked = if sums { dx } else { g.select(on, dx, zero).unwrap() };
+        let out = if sums { g.sum(masked, &[0, 1, 2], false).unwrap() } else { masked };
+        g.set_outputs(vec![out]);
+        let simple = simplify(&g).unwrap();
+        verify(&simple).unwrap();
+        let inputs = Rng::new(7).inputs(&g);
+        let (a, b) = (interpret(&g, &inputs).unwrap(), interpret(&simple, &inputs).unwrap());
+        assert!(a[0].iter().zip(&b[0]).all(|(a, b)| (a - b).abs() <= 1e-12 * (1.0 + a.abs())), "{g}\n{simple}");
+        let live = simple.live();
+        let last = simple.ids().filter(|i| live[i.index()]).next_back().unwrap();
+        let has_grad = simple.ids().any(|i| live[i.index()] && matches!(simple.node(i).op, Op::Pool2dGrad(_)));
+        (simple.node(last).op.def().name(), has_grad)
+    };
+    for size in [[2, 2], [3, 3]] {
+        for swapped in [false, true] {
+            assert_eq!(names(PoolKind::Max, size, swapped, false).0, "max_pool2d_grad");
+        }
+        assert_eq!(names(PoolKind::Max, size, false, true), ("sum", false));
+    }
+    let average = |count_include_pad| PoolKind::Average { count_include_pad };
+    assert_eq!(names(average(false), [3, 3], false, true), ("sum", false));
+    assert_eq!(names(average(true), [3, 3], false, true), ("sum", true));
+    assert_eq!(names(average(false), [3, 3], false, false).0, "where");
+}

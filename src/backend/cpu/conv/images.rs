@@ -120,6 +120,8 @@ pub(super) struct Layout<'a> {
     pub in_images: bool,
     /// Whether tiles read it there, without a copy that has zeros around the image.
     pub in_place: bool,
+    /// Whether tiles skip rows of taps outside the image: a copy need not have zeros there.
+    pub skips_rows: bool,
 }
 
 impl<'a> Layout<'a> {
@@ -131,7 +133,7 @@ impl<'a> Layout<'a> {
             a.lo >= 0 && last as isize + a.hi < a.inputs as isize
         };
         let in_place = in_images && inside(x) && (skips_rows || inside(y));
-        Layout { y, x, channels, lanes, in_images, in_place }
+        Layout { y, x, channels, lanes, in_images, in_place, skips_rows }
     }
 
     /// f32 between columns.
@@ -192,7 +194,11 @@ impl<'a> Layout<'a> {
             // SAFETY: the row lies within `dst`, its columns left..right within the image.
             unsafe {
                 let to = dst.add(row * self.row());
-                if !(0..height as isize).contains(&in_y) || left == right {
+                let inside = (0..height as isize).contains(&in_y);
+                if !inside && self.skips_rows {
+                    continue;
+                }
+                if !inside || left == right {
                     std::ptr::write_bytes(to, 0, self.row());
                     continue;
                 }

@@ -85,6 +85,15 @@ impl PoolGeometry {
         Ok(())
     }
 
+    /// Whether every element of the input lies in exactly one window.
+    fn tiles(&self) -> bool {
+        let covered = |input: usize, output: usize, kernel: usize, stride: usize, pad: usize| {
+            pad == 0 && kernel == stride && output * stride >= input
+        };
+        covered(self.in_h, self.out_h, self.kernel_h, self.stride_h, self.pad_top)
+            && covered(self.in_w, self.out_w, self.kernel_w, self.stride_w, self.pad_left)
+    }
+
     /// Input rows inside the image that output row `y` reads.
     fn window_rows(&self, y: usize) -> Range<usize> {
         let start = y * self.stride_h;
@@ -219,6 +228,7 @@ impl PoolGrad {
         // Blocks of whole strides: where windows do not overlap, no window is visited twice.
         cut.row_parts = (geometry.in_h * row).div_ceil(CHUNK).min(geometry.in_h.div_ceil(geometry.stride_h));
         let run = match kind {
+            PoolKind::Max if geometry.tiles() => rows::select_max_grad_disjoint(tier),
             PoolKind::Max => rows::select_max_grad(tier),
             PoolKind::Average { .. } => rows::select_average_grad(tier),
         };
@@ -396,7 +406,9 @@ impl PoolGrad {
                 Some(_) => scratch,
                 None => args.output.add(pixel * g.channels),
             };
-            std::ptr::write_bytes(dst, 0, pixels * g.channels);
+            if !(self.kind == PoolKind::Max && g.tiles()) {
+                std::ptr::write_bytes(dst, 0, pixels * g.channels);
+            }
             if !outputs.is_empty() {
                 let mut free = scratch.add(dst_len);
                 let dy = match self.cut.gathers(1) {

@@ -67,15 +67,31 @@ struct Window {
     x1: usize,
 }
 
+/// Calls a window's code with its number of rows and columns: as constants for the most common size, whose
+/// loops are then unrolled.
+macro_rules! by_size {
+    ($w:ident, $code:ident::<$($g:tt),*>($($arg:expr),*)) => {
+        match ($w.y1 - $w.y0, $w.x1 - $w.x0) {
+            (2, 2) => $code::<$($g),*>($($arg),*, 2, 2),
+            (rows, columns) => $code::<$($g),*>($($arg),*, rows, columns),
+        }
+    };
+}
+
 #[inline(always)]
 unsafe fn max_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
-    let mut best = load::<S>(t.src.add(t.at(w.y0, w.x0) + c), n);
-    for y in w.y0..w.y1 {
-        let mut p = t.src.add(t.at(y, w.x0) + c);
-        for _ in w.x0..w.x1 {
-            let v = load::<S>(p, n);
+    by_size!(w, max_of::<S>(t, w, at, c, n))
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "a window, its place and its size")]
+unsafe fn max_of<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize, rows: usize, columns: usize) {
+    let first = t.src.add(t.at(w.y0, w.x0) + c);
+    let mut best = load::<S>(first, n);
+    for y in 0..rows {
+        for x in 0..columns {
+            let v = load::<S>(first.add((y * t.g.in_w + x) * t.g.channels), n);
             best = S::select(beats::<S>(v, best), v, best);
-            p = p.wrapping_add(t.g.channels);
         }
     }
     store::<S>(t.dst.add(at + c), best, n);
@@ -95,39 +111,54 @@ unsafe fn average_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: u
     store::<S>(t.dst.add(at + c), S::mul(sum, scale), n);
 }
 
-/// `src` is addressed like `dst`, from row `inputs.start`; rows outside `inputs` are read, never written.
+/// Adds to the gradients of earlier windows. `src` is addressed like `dst`, from row `inputs.start`; rows
+/// outside `inputs` are read, never written.
 #[inline(always)]
 unsafe fn max_grad_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
-    let channels = t.g.channels;
+    by_size!(w, max_grad_of::<S, true>(t, w, at, c, n))
+}
+
+/// Where no other window has the elements of this one.
+#[inline(always)]
+unsafe fn max_grad_disjoint_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
+    by_size!(w, max_grad_of::<S, false>(t, w, at, c, n))
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "a window, its place and its size")]
+unsafe fn max_grad_of<S: Simd, const ADD: bool>(
+    t: &Work,
+    w: Window,
+    at: usize,
+    c: usize,
+    n: usize,
+    rows: usize,
+    columns: usize,
+) {
     // Rows above `inputs` lie before `src`: offsets wrap.
-    let row = |y: usize| {
-        let pixel = y.wrapping_sub(t.inputs.start).wrapping_mul(t.g.in_w).wrapping_add(w.x0);
-        pixel.wrapping_mul(channels).wrapping_add(c)
+    let offset = |y: usize, x: usize| {
+        let pixel = (w.y0 + y).wrapping_sub(t.inputs.start).wrapping_mul(t.g.in_w).wrapping_add(w.x0 + x);
+        pixel.wrapping_mul(t.g.channels).wrapping_add(c)
     };
-    let mut best = load::<S>(t.src.wrapping_add(row(w.y0)), n);
+    let mut best = load::<S>(t.src.wrapping_add(offset(0, 0)), n);
     let mut place = S::isplat(0);
-    let mut number = 0;
-    for y in w.y0..w.y1 {
-        let mut p = t.src.wrapping_add(row(y));
-        for _ in w.x0..w.x1 {
-            let v = load::<S>(p, n);
+    for y in 0..rows {
+        for x in 0..columns {
+            let v = load::<S>(t.src.wrapping_add(offset(y, x)), n);
             let m = beats::<S>(v, best);
             best = S::select(m, v, best);
-            place = S::iselect(m, S::isplat(number), place);
-            number += 1;
-            p = p.wrapping_add(channels);
+            place = S::iselect(m, S::isplat((y * columns + x) as i32), place);
         }
     }
     let d = load::<S>(t.dy.add(at + c), n);
-    let (first, end) = (w.y0.max(t.inputs.start), w.y1.min(t.inputs.end));
-    let mut number = ((first - w.y0) * (w.x1 - w.x0)) as i32;
-    for y in first..end {
-        let mut p = t.dst.wrapping_add(row(y));
-        for _ in w.x0..w.x1 {
-            let here = S::select(S::ieq(place, S::isplat(number)), d, S::zero());
-            store::<S>(p, S::add(load::<S>(p, n), here), n);
-            number += 1;
-            p = p.wrapping_add(channels);
+    for y in 0..rows {
+        if !t.inputs.contains(&(w.y0 + y)) {
+            continue;
+        }
+        for x in 0..columns {
+            let p = t.dst.wrapping_add(offset(y, x));
+            let here = S::select(S::ieq(place, S::isplat((y * columns + x) as i32)), d, S::zero());
+            store::<S>(p, if ADD { S::add(load::<S>(p, n), here) } else { here }, n);
         }
     }
 }
@@ -178,4 +209,5 @@ macro_rules! rows_kernel {
 rows_kernel!(max, max_window, select_max);
 rows_kernel!(average, average_window, select_average);
 rows_kernel!(max_grad, max_grad_window, select_max_grad);
+rows_kernel!(max_grad_disjoint, max_grad_disjoint_window, select_max_grad_disjoint);
 rows_kernel!(average_grad, average_grad_window, select_average_grad);
