@@ -59,6 +59,9 @@ pub struct Gemm {
     k_slabs: usize,
 }
 
+/// Outputs of a block that an epilogue works on at once, where they are all columns of its rows: 128 KiB.
+const HOOKED: usize = 32 * 1024;
+
 impl Gemm {
     /// A product of dense matrices.
     pub fn new(m: usize, n: usize, k: usize, trans_a: bool, trans_b: bool, tier: Tier) -> Self {
@@ -209,6 +212,10 @@ impl Gemm {
         let (a_scratch, b_scratch) = (scratch, scratch.wrapping_add(self.a_block()));
         let k_blocks = ks.len().div_ceil(K_BLOCK).max(1);
         let tile_count = rows.len().div_ceil(tiles.rows);
+        // The epilogue works best on rows that lie side by side, while they are in cache.
+        let first_col = panels.start * tiles.cols();
+        let columns = (panels.end * tiles.cols()).min(self.n) - first_col;
+        let whole_rows = rows.len() * columns <= HOOKED;
         let mut a_rows = [0; MAX_ROWS];
         let mut c_rows = [0; MAX_ROWS];
         for (i, offset) in c_rows.iter_mut().enumerate() {
@@ -278,10 +285,13 @@ impl Gemm {
                             relu,
                         });
                     }
-                    if let (Epilogue::Hook(hook), true) = (epilogue, last) {
+                    if let (Epilogue::Hook(hook), true, false) = (epilogue, last, whole_rows) {
                         hook.tile(chunk, c.add(rows.start * ldc + col), ldc, rows.start, rows.len(), col, cols);
                     }
                 }
+            }
+            if let (Epilogue::Hook(hook), true) = (epilogue, whole_rows) {
+                hook.tile(chunk, c.add(rows.start * ldc + first_col), ldc, rows.start, rows.len(), first_col, columns);
             }
         }
     }
