@@ -1,5 +1,7 @@
 //! What rides along with a heavy kernel: pointwise work on the packed input and on finished tiles.
 
+use super::simd::Simd;
+
 /// Work on a finished output tile while it is in L1: bias, activation, residual add, statistics.
 pub trait TileHook: Sync {
     /// Called once before the first tile of `chunk`.
@@ -38,23 +40,87 @@ pub trait PackHook: Sync {
     );
 }
 
+/// What register tiles have compiled in: `y = min(max(x + bias[channel] + residual, lo), hi)`, where NaN stays.
+#[derive(Clone, Copy, Debug)]
+pub struct Finish {
+    /// One value per output channel, or null.
+    pub bias: *const f32,
+    /// As many values as the output, laid out as it is, or null. May be the output itself.
+    pub residual: *const f32,
+    /// Least result: 0 for ReLU, -∞ for none.
+    pub lo: f32,
+    /// Greatest result: 6 for ReLU6, ∞ for none.
+    pub hi: f32,
+}
+
+impl Finish {
+    /// Changes nothing.
+    pub const NONE: Finish =
+        Finish { bias: std::ptr::null(), residual: std::ptr::null(), lo: f32::NEG_INFINITY, hi: f32::INFINITY };
+
+    /// The same for the part of the output that begins at `channel` of a row and at element `at` of the output.
+    pub fn from(self, channel: usize, at: usize) -> Finish {
+        let shifted = |p: *const f32, by: usize| if p.is_null() { p } else { p.wrapping_add(by) };
+        Finish { bias: shifted(self.bias, channel), residual: shifted(self.residual, at), ..self }
+    }
+
+    /// Whether results are bounded.
+    #[inline(always)]
+    pub fn clamps(&self) -> bool {
+        self.lo > f32::NEG_INFINITY || self.hi < f32::INFINITY
+    }
+
+    /// Bounds a vector of results.
+    ///
+    /// # Safety
+    /// The contract of [`Simd`].
+    #[inline(always)]
+    pub unsafe fn clamp<S: Simd>(&self, y: S::F) -> S::F {
+        // SAFETY: the caller's contract. In this order NaN stays NaN.
+        unsafe { S::min(S::splat(self.hi), S::max(S::splat(self.lo), y)) }
+    }
+
+    /// The result for one sum `x`, of channel `channel` and element `at` of the output.
+    ///
+    /// # Safety
+    /// Bias and residual hold these elements, where they are not null.
+    pub unsafe fn one(&self, mut x: f32, channel: usize, at: usize) -> f32 {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if !self.bias.is_null() {
+                x += *self.bias.add(channel);
+            }
+            if !self.residual.is_null() {
+                x += *self.residual.add(at);
+            }
+        }
+        let x = if x < self.lo { self.lo } else { x };
+        if x > self.hi { self.hi } else { x }
+    }
+}
+
+// SAFETY: the pointers are only read, and valid as long as the run that the epilogue was made for.
+unsafe impl Send for Finish {}
+// SAFETY: as above.
+unsafe impl Sync for Finish {}
+
 /// What happens to a finished tile.
 #[derive(Clone, Copy)]
 pub enum Epilogue<'a> {
     /// Nothing.
     None,
-    /// `y = x + bias[channel]`, then `max(y, 0)` if `relu`.
-    Bias {
-        /// One value per output channel.
-        bias: *const f32,
-        /// Whether negative values become 0.
-        relu: bool,
-    },
+    /// The form that register tiles have compiled in.
+    Finish(Finish),
     /// Anything else.
     Hook(&'a dyn TileHook),
 }
 
-// SAFETY: `bias` is only read, and valid as long as the run that the epilogue was made for.
-unsafe impl Send for Epilogue<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for Epilogue<'_> {}
+impl Epilogue<'_> {
+    /// What register tiles do themselves.
+    pub fn finish(&self) -> Finish {
+        match self {
+            Epilogue::Finish(finish) => *finish,
+            Epilogue::None | Epilogue::Hook(_) => Finish::NONE,
+        }
+    }
+}

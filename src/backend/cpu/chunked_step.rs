@@ -1,54 +1,84 @@
 //! Chunked kernels as steps of a plan.
 
-use super::attach::Epilogue;
+use super::attach::{Epilogue, Finish};
 use super::chunked::{Args, ChunkedKernel, Shares};
-use super::kernel::{Lowered, Phase, Section, Task};
-use super::pointwise::attached::{AttachedTile, RegionTile};
+use super::kernel::{Lowered, Operands, Phase, Section, Task};
+use super::pointwise::attached::{AttachedTile, Reading, RegionTile, reading};
 use super::simd::Tier;
 use crate::dtype::DType;
 use crate::ops::pointwise::Function;
 use crate::region::{Arg, Region};
 use std::sync::Arc;
 
-/// An epilogue that register tiles have compiled in: a bias per channel, then perhaps ReLU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BiasRelu {
-    /// Whether ReLU follows.
-    pub relu: bool,
+/// An epilogue that register tiles have compiled in: a bias per channel, a residual and bounds, in this
+/// order, of which some may be missing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FinishForm {
+    /// Operand that holds the bias.
+    pub bias: Option<usize>,
+    /// Operand that holds the residual.
+    pub residual: Option<usize>,
+    /// Bounds of the result, infinite where there are none.
+    pub bounds: [f32; 2],
 }
 
-impl BiasRelu {
+impl FinishForm {
     /// Reads the form off a region, if it is that and nothing else.
     pub fn of(region: &Region) -> Option<Self> {
-        let rank = region.shape.rank();
-        if !region.reductions.is_empty() || region.stores.len() != 1 || region.code.is_empty() {
+        if !region.reductions.is_empty() || region.code.is_empty() || region.shape.rank() == 0 {
             return None;
         }
-        let per_channel = |k: u16| {
-            let o = region.operands.get(k as usize)?;
-            let straight = o.strides.iter().enumerate().all(|(i, &s)| s == usize::from(i + 1 == rank));
-            (o.dtype == DType::F32 && straight).then_some(())
-        };
         let last = Arg::Result(region.code.len() as u16 - 1);
-        if region.stores[0] != (last, DType::F32) || region.operands.len() > 1 {
+        if region.stores != [(last, DType::F32)] {
             return None;
         }
-        let adds_bias = |args: &[Arg]| match args {
-            [Arg::Anchor, Arg::Operand(k)] | [Arg::Operand(k), Arg::Anchor] => per_channel(*k).is_some(),
-            _ => false,
-        };
-        match region.code.as_slice() {
-            [a] if a.function == Function::Add && adds_bias(&a.args) => Some(BiasRelu { relu: false }),
-            [a, r]
-                if a.function == Function::Add
-                    && adds_bias(&a.args)
-                    && r.function == Function::Relu
-                    && r.args.as_slice() == [Arg::Result(0)] =>
-            {
-                Some(BiasRelu { relu: true })
+        let mut form = FinishForm { bias: None, residual: None, bounds: [f32::NEG_INFINITY, f32::INFINITY] };
+        // Every instruction works on the result of the one before it.
+        let mut value = Arg::Anchor;
+        for (i, instruction) in region.code.iter().enumerate() {
+            let other = match instruction.args.as_slice() {
+                [x] if *x == value => None,
+                [x, other] | [other, x] if *x == value => Some(*other),
+                _ => return None,
+            };
+            match (instruction.function, other) {
+                (Function::Add, Some(Arg::Operand(k))) => form.add(region, k as usize)?,
+                (Function::Relu, None) => form.raise(0.0)?,
+                (Function::Maximum, Some(Arg::Literal(bits))) => form.raise(f64::from_bits(bits) as f32)?,
+                (Function::Minimum, Some(Arg::Literal(bits))) => form.lower(f64::from_bits(bits) as f32)?,
+                _ => return None,
             }
-            _ => None,
+            value = Arg::Result(i as u16);
         }
+        Some(form)
+    }
+
+    fn add(&mut self, region: &Region, k: usize) -> Option<()> {
+        let operand = region.operands.get(k)?;
+        let unbounded = self.bounds == [f32::NEG_INFINITY, f32::INFINITY];
+        let place = match reading(operand, &region.shape)? {
+            Reading::Channel => &mut self.bias,
+            Reading::Full => &mut self.residual,
+            Reading::Scalar => return None,
+        };
+        (unbounded && operand.dtype == DType::F32 && place.is_none()).then(|| *place = Some(k))
+    }
+
+    /// The least result becomes `lo`. Bounds apply in order, so none may follow the upper one.
+    fn raise(&mut self, lo: f32) -> Option<()> {
+        let [least, greatest] = self.bounds;
+        (greatest == f32::INFINITY && !lo.is_nan()).then(|| self.bounds[0] = least.max(lo))
+    }
+
+    fn lower(&mut self, hi: f32) -> Option<()> {
+        (!hi.is_nan()).then(|| self.bounds[1] = self.bounds[1].min(hi))
+    }
+
+    /// The form with its operands of one run, of which the region's begin at `first`.
+    fn bind(&self, operands: &Operands, first: usize) -> Finish {
+        let at = |k: Option<usize>| k.map_or(std::ptr::null(), |k| operands.input(first + k));
+        let [lo, hi] = self.bounds;
+        Finish { bias: at(self.bias), residual: at(self.residual), lo, hi }
     }
 }
 
@@ -57,19 +87,20 @@ pub enum Attached {
     /// Nothing.
     Nothing,
     /// What register tiles have compiled in.
-    BiasRelu(BiasRelu),
+    Finish(FinishForm),
     /// A program over finished tiles.
     Region(Arc<RegionTile>),
 }
 
-/// What the kernel's task asks of its epilogue; `Err` says what is not supported.
-pub fn attachments(task: &Task) -> Result<Attached, String> {
+/// What the kernel's task asks of its epilogue; `Err` says what is not supported. `residuals`: whether the
+/// kernel adds a residual while it stores; else a program over finished tiles does.
+pub fn attachments(task: &Task, residuals: bool) -> Result<Attached, String> {
     if task.prologue.is_some() {
         return Err("takes no prologue".into());
     }
     let Some(region) = task.epilogue else { return Ok(Attached::Nothing) };
-    if let Some(form) = BiasRelu::of(region) {
-        return Ok(Attached::BiasRelu(form));
+    if let Some(form) = FinishForm::of(region).filter(|form| residuals || form.residual.is_none()) {
+        return Ok(Attached::Finish(form));
     }
     let tier = Tier::current().map_err(|e| e.to_string())?;
     let lanes = if task.images.output { tier.lanes() } else { 1 };
@@ -117,9 +148,7 @@ pub fn step(
                     unsafe { held.run_chunk(phase, chunk, &args, scratch.cast()) };
                 };
                 match &*epilogue {
-                    Attached::BiasRelu(BiasRelu { relu }) => {
-                        run(0, Epilogue::Bias { bias: operands.input(first_attachment), relu: *relu });
-                    }
+                    Attached::Finish(form) => run(0, Epilogue::Finish(form.bind(operands, first_attachment))),
                     Attached::Region(region) if phase == last => {
                         let partials = operands.workspace.wrapping_add(partials).cast();
                         let blocks = scratch.wrapping_add(blocks).cast();
@@ -143,6 +172,7 @@ fn section(shares: &Shares, inputs: [Option<usize>; 2], epilogue: &Attached, fir
     let (full, stores) = match epilogue {
         // The epilogue runs in the last phase, which is the section's where it writes the output.
         Attached::Region(region) if shares.output => (region.full_operands(first_attachment), region.stores()),
+        Attached::Finish(FinishForm { residual: Some(k), .. }) if shares.output => (1 << (first_attachment + k), 1),
         _ => (0, u64::from(shares.output)),
     };
     Section {
@@ -160,4 +190,76 @@ pub fn zeros(name: &'static str, len: usize) -> Lowered {
         unsafe { operands.output::<f32>(0).write_bytes(0, len) };
     });
     Lowered { name, phases: vec![phase], workspace: 0, scratch: 0, section: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Graph, NodeId};
+    use crate::ops::compose::Activation;
+    use crate::ops::conv2d::Conv2d;
+    use crate::ops::window::Padding;
+    use crate::passes::fuse::fuse;
+    use crate::passes::optimise;
+    use crate::shape::Fact;
+
+    /// The form of what `epilogue` puts behind a convolution; its arguments: graph, y, bias, residual.
+    fn form(epilogue: impl Fn(&mut Graph, NodeId, NodeId, NodeId) -> NodeId) -> Option<FinishForm> {
+        let mut g = Graph::new();
+        let fact = |shape: &[usize]| Fact::new(shape, DType::F32);
+        let (x, w) = (g.input(fact(&[2, 5, 5, 3])), g.input(fact(&[3, 3, 3, 8])));
+        let (bias, residual) = (g.input(fact(&[8])), g.input(fact(&[2, 5, 5, 8])));
+        let conv = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Same, groups: 1 };
+        let y = g.apply(conv, &[x, w]).unwrap();
+        let y = epilogue(&mut g, y, bias, residual);
+        g.set_outputs(vec![y]);
+        let fusion = fuse(&optimise(&g).unwrap(), true).unwrap();
+        let group = fusion.groups.iter().find(|group| group.anchor.is_some()).unwrap();
+        FinishForm::of(group.region.as_ref().unwrap())
+    }
+
+    #[test]
+    fn biases_residuals_and_bounds_are_recognised() {
+        let infinite = f32::INFINITY;
+        let relu = |g: &mut Graph, y| g.unary(Function::Relu, y).unwrap();
+        let found = form(|g, y, bias, _| g.add(y, bias).unwrap()).unwrap();
+        assert_eq!(found.bounds, [-infinite, infinite]);
+        assert!(found.bias.is_some() && found.residual.is_none());
+        let found = form(|g, y, bias, residual| {
+            let y = g.add(y, bias).unwrap();
+            let y = g.add(residual, y).unwrap();
+            relu(g, y)
+        });
+        let found = found.unwrap();
+        assert_eq!(found.bounds, [0.0, infinite]);
+        assert!(found.bias.is_some() && found.residual.is_some() && found.bias != found.residual);
+        let found = form(|g, y, bias, _| {
+            let y = g.add(y, bias).unwrap();
+            g.apply(Activation::Relu6, &[y]).unwrap()
+        });
+        assert_eq!(found.unwrap().bounds, [0.0, 6.0]);
+        assert_eq!(form(|g, y, _, _| relu(g, y)).unwrap().bounds, [0.0, infinite]);
+    }
+
+    #[test]
+    fn other_programs_are_not() {
+        let relu = |g: &mut Graph, y| g.unary(Function::Relu, y).unwrap();
+        // Bounds come last, and each operand once.
+        assert_eq!(
+            form(|g, y, bias, _| {
+                let y = relu(g, y);
+                g.add(y, bias).unwrap()
+            }),
+            None
+        );
+        assert_eq!(form(|g, y, bias, _| g.mul(y, bias).unwrap()), None);
+        assert_eq!(
+            form(|g, y, _, residual| {
+                let z = g.add(y, residual).unwrap();
+                g.add(z, residual).unwrap()
+            }),
+            None
+        );
+        assert_eq!(form(|g, y, _, _| g.offset(y, 3.0).unwrap()), None);
+    }
 }

@@ -4,6 +4,7 @@
 //! of one broadcast element of A per row and `vectors` vectors of B. Rows of A are found through
 //! offsets, so that a row may be a matrix row, an output pixel's window, or a filter element.
 
+use super::attach::Finish;
 use super::simd::{Scalar, Simd, Tier};
 
 /// Greatest number of rows of a tile on any tier.
@@ -42,10 +43,8 @@ pub struct Tile {
     pub c_rows: *const usize,
     /// Whether the sums are added to what C holds.
     pub add_to_c: bool,
-    /// Added to each row at the end (`cols` elements), or null.
-    pub bias: *const f32,
-    /// Whether negative values become 0 at the end.
-    pub relu: bool,
+    /// What happens to the sums at the end; the residual's rows lie as those of C do.
+    pub finish: Finish,
 }
 
 /// The offset list of a tile with one segment.
@@ -162,20 +161,30 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
             }
         }
     }
-    if !t.bias.is_null() {
+    let finish = &t.finish;
+    if !finish.bias.is_null() {
         for j in 0..NV {
-            let bias = t.bias.add(j * S::LANES);
+            let bias = finish.bias.add(j * S::LANES);
             let v = if full { S::load(bias) } else { S::load_first(bias, S::LANES.min(t.cols - j * S::LANES)) };
             for row in &mut acc {
                 row[j] = S::add(row[j], v);
             }
         }
     }
-    if t.relu {
+    if !finish.residual.is_null() {
+        for (i, row) in acc.iter_mut().enumerate() {
+            let residual = finish.residual.add(*t.c_rows.add(i));
+            for (j, sum) in row.iter_mut().enumerate() {
+                let r = residual.add(j * S::LANES);
+                let v = if full { S::load(r) } else { S::load_first(r, S::LANES.min(t.cols - j * S::LANES)) };
+                *sum = S::add(*sum, v);
+            }
+        }
+    }
+    if finish.clamps() {
         for row in &mut acc {
             for sum in row {
-                // In this order NaN stays NaN.
-                *sum = S::max(S::zero(), *sum);
+                *sum = finish.clamp::<S>(*sum);
             }
         }
     }

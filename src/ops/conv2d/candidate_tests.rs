@@ -3,6 +3,8 @@
 use super::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
 use crate::dtype::DType;
 use crate::graph::{Graph, NodeId};
+use crate::ops::Real;
+use crate::ops::compose::Activation;
 use crate::ops::window::Padding;
 use crate::plan::{Plan, PlanOptions};
 use crate::shape::{Fact, Shape};
@@ -111,5 +113,38 @@ fn epilogues_and_their_sums_run_in_the_kernel() {
         let text = plan.describe();
         let step = text.lines().find(|l| l.contains("conv2d")).unwrap();
         assert!(step.contains("+mul+add") && step.contains("+sum+") && step.contains("conv_"), "{text}");
+    }
+}
+
+#[test]
+fn every_candidate_adds_bias_and_residual_and_bounds_the_sum() {
+    let mut runs = Runs::new();
+    let conv = |stride, groups| Conv2d { strides: [stride; 2], dilation: [1, 1], padding: Padding::Same, groups };
+    for (conv, x, w) in [
+        (conv(1, 1), [2, 7, 9, 5], [3, 3, 5, 37]),
+        (conv(2, 1), [2, 7, 9, 20], [3, 3, 20, 37]),
+        (conv(1, 1), [3, 5, 4, 18], [1, 1, 18, 33]),
+        (conv(1, 20), [2, 6, 5, 20], [3, 3, 1, 20]),
+    ] {
+        for (has_bias, lo, hi) in [(true, 0.0, f64::INFINITY), (false, 0.0, 0.5), (true, -0.25, 0.5)] {
+            let mut g = Graph::new();
+            let fact = |shape: [usize; 4]| Fact::new(Shape::from(shape), DType::F32);
+            let (x, w) = (g.input(fact(x)), g.input(fact(w)));
+            let anchor = g.apply(conv.clone(), &[x, w]).unwrap();
+            let fact = g.fact(anchor).clone();
+            let bias = g.input(Fact::new([fact.shape[3]], DType::F32));
+            let residual = g.input(fact);
+            let mut y = if has_bias { g.add(anchor, bias).unwrap() } else { anchor };
+            y = g.add(residual, y).unwrap();
+            let bounds = Activation::Clip { min: Real::new(lo), max: Real::new(hi) };
+            y = g.apply(bounds, &[y]).unwrap();
+            g.set_outputs(vec![y]);
+            for name in check_candidates(&g, anchor, &mut Rng::new(3), TOLERANCE) {
+                *runs.entry((name, Pass::Forward)).or_default() += 1;
+            }
+        }
+    }
+    for name in ["conv_direct", "conv_images", "conv_winograd", "conv_gemm_1x1", "conv_depthwise"] {
+        assert!(runs.get(&(name, Pass::Forward)).is_some_and(|&n| n >= 3), "{runs:?}");
     }
 }

@@ -35,6 +35,8 @@ struct Candidate {
     images: bool,
     fits: Fits,
     build: Build,
+    /// Whether it adds a residual while it stores.
+    residuals: bool,
 }
 
 /// A convolution with windows of one element is a product of matrices.
@@ -50,6 +52,7 @@ const GEMM_1X1: Candidate = Candidate {
             Pass::FilterGrad => Gemm::new(g.in_c, g.out_c, pixels, true, false, tier),
         })
     },
+    residuals: true,
 };
 
 /// Vectors over channels, filters in registers.
@@ -62,6 +65,7 @@ const DEPTHWISE: Candidate = Candidate {
         Pass::InputGrad => Box::new(Depthwise::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(DepthwiseFilterGrad::new(g, tier)),
     },
+    residuals: true,
 };
 
 /// Vectors over images: full lanes however few the channels.
@@ -84,6 +88,7 @@ const IMAGES: Candidate = Candidate {
         Pass::InputGrad => Box::new(ImagesConv::input_grad(g, images, tier)),
         Pass::FilterGrad => Box::new(ImagesFilterGrad::new(g, images, tier)),
     },
+    residuals: false,
 };
 
 /// 36 products over transformed windows: fewer multiplications, twice the rounding error.
@@ -99,6 +104,7 @@ const WINOGRAD: Candidate = Candidate {
         Pass::InputGrad => Box::new(WinogradForward::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(WinogradFilterGrad::new(g, tier)),
     },
+    residuals: true,
 };
 
 /// Register tiles over packed rows, tap by tap; takes every convolution.
@@ -111,6 +117,7 @@ const DIRECT: Candidate = Candidate {
         Pass::InputGrad => Box::new(Direct::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(FilterGrad::new(g, tier)),
     },
+    residuals: true,
 };
 
 /// Sums over nothing: no images, or no channels.
@@ -163,7 +170,7 @@ impl CpuKernel for Candidate {
     }
 
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
-        attachments(task)?;
+        attachments(task, self.residuals)?;
         if is_empty(task) {
             return Err("a sum over something".into());
         }
@@ -184,7 +191,7 @@ impl CpuKernel for Candidate {
         let (g, pass) = read(task)?;
         g.check()?;
         let kernel = (self.build)(&g, pass, task.images, Tier::current()?);
-        let epilogue = attachments(task).map_err(Error::state)?;
+        let epilogue = attachments(task, self.residuals).map_err(Error::state)?;
         Ok(step(self.name, kernel, [Some(0), Some(1)], epilogue, 2))
     }
 }

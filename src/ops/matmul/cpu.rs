@@ -39,7 +39,7 @@ impl CpuKernel for Product {
     }
 
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
-        attachments(task)?;
+        attachments(task, true)?;
         let (op, e) = extents(task).map_err(|e| e.to_string())?;
         let (a, b) = op.matrices(&task.inputs[0].shape, &task.inputs[1].shape);
         let rows = !op.transpose_a && b.rank() == 2;
@@ -53,7 +53,7 @@ impl CpuKernel for Product {
     }
 
     fn lower(&self, task: &Task) -> Result<Lowered> {
-        let epilogue = attachments(task).map_err(Error::state)?;
+        let epilogue = attachments(task, true).map_err(Error::state)?;
         let (op, e) = extents(task)?;
         let gemm = Gemm::new(e.batch.len() * e.m, e.n, e.k, op.transpose_a, op.transpose_b, Tier::current()?);
         Ok(step("gemm", Box::new(gemm), [Some(0), Some(1)], epilogue, 2))

@@ -51,7 +51,7 @@ impl CpuKernel for Rows {
     }
 
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
-        attachments(task)?;
+        attachments(task, false)?;
         if task.inputs[0].shape.is_empty() {
             return Err("images and channels".into());
         }
@@ -85,7 +85,7 @@ impl CpuKernel for Rows {
         } else {
             Box::new(Pool::new(&geometry, kind, task.images, tier)?)
         };
-        let epilogue = attachments(task).map_err(Error::state)?;
+        let epilogue = attachments(task, false).map_err(Error::state)?;
         Ok(step("pool_rows", kernel, [Some(0), grad.then_some(1)], epilogue, task.inputs.len()))
     }
 }

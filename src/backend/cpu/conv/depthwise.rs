@@ -7,7 +7,7 @@ use super::ConvGeometry;
 use super::axis::Axis;
 use super::filter_grad::{Combine, image_groups};
 use super::patch::{Block, Cut};
-use crate::backend::cpu::attach::{Epilogue, PackHook};
+use crate::backend::cpu::attach::{Epilogue, Finish, PackHook};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::simd::{Simd, Tier};
@@ -31,8 +31,8 @@ struct PixelTile {
     channels: usize,
     c: *mut f32,
     c_rows: *const usize,
-    bias: *const f32,
-    relu: bool,
+    /// The residual's rows lie as those of C do.
+    finish: Finish,
 }
 
 #[inline(always)]
@@ -46,8 +46,8 @@ unsafe fn pixel_tile<S: Simd, const P: usize>(t: &PixelTile) {
             S::prefetch(t.c.wrapping_add(*t.c_rows.add(p) + at + S::LANES));
         }
         let mut acc = [S::zero(); P];
-        if !t.bias.is_null() {
-            acc = [S::load_first(t.bias.add(at), n); P];
+        if !t.finish.bias.is_null() {
+            acc = [S::load_first(t.finish.bias.add(at), n); P];
         }
         for tap in 0..t.taps {
             let w = S::load_first(t.w.add(*t.w_taps.add(tap) + at), n);
@@ -58,7 +58,13 @@ unsafe fn pixel_tile<S: Simd, const P: usize>(t: &PixelTile) {
             }
         }
         for (p, sum) in acc.iter().enumerate() {
-            let v = if t.relu { S::max(S::zero(), *sum) } else { *sum };
+            let mut v = *sum;
+            if !t.finish.residual.is_null() {
+                v = S::add(v, S::load_first(t.finish.residual.add(*t.c_rows.add(p) + at), n));
+            }
+            if t.finish.clamps() {
+                v = t.finish.clamp::<S>(v);
+            }
             S::store_first(t.c.add(*t.c_rows.add(p) + at), v, n);
         }
         at += n;
@@ -268,9 +274,9 @@ impl Depthwise {
             (1, _) | (_, true) => (args.prologue, self.channels),
             _ => (Some(&repeat as &dyn PackHook), self.channels / self.times),
         };
-        let (bias, relu) = match args.epilogue {
-            Epilogue::Bias { bias, relu } if !self.folds() => (bias, relu),
-            _ => (std::ptr::null(), false),
+        let finish = match self.folds() {
+            true => Finish::NONE,
+            false => args.epilogue.finish().from(0, pixel * out_ld),
         };
         // SAFETY: patch and row buffer lie within scratch, tiles within the output.
         unsafe {
@@ -303,13 +309,13 @@ impl Depthwise {
                                 channels: self.channels,
                                 c: if self.folds() { row_buffer } else { output },
                                 c_rows: c_rows.as_ptr(),
-                                bias,
-                                relu,
+                                finish,
                             });
                             if self.folds() {
                                 for (p, j) in r.enumerate() {
-                                    let to = output.add((row * self.cut.x.outputs + x.start + j * x.step) * out_ld);
-                                    self.fold(row_buffer.add(p * self.channels), to, &args.epilogue);
+                                    let to = (row * self.cut.x.outputs + x.start + j * x.step) * out_ld;
+                                    let finish = args.epilogue.finish().from(0, pixel * out_ld + to);
+                                    self.fold(row_buffer.add(p * self.channels), output.add(to), &finish);
                                 }
                             }
                         }
@@ -325,8 +331,8 @@ impl Depthwise {
     /// Adds the copies of each channel of one pixel.
     ///
     /// # Safety
-    /// `from` holds all copies, `to` one value per channel.
-    unsafe fn fold(&self, from: *const f32, to: *mut f32, epilogue: &Epilogue) {
+    /// `from` holds all copies, `to` and the residual one value per channel.
+    unsafe fn fold(&self, from: *const f32, to: *mut f32, finish: &Finish) {
         for c in 0..self.out_channels() {
             // SAFETY: the caller's contract.
             unsafe {
@@ -334,11 +340,7 @@ impl Depthwise {
                 for j in 0..self.times {
                     sum += *from.add(c * self.times + j);
                 }
-                if let Epilogue::Bias { bias, relu } = epilogue {
-                    sum += *bias.add(c);
-                    sum = if *relu && sum < 0.0 { 0.0 } else { sum };
-                }
-                *to.add(c) = sum;
+                *to.add(c) = finish.one(sum, c, c);
             }
         }
     }

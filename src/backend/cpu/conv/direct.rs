@@ -204,10 +204,7 @@ impl Direct {
                 let channel = group * self.out_c + col;
                 let filters = args.workspace.add(group * self.group_filters_len() + col * self.taps * self.in_c);
                 let output = args.output.add(pixel * out_ld + channel);
-                let (bias, relu) = match args.epilogue {
-                    Epilogue::Bias { bias, relu } => (bias.add(channel), relu),
-                    _ => (std::ptr::null(), false),
-                };
+                let finish = args.epilogue.finish().from(channel, pixel * out_ld + channel);
                 let mut first = 0;
                 for class in &self.classes {
                     let (y, x) = (&self.cut.y.classes[class.y], &self.cut.x.classes[class.x]);
@@ -231,8 +228,7 @@ impl Direct {
                             c: output,
                             c_rows: c_rows.add(first + r.start),
                             add_to_c: false,
-                            bias,
-                            relu,
+                            finish,
                         });
                     }
                     first += count;

@@ -7,7 +7,7 @@
 use super::ConvGeometry;
 use super::axis::Axis;
 use super::patch::{Block, Cut};
-use crate::backend::cpu::attach::Epilogue;
+use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::simd::{Simd, Tier};
@@ -78,12 +78,9 @@ impl Combine {
             (self.sum)(args.workspace.add(first), self.rows * self.cols, self.parts, out, len);
             match args.epilogue {
                 Epilogue::None => {}
-                Epilogue::Bias { bias, relu } => {
-                    for r in 0..rows.len() {
-                        for j in 0..self.cols {
-                            let v = *out.add(r * self.cols + j) + *bias.add(j);
-                            *out.add(r * self.cols + j) = if relu && v < 0.0 { 0.0 } else { v };
-                        }
+                Epilogue::Finish(finish) => {
+                    for at in 0..len {
+                        *out.add(at) = finish.one(*out.add(at), at % self.cols, first + at);
                     }
                 }
                 Epilogue::Hook(hook) => {
@@ -189,7 +186,10 @@ impl FilterGrad {
             }
             let tiles = rows.div_ceil(self.tiles.rows);
             let image_blocks = images.len().div_ceil(self.images_per_block);
-            for index in 0..image_blocks * cut.row_parts {
+            let blocks = image_blocks * cut.row_parts;
+            // Partial sums are finished where they are added up.
+            let finish = if self.parts == 1 { args.epilogue.finish() } else { Finish::NONE };
+            for index in 0..blocks {
                 let block_images = split(images.len(), image_blocks, index / cut.row_parts);
                 let block = Block {
                     images: images.start + block_images.start..images.start + block_images.end,
@@ -229,8 +229,7 @@ impl FilterGrad {
                             c: output.add(k),
                             c_rows: c_rows.add(r.start),
                             add_to_c: index > 0,
-                            bias: std::ptr::null(),
-                            relu: false,
+                            finish: if index + 1 == blocks { finish.from(k, k) } else { Finish::NONE },
                         });
                     }
                 }

@@ -6,7 +6,7 @@
 
 use super::ConvGeometry;
 use super::axis::Axis;
-use crate::backend::cpu::attach::{Epilogue, PackHook};
+use crate::backend::cpu::attach::{Epilogue, Finish, PackHook};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, Shares, split};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::kernel::InImages;
@@ -34,8 +34,7 @@ struct Tile {
     w_segment: usize,
     w_ld: usize,
     c: *mut f32,
-    bias: *const f32,
-    relu: bool,
+    finish: Finish,
 }
 
 #[inline(always)]
@@ -61,10 +60,10 @@ unsafe fn tile<S: Simd, const K: usize, const P: usize>(t: &Tile) {
         }
     }
     for (k, row) in acc.iter().enumerate() {
-        let bias = if t.bias.is_null() { S::zero() } else { S::splat(*t.bias.add(k)) };
+        let bias = if t.finish.bias.is_null() { S::zero() } else { S::splat(*t.finish.bias.add(k)) };
         for (p, sum) in row.iter().enumerate() {
             let y = S::add(*sum, bias);
-            let y = if t.relu { S::max(S::zero(), y) } else { y };
+            let y = if t.finish.clamps() { t.finish.clamp::<S>(y) } else { y };
             S::store(t.c.add(p * t.c_step + k * S::LANES), y);
         }
     }
@@ -417,10 +416,8 @@ impl ImagesConv {
     ) {
         let (y, x) = (&self.y.classes[class.y], &self.x.classes[class.x]);
         let out_pixel = self.out_c * self.batch.lanes;
-        let (bias, relu) = match args.epilogue {
-            Epilogue::Bias { bias, relu } => (bias, relu),
-            _ => (std::ptr::null(), false),
-        };
+        let finish = args.epilogue.finish();
+        debug_assert!(finish.residual.is_null(), "outputs in vectors of images take a residual as a hook");
         let w = args.workspace.wrapping_add(class.taps_before * self.in_c * self.out_c);
         let runs_per_tap = class.runs.len() / y.taps.len().max(1);
         let first_row = indices.start * self.y.step();
@@ -458,8 +455,7 @@ impl ImagesConv {
                             w_segment: class.run * self.out_c,
                             w_ld: self.out_c,
                             c: c.add(pixels.start * x.step * out_pixel + k * self.batch.lanes),
-                            bias: if bias.is_null() { bias } else { bias.add(k) },
-                            relu,
+                            finish: finish.from(k, 0),
                         });
                     }
                 }

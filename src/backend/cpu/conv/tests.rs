@@ -1,7 +1,7 @@
 //! Forward and both gradients of many geometries against f64 loops, on every supported tier.
 
 use super::*;
-use crate::backend::cpu::attach::{Epilogue, PackHook, TileHook};
+use crate::backend::cpu::attach::{Epilogue, Finish, PackHook, TileHook};
 use crate::backend::cpu::chunked::{Args, run_serially};
 use crate::backend::cpu::gemm::tests::random;
 use crate::backend::cpu::kernel::InImages;
@@ -119,7 +119,9 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
         Pass::InputGrad => input_grad(g, tier),
         Pass::FilterGrad => filter_grad(g, tier),
     };
-    check_kernel(&*chosen.unwrap(), g, pass, hooks, tier, 0.0);
+    // Vectors of images take a residual as a hook only.
+    let images = g.groups == 1 && !g.is_pointwise();
+    check_kernel(&*chosen.unwrap(), g, pass, [hooks, !images], tier, 0.0);
     // The alternatives, whatever the choice is.
     if g.groups == 1 {
         let kernels: [Box<dyn ChunkedKernel>; 2] = match pass {
@@ -133,8 +135,8 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
                 [Box::new(ImagesFilterGrad::new(g, InImages::default(), tier)), Box::new(FilterGrad::new(g, tier))]
             }
         };
-        for kernel in kernels {
-            check_kernel(&*kernel, g, pass, hooks, tier, 0.0);
+        for (kernel, residuals) in kernels.iter().zip([false, true]) {
+            check_kernel(&**kernel, g, pass, [hooks, residuals], tier, 0.0);
         }
     }
     if winograd::supports(g) {
@@ -143,12 +145,19 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
             Pass::InputGrad => Box::new(WinogradForward::input_grad(g, tier)),
             Pass::FilterGrad => Box::new(WinogradFilterGrad::new(g, tier)),
         };
-        check_kernel(&*kernel, g, pass, hooks, tier, 1e-5);
+        check_kernel(&*kernel, g, pass, [hooks, true], tier, 1e-5);
     }
 }
 
 /// `slack`: how far an element may be off besides, relative to the root mean square of the result.
-fn check_kernel(kernel: &dyn ChunkedKernel, g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier, slack: f64) {
+fn check_kernel(
+    kernel: &dyn ChunkedKernel,
+    g: &ConvGeometry,
+    pass: Pass,
+    [hooks, residuals]: [bool; 2],
+    tier: Tier,
+    slack: f64,
+) {
     let label = format!("{tier} {pass:?} hooks {hooks} {g:?}");
     let (x, w, dy) = (random(g.input_len(), 1), random(g.filter_len(), 2), random(g.output_len(), 3));
     let (inputs, columns) = match pass {
@@ -163,7 +172,7 @@ fn check_kernel(kernel: &dyn ChunkedKernel, g: &ConvGeometry, pass: Pass, hooks:
     let want = reference(g, pass, &f64s(&x, on_x), &f64s(&w, false), &f64s(&dy, hooks && pass == Pass::InputGrad));
     let slack = slack * (want.iter().map(|w| w.0 * w.0).sum::<f64>() / want.len() as f64).sqrt();
     let mut out = vec![f32::NAN; want.len()];
-    let bias = random(columns, 4);
+    let (bias, residual) = (random(columns, 4), random(want.len(), 5));
     let prologue = Prologue { whole: inputs[0].as_ptr(), ld: if pass == Pass::InputGrad { g.out_c } else { g.in_c } };
     let hook = Hook { elements: AtomicUsize::new(0), begun: AtomicUsize::new(0), ended: AtomicUsize::new(0) };
     let args = Args {
@@ -171,10 +180,14 @@ fn check_kernel(kernel: &dyn ChunkedKernel, g: &ConvGeometry, pass: Pass, hooks:
         output: out.as_mut_ptr(),
         workspace: std::ptr::null_mut(),
         prologue: hooks.then_some(&prologue as &dyn PackHook),
-        epilogue: match (hooks, pass) {
-            (true, _) => Epilogue::Hook(&hook),
-            (false, Pass::FilterGrad) => Epilogue::None,
-            (false, _) => Epilogue::Bias { bias: bias.as_ptr(), relu: true },
+        epilogue: match hooks {
+            true => Epilogue::Hook(&hook),
+            false => Epilogue::Finish(Finish {
+                bias: bias.as_ptr(),
+                residual: if residuals { residual.as_ptr() } else { std::ptr::null() },
+                lo: 0.0,
+                hi: 0.75,
+            }),
         },
     };
     // SAFETY: the operands have the geometry's lengths.
@@ -183,7 +196,10 @@ fn check_kernel(kernel: &dyn ChunkedKernel, g: &ConvGeometry, pass: Pass, hooks:
         let (row, column) = (i / columns, i % columns);
         let want = match args.epilogue {
             Epilogue::None => want,
-            Epilogue::Bias { .. } => (want + f64::from(bias[column])).max(0.0),
+            Epilogue::Finish(_) => {
+                let residual = if residuals { residual[i] } else { 0.0 };
+                (want + f64::from(bias[column]) + f64::from(residual)).clamp(0.0, 0.75)
+            }
             Epilogue::Hook(_) => want + row as f64 + 2.0 * column as f64,
         };
         let tolerance = 2e-6 * (size + want.abs()) + 1e-6 + slack;

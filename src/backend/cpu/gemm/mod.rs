@@ -10,7 +10,7 @@ pub mod pack;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::attach::Epilogue;
+use super::attach::{Epilogue, Finish};
 use super::chunked::{Args, ChunkedKernel, split};
 use super::simd::Tier;
 use super::tile::{MAX_ROWS, ONE_SEGMENT, Tile, TileSet};
@@ -255,10 +255,7 @@ impl Gemm {
                         (b_scratch.cast_const(), width)
                     };
                     let last = k_block + 1 == k_blocks;
-                    let (bias, relu) = match epilogue {
-                        Epilogue::Bias { bias, relu } if last => (bias.wrapping_add(col), *relu),
-                        _ => (std::ptr::null(), false),
-                    };
+                    let finish = if last { epilogue.finish() } else { Finish::NONE };
                     for t in 0..tile_count {
                         let r = split(rows.len(), tile_count, t);
                         let a = if packs_a {
@@ -281,8 +278,7 @@ impl Gemm {
                             c: c.add((rows.start + r.start) * ldc + col),
                             c_rows: c_rows.as_ptr(),
                             add_to_c: k_block > 0,
-                            bias,
-                            relu,
+                            finish: finish.from(col, (rows.start + r.start) * ldc + col),
                         });
                     }
                     if let (Epilogue::Hook(hook), true, false) = (epilogue, last, whole_rows) {
@@ -333,10 +329,9 @@ impl Gemm {
                         *out.add(j) += *partial.add(j);
                     }
                 }
-                if let Epilogue::Bias { bias, relu } = args.epilogue {
+                if let Epilogue::Finish(finish) = args.epilogue {
                     for j in 0..self.n {
-                        let v = *out.add(j) + *bias.add(j);
-                        *out.add(j) = if relu && v < 0.0 { 0.0 } else { v };
+                        *out.add(j) = finish.one(*out.add(j), j, r * self.ldc + j);
                     }
                 }
             }

@@ -77,7 +77,7 @@ impl TileHook for Hook {
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum With {
     Nothing,
-    BiasRelu,
+    Finish,
     Hooks,
 }
 
@@ -86,7 +86,7 @@ fn check(m: usize, n: usize, k: usize, trans_a: bool, trans_b: bool, with: With,
     let (lda, ldb, ldc) = (if trans_a { m } else { k } + 3, if trans_b { k } else { n } + 1, n + 2);
     let a = random(if trans_a { k } else { m } * lda, 1);
     let b = random(if trans_b { n } else { k } * ldb, 2);
-    let bias = random(n, 3);
+    let (bias, residual) = (random(n, 3), random(m * ldc, 4));
     let mut c = vec![7.0f32; m * ldc];
     let gemm = Gemm::with_strides(m, n, k, trans_a, trans_b, [lda, ldb, ldc], tier);
     let prologue = Prologue { ld: lda, whole: a.as_ptr() };
@@ -98,7 +98,9 @@ fn check(m: usize, n: usize, k: usize, trans_a: bool, trans_b: bool, with: With,
         prologue: (with == With::Hooks).then_some(&prologue as &dyn PackHook),
         epilogue: match with {
             With::Nothing => Epilogue::None,
-            With::BiasRelu => Epilogue::Bias { bias: bias.as_ptr(), relu: true },
+            With::Finish => {
+                Epilogue::Finish(Finish { bias: bias.as_ptr(), residual: residual.as_ptr(), lo: 0.0, hi: 0.75 })
+            }
             With::Hooks => Epilogue::Hook(&hook),
         },
     };
@@ -118,7 +120,7 @@ fn check(m: usize, n: usize, k: usize, trans_a: bool, trans_b: bool, with: With,
             }
             match with {
                 With::Nothing => {}
-                With::BiasRelu => sum = (sum + f64::from(bias[j])).max(0.0),
+                With::Finish => sum = (sum + f64::from(bias[j] + residual[i * ldc + j])).clamp(0.0, 0.75),
                 With::Hooks => sum += i as f64 + 2.0 * j as f64,
             }
             let got = f64::from(c[i * ldc + j]);
@@ -151,7 +153,7 @@ fn shapes_tails_and_transposes() {
     for tier in Tier::supported() {
         for (m, n, k) in shapes {
             for (trans_a, trans_b) in [(false, false), (true, false), (false, true), (true, true)] {
-                for with in [With::Nothing, With::BiasRelu, With::Hooks] {
+                for with in [With::Nothing, With::Finish, With::Hooks] {
                     check(m, n, k, trans_a, trans_b, with, tier);
                 }
             }
@@ -164,7 +166,7 @@ fn long_sums_are_split() {
     for tier in Tier::supported() {
         for (trans_a, trans_b) in [(false, false), (true, false), (false, true)] {
             check(6, 25, 5000, trans_a, trans_b, With::Hooks, tier);
-            check(70, 5, 4097, trans_a, trans_b, With::BiasRelu, tier);
+            check(70, 5, 4097, trans_a, trans_b, With::Finish, tier);
         }
         assert!(Gemm::new(6, 25, 5000, true, false, tier).parts > 1);
     }

@@ -20,7 +20,7 @@ const COMBINED: usize = 64;
 
 /// How an operand goes along with the output seen as a matrix [pixels, channels].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
+pub enum Reading {
     /// One element.
     Scalar,
     /// One element a channel.
@@ -29,7 +29,8 @@ enum Reading {
     Full,
 }
 
-fn reading(operand: &Operand, shape: &Shape) -> Option<Reading> {
+/// How `operand` goes along with an output of `shape`; `None` where it repeats along pixels.
+pub fn reading(operand: &Operand, shape: &Shape) -> Option<Reading> {
     let straight = shape.strides();
     let last = shape.rank() - 1;
     let steps = |expected: &dyn Fn(usize) -> usize| {

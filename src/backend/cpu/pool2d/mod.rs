@@ -296,10 +296,9 @@ unsafe fn finish(
     unsafe {
         match args.epilogue {
             Epilogue::None => {}
-            Epilogue::Bias { bias, relu } => {
+            Epilogue::Finish(finish) => {
                 for i in 0..pixels * channels {
-                    let v = *tile.add(i) + *bias.add(i % channels / lanes);
-                    *tile.add(i) = if relu && v < 0.0 { 0.0 } else { v };
+                    *tile.add(i) = finish.one(*tile.add(i), i % channels / lanes, pixel * channels + i);
                 }
             }
             Epilogue::Hook(hook) => hook.tile(chunk, tile, channels, pixel, pixels, 0, channels),

@@ -7,7 +7,7 @@
 use super::supports;
 use super::transform::{POINTS, Transforms};
 use super::windows::{Grid, Planes, Windows};
-use crate::backend::cpu::attach::Epilogue;
+use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::{Combine, ConvGeometry, image_groups};
 use crate::backend::cpu::simd::Tier;
@@ -161,8 +161,7 @@ impl WinogradFilterGrad {
                                 c: sums.add(point * sum_plane + r.start * sum_ld + col),
                                 c_rows: c_rows.as_ptr(),
                                 add_to_c: index > 0,
-                                bias: std::ptr::null(),
-                                relu: false,
+                                finish: Finish::NONE,
                             });
                         }
                     }
@@ -191,12 +190,11 @@ impl WinogradFilterGrad {
                 let tile = args.output.add(row * g.out_c + cols.start);
                 match args.epilogue {
                     Epilogue::None => {}
-                    Epilogue::Bias { bias, relu } => {
+                    Epilogue::Finish(finish) => {
                         for at in 0..channels.len() * cols.len() {
-                            let (row, col) = (at / cols.len(), at % cols.len());
-                            let v = tile.add(row * g.out_c + col);
-                            *v += *bias.add(cols.start + col);
-                            *v = if relu && *v < 0.0 { 0.0 } else { *v };
+                            let (r, col) = (at / cols.len(), cols.start + at % cols.len());
+                            let v = args.output.add((row + r) * g.out_c + col);
+                            *v = finish.one(*v, col, (row + r) * g.out_c + col);
                         }
                     }
                     Epilogue::Hook(hook) => {

@@ -3,7 +3,7 @@
 use super::supports;
 use super::transform::{POINTS, Transforms};
 use super::windows::{Grid, Planes, Run, Windows};
-use crate::backend::cpu::attach::Epilogue;
+use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::ConvGeometry;
 use crate::backend::cpu::gemm::pack::Copies;
@@ -149,16 +149,14 @@ impl WinogradForward {
     unsafe fn finish_run(&self, run: &Run, chunk: usize, cols: Range<usize>, m: *const f32, args: &Args) {
         let (ld, plane) = self.product_strides();
         let Grid { out_h, out_w, .. } = self.grid;
-        let (bias, relu) = match args.epilogue {
-            Epilogue::Bias { bias, relu } => (bias.wrapping_add(cols.start), relu),
-            _ => (std::ptr::null(), false),
-        };
+        let finish = args.epilogue.finish().from(cols.start, cols.start);
         // SAFETY: only pixels inside the output have pointers.
         unsafe {
             for (index, tile) in run.x.clone().enumerate() {
-                let pixels = self.grid.outputs(run, tile, args.output.add(cols.start), self.out_c);
+                let first = args.output.add(cols.start);
+                let pixels = self.grid.outputs(run, tile, first, self.out_c);
                 let src = m.add((run.first + index) * ld);
-                (self.transforms.output)(src, plane, pixels.as_ptr(), cols.len(), bias, relu);
+                (self.transforms.output)(src, plane, pixels.as_ptr(), first, cols.len(), &finish);
             }
             if let Epilogue::Hook(hook) = args.epilogue {
                 let (x, end) = (4 * run.x.start, (4 * run.x.end).min(out_w));
@@ -219,8 +217,7 @@ impl WinogradForward {
                             c: m.add(point * m_plane + r.start * m_ld + col - first_col),
                             c_rows: c_rows.as_ptr(),
                             add_to_c: false,
-                            bias: std::ptr::null(),
-                            relu: false,
+                            finish: Finish::NONE,
                         });
                     }
                 }

@@ -2,6 +2,7 @@
 //!
 //! All work on vectors of channels, one vector after another; the 36 results lie `plane` elements apart.
 
+use crate::backend::cpu::attach::Finish;
 use crate::backend::cpu::simd::{Simd, Tier};
 use crate::dispatch;
 
@@ -18,7 +19,8 @@ pub struct Transforms {
     pub window: WindowFn,
     /// `(source, tap stride, filters, destination, plane)`: 3×3 filters; `filters` fills whole vectors.
     pub filter: FilterFn,
-    /// `(source, plane, 16 pixels, channels, bias, relu)`: a 4×4 tile of outputs; null pixels are left out.
+    /// `(source, plane, 16 pixels, first, channels, finish)`: a 4×4 tile of outputs; null pixels are left out.
+    /// The residual's elements lie from its first as the output's do from `first`.
     pub output: OutputFn,
     /// `(16 pixels, channels, destination, plane)`: a 4×4 tile of output gradients; null pixels are 0.
     pub output_grad: OutputGradFn,
@@ -28,7 +30,7 @@ pub struct Transforms {
 
 pub type WindowFn = unsafe fn(*const *const f32, usize, *mut f32, usize);
 type FilterFn = unsafe fn(*const f32, usize, usize, *mut f32, usize);
-type OutputFn = unsafe fn(*const f32, usize, *const *mut f32, usize, *const f32, bool);
+type OutputFn = unsafe fn(*const f32, usize, *const *mut f32, *const f32, usize, &Finish);
 type OutputGradFn = unsafe fn(*const *mut f32, usize, *mut f32, usize);
 type FilterGradFn = unsafe fn(*const f32, usize, *mut f32, usize, usize);
 
@@ -184,7 +186,8 @@ dispatch! {
 }
 
 /// # Safety
-/// The planes hold whole vectors; `pixels` are 16 rows of `channels` elements, or null; so is `bias`.
+/// The planes hold whole vectors; `pixels` are 16 rows of `channels` elements, or null; and
+/// the residual's elements lie from its first as theirs do from `first`.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
@@ -192,9 +195,9 @@ unsafe fn output<S: Simd>(
     src: *const f32,
     plane: usize,
     pixels: *const *mut f32,
+    first: *const f32,
     channels: usize,
-    bias: *const f32,
-    relu: bool,
+    finish: &Finish,
 ) {
     let mut k = 0;
     while k < channels {
@@ -210,19 +213,22 @@ unsafe fn output<S: Simd>(
                 t[i][j] = m[i];
             }
         }
-        let shift = if bias.is_null() { S::zero() } else { S::load_first(bias.add(k), n) };
+        let bias = if finish.bias.is_null() { S::zero() } else { S::load_first(finish.bias.add(k), n) };
         for (i, row) in t.into_iter().enumerate() {
             for (j, mut v) in outputs::<S>(row).into_iter().enumerate() {
                 let p = *pixels.add(i * 4 + j);
                 if p.is_null() {
                     continue;
                 }
-                if !bias.is_null() {
-                    v = S::add(v, shift);
+                if !finish.bias.is_null() {
+                    v = S::add(v, bias);
                 }
-                if relu {
-                    // In this order NaN stays NaN.
-                    v = S::max(S::zero(), v);
+                if !finish.residual.is_null() {
+                    let at = p.cast_const().offset_from(first) as usize + k;
+                    v = S::add(v, S::load_first(finish.residual.add(at), n));
+                }
+                if finish.clamps() {
+                    v = finish.clamp::<S>(v);
                 }
                 if n == S::LANES { S::store(p.add(k), v) } else { S::store_first(p.add(k), v, n) }
             }
@@ -231,7 +237,7 @@ unsafe fn output<S: Simd>(
     }
 }
 dispatch! {
-    fn select_output[] => output(src: *const f32, plane: usize, pixels: *const *mut f32, channels: usize, bias: *const f32, relu: bool);
+    fn select_output[] => output(src: *const f32, plane: usize, pixels: *const *mut f32, first: *const f32, channels: usize, finish: &Finish);
 }
 
 /// # Safety
