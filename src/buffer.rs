@@ -8,6 +8,9 @@ use std::ptr::NonNull;
 
 /// Alignment of every buffer and arena slot: one cache line, one AVX-512 vector.
 pub const ALIGNMENT: usize = 64;
+/// A huge page of x86-64 and of AArch64 with 4 KiB pages. Memory of two or more begins on one, and the
+/// system is asked for such pages: kernels that walk many planes at once miss the TLB less.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// Owned memory for the elements of one tensor, row-major, aligned to 64 bytes.
 pub struct Buffer {
@@ -40,13 +43,23 @@ impl Element for u8 {
 impl Buffer {
     fn layout(fact: &Fact) -> Result<Layout> {
         let checked = Fact::checked(fact.shape.clone(), fact.dtype)?;
-        Layout::from_size_align(checked.bytes().max(1), ALIGNMENT)
+        let bytes = checked.bytes().max(1);
+        let alignment = if bytes >= 2 * HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
+        Layout::from_size_align(bytes, alignment)
             .map_err(|_| Error::memory(format!("a tensor {fact} exceeds the address space")))
     }
 
     fn from_raw(ptr: *mut u8, layout: Layout, fact: Fact) -> Result<Self> {
         match NonNull::new(ptr) {
-            Some(ptr) => Ok(Buffer { ptr, layout, fact }),
+            Some(ptr) => {
+                #[cfg(target_os = "linux")]
+                if layout.align() == HUGE_PAGE {
+                    // Advice only: where it is refused, ordinary pages do.
+                    // SAFETY: the range is owned, begins on a page, and keeps its contents.
+                    unsafe { libc::madvise(ptr.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
+                }
+                Ok(Buffer { ptr, layout, fact })
+            }
             None => Err(Error::memory(format!("no memory for a tensor {fact} of {} bytes", layout.size()))),
         }
     }
