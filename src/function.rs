@@ -115,7 +115,13 @@ impl Trace {
         let own = |node: &Node| {
             matches!(node.role, Role::TracedVariable(_)) || placeholders.iter().any(|p| std::ptr::eq(&**p, node))
         };
-        let Extraction { graph, leaves, .. } = realise::extract(&roots, own)?;
+        // Captured values are the function's for ever; variables, as long as nobody assigns them.
+        let held = |node: &Node| match node.role {
+            Role::Placeholder => false,
+            Role::TracedVariable(id) => !writes.iter().any(|(v, _)| v.id() == id),
+            Role::Plain | Role::Variable(_) => true,
+        };
+        let Extraction { graph, leaves, .. } = realise::extract(&roots, own, held)?;
         let mut captured_variables: Vec<Arc<Cell>> = Vec::new();
         let mut sources = Vec::with_capacity(leaves.len());
         let mut donations = Vec::new();

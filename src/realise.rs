@@ -146,8 +146,14 @@ pub(crate) struct Extraction {
 }
 
 /// Extracts the graph of `outputs`. Values end it, except below the root of a gradient, where
-/// definitions that are still there are followed. `is_leaf` ends it at further nodes.
-pub(crate) fn extract(outputs: &[Arc<Node>], is_leaf: impl Fn(&Node) -> bool) -> Result<Extraction> {
+/// definitions that are still there are followed. `is_leaf` ends it at further nodes. `is_held` says of a
+/// leaf whether it keeps its value over many runs; with gradients in the graph none does, for they are
+/// there to change it.
+pub(crate) fn extract(
+    outputs: &[Arc<Node>],
+    is_leaf: impl Fn(&Node) -> bool,
+    is_held: impl Fn(&Node) -> bool,
+) -> Result<Extraction> {
     let pending = |node: &Arc<Node>| if node.value().is_some() || is_leaf(node) { None } else { node.definition() };
     let gradient_roots: Vec<Arc<Node>> = postorder(outputs, pending)
         .iter()
@@ -176,7 +182,8 @@ pub(crate) fn extract(outputs: &[Arc<Node>], is_leaf: impl Fn(&Node) -> bool) ->
                 }
                 leaves.push(node.clone());
                 graph.set_origin(node.origin.clone());
-                graph.input(node.fact.clone())
+                let held = gradient_roots.is_empty() && is_held(node);
+                if held { graph.held_input(node.fact.clone()) } else { graph.input(node.fact.clone()) }
             }
         };
         ids.insert(key(node), id);
@@ -240,7 +247,9 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
         .filter(|n| wanted.contains(&key(n)))
         .collect();
 
-    let extraction = extract(&outputs, |_| false)?;
+    let is_version = |n: &Node| matches!(n.role, Role::Variable(_));
+    let updates = outputs.iter().any(|n| is_version(n));
+    let extraction = extract(&outputs, |_| false, |leaf| !updates && is_version(leaf))?;
     let plan = cached_plan(extraction.graph, &PlanOptions::default())?;
     let mut slots: Vec<Slot> = extraction
         .leaves

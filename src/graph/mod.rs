@@ -12,6 +12,7 @@ pub use verify::verify;
 
 use crate::error::{Error, Result};
 use crate::ops::Op;
+use crate::ops::constant::Input;
 use crate::shape::Fact;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -110,9 +111,18 @@ impl Graph {
         std::mem::replace(&mut self.origin, origin)
     }
 
-    /// Adds the next input.
+    /// Adds the next input, whose value differs from run to run.
     pub fn input(&mut self, fact: Fact) -> NodeId {
-        let op = Op::input(self.inputs.len());
+        self.add_input(fact, false)
+    }
+
+    /// Adds the next input, whose value stays the same over many runs; see [`Input::held`].
+    pub fn held_input(&mut self, fact: Fact) -> NodeId {
+        self.add_input(fact, true)
+    }
+
+    fn add_input(&mut self, fact: Fact, held: bool) -> NodeId {
+        let op = Op::Input(Input { index: self.inputs.len(), held });
         let id = self.push(op, Inputs::new(), fact);
         self.inputs.push(id);
         id
@@ -163,6 +173,17 @@ impl Graph {
         consumers
     }
 
+    /// For every node, how often live nodes and outputs read it.
+    pub fn reader_counts(&self) -> Vec<usize> {
+        let mut readers = vec![0; self.nodes.len()];
+        let live = self.live();
+        let read = self.ids().filter(|i| live[i.index()]).flat_map(|id| self.node(id).inputs.iter().copied());
+        for id in read.chain(self.outputs.iter().copied()) {
+            readers[id.index()] += 1;
+        }
+        readers
+    }
+
     /// Which nodes the outputs depend on.
     pub fn live(&self) -> Vec<bool> {
         let mut live = vec![false; self.nodes.len()];
@@ -179,6 +200,23 @@ impl Graph {
         live
     }
 
+    /// For every node, whether it depends on held inputs and literals alone.
+    pub fn held(&self) -> Vec<bool> {
+        let mut held = Vec::with_capacity(self.nodes.len());
+        self.extend_held(&mut held);
+        held
+    }
+
+    /// Adds to what [`held`](Self::held) gave the nodes made since.
+    pub fn extend_held(&self, held: &mut Vec<bool>) {
+        for node in &self.nodes[held.len()..] {
+            held.push(match &node.op {
+                Op::Input(input) => input.held,
+                _ => node.inputs.iter().all(|i| held[i.index()]),
+            });
+        }
+    }
+
     /// Rebuilds the graph node by node through `rewrite`, which gets the new graph, the old node
     /// and its translated inputs and returns the translated node. Nodes that no output needs are
     /// dropped, inputs excepted.
@@ -189,8 +227,8 @@ impl Graph {
         for id in self.ids() {
             let node = self.node(id);
             new.set_origin(node.origin.clone());
-            if matches!(node.op, Op::Input(_)) {
-                map[id.index()] = Some(new.input(node.fact.clone()));
+            if let Op::Input(input) = &node.op {
+                map[id.index()] = Some(new.add_input(node.fact.clone(), input.held));
                 continue;
             }
             if !live[id.index()] {

@@ -11,6 +11,9 @@ use crate::shape::{Fact, Shape};
 pub struct Input {
     /// Position among the graph's inputs.
     pub index: usize,
+    /// Whether many runs see the same value: a version of a variable that the run does not write, or a
+    /// captured constant. What depends on such inputs alone is computed when they change, not in each run.
+    pub held: bool,
 }
 
 impl OpDef for Input {

@@ -201,11 +201,6 @@ registry! {
 }
 
 impl Op {
-    /// The graph input number `index`.
-    pub fn input(index: usize) -> Self {
-        Op::Input(constant::Input { index })
-    }
-
     /// The op `name` with `attributes`, all of which must be known to it.
     ///
     /// # Errors

@@ -74,16 +74,7 @@ pub fn simplify(graph: &Graph) -> Result<Graph> {
 }
 
 fn round(graph: &Graph) -> Result<(Graph, bool)> {
-    let mut readers = vec![0usize; graph.nodes().len()];
-    let live = graph.live();
-    for id in graph.ids().filter(|i| live[i.index()]) {
-        for i in &graph.node(id).inputs {
-            readers[i.index()] += 1;
-        }
-    }
-    for o in graph.outputs() {
-        readers[o.index()] += 1;
-    }
+    let readers = graph.reader_counts();
     let mut changed = false;
     let next = graph.rewrite(|g, node, inputs| {
         let sole_reader = |k: usize| readers[node.inputs[k].index()] == 1;

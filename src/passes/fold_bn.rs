@@ -1,0 +1,274 @@
+//! Batch normalisation with given statistics, folded into the filters before it.
+//!
+//! `conv(x, w) · scale + shift` with one scale a channel is `conv(x, w · scale) + shift`; likewise for
+//! products with a matrix. A bias before the scale is scaled with it, and biases that follow one another
+//! become one. Filters, scales and biases must be held: the run then neither writes them nor takes
+//! gradients with respect to them, and the scaled filters are made once for many runs.
+
+use crate::error::Result;
+use crate::graph::{Graph, Node, NodeId};
+use crate::ops::Op;
+use crate::ops::pointwise::Function;
+
+/// Folds until nothing is left to fold. Values that others read as well stay as they are.
+pub fn fold_bn(graph: &Graph) -> Result<Graph> {
+    let mut graph = graph.clone();
+    loop {
+        let (next, changed) = round(&graph)?;
+        graph = next;
+        if !changed {
+            return Ok(graph);
+        }
+    }
+}
+
+fn round(graph: &Graph) -> Result<(Graph, bool)> {
+    let readers = graph.reader_counts();
+    let mut held = Vec::new();
+    let mut changed = false;
+    let next = graph.rewrite(|g, node, inputs| {
+        g.extend_held(&mut held);
+        if let &Op::Pointwise(f @ (Function::Mul | Function::Add)) = &node.op {
+            for (y, v) in [(0, 1), (1, 0)] {
+                if let Some(v) = vector(g, inputs[y], inputs[v], node, &held)? {
+                    let sole = readers[node.inputs[y].index()] == 1;
+                    let below = &graph.node(node.inputs[y]).inputs;
+                    let sole_below = |k: usize| readers[below[k].index()] == 1;
+                    if sole && let Some(folded) = fold(g, f, inputs[y], v, &held, &sole_below)? {
+                        changed = true;
+                        return Ok(folded);
+                    }
+                }
+            }
+        }
+        g.apply(node.op.clone(), inputs)
+    })?;
+    Ok((next, changed))
+}
+
+/// `y · v` or `y + v` with `v` inside `y`. `sole_below` says of each input of `y` whether `y` alone reads it.
+fn fold(
+    g: &mut Graph,
+    f: Function,
+    y: NodeId,
+    v: NodeId,
+    held: &[bool],
+    sole_below: &dyn Fn(usize) -> bool,
+) -> Result<Option<NodeId>> {
+    let Node { op, inputs, origin, .. } = g.node(y).clone();
+    if f == Function::Mul && filters_per_channel(g, y) && held[inputs[1].index()] {
+        let scaled = g.mul(inputs[1], v)?;
+        let outer = g.set_origin(origin);
+        let folded = g.apply(op, &[inputs[0], scaled]);
+        g.set_origin(outer);
+        return folded.map(Some);
+    }
+    if op != Op::Pointwise(Function::Add) {
+        return Ok(None);
+    }
+    for (inner, bias) in [(0, 1), (1, 0)] {
+        let node = g.node(y).clone();
+        if !filters_per_channel(g, inputs[inner]) || !sole_below(inner) {
+            continue;
+        }
+        let Some(bias) = vector(g, inputs[inner], inputs[bias], &node, held)? else { continue };
+        let inner = inputs[inner];
+        return match f {
+            Function::Mul if held[g.node(inner).inputs[1].index()] => {
+                let (y, bias) = (g.mul(inner, v)?, g.mul(bias, v)?);
+                g.add(y, bias).map(Some)
+            }
+            Function::Add => {
+                let bias = g.add(bias, v)?;
+                g.add(inner, bias).map(Some)
+            }
+            _ => Ok(None),
+        };
+    }
+    Ok(None)
+}
+
+/// Whether `y` has a channel for each element of the last axis of its input 1.
+fn filters_per_channel(g: &Graph, y: NodeId) -> bool {
+    let node = g.node(y);
+    match &node.op {
+        Op::Conv2d(_) => true,
+        Op::MatMul(m) => !m.transpose_b && g.fact(node.inputs[1]).shape.rank() == 2,
+        _ => false,
+    }
+}
+
+/// `v` with one element for all channels of `y` or one for each, if it is held and `node`, which joins the
+/// two, has the shape of `y`.
+fn vector(g: &mut Graph, y: NodeId, v: NodeId, node: &Node, held: &[bool]) -> Result<Option<NodeId>> {
+    let (fact, shape) = (g.fact(y).clone(), g.fact(v).shape.clone());
+    if !held.get(v.index()).is_some_and(|&h| h) || fact != node.fact || g.fact(v).dtype != fact.dtype {
+        return Ok(None);
+    }
+    match (fact.shape.last(), shape.last()) {
+        _ if shape.len() == 1 => g.reshape(v, [].into()).map(Some),
+        (Some(channels), Some(last)) if channels == last && shape.len() == *last => {
+            g.reshape(v, [*last].into()).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtype::DType;
+    use crate::graph::{interpret, verify};
+    use crate::ops::Kind;
+    use crate::ops::compose::{Composite, Norm};
+    use crate::ops::conv2d::Conv2d;
+    use crate::ops::matmul::MatMul;
+    use crate::ops::window::Padding;
+    use crate::passes;
+    use crate::shape::Fact;
+    use crate::testing::{Rng, check_plan};
+
+    fn vector(g: &mut Graph, channels: usize, held: bool) -> NodeId {
+        let fact = Fact::new([channels], DType::F32);
+        if held { g.held_input(fact) } else { g.input(fact) }
+    }
+
+    /// A convolution in `groups` of 8 to 8 channels; filters are held or not.
+    fn conv(g: &mut Graph, groups: usize, held: bool) -> NodeId {
+        let x = g.input(Fact::new([2, 5, 6, 8], DType::F32));
+        let fact = Fact::new([3, 3, 8 / groups, 8], DType::F32);
+        let w = if held { g.held_input(fact) } else { g.input(fact) };
+        let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups };
+        g.apply(conv, &[x, w]).unwrap()
+    }
+
+    /// Batch normalisation of `y` with given statistics. The variance is an exponential's, so that it is
+    /// positive whatever the inputs.
+    fn norm(g: &mut Graph, y: NodeId) -> NodeId {
+        let channels = *g.fact(y).shape.last().unwrap();
+        let [mean, raw, gamma, beta] = std::array::from_fn(|_| vector(g, channels, true));
+        let variance = g.unary(Function::Exp, raw).unwrap();
+        let epsilon = crate::ops::Real::new(1e-3);
+        let op = Composite::Norm(Norm::BatchInference { epsilon });
+        g.apply(op, &[y, mean, variance, gamma, beta]).unwrap()
+    }
+
+    /// The optimised graph, after a check of its values; and how often it works on activations point by
+    /// point.
+    fn optimised(g: &Graph) -> (Graph, usize) {
+        let simple = passes::optimise(g).unwrap();
+        verify(&simple).unwrap();
+        let inputs = Rng::new(11).inputs(g);
+        let (a, b) = (interpret(g, &inputs).unwrap(), interpret(&simple, &inputs).unwrap());
+        for (a, b) in a.iter().zip(&b) {
+            assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-9 * (1.0 + a.abs())), "{g}\n{simple}");
+        }
+        check_plan(g, &mut Rng::new(12), 1e-5);
+        let live = simple.live();
+        let held = simple.held();
+        let pointwise = |i: &NodeId| simple.node(*i).op.def().kind() == Kind::Pointwise;
+        let count = simple.ids().filter(|i| live[i.index()] && !held[i.index()]).filter(pointwise).count();
+        (simple, count)
+    }
+
+    #[test]
+    fn one_addition_is_left_of_a_normalisation() {
+        for groups in [1, 2, 8] {
+            let mut g = Graph::new();
+            let y = conv(&mut g, groups, true);
+            let z = norm(&mut g, y);
+            g.set_outputs(vec![z]);
+            assert_eq!(optimised(&g).1, 1, "{groups} groups");
+        }
+    }
+
+    #[test]
+    fn biases_and_scales_in_a_row_become_one() {
+        let mut g = Graph::new();
+        let y = conv(&mut g, 1, true);
+        let bias = vector(&mut g, 8, true);
+        let y = g.add(y, bias).unwrap();
+        let y = norm(&mut g, y);
+        let y = g.scale(y, 0.3).unwrap();
+        let y = norm(&mut g, y);
+        g.set_outputs(vec![y]);
+        assert_eq!(optimised(&g).1, 1);
+    }
+
+    #[test]
+    fn products_with_matrices_fold_too() {
+        let mut g = Graph::new();
+        let x = g.input(Fact::new([3, 4], DType::F32));
+        let w = g.held_input(Fact::new([4, 8], DType::F32));
+        let y = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[x, w]).unwrap();
+        let bias = vector(&mut g, 8, true);
+        let y = g.add(bias, y).unwrap();
+        let z = norm(&mut g, y);
+        g.set_outputs(vec![z]);
+        assert_eq!(optimised(&g).1, 1);
+        let mut g = Graph::new();
+        let x = g.input(Fact::new([3, 4], DType::F32));
+        let w = g.held_input(Fact::new([8, 4], DType::F32));
+        let y = g.apply(MatMul { transpose_a: false, transpose_b: true }, &[x, w]).unwrap();
+        let z = norm(&mut g, y);
+        g.set_outputs(vec![z]);
+        assert_eq!(optimised(&g).1, 2, "the channels of a transposed matrix are its rows");
+    }
+
+    #[test]
+    fn what_changes_or_is_read_elsewhere_stays() {
+        // Filters of this run alone.
+        let mut g = Graph::new();
+        let y = conv(&mut g, 1, false);
+        let z = norm(&mut g, y);
+        g.set_outputs(vec![z]);
+        assert_eq!(optimised(&g).1, 2);
+        // The convolution's own output is asked for as well.
+        let mut g = Graph::new();
+        let y = conv(&mut g, 1, true);
+        let z = norm(&mut g, y);
+        g.set_outputs(vec![y, z]);
+        assert_eq!(optimised(&g).1, 2);
+        // So is the biased one.
+        let mut g = Graph::new();
+        let y = conv(&mut g, 1, true);
+        let bias = vector(&mut g, 8, true);
+        let y = g.add(y, bias).unwrap();
+        let z = norm(&mut g, y);
+        g.set_outputs(vec![y, z]);
+        assert_eq!(optimised(&g).1, 3);
+        // A scale of each image, and one of this run.
+        for shape in [vec![2, 1, 1, 8], vec![8]] {
+            let mut g = Graph::new();
+            let y = conv(&mut g, 1, true);
+            let scale = g.input(Fact::new(shape.as_slice(), DType::F32));
+            let z = g.mul(y, scale).unwrap();
+            g.set_outputs(vec![z]);
+            assert_eq!(optimised(&g).1, 1);
+        }
+        // Factors along another axis than that of the channels.
+        let mut g = Graph::new();
+        let y = conv(&mut g, 1, true);
+        let scale = g.held_input(Fact::new([6, 1], DType::F32));
+        let z = g.mul(y, scale).unwrap();
+        g.set_outputs(vec![z]);
+        assert_eq!(optimised(&g).1, 1);
+    }
+
+    #[test]
+    fn a_gradient_keeps_the_normalisation_apart() {
+        use crate::passes::autodiff::differentiate;
+        let mut g = Graph::new();
+        let y = conv(&mut g, 1, false);
+        let z = norm(&mut g, y);
+        let z = g.unary(Function::Square, z).unwrap();
+        let loss = g.sum(z, &[0, 1, 2, 3], false).unwrap();
+        let w = g.inputs()[1];
+        let grads = differentiate(&mut g, loss, &[w], None).unwrap();
+        g.set_outputs(vec![loss, grads[0].unwrap()]);
+        let simple = passes::optimise(&g).unwrap();
+        assert!(
+            simple.nodes().iter().filter(|n| matches!(n.op, Op::Conv2d(_))).all(|n| n.inputs[1] == simple.inputs()[1])
+        );
+    }
+}
