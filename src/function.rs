@@ -3,7 +3,7 @@
 
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
-use crate::plan::{Plan, PlanOptions, Profile, Slot};
+use crate::plan::{Binding, Plan, PlanOptions, Profile, Slot};
 use crate::realise::{self, Extraction};
 use crate::shape::Fact;
 use crate::tensor::{Node, Role, State, Tensor};
@@ -146,7 +146,7 @@ impl Trace {
             writes.iter().enumerate().map(|(i, (v, _))| (v.cell.clone(), outputs.len() + i)).collect();
         written.sort_by_key(|(cell, _)| cell.id);
         Ok(CompiledFunction {
-            plan,
+            binding: Binding::new(plan),
             sources,
             arguments: placeholders.iter().map(|p| (p.fact.clone(), p.origin.clone())).collect(),
             reads: captured_variables,
@@ -180,7 +180,7 @@ enum Source {
 /// Calls are whole or absent: variables change after the last step that can fail, all of them or
 /// none.
 pub struct CompiledFunction {
-    plan: Arc<Plan>,
+    binding: Binding,
     sources: Vec<Source>,
     arguments: Vec<(Fact, crate::graph::Origin)>,
     reads: Vec<Arc<Cell>>,
@@ -197,7 +197,12 @@ impl CompiledFunction {
 
     /// The plan that calls run.
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        self.binding.plan()
+    }
+
+    /// The plan with what the function keeps of it between calls.
+    pub fn binding(&self) -> &Binding {
+        &self.binding
     }
 
     /// Runs the function once.
@@ -215,7 +220,7 @@ impl CompiledFunction {
     /// # Errors
     /// As [`CompiledFunction::call`].
     pub fn run(&self, arguments: &[Arc<Buffer>]) -> Result<Vec<Buffer>> {
-        self.run_by(arguments, |slots| self.plan.run(slots, &realise::poll))
+        self.run_by(arguments, |slots| self.binding.run(slots, &realise::poll))
     }
 
     /// Runs the function once, as [`CompiledFunction::run`], and says how long each step took.
@@ -225,7 +230,7 @@ impl CompiledFunction {
     pub fn run_profiled(&self, arguments: &[Arc<Buffer>]) -> Result<(Vec<Buffer>, Profile)> {
         let mut profile = None;
         let values = self.run_by(arguments, |slots| {
-            let (values, times) = self.plan.run_profiled(slots, &realise::poll)?;
+            let (values, times) = self.binding.run_profiled(slots, &realise::poll)?;
             profile = Some(times);
             Ok(values)
         })?;

@@ -5,7 +5,7 @@ use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::Op;
-use crate::plan::{Plan, PlanOptions, Slot};
+use crate::plan::{Binding, Plan, PlanOptions, Slot};
 use crate::tensor::{Definition, Node, Role, Tensor};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -16,6 +16,9 @@ const MAX_PENDING: usize = 10_000;
 
 /// Bytes of plans that the cache keeps.
 const MAX_PLAN_BYTES: usize = 64 << 20;
+
+/// Bindings that a version of a variable keeps: plans for as many shapes of batch, about.
+const MAX_BINDINGS: usize = 4;
 
 /// Bytes of a plan's code per graph node, roughly.
 const PLAN_BYTES_PER_NODE: usize = 1024;
@@ -256,7 +259,10 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
         .iter()
         .map(|l| l.value().map(Slot::Shared).ok_or_else(|| unreadable(l)))
         .collect::<Result<_>>()?;
-    let values = plan.run(&mut slots, &poll)?;
+    let values = match extraction.leaves.iter().find(|l| is_version(l)) {
+        Some(version) if plan.has_prelude() => binding(version, plan).run(&mut slots, &poll)?,
+        _ => plan.run(&mut slots, &poll)?,
+    };
     for root in &extraction.gradient_roots {
         if root.released.load(std::sync::atomic::Ordering::Relaxed) {
             root.tracked.store(false, std::sync::atomic::Ordering::Relaxed);
@@ -269,6 +275,20 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
         node.realised(Arc::new(value));
     }
     Ok(())
+}
+
+/// The binding of `plan` that lives as long as `version` of a variable, the first that the plan reads.
+fn binding(version: &Node, plan: Arc<Plan>) -> Arc<Binding> {
+    let mut state = version.state();
+    if let Some(found) = state.bindings.iter().find(|b| Arc::ptr_eq(b.plan(), &plan)) {
+        return found.clone();
+    }
+    if state.bindings.len() == MAX_BINDINGS {
+        state.bindings.remove(0);
+    }
+    let binding = Arc::new(Binding::new(plan));
+    state.bindings.push(binding.clone());
+    binding
 }
 
 struct Cache {

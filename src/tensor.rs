@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::graph::Origin;
 use crate::ops::pointwise::{Cast, Function, Typing};
 use crate::ops::{Attributes, Op};
+use crate::plan::Binding;
 use crate::realise;
 use crate::shape::Fact;
 use smallvec::SmallVec;
@@ -45,6 +46,8 @@ pub(crate) struct State {
     pub definition: Option<Definition>,
     pub value: Option<Arc<Buffer>>,
     pub grad: Option<Tensor>,
+    /// Of a variable's version: what plans that read it first have made of their held inputs.
+    pub bindings: Vec<Arc<Binding>>,
 }
 
 /// One lazy value.

@@ -130,6 +130,7 @@ impl Clock {
     pub fn profile(&self, plan: &Plan, workers: usize) -> Profile {
         let wall = self.start.elapsed();
         let steps = plan
+            .code
             .steps
             .iter()
             .zip(&self.steps)

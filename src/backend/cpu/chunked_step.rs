@@ -2,7 +2,7 @@
 
 use super::attach::{Epilogue, Finish};
 use super::chunked::{Args, ChunkedKernel, Shares};
-use super::kernel::{Lowered, Operands, Phase, Section, Task};
+use super::kernel::{Lowered, Operands, Packed, Phase, Section, Task};
 use super::pointwise::attached::{AttachedTile, Reading, RegionTile, reading};
 use super::simd::Tier;
 use crate::dtype::DType;
@@ -119,8 +119,14 @@ pub fn step(
     let kernel: Arc<dyn ChunkedKernel> = Arc::from(kernel);
     let epilogue = Arc::new(epilogue);
     let last = kernel.phases() - 1;
+    // A workspace that holds nothing but an operand in packed form may outlive the run.
+    let packed = match inputs[1] {
+        Some(operand) if kernel.prepacks() => Some(Packed { operand, bytes: kernel.workspace_len() * 4 }),
+        _ => None,
+    };
     // The kernel's part of workspace and scratch comes first, the region's after it.
-    let (mut workspace, mut scratch) = (kernel.workspace_len() * 4, kernel.scratch_len() * 4);
+    let own = if packed.is_some() { 0 } else { kernel.workspace_len() * 4 };
+    let (mut workspace, mut scratch) = (own, kernel.scratch_len() * 4);
     let (partials, blocks) = (workspace.next_multiple_of(64), scratch.next_multiple_of(64));
     let mut combine = None;
     let section = kernel.shares().map(|shares| section(&shares, inputs, &epilogue, first_attachment));
@@ -135,11 +141,20 @@ pub fn step(
             let (held, epilogue) = (kernel.clone(), epilogue.clone());
             Phase::new(kernel.chunks(phase), move |operands, chunk, scratch| {
                 let at = |i: Option<usize>| i.map_or(std::ptr::null(), |i| operands.input::<f32>(i));
+                let workspace = if packed.is_some() { operands.packed } else { operands.workspace }.cast();
+                if packed.is_some() && phase == 0 {
+                    let filters = [std::ptr::null(), at(inputs[1])];
+                    let output = std::ptr::null_mut();
+                    let args = Args { inputs: filters, output, workspace, prologue: None, epilogue: Epilogue::None };
+                    // SAFETY: phase 0 of a kernel that prepacks reads input 1 and fills the workspace,
+                    // which the plan gives it as large as asked for and aligned.
+                    return unsafe { held.run_chunk(phase, chunk, &args, scratch.cast()) };
+                }
                 let run = |output: usize, epilogue: Epilogue| {
                     let args = Args {
                         inputs: [at(inputs[0]), at(inputs[1])],
                         output: operands.output(output),
-                        workspace: operands.workspace.cast(),
+                        workspace,
                         prologue: None,
                         epilogue,
                     };
@@ -163,7 +178,7 @@ pub fn step(
         })
         .collect();
     phases.extend(combine);
-    Lowered { name, phases, workspace, scratch, section }
+    Lowered { name, phases, workspace, scratch, packed, section }
 }
 
 /// The section phase of a kernel with its epilogue, in the numbering of the task.
@@ -189,7 +204,7 @@ pub fn zeros(name: &'static str, len: usize) -> Lowered {
         // SAFETY: the output holds `len` floats; all bits 0 are 0.0.
         unsafe { operands.output::<f32>(0).write_bytes(0, len) };
     });
-    Lowered { name, phases: vec![phase], workspace: 0, scratch: 0, section: None }
+    Lowered { name, phases: vec![phase], workspace: 0, scratch: 0, packed: None, section: None }
 }
 
 #[cfg(test)]

@@ -81,8 +81,20 @@ pub struct Lowered {
     pub workspace: usize,
     /// Bytes of scratch that each worker gets, 64-byte aligned; contents do not survive a chunk.
     pub scratch: usize,
+    /// What phase 0 packs, if it does nothing else.
+    pub packed: Option<Packed>,
     /// The phase that works share by share, if there is one.
     pub section: Option<Section>,
+}
+
+/// An operand that phase 0 packs into memory of its own and later phases only read there: as long as the
+/// operand stays the same, phase 0 need not run again. Phase 0 reads nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// Its number.
+    pub operand: usize,
+    /// Bytes of the packed form, 64-byte aligned.
+    pub bytes: usize,
 }
 
 /// A phase whose chunk i works on share i of the images alone, `split(images / lanes, chunks, i)`
@@ -128,6 +140,8 @@ pub struct Operands<'a> {
     pub outputs: &'a [*mut u8],
     /// The step's workspace.
     pub workspace: *mut u8,
+    /// The step's packed operand.
+    pub packed: *mut u8,
     /// Where kernels report bad data.
     pub status: &'a Status,
 }

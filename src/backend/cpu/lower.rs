@@ -4,7 +4,7 @@
 //! the region runs as a step of its own behind the bare op.
 
 use super::images;
-use super::kernel::{CpuKernel, InImages, Lowered, Task};
+use super::kernel::{CpuKernel, InImages, Lowered, Packed, Task};
 use super::pointwise::lower_region;
 use super::simd::Tier;
 use crate::error::{Error, Result};
@@ -33,11 +33,43 @@ pub struct Step {
     pub text: String,
     /// Floating-point operations of its nodes.
     pub flops: u64,
+    /// Where in what the prelude makes the packed operand lies; `None` if this step packs it.
+    pub packed_at: Option<usize>,
     /// Inputs that are read in more than one way, or not element by element.
     scattered: Vec<NodeId>,
 }
 
 impl Step {
+    /// Bytes of the packed operand that the run itself must have.
+    pub fn packed_in_run(&self) -> usize {
+        if self.packed_at.is_some() { 0 } else { self.kernel.packed.map_or(0, |p| p.bytes) }
+    }
+
+    /// Takes the packing out: a step of its own, which leaves the packed operand at `offset` of what the
+    /// prelude makes.
+    pub fn split_packing(&mut self, packed: Packed, offset: usize) -> Step {
+        self.packed_at = Some(offset);
+        if let Some(section) = &mut self.kernel.section {
+            section.phase -= 1;
+        }
+        let phases = vec![self.kernel.phases.remove(0)];
+        let Lowered { name, scratch, .. } = self.kernel;
+        let operand = self.inputs[packed.operand];
+        Step {
+            kernel: Lowered { name, phases, workspace: 0, scratch, packed: Some(packed), section: None },
+            // The phase looks at no operand before it.
+            inputs: vec![operand; packed.operand + 1],
+            outputs: Vec::new(),
+            copies_output: None,
+            is_region: false,
+            origin: self.origin.clone(),
+            text: format!("pack for {}", self.text),
+            flops: 0,
+            packed_at: Some(offset),
+            scattered: Vec::new(),
+        }
+    }
+
     /// Whether `input` is read only at the element that the step writes for outputs of `fact`.
     pub fn reads_in_step(&self, input: NodeId, fact: &Fact) -> bool {
         self.is_region && self.inputs.contains(&input) && !self.scattered.contains(&input) && fact.dtype.size() == 4
@@ -130,6 +162,7 @@ fn lower_group(
                 origin: origin(g, &group.nodes),
                 text: text(g, &group.nodes),
                 flops: flops(g, &group.nodes),
+                packed_at: None,
                 scattered: Vec::new(),
             });
             Ok(())
@@ -235,6 +268,7 @@ fn region_step(
         origin: origin(g, nodes),
         text: text(g, nodes),
         flops: flops(g, nodes),
+        packed_at: None,
         scattered,
     })
 }

@@ -91,6 +91,7 @@ impl CpuKernel for Shifted {
             phases: vec![sums, combine],
             workspace: chunks * 3 * channels * 4,
             scratch: 0,
+            packed: None,
             section: None,
         })
     }

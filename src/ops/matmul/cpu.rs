@@ -120,6 +120,6 @@ impl CpuKernel for Batched {
             }
         }
         let (workspace, scratch) = (packed * at_once * 4, gemm.scratch_len() * 4);
-        Ok(Lowered { name: "gemm_batched", phases, workspace, scratch, section: None })
+        Ok(Lowered { name: "gemm_batched", phases, workspace, scratch, packed: None, section: None })
     }
 }

@@ -156,6 +156,6 @@ impl CpuKernel for Scan {
                 }
             }
         });
-        Ok(Lowered { name: "pool_scan", phases: vec![phase], workspace: 0, scratch: 0, section: None })
+        Ok(Lowered { name: "pool_scan", phases: vec![phase], workspace: 0, scratch: 0, packed: None, section: None })
     }
 }

@@ -40,7 +40,7 @@ impl CpuKernel for DataKernel {
 }
 
 fn lowered(name: &'static str, phases: Vec<Phase>) -> Lowered {
-    Lowered { name, phases, workspace: 0, scratch: 0, section: None }
+    Lowered { name, phases, workspace: 0, scratch: 0, packed: None, section: None }
 }
 
 fn wrong_op(kernel: &str, task: &Task) -> Error {

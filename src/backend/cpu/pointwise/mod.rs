@@ -71,7 +71,7 @@ pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
             unsafe { engine.combine(operands, chunks, own) };
         }));
     }
-    Ok(Lowered { name: "region", phases, workspace: accumulators, scratch, section: None })
+    Ok(Lowered { name: "region", phases, workspace: accumulators, scratch, packed: None, section: None })
 }
 
 struct Engine {

@@ -131,8 +131,13 @@ fn bits_do_not_depend_on_the_order_of_chunks() {
         let status = Status::default();
         let inputs = [x.as_ptr().cast()];
         let outputs = [out.as_mut_ptr().cast()];
-        let operands =
-            Operands { inputs: &inputs, outputs: &outputs, workspace: workspace.as_mut_ptr().cast(), status: &status };
+        let operands = Operands {
+            inputs: &inputs,
+            outputs: &outputs,
+            workspace: workspace.as_mut_ptr().cast(),
+            packed: std::ptr::null_mut(),
+            status: &status,
+        };
         for phase in &lowered.phases {
             let mut order: Vec<usize> = (0..phase.chunks).collect();
             if reverse {

@@ -1,0 +1,397 @@
+//! From steps to code: what runs once, what commits, what runs together, and where everything lies.
+
+use super::{Code, Part, Place, Plan, PlanOptions, PlannedStep, Stage};
+use crate::backend::cpu::lower::{self, Step};
+use crate::backend::memory::{self, Lifetime};
+use crate::buffer::{ALIGNMENT, Buffer};
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId};
+use crate::ops::Op;
+use crate::region::{Arg, Operand, Region};
+use smallvec::smallvec;
+use std::collections::{HashMap, HashSet};
+
+/// Bytes that steps running together may add to the arena over the largest of them, about.
+const WAVE_BYTES: usize = 4 << 20;
+
+/// What runs once while held inputs stay.
+#[derive(Default)]
+struct Prelude {
+    steps: Vec<Step>,
+    /// Where the values lie that other steps read.
+    places: HashMap<NodeId, usize>,
+    bytes: usize,
+}
+
+/// Literals that kernels read from memory.
+#[derive(Default)]
+struct Constants {
+    bytes: Vec<u8>,
+    offsets: HashMap<NodeId, usize>,
+}
+
+impl Constants {
+    fn offset(&mut self, id: NodeId, value: f64, dtype: DType) -> usize {
+        *self.offsets.entry(id).or_insert_with(|| {
+            let offset = self.bytes.len();
+            match dtype {
+                DType::F32 => self.bytes.extend((value as f32).to_ne_bytes()),
+                DType::I32 => self.bytes.extend((value as i32).to_ne_bytes()),
+                _ => self.bytes.push(value as u8),
+            }
+            self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT), 0);
+            offset
+        })
+    }
+
+    fn buffer(&self) -> Result<Option<Buffer>> {
+        match self.bytes.len() {
+            0 => Ok(None),
+            n => Buffer::from_slice(&[n], &self.bytes).map(Some),
+        }
+    }
+}
+
+/// Plans the steps of a graph.
+pub(super) struct Planner<'a> {
+    pub graph: &'a Graph,
+    pub views: &'a HashMap<NodeId, NodeId>,
+}
+
+impl Planner<'_> {
+    fn resolve(&self, id: NodeId) -> NodeId {
+        self.views.get(&id).copied().unwrap_or(id)
+    }
+
+    /// Outputs that no step makes for themselves alone (inputs, constants, views of what another
+    /// output is) are copied by a step of their own.
+    pub fn copies(&self, steps: &mut Vec<Step>) -> Result<()> {
+        let mut made: HashSet<NodeId> = steps.iter().flat_map(|s| s.outputs.iter().copied()).collect();
+        for (k, &o) in self.graph.outputs().iter().enumerate() {
+            let source = self.resolve(o);
+            if made.remove(&source) {
+                continue;
+            }
+            let fact = self.graph.fact(source);
+            let arg = match &self.graph.node(source).op {
+                Op::Constant(c) => Arg::literal(c.value()),
+                _ => Arg::Operand(0),
+            };
+            let reads = matches!(arg, Arg::Operand(_));
+            let region = Region {
+                shape: fact.shape.clone(),
+                operands: if reads {
+                    vec![Operand { dtype: fact.dtype, strides: fact.shape.strides() }]
+                } else {
+                    Vec::new()
+                },
+                stores: vec![(arg, fact.dtype)],
+                ..Region::default()
+            };
+            let inputs = if reads { vec![source] } else { Vec::new() };
+            steps.push(lower::copy_step(self.graph, region, inputs, k)?);
+        }
+        Ok(())
+    }
+
+    pub fn plan(&self, steps: Vec<Step>, options: &PlanOptions) -> Result<Plan> {
+        let g = self.graph;
+        let (prelude, steps) = self.hoist(steps);
+        let (steps, commit_from, in_place) = self.order_commits(steps, options);
+
+        // Which output each value is; the first output that shows a value owns it.
+        let mut output_of: HashMap<NodeId, usize> = HashMap::new();
+        for (k, &o) in g.outputs().iter().enumerate() {
+            if !steps.iter().any(|s| s.copies_output == Some(k)) {
+                output_of.entry(self.resolve(o)).or_insert(k);
+            }
+        }
+        let mut constants = Constants::default();
+        let live = g.live();
+        let flops: u64 = g.ids().filter(|i| live[i.index()]).map(|i| g.flops(i)).sum();
+        let once: u64 = prelude.steps.iter().map(|s| s.flops).sum();
+        let mut prelude_inputs: Vec<usize> = Vec::new();
+        for &i in prelude.steps.iter().flat_map(|s| &s.inputs) {
+            if let Op::Input(input) = &g.node(i).op
+                && !prelude_inputs.contains(&input.index)
+            {
+                prelude_inputs.push(input.index);
+            }
+        }
+        let before = match prelude.steps.len() {
+            0 => None,
+            n => Some(self.code(prelude.steps, n, &HashMap::new(), &prelude.places, &mut constants)?),
+        };
+        let code = self.code(steps, commit_from, &output_of, &prelude.places, &mut constants)?;
+        let facts = |ids: &[NodeId]| ids.iter().map(|&i| g.fact(i).clone()).collect::<Vec<_>>();
+        Ok(Plan {
+            code,
+            prelude: before,
+            prelude_inputs,
+            held_bytes: prelude.bytes,
+            commit_from,
+            input_facts: facts(g.inputs()),
+            output_facts: facts(g.outputs()),
+            in_place,
+            constants: constants.buffer()?,
+            flops: flops.saturating_sub(once),
+        })
+    }
+
+    /// Takes out of `steps` what depends on held inputs alone: whole steps, and the packing of operands.
+    /// Nothing is taken where no input differs from run to run, for then one run is all there will be.
+    fn hoist(&self, steps: Vec<Step>) -> (Prelude, Vec<Step>) {
+        let g = self.graph;
+        let mut prelude = Prelude::default();
+        let held_input = |i: NodeId| matches!(&g.node(i).op, Op::Input(input) if input.held);
+        if g.inputs().iter().all(|&i| held_input(i)) {
+            return (prelude, steps);
+        }
+        let outputs: HashSet<NodeId> = g.outputs().iter().map(|&o| self.resolve(o)).collect();
+        let mut made: HashSet<NodeId> = HashSet::new();
+        let mut rest = Vec::with_capacity(steps.len());
+        for mut step in steps {
+            let literal = |i: NodeId| matches!(g.node(i).op, Op::Constant(_));
+            let held = |i: NodeId| held_input(i) || made.contains(&i);
+            let whole = step.inputs.iter().all(|&i| held(i) || literal(i))
+                && step.inputs.iter().any(|&i| held(i))
+                && step.copies_output.is_none()
+                && !step.outputs.iter().any(|o| outputs.contains(o));
+            if whole {
+                made.extend(&step.outputs);
+                prelude.steps.push(step);
+                continue;
+            }
+            if let Some(packed) = step.kernel.packed
+                && held(step.inputs[packed.operand])
+            {
+                prelude.steps.push(step.split_packing(packed, prelude.bytes));
+                prelude.bytes += packed.bytes.next_multiple_of(ALIGNMENT);
+            }
+            rest.push(step);
+        }
+        for &i in rest.iter().flat_map(|s| &s.inputs).filter(|i| made.contains(i)) {
+            prelude.places.entry(i).or_insert_with(|| {
+                let offset = prelude.bytes;
+                prelude.bytes += g.fact(i).bytes().next_multiple_of(ALIGNMENT);
+                offset
+            });
+        }
+        (prelude, rest)
+    }
+
+    /// Code for steps in order, of which those from `commit_from` on commit. Values of `outputs` are
+    /// outputs of the plan, those of `held` lie in what the prelude makes.
+    fn code(
+        &self,
+        steps: Vec<Step>,
+        commit_from: usize,
+        output_of: &HashMap<NodeId, usize>,
+        held: &HashMap<NodeId, usize>,
+        constants: &mut Constants,
+    ) -> Result<Code> {
+        let g = self.graph;
+        let waves = self.waves(&steps, commit_from);
+        let mut lifetimes: Vec<Lifetime> = Vec::new();
+        let mut slot_of: HashMap<NodeId, usize> = HashMap::new();
+        let mut workspaces = Vec::with_capacity(steps.len());
+        for (s, step) in steps.iter().enumerate() {
+            let s = waves[s];
+            for &i in &step.inputs {
+                if let Some(&slot) = slot_of.get(&i) {
+                    lifetimes[slot].last = s;
+                }
+            }
+            if step.copies_output.is_none() {
+                for &o in step.outputs.iter().filter(|o| !output_of.contains_key(o) && !held.contains_key(o)) {
+                    slot_of.insert(o, lifetimes.len());
+                    lifetimes.push(Lifetime { bytes: g.fact(o).bytes(), first: s, last: s });
+                }
+            }
+            workspaces.push(lifetimes.len());
+            lifetimes.push(Lifetime { bytes: step.kernel.workspace, first: s, last: s });
+            lifetimes.push(Lifetime { bytes: step.packed_in_run(), first: s, last: s });
+        }
+        let (offsets, arena_bytes) = memory::plan(&lifetimes);
+
+        let mut place = |id: NodeId| -> Result<Place> {
+            let node = g.node(id);
+            if let Some(&k) = output_of.get(&id) {
+                return Ok(Place::Output(k));
+            }
+            if let Some(&offset) = held.get(&id) {
+                return Ok(Place::Held(offset));
+            }
+            match &node.op {
+                Op::Input(input) => Ok(Place::Input(input.index)),
+                Op::Constant(c) => Ok(Place::Constant(constants.offset(id, c.value(), node.fact.dtype))),
+                _ => match slot_of.get(&id) {
+                    Some(&slot) => Ok(Place::Arena(offsets[slot])),
+                    None => Err(Error::state(format!("%{} ({}) has no place", id.0, node.op.def().name()))),
+                },
+            }
+        };
+        let mut planned = Vec::with_capacity(steps.len());
+        let mut stages: Vec<Stage> = Vec::new();
+        let mut commit_stage = None;
+        // The stage in which the current wave begins.
+        let mut base = 0;
+        // For each wave, the stage (from its first) in which its sections run.
+        let mut section_stage: HashMap<usize, usize> = HashMap::new();
+        for (step, &wave) in steps.iter().zip(&waves) {
+            if let Some(section) = &step.kernel.section {
+                let stage = section_stage.entry(wave).or_default();
+                *stage = section.phase.max(*stage);
+            }
+        }
+        // Sections of the current wave: images, chunks, stage and part.
+        let mut sections: Vec<([usize; 3], usize)> = Vec::new();
+        for (s, step) in steps.into_iter().enumerate() {
+            if s > 0 && waves[s] != waves[s - 1] {
+                base = stages.len();
+                sections.clear();
+            }
+            if s == commit_from {
+                commit_stage = Some(base);
+            }
+            for (phase, code) in step.kernel.phases.iter().enumerate() {
+                let section = step.kernel.section.as_ref();
+                let at = match section {
+                    Some(section) if phase >= section.phase => {
+                        base + section_stage[&waves[s]] + (phase - section.phase)
+                    }
+                    _ => base + phase,
+                };
+                while at >= stages.len() {
+                    stages.push(Stage { parts: Vec::new(), chunks: 0 });
+                }
+                let stage = &mut stages[at];
+                let shares = section.filter(|section| section.phase == phase).map(|x| [x.images, code.chunks, at]);
+                if let Some(&(_, part)) = sections.iter().find(|(key, _)| Some(*key) == shares) {
+                    stage.parts[part].phases.push((s, phase));
+                    continue;
+                }
+                // A part without chunks would hide the one that begins where it does.
+                if code.chunks > 0 {
+                    sections.extend(shares.map(|key| (key, stage.parts.len())));
+                    stage.parts.push(Part { phases: smallvec![(s, phase)], first: stage.chunks });
+                    stage.chunks += code.chunks;
+                }
+            }
+            let read: HashSet<NodeId> = step.inputs.iter().copied().collect();
+            let bytes = read.iter().chain(&step.outputs).map(|&i| g.fact(i).bytes() as u64).sum();
+            let inputs = step.inputs.iter().map(|&i| place(i)).collect::<Result<_>>()?;
+            let outputs = match step.copies_output {
+                Some(k) => vec![Place::Output(k)],
+                None => step.outputs.iter().map(|&o| place(o)).collect::<Result<_>>()?,
+            };
+            planned.push(PlannedStep {
+                inputs,
+                outputs,
+                workspace: offsets[workspaces[s]],
+                packed: match step.packed_at {
+                    Some(offset) => Place::Held(offset),
+                    None => Place::Arena(offsets[workspaces[s] + 1]),
+                },
+                origin: step.origin,
+                text: step.text,
+                flops: step.flops,
+                bytes,
+                kernel: step.kernel,
+            });
+        }
+        Ok(Code {
+            commit_stage: commit_stage.unwrap_or(stages.len()),
+            scratch_bytes: planned.iter().map(|s| s.kernel.scratch.next_multiple_of(ALIGNMENT)).max().unwrap_or(0),
+            steps: planned,
+            arena_bytes,
+            live_bound: memory::live_bound(&lifetimes),
+            stages,
+            waves,
+        })
+    }
+
+    /// The wave of each step. Consecutive steps that read nothing of each other form a wave and run
+    /// together, so that the many small ones (updates of parameters, gradients of one layer) share
+    /// barriers. So do steps of one section, which read of each other only what the same chunk wrote.
+    /// Commit steps have waves of their own.
+    fn waves(&self, steps: &[Step], commit_from: usize) -> Vec<usize> {
+        let mut waves = Vec::with_capacity(steps.len());
+        let mut wave = 0;
+        let mut made: HashSet<NodeId> = HashSet::new();
+        // The shares (images, chunks) of the wave's section, and what it made share by share.
+        let mut open: Option<[usize; 2]> = None;
+        let mut shared: HashSet<NodeId> = HashSet::new();
+        let mut held = 0;
+        for (s, step) in steps.iter().enumerate() {
+            let commits = s >= commit_from;
+            let outputs: usize = step.outputs.iter().map(|&o| self.graph.fact(o).bytes()).sum();
+            let bytes = if commits { 0 } else { outputs + step.kernel.workspace + step.packed_in_run() };
+            let section = step.kernel.section.as_ref();
+            let shares = section.map(|x| [x.images, step.kernel.phases[x.phase].chunks]);
+            let continues = shares.is_some() && shares == open;
+            let by_share = |k: usize| section.is_some_and(|x| x.inputs >> k & 1 == 1);
+            let waits =
+                |(k, id): (usize, &NodeId)| made.contains(id) && !(continues && by_share(k) && shared.contains(id));
+            let depends = step.inputs.iter().enumerate().any(waits);
+            if s > 0 && (s == commit_from || depends || (!continues && held + bytes > WAVE_BYTES)) {
+                wave += 1;
+                made.clear();
+                shared.clear();
+                open = None;
+                held = 0;
+            }
+            if let Some(section) = section
+                && open.is_none_or(|shares_open| Some(shares_open) == shares)
+            {
+                open = shares;
+                let own = step.outputs.iter().enumerate().filter(|(k, _)| section.outputs >> k & 1 == 1);
+                shared.extend(own.map(|(_, &o)| o));
+            }
+            made.extend(&step.outputs);
+            held += bytes;
+            waves.push(wave);
+        }
+        waves
+    }
+
+    /// Puts the steps that may write donated buffers last. Such a step is a region whose outputs
+    /// are all graph outputs that no step reads, and that reads each donated input at the very
+    /// element that it writes. Returns the steps, where the commit begins, and for each output the
+    /// input whose buffer it may take.
+    fn order_commits(&self, steps: Vec<Step>, options: &PlanOptions) -> (Vec<Step>, usize, Vec<Option<usize>>) {
+        let g = self.graph;
+        let mut in_place = vec![None; g.outputs().len()];
+        let read: HashSet<NodeId> = steps.iter().flat_map(|s| s.inputs.iter().copied()).collect();
+        let pairs: HashMap<NodeId, (usize, usize)> = options
+            .donations
+            .iter()
+            .filter_map(|&(i, o)| {
+                let out = *g.outputs().get(o)?;
+                Some((self.resolve(out), (i, o)))
+            })
+            .collect();
+        let commits = |s: &Step| {
+            s.is_region
+                && s.copies_output.is_none()
+                && s.outputs.iter().all(|o| pairs.contains_key(o) && !read.contains(o))
+        };
+        let (commit, compute): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(commits);
+        let commit_from = compute.len();
+        for (at, step) in commit.iter().enumerate() {
+            for o in &step.outputs {
+                let (i, k) = pairs[o];
+                let input = g.inputs()[i];
+                let others_read = commit.iter().enumerate().any(|(b, s)| b != at && s.inputs.contains(&input));
+                let once = g.outputs().iter().filter(|&&x| self.resolve(x) == *o).count() == 1;
+                if !others_read && once && step.reads_in_step(input, g.fact(*o)) {
+                    in_place[k] = Some(i);
+                }
+            }
+        }
+        let mut steps = compute;
+        steps.extend(commit);
+        (steps, commit_from, in_place)
+    }
+}
