@@ -5,7 +5,9 @@
 
 use cnnrs::backend::cpu::attach::Epilogue;
 use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
-use cnnrs::backend::cpu::conv::{self, ConvGeometry, Direct, FilterGrad, ImagesConv, ImagesFilterGrad};
+use cnnrs::backend::cpu::conv::{
+    self, ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad, ImagesConv, ImagesFilterGrad,
+};
 use cnnrs::backend::cpu::gemm::Gemm;
 use cnnrs::backend::cpu::kernel::InImages;
 use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
@@ -217,6 +219,8 @@ fn convolutions(tier: Tier) -> Vec<Case> {
         (1, 112, 32, 32, 3, 1, 1, 32),
         (1, 56, 144, 144, 3, 1, 1, 144),
         (1, 14, 576, 576, 3, 1, 1, 576),
+        (1, 7, 960, 960, 3, 1, 1, 960),
+        (1, 112, 96, 96, 3, 2, 1, 96),
         (32, 56, 144, 144, 3, 1, 1, 144),
         (32, 56, 144, 144, 3, 2, 1, 144),
         (64, 28, 1, 6, 5, 1, 2, 1),
@@ -260,6 +264,16 @@ fn convolutions(tier: Tier) -> Vec<Case> {
                 ("forward winograd", Box::new(WinogradForward::forward(&g, tier)), [x, w, y]),
                 ("input winograd", Box::new(WinogradForward::input_grad(&g, tier)), [y, w, x]),
                 ("filter winograd", Box::new(WinogradFilterGrad::new(&g, tier)), [x, y, w]),
+            ];
+            for (pass, kernel, lens) in kernels {
+                cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
+            }
+        }
+        if DepthwiseRows::supports(&g) {
+            let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 3] = [
+                ("forward rows", Box::new(DepthwiseRows::forward(&g, tier)), [x, w, y]),
+                ("input rows", Box::new(DepthwiseRows::input_grad(&g, tier)), [y, w, x]),
+                ("filter rows", Box::new(DepthwiseRowsFilterGrad::new(&g, tier)), [x, y, w]),
             ];
             for (pass, kernel, lens) in kernels {
                 cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });

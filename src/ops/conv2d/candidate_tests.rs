@@ -68,6 +68,7 @@ fn every_candidate_agrees_with_the_sums_under_attachments() {
                 check_all(&conv(1), [2, 7, 9, 5], [3, 2, 5, 7], &mut runs);
                 check_all(&conv(3), [1, 5, 6, 6], [2, 3, 2, 9], &mut runs);
                 check_all(&conv(5), [2, 6, 5, 5], [3, 3, 1, 10], &mut runs);
+                check_all(&conv(17), [2, 6, 9, 17], [3, 3, 1, 17], &mut runs);
                 check_all(&conv(1), [3, 5, 4, 3], [1, 1, 3, 18], &mut runs);
             }
         }
@@ -85,7 +86,13 @@ fn every_candidate_agrees_with_the_sums_under_attachments() {
         assert_eq!(runs.get(&("conv_winograd", pass)), Some(&5), "{pass:?}");
     }
     for pass in [Pass::Forward, Pass::InputGrad, Pass::FilterGrad] {
-        for (name, least) in [("conv_direct", 50), ("conv_images", 20), ("conv_depthwise", 10), ("conv_gemm_1x1", 2)] {
+        for (name, least) in [
+            ("conv_direct", 50),
+            ("conv_images", 20),
+            ("conv_depthwise", 10),
+            ("conv_depthwise_rows", 5),
+            ("conv_gemm_1x1", 2),
+        ] {
             let count = runs.get(&(name, pass)).copied().unwrap_or(0);
             assert!(count >= least, "{name} ran {count} times for {pass:?}");
         }
@@ -144,7 +151,9 @@ fn every_candidate_adds_bias_and_residual_and_bounds_the_sum() {
             }
         }
     }
-    for name in ["conv_direct", "conv_images", "conv_winograd", "conv_gemm_1x1", "conv_depthwise"] {
+    for name in
+        ["conv_direct", "conv_images", "conv_winograd", "conv_gemm_1x1", "conv_depthwise", "conv_depthwise_rows"]
+    {
         assert!(runs.get(&(name, Pass::Forward)).is_some_and(|&n| n >= 3), "{runs:?}");
     }
 }

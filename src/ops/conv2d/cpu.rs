@@ -4,7 +4,8 @@ use super::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
 use crate::backend::cpu::chunked::ChunkedKernel;
 use crate::backend::cpu::chunked_step::{attachments, step, zeros};
 use crate::backend::cpu::conv::{
-    ConvGeometry, Depthwise, DepthwiseFilterGrad, Direct, FilterGrad, ImagesConv, ImagesFilterGrad,
+    ConvGeometry, Depthwise, DepthwiseFilterGrad, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad,
+    ImagesConv, ImagesFilterGrad,
 };
 use crate::backend::cpu::gemm::Gemm;
 use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Task};
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::ops::Op;
 
 /// All candidates, for all three primitives.
-pub const KERNELS: &[&dyn CpuKernel] = &[&GEMM_1X1, &DEPTHWISE, &IMAGES, &WINOGRAD, &DIRECT, &EMPTY];
+pub const KERNELS: &[&dyn CpuKernel] = &[&GEMM_1X1, &DEPTHWISE_ROWS, &DEPTHWISE, &IMAGES, &WINOGRAD, &DIRECT, &EMPTY];
 
 /// Which of the primitives a task is.
 #[derive(Clone, Copy)]
@@ -53,6 +54,24 @@ const GEMM_1X1: Candidate = Candidate {
         })
     },
     residuals: true,
+};
+
+/// Runs of pixels with the same taps inside, without a copy of the input.
+const DEPTHWISE_ROWS: Candidate = Candidate {
+    name: "conv_depthwise_rows",
+    fits: |g, _, _| match DepthwiseRows::supports(g) {
+        true => Ok(0.25),
+        false => {
+            Err("one filter per channel of at most 7 rows and 3 columns, stride at most 2, no dilation of columns")
+        }
+    },
+    build: |g, pass, _, tier| match pass {
+        Pass::Forward => Box::new(DepthwiseRows::forward(g, tier)),
+        Pass::InputGrad => Box::new(DepthwiseRows::input_grad(g, tier)),
+        Pass::FilterGrad => Box::new(DepthwiseRowsFilterGrad::new(g, tier)),
+    },
+    residuals: true,
+    images: false,
 };
 
 /// Vectors over channels, filters in registers.

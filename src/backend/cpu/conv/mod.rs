@@ -5,6 +5,7 @@
 
 mod axis;
 mod depthwise;
+mod depthwise_rows;
 mod direct;
 mod filter_grad;
 mod images;
@@ -19,6 +20,7 @@ use super::kernel::InImages;
 use super::simd::Tier;
 use crate::error::{Error, Result};
 pub use depthwise::{Depthwise, DepthwiseFilterGrad};
+pub use depthwise_rows::{DepthwiseRows, DepthwiseRowsFilterGrad};
 pub use direct::Direct;
 pub use filter_grad::FilterGrad;
 pub(in crate::backend::cpu) use filter_grad::{Combine, image_groups};

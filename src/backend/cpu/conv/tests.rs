@@ -139,6 +139,15 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
             check_kernel(&**kernel, g, pass, [hooks, residuals], tier, 0.0);
         }
     }
+    // Without a prologue.
+    if DepthwiseRows::supports(g) && !hooks {
+        let kernel: Box<dyn ChunkedKernel> = match pass {
+            Pass::Forward => Box::new(DepthwiseRows::forward(g, tier)),
+            Pass::InputGrad => Box::new(DepthwiseRows::input_grad(g, tier)),
+            Pass::FilterGrad => Box::new(DepthwiseRowsFilterGrad::new(g, tier)),
+        };
+        check_kernel(&*kernel, g, pass, [false, true], tier, 0.0);
+    }
     if winograd::supports(g) {
         let kernel: Box<dyn ChunkedKernel> = match pass {
             Pass::Forward => Box::new(WinogradForward::forward(g, tier)),
@@ -306,6 +315,13 @@ fn groups_and_depthwise() {
     check_all(&geometry(2, [9, 8], 12, 6, [3, 3], 1, [1; 4], 1, 2));
     check_all(&geometry(3, [9, 10], 20, 20, [3, 3], 1, [1; 4], 1, 20));
     check_all(&geometry(2, [11, 9], 37, 37, [5, 5], 2, [2; 4], 1, 37));
+    // Windows per channel: strides, rows of several tiles, no padding, much padding, and gaps between windows.
+    check_all(&geometry(2, [9, 27], 33, 33, [3, 3], 1, [1; 4], 1, 33));
+    check_all(&geometry(2, [9, 27], 33, 33, [3, 3], 2, [1; 4], 1, 33));
+    check_all(&geometry(1, [8, 20], 16, 16, [3, 3], 2, [0, 0, 1, 1], 1, 16));
+    check_all(&geometry(1, [10, 9], 17, 17, [3, 2], 1, [0; 4], 1, 17));
+    check_all(&geometry(1, [5, 4], 5, 5, [3, 3], 1, [4; 4], 1, 5));
+    check_all(&geometry(1, [9, 9], 8, 8, [7, 1], 2, [3, 0, 3, 0], 1, 8));
     check_all(&geometry(2, [9, 9], 5, 15, [3, 3], 2, [1; 4], 1, 5));
     check_all(&geometry(1, [8, 20], 18, 36, [3, 2], 1, [2; 4], 2, 18));
 }
