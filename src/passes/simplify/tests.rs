@@ -372,7 +372,7 @@ fn masks_and_sums_of_pooling_gradients_move_to_the_pooled_side() {
         let (a, b) = (interpret(&g, &inputs).unwrap(), interpret(&simple, &inputs).unwrap());
         assert!(a[0].iter().zip(&b[0]).all(|(a, b)| (a - b).abs() <= 1e-12 * (1.0 + a.abs())), "{g}\n{simple}");
         let live = simple.live();
-        let last = simple.ids().filter(|i| live[i.index()]).next_back().unwrap();
+        let last = simple.ids().rfind(|i| live[i.index()]).unwrap();
         let has_grad = simple.ids().any(|i| live[i.index()] && matches!(simple.node(i).op, Op::Pool2dGrad(_)));
         (simple.node(last).op.def().name(), has_grad)
     };
