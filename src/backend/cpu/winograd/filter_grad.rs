@@ -4,6 +4,7 @@
 //! 6×6 window that the outputs read are summed over all tiles of all images, a product of matrices
 //! [input channels × tiles] × [tiles × output channels] per point, and transformed to 3×3 taps once.
 
+use super::prefetch::{Prefetch, Touch, touch_of};
 use super::supports;
 use super::transform::{POINTS, Transforms};
 use super::windows::{Grid, Planes, Windows};
@@ -37,6 +38,7 @@ pub struct WinogradFilterGrad {
     out_parts: usize,
     tiles: TileSet,
     transforms: Transforms,
+    touch: Touch,
     combine: Combine,
 }
 
@@ -65,7 +67,19 @@ impl WinogradFilterGrad {
             out_parts *= 2;
         }
         let combine = Combine::new(groups, 9 * g.in_c, g.out_c, tier);
-        WinogradFilterGrad { geometry: *g, grid, windows, groups, in_parts, out_parts, tiles, transforms, combine }
+        let touch = touch_of(tier);
+        WinogradFilterGrad {
+            geometry: *g,
+            grid,
+            windows,
+            groups,
+            in_parts,
+            out_parts,
+            tiles,
+            transforms,
+            touch,
+            combine,
+        }
     }
 
     /// Output channels of a part: whole panels.
@@ -125,14 +139,18 @@ impl WinogradFilterGrad {
         let c_rows: [usize; MAX_ROWS] = std::array::from_fn(|row| row * sum_ld);
         let row_tiles = channels.len().div_ceil(self.tiles.rows);
         let blocks = group_tiles.len().div_ceil(TILES);
+        let block = |index: usize| {
+            let block = split(group_tiles.len(), blocks, index);
+            group_tiles.start + block.start..group_tiles.start + block.end
+        };
+        let register_tiles = POINTS * row_tiles * cols.len().div_ceil(self.tiles.cols());
         // SAFETY: windows, gradients, sums, zeros and patch lie within scratch, one after another; taps within
         // the output.
         unsafe {
             zeros.write_bytes(0, channels.len());
             for index in 0..blocks {
-                let block = split(group_tiles.len(), blocks, index);
-                let block = group_tiles.start + block.start..group_tiles.start + block.end;
-                for run in self.grid.runs(block.clone()) {
+                let len = block(index).len();
+                for run in self.grid.runs(block(index)) {
                     self.windows.transform_run(&run, args.inputs[0], &channels, args.prologue, zeros, patch, &v);
                     for (at, tile) in run.x.clone().enumerate() {
                         let dy = args.inputs[1].add(cols.start).cast_mut();
@@ -141,10 +159,15 @@ impl WinogradFilterGrad {
                         (self.transforms.output_grad)(pixels.as_ptr(), cols.len(), dst, d_plane);
                     }
                 }
+                let next = if index + 1 < blocks { block(index + 1) } else { 0..0 };
+                let reads = self.windows.reads(self.grid, next.clone(), args.inputs[0], channels.clone());
+                let gradients = self.grid.writes(next, args.inputs[1], g.out_c, cols.clone());
+                let mut prefetch = Prefetch::new(reads.chain(gradients), register_tiles, self.touch);
                 for point in 0..POINTS {
                     for col in (0..cols.len()).step_by(self.tiles.cols()) {
                         let vectors = self.tiles.vectors_for(self.tiles.cols().min(cols.len() - col));
                         for t in 0..row_tiles {
+                            prefetch.advance();
                             let r = split(channels.len(), row_tiles, t);
                             self.tiles.run(&Tile {
                                 rows: r.len(),
@@ -155,7 +178,7 @@ impl WinogradFilterGrad {
                                 a_step: v_ld,
                                 segments: ONE_SEGMENT.as_ptr(),
                                 segment_count: 1,
-                                k: block.len(),
+                                k: len,
                                 b: d.add(point * d_plane + col),
                                 b_step: d_ld,
                                 c: sums.add(point * sum_plane + r.start * sum_ld + col),

@@ -1,5 +1,6 @@
 //! F(4×4, 3×3): forward, and input gradient on rotated and transposed filters.
 
+use super::prefetch::{Prefetch, Touch, touch_of};
 use super::supports;
 use super::transform::{POINTS, Transforms};
 use super::windows::{Grid, Planes, Run, Windows};
@@ -17,6 +18,8 @@ const BLOCK: usize = 56;
 const RESIDENT: usize = 160 << 10;
 /// Chunks under which panels of a block are given to several.
 const MIN_CHUNKS: usize = 8;
+/// Chunks above which each takes several blocks.
+const MAX_CHUNKS: usize = 64;
 
 /// A 3×3 convolution of stride 1, or its input gradient, by F(4×4, 3×3).
 ///
@@ -30,10 +33,13 @@ pub struct WinogradForward {
     /// Whether filters are rotated and transposed while they are packed.
     gradient: bool,
     blocks: usize,
+    /// Runs of blocks, and of panels, that chunks take.
+    block_parts: usize,
     panel_parts: usize,
     tiles: TileSet,
     copies: Copies,
     transforms: Transforms,
+    touch: Touch,
 }
 
 impl WinogradForward {
@@ -78,6 +84,7 @@ impl WinogradForward {
         if blocks < 2 * MIN_CHUNKS {
             blocks = blocks.next_multiple_of(2).min(count);
         }
+        let block_parts = blocks.min(MAX_CHUNKS);
         let panels = out_c.div_ceil(tiles.cols());
         let mut panel_parts = 1;
         while blocks * panel_parts < MIN_CHUNKS && 2 * panel_parts <= panels {
@@ -85,7 +92,21 @@ impl WinogradForward {
         }
         let (copies, transforms) = (Copies::new(tier), Transforms::new(tier));
         let windows = Windows { in_h, in_w, in_c, pad_top, pad_left, transform: transforms.window };
-        WinogradForward { grid, windows, in_c, out_c, gradient, blocks, panel_parts, tiles, copies, transforms }
+        let touch = touch_of(tier);
+        WinogradForward {
+            grid,
+            windows,
+            in_c,
+            out_c,
+            gradient,
+            blocks,
+            block_parts,
+            panel_parts,
+            tiles,
+            copies,
+            transforms,
+            touch,
+        }
     }
 
     fn block_len(&self) -> usize {
@@ -176,8 +197,17 @@ impl WinogradForward {
     /// # Safety
     /// As [`ChunkedKernel::run_chunk`].
     unsafe fn compute(&self, chunk: usize, args: &Args, scratch: *mut f32) {
-        let tiles = split(self.grid.len(), self.blocks, chunk / self.panel_parts);
         let panels = split(self.panels(), self.panel_parts, chunk % self.panel_parts);
+        for block in split(self.blocks, self.block_parts, chunk / self.panel_parts) {
+            // SAFETY: the caller's contract.
+            unsafe { self.compute_block(chunk, block, &panels, args, scratch) };
+        }
+    }
+
+    /// # Safety
+    /// As [`ChunkedKernel::run_chunk`].
+    unsafe fn compute_block(&self, chunk: usize, block: usize, panels: &Range<usize>, args: &Args, scratch: *mut f32) {
+        let tiles = split(self.grid.len(), self.blocks, block);
         let ((v_ld, v_plane), (m_ld, m_plane)) = (self.window_strides(), self.product_strides());
         let m = scratch.wrapping_add(POINTS * v_plane);
         let zeros = m.wrapping_add(POINTS * m_plane);
@@ -196,11 +226,17 @@ impl WinogradForward {
             for run in self.grid.runs(tiles.clone()) {
                 self.windows.transform_run(&run, args.inputs[0], &(0..self.in_c), args.prologue, zeros, patch, &v);
             }
+            let next = if block + 1 < self.blocks { split(self.grid.len(), self.blocks, block + 1) } else { 0..0 };
+            let reads = self.windows.reads(self.grid, next, args.inputs[0], 0..self.in_c);
+            let writes = self.grid.writes(tiles.clone(), args.output, self.out_c, cols.clone());
+            let register_tiles = POINTS * row_tiles * panels.len();
+            let mut prefetch = Prefetch::new(writes.chain(reads), register_tiles, self.touch);
             for point in 0..POINTS {
                 for panel in panels.clone() {
                     let (col, _, width) = self.panel(panel);
                     let b = args.workspace.add(point * self.filter_plane() + col * self.in_c);
                     for t in 0..row_tiles {
+                        prefetch.advance();
                         let r = split(tiles.len(), row_tiles, t);
                         self.tiles.run(&Tile {
                             rows: r.len(),
@@ -237,7 +273,7 @@ impl ChunkedKernel for WinogradForward {
     fn chunks(&self, phase: usize) -> usize {
         match phase {
             0 => self.panels(),
-            _ => self.blocks * self.panel_parts,
+            _ => self.block_parts * self.panel_parts,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod filter_grad;
 mod forward;
+mod prefetch;
 mod transform;
 mod windows;
 

@@ -1,5 +1,6 @@
 //! Tiles of 4×4 outputs and the 6×6 windows that they read.
 
+use super::prefetch::Span;
 use super::transform::{POINTS, WindowFn};
 use crate::backend::cpu::attach::PackHook;
 use std::ops::Range;
@@ -35,7 +36,7 @@ impl Grid {
     }
 
     /// The runs of a block of tiles.
-    pub fn runs(&self, tiles: Range<usize>) -> impl Iterator<Item = Run> + use<> {
+    pub fn runs(&self, tiles: Range<usize>) -> impl Iterator<Item = Run> + Clone + use<> {
         let (width, height, mut at) = (self.width(), self.height(), tiles.start);
         let start = tiles.start;
         std::iter::from_fn(move || {
@@ -45,6 +46,25 @@ impl Grid {
                 let run = Run { image: row / height, y: row % height, x: x..x + len, first: at - start };
                 at += len;
                 run
+            })
+        })
+    }
+
+    /// Memory of the outputs of a block of tiles in `[N, H, W, ld]`.
+    pub fn writes(
+        self,
+        tiles: Range<usize>,
+        base: *const f32,
+        ld: usize,
+        channels: Range<usize>,
+    ) -> impl Iterator<Item = Span> + Clone {
+        self.runs(tiles).flat_map(move |run| {
+            let (x, rows) = (4 * run.x.start..(4 * run.x.end).min(self.out_w), 4.min(self.out_h - 4 * run.y));
+            let first = (run.image * self.out_h + 4 * run.y) * self.out_w;
+            let channels = channels.clone();
+            (0..rows).flat_map(move |y| {
+                let row = first + y * self.out_w;
+                Span::pixels(base, ld, row + x.start..row + x.end, &channels)
             })
         })
     }
@@ -86,6 +106,34 @@ impl Windows {
         6 * (4 * tiles + 2).min(self.in_w) * channels
     }
 
+    /// Columns of the image that a run reads.
+    fn columns(&self, run: &Run) -> Range<isize> {
+        let column = |tile: usize| 4 * tile as isize - self.pad_left;
+        column(run.x.start).max(0)..(column(run.x.end) + 2).min(self.in_w as isize)
+    }
+
+    /// Memory that the windows of a block of tiles read, without the rows that a run shares with the one above.
+    pub fn reads(
+        self,
+        grid: Grid,
+        tiles: Range<usize>,
+        x: *const f32,
+        channels: Range<usize>,
+    ) -> impl Iterator<Item = Span> + Clone {
+        grid.runs(tiles).flat_map(move |run| {
+            let top = 4 * run.y as isize - self.pad_top;
+            let (shared, columns) = (if run.y > 0 { 2 } else { 0 }, self.columns(&run));
+            let rows = (top + shared).max(0)..(top + 6).min(self.in_h as isize);
+            let channels = channels.clone();
+            let rows = if columns.is_empty() { 0..0 } else { rows };
+            rows.flat_map(move |y| {
+                let row = ((run.image * self.in_h) as isize + y) as usize * self.in_w;
+                let pixels = row + columns.start as usize..row + columns.end as usize;
+                Span::pixels(x, self.in_c, pixels, &channels)
+            })
+        })
+    }
+
     /// Transforms the windows of a run, on some of the channels. Elements outside the image are 0 after the
     /// prologue.
     ///
@@ -105,8 +153,7 @@ impl Windows {
     ) {
         let top = 4 * run.y as isize - self.pad_top;
         let column = |tile: usize| 4 * tile as isize - self.pad_left;
-        // Columns of the image that the run reads.
-        let (begin, end) = (column(run.x.start).max(0), (column(run.x.end) + 2).min(self.in_w as isize));
+        let Range { start: begin, end } = self.columns(run);
         let ld = if prologue.is_some() { channels.len() } else { self.in_c };
         let mut rows = [None; 6];
         // SAFETY: rows and columns are within the image where they are read.
