@@ -5,9 +5,9 @@
 //! [input channels × tiles] × [tiles × output channels] per point, and transformed to 3×3 taps once.
 
 use super::prefetch::{Prefetch, Touch, touch_of};
-use super::supports;
 use super::transform::{POINTS, Transforms};
 use super::windows::{Grid, Planes, Windows};
+use super::{strides, supports};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::{Combine, ConvGeometry, image_groups};
@@ -18,7 +18,7 @@ use std::ops::Range;
 /// Most input and output channels of a chunk: its sums take 36 times their product.
 const IN_BLOCK: usize = 128;
 const OUT_BLOCK: usize = 64;
-/// Tiles transformed at a time.
+/// Tiles transformed at a time: transforms and sums of that many stay in L2.
 const TILES: usize = 32;
 /// Chunks to reach by cutting tiles into groups, then channels.
 const CHUNKS: usize = 16;
@@ -97,23 +97,16 @@ impl WinogradFilterGrad {
         self.geometry.in_c.div_ceil(self.in_parts)
     }
 
-    /// Row stride and plane stride of `rows` rows of `cols` columns; the odd cache line keeps planes from
-    /// one cache set.
-    fn strides(rows: usize, cols: usize) -> (usize, usize) {
-        let ld = cols.next_multiple_of(16) + 16;
-        (ld, rows * ld + 16)
-    }
-
     fn window_strides(&self) -> (usize, usize) {
-        Self::strides(self.max_tiles(), self.in_channels())
+        strides(self.max_tiles(), self.in_channels())
     }
 
     fn gradient_strides(&self) -> (usize, usize) {
-        Self::strides(self.max_tiles(), self.out_range(0).len())
+        strides(self.max_tiles(), self.out_range(0).len())
     }
 
     fn sum_strides(&self) -> (usize, usize) {
-        Self::strides(self.in_channels(), self.out_range(0).len())
+        strides(self.in_channels(), self.out_range(0).len())
     }
 
     /// # Safety

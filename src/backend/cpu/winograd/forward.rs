@@ -1,9 +1,9 @@
 //! F(4×4, 3×3): forward, and input gradient on rotated and transposed filters.
 
 use super::prefetch::{Prefetch, Touch, touch_of};
-use super::supports;
 use super::transform::{POINTS, Transforms};
 use super::windows::{Grid, Planes, Run, Windows};
+use super::{strides, supports};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::ConvGeometry;
@@ -16,6 +16,8 @@ use std::ops::Range;
 const BLOCK: usize = 56;
 /// f32 of transformed input and products that a chunk aims at.
 const RESIDENT: usize = 160 << 10;
+/// f32 of transformed filters that no cache holds: each block streams them from memory.
+const STREAMED: usize = 4 << 20;
 /// Chunks under which panels of a block are given to several.
 const MIN_CHUNKS: usize = 8;
 /// Chunks above which each takes several blocks.
@@ -78,8 +80,9 @@ impl WinogradForward {
         let tiles = TileSet::for_columns(tier, out_c);
         let grid = Grid { batch: g.batch, out_h, out_w };
         let count = grid.len();
+        let least = if POINTS * in_c * out_c > STREAMED { BLOCK } else { BLOCK / 2 };
         let fitting = RESIDENT / (POINTS * (in_c + out_c));
-        let block = fitting.clamp(28, BLOCK) / tiles.rows * tiles.rows;
+        let block = fitting.clamp(least, BLOCK) / tiles.rows * tiles.rows;
         let mut blocks = count.div_ceil(block);
         if blocks < 2 * MIN_CHUNKS {
             blocks = blocks.next_multiple_of(2).min(count);
@@ -132,14 +135,12 @@ impl WinogradForward {
 
     /// Row stride and plane stride of transformed windows.
     fn window_strides(&self) -> (usize, usize) {
-        let ld = self.in_c.next_multiple_of(16) + 16;
-        (ld, self.block_len() * ld + 16)
+        strides(self.block_len(), self.in_c)
     }
 
     /// Row stride and plane stride of products.
     fn product_strides(&self) -> (usize, usize) {
-        let ld = self.panels().div_ceil(self.panel_parts) * self.tiles.cols() + 16;
-        (ld, self.block_len() * ld + 16)
+        strides(self.block_len(), self.panels().div_ceil(self.panel_parts) * self.tiles.cols())
     }
 
     /// # Safety
