@@ -4,7 +4,7 @@ from task import arguments, mnist_images, random_images, report, timed
 
 options = arguments()
 
-from nets import lenet5_keras, resnet18_keras  # noqa: E402
+from nets import inference_keras, lenet5_keras, resnet18_keras  # noqa: E402
 
 import cnnrs  # noqa: E402 (threads are limited first)
 
@@ -34,10 +34,10 @@ def resnet18_train() -> None:
     report(version, seconds, options.batch)
 
 
-def resnet18_infer() -> None:
+def inference() -> None:
     x, _ = random_images(options.batch, 224, 1000)
-    model = resnet18_keras(cnnrs, 224, 1000)
+    model = inference_keras(cnnrs, options.task)
     report(version, timed(lambda: model.predict_on_batch(x), 3, options.repeats), options.batch)
 
 
-globals()[options.task]()
+globals().get(options.task, inference)()

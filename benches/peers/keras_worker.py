@@ -13,7 +13,7 @@ tf.config.threading.set_intra_op_parallelism_threads(options.threads)
 tf.config.threading.set_inter_op_parallelism_threads(options.threads)
 
 import keras  # noqa: E402
-from nets import lenet5_keras, resnet18_keras  # noqa: E402
+from nets import inference_keras, lenet5_keras, resnet18_keras  # noqa: E402
 
 version = f"{keras.__version__} / TF {tf.__version__}"
 jit = False if options.variant == "no_xla" else "auto"
@@ -42,10 +42,10 @@ def resnet18_train() -> None:
     report(version, seconds, options.batch)
 
 
-def resnet18_infer() -> None:
+def inference() -> None:
     x, _ = random_images(options.batch, 224, 1000)
-    model = resnet18_keras(keras, 224, 1000)
+    model = inference_keras(keras, options.task)
     report(version, timed(lambda: model.predict_on_batch(x), 3, options.repeats), options.batch)
 
 
-globals()[options.task]()
+globals().get(options.task, inference)()

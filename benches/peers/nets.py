@@ -114,3 +114,93 @@ def resnet18_torch(size: int, classes: int) -> Any:
         channels = filters
     parts += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes)]
     return nn.Sequential(*parts)
+
+
+def inference_keras(k: Any, task: str) -> Any:
+    """The network of an inference task, 224 × 224 × 3 to 1000 logits; `k` is `keras` or `cnnrs`."""
+    if task == "resnet18_infer":
+        return resnet18_keras(k, 224, 1000)
+    make = {"resnet50_infer": k.applications.ResNet50, "mobilenetv2_infer": k.applications.MobileNetV2}[task]
+    return make(weights=None, classifier_activation=None)
+
+
+def inference_torch(task: str) -> Any:
+    """The same network as a `torch.nn.Module`, NCHW."""
+    if task == "resnet18_infer":
+        return resnet18_torch(224, 1000)
+    return {"resnet50_infer": resnet50_torch, "mobilenetv2_infer": mobilenetv2_torch}[task]()
+
+
+def resnet50_torch() -> Any:
+    """Keras's ResNet-50: strides in the first convolution of a block, biases before normalisation."""
+    from torch import nn
+
+    def norm(channels: int) -> Any:
+        return nn.BatchNorm2d(channels, eps=1.001e-5)
+
+    class Block(nn.Module):
+        def __init__(self, channels: int, filters: int, stride: int) -> None:
+            super().__init__()
+            self.body = nn.Sequential(
+                nn.Conv2d(channels, filters, 1, stride),
+                norm(filters),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(filters, filters, 3, 1, 1),
+                norm(filters),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(filters, 4 * filters, 1),
+                norm(4 * filters),
+            )
+            self.skip = (
+                nn.Sequential(nn.Conv2d(channels, 4 * filters, 1, stride), norm(4 * filters))
+                if channels != 4 * filters
+                else nn.Identity()
+            )
+            self.relu = nn.ReLU(inplace=True)
+
+        def forward(self, x: Any) -> Any:
+            return self.relu(self.body(x) + self.skip(x))
+
+    parts: list[Any] = [nn.Conv2d(3, 64, 7, 2, 3), norm(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)]
+    channels = 64
+    for (filters, stride), depth in zip(STAGES, (3, 4, 6, 3), strict=True):
+        for block in range(depth):
+            parts.append(Block(channels, filters, stride if block == 0 else 1))
+            channels = 4 * filters
+    parts += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 1000)]
+    return nn.Sequential(*parts)
+
+
+def mobilenetv2_torch() -> Any:
+    """MobileNetV2. Strided convolutions pad by one on each side, where Keras's pad after the image only: the
+    same sizes and work, and no padding of its own for the engines to fuse."""
+    from torch import nn
+
+    def conv(channels: int, filters: int, kernel: int, stride: int, groups: int) -> list[Any]:
+        return [
+            nn.Conv2d(channels, filters, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.BatchNorm2d(filters, eps=1e-3),
+        ]
+
+    class Block(nn.Module):
+        def __init__(self, channels: int, filters: int, expansion: int, stride: int) -> None:
+            super().__init__()
+            inner = channels * expansion
+            parts = [*conv(channels, inner, 1, 1, 1), nn.ReLU6(inplace=True)] if expansion > 1 else []
+            parts += [*conv(inner, inner, 3, stride, inner), nn.ReLU6(inplace=True)]
+            self.body = nn.Sequential(*parts, *conv(inner, filters, 1, 1, 1))
+            self.adds = stride == 1 and channels == filters
+
+        def forward(self, x: Any) -> Any:
+            return x + self.body(x) if self.adds else self.body(x)
+
+    parts: list[Any] = [*conv(3, 32, 3, 2, 1), nn.ReLU6(inplace=True)]
+    channels = 32
+    stages = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
+    for filters, depth, stride in stages:
+        for block in range(depth):
+            parts.append(Block(channels, filters, 1 if filters == 16 else 6, stride if block == 0 else 1))
+            channels = filters
+    parts += [*conv(channels, 1280, 1, 1, 1), nn.ReLU6(inplace=True)]
+    parts += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, 1000)]
+    return nn.Sequential(*parts)

@@ -3,22 +3,22 @@
 import tempfile
 from pathlib import Path
 
-from task import arguments, random_images, report, timed
+from task import INFERENCE, arguments, random_images, report, timed
 
 options = arguments()
 
 import numpy as np  # noqa: E402 (threads are limited first)
 import torch  # noqa: E402
-from nets import resnet18_torch  # noqa: E402
+from nets import inference_torch  # noqa: E402
 
 torch.set_num_threads(options.threads)
 
 
 def export(path: Path) -> np.ndarray:
-    """Writes ResNet-18 for the batch as an ONNX file; returns the input, NCHW."""
+    """Writes the task's network for the batch as an ONNX file; returns the input, NCHW."""
     images = random_images(options.batch, 224, 1000)[0].transpose(0, 3, 1, 2)
     x = np.ascontiguousarray(images)
-    model = resnet18_torch(224, 1000).eval()
+    model = inference_torch(options.task).eval()
     torch.onnx.export(model, (torch.from_numpy(x),), path, input_names=["x"], verbose=False)
     return x
 
@@ -48,8 +48,8 @@ def run_openvino(path: Path, x: np.ndarray) -> None:
     report(openvino.__version__.split("-")[0], seconds, options.batch)
 
 
-if options.task != "resnet18_infer":
-    raise SystemExit("this worker has only the task resnet18_infer")
+if options.task not in INFERENCE:
+    raise SystemExit(f"this worker has only the tasks {', '.join(INFERENCE)}")
 with tempfile.TemporaryDirectory() as folder:
-    file = Path(folder) / "resnet18.onnx"
+    file = Path(folder) / "network.onnx"
     {"ort": run_ort, "openvino": run_openvino}[options.variant](file, export(file))

@@ -6,6 +6,9 @@ fastest peer's time divided by cnnrs's: above 1, cnnrs is faster.
 
     make peers
     make peers PEERS_ARGS="--only lenet --rounds 1"
+    make peers PEERS_ARGS="--only inference --save"
+
+`--save` writes what was measured, with processor, threads and versions, as JSON to `benches/results`.
 """
 
 from __future__ import annotations
@@ -14,9 +17,11 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +40,7 @@ class Engine:
 CNNRS = Engine("cnnrs", "cnnrs_worker.py")
 TORCH = Engine("PyTorch", "torch_worker.py")
 TORCH_LAST = Engine("PyTorch channels_last", "torch_worker.py", "channels_last")
+TORCH_COMPILE = Engine("torch.compile", "torch_worker.py", "compile")
 KERAS = Engine("Keras/TF", "keras_worker.py")
 KERAS_NO_XLA = Engine("Keras/TF without XLA", "keras_worker.py", "no_xla")
 ORT = Engine("onnxruntime", "onnx_worker.py", "ort")
@@ -53,6 +59,7 @@ class Row:
 
 
 TRAINING = (TORCH, KERAS, KERAS_NO_XLA)
+INFERENCE = (TORCH, TORCH_COMPILE, ORT, OPENVINO)
 RESNET_TRAINING = (TORCH, TORCH_LAST, KERAS, KERAS_NO_XLA)
 ROWS = (
     Row("LeNet-5 MNIST training, batch 64", "lenet", 64, 3, TRAINING),
@@ -64,8 +71,12 @@ ROWS = (
         4,
         RESNET_TRAINING,
     ),
-    Row("ResNet-18 224x224 inference, batch 1", "resnet18_infer", 1, 30, (TORCH, ORT, OPENVINO)),
-    Row("ResNet-18 224x224 inference, batch 32", "resnet18_infer", 32, 4, (TORCH, ORT, OPENVINO)),
+    Row("ResNet-18 224x224 inference, batch 1", "resnet18_infer", 1, 30, INFERENCE),
+    Row("ResNet-18 224x224 inference, batch 32", "resnet18_infer", 32, 4, INFERENCE),
+    Row("ResNet-50 224x224 inference, batch 1", "resnet50_infer", 1, 20, INFERENCE),
+    Row("ResNet-50 224x224 inference, batch 32", "resnet50_infer", 32, 4, INFERENCE),
+    Row("MobileNetV2 224x224 inference, batch 1", "mobilenetv2_infer", 1, 50, INFERENCE),
+    Row("MobileNetV2 224x224 inference, batch 32", "mobilenetv2_infer", 32, 6, INFERENCE),
 )
 
 
@@ -102,15 +113,62 @@ def measure(row: Row, engine: Engine, python: str, threads: int) -> dict:
 def print_row(row: Row, cells: dict[Engine, Cell]) -> None:
     """One line per engine, and the ratio to cnnrs."""
     print(f"\n{row.title}")
-    own = cells.get(CNNRS)
     for engine, cell in cells.items():
         spread = (max(cell.seconds) - min(cell.seconds)) / cell.median
         line = f"  {engine.name:24}{cell.median * 1e3:10.1f} ms{cell.images / cell.median:11.0f} images/s"
         line += f"{cell.peak_mib:8.0f} MiB  spread {spread:4.0%}  {cell.version}"
         print(line)
+    value = ratio(cells)
+    if value is not None:
+        print(f"  ratio: {value:.2f} x the fastest peer")
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        text = ""
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def ratio(cells: dict[Engine, Cell]) -> float | None:
+    """The fastest peer's time over cnnrs's, if both were measured."""
+    own = cells.get(CNNRS)
     peers = [cell.median for engine, cell in cells.items() if engine != CNNRS]
-    if own and peers:
-        print(f"  ratio: {min(peers) / own.median:.2f} x the fastest peer")
+    return min(peers) / own.median if own and peers else None
+
+
+def record(row: Row, cells: dict[Engine, Cell]) -> dict:
+    """What was measured in one row, for JSON."""
+    engines = {
+        engine.name: {
+            "version": cell.version,
+            "median_ms": round(cell.median * 1e3, 3),
+            "least_ms": round(min(cell.seconds) * 1e3, 3),
+            "images_per_second": round(cell.images / cell.median, 2),
+            "peak_mib": round(cell.peak_mib, 1),
+            "timed": len(cell.seconds),
+        }
+        for engine, cell in cells.items()
+    }
+    value = ratio(cells)
+    return {"title": row.title, "ratio": None if value is None else round(value, 3), "engines": engines}
+
+
+def save(path: Path, threads: int, records: list[dict]) -> None:
+    """Writes rows to `path`; rows with other titles that are there already stay."""
+    system = {"cpu": processor(), "cpus": os.cpu_count(), "threads": threads, "system": platform.platform()}
+    rows = {}
+    if path.exists():
+        rows = {row["title"]: row for row in json.loads(path.read_text())["rows"]}
+    date = time.strftime("%Y-%m-%d")
+    rows |= {row["title"]: {"date": date, **row} for row in records}
+    order = [row.title for row in ROWS]
+    kept = sorted(rows.values(), key=lambda row: (*order, row["title"]).index(row["title"]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**system, "rows": kept}, indent=1) + "\n")
 
 
 def main() -> int:
@@ -121,12 +179,20 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="rows whose title contains this text")
+    parser.add_argument(
+        "--save",
+        nargs="?",
+        type=Path,
+        const=HERE.parent / "results",
+        help="JSON file, or folder for a file named after processor and threads",
+    )
     options = parser.parse_args()
     rows = [row for row in ROWS if options.only.lower() in row.title.lower()]
     if not rows:
         parser.error(f"--only {options.only!r} matches no row; titles: {'; '.join(r.title for r in ROWS)}")
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, {options.threads} threads")
+    print(f"{processor()}, {os.cpu_count()} CPUs, {options.threads} threads")
     failed = False
+    records = []
     for row in rows:
         engines = ((CNNRS,) if options.cnnrs_python else ()) + row.peers
         cells = {engine: Cell() for engine in engines}
@@ -139,7 +205,14 @@ def main() -> int:
                 except (RuntimeError, subprocess.TimeoutExpired) as error:
                     print(error, file=sys.stderr)
                     failed = True
-        print_row(row, {engine: cell for engine, cell in cells.items() if cell.seconds})
+        measured = {engine: cell for engine, cell in cells.items() if cell.seconds}
+        print_row(row, measured)
+        records.append(record(row, measured))
+        if options.save is not None:
+            name = re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
+            in_folder = options.save / f"{name}-{options.threads}-threads.json"
+            path = options.save if options.save.suffix == ".json" else in_folder
+            save(path, options.threads, records)
     return int(failed)
 
 

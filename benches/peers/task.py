@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-TASKS = ("lenet", "resnet18_train", "resnet18_infer")
+INFERENCE = ("resnet18_infer", "resnet50_infer", "mobilenetv2_infer")
+TASKS = ("lenet", "resnet18_train", *INFERENCE)
 _MNIST = Path(__file__).parents[2] / "python" / "cnnrs" / "datasets" / "data" / "mnist"
 
 
@@ -23,7 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--repeats", type=int, required=True, help="timed epochs (lenet) or steps")
-    parser.add_argument("--variant", default="", help="engine-specific: channels_last, no_xla")
+    parser.add_argument("--variant", default="", help="engine-specific: channels_last, compile, no_xla")
     options = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CNNRS_NUM_THREADS"):
         os.environ[name] = str(options.threads)

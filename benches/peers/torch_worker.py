@@ -1,16 +1,16 @@
-"""PyTorch, eager. Variants: "" (NCHW) and "channels_last"."""
+"""PyTorch. Variants: "" (eager, NCHW), "channels_last" (eager), "compile" (channels_last, inference only)."""
 
 from task import arguments, mnist_images, random_images, report, timed
 
 options = arguments()
 
 import torch  # noqa: E402 (threads are limited first)
-from nets import lenet5_torch, resnet18_torch  # noqa: E402
+from nets import inference_torch, lenet5_torch, resnet18_torch  # noqa: E402
 from torch.nn.functional import cross_entropy  # noqa: E402
 
 torch.set_num_threads(options.threads)
 torch.manual_seed(0)
-layout = torch.channels_last if options.variant == "channels_last" else torch.contiguous_format
+layout = torch.channels_last if options.variant else torch.contiguous_format
 
 
 def nchw(x):
@@ -46,11 +46,16 @@ def resnet18_train() -> None:
     report(torch.__version__, timed(step, 2, options.repeats), options.batch)
 
 
-def resnet18_infer() -> None:
+def inference() -> None:
     x = nchw(random_images(options.batch, 224, 1000)[0])
-    model = resnet18_torch(224, 1000).to(memory_format=layout).eval()
+    model = inference_torch(options.task).to(memory_format=layout).eval()
+    if options.variant == "compile":
+        import torch._inductor.config
+
+        torch._inductor.config.freezing = True
+        model = torch.compile(model)
     with torch.inference_mode():
         report(torch.__version__, timed(lambda: model(x), 3, options.repeats), options.batch)
 
 
-globals()[options.task]()
+globals().get(options.task, inference)()

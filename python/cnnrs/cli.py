@@ -59,9 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.set_defaults(run=_train)
 
-    profile = commands.add_parser(
-        "profile", help="show where the time goes", formatter_class=defaults
-    )
+    profile = commands.add_parser("profile", help="show where the time goes", formatter_class=defaults)
     profile.add_argument("model", choices=sorted(_PROFILED), help="the network")
     profile.add_argument("--batch", type=_positive, default=1, help="images of a batch")
     profile.add_argument("--training", action="store_true", help="a step of training instead of inference")
@@ -134,6 +132,8 @@ _PROFILED: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet18": ("ResNet18", {}),
     "resnet18-cifar": ("ResNet18", {"stem": "cifar"}),
     "resnet34": ("ResNet34", {}),
+    "resnet50": ("ResNet50", {}),
+    "mobilenetv2": ("MobileNetV2", {}),
 }
 
 

@@ -2,7 +2,7 @@
 //!
 //! `conv(x, w) · scale + shift` with one scale a channel is `conv(x, w · scale) + shift`; likewise for
 //! products with a matrix. A bias before the scale is scaled with it, and biases that follow one another
-//! become one. Filters, scales and biases must be held: the run then neither writes them nor takes
+//! become one, also where two biased convolutions are added. Filters, scales and biases must be held: the run then neither writes them nor takes
 //! gradients with respect to them, and the scaled filters are made once for many runs.
 
 use crate::error::Result;
@@ -39,6 +39,20 @@ fn round(graph: &Graph) -> Result<(Graph, bool)> {
                         return Ok(folded);
                     }
                 }
+            }
+        }
+        if node.op == Op::Pointwise(Function::Add) {
+            let sole = |k: usize| {
+                let sum = node.inputs[k];
+                let read_once = |id: NodeId| readers[id.index()] == 1;
+                read_once(sum) && graph.node(sum).inputs.iter().any(|&y| filters_per_channel(graph, y) && read_once(y))
+            };
+            if sole(0)
+                && sole(1)
+                && let Some(joined) = join_biases(g, inputs[0], inputs[1], &held)?
+            {
+                changed = true;
+                return Ok(joined);
             }
         }
         g.apply(node.op.clone(), inputs)
@@ -84,6 +98,32 @@ fn fold(
             }
             _ => Ok(None),
         };
+    }
+    Ok(None)
+}
+
+/// `(y + b) + (z + c)` as `(y + (b + c)) + z` for convolutions or products y and z, which as one epilogue of
+/// the first is a bias and a residual.
+fn join_biases(g: &mut Graph, a: NodeId, b: NodeId, held: &[bool]) -> Result<Option<NodeId>> {
+    let (Some((y, b)), Some((z, c))) = (biased(g, a, held)?, biased(g, b, held)?) else { return Ok(None) };
+    let bias = g.add(b, c)?;
+    let sum = g.add(y.min(z), bias)?;
+    g.add(sum, y.max(z)).map(Some)
+}
+
+/// The convolution or product and the bias of which `id` is the sum.
+fn biased(g: &mut Graph, id: NodeId, held: &[bool]) -> Result<Option<(NodeId, NodeId)>> {
+    let node = g.node(id).clone();
+    if node.op != Op::Pointwise(Function::Add) {
+        return Ok(None);
+    }
+    for (y, v) in [(0, 1), (1, 0)] {
+        let (y, v) = (node.inputs[y], node.inputs[v]);
+        if filters_per_channel(g, y)
+            && let Some(v) = vector(g, y, v, &node, held)?
+        {
+            return Ok(Some((y, v)));
+        }
     }
     Ok(None)
 }
@@ -193,6 +233,24 @@ mod tests {
         let y = norm(&mut g, y);
         g.set_outputs(vec![y]);
         assert_eq!(optimised(&g).1, 1);
+    }
+
+    #[test]
+    fn biases_of_two_that_are_added_become_one() {
+        let mut g = Graph::new();
+        let (a, b) = (conv(&mut g, 1, true), conv(&mut g, 2, true));
+        let (a, b) = (norm(&mut g, a), norm(&mut g, b));
+        let y = g.add(b, a).unwrap();
+        let y = g.unary(Function::Relu, y).unwrap();
+        g.set_outputs(vec![y]);
+        assert_eq!(optimised(&g).1, 3);
+        // Both convolutions are read elsewhere as well.
+        let mut g = Graph::new();
+        let (a, b) = (conv(&mut g, 1, true), conv(&mut g, 2, true));
+        let (a, b) = (norm(&mut g, a), norm(&mut g, b));
+        let y = g.add(b, a).unwrap();
+        g.set_outputs(vec![y, a, b]);
+        assert_eq!(optimised(&g).1, 3);
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! out of a sum, so they end. Equal nodes merge and dead ones fall away in each round.
 //!
 //! What a rule may change: the order of a sum's terms, and the sign of a zero. What none changes:
-//! which results are NaN, except where a factor is pulled out of a sum that then overflows less.
+//! which results are NaN, except where a factor is pulled out of a sum that then overflows less, and
+//! where zeros around an image met infinite filters.
 
 mod algebra;
 mod broadcast;
 mod movement;
+mod padding;
 mod pooling;
 mod reduction;
 #[cfg(test)]
@@ -47,6 +49,7 @@ const RULES: &[Rule] = &[
     movement::no_effect,
     movement::merge_views,
     movement::merge_transposes,
+    padding::into_windows,
     broadcast::merge_broadcasts,
     broadcast::push_down,
     reduction::of_broadcast,

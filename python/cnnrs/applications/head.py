@@ -1,0 +1,57 @@
+"""What Keras's application models share: their arguments, and what stands behind the features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import layers
+
+__all__ = ["check_arguments", "head"]
+
+_LEAST_SIZE = 32
+
+
+def check_arguments(name: str, weights: Any, input_shape: Any, pooling: Any) -> tuple[int, int, int]:
+    """Height, width and channels of the input: those given, or 224 x 224 x 3.
+
+    Raises:
+        ValueError: `weights` are asked for by name, or an argument does not fit.
+    """
+    if weights is not None:
+        raise ValueError(
+            f"{name}: weights: expected None, received {weights!r}. cnnrs ships no trained weights and "
+            "downloads nothing; build the model and call model.load_weights(path) with a file of your own"
+        )
+    if pooling not in (None, "avg", "max"):
+        raise ValueError(f"{name}: pooling: expected None, 'avg' or 'max', received {pooling!r}")
+    shape = (224, 224, 3) if input_shape is None else tuple(input_shape)
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in shape)
+    if len(shape) != 3 or not whole or min(shape[:2]) < _LEAST_SIZE or shape[2] < 1:
+        raise ValueError(
+            f"{name}: input_shape: expected height and width of at least {_LEAST_SIZE} and channels, "
+            f"received {input_shape!r}"
+        )
+    return shape
+
+
+def head(
+    x: Any, include_top: bool, pooling: Any, classes: int, classifier_activation: Any, pool: str | None
+) -> Any:
+    """The classifier behind the features `x`, or without it their pooling, if any.
+
+    Args:
+        x: Features, (batch, height, width, channels).
+        include_top: Whether to classify.
+        pooling: Without the classifier: None for the features, "avg" or "max" for one value a channel.
+        classes: Number of classes.
+        classifier_activation: Activation of the classifier; None for logits.
+        pool: Name of the average pooling; None for an automatic one.
+    """
+    if include_top:
+        x = layers.GlobalAveragePooling2D(name=pool)(x)
+        return layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
+    if pooling == "avg":
+        return layers.GlobalAveragePooling2D(name=pool)(x)
+    if pooling == "max":
+        return layers.GlobalMaxPooling2D(name="max_pool")(x)
+    return x

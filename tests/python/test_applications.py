@@ -1,0 +1,133 @@
+"""Networks of `applications` that Keras has too: sizes, names, training, files; and what inference keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import applications, layers
+
+SMALL = {"input_shape": (32, 32, 3), "classes": 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "count"),
+    [
+        ("ResNet50", {}, 25636712),
+        ("ResNet50", {"include_top": False}, 23587712),
+        ("ResNet101", {}, 44707176),
+        ("ResNet152", {}, 60419944),
+        ("MobileNetV2", {}, 3538984),
+        ("MobileNetV2", {"include_top": False}, 2257984),
+        ("MobileNetV2", {"alpha": 0.35}, 1691208),
+        ("MobileNetV2", {"alpha": 1.4}, 6156712),
+    ],
+)
+def test_parameters_are_as_many_as_those_of_keras(name, arguments, count):
+    assert getattr(applications, name)(**arguments).count_params() == count
+
+
+@pytest.mark.parametrize(
+    ("name", "features"), [("ResNet50", (None, 7, 7, 2048)), ("MobileNetV2", (None, 7, 7, 1280))]
+)
+def test_shapes_with_and_without_the_top(name, features):
+    make = getattr(applications, name)
+    assert make().output_shape == (None, 1000)
+    assert make(include_top=False).output_shape == features
+    for pooling in ("avg", "max"):
+        model = make(include_top=False, pooling=pooling, input_shape=(64, 48, 3))
+        assert model.output_shape == (None, features[-1])
+    assert make(input_shape=(33, 35, 1), classes=7).output_shape == (None, 7)
+
+
+def test_names_are_those_of_keras():
+    names = {layer.name for layer in applications.ResNet50().layers}
+    assert {"conv1_pad", "conv1_conv", "conv2_block1_0_conv", "conv5_block3_3_bn", "avg_pool"} <= names
+    model = applications.MobileNetV2((96, 96, 3), alpha=0.5)
+    names = {layer.name for layer in model.layers}
+    assert {"Conv1", "bn_Conv1", "expanded_conv_depthwise", "block_1_pad", "block_16_project_BN"} <= names
+    assert model.name == "mobilenetv2_0.50_96"
+
+
+@pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2"])
+def test_a_step_of_training_lowers_the_loss(name):
+    cnnrs.utils.set_random_seed(0)
+    model = getattr(applications, name)(**SMALL)
+    model.compile(cnnrs.optimizers.Adam(1e-3), cnnrs.losses.SparseCategoricalCrossentropy())
+    x = np.random.default_rng(0).standard_normal((8, 32, 32, 3)).astype(np.float32)
+    y = np.arange(8) % 5
+    losses = [model.train_on_batch(x, y) for _ in range(4)]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2"])
+def test_files_give_the_same_predictions(name, tmp_path):
+    model = getattr(applications, name)(**SMALL)
+    x = np.random.default_rng(1).standard_normal((2, 32, 32, 3)).astype(np.float32)
+    expected = model.predict(x, verbose=0)
+    model.save(tmp_path / "model.safetensors")
+    loaded = cnnrs.models.load_model(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), expected)
+
+
+@pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2"])
+def test_errors_say_what_fits(name):
+    make = getattr(applications, name)
+    with pytest.raises(ValueError, match="no trained weights.*load_weights"):
+        make(weights="imagenet")
+    with pytest.raises(ValueError, match="pooling.*'avg'"):
+        make(pooling="mean")
+    with pytest.raises(ValueError, match="input_shape.*at least 32"):
+        make(input_shape=(16, 224, 3))
+    with pytest.raises(ValueError, match="alpha"):
+        applications.MobileNetV2(alpha=0)
+
+
+def _normalised() -> cnnrs.Model:
+    """A convolution and a depthwise one, both normalised, with statistics that do something."""
+    inputs = layers.Input((9, 9, 4))
+    x = layers.Conv2D(8, 3, 2, name="conv")(layers.ZeroPadding2D(1)(inputs))
+    x = layers.ReLU(6.0)(layers.BatchNormalization(name="bn")(x))
+    x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    x = layers.BatchNormalization(name="depthwise_bn")(x)
+    model = cnnrs.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    rng = np.random.default_rng(3)
+    model.set_weights([rng.uniform(0.5, 1.5, w.shape).astype(np.float32) for w in model.get_weights()])
+    return model
+
+
+def _by_layers(model: cnnrs.Model, x: np.ndarray) -> np.ndarray:
+    """The model's output with every layer's output read, which leaves nothing to fold."""
+    value = x
+    for layer in model.layers[1:]:
+        value = layer(value).numpy()
+    return value
+
+
+def test_folded_filters_follow_the_weights():
+    model = _normalised()
+    x = np.random.default_rng(4).standard_normal((6, 9, 9, 4)).astype(np.float32)
+
+    def check() -> np.ndarray:
+        expected = _by_layers(model, x)
+        for _ in range(2):
+            np.testing.assert_allclose(
+                model.predict(x, verbose=0, batch_size=4), expected, rtol=2e-5, atol=2e-5
+            )
+            np.testing.assert_allclose(model(x).numpy(), expected, rtol=2e-5, atol=2e-5)
+        return expected
+
+    first = check()
+    model.get_layer("bn").gamma.assign(np.full(8, 2.0, np.float32))
+    second = check()
+    assert np.abs(second - first).max() > 0.1
+    model.compile(cnnrs.optimizers.SGD(0.1), "mse", metrics=["mae"])
+    model.train_on_batch(x, np.ones((6, 3)))
+    third = check()
+    assert np.abs(third - second).max() > 1e-3
+    _, error = model.evaluate(x, np.ones((6, 3)), verbose=0)
+    assert error == pytest.approx(np.abs(third - 1).mean(), rel=1e-4)
+    model.set_weights([w * 0.5 for w in model.get_weights()])
+    check()
