@@ -50,9 +50,9 @@ def inference() -> None:
     x = nchw(random_images(options.batch, 224, 1000)[0])
     model = inference_torch(options.task).to(memory_format=layout).eval()
     if options.variant == "compile":
-        import torch._inductor.config
+        from torch._inductor import config
 
-        torch._inductor.config.freezing = True
+        config.freezing = True
         model = torch.compile(model)
     with torch.inference_mode():
         report(torch.__version__, timed(lambda: model(x), 3, options.repeats), options.batch)

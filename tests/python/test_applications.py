@@ -41,6 +41,16 @@ def test_shapes_with_and_without_the_top(name, features):
     assert make(input_shape=(33, 35, 1), classes=7).output_shape == (None, 7)
 
 
+def test_models_build_on_a_given_input():
+    inputs = layers.Input((48, 40, 3))
+    model = applications.MobileNetV2(input_tensor=inputs, include_top=False, pooling="avg")
+    assert model.input_shape == (None, 48, 40, 3)
+    with pytest.raises(ValueError, match="input_shape.*48, 40, 3"):
+        applications.ResNet50(input_tensor=inputs, input_shape=(64, 64, 3))
+    with pytest.raises(ValueError, match="input_tensor"):
+        applications.ResNet50(input_tensor=np.zeros((1, 64, 64, 3)))
+
+
 def test_names_are_those_of_keras():
     names = {layer.name for layer in applications.ResNet50().layers}
     assert {"conv1_pad", "conv1_conv", "conv2_block1_0_conv", "conv5_block3_3_bn", "avg_pool"} <= names

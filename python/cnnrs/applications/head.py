@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import layers
+from cnnrs import layers, symbolic
 
-__all__ = ["check_arguments", "head"]
+__all__ = ["head", "input_of"]
 
 _LEAST_SIZE = 32
 
 
-def check_arguments(name: str, weights: Any, input_shape: Any, pooling: Any) -> tuple[int, int, int]:
-    """Height, width and channels of the input: those given, or 224 x 224 x 3.
+def input_of(name: str, weights: Any, input_tensor: Any, input_shape: Any, pooling: Any) -> Any:
+    """The input of a model called `name`: the one given, or one of the shape given, or 224 x 224 x 3.
 
     Raises:
         ValueError: `weights` are asked for by name, or an argument does not fit.
@@ -24,6 +24,15 @@ def check_arguments(name: str, weights: Any, input_shape: Any, pooling: Any) -> 
         )
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"{name}: pooling: expected None, 'avg' or 'max', received {pooling!r}")
+    if input_tensor is not None:
+        if not symbolic.any_symbolic([input_tensor], {}):
+            raise ValueError(f"{name}: input_tensor: expected a result of Input, received {input_tensor!r}")
+        if input_shape is not None and tuple(input_shape) != tuple(input_tensor.shape[1:]):
+            raise ValueError(
+                f"{name}: input_shape: expected {input_tensor.shape[1:]} as input_tensor has, received "
+                f"{input_shape!r}"
+            )
+        input_shape = input_tensor.shape[1:]
     shape = (224, 224, 3) if input_shape is None else tuple(input_shape)
     whole = all(isinstance(n, int) and not isinstance(n, bool) for n in shape)
     if len(shape) != 3 or not whole or min(shape[:2]) < _LEAST_SIZE or shape[2] < 1:
@@ -31,7 +40,7 @@ def check_arguments(name: str, weights: Any, input_shape: Any, pooling: Any) -> 
             f"{name}: input_shape: expected height and width of at least {_LEAST_SIZE} and channels, "
             f"received {input_shape!r}"
         )
-    return shape
+    return layers.Input(shape) if input_tensor is None else input_tensor
 
 
 def head(

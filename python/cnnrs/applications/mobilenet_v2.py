@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import layers
-from cnnrs.applications.head import check_arguments, head
+from cnnrs.applications.head import head, input_of
 from cnnrs.models import Model
 
 __all__ = ["MobileNetV2"]
@@ -57,6 +57,7 @@ def MobileNetV2(
     alpha: float = 1.0,
     include_top: bool = True,
     weights: Any = None,
+    input_tensor: Any = None,
     pooling: Any = None,
     classes: int = 1000,
     classifier_activation: Any = "softmax",
@@ -69,6 +70,7 @@ def MobileNetV2(
         alpha: Factor of the channels of every layer.
         include_top: Whether pooling and the classifier stand at the end.
         weights: None: initial weights are random. cnnrs ships no trained ones; `load_weights` reads a file.
+        input_tensor: A result of `Input` to build on; by default a new one.
         pooling: Without the top: None for features of shape (batch, height, width, channels), "avg" or "max"
             for (batch, channels).
         classes: Number of classes.
@@ -84,10 +86,9 @@ def MobileNetV2(
     >>> MobileNetV2((96, 96, 3), alpha=0.35, include_top=False, pooling="avg").output_shape
     (None, 1280)
     """
-    shape = check_arguments("MobileNetV2", weights, input_shape, pooling)
+    inputs = input_of("MobileNetV2", weights, input_tensor, input_shape, pooling)
     if not alpha > 0:
         raise ValueError(f"MobileNetV2: alpha: expected a positive number, received {alpha!r}")
-    inputs = layers.Input(shape)
     x = layers.Conv2D(_channels(32 * alpha), 3, 2, "same", use_bias=False, name="Conv1")(inputs)
     x = _relu6(_norm(x, "bn_Conv1"), "Conv1_relu")
     number = 0
@@ -102,4 +103,4 @@ def MobileNetV2(
     x = _norm(_pointwise(x, _channels(1280 * max(alpha, 1.0)), "Conv_1"), "Conv_1_bn")
     x = _relu6(x, "out_relu")
     outputs = head(x, include_top, pooling, classes, classifier_activation, None)
-    return Model(inputs, outputs, name=name or f"mobilenetv2_{alpha:0.2f}_{shape[0]}")
+    return Model(inputs, outputs, name=name or f"mobilenetv2_{alpha:0.2f}_{inputs.shape[1]}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import layers
-from cnnrs.applications.head import check_arguments, head
+from cnnrs.applications.head import head, input_of
 from cnnrs.models import Model
 
 __all__ = ["ResNet50", "ResNet101", "ResNet152"]
@@ -36,13 +36,14 @@ def _resnet(
     depths: tuple[int, int, int, int],
     include_top: bool,
     weights: Any,
+    input_tensor: Any,
     input_shape: Any,
     pooling: Any,
     classes: int,
     classifier_activation: Any,
     name: str,
 ) -> Any:
-    inputs = layers.Input(check_arguments(name, weights, input_shape, pooling))
+    inputs = input_of(name, weights, input_tensor, input_shape, pooling)
     x = layers.ZeroPadding2D(3, name="conv1_pad")(inputs)
     x = layers.Conv2D(64, 7, 2, name="conv1_conv")(x)
     x = layers.ReLU(name="conv1_relu")(_norm(x, "conv1_bn"))
@@ -60,6 +61,7 @@ def _resnet(
 def ResNet50(
     include_top: bool = True,
     weights: Any = None,
+    input_tensor: Any = None,
     input_shape: Any = None,
     pooling: Any = None,
     classes: int = 1000,
@@ -71,6 +73,7 @@ def ResNet50(
     Args:
         include_top: Whether pooling and the classifier stand at the end.
         weights: None: initial weights are random. cnnrs ships no trained ones; `load_weights` reads a file.
+        input_tensor: A result of `Input` to build on; by default a new one.
         input_shape: Height and width of at least 32, and channels; by default (224, 224, 3).
         pooling: Without the top: None for features of shape (batch, height, width, 2048), "avg" or "max" for
             (batch, 2048).
@@ -88,12 +91,15 @@ def ResNet50(
     (None, 2048)
     """
     depths = (3, 4, 6, 3)
-    return _resnet(depths, include_top, weights, input_shape, pooling, classes, classifier_activation, name)
+    return _resnet(
+        depths, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+    )
 
 
 def ResNet101(
     include_top: bool = True,
     weights: Any = None,
+    input_tensor: Any = None,
     input_shape: Any = None,
     pooling: Any = None,
     classes: int = 1000,
@@ -102,12 +108,15 @@ def ResNet101(
 ) -> Any:
     """ResNet-101: `ResNet50` with 3, 4, 23 and 3 blocks per stage. Arguments are the same."""
     depths = (3, 4, 23, 3)
-    return _resnet(depths, include_top, weights, input_shape, pooling, classes, classifier_activation, name)
+    return _resnet(
+        depths, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+    )
 
 
 def ResNet152(
     include_top: bool = True,
     weights: Any = None,
+    input_tensor: Any = None,
     input_shape: Any = None,
     pooling: Any = None,
     classes: int = 1000,
@@ -116,4 +125,6 @@ def ResNet152(
 ) -> Any:
     """ResNet-152: `ResNet50` with 3, 8, 36 and 3 blocks per stage. Arguments are the same."""
     depths = (3, 8, 36, 3)
-    return _resnet(depths, include_top, weights, input_shape, pooling, classes, classifier_activation, name)
+    return _resnet(
+        depths, include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
+    )
