@@ -1,5 +1,6 @@
 # make mnist   train LeNet-5 on MNIST and save it          make test    every check
 # make bench   cargo bench                                 make peers   compare with other engines
+# make accuracy  ResNet-18 on MNIST with and without Winograd convolutions
 # make test-avx2, test-scalar, test-arm64, test-asan       kernels on other instruction sets; memory errors
 # Needs Python >= 3.10, Rust (rust-version in Cargo.toml) and the package registries, nothing else.
 
@@ -13,7 +14,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-python test-avx2 test-scalar test-arm64 test-asan wheel develop bench peers fixtures clean
+.PHONY: mnist test test-rust test-python test-avx2 test-scalar test-arm64 test-asan wheel develop bench accuracy peers fixtures clean
 .DELETE_ON_ERROR:
 
 mnist: $(VENV)/.wheel
@@ -81,6 +82,10 @@ bench:
 
 peers: $(VENV)/.wheel $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python $(PEERS)/run.py --cnnrs-python $(BIN)/python $(PEERS_ARGS)
+
+# ResNet-18 on MNIST under set_precision("fast") and ("strict"), several seeds.
+accuracy: $(VENV)/.wheel
+	$(BIN)/python benches/accuracy.py $(ACCURACY_ARGS)
 
 # The figures that tests/python/test_keras_parity.py compares with, computed by Keras itself.
 fixtures: $(PEERS)/.venv/.installed

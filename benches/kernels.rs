@@ -1,7 +1,7 @@
 //! Raw CPU kernels against the FMA peak measured in the same run.
 //!
-//! `cargo bench --bench kernels -- [filter]` prints GFLOP/s and percent of peak on 1 thread (the sum of
-//! each chunk's least time) and on 2 (the least time of a run).
+//! `cargo bench --bench kernels -- [filter]` prints times and percents of peak on 1 thread (the sum of each
+//! chunk's least time), there also without packing filters, and on 2 without it (the least time of a run).
 
 use cnnrs::backend::cpu::attach::Epilogue;
 use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
@@ -76,9 +76,9 @@ fn peak(tier: Tier, threads: usize) -> f64 {
     (2 * 12 * tier.lanes() * rounds * threads) as f64 / best / 1e9
 }
 
-/// Seconds of one run on one thread: the sum of each chunk's least time over many rounds, which no
-/// interruption of the thread lengthens.
-fn serial_seconds(kernel: &dyn ChunkedKernel, args: &Args) -> f64 {
+/// Seconds of one run on one thread, in all and without what is packed once: the sum of each chunk's least
+/// time over many rounds, which no interruption of the thread lengthens.
+fn serial_seconds(kernel: &dyn ChunkedKernel, args: &Args) -> (f64, f64) {
     let (mut workspace, mut scratch) = (Aligned::new(kernel.workspace_len()), Aligned::new(kernel.scratch_len()));
     let args = Args { workspace: workspace.ptr(), ..*args };
     let mut least: Vec<Vec<f64>> = (0..kernel.phases()).map(|p| vec![f64::MAX; kernel.chunks(p)]).collect();
@@ -94,8 +94,8 @@ fn serial_seconds(kernel: &dyn ChunkedKernel, args: &Args) -> f64 {
         }
         rounds += 1;
     }
-    // What is packed once is left out.
-    least[usize::from(kernel.prepacks())..].iter().flatten().sum()
+    let sum = |phases: &[Vec<f64>]| phases.iter().flatten().sum();
+    (sum(&least), sum(&least[usize::from(kernel.prepacks())..]))
 }
 
 /// Least seconds of one run on `threads` threads that claim chunks by tickets.
@@ -215,7 +215,18 @@ fn convolutions(tier: Tier) -> Vec<Case> {
         (32, 56, 64, 256, 1, 1, 0, 1),
         (8, 224, 3, 64, 7, 2, 3, 1),
         (1, 56, 64, 64, 3, 1, 1, 1),
+        (1, 28, 128, 128, 3, 1, 1, 1),
+        (1, 14, 256, 256, 3, 1, 1, 1),
         (1, 7, 512, 512, 3, 1, 1, 1),
+        (1, 112, 32, 64, 3, 1, 1, 1),
+        (4, 4, 64, 64, 3, 1, 1, 1),
+        (8, 28, 64, 128, 3, 1, 1, 1),
+        (16, 7, 512, 512, 3, 1, 1, 1),
+        (16, 9, 24, 48, 3, 1, 1, 1),
+        (32, 14, 256, 256, 3, 1, 1, 1),
+        (32, 16, 32, 32, 3, 1, 1, 1),
+        (32, 28, 16, 16, 3, 1, 1, 1),
+        (64, 28, 3, 32, 3, 1, 1, 1),
         (1, 112, 32, 32, 3, 1, 1, 32),
         (1, 56, 144, 144, 3, 1, 1, 144),
         (1, 14, 576, 576, 3, 1, 1, 576),
@@ -259,7 +270,7 @@ fn convolutions(tier: Tier) -> Vec<Case> {
         ] {
             cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
         }
-        if winograd::supports(&g) && in_c > 8 {
+        if winograd::supports(&g) {
             let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 3] = [
                 ("forward winograd", Box::new(WinogradForward::forward(&g, tier)), [x, w, y]),
                 ("input winograd", Box::new(WinogradForward::input_grad(&g, tier)), [y, w, x]),
@@ -336,7 +347,7 @@ fn main() {
     let tier = Tier::current().expect("CNNRS_ISA names a supported instruction set");
     let peaks = [peak(tier, 1), peak(tier, 2)];
     println!("{tier}: FMA peak {:.0} GFLOP/s on 1 thread, {:.0} on 2", peaks[0], peaks[1]);
-    println!("{:56} {:>10} {:>9} {:>6} {:>10} {:>9} {:>6}", "", "1: µs", "GFLOP/s", "%", "2: µs", "GFLOP/s", "%");
+    println!("{:56} {:>10} {:>6} {:>8} {:>10} {:>8}", "", "1: µs", "%", "packed %", "2: µs", "packed %");
     for mut case in gemms(tier).into_iter().chain(convolutions(tier)).chain(poolings(tier)) {
         if !case.name.contains(&filter) {
             continue;
@@ -350,14 +361,10 @@ fn main() {
             epilogue: Epilogue::None,
         };
         print!("{:56}", std::mem::take(&mut case.name));
-        for threads in [1, 2] {
-            let t = match threads {
-                1 => serial_seconds(&*case.kernel, &args),
-                _ => seconds(&*case.kernel, &args, threads),
-            };
-            let rate = case.flops / t / 1e9;
-            print!(" {:10.1} {:9.1} {:6.1}", t * 1e6, rate, 100.0 * rate / peaks[threads - 1]);
-        }
-        println!();
+        let percent = |t: f64, threads: usize| 100.0 * case.flops / t / 1e9 / peaks[threads - 1];
+        let (whole, packed) = serial_seconds(&*case.kernel, &args);
+        print!(" {:10.1} {:6.1} {:8.1}", whole * 1e6, percent(whole, 1), percent(packed, 1));
+        let t = seconds(&*case.kernel, &args, 2);
+        println!(" {:10.1} {:8.1}", t * 1e6, percent(t, 2));
     }
 }

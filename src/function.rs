@@ -140,7 +140,7 @@ impl Trace {
             };
             sources.push(source);
         }
-        let options = PlanOptions { donations, ..PlanOptions::default() };
+        let options = PlanOptions { donations, ..PlanOptions::current() };
         let plan = realise::cached_plan(graph, &options)?;
         let mut written: Vec<(Arc<Cell>, usize)> =
             writes.iter().enumerate().map(|(i, (v, _))| (v.cell.clone(), outputs.len() + i)).collect();

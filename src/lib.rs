@@ -21,6 +21,7 @@ pub mod io;
 pub mod ops;
 pub mod passes;
 pub mod plan;
+pub mod precision;
 #[cfg(feature = "python")]
 mod py;
 mod realise;

@@ -22,6 +22,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Origin};
 use crate::passes::{self, fuse};
+use crate::precision::Precision;
 use crate::shape::Fact;
 use planner::Planner;
 use profile::Clock;
@@ -38,11 +39,20 @@ pub struct PlanOptions {
     pub donations: Vec<(usize, usize)>,
     /// The kernel that heavy ops must use if it supports them, by name.
     pub force_kernel: Option<String>,
+    /// What kernels may do to sums of products.
+    pub precision: Precision,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        PlanOptions { fuse: true, donations: Vec::new(), force_kernel: None }
+        PlanOptions { fuse: true, donations: Vec::new(), force_kernel: None, precision: Precision::Fast }
+    }
+}
+
+impl PlanOptions {
+    /// The default under the process's settings.
+    pub fn current() -> Self {
+        PlanOptions { precision: Precision::current(), ..PlanOptions::default() }
     }
 }
 

@@ -253,7 +253,7 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
     let is_version = |n: &Node| matches!(n.role, Role::Variable(_));
     let updates = outputs.iter().any(|n| is_version(n));
     let extraction = extract(&outputs, |_| false, |leaf| !updates && is_version(leaf))?;
-    let plan = cached_plan(extraction.graph, &PlanOptions::default())?;
+    let plan = cached_plan(extraction.graph, &PlanOptions::current())?;
     let mut slots: Vec<Slot> = extraction
         .leaves
         .iter()

@@ -13,11 +13,13 @@ __all__ = [
     "get_num_threads",
     "image_data_format",
     "is_interactive_logging_enabled",
+    "precision",
     "set_debug",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",
     "set_num_threads",
+    "set_precision",
 ]
 
 _SETTINGS = {"epsilon": 1e-7, "image_data_format": "channels_last", "interactive": True}
@@ -52,6 +54,40 @@ def get_num_threads() -> int:
 def set_debug(on: bool) -> None:
     """Whether every operation runs at once, unfused, and the first layer that makes a NaN raises an error."""
     _core.set_debug(bool(on))
+
+
+def precision() -> str:
+    """What kernels may do to sums of products: "fast" by default, or "strict".
+
+    >>> from cnnrs import config
+    >>> config.precision()
+    'fast'
+    """
+    return _core.get_precision()
+
+
+def set_precision(precision: str) -> None:
+    """Chooses between speed and the rounding of plain float32 sums.
+
+    Either way results are float32 and the same on every run and any number of threads. A function or model
+    that has run before is recorded again when the setting differs from the one under which it was recorded.
+
+    Args:
+        precision: "fast" lets 3x3 convolutions of stride 1 use Winograd transforms, which multiply less and
+            round about twice as much. "strict" sums the products themselves.
+
+    Raises:
+        ValueError: `precision` is neither.
+
+    >>> from cnnrs import config
+    >>> config.set_precision("strict")
+    >>> config.precision()
+    'strict'
+    >>> config.set_precision("fast")
+    """
+    if not isinstance(precision, str) or precision not in ("strict", "fast"):
+        raise ValueError(f"set_precision: precision: expected 'strict' or 'fast', received {precision!r}")
+    _core.set_precision(precision)
 
 
 def floatx() -> str:

@@ -50,7 +50,8 @@ class Function:
             key.append(fact if fact is not None else _static(leaf))
             if fact is not None:
                 arrays.append(leaf)
-        signature = (repr(tree.map_structure(lambda _: 0, structure)), tuple(key), context.current_training())
+        layout = repr(tree.map_structure(lambda _: 0, structure))
+        signature = (layout, tuple(key), context.current_training(), _core.get_precision())
         if signature not in self._recorded:
             self._recorded[signature] = self._record(bound, structure)
             if len(self._recorded) == _MANY_TRACES + 1:

@@ -3,6 +3,7 @@
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::threads;
 use crate::ops::Op;
+use crate::precision::Precision;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -78,6 +79,19 @@ fn get_debug() -> bool {
     crate::tensor::debugging()
 }
 
+/// Sets what kernels of plans made from now on may do: "strict" or "fast"; ValueError for anything else.
+#[pyfunction]
+fn set_precision(precision: &str) -> PyResult<()> {
+    Precision::set_current(Precision::parse(precision)?);
+    Ok(())
+}
+
+/// "strict" or "fast".
+#[pyfunction]
+fn get_precision() -> &'static str {
+    Precision::current().name()
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(op_names, m)?)?;
     m.add_function(wrap_pyfunction!(set_num_threads, m)?)?;
@@ -85,5 +99,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(cpu_info, m)?)?;
     m.add_function(wrap_pyfunction!(set_debug, m)?)?;
     m.add_function(wrap_pyfunction!(get_debug, m)?)?;
+    m.add_function(wrap_pyfunction!(set_precision, m)?)?;
+    m.add_function(wrap_pyfunction!(get_precision, m)?)?;
     m.add_function(wrap_pyfunction!(cached_plans, m)?)
 }

@@ -268,7 +268,7 @@ class Trainer:
         facts = tuple((a.shape, core_dtype(a)) for a in leaves)
         layout = repr(tree.map_structure(lambda a: None if a is None else 0, structure))
         steps = self._compiled.setdefault("steps", {})
-        key = (kind, layout, facts)
+        key = (kind, layout, facts, _core.get_precision())
         if key not in steps:
             function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[kind]
             steps[key] = Step.record(function, structure, facts, names)

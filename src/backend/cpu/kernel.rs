@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::ops::Op;
+use crate::precision::Precision;
 use crate::region::Region;
 use crate::shape::Fact;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -42,6 +43,8 @@ pub struct Task<'a> {
     pub epilogue: Option<&'a Region>,
     /// Which activations lie in vectors of images.
     pub images: InImages,
+    /// What the kernel may do to sums of products.
+    pub precision: Precision,
 }
 
 /// Estimated time of a candidate, in arbitrary but common units; the least wins.

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Origin};
 use crate::passes::fuse::{Fusion, Group};
 use crate::plan::PlanOptions;
+use crate::precision::Precision;
 use crate::region::{Arg, Operand, Region};
 use crate::shape::Fact;
 use smallvec::SmallVec;
@@ -90,7 +91,7 @@ pub fn lower(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Vec<St
         .map(|(group, choice)| match (group.anchor, choice) {
             (Some(anchor), Some(Ok(kernel))) => {
                 let facts = input_facts(g, anchor);
-                kernel.takes_images(&task(g, group, anchor, &facts, InImages::default()))
+                kernel.takes_images(&task(g, group, anchor, &facts, InImages::default(), options.precision))
             }
             _ => InImages::default(),
         })
@@ -108,16 +109,24 @@ type Choice = std::result::Result<&'static dyn CpuKernel, String>;
 fn choice(g: &Graph, group: &Group, options: &PlanOptions) -> Option<Choice> {
     let anchor = group.anchor?;
     let facts = input_facts(g, anchor);
-    Some(choose(&task(g, group, anchor, &facts, InImages::default()), options))
+    Some(choose(&task(g, group, anchor, &facts, InImages::default(), options.precision), options))
 }
 
 fn input_facts(g: &Graph, node: NodeId) -> SmallVec<[Fact; 4]> {
     g.node(node).inputs.iter().map(|&i| g.fact(i).clone()).collect()
 }
 
-fn task<'a>(g: &'a Graph, group: &'a Group, anchor: NodeId, inputs: &'a [Fact], images: InImages) -> Task<'a> {
+fn task<'a>(
+    g: &'a Graph,
+    group: &'a Group,
+    anchor: NodeId,
+    inputs: &'a [Fact],
+    images: InImages,
+    precision: Precision,
+) -> Task<'a> {
     let node = g.node(anchor);
-    Task { op: &node.op, inputs, output: &node.fact, prologue: None, epilogue: group.region.as_ref(), images }
+    let epilogue = group.region.as_ref();
+    Task { op: &node.op, inputs, output: &node.fact, prologue: None, epilogue, images, precision }
 }
 
 fn text(g: &Graph, nodes: &[NodeId]) -> String {
@@ -149,7 +158,7 @@ fn lower_group(
     };
     let node = g.node(anchor);
     let facts = input_facts(g, anchor);
-    let task = task(g, group, anchor, &facts, images);
+    let task = task(g, group, anchor, &facts, images, options.precision);
     match choice {
         Ok(kernel) => {
             let kernel = kernel.lower(&task).map_err(|e| name(e, &node.origin, node.op.def().name()))?;

@@ -5,6 +5,7 @@ pub mod attach;
 pub mod chunked;
 pub mod chunked_step;
 pub mod conv;
+pub mod cost;
 pub mod data;
 pub mod gemm;
 pub mod images;

@@ -7,8 +7,11 @@ use crate::ops::Real;
 use crate::ops::compose::Activation;
 use crate::ops::window::Padding;
 use crate::plan::{Plan, PlanOptions};
+use crate::precision::Precision;
 use crate::shape::{Fact, Shape};
-use crate::testing::{Rng, adversarial_epilogue, adversarial_prologue, check_candidates, check_plan};
+use crate::testing::{
+    Rng, adversarial_epilogue, adversarial_prologue, check_candidates, check_plan, run_plan, to_values,
+};
 use std::collections::BTreeMap;
 
 /// Relative to the largest value of an output: sums of at most 1000 products in f32.
@@ -155,5 +158,38 @@ fn every_candidate_adds_bias_and_residual_and_bounds_the_sum() {
         ["conv_direct", "conv_images", "conv_winograd", "conv_gemm_1x1", "conv_depthwise", "conv_depthwise_rows"]
     {
         assert!(runs.get(&(name, Pass::Forward)).is_some_and(|&n| n >= 3), "{runs:?}");
+    }
+}
+
+#[test]
+fn strict_plans_sum_the_products_themselves() {
+    let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
+    let (x, w) = ([4, 16, 16, 64], [3, 3, 64, 64]);
+    for pass in [Pass::Forward, Pass::InputGrad, Pass::FilterGrad] {
+        let mut g = Graph::new();
+        let first = g.input(Fact::new(Shape::from(x), DType::F32));
+        let second = if pass == Pass::FilterGrad { x } else { w };
+        let second = g.input(Fact::new(Shape::from(second), DType::F32));
+        let conv = conv.clone();
+        let y = match pass {
+            Pass::Forward => g.apply(conv, &[first, second]),
+            Pass::InputGrad => g.apply(Conv2dInputGrad { conv, size: [16, 16] }, &[first, second]),
+            Pass::FilterGrad => g.apply(Conv2dFilterGrad { conv, kernel_size: [3, 3] }, &[first, second]),
+        };
+        g.set_outputs(vec![y.unwrap()]);
+        let inputs = Rng::new(5).inputs(&g);
+        let bits = |options: &PlanOptions| -> Vec<u32> {
+            to_values(&run_plan(&g, options, &inputs)[0]).iter().map(|v| (*v as f32).to_bits()).collect()
+        };
+        let fast = PlanOptions::default();
+        let strict = PlanOptions { precision: Precision::Strict, ..PlanOptions::default() };
+        let direct = PlanOptions { force_kernel: Some("conv_direct".into()), ..PlanOptions::default() };
+        let winograd = PlanOptions { force_kernel: Some("conv_winograd".into()), ..PlanOptions::default() };
+        assert_ne!(fast, strict, "precision is part of the key");
+        assert_eq!(bits(&strict), bits(&direct), "{pass:?}");
+        assert_eq!(bits(&fast), bits(&winograd), "{pass:?}");
+        assert_ne!(bits(&fast), bits(&strict), "{pass:?}");
+        let forced = PlanOptions { precision: Precision::Strict, ..winograd };
+        assert_eq!(bits(&forced), bits(&direct), "{pass:?}: strict plans refuse a forced kernel");
     }
 }

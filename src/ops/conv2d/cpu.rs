@@ -7,29 +7,22 @@ use crate::backend::cpu::conv::{
     ConvGeometry, Depthwise, DepthwiseFilterGrad, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad,
     ImagesConv, ImagesFilterGrad,
 };
+use crate::backend::cpu::cost::{self, Pass};
 use crate::backend::cpu::gemm::Gemm;
 use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Task};
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward};
 use crate::error::{Error, Result};
 use crate::ops::Op;
+use crate::precision::Precision;
 
 /// All candidates, for all three primitives.
 pub const KERNELS: &[&dyn CpuKernel] = &[&GEMM_1X1, &DEPTHWISE_ROWS, &DEPTHWISE, &IMAGES, &WINOGRAD, &DIRECT, &EMPTY];
 
-/// Which of the primitives a task is.
-#[derive(Clone, Copy)]
-enum Pass {
-    Forward,
-    InputGrad,
-    FilterGrad,
-}
-
 type Build = fn(&ConvGeometry, Pass, InImages, Tier) -> Box<dyn ChunkedKernel>;
 type Fits = fn(&ConvGeometry, Pass, Tier) -> std::result::Result<f64, &'static str>;
 
-/// A candidate: its time per floating-point operation where that of `DIRECT` is 1, or why it does not
-/// fit, and its kernels.
+/// A candidate: its cost as [`cost`] counts, or why it does not fit, and its kernels.
 struct Candidate {
     name: &'static str,
     /// Whether it reads and writes activations in vectors of images.
@@ -38,13 +31,17 @@ struct Candidate {
     build: Build,
     /// Whether it adds a residual while it stores.
     residuals: bool,
+    /// Whether it sums the products themselves, as [`Precision::Strict`] asks.
+    strict: bool,
 }
 
 /// A convolution with windows of one element is a product of matrices.
 const GEMM_1X1: Candidate = Candidate {
     name: "conv_gemm_1x1",
     images: false,
-    fits: |g, _, _| if g.is_pointwise() { Ok(0.5) } else { Err("windows of one element, stride 1, one group") },
+    fits: |g, _, _| {
+        if g.is_pointwise() { Ok(cost::gemm(g)) } else { Err("windows of one element, stride 1, one group") }
+    },
     build: |g, pass, _, tier| {
         let pixels = g.batch * g.out_h * g.out_w;
         Box::new(match pass {
@@ -54,13 +51,14 @@ const GEMM_1X1: Candidate = Candidate {
         })
     },
     residuals: true,
+    strict: true,
 };
 
 /// Runs of pixels with the same taps inside, without a copy of the input.
 const DEPTHWISE_ROWS: Candidate = Candidate {
     name: "conv_depthwise_rows",
     fits: |g, _, _| match DepthwiseRows::supports(g) {
-        true => Ok(0.25),
+        true => Ok(cost::depthwise_rows(g)),
         false => {
             Err("one filter per channel of at most 7 rows and 3 columns, stride at most 2, no dilation of columns")
         }
@@ -71,6 +69,7 @@ const DEPTHWISE_ROWS: Candidate = Candidate {
         Pass::FilterGrad => Box::new(DepthwiseRowsFilterGrad::new(g, tier)),
     },
     residuals: true,
+    strict: true,
     images: false,
 };
 
@@ -78,13 +77,16 @@ const DEPTHWISE_ROWS: Candidate = Candidate {
 const DEPTHWISE: Candidate = Candidate {
     name: "conv_depthwise",
     images: false,
-    fits: |g, _, _| if g.is_depthwise() { Ok(0.5) } else { Err("as many groups as input channels, at least 2") },
+    fits: |g, _, _| {
+        if g.is_depthwise() { Ok(cost::depthwise(g)) } else { Err("as many groups as input channels, at least 2") }
+    },
     build: |g, pass, _, tier| match pass {
         Pass::Forward => Box::new(Depthwise::forward(g, tier)),
         Pass::InputGrad => Box::new(Depthwise::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(DepthwiseFilterGrad::new(g, tier)),
     },
     residuals: true,
+    strict: true,
 };
 
 /// Vectors over images: full lanes however few the channels.
@@ -92,15 +94,7 @@ const IMAGES: Candidate = Candidate {
     name: "conv_images",
     images: true,
     fits: |g, pass, tier| {
-        let (summed, produced) = match pass {
-            Pass::InputGrad => (g.out_c, g.in_c),
-            Pass::Forward | Pass::FilterGrad => (g.in_c, g.out_c),
-        };
-        match g.groups {
-            1 if g.suits_images(tier, summed, produced) => Ok(0.75),
-            1 => Ok(8.0),
-            _ => Err("one group"),
-        }
+        if g.groups == 1 { Ok(cost::images(g, pass, tier)) } else { Err("one group") }
     },
     build: |g, pass, images, tier| match pass {
         Pass::Forward => Box::new(ImagesConv::forward(g, images, tier)),
@@ -108,14 +102,15 @@ const IMAGES: Candidate = Candidate {
         Pass::FilterGrad => Box::new(ImagesFilterGrad::new(g, images, tier)),
     },
     residuals: false,
+    strict: true,
 };
 
 /// 36 products over transformed windows: fewer multiplications, twice the rounding error.
 const WINOGRAD: Candidate = Candidate {
     name: "conv_winograd",
     images: false,
-    fits: |g, _, _| match winograd::supports(g) {
-        true => Ok(WinogradForward::relative_cost(g)),
+    fits: |g, pass, tier| match winograd::supports(g) {
+        true => Ok(cost::winograd(g, pass, tier)),
         false => Err("3x3 filters, stride 1, dilation 1, one group"),
     },
     build: |g, pass, _, tier| match pass {
@@ -124,19 +119,21 @@ const WINOGRAD: Candidate = Candidate {
         Pass::FilterGrad => Box::new(WinogradFilterGrad::new(g, tier)),
     },
     residuals: true,
+    strict: false,
 };
 
 /// Register tiles over packed rows, tap by tap; takes every convolution.
 const DIRECT: Candidate = Candidate {
     name: "conv_direct",
     images: false,
-    fits: |_, _, _| Ok(1.0),
+    fits: |g, pass, tier| Ok(cost::direct(g, pass, tier)),
     build: |g, pass, _, tier| match pass {
         Pass::Forward => Box::new(Direct::forward(g, tier)),
         Pass::InputGrad => Box::new(Direct::input_grad(g, tier)),
         Pass::FilterGrad => Box::new(FilterGrad::new(g, tier)),
     },
     residuals: true,
+    strict: true,
 };
 
 /// Sums over nothing: no images, or no channels.
@@ -190,12 +187,15 @@ impl CpuKernel for Candidate {
 
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
         attachments(task, self.residuals)?;
+        if task.precision == Precision::Strict && !self.strict {
+            return Err("precision \"fast\"".into());
+        }
         if is_empty(task) {
             return Err("a sum over something".into());
         }
         let (g, pass) = read(task).map_err(|e| e.to_string())?;
         let tier = Tier::current().map_err(|e| e.to_string())?;
-        Ok(Cost((self.fits)(&g, pass, tier)? * g.flops()))
+        Ok(Cost((self.fits)(&g, pass, tier)?))
     }
 
     fn takes_images(&self, task: &Task) -> InImages {

@@ -17,7 +17,7 @@ const BLOCK: usize = 56;
 /// f32 of transformed input and products that a chunk aims at.
 const RESIDENT: usize = 160 << 10;
 /// f32 of transformed filters that no cache holds: each block streams them from memory.
-const STREAMED: usize = 4 << 20;
+pub const TRANSFORMED_FILTERS_CACHED: usize = 4 << 20;
 /// Chunks under which panels of a block are given to several.
 const MIN_CHUNKS: usize = 8;
 /// Chunks above which each takes several blocks.
@@ -45,17 +45,6 @@ pub struct WinogradForward {
 }
 
 impl WinogradForward {
-    /// Estimated time as a multiple of the direct kernel's; below 1 where Winograd pays.
-    pub fn relative_cost(g: &ConvGeometry) -> f64 {
-        let waste = |n: usize| n.next_multiple_of(4) as f64 / n as f64;
-        let tiles = g.batch * g.out_h.div_ceil(4) * g.out_w.div_ceil(4);
-        // Transforms cost per channel what products cost per pair of channels.
-        let transforms = 16.0 / g.in_c as f64 + 16.0 / g.out_c as f64;
-        // Filters of few tiles come from memory for little work.
-        let filters = 14.0 / tiles as f64;
-        waste(g.out_h) * waste(g.out_w) * (0.3 + 0.5 * transforms + filters)
-    }
-
     /// The convolution. Panics where [`supports`] is false.
     pub fn forward(g: &ConvGeometry, tier: Tier) -> Self {
         let (top, left) = (g.pad_top as isize, g.pad_left as isize);
@@ -80,7 +69,7 @@ impl WinogradForward {
         let tiles = TileSet::for_columns(tier, out_c);
         let grid = Grid { batch: g.batch, out_h, out_w };
         let count = grid.len();
-        let least = if POINTS * in_c * out_c > STREAMED { BLOCK } else { BLOCK / 2 };
+        let least = if POINTS * in_c * out_c > TRANSFORMED_FILTERS_CACHED { BLOCK } else { BLOCK / 2 };
         let fitting = RESIDENT / (POINTS * (in_c + out_c));
         let block = fitting.clamp(least, BLOCK) / tiles.rows * tiles.rows;
         let mut blocks = count.div_ceil(block);

@@ -12,6 +12,7 @@ mod windows;
 
 use super::conv::ConvGeometry;
 pub use filter_grad::WinogradFilterGrad;
+pub(super) use forward::TRANSFORMED_FILTERS_CACHED;
 pub use forward::WinogradForward;
 
 /// f32 between rows of `cols`, and between planes of `rows` rows, so that neither falls on few cache sets.

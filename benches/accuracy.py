@@ -1,0 +1,77 @@
+"""Trains ResNet-18 on MNIST under both precisions and prints what each reaches.
+
+    make accuracy
+    make accuracy ACCURACY_ARGS="--samples 60000 --epochs 2 --seeds 0 1 2"
+
+Images are padded to 32x32. A seed fixes the weights at the start and the order of the samples, so that the
+runs of a seed differ in rounding alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+
+import cnnrs
+from cnnrs import applications, config, datasets, optimizers
+
+
+def images(pixels: np.ndarray) -> np.ndarray:
+    padded = np.pad(pixels, ((0, 0), (2, 2), (2, 2)))
+    return padded[..., None].astype("float32") / 255
+
+
+def train(
+    precision: str, seed: int, arguments: argparse.Namespace, data: tuple
+) -> tuple[float, float, float]:
+    """Last training loss, accuracy on the test images, and seconds."""
+    (x, y), (x_test, y_test) = data
+    config.set_precision(precision)
+    cnnrs.utils.set_random_seed(seed)
+    model = applications.ResNet18(stem="cifar", input_shape=(32, 32, 1), classes=10)
+    model.compile(
+        optimizer=optimizers.SGD(learning_rate=arguments.learning_rate, momentum=0.9),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    start = time.perf_counter()
+    history = model.fit(x, y, batch_size=arguments.batch_size, epochs=arguments.epochs, verbose=0)
+    seconds = time.perf_counter() - start
+    _, accuracy = model.evaluate(x_test, y_test, batch_size=arguments.batch_size, verbose=0)
+    return history.history["loss"][-1], accuracy, seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--samples", type=int, default=4096, help="training images (default: 4096)")
+    parser.add_argument("--test-samples", type=int, default=2048, help="test images (default: 2048)")
+    parser.add_argument("--epochs", type=int, default=1, help="passes over them (default: 1)")
+    parser.add_argument("--batch-size", type=int, default=128, help="images per step (default: 128)")
+    parser.add_argument("--learning-rate", type=float, default=0.02, help="of SGD (default: 0.02)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
+    arguments = parser.parse_args()
+
+    (x, y), (x_test, y_test) = datasets.mnist.load_data()
+    data = (
+        (images(x[: arguments.samples]), y[: arguments.samples].astype("int32")),
+        (images(x_test[: arguments.test_samples]), y_test[: arguments.test_samples].astype("int32")),
+    )
+    accuracies: dict[str, list[float]] = {"fast": [], "strict": []}
+    print(f"{'seed':>4}  {'precision':9}  {'loss':>8}  {'accuracy':>8}  {'seconds':>7}")
+    for seed in arguments.seeds:
+        for precision, reached in accuracies.items():
+            loss, accuracy, seconds = train(precision, seed, arguments, data)
+            reached.append(accuracy)
+            print(f"{seed:4}  {precision:9}  {loss:8.5f}  {accuracy:8.2%}  {seconds:7.1f}", flush=True)
+    for precision, reached in accuracies.items():
+        spread = f" (lowest {min(reached):.2%}, highest {max(reached):.2%})" if len(reached) > 1 else ""
+        print(f"{precision}: mean accuracy {statistics.mean(reached):.2%}{spread}")
+
+
+if __name__ == "__main__":
+    main()
