@@ -98,6 +98,23 @@ fn serial_seconds(kernel: &dyn ChunkedKernel, args: &Args) -> (f64, f64) {
     (sum(&least), sum(&least[usize::from(kernel.prepacks())..]))
 }
 
+/// Best GB/s of copies between arrays beyond all caches, read and written bytes together.
+fn bandwidth(threads: usize) -> f64 {
+    let len = 1 << 24;
+    let (src, mut dst) = (vec![1f32; len], vec![0f32; len]);
+    let mut best = f64::MAX;
+    for _ in 0..20 {
+        let start = Instant::now();
+        std::thread::scope(|s| {
+            for (a, b) in src.chunks(len / threads).zip(dst.chunks_mut(len / threads)) {
+                s.spawn(move || black_box(b).copy_from_slice(black_box(a)));
+            }
+        });
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    (2 * 4 * len) as f64 / best / 1e9
+}
+
 /// Least seconds of one run on `threads` threads that claim chunks by tickets.
 fn seconds(kernel: &dyn ChunkedKernel, args: &Args, threads: usize) -> f64 {
     let mut workspace = Aligned::new(kernel.workspace_len());
@@ -308,6 +325,83 @@ fn convolutions(tier: Tier) -> Vec<Case> {
     cases
 }
 
+/// Forward passes of the layers of ResNet-50 and MobileNetV2 that are not 3×3 of stride 1, on 224×224 images:
+/// `(in size, in_c, out_c, kernel, stride)`, as the lowering builds them.
+fn layers(tier: Tier) -> Vec<Case> {
+    let resnet50 = [
+        (224, 3, 64, 7, 2),
+        (56, 64, 64, 1, 1),
+        (56, 64, 256, 1, 1),
+        (56, 256, 64, 1, 1),
+        (56, 256, 128, 1, 1),
+        (56, 128, 128, 3, 2),
+        (56, 256, 512, 1, 2),
+        (28, 128, 512, 1, 1),
+        (28, 512, 128, 1, 1),
+        (28, 256, 256, 3, 2),
+        (28, 512, 1024, 1, 2),
+        (14, 256, 1024, 1, 1),
+        (14, 1024, 256, 1, 1),
+        (14, 1024, 2048, 1, 2),
+        (14, 512, 512, 3, 2),
+        (7, 512, 2048, 1, 1),
+        (7, 2048, 512, 1, 1),
+        (1, 2048, 1000, 1, 1),
+    ];
+    let mobilenet = [
+        (224, 3, 32, 3, 2),
+        (112, 32, 16, 1, 1),
+        (112, 16, 96, 1, 1),
+        (56, 96, 24, 1, 1),
+        (56, 24, 144, 1, 1),
+        (56, 144, 24, 1, 1),
+        (28, 144, 32, 1, 1),
+        (28, 32, 192, 1, 1),
+        (14, 192, 64, 1, 1),
+        (14, 64, 384, 1, 1),
+        (14, 384, 96, 1, 1),
+        (14, 96, 576, 1, 1),
+        (7, 576, 160, 1, 1),
+        (7, 160, 960, 1, 1),
+        (7, 960, 320, 1, 1),
+        (7, 320, 1280, 1, 1),
+        (1, 1280, 1000, 1, 1),
+    ];
+    let mut cases = Vec::new();
+    for batch in [1, 32] {
+        for (net, layers) in [("resnet50", &resnet50[..]), ("mobilenet", &mobilenet[..])] {
+            for &(size, in_c, out_c, kernel, stride) in layers {
+                // As much padding as the output size ⌈size / stride⌉ asks for.
+                let out = usize::div_ceil(size, stride);
+                let pad = ((out - 1) * stride + kernel).saturating_sub(size) / 2;
+                let g = ConvGeometry {
+                    batch,
+                    in_h: size,
+                    in_w: size,
+                    in_c,
+                    out_h: out,
+                    out_w: out,
+                    out_c,
+                    kernel_h: kernel,
+                    kernel_w: kernel,
+                    stride_h: stride,
+                    stride_w: stride,
+                    pad_top: pad,
+                    pad_left: pad,
+                    dilation_h: 1,
+                    dilation_w: 1,
+                    groups: 1,
+                };
+                let name = format!("{net} {batch}x{size}x{size}x{in_c}->{out_c} {kernel}x{kernel}/{stride}");
+                let lens = [g.input_len(), g.filter_len(), g.output_len()];
+                let kernel = conv::forward(&g, tier).expect("the geometry is valid");
+                cases.push(Case { name, flops: g.flops(), kernel, lens });
+            }
+        }
+    }
+    cases
+}
+
 /// Poolings `(batch, in size, channels, kernel, stride)`; a window element counts as one operation.
 fn poolings(tier: Tier) -> Vec<Case> {
     let mut cases = Vec::new();
@@ -347,8 +441,9 @@ fn main() {
     let tier = Tier::current().expect("CNNRS_ISA names a supported instruction set");
     let peaks = [peak(tier, 1), peak(tier, 2)];
     println!("{tier}: FMA peak {:.0} GFLOP/s on 1 thread, {:.0} on 2", peaks[0], peaks[1]);
+    println!("copies beyond the caches: {:.1} GB/s on 1 thread, {:.1} on 2", bandwidth(1), bandwidth(2));
     println!("{:56} {:>10} {:>6} {:>8} {:>10} {:>8}", "", "1: µs", "%", "packed %", "2: µs", "packed %");
-    for mut case in gemms(tier).into_iter().chain(convolutions(tier)).chain(poolings(tier)) {
+    for mut case in gemms(tier).into_iter().chain(convolutions(tier)).chain(layers(tier)).chain(poolings(tier)) {
         if !case.name.contains(&filter) {
             continue;
         }

@@ -79,11 +79,15 @@ impl TileSet {
         }
     }
 
-    /// The tiles of `tier` for outputs of `cols` columns: half as wide where the others stay empty.
+    /// The tiles of `tier` for outputs of `cols` columns: of half vectors where they leave fewer lanes empty.
     pub fn for_columns(tier: Tier, cols: usize) -> TileSet {
         #[cfg(target_arch = "x86_64")]
         if tier == Tier::Avx512 && cols <= Tier::Avx2.lanes() {
             return x86::narrow_tiles();
+        }
+        #[cfg(target_arch = "x86_64")]
+        if tier == Tier::Avx512 && (17..=24).contains(&cols) {
+            return x86::three_half_vectors();
         }
         debug_assert!(cols > 0);
         Self::new(tier)
@@ -243,6 +247,17 @@ mod x86 {
     pub(super) fn narrow_tiles() -> TileSet {
         assert!(Tier::Avx2.is_supported(), "AVX-512 machines support AVX2");
         tile_set!(avx2, Avx2, 1, [1], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    unsafe fn half<const MR: usize, const NV: usize>(t: &Tile) {
+        // SAFETY: as above.
+        unsafe { tile::<Avx2, MR, NV>(t) }
+    }
+
+    /// For 17 to 24 columns, in all 32 registers.
+    pub(super) fn three_half_vectors() -> TileSet {
+        tile_set!(half, Avx2, 3, [1, 2, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9])
     }
 
     pub(super) fn avx2_tiles() -> TileSet {

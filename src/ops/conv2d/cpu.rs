@@ -39,13 +39,15 @@ struct Candidate {
 const GEMM_1X1: Candidate = Candidate {
     name: "conv_gemm_1x1",
     images: false,
-    fits: |g, _, _| {
-        if g.is_pointwise() { Ok(cost::gemm(g)) } else { Err("windows of one element, stride 1, one group") }
+    fits: |g, pass, _| match pass {
+        Pass::Forward if g.is_strided_pointwise() => Ok(cost::gemm(g)),
+        _ if g.is_pointwise() => Ok(cost::gemm(g)),
+        _ => Err("windows of one element, one group, no padding, and stride 1 for gradients"),
     },
     build: |g, pass, _, tier| {
         let pixels = g.batch * g.out_h * g.out_w;
         Box::new(match pass {
-            Pass::Forward => Gemm::new(pixels, g.out_c, g.in_c, false, false, tier),
+            Pass::Forward => g.product(tier),
             Pass::InputGrad => Gemm::new(pixels, g.in_c, g.out_c, false, true, tier),
             Pass::FilterGrad => Gemm::new(g.in_c, g.out_c, pixels, true, false, tier),
         })

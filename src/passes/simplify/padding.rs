@@ -52,7 +52,7 @@ pub(super) fn into_windows(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
             if window.padding != Padding::Valid || window.ceil_mode || !meets || !not_negative(g, x) {
                 return Ok(None);
             }
-            let window = crate::ops::window::Window { padding: Padding::Explicit(border), ..window.clone() };
+            let window = crate::ops::window::Window { padding: Padding::Explicit(border), ..*window };
             g.apply(Pool2d { kind: PoolKind::Max, window }, &[x]).map(Some)
         }
         _ => Ok(None),

@@ -1,6 +1,6 @@
 //! Convolutions on NHWC activations and HWIO filters: forward, input gradient, filter gradient.
 //!
-//! 1×1 convolutions of stride 1 are matrix products; depthwise ones have kernels of their own; all
+//! 1×1 convolutions are matrix products; depthwise ones have kernels of their own; all
 //! others run the direct kernel over a list of taps. None builds the matrix of all windows.
 
 mod axis;
@@ -15,7 +15,7 @@ mod patch;
 mod tests;
 
 use super::chunked::ChunkedKernel;
-use super::gemm::Gemm;
+use super::gemm::{Gemm, Pixels};
 use super::kernel::InImages;
 use super::simd::Tier;
 use crate::error::{Error, Result};
@@ -87,6 +87,23 @@ impl ConvGeometry {
         ones == [1; 5] && self.pad_top + self.pad_left == 0 && (self.in_h, self.in_w) == (self.out_h, self.out_w)
     }
 
+    /// Whether it is a matrix product over every `stride`th pixel.
+    pub fn is_strided_pointwise(&self) -> bool {
+        let inside = |inputs: usize, outputs: usize, stride: usize| (outputs - 1) * stride < inputs;
+        [self.kernel_h, self.kernel_w, self.groups] == [1; 3]
+            && self.pad_top + self.pad_left == 0
+            && inside(self.in_h, self.out_h, self.stride_h)
+            && inside(self.in_w, self.out_w, self.stride_w)
+    }
+
+    /// Forward, for a geometry that [`ConvGeometry::is_strided_pointwise`] holds for.
+    pub(crate) fn product(&self, tier: Tier) -> Gemm {
+        let (input, output) = ([self.in_h, self.in_w], [self.out_h, self.out_w]);
+        let pixels = Pixels { input, output, stride: [self.stride_h, self.stride_w] };
+        let pixels = (!self.is_pointwise()).then_some(pixels);
+        Gemm::convolution(self.pixels(), self.out_c, self.in_c, pixels, tier)
+    }
+
     /// Whether vectors of images pay: channels leave lanes empty, and images fill them.
     pub(crate) fn suits_images(&self, tier: Tier, summed: usize, produced: usize) -> bool {
         let lanes = tier.lanes();
@@ -139,8 +156,8 @@ impl ConvGeometry {
 pub fn forward(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn ChunkedKernel>> {
     geometry.check()?;
     let g = geometry;
-    Ok(if g.is_pointwise() {
-        Box::new(Gemm::new(g.pixels(), g.out_c, g.in_c, false, false, tier))
+    Ok(if g.is_strided_pointwise() {
+        Box::new(g.product(tier))
     } else if g.is_depthwise() {
         Box::new(Depthwise::forward(g, tier))
     } else if g.suits_images(tier, g.in_c, g.out_c) {

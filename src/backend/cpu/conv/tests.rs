@@ -120,7 +120,8 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
         Pass::FilterGrad => filter_grad(g, tier),
     };
     // Vectors of images take a residual as a hook only.
-    let images = g.groups == 1 && !g.is_pointwise();
+    let product = g.is_pointwise() || (pass == Pass::Forward && g.is_strided_pointwise());
+    let images = g.groups == 1 && !product;
     check_kernel(&*chosen.unwrap(), g, pass, [hooks, !images], tier, 0.0);
     // The alternatives, whatever the choice is.
     if g.groups == 1 {

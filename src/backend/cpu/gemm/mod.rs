@@ -57,6 +57,28 @@ pub struct Gemm {
     m_chunks: usize,
     n_chunks: usize,
     k_slabs: usize,
+    /// Which rows of A are multiplied, unless all are.
+    pixels: Option<Pixels>,
+}
+
+/// Rows of A that are multiplied: every `stride`th pixel of every `stride`th row of images.
+#[derive(Clone, Copy, Debug)]
+pub struct Pixels {
+    /// Rows and columns of an image in A.
+    pub input: [usize; 2],
+    /// Rows and columns of pixels that are multiplied.
+    pub output: [usize; 2],
+    /// Steps between them.
+    pub stride: [usize; 2],
+}
+
+impl Pixels {
+    /// The row of A that is row `r` of the product.
+    fn row(&self, r: usize) -> usize {
+        let [height, width] = self.output;
+        let (image, y, x) = (r / (height * width), r / width % height, r % width);
+        (image * self.input[0] + y * self.stride[0]) * self.input[1] + x * self.stride[1]
+    }
 }
 
 /// Outputs of a block that an epilogue works on at once, where they are all columns of its rows: 128 KiB.
@@ -70,6 +92,14 @@ impl Gemm {
         Self::with_strides(m, n, k, trans_a, trans_b, [lda, ldb, n], tier)
     }
 
+    /// The product of a 1×1 convolution: pixels × filters. Filters are packed by a phase of their own wherever
+    /// they meet more than a tile of pixels, because they often stay the same over many runs. Where `pixels`
+    /// are given, A has all pixels of the images and the product has `m` of them.
+    pub fn convolution(m: usize, n: usize, k: usize, pixels: Option<Pixels>, tier: Tier) -> Self {
+        let shared = |gemm: &Gemm| m > gemm.tiles.rows;
+        Self::build([m, n, k], [false; 2], [k, n, n], pixels, shared, tier)
+    }
+
     /// A product of matrices whose rows are `lda`, `ldb` and `ldc` elements apart.
     pub fn with_strides(
         m: usize,
@@ -77,11 +107,27 @@ impl Gemm {
         k: usize,
         trans_a: bool,
         trans_b: bool,
+        strides: [usize; 3],
+        tier: Tier,
+    ) -> Self {
+        let shared = |gemm: &Gemm| {
+            let block = 8 * gemm.tiles.rows;
+            m > block && (trans_b || m >= MIN_SHARED_ROWS || n * k <= MAX_SHARED_B)
+        };
+        Self::build([m, n, k], [trans_a, trans_b], strides, None, shared, tier)
+    }
+
+    /// `shared_b`: whether a phase packs all of B.
+    fn build(
+        [m, n, k]: [usize; 3],
+        [trans_a, trans_b]: [bool; 2],
         [lda, ldb, ldc]: [usize; 3],
+        pixels: Option<Pixels>,
+        shared_b: impl Fn(&Gemm) -> bool,
         tier: Tier,
     ) -> Self {
         assert!(m > 0 && n > 0, "a product needs outputs: received [{m}, {n}]");
-        let tiles = TileSet::new(tier);
+        let tiles = TileSet::for_columns(tier, n);
         let m_block = 8 * tiles.rows;
         let panels = n.div_ceil(tiles.cols()).max(1);
         let flops = 2 * m * n * k;
@@ -96,23 +142,29 @@ impl Gemm {
             ldc,
             tiles,
             copies: Copies::new(tier),
-            shared_b: m > m_block && (trans_b || m >= MIN_SHARED_ROWS || n * k <= MAX_SHARED_B),
+            shared_b: false,
             parts: 1,
             m_chunks: m.div_ceil(m_block).max(1),
             n_chunks: panels.div_ceil((MAX_CHUNK_COLS / tiles.cols()).max(1)),
             k_slabs: k.div_ceil(2 * K_BLOCK).max(1),
+            pixels,
         };
         if k >= MIN_SPLIT_K && m * n <= MAX_SPLIT_OUTPUTS && gemm.m_chunks * gemm.n_chunks < 2 * MAX_PARTS {
             gemm.parts = MAX_PARTS.min(k / (MIN_SPLIT_K / 4));
-            gemm.shared_b = false;
             gemm.m_chunks = m.div_ceil(2 * m_block);
             return gemm;
         }
-        // Finer cuts while chunks are few and large: first along n, which costs no repeated reads of B.
-        while gemm.m_chunks * gemm.n_chunks < 16 && flops / (gemm.m_chunks * gemm.n_chunks) > 2 * MIN_CHUNK_FLOPS {
-            if gemm.n_chunks < panels {
+        gemm.shared_b = shared_b(&gemm);
+        // Finer cuts while chunks are few and large: first along n, which costs no repeated reads of B, but
+        // last where every chunk of the same rows would copy them.
+        let copies_rows = !trans_a && (gemm.pixels.is_some() || gemm.stride_collides());
+        let enough = if copies_rows { 8 } else { 16 };
+        while gemm.m_chunks * gemm.n_chunks < enough && flops / (gemm.m_chunks * gemm.n_chunks) > 2 * MIN_CHUNK_FLOPS {
+            let (more_rows, more_columns) =
+                (gemm.shared_b && m.div_ceil(2 * gemm.m_chunks) >= 2 * tiles.rows, gemm.n_chunks < panels);
+            if more_columns && !(more_rows && copies_rows) {
                 gemm.n_chunks = (2 * gemm.n_chunks).min(panels);
-            } else if gemm.shared_b && m.div_ceil(2 * gemm.m_chunks) >= 2 * tiles.rows {
+            } else if more_rows {
                 gemm.m_chunks *= 2;
             } else {
                 break;
@@ -208,7 +260,8 @@ impl Gemm {
     ) {
         let tiles = &self.tiles;
         let [a, b] = args.inputs;
-        let packs_a = self.trans_a || args.prologue.is_some() || (self.stride_collides() && rows.len() > 4);
+        let collides = self.stride_collides() && rows.len() > 4;
+        let packs_a = self.trans_a || args.prologue.is_some() || self.pixels.is_some() || collides;
         let (a_scratch, b_scratch) = (scratch, scratch.wrapping_add(self.a_block()));
         let k_blocks = ks.len().div_ceil(K_BLOCK).max(1);
         let tile_count = rows.len().div_ceil(tiles.rows);
@@ -297,17 +350,41 @@ impl Gemm {
     /// # Safety
     /// A is accessible and `dst` holds a tile of `ld` columns.
     unsafe fn pack_a(&self, args: &Args, r: Range<usize>, k: Range<usize>, dst: *mut f32, ld: usize) {
-        let (row0, col0, rows, cols, dst_ld) = if self.trans_a {
-            (k.start, r.start, k.len(), r.len(), self.tiles.rows)
-        } else {
-            (r.start, k.start, r.len(), k.len(), ld)
-        };
+        if let Some(pixels) = &self.pixels {
+            for (i, row) in r.map(|r| pixels.row(r)).enumerate() {
+                // SAFETY: the pixel lies within A, its copy within the tile.
+                unsafe { self.pack_block(args, [row, k.start], [1, k.len()], dst.add(i * ld), ld) };
+            }
+            return;
+        }
         // SAFETY: the block lies within A.
+        unsafe {
+            if self.trans_a {
+                self.pack_block(args, [k.start, r.start], [k.len(), r.len()], dst, self.tiles.rows);
+            } else {
+                self.pack_block(args, [r.start, k.start], [r.len(), k.len()], dst, ld);
+            }
+        }
+    }
+
+    /// Copies a block of A as it is stored, through the prologue if there is one.
+    ///
+    /// # Safety
+    /// The block lies within A, and `dst` holds its rows, `ld` apart.
+    unsafe fn pack_block(
+        &self,
+        args: &Args,
+        [row0, col0]: [usize; 2],
+        [rows, cols]: [usize; 2],
+        dst: *mut f32,
+        ld: usize,
+    ) {
+        // SAFETY: the caller's contract.
         unsafe {
             let src = args.inputs[0].add(row0 * self.lda + col0);
             match args.prologue {
-                Some(hook) => hook.pack(src, self.lda, dst, dst_ld, row0, rows, col0, cols),
-                None => self.copies.copy(src, self.lda, rows, cols, dst, dst_ld, cols),
+                Some(hook) => hook.pack(src, self.lda, dst, ld, row0, rows, col0, cols),
+                None => self.copies.copy(src, self.lda, rows, cols, dst, ld, cols),
             }
         }
     }
