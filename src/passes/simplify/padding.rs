@@ -9,7 +9,7 @@ use crate::ops::conv2d::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
 use crate::ops::movement::Pad;
 use crate::ops::pointwise::Function;
 use crate::ops::pool2d::{Pool2d, PoolKind};
-use crate::ops::window::Padding;
+use crate::ops::window::{Padding, Window};
 
 /// (before, after) along height and width.
 type Border = [(usize, usize); 2];
@@ -52,7 +52,7 @@ pub(super) fn into_windows(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
             if window.padding != Padding::Valid || window.ceil_mode || !meets || !not_negative(g, x) {
                 return Ok(None);
             }
-            let window = crate::ops::window::Window { padding: Padding::Explicit(border), ..*window };
+            let window = Window { padding: Padding::Explicit(border), ..*window };
             g.apply(Pool2d { kind: PoolKind::Max, window }, &[x]).map(Some)
         }
         _ => Ok(None),
@@ -93,7 +93,6 @@ mod tests {
     use super::*;
     use crate::graph::interpret;
     use crate::ops::Real;
-    use crate::ops::window::Window;
     use crate::passes::autodiff::differentiate;
     use crate::shape::Fact;
     use crate::testing::{Rng, check_plan};
