@@ -4,6 +4,8 @@
 //! `count_include_pad`. The gradient of a maximum goes to the first greatest element in row-major
 //! order; it is found again instead of kept.
 
+#[cfg(test)]
+mod candidate_tests;
 mod cpu;
 mod pick;
 #[cfg(test)]
