@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=4096, help="training images (default: 4096)")
     parser.add_argument("--test-samples", type=int, default=2048, help="test images (default: 2048)")
     parser.add_argument("--epochs", type=int, default=1, help="passes over them (default: 1)")
-    parser.add_argument("--batch-size", type=int, default=128, help="images per step (default: 128)")
+    parser.add_argument("--batch-size", type=int, default=32, help="images per step (default: 32)")
     parser.add_argument("--learning-rate", type=float, default=0.02, help="of SGD (default: 0.02)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
     arguments = parser.parse_args()

@@ -10,6 +10,9 @@ mod prefetch;
 mod transform;
 mod windows;
 
+#[cfg(test)]
+mod tests;
+
 use super::conv::ConvGeometry;
 pub use filter_grad::WinogradFilterGrad;
 pub(super) use forward::TRANSFORMED_FILTERS_CACHED;

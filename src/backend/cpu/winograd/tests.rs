@@ -1,0 +1,102 @@
+//! How Winograd kernels cut their work; that they are right is tested beside the other convolutions.
+
+use super::*;
+use crate::backend::cpu::attach::Epilogue;
+use crate::backend::cpu::chunked::{Args, ChunkedKernel};
+use crate::backend::cpu::gemm::tests::random;
+use crate::backend::cpu::simd::Tier;
+
+fn geometry(batch: usize, size: usize, in_c: usize, out_c: usize) -> ConvGeometry {
+    ConvGeometry {
+        batch,
+        in_h: size,
+        in_w: size,
+        in_c,
+        out_h: size,
+        out_w: size,
+        out_c,
+        kernel_h: 3,
+        kernel_w: 3,
+        stride_h: 1,
+        stride_w: 1,
+        pad_top: 1,
+        pad_left: 1,
+        dilation_h: 1,
+        dilation_w: 1,
+        groups: 1,
+    }
+}
+
+/// The bits of the output, with the chunks of each phase in the order that `order` makes of their numbers.
+fn run(kernel: &dyn ChunkedKernel, lens: [usize; 3], order: impl Fn(usize, usize) -> usize) -> Vec<u32> {
+    let inputs = [random(lens[0], 1), random(lens[1], 2)];
+    let aligned = |len: usize| {
+        let memory = vec![f32::NAN; len + 16];
+        let start = memory.as_ptr().align_offset(64);
+        (memory, start)
+    };
+    let mut output = vec![f32::NAN; lens[2]];
+    let ((mut workspace, w), (mut scratch, s)) = (aligned(kernel.workspace_len()), aligned(kernel.scratch_len()));
+    let args = Args {
+        inputs: [inputs[0].as_ptr(), inputs[1].as_ptr()],
+        output: output.as_mut_ptr(),
+        workspace: workspace[w..].as_mut_ptr(),
+        prologue: None,
+        epilogue: Epilogue::None,
+    };
+    for phase in 0..kernel.phases() {
+        let chunks = kernel.chunks(phase);
+        for chunk in 0..chunks {
+            scratch.fill(f32::NAN);
+            // SAFETY: the buffers have the lengths asked for; phases run in order.
+            unsafe { kernel.run_chunk(phase, order(chunk, chunks), &args, scratch[s..].as_mut_ptr()) };
+        }
+    }
+    output.iter().map(|v| v.to_bits()).collect()
+}
+
+#[test]
+fn the_order_of_chunks_does_not_show_in_the_bits() {
+    for tier in Tier::supported() {
+        for (batch, size, in_c, out_c) in [(5, 14, 17, 40), (127, 7, 3, 10), (1, 28, 32, 64)] {
+            let g = geometry(batch, size, in_c, out_c);
+            let (x, w, y) = (g.input_len(), g.filter_len(), g.output_len());
+            let kernels: [(Box<dyn ChunkedKernel>, [usize; 3]); 3] = [
+                (Box::new(WinogradForward::forward(&g, tier)), [x, w, y]),
+                (Box::new(WinogradForward::input_grad(&g, tier)), [y, w, x]),
+                (Box::new(WinogradFilterGrad::new(&g, tier)), [x, y, w]),
+            ];
+            for (i, (kernel, lens)) in kernels.into_iter().enumerate() {
+                assert!(kernel.chunks(kernel.phases() - 1) > 1 || kernel.chunks(0) > 1, "{g:?} {i}");
+                let forwards = run(&*kernel, lens, |chunk, _| chunk);
+                let backwards = run(&*kernel, lens, |chunk, chunks| chunks - 1 - chunk);
+                assert_eq!(forwards, backwards, "{tier} {g:?} {i}");
+            }
+        }
+    }
+}
+
+#[test]
+fn work_is_cut_for_several_threads_and_partial_sums_are_bounded() {
+    for tier in Tier::supported() {
+        for (batch, size, channels) in [
+            (1, 56, 64),
+            (1, 28, 128),
+            (1, 14, 256),
+            (1, 7, 512),
+            (128, 32, 64),
+            (128, 16, 128),
+            (128, 8, 256),
+            (128, 4, 512),
+            (512, 4, 512),
+        ] {
+            let g = geometry(batch, size, channels, channels);
+            for kernel in [WinogradForward::forward(&g, tier), WinogradForward::input_grad(&g, tier)] {
+                assert!(kernel.prepacks() && kernel.chunks(1) >= 8, "{tier} {g:?}: {} chunks", kernel.chunks(1));
+            }
+            let gradient = WinogradFilterGrad::new(&g, tier);
+            assert!(gradient.chunks(0) >= 8, "{tier} {g:?}: {} chunks", gradient.chunks(0));
+            assert!(gradient.workspace_len() <= (16 * g.filter_len()).min(4 << 20), "{tier} {g:?}");
+        }
+    }
+}
