@@ -148,10 +148,10 @@ impl Graph {
         Ok(id)
     }
 
-    /// Another node that applies what `id` applies to the same inputs. Unlike [`apply`](Self::apply), which
-    /// never makes two.
-    pub fn duplicate(&mut self, id: NodeId) -> NodeId {
-        let Node { op, inputs, fact, .. } = self.node(id).clone();
+    /// Another node that applies what `id` applies, to `inputs` of the same facts as its own. Unlike
+    /// [`apply`](Self::apply), which never makes two equal nodes.
+    pub fn duplicate(&mut self, id: NodeId, inputs: Inputs) -> NodeId {
+        let Node { op, fact, .. } = self.node(id).clone();
         self.push(op, inputs, fact)
     }
 

@@ -26,14 +26,19 @@ const MAX_OPERANDS: usize = 24;
 pub struct Group {
     /// The heavy or data op, if there is one.
     pub anchor: Option<NodeId>,
+    /// The pointwise program on the anchor's input 0, which it reads as `Arg::Anchor`.
+    pub prologue: Option<Region>,
     /// The pointwise program: all of the group, or what is attached to the anchor's output.
     pub region: Option<Region>,
-    /// Values read, numbered as the kernel's operands: the anchor's inputs, then the region's.
+    /// Values read, numbered as the kernel's operands: the anchor's inputs (the first before its prologue),
+    /// then the prologue's, then the region's.
     pub inputs: Vec<NodeId>,
     /// Values made, numbered as the kernel's outputs.
     pub outputs: Vec<NodeId>,
     /// All nodes of the group, in topological order.
     pub nodes: Vec<NodeId>,
+    /// Those of the prologue.
+    pub before: Vec<NodeId>,
 }
 
 /// The groups in an order in which they can run, and which nodes are views of others.
@@ -58,11 +63,18 @@ fn takes_epilogue(op: &Op) -> bool {
     matches!(op.def().name(), "conv2d" | "conv2d_input_grad" | "matmul" | "max_pool2d_grad" | "avg_pool2d_grad")
 }
 
+/// Ops whose input 0 can be worked on while it is packed.
+pub(super) fn takes_prologue(op: &Op) -> bool {
+    matches!(op.def().name(), "conv2d" | "conv2d_filter_grad")
+}
+
 struct Clusters<'g> {
     g: &'g Graph,
     /// Cluster of each node; views, leaves and dead nodes have none.
     of: Vec<Option<usize>>,
     members: Vec<Vec<NodeId>>,
+    /// Nodes of the prologue of each cluster's anchor, and the one full-size value that they read.
+    prologues: HashMap<usize, (Vec<NodeId>, NodeId)>,
     /// Values that leave the graph.
     outputs: HashSet<NodeId>,
     /// Consumers through views.
@@ -230,6 +242,7 @@ pub fn fuse(g: &Graph, enabled: bool) -> Result<Fusion> {
         g,
         of: vec![None; g.nodes().len()],
         members: Vec::new(),
+        prologues: HashMap::new(),
         outputs: g.outputs().iter().map(|&o| resolve(g, o)).collect(),
         readers: vec![Vec::new(); g.nodes().len()],
     };
@@ -275,8 +288,8 @@ fn contract(c: &mut Clusters, live: &[bool]) {
             c.try_merge(a, b);
         }
     }
-    // Pointwise chains first, then reductions onto what makes their operand, then reductions of
-    // one value beside each other, then clusters onto heavy ops.
+    // Pointwise chains first, then those that one heavy op reads, then reductions onto what makes their
+    // operand, then reductions of one value beside each other, then clusters onto heavy ops.
     for id in g.ids().filter(|i| live[i.index()]) {
         if !pointwise(id) {
             continue;
@@ -287,6 +300,9 @@ fn contract(c: &mut Clusters, live: &[bool]) {
                 c.try_merge(a, b);
             }
         }
+    }
+    for id in g.ids().filter(|i| live[i.index()] && takes_prologue(&g.node(*i).op)) {
+        c.try_prologue(id);
     }
     for id in g.ids().filter(|i| live[i.index()]) {
         if reduce(id) {
@@ -330,7 +346,8 @@ fn order(c: &Clusters) -> Result<Vec<usize>> {
     let mut waits: Vec<HashSet<usize>> = vec![HashSet::new(); c.members.len()];
     let mut unblocks: Vec<Vec<usize>> = vec![Vec::new(); c.members.len()];
     for (k, members) in c.members.iter().enumerate() {
-        for &m in members {
+        let before = c.prologues.get(&k).map_or(&[][..], |(before, _)| before);
+        for &m in members.iter().chain(before) {
             for &i in &c.g.node(m).inputs {
                 if let Some(from) = c.of[resolve(c.g, i).index()]
                     && from != k
@@ -364,6 +381,44 @@ fn order(c: &Clusters) -> Result<Vec<usize>> {
 }
 
 impl Clusters<'_> {
+    /// Makes the pointwise cluster that makes input 0 of `anchor`, and nothing else, its prologue.
+    fn try_prologue(&mut self, anchor: NodeId) {
+        let g = self.g;
+        let value = g.node(anchor).inputs[0];
+        let (Some(a), Some(b)) = (self.of[anchor.index()], self.of[value.index()]) else { return };
+        let members = self.members[b].clone();
+        let shape = &g.fact(value).shape;
+        let pointwise = |m: &NodeId| g.node(*m).op.def().kind() == Kind::Pointwise && g.fact(*m).dtype == DType::F32;
+        let leaves =
+            |m: &NodeId| self.outputs.contains(m) || self.readers[m.index()].iter().any(|r| !members.contains(r));
+        // Read by the anchor alone, as its input 0 alone.
+        let own = self.readers[value.index()] == [anchor] && g.node(anchor).inputs[1..].iter().all(|&i| i != value);
+        if a == b || !own || !members.iter().all(pointwise) || members.iter().filter(|m| leaves(m)).count() != 1 {
+            return;
+        }
+        // One value of the full shape is read; all others are small.
+        let outside = members.iter().flat_map(|&m| &g.node(m).inputs).filter(|i| !members.contains(i)).copied();
+        let (full, small): (Vec<NodeId>, Vec<NodeId>) = outside.partition(|&i| g.fact(i).shape == *shape);
+        let is_small = |&i: &NodeId| g.fact(i).shape.len() * 16 <= shape.len() || g.fact(i).shape.len() == 1;
+        // What one heavy op makes for another is better worked on where it is made.
+        let from_epilogue = |source: NodeId| {
+            let alone = self.readers[resolve(g, source).index()].iter().all(|r| members.contains(r));
+            alone && takes_epilogue(&g.node(source).op) && !self.outputs.contains(&source)
+        };
+        if let &[source] = full.as_slice()
+            && !from_epilogue(source)
+            && small.iter().all(is_small)
+            && g.fact(source).dtype == DType::F32
+            && !matches!(g.node(source).op, Op::Constant(_) | Op::BroadcastTo(_))
+        {
+            for &m in &members {
+                self.of[m.index()] = Some(a);
+            }
+            self.members[b].clear();
+            self.prologues.insert(a, (members, source));
+        }
+    }
+
     /// The group of cluster `c`, with its region written out.
     fn group(&self, c: usize) -> Result<Group> {
         let g = self.g;
@@ -372,19 +427,27 @@ impl Clusters<'_> {
         let mut group = Group { anchor: s.anchor, nodes: members.clone(), ..Group::default() };
         if let Some(anchor) = s.anchor {
             group.inputs = g.node(anchor).inputs.iter().map(|&i| resolve(g, i)).collect();
+            if let Some((before, source)) = self.prologues.get(&c) {
+                let value = g.node(anchor).inputs[0];
+                let mut writer = Writer::new(g, g.fact(value).shape.clone());
+                writer.args.insert(*source, Arg::Anchor);
+                for &m in before {
+                    writer.instruction(m)?;
+                }
+                writer.region.stores.push((writer.args[&value], DType::F32));
+                group.inputs[0] = resolve(g, *source);
+                group.inputs.extend(writer.inputs);
+                group.prologue = Some(writer.region);
+                group.nodes.splice(0..0, before.iter().copied());
+                group.before = before.clone();
+            }
             if members.len() == 1 {
                 group.outputs = vec![anchor];
                 return Ok(group);
             }
         }
         let space = s.space.ok_or_else(|| Error::state("a cluster is empty"))?;
-        let mut writer = Writer {
-            g,
-            region: Region { shape: space, ..Region::default() },
-            args: HashMap::new(),
-            operands: HashMap::new(),
-            inputs: Vec::new(),
-        };
+        let mut writer = Writer::new(g, space);
         if let Some(anchor) = s.anchor {
             writer.args.insert(anchor, Arg::Anchor);
         }
@@ -428,7 +491,12 @@ struct Writer<'g> {
     inputs: Vec<NodeId>,
 }
 
-impl Writer<'_> {
+impl<'g> Writer<'g> {
+    fn new(g: &'g Graph, shape: Shape) -> Self {
+        let region = Region { shape, ..Region::default() };
+        Writer { g, region, args: HashMap::new(), operands: HashMap::new(), inputs: Vec::new() }
+    }
+
     /// The argument for value `id`, read from memory if the region does not make it.
     fn arg(&mut self, id: NodeId) -> Result<Arg> {
         if let Some(&arg) = self.args.get(&id) {

@@ -1,52 +1,155 @@
 //! Cheap values computed again by each of their readers instead of stored for them.
 //!
-//! The gradient of ReLU asks where its output is positive, long after the forward pass. The output
-//! is there: others read it from memory. So the comparison is made where it is read, and no mask is
-//! kept.
+//! The gradient of ReLU asks where its output is positive, long after the forward pass: the comparison
+//! is made where it is read, and no mask is kept. Batch normalisation's scale and shift, and ReLU after
+//! them, are what one convolution and its filter gradient read: both make them anew, as a prologue, from
+//! the output of the convolution before, which the backward pass needs in any case.
 
+use super::fuse::takes_prologue;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Graph, Inputs, NodeId};
 use crate::ops::{Kind, Op};
 use std::collections::HashSet;
 
-/// Gives every reader of a comparison a comparison of its own, where what is compared lies in memory in
-/// any case. The copies are equal nodes: no pass that interns may follow.
-pub fn recompute(graph: &Graph) -> Result<Graph> {
-    let live = graph.live();
-    let mut stored: HashSet<NodeId> = graph.outputs().iter().copied().collect();
-    for id in graph.ids().filter(|i| live[i.index()]) {
-        let node = graph.node(id);
-        match node.op.def().kind() {
-            // What reads these is joined with them.
-            Kind::Pointwise | Kind::Reduce | Kind::Leaf => {}
-            _ => stored.extend(node.inputs.iter().copied()),
-        }
-    }
-    let leaf = |id: NodeId| graph.node(id).op.def().kind() == Kind::Leaf;
-    let cheap = |id: NodeId| {
-        let node = graph.node(id);
-        let compares = matches!(node.op, Op::Pointwise(_)) && node.fact.dtype == DType::Bool;
-        let mut read = node.inputs.iter().filter(|&&i| !matches!(graph.node(i).op, Op::Constant(_)));
-        compares && read.clone().count() == 1 && read.all(|&i| stored.contains(&i) || leaf(i)) && !stored.contains(&id)
-    };
-    let cheap: Vec<bool> = graph.ids().map(|id| live[id.index()] && cheap(id)).collect();
-    graph.rewrite(|g, node, inputs| {
-        let mut own: Inputs = inputs.into();
-        for (to, from) in own.iter_mut().zip(&node.inputs) {
-            if cheap[from.index()] {
-                *to = g.duplicate(*to);
+/// Pointwise functions that a value may be away from a stored one.
+const MAX_CHAIN: usize = 5;
+
+/// What is known of a graph's values.
+struct Values<'g> {
+    g: &'g Graph,
+    readers: Vec<Vec<NodeId>>,
+    /// Values that lie in memory in any case.
+    stored: HashSet<NodeId>,
+}
+
+impl<'g> Values<'g> {
+    fn new(g: &'g Graph) -> Self {
+        let live = g.live();
+        let mut readers = vec![Vec::new(); g.nodes().len()];
+        let mut stored: HashSet<NodeId> = g.outputs().iter().copied().collect();
+        for id in g.ids().filter(|i| live[i.index()]) {
+            let node = g.node(id);
+            for &i in &node.inputs {
+                readers[i.index()].push(id);
+            }
+            match node.op.def().kind() {
+                // What reads these is joined with them.
+                Kind::Pointwise | Kind::Reduce | Kind::Leaf => {}
+                _ => stored.extend(node.inputs.iter().copied()),
             }
         }
+        Values { g, readers, stored }
+    }
+
+    fn is_pointwise(&self, id: NodeId) -> bool {
+        self.g.node(id).op.def().kind() == Kind::Pointwise
+    }
+
+    /// Whether `id` is a comparison of one value with constants.
+    fn compares(&self, id: NodeId) -> Option<NodeId> {
+        let node = self.g.node(id);
+        let mut read = node.inputs.iter().filter(|&&i| !matches!(self.g.node(i).op, Op::Constant(_)));
+        let one = *read.next()?;
+        let compares = matches!(node.op, Op::Pointwise(_)) && node.fact.dtype == DType::Bool;
+        (compares && read.next().is_none()).then_some(one)
+    }
+
+    /// The pointwise functions, first to last, that make `id` from one stored value of its shape and small
+    /// ones.
+    fn chain(&self, id: NodeId) -> Option<Vec<NodeId>> {
+        let shape = &self.g.fact(id).shape;
+        let mut chain = Vec::new();
+        let mut at = id;
+        while self.is_pointwise(at) {
+            if chain.len() == MAX_CHAIN || self.g.fact(at).dtype != DType::F32 {
+                return None;
+            }
+            chain.push(at);
+            let inputs = self.g.node(at).inputs.iter().copied();
+            let (full, small): (Vec<NodeId>, Vec<NodeId>) = inputs.partition(|&i| self.g.fact(i).shape == *shape);
+            let &[source] = full.as_slice() else { return None };
+            if small.iter().any(|&i| self.g.fact(i).shape.len() * 16 > shape.len()) {
+                return None;
+            }
+            at = source;
+        }
+        let heavy = self.g.node(at).op.def().kind() == Kind::Heavy;
+        chain.reverse();
+        // Read by another than the chain, so that it is stored.
+        (heavy && self.stored.contains(&at)).then_some(chain)
+    }
+
+    /// Whether `id` is worth its chain at each reader: the input of one convolution and of gradients by
+    /// filters, otherwise only compared.
+    fn is_prologue(&self, id: NodeId) -> bool {
+        let g = self.g;
+        let mut forward = 0;
+        let mut gradients = 0;
+        for &reader in &self.readers[id.index()] {
+            let node = g.node(reader);
+            if takes_prologue(&node.op) && node.inputs[0] == id && node.inputs[1..].iter().all(|&i| i != id) {
+                match &node.op {
+                    Op::Conv2dFilterGrad(_) => gradients += 1,
+                    _ => forward += 1,
+                }
+            } else if self.compares(reader) != Some(id) || self.stored.contains(&reader) {
+                return false;
+            }
+        }
+        forward == 1 && gradients >= 1 && !g.outputs().contains(&id)
+    }
+}
+
+/// Gives every reader of a cheap value one of its own. The copies are equal nodes: no pass that interns
+/// may follow.
+pub fn recompute(graph: &Graph) -> Result<Graph> {
+    let values = Values::new(graph);
+    let live = graph.live();
+    let mut cheap = vec![false; graph.nodes().len()];
+    let mut prologues = HashSet::new();
+    for id in graph.ids().filter(|i| live[i.index()] && values.is_pointwise(*i)) {
+        if values.is_prologue(id)
+            && let Some(chain) = values.chain(id)
+        {
+            chain.iter().for_each(|c| cheap[c.index()] = true);
+            prologues.insert(id);
+        }
+    }
+    for id in graph.ids().filter(|i| live[i.index()]) {
+        let in_memory = |v: NodeId| {
+            values.stored.contains(&v) || prologues.contains(&v) || graph.node(v).op.def().kind() == Kind::Leaf
+        };
+        cheap[id.index()] |= values.compares(id).is_some_and(in_memory) && !values.stored.contains(&id);
+    }
+    graph.rewrite(|g, node, inputs| {
+        let pairs = node.inputs.iter().zip(inputs);
+        let own: Inputs = pairs.map(|(&old, &new)| copy(graph, &cheap, g, old, new)).collect();
         g.apply(node.op.clone(), &own)
     })
+}
+
+/// A copy of `new`, which `old` became in `g`, down to what is not cheap.
+fn copy(graph: &Graph, cheap: &[bool], g: &mut Graph, old: NodeId, new: NodeId) -> NodeId {
+    if !cheap[old.index()] {
+        return new;
+    }
+    let from = g.node(new).inputs.clone();
+    let pairs = graph.node(old).inputs.iter().zip(from);
+    let own: Inputs = pairs.map(|(&old, new)| copy(graph, cheap, g, old, new)).collect();
+    g.duplicate(new, own)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::conv2d::Conv2d;
     use crate::ops::matmul::MatMul;
     use crate::ops::pointwise::Function;
+    use crate::ops::window::Padding;
+    use crate::passes::autodiff::differentiate;
+    use crate::passes::fuse::fuse;
+    use crate::passes::optimise;
     use crate::plan::{Plan, PlanOptions};
     use crate::shape::Fact;
     use crate::testing::{Rng, check_plan};
@@ -82,5 +185,51 @@ mod tests {
         assert!(!plan.contains("bool"), "{plan}");
         assert!(plan.contains("matmul+relu →"), "{plan}");
         check_plan(&g, &mut Rng::new(3), 1e-5);
+    }
+
+    /// A training step of conv, batch norm, ReLU, conv; `again` is a second reader of what ReLU made.
+    fn blocks(again: bool) -> Graph {
+        let mut g = Graph::new();
+        let conv = |g: &mut Graph, x, w| {
+            let conv = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Same, groups: 1 };
+            g.apply(conv, &[x, w]).unwrap()
+        };
+        let f32s = |shape: &[usize]| Fact::new(shape, DType::F32);
+        let x = g.input(f32s(&[3, 9, 8, 5]));
+        let (w1, w2) = (g.input(f32s(&[3, 3, 5, 20])), g.input(f32s(&[3, 3, 20, 7])));
+        let (gamma, beta) = (g.input(f32s(&[20])), g.input(f32s(&[20])));
+        let y = conv(&mut g, x, w1);
+        let norm = Op::parse("batch_norm", Default::default()).unwrap();
+        let n = g.apply(norm, &[y, gamma, beta]).unwrap();
+        let a = g.unary(Function::Relu, n).unwrap();
+        let z = conv(&mut g, a, w2);
+        let squares = g.unary(Function::Square, z).unwrap();
+        let mut loss = g.sum(squares, &[0, 1, 2, 3], false).unwrap();
+        if again {
+            let other = g.sum(a, &[0, 1, 2, 3], false).unwrap();
+            loss = g.add(loss, other).unwrap();
+        }
+        let wrt = [w1, w2, gamma, beta];
+        let mut outputs = vec![loss];
+        outputs.extend(differentiate(&mut g, loss, &wrt, None).unwrap().into_iter().flatten());
+        g.set_outputs(outputs);
+        g
+    }
+
+    #[test]
+    fn normalised_activations_are_prologues() {
+        let g = blocks(false);
+        let fusion = fuse(&optimise(&g).unwrap(), true).unwrap();
+        let prologues = fusion.groups.iter().filter(|group| group.prologue.is_some()).count();
+        assert_eq!(prologues, 2, "{}", Plan::compile(&g, &PlanOptions::default()).unwrap().describe());
+        check_plan(&g, &mut Rng::new(4), 2e-4);
+    }
+
+    #[test]
+    fn what_others_read_is_stored() {
+        let g = blocks(true);
+        let fusion = fuse(&optimise(&g).unwrap(), true).unwrap();
+        assert!(fusion.groups.iter().all(|group| group.prologue.is_none()));
+        check_plan(&g, &mut Rng::new(5), 2e-4);
     }
 }

@@ -1,9 +1,10 @@
 //! Chunked kernels as steps of a plan.
 
-use super::attach::{Epilogue, Finish};
+use super::attach::{Epilogue, Finish, PackHook};
 use super::chunked::{Args, ChunkedKernel, Shares};
 use super::kernel::{Lowered, Operands, Packed, Phase, Section, Task};
 use super::pointwise::attached::{AttachedTile, Reading, RegionTile, reading};
+use super::prologue::{Affine, AffineForm};
 use super::simd::Tier;
 use crate::dtype::DType;
 use crate::ops::pointwise::Function;
@@ -92,12 +93,16 @@ pub enum Attached {
     Region(Arc<RegionTile>),
 }
 
+/// What the kernel's task asks of its prologue; `Err` says what is not supported.
+pub fn prologue(task: &Task) -> Result<Option<Affine>, String> {
+    let Some(region) = task.prologue else { return Ok(None) };
+    let form = AffineForm::of(region).ok_or("takes prologues that scale, shift and bound")?;
+    Ok(Some(Affine::new(form, Tier::current().map_err(|e| e.to_string())?)))
+}
+
 /// What the kernel's task asks of its epilogue; `Err` says what is not supported. `residuals`: whether the
 /// kernel adds a residual while it stores; else a program over finished tiles does.
-pub fn attachments(task: &Task, residuals: bool) -> Result<Attached, String> {
-    if task.prologue.is_some() {
-        return Err("takes no prologue".into());
-    }
+pub fn epilogue(task: &Task, residuals: bool) -> Result<Attached, String> {
     let Some(region) = task.epilogue else { return Ok(Attached::Nothing) };
     if let Some(form) = FinishForm::of(region).filter(|form| residuals || form.residual.is_none()) {
         return Ok(Attached::Finish(form));
@@ -107,15 +112,17 @@ pub fn attachments(task: &Task, residuals: bool) -> Result<Attached, String> {
     Ok(Attached::Region(Arc::new(RegionTile::new(region, lanes, tier)?)))
 }
 
-/// A step that runs `kernel` on the operands numbered `inputs`; those of the epilogue begin at
-/// `first_attachment`.
+/// A step that runs `kernel` on the operands numbered `inputs`, with the attachments of `task`.
 pub fn step(
     name: &'static str,
     kernel: Box<dyn ChunkedKernel>,
     inputs: [Option<usize>; 2],
+    task: &Task,
+    prologue: Option<Affine>,
     epilogue: Attached,
-    first_attachment: usize,
 ) -> Lowered {
+    let first_prologue = task.inputs.len();
+    let first_attachment = first_prologue + task.prologue.map_or(0, |region| region.operands.len());
     let kernel: Arc<dyn ChunkedKernel> = Arc::from(kernel);
     let epilogue = Arc::new(epilogue);
     let last = kernel.phases() - 1;
@@ -150,12 +157,13 @@ pub fn step(
                     // which the plan gives it as large as asked for and aligned.
                     return unsafe { held.run_chunk(phase, chunk, &args, scratch.cast()) };
                 }
+                let prologue = prologue.map(|affine| affine.bind(operands, first_prologue));
                 let run = |output: usize, epilogue: Epilogue| {
                     let args = Args {
                         inputs: [at(inputs[0]), at(inputs[1])],
                         output: operands.output(output),
                         workspace,
-                        prologue: None,
+                        prologue: prologue.as_ref().map(|p| p as &dyn PackHook),
                         epilogue,
                     };
                     // SAFETY: the plan gives every step operands of its facts' sizes, workspace and scratch

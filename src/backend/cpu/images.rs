@@ -29,11 +29,12 @@ pub fn assign(g: &Graph, fusion: &Fusion, takes: &[InImages], lanes: usize) -> H
     loop {
         let mut dropped = HashSet::new();
         for (group, takes) in fusion.groups.iter().zip(takes) {
-            let lead = group.anchor.map_or(0, |anchor| g.node(anchor).inputs.len());
+            let operands = group.prologue.as_ref().map_or(0, |region| region.operands.len());
+            let lead = group.anchor.map_or(0, |anchor| g.node(anchor).inputs.len()) + operands;
             for (k, id) in group.inputs.iter().enumerate().filter(|(_, id)| chosen.contains(id)) {
                 let taken = match group.anchor {
                     // An operand that is read through a view has another shape.
-                    Some(anchor) if k < lead => takes.input(k) && g.node(anchor).inputs[k] == *id,
+                    Some(anchor) if k < lead => takes.input(k) && g.node(anchor).inputs.get(k) == Some(id),
                     Some(_) => takes.output && is_full(g, group, k - lead, *id),
                     None => false,
                 };

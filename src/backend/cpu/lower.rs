@@ -125,8 +125,8 @@ fn task<'a>(
     precision: Precision,
 ) -> Task<'a> {
     let node = g.node(anchor);
-    let epilogue = group.region.as_ref();
-    Task { op: &node.op, inputs, output: &node.fact, prologue: None, epilogue, images, precision }
+    let (prologue, epilogue) = (group.prologue.as_ref(), group.region.as_ref());
+    Task { op: &node.op, inputs, output: &node.fact, prologue, epilogue, images, precision }
 }
 
 fn text(g: &Graph, nodes: &[NodeId]) -> String {
@@ -176,21 +176,46 @@ fn lower_group(
             });
             Ok(())
         }
+        Err(_) if group.prologue.is_some() => {
+            let bare = detached_prologue(g, group, anchor, steps)?;
+            lower_group(g, &bare, self::choice(g, &bare, options), InImages::default(), options, steps)
+        }
         Err(why) => {
             let Some(region) = &group.region else {
                 return Err(name(Error::value(why), &node.origin, node.op.def().name()));
             };
             let bare = Group {
                 anchor: Some(anchor),
-                region: None,
                 inputs: group.inputs[..node.inputs.len()].to_vec(),
                 outputs: vec![anchor],
                 nodes: vec![anchor],
+                ..Group::default()
             };
             lower_group(g, &bare, self::choice(g, &bare, options), InImages::default(), options, steps)?;
             detached(g, group, region, anchor, node.inputs.len(), steps)
         }
     }
+}
+
+/// The prologue of a group as a step of its own, and the group that reads what it stores.
+fn detached_prologue(g: &Graph, group: &Group, anchor: NodeId, steps: &mut Vec<Step>) -> Result<Group> {
+    let Some(prologue) = &group.prologue else { return Err(Error::state("a group has no prologue")) };
+    let value = g.node(anchor).inputs[0];
+    let lead = g.node(anchor).inputs.len();
+    let after = lead + prologue.operands.len();
+    let mut region = prologue.clone();
+    let at = Arg::Operand(region.operands.len() as u16);
+    region.operands.push(Operand { dtype: g.fact(group.inputs[0]).dtype, strides: region.shape.strides() });
+    let args = region.code.iter_mut().flat_map(|i| &mut i.args);
+    args.filter(|arg| **arg == Arg::Anchor).for_each(|arg| *arg = at);
+    let mut inputs = group.inputs[lead..after].to_vec();
+    inputs.push(group.inputs[0]);
+    let (nodes, rest): (Vec<NodeId>, Vec<NodeId>) = group.nodes.iter().partition(|n| group.before.contains(n));
+    steps.push(region_step(g, &region, inputs, vec![value], &nodes)?);
+    let mut bare = Group { prologue: None, before: Vec::new(), nodes: rest, ..group.clone() };
+    bare.inputs =
+        std::iter::once(value).chain(group.inputs[1..lead].iter().chain(&group.inputs[after..]).copied()).collect();
+    Ok(bare)
 }
 
 /// The region of a group as a step of its own that reads the anchor's output from memory.

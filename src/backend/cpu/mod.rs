@@ -14,6 +14,7 @@ pub mod lower;
 pub mod pointwise;
 pub mod pool;
 pub mod pool2d;
+pub mod prologue;
 pub mod shares;
 pub mod simd;
 pub mod threads;

@@ -2,7 +2,7 @@
 
 use super::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
 use crate::backend::cpu::chunked::ChunkedKernel;
-use crate::backend::cpu::chunked_step::{attachments, step, zeros};
+use crate::backend::cpu::chunked_step::{epilogue, prologue, step, zeros};
 use crate::backend::cpu::conv::{
     ConvGeometry, Depthwise, DepthwiseFilterGrad, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad,
     ImagesConv, ImagesFilterGrad,
@@ -188,7 +188,8 @@ impl CpuKernel for Candidate {
     }
 
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
-        attachments(task, self.residuals)?;
+        prologue(task)?;
+        epilogue(task, self.residuals)?;
         if task.precision == Precision::Strict && !self.strict {
             return Err("precision \"fast\"".into());
         }
@@ -212,8 +213,9 @@ impl CpuKernel for Candidate {
         let (g, pass) = read(task)?;
         g.check()?;
         let kernel = (self.build)(&g, pass, task.images, Tier::current()?);
-        let epilogue = attachments(task, self.residuals).map_err(Error::state)?;
-        Ok(step(self.name, kernel, [Some(0), Some(1)], epilogue, 2))
+        let prologue = prologue(task).map_err(Error::state)?;
+        let epilogue = epilogue(task, self.residuals).map_err(Error::state)?;
+        Ok(step(self.name, kernel, [Some(0), Some(1)], task, prologue, epilogue))
     }
 }
 

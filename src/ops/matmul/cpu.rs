@@ -3,7 +3,7 @@
 use super::{Extents, MatMul};
 use crate::backend::cpu::attach::Epilogue;
 use crate::backend::cpu::chunked::{Args, ChunkedKernel};
-use crate::backend::cpu::chunked_step::{attachments, step, zeros};
+use crate::backend::cpu::chunked_step::{epilogue, prologue, step, zeros};
 use crate::backend::cpu::gemm::Gemm;
 use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Phase, Task};
 use crate::backend::cpu::simd::Tier;
@@ -39,7 +39,8 @@ impl CpuKernel for Product {
     }
 
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
-        attachments(task, true)?;
+        prologue(task)?;
+        epilogue(task, true)?;
         let (op, e) = extents(task).map_err(|e| e.to_string())?;
         let (a, b) = op.matrices(&task.inputs[0].shape, &task.inputs[1].shape);
         let rows = !op.transpose_a && b.rank() == 2;
@@ -53,10 +54,11 @@ impl CpuKernel for Product {
     }
 
     fn lower(&self, task: &Task) -> Result<Lowered> {
-        let epilogue = attachments(task, true).map_err(Error::state)?;
+        let prologue = prologue(task).map_err(Error::state)?;
+        let epilogue = epilogue(task, true).map_err(Error::state)?;
         let (op, e) = extents(task)?;
         let gemm = Gemm::new(e.batch.len() * e.m, e.n, e.k, op.transpose_a, op.transpose_b, Tier::current()?);
-        Ok(step("gemm", Box::new(gemm), [Some(0), Some(1)], epilogue, 2))
+        Ok(step("gemm", Box::new(gemm), [Some(0), Some(1)], task, prologue, epilogue))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{MaxPool2dPick, Pool2d, Pool2dGrad, PoolKind};
 use crate::backend::cpu::chunked::{ChunkedKernel, split};
-use crate::backend::cpu::chunked_step::{attachments, step, zeros};
+use crate::backend::cpu::chunked_step::{epilogue, prologue, step, zeros};
 use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Phase, Task};
 use crate::backend::cpu::pool2d::{self as kernels, Pool, PoolGeometry, PoolGrad};
 use crate::backend::cpu::simd::Tier;
@@ -51,7 +51,8 @@ impl CpuKernel for Rows {
     }
 
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
-        attachments(task, false)?;
+        prologue(task)?;
+        epilogue(task, false)?;
         if task.inputs[0].shape.is_empty() {
             return Err("images and channels".into());
         }
@@ -85,8 +86,9 @@ impl CpuKernel for Rows {
         } else {
             Box::new(Pool::new(&geometry, kind, task.images, tier)?)
         };
-        let epilogue = attachments(task, false).map_err(Error::state)?;
-        Ok(step("pool_rows", kernel, [Some(0), grad.then_some(1)], epilogue, task.inputs.len()))
+        let prologue = prologue(task).map_err(Error::state)?;
+        let epilogue = epilogue(task, false).map_err(Error::state)?;
+        Ok(step("pool_rows", kernel, [Some(0), grad.then_some(1)], task, prologue, epilogue))
     }
 }
 
