@@ -27,6 +27,8 @@ struct Candidate {
     name: &'static str,
     /// Whether it reads and writes activations in vectors of images.
     images: bool,
+    /// Whether it packs input 0, and can work on it meanwhile.
+    packs: bool,
     fits: Fits,
     build: Build,
     /// Whether it adds a residual while it stores.
@@ -39,6 +41,7 @@ struct Candidate {
 const GEMM_1X1: Candidate = Candidate {
     name: "conv_gemm_1x1",
     images: false,
+    packs: true,
     fits: |g, pass, _| match pass {
         Pass::Forward if g.is_strided_pointwise() => Ok(cost::gemm(g)),
         _ if g.is_pointwise() => Ok(cost::gemm(g)),
@@ -73,12 +76,14 @@ const DEPTHWISE_ROWS: Candidate = Candidate {
     residuals: true,
     strict: true,
     images: false,
+    packs: false,
 };
 
 /// Vectors over channels, filters in registers.
 const DEPTHWISE: Candidate = Candidate {
     name: "conv_depthwise",
     images: false,
+    packs: true,
     fits: |g, _, _| {
         if g.is_depthwise() { Ok(cost::depthwise(g)) } else { Err("as many groups as input channels, at least 2") }
     },
@@ -95,6 +100,7 @@ const DEPTHWISE: Candidate = Candidate {
 const IMAGES: Candidate = Candidate {
     name: "conv_images",
     images: true,
+    packs: true,
     fits: |g, pass, tier| {
         if g.groups == 1 { Ok(cost::images(g, pass, tier)) } else { Err("one group") }
     },
@@ -111,6 +117,7 @@ const IMAGES: Candidate = Candidate {
 const WINOGRAD: Candidate = Candidate {
     name: "conv_winograd",
     images: false,
+    packs: true,
     fits: |g, pass, tier| match winograd::supports(g) {
         true => Ok(cost::winograd(g, pass, tier)),
         false => Err("3x3 filters, stride 1, dilation 1, one group"),
@@ -128,6 +135,7 @@ const WINOGRAD: Candidate = Candidate {
 const DIRECT: Candidate = Candidate {
     name: "conv_direct",
     images: false,
+    packs: true,
     fits: |g, pass, tier| Ok(cost::direct(g, pass, tier)),
     build: |g, pass, _, tier| match pass {
         Pass::Forward => Box::new(Direct::forward(g, tier)),
@@ -188,6 +196,9 @@ impl CpuKernel for Candidate {
     }
 
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
+        if task.prologue.is_some() && !self.packs {
+            return Err("takes no prologue, for it packs nothing".into());
+        }
         prologue(task)?;
         epilogue(task, self.residuals)?;
         if task.precision == Precision::Strict && !self.strict {
