@@ -18,7 +18,6 @@ pub use profile::{Profile, StepProfile};
 use crate::backend::cpu::kernel::{Lowered, Operands, Status};
 use crate::backend::cpu::{arena, lower, pool};
 use crate::buffer::Buffer;
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Origin};
 use crate::passes::{self, fuse};
@@ -170,8 +169,12 @@ impl Plan {
     /// When an input does not fit, a kernel meets bad data, memory runs out or `poll` says stop;
     /// every donated buffer is then in its slot, untouched.
     pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
-        let held = self.prepare(inputs, None, poll)?;
-        self.execute(inputs, held.as_ref(), poll, None)
+        if self.prelude.is_none() {
+            return self.execute(inputs, std::ptr::null_mut(), poll, None);
+        }
+        let held = arena::lend(self.held_bytes)?;
+        self.prepare(inputs, held.as_ptr(), poll)?;
+        self.execute(inputs, held.as_ptr(), poll, None)
     }
 
     /// Whether anything is made once for many runs.
@@ -197,33 +200,24 @@ impl Plan {
         Ok(())
     }
 
-    /// What the prelude makes of these inputs, in the memory of `reuse` if there is any; `None` if the
-    /// plan has no prelude.
-    fn prepare(&self, inputs: &[Slot], reuse: Option<Buffer>, poll: &dyn Fn() -> bool) -> Result<Option<Buffer>> {
-        let Some(prelude) = &self.prelude else { return Ok(None) };
+    /// Writes what the prelude makes of these inputs to `held`, which has room for it.
+    fn prepare(&self, inputs: &[Slot], held: *mut u8, poll: &dyn Fn() -> bool) -> Result<()> {
+        let Some(prelude) = &self.prelude else { return Ok(()) };
         self.check_inputs(inputs)?;
-        let mut held = match reuse.filter(|b| b.fact().bytes() == self.held_bytes) {
-            Some(buffer) => buffer,
-            None => Buffer::uninit(Fact::checked([self.held_bytes], DType::U8)?)?,
-        };
         let inputs: Vec<*const u8> = inputs.iter().map(|s| s.buffer().map(Buffer::as_ptr)).collect::<Result<_>>()?;
-        prelude.run(
-            &Places { inputs, outputs: Vec::new(), constants: self.constants(), held: held.as_mut_ptr() },
-            poll,
-            None,
-        )?;
-        Ok(Some(held))
+        let places = Places { inputs, outputs: Vec::new(), constants: self.constants(), held };
+        prelude.run(&places, poll, None)
     }
 
     fn constants(&self) -> *const u8 {
         self.constants.as_ref().map_or(std::ptr::null(), Buffer::as_ptr)
     }
 
-    /// Runs the steps behind the prelude, which made `held`.
+    /// Runs the steps behind the prelude, which wrote `held`; they only read there.
     fn execute(
         &self,
         inputs: &mut [Slot],
-        held: Option<&Buffer>,
+        held: *mut u8,
         poll: &dyn Fn() -> bool,
         clock: Option<&Clock>,
     ) -> Result<Vec<Buffer>> {
@@ -249,12 +243,7 @@ impl Plan {
                 (None, None) => Err(Error::state("an output has no buffer")),
             })
             .collect::<Result<_>>()?;
-        let places = Places {
-            inputs: input_pointers,
-            outputs: output_pointers,
-            constants: self.constants(),
-            held: held.map_or(std::ptr::null_mut(), |b| b.as_ptr().cast_mut()),
-        };
+        let places = Places { inputs: input_pointers, outputs: output_pointers, constants: self.constants(), held };
         self.code.run(&places, poll, clock)?;
         fresh
             .into_iter()

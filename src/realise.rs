@@ -260,7 +260,10 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
         .map(|l| l.value().map(Slot::Shared).ok_or_else(|| unreadable(l)))
         .collect::<Result<_>>()?;
     let values = match extraction.leaves.iter().find(|l| is_version(l)) {
-        Some(version) if plan.has_prelude() => binding(version, plan).run(&mut slots, &poll)?,
+        Some(version) if plan.has_prelude() => match binding(version, &plan) {
+            Some(binding) => binding.run(&mut slots, &poll)?,
+            None => plan.run(&mut slots, &poll)?,
+        },
         _ => plan.run(&mut slots, &poll)?,
     };
     for root in &extraction.gradient_roots {
@@ -277,18 +280,18 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
     Ok(())
 }
 
-/// The binding of `plan` that lives as long as `version` of a variable, the first that the plan reads.
-fn binding(version: &Node, plan: Arc<Plan>) -> Arc<Binding> {
+/// The binding of `plan` that lives as long as `version` of a variable, the first that the plan reads. There
+/// is none when the two meet for the first time: a loop that trains runs most versions once.
+fn binding(version: &Node, plan: &Arc<Plan>) -> Option<Arc<Binding>> {
     let mut state = version.state();
-    if let Some(found) = state.bindings.iter().find(|b| Arc::ptr_eq(b.plan(), &plan)) {
-        return found.clone();
+    if let Some(found) = state.bindings.iter().find(|b| Arc::ptr_eq(b.plan(), plan)) {
+        return Some(found.clone());
     }
     if state.bindings.len() == MAX_BINDINGS {
         state.bindings.remove(0);
     }
-    let binding = Arc::new(Binding::new(plan));
-    state.bindings.push(binding.clone());
-    binding
+    state.bindings.push(Arc::new(Binding::new(plan.clone())));
+    None
 }
 
 struct Cache {

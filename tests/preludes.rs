@@ -177,7 +177,9 @@ fn recorded_tensors_hold_versions_of_variables_too() {
         y.apply_binary("add", &b.value()).unwrap().to_vec::<f32>().unwrap()
     };
     let first = call();
-    assert_eq!(call(), first);
+    for _ in 0..3 {
+        assert_eq!(call(), first);
+    }
     b.assign(&Tensor::from_slice(SHAPES[2], &[3.0f32; 32]).unwrap()).unwrap();
     let second = call();
     assert_ne!(second, first);

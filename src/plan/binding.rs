@@ -4,7 +4,9 @@ use super::profile::Clock;
 use super::{Plan, Profile, Slot};
 use crate::backend::cpu::pool;
 use crate::buffer::Buffer;
+use crate::dtype::DType;
 use crate::error::Result;
+use crate::shape::Fact;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -52,7 +54,7 @@ impl Binding {
     /// As [`Plan::run`].
     pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
         let held = self.held(inputs, poll)?;
-        self.plan.execute(inputs, held.as_deref(), poll, None)
+        self.plan.execute(inputs, start(held.as_deref()), poll, None)
     }
 
     /// As [`Binding::run`], and says how long each step took, the prelude's apart. Looking at the clock
@@ -63,7 +65,7 @@ impl Binding {
     pub fn run_profiled(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<(Vec<Buffer>, Profile)> {
         let held = self.held(inputs, poll)?;
         let clock = Clock::new(self.plan.code.steps.len());
-        let outputs = self.plan.execute(inputs, held.as_deref(), poll, Some(&clock))?;
+        let outputs = self.plan.execute(inputs, start(held.as_deref()), poll, Some(&clock))?;
         Ok((outputs, clock.profile(&self.plan, pool::workers()?)))
     }
 
@@ -77,11 +79,16 @@ impl Binding {
             _ => None,
         };
         let from: Option<Vec<&Arc<Buffer>>> = self.plan.prelude_inputs.iter().map(version).collect();
-        let prepare = |reuse| {
+        let prepare = |reuse: Option<Buffer>| -> Result<Arc<Buffer>> {
             self.preparations.fetch_add(1, Ordering::Relaxed);
-            self.plan.prepare(inputs, reuse, poll).map(|held| held.map(Arc::new))
+            let mut held = match reuse {
+                Some(buffer) => buffer,
+                None => Buffer::uninit(Fact::checked([self.plan.held_bytes()], DType::U8)?)?,
+            };
+            self.plan.prepare(inputs, held.as_mut_ptr(), poll)?;
+            Ok(Arc::new(held))
         };
-        let Some(from) = from else { return prepare(None) };
+        let Some(from) = from else { return prepare(None).map(Some) };
         let lock = || self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         let stale = {
             let mut prepared = lock();
@@ -92,9 +99,13 @@ impl Binding {
         };
         // Memory that no other thread is reading serves again.
         let reuse = stale.and_then(|p| Arc::into_inner(p.held));
-        let Some(held) = prepare(reuse)? else { return Ok(None) };
+        let held = prepare(reuse)?;
         let from = from.into_iter().map(Arc::downgrade).collect();
         *lock() = Some(Prepared { from, held: held.clone() });
         Ok(Some(held))
     }
+}
+
+fn start(held: Option<&Buffer>) -> *mut u8 {
+    held.map_or(std::ptr::null_mut(), |b| b.as_ptr().cast_mut())
 }
