@@ -68,6 +68,19 @@ pub(super) fn takes_prologue(op: &Op) -> bool {
     matches!(op.def().name(), "conv2d" | "conv2d_filter_grad")
 }
 
+/// For every value, the ops on the longest way to it through which no element passes straight: heavy ones,
+/// data movement and reductions. What is deeper than a value comes later than all that can run with it.
+pub(super) fn depths(g: &Graph) -> Vec<usize> {
+    let mut depths = vec![0; g.nodes().len()];
+    for id in g.ids() {
+        let node = g.node(id);
+        let deepest = node.inputs.iter().map(|i| depths[i.index()]).max().unwrap_or(0);
+        let straight = matches!(node.op.def().kind(), Kind::Pointwise | Kind::Leaf | Kind::View);
+        depths[id.index()] = deepest + usize::from(!straight);
+    }
+    depths
+}
+
 struct Clusters<'g> {
     g: &'g Graph,
     /// Cluster of each node; views, leaves and dead nodes have none.

@@ -3,17 +3,23 @@
 //! The gradient of ReLU asks where its output is positive, long after the forward pass: the comparison
 //! is made where it is read, and no mask is kept. Batch normalisation's scale and shift, and ReLU after
 //! them, are what one convolution and its filter gradient read: both make them anew, as a prologue, from
-//! the output of the convolution before, which the backward pass needs in any case.
+//! the output of the convolution before, which the backward pass needs in any case. The same holds for a
+//! value one multiplication, addition or bound away from another that is stored anyway: its distance from the
+//! mean.
 
-use super::fuse::takes_prologue;
+use super::fuse::{depths, takes_prologue};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Graph, Inputs, NodeId};
+use crate::ops::pointwise::Function;
 use crate::ops::{Kind, Op};
 use std::collections::HashSet;
 
 /// Pointwise functions that a value may be away from a stored one.
 const MAX_CHAIN: usize = 5;
+
+/// Elements from which on a value is worth a step at each reader instead of its memory.
+const MIN_STEP: usize = 1 << 12;
 
 /// What is known of a graph's values.
 struct Values<'g> {
@@ -21,6 +27,8 @@ struct Values<'g> {
     readers: Vec<Vec<NodeId>>,
     /// Values that lie in memory in any case.
     stored: HashSet<NodeId>,
+    /// As [`depths`].
+    depth: Vec<usize>,
 }
 
 impl<'g> Values<'g> {
@@ -39,7 +47,46 @@ impl<'g> Values<'g> {
                 _ => stored.extend(node.inputs.iter().copied()),
             }
         }
-        Values { g, readers, stored }
+        Values { g, readers, stored, depth: depths(g) }
+    }
+
+    /// Whether a reader of `id` waits for a heavy op or reduction that comes after `id`.
+    fn is_read_later(&self, id: NodeId) -> bool {
+        self.readers[id.index()].iter().any(|&r| self.waits(r, id))
+    }
+
+    /// Whether `reader` of `id` needs something besides that comes later.
+    fn waits(&self, reader: NodeId, id: NodeId) -> bool {
+        self.g.node(reader).inputs.iter().any(|i| self.depth[i.index()] > self.depth[id.index()])
+    }
+
+    /// What `id`, which would be stored for a later reader, is one cheap function away from: a value of its
+    /// shape, with small ones beside it.
+    fn step(&self, id: NodeId) -> Option<NodeId> {
+        let node = self.g.node(id);
+        let Op::Pointwise(function) = &node.op else { return None };
+        let cheap = matches!(
+            function,
+            Function::Add | Function::Sub | Function::Mul | Function::Maximum | Function::Minimum | Function::Relu
+        );
+        let large = node.fact.shape.len() >= MIN_STEP && node.fact.dtype == DType::F32;
+        if !cheap || !large || self.stored.contains(&id) || !self.is_read_later(id) {
+            return None;
+        }
+        let (full, small): (Vec<NodeId>, Vec<NodeId>) =
+            node.inputs.iter().partition(|&&i| self.g.fact(i).shape == node.fact.shape);
+        let &[source] = full.as_slice() else { return None };
+        let constant = matches!(self.g.node(source).op, Op::Constant(_));
+        let small = small.iter().all(|&i| self.g.fact(i).shape.len() * 16 <= node.fact.shape.len());
+        (small && !constant).then_some(source)
+    }
+
+    /// Whether `id` is one step from a value that is stored anyway.
+    fn is_step(&self, id: NodeId) -> bool {
+        let Some(source) = self.step(id) else { return false };
+        let leaf = self.g.node(source).op.def().kind() == Kind::Leaf;
+        let later = |&r: &NodeId| r != id && self.waits(r, source);
+        leaf || self.stored.contains(&source) || self.readers[source.index()].iter().any(later)
     }
 
     fn is_pointwise(&self, id: NodeId) -> bool {
@@ -121,6 +168,8 @@ pub fn recompute(graph: &Graph) -> Result<Graph> {
             values.stored.contains(&v) || prologues.contains(&v) || graph.node(v).op.def().kind() == Kind::Leaf
         };
         cheap[id.index()] |= values.compares(id).is_some_and(in_memory) && !values.stored.contains(&id);
+        let from_cheap = values.step(id).is_some_and(|source| cheap[source.index()]);
+        cheap[id.index()] |= !from_cheap && values.is_step(id);
     }
     graph.rewrite(|g, node, inputs| {
         let pairs = node.inputs.iter().zip(inputs);
@@ -136,7 +185,15 @@ fn copy(graph: &Graph, cheap: &[bool], g: &mut Graph, old: NodeId, new: NodeId) 
     }
     let from = g.node(new).inputs.clone();
     let pairs = graph.node(old).inputs.iter().zip(from);
-    let own: Inputs = pairs.map(|(&old, new)| copy(graph, cheap, g, old, new)).collect();
+    let mut own: Inputs = pairs.map(|(&old, new)| copy(graph, cheap, g, old, new)).collect();
+    // relu(x) > c is x > c where c >= 0.
+    if let (Op::Pointwise(Function::Greater), [x, c]) = (&g.node(new).op, own.as_slice())
+        && g.node(*x).op == Op::Pointwise(Function::Relu)
+        && cheap[graph.node(old).inputs[0].index()]
+        && matches!(&g.node(*c).op, Op::Constant(c) if c.value() >= 0.0)
+    {
+        own[0] = g.node(*x).inputs[0];
+    }
     g.duplicate(new, own)
 }
 
@@ -145,7 +202,6 @@ mod tests {
     use super::*;
     use crate::ops::conv2d::Conv2d;
     use crate::ops::matmul::MatMul;
-    use crate::ops::pointwise::Function;
     use crate::ops::window::Padding;
     use crate::passes::autodiff::differentiate;
     use crate::passes::fuse::fuse;

@@ -1,6 +1,10 @@
 //! What rides along with a heavy kernel: pointwise work on the packed input and on finished tiles.
 
 use super::simd::Simd;
+use smallvec::SmallVec;
+
+/// Operands that lie in memory as the output does.
+pub type Beside = SmallVec<[*const f32; 4]>;
 
 /// Work on a finished output tile while it is in L1: bias, activation, residual add, statistics.
 pub trait TileHook: Sync {
@@ -17,6 +21,12 @@ pub trait TileHook: Sync {
 
     /// Called once after the last tile of `chunk`.
     fn end(&self, _chunk: usize) {}
+
+    /// What the tile at an output element reads at the same element of other arrays, so that kernels
+    /// can ask for it in time.
+    fn beside(&self) -> Beside {
+        Beside::new()
+    }
 }
 
 /// Pointwise work on input pixels while they are packed: `dst[i] = f(src[i])`.
@@ -121,6 +131,15 @@ impl Epilogue<'_> {
         match self {
             Epilogue::Finish(finish) => *finish,
             Epilogue::None | Epilogue::Hook(_) => Finish::NONE,
+        }
+    }
+
+    /// Arrays that are read at the output's elements.
+    pub fn beside(&self) -> Beside {
+        match self {
+            Epilogue::None => Beside::new(),
+            Epilogue::Finish(finish) => Some(finish.residual).into_iter().filter(|p| !p.is_null()).collect(),
+            Epilogue::Hook(hook) => hook.beside(),
         }
     }
 }

@@ -3,9 +3,11 @@
 //! order of chunk.
 
 use super::forms;
+use super::masked;
+use super::masked::{MAX_PRODUCTS, Mask, MaskedForm, RunFn, Total, Work};
 use super::space::Space;
 use super::strip::{Home, Layout, argument_dtype};
-use crate::backend::cpu::attach::TileHook;
+use crate::backend::cpu::attach::{Beside, TileHook};
 use crate::backend::cpu::kernel::{Operands, Phase};
 use crate::backend::cpu::simd::Tier;
 use crate::dtype::DType;
@@ -54,6 +56,8 @@ pub struct RegionTile {
     /// The program; its space is one strip, along which all operands but scalars lie as the anchor does.
     strip: Region,
     layout: Layout,
+    /// The whole program as one loop, if it is of that form.
+    masked: Option<(MaskedForm, RunFn)>,
     readings: Vec<(Reading, DType)>,
     /// The store whose buffer the kernel writes its raw output to.
     primary: usize,
@@ -102,7 +106,9 @@ impl RegionTile {
         // Sums are read after the last instruction, as stores are.
         let sources = region.reductions.iter().map(|r| (r.source, r.dtype));
         let lasting = Region { stores: region.stores.iter().copied().chain(sources).collect(), ..flat.clone() };
+        let masked = MaskedForm::of(region, &readings).filter(|form| lanes == 1 || !form.has_channels());
         Ok(RegionTile {
+            masked: masked.map(|form| (form.clone(), form.select(tier))),
             apply: forms::select(tier),
             sum: forms::select_sum(tier),
             layout: Layout::new(&lasting, &Space::new(&flat)),
@@ -233,6 +239,67 @@ impl<'a> AttachedTile<'a> {
     fn sums(&self, chunk: usize, reduction: usize) -> *mut f64 {
         let t = self.tile;
         self.partials.wrapping_add((chunk * t.strip.reductions.len() + reduction) * t.columns())
+    }
+
+    /// Runs the loop for all of the program.
+    ///
+    /// # Safety
+    /// As [`TileHook::tile`].
+    #[allow(clippy::too_many_arguments, reason = "a tile and its place")]
+    unsafe fn run_masked(
+        &self,
+        (form, run): &(MaskedForm, RunFn),
+        chunk: usize,
+        tile: *mut f32,
+        ld: usize,
+        row0: usize,
+        rows: usize,
+        col0: usize,
+        cols: usize,
+    ) {
+        let t = self.tile;
+        let columns = t.columns();
+        let at = row0 * columns + col0;
+        let operand = |k: usize| self.operands.inputs[self.first_operand + k].cast::<f32>();
+        let full = |k: usize| operand(k).wrapping_add(at);
+        let channel = |k: usize| operand(k).wrapping_add(col0);
+        let mut products = [[std::ptr::null(); 2]; MAX_PRODUCTS];
+        for (to, &(x, mean)) in products.iter_mut().zip(&form.products) {
+            *to = [full(x), channel(mean)];
+        }
+        let mut sums = [std::ptr::null_mut(); 1 + MAX_PRODUCTS];
+        for (k, total) in form.totals.iter().enumerate() {
+            let slot = match total {
+                Total::Gradient => 0,
+                Total::Product(i) => 1 + i,
+            };
+            sums[slot] = self.sums(chunk, k).wrapping_add(col0);
+        }
+        let stores: SmallVec<[_; 4]> = (0..form.stores.len())
+            .map(|k| {
+                let to = match k == t.primary {
+                    true => masked::Rows { at: tile, ld },
+                    false => masked::Rows { at: self.operands.output::<f32>(k).wrapping_add(at), ld: columns },
+                };
+                (to, form.stores[k].map_or(std::ptr::null(), channel))
+            })
+            .collect();
+        let work = Work {
+            gradient: masked::Rows { at: tile.cast_const(), ld },
+            ld: columns,
+            skip: form.skip.map_or(std::ptr::null(), full),
+            mask: match form.mask {
+                Mask::Plain(x) => [full(x), std::ptr::null(), std::ptr::null()],
+                Mask::Affine(x, scale, shift) => [full(x), channel(scale), channel(shift)],
+            },
+            products,
+            stores: &stores,
+            sums,
+            rows,
+            cols,
+        };
+        // SAFETY: the caller's contract: all operands and outputs have the elements of the tile.
+        unsafe { run(&work) }
     }
 
     /// Runs the program on `rows` × `width` elements, a strip at most, at `tile`: rows `row0..` and
@@ -366,6 +433,12 @@ unsafe fn scatter(from: *const u32, dtype: DType, to: *mut u8, ld: usize, rows: 
 }
 
 impl TileHook for AttachedTile<'_> {
+    fn beside(&self) -> Beside {
+        let inputs = &self.operands.inputs[self.first_operand..];
+        let full = self.tile.readings.iter().zip(inputs).filter(|(r, _)| r.0 == Reading::Full && r.1.size() == 4);
+        full.map(|(_, &input)| input.cast()).collect()
+    }
+
     fn begin(&self, chunk: usize) {
         for k in 0..self.tile.strip.reductions.len() {
             // SAFETY: the partials hold one sum a channel, reduction and chunk.
@@ -374,6 +447,10 @@ impl TileHook for AttachedTile<'_> {
     }
 
     unsafe fn tile(&self, chunk: usize, tile: *mut f32, ld: usize, row0: usize, rows: usize, col0: usize, cols: usize) {
+        if let Some(masked) = &self.tile.masked {
+            // SAFETY: the caller's contract.
+            return unsafe { self.run_masked(masked, chunk, tile, ld, row0, rows, col0, cols) };
+        }
         let lanes = self.tile.layout.lanes;
         for col in (0..cols).step_by(lanes) {
             let width = lanes.min(cols - col);

@@ -282,9 +282,17 @@ fn sum(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
             }
         }
         None if cols >= WIDE || cols * 16 > super::strip::LONGEST => {
-            let sums = &mut sums[..cols];
+            // A strip has few such rows: their columns are added up in registers.
+            let whole = cols / WIDE * WIDE;
+            for first in (0..whole).step_by(WIDE) {
+                let mut lanes = [0.0f32; WIDE];
+                for row in values.chunks_exact(cols) {
+                    lanes.iter_mut().zip(&row[first..first + WIDE]).for_each(|(l, &v)| *l += v);
+                }
+                sums[first..first + WIDE].iter_mut().zip(lanes).for_each(|(s, l)| *s += f64::from(l));
+            }
             for row in values.chunks_exact(cols) {
-                sums.iter_mut().zip(row).for_each(|(s, &v)| *s += f64::from(v));
+                sums[whole..cols].iter_mut().zip(&row[whole..]).for_each(|(s, &v)| *s += f64::from(v));
             }
         }
         None => {

@@ -8,6 +8,7 @@
 
 pub mod attached;
 mod forms;
+mod masked;
 pub mod math;
 mod space;
 mod strip;

@@ -154,7 +154,7 @@ impl WinogradFilterGrad {
                 }
                 let next = if index + 1 < blocks { block(index + 1) } else { 0..0 };
                 let reads = self.windows.reads(self.grid, next.clone(), args.inputs[0], channels.clone());
-                let gradients = self.grid.writes(next, args.inputs[1], g.out_c, cols.clone());
+                let gradients = self.grid.spans(next, args.inputs[1], g.out_c, cols.clone());
                 let mut prefetch = Prefetch::new(reads.chain(gradients), register_tiles, self.touch);
                 for point in 0..POINTS {
                     for col in (0..cols.len()).step_by(self.tiles.cols()) {

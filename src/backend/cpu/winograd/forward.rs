@@ -218,9 +218,11 @@ impl WinogradForward {
             }
             let next = if block + 1 < self.blocks { split(self.grid.len(), self.blocks, block + 1) } else { 0..0 };
             let reads = self.windows.reads(self.grid, next, args.inputs[0], 0..self.in_c);
-            let writes = self.grid.writes(tiles.clone(), args.output, self.out_c, cols.clone());
+            let mut finishing = args.epilogue.beside();
+            finishing.push(args.output);
+            let finishing = finishing.iter().flat_map(|&p| self.grid.spans(tiles.clone(), p, self.out_c, cols.clone()));
             let register_tiles = POINTS * row_tiles * panels.len();
-            let mut prefetch = Prefetch::new(writes.chain(reads), register_tiles, self.touch);
+            let mut prefetch = Prefetch::new(finishing.chain(reads), register_tiles, self.touch);
             for point in 0..POINTS {
                 for panel in panels.clone() {
                     let (col, _, width) = self.panel(panel);

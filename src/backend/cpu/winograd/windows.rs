@@ -50,8 +50,8 @@ impl Grid {
         })
     }
 
-    /// Memory of the outputs of a block of tiles in `[N, H, W, ld]`.
-    pub fn writes(
+    /// Memory of the pixels of a block of tiles in `[N, H, W, ld]`, the outputs or what lies as they do.
+    pub fn spans(
         self,
         tiles: Range<usize>,
         base: *const f32,

@@ -1,0 +1,503 @@
+//! The gradient through ReLU and batch normalisation on a tile, in one pass: what arrives is added to what
+//! came along the skip connection, set to zero where ReLU was, stored, and summed per channel alone
+//! and times the distance of the normalised values from their means.
+//!
+//! The region engine does the same instruction by instruction, each with a trip through L1; this is the
+//! form that every block of a residual network ends with.
+
+use crate::backend::cpu::simd::{Simd, Tier};
+use crate::dispatch;
+use crate::dtype::DType;
+use crate::ops::pointwise::Function;
+use crate::region::{Arg, Region};
+use smallvec::SmallVec;
+
+use super::attached::Reading;
+
+/// Most distances from a mean that are summed: of a block's last convolution and of its shortcut.
+pub const MAX_PRODUCTS: usize = 2;
+/// Rows whose f32 sums are added up in f64.
+const RUN: usize = 32;
+
+/// What the gradient passes where it is positive.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mask {
+    /// This operand.
+    Plain(usize),
+    /// `x · scale + shift` of an operand and two with one element a channel.
+    Affine(usize, usize, usize),
+}
+
+/// Σ of the masked gradient, or of its product with operand `x - mean`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Total {
+    /// Of the gradient itself.
+    Gradient,
+    /// Of this product.
+    Product(usize),
+}
+
+/// A region of this form: operands by number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaskedForm {
+    /// Added to the tile before it is masked.
+    pub skip: Option<usize>,
+    /// The mask.
+    pub mask: Mask,
+    /// `(x, mean)`, whose difference the gradient is multiplied by.
+    pub products: SmallVec<[(usize, usize); MAX_PRODUCTS]>,
+    /// What is stored: the gradient, or its product with an operand that has one element a channel.
+    pub stores: SmallVec<[Option<usize>; 4]>,
+    /// What is summed.
+    pub totals: SmallVec<[Total; 3]>,
+}
+
+/// What an instruction's result is.
+#[derive(Clone, Copy, PartialEq)]
+enum Value {
+    Full(usize),
+    Channel(usize),
+    Zero,
+    Anchor,
+    WithSkip(usize),
+    Scaled(usize, usize),
+    Affine(usize, usize, usize),
+    Open(Mask),
+    Gradient,
+    Centred(usize, usize),
+    Product(usize),
+    ScaledGradient(usize),
+}
+
+impl MaskedForm {
+    /// Reads the form off a region whose operands go along with the output as `readings` say.
+    pub fn of(region: &Region, readings: &[(Reading, DType)]) -> Option<Self> {
+        let mut form = MaskedForm {
+            skip: None,
+            mask: Mask::Plain(0),
+            products: SmallVec::new(),
+            stores: SmallVec::new(),
+            totals: SmallVec::new(),
+        };
+        let mut masked = false;
+        let mut results: Vec<Value> = Vec::new();
+        for code in &region.code {
+            let value = |arg: &Arg| value(*arg, readings, &results);
+            let args: SmallVec<[Value; 3]> = code.args.iter().map(value).collect::<Option<_>>()?;
+            let either = |f: fn(Value, Value) -> Option<Value>| f(args[0], args[1]).or_else(|| f(args[1], args[0]));
+            let result = match code.function {
+                Function::Add => either(|a, b| match (a, b) {
+                    (Value::Anchor, Value::Full(k)) => Some(Value::WithSkip(k)),
+                    (Value::Scaled(x, s), Value::Channel(t)) => Some(Value::Affine(x, s, t)),
+                    _ => None,
+                }),
+                Function::Sub => match (args[0], args[1]) {
+                    (Value::Full(x), Value::Channel(m)) => Some(Value::Centred(x, m)),
+                    _ => None,
+                },
+                Function::Mul => either(|a, b| match (a, b) {
+                    (Value::Full(x), Value::Channel(s)) => Some(Value::Scaled(x, s)),
+                    (Value::Gradient, Value::Channel(s)) => Some(Value::ScaledGradient(s)),
+                    // Which product it is follows.
+                    (Value::Gradient, Value::Centred(..)) => Some(Value::Product(usize::MAX)),
+                    _ => None,
+                }),
+                Function::Greater => match (args[0], args[1]) {
+                    (Value::Full(x), Value::Zero) => Some(Value::Open(Mask::Plain(x))),
+                    (Value::Affine(x, s, t), Value::Zero) => Some(Value::Open(Mask::Affine(x, s, t))),
+                    _ => None,
+                },
+                Function::Where => match (args[0], args[1], args[2]) {
+                    (Value::Open(mask), gradient, Value::Zero) if !masked => {
+                        form.skip = match gradient {
+                            Value::Anchor => None,
+                            Value::WithSkip(k) => Some(k),
+                            _ => return None,
+                        };
+                        form.mask = mask;
+                        masked = true;
+                        Some(Value::Gradient)
+                    }
+                    _ => None,
+                },
+                _ => None,
+            }?;
+            results.push(match (result, args.iter().find(|a| matches!(a, Value::Centred(..)))) {
+                (Value::Product(_), Some(&Value::Centred(x, mean))) => {
+                    form.products.push((x, mean));
+                    Value::Product(form.products.len() - 1)
+                }
+                (result, _) => result,
+            });
+        }
+        for &(arg, dtype) in &region.stores {
+            form.stores.push(match (value(arg, readings, &results)?, dtype) {
+                (Value::Gradient, DType::F32) => None,
+                (Value::ScaledGradient(s), DType::F32) => Some(s),
+                _ => return None,
+            });
+        }
+        for reduction in &region.reductions {
+            let total = match value(reduction.source, readings, &results)? {
+                Value::Gradient => Total::Gradient,
+                Value::Product(i) => Total::Product(i),
+                _ => return None,
+            };
+            if form.totals.contains(&total) {
+                return None;
+            }
+            form.totals.push(total);
+        }
+        (masked && form.products.len() <= MAX_PRODUCTS && !form.stores.is_empty()).then_some(form)
+    }
+
+    /// Whether any operand has one element a channel.
+    pub fn has_channels(&self) -> bool {
+        matches!(self.mask, Mask::Affine(..)) || !self.products.is_empty() || self.stores.iter().any(Option::is_some)
+    }
+
+    /// The loop for this form.
+    pub fn select(&self, tier: Tier) -> RunFn {
+        macro_rules! forms {
+            ($($skip:literal $affine:literal $products:literal),* $(,)?) => {
+                match (self.skip.is_some(), matches!(self.mask, Mask::Affine(..)), self.products.len()) {
+                    $(($skip, $affine, $products) => select_masked::<$skip, $affine, $products>(tier),)*
+                    _ => unreachable!("at most {MAX_PRODUCTS} products"),
+                }
+            };
+        }
+        forms!(
+            false false 0, false false 1, false false 2, false true 0, false true 1, false true 2,
+            true false 0, true false 1, true false 2, true true 0, true true 1, true true 2,
+        )
+    }
+}
+
+fn value(arg: Arg, readings: &[(Reading, DType)], results: &[Value]) -> Option<Value> {
+    match arg {
+        Arg::Anchor => Some(Value::Anchor),
+        Arg::Literal(bits) => (f64::from_bits(bits) == 0.0).then_some(Value::Zero),
+        Arg::Result(r) => results.get(r as usize).copied(),
+        Arg::Operand(k) => match readings.get(k as usize)? {
+            (Reading::Full, DType::F32) => Some(Value::Full(k as usize)),
+            (Reading::Channel, DType::F32) => Some(Value::Channel(k as usize)),
+            _ => None,
+        },
+    }
+}
+
+/// A matrix in memory: its first element and the distance of its rows.
+#[derive(Clone, Copy)]
+pub struct Rows<T> {
+    /// First element.
+    pub at: T,
+    /// Elements from row to row.
+    pub ld: usize,
+}
+
+/// What one tile works on: all begin at the tile's first element; operands with one element a
+/// channel at its first channel. Null where the form has none.
+pub struct Work<'a> {
+    /// What arrives.
+    pub gradient: Rows<*const f32>,
+    /// Distance of rows of everything else that has an element an output element.
+    pub ld: usize,
+    /// Added to it.
+    pub skip: *const f32,
+    /// What the mask is made of.
+    pub mask: [*const f32; 3],
+    /// Factors: value and mean.
+    pub products: [[*const f32; 2]; MAX_PRODUCTS],
+    /// Where results go, and factors per channel or null. The memory of the gradient may be among them.
+    pub stores: &'a [(Rows<*mut f32>, *const f32)],
+    /// Sums of the gradient, then of products; null where nobody asks.
+    pub sums: [*mut f64; 1 + MAX_PRODUCTS],
+    /// Rows of the tile.
+    pub rows: usize,
+    /// Its columns.
+    pub cols: usize,
+}
+
+/// One tile.
+pub type RunFn = unsafe fn(&Work);
+
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
+unsafe fn masked<S: Simd, const SKIP: bool, const AFFINE: bool, const PRODUCTS: usize>(w: &Work) {
+    let whole = w.cols / S::LANES * S::LANES;
+    let mut col = 0;
+    while col < whole {
+        columns::<S, SKIP, AFFINE, PRODUCTS, false>(w, col, S::LANES);
+        col += S::LANES;
+    }
+    if col < w.cols {
+        columns::<S, SKIP, AFFINE, PRODUCTS, true>(w, col, w.cols - col);
+    }
+}
+dispatch! {
+    fn select_masked[const SKIP: bool, const AFFINE: bool, const PRODUCTS: usize] => masked(w: &Work);
+}
+
+/// The `n` columns from `col` on, which fill a vector unless `PART`.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
+unsafe fn columns<S: Simd, const SKIP: bool, const AFFINE: bool, const PRODUCTS: usize, const PART: bool>(
+    w: &Work,
+    col: usize,
+    n: usize,
+) {
+    macro_rules! load {
+        ($p:expr) => {
+            if PART { S::load_first($p, n) } else { S::load($p) }
+        };
+    }
+    let [mask, scale, shift] = w.mask;
+    let (scale, shift) = if AFFINE { (load!(scale.add(col)), load!(shift.add(col))) } else { (S::zero(), S::zero()) };
+    let mut means = [S::zero(); PRODUCTS];
+    for (mean, product) in means.iter_mut().zip(&w.products) {
+        *mean = load!(product[1].add(col));
+    }
+    let mut first = 0;
+    while first < w.rows {
+        let end = w.rows.min(first + RUN);
+        let mut total = S::zero();
+        let mut totals = [S::zero(); PRODUCTS];
+        for row in first..end {
+            let at = row * w.ld + col;
+            let mut gradient = load!(w.gradient.at.add(row * w.gradient.ld + col));
+            if SKIP {
+                gradient = S::add(gradient, load!(w.skip.add(at)));
+            }
+            let mut open = load!(mask.add(at));
+            if AFFINE {
+                // Rounded as the forward pass rounded it.
+                open = S::add(S::mul(open, scale), shift);
+            }
+            let gradient = S::select(S::lt(S::zero(), open), gradient, S::zero());
+            total = S::add(total, gradient);
+            for i in 0..PRODUCTS {
+                let distance = S::sub(load!(w.products[i][0].add(at)), means[i]);
+                totals[i] = S::mul_add(gradient, distance, totals[i]);
+            }
+            for (to, factor) in w.stores {
+                let result = if factor.is_null() { gradient } else { S::mul(load!(factor.add(col)), gradient) };
+                let to = to.at.add(row * to.ld + col);
+                if PART { S::store_first(to, result, n) } else { S::store(to, result) }
+            }
+        }
+        add::<S>(w.sums[0], total, col, n);
+        for (sums, total) in w.sums[1..].iter().zip(totals) {
+            add::<S>(*sums, total, col, n);
+        }
+        first = end;
+    }
+}
+
+/// Adds `n` lanes to sums from `col` on.
+#[inline(always)]
+#[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
+unsafe fn add<S: Simd>(sums: *mut f64, lanes: S::F, col: usize, n: usize) {
+    if sums.is_null() {
+        return;
+    }
+    let mut values = [0.0f32; 16];
+    S::store(values.as_mut_ptr(), lanes);
+    for (i, &v) in values[..n].iter().enumerate() {
+        *sums.add(col + i) += f64::from(v);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Graph;
+    use crate::ops::conv2d::Conv2d;
+    use crate::ops::window::Padding;
+    use crate::passes::fuse::fuse;
+    use crate::passes::optimise;
+    use crate::region::Instruction;
+    use crate::shape::Fact;
+    use crate::testing::{Rng, check_plan};
+
+    fn instruction(function: Function, args: &[Arg]) -> Instruction {
+        let input_dtype = DType::F32;
+        Instruction { function, args: args.iter().copied().collect(), input_dtype, dtype: DType::F32 }
+    }
+
+    const READINGS: [(Reading, DType); 7] = [
+        (Reading::Full, DType::F32),
+        (Reading::Full, DType::F32),
+        (Reading::Channel, DType::F32),
+        (Reading::Channel, DType::F32),
+        (Reading::Full, DType::F32),
+        (Reading::Channel, DType::F32),
+        (Reading::Channel, DType::F32),
+    ];
+
+    /// Skip 0, mask from 1, 2 and 3, product with 4 - 5, a store times 6.
+    fn region() -> Region {
+        let (op, result, zero) = (Arg::Operand, Arg::Result, Arg::literal(0.0));
+        Region {
+            code: vec![
+                instruction(Function::Add, &[op(0), Arg::Anchor]),
+                instruction(Function::Mul, &[op(2), op(1)]),
+                instruction(Function::Add, &[result(1), op(3)]),
+                instruction(Function::Greater, &[result(2), zero]),
+                instruction(Function::Where, &[result(3), result(0), zero]),
+                instruction(Function::Sub, &[op(4), op(5)]),
+                instruction(Function::Mul, &[result(5), result(4)]),
+                instruction(Function::Mul, &[result(4), op(6)]),
+            ],
+            stores: vec![(result(4), DType::F32), (result(7), DType::F32)],
+            reductions: [4, 6]
+                .map(|r| crate::region::Reduction {
+                    source: result(r),
+                    dtype: DType::F32,
+                    kind: crate::ops::reduce::ReduceKind::Sum,
+                })
+                .into(),
+            ..Region::default()
+        }
+    }
+
+    #[test]
+    fn the_form_is_read_off_a_region() {
+        let form = MaskedForm::of(&region(), &READINGS).unwrap();
+        assert_eq!((form.skip, form.mask), (Some(0), Mask::Affine(1, 2, 3)));
+        assert_eq!(form.products.as_slice(), [(4, 5)]);
+        assert_eq!(form.stores.as_slice(), [None, Some(6)]);
+        assert_eq!(form.totals.as_slice(), [Total::Gradient, Total::Product(0)]);
+    }
+
+    #[test]
+    fn other_regions_are_not_of_the_form() {
+        let change = |f: &dyn Fn(&mut Region)| {
+            let mut r = region();
+            f(&mut r);
+            MaskedForm::of(&r, &READINGS)
+        };
+        assert!(change(&|_| ()).is_some());
+        // A mean that varies along pixels, another bound, the mask the other way round, two masks, raw stores.
+        assert_eq!(change(&|r| r.code[5].args[1] = Arg::Operand(0)), None);
+        assert_eq!(change(&|r| r.code[3].args[1] = Arg::literal(0.5)), None);
+        assert_eq!(change(&|r| r.code[4].args.swap(1, 2)), None);
+        assert_eq!(change(&|r| r.code[5] = r.code[4].clone()), None);
+        assert_eq!(change(&|r| r.stores[0].0 = Arg::Anchor), None);
+        assert_eq!(change(&|r| r.reductions[1] = r.reductions[0].clone()), None);
+    }
+
+    #[test]
+    fn every_loop_agrees_with_double_precision() {
+        let mut rng = Rng::new(11);
+        for tier in Tier::supported() {
+            for (rows, cols) in [(1, 1), (5, 3), (33, 16), (70, 17), (40, 40)] {
+                for variant in 0..12 {
+                    let (skip, affine, products) = (variant % 2 == 1, variant / 2 % 2 == 1, variant / 4);
+                    let (ld, tile_ld) = (cols + 5, cols + 2);
+                    let mut values = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.unit() as f32 - 0.5).collect() };
+                    let [s, x, y0, y1] = [0; 4].map(|_| values(rows * ld));
+                    let [scale, shift, m0, m1, factor] = [0; 5].map(|_| values(cols));
+                    let mut tile = values(rows * tile_ld);
+                    let mut scaled = vec![9.0f32; rows * ld];
+                    let (mut sums, mut expected) = (vec![[0.5f64; 64]; 3], vec![[0.5f64; 64]; 3]);
+                    let mut gradients = Vec::new();
+                    for r in 0..rows {
+                        for c in 0..cols {
+                            let at = r * ld + c;
+                            let mut g = f64::from(tile[r * tile_ld + c]);
+                            g += if skip { f64::from(s[at]) } else { 0.0 };
+                            let open = if affine { x[at] * scale[c] + shift[c] } else { x[at] };
+                            let g = if open > 0.0 { g } else { 0.0 };
+                            gradients.push(g);
+                            expected[0][c] += g;
+                            expected[1][c] += g * f64::from(y0[at] - m0[c]);
+                            expected[2][c] += g * f64::from(y1[at] - m1[c]);
+                        }
+                    }
+                    let pointers = [[y0.as_ptr(), m0.as_ptr()], [y1.as_ptr(), m1.as_ptr()]];
+                    let stores = [
+                        (Rows { at: tile.as_mut_ptr(), ld: tile_ld }, std::ptr::null()),
+                        (Rows { at: scaled.as_mut_ptr(), ld }, factor.as_ptr()),
+                    ];
+                    let work = Work {
+                        gradient: Rows { at: tile.as_ptr(), ld: tile_ld },
+                        ld,
+                        skip: s.as_ptr(),
+                        mask: [x.as_ptr(), scale.as_ptr(), shift.as_ptr()],
+                        products: pointers,
+                        stores: &stores,
+                        sums: [0, 1, 2].map(|k| sums[k].as_mut_ptr()),
+                        rows,
+                        cols,
+                    };
+                    let form = MaskedForm {
+                        skip: skip.then_some(0),
+                        mask: if affine { Mask::Affine(1, 2, 3) } else { Mask::Plain(1) },
+                        products: (0..products).map(|_| (4, 5)).collect(),
+                        stores: SmallVec::new(),
+                        totals: SmallVec::new(),
+                    };
+                    // SAFETY: all arrays hold the tile.
+                    unsafe { form.select(tier)(&work) };
+                    let place = format!("{tier} {rows}x{cols} variant {variant}");
+                    for (i, g) in gradients.iter().enumerate() {
+                        let (r, c) = (i / cols, i % cols);
+                        assert!((f64::from(tile[r * tile_ld + c]) - g).abs() < 1e-6, "{place}");
+                        assert!((f64::from(scaled[r * ld + c]) - g * f64::from(factor[c])).abs() < 1e-6, "{place}");
+                    }
+                    // Between the columns of two rows nothing is written.
+                    assert!(scaled.iter().enumerate().all(|(i, &v)| i % ld < cols || v == 9.0), "{place}");
+                    for k in 0..=products {
+                        for c in 0..cols {
+                            assert!((sums[k][c] - expected[k][c]).abs() < 5e-5, "{place} sum {k}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A training step of two residual blocks, the second with a shortcut of its own.
+    #[test]
+    fn residual_blocks_run_this_loop() {
+        let mut g = Graph::new();
+        let conv = |g: &mut Graph, x, shape: [usize; 4]| {
+            let w = g.input(Fact::new(shape, DType::F32));
+            let conv = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Same, groups: 1 };
+            let y = g.apply(conv, &[x, w]).unwrap();
+            let [gamma, beta] = [0; 2].map(|_| g.input(Fact::new([shape[3]], DType::F32)));
+            let norm = crate::ops::Op::parse("batch_norm", Default::default()).unwrap();
+            (g.apply(norm, &[y, gamma, beta]).unwrap(), w)
+        };
+        let x = g.input(Fact::new([11, 9, 7, 4], DType::F32));
+        let (y, w0) = conv(&mut g, x, [3, 3, 4, 20]);
+        let stem = g.unary(Function::Relu, y).unwrap();
+        let (y, _) = conv(&mut g, stem, [3, 3, 20, 20]);
+        let sum = g.add(y, stem).unwrap();
+        let a = g.unary(Function::Relu, sum).unwrap();
+        let (y, _) = conv(&mut g, a, [3, 3, 20, 8]);
+        let (shortcut, _) = conv(&mut g, a, [1, 1, 20, 8]);
+        let sum = g.add(y, shortcut).unwrap();
+        let a = g.unary(Function::Relu, sum).unwrap();
+        let (z, w1) = conv(&mut g, a, [3, 3, 8, 5]);
+        let squares = g.unary(Function::Square, z).unwrap();
+        let loss = g.sum(squares, &[0, 1, 2, 3], false).unwrap();
+        let gradients = crate::passes::autodiff::differentiate(&mut g, loss, &[w0, w1], None).unwrap();
+        let outputs = std::iter::once(loss).chain(gradients.into_iter().flatten()).collect();
+        g.set_outputs(outputs);
+        let optimised = optimise(&g).unwrap();
+        let fusion = fuse(&optimised, true).unwrap();
+        let mut found = 0;
+        for group in fusion.groups.iter().filter(|group| group.anchor.is_some()) {
+            let Some(region) = &group.region else { continue };
+            let readings: Option<Vec<_>> = region
+                .operands
+                .iter()
+                .map(|o| super::super::attached::reading(o, &region.shape).map(|r| (r, o.dtype)))
+                .collect();
+            found += usize::from(readings.is_some_and(|r| MaskedForm::of(region, &r).is_some()));
+        }
+        assert_eq!(found, 3, "{:?}", fusion.groups.iter().filter_map(|g| g.region.as_ref()).collect::<Vec<_>>());
+        check_plan(&g, &mut Rng::new(6), 2e-4);
+    }
+}
