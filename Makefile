@@ -2,6 +2,7 @@
 # make bench   cargo bench                                 make peers   compare with other engines
 # make accuracy  ResNet-18 on MNIST with and without Winograd convolutions
 # make test-avx2, test-scalar, test-arm64, test-asan       kernels on other instruction sets; memory errors
+# make instructions  instructions of the main kernels under callgrind, compared with a table
 # Needs Python >= 3.10, Rust (rust-version in Cargo.toml) and the package registries, nothing else.
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-python test-avx2 test-scalar test-arm64 test-asan wheel develop bench accuracy peers fixtures clean
+.PHONY: mnist test test-rust test-python test-avx2 test-scalar test-arm64 test-asan instructions wheel develop bench accuracy peers fixtures clean
 .DELETE_ON_ERROR:
 
 mnist: $(VENV)/.wheel
@@ -79,6 +80,12 @@ develop: $(VENV)/.build
 
 bench:
 	cargo bench
+
+# Instructions that the main kernels execute, against benches/instructions.txt: a slowdown that no clock
+# needs to see. After a change that is meant: cargo bench --bench instructions -- write
+instructions:
+	@command -v valgrind >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq valgrind; }
+	cargo bench --bench instructions -- check
 
 peers: $(VENV)/.wheel $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python $(PEERS)/run.py --cnnrs-python $(BIN)/python $(PEERS_ARGS)
