@@ -27,6 +27,7 @@ use planner::Planner;
 use profile::Clock;
 use smallvec::SmallVec;
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How a graph is compiled. Part of the plan's key.
@@ -115,6 +116,9 @@ struct Stage {
     /// In order of `first`.
     parts: Vec<Part>,
     chunks: usize,
+    /// Bytes of the arena that no value owns any more and the next wave's have not been written to: in debug
+    /// builds a stage of its own, with one chunk and no parts, makes NaN of them.
+    poisoned: Vec<Range<usize>>,
 }
 
 /// Steps in the order in which they run, with the memory that they need.
@@ -270,6 +274,11 @@ impl Plan {
         self.code.live_bound
     }
 
+    /// Bytes of the constants that the plan holds.
+    pub fn constant_bytes(&self) -> usize {
+        self.constants.as_ref().map_or(0, |b| b.fact().bytes())
+    }
+
     /// Floating-point operations of one run (a multiply-add counts 2).
     pub fn flops(&self) -> u64 {
         self.flops
@@ -331,7 +340,7 @@ impl Code {
             })
             .collect();
         let scratch = base.wrapping_add(self.arena_bytes) as usize;
-        let execution = Execution { code: self, operands: &operands, scratch, clock };
+        let execution = Execution { code: self, operands: &operands, arena: base as usize, scratch, clock };
         let may_commit = || {
             if let Some(step) = status.failed_step() {
                 return status.check().map_err(|e| self.name_origin(e, step));
@@ -367,6 +376,7 @@ impl Code {
 struct Execution<'a> {
     code: &'a Code,
     operands: &'a [Operands<'a>],
+    arena: usize,
     scratch: usize,
     clock: Option<&'a Clock>,
 }
@@ -381,7 +391,14 @@ impl pool::Work for Execution<'_> {
     }
 
     fn run(&self, stage: usize, chunk: usize, worker: usize) {
-        let parts = &self.code.stages[stage].parts;
+        let Stage { parts, poisoned, .. } = &self.code.stages[stage];
+        for range in poisoned {
+            // SAFETY: the range lies within the arena, and nothing else runs in this stage.
+            unsafe { (self.arena as *mut u8).add(range.start).write_bytes(0xff, range.len()) };
+        }
+        if parts.is_empty() {
+            return;
+        }
         let Part { phases, first } = &parts[parts.partition_point(|p| p.first <= chunk) - 1];
         let chunk = chunk - first;
         let scratch = (self.scratch + worker * self.code.scratch_bytes) as *mut u8;
@@ -394,5 +411,46 @@ impl pool::Work for Execution<'_> {
             }
             operands.status.note_step(step);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtype::DType;
+    use crate::ops::pointwise::Function;
+    use crate::testing::{Rng, to_buffer};
+
+    /// exp, negation and square of x, each as a step of its own.
+    fn chain() -> (Graph, Plan) {
+        let mut g = Graph::new();
+        let mut x = g.input(Fact::new([40], DType::F32));
+        for f in [Function::Exp, Function::Neg, Function::Square] {
+            x = g.unary(f, x).unwrap();
+        }
+        g.set_outputs(vec![x]);
+        let plan = Plan::compile(&g, &PlanOptions { fuse: false, ..PlanOptions::default() }).unwrap();
+        (g, plan)
+    }
+
+    #[test]
+    fn what_no_step_has_written_is_nan_in_debug_builds() {
+        let (g, mut plan) = chain();
+        let x = Rng::new(1).inputs(&g).remove(0);
+        let run = |plan: &Plan| {
+            let mut slots = [Slot::Shared(Arc::new(to_buffer(&x, g.fact(g.inputs()[0]))))];
+            plan.run(&mut slots, &|| false).unwrap()[0].as_slice::<f32>().to_vec()
+        };
+        assert!(run(&plan).iter().all(|v| v.is_finite()));
+        // The first step writes past the memory that the second one reads, where the run before left numbers.
+        plan.code.steps[0].outputs[0] = Place::Arena(plan.code.arena_bytes);
+        plan.code.arena_bytes += 160;
+        assert_eq!(run(&plan).iter().all(|v| v.is_nan()), cfg!(debug_assertions));
+    }
+
+    #[test]
+    fn a_step_writes_over_what_it_reads_last() {
+        let (_, plan) = chain();
+        assert_eq!(plan.peak_bytes(), 192, "{}", plan.describe());
     }
 }

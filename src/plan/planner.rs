@@ -196,8 +196,19 @@ impl Planner<'_> {
         let mut lifetimes: Vec<Lifetime> = Vec::new();
         let mut slot_of: HashMap<NodeId, usize> = HashMap::new();
         let mut workspaces = Vec::with_capacity(steps.len());
+        // For each value, the wave that reads it last, and the step if it is the only one there.
+        let mut last_reads: HashMap<NodeId, (usize, Option<usize>)> = HashMap::new();
         for (s, step) in steps.iter().enumerate() {
+            for &i in &step.inputs {
+                let last = last_reads.entry(i).or_insert((waves[s], Some(s)));
+                let alone = last.0 < waves[s] || last.1 == Some(s);
+                *last = (waves[s], alone.then_some(s));
+            }
+        }
+        for (s, step) in steps.iter().enumerate() {
+            let index = s;
             let s = waves[s];
+            let mut taken: HashSet<NodeId> = HashSet::new();
             for &i in &step.inputs {
                 if let Some(&slot) = slot_of.get(&i) {
                     lifetimes[slot].last = s;
@@ -205,6 +216,19 @@ impl Planner<'_> {
             }
             if step.copies_output.is_none() {
                 for &o in step.outputs.iter().filter(|o| !output_of.contains_key(o) && !held.contains_key(o)) {
+                    // What nobody reads afterwards may be written over, element by element.
+                    let dies = |i: &&NodeId| {
+                        last_reads.get(*i) == Some(&(s, Some(index)))
+                            && step.reads_in_step(**i, g.fact(o))
+                            && g.fact(**i).bytes() == g.fact(o).bytes()
+                            && !taken.contains(*i)
+                    };
+                    let found = step.inputs.iter().find(dies).and_then(|i| Some((*i, *slot_of.get(i)?)));
+                    if let Some((i, slot)) = found {
+                        taken.insert(i);
+                        slot_of.insert(o, slot);
+                        continue;
+                    }
                     slot_of.insert(o, lifetimes.len());
                     lifetimes.push(Lifetime { bytes: g.fact(o).bytes(), first: s, last: s });
                 }
@@ -248,7 +272,14 @@ impl Planner<'_> {
         // Sections of the current wave: images, chunks, stage and part.
         let mut sections: Vec<([usize; 3], usize)> = Vec::new();
         for (s, step) in steps.into_iter().enumerate() {
-            if s > 0 && waves[s] != waves[s - 1] {
+            if s == 0 || waves[s] != waves[s - 1] {
+                if cfg!(debug_assertions) {
+                    let fresh = |(v, &offset): (&Lifetime, &usize)| {
+                        (v.first == waves[s] && v.bytes > 0).then(|| offset..offset + v.bytes)
+                    };
+                    let poisoned: Vec<_> = lifetimes.iter().zip(&offsets).filter_map(fresh).collect();
+                    stages.push(Stage { parts: Vec::new(), chunks: usize::from(!poisoned.is_empty()), poisoned });
+                }
                 base = stages.len();
                 sections.clear();
             }
@@ -264,7 +295,7 @@ impl Planner<'_> {
                     _ => base + phase,
                 };
                 while at >= stages.len() {
-                    stages.push(Stage { parts: Vec::new(), chunks: 0 });
+                    stages.push(Stage { parts: Vec::new(), chunks: 0, poisoned: Vec::new() });
                 }
                 let stage = &mut stages[at];
                 let shares = section.filter(|section| section.phase == phase).map(|x| [x.images, code.chunks, at]);
