@@ -14,6 +14,9 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 /// Pending nodes of one thread after which everything is realised.
 const MAX_PENDING: usize = 10_000;
 
+/// Bytes of data that pending nodes of one thread keep from being freed, after which everything is realised.
+const MAX_CAPTURED: usize = 256 << 20;
+
 /// Bytes of plans that the cache keeps.
 const MAX_PLAN_BYTES: usize = 64 << 20;
 
@@ -24,12 +27,21 @@ const MAX_BINDINGS: usize = 4;
 const PLAN_BYTES_PER_NODE: usize = 1024;
 
 thread_local! {
-    static PENDING: RefCell<Pending> = const { RefCell::new(Pending { nodes: Vec::new(), prune_at: 64 }) };
+    static PENDING: RefCell<Pending> = const { RefCell::new(Pending { nodes: Vec::new(), prune_at: 64, captured: 0 }) };
 }
 
 struct Pending {
     nodes: Vec<Weak<Node>>,
     prune_at: usize,
+    /// Bytes of data that the nodes read, at most: what several of them read may count several times.
+    captured: usize,
+}
+
+/// The data that `node` reads and that would be freed without it. Versions of variables stay anyway.
+fn captured(node: &Node) -> impl Iterator<Item = (*const Node, usize)> + use<> {
+    let inputs = node.definition().map(|d| d.inputs).unwrap_or_default();
+    let data = |n: &Arc<Node>| n.role == Role::Plain && n.value().is_some();
+    inputs.into_iter().filter(data).map(|n| (Arc::as_ptr(&n), n.fact.bytes()))
 }
 
 /// Remembers a recorded node, so that it can be computed along with what shares nodes with it.
@@ -40,12 +52,15 @@ pub(crate) fn register_pending(node: &Arc<Node>) -> Result<()> {
     }
     let full = PENDING.with_borrow_mut(|p| {
         p.nodes.push(Arc::downgrade(node));
-        if p.nodes.len() < p.prune_at {
+        p.captured += captured(node).map(|(_, bytes)| bytes).sum::<usize>();
+        if p.nodes.len() < p.prune_at && p.captured < MAX_CAPTURED {
             return false;
         }
         p.nodes.retain(|n| n.upgrade().is_some_and(|n| n.is_pending()));
         p.prune_at = (2 * p.nodes.len()).max(64).min(p.nodes.len() + MAX_PENDING / 2);
-        p.nodes.len() >= MAX_PENDING
+        let pending = p.nodes.iter().filter_map(Weak::upgrade);
+        p.captured = pending.flat_map(|n| captured(&n)).collect::<HashMap<_, _>>().values().sum();
+        p.nodes.len() >= MAX_PENDING || p.captured >= MAX_CAPTURED
     });
     if full { realise(&live_handles()) } else { Ok(()) }
 }
@@ -294,10 +309,29 @@ fn binding(version: &Node, plan: &Arc<Plan>) -> Option<Arc<Binding>> {
     None
 }
 
+type PlanKey = (Graph, PlanOptions);
+
+struct CachedPlan {
+    plan: Arc<Plan>,
+    /// When it was asked for last.
+    used: u64,
+    bytes: usize,
+}
+
 struct Cache {
-    plans: HashMap<(Graph, PlanOptions), (Arc<Plan>, u64)>,
+    plans: HashMap<PlanKey, CachedPlan>,
     clock: u64,
     bytes: usize,
+}
+
+impl Cache {
+    /// Drops the plans used longest ago until the others fit into `limit` bytes; one always stays.
+    fn shrink(&mut self, limit: usize) {
+        while self.bytes > limit && self.plans.len() > 1 {
+            let Some(oldest) = self.plans.iter().min_by_key(|(_, p)| p.used).map(|(k, _)| k.clone()) else { return };
+            self.bytes -= self.plans.remove(&oldest).map_or(0, |p| p.bytes);
+        }
+    }
 }
 
 static CACHE: LazyLock<Mutex<Cache>> =
@@ -311,24 +345,33 @@ pub(crate) fn cached_plan(graph: Graph, options: &PlanOptions) -> Result<Arc<Pla
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
         cache.clock += 1;
         let now = cache.clock;
-        if let Some((plan, used)) = cache.plans.get_mut(&lookup) {
-            *used = now;
-            return Ok(plan.clone());
+        if let Some(found) = cache.plans.get_mut(&lookup) {
+            found.used = now;
+            return Ok(found.plan.clone());
         }
     }
     let plan = Arc::new(Plan::compile(&lookup.0, options)?);
-    let bytes = lookup.0.nodes().len() * PLAN_BYTES_PER_NODE;
+    let bytes = lookup.0.nodes().len() * PLAN_BYTES_PER_NODE + plan.constant_bytes();
     let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = cache.clock;
-    if cache.plans.insert(lookup, (plan.clone(), now)).is_none() {
-        cache.bytes += bytes;
+    let used = cache.clock;
+    cache.bytes += bytes;
+    if let Some(twin) = cache.plans.insert(lookup, CachedPlan { plan: plan.clone(), used, bytes }) {
+        // Another thread compiled it meanwhile.
+        cache.bytes -= twin.bytes;
     }
-    while cache.bytes > MAX_PLAN_BYTES && cache.plans.len() > 1 {
-        let Some(oldest) = cache.plans.iter().min_by_key(|(_, (_, used))| *used).map(|(k, _)| k.clone()) else { break };
-        cache.plans.remove(&oldest);
-        cache.bytes -= oldest.0.nodes().len() * PLAN_BYTES_PER_NODE;
-    }
+    cache.shrink(MAX_PLAN_BYTES);
     Ok(plan)
+}
+
+/// Drops cached plans, and gives the memory that runs borrow back to the system.
+pub fn release_memory() {
+    let plans = {
+        let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.bytes = 0;
+        std::mem::take(&mut cache.plans)
+    };
+    drop(plans);
+    crate::backend::cpu::arena::release_memory();
 }
 
 /// Number of plans in the cache.

@@ -318,3 +318,20 @@ fn errors_name_the_layer_and_both_shapes() {
     let e = tensor(&[1.0, 2.0]).apply_binary("add", &tensor(&[1.0, 2.0, 3.0])).unwrap_err().to_string();
     assert!(e.starts_with("dense_3: ") && e.contains("(2,)") && e.contains("(3,)"), "{e}");
 }
+
+#[test]
+fn data_that_waits_for_pending_nodes_is_bounded() {
+    // 40 MB each, kept from being freed by the sum that reads it.
+    let len = 10 << 20;
+    let mut total = number(0.0);
+    let mut pending = 0;
+    for i in 0..20 {
+        let x = Tensor::from_slice(&[len], &vec![i as f32; len]).unwrap();
+        let part = sum(&x);
+        // The sum that reached the bound was computed, and all before it.
+        pending = if part.is_realised() { 0 } else { pending + 1 };
+        assert!(pending * len * 4 < 256 << 20, "{pending} arrays are held");
+        total = add(&total, &part);
+    }
+    assert!((values(&total)[0] / (190.0 * len as f32) - 1.0).abs() < 1e-5);
+}

@@ -134,6 +134,15 @@ macro_rules! with_operators {
             fn __array__<'py>(&self, py: Python<'py>, dtype: Option<&Bound<'py, PyAny>>, copy: Option<bool>) -> PyResult<Bound<'py, PyAny>> {
                 super::tensor::array(py, &$tensor(self), dtype, copy)
             }
+            /// A copy for other libraries, in the host's memory.
+            #[pyo3(signature = (**options))]
+            fn __dlpack__<'py>(&self, py: Python<'py>, options: Option<&Bound<'py, pyo3::types::PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+                super::tensor::dlpack(py, &$tensor(self), options)
+            }
+            /// `(1, 0)`: the CPU.
+            fn __dlpack_device__(&self) -> (i32, i32) {
+                (1, 0)
+            }
             fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
                 super::tensor::item(py, &$tensor(self))
             }

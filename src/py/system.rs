@@ -20,6 +20,12 @@ fn cached_plans() -> usize {
     crate::realise::cached_plans()
 }
 
+/// Drops cached plans, and gives memory for intermediates that no run uses back to the system.
+#[pyfunction]
+fn release_memory(py: Python<'_>) {
+    py.detach(crate::realise::release_memory);
+}
+
 /// Sets the number of threads for runs that start from now on; ValueError unless it is 1 to 1024.
 #[pyfunction]
 fn set_num_threads(n: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -101,5 +107,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(get_debug, m)?)?;
     m.add_function(wrap_pyfunction!(set_precision, m)?)?;
     m.add_function(wrap_pyfunction!(get_precision, m)?)?;
+    m.add_function(wrap_pyfunction!(release_memory, m)?)?;
     m.add_function(wrap_pyfunction!(cached_plans, m)?)
 }

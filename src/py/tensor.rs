@@ -164,6 +164,15 @@ pub fn array<'py>(
     }
 }
 
+/// `__dlpack__`: the capsule of a numpy array that holds a copy, with numpy's options.
+pub fn dlpack<'py>(
+    py: Python<'py>,
+    tensor: &Tensor,
+    options: Option<&Bound<'py, pyo3::types::PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    to_array(py, tensor)?.call_method("__dlpack__", (), options)
+}
+
 /// The only element as f64.
 pub fn item(py: Python<'_>, tensor: &Tensor) -> PyResult<f64> {
     if tensor.fact().shape.len() != 1 {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random as _random
 from typing import Any
 
@@ -52,16 +53,24 @@ def set_random_seed(seed: int) -> None:
 
 
 def clear_session(free_memory: bool = True) -> None:
-    """Automatic names start afresh.
+    """Automatic names start afresh, and memory that only caches hold is freed.
+
+    Models and tensors that are still referred to stay as they are.
+
+    Args:
+        free_memory: Whether cached plans are dropped and memory for intermediates goes back to the system.
 
     >>> import cnnrs
     >>> cnnrs.utils.clear_session()
     >>> cnnrs.layers.Flatten().name
     'flatten'
     """
-    from cnnrs import naming
+    from cnnrs import _core, naming
 
     naming.reset_uids()
+    if free_memory:
+        gc.collect()
+        _core.release_memory()
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
