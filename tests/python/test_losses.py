@@ -187,3 +187,12 @@ def test_errors_say_what_was_expected(make, error, message):
 def test_a_label_outside_of_the_classes_is_an_error():
     with pytest.raises((ValueError, IndexError, RuntimeError), match="3"):
         float(losses.SparseCategoricalCrossentropy(from_logits=True)([3], [[0.0, 0.0, 0.0]]))
+
+
+@pytest.mark.parametrize("loss", ["SparseCategoricalCrossentropy", "CategoricalCrossentropy"])
+def test_a_softmax_applied_twice_is_warned_of(loss):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), cnnrs.layers.Dense(3, activation="softmax")])
+    model.compile("sgd", getattr(cnnrs.losses, loss)(from_logits=True))
+    y = np.array([0, 1], "int32") if loss.startswith("Sparse") else np.eye(3, dtype="float32")[:2]
+    with pytest.warns(UserWarning, match="applied twice"):
+        model.train_on_batch(np.ones((2, 4), "float32"), y)

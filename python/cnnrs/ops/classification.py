@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from cnnrs.ops.dispatch import (
@@ -70,8 +71,16 @@ _EPSILON = 1e-7
 
 
 def _logits(output: Any, from_logits: bool) -> tuple[Any, bool]:
-    if not from_logits and hasattr(output, "_keras_logits"):
+    if not hasattr(output, "_keras_logits"):
+        return as_float(output), from_logits
+    if not from_logits:
         return output._keras_logits, True
+    warnings.warn(
+        "cross-entropy: from_logits=True, but the predictions come out of a softmax or sigmoid, "
+        "which is then applied twice; drop that activation, or pass from_logits=False",
+        UserWarning,
+        stacklevel=5,
+    )
     return as_float(output), from_logits
 
 

@@ -1,0 +1,40 @@
+"""The Python examples run, and say what they should."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str, *arguments: str) -> str:
+    command = [sys.executable, str(EXAMPLES / name), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "least"),
+    [
+        ("train_mnist.py", ["--epochs", "1", "--images", "19200"], 90),
+        ("custom_loop.py", ["--steps", "120"], 80),
+    ],
+)
+def test_examples_that_learn(name, arguments, least):
+    found = re.search(r"test accuracy ([\d.]+)%", run(name, *arguments))
+    assert found and float(found[1]) > least
+
+
+def test_resumed_training_has_the_same_bits():
+    assert run("save_and_resume.py").strip() == "the same bits"
+
+
+def test_every_example_is_run_here():
+    tested = Path(__file__).read_text()
+    assert all(f'"{path.name}"' in tested for path in EXAMPLES.glob("*.py"))
