@@ -20,7 +20,8 @@ use crate::backend::cpu::{arena, lower, pool};
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Origin};
-use crate::passes::{self, fuse};
+use crate::passes;
+use crate::passes::fuse::{self, Apart};
 use crate::precision::Precision;
 use crate::shape::Fact;
 use planner::Planner;
@@ -151,6 +152,8 @@ pub struct Plan {
     in_place: Vec<Option<usize>>,
     constants: Option<Buffer>,
     flops: u64,
+    /// What fusion left apart, and why.
+    apart: Vec<String>,
 }
 
 impl Plan {
@@ -163,7 +166,9 @@ impl Plan {
         let fusion = fuse::fuse(&graph, options.fuse)?;
         let mut steps = lower::lower(&graph, &fusion, options)?;
         Planner { graph: &graph, views: &fusion.views }.copies(&mut steps)?;
-        Planner { graph: &graph, views: &fusion.views }.plan(steps, options)
+        let mut plan = Planner { graph: &graph, views: &fusion.views }.plan(steps, options)?;
+        plan.apart = fusion.apart.iter().map(|apart| say(&graph, apart)).collect();
+        Ok(plan)
     }
 
     /// Runs the plan, its prelude included; a [`Binding`] runs that only when it must. `poll` is asked on
@@ -285,7 +290,7 @@ impl Plan {
     }
 
     /// One line a step: wave (steps of one wave run together), step, kernel, chunks of its phases,
-    /// nodes, origin. The prelude's steps come first.
+    /// nodes, origin. The prelude's steps come first. Last, neighbours that were not fused, and why.
     pub fn describe(&self) -> String {
         let mut s = String::new();
         if let Some(prelude) = &self.prelude {
@@ -293,9 +298,22 @@ impl Plan {
             let _ = writeln!(s, "-- above: once while held inputs stay, {} bytes --", self.held_bytes);
         }
         self.code.describe(Some(self.commit_from), &mut s);
+        for line in &self.apart {
+            let _ = writeln!(s, "apart: {line}");
+        }
         let _ = writeln!(s, "arena {} bytes, {} flops", self.code.arena_bytes, self.flops);
         s
     }
+}
+
+/// Which two nodes were not fused, and why.
+fn say(g: &Graph, apart: &Apart) -> String {
+    let [a, b] = [apart.a, apart.b].map(|n| {
+        let node = g.node(n);
+        let origin = node.origin.as_deref().map(|o| format!(" of {o}")).unwrap_or_default();
+        format!("{}{origin}", node.op.def().name())
+    });
+    format!("{a} and {b}: {}", apart.why)
 }
 
 /// Where inputs, outputs and what outlasts a run begin.
@@ -352,8 +370,8 @@ impl Code {
     }
 
     fn name_origin(&self, e: Error, step: usize) -> Error {
-        match self.steps.get(step).and_then(|s| s.origin.as_deref()) {
-            Some(origin) => e.at(origin),
+        match self.steps.get(step) {
+            Some(s) => e.at(s.origin.as_deref().unwrap_or(s.kernel.name)),
             None => e,
         }
     }

@@ -1,8 +1,8 @@
 //! Plans: donation, cancellation, memory, and bits that do not depend on the number of threads.
 
 use cnnrs::backend::cpu::threads::{num_threads, set_num_threads};
-use cnnrs::ops::Op;
 use cnnrs::ops::pointwise::Function;
+use cnnrs::ops::{Attributes, Op};
 use cnnrs::passes::autodiff::differentiate;
 use cnnrs::plan::{Plan, PlanOptions, Slot};
 use cnnrs::{Buffer, DType, ErrorKind, Fact, Graph};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 fn conv(g: &mut Graph, x: cnnrs::NodeId, w: cnnrs::NodeId) -> cnnrs::NodeId {
     let same = cnnrs::ops::Attribute::Text("same".into());
-    let op = Op::parse("conv2d", cnnrs::ops::Attributes::new([("padding".to_owned(), same)])).unwrap();
+    let op = Op::parse("conv2d", Attributes::new([("padding".to_owned(), same)])).unwrap();
     g.apply(op, &[x, w]).unwrap()
 }
 
@@ -108,4 +108,37 @@ fn wrong_inputs_are_named() {
     assert!(e.contains("expected 2 inputs, received 1"), "{e}");
     let e = plan.run(&mut [Slot::Shared(Arc::new(w())), Slot::Shared(Arc::new(w()))], &|| false).unwrap_err();
     assert!(e.to_string().contains("input 0: expected float32(8, 15, 15, 5)"), "{e}");
+}
+
+/// Two equal nodes become one, which names both places; what failed there is said of both.
+#[test]
+fn merged_nodes_name_all_places() {
+    let mut g = Graph::new();
+    let (logits, labels) = (g.input(Fact::new([2, 3], DType::F32)), g.input(Fact::new([2], DType::I32)));
+    let loss = || Op::parse("sparse_softmax_cross_entropy", Attributes::default()).unwrap();
+    g.set_origin(Some("first".into()));
+    let a = g.apply(loss(), &[logits, labels]).unwrap();
+    g.set_origin(Some("second".into()));
+    assert_eq!(g.apply(loss(), &[logits, labels]).unwrap(), a);
+    assert_eq!(g.node(a).origin.as_deref(), Some("first, second"));
+    g.set_outputs(vec![a]);
+    let plan = Plan::compile(&g, &PlanOptions::default()).unwrap();
+    let logits = Buffer::from_slice(&[2, 3], &[0f32; 6]).unwrap();
+    let labels = Buffer::from_slice(&[2], &[1i32, 3]).unwrap();
+    let e = plan.run(&mut [Slot::Shared(logits.into()), Slot::Shared(labels.into())], &|| false).unwrap_err();
+    assert_eq!(e.to_string(), "first, second: label 3 at position 1: expected 0 to 2");
+}
+
+#[test]
+fn fusion_says_why_neighbours_run_apart() {
+    let mut g = Graph::new();
+    let (x, w) = (g.input(Fact::new([8, 8], DType::F32)), g.input(Fact::new([8, 8], DType::F32)));
+    let matmul = || Op::parse("matmul", Attributes::default()).unwrap();
+    let y = g.apply(matmul(), &[x, w]).unwrap();
+    let z = g.apply(matmul(), &[y, w]).unwrap();
+    let r = g.add(y, z).unwrap();
+    g.set_outputs(vec![r, y]);
+    let text = Plan::compile(&g, &PlanOptions::default()).unwrap().describe();
+    assert!(text.contains("apart: matmul and add: the heavy op's output has other readers"), "{text}");
+    assert!(!text.contains("apart: matmul and add: a value passes"), "{text}");
 }

@@ -48,6 +48,19 @@ pub struct Fusion {
     pub groups: Vec<Group>,
     /// For each node that is a view, the node whose bytes it shows.
     pub views: HashMap<NodeId, NodeId>,
+    /// Neighbours that were tried and run apart all the same.
+    pub apart: Vec<Apart>,
+}
+
+/// Two nodes that could not run as one.
+#[derive(Clone, Copy, Debug)]
+pub struct Apart {
+    /// The first of one cluster.
+    pub a: NodeId,
+    /// The first of the other.
+    pub b: NodeId,
+    /// Why.
+    pub why: &'static str,
 }
 
 /// The value whose bytes `id` shows.
@@ -92,6 +105,8 @@ struct Clusters<'g> {
     outputs: HashSet<NodeId>,
     /// Consumers through views.
     readers: Vec<Vec<NodeId>>,
+    /// Contractions that were refused.
+    refused: Vec<Apart>,
 }
 
 /// What a cluster is made of.
@@ -136,12 +151,14 @@ impl Clusters<'_> {
         Some(s)
     }
 
-    /// Whether two clusters could run as one, cycles aside.
-    fn compatible(&self, a: &[NodeId], b: &[NodeId]) -> bool {
+    /// Why two clusters could not run as one, cycles aside.
+    fn compatible(&self, a: &[NodeId], b: &[NodeId]) -> std::result::Result<(), &'static str> {
         let all: Vec<NodeId> = a.iter().chain(b).copied().collect();
-        let Some(s) = self.describe(&all) else { return false };
+        let Some(s) = self.describe(&all) else {
+            return Err("they differ in shape or reduced axes, or each has a heavy op");
+        };
         if s.code > MAX_CODE {
-            return false;
+            return Err("the program would be too long");
         }
         let inside: HashSet<NodeId> = all.iter().copied().collect();
         let mut reads = BTreeSet::new();
@@ -154,7 +171,7 @@ impl Clusters<'_> {
             }
         }
         if reads.len() > MAX_OPERANDS {
-            return false;
+            return Err("the program would read too many buffers");
         }
         // Inside a cluster values pass from element to element: a reduction's result, or a value
         // under another shape, does not.
@@ -169,24 +186,25 @@ impl Clusters<'_> {
             })
         };
         if !all.iter().all(|&m| passes(m)) {
-            return false;
+            return Err("a value passes between them reduced or in another shape");
         }
-        match s.anchor {
-            None => true,
-            Some(anchor) => {
-                let node = self.g.node(anchor);
-                takes_epilogue(&node.op)
-                    && node.fact.dtype == DType::F32
-                    && all.iter().all(|&m| self.g.fact(m).dtype != DType::U8)
-                    // What the anchor reads must not be made by its own epilogue.
-                    && node.inputs.iter().all(|&i| !inside.contains(&resolve(self.g, i)))
-                    // Per-channel reductions only.
-                    && s.axes.as_ref().is_none_or(|axes| {
-                        let rank = node.fact.shape.rank();
-                        axes.len() + 1 == rank && axes.iter().enumerate().all(|(i, &a)| i == a)
-                    })
-            }
+        let Some(anchor) = s.anchor else { return Ok(()) };
+        let node = self.g.node(anchor);
+        if !takes_epilogue(&node.op) {
+            return Err("the heavy op takes no epilogue");
         }
+        if node.fact.dtype != DType::F32 || all.iter().any(|&m| self.g.fact(m).dtype == DType::U8) {
+            return Err("an epilogue works on float32");
+        }
+        if node.inputs.iter().any(|&i| inside.contains(&resolve(self.g, i))) {
+            return Err("the heavy op reads what its epilogue would make");
+        }
+        let rank = node.fact.shape.rank();
+        let per_channel = |axes: &[usize]| axes.len() + 1 == rank && axes.iter().enumerate().all(|(i, &a)| i == a);
+        if s.axes.as_ref().is_some_and(|axes| !per_channel(axes)) {
+            return Err("an epilogue reduces per channel only");
+        }
+        Ok(())
     }
 
     /// Whether a path leads from cluster `from` to cluster `to` through at least one other.
@@ -232,15 +250,38 @@ impl Clusters<'_> {
         self.members[a].sort_unstable();
     }
 
-    fn try_merge(&mut self, a: usize, b: usize) -> bool {
-        if a == b || !self.compatible(&self.members[a], &self.members[b]) {
-            return false;
+    fn try_merge(&mut self, a: usize, b: usize) {
+        if a == b {
+            return;
         }
-        if self.path_through_others(a, b) || self.path_through_others(b, a) {
-            return false;
+        let refusal = match self.compatible(&self.members[a], &self.members[b]) {
+            Err(why) => Some(why),
+            Ok(()) if self.path_through_others(a, b) || self.path_through_others(b, a) => {
+                Some("what lies between them would have to run in the middle")
+            }
+            Ok(()) => None,
+        };
+        match refusal {
+            Some(why) => {
+                let (a, b) = (self.members[a][0], self.members[b][0]);
+                self.refused.push(Apart { a, b, why });
+            }
+            None => self.merge(a, b),
         }
-        self.merge(a, b);
-        true
+    }
+
+    /// The refusals that still stand: one for each pair of clusters, the last.
+    fn apart(&self) -> Vec<Apart> {
+        let mut apart: Vec<Apart> = Vec::new();
+        let mut pairs = HashSet::new();
+        for &r in self.refused.iter().rev() {
+            let (a, b) = (self.of[r.a.index()], self.of[r.b.index()]);
+            if a != b && pairs.insert((a.min(b), a.max(b))) {
+                apart.push(r);
+            }
+        }
+        apart.reverse();
+        apart
     }
 }
 
@@ -258,6 +299,7 @@ pub fn fuse(g: &Graph, enabled: bool) -> Result<Fusion> {
         prologues: HashMap::new(),
         outputs: g.outputs().iter().map(|&o| resolve(g, o)).collect(),
         readers: vec![Vec::new(); g.nodes().len()],
+        refused: Vec::new(),
     };
     let mut views = HashMap::new();
     for id in g.ids().filter(|i| live[i.index()]) {
@@ -285,7 +327,7 @@ pub fn fuse(g: &Graph, enabled: bool) -> Result<Fusion> {
     for c in order(&clusters)? {
         groups.push(clusters.group(c)?);
     }
-    Ok(Fusion { groups, views })
+    Ok(Fusion { groups, views, apart: clusters.apart() })
 }
 
 fn contract(c: &mut Clusters, live: &[bool]) {
@@ -345,11 +387,17 @@ fn contract(c: &mut Clusters, live: &[bool]) {
         }
         // The raw output leaves at most once: as what the attached region stores.
         let readers: BTreeSet<usize> = c.readers[id.index()].iter().filter_map(|r| c.of[r.index()]).collect();
-        if readers.len() == 1
-            && let (Some(a), Some(&b)) = (c.of[id.index()], readers.iter().next())
-            && c.members[b].iter().all(|&m| pointwise(m) || reduce(m))
-        {
-            c.try_merge(a, b);
+        let Some(a) = c.of[id.index()] else { continue };
+        for &b in &readers {
+            if !c.members[b].iter().all(|&m| pointwise(m) || reduce(m)) {
+                continue;
+            }
+            if readers.len() == 1 {
+                c.try_merge(a, b);
+            } else {
+                let why = "the heavy op's output has other readers";
+                c.refused.push(Apart { a: id, b: c.members[b][0], why });
+            }
         }
     }
 }

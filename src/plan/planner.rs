@@ -126,6 +126,7 @@ impl Planner<'_> {
         let code = self.code(steps, commit_from, &output_of, &prelude.places, &mut constants)?;
         let facts = |ids: &[NodeId]| ids.iter().map(|&i| g.fact(i).clone()).collect::<Vec<_>>();
         Ok(Plan {
+            apart: Vec::new(),
             code,
             prelude: before,
             prelude_inputs,
