@@ -37,7 +37,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use function::{CompiledFunction, Trace};
 pub use graph::{Graph, NodeId};
 pub use ops::Op;
-pub use realise::{cached_plans, realise, release_memory, set_poll};
+pub use realise::{cached_plans, realise, release_memory, set_poll, take_compiled};
 pub use shape::{Fact, Shape};
 pub use tensor::Tensor;
 pub use variable::Variable;

@@ -337,6 +337,15 @@ impl Cache {
 static CACHE: LazyLock<Mutex<Cache>> =
     LazyLock::new(|| Mutex::new(Cache { plans: HashMap::new(), clock: 0, bytes: 0 }));
 
+thread_local! {
+    static COMPILED: RefCell<Option<Graph>> = const { RefCell::new(None) };
+}
+
+/// The graph that this thread compiled a plan for last, if it did since the last call.
+pub fn take_compiled() -> Option<Graph> {
+    COMPILED.take()
+}
+
 /// The plan of `graph`, compiled unless an equal graph was compiled before. The cache keeps the
 /// plans used last, within a bound in bytes.
 pub(crate) fn cached_plan(graph: Graph, options: &PlanOptions) -> Result<Arc<Plan>> {
@@ -351,6 +360,7 @@ pub(crate) fn cached_plan(graph: Graph, options: &PlanOptions) -> Result<Arc<Pla
         }
     }
     let plan = Arc::new(Plan::compile(&lookup.0, options)?);
+    COMPILED.set(Some(lookup.0.clone()));
     let bytes = lookup.0.nodes().len() * PLAN_BYTES_PER_NODE + plan.constant_bytes();
     let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     let used = cache.clock;

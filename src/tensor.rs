@@ -144,10 +144,36 @@ thread_local! {
     static TRACKING: StdCell<bool> = const { StdCell::new(true) };
     static SCOPE: RefCell<Vec<Arc<str>>> = const { RefCell::new(Vec::new()) };
     static ORIGIN: RefCell<Origin> = const { RefCell::new(None) };
+    static CALL: RefCell<Origin> = const { RefCell::new(None) };
 }
 
-fn current_origin() -> Origin {
+/// The layer that is being called.
+fn current_layer() -> Origin {
     ORIGIN.with_borrow(Clone::clone)
+}
+
+/// What nodes made now are named after: the layer, or else the line that calls.
+fn current_origin() -> Origin {
+    current_layer().or_else(|| CALL.with_borrow(Clone::clone))
+}
+
+/// Names the line of a program that makes nodes while the value lives. Layers go before lines.
+pub struct CallSite(());
+
+impl CallSite {
+    /// The place that `find` gives, `train.py:12`; asked only outside layers.
+    pub fn enter(find: impl FnOnce() -> Origin) -> Self {
+        if ORIGIN.with_borrow(Option::is_none) {
+            CALL.set(find());
+        }
+        CallSite(())
+    }
+}
+
+impl Drop for CallSite {
+    fn drop(&mut self) {
+        CALL.set(None);
+    }
 }
 
 /// Names the layer under which nodes are made while the value lives.
@@ -290,7 +316,7 @@ impl Tensor {
     /// When the inputs do not fit the op; names the layer.
     pub fn apply(op: impl Into<Op>, inputs: &[Tensor]) -> Result<Tensor> {
         let op = op.into();
-        let named = |e: Error| match current_origin() {
+        let named = |e: Error| match current_layer() {
             Some(origin) => e.at(&origin),
             None => e.at(op.def().name()),
         };

@@ -32,8 +32,38 @@ impl NodeId {
 /// Inputs of a node.
 pub type Inputs = SmallVec<[NodeId; 4]>;
 
-/// Where a node comes from: layer path, call, file and line. Outside hash and equality.
+/// Where a node comes from: the path of its layer, or the file and line of the call outside layers; of nodes
+/// that were merged, the first few such places with commas between. Outside hash and equality.
 pub type Origin = Option<Arc<str>>;
+
+/// Places that a united origin names; more are not told apart.
+const MAX_PLACES: usize = 3;
+
+/// Adds the places of `other` to `origin`.
+pub fn unite(origin: &mut Origin, other: &Origin) {
+    let (Some(ours), Some(theirs)) = (&*origin, other) else {
+        if origin.is_none() {
+            origin.clone_from(other);
+        }
+        return;
+    };
+    if Arc::ptr_eq(ours, theirs) || ours == theirs {
+        return;
+    }
+    let united = {
+        let mut places: SmallVec<[&str; 6]> = ours.split(", ").collect();
+        let before = places.len();
+        for place in theirs.split(", ") {
+            if places.len() < MAX_PLACES && !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        (places.len() > before).then(|| places.join(", "))
+    };
+    if let Some(united) = united {
+        *origin = Some(united.into());
+    }
+}
 
 /// One operation.
 #[derive(Clone, Debug)]
@@ -136,6 +166,8 @@ impl Graph {
         let op = op.into();
         let key = (op, Inputs::from_slice(inputs));
         if let Some(&id) = self.interned.get(&key) {
+            let node = &mut self.nodes[id.index()];
+            unite(&mut node.origin, &self.origin);
             return Ok(id);
         }
         let facts: SmallVec<[Fact; 4]> = inputs.iter().map(|&i| self.fact(i).clone()).collect();
@@ -251,6 +283,29 @@ impl Graph {
         new.set_outputs(outputs);
         new.set_origin(None);
         Ok(new)
+    }
+}
+
+impl Graph {
+    /// Whether the same ops stand at the same places: two such graphs differ in attributes and shapes alone.
+    pub fn same_ops(&self, other: &Self) -> bool {
+        let name = |n: &Node| n.op.def().name();
+        let same = |(a, b): (&Node, &Node)| name(a) == name(b) && a.inputs == b.inputs;
+        self.nodes.len() == other.nodes.len() && self.nodes.iter().zip(&other.nodes).all(same)
+    }
+
+    /// How the first node that differs from `other`'s does, or None for equal graphs.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let show = |n: &Node| format!("{:?} of {}", n.op, n.fact);
+        let pairs = self.nodes.iter().zip(&other.nodes);
+        for (a, b) in pairs {
+            if (&a.op, &a.inputs, &a.fact) != (&b.op, &b.inputs, &b.fact) {
+                let place = a.origin.as_deref().map(|o| format!(" ({o})")).unwrap_or_default();
+                return Some(format!("{} and {}{place}", show(a), show(b)));
+            }
+        }
+        let [a, b] = [self, other].map(|g| (g.nodes.len(), g.outputs.len()));
+        (self != other).then(|| format!("{} nodes, {} outputs and {} nodes, {} outputs", a.0, a.1, b.0, b.1))
     }
 }
 

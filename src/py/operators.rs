@@ -1,7 +1,7 @@
 //! Python's operators, shared by tensors and variables.
 
-use super::convert;
 use super::tensor::PyTensor;
+use super::{caller, convert};
 use crate::dtype::DType;
 use crate::ops::Attributes;
 use crate::tensor::Tensor;
@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 /// `left op right`, or Python's `NotImplemented` when `right` is nothing that cnnrs knows.
 pub fn binary(name: &str, own: &Tensor, other: &Bound<'_, PyAny>, reflected: bool) -> PyResult<Py<PyAny>> {
     let py = other.py();
+    let _site = caller::call_site(py);
     let other = match convert::to_tensor(other, Some(own.fact().dtype)) {
         Ok(other) => other,
         Err(e) if e.is_instance_of::<pyo3::exceptions::PyTypeError>(py) => return Ok(py.NotImplemented()),
@@ -28,7 +29,8 @@ pub fn binary(name: &str, own: &Tensor, other: &Bound<'_, PyAny>, reflected: boo
 }
 
 /// `op own`.
-pub fn unary(name: &str, own: &Tensor) -> PyResult<PyTensor> {
+pub fn unary(py: Python<'_>, name: &str, own: &Tensor) -> PyResult<PyTensor> {
+    let _site = caller::call_site(py);
     Ok(Tensor::apply_named(name, std::slice::from_ref(own), Attributes::default())?.into())
 }
 
@@ -99,17 +101,17 @@ macro_rules! with_operators {
             fn __xor__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
                 operators::binary("logical_xor", &$tensor(self), other, false)
             }
-            fn __neg__(&self) -> PyResult<PyTensor> {
-                operators::unary("neg", &$tensor(self))
+            fn __neg__(&self, py: Python<'_>) -> PyResult<PyTensor> {
+                operators::unary(py, "neg", &$tensor(self))
             }
             fn __pos__(&self) -> PyTensor {
                 $tensor(self).into()
             }
-            fn __abs__(&self) -> PyResult<PyTensor> {
-                operators::unary("abs", &$tensor(self))
+            fn __abs__(&self, py: Python<'_>) -> PyResult<PyTensor> {
+                operators::unary(py, "abs", &$tensor(self))
             }
-            fn __invert__(&self) -> PyResult<PyTensor> {
-                operators::unary("logical_not", &$tensor(self))
+            fn __invert__(&self, py: Python<'_>) -> PyResult<PyTensor> {
+                operators::unary(py, "logical_not", &$tensor(self))
             }
             fn __lt__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
                 operators::binary("less", &$tensor(self), other, false)

@@ -1,8 +1,8 @@
 //! `_core.Tensor` and the functions that make tensors.
 
-use super::convert;
 use super::operators::{self, with_operators};
 use super::variable::PyVariable;
+use super::{caller, convert};
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::ops::{Attribute, Attributes};
@@ -109,7 +109,7 @@ with_operators!(PyTensor, own, {
     /// Computes the value; returns the tensor.
     fn realise<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
         let tensor = slf.get().tensor.clone();
-        slf.py().detach(move || tensor.realise())?;
+        caller::run(slf.py(), move || tensor.realise())?;
         Ok(slf)
     }
 
@@ -143,7 +143,7 @@ with_operators!(PyTensor, own, {
 /// The value as a numpy array.
 pub fn to_array<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     let held = tensor.clone();
-    let buffer = py.detach(move || held.buffer())?;
+    let buffer = caller::run(py, move || held.buffer())?;
     convert::to_numpy(py, &buffer)
 }
 
@@ -182,7 +182,7 @@ pub fn item(py: Python<'_>, tensor: &Tensor) -> PyResult<f64> {
         )));
     }
     let held = tensor.clone();
-    let buffer = py.detach(move || held.buffer())?;
+    let buffer = caller::run(py, move || held.buffer())?;
     Ok(match tensor.fact().dtype {
         DType::F32 => f64::from(buffer.as_slice::<f32>()[0]),
         DType::I32 => f64::from(buffer.as_slice::<i32>()[0]),
@@ -325,6 +325,7 @@ fn apply(
     name: Option<&str>,
 ) -> PyResult<PyTensor> {
     let _scope = name.map(LayerScope::enter);
+    let _site = inputs.first().map(|i| caller::call_site(i.py()));
     let inputs = convert::to_tensors(&inputs)?;
     Ok(Tensor::apply_named(op, &inputs, convert::to_attributes(attributes)?)?.into())
 }
@@ -376,7 +377,7 @@ fn gradients(
 #[pyfunction]
 fn realise(py: Python<'_>, tensors: Vec<Bound<'_, PyAny>>) -> PyResult<()> {
     let tensors = convert::to_tensors(&tensors)?;
-    Ok(py.detach(move || crate::realise::realise(&tensors))?)
+    caller::run(py, move || crate::realise::realise(&tensors))
 }
 
 /// Context manager under which no gradient is tracked.

@@ -261,3 +261,25 @@ def test_ctrl_c_stops_within_a_batch_and_leaves_the_model_whole():
     assert all(np.isfinite(w).all() for w in model.get_weights())
     model.train_on_batch(x[:32], y[:32])
     assert int(model.optimizer.iterations) == steps + 1
+
+
+def test_a_line_that_compiles_many_plans_is_warned_of():
+    x = _core.tensor(np.ones((7, 11), "float32"))
+    expected = r"test_trace_rules.py:\d+: 9 plans .* differ in Pad.*\(7, 19\) and Pad.*\(7, 20\)"
+    with pytest.warns(RuntimeWarning, match=expected):
+        for n in range(10):
+            ops.pad(x, [[0, 0], [0, n + 1]]).numpy()
+
+
+def test_plans_that_are_replayed_are_not_warned_of(recwarn):
+    x = _core.tensor(np.ones((3, 4), "float32"))
+    for n in range(20):
+        (x * float(n)).numpy()
+    assert not recwarn.list
+
+
+def test_a_failure_names_the_line_that_recorded_the_op():
+    logits, labels = _core.tensor(np.zeros((4, 3), "float32")), np.array([0, 1, 2, 7], "int32")
+    loss = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    with pytest.raises(ValueError, match=r"test_trace_rules.py:\d+: label 7 at position 3: expected 0 to 2"):
+        loss.numpy()

@@ -121,7 +121,9 @@ mod tests {
 
     /// `[batch, size, in_c, out_c]` of 3×3 convolutions of stride 1 that keep the size, and the percents of peak
     /// that direct and Winograd kernels reached: forward, input gradient, filter gradient.
+    #[cfg(target_arch = "x86_64")]
     type Figure = ([usize; 4], [f64; 3], [f64; 3]);
+    #[cfg(target_arch = "x86_64")]
     const FIGURES: [Figure; 17] = [
         ([128, 32, 64, 64], [85.0, 85.0, 81.0], [232.0, 232.0, 218.0]),
         ([128, 16, 128, 128], [90.0, 91.0, 76.0], [282.0, 269.0, 195.0]),

@@ -5,7 +5,8 @@ use crate::ops::Op;
 use crate::precision::Precision;
 use crate::region::Region;
 use crate::shape::Fact;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Which activations of a task lie in vectors of images: `[N, H, W, C]` stored as `[N / lanes][H][W][C][lanes]`,
 /// so that a vector is the same element of as many images. N is a multiple of the tier's lanes then. All
@@ -169,46 +170,60 @@ impl Operands<'_> {
 /// First bad datum that a kernel met: the run then fails before anything is committed.
 #[derive(Debug, Default)]
 pub struct Status {
-    word: AtomicU64,
+    /// Whether there is a report; the lock is taken only then.
+    reported: AtomicBool,
+    report: Mutex<Option<BadData>>,
     /// 1 + the step that reported; 0 before.
     step: AtomicUsize,
 }
 
-/// What was bad.
+/// An integer that names no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum BadData {
-    /// A class label outside `0..classes`.
-    Label = 1,
-    /// An index outside its axis.
-    Index = 2,
+pub struct BadData {
+    /// What the integer is.
+    pub what: Integer,
+    /// Its place in its tensor.
+    pub element: usize,
+    /// The integer.
+    pub value: i32,
+    /// How many classes or places there are.
+    pub extent: usize,
+}
+
+/// What an integer stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integer {
+    /// A class.
+    Label,
+    /// A place along an axis; negative ones count from the end.
+    Index,
+}
+
+impl From<BadData> for Error {
+    fn from(bad: BadData) -> Self {
+        let BadData { what, element, value, extent } = bad;
+        Error::value(match what {
+            Integer::Label => format!("label {value} at position {element}: expected 0 to {}", extent as i64 - 1),
+            Integer::Index => {
+                format!("index {value} at position {element}: expected -{extent} to {}", extent as i64 - 1)
+            }
+        })
+    }
 }
 
 impl Status {
-    /// Reports that element `element` held the bad integer `value`. The smallest element wins,
-    /// whatever the order in which threads report.
-    pub fn report(&self, what: BadData, element: usize, value: i32) {
-        // High bits order by element; 0 means nothing was reported.
-        let word = ((element as u64 & 0x3fff_ffff) << 34) | ((what as u64) << 32) | u64::from(value as u32);
-        let _ = self
-            .word
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| (old == 0 || word < old).then_some(word));
-    }
-
-    /// Takes the report, if there is one: what, at which element, holding which value.
-    pub fn take(&self) -> Option<(BadData, usize, i32)> {
-        let word = self.word.swap(0, Ordering::Relaxed);
-        let what = match (word >> 32) & 3 {
-            1 => BadData::Label,
-            2 => BadData::Index,
-            _ => return None,
-        };
-        Some((what, (word >> 34) as usize, word as u32 as i32))
+    /// Reports bad data. The smallest element wins, whatever the order in which threads report.
+    pub fn report(&self, bad: BadData) {
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        if report.is_none_or(|old| bad.element < old.element) {
+            *report = Some(bad);
+        }
+        self.reported.store(true, Ordering::Relaxed);
     }
 
     /// Called after each chunk of step `step`: remembers the step if something was reported.
     pub fn note_step(&self, step: usize) {
-        if self.word.load(Ordering::Relaxed) != 0 {
+        if self.reported.load(Ordering::Relaxed) {
             let _ = self.step.compare_exchange(0, step + 1, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
@@ -220,12 +235,9 @@ impl Status {
 
     /// The report as an error.
     pub fn check(&self) -> Result<()> {
-        match self.take() {
+        match *self.report.lock().unwrap_or_else(PoisonError::into_inner) {
             None => Ok(()),
-            Some((BadData::Label, e, v)) => {
-                Err(Error::value(format!("label {v} at position {e} is outside the classes")))
-            }
-            Some((BadData::Index, e, v)) => Err(Error::value(format!("index {v} at position {e} is outside the axis"))),
+            Some(bad) => Err(bad.into()),
         }
     }
 }

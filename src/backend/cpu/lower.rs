@@ -8,7 +8,7 @@ use super::kernel::{CpuKernel, InImages, Lowered, Packed, Task};
 use super::pointwise::lower_region;
 use super::simd::Tier;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Origin};
+use crate::graph::{Graph, NodeId, Origin, unite};
 use crate::passes::fuse::{Fusion, Group};
 use crate::plan::PlanOptions;
 use crate::precision::Precision;
@@ -139,8 +139,18 @@ fn flops(g: &Graph, nodes: &[NodeId]) -> u64 {
     nodes.iter().map(|&n| g.flops(n)).sum()
 }
 
+/// Where the nodes of a step come from.
 fn origin(g: &Graph, nodes: &[NodeId]) -> Origin {
-    nodes.iter().find_map(|&n| g.node(n).origin.clone())
+    let mut origin = None;
+    for &n in nodes {
+        unite(&mut origin, &g.node(n).origin);
+    }
+    origin
+}
+
+/// Where a group comes from: its heavy op, or else all its nodes.
+fn group_origin(g: &Graph, group: &Group) -> Origin {
+    group.anchor.and_then(|a| g.node(a).origin.clone()).or_else(|| origin(g, &group.nodes))
 }
 
 fn lower_group(
@@ -168,7 +178,7 @@ fn lower_group(
                 outputs: group.outputs.clone(),
                 copies_output: None,
                 is_region: false,
-                origin: origin(g, &group.nodes),
+                origin: group_origin(g, group),
                 text: text(g, &group.nodes),
                 flops: flops(g, &group.nodes),
                 packed_at: None,

@@ -9,9 +9,9 @@ pub use one_hot::OneHot;
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
 use crate::backend::cpu::data;
-use crate::backend::cpu::kernel::CpuKernel;
+use crate::backend::cpu::kernel::{BadData, CpuKernel, Integer};
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
 use ndarray::{Axis, IxDyn};
@@ -32,8 +32,8 @@ fn expect_index(argument: &str, fact: &Fact) -> Result<()> {
 
 /// Reads an index of a reference array.
 fn index_at(v: f64, position: usize, extent: usize) -> Result<usize> {
-    wrap(v as i32, extent)
-        .ok_or_else(|| Error::new(ErrorKind::Value, format!("index {v} at position {position} is outside the axis")))
+    let value = v as i32;
+    wrap(value, extent).ok_or_else(|| BadData { what: Integer::Index, element: position, value, extent }.into())
 }
 
 /// (x, indices): the slices of `x` at `indices` along `axis`, as numpy's `take`: the axis is

@@ -2,7 +2,7 @@
 
 use super::expect_index;
 use crate::backend::cpu::data;
-use crate::backend::cpu::kernel::CpuKernel;
+use crate::backend::cpu::kernel::{BadData, CpuKernel, Integer};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -46,7 +46,8 @@ impl OpDef for OneHot {
             if v >= 0.0 && v < self.depth as f64 {
                 y[p * self.depth + v as usize] = 1.0;
             } else if self.strict {
-                return Err(Error::value(format!("label {v} at position {p} is outside the classes")));
+                let (what, extent) = (Integer::Label, self.depth);
+                return Err(BadData { what, element: p, value: v as i32, extent }.into());
             }
         }
         RefArray::from_shape_vec(&*output.shape, y).map_err(|e| Error::state(e.to_string()))

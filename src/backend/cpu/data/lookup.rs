@@ -2,7 +2,7 @@
 
 use super::{DataKernel, GRAIN, fill_phase, lowered, wrong_op};
 use crate::backend::cpu::chunked::split;
-use crate::backend::cpu::kernel::{BadData, Lowered, Operands, Phase, Task};
+use crate::backend::cpu::kernel::{BadData, Integer, Lowered, Operands, Phase, Task};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::Op;
@@ -35,7 +35,7 @@ unsafe fn index(ops: &Operands, input: usize, at: usize, extent: usize) -> Optio
     let value = unsafe { *ops.input::<i32>(input).add(at) };
     let place = wrap(value, extent);
     if place.is_none() {
-        ops.status.report(BadData::Index, at, value);
+        ops.status.report(BadData { what: Integer::Index, element: at, value, extent });
     }
     place
 }
@@ -108,7 +108,10 @@ fn lower_one_hot(task: &Task) -> Result<Lowered> {
                         DType::I32 => *to.cast::<i32>().add(l) = 1,
                         DType::U8 | DType::Bool => *to.add(l) = 1,
                     },
-                    None if strict => ops.status.report(BadData::Label, row, label),
+                    None if strict => {
+                        let what = Integer::Label;
+                        ops.status.report(BadData { what, element: row, value: label, extent: depth });
+                    }
                     None => {}
                 }
             }

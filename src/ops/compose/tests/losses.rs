@@ -85,7 +85,7 @@ fn a_label_outside_the_classes_fails_the_run() {
         let mut slots: Vec<Slot> =
             inputs.iter().zip(g.inputs()).map(|(a, &i)| Slot::Shared(Arc::new(to_buffer(a, g.fact(i))))).collect();
         let e = plan.run(&mut slots, &|| false).unwrap_err().to_string();
-        assert!(e.contains(&format!("label {bad} at position {at} is outside the classes")), "{e}");
+        assert!(e.contains(&format!("label {bad} at position {at}: expected 0 to 2")), "{e}");
     }
 }
 
