@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Frames that are looked at: what lies deeper in calls of this package is named after its outermost frame.
+/// Frames that are looked at; from more calls deep inside this package nodes have no line.
 const MAX_FRAMES: usize = 32;
 
 /// Names what is recorded outside layers after the line that records it, until dropped.
