@@ -1,6 +1,7 @@
 # make mnist   train LeNet-5 on MNIST and save it          make test    every check
 # make bench   cargo bench                                 make peers   compare with other engines
 # make accuracy  ResNet-18 on MNIST with and without Winograd convolutions
+# make figures   README's table and chart, of the results that make peers saved
 # make test-avx2, test-scalar, test-arm64, test-asan       kernels on other instruction sets; memory errors
 # make instructions  instructions of the main kernels under callgrind, compared with a table
 # Needs Python >= 3.10, Rust (rust-version in Cargo.toml) and the package registries, nothing else.
@@ -15,7 +16,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-python test-avx2 test-scalar test-arm64 test-asan instructions wheel develop bench accuracy peers fixtures clean
+.PHONY: mnist test test-rust test-python test-avx2 test-scalar test-arm64 test-asan instructions wheel develop bench accuracy peers figures fixtures clean
 .DELETE_ON_ERROR:
 
 mnist: $(VENV)/.wheel
@@ -89,6 +90,10 @@ instructions:
 
 peers: $(VENV)/.wheel $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python $(PEERS)/run.py --cnnrs-python $(BIN)/python $(PEERS_ARGS)
+
+# README's table and docs/peers.svg, of what make peers PEERS_ARGS=--save left in benches/results.
+figures: $(PEERS)/.venv/.installed
+	$(PEERS)/.venv/bin/python $(PEERS)/figure.py
 
 # ResNet-18 on MNIST under set_precision("fast") and ("strict"), several seeds.
 accuracy: $(VENV)/.wheel

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cnnrs
@@ -22,3 +24,10 @@ def test_the_ten_lines_train_and_save(tmp_path, monkeypatch, capsys):
     model = cnnrs.models.load_model("digits.safetensors")
     _, accuracy = model.evaluate(x_test[:1000], y_test[:1000], verbose=0)
     assert accuracy > 0.85
+
+
+def test_the_figures_are_those_of_the_saved_results():
+    script = README.parent / "benches" / "peers" / "figure.py"
+    command = [sys.executable, str(script), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,139 @@
+"""Makes README's table and chart of `benches/results`.
+
+    make figures                            README.md and docs/peers.svg, of the newest results
+    python benches/peers/figure.py --check  exit status 1 where README's table is another
+
+The table lies between the two markers in README.md. The chart needs matplotlib, the check nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BEGIN = "<!-- peers: made by `make figures` -->"
+END = "<!-- /peers -->"
+OWN = "cnnrs"
+
+
+def newest(folder: Path) -> Path:
+    """The file of results with the most recent row."""
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise FileNotFoundError(f"no results in {folder}: run make peers PEERS_ARGS=--save")
+    return max(files, key=lambda path: max(row["date"] for row in json.loads(path.read_text())["rows"]))
+
+
+def fastest_peer(row: dict) -> tuple[str, dict]:
+    """The peer that took the least time in a row."""
+    peers = [(name, cell) for name, cell in row["engines"].items() if name != OWN]
+    return min(peers, key=lambda peer: peer[1]["median_ms"])
+
+
+def time_text(milliseconds: float) -> str:
+    """Three digits are more than a shared machine deserves."""
+    digits = 1 if milliseconds < 100 else 0
+    return f"{milliseconds:.{digits}f} ms"
+
+
+def lines(results: dict) -> list[str]:
+    """README's text: where it was measured, and a line per row."""
+    rows = [row for row in results["rows"] if OWN in row["engines"] and row["ratio"] is not None]
+    dates = sorted({row["date"] for row in rows})
+    # Variants of an engine share its version, and go by its shortest name.
+    by_version: dict[str, str] = {}
+    for row in rows:
+        for name, cell in row["engines"].items():
+            if name != OWN:
+                by_version[cell["version"]] = min(by_version.get(cell["version"], name), name, key=len)
+    versions = sorted(f"{name} {version}" for version, name in by_version.items())
+    out = [
+        f"{results['cpu']}, {results['threads']} threads, {' and '.join(dates)}; "
+        "LeNet-5: 300 steps, otherwise one step or one batch; medians.",
+        "",
+        "| | cnnrs | fastest peer | times as fast | peak memory |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        own = row["engines"][OWN]
+        name, peer = fastest_peer(row)
+        memory = f"{own['peak_mib']:.0f} MiB, peer {peer['peak_mib']:.0f} MiB"
+        out.append(
+            f"| {row['title']} | {time_text(own['median_ms'])} | {time_text(peer['median_ms'])} ({name}) "
+            f"| **{row['ratio']:.2f}** | {memory} |"
+        )
+    return [*out, "", f"Peers: {', '.join(versions)}."]
+
+
+def chart(results: dict, path: Path) -> None:
+    """A bar per engine and row: its speed against the fastest peer's."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    # Equal results give an equal file.
+    matplotlib.rcParams.update({"svg.hashsalt": OWN, "font.size": 9, "svg.fonttype": "none"})
+    from matplotlib import pyplot
+
+    rows = [row for row in results["rows"] if OWN in row["engines"] and row["ratio"] is not None]
+    colours = {OWN: "#c4501b"}
+    others = ["#4878a8", "#7fa6c9", "#5a9367", "#8dbb98", "#8a8a8a", "#b5b5b5", "#a58bbd"]
+    names = [name for row in rows for name in row["engines"] if name != OWN]
+    for name in dict.fromkeys(names):
+        colours[name] = others[(len(colours) - 1) % len(others)]
+    bars = sum(len(row["engines"]) + 1 for row in rows)
+    figure, axes = pyplot.subplots(figsize=(8, 0.19 * bars + 0.8), layout="constrained")
+    place, ticks = 0.0, []
+    for row in rows:
+        best = fastest_peer(row)[1]["median_ms"]
+        ticks.append((place + (len(row["engines"]) - 1) / 2, row["title"]))
+        for name, cell in sorted(row["engines"].items(), key=lambda item: item[1]["median_ms"]):
+            speed = best / cell["median_ms"]
+            axes.barh(place, speed, 0.85, color=colours[name])
+            axes.text(speed, place, f" {speed:.2f}  {name}", va="center", size=7)
+            place += 1
+        place += 1
+    axes.axvline(1, color="#404040", linewidth=0.8)
+    axes.set_yticks([tick for tick, _ in ticks], [title for _, title in ticks])
+    axes.set_xlim(0, max(row["ratio"] for row in rows) * 1.12)
+    axes.set_ylim(place - 1, -1)
+    axes.set_xlabel(f"speed against the fastest peer = 1 ({results['cpu']}, {results['threads']} threads)")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def with_lines(readme: str, text: list[str]) -> str:
+    """`readme` with `text` between the markers."""
+    before, found, rest = readme.partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not found or not closed:
+        raise ValueError(f"README.md has no section from {BEGIN!r} to {END!r}")
+    return "\n".join([before + BEGIN, "", *text, "", END]) + after
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "results", nargs="?", type=Path, help="JSON file; without it the newest in benches/results"
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing, compare README")
+    options = parser.parse_args()
+    results = json.loads((options.results or newest(ROOT / "benches/results")).read_text())
+    readme = ROOT / "README.md"
+    old = readme.read_text()
+    new = with_lines(old, lines(results))
+    if options.check:
+        if old != new:
+            print("README.md's figures are not those of benches/results: run make figures", file=sys.stderr)
+        return int(old != new)
+    readme.write_text(new)
+    chart(results, ROOT / "docs/peers.svg")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
