@@ -61,7 +61,7 @@ pub struct Reduction {
 }
 
 /// A straight-line pointwise program with its outputs. Outputs are numbered stores first, then
-/// reductions.
+/// reductions, then moments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Region {
     /// The iteration space: the broadcast shape of everything in the region.
@@ -76,11 +76,14 @@ pub struct Region {
     pub reduce_axes: SmallVec<[usize; 6]>,
     /// Reductions, one output of the kept extents each.
     pub reductions: Vec<Reduction>,
+    /// Values (float32) whose mean and biased variance per channel are measured, one output (2, channels)
+    /// each. Only regions attached to a heavy op have any.
+    pub moments: Vec<Arg>,
 }
 
 impl Region {
     /// Number of outputs.
     pub fn outputs(&self) -> usize {
-        self.stores.len() + self.reductions.len()
+        self.stores.len() + self.reductions.len() + self.moments.len()
     }
 }

@@ -6,6 +6,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, interpret};
 use crate::ops::RefArray;
+use crate::ops::channel_stats::ChannelStats;
 use crate::ops::pointwise::Function;
 use crate::passes::autodiff::differentiate;
 use crate::plan::{Plan, PlanOptions, Slot};
@@ -145,7 +146,8 @@ pub fn adversarial_prologue(g: &mut Graph, x: NodeId) -> Result<NodeId> {
 }
 
 /// Work on output `y` of a heavy op: y · a + bias with an auxiliary tensor of y's shape, then per channel
-/// the sums of the result and of its product with another. All three become outputs.
+/// the sums of the result and of its product with another, and the result's mean and variance. All four
+/// become outputs.
 pub fn adversarial_epilogue(g: &mut Graph, y: NodeId) -> Result<()> {
     let fact = g.fact(y).clone();
     let channels = fact.shape.last().copied().unwrap_or(1);
@@ -158,7 +160,9 @@ pub fn adversarial_epilogue(g: &mut Graph, y: NodeId) -> Result<()> {
     let sum = g.sum(z, &axes, false)?;
     let product = g.mul(z, other)?;
     let product = g.sum(product, &axes, false)?;
-    g.set_outputs(vec![z, sum, product]);
+    // Where channels are empty there is nothing to measure.
+    let stats = (!g.fact(z).shape.is_empty()).then(|| g.apply(ChannelStats, &[z])).transpose()?;
+    g.set_outputs([z, sum, product].into_iter().chain(stats).collect());
     Ok(())
 }
 

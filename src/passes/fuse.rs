@@ -3,7 +3,7 @@
 //! Every node starts as a group of its own. Edges are then contracted in topological order where
 //! the two sides may run as one: pointwise nodes of one iteration space into clusters, reductions
 //! onto the cluster that makes what they reduce, clusters onto the heavy op whose output they
-//! consume (its epilogue). A contraction is refused where it would close a cycle. Nothing here
+//! consume (its epilogue), statistics of a channel onto the heavy op behind what they measure. A contraction is refused where it would close a cycle. Nothing here
 //! knows a device; what a kernel cannot carry is split off again by the lowering.
 
 use crate::dtype::DType;
@@ -81,6 +81,12 @@ pub(super) fn takes_prologue(op: &Op) -> bool {
     matches!(op.def().name(), "conv2d" | "conv2d_filter_grad")
 }
 
+/// Whether `id` measures the channels of one of `members`: a reduction among what is attached to a heavy op.
+fn measures(g: &Graph, id: NodeId, members: &[NodeId]) -> bool {
+    let node = g.node(id);
+    matches!(node.op, Op::ChannelStats(_)) && members.contains(&node.inputs[0])
+}
+
 /// For every value, the ops on the longest way to it through which no element passes straight: heavy ones,
 /// data movement and reductions. What is deeper than a value comes later than all that can run with it.
 pub(super) fn depths(g: &Graph) -> Vec<usize> {
@@ -135,6 +141,7 @@ impl Clusters<'_> {
                     s.axes = Some(r.axes.clone());
                     self.g.fact(node.inputs[0]).shape.clone()
                 }
+                _ if measures(self.g, m, members) => self.g.fact(node.inputs[0]).shape.clone(),
                 _ => {
                     if s.anchor.replace(m).is_some() {
                         return None;
@@ -181,8 +188,8 @@ impl Clusters<'_> {
                 if !inside.contains(&source) {
                     return true;
                 }
-                let kind = self.g.node(source).op.def().kind();
-                kind != Kind::Reduce && Some(&self.g.fact(i).shape) == s.space.as_ref() && source == i
+                let reduced = self.g.node(source).op.def().kind() == Kind::Reduce || measures(self.g, source, &all);
+                !reduced && Some(&self.g.fact(i).shape) == s.space.as_ref() && source == i
             })
         };
         if !all.iter().all(|&m| passes(m)) {
@@ -400,6 +407,17 @@ fn contract(c: &mut Clusters, live: &[bool]) {
             }
         }
     }
+    for id in g.ids().filter(|i| live[i.index()] && matches!(g.node(*i).op, Op::ChannelStats(_))) {
+        let source = g.node(id).inputs[0];
+        let (Some(a), Some(b)) = (c.of[source.index()], c.of[id.index()]) else { continue };
+        let heavy = c.members[a].iter().any(|&m| takes_epilogue(&g.node(m).op));
+        // What is measured is stored all the same, so that it can be measured later where no kernel does it.
+        let stored = c.outputs.contains(&source)
+            || c.readers[source.index()].iter().any(|r| c.of[r.index()] != Some(a) && *r != id);
+        if heavy && stored {
+            c.try_merge(a, b);
+        }
+    }
 }
 
 /// Clusters in topological order; the earliest first member goes first among those that are ready.
@@ -513,7 +531,7 @@ impl Clusters<'_> {
             writer.args.insert(anchor, Arg::Anchor);
         }
         let inside: HashSet<NodeId> = members.iter().copied().collect();
-        let mut reductions = Vec::new();
+        let (mut reductions, mut moments) = (Vec::new(), Vec::new());
         for &m in members {
             let node = g.node(m);
             match &node.op {
@@ -525,19 +543,25 @@ impl Clusters<'_> {
                     reductions.push(m);
                 }
                 _ if Some(m) == s.anchor => {}
+                _ if measures(g, m, members) => {
+                    let source = writer.arg(node.inputs[0])?;
+                    writer.region.moments.push(source);
+                    moments.push(m);
+                }
                 _ => writer.instruction(m)?,
             }
         }
         for &m in members {
             let read_outside = self.readers[m.index()].iter().any(|r| !inside.contains(r));
             let leaves = self.outputs.contains(&m) || read_outside;
-            if leaves && g.node(m).op.def().kind() != Kind::Reduce {
+            if leaves && !reductions.contains(&m) && !moments.contains(&m) {
                 let arg = writer.args[&m];
                 writer.region.stores.push((arg, g.fact(m).dtype));
                 group.outputs.push(m);
             }
         }
         group.outputs.extend(reductions);
+        group.outputs.extend(moments);
         group.inputs.extend(writer.inputs);
         group.region = Some(writer.region);
         Ok(group)

@@ -265,7 +265,8 @@ def test_ctrl_c_stops_within_a_batch_and_leaves_the_model_whole():
 
 def test_a_line_that_compiles_many_plans_is_warned_of():
     x = _core.tensor(np.ones((7, 11), "float32"))
-    expected = r"test_trace_rules.py:\d+: 9 plans .* differ in Pad.*\(7, 19\) and Pad.*\(7, 20\)"
+    # The first plan may also make what tests before this one left pending, and not count.
+    expected = r"test_trace_rules.py:\d+: 9 plans .* differ in Pad.*\(7, (19|20)\) and Pad.*\(7, (20|21)\)"
     with pytest.warns(RuntimeWarning, match=expected):
         for n in range(10):
             ops.pad(x, [[0, 0], [0, n + 1]]).numpy()

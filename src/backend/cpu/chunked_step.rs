@@ -26,7 +26,8 @@ pub struct FinishForm {
 impl FinishForm {
     /// Reads the form off a region, if it is that and nothing else.
     pub fn of(region: &Region) -> Option<Self> {
-        if !region.reductions.is_empty() || region.code.is_empty() || region.shape.rank() == 0 {
+        let sums = !region.reductions.is_empty() || !region.moments.is_empty();
+        if sums || region.code.is_empty() || region.shape.rank() == 0 {
             return None;
         }
         let last = Arg::Result(region.code.len() as u16 - 1);

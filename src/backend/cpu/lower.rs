@@ -194,17 +194,23 @@ fn lower_group(
             let Some(region) = &group.region else {
                 return Err(name(Error::value(why), &node.origin, node.op.def().name()));
             };
-            let bare = Group {
-                anchor: Some(anchor),
-                inputs: group.inputs[..node.inputs.len()].to_vec(),
-                outputs: vec![anchor],
-                nodes: vec![anchor],
-                ..Group::default()
-            };
-            lower_group(g, &bare, self::choice(g, &bare, options), InImages::default(), options, steps)?;
-            detached(g, group, region, anchor, node.inputs.len(), steps)
+            lower_bare(g, anchor, group.inputs[..node.inputs.len()].to_vec(), options, steps)?;
+            detached(g, group, region, anchor, options, steps)
         }
     }
+}
+
+/// A heavy op of a group as a step with nothing attached.
+fn lower_bare(
+    g: &Graph,
+    anchor: NodeId,
+    inputs: Vec<NodeId>,
+    options: &PlanOptions,
+    steps: &mut Vec<Step>,
+) -> Result<()> {
+    let (outputs, nodes) = (vec![anchor], vec![anchor]);
+    let bare = Group { anchor: Some(anchor), inputs, outputs, nodes, ..Group::default() };
+    lower_group(g, &bare, choice(g, &bare, options), InImages::default(), options, steps)
 }
 
 /// The prologue of a group as a step of its own, and the group that reads what it stores.
@@ -228,16 +234,19 @@ fn detached_prologue(g: &Graph, group: &Group, anchor: NodeId, steps: &mut Vec<S
     Ok(bare)
 }
 
-/// The region of a group as a step of its own that reads the anchor's output from memory.
+/// The region of a group as a step of its own that reads the anchor's output from memory, and a step for each
+/// moment.
 fn detached(
     g: &Graph,
     group: &Group,
     region: &Region,
     anchor: NodeId,
-    lead: usize,
+    options: &PlanOptions,
     steps: &mut Vec<Step>,
 ) -> Result<()> {
-    let mut region = region.clone();
+    let lead = g.node(anchor).inputs.len();
+    let (outputs, moments) = group.outputs.split_at(group.outputs.len() - region.moments.len());
+    let mut region = Region { moments: Vec::new(), ..region.clone() };
     let at = Arg::Operand(region.operands.len() as u16);
     region.operands.push(Operand { dtype: g.fact(anchor).dtype, strides: region.shape.strides() });
     let replace = |arg: &mut Arg| {
@@ -250,17 +259,26 @@ fn detached(
     let mut inputs = group.inputs[lead..].to_vec();
     inputs.push(anchor);
     // The anchor's own value is there already.
-    let mut outputs = Vec::new();
+    let mut made = Vec::new();
     let mut stores = Vec::new();
-    for (store, &o) in region.stores.iter().zip(&group.outputs) {
+    let kept = outputs[region.stores.len()..].to_vec();
+    for (store, &o) in region.stores.iter().zip(outputs) {
         if store.0 != Arg::Anchor {
             stores.push(*store);
-            outputs.push(o);
+            made.push(o);
         }
     }
-    outputs.extend(&group.outputs[region.stores.len()..]);
+    made.extend(kept);
     region.stores = stores;
-    steps.push(region_step(g, &region, inputs, outputs, &group.nodes[1..])?);
+    if !made.is_empty() {
+        let nodes: Vec<NodeId> =
+            group.nodes.iter().filter(|n| **n != anchor && !moments.contains(n)).copied().collect();
+        steps.push(region_step(g, &region, inputs, made, &nodes)?);
+    }
+    for &moment in moments {
+        // What a moment measures leaves the group, so it is in memory.
+        lower_bare(g, moment, g.node(moment).inputs.to_vec(), options, steps)?;
+    }
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! A region attached to a heavy kernel: its program runs over each finished tile, strip by strip, while
-//! the tile is in cache. Sums per channel leave one partial a chunk; a phase of its own adds them up in
-//! order of chunk.
+//! the tile is in cache. Sums and moments per channel leave one partial a chunk; a phase of its own
+//! combines them in order of chunk.
 
 use super::forms;
 use super::masked;
 use super::masked::{MAX_PRODUCTS, Mask, MaskedForm, RunFn, Total, Work};
+use super::moments;
 use super::space::Space;
 use super::strip::{Home, Layout, argument_dtype};
 use crate::backend::cpu::attach::{Beside, TileHook};
@@ -53,6 +54,7 @@ pub fn reading(operand: &Operand, shape: &Shape) -> Option<Reading> {
 pub struct RegionTile {
     apply: forms::Apply,
     sum: forms::Sum,
+    measure: moments::RunFn,
     /// The program; its space is one strip, along which all operands but scalars lie as the anchor does.
     strip: Region,
     layout: Layout,
@@ -104,13 +106,15 @@ impl RegionTile {
         let strip = Region { shape, operands, ..region.clone() };
         let flat = Region { reductions: Vec::new(), reduce_axes: SmallVec::new(), ..strip.clone() };
         // Sums are read after the last instruction, as stores are.
-        let sources = region.reductions.iter().map(|r| (r.source, r.dtype));
+        let moments = region.moments.iter().map(|&m| (m, DType::F32));
+        let sources = region.reductions.iter().map(|r| (r.source, r.dtype)).chain(moments);
         let lasting = Region { stores: region.stores.iter().copied().chain(sources).collect(), ..flat.clone() };
         let masked = MaskedForm::of(region, &readings).filter(|form| lanes == 1 || !form.has_channels());
         Ok(RegionTile {
             masked: masked.map(|form| (form.clone(), form.select(tier))),
             apply: forms::select(tier),
             sum: forms::select_sum(tier),
+            measure: moments::select(tier),
             layout: Layout::new(&lasting, &Space::new(&flat)),
             strip,
             readings,
@@ -132,7 +136,18 @@ impl RegionTile {
 
     /// Bytes of the partial sums of `chunks` chunks.
     pub fn partials(&self, chunks: usize) -> usize {
-        chunks * self.strip.reductions.len() * self.columns() * 8
+        chunks * self.kept() * 8
+    }
+
+    /// f64 that a chunk keeps: sums, then moments.
+    fn kept(&self) -> usize {
+        (self.strip.reductions.len() + self.strip.moments.len() * moments::PLANES) * self.columns()
+    }
+
+    /// Whether the program does nothing but measure the raw output.
+    fn only_measures(&self) -> bool {
+        let raw = |stores: &[(Arg, DType)]| stores == [(Arg::Anchor, DType::F32)];
+        self.strip.code.is_empty() && self.strip.reductions.is_empty() && raw(&self.strip.stores)
     }
 
     /// Columns of the output seen as a matrix.
@@ -151,29 +166,47 @@ impl RegionTile {
         (1 << self.strip.stores.len()) - 1
     }
 
-    /// The phase that adds up partial sums, which begin at byte `offset` of the workspace; `None`
-    /// without reductions.
+    /// The phase that combines what chunks kept, from byte `offset` of the workspace on; `None` where they
+    /// keep nothing.
     pub fn combine(self: &Arc<Self>, chunks: usize, offset: usize) -> Option<Phase> {
-        let sums = self.strip.reductions.len();
-        if sums == 0 {
+        let (sums, moments) = (self.strip.reductions.len(), self.strip.moments.len());
+        if sums + moments == 0 {
             return None;
         }
         let groups = self.channels.div_ceil(COMBINED);
         let tile = self.clone();
-        Some(Phase::new(sums * groups, move |operands, at, _| {
+        Some(Phase::new((sums + moments) * groups, move |operands, at, _| {
             let (k, first) = (at / groups, at % groups * COMBINED);
             let count = COMBINED.min(tile.channels - first);
+            let (columns, kept) = (tile.columns(), tile.kept());
+            let output = tile.strip.stores.len() + k;
             let mut all = [0.0f64; COMBINED];
+            if k >= sums {
+                let own = (sums + (k - sums) * moments::PLANES) * columns + first * tile.lanes;
+                let mut squares = [0.0f64; COMBINED];
+                // SAFETY: the workspace holds what all chunks kept, the output two values a channel.
+                unsafe {
+                    let partials = operands.workspace.add(offset).cast::<f64>().cast_const();
+                    let chunks = (0..chunks).map(|chunk| partials.add(chunk * kept + own));
+                    moments::combine(chunks, columns, tile.lanes, &mut all[..count], &mut squares[..count]);
+                    let out = operands.output::<f32>(output).add(first);
+                    for i in 0..count {
+                        *out.add(i) = all[i] as f32;
+                        *out.add(tile.channels + i) = squares[i] as f32;
+                    }
+                }
+                return;
+            }
             // SAFETY: the workspace holds the partials of all chunks, the output one sum a channel.
             unsafe {
                 let partials = operands.workspace.add(offset).cast::<f64>();
                 for chunk in 0..chunks {
-                    let part = partials.add((chunk * sums + k) * tile.columns() + first * tile.lanes);
+                    let part = partials.add(chunk * kept + k * columns + first * tile.lanes);
                     let part = std::slice::from_raw_parts(part, count * tile.lanes);
                     let parts = part.chunks_exact(tile.lanes);
                     all.iter_mut().zip(parts).for_each(|(a, p)| *a += p.iter().sum::<f64>());
                 }
-                let out = operands.output::<f32>(tile.strip.stores.len() + k).add(first);
+                let out = operands.output::<f32>(output).add(first);
                 for (i, v) in all[..count].iter().enumerate() {
                     *out.add(i) = *v as f32;
                 }
@@ -237,8 +270,29 @@ impl<'a> AttachedTile<'a> {
 
     /// The sums of a chunk.
     fn sums(&self, chunk: usize, reduction: usize) -> *mut f64 {
+        self.partials.wrapping_add(chunk * self.tile.kept() + reduction * self.tile.columns())
+    }
+
+    /// Takes `rows` × `cols` values from column `col0` of the output on into what the chunk keeps for a
+    /// moment.
+    ///
+    /// # Safety
+    /// `values` has these elements, with row stride `ld`.
+    #[allow(clippy::too_many_arguments, reason = "a tile and its place")]
+    unsafe fn measure(
+        &self,
+        chunk: usize,
+        moment: usize,
+        values: *const f32,
+        ld: usize,
+        rows: usize,
+        col0: usize,
+        cols: usize,
+    ) {
         let t = self.tile;
-        self.partials.wrapping_add((chunk * t.strip.reductions.len() + reduction) * t.columns())
+        let kept = self.sums(chunk, t.strip.reductions.len() + moment * moments::PLANES).wrapping_add(col0);
+        // SAFETY: the caller's contract; chunks keep their planes for all columns.
+        unsafe { (t.measure)(&moments::Work { values, ld, rows, cols, kept, plane: t.columns() }) };
     }
 
     /// Runs the loop for all of the program.
@@ -358,6 +412,9 @@ impl<'a> AttachedTile<'a> {
                 let sums = std::slice::from_raw_parts_mut(self.sums(chunk, k).add(col0), width);
                 (t.sum)(values, width, None, sums);
             }
+            for (k, &source) in t.strip.moments.iter().enumerate() {
+                self.measure(chunk, k, place(source, DType::F32).cast(), width, rows, col0, width);
+            }
             // The raw output is read for the last time by what is stored in its place.
             let order = (0..t.strip.stores.len()).filter(|&k| k != t.primary).chain([t.primary]);
             for k in order {
@@ -440,16 +497,21 @@ impl TileHook for AttachedTile<'_> {
     }
 
     fn begin(&self, chunk: usize) {
-        for k in 0..self.tile.strip.reductions.len() {
-            // SAFETY: the partials hold one sum a channel, reduction and chunk.
-            unsafe { std::slice::from_raw_parts_mut(self.sums(chunk, k), self.tile.columns()) }.fill(0.0);
-        }
+        // SAFETY: the partials hold as much for every chunk.
+        unsafe { std::slice::from_raw_parts_mut(self.sums(chunk, 0), self.tile.kept()) }.fill(0.0);
     }
 
     unsafe fn tile(&self, chunk: usize, tile: *mut f32, ld: usize, row0: usize, rows: usize, col0: usize, cols: usize) {
         if let Some(masked) = &self.tile.masked {
             // SAFETY: the caller's contract.
             return unsafe { self.run_masked(masked, chunk, tile, ld, row0, rows, col0, cols) };
+        }
+        if self.tile.only_measures() {
+            for moment in 0..self.tile.strip.moments.len() {
+                // SAFETY: the caller's contract.
+                unsafe { self.measure(chunk, moment, tile, ld, rows, col0, cols) };
+            }
+            return;
         }
         let lanes = self.tile.layout.lanes;
         for col in (0..cols).step_by(lanes) {

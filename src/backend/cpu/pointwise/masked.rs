@@ -148,7 +148,8 @@ impl MaskedForm {
             }
             form.totals.push(total);
         }
-        (masked && form.products.len() <= MAX_PRODUCTS && !form.stores.is_empty()).then_some(form)
+        let known = masked && region.moments.is_empty();
+        (known && form.products.len() <= MAX_PRODUCTS && !form.stores.is_empty()).then_some(form)
     }
 
     /// Whether any operand has one element a channel.

@@ -10,6 +10,7 @@ pub mod attached;
 mod forms;
 mod masked;
 pub mod math;
+mod moments;
 mod space;
 mod strip;
 #[cfg(test)]
@@ -42,6 +43,9 @@ pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
     let args = region.code.iter().flat_map(|c| c.args.iter()).chain(region.stores.iter().map(|s| &s.0));
     if args.chain(region.reductions.iter().map(|r| &r.source)).any(|a| *a == Arg::Anchor) {
         return Err(Error::state("a region with an anchor cannot run alone"));
+    }
+    if !region.moments.is_empty() {
+        return Err(Error::state("a region that measures moments cannot run alone"));
     }
     let space = Space::new(region);
     let layout = Layout::new(region, &space);
