@@ -103,6 +103,9 @@ struct PlannedStep {
     bytes: u64,
 }
 
+/// What debug builds fill memory with that nobody has written: as f32 it is NaN.
+const POISON: u8 = 0xff;
+
 /// Phases of one or more steps with as many chunks, as part of a stage.
 struct Part {
     /// (step, phase): a chunk runs all of them in order. More than one are a section, in which chunk i
@@ -113,6 +116,7 @@ struct Part {
 }
 
 /// Phases of independent steps that run together: their chunks may run in any order.
+#[derive(Default)]
 struct Stage {
     /// In order of `first`.
     parts: Vec<Part>,
@@ -120,6 +124,8 @@ struct Stage {
     /// Bytes of the arena that no value owns any more and the next wave's have not been written to: in debug
     /// builds a stage of its own, with one chunk and no parts, makes NaN of them.
     poisoned: Vec<Range<usize>>,
+    /// Bytes behind the ranges of the wave before, which must be as they were poisoned: such a stage checks them.
+    guards: Vec<Range<usize>>,
 }
 
 /// Steps in the order in which they run, with the memory that they need.
@@ -409,10 +415,16 @@ impl pool::Work for Execution<'_> {
     }
 
     fn run(&self, stage: usize, chunk: usize, worker: usize) {
-        let Stage { parts, poisoned, .. } = &self.code.stages[stage];
+        let Stage { parts, poisoned, guards, .. } = &self.code.stages[stage];
+        for range in guards {
+            // SAFETY: as below.
+            let bytes = unsafe { std::slice::from_raw_parts((self.arena as *const u8).add(range.start), range.len()) };
+            let written = bytes.iter().position(|&b| b != POISON);
+            assert!(written.is_none(), "a step before stage {stage} wrote past its range, at {range:?}");
+        }
         for range in poisoned {
             // SAFETY: the range lies within the arena, and nothing else runs in this stage.
-            unsafe { (self.arena as *mut u8).add(range.start).write_bytes(0xff, range.len()) };
+            unsafe { (self.arena as *mut u8).add(range.start).write_bytes(POISON, range.len()) };
         }
         if parts.is_empty() {
             return;
@@ -467,8 +479,22 @@ mod tests {
     }
 
     #[test]
+    #[cfg(debug_assertions)]
+    fn writing_past_a_range_is_noticed_in_debug_builds() {
+        let (g, mut plan) = chain();
+        let x = Rng::new(1).inputs(&g).remove(0);
+        // The first step's output begins 40 bytes late and so ends behind its range.
+        let Place::Arena(offset) = plan.code.steps[0].outputs[0] else { panic!("not in the arena") };
+        plan.code.steps[0].outputs[0] = Place::Arena(offset + 40);
+        let mut slots = [Slot::Shared(Arc::new(to_buffer(&x, g.fact(g.inputs()[0]))))];
+        assert!(plan.run(&mut slots, &|| false).unwrap_err().to_string().contains("a kernel panicked"));
+    }
+
+    #[test]
     fn a_step_writes_over_what_it_reads_last() {
         let (_, plan) = chain();
-        assert_eq!(plan.peak_bytes(), 192, "{}", plan.describe());
+        // Two ranges would need 384; a guard lies behind the one in debug builds.
+        let expected = if cfg!(debug_assertions) { 256 } else { 192 };
+        assert_eq!(plan.peak_bytes(), expected, "{}", plan.describe());
     }
 }

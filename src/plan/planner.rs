@@ -11,7 +11,10 @@ use crate::ops::Op;
 use crate::region::{Arg, Operand, Region};
 use smallvec::smallvec;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
+/// Bytes behind every range of the arena that nobody may write, in debug builds.
+const GUARD: usize = if cfg!(debug_assertions) { 64 } else { 0 };
 /// Bytes that steps running together may add to the arena over the largest of them, about.
 const WAVE_BYTES: usize = 4 << 20;
 
@@ -238,7 +241,9 @@ impl Planner<'_> {
             lifetimes.push(Lifetime { bytes: step.kernel.workspace, first: s, last: s });
             lifetimes.push(Lifetime { bytes: step.packed_in_run(), first: s, last: s });
         }
-        let (offsets, arena_bytes) = memory::plan(&lifetimes);
+        let guarded: Vec<Lifetime> =
+            lifetimes.iter().map(|v| Lifetime { bytes: v.bytes + if v.bytes > 0 { GUARD } else { 0 }, ..*v }).collect();
+        let (offsets, arena_bytes) = memory::plan(&guarded);
 
         let mut place = |id: NodeId| -> Result<Place> {
             let node = g.node(id);
@@ -278,8 +283,9 @@ impl Planner<'_> {
                     let fresh = |(v, &offset): (&Lifetime, &usize)| {
                         (v.first == waves[s] && v.bytes > 0).then(|| offset..offset + v.bytes)
                     };
-                    let poisoned: Vec<_> = lifetimes.iter().zip(&offsets).filter_map(fresh).collect();
-                    stages.push(Stage { parts: Vec::new(), chunks: usize::from(!poisoned.is_empty()), poisoned });
+                    let poisoned = guarded.iter().zip(&offsets).filter_map(fresh).collect();
+                    let guards = if s == 0 { Vec::new() } else { guards(&lifetimes, &offsets, waves[s - 1]) };
+                    stages.push(Stage { chunks: 1, poisoned, guards, ..Stage::default() });
                 }
                 base = stages.len();
                 sections.clear();
@@ -296,7 +302,7 @@ impl Planner<'_> {
                     _ => base + phase,
                 };
                 while at >= stages.len() {
-                    stages.push(Stage { parts: Vec::new(), chunks: 0, poisoned: Vec::new() });
+                    stages.push(Stage::default());
                 }
                 let stage = &mut stages[at];
                 let shares = section.filter(|section| section.phase == phase).map(|x| [x.images, code.chunks, at]);
@@ -333,12 +339,17 @@ impl Planner<'_> {
                 kernel: step.kernel,
             });
         }
+        let commit_stage = commit_stage.unwrap_or(stages.len());
+        if cfg!(debug_assertions) {
+            let guards = waves.last().map_or(Vec::new(), |&wave| guards(&lifetimes, &offsets, wave));
+            stages.push(Stage { chunks: 1, guards, ..Stage::default() });
+        }
         Ok(Code {
-            commit_stage: commit_stage.unwrap_or(stages.len()),
+            commit_stage,
             scratch_bytes: planned.iter().map(|s| s.kernel.scratch.next_multiple_of(ALIGNMENT)).max().unwrap_or(0),
             steps: planned,
             arena_bytes,
-            live_bound: memory::live_bound(&lifetimes),
+            live_bound: memory::live_bound(&guarded),
             stages,
             waves,
         })
@@ -426,4 +437,10 @@ impl Planner<'_> {
         steps.extend(commit);
         (steps, commit_from, in_place)
     }
+}
+
+/// The bytes behind what is alive in `wave`.
+fn guards(lifetimes: &[Lifetime], offsets: &[usize], wave: usize) -> Vec<Range<usize>> {
+    let alive = lifetimes.iter().zip(offsets).filter(|(v, _)| v.bytes > 0 && v.first <= wave && wave <= v.last);
+    alive.map(|(v, &offset)| offset + v.bytes..offset + v.bytes + GUARD).collect()
 }
