@@ -77,7 +77,7 @@ impl FinishForm {
     }
 
     /// The form with its operands of one run, of which the region's begin at `first`.
-    fn bind(&self, operands: &Operands, first: usize) -> Finish {
+    pub fn bind(&self, operands: &Operands, first: usize) -> Finish {
         let at = |k: Option<usize>| k.map_or(std::ptr::null(), |k| operands.input(first + k));
         let [lo, hi] = self.bounds;
         Finish { bias: at(self.bias), residual: at(self.residual), lo, hi }

@@ -3,6 +3,7 @@
 //! A heavy op takes the cheapest candidate that supports it with its attachments; where none does,
 //! the region runs as a step of its own behind the bare op.
 
+use super::chains;
 use super::images;
 use super::kernel::{CpuKernel, InImages, Lowered, Packed, Task};
 use super::pointwise::lower_region;
@@ -97,8 +98,19 @@ pub fn lower(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Vec<St
         })
         .collect();
     let chosen = images::assign(g, fusion, &takes, Tier::current()?.lanes());
-    for (group, choice) in fusion.groups.iter().zip(choices) {
-        lower_group(g, group, choice, images::of_group(group, &chosen), options, &mut steps)?;
+    let kernels: Vec<_> = choices.iter().map(|choice| choice.as_ref()?.as_ref().ok().copied()).collect();
+    let chains = chains::find(g, fusion, &kernels, options);
+    let mut chain_of = vec![None; fusion.groups.len()];
+    for (i, chain) in chains.iter().enumerate() {
+        chain.groups().for_each(|k| chain_of[k] = Some(i));
+    }
+    for (k, (group, choice)) in fusion.groups.iter().zip(choices).enumerate() {
+        match chain_of[k].map(|i| &chains[i]) {
+            // All that a chain reads is there where its last group is.
+            Some(chain) if chain.groups().last() == Some(k) => steps.push(chain_step(g, fusion, chain)?),
+            Some(_) => {}
+            None => lower_group(g, group, choice, images::of_group(group, &chosen), options, &mut steps)?,
+        }
     }
     Ok(steps)
 }
@@ -332,6 +344,25 @@ fn region_step(
         flops: flops(g, nodes),
         packed_at: None,
         scattered,
+    })
+}
+
+/// Several groups as one step.
+fn chain_step(g: &Graph, fusion: &Fusion, chain: &chains::Chain) -> Result<Step> {
+    let nodes: Vec<NodeId> = chain.groups().flat_map(|k| &fusion.groups[k].nodes).copied().collect();
+    let anchors: Vec<NodeId> = chain.groups().filter_map(|k| fusion.groups[k].anchor).collect();
+    let (kernel, inputs, output) = chains::lower(g, fusion, chain)?;
+    Ok(Step {
+        kernel,
+        inputs,
+        outputs: vec![output],
+        copies_output: None,
+        is_region: false,
+        origin: origin(g, &anchors),
+        text: text(g, &nodes),
+        flops: flops(g, &nodes),
+        packed_at: None,
+        scattered: Vec::new(),
     })
 }
 

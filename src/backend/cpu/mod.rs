@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod attach;
+pub mod chains;
 pub mod chunked;
 pub mod chunked_step;
 pub mod conv;

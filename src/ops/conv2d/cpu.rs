@@ -151,7 +151,11 @@ const EMPTY: Empty = Empty;
 
 struct Empty;
 
-fn geometry(conv: &Conv2d, x: &[usize], w: &[usize]) -> Result<ConvGeometry> {
+/// The sizes of `conv` on activations and filters of these shapes.
+///
+/// # Errors
+/// When windows do not fit.
+pub fn geometry(conv: &Conv2d, x: &[usize], w: &[usize]) -> Result<ConvGeometry> {
     let place = conv.place(x, w)?;
     Ok(ConvGeometry {
         batch: x[0],

@@ -6,7 +6,7 @@
 
 #[cfg(test)]
 mod candidate_tests;
-mod cpu;
+pub(crate) mod cpu;
 mod grad;
 mod reference;
 #[cfg(test)]

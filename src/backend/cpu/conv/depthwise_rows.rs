@@ -301,6 +301,68 @@ impl DepthwiseRows {
         DepthwiseRows { rows, chunks, tiles: table!(select_pixels, tier) }
     }
 
+    /// The rows of an image that output row `y` of a forward pass reads.
+    pub(super) fn reads(&self, y: usize) -> Range<usize> {
+        let axis = &self.rows.y;
+        let class = &axis.classes[0];
+        let taps = &class.taps[axis.taps_inside(class, y..y + 1)];
+        let row = |offset: isize| ((y * axis.in_step) as isize + offset) as usize;
+        match taps {
+            [] => 0..0,
+            [first, .., last] => row(first.1)..row(last.1) + 1,
+            [only] => row(only.1)..row(only.1) + 1,
+        }
+    }
+
+    /// Computes output row `y` of an image, forward, to `c`. Row i of the image begins `place(i)` f32 behind `x`.
+    ///
+    /// # Safety
+    /// The rows that [`DepthwiseRows::reads`] names, the filters and the output row are accessible; bias and
+    /// residual of `finish` belong to the row.
+    pub(super) unsafe fn row(
+        &self,
+        y: usize,
+        x: *const f32,
+        place: impl Fn(usize) -> usize,
+        w: *const f32,
+        c: *mut f32,
+        finish: Finish,
+    ) {
+        let row_len = self.rows.in_w * self.rows.channels;
+        self.rows.for_each(y..y + 1, |window, _| {
+            let mut placed = Window { count: window.count, x: [0; MAX_ROWS], w: window.w };
+            for (to, from) in placed.x[..window.count].iter_mut().zip(&window.x) {
+                *to = place(from / row_len);
+            }
+            // SAFETY: the caller's contract.
+            unsafe { self.window(&placed, x, w, c, finish) };
+        });
+    }
+
+    /// All runs of an output row, which reads `window`.
+    ///
+    /// # Safety
+    /// The window's rows lie behind `x`, the output row at `c`.
+    unsafe fn window(&self, window: &Window, x: *const f32, w: *const f32, c: *mut f32, finish: Finish) {
+        let channels = self.rows.channels;
+        for run in &self.rows.runs {
+            let first = run.first * channels;
+            // SAFETY: the columns that are left lie within the input, the pixels within the output.
+            unsafe {
+                self.tiles[self.rows.in_step - 1][run.taps.len().max(1) - 1][run.count - 1](&Tile {
+                    window: if run.taps.is_empty() { &EMPTY } else { window },
+                    taps: run.taps.as_ptr(),
+                    channels,
+                    x: x.add(run.column * channels),
+                    w,
+                    c: c.add(first),
+                    c_step: run.step * channels,
+                    finish: finish.from(0, first),
+                });
+            }
+        }
+    }
+
     /// # Safety
     /// As [`ChunkedKernel::run_chunk`].
     unsafe fn compute(&self, chunk: usize, args: &Args) {
@@ -308,21 +370,11 @@ impl DepthwiseRows {
         let range = split(rows.indices(), self.chunks, chunk);
         let finish = args.epilogue.finish();
         rows.for_each(range.clone(), |window, row| {
-            for run in &rows.runs {
-                let first = (row * rows.out_w + run.first) * channels;
-                // SAFETY: the columns and rows that are left lie within the input, the pixels within the output.
-                unsafe {
-                    self.tiles[rows.in_step - 1][run.taps.len().max(1) - 1][run.count - 1](&Tile {
-                        window: if run.taps.is_empty() { &EMPTY } else { window },
-                        taps: run.taps.as_ptr(),
-                        channels,
-                        x: args.inputs[0].add(run.column * channels),
-                        w: args.inputs[1],
-                        c: args.output.add(first),
-                        c_step: run.step * channels,
-                        finish: finish.from(0, first),
-                    });
-                }
+            let first = row * rows.out_w * channels;
+            // SAFETY: rows that are left lie within the input, the output row within the output.
+            unsafe {
+                let [x, w] = args.inputs;
+                self.window(window, x, w, args.output.add(first), finish.from(0, first));
             }
         });
         if let Epilogue::Hook(hook) = args.epilogue {

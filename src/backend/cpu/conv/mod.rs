@@ -11,6 +11,7 @@ mod filter_grad;
 mod images;
 mod images_filter_grad;
 mod patch;
+mod row_chain;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ pub use filter_grad::FilterGrad;
 pub(in crate::backend::cpu) use filter_grad::{Combine, image_groups};
 pub use images::ImagesConv;
 pub use images_filter_grad::ImagesFilterGrad;
+pub use row_chain::{ChainArgs, Chained, RowChain};
 
 /// Sizes of a 2-D convolution. Input `[batch, in_h, in_w, in_c]`, filters
 /// `[kernel_h, kernel_w, in_c / groups, out_c]`, output `[batch, out_h, out_w, out_c]`.
