@@ -23,7 +23,7 @@ const MIN_BAND: usize = 4;
 /// Bytes of an image's inner activation from which on it leaves the cache of a core, alone or among those of
 /// a batch.
 const LARGE: usize = 1 << 20;
-const LARGE_IN_BATCH: usize = 300 << 10;
+const LARGE_IN_BATCH: usize = 256 << 10;
 /// Images from which on inner activations of a batch go to memory.
 const BATCH: usize = 8;
 /// Bytes of rows that may lie in the scratch.
