@@ -9,6 +9,8 @@ use super::simd::{Scalar, Simd, Tier};
 
 /// Greatest number of rows of a tile on any tier.
 pub const MAX_ROWS: usize = 14;
+/// f32 of a cache line.
+const LINE: usize = 16;
 /// Greatest number of vectors of a tile on any tier.
 pub const MAX_VECTORS: usize = 3;
 
@@ -45,6 +47,8 @@ pub struct Tile {
     pub add_to_c: bool,
     /// What happens to the sums at the end; the residual's rows lie as those of C do.
     pub finish: Finish,
+    /// What the next tile will read: a cache line is asked for with every k, or none from null on.
+    pub next: *const f32,
 }
 
 /// The offset list of a tile with one segment.
@@ -124,13 +128,12 @@ impl TileSet {
 unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
     let mut acc = [[S::zero(); NV]; MR];
     let full = t.cols == NV * S::LANES;
-    // C arrives while the sums are computed; its rows are too far apart for hardware to foresee.
-    for i in 0..MR {
-        let c = t.c.add(*t.c_rows.add(i));
-        for j in 0..NV {
-            S::prefetch(c.wrapping_add(j * S::LANES));
-        }
-    }
+    // Residual and C arrive while the sums are computed; their rows are too far apart for hardware to foresee.
+    // One row at a time is asked for: all at once would fill the queue of misses, and loads would wait.
+    let arriving = [t.finish.residual, t.c.cast_const()];
+    let mut arrived = if t.finish.residual.is_null() { MR } else { 0 };
+    // Lines of what is next; without it the same line over and over, which costs less than a branch.
+    let (mut next, next_step) = if t.next.is_null() { (t.b, 0) } else { (t.next, LINE) };
     let mut b = t.b;
     let (a_step, b_step) = (t.a_step, t.b_step);
     for segment in 0..t.segment_count {
@@ -141,6 +144,15 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
         }
         let mut at = 0;
         for _ in 0..t.k {
+            if arrived < 2 * MR {
+                let row = arriving[arrived / MR].wrapping_add(*t.c_rows.add(arrived % MR));
+                for j in 0..NV {
+                    S::prefetch(row.wrapping_add(j * S::LANES));
+                }
+                arrived += 1;
+            }
+            S::prefetch(next);
+            next = next.wrapping_add(next_step);
             let mut bv = [S::zero(); NV];
             for (j, v) in bv.iter_mut().enumerate() {
                 *v = S::load(b.add(j * S::LANES));

@@ -229,6 +229,7 @@ impl Direct {
                             c_rows: c_rows.add(first + r.start),
                             add_to_c: false,
                             finish,
+                            next: std::ptr::null(),
                         });
                     }
                     first += count;

@@ -230,6 +230,7 @@ impl FilterGrad {
                             c_rows: c_rows.add(r.start),
                             add_to_c: index > 0,
                             finish: if index + 1 == blocks { finish.from(k, k) } else { Finish::NONE },
+                            next: std::ptr::null(),
                         });
                     }
                 }

@@ -316,6 +316,13 @@ impl Gemm {
                         } else {
                             a.add((rows.start + r.start) * self.lda + k.start)
                         };
+                        // Rows of A that lie side by side, on their way from memory.
+                        let streams = !packs_a && k_blocks == 1 && self.lda == self.k && panel == panels.start;
+                        let next = if streams && t + 1 < tile_count {
+                            a.wrapping_add(r.len() * self.lda)
+                        } else {
+                            std::ptr::null()
+                        };
                         tiles.run(&Tile {
                             rows: r.len(),
                             vectors: width / tiles.lanes,
@@ -332,6 +339,7 @@ impl Gemm {
                             c_rows: c_rows.as_ptr(),
                             add_to_c: k_block > 0,
                             finish: finish.from(col, (rows.start + r.start) * ldc + col),
+                            next,
                         });
                     }
                     if let (Epilogue::Hook(hook), true, false) = (epilogue, last, whole_rows) {

@@ -178,6 +178,7 @@ impl WinogradFilterGrad {
                                 c_rows: c_rows.as_ptr(),
                                 add_to_c: index > 0,
                                 finish: Finish::NONE,
+                                next: std::ptr::null(),
                             });
                         }
                     }

@@ -246,6 +246,7 @@ impl WinogradForward {
                             c_rows: c_rows.as_ptr(),
                             add_to_c: false,
                             finish: Finish::NONE,
+                            next: std::ptr::null(),
                         });
                     }
                 }
