@@ -3,6 +3,7 @@
 # make accuracy  ResNet-18 on MNIST with and without Winograd convolutions
 # make figures   README's table and chart, of the results that make peers saved
 # make test-avx2, test-scalar, test-arm64, test-asan       kernels on other instruction sets; memory errors
+# make test-long   property tests and random graphs with many more cases, and others each time
 # make instructions  instructions of the main kernels under callgrind, compared with a table
 # Needs Python >= 3.10, Rust (rust-version in Cargo.toml) and the package registries, nothing else.
 
@@ -16,7 +17,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-python test-avx2 test-scalar test-arm64 test-asan instructions wheel develop bench accuracy peers figures fixtures clean
+.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan instructions wheel develop bench accuracy peers figures fixtures clean
 .DELETE_ON_ERROR:
 
 mnist: $(VENV)/.wheel
@@ -40,6 +41,11 @@ test-python: $(VENV)/.wheel $(VENV)/.dev
 	$(BIN)/python -m mypy.stubtest cnnrs._core --mypy-config-file pyproject.toml
 	$(BIN)/pytest
 	$(BIN)/pytest --doctest-modules --pyargs cnnrs
+
+# Cases that no run before has seen; `make test` runs the same few each time.
+test-long:
+	seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); echo "PROPTEST_RNG_SEED=$$seed"; \
+		PROPTEST_CASES=2000 PROPTEST_RNG_SEED=$$seed CNNRS_RANDOM_GRAPHS=2000 cargo test
 
 # All Rust tests on the narrower instruction sets of this machine.
 test-avx2 test-scalar: test-%:

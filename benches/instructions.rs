@@ -13,7 +13,7 @@ use cnnrs::backend::cpu::kernel::{InImages, Lowered, Operands, Status};
 use cnnrs::backend::cpu::pointwise::lower_region;
 use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::simd::Tier;
-use cnnrs::backend::cpu::winograd::{WinogradFilterGrad, WinogradForward};
+use cnnrs::backend::cpu::winograd::{WinogradFilterGrad, WinogradForward, WinogradStaged};
 use cnnrs::dtype::DType;
 use cnnrs::ops::pointwise::Function;
 use cnnrs::region::{Arg, Instruction, Operand, Region};
@@ -109,6 +109,7 @@ const CASES: &[Case] = &[
     ("conv_direct_filter_grad", || kernel(FilterGrad::new(&convolution(24, 40, 3, 2, 1), TIER))),
     ("conv_images", || kernel(ImagesConv::forward(&convolution(1, 6, 5, 1, 1), InImages::default(), TIER))),
     ("conv_winograd", || kernel(WinogradForward::forward(&convolution(24, 40, 3, 1, 1), TIER))),
+    ("conv_winograd_staged", || kernel(WinogradStaged::forward(&convolution(24, 40, 3, 1, 1), TIER))),
     ("conv_winograd_filter_grad", || kernel(WinogradFilterGrad::new(&convolution(24, 40, 3, 1, 1), TIER))),
     ("depthwise", || kernel(DepthwiseRows::forward(&convolution(48, 48, 3, 1, 48), TIER))),
     ("depthwise_stride_2", || kernel(DepthwiseRows::forward(&convolution(48, 48, 3, 2, 48), TIER))),
@@ -133,10 +134,11 @@ fn aligned(len: usize) -> *mut f32 {
 /// What callgrind counts: all phases of the work on one thread.
 #[inline(never)]
 #[unsafe(no_mangle)]
-fn cnnrs_measured(work: &Work, [x, y, out, workspace, scratch]: [*mut f32; 5]) {
+fn cnnrs_measured(work: &Work, [x, y, out, packed, workspace, scratch]: [*mut f32; 6]) {
     match work {
         Work::Kernel(kernel) => {
-            let args = Args { inputs: [x, y], output: out, workspace, prologue: None, epilogue: Epilogue::None };
+            let (inputs, output, epilogue) = ([x, y], out, Epilogue::None);
+            let args = Args { inputs, output, packed, workspace, prologue: None, epilogue };
             for phase in 0..kernel.phases() {
                 for chunk in 0..kernel.chunks(phase) {
                     // SAFETY: the operands hold more than any case needs; chunks run in order.
@@ -151,7 +153,7 @@ fn cnnrs_measured(work: &Work, [x, y, out, workspace, scratch]: [*mut f32; 5]) {
                 inputs: &inputs,
                 outputs: &outputs,
                 workspace: workspace.cast(),
-                packed: std::ptr::null_mut(),
+                packed: packed.cast(),
                 status: &status,
             };
             for phase in &region.phases {
@@ -165,11 +167,11 @@ fn cnnrs_measured(work: &Work, [x, y, out, workspace, scratch]: [*mut f32; 5]) {
 fn run(name: &str) {
     let case = CASES.iter().find(|case| case.0 == name).expect("the name of a case");
     let work = case.1();
-    let (workspace, scratch) = match &work {
-        Work::Kernel(kernel) => (kernel.workspace_len(), kernel.scratch_len()),
-        Work::Region(region) => (region.workspace / 4, region.scratch / 4),
+    let [packed, workspace, scratch] = match &work {
+        Work::Kernel(kernel) => [kernel.packed_len(), kernel.workspace_len(), kernel.scratch_len()],
+        Work::Region(region) => [0, region.workspace / 4, region.scratch / 4],
     };
-    let lens = [OPERAND, OPERAND, OPERAND, workspace, scratch];
+    let lens = [OPERAND, OPERAND, OPERAND, packed, workspace, scratch];
     cnnrs_measured(&work, lens.map(aligned));
 }
 

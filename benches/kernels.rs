@@ -12,7 +12,7 @@ use cnnrs::backend::cpu::gemm::Gemm;
 use cnnrs::backend::cpu::kernel::InImages;
 use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::simd::{Simd, Tier};
-use cnnrs::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward};
+use cnnrs::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -80,7 +80,8 @@ fn peak(tier: Tier, threads: usize) -> f64 {
 /// time over many rounds, which no interruption of the thread lengthens.
 fn serial_seconds(kernel: &dyn ChunkedKernel, args: &Args) -> (f64, f64) {
     let (mut workspace, mut scratch) = (Aligned::new(kernel.workspace_len()), Aligned::new(kernel.scratch_len()));
-    let args = Args { workspace: workspace.ptr(), ..*args };
+    let mut packed = Aligned::new(kernel.packed_len());
+    let args = Args { packed: packed.ptr(), workspace: workspace.ptr(), ..*args };
     let mut least: Vec<Vec<f64>> = (0..kernel.phases()).map(|p| vec![f64::MAX; kernel.chunks(p)]).collect();
     let (start, mut rounds) = (Instant::now(), 0);
     while rounds < 4 || (start.elapsed() < Duration::from_millis(600) && rounds < 20_000) {
@@ -95,7 +96,7 @@ fn serial_seconds(kernel: &dyn ChunkedKernel, args: &Args) -> (f64, f64) {
         rounds += 1;
     }
     let sum = |phases: &[Vec<f64>]| phases.iter().flatten().sum();
-    (sum(&least), sum(&least[usize::from(kernel.prepacks())..]))
+    (sum(&least), sum(&least[usize::from(kernel.packed_len() > 0)..]))
 }
 
 /// Best GB/s of copies between arrays beyond all caches, read and written bytes together.
@@ -117,15 +118,15 @@ fn bandwidth(threads: usize) -> f64 {
 
 /// Least seconds of one run on `threads` threads that claim chunks by tickets.
 fn seconds(kernel: &dyn ChunkedKernel, args: &Args, threads: usize) -> f64 {
-    let mut workspace = Aligned::new(kernel.workspace_len());
-    let args = Args { workspace: workspace.ptr(), ..*args };
+    let (mut workspace, mut packed) = (Aligned::new(kernel.workspace_len()), Aligned::new(kernel.packed_len()));
+    let args = Args { packed: packed.ptr(), workspace: workspace.ptr(), ..*args };
     let tickets: Vec<AtomicUsize> = (0..kernel.phases()).map(|_| AtomicUsize::new(0)).collect();
     let done: Vec<AtomicUsize> = (0..kernel.phases()).map(|_| AtomicUsize::new(0)).collect();
     let round = AtomicUsize::new(0);
     let stop = usize::MAX;
     let work = |scratch: *mut f32| {
         // What is packed once is packed before the clock starts.
-        let first = usize::from(kernel.prepacks() && round.load(Ordering::Relaxed) > 1);
+        let first = usize::from(kernel.packed_len() > 0 && round.load(Ordering::Relaxed) > 1);
         for phase in first..kernel.phases() {
             let chunks = kernel.chunks(phase);
             loop {
@@ -288,9 +289,11 @@ fn convolutions(tier: Tier) -> Vec<Case> {
             cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
         }
         if winograd::supports(&g) {
-            let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 3] = [
+            let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 5] = [
                 ("forward winograd", Box::new(WinogradForward::forward(&g, tier)), [x, w, y]),
                 ("input winograd", Box::new(WinogradForward::input_grad(&g, tier)), [y, w, x]),
+                ("forward winograd staged", Box::new(WinogradStaged::forward(&g, tier)), [x, w, y]),
+                ("input winograd staged", Box::new(WinogradStaged::input_grad(&g, tier)), [y, w, x]),
                 ("filter winograd", Box::new(WinogradFilterGrad::new(&g, tier)), [x, y, w]),
             ];
             for (pass, kernel, lens) in kernels {
@@ -451,6 +454,7 @@ fn main() {
         let args = Args {
             inputs: [x.ptr(), y.ptr()],
             output: out.ptr(),
+            packed: std::ptr::null_mut(),
             workspace: std::ptr::null_mut(),
             prologue: None,
             epilogue: Epilogue::None,

@@ -168,7 +168,7 @@ impl Planner<'_> {
                 continue;
             }
             if let Some(packed) = step.kernel.packed
-                && held(step.inputs[packed.operand])
+                && packed.numbers().all(|k| held(step.inputs[k]))
             {
                 prelude.steps.push(step.split_packing(packed, prelude.bytes));
                 prelude.bytes += packed.bytes.next_multiple_of(ALIGNMENT);

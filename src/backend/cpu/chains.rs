@@ -3,7 +3,7 @@
 use super::attach::Finish;
 use super::chunked_step::FinishForm;
 use super::conv::{ChainArgs, Chained, ConvGeometry, RowChain};
-use super::kernel::{CpuKernel, Lowered, Operands, Phase};
+use super::kernel::{CpuKernel, Lowered, Operands, Packed, Phase};
 use super::simd::Tier;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -136,22 +136,33 @@ pub fn lower(g: &Graph, fusion: &Fusion, chain: &Chain) -> Result<(Lowered, Vec<
         filters: filters.map(|k| k.map_or(std::ptr::null(), |k| operands.input(k))),
         finishes: forms.map(|form| form.map_or(Finish::NONE, |(form, first)| form.bind(operands, first))),
         output: operands.output(0),
-        workspace: operands.workspace.cast(),
+        packed: operands.packed.cast(),
     };
     let (packing, computing) = (chain.clone(), chain.clone());
     let mut phases = Vec::new();
+    let mut packed = None;
     if chain.pack_chunks() > 0 {
+        let products = [filters[0], None, filters[2]];
+        let operands = products.iter().flatten().map(|k| 1 << k).sum();
+        packed = Some(Packed { operands, bytes: chain.packed_len() * 4 });
         phases.push(Phase::new(chain.pack_chunks(), move |operands, chunk, _| {
-            // SAFETY: the plan gives every step operands of its facts' sizes, and a workspace as large as asked for.
-            unsafe { packing.pack(chunk, &args(operands)) };
+            let args = ChainArgs {
+                x: std::ptr::null(),
+                filters: products.map(|k| k.map_or(std::ptr::null(), |k| operands.input(k))),
+                finishes: [Finish::NONE; 3],
+                output: std::ptr::null_mut(),
+                packed: operands.packed.cast(),
+            };
+            // SAFETY: the plan gives every step operands of its facts' sizes, and room for what it packs.
+            unsafe { packing.pack(chunk, &args) };
         }));
     }
     phases.push(Phase::new(chain.chunks(), move |operands, chunk, scratch| {
         // SAFETY: as above, and the phase before has ended.
         unsafe { computing.run(chunk, &args(operands), scratch.cast()) };
     }));
-    let (workspace, scratch) = (chain.workspace_len() * 4, chain.scratch_len() * 4);
-    Ok((Lowered { name: NAME, phases, workspace, scratch, packed: None, section: None }, inputs, output))
+    let scratch = chain.scratch_len() * 4;
+    Ok((Lowered { name: NAME, phases, workspace: 0, scratch, packed, section: None }, inputs, output))
 }
 
 #[cfg(test)]
@@ -269,6 +280,15 @@ mod tests {
             residual: true,
         };
         block.check(&mut Rng::new(8));
+    }
+
+    #[test]
+    fn sums_so_long_that_products_cut_them() {
+        let depthwise = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Same, groups: 1 };
+        let (expanded, projected) = (Some(4096), Some(9));
+        let x = [1, 7, 7, 5];
+        let block = Block { x, expanded, kernel: [3; 2], depthwise, projected, bias: true, residual: false };
+        block.check(&mut Rng::new(9));
     }
 
     fn wide(batch: usize) -> Block {

@@ -6,8 +6,8 @@ use super::attach::{Epilogue, PackHook};
 ///
 /// All chunks of a phase end before the next phase begins; within a phase any thread may run any
 /// chunk in any order, and the result has the same bits. How work is cut depends on geometry and
-/// tier only. The epilogue runs in the last phase, and the chunk that a `TileHook` hears of is one
-/// of that phase.
+/// tier only. The epilogue runs in the phases that [`ChunkedKernel::finishes`] names, and the chunk that a
+/// `TileHook` hears of is one of [`ChunkedKernel::finishing_chunks`].
 pub trait ChunkedKernel: Send + Sync {
     /// Number of phases, at least 1.
     fn phases(&self) -> usize;
@@ -15,13 +15,26 @@ pub trait ChunkedKernel: Send + Sync {
     /// Number of chunks of a phase.
     fn chunks(&self, phase: usize) -> usize;
 
-    /// f32 elements shared by the phases (packed filters, partial sums).
-    fn workspace_len(&self) -> usize;
+    /// f32 elements shared by the phases (transformed inputs, partial sums).
+    fn workspace_len(&self) -> usize {
+        0
+    }
 
-    /// Whether phase 0 does nothing but fill the whole workspace from input 1 (filters, B). Later phases
-    /// only read it then, so a caller that keeps it may skip phase 0 until input 1 changes.
-    fn prepacks(&self) -> bool {
-        false
+    /// f32 elements of input 1 (filters, B) in packed form; 0 where it is read as it is. Otherwise phase 0 does
+    /// nothing but fill them from input 1, and later phases only read them, so a caller that keeps them may skip
+    /// phase 0 until input 1 changes.
+    fn packed_len(&self) -> usize {
+        0
+    }
+
+    /// Whether `phase` writes outputs and runs the epilogue on them.
+    fn finishes(&self, phase: usize) -> bool {
+        phase + 1 == self.phases()
+    }
+
+    /// Chunks of all phases that run the epilogue.
+    fn finishing_chunks(&self) -> usize {
+        (0..self.phases()).filter(|&phase| self.finishes(phase)).map(|phase| self.chunks(phase)).sum()
     }
 
     /// The phase that works share by share of the images, if there is one.
@@ -35,7 +48,7 @@ pub trait ChunkedKernel: Send + Sync {
     /// Runs one chunk.
     ///
     /// # Safety
-    /// The operands are valid for the geometry, `workspace` and `scratch` hold at least as many
+    /// The operands are valid for the geometry, `packed`, `workspace` and `scratch` hold at least as many
     /// elements as the kernel says on 64-byte boundaries, and all chunks of earlier phases have ended.
     unsafe fn run_chunk(&self, phase: usize, chunk: usize, args: &Args, scratch: *mut f32);
 }
@@ -61,6 +74,8 @@ pub struct Args<'a> {
     pub inputs: [*const f32; 2],
     /// The output.
     pub output: *mut f32,
+    /// Input 1 in packed form; written by phase 0 alone.
+    pub packed: *mut f32,
     /// Shared by the phases.
     pub workspace: *mut f32,
     /// Prologue on input 0; only kernels that pack it take one.
@@ -84,7 +99,7 @@ pub fn split(len: usize, parts: usize, index: usize) -> std::ops::Range<usize> {
 /// Runs all phases on the calling thread.
 ///
 /// # Safety
-/// As [`ChunkedKernel::run_chunk`]; `args.workspace` is replaced by a buffer of this function.
+/// As [`ChunkedKernel::run_chunk`]; `args.packed` and `args.workspace` are replaced by buffers of this function.
 #[cfg(test)]
 pub(crate) unsafe fn run_serially(kernel: &dyn ChunkedKernel, args: &Args) {
     const GUARD: f32 = 12345.0;
@@ -95,12 +110,14 @@ pub(crate) unsafe fn run_serially(kernel: &dyn ChunkedKernel, args: &Args) {
         (memory, start, start + len)
     };
     let (mut workspace, offset, workspace_end) = aligned(kernel.workspace_len());
-    let args = Args { workspace: workspace[offset..].as_mut_ptr(), ..*args };
+    let (mut packed, packed_start, packed_end) = aligned(kernel.packed_len());
+    let args =
+        Args { packed: packed[packed_start..].as_mut_ptr(), workspace: workspace[offset..].as_mut_ptr(), ..*args };
     let (mut scratch, start, scratch_end) = aligned(kernel.scratch_len());
-    let mut packed = Vec::new();
+    let mut once = Vec::new();
     for phase in 0..kernel.phases() {
         if phase == 1 {
-            packed.extend(workspace[offset..workspace_end].iter().map(|x| x.to_bits()));
+            once.extend(packed[packed_start..packed_end].iter().map(|x| x.to_bits()));
         }
         // Chunks are independent, so the reverse order must do as well.
         for chunk in (0..kernel.chunks(phase)).rev() {
@@ -109,8 +126,9 @@ pub(crate) unsafe fn run_serially(kernel: &dyn ChunkedKernel, args: &Args) {
             unsafe { kernel.run_chunk(phase, chunk, &args, scratch[start..].as_mut_ptr()) };
         }
     }
-    let kept = workspace[offset..workspace_end].iter().map(|x| x.to_bits()).eq(packed);
-    assert!(!kernel.prepacks() || kept, "only phase 0 writes what is packed once");
+    let kept = kernel.phases() == 1 || packed[packed_start..packed_end].iter().map(|x| x.to_bits()).eq(once);
+    assert!(kept, "only phase 0 writes what is packed once");
     let untouched = |rest: &[f32]| rest.iter().all(|&x| x == GUARD);
-    assert!(untouched(&workspace[workspace_end..]) && untouched(&scratch[scratch_end..]), "lengths are enough");
+    let rests = [&workspace[workspace_end..], &packed[packed_end..], &scratch[scratch_end..]];
+    assert!(rests.into_iter().all(untouched), "lengths are enough");
 }

@@ -127,19 +127,19 @@ pub fn step(
     let kernel: Arc<dyn ChunkedKernel> = Arc::from(kernel);
     let epilogue = Arc::new(epilogue);
     let last = kernel.phases() - 1;
-    // A workspace that holds nothing but an operand in packed form may outlive the run.
     let packed = match inputs[1] {
-        Some(operand) if kernel.prepacks() => Some(Packed { operand, bytes: kernel.workspace_len() * 4 }),
+        Some(operand) if kernel.packed_len() > 0 => {
+            Some(Packed { operands: 1 << operand, bytes: kernel.packed_len() * 4 })
+        }
         _ => None,
     };
     // The kernel's part of workspace and scratch comes first, the region's after it.
-    let own = if packed.is_some() { 0 } else { kernel.workspace_len() * 4 };
-    let (mut workspace, mut scratch) = (own, kernel.scratch_len() * 4);
+    let (mut workspace, mut scratch) = (kernel.workspace_len() * 4, kernel.scratch_len() * 4);
     let (partials, blocks) = (workspace.next_multiple_of(64), scratch.next_multiple_of(64));
     let mut combine = None;
     let section = kernel.shares().map(|shares| section(&shares, inputs, &epilogue, first_attachment));
     if let Attached::Region(region) = &*epilogue {
-        let chunks = kernel.chunks(last);
+        let chunks = kernel.finishing_chunks();
         workspace = partials + region.partials(chunks);
         scratch = blocks + region.scratch();
         combine = region.combine(chunks, partials);
@@ -149,13 +149,17 @@ pub fn step(
             let (held, epilogue) = (kernel.clone(), epilogue.clone());
             Phase::new(kernel.chunks(phase), move |operands, chunk, scratch| {
                 let at = |i: Option<usize>| i.map_or(std::ptr::null(), |i| operands.input::<f32>(i));
-                let workspace = if packed.is_some() { operands.packed } else { operands.workspace }.cast();
                 if packed.is_some() && phase == 0 {
-                    let filters = [std::ptr::null(), at(inputs[1])];
-                    let output = std::ptr::null_mut();
-                    let args = Args { inputs: filters, output, workspace, prologue: None, epilogue: Epilogue::None };
-                    // SAFETY: phase 0 of a kernel that prepacks reads input 1 and fills the workspace,
-                    // which the plan gives it as large as asked for and aligned.
+                    let args = Args {
+                        inputs: [std::ptr::null(), at(inputs[1])],
+                        output: std::ptr::null_mut(),
+                        packed: operands.packed.cast(),
+                        workspace: std::ptr::null_mut(),
+                        prologue: None,
+                        epilogue: Epilogue::None,
+                    };
+                    // SAFETY: phase 0 of a kernel that packs reads input 1 and fills `packed`, which the plan
+                    // gives it as large as asked for and aligned.
                     return unsafe { held.run_chunk(phase, chunk, &args, scratch.cast()) };
                 }
                 let prologue = prologue.map(|affine| affine.bind(operands, first_prologue));
@@ -163,7 +167,8 @@ pub fn step(
                     let args = Args {
                         inputs: [at(inputs[0]), at(inputs[1])],
                         output: operands.output(output),
-                        workspace,
+                        packed: operands.packed.cast(),
+                        workspace: operands.workspace.cast(),
                         prologue: prologue.as_ref().map(|p| p as &dyn PackHook),
                         epilogue,
                     };
@@ -173,7 +178,7 @@ pub fn step(
                 };
                 match &*epilogue {
                     Attached::Finish(form) => run(0, Epilogue::Finish(form.bind(operands, first_attachment))),
-                    Attached::Region(region) if phase == last => {
+                    Attached::Region(region) if held.finishes(phase) => {
                         let partials = operands.workspace.wrapping_add(partials).cast();
                         let blocks = scratch.wrapping_add(blocks).cast();
                         // SAFETY: as above; this chunk's scratch is its own.

@@ -46,6 +46,15 @@ pub struct Task<'a> {
     pub images: InImages,
     /// What the kernel may do to sums of products.
     pub precision: Precision,
+    /// Bit k: operand k stays the same over many runs, so that it is packed before them.
+    pub held: u64,
+}
+
+impl Task<'_> {
+    /// Whether operand `k` stays the same over many runs.
+    pub fn is_held(&self, k: usize) -> bool {
+        self.held >> k & 1 == 1
+    }
 }
 
 /// Estimated time of a candidate, in arbitrary but common units; the least wins.
@@ -85,20 +94,27 @@ pub struct Lowered {
     pub workspace: usize,
     /// Bytes of scratch that each worker gets, 64-byte aligned; contents do not survive a chunk.
     pub scratch: usize,
-    /// What phase 0 packs, if it does nothing else.
+    /// Operands that phase 0 packs, if it does nothing else.
     pub packed: Option<Packed>,
     /// The phase that works share by share, if there is one.
     pub section: Option<Section>,
 }
 
-/// An operand that phase 0 packs into memory of its own and later phases only read there: as long as the
-/// operand stays the same, phase 0 need not run again. Phase 0 reads nothing else.
+/// Operands that phase 0 packs into memory of its own and later phases only read there: as long as they
+/// stay the same, phase 0 need not run again. Phase 0 looks at no other operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packed {
-    /// Its number.
-    pub operand: usize,
+    /// Bit k: operand k is one of them.
+    pub operands: u64,
     /// Bytes of the packed form, 64-byte aligned.
     pub bytes: usize,
+}
+
+impl Packed {
+    /// Their numbers.
+    pub fn numbers(self) -> impl Iterator<Item = usize> {
+        (0..64).filter(move |k| self.operands >> k & 1 == 1)
+    }
 }
 
 /// A phase whose chunk i works on share i of the images alone, `split(images / lanes, chunks, i)`
@@ -144,7 +160,7 @@ pub struct Operands<'a> {
     pub outputs: &'a [*mut u8],
     /// The step's workspace.
     pub workspace: *mut u8,
-    /// The step's packed operand.
+    /// The step's packed operands.
     pub packed: *mut u8,
     /// Where kernels report bad data.
     pub status: &'a Status,

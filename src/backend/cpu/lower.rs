@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Origin, unite};
 use crate::passes::fuse::{Fusion, Group};
 use crate::plan::PlanOptions;
-use crate::precision::Precision;
 use crate::region::{Arg, Operand, Region};
 use crate::shape::Fact;
 use smallvec::SmallVec;
@@ -35,19 +34,19 @@ pub struct Step {
     pub text: String,
     /// Floating-point operations of its nodes.
     pub flops: u64,
-    /// Where in what the prelude makes the packed operand lies; `None` if this step packs it.
+    /// Where in what the prelude makes the packed operands lie; `None` if this step packs them.
     pub packed_at: Option<usize>,
     /// Inputs that are read in more than one way, or not element by element.
     scattered: Vec<NodeId>,
 }
 
 impl Step {
-    /// Bytes of the packed operand that the run itself must have.
+    /// Bytes of packed operands that the run itself must have.
     pub fn packed_in_run(&self) -> usize {
         if self.packed_at.is_some() { 0 } else { self.kernel.packed.map_or(0, |p| p.bytes) }
     }
 
-    /// Takes the packing out: a step of its own, which leaves the packed operand at `offset` of what the
+    /// Takes the packing out: a step of its own, which leaves the packed operands at `offset` of what the
     /// prelude makes.
     pub fn split_packing(&mut self, packed: Packed, offset: usize) -> Step {
         self.packed_at = Some(offset);
@@ -56,11 +55,14 @@ impl Step {
         }
         let phases = vec![self.kernel.phases.remove(0)];
         let Lowered { name, scratch, .. } = self.kernel;
-        let operand = self.inputs[packed.operand];
+        // The phase looks at no others, whose places the first of them fills.
+        let is_packed = |k: usize| packed.numbers().any(|number| number == k);
+        let count = packed.numbers().last().map_or(0, |k| k + 1);
+        let first = packed.numbers().next().unwrap_or(0);
+        let inputs = (0..count).map(|k| self.inputs[if is_packed(k) { k } else { first }]).collect();
         Step {
             kernel: Lowered { name, phases, workspace: 0, scratch, packed: Some(packed), section: None },
-            // The phase looks at no operand before it.
-            inputs: vec![operand; packed.operand + 1],
+            inputs,
             outputs: Vec::new(),
             copies_output: None,
             is_region: false,
@@ -78,13 +80,22 @@ impl Step {
     }
 }
 
+/// What lowering a group looks at besides the group.
+struct Lowering<'a> {
+    g: &'a Graph,
+    options: &'a PlanOptions,
+    /// For each node, whether it stays the same over many runs.
+    held: Vec<bool>,
+}
+
 /// Steps for all groups, in order.
 ///
 /// # Errors
 /// When no kernel supports an op.
 pub fn lower(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Vec<Step>> {
     let mut steps = Vec::with_capacity(fusion.groups.len());
-    let choices: Vec<Option<Choice>> = fusion.groups.iter().map(|group| choice(g, group, options)).collect();
+    let lowering = Lowering { g, options, held: g.held() };
+    let choices: Vec<Option<Choice>> = fusion.groups.iter().map(|group| lowering.choice(group)).collect();
     let takes: Vec<InImages> = fusion
         .groups
         .iter()
@@ -92,7 +103,7 @@ pub fn lower(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Vec<St
         .map(|(group, choice)| match (group.anchor, choice) {
             (Some(anchor), Some(Ok(kernel))) => {
                 let facts = input_facts(g, anchor);
-                kernel.takes_images(&task(g, group, anchor, &facts, InImages::default(), options.precision))
+                kernel.takes_images(&lowering.task(group, anchor, &facts, InImages::default()))
             }
             _ => InImages::default(),
         })
@@ -109,7 +120,7 @@ pub fn lower(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Vec<St
             // All that a chain reads is there where its last group is.
             Some(chain) if chain.groups().last() == Some(k) => steps.push(chain_step(g, fusion, chain)?),
             Some(_) => {}
-            None => lower_group(g, group, choice, images::of_group(group, &chosen), options, &mut steps)?,
+            None => lowering.group(group, choice, images::of_group(group, &chosen), &mut steps)?,
         }
     }
     Ok(steps)
@@ -118,27 +129,8 @@ pub fn lower(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Vec<St
 /// The kernel of a group's anchor, or why each candidate refused.
 type Choice = std::result::Result<&'static dyn CpuKernel, String>;
 
-fn choice(g: &Graph, group: &Group, options: &PlanOptions) -> Option<Choice> {
-    let anchor = group.anchor?;
-    let facts = input_facts(g, anchor);
-    Some(choose(&task(g, group, anchor, &facts, InImages::default(), options.precision), options))
-}
-
 fn input_facts(g: &Graph, node: NodeId) -> SmallVec<[Fact; 4]> {
     g.node(node).inputs.iter().map(|&i| g.fact(i).clone()).collect()
-}
-
-fn task<'a>(
-    g: &'a Graph,
-    group: &'a Group,
-    anchor: NodeId,
-    inputs: &'a [Fact],
-    images: InImages,
-    precision: Precision,
-) -> Task<'a> {
-    let node = g.node(anchor);
-    let (prologue, epilogue) = (group.prologue.as_ref(), group.region.as_ref());
-    Task { op: &node.op, inputs, output: &node.fact, prologue, epilogue, images, precision }
 }
 
 fn text(g: &Graph, nodes: &[NodeId]) -> String {
@@ -165,64 +157,111 @@ fn group_origin(g: &Graph, group: &Group) -> Origin {
     group.anchor.and_then(|a| g.node(a).origin.clone()).or_else(|| origin(g, &group.nodes))
 }
 
-fn lower_group(
-    g: &Graph,
-    group: &Group,
-    choice: Option<Choice>,
-    images: InImages,
-    options: &PlanOptions,
-    steps: &mut Vec<Step>,
-) -> Result<()> {
-    let (Some(anchor), Some(choice)) = (group.anchor, choice) else {
-        let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
-        steps.push(region_step(g, region, group.inputs.clone(), group.outputs.clone(), &group.nodes)?);
-        return Ok(());
-    };
-    let node = g.node(anchor);
-    let facts = input_facts(g, anchor);
-    let task = task(g, group, anchor, &facts, images, options.precision);
-    match choice {
-        Ok(kernel) => {
-            let kernel = kernel.lower(&task).map_err(|e| name(e, &node.origin, node.op.def().name()))?;
-            steps.push(Step {
-                kernel,
-                inputs: group.inputs.clone(),
-                outputs: group.outputs.clone(),
-                copies_output: None,
-                is_region: false,
-                origin: group_origin(g, group),
-                text: text(g, &group.nodes),
-                flops: flops(g, &group.nodes),
-                packed_at: None,
-                scattered: Vec::new(),
-            });
-            Ok(())
-        }
-        Err(_) if group.prologue.is_some() => {
-            let bare = detached_prologue(g, group, anchor, steps)?;
-            lower_group(g, &bare, self::choice(g, &bare, options), InImages::default(), options, steps)
-        }
-        Err(why) => {
-            let Some(region) = &group.region else {
-                return Err(name(Error::value(why), &node.origin, node.op.def().name()));
-            };
-            lower_bare(g, anchor, group.inputs[..node.inputs.len()].to_vec(), options, steps)?;
-            detached(g, group, region, anchor, options, steps)
+impl Lowering<'_> {
+    fn choice(&self, group: &Group) -> Option<Choice> {
+        let anchor = group.anchor?;
+        let facts = input_facts(self.g, anchor);
+        Some(choose(&self.task(group, anchor, &facts, InImages::default()), self.options))
+    }
+
+    fn task<'b>(&'b self, group: &'b Group, anchor: NodeId, inputs: &'b [Fact], images: InImages) -> Task<'b> {
+        let node = self.g.node(anchor);
+        let (prologue, epilogue) = (group.prologue.as_ref(), group.region.as_ref());
+        let held =
+            group.inputs[..inputs.len()].iter().enumerate().map(|(k, i)| u64::from(self.held[i.index()]) << k).sum();
+        let precision = self.options.precision;
+        Task { op: &node.op, inputs, output: &node.fact, prologue, epilogue, images, precision, held }
+    }
+
+    fn group(&self, group: &Group, choice: Option<Choice>, images: InImages, steps: &mut Vec<Step>) -> Result<()> {
+        let g = self.g;
+        let (Some(anchor), Some(choice)) = (group.anchor, choice) else {
+            let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
+            steps.push(region_step(g, region, group.inputs.clone(), group.outputs.clone(), &group.nodes)?);
+            return Ok(());
+        };
+        let node = g.node(anchor);
+        let facts = input_facts(g, anchor);
+        let task = self.task(group, anchor, &facts, images);
+        match choice {
+            Ok(kernel) => {
+                let kernel = kernel.lower(&task).map_err(|e| name(e, &node.origin, node.op.def().name()))?;
+                steps.push(Step {
+                    kernel,
+                    inputs: group.inputs.clone(),
+                    outputs: group.outputs.clone(),
+                    copies_output: None,
+                    is_region: false,
+                    origin: group_origin(g, group),
+                    text: text(g, &group.nodes),
+                    flops: flops(g, &group.nodes),
+                    packed_at: None,
+                    scattered: Vec::new(),
+                });
+                Ok(())
+            }
+            Err(_) if group.prologue.is_some() => {
+                let bare = detached_prologue(g, group, anchor, steps)?;
+                self.group(&bare, self.choice(&bare), InImages::default(), steps)
+            }
+            Err(why) => {
+                let Some(region) = &group.region else {
+                    return Err(name(Error::value(why), &node.origin, node.op.def().name()));
+                };
+                self.bare(anchor, group.inputs[..node.inputs.len()].to_vec(), steps)?;
+                self.detached(group, region, anchor, steps)
+            }
         }
     }
-}
 
-/// A heavy op of a group as a step with nothing attached.
-fn lower_bare(
-    g: &Graph,
-    anchor: NodeId,
-    inputs: Vec<NodeId>,
-    options: &PlanOptions,
-    steps: &mut Vec<Step>,
-) -> Result<()> {
-    let (outputs, nodes) = (vec![anchor], vec![anchor]);
-    let bare = Group { anchor: Some(anchor), inputs, outputs, nodes, ..Group::default() };
-    lower_group(g, &bare, choice(g, &bare, options), InImages::default(), options, steps)
+    /// A heavy op of a group as a step with nothing attached.
+    fn bare(&self, anchor: NodeId, inputs: Vec<NodeId>, steps: &mut Vec<Step>) -> Result<()> {
+        let (outputs, nodes) = (vec![anchor], vec![anchor]);
+        let bare = Group { anchor: Some(anchor), inputs, outputs, nodes, ..Group::default() };
+        self.group(&bare, self.choice(&bare), InImages::default(), steps)
+    }
+
+    /// The region of a group as a step of its own that reads the anchor's output from memory, and a step for each
+    /// moment.
+    fn detached(&self, group: &Group, region: &Region, anchor: NodeId, steps: &mut Vec<Step>) -> Result<()> {
+        let g = self.g;
+        let lead = g.node(anchor).inputs.len();
+        let (outputs, moments) = group.outputs.split_at(group.outputs.len() - region.moments.len());
+        let mut region = Region { moments: Vec::new(), ..region.clone() };
+        let at = Arg::Operand(region.operands.len() as u16);
+        region.operands.push(Operand { dtype: g.fact(anchor).dtype, strides: region.shape.strides() });
+        let replace = |arg: &mut Arg| {
+            if *arg == Arg::Anchor {
+                *arg = at;
+            }
+        };
+        region.code.iter_mut().for_each(|i| i.args.iter_mut().for_each(replace));
+        region.reductions.iter_mut().for_each(|r| replace(&mut r.source));
+        let mut inputs = group.inputs[lead..].to_vec();
+        inputs.push(anchor);
+        // The anchor's own value is there already.
+        let mut made = Vec::new();
+        let mut stores = Vec::new();
+        let kept = outputs[region.stores.len()..].to_vec();
+        for (store, &o) in region.stores.iter().zip(outputs) {
+            if store.0 != Arg::Anchor {
+                stores.push(*store);
+                made.push(o);
+            }
+        }
+        made.extend(kept);
+        region.stores = stores;
+        if !made.is_empty() {
+            let nodes: Vec<NodeId> =
+                group.nodes.iter().filter(|n| **n != anchor && !moments.contains(n)).copied().collect();
+            steps.push(region_step(g, &region, inputs, made, &nodes)?);
+        }
+        for &moment in moments {
+            // What a moment measures leaves the group, so it is in memory.
+            self.bare(moment, g.node(moment).inputs.to_vec(), steps)?;
+        }
+        Ok(())
+    }
 }
 
 /// The prologue of a group as a step of its own, and the group that reads what it stores.
@@ -244,54 +283,6 @@ fn detached_prologue(g: &Graph, group: &Group, anchor: NodeId, steps: &mut Vec<S
     bare.inputs =
         std::iter::once(value).chain(group.inputs[1..lead].iter().chain(&group.inputs[after..]).copied()).collect();
     Ok(bare)
-}
-
-/// The region of a group as a step of its own that reads the anchor's output from memory, and a step for each
-/// moment.
-fn detached(
-    g: &Graph,
-    group: &Group,
-    region: &Region,
-    anchor: NodeId,
-    options: &PlanOptions,
-    steps: &mut Vec<Step>,
-) -> Result<()> {
-    let lead = g.node(anchor).inputs.len();
-    let (outputs, moments) = group.outputs.split_at(group.outputs.len() - region.moments.len());
-    let mut region = Region { moments: Vec::new(), ..region.clone() };
-    let at = Arg::Operand(region.operands.len() as u16);
-    region.operands.push(Operand { dtype: g.fact(anchor).dtype, strides: region.shape.strides() });
-    let replace = |arg: &mut Arg| {
-        if *arg == Arg::Anchor {
-            *arg = at;
-        }
-    };
-    region.code.iter_mut().for_each(|i| i.args.iter_mut().for_each(replace));
-    region.reductions.iter_mut().for_each(|r| replace(&mut r.source));
-    let mut inputs = group.inputs[lead..].to_vec();
-    inputs.push(anchor);
-    // The anchor's own value is there already.
-    let mut made = Vec::new();
-    let mut stores = Vec::new();
-    let kept = outputs[region.stores.len()..].to_vec();
-    for (store, &o) in region.stores.iter().zip(outputs) {
-        if store.0 != Arg::Anchor {
-            stores.push(*store);
-            made.push(o);
-        }
-    }
-    made.extend(kept);
-    region.stores = stores;
-    if !made.is_empty() {
-        let nodes: Vec<NodeId> =
-            group.nodes.iter().filter(|n| **n != anchor && !moments.contains(n)).copied().collect();
-        steps.push(region_step(g, &region, inputs, made, &nodes)?);
-    }
-    for &moment in moments {
-        // What a moment measures leaves the group, so it is in memory.
-        lower_bare(g, moment, g.node(moment).inputs.to_vec(), options, steps)?;
-    }
-    Ok(())
 }
 
 fn name(e: Error, origin: &Origin, op: &str) -> Error {

@@ -51,6 +51,16 @@ pub struct Tile {
     pub next: *const f32,
 }
 
+/// What tile `t` of `tiles` over the same B of `k` products asks for of the B behind it, at `following`: with a
+/// line for every product, the last two ask for a panel of two lines a row, and null is nothing.
+pub fn share_of(following: *const f32, k: usize, t: usize, tiles: usize) -> *const f32 {
+    match tiles - t {
+        1 if tiles > 1 => following.wrapping_add(LINE * k),
+        1 | 2 => following,
+        _ => std::ptr::null(),
+    }
+}
+
 /// The offset list of a tile with one segment.
 pub static ONE_SEGMENT: [usize; 1] = [0];
 
@@ -88,10 +98,6 @@ impl TileSet {
         #[cfg(target_arch = "x86_64")]
         if tier == Tier::Avx512 && cols <= Tier::Avx2.lanes() {
             return x86::narrow_tiles();
-        }
-        #[cfg(target_arch = "x86_64")]
-        if tier == Tier::Avx512 && (17..=24).contains(&cols) {
-            return x86::three_half_vectors();
         }
         debug_assert!(cols > 0);
         Self::new(tier)
@@ -259,17 +265,6 @@ mod x86 {
     pub(super) fn narrow_tiles() -> TileSet {
         assert!(Tier::Avx2.is_supported(), "AVX-512 machines support AVX2");
         tile_set!(avx2, Avx2, 1, [1], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-    unsafe fn half<const MR: usize, const NV: usize>(t: &Tile) {
-        // SAFETY: as above.
-        unsafe { tile::<Avx2, MR, NV>(t) }
-    }
-
-    /// For 17 to 24 columns, in all 32 registers.
-    pub(super) fn three_half_vectors() -> TileSet {
-        tile_set!(half, Avx2, 3, [1, 2, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9])
     }
 
     pub(super) fn avx2_tiles() -> TileSet {

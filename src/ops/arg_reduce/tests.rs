@@ -7,7 +7,7 @@ use crate::testing::{Rng, check_plan, check_plan_on};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(crate::testing::cases(48))]
 
     #[test]
     fn plans_agree_with_the_definition(

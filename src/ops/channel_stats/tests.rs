@@ -12,7 +12,7 @@ use crate::testing::{Rng, check_gradients, check_plan, check_plan_on};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(crate::testing::cases(32))]
 
     #[test]
     fn statistics_and_gradients_agree_with_the_definition(seed in 0u64..1000, rows in 1usize..700, channels in 1usize..70) {

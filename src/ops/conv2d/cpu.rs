@@ -8,19 +8,20 @@ use crate::backend::cpu::conv::{
     ImagesConv, ImagesFilterGrad,
 };
 use crate::backend::cpu::cost::{self, Pass};
-use crate::backend::cpu::gemm::Gemm;
+use crate::backend::cpu::gemm::{Gemm, RowProduct};
 use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Task};
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward};
+use crate::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::precision::Precision;
 
 /// All candidates, for all three primitives.
-pub const KERNELS: &[&dyn CpuKernel] = &[&GEMM_1X1, &DEPTHWISE_ROWS, &DEPTHWISE, &IMAGES, &WINOGRAD, &DIRECT, &EMPTY];
+pub const KERNELS: &[&dyn CpuKernel] =
+    &[&GEMM_1X1, &DEPTHWISE_ROWS, &DEPTHWISE, &IMAGES, &WINOGRAD, &WINOGRAD_STAGED, &DIRECT, &EMPTY];
 
 type Build = fn(&ConvGeometry, Pass, InImages, Tier) -> Box<dyn ChunkedKernel>;
-type Fits = fn(&ConvGeometry, Pass, Tier) -> std::result::Result<f64, &'static str>;
+type Fits = fn(&ConvGeometry, Pass, Tier) -> std::result::Result<cost::Times, &'static str>;
 
 /// A candidate: its cost as [`cost`] counts, or why it does not fit, and its kernels.
 struct Candidate {
@@ -49,11 +50,12 @@ const GEMM_1X1: Candidate = Candidate {
     },
     build: |g, pass, _, tier| {
         let pixels = g.batch * g.out_h * g.out_w;
-        Box::new(match pass {
-            Pass::Forward => g.product(tier),
-            Pass::InputGrad => Gemm::new(pixels, g.in_c, g.out_c, false, true, tier),
-            Pass::FilterGrad => Gemm::new(g.in_c, g.out_c, pixels, true, false, tier),
-        })
+        match pass {
+            Pass::Forward if pixels == 1 => Box::new(RowProduct::new(g.out_c, g.in_c, tier)),
+            Pass::Forward => Box::new(g.product(tier)),
+            Pass::InputGrad => Box::new(Gemm::new(pixels, g.in_c, g.out_c, false, true, tier)),
+            Pass::FilterGrad => Box::new(Gemm::new(g.in_c, g.out_c, pixels, true, false, tier)),
+        }
     },
     residuals: true,
     strict: true,
@@ -129,6 +131,21 @@ const WINOGRAD: Candidate = Candidate {
     },
     residuals: true,
     strict: false,
+};
+
+/// The same, all windows of a part of the batch at a time: for many channels, or few windows.
+const WINOGRAD_STAGED: Candidate = Candidate {
+    name: "conv_winograd_staged",
+    fits: |g, pass, tier| match (winograd::supports(g), pass) {
+        (_, Pass::FilterGrad) => Err("no gradient for filters"),
+        (true, _) => Ok(cost::winograd_staged(g, pass, tier)),
+        (false, _) => Err("3x3 filters, stride 1, dilation 1, one group"),
+    },
+    build: |g, pass, _, tier| match pass {
+        Pass::Forward => Box::new(WinogradStaged::forward(g, tier)),
+        _ => Box::new(WinogradStaged::input_grad(g, tier)),
+    },
+    ..WINOGRAD
 };
 
 /// Register tiles over packed rows, tap by tap; takes every convolution.
@@ -213,7 +230,7 @@ impl CpuKernel for Candidate {
         }
         let (g, pass) = read(task).map_err(|e| e.to_string())?;
         let tier = Tier::current().map_err(|e| e.to_string())?;
-        Ok(Cost((self.fits)(&g, pass, tier)?))
+        Ok(Cost((self.fits)(&g, pass, tier)?.total(task.is_held(1))))
     }
 
     fn takes_images(&self, task: &Task) -> InImages {

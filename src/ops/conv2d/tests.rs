@@ -12,7 +12,7 @@ fn padding(choice: usize) -> Padding {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(crate::testing::cases(48))]
 
     #[test]
     fn kernels_and_gradients_agree_with_the_sums(
@@ -70,7 +70,7 @@ fn transpose(stride: usize, padding: Padding, output_padding: Option<[usize; 2]>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(crate::testing::cases(32))]
 
     #[test]
     fn transposed_convolutions_scatter_the_filters(

@@ -19,7 +19,7 @@ fn gather(dtype: DType, outer: usize, inner: usize, picked: &[usize], axis: i64)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(crate::testing::cases(48))]
 
     #[test]
     fn rows_and_their_gradients(

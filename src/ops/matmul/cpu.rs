@@ -4,7 +4,7 @@ use super::{Extents, MatMul};
 use crate::backend::cpu::attach::Epilogue;
 use crate::backend::cpu::chunked::{Args, ChunkedKernel};
 use crate::backend::cpu::chunked_step::{epilogue, prologue, step, zeros};
-use crate::backend::cpu::gemm::Gemm;
+use crate::backend::cpu::gemm::{Gemm, RowProduct};
 use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Phase, Task};
 use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
@@ -13,10 +13,13 @@ use crate::shape::Shape;
 use std::sync::Arc;
 
 /// All candidates.
-pub const KERNELS: &[&dyn CpuKernel] = &[&Product, &Batched];
+pub const KERNELS: &[&dyn CpuKernel] = &[&Row, &Product, &Batched];
 
 /// One product: of matrices, or with the leading axes of the left one as rows.
 struct Product;
+
+/// One row times a matrix.
+struct Row;
 
 /// Many products of one size.
 struct Batched;
@@ -62,6 +65,29 @@ impl CpuKernel for Product {
     }
 }
 
+impl CpuKernel for Row {
+    fn name(&self) -> &'static str {
+        "gemm_row"
+    }
+
+    fn supports(&self, task: &Task) -> std::result::Result<Cost, String> {
+        let Cost(product) = Product.supports(task)?;
+        let (op, e) = extents(task).map_err(|e| e.to_string())?;
+        match e.batch.len() * e.m == 1 && !op.transpose_a && !op.transpose_b {
+            true => Ok(Cost(0.5 * product)),
+            false => Err("one row, and no transposed operand".into()),
+        }
+    }
+
+    fn lower(&self, task: &Task) -> Result<Lowered> {
+        let prologue = prologue(task).map_err(Error::state)?;
+        let epilogue = epilogue(task, true).map_err(Error::state)?;
+        let (_, e) = extents(task)?;
+        let product = RowProduct::new(e.n, e.k, Tier::current()?);
+        Ok(step("gemm_row", Box::new(product), [Some(0), Some(1)], task, prologue, epilogue))
+    }
+}
+
 impl CpuKernel for Batched {
     fn name(&self) -> &'static str {
         "gemm_batched"
@@ -94,9 +120,10 @@ impl CpuKernel for Batched {
         };
         let (shape_a, shape_b) = op.matrices(&task.inputs[0].shape, &task.inputs[1].shape);
         let (a, b): (Arc<[usize]>, Arc<[usize]>) = (offsets(&shape_a).into(), offsets(&shape_b).into());
-        // Each product that runs at the same time has a workspace of its own, on a 64-byte boundary.
-        let packed = gemm.workspace_len().next_multiple_of(16);
-        let at_once = (PACKED / packed.max(1)).clamp(1, batch);
+        // Each product that runs at the same time has memory of its own, on 64-byte boundaries.
+        let packed = gemm.packed_len().next_multiple_of(16);
+        let own = packed + gemm.workspace_len().next_multiple_of(16);
+        let at_once = (PACKED / own.max(1)).clamp(1, batch);
         let mut phases = Vec::new();
         for first in (0..batch).step_by(at_once) {
             let products = at_once.min(batch - first);
@@ -107,12 +134,14 @@ impl CpuKernel for Batched {
                     let (slot, chunk) = (chunk / chunks, chunk % chunks);
                     let i = first + slot;
                     // SAFETY: the offsets are those of product `i`, within the operands; the workspace
-                    // holds `packed` floats for each slot.
+                    // holds `own` floats for each slot.
                     unsafe {
+                        let memory = operands.workspace.cast::<f32>().add(slot * own);
                         let args = Args {
                             inputs: [operands.input::<f32>(0).add(a[i]), operands.input::<f32>(1).add(b[i])],
                             output: operands.output::<f32>(0).add(i * m * n),
-                            workspace: operands.workspace.cast::<f32>().add(slot * packed),
+                            packed: memory,
+                            workspace: memory.add(packed),
                             prologue: None,
                             epilogue: Epilogue::None,
                         };
@@ -121,7 +150,7 @@ impl CpuKernel for Batched {
                 }));
             }
         }
-        let (workspace, scratch) = (packed * at_once * 4, gemm.scratch_len() * 4);
+        let (workspace, scratch) = (own * at_once * 4, gemm.scratch_len() * 4);
         Ok(Lowered { name: "gemm_batched", phases, workspace, scratch, packed: None, section: None })
     }
 }

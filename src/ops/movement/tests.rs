@@ -7,7 +7,7 @@ use crate::testing::{Rng, check_gradients, check_plan};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::testing::cases(64))]
 
     #[test]
     fn moves_and_their_gradients(

@@ -11,7 +11,7 @@ use crate::testing::{Rng, check_gradients, check_plan, run_plan};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::testing::cases(64))]
 
     #[test]
     fn kernels_and_gradients_agree_with_the_definition(

@@ -355,10 +355,6 @@ impl ChunkedKernel for Depthwise {
         self.cut.blocks()
     }
 
-    fn workspace_len(&self) -> usize {
-        0
-    }
-
     fn scratch_len(&self) -> usize {
         self.cut.patch_len() + SLACK + TILE * self.channels
     }

@@ -398,10 +398,6 @@ impl ChunkedKernel for DepthwiseRows {
         self.chunks
     }
 
-    fn workspace_len(&self) -> usize {
-        0
-    }
-
     fn scratch_len(&self) -> usize {
         0
     }

@@ -8,14 +8,19 @@
 use super::ConvGeometry;
 use super::axis::Axis;
 use super::patch::{Block, Cut};
-use crate::backend::cpu::attach::Epilogue;
+use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{Tile, TileSet};
+use crate::backend::cpu::tile::{Tile, TileSet, share_of};
 
 /// Floating-point operations below which panels of a block are not given to several chunks.
 const MIN_CHUNK_FLOPS: f64 = 2e6;
+
+/// Tiles of a chunk up to which filters are taken in blocks that all of them meet, so that each block comes from
+/// memory once, and products of such a block: 64 KiB of filters.
+const FEW_TILES: usize = 6;
+const NEAR_PRODUCTS: usize = 512;
 
 /// The taps of one pair of row and column classes.
 struct TapClass {
@@ -128,7 +133,7 @@ impl Direct {
         let ld = k * self.groups;
         // SAFETY: panels before this one are whole; every tap is copied from its place in the filters.
         unsafe {
-            let mut dst = args.workspace.add(group * self.group_filters_len() + col * depth);
+            let mut dst = args.packed.add(group * self.group_filters_len() + col * depth);
             for class in &self.classes {
                 for tap in &class.filters {
                     let src = args.inputs[1].add(tap * c * ld + group * k);
@@ -202,7 +207,7 @@ impl Direct {
             for panel in split(self.panels(), self.panel_parts, part) {
                 let (col, cols, width) = self.panel(panel);
                 let channel = group * self.out_c + col;
-                let filters = args.workspace.add(group * self.group_filters_len() + col * self.taps * self.in_c);
+                let filters = args.packed.add(group * self.group_filters_len() + col * self.taps * self.in_c);
                 let output = args.output.add(pixel * out_ld + channel);
                 let finish = args.epilogue.finish().from(channel, pixel * out_ld + channel);
                 let mut first = 0;
@@ -211,26 +216,34 @@ impl Direct {
                     let rows = block.indices.end.min(y.count).saturating_sub(block.indices.start);
                     let count = block.images.len() * rows * x.count;
                     let tiles = count.div_ceil(self.tiles.rows);
-                    for t in 0..tiles {
-                        let r = split(count, tiles, t);
-                        self.tiles.run(&Tile {
-                            rows: r.len(),
-                            vectors: width / self.tiles.lanes,
-                            cols,
-                            a: source,
-                            a_rows: a_rows.add(first + r.start),
-                            a_step: 1,
-                            segments: class.segments.as_ptr(),
-                            segment_count: class.segments.len(),
-                            k: class.run,
-                            b: filters.add(class.taps_before * self.in_c * width),
-                            b_step: width,
-                            c: output,
-                            c_rows: c_rows.add(first + r.start),
-                            add_to_c: false,
-                            finish,
-                            next: std::ptr::null(),
-                        });
+                    let per_block = if tiles > FEW_TILES { class.segments.len() } else { NEAR_PRODUCTS / class.run };
+                    let segment_blocks = class.segments.len().div_ceil(per_block.max(1)).max(1);
+                    for block in 0..segment_blocks {
+                        let segments = split(class.segments.len(), segment_blocks, block);
+                        let last = block + 1 == segment_blocks;
+                        let b = filters.add((class.taps_before * self.in_c + segments.start * class.run) * width);
+                        let products = segments.len() * class.run;
+                        for t in 0..tiles {
+                            let r = split(count, tiles, t);
+                            self.tiles.run(&Tile {
+                                rows: r.len(),
+                                vectors: width / self.tiles.lanes,
+                                cols,
+                                a: source,
+                                a_rows: a_rows.add(first + r.start),
+                                a_step: 1,
+                                segments: class.segments.as_ptr().add(segments.start),
+                                segment_count: segments.len(),
+                                k: class.run,
+                                b,
+                                b_step: width,
+                                c: output,
+                                c_rows: c_rows.add(first + r.start),
+                                add_to_c: block > 0,
+                                finish: if last { finish } else { Finish::NONE },
+                                next: share_of(b.wrapping_add(products * width), products, t, tiles),
+                            });
+                        }
                     }
                     first += count;
                 }
@@ -254,12 +267,8 @@ impl ChunkedKernel for Direct {
         }
     }
 
-    fn workspace_len(&self) -> usize {
+    fn packed_len(&self) -> usize {
         self.groups * self.group_filters_len()
-    }
-
-    fn prepacks(&self) -> bool {
-        true
     }
 
     fn scratch_len(&self) -> usize {

@@ -51,8 +51,9 @@ unsafe fn tile<S: Simd, const K: usize, const P: usize>(t: &Tile) {
             }
             for (k, row) in acc.iter_mut().enumerate() {
                 let x = S::splat(*w.add(k));
-                for (sum, v) in row.iter_mut().zip(v) {
-                    *sum = S::mul_add(x, v, *sum);
+                // Not zipped: where that is not inlined, sums leave the registers.
+                for (p, sum) in row.iter_mut().enumerate() {
+                    *sum = S::mul_add(x, v[p], *sum);
                 }
             }
             a = a.add(S::LANES);
@@ -344,9 +345,9 @@ impl ImagesConv {
     /// As [`ChunkedKernel::run_chunk`].
     unsafe fn pack_filters(&self, args: &Args) {
         let (c, k) = if self.gradient { (self.out_c, self.in_c) } else { (self.in_c, self.out_c) };
-        let mut dst = args.workspace;
+        let mut dst = args.packed;
         for tap in self.classes.iter().flat_map(|class| &class.filters) {
-            // SAFETY: filters are [tap][input channel][output channel], the workspace holds all taps.
+            // SAFETY: filters are [tap][input channel][output channel]; there is room for all taps.
             unsafe {
                 let src = args.inputs[1].add(tap * c * k);
                 match self.gradient {
@@ -418,7 +419,7 @@ impl ImagesConv {
         let out_pixel = self.out_c * self.batch.lanes;
         let finish = args.epilogue.finish();
         debug_assert!(finish.residual.is_null(), "outputs in vectors of images take a residual as a hook");
-        let w = args.workspace.wrapping_add(class.taps_before * self.in_c * self.out_c);
+        let w = args.packed.wrapping_add(class.taps_before * self.in_c * self.out_c);
         let runs_per_tap = class.runs.len() / y.taps.len().max(1);
         let first_row = indices.start * self.y.step();
         for i in indices.start..indices.end.min(y.count) {
@@ -473,12 +474,8 @@ impl ChunkedKernel for ImagesConv {
         if phase == 0 { 1 } else { self.batch.chunks }
     }
 
-    fn workspace_len(&self) -> usize {
+    fn packed_len(&self) -> usize {
         self.taps * self.in_c * self.out_c
-    }
-
-    fn prepacks(&self) -> bool {
-        true
     }
 
     fn shares(&self) -> Option<Shares> {

@@ -43,7 +43,9 @@ impl Cut {
         // Tiles read one element of up to 14 pixels at a time: keep these in different cache sets.
         let pitch = if (channels * x.in_step).is_multiple_of(512) { channels + 16 } else { channels };
         let mut cut = Cut { batch, y, x, pitch, image_parts: batch, row_parts: 1 };
-        let target = if filters > LARGE_FILTERS { PIXELS_LARGE_FILTERS } else { PIXELS };
+        // Each pair of classes has tiles of its own.
+        let classes = cut.y.classes.len() * cut.x.classes.len();
+        let target = classes * if filters > LARGE_FILTERS { PIXELS_LARGE_FILTERS } else { PIXELS };
         let (rows, image) = (cut.row_indices(), cut.y.outputs * cut.x.outputs);
         // Whole images while they are small, else blocks of rows.
         let per_chunk = (target / image).min(batch.div_ceil(16)).min(PATCH / cut.image_patch_len(rows)).max(1);

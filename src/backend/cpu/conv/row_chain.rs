@@ -99,8 +99,8 @@ pub struct ChainArgs {
     pub finishes: [Finish; 3],
     /// Output of the last convolution.
     pub output: *mut f32,
-    /// [`RowChain::workspace_len`] f32.
-    pub workspace: *mut f32,
+    /// [`RowChain::packed_len`] f32.
+    pub packed: *mut f32,
 }
 
 /// The chain. Phase 0 packs the filters of the 1×1 convolutions, phase 1 computes.
@@ -138,13 +138,13 @@ impl RowChain {
     }
 
     /// f32 of packed filters.
-    pub fn workspace_len(&self) -> usize {
+    pub fn packed_len(&self) -> usize {
         self.products().map(packed_len).sum()
     }
 
     /// f32 that each worker needs for itself.
     pub fn scratch_len(&self) -> usize {
-        let own = self.products().map(|gemm| gemm.scratch_len()).max().unwrap_or(0);
+        let own = self.products().map(|gemm| aligned(gemm.workspace_len()) + gemm.scratch_len()).max().unwrap_or(0);
         aligned(self.chained.ring_len()) + aligned(self.chained.row_len()) + own
     }
 
@@ -155,17 +155,17 @@ impl RowChain {
     /// Packs one chunk of the filters.
     ///
     /// # Safety
-    /// The filters and the workspace are accessible.
+    /// The filters and what is packed are accessible.
     pub unsafe fn pack(&self, mut chunk: usize, args: &ChainArgs) {
         let filters = [(&self.expand, args.filters[0]), (&self.project, args.filters[2])];
-        let mut workspace = args.workspace;
+        let mut packed = args.packed;
         for (gemm, b) in filters.into_iter().filter_map(|(gemm, b)| Some((gemm.as_ref()?, b))) {
             if chunk < gemm.pack_chunks() {
-                // SAFETY: the workspace holds the packed filters of both, one after the other.
-                return unsafe { gemm.run_pack_chunk(chunk, b, workspace) };
+                // SAFETY: there is room for the packed filters of both, one after the other.
+                return unsafe { gemm.run_pack_chunk(chunk, b, packed) };
             }
             chunk -= gemm.pack_chunks();
-            workspace = workspace.wrapping_add(packed_len(gemm));
+            packed = packed.wrapping_add(packed_len(gemm));
         }
     }
 
@@ -180,7 +180,7 @@ impl RowChain {
         let (ring, window) = (scratch, self.chained.window());
         let row_buffer = ring.wrapping_add(aligned(self.chained.ring_len()));
         let own = row_buffer.wrapping_add(aligned(self.chained.row_len()));
-        let project_filters = args.workspace.wrapping_add(self.expand.as_ref().map_or(0, packed_len));
+        let project_filters = args.packed.wrapping_add(self.expand.as_ref().map_or(0, packed_len));
         let in_row = g.in_w * g.in_c;
         let mut expanded = 0;
         for y in split(g.out_h, self.bands, band) {
@@ -193,7 +193,7 @@ impl RowChain {
                         let width = g.in_w * self.chained.expand.map_or(0, |e| e.in_c);
                         let x = args.x.add((image * g.in_h + row) * width);
                         let to = ring.add(row % window * in_row);
-                        product(gemm, [x, args.filters[0]], to, args.workspace, args.finishes[0], own);
+                        product(gemm, [x, args.filters[0]], to, args.packed, args.finishes[0], own);
                     }
                     expanded = expanded.max(reads.end);
                 }
@@ -228,12 +228,13 @@ unsafe fn product(
     gemm: &Gemm,
     inputs: [*const f32; 2],
     output: *mut f32,
-    workspace: *mut f32,
+    packed: *mut f32,
     finish: Finish,
     scratch: *mut f32,
 ) {
-    let args = Args { inputs, output, workspace, prologue: None, epilogue: Epilogue::Finish(finish) };
-    let packs = usize::from(gemm.prepacks());
+    let (workspace, scratch) = (scratch, scratch.wrapping_add(aligned(gemm.workspace_len())));
+    let args = Args { inputs, output, packed, workspace, prologue: None, epilogue: Epilogue::Finish(finish) };
+    let packs = usize::from(gemm.packed_len() > 0);
     for phase in packs..gemm.phases() {
         for chunk in 0..gemm.chunks(phase) {
             // SAFETY: the caller's contract.
@@ -244,7 +245,7 @@ unsafe fn product(
 
 /// f32 of a product's filters in packed form.
 fn packed_len(gemm: &Gemm) -> usize {
-    if gemm.prepacks() { aligned(gemm.workspace_len()) } else { 0 }
+    aligned(gemm.packed_len())
 }
 
 /// On 64-byte boundaries.

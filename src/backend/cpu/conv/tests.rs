@@ -5,7 +5,7 @@ use crate::backend::cpu::attach::{Epilogue, Finish, PackHook, TileHook};
 use crate::backend::cpu::chunked::{Args, run_serially};
 use crate::backend::cpu::gemm::tests::random;
 use crate::backend::cpu::kernel::InImages;
-use crate::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward};
+use crate::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -156,6 +156,12 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
             Pass::FilterGrad => Box::new(WinogradFilterGrad::new(g, tier)),
         };
         check_kernel(&*kernel, g, pass, [hooks, true], tier, 1e-5);
+        let staged = match pass {
+            Pass::Forward => WinogradStaged::forward(g, tier),
+            Pass::InputGrad => WinogradStaged::input_grad(g, tier),
+            Pass::FilterGrad => return,
+        };
+        check_kernel(&staged, g, pass, [hooks, true], tier, 1e-5);
     }
 }
 
@@ -188,6 +194,7 @@ fn check_kernel(
     let args = Args {
         inputs: inputs.map(|v| v.as_ptr()),
         output: out.as_mut_ptr(),
+        packed: std::ptr::null_mut(),
         workspace: std::ptr::null_mut(),
         prologue: hooks.then_some(&prologue as &dyn PackHook),
         epilogue: match hooks {
@@ -216,7 +223,7 @@ fn check_kernel(
         assert!((f64::from(got) - want).abs() <= tolerance, "{label}: element {i} is {got} instead of {want}");
     }
     if hooks {
-        let chunks = kernel.chunks(kernel.phases() - 1);
+        let chunks = kernel.finishing_chunks();
         assert_eq!(hook.elements.into_inner(), out.len(), "{label}: every element passes the hook once");
         assert_eq!((hook.begun.into_inner(), hook.ended.into_inner()), (chunks, chunks), "{label}");
     }
@@ -346,7 +353,7 @@ fn wrong_geometries() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(crate::testing::cases(64))]
     #[test]
     fn any_geometry(
         batch in 1usize..4,

@@ -7,14 +7,16 @@
 //! fixed number of partial products.
 
 pub mod pack;
+mod row;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use super::attach::{Epilogue, Finish};
 use super::chunked::{Args, ChunkedKernel, split};
 use super::simd::Tier;
-use super::tile::{MAX_ROWS, ONE_SEGMENT, Tile, TileSet};
+use super::tile::{MAX_ROWS, ONE_SEGMENT, Tile, TileSet, share_of};
 use pack::Copies;
+pub use row::RowProduct;
 use std::ops::Range;
 
 /// Products summed before the partial sums go back to C; a panel of B of this depth stays in L1 and L2.
@@ -194,7 +196,7 @@ impl Gemm {
     }
 
     /// f32 of B packed, for `depth` products.
-    fn packed_len(&self, depth: usize) -> usize {
+    fn panels_len(&self, depth: usize) -> usize {
         let whole = self.n / self.tiles.cols() * self.tiles.cols();
         (whole + self.tiles.vectors_for(self.n - whole) * self.tiles.lanes) * depth
     }
@@ -220,7 +222,7 @@ impl Gemm {
     /// Packs one chunk of B into `packed`.
     ///
     /// # Safety
-    /// B is accessible and `packed` holds `workspace_len` elements.
+    /// B is accessible and `packed` holds `packed_len` elements.
     pub unsafe fn run_pack_chunk(&self, chunk: usize, b: *const f32, packed: *mut f32) {
         let (panel, slab) = (chunk / self.k_slabs, chunk % self.k_slabs);
         let k = split(self.k, self.k_slabs, slab);
@@ -274,7 +276,7 @@ impl Gemm {
         for (i, offset) in c_rows.iter_mut().enumerate() {
             *offset = i * ldc;
         }
-        // SAFETY: all blocks lie within the matrices; packed blocks lie within workspace and scratch.
+        // SAFETY: all blocks lie within the matrices; packed blocks lie within what is packed and scratch.
         unsafe {
             for k_block in 0..k_blocks {
                 let inner = split(ks.len(), k_blocks, k_block);
@@ -300,13 +302,22 @@ impl Gemm {
                     let (col, width) = (panel * tiles.cols(), self.panel_width(panel));
                     let cols = width.min(self.n - col);
                     let (b, b_step) = if self.shared_b {
-                        (args.workspace.add(col * self.k + k.start * width).cast_const(), width)
+                        (args.packed.add(col * self.k + k.start * width).cast_const(), width)
                     } else if !self.trans_b && cols == width {
                         (b.add(k.start * self.ldb + col), self.ldb)
                     } else {
                         self.pack_panel(b, panel, k.clone(), b_scratch);
                         (b_scratch.cast_const(), width)
                     };
+                    // What is multiplied behind this panel, if it lies packed.
+                    let following = match (self.shared_b, panel + 1 < panels.end, k_block + 1 < k_blocks) {
+                        (true, true, _) => Some((panel + 1, k.start)),
+                        (true, false, true) => Some((panels.start, k.end)),
+                        _ => None,
+                    };
+                    let following = following.map(|(panel, k)| {
+                        args.packed.wrapping_add(panel * tiles.cols() * self.k + k * self.panel_width(panel))
+                    });
                     let last = k_block + 1 == k_blocks;
                     let finish = if last { epilogue.finish() } else { Finish::NONE };
                     for t in 0..tile_count {
@@ -318,10 +329,10 @@ impl Gemm {
                         };
                         // Rows of A that lie side by side, on their way from memory.
                         let streams = !packs_a && k_blocks == 1 && self.lda == self.k && panel == panels.start;
-                        let next = if streams && t + 1 < tile_count {
-                            a.wrapping_add(r.len() * self.lda)
-                        } else {
-                            std::ptr::null()
+                        let next = match following {
+                            _ if streams && t + 1 < tile_count => a.wrapping_add(r.len() * self.lda),
+                            Some(b) => share_of(b, k.len(), t, tile_count),
+                            None => std::ptr::null(),
                         };
                         tiles.run(&Tile {
                             rows: r.len(),
@@ -450,15 +461,11 @@ impl ChunkedKernel for Gemm {
     }
 
     fn workspace_len(&self) -> usize {
-        match (self.shared_b, self.parts > 1) {
-            (true, _) => self.packed_len(self.k),
-            (_, true) => self.parts * self.m * self.n,
-            _ => 0,
-        }
+        if self.parts > 1 { self.parts * self.m * self.n } else { 0 }
     }
 
-    fn prepacks(&self) -> bool {
-        self.shared_b
+    fn packed_len(&self) -> usize {
+        if self.shared_b { self.panels_len(self.k) } else { 0 }
     }
 
     fn scratch_len(&self) -> usize {
@@ -470,7 +477,7 @@ impl ChunkedKernel for Gemm {
         // SAFETY: the caller's contract.
         unsafe {
             if self.shared_b && phase == 0 {
-                return self.run_pack_chunk(chunk, args.inputs[1], args.workspace);
+                return self.run_pack_chunk(chunk, args.inputs[1], args.packed);
             }
             if self.parts > 1 && phase == 1 {
                 return self.combine(chunk, args);

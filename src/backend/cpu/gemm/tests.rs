@@ -94,6 +94,7 @@ fn check(m: usize, n: usize, k: usize, trans_a: bool, trans_b: bool, with: With,
     let args = Args {
         inputs: [a.as_ptr(), b.as_ptr()],
         output: c.as_mut_ptr(),
+        packed: std::ptr::null_mut(),
         workspace: std::ptr::null_mut(),
         prologue: (with == With::Hooks).then_some(&prologue as &dyn PackHook),
         epilogue: match with {
@@ -185,6 +186,7 @@ fn strides_that_collide_in_the_cache() {
         let args = Args {
             inputs: [a.as_ptr(), b.as_ptr()],
             output: c.as_mut_ptr(),
+            packed: std::ptr::null_mut(),
             workspace: std::ptr::null_mut(),
             prologue: None,
             epilogue: Epilogue::None,

@@ -365,10 +365,6 @@ impl ChunkedKernel for Pool {
         self.cut.chunks()
     }
 
-    fn workspace_len(&self) -> usize {
-        0
-    }
-
     fn shares(&self) -> Option<Shares> {
         self.cut.shares(false)
     }
@@ -449,10 +445,6 @@ impl ChunkedKernel for PoolGrad {
 
     fn chunks(&self, _phase: usize) -> usize {
         self.cut.chunks()
-    }
-
-    fn workspace_len(&self) -> usize {
-        0
     }
 
     fn shares(&self) -> Option<Shares> {

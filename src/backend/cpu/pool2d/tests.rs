@@ -111,6 +111,7 @@ fn check(g: &PoolGeometry) {
                 let mut args = Args {
                     inputs: [x.as_ptr(), dy.as_ptr()],
                     output: out.as_mut_ptr(),
+                    packed: std::ptr::null_mut(),
                     workspace: std::ptr::null_mut(),
                     prologue: hooks.then_some(&Negate as &dyn PackHook),
                     epilogue: if hooks { Epilogue::Hook(&count) } else { Epilogue::None },

@@ -5,8 +5,10 @@
 //! over channels: 2.25 multiplications per output and channel instead of 9.
 
 mod filter_grad;
+mod filters;
 mod forward;
 mod prefetch;
+mod staged;
 mod transform;
 mod windows;
 
@@ -14,15 +16,30 @@ mod windows;
 mod tests;
 
 use super::conv::ConvGeometry;
+use super::simd::Tier;
 pub use filter_grad::WinogradFilterGrad;
-pub(super) use forward::TRANSFORMED_FILTERS_CACHED;
 pub use forward::WinogradForward;
+pub use staged::WinogradStaged;
+use transform::Transforms;
+use windows::{Grid, Windows};
 
 /// f32 between rows of `cols`, and between planes of `rows` rows, so that neither falls on few cache sets.
 fn strides(rows: usize, cols: usize) -> (usize, usize) {
     let ld = cols.next_multiple_of(16);
     let ld = if ld.is_multiple_of(128) { ld + 16 } else { ld };
     (ld, rows * ld + 16)
+}
+
+/// The tiles that a convolution, or its input gradient, writes, and the windows that it reads. Panics where
+/// [`supports`] is false.
+fn sides(g: &ConvGeometry, gradient: bool, tier: Tier) -> (Grid, Windows) {
+    assert!(supports(g), "Winograd needs 3x3 filters, stride 1, dilation 1 and one group, received {g:?}");
+    let transform = Transforms::new(tier).window;
+    let (x, y) = ([g.in_h, g.in_w, g.in_c], [g.out_h, g.out_w, g.out_c]);
+    let (top, left) = (g.pad_top as isize, g.pad_left as isize);
+    let ([in_h, in_w, in_c], [out_h, out_w, _], pad_top, pad_left) =
+        if gradient { (y, x, 2 - top, 2 - left) } else { (x, y, top, left) };
+    (Grid { batch: g.batch, out_h, out_w }, Windows { in_h, in_w, in_c, pad_top, pad_left, transform })
 }
 
 /// Whether the geometry is 3×3, stride 1, dilation 1 and one group.

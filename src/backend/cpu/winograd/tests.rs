@@ -37,9 +37,11 @@ fn run(kernel: &dyn ChunkedKernel, lens: [usize; 3], order: impl Fn(usize, usize
     };
     let mut output = vec![f32::NAN; lens[2]];
     let ((mut workspace, w), (mut scratch, s)) = (aligned(kernel.workspace_len()), aligned(kernel.scratch_len()));
+    let (mut packed, p) = aligned(kernel.packed_len());
     let args = Args {
         inputs: [inputs[0].as_ptr(), inputs[1].as_ptr()],
         output: output.as_mut_ptr(),
+        packed: packed[p..].as_mut_ptr(),
         workspace: workspace[w..].as_mut_ptr(),
         prologue: None,
         epilogue: Epilogue::None,
@@ -61,9 +63,11 @@ fn the_order_of_chunks_does_not_show_in_the_bits() {
         for (batch, size, in_c, out_c) in [(5, 14, 17, 40), (127, 7, 3, 10), (1, 28, 32, 64)] {
             let g = geometry(batch, size, in_c, out_c);
             let (x, w, y) = (g.input_len(), g.filter_len(), g.output_len());
-            let kernels: [(Box<dyn ChunkedKernel>, [usize; 3]); 3] = [
+            let kernels: [(Box<dyn ChunkedKernel>, [usize; 3]); 5] = [
                 (Box::new(WinogradForward::forward(&g, tier)), [x, w, y]),
                 (Box::new(WinogradForward::input_grad(&g, tier)), [y, w, x]),
+                (Box::new(WinogradStaged::forward(&g, tier)), [x, w, y]),
+                (Box::new(WinogradStaged::input_grad(&g, tier)), [y, w, x]),
                 (Box::new(WinogradFilterGrad::new(&g, tier)), [x, y, w]),
             ];
             for (i, (kernel, lens)) in kernels.into_iter().enumerate() {
@@ -92,11 +96,29 @@ fn work_is_cut_for_several_threads_and_partial_sums_are_bounded() {
         ] {
             let g = geometry(batch, size, channels, channels);
             for kernel in [WinogradForward::forward(&g, tier), WinogradForward::input_grad(&g, tier)] {
-                assert!(kernel.prepacks() && kernel.chunks(1) >= 8, "{tier} {g:?}: {} chunks", kernel.chunks(1));
+                assert!(kernel.packed_len() > 0 && kernel.chunks(1) >= 8, "{tier} {g:?}: {} chunks", kernel.chunks(1));
             }
+            let staged = WinogradStaged::forward(&g, tier);
+            assert!((1..staged.phases()).all(|phase| staged.chunks(phase) >= 16), "{tier} {g:?}");
+            assert!(staged.workspace_len() <= 8 << 20, "{tier} {g:?}: {} f32", staged.workspace_len());
             let gradient = WinogradFilterGrad::new(&g, tier);
             assert!(gradient.chunks(0) >= 8, "{tier} {g:?}: {} chunks", gradient.chunks(0));
             assert!(gradient.workspace_len() <= (16 * g.filter_len()).min(4 << 20), "{tier} {g:?}");
+        }
+    }
+}
+
+#[test]
+fn parts_of_the_tiles_give_the_bits_of_all_at_once() {
+    for tier in Tier::supported() {
+        // 144 windows of 17 and 40 channels: parts of 56 and of 48 windows.
+        let g = geometry(9, 14, 17, 40);
+        let (x, w, y) = (g.input_len(), g.filter_len(), g.output_len());
+        for (gradient, lens) in [(false, [x, w, y]), (true, [y, w, x])] {
+            let whole = WinogradStaged::new(&g, gradient, 1 << 30, tier);
+            let parts = WinogradStaged::new(&g, gradient, 0, tier);
+            assert_eq!((whole.phases(), parts.phases()), (4, 10));
+            assert_eq!(run(&whole, lens, |chunk, _| chunk), run(&parts, lens, |chunk, _| chunk), "{tier} {gradient}");
         }
     }
 }

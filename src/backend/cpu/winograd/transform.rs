@@ -1,6 +1,8 @@
 //! The transforms of F(4×4, 3×3) and F(3×3, 4×4) over the points 0, ±3/4, ±3/2, ∞.
 //!
 //! All work on vectors of channels, one vector after another; the 36 results lie `plane` elements apart.
+//! Arrays of vectors are iterated by reference: the iterator of an array by value is not always inlined, and then
+//! runs without the instruction set.
 
 use crate::backend::cpu::attach::Finish;
 use crate::backend::cpu::simd::{Simd, Tier};
@@ -30,7 +32,7 @@ pub struct Transforms {
 
 pub type WindowFn = unsafe fn(*const *const f32, usize, *mut f32, usize);
 type FilterFn = unsafe fn(*const f32, usize, usize, *mut f32, usize);
-type OutputFn = unsafe fn(*const f32, usize, *const *mut f32, *const f32, usize, &Finish);
+pub type OutputFn = unsafe fn(*const f32, usize, *const *mut f32, *const f32, usize, &Finish);
 type OutputGradFn = unsafe fn(*const *mut f32, usize, *mut f32, usize);
 type FilterGradFn = unsafe fn(*const f32, usize, *mut f32, usize, usize);
 
@@ -147,8 +149,8 @@ unsafe fn window<S: Simd>(pixels: *const *const f32, channels: usize, dst: *mut 
                 t[i][j] = d[i];
             }
         }
-        for (i, row) in t.into_iter().enumerate() {
-            for (j, v) in samples::<S>(row).into_iter().enumerate() {
+        for (i, row) in t.iter().enumerate() {
+            for (j, &v) in samples::<S>(*row).iter().enumerate() {
                 S::store(dst.add((i * 6 + j) * plane + c), v);
             }
         }
@@ -173,8 +175,8 @@ unsafe fn filter<S: Simd>(src: *const f32, stride: usize, filters: usize, dst: *
                 t[i][j] = g[i];
             }
         }
-        for (i, row) in t.into_iter().enumerate() {
-            for (j, v) in taps::<S>(row).into_iter().enumerate() {
+        for (i, row) in t.iter().enumerate() {
+            for (j, &v) in taps::<S>(*row).iter().enumerate() {
                 S::store(dst.add((i * 6 + j) * plane + k), v);
             }
         }
@@ -214,8 +216,9 @@ unsafe fn output<S: Simd>(
             }
         }
         let bias = if finish.bias.is_null() { S::zero() } else { S::load_first(finish.bias.add(k), n) };
-        for (i, row) in t.into_iter().enumerate() {
-            for (j, mut v) in outputs::<S>(row).into_iter().enumerate() {
+        for (i, row) in t.iter().enumerate() {
+            for (j, &v) in outputs::<S>(*row).iter().enumerate() {
+                let mut v = v;
                 let p = *pixels.add(i * 4 + j);
                 if p.is_null() {
                     continue;
@@ -263,8 +266,8 @@ unsafe fn output_grad<S: Simd>(pixels: *const *mut f32, channels: usize, dst: *m
                 t[i][j] = d[i];
             }
         }
-        for (i, row) in t.into_iter().enumerate() {
-            for (j, v) in output_grads::<S>(row).into_iter().enumerate() {
+        for (i, row) in t.iter().enumerate() {
+            for (j, &v) in output_grads::<S>(*row).iter().enumerate() {
                 S::store(dst.add((i * 6 + j) * plane + k), v);
             }
         }
@@ -295,8 +298,8 @@ unsafe fn filter_grad<S: Simd>(src: *const f32, plane: usize, dst: *mut f32, str
                 t[i][j] = m[i];
             }
         }
-        for (i, row) in t.into_iter().enumerate() {
-            for (j, v) in tap_grads::<S>(row).into_iter().enumerate() {
+        for (i, row) in t.iter().enumerate() {
+            for (j, &v) in tap_grads::<S>(*row).iter().enumerate() {
                 let p = dst.add((i * 3 + j) * stride + k);
                 if n == S::LANES { S::store(p, v) } else { S::store_first(p, v, n) }
             }

@@ -1,8 +1,9 @@
 //! Tiles of 4×4 outputs and the 6×6 windows that they read.
 
 use super::prefetch::Span;
-use super::transform::{POINTS, WindowFn};
-use crate::backend::cpu::attach::PackHook;
+use super::transform::{OutputFn, POINTS, WindowFn};
+use crate::backend::cpu::attach::{Epilogue, PackHook};
+use crate::backend::cpu::chunked::Args;
 use std::ops::Range;
 
 /// Tiles of one row of an image: `y`, `x` in tiles.
@@ -80,6 +81,46 @@ impl Grid {
         }
         pixels
     }
+
+    /// Transforms the products of a run to the channels `cols` of its pixels, of `channels`, and runs the
+    /// epilogue on them.
+    ///
+    /// # Safety
+    /// `products` holds a row for each tile of the run's block; its pixels belong to this chunk.
+    #[allow(clippy::too_many_arguments, reason = "what is read, how, and where it goes")]
+    pub unsafe fn finish_run(
+        &self,
+        run: &Run,
+        chunk: usize,
+        cols: &Range<usize>,
+        channels: usize,
+        products: &Planes,
+        transform: OutputFn,
+        args: &Args,
+    ) {
+        let finish = args.epilogue.finish().from(cols.start, cols.start);
+        // SAFETY: only pixels inside the output have pointers.
+        unsafe {
+            for (index, tile) in run.x.clone().enumerate() {
+                let first = args.output.add(cols.start);
+                let pixels = self.outputs(run, tile, first, channels);
+                let src = products.base.add((run.first + index) * products.ld);
+                transform(src, products.plane, pixels.as_ptr(), first, cols.len(), &finish);
+            }
+            if let Epilogue::Hook(hook) = args.epilogue {
+                let (x, end) = (4 * run.x.start, (4 * run.x.end).min(self.out_w));
+                let rows = 4.min(self.out_h - 4 * run.y);
+                // Whole rows follow one another.
+                let whole = end - x == self.out_w;
+                let (calls, len) = if whole { (1, rows * self.out_w) } else { (rows, end - x) };
+                for y in 0..calls {
+                    let first = (run.image * self.out_h + 4 * run.y + y) * self.out_w + x;
+                    let tile = args.output.add(first * channels + cols.start);
+                    hook.tile(chunk, tile, channels, first, len, cols.start, cols.len());
+                }
+            }
+        }
+    }
 }
 
 /// An image whose windows are transformed; window (0, 0) begins at `(-pad_top, -pad_left)`.
@@ -93,7 +134,7 @@ pub(super) struct Windows {
     pub transform: WindowFn,
 }
 
-/// Where transformed windows go: one row of channels per window, one plane per point.
+/// Transformed windows or their products: one row of channels per window, one plane per point.
 pub(super) struct Planes {
     pub base: *mut f32,
     pub ld: usize,
