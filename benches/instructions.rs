@@ -137,7 +137,7 @@ fn aligned(len: usize) -> *mut f32 {
 fn cnnrs_measured(work: &Work, [x, y, out, packed, workspace, scratch]: [*mut f32; 6]) {
     match work {
         Work::Kernel(kernel) => {
-            let (inputs, output, epilogue) = ([x, y], out, Epilogue::None);
+            let (inputs, output, epilogue) = ([x.cast_const(), y.cast_const()], out, Epilogue::None);
             let args = Args { inputs, output, packed, workspace, prologue: None, epilogue };
             for phase in 0..kernel.phases() {
                 for chunk in 0..kernel.chunks(phase) {

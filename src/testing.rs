@@ -11,16 +11,18 @@ use crate::ops::pointwise::Function;
 use crate::passes::autodiff::differentiate;
 use crate::plan::{Plan, PlanOptions, Slot};
 use crate::shape::Fact;
-use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use std::sync::Arc;
 
 /// A property test of `count` cases, the same in every run. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` ask for others, as
 /// `make test-long` does.
-pub fn cases(count: u32) -> ProptestConfig {
-    let config = ProptestConfig::default();
+#[cfg(test)]
+pub(crate) fn cases(count: u32) -> proptest::test_runner::Config {
+    use proptest::test_runner::{Config, RngSeed};
+
+    let config = Config::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { count };
     let rng_seed = if config.rng_seed == RngSeed::Random { RngSeed::Fixed(0) } else { config.rng_seed };
-    ProptestConfig { cases, rng_seed, failure_persistence: None, ..config }
+    Config { cases, rng_seed, failure_persistence: None, ..config }
 }
 
 /// Numbers from a counter (SplitMix64), so that a failing seed can be run again.
