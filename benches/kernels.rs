@@ -1,7 +1,8 @@
-//! Raw CPU kernels against the FMA peak measured in the same run.
+//! Raw CPU kernels against the FMA rate of the same threads at the same time.
 //!
-//! `cargo bench --bench kernels -- [filter]` prints times and percents of peak on 1 thread (the sum of each
-//! chunk's least time), there also without packing filters, and on 2 without it (the least time of a run).
+//! `cargo bench --bench kernels -- [filter]` prints the least time of a run on 1 thread and its percent of
+//! the FMA rate, there also without packing filters, and both on 2 threads without it. Percents are medians,
+//! each run against a burst of multiply-adds just before it.
 
 use cnnrs::backend::cpu::attach::Epilogue;
 use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
@@ -14,6 +15,7 @@ use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::simd::{Simd, Tier};
 use cnnrs::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use std::hint::black_box;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -56,47 +58,67 @@ unsafe fn multiply_add_chains<S: Simd>(rounds: usize) -> f32 {
 }
 cnnrs::dispatch! { fn select_peak[] => multiply_add_chains(rounds: usize) -> f32; }
 
-/// Best GFLOP/s of multiply-adds on `threads` threads.
-fn peak(tier: Tier, threads: usize) -> f64 {
-    let f = select_peak(tier);
-    let rounds = 100_000;
-    let mut best = f64::MAX;
-    for _ in 0..60 {
-        let start = Instant::now();
-        std::thread::scope(|s| {
-            for _ in 1..threads {
-                // SAFETY: the tier is supported.
-                s.spawn(move || black_box(unsafe { f(rounds) }));
-            }
-            // SAFETY: as above.
-            black_box(unsafe { f(rounds) });
-        });
-        best = best.min(start.elapsed().as_secs_f64());
-    }
-    (2 * 12 * tier.lanes() * rounds * threads) as f64 / best / 1e9
+/// GFLOP/s of multiply-adds on this thread, over some tens of microseconds.
+fn burst(tier: Tier) -> f64 {
+    let rounds = 20_000;
+    let start = Instant::now();
+    // SAFETY: the tier is supported.
+    black_box(unsafe { select_peak(tier)(rounds) });
+    (2 * 12 * tier.lanes() * rounds) as f64 / start.elapsed().as_secs_f64() / 1e9
 }
 
-/// Seconds of one run on one thread, in all and without what is packed once: the sum of each chunk's least
-/// time over many rounds, which no interruption of the thread lengthens.
-fn serial_seconds(kernel: &dyn ChunkedKernel, args: &Args) -> (f64, f64) {
+/// Best GFLOP/s of multiply-adds on `threads` threads together.
+fn peak(tier: Tier, threads: usize) -> f64 {
+    let best_of = || (0..300).map(|_| burst(tier)).fold(0.0, f64::max);
+    std::thread::scope(|s| {
+        let others: Vec<_> = (1..threads).map(|_| s.spawn(best_of)).collect();
+        best_of() + others.into_iter().map(|t| t.join().expect("a thread of multiply-adds")).sum::<f64>()
+    })
+}
+
+/// What a number of runs of a kernel showed.
+struct Measured {
+    /// Seconds of the quickest run.
+    least: f64,
+    /// The runs' median share of the FMA rate that the same threads had just before them: a shared machine
+    /// changes its pace between runs, and both sides follow it.
+    share: f64,
+}
+
+/// `runs`: seconds of each run, and GFLOP/s of multiply-adds just before it.
+fn measured(flops: f64, runs: &[(f64, f64)]) -> Measured {
+    let mut shares: Vec<f64> = runs.iter().map(|(seconds, rate)| flops / seconds / 1e9 / rate).collect();
+    let middle = shares.len() / 2;
+    let (_, share, _) = shares.select_nth_unstable_by(middle, f64::total_cmp);
+    Measured { least: runs.iter().map(|r| r.0).fold(f64::MAX, f64::min), share: *share }
+}
+
+/// Runs of a kernel's chunks on one thread: whole ones, and without what is packed once.
+fn serial(tier: Tier, case: &Case, args: &Args) -> [Measured; 2] {
+    let kernel = &*case.kernel;
     let (mut workspace, mut scratch) = (Aligned::new(kernel.workspace_len()), Aligned::new(kernel.scratch_len()));
     let mut packed = Aligned::new(kernel.packed_len());
     let args = Args { packed: packed.ptr(), workspace: workspace.ptr(), ..*args };
-    let mut least: Vec<Vec<f64>> = (0..kernel.phases()).map(|p| vec![f64::MAX; kernel.chunks(p)]).collect();
-    let (start, mut rounds) = (Instant::now(), 0);
-    while rounds < 4 || (start.elapsed() < Duration::from_millis(600) && rounds < 20_000) {
-        for (phase, least) in least.iter_mut().enumerate() {
-            for (chunk, least) in least.iter_mut().enumerate() {
-                let start = Instant::now();
+    let mut runs: [Vec<(f64, f64)>; 2] = Default::default();
+    let begin = Instant::now();
+    while runs[0].len() < 4 || (begin.elapsed() < Duration::from_millis(600) && runs[0].len() < 20_000) {
+        let rate = burst(tier);
+        let start = Instant::now();
+        let mut packing = Duration::ZERO;
+        for phase in 0..kernel.phases() {
+            for chunk in 0..kernel.chunks(phase) {
                 // SAFETY: buffers fit the geometry, phases run in order.
                 unsafe { kernel.run_chunk(phase, chunk, &args, scratch.ptr()) };
-                *least = least.min(start.elapsed().as_secs_f64());
+            }
+            if phase == 0 && kernel.packed_len() > 0 {
+                packing = start.elapsed();
             }
         }
-        rounds += 1;
+        let whole = start.elapsed();
+        runs[0].push((whole.as_secs_f64(), rate));
+        runs[1].push(((whole - packing).as_secs_f64(), rate));
     }
-    let sum = |phases: &[Vec<f64>]| phases.iter().flatten().sum();
-    (sum(&least), sum(&least[usize::from(kernel.packed_len() > 0)..]))
+    runs.map(|runs| measured(case.flops, &runs))
 }
 
 /// Best GB/s of copies between arrays beyond all caches, read and written bytes together.
@@ -116,8 +138,9 @@ fn bandwidth(threads: usize) -> f64 {
     (2 * 4 * len) as f64 / best / 1e9
 }
 
-/// Least seconds of one run on `threads` threads that claim chunks by tickets.
-fn seconds(kernel: &dyn ChunkedKernel, args: &Args, threads: usize) -> f64 {
+/// Runs on `threads` threads that claim chunks by tickets, without what is packed once.
+fn parallel(tier: Tier, case: &Case, args: &Args, threads: usize) -> Measured {
+    let kernel = &*case.kernel;
     let (mut workspace, mut packed) = (Aligned::new(kernel.workspace_len()), Aligned::new(kernel.packed_len()));
     let args = Args { packed: packed.ptr(), workspace: workspace.ptr(), ..*args };
     let tickets: Vec<AtomicUsize> = (0..kernel.phases()).map(|_| AtomicUsize::new(0)).collect();
@@ -143,8 +166,9 @@ fn seconds(kernel: &dyn ChunkedKernel, args: &Args, threads: usize) -> f64 {
             }
         }
     };
-    let finished = AtomicUsize::new(0);
-    let mut best = f64::MAX;
+    let (finished, rates) = (AtomicUsize::new(0), Mutex::new(0.0));
+    let before = || *rates.lock().expect("no thread panics with the lock") += burst(tier);
+    let mut runs = Vec::new();
     std::thread::scope(|s| {
         for _ in 1..threads {
             s.spawn(|| {
@@ -160,6 +184,11 @@ fn seconds(kernel: &dyn ChunkedKernel, args: &Args, threads: usize) -> f64 {
                         continue;
                     }
                     seen = now;
+                    before();
+                    finished.fetch_add(1, Ordering::Release);
+                    while finished.load(Ordering::Acquire) < threads {
+                        std::hint::spin_loop();
+                    }
                     work(scratch.ptr());
                     finished.fetch_add(1, Ordering::Release);
                 }
@@ -172,17 +201,24 @@ fn seconds(kernel: &dyn ChunkedKernel, args: &Args, threads: usize) -> f64 {
             rounds += 1;
             tickets.iter().chain(&done).for_each(|t| t.store(0, Ordering::Relaxed));
             finished.store(0, Ordering::Relaxed);
-            let start = Instant::now();
+            *rates.lock().expect("no thread panics with the lock") = 0.0;
             round.store(rounds, Ordering::Release);
-            work(scratch.ptr());
+            before();
             while finished.load(Ordering::Acquire) < threads - 1 {
                 std::hint::spin_loop();
             }
-            best = best.min(start.elapsed().as_secs_f64());
+            let rate = *rates.lock().expect("no thread panics with the lock");
+            let start = Instant::now();
+            finished.fetch_add(1, Ordering::Release);
+            work(scratch.ptr());
+            while finished.load(Ordering::Acquire) < 2 * threads - 1 {
+                std::hint::spin_loop();
+            }
+            runs.push((start.elapsed().as_secs_f64(), rate));
         }
         round.store(stop, Ordering::Release);
     });
-    best
+    measured(case.flops, &runs)
 }
 
 /// What is measured: a name, floating-point operations, the kernel, lengths of its operands.
@@ -442,11 +478,10 @@ fn poolings(tier: Tier) -> Vec<Case> {
 fn main() {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let tier = Tier::current().expect("CNNRS_ISA names a supported instruction set");
-    let peaks = [peak(tier, 1), peak(tier, 2)];
-    println!("{tier}: FMA peak {:.0} GFLOP/s on 1 thread, {:.0} on 2", peaks[0], peaks[1]);
+    println!("{tier}: FMA peak {:.0} GFLOP/s on 1 thread, {:.0} on 2", peak(tier, 1), peak(tier, 2));
     println!("copies beyond the caches: {:.1} GB/s on 1 thread, {:.1} on 2", bandwidth(1), bandwidth(2));
     println!("{:56} {:>10} {:>6} {:>8} {:>10} {:>8}", "", "1: µs", "%", "packed %", "2: µs", "packed %");
-    for mut case in gemms(tier).into_iter().chain(convolutions(tier)).chain(layers(tier)).chain(poolings(tier)) {
+    for case in gemms(tier).into_iter().chain(convolutions(tier)).chain(layers(tier)).chain(poolings(tier)) {
         if !case.name.contains(&filter) {
             continue;
         }
@@ -459,11 +494,10 @@ fn main() {
             prologue: None,
             epilogue: Epilogue::None,
         };
-        print!("{:56}", std::mem::take(&mut case.name));
-        let percent = |t: f64, threads: usize| 100.0 * case.flops / t / 1e9 / peaks[threads - 1];
-        let (whole, packed) = serial_seconds(&*case.kernel, &args);
-        print!(" {:10.1} {:6.1} {:8.1}", whole * 1e6, percent(whole, 1), percent(packed, 1));
-        let t = seconds(&*case.kernel, &args, 2);
-        println!(" {:10.1} {:8.1}", t * 1e6, percent(t, 2));
+        print!("{:56}", case.name);
+        let [whole, packed] = serial(tier, &case, &args);
+        print!(" {:10.1} {:6.1} {:8.1}", whole.least * 1e6, 100.0 * whole.share, 100.0 * packed.share);
+        let both = parallel(tier, &case, &args, 2);
+        println!(" {:10.1} {:8.1}", both.least * 1e6, 100.0 * both.share);
     }
 }

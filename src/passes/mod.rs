@@ -5,6 +5,7 @@ mod fold_bn;
 pub mod fuse;
 mod inline;
 mod recompute;
+mod sampling;
 pub mod simplify;
 
 use crate::error::Result;
@@ -21,13 +22,15 @@ pub struct Pass {
 /// The passes, in the order in which they run. Autodiff comes first, while composites that own
 /// their gradient are whole; what they are made of is inlined next.
 /// Simplification sees gradients and composites in one graph. Batch normalisation is
-/// folded in the form that simplification leaves. Recomputation makes equal nodes, which the passes
+/// folded in the form that simplification leaves. Images are sampled behind it, where additions and ReLU
+/// alone stand between convolutions. Recomputation makes equal nodes, which the passes
 /// before it would merge.
 pub const PIPELINE: &[Pass] = &[
     Pass { name: "autodiff", run: autodiff::expand_gradients },
     Pass { name: "inline", run: inline::inline_composites },
     Pass { name: "simplify", run: simplify::simplify },
     Pass { name: "fold_bn", run: fold_bn::fold_bn },
+    Pass { name: "sampling", run: sampling::sampling },
     Pass { name: "recompute", run: recompute::recompute },
 ];
 
