@@ -7,10 +7,10 @@ use crate::plan::{Binding, Plan, PlanOptions, Profile, Slot};
 use crate::realise::{self, Extraction};
 use crate::shape::Fact;
 use crate::tensor::{Node, Role, State, Tensor};
-use crate::variable::{Cell, Current, Variable};
+use crate::variable::{Cell, Variable, Writing};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 thread_local! {
     static TRACES: RefCell<Vec<TraceState>> = const { RefCell::new(Vec::new()) };
@@ -132,9 +132,11 @@ impl Trace {
                 let cell = reads.get(&id).ok_or_else(|| Error::state("a variable of another trace is read"))?;
                 if let Some(w) = writes.iter().position(|(v, _)| v.id() == id) {
                     donations.push((input, outputs.len() + w));
+                    Source::Written(w)
+                } else {
+                    captured_variables.push(cell.clone());
+                    Source::Read(captured_variables.len() - 1)
                 }
-                captured_variables.push(cell.clone());
-                Source::Variable(captured_variables.len() - 1)
             } else {
                 Source::Captured(realise::leaf_value(leaf)?)
             };
@@ -142,15 +144,13 @@ impl Trace {
         }
         let options = PlanOptions { donations, ..PlanOptions::current() };
         let plan = realise::cached_plan(graph, &options)?;
-        let mut written: Vec<(Arc<Cell>, usize)> =
-            writes.iter().enumerate().map(|(i, (v, _))| (v.cell.clone(), outputs.len() + i)).collect();
-        written.sort_by_key(|(cell, _)| cell.id);
         Ok(CompiledFunction {
             binding: Binding::new(plan),
             sources,
             arguments: placeholders.iter().map(|p| (p.fact.clone(), p.origin.clone())).collect(),
             reads: captured_variables,
-            writes: written,
+            writes: writes.iter().map(|(v, _)| v.cell.clone()).collect(),
+            write_outputs: (outputs.len()..outputs.len() + writes.len()).collect(),
             outputs: outputs.len(),
         })
     }
@@ -171,7 +171,10 @@ impl Drop for Trace {
 
 enum Source {
     Argument(usize),
-    Variable(usize),
+    /// A variable that is read.
+    Read(usize),
+    /// A variable that is read and written.
+    Written(usize),
     Captured(Arc<Buffer>),
 }
 
@@ -183,9 +186,11 @@ pub struct CompiledFunction {
     binding: Binding,
     sources: Vec<Source>,
     arguments: Vec<(Fact, crate::graph::Origin)>,
+    /// Variables that are read only.
     reads: Vec<Arc<Cell>>,
-    /// Written variables in order of id, each with the plan's output that it takes.
-    writes: Vec<(Arc<Cell>, usize)>,
+    /// Written variables, and the plan's outputs that they take.
+    writes: Vec<Arc<Cell>>,
+    write_outputs: Vec<usize>,
     outputs: usize,
 }
 
@@ -255,35 +260,22 @@ impl CompiledFunction {
                 return Err(Error::value(format!("{name}: expected {fact}, received {}", buffer.fact())));
             }
         }
-        // Versions still pending are computed before any lock is taken.
-        for cell in self.reads.iter().chain(self.writes.iter().map(|(c, _)| c)) {
-            let tensor = cell.current().tensor.clone();
-            if let Some(tensor) = tensor {
-                tensor.realise()?;
-            }
-        }
-        let mut locks: Vec<MutexGuard<'_, Current>> = self.writes.iter().map(|(cell, _)| cell.current()).collect();
+        let (mut writing, reads) = Writing::begin(&self.reads, &self.writes)?;
         let mut slots = Vec::with_capacity(self.sources.len());
         let mut lent: Vec<(usize, usize)> = Vec::new();
         for source in &self.sources {
-            let slot = match source {
+            slots.push(match source {
                 Source::Argument(i) => Slot::Shared(arguments[*i].clone()),
                 Source::Captured(buffer) => Slot::Shared(buffer.clone()),
-                Source::Variable(r) => {
-                    let cell = &self.reads[*r];
-                    match self.writes.iter().position(|(c, _)| c.id == cell.id) {
-                        None => Slot::Shared(read(&cell.current())?),
-                        Some(w) => match take_exclusive(&mut locks[w]) {
-                            Some(buffer) => {
-                                lent.push((slots.len(), w));
-                                Slot::Donated(Some(buffer))
-                            }
-                            None => Slot::Shared(read(&locks[w])?),
-                        },
+                Source::Read(r) => Slot::Shared(realise::leaf_value(&reads[*r].node)?),
+                Source::Written(w) => match writing.lend(*w) {
+                    Some(buffer) => {
+                        lent.push((slots.len(), *w));
+                        Slot::Donated(Some(buffer))
                     }
-                }
-            };
-            slots.push(slot);
+                    None => Slot::Shared(writing.value(*w)?),
+                },
+            });
         }
         let result = run(&mut slots);
         let mut values: Vec<Option<Buffer>> = match result {
@@ -291,45 +283,16 @@ impl CompiledFunction {
             Err(e) => {
                 for (slot, w) in lent {
                     if let Slot::Donated(Some(buffer)) = std::mem::replace(&mut slots[slot], Slot::Donated(None)) {
-                        locks[w].tensor = Some(self.writes[w].0.version_of(Arc::new(buffer)));
+                        writing.give_back(w, buffer);
                     }
                 }
                 return Err(e);
             }
         };
-        let mut old = Vec::with_capacity(locks.len());
-        for (lock, (cell, output)) in locks.iter_mut().zip(&self.writes) {
-            let value = values[*output].take().ok_or_else(|| Error::state("a plan's output is taken twice"))?;
-            lock.version += 1;
-            old.push(lock.tensor.replace(cell.version_of(Arc::new(value))));
-        }
-        drop(locks);
-        drop(old);
+        let next = self.write_outputs.iter().map(|&output| values[output].take());
+        let next = next.collect::<Option<Vec<Buffer>>>();
+        writing.commit(next.ok_or_else(|| Error::state("a plan's output is taken twice"))?);
         values.truncate(self.outputs);
         Ok(values.into_iter().flatten().collect())
-    }
-}
-
-fn read(current: &Current) -> Result<Arc<Buffer>> {
-    let tensor = current.tensor.as_ref().ok_or_else(|| Error::state("a variable is being written by this thread"))?;
-    realise::leaf_value(&tensor.node)
-}
-
-/// Takes the buffer out of a version that nobody else holds: no handle, no pending node, no
-/// export, no other run.
-fn take_exclusive(current: &mut Current) -> Option<Buffer> {
-    let tensor = current.tensor.take()?;
-    if Arc::strong_count(&tensor.node) > 1 {
-        current.tensor = Some(tensor);
-        return None;
-    }
-    let value = tensor.node.state().value.take()?;
-    match Arc::try_unwrap(value) {
-        Ok(buffer) => Some(buffer),
-        Err(shared) => {
-            tensor.node.state().value = Some(shared);
-            current.tensor = Some(tensor);
-            None
-        }
     }
 }

@@ -62,7 +62,12 @@ pub(crate) fn register_pending(node: &Arc<Node>) -> Result<()> {
         p.captured = pending.flat_map(|n| captured(&n)).collect::<HashMap<_, _>>().values().sum();
         p.nodes.len() >= MAX_PENDING || p.captured >= MAX_CAPTURED
     });
-    if full { realise(&live_handles()) } else { Ok(()) }
+    if !full {
+        return Ok(());
+    }
+    let mut result = Ok(());
+    detached(&mut || result = realise(&live_handles()));
+    result
 }
 
 /// The pending nodes of this thread that somebody holds.
@@ -71,16 +76,33 @@ fn live_handles() -> Vec<Tensor> {
     nodes.into_iter().filter(|n| n.has_handles() && n.is_pending()).map(Tensor::from_node).collect()
 }
 
-static POLL: OnceLock<fn() -> bool> = OnceLock::new();
+/// What the engine asks of the interpreter that calls it.
+#[derive(Clone, Copy)]
+pub struct Host {
+    /// Asked by runs, on the calling thread: should they stop (Ctrl-C)? Takes the interpreter's lock.
+    pub poll: fn() -> bool,
+    /// Does work without the interpreter's lock, which the calling thread may hold.
+    pub detached: fn(&mut (dyn FnMut() + Send)),
+}
 
-/// Installs the function that runs ask, on the calling thread, whether they should stop.
-pub fn set_poll(poll: fn() -> bool) {
-    let _ = POLL.set(poll);
+static HOST: OnceLock<Host> = OnceLock::new();
+
+/// Installs the interpreter, for the whole process.
+pub fn set_host(host: Host) {
+    let _ = HOST.set(host);
 }
 
 /// Whether the caller wants the run to stop (Ctrl-C).
 pub(crate) fn poll() -> bool {
-    POLL.get().is_some_and(|p| p())
+    HOST.get().is_some_and(|host| (host.poll)())
+}
+
+/// Does `work`, which may wait for other threads, without the interpreter's lock.
+pub(crate) fn detached(work: &mut (dyn FnMut() + Send)) {
+    match HOST.get() {
+        Some(host) => (host.detached)(work),
+        None => work(),
+    }
 }
 
 fn key(node: &Arc<Node>) -> *const Node {
@@ -371,6 +393,11 @@ pub(crate) fn cached_plan(graph: Graph, options: &PlanOptions) -> Result<Arc<Pla
     }
     cache.shrink(MAX_PLAN_BYTES);
     Ok(plan)
+}
+
+/// The lock of the cache of plans, for a fork.
+pub(crate) fn lock_plans() -> Box<dyn std::any::Any> {
+    Box::new(CACHE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Drops cached plans, and gives the memory that runs borrow back to the system.

@@ -1,22 +1,76 @@
 //! Variables: cells that hold versions. Assignment rebinds the cell; nothing is written in place
 //! that anybody else can see.
+//!
+//! A run that writes variables marks them all at once as its own ([`Writing::begin`]) and commits them all at
+//! once. Others wait meanwhile before they write; they read the version that was there before, unless its
+//! buffer is lent to the run. No lock is held while a run computes.
 
 use crate::buffer::Buffer;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::function;
 use crate::ops::Attributes;
 use crate::realise::{self, register_pending};
 use crate::shape::Fact;
 use crate::tensor::{Node, Role, State, Tensor};
+use std::cell::Cell as StdCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::Duration;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Held for as long as runs begin or commit: what they read and write is seen together or not at all.
+/// Taken before any cell's own lock.
+static RUNS: Mutex<Runs> = Mutex::new(Runs { writing: 0, paused: false });
+
+/// Signalled when a run has committed or given up.
+static ENDED: Condvar = Condvar::new();
+
+struct Runs {
+    /// Runs under way that write variables.
+    writing: usize,
+    /// Whether a process is about to fork: no further one begins.
+    paused: bool,
+}
+
+fn runs() -> MutexGuard<'static, Runs> {
+    RUNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+thread_local! {
+    /// Runs of this thread that write variables.
+    static OWN: StdCell<usize> = const { StdCell::new(0) };
+}
+
+/// Waits until no run of another thread writes variables, and lets none begin until [`resume_runs`].
+pub(crate) fn pause_runs() {
+    let mut runs = runs();
+    while runs.paused {
+        runs = ENDED.wait(runs).unwrap_or_else(PoisonError::into_inner);
+    }
+    runs.paused = true;
+    while runs.writing > OWN.get() {
+        runs = ENDED.wait(runs).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Ends what [`pause_runs`] began.
+pub(crate) fn resume_runs() {
+    runs().paused = false;
+    ENDED.notify_all();
+}
+
+/// How often a thread that waits for another's run looks whether its own caller has had enough.
+const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// The current version.
 pub(crate) struct Current {
     pub version: u64,
-    pub tensor: Option<Tensor>,
+    /// None while the buffer is lent to the run of `writer`.
+    tensor: Option<Tensor>,
+    /// The thread whose run will write the next version.
+    writer: Option<ThreadId>,
 }
 
 pub(crate) struct Cell {
@@ -28,9 +82,22 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// Locks the current version. A run that writes variables takes their locks in order of id.
-    pub fn current(&self) -> MutexGuard<'_, Current> {
+    /// For a moment: nobody waits, computes or calls Python with it.
+    fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The current version, if it is not lent to a run.
+    fn version(&self) -> Option<Tensor> {
+        self.current().tensor.clone()
+    }
+
+    fn writer(&self) -> Option<ThreadId> {
+        self.current().writer
+    }
+
+    fn label(&self) -> &str {
+        if self.name.is_empty() { "variable" } else { &self.name }
     }
 
     pub fn is_trainable(&self) -> bool {
@@ -77,7 +144,7 @@ impl Variable {
             fact: initial.fact().clone(),
             name: name.to_owned(),
             trainable: AtomicBool::new(trainable),
-            current: Mutex::new(Current { version: 0, tensor: None }),
+            current: Mutex::new(Current { version: 0, tensor: None, writer: None }),
         };
         cell.current().tensor = Some(cell.version_of(value));
         Ok(Variable { cell: Arc::new(cell) })
@@ -117,12 +184,29 @@ impl Variable {
     }
 
     /// The current version, as an immutable tensor. While a function is traced: what the function
-    /// reads, or what it has assigned.
+    /// reads, or what it has assigned. While another thread's run rewrites it in place: what that run leaves.
+    ///
+    /// # Panics
+    /// In a signal handler of a run of this thread that rewrites the variable in place; see [`Variable::read`].
     pub fn value(&self) -> Tensor {
+        self.read().unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    /// Like [`Variable::value`].
+    ///
+    /// # Errors
+    /// When the caller interrupts the wait for another thread's run, or a run of this thread is under way that
+    /// rewrites the variable.
+    pub fn read(&self) -> Result<Tensor> {
         if let Some(traced) = function::traced_read(self) {
-            return traced;
+            return Ok(traced);
         }
-        self.cell.current().tensor.clone().expect("a variable has a version, except inside a run that holds its lock")
+        if let Some(tensor) = self.cell.version() {
+            return Ok(tensor);
+        }
+        let mut read = Err(Error::state("a variable was not read"));
+        realise::detached(&mut || read = when([std::slice::from_ref(&self.cell), &[]], |_| self.cell.version()));
+        read
     }
 
     /// Makes `value` the current version. While a function is traced, the assignment becomes part
@@ -132,7 +216,7 @@ impl Variable {
     /// When shape or dtype differ.
     pub fn assign(&self, value: &Tensor) -> Result<()> {
         if value.fact() != self.fact() {
-            let name = if self.name().is_empty() { "variable" } else { self.name() };
+            let name = self.cell.label();
             return Err(Error::value(format!("{name}: assign expected {}, received {}", self.fact(), value.fact())));
         }
         if function::traced_write(self, value)? {
@@ -140,13 +224,20 @@ impl Variable {
         }
         let next = self.version_node(value)?;
         register_pending(&next.node)?;
-        let old = {
+        let replace = |_: &mut Runs| {
             let mut current = self.cell.current();
+            if current.writer.is_some() {
+                return None;
+            }
             current.version += 1;
-            current.tensor.replace(next)
+            Some(current.tensor.replace(next.clone()))
         };
-        drop(old);
-        Ok(())
+        // Dropped at the end, under no lock.
+        let mut old = replace(&mut runs()).map(Ok);
+        if old.is_none() {
+            realise::detached(&mut || old = Some(when([std::slice::from_ref(&self.cell), &[]], replace)));
+        }
+        old.transpose().map(drop)
     }
 
     /// A node of this variable's role whose value is that of `value`.
@@ -155,6 +246,10 @@ impl Variable {
             return Ok(self.cell.version_of(buffer));
         }
         let stop = Tensor::apply_named("stop_gradient", std::slice::from_ref(value), Attributes::default())?;
+        // Where pending nodes are many, recording one more computes them all.
+        if let Some(buffer) = stop.node.value() {
+            return Ok(self.cell.version_of(buffer));
+        }
         let state = State { definition: stop.node.definition(), ..State::default() };
         Ok(Tensor::from_node(Node::new(self.fact().clone(), Role::Variable(self.id()), self.cell.tracks(), state)))
     }
@@ -163,6 +258,134 @@ impl Variable {
     /// read; `None` if it read none.
     pub fn gradient_nodes(&self, root: &Tensor) -> Vec<Tensor> {
         realise::versions_read(&root.node, self.id()).into_iter().map(Tensor::from_node).collect()
+    }
+}
+
+/// What `ready` gives as soon as it gives something; asked again whenever a run ends that may have had one of
+/// `cells`.
+fn when<T>(cells: [&[Arc<Cell>]; 2], mut ready: impl FnMut(&mut Runs) -> Option<T>) -> Result<T> {
+    let this = std::thread::current().id();
+    loop {
+        let mut runs = runs();
+        loop {
+            if let Some(found) = ready(&mut runs) {
+                return Ok(found);
+            }
+            if let Some(cell) = cells.into_iter().flatten().find(|cell| cell.writer() == Some(this)) {
+                return Err(Error::state(format!("{}: a run of this thread is just rewriting it", cell.label())));
+            }
+            let (guard, wait) = ENDED.wait_timeout(runs, POLL_EVERY).unwrap_or_else(PoisonError::into_inner);
+            runs = guard;
+            if wait.timed_out() {
+                break;
+            }
+        }
+        // The caller is asked under no lock: it may have to wait for the interpreter.
+        drop(runs);
+        if realise::poll() {
+            return Err(Error::new(ErrorKind::Cancelled, "interrupted"));
+        }
+    }
+}
+
+/// The variables of a run that writes some: it alone may rebind those until it commits or is dropped.
+pub(crate) struct Writing<'a> {
+    cells: &'a [Arc<Cell>],
+}
+
+impl<'a> Writing<'a> {
+    /// Waits until no other run writes a variable of `reads` or `writes`, makes `writes` this run's own, and
+    /// gives the current versions of `reads`, all of the same moment.
+    ///
+    /// # Errors
+    /// When a pending version cannot be computed, or the caller interrupts the wait.
+    pub fn begin(reads: &[Arc<Cell>], writes: &'a [Arc<Cell>]) -> Result<(Self, Vec<Tensor>)> {
+        let this = std::thread::current().id();
+        let begin = |runs: &mut Runs| {
+            if runs.paused || reads.iter().chain(writes).any(|cell| cell.writer().is_some()) {
+                return None;
+            }
+            let versions: Vec<Tensor> = reads.iter().chain(writes).filter_map(|cell| cell.version()).collect();
+            if !versions.iter().all(Tensor::is_realised) {
+                return Some(Err(versions));
+            }
+            writes.iter().for_each(|cell| cell.current().writer = Some(this));
+            runs.writing += 1;
+            OWN.set(OWN.get() + 1);
+            Some(Ok(versions))
+        };
+        loop {
+            match when([reads, writes], begin)? {
+                Ok(mut versions) => {
+                    // Handles of versions that are written would keep their buffers from being lent.
+                    versions.truncate(reads.len());
+                    return Ok((Writing { cells: writes }, versions));
+                }
+                // Pending versions are computed under no lock; others may be assigned meanwhile.
+                Err(versions) => versions.iter().try_for_each(Tensor::realise)?,
+            }
+        }
+    }
+
+    /// The value of the `w`th variable.
+    ///
+    /// # Errors
+    /// When it is lent.
+    pub fn value(&self, w: usize) -> Result<Arc<Buffer>> {
+        let version = self.cells[w].version().ok_or_else(|| Error::state("a lent variable is read"))?;
+        realise::leaf_value(&version.node)
+    }
+
+    /// Takes the buffer out of the `w`th variable's version if nobody else holds it: no handle, no pending
+    /// node, no export, no other run.
+    pub fn lend(&mut self, w: usize) -> Option<Buffer> {
+        let mut current = self.cells[w].current();
+        let tensor = current.tensor.take()?;
+        if Arc::strong_count(&tensor.node) > 1 {
+            current.tensor = Some(tensor);
+            return None;
+        }
+        drop(current);
+        let value = tensor.node.state().value.take()?;
+        match Arc::try_unwrap(value) {
+            Ok(buffer) => Some(buffer),
+            Err(shared) => {
+                tensor.node.state().value = Some(shared);
+                self.cells[w].current().tensor = Some(tensor);
+                None
+            }
+        }
+    }
+
+    /// Gives back a buffer that was lent and not written.
+    pub fn give_back(&mut self, w: usize, buffer: Buffer) {
+        let version = self.cells[w].version_of(Arc::new(buffer));
+        self.cells[w].current().tensor = Some(version);
+    }
+
+    /// Makes `values`, one for each variable, the next versions.
+    pub fn commit(self, values: Vec<Buffer>) {
+        let next: Vec<Tensor> = self.cells.iter().zip(values).map(|(c, v)| c.version_of(Arc::new(v))).collect();
+        let mut old = Vec::with_capacity(next.len());
+        let runs = runs();
+        for (cell, next) in self.cells.iter().zip(next) {
+            let mut current = cell.current();
+            current.version += 1;
+            old.push(current.tensor.replace(next));
+        }
+        drop(runs);
+    }
+}
+
+impl Drop for Writing<'_> {
+    /// The variables are everybody's again.
+    fn drop(&mut self) {
+        let mut runs = runs();
+        self.cells.iter().for_each(|cell| cell.current().writer = None);
+        runs.writing -= 1;
+        OWN.set(OWN.get() - 1);
+        drop(runs);
+        ENDED.notify_all();
     }
 }
 

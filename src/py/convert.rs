@@ -45,7 +45,7 @@ pub fn to_tensor(obj: &Bound<'_, PyAny>, beside: Option<DType>) -> PyResult<Tens
         return Ok(t.get().tensor.clone());
     }
     if let Ok(v) = obj.cast::<PyVariable>() {
-        return Ok(v.get().variable.value());
+        return Ok(v.get().variable.read()?);
     }
     if let Some(t) = number(obj, beside)? {
         return Ok(t);

@@ -44,10 +44,18 @@ fn poll_signals() -> bool {
     })
 }
 
+/// Does `work` without the interpreter's lock, where this thread holds it.
+fn detached(work: &mut (dyn FnMut() + Send)) {
+    // While the interpreter shuts down there is no lock to let go of.
+    if Python::try_attach(|py| py.detach(&mut *work)).is_none() {
+        work();
+    }
+}
+
 /// The Rust core of cnnrs.
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    crate::realise::set_poll(poll_signals);
+    crate::realise::set_host(crate::realise::Host { poll: poll_signals, detached });
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     tensor::register(m)?;
     variable::register(m)?;

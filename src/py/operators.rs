@@ -45,120 +45,120 @@ macro_rules! with_operators {
                 py.None()
             }
             fn __add__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("add", &$tensor(self), other, false)
+                operators::binary("add", &$tensor(self)?, other, false)
             }
             fn __radd__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("add", &$tensor(self), other, true)
+                operators::binary("add", &$tensor(self)?, other, true)
             }
             fn __sub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("sub", &$tensor(self), other, false)
+                operators::binary("sub", &$tensor(self)?, other, false)
             }
             fn __rsub__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("sub", &$tensor(self), other, true)
+                operators::binary("sub", &$tensor(self)?, other, true)
             }
             fn __mul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("mul", &$tensor(self), other, false)
+                operators::binary("mul", &$tensor(self)?, other, false)
             }
             fn __rmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("mul", &$tensor(self), other, true)
+                operators::binary("mul", &$tensor(self)?, other, true)
             }
             fn __truediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("div", &$tensor(self), other, false)
+                operators::binary("div", &$tensor(self)?, other, false)
             }
             fn __rtruediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("div", &$tensor(self), other, true)
+                operators::binary("div", &$tensor(self)?, other, true)
             }
             fn __floordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("floor_div", &$tensor(self), other, false)
+                operators::binary("floor_div", &$tensor(self)?, other, false)
             }
             fn __rfloordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("floor_div", &$tensor(self), other, true)
+                operators::binary("floor_div", &$tensor(self)?, other, true)
             }
             fn __mod__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("mod", &$tensor(self), other, false)
+                operators::binary("mod", &$tensor(self)?, other, false)
             }
             fn __rmod__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("mod", &$tensor(self), other, true)
+                operators::binary("mod", &$tensor(self)?, other, true)
             }
             fn __pow__(&self, other: &Bound<'_, PyAny>, _modulo: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
-                operators::binary("pow", &$tensor(self), other, false)
+                operators::binary("pow", &$tensor(self)?, other, false)
             }
             fn __rpow__(&self, other: &Bound<'_, PyAny>, _modulo: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
-                operators::binary("pow", &$tensor(self), other, true)
+                operators::binary("pow", &$tensor(self)?, other, true)
             }
             fn __matmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("matmul", &$tensor(self), other, false)
+                operators::binary("matmul", &$tensor(self)?, other, false)
             }
             fn __rmatmul__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("matmul", &$tensor(self), other, true)
+                operators::binary("matmul", &$tensor(self)?, other, true)
             }
             fn __and__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("logical_and", &$tensor(self), other, false)
+                operators::binary("logical_and", &$tensor(self)?, other, false)
             }
             fn __or__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("logical_or", &$tensor(self), other, false)
+                operators::binary("logical_or", &$tensor(self)?, other, false)
             }
             fn __xor__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("logical_xor", &$tensor(self), other, false)
+                operators::binary("logical_xor", &$tensor(self)?, other, false)
             }
             fn __neg__(&self, py: Python<'_>) -> PyResult<PyTensor> {
-                operators::unary(py, "neg", &$tensor(self))
+                operators::unary(py, "neg", &$tensor(self)?)
             }
-            fn __pos__(&self) -> PyTensor {
-                $tensor(self).into()
+            fn __pos__(&self) -> PyResult<PyTensor> {
+                Ok($tensor(self)?.into())
             }
             fn __abs__(&self, py: Python<'_>) -> PyResult<PyTensor> {
-                operators::unary(py, "abs", &$tensor(self))
+                operators::unary(py, "abs", &$tensor(self)?)
             }
             fn __invert__(&self, py: Python<'_>) -> PyResult<PyTensor> {
-                operators::unary(py, "logical_not", &$tensor(self))
+                operators::unary(py, "logical_not", &$tensor(self)?)
             }
             fn __lt__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("less", &$tensor(self), other, false)
+                operators::binary("less", &$tensor(self)?, other, false)
             }
             fn __le__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("less_equal", &$tensor(self), other, false)
+                operators::binary("less_equal", &$tensor(self)?, other, false)
             }
             fn __gt__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("greater", &$tensor(self), other, false)
+                operators::binary("greater", &$tensor(self)?, other, false)
             }
             fn __ge__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("greater_equal", &$tensor(self), other, false)
+                operators::binary("greater_equal", &$tensor(self)?, other, false)
             }
             /// Elements, a sub-tensor, or rows picked by an integer tensor.
             fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
-                super::tensor::get_item(&$tensor(self), index).map(PyTensor::from)
+                super::tensor::get_item(&$tensor(self)?, index).map(PyTensor::from)
             }
             fn __len__(&self) -> PyResult<usize> {
-                super::tensor::length(&$tensor(self))
+                super::tensor::length(&$tensor(self)?)
             }
             #[pyo3(signature = (dtype=None, copy=None))]
             fn __array__<'py>(&self, py: Python<'py>, dtype: Option<&Bound<'py, PyAny>>, copy: Option<bool>) -> PyResult<Bound<'py, PyAny>> {
-                super::tensor::array(py, &$tensor(self), dtype, copy)
+                super::tensor::array(py, &$tensor(self)?, dtype, copy)
             }
             /// A copy for other libraries, in the host's memory.
             #[pyo3(signature = (**options))]
             fn __dlpack__<'py>(&self, py: Python<'py>, options: Option<&Bound<'py, pyo3::types::PyDict>>) -> PyResult<Bound<'py, PyAny>> {
-                super::tensor::dlpack(py, &$tensor(self), options)
+                super::tensor::dlpack(py, &$tensor(self)?, options)
             }
             /// `(1, 0)`: the CPU.
             fn __dlpack_device__(&self) -> (i32, i32) {
                 (1, 0)
             }
             fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
-                super::tensor::item(py, &$tensor(self))
+                super::tensor::item(py, &$tensor(self)?)
             }
             fn __int__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                super::tensor::item(py, &$tensor(self))?.into_pyobject(py)?.call_method0("__int__")
+                super::tensor::item(py, &$tensor(self)?)?.into_pyobject(py)?.call_method0("__int__")
             }
             fn __index__(&self, py: Python<'_>) -> PyResult<i64> {
-                super::tensor::integer(py, &$tensor(self))
+                super::tensor::integer(py, &$tensor(self)?)
             }
             fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
-                Ok(super::tensor::item(py, &$tensor(self))? != 0.0)
+                Ok(super::tensor::item(py, &$tensor(self)?)? != 0.0)
             }
             fn __format__<'py>(&self, py: Python<'py>, spec: &str) -> PyResult<Bound<'py, PyAny>> {
-                super::tensor::format(py, &$tensor(self), spec)
+                super::tensor::format(py, &$tensor(self)?, spec)
             }
             /// Extents, as a tuple.
             #[getter]
@@ -182,7 +182,7 @@ macro_rules! with_operators {
             }
             /// A numpy array holding a copy of the value, computed if need be.
             fn numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                super::tensor::to_array(py, &$tensor(self))
+                super::tensor::to_array(py, &$tensor(self)?)
             }
             $($methods)*
         }

@@ -98,7 +98,32 @@ fn get_precision() -> &'static str {
     Precision::current().name()
 }
 
+/// Called before a fork.
+#[pyfunction]
+fn before_fork() {
+    crate::fork::before();
+}
+
+/// Called after a fork, in the parent and in the child.
+#[pyfunction]
+fn after_fork() {
+    crate::fork::after();
+}
+
+/// Has the interpreter call these, where it forks.
+fn register_at_fork(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    let Ok(register) = m.py().import("os")?.getattr("register_at_fork") else { return Ok(()) };
+    let after = pyo3::wrap_pyfunction!(after_fork, m)?;
+    let hooks = PyDict::new(m.py());
+    hooks.set_item("before", pyo3::wrap_pyfunction!(before_fork, m)?)?;
+    hooks.set_item("after_in_parent", &after)?;
+    hooks.set_item("after_in_child", &after)?;
+    register.call((), Some(&hooks))?;
+    Ok(())
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    register_at_fork(m)?;
     m.add_function(wrap_pyfunction!(op_names, m)?)?;
     m.add_function(wrap_pyfunction!(set_num_threads, m)?)?;
     m.add_function(wrap_pyfunction!(get_num_threads, m)?)?;

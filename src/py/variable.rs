@@ -21,8 +21,8 @@ impl PyVariable {
     }
 }
 
-fn own(v: &PyVariable) -> Tensor {
-    v.variable.value()
+fn own(v: &PyVariable) -> PyResult<Tensor> {
+    Ok(v.variable.read()?)
 }
 
 with_operators!(PyVariable, own, {
@@ -78,8 +78,8 @@ with_operators!(PyVariable, own, {
 
     /// The current version, as an immutable tensor.
     #[getter]
-    fn value(&self) -> PyTensor {
-        self.variable.value().into()
+    fn value(&self) -> PyResult<PyTensor> {
+        Ok(self.variable.read()?.into())
     }
 
     /// Makes `value` the current version.

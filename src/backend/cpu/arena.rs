@@ -35,6 +35,11 @@ pub fn lend(bytes: usize) -> Result<Lent> {
     Ok(Lent(Some(Buffer::uninit(Fact::checked([bytes], DType::U8)?)?)))
 }
 
+/// The lock of the idle arenas, for a fork.
+pub(crate) fn lock() -> Box<dyn std::any::Any> {
+    Box::new(IDLE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// Gives idle arenas back to the system.
 pub fn release_memory() {
     let idle = std::mem::take(&mut *IDLE.lock().unwrap_or_else(PoisonError::into_inner));

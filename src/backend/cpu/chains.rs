@@ -255,7 +255,7 @@ mod tests {
         for (expanded, projected) in [(Some(20), Some(7)), (Some(33), None), (None, Some(24))] {
             for padding in borders {
                 for (stride, dilation, kernel) in
-                    [(1, 1, [3, 3]), (2, 1, [3, 3]), (1, 2, [3, 3]), (2, 1, [5, 2]), (2, 1, [1, 1])]
+                    [(1, 1, [3, 3]), (2, 1, [3, 3]), (1, 2, [3, 3]), (2, 1, [5, 2]), (2, 1, [1, 2])]
                 {
                     for (x, bias, residual) in [([2, 9, 11, 5], true, false), ([1, 40, 17, 16], false, true)] {
                         let depthwise = depthwise(stride, dilation, padding);

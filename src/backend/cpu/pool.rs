@@ -51,6 +51,11 @@ fn pool(workers: usize) -> Result<Arc<ThreadPool>> {
     Ok(threads)
 }
 
+/// The lock of the pool, for a fork.
+pub(crate) fn lock() -> Box<dyn std::any::Any> {
+    Box::new(POOL.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// A run's phases: how many chunks each has, and what a chunk does.
 pub trait Work: Sync {
     /// Number of phases.

@@ -6,6 +6,7 @@
 
 use super::attach::Finish;
 use super::simd::{Scalar, Simd, Tier};
+use std::hint::unreachable_unchecked;
 
 /// Greatest number of rows of a tile on any tier.
 pub const MAX_ROWS: usize = 14;
@@ -13,6 +14,27 @@ pub const MAX_ROWS: usize = 14;
 const LINE: usize = 16;
 /// Greatest number of vectors of a tile on any tier.
 pub const MAX_VECTORS: usize = 3;
+
+/// Where the elements of A lie.
+#[derive(Clone, Copy)]
+pub enum Rows {
+    /// Each row one element behind the row before, `step` elements between products.
+    Adjacent { step: usize },
+    /// Rows at these offsets from the base, `step` elements between products.
+    Listed { offsets: *const usize, step: usize },
+}
+
+impl Rows {
+    /// The rows at `offsets` from `base` with `step` elements between products, and the base that they count from.
+    pub fn at(offsets: &[usize], base: *const f32, step: usize) -> (Rows, *const f32) {
+        let adjacent = offsets.iter().zip(&offsets[1..]).all(|(a, b)| *b == a + 1);
+        if adjacent {
+            (Rows::Adjacent { step }, base.wrapping_add(offsets[0]))
+        } else {
+            (Rows::Listed { offsets: offsets.as_ptr(), step }, base)
+        }
+    }
+}
 
 /// Operands of one tile: `c[row][..] = Σ_segment Σ_k a[row][segment][k] * b[segment][k][..]`.
 #[derive(Clone, Copy)]
@@ -25,10 +47,8 @@ pub struct Tile {
     pub cols: usize,
     /// Base of A.
     pub a: *const f32,
-    /// Offset of each row from the base.
-    pub a_rows: *const usize,
-    /// Elements between successive k.
-    pub a_step: usize,
+    /// How its rows and products follow one another.
+    pub a_rows: Rows,
     /// Offset of each segment from the base.
     pub segments: *const usize,
     /// Number of segments.
@@ -65,6 +85,8 @@ pub fn share_of(following: *const f32, k: usize, t: usize, tiles: usize) -> *con
 pub static ONE_SEGMENT: [usize; 1] = [0];
 
 type TileFn = unsafe fn(&Tile);
+/// By walk, vectors and rows.
+type Table = [[[TileFn; MAX_ROWS]; MAX_VECTORS]; 2];
 
 /// The tiles of one tier.
 #[derive(Clone, Copy)]
@@ -75,7 +97,7 @@ pub struct TileSet {
     pub vectors: usize,
     /// f32 per vector.
     pub lanes: usize,
-    table: [[TileFn; MAX_ROWS]; MAX_VECTORS],
+    table: Table,
 }
 
 impl TileSet {
@@ -122,55 +144,176 @@ impl TileSet {
     pub unsafe fn run(&self, tile: &Tile) {
         debug_assert!((1..=self.rows).contains(&tile.rows) && (1..=self.vectors).contains(&tile.vectors));
         debug_assert!(tile.cols <= tile.vectors * self.lanes);
+        let walk = match tile.a_rows {
+            Rows::Adjacent { .. } => 0,
+            Rows::Listed { .. } => 1,
+        };
         // SAFETY: the caller's contract; the set exists only where its tier is supported.
-        unsafe { self.table[tile.vectors - 1][tile.rows - 1](tile) }
+        unsafe { self.table[walk][tile.vectors - 1][tile.rows - 1](tile) }
+    }
+}
+
+/// How the inner loop finds the elements of A: processors have fewer registers for addresses than a tile has
+/// rows, and each address that is fetched from the stack takes the place of an operand.
+trait Walk {
+    /// Products that are written out one after the other.
+    const TOGETHER: usize;
+
+    /// From the base of a segment.
+    unsafe fn from(base: *const f32, rows: Rows) -> Self;
+
+    /// Element of row `row` at product `product` of the next few.
+    unsafe fn at(&self, row: usize, product: usize) -> *const f32;
+
+    /// Steps over `products`.
+    unsafe fn advance(&mut self, products: usize);
+}
+
+/// The walk of [`Rows::Adjacent`].
+struct Adjacent {
+    at: *const f32,
+    step: usize,
+}
+
+#[allow(unsafe_op_in_unsafe_fn, reason = "addresses in a hot loop, under the tile's contract")]
+impl Walk for Adjacent {
+    const TOGETHER: usize = 4;
+
+    #[inline(always)]
+    unsafe fn from(at: *const f32, rows: Rows) -> Self {
+        let Rows::Adjacent { step } = rows else { unreachable_unchecked() };
+        Adjacent { at, step }
+    }
+
+    #[inline(always)]
+    unsafe fn at(&self, row: usize, product: usize) -> *const f32 {
+        self.at.add(product * self.step + row)
+    }
+
+    #[inline(always)]
+    unsafe fn advance(&mut self, products: usize) {
+        self.at = self.at.wrapping_add(products * self.step);
+    }
+}
+
+/// The walk of [`Rows::Listed`].
+struct Listed<const MR: usize> {
+    rows: [*const f32; MR],
+    at: usize,
+    step: usize,
+}
+
+#[allow(unsafe_op_in_unsafe_fn, reason = "as above")]
+impl<const MR: usize> Walk for Listed<MR> {
+    // More at a time, and the compiler fetches their elements early and the sums go to the stack.
+    const TOGETHER: usize = 1;
+
+    #[inline(always)]
+    unsafe fn from(base: *const f32, rows: Rows) -> Self {
+        let Rows::Listed { offsets, step } = rows else { unreachable_unchecked() };
+        let mut rows = [base; MR];
+        for (i, row) in rows.iter_mut().enumerate() {
+            *row = base.add(*offsets.add(i));
+        }
+        Listed { rows, at: 0, step }
+    }
+
+    #[inline(always)]
+    unsafe fn at(&self, row: usize, product: usize) -> *const f32 {
+        self.rows[row].add(self.at + product * self.step)
+    }
+
+    #[inline(always)]
+    unsafe fn advance(&mut self, products: usize) {
+        self.at += products * self.step;
+    }
+}
+
+/// What the inner loop asks memory for besides its operands.
+struct Ahead {
+    /// Lines of what is next; without it the same lines over and over, which costs less than a branch.
+    next: *const f32,
+    next_step: usize,
+    /// Residual and C arrive while the sums are computed; their rows are too far apart for hardware to foresee.
+    /// Few rows at a time are asked for: all at once would fill the queue of misses, and loads would wait.
+    arriving: [*const f32; 2],
+    rows: *const usize,
+    arrived: usize,
+}
+
+impl Ahead {
+    #[inline(always)]
+    fn of<const MR: usize>(t: &Tile) -> Self {
+        let (next, next_step) = if t.next.is_null() { (t.b, 0) } else { (t.next, LINE) };
+        let arriving = [t.finish.residual, t.c.cast_const()];
+        let arrived = if t.finish.residual.is_null() { MR } else { 0 };
+        Ahead { next, next_step, arriving, rows: t.c_rows, arrived }
+    }
+
+    /// Before the next `products`.
+    ///
+    /// # Safety
+    /// As [`TileSet::run`].
+    #[inline(always)]
+    unsafe fn ask<S: Simd, W: Walk, const MR: usize, const NV: usize>(&mut self, products: usize) {
+        // SAFETY: the list has an offset for each row; what is asked for need not be accessible.
+        unsafe {
+            for line in 0..W::TOGETHER {
+                S::prefetch(self.next.wrapping_add(line * self.next_step));
+            }
+            self.next = self.next.wrapping_add(products * self.next_step);
+            for _ in 0..W::TOGETHER.div_ceil(2) {
+                if self.arrived < 2 * MR {
+                    let row = self.arriving[self.arrived / MR].wrapping_add(*self.rows.add(self.arrived % MR));
+                    for j in 0..NV {
+                        S::prefetch(row.wrapping_add(j * S::LANES));
+                    }
+                    self.arrived += 1;
+                }
+            }
+        }
     }
 }
 
 /// # Safety
-/// As [`TileSet::run`], for a tile of `MR` rows and `NV` vectors.
+/// As [`TileSet::run`], for a tile of `MR` rows, walked as `W` does, and `NV` vectors.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "the body is one hot loop under the function's contract")]
-unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
+unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
     let mut acc = [[S::zero(); NV]; MR];
     let full = t.cols == NV * S::LANES;
-    // Residual and C arrive while the sums are computed; their rows are too far apart for hardware to foresee.
-    // One row at a time is asked for: all at once would fill the queue of misses, and loads would wait.
-    let arriving = [t.finish.residual, t.c.cast_const()];
-    let mut arrived = if t.finish.residual.is_null() { MR } else { 0 };
-    // Lines of what is next; without it the same line over and over, which costs less than a branch.
-    let (mut next, next_step) = if t.next.is_null() { (t.b, 0) } else { (t.next, LINE) };
-    let mut b = t.b;
-    let (a_step, b_step) = (t.a_step, t.b_step);
+    let mut ahead = Ahead::of::<MR>(t);
+    let (mut b, b_step) = (t.b, t.b_step);
     for segment in 0..t.segment_count {
-        let base = t.a.add(*t.segments.add(segment));
-        let mut a = [base; MR];
-        for (i, a) in a.iter_mut().enumerate() {
-            *a = base.add(*t.a_rows.add(i));
-        }
-        let mut at = 0;
-        for _ in 0..t.k {
-            if arrived < 2 * MR {
-                let row = arriving[arrived / MR].wrapping_add(*t.c_rows.add(arrived % MR));
-                for j in 0..NV {
-                    S::prefetch(row.wrapping_add(j * S::LANES));
-                }
-                arrived += 1;
+        let mut a = W::from(t.a.add(*t.segments.add(segment)), t.a_rows);
+        let mut left = t.k;
+        while left > 0 {
+            macro_rules! product {
+                ($product:literal) => {
+                    let mut bv = [S::zero(); NV];
+                    for (j, v) in bv.iter_mut().enumerate() {
+                        *v = S::load(b.add($product * b_step + j * S::LANES));
+                    }
+                    for i in 0..MR {
+                        let x = S::splat(*a.at(i, $product));
+                        for j in 0..NV {
+                            acc[i][j] = S::mul_add(x, bv[j], acc[i][j]);
+                        }
+                    }
+                };
             }
-            S::prefetch(next);
-            next = next.wrapping_add(next_step);
-            let mut bv = [S::zero(); NV];
-            for (j, v) in bv.iter_mut().enumerate() {
-                *v = S::load(b.add(j * S::LANES));
+            // The last few of a segment one at a time.
+            let together = if left < W::TOGETHER { 1 } else { W::TOGETHER };
+            ahead.ask::<S, W, MR, NV>(together);
+            product!(0);
+            if W::TOGETHER > 1 && together > 1 {
+                product!(1);
+                product!(2);
+                product!(3);
             }
-            for i in 0..MR {
-                let x = S::splat(*a[i].add(at));
-                for j in 0..NV {
-                    acc[i][j] = S::mul_add(x, bv[j], acc[i][j]);
-                }
-            }
-            at += a_step;
-            b = b.add(b_step);
+            a.advance(together);
+            b = b.add(together * b_step);
+            left -= together;
         }
     }
     if t.add_to_c {
@@ -219,21 +362,24 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
     }
 }
 
-/// Fills a [`TileSet`]: a row of functions per number of vectors.
+/// Fills a [`TileSet`]: for each walk a row of functions per number of vectors.
 macro_rules! tile_set {
     ($f:ident, $set:ty, $vectors:literal, [$($v:literal),*], [$($r:literal),*]) => {{
-        let mut table: [[TileFn; MAX_ROWS]; MAX_VECTORS] = [[$f::<1, 1>; MAX_ROWS]; MAX_VECTORS];
+        let mut table: Table = [[[$f::<Adjacent, 1, 1>; MAX_ROWS]; MAX_VECTORS]; 2];
         tile_set!(@vectors table $f [$($v),*] [$($r),*]);
         let rows = [$($r),*].len();
         TileSet { rows, vectors: $vectors, lanes: <$set>::LANES, table }
     }};
     (@vectors $table:ident $f:ident [$($v:literal),*] $rows:tt) => { $(tile_set!(@rows $table $f $v $rows);)* };
-    (@rows $table:ident $f:ident $v:literal [$($r:literal),*]) => { $($table[$v - 1][$r - 1] = $f::<$r, $v>;)* };
+    (@rows $table:ident $f:ident $v:literal [$($r:literal),*]) => { $(
+        $table[0][$v - 1][$r - 1] = $f::<Adjacent, $r, $v>;
+        $table[1][$v - 1][$r - 1] = $f::<Listed<$r>, $r, $v>;
+    )* };
 }
 
-unsafe fn scalar<const MR: usize, const NV: usize>(t: &Tile) {
+unsafe fn scalar<W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
     // SAFETY: the caller's contract.
-    unsafe { tile::<Scalar, MR, NV>(t) }
+    unsafe { tile::<Scalar, W, MR, NV>(t) }
 }
 
 fn scalar_tiles() -> TileSet {
@@ -246,15 +392,15 @@ mod x86 {
     use crate::backend::cpu::simd::{Avx2, Avx512};
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-    unsafe fn avx512<const MR: usize, const NV: usize>(t: &Tile) {
+    unsafe fn avx512<W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
         // SAFETY: the caller's contract; the features are enabled here.
-        unsafe { tile::<Avx512, MR, NV>(t) }
+        unsafe { tile::<Avx512, W, MR, NV>(t) }
     }
 
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2<const MR: usize, const NV: usize>(t: &Tile) {
+    unsafe fn avx2<W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
         // SAFETY: as above.
-        unsafe { tile::<Avx2, MR, NV>(t) }
+        unsafe { tile::<Avx2, W, MR, NV>(t) }
     }
 
     pub(super) fn avx512_tiles() -> TileSet {
@@ -277,9 +423,9 @@ mod arm {
     use super::*;
     use crate::backend::cpu::simd::Neon;
 
-    unsafe fn neon<const MR: usize, const NV: usize>(t: &Tile) {
+    unsafe fn neon<W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
         // SAFETY: the caller's contract; NEON is part of AArch64.
-        unsafe { tile::<Neon, MR, NV>(t) }
+        unsafe { tile::<Neon, W, MR, NV>(t) }
     }
 
     pub(super) fn neon_tiles() -> TileSet {

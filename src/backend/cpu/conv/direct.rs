@@ -12,7 +12,7 @@ use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{Tile, TileSet, share_of};
+use crate::backend::cpu::tile::{Rows, Tile, TileSet, share_of};
 
 /// Floating-point operations below which panels of a block are not given to several chunks.
 const MIN_CHUNK_FLOPS: f64 = 2e6;
@@ -225,13 +225,14 @@ impl Direct {
                         let products = segments.len() * class.run;
                         for t in 0..tiles {
                             let r = split(count, tiles, t);
+                            let offsets = std::slice::from_raw_parts(a_rows.add(first + r.start), r.len());
+                            let (rows, base) = Rows::at(offsets, source, 1);
                             self.tiles.run(&Tile {
                                 rows: r.len(),
                                 vectors: width / self.tiles.lanes,
                                 cols,
-                                a: source,
-                                a_rows: a_rows.add(first + r.start),
-                                a_step: 1,
+                                a: base,
+                                a_rows: rows,
                                 segments: class.segments.as_ptr().add(segments.start),
                                 segment_count: segments.len(),
                                 k: class.run,

@@ -11,8 +11,9 @@ use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::simd::{Simd, Tier};
-use crate::backend::cpu::tile::{Tile, TileSet};
+use crate::backend::cpu::tile::{Rows, Tile, TileSet};
 use crate::dispatch;
+use std::ops::Range;
 
 /// Most groups of images.
 const MAX_PARTS: usize = 16;
@@ -147,6 +148,27 @@ impl FilterGrad {
         self.geometry.kernel_h * self.geometry.kernel_w * self.in_c().div_ceil(self.channel_parts)
     }
 
+    /// Tiles of the `rows` of a chunk of `channels`. Where channels fill them all but, a tile lies within a tap:
+    /// its rows are then adjacent.
+    fn tile_count(&self, channels: usize, rows: usize) -> usize {
+        let tap = channels.div_ceil(self.tiles.rows);
+        if self.within_taps(channels) { tap * (rows / channels) } else { rows.div_ceil(self.tiles.rows) }
+    }
+
+    /// The rows of tile `t`.
+    fn tile_rows(&self, channels: usize, rows: usize, t: usize) -> Range<usize> {
+        if !self.within_taps(channels) {
+            return split(rows, rows.div_ceil(self.tiles.rows), t);
+        }
+        let tiles = channels.div_ceil(self.tiles.rows);
+        let (r, first) = (split(channels, tiles, t % tiles), t / tiles * channels);
+        first + r.start..first + r.end
+    }
+
+    fn within_taps(&self, channels: usize) -> bool {
+        4 * channels >= 3 * channels.div_ceil(self.tiles.rows) * self.tiles.rows
+    }
+
     /// Most rows of pixels of a block.
     fn max_segments(&self) -> usize {
         self.cut.max_pixels() / self.geometry.out_w
@@ -184,7 +206,7 @@ impl FilterGrad {
                     }
                 }
             }
-            let tiles = rows.div_ceil(self.tiles.rows);
+            let tiles = self.tile_count(channels.len(), rows);
             let image_blocks = images.len().div_ceil(self.images_per_block);
             let blocks = image_blocks * cut.row_parts;
             // Partial sums are finished where they are added up.
@@ -213,14 +235,15 @@ impl FilterGrad {
                     let dy = args.inputs[1].add(pixel * g.out_c + k);
                     self.copies.copy(dy, g.out_c, pixels, cols, dy_packed, width, width);
                     for t in 0..tiles {
-                        let r = split(rows, tiles, t);
+                        let r = self.tile_rows(channels.len(), rows, t);
+                        let offsets = std::slice::from_raw_parts(a_rows.add(r.start), r.len());
+                        let (tile_rows, base) = Rows::at(offsets, scratch, cut.x.in_step * cut.pitch);
                         self.tiles.run(&Tile {
                             rows: r.len(),
                             vectors: width / self.tiles.lanes,
                             cols,
-                            a: scratch,
-                            a_rows: a_rows.add(r.start),
-                            a_step: cut.x.in_step * cut.pitch,
+                            a: base,
+                            a_rows: tile_rows,
                             segments,
                             segment_count,
                             k: g.out_w,

@@ -14,7 +14,7 @@ pub(crate) mod tests;
 use super::attach::{Epilogue, Finish};
 use super::chunked::{Args, ChunkedKernel, split};
 use super::simd::Tier;
-use super::tile::{MAX_ROWS, ONE_SEGMENT, Tile, TileSet, share_of};
+use super::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet, share_of};
 use pack::Copies;
 pub use row::RowProduct;
 use std::ops::Range;
@@ -271,7 +271,6 @@ impl Gemm {
         let first_col = panels.start * tiles.cols();
         let columns = (panels.end * tiles.cols()).min(self.n) - first_col;
         let whole_rows = rows.len() * columns <= HOOKED;
-        let mut a_rows = [0; MAX_ROWS];
         let mut c_rows = [0; MAX_ROWS];
         for (i, offset) in c_rows.iter_mut().enumerate() {
             *offset = i * ldc;
@@ -290,14 +289,12 @@ impl Gemm {
                         self.pack_a(args, r, k.clone(), dst, packed_ld);
                     }
                 }
-                let a_step = if self.trans_a { tiles.rows } else { 1 };
-                for (i, offset) in a_rows.iter_mut().enumerate() {
-                    *offset = match (self.trans_a, packs_a) {
-                        (true, _) => i,
-                        (false, true) => i * packed_ld,
-                        (false, false) => i * self.lda,
-                    };
-                }
+                let lda = if packs_a { packed_ld } else { self.lda };
+                let offsets: [usize; MAX_ROWS] = std::array::from_fn(|row| row * lda);
+                let a_rows = match self.trans_a {
+                    true => Rows::Adjacent { step: tiles.rows },
+                    false => Rows::Listed { offsets: offsets.as_ptr(), step: 1 },
+                };
                 for panel in panels.clone() {
                     let (col, width) = (panel * tiles.cols(), self.panel_width(panel));
                     let cols = width.min(self.n - col);
@@ -339,8 +336,7 @@ impl Gemm {
                             vectors: width / tiles.lanes,
                             cols,
                             a,
-                            a_rows: a_rows.as_ptr(),
-                            a_step,
+                            a_rows,
                             segments: ONE_SEGMENT.as_ptr(),
                             segment_count: 1,
                             k: k.len(),

@@ -12,7 +12,7 @@ use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::{Combine, ConvGeometry, image_groups};
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Tile, TileSet};
+use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet};
 use std::ops::Range;
 
 /// Most input and output channels of a chunk: its sums take 36 times their product.
@@ -128,7 +128,6 @@ impl WinogradFilterGrad {
             1 => args.output,
             _ => args.workspace.wrapping_add(group * g.filter_len()),
         };
-        let a_rows: [usize; MAX_ROWS] = std::array::from_fn(|row| row);
         let c_rows: [usize; MAX_ROWS] = std::array::from_fn(|row| row * sum_ld);
         let row_tiles = channels.len().div_ceil(self.tiles.rows);
         let blocks = group_tiles.len().div_ceil(TILES);
@@ -167,8 +166,7 @@ impl WinogradFilterGrad {
                                 vectors,
                                 cols: vectors * self.tiles.lanes,
                                 a: scratch.add(point * v_plane + r.start),
-                                a_rows: a_rows.as_ptr(),
-                                a_step: v_ld,
+                                a_rows: Rows::Adjacent { step: v_ld },
                                 segments: ONE_SEGMENT.as_ptr(),
                                 segment_count: 1,
                                 k: len,

@@ -9,7 +9,7 @@ use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::ConvGeometry;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Tile, share_of};
+use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, share_of};
 use std::ops::Range;
 
 /// Most tiles of a chunk.
@@ -105,10 +105,8 @@ impl WinogradForward {
         let m = scratch.wrapping_add(POINTS * v_plane);
         let zeros = m.wrapping_add(POINTS * m_plane);
         let patch = zeros.wrapping_add(in_c.next_multiple_of(16));
-        let (mut a_rows, mut c_rows) = ([0; MAX_ROWS], [0; MAX_ROWS]);
-        for row in 0..MAX_ROWS {
-            (a_rows[row], c_rows[row]) = (row * v_ld, row * m_ld);
-        }
+        let a_rows: [usize; MAX_ROWS] = std::array::from_fn(|row| row * v_ld);
+        let c_rows: [usize; MAX_ROWS] = std::array::from_fn(|row| row * m_ld);
         let cols = self.filters.columns(panels);
         let row_tiles = tiles.len().div_ceil(set.rows);
         // SAFETY: windows, products, zeros and patch lie within scratch, one after another.
@@ -139,8 +137,7 @@ impl WinogradForward {
                             vectors: width / set.lanes,
                             cols: width,
                             a: scratch.add(point * v_plane + r.start * v_ld),
-                            a_rows: a_rows.as_ptr(),
-                            a_step: 1,
+                            a_rows: Rows::Listed { offsets: a_rows.as_ptr(), step: 1 },
                             segments: ONE_SEGMENT.as_ptr(),
                             segment_count: 1,
                             k: in_c,

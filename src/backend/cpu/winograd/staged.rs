@@ -14,7 +14,7 @@ use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::ConvGeometry;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Tile, share_of};
+use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, share_of};
 use std::ops::Range;
 
 /// f32 of transformed windows and products of a part: what caches shared by cores hold.
@@ -179,8 +179,7 @@ impl WinogradStaged {
                         vectors: width / set.lanes,
                         cols: width,
                         a,
-                        a_rows: a_rows.as_ptr(),
-                        a_step: 1,
+                        a_rows: Rows::Listed { offsets: a_rows.as_ptr(), step: 1 },
                         segments: ONE_SEGMENT.as_ptr(),
                         segment_count: 1,
                         k: in_c,
