@@ -48,11 +48,13 @@ impl DType {
         matches!(self, DType::F32)
     }
 
-    /// What a value becomes when stored in this type: rounded to f32, truncated and wrapped to
-    /// the integer's range, or 0/1.
+    /// What a value becomes when stored in this type: rounded to f32, truncated and held within the range of
+    /// i32, wrapped to that of u8, or 0/1. NaN becomes the least i32, as in numpy: a label of NaN is outside all
+    /// classes.
     pub fn round(self, value: f64) -> f64 {
         match self {
             DType::F32 => f64::from(value as f32),
+            DType::I32 if value.is_nan() => f64::from(i32::MIN),
             DType::I32 => f64::from(value as i32),
             DType::U8 => f64::from(value as i64 as u8),
             DType::Bool => f64::from(u8::from(value != 0.0)),

@@ -196,3 +196,9 @@ def test_a_softmax_applied_twice_is_warned_of(loss):
     y = np.array([0, 1], "int32") if loss.startswith("Sparse") else np.eye(3, dtype="float32")[:2]
     with pytest.warns(UserWarning, match="applied twice"):
         model.train_on_batch(np.ones((2, 4), "float32"), y)
+
+
+def test_labels_of_nan_are_outside_all_classes():
+    with pytest.raises(ValueError, match="label"):
+        float(ops.mean(ops.sparse_categorical_crossentropy([np.nan], np.ones((1, 3), np.float32), from_logits=True)))
+    assert ops.cast(np.array([np.nan, 3e9, -7.9], np.float32), "int32").tolist() == [-(2**31), 2**31 - 1, -7]
