@@ -322,3 +322,63 @@ def test_a_scheduled_rate_cannot_be_set():
     optimizer = optimizers.SGD(schedules.ExponentialDecay(0.1, 5, 0.5))
     with pytest.raises(TypeError, match="schedule"):
         optimizer.learning_rate = 0.5
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optimizers.SGD(0.1, momentum=0.9),
+        lambda: optimizers.Adam(0.1, amsgrad=True, use_ema=True),
+        lambda: optimizers.RMSprop(0.1, momentum=0.5, centered=True, gradient_accumulation_steps=2),
+        lambda: optimizers.Nadam(0.1),
+        lambda: optimizers.Adadelta(0.1),
+        lambda: optimizers.Adagrad(0.1),
+        lambda: Twice(0.1),
+    ],
+)
+def test_a_build_that_is_interrupted_can_be_repeated(make, monkeypatch):
+    expected = make()
+    result = run(expected)
+    for n in range(1, 30):
+        optimizer = make()
+        left = [n]
+        track = optimizers.Optimizer._track
+
+        def interrupt(self, variable, left=left, track=track):
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            return track(self, variable)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(optimizers.Optimizer, "_track", interrupt)
+            try:
+                run(optimizer)
+            except KeyboardInterrupt:
+                pass
+            else:
+                break
+        assert not optimizer.built and len(optimizer.variables) == 2
+        for again, once in zip(run(optimizer), result, strict=True):
+            np.testing.assert_array_equal(again, once)
+        assert [v.shape for v in optimizer.variables] == [v.shape for v in expected.variables]
+    assert n == len(expected.variables) - 2 + 1
+
+
+class Twice(optimizers.Adam):
+    """A subclass of a subclass, written as Keras's are."""
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self.seconds = self.add_optimizer_variables(variables, "second")
+
+
+def test_build_happens_once():
+    optimizer = Twice(0.1)
+    variables = [cnnrs.Variable(w.astype(np.float32)) for w in START]
+    optimizer.build(variables)
+    count = len(optimizer.variables)
+    optimizer.build(variables)
+    assert optimizer.built and len(optimizer.variables) == count == 2 + 3 * 2

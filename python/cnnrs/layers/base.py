@@ -384,18 +384,32 @@ class Layer(WeightOwner):
 
 
 def _wrap_build(build: Any) -> Any:
-    """`build` that names weights after the layer, and remembers the shapes."""
+    """`build` that names weights after the layer, and remembers the shapes.
+
+    If it is interrupted, the weights that it has made are given up: the layer is not `built`, and the next
+    `build` makes them all.
+    """
     if hasattr(build, "wraps_build"):
         return build
     signature = inspect.signature(build)
 
     @functools.wraps(build)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
-        arguments = dict(list(signature.bind(self, *args, **kwargs).arguments.items())[1:])
-        with naming.name_scope(self.name):
+        if type(self).build is not wrapped:
+            # A part of a subclass's build.
             build(self, *args, **kwargs)
-        self._build_shapes = arguments
-        self.built = True
+            return
+        arguments = dict(list(signature.bind(self, *args, **kwargs).arguments.items())[1:])
+        count = len(self._own)
+        try:
+            with naming.name_scope(self.name):
+                build(self, *args, **kwargs)
+            self._build_shapes = arguments
+            self.built = True
+        except BaseException:
+            self.built = False
+            del self._own[count:]
+            raise
 
     wrapped.wraps_build = True  # type: ignore[attr-defined]
     return wrapped

@@ -59,8 +59,6 @@ class Adadelta(Optimizer):
         self.rho, self.epsilon = rho, epsilon
 
     def build(self, variables: Any) -> None:
-        if self.built:
-            return
         super().build(variables)
         names = ["accumulated_gradient", "accumulated_delta"]
         self._gradients, self._deltas = self.add_optimizer_variables(variables, names)
@@ -128,8 +126,6 @@ class Adamax(Optimizer):
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
     def build(self, variables: Any) -> None:
-        if self.built:
-            return
         super().build(variables)
         self._momentums, self._norms = self.add_optimizer_variables(variables, ["momentum", "norm"])
 
@@ -197,8 +193,6 @@ class Nadam(Optimizer):
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
     def build(self, variables: Any) -> None:
-        if self.built:
-            return
         super().build(variables)
         self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
         # Product of the momenta of all steps so far.
@@ -280,8 +274,6 @@ class Lion(Optimizer):
         self.beta_1, self.beta_2 = beta_1, beta_2
 
     def build(self, variables: Any) -> None:
-        if self.built:
-            return
         super().build(variables)
         self._momentums = self.add_optimizer_variables(variables, "momentum")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,29 @@ from cnnrs.optimizers.schedules import LearningRateSchedule
 from cnnrs.variables import Variable
 
 _LOSS_SCALE = "everything float is float32, whose gradients need no loss scale; leave loss_scale_factor out"
+
+
+def _whole(build: Any) -> Any:
+    """`build` that makes all slots or, if it is interrupted, none: only then is the optimizer `built`."""
+
+    @functools.wraps(build)
+    def wrapped(self: Any, variables: Any) -> None:
+        if type(self).build is not wrapped:
+            # A part of a subclass's build.
+            build(self, variables)
+            return
+        if self.built:
+            return
+        count = len(self._variables)
+        try:
+            build(self, list(variables))
+            self.built = True
+        except BaseException:
+            self.built = False
+            del self._variables[count:]
+            raise
+
+    return wrapped
 
 
 class Optimizer:
@@ -37,6 +61,11 @@ class Optimizer:
     >>> v.numpy()
     array([0.], dtype=float32)
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _whole(vars(cls)["build"])  # type: ignore[method-assign]
 
     def __init__(
         self,
@@ -141,10 +170,10 @@ class Optimizer:
         if self._host_schedule is not None:
             self._learning_rate.assign(np.float32(float(self._host_schedule())))
 
+    @_whole
     def build(self, variables: Any) -> None:
-        """Makes the slots of `variables`; subclasses extend it."""
+        """Makes the slots of `variables`; subclasses extend it. Once built, nothing more is made."""
         self._trainable_variables = list(variables)
-        self.built = True
         if self.use_ema:
             self._averages = self._own_slots("average", "copy")
         if self.gradient_accumulation_steps:
