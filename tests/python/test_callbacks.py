@@ -17,6 +17,39 @@ X = np.random.default_rng(1).normal(size=(20, 3)).astype(np.float32)
 Y = X.sum(1, keepdims=True)
 
 
+HOOKS = [
+    *(f"on_{kind}_{end}" for kind in ("train", "test", "predict") for end in ("begin", "end")),
+    *(f"on_{kind}_batch_{end}" for kind in ("train", "test", "predict") for end in ("begin", "end")),
+    *("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end"),
+]
+
+
+def recorder(form: str, calls: list[Any]) -> Any:
+    """A callback whose hooks take logs in a certain form: required, by keyword only, by another name."""
+
+    class Recorder(callbacks.Callback):
+        pass
+
+    def record(name, index, logs):
+        calls.append((name, *index, sorted(logs)))
+
+    for name in HOOKS:
+        if "epoch" in name or "batch" in name:
+            hook: Any = {
+                "required": lambda self, i, logs, name=name: record(name, [i], logs),
+                "keyword": lambda self, i, *, logs, name=name: record(name, [i], logs),
+                "other": lambda self, i, values, name=name: record(name, [i], values),
+            }[form]
+        else:
+            hook = {
+                "required": lambda self, logs, name=name: record(name, [], logs),
+                "keyword": lambda self, *, logs, name=name: record(name, [], logs),
+                "other": lambda self, values, name=name: record(name, [], values),
+            }[form]
+        setattr(Recorder, name, hook)
+    return Recorder()
+
+
 def build(rate: float = 0.01) -> Any:
     model = cnnrs.Sequential([cnnrs.Input((3,)), layers.Dense(1)])
     model.compile(optimizers.SGD(rate), "mse", metrics=["mae"])
@@ -37,6 +70,67 @@ class Scripted(callbacks.Callback):
 def fit(*given: Any, epochs: int = 5, model: Any = None, **arguments: Any) -> Any:
     model = model or build()
     return model.fit(X, Y, epochs=epochs, verbose=0, callbacks=list(given), **arguments)
+
+
+@pytest.mark.parametrize("form", ["required", "keyword", "other"])
+def test_hooks_receive_logs(form):
+    # What Keras gives.
+    calls: list[Any] = []
+    model, values = build(), ["loss", "mae"]
+    model.fit(X, Y, batch_size=10, validation_data=(X, Y), callbacks=[recorder(form, calls)], verbose=0)
+    test = [("on_test_begin", [])]
+    for batch in (0, 1):
+        test += [("on_test_batch_begin", batch, []), ("on_test_batch_end", batch, values)]
+    test.append(("on_test_end", values))
+    expected: list[Any] = [("on_train_begin", []), ("on_epoch_begin", 0, [])]
+    for batch in (0, 1):
+        expected += [("on_train_batch_begin", batch, []), ("on_train_batch_end", batch, values)]
+    both = ["loss", "mae", "val_loss", "val_mae"]
+    assert calls == [*expected, *test, ("on_epoch_end", 0, both), ("on_train_end", both)]
+    calls.clear()
+    model.evaluate(X, Y, batch_size=10, callbacks=[recorder(form, calls)], verbose=0)
+    assert calls == test
+    calls.clear()
+    model.predict(X, callbacks=[recorder(form, calls)], verbose=0)
+    assert calls == [
+        ("on_predict_begin", []),
+        ("on_predict_batch_begin", 0, []),
+        ("on_predict_batch_end", 0, ["outputs"]),
+        ("on_predict_end", []),
+    ]
+
+
+def test_hooks_may_leave_logs_out():
+    calls = []
+
+    class Short(callbacks.Callback):
+        def on_train_begin(self):
+            calls.append("begin")
+
+        def on_epoch_begin(self, epoch):
+            calls.append(epoch)
+
+        def on_train_batch_end(self, *args):
+            calls.append(len(args))
+
+    fit(Short(), callbacks.LambdaCallback(on_epoch_end=lambda epoch: calls.append("end")), epochs=1)
+    assert calls == ["begin", 0, 2, "end"]
+
+
+def test_a_list_of_callbacks_by_hand():
+    calls: list[Any] = []
+    given = callbacks.CallbackList([recorder("required", calls)], model=build(), epochs=1)
+    given.on_train_begin()
+    given.on_epoch_begin(3, logs={"a": 1})
+    given.on_train_batch_begin(2, {"b": 1})
+    assert calls == [("on_train_begin", []), ("on_epoch_begin", 3, ["a"]), ("on_train_batch_begin", 2, ["b"])]
+    with pytest.raises(TypeError, match="on_epoch_end"):
+        callbacks.CallbackList([Wrong()]).on_epoch_end(0)
+
+
+class Wrong(callbacks.Callback):
+    def on_epoch_end(self):  # type: ignore[override]
+        pass
 
 
 def test_hooks_come_in_order():

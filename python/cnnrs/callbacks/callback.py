@@ -48,48 +48,48 @@ class Callback:
         """An older name of `on_train_batch_end`."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Called at epoch begin."""
+        """Called before an epoch; `logs` is an empty dict."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Called at epoch end."""
+        """Called after an epoch; `logs` are its values, those of validation with `val_` in front."""
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Called at train batch begin."""
+        """Called before a batch of `fit`; `logs` is an empty dict."""
         self.on_batch_begin(batch, logs=logs)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Called at train batch end."""
+        """Called after a batch of `fit`; `logs` is the loss and the metrics of the epoch so far."""
         self.on_batch_end(batch, logs=logs)
 
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Called at test batch begin."""
+        """Called before a batch of `evaluate` or a validation; `logs` is an empty dict."""
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Called at test batch end."""
+        """Called after a batch of `evaluate` or a validation; `logs` is the loss and the metrics so far."""
 
     def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Called at predict batch begin."""
+        """Called before a batch of `predict`; `logs` is an empty dict."""
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Called at predict batch end."""
+        """Called after a batch of `predict`; `logs` is a dict with `outputs`."""
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Called at train begin."""
+        """Called before the first batch of `fit`; `logs` is an empty dict."""
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Called at train end."""
+        """Called after the last batch of `fit`; `logs` is the logs of the last epoch."""
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Called at test begin."""
+        """Called before the first batch of `evaluate` or a validation; `logs` is an empty dict."""
 
     def on_test_end(self, logs: Any = None) -> None:
-        """Called at test end."""
+        """Called after the last batch of `evaluate` or a validation; `logs` is the loss and the metrics."""
 
     def on_predict_begin(self, logs: Any = None) -> None:
-        """Called at predict begin."""
+        """Called before the first batch of `predict`; `logs` is an empty dict."""
 
     def on_predict_end(self, logs: Any = None) -> None:
-        """Called at predict end."""
+        """Called after the last batch of `predict`; `logs` is an empty dict."""
 
 
 class History(Callback):

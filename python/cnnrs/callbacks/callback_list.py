@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from cnnrs.callbacks.callback import Callback, History
@@ -17,6 +19,9 @@ _BATCH_HOOKS = [
 
 class CallbackList:
     """Calls each hook of every callback.
+
+    As in Keras, hooks always receive logs: a dict, empty where there is nothing to tell. It is the second
+    argument of hooks of epochs and batches and the only one of the others; a hook may leave it out.
 
     Attributes:
         has_batch_hooks: Whether some callback other than the progress bar looks at batches. If none does,
@@ -56,6 +61,8 @@ class CallbackList:
             self._history = History()
             self.callbacks = [*self.callbacks, self._history]
         self.params = params
+        # How a hook of a callback takes logs, by the name of the hook and the callback's id.
+        self._styles: dict[tuple[str, int], str] = {}
         for callback in self.callbacks:
             callback.set_params(params)
             if model is not None:
@@ -89,8 +96,43 @@ class CallbackList:
         if not name.startswith("on_") or not hasattr(Callback, name):
             raise AttributeError(f"CallbackList has no attribute {name!r}")
 
-        def call(*args: Any, **kwargs: Any) -> None:
+        takes_index = "epoch" in name or "batch" in name
+
+        def call(*args: Any, logs: Any = None) -> None:
+            index, rest = (args[:1], args[1:]) if takes_index else ((), args)
+            logs = rest[0] if rest else logs
+            logs = {} if logs is None else logs
             for callback in self.callbacks:
-                getattr(callback, name)(*args, **kwargs)
+                hook = getattr(callback, name)
+                style = self._styles.get((name, id(callback)))
+                if style is None:
+                    style = self._styles[name, id(callback)] = _style(hook, index)
+                if style == "positional":
+                    hook(*index, logs)
+                elif style == "keyword":
+                    hook(*index, logs=logs)
+                else:
+                    hook(*index)
 
         return call
+
+
+def _style(hook: Callable[..., Any], index: tuple[Any, ...]) -> str:
+    """How `hook` takes logs: "positional", "keyword" or "none"."""
+    try:
+        signature = inspect.signature(hook)
+    except ValueError:
+        return "positional"
+    forms: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+        ("positional", (*index, {}), {}),
+        ("keyword", index, {"logs": {}}),
+        ("none", index, {}),
+    ]
+    for style, args, kwargs in forms:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError:
+            continue
+        return style
+    # Calling it says what is wrong with it.
+    return "positional"
