@@ -6,7 +6,7 @@ import collections
 import difflib
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 __all__ = [
@@ -15,8 +15,10 @@ __all__ = [
     "did_you_mean",
     "get_uid",
     "name_scope",
+    "object_name",
     "reset_uids",
     "to_snake_case",
+    "unique",
 ]
 
 _LOCK = threading.Lock()
@@ -40,6 +42,29 @@ def to_snake_case(name: str) -> str:
     name = re.sub(r"\W+", "", name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def object_name(obj: Any) -> str:
+    """What an object or function is called: its `name`, else that of the function or class in snake case.
+
+    >>> object_name(lambda y_true, y_pred: y_pred)
+    'lambda'
+    """
+    name = getattr(obj, "name", None)
+    return name if isinstance(name, str) else to_snake_case(getattr(obj, "__name__", type(obj).__name__))
+
+
+def unique(name: str, taken: Container[str]) -> str:
+    """`name`, or the first of `name_1`, `name_2`, ... that is not taken.
+
+    >>> unique("mae", ["mae", "mae_1"])
+    'mae_2'
+    """
+    found, count = name, 0
+    while found in taken:
+        count += 1
+        found = f"{name}_{count}"
+    return found
 
 
 def get_uid(prefix: str = "") -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import identifiers, naming
+from cnnrs import identifiers
 from cnnrs.losses.functions import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -291,21 +291,36 @@ _CLASSES = (
     CategoricalHinge,
 )
 __all__ += [cls.__name__ for cls in _CLASSES]
-_BY_NAME = {cls.__name__: cls for cls in _CLASSES}
-_BY_NAME.update({naming.to_snake_case(cls.__name__): cls for cls in _CLASSES})
-_BY_NAME.update(
-    {
-        "mse": MeanSquaredError,
-        "MSE": MeanSquaredError,
-        "mae": MeanAbsoluteError,
-        "MAE": MeanAbsoluteError,
-        "mape": MeanAbsolutePercentageError,
-        "msle": MeanSquaredLogarithmicError,
-        "bce": BinaryCrossentropy,
-        "logcosh": LogCosh,
-        "kl_divergence": KLDivergence,
-    }
+_FUNCTIONS = (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_hinge,
+    cosine_similarity,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
 )
+# As in Keras, names of classes give objects, and names in snake case and abbreviations give functions.
+_BY_NAME: dict[str, Any] = {target.__name__: target for target in (*_CLASSES, *_FUNCTIONS)}
+for _short, _function in {
+    "bce": binary_crossentropy,
+    "kld": kl_divergence,
+    "mae": mean_absolute_error,
+    "mape": mean_absolute_percentage_error,
+    "mse": mean_squared_error,
+    "msle": mean_squared_logarithmic_error,
+}.items():
+    _BY_NAME[_short] = _BY_NAME[_short.upper()] = _function
+_BY_NAME["logcosh"] = log_cosh
 
 
 def serialize(loss: Any) -> Any:
@@ -335,8 +350,14 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
 def get(identifier: Any) -> Any:
     """The loss that a name, config, class or function stands for.
 
+    Returns:
+        An object for the name of a class, a config or a class; a function for the name of a function, in
+        snake case or abbreviated.
+
     >>> from cnnrs import losses
-    >>> losses.get("mse").name
+    >>> losses.get("mse").__name__
+    'mean_squared_error'
+    >>> losses.get("MeanSquaredError").name
     'mean_squared_error'
     """
     if identifier is None or isinstance(identifier, Loss):
