@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import Input, Model, Sequential, layers, models, ops
+from cnnrs import Input, Model, Sequential, _core, layers, models, ops
 from cnnrs.applications import LeNet5, ResNet18, ResNet34
 
 
@@ -184,6 +184,38 @@ def test_two_models_of_one_structure_do_not_mix():
     second.set_weights([np.zeros((4, 3)), np.ones(3)])
     np.testing.assert_array_equal(second.predict(given, verbose=0), np.ones((2, 3)))
     assert (first.predict(given, verbose=0) != 1).all()
+
+
+def test_two_models_of_one_structure_share_plans_and_train_alone():
+    def make(seed):
+        cnnrs.utils.set_random_seed(seed)
+        model = Sequential([Input((4,)), layers.Dense(3), layers.BatchNormalization(), layers.Dense(2)])
+        model.compile("adam", "mse", metrics=["mae"])
+        return model
+
+    def train(model, x, y):
+        model.fit(x, y, batch_size=5, shuffle=False, verbose=0)
+        return [*model.get_weights(), model.predict(x, verbose=0), np.array(model.evaluate(x, y, verbose=0))]
+
+    data = [(sample(10, 4, seed=i), sample(10, 2, seed=10 + i)) for i in range(2)]
+    alone = [train(make(i), *data[i]) for i in range(2)]
+    _core.release_memory()
+    first, second = make(0), make(1)
+    train(first, *data[0])
+    plans = _core.cached_plans()
+    train(second, *data[1])
+    assert _core.cached_plans() == plans > 0
+    # What one learned changes nothing in the other, and nothing of it is lost.
+    for model, values in ((first, alone[0]), (second, alone[1])):
+        for now, then in zip(model.get_weights(), values, strict=False):
+            np.testing.assert_array_equal(now, then)
+    first, second = make(0), make(1)
+    for start in (0, 5):
+        for model, (x, y) in ((first, data[0]), (second, data[1])):
+            model.train_on_batch(x[start : start + 5], y[start : start + 5])
+    for model, values in ((first, alone[0]), (second, alone[1])):
+        for now, then in zip(model.get_weights(), values, strict=False):
+            np.testing.assert_array_equal(now, then)
 
 
 def test_symbolic_operators_and_ops():

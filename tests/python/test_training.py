@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -204,9 +206,90 @@ def test_generators_with_steps_go_on_where_they_stopped():
 def test_a_generator_that_ends_early_warns():
     x, y = blobs(32)
     model = build()
-    with pytest.warns(RuntimeWarning, match="ended after 2 of 5"):
+    with pytest.warns(UserWarning, match="input ran out of data: it holds 2 of the 5 batches"):
         model.fit(batches(x, y), steps_per_epoch=5, epochs=3, verbose=0)
     assert int(model.optimizer.iterations) == 2
+
+
+class Batches(cnnrs.callbacks.Callback):
+    """The numbers of batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(batch)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize(
+    ("samples", "epochs", "steps", "batch_size", "expected", "held"),
+    [
+        # As Keras: an epoch ends with the arrays, and goes on where the one before stopped.
+        (8, 3, 5, 4, [0, 1] * 3, [2, 2, 2]),
+        (20, 3, 2, 4, [0, 1, 0, 1, 0], [1]),
+        (20, 2, 3, None, [0, 1, 2] * 2, []),
+    ],
+)
+def test_steps_per_epoch_of_arrays(samples, epochs, steps, batch_size, expected, held, eager):
+    model = build(run_eagerly=eager)
+    x, y = blobs(samples)
+    watcher = Batches()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = model.fit(
+            x,
+            y,
+            batch_size,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            callbacks=[watcher],
+            verbose=0,
+        )
+    assert watcher.seen == expected and int(model.optimizer.iterations) == len(expected)
+    assert history.epoch == list(range(epochs))
+    assert [str(w.message) for w in caught] == [
+        f"Your input ran out of data: it holds {count} of the {steps} batches of the epoch" for count in held
+    ]
+    assert all(w.filename == __file__ for w in caught)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_short_epochs_visit_every_sample(eager):
+    class Sum(cnnrs.metrics.Metric):
+        def __init__(self):
+            super().__init__(name="sum")
+            self.total = self.add_weight(name="total")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.total.assign_add(ops.sum(y_true))
+
+        def result(self):
+            return self.total.value
+
+    x = 2.0 ** np.arange(12)
+    model = Sequential([Input((1,)), layers.Dense(1)])
+    model.compile("sgd", "mae", metrics=[Sum()], run_eagerly=eager)
+    arguments = {"batch_size": 2, "verbose": 0}
+    plain = model.fit(x, x, epochs=2, steps_per_epoch=3, shuffle=False, **arguments).history["sum"]
+    assert plain == [sum(x[:6]), sum(x[6:])]
+    shuffled = model.fit(x, x, epochs=2, steps_per_epoch=3, **arguments).history["sum"]
+    assert sum(shuffled) == sum(x) and shuffled != plain
+
+
+def test_steps_above_the_batches_of_arrays():
+    x, y = blobs(20)
+    model = build()
+    expected = model.evaluate(x, y, verbose=0)
+    with pytest.warns(UserWarning, match="2 of the 5"):
+        assert model.evaluate(x, y, batch_size=10, steps=5, verbose=0) == pytest.approx(expected)
+    with pytest.warns(UserWarning, match="2 of the 5"):
+        assert model.predict(x, batch_size=10, steps=5, verbose=0).shape == (20, 3)
+    assert model.predict(x, batch_size=4, steps=2, verbose=0).shape == (8, 3)
+    assert model.predict(x, steps=2, verbose=0).shape == (20, 3)
+    with pytest.warns(UserWarning, match="2 of the 5"):
+        model.fit(x, y, batch_size=10, validation_data=(x, y), validation_steps=5, verbose=0)
 
 
 def test_validation_data_and_frequency():
@@ -397,6 +480,65 @@ def test_interrupt_leaves_the_model_whole():
     assert int(model.optimizer.iterations) == 2
     assert all(np.isfinite(w).all() for w in model.get_weights())
     model.fit(x, y, verbose=0)
+
+
+class Interrupting:
+    """Raises KeyboardInterrupt in the n-th call of a function."""
+
+    def __init__(self, function, n):
+        self.function, self.left = function, n
+
+    def __call__(self, *args, **kwargs):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return self.function(*args, **kwargs)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (cnnrs.optimizers.Optimizer, "add_variable_from_reference"),
+        (cnnrs.metrics.Metric, "add_variable"),
+        (cnnrs.optimizers.Adam, "update_step"),
+        (layers.Layer, "add_weight"),
+    ],
+)
+def test_an_interrupt_anywhere_in_the_first_fit(owner, name, eager, monkeypatch):
+    x, y = blobs(16)
+
+    def make():
+        cnnrs.utils.set_random_seed(1)
+        stack = [layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(3, activation="softmax")]
+        model = Sequential(stack)
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=eager)
+        return model
+
+    expected = make()
+    expected.fit(x, y, batch_size=16, verbose=0)
+    original = getattr(owner, name)
+    for n in range(1, 20):
+        model = make()
+        interrupting = Interrupting(original, n)
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, lambda *args, do=interrupting, **kwargs: do(*args, **kwargs))
+            try:
+                model.fit(x, y, batch_size=16, verbose=0)
+            except KeyboardInterrupt:
+                pass
+            else:
+                break
+        assert not model.optimizer.built or len(model.optimizer.variables) == 2 + 2 * 4
+        done = int(model.optimizer.iterations)
+        history = model.fit(x, y, batch_size=16, verbose=0).history
+        assert list(history) == ["accuracy", "loss"]
+        assert int(model.optimizer.iterations) == done + 1
+        shapes = [v.shape for v in expected.optimizer.variables]
+        assert [v.shape for v in model.optimizer.variables] == shapes
+        assert [w.shape for w in model.get_weights()] == [w.shape for w in expected.get_weights()]
+    # Each of its calls has been interrupted.
+    assert n > 2
 
 
 def test_progress_lines(capsys):

@@ -11,11 +11,27 @@ import numpy as np
 from cnnrs import tree
 from cnnrs.models.data_adapter import ArrayData, BatchData, unpack_x_y_sample_weight
 
-__all__ = ["Batches", "count_steps", "is_due", "resolve_verbosity", "unpack_validation"]
+__all__ = ["Batches", "check_steps", "is_due", "resolve_verbosity", "unpack_validation"]
 
 
 class Batches:
-    """The batches of an epoch, from arrays in the epoch's order or from an iterable."""
+    """The batches of epochs, from arrays in a new order for each pass over them, or from an iterable.
+
+    An epoch of fewer steps than a pass has batches goes on where the one before stopped; it ends with the
+    pass, and the next one begins another pass.
+
+    Attributes:
+        data: The source.
+        steps: Batches of an epoch; None if that is known only at its end.
+        order: Of arrays, the rows of this epoch in their order.
+        exhausted: Whether the source has ended for good.
+
+    Args:
+        data: The source.
+        steps: Batches of an epoch.
+        shuffle: Whether each pass has a new random order.
+        seed: Generator of seeds of these orders.
+    """
 
     def __init__(self, data: ArrayData | BatchData, steps: int | None, shuffle: bool, seed: Any):
         self.data = data
@@ -25,20 +41,33 @@ class Batches:
         self.exhausted = False
         self.order: np.ndarray | None = None
         self._iterator: Any = None
+        self._pass: np.ndarray | None = None
+        self._position = 0
         self._first = 0
 
     def start(self) -> Batches:
         """A new epoch."""
         self._first = 0
         if isinstance(self.data, ArrayData):
-            count = self.data.size
-            self.order = self._permutation(count) if self.shuffle else np.arange(count, dtype=np.int64)
+            self._start_arrays(self.data)
         elif self._iterator is None or not self.data.once:
             dataset_order = None
             if self.data.is_dataset and self.shuffle and self.data.num_batches is not None:
                 dataset_order = self._permutation(self.data.num_batches)
             self._iterator = self.data.epoch(dataset_order)
         return self
+
+    def _start_arrays(self, data: ArrayData) -> None:
+        count = data.size
+        if self._pass is None or self._position >= count:
+            self._pass = self._permutation(count) if self.shuffle else np.arange(count, dtype=np.int64)
+            self._position = 0
+        rows = count if self.steps is None else self.steps * data.batch_size
+        self.order = self._pass[self._position : self._position + rows]
+        self._position += rows
+        batches = -(-len(self.order) // data.batch_size)
+        if self.steps is not None and batches < self.steps:
+            _warn_of_end(batches, self.steps)
 
     def _permutation(self, count: int) -> np.ndarray:
         # The generator's state is saved with the model, so that a resumed training meets the same order.
@@ -52,11 +81,10 @@ class Batches:
     def __iter__(self) -> Any:
         if isinstance(self.data, ArrayData):
             assert self.order is not None
-            size, batch_size = self.data.size, self.data.batch_size
-            for batch in range(self._first, self.steps or 0):
-                rows = self.order[batch * batch_size : min(size, (batch + 1) * batch_size)]
-                contiguous = not self.shuffle
-                part = slice(batch * batch_size, min(size, (batch + 1) * batch_size)) if contiguous else rows
+            batch_size = self.data.batch_size
+            for first in range(self._first * batch_size, len(self.order), batch_size):
+                rows = self.order[first : first + batch_size]
+                part = rows if self.shuffle else slice(int(rows[0]), int(rows[-1]) + 1)
                 yield tree.map_structure(
                     lambda a, part=part: None if a is None else a[part], self.data.structure
                 )
@@ -74,24 +102,26 @@ class Batches:
                 if data.once:
                     self.exhausted = True
                     if self.steps is not None:
-                        warnings.warn(
-                            f"the generator ended after {count} of {self.steps} batches of the epoch",
-                            RuntimeWarning,
-                            stacklevel=4,
-                        )
+                        _warn_of_end(count, self.steps)
                 return
             yield batch
 
 
-def count_steps(data: ArrayData | BatchData, steps: int | None, argument: str) -> int | None:
-    if steps is None:
-        return data.num_batches
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+def _warn_of_end(batches: int, steps: int) -> None:
+    # Keras's words come first, for scripts that filter by them. The warning points at the user's line.
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("cnnrs."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(
+        f"Your input ran out of data: it holds {batches} of the {steps} batches of the epoch",
+        UserWarning,
+        stacklevel=level,
+    )
+
+
+def check_steps(steps: Any, argument: str) -> int | None:
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
         raise ValueError(f"{argument}: expected an integer >= 1 or None, received {steps!r}")
-    if isinstance(data, ArrayData) and data.num_batches is not None and steps > data.num_batches:
-        raise ValueError(
-            f"{argument}: expected at most {data.num_batches}, the batches of the arrays, received {steps}"
-        )
     return steps
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from cnnrs import losses as losses_module
+from cnnrs import metrics as metrics_module
 from cnnrs import naming, ops, tree
 from cnnrs.losses import Loss
 from cnnrs.metrics import Mean, Metric
@@ -11,235 +13,322 @@ from cnnrs.metrics import Mean, Metric
 __all__ = ["CompiledLoss", "CompiledMetrics"]
 
 
-class _FunctionLoss(Loss):
-    """A function of targets and predictions as a loss: the mean of what it gives."""
+class _Outputs:
+    """A model's outputs, flat, and what is given for each of them: losses, targets, weights, metrics.
 
-    def __init__(self, function: Any):
-        super().__init__(name=getattr(function, "__name__", type(function).__name__))
-        self.function = function
+    Attributes:
+        flat: The outputs.
+        names: Their names: the keys if the outputs are a dict, else those of a functional model; None if
+            they have none.
+        keyed: Whether the outputs are a dict of tensors.
+    """
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        return self.function(y_true, y_pred)
+    def __init__(self, y_pred: Any, names: list[str] | None):
+        self.structure = y_pred
+        self.flat = tree.flatten(y_pred)
+        self.keyed = isinstance(y_pred, dict) and len(y_pred) == len(self.flat)
+        if self.keyed:
+            self.names: list[str] | None = sorted(y_pred)
+        else:
+            fits = names is not None and len(names) == len(set(names)) == len(self.flat)
+            self.names = names if fits else None
+
+    def named(self, given: dict[str, Any], argument: str) -> list[Any]:
+        """The entries of a dict by output name, in the order of the outputs; None where a name is absent.
+
+        Raises:
+            ValueError: A key is not the name of an output.
+        """
+        if self.names is None:
+            raise ValueError(
+                f"{argument}: expected a list, one entry per output, for the outputs have no names; "
+                f"received a dict with the keys {list(given)}"
+            )
+        for key in given:
+            if key not in self.names:
+                raise ValueError(
+                    f"{argument}: expected the names of outputs {self.names} as keys, "
+                    f"received {key!r}{naming.did_you_mean(key, self.names)}"
+                )
+        return [given.get(name) for name in self.names]
+
+    def each(self, given: Any, argument: str, wanted: list[int] | None = None) -> list[Any]:
+        """One entry for each output, from a dict by name, from a list, or for a single output from itself.
+
+        Args:
+            given: What was given.
+            argument: What errors call it.
+            wanted: Outputs that need an entry. A list may hold entries for these alone.
+
+        Raises:
+            ValueError: Keys are not the outputs' names, the number is wrong, or a wanted entry is absent.
+        """
+        wanted = [] if wanted is None else wanted
+        if isinstance(given, dict) and isinstance(self.structure, dict) and not self.keyed:
+            if given.keys() != self.structure.keys():
+                raise ValueError(
+                    f"{argument}: expected the keys {sorted(self.structure)}, received {sorted(given)}"
+                )
+        elif isinstance(given, dict):
+            entries = self.named(given, argument)
+            for output in wanted:
+                if entries[output] is None:
+                    assert self.names is not None
+                    raise ValueError(
+                        f"{argument}: expected the names of outputs {self.names} as keys, "
+                        f"received {list(given)} without {self.names[output]!r}"
+                    )
+            return entries
+        entries = tree.flatten(given)
+        if len(entries) == len(wanted) < len(self.flat):
+            by_output = dict(zip(wanted, entries, strict=True))
+            entries = [by_output.get(output) for output in range(len(self.flat))]
+        if len(entries) != len(self.flat):
+            raise ValueError(
+                f"{argument}: expected {len(self.flat)} entries, one per output, received {len(entries)}"
+            )
+        for output in wanted:
+            if entries[output] is None:
+                raise ValueError(f"{argument}: expected an entry for output {output}, received None")
+        return entries
+
+    def targets(self, y: Any, wanted: list[int]) -> list[Any]:
+        """The targets; those of shape (n,) for outputs of shape (n, 1) get the missing axis."""
+        return [
+            ops.expand_dims(y_true, -1)
+            if y_true is not None and len(y_pred.shape) == len(y_true.shape) + 1 and y_pred.shape[-1] == 1
+            else y_true
+            for y_true, y_pred in zip(self.each(y, "y", wanted), self.flat, strict=True)
+        ]
+
+    def weights(self, sample_weight: Any, wanted: list[int]) -> list[Any]:
+        """The sample weights; one array is for all outputs, None for none."""
+        if tree.is_nested(sample_weight):
+            entries = sample_weight if isinstance(sample_weight, dict) else tree.flatten(sample_weight)
+            # None in a list says that an output's samples count alike; an absent key says nothing.
+            return self.each(entries, "sample_weight", wanted if isinstance(entries, dict) else None)
+        return [sample_weight] * len(self.flat)
 
 
 def _resolve_loss(identifier: Any) -> Any:
-    from cnnrs import losses
-
-    if identifier is None or isinstance(identifier, Loss):
-        return identifier
-    loss = losses.get(identifier)
-    return loss if isinstance(loss, Loss) else _FunctionLoss(loss)
-
-
-def _per_output(given: Any, names: list[str], argument: str) -> list[Any]:
-    """One entry for each output, from a list or a dict by output name."""
-    if isinstance(given, dict):
-        unknown = [key for key in given if key not in names]
-        if unknown:
-            raise ValueError(
-                f"compile: {argument}: no output is called {unknown[0]!r}"
-                f"{naming.did_you_mean(unknown[0], names)}"
-            )
-        return [given.get(name) for name in names]
-    if len(given) != len(names):
-        raise ValueError(
-            f"compile: {argument}: expected {len(names)} entries, one per output, received {len(given)}"
-        )
-    return list(given)
+    loss = losses_module.get(identifier)
+    if loss is None or isinstance(loss, Loss):
+        return loss
+    name = identifier if isinstance(identifier, str) else naming.object_name(loss)
+    return losses_module.LossFunctionWrapper(loss, name=name)
 
 
-def _output_names(y_pred: Any, names: list[str] | None) -> list[str]:
-    if isinstance(y_pred, dict):
-        return sorted(y_pred)
-    count = len(tree.flatten(y_pred))
-    if names is not None and len(names) == count and len(set(names)) == count:
-        return names
-    return [f"output_{i}" for i in range(count)]
+class _OutputLoss(NamedTuple):
+    """The loss of one output.
 
+    Attributes:
+        output: Index of the output.
+        loss: The loss.
+        weight: Its factor in the total.
+        tracker: Its running mean, if several outputs have losses.
+    """
 
-def _targets(y: Any, y_pred: Any, names: list[str]) -> list[Any]:
-    if isinstance(y, dict):
-        missing = [name for name in names if name not in y]
-        return (
-            [y.get(name) for name in names] if not missing or len(missing) < len(names) else tree.flatten(y)
-        )
-    flat = tree.flatten(y)
-    if len(flat) != len(names):
-        raise ValueError(f"y: expected {len(names)} targets, one per output, received {len(flat)}")
-    return flat
-
-
-def _fit_target(y_true: Any, y_pred: Any) -> Any:
-    """A target of shape (n,) for an output of shape (n, 1) gets the missing axis."""
-    if len(y_pred.shape) == len(y_true.shape) + 1 and y_pred.shape[-1] == 1:
-        return ops.expand_dims(y_true, -1)
-    return y_true
+    output: int
+    loss: Any
+    weight: float
+    tracker: Any
 
 
 class CompiledLoss:
-    """The weighted sum of the losses of all outputs.
-
-    Attributes:
-        trackers: With several outputs, the running mean of each one's loss.
-    """
+    """The weighted sum of the losses of all outputs."""
 
     def __init__(self, loss: Any, loss_weights: Any, output_names: list[str] | None):
         self.given = loss
         self.weights_given = loss_weights
         self.names = output_names
-        self.losses: list[Any] | None = None
-        self.weights: list[float] = []
-        self.trackers: list[Any] = []
-        # A wrong name is reported by compile, not by the first batch.
-        if not isinstance(loss, (list, tuple, dict)):
-            self.single = _resolve_loss(loss)
-        else:
-            for entry in tree.flatten(loss):
-                _resolve_loss(entry)
+        self._losses: list[_OutputLoss] | None = None
+        if loss_weights is not None and not isinstance(loss_weights, (int, float, list, tuple, dict)):
+            raise ValueError(
+                "compile: loss_weights: expected a number, a list or a dict by output name, "
+                f"received {loss_weights!r}"
+            )
+        # A wrong name of a loss is reported by compile, not by the first batch.
+        for entry in tree.flatten(loss):
+            _resolve_loss(entry)
 
-    def _build(self, names: list[str]) -> None:
-        if isinstance(self.given, (list, tuple, dict)):
-            self.losses = [_resolve_loss(entry) for entry in _per_output(self.given, names, "loss")]
+    @property
+    def metrics(self) -> list[Any]:
+        """With losses on several outputs, the running mean of each one's loss."""
+        return [entry.tracker for entry in self._losses or [] if entry.tracker is not None]
+
+    def _build(self, outputs: _Outputs) -> list[_OutputLoss]:
+        every = list(range(len(outputs.flat)))
+        if isinstance(self.given, dict):
+            # Outputs that are a dict may have losses on a part of the keys; of a list, each must be named.
+            absent = [name for name in outputs.names or [] if name not in self.given]
+            losses = outputs.each(self.given, "compile: loss")
+            if absent and not outputs.keyed:
+                raise ValueError(
+                    f"compile: loss: expected the names of outputs {outputs.names} as keys, received "
+                    f"{list(self.given)}; give None as the loss of {absent[0]!r} if it has none"
+                )
+        elif isinstance(self.given, (list, tuple)):
+            losses = outputs.each(self.given, "compile: loss")
         else:
-            self.losses = [self.single] * len(names)
-        if self.weights_given is None:
-            self.weights = [1.0] * len(names)
-        elif isinstance(self.weights_given, (int, float)):
-            self.weights = [float(self.weights_given)] * len(names)
-        else:
-            weights = _per_output(self.weights_given, names, "loss_weights")
-            self.weights = [1.0 if weight is None else float(weight) for weight in weights]
-        if len(names) > 1:
-            self.trackers = [
-                Mean(name=f"{name}_loss") if loss is not None else None
-                for name, loss in zip(names, self.losses, strict=True)
-            ]
+            losses = [self.given for _ in every]
+        losses = [_resolve_loss(loss) for loss in losses]
+        weights = self.weights_given
+        if not isinstance(weights, (list, tuple, dict)):
+            weights = [weights for _ in every]
+        weights = outputs.each(weights, "compile: loss_weights")
+        several = sum(loss is not None for loss in losses) > 1
+        built = []
+        for output, (loss, weight) in enumerate(zip(losses, weights, strict=True)):
+            if loss is not None:
+                name = outputs.names[output] if outputs.names is not None else loss.name
+                tracker = Mean(name=f"{name}_loss") if several else None
+                built.append(_OutputLoss(output, loss, 1.0 if weight is None else float(weight), tracker))
+        return built
 
     def __call__(self, y: Any, y_pred: Any, sample_weight: Any) -> Any:
         """The total, a scalar; None if no output has a loss."""
-        names = _output_names(y_pred, self.names)
-        if self.losses is None:
-            self._build(names)
-        assert self.losses is not None
-        predictions = tree.flatten(y_pred)
-        targets = _targets(y, y_pred, names)
-        weights = _weights(sample_weight, names)
+        outputs = _Outputs(y_pred, self.names)
+        if self._losses is None:
+            self._losses = self._build(outputs)
+        wanted = [entry.output for entry in self._losses]
+        targets = outputs.targets(y, wanted)
+        weights = outputs.weights(sample_weight, wanted)
         total = None
-        for i, loss in enumerate(self.losses):
-            if loss is None:
-                continue
-            y_true = _fit_target(targets[i], predictions[i])
-            value = loss(y_true, predictions[i], weights[i])
-            if self.trackers:
-                self.trackers[i].update_state(value, sample_weight=float(predictions[i].shape[0]))
-            if self.weights[i] != 1.0:
-                value = value * self.weights[i]
+        for output, loss, factor, tracker in self._losses:
+            prediction = outputs.flat[output]
+            value = loss(targets[output], prediction, weights[output])
+            if tracker is not None:
+                tracker.update_state(value, sample_weight=float(prediction.shape[0]))
+            if factor != 1.0:
+                value = value * factor
             total = value if total is None else total + value
         return total
 
 
-def _weights(sample_weight: Any, names: list[str]) -> list[Any]:
-    if isinstance(sample_weight, dict):
-        return [sample_weight.get(name) for name in names]
-    if isinstance(sample_weight, (list, tuple)):
-        if len(sample_weight) != len(names):
-            raise ValueError(f"sample_weight: expected {len(names)} entries, received {len(sample_weight)}")
-        return list(sample_weight)
-    return [sample_weight] * len(names)
-
-
 def _resolve_metric(identifier: Any, y_true: Any, y_pred: Any) -> Any:
-    from cnnrs import metrics
-
-    if identifier in ("accuracy", "acc") if isinstance(identifier, str) else False:
-        found = metrics.resolve_accuracy(tuple(y_true.shape), tuple(y_pred.shape))
+    if isinstance(identifier, str) and identifier in ("accuracy", "acc"):
+        found = metrics_module.resolve_accuracy(tuple(y_true.shape), tuple(y_pred.shape))
     else:
-        found = metrics.get(identifier)
+        found = metrics_module.get(identifier)
     if isinstance(found, type):
         found = found()
     if not isinstance(found, Metric):
-        found = metrics.MeanMetricWrapper(found, name=getattr(found, "__name__", type(found).__name__))
+        found = metrics_module.MeanMetricWrapper(found, name=naming.object_name(found))
     if isinstance(identifier, str):
         found.name = identifier
     return found
 
 
-class CompiledMetrics:
-    """The metrics of all outputs.
+class _OutputMetric(NamedTuple):
+    """A metric of one output.
 
     Attributes:
-        metrics: The metrics, in the order in which they were given, weighted ones last.
+        output: Index of the output.
+        metric: The metric.
+        weighted: Whether it takes sample weights into account.
+        label: Its name among the results.
     """
 
+    output: int
+    metric: Any
+    weighted: bool
+    label: str
+
+
+class CompiledMetrics(Metric):
+    """The metrics of all outputs: those of `metrics`, then those of `weighted_metrics`."""
+
     def __init__(self, metrics: Any, weighted_metrics: Any, output_names: list[str] | None):
+        super().__init__(name="compile_metrics")
         self.given = metrics
         self.weighted_given = weighted_metrics
         self.names = output_names
-        self.built = False
-        # (output index, metric, weighted)
-        self.entries: list[tuple[int, Any, bool]] = []
-        self.labels: list[str] = []
+        self._entries: list[_OutputMetric] | None = None
         for argument, entries in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
             if entries is not None and not isinstance(entries, (list, tuple, dict)):
                 raise TypeError(f"compile: {argument}: expected a list or a dict, received {entries!r}")
             for entry in tree.flatten(entries or []):
-                if entry not in ("accuracy", "acc") if isinstance(entry, str) else False:
-                    from cnnrs import metrics as registry
-
-                    registry.get(entry)
+                if not (isinstance(entry, str) and entry in ("accuracy", "acc")):
+                    metrics_module.get(entry)
 
     @property
     def metrics(self) -> list[Any]:
         """The metrics; those given as objects exist before the first batch."""
-        if self.built:
-            return [metric for _, metric, _ in self.entries]
+        if self._entries is not None:
+            return [entry.metric for entry in self._entries]
         given = tree.flatten([self.given or [], self.weighted_given or []])
         return [metric for metric in given if isinstance(metric, Metric)]
 
-    def _build(self, targets: list[Any], predictions: list[Any], names: list[str]) -> None:
-        for given, weighted in ((self.given, False), (self.weighted_given, True)):
-            if given is None:
-                continue
-            for output, identifiers in enumerate(self._split(given, names)):
-                for identifier in identifiers:
-                    metric = _resolve_metric(identifier, targets[output], predictions[output])
-                    self.entries.append((output, metric, weighted))
-                    prefix = f"{names[output]}_" if len(names) > 1 else ""
-                    self.labels.append(f"{prefix}{metric.name}")
-        self.built = True
+    @property
+    def variables(self) -> list[Any]:
+        return [variable for metric in self.metrics for variable in metric.variables]
 
-    def _split(self, given: Any, names: list[str]) -> list[list[Any]]:
-        def as_list(entry: Any) -> list[Any]:
-            return [] if entry is None else list(entry) if isinstance(entry, (list, tuple)) else [entry]
+    def reset_state(self) -> None:
+        for metric in self.metrics:
+            metric.reset_state()
 
-        if isinstance(given, dict):
-            return [as_list(entry) for entry in _per_output(given, names, "metrics")]
-        if len(names) == 1:
-            return [tree.flatten(list(given))]
-        if not any(isinstance(entry, (list, tuple)) for entry in given) and len(given) != len(names):
-            raise ValueError(
-                f"compile: metrics: expected {len(names)} entries, one per output, received {len(given)}"
+    def _build(self, outputs: _Outputs, y: Any) -> list[_OutputMetric]:
+        split = [
+            (weighted, self._split(given, outputs, argument))
+            for given, argument, weighted in (
+                (self.given, "metrics", False),
+                (self.weighted_given, "weighted_metrics", True),
             )
-        return [as_list(entry) for entry in given]
+            if given is not None
+        ]
+        wanted = [i for i in range(len(outputs.flat)) if any(by_output[i] for _, by_output in split)]
+        targets = outputs.targets(y, wanted)
+        built: list[_OutputMetric] = []
+        taken: set[str] = set()
+        for weighted, by_output in split:
+            for output, identifiers in enumerate(by_output):
+                several = outputs.names is not None and len(outputs.flat) > 1
+                prefix = f"{outputs.names[output]}_" if several and outputs.names is not None else ""
+                for identifier in identifiers:
+                    metric = _resolve_metric(identifier, targets[output], outputs.flat[output])
+                    label = f"{prefix}{metric.name}"
+                    if weighted and label in taken:
+                        label = f"{prefix}weighted_{metric.name}"
+                    label = naming.unique(label, taken)
+                    taken.add(label)
+                    built.append(_OutputMetric(output, metric, weighted, label))
+        return built
 
-    def update_state(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
+    def _split(self, given: Any, outputs: _Outputs, argument: str) -> list[list[Any]]:
+        """The identifiers of each output's metrics."""
+        if isinstance(given, dict):
+            entries = outputs.named(given, f"compile: {argument}")
+        elif len(outputs.flat) == 1:
+            return [tree.flatten(list(given))]
+        elif len(given) == len(outputs.flat) or not given:
+            entries = list(given) or [None] * len(outputs.flat)
+        else:
+            raise ValueError(
+                f"compile: {argument}: expected {len(outputs.flat)} entries, one per output, "
+                f"received {len(given)}"
+            )
+        return [[] if entry is None else tree.flatten(entry) for entry in entries]
+
+    def update_state(self, y: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Takes a batch into account."""
-        names = _output_names(y_pred, self.names)
-        predictions = tree.flatten(y_pred)
-        targets = [_fit_target(t, p) for t, p in zip(_targets(y, y_pred, names), predictions, strict=True)]
-        if not self.built:
-            self._build(targets, predictions, names)
-        weights = _weights(sample_weight, names)
-        for output, metric, weighted in self.entries:
-            if weighted and weights[output] is not None:
-                metric.update_state(targets[output], predictions[output], sample_weight=weights[output])
+        outputs = _Outputs(y_pred, self.names)
+        if self._entries is None:
+            self._entries = self._build(outputs, y)
+        targets = outputs.targets(y, sorted({entry.output for entry in self._entries}))
+        weighted = sorted({entry.output for entry in self._entries if entry.weighted})
+        weights = outputs.weights(sample_weight, weighted)
+        for entry in self._entries:
+            y_true, prediction = targets[entry.output], outputs.flat[entry.output]
+            weight = weights[entry.output] if entry.weighted else None
+            if weight is None:
+                entry.metric.update_state(y_true, prediction)
             else:
-                metric.update_state(targets[output], predictions[output])
+                entry.metric.update_state(y_true, prediction, sample_weight=weight)
 
     def result(self) -> dict[str, Any]:
-        """Values by name."""
+        """Values by name; none before the first batch."""
         results: dict[str, Any] = {}
-        for label, (_, metric, _) in zip(self.labels, self.entries, strict=True):
-            value = metric.result()
-            results.update(value if isinstance(value, dict) else {label: value})
+        for entry in self._entries or []:
+            value = entry.metric.result()
+            results.update(value if isinstance(value, dict) else {entry.label: value})
         return results

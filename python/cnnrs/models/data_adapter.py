@@ -115,18 +115,41 @@ def core_dtype(array: np.ndarray) -> str:
     return array.dtype.name if array.dtype in (np.uint8, np.bool_) else "int32"
 
 
-def class_weights(y: Any, class_weight: dict[int, float]) -> np.ndarray:
-    """A weight for each sample, by its class: an index or a one-hot row."""
+def _check_class_weight(class_weight: Any) -> dict[int, float]:
+    """Weights by class.
+
+    Raises:
+        TypeError: It is no dict.
+        ValueError: A class is no integer, or a weight no number.
+    """
+    if not isinstance(class_weight, dict):
+        raise TypeError(f"class_weight: expected a dict of weights by class, received {class_weight!r}")
+    table: dict[int, float] = {}
+    for key, value in class_weight.items():
+        if not isinstance(key, (int, np.integer)) or isinstance(value, str) or np.ndim(value) > 0:
+            raise ValueError(
+                f"class_weight: expected integers as keys and numbers as values, received {key!r}: {value!r}"
+            )
+        table[int(key)] = float(value)
+    return table
+
+
+def class_weights(y: Any, sample_weight: Any, table: dict[int, float]) -> np.ndarray:
+    """A weight for each sample, by its class: an index or a one-hot row. Classes without a weight have 1.
+
+    Raises:
+        ValueError: There are no targets or several, or samples have weights of their own.
+    """
+    if sample_weight is not None:
+        raise ValueError("class_weight: expected None together with sample_weight")
+    if y is None:
+        raise ValueError("class_weight: expected targets y, received None")
     if tree.is_nested(y):
-        raise ValueError("class_weight: expected a model with one output")
-    labels = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y))
-    labels = labels.astype(np.int64)
-    table = {int(key): float(value) for key, value in class_weight.items()}
-    size = max([*table, int(labels.max(initial=0))]) + 1
-    weights = np.ones(size, np.float32)
-    for key, value in table.items():
-        weights[key] = value
-    return weights[labels]
+        raise ValueError("class_weight: expected a model with one output, received several targets")
+    labels = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else np.round(y.reshape(len(y)))
+    classes, indices = np.unique(labels.astype(np.int64), return_inverse=True)
+    weights = np.array([table.get(int(c), 1.0) for c in classes], np.float32)
+    return weights[indices.reshape(labels.shape)]
 
 
 class ArrayData:
@@ -137,18 +160,19 @@ class ArrayData:
         arrays: The leaves, contiguous.
         size: Number of samples.
         batch_size: Samples of a batch.
-        num_batches: Batches of an epoch; the last one may be short.
+        num_batches: Batches of a pass over the samples; the last one may be short.
+
+    Args:
+        x: Samples.
+        y: Targets.
+        sample_weight: Weights of samples.
+        batch_size: Samples of a batch; None for 32, or for what makes `steps` batches.
+        steps: Batches of an epoch, if they are given.
     """
 
-    def __init__(self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, class_weight: Any = None):
+    def __init__(self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, steps: int | None = None):
         x = _arrays(x, "x")
         y = None if y is None else _arrays(y, "y")
-        if class_weight is not None:
-            if sample_weight is not None:
-                raise ValueError("class_weight: expected None together with sample_weight")
-            if y is None:
-                raise ValueError("class_weight: expected targets y")
-            sample_weight = class_weights(y, class_weight)
         sample_weight = None if sample_weight is None else _arrays(sample_weight, "sample_weight")
         self.structure = (x, y, sample_weight)
         named = [("x", a) for a in tree.flatten(x)]
@@ -165,11 +189,29 @@ class ArrayData:
         (self.size,) = sizes
         if self.size == 0:
             raise ValueError("x: expected at least one sample, received an empty array")
-        self.batch_size = _check_batch_size(batch_size)
+        self._batch_size_given = batch_size
+        if batch_size is None:
+            self.batch_size = 32 if steps is None else math.ceil(self.size / steps)
+        else:
+            self.batch_size = _check_batch_size(batch_size)
         self.num_batches: int | None = math.ceil(self.size / self.batch_size)
 
-    def split(self, fraction: float) -> tuple[ArrayData, ArrayData]:
+    def with_class_weight(self, class_weight: Any) -> ArrayData:
+        """The same samples with weights by their classes."""
+        x, y, sample_weight = self.structure
+        weights = class_weights(y, sample_weight, _check_class_weight(class_weight))
+        return ArrayData(x, y, weights, self.batch_size)
+
+    def split(
+        self, fraction: float, steps: int | None, batch_size: int | None, validation_steps: int | None
+    ) -> tuple[ArrayData, ArrayData]:
         """The first rows, and the last ones: `fraction` of all.
+
+        Args:
+            fraction: The part to validate on.
+            steps: Batches of an epoch of the first part, if they are given.
+            batch_size: Samples of a batch of the last part, if they differ.
+            validation_steps: Batches of the last part, if they are given.
 
         Raises:
             ValueError: One of the parts would be empty.
@@ -180,13 +222,17 @@ class ArrayData:
         if cut == 0 or cut == self.size:
             raise ValueError(f"validation_split: {fraction} of {self.size} samples leaves one part empty")
 
-        def part(rows: slice) -> ArrayData:
+        def part(rows: slice, batch_size: int | None, steps: int | None) -> ArrayData:
             x, y, weight = (
                 tree.map_structure(lambda a: None if a is None else a[rows], p) for p in self.structure
             )
-            return ArrayData(x, y, weight, self.batch_size)
+            return ArrayData(x, y, weight, batch_size, steps)
 
-        return part(slice(None, cut)), part(slice(cut, None))
+        given = self._batch_size_given
+        return (
+            part(slice(None, cut), given, steps),
+            part(slice(cut, None), batch_size or given, validation_steps),
+        )
 
 
 def _arrays(structure: Any, name: str) -> Any:
@@ -201,9 +247,7 @@ def _is_array_list(structure: Any) -> bool:
     return all(hasattr(item, "shape") and len(item.shape) > 0 for item in structure if item is not None)
 
 
-def _check_batch_size(batch_size: int | None) -> int:
-    if batch_size is None:
-        return 32
+def _check_batch_size(batch_size: int) -> int:
     if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size.__index__() < 1:
         raise ValueError(f"batch_size: expected an integer >= 1, received {batch_size!r}")
     return batch_size.__index__()
@@ -216,10 +260,9 @@ class BatchData:
         num_batches: Batches of an epoch, None if it is known only at the end.
     """
 
-    def __init__(self, source: Any, class_weight: Any = None, shuffle: bool = False):
+    def __init__(self, source: Any):
         self.source = source
-        self.class_weight = class_weight
-        self.shuffle = shuffle
+        self.class_weight: dict[int, float] | None = None
         self.is_dataset = isinstance(source, PyDataset)
         self.once = iter(source) is source if not self.is_dataset else False
         self.num_batches: int | None = None
@@ -227,6 +270,11 @@ class BatchData:
             self.num_batches = source.num_batches
         elif hasattr(source, "__len__"):
             self.num_batches = len(source)
+
+    def with_class_weight(self, class_weight: Any) -> BatchData:
+        """The same batches with weights by the classes of samples."""
+        self.class_weight = _check_class_weight(class_weight)
+        return self
 
     def epoch(self, order: np.ndarray | None = None) -> Iterator[Any]:
         """The batches of an epoch, as `(x, y, sample_weight)` with arrays at the leaves."""
@@ -241,8 +289,8 @@ class BatchData:
     def _standardize(self, batch: Any) -> tuple[Any, Any, Any]:
         x, y, weight = unpack_x_y_sample_weight(batch)
         x, y = _arrays(x, "x"), None if y is None else _arrays(y, "y")
-        if self.class_weight is not None and weight is None:
-            weight = class_weights(y, self.class_weight)
+        if self.class_weight is not None:
+            weight = class_weights(y, weight, self.class_weight)
         return x, y, None if weight is None else _arrays(weight, "sample_weight")
 
     def _indexed(self, order: np.ndarray | None) -> Iterator[Any]:
@@ -280,10 +328,16 @@ def make_data(
     y: Any = None,
     sample_weight: Any = None,
     batch_size: int | None = None,
-    class_weight: Any = None,
-    shuffle: bool = False,
+    steps: int | None = None,
 ) -> ArrayData | BatchData:
     """Arrays or batches, whichever `x` is.
+
+    Args:
+        x: Arrays, or what yields batches.
+        y: Targets, if x is arrays.
+        sample_weight: Weights of samples, if x is arrays.
+        batch_size: Samples of a batch, if x is arrays; None for 32, or for what makes `steps` batches.
+        steps: Batches of an epoch, if they are given.
 
     Raises:
         TypeError: `x` is neither.
@@ -297,8 +351,8 @@ def make_data(
                 raise ValueError(f"{argument}: expected None, for x yields batches that hold it")
         if batch_size is not None and not hasattr(x, "batch_size"):
             raise ValueError(f"batch_size: expected None, for x yields batches; received {batch_size}")
-        return BatchData(x, class_weight, shuffle)
-    return ArrayData(x, y, sample_weight, batch_size, class_weight)
+        return BatchData(x)
+    return ArrayData(x, y, sample_weight, batch_size, steps)
 
 
 def _is_arrays(x: Any) -> bool:

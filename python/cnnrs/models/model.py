@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cnnrs import naming, ops, tree
-from cnnrs.layers.base import Layer, _symbols
+from cnnrs import _core, naming, ops, tree
+from cnnrs.layers.base import Layer, _call_signature, _is_shape, _shape_of, _symbols
 from cnnrs.models.graph import Graph
 from cnnrs.models.trainer import Trainer
 from cnnrs.symbolic import KerasTensor
@@ -84,6 +84,10 @@ class Model(Trainer, Layer):
         for layer in super()._sublayers():
             found.setdefault(id(layer), layer)
         return list(found.values())
+
+    def _defines_call(self) -> bool:
+        """Whether the model can be called: it has a graph, or its class defines `call`."""
+        return self._graph is not None or type(self).call is not Model.call
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Outputs for inputs. A subclass without a graph defines it."""
@@ -166,10 +170,35 @@ class Model(Trainer, Layer):
         return self._graph
 
     def build(self, input_shape: Any) -> None:
-        """Makes the weights by recording a call on inputs of this shape."""
-        if self._graph is None and type(self).call is not Model.call:
-            self.compute_output_spec(_symbols(input_shape))
+        """Makes the weights by recording a call on inputs of this shape.
+
+        A `call` that reads values cannot be recorded; it is run once on zeros instead, with one sample.
+        """
+        if self._graph is None and self._defines_call():
+            try:
+                self.compute_output_spec(_symbols(input_shape))
+            except RuntimeError:
+                if not _is_known(input_shape):
+                    raise
+                takes_training = _call_signature(type(self)).training_position is not None
+                with _core.no_grad():
+                    self._compute(
+                        False, (_zeros(input_shape),), {"training": False} if takes_training else {}
+                    )
         self.built = True
+
+    def _build_for(self, signature: Any, args: Any, kwargs: Any) -> None:
+        if type(self).build is Model.build:
+            # The call itself makes the layers' weights, on tensors whose values it may read.
+            given = args[0] if args else next(iter(kwargs.values()))
+            self._build_shapes = {"input_shape": tree.map_structure(_shape_of, given)}
+        else:
+            super()._build_for(signature, args, kwargs)
+
+    def _compute(self, training: bool | None, args: Any, kwargs: Any) -> Any:
+        outputs = super()._compute(training, args, kwargs)
+        self.built = True
+        return outputs
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that index.
@@ -269,6 +298,22 @@ class Functional(Model):
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         super().__init__(inputs, outputs, name=name, **kwargs)
+
+
+def _is_known(shape: Any) -> bool:
+    """Whether all extents in a structure of shapes are known, but for the batch."""
+    if _is_shape(shape):
+        return None not in shape[1:]
+    return all(_is_known(part) for part in (shape.values() if isinstance(shape, dict) else shape))
+
+
+def _zeros(shape: Any) -> Any:
+    """Zeros of the shapes in a structure, with one sample."""
+    if _is_shape(shape):
+        return ops.zeros((1, *shape[1:]))
+    if isinstance(shape, dict):
+        return {key: _zeros(part) for key, part in shape.items()}
+    return [_zeros(part) for part in shape]
 
 
 def _fit_input(value: Any, symbol: KerasTensor, model: str) -> Any:

@@ -111,6 +111,9 @@ class Sequential(Model):
             self._graph, self.built = None, False
             raise
 
+    def _defines_call(self) -> bool:
+        return True
+
     def _sublayers(self) -> list[Any]:
         return [layer for layer in self._chain if not isinstance(layer, InputLayer)]
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from cnnrs import _core, naming, tree
-from cnnrs.models.batches import Batches, count_steps, is_due, resolve_verbosity, unpack_validation
+from cnnrs.models.batches import Batches, check_steps, is_due, resolve_verbosity, unpack_validation
 from cnnrs.models.data_adapter import (
     ArrayData,
     core_dtype,
     make_data,
     unpack_x_y_sample_weight,
 )
+from cnnrs.models.logs import as_numbers, in_order, results_of, warn_of_nan
 from cnnrs.models.step import Step, run_eagerly
 
 __all__ = ["Trainer"]
@@ -65,7 +65,8 @@ class Trainer:
             loss: Name, object or function; a list or a dict by output name for several outputs.
             loss_weights: Factor of each output's loss.
             metrics: List of names, objects or functions; for several outputs a list of lists, or a dict.
-            weighted_metrics: Metrics that take sample weights into account.
+            weighted_metrics: Metrics that take sample weights into account; one that has the name of another
+                metric is reported as `weighted_<name>`.
             run_eagerly: Whether to run Python at every batch.
             steps_per_execution: Batches between two calls of the batch hooks of callbacks.
             jit_compile: "auto", or True to record steps that the user wrote, or False as `run_eagerly=True`.
@@ -148,11 +149,16 @@ class Trainer:
         if not self.compiled:
             raise ValueError(f"{self.name}: {method}: expected compile() to be called first")  # type: ignore[attr-defined]
 
+    def _layers_are_built(self) -> bool:
+        inside = (layer for layer in self._flatten_layers() if layer is not self)  # type: ignore[attr-defined]
+        return all(layer.built for layer in inside)
+
     def _python_at_every_batch(self, kind: str) -> bool:
         if self._run_eagerly or self._jit_compile is False:
             return True
         if self._jit_compile is True:
-            return False
+            # The layers of a model that is never called are built by their first step.
+            return not (self._defines_call() or self._layers_are_built())  # type: ignore[attr-defined]
         hooks = {"train": ["train_step", "compute_loss"], "test": ["test_step", "compute_loss"]}
         names = ["call", "compute_metrics", *hooks.get(kind, ["predict_step"])]
         return any(not getattr(type(self), name).__module__.startswith("cnnrs.") for name in names)
@@ -223,17 +229,18 @@ class Trainer:
 
     @property
     def metrics(self) -> list[Any]:
-        """The loss's running mean, the metrics that belong to layers, and those of `compile`."""
+        """The loss's running mean, the metrics of `compile` as one, those of each output's loss, and those
+        that belong to layers.
+        """
         from cnnrs.layers.base import Layer
 
         found = [self._compiled["loss_tracker"]] if self.compiled else []
-        assert isinstance(self, Layer) and isinstance(Layer.metrics, property) and Layer.metrics.fget
-        found += Layer.metrics.fget(self)
         if self._compiled.get("metrics") is not None:
-            found += self._compiled["metrics"].metrics
+            found.append(self._compiled["metrics"])
         if self._compiled.get("loss") is not None:
-            found += [tracker for tracker in self._compiled["loss"].trackers if tracker is not None]
-        return found
+            found += self._compiled["loss"].metrics
+        assert isinstance(self, Layer) and isinstance(Layer.metrics, property) and Layer.metrics.fget
+        return found + Layer.metrics.fget(self)
 
     @property
     def metrics_names(self) -> list[str]:
@@ -241,19 +248,8 @@ class Trainer:
         return [metric.name for metric in self.metrics]
 
     def get_metrics_result(self) -> dict[str, Any]:
-        """Values of all metrics, by name."""
-        results: dict[str, Any] = {}
-        compiled = self._compiled.get("metrics")
-        labels = {}
-        if compiled is not None and compiled.built:
-            labels = {
-                id(m): label for label, (_, m, _) in zip(compiled.labels, compiled.entries, strict=True)
-            }
-        for metric in self.metrics:
-            value = metric.result()
-            name = labels.get(id(metric), metric.name)
-            results.update(value if isinstance(value, dict) else {name: value})
-        return results
+        """Values of all metrics, by name; of equal names, the second is `name_1`."""
+        return results_of(self.metrics)
 
     def reset_metrics(self) -> None:
         """Metrics start afresh."""
@@ -264,7 +260,7 @@ class Trainer:
 
     def _step(self, kind: str, structure: Any, leaves: list[Any], names: list[str]) -> Step:
         """The recorded step for batches of these shapes."""
-        self._prepare(kind, structure, leaves)
+        self._prepare(kind, structure)
         facts = tuple((a.shape, core_dtype(a)) for a in leaves)
         layout = repr(tree.map_structure(lambda a: None if a is None else 0, structure))
         steps = self._compiled.setdefault("steps", {})
@@ -275,22 +271,26 @@ class Trainer:
             self._clear_losses()  # type: ignore[attr-defined]
         return steps[key]
 
-    def _prepare(self, kind: str, structure: Any, leaves: list[Any]) -> None:
-        """Makes weights and the optimizer's variables, so that recording finds them there."""
-        if not self.built:  # type: ignore[attr-defined]
-            x = structure[0]
-            one = tree.map_structure(lambda a: _core.tensor(a[:1]), x)
+    def _prepare(self, kind: str, structure: Any) -> None:
+        """Makes weights and the optimizer's variables, so that recording finds them there.
+
+        A step that runs in Python makes the weights itself, and `Optimizer.apply` then makes its variables.
+        """
+        called = self._defines_call()  # type: ignore[attr-defined]
+        if not self.built and called and not self._python_at_every_batch(kind):  # type: ignore[attr-defined]
+            one = tree.map_structure(lambda a: _core.tensor(a[:1]), structure[0])
             with _core.no_grad():
                 self(one)  # type: ignore[operator]
-        if kind == "train" and not getattr(self.optimizer, "built", False):
-            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
+        if kind == "train" and self.optimizer is not None and not self.optimizer.built:
+            if (self.built or not called) and self._layers_are_built():  # type: ignore[attr-defined]
+                self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
 
     def _run(self, kind: str, structure: Any) -> Any:
         """One batch, recorded or in Python; gives logs or predictions."""
         x, y, weight = structure
         leaves = [a for a in tree.flatten(list(structure)) if a is not None]
         if self._python_at_every_batch(kind):
-            self._prepare(kind, structure, leaves)
+            self._prepare(kind, structure)
             function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[kind]
             return run_eagerly(self, function, structure)
         names = ["x"] * len(tree.flatten(x)) + ["y"] * len([a for a in tree.flatten(y) if a is not None])
@@ -324,17 +324,19 @@ class Trainer:
         Args:
             x: Arrays whose rows are samples (also lists and dicts of them), or an iterable of batches.
             y: Targets, if x is arrays.
-            batch_size: Samples of a batch, 32 by default.
+            batch_size: Samples of a batch, by default 32, or what makes `steps_per_epoch` batches of arrays.
             epochs: The epoch to stop before, counted from 0.
             verbose: 0 silent, 1 progress bar, 2 a line per epoch; "auto" is 1 on terminals, else 2.
             callbacks: List of `cnnrs.callbacks.Callback`.
             validation_split: The part of the arrays, from their end, to validate on.
             validation_data: `(x, y)`, `(x, y, sample_weight)` or an iterable of batches to validate on.
             shuffle: Whether samples come in a new random order in each epoch.
-            class_weight: Weight of the samples of each class.
+            class_weight: Weight of the samples of each class, an integer; 1 for classes without one. Counts
+                in training, not in validation.
             sample_weight: Weight of each sample.
             initial_epoch: The epoch to start with.
-            steps_per_epoch: Batches of an epoch, if not all.
+            steps_per_epoch: Batches of an epoch, if not all. The next epoch goes on with the batches after
+                them; an epoch ends early, with a warning, where there are no more.
             validation_steps: Batches to validate on, if not all.
             validation_batch_size: Samples of a batch of validation.
             validation_freq: Validate every so many epochs, or in the epochs of a list, counted from 1.
@@ -346,20 +348,24 @@ class Trainer:
         from cnnrs.random import current_seed
 
         self._require_compiled("fit")
-        data = make_data(x, y, sample_weight, batch_size, class_weight, shuffle)
+        steps_per_epoch = check_steps(steps_per_epoch, "steps_per_epoch")
+        validation_steps = check_steps(validation_steps, "validation_steps")
+        data = make_data(x, y, sample_weight, batch_size, steps_per_epoch)
         validation: Any = None
         if validation_data is not None:
             vx, vy, vw = unpack_validation(validation_data)
-            validation = make_data(
-                vx, vy, vw, validation_batch_size or (batch_size if vy is not None else None)
-            )
+            size = validation_batch_size or (batch_size if vy is not None else None)
+            validation = make_data(vx, vy, vw, size, validation_steps)
         elif validation_split:
             if not isinstance(data, ArrayData):
                 raise ValueError("validation_split: expected x to be arrays")
-            data, validation = data.split(validation_split)
-            validation.batch_size = validation_batch_size or validation.batch_size
-            validation.num_batches = -(-validation.size // validation.batch_size)
-        steps = count_steps(data, steps_per_epoch, "steps_per_epoch")
+            data, validation = data.split(
+                validation_split, steps_per_epoch, validation_batch_size, validation_steps
+            )
+        # After the split: what is validated on is not weighted by class.
+        if class_weight is not None:
+            data = data.with_class_weight(class_weight)
+        steps = steps_per_epoch or data.num_batches
         verbosity = resolve_verbosity(verbose)
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
@@ -382,12 +388,13 @@ class Trainer:
             logs = self._run_epoch("train", source, callbacks, verbosity)
             if validation is not None and is_due(epoch + 1, validation_freq):
                 values = self._evaluate(validation, validation_steps, callbacks, 0)
-                logs.update({f"val_{name}": value for name, value in values.items()})
-            _warn_of_nan(logs, epoch, self.name)  # type: ignore[attr-defined]
+                logs = as_numbers({**logs, **{f"val_{name}": value for name, value in values.items()}})
+            warn_of_nan(logs, epoch, self.name)  # type: ignore[attr-defined]
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training or source.exhausted:
                 break
-        self.optimizer.finalize_variable_values(self.trainable_weights)  # type: ignore[attr-defined]
+        if self.optimizer is not None and self.optimizer.built:
+            self.optimizer.finalize_variable_values(self.trainable_weights)  # type: ignore[attr-defined]
         callbacks.on_train_end(logs)
         return self.history
 
@@ -401,7 +408,8 @@ class Trainer:
         logs: Any = {}
         batch = 0
         if isinstance(data, ArrayData) and not self._python_at_every_batch(kind):
-            full = min(source.steps or 0, data.size // data.batch_size)
+            assert source.order is not None
+            full = len(source.order) // data.batch_size
             if full:
                 structure, leaves = data.structure, data.arrays
                 head = [a[: data.batch_size] for a in leaves]
@@ -422,7 +430,7 @@ class Trainer:
                             leaves, source.order, data.batch_size, batch, full, seconds
                         )
                     if hooks or verbosity == 1:
-                        logs = _numbers(logs)
+                        logs = as_numbers(logs)
                         end(batch - 1, logs)
             source.skip(batch)
         for structure in source:
@@ -432,12 +440,12 @@ class Trainer:
                 begin(batch)
             logs = self._run(kind, structure)
             if hooks or verbosity == 1:
-                logs = _numbers(logs)
+                logs = as_numbers(logs)
                 end(batch, logs)
             batch += 1
         if batch == 0:
             raise ValueError("x: expected at least one batch, received none")
-        return _numbers(logs)
+        return as_numbers(logs)
 
     # ---- evaluate
 
@@ -458,7 +466,7 @@ class Trainer:
         Args:
             x: Arrays whose rows are samples, or an iterable of batches.
             y: Targets, if x is arrays.
-            batch_size: Samples of a batch, 32 by default.
+            batch_size: Samples of a batch, by default 32, or what makes `steps` batches of arrays.
             verbose: 0 silent, 1 progress bar, 2 one line; "auto" is 1 on terminals, else 2.
             sample_weight: Weight of each sample.
             steps: Batches, if not all.
@@ -466,18 +474,20 @@ class Trainer:
             return_dict: Whether to give a dict by name instead of a list.
 
         Returns:
-            The loss if there is no metric, else a list of the loss and the metrics, or a dict.
+            The loss if there is no metric, else a list of the loss, with several outputs each one's loss, and
+            the metrics, or a dict.
         """
         _no_more("evaluate", kwargs)
         self._require_compiled("evaluate")
-        data = make_data(x, y, sample_weight, batch_size)
+        steps = check_steps(steps, "steps")
+        data = make_data(x, y, sample_weight, batch_size, steps)
         values = self._evaluate(data, steps, callbacks, resolve_verbosity(verbose))
-        return values if return_dict else _flat(values)
+        return values if return_dict else in_order(values, self.metrics)
 
     def _evaluate(self, data: Any, steps: int | None, callbacks: Any, verbosity: int) -> dict[str, Any]:
         from cnnrs.callbacks import CallbackList
 
-        count = count_steps(data, steps, "steps")
+        count = steps or data.num_batches
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
                 callbacks, add_progbar=verbosity != 0, model=self, verbose=verbosity, epochs=1, steps=count
@@ -504,15 +514,16 @@ class Trainer:
 
         Args:
             x: Arrays whose rows are samples, or an iterable of batches.
-            batch_size: Samples of a batch, 32 by default.
+            batch_size: Samples of a batch, by default 32, or what makes `steps` batches of arrays.
             verbose: 0 silent, 1 progress bar, 2 one line; "auto" is 1 on terminals, else 2.
             steps: Batches, if not all.
             callbacks: List of callbacks.
         """
         from cnnrs.callbacks import CallbackList
 
-        data = make_data(x, None, None, batch_size)
-        count = count_steps(data, steps, "steps")
+        steps = check_steps(steps, "steps")
+        data = make_data(x, None, None, batch_size, steps)
+        count = steps or data.num_batches
         verbosity = resolve_verbosity(verbose)
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
@@ -552,13 +563,15 @@ class Trainer:
             return_dict: Whether to give a dict by name instead of a list.
 
         Returns:
-            Of this batch: the loss, or a list of it and the metrics, or a dict.
+            Of this batch: the loss, or a list of it and the metrics as from `evaluate`, or a dict.
         """
         self._require_compiled("train_on_batch")
-        data = ArrayData(x, y, sample_weight, None, class_weight)
+        data = ArrayData(x, y, sample_weight, None)
+        if class_weight is not None:
+            data = data.with_class_weight(class_weight)
         self.reset_metrics()
-        logs = _numbers(self._run("train", data.structure))
-        return logs if return_dict else _flat(logs)
+        logs = as_numbers(self._run("train", data.structure))
+        return logs if return_dict else in_order(logs, self.metrics)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
@@ -566,45 +579,16 @@ class Trainer:
         """Loss and metrics on one batch, as `train_on_batch` but without training."""
         self._require_compiled("test_on_batch")
         self.reset_metrics()
-        logs = _numbers(self._run("test", ArrayData(x, y, sample_weight, None).structure))
-        return logs if return_dict else _flat(logs)
+        logs = as_numbers(self._run("test", ArrayData(x, y, sample_weight, None).structure))
+        return logs if return_dict else in_order(logs, self.metrics)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as numpy arrays."""
         return tree.map_structure(_to_numpy, self._run("predict", ArrayData(x, None, None, None).structure))
 
 
-def _numbers(logs: Any) -> dict[str, Any]:
-    """Logs as Python numbers."""
-    if not isinstance(logs, dict):
-        raise TypeError(f"a step: expected a dict of logs, received {type(logs).__name__}")
-    return {name: _number(value) for name, value in logs.items()}
-
-
-def _number(value: Any) -> Any:
-    if hasattr(value, "numpy"):
-        value = value.numpy()
-    return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
-
-
 def _to_numpy(value: Any) -> Any:
     return value.numpy() if hasattr(value, "numpy") else np.asarray(value)
-
-
-def _flat(logs: dict[str, Any]) -> Any:
-    values = list(logs.values())
-    return values[0] if len(values) == 1 else values
-
-
-def _warn_of_nan(logs: dict[str, Any], epoch: int, model: str) -> None:
-    loss = logs.get("loss")
-    if isinstance(loss, float) and np.isnan(loss):
-        warnings.warn(
-            f"{model}: the loss of epoch {epoch + 1} is NaN; a smaller learning rate, clipnorm, or "
-            "callbacks.TerminateOnNaN may help",
-            RuntimeWarning,
-            stacklevel=3,
-        )
 
 
 def _no_more(method: str, kwargs: dict[str, Any]) -> None:

@@ -1,0 +1,64 @@
+"""The logs of a step: values of losses and metrics by name."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from cnnrs import naming
+
+__all__ = ["as_numbers", "in_order", "results_of", "warn_of_nan"]
+
+
+def results_of(metrics: list[Any]) -> dict[str, Any]:
+    """Values of metrics by name; of equal names, the second is `name_1`."""
+    results: dict[str, Any] = {}
+    for metric in metrics:
+        value = metric.result()
+        for name, number in (value if isinstance(value, dict) else {metric.name: value}).items():
+            results[naming.unique(name, results)] = number
+    return results
+
+
+def in_order(logs: dict[str, Any], metrics: list[Any]) -> Any:
+    """The values of logs in Keras's order: by the names of metrics, then the rest by name; one value alone.
+
+    With one output these are the loss and the metrics as `compile` was given them; with several, the loss,
+    each output's loss, and by label the metrics, whose labels begin with the output's name.
+    """
+    from cnnrs.models.compiled import CompiledMetrics
+
+    names: list[str] = []
+    for metric in metrics:
+        inside = metric.metrics if isinstance(metric, CompiledMetrics) else [metric]
+        names += [m.name for m in inside]
+    known = [name for name in dict.fromkeys(names) if name in logs]
+    values = [logs[name] for name in [*known, *sorted(logs.keys() - set(known))]]
+    return values[0] if len(values) == 1 else values
+
+
+def as_numbers(logs: Any) -> dict[str, Any]:
+    """Logs as Python numbers, in the order of their names as in Keras."""
+    if not isinstance(logs, dict):
+        raise TypeError(f"a step: expected a dict of logs, received {type(logs).__name__}")
+    return {name: _number(value) for name, value in sorted(logs.items())}
+
+
+def _number(value: Any) -> Any:
+    if hasattr(value, "numpy"):
+        value = value.numpy()
+    return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+
+
+def warn_of_nan(logs: dict[str, Any], epoch: int, model: str) -> None:
+    """Warns, at the line that called `fit`, if the loss of an epoch is NaN."""
+    loss = logs.get("loss")
+    if isinstance(loss, float) and np.isnan(loss):
+        warnings.warn(
+            f"{model}: the loss of epoch {epoch + 1} is NaN; a smaller learning rate, clipnorm, or "
+            "callbacks.TerminateOnNaN may help",
+            RuntimeWarning,
+            stacklevel=3,
+        )
