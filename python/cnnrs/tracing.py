@@ -6,35 +6,50 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnnrs import _core, context, symbolic, tree
 from cnnrs.ops.dispatch import as_tensor, standardize_dtype
+from cnnrs.trainable_set import Choice
 
 __all__ = ["Function", "function"]
 
 _MANY_TRACES = 8
 
 
+class _Recording(NamedTuple):
+    """A recorded function.
+
+    Attributes:
+        trained: What was trained when it was recorded.
+        compiled: The plan.
+        outputs: What the function returned, with `_TENSOR` in place of tensors.
+    """
+
+    trained: Choice
+    compiled: Any
+    outputs: Any
+
+
 class Function:
     """What `function` makes of a Python function.
 
     Attributes:
-        traces: How many signatures have been recorded.
+        traces: How often the function has been recorded.
     """
 
     def __init__(self, python_function: Callable[..., Any]):
         self.python_function = python_function
         self._signature = inspect.signature(python_function)
-        self._recorded: dict[Any, tuple[Any, Any]] = {}
+        self._recorded: dict[Any, list[_Recording]] = {}
         functools.update_wrapper(self, python_function)
 
     @property
     def traces(self) -> int:
-        """How many signatures have been recorded."""
-        return len(self._recorded)
+        """How often the function has been recorded."""
+        return sum(len(recordings) for recordings in self._recorded.values())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replays the function, after recording it if these shapes and values are new."""
@@ -52,15 +67,18 @@ class Function:
                 arrays.append(leaf)
         layout = repr(tree.map_structure(lambda _: 0, structure))
         signature = (layout, tuple(key), context.current_training(), _core.get_precision())
-        if signature not in self._recorded:
-            self._recorded[signature] = self._record(bound, structure)
-            if len(self._recorded) == _MANY_TRACES + 1:
+        recording = next((r for r in self._recorded.get(signature, ()) if r.trained.holds()), None)
+        if recording is None:
+            recording = self._record(bound, structure)
+            new = signature not in self._recorded
+            self._recorded.setdefault(signature, []).append(recording)
+            if new and len(self._recorded) == _MANY_TRACES + 1:
                 self._warn(signature)
-        compiled, outputs = self._recorded[signature]
-        values = iter(compiled(*arrays))
-        return tree.map_structure(lambda leaf: next(values) if leaf is _TENSOR else leaf, outputs)
+        values = iter(recording.compiled(*arrays))
+        return tree.map_structure(lambda leaf: next(values) if leaf is _TENSOR else leaf, recording.outputs)
 
-    def _record(self, bound: inspect.BoundArguments, structure: Any) -> tuple[Any, Any]:
+    def _record(self, bound: inspect.BoundArguments, structure: Any) -> _Recording:
+        trained = Choice()
         with context.trace() as recorder:
 
             def place(leaf: Any) -> Any:
@@ -71,7 +89,8 @@ class Function:
             outputs = self.python_function(*args, **kwargs)
             leaves = [leaf for leaf in _in_order(outputs) if _is_value(leaf)]
             compiled = recorder.compile([as_tensor(leaf) for leaf in leaves])
-        return compiled, tree.map_structure(lambda leaf: _TENSOR if _is_value(leaf) else leaf, outputs)
+        returned = tree.map_structure(lambda leaf: _TENSOR if _is_value(leaf) else leaf, outputs)
+        return _Recording(trained, compiled, returned)
 
     def _warn(self, signature: Any) -> None:
         others = list(self._recorded)[-2]
@@ -140,11 +159,13 @@ def _static(leaf: Any) -> Any:
 
 
 def function(func: Callable[..., Any] | None = None) -> Any:
-    """Records a Python function once for each signature, and then replays it without Python.
+    """Records a Python function once for each signature and choice of what is trained, then replays it.
 
     Tensors, arrays and floats among the arguments are inputs of the recording; a new shape or dtype makes a
     new one. Integers, strings, layers and all else are part of it; a new value makes a new one. Variables are
-    read and assigned at each call. What the function prints or appends happens only while it is recorded.
+    read and assigned at each call. After `trainable` of a layer or variable has changed, the function is
+    recorded anew; changed back, the earlier recording serves again. What the function prints or appends
+    happens only while it is recorded.
 
     Raises:
         RuntimeError: The function reads a value (`float(x)`, `x.numpy()`, `if x > 0`) while it is recorded.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core
+from cnnrs import _core, trainable_set
 
 __all__ = ["Variable"]
 
@@ -71,12 +71,25 @@ class Variable(_core.Variable):
             dtype = "float32"
         name = name or _automatic_name()
         self: Any = super().__new__(cls, value, dtype=dtype, trainable=bool(trainable), name=name)
+        self._serial = trainable_set.serial()
         self.path = name
         self.regularizer = None
         self.constraint = None
         self.autocast = autocast
         self.aggregation = aggregation
         return self
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes it."""
+        return super().trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        value = bool(value)
+        if value != super().trainable:
+            _core.Variable.trainable.__set__(self, value)  # type: ignore[attr-defined]
+            trainable_set.note_change(self)
 
     def assign(self, value: Any) -> Variable:
         """Makes `value` (an array or tensor of the variable's shape) the current value."""

@@ -81,6 +81,66 @@ def test_reading_in_a_layer_names_it():
         Nosy(name="nosy")(Input((3,)))
 
 
+def frozen_or_not(model, optimizer):
+    @cnnrs.function
+    def step(x, y):
+        with cnnrs.GradientTape() as tape:
+            loss = ops.mean(ops.square(model(x) - y))
+        variables = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    return step
+
+
+def test_what_is_trained_is_part_of_a_recording():
+    model = Sequential([Input((2,)), layers.Dense(3), layers.Dense(1)])
+    step = frozen_or_not(model, cnnrs.optimizers.SGD(0.1))
+    x, y = np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)
+    step(x, y)
+    for trainable, traces in ((False, 2), (True, 2), (False, 2)):
+        model.layers[0].trainable = trainable
+        before = [w.numpy() for w in model.layers[0].weights]
+        step(x, y)
+        after = [w.numpy() for w in model.layers[0].weights]
+        assert any((a != b).any() for a, b in zip(before, after, strict=True)) == trainable
+        assert step.traces == traces
+    model.layers[1].bias.trainable = False
+    before = float(model.layers[1].bias)
+    step(x, y)
+    assert float(model.layers[1].bias) == before and step.traces == 3
+
+
+def test_backward_of_a_recording_sees_what_is_trained():
+    v, w = cnnrs.Variable([1.0]), cnnrs.Variable([3.0])
+
+    @cnnrs.function
+    def gradient(x):
+        ops.sum(v * w * x).backward()
+        return [u.value.grad for u in (v, w) if u.value.grad is not None]
+
+    assert len(gradient(np.ones(1))) == 2
+    v.trainable = False
+    assert [g.tolist() for g in gradient(np.ones(1))] == [[1.0]]
+
+
+def test_models_that_are_frozen_later_do_not_record_a_function_anew():
+    @cnnrs.function
+    def double(x):
+        return x + x
+
+    kept = []
+    for round_ in range(5):
+        model = dense()
+        model.trainable = False
+        if round_ % 2:
+            kept.append(model)
+        del model
+        gc.collect()
+        double(np.ones(2))
+    assert double.traces <= 2
+
+
 def test_a_failed_recording_leaves_variables_alone():
     v = cnnrs.Variable(1.0)
 

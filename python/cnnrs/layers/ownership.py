@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, naming, symbolic
+from cnnrs import _core, naming, symbolic, trainable_set
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops.dispatch import standardize_dtype
@@ -25,9 +25,15 @@ class WeightOwner(symbolic.Operation):
     # Variables, each with whether it was made trainable.
     _own: list[tuple[Any, bool]]
     _trainable: bool
+    _serial: int
     built: bool
     # Attributes that hold other objects without owning them.
     _unowned = frozenset(["_auto_arguments", "_build_shapes", "_inbound_nodes", "_losses", "_own", "_owners"])
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        instance = super().__new__(cls)
+        object.__setattr__(instance, "_serial", trainable_set.serial())
+        return instance
 
     def add_weight(
         self,
@@ -222,7 +228,9 @@ class WeightOwner(symbolic.Operation):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         value = bool(value)
-        self._trainable = value
+        if value != self._trainable:
+            self._trainable = value
+            trainable_set.note_change(self)
         for variable, trainable in self._own:
             if trainable:
                 variable.trainable = value
