@@ -13,8 +13,13 @@ __all__ = ["calling", "current_training", "is_tracing", "trace"]
 
 
 class _State(threading.local):
+    """State of a thread. Each context puts back what it found, by plain assignment: so a context whose exit
+    an interrupt has skipped is forgotten by the one around it.
+    """
+
     def __init__(self) -> None:
-        self.training: list[bool | None] = []
+        self.calls = 0
+        self.training: bool | None = None
         self.traces = 0
 
 
@@ -23,40 +28,41 @@ _STATE = _State()
 
 def current_training() -> bool | None:
     """The `training` argument of the innermost layer call under way; None outside of calls."""
-    return _STATE.training[-1] if _STATE.training else None
+    return _STATE.training
 
 
 def is_outermost() -> bool:
     """Whether no layer call is under way."""
-    return not _STATE.training
+    return _STATE.calls == 0
 
 
 class calling:
     """Context manager around a layer call with this `training` argument."""
 
-    __slots__ = ("training",)
+    __slots__ = ("outer", "training")
 
     def __init__(self, training: bool | None):
         self.training = training
 
     def __enter__(self) -> None:
-        _STATE.training.append(self.training)
+        state = _STATE
+        self.outer = calls, _ = state.calls, state.training
+        state.calls, state.training = calls + 1, self.training
 
     def __exit__(self, *exception: object) -> None:
-        _STATE.training.pop()
+        _STATE.calls, _STATE.training = self.outer
 
 
 @contextlib.contextmanager
 def trace() -> Iterator[Any]:
     """A `_core.Trace` during which `is_tracing()` holds. Layer calls under way outside of it do not count."""
-    outer, _STATE.training = _STATE.training, []
-    _STATE.traces += 1
+    outer = _, _, traces = _STATE.calls, _STATE.training, _STATE.traces
     try:
+        _STATE.calls, _STATE.training, _STATE.traces = 0, None, traces + 1
         with _core.Trace() as recorder:
             yield recorder
     finally:
-        _STATE.traces -= 1
-        _STATE.training = outer
+        _STATE.calls, _STATE.training, _STATE.traces = outer
 
 
 def is_tracing() -> bool:

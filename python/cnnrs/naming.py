@@ -27,7 +27,7 @@ _COUNTS: collections.Counter[str] = collections.Counter()
 
 class _Scopes(threading.local):
     def __init__(self) -> None:
-        self.names: list[str] = []
+        self.names: tuple[str, ...] = ()
 
 
 _SCOPES = _Scopes()
@@ -102,11 +102,13 @@ class name_scope:
         self.name = name
 
     def __enter__(self) -> name_scope:
-        _SCOPES.names.append(self.name)
+        # By plain assignment, so that the scope around puts things right if an interrupt skips the exit.
+        self._outer = _SCOPES.names
+        _SCOPES.names = (*self._outer, self.name)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        _SCOPES.names.pop()
+        _SCOPES.names = self._outer
 
 
 def current_path() -> str:

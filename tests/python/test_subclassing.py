@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import Input, Model, Sequential, layers, ops
+from cnnrs import Input, Model, Sequential, context, layers, naming, ops
 
 X = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
 Y = X.sum(1)
@@ -200,3 +200,19 @@ def test_a_build_that_is_interrupted_starts_afresh():
     np.testing.assert_array_equal(layer(X).numpy(), X)
     assert [w.path for w in layer.weights] == ["shifted/scale", "shifted/shift"]
     assert layer.get_build_config() == {"input_shape": (12, 4)}
+
+
+def test_contexts_survive_an_exit_that_an_interrupt_skipped():
+    with context.calling(True):
+        context.calling(False).__enter__()
+    assert context.is_outermost() and context.current_training() is None
+    with context.calling(True):
+        with context.trace():
+            assert context.is_outermost() and context.is_tracing()
+            context.calling(False).__enter__()
+        assert context.current_training() is True and not context.is_outermost()
+    assert context.is_outermost() and not context.is_tracing()
+    with naming.name_scope("outer"):
+        naming.name_scope("inner").__enter__()
+        assert naming.current_path() == "outer/inner"
+    assert naming.current_path() == ""
