@@ -6,7 +6,7 @@
 
 use super::attach::Finish;
 use super::simd::{Scalar, Simd, Tier};
-use std::hint::unreachable_unchecked;
+use std::hint::{black_box, unreachable_unchecked};
 
 /// Greatest number of rows of a tile on any tier.
 pub const MAX_ROWS: usize = 14;
@@ -84,6 +84,9 @@ pub fn share_of(following: *const f32, k: usize, t: usize, tiles: usize) -> *con
 /// The offset list of a tile with one segment.
 pub static ONE_SEGMENT: [usize; 1] = [0];
 
+/// Products between two looks ahead.
+const BLOCK: usize = 4;
+
 type TileFn = unsafe fn(&Tile);
 /// By walk, vectors and rows.
 type Table = [[[TileFn; MAX_ROWS]; MAX_VECTORS]; 2];
@@ -156,8 +159,8 @@ impl TileSet {
 /// How the inner loop finds the elements of A: processors have fewer registers for addresses than a tile has
 /// rows, and each address that is fetched from the stack takes the place of an operand.
 trait Walk {
-    /// Products that are written out one after the other.
-    const TOGETHER: usize;
+    /// Whether the products of a block are written out one after the other.
+    const UNROLLS: bool;
 
     /// From the base of a segment.
     unsafe fn from(base: *const f32, rows: Rows) -> Self;
@@ -177,7 +180,7 @@ struct Adjacent {
 
 #[allow(unsafe_op_in_unsafe_fn, reason = "addresses in a hot loop, under the tile's contract")]
 impl Walk for Adjacent {
-    const TOGETHER: usize = 4;
+    const UNROLLS: bool = true;
 
     #[inline(always)]
     unsafe fn from(at: *const f32, rows: Rows) -> Self {
@@ -205,8 +208,8 @@ struct Listed<const MR: usize> {
 
 #[allow(unsafe_op_in_unsafe_fn, reason = "as above")]
 impl<const MR: usize> Walk for Listed<MR> {
-    // More at a time, and the compiler fetches their elements early and the sums go to the stack.
-    const TOGETHER: usize = 1;
+    // The compiler would fetch the elements of all four early, and the sums would go to the stack.
+    const UNROLLS: bool = false;
 
     #[inline(always)]
     unsafe fn from(base: *const f32, rows: Rows) -> Self {
@@ -250,19 +253,19 @@ impl Ahead {
         Ahead { next, next_step, arriving, rows: t.c_rows, arrived }
     }
 
-    /// Before the next `products`.
+    /// Before the next block of products.
     ///
     /// # Safety
     /// As [`TileSet::run`].
     #[inline(always)]
-    unsafe fn ask<S: Simd, W: Walk, const MR: usize, const NV: usize>(&mut self, products: usize) {
+    unsafe fn ask<S: Simd, const MR: usize, const NV: usize>(&mut self) {
         // SAFETY: the list has an offset for each row; what is asked for need not be accessible.
         unsafe {
-            for line in 0..W::TOGETHER {
+            for line in 0..BLOCK {
                 S::prefetch(self.next.wrapping_add(line * self.next_step));
             }
-            self.next = self.next.wrapping_add(products * self.next_step);
-            for _ in 0..W::TOGETHER.div_ceil(2) {
+            self.next = self.next.wrapping_add(BLOCK * self.next_step);
+            for _ in 0..BLOCK / 2 {
                 if self.arrived < 2 * MR {
                     let row = self.arriving[self.arrived / MR].wrapping_add(*self.rows.add(self.arrived % MR));
                     for j in 0..NV {
@@ -284,36 +287,44 @@ unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
     let full = t.cols == NV * S::LANES;
     let mut ahead = Ahead::of::<MR>(t);
     let (mut b, b_step) = (t.b, t.b_step);
+    // Not known to the compiler, which would unroll what is not to be.
+    let block = black_box(BLOCK);
     for segment in 0..t.segment_count {
         let mut a = W::from(t.a.add(*t.segments.add(segment)), t.a_rows);
+        macro_rules! product {
+            ($product:literal) => {
+                let mut bv = [S::zero(); NV];
+                for (j, v) in bv.iter_mut().enumerate() {
+                    *v = S::load(b.add($product * b_step + j * S::LANES));
+                }
+                for i in 0..MR {
+                    let x = S::splat(*a.at(i, $product));
+                    for j in 0..NV {
+                        acc[i][j] = S::mul_add(x, bv[j], acc[i][j]);
+                    }
+                }
+            };
+        }
         let mut left = t.k;
         while left > 0 {
-            macro_rules! product {
-                ($product:literal) => {
-                    let mut bv = [S::zero(); NV];
-                    for (j, v) in bv.iter_mut().enumerate() {
-                        *v = S::load(b.add($product * b_step + j * S::LANES));
-                    }
-                    for i in 0..MR {
-                        let x = S::splat(*a.at(i, $product));
-                        for j in 0..NV {
-                            acc[i][j] = S::mul_add(x, bv[j], acc[i][j]);
-                        }
-                    }
-                };
-            }
-            // The last few of a segment one at a time.
-            let together = if left < W::TOGETHER { 1 } else { W::TOGETHER };
-            ahead.ask::<S, W, MR, NV>(together);
-            product!(0);
-            if W::TOGETHER > 1 && together > 1 {
+            ahead.ask::<S, MR, NV>();
+            if W::UNROLLS && left >= BLOCK {
+                product!(0);
                 product!(1);
                 product!(2);
                 product!(3);
+                a.advance(BLOCK);
+                b = b.add(BLOCK * b_step);
+                left -= BLOCK;
+                continue;
             }
-            a.advance(together);
-            b = b.add(together * b_step);
-            left -= together;
+            let some = left.min(block);
+            for _ in 0..some {
+                product!(0);
+                a.advance(1);
+                b = b.add(b_step);
+            }
+            left -= some;
         }
     }
     if t.add_to_c {
