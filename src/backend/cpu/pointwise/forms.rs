@@ -226,7 +226,9 @@ unsafe fn convert(from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: 
     // SAFETY: the caller's contract, passed on.
     unsafe {
         match (from, to) {
-            (DType::F32, DType::I32) => unary::<f32, i32>(args, out, n, |x| if x.is_nan() { i32::MIN } else { x as i32 }),
+            (DType::F32, DType::I32) => {
+                unary::<f32, i32>(args, out, n, |x| if x.is_nan() { i32::MIN } else { x as i32 })
+            }
             (DType::F32, DType::U8) => unary::<f32, i32>(args, out, n, |x| i32::from(x as i64 as u8)),
             (DType::F32, DType::Bool) => unary::<f32, i32>(args, out, n, |x| i32::from(x != 0.0)),
             (DType::F32, DType::F32) => unary::<f32, f32>(args, out, n, |x| x),
