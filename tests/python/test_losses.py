@@ -200,5 +200,5 @@ def test_a_softmax_applied_twice_is_warned_of(loss):
 
 def test_labels_of_nan_are_outside_all_classes():
     with pytest.raises(ValueError, match="label"):
-        float(ops.mean(ops.sparse_categorical_crossentropy([np.nan], np.ones((1, 3), np.float32), from_logits=True)))
+        ops.sparse_categorical_crossentropy([np.nan], np.ones((1, 3), np.float32), from_logits=True).numpy()
     assert ops.cast(np.array([np.nan, 3e9, -7.9], np.float32), "int32").tolist() == [-(2**31), 2**31 - 1, -7]
