@@ -27,6 +27,32 @@ def without(module: str, absent: Mapping[str, str], known: Iterable[str]) -> Cal
     return __getattr__
 
 
+def deserialize(config: Any, table: Mapping[str, Any], kind: str, custom_objects: Any = None) -> Any:
+    """The object of a config, `{"class_name": ..., "config": {...}}`, or what a name stands for.
+
+    Args:
+        config: The config, or a name.
+        table: Classes and functions by the names that need no module.
+        kind: What errors call it.
+        custom_objects: Further classes and functions by name.
+
+    Raises:
+        TypeError: The class is not known.
+        ValueError: It is neither a config nor a known name.
+    """
+    from cnnrs import saving
+
+    if isinstance(config, str):
+        with saving.CustomObjectScope(custom_objects or {}):
+            return lookup(config, table, kind)
+    if not isinstance(config, dict) or "class_name" not in config:
+        raise ValueError(
+            f"{kind}: expected a name or a dict with 'class_name' and 'config', received {config!r}"
+        )
+    whole = {"config": {}, **config}
+    return saving.deserialize_keras_object(whole, custom_objects=custom_objects, module_objects=table)
+
+
 def lookup(identifier: str, table: Mapping[str, Any], kind: str) -> Any:
     """The entry of `table` for a name; registered objects count too.
 

@@ -1,4 +1,4 @@
-"""Which layers and variables are trained, so that a recording is replayed only under the choice it was made for."""
+"""Which layers and variables are trained: a recording is replayed only under the choice it was made for."""
 
 from __future__ import annotations
 

@@ -350,3 +350,84 @@ def test_copies_of_variables():
         assert isinstance(again.constraint, cnnrs.constraints.NonNeg)
         again.assign([5.0, 5.0])
     assert variable.numpy().tolist() == [1.0, 2.0]
+
+
+# ---- files whose metadata is damaged
+
+
+def with_metadata(path: str, key: str, value: str | None) -> None:
+    """The file with an entry of its metadata replaced or removed."""
+    with open(path, "rb") as file:
+        raw = file.read()
+    (size,) = struct.unpack("<Q", raw[:8])
+    header = json.loads(raw[8 : 8 + size])
+    if value is None:
+        del header["__metadata__"][key]
+    else:
+        header["__metadata__"][key] = value
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + raw[8 + size :])
+
+
+@pytest.mark.parametrize("value", ["{bad", "[1, 2]", "999", "99.1.0", "null", "[" * 100_000])
+@pytest.mark.parametrize("key", ["model", "shuffle", "weights", "cnnrs_format"])
+def test_damaged_metadata_names_file_and_entry(path, key, value):
+    build().save(path)
+    with_metadata(path, key, value)
+    with pytest.raises(ValueError, match=r"m\.safetensors") as caught:
+        load_model(path)
+    if key == "cnnrs_format" and value == "999":
+        assert "newer" in str(caught.value)
+    elif key == "weights" and value == "[1, 2]":
+        assert "names of weights" in str(caught.value)
+    else:
+        assert f"'{key}'" in str(caught.value) and "newer" not in str(caught.value)
+    assert type(caught.value) is ValueError
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.pop("config"),
+        lambda data: data.pop("class_name"),
+        lambda data: data.update(class_name="Dense", module="cnnrs.layers", config={"units": 3}),
+        lambda data: data.update(class_name="function", module="cnnrs.activations", config="relu"),
+        lambda data: data.update(class_name=["Sequential"]),
+        lambda data: data.update(config=[]),
+        lambda data: data["config"].pop("layers"),
+        lambda data: data["config"]["layers"][1].update(config={"filtres": 4}),
+        lambda data: data["config"]["layers"][1]["config"].update(filters=None),
+        lambda data: data["compile_config"].update(optimiser="adam"),
+        lambda data: data["compile_config"]["optimizer"].update(config={"lr": 1.0}),
+        lambda data: data.update(compile_config=3),
+    ],
+)
+def test_damaged_architecture_names_file_and_entry(path, change):
+    build().save(path)
+    data = json.loads(_core.load_safetensors(path)[1]["model"])
+    change(data)
+    with_metadata(path, "model", json.dumps(data))
+    with pytest.raises(ValueError, match=r"m\.safetensors': metadata 'model'"):
+        load_model(path)
+
+
+def test_a_missing_entry_of_the_metadata_is_named(path):
+    build().save(path)
+    with_metadata(path, "shuffle", None)
+    with pytest.raises(ValueError, match=r"m\.safetensors.*'shuffle'"):
+        load_model(path)
+
+
+def test_custom_losses_of_a_file(path):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", loss=half_square)
+    model.save(path)
+    assert load_model(path, custom_objects={"half_square": half_square}).loss is half_square
+    with pytest.raises(TypeError, match=r"m\.safetensors.*half_square.*custom_objects"):
+        load_model(path)
+
+
+def half_square(y_true: Any, y_pred: Any) -> Any:
+    return 0.5 * (y_true - y_pred) * (y_true - y_pred)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cnnrs import naming, ops
+from cnnrs import identifiers, ops
 from cnnrs.ops import (
     celu,
     elu,
@@ -106,7 +106,9 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    name: value for name, value in globals().items() if name in __all__ and name not in ("get", "serialize")
+    name: value
+    for name, value in globals().items()
+    if name in __all__ and name not in ("deserialize", "get", "serialize")
 }
 
 
@@ -131,22 +133,7 @@ def get(identifier: Any) -> Callable[..., Any]:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Callable[..., Any]:
     """The function from its name, or from the form that `serialize` gives."""
-    if isinstance(config, dict):
-        from cnnrs import saving
-
-        return saving.deserialize_keras_object(config, custom_objects=custom_objects)
-    if custom_objects and config in custom_objects:
-        return custom_objects[config]
-    if config in _FUNCTIONS:
-        return _FUNCTIONS[config]
-    from cnnrs import saving
-
-    registered = saving.get_registered_object(config, custom_objects)
-    if registered is None:
-        raise ValueError(
-            f"activation: no function is called {config!r}{naming.did_you_mean(config, _FUNCTIONS)}"
-        )
-    return registered
+    return identifiers.deserialize(config, _FUNCTIONS, "activation", custom_objects)
 
 
 def serialize(activation: Callable[..., Any]) -> Any:

@@ -146,9 +146,7 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     >>> constraints.deserialize(constraints.serialize(constraints.UnitNorm(1))).axis
     1
     """
-    from cnnrs import saving
-
-    return saving.deserialize_keras_object(config, custom_objects=custom_objects)
+    return identifiers.deserialize(config, _BY_NAME, "constraint", custom_objects)
 
 
 def get(identifier: Any) -> Any:

@@ -518,9 +518,7 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     >>> initializers.deserialize(initializers.serialize(initializers.Constant(2.0)))
     Constant(value=2.0)
     """
-    from cnnrs import saving
-
-    return saving.deserialize_keras_object(config, custom_objects=custom_objects)
+    return identifiers.deserialize(config, _BY_NAME, "initializer", custom_objects)
 
 
 def get(identifier: Any) -> Callable[..., Any] | None:

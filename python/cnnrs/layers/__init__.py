@@ -2,6 +2,7 @@
 
 from cnnrs.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from cnnrs.layers.base import Layer
+from cnnrs.layers.config import deserialize, serialize
 from cnnrs.layers.convolutional import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
 from cnnrs.layers.core import Activation, Dense, Identity, Lambda
 from cnnrs.layers.input_layer import Input, InputLayer
@@ -95,6 +96,8 @@ __all__ = [
     "UnitNormalization",
     "UpSampling2D",
     "ZeroPadding2D",
+    "deserialize",
+    "serialize",
 ]
 
 

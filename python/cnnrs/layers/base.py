@@ -379,6 +379,11 @@ class Layer(WeightOwner):
         """Name within the model."""
         return self.name
 
+    def __reduce__(self) -> Any:
+        from cnnrs.saving.copies import reduce_layer
+
+        return reduce_layer(self)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 

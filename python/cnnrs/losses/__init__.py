@@ -342,9 +342,7 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     >>> losses.deserialize(losses.serialize(losses.Huber())).name
     'huber_loss'
     """
-    from cnnrs import saving
-
-    return saving.deserialize_keras_object(config, custom_objects=custom_objects)
+    return identifiers.deserialize(config, _BY_NAME, "loss", custom_objects)
 
 
 def get(identifier: Any) -> Any:

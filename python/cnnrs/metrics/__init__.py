@@ -123,6 +123,11 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         )
 
 
+def _cosine(y_true: Any, y_pred: Any, axis: int) -> Any:
+    """The loss is the negative."""
+    return -losses.cosine_similarity(y_true, y_pred, axis)
+
+
 class CosineSimilarity(MeanMetricWrapper):
     """Mean cosine of the angle between target and prediction.
 
@@ -132,7 +137,7 @@ class CosineSimilarity(MeanMetricWrapper):
     """
 
     def __init__(self, name: str = "cosine_similarity", dtype: Any = None, axis: int = -1):
-        super().__init__(lambda t, p, axis: -losses.cosine_similarity(t, p, axis), name, dtype, axis=axis)
+        super().__init__(_cosine, name, dtype, axis=axis)
 
 
 class RootMeanSquaredError(Mean):
@@ -272,9 +277,7 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     >>> metrics.deserialize(metrics.serialize(metrics.Mean(name="loss"))).name
     'loss'
     """
-    from cnnrs import saving
-
-    return saving.deserialize_keras_object(config, custom_objects=custom_objects)
+    return identifiers.deserialize(config, _BY_NAME, "metric", custom_objects)
 
 
 def get(identifier: Any) -> Any:

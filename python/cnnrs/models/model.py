@@ -278,7 +278,10 @@ class Model(Trainer, Layer):
             from cnnrs.models.functional_config import to_config
 
             return to_config(self)
-        return Layer.get_config(self)
+        config = Layer.get_config(self)
+        if type(self).get_config is Model.get_config and type(self).__init__ is not Model.__init__:
+            return self._arguments_as_config(config)
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:

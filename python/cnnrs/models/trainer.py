@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -138,9 +139,19 @@ class Trainer:
         return {key: saving.serialize_keras_object(value) for key, value in config.items()}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Calls `compile` with what `get_compile_config` gave, and makes the optimizer's variables."""
+        """Calls `compile` with what `get_compile_config` gave, and makes the optimizer's variables.
+
+        A `compile` that the user wrote has arguments of its own: it is not called, with a warning.
+        """
         from cnnrs import saving
 
+        if type(self).compile is not Trainer.compile:
+            warnings.warn(
+                f"{self.name}: {type(self).__name__} defines compile(), so that its arguments are not known; "  # type: ignore[attr-defined]
+                "call it yourself, or define get_compile_config and compile_from_config",
+                stacklevel=2,
+            )
+            return
         self.compile(**{key: saving.deserialize_keras_object(value) for key, value in config.items()})
         if getattr(self, "built", False):
             self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]

@@ -50,9 +50,7 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     >>> optimizers.deserialize(optimizers.serialize(optimizers.SGD(0.5))).momentum
     0.0
     """
-    from cnnrs import saving
-
-    return saving.deserialize_keras_object(config, custom_objects=custom_objects)
+    return identifiers.deserialize(config, _BY_NAME, "optimizer", custom_objects)
 
 
 def get(identifier: Any) -> Optimizer:

@@ -28,6 +28,9 @@ def _whole(build: Any) -> Any:
         count = len(self._variables)
         try:
             build(self, list(variables))
+            if self.restored_slots is not None:
+                self.load_own_variables(self.restored_slots)
+                self.restored_slots = None
             self.built = True
         except BaseException:
             self.built = False
@@ -61,6 +64,9 @@ class Optimizer:
     >>> v.numpy()
     array([0.], dtype=float32)
     """
+
+    # State of an optimizer of which this is a copy, until it is built.
+    restored_slots: dict[str, Any] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -421,12 +427,17 @@ class Optimizer:
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Optimizer:
         """The optimizer of a config."""
-        from cnnrs import saving
+        from cnnrs.optimizers import schedules
 
         config = dict(config)
         if isinstance(config.get("learning_rate"), dict):
-            config["learning_rate"] = saving.deserialize_keras_object(config["learning_rate"], custom_objects)
+            config["learning_rate"] = schedules.deserialize(config["learning_rate"], custom_objects)
         return cls(**config)
+
+    def __reduce__(self) -> Any:
+        from cnnrs.saving.copies import reduce_optimizer
+
+        return reduce_optimizer(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cnnrs import _core
+from cnnrs import _core, identifiers
 
 
 def _step(step: Any) -> Any:
@@ -271,6 +271,17 @@ class CosineDecayRestarts(LearningRateSchedule):
         }
 
 
+_CLASSES = (
+    CosineDecay,
+    CosineDecayRestarts,
+    ExponentialDecay,
+    InverseTimeDecay,
+    PiecewiseConstantDecay,
+    PolynomialDecay,
+)
+_BY_NAME = {cls.__name__: cls for cls in _CLASSES}
+
+
 def serialize(learning_rate_schedule: Any) -> Any:
     """The config of a schedule.
 
@@ -290,6 +301,4 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     >>> schedules.deserialize(schedules.serialize(schedules.CosineDecay(0.1, 10))).decay_steps
     10
     """
-    from cnnrs import saving
-
-    return saving.deserialize_keras_object(config, custom_objects=custom_objects)
+    return identifiers.deserialize(config, _BY_NAME, "learning rate schedule", custom_objects)

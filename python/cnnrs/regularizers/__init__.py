@@ -128,9 +128,7 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     >>> regularizers.deserialize(regularizers.serialize(regularizers.L2(0.5))).get_config()
     {'l2': 0.5}
     """
-    from cnnrs import saving
-
-    return saving.deserialize_keras_object(config, custom_objects=custom_objects)
+    return identifiers.deserialize(config, _BY_NAME, "regularizer", custom_objects)
 
 
 def get(identifier: Any) -> Any:

@@ -7,14 +7,23 @@ hold no code and are written atomically.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import reprlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.saving.objects import deserialize_keras_object, serialize_keras_object
+from cnnrs.saving.copies import restore_training, training_state
+from cnnrs.saving.objects import (
+    CustomObjectScope,
+    UnknownObjectError,
+    deserialize_keras_object,
+    serialize_keras_object,
+)
 
 # Raised when files of this version could not be read by older releases.
 FORMAT_VERSION = 1
@@ -81,12 +90,14 @@ def _write(path: str, tensors: dict[str, np.ndarray], metadata: dict[str, str], 
 def _read(path: Any, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     path = os.fspath(path)
     tensors, metadata = _core.load_safetensors(path)
-    version = metadata.get(_FORMAT)
-    if version is None:
+    if _FORMAT not in metadata:
         raise ValueError(
             f"{path!r} is a safetensors file, but not one of cnnrs: its metadata lacks {_FORMAT!r}"
         )
-    if not version.isdigit() or int(version) > FORMAT_VERSION:
+    version = _entry(metadata, _FORMAT, path, int)
+    if version < 1:
+        raise ValueError(f"{path!r}: metadata {_FORMAT!r}: expected a version >= 1, received {version}")
+    if version > FORMAT_VERSION:
         raise ValueError(
             f"{path!r} has format version {version}; this release reads up to {FORMAT_VERSION}. "
             "Install a newer cnnrs"
@@ -94,6 +105,44 @@ def _read(path: Any, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if kind == "model" and "model" not in metadata:
         raise ValueError(f"{path!r} holds weights alone; build the model and use load_weights")
     return tensors, metadata
+
+
+def _entry(metadata: dict[str, str], key: str, path: str, kind: type) -> Any:
+    """What an entry of the metadata holds as JSON.
+
+    Raises:
+        ValueError: It is absent, no JSON, or of another kind.
+    """
+    names = {dict: "an object", list: "a list", int: "an integer"}
+    if key not in metadata:
+        raise ValueError(f"{path!r}: the metadata lacks {key!r}, {names[kind]}")
+    text = metadata[key]
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path!r}: metadata {key!r} is damaged: expected {names[kind]} as JSON, "
+            f"received {reprlib.repr(text)}: {error}"
+        ) from error
+    if type(value) is not kind:
+        raise ValueError(
+            f"{path!r}: metadata {key!r} is damaged: expected {names[kind]}, received {reprlib.repr(text)}"
+        )
+    return value
+
+
+@contextlib.contextmanager
+def _reading(part: str, path: str) -> Iterator[None]:
+    """Errors inside become a ValueError that says which part of which file is damaged or does not fit."""
+    try:
+        yield
+    except UnknownObjectError as error:
+        raise UnknownObjectError(f"{path!r}: {part}: {error}") from error
+    except (AttributeError, LookupError, NotImplementedError, RecursionError, TypeError, ValueError) as error:
+        text = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(
+            f"{path!r}: {part} is damaged or does not fit: {type(error).__name__}: {text}"
+        ) from error
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> None:
@@ -123,20 +172,19 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     """
     if kwargs or zipped is not None:
         raise TypeError(f"save_model: unexpected argument {next(iter(kwargs), 'zipped')!r}")
+    from cnnrs.models import Model
+
     path = check_model_path(filepath)
+    if not isinstance(model, Model):
+        raise TypeError(f"save_model: expected a model, received {type(model).__name__}")
     if not model.built:
         raise ValueError(f"{model.name}: expected a built model; call it on data or give it an Input first")
     tensors = {name: variable.numpy() for name, variable in _named(model).items()}
     metadata = {"model": json.dumps(serialize_keras_object(model)), _ORDER: json.dumps(list(tensors))}
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and optimizer.built:
-        store: dict[str, np.ndarray] = {}
-        optimizer.save_own_variables(store)
-        tensors.update({f"optimizer/{key}": value for key, value in store.items()})
-    shuffle = getattr(model, "_shuffle_seed", None)
-    if shuffle is not None:
-        tensors["training/shuffle"] = shuffle.state.numpy()
-        metadata["shuffle"] = json.dumps(shuffle.get_config())
+    optimizer, shuffle, state = training_state(model)
+    tensors.update({f"optimizer/{key}": value for key, value in (optimizer or {}).items()})
+    tensors["training/shuffle"] = state
+    metadata["shuffle"] = json.dumps(shuffle)
     _write(path, tensors, metadata, overwrite)
 
 
@@ -167,37 +215,40 @@ def load_model(
     >>> model(x).tolist() == again(x).tolist()
     True
     """
-    tensors, metadata = _read(filepath, "model")
-    data = json.loads(metadata["model"])
+    from cnnrs.models import Model
+
+    path = os.fspath(filepath)
+    tensors, metadata = _read(path, "model")
+    data = _entry(metadata, "model", path, dict)
     compiled = data.pop("compile_config", None)
-    model = deserialize_keras_object(data, custom_objects, safe_mode)
-    _assign(model, tensors, metadata, os.fspath(filepath), skip_mismatch=False)
+    with _reading("metadata 'model'", path):
+        model = deserialize_keras_object(data, custom_objects, safe_mode)
+        if not isinstance(model, Model):
+            raise TypeError(f"expected a model, received {reprlib.repr(model)}")
+    _assign(model, tensors, metadata, path, skip_mismatch=False)
     if compile and compiled is not None:
-        model.compile_from_config(compiled)
-        store = {
-            name[len("optimizer/") :]: value
+        with _reading("metadata 'model'", path), CustomObjectScope(custom_objects or {}):
+            model.compile_from_config(compiled)
+        optimizer = {
+            name.removeprefix("optimizer/"): value
             for name, value in tensors.items()
             if name.startswith("optimizer/")
         }
-        if store and model.optimizer is not None:
-            if not model.optimizer.built:
-                model.optimizer.build(model.trainable_variables)
-            model.optimizer.load_own_variables(store)
+        with _reading("the state of the optimizer", path):
+            restore_training(model, optimizer)
         if "training/shuffle" in tensors:
-            from cnnrs.random import SeedGenerator
-
-            model._shuffle_seed = SeedGenerator.from_config(json.loads(metadata["shuffle"]))
-            model._shuffle_seed.state.assign(tensors["training/shuffle"])
+            shuffle = _entry(metadata, "shuffle", path, dict)
+            with _reading("metadata 'shuffle'", path):
+                restore_training(model, None, shuffle, tensors["training/shuffle"])
     return model
 
 
-def _in_order(named: dict[str, Any], weights: dict[str, np.ndarray], metadata: dict[str, str]) -> Any:
+def _in_order(named: dict[str, Any], weights: dict[str, np.ndarray], order: list[str]) -> Any:
     """The file's weights under the names that their variables have here.
 
     Automatic names depend on what the process made before. Where they differ, weights go by their order,
     if number, shapes and dtypes agree.
     """
-    order = json.loads(metadata.get(_ORDER, "[]"))
     if all(name in weights for name in named) or len(order) != len(named) or set(order) != set(weights):
         return weights
     pairs = [(weights[theirs], variable) for theirs, variable in zip(order, named.values(), strict=True)]
@@ -211,7 +262,10 @@ def _assign(
 ) -> None:
     weights = {k: v for k, v in tensors.items() if not k.startswith(("optimizer/", "training/"))}
     named = _named(model)
-    weights = _in_order(named, weights, metadata)
+    order = _entry({_ORDER: "[]", **metadata}, _ORDER, path, list)
+    if not all(isinstance(name, str) for name in order):
+        raise ValueError(f"{path!r}: metadata {_ORDER!r} is damaged: expected the names of weights")
+    weights = _in_order(named, weights, order)
     if len(weights) != len(named) and not skip_mismatch:
         raise ValueError(f"{path!r} holds {len(weights)} weights, {model.name} has {len(named)}")
     missing = [name for name in named if name not in weights]

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import naming
+
 _GLOBAL_OBJECTS: dict[str, Any] = {}
 _GLOBAL_NAMES: dict[Any, str] = {}
 
@@ -17,9 +19,54 @@ _GLOBAL_NAMES: dict[Any, str] = {}
 class _Scopes(threading.local):
     def __init__(self) -> None:
         self.stack: list[dict[str, Any]] = []
+        self.references: list[dict[str, Any]] = []
 
 
 _SCOPES = _Scopes()
+
+
+class references:
+    """Context manager: what is serialised inside goes to this process, or to a pickle, not to a file.
+
+    The user's classes and functions, lambdas too, then stand for themselves by names in a table.
+
+    >>> from cnnrs import saving
+    >>> with references() as table:
+    ...     data = saving.serialize_keras_object(lambda x: 3 * x)
+    >>> saving.deserialize_keras_object(data, custom_objects=table)(2)
+    6
+    """
+
+    def __enter__(self) -> dict[str, Any]:
+        table: dict[str, Any] = {}
+        _SCOPES.references.append(table)
+        return table
+
+    def __exit__(self, *exception: object) -> None:
+        _SCOPES.references.pop()
+
+
+def _refer(target: Any, name: str) -> str:
+    """What serialised data calls a class or function: within `references`, an entry of the table."""
+    if not _SCOPES.references or _public_module(target) in _public_modules():
+        return name
+    table = _SCOPES.references[-1]
+    for known, value in table.items():
+        if value is target:
+            return known
+    # A name that no class of cnnrs has, whatever the user calls his.
+    name = naming.unique(f"user:{name}", table)
+    table[name] = target
+    return name
+
+
+def _public_modules() -> set[str]:
+    return {f"cnnrs.{name}" for name in _MODULES}
+
+
+class UnknownObjectError(TypeError):
+    """Serialised data names a class or function that is not known here."""
+
 
 # The public modules whose classes a file may name.
 _MODULES = (
@@ -69,9 +116,13 @@ def get_registered_name(obj: Any) -> str:
     'Dense'
     """
     try:
-        return _GLOBAL_NAMES.get(obj) or obj.__name__
+        return _GLOBAL_NAMES.get(obj) or _name(obj)
     except TypeError:
-        return obj.__name__
+        return _name(obj)
+
+
+def _name(target: Any) -> str:
+    return getattr(target, "__name__", type(target).__name__)
 
 
 def get_registered_object(name: str, custom_objects: Any = None, module_objects: Any = None) -> Any:
@@ -148,20 +199,20 @@ def serialize_keras_object(obj: Any) -> Any:
     if isinstance(obj, type) or not hasattr(obj, "get_config"):
         if not callable(obj):
             raise TypeError(f"cannot serialize a {type(obj).__name__}: it has no get_config()")
-        if getattr(obj, "__name__", "<lambda>") == "<lambda>":
+        if getattr(obj, "__name__", "<lambda>") == "<lambda>" and not _SCOPES.references:
             raise ValueError(
                 "a lambda cannot be saved; files hold no code. Register a named function instead"
             )
         return {
             "module": _public_module(obj),
             "class_name": "function",
-            "config": obj.__name__,
-            "registered_name": get_registered_name(obj),
+            "config": _refer(obj, _name(obj)),
+            "registered_name": _refer(obj, get_registered_name(obj)),
         }
     cls = type(obj)
     data = {
         "module": _public_module(cls),
-        "class_name": cls.__name__,
+        "class_name": _refer(cls, cls.__name__),
         "config": {key: serialize_keras_object(value) for key, value in obj.get_config().items()},
         "registered_name": _GLOBAL_NAMES.get(cls),
     }
@@ -194,12 +245,12 @@ def _public_module(target: Any) -> str | None:
         return None
     for name in _MODULES:
         module = importlib.import_module(f"cnnrs.{name}")
-        if getattr(module, target.__name__, None) is target:
+        if getattr(module, _name(target), None) is target:
             return f"cnnrs.{name}"
     return target.__module__
 
 
-def _find(data: dict[str, Any], custom_objects: Any) -> Any:
+def _find(data: dict[str, Any], custom_objects: Any, module_objects: Any) -> Any:
     """The class or function that serialised data names. Only cnnrs's own modules are ever imported."""
     is_function = data["class_name"] == "function"
     name = data["config"] if is_function else data["class_name"]
@@ -210,15 +261,18 @@ def _find(data: dict[str, Any], custom_objects: Any) -> Any:
             if found is not None:
                 return found
     module = data.get("module") or ""
-    if module in {f"cnnrs.{m}" for m in _MODULES} or module.startswith("keras."):
+    if module in _public_modules() or module.startswith("keras."):
         module = "cnnrs." + module.split(".", 1)[1]
-        if module in {f"cnnrs.{m}" for m in _MODULES}:
+        if module in _public_modules():
             found = getattr(importlib.import_module(module), name, None)
             if found is not None:
                 return found
-    raise TypeError(
+    if module_objects and name in module_objects:
+        return module_objects[name]
+    close = naming.did_you_mean(name, module_objects) if module_objects else ""
+    raise UnknownObjectError(
         f"cannot find {'function' if is_function else 'class'} {name!r}; register it with "
-        "@cnnrs.saving.register_keras_serializable() or pass custom_objects"
+        f"@cnnrs.saving.register_keras_serializable() or pass custom_objects{close}"
     )
 
 
@@ -227,6 +281,12 @@ def deserialize_keras_object(
 ) -> Any:
     """The object that `serialize_keras_object` described.
 
+    Args:
+        config: Plain data; what is no description of an object is given back.
+        custom_objects: Classes and functions by name, for those that are not registered.
+        safe_mode: True; data holds no code.
+        **kwargs: `module_objects`: classes and functions by name, for data that names no module.
+
     Raises:
         TypeError: A class is not known here.
 
@@ -234,6 +294,7 @@ def deserialize_keras_object(
     >>> saving.deserialize_keras_object(saving.serialize_keras_object(layers.Dense(4, name="head"))).units
     4
     """
+    module_objects = kwargs.pop("module_objects", None)
     if kwargs:
         raise TypeError(f"deserialize_keras_object: unexpected argument {next(iter(kwargs))!r}")
     inner = lambda value: deserialize_keras_object(value, custom_objects, safe_mode)  # noqa: E731
@@ -248,17 +309,17 @@ def deserialize_keras_object(
         return tuple(inner(value) for value in config["items"])
     if name == "__numpy__":
         return np.array(config["config"]["value"], config["config"]["dtype"])
-    target = _find(config, custom_objects)
+    target = _find(config, custom_objects, module_objects)
     if name == "function":
         return target
     with CustomObjectScope(custom_objects or {}):
         obj = target.from_config(_plain(config["config"], custom_objects, safe_mode))
-    build = config.get("build_config")
-    if build and hasattr(obj, "build_from_config"):
-        obj.build_from_config(inner(build))
-    compiled = config.get("compile_config")
-    if compiled and hasattr(obj, "compile_from_config"):
-        obj.compile_from_config(compiled)
+        build = config.get("build_config")
+        if build and hasattr(obj, "build_from_config"):
+            obj.build_from_config(inner(build))
+        compiled = config.get("compile_config")
+        if compiled and hasattr(obj, "compile_from_config"):
+            obj.compile_from_config(compiled)
     return obj
 
 
