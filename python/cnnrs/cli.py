@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import math
 import os
 import platform
 import sys
@@ -52,8 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--model", choices=sorted(_MODELS), default="lenet5", help="the network")
     train.add_argument("--epochs", type=_positive, default=10, help="passes over the training images")
     train.add_argument("--batch-size", type=_positive, default=64, help="images per step")
-    train.add_argument("--learning-rate", type=float, default=0.002, help="of the first step; it decays to 0")
-    train.add_argument("--seed", type=int, help="makes the run repeatable; drawn and printed if left out")
+    train.add_argument("--learning-rate", type=_rate, default=0.002, help="of the first step; it decays to 0")
+    train.add_argument("--seed", type=_seed, help="makes the run repeatable; drawn and printed if left out")
     train.add_argument(
         "--output", type=Path, default=Path("mnist.safetensors"), help="the file that the model is saved to"
     )
@@ -72,10 +73,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive integer, received {value}")
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer, received {text!r}")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a positive number, received {text!r}")
     return value
+
+
+def _seed(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2**32 - 1, received {text!r}")
+    return int(text)
 
 
 def _version(distribution: str) -> str:

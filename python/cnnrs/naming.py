@@ -95,8 +95,9 @@ class name_scope:
     """
 
     def __init__(self, name: str, **kwargs: Any):
-        if kwargs:
-            raise TypeError(f"name_scope: unexpected argument {next(iter(kwargs))!r}")
+        from cnnrs.arguments import reject
+
+        reject(name_scope, kwargs)
         if not isinstance(name, str) or "/" in name:
             raise ValueError(f"name_scope: expected a string without '/', received {name!r}")
         self.name = name
@@ -123,7 +124,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     "; did you mean 'kernel_size'?"
     """
     known = list(known)
-    close = difflib.get_close_matches(str(name), known, n=1)
+    initials = [entry for entry in known if "_" in entry and name == "".join(p[:1] for p in entry.split("_"))]
+    close = difflib.get_close_matches(str(name), known, n=1) or initials
     if close:
         return f"; did you mean {close[0]!r}?"
     if 0 < len(known) <= 12:

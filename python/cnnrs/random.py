@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, identifiers
+from cnnrs.arguments import NamedArguments, reject
 
 __all__ = [
     "SeedGenerator",
@@ -61,7 +62,7 @@ def _start() -> None:
         seed_everything(int(given) if given else secrets.randbits(32))
 
 
-class SeedGenerator:
+class SeedGenerator(NamedArguments):
     """A source of keys for random ops; its state is a variable and is saved with a model.
 
     Args:
@@ -79,8 +80,7 @@ class SeedGenerator:
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any):
         from cnnrs.variables import Variable
 
-        if kwargs:
-            raise TypeError(f"SeedGenerator: unexpected argument {next(iter(kwargs))!r}")
+        reject(type(self), kwargs)
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
             raise ValueError(f"SeedGenerator: seed: expected an integer, received {seed!r}")
         self.name = name or "seed_generator"

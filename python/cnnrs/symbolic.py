@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnrs import context, naming, tree
+from cnnrs.arguments import NamedArguments
 
 __all__ = ["KerasTensor", "Node", "Operation", "any_symbolic", "infer", "is_keras_tensor"]
 
@@ -258,7 +259,7 @@ class Node:
         return tree.map_structure(replace, args), tree.map_structure(replace, kwargs)
 
 
-class Operation:
+class Operation(NamedArguments):
     """Something that can be called on symbolic tensors: a layer, or a function of `cnnrs.ops`."""
 
     _inbound_nodes: list[Node]

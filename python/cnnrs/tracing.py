@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 from cnnrs import _core, context, symbolic, tree
 from cnnrs.ops.dispatch import as_tensor, standardize_dtype
 from cnnrs.trainable_set import Choice
+from cnnrs.user_warnings import warn_user
 
 __all__ = ["Function", "function"]
 
@@ -97,11 +97,10 @@ class Function:
         different = [
             f"{old} and {new}" for old, new in zip(others[1], signature[1], strict=False) if old != new
         ] or ["the structure of the arguments"]
-        warnings.warn(
+        warn_user(
             f"{self.python_function.__qualname__} has been recorded for {len(self._recorded)} signatures; "
             f"the last two differ in {different[0]}. Pass what changes as a tensor, and pad to few shapes.",
             RuntimeWarning,
-            stacklevel=3,
         )
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:

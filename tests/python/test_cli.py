@@ -68,8 +68,12 @@ def test_a_seed_makes_the_run_repeatable(tmp_path, capsys, small_mnist):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "mnist", "--epochs", "0"], "positive integer, received 0"),
-        (["train", "mnist", "--batch-size", "x"], "--batch-size"),
+        (["train", "mnist", "--epochs", "0"], "positive integer, received '0'"),
+        (["train", "mnist", "--epochs", "x"], "--epochs: expected a positive integer, received 'x'"),
+        (["train", "mnist", "--batch-size", "2.5"], "--batch-size: expected a positive integer"),
+        (["train", "mnist", "--learning-rate", "nan"], "--learning-rate: expected a positive number"),
+        (["train", "mnist", "--learning-rate", "-1"], "--learning-rate: expected a positive number"),
+        (["train", "mnist", "--seed", "-3"], "--seed: expected an integer from 0"),
         (["train", "fashion"], "mnist"),
         ([], "command"),
     ],

@@ -303,7 +303,7 @@ def test_class_weights_of_any_integer(y, weights, loss):
     ("data", "weights", "kind", "words"),
     [
         ((X, RAMP), {"a": 1.0}, ValueError, ["class_weight", "integers", "'a'"]),
-        ((X, RAMP), {0: "heavy"}, ValueError, ["class_weight", "numbers", "'heavy'"]),
+        ((X, RAMP), {0: "heavy"}, ValueError, ["class_weight", "number", "'heavy'"]),
         ((X, RAMP), [1.0, 2.0], TypeError, ["class_weight", "dict", "[1.0, 2.0]"]),
         ((X, RAMP, RAMP), {0: 1.0}, ValueError, ["class_weight", "sample_weight"]),
         (([(X, RAMP, RAMP)],), {0: 1.0}, ValueError, ["class_weight", "sample_weight"]),

@@ -97,3 +97,9 @@ def test_foreign_and_missing_npz_files(tmp_path):
         mnist.load_data(str(path))
     with pytest.raises(FileNotFoundError, match="none.npz"):
         mnist.load_data(str(tmp_path / "none.npz"))
+
+
+def test_a_missing_shipped_file_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(mnist, "_FOLDER", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"train-images.*missing: reinstall.*mnist\.npz"):
+        mnist.load_data()

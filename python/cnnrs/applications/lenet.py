@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import layers
+from cnnrs.arguments import named
 from cnnrs.models import Sequential
 
 __all__ = ["LeNet5"]
 
 
+@named
 def LeNet5(
     input_shape: Any = (28, 28, 1),
     classes: int = 10,

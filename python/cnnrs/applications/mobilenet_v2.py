@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnrs import layers
 from cnnrs.applications.head import head, input_of
+from cnnrs.arguments import named
 from cnnrs.models import Model
 
 __all__ = ["MobileNetV2"]
@@ -52,6 +53,7 @@ def _block(x: Any, filters: int, expansion: int, strides: int, name: str) -> Any
     return y
 
 
+@named
 def MobileNetV2(
     input_shape: Any = None,
     alpha: float = 1.0,

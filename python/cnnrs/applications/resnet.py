@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import layers
+from cnnrs.arguments import named
+from cnnrs.layers.arguments import positive
 from cnnrs.models import Model
 
 __all__ = ["ResNet18", "ResNet34"]
@@ -49,10 +51,18 @@ def _stem(x: Any, stem: str) -> Any:
 
 
 def _resnet(
-    depths: tuple[int, ...], stem: str, input_shape: Any, classes: int, classifier_activation: Any, name: str
+    depths: tuple[int, ...],
+    stem: str,
+    input_shape: Any,
+    classes: int | None,
+    classifier_activation: Any,
+    name: str,
 ) -> Any:
     if stem not in _SHAPES:
         raise ValueError(f"{name}: stem: expected 'cifar' or 'imagenet', received {stem!r}")
+    if classes is None:
+        classes = 10 if stem == "cifar" else 1000
+    positive(classes, name, "classes")
     inputs = layers.Input(_SHAPES[stem] if input_shape is None else input_shape)
     x = _stem(inputs, stem)
     for stage, (depth, filters) in enumerate(zip(depths, (64, 128, 256, 512), strict=True), 2):
@@ -64,6 +74,7 @@ def _resnet(
     return Model(inputs, outputs, name=name)
 
 
+@named
 def ResNet18(
     stem: str = "imagenet",
     input_shape: Any = None,
@@ -86,10 +97,10 @@ def ResNet18(
     >>> sum(w.value.ndim == 4 for w in model.trainable_weights), model.output_shape
     (20, (None, 10))
     """
-    classes = classes or (10 if stem == "cifar" else 1000)
     return _resnet((2, 2, 2, 2), stem, input_shape, classes, classifier_activation, name)
 
 
+@named
 def ResNet34(
     stem: str = "imagenet",
     input_shape: Any = None,
@@ -98,5 +109,4 @@ def ResNet34(
     name: str = "resnet34",
 ) -> Any:
     """ResNet-34: `ResNet18` with 3, 4, 6 and 3 blocks per stage. Arguments are the same."""
-    classes = classes or (10 if stem == "cifar" else 1000)
     return _resnet((3, 4, 6, 3), stem, input_shape, classes, classifier_activation, name)

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnrs import layers
 from cnnrs.applications.head import head, input_of
+from cnnrs.arguments import named
 from cnnrs.models import Model
 
 __all__ = ["ResNet50", "ResNet101", "ResNet152"]
@@ -58,6 +59,7 @@ def _resnet(
     return Model(inputs, outputs, name=name)
 
 
+@named
 def ResNet50(
     include_top: bool = True,
     weights: Any = None,
@@ -96,6 +98,7 @@ def ResNet50(
     )
 
 
+@named
 def ResNet101(
     include_top: bool = True,
     weights: Any = None,
@@ -113,6 +116,7 @@ def ResNet101(
     )
 
 
+@named
 def ResNet152(
     include_top: bool = True,
     weights: Any = None,

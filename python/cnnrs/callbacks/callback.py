@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cnnrs.arguments import NamedArguments
 
-class Callback:
+
+class Callback(NamedArguments):
     """Base class: subclasses override the hooks they need.
 
     Attributes:

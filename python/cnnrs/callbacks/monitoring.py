@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from cnnrs.arguments import number, reject
 from cnnrs.callbacks.callback import Callback
+from cnnrs.user_warnings import warn_user
 
 
 class _Monitor(Callback):
@@ -25,7 +26,8 @@ class _Monitor(Callback):
         if mode == "auto":
             name = monitor.removeprefix("val_")
             mode = "max" if name.endswith(("acc", "accuracy", "auc", "precision", "recall")) else "min"
-        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
+        self.monitor, self.mode = monitor, mode
+        self.min_delta = abs(number(min_delta, self, "min_delta"))
 
     @property
     def _worst(self) -> float:
@@ -37,10 +39,7 @@ class _Monitor(Callback):
     def _value(self, logs: Any) -> Any:
         value = (logs or {}).get(self.monitor)
         if value is None:
-            warnings.warn(
-                f"{type(self).__name__}: {self.monitor!r} is not among the logs {sorted(logs or {})}",
-                stacklevel=2,
-            )
+            warn_user(f"{type(self).__name__}: {self.monitor!r} is not among the logs {sorted(logs or {})}")
         return value
 
 
@@ -81,6 +80,8 @@ class EarlyStopping(_Monitor):
         start_from_epoch: int = 0,
     ):
         super().__init__(monitor, mode, min_delta)
+        for argument, value in (("patience", patience), ("start_from_epoch", start_from_epoch)):
+            number(value, self, argument, least=0)
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
         self.stopped_epoch, self.best_epoch, self.wait = 0, 0, 0
@@ -156,10 +157,10 @@ class ReduceLROnPlateau(_Monitor):
         **kwargs: Any,
     ):
         super().__init__(monitor, mode, min_delta)
-        if kwargs:
-            raise TypeError(f"ReduceLROnPlateau: unexpected argument {next(iter(kwargs))!r}")
-        if factor >= 1.0:
-            raise ValueError(f"ReduceLROnPlateau: factor: expected a number < 1, received {factor}")
+        reject(type(self), kwargs)
+        number(factor, self, "factor", least=0, below=1)
+        for argument, value in (("patience", patience), ("cooldown", cooldown), ("min_lr", min_lr)):
+            number(value, self, argument, least=0)
         self.factor, self.patience, self.verbose = factor, patience, verbose
         self.cooldown, self.min_lr = cooldown, min_lr
         self.wait, self.cooldown_counter = 0, 0

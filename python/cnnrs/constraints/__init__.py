@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import _core, identifiers, naming
+from cnnrs.arguments import NamedArguments
 
 _EPSILON = 1e-7
 
@@ -16,7 +17,7 @@ def _norm(w: Any, axis: Any) -> Any:
     )
 
 
-class Constraint:
+class Constraint(NamedArguments):
     """Base class: subclasses define `__call__(w) -> w` and `get_config()`.
 
     >>> from cnnrs import constraints, ops

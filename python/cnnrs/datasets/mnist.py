@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cnnrs.arguments import named
 from cnnrs.datasets import idx
 
 __all__ = ["load_data"]
@@ -41,6 +42,7 @@ _FILES: dict[str, tuple[tuple[int, ...], str]] = {
 _NPZ_KEYS = (("x_train", "y_train"), ("x_test", "y_test"))
 
 
+@named
 def load_data(path: str = _DEFAULT) -> tuple[_Split, _Split]:
     """Loads MNIST from the files that ship with the package; nothing is downloaded.
 
@@ -66,9 +68,15 @@ def load_data(path: str = _DEFAULT) -> tuple[_Split, _Split]:
     name = os.fspath(path)
     if name != _DEFAULT:
         return _load_npz(name)
-    x_train, y_train, x_test, y_test = (
-        idx.read_gzip(_FOLDER / f"{file}.gz", shape, sha256) for file, (shape, sha256) in _FILES.items()
-    )
+    try:
+        x_train, y_train, x_test, y_test = (
+            idx.read_gzip(_FOLDER / f"{file}.gz", shape, sha256) for file, (shape, sha256) in _FILES.items()
+        )
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{error.filename}: a file that ships with cnnrs is missing: reinstall it with "
+            "pip install --force-reinstall cnnrs, or give load_data the path of Keras's mnist.npz"
+        ) from error
     return (x_train, y_train), (x_test, y_test)
 
 

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from cnnrs import identifiers, naming
+from cnnrs.arguments import NamedArguments, number
 from cnnrs.random import draw_seed
 
 # Standard deviation of a unit normal truncated at two standard deviations.
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
-class Initializer:
+class Initializer(NamedArguments):
     """Base class: subclasses define `__call__(shape, dtype=None)` and `get_config()`.
 
     >>> import numpy as np
@@ -150,7 +151,8 @@ class RandomNormal(_Random):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None):
-        self.mean, self.stddev = mean, stddev
+        self.mean = number(mean, self, "mean")
+        self.stddev = number(stddev, self, "stddev", least=0)
         self._set_seed(seed)
 
     def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
@@ -184,7 +186,8 @@ class TruncatedNormal(_Random):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None):
-        self.mean, self.stddev = mean, stddev
+        self.mean = number(mean, self, "mean")
+        self.stddev = number(stddev, self, "stddev", least=0)
         self._set_seed(seed)
 
     def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
@@ -208,7 +211,8 @@ class RandomUniform(_Random):
     """
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None):
-        self.minval, self.maxval = minval, maxval
+        self.minval = number(minval, self, "minval")
+        self.maxval = number(maxval, self, "maxval", least=self.minval)
         self._set_seed(seed)
 
     def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnrs.arguments import integer
+
 __all__ = ["Parts", "positive"]
 
 
@@ -13,9 +15,7 @@ def positive(value: Any, layer: str, argument: str) -> int:
     Raises:
         ValueError: It is none; the message names the layer and the argument.
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
-        raise ValueError(f"{layer}: {argument}: expected an integer >= 1, received {value!r}")
-    return value.__index__()
+    return integer(value, layer, argument, least=1)
 
 
 class Parts:

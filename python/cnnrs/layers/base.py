@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, context, naming, symbolic, tree
+from cnnrs.arguments import reject
 from cnnrs.layers.input_spec import check_inputs
 from cnnrs.layers.ownership import WeightOwner
 
 __all__ = ["Layer"]
-
-_COMMON = ("activity_regularizer", "trainable", "dtype", "autocast", "name")
 
 
 class Layer(WeightOwner):
@@ -68,13 +67,7 @@ class Layer(WeightOwner):
         **kwargs: Any,
     ):
         input_shape = kwargs.pop("input_shape", None)
-        if kwargs:
-            known = [*inspect.signature(type(self).__init__).parameters, *_COMMON]
-            wrong = next(iter(kwargs))
-            raise TypeError(
-                f"{type(self).__name__}: unexpected argument {wrong!r}"
-                f"{naming.did_you_mean(wrong, [k for k in known if k not in ('self', 'args', 'kwargs')])}"
-            )
+        reject(type(self), kwargs)
         super().__init__(name)
         if not isinstance(trainable, (bool, np.bool_)):
             raise TypeError(f"{self.name}: trainable: expected True or False, received {trainable!r}")

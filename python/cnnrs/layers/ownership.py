@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, naming, symbolic, trainable_set
+from cnnrs.arguments import named
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops.dispatch import standardize_dtype
@@ -35,6 +36,7 @@ class WeightOwner(symbolic.Operation):
         object.__setattr__(instance, "_serial", trainable_set.serial())
         return instance
 
+    @named
     def add_weight(
         self,
         *args: Any,
@@ -251,6 +253,10 @@ class WeightOwner(symbolic.Operation):
         if len(own) != len(given):
             raise ValueError(f"{self.name}: set_weights: expected {len(own)} arrays, received {len(given)}")
         for variable, value in zip(own, given, strict=True):
+            if value.dtype.kind not in "fiub":
+                raise TypeError(
+                    f"{self.name}: set_weights: {variable.path}: expected numbers, received {value.dtype}"
+                )
             if tuple(variable.shape) != value.shape:
                 raise ValueError(
                     f"{self.name}: set_weights: {variable.path}: "

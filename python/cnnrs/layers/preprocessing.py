@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cnnrs import ops
 from cnnrs.layers.base import Layer
 from cnnrs.ops.convolution import image_data_format, pair
@@ -27,6 +29,11 @@ class Rescaling(Layer):
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
+        for argument, value in (("scale", scale), ("offset", offset)):
+            if np.asarray(value).dtype.kind not in "fiub":
+                raise ValueError(
+                    f"{self.name}: {argument}: expected a number, or one per channel, received {value!r}"
+                )
         self.scale = scale
         self.offset = offset
         self.built = True

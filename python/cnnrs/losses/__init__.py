@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import identifiers
+from cnnrs.arguments import number
 from cnnrs.losses.functions import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -218,7 +219,7 @@ class Huber(LossFunctionWrapper):
         name: str = "huber_loss",
         dtype: Any = None,
     ):
-        super().__init__(huber, reduction, name, dtype, delta=delta)
+        super().__init__(huber, reduction, name, dtype, delta=number(delta, self, "delta", above=0))
 
 
 class CosineSimilarity(LossFunctionWrapper):

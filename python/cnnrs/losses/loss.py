@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
+from cnnrs.arguments import NamedArguments
 
 _EPSILON = 1e-7
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
@@ -91,7 +92,7 @@ def reduce_weighted_values(
     return total * (1.0 / max(1, math.prod(values.shape)))
 
 
-class Loss:
+class Loss(NamedArguments):
     """Base class: subclasses define `call(y_true, y_pred)`, one value a sample.
 
     Args:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import _core, naming
+from cnnrs.arguments import NamedArguments
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.variables import Variable
 
 
-class Metric:
+class Metric(NamedArguments):
     """Base class: state in variables, `update_state(...)`, `result()`, `reset_state()`.
 
     Args:

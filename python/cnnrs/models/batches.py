@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from typing import Any
 
 import numpy as np
 
 from cnnrs import tree
 from cnnrs.models.data_adapter import ArrayData, BatchData, unpack_x_y_sample_weight
+from cnnrs.user_warnings import warn_user
 
 __all__ = ["Batches", "check_steps", "is_due", "resolve_verbosity", "unpack_validation"]
 
@@ -108,15 +108,8 @@ class Batches:
 
 
 def _warn_of_end(batches: int, steps: int) -> None:
-    # Keras's words come first, for scripts that filter by them. The warning points at the user's line.
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("cnnrs."):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(
-        f"Your input ran out of data: it holds {batches} of the {steps} batches of the epoch",
-        UserWarning,
-        stacklevel=level,
-    )
+    # Keras's words come first, for scripts that filter by them.
+    warn_user(f"Your input ran out of data: it holds {batches} of the {steps} batches of the epoch")
 
 
 def check_steps(steps: Any, argument: str) -> int | None:

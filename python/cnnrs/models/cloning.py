@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import tree
+from cnnrs.arguments import named, reject
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_layer import Input
 from cnnrs.models.model import Model
@@ -14,6 +15,7 @@ from cnnrs.symbolic import OpFunction
 __all__ = ["clone_model", "model_from_json"]
 
 
+@named
 def clone_model(
     model: Any,
     input_tensors: Any = None,
@@ -36,8 +38,7 @@ def clone_model(
     >>> models.clone_model(model).count_params()
     15
     """
-    if kwargs:
-        raise TypeError(f"clone_model: unexpected argument {next(iter(kwargs))!r}")
+    reject(clone_model, kwargs)
     if not isinstance(model, Model) or (model._graph is None and not isinstance(model, Sequential)):
         raise ValueError(f"clone_model: expected a functional or sequential model, received {model!r}")
 

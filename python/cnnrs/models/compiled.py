@@ -196,7 +196,14 @@ class CompiledLoss:
         total = None
         for output, loss, factor, tracker in self._losses:
             prediction = outputs.flat[output]
-            value = loss(targets[output], prediction, weights[output])
+            try:
+                value = loss(targets[output], prediction, weights[output])
+            except ValueError as error:
+                which = output if outputs.names is None else repr(outputs.names[output])
+                raise ValueError(
+                    f"loss {loss.name!r} of output {which} with shape {tuple(prediction.shape)} and "
+                    f"y with shape {tuple(targets[output].shape)}: {error}"
+                ) from error
             if tracker is not None:
                 tracker.update_state(value, sample_weight=float(prediction.shape[0]))
             if factor != 1.0:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import tree
+from cnnrs.arguments import number
 
 __all__ = [
     "ArrayData",
@@ -105,6 +106,10 @@ def as_array(value: Any, name: str) -> np.ndarray:
         array = array.astype(np.float32)
     elif array.dtype.kind in "iu" and array.dtype not in (np.int32, np.int64, np.uint8):
         array = array.astype(np.int64)
+    if array.dtype == np.int64 and array.size:
+        for extreme in (array.min(), array.max()):
+            if not -(2**31) <= extreme < 2**31:
+                raise ValueError(f"{name}: expected integers within int32, received {extreme}")
     return array
 
 
@@ -126,11 +131,9 @@ def _check_class_weight(class_weight: Any) -> dict[int, float]:
         raise TypeError(f"class_weight: expected a dict of weights by class, received {class_weight!r}")
     table: dict[int, float] = {}
     for key, value in class_weight.items():
-        if not isinstance(key, (int, np.integer)) or isinstance(value, str) or np.ndim(value) > 0:
-            raise ValueError(
-                f"class_weight: expected integers as keys and numbers as values, received {key!r}: {value!r}"
-            )
-        table[int(key)] = float(value)
+        if not isinstance(key, (int, np.integer)):
+            raise ValueError(f"class_weight: expected integers as keys, received {key!r}: {value!r}")
+        table[int(key)] = number(value, "class_weight", f"class {key}")
     return table
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from cnnrs import naming
+from cnnrs.user_warnings import warn_user
 
 __all__ = ["as_numbers", "in_order", "results_of", "warn_of_nan"]
 
@@ -56,9 +56,8 @@ def warn_of_nan(logs: dict[str, Any], epoch: int, model: str) -> None:
     """Warns, at the line that called `fit`, if the loss of an epoch is NaN."""
     loss = logs.get("loss")
     if isinstance(loss, float) and np.isnan(loss):
-        warnings.warn(
+        warn_user(
             f"{model}: the loss of epoch {epoch + 1} is NaN; a smaller learning rate, clipnorm, or "
             "callbacks.TerminateOnNaN may help",
             RuntimeWarning,
-            stacklevel=3,
         )

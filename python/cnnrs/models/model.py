@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from cnnrs import _core, naming, ops, tree
+from cnnrs.arguments import named, reject
 from cnnrs.layers.base import Layer, _call_signature, _is_shape, _shape_of, _symbols
 from cnnrs.models.graph import Graph
 from cnnrs.models.trainer import Trainer
@@ -43,6 +44,8 @@ class Model(Trainer, Layer):
     (None, 10)
     """
 
+    # What `Model(inputs, outputs)` takes besides what `__init__` names.
+    further_arguments = ("inputs", "outputs")
     _unowned = Layer._unowned | {"_compiled", "_graph", "_shuffle_seed", "history", "optimizer"}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -200,6 +203,7 @@ class Model(Trainer, Layer):
         self.built = True
         return outputs
 
+    @named
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that index.
 
@@ -225,6 +229,7 @@ class Model(Trainer, Layer):
         """Number of elements of all weights."""
         return Layer.count_params(self)
 
+    @named
     def summary(
         self,
         line_length: int | None = None,
@@ -249,23 +254,28 @@ class Model(Trainer, Layer):
         text = summarize(self, line_length, positions, expand_nested, show_trainable, layer_range)
         (print_fn or print)(text)
 
+    @named
     def save(self, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> None:
         """Writes architecture, weights and optimizer state to a file, as `cnnrs.saving.save_model`."""
         from cnnrs import saving
 
-        saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+        reject(Model.save, kwargs)
+        saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped)
 
+    @named
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
         """Writes the weights to a file."""
         from cnnrs import saving
 
         saving.save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
+    @named
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Reads the weights from a file."""
         from cnnrs import saving
 
-        saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+        reject(Model.load_weights, kwargs)
+        saving.load_weights(self, filepath, skip_mismatch=skip_mismatch)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON. Arguments are those of `json.dumps`."""

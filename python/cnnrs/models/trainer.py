@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, naming, tree
+from cnnrs import _core, tree
+from cnnrs.arguments import integer, named, reject
 from cnnrs.models.batches import Batches, check_steps, is_due, resolve_verbosity, unpack_validation
 from cnnrs.models.data_adapter import (
     ArrayData,
@@ -17,6 +17,7 @@ from cnnrs.models.data_adapter import (
 )
 from cnnrs.models.logs import as_numbers, in_order, results_of, warn_of_nan
 from cnnrs.models.step import Step, run_eagerly
+from cnnrs.user_warnings import warn_user
 
 __all__ = ["Trainer"]
 
@@ -47,6 +48,7 @@ class Trainer:
 
     # ---- compile
 
+    @named
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -146,10 +148,9 @@ class Trainer:
         from cnnrs import saving
 
         if type(self).compile is not Trainer.compile:
-            warnings.warn(
+            warn_user(
                 f"{self.name}: {type(self).__name__} defines compile(), so that its arguments are not known; "  # type: ignore[attr-defined]
-                "call it yourself, or define get_compile_config and compile_from_config",
-                stacklevel=2,
+                "call it yourself, or define get_compile_config and compile_from_config"
             )
             return
         self.compile(**{key: saving.deserialize_keras_object(value) for key, value in config.items()})
@@ -311,6 +312,7 @@ class Trainer:
 
     # ---- fit
 
+    @named
     def fit(
         self,
         x: Any = None,
@@ -359,6 +361,8 @@ class Trainer:
         from cnnrs.random import current_seed
 
         self._require_compiled("fit")
+        epochs = integer(epochs, "fit", "epochs", least=0)
+        initial_epoch = integer(initial_epoch, "fit", "initial_epoch", least=0)
         steps_per_epoch = check_steps(steps_per_epoch, "steps_per_epoch")
         validation_steps = check_steps(validation_steps, "validation_steps")
         data = make_data(x, y, sample_weight, batch_size, steps_per_epoch)
@@ -366,7 +370,10 @@ class Trainer:
         if validation_data is not None:
             vx, vy, vw = unpack_validation(validation_data)
             size = validation_batch_size or (batch_size if vy is not None else None)
-            validation = make_data(vx, vy, vw, size, validation_steps)
+            try:
+                validation = make_data(vx, vy, vw, size, validation_steps)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"validation_data: {error}") from None
         elif validation_split:
             if not isinstance(data, ArrayData):
                 raise ValueError("validation_split: expected x to be arrays")
@@ -460,6 +467,7 @@ class Trainer:
 
     # ---- evaluate
 
+    @named
     def evaluate(
         self,
         x: Any = None,
@@ -488,7 +496,7 @@ class Trainer:
             The loss if there is no metric, else a list of the loss, with several outputs each one's loss, and
             the metrics, or a dict.
         """
-        _no_more("evaluate", kwargs)
+        reject(Trainer.evaluate, kwargs)
         self._require_compiled("evaluate")
         steps = check_steps(steps, "steps")
         data = make_data(x, y, sample_weight, batch_size, steps)
@@ -513,6 +521,7 @@ class Trainer:
 
     # ---- predict
 
+    @named
     def predict(
         self,
         x: Any,
@@ -556,6 +565,7 @@ class Trainer:
 
     # ---- single batches
 
+    @named
     def train_on_batch(
         self,
         x: Any,
@@ -584,6 +594,7 @@ class Trainer:
         logs = as_numbers(self._run("train", data.structure))
         return logs if return_dict else in_order(logs, self.metrics)
 
+    @named
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -593,6 +604,7 @@ class Trainer:
         logs = as_numbers(self._run("test", ArrayData(x, y, sample_weight, None).structure))
         return logs if return_dict else in_order(logs, self.metrics)
 
+    @named
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as numpy arrays."""
         return tree.map_structure(_to_numpy, self._run("predict", ArrayData(x, None, None, None).structure))
@@ -600,9 +612,3 @@ class Trainer:
 
 def _to_numpy(value: Any) -> Any:
     return value.numpy() if hasattr(value, "numpy") else np.asarray(value)
-
-
-def _no_more(method: str, kwargs: dict[str, Any]) -> None:
-    for name in kwargs:
-        known = ["x", "y", "batch_size", "verbose", "sample_weight", "steps", "callbacks", "return_dict"]
-        raise TypeError(f"{method}: unexpected argument {name!r}{naming.did_you_mean(name, known)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from cnnrs.ops.dispatch import (
@@ -13,6 +12,7 @@ from cnnrs.ops.dispatch import (
     standardize_axis,
     standardize_dtype,
 )
+from cnnrs.user_warnings import warn_user
 
 __all__ = [
     "binary_crossentropy",
@@ -75,11 +75,9 @@ def _logits(output: Any, from_logits: bool) -> tuple[Any, bool]:
         return as_float(output), from_logits
     if not from_logits:
         return output._keras_logits, True
-    warnings.warn(
+    warn_user(
         "cross-entropy: from_logits=True, but the predictions come out of a softmax or sigmoid, "
         "which is then applied twice; drop that activation, or pass from_logits=False",
-        UserWarning,
-        stacklevel=5,
     )
     return as_float(output), from_logits
 

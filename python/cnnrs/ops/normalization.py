@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.arguments import reject
 from cnnrs.ops.dispatch import (
     apply,
     as_float,
@@ -64,8 +65,7 @@ def layer_normalization(
     x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1, epsilon: float | None = None, **kwargs: Any
 ) -> Any:
     """Mean 0 and variance 1 over `axis`, then scaled by `gamma` and moved by `beta`."""
-    if kwargs:
-        raise TypeError(f"layer_normalization: unexpected argument {next(iter(kwargs))!r}")
+    reject(layer_normalization, kwargs)
     x = as_float(x)
     axes = sorted(standardize_axes(axis, x.ndim) or range(x.ndim))
     shape = [x.shape[a] for a in axes]

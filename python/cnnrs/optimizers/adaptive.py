@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
+from cnnrs.arguments import number
 from cnnrs.optimizers.algorithms import _maximum, _sqrt, _square
 from cnnrs.optimizers.optimizer import Optimizer
 from cnnrs.optimizers.schedules import _power
@@ -56,7 +57,8 @@ class Adadelta(Optimizer):
             name,
             **kwargs,
         )
-        self.rho, self.epsilon = rho, epsilon
+        self.rho = number(rho, self, "rho", least=0, most=1)
+        self.epsilon = number(epsilon, self, "epsilon", least=0)
 
     def build(self, variables: Any) -> None:
         super().build(variables)
@@ -123,7 +125,9 @@ class Adamax(Optimizer):
             name,
             **kwargs,
         )
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.beta_1 = number(beta_1, self, "beta_1", least=0, below=1)
+        self.beta_2 = number(beta_2, self, "beta_2", least=0, below=1)
+        self.epsilon = number(epsilon, self, "epsilon", least=0)
 
     def build(self, variables: Any) -> None:
         super().build(variables)
@@ -190,7 +194,9 @@ class Nadam(Optimizer):
             name,
             **kwargs,
         )
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.beta_1 = number(beta_1, self, "beta_1", least=0, below=1)
+        self.beta_2 = number(beta_2, self, "beta_2", least=0, below=1)
+        self.epsilon = number(epsilon, self, "epsilon", least=0)
 
     def build(self, variables: Any) -> None:
         super().build(variables)
@@ -269,9 +275,8 @@ class Lion(Optimizer):
             name,
             **kwargs,
         )
-        if not 0 < beta_1 <= 1:
-            raise ValueError(f"{self.name}: beta_1: expected a number > 0 and <= 1, received {beta_1}")
-        self.beta_1, self.beta_2 = beta_1, beta_2
+        self.beta_1 = number(beta_1, self, "beta_1", above=0, most=1)
+        self.beta_2 = number(beta_2, self, "beta_2", least=0, most=1)
 
     def build(self, variables: Any) -> None:
         super().build(variables)

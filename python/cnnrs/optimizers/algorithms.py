@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import _core
+from cnnrs.arguments import number
 from cnnrs.optimizers.optimizer import Optimizer
 
 
@@ -63,9 +64,7 @@ class SGD(Optimizer):
             name,
             **kwargs,
         )
-        if not isinstance(momentum, (int, float)) or not 0 <= momentum <= 1:
-            raise ValueError(f"{self.name}: momentum: expected a number of 0..1, received {momentum!r}")
-        self.momentum, self.nesterov = momentum, nesterov
+        self.momentum, self.nesterov = number(momentum, self, "momentum", least=0, most=1), nesterov
 
     def build(self, variables: Any) -> None:
         super().build(variables)
@@ -136,7 +135,9 @@ class Adam(Optimizer):
             name,
             **kwargs,
         )
-        self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
+        self.beta_1 = number(beta_1, self, "beta_1", least=0, below=1)
+        self.beta_2 = number(beta_2, self, "beta_2", least=0, below=1)
+        self.epsilon, self.amsgrad = number(epsilon, self, "epsilon", least=0), amsgrad
 
     def build(self, variables: Any) -> None:
         super().build(variables)
@@ -284,7 +285,9 @@ class RMSprop(Optimizer):
             name,
             **kwargs,
         )
-        self.rho, self.momentum, self.epsilon, self.centered = rho, momentum, epsilon, centered
+        self.rho = number(rho, self, "rho", least=0, most=1)
+        self.momentum = number(momentum, self, "momentum", least=0, most=1)
+        self.epsilon, self.centered = number(epsilon, self, "epsilon", least=0), centered
 
     def build(self, variables: Any) -> None:
         super().build(variables)
@@ -368,7 +371,10 @@ class Adagrad(Optimizer):
             name,
             **kwargs,
         )
-        self.initial_accumulator_value, self.epsilon = initial_accumulator_value, epsilon
+        self.initial_accumulator_value = number(
+            initial_accumulator_value, self, "initial_accumulator_value", least=0
+        )
+        self.epsilon = number(epsilon, self, "epsilon", least=0)
 
     def build(self, variables: Any) -> None:
         super().build(variables)

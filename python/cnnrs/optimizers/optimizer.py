@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, initializers, naming
+from cnnrs.arguments import NamedArguments, integer, number, reject
 from cnnrs.optimizers.schedules import LearningRateSchedule
 from cnnrs.variables import Variable
 
@@ -40,7 +41,7 @@ def _whole(build: Any) -> Any:
     return wrapped
 
 
-class Optimizer:
+class Optimizer(NamedArguments):
     """Base class: subclasses define `build(variables)` and `update_step(gradient, variable, learning_rate)`.
 
     Args:
@@ -88,31 +89,29 @@ class Optimizer:
         name: str | None = None,
         **kwargs: Any,
     ):
-        self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
-        if kwargs:
-            known = ["learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema"]
-            wrong = next(iter(kwargs))
-            raise TypeError(f"{self.name}: unexpected argument {wrong!r}{naming.did_you_mean(wrong, known)}")
+        reject(type(self), kwargs)
+        owner = type(self).__name__
         if loss_scale_factor is not None:
-            raise ValueError(f"{self.name}: loss_scale_factor: {_LOSS_SCALE}")
+            raise ValueError(f"{owner}: loss_scale_factor: {_LOSS_SCALE}")
         if sum(c is not None for c in (clipnorm, clipvalue, global_clipnorm)) > 1:
             raise ValueError(
-                f"{self.name}: expected one of clipnorm, clipvalue and global_clipnorm, received several"
+                f"{owner}: expected one of clipnorm, clipvalue and global_clipnorm, received several"
             )
         for argument, value in (
             ("clipnorm", clipnorm),
             ("clipvalue", clipvalue),
             ("global_clipnorm", global_clipnorm),
         ):
-            if value is not None and value <= 0:
-                raise ValueError(f"{self.name}: {argument}: expected a number > 0, received {value}")
-        if use_ema and not 0 <= ema_momentum <= 1:
-            raise ValueError(f"{self.name}: ema_momentum: expected a number of 0..1, received {ema_momentum}")
-        if gradient_accumulation_steps is not None and gradient_accumulation_steps < 2:
-            raise ValueError(
-                f"{self.name}: gradient_accumulation_steps: expected at least 2, "
-                f"received {gradient_accumulation_steps}"
-            )
+            if value is not None:
+                number(value, owner, argument, above=0)
+        if weight_decay is not None:
+            number(weight_decay, owner, "weight_decay", least=0)
+        number(ema_momentum, owner, "ema_momentum", least=0, most=1)
+        if ema_overwrite_frequency is not None:
+            integer(ema_overwrite_frequency, owner, "ema_overwrite_frequency", least=1)
+        if gradient_accumulation_steps is not None:
+            integer(gradient_accumulation_steps, owner, "gradient_accumulation_steps", least=2)
+        self.name = name or naming.auto_name(naming.to_snake_case(owner))
         self.weight_decay, self.clipnorm, self.clipvalue = weight_decay, clipnorm, clipvalue
         self.global_clipnorm, self.use_ema, self.ema_momentum = global_clipnorm, use_ema, ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
@@ -131,10 +130,13 @@ class Optimizer:
             first = float(np.asarray(learning_rate(0)))
         elif callable(learning_rate):
             self._host_schedule = learning_rate
-            first = float(learning_rate())
+            first = self._check_rate(learning_rate())
         else:
-            first = float(learning_rate)
+            first = self._check_rate(learning_rate)
         self._learning_rate = self._track(Variable(np.float32(first), trainable=False, name="learning_rate"))
+
+    def _check_rate(self, value: Any) -> float:
+        return number(value, self, "learning_rate", least=0)
 
     def _track(self, variable: Variable) -> Variable:
         self._variables.append(variable)
@@ -169,12 +171,12 @@ class Optimizer:
             return
         if self._schedule is not None:
             raise TypeError(f"{self.name}: the learning rate follows a schedule and cannot be set")
-        self._learning_rate.assign(np.float32(float(np.asarray(value))))
+        self._learning_rate.assign(np.float32(self._check_rate(value)))
 
     def before_step(self) -> None:
         """Refreshes a learning rate that a Python callable gives."""
         if self._host_schedule is not None:
-            self._learning_rate.assign(np.float32(float(self._host_schedule())))
+            self._learning_rate.assign(np.float32(self._check_rate(self._host_schedule())))
 
     @_whole
     def build(self, variables: Any) -> None:

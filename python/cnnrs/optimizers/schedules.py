@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from cnnrs import _core, identifiers
+from cnnrs.arguments import NamedArguments, number
 
 
 def _step(step: Any) -> Any:
@@ -18,7 +19,7 @@ def _power(base: float, exponent: Any) -> Any:
     return _core.apply("exp", [exponent * math.log(base)])
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(NamedArguments):
     """Base class: subclasses define `__call__(step)` and `get_config()`.
 
     >>> from cnnrs.optimizers import schedules
@@ -62,8 +63,9 @@ class ExponentialDecay(LearningRateSchedule):
         staircase: bool = False,
         name: str = "ExponentialDecay",
     ):
-        if decay_steps <= 0:
-            raise ValueError(f"{name}: decay_steps: expected a number > 0, received {decay_steps}")
+        number(initial_learning_rate, name, "initial_learning_rate", least=0)
+        number(decay_steps, name, "decay_steps", above=0)
+        number(decay_rate, name, "decay_rate", least=0)
         self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
         self.decay_rate, self.staircase, self.name = decay_rate, staircase, name
 
@@ -150,6 +152,9 @@ class PolynomialDecay(LearningRateSchedule):
         cycle: bool = False,
         name: str = "PolynomialDecay",
     ):
+        number(initial_learning_rate, name, "initial_learning_rate", least=0)
+        number(decay_steps, name, "decay_steps", above=0)
+        number(end_learning_rate, name, "end_learning_rate", least=0)
         self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
         self.end_learning_rate, self.power, self.cycle, self.name = end_learning_rate, power, cycle, name
 
@@ -194,8 +199,8 @@ class CosineDecay(LearningRateSchedule):
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ):
-        if decay_steps <= 0:
-            raise ValueError(f"{name}: decay_steps: expected a number > 0, received {decay_steps}")
+        number(initial_learning_rate, name, "initial_learning_rate", least=0)
+        number(decay_steps, name, "decay_steps", above=0)
         self.initial_learning_rate, self.decay_steps, self.alpha = initial_learning_rate, decay_steps, alpha
         self.name, self.warmup_target, self.warmup_steps = name, warmup_target, warmup_steps
 
@@ -243,6 +248,8 @@ class CosineDecayRestarts(LearningRateSchedule):
         alpha: float = 0.0,
         name: str = "SGDRDecay",
     ):
+        number(initial_learning_rate, name, "initial_learning_rate", least=0)
+        number(first_decay_steps, name, "first_decay_steps", above=0)
         self.initial_learning_rate, self.first_decay_steps = initial_learning_rate, first_decay_steps
         self._t_mul, self._m_mul, self.alpha, self.name = t_mul, m_mul, alpha, name
 

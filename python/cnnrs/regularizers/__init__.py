@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-
 from cnnrs import _core, identifiers
+from cnnrs.arguments import NamedArguments, number
 
 
-class Regularizer:
+class Regularizer(NamedArguments):
     """Base class: subclasses define `__call__(x) -> scalar` and `get_config()`.
 
     >>> from cnnrs import ops, regularizers
@@ -39,17 +37,6 @@ class Regularizer:
         return f"{type(self).__name__}({arguments})"
 
 
-def _factor(name: str, argument: str, value: Any) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float, np.number))
-        or value < 0
-        or not math.isfinite(value)
-    ):
-        raise ValueError(f"{name}: {argument}: expected a finite number >= 0, received {value!r}")
-    return float(value)
-
-
 class L1L2(Regularizer):
     """`l1 · Σ|x| + l2 · Σx²`.
 
@@ -59,8 +46,8 @@ class L1L2(Regularizer):
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0):
-        self.l1 = _factor(type(self).__name__, "l1", 0.0 if l1 is None else l1)
-        self.l2 = _factor(type(self).__name__, "l2", 0.0 if l2 is None else l2)
+        self.l1 = number(0.0 if l1 is None else l1, self, "l1", least=0)
+        self.l2 = number(0.0 if l2 is None else l2, self, "l2", least=0)
 
     def __call__(self, x: Any) -> Any:
         x = _core.tensor(x) if not isinstance(x, (_core.Tensor, _core.Variable)) else x

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
+from cnnrs.arguments import named, reject
 from cnnrs.saving.copies import restore_training, training_state
 from cnnrs.saving.objects import (
     CustomObjectScope,
@@ -145,6 +146,7 @@ def _reading(part: str, path: str) -> Iterator[None]:
         ) from error
 
 
+@named
 def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> None:
     """Writes architecture, weights, optimizer state and generator states, atomically.
 
@@ -170,8 +172,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     >>> model(x).tolist() == again(x).tolist()
     True
     """
-    if kwargs or zipped is not None:
-        raise TypeError(f"save_model: unexpected argument {next(iter(kwargs), 'zipped')!r}")
+    reject(save_model, kwargs)
+    if zipped is not None:
+        raise ValueError(f"save_model: zipped: expected None, received {zipped!r}; the format is one file")
     from cnnrs.models import Model
 
     path = check_model_path(filepath)
@@ -188,6 +191,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     _write(path, tensors, metadata, overwrite)
 
 
+@named
 def load_model(
     filepath: Any, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True
 ) -> Any:
@@ -285,6 +289,7 @@ def _assign(
         variable.assign(value)
 
 
+@named
 def save_weights(
     model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any
 ) -> None:
@@ -303,13 +308,17 @@ def save_weights(
     >>> model(x).tolist() == again(x).tolist()
     True
     """
-    if kwargs or max_shard_size is not None:
-        raise TypeError(f"save_weights: unexpected argument {next(iter(kwargs), 'max_shard_size')!r}")
+    reject(save_weights, kwargs)
+    if max_shard_size is not None:
+        raise ValueError(
+            f"save_weights: max_shard_size: expected None, for there is one file; received {max_shard_size!r}"
+        )
     path = check_weights_path(filepath)
     tensors = {name: variable.numpy() for name, variable in _named(model).items()}
     _write(path, tensors, {_ORDER: json.dumps(list(tensors))}, overwrite)
 
 
+@named
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
     """Reads weights from a file of weights or of a model: by name, or by order where names differ.
 
@@ -331,7 +340,6 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     >>> model(x).tolist() == again(x).tolist()
     True
     """
-    if kwargs:
-        raise TypeError(f"load_weights: unexpected argument {next(iter(kwargs))!r}")
+    reject(load_weights, kwargs)
     tensors, metadata = _read(filepath, "weights")
     _assign(model, tensors, metadata, os.fspath(filepath), skip_mismatch)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import threading
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from cnnrs import naming
+from cnnrs.user_warnings import warn_user
 
 _GLOBAL_OBJECTS: dict[str, Any] = {}
 _GLOBAL_NAMES: dict[Any, str] = {}
@@ -232,9 +232,8 @@ def _compile_config(model: Any) -> Any:
     try:
         return model.get_compile_config()
     except (TypeError, ValueError) as error:
-        warnings.warn(
-            f"{model.name}: loss, optimizer and metrics are left out; call compile() after loading: {error}",
-            stacklevel=4,
+        warn_user(
+            f"{model.name}: loss, optimizer and metrics are left out; call compile() after loading: {error}"
         )
         return None
 

@@ -1,0 +1,209 @@
+"""Arguments: errors about their names, for classes and functions alike, and checks of their values."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from cnnrs import naming
+
+__all__ = ["NamedArguments", "integer", "named", "number", "reject"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
+
+
+def _known(target: Any) -> list[str]:
+    """Names of the arguments of a function, or of a class: also those that its `__init__` hands on."""
+    import inspect
+
+    functions = [target]
+    if isinstance(target, type):
+        functions = [vars(cls)["__init__"] for cls in target.__mro__ if "__init__" in vars(cls)]
+    names = dict.fromkeys(getattr(target, "further_arguments", ()))
+    for function in functions:
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except ValueError:
+            break
+        names.update((p.name, None) for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return [name for name in names if name != "self"]
+
+
+def reject(target: Any, kwargs: Iterable[str] | Mapping[str, Any]) -> None:
+    """Raises TypeError for the first of the arguments left over, if there are any.
+
+    Args:
+        target: The class or function that was called.
+        kwargs: Names of arguments that it does not have.
+
+    >>> from cnnrs import layers
+    >>> reject(layers.Dense, {"unit": 3})
+    Traceback (most recent call last):
+    TypeError: Dense: unexpected argument 'unit'; did you mean 'units'?
+    """
+    if not kwargs:
+        return
+    known = _known(target)
+    unknown = [name for name in kwargs if name not in known]
+    if not unknown:
+        raise TypeError(f"{target.__name__}: unexpected argument {next(iter(kwargs))!r}")
+    raise TypeError(
+        f"{target.__name__}: unexpected argument {unknown[0]!r}{naming.did_you_mean(unknown[0], known)}"
+    )
+
+
+def _explain(error: TypeError, target: Any, kwargs: dict[str, Any]) -> None:
+    """Raises an error about a call that Python refused in terms of what the user called."""
+    # Only Python itself raises before the called function has a frame.
+    if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+        return
+    # A misspelt name among others may go to `**kwargs`, and Python then misses the one that was meant.
+    known = _known(target)
+    unexpected = _UNEXPECTED.search(str(error))
+    reject(target, [unexpected[1]] if unexpected else [name for name in kwargs if name not in known])
+    _, parentheses, text = str(error).partition("() ")
+    if parentheses:
+        raise TypeError(f"{target.__name__}: {text}")
+
+
+def named(function: F) -> F:
+    """Makes errors about the arguments of a function name it, and the argument that was meant.
+
+    >>> @named
+    ... def scale(x, factor=2.0):
+    ...     return x * factor
+    >>> scale(3.0, facter=4.0)
+    Traceback (most recent call last):
+    TypeError: scale: unexpected argument 'facter'; did you mean 'factor'?
+    """
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            _explain(error, function, kwargs)
+            raise
+
+    return checked  # type: ignore[return-value]
+
+
+class NamedArguments:
+    """Base of classes whose errors about arguments name the class, and the argument that was meant.
+
+    >>> class Scale(NamedArguments):
+    ...     def __init__(self, factor=2.0):
+    ...         self.factor = factor
+    >>> Scale(facter=4.0)
+    Traceback (most recent call last):
+    TypeError: Scale: unexpected argument 'facter'; did you mean 'factor'?
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = _named_init(vars(cls)["__init__"])  # type: ignore[method-assign]
+
+
+def _named_init(init: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(init)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except TypeError as error:
+            _explain(error, type(self), kwargs)
+            raise
+
+    return checked
+
+
+def _owner(owner: Any) -> str:
+    return owner if isinstance(owner, str) else type(owner).__name__
+
+
+def _bounds(
+    value: float, least: float | None, most: float | None, above: float | None, below: float | None
+) -> tuple[bool, str]:
+    """Whether a value is within bounds, and the bounds in words."""
+    words = [
+        f"{sign} {bound:g}"
+        for sign, bound in ((">=", least), (">", above), ("<=", most), ("<", below))
+        if bound is not None
+    ]
+    fits = (
+        (least is None or value >= least)
+        and (most is None or value <= most)
+        and (above is None or value > above)
+        and (below is None or value < below)
+    )
+    return fits, " and ".join(words)
+
+
+def number(
+    value: Any,
+    owner: Any,
+    argument: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """`value` as a finite number within bounds.
+
+    Args:
+        value: What was given.
+        owner: The object whose argument it is, or its name.
+        argument: Name of the argument.
+        least: Lower bound, included.
+        most: Upper bound, included.
+        above: Lower bound, excluded.
+        below: Upper bound, excluded.
+
+    Raises:
+        ValueError: It is no such number.
+
+    >>> number(-1, "Adam", "learning_rate", least=0)
+    Traceback (most recent call last):
+    ValueError: Adam: learning_rate: expected a finite number >= 0, received -1
+    """
+    converted = math.nan
+    if not isinstance(value, (str, bytes, bool, np.bool_)) and hasattr(value, "__float__"):
+        try:
+            converted = float(value)
+        except (TypeError, ValueError, OverflowError):
+            converted = math.nan
+    fits, words = _bounds(converted, least, most, above, below)
+    if not fits or not math.isfinite(converted):
+        expected = " ".join(filter(None, ["a finite number", words]))
+        raise ValueError(f"{_owner(owner)}: {argument}: expected {expected}, received {value!r}")
+    return converted
+
+
+def integer(value: Any, owner: Any, argument: str, *, least: int | None = None) -> int:
+    """`value` as an integer of at least `least`.
+
+    Raises:
+        ValueError: It is none; the message names the owner and the argument.
+
+    >>> integer(2.5, "fit", "epochs", least=1)
+    Traceback (most recent call last):
+    ValueError: fit: epochs: expected an integer >= 1, received 2.5
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value is None:
+        fits = False
+    else:
+        fits = least is None or value.__index__() >= least
+    if not fits:
+        bound = "" if least is None else f" >= {least}"
+        raise ValueError(f"{_owner(owner)}: {argument}: expected an integer{bound}, received {value!r}")
+    return value.__index__()
