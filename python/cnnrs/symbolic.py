@@ -6,6 +6,7 @@ symbolic outputs, whose shapes come from recording the operation on placeholders
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -317,7 +318,12 @@ def infer(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """
     symbols = [a for a in tree.flatten([list(args), kwargs]) if isinstance(a, KerasTensor)]
     unknown = any(extent is None for symbol in symbols for extent in symbol.shape)
-    first = _probe(function, args, kwargs, 0)
+    try:
+        first = _probe(function, args, kwargs, 0)
+    except Exception as error:
+        if unknown:
+            _hide_probes(error, lambda: _probe(function, args, kwargs, 1))
+        raise
     second = _probe(function, args, kwargs, 1) if unknown else first
 
     def merge(a: Any, b: Any) -> Any:
@@ -329,6 +335,36 @@ def infer(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         return KerasTensor(shape, a.dtype)
 
     return tree.map_structure(merge, first, second)
+
+
+def _hide_probes(error: Exception, again: Callable[[], Any]) -> None:
+    """Puts None, or what the batch is multiplied with, for the numbers in a message that depend on the probe.
+
+    Args:
+        error: What the first probe raised.
+        again: The second probe.
+    """
+    if len(error.args) != 1 or not isinstance(error.args[0], str):
+        return
+    try:
+        again()
+    except Exception as second:
+        parts, others = (re.split(r"(\d+)", str(e.args[0] if e.args else "")) for e in (error, second))
+        if len(parts) != len(others) or parts[::2] != others[::2]:
+            return
+        for i in range(1, len(parts), 2):
+            if parts[i] != others[i]:
+                parts[i] = _unknown(int(parts[i]), int(others[i]), parts[i - 1], parts[i + 1])
+        error.args = ("".join(parts),)
+
+
+def _unknown(first: int, second: int, before: str, after: str) -> str:
+    """How a number is shown that is one with the first probe and another with the second."""
+    factor, rest = divmod(first, _BATCH_PROBES[0])
+    inside = before.endswith(("(", ", ", "[")) and after.startswith((",", ")", "]"))
+    if not inside and rest == 0 and factor > 1 and second == factor * _BATCH_PROBES[1]:
+        return f"{factor} x batch"
+    return "None"
 
 
 class _Spec:

@@ -255,3 +255,88 @@ def test_debugging_names_the_first_layer_that_makes_a_nan():
     finally:
         cnnrs.config.set_debug(False)
     assert np.isnan(model(X).numpy()).all()
+
+
+# ---- messages of symbolic calls
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda i, j: i + j, r"shapes \(None, 5\) and \(None, 7\)"),
+        (lambda i, j: layers.Add(name="sum")([i, j]), r"^sum: shapes \(None, 5\) and \(None, 7\)"),
+        (lambda i, j: ops.matmul(i, np.ones((3, 2))), r"\(None, 5\) has 5, \(3, 2\) has 3"),
+        (lambda i, j: ops.reshape(i, (3,)), r"expected 5 x batch elements for input \(None, 5\)"),
+        (lambda i, j: layers.Concatenate(axis=9, name="join")([i, j]), "^join: axis: .*from -2 to 1.*9"),
+        (lambda i, j: i[:, 9], r"index 9 .* shape \(None, 5\)"),
+        (
+            lambda i, j: ops.conv(cnnrs.Input((None, None, 3)), np.ones((3, 3, 4, 2), np.float32)),
+            r"\(3, 3, 4, 2\) does not fit 3 input channels",
+        ),
+    ],
+)
+def test_unknown_extents_are_shown_as_none(call, message):
+    with pytest.raises((ValueError, IndexError), match=message) as caught:
+        call(cnnrs.Input((5,)), cnnrs.Input((7,)))
+    assert "12" not in str(caught.value) and "24" not in str(caught.value)
+
+
+def test_an_error_names_the_innermost_layer_once():
+    class Picky(layers.Layer):
+        def call(self, inputs):
+            if inputs.shape[0] == 1:
+                raise ValueError("one sample will not do")
+            return inputs
+
+    class Block(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = Picky(name="picky")
+
+        def call(self, inputs):
+            return self.inner(inputs)
+
+    model = cnnrs.Sequential([cnnrs.Input((2,)), Block(name="block")], name="net")
+    assert model(np.ones((2, 2))).shape == (2, 2)
+    with pytest.raises(ValueError, match="^picky: one sample will not do$"):
+        model(np.ones((1, 2)))
+
+
+# ---- sizes
+
+
+@pytest.mark.parametrize("make", [ops.zeros, ops.ones, lambda s: ops.full(s, 1.0), lambda s: ops.eye(*s)])
+@pytest.mark.parametrize("shape", [(2**40, 2**40), (2**62, 1), (2**70, 1)])
+def test_constants_that_no_memory_holds(make, shape):
+    with pytest.raises(MemoryError, match="no memory"):
+        make(shape)
+
+
+def test_shapes_of_constants():
+    assert ops.zeros(3).shape == ops.zeros([3]).shape == ops.zeros(np.array([3])).shape == (3,)
+    with pytest.raises(ValueError, match="shape: expected extents >= 0.*-1"):
+        ops.zeros((-1, 2))
+    with pytest.raises(TypeError, match="shape: expected integers.*'a'"):
+        ops.ones("a")
+
+
+def test_a_step_that_does_not_fit_in_memory_names_model_step_and_samples():
+    from cnnrs.models.step import Step
+
+    class Huge:
+        peak_bytes = 10**15
+
+        def __call__(self, *arrays):
+            raise MemoryError("no memory for a tensor")
+
+        def run_batches(self, *arguments):
+            raise MemoryError("no memory for a tensor")
+
+    step = Step(Huge(), None, "net: train_step on 64 samples")
+    for run in (lambda: step([]), lambda: step.run_batches([], None, 64, 0, 1, 1.0)):
+        with pytest.raises(MemoryError, match="net: train_step on 64 samples needs 1,000,000.*batch_size"):
+            run()
+    model = cnnrs.Sequential([cnnrs.Input((2,)), layers.Dense(3)], name="net")
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((4, 2)), np.ones((4, 3)))
+    assert [s.label for s in model._compiled["steps"].values()] == ["net: train_step on 4 samples"]

@@ -255,6 +255,9 @@ class Layer(WeightOwner):
                 if context.is_tracing() and "traced" in str(error) and "layer " not in str(error)[:6]:
                     raise RuntimeError(f"layer {self.name!r} reads a value: {error}") from error
                 raise
+            except (IndexError, TypeError, ValueError) as error:
+                _name_layer(error, self.name)
+                raise
         if self.activity_regularizer is not None:
             for output in tree.flatten(outputs):
                 penalty = self.activity_regularizer(output)
@@ -411,6 +414,15 @@ def _wrap_build(build: Any) -> Any:
 
     wrapped.wraps_build = True  # type: ignore[attr-defined]
     return wrapped
+
+
+def _name_layer(error: Exception, layer: str) -> None:
+    """Begins the message of an error with the innermost layer whose call raised it."""
+    if getattr(error, "names_layer", False) or len(error.args) != 1 or not isinstance(error.args[0], str):
+        return
+    if not error.args[0].startswith(f"{layer}:"):
+        error.args = (f"{layer}: {error.args[0]}",)
+    error.names_layer = True  # type: ignore[attr-defined]
 
 
 class _CallSignature:

@@ -32,9 +32,10 @@ def _pack(structure: Any, leaves: list[Any]) -> Any:
 class Step:
     """A recorded step for batches of certain shapes."""
 
-    def __init__(self, function: Any, structure: Any):
+    def __init__(self, function: Any, structure: Any, label: str):
         self.function = function
         self.structure = structure
+        self.label = label
 
     @classmethod
     def record(cls, step: Callable[[Any], Any], structure: Any, facts: Any, names: list[str]) -> Step:
@@ -54,11 +55,22 @@ class Step:
             outputs = step(_pack(structure, placeholders))
             leaves = [as_tensor(leaf) for leaf in tree.flatten(outputs)]
             function = recorder.compile(leaves)
-        return cls(function, tree.map_structure(lambda _: None, outputs))
+        label = f"{step.__self__.name}: {step.__name__} on {facts[0][0][0]} samples"  # type: ignore[attr-defined]
+        return cls(function, tree.map_structure(lambda _: None, outputs), label)
 
     def __call__(self, arrays: list[np.ndarray]) -> Any:
         """Runs one batch."""
-        return tree.pack_sequence_as(self.structure, self.function(*arrays))
+        try:
+            values = self.function(*arrays)
+        except MemoryError as error:
+            raise self._too_large(error) from error
+        return tree.pack_sequence_as(self.structure, values)
+
+    def _too_large(self, error: MemoryError) -> MemoryError:
+        return MemoryError(
+            f"{self.label} needs {self.function.peak_bytes:,} bytes for activations, which there are not; "
+            f"a smaller batch_size needs less ({error})"
+        )
 
     def run_batches(
         self, arrays: list[np.ndarray], order: Any, batch_size: int, first: int, last: int, seconds: float
@@ -68,7 +80,10 @@ class Step:
         Returns:
             The next batch, and what the step gave for the last one.
         """
-        following, values = self.function.run_batches(arrays, order, batch_size, first, last, seconds)
+        try:
+            following, values = self.function.run_batches(arrays, order, batch_size, first, last, seconds)
+        except MemoryError as error:
+            raise self._too_large(error) from error
         return following, tree.pack_sequence_as(self.structure, values)
 
 

@@ -37,8 +37,27 @@ __all__ = [
 ]
 
 
+# More bytes than any address space that processors map today.
+_ADDRESS_SPACE = 2**47
+
+
 def _shape(shape: Any) -> tuple[int, ...]:
-    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(extent) for extent in shape)
+    """A shape given as a number or several.
+
+    Raises:
+        TypeError: It holds something else.
+        ValueError: An extent is negative.
+        MemoryError: No memory holds that many elements.
+    """
+    try:
+        extents = tuple(e.__index__() for e in (shape if hasattr(shape, "__iter__") else [shape]))
+    except AttributeError:
+        raise TypeError(f"shape: expected integers, received {shape!r}") from None
+    if any(extent < 0 for extent in extents):
+        raise ValueError(f"shape: expected extents >= 0, received {shape!r}")
+    if 4 * math.prod(extents) > _ADDRESS_SPACE:
+        raise MemoryError(f"shape: no memory for {math.prod(extents):,} elements, received {shape!r}")
+    return extents
 
 
 def array(x: Any, dtype: Any = None) -> Any:
@@ -137,6 +156,7 @@ def logspace(
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones on diagonal `k`, zeros elsewhere."""
+    _shape((N, N if M is None else M))
     return _core.tensor(np.eye(N, M, k, dtype=standardize_dtype(dtype)))
 
 
@@ -147,6 +167,7 @@ def identity(n: int, dtype: Any = None) -> Any:
 
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones at and below diagonal `k`, zeros above."""
+    _shape((N, N if M is None else M))
     return _core.tensor(np.tri(N, M, k, dtype=standardize_dtype(dtype)))
 
 
