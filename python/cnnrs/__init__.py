@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cnnrs.symbolic import KerasTensor as KerasTensor
     from cnnrs.symbolic import Operation as Operation
     from cnnrs.tape import GradientTape as GradientTape
+    from cnnrs.tape import grad as grad
     from cnnrs.tape import value_and_grad as value_and_grad
     from cnnrs.tracing import function as function
 
@@ -77,9 +78,10 @@ _NAMES = {
     "Optimizer": "optimizers",
     "Regularizer": "regularizers",
     "Sequential": "models",
-    "Tensor": "_core",
+    "Tensor": "tensor_methods",
     "Variable": "variables",
     "function": "tracing",
+    "grad": "tape",
     "name_scope": "naming",
     "no_grad": "_core",
     "value_and_grad": "tape",

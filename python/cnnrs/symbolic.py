@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from cnnrs import context, naming, tree
+from cnnrs import context, naming, tensor_methods, tree
 from cnnrs.arguments import NamedArguments
 
 __all__ = ["KerasTensor", "Node", "Operation", "any_symbolic", "infer", "is_keras_tensor"]
@@ -169,6 +169,9 @@ for _operator, _function in {
     setattr(KerasTensor, f"__{_operator}__", _binary(_function))
 for _operator, _function in {"neg": "negative", "abs": "abs", "invert": "logical_not"}.items():
     setattr(KerasTensor, f"__{_operator}__", _unary(_function))
+
+
+tensor_methods.attach(KerasTensor)
 
 
 def _ops() -> Any:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnrs import _core, context, tree
+from cnnrs.arguments import NamedArguments, named
 from cnnrs.ops.dispatch import as_tensor
 
-__all__ = ["GradientTape", "value_and_grad"]
+__all__ = ["GradientTape", "grad", "value_and_grad"]
 
 
-class GradientTape:
+class GradientTape(NamedArguments):
     """Context manager around a computation whose gradients are wanted.
 
     Tensors remember how they were made, so that the tape only has to mark constants (`watch`) and to ask.
@@ -112,6 +113,7 @@ def _sum(target: Any, factors: Any) -> Any:
     return total
 
 
+@named
 def value_and_grad(
     function: Callable[..., Any], wrt: Any = None, has_aux: bool = False
 ) -> Callable[..., Any]:
@@ -132,21 +134,59 @@ def value_and_grad(
     (11.0, [3.0, 4.0])
     """
 
+    return _with_gradients(function, wrt, has_aux, "value_and_grad")
+
+
+@named
+def grad(function: Callable[..., Any], wrt: Any = None, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that gives the gradients of `function`; `value_and_grad` without the value.
+
+    Args:
+        function: Gives a scalar, or `(scalar, anything)` with `has_aux`.
+        wrt: Variables (nested or not), or a layer for its trainable weights; None for the first argument.
+        has_aux: Whether the function gives something besides.
+
+    Returns:
+        A function of the same arguments that gives the gradients, or `(gradients, aux)`.
+
+    >>> import cnnrs
+    >>> cnnrs.grad(lambda x: cnnrs.ops.sum(x * x))(cnnrs.ops.array([1.0, 3.0])).tolist()
+    [2.0, 6.0]
+    >>> cube = lambda x: x * x * x
+    >>> float(cnnrs.grad(cnnrs.grad(cube))(2.0))
+    12.0
+    """
+    both = _with_gradients(function, wrt, has_aux, "grad")
+
+    def gradients_alone(*args: Any, **kwargs: Any) -> Any:
+        value, gradients = both(*args, **kwargs)
+        return (gradients, value[1]) if has_aux else gradients
+
+    return gradients_alone
+
+
+def _with_gradients(function: Callable[..., Any], wrt: Any, has_aux: bool, caller: str) -> Callable[..., Any]:
+    """What `value_and_grad` gives; errors name the caller."""
+    if not callable(function):
+        raise TypeError(f"{caller}: function: expected a function, received {function!r}")
+
     def with_gradients(*args: Any, **kwargs: Any) -> Any:
         if wrt is None:
             if not args:
-                raise TypeError("value_and_grad: expected an argument to take the gradient with respect to")
+                raise TypeError(f"{caller}: expected an argument to take the gradient with respect to")
             sources = tree.map_structure(_leaf, args[0])
             args = (sources, *args[1:])
         else:
             sources = wrt.trainable_variables if hasattr(wrt, "trainable_variables") else wrt
         result = function(*args, **kwargs)
+        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(
+                f"{caller}: has_aux: expected (value, aux) from the function, received {result!r}"
+            )
         value, aux = result if has_aux else (result, None)
         value = as_tensor(value)
         if value.shape != ():
-            raise ValueError(
-                f"value_and_grad: expected a scalar from the function, received shape {value.shape}"
-            )
+            raise ValueError(f"{caller}: expected a scalar from the function, received shape {value.shape}")
         flat = tree.flatten(sources)
         gradients = _core.gradients(value, flat)
         if not context.is_tracing():

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, trainable_set
+from cnnrs import tensor_methods as tensor_methods  # attaches them
 
 __all__ = ["Variable"]
 

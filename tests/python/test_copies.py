@@ -211,3 +211,15 @@ def test_a_compile_that_the_user_wrote_is_left_to_him(again):
         other = again(model)
     assert not other.compiled
     np.testing.assert_array_equal(other(X).numpy(), model(X).numpy())
+
+
+@either_way
+def test_copies_of_tensors_hold_their_values(again):
+    tensor = ops.array([1.0, 2.0]) * 2.0
+    tracked = ops.array([[3.0]])
+    tracked.requires_grad = True
+    labels = ops.array(np.array([1, 2]))
+    results = again({"a": tensor, "b": [tracked, labels]})
+    assert results["a"].tolist() == [2.0, 4.0] and not results["a"].requires_grad
+    assert results["b"][0].tolist() == [[3.0]] and results["b"][0].requires_grad
+    assert results["b"][1].dtype == labels.dtype

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import ops
+from cnnrs import layers, ops
 
 
 def sample(*shape, seed=0):
@@ -267,3 +270,96 @@ def test_cond_records_both_sides():
         return ops.cond(ops.sum(x) > 0, lambda: x, lambda: -x)
 
     assert f(np.array([1.0])).tolist() == [1.0] and f(np.array([-3.0])).tolist() == [3.0]
+
+
+def test_grad_forms():
+    w = cnnrs.Variable([1.0, 2.0])
+    x = np.array([3.0, 4.0])
+    assert cnnrs.grad(lambda x: ops.sum(x * x))(x).tolist() == [6.0, 8.0]
+    assert cnnrs.grad(lambda x: ops.sum(w * x), wrt=w)(x).tolist() == [3.0, 4.0]
+    gradients, aux = cnnrs.grad(lambda s: (ops.sum(w) * s, "aux"), wrt=[w], has_aux=True)(2.0)
+    assert gradients[0].tolist() == [2.0, 2.0] and aux == "aux"
+    layer = layers.Dense(1)
+    layer.build((None, 2))
+    assert len(cnnrs.grad(lambda x: ops.sum(layer(x)), wrt=layer)(np.ones((3, 2), np.float32))) == 2
+    nested = cnnrs.grad(lambda d: ops.sum(d["a"] * d["b"]))({"a": x, "b": 2 * x})
+    assert nested["a"].tolist() == [6.0, 8.0] and nested["b"].tolist() == [3.0, 4.0]
+    value, same = cnnrs.value_and_grad(lambda x: ops.sum(x * x * x))(x)
+    assert cnnrs.grad(lambda x: ops.sum(x * x * x))(x).tolist() == same.tolist()
+
+
+def test_grad_of_grad():
+    inner = cnnrs.grad(lambda z: ops.sum(z * z * z))
+    assert cnnrs.grad(lambda x: ops.sum(inner(x)))(np.array([1.0, 2.0])).tolist() == [6.0, 12.0]
+    recorded = cnnrs.function(cnnrs.grad(lambda x: ops.sum(inner(x))))
+    assert recorded(np.array([1.0, 2.0])).tolist() == [6.0, 12.0]
+
+
+def test_grad_names_itself_in_errors():
+    with pytest.raises(TypeError, match="^grad: expected an argument"):
+        cnnrs.grad(lambda: 1.0)()
+    with pytest.raises(ValueError, match=r"^grad: expected a scalar .* \(2,\)"):
+        cnnrs.grad(lambda x: x)(np.ones(2))
+    with pytest.raises(TypeError, match="^grad: function: expected a function"):
+        cnnrs.grad(3.0)
+    with pytest.raises(TypeError, match=r"^value_and_grad: has_aux: expected \(value, aux\)"):
+        cnnrs.value_and_grad(lambda x: ops.sum(x), has_aux=True)(np.ones(2))
+    with pytest.raises(TypeError, match="^grad: unexpected argument 'hasaux'.*'has_aux'"):
+        cnnrs.grad(lambda x: x, hasaux=True)
+
+
+# ---- methods of tensors
+
+EXPRESSIONS = [
+    "a.sum()", "a.sum(0)", "a.sum(axis=(0, 1))", "a.sum(1, keepdims=True)", "a.mean()", "a.mean(axis=-1)",
+    "a.max()", "a.max(0)", "a.min(axis=1)", "a.argmax()", "a.argmax(-1)", "a.argmin(0)", "a.prod(1)",
+    "a.std()",    "a.var(0)", "(a > 2).all()", "(a > 2).any(0)", "a.T", "a.transpose()", "a.transpose(1, 0)",
+    "a.transpose((1, 0))", "a.transpose(None)", "a.reshape(3, 2)", "a.reshape((3, 2))", "a.reshape(-1)",
+    "a.reshape([6, -1])", "a.flatten()", "a.reshape(1, 2, 1, 3).squeeze()", "a.reshape(1, 2, 3).squeeze(0)",
+    "a.astype('int32')", "a[0, 1].item()", "a.tolist()", "a.T.sum(0)", "a.reshape(1, 2, 3).T",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_methods_of_tensors_are_those_of_numpy(expression):
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    expected = eval(expression, {"a": array})
+    for value in (ops.array(array), cnnrs.Variable(array)):
+        found = eval(expression, {"a": value})
+        np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-6)
+        assert np.shape(found) == np.shape(expected)
+
+
+def test_methods_of_symbolic_tensors_are_nodes():
+    x = cnnrs.Input((4, 6))
+    model = cnnrs.Model(x, x.mean(axis=1).reshape((-1, 3, 2)).transpose(0, 2, 1).flatten())
+    assert model.output_shape == (None,)
+    array = np.arange(48, dtype=np.float32).reshape(2, 4, 6)
+    expected = array.mean(1).reshape(-1, 3, 2).transpose(0, 2, 1).flatten()
+    np.testing.assert_allclose(model(array).numpy(), expected)
+    again = cnnrs.Model.from_config(model.get_config())
+    np.testing.assert_allclose(again(array).numpy(), expected)
+
+
+def test_methods_are_differentiable():
+    assert cnnrs.grad(lambda x: (x * x).T.reshape(-1).mean())(np.ones((2, 2))).tolist() == [[0.5, 0.5]] * 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        "cnnrs.Variable([1.0]).value",
+        "cnnrs.random.uniform((2,), seed=1)",
+        "cnnrs.losses.mean_squared_error([1.0], [2.0])",
+        "cnnrs.metrics.Mean()([1.0])",
+        "cnnrs.regularizers.L2(0.5)([1.0])",
+        "cnnrs.constraints.NonNeg()([1.0])",
+        "cnnrs.optimizers.schedules.CosineDecay(0.1, 3)(1)",
+        "cnnrs.activations.relu([1.0])",
+        "cnnrs.ops.zeros(2)",
+        "cnnrs.Tensor",
+    ],
+)
+def test_every_first_tensor_of_a_process_has_the_methods(make):
+    code = f"import cnnrs; t = {make}; assert hasattr(t, 'sum') and hasattr(t, 'T')"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import _core, identifiers, naming
+from cnnrs import identifiers, naming
 from cnnrs.arguments import NamedArguments
+from cnnrs.ops.dispatch import apply
 
 _EPSILON = 1e-7
 
 
 def _norm(w: Any, axis: Any) -> Any:
     axes = [axis] if isinstance(axis, int) else list(axis)
-    return _core.apply(
-        "sqrt", [_core.apply("sum", [_core.apply("square", [w])], {"axes": axes, "keepdims": True})]
-    )
+    return apply("sqrt", apply("sum", apply("square", w), axes=axes, keepdims=True))
 
 
 class Constraint(NamedArguments):
@@ -55,7 +54,7 @@ class NonNeg(Constraint):
     """
 
     def __call__(self, w: Any) -> Any:
-        return _core.apply("relu", [w])
+        return apply("relu", w)
 
 
 class MaxNorm(Constraint):
@@ -71,9 +70,7 @@ class MaxNorm(Constraint):
 
     def __call__(self, w: Any) -> Any:
         norm = _norm(w, self.axis)
-        return w * (
-            _core.apply("clip", [norm], {"min": 0.0, "max": float(self.max_value)}) / (norm + _EPSILON)
-        )
+        return w * (apply("clip", norm, min=0.0, max=float(self.max_value)) / (norm + _EPSILON))
 
     def get_config(self) -> dict[str, Any]:
         return {"max_value": self.max_value, "axis": self.axis}
@@ -110,8 +107,8 @@ class MinMaxNorm(Constraint):
 
     def __call__(self, w: Any) -> Any:
         norm = _norm(w, self.axis)
-        bounds = {"min": float(self.min_value), "max": float(self.max_value)}
-        wanted = self.rate * _core.apply("clip", [norm], bounds) + (1 - self.rate) * norm
+        clipped = apply("clip", norm, min=float(self.min_value), max=float(self.max_value))
+        wanted = self.rate * clipped + (1 - self.rate) * norm
         return w * (wanted / (norm + _EPSILON))
 
     def get_config(self) -> dict[str, Any]:
