@@ -12,7 +12,7 @@ import numpy as np
 
 from cnnrs import naming
 
-__all__ = ["NamedArguments", "integer", "named", "number", "reject"]
+__all__ = ["NamedArguments", "explain", "integer", "named", "number", "reject"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,8 +61,14 @@ def reject(target: Any, kwargs: Iterable[str] | Mapping[str, Any]) -> None:
     )
 
 
-def _explain(error: TypeError, target: Any, kwargs: dict[str, Any]) -> None:
-    """Raises an error about a call that Python refused in terms of what the user called."""
+def explain(error: TypeError, target: Any, kwargs: dict[str, Any]) -> None:
+    """Raises an error about a call that Python refused in terms of what the user called.
+
+    Args:
+        error: What Python raised; an error from inside of the call is left alone.
+        target: The class or function that was called.
+        kwargs: The arguments by name.
+    """
     # Only Python itself raises before the called function has a frame.
     if error.__traceback__ is None or error.__traceback__.tb_next is not None:
         return
@@ -91,7 +97,7 @@ def named(function: F) -> F:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            _explain(error, function, kwargs)
+            explain(error, function, kwargs)
             raise
 
     return checked  # type: ignore[return-value]
@@ -120,7 +126,7 @@ def _named_init(init: Callable[..., None]) -> Callable[..., None]:
         try:
             init(self, *args, **kwargs)
         except TypeError as error:
-            _explain(error, type(self), kwargs)
+            explain(error, type(self), kwargs)
             raise
 
     return checked

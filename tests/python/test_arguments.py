@@ -54,6 +54,8 @@ X, Y = np.ones((4, 2), np.float32), np.ones((4, 3), np.float32)
         (lambda: layers.Dense(3, trainabel=True), "Dense: .*'trainabel'.*'trainable'"),
         (lambda: cnnrs.Model(inputs=cnnrs.Input((2,)), output=1), "Model: .*'output'.*'outputs'"),
         (lambda: layers.Dense(3).add_weight(shap=(1,)), "add_weight: .*'shap'.*'shape'"),
+        (lambda: cnnrs.ops.max_pool(X, 2, stride=1), "max_pool: .*'stride'.*'strides'"),
+        (lambda: cnnrs.ops.sum(cnnrs.Input((2,)), axes=1), "sum: .*'axes'.*'axis'"),
         (lambda: applications.ResNet18(clases=3), "ResNet18: .*'clases'.*'classes'"),
         (lambda: cnnrs.random.SeedGenerator(sed=3), "SeedGenerator: .*'sed'.*'seed'"),
     ],

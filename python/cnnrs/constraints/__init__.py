@@ -6,14 +6,16 @@ from typing import Any
 
 from cnnrs import identifiers, naming
 from cnnrs.arguments import NamedArguments
-from cnnrs.ops.dispatch import apply
+from cnnrs.ops import dispatch
 
 _EPSILON = 1e-7
 
 
 def _norm(w: Any, axis: Any) -> Any:
     axes = [axis] if isinstance(axis, int) else list(axis)
-    return apply("sqrt", apply("sum", apply("square", w), axes=axes, keepdims=True))
+    return dispatch.apply(
+        "sqrt", dispatch.apply("sum", dispatch.apply("square", w), axes=axes, keepdims=True)
+    )
 
 
 class Constraint(NamedArguments):
@@ -54,7 +56,7 @@ class NonNeg(Constraint):
     """
 
     def __call__(self, w: Any) -> Any:
-        return apply("relu", w)
+        return dispatch.apply("relu", w)
 
 
 class MaxNorm(Constraint):
@@ -70,7 +72,7 @@ class MaxNorm(Constraint):
 
     def __call__(self, w: Any) -> Any:
         norm = _norm(w, self.axis)
-        return w * (apply("clip", norm, min=0.0, max=float(self.max_value)) / (norm + _EPSILON))
+        return w * (dispatch.apply("clip", norm, min=0.0, max=float(self.max_value)) / (norm + _EPSILON))
 
     def get_config(self) -> dict[str, Any]:
         return {"max_value": self.max_value, "axis": self.axis}
@@ -107,7 +109,7 @@ class MinMaxNorm(Constraint):
 
     def __call__(self, w: Any) -> Any:
         norm = _norm(w, self.axis)
-        clipped = apply("clip", norm, min=float(self.min_value), max=float(self.max_value))
+        clipped = dispatch.apply("clip", norm, min=float(self.min_value), max=float(self.max_value))
         wanted = self.rate * clipped + (1 - self.rate) * norm
         return w * (wanted / (norm + _EPSILON))
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cnnrs import _core, symbolic
+from cnnrs.arguments import explain
 
 __all__ = [
     "FLOAT",
@@ -74,7 +75,11 @@ def op(function: F) -> F:
     def dispatching(*args: Any, **kwargs: Any) -> Any:
         if symbolic.any_symbolic(args, kwargs):
             return symbolic.OpFunction(dispatching).symbolic_call(*args, **kwargs)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            explain(error, function, kwargs)
+            raise
 
     dispatching.is_cnnrs_op = True  # type: ignore[attr-defined]
     return dispatching  # type: ignore[return-value]

@@ -6,7 +6,7 @@ from typing import Any
 
 from cnnrs import _core, identifiers
 from cnnrs.arguments import NamedArguments, number
-from cnnrs.ops.dispatch import as_tensor
+from cnnrs.ops import dispatch
 
 
 class Regularizer(NamedArguments):
@@ -51,7 +51,7 @@ class L1L2(Regularizer):
         self.l2 = number(0.0 if l2 is None else l2, self, "l2", least=0)
 
     def __call__(self, x: Any) -> Any:
-        x = as_tensor(x)
+        x = dispatch.as_tensor(x)
         penalty: Any = 0.0
         if self.l1:
             penalty = self.l1 * _core.apply("sum", [_core.apply("abs", [x])]) + penalty
