@@ -13,7 +13,7 @@ use cnnrs::backend::cpu::kernel::{InImages, Lowered, Operands, Status};
 use cnnrs::backend::cpu::pointwise::lower_region;
 use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::simd::Tier;
-use cnnrs::backend::cpu::winograd::{WinogradFilterGrad, WinogradForward, WinogradStaged};
+use cnnrs::backend::cpu::winograd::{Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use cnnrs::dtype::DType;
 use cnnrs::ops::pointwise::Function;
 use cnnrs::region::{Arg, Instruction, Operand, Region};
@@ -109,7 +109,8 @@ const CASES: &[Case] = &[
     ("conv_direct_filter_grad", || kernel(FilterGrad::new(&convolution(24, 40, 3, 2, 1), TIER))),
     ("conv_images", || kernel(ImagesConv::forward(&convolution(1, 6, 5, 1, 1), InImages::default(), TIER))),
     ("conv_winograd", || kernel(WinogradForward::forward(&convolution(24, 40, 3, 1, 1), TIER))),
-    ("conv_winograd_staged", || kernel(WinogradStaged::forward(&convolution(24, 40, 3, 1, 1), TIER))),
+    ("conv_winograd_staged", || kernel(WinogradStaged::forward(Form::F4x4, &convolution(24, 40, 3, 1, 1), TIER))),
+    ("conv_winograd_2x2", || kernel(WinogradStaged::forward(Form::F2x2, &convolution(24, 40, 3, 1, 1), TIER))),
     ("conv_winograd_filter_grad", || kernel(WinogradFilterGrad::new(&convolution(24, 40, 3, 1, 1), TIER))),
     ("depthwise", || kernel(DepthwiseRows::forward(&convolution(48, 48, 3, 1, 48), TIER))),
     ("depthwise_stride_2", || kernel(DepthwiseRows::forward(&convolution(48, 48, 3, 2, 48), TIER))),

@@ -1,8 +1,9 @@
 //! Raw CPU kernels against the FMA rate of the same threads at the same time.
 //!
 //! `cargo bench --bench kernels -- [filter]` prints the least time of a run on 1 thread and its percent of
-//! the FMA rate, there also without packing filters, and both on 2 threads without it. Percents are medians,
-//! each run against a burst of multiply-adds just before it.
+//! the FMA rate, there also without packing filters, and both on 2 threads without it, with the least time
+//! of each phase where there are several. Percents are medians, each run against a burst of multiply-adds
+//! just before it. Packed filters come from memory, not from caches that an earlier run has left them in.
 
 use cnnrs::backend::cpu::attach::Epilogue;
 use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
@@ -13,27 +14,24 @@ use cnnrs::backend::cpu::gemm::Gemm;
 use cnnrs::backend::cpu::kernel::InImages;
 use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::simd::{Simd, Tier};
-use cnnrs::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward, WinogradStaged};
+use cnnrs::backend::cpu::winograd::{self, Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
+use cnnrs::buffer::Buffer;
 use std::hint::black_box;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// f32 memory on a 64-byte boundary.
-struct Aligned {
-    memory: Vec<f32>,
-    start: usize,
-}
+/// f32 memory as plans have it: aligned, and in huge pages where the system gives them.
+struct Aligned(Buffer);
 
 impl Aligned {
     fn new(len: usize) -> Self {
-        let memory: Vec<f32> = (0..len + 16).map(|i| ((i * 7919) % 1000) as f32 / 1000.0 - 0.5).collect();
-        let start = memory.as_ptr().align_offset(64);
-        Aligned { memory, start }
+        let values: Vec<f32> = (0..len).map(|i| ((i * 7919) % 1000) as f32 / 1000.0 - 0.5).collect();
+        Aligned(Buffer::from_slice(&[len], &values).expect("memory for a bench"))
     }
 
     fn ptr(&mut self) -> *mut f32 {
-        self.memory[self.start..].as_mut_ptr()
+        self.0.as_mut_ptr().cast()
     }
 }
 
@@ -93,30 +91,48 @@ fn measured(flops: f64, runs: &[(f64, f64)]) -> Measured {
     Measured { least: runs.iter().map(|r| r.0).fold(f64::MAX, f64::min), share: *share }
 }
 
+/// Copies of what a kernel packs once, which runs take in turns: in a network, other layers' filters
+/// and activations pass through the caches before the same filters are read again.
+fn copies(kernel: &dyn ChunkedKernel) -> Vec<Aligned> {
+    const COLD: usize = 192 << 20;
+    let count = COLD / (size_of::<f32>() * kernel.packed_len().max(1));
+    (0..count.clamp(2, 24)).map(|_| Aligned::new(kernel.packed_len())).collect()
+}
+
+fn with_packed<'a>(args: &Args<'a>, packed: *mut f32) -> Args<'a> {
+    Args { packed, ..*args }
+}
+
 /// Runs of a kernel's chunks on one thread: whole ones, and without what is packed once.
 fn serial(tier: Tier, case: &Case, args: &Args) -> [Measured; 2] {
     let kernel = &*case.kernel;
     let (mut workspace, mut scratch) = (Aligned::new(kernel.workspace_len()), Aligned::new(kernel.scratch_len()));
-    let mut packed = Aligned::new(kernel.packed_len());
-    let args = Args { packed: packed.ptr(), workspace: workspace.ptr(), ..*args };
-    let mut runs: [Vec<(f64, f64)>; 2] = Default::default();
-    let begin = Instant::now();
-    while runs[0].len() < 4 || (begin.elapsed() < Duration::from_millis(600) && runs[0].len() < 20_000) {
-        let rate = burst(tier);
+    let mut packed = copies(kernel);
+    let args = Args { workspace: workspace.ptr(), ..*args };
+    let mut run = |phases: std::ops::Range<usize>, packed: *mut f32| {
+        let args = with_packed(&args, packed);
         let start = Instant::now();
-        let mut packing = Duration::ZERO;
-        for phase in 0..kernel.phases() {
+        for phase in phases {
             for chunk in 0..kernel.chunks(phase) {
                 // SAFETY: buffers fit the geometry, phases run in order.
                 unsafe { kernel.run_chunk(phase, chunk, &args, scratch.ptr()) };
             }
-            if phase == 0 && kernel.packed_len() > 0 {
-                packing = start.elapsed();
-            }
         }
-        let whole = start.elapsed();
-        runs[0].push((whole.as_secs_f64(), rate));
-        runs[1].push(((whole - packing).as_secs_f64(), rate));
+        start.elapsed().as_secs_f64()
+    };
+    let first = usize::from(kernel.packed_len() > 0);
+    for packed in &mut packed {
+        run(0..first, packed.ptr());
+    }
+    let mut runs: [Vec<(f64, f64)>; 2] = Default::default();
+    let begin = Instant::now();
+    while runs[0].len() < 4 || (begin.elapsed() < Duration::from_millis(600) && runs[0].len() < 20_000) {
+        let (at, count) = (runs[0].len(), packed.len());
+        let rate = burst(tier);
+        let rest = run(first..kernel.phases(), packed[at % count].ptr());
+        let packing = run(0..first, packed[(at + count / 2) % count].ptr());
+        runs[0].push((packing + rest, rate));
+        runs[1].push((rest, rate));
     }
     runs.map(|runs| measured(case.flops, &runs))
 }
@@ -139,17 +155,22 @@ fn bandwidth(threads: usize) -> f64 {
 }
 
 /// Runs on `threads` threads that claim chunks by tickets, without what is packed once.
-fn parallel(tier: Tier, case: &Case, args: &Args, threads: usize) -> Measured {
+///
+/// Beside that, the least seconds of each phase.
+fn parallel(tier: Tier, case: &Case, args: &Args, threads: usize) -> (Measured, Vec<f64>) {
     let kernel = &*case.kernel;
-    let (mut workspace, mut packed) = (Aligned::new(kernel.workspace_len()), Aligned::new(kernel.packed_len()));
-    let args = Args { packed: packed.ptr(), workspace: workspace.ptr(), ..*args };
+    let (mut workspace, mut packed) = (Aligned::new(kernel.workspace_len()), copies(kernel));
+    let packed: Vec<AtomicPtr<f32>> = packed.iter_mut().map(|p| AtomicPtr::new(p.ptr())).collect();
+    let args = Args { workspace: workspace.ptr(), ..*args };
     let tickets: Vec<AtomicUsize> = (0..kernel.phases()).map(|_| AtomicUsize::new(0)).collect();
     let done: Vec<AtomicUsize> = (0..kernel.phases()).map(|_| AtomicUsize::new(0)).collect();
     let round = AtomicUsize::new(0);
     let stop = usize::MAX;
-    let work = |scratch: *mut f32| {
-        // What is packed once is packed before the clock starts.
-        let first = usize::from(kernel.packed_len() > 0 && round.load(Ordering::Relaxed) > 1);
+    let work = |scratch: *mut f32, ended: &mut dyn FnMut(usize)| {
+        // The first rounds pack what is packed once.
+        let at = round.load(Ordering::Relaxed) - 1;
+        let first = usize::from(kernel.packed_len() > 0 && at >= packed.len());
+        let args = with_packed(&args, packed[at % packed.len()].load(Ordering::Relaxed));
         for phase in first..kernel.phases() {
             let chunks = kernel.chunks(phase);
             loop {
@@ -164,11 +185,13 @@ fn parallel(tier: Tier, case: &Case, args: &Args, threads: usize) -> Measured {
             while done[phase].load(Ordering::Acquire) < chunks {
                 std::hint::spin_loop();
             }
+            ended(phase);
         }
     };
     let (finished, rates) = (AtomicUsize::new(0), Mutex::new(0.0));
     let before = || *rates.lock().expect("no thread panics with the lock") += burst(tier);
     let mut runs = Vec::new();
+    let mut phases = vec![f64::MAX; kernel.phases()];
     std::thread::scope(|s| {
         for _ in 1..threads {
             s.spawn(|| {
@@ -189,7 +212,7 @@ fn parallel(tier: Tier, case: &Case, args: &Args, threads: usize) -> Measured {
                     while finished.load(Ordering::Acquire) < threads {
                         std::hint::spin_loop();
                     }
-                    work(scratch.ptr());
+                    work(scratch.ptr(), &mut |_| ());
                     finished.fetch_add(1, Ordering::Release);
                 }
             });
@@ -197,7 +220,7 @@ fn parallel(tier: Tier, case: &Case, args: &Args, threads: usize) -> Measured {
         let mut scratch = Aligned::new(kernel.scratch_len());
         let begin = Instant::now();
         let mut rounds = 0;
-        while rounds < 3 || (begin.elapsed() < Duration::from_millis(400) && rounds < 2000) {
+        while rounds < packed.len() + 3 || (begin.elapsed() < Duration::from_millis(400) && rounds < 2000) {
             rounds += 1;
             tickets.iter().chain(&done).for_each(|t| t.store(0, Ordering::Relaxed));
             finished.store(0, Ordering::Relaxed);
@@ -210,15 +233,23 @@ fn parallel(tier: Tier, case: &Case, args: &Args, threads: usize) -> Measured {
             let rate = *rates.lock().expect("no thread panics with the lock");
             let start = Instant::now();
             finished.fetch_add(1, Ordering::Release);
-            work(scratch.ptr());
+            let mut begun = start;
+            work(scratch.ptr(), &mut |phase| {
+                let now = Instant::now();
+                phases[phase] = (now - begun).as_secs_f64().min(phases[phase]);
+                begun = now;
+            });
             while finished.load(Ordering::Acquire) < 2 * threads - 1 {
                 std::hint::spin_loop();
             }
-            runs.push((start.elapsed().as_secs_f64(), rate));
+            if rounds > packed.len() {
+                runs.push((start.elapsed().as_secs_f64(), rate));
+            }
         }
         round.store(stop, Ordering::Release);
     });
-    measured(case.flops, &runs)
+    phases.drain(..usize::from(kernel.packed_len() > 0));
+    (measured(case.flops, &runs), phases)
 }
 
 /// What is measured: a name, floating-point operations, the kernel, lengths of its operands.
@@ -325,11 +356,13 @@ fn convolutions(tier: Tier) -> Vec<Case> {
             cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
         }
         if winograd::supports(&g) {
-            let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 5] = [
+            let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 7] = [
                 ("forward winograd", Box::new(WinogradForward::forward(&g, tier)), [x, w, y]),
                 ("input winograd", Box::new(WinogradForward::input_grad(&g, tier)), [y, w, x]),
-                ("forward winograd staged", Box::new(WinogradStaged::forward(&g, tier)), [x, w, y]),
-                ("input winograd staged", Box::new(WinogradStaged::input_grad(&g, tier)), [y, w, x]),
+                ("forward winograd staged", Box::new(WinogradStaged::forward(Form::F4x4, &g, tier)), [x, w, y]),
+                ("input winograd staged", Box::new(WinogradStaged::input_grad(Form::F4x4, &g, tier)), [y, w, x]),
+                ("forward winograd 2x2", Box::new(WinogradStaged::forward(Form::F2x2, &g, tier)), [x, w, y]),
+                ("input winograd 2x2", Box::new(WinogradStaged::input_grad(Form::F2x2, &g, tier)), [y, w, x]),
                 ("filter winograd", Box::new(WinogradFilterGrad::new(&g, tier)), [x, y, w]),
             ];
             for (pass, kernel, lens) in kernels {
@@ -497,7 +530,9 @@ fn main() {
         print!("{:56}", case.name);
         let [whole, packed] = serial(tier, &case, &args);
         print!(" {:10.1} {:6.1} {:8.1}", whole.least * 1e6, 100.0 * whole.share, 100.0 * packed.share);
-        let both = parallel(tier, &case, &args, 2);
-        println!(" {:10.1} {:8.1}", both.least * 1e6, 100.0 * both.share);
+        let (both, phases) = parallel(tier, &case, &args, 2);
+        print!(" {:10.1} {:8.1}", both.least * 1e6, 100.0 * both.share);
+        let phases: Vec<String> = phases.iter().map(|seconds| format!("{:.1}", seconds * 1e6)).collect();
+        println!("{}", if phases.len() > 1 { format!("  {}", phases.join(" + ")) } else { String::new() });
     }
 }

@@ -13,7 +13,7 @@ pub const MAX_ROWS: usize = 14;
 /// f32 of a cache line.
 const LINE: usize = 16;
 /// Greatest number of vectors of a tile on any tier.
-pub const MAX_VECTORS: usize = 3;
+pub const MAX_VECTORS: usize = 4;
 
 /// Where the elements of A lie.
 #[derive(Clone, Copy)]
@@ -67,17 +67,34 @@ pub struct Tile {
     pub add_to_c: bool,
     /// What happens to the sums at the end; the residual's rows lie as those of C do.
     pub finish: Finish,
-    /// What the next tile will read: a cache line is asked for with every k, or none from null on.
-    pub next: *const f32,
+    /// What later tiles will read.
+    pub next: Upcoming,
 }
 
-/// What tile `t` of `tiles` over the same B of `k` products asks for of the B behind it, at `following`: with a
-/// line for every product, the last two ask for a panel of two lines a row, and null is nothing.
-pub fn share_of(following: *const f32, k: usize, t: usize, tiles: usize) -> *const f32 {
-    match tiles - t {
-        1 if tiles > 1 => following.wrapping_add(LINE * k),
-        1 | 2 => following,
-        _ => std::ptr::null(),
+/// Memory that is asked for while a tile is computed.
+#[derive(Clone, Copy)]
+pub struct Upcoming {
+    /// The first line.
+    start: *const f32,
+    /// Lines with each block of [`BLOCK`] products.
+    lines: usize,
+}
+
+impl Upcoming {
+    /// Nothing.
+    pub const NONE: Upcoming = Upcoming { start: std::ptr::null(), lines: 0 };
+
+    /// The share that tile `t` of `tiles`, of `k` products each, has in the `len` elements from `start`: as few lines
+    /// with each block of products as suffice, so that memory has time, and by the last tiles, so that
+    /// caches keep them until they are met.
+    pub fn share(start: *const f32, len: usize, k: usize, t: usize, tiles: usize) -> Upcoming {
+        let (total, blocks) = (len.div_ceil(LINE), k.div_ceil(BLOCK).max(1));
+        let lines = total.div_ceil(tiles * blocks);
+        let needed = total.div_ceil((lines * blocks).max(1));
+        match (t + needed).checked_sub(tiles) {
+            None => Upcoming::NONE,
+            Some(part) => Upcoming { start: start.wrapping_add(part * lines * blocks * LINE), lines },
+        }
     }
 }
 
@@ -86,10 +103,12 @@ pub static ONE_SEGMENT: [usize; 1] = [0];
 
 /// Products between two looks ahead.
 const BLOCK: usize = 4;
+/// Ways of finding the operands of a product; see [`Walk`].
+const WALKS: usize = 3;
 
 type TileFn = unsafe fn(&Tile);
 /// By walk, vectors and rows.
-type Table = [[[TileFn; MAX_ROWS]; MAX_VECTORS]; 2];
+type Table = [[[TileFn; MAX_ROWS]; MAX_VECTORS]; WALKS];
 
 /// The tiles of one tier.
 #[derive(Clone, Copy)]
@@ -100,7 +119,7 @@ pub struct TileSet {
     pub vectors: usize,
     /// f32 per vector.
     pub lanes: usize,
-    table: Table,
+    table: &'static Table,
 }
 
 impl TileSet {
@@ -109,7 +128,7 @@ impl TileSet {
         assert!(tier.is_supported(), "this machine does not support the instruction set {tier}");
         match tier {
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512 => x86::avx512_tiles(),
+            Tier::Avx512 => x86::avx512_tiles(2),
             #[cfg(target_arch = "x86_64")]
             Tier::Avx2 => x86::avx2_tiles(),
             #[cfg(target_arch = "aarch64")]
@@ -118,13 +137,27 @@ impl TileSet {
         }
     }
 
-    /// The tiles of `tier` for outputs of `cols` columns: of half vectors where they leave fewer lanes empty.
+    /// The tiles of `tier` for outputs of `cols` columns: of half vectors where they leave fewer lanes empty, else as
+    /// wide as fills them all, because the wider a tile is, the fewer elements of A and addresses are fetched
+    /// per multiply-add.
     pub fn for_columns(tier: Tier, cols: usize) -> TileSet {
+        #[cfg(target_arch = "x86_64")]
+        if tier == Tier::Avx512 && cols > Tier::Avx2.lanes() {
+            let vectors = cols.div_ceil(tier.lanes());
+            let widest = if vectors.is_multiple_of(4) { 4 } else { 2 + usize::from(vectors.is_multiple_of(3)) };
+            assert!(tier.is_supported(), "this machine does not support the instruction set {tier}");
+            return x86::avx512_tiles(widest);
+        }
+        Self::for_adjacent_rows(tier, cols)
+    }
+
+    /// The same for rows of A that lie side by side: high ones, as such rows cost nothing to find.
+    pub fn for_adjacent_rows(tier: Tier, cols: usize) -> TileSet {
+        debug_assert!(cols > 0);
         #[cfg(target_arch = "x86_64")]
         if tier == Tier::Avx512 && cols <= Tier::Avx2.lanes() {
             return x86::narrow_tiles();
         }
-        debug_assert!(cols > 0);
         Self::new(tier)
     }
 
@@ -149,17 +182,19 @@ impl TileSet {
         debug_assert!(tile.cols <= tile.vectors * self.lanes);
         let walk = match tile.a_rows {
             Rows::Adjacent { .. } => 0,
-            Rows::Listed { .. } => 1,
+            Rows::Listed { step: 1, .. } if tile.b_step == tile.vectors * self.lanes => 1,
+            Rows::Listed { .. } => 2,
         };
         // SAFETY: the caller's contract; the set exists only where its tier is supported.
         unsafe { self.table[walk][tile.vectors - 1][tile.rows - 1](tile) }
     }
 }
 
-/// How the inner loop finds the elements of A: processors have fewer registers for addresses than a tile has
-/// rows, and each address that is fetched from the stack takes the place of an operand.
+/// How the inner loop finds its operands: processors have fewer registers for addresses than a tile has rows, and
+/// each address that is fetched from the stack takes the place of an operand.
 trait Walk {
-    /// Whether the products of a block are written out one after the other.
+    /// Whether the products of a block are written out one after the other. Where steps are not known, the
+    /// compiler would fetch the elements of all of them early, and the sums would go to the stack.
     const UNROLLS: bool;
 
     /// From the base of a segment.
@@ -170,6 +205,12 @@ trait Walk {
 
     /// Steps over `products`.
     unsafe fn advance(&mut self, products: usize);
+
+    /// Elements between rows of B, which are `packed` where a panel holds nothing else.
+    #[inline(always)]
+    fn b_step(t: &Tile, _packed: usize) -> usize {
+        t.b_step
+    }
 }
 
 /// The walk of [`Rows::Adjacent`].
@@ -199,7 +240,38 @@ impl Walk for Adjacent {
     }
 }
 
-/// The walk of [`Rows::Listed`].
+/// The walk of [`Rows::Listed`] without a distance between products, over packed panels of B.
+struct Packed<const MR: usize> {
+    rows: [*const f32; MR],
+    at: usize,
+}
+
+#[allow(unsafe_op_in_unsafe_fn, reason = "as above")]
+impl<const MR: usize> Walk for Packed<MR> {
+    const UNROLLS: bool = true;
+
+    #[inline(always)]
+    unsafe fn from(base: *const f32, rows: Rows) -> Self {
+        Packed { rows: listed(base, rows), at: 0 }
+    }
+
+    #[inline(always)]
+    unsafe fn at(&self, row: usize, product: usize) -> *const f32 {
+        self.rows[row].add(self.at + product)
+    }
+
+    #[inline(always)]
+    unsafe fn advance(&mut self, products: usize) {
+        self.at += products;
+    }
+
+    #[inline(always)]
+    fn b_step(_: &Tile, packed: usize) -> usize {
+        packed
+    }
+}
+
+/// The walk of every other [`Rows::Listed`].
 struct Listed<const MR: usize> {
     rows: [*const f32; MR],
     at: usize,
@@ -208,17 +280,12 @@ struct Listed<const MR: usize> {
 
 #[allow(unsafe_op_in_unsafe_fn, reason = "as above")]
 impl<const MR: usize> Walk for Listed<MR> {
-    // The compiler would fetch the elements of all four early, and the sums would go to the stack.
     const UNROLLS: bool = false;
 
     #[inline(always)]
     unsafe fn from(base: *const f32, rows: Rows) -> Self {
-        let Rows::Listed { offsets, step } = rows else { unreachable_unchecked() };
-        let mut rows = [base; MR];
-        for (i, row) in rows.iter_mut().enumerate() {
-            *row = base.add(*offsets.add(i));
-        }
-        Listed { rows, at: 0, step }
+        let Rows::Listed { step, .. } = rows else { unreachable_unchecked() };
+        Listed { rows: listed(base, rows), at: 0, step }
     }
 
     #[inline(always)]
@@ -232,11 +299,27 @@ impl<const MR: usize> Walk for Listed<MR> {
     }
 }
 
+/// The rows of a list.
+///
+/// # Safety
+/// `rows` are [`Rows::Listed`], `MR` of them.
+#[inline(always)]
+unsafe fn listed<const MR: usize>(base: *const f32, rows: Rows) -> [*const f32; MR] {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let Rows::Listed { offsets, .. } = rows else { unreachable_unchecked() };
+        let mut rows = [base; MR];
+        for (i, row) in rows.iter_mut().enumerate() {
+            *row = base.add(*offsets.add(i));
+        }
+        rows
+    }
+}
+
 /// What the inner loop asks memory for besides its operands.
 struct Ahead {
-    /// Lines of what is next; without it the same lines over and over, which costs less than a branch.
-    next: *const f32,
-    next_step: usize,
+    /// Lines of what is next.
+    next: Upcoming,
     /// Residual and C arrive while the sums are computed; their rows are too far apart for hardware to foresee.
     /// Few rows at a time are asked for: all at once would fill the queue of misses, and loads would wait.
     arriving: [*const f32; 2],
@@ -247,32 +330,43 @@ struct Ahead {
 impl Ahead {
     #[inline(always)]
     fn of<const MR: usize>(t: &Tile) -> Self {
-        let (next, next_step) = if t.next.is_null() { (t.b, 0) } else { (t.next, LINE) };
         let arriving = [t.finish.residual, t.c.cast_const()];
         let arrived = if t.finish.residual.is_null() { MR } else { 0 };
-        Ahead { next, next_step, arriving, rows: t.c_rows, arrived }
+        Ahead { next: t.next, arriving, rows: t.c_rows, arrived }
     }
 
-    /// Before the next block of products.
+    /// Whether there are rows left to ask for.
+    #[inline(always)]
+    fn has_rows<const MR: usize>(&self) -> bool {
+        self.arrived < 2 * MR
+    }
+
+    /// Asks for what is next, before a block of products.
+    #[inline(always)]
+    unsafe fn ask_next<S: Simd>(&mut self) {
+        for _ in 0..self.next.lines {
+            // SAFETY: what is asked for need not be accessible.
+            unsafe { S::prefetch(self.next.start) };
+            self.next.start = self.next.start.wrapping_add(LINE);
+        }
+    }
+
+    /// Asks for some of the rows that are left, before a block of products.
     ///
     /// # Safety
     /// As [`TileSet::run`].
     #[inline(always)]
-    unsafe fn ask<S: Simd, const MR: usize, const NV: usize>(&mut self) {
-        // SAFETY: the list has an offset for each row; what is asked for need not be accessible.
-        unsafe {
-            for line in 0..BLOCK {
-                S::prefetch(self.next.wrapping_add(line * self.next_step));
-            }
-            self.next = self.next.wrapping_add(BLOCK * self.next_step);
-            for _ in 0..BLOCK / 2 {
-                if self.arrived < 2 * MR {
+    unsafe fn ask_rows<S: Simd, const MR: usize, const NV: usize>(&mut self) {
+        for _ in 0..BLOCK / 2 {
+            if self.has_rows::<MR>() {
+                // SAFETY: the list has an offset for each row; what is asked for need not be accessible.
+                unsafe {
                     let row = self.arriving[self.arrived / MR].wrapping_add(*self.rows.add(self.arrived % MR));
                     for j in 0..NV {
                         S::prefetch(row.wrapping_add(j * S::LANES));
                     }
-                    self.arrived += 1;
                 }
+                self.arrived += 1;
             }
         }
     }
@@ -286,7 +380,7 @@ unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
     let mut acc = [[S::zero(); NV]; MR];
     let full = t.cols == NV * S::LANES;
     let mut ahead = Ahead::of::<MR>(t);
-    let (mut b, b_step) = (t.b, t.b_step);
+    let (mut b, b_step) = (t.b, W::b_step(t, NV * S::LANES));
     // Not known to the compiler, which would unroll what is not to be.
     let block = black_box(BLOCK);
     for segment in 0..t.segment_count {
@@ -305,19 +399,34 @@ unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
                 }
             };
         }
-        let mut left = t.k;
-        while left > 0 {
-            ahead.ask::<S, MR, NV>();
-            if W::UNROLLS && left >= BLOCK {
+        macro_rules! block {
+            () => {
+                ahead.ask_next::<S>();
                 product!(0);
                 product!(1);
                 product!(2);
                 product!(3);
                 a.advance(BLOCK);
                 b = b.add(BLOCK * b_step);
+            };
+        }
+        let mut left = t.k;
+        if W::UNROLLS {
+            while left >= BLOCK && ahead.has_rows::<MR>() {
+                ahead.ask_rows::<S, MR, NV>();
+                block!();
                 left -= BLOCK;
-                continue;
             }
+            // The same again without what the loop before is done with: two threads that share a core decode hardly
+            // more than the products.
+            while left >= BLOCK {
+                block!();
+                left -= BLOCK;
+            }
+        }
+        while left > 0 {
+            ahead.ask_next::<S>();
+            ahead.ask_rows::<S, MR, NV>();
             let some = left.min(block);
             for _ in 0..some {
                 product!(0);
@@ -373,19 +482,20 @@ unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
     }
 }
 
-/// Fills a [`TileSet`]: for each walk a row of functions per number of vectors.
-macro_rules! tile_set {
-    ($f:ident, $set:ty, $vectors:literal, [$($v:literal),*], [$($r:literal),*]) => {{
-        let mut table: Table = [[[$f::<Adjacent, 1, 1>; MAX_ROWS]; MAX_VECTORS]; 2];
-        tile_set!(@vectors table $f [$($v),*] [$($r),*]);
-        let rows = [$($r),*].len();
-        TileSet { rows, vectors: $vectors, lanes: <$set>::LANES, table }
+/// The tiles of a tier: for each number of vectors the numbers of rows, and the function that has them.
+macro_rules! table {
+    ($f:ident, { $($v:literal: [$($r:literal),*]),* }) => {{
+        static TABLE: Table = {
+            let mut table: Table = [[[$f::<Adjacent, 1, 1>; MAX_ROWS]; MAX_VECTORS]; WALKS];
+            $($(
+                table[0][$v - 1][$r - 1] = $f::<Adjacent, $r, $v>;
+                table[1][$v - 1][$r - 1] = $f::<Packed<$r>, $r, $v>;
+                table[2][$v - 1][$r - 1] = $f::<Listed<$r>, $r, $v>;
+            )*)*
+            table
+        };
+        &TABLE
     }};
-    (@vectors $table:ident $f:ident [$($v:literal),*] $rows:tt) => { $(tile_set!(@rows $table $f $v $rows);)* };
-    (@rows $table:ident $f:ident $v:literal [$($r:literal),*]) => { $(
-        $table[0][$v - 1][$r - 1] = $f::<Adjacent, $r, $v>;
-        $table[1][$v - 1][$r - 1] = $f::<Listed<$r>, $r, $v>;
-    )* };
 }
 
 unsafe fn scalar<W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
@@ -394,7 +504,8 @@ unsafe fn scalar<W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
 }
 
 fn scalar_tiles() -> TileSet {
-    tile_set!(scalar, Scalar, 2, [1, 2], [1, 2, 3, 4])
+    let table = table!(scalar, { 1: [1, 2, 3, 4], 2: [1, 2, 3, 4] });
+    TileSet { rows: 4, vectors: 2, lanes: Scalar::LANES, table }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -414,18 +525,27 @@ mod x86 {
         unsafe { tile::<Avx2, W, MR, NV>(t) }
     }
 
-    pub(super) fn avx512_tiles() -> TileSet {
-        tile_set!(avx512, Avx512, 2, [1, 2], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14])
+    /// Tiles of at most `vectors` vectors a row, 2, 3 or 4: as many rows as registers hold.
+    pub(super) fn avx512_tiles(vectors: usize) -> TileSet {
+        let table = table!(avx512, {
+            1: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
+            2: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
+            3: [1, 2, 3, 4, 5, 6, 7, 8, 9],
+            4: [1, 2, 3, 4, 5, 6]
+        });
+        TileSet { rows: [14, 9, 6][vectors - 2], vectors, lanes: Avx512::LANES, table }
     }
 
     /// For at most eight columns: AVX-512 machines run two 256-bit multiply-adds at a time.
     pub(super) fn narrow_tiles() -> TileSet {
         assert!(Tier::Avx2.is_supported(), "AVX-512 machines support AVX2");
-        tile_set!(avx2, Avx2, 1, [1], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+        let table = table!(avx2, { 1: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] });
+        TileSet { rows: 12, vectors: 1, lanes: Avx2::LANES, table }
     }
 
     pub(super) fn avx2_tiles() -> TileSet {
-        tile_set!(avx2, Avx2, 2, [1, 2], [1, 2, 3, 4, 5, 6])
+        let table = table!(avx2, { 1: [1, 2, 3, 4, 5, 6], 2: [1, 2, 3, 4, 5, 6] });
+        TileSet { rows: 6, vectors: 2, lanes: Avx2::LANES, table }
     }
 }
 
@@ -440,6 +560,140 @@ mod arm {
     }
 
     pub(super) fn neon_tiles() -> TileSet {
-        tile_set!(neon, Neon, 3, [1, 2, 3], [1, 2, 3, 4, 5, 6, 7, 8])
+        let table = table!(neon, {
+            1: [1, 2, 3, 4, 5, 6, 7, 8],
+            2: [1, 2, 3, 4, 5, 6, 7, 8],
+            3: [1, 2, 3, 4, 5, 6, 7, 8]
+        });
+        TileSet { rows: 8, vectors: 3, lanes: Neon::LANES, table }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines that each tile asks for, as indices.
+    fn lines(len: usize, k: usize, tiles: usize) -> Vec<Vec<usize>> {
+        let start = std::ptr::null::<f32>();
+        let asked = |t| {
+            let share = Upcoming::share(start, len, k, t, tiles);
+            let first = share.start.addr() / (LINE * size_of::<f32>());
+            (first..first + share.lines * k.div_ceil(BLOCK)).collect()
+        };
+        (0..tiles).map(asked).collect()
+    }
+
+    #[test]
+    fn tiles_ask_for_every_line_once_and_the_last_ones_first_of_all() {
+        for (len, k, tiles) in [(64 * 256, 256, 9), (64 * 256, 256, 3), (64 * 256, 256, 1), (32 * 7, 7, 40), (16, 1, 5)]
+        {
+            let shares = lines(len, k, tiles);
+            let all: Vec<usize> = shares.iter().flatten().copied().collect();
+            let total = len.div_ceil(LINE);
+            assert!(all.len() >= total && all.iter().copied().eq(0..all.len()), "{len} {k} {tiles}: {shares:?}");
+            // As few lines a block as suffice: with one fewer, not all would be asked for.
+            let least = total.div_ceil(tiles * k.div_ceil(BLOCK));
+            let spare = all.len() - total;
+            assert!(spare < least * k.div_ceil(BLOCK), "{len} {k} {tiles}: {spare} too many");
+            let idle = shares.iter().take_while(|share| share.is_empty()).count();
+            assert!(shares[idle..].iter().all(|share| !share.is_empty()), "{len} {k} {tiles}: {shares:?}");
+        }
+        assert!(lines(0, 8, 3).concat().is_empty());
+    }
+
+    #[test]
+    fn tiles_are_as_wide_as_their_columns_fill() {
+        for tier in Tier::supported() {
+            for cols in 1..400 {
+                let (set, high) = (TileSet::for_columns(tier, cols), TileSet::for_adjacent_rows(tier, cols));
+                assert!(set.vectors <= MAX_VECTORS && set.rows <= MAX_ROWS && high.rows <= MAX_ROWS);
+                assert!(high.vectors <= set.vectors && high.rows >= set.rows, "{tier} {cols}");
+                let panels = cols.div_ceil(set.cols());
+                let wide = set.vectors > high.vectors;
+                assert!(!wide || panels * set.vectors == set.vectors_for(cols), "{tier} {cols}: an empty vector");
+            }
+        }
+    }
+
+    /// `[rows, vectors, cols, k]`, segments, A's walk, distance of B's rows beyond a panel, whether C is added to.
+    type Shape = ([usize; 4], usize, usize, usize, bool);
+
+    /// Checks one tile against sums in f64. `walk`: 0 for adjacent rows, else the step of listed ones.
+    fn check(set: &TileSet, label: &str, ([rows, vectors, cols, k], segments, walk, spare, add): Shape) {
+        let value = |i: usize| ((i * 7919) % 251) as f32 / 251.0 - 0.5;
+        let values = |len: usize| (0..len).map(value).collect::<Vec<f32>>();
+        let (segment_len, b_step) = (rows.max(1) * (k + 1) * (walk + 1), vectors * set.lanes + spare);
+        let (a, b) = (values(segments * segment_len + 64), values(segments * k * b_step + 64));
+        let c_ld = cols + 5;
+        let mut c = vec![0.25f32; rows * c_ld];
+        let (bias, residual) = (values(cols), values(rows * c_ld));
+        let offsets: Vec<usize> = (0..rows).map(|row| row * k * walk.max(1) + row % 2).collect();
+        let starts: Vec<usize> = (0..segments).map(|s| s * segment_len).collect();
+        let c_rows: Vec<usize> = (0..rows).map(|row| row * c_ld).collect();
+        let a_rows = match walk {
+            0 => Rows::Adjacent { step: rows + 1 },
+            step => Rows::Listed { offsets: offsets.as_ptr(), step },
+        };
+        let tile = Tile {
+            rows,
+            vectors,
+            cols,
+            a: a.as_ptr(),
+            a_rows,
+            segments: starts.as_ptr(),
+            segment_count: segments,
+            k,
+            b: b.as_ptr(),
+            b_step,
+            c: c.as_mut_ptr(),
+            c_rows: c_rows.as_ptr(),
+            add_to_c: add,
+            finish: Finish { bias: bias.as_ptr(), residual: residual.as_ptr(), lo: -0.5, hi: 0.5 },
+            next: Upcoming::share(b.as_ptr(), b.len(), k, 0, 1),
+        };
+        // SAFETY: the arrays hold what the tile describes.
+        unsafe { set.run(&tile) };
+        for row in 0..rows {
+            for col in 0..c_ld {
+                let got = f64::from(c[row * c_ld + col]);
+                if col >= cols {
+                    assert_eq!(got, 0.25, "{label}: wrote past row {row}");
+                    continue;
+                }
+                let mut sum = f64::from(bias[col]) + f64::from(residual[row * c_ld + col]);
+                sum += if add { 0.25 } else { 0.0 };
+                for (segment, start) in starts.iter().enumerate() {
+                    for p in 0..k {
+                        let at = if walk == 0 { p * (rows + 1) + row } else { offsets[row] + p * walk };
+                        sum += f64::from(a[start + at]) * f64::from(b[(segment * k + p) * b_step + col]);
+                    }
+                }
+                assert!((got - sum.clamp(-0.5, 0.5)).abs() < 1e-5, "{label}: [{row}, {col}] is {got} instead of {sum}");
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_of_all_shapes_sum_products_however_they_walk() {
+        for tier in Tier::supported() {
+            for columns in [8, 32, 48, 64] {
+                let set = TileSet::for_columns(tier, columns);
+                for vectors in 1..=set.vectors {
+                    for rows in 1..=set.rows {
+                        for (k, segments) in [(0, 1), (1, 1), (3, 2), (4, 1), (5, 3), (21, 1)] {
+                            for (walk, spare) in [(0, 0), (0, 3), (1, 0), (1, 7), (3, 0)] {
+                                for cols in [vectors * set.lanes, vectors * set.lanes - set.lanes.min(2) + 1] {
+                                    let shape = [rows, vectors, cols, k];
+                                    let label =
+                                        format!("{tier} {shape:?} {segments} segments, walk {walk}, {spare} spare");
+                                    check(&set, &label, (shape, segments, walk, spare, rows % 2 == 0));
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -11,14 +11,14 @@ use crate::backend::cpu::cost::{self, Pass};
 use crate::backend::cpu::gemm::{Gemm, RowProduct};
 use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Task};
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward, WinogradStaged};
+use crate::backend::cpu::winograd::{self, Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::precision::Precision;
 
 /// All candidates, for all three primitives.
 pub const KERNELS: &[&dyn CpuKernel] =
-    &[&GEMM_1X1, &DEPTHWISE_ROWS, &DEPTHWISE, &IMAGES, &WINOGRAD, &WINOGRAD_STAGED, &DIRECT, &EMPTY];
+    &[&GEMM_1X1, &DEPTHWISE_ROWS, &DEPTHWISE, &IMAGES, &WINOGRAD, &WINOGRAD_STAGED, &WINOGRAD_2X2, &DIRECT, &EMPTY];
 
 type Build = fn(&ConvGeometry, Pass, InImages, Tier) -> Box<dyn ChunkedKernel>;
 type Fits = fn(&ConvGeometry, Pass, Tier) -> std::result::Result<cost::Times, &'static str>;
@@ -136,17 +136,34 @@ const WINOGRAD: Candidate = Candidate {
 /// The same, all windows of a part of the batch at a time: for many channels, or few windows.
 const WINOGRAD_STAGED: Candidate = Candidate {
     name: "conv_winograd_staged",
-    fits: |g, pass, tier| match (winograd::supports(g), pass) {
-        (_, Pass::FilterGrad) => Err("no gradient for filters"),
-        (true, _) => Ok(cost::winograd_staged(g, pass, tier)),
-        (false, _) => Err("3x3 filters, stride 1, dilation 1, one group"),
-    },
-    build: |g, pass, _, tier| match pass {
-        Pass::Forward => Box::new(WinogradStaged::forward(g, tier)),
-        _ => Box::new(WinogradStaged::input_grad(g, tier)),
-    },
+    fits: |g, pass, tier| staged_fits(Form::F4x4, g, pass, tier),
+    build: |g, pass, _, tier| staged(Form::F4x4, g, pass, tier),
     ..WINOGRAD
 };
+
+/// 16 products over smaller windows: where so few of them meet the filters that 36 points of these take longer to
+/// arrive from memory than to be multiplied.
+const WINOGRAD_2X2: Candidate = Candidate {
+    name: "conv_winograd_2x2",
+    fits: |g, pass, tier| staged_fits(Form::F2x2, g, pass, tier),
+    build: |g, pass, _, tier| staged(Form::F2x2, g, pass, tier),
+    ..WINOGRAD
+};
+
+fn staged_fits(form: Form, g: &ConvGeometry, pass: Pass, tier: Tier) -> std::result::Result<cost::Times, &'static str> {
+    match (winograd::supports(g), pass) {
+        (_, Pass::FilterGrad) => Err("no gradient for filters"),
+        (true, _) => Ok(cost::winograd_staged(form, g, pass, tier)),
+        (false, _) => Err("3x3 filters, stride 1, dilation 1, one group"),
+    }
+}
+
+fn staged(form: Form, g: &ConvGeometry, pass: Pass, tier: Tier) -> Box<dyn ChunkedKernel> {
+    match pass {
+        Pass::Forward => Box::new(WinogradStaged::forward(form, g, tier)),
+        _ => Box::new(WinogradStaged::input_grad(form, g, tier)),
+    }
+}
 
 /// Register tiles over packed rows, tap by tap; takes every convolution.
 const DIRECT: Candidate = Candidate {

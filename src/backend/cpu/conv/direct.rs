@@ -12,15 +12,15 @@ use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{Rows, Tile, TileSet, share_of};
+use crate::backend::cpu::tile::{Rows, Tile, TileSet, Upcoming};
 
 /// Floating-point operations below which panels of a block are not given to several chunks.
 const MIN_CHUNK_FLOPS: f64 = 2e6;
 
-/// Tiles of a chunk up to which filters are taken in blocks that all of them meet, so that each block comes from
-/// memory once, and products of such a block: 64 KiB of filters.
-const FEW_TILES: usize = 6;
-const NEAR_PRODUCTS: usize = 512;
+/// Pixels of a chunk up to which filters are taken in blocks that all of them meet, so that each block comes from
+/// memory once, and filter elements of such a block.
+const FEW_PIXELS: usize = 84;
+const NEAR_FILTERS: usize = 16 << 10;
 
 /// The taps of one pair of row and column classes.
 struct TapClass {
@@ -216,7 +216,10 @@ impl Direct {
                     let rows = block.indices.end.min(y.count).saturating_sub(block.indices.start);
                     let count = block.images.len() * rows * x.count;
                     let tiles = count.div_ceil(self.tiles.rows);
-                    let per_block = if tiles > FEW_TILES { class.segments.len() } else { NEAR_PRODUCTS / class.run };
+                    let per_block = match count > FEW_PIXELS {
+                        true => class.segments.len(),
+                        false => NEAR_FILTERS / (class.run * width),
+                    };
                     let segment_blocks = class.segments.len().div_ceil(per_block.max(1)).max(1);
                     for block in 0..segment_blocks {
                         let segments = split(class.segments.len(), segment_blocks, block);
@@ -242,7 +245,13 @@ impl Direct {
                                 c_rows: c_rows.add(first + r.start),
                                 add_to_c: block > 0,
                                 finish: if last { finish } else { Finish::NONE },
-                                next: share_of(b.wrapping_add(products * width), products, t, tiles),
+                                next: Upcoming::share(
+                                    b.wrapping_add(products * width),
+                                    products * width,
+                                    products,
+                                    t,
+                                    tiles,
+                                ),
                             });
                         }
                     }

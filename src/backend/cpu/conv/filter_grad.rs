@@ -11,7 +11,7 @@ use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::simd::{Simd, Tier};
-use crate::backend::cpu::tile::{Rows, Tile, TileSet};
+use crate::backend::cpu::tile::{Rows, Tile, TileSet, Upcoming};
 use crate::dispatch;
 use std::ops::Range;
 
@@ -112,7 +112,7 @@ impl FilterGrad {
     /// The gradient for a geometry.
     pub fn new(g: &ConvGeometry, tier: Tier) -> Self {
         let (in_c, out_c) = (g.in_c / g.groups, g.out_c / g.groups);
-        let tiles = TileSet::for_columns(tier, out_c);
+        let tiles = TileSet::for_adjacent_rows(tier, out_c);
         let rows = g.kernel_h * g.kernel_w * in_c;
         let parts = image_groups(g.batch, g.filter_len());
         let y = Axis::forward(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
@@ -253,7 +253,7 @@ impl FilterGrad {
                             c_rows: c_rows.add(r.start),
                             add_to_c: index > 0,
                             finish: if index + 1 == blocks { finish.from(k, k) } else { Finish::NONE },
-                            next: std::ptr::null(),
+                            next: Upcoming::NONE,
                         });
                     }
                 }

@@ -5,7 +5,7 @@ use crate::backend::cpu::attach::{Epilogue, Finish, PackHook, TileHook};
 use crate::backend::cpu::chunked::{Args, run_serially};
 use crate::backend::cpu::gemm::tests::random;
 use crate::backend::cpu::kernel::InImages;
-use crate::backend::cpu::winograd::{self, WinogradFilterGrad, WinogradForward, WinogradStaged};
+use crate::backend::cpu::winograd::{self, Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -156,12 +156,14 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
             Pass::FilterGrad => Box::new(WinogradFilterGrad::new(g, tier)),
         };
         check_kernel(&*kernel, g, pass, [hooks, true], tier, 1e-5);
-        let staged = match pass {
-            Pass::Forward => WinogradStaged::forward(g, tier),
-            Pass::InputGrad => WinogradStaged::input_grad(g, tier),
-            Pass::FilterGrad => return,
-        };
-        check_kernel(&staged, g, pass, [hooks, true], tier, 1e-5);
+        for form in [Form::F2x2, Form::F4x4] {
+            let staged = match pass {
+                Pass::Forward => WinogradStaged::forward(form, g, tier),
+                Pass::InputGrad => WinogradStaged::input_grad(form, g, tier),
+                Pass::FilterGrad => return,
+            };
+            check_kernel(&staged, g, pass, [hooks, true], tier, 1e-5);
+        }
     }
 }
 

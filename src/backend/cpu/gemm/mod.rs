@@ -14,13 +14,15 @@ pub(crate) mod tests;
 use super::attach::{Epilogue, Finish};
 use super::chunked::{Args, ChunkedKernel, split};
 use super::simd::Tier;
-use super::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet, share_of};
+use super::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet, Upcoming};
 use pack::Copies;
 pub use row::RowProduct;
 use std::ops::Range;
 
 /// Products summed before the partial sums go back to C; a panel of B of this depth stays in L1 and L2.
 const K_BLOCK: usize = 512;
+/// Rows of a chunk, at most, where they are not fewer by need; in whole tiles.
+const ROW_BLOCK: usize = 112;
 /// Columns of the widest chunk.
 const MAX_CHUNK_COLS: usize = 256;
 /// Floating-point operations below which a chunk is not cut further.
@@ -113,7 +115,7 @@ impl Gemm {
         tier: Tier,
     ) -> Self {
         let shared = |gemm: &Gemm| {
-            let block = 8 * gemm.tiles.rows;
+            let block = ROW_BLOCK / gemm.tiles.rows * gemm.tiles.rows;
             m > block && (trans_b || m >= MIN_SHARED_ROWS || n * k <= MAX_SHARED_B)
         };
         Self::build([m, n, k], [trans_a, trans_b], strides, None, shared, tier)
@@ -129,8 +131,11 @@ impl Gemm {
         tier: Tier,
     ) -> Self {
         assert!(m > 0 && n > 0, "a product needs outputs: received [{m}, {n}]");
-        let tiles = TileSet::for_columns(tier, n);
-        let m_block = 8 * tiles.rows;
+        let tiles = match trans_a {
+            true => TileSet::for_adjacent_rows(tier, n),
+            false => TileSet::for_columns(tier, n),
+        };
+        let m_block = ROW_BLOCK / tiles.rows * tiles.rows;
         let panels = n.div_ceil(tiles.cols()).max(1);
         let flops = 2 * m * n * k;
         let mut gemm = Gemm {
@@ -327,9 +332,12 @@ impl Gemm {
                         // Rows of A that lie side by side, on their way from memory.
                         let streams = !packs_a && k_blocks == 1 && self.lda == self.k && panel == panels.start;
                         let next = match following {
-                            _ if streams && t + 1 < tile_count => a.wrapping_add(r.len() * self.lda),
-                            Some(b) => share_of(b, k.len(), t, tile_count),
-                            None => std::ptr::null(),
+                            _ if streams && t + 1 < tile_count => {
+                                let rows = r.len() * self.lda;
+                                Upcoming::share(a.wrapping_add(rows), rows, k.len(), 0, 1)
+                            }
+                            Some(b) => Upcoming::share(b, k.len() * width, k.len(), t, tile_count),
+                            None => Upcoming::NONE,
                         };
                         tiles.run(&Tile {
                             rows: r.len(),

@@ -153,6 +153,11 @@ fn shapes_tails_and_transposes() {
         (130, 10, 70),
         (131, 97, 530),
         (225, 31, 33),
+        // Whole panels of three and of four AVX-512 vectors, and one column less.
+        (19, 48, 70),
+        (25, 143, 35),
+        (13, 64, 66),
+        (129, 127, 61),
     ];
     for tier in Tier::supported() {
         for (m, n, k) in shapes {

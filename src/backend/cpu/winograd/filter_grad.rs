@@ -5,16 +5,18 @@
 //! [input channels × tiles] × [tiles × output channels] per point, and transformed to 3×3 taps once.
 
 use super::prefetch::{Prefetch, Touch, touch_of};
-use super::transform::{POINTS, Transforms};
+use super::transform::{FilterGradTransforms, Form, Transforms};
 use super::windows::{Grid, Planes, Windows};
 use super::{strides, supports};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::{Combine, ConvGeometry, image_groups};
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet};
+use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet, Upcoming};
 use std::ops::Range;
 
+/// Elements of a transformed window.
+const POINTS: usize = Form::F4x4.points();
 /// Most input and output channels of a chunk: its sums take 36 times their product.
 const IN_BLOCK: usize = 128;
 const OUT_BLOCK: usize = 64;
@@ -37,7 +39,7 @@ pub struct WinogradFilterGrad {
     in_parts: usize,
     out_parts: usize,
     tiles: TileSet,
-    transforms: Transforms,
+    transforms: FilterGradTransforms,
     touch: Touch,
     combine: Combine,
 }
@@ -46,16 +48,17 @@ impl WinogradFilterGrad {
     /// The gradient. Panics where [`supports`] is false.
     pub fn new(g: &ConvGeometry, tier: Tier) -> Self {
         assert!(supports(g), "Winograd needs 3x3 filters, stride 1, dilation 1 and one group, received {g:?}");
-        let tiles = TileSet::for_columns(tier, g.out_c);
-        let transforms = Transforms::new(tier);
-        let grid = Grid { batch: g.batch, out_h: g.out_h, out_w: g.out_w };
+        let tiles = TileSet::for_adjacent_rows(tier, g.out_c);
+        let transforms = FilterGradTransforms::new(tier);
+        let grid = Grid { form: Form::F4x4, batch: g.batch, out_h: g.out_h, out_w: g.out_w };
         let windows = Windows {
+            form: Form::F4x4,
             in_h: g.in_h,
             in_w: g.in_w,
             in_c: g.in_c,
             pad_top: g.pad_top as isize,
             pad_left: g.pad_left as isize,
-            transform: transforms.window,
+            transform: Transforms::new(Form::F4x4, tier).window,
         };
         let (mut in_parts, mut out_parts) = (g.in_c.div_ceil(IN_BLOCK), g.out_c.div_ceil(OUT_BLOCK));
         let groups = image_groups(grid.len().div_ceil(MIN_TILES), g.filter_len());
@@ -176,7 +179,7 @@ impl WinogradFilterGrad {
                                 c_rows: c_rows.as_ptr(),
                                 add_to_c: index > 0,
                                 finish: Finish::NONE,
-                                next: std::ptr::null(),
+                                next: Upcoming::NONE,
                             });
                         }
                     }

@@ -1,6 +1,6 @@
-//! 3×3 filters transformed to 36 points, in panels for register tiles.
+//! Transformed 3×3 filters, in panels for register tiles.
 
-use super::transform::{POINTS, Transforms};
+use super::transform::{Form, Transforms};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::TileSet;
@@ -9,6 +9,7 @@ use std::ops::Range;
 /// How filters HWIO lie once they are transformed: a plane per point, of panels as wide as a register tile,
 /// of rows of one input channel each.
 pub(super) struct Filters {
+    pub form: Form,
     pub in_c: usize,
     pub out_c: usize,
     /// Whether filters are rotated and transposed, for the input gradient.
@@ -20,9 +21,10 @@ pub(super) struct Filters {
 
 impl Filters {
     /// From `in_c` to `out_c` channels; for the input gradient, those of the output gradient to those of the input.
-    pub fn new([in_c, out_c]: [usize; 2], gradient: bool, tier: Tier) -> Self {
+    pub fn new(form: Form, [in_c, out_c]: [usize; 2], gradient: bool, tier: Tier) -> Self {
         let tiles = TileSet::for_columns(tier, out_c);
-        Filters { in_c, out_c, gradient, tiles, copies: Copies::new(tier), transforms: Transforms::new(tier) }
+        let (copies, transforms) = (Copies::new(tier), Transforms::new(form, tier));
+        Filters { form, in_c, out_c, gradient, tiles, copies, transforms }
     }
 
     pub fn panels(&self) -> usize {
@@ -48,7 +50,7 @@ impl Filters {
 
     /// Elements of all points.
     pub fn len(&self) -> usize {
-        POINTS * self.plane()
+        self.form.points() * self.plane()
     }
 
     /// f32 that transforming a panel needs besides.

@@ -2,16 +2,18 @@
 
 use super::filters::Filters;
 use super::prefetch::{Prefetch, Touch, touch_of};
-use super::transform::{POINTS, Transforms};
+use super::transform::{Form, Transforms};
 use super::windows::{Grid, Planes, Windows};
 use super::{sides, strides};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::ConvGeometry;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, share_of};
+use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Upcoming};
 use std::ops::Range;
 
+/// Elements of a transformed window.
+const POINTS: usize = Form::F4x4.points();
 /// Most tiles of a chunk.
 const BLOCK: usize = 56;
 /// f32 of transformed input and products that a chunk aims at.
@@ -51,9 +53,9 @@ impl WinogradForward {
     }
 
     fn new(g: &ConvGeometry, gradient: bool, tier: Tier) -> Self {
-        let (grid, windows) = sides(g, gradient, tier);
+        let (grid, windows) = sides(Form::F4x4, g, gradient, tier);
         let (in_c, out_c) = if gradient { (g.out_c, g.in_c) } else { (g.in_c, g.out_c) };
-        let filters = Filters::new([in_c, out_c], gradient, tier);
+        let filters = Filters::new(Form::F4x4, [in_c, out_c], gradient, tier);
         let (tiles, panels) = (&filters.tiles, filters.panels());
         let count = grid.len();
         let least = if POINTS * in_c * out_c > TRANSFORMED_FILTERS_CACHED { BLOCK } else { BLOCK / 2 };
@@ -68,7 +70,7 @@ impl WinogradForward {
         while blocks * panel_parts < MIN_CHUNKS && 2 * panel_parts <= panels {
             panel_parts *= 2;
         }
-        let (transforms, touch) = (Transforms::new(tier), touch_of(tier));
+        let (transforms, touch) = (Transforms::new(Form::F4x4, tier), touch_of(tier));
         WinogradForward { grid, windows, filters, blocks, block_parts, panel_parts, transforms, touch }
     }
 
@@ -147,7 +149,7 @@ impl WinogradForward {
                             c_rows: c_rows.as_ptr(),
                             add_to_c: false,
                             finish: Finish::NONE,
-                            next: share_of(following, in_c, t, row_tiles),
+                            next: Upcoming::share(following, in_c * width, in_c, t, row_tiles),
                         });
                     }
                 }

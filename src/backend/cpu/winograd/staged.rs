@@ -1,4 +1,4 @@
-//! F(4×4, 3×3) in stages: all windows of a part of the tiles are transformed, then multiplied point by point,
+//! F(4×4, 3×3) or F(2×2, 3×3) in stages: all windows of a part of the tiles are transformed, then multiplied point by point,
 //! then their products transformed to outputs.
 //!
 //! Where filters have many channels, their transforms are larger than a core's cache, and a kernel that takes a
@@ -7,14 +7,14 @@
 //! the form for few tiles: threads share points where there are no blocks to share.
 
 use super::filters::Filters;
-use super::transform::{POINTS, Transforms};
+use super::transform::{Form, Transforms};
 use super::windows::{Grid, Planes, Windows};
 use super::{sides, strides};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::ConvGeometry;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, share_of};
+use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Upcoming};
 use std::ops::Range;
 
 /// f32 of transformed windows and products of a part: what caches shared by cores hold.
@@ -28,7 +28,7 @@ const CHUNKS: usize = 32;
 /// Floating-point operations of a chunk of products, at most, where it can be cut.
 const CHUNK_FLOPS: usize = 16 << 20;
 
-/// A 3×3 convolution of stride 1, or its input gradient, by F(4×4, 3×3), all tiles of a part at a time.
+/// A 3×3 convolution of stride 1, or its input gradient, all tiles of a part at a time.
 ///
 /// Inputs: activations (or output gradient), filters HWIO. The error is about twice that of direct
 /// summation in f32.
@@ -80,22 +80,28 @@ impl Cut {
 
 impl WinogradStaged {
     /// The convolution. Panics where [`supports`](super::supports) is false.
-    pub fn forward(g: &ConvGeometry, tier: Tier) -> Self {
-        Self::new(g, false, PART, tier)
+    pub fn forward(form: Form, g: &ConvGeometry, tier: Tier) -> Self {
+        Self::new(form, g, false, PART, tier)
     }
 
     /// Its gradient for the input. Panics where [`supports`](super::supports) is false.
-    pub fn input_grad(g: &ConvGeometry, tier: Tier) -> Self {
-        Self::new(g, true, PART, tier)
+    pub fn input_grad(form: Form, g: &ConvGeometry, tier: Tier) -> Self {
+        Self::new(form, g, true, PART, tier)
     }
 
     /// `part`: f32 of transformed windows and products that a part aims at.
-    pub(super) fn new(g: &ConvGeometry, gradient: bool, part: usize, tier: Tier) -> Self {
-        let (grid, windows) = sides(g, gradient, tier);
+    pub(super) fn new(form: Form, g: &ConvGeometry, gradient: bool, part: usize, tier: Tier) -> Self {
+        let (grid, windows) = sides(form, g, gradient, tier);
         let (in_c, out_c) = if gradient { (g.out_c, g.in_c) } else { (g.in_c, g.out_c) };
-        let filters = Filters::new([in_c, out_c], gradient, tier);
-        let most = (part / (POINTS * (in_c + out_c))).max(MIN_TILES);
-        WinogradStaged { grid, windows, filters, parts: grid.len().div_ceil(most), transforms: Transforms::new(tier) }
+        let filters = Filters::new(form, [in_c, out_c], gradient, tier);
+        let most = (part / (form.points() * (in_c + out_c))).max(MIN_TILES);
+        WinogradStaged {
+            grid,
+            windows,
+            filters,
+            parts: grid.len().div_ceil(most),
+            transforms: Transforms::new(form, tier),
+        }
     }
 
     /// Tiles of a part.
@@ -124,7 +130,7 @@ impl WinogradStaged {
         let tiles = self.part(0).len();
         let ((v_ld, v_plane), (m_ld, m_plane)) =
             (strides(tiles, self.filters.in_c), strides(tiles, self.filters.panels() * self.filters.tiles.cols()));
-        let products = workspace.wrapping_add(POINTS * v_plane);
+        let products = workspace.wrapping_add(self.filters.form.points() * v_plane);
         (Planes { base: workspace, ld: v_ld, plane: v_plane }, Planes { base: products, ld: m_ld, plane: m_plane })
     }
 
@@ -165,14 +171,14 @@ impl WinogradStaged {
                 for t in 0..row_tiles {
                     let r = split(tiles, row_tiles, t);
                     let a = v.base.add(point * v.plane + r.start * v.ld).cast_const();
-                    // A line is asked for with every product: the next windows while the first panel meets them,
-                    // then the next panel, which is as long as two tiles' products or less.
-                    let next = if panel == panels.start && t + 2 < row_tiles {
-                        a.wrapping_add(r.len() * v.ld)
+                    // While the first panel meets the windows, each tile asks for those behind its own.
+                    let next = if panel == panels.start && t + 1 < row_tiles {
+                        Upcoming::share(a.wrapping_add(r.len() * v.ld), r.len() * v.ld, in_c, 0, 1)
                     } else if panel + 1 < panels.end {
-                        share_of(self.filters.at(args.packed, point, panel + 1), in_c, t, row_tiles)
+                        let following = self.filters.at(args.packed, point, panel + 1);
+                        Upcoming::share(following, in_c * width, in_c, t, row_tiles)
                     } else {
-                        std::ptr::null()
+                        Upcoming::NONE
                     };
                     set.run(&Tile {
                         rows: r.len(),
@@ -232,7 +238,7 @@ impl ChunkedKernel for WinogradStaged {
             return self.filters.panels();
         }
         match self.stage(phase) {
-            (part, Stage::Products) => POINTS * self.panel_parts(part),
+            (part, Stage::Products) => self.filters.form.points() * self.panel_parts(part),
             (part, stage) => self.cut(part, stage).chunks(),
         }
     }
@@ -243,7 +249,7 @@ impl ChunkedKernel for WinogradStaged {
 
     fn workspace_len(&self) -> usize {
         let (v, m) = self.planes(std::ptr::null_mut());
-        POINTS * (v.plane + m.plane)
+        self.filters.form.points() * (v.plane + m.plane)
     }
 
     fn finishes(&self, phase: usize) -> bool {

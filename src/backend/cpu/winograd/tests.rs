@@ -63,11 +63,13 @@ fn the_order_of_chunks_does_not_show_in_the_bits() {
         for (batch, size, in_c, out_c) in [(5, 14, 17, 40), (127, 7, 3, 10), (1, 28, 32, 64)] {
             let g = geometry(batch, size, in_c, out_c);
             let (x, w, y) = (g.input_len(), g.filter_len(), g.output_len());
-            let kernels: [(Box<dyn ChunkedKernel>, [usize; 3]); 5] = [
+            let kernels: [(Box<dyn ChunkedKernel>, [usize; 3]); 7] = [
                 (Box::new(WinogradForward::forward(&g, tier)), [x, w, y]),
                 (Box::new(WinogradForward::input_grad(&g, tier)), [y, w, x]),
-                (Box::new(WinogradStaged::forward(&g, tier)), [x, w, y]),
-                (Box::new(WinogradStaged::input_grad(&g, tier)), [y, w, x]),
+                (Box::new(WinogradStaged::forward(Form::F4x4, &g, tier)), [x, w, y]),
+                (Box::new(WinogradStaged::input_grad(Form::F4x4, &g, tier)), [y, w, x]),
+                (Box::new(WinogradStaged::forward(Form::F2x2, &g, tier)), [x, w, y]),
+                (Box::new(WinogradStaged::input_grad(Form::F2x2, &g, tier)), [y, w, x]),
                 (Box::new(WinogradFilterGrad::new(&g, tier)), [x, y, w]),
             ];
             for (i, (kernel, lens)) in kernels.into_iter().enumerate() {
@@ -98,9 +100,11 @@ fn work_is_cut_for_several_threads_and_partial_sums_are_bounded() {
             for kernel in [WinogradForward::forward(&g, tier), WinogradForward::input_grad(&g, tier)] {
                 assert!(kernel.packed_len() > 0 && kernel.chunks(1) >= 8, "{tier} {g:?}: {} chunks", kernel.chunks(1));
             }
-            let staged = WinogradStaged::forward(&g, tier);
-            assert!((1..staged.phases()).all(|phase| staged.chunks(phase) >= 16), "{tier} {g:?}");
-            assert!(staged.workspace_len() <= 8 << 20, "{tier} {g:?}: {} f32", staged.workspace_len());
+            for form in [Form::F2x2, Form::F4x4] {
+                let staged = WinogradStaged::forward(form, &g, tier);
+                assert!((1..staged.phases()).all(|phase| staged.chunks(phase) >= 16), "{tier} {g:?}");
+                assert!(staged.workspace_len() <= 8 << 20, "{tier} {g:?}: {} f32", staged.workspace_len());
+            }
             let gradient = WinogradFilterGrad::new(&g, tier);
             assert!(gradient.chunks(0) >= 8, "{tier} {g:?}: {} chunks", gradient.chunks(0));
             assert!(gradient.workspace_len() <= (16 * g.filter_len()).min(4 << 20), "{tier} {g:?}");
@@ -115,8 +119,8 @@ fn parts_of_the_tiles_give_the_bits_of_all_at_once() {
         let g = geometry(9, 14, 17, 40);
         let (x, w, y) = (g.input_len(), g.filter_len(), g.output_len());
         for (gradient, lens) in [(false, [x, w, y]), (true, [y, w, x])] {
-            let whole = WinogradStaged::new(&g, gradient, 1 << 30, tier);
-            let parts = WinogradStaged::new(&g, gradient, 0, tier);
+            let whole = WinogradStaged::new(Form::F4x4, &g, gradient, 1 << 30, tier);
+            let parts = WinogradStaged::new(Form::F4x4, &g, gradient, 0, tier);
             assert_eq!((whole.phases(), parts.phases()), (4, 10));
             assert_eq!(run(&whole, lens, |chunk, _| chunk), run(&parts, lens, |chunk, _| chunk), "{tier} {gradient}");
         }

@@ -1,84 +1,186 @@
-//! The transforms of F(4×4, 3×3) and F(3×3, 4×4) over the points 0, ±3/4, ±3/2, ∞.
+//! The transforms of F(4×4, 3×3) and F(3×3, 4×4) over the points 0, ±3/4, ±3/2, ∞, and of F(2×2, 3×3) over 0, ±1, ∞.
 //!
-//! All work on vectors of channels, one vector after another; the 36 results lie `plane` elements apart.
-//! Arrays of vectors are iterated by reference: the iterator of an array by value is not always inlined, and then
-//! runs without the instruction set.
+//! All work on vectors of channels, one vector after another; the results for the points lie `plane` elements
+//! apart. Arrays of vectors are iterated by reference: the iterator of an array by value is not always inlined, and
+//! then runs without the instruction set.
 
 use crate::backend::cpu::attach::Finish;
 use crate::backend::cpu::simd::{Simd, Tier};
 use crate::dispatch;
 
-/// Elements of a transformed window.
-pub const POINTS: usize = 36;
+/// Which outputs a tile has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// F(2×2, 3×3): 4 multiplications per output, 16/9 of the filters' memory.
+    F2x2,
+    /// F(4×4, 3×3): 2.25 multiplications per output, four times the filters' memory.
+    F4x4,
+}
+
+impl Form {
+    /// Outputs of a tile along each axis.
+    pub const fn outputs(self) -> usize {
+        match self {
+            Form::F2x2 => 2,
+            Form::F4x4 => 4,
+        }
+    }
+
+    /// Pixels of a tile's window along each axis.
+    pub const fn window(self) -> usize {
+        self.outputs() + 2
+    }
+
+    /// Elements of a transformed window.
+    pub const fn points(self) -> usize {
+        self.window() * self.window()
+    }
+}
+
+/// The most pixels of a window, and outputs of a tile.
+pub const MAX_POINTS: usize = Form::F4x4.points();
+pub const MAX_OUTPUTS: usize = Form::F4x4.outputs() * Form::F4x4.outputs();
 
 const A: f32 = 0.75;
 const B: f32 = 1.5;
 
-/// Transforms of one tier.
+/// Transforms of one form and tier.
 #[derive(Clone, Copy)]
 pub struct Transforms {
-    /// `(36 pixels, channels, destination, plane)`: a 6×6 window.
+    /// `(pixels, channels, destination, plane)`: a window.
     pub window: WindowFn,
     /// `(source, tap stride, filters, destination, plane)`: 3×3 filters; `filters` fills whole vectors.
     pub filter: FilterFn,
-    /// `(source, plane, 16 pixels, first, channels, finish)`: a 4×4 tile of outputs; null pixels are left out.
+    /// `(source, plane, pixels, first, channels, finish)`: a tile of outputs; null pixels are left out.
     /// The residual's elements lie from its first as the output's do from `first`.
     pub output: OutputFn,
+}
+
+pub type WindowFn = unsafe fn(*const *const f32, usize, *mut f32, usize);
+type FilterFn = unsafe fn(*const f32, usize, usize, *mut f32, usize);
+pub type OutputFn = unsafe fn(*const f32, usize, *const *mut f32, *const f32, usize, &Finish);
+
+impl Transforms {
+    /// The functions of `form` on `tier`.
+    pub fn new(form: Form, tier: Tier) -> Self {
+        match form {
+            Form::F2x2 => Self::of::<4, 2, F2x2>(tier),
+            Form::F4x4 => Self::of::<6, 4, F4x4>(tier),
+        }
+    }
+
+    fn of<const P: usize, const M: usize, A: Algorithm<P, M>>(tier: Tier) -> Self {
+        Transforms {
+            window: select_window::<P, M, A>(tier),
+            filter: select_filter::<P, M, A>(tier),
+            output: select_output::<P, M, A>(tier),
+        }
+    }
+}
+
+/// Transforms of the gradient for the filters, F(3×3, 4×4), whose windows are those of F(4×4, 3×3).
+#[derive(Clone, Copy)]
+pub struct FilterGradTransforms {
     /// `(16 pixels, channels, destination, plane)`: a 4×4 tile of output gradients; null pixels are 0.
     pub output_grad: OutputGradFn,
     /// `(source, plane, destination, tap stride, channels)`: the 3×3 taps of a filter gradient.
     pub filter_grad: FilterGradFn,
 }
 
-pub type WindowFn = unsafe fn(*const *const f32, usize, *mut f32, usize);
-type FilterFn = unsafe fn(*const f32, usize, usize, *mut f32, usize);
-pub type OutputFn = unsafe fn(*const f32, usize, *const *mut f32, *const f32, usize, &Finish);
 type OutputGradFn = unsafe fn(*const *mut f32, usize, *mut f32, usize);
 type FilterGradFn = unsafe fn(*const f32, usize, *mut f32, usize, usize);
 
-impl Transforms {
+impl FilterGradTransforms {
     /// The functions of `tier`.
     pub fn new(tier: Tier) -> Self {
-        Transforms {
-            window: select_window(tier),
-            filter: select_filter(tier),
-            output: select_output(tier),
-            output_grad: select_output_grad(tier),
-            filter_grad: select_filter_grad(tier),
-        }
+        FilterGradTransforms { output_grad: select_output_grad(tier), filter_grad: select_filter_grad(tier) }
     }
 }
 
-/// Six samples to their values at the points.
-#[inline(always)]
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
-unsafe fn samples<S: Simd>(d: [S::F; 6]) -> [S::F; 6] {
-    let (a, b, a2, b2) = (S::splat(A), S::splat(B), S::splat(A * A), S::splat(B * B));
-    let (product, sum) = (S::splat(A * A * B * B), S::splat(A * A + B * B));
-    let first = S::neg_mul_add(d[2], sum, S::mul_add(d[0], product, d[4]));
-    let last = S::neg_mul_add(d[3], sum, S::mul_add(d[1], product, d[5]));
-    let (e1, o1) = (S::neg_mul_add(d[2], b2, d[4]), S::neg_mul_add(d[1], b2, d[3]));
-    let (e2, o2) = (S::neg_mul_add(d[2], a2, d[4]), S::neg_mul_add(d[1], a2, d[3]));
-    [first, S::mul_add(o1, a, e1), S::neg_mul_add(o1, a, e1), S::mul_add(o2, b, e2), S::neg_mul_add(o2, b, e2), last]
+/// One axis of F(M, 3) over P points.
+trait Algorithm<const P: usize, const M: usize> {
+    /// The window's pixels to their values at the points.
+    unsafe fn samples<S: Simd>(d: [S::F; P]) -> [S::F; P];
+
+    /// Three taps to their values at the points, each divided by its distances to the others.
+    unsafe fn taps<S: Simd>(g: [S::F; 3]) -> [S::F; P];
+
+    /// Values at the points to outputs.
+    unsafe fn outputs<S: Simd>(m: [S::F; P]) -> [S::F; M];
 }
 
-/// Three taps to their values at the points, each divided by its distances to the others.
-#[inline(always)]
+struct F2x2;
+
 #[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
-unsafe fn taps<S: Simd>(g: [S::F; 3]) -> [S::F; 6] {
-    let at = |p: f32, q: f32| 1.0 / (2.0 * p * p * (p * p - q * q));
-    let (fa, fb) = (at(A, B), at(B, A));
-    let even_a = S::mul(S::mul_add(g[2], S::splat(A * A), g[0]), S::splat(fa));
-    let even_b = S::mul(S::mul_add(g[2], S::splat(B * B), g[0]), S::splat(fb));
-    let (odd_a, odd_b) = (S::splat(A * fa), S::splat(B * fb));
-    [
-        S::mul(g[0], S::splat(1.0 / (A * A * B * B))),
-        S::mul_add(g[1], odd_a, even_a),
-        S::neg_mul_add(g[1], odd_a, even_a),
-        S::mul_add(g[1], odd_b, even_b),
-        S::neg_mul_add(g[1], odd_b, even_b),
-        g[2],
-    ]
+impl Algorithm<4, 2> for F2x2 {
+    #[inline(always)]
+    unsafe fn samples<S: Simd>(d: [S::F; 4]) -> [S::F; 4] {
+        [S::sub(d[0], d[2]), S::add(d[1], d[2]), S::sub(d[2], d[1]), S::sub(d[3], d[1])]
+    }
+
+    #[inline(always)]
+    unsafe fn taps<S: Simd>(g: [S::F; 3]) -> [S::F; 4] {
+        let half = S::splat(0.5);
+        let (even, odd) = (S::mul(S::add(g[0], g[2]), half), S::mul(g[1], half));
+        [g[0], S::add(even, odd), S::sub(even, odd), g[2]]
+    }
+
+    #[inline(always)]
+    unsafe fn outputs<S: Simd>(m: [S::F; 4]) -> [S::F; 2] {
+        [S::add(m[0], S::add(m[1], m[2])), S::add(S::sub(m[1], m[2]), m[3])]
+    }
+}
+
+struct F4x4;
+
+#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
+impl Algorithm<6, 4> for F4x4 {
+    #[inline(always)]
+    unsafe fn samples<S: Simd>(d: [S::F; 6]) -> [S::F; 6] {
+        let (a, b, a2, b2) = (S::splat(A), S::splat(B), S::splat(A * A), S::splat(B * B));
+        let (product, sum) = (S::splat(A * A * B * B), S::splat(A * A + B * B));
+        let first = S::neg_mul_add(d[2], sum, S::mul_add(d[0], product, d[4]));
+        let last = S::neg_mul_add(d[3], sum, S::mul_add(d[1], product, d[5]));
+        let (e1, o1) = (S::neg_mul_add(d[2], b2, d[4]), S::neg_mul_add(d[1], b2, d[3]));
+        let (e2, o2) = (S::neg_mul_add(d[2], a2, d[4]), S::neg_mul_add(d[1], a2, d[3]));
+        [
+            first,
+            S::mul_add(o1, a, e1),
+            S::neg_mul_add(o1, a, e1),
+            S::mul_add(o2, b, e2),
+            S::neg_mul_add(o2, b, e2),
+            last,
+        ]
+    }
+
+    #[inline(always)]
+    unsafe fn taps<S: Simd>(g: [S::F; 3]) -> [S::F; 6] {
+        let at = |p: f32, q: f32| 1.0 / (2.0 * p * p * (p * p - q * q));
+        let (fa, fb) = (at(A, B), at(B, A));
+        let even_a = S::mul(S::mul_add(g[2], S::splat(A * A), g[0]), S::splat(fa));
+        let even_b = S::mul(S::mul_add(g[2], S::splat(B * B), g[0]), S::splat(fb));
+        let (odd_a, odd_b) = (S::splat(A * fa), S::splat(B * fb));
+        [
+            S::mul(g[0], S::splat(1.0 / (A * A * B * B))),
+            S::mul_add(g[1], odd_a, even_a),
+            S::neg_mul_add(g[1], odd_a, even_a),
+            S::mul_add(g[1], odd_b, even_b),
+            S::neg_mul_add(g[1], odd_b, even_b),
+            g[2],
+        ]
+    }
+
+    #[inline(always)]
+    unsafe fn outputs<S: Simd>(m: [S::F; 6]) -> [S::F; 4] {
+        let (pa, qa) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+        let (pb, qb) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+        [
+            S::add(m[0], S::add(pa, pb)),
+            S::mul_add(qa, S::splat(A), S::mul(qb, S::splat(B))),
+            S::mul_add(pa, S::splat(A * A), S::mul(pb, S::splat(B * B))),
+            S::mul_add(qa, S::splat(A * A * A), S::mul_add(qb, S::splat(B * B * B), m[5])),
+        ]
+    }
 }
 
 /// Four output gradients to their values at the points, each divided by its distances to the others.
@@ -114,86 +216,87 @@ unsafe fn tap_grads<S: Simd>(m: [S::F; 6]) -> [S::F; 3] {
     ]
 }
 
-/// Six values at the points to four outputs.
-#[inline(always)]
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
-unsafe fn outputs<S: Simd>(m: [S::F; 6]) -> [S::F; 4] {
-    let (pa, qa) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
-    let (pb, qb) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
-    [
-        S::add(m[0], S::add(pa, pb)),
-        S::mul_add(qa, S::splat(A), S::mul(qb, S::splat(B))),
-        S::mul_add(pa, S::splat(A * A), S::mul(pb, S::splat(B * B))),
-        S::mul_add(qa, S::splat(A * A * A), S::mul_add(qb, S::splat(B * B * B), m[5])),
-    ]
-}
-
 /// # Safety
-/// `pixels` are 36 rows of `channels` elements; the planes of `dst` hold whole vectors.
+/// `pixels` are P·P rows of `channels` elements; the planes of `dst` hold whole vectors.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
-unsafe fn window<S: Simd>(pixels: *const *const f32, channels: usize, dst: *mut f32, plane: usize) {
+unsafe fn window<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
+    pixels: *const *const f32,
+    channels: usize,
+    dst: *mut f32,
+    plane: usize,
+) {
     let mut c = 0;
     while c < channels {
         let n = S::LANES.min(channels - c);
-        let mut t = [[S::zero(); 6]; 6];
-        for j in 0..6 {
-            let mut d = [S::zero(); 6];
+        let mut t = [[S::zero(); P]; P];
+        for j in 0..P {
+            let mut d = [S::zero(); P];
             for (i, d) in d.iter_mut().enumerate() {
-                let p = (*pixels.add(i * 6 + j)).add(c);
+                let p = (*pixels.add(i * P + j)).add(c);
                 *d = if n == S::LANES { S::load(p) } else { S::load_first(p, n) };
             }
-            let d = samples::<S>(d);
-            for i in 0..6 {
+            let d = A::samples::<S>(d);
+            for i in 0..P {
                 t[i][j] = d[i];
             }
         }
         for (i, row) in t.iter().enumerate() {
-            for (j, &v) in samples::<S>(*row).iter().enumerate() {
-                S::store(dst.add((i * 6 + j) * plane + c), v);
+            for (j, &v) in A::samples::<S>(*row).iter().enumerate() {
+                S::store(dst.add((i * P + j) * plane + c), v);
             }
         }
         c += S::LANES;
     }
 }
-dispatch! { fn select_window[] => window(pixels: *const *const f32, channels: usize, dst: *mut f32, plane: usize); }
+dispatch! {
+    fn select_window[const P: usize, const M: usize; type A: Algorithm<P, M>] =>
+        window(pixels: *const *const f32, channels: usize, dst: *mut f32, plane: usize);
+}
 
 /// # Safety
 /// Nine rows of `filters` elements, `stride` apart, in whole vectors.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
-unsafe fn filter<S: Simd>(src: *const f32, stride: usize, filters: usize, dst: *mut f32, plane: usize) {
+unsafe fn filter<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
+    src: *const f32,
+    stride: usize,
+    filters: usize,
+    dst: *mut f32,
+    plane: usize,
+) {
     let mut k = 0;
     while k < filters {
-        let mut t = [[S::zero(); 3]; 6];
+        let mut t = [[S::zero(); 3]; P];
         for j in 0..3 {
             let g = |i: usize| S::load(src.add((i * 3 + j) * stride + k));
-            let g = taps::<S>([g(0), g(1), g(2)]);
-            for i in 0..6 {
+            let g = A::taps::<S>([g(0), g(1), g(2)]);
+            for i in 0..P {
                 t[i][j] = g[i];
             }
         }
         for (i, row) in t.iter().enumerate() {
-            for (j, &v) in taps::<S>(*row).iter().enumerate() {
-                S::store(dst.add((i * 6 + j) * plane + k), v);
+            for (j, &v) in A::taps::<S>(*row).iter().enumerate() {
+                S::store(dst.add((i * P + j) * plane + k), v);
             }
         }
         k += S::LANES;
     }
 }
 dispatch! {
-    fn select_filter[] => filter(src: *const f32, stride: usize, filters: usize, dst: *mut f32, plane: usize);
+    fn select_filter[const P: usize, const M: usize; type A: Algorithm<P, M>] =>
+        filter(src: *const f32, stride: usize, filters: usize, dst: *mut f32, plane: usize);
 }
 
 /// # Safety
-/// The planes hold whole vectors; `pixels` are 16 rows of `channels` elements, or null; and
+/// The planes hold whole vectors; `pixels` are M·M rows of `channels` elements, or null; and
 /// the residual's elements lie from its first as theirs do from `first`.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
-unsafe fn output<S: Simd>(
+unsafe fn output<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
     src: *const f32,
     plane: usize,
     pixels: *const *mut f32,
@@ -204,22 +307,22 @@ unsafe fn output<S: Simd>(
     let mut k = 0;
     while k < channels {
         let n = S::LANES.min(channels - k);
-        let mut t = [[S::zero(); 6]; 4];
-        for j in 0..6 {
-            let mut m = [S::zero(); 6];
+        let mut t = [[S::zero(); P]; M];
+        for j in 0..P {
+            let mut m = [S::zero(); P];
             for (i, m) in m.iter_mut().enumerate() {
-                *m = S::load(src.add((i * 6 + j) * plane + k));
+                *m = S::load(src.add((i * P + j) * plane + k));
             }
-            let m = outputs::<S>(m);
-            for i in 0..4 {
+            let m = A::outputs::<S>(m);
+            for i in 0..M {
                 t[i][j] = m[i];
             }
         }
         let bias = if finish.bias.is_null() { S::zero() } else { S::load_first(finish.bias.add(k), n) };
         for (i, row) in t.iter().enumerate() {
-            for (j, &v) in outputs::<S>(*row).iter().enumerate() {
+            for (j, &v) in A::outputs::<S>(*row).iter().enumerate() {
                 let mut v = v;
-                let p = *pixels.add(i * 4 + j);
+                let p = *pixels.add(i * M + j);
                 if p.is_null() {
                     continue;
                 }
@@ -240,7 +343,8 @@ unsafe fn output<S: Simd>(
     }
 }
 dispatch! {
-    fn select_output[] => output(src: *const f32, plane: usize, pixels: *const *mut f32, first: *const f32, channels: usize, finish: &Finish);
+    fn select_output[const P: usize, const M: usize; type A: Algorithm<P, M>] =>
+        output(src: *const f32, plane: usize, pixels: *const *mut f32, first: *const f32, channels: usize, finish: &Finish);
 }
 
 /// # Safety

@@ -1,7 +1,7 @@
-//! Tiles of 4×4 outputs and the 6×6 windows that they read.
+//! Tiles of outputs and the windows that they read.
 
 use super::prefetch::Span;
-use super::transform::{OutputFn, POINTS, WindowFn};
+use super::transform::{Form, MAX_OUTPUTS, MAX_POINTS, OutputFn, WindowFn};
 use crate::backend::cpu::attach::{Epilogue, PackHook};
 use crate::backend::cpu::chunked::Args;
 use std::ops::Range;
@@ -18,6 +18,7 @@ pub(super) struct Run {
 /// The tiles of all outputs, numbered along rows of images.
 #[derive(Clone, Copy)]
 pub(super) struct Grid {
+    pub form: Form,
     pub batch: usize,
     pub out_h: usize,
     pub out_w: usize,
@@ -25,11 +26,11 @@ pub(super) struct Grid {
 
 impl Grid {
     pub fn width(&self) -> usize {
-        self.out_w.div_ceil(4)
+        self.out_w.div_ceil(self.form.outputs())
     }
 
     pub fn height(&self) -> usize {
-        self.out_h.div_ceil(4)
+        self.out_h.div_ceil(self.form.outputs())
     }
 
     pub fn len(&self) -> usize {
@@ -60,8 +61,8 @@ impl Grid {
         channels: Range<usize>,
     ) -> impl Iterator<Item = Span> + Clone {
         self.runs(tiles).flat_map(move |run| {
-            let (x, rows) = (4 * run.x.start..(4 * run.x.end).min(self.out_w), 4.min(self.out_h - 4 * run.y));
-            let first = (run.image * self.out_h + 4 * run.y) * self.out_w;
+            let (y, x) = self.pixels(&run);
+            let (rows, first) = (y.len(), (run.image * self.out_h + y.start) * self.out_w);
             let channels = channels.clone();
             (0..rows).flat_map(move |y| {
                 let row = first + y * self.out_w;
@@ -70,11 +71,19 @@ impl Grid {
         })
     }
 
-    /// The 16 outputs of a tile in `[N, H, W, channels]`, null outside the image.
-    pub fn outputs(&self, run: &Run, tile: usize, base: *mut f32, channels: usize) -> [*mut f32; 16] {
-        let mut pixels = [std::ptr::null_mut(); 16];
-        for (at, p) in pixels.iter_mut().enumerate() {
-            let (y, x) = (4 * run.y + at / 4, 4 * tile + at % 4);
+    /// Rows and columns of an image's outputs that a run writes.
+    fn pixels(&self, run: &Run) -> (Range<usize>, Range<usize>) {
+        let m = self.form.outputs();
+        let within = |tiles: Range<usize>, end: usize| m * tiles.start..(m * tiles.end).min(end);
+        (within(run.y..run.y + 1, self.out_h), within(run.x.clone(), self.out_w))
+    }
+
+    /// The outputs of a tile in `[N, H, W, channels]`, row by row, null outside the image.
+    pub fn outputs(&self, run: &Run, tile: usize, base: *mut f32, channels: usize) -> [*mut f32; MAX_OUTPUTS] {
+        let m = self.form.outputs();
+        let mut pixels = [std::ptr::null_mut(); MAX_OUTPUTS];
+        for (at, p) in pixels[..m * m].iter_mut().enumerate() {
+            let (y, x) = (m * run.y + at / m, m * tile + at % m);
             if y < self.out_h && x < self.out_w {
                 *p = base.wrapping_add(((run.image * self.out_h + y) * self.out_w + x) * channels);
             }
@@ -108,13 +117,12 @@ impl Grid {
                 transform(src, products.plane, pixels.as_ptr(), first, cols.len(), &finish);
             }
             if let Epilogue::Hook(hook) = args.epilogue {
-                let (x, end) = (4 * run.x.start, (4 * run.x.end).min(self.out_w));
-                let rows = 4.min(self.out_h - 4 * run.y);
+                let (rows, x) = self.pixels(run);
                 // Whole rows follow one another.
-                let whole = end - x == self.out_w;
-                let (calls, len) = if whole { (1, rows * self.out_w) } else { (rows, end - x) };
+                let whole = x.len() == self.out_w;
+                let (calls, len) = if whole { (1, rows.len() * self.out_w) } else { (rows.len(), x.len()) };
                 for y in 0..calls {
-                    let first = (run.image * self.out_h + 4 * run.y + y) * self.out_w + x;
+                    let first = (run.image * self.out_h + rows.start + y) * self.out_w + x.start;
                     let tile = args.output.add(first * channels + cols.start);
                     hook.tile(chunk, tile, channels, first, len, cols.start, cols.len());
                 }
@@ -126,6 +134,7 @@ impl Grid {
 /// An image whose windows are transformed; window (0, 0) begins at `(-pad_top, -pad_left)`.
 #[derive(Clone, Copy)]
 pub(super) struct Windows {
+    pub form: Form,
     pub in_h: usize,
     pub in_w: usize,
     pub in_c: usize,
@@ -144,13 +153,22 @@ pub(super) struct Planes {
 impl Windows {
     /// f32 of the patch that a prologue writes for a run of at most `tiles` tiles.
     pub fn patch_len(&self, tiles: usize, channels: usize) -> usize {
-        6 * (4 * tiles + 2).min(self.in_w) * channels
+        self.form.window() * (self.form.outputs() * tiles + 2).min(self.in_w) * channels
+    }
+
+    /// The first row of the image that windows of tiles (y, _) read; negative in the padding.
+    fn top(&self, y: usize) -> isize {
+        (self.form.outputs() * y) as isize - self.pad_top
+    }
+
+    /// The first column that windows of tiles (_, x) read.
+    fn left(&self, x: usize) -> isize {
+        (self.form.outputs() * x) as isize - self.pad_left
     }
 
     /// Columns of the image that a run reads.
     fn columns(&self, run: &Run) -> Range<isize> {
-        let column = |tile: usize| 4 * tile as isize - self.pad_left;
-        column(run.x.start).max(0)..(column(run.x.end) + 2).min(self.in_w as isize)
+        self.left(run.x.start).max(0)..(self.left(run.x.end) + 2).min(self.in_w as isize)
     }
 
     /// Memory that the windows of a block of tiles read, without the rows that a run shares with the one above.
@@ -162,9 +180,9 @@ impl Windows {
         channels: Range<usize>,
     ) -> impl Iterator<Item = Span> + Clone {
         grid.runs(tiles).flat_map(move |run| {
-            let top = 4 * run.y as isize - self.pad_top;
+            let top = self.top(run.y);
             let (shared, columns) = (if run.y > 0 { 2 } else { 0 }, self.columns(&run));
-            let rows = (top + shared).max(0)..(top + 6).min(self.in_h as isize);
+            let rows = (top + shared).max(0)..(top + self.form.window() as isize).min(self.in_h as isize);
             let channels = channels.clone();
             let rows = if columns.is_empty() { 0..0 } else { rows };
             rows.flat_map(move |y| {
@@ -192,14 +210,13 @@ impl Windows {
         patch: *mut f32,
         v: &Planes,
     ) {
-        let top = 4 * run.y as isize - self.pad_top;
-        let column = |tile: usize| 4 * tile as isize - self.pad_left;
+        let (top, window) = (self.top(run.y), self.form.window());
         let Range { start: begin, end } = self.columns(run);
         let ld = if prologue.is_some() { channels.len() } else { self.in_c };
-        let mut rows = [None; 6];
+        let mut rows = [None; Form::F4x4.window()];
         // SAFETY: rows and columns are within the image where they are read.
         unsafe {
-            for (i, row) in rows.iter_mut().enumerate() {
+            for (i, row) in rows[..window].iter_mut().enumerate() {
                 let y = top + i as isize;
                 if !(0..self.in_h as isize).contains(&y) || begin >= end {
                     continue;
@@ -216,13 +233,13 @@ impl Windows {
                 });
             }
             for (index, tile) in run.x.clone().enumerate() {
-                let mut pixels = [zeros; POINTS];
-                for (i, row) in rows.iter().enumerate() {
+                let mut pixels = [zeros; MAX_POINTS];
+                for (i, row) in rows[..window].iter().enumerate() {
                     let Some(row) = row else { continue };
-                    for j in 0..6 {
-                        let at = column(tile) + j;
+                    for j in 0..window {
+                        let at = self.left(tile) + j as isize;
                         if (begin..end).contains(&at) {
-                            pixels[i * 6 + j as usize] = row.add((at - begin) as usize * ld);
+                            pixels[i * window + j] = row.add((at - begin) as usize * ld);
                         }
                     }
                 }
