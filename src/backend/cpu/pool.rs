@@ -1,10 +1,13 @@
 //! The pool: cnnrs's own threads, entered once a run.
 //!
 //! A run is an ordered list of phases, each a number of independent chunks. Every thread walks the
-//! phases in order and claims chunks by ticket; whoever finds no ticket left waits until the
-//! phase's last chunk has ended: it spins for a while, then sleeps. Tickets are claimed one by one, so a run goes on with however many
-//! threads have arrived: progress never needs all of them, and several runs can be under way.
+//! phases in order and claims chunks by ticket: first those of its own share, which is the same part of each phase, so
+//! that it finds what it wrote in the phase before in its own cache; then what others have left. Whoever
+//! finds no ticket waits until the phase's last chunk has ended: it spins for a while, then sleeps. Tickets are
+//! claimed one by one, so a run goes on with however many threads have arrived: progress never needs all of them,
+//! and several runs can be under way.
 
+use super::chunked::split;
 use super::threads;
 use crate::error::{Error, ErrorKind, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -68,9 +71,39 @@ pub trait Work: Sync {
     fn run(&self, phase: usize, chunk: usize, worker: usize);
 }
 
+/// How far the phases are.
 struct Progress {
-    next: AtomicUsize,
-    done: AtomicUsize,
+    /// Threads among which each phase is shared out.
+    shares: usize,
+    /// Tickets taken of each share, phase after phase.
+    taken: Vec<AtomicUsize>,
+    /// Chunks of each phase that have ended.
+    done: Vec<AtomicUsize>,
+}
+
+impl Progress {
+    fn new(phases: usize, shares: usize) -> Self {
+        let zeros = |count| (0..count).map(|_| AtomicUsize::new(0)).collect();
+        Progress { shares, taken: zeros(phases * shares), done: zeros(phases) }
+    }
+
+    /// A ticket for one of the phase's `chunks`, or none if none is left. The first `passed` shares from `worker`'s
+    /// own on are known to have none.
+    fn claim(&self, phase: usize, chunks: usize, worker: usize, passed: &mut usize) -> Option<usize> {
+        while *passed < self.shares {
+            let share = (worker + *passed) % self.shares;
+            let (range, taken) = (split(chunks, self.shares, share), &self.taken[phase * self.shares + share]);
+            // Counted up only where something may be left, or other threads' lines would travel for nothing.
+            if taken.load(Ordering::Relaxed) < range.len() {
+                let ticket = taken.fetch_add(1, Ordering::Relaxed);
+                if ticket < range.len() {
+                    return Some(range.start + ticket);
+                }
+            }
+            *passed += 1;
+        }
+        None
+    }
 }
 
 /// What the calling thread alone decides during a run.
@@ -85,7 +118,7 @@ pub struct Control<'a> {
 
 struct Run<'a> {
     work: &'a dyn Work,
-    progress: Vec<Progress>,
+    progress: Progress,
     commit: usize,
     /// Whether the commit may begin.
     committing: AtomicBool,
@@ -118,34 +151,31 @@ impl Run<'_> {
     /// Walks the phases; one thread is the caller's.
     fn walk(&self, mut caller: Option<&mut Caller>) {
         let worker = self.workers.fetch_add(1, Ordering::Relaxed);
-        for (phase, progress) in self.progress.iter().enumerate() {
+        for (phase, done) in self.progress.done.iter().enumerate() {
             if phase == self.commit && !self.gate(&mut caller) {
                 return;
             }
-            let chunks = self.work.chunks(phase);
+            let (chunks, mut passed) = (self.work.chunks(phase), 0);
             loop {
                 if self.stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let chunk = progress.next.fetch_add(1, Ordering::Relaxed);
-                if chunk >= chunks {
-                    break;
-                }
+                let Some(chunk) = self.progress.claim(phase, chunks, worker, &mut passed) else { break };
                 if catch_unwind(AssertUnwindSafe(|| self.work.run(phase, chunk, worker))).is_err() {
                     self.panicked.store(true, Ordering::Relaxed);
                     self.stop();
                     return;
                 }
-                if progress.done.fetch_add(1, Ordering::SeqCst) + 1 == chunks {
+                if done.fetch_add(1, Ordering::SeqCst) + 1 == chunks {
                     self.wake_all();
                 }
                 self.ask(phase, &mut caller);
             }
-            if !self.wait(phase, &mut caller, || progress.done.load(Ordering::SeqCst) >= chunks) {
+            if !self.wait(phase, &mut caller, || done.load(Ordering::SeqCst) >= chunks) {
                 return;
             }
         }
-        if self.commit == self.progress.len() {
+        if self.commit == self.progress.done.len() {
             self.gate(&mut caller);
         }
     }
@@ -278,10 +308,10 @@ impl Drop for Closing<'_> {
 /// panicked.
 pub fn run(work: &dyn Work, workers: usize, control: &Control) -> Result<()> {
     let most = (0..work.phases()).map(|p| work.chunks(p)).max().unwrap_or(0);
-    let progress = |_| Progress { next: AtomicUsize::new(0), done: AtomicUsize::new(0) };
+    let helpers = workers.min(most).saturating_sub(1);
     let run = Run {
         work,
-        progress: (0..work.phases()).map(progress).collect(),
+        progress: Progress::new(work.phases(), helpers + 1),
         commit: control.commit,
         committing: AtomicBool::new(false),
         workers: AtomicUsize::new(0),
@@ -292,7 +322,6 @@ pub fn run(work: &dyn Work, workers: usize, control: &Control) -> Result<()> {
         wake: Condvar::new(),
     };
     let mut caller = Caller { control, asked: Instant::now(), refusal: None };
-    let helpers = workers.min(most).saturating_sub(1);
     if helpers == 0 {
         run.walk(Some(&mut caller));
     } else {
