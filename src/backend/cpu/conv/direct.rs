@@ -160,26 +160,29 @@ impl Direct {
             for image in 0..block.images.len() {
                 for i in block.indices.start..block.indices.end.min(y.count) {
                     let row = image * rows.len() + y.start + i * y.step - rows.start;
+                    // Pixels of a row lie at equal distances on both sides.
+                    let (from, pitch) = match in_place {
+                        true => (self.input_offset(block.images.start + image, i), self.in_c * self.groups),
+                        false => (self.cut.pixel_offset(block, image, i - block.indices.start, 0), self.cut.pitch),
+                    };
+                    let (from_step, to) = (pitch * self.cut.x.in_step, (row * self.cut.x.outputs + x.start) * ld);
                     for j in 0..x.count {
                         // SAFETY: every output pixel belongs to exactly one class.
                         unsafe {
-                            *a.add(at) = match in_place {
-                                true => self.input_offset(block.images.start + image, i, j),
-                                false => self.cut.pixel_offset(block, image, i - block.indices.start, j),
-                            };
-                            *c.add(at) = (row * self.cut.x.outputs + x.start + j * x.step) * ld;
+                            *a.add(at + j) = from + j * from_step;
+                            *c.add(at + j) = to + j * x.step * ld;
                         }
-                        at += 1;
                     }
+                    at += x.count;
                 }
             }
         }
     }
 
-    /// Offset in the input of the single pixel that output (row, column) of an image reads.
-    fn input_offset(&self, image: usize, row: usize, column: usize) -> usize {
+    /// Offset in the input of the single pixel that the first output of a row of an image reads.
+    fn input_offset(&self, image: usize, row: usize) -> usize {
         let (y, x) = (&self.cut.y, &self.cut.x);
-        ((image * y.inputs + row * y.in_step) * x.inputs + column * x.in_step) * self.in_c * self.groups
+        (image * y.inputs + row * y.in_step) * x.inputs * self.in_c * self.groups
     }
 
     /// # Safety

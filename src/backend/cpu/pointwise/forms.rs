@@ -291,7 +291,7 @@ fn sum(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
                 for row in values.chunks_exact(cols) {
                     lanes.iter_mut().zip(&row[first..first + WIDE]).for_each(|(l, &v)| *l += v);
                 }
-                sums[first..first + WIDE].iter_mut().zip(lanes).for_each(|(s, l)| *s += f64::from(l));
+                sums[first..first + WIDE].iter_mut().zip(&lanes).for_each(|(s, &l)| *s += f64::from(l));
             }
             for row in values.chunks_exact(cols) {
                 sums[whole..cols].iter_mut().zip(&row[whole..]).for_each(|(s, &v)| *s += f64::from(v));
