@@ -44,20 +44,29 @@ unsafe fn tile<S: Simd, const K: usize, const P: usize>(t: &Tile) {
     for segment in 0..t.segment_count {
         let mut w = t.w.add(segment * t.w_segment);
         let mut a = t.a.add(*t.segments.add(segment));
-        for _ in 0..t.run {
-            let mut v = [S::zero(); P];
-            for (p, v) in v.iter_mut().enumerate() {
-                *v = S::load(a.add(p * t.a_step));
-            }
-            for (k, row) in acc.iter_mut().enumerate() {
-                let x = S::splat(*w.add(k));
-                // Not zipped: where that is not inlined, sums leave the registers.
-                for (p, sum) in row.iter_mut().enumerate() {
-                    *sum = S::mul_add(x, v[p], *sum);
+        macro_rules! element {
+            ($element:literal) => {
+                let mut v = [S::zero(); P];
+                for (p, v) in v.iter_mut().enumerate() {
+                    *v = S::load(a.add($element * S::LANES + p * t.a_step));
                 }
-            }
-            a = a.add(S::LANES);
-            w = w.add(t.w_ld);
+                for (k, row) in acc.iter_mut().enumerate() {
+                    let x = S::splat(*w.add($element * t.w_ld + k));
+                    // Not zipped: where that is not inlined, sums leave the registers.
+                    for (p, sum) in row.iter_mut().enumerate() {
+                        *sum = S::mul_add(x, v[p], *sum);
+                    }
+                }
+            };
+        }
+        for _ in 0..t.run / 2 {
+            element!(0);
+            element!(1);
+            a = a.add(2 * S::LANES);
+            w = w.add(2 * t.w_ld);
+        }
+        if !t.run.is_multiple_of(2) {
+            element!(0);
         }
     }
     for (k, row) in acc.iter().enumerate() {
