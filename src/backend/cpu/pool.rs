@@ -395,6 +395,19 @@ mod tests {
     }
 
     #[test]
+    fn threads_take_their_own_share_first_and_then_what_others_left() {
+        let progress = Progress::new(2, 3);
+        let claim = |worker, passed: &mut usize| progress.claim(1, 7, worker, passed);
+        // Shares of 3, 2 and 2 chunks; the first worker has taken one of its own.
+        assert_eq!(claim(0, &mut 0), Some(0));
+        let mut passed = 0;
+        let rest: Vec<usize> = std::iter::from_fn(|| claim(1, &mut passed)).collect();
+        assert_eq!(rest, [3, 4, 5, 6, 1, 2]);
+        assert_eq!(claim(0, &mut 0), None);
+        assert_eq!(progress.claim(0, 1, 2, &mut 0), Some(0), "phases have tickets of their own");
+    }
+
+    #[test]
     fn runs_from_several_threads_do_not_wait_for_each_other() {
         std::thread::scope(|s| {
             for _ in 0..4 {
