@@ -1,6 +1,7 @@
 # make mnist   train LeNet-5 on MNIST and save it          make test    every check
 # make bench   cargo bench                                 make peers   compare with other engines
 # make accuracy  ResNet-18 on MNIST with and without Winograd convolutions
+# make pairs     two builds of cnnrs step by step: changes smaller than a shared machine's noise
 # make threads   how training shares processors: 2 threads against 1, two processes against one
 # make figures   README's table and chart, of the results that make peers saved
 # make test-avx2, test-scalar, test-arm64, test-asan       kernels on other instruction sets; memory errors
@@ -18,7 +19,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan instructions wheel develop bench accuracy threads peers figures fixtures clean
+.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
 .DELETE_ON_ERROR:
 
 mnist: $(VENV)/.wheel
@@ -105,6 +106,10 @@ figures: $(PEERS)/.venv/.installed
 # ResNet-18 on MNIST under set_precision("fast") and ("strict"), several seeds.
 accuracy: $(VENV)/.wheel
 	$(BIN)/python benches/accuracy.py $(ACCURACY_ARGS)
+
+# Two builds, each a directory with the package; see benches/pairs.py.
+pairs: $(VENV)/.wheel
+	$(BIN)/python benches/pairs.py $(PAIRS_ARGS)
 
 # ResNet-18 training with 1 and 2 threads, and two processes at once.
 threads: $(VENV)/.wheel

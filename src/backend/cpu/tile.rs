@@ -141,14 +141,14 @@ impl TileSet {
     /// wide as fills them all, because the wider a tile is, the fewer elements of A and addresses are fetched
     /// per multiply-add.
     pub fn for_columns(tier: Tier, cols: usize) -> TileSet {
+        let high = Self::for_adjacent_rows(tier, cols);
         #[cfg(target_arch = "x86_64")]
-        if tier == Tier::Avx512 && cols > Tier::Avx2.lanes() {
-            let vectors = cols.div_ceil(tier.lanes());
-            let widest = if vectors.is_multiple_of(4) { 4 } else { 2 + usize::from(vectors.is_multiple_of(3)) };
-            assert!(tier.is_supported(), "this machine does not support the instruction set {tier}");
-            return x86::avx512_tiles(widest);
+        if tier == Tier::Avx512 && high.lanes == tier.lanes() {
+            let vectors = high.vectors_for(cols);
+            let widest = [4, 3].into_iter().find(|&wide| vectors.is_multiple_of(wide));
+            return widest.map_or(high, x86::avx512_tiles);
         }
-        Self::for_adjacent_rows(tier, cols)
+        high
     }
 
     /// The same for rows of A that lie side by side: high ones, as such rows cost nothing to find.
@@ -240,52 +240,26 @@ impl Walk for Adjacent {
     }
 }
 
-/// The walk of [`Rows::Listed`] without a distance between products, over packed panels of B.
-struct Packed<const MR: usize> {
-    rows: [*const f32; MR],
-    at: usize,
-}
-
-#[allow(unsafe_op_in_unsafe_fn, reason = "as above")]
-impl<const MR: usize> Walk for Packed<MR> {
-    const UNROLLS: bool = true;
-
-    #[inline(always)]
-    unsafe fn from(base: *const f32, rows: Rows) -> Self {
-        Packed { rows: listed(base, rows), at: 0 }
-    }
-
-    #[inline(always)]
-    unsafe fn at(&self, row: usize, product: usize) -> *const f32 {
-        self.rows[row].add(self.at + product)
-    }
-
-    #[inline(always)]
-    unsafe fn advance(&mut self, products: usize) {
-        self.at += products;
-    }
-
-    #[inline(always)]
-    fn b_step(_: &Tile, packed: usize) -> usize {
-        packed
-    }
-}
-
-/// The walk of every other [`Rows::Listed`].
-struct Listed<const MR: usize> {
+/// The walk of [`Rows::Listed`]. `PACKED`: without a distance between products, over panels of B that hold nothing else;
+/// only there are all steps known.
+struct Listed<const MR: usize, const PACKED: bool> {
     rows: [*const f32; MR],
     at: usize,
     step: usize,
 }
 
-#[allow(unsafe_op_in_unsafe_fn, reason = "as above")]
-impl<const MR: usize> Walk for Listed<MR> {
-    const UNROLLS: bool = false;
+#[allow(unsafe_op_in_unsafe_fn, reason = "addresses in a hot loop, under the tile's contract")]
+impl<const MR: usize, const PACKED: bool> Walk for Listed<MR, PACKED> {
+    const UNROLLS: bool = PACKED;
 
     #[inline(always)]
     unsafe fn from(base: *const f32, rows: Rows) -> Self {
-        let Rows::Listed { step, .. } = rows else { unreachable_unchecked() };
-        Listed { rows: listed(base, rows), at: 0, step }
+        let Rows::Listed { offsets, step } = rows else { unreachable_unchecked() };
+        let mut rows = [base; MR];
+        for (i, row) in rows.iter_mut().enumerate() {
+            *row = base.add(*offsets.add(i));
+        }
+        Listed { rows, at: 0, step: if PACKED { 1 } else { step } }
     }
 
     #[inline(always)]
@@ -297,22 +271,10 @@ impl<const MR: usize> Walk for Listed<MR> {
     unsafe fn advance(&mut self, products: usize) {
         self.at += products * self.step;
     }
-}
 
-/// The rows of a list.
-///
-/// # Safety
-/// `rows` are [`Rows::Listed`], `MR` of them.
-#[inline(always)]
-unsafe fn listed<const MR: usize>(base: *const f32, rows: Rows) -> [*const f32; MR] {
-    // SAFETY: the caller's contract.
-    unsafe {
-        let Rows::Listed { offsets, .. } = rows else { unreachable_unchecked() };
-        let mut rows = [base; MR];
-        for (i, row) in rows.iter_mut().enumerate() {
-            *row = base.add(*offsets.add(i));
-        }
-        rows
+    #[inline(always)]
+    fn b_step(t: &Tile, packed: usize) -> usize {
+        if PACKED { packed } else { t.b_step }
     }
 }
 
@@ -489,8 +451,8 @@ macro_rules! table {
             let mut table: Table = [[[$f::<Adjacent, 1, 1>; MAX_ROWS]; MAX_VECTORS]; WALKS];
             $($(
                 table[0][$v - 1][$r - 1] = $f::<Adjacent, $r, $v>;
-                table[1][$v - 1][$r - 1] = $f::<Packed<$r>, $r, $v>;
-                table[2][$v - 1][$r - 1] = $f::<Listed<$r>, $r, $v>;
+                table[1][$v - 1][$r - 1] = $f::<Listed<$r, true>, $r, $v>;
+                table[2][$v - 1][$r - 1] = $f::<Listed<$r, false>, $r, $v>;
             )*)*
             table
         };

@@ -21,7 +21,7 @@ use std::ops::Range;
 
 /// Products summed before the partial sums go back to C; a panel of B of this depth stays in L1 and L2.
 const K_BLOCK: usize = 512;
-/// Rows of a chunk, at most, where they are not fewer by need; in whole tiles.
+/// Rows of a chunk, at most, before it is cut down to whole tiles.
 const ROW_BLOCK: usize = 112;
 /// Columns of the widest chunk.
 const MAX_CHUNK_COLS: usize = 256;
@@ -38,6 +38,11 @@ const MIN_SPLIT_K: usize = 4096;
 const MAX_SPLIT_OUTPUTS: usize = 1 << 18;
 /// Most partial products.
 const MAX_PARTS: usize = 16;
+
+/// Rows of a chunk, in whole tiles.
+fn row_block(tiles: &TileSet) -> usize {
+    ROW_BLOCK / tiles.rows * tiles.rows
+}
 
 /// Matrix product `C[m, n] = op(A)[m, k] · op(B)[k, n]`.
 ///
@@ -114,10 +119,8 @@ impl Gemm {
         strides: [usize; 3],
         tier: Tier,
     ) -> Self {
-        let shared = |gemm: &Gemm| {
-            let block = ROW_BLOCK / gemm.tiles.rows * gemm.tiles.rows;
-            m > block && (trans_b || m >= MIN_SHARED_ROWS || n * k <= MAX_SHARED_B)
-        };
+        let shared =
+            |gemm: &Gemm| m > row_block(&gemm.tiles) && (trans_b || m >= MIN_SHARED_ROWS || n * k <= MAX_SHARED_B);
         Self::build([m, n, k], [trans_a, trans_b], strides, None, shared, tier)
     }
 
@@ -135,7 +138,7 @@ impl Gemm {
             true => TileSet::for_adjacent_rows(tier, n),
             false => TileSet::for_columns(tier, n),
         };
-        let m_block = ROW_BLOCK / tiles.rows * tiles.rows;
+        let m_block = row_block(&tiles);
         let panels = n.div_ceil(tiles.cols()).max(1);
         let flops = 2 * m * n * k;
         let mut gemm = Gemm {

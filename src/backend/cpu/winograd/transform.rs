@@ -69,11 +69,11 @@ impl Transforms {
         }
     }
 
-    fn of<const P: usize, const M: usize, A: Algorithm<P, M>>(tier: Tier) -> Self {
+    fn of<const P: usize, const M: usize, F: Algorithm<P, M>>(tier: Tier) -> Self {
         Transforms {
-            window: select_window::<P, M, A>(tier),
-            filter: select_filter::<P, M, A>(tier),
-            output: select_output::<P, M, A>(tier),
+            window: select_window::<P, M, F>(tier),
+            filter: select_filter::<P, M, F>(tier),
+            output: select_output::<P, M, F>(tier),
         }
     }
 }
@@ -221,7 +221,7 @@ unsafe fn tap_grads<S: Simd>(m: [S::F; 6]) -> [S::F; 3] {
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
-unsafe fn window<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
+unsafe fn window<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
     pixels: *const *const f32,
     channels: usize,
     dst: *mut f32,
@@ -237,13 +237,13 @@ unsafe fn window<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
                 let p = (*pixels.add(i * P + j)).add(c);
                 *d = if n == S::LANES { S::load(p) } else { S::load_first(p, n) };
             }
-            let d = A::samples::<S>(d);
+            let d = F::samples::<S>(d);
             for i in 0..P {
                 t[i][j] = d[i];
             }
         }
         for (i, row) in t.iter().enumerate() {
-            for (j, &v) in A::samples::<S>(*row).iter().enumerate() {
+            for (j, &v) in F::samples::<S>(*row).iter().enumerate() {
                 S::store(dst.add((i * P + j) * plane + c), v);
             }
         }
@@ -251,7 +251,7 @@ unsafe fn window<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
     }
 }
 dispatch! {
-    fn select_window[const P: usize, const M: usize; type A: Algorithm<P, M>] =>
+    fn select_window[const P: usize, const M: usize; type F: Algorithm<P, M>] =>
         window(pixels: *const *const f32, channels: usize, dst: *mut f32, plane: usize);
 }
 
@@ -260,7 +260,7 @@ dispatch! {
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
-unsafe fn filter<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
+unsafe fn filter<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
     src: *const f32,
     stride: usize,
     filters: usize,
@@ -272,13 +272,13 @@ unsafe fn filter<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
         let mut t = [[S::zero(); 3]; P];
         for j in 0..3 {
             let g = |i: usize| S::load(src.add((i * 3 + j) * stride + k));
-            let g = A::taps::<S>([g(0), g(1), g(2)]);
+            let g = F::taps::<S>([g(0), g(1), g(2)]);
             for i in 0..P {
                 t[i][j] = g[i];
             }
         }
         for (i, row) in t.iter().enumerate() {
-            for (j, &v) in A::taps::<S>(*row).iter().enumerate() {
+            for (j, &v) in F::taps::<S>(*row).iter().enumerate() {
                 S::store(dst.add((i * P + j) * plane + k), v);
             }
         }
@@ -286,7 +286,7 @@ unsafe fn filter<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
     }
 }
 dispatch! {
-    fn select_filter[const P: usize, const M: usize; type A: Algorithm<P, M>] =>
+    fn select_filter[const P: usize, const M: usize; type F: Algorithm<P, M>] =>
         filter(src: *const f32, stride: usize, filters: usize, dst: *mut f32, plane: usize);
 }
 
@@ -296,7 +296,7 @@ dispatch! {
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
-unsafe fn output<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
+unsafe fn output<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
     src: *const f32,
     plane: usize,
     pixels: *const *mut f32,
@@ -313,14 +313,14 @@ unsafe fn output<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
             for (i, m) in m.iter_mut().enumerate() {
                 *m = S::load(src.add((i * P + j) * plane + k));
             }
-            let m = A::outputs::<S>(m);
+            let m = F::outputs::<S>(m);
             for i in 0..M {
                 t[i][j] = m[i];
             }
         }
         let bias = if finish.bias.is_null() { S::zero() } else { S::load_first(finish.bias.add(k), n) };
         for (i, row) in t.iter().enumerate() {
-            for (j, &v) in A::outputs::<S>(*row).iter().enumerate() {
+            for (j, &v) in F::outputs::<S>(*row).iter().enumerate() {
                 let mut v = v;
                 let p = *pixels.add(i * M + j);
                 if p.is_null() {
@@ -343,7 +343,7 @@ unsafe fn output<S: Simd, const P: usize, const M: usize, A: Algorithm<P, M>>(
     }
 }
 dispatch! {
-    fn select_output[const P: usize, const M: usize; type A: Algorithm<P, M>] =>
+    fn select_output[const P: usize, const M: usize; type F: Algorithm<P, M>] =>
         output(src: *const f32, plane: usize, pixels: *const *mut f32, first: *const f32, channels: usize, finish: &Finish);
 }
 
