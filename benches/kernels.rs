@@ -9,6 +9,7 @@ use cnnrs::backend::cpu::attach::Epilogue;
 use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
 use cnnrs::backend::cpu::conv::{
     self, ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad, ImagesConv, ImagesFilterGrad,
+    ImagesWinograd, images_winograd_supports,
 };
 use cnnrs::backend::cpu::gemm::Gemm;
 use cnnrs::backend::cpu::kernel::InImages;
@@ -321,6 +322,9 @@ fn convolutions(tier: Tier) -> Vec<Case> {
         (32, 56, 144, 144, 3, 2, 1, 144),
         (64, 28, 1, 6, 5, 1, 2, 1),
         (64, 14, 6, 16, 5, 1, 0, 1),
+        (64, 28, 8, 8, 3, 1, 1, 1),
+        (64, 13, 8, 16, 3, 1, 0, 1),
+        (64, 28, 3, 8, 7, 1, 3, 1),
         (64, 32, 3, 32, 3, 1, 1, 1),
         (64, 28, 1, 32, 3, 1, 1, 1),
     ];
@@ -379,19 +383,31 @@ fn convolutions(tier: Tier) -> Vec<Case> {
                 cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
             }
         }
-        if groups > 1 || in_c > 8 {
+        if groups > 1 || in_c > 16 {
             continue;
         }
+        // As within a net: the images that come in lie row by row, all other activations in vectors of images.
+        let images = InImages { inputs: if in_c == 1 { 0b10 } else { 0b11 }, output: true };
         let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 6] = [
             ("forward direct", Box::new(Direct::forward(&g, tier)), [x, w, y]),
-            ("forward images", Box::new(ImagesConv::forward(&g, InImages::default(), tier)), [x, w, y]),
+            ("forward images", Box::new(ImagesConv::forward(&g, images, tier)), [x, w, y]),
             ("input direct", Box::new(Direct::input_grad(&g, tier)), [y, w, x]),
-            ("input images", Box::new(ImagesConv::input_grad(&g, InImages::default(), tier)), [y, w, x]),
+            ("input images", Box::new(ImagesConv::input_grad(&g, images, tier)), [y, w, x]),
             ("filter direct", Box::new(FilterGrad::new(&g, tier)), [x, y, w]),
-            ("filter images", Box::new(ImagesFilterGrad::new(&g, InImages::default(), tier)), [x, y, w]),
+            ("filter images", Box::new(ImagesFilterGrad::new(&g, images, tier)), [x, y, w]),
         ];
         for (pass, kernel, lens) in kernels {
             cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
+        }
+        if images_winograd_supports(&g) {
+            let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 3] = [
+                ("forward images winograd", Box::new(ImagesWinograd::forward(&g, images, tier)), [x, w, y]),
+                ("input images winograd", Box::new(ImagesWinograd::input_grad(&g, images, tier)), [y, w, x]),
+                ("filter images winograd", Box::new(ImagesFilterGrad::winograd(&g, images, tier)), [x, y, w]),
+            ];
+            for (pass, kernel, lens) in kernels {
+                cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
+            }
         }
     }
     cases

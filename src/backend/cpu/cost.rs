@@ -18,7 +18,7 @@
 //! the number of lanes more than on the machine. Nothing is timed at run time: plans, and so bits, depend on
 //! shapes and the instruction tier alone.
 
-use super::conv::ConvGeometry;
+use super::conv::{ConvGeometry, images_winograd_tiles};
 use super::simd::Tier;
 use super::winograd::Form;
 
@@ -61,10 +61,13 @@ struct Constants {
     filter: f64,
 }
 
-/// Fractions of peak of kernels that no other rivals where they fit: wide products 85-90%; images 65-98% for
-/// LeNet's convolutions, where direct ones reach 8-94%; depthwise 3×3 on 56×56×144 61-74% and 34-41%.
+/// Fractions of peak of kernels that no other rivals where they fit: wide products 85-90%; images tap by tap 54-94%
+/// for convolutions of at most 16 channels, where direct ones reach 8-58%; depthwise 3×3 on 56×56×144 61-74% and 34-41%.
 const GEMM: f64 = 0.9;
-const IMAGES: f64 = 0.85;
+const IMAGES: f64 = 0.75;
+/// At points: a multiplication and addition, and nine values of a channel to or from columns.
+const IMAGES_PRODUCT: f64 = 1.05;
+const IMAGES_TRANSFORM: f64 = 300.0;
 const DEPTHWISE_ROWS: f64 = 0.65;
 const DEPTHWISE: f64 = 0.35;
 
@@ -173,6 +176,18 @@ pub fn images(g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
     let (from, to) = channels(g, pass);
     let fits = g.suits_images(tier, from, to);
     Times::run(if fits { g.flops() / IMAGES } else { 8.0 * direct(g, pass, tier).total(false) })
+}
+
+/// Vectors over images, with products at nine points for as many output columns as fit.
+pub fn images_winograd(g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
+    let (from, to) = channels(g, pass);
+    if !g.suits_images(tier, from, to) {
+        return images(g, pass, tier);
+    }
+    let tiles = (g.batch * images_winograd_tiles(g)) as f64;
+    let products = (2 * 9 * g.out_h * g.kernel_h * g.in_c * g.out_c) as f64;
+    let transforms = (g.in_h * g.in_c + g.out_h * g.out_c) as f64;
+    Times::run(tiles * (IMAGES_PRODUCT * products + IMAGES_TRANSFORM * transforms))
 }
 
 /// One filter per channel, over runs of pixels without a copy of the input.
@@ -366,12 +381,46 @@ mod tests {
         }
     }
 
+    /// `[batch, size, in_c, out_c, kernel, padding]` of convolutions of stride 1 over vectors of images, and the percents
+    /// of peak that tap by tap and at points they reached: forward, input gradient, filter gradient.
+    const IMAGES_FIGURES: [([usize; 6], [f64; 3], [f64; 3]); 6] = [
+        ([64, 28, 1, 6, 5, 2], [52.1, 36.2, 78.0], [49.7, 33.8, 51.1]),
+        ([64, 14, 6, 16, 5, 0], [94.3, 67.0, 68.3], [154.6, 138.4, 154.6]),
+        ([64, 28, 8, 8, 3, 1], [54.2, 59.2, 64.7], [87.9, 87.3, 95.9]),
+        ([64, 13, 8, 16, 3, 0], [73.7, 56.2, 62.2], [82.7, 75.9, 88.3]),
+        ([64, 28, 3, 8, 7, 3], [81.2, 72.1, 69.4], [99.0, 82.3, 98.3]),
+        ([32, 28, 16, 16, 3, 1], [68.5, 70.5, 54.7], [114.7, 117.3, 106.3]),
+    ];
+
+    #[test]
+    fn images_meet_points_where_these_were_faster() {
+        for ([batch, size, in_c, out_c, kernel, pad], of_taps, of_points) in IMAGES_FIGURES {
+            let out = size + 2 * pad + 1 - kernel;
+            let g = ConvGeometry {
+                out_h: out,
+                out_w: out,
+                kernel_h: kernel,
+                kernel_w: kernel,
+                pad_top: pad,
+                pad_left: pad,
+                ..geometry([batch, size, in_c, out_c])
+            };
+            for (i, pass) in PASSES.into_iter().enumerate() {
+                let costs = [images, images_winograd].map(|times| times(&g, pass, Tier::Avx512).run);
+                let faster = of_points[i] > of_taps[i];
+                assert_eq!(costs[1] < costs[0], faster, "{g:?} {pass:?}: {costs:?}");
+                let predicted = 100.0 * g.flops() / costs[1] / of_points[i];
+                assert!((0.65..1.6).contains(&predicted), "{g:?} {pass:?}: {predicted:.2} of {}%", of_points[i]);
+            }
+        }
+    }
+
     /// Costs do not read the machine: where no kernel is built, no tier needs support.
     #[test]
     fn larger_work_costs_more() {
         for tier in [Tier::Scalar, Tier::Avx2, Tier::Avx512, Tier::Neon] {
             for pass in PASSES {
-                for costs in KERNELS.into_iter().chain([images as Cost]) {
+                for costs in KERNELS.into_iter().chain([images as Cost, images_winograd]) {
                     let cost = |sizes| costs(&geometry(sizes), pass, tier).total(false);
                     assert!(cost([1, 8, 8, 8]) > 0.0);
                     assert!(cost([32, 8, 64, 64]) < cost([64, 8, 64, 64]));

@@ -5,7 +5,7 @@ use crate::backend::cpu::chunked::ChunkedKernel;
 use crate::backend::cpu::chunked_step::{epilogue, prologue, step, zeros};
 use crate::backend::cpu::conv::{
     ConvGeometry, Depthwise, DepthwiseFilterGrad, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad,
-    ImagesConv, ImagesFilterGrad,
+    ImagesConv, ImagesFilterGrad, ImagesWinograd, images_winograd_supports,
 };
 use crate::backend::cpu::cost::{self, Pass};
 use crate::backend::cpu::gemm::{Gemm, RowProduct};
@@ -17,8 +17,18 @@ use crate::ops::Op;
 use crate::precision::Precision;
 
 /// All candidates, for all three primitives.
-pub const KERNELS: &[&dyn CpuKernel] =
-    &[&GEMM_1X1, &DEPTHWISE_ROWS, &DEPTHWISE, &IMAGES, &WINOGRAD, &WINOGRAD_STAGED, &WINOGRAD_2X2, &DIRECT, &EMPTY];
+pub const KERNELS: &[&dyn CpuKernel] = &[
+    &GEMM_1X1,
+    &DEPTHWISE_ROWS,
+    &DEPTHWISE,
+    &IMAGES,
+    &IMAGES_WINOGRAD,
+    &WINOGRAD,
+    &WINOGRAD_STAGED,
+    &WINOGRAD_2X2,
+    &DIRECT,
+    &EMPTY,
+];
 
 type Build = fn(&ConvGeometry, Pass, InImages, Tier) -> Box<dyn ChunkedKernel>;
 type Fits = fn(&ConvGeometry, Pass, Tier) -> std::result::Result<cost::Times, &'static str>;
@@ -113,6 +123,22 @@ const IMAGES: Candidate = Candidate {
     },
     residuals: false,
     strict: true,
+};
+
+/// Nine products for M outputs of a row and R taps, M + R = 10, in vectors over images.
+const IMAGES_WINOGRAD: Candidate = Candidate {
+    name: "conv_images_winograd",
+    fits: |g, pass, tier| match images_winograd_supports(g) {
+        true => Ok(cost::images_winograd(g, pass, tier)),
+        false => Err("filters of 3, 5 or 7 columns, stride 1, dilation 1, one group"),
+    },
+    build: |g, pass, images, tier| match pass {
+        Pass::Forward => Box::new(ImagesWinograd::forward(g, images, tier)),
+        Pass::InputGrad => Box::new(ImagesWinograd::input_grad(g, images, tier)),
+        Pass::FilterGrad => Box::new(ImagesFilterGrad::winograd(g, images, tier)),
+    },
+    strict: false,
+    ..IMAGES
 };
 
 /// 36 products over transformed windows: fewer multiplications, twice the rounding error.

@@ -9,7 +9,6 @@ mod depthwise_rows;
 mod direct;
 mod filter_grad;
 mod images;
-mod images_filter_grad;
 mod patch;
 mod row_chain;
 #[cfg(test)]
@@ -25,8 +24,7 @@ pub use depthwise_rows::{DepthwiseRows, DepthwiseRowsFilterGrad};
 pub use direct::Direct;
 pub use filter_grad::FilterGrad;
 pub(in crate::backend::cpu) use filter_grad::{Combine, image_groups};
-pub use images::ImagesConv;
-pub use images_filter_grad::ImagesFilterGrad;
+pub use images::{ImagesConv, ImagesFilterGrad, ImagesWinograd, images_winograd_supports, images_winograd_tiles};
 pub use row_chain::{ChainArgs, Chained, RowChain};
 
 /// Sizes of a 2-D convolution. Input `[batch, in_h, in_w, in_c]`, filters

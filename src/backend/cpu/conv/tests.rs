@@ -140,6 +140,14 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
             check_kernel(&**kernel, g, pass, [hooks, residuals], tier, 0.0);
         }
     }
+    if images_winograd_supports(g) {
+        let kernel: Box<dyn ChunkedKernel> = match pass {
+            Pass::Forward => Box::new(ImagesWinograd::forward(g, InImages::default(), tier)),
+            Pass::InputGrad => Box::new(ImagesWinograd::input_grad(g, InImages::default(), tier)),
+            Pass::FilterGrad => Box::new(ImagesFilterGrad::winograd(g, InImages::default(), tier)),
+        };
+        check_kernel(&*kernel, g, pass, [hooks, false], tier, 2e-5);
+    }
     // Without a prologue.
     if DepthwiseRows::supports(g) && !hooks {
         let kernel: Box<dyn ChunkedKernel> = match pass {

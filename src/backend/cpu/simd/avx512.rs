@@ -101,6 +101,18 @@ impl Simd for Avx512 {
         reduce!(v, _mm256_add_ps, _mm_add_ps, _mm_add_ss)
     }
     #[inline(always)]
+    unsafe fn reduce_add4(v: &[__m512; 4]) -> [f32; 4] {
+        // Lanes 0 + 2 and 1 + 3 of each quarter, of two vectors; then all four of four; then quarters.
+        let halves = |a, b| _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+        let (ab, cd) = (halves(v[0], v[1]), halves(v[2], v[3]));
+        let x = _mm512_add_ps(_mm512_shuffle_ps::<0x44>(ab, cd), _mm512_shuffle_ps::<0xee>(ab, cd));
+        let y = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x));
+        let z = _mm_add_ps(_mm256_castps256_ps128(y), _mm256_extractf128_ps::<1>(y));
+        let mut sums = [0.0; 4];
+        _mm_storeu_ps(sums.as_mut_ptr(), z);
+        sums
+    }
+    #[inline(always)]
     unsafe fn reduce_max(v: __m512) -> f32 {
         reduce!(v, _mm256_max_ps, _mm_max_ps, _mm_max_ss)
     }

@@ -97,6 +97,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     unsafe fn select(m: Self::M, a: Self::F, b: Self::F) -> Self::F;
     /// Sum of all lanes, halves first: lane i + lane i + LANES/2, and so on.
     unsafe fn reduce_add(a: Self::F) -> f32;
+    /// Sums of all lanes of four vectors, in an order of the tier's own.
+    #[inline(always)]
+    unsafe fn reduce_add4(v: &[Self::F; 4]) -> [f32; 4] {
+        // SAFETY: the contract of the trait.
+        unsafe { [Self::reduce_add(v[0]), Self::reduce_add(v[1]), Self::reduce_add(v[2]), Self::reduce_add(v[3])] }
+    }
     /// Greatest lane, in the order of [`Simd::reduce_add`].
     unsafe fn reduce_max(a: Self::F) -> f32;
     /// Least lane, in the order of [`Simd::reduce_add`].
