@@ -7,7 +7,10 @@
 
 use cnnrs::backend::cpu::attach::Epilogue;
 use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
-use cnnrs::backend::cpu::conv::{ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad, ImagesConv};
+use cnnrs::backend::cpu::conv::{
+    ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad, ImagesConv, ImagesFilterGrad,
+    ImagesWinograd,
+};
 use cnnrs::backend::cpu::gemm::Gemm;
 use cnnrs::backend::cpu::kernel::{InImages, Lowered, Operands, Status};
 use cnnrs::backend::cpu::pointwise::lower_region;
@@ -108,6 +111,15 @@ const CASES: &[Case] = &[
     ("conv_direct_input_grad", || kernel(Direct::input_grad(&convolution(24, 40, 3, 2, 1), TIER))),
     ("conv_direct_filter_grad", || kernel(FilterGrad::new(&convolution(24, 40, 3, 2, 1), TIER))),
     ("conv_images", || kernel(ImagesConv::forward(&convolution(1, 6, 5, 1, 1), InImages::default(), TIER))),
+    ("conv_images_winograd", || {
+        kernel(ImagesWinograd::forward(&convolution(4, 6, 5, 1, 1), InImages::default(), TIER))
+    }),
+    ("conv_images_winograd_input_grad", || {
+        kernel(ImagesWinograd::input_grad(&convolution(4, 6, 5, 1, 1), InImages::default(), TIER))
+    }),
+    ("conv_images_winograd_filter_grad", || {
+        kernel(ImagesFilterGrad::winograd(&convolution(4, 6, 5, 1, 1), InImages::default(), TIER))
+    }),
     ("conv_winograd", || kernel(WinogradForward::forward(&convolution(24, 40, 3, 1, 1), TIER))),
     ("conv_winograd_staged", || kernel(WinogradStaged::forward(Form::F4x4, &convolution(24, 40, 3, 1, 1), TIER))),
     ("conv_winograd_2x2", || kernel(WinogradStaged::forward(Form::F2x2, &convolution(24, 40, 3, 1, 1), TIER))),
