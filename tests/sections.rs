@@ -120,6 +120,8 @@ fn a_net_of_few_channels_runs_in_two_sections() {
     // Forward up to the product; backward from there on.
     let (forward, backward) = (waves("] conv2d+"), waves("conv2d_filter_grad"));
     assert_eq!(forward.len(), 2, "{plan}");
+    // The second convolution, forward and for both gradients.
+    assert_eq!(plan.matches("conv_images_winograd").count(), 3, "{plan}");
     assert!(forward.iter().chain(&waves("] max_pool2d →")).all(|w| *w == forward[0]), "{plan}");
     assert_eq!(backward.len(), 2, "{plan}");
     let rest = [waves("max_pool2d_grad"), waves("conv2d_input_grad")].concat();

@@ -96,6 +96,7 @@ fn every_candidate_agrees_with_the_sums_under_attachments() {
         for (name, least) in [
             ("conv_direct", 50),
             ("conv_images", 20),
+            ("conv_images_winograd", 5),
             ("conv_depthwise", 10),
             ("conv_depthwise_rows", 5),
             ("conv_gemm_1x1", 2),

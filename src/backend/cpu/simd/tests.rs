@@ -184,6 +184,27 @@ fn partial_vectors_and_reductions() {
     }
 }
 
+#[inline(always)]
+unsafe fn four<S: Simd>(src: *const f32) -> [f32; 4] {
+    let mut v = [S::zero(); 4];
+    for (i, v) in v.iter_mut().enumerate() {
+        *v = S::load(src.add(i * S::LANES));
+    }
+    S::reduce_add4(&v)
+}
+crate::dispatch! { fn select_four[] => four(src: *const f32) -> [f32; 4]; }
+
+#[test]
+fn sums_of_four_vectors() {
+    for tier in Tier::supported() {
+        // Every lane counts for something else.
+        let src: Vec<f32> = (0..4 * tier.lanes()).map(|i| ((i * i * 7) % 1013) as f32).collect();
+        let want: Vec<f32> = src.chunks(tier.lanes()).map(|v| v.iter().sum()).collect();
+        // SAFETY: the tier is supported and four vectors are accessible.
+        assert_eq!(unsafe { select_four(tier)(src.as_ptr()) }, *want, "{tier}");
+    }
+}
+
 #[test]
 fn names() {
     assert_eq!(Tier::parse(" Scalar").unwrap(), Tier::Scalar);
