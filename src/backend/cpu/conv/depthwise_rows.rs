@@ -159,6 +159,15 @@ unsafe fn pixels<S: Simd, const P: usize, const T: usize, const STEP: usize>(t: 
 }
 dispatch! { fn select_pixels[const P: usize, const T: usize, const STEP: usize] => pixels(t: &Tile); }
 
+/// The pixel of a tile that tap `tap` of column `column` belongs to.
+#[inline(always)]
+const fn pixel<const P: usize, const STEP: usize>(column: usize, tap: usize) -> Option<usize> {
+    if column < tap || !(column - tap).is_multiple_of(STEP) || (column - tap) / STEP >= P {
+        return None;
+    }
+    Some((column - tap) / STEP)
+}
+
 /// `FULL`: whether `n` is a whole vector.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
@@ -177,9 +186,13 @@ unsafe fn vector<S: Simd, const P: usize, const T: usize, const STEP: usize, con
         for (tap, v) in taps.iter_mut().enumerate() {
             *v = load(w.add(*t.taps.add(tap) * t.channels));
         }
-        for (p, sum) in acc.iter_mut().enumerate() {
+        // Column by column: all of them at once would take more registers than some tiers have.
+        for column in 0..(P - 1) * STEP + T {
+            let x = load(x.add(column * t.channels));
             for (tap, w) in taps.iter().enumerate() {
-                *sum = S::mul_add(load(x.add((p * STEP + tap) * t.channels)), *w, *sum);
+                if let Some(p) = pixel::<P, STEP>(column, tap) {
+                    acc[p] = S::mul_add(x, *w, acc[p]);
+                }
             }
         }
     }
@@ -239,9 +252,12 @@ unsafe fn grad_vector<S: Simd, const P: usize, const T: usize, const STEP: usize
         for (tap, sum) in acc.iter_mut().enumerate() {
             *sum = load(w.add(*t.taps.add(tap) * t.channels));
         }
-        for (p, dy) in dy.iter().enumerate() {
+        for column in 0..(P - 1) * STEP + T {
+            let x = load(x.add(column * t.channels));
             for (tap, sum) in acc.iter_mut().enumerate() {
-                *sum = S::mul_add(load(x.add((p * STEP + tap) * t.channels)), *dy, *sum);
+                if let Some(p) = pixel::<P, STEP>(column, tap) {
+                    *sum = S::mul_add(x, dy[p], *sum);
+                }
             }
         }
         for (tap, sum) in acc.iter().enumerate() {

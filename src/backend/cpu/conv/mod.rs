@@ -108,7 +108,7 @@ impl ConvGeometry {
     pub(crate) fn suits_images(&self, tier: Tier, summed: usize, produced: usize) -> bool {
         let lanes = tier.lanes();
         let filled = 4 * self.batch >= 3 * self.batch.next_multiple_of(lanes);
-        let few = produced <= lanes && (summed <= 16 || (produced <= 8 && summed <= 64));
+        let few = produced <= lanes.max(16) && (summed <= 16 || (produced <= 8 && summed <= 64));
         self.groups == 1 && filled && few
     }
 

@@ -83,6 +83,14 @@ impl Tier {
             .clone()
     }
 
+    /// Vector registers.
+    pub const fn registers(self) -> usize {
+        match self {
+            Tier::Avx512 | Tier::Neon => 32,
+            Tier::Avx2 | Tier::Scalar => 16,
+        }
+    }
+
     /// f32 elements per vector.
     pub fn lanes(self) -> usize {
         match self {

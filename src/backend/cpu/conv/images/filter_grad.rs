@@ -161,10 +161,9 @@ impl ImagesFilterGrad {
             }
         };
         let offsets: Vec<usize> = offsets;
-        let (rows, channels) = match tier {
-            Tier::Avx512 | Tier::Neon => (ROWS, CHANNELS),
-            Tier::Avx2 | Tier::Scalar => (3, 3),
-        };
+        // With the channels' vectors and one of a row, sums fill all registers but one or two: where none is left,
+        // the compiler moves them about.
+        let (rows, channels) = if tier.registers() > 16 { (ROWS, CHANNELS) } else { (ROWS, 2) };
         let channels = g.out_c.div_ceil(g.out_c.div_ceil(channels));
         let batch = Batch::new(g.batch, lanes, g.out_h, |rows| {
             let dy = if images.input(1) { 0 } else { rows * g.out_w * g.out_c * lanes };

@@ -71,14 +71,18 @@ unsafe fn tile<S: Simd, const K: usize, const P: usize>(
                 }
             };
         }
-        for _ in 0..t.run / 2 {
+        // Where sums fill the registers, two elements written out would send some of them to the stack.
+        let pairs = if const { S::TIER.registers() > 16 } { t.run / 2 } else { 0 };
+        for _ in 0..pairs {
             element!(0);
             element!(1);
             a = a.add(2 * S::LANES);
             w = w.add(2 * t.w_ld);
         }
-        if !t.run.is_multiple_of(2) {
+        for _ in 2 * pairs..t.run {
             element!(0);
+            a = a.add(S::LANES);
+            w = w.add(t.w_ld);
         }
     }
     for (k, row) in acc.iter().enumerate() {
@@ -134,13 +138,12 @@ pub(super) struct Tiles {
 
 impl Tiles {
     pub fn new(tier: Tier, out_c: usize) -> Self {
-        let (registers, most) = match tier {
-            Tier::Avx512 | Tier::Neon => (32, CHANNELS),
-            Tier::Avx2 | Tier::Scalar => (16, 4),
-        };
+        let registers = tier.registers();
+        let most = if registers > 16 { CHANNELS } else { 6 };
         let channels = out_c.div_ceil(out_c.div_ceil(most));
-        // Sums, one vector per pixel, one broadcast filter element.
-        let pixels = ((registers - 1) / (channels + 1)).min(PIXELS);
+        // Sums, one vector per pixel, one broadcast filter element, and a register to spare: where none is left, the
+        // compiler moves sums about.
+        let pixels = ((registers - 2) / (channels + 1)).min(PIXELS);
         let functions = std::array::from_fn(|k| tiles(tier, k + 1));
         Tiles { lanes: tier.lanes(), out_c, channels, pixels, functions }
     }
