@@ -159,15 +159,6 @@ unsafe fn pixels<S: Simd, const P: usize, const T: usize, const STEP: usize>(t: 
 }
 dispatch! { fn select_pixels[const P: usize, const T: usize, const STEP: usize] => pixels(t: &Tile); }
 
-/// The pixel of a tile that tap `tap` of column `column` belongs to.
-#[inline(always)]
-const fn pixel<const P: usize, const STEP: usize>(column: usize, tap: usize) -> Option<usize> {
-    if column < tap || !(column - tap).is_multiple_of(STEP) || (column - tap) / STEP >= P {
-        return None;
-    }
-    Some((column - tap) / STEP)
-}
-
 /// `FULL`: whether `n` is a whole vector.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
@@ -186,13 +177,9 @@ unsafe fn vector<S: Simd, const P: usize, const T: usize, const STEP: usize, con
         for (tap, v) in taps.iter_mut().enumerate() {
             *v = load(w.add(*t.taps.add(tap) * t.channels));
         }
-        // Column by column: all of them at once would take more registers than some tiers have.
-        for column in 0..(P - 1) * STEP + T {
-            let x = load(x.add(column * t.channels));
+        for (p, sum) in acc.iter_mut().enumerate() {
             for (tap, w) in taps.iter().enumerate() {
-                if let Some(p) = pixel::<P, STEP>(column, tap) {
-                    acc[p] = S::mul_add(x, *w, acc[p]);
-                }
+                *sum = S::mul_add(load(x.add((p * STEP + tap) * t.channels)), *w, *sum);
             }
         }
     }
@@ -252,12 +239,9 @@ unsafe fn grad_vector<S: Simd, const P: usize, const T: usize, const STEP: usize
         for (tap, sum) in acc.iter_mut().enumerate() {
             *sum = load(w.add(*t.taps.add(tap) * t.channels));
         }
-        for column in 0..(P - 1) * STEP + T {
-            let x = load(x.add(column * t.channels));
+        for (p, dy) in dy.iter().enumerate() {
             for (tap, sum) in acc.iter_mut().enumerate() {
-                if let Some(p) = pixel::<P, STEP>(column, tap) {
-                    *sum = S::mul_add(x, dy[p], *sum);
-                }
+                *sum = S::mul_add(load(x.add((p * STEP + tap) * t.channels)), *dy, *sum);
             }
         }
         for (tap, sum) in acc.iter().enumerate() {
