@@ -96,6 +96,16 @@ pub fn split(len: usize, parts: usize, index: usize) -> std::ops::Range<usize> {
     start..start + base + usize::from(index < extra)
 }
 
+/// All ranges that [`split`] cuts, in order, without a division for each.
+pub fn pieces(len: usize, parts: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let (base, extra) = (len / parts.max(1), len % parts.max(1));
+    let mut start = 0;
+    (0..parts).map(move |index| {
+        let end = start + base + usize::from(index < extra);
+        std::mem::replace(&mut start, end)..end
+    })
+}
+
 /// Runs all phases on the calling thread.
 ///
 /// # Safety

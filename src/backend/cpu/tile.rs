@@ -84,16 +84,41 @@ impl Upcoming {
     /// Nothing.
     pub const NONE: Upcoming = Upcoming { start: std::ptr::null(), lines: 0 };
 
-    /// The share that tile `t` of `tiles`, of `k` products each, has in the `len` elements from `start`: as few lines
-    /// with each block of products as suffice, so that memory has time, and by the last tiles, so that
-    /// caches keep them until they are met.
-    pub fn share(start: *const f32, len: usize, k: usize, t: usize, tiles: usize) -> Upcoming {
+    /// The `len` elements from `start`, all of them while one tile of `k` products is computed.
+    pub fn all(start: *const f32, len: usize, k: usize) -> Upcoming {
+        Upcoming { start, lines: len.div_ceil(LINE).div_ceil(k.div_ceil(BLOCK).max(1)) }
+    }
+}
+
+/// Memory that tiles ask for in turn: as few lines with each block of products as suffice, so that memory has time,
+/// and by the last tiles, so that caches keep them until they are met.
+#[derive(Clone, Copy)]
+pub struct Turns {
+    /// What the first tile that asks asks for.
+    share: Upcoming,
+    /// f32 between the shares of tiles.
+    step: usize,
+    /// Tiles that ask for nothing, in front of those that do.
+    idle: usize,
+}
+
+impl Turns {
+    /// Tiles that ask for nothing.
+    pub const NONE: Turns = Turns { share: Upcoming::NONE, step: 0, idle: usize::MAX };
+
+    /// The `len` elements from `start`, while `tiles` of `k` products each are computed.
+    pub fn new(start: *const f32, len: usize, k: usize, tiles: usize) -> Turns {
         let (total, blocks) = (len.div_ceil(LINE), k.div_ceil(BLOCK).max(1));
-        let lines = total.div_ceil(tiles * blocks);
+        let lines = total.div_ceil((tiles * blocks).max(1));
         let needed = total.div_ceil((lines * blocks).max(1));
-        match (t + needed).checked_sub(tiles) {
+        Turns { share: Upcoming { start, lines }, step: lines * blocks * LINE, idle: tiles.saturating_sub(needed) }
+    }
+
+    /// What tile `t` asks for.
+    pub fn of(&self, t: usize) -> Upcoming {
+        match t.checked_sub(self.idle) {
             None => Upcoming::NONE,
-            Some(part) => Upcoming { start: start.wrapping_add(part * lines * blocks * LINE), lines },
+            Some(turn) => Upcoming { start: self.share.start.wrapping_add(turn * self.step), ..self.share },
         }
     }
 }

@@ -9,10 +9,10 @@ use super::ConvGeometry;
 use super::axis::Axis;
 use super::patch::{Block, Cut};
 use crate::backend::cpu::attach::{Epilogue, Finish};
-use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
+use crate::backend::cpu::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{Rows, Tile, TileSet, Upcoming};
+use crate::backend::cpu::tile::{Rows, Tile, TileSet, Turns};
 
 /// Floating-point operations below which panels of a block are not given to several chunks.
 const MIN_CHUNK_FLOPS: f64 = 2e6;
@@ -229,8 +229,8 @@ impl Direct {
                         let last = block + 1 == segment_blocks;
                         let b = filters.add((class.taps_before * self.in_c + segments.start * class.run) * width);
                         let products = segments.len() * class.run;
-                        for t in 0..tiles {
-                            let r = split(count, tiles, t);
+                        let turns = Turns::new(b.wrapping_add(products * width), products * width, products, tiles);
+                        for (t, r) in pieces(count, tiles).enumerate() {
                             let offsets = std::slice::from_raw_parts(a_rows.add(first + r.start), r.len());
                             let (rows, base) = Rows::at(offsets, source, 1);
                             self.tiles.run(&Tile {
@@ -248,13 +248,7 @@ impl Direct {
                                 c_rows: c_rows.add(first + r.start),
                                 add_to_c: block > 0,
                                 finish: if last { finish } else { Finish::NONE },
-                                next: Upcoming::share(
-                                    b.wrapping_add(products * width),
-                                    products * width,
-                                    products,
-                                    t,
-                                    tiles,
-                                ),
+                                next: turns.of(t),
                             });
                         }
                     }

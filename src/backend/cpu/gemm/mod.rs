@@ -12,9 +12,9 @@ mod row;
 pub(crate) mod tests;
 
 use super::attach::{Epilogue, Finish};
-use super::chunked::{Args, ChunkedKernel, split};
+use super::chunked::{Args, ChunkedKernel, pieces, split};
 use super::simd::Tier;
-use super::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet, Upcoming};
+use super::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet, Turns, Upcoming};
 use pack::Copies;
 pub use row::RowProduct;
 use std::ops::Range;
@@ -290,8 +290,7 @@ impl Gemm {
                 let k = ks.start + inner.start..ks.start + inner.end;
                 let packed_ld = k.len() + 16;
                 if packs_a {
-                    for t in 0..tile_count {
-                        let r = split(rows.len(), tile_count, t);
+                    for (t, r) in pieces(rows.len(), tile_count).enumerate() {
                         let r = rows.start + r.start..rows.start + r.end;
                         let dst = a_scratch.add(t * tiles.rows * packed_ld);
                         self.pack_a(args, r, k.clone(), dst, packed_ld);
@@ -323,24 +322,23 @@ impl Gemm {
                     let following = following.map(|(panel, k)| {
                         args.packed.wrapping_add(panel * tiles.cols() * self.k + k * self.panel_width(panel))
                     });
+                    let turns = following
+                        .map_or(Turns::NONE, |b| Turns::new(b, k.len() * width, k.len(), tile_count));
                     let last = k_block + 1 == k_blocks;
                     let finish = if last { epilogue.finish() } else { Finish::NONE };
-                    for t in 0..tile_count {
-                        let r = split(rows.len(), tile_count, t);
+                    // Rows of A that lie side by side, on their way from memory.
+                    let streams = !packs_a && k_blocks == 1 && self.lda == self.k && panel == panels.start;
+                    for (t, r) in pieces(rows.len(), tile_count).enumerate() {
                         let a = if packs_a {
                             a_scratch.add(t * tiles.rows * packed_ld).cast_const()
                         } else {
                             a.add((rows.start + r.start) * self.lda + k.start)
                         };
-                        // Rows of A that lie side by side, on their way from memory.
-                        let streams = !packs_a && k_blocks == 1 && self.lda == self.k && panel == panels.start;
-                        let next = match following {
-                            _ if streams && t + 1 < tile_count => {
-                                let rows = r.len() * self.lda;
-                                Upcoming::share(a.wrapping_add(rows), rows, k.len(), 0, 1)
-                            }
-                            Some(b) => Upcoming::share(b, k.len() * width, k.len(), t, tile_count),
-                            None => Upcoming::NONE,
+                        let next = if streams && t + 1 < tile_count {
+                            let rows = r.len() * self.lda;
+                            Upcoming::all(a.wrapping_add(rows), rows, k.len())
+                        } else {
+                            turns.of(t)
                         };
                         tiles.run(&Tile {
                             rows: r.len(),

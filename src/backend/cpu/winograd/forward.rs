@@ -6,10 +6,10 @@ use super::transform::{Form, Transforms};
 use super::windows::{Grid, Planes, Windows};
 use super::{sides, strides};
 use crate::backend::cpu::attach::{Epilogue, Finish};
-use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
+use crate::backend::cpu::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::conv::ConvGeometry;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Upcoming};
+use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Turns};
 use std::ops::Range;
 
 /// Elements of a transformed window.
@@ -131,9 +131,9 @@ impl WinogradForward {
                     let b = self.filters.at(args.packed, point, panel);
                     let following = if panel + 1 < panels.end { (point, panel + 1) } else { (point + 1, panels.start) };
                     let following = self.filters.at(args.packed, following.0, following.1);
-                    for t in 0..row_tiles {
+                    let turns = Turns::new(following, in_c * width, in_c, row_tiles);
+                    for (t, r) in pieces(tiles.len(), row_tiles).enumerate() {
                         prefetch.advance();
-                        let r = split(tiles.len(), row_tiles, t);
                         set.run(&Tile {
                             rows: r.len(),
                             vectors: width / set.lanes,
@@ -149,7 +149,7 @@ impl WinogradForward {
                             c_rows: c_rows.as_ptr(),
                             add_to_c: false,
                             finish: Finish::NONE,
-                            next: Upcoming::share(following, in_c * width, in_c, t, row_tiles),
+                            next: turns.of(t),
                         });
                     }
                 }

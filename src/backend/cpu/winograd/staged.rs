@@ -11,10 +11,10 @@ use super::transform::{Form, Transforms};
 use super::windows::{Grid, Planes, Windows};
 use super::{sides, strides};
 use crate::backend::cpu::attach::{Epilogue, Finish};
-use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
+use crate::backend::cpu::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::conv::ConvGeometry;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Upcoming};
+use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Turns, Upcoming};
 use std::ops::Range;
 
 /// f32 of transformed windows and products of a part: what caches shared by cores hold.
@@ -168,17 +168,18 @@ impl WinogradStaged {
             for panel in panels.clone() {
                 let (col, width) = self.filters.panel(panel);
                 let b = self.filters.at(args.packed, point, panel);
-                for t in 0..row_tiles {
-                    let r = split(tiles, row_tiles, t);
+                let turns = if panel + 1 < panels.end {
+                    Turns::new(self.filters.at(args.packed, point, panel + 1), in_c * width, in_c, row_tiles)
+                } else {
+                    Turns::NONE
+                };
+                for (t, r) in pieces(tiles, row_tiles).enumerate() {
                     let a = v.base.add(point * v.plane + r.start * v.ld).cast_const();
                     // While the first panel meets the windows, each tile asks for those behind its own.
                     let next = if panel == panels.start && t + 1 < row_tiles {
-                        Upcoming::share(a.wrapping_add(r.len() * v.ld), r.len() * v.ld, in_c, 0, 1)
-                    } else if panel + 1 < panels.end {
-                        let following = self.filters.at(args.packed, point, panel + 1);
-                        Upcoming::share(following, in_c * width, in_c, t, row_tiles)
+                        Upcoming::all(a.wrapping_add(r.len() * v.ld), r.len() * v.ld, in_c)
                     } else {
-                        Upcoming::NONE
+                        turns.of(t)
                     };
                     set.run(&Tile {
                         rows: r.len(),
