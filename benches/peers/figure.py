@@ -1,9 +1,10 @@
-"""Makes README's table and chart of `benches/results`.
+"""Makes README's tables and chart of `benches/results`.
 
-    make figures                            README.md and docs/peers.svg, of the newest results
-    python benches/peers/figure.py --check  exit status 1 where README's table is another
+    make figures                            README.md and docs/peers.svg
+    python benches/peers/figure.py --check  exit status 1 where README's tables are others
 
-The table lies between the two markers in README.md. The chart needs matplotlib, the check nothing.
+A table for each machine, those of the widest vectors first, lies between the two markers in README.md. The
+chart is that of the first; it needs matplotlib, the check nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ END = "<!-- /peers -->"
 OWN = "cnnrs"
 
 
-def newest(folder: Path) -> Path:
-    """The file of results with the most recent row."""
-    files = sorted(folder.glob("*.json"))
-    if not files:
+def machines(folder: Path) -> list[dict]:
+    """The results of all machines, in the order of README."""
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    if not results:
         raise FileNotFoundError(f"no results in {folder}: run make peers PEERS_ARGS=--save")
-    return max(files, key=lambda path: max(row["date"] for row in json.loads(path.read_text())["rows"]))
+    order = ["AVX-512", "AVX2", "NEON"]
+    return sorted(results, key=lambda r: (*order, r["instructions"]).index(r["instructions"]))
+
+
+def machine(results: dict) -> str:
+    """Where results come from."""
+    return f"{results['cpu']} with {results['instructions']}, {results['threads']} threads"
 
 
 def fastest_peer(row: dict) -> tuple[str, dict]:
@@ -51,7 +58,7 @@ def lines(results: dict) -> list[str]:
                 by_version[cell["version"]] = min(by_version.get(cell["version"], name), name, key=len)
     versions = sorted(f"{name} {version}" for version, name in by_version.items())
     out = [
-        f"{results['cpu']}, {results['threads']} threads, {' and '.join(dates)}; "
+        f"{machine(results)}, {' and '.join(dates)}; "
         "LeNet-5: 300 steps, otherwise one step or one batch; medians.",
         "",
         "| | cnnrs | fastest peer | times as fast | peak memory |",
@@ -99,7 +106,7 @@ def chart(results: dict, path: Path) -> None:
     axes.set_yticks([tick for tick, _ in ticks], [title for _, title in ticks])
     axes.set_xlim(0, max(row["ratio"] for row in rows) * 1.12)
     axes.set_ylim(place - 1, -1)
-    axes.set_xlabel(f"speed against the fastest peer = 1 ({results['cpu']}, {results['threads']} threads)")
+    axes.set_xlabel(f"speed against the fastest peer = 1 ({machine(results)})")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None})
 
@@ -117,21 +124,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "results", nargs="?", type=Path, help="JSON file; without it the newest in benches/results"
-    )
     parser.add_argument("--check", action="store_true", help="change nothing, compare README")
     options = parser.parse_args()
-    results = json.loads((options.results or newest(ROOT / "benches/results")).read_text())
+    results = machines(ROOT / "benches/results")
     readme = ROOT / "README.md"
     old = readme.read_text()
-    new = with_lines(old, lines(results))
+    tables = [lines(of_one) for of_one in results]
+    new = with_lines(old, [line for table in tables for line in (*table, "")][:-1])
     if options.check:
         if old != new:
             print("README.md's figures are not those of benches/results: run make figures", file=sys.stderr)
         return int(old != new)
     readme.write_text(new)
-    chart(results, ROOT / "docs/peers.svg")
+    chart(results[0], ROOT / "docs/peers.svg")
     return 0
 
 

@@ -133,6 +133,23 @@ def processor() -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
+def instructions() -> str:
+    """The widest vector instructions that kernels of any engine may use."""
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return "NEON"
+    try:
+        flags = set(re.findall(r"\S+", Path("/proc/cpuinfo").read_text()))
+    except OSError:
+        flags = set()
+    known = {"avx512f": "AVX-512", "avx2": "AVX2"}
+    return next((name for flag, name in known.items() if flag in flags), "unknown instructions")
+
+
+def slug(text: str) -> str:
+    """`text` as part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
 def ratio(cells: dict[Engine, Cell]) -> float | None:
     """The fastest peer's time over cnnrs's, if both were measured."""
     own = cells.get(CNNRS)
@@ -159,7 +176,13 @@ def record(row: Row, cells: dict[Engine, Cell]) -> dict:
 
 def save(path: Path, threads: int, records: list[dict]) -> None:
     """Writes rows to `path`; rows with other titles that are there already stay."""
-    system = {"cpu": processor(), "cpus": os.cpu_count(), "threads": threads, "system": platform.platform()}
+    system = {
+        "cpu": processor(),
+        "instructions": instructions(),
+        "cpus": os.cpu_count(),
+        "threads": threads,
+        "system": platform.platform(),
+    }
     rows = {}
     if path.exists():
         rows = {row["title"]: row for row in json.loads(path.read_text())["rows"]}
@@ -184,13 +207,13 @@ def main() -> int:
         nargs="?",
         type=Path,
         const=HERE.parent / "results",
-        help="JSON file, or folder for a file named after processor and threads",
+        help="JSON file, or folder for a file named after processor, instructions and threads",
     )
     options = parser.parse_args()
     rows = [row for row in ROWS if options.only.lower() in row.title.lower()]
     if not rows:
         parser.error(f"--only {options.only!r} matches no row; titles: {'; '.join(r.title for r in ROWS)}")
-    print(f"{processor()}, {os.cpu_count()} CPUs, {options.threads} threads")
+    print(f"{processor()}, {instructions()}, {os.cpu_count()} CPUs, {options.threads} threads")
     failed = False
     records = []
     for row in rows:
@@ -209,8 +232,8 @@ def main() -> int:
         print_row(row, measured)
         records.append(record(row, measured))
         if options.save is not None:
-            name = re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
-            in_folder = options.save / f"{name}-{options.threads}-threads.json"
+            name = slug(f"{processor()} {instructions()} {options.threads} threads")
+            in_folder = options.save / f"{name}.json"
             path = options.save if options.save.suffix == ".json" else in_folder
             save(path, options.threads, records)
     return int(failed)

@@ -142,3 +142,18 @@ pub(crate) unsafe fn run_serially(kernel: &dyn ChunkedKernel, args: &Args) {
     let rests = [&workspace[workspace_end..], &packed[packed_end..], &scratch[scratch_end..]];
     assert!(rests.into_iter().all(untouched), "lengths are enough");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_what_split_cuts() {
+        for len in 0..40 {
+            for parts in 0..12 {
+                let expected: Vec<_> = (0..parts).map(|index| split(len, parts, index)).collect();
+                assert_eq!(pieces(len, parts).collect::<Vec<_>>(), expected, "{len} {parts}");
+            }
+        }
+    }
+}

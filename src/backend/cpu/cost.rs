@@ -62,7 +62,7 @@ struct Constants {
 }
 
 /// Fractions of peak of kernels that no other rivals where they fit: wide products 85-90%; images tap by tap 54-94%
-/// for convolutions of at most 16 channels, where direct ones reach 8-58%; depthwise 3×3 on 56×56×144 61-74% and 34-41%.
+/// for convolutions of at most 16 channels, where direct ones reach 8-70%; depthwise 3×3 on 56×56×144 61-74% and 34-41%.
 const GEMM: f64 = 0.9;
 const IMAGES: f64 = 0.75;
 /// At points: a multiplication and addition, and nine values of a channel to or from columns.
@@ -382,19 +382,38 @@ mod tests {
     }
 
     /// `[batch, size, in_c, out_c, kernel, padding]` of convolutions of stride 1 over vectors of images, and the percents
-    /// of peak that tap by tap and at points they reached: forward, input gradient, filter gradient.
-    const IMAGES_FIGURES: [([usize; 6], [f64; 3], [f64; 3]); 6] = [
-        ([64, 28, 1, 6, 5, 2], [52.1, 36.2, 78.0], [49.7, 33.8, 51.1]),
-        ([64, 14, 6, 16, 5, 0], [94.3, 67.0, 68.3], [154.6, 138.4, 154.6]),
-        ([64, 28, 8, 8, 3, 1], [54.2, 59.2, 64.7], [87.9, 87.3, 95.9]),
-        ([64, 13, 8, 16, 3, 0], [73.7, 56.2, 62.2], [82.7, 75.9, 88.3]),
-        ([64, 28, 3, 8, 7, 3], [81.2, 72.1, 69.4], [99.0, 82.3, 98.3]),
-        ([32, 28, 16, 16, 3, 1], [68.5, 70.5, 54.7], [114.7, 117.3, 106.3]),
+    /// of peak that tap by tap and at points they reached: forward, input gradient, filter gradient. On AVX-512
+    /// medians, on AVX2 (Zen 3, whose minutes differed more than its kernels) by the least of three runs' least times.
+    type ImagesFigure = ([usize; 6], [f64; 3], [f64; 3]);
+    const IMAGES_FIGURES: [(Tier, [ImagesFigure; 6]); 2] = [
+        (
+            Tier::Avx512,
+            [
+                ([64, 28, 1, 6, 5, 2], [52.1, 36.2, 78.0], [49.7, 33.8, 51.1]),
+                ([64, 14, 6, 16, 5, 0], [94.3, 67.0, 68.3], [154.6, 138.4, 154.6]),
+                ([64, 28, 8, 8, 3, 1], [54.2, 59.2, 64.7], [87.9, 87.3, 95.9]),
+                ([64, 13, 8, 16, 3, 0], [73.7, 56.2, 62.2], [82.7, 75.9, 88.3]),
+                ([64, 28, 3, 8, 7, 3], [81.2, 72.1, 69.4], [99.0, 82.3, 98.3]),
+                ([32, 28, 16, 16, 3, 1], [68.5, 70.5, 54.7], [114.7, 117.3, 106.3]),
+            ],
+        ),
+        (
+            Tier::Avx2,
+            [
+                ([64, 28, 1, 6, 5, 2], [56.4, 40.2, 86.0], [59.6, 49.1, 90.7]),
+                ([64, 14, 6, 16, 5, 0], [92.0, 80.3, 88.7], [181.4, 169.5, 161.9]),
+                ([64, 28, 8, 8, 3, 1], [76.3, 75.8, 59.0], [110.1, 104.9, 111.6]),
+                ([64, 13, 8, 16, 3, 0], [82.2, 72.3, 76.7], [103.2, 94.9, 99.1]),
+                ([64, 28, 3, 8, 7, 3], [90.9, 88.8, 77.2], [121.1, 118.3, 123.9]),
+                ([32, 28, 16, 16, 3, 1], [85.9, 85.9, 48.7], [152.8, 145.1, 113.7]),
+            ],
+        ),
     ];
 
     #[test]
     fn images_meet_points_where_these_were_faster() {
-        for ([batch, size, in_c, out_c, kernel, pad], of_taps, of_points) in IMAGES_FIGURES {
+        let figures = IMAGES_FIGURES.into_iter().flat_map(|(tier, rows)| rows.map(|row| (tier, row)));
+        for (tier, ([batch, size, in_c, out_c, kernel, pad], of_taps, of_points)) in figures {
             let out = size + 2 * pad + 1 - kernel;
             let g = ConvGeometry {
                 out_h: out,
@@ -406,11 +425,12 @@ mod tests {
                 ..geometry([batch, size, in_c, out_c])
             };
             for (i, pass) in PASSES.into_iter().enumerate() {
-                let costs = [images, images_winograd].map(|times| times(&g, pass, Tier::Avx512).run);
-                let faster = of_points[i] > of_taps[i];
-                assert_eq!(costs[1] < costs[0], faster, "{g:?} {pass:?}: {costs:?}");
+                let costs = [images, images_winograd].map(|times| times(&g, pass, tier).run);
+                let label = format!("{tier} {g:?} {pass:?}: {costs:?}");
+                assert!(of_points[i] < 1.25 * of_taps[i] || costs[1] < costs[0], "{label}");
+                assert!(of_taps[i] < of_points[i] || costs[0] < costs[1], "{label}");
                 let predicted = 100.0 * g.flops() / costs[1] / of_points[i];
-                assert!((0.65..1.6).contains(&predicted), "{g:?} {pass:?}: {predicted:.2} of {}%", of_points[i]);
+                assert!((0.55..1.8).contains(&predicted), "{label}: {predicted:.2} of {}%", of_points[i]);
             }
         }
     }

@@ -104,11 +104,10 @@ impl ConvGeometry {
         Gemm::convolution(self.pixels(), self.out_c, self.in_c, pixels, tier)
     }
 
-    /// Whether vectors of images pay: channels leave lanes empty, and images fill them.
+    /// Whether vectors of images may pay: there are few channels, and images fill the lanes.
     pub(crate) fn suits_images(&self, tier: Tier, summed: usize, produced: usize) -> bool {
-        let lanes = tier.lanes();
-        let filled = 4 * self.batch >= 3 * self.batch.next_multiple_of(lanes);
-        let few = produced <= lanes.max(16) && (summed <= 16 || (produced <= 8 && summed <= 64));
+        let filled = 4 * self.batch >= 3 * self.batch.next_multiple_of(tier.lanes());
+        let few = produced <= 16 && (summed <= 16 || (produced <= 8 && summed <= 64));
         self.groups == 1 && filled && few
     }
 

@@ -322,8 +322,7 @@ impl Gemm {
                     let following = following.map(|(panel, k)| {
                         args.packed.wrapping_add(panel * tiles.cols() * self.k + k * self.panel_width(panel))
                     });
-                    let turns = following
-                        .map_or(Turns::NONE, |b| Turns::new(b, k.len() * width, k.len(), tile_count));
+                    let turns = following.map_or(Turns::NONE, |b| Turns::new(b, k.len() * width, k.len(), tile_count));
                     let last = k_block + 1 == k_blocks;
                     let finish = if last { epilogue.finish() } else { Finish::NONE };
                     // Rows of A that lie side by side, on their way from memory.
