@@ -16,26 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a waiter looks before it sleeps, and how often between two looks at the clock: how long a hint to wait
-/// takes differs tenfold between processors.
-const SPIN: Duration = Duration::from_micros(200);
-const LOOKS: usize = 64;
-
-/// Looks again and again whether `ready`, for about [`SPIN`].
-fn spin(ready: impl Fn() -> bool) -> bool {
-    let mut started = None;
-    loop {
-        for _ in 0..LOOKS {
-            if ready() {
-                return true;
-            }
-            std::hint::spin_loop();
-        }
-        if started.get_or_insert_with(Instant::now).elapsed() >= SPIN {
-            return ready();
-        }
-    }
-}
+/// How often a waiter looks before it sleeps.
+const SPINS: usize = 4_000;
 
 /// How often the calling thread asks whether to stop.
 const POLL_EVERY: Duration = Duration::from_millis(50);
@@ -219,8 +201,14 @@ impl Run<'_> {
 
     /// Waits until `ready`; false if the run stops first.
     fn wait(&self, phase: usize, caller: &mut Option<&mut Caller>, ready: impl Fn() -> bool) -> bool {
-        if spin(|| ready() || self.stopped.load(Ordering::Relaxed)) {
-            return ready();
+        for _ in 0..SPINS {
+            if ready() {
+                return true;
+            }
+            if self.stopped.load(Ordering::Relaxed) {
+                return false;
+            }
+            std::hint::spin_loop();
         }
         loop {
             let guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
@@ -295,12 +283,11 @@ impl Door {
 
     fn close(&self) {
         self.state.fetch_or(1, Ordering::Acquire);
+        let mut spins = 0;
         // Who is inside has no work left and is on its way out.
-        let left = || self.state.load(Ordering::Acquire) == 1;
-        if !spin(left) {
-            while !left() {
-                std::thread::yield_now();
-            }
+        while self.state.load(Ordering::Acquire) != 1 {
+            spins += 1;
+            if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
     }
 }
