@@ -385,9 +385,12 @@ mod tests {
     /// of peak that tap by tap and at points they reached: forward, input gradient, filter gradient. On AVX-512
     /// medians, on AVX2 (Zen 3, whose minutes differed more than its kernels) by the least of three runs' least times.
     type ImagesFigure = ([usize; 6], [f64; 3], [f64; 3]);
-    const IMAGES_FIGURES: [(Tier, [ImagesFigure; 6]); 2] = [
+    /// With the tier by how many times a kernel must have been faster to have to cost less, and the least part of what
+    /// was measured that costs may predict: constants are fitted to AVX-512.
+    const IMAGES_FIGURES: [(Tier, [f64; 2], [ImagesFigure; 6]); 2] = [
         (
             Tier::Avx512,
+            [1.0, 0.65],
             [
                 ([64, 28, 1, 6, 5, 2], [52.1, 36.2, 78.0], [49.7, 33.8, 51.1]),
                 ([64, 14, 6, 16, 5, 0], [94.3, 67.0, 68.3], [154.6, 138.4, 154.6]),
@@ -399,6 +402,7 @@ mod tests {
         ),
         (
             Tier::Avx2,
+            [1.25, 0.55],
             [
                 ([64, 28, 1, 6, 5, 2], [56.4, 40.2, 86.0], [59.6, 49.1, 90.7]),
                 ([64, 14, 6, 16, 5, 0], [92.0, 80.3, 88.7], [181.4, 169.5, 161.9]),
@@ -412,8 +416,8 @@ mod tests {
 
     #[test]
     fn images_meet_points_where_these_were_faster() {
-        let figures = IMAGES_FIGURES.into_iter().flat_map(|(tier, rows)| rows.map(|row| (tier, row)));
-        for (tier, ([batch, size, in_c, out_c, kernel, pad], of_taps, of_points)) in figures {
+        let figures = IMAGES_FIGURES.into_iter().flat_map(|(tier, bounds, rows)| rows.map(|row| (tier, bounds, row)));
+        for (tier, [clear, least], ([batch, size, in_c, out_c, kernel, pad], of_taps, of_points)) in figures {
             let out = size + 2 * pad + 1 - kernel;
             let g = ConvGeometry {
                 out_h: out,
@@ -427,10 +431,10 @@ mod tests {
             for (i, pass) in PASSES.into_iter().enumerate() {
                 let costs = [images, images_winograd].map(|times| times(&g, pass, tier).run);
                 let label = format!("{tier} {g:?} {pass:?}: {costs:?}");
-                assert!(of_points[i] < 1.25 * of_taps[i] || costs[1] < costs[0], "{label}");
-                assert!(of_taps[i] < of_points[i] || costs[0] < costs[1], "{label}");
+                assert!(of_points[i] <= clear * of_taps[i] || costs[1] < costs[0], "{label}");
+                assert!(of_taps[i] <= clear * of_points[i] || costs[0] < costs[1], "{label}");
                 let predicted = 100.0 * g.flops() / costs[1] / of_points[i];
-                assert!((0.55..1.8).contains(&predicted), "{label}: {predicted:.2} of {}%", of_points[i]);
+                assert!((least..1.6).contains(&predicted), "{label}: {predicted:.2} of {}%", of_points[i]);
             }
         }
     }

@@ -100,7 +100,7 @@ impl Simd for Avx2 {
     unsafe fn load_first(p: *const f32, n: usize) -> __m256 {
         _mm256_maskload_ps(p, first(n))
     }
-    /// In halves: on AMD processors before Zen 4 a masked store takes over ten cycles.
+    /// In halves: masked stores are slow on AMD Zen 3, where copies of six columns decide on products with A transposed.
     #[inline(always)]
     unsafe fn store_first(p: *mut f32, v: __m256, n: usize) {
         if n >= Self::LANES {
