@@ -75,6 +75,47 @@ fn peak(tier: Tier, threads: usize) -> f64 {
     })
 }
 
+/// The rate of `vdpbf16ps` (bf16 products in pairs, summed in f32) as a multiple of the FMA rate on this
+/// thread, where the processor has it: below 1, bf16 makes no product faster.
+#[cfg(target_arch = "x86_64")]
+fn bf16_share(tier: Tier) -> Option<f64> {
+    use std::arch::x86_64::{
+        __m512bh, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    };
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn dot_chains(x: __m512bh, y: __m512bh, rounds: usize) -> f32 {
+        let mut acc: [_; 12] = std::array::from_fn(|i| _mm512_set1_ps(i as f32));
+        for _ in 0..rounds {
+            for sum in &mut acc {
+                *sum = _mm512_dpbf16_ps(*sum, x, y);
+            }
+        }
+        acc.into_iter().map(|sum| _mm512_reduce_add_ps(sum)).sum()
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn dot_burst(rounds: usize) -> f64 {
+        let pair = |value| _mm512_cvtne2ps_pbh(_mm512_set1_ps(value), _mm512_setzero_ps());
+        let (x, y) = (pair(black_box(0.5)), pair(black_box(1e-3)));
+        let start = Instant::now();
+        black_box(dot_chains(x, y, rounds));
+        (2 * 12 * 32 * rounds) as f64 / start.elapsed().as_secs_f64() / 1e9
+    }
+
+    if tier.lanes() != 16 || !std::arch::is_x86_feature_detected!("avx512bf16") {
+        return None;
+    }
+    // SAFETY: the processor has the features, as just detected.
+    let best = (0..300).map(|_| unsafe { dot_burst(20_000) }).fold(0.0, f64::max);
+    Some(best / peak(tier, 1))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn bf16_share(_: Tier) -> Option<f64> {
+    None
+}
+
 /// What a number of runs of a kernel showed.
 struct Measured {
     /// Seconds of the quickest run.
@@ -528,6 +569,9 @@ fn main() {
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let tier = Tier::current().expect("CNNRS_ISA names a supported instruction set");
     println!("{tier}: FMA peak {:.0} GFLOP/s on 1 thread, {:.0} on 2", peak(tier, 1), peak(tier, 2));
+    if let Some(share) = bf16_share(tier) {
+        println!("bf16 dot products (vdpbf16ps): {share:.2} times the FMA peak");
+    }
     println!("copies beyond the caches: {:.1} GB/s on 1 thread, {:.1} on 2", bandwidth(1), bandwidth(2));
     println!("{:56} {:>10} {:>6} {:>8} {:>10} {:>8}", "", "1: µs", "%", "packed %", "2: µs", "packed %");
     for case in gemms(tier).into_iter().chain(convolutions(tier)).chain(layers(tier)).chain(poolings(tier)) {
