@@ -5,7 +5,7 @@ down slows all of them. A figure is the median over all timed repeats of all rou
 fastest peer's time divided by cnnrs's: above 1, cnnrs is faster.
 
     make peers
-    make peers PEERS_ARGS="--only lenet --rounds 1"
+    make peers PEERS_ARGS="--only lenet-5 --rounds 1"
     make peers PEERS_ARGS="--only inference --save"
 
 `--save` writes what was measured, with processor, threads and versions, as JSON to `benches/results`.
