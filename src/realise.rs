@@ -7,9 +7,10 @@ use crate::graph::{Graph, NodeId};
 use crate::ops::Op;
 use crate::plan::{Binding, Plan, PlanOptions, Slot};
 use crate::tensor::{Definition, Node, Role, Tensor};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 /// Pending nodes of one thread after which everything is realised.
 const MAX_PENDING: usize = 10_000;
@@ -92,9 +93,21 @@ pub fn set_host(host: Host) {
     let _ = HOST.set(host);
 }
 
-/// Whether the caller wants the run to stop (Ctrl-C).
+/// How often a thread asks the interpreter at most: short runs in a row would spend their time waiting for its lock.
+const ASK_EVERY: Duration = Duration::from_millis(10);
+
+/// Whether the caller wants the run to stop (Ctrl-C), as far as was heard at most 10 ms ago.
 pub(crate) fn poll() -> bool {
-    HOST.get().is_some_and(|host| (host.poll)())
+    thread_local! {
+        static ASKED: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let Some(host) = HOST.get() else { return false };
+    let now = Instant::now();
+    if ASKED.get().is_some_and(|asked| now.duration_since(asked) < ASK_EVERY) {
+        return false;
+    }
+    ASKED.set(Some(now));
+    (host.poll)()
 }
 
 /// Does `work`, which may wait for other threads, without the interpreter's lock.

@@ -22,7 +22,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Held for as long as runs begin or commit: what they read and write is seen together or not at all.
 /// Taken before any cell's own lock.
-static RUNS: Mutex<Runs> = Mutex::new(Runs { writing: 0, paused: false });
+static RUNS: Mutex<Runs> = Mutex::new(Runs { writing: 0, paused: false, waiting: 0 });
 
 /// Signalled when a run has committed or given up.
 static ENDED: Condvar = Condvar::new();
@@ -32,6 +32,8 @@ struct Runs {
     writing: usize,
     /// Whether a process is about to fork: no further one begins.
     paused: bool,
+    /// Threads that wait for one to end.
+    waiting: usize,
 }
 
 fn runs() -> MutexGuard<'static, Runs> {
@@ -47,11 +49,11 @@ thread_local! {
 pub(crate) fn pause_runs() {
     let mut runs = runs();
     while runs.paused {
-        runs = ENDED.wait(runs).unwrap_or_else(PoisonError::into_inner);
+        runs = wait(runs).0;
     }
     runs.paused = true;
     while runs.writing > OWN.get() {
-        runs = ENDED.wait(runs).unwrap_or_else(PoisonError::into_inner);
+        runs = wait(runs).0;
     }
 }
 
@@ -63,6 +65,14 @@ pub(crate) fn resume_runs() {
 
 /// How often a thread that waits for another's run looks whether its own caller has had enough.
 const POLL_EVERY: Duration = Duration::from_millis(50);
+
+/// Waits until a run ends, or for [`POLL_EVERY`]; the flag says which.
+fn wait(mut runs: MutexGuard<'static, Runs>) -> (MutexGuard<'static, Runs>, bool) {
+    runs.waiting += 1;
+    let (mut runs, wait) = ENDED.wait_timeout(runs, POLL_EVERY).unwrap_or_else(PoisonError::into_inner);
+    runs.waiting -= 1;
+    (runs, wait.timed_out())
+}
 
 /// The current version.
 pub(crate) struct Current {
@@ -274,9 +284,9 @@ fn when<T>(cells: [&[Arc<Cell>]; 2], mut ready: impl FnMut(&mut Runs) -> Option<
             if let Some(cell) = cells.into_iter().flatten().find(|cell| cell.writer() == Some(this)) {
                 return Err(Error::state(format!("{}: a run of this thread is just rewriting it", cell.label())));
             }
-            let (guard, wait) = ENDED.wait_timeout(runs, POLL_EVERY).unwrap_or_else(PoisonError::into_inner);
-            runs = guard;
-            if wait.timed_out() {
+            let timed_out;
+            (runs, timed_out) = wait(runs);
+            if timed_out {
                 break;
             }
         }
@@ -384,8 +394,12 @@ impl Drop for Writing<'_> {
         self.cells.iter().for_each(|cell| cell.current().writer = None);
         runs.writing -= 1;
         OWN.set(OWN.get() - 1);
+        let awaited = runs.waiting > 0;
         drop(runs);
-        ENDED.notify_all();
+        // A call of the system, even if nobody waits.
+        if awaited {
+            ENDED.notify_all();
+        }
     }
 }
 

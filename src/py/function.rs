@@ -2,6 +2,8 @@
 
 use super::convert;
 use super::tensor::PyTensor;
+use crate::backend::cpu::chunked::split;
+use crate::backend::cpu::pool;
 use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -12,8 +14,11 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Bytes of a batch that one thread gathers at a time.
+const GATHERED: usize = 16 << 10;
 
 /// Context manager in which a function is recorded on placeholders.
 #[pyclass(name = "Trace", module = "cnnrs._core", unsendable)]
@@ -163,14 +168,7 @@ impl PyCompiledFunction {
             let mut values = Vec::new();
             let mut batch = first_batch;
             while batch < last_batch {
-                let picked = &indices[batch * batch_size..(batch + 1) * batch_size];
-                for (rows, buffer) in rows.iter().zip(&mut staging) {
-                    if Arc::get_mut(buffer).is_none() {
-                        *buffer = Arc::new(Buffer::zeroed(buffer.fact().clone())?);
-                    }
-                    let buffer = Arc::get_mut(buffer).ok_or_else(|| Error::state("a fresh buffer is shared"))?;
-                    rows.gather(picked, buffer)?;
-                }
+                gather(&rows, &indices[batch * batch_size..(batch + 1) * batch_size], &mut staging)?;
                 values = function.run(&staging)?;
                 batch += 1;
                 if start.elapsed() >= limit {
@@ -213,6 +211,8 @@ struct Rows {
 
 // SAFETY: the array is only read, and kept alive by the reference beside the pointer.
 unsafe impl Send for Rows {}
+// SAFETY: as above.
+unsafe impl Sync for Rows {}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Source {
@@ -253,27 +253,28 @@ impl Rows {
         Ok(Rows { _array: array.unbind(), data: data as *const u8, kind, count: shape[0], len: row_len })
     }
 
-    fn gather(&self, picked: &[i64], into: &mut Buffer) -> Result<()> {
-        let dtype = into.fact().dtype;
-        for (i, &row) in picked.iter().enumerate() {
-            let row = usize::try_from(row)
-                .ok()
-                .filter(|&r| r < self.count)
-                .ok_or_else(|| Error::value(format!("indices: expected rows of 0..{}, received {row}", self.count)))?;
-            // SAFETY: `row` is one of the array's rows, and row `i` of the batch lies in `into`, whose
-            // fact was checked against batch size and row length.
-            unsafe {
-                match (self.kind, dtype) {
-                    (Source::F32, DType::F32) | (Source::I32, DType::I32) => {
-                        let from = self.data.cast::<u32>().add(row * self.len);
-                        into.as_mut_ptr().cast::<u32>().add(i * self.len).copy_from_nonoverlapping(from, self.len);
-                    }
-                    (Source::U8 | Source::Bool, DType::U8) | (Source::Bool, DType::Bool) => {
-                        let from = self.data.add(row * self.len);
-                        into.as_mut_ptr().add(i * self.len).copy_from_nonoverlapping(from, self.len);
-                    }
-                    (kind, dtype) => self.convert_row(kind, dtype, row, i, into)?,
+    /// Writes the array's row `picked` to row `i` of the batch at `into`.
+    ///
+    /// # Safety
+    /// `into` is a batch of the fact that was checked against the array's rows, and has a row `i`, which nobody else
+    /// writes.
+    unsafe fn copy_row(&self, picked: i64, i: usize, into: Batch) -> Result<()> {
+        let row = usize::try_from(picked)
+            .ok()
+            .filter(|&r| r < self.count)
+            .ok_or_else(|| Error::value(format!("indices: expected rows of 0..{}, received {picked}", self.count)))?;
+        // SAFETY: `row` is one of the array's rows; the caller's contract.
+        unsafe {
+            match (self.kind, into.dtype) {
+                (Source::F32, DType::F32) | (Source::I32, DType::I32) => {
+                    let from = self.data.cast::<u32>().add(row * self.len);
+                    into.data.cast::<u32>().add(i * self.len).copy_from_nonoverlapping(from, self.len);
                 }
+                (Source::U8 | Source::Bool, DType::U8) | (Source::Bool, DType::Bool) => {
+                    let from = self.data.add(row * self.len);
+                    into.data.add(i * self.len).copy_from_nonoverlapping(from, self.len);
+                }
+                _ => self.convert_row(row, i, into)?,
             }
         }
         Ok(())
@@ -281,12 +282,12 @@ impl Rows {
 
     /// # Safety
     /// As the caller's: `row` and `i` lie within the array and the batch.
-    unsafe fn convert_row(&self, kind: Source, dtype: DType, row: usize, i: usize, into: &mut Buffer) -> Result<()> {
+    unsafe fn convert_row(&self, row: usize, i: usize, into: Batch) -> Result<()> {
         for k in 0..self.len {
             let at = row * self.len + k;
             // SAFETY: `at` is an element of the array.
             let value: f64 = unsafe {
-                match kind {
+                match self.kind {
                     Source::F32 => f64::from(*self.data.cast::<f32>().add(at)),
                     Source::F64 => *self.data.cast::<f64>().add(at),
                     Source::I32 => f64::from(*self.data.cast::<i32>().add(at)),
@@ -297,22 +298,69 @@ impl Rows {
             let to = i * self.len + k;
             // SAFETY: `to` is an element of the batch.
             unsafe {
-                match dtype {
-                    DType::F32 => *into.as_mut_ptr().cast::<f32>().add(to) = value as f32,
+                match into.dtype {
+                    DType::F32 => *into.data.cast::<f32>().add(to) = value as f32,
                     DType::I32 => {
                         if value < f64::from(i32::MIN) || value > f64::from(i32::MAX) {
                             return Err(Error::value(format!(
                                 "row {row}: expected a value within int32, received {value}"
                             )));
                         }
-                        *into.as_mut_ptr().cast::<i32>().add(to) = value as i32;
+                        *into.data.cast::<i32>().add(to) = value as i32;
                     }
-                    DType::U8 => *into.as_mut_ptr().add(to) = value as u8,
-                    DType::Bool => *into.as_mut_ptr().add(to) = u8::from(value != 0.0),
+                    DType::U8 => *into.data.add(to) = value as u8,
+                    DType::Bool => *into.data.add(to) = u8::from(value != 0.0),
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// A batch that threads write row by row.
+#[derive(Clone, Copy)]
+struct Batch {
+    data: *mut u8,
+    dtype: DType,
+}
+
+// SAFETY: threads write different rows.
+unsafe impl Send for Batch {}
+// SAFETY: as above.
+unsafe impl Sync for Batch {}
+
+/// Writes the rows `picked` of each array to its batch, several threads at once: each then has in its cache what
+/// it works on first.
+fn gather(arrays: &[Rows], picked: &[i64], batches: &mut [Arc<Buffer>]) -> Result<()> {
+    let mut bytes = 1;
+    let mut targets = Vec::with_capacity(batches.len());
+    for buffer in batches {
+        if Arc::get_mut(buffer).is_none() {
+            *buffer = Arc::new(Buffer::zeroed(buffer.fact().clone())?);
+        }
+        let buffer = Arc::get_mut(buffer).ok_or_else(|| Error::state("a fresh buffer is shared"))?;
+        bytes += buffer.fact().bytes();
+        targets.push(Batch { data: buffer.as_mut_ptr(), dtype: buffer.fact().dtype });
+    }
+    let failed = Mutex::new(None);
+    let chunks = bytes.div_ceil(GATHERED).clamp(1, picked.len().max(1));
+    pool::each(chunks, &|chunk| {
+        for i in split(picked.len(), chunks, chunk) {
+            for (rows, &batch) in arrays.iter().zip(&targets) {
+                // SAFETY: the batches' facts were checked against the arrays; each row is one chunk's.
+                if let Err(e) = unsafe { rows.copy_row(picked[i], i, batch) } {
+                    let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    if failed.as_ref().is_none_or(|(first, _)| i < *first) {
+                        *failed = Some((i, e));
+                    }
+                    return;
+                }
+            }
+        }
+    })?;
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some((_, e)) => Err(e),
+        None => Ok(()),
     }
 }
 

@@ -6,52 +6,143 @@
 //! finds no ticket waits until the phase's last chunk has ended: it spins for a while, then sleeps. Tickets are
 //! claimed one by one, so a run goes on with however many threads have arrived: progress never needs all of them,
 //! and several runs can be under way.
+//!
+//! Waking a thread costs as much as a small net's layer. Between two runs a thread therefore looks out for the next
+//! one for a while, in the *lobby*, before it sleeps: batch after batch of a training finds it awake.
 
 use super::chunked::split;
 use super::threads;
 use crate::error::{Error, ErrorKind, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a waiter looks before it sleeps.
 const SPINS: usize = 4_000;
 
+/// How long a thread looks out for the next run before it sleeps: longer than the way from batch to batch through
+/// Python takes.
+const LINGER: Duration = Duration::from_micros(300);
+
+/// How often it looks before it lets other threads have the processor.
+const SPINS_PER_YIELD: usize = 50;
+
 /// How often the calling thread asks whether to stop.
 const POLL_EVERY: Duration = Duration::from_millis(50);
+
+/// The threads beside the callers', and where runs find them.
+struct Team {
+    threads: ThreadPool,
+    lobby: Arc<Lobby>,
+}
+
+impl Team {
+    /// Asks `helpers` threads to join a run: those that wait in the lobby, and for the rest sleeping ones.
+    fn invite(&self, door: &Arc<Door>, helpers: usize) {
+        for _ in 0..self.lobby.invite(door, helpers) {
+            let lobby = self.lobby.clone();
+            self.threads.spawn(move || lobby.serve());
+        }
+    }
+}
 
 struct Pool {
     process: u32,
     workers: usize,
-    threads: Option<Arc<ThreadPool>>,
+    team: Option<Arc<Team>>,
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { process: 0, workers: 0, threads: None });
+static POOL: Mutex<Pool> = Mutex::new(Pool { process: 0, workers: 0, team: None });
 
 /// The pool with `workers` threads beside the caller's. A forked child and a changed number of
 /// threads get a fresh one.
-fn pool(workers: usize) -> Result<Arc<ThreadPool>> {
+fn pool(workers: usize) -> Result<Arc<Team>> {
     let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
     let process = std::process::id();
     if pool.process != process {
         // The parent's threads do not exist here; joining them would wait for ever.
-        std::mem::forget(pool.threads.take());
+        std::mem::forget(pool.team.take());
     }
-    if let Some(threads) = &pool.threads
+    if let Some(team) = &pool.team
         && pool.workers == workers
     {
-        return Ok(threads.clone());
+        return Ok(team.clone());
     }
     let threads = ThreadPoolBuilder::new()
         .num_threads(workers)
         .thread_name(|i| format!("cnnrs-{i}"))
         .build()
         .map_err(|e| Error::state(format!("cannot start {workers} threads: {e}")))?;
-    let threads = Arc::new(threads);
-    *pool = Pool { process, workers, threads: Some(threads.clone()) };
-    Ok(threads)
+    let team = Arc::new(Team { threads, lobby: Arc::default() });
+    *pool = Pool { process, workers, team: Some(team.clone()) };
+    Ok(team)
+}
+
+/// Where threads look out for runs that want them.
+#[derive(Default)]
+struct Lobby {
+    /// Invitations that nobody has taken: what the queue holds, for a look without the lock.
+    open: AtomicUsize,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    invitations: VecDeque<Arc<Door>>,
+    /// Threads that will look at the queue again before they leave: those in the lobby and those called to it.
+    expected: usize,
+}
+
+impl Lobby {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts up `helpers` invitations. Returns how many threads must be called to the lobby for them.
+    fn invite(&self, door: &Arc<Door>, helpers: usize) -> usize {
+        let mut queue = self.queue();
+        queue.invitations.extend(std::iter::repeat_n(door, helpers).cloned());
+        let open = queue.invitations.len();
+        self.open.store(open, Ordering::Relaxed);
+        let missing = open.saturating_sub(queue.expected);
+        queue.expected += missing;
+        missing
+    }
+
+    /// What a thread called to the lobby does, as the same worker of every run: it follows invitations until none
+    /// has come for a while.
+    fn serve(&self) {
+        let worker = 1 + rayon::current_thread_index().unwrap_or_default();
+        loop {
+            self.linger();
+            let mut queue = self.queue();
+            let invitation = queue.invitations.pop_front();
+            self.open.store(queue.invitations.len(), Ordering::Relaxed);
+            queue.expected -= 1;
+            drop(queue);
+            let Some(door) = invitation else { return };
+            door.visit(worker);
+            self.queue().expected += 1;
+        }
+    }
+
+    /// Waits for an invitation, but not for long.
+    fn linger(&self) {
+        let start = Instant::now();
+        while start.elapsed() < LINGER {
+            for _ in 0..SPINS_PER_YIELD {
+                if self.open.load(Ordering::Relaxed) > 0 {
+                    return;
+                }
+                std::hint::spin_loop();
+            }
+            // Whoever else wants the processor has something to do.
+            std::thread::yield_now();
+        }
+    }
 }
 
 /// The lock of the pool, for a fork.
@@ -122,7 +213,6 @@ struct Run<'a> {
     commit: usize,
     /// Whether the commit may begin.
     committing: AtomicBool,
-    workers: AtomicUsize,
     stopped: AtomicBool,
     panicked: AtomicBool,
     sleepers: AtomicUsize,
@@ -148,9 +238,8 @@ impl Caller<'_> {
 }
 
 impl Run<'_> {
-    /// Walks the phases; one thread is the caller's.
-    fn walk(&self, mut caller: Option<&mut Caller>) {
-        let worker = self.workers.fetch_add(1, Ordering::Relaxed);
+    /// Walks the phases as worker `worker`; 0 is the caller's thread.
+    fn walk(&self, worker: usize, mut caller: Option<&mut Caller>) {
         for (phase, done) in self.progress.done.iter().enumerate() {
             if phase == self.commit && !self.gate(&mut caller) {
                 return;
@@ -271,13 +360,14 @@ unsafe impl Send for Door {}
 unsafe impl Sync for Door {}
 
 impl Door {
-    fn visit(&self) {
+    /// Joins the run as worker `worker`, if it is not over.
+    fn visit(&self, worker: usize) {
         let enter = |s: usize| (s & 1 == 0).then_some(s + 2);
         if self.state.fetch_update(Ordering::Acquire, Ordering::Relaxed, enter).is_err() {
             return;
         }
         // SAFETY: the caller of the run waits until everybody who got in has left.
-        unsafe { &*self.run }.walk(None);
+        unsafe { &*self.run }.walk(worker, None);
         self.state.fetch_sub(2, Ordering::Release);
     }
 
@@ -314,7 +404,6 @@ pub fn run(work: &dyn Work, workers: usize, control: &Control) -> Result<()> {
         progress: Progress::new(work.phases(), helpers + 1),
         commit: control.commit,
         committing: AtomicBool::new(false),
-        workers: AtomicUsize::new(0),
         stopped: AtomicBool::new(false),
         panicked: AtomicBool::new(false),
         sleepers: AtomicUsize::new(0),
@@ -323,16 +412,13 @@ pub fn run(work: &dyn Work, workers: usize, control: &Control) -> Result<()> {
     };
     let mut caller = Caller { control, asked: Instant::now(), refusal: None };
     if helpers == 0 {
-        run.walk(Some(&mut caller));
+        run.walk(0, Some(&mut caller));
     } else {
-        let pool = pool(workers - 1)?;
+        let team = pool(workers - 1)?;
         let door = Arc::new(Door { state: AtomicUsize::new(0), run: std::ptr::from_ref(&run).cast() });
         let closing = Closing(&door);
-        for _ in 0..helpers {
-            let door = door.clone();
-            pool.spawn(move || door.visit());
-        }
-        run.walk(Some(&mut caller));
+        team.invite(&door, helpers);
+        run.walk(0, Some(&mut caller));
         drop(closing);
     }
     if run.panicked.load(Ordering::Relaxed) {
@@ -345,6 +431,34 @@ pub fn run(work: &dyn Work, workers: usize, control: &Control) -> Result<()> {
         return Err(Error::new(ErrorKind::Cancelled, "interrupted"));
     }
     Ok(())
+}
+
+/// Independent chunks outside of any plan.
+struct Each<'a> {
+    chunks: usize,
+    work: &'a (dyn Fn(usize) + Sync),
+}
+
+impl Work for Each<'_> {
+    fn phases(&self) -> usize {
+        1
+    }
+
+    fn chunks(&self, _: usize) -> usize {
+        self.chunks
+    }
+
+    fn run(&self, _: usize, chunk: usize, _: usize) {
+        (self.work)(chunk);
+    }
+}
+
+/// Runs `work` on each of `0..chunks`, shared out among the threads as the phases of a run are.
+///
+/// # Errors
+/// `State` when a chunk panicked.
+pub fn each(chunks: usize, work: &(dyn Fn(usize) + Sync)) -> Result<()> {
+    run(&Each { chunks, work }, workers()?, &Control { poll: &|| false, commit: 1, may_commit: &|| Ok(()) })
 }
 
 #[cfg(test)]
@@ -418,6 +532,34 @@ mod tests {
                 });
             }
         });
+    }
+
+    #[test]
+    fn who_looks_out_for_runs_need_not_be_called() {
+        let lobby = Lobby::default();
+        let closed = || Arc::new(Door { state: AtomicUsize::new(1), run: std::ptr::null() });
+        assert_eq!(lobby.invite(&closed(), 2), 2);
+        // Both are on their way, so two invitations more call two others.
+        assert_eq!(lobby.invite(&closed(), 2), 2);
+        assert_eq!((lobby.queue().expected, lobby.open.load(Ordering::Relaxed)), (4, 4));
+        // One of them follows every invitation in turn, and goes when no more come.
+        lobby.serve();
+        assert_eq!((lobby.queue().expected, lobby.open.load(Ordering::Relaxed)), (3, 0));
+        assert_eq!(lobby.invite(&closed(), 2), 0, "three are still expected");
+        (0..3).for_each(|_| lobby.serve());
+        assert_eq!((lobby.queue().expected, lobby.open.load(Ordering::Relaxed)), (0, 0));
+    }
+
+    #[test]
+    fn each_chunk_of_loose_work_runs_once() {
+        let seen: Vec<AtomicU64> = (0..100).map(|_| AtomicU64::new(0)).collect();
+        each(100, &|i| {
+            seen[i].fetch_add(1, Ordering::Relaxed);
+        })
+        .unwrap();
+        assert!(seen.iter().all(|s| s.load(Ordering::Relaxed) == 1));
+        each(0, &|_| panic!("no chunk")).unwrap();
+        assert_eq!(each(3, &|_| panic!("on purpose")).unwrap_err().kind, ErrorKind::State);
     }
 
     struct Panics;
