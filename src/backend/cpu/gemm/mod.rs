@@ -25,8 +25,10 @@ const K_BLOCK: usize = 512;
 const ROW_BLOCK: usize = 112;
 /// Columns of the widest chunk.
 const MAX_CHUNK_COLS: usize = 256;
-/// Floating-point operations below which a chunk is not cut further.
+/// Floating-point operations of the smallest chunks that are cut.
 const MIN_CHUNK_FLOPS: usize = 2_000_000;
+/// The same for halves of the product, which spare one of two threads from waiting for the other.
+const MIN_HALF_FLOPS: usize = 500_000;
 /// f32 above which B is packed block by block instead of as a whole, unless it must be transposed
 /// or meets many rows.
 const MAX_SHARED_B: usize = 1 << 20;
@@ -169,7 +171,8 @@ impl Gemm {
         // last where every chunk of the same rows would copy them.
         let copies_rows = !trans_a && (gemm.pixels.is_some() || gemm.stride_collides());
         let enough = if copies_rows { 8 } else { 16 };
-        while gemm.m_chunks * gemm.n_chunks < enough && flops / (gemm.m_chunks * gemm.n_chunks) > 2 * MIN_CHUNK_FLOPS {
+        let large = |chunks: usize| flops / chunks > if chunks == 1 { 2 * MIN_HALF_FLOPS } else { 2 * MIN_CHUNK_FLOPS };
+        while gemm.m_chunks * gemm.n_chunks < enough && large(gemm.m_chunks * gemm.n_chunks) {
             let (more_rows, more_columns) =
                 (gemm.shared_b && m.div_ceil(2 * gemm.m_chunks) >= 2 * tiles.rows, gemm.n_chunks < panels);
             if more_columns && !(more_rows && copies_rows) {

@@ -30,6 +30,10 @@ use strip::{Home, Layout, Load, argument_dtype};
 
 /// Elements that a chunk works on, about.
 const CHUNK: usize = 1 << 15;
+/// The same where these are few chunks: small enough for all threads to have some.
+const SMALL_CHUNK: usize = 1 << 13;
+/// Chunks from which on threads have enough of them.
+const ENOUGH_CHUNKS: usize = 16;
 /// Most chunks whose partial sums are combined.
 const PARTIALS: usize = 64;
 /// Bytes of partial sums, at most.
@@ -104,7 +108,7 @@ impl Engine {
         if len == 0 {
             return (0, usize::from(!self.region.reductions.is_empty()));
         }
-        let wanted = len.div_ceil(CHUNK);
+        let wanted = len.div_ceil(SMALL_CHUNK).min(ENOUGH_CHUNKS).max(len.div_ceil(CHUNK));
         // The outermost axis that is long enough; the longest of the first ones otherwise.
         let axes = &self.space.axes;
         let usable = axes.len();
