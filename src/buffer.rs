@@ -8,9 +8,9 @@ use std::ptr::NonNull;
 
 /// Alignment of every buffer and arena slot: one cache line, one AVX-512 vector.
 pub const ALIGNMENT: usize = 64;
-/// A huge page of x86-64 and of AArch64 with 4 KiB pages. Memory of two or more begins on one, and the
+/// A huge page of x86-64 and of AArch64 with 4 KiB pages. Memory of one or more begins on one, and the
 /// system is asked for such pages: kernels that walk many planes at once miss the TLB less.
-const HUGE_PAGE: usize = 2 << 20;
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
 
 /// Owned memory for the elements of one tensor, row-major, aligned to 64 bytes.
 pub struct Buffer {
@@ -44,7 +44,7 @@ impl Buffer {
     fn layout(fact: &Fact) -> Result<Layout> {
         let checked = Fact::checked(fact.shape.clone(), fact.dtype)?;
         let bytes = checked.bytes().max(1);
-        let alignment = if bytes >= 2 * HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
+        let alignment = if bytes >= HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
         Layout::from_size_align(bytes, alignment)
             .map_err(|_| Error::memory(format!("a tensor {fact} exceeds the address space")))
     }

@@ -85,6 +85,17 @@ enum Place {
     Constant(usize),
     /// In what the prelude made.
     Held(usize),
+    /// In the thread's own memory, which has room for one share of a section: see [`Local`].
+    Local(Local),
+}
+
+/// Where a value lies that only steps of one section know: a chunk finds its share at `offset` of its thread's
+/// memory, and no more of the value is anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Local {
+    offset: usize,
+    /// Bytes of one image.
+    image: usize,
 }
 
 /// Inputs and outputs of one step in one run.
@@ -101,6 +112,26 @@ struct PlannedStep {
     text: String,
     flops: u64,
     bytes: u64,
+    /// Whether anything lies in the thread's own memory.
+    has_locals: bool,
+}
+
+impl PlannedStep {
+    /// Inputs and outputs for chunk `chunk` of phase `phase`, where what is local lies at `own`.
+    fn local_pointers(&self, operands: &Operands, phase: usize, chunk: usize, own: *mut u8) -> StepPointers {
+        let shares = self.kernel.phases[phase].chunks;
+        let section = self.kernel.section.as_ref().filter(|section| section.phase == phase);
+        let first = section.map_or(0, |section| section.share(shares, chunk).start);
+        // The place that the first image of all would have: kernels count images from there.
+        let at = |local: &Local| own.wrapping_add(local.offset).wrapping_sub(first * local.image);
+        let pick = |(place, &shared): (&Place, &*mut u8)| match place {
+            Place::Local(local) => at(local),
+            _ => shared,
+        };
+        let inputs = self.inputs.iter().zip(operands.inputs);
+        let inputs = inputs.map(|(place, p)| pick((place, &p.cast_mut())).cast_const()).collect();
+        (inputs, self.outputs.iter().zip(operands.outputs).map(pick).collect())
+    }
 }
 
 /// What debug builds fill memory with that nobody has written: as f32 it is NaN.
@@ -132,7 +163,10 @@ struct Stage {
 struct Code {
     steps: Vec<PlannedStep>,
     arena_bytes: usize,
+    /// Bytes of a thread's own memory: kernels' scratch, then what is local to a section.
     scratch_bytes: usize,
+    /// Where in it the second begins.
+    local_from: usize,
     live_bound: usize,
     /// What runs between two barriers, in order.
     stages: Vec<Stage>,
@@ -343,6 +377,8 @@ impl Code {
                 Place::Arena(offset) => base.wrapping_add(offset),
                 Place::Constant(offset) => places.constants.cast_mut().wrapping_add(offset),
                 Place::Held(offset) => places.held.wrapping_add(offset),
+                // Each chunk has its own.
+                Place::Local(_) => std::ptr::null_mut(),
             }
         };
         let mut pointers: Vec<StepPointers> = Vec::with_capacity(self.steps.len());
@@ -432,9 +468,21 @@ impl pool::Work for Execution<'_> {
         let Part { phases, first } = &parts[parts.partition_point(|p| p.first <= chunk) - 1];
         let chunk = chunk - first;
         let scratch = (self.scratch + worker * self.code.scratch_bytes) as *mut u8;
+        let own = scratch.wrapping_add(self.code.local_from);
+        if cfg!(debug_assertions) {
+            // SAFETY: the worker's own memory, in which nothing outlasts a chunk.
+            unsafe { own.write_bytes(POISON, self.code.scratch_bytes - self.code.local_from) };
+        }
         for &(step, phase) in phases {
-            let operands = &self.operands[step];
-            let run = || (self.code.steps[step].kernel.phases[phase].run)(operands, chunk, scratch);
+            let (planned, operands) = (&self.code.steps[step], &self.operands[step]);
+            let run = || {
+                let run = &planned.kernel.phases[phase].run;
+                if !planned.has_locals {
+                    return run(operands, chunk, scratch);
+                }
+                let (inputs, outputs) = planned.local_pointers(operands, phase, chunk, own);
+                run(&Operands { inputs: &inputs, outputs: &outputs, ..*operands }, chunk, scratch);
+            };
             match self.clock {
                 None => run(),
                 Some(clock) => clock.time(step, run),

@@ -1,6 +1,6 @@
 //! From steps to code: what runs once, what commits, what runs together, and where everything lies.
 
-use super::{Code, Part, Place, Plan, PlanOptions, PlannedStep, Stage};
+use super::{Code, Local, Part, Place, Plan, PlanOptions, PlannedStep, Stage};
 use crate::backend::cpu::lower::{self, Step};
 use crate::backend::memory::{self, Lifetime};
 use crate::buffer::{ALIGNMENT, Buffer};
@@ -15,6 +15,8 @@ use std::ops::Range;
 
 /// Bytes behind every range of the arena that nobody may write, in debug builds.
 const GUARD: usize = if cfg!(debug_assertions) { 64 } else { 0 };
+/// Bytes of what is local to a section, at most: beside its inputs and outputs it is to stay in L2.
+const LOCAL_BYTES: usize = 1 << 20;
 /// Bytes that steps running together may add to the arena over the largest of them, about.
 const WAVE_BYTES: usize = 4 << 20;
 
@@ -54,6 +56,16 @@ impl Constants {
             n => Buffer::from_slice(&[n], &self.bytes).map(Some),
         }
     }
+}
+
+/// Values that lie in the memory of the thread that works on a share of them.
+#[derive(Default)]
+struct Locals {
+    places: HashMap<NodeId, Local>,
+    /// Bytes of a thread's memory for them.
+    bytes: usize,
+    /// Bytes from the first image of a value to the last share, at most.
+    reach: usize,
 }
 
 /// Plans the steps of a graph.
@@ -197,6 +209,7 @@ impl Planner<'_> {
     ) -> Result<Code> {
         let g = self.graph;
         let waves = self.waves(&steps, commit_from);
+        let locals = self.locals(&steps, &waves, |id| output_of.contains_key(&id) || held.contains_key(&id));
         let mut lifetimes: Vec<Lifetime> = Vec::new();
         let mut slot_of: HashMap<NodeId, usize> = HashMap::new();
         let mut workspaces = Vec::with_capacity(steps.len());
@@ -219,7 +232,9 @@ impl Planner<'_> {
                 }
             }
             if step.copies_output.is_none() {
-                for &o in step.outputs.iter().filter(|o| !output_of.contains_key(o) && !held.contains_key(o)) {
+                let elsewhere =
+                    |o: &NodeId| output_of.contains_key(o) || held.contains_key(o) || locals.places.contains_key(o);
+                for &o in step.outputs.iter().filter(|o| !elsewhere(o)) {
                     // What nobody reads afterwards may be written over, element by element.
                     let dies = |i: &&NodeId| {
                         last_reads.get(*i) == Some(&(s, Some(index)))
@@ -252,6 +267,9 @@ impl Planner<'_> {
             }
             if let Some(&offset) = held.get(&id) {
                 return Ok(Place::Held(offset));
+            }
+            if let Some(&local) = locals.places.get(&id) {
+                return Ok(Place::Local(local));
             }
             match &node.op {
                 Op::Input(input) => Ok(Place::Input(input.index)),
@@ -319,12 +337,13 @@ impl Planner<'_> {
             }
             let read: HashSet<NodeId> = step.inputs.iter().copied().collect();
             let bytes = read.iter().chain(&step.outputs).map(|&i| g.fact(i).bytes() as u64).sum();
-            let inputs = step.inputs.iter().map(|&i| place(i)).collect::<Result<_>>()?;
-            let outputs = match step.copies_output {
+            let inputs: Vec<Place> = step.inputs.iter().map(|&i| place(i)).collect::<Result<_>>()?;
+            let outputs: Vec<Place> = match step.copies_output {
                 Some(k) => vec![Place::Output(k)],
                 None => step.outputs.iter().map(|&o| place(o)).collect::<Result<_>>()?,
             };
             planned.push(PlannedStep {
+                has_locals: inputs.iter().chain(&outputs).any(|place| matches!(place, Place::Local(_))),
                 inputs,
                 outputs,
                 workspace: offsets[workspaces[s]],
@@ -344,15 +363,64 @@ impl Planner<'_> {
             let guards = waves.last().map_or(Vec::new(), |&wave| guards(&lifetimes, &offsets, wave));
             stages.push(Stage { chunks: 1, guards, ..Stage::default() });
         }
+        let scratch = planned.iter().map(|s| s.kernel.scratch.next_multiple_of(ALIGNMENT)).max().unwrap_or(0);
         Ok(Code {
             commit_stage,
-            scratch_bytes: planned.iter().map(|s| s.kernel.scratch.next_multiple_of(ALIGNMENT)).max().unwrap_or(0),
+            scratch_bytes: scratch + locals.bytes,
+            local_from: scratch,
             steps: planned,
-            arena_bytes,
+            // Threads' memory lies behind: where the first image of a share would be, there is arena.
+            arena_bytes: arena_bytes.max(locals.reach),
             live_bound: memory::live_bound(&guarded),
             stages,
             waves,
         })
+    }
+
+    /// What lies in the memory of threads: made by steps of a section share by share, and read by later ones of the
+    /// same section in the same way, and by nobody else. `stays` says of a value that it outlasts the run.
+    fn locals(&self, steps: &[Step], waves: &[usize], stays: impl Fn(NodeId) -> bool) -> Locals {
+        let mut readers: HashMap<NodeId, Vec<(usize, usize)>> = HashMap::new();
+        for (s, step) in steps.iter().enumerate() {
+            step.inputs.iter().enumerate().for_each(|(k, &i)| readers.entry(i).or_default().push((s, k)));
+        }
+        // What two steps of one section have in common.
+        let shares = |s: usize| {
+            let section = steps[s].kernel.section.as_ref()?;
+            Some((section, [waves[s], section.images, section.lanes, steps[s].kernel.phases[section.phase].chunks]))
+        };
+        let mut found: Vec<(NodeId, Local, Lifetime)> = Vec::new();
+        for (s, step) in steps.iter().enumerate() {
+            let Some((section, key)) = shares(s).filter(|_| step.copies_output.is_none()) else { continue };
+            for (k, &o) in step.outputs.iter().enumerate() {
+                let bytes = self.graph.fact(o).bytes();
+                let by_share = section.outputs >> k & 1 == 1 && bytes.is_multiple_of(section.images);
+                let inside = |&(r, k): &(usize, usize)| {
+                    shares(r).is_some_and(|(section, other)| other == key && section.inputs >> k & 1 == 1)
+                };
+                match readers.get(&o) {
+                    Some(readers) if by_share && !stays(o) && readers.iter().all(inside) => {
+                        let last = readers.iter().map(|r| r.0).max().unwrap_or(s);
+                        let image = bytes / section.images;
+                        let largest = section.share(key[3], 0).len() * image;
+                        found.push((o, Local { offset: 0, image }, Lifetime { bytes: largest, first: s, last }));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        // The largest stay in the arena where all together would not stay in cache.
+        found.sort_by_key(|(_, _, lifetime)| lifetime.bytes);
+        loop {
+            let lifetimes: Vec<Lifetime> = found.iter().map(|f| f.2).collect();
+            let (offsets, bytes) = memory::plan(&lifetimes);
+            if bytes <= LOCAL_BYTES {
+                let places = found.iter().zip(offsets).map(|(f, offset)| (f.0, Local { offset, ..f.1 })).collect();
+                let reach = found.iter().map(|(id, ..)| self.graph.fact(*id).bytes()).max().unwrap_or(0);
+                return Locals { places, bytes, reach: reach.next_multiple_of(ALIGNMENT) };
+            }
+            found.pop();
+        }
     }
 
     /// The wave of each step. Consecutive steps that read nothing of each other form a wave and run

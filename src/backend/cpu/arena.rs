@@ -1,6 +1,6 @@
 //! Arenas: memory for intermediates, lent for one run and kept for the next.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, HUGE_PAGE};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::shape::Fact;
@@ -21,11 +21,13 @@ impl Lent {
     }
 }
 
-/// Lends the smallest idle arena of at least `bytes`, or a fresh one.
+/// Lends the smallest idle arena of at least `bytes`, or a fresh one: of whole huge pages, if it is large enough for
+/// them to spare it TLB misses.
 ///
 /// # Errors
 /// `Memory` when the system has no such memory.
 pub fn lend(bytes: usize) -> Result<Lent> {
+    let bytes = if bytes >= HUGE_PAGE / 2 { bytes.next_multiple_of(HUGE_PAGE) } else { bytes };
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     let fits = (0..idle.len()).filter(|&i| idle[i].fact().bytes() >= bytes).min_by_key(|&i| idle[i].fact().bytes());
     if let Some(i) = fits {

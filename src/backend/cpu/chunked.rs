@@ -61,6 +61,8 @@ pub struct Shares {
     pub phase: usize,
     /// How many images all shares have together.
     pub images: usize,
+    /// Images that no share divides.
+    pub lanes: usize,
     /// Whether inputs 0 and 1 are read by shares; else they are read whole, by any phase.
     pub inputs: [bool; 2],
     /// Whether the output is written by shares.

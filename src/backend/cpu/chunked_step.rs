@@ -207,6 +207,7 @@ fn section(shares: &Shares, inputs: [Option<usize>; 2], epilogue: &Attached, fir
     Section {
         phase: shares.phase,
         images: shares.images,
+        lanes: shares.lanes,
         inputs: own.map(|i| 1 << i).sum::<u64>() | full,
         outputs: stores,
     }

@@ -1,10 +1,12 @@
 //! What a kernel is: a candidate implementation of an op, lowered to phases of independent chunks.
 
+use super::chunked::split;
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::precision::Precision;
 use crate::region::Region;
 use crate::shape::Fact;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -126,10 +128,20 @@ pub struct Section {
     pub phase: usize,
     /// How many images all shares have together.
     pub images: usize,
+    /// Images of a vector.
+    pub lanes: usize,
     /// Bit k: of operand k, chunk i reads its own images only. All others are read whole.
     pub inputs: u64,
     /// Bit k: of output k, chunk i writes its own images. All others are complete after the last phase.
     pub outputs: u64,
+}
+
+impl Section {
+    /// The images of share `index` of `shares`.
+    pub fn share(&self, shares: usize, index: usize) -> Range<usize> {
+        let vectors = split(self.images / self.lanes, shares, index);
+        vectors.start * self.lanes..vectors.end * self.lanes
+    }
 }
 
 /// Code of one chunk: `(operands, chunk, scratch)`.

@@ -170,7 +170,8 @@ impl Cut {
     }
 
     fn shares(&self, gradient: bool) -> Option<Shares> {
-        self.shares.map(|_| Shares { phase: 0, images: self.batch, inputs: [true, gradient], output: true })
+        let (images, lanes) = (self.batch, self.images.as_ref()?.lanes);
+        self.shares.map(|_| Shares { phase: 0, images, lanes, inputs: [true, gradient], output: true })
     }
 }
 

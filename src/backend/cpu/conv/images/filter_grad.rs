@@ -371,7 +371,8 @@ impl ChunkedKernel for ImagesFilterGrad {
     }
 
     fn shares(&self) -> Option<Shares> {
-        let shares = Shares { phase: 0, images: self.batch.images, inputs: [true, true], output: false };
+        let Batch { images, lanes, .. } = self.batch;
+        let shares = Shares { phase: 0, images, lanes, inputs: [true, true], output: false };
         self.batch.by_shares.then_some(shares)
     }
 

@@ -176,7 +176,8 @@ impl<P: Products> ChunkedKernel for AcrossImages<P> {
     }
 
     fn shares(&self) -> Option<Shares> {
-        let shares = Shares { phase: 1, images: self.batch.images, inputs: [true, false], output: true };
+        let Batch { images, lanes, .. } = self.batch;
+        let shares = Shares { phase: 1, images, lanes, inputs: [true, false], output: true };
         self.batch.by_shares.then_some(shares)
     }
 
