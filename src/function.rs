@@ -7,7 +7,7 @@ use crate::plan::{Binding, Plan, PlanOptions, Profile, Slot};
 use crate::realise::{self, Extraction};
 use crate::shape::Fact;
 use crate::tensor::{Node, Role, State, Tensor};
-use crate::variable::{Cell, Variable, Writing};
+use crate::variable::{self, Cell, Variable, Writing};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -225,7 +225,7 @@ impl CompiledFunction {
     /// # Errors
     /// As [`CompiledFunction::call`].
     pub fn run(&self, arguments: &[Arc<Buffer>]) -> Result<Vec<Buffer>> {
-        self.run_by(arguments, |slots| self.binding.run(slots, &realise::poll))
+        self.begin()?.run(arguments)
     }
 
     /// Runs the function once, as [`CompiledFunction::run`], and says how long each step took.
@@ -234,65 +234,158 @@ impl CompiledFunction {
     /// As [`CompiledFunction::call`].
     pub fn run_profiled(&self, arguments: &[Arc<Buffer>]) -> Result<(Vec<Buffer>, Profile)> {
         let mut profile = None;
-        let values = self.run_by(arguments, |slots| {
-            let (values, times) = self.binding.run_profiled(slots, &realise::poll)?;
+        let values = self.begin()?.run_by(arguments, |binding, slots, spares| {
+            let (values, times) = binding.run_profiled(slots, spares, &realise::poll)?;
             profile = Some(times);
             Ok(values)
         })?;
         Ok((values, profile.ok_or_else(|| Error::state("a run left no profile"))?))
     }
 
+    /// Takes the variables that the function writes for runs one after the other.
+    ///
+    /// # Errors
+    /// When a pending version cannot be computed, or the caller interrupts the wait for another thread's run.
+    pub fn begin(&self) -> Result<Session<'_>> {
+        let (writing, reads) = Writing::begin(&self.reads, &self.writes)?;
+        let mut session = Session {
+            function: self,
+            writing,
+            slots: Vec::with_capacity(self.sources.len()),
+            slot_of: vec![None; self.writes.len()],
+            unread: Vec::new(),
+            spares: Vec::new(),
+            runs: 0,
+        };
+        for source in &self.sources {
+            let slot = match source {
+                Source::Argument(_) => Slot::Donated(None),
+                Source::Captured(buffer) => Slot::Shared(buffer.clone()),
+                Source::Read(r) => Slot::Shared(realise::leaf_value(&reads[*r].node)?),
+                Source::Written(w) => {
+                    session.slot_of[*w] = Some(session.slots.len());
+                    match session.writing.lend(*w) {
+                        Some(buffer) => Slot::Donated(Some(buffer)),
+                        None => Slot::Shared(session.writing.value(*w)?),
+                    }
+                }
+            };
+            session.slots.push(slot);
+        }
+        Ok(session)
+    }
+}
+
+/// Runs of a function one after the other, in which the variables that it writes go from each to the next. They
+/// are nobody else's until the session is dropped; then they have what the last run that succeeded left in them.
+///
+/// ```
+/// use cnnrs::{Buffer, DType, Fact, Tensor, Trace, Variable};
+/// use std::sync::Arc;
+/// let total = Variable::new(&Tensor::scalar(0.0, DType::F32)?, false, "total")?;
+/// let trace = Trace::enter();
+/// let x = trace.placeholder(Fact::new([], DType::F32), "x");
+/// total.assign(&total.value().apply_binary("add", &x)?)?;
+/// let f = trace.compile(&[])?;
+/// drop(trace);
+/// let mut session = f.begin()?;
+/// for x in [1.0f32, 2.0, 3.0] {
+///     session.run(&[Arc::new(Buffer::from_slice(&[], &[x])?)])?;
+/// }
+/// drop(session);
+/// assert_eq!((total.version(), total.value().to_vec::<f32>()?), (3, vec![6.0]));
+/// # Ok::<(), cnnrs::Error>(())
+/// ```
+pub struct Session<'a> {
+    function: &'a CompiledFunction,
+    writing: Writing<'a>,
+    slots: Vec<Slot>,
+    /// For each written variable, where it is read.
+    slot_of: Vec<Option<usize>>,
+    /// Values of variables that are written and not read, once there was a run.
+    unread: Vec<(usize, Buffer)>,
+    /// Memory for outputs that cannot take their input's: what such inputs of the run before left.
+    spares: Vec<Option<Buffer>>,
+    /// Runs that succeeded.
+    runs: u64,
+}
+
+impl Session<'_> {
+    /// Whether another thread waits for the variables.
+    pub fn is_awaited(&self) -> bool {
+        variable::are_runs_awaited()
+    }
+
+    /// Runs the function once.
+    ///
+    /// # Errors
+    /// As [`CompiledFunction::call`]; the session can go on.
+    pub fn run(&mut self, arguments: &[Arc<Buffer>]) -> Result<Vec<Buffer>> {
+        self.run_by(arguments, |binding, slots, spares| binding.run(slots, spares, &realise::poll))
+    }
+
     fn run_by(
-        &self,
+        &mut self,
         arguments: &[Arc<Buffer>],
-        run: impl FnOnce(&mut [Slot]) -> Result<Vec<Buffer>>,
+        run: impl FnOnce(&Binding, &mut [Slot], &mut [Option<Buffer>]) -> Result<Vec<Buffer>>,
     ) -> Result<Vec<Buffer>> {
-        if arguments.len() != self.arguments.len() {
+        let function = self.function;
+        if arguments.len() != function.arguments.len() {
             return Err(Error::dtype(format!(
                 "expected {} arguments, received {}",
-                self.arguments.len(),
+                function.arguments.len(),
                 arguments.len()
             )));
         }
-        for (i, (buffer, (fact, origin))) in arguments.iter().zip(&self.arguments).enumerate() {
+        for (i, (buffer, (fact, origin))) in arguments.iter().zip(&function.arguments).enumerate() {
             if buffer.fact() != fact {
                 let name = origin.as_deref().map_or_else(|| format!("argument {i}"), str::to_owned);
                 return Err(Error::value(format!("{name}: expected {fact}, received {}", buffer.fact())));
             }
         }
-        let (mut writing, reads) = Writing::begin(&self.reads, &self.writes)?;
-        let mut slots = Vec::with_capacity(self.sources.len());
-        let mut lent: Vec<(usize, usize)> = Vec::new();
-        for source in &self.sources {
-            slots.push(match source {
-                Source::Argument(i) => Slot::Shared(arguments[*i].clone()),
-                Source::Captured(buffer) => Slot::Shared(buffer.clone()),
-                Source::Read(r) => Slot::Shared(realise::leaf_value(&reads[*r].node)?),
-                Source::Written(w) => match writing.lend(*w) {
-                    Some(buffer) => {
-                        lent.push((slots.len(), *w));
-                        Slot::Donated(Some(buffer))
-                    }
-                    None => Slot::Shared(writing.value(*w)?),
-                },
-            });
-        }
-        let result = run(&mut slots);
-        let mut values: Vec<Option<Buffer>> = match result {
-            Ok(values) => values.into_iter().map(Some).collect(),
-            Err(e) => {
-                for (slot, w) in lent {
-                    if let Slot::Donated(Some(buffer)) = std::mem::replace(&mut slots[slot], Slot::Donated(None)) {
-                        writing.give_back(w, buffer);
+        self.place(|i| Slot::Shared(arguments[i].clone()));
+        let result = run(&function.binding, &mut self.slots, &mut self.spares);
+        // The caller may write to them before the next run.
+        self.place(|_| Slot::Donated(None));
+        let mut values: Vec<Option<Buffer>> = result?.into_iter().map(Some).collect();
+        self.spares.resize_with(values.len(), || None);
+        self.unread.clear();
+        for (w, &output) in function.write_outputs.iter().enumerate() {
+            let value = values[output].take().ok_or_else(|| Error::state("a plan's output is taken twice"))?;
+            match self.slot_of[w] {
+                None => self.unread.push((w, value)),
+                Some(slot) => {
+                    if let Slot::Donated(old) = std::mem::replace(&mut self.slots[slot], Slot::Donated(Some(value))) {
+                        self.spares[output] = old;
                     }
                 }
-                return Err(e);
             }
-        };
-        let next = self.write_outputs.iter().map(|&output| values[output].take());
-        let next = next.collect::<Option<Vec<Buffer>>>();
-        writing.commit(next.ok_or_else(|| Error::state("a plan's output is taken twice"))?);
-        values.truncate(self.outputs);
+        }
+        self.runs += 1;
+        values.truncate(function.outputs);
         Ok(values.into_iter().flatten().collect())
+    }
+
+    /// Puts something in the slots of the arguments.
+    fn place(&mut self, what: impl Fn(usize) -> Slot) {
+        for (slot, source) in self.slots.iter_mut().zip(&self.function.sources) {
+            if let Source::Argument(i) = source {
+                *slot = what(*i);
+            }
+        }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        let mut values = std::mem::take(&mut self.unread);
+        for (w, &slot) in self.slot_of.iter().enumerate() {
+            let slot = slot.and_then(|slot| self.slots.get_mut(slot));
+            let donated = slot.map(|slot| std::mem::replace(slot, Slot::Donated(None)));
+            if let Some(Slot::Donated(Some(buffer))) = donated {
+                values.push((w, buffer));
+            }
+        }
+        self.writing.commit(values, self.runs);
     }
 }

@@ -35,7 +35,7 @@ pub mod variable;
 pub use buffer::Buffer;
 pub use dtype::DType;
 pub use error::{Error, ErrorKind, Result};
-pub use function::{CompiledFunction, Trace};
+pub use function::{CompiledFunction, Session, Trace};
 pub use graph::{Graph, NodeId};
 pub use ops::Op;
 pub use realise::{Host, cached_plans, realise, release_memory, set_host, take_compiled};

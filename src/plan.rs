@@ -219,11 +219,11 @@ impl Plan {
     /// every donated buffer is then in its slot, untouched.
     pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
         if self.prelude.is_none() {
-            return self.execute(inputs, std::ptr::null_mut(), poll, None);
+            return self.execute(inputs, &mut [], std::ptr::null_mut(), poll, None);
         }
         let held = arena::lend(self.held_bytes)?;
         self.prepare(inputs, held.as_ptr(), poll)?;
-        self.execute(inputs, held.as_ptr(), poll, None)
+        self.execute(inputs, &mut [], held.as_ptr(), poll, None)
     }
 
     /// Whether anything is made once for many runs.
@@ -266,6 +266,7 @@ impl Plan {
     fn execute(
         &self,
         inputs: &mut [Slot],
+        spares: &mut [Option<Buffer>],
         held: *mut u8,
         poll: &dyn Fn() -> bool,
         clock: Option<&Clock>,
@@ -275,7 +276,11 @@ impl Plan {
         let mut fresh: Vec<Option<Buffer>> = Vec::with_capacity(self.output_facts.len());
         for (k, fact) in self.output_facts.iter().enumerate() {
             let donor = self.in_place[k].filter(|&i| matches!(inputs[i], Slot::Donated(Some(_))));
-            fresh.push(if donor.is_none() { Some(Buffer::uninit(fact.clone())?) } else { None });
+            let spare = spares.get_mut(k).filter(|_| donor.is_none()).and_then(Option::take);
+            fresh.push(match spare.filter(|spare| spare.fact() == fact) {
+                None if donor.is_none() => Some(Buffer::uninit(fact.clone())?),
+                spare => spare,
+            });
             taken.push(donor);
         }
         let input_pointers: Vec<*const u8> =

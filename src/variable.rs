@@ -45,6 +45,11 @@ thread_local! {
     static OWN: StdCell<usize> = const { StdCell::new(0) };
 }
 
+/// Whether a thread waits for a run to end.
+pub(crate) fn are_runs_awaited() -> bool {
+    runs().waiting > 0
+}
+
 /// Waits until no run of another thread writes variables, and lets none begin until [`resume_runs`].
 pub(crate) fn pause_runs() {
     let mut runs = runs();
@@ -367,20 +372,15 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Gives back a buffer that was lent and not written.
-    pub fn give_back(&mut self, w: usize, buffer: Buffer) {
-        let version = self.cells[w].version_of(Arc::new(buffer));
-        self.cells[w].current().tensor = Some(version);
-    }
-
-    /// Makes `values`, one for each variable, the next versions.
-    pub fn commit(self, values: Vec<Buffer>) {
-        let next: Vec<Tensor> = self.cells.iter().zip(values).map(|(c, v)| c.version_of(Arc::new(v))).collect();
+    /// Gives variables the values that `assignments` runs have left, or those that were lent if there was no run.
+    pub fn commit(&mut self, values: Vec<(usize, Buffer)>, assignments: u64) {
+        let next: Vec<(usize, Tensor)> =
+            values.into_iter().map(|(w, value)| (w, self.cells[w].version_of(Arc::new(value)))).collect();
         let mut old = Vec::with_capacity(next.len());
         let runs = runs();
-        for (cell, next) in self.cells.iter().zip(next) {
-            let mut current = cell.current();
-            current.version += 1;
+        for (w, next) in next {
+            let mut current = self.cells[w].current();
+            current.version += assignments;
             old.push(current.tensor.replace(next));
         }
         drop(runs);

@@ -1,7 +1,8 @@
 //! The rules of recording, realising, versions and tracing, each with a test of its own.
 
 use cnnrs::ops::{Attribute, Attributes};
-use cnnrs::{DType, Fact, Result, Tensor, Trace, Variable};
+use cnnrs::{Buffer, DType, Fact, Result, Tensor, Trace, Variable};
+use std::sync::Arc;
 
 fn tensor(values: &[f32]) -> Tensor {
     Tensor::from_slice(&[values.len()], values).unwrap()
@@ -207,6 +208,68 @@ fn a_version_that_somebody_holds_is_not_overwritten() {
     f.call(&[tensor(&[1.0])]).unwrap();
     f.call(&[tensor(&[1.0])]).unwrap();
     assert_eq!((values(&held), values(&pending), values(&w.value())), (vec![2.0], vec![102.0], vec![4.0]));
+}
+
+/// w ← w · x, a ← a + Σx, last ← x: a product, which needs memory of its own, an update in place, and a variable
+/// that is not read. Returns Σw as it was.
+fn varied_step(w: &Variable, a: &Variable, last: &Variable) -> cnnrs::CompiledFunction {
+    let trace = Trace::enter();
+    let x = trace.placeholder(Fact::new([2, 2], DType::F32), "x");
+    let before = sum(&w.value());
+    w.assign(&Tensor::apply_named("matmul", &[w.value(), x.clone()], Attributes::default()).unwrap()).unwrap();
+    a.assign(&add(&a.value(), &sum(&x))).unwrap();
+    last.assign(&add(&x, &number(0.0))).unwrap();
+    trace.compile(&[before]).unwrap()
+}
+
+#[test]
+fn a_session_passes_variables_from_run_to_run() {
+    let square = |v: [f32; 4]| Tensor::from_slice(&[2, 2], &v).unwrap();
+    let fresh = || [square([1.0, 2.0, 3.0, 4.0]), tensor(&[0.5]), square([0.0; 4])];
+    let variables = || fresh().map(|t| Variable::new(&t, false, "v").unwrap());
+    let inputs: Vec<[f32; 4]> = (0..5).map(|i| [1.0, i as f32, 0.25, -1.0]).collect();
+    let [w, a, last] = variables();
+    let f = varied_step(&w, &a, &last);
+    let expected: Vec<f32> = inputs.iter().map(|&x| values(&f.call(&[square(x)]).unwrap()[0])[0]).collect();
+    let state = |all: [&Variable; 3]| all.map(|v| (v.version(), values(&v.value())));
+    let expected_state = state([&w, &a, &last]);
+
+    let [w, a, last] = variables();
+    let f = varied_step(&w, &a, &last);
+    // A version that somebody holds stays as it is.
+    let held = w.value();
+    let mut session = f.begin().unwrap();
+    let mut got = Vec::new();
+    for &x in &inputs {
+        let x = Arc::new(Buffer::from_slice(&[2, 2], &x).unwrap());
+        got.push(session.run(std::slice::from_ref(&x)).unwrap()[0].as_slice::<f32>()[0]);
+        assert_eq!(Arc::strong_count(&x), 1, "the caller may write to an argument between runs");
+        let wrong = Arc::new(Buffer::from_slice(&[4], &[0.0f32; 4]).unwrap());
+        assert!(session.run(&[wrong]).is_err());
+    }
+    drop(session);
+    assert_eq!(got, expected);
+    assert_eq!(state([&w, &a, &last]), expected_state);
+    assert_eq!(values(&held), [1.0, 2.0, 3.0, 4.0]);
+    // A session without a run changes nothing.
+    drop(f.begin().unwrap());
+    assert_eq!(state([&w, &a, &last]), expected_state);
+}
+
+#[test]
+fn a_session_hears_that_another_thread_waits() {
+    let w = Variable::new(&number(2.0), true, "w").unwrap();
+    let f = traced_step(&w, 1).unwrap();
+    let mut session = f.begin().unwrap();
+    session.run(&[Arc::new(Buffer::from_slice(&[1], &[1.0f32]).unwrap())]).unwrap();
+    std::thread::scope(|s| {
+        let reader = s.spawn(|| values(&w.value()));
+        while !session.is_awaited() {
+            std::thread::yield_now();
+        }
+        drop(session);
+        assert_eq!(reader.join().unwrap(), [3.0]);
+    });
 }
 
 #[test]

@@ -167,12 +167,17 @@ impl PyCompiledFunction {
                 facts.iter().map(|f| Buffer::zeroed(f.clone()).map(Arc::new)).collect::<Result<_>>()?;
             let mut values = Vec::new();
             let mut batch = first_batch;
+            let mut session = function.begin()?;
             while batch < last_batch {
                 gather(&rows, &indices[batch * batch_size..(batch + 1) * batch_size], &mut staging)?;
-                values = function.run(&staging)?;
+                values = session.run(&staging)?;
                 batch += 1;
                 if start.elapsed() >= limit {
                     break;
+                }
+                if session.is_awaited() {
+                    drop(session);
+                    session = function.begin()?;
                 }
             }
             Ok((batch, values))
