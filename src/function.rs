@@ -234,8 +234,8 @@ impl CompiledFunction {
     /// As [`CompiledFunction::call`].
     pub fn run_profiled(&self, arguments: &[Arc<Buffer>]) -> Result<(Vec<Buffer>, Profile)> {
         let mut profile = None;
-        let values = self.begin()?.run_by(arguments, |binding, slots, spares| {
-            let (values, times) = binding.run_profiled(slots, spares, &realise::poll)?;
+        let values = self.begin()?.run_by(arguments, |binding, slots| {
+            let (values, times) = binding.run_profiled(slots, &realise::poll)?;
             profile = Some(times);
             Ok(values)
         })?;
@@ -254,7 +254,6 @@ impl CompiledFunction {
             slots: Vec::with_capacity(self.sources.len()),
             slot_of: vec![None; self.writes.len()],
             unread: Vec::new(),
-            spares: Vec::new(),
             runs: 0,
         };
         for source in &self.sources {
@@ -304,8 +303,6 @@ pub struct Session<'a> {
     slot_of: Vec<Option<usize>>,
     /// Values of variables that are written and not read, once there was a run.
     unread: Vec<(usize, Buffer)>,
-    /// Memory for outputs that cannot take their input's: what such inputs of the run before left.
-    spares: Vec<Option<Buffer>>,
     /// Runs that succeeded.
     runs: u64,
 }
@@ -321,13 +318,13 @@ impl Session<'_> {
     /// # Errors
     /// As [`CompiledFunction::call`]; the session can go on.
     pub fn run(&mut self, arguments: &[Arc<Buffer>]) -> Result<Vec<Buffer>> {
-        self.run_by(arguments, |binding, slots, spares| binding.run(slots, spares, &realise::poll))
+        self.run_by(arguments, |binding, slots| binding.run(slots, &realise::poll))
     }
 
     fn run_by(
         &mut self,
         arguments: &[Arc<Buffer>],
-        run: impl FnOnce(&Binding, &mut [Slot], &mut [Option<Buffer>]) -> Result<Vec<Buffer>>,
+        run: impl FnOnce(&Binding, &mut [Slot]) -> Result<Vec<Buffer>>,
     ) -> Result<Vec<Buffer>> {
         let function = self.function;
         if arguments.len() != function.arguments.len() {
@@ -344,21 +341,16 @@ impl Session<'_> {
             }
         }
         self.place(|i| Slot::Shared(arguments[i].clone()));
-        let result = run(&function.binding, &mut self.slots, &mut self.spares);
+        let result = run(&function.binding, &mut self.slots);
         // The caller may write to them before the next run.
         self.place(|_| Slot::Donated(None));
         let mut values: Vec<Option<Buffer>> = result?.into_iter().map(Some).collect();
-        self.spares.resize_with(values.len(), || None);
         self.unread.clear();
         for (w, &output) in function.write_outputs.iter().enumerate() {
             let value = values[output].take().ok_or_else(|| Error::state("a plan's output is taken twice"))?;
             match self.slot_of[w] {
                 None => self.unread.push((w, value)),
-                Some(slot) => {
-                    if let Slot::Donated(old) = std::mem::replace(&mut self.slots[slot], Slot::Donated(Some(value))) {
-                        self.spares[output] = old;
-                    }
-                }
+                Some(slot) => self.slots[slot] = Slot::Donated(Some(value)),
             }
         }
         self.runs += 1;

@@ -203,7 +203,8 @@ impl Plan {
     /// When a pass or every kernel of an op refuses, or sizes overflow.
     pub fn compile(graph: &Graph, options: &PlanOptions) -> Result<Plan> {
         let graph = passes::optimise(graph)?;
-        let fusion = fuse::fuse(&graph, options.fuse)?;
+        let donated: Vec<usize> = options.donations.iter().map(|&(_, output)| output).collect();
+        let fusion = fuse::fuse(&graph, options.fuse, &donated)?;
         let mut steps = lower::lower(&graph, &fusion, options)?;
         Planner { graph: &graph, views: &fusion.views }.copies(&mut steps)?;
         let mut plan = Planner { graph: &graph, views: &fusion.views }.plan(steps, options)?;
@@ -219,11 +220,11 @@ impl Plan {
     /// every donated buffer is then in its slot, untouched.
     pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
         if self.prelude.is_none() {
-            return self.execute(inputs, &mut [], std::ptr::null_mut(), poll, None);
+            return self.execute(inputs, std::ptr::null_mut(), poll, None);
         }
         let held = arena::lend(self.held_bytes)?;
         self.prepare(inputs, held.as_ptr(), poll)?;
-        self.execute(inputs, &mut [], held.as_ptr(), poll, None)
+        self.execute(inputs, held.as_ptr(), poll, None)
     }
 
     /// Whether anything is made once for many runs.
@@ -266,7 +267,6 @@ impl Plan {
     fn execute(
         &self,
         inputs: &mut [Slot],
-        spares: &mut [Option<Buffer>],
         held: *mut u8,
         poll: &dyn Fn() -> bool,
         clock: Option<&Clock>,
@@ -276,11 +276,7 @@ impl Plan {
         let mut fresh: Vec<Option<Buffer>> = Vec::with_capacity(self.output_facts.len());
         for (k, fact) in self.output_facts.iter().enumerate() {
             let donor = self.in_place[k].filter(|&i| matches!(inputs[i], Slot::Donated(Some(_))));
-            let spare = spares.get_mut(k).filter(|_| donor.is_none()).and_then(Option::take);
-            fresh.push(match spare.filter(|spare| spare.fact() == fact) {
-                None if donor.is_none() => Some(Buffer::uninit(fact.clone())?),
-                spare => spare,
-            });
+            fresh.push(if donor.is_none() { Some(Buffer::uninit(fact.clone())?) } else { None });
             taken.push(donor);
         }
         let input_pointers: Vec<*const u8> =
@@ -541,6 +537,31 @@ mod tests {
         plan.code.steps[0].outputs[0] = Place::Arena(offset + 40);
         let mut slots = [Slot::Shared(Arc::new(to_buffer(&x, g.fact(g.inputs()[0]))))];
         assert!(plan.run(&mut slots, &|| false).unwrap_err().to_string().contains("a kernel panicked"));
+    }
+
+    #[test]
+    fn updates_in_place_are_steps_of_their_own_behind_the_heavy_op() {
+        let mut g = Graph::new();
+        let [x, dy, w] = [[8, 5], [8, 3], [5, 3]].map(|shape| g.input(Fact::new(shape, DType::F32)));
+        let gradient = g.apply(crate::ops::matmul::MatMul { transpose_a: true, transpose_b: false }, &[x, dy]).unwrap();
+        let step = g.scale(gradient, 0.5).unwrap();
+        let next = g.sub(w, step).unwrap();
+        g.set_outputs(vec![next]);
+        let inputs = Rng::new(3).inputs(&g);
+        let run = |donations: Vec<(usize, usize)>| {
+            let plan = Plan::compile(&g, &PlanOptions { donations, ..PlanOptions::default() }).unwrap();
+            let buffers = inputs.iter().zip(g.inputs()).map(|(x, &i)| to_buffer(x, g.fact(i)));
+            let mut slots: Vec<Slot> = buffers.map(|b| Slot::Donated(Some(b))).collect();
+            let memory = slots[2].buffer().unwrap().as_ptr();
+            let output = plan.run(&mut slots, &|| false).unwrap().remove(0);
+            (plan.describe(), output.as_ptr() == memory, output.as_slice::<f32>().to_vec())
+        };
+        let (fused, apart) = (run(Vec::new()), run(vec![(2, 0)]));
+        assert!(fused.0.contains("matmul+mul+sub") && !fused.1, "{}", fused.0);
+        let (before, commit) = apart.0.split_once("-- commit --").unwrap();
+        assert!(before.contains("matmul →") && commit.contains("mul+sub") && apart.1, "{}", apart.0);
+        assert!(apart.0.contains("what is rewritten in place"), "{}", apart.0);
+        assert_eq!(fused.2, apart.2);
     }
 
     #[test]

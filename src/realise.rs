@@ -311,7 +311,7 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
         .collect::<Result<_>>()?;
     let values = match extraction.leaves.iter().find(|l| is_version(l)) {
         Some(version) if plan.has_prelude() => match binding(version, &plan) {
-            Some(binding) => binding.run(&mut slots, &mut [], &poll)?,
+            Some(binding) => binding.run(&mut slots, &poll)?,
             None => plan.run(&mut slots, &poll)?,
         },
         _ => plan.run(&mut slots, &poll)?,

@@ -73,7 +73,7 @@ fn bits_are_those_of_a_plan_without_prelude() {
             let inputs = inputs(seed);
             let expected = bits(&plain.run(&mut slots(&inputs), &|| false).unwrap());
             for _ in 0..2 {
-                assert_eq!(bits(&binding.run(&mut slots(&inputs), &mut [], &|| false).unwrap()), expected, "{kernel}");
+                assert_eq!(bits(&binding.run(&mut slots(&inputs), &|| false).unwrap()), expected, "{kernel}");
             }
             assert_eq!(bits(&plan.run(&mut slots(&inputs), &|| false).unwrap()), expected, "{kernel}");
         }
@@ -87,12 +87,12 @@ fn the_prelude_runs_again_only_for_other_buffers() {
     let mut held = inputs(1);
     for image in 0..3 {
         held[0] = buffer(SHAPES[0], image);
-        let (_, profile) = binding.run_profiled(&mut slots(&held), &mut [], &|| false).unwrap();
+        let (_, profile) = binding.run_profiled(&mut slots(&held), &|| false).unwrap();
         assert!(profile.steps.iter().all(|s| !s.text.starts_with("pack")));
     }
     assert_eq!(binding.preparations(), 1);
     held[3] = buffer(SHAPES[3], 9);
-    binding.run(&mut slots(&held), &mut [], &|| false).unwrap();
+    binding.run(&mut slots(&held), &|| false).unwrap();
     assert_eq!(binding.preparations(), 2);
 }
 
@@ -100,9 +100,9 @@ fn the_prelude_runs_again_only_for_other_buffers() {
 fn a_stopped_prelude_leaves_nothing_behind() {
     let binding = Binding::new(Arc::new(Plan::compile(&net(true), &PlanOptions::default()).unwrap()));
     let inputs = inputs(1);
-    let error = binding.run(&mut slots(&inputs), &mut [], &|| true).unwrap_err();
+    let error = binding.run(&mut slots(&inputs), &|| true).unwrap_err();
     assert_eq!(error.kind, cnnrs::ErrorKind::Cancelled);
-    let again = bits(&binding.run(&mut slots(&inputs), &mut [], &|| false).unwrap());
+    let again = bits(&binding.run(&mut slots(&inputs), &|| false).unwrap());
     let plain = Plan::compile(&net(false), &PlanOptions::default()).unwrap();
     assert_eq!(again, bits(&plain.run(&mut slots(&inputs), &|| false).unwrap()));
 }

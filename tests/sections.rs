@@ -128,3 +128,16 @@ fn a_net_of_few_channels_runs_in_two_sections() {
     assert!(backward.iter().chain(&rest).all(|w| *w == backward[0]), "{plan}");
     assert!(!plan.contains("bool"), "masks are not stored:\n{plan}");
 }
+
+#[test]
+fn what_a_section_alone_knows_has_room_for_a_share_only() {
+    if Tier::current().unwrap().lanes() != 16 {
+        return;
+    }
+    let plan = Plan::compile(&training(LENET), &PlanOptions::default()).unwrap();
+    // What the backward pass reads of the forward one: both convolutions' outputs and both pooled.
+    let forward: usize = [13 * 12 * 6, 6 * 6 * 6, 6 * 6 * 16, 3 * 3 * 16].into_iter().map(|n| 64 * n * 4).sum();
+    // Gradients of the first three lie in the threads' memory; in the arena they would take 1.1 of the forward pass.
+    let (least, most) = (forward, forward + forward / 2);
+    assert!((least..most).contains(&plan.peak_bytes()), "{} of {least}..{most}", plan.peak_bytes());
+}

@@ -109,6 +109,8 @@ struct Clusters<'g> {
     prologues: HashMap<usize, (Vec<NodeId>, NodeId)>,
     /// Values that leave the graph.
     outputs: HashSet<NodeId>,
+    /// Those of them that may take the memory of an input.
+    donated: HashSet<NodeId>,
     /// Consumers through views.
     readers: Vec<Vec<NodeId>>,
     /// Contractions that were refused.
@@ -277,6 +279,16 @@ impl Clusters<'_> {
         }
     }
 
+    /// Whether all that leaves a cluster may take the memory of inputs, as new values of parameters do. Alone it
+    /// then does; attached to a heavy op, it would need fresh memory, which costs more than the gradient's way
+    /// through memory.
+    fn updates(&self, cluster: usize) -> bool {
+        let members = &self.members[cluster];
+        let read = |m: NodeId| self.readers[m.index()].iter().any(|r| self.of[r.index()] != Some(cluster));
+        let leaves = members.iter().filter(|&&m| self.outputs.contains(&m) || read(m));
+        leaves.clone().next().is_some() && leaves.into_iter().all(|m| self.donated.contains(m) && !read(*m))
+    }
+
     /// The refusals that still stand: one for each pair of clusters, the last.
     fn apart(&self) -> Vec<Apart> {
         let mut apart: Vec<Apart> = Vec::new();
@@ -293,18 +305,20 @@ impl Clusters<'_> {
 }
 
 /// Partitions `g`, whose composites and gradients are expanded. Without `enabled` every node is a
-/// group of its own.
+/// group of its own. `donated` are the numbers of outputs that may take the memory of an input.
 ///
 /// # Errors
 /// When the graph has a composite left.
-pub fn fuse(g: &Graph, enabled: bool) -> Result<Fusion> {
+pub fn fuse(g: &Graph, enabled: bool, donated: &[usize]) -> Result<Fusion> {
     let live = g.live();
+    let output = |k: &usize| g.outputs().get(*k).map(|&o| resolve(g, o));
     let mut clusters = Clusters {
         g,
         of: vec![None; g.nodes().len()],
         members: Vec::new(),
         prologues: HashMap::new(),
         outputs: g.outputs().iter().map(|&o| resolve(g, o)).collect(),
+        donated: donated.iter().filter_map(output).collect(),
         readers: vec![Vec::new(); g.nodes().len()],
         refused: Vec::new(),
     };
@@ -399,12 +413,15 @@ fn contract(c: &mut Clusters, live: &[bool]) {
             if !c.members[b].iter().all(|&m| pointwise(m) || reduce(m)) {
                 continue;
             }
-            if readers.len() == 1 {
-                c.try_merge(a, b);
-            } else {
-                let why = "the heavy op's output has other readers";
-                c.refused.push(Apart { a: id, b: c.members[b][0], why });
-            }
+            let why = match readers.len() {
+                1 if c.updates(b) => "what is rewritten in place is read before the heavy op has ended",
+                1 => {
+                    c.try_merge(a, b);
+                    continue;
+                }
+                _ => "the heavy op's output has other readers",
+            };
+            c.refused.push(Apart { a: id, b: c.members[b][0], why });
         }
     }
     for id in g.ids().filter(|i| live[i.index()] && matches!(g.node(*i).op, Op::ChannelStats(_))) {

@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn normalised_activations_are_prologues() {
         let g = blocks(false);
-        let fusion = fuse(&optimise(&g).unwrap(), true).unwrap();
+        let fusion = fuse(&optimise(&g).unwrap(), true, &[]).unwrap();
         let prologues = fusion.groups.iter().filter(|group| group.prologue.is_some()).count();
         assert_eq!(prologues, 2, "{}", Plan::compile(&g, &PlanOptions::default()).unwrap().describe());
         check_plan(&g, &mut Rng::new(4), 2e-4);
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn what_others_read_is_stored() {
         let g = blocks(true);
-        let fusion = fuse(&optimise(&g).unwrap(), true).unwrap();
+        let fusion = fuse(&optimise(&g).unwrap(), true, &[]).unwrap();
         assert!(fusion.groups.iter().all(|group| group.prologue.is_none()));
         check_plan(&g, &mut Rng::new(5), 2e-4);
     }

@@ -48,19 +48,13 @@ impl Binding {
         self.preparations.load(Ordering::Relaxed)
     }
 
-    /// Runs the plan; see [`Plan::run`]. `spares` is memory for outputs, by their numbers: it is taken where an
-    /// output needs memory of its fact.
+    /// Runs the plan; see [`Plan::run`].
     ///
     /// # Errors
     /// As [`Plan::run`].
-    pub fn run(
-        &self,
-        inputs: &mut [Slot],
-        spares: &mut [Option<Buffer>],
-        poll: &dyn Fn() -> bool,
-    ) -> Result<Vec<Buffer>> {
+    pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
         let held = self.held(inputs, poll)?;
-        self.plan.execute(inputs, spares, start(held.as_deref()), poll, None)
+        self.plan.execute(inputs, start(held.as_deref()), poll, None)
     }
 
     /// As [`Binding::run`], and says how long each step took, the prelude's apart. Looking at the clock
@@ -68,15 +62,10 @@ impl Binding {
     ///
     /// # Errors
     /// As [`Plan::run`].
-    pub fn run_profiled(
-        &self,
-        inputs: &mut [Slot],
-        spares: &mut [Option<Buffer>],
-        poll: &dyn Fn() -> bool,
-    ) -> Result<(Vec<Buffer>, Profile)> {
+    pub fn run_profiled(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<(Vec<Buffer>, Profile)> {
         let held = self.held(inputs, poll)?;
         let clock = Clock::new(self.plan.code.steps.len());
-        let outputs = self.plan.execute(inputs, spares, start(held.as_deref()), poll, Some(&clock))?;
+        let outputs = self.plan.execute(inputs, start(held.as_deref()), poll, Some(&clock))?;
         Ok((outputs, clock.profile(&self.plan, pool::workers()?)))
     }
 

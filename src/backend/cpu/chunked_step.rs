@@ -243,7 +243,7 @@ mod tests {
         let y = g.apply(conv, &[x, w]).unwrap();
         let y = epilogue(&mut g, y, bias, residual);
         g.set_outputs(vec![y]);
-        let fusion = fuse(&optimise(&g).unwrap(), true).unwrap();
+        let fusion = fuse(&optimise(&g).unwrap(), true, &[]).unwrap();
         let group = fusion.groups.iter().find(|group| group.anchor.is_some()).unwrap();
         FinishForm::of(group.region.as_ref().unwrap())
     }

@@ -32,6 +32,13 @@ fn scan<T: PartialOrd + Copy + 'static>([outer, count, inner]: [usize; 3], large
                 let x = std::slice::from_raw_parts(ops.input::<T>(0).add(o * count * inner), count * inner);
                 let best = std::slice::from_raw_parts_mut(ops.output::<i32>(0).add(o * inner), inner);
                 best.fill(0);
+                if inner == 1 {
+                    // A line: one position, in a register.
+                    let first =
+                        |b: usize, (k, &v): (usize, &T)| if ArgReduce::displaces(largest, v, x[b]) { k } else { b };
+                    best[0] = x.iter().enumerate().fold(0, first) as i32;
+                    continue;
+                }
                 for (k, row) in x.chunks_exact(inner).enumerate().skip(1) {
                     for (i, (b, &v)) in best.iter_mut().zip(row).enumerate() {
                         if ArgReduce::displaces(largest, v, x[*b as usize * inner + i]) {

@@ -2,12 +2,13 @@
 //! the tile is in cache. Sums and moments per channel leave one partial a chunk; a phase of its own
 //! combines them in order of chunk.
 
+use super::chain;
 use super::forms;
 use super::masked;
 use super::masked::{MAX_PRODUCTS, Mask, MaskedForm, RunFn, Total, Work};
 use super::moments;
 use super::space::Space;
-use super::strip::{Home, Layout, argument_dtype};
+use super::strip::{Home, Layout};
 use crate::backend::cpu::attach::{Beside, TileHook};
 use crate::backend::cpu::kernel::{Operands, Phase};
 use crate::backend::cpu::simd::Tier;
@@ -53,6 +54,7 @@ pub fn reading(operand: &Operand, shape: &Shape) -> Option<Reading> {
 /// Code of a region for tiles of a heavy kernel's output.
 pub struct RegionTile {
     apply: forms::Apply,
+    chain: chain::RunFn,
     sum: forms::Sum,
     measure: moments::RunFn,
     /// The program; its space is one strip, along which all operands but scalars lie as the anchor does.
@@ -113,6 +115,7 @@ impl RegionTile {
         Ok(RegionTile {
             masked: masked.map(|form| (form.clone(), form.select(tier))),
             apply: forms::select(tier),
+            chain: chain::select(tier),
             sum: forms::select_sum(tier),
             measure: moments::select(tier),
             layout: Layout::new(&lasting, &Space::new(&flat)),
@@ -396,17 +399,10 @@ impl<'a> AttachedTile<'a> {
             let place = |arg: Arg, dtype: DType| match arg {
                 Arg::Anchor => anchor.cast_const(),
                 Arg::Operand(k) => home(t.layout.operands[k as usize]),
-                Arg::Result(r) => home(t.layout.results[r as usize]),
+                Arg::Result(r) => home(t.layout.result(r)),
                 Arg::Literal(bits) => self.strip(t.layout.literal(bits, dtype)).cast_const(),
             };
-            for (i, code) in t.strip.code.iter().enumerate() {
-                let mut args = [std::ptr::null(); 3];
-                for (k, (slot, &arg)) in args.iter_mut().zip(&code.args).enumerate() {
-                    *slot = place(arg, argument_dtype(&t.strip, i, k));
-                }
-                let Home::Strip(strip) = t.layout.results[i] else { continue };
-                (t.apply)(code.function, code.input_dtype, code.dtype, args, self.strip(strip), n);
-            }
+            t.layout.run(&t.strip, (t.apply, t.chain), place, |s| self.strip(s), n);
             for (k, reduction) in t.strip.reductions.iter().enumerate() {
                 let values = std::slice::from_raw_parts(place(reduction.source, reduction.dtype).cast(), n);
                 let sums = std::slice::from_raw_parts_mut(self.sums(chunk, k).add(col0), width);

@@ -315,11 +315,21 @@ fn sum(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
     }
 }
 
-/// Σ of a row: 64 partial sums side by side, added up as a tree in f64.
+/// Σ of a row: partial sums side by side, 64 or as many as a short row needs, added up as a tree in f64.
 #[inline(always)]
 fn sum_row(row: &[f32]) -> f64 {
-    let mut lanes = [0.0f32; WIDE];
-    let blocks = row.chunks_exact(WIDE);
+    match row.len() {
+        0..=4 => tree::<4>(row),
+        5..=16 => tree::<16>(row),
+        _ => tree::<WIDE>(row),
+    }
+}
+
+/// The same with `N` partial sums.
+#[inline(always)]
+fn tree<const N: usize>(row: &[f32]) -> f64 {
+    let mut lanes = [0.0f32; N];
+    let blocks = row.chunks_exact(N);
     let rest = blocks.remainder();
     for block in blocks {
         for (l, &v) in lanes.iter_mut().zip(block) {
@@ -330,10 +340,12 @@ fn sum_row(row: &[f32]) -> f64 {
         *l += v;
     }
     let mut wide = lanes.map(f64::from);
-    for half in [32, 16, 8, 4, 2, 1] {
+    let mut half = N / 2;
+    while half > 0 {
         for i in 0..half {
             wide[i] += wide[i + half];
         }
+        half /= 2;
     }
     wide[0]
 }

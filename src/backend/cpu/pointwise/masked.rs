@@ -487,7 +487,7 @@ mod tests {
         let outputs = std::iter::once(loss).chain(gradients.into_iter().flatten()).collect();
         g.set_outputs(outputs);
         let optimised = optimise(&g).unwrap();
-        let fusion = fuse(&optimised, true).unwrap();
+        let fusion = fuse(&optimised, true, &[]).unwrap();
         let mut found = 0;
         for group in fusion.groups.iter().filter(|group| group.anchor.is_some()) {
             let Some(region) = &group.region else { continue };

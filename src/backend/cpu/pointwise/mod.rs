@@ -7,6 +7,7 @@
 //! the shape alone.
 
 pub mod attached;
+mod chain;
 mod forms;
 mod masked;
 pub mod math;
@@ -26,7 +27,7 @@ use crate::region::{Arg, Region};
 use space::{Axis, Space};
 use std::ops::Range;
 use std::sync::Arc;
-use strip::{Home, Layout, Load, argument_dtype};
+use strip::{Home, Layout, Load};
 
 /// Elements that a chunk works on, about.
 const CHUNK: usize = 1 << 15;
@@ -53,8 +54,14 @@ pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
     }
     let space = Space::new(region);
     let layout = Layout::new(region, &space);
-    let engine =
-        Engine { apply: forms::select(tier), sum: forms::select_sum(tier), region: region.clone(), space, layout };
+    let engine = Engine {
+        apply: forms::select(tier),
+        chain: chain::select(tier),
+        sum: forms::select_sum(tier),
+        region: region.clone(),
+        space,
+        layout,
+    };
     let reductions = region.reductions.len();
     let kept = engine.space.kept;
     let len = engine.space.len();
@@ -85,6 +92,7 @@ pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
 
 struct Engine {
     apply: forms::Apply,
+    chain: chain::RunFn,
     sum: forms::Sum,
     region: Region,
     space: Space,
@@ -319,7 +327,7 @@ impl Engine {
         let strip = |s: usize| scratch.wrapping_add(s * self.layout.lanes).cast_const();
         let home = match arg {
             Arg::Operand(k) => self.layout.operands[k as usize],
-            Arg::Result(r) => self.layout.results[r as usize],
+            Arg::Result(r) => self.layout.result(r),
             Arg::Literal(bits) => return strip(self.layout.literal(bits, dtype)),
             Arg::Anchor => unreachable!("anchors were refused"),
         };
@@ -334,18 +342,12 @@ impl Engine {
     }
 
     unsafe fn compute(&self, operands: &Operands, bases: &[usize], p: Place, scratch: *mut u32) {
-        for (i, code) in self.region.code.iter().enumerate() {
-            let mut args = [std::ptr::null(); 3];
-            for (k, (slot, &arg)) in args.iter_mut().zip(&code.args).enumerate() {
-                let dtype = argument_dtype(&self.region, i, k);
-                // SAFETY: the caller's.
-                *slot = unsafe { self.lanes_of(operands, bases, p, scratch, arg, dtype) };
-            }
-            let Home::Strip(strip) = self.layout.results[i] else { continue };
-            let out = scratch.wrapping_add(strip * self.layout.lanes);
-            // SAFETY: arguments and result have `rows · cols` lanes; the layout keeps them apart.
-            unsafe { (self.apply)(code.function, code.input_dtype, code.dtype, args, out, p.rows * p.cols) };
-        }
+        // SAFETY: the caller's.
+        let place = |arg, dtype| unsafe { self.lanes_of(operands, bases, p, scratch, arg, dtype) };
+        let strip = |s: usize| scratch.wrapping_add(s * self.layout.lanes);
+        let run = (self.apply, self.chain);
+        // SAFETY: arguments and results have `rows · cols` lanes; the layout keeps them apart.
+        unsafe { self.layout.run(&self.region, run, place, strip, p.rows * p.cols) };
     }
 
     unsafe fn store(&self, operands: &Operands, bases: &[usize], p: Place, scratch: *mut u32) {

@@ -1,9 +1,12 @@
 //! Strips: what a chunk works on at a time, small enough for L1, and where operands and results of
 //! a strip lie.
 
+use super::chain::{self, Chain, Part};
+use super::forms;
 use super::space::Space;
 use crate::dtype::DType;
 use crate::region::{Arg, Region};
+use smallvec::SmallVec;
 
 /// Lanes of the longest strip.
 pub const LONGEST: usize = 1024;
@@ -41,8 +44,10 @@ pub struct Layout {
     pub loads: Vec<Load>,
     /// Where each operand lies.
     pub operands: Vec<Home>,
-    /// Where each result lies.
-    pub results: Vec<Home>,
+    /// The program, in parts.
+    pub parts: Vec<Part>,
+    /// Where the result of each part lies; inside a part results have no place.
+    pub results: Vec<Option<Home>>,
     /// Literals and the strips that hold them.
     pub literals: Vec<(u64, DType, usize)>,
     /// Number of strips.
@@ -86,35 +91,42 @@ impl Layout {
                 literals.push((*bits, dtype, 0));
             }
         };
-        let mut last_read = vec![0; region.code.len()];
         for (i, code) in region.code.iter().enumerate() {
             for (k, arg) in code.args.iter().enumerate() {
                 literal(arg, argument_dtype(region, i, k));
-                if let Arg::Result(r) = arg {
-                    last_read[*r as usize] = i;
-                }
             }
         }
-        let end = region.code.len();
         let leaves = region.stores.iter().copied().chain(region.reductions.iter().map(|r| (r.source, r.dtype)));
+        let mut kept = vec![false; region.code.len()];
         for (arg, dtype) in leaves {
             literal(&arg, dtype);
             if let Arg::Result(r) = arg {
-                last_read[r as usize] = end;
+                kept[r as usize] = true;
+            }
+        }
+        let parts = chain::parts(region, |r| kept[r]);
+        // For each result, the part that reads it last.
+        let mut last_read = vec![0; region.code.len()];
+        for (at, part) in parts.iter().enumerate() {
+            for arg in part.args(region) {
+                if let Arg::Result(r) = arg {
+                    last_read[r as usize] = at;
+                }
             }
         }
         for l in &mut literals {
             l.2 = fresh();
         }
         let mut free: Vec<usize> = Vec::new();
-        let mut results: Vec<Home> = Vec::new();
-        for i in 0..region.code.len() {
+        let mut results: Vec<Option<Home>> = vec![None; region.code.len()];
+        for (at, part) in parts.iter().enumerate() {
             // A result never takes the strip of one of its own arguments.
             let strip = free.pop().unwrap_or_else(&mut fresh);
-            results.push(Home::Strip(strip));
-            for r in 0..i {
-                if last_read[r] == i
-                    && let Home::Strip(s) = results[r]
+            results[part.result()] = Some(Home::Strip(strip));
+            for before in parts[..at].iter().map(Part::result) {
+                if last_read[before] == at
+                    && !kept[before]
+                    && let Some(Home::Strip(s)) = results[before]
                 {
                     free.push(s);
                 }
@@ -124,7 +136,53 @@ impl Layout {
         while lanes > 128 && lanes * 4 * strips.max(1) > L1_BUDGET {
             lanes /= 2;
         }
-        Layout { lanes, loads, operands, results, literals, strips }
+        Layout { lanes, loads, operands, parts, results, literals, strips }
+    }
+
+    /// Runs the program of `region` on `n` lanes: `place` says where the lanes of an argument lie, `strip` where a
+    /// strip does.
+    ///
+    /// # Safety
+    /// All arguments are readable and all strips writable for `n` lanes.
+    pub unsafe fn run(
+        &self,
+        region: &Region,
+        (apply, chain): (forms::Apply, chain::RunFn),
+        place: impl Fn(Arg, DType) -> *const u32,
+        strip: impl Fn(usize) -> *mut u32,
+        n: usize,
+    ) {
+        for part in &self.parts {
+            let Some(Home::Strip(s)) = self.results[part.result()] else { continue };
+            let out = strip(s);
+            match part {
+                Part::Instruction(i) => {
+                    let code = &region.code[*i];
+                    let mut args = [std::ptr::null(); 3];
+                    for (k, (slot, &arg)) in args.iter_mut().zip(&code.args).enumerate() {
+                        *slot = place(arg, argument_dtype(region, *i, k));
+                    }
+                    // SAFETY: the caller's contract; a result has another strip than its arguments.
+                    unsafe { apply(code.function, code.input_dtype, code.dtype, args, out, n) };
+                }
+                Part::Chain(Chain { first, links, others, .. }) => {
+                    let other = |arg: &Option<Arg>| arg.map_or(std::ptr::null(), |arg| place(arg, DType::F32).cast());
+                    let first = place(*first, DType::F32).cast();
+                    let args: SmallVec<[*const f32; 16]> =
+                        std::iter::once(first).chain(others.iter().map(other)).collect();
+                    // SAFETY: as above.
+                    unsafe { chain(&chain::Work { links, args: &args, out: out.cast(), len: n }) };
+                }
+            }
+        }
+    }
+
+    /// Where the result of instruction `r` lies.
+    ///
+    /// # Panics
+    /// Where it is read inside its part alone.
+    pub fn result(&self, r: u16) -> Home {
+        self.results[r as usize].unwrap_or_else(|| panic!("result {r} lies nowhere"))
     }
 
     /// The strip that holds a literal.
