@@ -157,8 +157,8 @@ pub struct Work<'a> {
 /// Runs a chain.
 pub type RunFn = unsafe fn(&Work);
 
-/// Vectors of a block: as many running values hide each other's latency.
-const ABREAST: usize = 4;
+/// Vectors of a block: as many running values hide each other's latency, and share what choosing a link costs.
+const ABREAST: usize = 8;
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
