@@ -313,6 +313,18 @@ impl Session<'_> {
         variable::are_runs_awaited()
     }
 
+    /// Ends the session, lets threads that wait have the variables, and takes them anew. A session that only ended
+    /// and began would have them back before anybody is awake.
+    ///
+    /// # Errors
+    /// As [`CompiledFunction::begin`].
+    pub fn give_way(self) -> Result<Self> {
+        let function = self.function;
+        drop(self);
+        variable::give_way();
+        function.begin()
+    }
+
     /// Runs the function once.
     ///
     /// # Errors

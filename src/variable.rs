@@ -16,7 +16,7 @@ use std::cell::Cell as StdCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -48,6 +48,17 @@ thread_local! {
 /// Whether a thread waits for a run to end.
 pub(crate) fn are_runs_awaited() -> bool {
     runs().waiting > 0
+}
+
+/// How long a loop over batches stands back for threads that want its variables: longer than waking one takes.
+const GIVE_WAY: Duration = Duration::from_millis(1);
+
+/// Stands back until every thread that waits for a run to end has looked again, but not for long.
+pub(crate) fn give_way() {
+    let start = Instant::now();
+    while are_runs_awaited() && start.elapsed() < GIVE_WAY {
+        std::thread::yield_now();
+    }
 }
 
 /// Waits until no run of another thread writes variables, and lets none begin until [`resume_runs`].

@@ -264,10 +264,13 @@ fn a_session_hears_that_another_thread_waits() {
     session.run(&[Arc::new(Buffer::from_slice(&[1], &[1.0f32]).unwrap())]).unwrap();
     std::thread::scope(|s| {
         let reader = s.spawn(|| values(&w.value()));
-        while !session.is_awaited() {
+        while !reader.is_finished() {
+            // Without giving way, the session would have the variable again before the reader is awake.
+            if session.is_awaited() {
+                session = session.give_way().unwrap();
+            }
             std::thread::yield_now();
         }
-        drop(session);
         assert_eq!(reader.join().unwrap(), [3.0]);
     });
 }

@@ -176,8 +176,7 @@ impl PyCompiledFunction {
                     break;
                 }
                 if session.is_awaited() {
-                    drop(session);
-                    session = function.begin()?;
+                    session = session.give_way()?;
                 }
             }
             Ok((batch, values))
