@@ -250,6 +250,21 @@ def test_a_variable_without_a_gradient_stays():
     assert (float(a[0]), float(b[0])) == (1.0, 0.0)
 
 
+def test_no_subnormal_moments_remain():
+    # They are slow to compute with.
+    optimizer = optimizers.Adam(beta_2=0.5)
+    variable = cnnrs.Variable(np.ones(64, np.float32))
+    optimizer.apply([np.linspace(-1, 1, 64, dtype=np.float32)], [variable])
+    moments = [v for v in optimizer.variables if v.shape == (64,)]
+    assert len(moments) == 2 and all(np.any(m.numpy()) for m in moments)
+    for _ in range(900):
+        optimizer.apply([np.zeros(64, np.float32)], [variable])
+    for moment in moments:
+        size = np.abs(moment.numpy())
+        assert size.max() < 1e-36
+        assert np.all((size == 0) | (size >= np.finfo(np.float32).tiny))
+
+
 def test_state_survives_saving():
     first, second = optimizers.Adam(0.1), optimizers.Adam(0.1)
     run(first)

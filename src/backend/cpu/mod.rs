@@ -18,6 +18,7 @@ pub mod pool2d;
 pub mod prologue;
 pub mod shares;
 pub mod simd;
+pub mod subnormals;
 pub mod threads;
 pub mod tile;
 pub mod winograd;

@@ -11,6 +11,7 @@
 //! one for a while, in the *lobby*, before it sleeps: batch after batch of a training finds it awake.
 
 use super::chunked::split;
+use super::subnormals::flushed;
 use super::threads;
 use crate::error::{Error, ErrorKind, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -158,7 +159,7 @@ pub trait Work: Sync {
     /// Number of chunks of a phase.
     fn chunks(&self, phase: usize) -> usize;
 
-    /// Runs one chunk on worker `worker`, one of `0..workers`.
+    /// Runs one chunk on worker `worker`, one of `0..workers`. Subnormal numbers are zeros there.
     fn run(&self, phase: usize, chunk: usize, worker: usize);
 }
 
@@ -250,7 +251,8 @@ impl Run<'_> {
                     return;
                 }
                 let Some(chunk) = self.progress.claim(phase, chunks, worker, &mut passed) else { break };
-                if catch_unwind(AssertUnwindSafe(|| self.work.run(phase, chunk, worker))).is_err() {
+                let run = || flushed(&|| self.work.run(phase, chunk, worker));
+                if catch_unwind(AssertUnwindSafe(run)).is_err() {
                     self.panicked.store(true, Ordering::Relaxed);
                     self.stop();
                     return;
@@ -560,6 +562,37 @@ mod tests {
         assert!(seen.iter().all(|s| s.load(Ordering::Relaxed) == 1));
         each(0, &|_| panic!("no chunk")).unwrap();
         assert_eq!(each(3, &|_| panic!("on purpose")).unwrap_err().kind, ErrorKind::State);
+    }
+
+    struct Halves {
+        least: [AtomicU64; 64],
+    }
+
+    impl Work for Halves {
+        fn phases(&self) -> usize {
+            1
+        }
+
+        fn chunks(&self, _: usize) -> usize {
+            self.least.len()
+        }
+
+        fn run(&self, _: usize, chunk: usize, _: usize) {
+            // Long enough for every thread to get some.
+            std::thread::sleep(Duration::from_micros(200));
+            let half = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
+            self.least[chunk].store(u64::from(half.to_bits()), Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn subnormal_numbers_are_zeros_on_every_thread() {
+        for workers in [1, 4] {
+            let work = Halves { least: std::array::from_fn(|_| AtomicU64::new(1)) };
+            plain(&work, workers).unwrap();
+            assert!(work.least.iter().all(|half| half.load(Ordering::Relaxed) == 0));
+        }
     }
 
     struct Panics;
