@@ -8,7 +8,7 @@ use super::masked;
 use super::masked::{MAX_PRODUCTS, Mask, MaskedForm, RunFn, Total, Work};
 use super::moments;
 use super::space::Space;
-use super::strip::{Home, Layout};
+use super::strip::{Home, Layout, Slot};
 use crate::backend::cpu::attach::{Beside, TileHook};
 use crate::backend::cpu::kernel::{Operands, Phase};
 use crate::backend::cpu::simd::Tier;
@@ -402,7 +402,8 @@ impl<'a> AttachedTile<'a> {
                 Arg::Result(r) => home(t.layout.result(r)),
                 Arg::Literal(bits) => self.strip(t.layout.literal(bits, dtype)).cast_const(),
             };
-            t.layout.run(&t.strip, (t.apply, t.chain), place, |s| self.strip(s), n);
+            let bound = t.layout.bind(&t.strip, |arg, dtype| Slot::fixed(place(arg, dtype).cast_mut()));
+            t.layout.run(&t.strip, (t.apply, t.chain), &bound, 0, n);
             for (k, reduction) in t.strip.reductions.iter().enumerate() {
                 let values = std::slice::from_raw_parts(place(reduction.source, reduction.dtype).cast(), n);
                 let sums = std::slice::from_raw_parts_mut(self.sums(chunk, k).add(col0), width);

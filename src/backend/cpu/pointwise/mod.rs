@@ -24,10 +24,11 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::reduce::ReduceKind;
 use crate::region::{Arg, Region};
+use smallvec::SmallVec;
 use space::{Axis, Space};
 use std::ops::Range;
 use std::sync::Arc;
-use strip::{Home, Layout, Load};
+use strip::{Bound, Home, Layout, Load, Slot};
 
 /// Elements that a chunk works on, about.
 const CHUNK: usize = 1 << 15;
@@ -99,14 +100,38 @@ struct Engine {
     layout: Layout,
 }
 
-/// A strip's place: first row and column, their numbers, and the linear index of its first element.
+/// A strip's place: first row and column, and their numbers.
 #[derive(Clone, Copy)]
 struct Place {
     row: usize,
     col: usize,
     rows: usize,
     cols: usize,
-    linear: usize,
+}
+
+/// What the strips of operands that are not read in place hold.
+#[derive(Clone, Copy, Default)]
+struct Filled {
+    /// Lanes that repeat a value.
+    values: usize,
+    /// Lanes that repeat a row, and its first column.
+    rows: usize,
+    col: usize,
+}
+
+/// The plane of rows and columns at one position of the axes before.
+struct Plane<'a> {
+    operands: &'a Operands<'a>,
+    /// Its first element of each operand.
+    bases: SmallVec<[usize; 16]>,
+    /// Its first element of the outputs.
+    first: usize,
+    scratch: *mut u32,
+    program: Bound,
+    /// Outputs that the program does not write, and where their lanes lie.
+    copies: SmallVec<[(usize, Slot); 4]>,
+    /// Where the lanes lie that reductions take.
+    sources: SmallVec<[Slot; 4]>,
 }
 
 impl Engine {
@@ -213,13 +238,12 @@ impl Engine {
         let cols_all = axes[n - 1].extent;
         let whole_rows = col_bounds.len() == cols_all;
         let rows_at_once = if whole_rows && cols_all <= self.layout.lanes { self.layout.lanes / cols_all } else { 1 };
+        let run = (self.apply, self.chain);
         let mut index: Vec<usize> = bounds[..n - 2].iter().map(|b| b.start).collect();
         loop {
-            let base = |k: usize| index.iter().zip(axes).map(|(i, a)| i * a.steps[k]).sum::<usize>();
-            let bases: smallvec::SmallVec<[usize; 16]> = (0..self.region.operands.len()).map(base).collect();
-            let linear_outer = index.iter().zip(axes).fold(0, |l, (i, a)| l * a.extent + i);
+            let plane = self.plane(operands, &index, scratch);
             let kept_outer: usize = index.iter().zip(axes).map(|(i, a)| i * a.kept_step).sum();
-            let mut filled: [usize; 2] = [0, 0];
+            let mut filled = Filled::default();
             let mut row = row_bounds.start;
             while row < row_bounds.end {
                 let rows = rows_at_once.min(row_bounds.end - row);
@@ -230,14 +254,14 @@ impl Engine {
                     } else {
                         self.layout.lanes.min(col_bounds.end - col)
                     };
-                    let linear = (linear_outer * axes[n - 2].extent + row) * cols_all + col;
-                    let place = Place { row, col, rows, cols, linear };
-                    // SAFETY: as the caller's; the strip has at most `lanes` elements.
+                    let place = Place { row, col, rows, cols };
+                    // SAFETY: as the caller's; the strip has at most `lanes` elements. Arguments and results have
+                    // `rows · cols` lanes; the layout keeps them apart, and says which results outputs may hold.
                     unsafe {
-                        self.load(operands, &bases, place, scratch, &mut filled);
-                        self.compute(operands, &bases, place, scratch);
-                        self.reduce(operands, &bases, place, scratch, sums, own, kept_outer, first_kept);
-                        self.store(operands, &bases, place, scratch);
+                        self.load(&plane, place, &mut filled);
+                        self.layout.run(&self.region, run, &plane.program, row * cols_all + col, rows * cols);
+                        self.reduce(&plane, place, sums, own, kept_outer, first_kept);
+                        self.store(&plane, place);
                     }
                     col += cols;
                 }
@@ -258,12 +282,13 @@ impl Engine {
         }
     }
 
-    /// Fills the strips of operands that are not read in place. `filled` remembers for how many
-    /// elements, and for which column, repeated operands are filled already.
-    unsafe fn load(&self, operands: &Operands, bases: &[usize], p: Place, scratch: *mut u32, filled: &mut [usize; 2]) {
+    /// Fills the strips of operands that are not read in place, where they do not hold the same already.
+    unsafe fn load(&self, plane: &Plane, p: Place, filled: &mut Filled) {
+        let Plane { operands, bases, scratch, .. } = plane;
         let [.., rows, cols] = self.space.axes.as_slice() else { return };
         let count = p.rows * p.cols;
-        let fresh = filled[0] < count || filled[1] != p.col + 1;
+        let fresh_values = filled.values < count;
+        let fresh_rows = filled.rows < count || filled.col != p.col;
         for (k, load) in self.layout.loads.iter().enumerate() {
             let Home::Strip(strip) = self.layout.operands[k] else { continue };
             let dtype = self.region.operands[k].dtype;
@@ -273,7 +298,8 @@ impl Engine {
                 let to = scratch.add(strip * self.layout.lanes);
                 match load {
                     Load::InPlace => {}
-                    Load::Value | Load::Rows if !fresh => {}
+                    Load::Value if !fresh_values => {}
+                    Load::Rows if !fresh_rows => {}
                     Load::Value => {
                         let word = lane(source, dtype, bases[k]);
                         std::slice::from_raw_parts_mut(to, count).fill(word);
@@ -309,58 +335,59 @@ impl Engine {
                 }
             }
         }
-        if fresh {
-            *filled = [count, p.col + 1];
+        filled.values = filled.values.max(count);
+        if fresh_rows {
+            (filled.rows, filled.col) = (count, p.col);
         }
     }
 
-    /// Where the lanes of an argument lie for a strip.
-    unsafe fn lanes_of(
-        &self,
-        operands: &Operands,
-        bases: &[usize],
-        p: Place,
-        scratch: *mut u32,
-        arg: Arg,
-        dtype: DType,
-    ) -> *const u32 {
-        let strip = |s: usize| scratch.wrapping_add(s * self.layout.lanes).cast_const();
-        let home = match arg {
-            Arg::Operand(k) => self.layout.operands[k as usize],
-            Arg::Result(r) => self.layout.result(r),
-            Arg::Literal(bits) => return strip(self.layout.literal(bits, dtype)),
-            Arg::Anchor => unreachable!("anchors were refused"),
-        };
-        match home {
-            Home::Strip(s) => strip(s),
-            Home::Direct(k) => {
-                let [.., rows, cols] = self.space.axes.as_slice() else { unreachable!("a space has two axes") };
-                let at = bases[k] + p.row * rows.steps[k] + p.col * cols.steps[k];
-                operands.input::<u32>(k).wrapping_add(at)
+    /// The plane at position `index` of the axes before rows and columns.
+    fn plane<'a>(&self, operands: &'a Operands<'a>, index: &[usize], scratch: *mut u32) -> Plane<'a> {
+        let axes = &self.space.axes;
+        let base = |k: usize| index.iter().zip(axes).map(|(i, a)| i * a.steps[k]).sum::<usize>();
+        let bases: SmallVec<[usize; 16]> = (0..self.region.operands.len()).map(base).collect();
+        let before = index.iter().zip(axes).fold(0, |l, (i, a)| l * a.extent + i);
+        let first = axes[index.len()..].iter().fold(before, |l, a| l * a.extent);
+        // A donated output may be the memory of an operand.
+        let shared = |output: usize, input: usize| std::ptr::eq(operands.outputs[output], operands.inputs[input]);
+        let output = |r: u16| self.layout.output(r, shared);
+        let strip = |s: usize| Slot::fixed(scratch.wrapping_add(s * self.layout.lanes));
+        let slot = |arg: Arg, dtype: DType| {
+            let home = match arg {
+                Arg::Operand(k) => self.layout.operands[k as usize],
+                Arg::Result(r) => match output(r) {
+                    Some(k) => return Slot::moving(operands.output::<u32>(k).wrapping_add(first)),
+                    None => self.layout.result(r),
+                },
+                Arg::Literal(bits) => return strip(self.layout.literal(bits, dtype)),
+                Arg::Anchor => unreachable!("anchors were refused"),
+            };
+            match home {
+                Home::Strip(s) => strip(s),
+                Home::Direct(k) => Slot::moving(operands.input::<u32>(k).wrapping_add(bases[k]).cast_mut()),
             }
-        }
+        };
+        let program = self.layout.bind(&self.region, slot);
+        let written = |k: usize, arg: Arg| matches!(arg, Arg::Result(r) if output(r) == Some(k));
+        let stores = self.region.stores.iter().enumerate().filter(|&(k, store)| !written(k, store.0));
+        let copies = stores.map(|(k, &(arg, dtype))| (k, slot(arg, dtype))).collect();
+        let sources = self.region.reductions.iter().map(|r| slot(r.source, r.dtype)).collect();
+        Plane { operands, bases, first, scratch, program, copies, sources }
     }
 
-    unsafe fn compute(&self, operands: &Operands, bases: &[usize], p: Place, scratch: *mut u32) {
-        // SAFETY: the caller's.
-        let place = |arg, dtype| unsafe { self.lanes_of(operands, bases, p, scratch, arg, dtype) };
-        let strip = |s: usize| scratch.wrapping_add(s * self.layout.lanes);
-        let run = (self.apply, self.chain);
-        // SAFETY: arguments and results have `rows · cols` lanes; the layout keeps them apart.
-        unsafe { self.layout.run(&self.region, run, place, strip, p.rows * p.cols) };
-    }
-
-    unsafe fn store(&self, operands: &Operands, bases: &[usize], p: Place, scratch: *mut u32) {
-        let count = p.rows * p.cols;
-        for (k, &(arg, dtype)) in self.region.stores.iter().enumerate() {
-            // SAFETY: the output has the region's size; this strip's part belongs to this chunk. A
-            // donated output may be the very memory that was read.
+    /// Copies what the program did not write to the outputs.
+    unsafe fn store(&self, plane: &Plane, p: Place) {
+        let (at, count) = (self.lane(p), p.rows * p.cols);
+        for &(k, from) in &plane.copies {
+            let (from, dtype) = (from.lanes(at).cast_const(), self.region.stores[k].1);
+            let to = plane.operands.outputs[k].wrapping_add((plane.first + at) * dtype.size());
+            // SAFETY: the output has the region's size; this strip's part belongs to this chunk. A donated output
+            // may be the very memory that was read.
             unsafe {
-                let from = self.lanes_of(operands, bases, p, scratch, arg, dtype);
                 match dtype {
-                    DType::F32 | DType::I32 => operands.output::<u32>(k).add(p.linear).copy_from(from, count),
+                    DType::F32 | DType::I32 => to.cast::<u32>().copy_from(from, count),
                     DType::U8 | DType::Bool => {
-                        let to = std::slice::from_raw_parts_mut(operands.output::<u8>(k).add(p.linear), count);
+                        let to = std::slice::from_raw_parts_mut(to, count);
                         let from = std::slice::from_raw_parts(from, count);
                         to.iter_mut().zip(from).for_each(|(t, &w)| *t = w as u8);
                     }
@@ -369,13 +396,15 @@ impl Engine {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "a strip and the sums that it goes into")]
+    /// The lane of a plane at which a strip begins.
+    fn lane(&self, p: Place) -> usize {
+        self.space.axes.last().map_or(0, |cols| p.row * cols.extent + p.col)
+    }
+
     unsafe fn reduce(
         &self,
-        operands: &Operands,
-        bases: &[usize],
+        plane: &Plane,
         p: Place,
-        scratch: *mut u32,
         sums: &mut [f64],
         own: usize,
         kept_outer: usize,
@@ -387,7 +416,7 @@ impl Engine {
             let at = kept_outer + p.row * rows.kept_step + p.col * cols.kept_step - first_kept;
             // SAFETY: the strip has `rows · cols` lanes.
             unsafe {
-                let from = self.lanes_of(operands, bases, p, scratch, reduction.source, reduction.dtype);
+                let from = plane.sources[r].lanes(self.lane(p)).cast_const();
                 let kind = reduction.kind;
                 if !reduction.dtype.is_float() {
                     let values = std::slice::from_raw_parts(from.cast::<i32>(), p.rows * p.cols);

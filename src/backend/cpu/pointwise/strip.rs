@@ -52,6 +52,44 @@ pub struct Layout {
     pub literals: Vec<(u64, DType, usize)>,
     /// Number of strips.
     pub strips: usize,
+    /// For each result, the first output that holds its lanes as they are.
+    stored: Vec<Option<usize>>,
+    /// For each operand, the part that reads it last; the number of parts where that is what
+    /// comes after the program.
+    last_reads: Vec<Option<usize>>,
+}
+
+/// Where the lanes of a value lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    start: *mut u32,
+    moves: bool,
+}
+
+impl Slot {
+    /// What is read where a link takes no other value.
+    const NONE: Slot = Slot::fixed(std::ptr::null_mut());
+
+    /// The same place for every strip.
+    pub const fn fixed(start: *mut u32) -> Slot {
+        Slot { start, moves: false }
+    }
+
+    /// One strip's lanes behind the other's.
+    pub const fn moving(start: *mut u32) -> Slot {
+        Slot { start, moves: true }
+    }
+
+    /// The lanes of the strip whose first is lane `at`.
+    #[inline(always)]
+    pub fn lanes(self, at: usize) -> *mut u32 {
+        self.start.wrapping_add(if self.moves { at } else { 0 })
+    }
+}
+
+/// A program's results and arguments in memory, in the order in which they are used.
+pub struct Bound {
+    slots: SmallVec<[Slot; 32]>,
 }
 
 impl Layout {
@@ -96,15 +134,33 @@ impl Layout {
                 literal(arg, argument_dtype(region, i, k));
             }
         }
+        let mut stored = vec![None; region.code.len()];
+        for (k, &(arg, dtype)) in region.stores.iter().enumerate().rev() {
+            if let Arg::Result(r) = arg
+                && dtype.size() == 4
+            {
+                stored[r as usize] = Some(k);
+            }
+        }
         let leaves = region.stores.iter().copied().chain(region.reductions.iter().map(|r| (r.source, r.dtype)));
         let mut kept = vec![false; region.code.len()];
+        let mut left = vec![false; region.operands.len()];
         for (arg, dtype) in leaves {
             literal(&arg, dtype);
-            if let Arg::Result(r) = arg {
-                kept[r as usize] = true;
+            match arg {
+                Arg::Result(r) => kept[r as usize] = true,
+                Arg::Operand(k) => left[k as usize] = true,
+                _ => {}
             }
         }
         let parts = chain::parts(region, |r| kept[r]);
+        let reads = |part: &Part, k: usize| part.args(region).any(|arg| arg == Arg::Operand(k as u16));
+        let last_reads = (0..region.operands.len())
+            .map(|k| match left[k] {
+                true => Some(parts.len()),
+                false => parts.iter().rposition(|part| reads(part, k)),
+            })
+            .collect();
         // For each result, the part that reads it last.
         let mut last_read = vec![0; region.code.len()];
         for (at, part) in parts.iter().enumerate() {
@@ -136,45 +192,74 @@ impl Layout {
         while lanes > 128 && lanes * 4 * strips.max(1) > L1_BUDGET {
             lanes /= 2;
         }
-        Layout { lanes, loads, operands, parts, results, literals, strips }
+        Layout { lanes, loads, operands, parts, results, literals, strips, stored, last_reads }
     }
 
-    /// Runs the program of `region` on `n` lanes: `place` says where the lanes of an argument lie, `strip` where a
-    /// strip does.
+    /// The program of `region` on memory: `place` says where the lanes of an argument, or of a result, lie.
+    pub fn bind(&self, region: &Region, place: impl Fn(Arg, DType) -> Slot) -> Bound {
+        let mut slots = SmallVec::new();
+        for part in &self.parts {
+            slots.push(place(Arg::Result(part.result() as u16), DType::F32));
+            match part {
+                Part::Instruction(i) => {
+                    let args = region.code[*i].args.iter().enumerate();
+                    slots.extend(args.map(|(k, &arg)| place(arg, argument_dtype(region, *i, k))));
+                }
+                Part::Chain(Chain { first, others, .. }) => {
+                    slots.push(place(*first, DType::F32));
+                    let other = |arg: &Option<Arg>| arg.map_or(Slot::NONE, |arg| place(arg, DType::F32));
+                    slots.extend(others.iter().map(other));
+                }
+            }
+        }
+        Bound { slots }
+    }
+
+    /// Runs the program of `region` on `n` lanes, `at` lanes behind those where slots that move begin.
     ///
     /// # Safety
-    /// All arguments are readable and all strips writable for `n` lanes.
+    /// All arguments are readable and all results writable for `n` lanes. A result may overlap arguments of its own
+    /// part only, and only lane by lane, where that is a chain; arguments of later parts never.
     pub unsafe fn run(
         &self,
         region: &Region,
         (apply, chain): (forms::Apply, chain::RunFn),
-        place: impl Fn(Arg, DType) -> *const u32,
-        strip: impl Fn(usize) -> *mut u32,
+        bound: &Bound,
+        at: usize,
         n: usize,
     ) {
+        let mut slots = bound.slots.iter().map(|slot| slot.lanes(at));
+        let mut next = || slots.next().unwrap_or(std::ptr::null_mut());
         for part in &self.parts {
-            let Some(Home::Strip(s)) = self.results[part.result()] else { continue };
-            let out = strip(s);
+            let out = next();
             match part {
                 Part::Instruction(i) => {
                     let code = &region.code[*i];
                     let mut args = [std::ptr::null(); 3];
-                    for (k, (slot, &arg)) in args.iter_mut().zip(&code.args).enumerate() {
-                        *slot = place(arg, argument_dtype(region, *i, k));
-                    }
-                    // SAFETY: the caller's contract; a result has another strip than its arguments.
+                    args[..code.args.len()].iter_mut().for_each(|slot| *slot = next().cast_const());
+                    // SAFETY: the caller's contract.
                     unsafe { apply(code.function, code.input_dtype, code.dtype, args, out, n) };
                 }
-                Part::Chain(Chain { first, links, others, .. }) => {
-                    let other = |arg: &Option<Arg>| arg.map_or(std::ptr::null(), |arg| place(arg, DType::F32).cast());
-                    let first = place(*first, DType::F32).cast();
+                Part::Chain(Chain { links, .. }) => {
                     let args: SmallVec<[*const f32; 16]> =
-                        std::iter::once(first).chain(others.iter().map(other)).collect();
+                        (0..=links.len()).map(|_| next().cast_const().cast()).collect();
                     // SAFETY: as above.
                     unsafe { chain(&chain::Work { links, args: &args, out: out.cast(), len: n }) };
                 }
             }
         }
+    }
+
+    /// The output in which the result of instruction `r` can be written at once, if there is one. `shared` says
+    /// whether an output and an operand are the same memory.
+    pub fn output(&self, r: u16, shared: impl Fn(usize, usize) -> bool) -> Option<usize> {
+        let store = self.stored[r as usize]?;
+        let at = self.parts.iter().position(|part| part.result() == r as usize)?;
+        // A chain reads its arguments before it writes, block by block.
+        let chain = matches!(self.parts[at], Part::Chain(_));
+        let last = |k: usize| self.last_reads[k].is_some_and(|part| part > at || part == at && !chain);
+        let overwritten = (0..self.operands.len()).any(|k| last(k) && shared(store, k));
+        (!overwritten).then_some(store)
     }
 
     /// Where the result of instruction `r` lies.

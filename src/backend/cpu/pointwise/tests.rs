@@ -1,7 +1,11 @@
+use super::lower_region;
+use crate::backend::cpu::kernel::{Operands, Status};
+use crate::backend::cpu::simd::Tier;
 use crate::dtype::DType;
 use crate::graph::{Graph, NodeId};
 use crate::ops::pointwise::{Function, Typing};
 use crate::ops::reduce::ReduceKind;
+use crate::region::{Arg, Instruction, Operand, Reduction, Region};
 use crate::shape::Fact;
 use crate::testing::{Rng, check_plan};
 use proptest::prelude::*;
@@ -111,12 +115,88 @@ fn large_sums_in_all_directions() {
     }
 }
 
+/// Runs all chunks of a region that reduces nothing.
+fn run_region(region: &Region, inputs: &[*const u8], outputs: &[*mut u8]) {
+    let lowered = lower_region(region, Tier::current().unwrap()).unwrap();
+    let mut scratch = vec![0f64; lowered.scratch / 8 + 8];
+    let nothing = std::ptr::null_mut();
+    let operands = Operands { inputs, outputs, workspace: nothing, packed: nothing, status: &Status::default() };
+    for phase in &lowered.phases {
+        (0..phase.chunks).for_each(|c| (phase.run)(&operands, c, scratch.as_mut_ptr().cast()));
+    }
+}
+
+/// A program over full operands with two outputs.
+fn program(rng: &mut Rng, shape: &[usize], operands: usize) -> Region {
+    let strides: Vec<usize> = (0..shape.len()).map(|a| shape[a + 1..].iter().product()).collect();
+    let functions = [
+        Function::Add,
+        Function::Sub,
+        Function::Mul,
+        Function::Square,
+        Function::Relu,
+        Function::Tanh,
+        Function::Maximum,
+    ];
+    let mut code: Vec<Instruction> = Vec::new();
+    for _ in 0..2 + rng.below(8) {
+        let function = functions[rng.below(functions.len())];
+        let args = (0..function.row().arity).map(|_| match rng.below(operands + code.len()) {
+            k if k < operands => Arg::Operand(k as u16),
+            k => Arg::Result((k - operands) as u16),
+        });
+        let args = args.collect();
+        code.push(Instruction { function, args, input_dtype: DType::F32, dtype: DType::F32 });
+    }
+    let last = Arg::Result(code.len() as u16 - 1);
+    let other = match rng.below(3) {
+        0 => Arg::Operand(rng.below(operands) as u16),
+        _ => Arg::Result(rng.below(code.len()) as u16),
+    };
+    Region {
+        shape: shape.into(),
+        operands: (0..operands)
+            .map(|_| Operand { dtype: DType::F32, strides: strides.iter().copied().collect() })
+            .collect(),
+        code,
+        stores: vec![(last, DType::F32), (other, DType::F32)],
+        ..Region::default()
+    }
+}
+
+#[test]
+fn outputs_may_be_the_memory_of_operands() {
+    const OPERANDS: usize = 3;
+    let mut rng = Rng::new(7);
+    for case in 0..400 {
+        let shape: &[usize] = [&[1][..], &[5], &[700], &[3, 1500], &[40, 17]][case % 5];
+        let len = shape.iter().product();
+        let region = program(&mut rng, shape, OPERANDS);
+        let data: Vec<Vec<f32>> = (0..OPERANDS).map(|_| (0..len).map(|_| rng.unit() as f32 - 0.5).collect()).collect();
+        let mut expected = [vec![0f32; len], vec![0f32; len]];
+        let inputs: Vec<*const u8> = data.iter().map(|x| x.as_ptr().cast()).collect();
+        let outputs = expected.each_mut().map(|y| y.as_mut_ptr().cast());
+        run_region(&region, &inputs, &outputs);
+        // An output is no operand's memory, or that of one that the other output is not.
+        for (first, second) in (0..=OPERANDS).flat_map(|i| (0..=OPERANDS).map(move |j| (i, j))) {
+            // What is stored as it came would be overwritten by the other output.
+            let stored_as_it_came = |k: usize| region.stores.iter().any(|s| s.0 == Arg::Operand(k as u16));
+            if first == second || stored_as_it_came(first) || stored_as_it_came(second) {
+                continue;
+            }
+            let mut memory = data.clone();
+            memory.extend([vec![0f32; len], vec![0f32; len]]);
+            let at: Vec<*mut u8> = memory.iter_mut().map(|x| x.as_mut_ptr().cast()).collect();
+            let inputs: Vec<*const u8> = at[..OPERANDS].iter().map(|p| p.cast_const()).collect();
+            let second = if second == OPERANDS { OPERANDS + 1 } else { second };
+            run_region(&region, &inputs, &[at[first], at[second]]);
+            assert_eq!([&memory[first], &memory[second]], [&expected[0], &expected[1]], "{region:?}");
+        }
+    }
+}
+
 #[test]
 fn bits_do_not_depend_on_the_order_of_chunks() {
-    use super::lower_region;
-    use crate::backend::cpu::kernel::{Operands, Status};
-    use crate::backend::cpu::simd::Tier;
-    use crate::region::{Arg, Operand, Reduction, Region};
     let region = Region {
         shape: [90_000, 7].into(),
         operands: vec![Operand { dtype: DType::F32, strides: smallvec::smallvec![7, 1] }],
