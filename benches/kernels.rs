@@ -427,8 +427,12 @@ fn convolutions(tier: Tier) -> Vec<Case> {
         if groups > 1 || in_c > 16 {
             continue;
         }
-        // As within a net: the images that come in lie row by row, all other activations in vectors of images.
-        let images = InImages { inputs: if in_c == 1 { 0b10 } else { 0b11 }, output: true };
+        // As within a net: the images that come in lie row by row, all other activations in vectors of images, if
+        // they fill these.
+        let images = match batch.is_multiple_of(tier.lanes()) {
+            true => InImages { inputs: if in_c == 1 { 0b10 } else { 0b11 }, output: true },
+            false => InImages::default(),
+        };
         let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 6] = [
             ("forward direct", Box::new(Direct::forward(&g, tier)), [x, w, y]),
             ("forward images", Box::new(ImagesConv::forward(&g, images, tier)), [x, w, y]),

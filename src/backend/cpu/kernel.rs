@@ -26,6 +26,12 @@ impl InImages {
     pub fn input(self, k: usize) -> bool {
         self.inputs >> k & 1 == 1
     }
+
+    /// Panics where something lies in vectors of images and `batch` images do not fill vectors of `lanes`.
+    pub fn check(self, batch: usize, lanes: usize) {
+        let fits = self == InImages::default() || batch.is_multiple_of(lanes);
+        assert!(fits, "activations in vectors of {lanes} images need whole vectors, received {batch} images");
+    }
 }
 
 /// One heavy op with its attachments, to be lowered.

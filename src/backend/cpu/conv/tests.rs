@@ -387,3 +387,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+#[should_panic(expected = "need whole vectors, received 7 images")]
+fn vectors_of_images_are_whole() {
+    let images = InImages { inputs: 1, output: true };
+    ImagesConv::forward(&ConvGeometry { batch: 7, ..GEOMETRY }, images, Tier::current().unwrap());
+}

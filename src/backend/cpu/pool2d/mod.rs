@@ -130,6 +130,7 @@ struct Cut {
 impl Cut {
     /// The cut, and the geometry with vectors of images as more channels.
     fn new(g: &PoolGeometry, in_images: InImages, tier: Tier) -> (Cut, PoolGeometry) {
+        in_images.check(g.batch, tier.lanes());
         let stay = in_images.inputs != 0 || in_images.output;
         let images = if stay { Some(Images::new(g, tier)) } else { Images::suits(g, tier) };
         let wide = images.map_or(*g, |images| images.wide(g));

@@ -150,6 +150,7 @@ impl ImagesFilterGrad {
         assert_eq!(g.groups, 1, "convolutions across images have no groups");
         let y = Axis::forward(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
         let lanes = tier.lanes();
+        images.check(g.batch, lanes);
         let layout = Layout::new(&y, &x, g.in_c, lanes, images.input(0), points.is_some());
         let offsets = match points {
             // Taps are rows of the planes.

@@ -92,6 +92,7 @@ impl<P: Products> AcrossImages<P> {
     fn new(batch: usize, sides: Sides, products: P, images: InImages, tier: Tier) -> Self {
         let Sides { y, x, columns, in_c, out_c } = &sides;
         let lanes = tier.lanes();
+        images.check(batch, lanes);
         let layout = Layout::new(y, x, *in_c, lanes, images.input(0), true);
         let batch = Batch::new(batch, lanes, y.outputs.div_ceil(y.step()), |indices| {
             let output = if images.output { 0 } else { indices * y.step() * columns * out_c * lanes };
