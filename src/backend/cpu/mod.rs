@@ -15,6 +15,7 @@ pub mod lower;
 pub mod pointwise;
 pub mod pool;
 pub mod pool2d;
+mod prefetch;
 pub mod prologue;
 pub mod shares;
 pub mod simd;

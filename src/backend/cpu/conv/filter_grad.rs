@@ -10,6 +10,7 @@ use super::patch::{Block, Cut};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::pack::Copies;
+use crate::backend::cpu::prefetch::{Prefetch, Span, Touch, touch_of};
 use crate::backend::cpu::simd::{Simd, Tier};
 use crate::backend::cpu::tile::{Rows, Tile, TileSet, Upcoming};
 use crate::dispatch;
@@ -105,6 +106,7 @@ pub struct FilterGrad {
     panel_parts: usize,
     tiles: TileSet,
     copies: Copies,
+    touch: Touch,
     combine: Combine,
 }
 
@@ -131,8 +133,18 @@ impl FilterGrad {
         let cut = Cut::new(images, y, x, channels, 0).with_pixels(PIXELS, images);
         let images_per_block = images.div_ceil(cut.image_parts);
         let combine = Combine::new(parts, rows, g.out_c, tier);
-        let copies = Copies::new(tier);
-        FilterGrad { geometry: *g, cut, images_per_block, parts, channel_parts, panel_parts, tiles, copies, combine }
+        FilterGrad {
+            geometry: *g,
+            cut,
+            images_per_block,
+            parts,
+            channel_parts,
+            panel_parts,
+            tiles,
+            copies: Copies::new(tier),
+            touch: touch_of(tier),
+            combine,
+        }
     }
 
     fn in_c(&self) -> usize {
@@ -174,6 +186,15 @@ impl FilterGrad {
         self.cut.max_pixels() / self.geometry.out_w
     }
 
+    /// What a block reads of `channels` channels of the input, and of the gradient.
+    fn reads(&self, block: &Block, args: &Args, channels: Range<usize>) -> impl Iterator<Item = Span> + Clone + use<> {
+        let (g, [x, dy]) = (&self.geometry, args.inputs);
+        let (first, count) = self.cut.output_pixels(block);
+        let (in_c, gradient) = (g.in_c, Span { start: dy.wrapping_add(first * g.out_c), len: count * g.out_c });
+        let input = self.cut.input_pixels(block).flat_map(move |pixels| Span::pixels(x, in_c, pixels, &channels));
+        input.chain(std::iter::once(gradient))
+    }
+
     /// # Safety
     /// As [`ChunkedKernel::run_chunk`].
     unsafe fn compute(&self, chunk: usize, args: &Args, scratch: *mut f32) {
@@ -211,12 +232,15 @@ impl FilterGrad {
             let blocks = image_blocks * cut.row_parts;
             // Partial sums are finished where they are added up.
             let finish = if self.parts == 1 { args.epilogue.finish() } else { Finish::NONE };
-            for index in 0..blocks {
+            let block = |index: usize| {
                 let block_images = split(images.len(), image_blocks, index / cut.row_parts);
-                let block = Block {
+                Block {
                     images: images.start + block_images.start..images.start + block_images.end,
                     indices: split(g.out_h, cut.row_parts, index % cut.row_parts),
-                };
+                }
+            };
+            for index in 0..blocks {
+                let (block, next) = (block(index), (index + 1 < blocks).then(|| block(index + 1)));
                 let (hook, x) = (args.prologue, args.inputs[0]);
                 cut.pack(&self.copies, hook, x, g.in_c, channel0..channel0 + channels.len(), &block, scratch);
                 let (pixel, pixels) = cut.output_pixels(&block);
@@ -227,6 +251,8 @@ impl FilterGrad {
                         segment_count += 1;
                     }
                 }
+                let upcoming = next.iter().flat_map(|next| self.reads(next, args, channel0..channel0 + channels.len()));
+                let mut prefetch = Prefetch::new(upcoming, tiles * panels.len(), self.touch);
                 for panel in panels.clone() {
                     let col = panel * self.tiles.cols();
                     let cols = self.tiles.cols().min(self.out_c() - col);
@@ -235,6 +261,7 @@ impl FilterGrad {
                     let dy = args.inputs[1].add(pixel * g.out_c + k);
                     self.copies.copy(dy, g.out_c, pixels, cols, dy_packed, width, width);
                     for t in 0..tiles {
+                        prefetch.advance();
                         let r = self.tile_rows(channels.len(), rows, t);
                         let offsets = std::slice::from_raw_parts(a_rows.add(r.start), r.len());
                         let (tile_rows, base) = Rows::at(offsets, scratch, cut.x.in_step * cut.pitch);

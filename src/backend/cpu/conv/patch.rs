@@ -127,6 +127,16 @@ impl Cut {
         (first, block.images.len() * rows.len() * self.x.outputs)
     }
 
+    /// The pixels of the input that a block reads: for each image, whole rows.
+    pub fn input_pixels(&self, block: &Block) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
+        let (height, width) = (self.y.inputs as isize, self.x.inputs);
+        let top = (block.indices.start * self.y.in_step) as isize + self.y.lo;
+        let bottom = top + self.y.span(block.indices.len()) as isize;
+        let [first, last] = [top, bottom].map(|y| y.clamp(0, height) as usize);
+        let height = self.y.inputs;
+        block.images.clone().map(move |image| (image * height + first) * width..(image * height + last) * width)
+    }
+
     /// Copies the block's input to `patch`: `channels` of pixels that are `ld` f32 apart.
     ///
     /// # Safety

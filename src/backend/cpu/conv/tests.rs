@@ -392,5 +392,6 @@ proptest! {
 #[should_panic(expected = "need whole vectors, received 7 images")]
 fn vectors_of_images_are_whole() {
     let images = InImages { inputs: 1, output: true };
-    ImagesConv::forward(&ConvGeometry { batch: 7, ..GEOMETRY }, images, Tier::current().unwrap());
+    let g = geometry(7, [9, 9], 3, 5, [3, 3], 1, [1; 4], 1, 1);
+    ImagesConv::forward(&g, images, Tier::current().unwrap());
 }

@@ -4,13 +4,13 @@
 //! 6×6 window that the outputs read are summed over all tiles of all images, a product of matrices
 //! [input channels × tiles] × [tiles × output channels] per point, and transformed to 3×3 taps once.
 
-use super::prefetch::{Prefetch, Touch, touch_of};
 use super::transform::{FilterGradTransforms, Form, Transforms};
 use super::windows::{Grid, Planes, Windows};
 use super::{strides, supports};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::{Combine, ConvGeometry, image_groups};
+use crate::backend::cpu::prefetch::{Prefetch, Touch, touch_of};
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet, Upcoming};
 use std::ops::Range;

@@ -1,13 +1,13 @@
 //! F(4×4, 3×3): forward, and input gradient on rotated and transposed filters.
 
 use super::filters::Filters;
-use super::prefetch::{Prefetch, Touch, touch_of};
 use super::transform::{Form, Transforms};
 use super::windows::{Grid, Planes, Windows};
 use super::{sides, strides};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::conv::ConvGeometry;
+use crate::backend::cpu::prefetch::{Prefetch, Touch, touch_of};
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Turns};
 use std::ops::Range;

@@ -8,7 +8,6 @@
 mod filter_grad;
 mod filters;
 mod forward;
-mod prefetch;
 mod staged;
 mod transform;
 mod windows;

@@ -1,9 +1,9 @@
 //! Tiles of outputs and the windows that they read.
 
-use super::prefetch::Span;
 use super::transform::{Form, MAX_OUTPUTS, MAX_POINTS, OutputFn, WindowFn};
 use crate::backend::cpu::attach::{Epilogue, PackHook};
 use crate::backend::cpu::chunked::Args;
+use crate::backend::cpu::prefetch::Span;
 use std::ops::Range;
 
 /// Tiles of one row of an image: `y`, `x` in tiles.

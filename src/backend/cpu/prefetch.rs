@@ -1,6 +1,6 @@
 //! Memory that a block of tiles will touch, asked for while another is multiplied.
 //!
-//! Windows hop over six rows of an image, and hardware foresees none of it: without this the
+//! Winograd's windows hop over six rows of an image, and hardware foresees none of it: without this the
 //! transforms wait for memory longer than the products take.
 
 use crate::backend::cpu::simd::{Simd, Tier};
@@ -12,7 +12,7 @@ const LINE: usize = 16;
 
 /// Consecutive f32.
 #[derive(Clone, Copy)]
-pub(super) struct Span {
+pub(in crate::backend::cpu) struct Span {
     pub start: *const f32,
     pub len: usize,
 }
@@ -41,14 +41,14 @@ unsafe fn touch<S: Simd>(start: *const f32, lines: usize) {
 dispatch! { fn select_touch[] => touch(start: *const f32, lines: usize); }
 
 /// The hint of one tier.
-pub(super) type Touch = unsafe fn(*const f32, usize);
+pub(in crate::backend::cpu) type Touch = unsafe fn(*const f32, usize);
 
-pub(super) fn touch_of(tier: Tier) -> Touch {
+pub(in crate::backend::cpu) fn touch_of(tier: Tier) -> Touch {
     select_touch(tier)
 }
 
 /// Spans in equal shares.
-pub(super) struct Prefetch<I> {
+pub(in crate::backend::cpu) struct Prefetch<I> {
     spans: I,
     current: Span,
     /// Lines per share.
