@@ -1,9 +1,11 @@
 //! Which groups run as one chain of convolutions, row by row; see [`RowChain`].
 
 use super::attach::Finish;
+use super::chunked::FEW_THREADS;
 use super::chunked_step::FinishForm;
 use super::conv::{ChainArgs, Chained, ConvGeometry, RowChain};
 use super::kernel::{CpuKernel, Lowered, Operands, Packed, Phase};
+use super::pool;
 use super::simd::Tier;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -130,7 +132,12 @@ pub fn lower(g: &Graph, fusion: &Fusion, chain: &Chain) -> Result<(Lowered, Vec<
         output = group.outputs.first().copied();
     }
     let output = output.ok_or_else(|| Error::state("a chain has no output"))?;
-    let chain = Arc::new(RowChain::new(chain.chained, Tier::current()?));
+    let mut chain = RowChain::new(chain.chained, Tier::current()?);
+    let threads = pool::workers()?;
+    if threads > FEW_THREADS {
+        chain.recut(threads);
+    }
+    let chain = Arc::new(chain);
     let args = move |operands: &Operands| ChainArgs {
         x: operands.input(0),
         filters: filters.map(|k| k.map_or(std::ptr::null(), |k| operands.input(k))),

@@ -2,15 +2,23 @@
 
 use super::attach::{Epilogue, PackHook};
 
+/// Threads for which cuts by geometry alone are fine enough: smaller chunks would cost more than waiting.
+pub const FEW_THREADS: usize = 4;
+
 /// A kernel built once from a geometry and an instruction tier; immutable, without buffers.
 ///
 /// All chunks of a phase end before the next phase begins; within a phase any thread may run any
 /// chunk in any order, and the result has the same bits. How work is cut depends on geometry and
-/// tier only. The epilogue runs in the phases that [`ChunkedKernel::finishes`] names, and the chunk that a
+/// tier only, unless [`ChunkedKernel::recut`] is called. The epilogue runs in the phases that [`ChunkedKernel::finishes`] names, and the chunk that a
 /// `TileHook` hears of is one of [`ChunkedKernel::finishing_chunks`].
 pub trait ChunkedKernel: Send + Sync {
     /// Number of phases, at least 1.
     fn phases(&self) -> usize;
+
+    /// Cuts the work finer where `threads` threads, more than [`FEW_THREADS`], would find too few chunks, and only in
+    /// ways that results do not show: each output is still computed by one chunk in the same order. Before anything
+    /// else is asked.
+    fn recut(&mut self, _threads: usize) {}
 
     /// Number of chunks of a phase.
     fn chunks(&self, phase: usize) -> usize;

@@ -1,9 +1,10 @@
 //! Chunked kernels as steps of a plan.
 
 use super::attach::{Epilogue, Finish, PackHook};
-use super::chunked::{Args, ChunkedKernel, Shares};
+use super::chunked::{Args, ChunkedKernel, FEW_THREADS, Shares};
 use super::kernel::{Lowered, Operands, Packed, Phase, Section, Task};
 use super::pointwise::attached::{AttachedTile, Reading, RegionTile, reading};
+use super::pool;
 use super::prologue::{Affine, AffineForm};
 use super::simd::Tier;
 use crate::dtype::DType;
@@ -116,12 +117,20 @@ pub fn epilogue(task: &Task, residuals: bool) -> Result<Attached, String> {
 /// A step that runs `kernel` on the operands numbered `inputs`, with the attachments of `task`.
 pub fn step(
     name: &'static str,
-    kernel: Box<dyn ChunkedKernel>,
+    mut kernel: Box<dyn ChunkedKernel>,
     inputs: [Option<usize>; 2],
     task: &Task,
     prologue: Option<Affine>,
     epilogue: Attached,
 ) -> Lowered {
+    // Sums that chunks keep are combined chunk by chunk: there the cut would show.
+    let sums = matches!(&epilogue, Attached::Region(region) if region.partials(1) > 0);
+    if !sums
+        && let Ok(threads) = pool::workers()
+        && threads > FEW_THREADS
+    {
+        kernel.recut(threads);
+    }
     let first_prologue = task.inputs.len();
     let first_attachment = first_prologue + task.prologue.map_or(0, |region| region.operands.len());
     let kernel: Arc<dyn ChunkedKernel> = Arc::from(kernel);

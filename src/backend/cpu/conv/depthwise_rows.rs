@@ -25,6 +25,8 @@ const MIN_CHUNK: usize = 12 << 10;
 const MAX_CHUNK: usize = 64 << 10;
 /// Chunks that a pass is cut into where they stay large enough.
 const CHUNKS: usize = 64;
+/// Outputs of a chunk, at least, for many threads.
+const MIN_CHUNK_OF_MANY: usize = 3 << 10;
 
 /// Pixels of a row whose windows have the same columns inside the image.
 struct Run {
@@ -295,9 +297,7 @@ impl DepthwiseRows {
     fn new(g: &ConvGeometry, y: Axis, x: Axis, tier: Tier) -> Self {
         assert!(Self::supports(g), "windows of at most {MAX_ROWS}x{MAX_COLUMNS} per channel, received {g:?}");
         let rows = Rows::new(g, y, x);
-        let outputs = rows.batch * rows.y.outputs * rows.out_w * rows.channels;
-        let chunk = (outputs / CHUNKS).clamp(MIN_CHUNK, MAX_CHUNK);
-        let chunks = outputs.div_ceil(chunk).min(rows.indices());
+        let chunks = chunks(&rows, CHUNKS, MIN_CHUNK);
         DepthwiseRows { rows, chunks, tiles: table!(select_pixels, tier) }
     }
 
@@ -389,7 +389,17 @@ impl DepthwiseRows {
 /// The window of pixels that read nothing.
 static EMPTY: Window = Window { count: 0, x: [0; MAX_ROWS], w: [0; MAX_ROWS] };
 
+/// `wanted` chunks, or as many as have at least `least` outputs and no more than [`MAX_CHUNK`].
+fn chunks(rows: &Rows, wanted: usize, least: usize) -> usize {
+    let outputs = rows.batch * rows.y.outputs * rows.out_w * rows.channels;
+    outputs.div_ceil((outputs / wanted).clamp(least, MAX_CHUNK)).min(rows.indices())
+}
+
 impl ChunkedKernel for DepthwiseRows {
+    fn recut(&mut self, threads: usize) {
+        self.chunks = self.chunks.max(chunks(&self.rows, 2 * threads, MIN_CHUNK_OF_MANY));
+    }
+
     fn phases(&self) -> usize {
         1
     }

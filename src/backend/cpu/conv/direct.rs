@@ -50,6 +50,7 @@ pub struct Direct {
     /// Whether windows are single pixels inside the image, so that only a prologue needs a patch.
     single_pixels: bool,
     panel_parts: usize,
+    flops: f64,
     tiles: TileSet,
     copies: Copies,
 }
@@ -91,18 +92,42 @@ impl Direct {
                 taps_before += count;
             }
         }
-        let panels = out_c.div_ceil(tiles.cols());
-        let (blocks, mut panel_parts) = (cut.blocks() * g.groups, 1);
-        while blocks * panel_parts < 16
-            && panel_parts < panels
-            && g.flops() / (blocks * panel_parts) as f64 > 2.0 * MIN_CHUNK_FLOPS
-        {
-            panel_parts = (2 * panel_parts).min(panels);
-        }
         let (groups, copies) = (g.groups, Copies::new(tier));
         let inside = |axis: &Axis| axis.lo == 0 && (axis.outputs - 1) * axis.in_step < axis.inputs;
         let single_pixels = !gradient && taps == 1 && inside(&cut.y) && inside(&cut.x);
-        Direct { cut, classes, groups, in_c, out_c, taps, gradient, single_pixels, panel_parts, tiles, copies }
+        let (flops, panel_parts) = (g.flops(), 1);
+        let mut direct = Direct {
+            cut,
+            classes,
+            groups,
+            in_c,
+            out_c,
+            taps,
+            flops,
+            gradient,
+            single_pixels,
+            panel_parts,
+            tiles,
+            copies,
+        };
+        direct.cut_panels(16, MIN_CHUNK_FLOPS);
+        direct
+    }
+
+    /// Gives panels of a block to several chunks while these are fewer than `enough` and larger than `least` operations.
+    fn cut_panels(&mut self, enough: usize, least: f64) {
+        while self.computing_chunks() < enough && self.panel_parts < self.panels() && self.is_coarser_than(least) {
+            self.panel_parts = (2 * self.panel_parts).min(self.panels());
+        }
+    }
+
+    fn computing_chunks(&self) -> usize {
+        self.cut.blocks() * self.groups * self.panel_parts
+    }
+
+    /// Whether halves of chunks have more than `least` operations.
+    fn is_coarser_than(&self, least: f64) -> bool {
+        self.flops / self.computing_chunks() as f64 > 2.0 * least
     }
 
     fn panels(&self) -> usize {
@@ -263,6 +288,16 @@ impl Direct {
 }
 
 impl ChunkedKernel for Direct {
+    fn recut(&mut self, threads: usize) {
+        self.cut_panels(2 * threads, MIN_CHUNK_FLOPS / 4.0);
+        // Rows last: chunks of each read all filters of their panels.
+        while self.computing_chunks() < threads && self.is_coarser_than(MIN_CHUNK_FLOPS / 2.0) {
+            if !self.cut.halve_rows() {
+                break;
+            }
+        }
+    }
+
     fn phases(&self) -> usize {
         2
     }

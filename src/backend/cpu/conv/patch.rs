@@ -76,6 +76,13 @@ impl Cut {
         self
     }
 
+    /// Cuts rows into twice as many parts, if there are as many.
+    pub fn halve_rows(&mut self) -> bool {
+        let possible = 2 * self.row_parts <= self.row_indices();
+        self.row_parts *= if possible { 2 } else { 1 };
+        possible
+    }
+
     fn row_indices(&self) -> usize {
         self.y.outputs.div_ceil(self.y.step())
     }

@@ -127,6 +127,12 @@ impl RowChain {
         }
     }
 
+    /// Gives each of `threads` threads a band, if these stay high enough; the same rows are computed in the same way.
+    pub fn recut(&mut self, threads: usize) {
+        let g = &self.chained.depthwise;
+        self.bands = self.bands.max(threads.div_ceil(g.batch).min(g.out_h / MIN_BAND));
+    }
+
     /// Chunks of the phase that packs.
     pub fn pack_chunks(&self) -> usize {
         self.products().map(Gemm::pack_chunks).sum()

@@ -353,6 +353,60 @@ fn inputs_that_no_output_reads() {
     check_all(&geometry(1, [2, 2], 3, 5, [2, 2], 1, [3; 4], 1, 1));
 }
 
+/// The output of a kernel, on one thread.
+fn output(kernel: &dyn ChunkedKernel, inputs: [&[f32]; 2], len: usize) -> Vec<u32> {
+    let mut y = vec![f32::NAN; len];
+    let args = Args {
+        inputs: inputs.map(<[f32]>::as_ptr),
+        output: y.as_mut_ptr(),
+        packed: std::ptr::null_mut(),
+        workspace: std::ptr::null_mut(),
+        prologue: None,
+        epilogue: Epilogue::None,
+    };
+    // SAFETY: the operands have the geometry's sizes.
+    unsafe { run_serially(kernel, &args) };
+    y.into_iter().map(f32::to_bits).collect()
+}
+
+#[test]
+fn finer_cuts_for_many_threads_have_the_same_bits() {
+    type Make = fn(&ConvGeometry, Tier) -> Box<dyn ChunkedKernel>;
+    let products: Make = |g, tier| Box::new(g.product(tier));
+    let direct: Make = |g, tier| Box::new(Direct::forward(g, tier));
+    let gradient: Make = |g, tier| Box::new(Direct::input_grad(g, tier));
+    let winograd: Make = |g, tier| Box::new(WinogradForward::forward(g, tier));
+    let rows: Make = |g, tier| Box::new(DepthwiseRows::forward(g, tier));
+    let cases = [
+        (products, geometry(1, [14, 14], 96, 200, [1, 1], 1, [0; 4], 1, 1)),
+        (products, geometry(1, [7, 7], 512, 512, [1, 1], 1, [0; 4], 1, 1)),
+        (products, geometry(1, [28, 28], 96, 65, [1, 1], 2, [0; 4], 1, 1)),
+        (direct, geometry(1, [7, 7], 256, 512, [3, 3], 1, [1; 4], 1, 1)),
+        (direct, geometry(1, [15, 14], 96, 100, [3, 3], 2, [1; 4], 1, 1)),
+        (gradient, geometry(1, [15, 14], 96, 100, [3, 3], 2, [1; 4], 1, 1)),
+        (winograd, geometry(1, [30, 27], 33, 64, [3, 3], 1, [1; 4], 1, 1)),
+        (rows, geometry(1, [28, 28], 96, 96, [3, 3], 1, [1; 4], 1, 96)),
+    ];
+    for tier in Tier::supported() {
+        for (case, (make, g)) in cases.iter().enumerate() {
+            let len = |pass: bool| if pass { g.input_len() } else { g.output_len() };
+            let backward = std::ptr::fn_addr_eq(*make, gradient);
+            let (x, w) = (random(len(!backward), 3), random(g.filter_len(), 4));
+            let kernel = make(g, tier);
+            let last = kernel.phases() - 1;
+            let expected = output(&*kernel, [&x, &w], len(backward));
+            let mut most = 0;
+            for threads in [5, 16, 64] {
+                let mut finer = make(g, tier);
+                finer.recut(threads);
+                most = most.max(finer.chunks(last));
+                assert!(output(&*finer, [&x, &w], len(backward)) == expected, "{tier}, {threads} threads: {g:?}");
+            }
+            assert!(most > kernel.chunks(last), "case {case} is cut finer: {most} chunks, {g:?}");
+        }
+    }
+}
+
 #[test]
 fn wrong_geometries() {
     let good = geometry(1, [4, 4], 4, 4, [3, 3], 1, [1; 4], 1, 1);

@@ -142,7 +142,6 @@ impl Gemm {
         };
         let m_block = row_block(&tiles);
         let panels = n.div_ceil(tiles.cols()).max(1);
-        let flops = 2 * m * n * k;
         let mut gemm = Gemm {
             m,
             n,
@@ -167,23 +166,31 @@ impl Gemm {
             return gemm;
         }
         gemm.shared_b = shared_b(&gemm);
-        // Finer cuts while chunks are few and large: first along n, which costs no repeated reads of B, but
-        // last where every chunk of the same rows would copy them.
-        let copies_rows = !trans_a && (gemm.pixels.is_some() || gemm.stride_collides());
-        let enough = if copies_rows { 8 } else { 16 };
-        let large = |chunks: usize| flops / chunks > if chunks == 1 { 2 * MIN_HALF_FLOPS } else { 2 * MIN_CHUNK_FLOPS };
-        while gemm.m_chunks * gemm.n_chunks < enough && large(gemm.m_chunks * gemm.n_chunks) {
-            let (more_rows, more_columns) =
-                (gemm.shared_b && m.div_ceil(2 * gemm.m_chunks) >= 2 * tiles.rows, gemm.n_chunks < panels);
-            if more_columns && !(more_rows && copies_rows) {
-                gemm.n_chunks = (2 * gemm.n_chunks).min(panels);
+        gemm.cut(if gemm.copies_rows() { 8 } else { 16 }, MIN_CHUNK_FLOPS);
+        gemm
+    }
+
+    /// Whether every chunk of the same rows copies them.
+    fn copies_rows(&self) -> bool {
+        !self.trans_a && (self.pixels.is_some() || self.stride_collides())
+    }
+
+    /// Finer cuts while chunks are fewer than `enough` and larger than `least` operations: first along n, which costs no
+    /// repeated reads of B, but last where every chunk of the same rows would copy them.
+    fn cut(&mut self, enough: usize, least: usize) {
+        let flops = 2 * self.m * self.n * self.k;
+        let large = |chunks: usize| flops / chunks > 2 * if chunks == 1 { MIN_HALF_FLOPS } else { least };
+        while self.m_chunks * self.n_chunks < enough && large(self.m_chunks * self.n_chunks) {
+            let more_rows = self.shared_b && self.m.div_ceil(2 * self.m_chunks) >= 2 * self.tiles.rows;
+            let more_columns = self.n_chunks < self.panels();
+            if more_columns && !(more_rows && self.copies_rows()) {
+                self.n_chunks = (2 * self.n_chunks).min(self.panels());
             } else if more_rows {
-                gemm.m_chunks *= 2;
+                self.m_chunks *= 2;
             } else {
                 break;
             }
         }
-        gemm
     }
 
     /// `[m, n, k]`.
@@ -454,6 +461,12 @@ impl Gemm {
 }
 
 impl ChunkedKernel for Gemm {
+    fn recut(&mut self, threads: usize) {
+        if self.parts == 1 {
+            self.cut(2 * threads, MIN_HALF_FLOPS);
+        }
+    }
+
     fn phases(&self) -> usize {
         1 + usize::from(self.shared_b || self.parts > 1)
     }

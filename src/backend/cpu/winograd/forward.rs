@@ -163,6 +163,15 @@ impl WinogradForward {
 }
 
 impl ChunkedKernel for WinogradForward {
+    fn recut(&mut self, threads: usize) {
+        // Blocks of a register tile's rows at least.
+        let most = self.grid.len() / self.filters.tiles.rows;
+        while self.blocks * self.panel_parts < threads && 2 * self.blocks <= most {
+            self.blocks *= 2;
+        }
+        self.block_parts = self.blocks.min(MAX_CHUNKS);
+    }
+
     fn phases(&self) -> usize {
         2
     }
