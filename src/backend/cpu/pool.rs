@@ -167,7 +167,8 @@ pub trait Work: Sync {
 struct Progress {
     /// Threads among which each phase is shared out.
     shares: usize,
-    /// Tickets taken of each share, phase after phase.
+    /// Tickets taken of each phase, share after share: a thread takes most from one share, and finds its counters in
+    /// lines that others seldom write.
     taken: Vec<AtomicUsize>,
     /// Chunks of each phase that have ended.
     done: Vec<AtomicUsize>,
@@ -184,7 +185,7 @@ impl Progress {
     fn claim(&self, phase: usize, chunks: usize, worker: usize, passed: &mut usize) -> Option<usize> {
         while *passed < self.shares {
             let share = (worker + *passed) % self.shares;
-            let (range, taken) = (split(chunks, self.shares, share), &self.taken[phase * self.shares + share]);
+            let (range, taken) = (split(chunks, self.shares, share), &self.taken[share * self.done.len() + phase]);
             // Counted up only where something may be left, or other threads' lines would travel for nothing.
             if taken.load(Ordering::Relaxed) < range.len() {
                 let ticket = taken.fetch_add(1, Ordering::Relaxed);
@@ -245,7 +246,7 @@ impl Run<'_> {
             if phase == self.commit && !self.gate(&mut caller) {
                 return;
             }
-            let (chunks, mut passed) = (self.work.chunks(phase), 0);
+            let (chunks, mut passed, mut ended) = (self.work.chunks(phase), 0, 0);
             loop {
                 if self.stopped.load(Ordering::Relaxed) {
                     return;
@@ -257,10 +258,12 @@ impl Run<'_> {
                     self.stop();
                     return;
                 }
-                if done.fetch_add(1, Ordering::SeqCst) + 1 == chunks {
-                    self.wake_all();
-                }
+                ended += 1;
                 self.ask(phase, &mut caller);
+            }
+            // All at once: threads that wait look at this counter, and each change of it sends its line around.
+            if ended > 0 && done.fetch_add(ended, Ordering::SeqCst) + ended == chunks {
+                self.wake_all();
             }
             if !self.wait(phase, &mut caller, || done.load(Ordering::SeqCst) >= chunks) {
                 return;
