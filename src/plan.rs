@@ -11,6 +11,7 @@
 mod binding;
 mod planner;
 mod profile;
+mod stage;
 
 pub use binding::Binding;
 pub use profile::{Profile, StepProfile};
@@ -27,8 +28,8 @@ use crate::shape::Fact;
 use planner::Planner;
 use profile::Clock;
 use smallvec::SmallVec;
+use stage::{Part, Stage};
 use std::fmt::Write;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// How a graph is compiled. Part of the plan's key.
@@ -136,28 +137,6 @@ impl PlannedStep {
 
 /// What debug builds fill memory with that nobody has written: as f32 it is NaN.
 const POISON: u8 = 0xff;
-
-/// Phases of one or more steps with as many chunks, as part of a stage.
-struct Part {
-    /// (step, phase): a chunk runs all of them in order. More than one are a section, in which chunk i
-    /// of a phase reads what chunk i of those before it wrote.
-    phases: SmallVec<[(usize, usize); 1]>,
-    /// The stage's chunk that is these phases' chunk 0.
-    first: usize,
-}
-
-/// Phases of independent steps that run together: their chunks may run in any order.
-#[derive(Default)]
-struct Stage {
-    /// In order of `first`.
-    parts: Vec<Part>,
-    chunks: usize,
-    /// Bytes of the arena that no value owns any more and the next wave's have not been written to: in debug
-    /// builds a stage of its own, with one chunk and no parts, makes NaN of them.
-    poisoned: Vec<Range<usize>>,
-    /// Bytes behind the ranges of the wave before, which must be as they were poisoned: such a stage checks them.
-    guards: Vec<Range<usize>>,
-}
 
 /// Steps in the order in which they run, with the memory that they need.
 struct Code {

@@ -1,6 +1,7 @@
 //! From steps to code: what runs once, what commits, what runs together, and where everything lies.
 
-use super::{Code, Local, Part, Place, Plan, PlanOptions, PlannedStep, Stage};
+use super::stage::{self, Part, Stage};
+use super::{Code, Local, Place, Plan, PlanOptions, PlannedStep};
 use crate::backend::cpu::lower::{self, Step};
 use crate::backend::memory::{self, Lifetime};
 use crate::buffer::{ALIGNMENT, Buffer};
@@ -363,6 +364,11 @@ impl Planner<'_> {
             let guards = waves.last().map_or(Vec::new(), |&wave| guards(&lifetimes, &offsets, wave));
             stages.push(Stage { chunks: 1, guards, ..Stage::default() });
         }
+        let work = |&(s, phase): &(usize, usize)| {
+            let (step, phases) = (&planned[s], planned[s].kernel.phases.len());
+            step.bytes / phases as u64 + if phase + 1 == phases { step.flops } else { 0 }
+        };
+        let (stages, commit_stage) = stage::join(stages, commit_stage, work);
         let scratch = planned.iter().map(|s| s.kernel.scratch.next_multiple_of(ALIGNMENT)).max().unwrap_or(0);
         Ok(Code {
             commit_stage,
