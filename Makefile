@@ -33,6 +33,7 @@ test-rust:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --features python -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	cargo test
 
 # Type checks and tests run against the installed wheel: what is tested is what is shipped.

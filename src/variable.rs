@@ -1,7 +1,7 @@
 //! Variables: cells that hold versions. Assignment rebinds the cell; nothing is written in place
 //! that anybody else can see.
 //!
-//! A run that writes variables marks them all at once as its own ([`Writing::begin`]) and commits them all at
+//! A run that writes variables marks them all at once as its own (`Writing::begin`) and commits them all at
 //! once. Others wait meanwhile before they write; they read the version that was there before, unless its
 //! buffer is lent to the run. No lock is held while a run computes.
 

@@ -1,4 +1,4 @@
-//! Pointwise functions: one row each in [`pointwise_table!`], with value, derivative as graph and
+//! Pointwise functions: one row each in `pointwise_table!`, with value, derivative as graph and
 //! SIMD form. Everything that is done to pointwise ops (inference, gradients, references, fusion,
 //! kernels) reads this table.
 

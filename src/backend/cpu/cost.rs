@@ -9,11 +9,11 @@
 //! | `product` | multiplications and additions in register tiles, empty lanes and tiles included |
 //! | `input`, `output` | elements packed or transformed on their way in and out |
 //! | `filter` | filter elements packed, transformed or summed |
-//! | [`STREAMED`], [`STORED`], [`MOVED`] | elements that pass between core and memory |
+//! | `STREAMED`, `STORED`, `MOVED` | elements that pass between core and memory |
 //!
 //! The constants minimise the relative error over the figures in this file's tests: the 1-thread percents of
 //! `cargo bench --bench kernels -- 3x3/1` (medians of one to three runs, as the machine was shared) on a Sapphire Rapids
-//! core with AVX-512, 2 MiB of L2 and a peak of 150 GFLOP/s. Only [`STREAMED`] was given: 28 fits them best, but
+//! core with AVX-512, 2 MiB of L2 and a peak of 150 GFLOP/s. Only `STREAMED` was given: 28 fits them best, but
 //! all threads share the way to memory. Only ratios between kernels decide, and these depend on
 //! the number of lanes more than on the machine. Nothing is timed at run time: plans, and so bits, depend on
 //! shapes and the instruction tier alone.

@@ -5,7 +5,7 @@
 //! that it finds what it wrote in the phase before in its own cache; then what others have left. Whoever
 //! finds no ticket waits until the phase's last chunk has ended: it spins for a while, then sleeps. Tickets are
 //! claimed one by one, so a run goes on with however many threads have arrived: progress never needs all of them,
-//! and several runs can be under way. Between runs threads wait in the [`lobby`].
+//! and several runs can be under way. Between runs threads wait in the lobby (`pool/lobby.rs`).
 
 mod lobby;
 

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::Fact;
 
-/// d(root)/d(wrt[index]). Inputs: the root, its seed if `seeded`, then all values of `wrt`.
+/// d(root)/d(wrt\[index\]). Inputs: the root, its seed if `seeded`, then all values of `wrt`.
 ///
 /// The gradients of one root are nodes with the same inputs; the pass expands them together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -42,12 +42,12 @@ pub struct WinogradForward {
 }
 
 impl WinogradForward {
-    /// The convolution. Panics where [`supports`] is false.
+    /// The convolution. Panics where [`supports`](super::supports) is false.
     pub fn forward(g: &ConvGeometry, tier: Tier) -> Self {
         Self::new(g, false, tier)
     }
 
-    /// Its gradient for the input. Panics where [`supports`] is false.
+    /// Its gradient for the input. Panics where [`supports`](super::supports) is false.
     pub fn input_grad(g: &ConvGeometry, tier: Tier) -> Self {
         Self::new(g, true, tier)
     }

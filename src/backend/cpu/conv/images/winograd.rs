@@ -16,7 +16,7 @@ use std::ops::Range;
 /// f32 that a band of rows has at all points before they become outputs, so that they stay near L1.
 const BAND: usize = 10 * 1024;
 
-/// Whether [`Winograd`] can compute a convolution and its gradients.
+/// Whether `ImagesWinograd` can compute a convolution and its gradients.
 pub fn supports(g: &ConvGeometry) -> bool {
     Transforms::WIDTHS.contains(&g.kernel_w) && [g.groups, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w] == [1; 5]
 }
