@@ -136,7 +136,9 @@ impl Gemm {
         tier: Tier,
     ) -> Self {
         assert!(m > 0 && n > 0, "a product needs outputs: received [{m}, {n}]");
-        let tiles = match trans_a {
+        // Long sums wait for B, which wide tiles read in longer pieces.
+        let long = k >= MIN_SPLIT_K && m * n <= MAX_SPLIT_OUTPUTS;
+        let tiles = match trans_a && !long {
             true => TileSet::for_adjacent_rows(tier, n),
             false => TileSet::for_columns(tier, n),
         };
