@@ -186,13 +186,17 @@ impl FilterGrad {
         self.cut.max_pixels() / self.geometry.out_w
     }
 
-    /// What a block reads of `channels` channels of the input, and of the gradient.
-    fn reads(&self, block: &Block, args: &Args, channels: Range<usize>) -> impl Iterator<Item = Span> + Clone + use<> {
-        let (g, [x, dy]) = (&self.geometry, args.inputs);
+    /// What a block reads of some channels of the input, and of the gradient.
+    fn reads(
+        &self,
+        block: &Block,
+        args: &Args,
+        [channels, columns]: [Range<usize>; 2],
+    ) -> impl Iterator<Item = Span> + Clone + use<> {
+        let (in_c, out_c, [x, dy]) = (self.geometry.in_c, self.geometry.out_c, args.inputs);
         let (first, count) = self.cut.output_pixels(block);
-        let (in_c, gradient) = (g.in_c, Span { start: dy.wrapping_add(first * g.out_c), len: count * g.out_c });
         let input = self.cut.input_pixels(block).flat_map(move |pixels| Span::pixels(x, in_c, pixels, &channels));
-        input.chain(std::iter::once(gradient))
+        input.chain(Span::pixels(dy, out_c, first..first + count, &columns))
     }
 
     /// # Safety
@@ -207,6 +211,8 @@ impl FilterGrad {
         let panels = split(self.out_c().div_ceil(self.tiles.cols()), self.panel_parts, panel_part);
         let cut = &self.cut;
         let channel0 = group * self.in_c() + channels.start;
+        let column = |panel: usize| group * self.out_c() + (panel * self.tiles.cols()).min(self.out_c());
+        let columns = column(panels.start)..column(panels.end);
         let dy_packed = scratch.wrapping_add(self.cut.patch_len());
         let lists = dy_packed.wrapping_add(self.cut.max_pixels() * self.tiles.cols()).cast::<usize>();
         let (a_rows, rest) = (lists, lists.wrapping_add(self.max_rows()));
@@ -251,7 +257,8 @@ impl FilterGrad {
                         segment_count += 1;
                     }
                 }
-                let upcoming = next.iter().flat_map(|next| self.reads(next, args, channel0..channel0 + channels.len()));
+                let read = [channel0..channel0 + channels.len(), columns.clone()];
+                let upcoming = next.iter().flat_map(|next| self.reads(next, args, read.clone()));
                 let mut prefetch = Prefetch::new(upcoming, tiles * panels.len(), self.touch);
                 for panel in panels.clone() {
                     let col = panel * self.tiles.cols();
