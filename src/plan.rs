@@ -19,7 +19,7 @@ pub use profile::{Profile, StepProfile};
 use crate::backend::cpu::kernel::{Lowered, Operands, Status};
 use crate::backend::cpu::{arena, lower, pool};
 use crate::buffer::Buffer;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Origin};
 use crate::passes;
 use crate::passes::fuse::{self, Apart};
@@ -31,6 +31,7 @@ use smallvec::SmallVec;
 use stage::{Part, Stage};
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How a graph is compiled. Part of the plan's key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -173,6 +174,15 @@ pub struct Plan {
     flops: u64,
     /// What fusion left apart, and why.
     apart: Vec<String>,
+    taken_apart: usize,
+}
+
+/// Of all plans of this process.
+static GROUPS_TAKEN_APART: AtomicUsize = AtomicUsize::new(0);
+
+/// Groups that had to be taken apart in all plans compiled so far; see [`Plan::taken_apart`].
+pub fn groups_taken_apart() -> usize {
+    GROUPS_TAKEN_APART.load(Ordering::Relaxed)
 }
 
 impl Plan {
@@ -182,13 +192,36 @@ impl Plan {
     /// When a pass or every kernel of an op refuses, or sizes overflow.
     pub fn compile(graph: &Graph, options: &PlanOptions) -> Result<Plan> {
         let graph = passes::optimise(graph)?;
-        let donated: Vec<usize> = options.donations.iter().map(|&(_, output)| output).collect();
-        let fusion = fuse::fuse(&graph, options.fuse, &donated)?;
-        let mut steps = lower::lower(&graph, &fusion, options)?;
-        Planner { graph: &graph, views: &fusion.views }.copies(&mut steps)?;
-        let mut plan = Planner { graph: &graph, views: &fusion.views }.plan(steps, options)?;
-        plan.apart = fusion.apart.iter().map(|apart| say(&graph, apart)).collect();
+        let plan = match Plan::partitioned(&graph, options) {
+            // What one group cannot do is no fault of the graph: single nodes can.
+            Err(e) if options.fuse && e.kind == ErrorKind::State => {
+                let mut plan = Plan::partitioned(&graph, &PlanOptions { fuse: false, ..options.clone() })?;
+                plan.taken_apart += 1;
+                plan.apart.push(format!("all nodes: {e}"));
+                plan
+            }
+            plan => plan?,
+        };
+        GROUPS_TAKEN_APART.fetch_add(plan.taken_apart, Ordering::Relaxed);
         Ok(plan)
+    }
+
+    /// The plan of an optimised graph, cut into groups as `options` say.
+    fn partitioned(graph: &Graph, options: &PlanOptions) -> Result<Plan> {
+        let donated: Vec<usize> = options.donations.iter().map(|&(_, output)| output).collect();
+        let fusion = fuse::fuse(graph, options.fuse, &donated)?;
+        let mut steps = lower::lower(graph, &fusion, options)?;
+        Planner { graph, views: &fusion.views }.copies(&mut steps)?;
+        let mut plan = Planner { graph, views: &fusion.views }.plan(steps, options)?;
+        plan.apart = fusion.apart.iter().map(|apart| say(graph, apart)).collect();
+        plan.taken_apart = fusion.taken_apart;
+        Ok(plan)
+    }
+
+    /// How often a group had to be taken apart because it could not run as one: 0 unless fusion has a fault,
+    /// which then costs speed alone.
+    pub fn taken_apart(&self) -> usize {
+        self.taken_apart
     }
 
     /// Runs the plan, its prelude included; a [`Binding`] runs that only when it must. `poll` is asked on
@@ -385,7 +418,7 @@ impl Code {
             if let Some(step) = status.failed_step() {
                 return status.check().map_err(|e| self.name_origin(e, step));
             }
-            if poll() { Err(Error::new(crate::error::ErrorKind::Cancelled, "interrupted")) } else { Ok(()) }
+            if poll() { Err(Error::new(ErrorKind::Cancelled, "interrupted")) } else { Ok(()) }
         };
         let control = pool::Control { poll, commit: self.commit_stage, may_commit: &may_commit };
         pool::run(&execution, workers, &control)

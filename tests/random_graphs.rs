@@ -62,7 +62,7 @@ fn random_graph(rng: &mut Rng, smooth: bool) -> (Graph, Vec<NodeId>) {
     for _ in 0..3 + rng.below(10) {
         let x = maps[rng.below(maps.len())];
         let y = maps[rng.below(maps.len())];
-        let next = match rng.below(if smooth { 9 } else { 13 }) {
+        let next = match rng.below(if smooth { 12 } else { 16 }) {
             0 => g.add(x, y),
             1 => g.unary(Function::Tanh, x),
             2 => g.unary(Function::Sigmoid, x),
@@ -100,9 +100,26 @@ fn random_graph(rng: &mut Rng, smooth: bool) -> (Graph, Vec<NodeId>) {
                     g.apply(op("batch_norm", [("epsilon", Attribute::Float(0.1))]), &[x, vector, vector]).unwrap();
                 if smooth { Ok(norm) } else { g.unary(Function::Relu, norm) }
             }
-            9 => g.unary(Function::Relu, x),
-            10 => g.binary(Function::Maximum, x, y),
+            9 => {
+                // Bare, so that what makes `x` may become its prologue.
+                let conv = g.apply(op("conv2d", [("padding", Attribute::Text("same".into()))]), &[x, filter]).unwrap();
+                g.scale(conv, 0.3)
+            }
+            10 => {
+                // A value and its mean over everything, both on the way to the same place.
+                let mean = g.mean(x, &[0, 1, 2, 3], true).unwrap();
+                let d = g.sub(x, mean).unwrap();
+                g.mul(d, y)
+            }
             11 => {
+                let e = g.unary(Function::Tanh, x).unwrap();
+                let e = g.unary(Function::Exp, e).unwrap();
+                let total = g.sum(e, &[3], true).unwrap();
+                g.div(e, total)
+            }
+            12 => g.unary(Function::Relu, x),
+            13 => g.binary(Function::Maximum, x, y),
+            14 => {
                 let zero = g.constant(0.0, DType::F32).unwrap();
                 let on = g.binary(Function::Greater, y, zero).unwrap();
                 g.select(on, x, y)
@@ -126,6 +143,8 @@ fn random_graph(rng: &mut Rng, smooth: bool) -> (Graph, Vec<NodeId>) {
     let total = g.reduce(ReduceKind::Sum, last, &[0, 1, 2, 3], false).unwrap();
     let loss = g.scale(total, 0.01).unwrap();
     let mut outputs = vec![loss, maps[rng.below(maps.len())]];
+    // Handles that somebody holds.
+    outputs.extend((0..rng.below(4)).map(|_| maps[rng.below(maps.len())]));
     outputs.push(g.sum(last, &[0, 1, 2], false).unwrap());
     g.set_outputs(outputs);
     (g, vec![maps[0], vector, filter, square])
@@ -153,6 +172,7 @@ fn flat(a: &RefArray) -> Vec<f64> {
 
 fn run(g: &Graph, options: &PlanOptions, inputs: &[RefArray]) -> Vec<Vec<f32>> {
     let plan = Plan::compile(g, options).unwrap();
+    assert_eq!(plan.taken_apart(), 0, "{}\n{g}", plan.describe());
     let mut slots: Vec<Slot> = inputs
         .iter()
         .map(|a| {

@@ -143,6 +143,7 @@ impl Planner<'_> {
         let facts = |ids: &[NodeId]| ids.iter().map(|&i| g.fact(i).clone()).collect::<Vec<_>>();
         Ok(Plan {
             apart: Vec::new(),
+            taken_apart: 0,
             code,
             prelude: before,
             prelude_inputs,

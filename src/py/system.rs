@@ -20,6 +20,13 @@ fn cached_plans() -> usize {
     crate::realise::cached_plans()
 }
 
+/// Groups of nodes that had to be taken apart in all plans so far because they could not run as one; 0 unless fusion
+/// has a fault, which then costs speed alone.
+#[pyfunction]
+fn groups_taken_apart() -> usize {
+    crate::plan::groups_taken_apart()
+}
+
 /// Drops cached plans, and gives memory for intermediates that no run uses back to the system.
 #[pyfunction]
 fn release_memory(py: Python<'_>) {
@@ -133,5 +140,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(set_precision, m)?)?;
     m.add_function(wrap_pyfunction!(get_precision, m)?)?;
     m.add_function(wrap_pyfunction!(release_memory, m)?)?;
+    m.add_function(wrap_pyfunction!(groups_taken_apart, m)?)?;
     m.add_function(wrap_pyfunction!(cached_plans, m)?)
 }
