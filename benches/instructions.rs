@@ -166,7 +166,7 @@ fn cnnrs_measured(work: &Work, [x, y, out, packed, workspace, scratch]: [*mut f3
                 inputs: &inputs,
                 outputs: &outputs,
                 workspace: workspace.cast(),
-                packed: packed.cast(),
+                packed: &[packed.cast()],
                 status: &status,
             };
             for phase in &region.phases {

@@ -16,7 +16,8 @@ thread_local! {
 pub fn before() {
     realise::detached(&mut variable::pause_runs);
     HELD.with_borrow_mut(|held| {
-        held.extend([realise::lock_plans(), pool::lock(), arena::lock()] as [Box<dyn Any>; 3]);
+        let locks = [realise::lock_plans(), crate::plan::held::lock(), pool::lock(), arena::lock()];
+        held.extend(locks as [Box<dyn Any>; 4]);
     });
 }
 

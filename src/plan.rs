@@ -9,11 +9,13 @@
 //! *prelude* makes it once, and a [`Binding`] keeps it until one of those inputs changes.
 
 mod binding;
+pub(crate) mod held;
 mod planner;
 mod profile;
 mod stage;
 
 pub use binding::Binding;
+pub use held::{held_bytes, limit as held_limit, set_limit as set_held_limit};
 pub use profile::{Profile, StepProfile};
 
 use crate::backend::cpu::kernel::{Lowered, Operands, Status};
@@ -85,7 +87,7 @@ enum Place {
     Output(usize),
     Arena(usize),
     Constant(usize),
-    /// In what the prelude made.
+    /// One of the values that the prelude made, by its number.
     Held(usize),
     /// In the thread's own memory, which has room for one share of a section: see [`Local`].
     Local(Local),
@@ -108,8 +110,8 @@ struct PlannedStep {
     inputs: Vec<Place>,
     outputs: Vec<Place>,
     workspace: usize,
-    /// Where the kernel's packed operand lies.
-    packed: Place,
+    /// Where the kernel's packed operands lie.
+    packed: SmallVec<[Place; 1]>,
     origin: Origin,
     text: String,
     flops: u64,
@@ -163,7 +165,10 @@ pub struct Plan {
     prelude: Option<Code>,
     /// The inputs that the prelude reads, which are held.
     prelude_inputs: Vec<usize>,
-    held_bytes: usize,
+    /// For each step of the prelude, the steps whose values it reads, with the numbers of those that are held.
+    prelude_reads: Vec<Vec<(usize, Option<usize>)>>,
+    /// What the prelude makes.
+    held: Vec<held::Value>,
     /// Steps from here on commit: they alone write donated buffers, and nothing stops them.
     commit_from: usize,
     input_facts: Vec<Fact>,
@@ -232,11 +237,17 @@ impl Plan {
     /// every donated buffer is then in its slot, untouched.
     pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
         if self.prelude.is_none() {
-            return self.execute(inputs, std::ptr::null_mut(), poll, None);
+            return self.execute(inputs, &[], poll, None);
         }
-        let held = arena::lend(self.held_bytes)?;
-        self.prepare(inputs, held.as_ptr(), poll)?;
-        self.execute(inputs, held.as_ptr(), poll, None)
+        let memory = arena::lend(self.held_bytes())?;
+        let places = self.held.iter().scan(0, |offset, value| {
+            let place = memory.as_ptr().wrapping_add(*offset);
+            *offset += value.bytes;
+            Some(place)
+        });
+        let places: Vec<*mut u8> = places.collect();
+        self.prepare(inputs, &places, None, poll)?;
+        self.execute(inputs, &places, poll, None)
     }
 
     /// Whether anything is made once for many runs.
@@ -246,7 +257,7 @@ impl Plan {
 
     /// Bytes of what the prelude makes.
     pub fn held_bytes(&self) -> usize {
-        self.held_bytes
+        self.held.iter().map(|value| value.bytes).sum()
     }
 
     fn check_inputs(&self, inputs: &[Slot]) -> Result<()> {
@@ -262,12 +273,40 @@ impl Plan {
         Ok(())
     }
 
-    /// Writes what the prelude makes of these inputs to `held`, which has room for it.
-    fn prepare(&self, inputs: &[Slot], held: *mut u8, poll: &dyn Fn() -> bool) -> Result<()> {
+    /// The steps of the prelude that the values `wanted` need, and with them all values that those steps write.
+    fn needed(&self, wanted: &mut [bool]) -> Vec<bool> {
+        let mut needed = vec![false; self.prelude_reads.len()];
+        loop {
+            for (value, _) in self.held.iter().zip(&*wanted).filter(|(_, wanted)| **wanted) {
+                needed[value.step] = true;
+            }
+            for step in (0..needed.len()).rev() {
+                if needed[step] {
+                    let reads = &self.prelude_reads[step];
+                    reads.iter().for_each(|&(maker, number)| needed[maker] |= number.is_none_or(|k| wanted[k]));
+                }
+            }
+            let written = self.held.iter().map(|value| needed[value.step]);
+            if written.clone().eq(wanted.iter().copied()) {
+                return needed;
+            }
+            written.zip(&mut *wanted).for_each(|(written, wanted)| *wanted = written);
+        }
+    }
+
+    /// Writes what the prelude makes of these inputs to `held`, a place for each value; by the steps `needed` alone, if
+    /// they are given.
+    fn prepare(
+        &self,
+        inputs: &[Slot],
+        held: &[*mut u8],
+        needed: Option<&[bool]>,
+        poll: &dyn Fn() -> bool,
+    ) -> Result<()> {
         let Some(prelude) = &self.prelude else { return Ok(()) };
         self.check_inputs(inputs)?;
         let inputs: Vec<*const u8> = inputs.iter().map(|s| s.buffer().map(Buffer::as_ptr)).collect::<Result<_>>()?;
-        let places = Places { inputs, outputs: Vec::new(), constants: self.constants(), held };
+        let places = Places { inputs, outputs: Vec::new(), constants: self.constants(), held, needed };
         prelude.run(&places, poll, None)
     }
 
@@ -279,7 +318,7 @@ impl Plan {
     fn execute(
         &self,
         inputs: &mut [Slot],
-        held: *mut u8,
+        held: &[*mut u8],
         poll: &dyn Fn() -> bool,
         clock: Option<&Clock>,
     ) -> Result<Vec<Buffer>> {
@@ -305,7 +344,8 @@ impl Plan {
                 (None, None) => Err(Error::state("an output has no buffer")),
             })
             .collect::<Result<_>>()?;
-        let places = Places { inputs: input_pointers, outputs: output_pointers, constants: self.constants(), held };
+        let constants = self.constants();
+        let places = Places { inputs: input_pointers, outputs: output_pointers, constants, held, needed: None };
         self.code.run(&places, poll, clock)?;
         fresh
             .into_iter()
@@ -324,7 +364,7 @@ impl Plan {
     /// Bytes that a run holds besides inputs, outputs and per-thread scratch: intermediates, and what the
     /// prelude made.
     pub fn peak_bytes(&self) -> usize {
-        self.code.arena_bytes + self.held_bytes
+        self.code.arena_bytes + self.held_bytes()
     }
 
     /// The most bytes of intermediates alive at one step: no plan of these steps can hold less.
@@ -348,7 +388,7 @@ impl Plan {
         let mut s = String::new();
         if let Some(prelude) = &self.prelude {
             prelude.describe(None, &mut s);
-            let _ = writeln!(s, "-- above: once while held inputs stay, {} bytes --", self.held_bytes);
+            let _ = writeln!(s, "-- above: once while held inputs stay, {} bytes --", self.held_bytes());
         }
         self.code.describe(Some(self.commit_from), &mut s);
         for line in &self.apart {
@@ -370,11 +410,13 @@ fn say(g: &Graph, apart: &Apart) -> String {
 }
 
 /// Where inputs, outputs and what outlasts a run begin.
-struct Places {
+struct Places<'a> {
     inputs: Vec<*const u8>,
     outputs: Vec<*mut u8>,
     constants: *const u8,
-    held: *mut u8,
+    held: &'a [*mut u8],
+    /// Which steps run, if not all do.
+    needed: Option<&'a [bool]>,
 }
 
 impl Code {
@@ -389,7 +431,7 @@ impl Code {
                 Place::Output(k) => places.outputs[k],
                 Place::Arena(offset) => base.wrapping_add(offset),
                 Place::Constant(offset) => places.constants.cast_mut().wrapping_add(offset),
-                Place::Held(offset) => places.held.wrapping_add(offset),
+                Place::Held(k) => places.held[k],
                 // Each chunk has its own.
                 Place::Local(_) => std::ptr::null_mut(),
             }
@@ -400,20 +442,24 @@ impl Code {
             pointers.push((inputs, step.outputs.iter().map(at).collect()));
         }
         let status = Status::default();
+        let packed: Vec<SmallVec<[*mut u8; 1]>> =
+            self.steps.iter().map(|step| step.packed.iter().map(at).collect()).collect();
         let operands: Vec<Operands> = self
             .steps
             .iter()
             .zip(&pointers)
-            .map(|(step, (inputs, outputs))| Operands {
+            .zip(&packed)
+            .map(|((step, (inputs, outputs)), packed)| Operands {
                 inputs,
                 outputs,
                 workspace: base.wrapping_add(step.workspace),
-                packed: at(&step.packed),
+                packed,
                 status: &status,
             })
             .collect();
         let scratch = base.wrapping_add(self.arena_bytes) as usize;
-        let execution = Execution { code: self, operands: &operands, arena: base as usize, scratch, clock };
+        let needed = places.needed;
+        let execution = Execution { code: self, operands: &operands, needed, arena: base as usize, scratch, clock };
         let may_commit = || {
             if let Some(step) = status.failed_step() {
                 return status.check().map_err(|e| self.name_origin(e, step));
@@ -449,6 +495,8 @@ impl Code {
 struct Execution<'a> {
     code: &'a Code,
     operands: &'a [Operands<'a>],
+    /// Which steps run, if not all do.
+    needed: Option<&'a [bool]>,
     arena: usize,
     scratch: usize,
     clock: Option<&'a Clock>,
@@ -487,6 +535,9 @@ impl pool::Work for Execution<'_> {
             unsafe { own.write_bytes(POISON, self.code.scratch_bytes - self.code.local_from) };
         }
         for &(step, phase) in phases {
+            if self.needed.is_some_and(|needed| !needed[step]) {
+                continue;
+            }
             let (planned, operands) = (&self.code.steps[step], &self.operands[step]);
             let run = || {
                 let run = &planned.kernel.phases[phase].run;

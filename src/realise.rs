@@ -413,7 +413,8 @@ pub(crate) fn lock_plans() -> Box<dyn std::any::Any> {
     Box::new(CACHE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Drops cached plans, and gives the memory that runs borrow back to the system.
+/// Drops cached plans and what outlasts runs (folded and packed filters), and gives the memory that runs borrow back to
+/// the system. What is needed again is made again.
 pub fn release_memory() {
     let plans = {
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -421,7 +422,14 @@ pub fn release_memory() {
         std::mem::take(&mut cache.plans)
     };
     drop(plans);
+    crate::plan::held::release();
     crate::backend::cpu::arena::release_memory();
+    // What was freed in between blocks that are in use stays with the allocator otherwise.
+    // SAFETY: the function has no precondition.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Number of plans in the cache.

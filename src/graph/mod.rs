@@ -249,6 +249,43 @@ impl Graph {
         }
     }
 
+    /// The part of the graph that makes `id`, its inputs numbered by first visit from there, and which inputs of
+    /// this graph those are: equal parts of any two graphs are equal graphs, whatever else these compute.
+    ///
+    /// # Errors
+    /// When a node can't be applied anew, which a verified graph has none of.
+    pub fn part(&self, id: NodeId) -> Result<(Graph, Vec<usize>)> {
+        let mut part = Graph::new();
+        let mut inputs = Vec::new();
+        let mut map: HashMap<NodeId, NodeId> = HashMap::new();
+        let mut stack = vec![id];
+        while let Some(&at) = stack.last() {
+            let node = self.node(at);
+            let waits = stack.len();
+            stack.extend(node.inputs.iter().rev().filter(|i| !map.contains_key(i)));
+            if stack.len() > waits {
+                continue;
+            }
+            stack.pop();
+            if map.contains_key(&at) {
+                continue;
+            }
+            let to = match &node.op {
+                Op::Input(input) => {
+                    inputs.push(input.index);
+                    part.add_input(node.fact.clone(), input.held)
+                }
+                op => {
+                    let own: Inputs = node.inputs.iter().map(|i| map[i]).collect();
+                    part.apply(op.clone(), &own)?
+                }
+            };
+            map.insert(at, to);
+        }
+        part.set_outputs(vec![map[&id]]);
+        Ok((part, inputs))
+    }
+
     /// Rebuilds the graph node by node through `rewrite`, which gets the new graph, the old node
     /// and its translated inputs and returns the translated node. Nodes that no output needs are
     /// dropped, inputs excepted.

@@ -1,5 +1,6 @@
-//! What outlasts a run: the results of a plan's prelude, for one model or function.
+//! What outlasts a run, for one model or function.
 
+use super::held::{self, Holder, Item, Key, Prepared};
 use super::profile::Clock;
 use super::{Plan, Profile, Slot};
 use crate::backend::cpu::pool;
@@ -7,35 +8,24 @@ use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::shape::Fact;
+use smallvec::SmallVec;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// A plan with the memory that one model or function has of it: folded and packed filters. They are made
+/// A plan with what one model or function has of its prelude: folded and packed filters. They are made
 /// by the first run, and again by the first run after one of the held inputs that they came from has
-/// become another version; they go with the binding. Threads may run a binding at the same time.
+/// become another version; they go with the binding. What another binding has already made of the same
+/// versions is shared. Threads may run a binding at the same time.
 pub struct Binding {
     plan: Arc<Plan>,
-    prepared: Mutex<Option<Prepared>>,
+    holder: Holder,
     preparations: AtomicU64,
-}
-
-struct Prepared {
-    /// The versions that it came from. As long as the references stand, no other buffer takes their
-    /// addresses, and nobody writes to the buffers in place.
-    from: Vec<Weak<Buffer>>,
-    held: Arc<Buffer>,
-}
-
-impl Prepared {
-    fn is_of(&self, from: &[&Arc<Buffer>]) -> bool {
-        self.from.iter().map(Weak::as_ptr).eq(from.iter().map(|b| Arc::as_ptr(b)))
-    }
 }
 
 impl Binding {
     /// A binding of `plan` that has made nothing yet.
     pub fn new(plan: Arc<Plan>) -> Self {
-        Binding { plan, prepared: Mutex::new(None), preparations: AtomicU64::new(0) }
+        Binding { plan, holder: Holder::new(), preparations: AtomicU64::new(0) }
     }
 
     /// The plan.
@@ -43,7 +33,7 @@ impl Binding {
         &self.plan
     }
 
-    /// How often the prelude has run.
+    /// How often the prelude has run, or a part of it.
     pub fn preparations(&self) -> u64 {
         self.preparations.load(Ordering::Relaxed)
     }
@@ -54,7 +44,7 @@ impl Binding {
     /// As [`Plan::run`].
     pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
         let held = self.held(inputs, poll)?;
-        self.plan.execute(inputs, start(held.as_deref()), poll, None)
+        self.plan.execute(inputs, &places(held.as_ref()), poll, None)
     }
 
     /// As [`Binding::run`], and says how long each step took, the prelude's apart. Looking at the clock
@@ -65,47 +55,81 @@ impl Binding {
     pub fn run_profiled(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<(Vec<Buffer>, Profile)> {
         let held = self.held(inputs, poll)?;
         let clock = Clock::new(self.plan.code.steps.len());
-        let outputs = self.plan.execute(inputs, start(held.as_deref()), poll, Some(&clock))?;
+        let outputs = self.plan.execute(inputs, &places(held.as_ref()), poll, Some(&clock))?;
         Ok((outputs, clock.profile(&self.plan, pool::workers()?)))
     }
 
-    /// What the prelude makes of these inputs, made anew if it was made of others.
-    fn held(&self, inputs: &[Slot], poll: &dyn Fn() -> bool) -> Result<Option<Arc<Buffer>>> {
-        if !self.plan.has_prelude() {
+    /// What the prelude makes of these inputs: what is there already, or else made now.
+    fn held(&self, inputs: &[Slot], poll: &dyn Fn() -> bool) -> Result<Option<Arc<Vec<Arc<Item>>>>> {
+        let plan = &self.plan;
+        if !plan.has_prelude() {
             return Ok(None);
         }
-        let version = |&i: &usize| match inputs.get(i) {
-            Some(Slot::Shared(buffer)) => Some(buffer),
-            _ => None,
+        let Some(from) = versions(inputs, &plan.prelude_inputs) else {
+            // A buffer that may be written to is no version of anything: what is made of it serves this run alone.
+            return self.make(inputs, vec![None; plan.held.len()], Vec::new(), poll).map(Some);
         };
-        let from: Option<Vec<&Arc<Buffer>>> = self.plan.prelude_inputs.iter().map(version).collect();
-        let prepare = |reuse: Option<Buffer>| -> Result<Arc<Buffer>> {
-            self.preparations.fetch_add(1, Ordering::Relaxed);
-            let mut held = match reuse {
-                Some(buffer) => buffer,
-                None => Buffer::uninit(Fact::checked([self.plan.held_bytes()], DType::U8)?)?,
-            };
-            self.plan.prepare(inputs, held.as_mut_ptr(), poll)?;
-            Ok(Arc::new(held))
+        let stale = match self.holder.items(&from) {
+            Ok(items) => return Ok(Some(items)),
+            Err(stale) => stale,
         };
-        let Some(from) = from else { return prepare(None).map(Some) };
-        let lock = || self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        let stale = {
-            let mut prepared = lock();
-            match &*prepared {
-                Some(p) if p.is_of(&from) => return Ok(Some(p.held.clone())),
-                _ => prepared.take(),
-            }
-        };
-        // Memory that no other thread is reading serves again.
-        let reuse = stale.and_then(|p| Arc::into_inner(p.held));
-        let held = prepare(reuse)?;
+        let limit = held::limit()?;
+        let key = |value: &held::Value| Some(Key::new(&value.recipe, &versions(inputs, &value.inputs)?));
+        let keys: Vec<Key> = plan.held.iter().filter_map(key).collect();
+        let spare = stale.map(Prepared::into_buffers).unwrap_or_default();
+        let items = self.make(inputs, held::find(&keys), spare, poll)?;
         let from = from.into_iter().map(Arc::downgrade).collect();
-        *lock() = Some(Prepared { from, held: held.clone() });
-        Ok(Some(held))
+        self.holder.keep(Prepared { from, items: items.clone() }, keys, limit);
+        Ok(Some(items))
+    }
+
+    /// Makes the values that were not `found`, in the memory of old ones where that is `spare`.
+    fn make(
+        &self,
+        inputs: &[Slot],
+        found: Vec<Option<Arc<Item>>>,
+        mut spare: Vec<Option<Buffer>>,
+        poll: &dyn Fn() -> bool,
+    ) -> Result<Arc<Vec<Arc<Item>>>> {
+        let plan = &self.plan;
+        let mut wanted: Vec<bool> = found.iter().map(Option::is_none).collect();
+        if wanted.contains(&true) {
+            self.preparations.fetch_add(1, Ordering::Relaxed);
+        }
+        let needed = plan.needed(&mut wanted);
+        spare.resize_with(plan.held.len(), || None);
+        let mut buffers = Vec::with_capacity(plan.held.len());
+        for ((value, spare), &wanted) in plan.held.iter().zip(spare).zip(&wanted) {
+            buffers.push(match (wanted, spare) {
+                (false, _) => None,
+                (true, Some(buffer)) => Some(buffer),
+                (true, None) => Some(Buffer::uninit(Fact::checked([value.bytes], DType::U8)?)?),
+            });
+        }
+        let places = buffers.iter_mut().zip(&found).map(|(buffer, found)| match (buffer, found) {
+            (Some(buffer), _) => buffer.as_mut_ptr(),
+            (None, Some(item)) => item.as_ptr(),
+            (None, None) => std::ptr::null_mut(),
+        });
+        let places: Vec<*mut u8> = places.collect();
+        plan.prepare(inputs, &places, Some(&needed), poll)?;
+        let item = |((buffer, found), value): ((Option<Buffer>, Option<Arc<Item>>), &held::Value)| match buffer {
+            Some(buffer) => Some(Arc::new(Item::new(buffer, &versions(inputs, &value.inputs).unwrap_or_default()))),
+            None => found,
+        };
+        Ok(Arc::new(buffers.into_iter().zip(found).zip(&plan.held).filter_map(item).collect()))
     }
 }
 
-fn start(held: Option<&Buffer>) -> *mut u8 {
-    held.map_or(std::ptr::null_mut(), |b| b.as_ptr().cast_mut())
+/// The versions that stand at some inputs; `None` where one may be written to.
+fn versions<'a>(inputs: &'a [Slot], which: &[usize]) -> Option<Vec<&'a Arc<Buffer>>> {
+    let version = |&i: &usize| match inputs.get(i) {
+        Some(Slot::Shared(buffer)) => Some(buffer),
+        _ => None,
+    };
+    which.iter().map(version).collect()
+}
+
+fn places(held: Option<&Arc<Vec<Arc<Item>>>>) -> SmallVec<[*mut u8; 16]> {
+    held.iter().flat_map(|items| items.iter()).map(|item| item.as_ptr()).collect()
 }

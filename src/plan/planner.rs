@@ -1,7 +1,9 @@
 //! From steps to code: what runs once, what commits, what runs together, and where everything lies.
 
+use super::held::{self, Recipe};
 use super::stage::{self, Part, Stage};
 use super::{Code, Local, Place, Plan, PlanOptions, PlannedStep};
+use crate::backend::cpu::kernel::{Packed, PackedLayout};
 use crate::backend::cpu::lower::{self, Step};
 use crate::backend::memory::{self, Lifetime};
 use crate::buffer::{ALIGNMENT, Buffer};
@@ -13,6 +15,7 @@ use crate::region::{Arg, Operand, Region};
 use smallvec::smallvec;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes behind every range of the arena that nobody may write, in debug builds.
 const GUARD: usize = if cfg!(debug_assertions) { 64 } else { 0 };
@@ -25,9 +28,35 @@ const WAVE_BYTES: usize = 4 << 20;
 #[derive(Default)]
 struct Prelude {
     steps: Vec<Step>,
-    /// Where the values lie that other steps read.
+    /// The numbers of the values that other steps read.
     places: HashMap<NodeId, usize>,
-    bytes: usize,
+    /// What it makes for them, packed or not.
+    held: Vec<held::Value>,
+}
+
+impl Prelude {
+    /// The number of the value that step `step` makes of node `id`, packed as `layout`, if it is.
+    fn value(
+        &mut self,
+        g: &Graph,
+        id: NodeId,
+        bytes: usize,
+        layout: Option<PackedLayout>,
+        step: usize,
+    ) -> Result<usize> {
+        let (graph, inputs) = g.part(id)?;
+        let recipe = Arc::new(Recipe { graph, layout });
+        self.held.push(held::Value { recipe, inputs, bytes: bytes.next_multiple_of(ALIGNMENT), step });
+        Ok(self.held.len() - 1)
+    }
+
+    /// For each step, the steps whose values it reads, with the numbers of those that are held.
+    fn reads(&self) -> Vec<Vec<(usize, Option<usize>)>> {
+        let makers = self.steps.iter().enumerate().flat_map(|(s, step)| step.outputs.iter().map(move |&o| (o, s)));
+        let makers: HashMap<NodeId, usize> = makers.collect();
+        let read = |i: &NodeId| Some((*makers.get(i)?, self.places.get(i).copied()));
+        self.steps.iter().map(|step| step.inputs.iter().filter_map(read).collect()).collect()
+    }
 }
 
 /// Literals that kernels read from memory.
@@ -113,7 +142,8 @@ impl Planner<'_> {
 
     pub fn plan(&self, steps: Vec<Step>, options: &PlanOptions) -> Result<Plan> {
         let g = self.graph;
-        let (prelude, steps) = self.hoist(steps);
+        let (prelude, steps) = self.hoist(steps)?;
+        let prelude_reads = prelude.reads();
         let (steps, commit_from, in_place) = self.order_commits(steps, options);
 
         // Which output each value is; the first output that shows a value owns it.
@@ -147,7 +177,8 @@ impl Planner<'_> {
             code,
             prelude: before,
             prelude_inputs,
-            held_bytes: prelude.bytes,
+            prelude_reads,
+            held: prelude.held,
             commit_from,
             input_facts: facts(g.inputs()),
             output_facts: facts(g.outputs()),
@@ -159,12 +190,12 @@ impl Planner<'_> {
 
     /// Takes out of `steps` what depends on held inputs alone: whole steps, and the packing of operands.
     /// Nothing is taken where no input differs from run to run, for then one run is all there will be.
-    fn hoist(&self, steps: Vec<Step>) -> (Prelude, Vec<Step>) {
+    fn hoist(&self, steps: Vec<Step>) -> Result<(Prelude, Vec<Step>)> {
         let g = self.graph;
         let mut prelude = Prelude::default();
         let held_input = |i: NodeId| matches!(&g.node(i).op, Op::Input(input) if input.held);
         if g.inputs().iter().all(|&i| held_input(i)) {
-            return (prelude, steps);
+            return Ok((prelude, steps));
         }
         let outputs: HashSet<NodeId> = g.outputs().iter().map(|&o| self.resolve(o)).collect();
         let mut made: HashSet<NodeId> = HashSet::new();
@@ -181,22 +212,25 @@ impl Planner<'_> {
                 prelude.steps.push(step);
                 continue;
             }
-            if let Some(packed) = step.kernel.packed
-                && packed.numbers().all(|k| held(step.inputs[k]))
-            {
-                prelude.steps.push(step.split_packing(packed, prelude.bytes));
-                prelude.bytes += packed.bytes.next_multiple_of(ALIGNMENT);
+            let packed = &step.kernel.packed;
+            if !packed.is_empty() && packed.iter().all(|p| held(step.inputs[p.operand])) {
+                let at = prelude.steps.len();
+                let mut value =
+                    |p: &Packed| prelude.value(g, step.inputs[p.operand], p.bytes, Some(p.layout.clone()), at);
+                let numbers = packed.iter().map(&mut value).collect::<Result<_>>()?;
+                prelude.steps.push(step.split_packing(numbers));
             }
             rest.push(step);
         }
+        let makers = prelude.steps.iter().enumerate().flat_map(|(s, step)| step.outputs.iter().map(move |&o| (o, s)));
+        let makers: HashMap<NodeId, usize> = makers.collect();
         for &i in rest.iter().flat_map(|s| &s.inputs).filter(|i| made.contains(i)) {
-            prelude.places.entry(i).or_insert_with(|| {
-                let offset = prelude.bytes;
-                prelude.bytes += g.fact(i).bytes().next_multiple_of(ALIGNMENT);
-                offset
-            });
+            if !prelude.places.contains_key(&i) {
+                let number = prelude.value(g, i, g.fact(i).bytes(), None, makers[&i])?;
+                prelude.places.insert(i, number);
+            }
         }
-        (prelude, rest)
+        Ok((prelude, rest))
     }
 
     /// Code for steps in order, of which those from `commit_from` on commit. Values of `outputs` are
@@ -256,7 +290,7 @@ impl Planner<'_> {
             }
             workspaces.push(lifetimes.len());
             lifetimes.push(Lifetime { bytes: step.kernel.workspace, first: s, last: s });
-            lifetimes.push(Lifetime { bytes: step.packed_in_run(), first: s, last: s });
+            lifetimes.extend(step.packed_in_run().map(|bytes| Lifetime { bytes, first: s, last: s }));
         }
         let guarded: Vec<Lifetime> =
             lifetimes.iter().map(|v| Lifetime { bytes: v.bytes + if v.bytes > 0 { GUARD } else { 0 }, ..*v }).collect();
@@ -267,8 +301,8 @@ impl Planner<'_> {
             if let Some(&k) = output_of.get(&id) {
                 return Ok(Place::Output(k));
             }
-            if let Some(&offset) = held.get(&id) {
-                return Ok(Place::Held(offset));
+            if let Some(&number) = held.get(&id) {
+                return Ok(Place::Held(number));
             }
             if let Some(&local) = locals.places.get(&id) {
                 return Ok(Place::Local(local));
@@ -349,9 +383,12 @@ impl Planner<'_> {
                 inputs,
                 outputs,
                 workspace: offsets[workspaces[s]],
-                packed: match step.packed_at {
-                    Some(offset) => Place::Held(offset),
-                    None => Place::Arena(offsets[workspaces[s] + 1]),
+                packed: match &step.packed_at {
+                    Some(numbers) => numbers.iter().map(|&k| Place::Held(k)).collect(),
+                    None => {
+                        let first = workspaces[s] + 1;
+                        (0..step.kernel.packed.len()).map(|k| Place::Arena(offsets[first + k])).collect()
+                    }
                 },
                 origin: step.origin,
                 text: step.text,
@@ -445,7 +482,7 @@ impl Planner<'_> {
         for (s, step) in steps.iter().enumerate() {
             let commits = s >= commit_from;
             let outputs: usize = step.outputs.iter().map(|&o| self.graph.fact(o).bytes()).sum();
-            let bytes = if commits { 0 } else { outputs + step.kernel.workspace + step.packed_in_run() };
+            let bytes = if commits { 0 } else { outputs + step.kernel.workspace + step.packed_in_run().sum::<usize>() };
             let section = step.kernel.section.as_ref();
             let shares = section.map(|x| [x.images, step.kernel.phases[x.phase].chunks]);
             let continues = shares.is_some() && shares == open;

@@ -27,7 +27,26 @@ fn groups_taken_apart() -> usize {
     crate::plan::groups_taken_apart()
 }
 
-/// Drops cached plans, and gives memory for intermediates that no run uses back to the system.
+/// Bytes that outlast runs: folded and packed filters, the most that these may have, and memory for intermediates that
+/// no run uses.
+#[pyfunction]
+fn memory_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let info = PyDict::new(py);
+    info.set_item("held_bytes", crate::plan::held_bytes())?;
+    info.set_item("held_limit", crate::plan::held_limit()?)?;
+    info.set_item("idle_bytes", crate::backend::cpu::arena::idle_bytes())?;
+    info.set_item("plans", crate::realise::cached_plans())?;
+    Ok(info)
+}
+
+/// Sets the most bytes that folded and packed filters of all models may have together.
+#[pyfunction]
+fn set_held_limit(bytes: usize) {
+    crate::plan::set_held_limit(bytes);
+}
+
+/// Drops cached plans and folded and packed filters, and gives memory for intermediates that no run uses back to the
+/// system.
 #[pyfunction]
 fn release_memory(py: Python<'_>) {
     py.detach(crate::realise::release_memory);
@@ -141,5 +160,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(get_precision, m)?)?;
     m.add_function(wrap_pyfunction!(release_memory, m)?)?;
     m.add_function(wrap_pyfunction!(groups_taken_apart, m)?)?;
+    m.add_function(wrap_pyfunction!(memory_info, m)?)?;
+    m.add_function(wrap_pyfunction!(set_held_limit, m)?)?;
     m.add_function(wrap_pyfunction!(cached_plans, m)?)
 }

@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::shape::Fact;
 use std::sync::{Mutex, PoisonError};
 
-/// Arenas kept when no run uses them.
+/// Arenas kept when no run uses them. There are no more than there were runs at once, since a larger one takes the
+/// place of one that is too small.
 const KEPT: usize = 4;
 
 static IDLE: Mutex<Vec<Buffer>> = Mutex::new(Vec::new());
@@ -33,13 +34,21 @@ pub fn lend(bytes: usize) -> Result<Lent> {
     if let Some(i) = fits {
         return Ok(Lent(Some(idle.swap_remove(i))));
     }
+    let largest = (0..idle.len()).max_by_key(|&i| idle[i].fact().bytes());
+    let too_small = largest.map(|i| idle.swap_remove(i));
     drop(idle);
+    drop(too_small);
     Ok(Lent(Some(Buffer::uninit(Fact::checked([bytes], DType::U8)?)?)))
 }
 
 /// The lock of the idle arenas, for a fork.
 pub(crate) fn lock() -> Box<dyn std::any::Any> {
     Box::new(IDLE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Bytes of the arenas that no run uses.
+pub fn idle_bytes() -> usize {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|b| b.fact().bytes()).sum()
 }
 
 /// Gives idle arenas back to the system.

@@ -13,6 +13,7 @@ use crate::ops::Op;
 use crate::ops::conv2d::cpu::geometry;
 use crate::passes::fuse::{Fusion, Group};
 use crate::plan::PlanOptions;
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -138,27 +139,35 @@ pub fn lower(g: &Graph, fusion: &Fusion, chain: &Chain) -> Result<(Lowered, Vec<
         chain.recut(threads);
     }
     let chain = Arc::new(chain);
+    // Which of the packed operands are the filters of the expansion and of the projection.
+    let mut packed: SmallVec<[Packed; 1]> = SmallVec::new();
+    let mut packed_at = [None; 2];
+    for (at, (form, operand)) in packed_at.iter_mut().zip(chain.packed().into_iter().zip([filters[0], filters[2]])) {
+        if let (Some((len, layout)), Some(operand)) = (form, operand) {
+            *at = Some(packed.len());
+            packed.push(Packed { operand, bytes: len * 4, layout });
+        }
+    }
+    let packed_filters =
+        move |operands: &Operands| packed_at.map(|k| k.map_or(std::ptr::null_mut(), |k| operands.packed[k].cast()));
     let args = move |operands: &Operands| ChainArgs {
         x: operands.input(0),
         filters: filters.map(|k| k.map_or(std::ptr::null(), |k| operands.input(k))),
         finishes: forms.map(|form| form.map_or(Finish::NONE, |(form, first)| form.bind(operands, first))),
         output: operands.output(0),
-        packed: operands.packed.cast(),
+        packed: packed_filters(operands),
     };
     let (packing, computing) = (chain.clone(), chain.clone());
     let mut phases = Vec::new();
-    let mut packed = None;
     if chain.pack_chunks() > 0 {
         let products = [filters[0], None, filters[2]];
-        let operands = products.iter().flatten().map(|k| 1 << k).sum();
-        packed = Some(Packed { operands, bytes: chain.packed_len() * 4 });
         phases.push(Phase::new(chain.pack_chunks(), move |operands, chunk, _| {
             let args = ChainArgs {
                 x: std::ptr::null(),
                 filters: products.map(|k| k.map_or(std::ptr::null(), |k| operands.input(k))),
                 finishes: [Finish::NONE; 3],
                 output: std::ptr::null_mut(),
-                packed: operands.packed.cast(),
+                packed: packed_filters(operands),
             };
             // SAFETY: the plan gives every step operands of its facts' sizes, and room for what it packs.
             unsafe { packing.pack(chunk, &args) };

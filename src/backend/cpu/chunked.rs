@@ -1,6 +1,7 @@
 //! The common shape of raw kernels: ordered phases of independent chunks.
 
 use super::attach::{Epilogue, PackHook};
+use super::kernel::PackedLayout;
 
 /// Threads for which cuts by geometry alone are fine enough: smaller chunks would cost more than waiting.
 pub const FEW_THREADS: usize = 4;
@@ -33,6 +34,11 @@ pub trait ChunkedKernel: Send + Sync {
     /// phase 0 until input 1 changes.
     fn packed_len(&self) -> usize {
         0
+    }
+
+    /// How they lie there; asked for where `packed_len` is not 0.
+    fn packed_layout(&self) -> PackedLayout {
+        PackedLayout::new("none", [])
     }
 
     /// Whether `phase` writes outputs and runs the epilogue on them.

@@ -10,6 +10,7 @@ use super::simd::Tier;
 use crate::dtype::DType;
 use crate::ops::pointwise::Function;
 use crate::region::{Arg, Region};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// An epilogue that register tiles have compiled in: a bias per channel, a residual and bounds, in this
@@ -136,12 +137,12 @@ pub fn step(
     let kernel: Arc<dyn ChunkedKernel> = Arc::from(kernel);
     let epilogue = Arc::new(epilogue);
     let last = kernel.phases() - 1;
-    let packed = match inputs[1] {
-        Some(operand) if kernel.packed_len() > 0 => {
-            Some(Packed { operands: 1 << operand, bytes: kernel.packed_len() * 4 })
-        }
-        _ => None,
-    };
+    let packed: SmallVec<[Packed; 1]> = inputs[1]
+        .filter(|_| kernel.packed_len() > 0)
+        .map(|operand| Packed { operand, bytes: kernel.packed_len() * 4, layout: kernel.packed_layout() })
+        .into_iter()
+        .collect();
+    let packs = !packed.is_empty();
     // The kernel's part of workspace and scratch comes first, the region's after it.
     let (mut workspace, mut scratch) = (kernel.workspace_len() * 4, kernel.scratch_len() * 4);
     let (partials, blocks) = (workspace.next_multiple_of(64), scratch.next_multiple_of(64));
@@ -158,11 +159,11 @@ pub fn step(
             let (held, epilogue) = (kernel.clone(), epilogue.clone());
             Phase::new(kernel.chunks(phase), move |operands, chunk, scratch| {
                 let at = |i: Option<usize>| i.map_or(std::ptr::null(), |i| operands.input::<f32>(i));
-                if packed.is_some() && phase == 0 {
+                if packs && phase == 0 {
                     let args = Args {
                         inputs: [std::ptr::null(), at(inputs[1])],
                         output: std::ptr::null_mut(),
-                        packed: operands.packed.cast(),
+                        packed: operands.packed.first().map_or(std::ptr::null_mut(), |p| p.cast()),
                         workspace: std::ptr::null_mut(),
                         prologue: None,
                         epilogue: Epilogue::None,
@@ -176,7 +177,7 @@ pub fn step(
                     let args = Args {
                         inputs: [at(inputs[0]), at(inputs[1])],
                         output: operands.output(output),
-                        packed: operands.packed.cast(),
+                        packed: operands.packed.first().map_or(std::ptr::null_mut(), |p| p.cast()),
                         workspace: operands.workspace.cast(),
                         prologue: prologue.as_ref().map(|p| p as &dyn PackHook),
                         epilogue,
@@ -228,7 +229,7 @@ pub fn zeros(name: &'static str, len: usize) -> Lowered {
         // SAFETY: the output holds `len` floats; all bits 0 are 0.0.
         unsafe { operands.output::<f32>(0).write_bytes(0, len) };
     });
-    Lowered { name, phases: vec![phase], workspace: 0, scratch: 0, packed: None, section: None }
+    Lowered { name, phases: vec![phase], workspace: 0, scratch: 0, packed: SmallVec::new(), section: None }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::ops::Op;
 use crate::precision::Precision;
 use crate::region::Region;
 use crate::shape::Fact;
+use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -103,25 +104,35 @@ pub struct Lowered {
     /// Bytes of scratch that each worker gets, 64-byte aligned; contents do not survive a chunk.
     pub scratch: usize,
     /// Operands that phase 0 packs, if it does nothing else.
-    pub packed: Option<Packed>,
+    pub packed: SmallVec<[Packed; 1]>,
     /// The phase that works share by share, if there is one.
     pub section: Option<Section>,
 }
 
-/// Operands that phase 0 packs into memory of its own and later phases only read there: as long as they
-/// stay the same, phase 0 need not run again. Phase 0 looks at no other operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An operand that phase 0 packs into memory of its own and later phases only read there: as long as it
+/// stays the same, phase 0 need not run again. Phase 0 looks at no other operands than those that it packs.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
-    /// Bit k: operand k is one of them.
-    pub operands: u64,
+    /// The operand's number.
+    pub operand: usize,
     /// Bytes of the packed form, 64-byte aligned.
     pub bytes: usize,
+    /// How it lies there.
+    pub layout: PackedLayout,
 }
 
-impl Packed {
-    /// Their numbers.
-    pub fn numbers(self) -> impl Iterator<Item = usize> {
-        (0..64).filter(move |k| self.operands >> k & 1 == 1)
+/// How an operand lies once it is packed. Kernels with equal layouts make the same bytes of the same operand, so
+/// plans for different shapes can share them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PackedLayout {
+    kind: &'static str,
+    numbers: SmallVec<[usize; 8]>,
+}
+
+impl PackedLayout {
+    /// The layout that `kind` and `numbers` say everything of.
+    pub fn new(kind: &'static str, numbers: impl IntoIterator<Item = usize>) -> Self {
+        PackedLayout { kind, numbers: numbers.into_iter().collect() }
     }
 }
 
@@ -178,8 +189,8 @@ pub struct Operands<'a> {
     pub outputs: &'a [*mut u8],
     /// The step's workspace.
     pub workspace: *mut u8,
-    /// The step's packed operands.
-    pub packed: *mut u8,
+    /// The step's packed operands, as many as [`Lowered::packed`] names.
+    pub packed: &'a [*mut u8],
     /// Where kernels report bad data.
     pub status: &'a Status,
 }

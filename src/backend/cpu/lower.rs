@@ -5,7 +5,7 @@
 
 use super::chains;
 use super::images;
-use super::kernel::{CpuKernel, InImages, Lowered, Packed, Task};
+use super::kernel::{CpuKernel, InImages, Lowered, Task};
 use super::pointwise::lower_region;
 use super::simd::Tier;
 use crate::error::{Error, Result};
@@ -34,34 +34,35 @@ pub struct Step {
     pub text: String,
     /// Floating-point operations of its nodes.
     pub flops: u64,
-    /// Where in what the prelude makes the packed operands lie; `None` if this step packs them.
-    pub packed_at: Option<usize>,
+    /// Which of the values that the prelude makes the packed operands are; `None` if this step packs them.
+    pub packed_at: Option<SmallVec<[usize; 1]>>,
     /// Inputs that are read in more than one way, or not element by element.
     scattered: Vec<NodeId>,
 }
 
 impl Step {
-    /// Bytes of packed operands that the run itself must have.
-    pub fn packed_in_run(&self) -> usize {
-        if self.packed_at.is_some() { 0 } else { self.kernel.packed.map_or(0, |p| p.bytes) }
+    /// Bytes of the packed operands that the run itself must have.
+    pub fn packed_in_run(&self) -> impl Iterator<Item = usize> + '_ {
+        self.kernel.packed.iter().filter(|_| self.packed_at.is_none()).map(|p| p.bytes)
     }
 
-    /// Takes the packing out: a step of its own, which leaves the packed operands at `offset` of what the
-    /// prelude makes.
-    pub fn split_packing(&mut self, packed: Packed, offset: usize) -> Step {
-        self.packed_at = Some(offset);
+    /// Takes the packing out: a step of its own, which leaves the packed operands where the values of the prelude
+    /// are that `at` names.
+    pub fn split_packing(&mut self, at: SmallVec<[usize; 1]>) -> Step {
+        self.packed_at = Some(at.clone());
+        let packed = self.kernel.packed.clone();
         if let Some(section) = &mut self.kernel.section {
             section.phase -= 1;
         }
         let phases = vec![self.kernel.phases.remove(0)];
         let Lowered { name, scratch, .. } = self.kernel;
         // The phase looks at no others, whose places the first of them fills.
-        let is_packed = |k: usize| packed.numbers().any(|number| number == k);
-        let count = packed.numbers().last().map_or(0, |k| k + 1);
-        let first = packed.numbers().next().unwrap_or(0);
+        let is_packed = |k: usize| packed.iter().any(|p| p.operand == k);
+        let count = packed.iter().map(|p| p.operand + 1).max().unwrap_or(0);
+        let first = packed.iter().map(|p| p.operand).min().unwrap_or(0);
         let inputs = (0..count).map(|k| self.inputs[if is_packed(k) { k } else { first }]).collect();
         Step {
-            kernel: Lowered { name, phases, workspace: 0, scratch, packed: Some(packed), section: None },
+            kernel: Lowered { name, phases, workspace: 0, scratch, packed, section: None },
             inputs,
             outputs: Vec::new(),
             copies_output: None,
@@ -69,7 +70,7 @@ impl Step {
             origin: self.origin.clone(),
             text: format!("pack for {}", self.text),
             flops: 0,
-            packed_at: Some(offset),
+            packed_at: Some(at),
             scattered: Vec::new(),
         }
     }

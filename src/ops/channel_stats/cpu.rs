@@ -3,6 +3,7 @@
 use crate::backend::cpu::chunked::split;
 use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Phase, Task};
 use crate::error::Result;
+use smallvec::SmallVec;
 
 /// All candidates.
 pub const KERNELS: &[&dyn CpuKernel] = &[&Shifted];
@@ -91,7 +92,7 @@ impl CpuKernel for Shifted {
             phases: vec![sums, combine],
             workspace: chunks * 3 * channels * 4,
             scratch: 0,
-            packed: None,
+            packed: SmallVec::new(),
             section: None,
         })
     }

@@ -10,6 +10,7 @@ use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::shape::Shape;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// All candidates.
@@ -151,6 +152,6 @@ impl CpuKernel for Batched {
             }
         }
         let (workspace, scratch) = (own * at_once * 4, gemm.scratch_len() * 4);
-        Ok(Lowered { name: "gemm_batched", phases, workspace, scratch, packed: None, section: None })
+        Ok(Lowered { name: "gemm_batched", phases, workspace, scratch, packed: SmallVec::new(), section: None })
     }
 }

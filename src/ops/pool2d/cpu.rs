@@ -9,6 +9,7 @@ use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::ops::window::{Placement, Window};
+use smallvec::SmallVec;
 
 /// All candidates for poolings and their gradients.
 pub const KERNELS: &[&dyn CpuKernel] = &[&Rows, &Empty];
@@ -158,6 +159,13 @@ impl CpuKernel for Scan {
                 }
             }
         });
-        Ok(Lowered { name: "pool_scan", phases: vec![phase], workspace: 0, scratch: 0, packed: None, section: None })
+        Ok(Lowered {
+            name: "pool_scan",
+            phases: vec![phase],
+            workspace: 0,
+            scratch: 0,
+            packed: SmallVec::new(),
+            section: None,
+        })
     }
 }

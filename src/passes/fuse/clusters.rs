@@ -287,7 +287,11 @@ impl<'g> Clusters<'g> {
         let own = self.readers[value.index()] == [anchor] && g.node(anchor).inputs[1..].iter().all(|&i| i != value);
         let leaves = members.iter().any(|m| self.outputs.contains(m) || read_elsewhere(m));
         if !own || leaves {
-            self.refused.push(Apart { a: members[0], b: anchor, why: "what the prologue would make is read elsewhere" });
+            self.refused.push(Apart {
+                a: members[0],
+                b: anchor,
+                why: "what the prologue would make is read elsewhere",
+            });
             return;
         }
         // One value of the full shape is read; all others are small.

@@ -10,7 +10,8 @@ use super::axis::Axis;
 use super::patch::{Block, Cut};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, pieces, split};
-use crate::backend::cpu::gemm::pack::Copies;
+use crate::backend::cpu::gemm::{self, pack::Copies};
+use crate::backend::cpu::kernel::PackedLayout;
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::{Rows, Tile, TileSet, Turns};
 
@@ -311,6 +312,16 @@ impl ChunkedKernel for Direct {
 
     fn packed_len(&self) -> usize {
         self.groups * self.group_filters_len()
+    }
+
+    fn packed_layout(&self) -> PackedLayout {
+        let taps = self.classes.iter().flat_map(|class| class.filters.iter().copied());
+        if self.groups == 1 && !self.gradient && taps.clone().eq(0..self.taps) {
+            return gemm::panels(&self.tiles, self.taps * self.in_c, self.out_c, false, self.out_c);
+        }
+        let gradient = usize::from(self.gradient);
+        let numbers = [self.tiles.cols(), self.tiles.lanes, self.groups, self.in_c, self.out_c, self.taps, gradient];
+        PackedLayout::new("panels of taps", numbers.into_iter().chain(taps))
     }
 
     fn scratch_len(&self) -> usize {

@@ -10,6 +10,7 @@ use super::{ConvGeometry, DepthwiseRows};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::Gemm;
+use crate::backend::cpu::kernel::PackedLayout;
 use crate::backend::cpu::simd::Tier;
 
 /// Chunks that a pass is cut into where bands stay high enough.
@@ -99,8 +100,8 @@ pub struct ChainArgs {
     pub finishes: [Finish; 3],
     /// Output of the last convolution.
     pub output: *mut f32,
-    /// [`RowChain::packed_len`] f32.
-    pub packed: *mut f32,
+    /// Packed filters of the expansion and the projection, as long as [`RowChain::packed`] says; null where there are none.
+    pub packed: [*mut f32; 2],
 }
 
 /// The chain. Phase 0 packs the filters of the 1×1 convolutions, phase 1 computes.
@@ -143,9 +144,10 @@ impl RowChain {
         self.chained.depthwise.batch * self.bands
     }
 
-    /// f32 of packed filters.
-    pub fn packed_len(&self) -> usize {
-        self.products().map(packed_len).sum()
+    /// f32 of the packed filters of the expansion and the projection, and how they lie; `None` where there are none.
+    pub fn packed(&self) -> [Option<(usize, PackedLayout)>; 2] {
+        let packed = |gemm: &Gemm| (gemm.packed_len() > 0).then(|| (gemm.packed_len(), gemm.packed_layout()));
+        [&self.expand, &self.project].map(|gemm| gemm.as_ref().and_then(packed))
     }
 
     /// f32 that each worker needs for itself.
@@ -164,14 +166,13 @@ impl RowChain {
     /// The filters and what is packed are accessible.
     pub unsafe fn pack(&self, mut chunk: usize, args: &ChainArgs) {
         let filters = [(&self.expand, args.filters[0]), (&self.project, args.filters[2])];
-        let mut packed = args.packed;
-        for (gemm, b) in filters.into_iter().filter_map(|(gemm, b)| Some((gemm.as_ref()?, b))) {
+        for ((gemm, b), packed) in filters.into_iter().zip(args.packed) {
+            let Some(gemm) = gemm else { continue };
             if chunk < gemm.pack_chunks() {
-                // SAFETY: there is room for the packed filters of both, one after the other.
+                // SAFETY: there is room for the packed filters of each.
                 return unsafe { gemm.run_pack_chunk(chunk, b, packed) };
             }
             chunk -= gemm.pack_chunks();
-            packed = packed.wrapping_add(packed_len(gemm));
         }
     }
 
@@ -186,7 +187,6 @@ impl RowChain {
         let (ring, window) = (scratch, self.chained.window());
         let row_buffer = ring.wrapping_add(aligned(self.chained.ring_len()));
         let own = row_buffer.wrapping_add(aligned(self.chained.row_len()));
-        let project_filters = args.packed.wrapping_add(self.expand.as_ref().map_or(0, packed_len));
         let in_row = g.in_w * g.in_c;
         let mut expanded = 0;
         for y in split(g.out_h, self.bands, band) {
@@ -199,7 +199,7 @@ impl RowChain {
                         let width = g.in_w * self.chained.expand.map_or(0, |e| e.in_c);
                         let x = args.x.add((image * g.in_h + row) * width);
                         let to = ring.add(row % window * in_row);
-                        product(gemm, [x, args.filters[0]], to, args.packed, args.finishes[0], own);
+                        product(gemm, [x, args.filters[0]], to, args.packed[0], args.finishes[0], own);
                     }
                     expanded = expanded.max(reads.end);
                 }
@@ -218,7 +218,7 @@ impl RowChain {
                         let at = at * self.chained.project.map_or(0, |p| p.out_c);
                         let inputs = [row_buffer.cast_const(), args.filters[2]];
                         let finish = args.finishes[2].from(0, at);
-                        product(gemm, inputs, args.output.add(at), project_filters, finish, own);
+                        product(gemm, inputs, args.output.add(at), args.packed[1], finish, own);
                     }
                 }
             }
@@ -247,11 +247,6 @@ unsafe fn product(
             unsafe { gemm.run_chunk(phase, chunk, &args, scratch) };
         }
     }
-}
-
-/// f32 of a product's filters in packed form.
-fn packed_len(gemm: &Gemm) -> usize {
-    aligned(gemm.packed_len())
 }
 
 /// On 64-byte boundaries.

@@ -10,6 +10,7 @@ mod tests;
 
 use super::kernel::{Cost, CpuKernel, Lowered, Phase, Task};
 use crate::error::{Error, Result};
+use smallvec::SmallVec;
 
 pub use arg_reduce::ARG_REDUCE;
 pub use copies::{CONCAT, PAD, SLICE, TRANSPOSE};
@@ -40,7 +41,7 @@ impl CpuKernel for DataKernel {
 }
 
 fn lowered(name: &'static str, phases: Vec<Phase>) -> Lowered {
-    Lowered { name, phases, workspace: 0, scratch: 0, packed: None, section: None }
+    Lowered { name, phases, workspace: 0, scratch: 0, packed: SmallVec::new(), section: None }
 }
 
 fn wrong_op(kernel: &str, task: &Task) -> Error {

@@ -13,6 +13,7 @@ pub(crate) mod tests;
 
 use super::attach::{Epilogue, Finish};
 use super::chunked::{Args, ChunkedKernel, pieces, split};
+use super::kernel::PackedLayout;
 use super::simd::Tier;
 use super::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet, Turns, Upcoming};
 use pack::Copies;
@@ -44,6 +45,11 @@ const MAX_PARTS: usize = 16;
 /// Rows of a chunk, in whole tiles.
 fn row_block(tiles: &TileSet) -> usize {
     ROW_BLOCK / tiles.rows * tiles.rows
+}
+
+/// B of `k` rows and `n` columns, in panels as wide as the widest tile, each of which has its rows one after the other.
+pub fn panels(tiles: &TileSet, k: usize, n: usize, trans_b: bool, ldb: usize) -> PackedLayout {
+    PackedLayout::new("panels", [tiles.cols(), tiles.lanes, k, n, usize::from(trans_b), ldb])
 }
 
 /// Matrix product `C[m, n] = op(A)[m, k] · op(B)[k, n]`.
@@ -488,6 +494,10 @@ impl ChunkedKernel for Gemm {
 
     fn packed_len(&self) -> usize {
         if self.shared_b { self.panels_len(self.k) } else { 0 }
+    }
+
+    fn packed_layout(&self) -> PackedLayout {
+        panels(&self.tiles, self.k, self.n, self.trans_b, self.ldb)
     }
 
     fn scratch_len(&self) -> usize {

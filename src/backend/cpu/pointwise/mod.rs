@@ -88,7 +88,7 @@ pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
             unsafe { engine.combine(operands, chunks, own) };
         }));
     }
-    Ok(Lowered { name: "region", phases, workspace: accumulators, scratch, packed: None, section: None })
+    Ok(Lowered { name: "region", phases, workspace: accumulators, scratch, packed: SmallVec::new(), section: None })
 }
 
 struct Engine {

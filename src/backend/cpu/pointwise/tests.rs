@@ -120,7 +120,7 @@ fn run_region(region: &Region, inputs: &[*const u8], outputs: &[*mut u8]) {
     let lowered = lower_region(region, Tier::current().unwrap()).unwrap();
     let mut scratch = vec![0f64; lowered.scratch / 8 + 8];
     let nothing = std::ptr::null_mut();
-    let operands = Operands { inputs, outputs, workspace: nothing, packed: nothing, status: &Status::default() };
+    let operands = Operands { inputs, outputs, workspace: nothing, packed: &[], status: &Status::default() };
     for phase in &lowered.phases {
         (0..phase.chunks).for_each(|c| (phase.run)(&operands, c, scratch.as_mut_ptr().cast()));
     }
@@ -218,7 +218,7 @@ fn bits_do_not_depend_on_the_order_of_chunks() {
             inputs: &inputs,
             outputs: &outputs,
             workspace: workspace.as_mut_ptr().cast(),
-            packed: std::ptr::null_mut(),
+            packed: &[],
             status: &status,
         };
         for phase in &lowered.phases {

@@ -2,6 +2,7 @@
 
 use super::transform::{Form, Transforms};
 use crate::backend::cpu::gemm::pack::Copies;
+use crate::backend::cpu::kernel::PackedLayout;
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::TileSet;
 use std::ops::Range;
@@ -51,6 +52,13 @@ impl Filters {
     /// Elements of all points.
     pub fn len(&self) -> usize {
         self.form.points() * self.plane()
+    }
+
+    /// How they lie in memory.
+    pub fn layout(&self) -> PackedLayout {
+        let (tiles, gradient) = (&self.tiles, usize::from(self.gradient));
+        let numbers = [self.form.points(), tiles.cols(), tiles.lanes, self.in_c, self.out_c, gradient];
+        PackedLayout::new("winograd", numbers)
     }
 
     /// f32 that transforming a panel needs besides.

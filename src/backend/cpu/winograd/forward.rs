@@ -7,6 +7,7 @@ use super::{sides, strides};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::conv::ConvGeometry;
+use crate::backend::cpu::kernel::PackedLayout;
 use crate::backend::cpu::prefetch::{Prefetch, Touch, touch_of};
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Turns};
@@ -185,6 +186,10 @@ impl ChunkedKernel for WinogradForward {
 
     fn packed_len(&self) -> usize {
         self.filters.len()
+    }
+
+    fn packed_layout(&self) -> PackedLayout {
+        self.filters.layout()
     }
 
     fn scratch_len(&self) -> usize {

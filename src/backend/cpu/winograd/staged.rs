@@ -13,6 +13,7 @@ use super::{sides, strides};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::conv::ConvGeometry;
+use crate::backend::cpu::kernel::PackedLayout;
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Turns, Upcoming};
 use std::ops::Range;
@@ -246,6 +247,10 @@ impl ChunkedKernel for WinogradStaged {
 
     fn packed_len(&self) -> usize {
         self.filters.len()
+    }
+
+    fn packed_layout(&self) -> PackedLayout {
+        self.filters.layout()
     }
 
     fn workspace_len(&self) -> usize {

@@ -16,7 +16,7 @@ use super::axis::Axis;
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, Shares};
 use crate::backend::cpu::gemm::pack::Copies;
-use crate::backend::cpu::kernel::InImages;
+use crate::backend::cpu::kernel::{InImages, PackedLayout};
 use crate::backend::cpu::shares::{Batch, Rows};
 use crate::backend::cpu::simd::Tier;
 pub use filter_grad::ImagesFilterGrad;
@@ -50,6 +50,9 @@ pub struct Part<'a> {
 pub trait Products: Send + Sync {
     /// f32 of the packed filters.
     fn packed_len(&self) -> usize;
+
+    /// How they lie in memory.
+    fn packed_layout(&self) -> PackedLayout;
 
     /// f32 of scratch: to pack filters, and for parts of `indices` row indices.
     fn scratch_len(&self, indices: usize) -> usize;
@@ -174,6 +177,10 @@ impl<P: Products> ChunkedKernel for AcrossImages<P> {
 
     fn packed_len(&self) -> usize {
         self.products.packed_len()
+    }
+
+    fn packed_layout(&self) -> PackedLayout {
+        self.products.packed_layout()
     }
 
     fn shares(&self) -> Option<Shares> {

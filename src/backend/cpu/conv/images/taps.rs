@@ -7,7 +7,7 @@ use super::{AcrossImages, Part, Products, Sides};
 use crate::backend::cpu::attach::Finish;
 use crate::backend::cpu::chunked::split;
 use crate::backend::cpu::gemm::pack::Copies;
-use crate::backend::cpu::kernel::InImages;
+use crate::backend::cpu::kernel::{InImages, PackedLayout};
 use crate::backend::cpu::simd::{Simd, Tier};
 use crate::dispatch;
 
@@ -301,6 +301,12 @@ impl Taps {
 impl Products for Taps {
     fn packed_len(&self) -> usize {
         self.taps * self.in_c * self.out_c
+    }
+
+    fn packed_layout(&self) -> PackedLayout {
+        let taps = self.classes.iter().flat_map(|class| class.filters.iter().copied());
+        let numbers = [self.taps, self.in_c, self.out_c, usize::from(self.gradient)];
+        PackedLayout::new("taps", numbers.into_iter().chain(taps))
     }
 
     fn scratch_len(&self, _indices: usize) -> usize {

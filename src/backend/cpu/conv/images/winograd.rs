@@ -8,7 +8,7 @@ use super::{AcrossImages, Part, Products, Sides};
 use crate::backend::cpu::attach::Finish;
 use crate::backend::cpu::chunked::split;
 use crate::backend::cpu::gemm::pack::Copies;
-use crate::backend::cpu::kernel::InImages;
+use crate::backend::cpu::kernel::{InImages, PackedLayout};
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::ONE_SEGMENT;
 use std::ops::Range;
@@ -230,6 +230,12 @@ impl Winograd {
 impl Products for Winograd {
     fn packed_len(&self) -> usize {
         POINTS * self.filters()
+    }
+
+    fn packed_layout(&self) -> PackedLayout {
+        let numbers = [POINTS, self.kernel_w, self.in_c, self.out_c, usize::from(self.gradient)];
+        let rows = self.y.classes[0].taps.iter().map(|tap| tap.0);
+        PackedLayout::new("points of rows", numbers.into_iter().chain(rows))
     }
 
     fn scratch_len(&self, indices: usize) -> usize {

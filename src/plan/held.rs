@@ -1,0 +1,239 @@
+//! What outlasts runs: folded and packed filters, shared by all plans of the process that read them alike.
+//!
+//! A value that depends on held inputs alone is made once. Which value it is follows from how it is computed and
+//! packed, its [`Recipe`], and from the buffers that it comes from. Plans for other batches or images mostly ask for
+//! the same ones, and get them. What several plans cannot share is bounded: when all that is held exceeds
+//! [`limit`], the bindings used longest ago let go of theirs, and make them again when they run next.
+
+use crate::backend::cpu::kernel::PackedLayout;
+use crate::buffer::Buffer;
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+/// Bytes of [`limit`] where neither [`set_limit`] nor the environment says otherwise.
+const DEFAULT_LIMIT: usize = 1 << 30;
+
+/// The environment variable that sets the limit.
+const LIMIT_VARIABLE: &str = "CNNRS_HELD_BYTES";
+
+/// How a held value is made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Recipe {
+    /// What is computed from held inputs; its one output is the value.
+    pub graph: Graph,
+    /// How it is packed, if it is.
+    pub layout: Option<PackedLayout>,
+}
+
+/// A value that a plan's prelude makes.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    pub recipe: Arc<Recipe>,
+    /// The plan's inputs that the recipe's inputs are.
+    pub inputs: Vec<usize>,
+    pub bytes: usize,
+    /// The prelude's step that makes it.
+    pub step: usize,
+}
+
+/// The value of a recipe, made of certain buffers.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    recipe: Arc<Recipe>,
+    /// Addresses of the buffers. As long as the item lives, no other buffer takes one of them.
+    from: SmallVec<[usize; 4]>,
+}
+
+impl Key {
+    pub fn new(recipe: &Arc<Recipe>, from: &[&Arc<Buffer>]) -> Self {
+        Key { recipe: recipe.clone(), from: from.iter().map(|b| Arc::as_ptr(b) as usize).collect() }
+    }
+}
+
+/// A made value. It stays as long as a binding has it.
+pub(super) struct Item {
+    buffer: Option<Buffer>,
+    /// The versions that it came from. As long as the references stand, no other buffer takes their
+    /// addresses, and nobody writes to the buffers in place.
+    _from: SmallVec<[Weak<Buffer>; 4]>,
+}
+
+impl Item {
+    pub fn new(buffer: Buffer, from: &[&Arc<Buffer>]) -> Self {
+        HELD.fetch_add(buffer.fact().bytes(), Ordering::Relaxed);
+        Item { buffer: Some(buffer), _from: from.iter().map(|b| Arc::downgrade(b)).collect() }
+    }
+
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.buffer.as_ref().map_or(std::ptr::null_mut(), |b| b.as_ptr().cast_mut())
+    }
+
+    /// Its memory, for another value.
+    pub fn into_buffer(mut self) -> Option<Buffer> {
+        self.forget()
+    }
+
+    fn forget(&mut self) -> Option<Buffer> {
+        let buffer = self.buffer.take()?;
+        HELD.fetch_sub(buffer.fact().bytes(), Ordering::Relaxed);
+        Some(buffer)
+    }
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        drop(self.forget());
+    }
+}
+
+/// What a binding has.
+pub(super) struct Prepared {
+    /// The versions of all inputs that the prelude reads.
+    pub from: Vec<Weak<Buffer>>,
+    pub items: Arc<Vec<Arc<Item>>>,
+}
+
+impl Prepared {
+    /// Whether it was made of these buffers.
+    pub fn is_of(&self, from: &[&Arc<Buffer>]) -> bool {
+        self.from.iter().map(Weak::as_ptr).eq(from.iter().map(|b| Arc::as_ptr(b)))
+    }
+
+    /// For each item, its memory if nobody else has it.
+    pub fn into_buffers(self) -> Vec<Option<Buffer>> {
+        let items = Arc::into_inner(self.items).unwrap_or_default();
+        items.into_iter().map(|item| Arc::into_inner(item)?.into_buffer()).collect()
+    }
+
+    /// Whether a version that it came from is no longer there, so that no run asks for it again.
+    fn is_stale(&self) -> bool {
+        self.from.iter().any(|version| version.strong_count() == 0)
+    }
+}
+
+/// What one binding has, under a number of its own. One lock guards all of them, so that a fork finds them at rest.
+pub(super) struct Holder(u64);
+
+impl Holder {
+    /// A holder of nothing.
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Holder(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What it has of these versions; or else what it had of others, which it has no longer.
+    pub fn items(&self, from: &[&Arc<Buffer>]) -> std::result::Result<Arc<Vec<Arc<Item>>>, Option<Prepared>> {
+        let mut store = store();
+        store.clock += 1;
+        let now = store.clock;
+        match store.holders.get_mut(&self.0) {
+            Some(held) if held.prepared.is_of(from) => {
+                held.used = now;
+                Ok(held.prepared.items.clone())
+            }
+            _ => Err(store.holders.remove(&self.0).map(|held| held.prepared)),
+        }
+    }
+
+    /// Keeps what was just made for it and lets others find it. While all that is held exceeds `limit` bytes, the other
+    /// holders let go of theirs, those used longest ago first.
+    pub fn keep(&self, prepared: Prepared, keys: Vec<Key>, limit: usize) {
+        let mut dropped = Vec::new();
+        let mut store = store();
+        store.items.retain(|_, item| item.strong_count() > 0);
+        store.items.extend(keys.into_iter().zip(prepared.items.iter().map(Arc::downgrade)));
+        store.clock += 1;
+        let used = store.clock;
+        dropped.extend(store.holders.insert(self.0, Held { prepared, used }));
+        let stale = store.holders.extract_if(|_, held| held.prepared.is_stale());
+        dropped.extend(stale.map(|(_, held)| held));
+        dropped.clear();
+        while HELD.load(Ordering::Relaxed) > limit {
+            let others = store.holders.iter().filter(|(id, _)| **id != self.0);
+            let Some((&oldest, _)) = others.min_by_key(|(_, held)| held.used) else { break };
+            store.holders.remove(&oldest);
+        }
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let held = store().holders.remove(&self.0);
+        drop(held);
+    }
+}
+
+struct Held {
+    prepared: Prepared,
+    /// When it was asked for last, by the store's clock.
+    used: u64,
+}
+
+#[derive(Default)]
+struct Store {
+    items: HashMap<Key, Weak<Item>>,
+    holders: HashMap<u64, Held>,
+    clock: u64,
+}
+
+static STORE: LazyLock<Mutex<Store>> = LazyLock::new(Mutex::default);
+/// Bytes of all items.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+/// What `set_limit` was told; `UNSET` before.
+static LIMIT: AtomicUsize = AtomicUsize::new(UNSET);
+const UNSET: usize = usize::MAX;
+
+fn store() -> MutexGuard<'static, Store> {
+    STORE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The items of `keys` that some binding has.
+pub(super) fn find(keys: &[Key]) -> Vec<Option<Arc<Item>>> {
+    let store = store();
+    keys.iter().map(|key| store.items.get(key)?.upgrade()).collect()
+}
+
+/// The lock of what is held, for a fork.
+pub(crate) fn lock() -> Box<dyn std::any::Any> {
+    Box::new(store())
+}
+
+/// Has all bindings let go of what they hold.
+pub(crate) fn release() {
+    let holders = std::mem::take(&mut store().holders);
+    drop(holders);
+}
+
+/// Bytes of folded and packed values that outlast runs.
+pub fn held_bytes() -> usize {
+    HELD.load(Ordering::Relaxed)
+}
+
+/// The most bytes that such values may have together, before those used longest ago go. What one binding needs stays
+/// while it runs. 1 GiB unless `CNNRS_HELD_BYTES` or [`set_limit`] says otherwise.
+///
+/// # Errors
+/// `Value` when the environment variable is no number of bytes.
+pub fn limit() -> Result<usize> {
+    static FROM_ENVIRONMENT: OnceLock<Result<usize>> = OnceLock::new();
+    let parse = || match std::env::var(LIMIT_VARIABLE) {
+        Ok(text) if !text.trim().is_empty() => text
+            .trim()
+            .parse()
+            .map_err(|_| Error::value(format!("{LIMIT_VARIABLE}: expected a number of bytes, received {text:?}"))),
+        _ => Ok(DEFAULT_LIMIT),
+    };
+    match LIMIT.load(Ordering::Relaxed) {
+        UNSET => FROM_ENVIRONMENT.get_or_init(parse).clone(),
+        bytes => Ok(bytes),
+    }
+}
+
+/// Sets [`limit`], for what is made from now on.
+pub fn set_limit(bytes: usize) {
+    LIMIT.store(bytes.min(UNSET - 1), Ordering::Relaxed);
+}
