@@ -160,7 +160,8 @@ fn contract(c: &mut Clusters, live: &[bool]) {
         let readers = c.readers[id.index()].clone();
         let size = g.fact(id).shape.len();
         for pair in readers.windows(2) {
-            let like = |r: NodeId| pointwise(r) || reduce(r);
+            // A prologue reads where its heavy op packs, beside nothing else.
+            let like = |r: NodeId| (pointwise(r) || reduce(r)) && !c.is_prologue(r);
             if size >= 64 && like(pair[0]) && like(pair[1]) {
                 let (Some(a), Some(b)) = (c.of[pair[0].index()], c.of[pair[1].index()]) else { continue };
                 c.try_merge(a, b);

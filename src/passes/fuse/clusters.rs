@@ -185,6 +185,12 @@ impl<'g> Clusters<'g> {
         before.iter().chain(&self.members[c]).copied()
     }
 
+    /// Whether `id` is part of a prologue.
+    pub fn is_prologue(&self, id: NodeId) -> bool {
+        let of = self.of[id.index()].and_then(|c| self.prologues.get(&c));
+        of.is_some_and(|(before, _)| before.contains(&id))
+    }
+
     /// The clusters that read what cluster `c` makes, some of them several times.
     pub fn successors(&self, c: usize) -> impl Iterator<Item = usize> + '_ {
         let readers = self.members[c].iter().flat_map(|m| &self.readers[m.index()]);
@@ -217,10 +223,10 @@ impl<'g> Clusters<'g> {
             self.refused.push(Apart { a, b, why });
             return;
         }
-        let moved = std::mem::take(&mut self.members[b]);
-        for &m in &moved {
+        for m in self.nodes(b).collect::<Vec<_>>() {
             self.of[m.index()] = Some(a);
         }
+        let moved = std::mem::take(&mut self.members[b]);
         self.members[a].extend(moved);
         self.members[a].sort_unstable();
         if let Some(prologue) = self.prologues.remove(&b) {
