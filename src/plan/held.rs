@@ -18,7 +18,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 const DEFAULT_LIMIT: usize = 1 << 30;
 
 /// The environment variable that sets the limit.
-const LIMIT_VARIABLE: &str = "CNNRS_HELD_BYTES";
+const LIMIT_VARIABLE: &str = "CNNRS_PACKED_BYTES";
 
 /// How a held value is made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -214,7 +214,7 @@ pub fn held_bytes() -> usize {
 }
 
 /// The most bytes that such values may have together, before those used longest ago go. What one binding needs stays
-/// while it runs. 1 GiB unless `CNNRS_HELD_BYTES` or [`set_limit`] says otherwise.
+/// while it runs. 1 GiB unless `CNNRS_PACKED_BYTES` or [`set_limit`] says otherwise.
 ///
 /// # Errors
 /// `Value` when the environment variable is no number of bytes.

@@ -9,6 +9,8 @@ mod depthwise_rows;
 mod direct;
 mod filter_grad;
 mod images;
+#[cfg(test)]
+mod layout_tests;
 mod patch;
 mod row_chain;
 #[cfg(test)]
