@@ -25,7 +25,7 @@ const MAX_PLAN_BYTES: usize = 64 << 20;
 const MAX_BINDINGS: usize = 4;
 
 /// Bytes of a plan's code per graph node, roughly.
-const PLAN_BYTES_PER_NODE: usize = 1024;
+const PLAN_BYTES_PER_NODE: usize = 4096;
 
 thread_local! {
     static PENDING: RefCell<Pending> = const { RefCell::new(Pending { nodes: Vec::new(), prune_at: 64, captured: 0 }) };

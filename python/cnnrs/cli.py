@@ -191,8 +191,8 @@ def _scaled(images: np.ndarray) -> np.ndarray:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    """Versions, processor features, tier, threads, and where each choice came from."""
-    from cnnrs import _core
+    """Versions, processor features, tier, threads, memory's bound, and where each choice came from."""
+    from cnnrs import _core, config
 
     rows = {
         "cnnrs": _version("cnnrs"),
@@ -200,6 +200,7 @@ def _doctor(options: argparse.Namespace) -> int:
         "numpy": _version("numpy"),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         **{key.replace("_", " "): _text(value) for key, value in _core.cpu_info().items()},
+        "packed filters": f"at most {config.packed_limit():,} bytes, those used last",
     }
     for name, value in os.environ.items():
         if name.startswith("CNNRS_"):

@@ -13,12 +13,16 @@ __all__ = [
     "get_num_threads",
     "image_data_format",
     "is_interactive_logging_enabled",
+    "memory_info",
+    "packed_limit",
     "precision",
+    "release_memory",
     "set_debug",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",
     "set_num_threads",
+    "set_packed_limit",
     "set_precision",
 ]
 
@@ -49,6 +53,64 @@ def set_num_threads(n: int) -> None:
 def get_num_threads() -> int:
     """How many threads runs use."""
     return _core.get_num_threads()
+
+
+def packed_limit() -> int:
+    """The most bytes that packed filters of all models may have together; see `set_packed_limit`."""
+    return _core.memory_info()["held_limit"]
+
+
+def set_packed_limit(bytes: int) -> None:
+    """Bounds the memory of filters that were folded and packed once for many runs.
+
+    Models that predict keep such forms of their weights beside them. Batches and images of other sizes share
+    them where they can. When all of them exceed the bound, those used longest ago are dropped, and made again
+    when they are needed: results stay the same. What one model needs for one size stays while it runs.
+
+    Args:
+        bytes: The bound. Before the first call it is what the environment variable CNNRS_PACKED_BYTES says,
+            else 1 GiB.
+
+    Raises:
+        ValueError: `bytes` is no integer of at least 0.
+
+    >>> from cnnrs import config
+    >>> config.set_packed_limit(256 << 20)
+    >>> config.packed_limit()
+    268435456
+    >>> config.set_packed_limit(1 << 30)
+    """
+    if isinstance(bytes, bool) or not isinstance(bytes, int) or not 0 <= bytes < 2**63:
+        raise ValueError(f"set_packed_limit: bytes: expected an integer >= 0, received {bytes!r}")
+    _core.set_held_limit(bytes)
+
+
+def memory_info() -> dict[str, int]:
+    """Bytes of what outlasts runs.
+
+    Returns:
+        `packed`: folded and packed filters; `packed_limit`: the most that these may have; `idle`: memory for
+        intermediates that no run uses at the moment. Weights are not among them.
+
+    >>> from cnnrs import config
+    >>> sorted(config.memory_info())
+    ['idle', 'packed', 'packed_limit']
+    """
+    info = _core.memory_info()
+    return {"packed": info["held_bytes"], "packed_limit": info["held_limit"], "idle": info["idle_bytes"]}
+
+
+def release_memory() -> None:
+    """Gives memory back to the system that only spares work: plans, packed filters, room for intermediates.
+
+    What is needed again is made again. Models and tensors stay as they are.
+
+    >>> from cnnrs import config
+    >>> config.release_memory()
+    >>> config.memory_info()["packed"]
+    0
+    """
+    _core.release_memory()
 
 
 def set_debug(on: bool) -> None:

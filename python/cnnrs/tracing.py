@@ -11,12 +11,16 @@ import numpy as np
 
 from cnnrs import _core, context, symbolic, tree
 from cnnrs.ops.dispatch import as_tensor, standardize_dtype
+from cnnrs.recent import Recent
 from cnnrs.trainable_set import Choice
 from cnnrs.user_warnings import warn_user
 
 __all__ = ["Function", "function"]
 
 _MANY_TRACES = 8
+# Signatures whose recordings a function keeps, those used last, and recordings of one signature.
+_MAX_SIGNATURES = 64
+_MAX_CHOICES = 8
 
 
 class _Recording(NamedTuple):
@@ -43,13 +47,15 @@ class Function:
     def __init__(self, python_function: Callable[..., Any]):
         self.python_function = python_function
         self._signature = inspect.signature(python_function)
-        self._recorded: dict[Any, list[_Recording]] = {}
+        self._recorded: Recent[Any, list[_Recording]] = Recent(_MAX_SIGNATURES)
+        self._traces = 0
+        self._warned = False
         functools.update_wrapper(self, python_function)
 
     @property
     def traces(self) -> int:
         """How often the function has been recorded."""
-        return sum(len(recordings) for recordings in self._recorded.values())
+        return self._traces
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replays the function, after recording it if these shapes and values are new."""
@@ -67,12 +73,14 @@ class Function:
                 arrays.append(leaf)
         layout = repr(tree.map_structure(lambda _: 0, structure))
         signature = (layout, tuple(key), context.current_training(), _core.get_precision())
-        recording = next((r for r in self._recorded.get(signature, ()) if r.trained.holds()), None)
+        earlier = self._recorded.get(signature)
+        recording = next((r for r in earlier or () if r.trained.holds()), None)
         if recording is None:
             recording = self._record(bound, structure)
-            new = signature not in self._recorded
-            self._recorded.setdefault(signature, []).append(recording)
-            if new and len(self._recorded) == _MANY_TRACES + 1:
+            self._traces += 1
+            self._recorded[signature] = [*(earlier or [])[-_MAX_CHOICES + 1 :], recording]
+            if earlier is None and len(self._recorded) == _MANY_TRACES + 1 and not self._warned:
+                self._warned = True
                 self._warn(signature)
         values = iter(recording.compiled(*arrays))
         return tree.map_structure(lambda leaf: next(values) if leaf is _TENSOR else leaf, recording.outputs)

@@ -152,11 +152,7 @@ impl Holder {
         let stale = store.holders.extract_if(|_, held| held.prepared.is_stale());
         dropped.extend(stale.map(|(_, held)| held));
         dropped.clear();
-        while HELD.load(Ordering::Relaxed) > limit {
-            let others = store.holders.iter().filter(|(id, _)| **id != self.0);
-            let Some((&oldest, _)) = others.min_by_key(|(_, held)| held.used) else { break };
-            store.holders.remove(&oldest);
-        }
+        store.shrink(limit, Some(self.0));
     }
 }
 
@@ -178,6 +174,17 @@ struct Store {
     items: HashMap<Key, Weak<Item>>,
     holders: HashMap<u64, Held>,
     clock: u64,
+}
+
+impl Store {
+    /// Has holders but `kept` let go, those used longest ago first, while all that is held exceeds `limit` bytes.
+    fn shrink(&mut self, limit: usize, kept: Option<u64>) {
+        while HELD.load(Ordering::Relaxed) > limit {
+            let others = self.holders.iter().filter(|(id, _)| Some(**id) != kept);
+            let Some((&oldest, _)) = others.min_by_key(|(_, held)| held.used) else { break };
+            self.holders.remove(&oldest);
+        }
+    }
 }
 
 static STORE: LazyLock<Mutex<Store>> = LazyLock::new(Mutex::default);
@@ -233,7 +240,8 @@ pub fn limit() -> Result<usize> {
     }
 }
 
-/// Sets [`limit`], for what is made from now on.
+/// Sets [`limit`]. What exceeds it goes at once.
 pub fn set_limit(bytes: usize) {
     LIMIT.store(bytes.min(UNSET - 1), Ordering::Relaxed);
+    store().shrink(bytes, None);
 }

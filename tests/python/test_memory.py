@@ -7,7 +7,10 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
+
+import cnnrs
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads /proc/self/statm")
 
@@ -87,3 +90,90 @@ def test_memory_returns_when_a_model_is_dropped():
     # Weights and momentum alone are 85 MiB.
     assert during - before > 150
     assert after - before < 16
+
+
+RESNET = """
+from cnnrs import config
+from cnnrs.applications import ResNet18
+
+def predict(model, *shapes):
+    "The model's answers to images of each shape, which are zeros but for one pixel."
+    answers = []
+    for shape in shapes:
+        x = np.zeros((*shape, 3), np.float32)
+        x[:, shape[1] // 2, shape[2] // 2] = 1
+        answers.append(model.predict(x, batch_size=shape[0], verbose=0))
+    return answers
+"""
+
+
+def test_64_sizes_of_batch_take_little_more_than_the_largest():
+    program = """
+        model = ResNet18(input_shape=(112, 112, 3), stem="imagenet")
+        start = resident()
+        predict(model, (64, 112, 112))
+        one = resident()
+        predict(model, *((n, 112, 112) for n in range(1, 65)))
+        print(one, resident(), config.memory_info()["packed"] / 2**20)
+        config.release_memory()
+        print(resident() - start, config.memory_info()["packed"])
+        """
+    one, many, packed, released, nothing = run_apart(RESNET + textwrap.dedent(program))
+    # All weights have 45 MiB; of most convolutions there are filters for two kernels.
+    assert many < 1.5 * one, f"64 sizes take {many:.0f} MiB, one takes {one:.0f}"
+    assert packed < 300 and nothing == 0 and released < 120, (packed, nothing, released)
+
+
+def test_40_sizes_of_image_take_little_more_than_the_largest():
+    program = """
+        model = ResNet18(input_shape=(None, None, 3), stem="imagenet")
+        sizes = [(1, 64 + 4 * k, 128) for k in range(40)]
+        predict(model, sizes[-1])
+        one = resident()
+        predict(model, *sizes)
+        print(one, resident())
+        """
+    one, many = run_apart(RESNET + textwrap.dedent(program))
+    assert many < 1.5 * one, f"40 sizes take {many:.0f} MiB, one takes {one:.0f}"
+
+
+def test_packed_filters_stay_below_their_bound_and_answers_the_same():
+    program = """
+        models = [ResNet18(input_shape=(64, 64, 3), stem="imagenet", name=f"net_{k}") for k in range(4)]
+        answers = [predict(model, (1, 64, 64), (8, 64, 64)) for model in models]
+        free = config.memory_info()["packed"]
+        config.set_packed_limit(free // 3)
+        for _ in range(2):
+            for model, expected in zip(models, answers):
+                for one, other in zip(predict(model, (1, 64, 64), (8, 64, 64)), expected):
+                    assert (one == other).all()
+        print(free, config.memory_info()["packed"])
+        """
+    free, bounded = run_apart(RESNET + textwrap.dedent(program))
+    assert bounded <= free // 3
+
+
+def test_a_model_keeps_the_steps_of_the_shapes_used_last():
+    from cnnrs import Input, Sequential, layers
+
+    model = Sequential([Input((None, 3)), layers.Dense(2)])
+    for n in range(1, 70):
+        model.predict(np.zeros((1, n, 3), np.float32), verbose=0)
+    steps = model._compiled["steps"]
+    shapes = [facts[0][0][1] for _, _, facts, _ in steps]
+    assert shapes == list(range(6, 70))
+
+
+def test_a_function_keeps_the_recordings_used_last():
+    @cnnrs.function
+    def double(x):
+        return x + x
+
+    with pytest.warns(RuntimeWarning, match="recorded for 9 signatures"):
+        for n in range(1, 101):
+            assert double(np.ones(n, np.float32)).shape == (n,)
+    assert double.traces == 100
+    double(np.ones(100, np.float32))
+    assert double.traces == 100
+    double(np.ones(1, np.float32))
+    assert double.traces == 101

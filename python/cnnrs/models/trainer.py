@@ -17,9 +17,13 @@ from cnnrs.models.data_adapter import (
 )
 from cnnrs.models.logs import as_numbers, in_order, results_of, warn_of_nan
 from cnnrs.models.step import Step, run_eagerly
+from cnnrs.recent import Recent
 from cnnrs.user_warnings import warn_user
 
 __all__ = ["Trainer"]
+
+# Shapes of batches whose recorded steps a model keeps, those used last.
+_MAX_STEPS = 64
 
 
 class Trainer:
@@ -103,7 +107,7 @@ class Trainer:
             "loss": compiled_loss,
             "metrics": compiled_metrics,
             "loss_tracker": Mean(name="loss"),
-            "steps": {},
+            "steps": Recent(_MAX_STEPS),
             "config": {
                 "optimizer": optimizer,
                 "loss": loss,
@@ -275,13 +279,14 @@ class Trainer:
         self._prepare(kind, structure)
         facts = tuple((a.shape, core_dtype(a)) for a in leaves)
         layout = repr(tree.map_structure(lambda a: None if a is None else 0, structure))
-        steps = self._compiled.setdefault("steps", {})
+        steps = self._compiled.setdefault("steps", Recent(_MAX_STEPS))
         key = (kind, layout, facts, _core.get_precision())
-        if key not in steps:
+        step = steps.get(key)
+        if step is None:
             function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[kind]
-            steps[key] = Step.record(function, structure, facts, names)
+            step = steps[key] = Step.record(function, structure, facts, names)
             self._clear_losses()  # type: ignore[attr-defined]
-        return steps[key]
+        return step
 
     def _prepare(self, kind: str, structure: Any) -> None:
         """Makes weights and the optimizer's variables, so that recording finds them there.
