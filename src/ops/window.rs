@@ -4,6 +4,10 @@ use super::{Attribute, Attributes};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
 
+/// The greatest size, stride, dilation and padding of a window, along each axis. Sums and products of two of them,
+/// and offsets of elements of a window, then fit `isize`, in which kernels compute.
+pub const MAX_EXTENT: usize = i32::MAX as usize;
+
 /// How an image is extended before windows slide over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Padding {
@@ -91,6 +95,7 @@ impl Window {
     /// # Errors
     /// When the window does not fit the padded image, or sizes overflow.
     pub fn place(&self, image: &[usize]) -> Result<Placement> {
+        self.check()?;
         let mut placement = Placement { out: [0; 2], before: [0; 2] };
         for axis in 0..2 {
             let (out, before) = self.place_axis(axis, image[axis + 1]).ok_or_else(|| {
@@ -106,6 +111,24 @@ impl Window {
             placement.before[axis] = before;
         }
         Ok(placement)
+    }
+
+    /// # Errors
+    /// When a number exceeds [`MAX_EXTENT`], or is 0 where that has no meaning.
+    fn check(&self) -> Result<()> {
+        let numbers = [("kernel_size", self.size), ("strides", self.strides), ("dilation", self.dilation)];
+        for (name, values) in numbers {
+            if values.iter().any(|v| !(1..=MAX_EXTENT).contains(v)) {
+                let values = (values[0], values[1]);
+                return Err(Error::value(format!("{name}: expected 1 to {MAX_EXTENT}, received {values:?}")));
+            }
+        }
+        match self.padding {
+            Padding::Explicit(pads) if pads.iter().any(|&(before, after)| before.max(after) > MAX_EXTENT) => {
+                Err(Error::value(format!("padding: expected at most {MAX_EXTENT}, received {pads:?}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn place_axis(&self, axis: usize, extent: usize) -> Option<(usize, usize)> {

@@ -217,6 +217,9 @@ struct Empty;
 /// When windows do not fit.
 pub fn geometry(conv: &Conv2d, x: &[usize], w: &[usize]) -> Result<ConvGeometry> {
     let place = conv.place(x, w)?;
+    // The step of a single window, and the distance of a single element, say nothing.
+    let steps = |numbers: [usize; 2], counts: [usize; 2]| [0, 1].map(|i| if counts[i] > 1 { numbers[i] } else { 1 });
+    let (strides, dilation) = (steps(conv.strides, place.out), steps(conv.dilation, [w[0], w[1]]));
     Ok(ConvGeometry {
         batch: x[0],
         in_h: x[1],
@@ -227,12 +230,12 @@ pub fn geometry(conv: &Conv2d, x: &[usize], w: &[usize]) -> Result<ConvGeometry>
         out_c: w[3],
         kernel_h: w[0],
         kernel_w: w[1],
-        stride_h: conv.strides[0],
-        stride_w: conv.strides[1],
+        stride_h: strides[0],
+        stride_w: strides[1],
         pad_top: place.before[0],
         pad_left: place.before[1],
-        dilation_h: conv.dilation[0],
-        dilation_w: conv.dilation[1],
+        dilation_h: dilation[0],
+        dilation_w: dilation[1],
         groups: conv.groups,
     })
 }
@@ -272,6 +275,14 @@ impl CpuKernel for Candidate {
             return Err("a sum over something".into());
         }
         let (g, pass) = read(task).map_err(|e| e.to_string())?;
+        if g.is_sprawling() {
+            // Rows of the filter gradient that no pixel meets are zeros, which no epilogue sees.
+            let bare = pass != Pass::FilterGrad || task.epilogue.is_none();
+            return match self.name == DIRECT.name && bare {
+                true => Ok(Cost(1.0)),
+                false => Err("windows that stay near the image".into()),
+            };
+        }
         let tier = Tier::current().map_err(|e| e.to_string())?;
         Ok(Cost((self.fits)(&g, pass, tier)?.total(task.is_held(1))))
     }

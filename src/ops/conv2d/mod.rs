@@ -88,7 +88,8 @@ impl Conv2d {
     }
 
     fn flops(&self, y: &[usize], w: &[usize]) -> u64 {
-        2 * (y.iter().product::<usize>() * w[0] * w[1] * w[2]) as u64
+        let factors = y.iter().chain(&w[..3]);
+        factors.fold(2, |product: u64, &n| product.saturating_mul(n as u64))
     }
 }
 
@@ -111,7 +112,9 @@ fn infer_input_grad(op: &Conv2dInputGrad, inputs: &[Fact]) -> Result<Fact> {
     if dy.rank() != 4 || w.rank() != 4 {
         return Err(Error::value(format!("expected two shapes of 4 axes, received {dy} and {w}")));
     }
-    let x = [dy[0], op.size[0], op.size[1], w[2] * op.conv.groups];
+    let channels = w[2].checked_mul(op.conv.groups);
+    let channels = channels.ok_or_else(|| Error::memory(format!("{} groups of {} channels", op.conv.groups, w[2])))?;
+    let x = [dy[0], op.size[0], op.size[1], channels];
     let p = op.conv.place(&x, w)?;
     if [p.out[0], p.out[1], w[3]] != dy[1..] {
         return Err(Error::value(format!(

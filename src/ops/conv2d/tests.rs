@@ -1,6 +1,8 @@
 use crate::dtype::DType;
 use crate::graph::Graph;
+use crate::ops::pointwise::Function;
 use crate::ops::window::Padding;
+use crate::passes::autodiff::differentiate;
 use crate::shape::Fact;
 use crate::testing::{Rng, check_gradients, check_plan};
 use proptest::prelude::*;
@@ -125,4 +127,52 @@ fn transposed_sizes_follow_keras() {
     assert_eq!(size(4, 2, Padding::Explicit([(1, 1); 2]), None), Ok(10));
     let e = size(3, 2, Padding::Same, Some([2, 2])).unwrap_err().to_string();
     assert!(e.contains("less than strides (2, 2)") && e.contains("(2, 2) for filters (3, 3, 4, 2)"), "{e}");
+}
+
+#[test]
+fn windows_that_reach_far_beyond_the_image() {
+    let far = 10_000_000;
+    for (size, w, conv) in [
+        ([5, 8], [3, 3], ([1, far], [1, 1], Padding::Same)),
+        ([5, 8], [3, 3], ([far, 1], [far, far], Padding::Same)),
+        ([8, 8], [1, 2], ([1, 1], [1, 1_000_000_000], Padding::Same)),
+        ([6, 7], [2, 3], ([1, far], [1, 2], Padding::Explicit([(0, 1), (far, far)]))),
+        ([6, 7], [3, 3], ([1, 2], [1, 100], Padding::Explicit([(1, 1), (100, 100)]))),
+        ([6, 7], [3, 3], ([2, 1], [90, 1], Padding::Explicit([(200, 150), (0, 0)]))),
+    ] {
+        for groups in [1, 3] {
+            let (strides, dilation, padding) = conv;
+            let conv = Conv2d { strides, dilation, padding, groups };
+            let mut g = Graph::new();
+            let x = g.input(Fact::new([2, size[0], size[1], 3], DType::F32));
+            let w = g.input(Fact::new([w[0], w[1], 3 / groups, 6], DType::F32));
+            let y = g.apply(conv, &[x, w]).unwrap();
+            let y = g.unary(Function::Relu, y).unwrap();
+            let seed = g.input(g.fact(y).clone());
+            let grads = differentiate(&mut g, y, &[x, w], Some(seed)).unwrap();
+            let mut outputs = vec![y];
+            outputs.extend(grads.into_iter().flatten());
+            g.set_outputs(outputs);
+            check_plan(&g, &mut Rng::new(3), 1e-5);
+        }
+    }
+}
+
+#[test]
+fn numbers_beyond_the_bound_are_named() {
+    let mut g = Graph::new();
+    let x = g.input(Fact::new([2, 5, 6, 4], DType::F32));
+    let w = g.input(Fact::new([3, 3, 4, 8], DType::F32));
+    let plain = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Valid, groups: 1 };
+    for huge in [1 << 31, 1 << 61, 1 << 62, usize::MAX] {
+        for (name, conv) in [
+            ("strides", Conv2d { strides: [huge, 1], ..plain.clone() }),
+            ("dilation", Conv2d { dilation: [1, huge], ..plain.clone() }),
+            ("padding", Conv2d { padding: Padding::Explicit([(0, huge), (0, 0)]), ..plain.clone() }),
+        ] {
+            let e = g.apply(conv, &[x, w]).unwrap_err();
+            assert_eq!(e.kind, crate::error::ErrorKind::Value);
+            assert!(e.to_string().contains(name) && e.to_string().contains(&huge.to_string()), "{e}");
+        }
+    }
 }

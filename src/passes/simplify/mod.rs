@@ -14,6 +14,7 @@ mod movement;
 mod padding;
 mod pooling;
 mod reduction;
+mod strides;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +51,7 @@ const RULES: &[Rule] = &[
     movement::merge_views,
     movement::merge_transposes,
     padding::into_windows,
+    strides::spread,
     broadcast::merge_broadcasts,
     broadcast::push_down,
     reduction::of_broadcast,

@@ -47,7 +47,8 @@ impl Axis {
         pad: usize,
         dilation: usize,
     ) -> Self {
-        let classes = (0..stride)
+        // There are no inputs of the residues behind the last.
+        let classes = (0..stride.min(inputs.max(1)))
             .map(|start| {
                 let shifted = |k: usize| (start + pad) as isize - (k * dilation) as isize;
                 let mut taps: Vec<_> = (0..kernel)
@@ -59,6 +60,19 @@ impl Axis {
             })
             .collect();
         Self::new(classes, 1, outputs, inputs)
+    }
+
+    /// The axis without the taps that reach the input from no output, and so without what lies far outside.
+    pub fn reaching(self) -> Self {
+        let Axis { mut classes, in_step, inputs, outputs, .. } = self;
+        for class in &mut classes {
+            let (step, last) = (in_step as isize, class.count as isize - 1);
+            class.taps.retain(|&(_, offset)| {
+                let first = (-offset).max(0).unsigned_abs().div_ceil(step.unsigned_abs()) as isize;
+                first <= last && first * step + offset < inputs as isize
+            });
+        }
+        Self::new(classes, in_step, inputs, outputs)
     }
 
     /// Outputs per index: class number `i` covers the outputs from `i * step`.

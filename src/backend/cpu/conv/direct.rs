@@ -72,6 +72,7 @@ impl Direct {
     }
 
     fn new(g: &ConvGeometry, y: Axis, x: Axis, in_c: usize, out_c: usize, gradient: bool, tier: Tier) -> Self {
+        let (y, x) = if g.is_sprawling() { (y.reaching(), x.reaching()) } else { (y, x) };
         let tiles = TileSet::for_columns(tier, out_c);
         let taps = g.kernel_h * g.kernel_w;
         let cut = Cut::new(g.batch, y, x, in_c, taps * in_c * out_c);

@@ -119,6 +119,7 @@ impl FilterGrad {
         let parts = image_groups(g.batch, g.filter_len());
         let y = Axis::forward(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
         let x = Axis::forward(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.pad_left, g.dilation_w);
+        let (y, x) = if g.is_sprawling() { (y.reaching(), x.reaching()) } else { (y, x) };
         // Several chunks per core: cut channels first, because each part packs its own channels only.
         let mut channel_parts = in_c.div_ceil(4 * MIN_CHANNELS);
         while parts * g.groups * channel_parts < 16 && in_c.div_ceil(2 * channel_parts) >= MIN_CHANNELS {
@@ -230,6 +231,15 @@ impl FilterGrad {
                         *a_rows.add(rows) = cut.tap_offset(*y, *x) + c;
                         *c_rows.add(rows) = ((ky * g.kernel_w + kx) * self.in_c() + channels.start + c) * g.out_c;
                         rows += 1;
+                    }
+                }
+            }
+            if rows < g.kernel_h * g.kernel_w * channels.len() {
+                // No pixel meets the other taps.
+                for tap in 0..g.kernel_h * g.kernel_w {
+                    for c in channels.clone() {
+                        let row = output.add((tap * self.in_c() + c) * g.out_c + columns.start);
+                        row.write_bytes(0, columns.len());
                     }
                 }
             }

@@ -117,6 +117,29 @@ impl ConvGeometry {
         self.batch * self.out_h * self.out_w
     }
 
+    /// Whether windows reach far beyond the image, by dilation or padding: kernels that keep what a window spans in
+    /// memory, or count on every tap meeting a pixel, do not take these.
+    pub fn is_sprawling(&self) -> bool {
+        let far = |input: usize, kernel: usize, dilation: usize, pad: usize| {
+            let limit = 2 * input + 64;
+            (kernel - 1) * dilation > limit || pad > limit
+        };
+        far(self.in_h, self.kernel_h, self.dilation_h, self.pad_top)
+            || far(self.in_w, self.kernel_w, self.dilation_w, self.pad_left)
+    }
+
+    /// Elements of the padded image, so far as windows span it, with all channels of both sides: what kernels keep is
+    /// a small multiple at most.
+    fn reach(&self) -> u128 {
+        let axis = |input: usize, output: usize, kernel: usize, stride: usize, dilation: usize| {
+            (input + (output - 1) * stride + (kernel - 1) * dilation + 64) as u128
+        };
+        let rows = axis(self.in_h, self.out_h, self.kernel_h, self.stride_h, self.dilation_h);
+        let columns = axis(self.in_w, self.out_w, self.kernel_w, self.stride_w, self.dilation_w);
+        let taps = (self.kernel_h * self.kernel_w) as u128;
+        (rows * columns + taps).saturating_mul((self.batch * (self.in_c + self.out_c)) as u128)
+    }
+
     /// # Errors
     /// `Value` where a size is 0 or channels do not divide into the groups.
     pub fn check(&self) -> Result<()> {
@@ -139,6 +162,9 @@ impl ConvGeometry {
         ];
         if sizes.contains(&0) {
             return Err(Error::value(format!("convolution sizes must be positive, received {g:?}")));
+        }
+        if g.reach() > 1 << 56 {
+            return Err(Error::memory(format!("the windows of a convolution exceed the address space: {g:?}")));
         }
         if !g.in_c.is_multiple_of(g.groups) || !g.out_c.is_multiple_of(g.groups) {
             return Err(Error::value(format!(
