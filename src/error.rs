@@ -31,6 +31,17 @@ pub struct Error {
 /// The crate's result type.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The result of `work`, or what it panicked with as a `State` error: a defect of the engine costs one call, not the
+/// process.
+pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What `work` leaves behind is whole: runs commit last, and locks are taken in spite of poison.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Error::state(format!("the engine has a defect, please report it: {text}")))
+    })
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {

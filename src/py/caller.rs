@@ -1,6 +1,6 @@
 //! Which line of the user's Python runs now, and what it makes the engine compile.
 
-use crate::error::Result;
+use crate::error::{Result, caught};
 use crate::graph::Graph;
 use crate::realise;
 use crate::tensor::CallSite;
@@ -66,7 +66,7 @@ static LINES: Mutex<Option<Lines>> = Mutex::new(None);
 /// with other attributes or shapes: replaying is cheap, compiling is not.
 pub fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
     realise::take_compiled();
-    let result = py.detach(work)?;
+    let result = py.detach(|| caught(work))?;
     let Some(graph) = realise::take_compiled() else { return Ok(result) };
     let Some((file, number)) = line(py) else { return Ok(result) };
     let mut message = None;

@@ -5,10 +5,10 @@ use super::variable::PyVariable;
 use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
 use crate::ops::{Attribute, Attributes};
-use crate::shape::Shape;
+use crate::shape::{Fact, Shape};
 use crate::tensor::Tensor;
-use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use numpy::{PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
@@ -104,9 +104,9 @@ pub fn to_buffer(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffe
             }
         }
     }
-    let array = numpy.call_method1("ascontiguousarray", (&array, target.name()))?;
-    // numpy gives at least one axis; the shape of a scalar is kept.
-    let shape: Vec<usize> = numpy.call_method1("shape", (obj,))?.extract()?;
+    // In C order, aligned, in the machine's byte order.
+    let array = numpy.call_method1("require", (&array, target.name(), "CA"))?;
+    let shape: Vec<usize> = array.getattr("shape")?.extract()?;
     copy_array(&array, &shape, target)
 }
 
@@ -124,7 +124,7 @@ fn copy_array(array: &Bound<'_, PyAny>, shape: &[usize], dtype: DType) -> PyResu
         DType::Bool => {
             let bytes = array.call_method1("view", ("uint8",))?;
             let buffer = copy::<u8>(&bytes, shape)?;
-            let fact = crate::shape::Fact::new(shape, DType::Bool);
+            let fact = Fact::new(shape, DType::Bool);
             Ok(buffer.with_fact(fact))
         }
     }
@@ -132,14 +132,23 @@ fn copy_array(array: &Bound<'_, PyAny>, shape: &[usize], dtype: DType) -> PyResu
 
 /// A numpy array holding a copy of `buffer`.
 pub fn to_numpy<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
-    let shape: Vec<usize> = buffer.fact().shape.to_vec();
-    let shaped = |array: Bound<'py, PyAny>| array.call_method1("reshape", (PyTuple::new(py, &shape)?,));
-    match buffer.fact().dtype {
-        DType::F32 => shaped(PyArray1::from_slice(py, buffer.as_slice::<f32>()).into_any()),
-        DType::I32 => shaped(PyArray1::from_slice(py, buffer.as_slice::<i32>()).into_any()),
-        DType::U8 => shaped(PyArray1::from_slice(py, buffer.as_slice::<u8>()).into_any()),
-        DType::Bool => shaped(PyArray1::from_slice(py, buffer.as_slice::<u8>()).call_method1("view", ("bool",))?),
+    fn fill<'py, T: Element + numpy::Element>(array: &Bound<'py, PyAny>, buffer: &Buffer) -> PyResult<()> {
+        let array = array.cast::<numpy::PyArrayDyn<T>>().map_err(PyErr::from)?;
+        let mut array = array.try_readwrite().map_err(PyErr::from)?;
+        let to = array.as_slice_mut().map_err(|e| PyTypeError::new_err(e.to_string()))?;
+        to.copy_from_slice(buffer.as_slice::<T>());
+        Ok(())
     }
+    let Fact { shape, dtype } = buffer.fact();
+    // numpy says so where there is no memory.
+    let array = py.import("numpy")?.call_method1("empty", (shape_tuple(py, shape)?, dtype.name()))?;
+    match dtype {
+        DType::F32 => fill::<f32>(&array, buffer)?,
+        DType::I32 => fill::<i32>(&array, buffer)?,
+        DType::U8 => fill::<u8>(&array, buffer)?,
+        DType::Bool => fill::<u8>(&array.call_method1("view", ("uint8",))?, buffer)?,
+    }
+    Ok(array)
 }
 
 /// Whether `obj` is a numpy array.
@@ -165,7 +174,8 @@ fn attribute(obj: &Bound<'_, PyAny>) -> PyResult<Attribute> {
     }
     // numpy integers and whatever else counts.
     if let Ok(index) = obj.call_method0("__index__") {
-        return Ok(Attribute::Int(index.extract()?));
+        let received = |_| PyValueError::new_err(format!("expected a number of at most 64 bits, received {index}"));
+        return index.extract().map(Attribute::Int).map_err(received);
     }
     if let Ok(float) = obj.call_method0("__float__") {
         return Ok(Attribute::Float(float.extract()?));
@@ -176,9 +186,19 @@ fn attribute(obj: &Bound<'_, PyAny>) -> PyResult<Attribute> {
 /// Attributes from a dict.
 pub fn to_attributes(dict: Option<&Bound<'_, PyDict>>) -> PyResult<Attributes> {
     let Some(dict) = dict else { return Ok(Attributes::default()) };
-    let pairs: Vec<(String, Attribute)> =
-        dict.iter().map(|(k, v)| Ok((k.extract()?, attribute(&v)?))).collect::<PyResult<_>>()?;
+    let pairs: Vec<(String, Attribute)> = dict.iter().map(|(k, v)| named(k.extract()?, &v)).collect::<PyResult<_>>()?;
     Ok(Attributes::new(pairs))
+}
+
+/// An attribute under its name, which errors say.
+fn named(name: String, value: &Bound<'_, PyAny>) -> PyResult<(String, Attribute)> {
+    match attribute(value) {
+        Ok(attribute) => Ok((name, attribute)),
+        Err(e) if e.is_instance_of::<PyValueError>(value.py()) => {
+            Err(PyValueError::new_err(format!("{name}: {}", e.value(value.py()))))
+        }
+        Err(e) => Err(e),
+    }
 }
 
 /// A shape as a tuple.

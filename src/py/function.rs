@@ -6,7 +6,7 @@ use crate::backend::cpu::chunked::split;
 use crate::backend::cpu::pool;
 use crate::buffer::Buffer;
 use crate::dtype::DType;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 use crate::function::{CompiledFunction, Trace};
 use crate::shape::Fact;
 use crate::tensor::Tensor;
@@ -29,7 +29,7 @@ struct PyTrace {
 impl PyTrace {
     fn with<T>(&self, run: impl FnOnce(&Trace) -> Result<T>) -> PyResult<T> {
         match &*self.trace.borrow() {
-            Some(trace) => Ok(run(trace)?),
+            Some(trace) => Ok(caught(|| run(trace))?),
             None => Err(PyRuntimeError::new_err("a Trace is used inside its with block only")),
         }
     }
@@ -111,7 +111,7 @@ impl PyCompiledFunction {
     fn __call__(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<PyTensor>> {
         let tensors = self.arguments(arguments)?;
         let function = self.function.clone();
-        let values = py.detach(move || function.call(&tensors))?;
+        let values = py.detach(move || caught(|| function.call(&tensors)))?;
         Ok(values.into_iter().map(PyTensor::from).collect())
     }
 
@@ -123,15 +123,15 @@ impl PyCompiledFunction {
         }
         let tensors = self.arguments(arguments)?;
         let function = self.function.clone();
-        let table = py.detach(move || -> Result<String> {
+        let profile = move || -> Result<String> {
             let buffers: Vec<Arc<Buffer>> = tensors.iter().map(Tensor::buffer).collect::<Result<_>>()?;
             let (_, mut fastest) = function.run_profiled(&buffers)?;
             for _ in 1..repeats {
                 fastest.keep_fastest(&function.run_profiled(&buffers)?.1);
             }
             Ok(fastest.table())
-        })?;
-        Ok(table)
+        };
+        Ok(py.detach(|| caught(profile))?)
     }
 
     /// Runs batches `first_batch..last_batch`, each on the rows that `indices` names, until
@@ -161,7 +161,7 @@ impl PyCompiledFunction {
             arrays.iter().zip(&facts).map(|(a, fact)| Rows::new(a, fact, batch_size)).collect::<PyResult<_>>()?;
         let function = self.function.clone();
         let limit = Duration::try_from_secs_f64(max_seconds).unwrap_or(Duration::MAX);
-        let (next, values) = py.detach(move || -> Result<(usize, Vec<Buffer>)> {
+        let run = move || -> Result<(usize, Vec<Buffer>)> {
             let start = Instant::now();
             let mut staging: Vec<Arc<Buffer>> =
                 facts.iter().map(|f| Buffer::zeroed(f.clone()).map(Arc::new)).collect::<Result<_>>()?;
@@ -180,7 +180,8 @@ impl PyCompiledFunction {
                 }
             }
             Ok((batch, values))
-        })?;
+        };
+        let (next, values) = py.detach(|| caught(run))?;
         Ok((next, values.into_iter().map(|v| Tensor::from_buffer(v).into()).collect()))
     }
 

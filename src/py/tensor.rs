@@ -4,7 +4,7 @@ use super::operators::{self, with_operators};
 use super::variable::PyVariable;
 use super::{caller, convert};
 use crate::dtype::DType;
-use crate::error::Error;
+use crate::error::{Error, caught};
 use crate::ops::{Attribute, Attributes};
 use crate::shape::Fact;
 use crate::tensor::{LayerScope, NoGrad, Tensor};
@@ -328,7 +328,8 @@ fn apply(
     let _scope = name.map(LayerScope::enter);
     let _site = inputs.first().map(|i| caller::call_site(i.py()));
     let inputs = convert::to_tensors(&inputs)?;
-    Ok(Tensor::apply_named(op, &inputs, convert::to_attributes(attributes)?)?.into())
+    let attributes = convert::to_attributes(attributes)?;
+    Ok(caught(|| Tensor::apply_named(op, &inputs, attributes))?.into())
 }
 
 /// A tensor holding a copy of `data`.
@@ -363,7 +364,7 @@ fn gradients(
         }
         counts.push(nodes.len() - before);
     }
-    let mut grads = root.gradients(&nodes, seed.as_ref())?.into_iter();
+    let mut grads = caught(|| root.gradients(&nodes, seed.as_ref()))?.into_iter();
     counts
         .into_iter()
         .map(|count| {

@@ -12,6 +12,7 @@ from cnnrs.ops.dispatch import (
     apply,
     as_tensor,
     op,
+    standardize_axis,
     standardize_dtype,
 )
 
@@ -135,6 +136,7 @@ def linspace(
     axis: int = 0,
 ) -> Any:
     """`num` values at equal distances from `start` to `stop`."""
+    axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
     values, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
     result = _core.tensor(values.astype(standardize_dtype(dtype)))
     return (result, step) if retstep else result
@@ -150,6 +152,7 @@ def logspace(
     axis: int = 0,
 ) -> Any:
     """`base` to the power of `num` values at equal distances."""
+    axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
     values = np.logspace(start, stop, num, endpoint=endpoint, base=base, axis=axis)
     return _core.tensor(values.astype(standardize_dtype(dtype)))
 

@@ -365,7 +365,13 @@ def trunc(x: Any) -> Any:
 
 @op
 def round(x: Any, decimals: int = 0) -> Any:
-    """Rounded to a number of decimals, halves to even."""
+    """Rounded to a number of decimals, halves to even.
+
+    Raises:
+        ValueError: `decimals` is no integer from -38 to 38, the decimals that float32 reaches.
+    """
+    if not isinstance(decimals, int) or abs(decimals) > 38:
+        raise ValueError(f"round: decimals: expected an integer from -38 to 38, received {decimals!r}")
     x = as_tensor(x)
     if x.dtype != FLOAT:
         return x

@@ -13,7 +13,6 @@ from cnnrs.ops.dispatch import (
     FLOAT,
     apply,
     as_countable,
-    as_float,
     as_tensor,
     op,
     standardize_axes,
@@ -353,27 +352,49 @@ def triu(x: Any, k: int = 0) -> Any:
 
 @op
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    """Differences of neighbours along an axis, `n` times."""
+    """Differences of neighbours along an axis, `n` times.
+
+    Raises:
+        ValueError: `n` is negative.
+
+    >>> from cnnrs import ops
+    >>> ops.diff([1.0, 4.0, 9.0, 16.0], n=2).tolist()
+    [2.0, 2.0]
+    """
     a = as_tensor(a)
     axis = standardize_axis(axis, a.ndim)
+    if not isinstance(n, int) or n < 0:
+        raise ValueError(f"diff: n: expected an integer >= 0, received {n!r}")
     low: list[Any] = [builtins.slice(None)] * a.ndim
     high = list(low)
     low[axis], high[axis] = builtins.slice(None, -1), builtins.slice(1, None)
-    for _ in range(n):
+    # After as many as there are elements nothing is left.
+    for _ in range(min(n, a.shape[axis])):
         a = apply("sub", a[tuple(high)], a[tuple(low)])
     return a
 
 
 @op
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """Running sums along an axis, as a product with a triangular matrix."""
+    """Running sums along an axis, of the flat tensor if there is none. Sums of integers are exact.
+
+    Each of the log2(extent) steps adds what stands twice as far before as in the step before (Hillis and
+    Steele, "Data parallel algorithms", 1986).
+
+    >>> from cnnrs import ops
+    >>> ops.cumsum([[1, 2], [3, 4]], axis=0).tolist()
+    [[1, 2], [4, 6]]
+    """
     x = as_countable(x)
     result = standardize_dtype(dtype, x.dtype)
     if axis is None:
         x, axis = apply("reshape", x, shape=[-1]), 0
     axis = standardize_axis(axis, x.ndim)
-    moved = moveaxis(as_float(x), axis, -1)
-    extent = moved.shape[-1]
-    rows = apply("reshape", moved, shape=[-1, extent])
-    sums = apply("matmul", rows, np.triu(np.ones((extent, extent), np.float32)))
-    return moveaxis(apply("reshape", sums, shape=list(moved.shape)), -1, axis).astype(result)
+    shift = 1
+    while shift < x.shape[axis]:
+        before: list[Any] = [builtins.slice(None)] * x.ndim
+        before[axis] = builtins.slice(0, x.shape[axis] - shift)
+        ends = [(shift, 0) if a == axis else (0, 0) for a in range(x.ndim)]
+        x = apply("add", x, pad(x[tuple(before)], ends))
+        shift *= 2
+    return x.astype(result)

@@ -86,7 +86,13 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
 
 @op
 def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = None) -> Any:
-    """Divided by the norm along an axis."""
+    """Divided by the norm of order `order` along an axis.
+
+    Raises:
+        ValueError: `order` is not positive.
+    """
+    if not order > 0:
+        raise ValueError(f"normalize: order: expected a number > 0, received {order!r}")
     x = as_float(x)
     limit = 1e-7 if epsilon is None else float(epsilon)
     axes = standardize_axes(axis, x.ndim)
