@@ -136,7 +136,9 @@ def set_precision(precision: str) -> None:
 
     Args:
         precision: "fast" lets 3x3 convolutions of stride 1 use Winograd transforms, which multiply less and
-            round about twice as much. "strict" sums the products themselves.
+            round about twice as much. An infinity or NaN in the image then reaches all outputs of the tiles
+            (of 4x4 outputs at most) whose windows hold it. "strict" sums the products themselves, and an
+            infinity or NaN reaches the outputs whose filters meet it.
 
     Raises:
         ValueError: `precision` is neither.

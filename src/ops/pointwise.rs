@@ -108,8 +108,8 @@ macro_rules! pointwise_table {
             Mul "mul" 2 Number (|x| x[0] * x[1]) (|g, x, _, dy| two(g.mul(dy, x[1])?, g.mul(dy, x[0])?)) mul;
             Div "div" 2 Float (|x| x[0] / x[1])
                 (|g, x, y, dy| { let a = g.div(dy, x[1])?; let p = g.mul(a, y)?; two(a, g.neg(p)?) }) div;
-            FloorDiv "floor_div" 2 Number (|x| (x[0] / x[1]).floor()) (|_, _, _, _| none(2)) floor_div;
-            Mod "mod" 2 Number (|x| x[0] - (x[0] / x[1]).floor() * x[1])
+            FloorDiv "floor_div" 2 Number (|x| floor_div(x[0], x[1])) (|_, _, _, _| none(2)) floor_div;
+            Mod "mod" 2 Number (|x| modulo(x[0], x[1]))
                 (|g, x, _, dy| {
                     let q = g.binary(Function::FloorDiv, x[0], x[1])?;
                     let p = g.mul(dy, q)?;
@@ -151,6 +151,30 @@ macro_rules! pointwise_table {
                 }) select;
         }
     };
+}
+
+/// The remainder of rounding the quotient down: exact, with the sign of `b`, as numpy's `mod`.
+fn modulo(a: f64, b: f64) -> f64 {
+    let m = a % b;
+    if m == 0.0 {
+        m.copysign(b)
+    } else if (m < 0.0) != (b < 0.0) {
+        m + b
+    } else {
+        m
+    }
+}
+
+/// The quotient rounded down, of the exact quotient, as numpy's `floor_divide`.
+fn floor_div(a: f64, b: f64) -> f64 {
+    if b == 0.0 {
+        return a / b;
+    }
+    let m = a % b;
+    let q = (a - m) / b - if m != 0.0 && (m < 0.0) != (b < 0.0) { 1.0 } else { 0.0 };
+    // What was rounded below a whole number is that number.
+    let whole = if q - q.floor() > 0.5 { q.floor() + 1.0 } else { q.floor() };
+    if q == 0.0 { q.copysign(a / b) } else { whole }
 }
 
 fn truth(b: bool) -> f64 {

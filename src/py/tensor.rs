@@ -10,7 +10,7 @@ use crate::shape::Fact;
 use crate::tensor::{LayerScope, NoGrad, Tensor};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyEllipsis, PySlice, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyEllipsis, PySlice, PyTuple};
 use std::cell::RefCell;
 
 /// A lazy tensor: recorded when made, computed when read.
@@ -238,26 +238,74 @@ fn take(tensor: &Tensor, axis: usize, index: i64) -> PyResult<Tensor> {
     Ok(Tensor::apply_named("squeeze", &[part], attributes([("axis", Attribute::Int(axis as i64))]))?)
 }
 
+/// What one part of an index is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    NewAxis,
+    Ellipsis,
+    Slice,
+    Integer,
+    /// A mask of rank 0: a new axis with all, or with nothing.
+    Truth(bool),
+    Array,
+}
+
+impl Part {
+    fn of(part: &Bound<'_, PyAny>) -> PyResult<Part> {
+        Ok(match part {
+            _ if part.is_none() => Part::NewAxis,
+            _ if part.is_instance_of::<PyEllipsis>() => Part::Ellipsis,
+            _ if part.is_instance_of::<PySlice>() => Part::Slice,
+            _ if part.is_instance_of::<PyBool>() => Part::Truth(part.extract()?),
+            _ if is_integer(part) => Part::Integer,
+            _ => Part::Array,
+        })
+    }
+}
+
+/// Refuses what numpy reads in a way of its own, and what means nothing.
+fn check_index(kinds: &[Part], rank: usize) -> PyResult<()> {
+    let used = kinds.iter().filter(|k| matches!(k, Part::Slice | Part::Integer | Part::Array)).count();
+    if used > rank {
+        return Err(PyIndexError::new_err(format!("expected at most {rank} indices, received {used}")));
+    }
+    if kinds.iter().filter(|&&k| k == Part::Ellipsis).count() > 1 {
+        return Err(PyIndexError::new_err("an index may have one ellipsis ('...')"));
+    }
+    let count = |what: fn(&Part) -> bool| kinds.iter().filter(|k| what(k)).count();
+    let (arrays, truths) = (count(|k| *k == Part::Array), count(|k| matches!(k, Part::Truth(_))));
+    let picks = |k: &Part| matches!(k, Part::Array | Part::Integer | Part::Truth(_));
+    let apart = kinds.iter().skip_while(|k| !picks(k)).skip_while(|k| picks(k)).any(picks);
+    if arrays + truths > 1 || (arrays + truths == 1 && apart) {
+        return Err(PyIndexError::new_err(
+            "numpy joins several index arrays, or an array and an integer apart from it, to points; index one axis \
+             after the other, or use ops.take or ops.take_along_axis",
+        ));
+    }
+    Ok(())
+}
+
 /// `tensor[index]` with integers, slices, None, Ellipsis; an integer tensor or array picks rows.
 pub fn get_item(tensor: &Tensor, index: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let parts: Vec<Bound<'_, PyAny>> = match index.cast::<PyTuple>() {
         Ok(tuple) => tuple.iter().collect(),
         Err(_) => vec![index.clone()],
     };
-    let takes_axis = |p: &Bound<'_, PyAny>| !p.is_none() && !p.is_instance_of::<PyEllipsis>();
-    let used = parts.iter().filter(|p| takes_axis(p)).count();
+    let kinds: Vec<Part> = parts.iter().map(Part::of).collect::<PyResult<_>>()?;
     let rank = tensor.fact().shape.rank();
-    if used > rank {
-        return Err(PyIndexError::new_err(format!("expected at most {rank} indices, received {used}")));
-    }
+    check_index(&kinds, rank)?;
+    let used = kinds.iter().filter(|k| matches!(k, Part::Slice | Part::Integer | Part::Array)).count();
     let mut tensor = tensor.clone();
     let mut axis = 0;
-    for part in &parts {
-        if part.is_none() {
+    for (part, &kind) in parts.iter().zip(&kinds) {
+        if let Part::NewAxis | Part::Truth(_) = kind {
             let a = attributes([("axis", Attribute::Int(axis as i64))]);
             tensor = Tensor::apply_named("expand_dims", &[tensor], a)?;
+            if kind == Part::Truth(false) {
+                tensor = slice_axis(tensor, axis, 0, 1, 0)?;
+            }
             axis += 1;
-        } else if part.is_instance_of::<PyEllipsis>() {
+        } else if kind == Part::Ellipsis {
             axis += rank - used;
         } else if let Ok(slice) = part.cast::<PySlice>() {
             let shape = tensor.fact().shape.clone();
@@ -266,7 +314,7 @@ pub fn get_item(tensor: &Tensor, index: &Bound<'_, PyAny>) -> PyResult<Tensor> {
                 tensor = slice_axis(tensor, axis, i.start as i64, i.step as i64, i.slicelength as i64)?;
             }
             axis += 1;
-        } else if is_integer(part) {
+        } else if kind == Part::Integer {
             tensor = take(&tensor, axis, part.call_method0("__index__")?.extract()?)?;
         } else {
             let rows = convert::to_tensor(part, None)?;

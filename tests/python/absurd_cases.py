@@ -1,8 +1,8 @@
 """Layers and ops with absurd numbers, in a process of its own: prints what became of each case.
 
 `python absurd_cases.py layers|ops FIRST SECONDS` runs the cases from number FIRST on under a bound on memory.
-A line `begin N CASE` stands before each, a line `end N OUTCOME` behind it. A case of more than SECONDS ends the
-process.
+A line `begin N CASE` stands before each, a line `end N OUTCOME` behind it. A case of more than SECONDS
+ends the process.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def op_cases() -> Iterator[tuple[str, Any]]:
         "kernel": np.ones((3, 3, 3, 2), np.float32), "xs": [IMAGE, IMAGE], "arrays": [IMAGE, IMAGE],
         "indices": np.array([0, 1], np.int32), "updates": IMAGE, "values": IMAGE, "v": IMAGE, "y": IMAGE,
         "axis": 0, "repeats": 2, "num_classes": 3, "shape": (2, 3), "N": 3, "num": 4, "start": 0, "stop": 4,
-        "pool_size": 2, "k": 1, "size": (4, 4), "pad_width": ((0, 0), (1, 1), (1, 1), (0, 0)), 
+        "pool_size": 2, "k": 1, "size": (4, 4), "pad_width": ((0, 0), (1, 1), (1, 1), (0, 0)),
         "newshape": (8, 12),
         "shift": 1, "n": 2, "depth": 3, "fill_value": 1.0, "num_segments": 3,
         "segment_ids": np.array([0], np.int32),

@@ -1,5 +1,5 @@
-"""Every layer and op with 0, -1, 2**31, 2**61, 2**63 and their like for each of its numbers: the right result or a
-clear error, under a bound on memory, in a process that goes on.
+"""Every layer and op with 0, -1, 2**31, 2**61, 2**63 and their like for each of its numbers: the right result
+or a clear error, under a bound on memory, in a process that goes on.
 """
 
 from __future__ import annotations

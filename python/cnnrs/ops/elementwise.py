@@ -299,9 +299,16 @@ def log1p(x: Any) -> Any:
 
 @op
 def logaddexp(x1: Any, x2: Any) -> Any:
-    """`log(exp(x1) + exp(x2))` without overflow."""
+    """`log(exp(x1) + exp(x2))` without overflow.
+
+    >>> from cnnrs import ops
+    >>> float(ops.logaddexp(float("-inf"), float("-inf")))
+    -inf
+    """
     x1, x2 = as_float(x1), as_float(x2)
-    distance = apply("abs", apply("sub", x1, x2))
+    # Equal infinities have no distance.
+    same = apply("equal", x1, x2)
+    distance = apply("where", same, 0.0, apply("abs", apply("sub", x1, x2)))
     return apply("add", apply("maximum", x1, x2), apply("log1p", apply("exp", apply("neg", distance))))
 
 
@@ -328,14 +335,25 @@ def tan(x: Any) -> Any:
 def sinh(x: Any) -> Any:
     """Hyperbolic sine."""
     x = as_float(x)
-    return apply("mul", apply("sub", apply("exp", x), apply("exp", apply("neg", x))), 0.5)
+    # Near 0 exponentials would cancel; beyond, e^(x/2) twice reaches as far as the result does.
+    small = apply("expm1", apply("clip", x, min=-1.0, max=1.0))
+    near = apply("mul", apply("add", small, apply("div", small, apply("add", small, 1.0))), 0.5)
+    root, inverse = apply("exp", apply("mul", x, 0.5)), apply("exp", apply("mul", x, -0.5))
+    far = apply(
+        "sub", apply("mul", apply("mul", root, 0.5), root), apply("mul", apply("mul", inverse, 0.5), inverse)
+    )
+    return apply("where", apply("less", apply("abs", x), 1.0), near, far)
 
 
 @op
 def cosh(x: Any) -> Any:
     """Hyperbolic cosine."""
     x = as_float(x)
-    return apply("mul", apply("add", apply("exp", x), apply("exp", apply("neg", x))), 0.5)
+    # e^(x/2) twice reaches as far as the result does.
+    root, inverse = apply("exp", apply("mul", x, 0.5)), apply("exp", apply("mul", x, -0.5))
+    return apply(
+        "add", apply("mul", apply("mul", root, 0.5), root), apply("mul", apply("mul", inverse, 0.5), inverse)
+    )
 
 
 @op
@@ -454,5 +472,16 @@ def rad2deg(x: Any) -> Any:
 
 @op
 def hypot(x1: Any, x2: Any) -> Any:
-    """`sqrt(x1² + x2²)`."""
-    return apply("sqrt", apply("add", apply("square", as_float(x1)), apply("square", as_float(x2))))
+    """`sqrt(x1² + x2²)` without overflow: infinite where either is, even beside NaN.
+
+    >>> from cnnrs import ops
+    >>> float(ops.hypot(3e30, 4e30)) == np.float32(5e30)
+    True
+    """
+    x1, x2 = apply("abs", as_float(x1)), apply("abs", as_float(x2))
+    greater, smaller = apply("maximum", x1, x2), apply("minimum", x1, x2)
+    # The ratio is at most 1, so that its square does not overflow.
+    ratio = apply("div", smaller, apply("where", apply("equal", greater, 0.0), 1.0, greater))
+    length = apply("mul", greater, apply("sqrt", apply("add", apply("square", ratio), 1.0)))
+    infinite = apply("logical_or", apply("isinf", x1), apply("isinf", x2))
+    return apply("where", infinite, float("inf"), length)

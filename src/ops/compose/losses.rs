@@ -1,12 +1,13 @@
 //! Softmax and the losses on logits, in their stable forms and with their own gradients
 //! (softmax cross-entropy: Bishop 2006, eq. 4.109: ∂L/∂logits = softmax − target).
 
-use super::{Attributes, Compose, Gradients, OwnGradient, float, reductions::finite_max};
+use super::{Attributes, Compose, Gradients, OwnGradient, float};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::gather::OneHot;
 use crate::ops::pointwise::Function;
+use crate::ops::reduce::ReduceKind;
 use crate::shape::Shape;
 
 /// Softmax or a loss on logits.
@@ -125,7 +126,8 @@ struct Shifted {
 }
 
 fn shifted(g: &mut Graph, x: NodeId, axis: usize) -> Result<Shifted> {
-    let top = finite_max(g, x, &[axis])?;
+    // Where it is infinite, all of the row is NaN.
+    let top = g.reduce(ReduceKind::Max, x, &[axis], true)?;
     let x = g.sub(x, top)?;
     let exp = g.unary(Function::Exp, x)?;
     let sum = g.sum(exp, &[axis], true)?;

@@ -135,7 +135,7 @@ fn logsumexp_gradient(r: &Reduction, g: &mut Graph, inputs: &[NodeId], y: NodeId
 }
 
 /// Maximum over `axes`, kept; 0 where it is infinite, so that subtracting it makes no NaN.
-pub(super) fn finite_max(g: &mut Graph, x: NodeId, axes: &[usize]) -> Result<NodeId> {
+fn finite_max(g: &mut Graph, x: NodeId, axes: &[usize]) -> Result<NodeId> {
     let top = g.reduce(ReduceKind::Max, x, axes, true)?;
     let finite = g.unary(Function::IsFinite, top)?;
     let zero = g.constant_like(0.0, x)?;

@@ -63,9 +63,9 @@ impl Clusters<'_> {
     fn order(&self) -> std::result::Result<Vec<usize>, usize> {
         let mut waits: Vec<HashSet<usize>> = vec![HashSet::new(); self.members.len()];
         let mut unblocks: Vec<Vec<usize>> = vec![Vec::new(); self.members.len()];
-        for k in 0..self.members.len() {
+        for (k, waits) in waits.iter_mut().enumerate() {
             for from in self.predecessors(k) {
-                if waits[k].insert(from) {
+                if waits.insert(from) {
                     unblocks[from].push(k);
                 }
             }

@@ -72,6 +72,23 @@ unsafe fn binary<A: Copy, R>(args: [*const u32; 3], out: Lanes, n: usize, f: imp
     }
 }
 
+/// A function of the argument modulo a period: `near` up to [`math::PERIODIC`], `far` beyond, where that is exact and
+/// slow. Each lane has the same bits whatever stands beside it.
+#[inline(always)]
+unsafe fn periodic(args: [*const u32; 3], out: Lanes, n: usize, near: impl Fn(f32) -> f32, far: impl Fn(f32) -> f32) {
+    // SAFETY: the caller's: the argument is readable.
+    let bits: &[u32] = unsafe { view(args[0], n) };
+    let largest = bits.iter().fold(0, |most, bits| (bits & 0x7fff_ffff).max(most));
+    // SAFETY: the caller's contract.
+    unsafe {
+        if largest <= math::PERIODIC.to_bits() {
+            unary(args, out, n, near);
+        } else {
+            unary(args, out, n, |x: f32| if x.abs() <= math::PERIODIC { near(x) } else { far(x) });
+        }
+    }
+}
+
 /// Applies `f` to `n` lanes.
 ///
 /// # Safety
@@ -135,8 +152,8 @@ unsafe fn float(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
             Function::Rsqrt => one!(math::rsqrt),
             Function::Square => one!(|x| x * x),
             Function::Reciprocal => one!(|x| 1.0 / x),
-            Function::Sin => one!(math::sin),
-            Function::Cos => one!(math::cos),
+            Function::Sin => periodic(args, out, n, math::sin, libm::sinf),
+            Function::Cos => periodic(args, out, n, math::cos, libm::cosf),
             Function::Tanh => one!(math::tanh),
             Function::Sigmoid => one!(math::sigmoid),
             Function::Erf => one!(math::erf),
@@ -152,8 +169,8 @@ unsafe fn float(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
             Function::Sub => two!(|a, b| a - b),
             Function::Mul => two!(|a, b| a * b),
             Function::Div => two!(|a, b| a / b),
-            Function::FloorDiv => two!(|a, b| (a / b).floor()),
-            Function::Mod => two!(|a, b| a - (a / b).floor() * b),
+            Function::FloorDiv => two!(math::floor_div),
+            Function::Mod => two!(math::modulo),
             Function::Pow => two!(f32::powf),
             Function::Maximum => two!(math::maximum),
             Function::Minimum => two!(math::minimum),
@@ -204,7 +221,10 @@ unsafe fn integer(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
             Function::Mul => two!(i32::wrapping_mul),
             Function::FloorDiv => two!(floor_div),
             Function::Mod => two!(|a: i32, b: i32| a.wrapping_sub(floor_div(a, b).wrapping_mul(b))),
-            Function::Pow => two!(|a: i32, b: i32| f64::from(a).powf(f64::from(b)) as i32),
+            Function::Pow => two!(|a: i32, b: i32| match u32::try_from(b) {
+                Ok(b) => a.wrapping_pow(b),
+                Err(_) => f64::from(a).powf(f64::from(b)) as i32,
+            }),
             Function::Maximum => two!(i32::max),
             Function::Minimum => two!(i32::min),
             Function::Equal => two!(|a, b| i32::from(a == b)),

@@ -162,16 +162,40 @@ fn quadrant(x: f32, turn: i32) -> f32 {
     (if q & 2 == 0 { y } else { -y }) as f32
 }
 
-/// sin x, for |x| up to about 1e9.
+/// Up to here [`sin`] and [`cos`] reduce their argument well.
+pub const PERIODIC: f32 = 1e9;
+
+/// sin x, for |x| up to [`PERIODIC`].
 #[inline(always)]
 pub fn sin(x: f32) -> f32 {
     quadrant(x, 0)
 }
 
-/// cos x, for |x| up to about 1e9.
+/// cos x, for |x| up to [`PERIODIC`].
 #[inline(always)]
 pub fn cos(x: f32) -> f32 {
     quadrant(x, 1)
+}
+
+/// The remainder of rounding the quotient down: exact, with the sign of `b`.
+#[inline(always)]
+pub fn modulo(a: f32, b: f32) -> f32 {
+    let m = a % b;
+    let m = if m != 0.0 && (m < 0.0) != (b < 0.0) { m + b } else { m };
+    if m == 0.0 { m.copysign(b) } else { m }
+}
+
+/// The exact quotient rounded down.
+#[inline(always)]
+pub fn floor_div(a: f32, b: f32) -> f32 {
+    if b == 0.0 {
+        return a / b;
+    }
+    let m = a % b;
+    let q = (a - m) / b - if m != 0.0 && (m < 0.0) != (b < 0.0) { 1.0 } else { 0.0 };
+    // What was rounded below a whole number is that number.
+    let whole = if q - q.floor() > 0.5 { q.floor() + 1.0 } else { q.floor() };
+    if q == 0.0 { q.copysign(a / b) } else { whole }
 }
 
 /// 1 / √x.

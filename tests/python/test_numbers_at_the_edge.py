@@ -1,0 +1,167 @@
+"""Elementwise functions over zeros, infinities, NaN, huge numbers: against numpy in float64, rounded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from cnnrs import _core, config, ops
+
+INF, NAN = float("inf"), float("nan")
+GRID = np.array(
+    [0.0, -0.0, 0.1, 0.5, -0.5, 1, -1, 2, 3, -3, 7, 88.9, -88.9, 100, 12345.678, 1e-30, -1e-30, 1e-3]
+    + [1e5, 16777217, 1e10, 1e30, -1e30, 3e38, -3e38, INF, -INF, NAN],
+    np.float32,
+)
+UNARY = """abs ceil cos cosh deg2rad exp exp2 expm1 floor isfinite isinf isnan log log10 log1p log2 negative
+    reciprocal round sign sin sinh sqrt square tan tanh trunc""".split()
+BINARY = """add divide equal floor_divide greater hypot less logaddexp maximum minimum mod multiply not_equal
+    power subtract""".split()
+
+
+def numpy_gives(name: str, *args: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        exact = getattr(np, name)(*(a.astype(np.float64) for a in args))
+        return np.asarray(exact, np.float64).astype(np.float32)
+
+
+def check(name: str, got: np.ndarray, expected: np.ndarray, *args: np.ndarray) -> None:
+    got = got.astype(np.float32)
+    with np.errstate(all="ignore"):
+        # Subnormal results count as zero.
+        near = np.abs(got - expected) <= 4e-6 * np.abs(expected) + 1.2e-38
+        if name in ("sin", "cos", "tan"):
+            near |= np.abs(got - expected) <= 2e-7
+    wrong = ~(near | (got == expected) | (np.isnan(got) & np.isnan(expected)))
+    cases = [tuple(map(float, row)) for row in np.stack([*args, got, expected], -1)[wrong]]
+    assert not cases, f"{name}: arguments, received, expected: {cases[:8]}"
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_functions_of_one_number(name):
+    check(name, np.asarray(getattr(ops, name)(GRID)), numpy_gives(name, GRID), GRID)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_functions_of_two_numbers(name):
+    a, b = (m.ravel() for m in np.meshgrid(GRID, GRID))
+    check(name, np.asarray(getattr(ops, name)(a, b)), numpy_gives(name, a, b), a, b)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+def test_periodic_functions_of_large_numbers_have_the_same_bits_beside_any_others(name):
+    rng = np.random.default_rng(1)
+    x = (rng.standard_normal(4000) * 10.0 ** rng.integers(0, 38, 4000)).astype(np.float32)
+    together = np.asarray(getattr(ops, name)(x))
+    # tan amplifies the rounding of its argument's sine and cosine near its poles.
+    np.testing.assert_allclose(together, numpy_gives(name, x), rtol=3e-6, atol=2e-7)
+    small = x[np.abs(x) < 1e9]
+    assert (np.asarray(getattr(ops, name)(small)) == together[np.abs(x) < 1e9]).all()
+
+
+def test_remainders_are_exact_and_quotients_are_of_the_exact_quotient():
+    rng = np.random.default_rng(2)
+    a, b = (
+        rng.standard_normal(5000).astype(np.float32) * 10.0 ** rng.integers(-8, 9, 5000) for _ in range(2)
+    )
+    a, b = a.astype(np.float32), b.astype(np.float32)
+    np.testing.assert_array_equal(np.asarray(ops.mod(a, b)), np.mod(a, b))
+    np.testing.assert_array_equal(np.asarray(ops.floor_divide(a, b)), np.floor_divide(a, b))
+
+
+def test_integers_are_exact_modulo_their_range():
+    rng = np.random.default_rng(3)
+    x = rng.integers(-(2**31), 2**31, (3, 40), dtype=np.int64).astype(np.int32)
+    for axis in (None, 0, 1):
+        np.testing.assert_array_equal(np.asarray(ops.cumsum(x, axis)), np.cumsum(x, axis, dtype=np.int32))
+        np.testing.assert_array_equal(np.asarray(ops.sum(x, axis)), np.sum(x, axis, dtype=np.int32))
+    np.testing.assert_array_equal(np.asarray(ops.max(x, 1)), x.max(1))
+    np.testing.assert_array_equal(np.asarray(ops.argmax(x, 1)), x.argmax(1))
+    base, power = np.array([10, 3, -2, 7], np.int32), np.array([10, 20, 31, 0], np.int32)
+    np.testing.assert_array_equal(np.asarray(ops.power(base, power)), base**power)
+
+
+def test_running_sums_keep_infinities_where_they_are():
+    x = np.array([1, 2, INF, 1, -INF, 5], np.float32)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(np.asarray(ops.cumsum(x)), np.cumsum(x))
+    y = np.random.default_rng(4).standard_normal((3, 1000)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(ops.cumsum(y, 1)), np.cumsum(y.astype(np.float64), 1), atol=1e-4)
+
+
+def test_softmax_of_an_infinite_logit_is_nan_throughout():
+    assert np.isnan(np.asarray(ops.softmax(np.array([INF, 1, 2], np.float32)))).all()
+    assert np.asarray(ops.softmax(np.array([-INF, 1, 1], np.float32))).tolist() == [0.0, 0.5, 0.5]
+
+
+def test_arrays_of_any_layout_are_copied():
+    numbers = np.arange(24, dtype=np.float32)
+    odd = np.frombuffer(b"\0" + numbers.tobytes(), np.uint8)[1:].view(np.float32)
+    assert not odd.flags.aligned
+    big = numbers.astype(">f4")
+    square = numbers.reshape(4, 6)
+    read_only = numbers.copy()
+    read_only.flags.writeable = False
+    for array in (odd, big, square[::-1, ::2], square.T, read_only, numbers[:0], np.float32(3), numbers[5:6]):
+        got = _core.tensor(array)
+        assert got.shape == np.shape(array)
+        np.testing.assert_array_equal(got.numpy(), np.asarray(array, np.float32))
+
+
+def test_indices_mean_what_they_mean_in_numpy_or_are_refused():
+    x = np.arange(120, dtype=np.float32).reshape(2, 3, 4, 5)
+    t = _core.tensor(x)
+    parts = [
+        0, -1, 1, True, False, None, ..., slice(None), slice(1, None), slice(None, None, -1), slice(3, 0, -2),
+        slice(5, 2), np.array([1, 0]), np.array([[0], [1]]), np.int64(1), slice(-2, None),
+        np.array([], np.int32),
+    ]  # fmt: skip
+    rng = np.random.default_rng(5)
+    refused = 0
+    for _ in range(3000):
+        index = tuple(parts[rng.integers(len(parts))] for _ in range(rng.integers(1, 6)))
+        try:
+            expected = x[index]
+        except IndexError:
+            expected = None
+        try:
+            got = t[index].numpy()
+        except IndexError:
+            refused += 1
+            continue
+        assert expected is not None, f"{index} is no index of numpy's"
+        assert got.shape == expected.shape and (got == expected).all(), index
+    assert refused < 2400
+    assert t[True].shape == (1, 2, 3, 4, 5) and t[False].shape == (0, 2, 3, 4, 5)
+    with pytest.raises(IndexError, match="one ellipsis"):
+        t[..., ...]
+    with pytest.raises(IndexError, match="joins several index arrays"):
+        t[[0, 1], [1, 2]]
+
+
+def test_nan_stays_within_the_tiles_that_read_it():
+    rng = np.random.default_rng(6)
+    x, w = rng.standard_normal((1, 28, 28, 32)).astype(np.float32), rng.standard_normal((3, 3, 32, 32))
+    x[0, 13, 9, 5] = NAN
+    before = config.precision()
+    try:
+        for precision, reach in (("strict", 1), ("fast", 4)):
+            config.set_precision(precision)
+            y = np.asarray(ops.conv(x, w.astype(np.float32), 1, "same"))
+            rows, columns = np.nonzero(np.isnan(y).any(-1)[0])
+            assert len(rows) >= 9
+            assert abs(rows - 13).max() <= reach and abs(columns - 9).max() <= reach, precision
+    finally:
+        config.set_precision(before)
+
+
+@pytest.mark.skipif("CNNRS_ISA" in os.environ, reason="one of the runs that this test starts")
+@pytest.mark.parametrize("tier", _core.cpu_info()["tiers"])
+def test_all_of_it_on_every_instruction_set(tier):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(command, env={**os.environ, "CNNRS_ISA": tier}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
