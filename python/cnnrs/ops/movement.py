@@ -254,7 +254,12 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
         constant_values: With "constant", the value; 0 by default.
     """
     x = as_tensor(x)
-    widths = np.broadcast_to(np.asarray(pad_width, dtype=np.int64), (x.ndim, 2)).tolist()
+    try:
+        widths = np.broadcast_to(np.asarray(pad_width, dtype=np.int64), (x.ndim, 2)).tolist()
+    except OverflowError:
+        raise ValueError(
+            f"pad: pad_width: expected numbers of at most 64 bits, received {pad_width}"
+        ) from None
     if mode == "constant":
         return apply(
             "pad", x, paddings=widths, value=float(0.0 if constant_values is None else constant_values)
