@@ -1,28 +1,102 @@
 //! Forks: a child has one thread, and must find no lock held and no variable lent by one that it lacks.
 //!
-//! [`before`] waits until no run writes variables and takes the locks that runs share; [`after`] lets go of
-//! them, in the parent and in the child. The child starts a pool of its own.
+//! The interpreter forks while it holds its own lock, so that threads inside Rust are elsewhere only in *sections*:
+//! stretches that run without that lock. [`before`] lets no further section begin, waits until those of other threads
+//! have ended, and takes the locks that sections share; [`after`] lets go of them, in the parent and in the child.
+//! The child starts a pool of its own.
 
 use crate::backend::cpu::{arena, pool};
+use crate::plan::held;
 use crate::{realise, variable};
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+struct Sections {
+    /// Those under way, of all threads.
+    open: usize,
+    /// Whether a process is about to fork: no thread enters its first section.
+    paused: bool,
+}
+
+static SECTIONS: Mutex<Sections> = Mutex::new(Sections { open: 0, paused: false });
+
+/// Signalled when a section has ended while a fork waits, and when the fork is over.
+static CHANGED: Condvar = Condvar::new();
+
+/// How often a waiting thread looks again by itself.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 thread_local! {
+    /// Sections of this thread, one within the other.
+    static OWN: Cell<usize> = const { Cell::new(0) };
     static HELD: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+    /// The process that forks.
+    static PARENT: Cell<u32> = const { Cell::new(0) };
+}
+
+fn sections() -> MutexGuard<'static, Sections> {
+    SECTIONS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait(sections: MutexGuard<'static, Sections>) -> MutexGuard<'static, Sections> {
+    CHANGED.wait_timeout(sections, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// Work of the engine without the interpreter's lock; forks of other threads wait for its end. Entered without that
+/// lock.
+pub(crate) struct Section(());
+
+impl Section {
+    /// Enters, once no fork is under way.
+    pub fn enter() -> Section {
+        let mut sections = sections();
+        while sections.paused && OWN.get() == 0 {
+            sections = wait(sections);
+        }
+        sections.open += 1;
+        OWN.set(OWN.get() + 1);
+        Section(())
+    }
+}
+
+impl Drop for Section {
+    fn drop(&mut self) {
+        let mut sections = sections();
+        sections.open -= 1;
+        OWN.set(OWN.get() - 1);
+        if sections.paused {
+            CHANGED.notify_all();
+        }
+    }
 }
 
 /// Called by the thread that is about to fork.
 pub fn before() {
-    realise::detached(&mut variable::pause_runs);
+    realise::detached(&mut || {
+        let mut sections = sections();
+        while sections.paused {
+            sections = wait(sections);
+        }
+        sections.paused = true;
+        while sections.open > OWN.get() {
+            sections = wait(sections);
+        }
+    });
+    PARENT.set(std::process::id());
     HELD.with_borrow_mut(|held| {
-        let locks = [realise::lock_plans(), crate::plan::held::lock(), pool::lock(), arena::lock()];
-        held.extend(locks as [Box<dyn Any>; 4]);
+        held.extend([variable::lock(), realise::lock_plans(), held::lock(), pool::lock(), arena::lock()]);
+        held.push(Box::new(sections()));
     });
 }
 
 /// Called by the same thread afterwards, in both processes.
 pub fn after() {
     drop(HELD.take());
-    variable::resume_runs();
+    if PARENT.get() != std::process::id() {
+        variable::forget_waiting();
+    }
+    sections().paused = false;
+    CHANGED.notify_all();
 }

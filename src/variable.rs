@@ -12,7 +12,6 @@ use crate::ops::Attributes;
 use crate::realise::{self, register_pending};
 use crate::shape::Fact;
 use crate::tensor::{Node, Role, State, Tensor};
-use std::cell::Cell as StdCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -22,27 +21,18 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Held for as long as runs begin or commit: what they read and write is seen together or not at all.
 /// Taken before any cell's own lock.
-static RUNS: Mutex<Runs> = Mutex::new(Runs { writing: 0, paused: false, waiting: 0 });
+static RUNS: Mutex<Runs> = Mutex::new(Runs { waiting: 0 });
 
 /// Signalled when a run has committed or given up.
 static ENDED: Condvar = Condvar::new();
 
 struct Runs {
-    /// Runs under way that write variables.
-    writing: usize,
-    /// Whether a process is about to fork: no further one begins.
-    paused: bool,
     /// Threads that wait for one to end.
     waiting: usize,
 }
 
 fn runs() -> MutexGuard<'static, Runs> {
     RUNS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-thread_local! {
-    /// Runs of this thread that write variables.
-    static OWN: StdCell<usize> = const { StdCell::new(0) };
 }
 
 /// Whether a thread waits for a run to end.
@@ -61,22 +51,14 @@ pub(crate) fn give_way() {
     }
 }
 
-/// Waits until no run of another thread writes variables, and lets none begin until [`resume_runs`].
-pub(crate) fn pause_runs() {
-    let mut runs = runs();
-    while runs.paused {
-        runs = wait(runs).0;
-    }
-    runs.paused = true;
-    while runs.writing > OWN.get() {
-        runs = wait(runs).0;
-    }
+/// The lock of runs, for a fork when no other thread's run is under way.
+pub(crate) fn lock() -> Box<dyn std::any::Any> {
+    Box::new(runs())
 }
 
-/// Ends what [`pause_runs`] began.
-pub(crate) fn resume_runs() {
-    runs().paused = false;
-    ENDED.notify_all();
+/// In a child nobody waits for a run.
+pub(crate) fn forget_waiting() {
+    runs().waiting = 0;
 }
 
 /// How often a thread that waits for another's run looks whether its own caller has had enough.
@@ -327,8 +309,8 @@ impl<'a> Writing<'a> {
     /// When a pending version cannot be computed, or the caller interrupts the wait.
     pub fn begin(reads: &[Arc<Cell>], writes: &'a [Arc<Cell>]) -> Result<(Self, Vec<Tensor>)> {
         let this = std::thread::current().id();
-        let begin = |runs: &mut Runs| {
-            if runs.paused || reads.iter().chain(writes).any(|cell| cell.writer().is_some()) {
+        let begin = |_: &mut Runs| {
+            if reads.iter().chain(writes).any(|cell| cell.writer().is_some()) {
                 return None;
             }
             let versions: Vec<Tensor> = reads.iter().chain(writes).filter_map(|cell| cell.version()).collect();
@@ -336,8 +318,6 @@ impl<'a> Writing<'a> {
                 return Some(Err(versions));
             }
             writes.iter().for_each(|cell| cell.current().writer = Some(this));
-            runs.writing += 1;
-            OWN.set(OWN.get() + 1);
             Some(Ok(versions))
         };
         loop {
@@ -403,8 +383,6 @@ impl Drop for Writing<'_> {
     fn drop(&mut self) {
         let mut runs = runs();
         self.cells.iter().for_each(|cell| cell.current().writer = None);
-        runs.writing -= 1;
-        OWN.set(OWN.get() - 1);
         let awaited = runs.waiting > 0;
         drop(runs);
         // A call of the system, even if nobody waits.

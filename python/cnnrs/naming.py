@@ -9,6 +9,8 @@ import threading
 from collections.abc import Container, Iterable
 from typing import Any
 
+from cnnrs.at_fork import renew
+
 __all__ = [
     "auto_name",
     "current_path",
@@ -22,6 +24,7 @@ __all__ = [
 ]
 
 _LOCK = threading.Lock()
+renew(globals(), "_LOCK")
 _COUNTS: collections.Counter[str] = collections.Counter()
 
 

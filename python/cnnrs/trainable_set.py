@@ -7,9 +7,12 @@ import threading
 import weakref
 from typing import Any
 
+from cnnrs.at_fork import renew
+
 __all__ = ["Choice", "note_change", "serial"]
 
 _LOCK = threading.Lock()
+renew(globals(), "_LOCK")
 _SERIALS = itertools.count()
 
 

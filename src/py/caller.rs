@@ -1,6 +1,7 @@
 //! Which line of the user's Python runs now, and what it makes the engine compile.
 
 use crate::error::{Result, caught};
+use crate::fork::Section;
 use crate::graph::Graph;
 use crate::realise;
 use crate::tensor::CallSite;
@@ -62,11 +63,17 @@ type Lines = HashMap<(String, i32), (usize, Graph)>;
 
 static LINES: Mutex<Option<Lines>> = Mutex::new(None);
 
+/// Does `work` of the engine without the interpreter's lock, where forks wait for its end; a panic becomes an error.
+pub fn section<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _section = Section::enter();
+    caught(work)
+}
+
 /// Runs `work` without the interpreter. Warns at the ninth plan in a row that one line made of the same ops
 /// with other attributes or shapes: replaying is cheap, compiling is not.
 pub fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
     realise::take_compiled();
-    let result = py.detach(|| caught(work))?;
+    let result = py.detach(|| section(work))?;
     let Some(graph) = realise::take_compiled() else { return Ok(result) };
     let Some((file, number)) = line(py) else { return Ok(result) };
     let mut message = None;

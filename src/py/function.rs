@@ -1,5 +1,6 @@
 //! `_core.Trace` and `_core.CompiledFunction`.
 
+use super::caller::section;
 use super::convert;
 use super::tensor::PyTensor;
 use crate::backend::cpu::chunked::split;
@@ -111,7 +112,7 @@ impl PyCompiledFunction {
     fn __call__(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<PyTensor>> {
         let tensors = self.arguments(arguments)?;
         let function = self.function.clone();
-        let values = py.detach(move || caught(|| function.call(&tensors)))?;
+        let values = py.detach(move || section(|| function.call(&tensors)))?;
         Ok(values.into_iter().map(PyTensor::from).collect())
     }
 
@@ -131,7 +132,7 @@ impl PyCompiledFunction {
             }
             Ok(fastest.table())
         };
-        Ok(py.detach(|| caught(profile))?)
+        Ok(py.detach(|| section(profile))?)
     }
 
     /// Runs batches `first_batch..last_batch`, each on the rows that `indices` names, until
@@ -181,7 +182,7 @@ impl PyCompiledFunction {
             }
             Ok((batch, values))
         };
-        let (next, values) = py.detach(|| caught(run))?;
+        let (next, values) = py.detach(|| section(run))?;
         Ok((next, values.into_iter().map(|v| Tensor::from_buffer(v).into()).collect()))
     }
 

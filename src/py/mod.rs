@@ -10,6 +10,7 @@ mod tensor;
 mod variable;
 
 use crate::error::{Error, ErrorKind};
+use crate::fork::Section;
 use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use std::cell::RefCell;
@@ -46,8 +47,12 @@ fn poll_signals() -> bool {
 
 /// Does `work` without the interpreter's lock, where this thread holds it.
 fn detached(work: &mut (dyn FnMut() + Send)) {
+    let mut work = || {
+        let _section = Section::enter();
+        work();
+    };
     // While the interpreter shuts down there is no lock to let go of.
-    if Python::try_attach(|py| py.detach(&mut *work)).is_none() {
+    if Python::try_attach(|py| py.detach(&mut work)).is_none() {
         work();
     }
 }
