@@ -284,3 +284,33 @@ def test_layers_by_index_and_name():
     model = LeNet5()
     assert model.get_layer(index=0).name == "conv1" and model.get_layer("fc2").units == 84
     assert cnnrs.models.Model is Model
+
+
+def test_deep_models_are_made_taken_apart_and_kept_without_recursion():
+    depth = 3000
+    model = cnnrs.Sequential([Input((4,)), *(layers.Dense(4, "tanh") for _ in range(depth))])
+    x = np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4)
+    expected = model.predict(x, verbose=0)
+    again = cnnrs.Sequential.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    assert (again.predict(x, verbose=0) == expected).all()
+    model.summary(print_fn=lambda *_: None)
+    for left in range(depth, 2, -1):
+        model.pop()
+        assert len(model.layers) == left - 1
+    assert model.output is model.layers[-1].output
+    first = cnnrs.Sequential([Input((4,)), *again.layers[:2]])
+    assert (model.predict(x, verbose=0) == model.layers[1](model.layers[0](x)).numpy()).all()
+    assert (first.predict(x, verbose=0) == model.predict(x, verbose=0)).all()
+
+
+def test_a_layer_that_comes_twice_and_names_that_repeat():
+    shared = layers.Dense(4, name="shared")
+    model = cnnrs.Sequential([Input((4,)), layers.Dense(4, name="a")])
+    model.add(shared)
+    with pytest.raises(ValueError, match="another 'shared'"):
+        model.add(shared)
+    model.pop()
+    model.add(shared)
+    assert [layer.name for layer in model.layers] == ["a", "shared"]
+    assert model.predict(np.ones((1, 4), np.float32), verbose=0).shape == (1, 4)

@@ -36,6 +36,39 @@ class Graph:
         self.operations = self._sort_operations(order, indices)
         self.nodes = [node for node in order if node.arguments != ((), {})]
 
+    def extend(self, output: KerasTensor) -> bool:
+        """Puts the operation that makes `output` behind the others, and makes `output` the only output.
+
+        Returns:
+            Whether that was all: the operation is new and takes the graph's only output. Otherwise nothing
+            has changed.
+        """
+        operation, index, _ = _history(output)
+        node = operation._inbound_nodes[index]
+        last = self.outputs_structure
+        if len(node.inputs) != 1 or node.inputs[0] is not last or len(node.outputs) != 1 or index > 0:
+            return False
+        self.operations.append(operation)
+        self.nodes.append(node)
+        self.outputs_structure, self.outputs = output, [output]
+        return True
+
+    def shorten(self) -> bool:
+        """Takes the operation that makes the only output away, if `extend` could put it there again.
+
+        Returns:
+            Whether that was all; otherwise nothing has changed.
+        """
+        last = self.nodes[-1] if self.nodes else None
+        if last is None or len(last.inputs) != 1 or self.operations[-1] is not last.operation:
+            return False
+        if last.outputs[0] is not self.outputs_structure or len(last.outputs) != 1:
+            return False
+        self.nodes.pop()
+        self.operations.pop()
+        self.outputs_structure, self.outputs = last.inputs[0], [last.inputs[0]]
+        return True
+
     def _visit(self, model: str) -> tuple[list[Node], dict[int, int]]:
         """Nodes after all that they need; and the rank in which the operations were met from the outputs."""
         given = {id(x) for x in self.inputs}

@@ -46,7 +46,7 @@ class Model(Trainer, Layer):
 
     # What `Model(inputs, outputs)` takes besides what `__init__` names.
     further_arguments = ("inputs", "outputs")
-    _unowned = Layer._unowned | {"_compiled", "_graph", "_shuffle_seed", "history", "optimizer"}
+    _unowned = Layer._unowned | {"_compiled", "_graph", "_names", "_shuffle_seed", "history", "optimizer"}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _graph_arguments(args, kwargs):
@@ -75,6 +75,10 @@ class Model(Trainer, Layer):
                     f"{self.name}: expected layers with different names, received two {operation.name!r}"
                 )
         self._graph = graph
+        self._note_graph()
+
+    def _note_graph(self) -> None:
+        """The graph is another one than before."""
         self._compiled.pop("steps", None)
         self.built = True
 

@@ -30,6 +30,7 @@ class Sequential(Model):
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
         super().__init__(trainable=trainable, name=name)
         self._chain: list[Layer] = []
+        self._names: dict[str, Layer] = {}
         for layer in layers if layers is not None else []:
             self.add(layer)
 
@@ -51,7 +52,7 @@ class Sequential(Model):
             raise ValueError(
                 f"{self.name}: add: expected an Input as the first layer only, received {layer.name!r}"
             )
-        if any(layer.name == other.name for other in self._chain):
+        if layer.name in self._names:
             raise ValueError(
                 f"{self.name}: add: expected layers with different names, received another {layer.name!r}"
             )
@@ -66,6 +67,7 @@ class Sequential(Model):
         ):
             self.add(Input(batch_shape=layer.inputs[0].shape, dtype=layer.inputs[0].dtype))
         self._chain.append(layer)
+        self._names[layer.name] = layer
         if isinstance(layer, InputLayer):
             self._set_graph(Graph(layer.output, layer.output, self.name))
         elif rebuild and self._graph is not None:
@@ -76,17 +78,27 @@ class Sequential(Model):
     def _extend(self, layers: list[Layer]) -> None:
         assert self._graph is not None
         inputs, x = self._graph.inputs_structure, self._graph.outputs_structure
+        whole = True
         for layer in layers:
             x = layer(x)
-        self._set_graph(Graph(inputs, x, self.name))
+            whole = whole and isinstance(x, symbolic.KerasTensor) and self._graph.extend(x)
+        if whole:
+            self._note_graph()
+        else:
+            self._set_graph(Graph(inputs, x, self.name))
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Removes the last layer and returns it."""
         if not self._chain or isinstance(self._chain[-1], InputLayer):
             raise ValueError(f"{self.name}: pop: there are no layers left")
         layer = self._chain.pop()
+        del self._names[layer.name]
         if self._graph is not None:
+            whole = self._graph.operations[-1] is layer and self._graph.shorten()
             node = layer._inbound_nodes.pop()
+            if whole:
+                self._note_graph()
+                return layer
             previous = node.inputs[0] if len(node.inputs) == 1 else node.inputs
             self._set_graph(Graph(self._graph.inputs_structure, previous, self.name))
         return layer
