@@ -170,3 +170,35 @@ def test_threads_record_expressions_of_shared_variables():
         thread.join(TIMEOUT)
         assert not thread.is_alive()
     assert results == [30.0] * 600
+
+
+@pytest.mark.parametrize("entry", [True, False], ids=["built", "built by the first call"])
+def test_threads_in_the_first_fit_make_everything_once(entry, tmp_path):
+    x, y = np.ones((8, 6), np.float32), np.zeros((8, 2), np.float32)
+    for _ in range(20):
+        first = [cnnrs.Input((6,))] if entry else []
+        model = cnnrs.Sequential([*first, cnnrs.layers.Dense(5), cnnrs.layers.Dense(2)])
+        model.compile("adam", "mse", metrics=["mae"])
+        barrier = threading.Barrier(4)
+        errors = []
+
+        def fit(model=model, barrier=barrier, errors=errors):
+            try:
+                barrier.wait()
+                model.train_on_batch(x, y)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=fit) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not errors
+        # iterations, learning rate, and two moments of four weights
+        assert len(model.optimizer.variables) == 10 and len(model.weights) == 4
+        assert int(model.optimizer.iterations) == 4
+        path = tmp_path / "model.safetensors"
+        model.save(path)
+        again = cnnrs.models.load_model(path)
+        assert (again.predict(x, verbose=0) == model.predict(x, verbose=0)).all()

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnrs import _core, context, naming, symbolic, tree
 from cnnrs.arguments import reject
+from cnnrs.building import building
 from cnnrs.layers.input_spec import check_inputs
 from cnnrs.layers.ownership import WeightOwner
 
@@ -302,14 +303,16 @@ class Layer(WeightOwner):
         self._build_with(shapes[0])
 
     def _build_with(self, shape: Any) -> None:
-        with context.calling(None):
-            self.build(shape)
-        self.built = True
+        with building(self), context.calling(None):
+            if not self.built:
+                self.build(shape)
+                self.built = True
 
     def _build_by_name(self, shapes: dict[str, Any]) -> None:
-        with context.calling(None):
-            self.build(**shapes)
-        self.built = True
+        with building(self), context.calling(None):
+            if not self.built:
+                self.build(**shapes)
+                self.built = True
 
     def get_build_config(self) -> dict[str, Any] | None:
         """The shapes with which the layer was built."""

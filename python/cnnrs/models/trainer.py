@@ -8,6 +8,7 @@ import numpy as np
 
 from cnnrs import _core, tree
 from cnnrs.arguments import integer, named, reject
+from cnnrs.building import building
 from cnnrs.models.batches import Batches, check_steps, is_due, resolve_verbosity, unpack_validation
 from cnnrs.models.data_adapter import (
     ArrayData,
@@ -276,16 +277,19 @@ class Trainer:
 
     def _step(self, kind: str, structure: Any, leaves: list[Any], names: list[str]) -> Step:
         """The recorded step for batches of these shapes."""
-        self._prepare(kind, structure)
         facts = tuple((a.shape, core_dtype(a)) for a in leaves)
         layout = repr(tree.map_structure(lambda a: None if a is None else 0, structure))
-        steps = self._compiled.setdefault("steps", Recent(_MAX_STEPS))
         key = (kind, layout, facts, _core.get_precision())
-        step = steps.get(key)
-        if step is None:
-            function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[kind]
-            step = steps[key] = Step.record(function, structure, facts, names)
-            self._clear_losses()  # type: ignore[attr-defined]
+        with building(self):
+            self._prepare(kind, structure)
+            steps = self._compiled.setdefault("steps", Recent(_MAX_STEPS))
+            step = steps.get(key)
+            if step is None:
+                function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[
+                    kind
+                ]
+                step = steps[key] = Step.record(function, structure, facts, names)
+                self._clear_losses()  # type: ignore[attr-defined]
         return step
 
     def _prepare(self, kind: str, structure: Any) -> None:
@@ -307,7 +311,8 @@ class Trainer:
         x, y, weight = structure
         leaves = [a for a in tree.flatten(list(structure)) if a is not None]
         if self._python_at_every_batch(kind):
-            self._prepare(kind, structure)
+            with building(self):
+                self._prepare(kind, structure)
             function = {"train": self.train_step, "test": self.test_step, "predict": self.predict_step}[kind]
             return run_eagerly(self, function, structure)
         names = ["x"] * len(tree.flatten(x)) + ["y"] * len([a for a in tree.flatten(y) if a is not None])

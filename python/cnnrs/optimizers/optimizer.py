@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnrs import _core, initializers, naming
 from cnnrs.arguments import NamedArguments, integer, number, reject
+from cnnrs.building import building
 from cnnrs.optimizers.schedules import LearningRateSchedule
 from cnnrs.variables import Variable
 
@@ -24,19 +25,20 @@ def _whole(build: Any) -> Any:
             # A part of a subclass's build.
             build(self, variables)
             return
-        if self.built:
-            return
-        count = len(self._variables)
-        try:
-            build(self, list(variables))
-            if self.restored_slots is not None:
-                self.load_own_variables(self.restored_slots)
-                self.restored_slots = None
-            self.built = True
-        except BaseException:
-            self.built = False
-            del self._variables[count:]
-            raise
+        with building(self):
+            if self.built:
+                return
+            count = len(self._variables)
+            try:
+                build(self, list(variables))
+                if self.restored_slots is not None:
+                    self.load_own_variables(self.restored_slots)
+                    self.restored_slots = None
+                self.built = True
+            except BaseException:
+                self.built = False
+                del self._variables[count:]
+                raise
 
     return wrapped
 
