@@ -381,7 +381,7 @@ impl<'a> Writing<'a> {
 impl Drop for Writing<'_> {
     /// The variables are everybody's again.
     fn drop(&mut self) {
-        let mut runs = runs();
+        let runs = runs();
         self.cells.iter().for_each(|cell| cell.current().writer = None);
         let awaited = runs.waiting > 0;
         drop(runs);

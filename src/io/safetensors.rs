@@ -6,6 +6,7 @@
 use super::{FileError, write_atomically};
 use crate::dtype::DType;
 use safetensors::tensor::{Metadata, TensorInfo};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
@@ -17,6 +18,12 @@ const LENGTH_FIELD: u64 = 8;
 pub const MAX_HEADER: u64 = 100_000_000;
 /// The header's key for the metadata map; no tensor can bear this name.
 const METADATA_KEY: &str = "__metadata__";
+/// The metadata's key for the checksum: CRC-32 of the header, in which the digits of the checksum are zeros, and of
+/// the data. Readers of other libraries pass over it, and files without it are read unchecked.
+const CHECKSUM_KEY: &str = "checksum";
+/// What stands before the digits, and their number.
+const CHECKSUM_KIND: &str = "crc32:";
+const CHECKSUM_DIGITS: usize = 8;
 
 const fn to_file(dtype: DType) -> safetensors::Dtype {
     match dtype {
@@ -74,7 +81,12 @@ pub fn write(path: &Path, tensors: &[TensorData<'_>], metadata: &BTreeMap<String
     // Wide element types first keeps every tensor aligned to its element size.
     let mut order: Vec<&TensorData<'_>> = tensors.iter().collect();
     order.sort_by_key(|t| (std::cmp::Reverse(t.dtype.size()), t.name));
-    let header = header(path, &order, metadata)?;
+    let mut header = header(path, &order, metadata)?;
+    let digits = digits_at(&header).ok_or_else(|| FileError::content(path, "the header has no checksum"))?;
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&header);
+    order.iter().for_each(|t| sum.update(t.bytes));
+    header[digits..digits + CHECKSUM_DIGITS].copy_from_slice(format!("{:08x}", sum.finalize()).as_bytes());
     write_atomically(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
@@ -109,9 +121,12 @@ fn header(path: &Path, order: &[&TensorData<'_>], metadata: &BTreeMap<String, St
     let invalid = |e: &dyn std::fmt::Display| FileError::content(path, e.to_string());
     let tensors = Metadata::new(None, infos).map_err(|e| invalid(&e))?;
     let mut entries = serde_json::to_value(&tensors).map_err(|e| invalid(&e))?;
-    if !metadata.is_empty() {
-        entries[METADATA_KEY] = serde_json::to_value(metadata).map_err(|e| invalid(&e))?;
+    if metadata.contains_key(CHECKSUM_KEY) {
+        return Err(FileError::content(path, format!("the metadata's {CHECKSUM_KEY:?} is not the caller's to set")));
     }
+    let mut metadata = metadata.clone();
+    metadata.insert(CHECKSUM_KEY.to_owned(), format!("{CHECKSUM_KIND}{:08x}", 0));
+    entries[METADATA_KEY] = serde_json::to_value(metadata).map_err(|e| invalid(&e))?;
     let mut header = serde_json::to_vec(&entries).map_err(|e| invalid(&e))?;
     header.resize(header.len().next_multiple_of(LENGTH_FIELD as usize), b' ');
     if header.len() as u64 > MAX_HEADER {
@@ -122,9 +137,18 @@ fn header(path: &Path, order: &[&TensorData<'_>], metadata: &BTreeMap<String, St
     Ok(header)
 }
 
+/// Where the digits of the checksum begin in a header as [`write`] makes it.
+fn digits_at(header: &[u8]) -> Option<usize> {
+    let before = format!("\"{CHECKSUM_KEY}\":\"{CHECKSUM_KIND}");
+    let found = header.windows(before.len()).position(|window| window == before.as_bytes())?;
+    let start = found + before.len();
+    (header.len() >= start + CHECKSUM_DIGITS).then_some(start)
+}
+
 /// A file that was read whole and checked.
 #[derive(Debug)]
 pub struct SafetensorsFile {
+    has_checksum: bool,
     entries: Vec<(String, DType, TensorInfo)>,
     metadata: BTreeMap<String, String>,
     data: Vec<u8>,
@@ -141,21 +165,34 @@ impl SafetensorsFile {
         })
     }
 
-    /// The metadata map; empty if the file has none.
+    /// The metadata map without the checksum; empty if the file has none.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
+    }
+
+    /// Whether the file has a checksum, which fits then.
+    pub fn has_checksum(&self) -> bool {
+        self.has_checksum
     }
 }
 
 /// Reads a safetensors file into memory and checks it.
 ///
 /// # Errors
-/// [`FileError::System`] if the file is missing or unreadable; [`FileError::Format`] if it is
-/// foreign, truncated, longer than its header says, inconsistent, or holds a dtype other than F32,
-/// I32, U8 and BOOL; [`FileError::Memory`] if it does not fit into memory.
+/// [`FileError::System`] if the file is missing, unreadable or no regular file; [`FileError::Format`] if it is
+/// foreign, truncated, longer than its header says, inconsistent, differs from its checksum, or holds a dtype
+/// other than F32, I32, U8 and BOOL; [`FileError::Memory`] if it does not fit into memory.
 pub fn read(path: &Path) -> Result<SafetensorsFile, FileError> {
     let open = |e| FileError::system(path, "open", e);
     let fail = |e| FileError::system(path, "read", e);
+    // A pipe would be waited for.
+    let kind = std::fs::metadata(path).map_err(open)?;
+    if kind.is_dir() {
+        return Err(open(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
+    }
+    if !kind.is_file() {
+        return Err(open(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
+    }
     let mut file = File::open(path).map_err(open)?;
     let found = file.metadata().map_err(open)?.len();
     if found < LENGTH_FIELD {
@@ -180,9 +217,10 @@ pub fn read(path: &Path) -> Result<SafetensorsFile, FileError> {
         );
         return Err(FileError::format(path, reason));
     }
-    let header = read_bytes(&mut file, path, header_len)?;
-    let parsed: Metadata = serde_json::from_slice(&header)
-        .map_err(|e| FileError::format(path, format!("not a valid safetensors header: {e}")))?;
+    let mut header = read_bytes(&mut file, path, header_len)?;
+    let invalid = |e| FileError::format(path, format!("not a valid safetensors header: {e}"));
+    serde_json::from_slice::<UniqueKeys>(&header).map_err(invalid)?;
+    let parsed: Metadata = serde_json::from_slice(&header).map_err(invalid)?;
     let expected = parsed.data_len() as u64;
     let available = found - data_start;
     if expected != available {
@@ -193,8 +231,81 @@ pub fn read(path: &Path) -> Result<SafetensorsFile, FileError> {
     let entries = entries(path, &parsed)?;
     let data = read_bytes(&mut file, path, available)?;
     let metadata = parsed.metadata().iter().flatten();
-    let metadata = metadata.map(|(key, value)| (key.clone(), value.clone())).collect();
-    Ok(SafetensorsFile { entries, metadata, data })
+    let mut metadata: BTreeMap<String, String> = metadata.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let checksum = metadata.remove(CHECKSUM_KEY);
+    if let Some(expected) = &checksum {
+        check(path, expected, &mut header, &data)?;
+    }
+    Ok(SafetensorsFile { has_checksum: checksum.is_some(), entries, metadata, data })
+}
+
+/// Compares what was read with the checksum that it came with.
+fn check(path: &Path, expected: &str, header: &mut [u8], data: &[u8]) -> Result<(), FileError> {
+    let damaged = |found: &str| FileError::format(path, format!("damaged, or changed by another program: its checksum is {expected}, {found}"));
+    let Some(digits) = digits_at(header) else { return Err(damaged("which is none of this format")) };
+    header[digits..digits + CHECKSUM_DIGITS].fill(b'0');
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(header);
+    sum.update(data);
+    let found = format!("{CHECKSUM_KIND}{:08x}", sum.finalize());
+    if found == *expected { Ok(()) } else { Err(damaged(&format!("that of its content {found}"))) }
+}
+
+/// Any JSON in which no object has a key twice: of two entries, readers would take one or the other.
+struct UniqueKeys;
+
+impl<'de> Deserialize<'de> for UniqueKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Walk;
+        impl<'de> Visitor<'de> for Walk {
+            type Value = UniqueKeys;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("JSON")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UniqueKeys, A::Error> {
+                let mut seen = BTreeSet::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if let Some(key) = seen.replace(key) {
+                        return Err(serde::de::Error::custom(format!("the key {key:?} stands there twice")));
+                    }
+                    map.next_value::<UniqueKeys>()?;
+                }
+                Ok(UniqueKeys)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<UniqueKeys, A::Error> {
+                while items.next_element::<UniqueKeys>()?.is_some() {}
+                Ok(UniqueKeys)
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<UniqueKeys, E> {
+                Ok(UniqueKeys)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<UniqueKeys, E> {
+                Ok(UniqueKeys)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<UniqueKeys, E> {
+                Ok(UniqueKeys)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<UniqueKeys, E> {
+                Ok(UniqueKeys)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<UniqueKeys, E> {
+                Ok(UniqueKeys)
+            }
+
+            fn visit_unit<E>(self) -> Result<UniqueKeys, E> {
+                Ok(UniqueKeys)
+            }
+        }
+        deserializer.deserialize_any(Walk)
+    }
 }
 
 fn entries(path: &Path, parsed: &Metadata) -> Result<Vec<(String, DType, TensorInfo)>, FileError> {

@@ -4,7 +4,7 @@ use crate::dtype::DType;
 use crate::io::FileError;
 use crate::io::safetensors::{self, TensorData};
 use numpy::{Element, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::BTreeMap;
@@ -21,11 +21,43 @@ impl From<FileError> for PyErr {
     fn from(error: FileError) -> PyErr {
         let message = error.to_string();
         match error {
-            FileError::System { source, .. } => std::io::Error::new(source.kind(), message).into(),
+            // With errno and file name, as the interpreter's own; it chooses the class by errno.
+            FileError::System { path, action, source } => {
+                let Some(code) = source.raw_os_error().or_else(|| errno(source.kind())) else {
+                    return PyOSError::new_err(message);
+                };
+                // Libraries add paths of their own to the text.
+                let text = match source.kind() {
+                    std::io::ErrorKind::InvalidInput => source.to_string(),
+                    _ => std::io::Error::from_raw_os_error(code).to_string(),
+                };
+                let text = text.split(" (os error").next().unwrap_or_default();
+                PyOSError::new_err((code, format!("cannot {action}: {text}"), path.into_os_string()))
+            }
             FileError::Format { .. } | FileError::Content { .. } => PyValueError::new_err(message),
             FileError::Memory { .. } => PyMemoryError::new_err(message),
         }
     }
+}
+
+/// The number of an error that did not come from the system.
+#[cfg(target_os = "linux")]
+fn errno(kind: std::io::ErrorKind) -> Option<i32> {
+    match kind {
+        std::io::ErrorKind::NotFound => Some(libc::ENOENT),
+        std::io::ErrorKind::PermissionDenied => Some(libc::EACCES),
+        std::io::ErrorKind::ReadOnlyFilesystem => Some(libc::EROFS),
+        std::io::ErrorKind::IsADirectory => Some(libc::EISDIR),
+        std::io::ErrorKind::InvalidInput => Some(libc::EINVAL),
+        std::io::ErrorKind::UnexpectedEof => Some(libc::EIO),
+        std::io::ErrorKind::StorageFull => Some(libc::ENOSPC),
+        _ => None,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn errno(_: std::io::ErrorKind) -> Option<i32> {
+    None
 }
 
 /// An array's content, copied out of Python so that the file is written without the GIL.
@@ -73,21 +105,21 @@ fn save_safetensors(
 ///     path: The file to read.
 ///
 /// Returns:
-///     The arrays by name, in file order, and the header's strings.
+///     The arrays by name, in file order, the header's strings, and whether the file has a checksum, which fits.
 ///
 /// Raises:
 ///     FileNotFoundError: There is no such file.
-///     ValueError: It is no safetensors file, is truncated, or holds another dtype than float32,
-///         int32, uint8 and bool.
+///     ValueError: It is no safetensors file, is truncated, differs from its checksum, or holds another dtype
+///         than float32, int32, uint8 and bool.
 #[pyfunction]
 #[pyo3(signature = (path))]
-fn load_safetensors(py: Python<'_>, path: PathBuf) -> PyResult<(Bound<'_, PyDict>, BTreeMap<String, String>)> {
+fn load_safetensors(py: Python<'_>, path: PathBuf) -> PyResult<(Bound<'_, PyDict>, BTreeMap<String, String>, bool)> {
     let file = py.detach(|| safetensors::read(&path))?;
     let arrays = PyDict::new(py);
     for tensor in file.tensors() {
         arrays.set_item(tensor.name, array(py, &tensor)?)?;
     }
-    Ok((arrays, file.metadata().clone()))
+    Ok((arrays, file.metadata().clone(), file.has_checksum()))
 }
 
 fn copy_out(name: String, value: &Bound<'_, PyAny>) -> PyResult<Owned> {
@@ -120,7 +152,10 @@ fn words<T: Element + Copy, const N: usize>(
 ) -> PyResult<Vec<u8>> {
     let array = array.try_readonly()?;
     let view = array.as_array();
-    let mut bytes = vec![0; N * view.len()];
+    let mut bytes = Vec::new();
+    let len = N * view.len();
+    bytes.try_reserve_exact(len).map_err(|_| PyMemoryError::new_err(format!("no memory for {len} bytes to write")))?;
+    bytes.resize(len, 0);
     for (word, &value) in bytes.chunks_exact_mut(N).zip(view.as_standard_layout().iter()) {
         word.copy_from_slice(&encode(value));
     }

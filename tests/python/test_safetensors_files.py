@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ def path(tmp_path):
 
 def test_round_trip_keeps_bits_shapes_and_dtypes(path):
     _core.save_safetensors(path, ARRAYS, {"note": "é", "empty": ""})
-    loaded, metadata = _core.load_safetensors(path)
+    loaded, metadata, has_checksum = _core.load_safetensors(path)
+    assert has_checksum
     assert metadata == {"note": "é", "empty": ""}
     assert loaded.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
@@ -46,7 +48,11 @@ def test_the_file_is_plain_safetensors_and_deterministic(path):
     assert contents[0] == contents[1]
     (length,) = struct.unpack("<Q", contents[0][:8])
     header = json.loads(contents[0][8 : 8 + length])
-    assert header["__metadata__"] == {"a": "1", "b": "2"}
+    checksum = header["__metadata__"].pop("checksum")
+    assert checksum.startswith("crc32:") and header["__metadata__"] == {"a": "1", "b": "2"}
+    digits = contents[0].index(checksum.encode()) + len("crc32:")
+    zeroed = contents[0][8:digits] + b"0" * 8 + contents[0][digits + 8 :]
+    assert checksum == f"crc32:{zlib.crc32(zeroed):08x}"
     begin, end = header["integers"]["data_offsets"]
     assert header["integers"]["dtype"] == "I32" and header["integers"]["shape"] == [1, 2]
     assert contents[0][8 + length + begin : 8 + length + end] == ARRAYS["integers"].tobytes()

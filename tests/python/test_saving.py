@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -209,7 +210,7 @@ def test_other_formats_are_refused_by_name(tmp_path, name):
 
 
 def rewrite(path: str, change: Any) -> None:
-    tensors, metadata = _core.load_safetensors(path)
+    tensors, metadata, _ = _core.load_safetensors(path)
     change(tensors, metadata)
     _core.save_safetensors(path, tensors, metadata)
 
@@ -229,8 +230,8 @@ def test_damaged_foreign_and_newer_files(path, tmp_path):
     _core.save_safetensors(foreign, {"w": np.zeros(3, np.float32)}, {})
     with pytest.raises(ValueError, match="cnnrs"):
         load_model(foreign)
-    rewrite(path, lambda tensors, metadata: metadata.update(cnnrs_format="2"))
-    with pytest.raises(ValueError, match="version 2.*up to 1"):
+    rewrite(path, lambda tensors, metadata: metadata.update(cnnrs_format="3"))
+    with pytest.raises(ValueError, match="version 3.*up to 2"):
         load_model(path)
     with pytest.raises(FileNotFoundError):
         load_model(str(tmp_path / "none.safetensors"))
@@ -356,7 +357,7 @@ def test_copies_of_variables():
 
 
 def with_metadata(path: str, key: str, value: str | None) -> None:
-    """The file with an entry of its metadata replaced or removed."""
+    """The file with an entry of its metadata replaced or removed, and a checksum that fits."""
     with open(path, "rb") as file:
         raw = file.read()
     (size,) = struct.unpack("<Q", raw[:8])
@@ -365,10 +366,13 @@ def with_metadata(path: str, key: str, value: str | None) -> None:
         del header["__metadata__"][key]
     else:
         header["__metadata__"][key] = value
-    text = json.dumps(header).encode()
+    header["__metadata__"]["checksum"] = "crc32:00000000"
+    text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
+    data = raw[8 + size :]
+    text = text.replace(b"crc32:00000000", b"crc32:%08x" % zlib.crc32(text + data))
     with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + raw[8 + size :])
+        file.write(struct.pack("<Q", len(text)) + text + data)
 
 
 @pytest.mark.parametrize("value", ["{bad", "[1, 2]", "999", "99.1.0", "null", "[" * 100_000])

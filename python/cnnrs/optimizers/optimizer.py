@@ -401,8 +401,15 @@ class Optimizer(NamedArguments):
                 f"{self.name}: expected {len(self._variables)} variables, received {len(store.keys())}; "
                 "was the optimizer built for the same model?"
             )
-        for i, variable in enumerate(self._variables):
-            variable.assign(np.asarray(store[str(i)]))
+        values = [np.asarray(store[str(i)]) for i in range(len(self._variables))]
+        for value, variable in zip(values, self._variables, strict=True):
+            if tuple(value.shape) != tuple(variable.shape) or value.dtype.name != variable.dtype:
+                raise ValueError(
+                    f"{self.name}: {variable.name}: expected shape {tuple(variable.shape)} {variable.dtype}, "
+                    f"received {value.shape} {value.dtype.name}"
+                )
+        for value, variable in zip(values, self._variables, strict=True):
+            variable.assign(value)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

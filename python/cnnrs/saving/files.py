@@ -26,16 +26,24 @@ from cnnrs.saving.objects import (
     serialize_keras_object,
 )
 
-# Raised when files of this version could not be read by older releases.
-FORMAT_VERSION = 1
+# Raised when files of this version could not be read by older releases. 2: files have a checksum.
+FORMAT_VERSION = 2
 
 _FORMAT = "cnnrs_format"
 # Names of the weights in the order of the model that wrote them.
 _ORDER = "weights"
 
 
+def _path(filepath: Any) -> str:
+    """A path as text, from text, bytes or what has `__fspath__`."""
+    path = os.fsdecode(filepath)
+    if "\0" in path:
+        raise ValueError(f"expected a path without NUL characters, received {path!r}")
+    return path
+
+
 def _suffix(filepath: Any, suffix: str, what: str) -> str:
-    path = os.fspath(filepath)
+    path = _path(filepath)
     if not path.endswith(suffix):
         raise ValueError(
             f"{what}: expected a path ending in {suffix!r}, received {path!r}; other formats are not written"
@@ -89,8 +97,8 @@ def _write(path: str, tensors: dict[str, np.ndarray], metadata: dict[str, str], 
 
 
 def _read(path: Any, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    path = os.fspath(path)
-    tensors, metadata = _core.load_safetensors(path)
+    path = _path(path)
+    tensors, metadata, has_checksum = _core.load_safetensors(path)
     if _FORMAT not in metadata:
         raise ValueError(
             f"{path!r} is a safetensors file, but not one of cnnrs: its metadata lacks {_FORMAT!r}"
@@ -102,6 +110,10 @@ def _read(path: Any, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         raise ValueError(
             f"{path!r} has format version {version}; this release reads up to {FORMAT_VERSION}. "
             "Install a newer cnnrs"
+        )
+    if version >= 2 and not has_checksum:
+        raise ValueError(
+            f"{path!r} is damaged: files of format version {version} have a checksum, this has none"
         )
     if kind == "model" and "model" not in metadata:
         raise ValueError(f"{path!r} holds weights alone; build the model and use load_weights")
@@ -125,6 +137,10 @@ def _entry(metadata: dict[str, str], key: str, path: str, kind: type) -> Any:
             f"{path!r}: metadata {key!r} is damaged: expected {names[kind]} as JSON, "
             f"received {reprlib.repr(text)}: {error}"
         ) from error
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise ValueError(f"{path!r}: metadata {key!r} is damaged: its text is no Unicode: {error}") from error
     if type(value) is not kind:
         raise ValueError(
             f"{path!r}: metadata {key!r} is damaged: expected {names[kind]}, received {reprlib.repr(text)}"
@@ -139,7 +155,9 @@ def _reading(part: str, path: str) -> Iterator[None]:
         yield
     except UnknownObjectError as error:
         raise UnknownObjectError(f"{path!r}: {part}: {error}") from error
-    except (AttributeError, LookupError, NotImplementedError, RecursionError, TypeError, ValueError) as error:
+    except MemoryError as error:
+        raise MemoryError(f"{path!r}: {part}: {error}") from error
+    except Exception as error:
         text = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise ValueError(
             f"{path!r}: {part} is damaged or does not fit: {type(error).__name__}: {text}"
@@ -221,7 +239,7 @@ def load_model(
     """
     from cnnrs.models import Model
 
-    path = os.fspath(filepath)
+    path = _path(filepath)
     tensors, metadata = _read(path, "model")
     data = _entry(metadata, "model", path, dict)
     compiled = data.pop("compile_config", None)
@@ -342,4 +360,4 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     """
     reject(load_weights, kwargs)
     tensors, metadata = _read(filepath, "weights")
-    _assign(model, tensors, metadata, os.fspath(filepath), skip_mismatch)
+    _assign(model, tensors, metadata, _path(filepath), skip_mismatch)

@@ -263,7 +263,7 @@ def _find(data: dict[str, Any], custom_objects: Any, module_objects: Any) -> Any
     if module in _public_modules() or module.startswith("keras."):
         module = "cnnrs." + module.split(".", 1)[1]
         if module in _public_modules():
-            found = getattr(importlib.import_module(module), name, None)
+            found = _public(importlib.import_module(module), name)
             if found is not None:
                 return found
     if module_objects and name in module_objects:
@@ -273,6 +273,13 @@ def _find(data: dict[str, Any], custom_objects: Any, module_objects: Any) -> Any
         f"cannot find {'function' if is_function else 'class'} {name!r}; register it with "
         f"@cnnrs.saving.register_keras_serializable() or pass custom_objects{close}"
     )
+
+
+def _public(module: Any, name: Any) -> Any:
+    """What `module` offers under `name`; None for what it only uses or keeps to itself."""
+    found = None if not isinstance(name, str) or name.startswith("_") else getattr(module, name, None)
+    own = f"{getattr(found, '__module__', '')}.".startswith(f"{module.__name__}.")
+    return found if name in getattr(module, "__all__", ()) or own else None
 
 
 def deserialize_keras_object(
