@@ -1,9 +1,11 @@
 //! Files: what is read from and written to disk. Knows bytes, shapes and dtypes, never a graph.
 
 mod atomic;
+mod destination;
 pub mod safetensors;
+mod temporary;
 
-pub use atomic::write_atomically;
+pub use atomic::{check_writable, write_atomically};
 
 use std::path::{Path, PathBuf};
 

@@ -3,6 +3,7 @@
 //! The format: 8 bytes little-endian header length, the JSON header, then the tensors' bytes,
 //! little-endian and row-major. Files are deterministic: the same content gives the same bytes.
 
+use super::destination::open_regular;
 use super::{FileError, write_atomically};
 use crate::dtype::DType;
 use safetensors::tensor::{Metadata, TensorInfo};
@@ -183,18 +184,9 @@ impl SafetensorsFile {
 /// foreign, truncated, longer than its header says, inconsistent, differs from its checksum, or holds a dtype
 /// other than F32, I32, U8 and BOOL; [`FileError::Memory`] if it does not fit into memory.
 pub fn read(path: &Path) -> Result<SafetensorsFile, FileError> {
-    let open = |e| FileError::system(path, "open", e);
     let fail = |e| FileError::system(path, "read", e);
-    // A pipe would be waited for.
-    let kind = std::fs::metadata(path).map_err(open)?;
-    if kind.is_dir() {
-        return Err(open(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
-    }
-    if !kind.is_file() {
-        return Err(open(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
-    }
-    let mut file = File::open(path).map_err(open)?;
-    let found = file.metadata().map_err(open)?.len();
+    let (mut file, found) = open_regular(path)?;
+    let found = found.len();
     if found < LENGTH_FIELD {
         let reason = format!("not a safetensors file: {found} bytes, expected at least 8");
         return Err(FileError::format(path, reason));
@@ -241,7 +233,9 @@ pub fn read(path: &Path) -> Result<SafetensorsFile, FileError> {
 
 /// Compares what was read with the checksum that it came with.
 fn check(path: &Path, expected: &str, header: &mut [u8], data: &[u8]) -> Result<(), FileError> {
-    let damaged = |found: &str| FileError::format(path, format!("damaged, or changed by another program: its checksum is {expected}, {found}"));
+    let damaged = |found: &str| {
+        FileError::format(path, format!("damaged, or changed by another program: its checksum is {expected}, {found}"))
+    };
     let Some(digits) = digits_at(header) else { return Err(damaged("which is none of this format")) };
     header[digits..digits + CHECKSUM_DIGITS].fill(b'0');
     let mut sum = crc32fast::Hasher::new();
@@ -329,7 +323,10 @@ fn read_bytes(file: &mut File, path: &Path, count: u64) -> Result<Vec<u8>, FileE
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(len).map_err(|_| memory())?;
     bytes.resize(len, 0);
-    file.read_exact(&mut bytes).map_err(|e| FileError::system(path, "read", e))?;
+    file.read_exact(&mut bytes).map_err(|e| match e.kind() {
+        std::io::ErrorKind::UnexpectedEof => FileError::format(path, "truncated while it was read"),
+        _ => FileError::system(path, "read", e),
+    })?;
     Ok(bytes)
 }
 

@@ -8,12 +8,13 @@ use pyo3::exceptions::{PyMemoryError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Adds this file's functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(save_safetensors, module)?)?;
-    module.add_function(wrap_pyfunction!(load_safetensors, module)?)
+    module.add_function(wrap_pyfunction!(load_safetensors, module)?)?;
+    module.add_function(wrap_pyfunction!(check_writable, module)?)
 }
 
 /// An error becomes the exception that the operating system's error, or the content, calls for.
@@ -21,6 +22,10 @@ impl From<FileError> for PyErr {
     fn from(error: FileError) -> PyErr {
         let message = error.to_string();
         match error {
+            // Paths with a NUL, which no system call is asked about.
+            FileError::System { path, .. } if path.as_os_str().as_encoded_bytes().contains(&0) => {
+                PyValueError::new_err(format!("expected a path without NUL characters, received {path:?}"))
+            }
             // With errno and file name, as the interpreter's own; it chooses the class by errno.
             FileError::System { path, action, source } => {
                 let Some(code) = source.raw_os_error().or_else(|| errno(source.kind())) else {
@@ -79,6 +84,7 @@ struct Owned {
 ///     TypeError: An array has another dtype, or a value is no array.
 ///     ValueError: A name is reserved, or the header would be too long.
 ///     OSError: The file cannot be written; whatever stood there is untouched.
+///     MemoryError: There is no memory for a copy of an array.
 #[pyfunction]
 #[pyo3(signature = (path, tensors, metadata))]
 fn save_safetensors(
@@ -88,7 +94,7 @@ fn save_safetensors(
     metadata: BTreeMap<String, String>,
 ) -> PyResult<()> {
     let owned: Vec<Owned> =
-        tensors.iter().map(|(name, value)| copy_out(name.extract()?, &value)).collect::<PyResult<_>>()?;
+        tensors.iter().map(|(name, value)| copy_out(&path, name.extract()?, &value)).collect::<PyResult<_>>()?;
     py.detach(|| {
         let views: Vec<TensorData<'_>> = owned
             .iter()
@@ -110,33 +116,35 @@ fn save_safetensors(
 /// Raises:
 ///     FileNotFoundError: There is no such file.
 ///     ValueError: It is no safetensors file, is truncated, differs from its checksum, or holds another dtype
-///         than float32, int32, uint8 and bool.
+///         than float32, int32, uint8 and bool, or a shape that no array of numpy has.
+///     MemoryError: It does not fit into memory.
 #[pyfunction]
 #[pyo3(signature = (path))]
 fn load_safetensors(py: Python<'_>, path: PathBuf) -> PyResult<(Bound<'_, PyDict>, BTreeMap<String, String>, bool)> {
     let file = py.detach(|| safetensors::read(&path))?;
     let arrays = PyDict::new(py);
     for tensor in file.tensors() {
-        arrays.set_item(tensor.name, array(py, &tensor)?)?;
+        arrays.set_item(tensor.name, array(py, &path, &tensor)?)?;
     }
     Ok((arrays, file.metadata().clone(), file.has_checksum()))
 }
 
-fn copy_out(name: String, value: &Bound<'_, PyAny>) -> PyResult<Owned> {
+fn copy_out(path: &Path, name: String, value: &Bound<'_, PyAny>) -> PyResult<Owned> {
     let Ok(array) = value.cast::<PyUntypedArray>() else {
         let kind = value.get_type().name()?;
         let message = format!("tensor \"{name}\": expected a numpy array, received {kind}");
         return Err(PyTypeError::new_err(message));
     };
     let shape = array.shape().to_vec();
+    let refuse = |bytes| no_memory(path, &name, bytes);
     let (dtype, bytes) = if let Ok(a) = value.cast::<PyArrayDyn<f32>>() {
-        (DType::F32, words(a, f32::to_le_bytes)?)
+        (DType::F32, words(a, f32::to_le_bytes, &refuse)?)
     } else if let Ok(a) = value.cast::<PyArrayDyn<i32>>() {
-        (DType::I32, words(a, i32::to_le_bytes)?)
+        (DType::I32, words(a, i32::to_le_bytes, &refuse)?)
     } else if let Ok(a) = value.cast::<PyArrayDyn<u8>>() {
-        (DType::U8, words(a, u8::to_le_bytes)?)
+        (DType::U8, words(a, u8::to_le_bytes, &refuse)?)
     } else if let Ok(a) = value.cast::<PyArrayDyn<bool>>() {
-        (DType::Bool, words(a, |v| [u8::from(v)])?)
+        (DType::Bool, words(a, |v| [u8::from(v)], &refuse)?)
     } else {
         let message =
             format!("tensor \"{name}\": expected dtype float32, int32, uint8 or bool, received {}", array.dtype());
@@ -149,12 +157,13 @@ fn copy_out(name: String, value: &Bound<'_, PyAny>) -> PyResult<Owned> {
 fn words<T: Element + Copy, const N: usize>(
     array: &Bound<'_, PyArrayDyn<T>>,
     encode: impl Fn(T) -> [u8; N],
+    refuse: &dyn Fn(usize) -> PyErr,
 ) -> PyResult<Vec<u8>> {
     let array = array.try_readonly()?;
     let view = array.as_array();
     let mut bytes = Vec::new();
     let len = N * view.len();
-    bytes.try_reserve_exact(len).map_err(|_| PyMemoryError::new_err(format!("no memory for {len} bytes to write")))?;
+    bytes.try_reserve_exact(len).map_err(|_| refuse(len))?;
     bytes.resize(len, 0);
     for (word, &value) in bytes.chunks_exact_mut(N).zip(view.as_standard_layout().iter()) {
         word.copy_from_slice(&encode(value));
@@ -162,22 +171,56 @@ fn words<T: Element + Copy, const N: usize>(
     Ok(bytes)
 }
 
-fn array<'py>(py: Python<'py>, tensor: &TensorData<'_>) -> PyResult<Bound<'py, PyAny>> {
+/// Axes that an array of every release of numpy may have.
+const MAX_AXES: usize = 32;
+
+fn array<'py>(py: Python<'py>, path: &Path, tensor: &TensorData<'_>) -> PyResult<Bound<'py, PyAny>> {
     fn build<'py, T: Element, const N: usize>(
         py: Python<'py>,
+        path: &Path,
         tensor: &TensorData<'_>,
         decode: impl Fn([u8; N]) -> T,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (words, _) = tensor.bytes.as_chunks::<N>();
-        let values = words.iter().map(|&word| decode(word)).collect();
-        let array = ndarray::ArrayD::from_shape_vec(tensor.shape, values)
-            .map_err(|e| PyValueError::new_err(format!("tensor \"{}\": {e}", tensor.name)))?;
+        let mut values = Vec::new();
+        let reserved = values.try_reserve_exact(words.len());
+        reserved.map_err(|_| no_memory(path, tensor.name, tensor.bytes.len()))?;
+        values.extend(words.iter().map(|&word| decode(word)));
+        let array = ndarray::ArrayD::from_shape_vec(tensor.shape, values).map_err(|e| no_array(path, tensor, &e))?;
         Ok(PyArrayDyn::from_owned_array(py, array).into_any())
     }
-    match tensor.dtype {
-        DType::F32 => build(py, tensor, f32::from_le_bytes),
-        DType::I32 => build(py, tensor, i32::from_le_bytes),
-        DType::U8 => build(py, tensor, u8::from_le_bytes),
-        DType::Bool => build(py, tensor, |[byte]| byte != 0),
+    if tensor.shape.len() > MAX_AXES {
+        return Err(no_array(path, tensor, &format_args!("numpy has arrays of at most {MAX_AXES} axes")));
     }
+    match tensor.dtype {
+        DType::F32 => build(py, path, tensor, f32::from_le_bytes),
+        DType::I32 => build(py, path, tensor, i32::from_le_bytes),
+        DType::U8 => build(py, path, tensor, u8::from_le_bytes),
+        DType::Bool => build(py, path, tensor, |[byte]| byte != 0),
+    }
+}
+
+fn no_array(path: &Path, tensor: &TensorData<'_>, why: &dyn std::fmt::Display) -> PyErr {
+    let shown = &tensor.shape[..tensor.shape.len().min(MAX_AXES)];
+    let message = format!("{}: tensor \"{}\" cannot have the shape {shown:?}: {why}", path.display(), tensor.name);
+    PyValueError::new_err(message)
+}
+
+fn no_memory(path: &Path, name: &str, bytes: usize) -> PyErr {
+    let message = format!("{}: tensor \"{name}\": cannot allocate {bytes} bytes", path.display());
+    PyMemoryError::new_err(message)
+}
+
+/// Finds out, without a trace, whether `save_safetensors` may write to a path.
+///
+/// Args:
+///     path: The file to write or replace.
+///
+/// Raises:
+///     OSError: It may not: a folder, a device or a file without permission to write stands there, or the
+///         folder takes no files.
+#[pyfunction]
+#[pyo3(signature = (path))]
+fn check_writable(path: PathBuf) -> PyResult<()> {
+    Ok(crate::io::check_writable(&path)?)
 }
