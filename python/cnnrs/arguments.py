@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ import numpy as np
 
 from cnnrs import naming
 
-__all__ = ["NamedArguments", "explain", "integer", "named", "number", "reject"]
+__all__ = ["NamedArguments", "explain", "file_path", "integer", "named", "number", "reject"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -213,3 +214,28 @@ def integer(value: Any, owner: Any, argument: str, *, least: int | None = None) 
         bound = "" if least is None else f" >= {least}"
         raise ValueError(f"{_owner(owner)}: {argument}: expected an integer{bound}, received {value!r}")
     return value.__index__()
+
+
+def file_path(value: Any, owner: Any) -> str:
+    """A path as text, from text, bytes or an object with `__fspath__`, as `open` takes them.
+
+    Args:
+        value: What was given.
+        owner: The object whose argument it is, or its name.
+
+    Raises:
+        TypeError: It is no path.
+        ValueError: It has a NUL character, which no path has.
+
+    >>> file_path(b"m.safetensors", "save_model")
+    'm.safetensors'
+    """
+    try:
+        path = os.fsdecode(value)
+    except TypeError:
+        raise TypeError(
+            f"{_owner(owner)}: expected a path as str, bytes or os.PathLike, received {type(value).__name__}"
+        ) from None
+    if "\0" in path:
+        raise ValueError(f"{_owner(owner)}: expected a path without NUL characters, received {path!r}")
+    return path

@@ -174,15 +174,20 @@ def _profile(options: argparse.Namespace) -> int:
 
 def _require_writable(path: Path) -> None:
     """Finds out before the training, not after it, that the model cannot be saved."""
+    from cnnrs import _core, saving
+
     folder = path.parent
     if not folder.is_dir():
         raise FileNotFoundError(f"--output: no folder {str(folder)!r}")
     if path.is_dir():
         raise IsADirectoryError(f"--output: {str(path)!r} is a folder; expected a file name")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"--output: no permission to write into {str(folder)!r}")
-    if path.suffix != ".safetensors":
-        raise ValueError(f"--output: expected a name that ends with .safetensors, received {path.name!r}")
+    try:
+        saving.check_model_path(path)
+        _core.check_writable(path)
+    except OSError as error:
+        raise type(error)(error.errno, f"--output: {error.strerror}", error.filename) from error
+    except ValueError as error:
+        raise ValueError(f"--output: {error}") from error
 
 
 def _scaled(images: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ __all__ = [
     "current_path",
     "did_you_mean",
     "get_uid",
+    "is_text",
     "name_scope",
     "object_name",
     "reset_uids",
@@ -70,6 +71,19 @@ def unique(name: str, taken: Container[str]) -> str:
     return found
 
 
+def is_text(name: str) -> bool:
+    """Whether UTF-8 has all characters of a string; halves of surrogate pairs are none.
+
+    >>> is_text("é"), is_text("\\ud800")
+    (True, False)
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def get_uid(prefix: str = "") -> int:
     """How often `prefix` has been asked for, this time included."""
     with _LOCK:
@@ -101,8 +115,8 @@ class name_scope:
         from cnnrs.arguments import reject
 
         reject(name_scope, kwargs)
-        if not isinstance(name, str) or "/" in name:
-            raise ValueError(f"name_scope: expected a string without '/', received {name!r}")
+        if not isinstance(name, str) or "/" in name or not is_text(name):
+            raise ValueError(f"name_scope: expected text without '/', received {name!r}")
         self.name = name
 
     def __enter__(self) -> name_scope:

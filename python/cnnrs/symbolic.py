@@ -271,6 +271,8 @@ class Operation(NamedArguments):
     def __init__(self, name: str | None = None):
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise ValueError(f"name: expected a string without '/', received {name!r}")
+        if name and not naming.is_text(name):
+            raise ValueError(f"name: expected text that UTF-8 has, received {name!r}")
         self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
         self._inbound_nodes = []
 

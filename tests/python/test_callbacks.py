@@ -385,3 +385,67 @@ def test_progress_bar_alone(capsys):
     unknown = utils.Progbar(None, verbose=1, interval=0)
     unknown.add(4, [("loss", 1e-5)])
     assert "4/Unknown" in capsys.readouterr().out
+
+
+def test_a_process_without_standard_output_trains(monkeypatch):
+    """As under `pythonw`, and in services that close it."""
+    monkeypatch.setattr("sys.stdout", None)
+    model = build()
+    for verbose in (0, 1, 2, "auto"):
+        model.fit(X, Y, epochs=2, verbose=verbose, callbacks=[callbacks.EarlyStopping("loss", verbose=1)])
+        model.evaluate(X, Y, verbose=verbose)
+        model.predict(X, verbose=verbose)
+    model.summary()
+    utils.Progbar(3).update(3, [("loss", 1.0)])
+
+
+def test_a_plain_object_as_standard_output(monkeypatch):
+    class Lines:
+        def __init__(self):
+            self.text = ""
+
+        def write(self, text):
+            self.text += text
+
+        def flush(self):
+            pass
+
+    lines = Lines()
+    monkeypatch.setattr("sys.stdout", lines)
+    build().fit(X, Y, verbose=1)
+    assert "loss:" in lines.text and lines.text.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("{epoch.safetensors", "ModelCheckpoint: filepath"),
+        ("a\0.safetensors", "NUL"),
+        ("none/pipe.safetensors", "a FIFO"),
+    ],
+)
+def test_paths_of_checkpoints_are_checked_at_once(tmp_path, name, message):
+    (tmp_path / "none").mkdir()
+    os.mkfifo(tmp_path / "none" / "pipe.safetensors")
+    with pytest.raises((OSError, ValueError), match=message):
+        callbacks.ModelCheckpoint(f"{tmp_path}/{name}")
+    assert os.listdir(tmp_path) == ["none"]
+
+
+def test_fields_of_checkpoints_that_cannot_be_filled(tmp_path):
+    for name in ("{}", "{epoch:zz}", "{epoch[0]}", "{epoch.name}"):
+        save = callbacks.ModelCheckpoint(f"{tmp_path}/{name}.safetensors")
+        with pytest.raises(ValueError, match="ModelCheckpoint: filepath: "):
+            build().fit(X, Y, verbose=0, callbacks=[save])
+    with pytest.raises(ValueError, match="save_freq"):
+        callbacks.ModelCheckpoint(f"{tmp_path}/m.safetensors", save_freq=0)
+
+
+def test_paths_of_bytes(tmp_path):
+    path = os.fsencode(tmp_path)
+    save = callbacks.ModelCheckpoint(path + b"/{epoch}.safetensors")
+    log = callbacks.CSVLogger(path + b"/log.csv")
+    build().fit(X, Y, verbose=0, callbacks=[save, log])
+    assert sorted(os.listdir(tmp_path)) == ["1.safetensors", "log.csv"]
+    with pytest.raises(ValueError, match="CSVLogger: .*NUL"):
+        callbacks.CSVLogger("a\0.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -87,10 +88,27 @@ def test_wrong_arguments_exit_with_status_2(arguments, message, capsys):
 
 @pytest.mark.parametrize(
     ("output", "message"),
-    [("none/m.safetensors", "no folder"), (".", "is a folder"), ("m.txt", ".safetensors")],
+    [
+        ("none/m.safetensors", "no folder"),
+        (".", "is a folder"),
+        ("m.txt", ".safetensors"),
+        ("m.weights.safetensors", "file of weights"),
+        ("pipe.safetensors", "a FIFO, not a regular file"),
+        ("dangling.safetensors", "No such file"),
+        ("m\0.safetensors", "NUL"),
+        pytest.param(
+            "/proc/m.safetensors",
+            "m.safetensors",
+            marks=pytest.mark.skipif(
+                sys.platform != "linux", reason="a folder that takes no files of root's"
+            ),
+        ),
+    ],
 )
 def test_an_unusable_output_is_found_before_training(tmp_path, monkeypatch, output, message, capsys):
     monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.safetensors")
+    os.symlink("none/m.safetensors", "dangling.safetensors")
     monkeypatch.setattr(cnnrs.datasets.mnist, "load_data", lambda: pytest.fail("training began"))
     assert cli.main(["train", "mnist", "--output", output]) == 1
     assert message in capsys.readouterr().err

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import struct
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -103,3 +105,56 @@ def test_a_missing_shipped_file_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(mnist, "_FOLDER", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"train-images.*missing: reinstall.*mnist\.npz"):
         mnist.load_data()
+
+
+def test_a_bomb_is_refused_before_it_unpacks(tmp_path):
+    """Files of a few kilobytes that unpack to a hundred times what their shape needs."""
+    header = struct.pack(">BBBB2I", 0, 0, 8, 2, 3, 4)
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(header + bytes(1 << 26)))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="received more"):
+        idx.read_gzip(path, (3, 4), "")
+    path.write_bytes(gzip.compress(struct.pack(">BBBB2I", 0, 0, 8, 2, 1 << 13, 1 << 13) + bytes(1 << 26)))
+    with pytest.raises(ValueError, match=r"expected shape \(3, 4\), received \(8192, 8192\)"):
+        idx.read_gzip(path, (3, 4), "")
+    archive = tmp_path / "bomb.npz"
+    np.savez_compressed(archive, **{key: np.zeros(1 << 26, np.uint8) for key in ("x_train", "y_train")})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    with pytest.raises(ValueError, match="bomb.npz: x_train: expected shape"):
+        mnist.load_data(archive)
+    np.savez_compressed(
+        archive, x_train=np.zeros((60000, 28, 28), np.uint8), y_train=np.zeros(1 << 26, np.uint8)
+    )
+    with pytest.raises(ValueError, match="bomb.npz: y_train: expected shape"):
+        mnist.load_data(archive)
+    tracemalloc.stop()
+    # The archives are made in between: what counts is reading the first two.
+    assert peak < 1 << 28
+
+
+def test_a_header_that_lies_about_its_array(tmp_path):
+    path = tmp_path / "lie.npz"
+    with zipfile.ZipFile(path, "w") as archive, archive.open("x_train.npy", "w") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (10**15,)}
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(ValueError, match="lie.npz: x_train: expected shape"):
+        mnist.load_data(path)
+
+
+@pytest.mark.parametrize("more", [b"x", gzip.compress(b"more")])
+def test_bytes_after_the_end_are_refused(tmp_path, more):
+    path = tmp_path / "a.gz"
+    digest = write_idx(path, np.zeros((2, 3), np.uint8))
+    with open(path, "ab") as file:
+        file.write(more)
+    with pytest.raises(ValueError, match="after the end"):
+        idx.read_gzip(path, (2, 3), digest)
+
+
+def test_paths_that_are_none():
+    with pytest.raises(ValueError, match="NUL"):
+        mnist.load_data("a\0b.npz")
+    with pytest.raises(TypeError, match="load_data: expected a path.*received int"):
+        mnist.load_data(3)

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -199,3 +200,62 @@ while True:
             load_model(path)
     small().save(path)
     assert os.listdir(tmp_path) == ["m.safetensors"]
+
+
+def test_a_doubled_key_in_an_entry_is_refused(tmp_path):
+    path = tmp_path / "m.safetensors"
+    small().save(path)
+    tensors, metadata, _ = _core.load_safetensors(path)
+    metadata["model"] = metadata["model"].replace('"filters": 2', '"filters": 2, "filters": 2')
+    _core.save_safetensors(path, tensors, metadata)
+    with pytest.raises(ValueError, match=r"m\.safetensors.*'model'.*'filters' occurs twice"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("shape", [[1] * 33, [1] * 1000, [0, 2**62, 4]])
+def test_shapes_that_no_array_has_are_named(tmp_path, shape):
+    path = tmp_path / "m.safetensors"
+    size = 0 if 0 in shape else 1
+    header = json.dumps({"w": {"dtype": "U8", "shape": shape, "data_offsets": [0, size]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * size)
+    with pytest.raises(ValueError, match=r'm\.safetensors.*"w"|m\.safetensors.*header'):
+        _core.load_safetensors(path)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="root alone can give files away")
+def test_the_owner_of_a_file_stays(tmp_path):
+    path = tmp_path / "m.safetensors"
+    small().save(path)
+    os.chown(path, 65534, 65533)
+    path.chmod(0o640)
+    small().save(path)
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (65534, 65533, 0o640)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_file_without_permission_to_write_is_an_error_as_with_open():
+    program = """
+import os
+import sys
+import cnnrs
+model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(2)])
+if os.geteuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+for write in (model.save, lambda path: open(path, "w")):
+    try:
+        write(sys.argv[1])
+    except PermissionError as error:
+        print(error.filename)
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        path = os.path.join(folder, "m.safetensors")
+        small().save(path)
+        os.chmod(path, 0o444)
+        done = subprocess.run(
+            [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines() == [path, path]
+        assert os.listdir(folder) == ["m.safetensors"]

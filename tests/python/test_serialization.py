@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 
 import cnnrs
@@ -14,6 +16,7 @@ from cnnrs import (
     metrics,
     optimizers,
     regularizers,
+    saving,
 )
 from cnnrs.optimizers import schedules
 
@@ -89,3 +92,98 @@ def test_models_are_layers_of_a_config():
     chain = [{"class_name": "Dense", "module": "cnnrs.layers", "config": {"units": 3}}]
     model = layers.deserialize({"class_name": "Sequential", "config": {"name": "s", "layers": chain}})
     assert isinstance(model, cnnrs.Sequential) and model.layers[0].units == 3
+
+
+RELU = {"module": "cnnrs.activations", "class_name": "function", "config": "relu", "registered_name": "relu"}
+DENSE = {"module": "cnnrs.layers", "class_name": "Dense", "config": {"units": 3}, "registered_name": None}
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("cnnrs.models", "load_model"),
+        ("cnnrs.models", "save_model"),
+        ("cnnrs.applications", "ResNet18"),
+        ("cnnrs.random", "seed_everything"),
+        ("cnnrs.initializers", "compute_fans"),
+        ("cnnrs.losses", "MeanSquaredError"),
+        ("cnnrs.losses", "np"),
+        ("keras.random", "draw_seed"),
+    ],
+)
+def test_functions_of_files_are_public_functions_that_arguments_may_be(module, name):
+    data = {"module": module, "class_name": "function", "config": name, "registered_name": None}
+    with pytest.raises(TypeError, match="cannot find function"):
+        saving.deserialize_keras_object(data)
+
+
+def test_every_function_that_can_be_saved_can_be_loaded():
+    for module in (activations, losses, metrics):
+        for name in dir(module):
+            function = getattr(module, name)
+            public = not name.startswith("_") and isinstance(function, types.FunctionType)
+            if not public or name in ("get", "serialize", "deserialize"):
+                continue
+            data = saving.serialize_keras_object(function)
+            if data["module"] == module.__name__ and data["config"] == name:
+                assert saving.deserialize_keras_object(data) is function, name
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({**DENSE, "class_name": "relu", "module": "cnnrs.activations"}, "cannot find class 'relu'"),
+        ({**DENSE, "class_name": ["Dense"]}, "name of a class or function: expected a string"),
+        ({**DENSE, "module": 3}, "module of a class or function: expected a string"),
+        ({**DENSE, "registered_name": {}}, "registered|config"),
+        ({**DENSE, "registered_name": {"a": 1}}, "registered_name of a class or function"),
+        ({**DENSE, "config": None}, "'Dense': config: expected a dict"),
+        (
+            {**DENSE, "class_name": "Sequential", "module": "cnnrs.models"},
+            "'Sequential' is damaged: no 'layers'",
+        ),
+        ({"class_name": "__numpy__", "config": {"value": [1]}}, "'__numpy__' is damaged: no 'dtype'"),
+        ({"class_name": "__numpy__", "config": {"value": [1], "dtype": "U99999999"}}, "dtype of numbers"),
+        ({"class_name": "__numpy__", "config": {"value": [1], "dtype": "object"}}, "dtype of numbers"),
+        ({**RELU, "config": 3}, "expected a string, received 3"),
+        ({"class_name": "__tuple__", "config": {}}, "'__tuple__' is damaged: no 'items'"),
+    ],
+)
+def test_damaged_data_is_an_error_that_names_it(config, message):
+    if config.get("registered_name") == {}:
+        # What is empty counts as left out.
+        assert saving.deserialize_keras_object(config).units == 3
+        return
+    with pytest.raises((TypeError, ValueError), match=message):
+        saving.deserialize_keras_object(config)
+
+
+def test_data_that_is_nested_without_end_is_an_error():
+    config: dict = {**DENSE}
+    for _ in range(100_000):
+        config = {"class_name": "Sequential", "module": "cnnrs.models", "config": {"layers": [config]}}
+    with pytest.raises(ValueError, match="RecursionError"):
+        saving.deserialize_keras_object(config)
+    # Freed from the outside in, which needs no depth.
+    while "layers" in config.get("config", {}):
+        config = config["config"]["layers"].pop()
+
+
+def test_objects_of_another_kind_than_the_data_says():
+    with pytest.raises(ValueError, match="'make': expected a class with from_config"):
+        saving.deserialize_keras_object({"class_name": "make", "config": {}}, {"make": lambda: None})
+    with pytest.raises(ValueError, match="'Dense': expected a function"):
+        saving.deserialize_keras_object(
+            {"class_name": "function", "config": "Dense"}, {"Dense": layers.Dense}
+        )
+
+
+def test_names_that_are_no_text_are_refused_at_once():
+    for make in (
+        lambda: layers.Dense(2, name="\ud800"),
+        lambda: cnnrs.Input((2,), name="a\udfff"),
+        lambda: cnnrs.Sequential(name="\ud800"),
+        lambda: cnnrs.name_scope("\ud800"),
+    ):
+        with pytest.raises(ValueError, match="text"):
+            make()

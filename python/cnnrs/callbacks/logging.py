@@ -6,6 +6,7 @@ import csv
 import math
 from typing import Any
 
+from cnnrs.arguments import file_path
 from cnnrs.callbacks.callback import Callback
 
 
@@ -100,7 +101,7 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: Any, separator: str = ",", append: bool = False):
         super().__init__()
-        self.filename, self.sep, self.append = filename, separator, append
+        self.filename, self.sep, self.append = file_path(filename, self), separator, append
         self._file: Any = None
         self._writer: Any = None
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import string
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from cnnrs.arguments import number, reject
+from cnnrs import _core
+from cnnrs.arguments import file_path, integer, number, reject
 from cnnrs.callbacks.callback import Callback
 from cnnrs.user_warnings import warn_user
 
@@ -253,8 +255,8 @@ class ModelCheckpoint(_Monitor):
         initial_value_threshold: The best so far.
 
     Raises:
-        ValueError: The path has another ending, or an argument is wrong.
-        PermissionError: The folder cannot be written to.
+        ValueError: The path has another ending or a field that is damaged, or an argument is wrong.
+        OSError: The folder is there, but files in it cannot be written.
 
     >>> import os, tempfile
     >>> import numpy as np
@@ -282,15 +284,21 @@ class ModelCheckpoint(_Monitor):
         super().__init__(monitor, mode)
         from cnnrs.saving import check_model_path, check_weights_path
 
-        self.filepath = os.fspath(filepath)
+        self.filepath = file_path(filepath, self)
         (check_weights_path if save_weights_only else check_model_path)(self.filepath)
-        if save_freq != "epoch" and not isinstance(save_freq, int):
+        if save_freq != "epoch" and (isinstance(save_freq, bool) or not isinstance(save_freq, int)):
             raise ValueError(
                 f"ModelCheckpoint: save_freq: expected 'epoch' or an integer, received {save_freq!r}"
             )
+        if save_freq != "epoch":
+            integer(save_freq, self, "save_freq", least=1)
+        try:
+            list(string.Formatter().parse(self.filepath))
+        except ValueError as error:
+            raise ValueError(f"ModelCheckpoint: filepath: {self.filepath!r}: {error}") from error
         folder = os.path.dirname(self.filepath)
-        if folder and "{" not in folder and os.path.exists(folder) and not os.access(folder, os.W_OK):
-            raise PermissionError(f"ModelCheckpoint: filepath: cannot write to {folder!r}")
+        if "{" not in folder and os.path.exists(folder or os.curdir):
+            _core.check_writable(self.filepath)
         self.verbose, self.save_best_only, self.save_weights_only = verbose, save_best_only, save_weights_only
         self.save_freq = save_freq
         self.best: float = self._worst if initial_value_threshold is None else initial_value_threshold
@@ -331,6 +339,8 @@ class ModelCheckpoint(_Monitor):
         except KeyError as error:
             known = ", ".join(sorted(fields))
             raise KeyError(f"ModelCheckpoint: filepath names {error}; there are {known}") from None
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            raise ValueError(f"ModelCheckpoint: filepath: {self.filepath!r}: {error}") from error
         if folder := os.path.dirname(path):
             os.makedirs(folder, exist_ok=True)
         if self.verbose > 0:

@@ -6,20 +6,24 @@ A file is a big-endian header and then the elements in row-major order: two zero
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import math
 import os
+import stat
 import struct
 import zlib
 
 import numpy as np
 
 _UINT8 = 8
+# What `zlib` calls a stream in gzip's format.
+_GZIP = 16 + zlib.MAX_WBITS
+# Room for the headers of gzip and IDX.
+_MOST_HEADERS = 1 << 16
 
 
 def read_gzip(path: str | os.PathLike[str], shape: tuple[int, ...], sha256: str) -> np.ndarray:
-    """Reads a gzipped IDX file of bytes and checks it.
+    """Reads a gzipped IDX file of bytes and checks it. Nothing is unpacked beyond what `shape` needs.
 
     Args:
         path: The gzipped file.
@@ -35,37 +39,51 @@ def read_gzip(path: str | os.PathLike[str], shape: tuple[int, ...], sha256: str)
             shape, or its checksum differs. The message names the file.
     """
     path = os.fspath(path)
+    expected = math.prod(shape)
+    unpacking = zlib.decompressobj(wbits=_GZIP)
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError(f"{path}: expected a regular file")
     with open(path, "rb") as file:
-        packed = file.read()
+        # No more than a gzip stream of so many bytes may need.
+        packed = file.read(2 * expected + _MOST_HEADERS)
     try:
-        content = gzip.decompress(packed)
-    except EOFError as error:
-        raise ValueError(f"{path}: truncated: the gzip stream ends early ({len(packed)} bytes)") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
+        start = unpacking.decompress(packed, 4 + 4 * len(shape))
+        _check_header(path, start, shape)
+        content = unpacking.decompress(unpacking.unconsumed_tail, expected + 1)
+        if len(content) == expected and not unpacking.eof:
+            # What is left is the end of the stream with its own checksum.
+            content += unpacking.decompress(unpacking.unconsumed_tail, 1)
+    except zlib.error as error:
         raise ValueError(f"{path}: not a gzip file, or damaged: {error}") from error
-    data = _parse(path, content, shape)
-    digest = hashlib.sha256(content).hexdigest()
+    if len(content) > expected:
+        raise ValueError(f"{path}: expected {expected} bytes of data for shape {shape}, received more")
+    if not unpacking.eof:
+        raise ValueError(f"{path}: truncated: the gzip stream ends early ({len(packed)} bytes)")
+    if len(content) < expected:
+        raise ValueError(
+            f"{path}: expected {expected} bytes of data for shape {shape}, received {len(content)}"
+        )
+    if unpacking.unused_data.strip(b"\0"):
+        raise ValueError(f"{path}: damaged: there are bytes after the end of the gzip stream")
+    hashing = hashlib.sha256(start)
+    hashing.update(content)
+    digest = hashing.hexdigest()
     if digest != sha256:
         raise ValueError(f"{path}: expected SHA-256 {sha256} of the unpacked file, received {digest}")
-    return data.copy()
+    return np.frombuffer(bytearray(content), dtype=np.uint8).reshape(shape)
 
 
-def _parse(path: str, content: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """The elements as a read-only view of `content`."""
-    if len(content) < 4 or content[:2] != b"\0\0":
-        raise ValueError(f"{path}: not an IDX file: it begins with {content[:4]!r}")
-    code, ndim = content[2], content[3]
+def _check_header(path: str, start: bytes, shape: tuple[int, ...]) -> None:
+    """Compares the header, or what there is of it, with what it must be."""
+    if len(start) < 4 or start[:2] != b"\0\0":
+        raise ValueError(f"{path}: not an IDX file: it begins with {start[:4]!r}")
+    code, ndim = start[2], start[3]
     if code != _UINT8:
         raise ValueError(f"{path}: expected IDX element type {_UINT8} (uint8), received {code}")
-    start = 4 + 4 * ndim
-    if len(content) < start:
-        raise ValueError(f"{path}: truncated: a header of {start} bytes is announced, {len(content)} follow")
-    found = struct.unpack(f">{ndim}I", content[4:start])
-    expected = math.prod(found)
-    if len(content) - start != expected:
-        raise ValueError(
-            f"{path}: expected {expected} bytes of data for shape {found}, received {len(content) - start}"
-        )
+    if ndim != len(shape):
+        raise ValueError(f"{path}: expected {len(shape)} axes, of shape {shape}, received {ndim}")
+    if len(start) < 4 + 4 * ndim:
+        raise ValueError(f"{path}: truncated: the header has {len(start)} of {4 + 4 * ndim} bytes")
+    found = struct.unpack(f">{ndim}I", start[4:])
     if found != shape:
         raise ValueError(f"{path}: expected shape {shape}, received {found}")
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)

@@ -6,12 +6,14 @@ CC BY-SA 3.0; the attribution lies beside the files.
 
 from __future__ import annotations
 
+import math
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from cnnrs.arguments import named
+from cnnrs.arguments import file_path, named
 from cnnrs.datasets import idx
 
 __all__ = ["load_data"]
@@ -39,6 +41,8 @@ _FILES: dict[str, tuple[tuple[int, ...], str]] = {
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ),
 }
+# Bytes of an array's header in an archive, at most.
+_MOST_HEADER = 1 << 16
 _NPZ_KEYS = (("x_train", "y_train"), ("x_test", "y_test"))
 
 
@@ -65,7 +69,7 @@ def load_data(path: str = _DEFAULT) -> tuple[_Split, _Split]:
         >>> x_train.shape, x_train.dtype, y_test.shape
         ((60000, 28, 28), dtype('uint8'), (10000,))
     """
-    name = os.fspath(path)
+    name = file_path(path, "load_data")
     if name != _DEFAULT:
         return _load_npz(name)
     try:
@@ -87,18 +91,37 @@ def _load_npz(path: str) -> tuple[_Split, _Split]:
     shapes = [shape for shape, _ in _FILES.values()]
     expected = dict(zip((key for pair in _NPZ_KEYS for key in pair), shapes, strict=True))
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in expected}
+        with zipfile.ZipFile(path) as archive:
+            arrays = {key: _read_npy(archive, key, shape) for key, shape in expected.items()}
+    except MemoryError as error:
+        raise MemoryError(f"{path}: {error}") from error
+    except _WrongArrayError as error:
+        raise ValueError(f"{path}: {error}") from None
     except Exception as error:
         # A damaged archive raises zipfile, zlib, KeyError, EOFError or ValueError, by where it is damaged.
         raise ValueError(
             f"{path}: expected an .npz file with {', '.join(expected)}, received: {error}"
         ) from error
-    for key, shape in expected.items():
-        if arrays[key].shape != shape or arrays[key].dtype != np.uint8:
-            raise ValueError(
-                f"{path}: {key}: expected shape {shape} of uint8, "
-                f"received {arrays[key].shape} of {arrays[key].dtype}"
-            )
     train, test = ((arrays[x], arrays[y]) for x, y in _NPZ_KEYS)
     return train, test
+
+
+class _WrongArrayError(ValueError):
+    """An array of an archive has another shape or dtype."""
+
+
+def _read_npy(archive: zipfile.ZipFile, key: str, shape: tuple[int, ...]) -> np.ndarray:
+    """An array of uint8, unpacked only after its size and its header are as they should be."""
+    entry = archive.getinfo(f"{key}.npy")
+    if entry.file_size > math.prod(shape) + _MOST_HEADER:
+        raise _WrongArrayError(f"{key}: expected shape {shape} of uint8, received {entry.file_size} bytes")
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        found, _, dtype = read(file)
+    if found != shape or dtype != np.uint8:
+        raise _WrongArrayError(f"{key}: expected shape {shape} of uint8, received {found} of {dtype}")
+    with archive.open(entry) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)

@@ -150,7 +150,7 @@ def _operation(entry: dict[str, Any], custom_objects: dict[str, Any] | None) -> 
     from cnnrs import ops, saving
 
     if entry.get("module") == "cnnrs.ops":
-        function = getattr(ops, entry["class_name"])
+        function: Any = getattr(ops, str(entry["class_name"]), None)
         if not getattr(function, "is_cnnrs_op", False):
             raise ValueError(f"expected the name of an op, received {entry['class_name']!r}")
         return OpFunction(function, entry["config"]["name"])
@@ -175,9 +175,9 @@ def _restore(tensor: Any, value: Any) -> Any:
     if kind == "__ellipsis__":
         return Ellipsis
     if kind == "__numpy__":
-        import numpy as np
+        from cnnrs.saving.objects import plain_array
 
-        return np.asarray(value["items"], value["dtype"])
+        return plain_array(value["items"], value["dtype"])
     return {key: _restore(tensor, item) for key, item in value.items()}
 
 

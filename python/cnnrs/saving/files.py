@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.arguments import named, reject
+from cnnrs.arguments import file_path, named, reject
 from cnnrs.saving.copies import restore_training, training_state
 from cnnrs.saving.objects import (
     CustomObjectScope,
@@ -34,16 +34,8 @@ _FORMAT = "cnnrs_format"
 _ORDER = "weights"
 
 
-def _path(filepath: Any) -> str:
-    """A path as text, from text, bytes or what has `__fspath__`."""
-    path = os.fsdecode(filepath)
-    if "\0" in path:
-        raise ValueError(f"expected a path without NUL characters, received {path!r}")
-    return path
-
-
 def _suffix(filepath: Any, suffix: str, what: str) -> str:
-    path = _path(filepath)
+    path = file_path(filepath, what)
     if not path.endswith(suffix):
         raise ValueError(
             f"{what}: expected a path ending in {suffix!r}, received {path!r}; other formats are not written"
@@ -96,8 +88,7 @@ def _write(path: str, tensors: dict[str, np.ndarray], metadata: dict[str, str], 
     _core.save_safetensors(path, tensors, {"format": "pt", _FORMAT: str(FORMAT_VERSION), **metadata})
 
 
-def _read(path: Any, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    path = _path(path)
+def _read(path: str, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     tensors, metadata, has_checksum = _core.load_safetensors(path)
     if _FORMAT not in metadata:
         raise ValueError(
@@ -120,6 +111,16 @@ def _read(path: Any, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     return tensors, metadata
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The entries of a JSON object, of which `json` would take the last of several with one key."""
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} occurs twice")
+    return entries
+
+
 def _entry(metadata: dict[str, str], key: str, path: str, kind: type) -> Any:
     """What an entry of the metadata holds as JSON.
 
@@ -131,7 +132,7 @@ def _entry(metadata: dict[str, str], key: str, path: str, kind: type) -> Any:
         raise ValueError(f"{path!r}: the metadata lacks {key!r}, {names[kind]}")
     text = metadata[key]
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path!r}: metadata {key!r} is damaged: expected {names[kind]} as JSON, "
@@ -222,8 +223,10 @@ def load_model(
         safe_mode: True; files hold no code.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is truncated, foreign or newer than this release, or does not fit.
+        OSError: There is no such file, it cannot be read, or it is no regular file.
+        ValueError: The file is truncated, damaged, foreign or newer than this release, or does not fit.
+        TypeError: It names a class or function that is not known here.
+        MemoryError: It, or the model that it describes, does not fit into memory.
 
     >>> import os, tempfile
     >>> import numpy as np
@@ -239,7 +242,7 @@ def load_model(
     """
     from cnnrs.models import Model
 
-    path = _path(filepath)
+    path = file_path(filepath, "load_model")
     tensors, metadata = _read(path, "model")
     data = _entry(metadata, "model", path, dict)
     compiled = data.pop("compile_config", None)
@@ -303,8 +306,9 @@ def _assign(
                 f"{path!r}: weight {name!r}: expected shape {tuple(variable.shape)} {variable.dtype}, "
                 f"received {tuple(value.shape)} {value.dtype.name}"
             )
-    for variable, value in fitting:
-        variable.assign(value)
+    with _reading("the weights", path):
+        for variable, value in fitting:
+            variable.assign(value)
 
 
 @named
@@ -359,5 +363,6 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     True
     """
     reject(load_weights, kwargs)
-    tensors, metadata = _read(filepath, "weights")
-    _assign(model, tensors, metadata, _path(filepath), skip_mismatch)
+    path = file_path(filepath, "load_weights")
+    tensors, metadata = _read(path, "weights")
+    _assign(model, tensors, metadata, path, skip_mismatch)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,10 @@ _MODULES = (
     "random",
     "regularizers",
 )
+
+
+# Those of them that have functions which are arguments of layers or of `compile`.
+_FUNCTION_MODULES = ("activations", "losses", "metrics", "random")
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[Any], Any]:
@@ -253,21 +258,24 @@ def _find(data: dict[str, Any], custom_objects: Any, module_objects: Any) -> Any
     """The class or function that serialised data names. Only cnnrs's own modules are ever imported."""
     is_function = data["class_name"] == "function"
     name = data["config"] if is_function else data["class_name"]
-    registered = data.get("registered_name")
+    registered, module = data.get("registered_name"), data.get("module") or ""
+    for key, value in (("name", name), ("registered_name", registered or ""), ("module", module)):
+        if not isinstance(value, str):
+            raise ValueError(f"the {key} of a class or function: expected a string, received {value!r}")
     for candidate in (registered, name):
         if candidate:
             found = get_registered_object(candidate, custom_objects)
             if found is not None:
-                return found
-    module = data.get("module") or ""
+                return _of_kind(found, candidate, is_function)
     if module in _public_modules() or module.startswith("keras."):
         module = "cnnrs." + module.split(".", 1)[1]
-        if module in _public_modules():
-            found = _public(importlib.import_module(module), name)
+        offers = _FUNCTION_MODULES if is_function else _MODULES
+        if module in {f"cnnrs.{name}" for name in offers}:
+            found = _public(importlib.import_module(module), name, is_function)
             if found is not None:
                 return found
     if module_objects and name in module_objects:
-        return module_objects[name]
+        return _of_kind(module_objects[name], name, is_function)
     close = naming.did_you_mean(name, module_objects) if module_objects else ""
     raise UnknownObjectError(
         f"cannot find {'function' if is_function else 'class'} {name!r}; register it with "
@@ -275,11 +283,36 @@ def _find(data: dict[str, Any], custom_objects: Any, module_objects: Any) -> Any
     )
 
 
-def _public(module: Any, name: Any) -> Any:
-    """What `module` offers under `name`; None for what it only uses or keeps to itself."""
-    found = None if not isinstance(name, str) or name.startswith("_") else getattr(module, name, None)
+def _of_kind(found: Any, name: str, is_function: bool) -> Any:
+    """What has been found, if it is a function or a class as the data says."""
+    if is_function and (isinstance(found, type) or not callable(found)):
+        raise ValueError(f"{name!r}: expected a function, received {found!r}")
+    if not is_function and not hasattr(found, "from_config"):
+        raise ValueError(f"{name!r}: expected a class with from_config(), received {found!r}")
+    return found
+
+
+def _public(module: Any, name: str, is_function: bool) -> Any:
+    """What `module` offers under `name` of the kind that is meant; None if that is nothing."""
+    found = None if name.startswith("_") else getattr(module, name, None)
+    if isinstance(found, type) == is_function:
+        return None
+    if name in getattr(module, "__all__", ()):
+        return found
+    # Functions of other modules are listed, those of losses, say, are not.
     own = f"{getattr(found, '__module__', '')}.".startswith(f"{module.__name__}.")
-    return found if name in getattr(module, "__all__", ()) or own else None
+    return found if own and module.__name__ != "cnnrs.random" else None
+
+
+@contextlib.contextmanager
+def _damage(config: Any) -> Iterator[None]:
+    """What code raises when a config lacks a part or has one of another kind becomes a ValueError."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RecursionError) as error:
+        text = f"no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+        name = config.get("class_name") if isinstance(config, dict) else None
+        raise ValueError(f"the config of {name!r} is damaged: {text}") from error
 
 
 def deserialize_keras_object(
@@ -294,7 +327,8 @@ def deserialize_keras_object(
         **kwargs: `module_objects`: classes and functions by name, for data that names no module.
 
     Raises:
-        TypeError: A class is not known here.
+        TypeError: A class or function is not known here.
+        ValueError: The data is damaged: a part is missing, or of another kind.
 
     >>> from cnnrs import layers, saving
     >>> saving.deserialize_keras_object(saving.serialize_keras_object(layers.Dense(4, name="head"))).units
@@ -303,6 +337,11 @@ def deserialize_keras_object(
     module_objects = kwargs.pop("module_objects", None)
     if kwargs:
         raise TypeError(f"deserialize_keras_object: unexpected argument {next(iter(kwargs))!r}")
+    with _damage(config):
+        return _deserialize(config, custom_objects, safe_mode, module_objects)
+
+
+def _deserialize(config: Any, custom_objects: Any, safe_mode: bool, module_objects: Any) -> Any:
     inner = lambda value: deserialize_keras_object(value, custom_objects, safe_mode)  # noqa: E731
     if isinstance(config, list):
         return [inner(value) for value in config]
@@ -314,10 +353,12 @@ def deserialize_keras_object(
     if name == "__tuple__":
         return tuple(inner(value) for value in config["items"])
     if name == "__numpy__":
-        return np.array(config["config"]["value"], config["config"]["dtype"])
+        return plain_array(config["config"]["value"], config["config"]["dtype"])
     target = _find(config, custom_objects, module_objects)
     if name == "function":
         return target
+    if not isinstance(config["config"], dict):
+        raise ValueError(f"{name!r}: config: expected a dict, received {config['config']!r}")
     with CustomObjectScope(custom_objects or {}):
         obj = target.from_config(_plain(config["config"], custom_objects, safe_mode))
         build = config.get("build_config")
@@ -327,6 +368,21 @@ def deserialize_keras_object(
         if compiled and hasattr(obj, "compile_from_config"):
             obj.compile_from_config(compiled)
     return obj
+
+
+_ARRAY_DTYPES = ["bool", "float16", "float32", "float64"]
+_ARRAY_DTYPES += [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
+
+
+def plain_array(value: Any, dtype: Any) -> np.ndarray:
+    """An array of numbers or truth values that serialised data holds.
+
+    Raises:
+        ValueError: It is none; text and objects of Python are not stored as arrays.
+    """
+    if dtype not in _ARRAY_DTYPES:
+        raise ValueError(f"an array: expected a dtype of numbers, received {dtype!r}")
+    return np.array(value, dtype)
 
 
 def _plain(config: Any, custom_objects: Any, safe_mode: bool) -> Any:

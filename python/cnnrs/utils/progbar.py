@@ -9,8 +9,13 @@ import time
 from typing import Any
 
 
+def _is_terminal() -> bool:
+    isatty = getattr(sys.stdout, "isatty", None)
+    return isatty is not None and isatty()
+
+
 class Progbar:
-    """Prints progress, at most once an `interval`.
+    """Prints progress, at most once an `interval`. Prints nothing where a process has no standard output.
 
     Args:
         target: Number of steps; None if unknown.
@@ -53,7 +58,7 @@ class Progbar:
         self.seen = current
         self._values.update(dict(values or []))
         now = time.time()
-        if self.verbose == 0 or (not finalize and now - self._drawn < self.interval):
+        if self.verbose == 0 or sys.stdout is None or (not finalize and now - self._drawn < self.interval):
             return
         elapsed = now - self._start
         if self.verbose == 2:
@@ -68,10 +73,10 @@ class Progbar:
             rest = self._duration(left)
         line = f"{self._count()} {self._bar()} {rest}{self._text()}"
         columns = shutil.get_terminal_size((160, 24)).columns
-        if sys.stdout.isatty():
+        if _is_terminal():
             line = line[: columns - 1]
-        sys.stdout.write("\r" + line + " " * max(0, self._length - len(line)) + ("\n" if finalize else ""))
-        sys.stdout.flush()
+        text = "\r" + line + " " * max(0, self._length - len(line)) + ("\n" if finalize else "")
+        print(text, end="", flush=True)
         self._length = len(line)
 
     def add(self, n: int, values: Any = None) -> None:
@@ -87,10 +92,10 @@ class Progbar:
         done = 1.0 if not self.target else min(1.0, self.seen / self.target)
         full = int(self.width * done)
         try:
-            "━".encode(sys.stdout.encoding or "ascii")
+            "━".encode(getattr(sys.stdout, "encoding", None) or "ascii")
         except (UnicodeEncodeError, LookupError):
             return "[" + "=" * full + "." * (self.width - full) + "]"
-        if sys.stdout.isatty():
+        if _is_terminal():
             return f"\x1b[32m{'━' * full}\x1b[0m\x1b[37m{'━' * (self.width - full)}\x1b[0m"
         return "━" * full + " " * (self.width - full)
 
