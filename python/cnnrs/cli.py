@@ -177,9 +177,9 @@ def _require_writable(path: Path) -> None:
     from cnnrs import _core, saving
 
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise FileNotFoundError(f"--output: no folder {str(folder)!r}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise IsADirectoryError(f"--output: {str(path)!r} is a folder; expected a file name")
     try:
         saving.check_model_path(path)

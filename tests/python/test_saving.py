@@ -164,6 +164,15 @@ def test_nested_models(path):
     np.testing.assert_array_equal(load_model(path).predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+def test_slices_and_arrays_among_the_arguments_of_operations(path):
+    inputs = cnnrs.Input((6, 6, 2))
+    x = inputs[:, 1:, ..., :1] + np.arange(6, dtype=np.float32).reshape(6, 1)
+    x = cnnrs.ops.concatenate((x, x[:, ::2, :, :], inputs[:, 0:1, :, :1]), axis=1)
+    model = cnnrs.Model(inputs, layers.Flatten()(x))
+    model.save(path)
+    np.testing.assert_array_equal(load_model(path).predict(X, verbose=0), model.predict(X, verbose=0))
+
+
 def test_weights_alone(tmp_path):
     file = str(tmp_path / "m.weights.safetensors")
     model = build()

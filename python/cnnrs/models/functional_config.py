@@ -163,6 +163,8 @@ def _operation(entry: dict[str, Any], custom_objects: dict[str, Any] | None) -> 
 def _restore(tensor: Any, value: Any) -> Any:
     if isinstance(value, list):
         return [_restore(tensor, item) for item in value]
+    if isinstance(value, tuple):
+        return tuple(_restore(tensor, item) for item in value)
     if not isinstance(value, dict):
         return value
     kind = value.get("class_name")

@@ -391,6 +391,8 @@ def _plain(config: Any, custom_objects: Any, safe_mode: bool) -> Any:
         return [_plain(value, custom_objects, safe_mode) for value in config]
     if not isinstance(config, dict):
         return config
-    if config.get("class_name") in ("__tuple__", "__numpy__"):
+    if config.get("class_name") == "__tuple__":
+        return tuple(_plain(value, custom_objects, safe_mode) for value in config["items"])
+    if config.get("class_name") == "__numpy__" and "config" in config:
         return deserialize_keras_object(config, custom_objects, safe_mode)
     return {key: _plain(value, custom_objects, safe_mode) for key, value in config.items()}
