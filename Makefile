@@ -6,6 +6,7 @@
 # make figures   README's table and chart, of the results that make peers saved
 # make test-avx2, test-scalar, test-arm64, test-asan       kernels on other instruction sets; memory errors
 # make test-long   property tests and random graphs with many more cases, and others each time
+# make faults    kills, full disks, damaged files and the like, at length; see docs/reliability.md
 # make instructions  instructions of the main kernels under callgrind, compared with a table
 # Needs Python >= 3.10, Rust (rust-version in Cargo.toml) and the package registries, nothing else.
 
@@ -19,7 +20,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
+.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan faults instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
 .DELETE_ON_ERROR:
 
 mnist: $(VENV)/.wheel
@@ -49,6 +50,14 @@ test-python: $(VENV)/.wheel $(VENV)/.dev
 test-long:
 	seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); echo "PROPTEST_RNG_SEED=$$seed"; \
 		PROPTEST_CASES=2000 PROPTEST_RNG_SEED=$$seed CNNRS_RANDOM_GRAPHS=2000 cargo test
+
+# Campaigns that look for faults at length, one after the other; `make test` runs a few cases of each.
+FAULTS := kills full_disk read_only mutations forks
+
+faults: $(VENV)/.wheel
+	@failed=; for campaign in $(FAULTS); do \
+		$(BIN)/python tests/faults/$$campaign.py || failed="$$failed $$campaign"; done; \
+		[ -z "$$failed" ] || { echo "findings:$$failed"; exit 1; }
 
 # All Rust tests on the narrower instruction sets of this machine.
 test-avx2 test-scalar: test-%:

@@ -209,7 +209,7 @@ pub fn read(path: &Path) -> Result<SafetensorsFile, FileError> {
         );
         return Err(FileError::format(path, reason));
     }
-    let mut header = read_bytes(&mut file, path, header_len)?;
+    let mut header = read_bytes(&mut file, path, header_len, &mut |_| {})?;
     let invalid = |e| FileError::format(path, format!("not a valid safetensors header: {e}"));
     serde_json::from_slice::<UniqueKeys>(&header).map_err(invalid)?;
     let parsed: Metadata = serde_json::from_slice(&header).map_err(invalid)?;
@@ -221,18 +221,20 @@ pub fn read(path: &Path) -> Result<SafetensorsFile, FileError> {
         return Err(FileError::format(path, reason));
     }
     let entries = entries(path, &parsed)?;
-    let data = read_bytes(&mut file, path, available)?;
+    let mut sum = crc32fast::Hasher::new();
+    let data = read_bytes(&mut file, path, available, &mut |piece| sum.update(piece))?;
     let metadata = parsed.metadata().iter().flatten();
     let mut metadata: BTreeMap<String, String> = metadata.map(|(key, value)| (key.clone(), value.clone())).collect();
-    let checksum = metadata.remove(CHECKSUM_KEY);
-    if let Some(expected) = &checksum {
-        check(path, expected, &mut header, &data)?;
+    // Other programs may have an entry of this name for something else.
+    let has_checksum = metadata.get(CHECKSUM_KEY).is_some_and(|entry| entry.starts_with(CHECKSUM_KIND));
+    if has_checksum && let Some(expected) = metadata.remove(CHECKSUM_KEY) {
+        check(path, &expected, &mut header, &sum)?;
     }
-    Ok(SafetensorsFile { has_checksum: checksum.is_some(), entries, metadata, data })
+    Ok(SafetensorsFile { has_checksum, entries, metadata, data })
 }
 
-/// Compares what was read with the checksum that it came with.
-fn check(path: &Path, expected: &str, header: &mut [u8], data: &[u8]) -> Result<(), FileError> {
+/// Compares what was read, of the data its checksum, with the checksum that it came with.
+fn check(path: &Path, expected: &str, header: &mut [u8], data: &crc32fast::Hasher) -> Result<(), FileError> {
     let damaged = |found: &str| {
         FileError::format(path, format!("damaged, or changed by another program: its checksum is {expected}, {found}"))
     };
@@ -240,7 +242,7 @@ fn check(path: &Path, expected: &str, header: &mut [u8], data: &[u8]) -> Result<
     header[digits..digits + CHECKSUM_DIGITS].fill(b'0');
     let mut sum = crc32fast::Hasher::new();
     sum.update(header);
-    sum.update(data);
+    sum.combine(data);
     let found = format!("{CHECKSUM_KIND}{:08x}", sum.finalize());
     if found == *expected { Ok(()) } else { Err(damaged(&format!("that of its content {found}"))) }
 }
@@ -316,17 +318,22 @@ fn entries(path: &Path, parsed: &Metadata) -> Result<Vec<(String, DType, TensorI
         .collect()
 }
 
-/// Reads exactly `count` bytes; a size that memory cannot hold is an error, not an abort.
-fn read_bytes(file: &mut File, path: &Path, count: u64) -> Result<Vec<u8>, FileError> {
+/// Reads exactly `count` bytes, in pieces that are still in the cache when `look` sees them. A size that memory
+/// cannot hold is an error, not an abort.
+fn read_bytes(file: &mut File, path: &Path, count: u64, look: &mut dyn FnMut(&[u8])) -> Result<Vec<u8>, FileError> {
+    const PIECE: usize = 1 << 18;
     let memory = || FileError::Memory { path: path.to_owned(), bytes: count };
     let len = usize::try_from(count).map_err(|_| memory())?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(len).map_err(|_| memory())?;
-    bytes.resize(len, 0);
-    file.read_exact(&mut bytes).map_err(|e| match e.kind() {
-        std::io::ErrorKind::UnexpectedEof => FileError::format(path, "truncated while it was read"),
-        _ => FileError::system(path, "read", e),
-    })?;
+    while bytes.len() < len {
+        let (begin, wanted) = (bytes.len(), PIECE.min(len - bytes.len()));
+        let read = file.take(wanted as u64).read_to_end(&mut bytes).map_err(|e| FileError::system(path, "read", e))?;
+        if read < wanted {
+            return Err(FileError::format(path, "truncated while it was read"));
+        }
+        look(&bytes[begin..]);
+    }
     Ok(bytes)
 }
 

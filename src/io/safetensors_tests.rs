@@ -179,3 +179,14 @@ fn content_that_does_not_fit_the_format_writes_nothing() {
     }
     assert!(!folder.path().exists());
 }
+
+#[test]
+fn an_entry_of_another_program_that_is_called_checksum_is_no_checksum_of_ours() {
+    let folder = Folder::new();
+    let header = r#"{"__metadata__":{"checksum":"sha256:00"},"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
+    let file = folder.read_raw(&raw(header, &[7])).expect("a foreign file");
+    assert!(!file.has_checksum());
+    assert_eq!(file.metadata()["checksum"], "sha256:00");
+    let reason = format_error(folder.read_raw(&raw(&header.replace("sha256:00", "crc32:00000000"), &[7])));
+    assert!(reason.contains("checksum"), "{reason}");
+}

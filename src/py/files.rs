@@ -161,14 +161,13 @@ fn words<T: Element + Copy, const N: usize>(
 ) -> PyResult<Vec<u8>> {
     let array = array.try_readonly()?;
     let view = array.as_array();
-    let mut bytes = Vec::new();
-    let len = N * view.len();
-    bytes.try_reserve_exact(len).map_err(|_| refuse(len))?;
-    bytes.resize(len, 0);
-    for (word, &value) in bytes.chunks_exact_mut(N).zip(view.as_standard_layout().iter()) {
-        word.copy_from_slice(&encode(value));
+    let mut words: Vec<[u8; N]> = Vec::new();
+    words.try_reserve_exact(view.len()).map_err(|_| refuse(N * view.len()))?;
+    match view.as_slice() {
+        Some(values) => words.extend(values.iter().map(|&value| encode(value))),
+        None => words.extend(view.iter().map(|&value| encode(value))),
     }
-    Ok(bytes)
+    Ok(words.into_flattened())
 }
 
 /// Axes that an array of every release of numpy may have.

@@ -48,7 +48,9 @@ fn offset(at: &[usize], strides: &[usize]) -> usize {
 fn lower_slice(task: &Task) -> Result<Lowered> {
     let Op::Slice(op) = task.op else { return Err(wrong_op(SLICE.name, task)) };
     let strides = task.inputs[0].shape.strides();
-    let src: SmallVec<[isize; 6]> = op.steps.iter().zip(&strides).map(|(&n, &s)| n as isize * s as isize).collect();
+    // A step beyond its axis is never made.
+    let src: SmallVec<[isize; 6]> =
+        op.steps.iter().zip(&strides).map(|(&n, &s)| (n as isize).wrapping_mul(s as isize)).collect();
     let base = offset(&op.starts, &strides);
     let shape = &task.output.shape;
     let copy = StridedCopy::new(task.output.dtype.size(), shape, (&src, base), (&signed(&shape.strides()), 0))?;

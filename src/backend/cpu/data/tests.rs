@@ -46,6 +46,8 @@ fn copies_across_chunks() {
     for dtype in DTYPES {
         check(Slice::new(&[3], &[70_000], &[1]), &[&[70_001]], dtype);
         check(Slice::new(&[1, 0], &[41, 1000], &[2, 3]), &[&[41, 1000]], dtype);
+        check(Slice::new(&[0, 1], &[41, 2], &[2, usize::MAX / 4]), &[&[41, 1000]], dtype);
+        check(Slice::new(&[1, 0], &[2, 1000], &[usize::MAX / 4, 3]), &[&[41, 1000]], dtype);
         check(Slice::flip(&[3, 20_000].into(), &[1]), &[&[3, 20_000]], dtype);
         check(Slice::flip(&[300, 101].into(), &[0]), &[&[300, 101]], dtype);
         let value = Real::new(300.5);
