@@ -187,3 +187,11 @@ def test_names_that_are_no_text_are_refused_at_once():
     ):
         with pytest.raises(ValueError, match="text"):
             make()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[" * 100_000, "3", "{}", '{"class_name": "Dense", "module": "cnnrs.layers"}']
+)
+def test_json_that_is_no_model(text):
+    with pytest.raises(ValueError, match="model_from_json: expected"):
+        cnnrs.models.model_from_json(text)

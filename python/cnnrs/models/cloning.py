@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 from cnnrs import tree
@@ -87,9 +88,21 @@ def _clone_graph(model: Any, input_tensors: Any, clone: Any, call_function: Any)
 
 
 def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
-    """The model that `model.to_json()` describes, with fresh weights."""
+    """The model that `model.to_json()` describes, with fresh weights.
+
+    Raises:
+        ValueError: The text is no JSON, describes no model, or is damaged.
+        TypeError: It names a class or function that is not known here.
+    """
     import json
 
     from cnnrs import saving
 
-    return saving.deserialize_keras_object(json.loads(json_string), custom_objects=custom_objects)
+    try:
+        data = json.loads(json_string)
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"model_from_json: expected what to_json() gave: {error}") from error
+    model = saving.deserialize_keras_object(data, custom_objects=custom_objects)
+    if not isinstance(model, Model):
+        raise ValueError(f"model_from_json: expected a model, received {reprlib.repr(model)}")
+    return model
