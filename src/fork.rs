@@ -46,7 +46,8 @@ fn wait(sections: MutexGuard<'static, Sections>) -> MutexGuard<'static, Sections
 
 /// Work of the engine without the interpreter's lock; forks of other threads wait for its end. Entered without that
 /// lock.
-pub(crate) struct Section(());
+#[must_use = "the section ends when this is dropped"]
+pub struct Section(());
 
 impl Section {
     /// Enters, once no fork is under way.
