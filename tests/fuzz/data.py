@@ -1,0 +1,36 @@
+"""The values that programs start from. A printed program carries the source of `data` along."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def data(seed, shape, kind="normal", dtype="float32"):
+    rng = np.random.default_rng(seed)
+    edges = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -3.0, 1e30, -1e30, 1e-30, 7.0, -100.0]
+    if kind == "normal":
+        x = rng.standard_normal(shape)
+    elif kind == "unit":
+        x = rng.uniform(-0.95, 0.95, shape)
+    elif kind == "positive":
+        x = rng.uniform(0.5, 2.0, shape)
+    elif kind == "small":  # weights of long sums
+        x = rng.standard_normal(shape) * 0.3
+    elif kind == "counts":  # many equal values, zeros among them
+        x = rng.integers(-3, 4, shape)
+    elif kind == "rows":  # the last axis sums to 1
+        x = rng.uniform(0.1, 1.0, shape)
+        x = x / x.sum(-1, keepdims=True)
+    elif kind == "ones":
+        x = np.ones(shape)
+    elif kind == "zeros":
+        x = np.zeros(shape)
+    elif kind == "edges":
+        x = rng.choice(edges, shape)
+    elif kind == "wild":
+        x = rng.choice([*edges, np.nan, np.inf, -np.inf], shape)
+    elif kind == "bytes":
+        x = rng.integers(0, 256, shape)
+    else:  # integers below `kind`
+        x = rng.integers(0, kind, shape)
+    return np.asarray(x).astype(dtype)

@@ -1,0 +1,125 @@
+"""How far float32 may be from float64: each rounding of a reference is modelled by random relative noise.
+
+A reference is computed once without noise and several times with it. The spread bounds what rounding does
+to the result, whatever cancels, branches or is amplified on the way (Monte Carlo arithmetic, Parker 1997).
+Numbers beyond float32 become infinite, subnormal ones 0, as the engine has them.
+"""
+
+from __future__ import annotations
+
+import autograd.numpy as anp
+import numpy as np
+from autograd.extend import defvjp, primitive
+from autograd.tracer import getval
+
+__all__ = ["STATE", "nudge", "noisy", "r", "spread", "total", "value"]
+
+LARGEST = float(np.finfo(np.float32).max)
+SMALLEST = 2.0**-126
+UNIT = 2.0**-24
+
+
+class State:
+    """Of the evaluation under way.
+
+    Attributes:
+        rng: Where noise comes from; None for none.
+        amplitude: Relative size of the noise.
+        fast: Whether 3x3 convolutions may be Winograd's.
+        wild: Whether a number met was not finite, or so large that a gradient's parts overflow.
+    """
+
+    def __init__(self) -> None:
+        self.rng: np.random.Generator | None = None
+        self.amplitude = 4 * UNIT
+        self.fast = False
+        self.wild = False
+
+
+STATE = State()
+
+
+def value(x):
+    """The array inside of autograd's boxes."""
+    while True:
+        inner = getval(x)
+        if inner is x:
+            return x
+        x = inner
+
+
+def _signs(shape):
+    return STATE.rng.integers(0, 2, shape, dtype=np.int8) * 2.0 - 1.0
+
+
+def _watch(a):
+    if a.size:
+        top = np.abs(a).max()
+        if not top < 1e18:
+            STATE.wild = True
+
+
+@primitive
+def _rounded(x, factor):
+    y = np.asarray(x * factor)
+    size = np.abs(y)
+    if size.size:
+        if not size.max() < LARGEST:
+            y = np.where(size > LARGEST, np.sign(y) * np.inf, y)
+        if size.min() < SMALLEST:
+            y = np.where(size < SMALLEST, np.copysign(0.0, y), y)
+    _watch(y)
+    return y
+
+
+def _rounded_grad(ans, x, factor):
+    def vjp(g):
+        _watch(np.asarray(value(g)))
+        return g * factor
+
+    return vjp
+
+
+defvjp(_rounded, _rounded_grad, argnums=(0,))
+
+
+def r(x, scale=1.0):
+    """`x` after one rounding (or `scale` of them) to float32."""
+    factor = 1.0
+    if STATE.rng is not None:
+        factor = 1.0 + STATE.amplitude * scale * _signs(np.shape(value(x)))
+    return _rounded(x, factor)
+
+
+def noisy(x, scale=1.0):
+    """`x`, whose elements take part in a sum: noise, and no rounding."""
+    if STATE.rng is None:
+        return x
+    return x * (1.0 + STATE.amplitude * scale * _signs(np.shape(value(x))))
+
+
+def total(terms, axis=None, keepdims=False):
+    """The sum of products or elements over axes, as float32 sums them in some order."""
+    shape = np.shape(value(terms))
+    axes = range(len(shape)) if axis is None else ([axis] if isinstance(axis, int) else axis)
+    count = int(np.prod([shape[a] for a in axes], dtype=np.int64))
+    result = anp.sum(noisy(terms, max(1.0, count**0.5 / 32)), axis=axis, keepdims=keepdims)
+    return r(result, max(1.0, count**0.5 / 16))
+
+
+@primitive
+def _spread(x, amount):
+    return x + amount * np.abs(x).max(initial=0.0) * _signs(np.shape(x))
+
+
+defvjp(_spread, lambda ans, x, amount: lambda g: _spread(g, amount), argnums=(0,))
+
+
+def spread(x):
+    """`x` with what the transforms of Winograd's convolutions carry from its largest elements to the others."""
+    return _spread(x, 40 * UNIT) if STATE.fast and STATE.rng is not None else x
+
+
+def nudge(x):
+    """A leaf, moved off the kinks on which it may lie."""
+    return x if STATE.rng is None else x * (1.0 + STATE.amplitude * _signs(np.shape(value(x))))

@@ -1,0 +1,134 @@
+"""A process that checks programs: an abort or a hang ends it, not the campaign."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import select
+import struct
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from fuzz.execute import Verdict, check
+
+__all__ = ["Worker"]
+
+MEMORY = 8 * 2**30
+
+
+class Worker:
+    """Starts when it is first asked, again after it has ended, and after many programs.
+
+    Args:
+        tier: Value of CNNRS_ISA; None for the best.
+        fault: A function of `cnnrs.ops` that is to give wrong values, for tests of the fuzzer.
+        limit: Seconds a program may take.
+    """
+
+    def __init__(self, tier: str | None = None, fault: str | None = None, limit: float = 60.0):
+        self.tier, self.fault, self.limit = tier, fault, limit
+        self.process: subprocess.Popen[bytes] | None = None
+        self.asked = 0
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        if self.tier:
+            environment["CNNRS_ISA"] = self.tier
+        command = [sys.executable, "-m", "fuzz.worker", *([self.fault] if self.fault else [])]
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        )
+
+    def ask(self, what: Any) -> tuple[Verdict, Any]:
+        """The verdict on a program or on the program of a seed, and that program."""
+        if self.process is None or self.asked >= 400:
+            self.close()
+            self.process, self.asked = self._start(), 0
+        self.asked += 1
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            _send(self.process.stdin, what)
+            ready, _, _ = select.select([self.process.stdout], [], [], self.limit)
+            if not ready:
+                self.close(kill=True)
+                return Verdict("hang", f"no answer within {self.limit:g} s"), None
+            return _receive(self.process.stdout)
+        except (EOFError, BrokenPipeError):
+            code = self.process.wait()
+            self.process = None
+            return Verdict("crash", f"the process ended with {code}"), None
+
+    def close(self, kill: bool = False) -> None:
+        if self.process is not None:
+            assert self.process.stdin is not None and self.process.stdout is not None
+            if kill:
+                self.process.kill()
+            else:
+                self.process.stdin.close()
+            self.process.wait()
+            self.process.stdout.close()
+            if kill:
+                self.process.stdin.close()
+            self.process = None
+
+
+def _send(stream: Any, what: Any) -> None:
+    body = pickle.dumps(what)
+    stream.write(struct.pack("<I", len(body)) + body)
+    stream.flush()
+
+
+def _receive(stream: Any) -> Any:
+    head = stream.read(4)
+    if len(head) < 4:
+        raise EOFError
+    size = struct.unpack("<I", head)[0]
+    body = stream.read(size)
+    if len(body) < size:
+        raise EOFError
+    return pickle.loads(body)
+
+
+def _spoil(name: str) -> None:
+    """Makes a function of `cnnrs.ops` give values that are off by 1 percent."""
+    from cnnrs import ops
+
+    right = getattr(ops, name)
+    setattr(ops, name, lambda *args, **kwargs: right(*args, **kwargs) * 1.01)
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    from fuzz.draw import program
+    from fuzz.table import rows
+
+    rows()
+    if len(sys.argv) > 1:
+        _spoil(sys.argv[1])
+    while True:
+        try:
+            what = _receive(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            drawn = program(what)[0] if isinstance(what, int) else what
+        except Exception:
+            _send(answers, (Verdict("broken", traceback.format_exc()), None))
+            continue
+        _send(answers, (check(drawn), drawn))
+
+
+if __name__ == "__main__":
+    main()
