@@ -178,6 +178,6 @@ def _signs(program: Program, run: int, result: dict[str, Any], exact: dict[str, 
             place = tuple(int(k) for k in np.unravel_index(np.argmax(bad), bad.shape))
             return Verdict(
                 "value",
-                f"v{i} of run {run} at {place}: received {a[place]!r}, expected {x[place]!r}: the sign of zero",
+                f"v{i} of run {run} at {place}: received {a[place]!r}, expected {x[place]!r}, a zero",
             )
     return None

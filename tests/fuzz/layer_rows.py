@@ -322,7 +322,7 @@ layer(
 layer(
     "Dot",
     lambda d: Call(
-        [[x := d.fresh((d.batch, n := d.extent()), batch=True), d.fresh((d.batch, n), batch=True)]],
+        [[d.fresh((d.batch, n := d.extent()), batch=True), d.fresh((d.batch, n), batch=True)]],
         {"axes": 1},
     ),
     lambda xs, weights, axes: total(r(xs[0] * xs[1]), 1, True),

@@ -75,8 +75,8 @@ def celu(x, alpha=1.0):
 
 def gelu(x, approximate=True):
     if approximate:
-        return x * sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
-    return x * 0.5 * (1 + erf(r(x / math.sqrt(2))))
+        return x * 0.5 * r(1 + r(np.tanh(r(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))))
+    return x * 0.5 * r(1 + r(erf(r(x / math.sqrt(2)))))
 
 
 KINKED = {

@@ -7,6 +7,7 @@ Numbers beyond float32 become infinite, subnormal ones 0, as the engine has them
 
 from __future__ import annotations
 
+import autograd.core
 import autograd.numpy as anp
 import numpy as np
 from autograd.extend import defvjp, primitive
@@ -116,10 +117,23 @@ defvjp(_spread, lambda ans, x, amount: lambda g: _spread(g, amount), argnums=(0,
 
 
 def spread(x):
-    """`x` with what the transforms of Winograd's convolutions carry from its largest elements to the others."""
+    """`x` with what the transforms of Winograd's convolutions carry from the largest elements to others."""
     return _spread(x, 40 * UNIT) if STATE.fast and STATE.rng is not None else x
 
 
 def nudge(x):
     """A leaf, moved off the kinks on which it may lie."""
-    return x if STATE.rng is None else x * (1.0 + STATE.amplitude * _signs(np.shape(value(x))))
+    if STATE.rng is None:
+        return x
+    return x + STATE.amplitude * np.maximum(np.abs(x), 1.0) * _signs(np.shape(x))
+
+
+def _noisy_sum(before, gradient):
+    """In place of autograd's: each part of a gradient is rounded, as it is stored and added up."""
+    if STATE.rng is not None and isinstance(value(gradient), np.ndarray):
+        gradient = gradient * (1.0 + STATE.amplitude * _signs(np.shape(value(gradient))))
+    return _exact_sum(before, gradient)
+
+
+_exact_sum = autograd.core.add_outgrads
+autograd.core.add_outgrads = _noisy_sum
