@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from cnnrs import _core, context, tree
 from cnnrs.arguments import NamedArguments, named
 from cnnrs.ops.dispatch import as_tensor
@@ -93,7 +95,7 @@ class GradientTape(NamedArguments):
         gradients = _core.gradients(root, flat)
         if unconnected_gradients == "zero":
             gradients = [
-                _core.apply("mul", [as_tensor(source), 0.0]) if gradient is None else gradient
+                _core.tensor(np.zeros(source.shape, np.float32)) if gradient is None else gradient
                 for gradient, source in zip(gradients, flat, strict=True)
             ]
         return tree.pack_sequence_as(sources, gradients)

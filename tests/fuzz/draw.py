@@ -223,6 +223,8 @@ class Draw:
         """Adds one; False where what was drawn does not fit."""
         name = names[int(self.rng.choice(len(names), p=weights))]
         row = ROWS[name]
+        if self.program.special and row.spreads:
+            return False
         before, leaves = self.next, list(self.program.leaves)
         call = row.draw(self)
         y = None

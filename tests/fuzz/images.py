@@ -330,6 +330,7 @@ row(
     "ops.image.extract_patches",
     lambda d: (c := draw_pool(d)) and d.shape(c.args[0])[3] <= 20 and Call(c.args, c.kwargs) or None,
     first_to_last(_patches),
+    spreads=True,
     often=0.5,
 )
 
@@ -359,6 +360,7 @@ row(
     "ops.image.resize",
     lambda d: Call([image(d), [d.extent(33), d.extent(33)]], d.maybe(interpolation="nearest")),
     first_to_last(resize),
+    spreads=True,
     often=1,
 )
 row(

@@ -18,7 +18,7 @@ from fuzz.table import Call, row
 ACTIVATIONS = {
     None: lambda x: x,
     "relu": pointwise.relu,
-    "tanh": lambda x: r(np.tanh(x)),
+    "tanh": lambda x: r(pointwise.tanh(x)),
     "sigmoid": lambda x: r(pointwise.sigmoid(x)),
     "silu": lambda x: r(x * pointwise.sigmoid(x)),
     "relu6": pointwise.KINKED["relu6"],
@@ -385,6 +385,7 @@ layer(
     "UpSampling2D",
     lambda d: Call([batched_image(d)], {"size": d.choose([2, [1, 3]]), **d.maybe(interpolation="bilinear")}),
     _upsampling,
+    spreads=True,
 )
 layer(
     "Resizing",
@@ -393,6 +394,7 @@ layer(
         {"height": d.extent(33), "width": d.extent(33), **d.maybe(interpolation="nearest")},
     ),
     lambda x, weights, height, width, **k: images.resize(x, (height, width), **k),
+    spreads=True,
     often=0.5,
 )
 layer(

@@ -207,7 +207,8 @@ row("ops.sparse_categorical_crossentropy", _draw_sparse, _sparse, often=1.5, kin
 
 def _binary(target, x, from_logits=False):
     if from_logits:
-        return r(r(np.maximum(value(x), 0) * 0 + softplus(-x)) + r((1 - target) * x))
+        # As a sum whose terms cancel: max(x, 0) - x * target + log(1 + exp(-abs(x))).
+        return r(r(r(np.where(x > 0, x, 0.0)) - r(x * target)) + softplus(-np.abs(x)))
     x = clip(x, 1e-7, 1 - 1e-7)
     return -r(r(target * r(np.log(x))) + r((1 - target) * r(np.log(r(1 - x)))))
 

@@ -125,7 +125,8 @@ def nudge(x):
     """A leaf, moved off the kinks on which it may lie."""
     if STATE.rng is None:
         return x
-    return x + STATE.amplitude * np.maximum(np.abs(x), 1.0) * _signs(np.shape(x))
+    with np.errstate(all="ignore"):
+        return x + STATE.amplitude * np.maximum(np.abs(x), 1.0) * _signs(np.shape(x))
 
 
 def _noisy_sum(before, gradient):

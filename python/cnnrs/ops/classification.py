@@ -61,8 +61,8 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     """Whether fewer than `k` predictions are larger than the target's."""
     targets, predictions = as_tensor(targets).astype("int32"), as_float(predictions)
     classes = predictions.shape[-1]
-    hot = apply("one_hot", targets, depth=classes, dtype="float32")
-    own = apply("sum", apply("mul", hot, predictions), axes=[predictions.ndim - 1], keepdims=True)
+    hot = apply("one_hot", targets, depth=classes, dtype="bool")
+    own = apply("sum", apply("where", hot, predictions, 0.0), axes=[predictions.ndim - 1], keepdims=True)
     larger = apply("greater", predictions, own).astype("int32")
     return apply("less", apply("sum", larger, axes=[predictions.ndim - 1], keepdims=False), int(k))
 
