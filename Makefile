@@ -7,6 +7,7 @@
 # make test-avx2, test-scalar, test-arm64, test-asan       kernels on other instruction sets; memory errors
 # make test-long   property tests and random graphs with many more cases, and others each time
 # make faults    kills, full disks, damaged files and the like, at length; see docs/reliability.md
+# make fuzz    random programs against float64: make fuzz FUZZ_ARGS='--programs 20000 --seed 1'
 # make instructions  instructions of the main kernels under callgrind, compared with a table
 # Needs Python >= 3.10, Rust (rust-version in Cargo.toml) and the package registries, nothing else.
 
@@ -20,7 +21,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan faults instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
+.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan faults fuzz instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
 .DELETE_ON_ERROR:
 
 mnist: $(VENV)/.wheel
@@ -58,6 +59,10 @@ faults: $(VENV)/.wheel
 	@failed=; for campaign in $(FAULTS); do \
 		$(BIN)/python tests/faults/$$campaign.py || failed="$$failed $$campaign"; done; \
 		[ -z "$$failed" ] || { echo "findings:$$failed"; exit 1; }
+# Random programs over the Python API against float64, on each instruction set of this machine; a failing one
+# is shrunk and printed.
+fuzz: $(VENV)/.wheel $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ_ARGS)
 
 # All Rust tests on the narrower instruction sets of this machine.
 test-avx2 test-scalar: test-%:

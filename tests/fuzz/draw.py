@@ -275,7 +275,8 @@ def program(seed: int) -> tuple[Program, Draw]:
     p = d.program
     STATE.rng, STATE.fast = None, False
     p.mode = d.choose(["direct", "direct", "direct", "traced", "traced", "model"])
-    p.special = p.mode != "model" and d.flip(0.12)
+    p.hostile = p.mode == "direct" and d.flip(0.08)
+    p.special = not p.hostile and p.mode != "model" and d.flip(0.12)
     p.precision = "strict" if p.special or d.flip() else "fast"
     if p.special:
         d.kinds = ["edges", "wild", "wild"]
@@ -287,7 +288,7 @@ def program(seed: int) -> tuple[Program, Draw]:
         d.number()
     names = [n for n, row in ROWS.items() if p.mode != "model" or row.model]
     weights = np.array([ROWS[n].often for n in names])
-    length = d.choose([1, 2, 3]) if p.special else d.choose([1, 2, 3, 4, 6, 8, 12])
+    length = 1 if p.hostile else d.choose([1, 2, 3]) if p.special else d.choose([1, 2, 3, 4, 6, 8, 12])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(4 * length):
@@ -295,7 +296,26 @@ def program(seed: int) -> tuple[Program, Draw]:
                 break
             d.statement(names, weights / weights.sum())
     _finish(d)
+    if p.hostile and p.statements:
+        _spoil(d)
     return p, d
+
+
+ABSURD = [0, -1, -2, 10**5, 10**9, 2**31 - 1, 2**31, 2**32, 2**61, 2**62, 2**63 - 1, 2**63, -(2**63), 2**64]
+
+
+def _spoil(d: Draw) -> None:
+    """Puts absurd numbers in place of some integers among the arguments of the statement."""
+    call = d.program.statements[0].call
+    call.args, call.kwargs = _absurd(d, call.args), _absurd(d, call.kwargs)
+
+
+def _absurd(d: Draw, structure: Any) -> Any:
+    if isinstance(structure, dict):
+        return {k: _absurd(d, v) for k, v in structure.items()}
+    if type(structure) in (list, tuple):
+        return type(structure)(_absurd(d, v) for v in structure)
+    return d.choose(ABSURD) if type(structure) is int and d.flip(0.6) else structure
 
 
 def _finish(d: Draw) -> None:
@@ -312,11 +332,11 @@ def _finish(d: Draw) -> None:
     if p.mode == "model":
         # Statements without weights of a batch cannot make a model.
         p.batches = [None, d.choose([1, 2, 3, 7, 8, 9]), d.choose([1, 4, 17])][: d.choose([1, 2, 3])]
-    elif d.flip(0.4):
+    elif d.flip(0.4) and not p.hostile:
         p.batches = [None, d.choose([None, 1, 2, 6, 9])]
     p.assigned = len(p.batches) > 1 and d.flip()
     p.shapes = {i: tuple(int(n) for n in np.shape(v)) for i, v in d.values.items()}
-    if p.mode != "model" and d.flip(0.65):
+    if p.mode != "model" and d.flip(0.65) and not p.hostile:
         _differentiate(d)
 
 

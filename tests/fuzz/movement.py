@@ -186,6 +186,19 @@ def _draw_roll(d):
 
 
 exact("ops.roll", _draw_roll, lambda x, shift, axis=None: np.roll(x, shift, axis))
+
+
+def repeated(x, n, axis=None):
+    """`numpy.repeat`, whose gradient in autograd counts axes from 0 only."""
+    if axis is None:
+        x, axis = np.reshape(x, (-1,)), 0
+    axis %= x.ndim
+    shape = list(value(x).shape)
+    wider = wide(np.expand_dims(x, axis + 1), [*shape[: axis + 1], n, *shape[axis + 1 :]])
+    shape[axis] *= n
+    return np.reshape(wider, shape)
+
+
 exact(
     "ops.tile",
     lambda d: (
@@ -201,7 +214,7 @@ exact(
         (x := d.any(where=lambda v: v.size < 800))
         and Call([x, d.choose([1, 2, 3])], d.maybe(axis=d.axis(x)) if d.rank(x) else {})
     ),
-    lambda x, n, axis=None: np.repeat(x, n, axis),
+    lambda x, n, axis=None: repeated(x, n, axis),
     often=0.7,
 )
 

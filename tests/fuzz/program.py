@@ -80,6 +80,7 @@ class Program:
         assigned: Whether variables get other values before each run.
         precision: "fast" or "strict".
         special: Whether data hold infinities, NaN and extremes.
+        hostile: Whether an argument is absurd, so that any error will do, but no panic, abort or hang.
         seed: Of the factors of the targets.
     """
 
@@ -95,6 +96,7 @@ class Program:
     assigned: bool = False
     precision: str = "strict"
     special: bool = False
+    hostile: bool = False
     seed: int = 0
 
     @property

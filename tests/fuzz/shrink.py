@@ -101,7 +101,7 @@ def _changes(p: Program) -> Iterator[Callable[[Program], None]]:
                 yield _set(**{name: [i]})
     if p.gradient in (2, -1):
         yield _set(gradient=1)
-    if p.mode == "traced":
+    if p.mode != "direct":
         yield _set(mode="direct")
     if p.early:
         yield _set(early=[])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import resource
@@ -17,7 +18,7 @@ from fuzz.execute import Verdict, check
 
 __all__ = ["Worker"]
 
-MEMORY = 8 * 2**30
+MEMORY = 4 * 2**30
 
 
 class Worker:
@@ -63,22 +64,20 @@ class Worker:
                 return Verdict("hang", f"no answer within {self.limit:g} s"), None
             return _receive(self.process.stdout)
         except (EOFError, BrokenPipeError):
-            code = self.process.wait()
-            self.process = None
-            return Verdict("crash", f"the process ended with {code}"), None
+            return Verdict("crash", f"the process ended with {self.close()}"), None
 
-    def close(self, kill: bool = False) -> None:
-        if self.process is not None:
-            assert self.process.stdin is not None and self.process.stdout is not None
-            if kill:
-                self.process.kill()
-            else:
-                self.process.stdin.close()
-            self.process.wait()
-            self.process.stdout.close()
-            if kill:
-                self.process.stdin.close()
-            self.process = None
+    def close(self, kill: bool = False) -> int | None:
+        """Ends the process; gives its exit status."""
+        process, self.process = self.process, None
+        if process is None:
+            return None
+        assert process.stdin is not None and process.stdout is not None
+        if kill:
+            process.kill()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        process.stdout.close()
+        return process.wait()
 
 
 def _send(stream: Any, what: Any) -> None:
@@ -98,12 +97,19 @@ def _receive(stream: Any) -> Any:
     return pickle.loads(body)
 
 
-def _spoil(name: str) -> None:
-    """Makes a function of `cnnrs.ops` give values that are off by 1 percent."""
+def _spoil(fault: str) -> None:
+    """Makes a function of `cnnrs.ops` give values that are off by 1 percent, or abort ("abort:tanh")."""
     from cnnrs import ops
 
+    what, _, name = fault.rpartition(":")
     right = getattr(ops, name)
-    setattr(ops, name, lambda *args, **kwargs: right(*args, **kwargs) * 1.01)
+
+    def wrong(*args: Any, **kwargs: Any) -> Any:
+        if what == "abort":
+            os.abort()
+        return right(*args, **kwargs) * 1.01
+
+    setattr(ops, name, wrong)
 
 
 def main() -> None:

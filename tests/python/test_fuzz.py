@@ -1,0 +1,100 @@
+"""The fuzzer: a short run of it, that it finds faults, and that it knows every function and layer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import layers, ops
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from fuzz import draw, excluded
+from fuzz.__main__ import arguments, campaign, tiers
+from fuzz.table import rows
+from fuzz.worker import Worker
+
+
+def test_programs_agree_with_float64(capfd):
+    findings = campaign(arguments(["--programs", "200", "--seed", "SEED"]))
+    assert findings == 0, capfd.readouterr().out
+
+
+def test_a_wrong_function_is_found_and_the_program_made_small(capfd):
+    options = [
+        "--programs",
+        "100",
+        "--fault",
+        "tanh",
+        "--tiers",
+        tiers()[0],
+        "--findings",
+        "1",
+        "--shrink",
+        "10",
+    ]
+    assert campaign(arguments(options)) == 1
+    out = capfd.readouterr().out
+    program = out[out.index("def program(") : out.index("results = []")]
+    assert "ops.tanh(" in program
+    assert program.count(" = ") <= 2, program
+
+
+def test_an_abort_is_a_finding():
+    worker = Worker(fault="abort:relu")
+    number = next(n for n in range(1000) if any(s.row == "ops.relu" for s in draw.program(n)[0].statements))
+    verdict, _ = worker.ask(number)
+    assert verdict.kind == "crash", verdict
+    healthy = next(n for n in range(1000) if all("elu" not in repr(s) for s in draw.program(n)[0].statements))
+    verdict, _ = worker.ask(healthy)
+    worker.close()
+    assert verdict.kind == "ok", verdict
+
+
+def test_the_same_seed_draws_the_same_program():
+    texts = [draw.program(seed)[0].text() for seed in range(30)]
+    assert texts == [draw.program(seed)[0].text() for seed in range(30)]
+    assert len(set(texts)) == 30
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_printed_program_runs_alone(seed):
+    names: dict[str, object] = {}
+    exec(compile(draw.program(seed)[0].text(run=False), "program", "exec"), names)
+    assert names["results"]
+
+
+def _public(module: str) -> set[str]:
+    return set(sys.modules[module].__all__)
+
+
+def test_every_function_and_layer_is_in_the_table():
+    known = {row.public for row in rows().values()}
+    parts = ["activation", "classification", "convolution", "core", "creation", "elementwise", "movement"]
+    functions = {
+        name for part in [*parts, "normalization", "reductions"] for name in _public(f"cnnrs.ops.{part}")
+    }
+    missing = {name for name in functions - excluded.OPS.keys() if f"ops.{name}" not in known}
+    missing |= {name for name in ops.image.__all__ if f"ops.image.{name}" not in known}
+    missing |= {
+        name for name in set(layers.__all__) - excluded.LAYERS.keys() if f"layers.{name}" not in known
+    }
+    assert not missing
+    assert not excluded.OPS.keys() - functions
+    assert not excluded.LAYERS.keys() - set(layers.__all__)
+
+
+def test_unconnected_gradients_are_zeros_for_infinite_sources():
+    x, y = cnnrs.Variable([np.inf, np.nan, 1.0]), cnnrs.Variable(2.0)
+    with cnnrs.GradientTape() as tape:
+        z = y * y
+    assert tape.gradient(z, x, unconnected_gradients="zero").tolist() == [0.0, 0.0, 0.0]
+
+
+def test_in_top_k_of_infinite_scores():
+    scores = np.array([[np.inf, 1.0, -np.inf]], np.float32)
+    assert [bool(ops.in_top_k([k], scores, 1)[0]) for k in range(3)] == [True, False, False]
