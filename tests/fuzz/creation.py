@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy
 
+from fuzz.pointwise import wide
 from fuzz.rounding import value
 from fuzz.table import Call, row
 
@@ -91,14 +92,16 @@ row(
 row(
     "ops.meshgrid",
     lambda d: Call([d.fresh((d.small(),)), d.fresh((d.small(),))], d.maybe(indexing="ij")),
-    lambda x, y, indexing="xy": [x + 0 * y for x, y in _grids(x, y, indexing)],
+    lambda x, y, indexing="xy": _grids(x, y, indexing),
     often=0.4,
 )
 
 
 def _grids(x, y, indexing):
     columns, rows = ((1, -1), (-1, 1)) if indexing == "xy" else ((-1, 1), (1, -1))
-    return [(x.reshape(columns), y.reshape(rows)), (y.reshape(rows), x.reshape(columns))]
+    x, y = x.reshape(columns), y.reshape(rows)
+    shape = numpy.broadcast_shapes(value(x).shape, value(y).shape)
+    return [wide(x, shape), wide(y, shape)]
 
 
 for name in ("convert_to_tensor", "array"):

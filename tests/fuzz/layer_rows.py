@@ -181,7 +181,7 @@ def _batch_norm(x, weights, axis=-1, epsilon=1e-3, training=False, scale=True, c
     if training:
         axis %= value(x).ndim
         axes = tuple(a for a in range(value(x).ndim) if a != axis)
-        y = normalized = networks.normalized(x, axes, epsilon)
+        y = normalized = networks.normalized(x, axes, epsilon, True)
         shape = [-1 if a == axis else 1 for a in range(value(x).ndim)]
         if scale:
             y = r(normalized * np.reshape(gamma, shape))
@@ -236,8 +236,11 @@ layer(
 
 
 def _relu(x, weights, max_value=None, negative_slope=0.0, threshold=0.0):
+    if not threshold and not negative_slope and max_value is None:
+        return pointwise.relu(x)
     kept = x if max_value is None else np.where(x > max_value, max_value, x)
-    return r(np.where(x >= threshold if threshold else x > 0, kept, negative_slope * (x - threshold)))
+    below = negative_slope * (x - threshold) if negative_slope else 0.0
+    return r(np.where(x >= threshold if threshold else x > 0, kept, below))
 
 
 layer(

@@ -9,7 +9,7 @@ import numpy
 
 from fuzz.pointwise import clip, lift, softplus
 from fuzz.reductions import logsumexp, matmul, mean, variance
-from fuzz.rounding import noisy, r, total, value
+from fuzz.rounding import STATE, noisy, r, total, value
 from fuzz.table import Call, row
 
 
@@ -41,13 +41,26 @@ row(
 )
 
 
-def normalized(x, axes, epsilon):
+def agree(*shapes):
+    """Refuses what numpy would broadcast and cnnrs does not."""
+    if len({tuple(s) for s in shapes}) > 1:
+        raise ValueError(f"expected equal shapes, received {shapes}")
+
+
+def normalized(x, axes, epsilon, running=False):
+    """With `running` the mean is Welford's, whose error follows the spread of x and not the mean."""
     centred = r(x - mean(x, axes, True))
+    if running and STATE.rng is not None:
+        shape = numpy.mean(value(x), axis=axes, keepdims=True).shape
+        sign = STATE.rng.integers(0, 2, shape) * 2 - 1
+        centred = centred + 2 * STATE.amplitude * sign * numpy.std(value(x), axis=axes, keepdims=True)
     return r(centred * r(1 / np.sqrt(r(variance(x, axes, True) + epsilon))), 2.0)
 
 
 def batch_norm(x, mu, var, axis=-1, offset=None, scale=None, epsilon=1e-3):
     shape = [-1 if a == axis % value(x).ndim else 1 for a in range(value(x).ndim)]
+    for given in (mu, var, offset, scale):
+        agree([value(x).shape[axis]], [value(x).shape[axis]] if given is None else value(given).shape)
     factor = r(1 / np.sqrt(r(var + epsilon)))
     if scale is not None:
         factor = r(factor * scale)
@@ -78,6 +91,9 @@ row("ops.batch_normalization", _draw_batch_norm, lambda x, *a, **k: batch_norm(l
 
 def layer_norm(x, gamma=None, beta=None, axis=-1, epsilon=1e-3):
     axes = sorted(a % value(x).ndim for a in (axis if isinstance(axis, (list, tuple)) else [axis]))
+    for given in (gamma, beta):
+        if given is not None:
+            agree([value(x).shape[a] for a in axes], value(given).shape)
     shape = [n if a in axes else 1 for a, n in enumerate(value(x).shape)]
     y = normalized(x, tuple(axes), epsilon)
     if gamma is not None:
@@ -168,6 +184,7 @@ def _logits(d):
 
 
 def _categorical(target, x, from_logits=False, axis=-1):
+    agree(value(target).shape, value(x).shape)
     if from_logits:
         logs = log_softmax(x, axis)
     else:
@@ -188,6 +205,7 @@ row("ops.categorical_crossentropy", _draw_categorical, _categorical, often=1.5, 
 
 def _sparse(target, x, from_logits=False):
     target = numpy.asarray(target).astype(int)
+    agree(target.shape, value(x).shape[:-1])
     logits = x if from_logits else r(np.log(clip(x, 1e-7, 1 - 1e-7)))
     logs = log_softmax(logits)
     hot = numpy.expand_dims(target, -1) == numpy.arange(value(x).shape[-1])
@@ -206,6 +224,7 @@ row("ops.sparse_categorical_crossentropy", _draw_sparse, _sparse, often=1.5, kin
 
 
 def _binary(target, x, from_logits=False):
+    agree(value(target).shape, value(x).shape)
     if from_logits:
         # As a sum whose terms cancel: max(x, 0) - x * target + log(1 + exp(-abs(x))).
         return r(r(r(np.where(x > 0, x, 0.0)) - r(x * target)) + softplus(-np.abs(x)))

@@ -43,7 +43,16 @@ def _prod(x, axis=None, keepdims=False):
     x = countable(x)
     if x.dtype.kind == "i":
         return numpy.prod(x, axis, keepdims=keepdims, dtype=numpy.int32)
-    return r(np.prod(x, axis, keepdims=keepdims), max(1.0, count(x, axis) ** 0.5))
+    # Factor by factor: the gradient that autograd has for products divides by the factors.
+    rank = value(x).ndim
+    axes = [a % rank for a in (range(rank) if axis is None else [axis] if isinstance(axis, int) else axis)]
+    kept = [n if a not in axes else 1 for a, n in enumerate(value(x).shape)]
+    rest = [a for a in range(rank) if a not in axes]
+    moved = np.reshape(np.transpose(x, rest + axes), (*(value(x).shape[a] for a in rest), -1))
+    while (n := value(moved).shape[-1]) > 1:  # halves, so that the graph stays short
+        pairs = r(moved[..., : n // 2] * moved[..., n // 2 : n // 2 * 2])
+        moved = np.concatenate([pairs, moved[..., n // 2 * 2 :]], -1)
+    return np.reshape(moved, kept if keepdims else [value(x).shape[a] for a in rest])
 
 
 def _norm(x, ord=None, axis=None, keepdims=False):

@@ -67,7 +67,7 @@ def _rounded(x, factor):
     if size.size:
         if not size.max() < LARGEST:
             y = np.where(size > LARGEST, np.sign(y) * np.inf, y)
-        if size.min() < SMALLEST:
+        if (size < SMALLEST).any():
             y = np.where(size < SMALLEST, np.copysign(0.0, y), y)
     _watch(y)
     return y
