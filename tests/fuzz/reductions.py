@@ -94,8 +94,21 @@ def flat(draw):
 row("ops.sum", reducing(), _sum, often=3)
 row("ops.sum|int", reducing(dtype="int32"), _sum, often=0.5)
 row("ops.sum|bool", reducing(dtype="bool"), _sum, often=0.3)
-row("ops.prod", reducing("positive"), _prod)
-row("ops.prod|counts", reducing("counts"), _prod, often=0.5)
+
+
+def _few(draw):
+    """At most as many factors as float32 can multiply without overflow."""
+
+    def one(d):
+        call = draw(d)
+        return call if call and count(d.values[call.args[0].index], call.kwargs.get("axis")) <= 64 else None
+
+    return one
+
+
+# The order of the factors decides which of 0, infinity and NaN their product is.
+row("ops.prod", _few(reducing("positive")), _prod, spreads=True)
+row("ops.prod|counts", _few(reducing("counts")), _prod, often=0.5, spreads=True)
 row("ops.mean", reducing(), lambda x, **k: r(mean(lift(x), **k)), often=2)
 row("ops.var", reducing(), lambda x, **k: r(variance(lift(x), **k)))
 row("ops.std", reducing(), lambda x, **k: r(np.sqrt(variance(lift(x), **k))))
@@ -140,6 +153,8 @@ def _average(x, axis=None, weights=None):
     if weights is None:
         return mean(x, axis)
     if value(weights).ndim != value(x).ndim:
+        if value(weights).shape != (value(x).shape[axis],):
+            raise ValueError(f"weights of shape {value(weights).shape} do not fit {value(x).shape}")
         weights = np.reshape(weights, [-1 if a == axis % x.ndim else 1 for a in range(x.ndim)])
         weights = weights + numpy.zeros(value(x).shape)
     return r(total(r(x * weights), axis) / total(weights, axis))
