@@ -163,14 +163,14 @@ class Draw:
 
     def tensor(self, kind: Any = None) -> Ref:
         """Floats that are a tensor, not an array."""
-        found = self.number(kind)
-        if (
-            found.index in self.program.leaves
-            and self.program.leaves[found.index].role == "array"
-            and self.program.mode != "model"
-        ):
-            self.program.leaves[found.index].role = "tensor"
-        return found
+        return self.as_tensor(self.number(kind))
+
+    def as_tensor(self, ref: Ref) -> Ref:
+        """`ref`, given to the program as a tensor if it is one of its arguments."""
+        leaf = self.program.leaves.get(ref.index)
+        if leaf is not None and leaf.role == "array" and self.program.mode != "model":
+            leaf.role = "tensor"
+        return ref
 
     def some_shape(self) -> tuple[int, ...]:
         if self.program.mode == "model":

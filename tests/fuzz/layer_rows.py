@@ -236,11 +236,10 @@ layer(
 
 
 def _relu(x, weights, max_value=None, negative_slope=0.0, threshold=0.0):
-    if not threshold and not negative_slope and max_value is None:
-        return pointwise.relu(x)
     kept = x if max_value is None else np.where(x > max_value, max_value, x)
     below = negative_slope * (x - threshold) if negative_slope else 0.0
-    return r(np.where(x >= threshold if threshold else x > 0, kept, below))
+    low = x < threshold if threshold else x <= 0
+    return r(np.where(low, below, kept))
 
 
 layer(

@@ -303,6 +303,11 @@ def _draw_along(d):
 
 
 def _along(x, index, axis):
+    others = [
+        (n, m) for a, (n, m) in enumerate(zip(value(x).shape, index.shape, strict=True)) if a != axis % x.ndim
+    ]
+    if any(n != m for n, m in others):
+        raise ValueError(f"indices of shape {index.shape} do not fit {value(x).shape}")
     grid = list(numpy.indices(index.shape, sparse=True))
     grid[axis] = index
     return x[tuple(grid)]

@@ -416,7 +416,10 @@ row(
 def _close(x, y, rtol=1e-5, atol=1e-8, equal_nan=False):
     x, y = _plain(x), _plain(y)
     with numpy.errstate(all="ignore"):
-        near = numpy.abs(_plain(r(x - y))) <= _plain(r(atol + rtol * numpy.abs(y)))
+        bound = atol + rtol * numpy.abs(y)
+        if STATE.rng is not None:  # what rounding moves across the bound
+            bound = bound + (STATE.rng.integers(0, 2) * 2 - 1) * (0.1 * bound + STATE.amplitude)
+        near = numpy.abs(_plain(r(x - y))) <= bound
     near |= x == y
     return near | (numpy.isnan(x) & numpy.isnan(y)) if equal_nan else near
 

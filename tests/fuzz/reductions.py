@@ -224,7 +224,12 @@ def _draw_matmul(d):
 
 
 row("ops.matmul", _draw_matmul, lambda a, b: matmul(lift(a), lift(b)), often=3)
-row("{0} @ {1}", _draw_matmul, lambda a, b: matmul(lift(a), lift(b)), often=1)
+row(
+    "{0} @ {1}",
+    lambda d: (c := _draw_matmul(d)) and Call([d.as_tensor(c.args[0]), c.args[1]]),
+    lambda a, b: matmul(lift(a), lift(b)),
+    often=1,
+)
 
 
 def _contract(a, b, first, second):

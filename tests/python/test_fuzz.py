@@ -98,3 +98,8 @@ def test_unconnected_gradients_are_zeros_for_infinite_sources():
 def test_in_top_k_of_infinite_scores():
     scores = np.array([[np.inf, 1.0, -np.inf]], np.float32)
     assert [bool(ops.in_top_k([k], scores, 1)[0]) for k in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize("options", [{}, {"max_value": 6.0}, {"max_value": 5.0}, {"threshold": 0.5}])
+def test_relu_keeps_nan(options):
+    assert np.isnan(layers.ReLU(**options)(np.array([np.nan], np.float32)).numpy()).all()

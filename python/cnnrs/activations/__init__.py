@@ -102,7 +102,8 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
         return ops.relu6(x)
     below = ops.multiply(ops.subtract(x, threshold), negative_slope) if negative_slope else 0.0
     kept = x if max_value is None else ops.minimum(x, max_value)
-    return ops.where(ops.greater_equal(x, threshold), kept, below)
+    # NaN is not less, and so kept.
+    return ops.where(ops.less(x, threshold), below, kept)
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
