@@ -11,7 +11,7 @@ import numpy as np
 
 from fuzz.data import data
 from fuzz.program import Program
-from fuzz.rounding import STATE, UNIT, nudge, total, value
+from fuzz.rounding import STATE, UNIT, nudge, total, value, watch
 from fuzz.table import ROWS, Ref
 
 __all__ = ["apply", "evaluate"]
@@ -96,4 +96,7 @@ def evaluate(
             )
         else:
             again(sources)
+        for name, g in results.items():
+            if name.startswith("d"):
+                watch(g)
     return results

@@ -13,7 +13,7 @@ import numpy as np
 from autograd.extend import defvjp, primitive
 from autograd.tracer import getval
 
-__all__ = ["STATE", "nudge", "noisy", "r", "spread", "total", "value"]
+__all__ = ["STATE", "nudge", "noisy", "r", "spread", "total", "value", "watch"]
 
 LARGEST = float(np.finfo(np.float32).max)
 SMALLEST = 2.0**-126
@@ -53,7 +53,8 @@ def _signs(shape):
     return STATE.rng.integers(0, 2, shape, dtype=np.int8) * 2.0 - 1.0
 
 
-def _watch(a):
+def watch(a):
+    """Notes whether parts of gradients may overflow float32 where float64 does not."""
     if a.size:
         top = np.abs(a).max()
         if not top < 1e18:
@@ -69,13 +70,13 @@ def _rounded(x, factor):
             y = np.where(size > LARGEST, np.sign(y) * np.inf, y)
         if (size < SMALLEST).any():
             y = np.where(size < SMALLEST, np.copysign(0.0, y), y)
-    _watch(y)
+    watch(y)
     return y
 
 
 def _rounded_grad(ans, x, factor):
     def vjp(g):
-        _watch(np.asarray(value(g)))
+        watch(np.asarray(value(g)))
         return g * factor
 
     return vjp
