@@ -358,7 +358,9 @@ def compare(f):
         x, y = _plain(lift(x)), _plain(lift(y))
         if STATE.rng is not None and STATE.rng.random() < 0.5:
             with numpy.errstate(all="ignore"):
-                near = numpy.abs(x - y) <= STATE.amplitude * numpy.maximum(numpy.abs(x), numpy.abs(y))
+                near = numpy.abs(x - y) <= STATE.amplitude * numpy.maximum(
+                    1.0, numpy.maximum(numpy.abs(x), numpy.abs(y))
+                )
             return f(numpy.where(near, y, x), y)
         return f(x, y)
 
