@@ -22,7 +22,9 @@ def softmax(x, axis=-1):
 
 def log_softmax(x, axis=-1):
     axis = tuple(axis) if isinstance(axis, list) else axis
-    return r(x - logsumexp(x, axis, True))
+    # An infinite logit makes all of its row NaN, as it does in softmax.
+    top = numpy.max(value(x), axis=axis, keepdims=True)
+    return r(x - logsumexp(x, axis, True) + numpy.where(top == numpy.inf, numpy.nan, 0.0))
 
 
 def _axis(d):

@@ -277,8 +277,11 @@ def _minimum(x, y):
 
 
 def _hypot(x, y):
-    """As `math.hypot`, and differentiable."""
+    """As `math.hypot`, infinite where either is, and differentiable."""
     top = numpy.maximum(numpy.abs(_plain(x)), numpy.abs(_plain(y)))
+    infinite = numpy.isinf(_plain(x)) | numpy.isinf(_plain(y))
+    if infinite.any():
+        return _where(infinite, numpy.full(numpy.shape(top), numpy.inf), np.sqrt(x * x + y * y))
     if not (numpy.isfinite(top).all() and (top > 0).all()):
         return np.sqrt(x * x + y * y)
     return top * np.sqrt((x / top) ** 2 + (y / top) ** 2)
@@ -342,11 +345,18 @@ def _mod(x, y):
         return numpy.mod(x, y)
 
 
+def _floor_divide(x, y):
+    """Of the exact quotient, as numpy's."""
+    x, y = (numpy.asarray(_plain(lift(v)), numpy.float32) for v in (x, y))
+    with numpy.errstate(all="ignore"):
+        return numpy.floor_divide(x, y).astype(numpy.float64)
+
+
 row("ops.mod", _pair("positive"), _mod, grad=False, often=0.5)
 row(
     "ops.floor_divide",
     _pair("positive"),
-    lambda x, y: numpy.floor(_plain(r(lift(x) / lift(y)))),
+    _floor_divide,
     often=0.5,
 )
 
@@ -379,7 +389,12 @@ for name, f in {
 
 
 def truth(x):
-    return numpy.asarray(_plain(x) != 0)
+    """Which numbers are not 0; what rounding may make 0 is 0 in evaluations with noise."""
+    x = _plain(x)
+    if STATE.rng is not None and x.dtype.kind == "f":
+        with numpy.errstate(all="ignore"):
+            return numpy.asarray(~(numpy.abs(x) <= STATE.amplitude))
+    return numpy.asarray(x != 0)
 
 
 def _logic(d):

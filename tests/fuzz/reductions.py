@@ -157,6 +157,8 @@ def _average(x, axis=None, weights=None):
             raise ValueError(f"weights of shape {value(weights).shape} do not fit {value(x).shape}")
         weights = np.reshape(weights, [-1 if a == axis % x.ndim else 1 for a in range(x.ndim)])
         weights = weights + numpy.zeros(value(x).shape)
+    elif value(weights).shape != value(x).shape:
+        raise ValueError(f"weights of shape {value(weights).shape} do not fit {value(x).shape}")
     return r(total(r(x * weights), axis) / total(weights, axis))
 
 

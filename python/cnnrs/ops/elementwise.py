@@ -306,10 +306,12 @@ def logaddexp(x1: Any, x2: Any) -> Any:
     -inf
     """
     x1, x2 = as_float(x1), as_float(x2)
+    first = apply("greater_equal", x1, x2)
+    greater, smaller = apply("where", first, x1, x2), apply("where", first, x2, x1)
     # Equal infinities have no distance.
-    same = apply("equal", x1, x2)
-    distance = apply("where", same, 0.0, apply("abs", apply("sub", x1, x2)))
-    return apply("add", apply("maximum", x1, x2), apply("log1p", apply("exp", apply("neg", distance))))
+    same = apply("logical_and", apply("equal", x1, x2), apply("isinf", x1))
+    distance = apply("where", same, 0.0, apply("sub", smaller, greater))
+    return apply("add", greater, apply("log1p", apply("exp", distance)))
 
 
 @op
@@ -388,7 +390,7 @@ def round(x: Any, decimals: int = 0) -> Any:
     Raises:
         ValueError: `decimals` is no integer from -38 to 38, the decimals that float32 reaches.
     """
-    if not isinstance(decimals, int) or abs(decimals) > 38:
+    if not isinstance(decimals, int) or not -38 <= decimals <= 38:
         raise ValueError(f"round: decimals: expected an integer from -38 to 38, received {decimals!r}")
     x = as_tensor(x)
     if x.dtype != FLOAT:

@@ -191,10 +191,10 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     """Sum of products over `axes`: a number of axes, or a list for each operand."""
     x1, x2 = as_float(x1), as_float(x2)
     if isinstance(axes, int):
-        if not 0 <= axes <= min(x1.ndim, x2.ndim):
+        most = builtins.min(x1.ndim, x2.ndim)
+        if not 0 <= axes <= most:
             raise ValueError(
-                f"tensordot: axes: expected 0 to {min(x1.ndim, x2.ndim)} for shapes {x1.shape} and "
-                f"{x2.shape}, received {axes}"
+                f"tensordot: axes: expected 0 to {most} for shapes {x1.shape} and {x2.shape}, received {axes}"
             )
         first, second = list(range(x1.ndim - axes, x1.ndim)), list(range(axes))
     else:

@@ -162,7 +162,8 @@ impl OpDef for Pool2d {
     }
 
     fn flops(&self, _: &[Fact], output: &Fact) -> u64 {
-        (output.shape.len() * self.window.size[0] * self.window.size[1]) as u64
+        let [rows, columns] = self.window.size.map(|n| n as u64);
+        (output.shape.len() as u64).saturating_mul(rows).saturating_mul(columns)
     }
 
     fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
