@@ -42,10 +42,12 @@ pub fn assign(g: &Graph, fusion: &Fusion, takes: &[InImages], lanes: usize) -> H
                     dropped.insert(*id);
                 }
             }
-            // The output, and everything of its shape in the epilogue, lie alike.
-            let full = group.inputs[lead..].iter().enumerate().filter(|&(k, &id)| is_full(g, group, k, id));
-            let alike: Vec<NodeId> = stores(group).iter().copied().chain(full.map(|(_, &id)| id)).collect();
-            if alike.iter().any(|id| !chosen.contains(id) || dropped.contains(id)) {
+            // The output, and all that the epilogue reads element by element, lie alike. What it reads so of a value
+            // of another shape, through a view, lies row by row.
+            let straight = group.inputs[lead..].iter().enumerate().filter(|&(k, _)| is_straight(group, k));
+            let through_view = straight.clone().any(|(k, &id)| !is_full(g, group, k, id));
+            let alike: Vec<NodeId> = stores(group).iter().copied().chain(straight.map(|(_, &id)| id)).collect();
+            if through_view || alike.iter().any(|id| !chosen.contains(id) || dropped.contains(id)) {
                 dropped.extend(alike.iter().filter(|id| chosen.contains(id)));
             }
         }
@@ -70,11 +72,54 @@ fn stores(group: &Group) -> &[NodeId] {
     &group.outputs[..group.region.as_ref().map_or(group.outputs.len(), |region| region.stores.len())]
 }
 
-/// Whether operand `k` of the group's region has an element for each of the region's.
-fn is_full(g: &Graph, group: &Group, k: usize, id: NodeId) -> bool {
+/// Whether operand `k` of the group's region is read element by element in the region's order.
+fn is_straight(group: &Group, k: usize) -> bool {
     group.region.as_ref().is_some_and(|region| {
         let straight = region.shape.strides();
         let steps = region.operands[k].strides.iter().zip(&straight).zip(&*region.shape);
-        g.fact(id).shape == region.shape && steps.into_iter().all(|((step, s), &n)| n == 1 || step == s)
+        steps.into_iter().all(|((step, s), &n)| n == 1 || step == s)
     })
+}
+
+/// Whether operand `k` of the group's region, value `id`, has an element for each of the region's, in its shape.
+fn is_full(g: &Graph, group: &Group, k: usize, id: NodeId) -> bool {
+    is_straight(group, k) && group.region.as_ref().is_some_and(|region| g.fact(id).shape == region.shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::cpu::simd::Tier;
+    use crate::dtype::DType;
+    use crate::ops::conv2d::Conv2d;
+    use crate::ops::pointwise::Function;
+    use crate::ops::window::Padding;
+    use crate::shape::Fact;
+    use crate::testing::{Rng, check_plan};
+
+    /// Two convolutions of few channels with a sum between them; `view`: the other summand has another shape.
+    fn between(view: bool) -> Graph {
+        let mut g = Graph::new();
+        let batch = 2 * Tier::current().unwrap().lanes();
+        let f32s = |shape: &[usize]| Fact::new(shape, DType::F32);
+        let conv = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Same, groups: 1 };
+        let x = g.input(f32s(&[batch, 6, 4, 1]));
+        let (v, w) = (g.input(f32s(&[5, 5, 1, 2])), g.input(f32s(&[5, 5, 2, 1])));
+        let other = g.input(f32s(&if view { [batch, 4, 6, 2] } else { [batch, 6, 4, 2] }));
+        let scaled = g.scale(other, 0.5).unwrap();
+        let added = g.reshape(scaled, [batch, 6, 4, 2].into()).unwrap();
+        let y = g.apply(conv.clone(), &[x, v]).unwrap();
+        let y = g.add(y, added).unwrap();
+        let y = g.unary(Function::Relu, y).unwrap();
+        let y = g.apply(conv, &[y, w]).unwrap();
+        g.set_outputs(vec![y]);
+        g
+    }
+
+    #[test]
+    fn what_is_read_through_a_view_lies_row_by_row() {
+        for view in [false, true] {
+            check_plan(&between(view), &mut Rng::new(1), 1e-5);
+        }
+    }
 }
