@@ -32,9 +32,9 @@ pub struct Attributes {
 pub struct Real(u64);
 
 impl Real {
-    /// Wraps a value; −0 becomes 0.
+    /// Wraps a value. −0 and 0 are two.
     pub fn new(value: f64) -> Self {
-        Real((value + 0.0).to_bits())
+        Real(value.to_bits())
     }
 
     /// The value.

@@ -138,13 +138,22 @@ STEPS = {
     "isinf": numpy.isinf,
     "isfinite": numpy.isfinite,
 }
+
+
+def _tan(x):
+    """Nothing is known where rounding of a large argument passes a pole."""
+    if STATE.rng is not None and (numpy.abs(_plain(x)) * STATE.amplitude > 1e-3).any():
+        x = x + numpy.where(numpy.abs(_plain(x)) * STATE.amplitude > 1e-3, numpy.nan, 0.0)
+    return np.sin(x) / r(np.cos(x))
+
+
 for name, f in KINKED.items():
     add_unary(name, f, kinks=True, exact=name in ("abs", "absolute"), often=6.0 if name == "relu" else 1.0)
 for name, f in SMOOTH.items():
     add_unary(name, f, exact=name in ("negative", "square"))
 for name, f in POSITIVE.items():
     add_unary(name, f, "positive")
-add_unary("tan", lambda x: np.sin(x) / r(np.cos(x)), "unit")
+add_unary("tan", _tan, "unit")
 
 
 def _step(f):
@@ -218,7 +227,9 @@ row(
 
 
 def _glu(x, axis=-1):
-    half = _plain(x).shape[axis] // 2
+    half, odd = divmod(_plain(x).shape[axis], 2)
+    if odd:
+        raise ValueError(f"an odd extent: {_plain(x).shape} along axis {axis}")
     x = np.moveaxis(x, axis, -1)
     return np.moveaxis(r(x[..., :half] * r(sigmoid(x[..., half:]))), -1, axis)
 

@@ -210,6 +210,12 @@ row(
 def matmul(a, b):
     depth = value(a).shape[-1]
     product = np.matmul(noisy(a, max(1.0, depth**0.5 / 32)), noisy(b))
+    largest = numpy.max(numpy.abs(value(a)), initial=0.0) * numpy.max(numpy.abs(value(b)), initial=0.0)
+    if not largest < 3e38:
+        # A product beyond float32 is infinite before anything is added.
+        with numpy.errstate(all="ignore"):
+            terms = numpy.asarray(value(a)[..., :, :, None] * value(b)[..., None, :, :], numpy.float32)
+            return numpy.sum(terms.astype(numpy.float64), axis=-2)
     return r(product, max(1.0, depth**0.5 / 16))
 
 

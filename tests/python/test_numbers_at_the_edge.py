@@ -98,6 +98,17 @@ def test_softmax_of_an_infinite_logit_is_nan_throughout():
     assert np.asarray(ops.softmax(np.array([-INF, 1, 1], np.float32))).tolist() == [0.0, 0.5, 0.5]
 
 
+def test_zeros_have_signs():
+    zeros = np.array([0.0, -0.0], np.float32)
+    for value, signs in ((zeros, [False, True]), (zeros + 0.0, [False, False]), (zeros - 0.0, [False, True])):
+        assert np.signbit(value).tolist() == signs
+    x = _core.tensor(zeros)
+    assert np.signbit((x + 0.0).numpy()).tolist() == [False, False]
+    assert np.signbit((x - 0.0).numpy()).tolist() == [False, True]
+    padded = ops.pad(np.ones((1, 2), np.float32), ((0, 0), (1, 1)), constant_values=-0.0)
+    assert np.signbit(np.asarray(padded))[0].tolist() == [True, False, False, True]
+
+
 def test_arrays_of_any_layout_are_copied():
     numbers = np.arange(24, dtype=np.float32)
     odd = np.frombuffer(b"\0" + numbers.tobytes(), np.uint8)[1:].view(np.float32)

@@ -1,13 +1,14 @@
 //! Reductions over axes.
 
-use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
+use super::{Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_inputs};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
+use crate::ops::movement::{Pad, Slice};
 use crate::ops::pointwise::Function;
-use crate::shape::{Fact, Shape};
+use crate::shape::{Dims, Fact, Shape};
 use ndarray::Axis;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 /// How elements are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +81,47 @@ impl Reduce {
     }
 }
 
+/// For each element of `x`, the product of all others along `axes`, without a division, so that zeros and derivatives
+/// of any order are right: the product of those before it, times that of those behind it, in log2(extent) steps each
+/// (Hillis and Steele, "Data parallel algorithms", 1986).
+fn products_of_the_others(g: &mut Graph, x: NodeId, axes: &[usize]) -> Result<NodeId> {
+    let shape = g.fact(x).shape.clone();
+    let mut perm: Dims = (0..shape.rank()).filter(|a| !axes.contains(a)).collect();
+    perm.extend(axes.iter().copied());
+    let moved: Shape = perm.iter().map(|&a| shape[a]).collect();
+    let extent: usize = axes.iter().map(|&a| shape[a]).product();
+    let rows = if extent == 0 { 0 } else { shape.len() / extent };
+    let turned = g.transpose(x, &perm)?;
+    let flat = g.reshape(turned, [rows, extent].into())?;
+    let mut others = None;
+    for from_start in [true, false] {
+        // What stands `by` places before, or behind, and 1 where nothing does.
+        let shifted = |g: &mut Graph, v: NodeId, by: usize| {
+            let kept = extent.saturating_sub(by);
+            let (first, ends) = if from_start { (0, [extent - kept, 0]) } else { (extent - kept, [0, extent - kept]) };
+            let part = g.apply(Slice::new(&[0, first], &[rows, first + kept], &[1, 1]), &[v])?;
+            let [before, after] = ends.map(|n| smallvec![0, n]);
+            g.apply(Pad { before, after, inner: smallvec![0, 0], value: Real::new(1.0) }, &[part])
+        };
+        let mut products = shifted(g, flat, 1)?;
+        let mut by = 1;
+        while by < extent {
+            let more = shifted(g, products, by)?;
+            products = g.mul(products, more)?;
+            by *= 2;
+        }
+        others = Some(match others {
+            None => products,
+            Some(before) => g.mul(before, products)?,
+        });
+    }
+    let others = others.ok_or_else(|| Error::state("no products"))?;
+    let moved = g.reshape(others, moved)?;
+    let mut inverse: Dims = smallvec![0; perm.len()];
+    perm.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
+    g.transpose(moved, &inverse)
+}
+
 impl OpDef for Reduce {
     fn name(&self) -> &'static str {
         ReduceKind::ALL.iter().find(|k| k.0 == self.kind).map_or("reduce", |k| k.1)
@@ -113,23 +155,8 @@ impl OpDef for Reduce {
         let dx = match self.kind {
             ReduceKind::Sum => g.broadcast_to(dy, full)?,
             ReduceKind::Prod => {
-                // The product of the others, safe at zeros: exclusive products along the flattened
-                // reduced axes would need a scan, so zeros are handled by counting them.
-                let y = g.reshape(output, kept)?;
-                let zero = g.constant_like(0.0, x)?;
-                let one = g.constant_like(1.0, x)?;
-                let is_zero = g.binary(Function::Equal, x, zero)?;
-                let zeros = {
-                    let c = g.cast(is_zero, DType::F32)?;
-                    g.sum(c, &self.axes, true)?
-                };
-                let safe = g.select(is_zero, one, x)?;
-                let others = g.reduce(ReduceKind::Prod, safe, &self.axes, true)?;
-                let only_zero = g.binary(Function::Equal, zeros, one)?;
-                let at_zero = g.select(only_zero, others, zero)?;
-                let at_rest = g.div(y, safe)?;
-                let d = g.select(is_zero, at_zero, at_rest)?;
-                g.mul(dy, d)?
+                let others = products_of_the_others(g, x, &self.axes)?;
+                g.mul(dy, others)?
             }
             ReduceKind::Max | ReduceKind::Min => {
                 // Shared equally among ties, as Keras's backends on JAX and TensorFlow do.
@@ -165,5 +192,51 @@ impl FromAttributes for Reduce {
 
     fn from_attributes(_: &str, _: &mut Attributes) -> Result<Self> {
         Err(Error::state("reductions are made by the composites that normalise their axes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::passes::autodiff::differentiate;
+    use crate::testing::{Rng, check_gradients, check_plan};
+
+    fn prod(g: &mut Graph, x: NodeId, axes: &[usize]) -> NodeId {
+        g.reduce(ReduceKind::Prod, x, axes, false).unwrap()
+    }
+
+    #[test]
+    fn gradients_of_products_of_any_extent() {
+        for shape in [[1, 1, 1], [2, 3, 2], [3, 5, 4], [2, 1, 7]] {
+            for axes in [&[1][..], &[0, 2], &[0, 1, 2]] {
+                let mut g = Graph::new();
+                let x = g.input(Fact::new(shape, DType::F32));
+                let y = prod(&mut g, x, axes);
+                check_gradients(&mut g, y, &[x], &mut Rng::new(1));
+            }
+        }
+    }
+
+    #[test]
+    fn second_derivatives_of_products_with_zeros() {
+        let mut g = Graph::new();
+        let x = g.input(Fact::new([4], DType::F32));
+        let zero = g.constant(0.0, DType::F32).unwrap();
+        // Two of four factors are zeros: the mixed derivative is the product of the other two.
+        let mask = g.input(Fact::new([4], DType::Bool));
+        let with_zeros = g.select(mask, zero, x).unwrap();
+        let free = g.input(Fact::new([4], DType::F32));
+        let factors = g.add(with_zeros, free).unwrap();
+        let y = prod(&mut g, factors, &[0]);
+        let first = differentiate(&mut g, y, &[free], None).unwrap()[0].unwrap();
+        let sum = g.sum(first, &[0], false).unwrap();
+        let second = differentiate(&mut g, sum, &[free], None).unwrap()[0].unwrap();
+        g.set_outputs(vec![second]);
+        let row = |v: [f64; 4]| RefArray::from_shape_vec(vec![4], v.to_vec()).unwrap();
+        let inputs = [row([9.0, 2.0, 9.0, 5.0]), row([1.0, 0.0, 1.0, 0.0]), row([0.0; 4])];
+        let got = crate::graph::interpret(&g, &inputs).unwrap();
+        // d/df_k of the sum over i of the products of all but f_i.
+        assert_eq!(got[0].iter().copied().collect::<Vec<_>>(), [10.0, 0.0, 10.0, 0.0]);
+        check_plan(&g, &mut Rng::new(2), 1e-5);
     }
 }

@@ -77,13 +77,16 @@ pub(super) fn negation(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
     Ok(Some(made))
 }
 
-/// `x + 0`, `x − 0`, `x · 1`, `x / 1`, `x ^ 1` are x; `x · −1` is −x, `x ^ 2` is x·x.
+/// `x − 0`, `x · 1`, `x / 1`, `x ^ 1` are x; `x · −1` is −x, `x ^ 2` is x·x. Of integers `x + 0` is x; of floats
+/// `x + (−0)` is, for `−0 + 0` is 0.
 pub(super) fn neutral_element(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
     let Op::Pointwise(f) = s.node.op else { return Ok(None) };
     let &[a, b] = s.inputs else { return Ok(None) };
+    let exact = !s.node.fact.dtype.is_float();
     let made = match (f, literal(g, a), literal(g, b)) {
-        (Function::Add | Function::Sub, _, Some(0.0)) => a,
-        (Function::Add, Some(0.0), _) => b,
+        (Function::Sub, _, Some(c)) if c == 0.0 && (exact || c.is_sign_positive()) => a,
+        (Function::Add, _, Some(c)) if c == 0.0 && (exact || c.is_sign_negative()) => a,
+        (Function::Add, Some(c), _) if c == 0.0 && (exact || c.is_sign_negative()) => b,
         (Function::Mul | Function::Div | Function::Pow, _, Some(1.0)) => a,
         (Function::Mul, Some(1.0), _) => b,
         (Function::Mul | Function::Div, _, Some(-1.0)) => g.neg(a)?,

@@ -41,7 +41,7 @@ fn what_has_no_effect_is_removed() {
 #[test]
 fn neutral_elements_vanish_through_broadcasts() {
     for (f, c) in
-        [(Function::Add, 0.0), (Function::Sub, 0.0), (Function::Mul, 1.0), (Function::Div, 1.0), (Function::Pow, 1.0)]
+        [(Function::Add, -0.0), (Function::Sub, 0.0), (Function::Mul, 1.0), (Function::Div, 1.0), (Function::Pow, 1.0)]
     {
         let with_full = |g: &mut Graph, x| {
             let c = g.full(c, [2, 3].into(), DType::F32).unwrap();
@@ -49,10 +49,12 @@ fn neutral_elements_vanish_through_broadcasts() {
         };
         assert!(left(with_full).is_empty(), "{f:?}");
     }
+    // −0 + 0 is 0.
+    assert_eq!(left(|g, x| g.offset(x, 0.0).unwrap()), ["add"]);
     assert_eq!(left(|g, x| g.scale(x, -1.0).unwrap()), ["neg"]);
     // The result keeps its shape where the literal was the larger operand.
     let wide = |g: &mut Graph, x| {
-        let zeros = g.full(0.0, [4, 2, 3].into(), DType::F32).unwrap();
+        let zeros = g.full(-0.0, [4, 2, 3].into(), DType::F32).unwrap();
         g.add(x, zeros).unwrap()
     };
     assert_eq!(left(wide), ["broadcast_to"]);
