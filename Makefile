@@ -24,8 +24,10 @@ export PYTHONNOUSERSITE := 1
 .PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan faults fuzz instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
 .DELETE_ON_ERROR:
 
+# The trained model lies in build/, which git ignores.
 mnist: $(VENV)/.wheel
-	$(BIN)/cnnrs train mnist --output mnist.safetensors
+	@mkdir -p build
+	$(BIN)/cnnrs train mnist --output build/mnist.safetensors
 
 wheel: $(VENV)/.wheel
 
@@ -157,6 +159,7 @@ $(VENV)/.dev: $(VENV)/.build
 
 $(VENV)/.wheel: $(VENV)/.build $(SOURCES)
 	rm -rf dist
+	@echo "Compiling the Rust core and building the wheel: about three minutes on two cores the first time."
 	$(BIN)/maturin build --release --locked --out dist --interpreter $(BIN)/python
 	$(BIN)/python $(PIP) dist/*.whl
 	$(BIN)/python $(PIP) --force-reinstall --no-deps dist/*.whl

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# As of programs that SIGINT and SIGPIPE end.
 _INTERRUPTED = 130
+_CLOSED_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,12 +30,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the program's name; `None` takes it from `sys.argv`.
 
     Returns:
-        The exit status: 0, 1 if the command failed, 130 if it was interrupted. A wrong argument exits
-        with status 2 and a message, as `argparse` does.
+        The exit status: 0, 1 if the command failed, 130 if it was interrupted, 141 if nobody reads its output
+        any more. A wrong argument exits with status 2 and a message, as `argparse` does.
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        status = options.run(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever read the output has seen enough, as in `cnnrs doctor | head -1`. What is left in the buffer
+        # goes nowhere, also when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _CLOSED_PIPE
     except KeyboardInterrupt:
         print("\ncnnrs: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -113,7 +123,7 @@ _MODELS: dict[str, Callable[[], Any]] = {"lenet5": _lenet5}
 def _train(options: argparse.Namespace) -> int:
     """Adam with a cosine decay from `--learning-rate` to 0 over the whole run."""
     import cnnrs
-    from cnnrs import datasets, losses, optimizers
+    from cnnrs import callbacks, datasets, losses, optimizers
 
     _require_writable(options.output)
     seed = int.from_bytes(os.urandom(4), "little") if options.seed is None else options.seed
@@ -130,8 +140,21 @@ def _train(options: argparse.Namespace) -> int:
         metrics=["accuracy"],
     )
     print(f"{options.model}, {model.count_params():,} parameters, seed {seed}")
+    progress = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: done.append(epoch))
+    done: list[int] = []
     start = time.perf_counter()
-    model.fit(x_train, y_train, batch_size=options.batch_size, epochs=options.epochs)
+    try:
+        model.fit(
+            x_train, y_train, batch_size=options.batch_size, epochs=options.epochs, callbacks=[progress]
+        )
+    except KeyboardInterrupt:
+        if done:
+            model.save(options.output)
+            print(
+                f"\ninterrupted after {len(done)} of {options.epochs} epochs; saved {options.output}",
+                file=sys.stderr,
+            )
+        raise
     seconds = time.perf_counter() - start
     rate = options.epochs * len(x_train) / seconds
     print(f"trained in {seconds:.1f} s, {rate:,.0f} images/s")

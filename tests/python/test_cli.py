@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -134,3 +135,32 @@ def test_profile_refuses_what_it_cannot_run():
         cnnrs.utils.profile(model, np.ones((1, 2)), repeats=0)
     with pytest.raises(ValueError, match="compile"):
         cnnrs.utils.profile(model, np.ones((1, 2)), np.ones((1, 1)))
+
+
+def test_an_interrupted_training_saves_the_epochs_that_are_done(tmp_path):
+    path = tmp_path / "m.safetensors"
+    command = [sys.executable, "-u", "-m", "cnnrs", "train", "mnist", "--epochs", "1000", "--output", path]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    # The second epoch has begun.
+    for line in process.stdout:
+        if line.startswith("Epoch 2/"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "of 1000 epochs; saved" in errors and "interrupted" in errors and "Traceback" not in errors
+    images = np.zeros((1, 28, 28, 1), np.float32)
+    assert cnnrs.models.load_model(path).predict(images, verbose=0).shape == (1, 10)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pipe of POSIX")
+@pytest.mark.parametrize("command", ["doctor", "profile lenet5", "--help"])
+def test_a_reader_that_goes_ends_commands_quietly(command):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "cnnrs", *command.split()], stdout=writing, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writing)
+    assert done.stderr == ""
