@@ -55,7 +55,7 @@ test-long:
 		PROPTEST_CASES=2000 PROPTEST_RNG_SEED=$$seed CNNRS_RANDOM_GRAPHS=2000 cargo test
 
 # Campaigns that look for faults at length, one after the other; `make test` runs a few cases of each.
-FAULTS := kills full_disk read_only mutations forks
+FAULTS := kills full_disk read_only mutations forks signals threads surroundings
 
 faults: $(VENV)/.wheel
 	@failed=; for campaign in $(FAULTS); do \
