@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     for line in findings[:10]:
         print(line)
     print(
-        f"signals: {interrupted} of {options.signals} interrupted training, within {latest * 1e3:.0f} ms at most, "
+        f"signals: {interrupted} of {options.signals} interrupted training, within {latest * 1e3:.0f} ms, "
         f"{len(findings) + options.signals - interrupted} findings"
     )
     return 1 if findings or interrupted < options.signals else 0

@@ -1,7 +1,7 @@
 """Threads that train, predict, save, load, build and assign at once: no error, no hang, every answer finite.
 
-`python tests/faults/threads.py --seconds 60 --threads 16` prints one line of figures, and exits with 1 after a
-finding.
+`python tests/faults/threads.py --seconds 60 --threads 16` prints one line of figures, and exits with 1 after
+a finding.
 """
 
 from __future__ import annotations
