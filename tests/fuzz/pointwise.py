@@ -353,7 +353,7 @@ def power(x, y):
 def _mod(x, y):
     x, y = _plain(lift(x)), _plain(lift(y))
     with numpy.errstate(all="ignore"):
-        return numpy.mod(x, y)
+        return r(numpy.mod(x, y))
 
 
 def _floor_divide(x, y):
@@ -404,7 +404,8 @@ def truth(x):
     x = _plain(x)
     if STATE.rng is not None and x.dtype.kind == "f":
         with numpy.errstate(all="ignore"):
-            return numpy.asarray(~(numpy.abs(x) <= STATE.amplitude))
+            largest = numpy.max(numpy.abs(x), where=numpy.isfinite(x), initial=1.0)
+            return numpy.asarray(~(numpy.abs(x) <= 64 * STATE.amplitude * largest))
     return numpy.asarray(x != 0)
 
 

@@ -215,7 +215,8 @@ def matmul(a, b):
         # A product beyond float32 is infinite before anything is added.
         with numpy.errstate(all="ignore"):
             terms = numpy.asarray(value(a)[..., :, :, None] * value(b)[..., None, :, :], numpy.float32)
-            return numpy.sum(terms.astype(numpy.float64), axis=-2)
+            sums = numpy.sum(terms.astype(numpy.float64), axis=-2)
+        product = product + numpy.where(numpy.isfinite(sums), 0.0, sums)
     return r(product, max(1.0, depth**0.5 / 16))
 
 

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+import cnnrs
 from cnnrs import _core, config, ops
 
 INF, NAN = float("inf"), float("nan")
@@ -96,6 +97,16 @@ def test_running_sums_keep_infinities_where_they_are():
 def test_softmax_of_an_infinite_logit_is_nan_throughout():
     assert np.isnan(np.asarray(ops.softmax(np.array([INF, 1, 2], np.float32)))).all()
     assert np.asarray(ops.softmax(np.array([-INF, 1, 1], np.float32))).tolist() == [0.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("name", ["hypot", "logaddexp"])
+def test_gradients_at_equal_arguments_are_shared(name):
+    x, y = cnnrs.Variable([1.0, 3.0]), cnnrs.Variable([1.0, 3.0])
+    with cnnrs.GradientTape() as tape:
+        total = ops.sum(getattr(ops, name)(x, y))
+    first, second = (np.asarray(gradient) for gradient in tape.gradient(total, [x, y]))
+    np.testing.assert_allclose(first, second, rtol=1e-6)
+    np.testing.assert_allclose(first, 0.5 if name == "logaddexp" else 0.5**0.5, rtol=1e-6)
 
 
 def test_zeros_have_signs():

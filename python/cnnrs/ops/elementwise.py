@@ -481,7 +481,8 @@ def hypot(x1: Any, x2: Any) -> Any:
     True
     """
     x1, x2 = apply("abs", as_float(x1)), apply("abs", as_float(x2))
-    greater, smaller = apply("maximum", x1, x2), apply("minimum", x1, x2)
+    first = apply("greater_equal", x1, x2)
+    greater, smaller = apply("where", first, x1, x2), apply("where", first, x2, x1)
     # The ratio is at most 1, so that its square does not overflow.
     ratio = apply("div", smaller, apply("where", apply("equal", greater, 0.0), 1.0, greater))
     length = apply("mul", greater, apply("sqrt", apply("add", apply("square", ratio), 1.0)))
