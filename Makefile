@@ -7,6 +7,7 @@
 # make test-avx2, test-scalar, test-arm64, test-asan       kernels on other instruction sets; memory errors
 # make test-long   property tests and random graphs with many more cases, and others each time
 # make faults    kills, full disks, damaged files and the like, at length; see docs/reliability.md
+# make fuzz-targets  the file reader and the graph builder on any bytes, by libFuzzer (nightly Rust)
 # make fuzz    random programs against float64: make fuzz FUZZ_ARGS='--programs 20000 --seed 1'
 # make instructions  instructions of the main kernels under callgrind, compared with a table
 # Needs Python >= 3.10, Rust (rust-version in Cargo.toml) and the package registries, nothing else.
@@ -21,7 +22,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan faults fuzz instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
+.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -65,6 +66,18 @@ faults: $(VENV)/.wheel
 # is shrunk and printed.
 fuzz: $(VENV)/.wheel $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ_ARGS)
+
+# The crate's reader of files and its graph builder on any bytes, each for FUZZ_SECONDS; needs a nightly toolchain. What
+# is found goes to fuzz/artifacts; inputs that reach new code to fuzz/work, beside the small corpus that is kept.
+FUZZ_SECONDS := 3600
+FUZZ_TARGETS := safetensors graph
+
+fuzz-targets:
+	@cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/work/$$target fuzz/corpus/$$target; \
+		CNNRS_NUM_THREADS=1 cargo +nightly fuzz run $$target fuzz/work/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -rss_limit_mb=3000 -timeout=20 || exit 1; done
 
 # All Rust tests on the narrower instruction sets of this machine.
 test-avx2 test-scalar: test-%:

@@ -30,7 +30,15 @@ def test_wheel_size_and_content(capsys):
     assert "cnnrs/datasets/data/mnist/README.md" in sizes
     assert sum(name.endswith((".so", ".pyd")) for name in sizes) == 1
     licences = {Path(name).name for name in sizes if ".dist-info/" in name}
-    assert {"LICENSE-MIT", "LICENSE-APACHE"} <= licences
+    assert {"LICENSE-MIT", "LICENSE-APACHE", "THIRD_PARTY_NOTICES"} <= licences
+    # It would differ from build to build.
+    assert not any("/sboms/" in name for name in sizes)
+
+
+def test_the_notices_are_those_of_the_crates_that_are_linked():
+    check = [sys.executable, str(ROOT / "packaging" / "notices.py"), "--check"]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def run_python(code: str) -> str:
