@@ -1,7 +1,7 @@
 """Writes THIRD_PARTY_NOTICES: the licences of the crates that are linked into the wheel, each text once.
 
-`python packaging/notices.py` writes the file anew after a change of Cargo.lock; `--check` says whether it is the
-one that Cargo.lock asks for, and exits with 1 if not. Both read the sources that cargo has fetched.
+`python packaging/notices.py` writes the file anew after a change of Cargo.lock; `--check` says whether it is
+the one that Cargo.lock asks for, and exits with 1 if not. Both read the sources that cargo has fetched.
 """
 
 from __future__ import annotations
