@@ -173,7 +173,7 @@ exact(
 )
 exact(
     "ops.flip",
-    lambda d: Call([x := d.any()], d.maybe(axis=d.axis(x)) if d.rank(x) else {}),
+    lambda d: Call([x := d.any()], d.maybe(axis=d.axis(x)) if d.size(x) and d.rank(x) else {}),
     lambda x, axis=None: x[
         tuple(slice(None, None, -1 if axis is None or a == axis % x.ndim else 1) for a in range(x.ndim))
     ],
@@ -182,7 +182,7 @@ exact(
 
 def _draw_roll(d):
     x = d.any()
-    return Call([x, d.choose([-3, -1, 1, 2, 17, 1000])], d.maybe(axis=d.axis(x)) if d.rank(x) else {})
+    return Call([x, d.choose([-3, -1, 1, 2, 17, 1000])], d.maybe(axis=d.axis(x)) if d.size(x) and d.rank(x) else {})
 
 
 exact("ops.roll", _draw_roll, lambda x, shift, axis=None: np.roll(x, shift, axis))
@@ -212,7 +212,7 @@ exact(
     "ops.repeat",
     lambda d: (
         (x := d.any(where=lambda v: v.size < 800))
-        and Call([x, d.choose([1, 2, 3])], d.maybe(axis=d.axis(x)) if d.rank(x) else {})
+        and Call([x, d.choose([1, 2, 3])], d.maybe(axis=d.axis(x)) if d.size(x) and d.rank(x) else {})
     ),
     lambda x, n, axis=None: repeated(x, n, axis),
     often=0.7,

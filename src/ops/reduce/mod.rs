@@ -90,7 +90,7 @@ fn products_of_the_others(g: &mut Graph, x: NodeId, axes: &[usize]) -> Result<No
     perm.extend(axes.iter().copied());
     let moved: Shape = perm.iter().map(|&a| shape[a]).collect();
     let extent: usize = axes.iter().map(|&a| shape[a]).product();
-    let rows = if extent == 0 { 0 } else { shape.len() / extent };
+    let rows = shape.len().checked_div(extent).unwrap_or(0);
     let turned = g.transpose(x, &perm)?;
     let flat = g.reshape(turned, [rows, extent].into())?;
     let mut others = None;
