@@ -182,7 +182,8 @@ exact(
 
 def _draw_roll(d):
     x = d.any()
-    return Call([x, d.choose([-3, -1, 1, 2, 17, 1000])], d.maybe(axis=d.axis(x)) if d.size(x) and d.rank(x) else {})
+    options = d.maybe(axis=d.axis(x)) if d.size(x) and d.rank(x) else {}
+    return Call([x, d.choose([-3, -1, 1, 2, 17, 1000])], options)
 
 
 exact("ops.roll", _draw_roll, lambda x, shift, axis=None: np.roll(x, shift, axis))
