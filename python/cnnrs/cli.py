@@ -33,12 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 if the command failed, 130 if it was interrupted, 141 if nobody reads its output
         any more. A wrong argument exits with status 2 and a message, as `argparse` does.
     """
-    options = _parser().parse_args(arguments)
     try:
-        status = options.run(options)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return status
+        try:
+            options = _parser().parse_args(arguments)
+            return options.run(options)
+        finally:
+            # Here, where what it raises is caught.
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read the output has seen enough, as in `cnnrs doctor | head -1`. What is left in the buffer
         # goes nowhere, also when the interpreter ends.

@@ -19,6 +19,15 @@ from fuzz.table import rows
 from fuzz.worker import Worker
 
 
+@pytest.fixture(autouse=True)
+def settings():
+    """Programs set the precision and the number of threads of the process that runs them."""
+    precision, threads = cnnrs.config.precision(), cnnrs.config.get_num_threads()
+    yield
+    cnnrs.config.set_precision(precision)
+    cnnrs.config.set_num_threads(threads)
+
+
 def test_programs_agree_with_float64(capfd):
     findings = campaign(arguments(["--programs", "200", "--seed", "7"]))
     assert findings == 0, capfd.readouterr().out
