@@ -183,7 +183,7 @@ def _floor(name: str, program: Program, exact: Any) -> float:
     if program.precision == "fast" and exact.dtype.kind == "f":
         with np.errstate(all="ignore"):
             finite = np.abs(exact[np.isfinite(exact)].astype(np.float64))
-        floor += 16 * UNIT * float(finite.max(initial=0.0))
+        floor += 64 * UNIT * float(finite.max(initial=0.0))
     return floor
 
 

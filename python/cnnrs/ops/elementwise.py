@@ -480,9 +480,11 @@ def hypot(x1: Any, x2: Any) -> Any:
     >>> float(ops.hypot(3e30, 4e30)) < float("inf")
     True
     """
-    x1, x2 = apply("abs", as_float(x1)), apply("abs", as_float(x2))
-    first = apply("greater_equal", x1, x2)
-    greater, smaller = apply("where", first, x1, x2), apply("where", first, x2, x1)
+    x1, x2 = as_float(x1), as_float(x2)
+    long1, long2 = apply("abs", x1), apply("abs", x2)
+    first = apply("greater_equal", long1, long2)
+    # The smaller one keeps its sign, so that it is differentiable at 0.
+    greater, smaller = apply("where", first, long1, long2), apply("where", first, x2, x1)
     # The ratio is at most 1, so that its square does not overflow.
     ratio = apply("div", smaller, apply("where", apply("equal", greater, 0.0), 1.0, greater))
     length = apply("mul", greater, apply("sqrt", apply("add", apply("square", ratio), 1.0)))
