@@ -273,7 +273,7 @@ def program(seed: int) -> tuple[Program, Draw]:
     rows()
     d = Draw(seed)
     p = d.program
-    STATE.rng, STATE.fast = None, False
+    STATE.rng, STATE.fast, STATE.nearest = None, False, False
     p.mode = d.choose(["direct", "direct", "direct", "traced", "traced", "model"])
     p.hostile = p.mode == "direct" and d.flip(0.08)
     p.special = not p.hostile and p.mode != "model" and d.flip(0.12)

@@ -14,7 +14,10 @@ from fuzz.program import Program
 from fuzz.rounding import STATE, UNIT, nudge, total, value, watch
 from fuzz.table import ROWS, Ref
 
-__all__ = ["apply", "evaluate"]
+__all__ = ["NEAREST", "apply", "evaluate"]
+
+# In place of a seed of noise: no noise, each result is rounded to the nearest float32.
+NEAREST = -1
 
 
 def _fill(structure: Any, values: dict[int, Any]) -> Any:
@@ -46,7 +49,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Values of the outputs ("v3") and gradients ("d0", "dd0") of one run."""
     batch = program.batches[run]
-    STATE.rng = None if noise is None else np.random.default_rng(noise)
+    STATE.nearest = noise == NEAREST
+    STATE.rng = None if noise is None or STATE.nearest else np.random.default_rng(noise)
     STATE.amplitude = amplitude
     STATE.fast = program.precision == "fast"
     STATE.wild = False

@@ -2,6 +2,7 @@
 
 A reference is computed once without noise and several times with it. The spread bounds what rounding does
 to the result, whatever cancels, branches or is amplified on the way (Monte Carlo arithmetic, Parker 1997).
+One evaluation rounds to the nearest float32, as the engine does: what cancels to 0 there cancels in no other.
 Numbers beyond float32 become infinite, subnormal ones 0, as the engine has them.
 """
 
@@ -26,6 +27,7 @@ class State:
     Attributes:
         rng: Where noise comes from; None for none.
         amplitude: Relative size of the noise.
+        nearest: Whether results are rounded to the nearest float32.
         fast: Whether 3x3 convolutions may be Winograd's.
         wild: Whether a number met was not finite, or so large that a gradient's parts overflow.
     """
@@ -33,6 +35,7 @@ class State:
     def __init__(self) -> None:
         self.rng: np.random.Generator | None = None
         self.amplitude = 4 * UNIT
+        self.nearest = False
         self.fast = False
         self.wild = False
 
@@ -64,6 +67,8 @@ def watch(a):
 @primitive
 def _rounded(x, factor):
     y = np.asarray(x * factor)
+    if STATE.nearest:
+        y = y.astype(np.float32).astype(np.float64)
     size = np.abs(y)
     if size.size:
         if not size.max() < LARGEST:
