@@ -6,6 +6,7 @@ Kinds, in turn:
 - old: the same of a file without checksums, which may load with other numbers.
 - header: the parts of the JSON header mutated, without checksums.
 - config: architecture, order of weights and shuffling mutated, with checksums that fit.
+- idx: a gzipped file of images, or what it unpacks to, damaged as in bytes. What loads must be the images.
 
 Cases run in children with an alarm and a bound on memory, so that a crash or a hang is a finding too. A case
 depends on the seed and its number alone: `--first 123 --count 1` runs one of them again.
@@ -17,6 +18,8 @@ from __future__ import annotations
 
 import argparse
 import copy
+import gzip
+import hashlib
 import json
 import math
 import random
@@ -36,6 +39,7 @@ from campaign import child, ended, report
 
 import cnnrs
 from cnnrs import _core, layers
+from cnnrs.datasets import idx
 from cnnrs.models import load_model
 
 # What errors of the engine say that are defects of its own.
@@ -90,12 +94,15 @@ def models() -> list[cnnrs.Model]:
 # ---- mutations
 
 
-def mutate_bytes(content: bytes, rng: random.Random) -> bytes:
-    """The content with one kind of damage; never as it was."""
+def header_bytes(content: bytes) -> int:
+    """The length of a safetensors file before its tensors."""
+    return 8 + int(struct.unpack("<Q", content[:8])[0])
+
+
+def mutate_bytes(content: bytes, header: int, rng: random.Random) -> bytes:
+    """The content with one kind of damage, half of it in the first `header` bytes; never as it was."""
     data = bytearray(content)
     while data == content:
-        # Half of the damage is in the header, and half in the tensors.
-        header = 8 + struct.unpack("<Q", content[:8])[0]
         begin, end = (0, header) if rng.random() < 0.5 else (header, len(content))
         at, length = rng.randrange(begin, end), rng.choice([1, 2, 8, 64, 512])
         kind = rng.randrange(7)
@@ -188,14 +195,31 @@ class Corpus:
             # What is mutated below loads as it is.
             self.path.write_bytes(without_checksum(self.whole[-1]))
             load_model(self.path)
+        self.images = np.random.default_rng(0).integers(0, 9, (20, 5, 7), np.uint8)
+        self.unpacked = struct.pack(">4B3I", 0, 0, 8, 3, *self.images.shape) + self.images.tobytes()
+        self.digest = hashlib.sha256(self.unpacked).hexdigest()
+        self.path.write_bytes(gzip.compress(self.unpacked))
+        self.read_images()
+
+    def read_images(self) -> None:
+        """Raises `AssertionError` where damage passes for images."""
+        loaded = idx.read_gzip(self.path, self.images.shape, self.digest)
+        np.testing.assert_array_equal(loaded, self.images)
 
     def write(self, kind: str, rng: random.Random) -> None:
         index = rng.randrange(len(self.whole))
         content = self.whole[index]
         if kind == "bytes":
-            self.path.write_bytes(mutate_bytes(content, rng))
+            self.path.write_bytes(mutate_bytes(content, header_bytes(content), rng))
         elif kind == "old":
-            self.path.write_bytes(mutate_bytes(without_checksum(content), rng))
+            content = without_checksum(content)
+            self.path.write_bytes(mutate_bytes(content, header_bytes(content), rng))
+        elif kind == "idx":
+            packed = gzip.compress(self.unpacked)
+            if rng.random() < 0.5:
+                self.path.write_bytes(mutate_bytes(packed, 10, rng))
+            else:
+                self.path.write_bytes(gzip.compress(mutate_bytes(self.unpacked, 16, rng)))
         elif kind == "header":
             header, data = split(without_checksum(content))
             self.path.write_bytes(join(mutate_tree(header, rng), data))
@@ -206,12 +230,15 @@ class Corpus:
             _core.save_safetensors(self.path, tensors, {**metadata, key: text})
 
 
-KINDS = ("bytes", "old", "header", "config")
+KINDS = ("bytes", "old", "header", "config", "idx")
 
 
 def judge(corpus: Corpus, kind: str, case: str) -> tuple[str, str | None]:
     """What became of a case, and what is wrong about it."""
     try:
+        if kind == "idx":
+            corpus.read_images()
+            return "loaded", None
         model = load_model(corpus.path)
     except (MemoryError, TypeError, ValueError) as error:
         named = corpus.path.name in str(error) and REPORT not in str(error)

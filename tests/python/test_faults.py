@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="campaigns fork,
         ["kills.py", "--kills", "15", "--units", "300"],
         ["full_disk.py", "--rounds", "15"],
         ["read_only.py"],
-        ["mutations.py", "--count", "800"],
+        ["mutations.py", "--count", "1000"],
         ["forks.py", "--forks", "60"],
         ["signals.py", "--signals", "25"],
         ["threads.py", "--seconds", "4", "--threads", "8"],
@@ -42,8 +42,8 @@ def test_a_campaign_finds_what_is_there():
 import sys
 sys.path.insert(0, sys.argv[1])
 import mutations
-mutations.mutate_bytes = lambda content, rng: content
-sys.exit(mutations.main(["--count", "8"]))
+mutations.mutate_bytes = lambda content, header, rng: content
+sys.exit(mutations.main(["--count", "10"]))
 """
     done = subprocess.run([sys.executable, "-c", program, CAMPAIGNS], capture_output=True, text=True)
     assert done.returncode == 1
