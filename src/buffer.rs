@@ -3,7 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Fact;
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::NonNull;
 
 /// Alignment of every buffer and arena slot: one cache line, one AVX-512 vector.
@@ -71,14 +71,14 @@ impl Buffer {
     pub fn zeroed(fact: Fact) -> Result<Self> {
         let layout = Self::layout(&fact)?;
         // SAFETY: the layout has a size of at least 1.
-        Self::from_raw(unsafe { alloc_zeroed(layout) }, layout, fact)
+        Self::from_raw(unsafe { System.alloc_zeroed(layout) }, layout, fact)
     }
 
     /// A buffer whose contents are arbitrary bytes; only kernels that write all of it take it.
     pub(crate) fn uninit(fact: Fact) -> Result<Self> {
         let layout = Self::layout(&fact)?;
         // SAFETY: the layout has a size of at least 1.
-        Self::from_raw(unsafe { alloc(layout) }, layout, fact)
+        Self::from_raw(unsafe { System.alloc(layout) }, layout, fact)
     }
 
     /// A copy of `elements` under `shape`.
@@ -152,7 +152,7 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: allocated with this layout.
-        unsafe { dealloc(self.ptr.as_ptr(), self.layout) }
+        unsafe { System.dealloc(self.ptr.as_ptr(), self.layout) }
     }
 }
 

@@ -35,11 +35,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// process.
 pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // What `work` leaves behind is whole: runs commit last, and locks are taken in spite of poison.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Err(Error::state(format!("the engine has a defect, please report it: {text}")))
-    })
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(defect(&*panic)))
+}
+
+/// The error of a panic.
+pub(crate) fn defect(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
+    Error::state(format!("the engine has a defect, please report it: {text}"))
 }
 
 impl fmt::Display for Error {

@@ -27,6 +27,7 @@ pub mod precision;
 mod py;
 mod realise;
 pub mod region;
+pub mod reserve;
 pub mod shape;
 pub mod tensor;
 pub mod testing;

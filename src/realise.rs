@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::Op;
 use crate::plan::{Binding, Plan, PlanOptions, Slot};
+use crate::reserve;
 use crate::tensor::{Definition, Node, Role, Tensor};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -219,6 +220,7 @@ pub(crate) fn extract(
             .map(|(n, _)| key(n))
             .collect();
     let order = postorder(outputs, |n| if expand.contains(&key(n)) { n.definition() } else { pending(n) });
+    reserve::room(order.len())?;
     let mut graph = Graph::new();
     let mut leaves = Vec::new();
     let mut ids: HashMap<*const Node, NodeId> = HashMap::with_capacity(order.len());

@@ -11,8 +11,8 @@ use crate::graph::Origin;
 use crate::ops::pointwise::{Cast, Function, Typing};
 use crate::ops::{Attributes, Op};
 use crate::plan::Binding;
-use crate::realise;
 use crate::shape::Fact;
+use crate::{realise, reserve};
 use smallvec::SmallVec;
 use std::cell::{Cell as StdCell, RefCell};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -315,6 +315,7 @@ impl Tensor {
     /// # Errors
     /// When the inputs do not fit the op; names the layer.
     pub fn apply(op: impl Into<Op>, inputs: &[Tensor]) -> Result<Tensor> {
+        reserve::room(inputs.len())?;
         let op = op.into();
         let named = |e: Error| match current_layer() {
             Some(origin) => e.at(&origin),
@@ -326,6 +327,7 @@ impl Tensor {
         let state = State { definition: Some(definition), ..State::default() };
         let tensor = Tensor::from_node(Node::new(fact, Role::Plain, tracked, state));
         realise::register_pending(&tensor.node)?;
+        reserve::check()?;
         if debugging() && !crate::function::is_tracing() {
             tensor.realise_checked()?;
         }

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::function;
 use crate::ops::Attributes;
 use crate::realise::{self, register_pending};
+use crate::reserve;
 use crate::shape::Fact;
 use crate::tensor::{Node, Role, State, Tensor};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -155,7 +156,9 @@ impl Variable {
             current: Mutex::new(Current { version: 0, tensor: None, writer: None }),
         };
         cell.current().tensor = Some(cell.version_of(value));
-        Ok(Variable { cell: Arc::new(cell) })
+        let variable = Variable { cell: Arc::new(cell) };
+        reserve::check()?;
+        Ok(variable)
     }
 
     /// The identity, unique in the process.

@@ -65,7 +65,8 @@ def set_packed_limit(bytes: int) -> None:
 
     Models that predict keep such forms of their weights beside them. Batches and images of other sizes share
     them where they can. When all of them exceed the bound, those used longest ago are dropped, and made again
-    when they are needed: results stay the same. What one model needs for one size stays while it runs.
+    when they are needed: results stay the same. What a run needs stays until it ends; a model that
+    needs more than the bound makes its forms anew in each run.
 
     Args:
         bytes: The bound. Before the first call it is what the environment variable CNNRS_PACKED_BYTES says,

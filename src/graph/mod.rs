@@ -177,6 +177,7 @@ impl Graph {
         })?;
         let id = self.push(key.0.clone(), key.1.clone(), fact);
         self.interned.insert(key, id);
+        crate::reserve::check()?;
         Ok(id)
     }
 

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::graph::{Graph, NodeId};
 use crate::ops::{Kind, Op};
 use crate::region::Region;
+use crate::reserve;
 use clusters::Clusters;
 use std::collections::{BTreeSet, HashMap};
 
@@ -112,6 +113,7 @@ pub fn fuse(g: &Graph, enabled: bool, donated: &[usize]) -> Result<Fusion> {
     if enabled {
         contract(&mut clusters, &live);
     }
+    reserve::check()?;
     let (groups, taken_apart) = clusters.settle()?;
     Ok(Fusion { groups, views: clusters.views(&live), apart: clusters.apart(), taken_apart })
 }

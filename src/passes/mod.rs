@@ -39,6 +39,7 @@ pub fn optimise(graph: &Graph) -> Result<Graph> {
     let mut graph = graph.clone();
     for pass in PIPELINE {
         graph = (pass.run)(&graph)?;
+        crate::reserve::check()?;
         if cfg!(debug_assertions) {
             crate::graph::verify(&graph).map_err(|e| e.at(pass.name))?;
         }

@@ -44,7 +44,10 @@ impl Binding {
     /// As [`Plan::run`].
     pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
         let held = self.held(inputs, poll)?;
-        self.plan.execute(inputs, &places(held.as_ref()), poll, None)
+        let outputs = self.plan.execute(inputs, &places(held.as_ref()), poll, None);
+        drop(held);
+        held::trim();
+        outputs
     }
 
     /// As [`Binding::run`], and says how long each step took, the prelude's apart. Looking at the clock
@@ -55,8 +58,10 @@ impl Binding {
     pub fn run_profiled(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<(Vec<Buffer>, Profile)> {
         let held = self.held(inputs, poll)?;
         let clock = Clock::new(self.plan.code.steps.len());
-        let outputs = self.plan.execute(inputs, &places(held.as_ref()), poll, Some(&clock))?;
-        Ok((outputs, clock.profile(&self.plan, pool::workers()?)))
+        let outputs = self.plan.execute(inputs, &places(held.as_ref()), poll, Some(&clock));
+        drop(held);
+        held::trim();
+        Ok((outputs?, clock.profile(&self.plan, pool::workers()?)))
     }
 
     /// What the prelude makes of these inputs: what is there already, or else made now.

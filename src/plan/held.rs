@@ -2,8 +2,9 @@
 //!
 //! A value that depends on held inputs alone is made once. Which value it is follows from how it is computed and
 //! packed, its [`Recipe`], and from the buffers that it comes from. Plans for other batches or images mostly ask for
-//! the same ones, and get them. What several plans cannot share is bounded: when all that is held exceeds
-//! [`limit`], the bindings used longest ago let go of theirs, and make them again when they run next.
+//! the same ones, and get them. All of them together are bounded: when what is held exceeds [`limit`], the bindings
+//! used longest ago let go of theirs, and make them again when they run next. A binding that exceeds it alone keeps
+//! nothing between runs.
 
 use crate::backend::cpu::kernel::PackedLayout;
 use crate::buffer::Buffer;
@@ -177,7 +178,8 @@ struct Store {
 }
 
 impl Store {
-    /// Has holders but `kept` let go, those used longest ago first, while all that is held exceeds `limit` bytes.
+    /// Has holders but `kept` let go, those used longest ago first, while all that is held exceeds `limit` bytes. What
+    /// a run reads goes when it ends.
     fn shrink(&mut self, limit: usize, kept: Option<u64>) {
         while HELD.load(Ordering::Relaxed) > limit {
             let others = self.holders.iter().filter(|(id, _)| Some(**id) != kept);
@@ -220,8 +222,8 @@ pub fn held_bytes() -> usize {
     HELD.load(Ordering::Relaxed)
 }
 
-/// The most bytes that such values may have together, before those used longest ago go. What one binding needs stays
-/// while it runs. 1 GiB unless `CNNRS_PACKED_BYTES` or [`set_limit`] says otherwise.
+/// The most bytes that such values may have together, before those used longest ago go. What a run needs stays
+/// until its end. 1 GiB unless `CNNRS_PACKED_BYTES` or [`set_limit`] says otherwise.
 ///
 /// # Errors
 /// `Value` when the environment variable is no number of bytes.
@@ -237,6 +239,16 @@ pub fn limit() -> Result<usize> {
     match LIMIT.load(Ordering::Relaxed) {
         UNSET => FROM_ENVIRONMENT.get_or_init(parse).clone(),
         bytes => Ok(bytes),
+    }
+}
+
+/// Drops what exceeds the limit now that a run has ended.
+pub(super) fn trim() {
+    // A limit that cannot be read has already been an error, where the values were made.
+    if let Ok(limit) = limit()
+        && held_bytes() > limit
+    {
+        store().shrink(limit, None);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::Op;
 use crate::region::{Arg, Operand, Region};
+use crate::reserve;
 use smallvec::smallvec;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -201,6 +202,7 @@ impl Planner<'_> {
         let mut made: HashSet<NodeId> = HashSet::new();
         let mut rest = Vec::with_capacity(steps.len());
         for mut step in steps {
+            reserve::check()?;
             let literal = |i: NodeId| matches!(g.node(i).op, Op::Constant(_));
             let held = |i: NodeId| held_input(i) || made.contains(&i);
             let whole = step.inputs.iter().all(|&i| held(i) || literal(i))
@@ -332,6 +334,7 @@ impl Planner<'_> {
         // Sections of the current wave: images, chunks, stage and part.
         let mut sections: Vec<([usize; 3], usize)> = Vec::new();
         for (s, step) in steps.into_iter().enumerate() {
+            reserve::check()?;
             if s == 0 || waves[s] != waves[s - 1] {
                 if cfg!(debug_assertions) {
                     let fresh = |(v, &offset): (&Lifetime, &usize)| {

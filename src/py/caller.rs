@@ -6,6 +6,7 @@ use crate::graph::Graph;
 use crate::realise;
 use crate::tensor::CallSite;
 use pyo3::exceptions::PyRuntimeWarning;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
@@ -30,14 +31,14 @@ pub fn line(py: Python<'_>) -> Option<(String, i32)> {
     };
     let own = package(py)?;
     for _ in 0..MAX_FRAMES {
-        let code = frame.getattr("f_code").ok()?;
-        let path = code.getattr("co_filename").ok()?.cast_into::<PyString>().ok()?;
+        let code = frame.getattr(intern!(py, "f_code")).ok()?;
+        let path = code.getattr(intern!(py, "co_filename")).ok()?.cast_into::<PyString>().ok()?;
         let path = path.to_str().ok()?;
         if !path.starts_with(own) {
             let name = path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
-            return Some((name, frame.getattr("f_lineno").ok()?.extract().ok()?));
+            return Some((name, frame.getattr(intern!(py, "f_lineno")).ok()?.extract().ok()?));
         }
-        frame = frame.getattr("f_back").ok().filter(|f| !f.is_none())?;
+        frame = frame.getattr(intern!(py, "f_back")).ok().filter(|f| !f.is_none())?;
     }
     None
 }

@@ -4,6 +4,7 @@ use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
+use crate::error::{Error, Result};
 use crate::ops::{Attribute, Attributes};
 use crate::shape::{Fact, Shape};
 use crate::tensor::Tensor;
@@ -66,10 +67,31 @@ pub fn beside(inputs: &[Bound<'_, PyAny>]) -> Option<DType> {
         .max_by_key(|d| crate::tensor::rank(*d))
 }
 
+/// What `each` makes of the items of a list or array. pyo3 would end the process where there is no memory for them.
+pub fn items<'py, T>(list: &Bound<'py, PyAny>, each: impl Fn(Bound<'py, PyAny>) -> PyResult<T>) -> PyResult<Vec<T>> {
+    let mut items = Vec::new();
+    reserve(&mut items, list.len()?)?;
+    for item in list.try_iter()? {
+        reserve(&mut items, 1)?;
+        items.push(each(item?)?);
+    }
+    Ok(items)
+}
+
+fn reserve<T>(items: &mut Vec<T>, more: usize) -> Result<()> {
+    let count = items.len() + more;
+    items.try_reserve(more).map_err(|_| Error::memory(format!("no memory for a list of {count} items")))
+}
+
 /// Tensors from a list of inputs.
 pub fn to_tensors(inputs: &[Bound<'_, PyAny>]) -> PyResult<Vec<Tensor>> {
     let dtype = beside(inputs);
-    inputs.iter().map(|i| to_tensor(i, dtype)).collect()
+    let mut tensors = Vec::new();
+    reserve(&mut tensors, inputs.len())?;
+    for input in inputs {
+        tensors.push(to_tensor(input, dtype)?);
+    }
+    Ok(tensors)
 }
 
 /// A copy of an array-like in a buffer. float64 and float16 become float32, other integers int32
@@ -149,6 +171,13 @@ pub fn to_numpy<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, Py
         DType::Bool => fill::<u8>(&array.call_method1("view", ("uint8",))?, buffer)?,
     }
     Ok(array)
+}
+
+/// Whether `obj` is a numpy boolean, or an array of rank 0 with one.
+pub fn is_numpy_bool(obj: &Bound<'_, PyAny>) -> bool {
+    let is =
+        |name: &str, expected: &str| obj.getattr(name).and_then(|value| value.str()).is_ok_and(|text| text == expected);
+    is("ndim", "0") && is("dtype", "bool")
 }
 
 /// Whether `obj` is a numpy array.

@@ -67,8 +67,8 @@ impl PyTrace {
 
     /// The function that computes `outputs` and makes the assignments recorded so far. Arguments
     /// are the placeholders in the order in which they were made.
-    fn compile(&self, outputs: Vec<Bound<'_, PyAny>>) -> PyResult<PyCompiledFunction> {
-        let outputs = convert::to_tensors(&outputs)?;
+    fn compile(&self, outputs: &Bound<'_, PyAny>) -> PyResult<PyCompiledFunction> {
+        let outputs = convert::to_tensors(&convert::items(outputs, Ok)?)?;
         let function = self.with(|t| t.compile(&outputs))?;
         Ok(PyCompiledFunction { function: Arc::new(function) })
     }
@@ -142,12 +142,13 @@ impl PyCompiledFunction {
         &self,
         py: Python<'_>,
         arrays: Vec<Bound<'_, PyAny>>,
-        indices: Vec<i64>,
+        indices: &Bound<'_, PyAny>,
         batch_size: usize,
         first_batch: usize,
         last_batch: usize,
         max_seconds: f64,
     ) -> PyResult<(usize, Vec<PyTensor>)> {
+        let indices: Vec<i64> = convert::items(indices, |index| index.extract())?;
         let facts: Vec<Fact> = self.function.argument_facts().cloned().collect();
         if arrays.len() != facts.len() {
             return Err(PyTypeError::new_err(format!("expected {} arrays, received {}", facts.len(), arrays.len())));

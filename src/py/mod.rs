@@ -9,8 +9,9 @@ mod system;
 mod tensor;
 mod variable;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, defect};
 use crate::fork::Section;
+use crate::reserve::{self, Reserve};
 use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use std::cell::RefCell;
@@ -32,6 +33,16 @@ impl From<Error> for PyErr {
             ErrorKind::Cancelled => RAISED.take().unwrap_or_else(|| PyKeyboardInterrupt::new_err(message)),
         }
     }
+}
+
+/// The result of `work`, or what it panicked with as an exception of Python's. pyo3 panics where Python has no memory
+/// for an object.
+fn caught<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let error = defect(&*panic);
+        let no_memory = error.to_string().contains("PyObject pointer is null");
+        Err(if no_memory { PyMemoryError::new_err(()) } else { error.into() })
+    })
 }
 
 /// Asked by runs on the calling thread: has a signal handler raised?
@@ -57,9 +68,14 @@ fn detached(work: &mut (dyn FnMut() + Send)) {
     }
 }
 
+/// Small allocations that the system refuses cost one call a `MemoryError`, not the process.
+#[global_allocator]
+static ALLOCATOR: Reserve = Reserve;
+
 /// The Rust core of cnnrs.
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    reserve::set_aside();
     crate::realise::set_host(crate::realise::Host { poll: poll_signals, detached });
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     tensor::register(m)?;

@@ -1,7 +1,7 @@
 //! Python's operators, shared by tensors and variables.
 
 use super::tensor::PyTensor;
-use super::{caller, convert};
+use super::{caller, caught, convert};
 use crate::dtype::DType;
 use crate::ops::Attributes;
 use crate::tensor::Tensor;
@@ -9,6 +9,10 @@ use pyo3::prelude::*;
 
 /// `left op right`, or Python's `NotImplemented` when `right` is nothing that cnnrs knows.
 pub fn binary(name: &str, own: &Tensor, other: &Bound<'_, PyAny>, reflected: bool) -> PyResult<Py<PyAny>> {
+    caught(|| recorded(name, own, other, reflected))
+}
+
+fn recorded(name: &str, own: &Tensor, other: &Bound<'_, PyAny>, reflected: bool) -> PyResult<Py<PyAny>> {
     let py = other.py();
     let _site = caller::call_site(py);
     let other = match convert::to_tensor(other, Some(own.fact().dtype)) {
@@ -30,8 +34,10 @@ pub fn binary(name: &str, own: &Tensor, other: &Bound<'_, PyAny>, reflected: boo
 
 /// `op own`.
 pub fn unary(py: Python<'_>, name: &str, own: &Tensor) -> PyResult<PyTensor> {
-    let _site = caller::call_site(py);
-    Ok(Tensor::apply_named(name, std::slice::from_ref(own), Attributes::default())?.into())
+    caught(|| {
+        let _site = caller::call_site(py);
+        Ok(Tensor::apply_named(name, std::slice::from_ref(own), Attributes::default())?.into())
+    })
 }
 
 /// One `#[pymethods]` block: Python's operators on `$tensor(self)`, then the methods given.

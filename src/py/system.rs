@@ -4,7 +4,7 @@ use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::threads;
 use crate::ops::Op;
 use crate::precision::Precision;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -55,9 +55,11 @@ fn release_memory(py: Python<'_>) {
 /// Sets the number of threads for runs that start from now on; ValueError unless it is 1 to 1024.
 #[pyfunction]
 fn set_num_threads(n: &Bound<'_, PyAny>) -> PyResult<()> {
-    let count: i64 = n.extract()?;
-    let count = usize::try_from(count)
-        .map_err(|_| PyValueError::new_err(format!("num_threads: expected at least 1, received {count}")))?;
+    let named = |e: PyErr| match e.is_instance_of::<PyOverflowError>(n.py()) {
+        true => PyValueError::new_err(format!("num_threads: expected 1 to {}, received {n}", threads::MAX_THREADS)),
+        false => e,
+    };
+    let count = n.extract().map_err(named)?;
     Ok(threads::set_num_threads(count)?)
 }
 

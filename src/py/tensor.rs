@@ -2,15 +2,15 @@
 
 use super::operators::{self, with_operators};
 use super::variable::PyVariable;
-use super::{caller, convert};
+use super::{caller, caught, convert};
 use crate::dtype::DType;
-use crate::error::{Error, caught};
+use crate::error::Error;
 use crate::ops::{Attribute, Attributes};
 use crate::shape::Fact;
 use crate::tensor::{LayerScope, NoGrad, Tensor};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyEllipsis, PySlice, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
 use std::cell::RefCell;
 
 /// A lazy tensor: recorded when made, computed when read.
@@ -256,7 +256,7 @@ impl Part {
             _ if part.is_none() => Part::NewAxis,
             _ if part.is_instance_of::<PyEllipsis>() => Part::Ellipsis,
             _ if part.is_instance_of::<PySlice>() => Part::Slice,
-            _ if part.is_instance_of::<PyBool>() => Part::Truth(part.extract()?),
+            _ if is_truth(part) => Part::Truth(part.is_truthy()?),
             _ if is_integer(part) => Part::Integer,
             _ => Part::Array,
         })
@@ -315,7 +315,13 @@ pub fn get_item(tensor: &Tensor, index: &Bound<'_, PyAny>) -> PyResult<Tensor> {
             }
             axis += 1;
         } else if kind == Part::Integer {
-            tensor = take(&tensor, axis, part.call_method0("__index__")?.extract()?)?;
+            let index = part.call_method0("__index__")?;
+            let outside = |_| {
+                let shape = &tensor.fact().shape;
+                PyIndexError::new_err(format!("index {index} is outside axis {axis} of shape {shape}"))
+            };
+            let index = index.extract().map_err(outside)?;
+            tensor = take(&tensor, axis, index)?;
         } else {
             let rows = convert::to_tensor(part, None)?;
             if rows.fact().dtype == DType::Bool {
@@ -330,6 +336,18 @@ pub fn get_item(tensor: &Tensor, index: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         }
     }
     Ok(tensor)
+}
+
+/// Whether `obj` is one boolean: Python's, numpy's, or a tensor of rank 0.
+fn is_truth(obj: &Bound<'_, PyAny>) -> bool {
+    let fact = match (obj.cast::<PyTensor>(), obj.cast::<PyVariable>()) {
+        (Ok(t), _) => t.get().tensor.fact(),
+        (_, Ok(v)) => v.get().variable.fact(),
+        _ if obj.is_exact_instance_of::<PyInt>() => return false,
+        _ if obj.is_instance_of::<PyBool>() => return true,
+        _ => return convert::is_numpy_bool(obj),
+    };
+    fact.dtype == DType::Bool && fact.shape.rank() == 0
 }
 
 fn is_integer(obj: &Bound<'_, PyAny>) -> bool {
@@ -369,27 +387,32 @@ fn slice_axis(tensor: Tensor, axis: usize, start: i64, step: i64, count: i64) ->
 #[pyo3(signature = (op, inputs, attributes=None, name=None))]
 fn apply(
     op: &str,
-    inputs: Vec<Bound<'_, PyAny>>,
+    inputs: &Bound<'_, PyAny>,
     attributes: Option<&Bound<'_, PyDict>>,
     name: Option<&str>,
 ) -> PyResult<PyTensor> {
-    let _scope = name.map(LayerScope::enter);
-    let _site = inputs.first().map(|i| caller::call_site(i.py()));
-    let inputs = convert::to_tensors(&inputs)?;
-    let attributes = convert::to_attributes(attributes)?;
-    Ok(caught(|| Tensor::apply_named(op, &inputs, attributes))?.into())
+    caught(|| {
+        let inputs = convert::items(inputs, Ok)?;
+        let _scope = name.map(LayerScope::enter);
+        let _site = inputs.first().map(|i| caller::call_site(i.py()));
+        let inputs = convert::to_tensors(&inputs)?;
+        let attributes = convert::to_attributes(attributes)?;
+        Ok(Tensor::apply_named(op, &inputs, attributes)?.into())
+    })
 }
 
 /// A tensor holding a copy of `data`.
 #[pyfunction]
 #[pyo3(signature = (data, dtype=None))]
 fn tensor(data: &Bound<'_, PyAny>, dtype: Option<&str>) -> PyResult<PyTensor> {
-    let dtype = dtype.map(DType::parse).transpose()?;
-    if data.is_instance_of::<PyTensor>() || data.is_instance_of::<PyVariable>() {
-        let tensor = convert::to_tensor(data, None)?;
-        return Ok(dtype.map_or(Ok(tensor.clone()), |d| tensor.cast(d))?.into());
-    }
-    Ok(Tensor::from_buffer(convert::to_buffer(data, dtype)?).into())
+    caught(|| {
+        let dtype = dtype.map(DType::parse).transpose()?;
+        if data.is_instance_of::<PyTensor>() || data.is_instance_of::<PyVariable>() {
+            let tensor = convert::to_tensor(data, None)?;
+            return Ok(dtype.map_or(Ok(tensor.clone()), |d| tensor.cast(d))?.into());
+        }
+        Ok(Tensor::from_buffer(convert::to_buffer(data, dtype)?).into())
+    })
 }
 
 /// Records the gradients of `root` with respect to tensors and variables.
@@ -397,9 +420,10 @@ fn tensor(data: &Bound<'_, PyAny>, dtype: Option<&str>) -> PyResult<PyTensor> {
 #[pyo3(signature = (root, wrt, seed=None))]
 fn gradients(
     root: &Bound<'_, PyAny>,
-    wrt: Vec<Bound<'_, PyAny>>,
+    wrt: &Bound<'_, PyAny>,
     seed: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vec<Option<PyTensor>>> {
+    let wrt: Vec<Bound<'_, PyAny>> = convert::items(wrt, Ok)?;
     let root = convert::to_tensor(root, None)?;
     let seed = seed.map(|s| convert::to_tensor(s, Some(DType::F32))).transpose()?;
     let mut nodes: Vec<Tensor> = Vec::new();
@@ -412,7 +436,7 @@ fn gradients(
         }
         counts.push(nodes.len() - before);
     }
-    let mut grads = caught(|| root.gradients(&nodes, seed.as_ref()))?.into_iter();
+    let mut grads = caught(|| Ok(root.gradients(&nodes, seed.as_ref())?))?.into_iter();
     counts
         .into_iter()
         .map(|count| {
@@ -425,8 +449,8 @@ fn gradients(
 
 /// Computes tensors in one run.
 #[pyfunction]
-fn realise(py: Python<'_>, tensors: Vec<Bound<'_, PyAny>>) -> PyResult<()> {
-    let tensors = convert::to_tensors(&tensors)?;
+fn realise(py: Python<'_>, tensors: &Bound<'_, PyAny>) -> PyResult<()> {
+    let tensors = convert::to_tensors(&convert::items(tensors, Ok)?)?;
     caller::run(py, move || crate::realise::realise(&tensors))
 }
 

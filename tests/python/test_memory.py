@@ -153,6 +153,23 @@ def test_packed_filters_stay_below_their_bound_and_answers_the_same():
     assert bounded <= free // 3
 
 
+@pytest.mark.parametrize("limit", [0, 10 << 20])
+def test_one_model_stays_below_the_bound_too(limit):
+    program = """
+        model = ResNet18(input_shape=(64, 64, 3), stem="imagenet")
+        (expected,) = predict(model, (1, 64, 64))
+        predict(model, (2, 64, 64), (3, 64, 64))
+        before = config.memory_info()["packed"]
+        config.set_packed_limit(LIMIT)
+        lowered = config.memory_info()["packed"]
+        (again,) = predict(model, (1, 64, 64))
+        assert (again == expected).all()
+        print(before, lowered, config.memory_info()["packed"])
+        """
+    before, lowered, after = run_apart(RESNET + textwrap.dedent(program).replace("LIMIT", str(limit)))
+    assert before > 10 << 20 and lowered <= limit and after <= limit
+
+
 def test_a_model_keeps_the_steps_of_the_shapes_used_last():
     from cnnrs import Input, Sequential, layers
 

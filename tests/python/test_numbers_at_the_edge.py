@@ -140,7 +140,7 @@ def test_indices_mean_what_they_mean_in_numpy_or_are_refused():
     parts = [
         0, -1, 1, True, False, None, ..., slice(None), slice(1, None), slice(None, None, -1), slice(3, 0, -2),
         slice(5, 2), np.array([1, 0]), np.array([[0], [1]]), np.int64(1), slice(-2, None),
-        np.array([], np.int32),
+        np.array([], np.int32), np.True_, np.array(False),
     ]  # fmt: skip
     rng = np.random.default_rng(5)
     refused = 0
@@ -159,6 +159,11 @@ def test_indices_mean_what_they_mean_in_numpy_or_are_refused():
         assert got.shape == expected.shape and (got == expected).all(), index
     assert refused < 2400
     assert t[True].shape == (1, 2, 3, 4, 5) and t[False].shape == (0, 2, 3, 4, 5)
+    for one in (_core.tensor(True), ops.any(t > 0), cnnrs.Variable(True, dtype="bool")):
+        assert t[one].shape == (1, 2, 3, 4, 5) and t[0, one].shape == (1, 3, 4, 5)
+    for far in (2**31, 2**63, -(2**64)):
+        with pytest.raises(IndexError, match=f"index {far} is outside axis 1"):
+            t[0, far]
     with pytest.raises(IndexError, match="one ellipsis"):
         t[..., ...]
     with pytest.raises(IndexError, match="joins several index arrays"):

@@ -13,6 +13,7 @@ use crate::graph::{Graph, NodeId, Origin, unite};
 use crate::passes::fuse::{Fusion, Group};
 use crate::plan::PlanOptions;
 use crate::region::{Arg, Operand, Region};
+use crate::reserve;
 use crate::shape::Fact;
 use smallvec::SmallVec;
 
@@ -117,6 +118,7 @@ pub fn lower(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Vec<St
         chain.groups().for_each(|k| chain_of[k] = Some(i));
     }
     for (k, (group, choice)) in fusion.groups.iter().zip(choices).enumerate() {
+        reserve::check()?;
         match chain_of[k].map(|i| &chains[i]) {
             // All that a chain reads is there where its last group is.
             Some(chain) if chain.groups().last() == Some(k) => steps.push(chain_step(g, fusion, chain)?),

@@ -1,0 +1,200 @@
+//! Memory for the moment when the system has none left.
+//!
+//! A small allocation cannot fail in Rust: it ends the process. What grows with sizes of the user's is therefore asked for
+//! in ways that can fail ([`Buffer`](crate::Buffer), [`room`]). For the many small allocations of recording, passes and
+//! lowering there is [`Reserve`]: a global allocator that serves them from a block set aside when the system refuses.
+//! [`check`], which stands wherever such work makes another node or step, then ends the work with an error, and
+//! what it made goes back to the block. The extension module installs it; a Rust program may:
+//!
+//! ```
+//! #[global_allocator]
+//! static ALLOCATOR: cnnrs::reserve::Reserve = cnnrs::reserve::Reserve;
+//!
+//! cnnrs::reserve::set_aside();
+//! assert!(cnnrs::reserve::check().is_ok());
+//! ```
+
+use crate::error::{Error, Result};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+
+/// Bytes of the block: more than work allocates between two checks. Pages of it that were never lent take no memory.
+const BYTES: usize = 32 << 20;
+
+/// The alignment of the block; what wants more gets none of it.
+const BLOCK_ALIGNMENT: usize = 4096;
+
+/// Bytes of a node with what passes and lowering make of it, roughly.
+const BYTES_PER_NODE: usize = 2048;
+
+/// Below so many nodes the block has room for all that is made of them.
+const FEW_NODES: usize = 4096;
+
+static BLOCK: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+/// Bytes lent so far (upper half), and how many of them were not given back (lower half). When none is
+/// out, all bytes are free again.
+static LENT: AtomicU64 = AtomicU64::new(0);
+/// Whether something was lent that no [`check`] has reported.
+static SHORT: AtomicBool = AtomicBool::new(false);
+
+const LOANS: u64 = u32::MAX as u64;
+
+/// The system's allocator, with a reserve behind it.
+pub struct Reserve;
+
+/// Sets the block aside, once for the process, and some stack of the calling thread. Without memory for the block there
+/// is no reserve.
+pub fn set_aside() {
+    touch_stack();
+    if BLOCK.load(Ordering::Acquire).is_null() {
+        let Ok(layout) = Layout::from_size_align(BYTES, BLOCK_ALIGNMENT) else { return };
+        // SAFETY: the layout has a size.
+        let block = unsafe { System.alloc(layout) };
+        if BLOCK.compare_exchange(null_mut(), block, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            // SAFETY: made by the same allocator with this layout; another thread was first.
+            unsafe { System.dealloc(block, layout) };
+        }
+    }
+}
+
+/// Touches stack of the main thread that later calls need: Linux adds pages of it as they are touched, and ends the process
+/// where it has none. Other threads have theirs from the beginning.
+#[cfg(target_os = "linux")]
+#[inline(never)]
+fn touch_stack() {
+    // SAFETY: both only ask.
+    if unsafe { libc::gettid() == libc::getpid() } {
+        std::hint::black_box([0u8; 256 << 10]);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn touch_stack() {}
+
+/// Whether the system still had memory for all that was asked for.
+///
+/// # Errors
+/// `Memory` when something that still lives had to be lent from the reserve.
+#[inline]
+pub fn check() -> Result<()> {
+    if SHORT.load(Ordering::Relaxed) { report() } else { Ok(()) }
+}
+
+#[cold]
+fn report() -> Result<()> {
+    let out = LENT.load(Ordering::Acquire) & LOANS;
+    let error = Error::memory("the process has no memory left");
+    // What the message took is no news.
+    SHORT.store(false, Ordering::Relaxed);
+    if out > 0 { Err(error) } else { Ok(()) }
+}
+
+/// Whether there is memory for a graph of so many nodes and what is made of it.
+///
+/// # Errors
+/// `Memory` when there is not.
+pub fn room(nodes: usize) -> Result<()> {
+    check()?;
+    if nodes <= FEW_NODES {
+        return Ok(());
+    }
+    let refused = || Error::memory(format!("no memory for a graph of {nodes} nodes"));
+    let bytes = nodes.checked_mul(BYTES_PER_NODE).ok_or_else(refused)?;
+    let layout = Layout::from_size_align(bytes, 1).map_err(|_| refused())?;
+    // SAFETY: the layout has a size, and what was allocated goes back under the same one.
+    unsafe {
+        let probe = std::hint::black_box(System.alloc(layout));
+        if probe.is_null() {
+            return Err(refused());
+        }
+        System.dealloc(probe, layout);
+    }
+    Ok(())
+}
+
+fn is_lent(ptr: *mut u8) -> bool {
+    let block = BLOCK.load(Ordering::Relaxed);
+    !block.is_null() && ptr.addr().wrapping_sub(block.addr()) < BYTES
+}
+
+#[cold]
+fn lend(layout: Layout) -> *mut u8 {
+    let block = BLOCK.load(Ordering::Acquire);
+    if block.is_null() || layout.align() > BLOCK_ALIGNMENT || layout.size() > BYTES {
+        return null_mut();
+    }
+    let mut begin = 0;
+    let next = |lent: u64| {
+        begin = ((lent >> 32) as usize).next_multiple_of(layout.align());
+        let end = begin + layout.size();
+        (end <= BYTES).then(|| ((end as u64) << 32) | ((lent & LOANS) + 1))
+    };
+    if LENT.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_err() {
+        return null_mut();
+    }
+    SHORT.store(true, Ordering::Relaxed);
+    block.wrapping_add(begin)
+}
+
+#[cold]
+fn give_back() {
+    let next = |lent: u64| Some(if lent & LOANS == 1 { 0 } else { lent - 1 });
+    let _ = LENT.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+}
+
+// SAFETY: each allocation is the system's, or a range of the block that nobody else has; ranges are lent again only after all of
+// them came back.
+unsafe impl GlobalAlloc for Reserve {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        let ptr = unsafe { System.alloc(layout) };
+        if ptr.is_null() { lend(layout) } else { ptr }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        let ptr = unsafe { System.alloc_zeroed(layout) };
+        if !ptr.is_null() {
+            return ptr;
+        }
+        let ptr = lend(layout);
+        if !ptr.is_null() {
+            // SAFETY: the range is that long.
+            unsafe { ptr.write_bytes(0, layout.size()) };
+        }
+        ptr
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        if is_lent(ptr) {
+            give_back();
+        } else {
+            // SAFETY: the caller's promise, of memory that the system gave.
+            unsafe { System.dealloc(ptr, layout) };
+        }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if !is_lent(ptr) {
+            // SAFETY: the caller's promise, of memory that the system gave.
+            let new = unsafe { System.realloc(ptr, layout, new_size) };
+            if !new.is_null() {
+                return new;
+            }
+        }
+        // SAFETY: the caller promises a size that fits the layout's alignment; both ranges are as long as what is copied.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
+            if !new.is_null() {
+                new.copy_from_nonoverlapping(ptr, layout.size().min(new_size));
+                self.dealloc(ptr, layout);
+            }
+            new
+        }
+    }
+}
