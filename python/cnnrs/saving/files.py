@@ -12,7 +12,7 @@ import json
 import os
 import reprlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -82,10 +82,30 @@ def _named(model: Any) -> dict[str, Any]:
     return named
 
 
-def _write(path: str, tensors: dict[str, np.ndarray], metadata: dict[str, str], overwrite: bool) -> None:
+class Content(NamedTuple):
+    """What a file holds. Its numbers stay as they are if training goes on before they are written."""
+
+    tensors: dict[str, np.ndarray]
+    metadata: dict[str, str]
+
+
+def content(model: Any) -> Content:
+    """What a file of a built model holds."""
+    tensors = {name: variable.numpy() for name, variable in _named(model).items()}
+    metadata = {"model": json.dumps(serialize_keras_object(model)), _ORDER: json.dumps(list(tensors))}
+    optimizer, shuffle, state = training_state(model)
+    tensors.update({f"optimizer/{key}": value for key, value in (optimizer or {}).items()})
+    tensors["training/shuffle"] = state
+    metadata["shuffle"] = json.dumps(shuffle)
+    return Content(tensors, metadata)
+
+
+def write(path: str, content: Content, overwrite: bool = True) -> None:
+    """Writes a file, atomically."""
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"{path!r} exists; pass overwrite=True to replace it")
-    _core.save_safetensors(path, tensors, {"format": "pt", _FORMAT: str(FORMAT_VERSION), **metadata})
+    metadata = {"format": "pt", _FORMAT: str(FORMAT_VERSION), **content.metadata}
+    _core.save_safetensors(path, content.tensors, metadata)
 
 
 def _read(path: str, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -201,13 +221,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
         raise TypeError(f"save_model: expected a model, received {type(model).__name__}")
     if not model.built:
         raise ValueError(f"{model.name}: expected a built model; call it on data or give it an Input first")
-    tensors = {name: variable.numpy() for name, variable in _named(model).items()}
-    metadata = {"model": json.dumps(serialize_keras_object(model)), _ORDER: json.dumps(list(tensors))}
-    optimizer, shuffle, state = training_state(model)
-    tensors.update({f"optimizer/{key}": value for key, value in (optimizer or {}).items()})
-    tensors["training/shuffle"] = state
-    metadata["shuffle"] = json.dumps(shuffle)
-    _write(path, tensors, metadata, overwrite)
+    write(path, content(model), overwrite)
 
 
 @named
@@ -337,7 +351,7 @@ def save_weights(
         )
     path = check_weights_path(filepath)
     tensors = {name: variable.numpy() for name, variable in _named(model).items()}
-    _write(path, tensors, {_ORDER: json.dumps(list(tensors))}, overwrite)
+    write(path, Content(tensors, {_ORDER: json.dumps(list(tensors))}), overwrite)
 
 
 @named
