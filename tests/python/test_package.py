@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from cnnrs import _core
 
 ROOT = Path(__file__).parents[2]
 MIB = 1 << 20
@@ -39,6 +44,33 @@ def test_the_notices_are_those_of_the_crates_that_are_linked():
     check = [sys.executable, str(ROOT / "packaging" / "notices.py"), "--check"]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_notices_name_each_crate_whose_paths_are_in_the_extension_module():
+    """Panics bear the path of their source, and so tell of crates without cargo."""
+    content = Path(_core.__file__).read_bytes()
+    paths = re.findall(rb"([\w-]+)[\\/]([\w-]+)-(\d+\.\d+\.\d+[\w.+-]*)[\\/]src[\\/]", content)
+    # Those of the standard library's own crates begin with /rust/deps.
+    crates = {f"{name.decode()} {version.decode()}" for folder, name, version in paths if folder != b"deps"}
+    assert {"pyo3", "numpy", "ndarray"} <= {crate.split()[0] for crate in crates}
+    text = (ROOT / "THIRD_PARTY_NOTICES").read_text("utf-8")
+    named = {line.partition(":")[0] for line in text.splitlines()}
+    assert not crates - named
+    assert "Rust standard library" in text
+
+
+def test_a_linked_crate_that_the_metadata_lacks_is_an_error(monkeypatch):
+    spec = importlib.util.spec_from_file_location("notices", ROOT / "packaging" / "notices.py")
+    notices = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(notices)
+    package = {"name": "itoa", "version": "1.0.19"}
+    answers = {"tree": "cnnrs v0.1.0 (/)\nitoa v1.0.19\npyo3 v0.30.1 (*)\n"}
+    answers["metadata"] = json.dumps({"packages": [package]})
+    monkeypatch.setattr(notices, "cargo", lambda command, *_: answers[command])
+    with pytest.raises(LookupError, match=r"pyo3 0\.30\.1$"):
+        notices.linked()
+    answers["tree"] = "cnnrs v0.1.0 (/)\nitoa v1.0.19\n"
+    assert notices.linked() == [package]
 
 
 def run_python(code: str) -> str:
