@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.arguments import file_path, named, reject
+from cnnrs.arguments import file_path, integer, named, reject
 from cnnrs.saving.copies import restore_training, training_state
 from cnnrs.saving.objects import (
     CustomObjectScope,
@@ -32,6 +32,9 @@ FORMAT_VERSION = 2
 _FORMAT = "cnnrs_format"
 # Names of the weights in the order of the model that wrote them.
 _ORDER = "weights"
+# What the names of the optimizer's state begin with, and the name of the state of shuffling.
+_OPTIMIZER = "optimizer/"
+_SHUFFLE = "training/shuffle"
 
 
 def _suffix(filepath: Any, suffix: str, what: str) -> str:
@@ -94,10 +97,14 @@ def content(model: Any) -> Content:
     tensors = {name: variable.numpy() for name, variable in _named(model).items()}
     metadata = {"model": json.dumps(serialize_keras_object(model)), _ORDER: json.dumps(list(tensors))}
     optimizer, shuffle, state = training_state(model)
-    tensors.update({f"optimizer/{key}": value for key, value in (optimizer or {}).items()})
-    tensors["training/shuffle"] = state
+    further = {f"{_OPTIMIZER}{key}": value for key, value in (optimizer or {}).items()} | {_SHUFFLE: state}
+    for name in tensors.keys() & further.keys():
+        raise ValueError(
+            f"{model.name}: the file needs the name of the weight {name!r} for the state of training; "
+            "give its layer another name"
+        )
     metadata["shuffle"] = json.dumps(shuffle)
-    return Content(tensors, metadata)
+    return Content(tensors | further, metadata)
 
 
 def write(path: str, content: Content, overwrite: bool = True) -> None:
@@ -268,18 +275,47 @@ def load_model(
     if compile and compiled is not None:
         with _reading("metadata 'model'", path), CustomObjectScope(custom_objects or {}):
             model.compile_from_config(compiled)
+        weights = set(_order(metadata, tensors, path))
         optimizer = {
-            name.removeprefix("optimizer/"): value
+            name.removeprefix(_OPTIMIZER): value
             for name, value in tensors.items()
-            if name.startswith("optimizer/")
+            if name.startswith(_OPTIMIZER) and name not in weights
         }
         with _reading("the state of the optimizer", path):
             restore_training(model, optimizer)
-        if "training/shuffle" in tensors:
-            shuffle = _entry(metadata, "shuffle", path, dict)
+        if _SHUFFLE in tensors:
             with _reading("metadata 'shuffle'", path):
-                restore_training(model, None, shuffle, tensors["training/shuffle"])
+                restore_training(model, None, _shuffle(metadata, path), tensors[_SHUFFLE])
     return model
+
+
+def _shuffle(metadata: dict[str, str], path: str) -> dict[str, Any]:
+    """The config of the generator of orders."""
+    config = _entry(metadata, "shuffle", path, dict)
+    if config.keys() != {"seed", "name"}:
+        raise ValueError(f"expected a seed and a name, received {reprlib.repr(config)}")
+    integer(config["seed"], "SeedGenerator", "seed", least=0)
+    if not isinstance(config["name"], str):
+        raise ValueError(f"SeedGenerator: name: expected text, received {config['name']!r}")
+    return config
+
+
+def _order(metadata: dict[str, str], tensors: dict[str, np.ndarray], path: str) -> list[str]:
+    """The names of the weights in the file, each once, in the order of the model that wrote them."""
+    order = _entry(metadata, _ORDER, path, list)
+    if not all(isinstance(name, str) for name in order):
+        raise ValueError(f"{path!r}: metadata {_ORDER!r} is damaged: expected the names of weights")
+    weights: set[str] = set()
+    for name in order:
+        if name in weights:
+            raise ValueError(f"{path!r}: metadata {_ORDER!r} is damaged: {name!r} occurs twice")
+        if name not in tensors:
+            raise ValueError(f"{path!r}: metadata {_ORDER!r} names {name!r}, which the file does not hold")
+        weights.add(name)
+    for name in tensors:
+        if name not in weights and name != _SHUFFLE and not name.startswith(_OPTIMIZER):
+            raise ValueError(f"{path!r}: metadata {_ORDER!r} lacks {name!r}, which the file holds")
+    return order
 
 
 def _in_order(named: dict[str, Any], weights: dict[str, np.ndarray], order: list[str]) -> Any:
@@ -288,7 +324,7 @@ def _in_order(named: dict[str, Any], weights: dict[str, np.ndarray], order: list
     Automatic names depend on what the process made before. Where they differ, weights go by their order,
     if number, shapes and dtypes agree.
     """
-    if all(name in weights for name in named) or len(order) != len(named) or set(order) != set(weights):
+    if all(name in weights for name in named) or len(order) != len(named):
         return weights
     pairs = [(weights[theirs], variable) for theirs, variable in zip(order, named.values(), strict=True)]
     if any(w.shape != tuple(v.shape) or w.dtype.name != v.dtype for w, v in pairs):
@@ -299,12 +335,9 @@ def _in_order(named: dict[str, Any], weights: dict[str, np.ndarray], order: list
 def _assign(
     model: Any, tensors: dict[str, np.ndarray], metadata: dict[str, str], path: str, skip_mismatch: bool
 ) -> None:
-    weights = {k: v for k, v in tensors.items() if not k.startswith(("optimizer/", "training/"))}
+    order = _order(metadata, tensors, path)
     named = _named(model)
-    order = _entry({_ORDER: "[]", **metadata}, _ORDER, path, list)
-    if not all(isinstance(name, str) for name in order):
-        raise ValueError(f"{path!r}: metadata {_ORDER!r} is damaged: expected the names of weights")
-    weights = _in_order(named, weights, order)
+    weights = _in_order(named, {name: tensors[name] for name in order}, order)
     if len(weights) != len(named) and not skip_mismatch:
         raise ValueError(f"{path!r} holds {len(weights)} weights, {model.name} has {len(named)}")
     missing = [name for name in named if name not in weights]
