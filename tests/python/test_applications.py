@@ -147,7 +147,7 @@ def test_folded_filters_follow_the_weights():
 
 
 def test_fusion_takes_no_group_of_any_network_apart():
-    """In a process of its own, where no plan is there yet. ResNet-101 and 152 have the blocks of ResNet-50."""
+    """In a process of its own, where no plan is there yet. ResNet-101 and 152 have ResNet-50's blocks."""
     program = """
 import numpy as np
 from cnnrs import _core, applications
