@@ -284,13 +284,14 @@ def _doctor(options: argparse.Namespace) -> int:
     """Versions, processor features, tier, threads, memory's bound, and where each choice came from."""
     from cnnrs import _core, config
 
+    memory = config.memory_info()
     rows = {
         "cnnrs": _version("cnnrs"),
         "Python": f"{platform.python_version()} ({sys.executable})",
         "numpy": _version("numpy"),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         **{key.replace("_", " "): _text(value) for key, value in _core.cpu_info().items()},
-        "packed filters": f"at most {config.packed_limit():,} bytes, those used last",
+        "packed filters": f"{memory['packed']:,} bytes, at most {memory['packed_limit']:,}: those used last",
     }
     for name, value in os.environ.items():
         if name.startswith("CNNRS_"):

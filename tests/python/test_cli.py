@@ -30,6 +30,16 @@ def test_doctor_names_tier_threads_and_versions(capsys):
     assert re.search(r"avx512|avx2|neon|scalar", printed), printed
 
 
+def test_doctor_says_what_packed_filters_take(capsys):
+    cnnrs.config.release_memory()
+    model = cnnrs.applications.LeNet5()
+    model.predict(np.zeros((1, 28, 28, 1), np.float32), verbose=0)
+    info = cnnrs.config.memory_info()
+    assert info["packed"] > 0 and cli.main(["doctor"]) == 0
+    line = f"packed filters +{info['packed']:,} bytes, at most {info['packed_limit']:,}"
+    assert re.search(f"^{line}", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_doctor_shows_settings(capsys, monkeypatch):
     monkeypatch.setenv("CNNRS_SEED", "17")
     assert cli.main(["doctor"]) == 0
