@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import io
 import json
 import re
 import subprocess
@@ -38,6 +40,31 @@ def test_wheel_size_and_content(capsys):
     assert {"LICENSE-MIT", "LICENSE-APACHE", "THIRD_PARTY_NOTICES"} <= licences
     # It would differ from build to build.
     assert not any("/sboms/" in name for name in sizes)
+
+
+def test_the_size_of_the_wheel_is_that_of_the_readme(capsys):
+    """Of the installed files, packed as a wheel is."""
+    package = Path(_core.__file__).parent
+    files = [file for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    data = [file for file in files if "data" in file.parts]
+    metadata = [file for file in importlib.metadata.files("cnnrs") or () if ".dist-info" in file.parts[0]]
+    files += [Path(file.locate()) for file in metadata]
+
+    def size(files: list[Path]) -> float:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(file)
+        return len(packed.getvalue()) / MIB
+
+    found = size(files), size(data)
+    with capsys.disabled():
+        print(f"\ninstalled files, packed: {found[0]:.2f} MiB, {found[1]:.2f} of which are MNIST")
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    stated = re.search(r"the wheel is ([\d.]+) MiB, ([\d.]+) of which are MNIST", text)
+    assert stated
+    # Another compiler or compression makes up for less than that.
+    assert [float(number) for number in stated.groups()] == pytest.approx(found, rel=0.02)
 
 
 def test_the_notices_are_those_of_the_crates_that_are_linked():
