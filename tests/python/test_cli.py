@@ -155,11 +155,16 @@ def signal_when(monkeypatch, owner, name, number, times=1):
     """Has this process send itself a signal when a function is called, and again when it is done."""
     function = getattr(owner, name)
 
+    def send():
+        # It would end all tests.
+        assert signal.getsignal(number) is not signal.SIG_DFL
+        os.kill(os.getpid(), number)
+
     def calling(*args, **kwargs):
         for _ in range(times):
-            os.kill(os.getpid(), number)
+            send()
         result = function(*args, **kwargs)
-        os.kill(os.getpid(), number)
+        send()
         return result
 
     monkeypatch.setattr(owner, name, calling)
