@@ -17,26 +17,42 @@ NOTICES = ROOT / "THIRD_PARTY_NOTICES"
 # Files with the terms under which a crate is given away.
 TERMS = re.compile(r"(licen[cs]e|copying|copyright|notice|unlicense)", re.IGNORECASE)
 
+# No package of Cargo.lock, but linked: what the toolchain brings.
+STANDARD_LIBRARY = """\
+cnnrs is linked with the Rust standard library and the crates inside of it (addr2line, gimli, hashbrown,
+miniz_oxide, rustc-demangle and others): copyright of the Rust Project contributors, under MIT OR Apache-2.0.
+COPYRIGHT-library.html of the Rust distribution names all parts and terms. Both licences stand below."""
+
 
 def cargo(*arguments: str) -> str:
     return subprocess.run(["cargo", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 def linked() -> list[dict[str, str]]:
-    """The crates whose code is in the extension module on some system, not those that only build it."""
+    """The crates whose code is in the extension module on some system, not those that only build it.
+
+    Raises:
+        LookupError: Cargo's metadata lacks one of them.
+    """
+    # Both commands leave out what only features bring that are not asked for.
+    extension = ("--locked", "--features", "python")
     tree = cargo(
-        "tree", "--locked", "--features", "python", "--edges", "normal,no-proc-macro", "--target", "all",
-        "--prefix", "none", "--format", "{p}",
+        "tree", *extension, "--edges", "normal,no-proc-macro", "--target", "all", "--prefix", "none",
+        "--format", "{p}",
     )  # fmt: skip
-    names = {tuple(line.split()[:2]) for line in tree.splitlines() if line and not line.startswith("cnnrs ")}
-    packages = json.loads(cargo("metadata", "--locked", "--format-version", "1"))["packages"]
-    found = [p for p in packages if (p["name"], f"v{p['version']}") in names]
-    return sorted(found, key=lambda p: (p["name"], p["version"]))
+    lines = [line.split() for line in tree.splitlines() if line and not line.startswith("cnnrs ")]
+    names = {(line[0], line[1].removeprefix("v")) for line in lines}
+    packages = json.loads(cargo("metadata", *extension, "--format-version", "1"))["packages"]
+    found = {(p["name"], p["version"]): p for p in packages}
+    if missing := sorted(names - found.keys()):
+        crates = ", ".join(" ".join(crate) for crate in missing)
+        raise LookupError(f"cargo metadata lacks crates that cargo tree has: {crates}")
+    return [found[crate] for crate in sorted(names)]
 
 
 def notices() -> str:
     texts: dict[str, list[str]] = {}
-    lines = ["cnnrs contains the following crates. Their licences follow.", ""]
+    lines = [STANDARD_LIBRARY, "", "cnnrs contains the following crates. Their licences follow.", ""]
     for crate in linked():
         label = f"{crate['name']} {crate['version']}"
         lines.append(f"{label}: {crate['license']}")

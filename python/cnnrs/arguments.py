@@ -225,7 +225,7 @@ def file_path(value: Any, owner: Any) -> str:
 
     Raises:
         TypeError: It is no path.
-        ValueError: It has a NUL character, which no path has.
+        ValueError: It has a NUL character or half of a surrogate pair, which no path has.
 
     >>> file_path(b"m.safetensors", "save_model")
     'm.safetensors'
@@ -238,4 +238,10 @@ def file_path(value: Any, owner: Any) -> str:
         ) from None
     if "\0" in path:
         raise ValueError(f"{_owner(owner)}: expected a path without NUL characters, received {path!r}")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{_owner(owner)}: expected a path that the system can encode, received {path!r}"
+        ) from error
     return path

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import math
 import os
 import platform
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from cnnrs.saving import files
+
 __all__ = ["main"]
 
-# As of programs that SIGINT and SIGPIPE end.
+# As of programs that SIGINT, SIGPIPE and SIGTERM end.
 _INTERRUPTED = 130
 _CLOSED_PIPE = 141
+_TERMINATED = 143
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a training as SIGINT does."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0, 1 if the command failed, 130 if it was interrupted, 141 if nobody reads its output
-        any more. A wrong argument exits with status 2 and a message, as `argparse` does.
+        any more, 143 if SIGTERM ended a training. A wrong argument exits with status 2 and a message, as
+        `argparse` does.
     """
     try:
         try:
@@ -46,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # goes nowhere, also when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _CLOSED_PIPE
+    except _Terminated:
+        print("\ncnnrs: terminated", file=sys.stderr)
+        return _TERMINATED
     except KeyboardInterrupt:
         print("\ncnnrs: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -122,10 +136,48 @@ def _lenet5() -> Any:
 _MODELS: dict[str, Callable[[], Any]] = {"lenet5": _lenet5}
 
 
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises `_Terminated`, unless somebody has chosen already what it does."""
+    chosen = signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    if chosen or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(*_: object) -> None:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """SIGINT and SIGTERM do nothing: the second Ctrl-C does not lose what is saved upon the first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@_terminable()
 def _train(options: argparse.Namespace) -> int:
-    """Adam with a cosine decay from `--learning-rate` to 0 over the whole run."""
+    """Adam with a cosine decay from `--learning-rate` to 0 over the whole run.
+
+    What stops it before the file is written leaves the model as of the end of the last whole epoch, which is
+    the same in each run of the same seed.
+    """
     import cnnrs
     from cnnrs import callbacks, datasets, losses, optimizers
+    from cnnrs.saving import files
 
     _require_writable(options.output)
     seed = int.from_bytes(os.urandom(4), "little") if options.seed is None else options.seed
@@ -142,30 +194,38 @@ def _train(options: argparse.Namespace) -> int:
         metrics=["accuracy"],
     )
     print(f"{options.model}, {model.count_params():,} parameters, seed {seed}")
-    progress = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: done.append(epoch))
-    done: list[int] = []
+    done: tuple[int, files.Content | None] = 0, None
+
+    def keep(epoch: int, logs: Any) -> None:
+        nonlocal done
+        done = epoch + 1, files.content(model)
+
+    keeping = callbacks.LambdaCallback(on_epoch_end=keep)
     start = time.perf_counter()
     try:
-        model.fit(
-            x_train, y_train, batch_size=options.batch_size, epochs=options.epochs, callbacks=[progress]
-        )
-    except KeyboardInterrupt:
-        if done:
-            model.save(options.output)
-            print(
-                f"\ninterrupted after {len(done)} of {options.epochs} epochs; saved {options.output}",
-                file=sys.stderr,
-            )
+        model.fit(x_train, y_train, batch_size=options.batch_size, epochs=options.epochs, callbacks=[keeping])
+        seconds = time.perf_counter() - start
+        rate = options.epochs * len(x_train) / seconds
+        print(f"trained in {seconds:.1f} s, {rate:,.0f} images/s")
+        loss, accuracy = model.evaluate(x_test, y_test, batch_size=1000, verbose=0)
+        print(f"test accuracy {accuracy:.4f}, test loss {loss:.4f} ({len(x_test):,} images)")
+        model.save(options.output)
+    except (KeyboardInterrupt, BrokenPipeError):
+        with _undisturbed():
+            print(f"\nstopped; {_save_done(options, *done)}", file=sys.stderr)
         raise
-    seconds = time.perf_counter() - start
-    rate = options.epochs * len(x_train) / seconds
-    print(f"trained in {seconds:.1f} s, {rate:,.0f} images/s")
-
-    loss, accuracy = model.evaluate(x_test, y_test, batch_size=1000, verbose=0)
-    print(f"test accuracy {accuracy:.4f}, test loss {loss:.4f} ({len(x_test):,} images)")
-    model.save(options.output)
     print(f"saved {options.output} ({options.output.stat().st_size:,} bytes)")
     return 0
+
+
+def _save_done(options: argparse.Namespace, epochs: int, content: files.Content | None) -> str:
+    """Saves what there is after so many whole epochs, and says what was saved."""
+    from cnnrs.saving import files
+
+    if content is None:
+        return f"nothing saved: epoch 1 of {options.epochs} was not over"
+    files.write(str(options.output), content)
+    return f"saved {options.output} as of the end of epoch {epochs} of {options.epochs}"
 
 
 _PROFILED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -224,13 +284,14 @@ def _doctor(options: argparse.Namespace) -> int:
     """Versions, processor features, tier, threads, memory's bound, and where each choice came from."""
     from cnnrs import _core, config
 
+    memory = config.memory_info()
     rows = {
         "cnnrs": _version("cnnrs"),
         "Python": f"{platform.python_version()} ({sys.executable})",
         "numpy": _version("numpy"),
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         **{key.replace("_", " "): _text(value) for key, value in _core.cpu_info().items()},
-        "packed filters": f"at most {config.packed_limit():,} bytes, those used last",
+        "packed filters": f"{memory['packed']:,} bytes, at most {memory['packed_limit']:,}: those used last",
     }
     for name, value in os.environ.items():
         if name.startswith("CNNRS_"):

@@ -26,6 +26,8 @@ __all__ = [
     "set_precision",
 ]
 
+# As in the core, whose own check sees 64 bits.
+_MOST_THREADS = 1024
 _SETTINGS = {"epsilon": 1e-7, "image_data_format": "channels_last", "interactive": True}
 
 
@@ -43,10 +45,10 @@ def set_num_threads(n: int) -> None:
     """How many threads runs use from now on. Results do not depend on it.
 
     Raises:
-        ValueError: `n` is no integer of at least 1.
+        ValueError: `n` is no integer from 1 to 1024.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"set_num_threads: n: expected an integer >= 1, received {n!r}")
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= _MOST_THREADS:
+        raise ValueError(f"set_num_threads: n: expected an integer from 1 to {_MOST_THREADS}, received {n!r}")
     _core.set_num_threads(n)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -141,3 +144,29 @@ def test_folded_filters_follow_the_weights():
     assert error == pytest.approx(np.abs(third - 1).mean(), rel=1e-4)
     model.set_weights([w * 0.5 for w in model.get_weights()])
     check()
+
+
+def test_fusion_takes_no_group_of_any_network_apart():
+    """In a process of its own, where no plan is there yet. ResNet-101 and 152 have ResNet-50's blocks."""
+    program = """
+import numpy as np
+from cnnrs import _core, applications
+small = {"input_shape": (32, 32, 3), "classes": 5}
+for name, arguments in (
+    ("LeNet5", {}),
+    ("ResNet18", {**small, "stem": "cifar"}),
+    ("ResNet34", {**small, "stem": "imagenet"}),
+    ("ResNet50", small),
+    ("MobileNetV2", small),
+):
+    model = getattr(applications, name)(**arguments)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    for batch in (1, 3):
+        x = np.zeros((batch, *model.input_shape[1:]), np.float32)
+        model.predict(x, verbose=0)
+        model.train_on_batch(x, np.zeros(batch, np.int32))
+    print(name, _core.groups_taken_apart(), _core.cached_plans() > 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    names = ("LeNet5", "ResNet18", "ResNet34", "ResNet50", "MobileNetV2")
+    assert done.stdout.splitlines() == [f"{name} 0 True" for name in names]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import re
+import stat
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -449,3 +453,48 @@ def test_paths_of_bytes(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["1.safetensors", "log.csv"]
     with pytest.raises(ValueError, match="CSVLogger: .*NUL"):
         callbacks.CSVLogger("a\0.csv")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a full device of Linux")
+def test_csv_logger_names_the_file_that_it_cannot_write():
+    with pytest.raises(OSError, match="CSVLogger: No space left") as caught:
+        fit(callbacks.CSVLogger("/dev/full"), epochs=1)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "/dev/full")
+    fit(callbacks.CSVLogger("/dev/null"), epochs=1)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+@pytest.mark.parametrize("append", [False, True])
+def test_csv_logger_does_not_wait_for_the_reader_of_a_pipe(tmp_path, append):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="CSVLogger: a FIFO that nobody reads") as caught:
+        fit(callbacks.CSVLogger(pipe, append=append), epochs=1)
+    assert caught.value.filename == str(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        fit(callbacks.CSVLogger(pipe, append=append), epochs=2)
+        assert os.read(reading, 1000).decode().split(",")[0] == "epoch"
+    finally:
+        os.close(reading)
+
+
+def test_csv_logger_refuses_block_devices(tmp_path, monkeypatch):
+    monkeypatch.setattr(stat, "S_ISBLK", lambda mode: True)
+    with pytest.raises(OSError, match="a block device") as caught:
+        fit(callbacks.CSVLogger(tmp_path / "disk"), epochs=1)
+    assert caught.value.filename == str(tmp_path / "disk")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="standard output as a file")
+def test_csv_logger_writes_to_standard_output():
+    program = """
+import numpy as np
+import cnnrs
+model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+model.compile("sgd", "mse")
+log = cnnrs.callbacks.CSVLogger("/dev/stdout")
+model.fit(np.ones((4, 2)), np.ones(4), epochs=2, verbose=0, callbacks=[log])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert [line.split(",")[0] for line in done.stdout.split()] == ["epoch", "0", "1"]

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -27,6 +28,16 @@ def test_doctor_names_tier_threads_and_versions(capsys):
     for name in ("cnnrs", "Python", "numpy", "system", "threads"):
         assert re.search(rf"^{name}\s", printed, re.MULTILINE), printed
     assert re.search(r"avx512|avx2|neon|scalar", printed), printed
+
+
+def test_doctor_says_what_packed_filters_take(capsys):
+    cnnrs.config.release_memory()
+    model = cnnrs.applications.LeNet5()
+    model.predict(np.zeros((1, 28, 28, 1), np.float32), verbose=0)
+    info = cnnrs.config.memory_info()
+    assert info["packed"] > 0 and cli.main(["doctor"]) == 0
+    line = f"packed filters +{info['packed']:,} bytes, at most {info['packed_limit']:,}"
+    assert re.search(f"^{line}", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_doctor_shows_settings(capsys, monkeypatch):
@@ -137,21 +148,132 @@ def test_profile_refuses_what_it_cannot_run():
         cnnrs.utils.profile(model, np.ones((1, 2)), np.ones((1, 1)))
 
 
-def test_an_interrupted_training_saves_the_epochs_that_are_done(tmp_path):
-    path = tmp_path / "m.safetensors"
-    command = [sys.executable, "-u", "-m", "cnnrs", "train", "mnist", "--epochs", "1000", "--output", path]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    # The second epoch has begun.
+ENDS = [pytest.param(signal.SIGINT, 130, id="SIGINT"), pytest.param(signal.SIGTERM, 143, id="SIGTERM")]
+
+
+def signal_when(monkeypatch, owner, name, number, times=1):
+    """Has this process send itself a signal when a function is called, and again when it is done."""
+    function = getattr(owner, name)
+
+    def send():
+        # It would end all tests.
+        assert signal.getsignal(number) is not signal.SIG_DFL
+        os.kill(os.getpid(), number)
+
+    def calling(*args, **kwargs):
+        for _ in range(times):
+            send()
+        result = function(*args, **kwargs)
+        send()
+        return result
+
+    monkeypatch.setattr(owner, name, calling)
+
+
+FEW_IMAGES = 20_000
+FEW = f"""
+import sys
+import cnnrs
+from cnnrs import cli
+(x, y), test = cnnrs.datasets.mnist.load_data()
+cnnrs.datasets.mnist.load_data = lambda: ((x[:{FEW_IMAGES}], y[:{FEW_IMAGES}]), test)
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def in_its_second_epoch(path):
+    """The process of a training, in the course of its second epoch."""
+    options = ["--epochs", "1000", "--batch-size", "250", "--output", path]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", FEW, "train", "mnist", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     for line in process.stdout:
         if line.startswith("Epoch 2/"):
             break
-    process.send_signal(signal.SIGINT)
+    return process
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "status"), ENDS)
+def test_a_training_that_ends_within_an_epoch_saves_those_before(tmp_path, number, status):
+    path = tmp_path / "m.safetensors"
+    process = in_its_second_epoch(path)
+    time.sleep(0.1)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "of 1000 epochs; saved" in errors and "interrupted" in errors and "Traceback" not in errors
-    images = np.zeros((1, 28, 28, 1), np.float32)
-    assert cnnrs.models.load_model(path).predict(images, verbose=0).shape == (1, 10)
+    assert process.returncode == status
+    saved = re.search(rf"saved {path} as of the end of epoch (\d+) of 1000", errors)
+    assert saved and "Traceback" not in errors, errors
+    model = cnnrs.models.load_model(path)
+    # Of the epoch that was not over there is nothing in it.
+    assert int(model.optimizer.iterations) == int(saved[1]) * FEW_IMAGES // 250
+    assert model.predict(np.zeros((1, 28, 28, 1), np.float32), verbose=0).shape == (1, 10)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "status"), ENDS)
+def test_a_training_that_ends_in_its_first_epoch_says_that_nothing_is_saved(
+    tmp_path, monkeypatch, capsys, small_mnist, number, status
+):
+    path = tmp_path / "m.safetensors"
+    path.write_text("old")
+    signal_when(monkeypatch, cnnrs.callbacks.ProgbarLogger, "on_epoch_begin", number)
+    assert cli.main(["train", "mnist", "--epochs", "3", "--output", str(path)]) == status
+    errors = capsys.readouterr().err
+    assert "nothing saved: epoch 1 of 3 was not over" in errors
+    assert ("terminated" if number == signal.SIGTERM else "interrupted") in errors
+    assert path.read_text() == "old"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "status"), ENDS)
+def test_a_training_that_ends_after_its_last_epoch_is_saved(
+    tmp_path, monkeypatch, capsys, small_mnist, number, status
+):
+    path = tmp_path / "m.safetensors"
+    signal_when(monkeypatch, cnnrs.Model, "evaluate", number)
+    assert cli.main(["train", "mnist", "--epochs", "2", "--output", str(path)]) == status
+    assert f"saved {path} as of the end of epoch 2 of 2" in capsys.readouterr().err
+    assert int(cnnrs.models.load_model(path).optimizer.iterations) == 2 * -(-2000 // 64)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_further_signals_do_not_stop_the_saving(tmp_path, monkeypatch, capsys, small_mnist):
+    path = tmp_path / "m.safetensors"
+    path.write_text("old")
+    handler = signal.getsignal(signal.SIGINT)
+    signal_when(monkeypatch, cnnrs.Model, "evaluate", signal.SIGINT)
+    signal_when(monkeypatch, cnnrs._core, "save_safetensors", signal.SIGINT, times=3)
+    assert cli.main(["train", "mnist", "--epochs", "1", "--output", str(path)]) == 130
+    assert f"saved {path} as of the end of epoch 1 of 1" in capsys.readouterr().err
+    assert cnnrs.models.load_model(path).count_params() > 0
+    assert os.listdir(tmp_path) == ["m.safetensors"]
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_signal_during_the_last_save_leaves_the_new_file(tmp_path, monkeypatch, capsys, small_mnist):
+    path = tmp_path / "m.safetensors"
+    path.write_text("old")
+    signal_when(monkeypatch, cnnrs._core, "save_safetensors", signal.SIGINT)
+    assert cli.main(["train", "mnist", "--epochs", "1", "--output", str(path)]) == 130
+    assert "as of the end of epoch 1 of 1" in capsys.readouterr().err
+    assert cnnrs.models.load_model(path).count_params() > 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pipe of POSIX")
+def test_a_training_whose_reader_goes_is_saved(tmp_path):
+    path = tmp_path / "m.safetensors"
+    process = in_its_second_epoch(path)
+    process.stdout.close()
+    assert f"saved {path} as of the end of epoch" in process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 141
+    assert cnnrs.models.load_model(path).count_params() > 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a pipe of POSIX")

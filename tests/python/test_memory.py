@@ -25,6 +25,11 @@ def resident():
     gc.collect()
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096 / 2**20
+
+def peak():
+    "The most bytes that the process had in memory so far."
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
 """
 
 
@@ -107,34 +112,38 @@ def predict(model, *shapes):
 """
 
 
-def test_64_sizes_of_batch_take_little_more_than_the_largest():
+def test_64_sizes_of_batch_take_little_more_than_the_largest(capsys):
     program = """
         model = ResNet18(input_shape=(112, 112, 3), stem="imagenet")
         start = resident()
         predict(model, (64, 112, 112))
-        one = resident()
+        one = peak()
         predict(model, *((n, 112, 112) for n in range(1, 65)))
-        print(one, resident(), config.memory_info()["packed"] / 2**20)
+        print(one, peak(), config.memory_info()["packed"] / 2**20)
         config.release_memory()
         print(resident() - start, config.memory_info()["packed"])
         """
     one, many, packed, released, nothing = run_apart(RESNET + textwrap.dedent(program))
+    with capsys.disabled():
+        print(f"\npeak: {many:,.0f} bytes for 64 sizes of batch, {many / one:.2f} times that of the largest")
     # All weights have 45 MiB; of most convolutions there are filters for two kernels.
-    assert many < 1.5 * one, f"64 sizes take {many:.0f} MiB, one takes {one:.0f}"
+    assert many <= 1.5 * one
     assert packed < 300 and nothing == 0 and released < 120, (packed, nothing, released)
 
 
-def test_40_sizes_of_image_take_little_more_than_the_largest():
+def test_40_sizes_of_image_take_little_more_than_the_largest(capsys):
     program = """
         model = ResNet18(input_shape=(None, None, 3), stem="imagenet")
         sizes = [(1, 64 + 4 * k, 128) for k in range(40)]
         predict(model, sizes[-1])
-        one = resident()
+        one = peak()
         predict(model, *sizes)
-        print(one, resident())
+        print(one, peak())
         """
     one, many = run_apart(RESNET + textwrap.dedent(program))
-    assert many < 1.5 * one, f"40 sizes take {many:.0f} MiB, one takes {one:.0f}"
+    with capsys.disabled():
+        print(f"\npeak: {many:,.0f} bytes for 40 sizes of image, {many / one:.2f} times that of the largest")
+    assert many <= 1.3 * one
 
 
 def test_packed_filters_stay_below_their_bound_and_answers_the_same():

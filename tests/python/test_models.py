@@ -248,6 +248,27 @@ def test_summary_counts(capsys):
     assert "Connected to" in lines[0] and "Trainable" in lines[0]
 
 
+def test_summary_says_what_packed_filters_take():
+    def last_line() -> str:
+        texts: list[str] = []
+        model.summary(print_fn=texts.append)
+        return texts[0].splitlines()[-1]
+
+    model = LeNet5()
+    cnnrs.config.release_memory()
+    assert last_line().startswith(" Non-trainable params")
+    model.predict(sample(2, 28, 28), verbose=0)
+    info = cnnrs.config.memory_info()
+    assert info["packed"] > 0
+    assert last_line().startswith(f" Packed filters in this process: {info['packed']:,} bytes (")
+    before = info["packed_limit"]
+    try:
+        cnnrs.config.set_packed_limit(256 << 20)
+        assert last_line().endswith(", at most 256.00 MB")
+    finally:
+        cnnrs.config.set_packed_limit(before)
+
+
 @pytest.mark.parametrize("variant", ["classic", "relu"])
 def test_lenet(variant):
     model = LeNet5(variant=variant)

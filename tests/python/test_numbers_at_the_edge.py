@@ -192,3 +192,67 @@ def test_all_of_it_on_every_instruction_set(tier):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
     done = subprocess.run(command, env={**os.environ, "CNNRS_ISA": tier}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize("num", [2**46, 2**62, 2**63 - 1, 2**63, 2**64, 10**30])
+def test_more_numbers_than_memory_has_are_named(num):
+    for function in (ops.linspace, ops.logspace):
+        with pytest.raises(MemoryError, match=f"{function.__name__}: num: no memory for {num:,} values"):
+            function(0, 1, num)
+    for arguments in ((num,), (-num, 0), (num, 0, -1), (0.0, float(num)), (0, 1, 1 / num)):
+        with pytest.raises(MemoryError, match="arange: no memory for so many values"):
+            ops.arange(*arguments)
+    for call in (ops.eye, ops.identity, ops.tri, ops.zeros, ops.ones, lambda n: ops.full((n,), 1.0)):
+        with pytest.raises(MemoryError, match="shape: no memory"):
+            call(num)
+
+
+def test_numbers_of_values_that_are_none_are_named():
+    for function in (ops.linspace, ops.logspace):
+        for num in (-1, 2.5, "3", True):
+            with pytest.raises(ValueError, match=f"{function.__name__}: num: expected an integer >= 0"):
+                function(0, 1, num)
+    with pytest.raises(ValueError, match="arange: step: expected a number other than 0"):
+        ops.arange(0, 1, 0)
+    with pytest.raises(ValueError, match="arange: expected finite numbers"):
+        ops.arange(np.nan)
+    with pytest.raises(ValueError, match="shape: expected extents of at most 63 bits"):
+        ops.zeros((0, 2**63))
+    with pytest.raises(ValueError, match="eye: k: expected an integer"):
+        ops.eye(3, k=0.5)
+
+
+def test_arange_does_not_wrap_around():
+    for arguments in ((2**31, 2**31 + 3), (2**40, 2**40 + 3), (-(2**31), -(2**31) - 2, -1)):
+        with pytest.raises(OverflowError, match="arange: expected values within int32"):
+            ops.arange(*arguments)
+    with pytest.raises(OverflowError, match="arange: expected values within int32"):
+        ops.arange(0.0, 4e9, 1e9, dtype="int32")
+    assert ops.arange(2**31 - 2, 2**31).tolist() == [2**31 - 2, 2**31 - 1]
+    assert ops.arange(-(2**31), 2**31, 2**31).tolist() == [-(2**31), 0]
+
+
+@pytest.mark.parametrize("k", [-(2**64), -(2**63), -3, 3, 2**31, 2**63, 2**64])
+def test_diagonals_outside_of_the_matrix(k):
+    near = max(-9, min(k, 9))
+    for shape in ((3, 4), (3, None)):
+        np.testing.assert_array_equal(ops.eye(*shape, k), np.eye(*shape, near))
+        np.testing.assert_array_equal(ops.tri(*shape, k), np.tri(*shape, near))
+
+
+def test_numbers_of_threads_that_no_machine_has_are_refused():
+    for n in (0, -1, True, 1.0, 1025, 2**62, 2**63, 2**64):
+        with pytest.raises(ValueError, match="set_num_threads: n: expected an integer from 1 to 1024"):
+            cnnrs.config.set_num_threads(n)
+    # The bound is the core's.
+    with pytest.raises(ValueError, match="1 to 1024"):
+        cnnrs._core.set_num_threads(1025)
+
+
+def test_more_steps_than_rows_and_than_floats_count():
+    model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    x = np.ones((3, 2), np.float32)
+    for steps in (2**64, 10**400):
+        with pytest.warns(UserWarning, match="ran out of data"):
+            assert model.predict(x, steps=steps, verbose=0).shape == (3, 1)
+        assert model.predict(x, batch_size=steps, verbose=0).shape == (3, 1)

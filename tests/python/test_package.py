@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
+import io
+import json
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from cnnrs import _core
 
 ROOT = Path(__file__).parents[2]
 MIB = 1 << 20
@@ -35,10 +42,62 @@ def test_wheel_size_and_content(capsys):
     assert not any("/sboms/" in name for name in sizes)
 
 
+def test_the_size_of_the_wheel_is_that_of_the_readme(capsys):
+    """Of the installed files, packed as a wheel is."""
+    package = Path(_core.__file__).parent
+    files = [file for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    data = [file for file in files if "data" in file.parts]
+    metadata = [file for file in importlib.metadata.files("cnnrs") or () if ".dist-info" in file.parts[0]]
+    files += [Path(file.locate()) for file in metadata]
+
+    def size(files: list[Path]) -> float:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(file)
+        return len(packed.getvalue()) / MIB
+
+    found = size(files), size(data)
+    with capsys.disabled():
+        print(f"\ninstalled files, packed: {found[0]:.2f} MiB, {found[1]:.2f} of which are MNIST")
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    stated = re.search(r"the wheel is ([\d.]+) MiB, ([\d.]+) of which are MNIST", text)
+    assert stated
+    # Another compiler or compression makes up for less than that.
+    assert [float(number) for number in stated.groups()] == pytest.approx(found, rel=0.02)
+
+
 def test_the_notices_are_those_of_the_crates_that_are_linked():
     check = [sys.executable, str(ROOT / "packaging" / "notices.py"), "--check"]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_notices_name_each_crate_whose_paths_are_in_the_extension_module():
+    """Panics bear the path of their source, and so tell of crates without cargo."""
+    content = Path(_core.__file__).read_bytes()
+    paths = re.findall(rb"([\w-]+)[\\/]([\w-]+)-(\d+\.\d+\.\d+[\w.+-]*)[\\/]src[\\/]", content)
+    # Those of the standard library's own crates begin with /rust/deps.
+    crates = {f"{name.decode()} {version.decode()}" for folder, name, version in paths if folder != b"deps"}
+    assert {"pyo3", "numpy", "ndarray"} <= {crate.split()[0] for crate in crates}
+    text = (ROOT / "THIRD_PARTY_NOTICES").read_text("utf-8")
+    named = {line.partition(":")[0] for line in text.splitlines()}
+    assert not crates - named
+    assert "Rust standard library" in text
+
+
+def test_a_linked_crate_that_the_metadata_lacks_is_an_error(monkeypatch):
+    spec = importlib.util.spec_from_file_location("notices", ROOT / "packaging" / "notices.py")
+    notices = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(notices)
+    package = {"name": "itoa", "version": "1.0.19"}
+    answers = {"tree": "cnnrs v0.1.0 (/)\nitoa v1.0.19\npyo3 v0.30.1 (*)\n"}
+    answers["metadata"] = json.dumps({"packages": [package]})
+    monkeypatch.setattr(notices, "cargo", lambda command, *_: answers[command])
+    with pytest.raises(LookupError, match=r"pyo3 0\.30\.1$"):
+        notices.linked()
+    answers["tree"] = "cnnrs v0.1.0 (/)\nitoa v1.0.19\n"
+    assert notices.linked() == [package]
 
 
 def run_python(code: str) -> str:

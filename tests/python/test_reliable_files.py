@@ -139,6 +139,27 @@ def test_paths_of_bytes_and_with_nul(tmp_path):
             call("a\0b.safetensors")
 
 
+@pytest.mark.parametrize("name", ["a\0b.safetensors", "a\ud800b.safetensors"])
+def test_paths_that_no_system_has_are_named_by_all_that_take_paths(name):
+    model = small()
+    calls = (
+        model.save,
+        load_model,
+        model.load_weights,
+        lambda path: model.save_weights(path.replace(".safetensors", ".weights.safetensors")),
+        cnnrs.callbacks.ModelCheckpoint,
+        cnnrs.callbacks.CSVLogger,
+        cnnrs.datasets.mnist.load_data,
+        lambda path: cnnrs.datasets.idx.read_gzip(path, (3,), "0" * 64),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match=r"expected a path .* received 'a\\(x00|ud800)b\.") as caught:
+            call(name)
+        assert type(caught.value) is ValueError
+    with pytest.raises(TypeError, match="read_gzip: expected a path"):
+        cnnrs.datasets.idx.read_gzip(3, (3,), "0" * 64)
+
+
 def test_errors_of_the_system_are_whole(tmp_path):
     missing = tmp_path / "none" / "m.safetensors"
     for call in (small().save, load_model):

@@ -426,11 +426,71 @@ def test_damaged_architecture_names_file_and_entry(path, change):
         load_model(path)
 
 
-def test_a_missing_entry_of_the_metadata_is_named(path):
+@pytest.mark.parametrize("key", ["shuffle", "weights"])
+def test_a_missing_entry_of_the_metadata_is_named(path, key):
     build().save(path)
-    with_metadata(path, "shuffle", None)
-    with pytest.raises(ValueError, match=r"m\.safetensors.*'shuffle'"):
+    with_metadata(path, key, None)
+    with pytest.raises(ValueError, match=rf"m\.safetensors.*lacks '{key}'"):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda names: [names[0], *names], "'conv/kernel' occurs twice"),
+        (lambda names: [names[1], *names[1:]], "'conv/bias' occurs twice"),
+        (lambda names: names[1:], "lacks 'conv/kernel'"),
+        (lambda names: [], "lacks 'conv/"),
+        (lambda names: [*names, "other"], "names 'other', which the file does not hold"),
+    ],
+)
+def test_the_order_of_weights_names_each_of_them_once(path, change, words):
+    model = cnnrs.Sequential([cnnrs.Input((4, 4, 1)), layers.Conv2D(2, 3, name="conv")])
+    for write, file in ((model.save, path), (model.save_weights, path.replace("m.", "m.weights."))):
+        write(file)
+        names = json.loads(_core.load_safetensors(file)[1]["weights"])
+        with_metadata(file, "weights", json.dumps(change(names)))
+        with pytest.raises(ValueError, match=rf"m\..*safetensors.*metadata 'weights' .*{words}"):
+            model.load_weights(file)
+
+
+@pytest.mark.parametrize(
+    "shuffle",
+    [{"seed": -1, "name": "a"}, {"seed": 1, "name": 3}, {"seed": 1}, {"seed": True, "name": "a"}, {}],
+)
+def test_a_damaged_state_of_shuffling_is_named(path, shuffle):
+    build().save(path)
+    with_metadata(path, "shuffle", json.dumps(shuffle))
+    with pytest.raises(ValueError, match=r"m\.safetensors': metadata 'shuffle' is damaged"):
+        load_model(path)
+
+
+def test_layers_may_be_called_as_parts_of_the_file(path):
+    model = cnnrs.Sequential([cnnrs.Input((3,))])
+    for name in ("optimizer", "training", "shuffle"):
+        model.add(layers.Dense(2, name=name))
+    model.compile("adam", "mse")
+    model.train_on_batch(np.ones((2, 3)), np.ones((2, 2)))
+    model.save(path)
+    again = load_model(path)
+    before, after = ([*m.weights, *m.optimizer.variables] for m in (model, again))
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_weight_whose_name_the_file_needs_is_refused(path):
+    class Counting(layers.Layer):
+        def build(self, shape):
+            self.add_weight(shape=(2,), name="0")
+
+        def call(self, x):
+            return x
+
+    model = cnnrs.Sequential([cnnrs.Input((3,)), layers.Dense(2), Counting(name="optimizer")])
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((2, 3)), np.ones((2, 2)))
+    with pytest.raises(ValueError, match="'optimizer/0'.*another name"):
+        model.save(path)
 
 
 def test_custom_losses_of_a_file(path):

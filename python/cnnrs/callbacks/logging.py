@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import errno
 import math
+import os
+import stat
+from collections.abc import Iterator
 from typing import Any
 
 from cnnrs.arguments import file_path
@@ -81,9 +86,12 @@ class CSVLogger(Callback):
     """The logs of each epoch as a line of a CSV file.
 
     Args:
-        filename: The file.
+        filename: The file; a terminal, `/dev/stdout` or a FIFO that somebody reads will do.
         separator: Between columns.
         append: Whether an existing file is continued.
+
+    Raises:
+        OSError: In training: the file cannot be written, is a FIFO that nobody reads, or a block device.
 
     >>> import os, tempfile
     >>> import numpy as np
@@ -106,28 +114,60 @@ class CSVLogger(Callback):
         self._writer: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        import os
-
         continued = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
         # Open until training ends.
-        self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")
+        self._file = open(
+            self.filename,
+            "a" if self.append else "w",
+            newline="",
+            encoding="utf-8",
+            opener=_open_for_lines,
+        )
         self._header = not continued
         self._writer = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
-        if self._writer is None:
-            self._writer = csv.DictWriter(
-                self._file, ["epoch", *sorted(logs)], delimiter=self.sep, extrasaction="ignore"
-            )
-            if self._header:
-                self._writer.writeheader()
-        self._writer.writerow({"epoch": epoch, **logs})
-        self._file.flush()
+        with self._naming_the_file():
+            if self._writer is None:
+                self._writer = csv.DictWriter(
+                    self._file, ["epoch", *sorted(logs)], delimiter=self.sep, extrasaction="ignore"
+                )
+                if self._header:
+                    self._writer.writeheader()
+            self._writer.writerow({"epoch": epoch, **logs})
+            self._file.flush()
 
     def on_train_end(self, logs: Any = None) -> None:
-        self._file.close()
+        with self._naming_the_file():
+            self._file.close()
         self._writer = None
+
+    @contextlib.contextmanager
+    def _naming_the_file(self) -> Iterator[None]:
+        """Errors of writing name the file, which is closed then."""
+        try:
+            yield
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            raise OSError(error.errno, f"CSVLogger: {error.strerror}", self.filename) from error
+
+
+def _open_for_lines(path: str, flags: int) -> int:
+    """As `os.open`, but it does not wait for a reader of a FIFO, and refuses disks."""
+    try:
+        file = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(path).st_mode):
+            raise OSError(errno.ENXIO, "CSVLogger: a FIFO that nobody reads", path) from error
+        raise
+    if stat.S_ISBLK(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "CSVLogger: a block device, not a regular file", path)
+    if hasattr(os, "O_NONBLOCK"):
+        os.set_blocking(file, True)
+    return file
 
 
 class TerminateOnNaN(Callback):

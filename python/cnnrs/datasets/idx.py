@@ -15,6 +15,8 @@ import zlib
 
 import numpy as np
 
+from cnnrs.arguments import file_path
+
 _UINT8 = 8
 # What `zlib` calls a stream in gzip's format.
 _GZIP = 16 + zlib.MAX_WBITS
@@ -35,10 +37,10 @@ def read_gzip(path: str | os.PathLike[str], shape: tuple[int, ...], sha256: str)
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no gzip file, is truncated, is no IDX file of uint8, has another
-            shape, or its checksum differs. The message names the file.
+        ValueError: The path is none, or the file is no gzip file, is truncated, is no IDX file of uint8,
+            has another shape, or its checksum differs. The message names the file.
     """
-    path = os.fspath(path)
+    path = file_path(path, "read_gzip")
     expected = math.prod(shape)
     unpacking = zlib.decompressobj(wbits=_GZIP)
     if not stat.S_ISREG(os.stat(path).st_mode):

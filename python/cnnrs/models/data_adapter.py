@@ -194,10 +194,10 @@ class ArrayData:
             raise ValueError("x: expected at least one sample, received an empty array")
         self._batch_size_given = batch_size
         if batch_size is None:
-            self.batch_size = 32 if steps is None else math.ceil(self.size / steps)
+            self.batch_size = 32 if steps is None else -(-self.size // steps)
         else:
             self.batch_size = _check_batch_size(batch_size)
-        self.num_batches: int | None = math.ceil(self.size / self.batch_size)
+        self.num_batches: int | None = -(-self.size // self.batch_size)
 
     def with_class_weight(self, class_weight: Any) -> ArrayData:
         """The same samples with weights by their classes."""

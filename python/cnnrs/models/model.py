@@ -245,6 +245,9 @@ class Model(Trainer, Layer):
     ) -> None:
         """Prints a table of the layers: name, output shape, parameters.
 
+        Below are the counts of parameters and, where there are any, the memory of folded and packed filters:
+        those of all models in this process, and their bound (`config.set_packed_limit`).
+
         Args:
             line_length: Width of the table in characters.
             positions: Where columns end, as parts of the width.

@@ -6,6 +6,7 @@ import math
 import sys
 from typing import Any
 
+from cnnrs import config
 from cnnrs.layers.base import Layer
 from cnnrs.naming import did_you_mean
 
@@ -34,6 +35,7 @@ def summarize(
     widths = _widths(titles, rows, line_length, positions)
     lines = [f'Model: "{model.name}"', *_table(titles, rows, widths)]
     lines += _totals(model)
+    lines += _held()
     text = "\n".join(lines)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
@@ -152,8 +154,9 @@ def _table(titles: list[str], rows: list[list[str]], widths: list[int]) -> list[
     return lines
 
 
-def _size(count: int) -> str:
-    size = float(count * 4)
+def _size(count: int, of: int = 4) -> str:
+    """The memory of `count` elements of so many bytes."""
+    size = float(count * of)
     for unit in ("B", "KB", "MB"):
         if size < 1024:
             return f"{size:.2f} {unit}"
@@ -176,6 +179,15 @@ def _totals(model: Any) -> list[str]:
         own = count(optimizer.variables)
         lines.append(f" Optimizer params: {own:,} ({_size(own)})")
     return lines
+
+
+def _held() -> list[str]:
+    """What folded and packed filters of all models take, if there are any."""
+    info = config.memory_info()
+    held, bound = info["packed"], info["packed_limit"]
+    if not held:
+        return []
+    return [f" Packed filters in this process: {held:,} bytes ({_size(held, 1)}), at most {_size(bound, 1)}"]
 
 
 def _ascii(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
+from cnnrs.arguments import integer
 from cnnrs.ops.dispatch import (
     apply,
     as_tensor,
@@ -58,7 +59,22 @@ def _shape(shape: Any) -> tuple[int, ...]:
         raise ValueError(f"shape: expected extents >= 0, received {shape!r}")
     if 4 * math.prod(extents) > _ADDRESS_SPACE:
         raise MemoryError(f"shape: no memory for {math.prod(extents):,} elements, received {shape!r}")
+    if any(extent >= 2**63 for extent in extents):
+        raise ValueError(f"shape: expected extents of at most 63 bits, received {shape!r}")
     return extents
+
+
+def _count(num: Any, name: str, start: Any, stop: Any) -> int:
+    """`num` numbers, or vectors of them, between `start` and `stop`."""
+    count = integer(num, name, "num", least=0)
+    if 8 * count * np.broadcast(start, stop).size > _ADDRESS_SPACE:
+        raise MemoryError(f"{name}: num: no memory for {count:,} values")
+    return count
+
+
+def _diagonal(k: Any, name: str, rows: int, columns: int | None) -> int:
+    """The diagonal `k` of a matrix, or of those outside of it the nearest."""
+    return max(-rows, min(integer(k, name, "k"), rows if columns is None else columns))
 
 
 def array(x: Any, dtype: Any = None) -> Any:
@@ -122,8 +138,25 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     """`start`, `start + step`, ... below `stop`; from 0 to `start` if there is no `stop`."""
     if stop is None:
         start, stop = 0, start
-    values = np.arange(start, stop, 1 if step is None else step)
-    return _core.tensor(values.astype(standardize_dtype(dtype, standardize_dtype(values.dtype))))
+    step = 1 if step is None else step
+    given = f"received start {start}, stop {stop} and step {step}"
+    first, last, by = (x.item() if hasattr(x, "item") else x for x in (start, stop, step))
+    if by == 0:
+        raise ValueError(f"arange: step: expected a number other than 0, {given}")
+    integers = all(isinstance(x, int) for x in (first, last, by))
+    # numpy counts integers in 64 bits, and others as floating-point numbers.
+    count = -((first - last) // by) if integers else (float(last) - float(first)) / float(by)
+    if math.isnan(count):
+        raise ValueError(f"arange: expected finite numbers, {given}")
+    if 8 * count > _ADDRESS_SPACE:
+        raise MemoryError(f"arange: no memory for so many values, {given}")
+    values = np.arange(start, stop, step)
+    dtype = standardize_dtype(dtype, standardize_dtype(values.dtype))
+    if dtype == "int32" and values.size:
+        least, most = sorted((values[0], values[-1]))
+        if not -(2**31) <= least <= most < 2**31:
+            raise OverflowError(f"arange: expected values within int32, received {least} to {most}")
+    return _core.tensor(values.astype(dtype))
 
 
 def linspace(
@@ -137,6 +170,7 @@ def linspace(
 ) -> Any:
     """`num` values at equal distances from `start` to `stop`."""
     axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
+    num = _count(num, "linspace", start, stop)
     values, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
     result = _core.tensor(values.astype(standardize_dtype(dtype)))
     return (result, step) if retstep else result
@@ -153,6 +187,7 @@ def logspace(
 ) -> Any:
     """`base` to the power of `num` values at equal distances."""
     axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
+    num = _count(num, "logspace", start, stop)
     values = np.logspace(start, stop, num, endpoint=endpoint, base=base, axis=axis)
     return _core.tensor(values.astype(standardize_dtype(dtype)))
 
@@ -160,7 +195,7 @@ def logspace(
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones on diagonal `k`, zeros elsewhere."""
     _shape((N, N if M is None else M))
-    return _core.tensor(np.eye(N, M, k, dtype=standardize_dtype(dtype)))
+    return _core.tensor(np.eye(N, M, _diagonal(k, "eye", N, M), dtype=standardize_dtype(dtype)))
 
 
 def identity(n: int, dtype: Any = None) -> Any:
@@ -171,7 +206,7 @@ def identity(n: int, dtype: Any = None) -> Any:
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones at and below diagonal `k`, zeros above."""
     _shape((N, N if M is None else M))
-    return _core.tensor(np.tri(N, M, k, dtype=standardize_dtype(dtype)))
+    return _core.tensor(np.tri(N, M, _diagonal(k, "tri", N, M), dtype=standardize_dtype(dtype)))
 
 
 @op

@@ -12,12 +12,12 @@ import json
 import os
 import reprlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.arguments import file_path, named, reject
+from cnnrs.arguments import file_path, integer, named, reject
 from cnnrs.saving.copies import restore_training, training_state
 from cnnrs.saving.objects import (
     CustomObjectScope,
@@ -32,6 +32,9 @@ FORMAT_VERSION = 2
 _FORMAT = "cnnrs_format"
 # Names of the weights in the order of the model that wrote them.
 _ORDER = "weights"
+# What the names of the optimizer's state begin with, and the name of the state of shuffling.
+_OPTIMIZER = "optimizer/"
+_SHUFFLE = "training/shuffle"
 
 
 def _suffix(filepath: Any, suffix: str, what: str) -> str:
@@ -82,10 +85,34 @@ def _named(model: Any) -> dict[str, Any]:
     return named
 
 
-def _write(path: str, tensors: dict[str, np.ndarray], metadata: dict[str, str], overwrite: bool) -> None:
+class Content(NamedTuple):
+    """What a file holds. Its numbers stay as they are if training goes on before they are written."""
+
+    tensors: dict[str, np.ndarray]
+    metadata: dict[str, str]
+
+
+def content(model: Any) -> Content:
+    """What a file of a built model holds."""
+    tensors = {name: variable.numpy() for name, variable in _named(model).items()}
+    metadata = {"model": json.dumps(serialize_keras_object(model)), _ORDER: json.dumps(list(tensors))}
+    optimizer, shuffle, state = training_state(model)
+    further = {f"{_OPTIMIZER}{key}": value for key, value in (optimizer or {}).items()} | {_SHUFFLE: state}
+    for name in tensors.keys() & further.keys():
+        raise ValueError(
+            f"{model.name}: the file needs the name of the weight {name!r} for the state of training; "
+            "give its layer another name"
+        )
+    metadata["shuffle"] = json.dumps(shuffle)
+    return Content(tensors | further, metadata)
+
+
+def write(path: str, content: Content, overwrite: bool = True) -> None:
+    """Writes a file, atomically."""
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"{path!r} exists; pass overwrite=True to replace it")
-    _core.save_safetensors(path, tensors, {"format": "pt", _FORMAT: str(FORMAT_VERSION), **metadata})
+    metadata = {"format": "pt", _FORMAT: str(FORMAT_VERSION), **content.metadata}
+    _core.save_safetensors(path, content.tensors, metadata)
 
 
 def _read(path: str, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -201,13 +228,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
         raise TypeError(f"save_model: expected a model, received {type(model).__name__}")
     if not model.built:
         raise ValueError(f"{model.name}: expected a built model; call it on data or give it an Input first")
-    tensors = {name: variable.numpy() for name, variable in _named(model).items()}
-    metadata = {"model": json.dumps(serialize_keras_object(model)), _ORDER: json.dumps(list(tensors))}
-    optimizer, shuffle, state = training_state(model)
-    tensors.update({f"optimizer/{key}": value for key, value in (optimizer or {}).items()})
-    tensors["training/shuffle"] = state
-    metadata["shuffle"] = json.dumps(shuffle)
-    _write(path, tensors, metadata, overwrite)
+    write(path, content(model), overwrite)
 
 
 @named
@@ -254,18 +275,47 @@ def load_model(
     if compile and compiled is not None:
         with _reading("metadata 'model'", path), CustomObjectScope(custom_objects or {}):
             model.compile_from_config(compiled)
+        weights = set(_order(metadata, tensors, path))
         optimizer = {
-            name.removeprefix("optimizer/"): value
+            name.removeprefix(_OPTIMIZER): value
             for name, value in tensors.items()
-            if name.startswith("optimizer/")
+            if name.startswith(_OPTIMIZER) and name not in weights
         }
         with _reading("the state of the optimizer", path):
             restore_training(model, optimizer)
-        if "training/shuffle" in tensors:
-            shuffle = _entry(metadata, "shuffle", path, dict)
+        if _SHUFFLE in tensors:
             with _reading("metadata 'shuffle'", path):
-                restore_training(model, None, shuffle, tensors["training/shuffle"])
+                restore_training(model, None, _shuffle(metadata, path), tensors[_SHUFFLE])
     return model
+
+
+def _shuffle(metadata: dict[str, str], path: str) -> dict[str, Any]:
+    """The config of the generator of orders."""
+    config = _entry(metadata, "shuffle", path, dict)
+    if config.keys() != {"seed", "name"}:
+        raise ValueError(f"expected a seed and a name, received {reprlib.repr(config)}")
+    integer(config["seed"], "SeedGenerator", "seed", least=0)
+    if not isinstance(config["name"], str):
+        raise ValueError(f"SeedGenerator: name: expected text, received {config['name']!r}")
+    return config
+
+
+def _order(metadata: dict[str, str], tensors: dict[str, np.ndarray], path: str) -> list[str]:
+    """The names of the weights in the file, each once, in the order of the model that wrote them."""
+    order = _entry(metadata, _ORDER, path, list)
+    if not all(isinstance(name, str) for name in order):
+        raise ValueError(f"{path!r}: metadata {_ORDER!r} is damaged: expected the names of weights")
+    weights: set[str] = set()
+    for name in order:
+        if name in weights:
+            raise ValueError(f"{path!r}: metadata {_ORDER!r} is damaged: {name!r} occurs twice")
+        if name not in tensors:
+            raise ValueError(f"{path!r}: metadata {_ORDER!r} names {name!r}, which the file does not hold")
+        weights.add(name)
+    for name in tensors:
+        if name not in weights and name != _SHUFFLE and not name.startswith(_OPTIMIZER):
+            raise ValueError(f"{path!r}: metadata {_ORDER!r} lacks {name!r}, which the file holds")
+    return order
 
 
 def _in_order(named: dict[str, Any], weights: dict[str, np.ndarray], order: list[str]) -> Any:
@@ -274,7 +324,7 @@ def _in_order(named: dict[str, Any], weights: dict[str, np.ndarray], order: list
     Automatic names depend on what the process made before. Where they differ, weights go by their order,
     if number, shapes and dtypes agree.
     """
-    if all(name in weights for name in named) or len(order) != len(named) or set(order) != set(weights):
+    if all(name in weights for name in named) or len(order) != len(named):
         return weights
     pairs = [(weights[theirs], variable) for theirs, variable in zip(order, named.values(), strict=True)]
     if any(w.shape != tuple(v.shape) or w.dtype.name != v.dtype for w, v in pairs):
@@ -285,12 +335,9 @@ def _in_order(named: dict[str, Any], weights: dict[str, np.ndarray], order: list
 def _assign(
     model: Any, tensors: dict[str, np.ndarray], metadata: dict[str, str], path: str, skip_mismatch: bool
 ) -> None:
-    weights = {k: v for k, v in tensors.items() if not k.startswith(("optimizer/", "training/"))}
+    order = _order(metadata, tensors, path)
     named = _named(model)
-    order = _entry({_ORDER: "[]", **metadata}, _ORDER, path, list)
-    if not all(isinstance(name, str) for name in order):
-        raise ValueError(f"{path!r}: metadata {_ORDER!r} is damaged: expected the names of weights")
-    weights = _in_order(named, weights, order)
+    weights = _in_order(named, {name: tensors[name] for name in order}, order)
     if len(weights) != len(named) and not skip_mismatch:
         raise ValueError(f"{path!r} holds {len(weights)} weights, {model.name} has {len(named)}")
     missing = [name for name in named if name not in weights]
@@ -337,7 +384,7 @@ def save_weights(
         )
     path = check_weights_path(filepath)
     tensors = {name: variable.numpy() for name, variable in _named(model).items()}
-    _write(path, tensors, {_ORDER: json.dumps(list(tensors))}, overwrite)
+    write(path, Content(tensors, {_ORDER: json.dumps(list(tensors))}), overwrite)
 
 
 @named
