@@ -57,7 +57,7 @@ macro_rules! pointwise_table {
             Neg "neg" 1 Number (|x| -x[0]) (|g, _, _, dy| one(g.neg(dy)?)) neg;
             Abs "abs" 1 Number (|x| x[0].abs())
                 (|g, x, _, dy| { let s = g.unary(Function::Sign, x[0])?; one(g.mul(dy, s)?) }) abs;
-            Sign "sign" 1 Number (|x| if x[0] > 0.0 { 1.0 } else if x[0] < 0.0 { -1.0 } else { x[0] }) (|_, _, _, _| none(1)) sign;
+            Sign "sign" 1 Number (|x| if x[0] > 0.0 { 1.0 } else if x[0] < 0.0 { -1.0 } else { x[0] + 0.0 }) (|_, _, _, _| none(1)) sign;
             Exp "exp" 1 Float (|x| x[0].exp()) (|g, _, y, dy| one(g.mul(dy, y)?)) exp;
             Expm1 "expm1" 1 Float (|x| x[0].exp_m1())
                 (|g, _, y, dy| { let e = g.offset(y, 1.0)?; one(g.mul(dy, e)?) }) expm1;

@@ -19,7 +19,7 @@ GRID = np.array(
     np.float32,
 )
 UNARY = """abs ceil cos cosh deg2rad exp exp2 expm1 floor isfinite isinf isnan log log10 log1p log2 negative
-    reciprocal round sign sin sinh sqrt square tan tanh trunc""".split()
+    rad2deg reciprocal round sign sin sinh sqrt square tan tanh trunc""".split()
 BINARY = """add divide equal floor_divide greater hypot less logaddexp maximum minimum mod multiply not_equal
     power subtract""".split()
 
@@ -27,6 +27,9 @@ BINARY = """add divide equal floor_divide greater hypot less logaddexp maximum m
 def numpy_gives(name: str, *args: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         exact = getattr(np, name)(*(a.astype(np.float64) for a in args))
+        if name in ("maximum", "minimum"):
+            # Of equal numbers the first one; numpy leaves the sign of a zero to the processor.
+            exact = np.where(args[0] == args[1], args[0], exact)
         return np.asarray(exact, np.float64).astype(np.float32)
 
 
@@ -38,13 +41,16 @@ def check(name: str, got: np.ndarray, expected: np.ndarray, *args: np.ndarray) -
         if name in ("sin", "cos", "tan"):
             near |= np.abs(got - expected) <= 2e-7
     wrong = ~(near | (got == expected) | (np.isnan(got) & np.isnan(expected)))
+    wrong |= (got == 0) & (expected == 0) & (np.signbit(got) != np.signbit(expected))
     cases = [tuple(map(float, row)) for row in np.stack([*args, got, expected], -1)[wrong]]
     assert not cases, f"{name}: arguments, received, expected: {cases[:8]}"
 
 
 @pytest.mark.parametrize("name", UNARY)
 def test_functions_of_one_number(name):
-    check(name, np.asarray(getattr(ops, name)(GRID)), numpy_gives(name, GRID), GRID)
+    # Whole vectors and a rest.
+    x = np.tile(GRID, 5)
+    check(name, np.asarray(getattr(ops, name)(x)), numpy_gives(name, x), x)
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -118,6 +124,46 @@ def test_zeros_have_signs():
     assert np.signbit((x - 0.0).numpy()).tolist() == [False, True]
     padded = ops.pad(np.ones((1, 2), np.float32), ((0, 0), (1, 1)), constant_values=-0.0)
     assert np.signbit(np.asarray(padded))[0].tolist() == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "name",
+    "celu elu gelu hard_silu hard_tanh leaky_relu mish selu silu softsign tanh".split(),
+)
+def test_activations_that_pass_through_zero_keep_its_sign(name):
+    x = np.array([0.0, -0.0] * 21, np.float32)
+    y = np.asarray(getattr(ops, name)(x))
+    assert (y == 0).all() and (np.signbit(y) == np.signbit(x)).all()
+
+
+def test_activations_at_their_bounds_give_positive_zeros():
+    bounds = {"relu": -0.0, "relu6": -1.0, "sigmoid": -INF, "softplus": -INF, "log_sigmoid": INF}
+    for name, x in bounds.items():
+        y = np.asarray(getattr(ops, name)(np.full(21, x, np.float32)))
+        assert (y == 0).all() and not np.signbit(y).any(), name
+
+
+def test_sums_begin_with_zero_and_running_sums_with_the_first_element():
+    rng = np.random.default_rng(8)
+    for shape in ((2,), (70,), (5000,), (4, 300), (300, 3), (3, 4, 5)):
+        for x in (np.full(shape, -0.0, np.float32), np.where(rng.random(shape) < 0.5, -0.0, 0.0)):
+            x = x.astype(np.float32)
+            for axis in (None, *range(x.ndim)):
+                for name in ("sum", "mean", "prod", "cumsum"):
+                    got, expected = (np.asarray(getattr(m, name)(x, axis)) for m in (ops, np))
+                    assert (np.signbit(got) == np.signbit(expected)).all(), (name, shape, axis)
+    np.testing.assert_array_equal(np.signbit(np.asarray(ops.sum(np.zeros((0, 2), np.float32), 0))), False)
+
+
+def test_the_extreme_of_zeros_is_the_first_of_them():
+    rng = np.random.default_rng(9)
+    for shape, axes in (((70,), 0), ((4, 300), 0), ((4, 300), 1), ((6, 5, 7), (0, 2)), ((40000, 3), 0)):
+        x = np.where(rng.random(shape) < 0.5, -0.0, 0.0).astype(np.float32)
+        reduced = (axes,) if isinstance(axes, int) else axes
+        first = x[tuple(0 if a in reduced else slice(None) for a in range(x.ndim))]
+        for name in ("max", "min"):
+            got = np.asarray(getattr(ops, name)(x, axes))
+            assert (np.signbit(got) == np.signbit(first)).all(), (name, shape, axes)
 
 
 def test_arrays_of_any_layout_are_copied():

@@ -380,7 +380,7 @@ def ceil(x: Any) -> Any:
 def trunc(x: Any) -> Any:
     """Rounded towards 0."""
     x = as_float(x)
-    return apply("mul", apply("sign", x), apply("floor", apply("abs", x)))
+    return apply("where", apply("less", x, 0.0), apply("ceil", x), apply("floor", x))
 
 
 @op

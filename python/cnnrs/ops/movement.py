@@ -400,6 +400,7 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
         before: list[Any] = [builtins.slice(None)] * x.ndim
         before[axis] = builtins.slice(0, x.shape[axis] - shift)
         ends = [(shift, 0) if a == axis else (0, 0) for a in range(x.ndim)]
-        x = apply("add", x, pad(x[tuple(before)], ends))
+        # 0 would turn -0 into 0.
+        x = apply("add", x, pad(x[tuple(before)], ends, constant_values=-0.0))
         shift *= 2
     return x.astype(result)

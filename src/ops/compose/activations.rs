@@ -189,7 +189,9 @@ impl Compose for Activation {
             Activation::LogSigmoid => {
                 let n = g.neg(x)?;
                 let s = g.unary(Function::Softplus, n)?;
-                g.neg(s)
+                // log 1 is 0, not −0.
+                let zero = g.constant_like(0.0, x)?;
+                g.sub(zero, s)
             }
             Activation::TanhShrink => {
                 let t = g.unary(Function::Tanh, x)?;

@@ -1,13 +1,15 @@
-use super::lower_region;
+use super::{forms, lower_region};
 use crate::backend::cpu::kernel::{Operands, Status};
 use crate::backend::cpu::simd::Tier;
 use crate::dtype::DType;
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Graph, NodeId, interpret};
+use crate::ops::RefArray;
 use crate::ops::pointwise::{Function, Typing};
 use crate::ops::reduce::ReduceKind;
+use crate::plan::PlanOptions;
 use crate::region::{Arg, Instruction, Operand, Reduction, Region};
 use crate::shape::Fact;
-use crate::testing::{Rng, check_plan};
+use crate::testing::{Rng, check_plan, run_plan, to_values};
 use proptest::prelude::*;
 
 fn result(g: &mut Graph, f: Function, args: &[NodeId]) -> Option<NodeId> {
@@ -35,6 +37,78 @@ fn every_function_on_every_dtype_it_takes() {
                 let Some(y) = result(&mut g, f, &args) else { continue };
                 g.set_outputs(vec![y]);
                 check_plan(&g, &mut Rng::new(shape.len() as u64), 1e-6);
+            }
+        }
+    }
+}
+
+/// Numbers that functions give zeros for, and others, in all pairs.
+fn pairs_at_the_edge() -> [Vec<f32>; 2] {
+    let (inf, nan) = (f32::INFINITY, f32::NAN);
+    let edge =
+        [0.0, -0.0, 0.3, -0.3, 1.0, -1.0, 2.5, -3.0, 88.9, -200.0, 200.0, 1e-30, -1e-30, 1e10, 3e38, inf, -inf, nan];
+    let pairs = edge.iter().flat_map(|&a| edge.iter().map(move |&b| (a, b)));
+    // As many that vectors leave a rest.
+    let (mut a, mut b): (Vec<f32>, Vec<f32>) = pairs.unzip();
+    a.push(-0.0);
+    b.push(0.0);
+    [a, b]
+}
+
+fn numeric() -> impl Iterator<Item = Function> {
+    Function::ALL.iter().copied().filter(|f| matches!(f.row().typing, Typing::Number | Typing::Float))
+}
+
+/// Whether both are zeros of float32, with other signs.
+fn zeros_differ(got: f64, expected: f64) -> bool {
+    got == 0.0 && expected as f32 == 0.0 && got.is_sign_negative() != expected.is_sign_negative()
+}
+
+#[test]
+fn zeros_have_the_signs_of_the_reference_on_every_tier() {
+    let args = pairs_at_the_edge();
+    for tier in Tier::supported() {
+        let apply = forms::select(tier);
+        for f in numeric() {
+            // All at once, and lane by lane.
+            for step in [args[0].len(), 1] {
+                for first in (0..args[0].len()).step_by(step) {
+                    let at = |k: usize| args[k][first..].as_ptr().cast::<u32>();
+                    let mut out = vec![7f32; step];
+                    let lanes = out.as_mut_ptr().cast();
+                    // SAFETY: arguments and result have as many lanes.
+                    unsafe { apply(f, DType::F32, DType::F32, [at(0), at(1), at(1)], lanes, step) };
+                    for (i, &got) in out.iter().enumerate() {
+                        let x = [0, 1].map(|k| f64::from(args[k][first + i]));
+                        let expected = (f.row().value)(&x[..f.row().arity]);
+                        assert!(!zeros_differ(got.into(), expected), "{tier} {f:?} {x:?}: {got}, reference {expected}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn zeros_keep_their_signs_in_plans() {
+    let args = pairs_at_the_edge();
+    let fact = Fact::new([args[0].len()], DType::F32);
+    let inputs: Vec<RefArray> =
+        args.iter().map(|a| a.iter().map(|&v| f64::from(v)).collect::<ndarray::Array1<f64>>().into_dyn()).collect();
+    for f in numeric() {
+        for next in [Function::Identity, Function::Neg, Function::Sqrt, Function::Tanh] {
+            let mut g = Graph::new();
+            let x = [g.input(fact.clone()), g.input(fact.clone())];
+            let y = g.apply(f, &x[..f.row().arity]).unwrap();
+            let z = g.unary(next, y).unwrap();
+            g.set_outputs(vec![z]);
+            let expected = interpret(&g, &inputs).unwrap();
+            for fuse in [true, false] {
+                let got = run_plan(&g, &PlanOptions { fuse, ..PlanOptions::default() }, &inputs);
+                for (i, (got, &expected)) in to_values(&got[0]).into_iter().zip(&expected[0]).enumerate() {
+                    let x = [inputs[0][i], inputs[1][i]];
+                    assert!(!zeros_differ(got, expected), "{next:?} of {f:?} {x:?}: {got}, reference {expected}");
+                }
             }
         }
     }
