@@ -127,7 +127,7 @@ fn key(node: &Arc<Node>) -> *const Node {
 fn postorder(
     roots: &[Arc<Node>],
     mut inputs_of: impl FnMut(&Arc<Node>) -> Option<Definition>,
-) -> Vec<(Arc<Node>, Option<Definition>)> {
+) -> Result<Vec<(Arc<Node>, Option<Definition>)>> {
     enum Visit {
         Enter(Arc<Node>),
         Leave(Arc<Node>, Option<Box<Definition>>),
@@ -136,6 +136,7 @@ fn postorder(
     let mut order = Vec::new();
     let mut stack: Vec<Visit> = roots.iter().rev().cloned().map(Visit::Enter).collect();
     while let Some(visit) = stack.pop() {
+        reserve::check()?;
         match visit {
             Visit::Leave(node, definition) => order.push((node, definition.map(|d| *d))),
             Visit::Enter(node) => {
@@ -149,7 +150,7 @@ fn postorder(
             }
         }
     }
-    order
+    Ok(order)
 }
 
 /// The definition through which a gradient flows back from `node`; versions of variables end it.
@@ -157,38 +158,33 @@ fn gradient_definition(node: &Arc<Node>) -> Option<Definition> {
     if node.is_tracked() && node.role == Role::Plain { node.definition() } else { None }
 }
 
+/// As [`gradient_definition`], and of pending expressions of plain tensors: they can be differentiated too.
+fn differentiable(node: &Arc<Node>) -> Option<Definition> {
+    match node.role {
+        Role::Plain if node.is_tracked() || node.is_pending() => node.definition(),
+        _ => None,
+    }
+}
+
 /// The leaves below `root` that ask for gradients, in the order of first visit.
-pub(crate) fn gradient_leaves(root: &Arc<Node>) -> Vec<Arc<Node>> {
-    postorder(std::slice::from_ref(root), gradient_definition)
-        .into_iter()
-        .filter(|(node, definition)| node.is_tracked() && definition.is_none() && !Arc::ptr_eq(node, root))
-        .map(|(node, _)| node)
-        .collect()
+pub(crate) fn gradient_leaves(root: &Arc<Node>) -> Result<Vec<Arc<Node>>> {
+    let order = postorder(std::slice::from_ref(root), gradient_definition)?;
+    let is_leaf = |node: &Arc<Node>| node.is_tracked() && !Arc::ptr_eq(node, root);
+    Ok(order.into_iter().filter(|(node, definition)| definition.is_none() && is_leaf(node)).map(|(n, _)| n).collect())
 }
 
 /// For each of `wrt`, whether `root` depends on it through definitions that are still there.
-pub(crate) fn reaches(root: &Arc<Node>, wrt: &[Tensor]) -> Vec<bool> {
-    // Untracked paths count too: a pending expression of plain tensors can be differentiated.
-    let reached: HashSet<_> = postorder(std::slice::from_ref(root), |n| match n.role {
-        Role::Plain if n.is_tracked() || n.is_pending() => n.definition(),
-        _ => None,
-    })
-    .iter()
-    .map(|(n, _)| key(n))
-    .collect();
-    wrt.iter().map(|w| reached.contains(&key(&w.node))).collect()
+pub(crate) fn reaches(root: &Arc<Node>, wrt: &[Tensor]) -> Result<Vec<bool>> {
+    let reached: HashSet<_> =
+        postorder(std::slice::from_ref(root), differentiable)?.iter().map(|(n, _)| key(n)).collect();
+    Ok(wrt.iter().map(|w| reached.contains(&key(&w.node))).collect())
 }
 
 /// The versions of variable `id` that `root` has read.
-pub(crate) fn versions_read(root: &Arc<Node>, id: u64) -> Vec<Arc<Node>> {
-    postorder(std::slice::from_ref(root), |n| match n.role {
-        Role::Plain if n.is_tracked() || n.is_pending() => n.definition(),
-        _ => None,
-    })
-    .into_iter()
-    .map(|(n, _)| n)
-    .filter(|n| n.role == Role::Variable(id) || n.role == Role::TracedVariable(id))
-    .collect()
+pub(crate) fn versions_read(root: &Arc<Node>, id: u64) -> Result<Vec<Arc<Node>>> {
+    let order = postorder(std::slice::from_ref(root), differentiable)?;
+    let is_version = |n: &Arc<Node>| n.role == Role::Variable(id) || n.role == Role::TracedVariable(id);
+    Ok(order.into_iter().map(|(n, _)| n).filter(is_version).collect())
 }
 
 /// A graph extracted from lazy nodes, with what stands at its inputs.
@@ -209,17 +205,17 @@ pub(crate) fn extract(
     is_held: impl Fn(&Node) -> bool,
 ) -> Result<Extraction> {
     let pending = |node: &Arc<Node>| if node.value().is_some() || is_leaf(node) { None } else { node.definition() };
-    let gradient_roots: Vec<Arc<Node>> = postorder(outputs, pending)
+    let gradient_roots: Vec<Arc<Node>> = postorder(outputs, pending)?
         .iter()
         .filter_map(|(_, d)| d.as_ref().filter(|d| matches!(d.op, Op::Gradient(_))).map(|d| d.inputs[0].clone()))
         .collect();
     let expand: HashSet<*const Node> =
-        postorder(&gradient_roots, |n| if is_leaf(n) { None } else { gradient_definition(n) })
+        postorder(&gradient_roots, |n| if is_leaf(n) { None } else { gradient_definition(n) })?
             .iter()
             .filter(|(_, d)| d.is_some())
             .map(|(n, _)| key(n))
             .collect();
-    let order = postorder(outputs, |n| if expand.contains(&key(n)) { n.definition() } else { pending(n) });
+    let order = postorder(outputs, |n| if expand.contains(&key(n)) { n.definition() } else { pending(n) })?;
     reserve::room(order.len())?;
     let mut graph = Graph::new();
     let mut leaves = Vec::new();
@@ -270,33 +266,29 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
     let pending_definition = |n: &Arc<Node>| if n.value().is_some() { None } else { n.definition() };
     let mut included: HashSet<*const Node> = HashSet::new();
     let mut outputs: Vec<Arc<Node>> = requested.clone();
-    let add = |roots: &[Arc<Node>], included: &mut HashSet<*const Node>| {
-        for (n, d) in postorder(roots, pending_definition) {
-            if d.is_some() {
-                included.insert(key(&n));
-            }
-        }
+    let add = |roots: &[Arc<Node>], included: &mut HashSet<*const Node>| -> Result<()> {
+        let order = postorder(roots, pending_definition)?;
+        included.extend(order.iter().filter(|(_, d)| d.is_some()).map(|(n, _)| key(n)));
+        Ok(())
     };
-    add(&requested, &mut included);
+    add(&requested, &mut included)?;
     let others: Vec<Arc<Node>> =
         live_handles().iter().map(|t| t.node.clone()).filter(|n| !outputs.iter().any(|o| Arc::ptr_eq(o, n))).collect();
     for node in others {
         let update = matches!(node.role, Role::Variable(_));
-        let shares = || {
-            postorder(std::slice::from_ref(&node), |n| {
-                if included.contains(&key(n)) { None } else { pending_definition(n) }
-            })
-            .iter()
-            .any(|(n, _)| included.contains(&key(n)))
+        let shares = || -> Result<bool> {
+            let outside = |n: &Arc<Node>| if included.contains(&key(n)) { None } else { pending_definition(n) };
+            let order = postorder(std::slice::from_ref(&node), outside)?;
+            Ok(order.iter().any(|(n, _)| included.contains(&key(n))))
         };
-        if update || shares() {
-            add(std::slice::from_ref(&node), &mut included);
+        if update || shares()? {
+            add(std::slice::from_ref(&node), &mut included)?;
             outputs.push(node);
         }
     }
     // Inputs before what is made of them, so that definitions are released in order.
     let wanted: HashSet<_> = outputs.iter().map(key).collect();
-    let outputs: Vec<Arc<Node>> = postorder(&outputs, pending_definition)
+    let outputs: Vec<Arc<Node>> = postorder(&outputs, pending_definition)?
         .into_iter()
         .map(|(n, _)| n)
         .filter(|n| wanted.contains(&key(n)))

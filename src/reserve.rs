@@ -137,9 +137,20 @@ fn lend(layout: Layout) -> *mut u8 {
     block.wrapping_add(begin)
 }
 
+/// [`LENT`] after the range `from..to` of the block came back.
+fn without(lent: u64, from: usize, to: usize) -> u64 {
+    match (lent >> 32, (lent & LOANS) - 1) {
+        (_, 0) => 0,
+        // The last range can be lent again at once.
+        (end, loans) if end == to as u64 => ((from as u64) << 32) | loans,
+        (end, loans) => (end << 32) | loans,
+    }
+}
+
 #[cold]
-fn give_back() {
-    let next = |lent: u64| Some(if lent & LOANS == 1 { 0 } else { lent - 1 });
+fn give_back(ptr: *mut u8, bytes: usize) {
+    let from = ptr.addr() - BLOCK.load(Ordering::Relaxed).addr();
+    let next = |lent: u64| Some(without(lent, from, from + bytes));
     let _ = LENT.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
 }
 
@@ -171,7 +182,7 @@ unsafe impl GlobalAlloc for Reserve {
     #[inline]
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         if is_lent(ptr) {
-            give_back();
+            give_back(ptr, layout.size());
         } else {
             // SAFETY: the caller's promise, of memory that the system gave.
             unsafe { System.dealloc(ptr, layout) };
@@ -196,5 +207,18 @@ unsafe impl GlobalAlloc for Reserve {
             }
             new
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_come_back_are_lent_again() {
+        let lent = |end: u64, loans: u64| (end << 32) | loans;
+        assert_eq!(without(lent(96, 2), 64, 96), lent(64, 1), "the last range");
+        assert_eq!(without(lent(96, 2), 0, 64), lent(96, 1), "a range before others");
+        assert_eq!(without(lent(96, 1), 0, 64), 0, "the last loan");
     }
 }

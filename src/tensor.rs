@@ -444,7 +444,7 @@ impl Tensor {
                 self.fact().shape
             )));
         }
-        let leaves = realise::gradient_leaves(&self.node);
+        let leaves = realise::gradient_leaves(&self.node)?;
         if leaves.is_empty() {
             return Err(Error::state(
                 "backward: this tensor depends on nothing that requires a gradient (or backward() has run already)",
@@ -470,7 +470,7 @@ impl Tensor {
         if !self.fact().dtype.is_float() {
             return Err(Error::dtype(format!("gradient: expected a float32 root, received {}", self.fact())));
         }
-        let reached = realise::reaches(&self.node, wrt);
+        let reached = realise::reaches(&self.node, wrt)?;
         let mut inputs = vec![self.clone()];
         inputs.extend(seed.cloned());
         inputs.extend(wrt.iter().zip(&reached).filter(|(_, r)| **r).map(|(w, _)| w.clone()));

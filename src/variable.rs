@@ -267,8 +267,11 @@ impl Variable {
 
     /// The gradients of `root` with respect to this variable, summed over the versions that it
     /// read; `None` if it read none.
-    pub fn gradient_nodes(&self, root: &Tensor) -> Vec<Tensor> {
-        realise::versions_read(&root.node, self.id()).into_iter().map(Tensor::from_node).collect()
+    ///
+    /// # Errors
+    /// `Memory` when there is none left.
+    pub fn gradient_nodes(&self, root: &Tensor) -> Result<Vec<Tensor>> {
+        Ok(realise::versions_read(&root.node, self.id())?.into_iter().map(Tensor::from_node).collect())
     }
 }
 

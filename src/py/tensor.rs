@@ -431,7 +431,7 @@ fn gradients(
     for w in &wrt {
         let before = nodes.len();
         match w.cast::<PyVariable>() {
-            Ok(v) => nodes.extend(v.get().variable.gradient_nodes(&root)),
+            Ok(v) => nodes.extend(v.get().variable.gradient_nodes(&root)?),
             Err(_) => nodes.push(convert::to_tensor(w, None)?),
         }
         counts.push(nodes.len() - before);
