@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz import draw, excluded
 from fuzz.__main__ import arguments, campaign, tiers
+from fuzz.judge import Judge
 from fuzz.table import rows
-from fuzz.worker import Worker
 
 
 @pytest.fixture(autouse=True)
@@ -54,13 +54,12 @@ def test_a_wrong_function_is_found_and_the_program_made_small(capfd):
 
 
 def test_an_abort_is_a_finding():
-    worker = Worker(fault="abort:relu")
-    number = next(n for n in range(1000) if any(s.row == "ops.relu" for s in draw.program(n)[0].statements))
-    verdict, _ = worker.ask(number)
+    judge = Judge([None], "abort:relu")
+    programs = [draw.program(number)[0] for number in range(200)]
+    [verdict] = judge.check(next(p for p in programs if any(s.row == "ops.relu" for s in p.statements)))
     assert verdict.kind == "crash", verdict
-    healthy = next(n for n in range(1000) if all("elu" not in repr(s) for s in draw.program(n)[0].statements))
-    verdict, _ = worker.ask(healthy)
-    worker.close()
+    [verdict] = judge.check(next(p for p in programs if all("elu" not in repr(s) for s in p.statements)))
+    judge.close()
     assert verdict.kind == "ok", verdict
 
 
