@@ -18,6 +18,8 @@ defvjp(logistic, lambda ans, x: lambda g: g * ans * r(1 - r(ans)))
 # In float32 the derivative near the ends is the rounding of the value; the reference's noise has to know.
 tanh = primitive(numpy.tanh)
 defvjp(tanh, lambda ans, x: lambda g: g * r(1 - r(ans * ans)))
+expm1 = primitive(numpy.expm1)
+defvjp(expm1, lambda ans, x: lambda g: g * r(1 + r(ans)))
 
 
 def sigmoid(x):
@@ -64,15 +66,15 @@ def clip(x, low, high):
 
 def selu(x):
     scale, alpha = 1.0507009873554805, 1.6732632423543772
-    return scale * np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0.0, x)))
+    return scale * np.where(x > 0, x, alpha * expm1(np.where(x > 0, 0.0, x)))
 
 
 def elu(x, alpha=1.0):
-    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0.0, x)))
+    return np.where(x > 0, x, alpha * expm1(np.where(x > 0, 0.0, x)))
 
 
 def celu(x, alpha=1.0):
-    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0.0, x) / alpha))
+    return np.where(x > 0, x, alpha * expm1(np.where(x > 0, 0.0, x) / alpha))
 
 
 def gelu(x, approximate=True):
@@ -110,7 +112,7 @@ SMOOTH = {
     "sin": np.sin,
     "cos": np.cos,
     "exp": np.exp,
-    "expm1": np.expm1,
+    "expm1": expm1,
     "exp2": lambda x: np.exp(r(x * math.log(2))),
     "erf": erf,
     "square": lambda x: x * x,
