@@ -287,7 +287,8 @@ def program(seed: int) -> tuple[Program, Draw]:
     else:
         d.number()
     names = [n for n, row in ROWS.items() if p.mode != "model" or row.model]
-    weights = np.array([ROWS[n].often for n in names])
+    integers = 5.0 if d.flip(0.08) else 0.1
+    weights = np.array([ROWS[n].often * (integers if "|int" in n else 1.0) for n in names])
     length = 1 if p.hostile else d.choose([1, 2, 3]) if p.special else d.choose([1, 2, 3, 4, 6, 8, 12])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

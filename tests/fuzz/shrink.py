@@ -150,9 +150,9 @@ def _replace_by_leaf(p: Program, index: int) -> None:
             kind: Any = "normal" if v.size == 0 or v.min() <= 0 else "positive"
             p.leaves[i] = Leaf(i, v.shape, kind)
         else:
-            p.leaves[i] = Leaf(
-                i, v.shape, 2 if v.dtype == bool else int(np.max(v, initial=0)) + 1, str(v.dtype)
-            )
+            largest = int(np.max(np.abs(v.astype(np.int64)), initial=0))
+            kind = 2 if v.dtype == bool else "large" if largest > 2**24 else largest + 1
+            p.leaves[i] = Leaf(i, v.shape, kind, str(v.dtype))
         if p.mode == "model":
             p.leaves[i].role, p.leaves[i].batch = "array", True
     if p.gradient and not p.sources:

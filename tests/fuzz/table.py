@@ -88,6 +88,15 @@ def row(name: str, draw: Any, reference: Any, **flags: Any) -> None:
 
 def rows() -> dict[str, Row]:
     """The whole table."""
-    from fuzz import creation, images, layer_rows, movement, networks, pointwise, reductions  # noqa: F401
+    from fuzz import (  # noqa: F401
+        creation,
+        images,
+        integers,
+        layer_rows,
+        movement,
+        networks,
+        pointwise,
+        reductions,
+    )
 
     return ROWS
