@@ -223,8 +223,6 @@ class Draw:
         """Adds one; False where what was drawn does not fit."""
         name = names[int(self.rng.choice(len(names), p=weights))]
         row = ROWS[name]
-        if self.program.special and row.spreads:
-            return False
         before, leaves = self.next, list(self.program.leaves)
         call = row.draw(self)
         y = None
@@ -276,8 +274,8 @@ def program(seed: int) -> tuple[Program, Draw]:
     STATE.rng, STATE.fast, STATE.nearest = None, False, False
     p.mode = d.choose(["direct", "direct", "direct", "traced", "traced", "model"])
     p.hostile = p.mode == "direct" and d.flip(0.08)
-    p.special = not p.hostile and p.mode != "model" and d.flip(0.12)
-    p.precision = "strict" if p.special or d.flip() else "fast"
+    p.special = not p.hostile and d.flip(0.12)
+    p.precision = "strict" if d.flip() else "fast"
     if p.special:
         d.kinds = ["edges", "wild", "wild"]
     elif d.flip(0.2):

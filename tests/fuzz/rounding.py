@@ -14,7 +14,7 @@ import numpy as np
 from autograd.extend import defvjp, primitive
 from autograd.tracer import getval
 
-__all__ = ["STATE", "nudge", "noisy", "r", "spread", "total", "value", "watch"]
+__all__ = ["STATE", "nudge", "noisy", "r", "spread", "total", "uncertain", "value", "watch"]
 
 LARGEST = float(np.finfo(np.float32).max)
 SMALLEST = 2.0**-126
@@ -112,6 +112,17 @@ def total(terms, axis=None, keepdims=False):
     count = int(np.prod([shape[a] for a in axes], dtype=np.int64))
     result = anp.sum(noisy(terms, max(1.0, count**0.5 / 32)), axis=axis, keepdims=keepdims)
     return r(result, max(1.0, count**0.5 / 16))
+
+
+@primitive
+def uncertain(x, where):
+    """`x`, of which some elements may have become infinite or NaN on one way and not on another."""
+    if STATE.rng is None or not np.any(where):
+        return x
+    return np.where(where, STATE.rng.choice([np.nan, np.inf, -np.inf], np.shape(x)), x)
+
+
+defvjp(uncertain, lambda ans, x, where: lambda g: g, argnums=(0,))
 
 
 @primitive

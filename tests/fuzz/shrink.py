@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fuzz import reference
-from fuzz.program import Leaf, Program, refs
+from fuzz.program import Leaf, Program, Statement, refs
 from fuzz.table import Ref
 
 __all__ = ["shrink", "tidy"]
@@ -61,11 +61,15 @@ def tidy(p: Program) -> None:
     if not (p.targets and p.sources):
         p.gradient, p.sources, p.targets = 0, [], []
     values: dict[int, Any] = {i: reference.leaf_value(leaf, 0, None) for i, leaf in p.leaves.items()}
+    _evaluate(p.statements, values)
+    p.shapes = {i: tuple(int(n) for n in np.shape(v)) for i, v in values.items()}
+
+
+def _evaluate(statements: list[Statement], values: dict[int, Any]) -> None:
     with np.errstate(all="ignore"):
-        for statement in p.statements:
+        for statement in statements:
             y = reference.apply(statement.row, statement.call, values)
             values.update(zip(statement.outputs, y if isinstance(y, (list, tuple)) else [y], strict=True))
-    p.shapes = {i: tuple(int(n) for n in np.shape(v)) for i, v in values.items()}
 
 
 def _set(**attributes: Any) -> Callable[[Program], None]:
@@ -142,9 +146,7 @@ def _replace_by_leaf(p: Program, index: int) -> None:
     for i in statement.outputs:
         v = np.zeros(0)
         values = {k: reference.leaf_value(leaf, 0, None) for k, leaf in p.leaves.items()}
-        for s in [*p.statements[:index], statement]:
-            y = reference.apply(s.row, s.call, values)
-            values.update(zip(s.outputs, y if isinstance(y, (list, tuple)) else [y], strict=True))
+        _evaluate([*p.statements[:index], statement], values)
         v = np.asarray(values[i])
         if v.dtype == np.float64:
             kind: Any = "normal" if v.size == 0 or v.min() <= 0 else "positive"
