@@ -86,20 +86,39 @@ class Expected:
 
     def __init__(self, program: Program, run: int):
         self.program, self.run = program, run
-        exact = reference.evaluate(program, run)
+        self.exact = reference.evaluate(program, run)
         wild = STATE.wild
-        self.exact = {n: v for n, v in exact.items() if not (n.startswith("d") and wild)}
         self.low = {n: v.astype(float) for n, v in self.exact.items()}
         self.high = {n: v.astype(float) for n, v in self.exact.items()}
         self.loose = {n: np.zeros(v.shape, bool) for n, v in self.exact.items()}
+        if wild:
+            self._leave_out()
         self.floors = {n: _floor(n, program, v) for n, v in self.exact.items()}
         self.rounds = 0
+
+    def _leave_out(self) -> None:
+        """Parts of a gradient may overflow float32 where float64 does not, or on one way to it only. Elements
+        are compared to which none came past a wild number, and that are the same whatever tame numbers are
+        in place of the wild ones. Under "fast", tiles of gradients carry wild numbers to others.
+        """
+        names = [n for n in self.exact if n.startswith("d")]
+        if not names:
+            return
+        others = [reference.evaluate(self.program, self.run, marking=True)]
+        known = self.program.precision == "strict"
+        for seed in (1, 2):
+            others.append(reference.evaluate(self.program, self.run, tame=seed))
+            known &= not STATE.wild
+        for n in names:
+            x = self.exact[n]
+            equal = [np.isfinite(x) & (other[n] == x) for other in others]
+            self.loose[n] = ~np.logical_and.reduce(equal) if known else np.ones(x.shape, bool)
 
     def compare(self, result: dict[str, Any]) -> Verdict | None:
         """What is wrong with it, if anything is."""
         for name, x in self.exact.items():
             if result[name] is None:
-                if np.any(x != 0):
+                if np.any((x != 0) & ~self.loose[name]):
                     return self._wrong(name, "received None, expected a gradient")
                 result[name] = np.zeros(x.shape, np.float32)
             a = result[name]

@@ -281,12 +281,18 @@ def _pair(second=None):
 
 def _maximum(x, y):
     a, b = _plain(x), _plain(y)
-    return _where((a >= b) | numpy.isnan(a), x, y)
+    return _chosen((a >= b) | numpy.isnan(a), x, y)
 
 
 def _minimum(x, y):
     a, b = _plain(x), _plain(y)
-    return _where((a <= b) | numpy.isnan(a), x, y)
+    return _chosen((a <= b) | numpy.isnan(a), x, y)
+
+
+def _chosen(first, x, y):
+    """Where one is NaN, either may have the gradient."""
+    chosen = _where(first, x, y)
+    return np.where(numpy.isnan(_plain(chosen)), x + y, chosen) if STATE.marking else chosen
 
 
 def _hypot(x, y):

@@ -8,7 +8,7 @@ import autograd.numpy as np
 import numpy
 
 from fuzz.pointwise import lift, truth
-from fuzz.rounding import LARGEST, noisy, r, total, uncertain, value
+from fuzz.rounding import LARGEST, SMALLEST, noisy, r, total, uncertain, value
 from fuzz.table import Call, row
 
 
@@ -53,12 +53,11 @@ def _prod(x, axis=None, keepdims=False):
         pairs = r(moved[..., : n // 2] * moved[..., n // 2 : n // 2 * 2])
         moved = np.concatenate([pairs, moved[..., n // 2 * 2 :]], -1)
     # The order of the factors decides which of 0, infinity and NaN their product is.
-    sizes = numpy.maximum(numpy.abs(value(x)), 1.0)
-    beyond = ~(
-        numpy.prod(numpy.where(numpy.isnan(sizes), numpy.inf, sizes), axis=tuple(axes), keepdims=True)
-        < LARGEST
-    )
-    moved = uncertain(moved, numpy.reshape(beyond, value(moved).shape))
+    size = numpy.abs(value(x))
+    large = numpy.prod(numpy.where(size <= 1, 1.0, size), axis=tuple(axes), keepdims=True)
+    small = numpy.prod(numpy.where((size > 0) & (size < 1), size, 1.0), axis=tuple(axes), keepdims=True)
+    certain = (large < LARGEST) & (small >= SMALLEST)
+    moved = uncertain(moved, ~numpy.reshape(certain, value(moved).shape))
     return np.reshape(moved, kept if keepdims else [value(x).shape[a] for a in rest])
 
 
