@@ -16,6 +16,10 @@ from fuzz.table import ROWS, Call, Ref, rows
 __all__ = ["Draw", "program"]
 
 EDGES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65]
+# At which kernels cut their work (`src/backend/cpu`): rows, columns and depth of products, channels and tiles of
+# convolutions; then elements of pointwise, pooling and moving chunks, and depths from which products split.
+BLOCKS = [56, 112, 128, 256, 512, 1024]
+CHUNKS = [4096, 8192, 16384, 32768]
 
 
 class Draw:
@@ -26,7 +30,9 @@ class Draw:
         self.program = Program(seed=int(self.rng.integers(1000, 10**6)))
         self.values: dict[int, Any] = {}
         self.next = 0
-        self.batch = self.choose([1, 2, 3, 4, 5])
+        self.blocked = self.flip(0.05)
+        self.cuts = 3 if self.blocked else 0
+        self.batch = self.choose([1, 2] if self.blocked else [1, 2, 3, 4, 5])
         self.big = self.flip(0.06)
         self.kinds = ["normal"]
         self._shapes: dict[int, tuple[int, ...]] = {}
@@ -46,19 +52,43 @@ class Draw:
     def maybe(self, **options: Any) -> dict[str, Any]:
         return {k: v for k, v in options.items() if self.flip(0.4)}
 
+    @property
+    def most(self) -> int:
+        """Elements of all results of a statement."""
+        return 200_000 if self.big or self.blocked else 20_000
+
+    def around(self, cuts: list[int]) -> int:
+        """Few extents of a program are large, so that what is computed stays small."""
+        self.cuts = 0 if cuts is CHUNKS else self.cuts - 1
+        return self.choose(cuts) + self.choose([-1, 0, 1])
+
+    def costs(self, name: str, call: Call) -> float:
+        """Products that a convolution sums up."""
+        if "onv" not in name:
+            return 0
+        x, *others = refs(call)
+        channels = self.shape(x)[1 if "first" in name else 3]
+        return self.size(x) / channels * max(self.size(w) for w in others)
+
     def extent(self, most: int = 65) -> int:
+        if self.cuts and most == 65 and self.flip(0.75):
+            return self.around(CHUNKS if self.cuts == 3 and self.flip(0.3) else BLOCKS)
         return self.choose([n for n in EDGES if n <= most])
 
     def small(self) -> int:
         return self.choose([1, 2, 3, 4, 5, 7, 8, 9])
 
     def channels(self) -> int:
+        if self.cuts and self.flip(0.6):
+            return self.around(BLOCKS[1:-1])
         return self.choose(
             [1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33] + ([48, 63, 64, 65] if self.big else [])
         )
 
     def frame(self) -> tuple[int, int]:
         sides = [1, 2, 3, 4, 5, 6, 7, 8, 9] + ([15, 16, 17, 28, 32] if self.big else [])
+        if self.cuts and self.flip(0.4):
+            return self.around(BLOCKS[:2]), self.choose(sides)
         return self.choose(sides), self.choose(sides)
 
     def divisor(self, n: int) -> int:
@@ -226,7 +256,7 @@ class Draw:
         before, leaves = self.next, list(self.program.leaves)
         call = row.draw(self)
         y = None
-        if call is not None:
+        if call is not None and self.costs(name, call) < 3e8:
             y = self._compute(name, call)
         if y is None:
             self.next = before
@@ -257,7 +287,7 @@ class Draw:
                 return None
             raise
         outputs = [np.asarray(v) for v in (y if isinstance(y, (list, tuple)) else [y])]
-        if not outputs or sum(v.size for v in outputs) > (200_000 if self.big else 20_000):
+        if not outputs or sum(v.size for v in outputs) > self.most:
             return None
         if not self.program.special:
             for v in outputs:
@@ -287,7 +317,13 @@ def program(seed: int) -> tuple[Program, Draw]:
     names = [n for n, row in ROWS.items() if p.mode != "model" or row.model]
     integers = 5.0 if d.flip(0.08) else 0.1
     weights = np.array([ROWS[n].often * (integers if "|int" in n else 1.0) for n in names])
-    length = 1 if p.hostile else d.choose([1, 2, 3]) if p.special else d.choose([1, 2, 3, 4, 6, 8, 12])
+    length = (
+        1
+        if p.hostile
+        else d.choose([1, 2, 3])
+        if p.special or d.blocked
+        else d.choose([1, 2, 3, 4, 6, 8, 12])
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(4 * length):

@@ -212,7 +212,7 @@ max_pool, average_pool = first_to_last(_max_pool), first_to_last(_average_pool)
 
 def image(d):
     """Images, drawn anew or met before."""
-    found = d.pick(where=lambda v: v.ndim == 4 and v.size and max(v.shape[1:3]) <= 40 and v.shape[3] <= 130)
+    found = d.pick(where=lambda v: v.ndim == 4 and v.size and max(v.shape[1:3]) <= 130 and v.shape[3] <= 600)
     return found or d.fresh((d.batch, *d.frame(), d.channels()), batch=True)
 
 
@@ -302,7 +302,7 @@ row("ops.average_pool", draw_pool, average_pool, often=2, model=True)
 
 def _channels_first(draw):
     def drawn(d):
-        x = d.pick(where=lambda v: v.ndim == 4 and v.size and max(v.shape[2:]) <= 40 and v.shape[1] <= 70)
+        x = d.pick(where=lambda v: v.ndim == 4 and v.size and max(v.shape[2:]) <= 130 and v.shape[1] <= 600)
         x = x or d.fresh((d.batch, d.channels(), *d.frame()), batch=True)
         n, c, h, w = d.shape(x)
         call = draw(d.seeing({x.index: (n, h, w, c)}, x))

@@ -46,7 +46,11 @@ def features(d):
 def batched_image(d):
     found = d.pick(
         where=lambda v: (
-            v.ndim == 4 and v.size and v.shape[0] == d.batch and max(v.shape[1:3]) <= 40 and v.shape[3] <= 130
+            v.ndim == 4
+            and v.size
+            and v.shape[0] == d.batch
+            and max(v.shape[1:3]) <= 130
+            and v.shape[3] <= 600
         )
     )
     return found or d.fresh((d.batch, *d.frame(), d.channels()), batch=True)

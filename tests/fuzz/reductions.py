@@ -228,7 +228,7 @@ def matmul(a, b):
 
 
 def _draw_matmul(d):
-    x = d.pick(where=lambda v: v.ndim >= 2 and v.size and v.shape[-1] <= 300) or d.fresh(
+    x = d.pick(where=lambda v: v.ndim >= 2 and v.size and v.shape[-1] <= 5000) or d.fresh(
         (d.extent(), d.extent())
     )
     depth = d.shape(x)[-1]
