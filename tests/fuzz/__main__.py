@@ -105,7 +105,7 @@ def _report(
             return True
         return False
 
-    small = shrink(program, fails, options.shrink) if options.shrink and not program.hostile else program
+    small = shrink(program, fails, options.shrink) if options.shrink else program
     known = (last.signature, tuple(sorted(s.row for s in small.statements)))
     findings[known] = findings.get(known, 0) + 1
     if findings[known] > 1:

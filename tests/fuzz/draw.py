@@ -16,8 +16,8 @@ from fuzz.table import ROWS, Call, Ref, rows
 __all__ = ["Draw", "program"]
 
 EDGES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65]
-# At which kernels cut their work (`src/backend/cpu`): rows, columns and depth of products, channels and tiles of
-# convolutions; then elements of pointwise, pooling and moving chunks, and depths from which products split.
+# At which kernels cut their work (`src/backend/cpu`): rows, columns and depth of products, channels and tiles
+# of convolutions; then elements of pointwise, pooling and moving chunks, and depths at which products split.
 BLOCKS = [56, 112, 128, 256, 512, 1024]
 CHUNKS = [4096, 8192, 16384, 32768]
 
@@ -64,9 +64,9 @@ class Draw:
 
     def costs(self, name: str, call: Call) -> float:
         """Products that a convolution sums up."""
-        if "onv" not in name:
+        x, *others = refs(call) or [None]
+        if "onv" not in name or not others:
             return 0
-        x, *others = refs(call)
         channels = self.shape(x)[1 if "first" in name else 3]
         return self.size(x) / channels * max(self.size(w) for w in others)
 
@@ -303,7 +303,7 @@ def program(seed: int) -> tuple[Program, Draw]:
     p = d.program
     STATE.rng, STATE.fast, STATE.nearest = None, False, False
     p.mode = d.choose(["direct", "direct", "direct", "traced", "traced", "model"])
-    p.hostile = p.mode == "direct" and d.flip(0.08)
+    p.hostile = p.mode != "model" and d.flip(0.05)
     p.special = not p.hostile and d.flip(0.12)
     p.precision = "strict" if d.flip() else "fast"
     if p.special:
@@ -317,13 +317,8 @@ def program(seed: int) -> tuple[Program, Draw]:
     names = [n for n, row in ROWS.items() if p.mode != "model" or row.model]
     integers = 5.0 if d.flip(0.08) else 0.1
     weights = np.array([ROWS[n].often * (integers if "|int" in n else 1.0) for n in names])
-    length = (
-        1
-        if p.hostile
-        else d.choose([1, 2, 3])
-        if p.special or d.blocked
-        else d.choose([1, 2, 3, 4, 6, 8, 12])
-    )
+    short = p.special or p.hostile or d.blocked
+    length = d.choose([1, 2, 3] if short else [1, 2, 3, 4, 6, 8, 12])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(4 * length):
@@ -340,8 +335,8 @@ ABSURD = [0, -1, -2, 10**5, 10**9, 2**31 - 1, 2**31, 2**32, 2**61, 2**62, 2**63 
 
 
 def _spoil(d: Draw) -> None:
-    """Puts absurd numbers in place of some integers among the arguments of the statement."""
-    call = d.program.statements[0].call
+    """Puts absurd numbers in place of some integers among the arguments of a statement."""
+    call = d.choose(d.program.statements).call
     call.args, call.kwargs = _absurd(d, call.args), _absurd(d, call.kwargs)
 
 
@@ -371,7 +366,7 @@ def _finish(d: Draw) -> None:
         p.batches = [None, d.choose([None, 1, 2, 6, 9])]
     p.assigned = len(p.batches) > 1 and d.flip()
     p.shapes = {i: tuple(int(n) for n in np.shape(v)) for i, v in d.values.items()}
-    if p.mode != "model" and d.flip(0.65) and not p.hostile:
+    if p.mode != "model" and d.flip(0.65):
         _differentiate(d)
 
 

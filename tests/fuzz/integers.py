@@ -207,11 +207,7 @@ for name, triangle in {"tril": numpy.tril, "triu": numpy.triu}.items():
     )
 exact(
     "ops.pad|int",
-    lambda d: (
-        Call([x := integers(d), [[d.below(3), d.below(3)] for _ in d.shape(x)]])
-        if d.rank(x := integers(d))
-        else None
-    ),
+    lambda d: Call([x := _matrix(d), [[d.below(3), d.below(3)] for _ in d.shape(x)]]),
     lambda x, widths: numpy.pad(x, widths),
     often=0.3,
 )

@@ -104,7 +104,9 @@ def _receive(stream: Any) -> Any:
 
 
 def _spoil(fault: str) -> None:
-    """Makes a function of `cnnrs.ops` give values that are off by 1 percent, or abort ("abort:tanh")."""
+    """Makes a function of `cnnrs.ops` give values that are off by 1 percent ("tanh"), abort ("abort:tanh"),
+    or give integers by way of float32 ("float32:where").
+    """
     from cnnrs import ops
 
     what, _, name = fault.rpartition(":")
@@ -113,7 +115,10 @@ def _spoil(fault: str) -> None:
     def wrong(*args: Any, **kwargs: Any) -> Any:
         if what == "abort":
             os.abort()
-        return right(*args, **kwargs) * 1.01
+        y = right(*args, **kwargs)
+        if what == "float32":
+            return ops.saturate_cast(ops.cast(y, "float32"), "int32") if y.dtype == "int32" else y
+        return y * 1.01
 
     setattr(ops, name, wrong)
 

@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fuzz import draw, excluded
 from fuzz.__main__ import arguments, campaign, tiers
 from fuzz.judge import Judge
-from fuzz.table import rows
+from fuzz.program import Leaf, Program, Statement
+from fuzz.table import Call, Ref, rows
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +56,27 @@ def test_a_wrong_function_is_found_and_the_program_made_small(capfd):
 
 def test_an_abort_is_a_finding():
     judge = Judge([None], "abort:relu")
-    programs = [draw.program(number)[0] for number in range(200)]
-    [verdict] = judge.check(next(p for p in programs if any(s.row == "ops.relu" for s in p.statements)))
+    programs = [p for p, _ in map(draw.program, range(60))]
+    [verdict] = judge.check(next(p for p in programs if "ops.relu(" in p.text()))
     assert verdict.kind == "crash", verdict
-    [verdict] = judge.check(next(p for p in programs if all("elu" not in repr(s) for s in p.statements)))
+    [verdict] = judge.check(next(p for p in programs if "relu" not in p.text()))
     judge.close()
     assert verdict.kind == "ok", verdict
+
+
+@pytest.mark.parametrize("row", ["ops.maximum|int", "ops.subtract|int", "ops.take"])
+def test_integers_by_way_of_float32_are_found(row):
+    program = Program(
+        leaves={0: Leaf(1, (9,), "large", "int32"), 1: Leaf(2, (9,), 9, "int32")},
+        statements=[Statement(row, Call([Ref(0), Ref(1)]), [2])],
+        outputs=[2],
+    )
+    kinds = []
+    for fault in (None, f"float32:{rows()[row].public.removeprefix('ops.')}"):
+        judge = Judge([None], fault)
+        kinds += [verdict.kind for verdict in judge.check(program)]
+        judge.close()
+    assert kinds == ["ok", "value"]
 
 
 def test_the_same_seed_draws_the_same_program():
