@@ -30,6 +30,7 @@ class Draw:
         self.program = Program(seed=int(self.rng.integers(1000, 10**6)))
         self.values: dict[int, Any] = {}
         self.next = 0
+        self.tiled = False  # whether images are such as Winograd's convolutions take
         self.blocked = self.flip(0.05)
         self.cuts = 3 if self.blocked else 0
         self.batch = self.choose([1, 2] if self.blocked else [1, 2, 3, 4, 5])
@@ -81,11 +82,15 @@ class Draw:
     def channels(self) -> int:
         if self.cuts and self.flip(0.6):
             return self.around(BLOCKS[1:-1])
+        if self.tiled:
+            return self.choose([8, 16, 17, 32, 33])
         return self.choose(
             [1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33] + ([48, 63, 64, 65] if self.big else [])
         )
 
     def frame(self) -> tuple[int, int]:
+        if self.tiled:
+            return self.choose([15, 16, 17, 28]), self.choose([15, 16, 17, 28])
         sides = [1, 2, 3, 4, 5, 6, 7, 8, 9] + ([15, 16, 17, 28, 32] if self.big else [])
         if self.cuts and self.flip(0.4):
             return self.around(BLOCKS[:2]), self.choose(sides)
@@ -306,8 +311,10 @@ def program(seed: int) -> tuple[Program, Draw]:
     p.hostile = p.mode != "model" and d.flip(0.05)
     p.special = not p.hostile and d.flip(0.12)
     p.precision = "strict" if d.flip() else "fast"
+    if p.special and p.precision == "fast":
+        d.big = d.tiled = d.flip(0.7)
     if p.special:
-        d.kinds = ["edges", "wild", "wild"]
+        d.kinds = ["rare"] if p.precision == "fast" else ["edges", "wild", "wild", "rare"]
     elif d.flip(0.2):
         d.kinds = ["normal", "counts", "counts", "zeros", "ones"]
     if p.mode == "model":

@@ -30,7 +30,7 @@ def settings():
 
 
 def test_programs_agree_with_float64(capfd):
-    findings = campaign(arguments(["--programs", "200", "--seed", "7"]))
+    findings = campaign(arguments(["--programs", "80", "--seed", "7"]))
     assert findings == 0, capfd.readouterr().out
 
 
@@ -64,7 +64,7 @@ def test_an_abort_is_a_finding():
     assert verdict.kind == "ok", verdict
 
 
-@pytest.mark.parametrize("row", ["ops.maximum|int", "ops.subtract|int", "ops.take"])
+@pytest.mark.parametrize("row", ["ops.maximum|int", "ops.take"])
 def test_integers_by_way_of_float32_are_found(row):
     program = Program(
         leaves={0: Leaf(1, (9,), "large", "int32"), 1: Leaf(2, (9,), 9, "int32")},
