@@ -64,6 +64,11 @@ def clip(x, low, high):
     return np.where(x < low, low, np.where(x > high, high, x))
 
 
+def relu6(x):
+    """The smaller of ReLU and 6: at 0 the derivative is that of ReLU, at 6 that of its first argument."""
+    return np.where(x > 6, 6.0, relu(x))
+
+
 def selu(x):
     scale, alpha = 1.0507009873554805, 1.6732632423543772
     return scale * np.where(x > 0, x, alpha * expm1(np.where(x > 0, 0.0, x)))
@@ -85,10 +90,10 @@ def gelu(x, approximate=True):
 
 KINKED = {
     "relu": relu,
-    "relu6": lambda x: clip(x, 0.0, 6.0),
-    "hard_sigmoid": lambda x: clip(r(x + 3), 0.0, 6.0) / 6,
-    "hard_silu": lambda x: x * clip(r(x + 3), 0.0, 6.0) / 6,
-    "hard_swish": lambda x: x * clip(r(x + 3), 0.0, 6.0) / 6,
+    "relu6": relu6,
+    "hard_sigmoid": lambda x: relu6(r(x + 3)) / 6,
+    "hard_silu": lambda x: x * relu6(r(x + 3)) / 6,
+    "hard_swish": lambda x: x * relu6(r(x + 3)) / 6,
     "hard_tanh": lambda x: clip(x, -1.0, 1.0),
     "sparse_sigmoid": lambda x: clip(r(x + 1) / 2, 0.0, 1.0),
     "sparse_plus": lambda x: np.where(
