@@ -261,7 +261,7 @@ class Draw:
         before, leaves = self.next, list(self.program.leaves)
         call = row.draw(self)
         y = None
-        if call is not None and self.costs(name, call) < 3e8:
+        if call is not None and self.costs(name, call) < 1e8:
             y = self._compute(name, call)
         if y is None:
             self.next = before
