@@ -10,6 +10,8 @@ from typing import Any
 
 from fuzz import draw
 from fuzz.execute import Verdict
+from fuzz.judge import Judge
+from fuzz.program import Program
 from fuzz.shrink import shrink
 from fuzz.table import ROWS, rows
 from fuzz.worker import Worker
@@ -46,49 +48,47 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 
 
 def campaign(options: argparse.Namespace) -> int:
-    """Checks programs in turn on each tier; the number of different findings."""
+    """Checks programs in turn, each on every tier; the number of different findings."""
     rows()
-    names = options.tiers.split(",") if options.tiers else tiers() or [None]
-    workers = [Worker(tier, options.fault) for tier in names]
+    judge = Judge(options.tiers.split(",") if options.tiers else tiers() or [None], options.fault)
     drawn: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     findings: dict[Any, int] = {}
     start = time.monotonic()
     first = options.seed * 10_000_000
     numbers = [options.only] if options.only is not None else range(options.programs)
+    done = 0
     for index in numbers:
-        seed = first + index
-        worker = workers[index % len(workers)]
+        program, _ = draw.program(first + index)
         if options.show:
-            print(draw.program(seed)[0].text())
-        verdict, program = worker.ask(seed)
-        kinds[verdict.kind] += 1
-        if verdict.kind == "broken":
-            raise RuntimeError(f"program {index} of seed {options.seed} cannot be drawn\n{verdict.message}")
-        if program is None:
-            program = draw.program(seed)[0]
+            print(program.text())
+        verdicts = judge.check(program)
+        done += 1
+        kinds.update(verdict.kind for verdict in verdicts)
         drawn.update(s.row for s in program.statements)
-        if verdict.is_finding:
-            _report(index, verdict, program, worker, options, findings)
-        if (
-            options.seconds
-            and time.monotonic() - start > options.seconds
-            or len(findings) >= options.findings
-        ):
+        for worker, verdict in zip(judge.workers, verdicts, strict=True):
+            if verdict.is_finding:
+                _report(index, verdict, program, judge, worker, options, findings)
+        spent = time.monotonic() - start
+        if options.seconds and spent > options.seconds or len(findings) >= options.findings:
             break
-        if (sum(kinds.values())) % 1000 == 0:
-            print(
-                f"{sum(kinds.values())} programs, {len(findings)} findings, {time.monotonic() - start:.0f} s",
-                flush=True,
-            )
-    for worker in workers:
-        worker.close()
-    _summary(drawn, kinds, findings, time.monotonic() - start)
+        if done % 1000 == 0:
+            print(f"{done} programs, {len(findings)} findings, {spent:.0f} s", flush=True)
+    judge.close()
+    _summary(
+        drawn, f"{done} programs on {len(judge.workers)} tiers", kinds, findings, time.monotonic() - start
+    )
     return len(findings)
 
 
 def _report(
-    index: int, verdict: Verdict, program: Any, worker: Worker, options: Any, findings: dict[Any, int]
+    index: int,
+    verdict: Verdict,
+    program: Program,
+    judge: Judge,
+    worker: Worker,
+    options: argparse.Namespace,
+    findings: dict[Any, int],
 ) -> None:
     known = (verdict.signature, tuple(sorted({s.row for s in program.statements})))
     if verdict.kind in ("error", "panic") and any(verdict.signature == k[0] for k in findings):
@@ -97,15 +97,15 @@ def _report(
         return
     last = verdict
 
-    def fails(candidate: Any) -> bool:
+    def fails(candidate: Program) -> bool:
         nonlocal last
-        found, _ = worker.ask(candidate)
+        [found] = judge.check(candidate, [worker])
         if found.is_finding and found.signature == verdict.signature:
             last = found
             return True
         return False
 
-    small = shrink(program, fails, options.shrink) if options.shrink and not program.hostile else program
+    small = shrink(program, fails, options.shrink) if options.shrink else program
     known = (last.signature, tuple(sorted(s.row for s in small.statements)))
     findings[known] = findings.get(known, 0) + 1
     if findings[known] > 1:
@@ -115,15 +115,14 @@ def _report(
     print(small.text(), flush=True)
 
 
-def _summary(drawn: Counter[str], kinds: Counter[str], findings: dict[Any, int], seconds: float) -> None:
+def _summary(
+    drawn: Counter[str], done: str, kinds: Counter[str], findings: dict[Any, int], seconds: float
+) -> None:
     print("\nRows by how often they were drawn:")
     names = sorted(ROWS, key=lambda n: -drawn[n])
     for k in range(0, len(names), 6):
         print("  " + "  ".join(f"{n} {drawn[n]}" for n in names[k : k + 6]))
-    print(
-        f"\n{sum(kinds.values())} programs in {seconds:.0f} s: "
-        + ", ".join(f"{n} {k}" for k, n in kinds.most_common())
-    )
+    print(f"\n{done} in {seconds:.0f} s: " + ", ".join(f"{n} {k}" for k, n in kinds.most_common()))
     for (signature, statements), n in findings.items():
         print(f"  {n} x {signature} {' '.join(statements)}")
     print(f"{len(findings)} findings")

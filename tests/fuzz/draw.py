@@ -16,6 +16,10 @@ from fuzz.table import ROWS, Call, Ref, rows
 __all__ = ["Draw", "program"]
 
 EDGES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65]
+# At which kernels cut their work (`src/backend/cpu`): rows, columns and depth of products, channels and tiles
+# of convolutions; then elements of pointwise, pooling and moving chunks, and depths at which products split.
+BLOCKS = [56, 112, 128, 256, 512, 1024]
+CHUNKS = [4096, 8192, 16384, 32768]
 
 
 class Draw:
@@ -26,7 +30,10 @@ class Draw:
         self.program = Program(seed=int(self.rng.integers(1000, 10**6)))
         self.values: dict[int, Any] = {}
         self.next = 0
-        self.batch = self.choose([1, 2, 3, 4, 5])
+        self.tiled = False  # whether images are such as Winograd's convolutions take
+        self.blocked = self.flip(0.05)
+        self.cuts = 3 if self.blocked else 0
+        self.batch = self.choose([1, 2] if self.blocked else [1, 2, 3, 4, 5])
         self.big = self.flip(0.06)
         self.kinds = ["normal"]
         self._shapes: dict[int, tuple[int, ...]] = {}
@@ -46,19 +53,47 @@ class Draw:
     def maybe(self, **options: Any) -> dict[str, Any]:
         return {k: v for k, v in options.items() if self.flip(0.4)}
 
+    @property
+    def most(self) -> int:
+        """Elements of all results of a statement."""
+        return 200_000 if self.big or self.blocked else 20_000
+
+    def around(self, cuts: list[int]) -> int:
+        """Few extents of a program are large, so that what is computed stays small."""
+        self.cuts = 0 if cuts is CHUNKS else self.cuts - 1
+        return self.choose(cuts) + self.choose([-1, 0, 1])
+
+    def costs(self, name: str, call: Call) -> float:
+        """Products that a convolution sums up."""
+        x, *others = refs(call) or [None]
+        if "onv" not in name or not others:
+            return 0
+        channels = self.shape(x)[1 if "first" in name else 3]
+        return self.size(x) / channels * max(self.size(w) for w in others)
+
     def extent(self, most: int = 65) -> int:
+        if self.cuts and most == 65 and self.flip(0.75):
+            return self.around(CHUNKS if self.cuts == 3 and self.flip(0.3) else BLOCKS)
         return self.choose([n for n in EDGES if n <= most])
 
     def small(self) -> int:
         return self.choose([1, 2, 3, 4, 5, 7, 8, 9])
 
     def channels(self) -> int:
+        if self.cuts and self.flip(0.6):
+            return self.around(BLOCKS[1:-1])
+        if self.tiled:
+            return self.choose([8, 16, 17, 32, 33])
         return self.choose(
             [1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33] + ([48, 63, 64, 65] if self.big else [])
         )
 
     def frame(self) -> tuple[int, int]:
+        if self.tiled:
+            return self.choose([15, 16, 17, 28]), self.choose([15, 16, 17, 28])
         sides = [1, 2, 3, 4, 5, 6, 7, 8, 9] + ([15, 16, 17, 28, 32] if self.big else [])
+        if self.cuts and self.flip(0.4):
+            return self.around(BLOCKS[:2]), self.choose(sides)
         return self.choose(sides), self.choose(sides)
 
     def divisor(self, n: int) -> int:
@@ -223,12 +258,10 @@ class Draw:
         """Adds one; False where what was drawn does not fit."""
         name = names[int(self.rng.choice(len(names), p=weights))]
         row = ROWS[name]
-        if self.program.special and row.spreads:
-            return False
         before, leaves = self.next, list(self.program.leaves)
         call = row.draw(self)
         y = None
-        if call is not None:
+        if call is not None and self.costs(name, call) < 1e8:
             y = self._compute(name, call)
         if y is None:
             self.next = before
@@ -259,7 +292,7 @@ class Draw:
                 return None
             raise
         outputs = [np.asarray(v) for v in (y if isinstance(y, (list, tuple)) else [y])]
-        if not outputs or sum(v.size for v in outputs) > (200_000 if self.big else 20_000):
+        if not outputs or sum(v.size for v in outputs) > self.most:
             return None
         if not self.program.special:
             for v in outputs:
@@ -275,11 +308,13 @@ def program(seed: int) -> tuple[Program, Draw]:
     p = d.program
     STATE.rng, STATE.fast, STATE.nearest = None, False, False
     p.mode = d.choose(["direct", "direct", "direct", "traced", "traced", "model"])
-    p.hostile = p.mode == "direct" and d.flip(0.08)
-    p.special = not p.hostile and p.mode != "model" and d.flip(0.12)
-    p.precision = "strict" if p.special or d.flip() else "fast"
+    p.hostile = p.mode != "model" and d.flip(0.05)
+    p.special = not p.hostile and d.flip(0.12)
+    p.precision = "strict" if d.flip() else "fast"
+    if p.special and p.precision == "fast":
+        d.big = d.tiled = d.flip(0.7)
     if p.special:
-        d.kinds = ["edges", "wild", "wild"]
+        d.kinds = ["rare"] if p.precision == "fast" else ["edges", "wild", "wild", "rare"]
     elif d.flip(0.2):
         d.kinds = ["normal", "counts", "counts", "zeros", "ones"]
     if p.mode == "model":
@@ -287,8 +322,10 @@ def program(seed: int) -> tuple[Program, Draw]:
     else:
         d.number()
     names = [n for n, row in ROWS.items() if p.mode != "model" or row.model]
-    weights = np.array([ROWS[n].often for n in names])
-    length = 1 if p.hostile else d.choose([1, 2, 3]) if p.special else d.choose([1, 2, 3, 4, 6, 8, 12])
+    integers = 5.0 if d.flip(0.08) else 0.1
+    weights = np.array([ROWS[n].often * (integers if "|int" in n else 1.0) for n in names])
+    short = p.special or p.hostile or d.blocked
+    length = d.choose([1, 2, 3] if short else [1, 2, 3, 4, 6, 8, 12])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(4 * length):
@@ -305,8 +342,8 @@ ABSURD = [0, -1, -2, 10**5, 10**9, 2**31 - 1, 2**31, 2**32, 2**61, 2**62, 2**63 
 
 
 def _spoil(d: Draw) -> None:
-    """Puts absurd numbers in place of some integers among the arguments of the statement."""
-    call = d.program.statements[0].call
+    """Puts absurd numbers in place of some integers among the arguments of a statement."""
+    call = d.choose(d.program.statements).call
     call.args, call.kwargs = _absurd(d, call.args), _absurd(d, call.kwargs)
 
 
@@ -336,7 +373,7 @@ def _finish(d: Draw) -> None:
         p.batches = [None, d.choose([None, 1, 2, 6, 9])]
     p.assigned = len(p.batches) > 1 and d.flip()
     p.shapes = {i: tuple(int(n) for n in np.shape(v)) for i, v in d.values.items()}
-    if p.mode != "model" and d.flip(0.65) and not p.hostile:
+    if p.mode != "model" and d.flip(0.65):
         _differentiate(d)
 
 

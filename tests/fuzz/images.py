@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import autograd.numpy as np
 import numpy
@@ -10,7 +11,7 @@ import numpy
 from fuzz.movement import pad
 from fuzz.pointwise import lift
 from fuzz.reductions import matmul
-from fuzz.rounding import noisy, r, spread, total, value
+from fuzz.rounding import STATE, UNIT, noisy, r, spread, total, uncertain, value
 from fuzz.table import Call, row
 
 
@@ -82,7 +83,36 @@ def _conv(x, kernel, strides=1, padding="valid", dilation_rate=1):
     y = terms[0]
     for term in terms[1:]:
         y = y + term
-    return r(spread(y), more)
+    return r(_transformed(y, x, kernel, strides, dilation), more)
+
+
+def _transformed(y, x, kernel, strides, dilation):
+    """`y` as Winograd's transforms may make it: rounding spreads over tiles, and what is not finite does."""
+    if not STATE.fast or STATE.rng is None:
+        return y
+    size = numpy.max(numpy.abs(value(x)), axis=3)
+    if not numpy.any(~(size < 1e18)):
+        return spread(y)
+    kh, kw, inner, _ = value(kernel).shape
+    if (*strides, *dilation) != (1, 1, 1, 1) or kw not in (3, 5, 7) or inner != value(x).shape[3]:
+        return y
+    # F(4x4, 3x3) and F(M, R) along rows, M + R = 10: other outputs of the tile lie at most M - 1 away.
+    size = numpy.where(size < 1e34, size, numpy.inf)[..., None]
+    near = _largest(size, (kh, kw), (0, 9 - kw))
+    if (kh, kw) == (3, 3):
+        near = numpy.maximum(near, _largest(size, (kh, kw), (3, 3)))
+    weight = 40 * UNIT * numpy.max(numpy.sum(numpy.abs(value(kernel)), axis=(0, 1, 2)), initial=0.0)
+    moved = y + weight * numpy.where(numpy.isfinite(near), near, 0.0) * STATE.rng.choice(
+        [-1.0, 1.0], value(y).shape
+    )
+    return uncertain(moved, ~numpy.isfinite(near) & numpy.ones(value(y).shape, bool))
+
+
+def _largest(size, window, reach):
+    """For each output, the largest pixel of its window made longer by `reach` on all sides."""
+    size = numpy.pad(size, [(0, 0), *((n, n) for n in reach), (0, 0)])
+    longer = [k + 2 * n for k, n in zip(window, reach, strict=True)]
+    return reduce(numpy.maximum, (seen for _, _, seen in taps(size, longer, (1, 1), (1, 1))))
 
 
 conv = first_to_last(_conv)
@@ -182,7 +212,7 @@ max_pool, average_pool = first_to_last(_max_pool), first_to_last(_average_pool)
 
 def image(d):
     """Images, drawn anew or met before."""
-    found = d.pick(where=lambda v: v.ndim == 4 and v.size and max(v.shape[1:3]) <= 40 and v.shape[3] <= 130)
+    found = d.pick(where=lambda v: v.ndim == 4 and v.size and max(v.shape[1:3]) <= 130 and v.shape[3] <= 600)
     return found or d.fresh((d.batch, *d.frame(), d.channels()), batch=True)
 
 
@@ -272,7 +302,7 @@ row("ops.average_pool", draw_pool, average_pool, often=2, model=True)
 
 def _channels_first(draw):
     def drawn(d):
-        x = d.pick(where=lambda v: v.ndim == 4 and v.size and max(v.shape[2:]) <= 40 and v.shape[1] <= 70)
+        x = d.pick(where=lambda v: v.ndim == 4 and v.size and max(v.shape[2:]) <= 130 and v.shape[1] <= 600)
         x = x or d.fresh((d.batch, d.channels(), *d.frame()), batch=True)
         n, c, h, w = d.shape(x)
         call = draw(d.seeing({x.index: (n, h, w, c)}, x))
@@ -323,14 +353,17 @@ def _patches(x, size, strides=None, padding="valid"):
     k = pair(size)
     s = k if strides is None else pair(strides)
     x = pad(x, [(0, 0), *margins(value(x).shape[1:3], k, s, padding), (0, 0)])
-    return np.concatenate([seen for _, _, seen in taps(x, k, s, (1, 1))], -1)
+    y = np.concatenate([seen for _, _, seen in taps(x, k, s, (1, 1))], -1)
+    # A convolution with zeros and ones.
+    ones = numpy.ones((*k, value(x).shape[3], 1))
+    y = uncertain(y, ~numpy.isfinite(value(y)).all(-1, keepdims=True) & numpy.ones(value(y).shape, bool))
+    return _transformed(y, x, ones, s, (1, 1))
 
 
 row(
     "ops.image.extract_patches",
     lambda d: (c := draw_pool(d)) and d.shape(c.args[0])[3] <= 20 and Call(c.args, c.kwargs) or None,
     first_to_last(_patches),
-    spreads=True,
     often=0.5,
 )
 
@@ -344,6 +377,8 @@ def resize(x, size, interpolation="bilinear"):
     for axis, target in zip((1, 2), pair(size), strict=True):
         n = value(x).shape[axis]
         moved = np.moveaxis(x, axis, -1)
+        # The product with a matrix that has zeros.
+        wild = ~numpy.isfinite(value(moved)).all(-1, keepdims=True)
         at = centres(n, target)
         if interpolation == "nearest":
             moved = moved[..., numpy.minimum(numpy.floor(at + 0.5), n - 1).astype(int)]
@@ -352,6 +387,7 @@ def resize(x, size, interpolation="bilinear"):
             weight = at - low
             a, b = (numpy.clip(i, 0, n - 1).astype(int) for i in (low, low + 1))
             moved = r(r(moved[..., a] * (1 - weight)) + r(moved[..., b] * weight))
+        moved = uncertain(moved, wild & numpy.ones(value(moved).shape, bool))
         x = np.moveaxis(moved, -1, axis)
     return x
 
@@ -360,8 +396,6 @@ row(
     "ops.image.resize",
     lambda d: Call([image(d), [d.extent(33), d.extent(33)]], d.maybe(interpolation="nearest")),
     first_to_last(resize),
-    spreads=True,
-    often=1,
 )
 row(
     "ops.image.pad_images",

@@ -12,7 +12,7 @@ from fuzz.images import image, pair
 from fuzz.movement import pad
 from fuzz.pointwise import lift
 from fuzz.reductions import matmul, mean, variance
-from fuzz.rounding import noisy, r, total, value
+from fuzz.rounding import noisy, r, value
 from fuzz.table import Call, row
 
 ACTIVATIONS = {
@@ -46,7 +46,11 @@ def features(d):
 def batched_image(d):
     found = d.pick(
         where=lambda v: (
-            v.ndim == 4 and v.size and v.shape[0] == d.batch and max(v.shape[1:3]) <= 40 and v.shape[3] <= 130
+            v.ndim == 4
+            and v.size
+            and v.shape[0] == d.batch
+            and max(v.shape[1:3]) <= 130
+            and v.shape[3] <= 600
         )
     )
     return found or d.fresh((d.batch, *d.frame(), d.channels()), batch=True)
@@ -327,7 +331,7 @@ layer(
         [[d.fresh((d.batch, n := d.extent()), batch=True), d.fresh((d.batch, n), batch=True)]],
         {"axes": 1},
     ),
-    lambda xs, weights, axes: total(r(xs[0] * xs[1]), 1, True),
+    lambda xs, weights, axes: matmul(np.expand_dims(xs[0], 1), np.expand_dims(xs[1], 2))[:, 0],
     often=0.5,
 )
 layer(
@@ -387,7 +391,6 @@ layer(
     "UpSampling2D",
     lambda d: Call([batched_image(d)], {"size": d.choose([2, [1, 3]]), **d.maybe(interpolation="bilinear")}),
     _upsampling,
-    spreads=True,
 )
 layer(
     "Resizing",
@@ -396,7 +399,6 @@ layer(
         {"height": d.extent(33), "width": d.extent(33), **d.maybe(interpolation="nearest")},
     ),
     lambda x, weights, height, width, **k: images.resize(x, (height, width), **k),
-    spreads=True,
     often=0.5,
 )
 layer(

@@ -18,6 +18,8 @@ defvjp(logistic, lambda ans, x: lambda g: g * ans * r(1 - r(ans)))
 # In float32 the derivative near the ends is the rounding of the value; the reference's noise has to know.
 tanh = primitive(numpy.tanh)
 defvjp(tanh, lambda ans, x: lambda g: g * r(1 - r(ans * ans)))
+expm1 = primitive(numpy.expm1)
+defvjp(expm1, lambda ans, x: lambda g: g * r(1 + r(ans)))
 
 
 def sigmoid(x):
@@ -62,17 +64,22 @@ def clip(x, low, high):
     return np.where(x < low, low, np.where(x > high, high, x))
 
 
+def relu6(x):
+    """The smaller of ReLU and 6: at 0 the derivative is that of ReLU, at 6 that of its first argument."""
+    return np.where(x > 6, 6.0, relu(x))
+
+
 def selu(x):
     scale, alpha = 1.0507009873554805, 1.6732632423543772
-    return scale * np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0.0, x)))
+    return scale * np.where(x > 0, x, alpha * expm1(np.where(x > 0, 0.0, x)))
 
 
 def elu(x, alpha=1.0):
-    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0.0, x)))
+    return np.where(x > 0, x, alpha * expm1(np.where(x > 0, 0.0, x)))
 
 
 def celu(x, alpha=1.0):
-    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0.0, x) / alpha))
+    return np.where(x > 0, x, alpha * expm1(np.where(x > 0, 0.0, x) / alpha))
 
 
 def gelu(x, approximate=True):
@@ -83,10 +90,10 @@ def gelu(x, approximate=True):
 
 KINKED = {
     "relu": relu,
-    "relu6": lambda x: clip(x, 0.0, 6.0),
-    "hard_sigmoid": lambda x: clip(r(x + 3), 0.0, 6.0) / 6,
-    "hard_silu": lambda x: x * clip(r(x + 3), 0.0, 6.0) / 6,
-    "hard_swish": lambda x: x * clip(r(x + 3), 0.0, 6.0) / 6,
+    "relu6": relu6,
+    "hard_sigmoid": lambda x: relu6(r(x + 3)) / 6,
+    "hard_silu": lambda x: x * relu6(r(x + 3)) / 6,
+    "hard_swish": lambda x: x * relu6(r(x + 3)) / 6,
     "hard_tanh": lambda x: clip(x, -1.0, 1.0),
     "sparse_sigmoid": lambda x: clip(r(x + 1) / 2, 0.0, 1.0),
     "sparse_plus": lambda x: np.where(
@@ -110,7 +117,7 @@ SMOOTH = {
     "sin": np.sin,
     "cos": np.cos,
     "exp": np.exp,
-    "expm1": np.expm1,
+    "expm1": expm1,
     "exp2": lambda x: np.exp(r(x * math.log(2))),
     "erf": erf,
     "square": lambda x: x * x,
@@ -279,12 +286,18 @@ def _pair(second=None):
 
 def _maximum(x, y):
     a, b = _plain(x), _plain(y)
-    return _where((a >= b) | numpy.isnan(a), x, y)
+    return _chosen((a >= b) | numpy.isnan(a), x, y)
 
 
 def _minimum(x, y):
     a, b = _plain(x), _plain(y)
-    return _where((a <= b) | numpy.isnan(a), x, y)
+    return _chosen((a <= b) | numpy.isnan(a), x, y)
+
+
+def _chosen(first, x, y):
+    """Where one is NaN, either may have the gradient."""
+    chosen = _where(first, x, y)
+    return np.where(numpy.isnan(_plain(chosen)), x + y, chosen) if STATE.marking else chosen
 
 
 def _hypot(x, y):

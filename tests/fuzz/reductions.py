@@ -8,7 +8,7 @@ import autograd.numpy as np
 import numpy
 
 from fuzz.pointwise import lift, truth
-from fuzz.rounding import noisy, r, total, value
+from fuzz.rounding import LARGEST, SMALLEST, noisy, r, total, uncertain, value
 from fuzz.table import Call, row
 
 
@@ -52,6 +52,12 @@ def _prod(x, axis=None, keepdims=False):
     while (n := value(moved).shape[-1]) > 1:  # halves, so that the graph stays short
         pairs = r(moved[..., : n // 2] * moved[..., n // 2 : n // 2 * 2])
         moved = np.concatenate([pairs, moved[..., n // 2 * 2 :]], -1)
+    # The order of the factors decides which of 0, infinity and NaN their product is.
+    size = numpy.abs(value(x))
+    large = numpy.prod(numpy.where(size <= 1, 1.0, size), axis=tuple(axes), keepdims=True)
+    small = numpy.prod(numpy.where((size > 0) & (size < 1), size, 1.0), axis=tuple(axes), keepdims=True)
+    certain = (large < LARGEST) & (small >= SMALLEST)
+    moved = uncertain(moved, ~numpy.reshape(certain, value(moved).shape))
     return np.reshape(moved, kept if keepdims else [value(x).shape[a] for a in rest])
 
 
@@ -106,9 +112,8 @@ def _few(draw):
     return one
 
 
-# The order of the factors decides which of 0, infinity and NaN their product is.
-row("ops.prod", _few(reducing("positive")), _prod, spreads=True)
-row("ops.prod|counts", _few(reducing("counts")), _prod, often=0.5, spreads=True)
+row("ops.prod", _few(reducing("positive")), _prod)
+row("ops.prod|counts", _few(reducing("counts")), _prod, often=0.5)
 row("ops.mean", reducing(), lambda x, **k: r(mean(lift(x), **k)), often=2)
 row("ops.var", reducing(), lambda x, **k: r(variance(lift(x), **k)))
 row("ops.std", reducing(), lambda x, **k: r(np.sqrt(variance(lift(x), **k))))
@@ -216,12 +221,14 @@ def matmul(a, b):
         with numpy.errstate(all="ignore"):
             terms = numpy.asarray(value(a)[..., :, :, None] * value(b)[..., None, :, :], numpy.float32)
             sums = numpy.sum(terms.astype(numpy.float64), axis=-2)
-        product = product + numpy.where(numpy.isfinite(sums), 0.0, sums)
+        # Not so with fused multiply-adds, where an infinite sum stays so whatever finite factors come next.
+        fused = numpy.isnan(sums) & ~numpy.isnan(value(product))
+        product = uncertain(product + numpy.where(numpy.isfinite(sums), 0.0, sums), fused)
     return r(product, max(1.0, depth**0.5 / 16))
 
 
 def _draw_matmul(d):
-    x = d.pick(where=lambda v: v.ndim >= 2 and v.size and v.shape[-1] <= 300) or d.fresh(
+    x = d.pick(where=lambda v: v.ndim >= 2 and v.size and v.shape[-1] <= 5000) or d.fresh(
         (d.extent(), d.extent())
     )
     depth = d.shape(x)[-1]
@@ -282,7 +289,7 @@ row(
 row(
     "ops.vdot",
     lambda d: (x := d.number()) and Call([x, d.fresh(d.shape(x))]),
-    lambda a, b: total(r(np.reshape(lift(a), (-1,)) * np.reshape(b, (-1,)))),
+    lambda a, b: np.reshape(matmul(np.reshape(lift(a), (1, -1)), np.reshape(lift(b), (-1, 1))), ()),
 )
 
 

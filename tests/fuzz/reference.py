@@ -11,7 +11,7 @@ import numpy as np
 
 from fuzz.data import data
 from fuzz.program import Program
-from fuzz.rounding import STATE, UNIT, nudge, total, value, watch
+from fuzz.rounding import STATE, UNIT, is_tame, mark, nudge, total, value, watch
 from fuzz.table import ROWS, Ref
 
 __all__ = ["NEAREST", "apply", "evaluate"]
@@ -45,30 +45,46 @@ def leaf_value(leaf: Any, run: int, batch: int | None) -> Any:
 
 
 def evaluate(
-    program: Program, run: int, noise: int | None = None, amplitude: float = 4 * UNIT
+    program: Program,
+    run: int,
+    noise: int | None = None,
+    amplitude: float = 4 * UNIT,
+    tame: int | None = None,
+    marking: bool = False,
 ) -> dict[str, Any]:
-    """Values of the outputs ("v3") and gradients ("d0", "dd0") of one run."""
+    """Values of the outputs ("v3") and gradients ("d0", "dd0") of one run.
+
+    Args:
+        tame: A seed of other numbers for those that are not tame where the program starts.
+        marking: Whether gradients become NaN where they pass a number that is not tame.
+    """
     batch = program.batches[run]
     STATE.nearest = noise == NEAREST
     STATE.rng = None if noise is None or STATE.nearest else np.random.default_rng(noise)
     STATE.amplitude = amplitude
     STATE.fast = program.precision == "fast"
-    STATE.wild = False
+    STATE.wild, STATE.marking = False, marking
     own = run if program.assigned else 0
     start = {
         i: leaf_value(leaf, run if leaf.is_argument else own, batch) for i, leaf in program.leaves.items()
     }
+    if tame is not None:
+        numbers = np.random.default_rng(tame)
+        for i, a in start.items():
+            if a.dtype == np.float64:
+                start[i] = np.where(is_tame(a), a, 2 * numbers.standard_normal(a.shape))
     kinks = bool(program.gradient) and any(ROWS[s.row].kinks for s in program.statements)
     if kinks:
         start = {i: nudge(a) if a.dtype == np.float64 else a for i, a in start.items()}
     results: dict[str, Any] = {}
 
     def forward(sources: list[Any]) -> Any:
-        values = {**start, **dict(zip(program.sources, sources, strict=True))}
+        values = {**start, **{i: mark(x) for i, x in zip(program.sources, sources, strict=True)}}
         for statement in program.statements:
             y = apply(statement.row, statement.call, values)
             outputs = y if isinstance(y, (list, tuple)) else [y]
-            values.update(zip(statement.outputs, outputs, strict=True))
+            for i, x in zip(statement.outputs, outputs, strict=True):
+                values[i] = mark(x) if marking else x
         for i in program.outputs:
             results[f"v{i}"] = np.asarray(value(values[i]))
         loss = 0.0

@@ -14,7 +14,19 @@ import numpy as np
 from autograd.extend import defvjp, primitive
 from autograd.tracer import getval
 
-__all__ = ["STATE", "nudge", "noisy", "r", "spread", "total", "value", "watch"]
+__all__ = [
+    "STATE",
+    "is_tame",
+    "mark",
+    "nudge",
+    "noisy",
+    "r",
+    "spread",
+    "total",
+    "uncertain",
+    "value",
+    "watch",
+]
 
 LARGEST = float(np.finfo(np.float32).max)
 SMALLEST = 2.0**-126
@@ -29,6 +41,7 @@ class State:
         amplitude: Relative size of the noise.
         nearest: Whether results are rounded to the nearest float32.
         fast: Whether 3x3 convolutions may be Winograd's.
+        marking: Whether gradients become NaN where they pass a number that is not tame.
         wild: Whether a number met was not finite, or so large that a gradient's parts overflow.
     """
 
@@ -37,6 +50,7 @@ class State:
         self.amplitude = 4 * UNIT
         self.nearest = False
         self.fast = False
+        self.marking = False
         self.wild = False
 
 
@@ -56,12 +70,28 @@ def _signs(shape):
     return STATE.rng.integers(0, 2, shape, dtype=np.int8) * 2.0 - 1.0
 
 
+def is_tame(a):
+    """Which numbers are finite and have squares that float32 holds."""
+    return np.abs(a) < 1e18
+
+
 def watch(a):
     """Notes whether parts of gradients may overflow float32 where float64 does not."""
-    if a.size:
-        top = np.abs(a).max()
-        if not top < 1e18:
-            STATE.wild = True
+    if not is_tame(a).all():
+        STATE.wild = True
+
+
+def _marked(g, ans):
+    return g * np.where(is_tame(value(ans)), 1.0, np.nan) if STATE.marking else g
+
+
+@primitive
+def mark(x):
+    """`x`, whose gradient is marked."""
+    return x
+
+
+defvjp(mark, lambda ans, x: lambda g: _marked(g, ans))
 
 
 @primitive
@@ -82,7 +112,7 @@ def _rounded(x, factor):
 def _rounded_grad(ans, x, factor):
     def vjp(g):
         watch(np.asarray(value(g)))
-        return g * factor
+        return _marked(g * factor, ans)
 
     return vjp
 
@@ -112,6 +142,17 @@ def total(terms, axis=None, keepdims=False):
     count = int(np.prod([shape[a] for a in axes], dtype=np.int64))
     result = anp.sum(noisy(terms, max(1.0, count**0.5 / 32)), axis=axis, keepdims=keepdims)
     return r(result, max(1.0, count**0.5 / 16))
+
+
+@primitive
+def uncertain(x, where):
+    """`x`, of which some elements may have become infinite or NaN on one way and not on another."""
+    if STATE.rng is None or not np.any(where):
+        return x
+    return np.where(where, STATE.rng.choice([np.nan, np.inf, -np.inf], np.shape(x)), x)
+
+
+defvjp(uncertain, lambda ans, x, where: lambda g: g, argnums=(0,))
 
 
 @primitive

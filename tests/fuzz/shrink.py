@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fuzz import reference
-from fuzz.program import Leaf, Program, refs
+from fuzz.program import Leaf, Program, Statement, refs
 from fuzz.table import Ref
 
 __all__ = ["shrink", "tidy"]
@@ -60,12 +60,18 @@ def tidy(p: Program) -> None:
         raise ValueError("nothing is left")
     if not (p.targets and p.sources):
         p.gradient, p.sources, p.targets = 0, [], []
+    if p.hostile:  # who knows what the reference makes of it
+        return
     values: dict[int, Any] = {i: reference.leaf_value(leaf, 0, None) for i, leaf in p.leaves.items()}
+    _evaluate(p.statements, values)
+    p.shapes = {i: tuple(int(n) for n in np.shape(v)) for i, v in values.items()}
+
+
+def _evaluate(statements: list[Statement], values: dict[int, Any]) -> None:
     with np.errstate(all="ignore"):
-        for statement in p.statements:
+        for statement in statements:
             y = reference.apply(statement.row, statement.call, values)
             values.update(zip(statement.outputs, y if isinstance(y, (list, tuple)) else [y], strict=True))
-    p.shapes = {i: tuple(int(n) for n in np.shape(v)) for i, v in values.items()}
 
 
 def _set(**attributes: Any) -> Callable[[Program], None]:
@@ -138,21 +144,21 @@ def _end_at(p: Program, index: int) -> None:
 
 def _replace_by_leaf(p: Program, index: int) -> None:
     """A statement's values become values that the program starts from."""
+    if p.hostile:
+        raise ValueError("its values are unknown")
     statement = p.statements.pop(index)
     for i in statement.outputs:
         v = np.zeros(0)
         values = {k: reference.leaf_value(leaf, 0, None) for k, leaf in p.leaves.items()}
-        for s in [*p.statements[:index], statement]:
-            y = reference.apply(s.row, s.call, values)
-            values.update(zip(s.outputs, y if isinstance(y, (list, tuple)) else [y], strict=True))
+        _evaluate([*p.statements[:index], statement], values)
         v = np.asarray(values[i])
         if v.dtype == np.float64:
             kind: Any = "normal" if v.size == 0 or v.min() <= 0 else "positive"
             p.leaves[i] = Leaf(i, v.shape, kind)
         else:
-            p.leaves[i] = Leaf(
-                i, v.shape, 2 if v.dtype == bool else int(np.max(v, initial=0)) + 1, str(v.dtype)
-            )
+            largest = int(np.max(np.abs(v.astype(np.int64)), initial=0))
+            kind = 2 if v.dtype == bool else "large" if largest > 2**24 else largest + 1
+            p.leaves[i] = Leaf(i, v.shape, kind, str(v.dtype))
         if p.mode == "model":
             p.leaves[i].role, p.leaves[i].batch = "array", True
     if p.gradient and not p.sources:

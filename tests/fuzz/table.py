@@ -53,7 +53,6 @@ class Row:
         model: Whether it may stand in a model whose batch is unknown.
         kinks: Whether derivatives jump where integers are likely to lie.
         exact: Whether the result is one rounding (or none) of the arguments, so that the sign of zero counts.
-        spreads: Whether one infinity or NaN reaches results that it is no part of, as documented.
         often: Weight in the draw.
         grad: Whether gradients are compared through it.
     """
@@ -64,7 +63,6 @@ class Row:
     model: bool = False
     kinks: bool = False
     exact: bool = False
-    spreads: bool = False
     often: float = 1.0
     grad: bool = True
 
@@ -88,6 +86,15 @@ def row(name: str, draw: Any, reference: Any, **flags: Any) -> None:
 
 def rows() -> dict[str, Row]:
     """The whole table."""
-    from fuzz import creation, images, layer_rows, movement, networks, pointwise, reductions  # noqa: F401
+    from fuzz import (  # noqa: F401
+        creation,
+        images,
+        integers,
+        layer_rows,
+        movement,
+        networks,
+        pointwise,
+        reductions,
+    )
 
     return ROWS

@@ -1,4 +1,4 @@
-"""A process that checks programs: an abort or a hang ends it, not the campaign."""
+"""A process that runs programs on one tier: an abort or a hang ends it, not the campaign."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import select
 import struct
 import subprocess
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
-from fuzz.execute import Verdict, check
+from fuzz.execute import Verdict, run
+from fuzz.program import Program
 
 __all__ = ["Worker"]
 
@@ -49,22 +49,28 @@ class Worker:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
         )
 
-    def ask(self, what: Any) -> tuple[Verdict, Any]:
-        """The verdict on a program or on the program of a seed, and that program."""
+    def send(self, program: Program) -> None:
+        """Has it run; the answer is for `receive`."""
         if self.process is None or self.asked >= 400:
             self.close()
             self.process, self.asked = self._start(), 0
         self.asked += 1
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer
+            _send(self.process.stdin, program)
+
+    def receive(self) -> tuple[Verdict, list[dict[str, Any]]]:
+        """A verdict, and the results of each run to compare if it is "ok"."""
+        assert self.process is not None and self.process.stdout is not None
         try:
-            _send(self.process.stdin, what)
             ready, _, _ = select.select([self.process.stdout], [], [], self.limit)
             if not ready:
                 self.close(kill=True)
-                return Verdict("hang", f"no answer within {self.limit:g} s"), None
-            return _receive(self.process.stdout)
-        except (EOFError, BrokenPipeError):
-            return Verdict("crash", f"the process ended with {self.close()}"), None
+                return Verdict("hang", f"no answer within {self.limit:g} s"), []
+            answer: tuple[Verdict, list[dict[str, Any]]] = _receive(self.process.stdout)
+            return answer
+        except EOFError:
+            return Verdict("crash", f"the process ended with {self.close()}"), []
 
     def close(self, kill: bool = False) -> int | None:
         """Ends the process; gives its exit status."""
@@ -98,7 +104,9 @@ def _receive(stream: Any) -> Any:
 
 
 def _spoil(fault: str) -> None:
-    """Makes a function of `cnnrs.ops` give values that are off by 1 percent, or abort ("abort:tanh")."""
+    """Makes a function of `cnnrs.ops` give values that are off by 1 percent ("tanh"), abort ("abort:tanh"),
+    or give integers by way of float32 ("float32:where").
+    """
     from cnnrs import ops
 
     what, _, name = fault.rpartition(":")
@@ -107,7 +115,10 @@ def _spoil(fault: str) -> None:
     def wrong(*args: Any, **kwargs: Any) -> Any:
         if what == "abort":
             os.abort()
-        return right(*args, **kwargs) * 1.01
+        y = right(*args, **kwargs)
+        if what == "float32":
+            return ops.saturate_cast(ops.cast(y, "float32"), "int32") if y.dtype == "int32" else y
+        return y * 1.01
 
     setattr(ops, name, wrong)
 
@@ -117,7 +128,6 @@ def main() -> None:
     os.dup2(2, 1)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    from fuzz.draw import program
     from fuzz.table import rows
 
     rows()
@@ -125,15 +135,10 @@ def main() -> None:
         _spoil(sys.argv[1])
     while True:
         try:
-            what = _receive(sys.stdin.buffer)
+            program = _receive(sys.stdin.buffer)
         except EOFError:
             return
-        try:
-            drawn = program(what)[0] if isinstance(what, int) else what
-        except Exception:
-            _send(answers, (Verdict("broken", traceback.format_exc()), None))
-            continue
-        _send(answers, (check(drawn), drawn))
+        _send(answers, run(program))
 
 
 if __name__ == "__main__":

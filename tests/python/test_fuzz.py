@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz import draw, excluded
 from fuzz.__main__ import arguments, campaign, tiers
-from fuzz.table import rows
-from fuzz.worker import Worker
+from fuzz.judge import Judge
+from fuzz.program import Leaf, Program, Statement
+from fuzz.table import Call, Ref, rows
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def settings():
 
 
 def test_programs_agree_with_float64(capfd):
-    findings = campaign(arguments(["--programs", "200", "--seed", "7"]))
+    findings = campaign(arguments(["--programs", "80", "--seed", "7"]))
     assert findings == 0, capfd.readouterr().out
 
 
@@ -54,14 +55,28 @@ def test_a_wrong_function_is_found_and_the_program_made_small(capfd):
 
 
 def test_an_abort_is_a_finding():
-    worker = Worker(fault="abort:relu")
-    number = next(n for n in range(1000) if any(s.row == "ops.relu" for s in draw.program(n)[0].statements))
-    verdict, _ = worker.ask(number)
+    judge = Judge([None], "abort:relu")
+    programs = [p for p, _ in map(draw.program, range(60))]
+    [verdict] = judge.check(next(p for p in programs if "ops.relu(" in p.text()))
     assert verdict.kind == "crash", verdict
-    healthy = next(n for n in range(1000) if all("elu" not in repr(s) for s in draw.program(n)[0].statements))
-    verdict, _ = worker.ask(healthy)
-    worker.close()
+    [verdict] = judge.check(next(p for p in programs if "relu" not in p.text()))
+    judge.close()
     assert verdict.kind == "ok", verdict
+
+
+@pytest.mark.parametrize("row", ["ops.maximum|int", "ops.take"])
+def test_integers_by_way_of_float32_are_found(row):
+    program = Program(
+        leaves={0: Leaf(1, (9,), "large", "int32"), 1: Leaf(2, (9,), 9, "int32")},
+        statements=[Statement(row, Call([Ref(0), Ref(1)]), [2])],
+        outputs=[2],
+    )
+    kinds = []
+    for fault in (None, f"float32:{rows()[row].public.removeprefix('ops.')}"):
+        judge = Judge([None], fault)
+        kinds += [verdict.kind for verdict in judge.check(program)]
+        judge.close()
+    assert kinds == ["ok", "value"]
 
 
 def test_the_same_seed_draws_the_same_program():
