@@ -138,9 +138,10 @@ def set_precision(precision: str) -> None:
     that has run before is recorded again when the setting differs from the one under which it was recorded.
 
     Args:
-        precision: "fast" lets 3x3 convolutions of stride 1 use Winograd transforms, which multiply less and
-            round about twice as much. An infinity or NaN in the image then reaches all outputs of the tiles
-            (of 4x4 outputs at most) whose windows hold it. "strict" sums the products themselves, and an
+        precision: "fast" lets convolutions of stride 1 with filters of 3x3, or of 3, 5 or 7 columns, use
+            Winograd transforms, which multiply less and round about twice as much. An infinity or NaN in the
+            image then reaches all outputs of the tiles (of 4x4 outputs, or 7 of a row, at most) whose windows
+            hold it. "strict" sums the products themselves, and an
             infinity or NaN reaches the outputs whose filters meet it.
 
     Raises:

@@ -30,10 +30,9 @@ def data(seed, shape, kind="normal", dtype="float32"):
     elif kind in ("wild", "rare"):  # among others, so that windows without one remain
         x = rng.choice([*edges, np.nan, np.inf, -np.inf], shape)
         x = np.where((kind == "wild") | (rng.random(shape) < 0.003), x, rng.standard_normal(shape))
-    elif kind in ("large", "divisors"):  # of int32, often beyond what float32 holds
+    elif kind == "large":  # of int32, often beyond what float32 holds
         wholes = [2**24 + 1, -(2**24) - 1, 2**30 + 1, 2**31 - 1, -(2**31), 0, 1, -1, 7]
         x = np.where(rng.random(shape) < 0.5, rng.choice(wholes, shape), rng.integers(-(2**31), 2**31, shape))
-        x = np.where((x == 0) & (kind == "divisors"), 3, x)
     elif kind == "bytes":
         x = rng.integers(0, 256, shape)
     else:  # integers below `kind`

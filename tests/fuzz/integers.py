@@ -58,15 +58,14 @@ for name, f in UNARY.items():
     exact(f"ops.{name}|int", lambda d: Call([integers(d)]), f, often=0.3)
 exact("-{0}|int", lambda d: Call([d.as_tensor(integers(d))]), numpy.negative, often=0.3)
 
-# Remainders and quotients by 0 are left out: numpy has 0 for both, the engine the dividend and 0.
 BINARY = {
     "add": (numpy.add, "large"),
     "subtract": (numpy.subtract, "large"),
     "multiply": (numpy.multiply, "large"),
     "maximum": (numpy.maximum, "large"),
     "minimum": (numpy.minimum, "large"),
-    "mod": (numpy.mod, "divisors"),
-    "floor_divide": (numpy.floor_divide, "divisors"),
+    "mod": (numpy.mod, "large"),
+    "floor_divide": (numpy.floor_divide, "large"),
     "equal": (numpy.equal, "large"),
     "not_equal": (numpy.not_equal, "large"),
     "less": (numpy.less, "large"),

@@ -86,10 +86,19 @@ def test_integers_are_exact_modulo_their_range():
     for axis in (None, 0, 1):
         np.testing.assert_array_equal(np.asarray(ops.cumsum(x, axis)), np.cumsum(x, axis, dtype=np.int32))
         np.testing.assert_array_equal(np.asarray(ops.sum(x, axis)), np.sum(x, axis, dtype=np.int32))
+        np.testing.assert_array_equal(np.asarray(ops.prod(x | 1, axis)), np.prod(x | 1, axis, dtype=np.int32))
     np.testing.assert_array_equal(np.asarray(ops.max(x, 1)), x.max(1))
     np.testing.assert_array_equal(np.asarray(ops.argmax(x, 1)), x.argmax(1))
     base, power = np.array([10, 3, -2, 7], np.int32), np.array([10, 20, 31, 0], np.int32)
     np.testing.assert_array_equal(np.asarray(ops.power(base, power)), base**power)
+    most = np.full(2**22, 2**31 - 1, np.int32)  # their sum passes the 53 bits of float64
+    assert int(ops.sum(np.tile(most, 3))) == (3 * 2**22 * (2**31 - 1) + 2**31) % 2**32 - 2**31
+    by = np.array([0, 0, -1, 3], np.int32)
+    with np.errstate(divide="ignore", over="ignore"):
+        for x in (7, -(2**31)):
+            x = np.full(4, x, np.int32)
+            np.testing.assert_array_equal(np.asarray(ops.mod(x, by)), np.mod(x, by))
+            np.testing.assert_array_equal(np.asarray(ops.floor_divide(x, by)), np.floor_divide(x, by))
 
 
 def test_running_sums_keep_infinities_where_they_are():

@@ -48,6 +48,17 @@ impl ReduceKind {
         }
     }
 
+    /// Combines two integers; sums and products wrap around.
+    #[inline(always)]
+    pub fn combine_integers(self, a: i32, b: i32) -> i32 {
+        match self {
+            ReduceKind::Sum => a.wrapping_add(b),
+            ReduceKind::Prod => a.wrapping_mul(b),
+            ReduceKind::Max => a.max(b),
+            ReduceKind::Min => a.min(b),
+        }
+    }
+
     /// Element type of the result for elements of type `dtype`.
     pub fn result_dtype(self, dtype: DType) -> DType {
         match (self, dtype) {
@@ -172,9 +183,13 @@ impl OpDef for Reduce {
     }
 
     fn reference(&self, inputs: &[&RefArray], _: &[Fact], output: &Fact) -> Result<RefArray> {
+        let combine = |a: f64, b: f64| match output.dtype.is_float() {
+            true => self.kind.combine(a, b),
+            false => f64::from(self.kind.combine_integers(a as i32, b as i32)),
+        };
         let mut value = inputs[0].clone();
         for &a in self.axes.iter().rev() {
-            let folded = value.fold_axis(Axis(a), self.kind.identity(), |&acc, &v| self.kind.combine(acc, v));
+            let folded = value.fold_axis(Axis(a), self.kind.identity(), |&acc, &v| combine(acc, v));
             value = if self.keepdims { folded.insert_axis(Axis(a)) } else { folded };
         }
         Ok(if output.dtype.is_float() { value } else { value.mapv(|v| output.dtype.round(v)) })

@@ -220,7 +220,9 @@ unsafe fn integer(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
             Function::Sub => two!(i32::wrapping_sub),
             Function::Mul => two!(i32::wrapping_mul),
             Function::FloorDiv => two!(floor_div),
-            Function::Mod => two!(|a: i32, b: i32| a.wrapping_sub(floor_div(a, b).wrapping_mul(b))),
+            Function::Mod => {
+                two!(|a: i32, b: i32| if b == 0 { 0 } else { a.wrapping_sub(floor_div(a, b).wrapping_mul(b)) })
+            }
             Function::Pow => two!(|a: i32, b: i32| match u32::try_from(b) {
                 Ok(b) => a.wrapping_pow(b),
                 Err(_) => f64::from(a).powf(f64::from(b)) as i32,

@@ -420,7 +420,10 @@ impl Engine {
                 let kind = reduction.kind;
                 if !reduction.dtype.is_float() {
                     let values = std::slice::from_raw_parts(from.cast::<i32>(), p.rows * p.cols);
-                    fold(values, p, rows, cols, sums, at, kind);
+                    let each = |s: f64, v: i32| f64::from(kind.combine_integers(s as i32, v));
+                    let all =
+                        |s: f64, row: &[i32]| f64::from(row.iter().fold(s as i32, |s, &v| kind.combine_integers(s, v)));
+                    fold(values, p, rows, cols, &mut sums[at..], each, all);
                     continue;
                 }
                 let values = std::slice::from_raw_parts(from.cast::<f32>(), p.rows * p.cols);
@@ -428,7 +431,11 @@ impl Engine {
                     (ReduceKind::Sum, true, true) => (self.sum)(values, values.len(), Some(0), &mut sums[at..]),
                     (ReduceKind::Sum, false, true) => (self.sum)(values, p.cols, Some(rows.kept_step), &mut sums[at..]),
                     (ReduceKind::Sum, true, false) => (self.sum)(values, p.cols, None, &mut sums[at..at + p.cols]),
-                    _ => fold(values, p, rows, cols, sums, at, kind),
+                    _ => {
+                        let each = |s: f64, v: f32| kind.combine(s, f64::from(v));
+                        let all = |s: f64, row: &[f32]| row.iter().fold(s, |s, &v| each(s, v));
+                        fold(values, p, rows, cols, &mut sums[at..], each, all);
+                    }
                 }
             }
         }
@@ -445,7 +452,11 @@ impl Engine {
                 let mut value = reduction.kind.identity();
                 for chunk in 0..chunks {
                     // SAFETY: every chunk has written its part.
-                    value = reduction.kind.combine(value, unsafe { *parts.add((chunk * reductions + r) * own + i) });
+                    let part = unsafe { *parts.add((chunk * reductions + r) * own + i) };
+                    value = match dtype.is_float() {
+                        true => reduction.kind.combine(value, part),
+                        false => f64::from(reduction.kind.combine_integers(value as i32, part as i32)),
+                    };
                 }
                 // SAFETY: the output has `kept` elements.
                 unsafe { put(output, dtype, i, value) };
@@ -454,34 +465,22 @@ impl Engine {
     }
 }
 
-/// Values that a lane may hold.
-trait Value: Copy {
-    fn wide(self) -> f64;
-}
-
-impl Value for f32 {
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-impl Value for i32 {
-    #[inline(always)]
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-}
-
-/// Combines a strip with what its reductions hold, by which of its two axes are reduced.
-fn fold<T: Value>(values: &[T], p: Place, rows: &Axis, cols: &Axis, sums: &mut [f64], at: usize, kind: ReduceKind) {
+/// Combines a strip with what a reduction holds, by which of the strip's two axes are reduced: `each` value, or `all` of a row.
+fn fold<T: Copy>(
+    values: &[T],
+    p: Place,
+    rows: &Axis,
+    cols: &Axis,
+    sums: &mut [f64],
+    each: impl Fn(f64, T) -> f64,
+    all: impl Fn(f64, &[T]) -> f64,
+) {
     for (i, row) in values.chunks_exact(p.cols).enumerate() {
-        let at = if rows.reduced { at } else { at + i * rows.kept_step };
+        let at = if rows.reduced { 0 } else { i * rows.kept_step };
         if cols.reduced {
-            sums[at] = row.iter().fold(sums[at], |s, v| kind.combine(s, v.wide()));
+            sums[at] = all(sums[at], row);
         } else {
-            let sums = &mut sums[at..at + p.cols];
-            sums.iter_mut().zip(row).for_each(|(s, v)| *s = kind.combine(*s, v.wide()));
+            sums[at..at + p.cols].iter_mut().zip(row).for_each(|(s, &v)| *s = each(*s, v));
         }
     }
 }
