@@ -1,5 +1,6 @@
 //! Python values in, numpy arrays out: the one conversion.
 
+use super::caught;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::buffer::{Buffer, Element};
@@ -97,6 +98,10 @@ pub fn to_tensors(inputs: &[Bound<'_, PyAny>]) -> PyResult<Vec<Tensor>> {
 /// A copy of an array-like in a buffer. float64 and float16 become float32, other integers int32
 /// with a range check; what is given as `dtype` is converted to it.
 pub fn to_buffer(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
+    caught(|| copied(obj, dtype))
+}
+
+fn copied(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
     let py = obj.py();
     let numpy = py.import("numpy")?;
     let array = numpy.call_method1("asarray", (obj,))?;
@@ -154,6 +159,10 @@ fn copy_array(array: &Bound<'_, PyAny>, shape: &[usize], dtype: DType) -> PyResu
 
 /// A numpy array holding a copy of `buffer`.
 pub fn to_numpy<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
+    caught(|| array_of(py, buffer))
+}
+
+fn array_of<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
     fn fill<'py, T: Element + numpy::Element>(array: &Bound<'py, PyAny>, buffer: &Buffer) -> PyResult<()> {
         let array = array.cast::<numpy::PyArrayDyn<T>>().map_err(PyErr::from)?;
         let mut array = array.try_readwrite().map_err(PyErr::from)?;

@@ -405,14 +405,12 @@ fn apply(
 #[pyfunction]
 #[pyo3(signature = (data, dtype=None))]
 fn tensor(data: &Bound<'_, PyAny>, dtype: Option<&str>) -> PyResult<PyTensor> {
-    caught(|| {
-        let dtype = dtype.map(DType::parse).transpose()?;
-        if data.is_instance_of::<PyTensor>() || data.is_instance_of::<PyVariable>() {
-            let tensor = convert::to_tensor(data, None)?;
-            return Ok(dtype.map_or(Ok(tensor.clone()), |d| tensor.cast(d))?.into());
-        }
-        Ok(Tensor::from_buffer(convert::to_buffer(data, dtype)?).into())
-    })
+    let dtype = dtype.map(DType::parse).transpose()?;
+    if data.is_instance_of::<PyTensor>() || data.is_instance_of::<PyVariable>() {
+        let tensor = convert::to_tensor(data, None)?;
+        return Ok(dtype.map_or(Ok(tensor.clone()), |d| tensor.cast(d))?.into());
+    }
+    Ok(Tensor::from_buffer(convert::to_buffer(data, dtype)?).into())
 }
 
 /// Records the gradients of `root` with respect to tensors and variables.
