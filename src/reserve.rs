@@ -61,11 +61,18 @@ pub fn set_aside() {
 /// Touches stack of the main thread that later calls need: Linux adds pages of it as they are touched, and ends the process
 /// where it has none. Other threads have theirs from the beginning.
 #[cfg(target_os = "linux")]
-#[inline(never)]
 fn touch_stack() {
-    // SAFETY: both only ask.
-    if unsafe { libc::gettid() == libc::getpid() } {
+    #[inline(never)]
+    fn touch() {
         std::hint::black_box([0u8; 256 << 10]);
+    }
+
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: all only ask, and write to the limit alone.
+    let (is_main, known) =
+        unsafe { (libc::gettid() == libc::getpid(), libc::getrlimit(libc::RLIMIT_STACK, &raw mut limit) == 0) };
+    if is_main && known && limit.rlim_cur >= 4 << 20 {
+        touch();
     }
 }
 
