@@ -52,10 +52,10 @@ fn bench(batch: usize) -> Result<()> {
         let loss = train_step(&net, &slots, &x, &y)?;
         trace.compile(&[loss])
     };
-    // Without its plan, and as in a process at work, with memory that the allocator has at hand.
+    // Without its plan, and as in a process at work, with pages that the allocator has at hand.
     let forget = || {
         cnnrs::release_memory();
-        drop(std::hint::black_box(vec![1u8; 4 << 20]));
+        drop(std::hint::black_box((0..4096).map(|_| Box::new([1u8; 1024])).collect::<Vec<_>>()));
     };
     line("training step, traced and compiled", median_after(21, forget, || trace().map(drop))?, false);
     line("training step, traced, plan in the cache", median(60, || trace().map(drop))?, false);
