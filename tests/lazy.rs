@@ -303,7 +303,7 @@ fn gradients_inside_a_trace_differentiate_by_variables() {
     let trace = Trace::enter();
     let x = trace.placeholder(Fact::new([2], DType::F32), "x");
     let loss = sum(&mul(&mul(&w.value(), &w.value()), &x));
-    let leaves = w.gradient_nodes(&loss);
+    let leaves = w.gradient_nodes(&loss).unwrap();
     let grads = loss.gradients(&leaves, None).unwrap();
     w.assign(&w.value().apply_binary("sub", grads[0].as_ref().unwrap()).unwrap()).unwrap();
     let f = trace.compile(&[loss]).unwrap();
