@@ -3,6 +3,8 @@
 //! Limits are the process's, and memory of threads other than the main one is set aside beforehand: so this is a program of
 //! its own, without the harness.
 
+// The extension module brings it along.
+#[cfg(not(feature = "python"))]
 #[global_allocator]
 static ALLOCATOR: cnnrs::reserve::Reserve = cnnrs::reserve::Reserve;
 

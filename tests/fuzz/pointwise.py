@@ -301,11 +301,12 @@ def _chosen(first, x, y):
 
 
 def _hypot(x, y):
-    """As `math.hypot`, infinite where either is, and differentiable."""
+    """As `math.hypot`, infinite where either is, and differentiable where it is finite."""
     top = numpy.maximum(numpy.abs(_plain(x)), numpy.abs(_plain(y)))
     infinite = numpy.isinf(_plain(x)) | numpy.isinf(_plain(y))
     if infinite.any():
-        return _where(infinite, numpy.full(numpy.shape(top), numpy.inf), np.sqrt(x * x + y * y))
+        result = _where(infinite, numpy.full(numpy.shape(top), numpy.inf), np.sqrt(x * x + y * y))
+        return np.where(infinite, x + y, result) if STATE.marking else result
     if not (numpy.isfinite(top).all() and (top > 0).all()):
         return np.sqrt(x * x + y * y)
     return top * np.sqrt((x / top) ** 2 + (y / top) ** 2)
