@@ -138,7 +138,9 @@ def _transposed(x, kernel, strides=1, padding="valid", output_padding=None, dila
     x = lift(x)
     strides, dilation = pair(strides), pair(dilation_rate)
     n, h, w, c = value(x).shape
-    kh, kw, filters, _ = value(kernel).shape
+    kh, kw, filters, channels = value(kernel).shape
+    if c != channels:
+        raise ValueError(f"expected {channels} channels, received {c}")
     window = [(k - 1) * d + 1 for k, d in zip((kh, kw), dilation, strict=True)]
     size, before = [], []
     for axis, extent in enumerate((h, w)):

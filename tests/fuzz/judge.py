@@ -45,6 +45,8 @@ class Judge:
         expected: list[Expected] = []
         if not program.hostile:
             try:
+                if program.mode == "model" and not program.arguments:
+                    raise ValueError("a model without inputs")
                 expected = _expected(program)
             except Exception as error:
                 return [Verdict("invalid", f"{type(error).__name__}: {error}") for _ in workers]
