@@ -225,6 +225,19 @@ def test_indices_mean_what_they_mean_in_numpy_or_are_refused():
         t[[0, 1], [1, 2]]
 
 
+@pytest.mark.parametrize("value", [INF, -INF, NAN])
+def test_statistics_of_what_is_not_finite_are_nan(value):
+    """Also where a convolution measures what it makes."""
+    x = np.random.default_rng(7).standard_normal((4, 8, 8, 3)).astype(np.float32)
+    x[1, 2, 3, 1] = value
+    for before in (lambda x: x, cnnrs.layers.DepthwiseConv2D(1, depthwise_initializer="ones")):
+        normalize = cnnrs.layers.BatchNormalization(momentum=0.5)
+        y = np.asarray(normalize(before(ops.convert_to_tensor(x)), training=True))
+        assert np.isnan(y[..., 1]).all() and np.isfinite(y[..., [0, 2]]).all()
+        variance = np.asarray(normalize.moving_variance)
+        assert np.isnan(variance[1]) and np.isfinite(variance[[0, 2]]).all()
+
+
 def test_nan_stays_within_the_tiles_that_read_it():
     rng = np.random.default_rng(6)
     x, w = rng.standard_normal((1, 28, 28, 32)).astype(np.float32), rng.standard_normal((3, 3, 32, 32))

@@ -141,5 +141,6 @@ pub unsafe fn combine(
             }
         }
     }
-    variances.iter_mut().zip(counts).for_each(|(v, n)| *v = (*v / n).max(0.0));
+    // Rounding may leave less than 0; NaN stays, which `max` would make 0.
+    variances.iter_mut().zip(counts).for_each(|(v, n)| *v = if *v < 0.0 { 0.0 } else { *v / n });
 }
