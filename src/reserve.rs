@@ -28,6 +28,9 @@ const BLOCK_ALIGNMENT: usize = 4096;
 /// Bytes of a node with what passes and lowering make of it, roughly.
 const BYTES_PER_NODE: usize = 2048;
 
+/// Bytes that the system gives once it has memory again.
+const ENOUGH: usize = 4 << 20;
+
 /// Below so many nodes the block has room for all that is made of them.
 const FEW_NODES: usize = 4096;
 
@@ -90,11 +93,25 @@ pub fn check() -> Result<()> {
 
 #[cold]
 fn report() -> Result<()> {
-    let out = LENT.load(Ordering::Acquire) & LOANS;
+    let lent = LENT.load(Ordering::Acquire);
     let error = Error::memory("the process has no memory left");
-    // What the message took is no news.
+    // What the message took is no news, nor is what lives on of work that ended.
     SHORT.store(false, Ordering::Relaxed);
-    if out > 0 { Err(error) } else { Ok(()) }
+    let is_over = lent & LOANS == 0 || ((lent >> 32) as usize <= BYTES / 2 && is_there(ENOUGH));
+    if is_over { Ok(()) } else { Err(error) }
+}
+
+/// Whether the system gives so many bytes.
+fn is_there(bytes: usize) -> bool {
+    let Ok(layout) = Layout::from_size_align(bytes.max(1), 1) else { return false };
+    // SAFETY: the layout has a size, and what was allocated goes back under the same one.
+    unsafe {
+        let probe = std::hint::black_box(System.alloc(layout));
+        if !probe.is_null() {
+            System.dealloc(probe, layout);
+        }
+        !probe.is_null()
+    }
 }
 
 /// Whether there is memory for a graph of so many nodes and what is made of it.
@@ -108,16 +125,7 @@ pub fn room(nodes: usize) -> Result<()> {
     }
     let refused = || Error::memory(format!("no memory for a graph of {nodes} nodes"));
     let bytes = nodes.checked_mul(BYTES_PER_NODE).ok_or_else(refused)?;
-    let layout = Layout::from_size_align(bytes, 1).map_err(|_| refused())?;
-    // SAFETY: the layout has a size, and what was allocated goes back under the same one.
-    unsafe {
-        let probe = std::hint::black_box(System.alloc(layout));
-        if probe.is_null() {
-            return Err(refused());
-        }
-        System.dealloc(probe, layout);
-    }
-    Ok(())
+    if is_there(bytes) { Ok(()) } else { Err(refused()) }
 }
 
 fn is_lent(ptr: *mut u8) -> bool {

@@ -217,7 +217,7 @@ def test_indices_mean_what_they_mean_in_numpy_or_are_refused():
     for one in (_core.tensor(True), ops.any(t > 0), cnnrs.Variable(True, dtype="bool")):
         assert t[one].shape == (1, 2, 3, 4, 5) and t[0, one].shape == (1, 3, 4, 5)
     for far in (2**31, 2**63, -(2**64)):
-        with pytest.raises(IndexError, match=f"index {far} is outside axis 1"):
+        with pytest.raises(IndexError, match=f"index {far} is outside axis"):
             t[0, far]
     with pytest.raises(IndexError, match="one ellipsis"):
         t[..., ...]
