@@ -1,10 +1,11 @@
 //! Memory for the moment when the system has none left.
 //!
-//! A small allocation cannot fail in Rust: it ends the process. What grows with sizes of the user's is therefore asked for
-//! in ways that can fail ([`Buffer`](crate::Buffer), [`room`]). For the many small allocations of recording, passes and
-//! lowering there is [`Reserve`]: a global allocator that serves them from a block set aside when the system refuses.
+//! A small allocation cannot fail in Rust: it ends the process. What grows with sizes of the user's is therefore
+//! asked for in ways that can fail ([`Buffer`](crate::Buffer), [`room`]). For the many small allocations of recording,
+//! passes and lowering there is [`Reserve`]: a global allocator that serves them from a block set aside when the system refuses.
 //! [`check`], which stands wherever such work makes another node or step, then ends the work with an error, and
-//! what it made goes back to the block. The extension module installs it; a Rust program may:
+//! what it made goes back to the block. The flag is the process's: of several threads at work, the one that checks
+//! next gets the error. The extension module installs it; a Rust program may:
 //!
 //! ```
 //! #[global_allocator]
@@ -35,8 +36,8 @@ const ENOUGH: usize = 4 << 20;
 const FEW_NODES: usize = 4096;
 
 static BLOCK: AtomicPtr<u8> = AtomicPtr::new(null_mut());
-/// Bytes lent so far (upper half), and how many of them were not given back (lower half). When none is
-/// out, all bytes are free again.
+/// Where the last range that is out ends, in bytes from the block's beginning (upper half), and how many ranges are out
+/// (lower half). Bytes behind that end are free.
 static LENT: AtomicU64 = AtomicU64::new(0);
 /// Whether something was lent that no [`check`] has reported.
 static SHORT: AtomicBool = AtomicBool::new(false);
@@ -54,15 +55,16 @@ pub fn set_aside() {
         let Ok(layout) = Layout::from_size_align(BYTES, BLOCK_ALIGNMENT) else { return };
         // SAFETY: the layout has a size.
         let block = unsafe { System.alloc(layout) };
-        if BLOCK.compare_exchange(null_mut(), block, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        let other = BLOCK.compare_exchange(null_mut(), block, Ordering::AcqRel, Ordering::Acquire).is_err();
+        if other && !block.is_null() {
             // SAFETY: made by the same allocator with this layout; another thread was first.
             unsafe { System.dealloc(block, layout) };
         }
     }
 }
 
-/// Touches stack of the main thread that later calls need: Linux adds pages of it as they are touched, and ends the process
-/// where it has none. Other threads have theirs from the beginning.
+/// Touches stack of the main thread that later calls need: Linux adds pages of it as they are touched, and ends the
+/// process where it has none. Other threads have theirs from the beginning.
 #[cfg(target_os = "linux")]
 fn touch_stack() {
     #[inline(never)]
@@ -169,8 +171,7 @@ fn give_back(ptr: *mut u8, bytes: usize) {
     let _ = LENT.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
 }
 
-// SAFETY: each allocation is the system's, or a range of the block that nobody else has; ranges are lent again only after all of
-// them came back.
+// SAFETY: each allocation is the system's, or a range of the block behind all that are out, so that nobody else has it.
 unsafe impl GlobalAlloc for Reserve {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -213,7 +214,7 @@ unsafe impl GlobalAlloc for Reserve {
                 return new;
             }
         }
-        // SAFETY: the caller promises a size that fits the layout's alignment; both ranges are as long as what is copied.
+        // SAFETY: the caller promises a size that fits the alignment; both ranges are as long as what is copied.
         unsafe {
             let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
             if !new.is_null() {

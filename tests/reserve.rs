@@ -1,7 +1,7 @@
 //! What happens when the system has no memory left: an error, and an engine that goes on.
 //!
-//! Limits are the process's, and memory of threads other than the main one is set aside beforehand: so this is a program of
-//! its own, without the harness.
+//! Limits are the process's, and memory of threads other than the main one is set aside beforehand: so this is a
+//! program of its own, without the harness.
 
 // The extension module brings it along.
 #[cfg(not(feature = "python"))]

@@ -26,8 +26,6 @@ __all__ = [
     "set_precision",
 ]
 
-# As in the core, whose own check sees 64 bits.
-_MOST_THREADS = 1024
 _SETTINGS = {"epsilon": 1e-7, "image_data_format": "channels_last", "interactive": True}
 
 
@@ -47,8 +45,8 @@ def set_num_threads(n: int) -> None:
     Raises:
         ValueError: `n` is no integer from 1 to 1024.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= _MOST_THREADS:
-        raise ValueError(f"set_num_threads: n: expected an integer from 1 to {_MOST_THREADS}, received {n!r}")
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise ValueError(f"set_num_threads: n: expected an integer, received {n!r}")
     _core.set_num_threads(n)
 
 

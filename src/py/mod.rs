@@ -36,7 +36,7 @@ impl From<Error> for PyErr {
 }
 
 /// The result of `work`, or what it panicked with as an exception of Python's. pyo3 panics where Python has no memory
-/// for an object.
+/// for an object; nothing but the text of that panic says so, and other texts stay exceptions too.
 fn caught<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let error = defect(&*panic);

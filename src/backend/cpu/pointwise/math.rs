@@ -3,8 +3,8 @@
 //! Errors against f64, in units in the last place, over the swept range of the tests: exp, log,
 //! sqrt-free forms ≤ 2; tanh, sigmoid, erf, softplus, expm1, log1p ≤ 4; sin, cos ≤ 2 for |x| ≤ 1e5.
 //!
-//! Zeros have the sign of the exact function's limit. Sums such as `x + x³·p` lose it, for −0 + 0 is 0; functions that
-//! have the sign of their argument take it from there.
+//! Zeros have the sign of the exact function's limit. Sums such as `x + x³·p` lose it, for −0 + 0 is 0; functions
+//! that have the sign of their argument take it from there.
 
 const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;

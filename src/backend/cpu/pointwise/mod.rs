@@ -465,7 +465,8 @@ impl Engine {
     }
 }
 
-/// Combines a strip with what a reduction holds, by which of the strip's two axes are reduced: `each` value, or `all` of a row.
+/// Combines a strip with what a reduction holds, by which of the strip's two axes are reduced: `each` value, or `all`
+/// of a row.
 fn fold<T: Copy>(
     values: &[T],
     p: Place,
