@@ -29,17 +29,17 @@ def integers(d):
     return d.fresh(d.some_shape(), "large", "int32") if found is None or d.flip(0.3) else found
 
 
-def beside(d, x, kind="large"):
+def beside(d, x):
     """What broadcasts with `x`."""
     shape = d.shape(x)
-    found = d.pick("int32", lambda v: v.shape == shape) if kind == "large" and d.flip() else None
+    found = d.pick("int32", lambda v: v.shape == shape) if d.flip() else None
     if found is not None:
         return found
     if d.flip(0.3):
         shape = tuple(1 if d.flip() else n for n in shape)
     elif d.flip(0.4):
         shape = shape[len(shape) - d.below(len(shape) + 1) :]
-    return d.fresh(shape, kind, "int32")
+    return d.fresh(shape, "large", "int32")
 
 
 def number(d):
@@ -58,37 +58,18 @@ for name, f in UNARY.items():
     exact(f"ops.{name}|int", lambda d: Call([integers(d)]), f, often=0.3)
 exact("-{0}|int", lambda d: Call([d.as_tensor(integers(d))]), numpy.negative, often=0.3)
 
-BINARY = {
-    "add": (numpy.add, "large"),
-    "subtract": (numpy.subtract, "large"),
-    "multiply": (numpy.multiply, "large"),
-    "maximum": (numpy.maximum, "large"),
-    "minimum": (numpy.minimum, "large"),
-    "mod": (numpy.mod, "large"),
-    "floor_divide": (numpy.floor_divide, "large"),
-    "equal": (numpy.equal, "large"),
-    "not_equal": (numpy.not_equal, "large"),
-    "less": (numpy.less, "large"),
-    "less_equal": (numpy.less_equal, "large"),
-    "greater": (numpy.greater, "large"),
-    "greater_equal": (numpy.greater_equal, "large"),
-}
+
+def _pair(d):
+    x = integers(d)
+    return Call([x, number(d)]) if d.flip(0.3) else Call([x, beside(d, x)])
 
 
-def _pair(kind):
-    def draw(d):
-        x = integers(d)
-        if d.flip(0.3):
-            return Call([x, number(d) or 7])
-        return Call([x, beside(d, x, kind)])
-
-    return draw
-
-
-for name, (function, kind) in BINARY.items():
+BINARY = """add subtract multiply maximum minimum mod floor_divide equal not_equal less less_equal greater
+    greater_equal""".split()
+for name, function in [(name, getattr(numpy, name)) for name in BINARY]:
     exact(
         f"ops.{name}|int",
-        _pair(kind),
+        _pair,
         lambda x, y, f=function: f(x, numpy.int32(y) if isinstance(y, int) else y),
         often=0.4,
     )
