@@ -18,8 +18,8 @@ use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::simd::Tier;
 use cnnrs::backend::cpu::winograd::{Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use cnnrs::dtype::DType;
+use cnnrs::fusion::region::{Arg, Instruction, Operand, Region};
 use cnnrs::ops::pointwise::Function;
-use cnnrs::region::{Arg, Instruction, Operand, Region};
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 

@@ -88,3 +88,37 @@ impl Error {
         self
     }
 }
+
+/// An integer that names no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadData {
+    /// What the integer is.
+    pub what: Integer,
+    /// Its place in its tensor.
+    pub element: usize,
+    /// The integer.
+    pub value: i32,
+    /// How many classes or places there are.
+    pub extent: usize,
+}
+
+/// What an integer stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integer {
+    /// A class.
+    Label,
+    /// A place along an axis; negative ones count from the end.
+    Index,
+}
+
+impl From<BadData> for Error {
+    fn from(bad: BadData) -> Self {
+        let BadData { what, element, value, extent } = bad;
+        Error::value(match what {
+            Integer::Label => format!("label {value} at position {element}: expected 0 to {}", extent as i64 - 1),
+            Integer::Index => {
+                format!("index {value} at position {element}: expected -{extent} to {}", extent as i64 - 1)
+            }
+        })
+    }
+}

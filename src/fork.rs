@@ -5,8 +5,7 @@
 //! have ended, and takes the locks that sections share; [`after`] lets go of them, in the parent and in the child.
 //! The child starts a pool of its own.
 
-use crate::backend::cpu::{arena, pool};
-use crate::plan::held;
+use crate::backend;
 use crate::{realise, variable};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -87,7 +86,8 @@ pub fn before() {
     });
     PARENT.set(std::process::id());
     HELD.with_borrow_mut(|held| {
-        held.extend([variable::lock(), realise::lock_plans(), held::lock(), pool::lock(), arena::lock()]);
+        held.extend([variable::lock(), realise::lock_plans()]);
+        held.extend(backend::locks());
         held.push(Box::new(sections()));
     });
 }

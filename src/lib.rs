@@ -17,6 +17,7 @@ pub mod dtype;
 pub mod error;
 pub mod fork;
 pub mod function;
+pub mod fusion;
 pub mod graph;
 pub mod io;
 pub mod ops;
@@ -26,8 +27,8 @@ pub mod precision;
 #[cfg(feature = "python")]
 mod py;
 mod realise;
-pub mod region;
 pub mod reserve;
+pub mod schedule;
 pub mod shape;
 pub mod tensor;
 pub mod testing;

@@ -5,7 +5,7 @@ use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::Op;
-use crate::plan::{Binding, Plan, PlanOptions, Slot};
+use crate::plan::{self, Binding, Plan, PlanOptions, Slot};
 use crate::reserve;
 use crate::tensor::{Definition, Node, Role, Tensor};
 use std::cell::{Cell, RefCell};
@@ -378,7 +378,7 @@ pub fn take_compiled() -> Option<Graph> {
 /// The plan of `graph`, compiled unless an equal graph was compiled before. The cache keeps the
 /// plans used last, within a bound in bytes.
 pub(crate) fn cached_plan(graph: Graph, options: &PlanOptions) -> Result<Arc<Plan>> {
-    let lookup = (graph, options.clone());
+    let lookup = (graph, plan::resolved(options)?);
     {
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
         cache.clock += 1;
@@ -388,7 +388,7 @@ pub(crate) fn cached_plan(graph: Graph, options: &PlanOptions) -> Result<Arc<Pla
             return Ok(found.plan.clone());
         }
     }
-    let plan = Arc::new(Plan::compile(&lookup.0, options)?);
+    let plan = Arc::new(Plan::compile(&lookup.0, &lookup.1)?);
     COMPILED.set(Some(lookup.0.clone()));
     let bytes = lookup.0.nodes().len() * PLAN_BYTES_PER_NODE + plan.constant_bytes();
     let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -416,8 +416,7 @@ pub fn release_memory() {
         std::mem::take(&mut cache.plans)
     };
     drop(plans);
-    crate::plan::held::release();
-    crate::backend::cpu::arena::release_memory();
+    crate::backend::release_memory();
     // What was freed in between blocks that are in use stays with the allocator otherwise.
     // SAFETY: the function has no precondition.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -1,6 +1,7 @@
 //! Checks that tests of all ops share: plans against the interpreter, gradients against central
 //! differences.
 
+use crate::backend::cpu::lower::candidates;
 use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -90,6 +91,11 @@ pub fn to_values(buffer: &Buffer) -> Vec<f64> {
     }
 }
 
+/// The values of a buffer, in its shape.
+pub fn to_array(buffer: &Buffer) -> RefArray {
+    RefArray::from_shape_vec(&*buffer.fact().shape, to_values(buffer)).expect("a buffer has its shape's elements")
+}
+
 /// Outputs of `g` run as a plan.
 pub fn run_plan(g: &Graph, options: &PlanOptions, inputs: &[RefArray]) -> Vec<Buffer> {
     let plan = Plan::compile(g, options).unwrap_or_else(|e| panic!("{e}\n{g}"));
@@ -134,7 +140,7 @@ pub fn check_candidates(g: &Graph, anchor: NodeId, rng: &mut Rng, tolerance: f64
     let inputs = rng.inputs(g);
     let expected = interpret(g, &inputs).unwrap_or_else(|e| panic!("{e}\n{g}"));
     let mut ran = Vec::new();
-    for kernel in g.node(anchor).op.def().cpu_kernels() {
+    for kernel in candidates::of(&g.node(anchor).op) {
         for fuse in [true, false] {
             let options = PlanOptions { fuse, force_kernel: Some(kernel.name().to_owned()), ..PlanOptions::default() };
             let plan = Plan::compile(g, &options).unwrap_or_else(|e| panic!("{e}\n{g}"));

@@ -1,7 +1,8 @@
 //! What outlasts runs is shared between plans that read it alike, and bounded.
 
+use cnnrs::backend::packed::{bytes, limit, set_limit};
 use cnnrs::ops::{Attribute, Attributes, Op};
-use cnnrs::plan::{Binding, Plan, PlanOptions, Slot, held_bytes, held_limit, set_held_limit};
+use cnnrs::plan::{Binding, Plan, PlanOptions, Slot};
 use cnnrs::{Buffer, DType, Fact, Graph, release_memory};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -64,8 +65,8 @@ fn many_shapes_hold_what_a_few_do_and_give_the_same_bits_in_any_order() {
         let bindings: Vec<Binding> = sizes.iter().map(|&size| binding(size)).collect();
         let mut outputs: Vec<_> =
             bindings.iter().zip(&sizes).map(|(b, &size)| (size, run(b, size, &weights))).collect();
-        together = held_bytes();
-        apart = bindings.iter().map(|b| b.plan().held_bytes()).sum();
+        together = bytes();
+        apart = bindings.iter().map(|b| b.plan().prepared_bytes()).sum();
         outputs.sort();
         bits.push(outputs);
         let made: u64 = bindings.iter().map(Binding::preparations).sum();
@@ -77,21 +78,21 @@ fn many_shapes_hold_what_a_few_do_and_give_the_same_bits_in_any_order() {
         release_memory();
         assert_eq!(*output, run(&binding(*size), *size, &weights), "{size:?} alone");
     }
-    assert_eq!(held_bytes(), 0, "what is held goes with its bindings");
+    assert_eq!(bytes(), 0, "what is held goes with its bindings");
 }
 
 #[test]
 fn the_bound_holds_and_what_was_used_longest_ago_goes_first() {
     let _alone = alone();
     release_memory();
-    let before = held_limit().unwrap();
+    let before = limit().unwrap();
     let size = [2, 12, 10];
     let models: Vec<(Binding, [Arc<Buffer>; 3])> = (0..6).map(|k| (binding(size), weights(10 * k))).collect();
     let expected: Vec<Vec<u8>> = models.iter().map(|(b, w)| run(b, size, w)).collect();
-    let one = models[0].0.plan().held_bytes();
-    assert_eq!(held_bytes(), 6 * one, "other weights are other values");
-    set_held_limit(2 * one + one / 2);
-    assert_eq!(held_bytes(), 2 * one, "a lower bound holds at once");
+    let one = models[0].0.plan().prepared_bytes();
+    assert_eq!(bytes(), 6 * one, "other weights are other values");
+    set_limit(2 * one + one / 2);
+    assert_eq!(bytes(), 2 * one, "a lower bound holds at once");
     let made = |k: usize| models[k].0.preparations();
     let bits = |k: usize| assert_eq!(run(&models[k].0, size, &models[k].1), expected[k]);
     bits(4);
@@ -99,30 +100,30 @@ fn the_bound_holds_and_what_was_used_longest_ago_goes_first() {
     // Something new: of the others, the one used last stays.
     let other = binding([3, 12, 10]);
     run(&other, [3, 12, 10], &weights(99));
-    assert_eq!(held_bytes(), 2 * one);
+    assert_eq!(bytes(), 2 * one);
     bits(4);
     assert_eq!(made(4), 1);
     bits(5);
-    assert_eq!((made(5), held_bytes()), (2, 2 * one));
+    assert_eq!((made(5), bytes()), (2, 2 * one));
     // A binding that needs more than the bound has what it needs while it runs.
-    set_held_limit(one - 1);
-    assert_eq!(held_bytes(), 0);
+    set_limit(one - 1);
+    assert_eq!(bytes(), 0);
     bits(4);
-    assert_eq!((made(4), held_bytes()), (2, 0));
+    assert_eq!((made(4), bytes()), (2, 0));
     bits(4);
-    assert_eq!((made(4), held_bytes()), (3, 0));
-    set_held_limit(one);
+    assert_eq!((made(4), bytes()), (3, 0));
+    set_limit(one);
     bits(4);
     bits(4);
-    assert_eq!((made(4), held_bytes()), (4, one));
+    assert_eq!((made(4), bytes()), (4, one));
     release_memory();
-    assert_eq!(held_bytes(), 0);
+    assert_eq!(bytes(), 0);
     bits(4);
     assert_eq!(made(4), 5);
     drop(models);
     drop(other);
-    assert_eq!(held_bytes(), 0);
-    set_held_limit(before);
+    assert_eq!(bytes(), 0);
+    set_limit(before);
 }
 
 #[test]
@@ -138,8 +139,8 @@ fn versions_that_are_gone_are_not_kept_for_other_shapes() {
         for (binding, size) in bindings.iter().zip(sizes) {
             run(binding, size, &weights);
         }
-        most = most.max(held_bytes());
+        most = most.max(bytes());
     }
-    let all: usize = bindings.iter().map(|b| b.plan().held_bytes()).sum();
+    let all: usize = bindings.iter().map(|b| b.plan().prepared_bytes()).sum();
     assert!(most <= all, "{most} bytes of {all}");
 }

@@ -1,11 +1,17 @@
-//! Plans: donation, cancellation, memory, and bits that do not depend on the number of threads.
+//! Plans: donation, cancellation, preludes, memory, and bits that do not depend on the number of threads. What holds of
+//! plans on any device is asked of two backends.
 
-use cnnrs::backend::cpu::threads::{num_threads, set_num_threads};
+mod interpreter;
+
+use cnnrs::backend::cpu::Cpu;
+use cnnrs::backend::cpu::exec::threads::{num_threads, set_num_threads};
+use cnnrs::backend::device::Backend;
 use cnnrs::ops::pointwise::Function;
 use cnnrs::ops::{Attributes, Op};
 use cnnrs::passes::autodiff::differentiate;
-use cnnrs::plan::{Plan, PlanOptions, Slot};
+use cnnrs::plan::{Binding, Plan, PlanOptions, Slot};
 use cnnrs::{Buffer, DType, ErrorKind, Fact, Graph};
+use interpreter::Interpreter;
 use std::sync::Arc;
 
 fn conv(g: &mut Graph, x: cnnrs::NodeId, w: cnnrs::NodeId) -> cnnrs::NodeId {
@@ -46,30 +52,83 @@ fn w() -> Buffer {
     Buffer::from_slice(&[3, 3, 5, 5], &values(225).iter().map(|v| v * 0.3).collect::<Vec<_>>()).unwrap()
 }
 
-fn donating() -> PlanOptions {
-    PlanOptions { donations: vec![(1, 1)], ..PlanOptions::default() }
+/// The plan of a graph on each backend.
+fn plans(g: &Graph, donations: Vec<(usize, usize)>) -> impl Iterator<Item = Plan> {
+    let backends: [&dyn Backend; 2] = [&Cpu, &Interpreter];
+    let compile = move |backend: &dyn Backend| {
+        let target = Some(backend.target().unwrap());
+        Plan::compile_on(backend, g, &PlanOptions { target, donations: donations.clone(), ..PlanOptions::default() })
+    };
+    backends.map(|backend| compile(backend).unwrap()).into_iter()
 }
 
 #[test]
 fn a_donated_buffer_is_overwritten_and_gives_the_same_values() {
-    let plan = Plan::compile(&step(), &donating()).unwrap();
-    let fresh = plan.run(&mut [Slot::Shared(x()), Slot::Shared(Arc::new(w()))], &|| false).unwrap();
-    let own = w();
-    let address = own.as_ptr();
-    let mut slots = [Slot::Shared(x()), Slot::Donated(Some(own))];
-    let donated = plan.run(&mut slots, &|| false).unwrap();
-    assert_eq!(donated[1].as_ptr(), address);
-    assert_eq!(donated[1].as_slice::<f32>(), fresh[1].as_slice::<f32>());
-    assert!(matches!(slots[1], Slot::Donated(None)));
+    let mut losses = Vec::new();
+    for plan in plans(&step(), vec![(1, 1)]) {
+        let fresh = plan.run(&mut [Slot::Shared(x()), Slot::Shared(Arc::new(w()))], &|| false).unwrap();
+        let own = w();
+        let address = own.as_ptr();
+        let mut slots = [Slot::Shared(x()), Slot::Donated(Some(own))];
+        let donated = plan.run(&mut slots, &|| false).unwrap();
+        assert_eq!(donated[1].as_ptr(), address);
+        assert_eq!(donated[1].as_slice::<f32>(), fresh[1].as_slice::<f32>());
+        assert!(matches!(slots[1], Slot::Donated(None)));
+        losses.push(fresh[0].as_slice::<f32>()[0]);
+    }
+    assert!((losses[0] - losses[1]).abs() < 1e-5 * losses[0].abs(), "{losses:?}");
 }
 
 #[test]
 fn a_cancelled_run_leaves_donated_buffers_untouched() {
-    let plan = Plan::compile(&step(), &donating()).unwrap();
-    let mut slots = [Slot::Shared(x()), Slot::Donated(Some(w()))];
-    assert_eq!(plan.run(&mut slots, &|| true).unwrap_err().kind, ErrorKind::Cancelled);
-    let Slot::Donated(Some(kept)) = &slots[1] else { panic!("the buffer is gone") };
-    assert_eq!(kept.as_slice::<f32>(), w().as_slice::<f32>());
+    for plan in plans(&step(), vec![(1, 1)]) {
+        let mut slots = [Slot::Shared(x()), Slot::Donated(Some(w()))];
+        assert_eq!(plan.run(&mut slots, &|| true).unwrap_err().kind, ErrorKind::Cancelled);
+        let Slot::Donated(Some(kept)) = &slots[1] else { panic!("the buffer is gone") };
+        assert_eq!(kept.as_slice::<f32>(), w().as_slice::<f32>());
+    }
+}
+
+#[test]
+fn what_constant_inputs_make_is_made_once() {
+    let mut g = Graph::new();
+    let x = g.input(Fact::new([2, 4], DType::F32));
+    let w = g.held_input(Fact::new([4, 3], DType::F32));
+    let scaled = g.scale(w, 2.0).unwrap();
+    let y = g.apply(Op::parse("matmul", Attributes::default()).unwrap(), &[x, scaled]).unwrap();
+    g.set_outputs(vec![y]);
+    let buffer = |shape: &[usize; 2]| Arc::new(Buffer::from_slice(shape, &values(shape[0] * shape[1])).unwrap());
+    let mut results = Vec::new();
+    for plan in plans(&g, Vec::new()) {
+        assert!(plan.has_prelude() && plan.steps().iter().any(|step| step.is_prelude), "{}", plan.describe());
+        let binding = Binding::new(Arc::new(plan));
+        let (x, w) = (buffer(&[2, 4]), buffer(&[4, 3]));
+        let run = |w: &Arc<Buffer>| {
+            let slots = &mut [Slot::Shared(x.clone()), Slot::Shared(w.clone())];
+            binding.run(slots, &|| false).unwrap()[0].as_slice::<f32>().to_vec()
+        };
+        let first = run(&w);
+        assert_eq!(run(&w), first);
+        assert_eq!(binding.preparations(), 1);
+        let other = Arc::new(Buffer::from_slice(&[4, 3], &[0f32; 12]).unwrap());
+        assert_eq!(run(&other), [0.0; 6]);
+        assert_eq!(binding.preparations(), 2);
+        results.push(first);
+    }
+    let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
+    assert!(results[0].iter().zip(&results[1]).all(near), "{results:?}");
+}
+
+#[test]
+fn groups_are_as_large_as_the_device_can_carry() {
+    let mut g = Graph::new();
+    let mut y = g.input(Fact::new([100], DType::F32));
+    for f in [Function::Exp, Function::Neg, Function::Sin, Function::Square, Function::Tanh] {
+        y = g.unary(f, y).unwrap();
+    }
+    g.set_outputs(vec![y]);
+    let steps: Vec<usize> = plans(&g, Vec::new()).map(|plan| plan.steps().len()).collect();
+    assert_eq!(steps, [1, 2]);
 }
 
 #[test]
@@ -103,11 +162,19 @@ fn the_arena_is_near_the_live_set() {
 
 #[test]
 fn wrong_inputs_are_named() {
-    let plan = Plan::compile(&step(), &PlanOptions::default()).unwrap();
-    let e = plan.run(&mut [Slot::Shared(x())], &|| false).unwrap_err().to_string();
-    assert!(e.contains("expected 2 inputs, received 1"), "{e}");
-    let e = plan.run(&mut [Slot::Shared(Arc::new(w())), Slot::Shared(Arc::new(w()))], &|| false).unwrap_err();
-    assert!(e.to_string().contains("input 0: expected float32(8, 15, 15, 5)"), "{e}");
+    for plan in plans(&step(), Vec::new()) {
+        let e = plan.run(&mut [Slot::Shared(x())], &|| false).unwrap_err().to_string();
+        assert!(e.contains("expected 2 inputs, received 1"), "{e}");
+        let e = plan.run(&mut [Slot::Shared(Arc::new(w())), Slot::Shared(Arc::new(w()))], &|| false).unwrap_err();
+        assert!(e.to_string().contains("input 0: expected float32(8, 15, 15, 5)"), "{e}");
+    }
+}
+
+#[test]
+fn unknown_devices_are_named() {
+    let target = Interpreter.target().unwrap();
+    let e = Plan::compile(&step(), &PlanOptions { target: Some(target), ..PlanOptions::default() }).map(|_| ());
+    assert_eq!(e.unwrap_err().to_string(), "device: expected one of cpu, received \"interpreter\"");
 }
 
 /// Two equal nodes become one, which names both places; what failed there is said of both.
@@ -122,11 +189,12 @@ fn merged_nodes_name_all_places() {
     assert_eq!(g.apply(loss(), &[logits, labels]).unwrap(), a);
     assert_eq!(g.node(a).origin.as_deref(), Some("first, second"));
     g.set_outputs(vec![a]);
-    let plan = Plan::compile(&g, &PlanOptions::default()).unwrap();
-    let logits = Buffer::from_slice(&[2, 3], &[0f32; 6]).unwrap();
-    let labels = Buffer::from_slice(&[2], &[1i32, 3]).unwrap();
-    let e = plan.run(&mut [Slot::Shared(logits.into()), Slot::Shared(labels.into())], &|| false).unwrap_err();
-    assert_eq!(e.to_string(), "first, second: label 3 at position 1: expected 0 to 2");
+    for plan in plans(&g, Vec::new()) {
+        let logits = Buffer::from_slice(&[2, 3], &[0f32; 6]).unwrap();
+        let labels = Buffer::from_slice(&[2], &[1i32, 3]).unwrap();
+        let e = plan.run(&mut [Slot::Shared(logits.into()), Slot::Shared(labels.into())], &|| false).unwrap_err();
+        assert_eq!(e.to_string(), "first, second: label 3 at position 1: expected 0 to 2");
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Small nets: activations in vectors of images, sections of steps run share by share, masks that are
 //! recomputed. Values against the interpreter, bits for several numbers of threads.
 
+use cnnrs::backend::cpu::exec::threads::{num_threads, set_num_threads};
 use cnnrs::backend::cpu::simd::Tier;
-use cnnrs::backend::cpu::threads::{num_threads, set_num_threads};
 use cnnrs::ops::pointwise::Function;
 use cnnrs::ops::{Attribute, Attributes, Op};
 use cnnrs::passes::autodiff::differentiate;

@@ -1,6 +1,6 @@
 //! The reference interpreter: any graph on f64 arrays, through each op's `reference`.
 
-use super::Graph;
+use super::{Graph, NodeId};
 use crate::error::{Error, Result};
 use crate::ops::{Op, RefArray};
 use crate::shape::Fact;
@@ -49,18 +49,28 @@ pub fn interpret_all(graph: &Graph, inputs: &[RefArray]) -> Result<Vec<Option<Re
             .iter()
             .map(|i| values[i.index()].as_ref().ok_or_else(|| Error::state("an input was not computed")))
             .collect::<Result<_>>()?;
-        let facts: SmallVec<[Fact; 4]> = node.inputs.iter().map(|&i| graph.fact(i).clone()).collect();
-        let value = node.op.def().reference(&args, &facts, &node.fact)?;
+        let value = interpret_node(graph, id, &args)?;
         drop(args);
-        if value.shape() != &*node.fact.shape {
-            return Err(Error::state(format!(
-                "{}: the reference made shape {:?}, inference said {}",
-                node.op.def().name(),
-                value.shape(),
-                node.fact.shape
-            )));
-        }
         values[id.index()] = Some(value);
     }
     Ok(values)
+}
+
+/// The value of node `id`, which is no input, from the values of its inputs.
+///
+/// # Errors
+/// What the op's reference says of the values, and `State` when it makes another shape than inference said.
+pub fn interpret_node(graph: &Graph, id: NodeId, args: &[&RefArray]) -> Result<RefArray> {
+    let node = graph.node(id);
+    let facts: SmallVec<[Fact; 4]> = node.inputs.iter().map(|&i| graph.fact(i).clone()).collect();
+    let value = node.op.def().reference(args, &facts, &node.fact)?;
+    if value.shape() != &*node.fact.shape {
+        return Err(Error::state(format!(
+            "{}: the reference made shape {:?}, inference said {}",
+            node.op.def().name(),
+            value.shape(),
+            node.fact.shape
+        )));
+    }
+    Ok(value)
 }

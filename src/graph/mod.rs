@@ -7,12 +7,12 @@ mod dump;
 mod interpret;
 mod verify;
 
-pub use interpret::{interpret, interpret_all};
+pub use interpret::{interpret, interpret_all, interpret_node};
 pub use verify::verify;
 
 use crate::error::{Error, Result};
-use crate::ops::Op;
 use crate::ops::constant::Input;
+use crate::ops::{Kind, Op};
 use crate::shape::Fact;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -231,6 +231,19 @@ impl Graph {
             }
         }
         live
+    }
+
+    /// For every value, the ops on the longest way to it through which no element passes straight: heavy ones,
+    /// data movement and reductions. What is deeper than a value comes later than all that can run with it.
+    pub fn depths(&self) -> Vec<usize> {
+        let mut depths = vec![0; self.nodes.len()];
+        for id in self.ids() {
+            let node = self.node(id);
+            let deepest = node.inputs.iter().map(|i| depths[i.index()]).max().unwrap_or(0);
+            let straight = matches!(node.op.def().kind(), Kind::Pointwise | Kind::Leaf | Kind::View);
+            depths[id.index()] = deepest + usize::from(!straight);
+        }
+        depths
     }
 
     /// For every node, whether it depends on held inputs and literals alone.

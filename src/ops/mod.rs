@@ -18,7 +18,6 @@ pub mod window;
 
 pub use attributes::{Attribute, Attributes, Real};
 
-use crate::backend::cpu::kernel::CpuKernel;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::Fact;
@@ -30,7 +29,7 @@ use std::sync::LazyLock;
 /// What references compute on. Integers and booleans are exact in f64.
 pub type RefArray = ArrayD<f64>;
 
-/// How passes may treat an op; the fuse pass reads nothing else of it.
+/// How passes may treat an op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Graph input or literal.
@@ -82,15 +81,19 @@ pub trait OpDef: Debug + Send + Sync {
         false
     }
 
+    /// Whether pointwise work on input 0 can be attached to it, done while that input is read.
+    fn takes_prologue(&self) -> bool {
+        false
+    }
+
+    /// Whether pointwise work on its output can be attached to it, done before that is stored.
+    fn takes_epilogue(&self) -> bool {
+        false
+    }
+
     /// Floating-point operations of one run (a multiply-add counts 2).
     fn flops(&self, _inputs: &[Fact], output: &Fact) -> u64 {
         output.shape.len() as u64
-    }
-
-    /// Candidate kernels on the CPU. Pointwise ops, reductions, views and composites have none:
-    /// regions and aliases serve them.
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        &[]
     }
 }
 

@@ -2,7 +2,6 @@
 
 pub mod autodiff;
 mod fold_bn;
-pub mod fuse;
 mod inline;
 mod recompute;
 mod sampling;

@@ -7,7 +7,6 @@
 //! value one multiplication, addition or bound away from another that is stored anyway: its distance from the
 //! mean.
 
-use super::fuse::{depths, takes_prologue};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Graph, Inputs, NodeId};
@@ -47,7 +46,7 @@ impl<'g> Values<'g> {
                 _ => stored.extend(node.inputs.iter().copied()),
             }
         }
-        Values { g, readers, stored, depth: depths(g) }
+        Values { g, readers, stored, depth: g.depths() }
     }
 
     /// Whether a reader of `id` waits for a heavy op or reduction that comes after `id`.
@@ -135,7 +134,7 @@ impl<'g> Values<'g> {
         let mut gradients = 0;
         for &reader in &self.readers[id.index()] {
             let node = g.node(reader);
-            if takes_prologue(&node.op) && node.inputs[0] == id && node.inputs[1..].iter().all(|&i| i != id) {
+            if node.op.def().takes_prologue() && node.inputs[0] == id && node.inputs[1..].iter().all(|&i| i != id) {
                 match &node.op {
                     Op::Conv2dFilterGrad(_) => gradients += 1,
                     _ => forward += 1,
@@ -200,11 +199,11 @@ fn copy(graph: &Graph, cheap: &[bool], g: &mut Graph, old: NodeId, new: NodeId) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fusion::{Limits, fuse};
     use crate::ops::conv2d::Conv2d;
     use crate::ops::matmul::MatMul;
     use crate::ops::window::Padding;
     use crate::passes::autodiff::differentiate;
-    use crate::passes::fuse::fuse;
     use crate::passes::optimise;
     use crate::plan::{Plan, PlanOptions};
     use crate::shape::Fact;
@@ -275,7 +274,7 @@ mod tests {
     #[test]
     fn normalised_activations_are_prologues() {
         let g = blocks(false);
-        let fusion = fuse(&optimise(&g).unwrap(), true, &[]).unwrap();
+        let fusion = fuse(&optimise(&g).unwrap(), &Limits::default(), true, &[]).unwrap();
         let prologues = fusion.groups.iter().filter(|group| group.prologue.is_some()).count();
         assert_eq!(prologues, 2, "{}", Plan::compile(&g, &PlanOptions::default()).unwrap().describe());
         check_plan(&g, &mut Rng::new(4), 2e-4);
@@ -284,7 +283,7 @@ mod tests {
     #[test]
     fn what_others_read_is_stored() {
         let g = blocks(true);
-        let fusion = fuse(&optimise(&g).unwrap(), true, &[]).unwrap();
+        let fusion = fuse(&optimise(&g).unwrap(), &Limits::default(), true, &[]).unwrap();
         assert!(fusion.groups.iter().all(|group| group.prologue.is_none()));
         check_plan(&g, &mut Rng::new(5), 2e-4);
     }

@@ -4,7 +4,7 @@ use super::caller::section;
 use super::convert;
 use super::tensor::PyTensor;
 use crate::backend::cpu::chunked::split;
-use crate::backend::cpu::pool;
+use crate::backend::cpu::exec::pool;
 use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::error::{Error, Result, caught};

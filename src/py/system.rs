@@ -1,7 +1,7 @@
 //! Threads, devices and registries, as Python sees them.
 
+use crate::backend::cpu::exec::threads;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::threads;
 use crate::ops::Op;
 use crate::precision::Precision;
 use pyo3::exceptions::{PyOverflowError, PyValueError};
@@ -32,9 +32,9 @@ fn groups_taken_apart() -> usize {
 #[pyfunction]
 fn memory_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let info = PyDict::new(py);
-    info.set_item("held_bytes", crate::plan::held_bytes())?;
-    info.set_item("held_limit", crate::plan::held_limit()?)?;
-    info.set_item("idle_bytes", crate::backend::cpu::arena::idle_bytes())?;
+    info.set_item("held_bytes", crate::backend::packed::bytes())?;
+    info.set_item("held_limit", crate::backend::packed::limit()?)?;
+    info.set_item("idle_bytes", crate::backend::idle_bytes())?;
     info.set_item("plans", crate::realise::cached_plans())?;
     Ok(info)
 }
@@ -42,7 +42,7 @@ fn memory_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 /// Sets the most bytes that folded and packed filters of all models may have together.
 #[pyfunction]
 fn set_held_limit(bytes: usize) {
-    crate::plan::set_held_limit(bytes);
+    crate::backend::packed::set_limit(bytes);
 }
 
 /// Drops cached plans and folded and packed filters, and gives memory for intermediates that no run uses back to the

@@ -208,6 +208,9 @@ row("ops.categorical_crossentropy", _draw_categorical, _categorical, often=1.5, 
 def _sparse(target, x, from_logits=False):
     target = numpy.asarray(target).astype(int)
     agree(target.shape, value(x).shape[:-1])
+    classes = value(x).shape[-1]
+    if ((target < 0) | (target >= classes)).any():  # another batch may leave fewer classes of flat values
+        raise ValueError(f"expected labels of {classes} classes, received {target}")
     logits = x if from_logits else r(np.log(clip(x, 1e-7, 1 - 1e-7)))
     logs = log_softmax(logits)
     hot = numpy.expand_dims(target, -1) == numpy.arange(value(x).shape[-1])

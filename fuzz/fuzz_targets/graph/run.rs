@@ -2,7 +2,7 @@
 
 use crate::expected::{Expected, Known};
 use arbitrary::{Arbitrary, Unstructured};
-use cnnrs::backend::cpu::threads::set_num_threads;
+use cnnrs::backend::cpu::exec::threads::set_num_threads;
 use cnnrs::graph::interpret;
 use cnnrs::ops::RefArray;
 use cnnrs::plan::{Plan, PlanOptions, Slot};

@@ -1,7 +1,7 @@
 //! The common shape of raw kernels: ordered phases of independent chunks.
 
 use super::attach::{Epilogue, PackHook};
-use super::kernel::PackedLayout;
+use crate::schedule::PackedLayout;
 
 /// Threads for which cuts by geometry alone are fine enough: smaller chunks would cost more than waiting.
 pub const FEW_THREADS: usize = 4;

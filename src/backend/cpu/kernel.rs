@@ -1,10 +1,12 @@
 //! What a kernel is: a candidate implementation of an op, lowered to phases of independent chunks.
 
 use super::chunked::split;
-use crate::error::{Error, Result};
+use super::simd::Tier;
+use crate::error::{BadData, Result};
+use crate::fusion::region::Region;
 use crate::ops::Op;
 use crate::precision::Precision;
-use crate::region::Region;
+use crate::schedule::{Packed, StepCode};
 use crate::shape::Fact;
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -55,6 +57,10 @@ pub struct Task<'a> {
     pub images: InImages,
     /// What the kernel may do to sums of products.
     pub precision: Precision,
+    /// The instruction set that it runs on.
+    pub tier: Tier,
+    /// Threads for which it is cut. That alters no result.
+    pub threads: usize,
     /// Bit k: operand k stays the same over many runs, so that it is packed before them.
     pub held: u64,
 }
@@ -83,6 +89,12 @@ pub trait CpuKernel: Sync {
         InImages::default()
     }
 
+    /// Whether a convolution that it runs can be one of several that run row by row as one step; see
+    /// [`RowChain`](super::conv::RowChain).
+    fn works_by_rows(&self) -> bool {
+        false
+    }
+
     /// The code for a task that it supports.
     fn lower(&self, task: &Task) -> Result<Lowered>;
 }
@@ -109,30 +121,22 @@ pub struct Lowered {
     pub section: Option<Section>,
 }
 
-/// An operand that phase 0 packs into memory of its own and later phases only read there: as long as it
-/// stays the same, phase 0 need not run again. Phase 0 looks at no other operands than those that it packs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packed {
-    /// The operand's number.
-    pub operand: usize,
-    /// Bytes of the packed form, 64-byte aligned.
-    pub bytes: usize,
-    /// How it lies there.
-    pub layout: PackedLayout,
-}
+impl StepCode for Lowered {
+    fn workspace(&self) -> usize {
+        self.workspace
+    }
 
-/// How an operand lies once it is packed. Kernels with equal layouts make the same bytes of the same operand, so
-/// plans for different shapes can share them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PackedLayout {
-    kind: &'static str,
-    numbers: SmallVec<[usize; 8]>,
-}
+    fn packed(&self) -> &[Packed] {
+        &self.packed
+    }
 
-impl PackedLayout {
-    /// The layout that `kind` and `numbers` say everything of.
-    pub fn new(kind: &'static str, numbers: impl IntoIterator<Item = usize>) -> Self {
-        PackedLayout { kind, numbers: numbers.into_iter().collect() }
+    fn split_packing(&mut self) -> Self {
+        if let Some(section) = &mut self.section {
+            section.phase -= 1;
+        }
+        let phases = vec![self.phases.remove(0)];
+        let Lowered { name, scratch, .. } = *self;
+        Lowered { name, phases, workspace: 0, scratch, packed: self.packed.clone(), section: None }
     }
 }
 
@@ -220,40 +224,6 @@ pub struct Status {
     report: Mutex<Option<BadData>>,
     /// 1 + the step that reported; 0 before.
     step: AtomicUsize,
-}
-
-/// An integer that names no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadData {
-    /// What the integer is.
-    pub what: Integer,
-    /// Its place in its tensor.
-    pub element: usize,
-    /// The integer.
-    pub value: i32,
-    /// How many classes or places there are.
-    pub extent: usize,
-}
-
-/// What an integer stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Integer {
-    /// A class.
-    Label,
-    /// A place along an axis; negative ones count from the end.
-    Index,
-}
-
-impl From<BadData> for Error {
-    fn from(bad: BadData) -> Self {
-        let BadData { what, element, value, extent } = bad;
-        Error::value(match what {
-            Integer::Label => format!("label {value} at position {element}: expected 0 to {}", extent as i64 - 1),
-            Integer::Index => {
-                format!("index {value} at position {element}: expected -{extent} to {}", extent as i64 - 1)
-            }
-        })
-    }
 }
 
 impl Status {

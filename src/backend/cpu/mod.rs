@@ -1,25 +1,59 @@
 //! The CPU backend: kernels over SIMD instruction sets, run by a pool that a plan enters once.
 
-pub mod arena;
 pub mod attach;
-pub mod chains;
 pub mod chunked;
-pub mod chunked_step;
 pub mod conv;
-pub mod cost;
 pub mod data;
+pub mod exec;
 pub mod gemm;
-pub mod images;
 pub mod kernel;
 pub mod lower;
 pub mod pointwise;
-pub mod pool;
 pub mod pool2d;
 mod prefetch;
 pub mod prologue;
 pub mod shares;
 pub mod simd;
-pub mod subnormals;
-pub mod threads;
 pub mod tile;
 pub mod winograd;
+
+use super::device::{Backend, DeviceTraits, Program};
+use crate::error::Result;
+use crate::fusion::{self, Fusion};
+use crate::graph::Graph;
+use crate::schedule::{PlanOptions, Target};
+use std::any::Any;
+use std::sync::Arc;
+
+/// The processor that this process runs on.
+pub struct Cpu;
+
+static TRAITS: DeviceTraits = DeviceTraits { name: "cpu", limits: fusion::Limits { instructions: 48, operands: 24 } };
+
+impl Backend for Cpu {
+    fn traits(&self) -> &DeviceTraits {
+        &TRAITS
+    }
+
+    fn target(&self) -> Result<Target> {
+        // Work is cut alike for all numbers of threads up to this one.
+        let threads = exec::pool::workers()?.max(chunked::FEW_THREADS);
+        Ok(Target { backend: TRAITS.name, tier: simd::Tier::current()?.name(), threads })
+    }
+
+    fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {
+        Ok(Arc::new(lower::compile(graph, fusion, options)?))
+    }
+
+    fn idle_bytes(&self) -> usize {
+        exec::arena::idle_bytes()
+    }
+
+    fn release_memory(&self) {
+        exec::arena::release_memory();
+    }
+
+    fn lock(&self) -> Vec<Box<dyn Any>> {
+        vec![exec::pool::lock(), exec::arena::lock()]
+    }
+}

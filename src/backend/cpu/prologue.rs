@@ -7,8 +7,8 @@ use super::pointwise::attached::{Reading, reading};
 use super::simd::{Simd, Tier};
 use crate::dispatch;
 use crate::dtype::DType;
+use crate::fusion::region::{Arg, Region};
 use crate::ops::pointwise::Function;
-use crate::region::{Arg, Region};
 
 /// A factor or a summand.
 #[derive(Clone, Copy, Debug, PartialEq)]

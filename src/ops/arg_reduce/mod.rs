@@ -4,8 +4,6 @@
 mod tests;
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
-use crate::backend::cpu::data;
-use crate::backend::cpu::kernel::CpuKernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -94,10 +92,6 @@ impl OpDef for ArgReduce {
 
     fn flops(&self, inputs: &[Fact], _: &Fact) -> u64 {
         inputs[0].shape.len() as u64
-    }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        &[&data::ARG_REDUCE]
     }
 }
 

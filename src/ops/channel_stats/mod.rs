@@ -1,11 +1,9 @@
 //! Mean and biased variance per channel: what batch normalisation measures.
 
-mod cpu;
 #[cfg(test)]
 mod tests;
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
-use crate::backend::cpu::kernel::CpuKernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -68,10 +66,6 @@ impl OpDef for ChannelStats {
 
     fn flops(&self, inputs: &[Fact], _: &Fact) -> u64 {
         4 * inputs[0].shape.len() as u64
-    }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::KERNELS
     }
 }
 

@@ -1,9 +1,6 @@
 //! The contracts of the three primitives. Each one's gradients are the other two.
 
-use super::{
-    Conv2d, Conv2dFilterGrad, Conv2dInputGrad, cpu, infer_conv, infer_filter_grad, infer_input_grad, reference,
-};
-use crate::backend::cpu::kernel::CpuKernel;
+use super::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad, infer_conv, infer_filter_grad, infer_input_grad, reference};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
 use crate::ops::{Kind, OpDef, RefArray};
@@ -47,8 +44,12 @@ impl OpDef for Conv2d {
         self.flops(&output.shape, &inputs[1].shape)
     }
 
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::KERNELS
+    fn takes_prologue(&self) -> bool {
+        true
+    }
+
+    fn takes_epilogue(&self) -> bool {
+        true
     }
 }
 
@@ -79,8 +80,8 @@ impl OpDef for Conv2dInputGrad {
         self.conv.flops(&inputs[0].shape, &inputs[1].shape)
     }
 
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::KERNELS
+    fn takes_epilogue(&self) -> bool {
+        true
     }
 }
 
@@ -111,7 +112,7 @@ impl OpDef for Conv2dFilterGrad {
         self.conv.flops(&inputs[1].shape, &output.shape)
     }
 
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::KERNELS
+    fn takes_prologue(&self) -> bool {
+        true
     }
 }

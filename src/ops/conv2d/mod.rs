@@ -4,9 +4,6 @@
 //! (cross-correlation, as in Keras), zero outside the image; with `groups` each group of output
 //! channels sees its own group of input channels.
 
-#[cfg(test)]
-mod candidate_tests;
-pub(crate) mod cpu;
 mod grad;
 mod reference;
 #[cfg(test)]

@@ -8,10 +8,8 @@ mod tests;
 pub use one_hot::OneHot;
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
-use crate::backend::cpu::data;
-use crate::backend::cpu::kernel::{BadData, CpuKernel, Integer};
 use crate::dtype::DType;
-use crate::error::{Error, Result};
+use crate::error::{BadData, Error, Integer, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
 use ndarray::{Axis, IxDyn};
@@ -84,10 +82,6 @@ impl OpDef for Gather {
     fn flops(&self, _: &[Fact], _: &Fact) -> u64 {
         0
     }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        &[&data::GATHER]
-    }
 }
 
 impl FromAttributes for Gather {
@@ -153,10 +147,6 @@ impl OpDef for ScatterAdd {
 
     fn flops(&self, inputs: &[Fact], _: &Fact) -> u64 {
         inputs[0].shape.len() as u64
-    }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        &[&data::SCATTER_ADD]
     }
 }
 

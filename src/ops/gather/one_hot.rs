@@ -1,10 +1,8 @@
 //! Indices as unit vectors.
 
 use super::expect_index;
-use crate::backend::cpu::data;
-use crate::backend::cpu::kernel::{BadData, CpuKernel, Integer};
 use crate::dtype::DType;
-use crate::error::{Error, Result};
+use crate::error::{BadData, Error, Integer, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
 use crate::shape::{Fact, Shape};
@@ -55,10 +53,6 @@ impl OpDef for OneHot {
 
     fn flops(&self, _: &[Fact], _: &Fact) -> u64 {
         0
-    }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        &[&data::ONE_HOT]
     }
 }
 

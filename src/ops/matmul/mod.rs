@@ -1,12 +1,10 @@
 //! Matrix products, batched with numpy's broadcasting of the leading axes. A vector on the left is a
 //! row, on the right a column; its axis is not in the result.
 
-mod cpu;
 #[cfg(test)]
 mod tests;
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
-use crate::backend::cpu::kernel::CpuKernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -144,8 +142,8 @@ impl OpDef for MatMul {
         self.extents(&inputs[0].shape, &inputs[1].shape).map_or(0, |e| 2 * (output.shape.len() * e.k) as u64)
     }
 
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::KERNELS
+    fn takes_epilogue(&self) -> bool {
+        true
     }
 }
 

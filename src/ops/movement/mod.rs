@@ -7,8 +7,6 @@ mod tests;
 pub use parts::{Concat, Iota, Pad, Slice, StopGradient};
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
-use crate::backend::cpu::data;
-use crate::backend::cpu::kernel::CpuKernel;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -158,10 +156,6 @@ impl OpDef for Transpose {
 
     fn flops(&self, _: &[Fact], _: &Fact) -> u64 {
         0
-    }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        &[&data::TRANSPOSE]
     }
 }
 

@@ -1,7 +1,5 @@
 //! Slice, pad and concatenate.
 
-use crate::backend::cpu::data;
-use crate::backend::cpu::kernel::CpuKernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -97,10 +95,6 @@ impl OpDef for Slice {
     fn flops(&self, _: &[Fact], _: &Fact) -> u64 {
         0
     }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        &[&data::SLICE]
-    }
 }
 
 impl FromAttributes for Slice {}
@@ -167,10 +161,6 @@ impl OpDef for Pad {
 
     fn flops(&self, _: &[Fact], _: &Fact) -> u64 {
         0
-    }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        &[&data::PAD]
     }
 }
 
@@ -260,10 +250,6 @@ impl OpDef for Concat {
 
     fn flops(&self, _: &[Fact], _: &Fact) -> u64 {
         0
-    }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        &[&data::CONCAT]
     }
 }
 
@@ -356,10 +342,6 @@ impl OpDef for Iota {
 
     fn flops(&self, _: &[Fact], _: &Fact) -> u64 {
         0
-    }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        &[&data::IOTA]
     }
 }
 

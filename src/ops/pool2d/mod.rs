@@ -4,9 +4,6 @@
 //! `count_include_pad`. The gradient of a maximum goes to the first greatest element in row-major
 //! order; it is found again instead of kept.
 
-#[cfg(test)]
-mod candidate_tests;
-mod cpu;
 mod pick;
 #[cfg(test)]
 mod tests;
@@ -15,7 +12,6 @@ pub use pick::MaxPool2dPick;
 
 use super::window::{Padding, Placement, Window};
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
-use crate::backend::cpu::kernel::CpuKernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -165,10 +161,6 @@ impl OpDef for Pool2d {
         let [rows, columns] = self.window.size.map(|n| n as u64);
         (output.shape.len() as u64).saturating_mul(rows).saturating_mul(columns)
     }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::KERNELS
-    }
 }
 
 impl OpDef for Pool2dGrad {
@@ -224,8 +216,8 @@ impl OpDef for Pool2dGrad {
         (inputs[1].shape.len() * self.pool.window.size[0] * self.pool.window.size[1]) as u64
     }
 
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::KERNELS
+    fn takes_epilogue(&self) -> bool {
+        true
     }
 }
 

@@ -1,7 +1,6 @@
 //! The derivative of max pooling's gradient: what a tensor holds where another is greatest.
 
-use super::{Pool2d, Pool2dGrad, PoolKind, cpu, first_greatest};
-use crate::backend::cpu::kernel::CpuKernel;
+use super::{Pool2d, Pool2dGrad, PoolKind, first_greatest};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::window::Window;
@@ -54,10 +53,6 @@ impl OpDef for MaxPool2dPick {
 
     fn flops(&self, _: &[Fact], output: &Fact) -> u64 {
         (output.shape.len() * self.window.size[0] * self.window.size[1]) as u64
-    }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        cpu::PICK_KERNELS
     }
 }
 

@@ -9,8 +9,6 @@ mod tests;
 pub use philox::{ROUNDS, next_key, philox4x32_10, round};
 
 use super::{Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_inputs};
-use crate::backend::cpu::data;
-use crate::backend::cpu::kernel::CpuKernel;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -135,10 +133,6 @@ impl OpDef for Random {
 
     fn flops(&self, _: &[Fact], _: &Fact) -> u64 {
         0
-    }
-
-    fn cpu_kernels(&self) -> &'static [&'static dyn CpuKernel] {
-        &[&data::RANDOM]
     }
 }
 

@@ -11,9 +11,9 @@ use super::patch::{Block, Cut};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::gemm::{self, pack::Copies};
-use crate::backend::cpu::kernel::PackedLayout;
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::{Rows, Tile, TileSet, Turns};
+use crate::schedule::PackedLayout;
 
 /// Floating-point operations below which panels of a block are not given to several chunks.
 const MIN_CHUNK_FLOPS: f64 = 2e6;

@@ -4,8 +4,8 @@ use super::*;
 use crate::backend::cpu::attach::Epilogue;
 use crate::backend::cpu::chunked::Args;
 use crate::backend::cpu::gemm::tests::random;
-use crate::backend::cpu::kernel::PackedLayout;
 use crate::backend::cpu::winograd::{self, Form, WinogradForward, WinogradStaged};
+use crate::schedule::PackedLayout;
 use std::collections::HashMap;
 
 /// Filters packed by phase 0, on memory that holds the same bytes before.

@@ -10,8 +10,8 @@ use super::{ConvGeometry, DepthwiseRows};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::Gemm;
-use crate::backend::cpu::kernel::PackedLayout;
 use crate::backend::cpu::simd::Tier;
+use crate::schedule::PackedLayout;
 
 /// Chunks that a pass is cut into where bands stay high enough.
 const CHUNKS: usize = 32;

@@ -37,7 +37,7 @@ fn lower_transpose(task: &Task) -> Result<Lowered> {
     let strides = task.inputs[0].shape.strides();
     let src: SmallVec<[isize; 6]> = op.perm.iter().map(|&p| strides[p] as isize).collect();
     let dst = signed(&task.output.shape.strides());
-    let copy = StridedCopy::new(task.output.dtype.size(), &task.output.shape, (&src, 0), (&dst, 0))?;
+    let copy = StridedCopy::new(task.output.dtype.size(), &task.output.shape, (&src, 0), (&dst, 0), task.tier)?;
     Ok(lowered(TRANSPOSE.name, vec![copy_phase(vec![(0, copy)])]))
 }
 
@@ -53,7 +53,8 @@ fn lower_slice(task: &Task) -> Result<Lowered> {
         op.steps.iter().zip(&strides).map(|(&n, &s)| (n as isize).wrapping_mul(s as isize)).collect();
     let base = offset(&op.starts, &strides);
     let shape = &task.output.shape;
-    let copy = StridedCopy::new(task.output.dtype.size(), shape, (&src, base), (&signed(&shape.strides()), 0))?;
+    let copy =
+        StridedCopy::new(task.output.dtype.size(), shape, (&src, base), (&signed(&shape.strides()), 0), task.tier)?;
     Ok(lowered(SLICE.name, vec![copy_phase(vec![(0, copy)])]))
 }
 
@@ -66,7 +67,7 @@ fn lower_pad(task: &Task) -> Result<Lowered> {
     let dst: SmallVec<[isize; 6]> =
         op.inner.iter().zip(&strides).map(|(&n, &s)| (n as isize + 1) * s as isize).collect();
     let base = offset(&op.before, &strides);
-    let copy = StridedCopy::new(dtype.size(), from, (&signed(&from.strides()), 0), (&dst, base))?;
+    let copy = StridedCopy::new(dtype.size(), from, (&signed(&from.strides()), 0), (&dst, base), task.tier)?;
     let fill = fill_phase(task.output.shape.len(), dtype.size(), move |p, _, n| {
         // SAFETY: `n` elements of this type are the chunk's own.
         unsafe {
@@ -89,7 +90,10 @@ fn lower_concat(task: &Task) -> Result<Lowered> {
     let mut copies = Vec::with_capacity(task.inputs.len());
     for (i, x) in task.inputs.iter().enumerate() {
         let src = signed(&x.shape.strides());
-        copies.push((i, StridedCopy::new(x.dtype.size(), &x.shape, (&src, 0), (&dst, first * strides[axis]))?));
+        copies.push((
+            i,
+            StridedCopy::new(x.dtype.size(), &x.shape, (&src, 0), (&dst, first * strides[axis]), task.tier)?,
+        ));
         first += x.shape[axis];
     }
     Ok(lowered(CONCAT.name, vec![copy_phase(copies)]))

@@ -2,9 +2,9 @@
 
 use super::{DataKernel, GRAIN, fill_phase, lowered, wrong_op};
 use crate::backend::cpu::chunked::split;
-use crate::backend::cpu::kernel::{BadData, Integer, Lowered, Operands, Phase, Task};
+use crate::backend::cpu::kernel::{Lowered, Operands, Phase, Task};
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{BadData, Integer, Result};
 use crate::ops::Op;
 use crate::ops::gather::wrap;
 use crate::shape::Shape;

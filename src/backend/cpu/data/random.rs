@@ -2,7 +2,7 @@
 
 use super::{DataKernel, GRAIN, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Phase, Task};
-use crate::backend::cpu::simd::{Simd, Tier};
+use crate::backend::cpu::simd::Simd;
 use crate::dispatch;
 use crate::error::Result;
 use crate::ops::Op;
@@ -18,7 +18,7 @@ fn lower(task: &Task) -> Result<Lowered> {
     let Op::Random(op) = task.op else { return Err(wrong_op(RANDOM.name, task)) };
     let n = op.shape.len();
     let distribution = op.distribution;
-    let batch = batch_kernel(Tier::current()?);
+    let batch = batch_kernel(task.tier);
     let phase = Phase::new(n.div_ceil(GRAIN), move |ops, chunk, _| {
         let end = ((chunk + 1) * GRAIN).min(n);
         let mut first = chunk * GRAIN;

@@ -62,6 +62,7 @@ impl StridedCopy {
         shape: &[usize],
         (src, src_base): (&[isize], usize),
         (dst, dst_base): (&[isize], usize),
+        tier: Tier,
     ) -> Result<Self> {
         let mut axes: SmallVec<[Axis; 6]> = SmallVec::new();
         for ((&extent, &src), &dst) in shape.iter().zip(src).zip(dst) {
@@ -80,7 +81,7 @@ impl StridedCopy {
         let (inner, pieces, piece) = match columns {
             Some(at) if last.dst == 1 && last.src > 1 => {
                 let columns = axes.remove(at);
-                let kernel = transpose_kernel(Tier::current()?);
+                let kernel = transpose_kernel(tier);
                 let pieces = columns.extent.div_ceil(BLOCK) * last.extent.div_ceil(ROWS);
                 let piece = ROWS.min(last.extent) * BLOCK.min(columns.extent);
                 (Inner::Transpose { rows: last, columns, kernel }, pieces, piece)

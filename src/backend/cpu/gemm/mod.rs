@@ -13,9 +13,9 @@ pub(crate) mod tests;
 
 use super::attach::{Epilogue, Finish};
 use super::chunked::{Args, ChunkedKernel, pieces, split};
-use super::kernel::PackedLayout;
 use super::simd::Tier;
 use super::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet, Turns, Upcoming};
+use crate::schedule::PackedLayout;
 use pack::Copies;
 pub use row::RowProduct;
 use std::ops::Range;

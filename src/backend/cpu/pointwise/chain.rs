@@ -4,8 +4,8 @@
 use crate::backend::cpu::simd::Simd;
 use crate::dispatch;
 use crate::dtype::DType;
+use crate::fusion::region::{Arg, Region};
 use crate::ops::pointwise::Function;
-use crate::region::{Arg, Region};
 
 /// What one instruction does with the running value `x` and, if it is a binary one, with another value `y`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +226,7 @@ dispatch! {
 mod tests {
     use super::*;
     use crate::backend::cpu::simd::Tier;
-    use crate::region::Instruction;
+    use crate::fusion::region::Instruction;
     use crate::testing::Rng;
 
     fn instruction(function: Function, args: &[Arg]) -> Instruction {

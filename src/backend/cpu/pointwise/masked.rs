@@ -8,8 +8,8 @@
 use crate::backend::cpu::simd::{Simd, Tier};
 use crate::dispatch;
 use crate::dtype::DType;
+use crate::fusion::region::{Arg, Region};
 use crate::ops::pointwise::Function;
-use crate::region::{Arg, Region};
 use smallvec::SmallVec;
 
 use super::attached::Reading;
@@ -311,12 +311,12 @@ unsafe fn add<S: Simd>(sums: *mut f64, lanes: S::F, col: usize, n: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fusion::region::Instruction;
+    use crate::fusion::{Limits, fuse};
     use crate::graph::Graph;
     use crate::ops::conv2d::Conv2d;
     use crate::ops::window::Padding;
-    use crate::passes::fuse::fuse;
     use crate::passes::optimise;
-    use crate::region::Instruction;
     use crate::shape::Fact;
     use crate::testing::{Rng, check_plan};
 
@@ -351,7 +351,7 @@ mod tests {
             ],
             stores: vec![(result(4), DType::F32), (result(7), DType::F32)],
             reductions: [4, 6]
-                .map(|r| crate::region::Reduction {
+                .map(|r| crate::fusion::region::Reduction {
                     source: result(r),
                     dtype: DType::F32,
                     kind: crate::ops::reduce::ReduceKind::Sum,
@@ -487,7 +487,7 @@ mod tests {
         let outputs = std::iter::once(loss).chain(gradients.into_iter().flatten()).collect();
         g.set_outputs(outputs);
         let optimised = optimise(&g).unwrap();
-        let fusion = fuse(&optimised, true, &[]).unwrap();
+        let fusion = fuse(&optimised, &Limits::default(), true, &[]).unwrap();
         let mut found = 0;
         for group in fusion.groups.iter().filter(|group| group.anchor.is_some()) {
             let Some(region) = &group.region else { continue };

@@ -1,6 +1,6 @@
 //! The iteration space of a region: axes merged where everything steps through them as one.
 
-use crate::region::Region;
+use crate::fusion::region::Region;
 
 /// A merged axis.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use super::chain::{self, Chain, Part};
 use super::forms;
 use super::space::Space;
 use crate::dtype::DType;
-use crate::region::{Arg, Region};
+use crate::fusion::region::{Arg, Region};
 use smallvec::SmallVec;
 
 /// Lanes of the longest strip.

@@ -2,9 +2,9 @@
 
 use super::transform::{Form, Transforms};
 use crate::backend::cpu::gemm::pack::Copies;
-use crate::backend::cpu::kernel::PackedLayout;
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::TileSet;
+use crate::schedule::PackedLayout;
 use std::ops::Range;
 
 /// How filters HWIO lie once they are transformed: a plane per point, of panels as wide as a register tile,

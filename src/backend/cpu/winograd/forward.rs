@@ -7,10 +7,10 @@ use super::{sides, strides};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::conv::ConvGeometry;
-use crate::backend::cpu::kernel::PackedLayout;
 use crate::backend::cpu::prefetch::{Prefetch, Touch, touch_of};
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Turns};
+use crate::schedule::PackedLayout;
 use std::ops::Range;
 
 /// Elements of a transformed window.

@@ -13,9 +13,9 @@ use super::{sides, strides};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::conv::ConvGeometry;
-use crate::backend::cpu::kernel::PackedLayout;
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Turns, Upcoming};
+use crate::schedule::PackedLayout;
 use std::ops::Range;
 
 /// f32 of transformed windows and products of a part: what caches shared by cores hold.

@@ -7,9 +7,10 @@ use super::{AcrossImages, Part, Products, Sides};
 use crate::backend::cpu::attach::Finish;
 use crate::backend::cpu::chunked::split;
 use crate::backend::cpu::gemm::pack::Copies;
-use crate::backend::cpu::kernel::{InImages, PackedLayout};
+use crate::backend::cpu::kernel::InImages;
 use crate::backend::cpu::simd::{Simd, Tier};
 use crate::dispatch;
+use crate::schedule::PackedLayout;
 
 /// Pixels of the largest tile.
 pub(super) const PIXELS: usize = 4;

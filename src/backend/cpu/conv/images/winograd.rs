@@ -8,9 +8,10 @@ use super::{AcrossImages, Part, Products, Sides};
 use crate::backend::cpu::attach::Finish;
 use crate::backend::cpu::chunked::split;
 use crate::backend::cpu::gemm::pack::Copies;
-use crate::backend::cpu::kernel::{InImages, PackedLayout};
+use crate::backend::cpu::kernel::InImages;
 use crate::backend::cpu::simd::Tier;
 use crate::backend::cpu::tile::ONE_SEGMENT;
+use crate::schedule::PackedLayout;
 use std::ops::Range;
 
 /// f32 that a band of rows has at all points before they become outputs, so that they stay near L1.

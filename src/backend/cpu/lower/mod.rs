@@ -1,0 +1,292 @@
+//! Lowering: a kernel for every group.
+//!
+//! A heavy op takes the cheapest candidate that supports it with its attachments; where none does,
+//! the region runs as a step of its own behind the bare op.
+
+pub mod attachments;
+pub mod candidates;
+pub mod cost;
+mod inverted_residual;
+mod layout;
+mod placement;
+mod sections;
+mod stages;
+
+use super::exec::program::CpuProgram;
+use super::kernel::{CpuKernel, InImages, Lowered, Task};
+use super::pointwise::lower_region;
+use super::simd::Tier;
+use crate::error::{Error, Result};
+use crate::fusion::region::{Arg, Operand, Region};
+use crate::fusion::{Fusion, Group};
+use crate::graph::{Graph, NodeId, Origin};
+use crate::reserve;
+use crate::schedule::{Constants, PlanOptions, Schedule, copies, origin, schedule};
+use crate::shape::Fact;
+use placement::Outside;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+
+/// A step with code for the CPU.
+type Step = crate::schedule::Step<Lowered>;
+
+/// What lowering a group looks at besides the group.
+struct Lowering<'a> {
+    g: &'a Graph,
+    options: &'a PlanOptions,
+    tier: Tier,
+    threads: usize,
+    /// For each node, whether it stays the same over many runs.
+    held: Vec<bool>,
+}
+
+/// The program that runs the groups of `fusion`.
+///
+/// # Errors
+/// When no kernel supports an op, sizes overflow, memory runs out, or `options` name no target of the CPU.
+pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<CpuProgram> {
+    let target = options.target.ok_or_else(|| Error::state("lowering needs options that name a target"))?;
+    let tier = Tier::parse(target.tier)?;
+    let lowering = Lowering { g, options, tier, threads: target.threads, held: g.held() };
+    let mut steps = lowering.steps(fusion)?;
+    for copy in copies(g, fusion, &steps) {
+        let code = lower_region(&copy.region, tier)?;
+        steps.push(copy.step(g, code));
+    }
+    let Schedule { prelude, steps, commit_from, in_place, output_of, flops } = schedule(g, fusion, steps, options)?;
+    let values = prelude.values(g);
+    let mut constants = Constants::default();
+    let none = HashMap::new();
+    let before = match prelude.steps.len() {
+        0 => None,
+        n => {
+            let outside = Outside { outputs: &none, prepared: &prelude.places };
+            Some(placement::code(g, prelude.steps, n, &outside, &mut constants, options.checks)?)
+        }
+    };
+    let outside = Outside { outputs: &output_of, prepared: &prelude.places };
+    let code = placement::code(g, steps, commit_from, &outside, &mut constants, options.checks)?;
+    Ok(CpuProgram {
+        code,
+        prelude: before,
+        values,
+        commit_from,
+        outputs: g.outputs().iter().map(|&o| g.fact(o).clone()).collect(),
+        in_place,
+        constants: constants.buffer()?,
+        flops,
+    })
+}
+
+/// The kernel of a group's anchor, or why each candidate refused.
+type Choice = std::result::Result<&'static dyn CpuKernel, String>;
+
+fn input_facts(g: &Graph, node: NodeId) -> SmallVec<[Fact; 4]> {
+    g.node(node).inputs.iter().map(|&i| g.fact(i).clone()).collect()
+}
+
+/// Where a group comes from: its heavy op, or else all its nodes.
+fn group_origin(g: &Graph, group: &Group) -> Origin {
+    group.anchor.and_then(|a| g.node(a).origin.clone()).or_else(|| origin(g, &group.nodes))
+}
+
+impl Lowering<'_> {
+    /// Steps for all groups, in order.
+    fn steps(&self, fusion: &Fusion) -> Result<Vec<Step>> {
+        let mut steps = Vec::with_capacity(fusion.groups.len());
+        let choices: Vec<Option<Choice>> = fusion.groups.iter().map(|group| self.choice(group)).collect();
+        let takes: Vec<InImages> = fusion
+            .groups
+            .iter()
+            .zip(&choices)
+            .map(|(group, choice)| match (group.anchor, choice) {
+                (Some(anchor), Some(Ok(kernel))) => {
+                    let facts = input_facts(self.g, anchor);
+                    kernel.takes_images(&self.task(group, anchor, &facts, InImages::default()))
+                }
+                _ => InImages::default(),
+            })
+            .collect();
+        let chosen = layout::assign(self.g, fusion, &takes, self.tier.lanes());
+        let kernels: Vec<_> = choices.iter().map(|choice| choice.as_ref()?.as_ref().ok().copied()).collect();
+        let chains = inverted_residual::find(self.g, fusion, &kernels, self.options);
+        let mut chain_of = vec![None; fusion.groups.len()];
+        for (i, chain) in chains.iter().enumerate() {
+            chain.groups().for_each(|k| chain_of[k] = Some(i));
+        }
+        for (k, (group, choice)) in fusion.groups.iter().zip(choices).enumerate() {
+            reserve::check()?;
+            match chain_of[k].map(|i| &chains[i]) {
+                // All that a chain reads is there where its last group is.
+                Some(chain) if chain.groups().last() == Some(k) => steps.push(self.chain_step(fusion, chain)?),
+                Some(_) => {}
+                None => self.group(group, choice, layout::of_group(group, &chosen), &mut steps)?,
+            }
+        }
+        Ok(steps)
+    }
+
+    fn choice(&self, group: &Group) -> Option<Choice> {
+        let anchor = group.anchor?;
+        let facts = input_facts(self.g, anchor);
+        Some(choose(&self.task(group, anchor, &facts, InImages::default()), self.options))
+    }
+
+    fn task<'b>(&'b self, group: &'b Group, anchor: NodeId, inputs: &'b [Fact], images: InImages) -> Task<'b> {
+        let node = self.g.node(anchor);
+        let (prologue, epilogue) = (group.prologue.as_ref(), group.region.as_ref());
+        let held =
+            group.inputs[..inputs.len()].iter().enumerate().map(|(k, i)| u64::from(self.held[i.index()]) << k).sum();
+        let precision = self.options.precision;
+        let (tier, threads) = (self.tier, self.threads);
+        Task { op: &node.op, inputs, output: &node.fact, prologue, epilogue, images, precision, tier, threads, held }
+    }
+
+    fn group(&self, group: &Group, choice: Option<Choice>, images: InImages, steps: &mut Vec<Step>) -> Result<()> {
+        let g = self.g;
+        let (Some(anchor), Some(choice)) = (group.anchor, choice) else {
+            let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
+            steps.push(self.region_step(region, group.inputs.clone(), group.outputs.clone(), &group.nodes)?);
+            return Ok(());
+        };
+        let node = g.node(anchor);
+        let facts = input_facts(g, anchor);
+        let task = self.task(group, anchor, &facts, images);
+        match choice {
+            Ok(kernel) => {
+                let code = kernel.lower(&task).map_err(|e| name(e, &node.origin, node.op.def().name()))?;
+                let mut step = Step::new(g, code, group.inputs.clone(), group.outputs.clone(), &group.nodes);
+                step.origin = group_origin(g, group);
+                steps.push(step);
+                Ok(())
+            }
+            Err(_) if group.prologue.is_some() => {
+                let bare = self.detached_prologue(group, anchor, steps)?;
+                self.group(&bare, self.choice(&bare), InImages::default(), steps)
+            }
+            Err(why) => {
+                let Some(region) = &group.region else {
+                    return Err(name(Error::value(why), &node.origin, node.op.def().name()));
+                };
+                self.bare(anchor, group.inputs[..node.inputs.len()].to_vec(), steps)?;
+                self.detached(group, region, anchor, steps)
+            }
+        }
+    }
+
+    /// A heavy op of a group as a step with nothing attached.
+    fn bare(&self, anchor: NodeId, inputs: Vec<NodeId>, steps: &mut Vec<Step>) -> Result<()> {
+        let (outputs, nodes) = (vec![anchor], vec![anchor]);
+        let bare = Group { anchor: Some(anchor), inputs, outputs, nodes, ..Group::default() };
+        self.group(&bare, self.choice(&bare), InImages::default(), steps)
+    }
+
+    /// The region of a group as a step of its own that reads the anchor's output from memory, and a step for each
+    /// moment.
+    fn detached(&self, group: &Group, region: &Region, anchor: NodeId, steps: &mut Vec<Step>) -> Result<()> {
+        let g = self.g;
+        let lead = g.node(anchor).inputs.len();
+        let (outputs, moments) = group.outputs.split_at(group.outputs.len() - region.moments.len());
+        let mut region = Region { moments: Vec::new(), ..region.clone() };
+        let at = Arg::Operand(region.operands.len() as u16);
+        region.operands.push(Operand { dtype: g.fact(anchor).dtype, strides: region.shape.strides() });
+        let replace = |arg: &mut Arg| {
+            if *arg == Arg::Anchor {
+                *arg = at;
+            }
+        };
+        region.code.iter_mut().for_each(|i| i.args.iter_mut().for_each(replace));
+        region.reductions.iter_mut().for_each(|r| replace(&mut r.source));
+        let mut inputs = group.inputs[lead..].to_vec();
+        inputs.push(anchor);
+        // The anchor's own value is there already.
+        let mut made = Vec::new();
+        let mut stores = Vec::new();
+        let kept = outputs[region.stores.len()..].to_vec();
+        for (store, &o) in region.stores.iter().zip(outputs) {
+            if store.0 != Arg::Anchor {
+                stores.push(*store);
+                made.push(o);
+            }
+        }
+        made.extend(kept);
+        region.stores = stores;
+        if !made.is_empty() {
+            let nodes: Vec<NodeId> =
+                group.nodes.iter().filter(|n| **n != anchor && !moments.contains(n)).copied().collect();
+            steps.push(self.region_step(&region, inputs, made, &nodes)?);
+        }
+        for &moment in moments {
+            // What a moment measures leaves the group, so it is in memory.
+            self.bare(moment, g.node(moment).inputs.to_vec(), steps)?;
+        }
+        Ok(())
+    }
+
+    /// The prologue of a group as a step of its own, and the group that reads what it stores.
+    fn detached_prologue(&self, group: &Group, anchor: NodeId, steps: &mut Vec<Step>) -> Result<Group> {
+        let g = self.g;
+        let Some(prologue) = &group.prologue else { return Err(Error::state("a group has no prologue")) };
+        let value = g.node(anchor).inputs[0];
+        let lead = g.node(anchor).inputs.len();
+        let after = lead + prologue.operands.len();
+        let mut region = prologue.clone();
+        let at = Arg::Operand(region.operands.len() as u16);
+        region.operands.push(Operand { dtype: g.fact(group.inputs[0]).dtype, strides: region.shape.strides() });
+        let args = region.code.iter_mut().flat_map(|i| &mut i.args);
+        args.filter(|arg| **arg == Arg::Anchor).for_each(|arg| *arg = at);
+        let mut inputs = group.inputs[lead..after].to_vec();
+        inputs.push(group.inputs[0]);
+        let (nodes, rest): (Vec<NodeId>, Vec<NodeId>) = group.nodes.iter().partition(|n| group.before.contains(n));
+        steps.push(self.region_step(&region, inputs, vec![value], &nodes)?);
+        let mut bare = Group { prologue: None, before: Vec::new(), nodes: rest, ..group.clone() };
+        bare.inputs =
+            std::iter::once(value).chain(group.inputs[1..lead].iter().chain(&group.inputs[after..]).copied()).collect();
+        Ok(bare)
+    }
+
+    /// A region as a step of its own.
+    fn region_step(
+        &self,
+        region: &Region,
+        inputs: Vec<NodeId>,
+        outputs: Vec<NodeId>,
+        nodes: &[NodeId],
+    ) -> Result<Step> {
+        let code = lower_region(region, self.tier)?;
+        Ok(Step::of_region(self.g, code, region, inputs, outputs, nodes))
+    }
+
+    /// Several groups as one step.
+    fn chain_step(&self, fusion: &Fusion, chain: &inverted_residual::Chain) -> Result<Step> {
+        let nodes: Vec<NodeId> = chain.groups().flat_map(|k| &fusion.groups[k].nodes).copied().collect();
+        let anchors: Vec<NodeId> = chain.groups().filter_map(|k| fusion.groups[k].anchor).collect();
+        let (code, inputs, output) = inverted_residual::lower(self.g, fusion, chain, self.tier, self.threads)?;
+        let mut step = Step::new(self.g, code, inputs, vec![output], &nodes);
+        step.origin = origin(self.g, &anchors);
+        Ok(step)
+    }
+}
+
+fn name(e: Error, origin: &Origin, op: &str) -> Error {
+    e.at(origin.as_deref().unwrap_or(op))
+}
+
+/// The cheapest kernel for a task, or why each candidate refused.
+fn choose(task: &Task, options: &PlanOptions) -> std::result::Result<&'static dyn CpuKernel, String> {
+    let mut best: Option<(&'static dyn CpuKernel, f64)> = None;
+    let mut refusals = Vec::new();
+    for &kernel in candidates::of(task.op) {
+        match kernel.supports(task) {
+            Ok(cost) => {
+                let forced = options.force_kernel.as_deref() == Some(kernel.name());
+                let cost = if forced { f64::NEG_INFINITY } else { cost.0 };
+                if best.is_none_or(|(_, least)| cost < least) {
+                    best = Some((kernel, cost));
+                }
+            }
+            Err(why) => refusals.push(format!("{}: {why}", kernel.name())),
+        }
+    }
+    best.map(|(kernel, _)| kernel).ok_or_else(|| format!("no CPU kernel supports this ({})", refusals.join("; ")))
+}

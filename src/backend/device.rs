@@ -1,0 +1,161 @@
+//! The seam between plans and devices: what a backend takes, and what it gives back.
+//!
+//! A backend turns a partitioned graph into a [`Program`]. Programs are immutable and shared. What one model or function
+//! keeps of a program between runs (folded and packed filters) belongs to a [`Bound`]. A run is one dynamic call; none is
+//! made for each kernel.
+
+use crate::buffer::Buffer;
+use crate::error::{Error, Result};
+use crate::fusion::{self, Fusion};
+use crate::graph::{Graph, NodeId, Origin};
+use crate::schedule::{PlanOptions, Target};
+use std::any::Any;
+use std::sync::Arc;
+
+pub use super::profile::{Profile, StepProfile};
+
+/// What plans need to know of a device before they are compiled for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceTraits {
+    /// The backend's name, as in [`Target::backend`].
+    pub name: &'static str,
+    /// What one fused kernel can carry.
+    pub limits: fusion::Limits,
+}
+
+/// One device.
+pub trait Backend: Send + Sync {
+    /// What plans need to know of it.
+    fn traits(&self) -> &DeviceTraits;
+
+    /// What plans are compiled for under the settings of this process.
+    ///
+    /// # Errors
+    /// `Value` when a setting, such as an environment variable, can't be read or names what the device lacks.
+    fn target(&self) -> Result<Target>;
+
+    /// The program that runs the groups of `fusion`. `options` name the target.
+    ///
+    /// # Errors
+    /// When the backend has no kernel for an op, sizes overflow, or memory runs out. `State` means that the groups are
+    /// more than the backend can run as such: single nodes may do.
+    fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>>;
+
+    /// Bytes of the memory that runs borrow and that no run uses now.
+    fn idle_bytes(&self) -> usize;
+
+    /// Gives that memory back to the system.
+    fn release_memory(&self);
+
+    /// Takes the locks that runs share, for a fork; they are let go when what this returns is dropped.
+    fn lock(&self) -> Vec<Box<dyn Any>>;
+}
+
+/// What stands at an input of one run.
+pub enum Slot {
+    /// Read only.
+    Shared(Arc<Buffer>),
+    /// May be overwritten by the output that it is donated to. After an error the buffer is still
+    /// there, untouched.
+    Donated(Option<Buffer>),
+}
+
+impl Slot {
+    /// The buffer.
+    ///
+    /// # Errors
+    /// `State` when an output has taken it.
+    pub fn buffer(&self) -> Result<&Buffer> {
+        match self {
+            Slot::Shared(b) => Ok(b),
+            Slot::Donated(Some(b)) => Ok(b),
+            Slot::Donated(None) => Err(Error::state("a donated buffer is missing")),
+        }
+    }
+}
+
+/// How a run is watched.
+#[derive(Clone, Copy)]
+pub struct Control<'a> {
+    /// Asked on the calling thread, at most every 50 ms and never during the commit, whether to stop.
+    pub poll: &'a dyn Fn() -> bool,
+    /// Whether each step is timed.
+    pub profile: bool,
+}
+
+/// What a run gives.
+pub struct Run {
+    /// In the order of the graph's outputs.
+    pub outputs: Vec<Buffer>,
+    /// Where its time went, if that was asked.
+    pub profile: Option<Profile>,
+}
+
+/// Sizes of a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgramFacts {
+    /// Bytes of intermediates that a run holds.
+    pub arena_bytes: usize,
+    /// The most bytes of intermediates alive at one step: no program of these steps can hold less.
+    pub live_bound: usize,
+    /// Bytes of what is made once for many runs.
+    pub prepared_bytes: usize,
+    /// Bytes of literals.
+    pub constant_bytes: usize,
+    /// Floating-point operations of one run (a multiply-add counts 2).
+    pub flops: u64,
+}
+
+/// One step of a program, for those who want to know what became of a graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepFacts {
+    /// The kernel.
+    pub kernel: &'static str,
+    /// The graph's nodes that it computes; none for packing and copies.
+    pub nodes: Vec<NodeId>,
+    /// What it computes, in words.
+    pub text: String,
+    /// Who asked for it.
+    pub origin: Origin,
+    /// Whether it runs once while constant inputs stay.
+    pub is_prelude: bool,
+    /// Floating-point operations.
+    pub flops: u64,
+    /// Bytes of its inputs and outputs, each counted once.
+    pub bytes: u64,
+}
+
+/// Immutable code of a graph on one device.
+pub trait Program: Send + Sync {
+    /// Its sizes.
+    fn facts(&self) -> ProgramFacts;
+
+    /// Its steps in the order in which they run, the prelude's first.
+    fn steps(&self) -> Vec<StepFacts>;
+
+    /// Its steps as text, one a line.
+    fn describe(&self) -> String;
+
+    /// Runs it, with all that could be made once; nothing is kept.
+    ///
+    /// # Errors
+    /// When a kernel meets bad data, memory runs out or `control` says stop; every donated buffer is then in its slot,
+    /// untouched.
+    fn run(&self, slots: &mut [Slot], control: &Control) -> Result<Run>;
+
+    /// What one model or function keeps of it between runs.
+    fn bind(self: Arc<Self>) -> Box<dyn Bound>;
+}
+
+/// A program with what is kept between runs. Threads may run it at the same time.
+pub trait Bound: Send + Sync {
+    /// Runs the program. What it makes of constant inputs alone is made by the first run, and again by the first one after
+    /// an input has become another version.
+    ///
+    /// # Errors
+    /// As [`Program::run`].
+    fn run(&self, slots: &mut [Slot], control: &Control) -> Result<Run>;
+
+    /// How often something was made of constant inputs.
+    fn preparations(&self) -> u64;
+}

@@ -1,0 +1,151 @@
+//! The walls of the crate: which folder imports which. [`ORDER`] is the whole rule; a line that breaks it is named.
+//!
+//! Unit tests are left out: those of any folder may compile plans by `crate::testing`.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// The folders and files of `src/`, from the lowest to the highest. What stands in one row may import each other and all
+/// rows above it in this list, and nothing else.
+const ORDER: &[&[&str]] = &[
+    // Facts.
+    &["error", "dtype", "shape", "buffer", "precision", "reserve"],
+    // Bytes to named arrays and back.
+    &["io"],
+    // The intermediate representation.
+    &["graph", "ops"],
+    // Graph to graph.
+    &["passes"],
+    // Which nodes run as one.
+    &["fusion"],
+    // In which order, and how long values live.
+    &["schedule"],
+    // What a backend is.
+    &["backend/device", "backend/profile", "backend/packed"],
+    &["backend/cpu"],
+    // The list of backends.
+    &["backend"],
+    &["plan"],
+    // Tensors, variables and functions.
+    &["tensor", "variable", "function", "realise", "fork"],
+    // What tests of all folders share.
+    &["testing"],
+    // The extension module.
+    &["py"],
+];
+
+/// The place of a path below `src/` in [`ORDER`].
+fn layer(path: &[&str]) -> Option<(usize, String)> {
+    let longest = path.iter().take(2).copied().collect::<Vec<_>>().join("/");
+    let found = |name: &str| ORDER.iter().position(|row| row.contains(&name));
+    let short = path.first().copied().unwrap_or_default();
+    [longest.as_str(), short].into_iter().find_map(|name| Some((found(name)?, name.to_owned())))
+}
+
+/// The module that a source file is, as a path below the crate.
+fn module(file: &Path) -> Vec<String> {
+    let mut parts: Vec<String> = file.with_extension("").iter().map(|p| p.to_string_lossy().into_owned()).collect();
+    if parts.last().is_some_and(|last| last == "mod") {
+        parts.pop();
+    }
+    parts
+}
+
+/// The paths below the crate that a line names, as far as they say which layer they mean.
+fn imports(line: &str, module: &[String]) -> Vec<Vec<String>> {
+    let code = line.split("//").next().unwrap_or_default();
+    let mut found = Vec::new();
+    let words = |text: &str| -> Vec<String> {
+        let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
+        text[..end].split("::").filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            // use crate::{a, b::c};
+            Some(group) => found.extend(group.split(['{', '}', ',']).map(|name| words(name.trim()))),
+            None => found.push(words(rest)),
+        }
+    }
+    for (at, _) in code.match_indices("super::") {
+        if code[..at].ends_with("super::") {
+            continue;
+        }
+        let rest = words(&code[at..]);
+        let up = rest.iter().take_while(|word| *word == "super").count();
+        if let Some(depth) = module.len().checked_sub(up) {
+            found.push(module[..depth].iter().chain(&rest[up..]).cloned().collect());
+        }
+    }
+    found
+}
+
+/// What breaks the order in a file, a line each.
+fn broken(file: &Path, source: &str) -> String {
+    let module = module(file);
+    let own = module.iter().map(String::as_str).collect::<Vec<_>>();
+    let mut text = String::new();
+    let Some((row, name)) = layer(&own) else {
+        if module != ["lib"] {
+            let _ = writeln!(text, "src/{}: stands nowhere in the order", file.display());
+        }
+        return text;
+    };
+    for (number, line) in source.lines().enumerate() {
+        if line.trim_start().starts_with("#[cfg(test)]") {
+            break;
+        }
+        for import in imports(line, &module) {
+            let path = import.iter().map(String::as_str).collect::<Vec<_>>();
+            // Names of no layer are the crate's own: macros, and what lib.rs shows.
+            if let Some((other, above)) = layer(&path)
+                && other > row
+            {
+                let (file, number, line) = (file.display(), number + 1, line.trim());
+                let _ = writeln!(text, "src/{file}:{number}: {name} stands below {above}: {line}");
+            }
+        }
+    }
+    text
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn layers_import_only_what_stands_below_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    assert!(files.len() > 100, "{} files in {}", files.len(), root.display());
+    let mut text = String::new();
+    for file in files {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if name != "tests" && !name.ends_with("_tests") && !file.iter().any(|part| part == "tests") {
+            text += &broken(file.strip_prefix(&root).unwrap(), &std::fs::read_to_string(&file).unwrap());
+        }
+    }
+    assert!(text.is_empty(), "imports against the order of tests/layers.rs:\n{text}");
+}
+
+#[test]
+fn layers_that_are_broken_are_named() {
+    let check = |file: &str, line: &str| broken(Path::new(file), line);
+    assert!(check("ops/conv2d/mod.rs", "use crate::graph::Graph;").is_empty());
+    assert!(check("backend/cpu/mod.rs", "use super::device::Backend;").is_empty());
+    let text = check("ops/conv2d/mod.rs", "\nuse crate::backend::cpu::kernel::CpuKernel;");
+    assert!(text.starts_with("src/ops/conv2d/mod.rs:2: ops stands below backend/cpu"), "{text}");
+    assert!(check("fusion/mod.rs", "    crate::plan::Plan::compile(g)").contains("fusion stands below plan"));
+    assert!(check("schedule/step.rs", "use super::super::plan::Plan;").contains("schedule stands below plan"));
+    assert!(check("shape.rs", "use crate::{dtype::DType, py::convert};").contains("shape stands below py"));
+    assert!(check("backend/device.rs", "use super::cpu::Cpu;").contains("backend/device stands below backend/cpu"));
+    assert!(check("attic/mod.rs", "").contains("stands nowhere"));
+}
