@@ -37,7 +37,9 @@ class BatchHooks:
 
     Attributes:
         each: Whether the hooks are called around every batch, or every `at_once` batches.
-        told: Whether something looks at the logs of batches.
+        told: Whether something looks at the logs of batches, so that `end` is to be called.
+        begin: Called before a batch, with its number.
+        end: Called after a batch, with its number and its logs.
 
     Args:
         callbacks: The callbacks.
@@ -50,21 +52,14 @@ class BatchHooks:
     def __init__(
         self, callbacks: CallbackList, kind: Kind, *, bar: bool, at_once: int = 1, always: bool = False
     ):
-        self._begin = getattr(callbacks, f"on_{kind}_batch_begin")
-        self._end = getattr(callbacks, f"on_{kind}_batch_end")
-        self._bar = bar
-        self._at_once = at_once
         self.each = always or callbacks.has_batch_hooks
         self.told = self.each or bar
-
-    def begin(self, batch: int) -> None:
-        """Before a batch."""
+        self.begin: Callable[[int], None] = _nothing
         if self.each:
-            self._begin(batch)
-
-    def end(self, batch: int, logs: dict[str, Any]) -> None:
-        """After a batch."""
-        self._end(batch, logs)
+            self.begin = getattr(callbacks, f"on_{kind}_batch_begin")
+        self.end: Callable[[int, dict[str, Any]], None] = getattr(callbacks, f"on_{kind}_batch_end")
+        self._bar = bar
+        self._at_once = at_once
 
     def span(self, first: int, full: int) -> tuple[int, float]:
         """How long batches from `first` on may run without a hook.
@@ -75,6 +70,10 @@ class BatchHooks:
         if self.each:
             return min(full, first + self._at_once), 1e9
         return full, _SECONDS_OF_BAR if self._bar else _SECONDS
+
+
+def _nothing(batch: int) -> None:
+    """Stands for hooks that nobody has."""
 
 
 def run_epoch(
@@ -110,9 +109,10 @@ def run_epoch(
     head = batches.head()
     many = None if head is None else runner.many(head)
     if many is not None:
-        while batch < batches.full and not stop():
+        full = batches.full
+        while batch < full and not stop():
             hooks.begin(batch)
-            batch, outcome = batches.run(many, batch, *hooks.span(batch, batches.full))
+            batch, outcome = batches.run(many, batch, *hooks.span(batch, full))
             outcome = ended(batch - 1, outcome)
     for samples in batches:
         if stop():
