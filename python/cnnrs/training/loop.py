@@ -87,7 +87,7 @@ def run_epoch(
         batches: The batches; a new epoch of them is started.
         runner: Runs them.
         hooks: What is called around them.
-        stop: Asked before each batch whether to leave out the rest.
+        stop: Asked before each batch, or each call that runs many, whether to leave out the rest.
 
     Returns:
         The logs of the last batch.
