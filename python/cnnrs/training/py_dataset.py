@@ -19,6 +19,21 @@ class PyDataset:
         workers: How many threads prepare batches.
         use_multiprocessing: False; threads do the work.
         max_queue_size: How many batches are prepared ahead.
+
+    Raises:
+        ValueError: Processes are asked for, or fewer than one worker or batch.
+
+    >>> import numpy as np
+    >>> import cnnrs
+    >>> class Counting(cnnrs.utils.PyDataset):
+    ...     def __len__(self):
+    ...         return 3
+    ...     def __getitem__(self, index):
+    ...         return np.full((2, 1), index), np.full((2, 1), 2 * index)
+    >>> model = cnnrs.Sequential([cnnrs.Input((1,)), cnnrs.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> model.fit(Counting(workers=2), epochs=2, verbose=0)
+    <History of 2 epochs: loss>
     """
 
     def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
