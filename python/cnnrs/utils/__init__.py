@@ -10,22 +10,31 @@ import numpy as np
 
 from cnnrs import identifiers
 from cnnrs.saving import CustomObjectScope, custom_object_scope, register_keras_serializable
+from cnnrs.training.py_dataset import PyDataset
+from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnrs.utils.profiling import profile
 from cnnrs.utils.progbar import Progbar
 
 __all__ = [
     "CustomObjectScope",
     "Progbar",
+    "PyDataset",
+    "Sequence",
     "clear_session",
     "custom_object_scope",
     "is_keras_tensor",
     "normalize",
+    "pack_x_y_sample_weight",
     "profile",
     "register_keras_serializable",
     "set_random_seed",
     "standardize_dtype",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
+
+# An older name.
+Sequence = PyDataset
 
 
 def set_random_seed(seed: int) -> None:
@@ -138,7 +147,7 @@ def standardize_dtype(dtype: Any) -> str:
     return standardize(dtype)
 
 
-_missing = identifiers.without(
+__getattr__ = identifiers.without(
     "cnnrs.utils",
     {
         "plot_model model_to_dot": "use model.summary()",
@@ -150,15 +159,3 @@ _missing = identifiers.without(
     },
     __all__,
 )
-
-# Defined beside the trainer, which this module is imported by.
-_DATA = {"PyDataset": "PyDataset", "Sequence": "PyDataset"}
-_DATA |= {name: name for name in ("pack_x_y_sample_weight", "unpack_x_y_sample_weight")}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _DATA:
-        return _missing(name)
-    from cnnrs.models import data_adapter
-
-    return getattr(data_adapter, _DATA[name])
