@@ -469,7 +469,7 @@ def custom_gradient(f: Callable[..., Any]) -> Any:
         f: The function.
 
     Returns:
-        Nothing.
+        Nothing: it always raises.
 
     Raises:
         NotImplementedError: Always. The value of `x` with the gradient of `y` is `y + stop_gradient(x - y)`.
