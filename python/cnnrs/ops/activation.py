@@ -697,7 +697,7 @@ def sigmoid(x: Any) -> Any:
 
 @op
 def softmax(x: Any, axis: Any = -1) -> Any:
-    """Maps the elements along an axis to positive numbers whose sum is 1.
+    """Maps the elements along an axis to probabilities: numbers from 0 to 1 whose sum is 1.
 
     It is `exp(x) / sum(exp(x))`, computed after the maximum is subtracted, so that nothing overflows. A
     cross-entropy that takes the softmax over the last axis is computed from `x`, which is more accurate than

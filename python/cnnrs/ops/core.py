@@ -79,6 +79,7 @@ def convert_to_numpy(x: Any) -> np.ndarray:
     Raises:
         TypeError: `x` is symbolic.
         ValueError: The lists are not of equal length.
+        RuntimeError: A function is being recorded, and `x` has no value yet.
 
     Example:
         >>> from cnnrs import ops

@@ -311,6 +311,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
         ValueError: `step` is 0, or an argument is NaN or text.
         OverflowError: A value does not fit into int32.
         MemoryError: There is no memory for so many values.
+        RuntimeError: A function is being recorded, and a tensor among the arguments has no value yet.
 
     Example:
         >>> from cnnrs import ops
@@ -372,6 +373,7 @@ def linspace(
         TypeError: `start` or `stop` is not numeric, `axis` is no integer, or `dtype` is no known type.
         ValueError: `num` is no integer >= 0, `axis` is out of range, or `start` and `stop` do not broadcast.
         MemoryError: There is no memory for so many numbers.
+        RuntimeError: A function is being recorded, and a tensor among the arguments has no value yet.
 
     Example:
         >>> from cnnrs import ops
@@ -420,6 +422,7 @@ def logspace(
             type.
         ValueError: `num` is no integer >= 0, `axis` is out of range, or `start` and `stop` do not broadcast.
         MemoryError: There is no memory for so many numbers.
+        RuntimeError: A function is being recorded, and a tensor among the arguments has no value yet.
 
     Example:
         >>> from cnnrs import ops

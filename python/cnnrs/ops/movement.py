@@ -885,8 +885,8 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """Computes the running sums along an axis.
 
-    Each of the log2(extent) steps adds what stands twice as far before as in the step before (Hillis and
-    Steele, "Data parallel algorithms", 1986).
+    It takes log2(extent) steps, each of which adds the elements that stand twice as far back as in the step
+    before (Hillis and Steele, "Data parallel algorithms", 1986).
 
     Args:
         x: Tensor of any shape and dtype.
