@@ -1,12 +1,24 @@
 """Functions of tensors, with the names of `keras.ops`.
 
-Each takes tensors, variables, numpy arrays and numbers, and symbolic tensors too: on these it records a node
-of a functional model.
+Where a docstring says tensor, a variable, a numpy array, nested lists and a number will do. Floating-point
+numbers become float32; bool and uint8 stay as they are; other integers become int32, with an OverflowError
+where one does not fit. What is not numeric raises a TypeError, lists of unequal length a ValueError.
+
+The common dtype of several tensors is the widest of theirs, in the order bool, uint8, int32, float32. A
+Python integer beside a float32 tensor counts as float32, and beside a uint8 tensor as uint8 if it fits.
+Integers wrap around where a result exceeds their type. Shapes broadcast as numpy's do: they are aligned at
+the last axis, and an extent of 1 repeats. Negative axes count from the end.
+
+A function records what is to be computed and returns at once. Errors that depend on values, such as an
+index out of range, come when a result is read. On symbolic tensors a function records a node of a
+functional model.
 
 >>> import numpy as np
 >>> from cnnrs import Input, ops
 >>> float(ops.sum(np.ones((2, 3))))
 6.0
+>>> ops.add(ops.array([1, 2]), 0.5).tolist()
+[1.5, 2.5]
 >>> ops.reshape(Input((4, 4, 2)), (-1, 32)).shape
 (None, 32)
 """

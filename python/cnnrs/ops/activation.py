@@ -46,143 +46,567 @@ __all__ = [
 
 @op
 def relu(x: Any) -> Any:
-    """`max(x, 0)`."""
+    """Applies the rectified linear unit: negative elements become 0.
+
+    It is `max(x, 0)` (Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines", 2010).
+    The gradient at 0 is 0.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.relu([-2.0, 0.0, 3.0]).tolist()
+        [0.0, 0.0, 3.0]
+    """
     return apply("relu", as_float(x))
 
 
 @op
 def relu6(x: Any) -> Any:
-    """`min(max(x, 0), 6)`."""
+    """Applies the rectified linear unit cut at 6.
+
+    It is `min(max(x, 0), 6)` (Krizhevsky, "Convolutional deep belief networks on CIFAR-10", 2010). The
+    gradient is 0 at 0 and 1 at 6.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`, between 0 and 6.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.relu6([-2.0, 3.0, 8.0]).tolist()
+        [0.0, 3.0, 6.0]
+    """
     return apply("relu6", as_float(x))
 
 
 @op
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
-    """`x` where positive, `negative_slope * x` elsewhere."""
+    """Applies the rectified linear unit with a slope for negative elements.
+
+    It is `x` where `x` is positive, and `negative_slope * x` elsewhere (Maas et al., "Rectifier
+    nonlinearities improve neural network acoustic models", 2013). The gradient at 0 is `negative_slope`.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        negative_slope: Factor for elements that are not positive, 0.2 by default.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `negative_slope` is no number.
+        ValueError: `negative_slope` is text that does not read as a number.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.leaky_relu([-2.0, 3.0], negative_slope=0.5).tolist()
+        [-1.0, 3.0]
+    """
     return apply("leaky_relu", as_float(x), negative_slope=float(negative_slope))
 
 
 @op
 def elu(x: Any, alpha: float = 1.0) -> Any:
-    """`x` where positive, `alpha * (exp(x) - 1)` elsewhere."""
+    """Applies the exponential linear unit.
+
+    It is `x` where `x` is positive, and `alpha * (exp(x) - 1)` elsewhere (Clevert et al., arXiv:1511.07289).
+    The gradient at 0 is `alpha`.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        alpha: Minus the limit for very negative elements, 1 by default.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `alpha` is no number.
+        ValueError: `alpha` is text that does not read as a number.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.elu([-1.0, 0.0, 2.0]).numpy().round(4))
+        [-0.6321  0.      2.    ]
+    """
     return apply("elu", as_float(x), alpha=float(alpha))
 
 
 @op
 def selu(x: Any) -> Any:
-    """Scaled elu with the constants of Klambauer et al. (2017)."""
+    """Applies the scaled exponential linear unit.
+
+    It is `1.0507 * elu(x, alpha=1.6733)`, with the constants that keep mean 0 and variance 1 from layer to
+    layer (Klambauer et al., arXiv:1706.02515, equation 2). The gradient at 0 is 1.7581.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.selu([-1.0, 0.0, 1.0]).numpy().round(4))
+        [-1.1113  0.      1.0507]
+    """
     return apply("selu", as_float(x))
 
 
 @op
 def celu(x: Any, alpha: float = 1.0) -> Any:
-    """`x` where positive, `alpha * (exp(x / alpha) - 1)` elsewhere."""
+    """Applies the continuously differentiable exponential linear unit.
+
+    It is `x` where `x` is positive, and `alpha * (exp(x / alpha) - 1)` elsewhere (Barron, arXiv:1704.07483).
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        alpha: Minus the limit for very negative elements, 1 by default; not 0.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `alpha` is no number.
+        ValueError: `alpha` is 0, or text that does not read as a number.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.celu([-2.0, 0.0, 2.0], alpha=2.0).numpy().round(4))
+        [-1.2642  0.      2.    ]
+    """
     return apply("celu", as_float(x), alpha=float(alpha))
 
 
 @op
 def gelu(x: Any, approximate: bool = True) -> Any:
-    """`x` times the normal distribution's function of `x`, by tanh if approximate, else by erf."""
+    """Applies the Gaussian error linear unit.
+
+    It is `x` times the standard normal distribution function of `x` (Hendrycks and Gimpel, arXiv:1606.08415).
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        approximate: True, the default, computes `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x³)))`;
+            False computes `x / 2 * (1 + erf(x / sqrt(2)))`.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.gelu([-1.0, 0.0, 1.0]).numpy().round(4))
+        [-0.1588  0.      0.8412]
+        >>> print(ops.gelu([-1.0, 0.0, 1.0], approximate=False).numpy().round(4))
+        [-0.1587  0.      0.8413]
+    """
     return apply("gelu", as_float(x), approximate=bool(approximate))
 
 
 @op
 def silu(x: Any) -> Any:
-    """`x * sigmoid(x)`."""
+    """Applies the sigmoid linear unit: each element times its sigmoid.
+
+    It is `x * sigmoid(x)` (Elfwing et al., arXiv:1702.03118; named Swish by Ramachandran et al.,
+    arXiv:1710.05941). `swish` is another name for it.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.silu([-1.0, 0.0, 1.0]).numpy().round(4))
+        [-0.2689  0.      0.7311]
+    """
     return apply("silu", as_float(x))
 
 
 @op
 def swish(x: Any) -> Any:
-    """`x * sigmoid(x)`."""
+    """Applies the sigmoid linear unit: each element times its sigmoid.
+
+    It is `x * sigmoid(x)` (Elfwing et al., arXiv:1702.03118; named Swish by Ramachandran et al.,
+    arXiv:1710.05941). `silu` is another name for it.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.swish([-1.0, 0.0, 1.0]).numpy().round(4))
+        [-0.2689  0.      0.7311]
+    """
     return apply("silu", as_float(x))
 
 
 @op
 def mish(x: Any) -> Any:
-    """`x * tanh(softplus(x))`."""
+    """Applies the Mish activation: each element times the tanh of its softplus.
+
+    It is `x * tanh(softplus(x))` (Misra, arXiv:1908.08681).
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.mish([-1.0, 0.0, 1.0]).numpy().round(4))
+        [-0.3034  0.      0.8651]
+    """
     return apply("mish", as_float(x))
 
 
 @op
 def hard_sigmoid(x: Any) -> Any:
-    """`relu6(x + 3) / 6`."""
+    """Applies the piecewise linear approximation of the sigmoid.
+
+    It is `relu6(x + 3) / 6` (Howard et al., "Searching for MobileNetV3", arXiv:1905.02244). The gradient is 0
+    at -3 and 1/6 at 3.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`, between 0 and 1.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.hard_sigmoid([-4.0, 0.0, 1.5, 4.0]).tolist()
+        [0.0, 0.5, 0.75, 1.0]
+    """
     return apply("hard_sigmoid", as_float(x))
 
 
 @op
 def hard_silu(x: Any) -> Any:
-    """`x * relu6(x + 3) / 6`."""
+    """Applies the piecewise approximation of the sigmoid linear unit.
+
+    It is `x * relu6(x + 3) / 6` (Howard et al., "Searching for MobileNetV3", arXiv:1905.02244). The gradient
+    is 0 at -3 and 1.5 at 3. `hard_swish` is another name for it.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.hard_silu([0.0, 1.5, 4.0]).tolist()
+        [0.0, 1.125, 4.0]
+    """
     return apply("hard_silu", as_float(x))
 
 
 @op
 def hard_swish(x: Any) -> Any:
-    """`x * relu6(x + 3) / 6`."""
+    """Applies the piecewise approximation of the sigmoid linear unit.
+
+    It is `x * relu6(x + 3) / 6` (Howard et al., "Searching for MobileNetV3", arXiv:1905.02244). The gradient
+    is 0 at -3 and 1.5 at 3. `hard_silu` is another name for it.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.hard_swish([0.0, 1.5, 4.0]).tolist()
+        [0.0, 1.125, 4.0]
+    """
     return apply("hard_silu", as_float(x))
 
 
 @op
 def hard_tanh(x: Any) -> Any:
-    """`x` limited to -1 to 1."""
+    """Limits each element to the range from -1 to 1.
+
+    It is `clip(x, -1, 1)`. The gradient is 1 at -1 and at 1.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`, between -1 and 1.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.hard_tanh([-2.0, 0.5, 2.0]).tolist()
+        [-1.0, 0.5, 1.0]
+    """
     return apply("clip", as_float(x), min=-1.0, max=1.0)
 
 
 @op
 def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
-    """`x` where its magnitude is above the threshold, 0 elsewhere."""
+    """Sets elements of small magnitude to 0.
+
+    It is `x` where `abs(x)` exceeds the threshold, and 0 elsewhere: hard thresholding of Donoho and
+    Johnstone, "Ideal spatial adaptation by wavelet shrinkage" (1994). The gradient at the threshold is 0.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        threshold: The largest magnitude that becomes 0, 0.5 by default.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `threshold` is no number.
+        ValueError: `threshold` is text that does not read as a number.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.hard_shrink([-2.0, -0.5, 0.25, 1.0]).tolist()
+        [-2.0, 0.0, 0.0, 1.0]
+    """
     x = as_float(x)
     return apply("where", apply("greater", apply("abs", x), float(threshold)), x, 0.0)
 
 
 @op
 def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
-    """`x` moved towards 0 by the threshold."""
+    """Moves each element towards 0 by a threshold.
+
+    It is `x - clip(x, -threshold, threshold)`: soft thresholding of Donoho and Johnstone, "Ideal spatial
+    adaptation by wavelet shrinkage" (1994). The gradient at the threshold is 0.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        threshold: The amount, and the largest magnitude that becomes 0; 0.5 by default, not negative.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `threshold` is no number.
+        ValueError: `threshold` is negative, or text that does not read as a number.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.soft_shrink([-2.0, -0.5, 0.25, 1.0]).tolist()
+        [-1.5, 0.0, 0.0, 0.5]
+    """
     x = as_float(x)
     return apply("sub", x, apply("clip", x, min=-float(threshold), max=float(threshold)))
 
 
 @op
 def tanh_shrink(x: Any) -> Any:
-    """`x - tanh(x)`."""
+    """Subtracts its hyperbolic tangent from each element.
+
+    It is `x - tanh(x)`.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.tanh_shrink([-2.0, 0.0, 2.0]).numpy().round(4))
+        [-1.036  0.     1.036]
+    """
     return apply("tanh_shrink", as_float(x))
 
 
 @op
 def threshold(x: Any, threshold: float, default_value: float) -> Any:
-    """`x` where it is above the threshold, `default_value` elsewhere."""
+    """Replaces elements that do not exceed a threshold by a constant.
+
+    No gradient flows through the elements that are replaced.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        threshold: The largest number that is replaced.
+        default_value: What replaces it.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `threshold` or `default_value` is no number.
+        ValueError: `threshold` or `default_value` is text that does not read as a number.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.threshold([-1.0, 2.0, 3.0], 2.0, 0.0).tolist()
+        [0.0, 0.0, 3.0]
+    """
     x = as_float(x)
     return apply("where", apply("greater", x, float(threshold)), x, float(default_value))
 
 
 @op
 def softplus(x: Any) -> Any:
-    """`log(1 + exp(x))`."""
+    """Computes `log(1 + exp(x))` for each element, without overflow.
+
+    It is a smooth form of `relu` (Dugas et al., "Incorporating second-order functional knowledge for better
+    option pricing", 2001). Its derivative is `sigmoid`.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.softplus([-1.0, 0.0, 100.0]).numpy().round(4))
+        [  0.3133   0.6931 100.    ]
+    """
     return apply("softplus", as_float(x))
 
 
 @op
 def softsign(x: Any) -> Any:
-    """`x / (1 + abs(x))`."""
+    """Divides each element by 1 plus its magnitude.
+
+    It is `x / (1 + abs(x))` (Glorot and Bengio, "Understanding the difficulty of training deep feedforward
+    neural networks", 2010).
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`, between -1 and 1.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.softsign([-3.0, 0.0, 1.0]).tolist()
+        [-0.75, 0.0, 0.5]
+    """
     return apply("softsign", as_float(x))
 
 
 @op
 def log_sigmoid(x: Any) -> Any:
-    """`log(sigmoid(x))`."""
+    """Computes the logarithm of the sigmoid of each element, without overflow.
+
+    It is `-softplus(-x)`.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`, at most 0.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.log_sigmoid([-100.0, 0.0]).numpy().round(4))
+        [-100.       -0.6931]
+    """
     return apply("log_sigmoid", as_float(x))
 
 
 @op
 def squareplus(x: Any, b: float = 4) -> Any:
-    """`(x + sqrt(x² + b)) / 2`."""
+    """Computes the smooth form of `relu` that needs only a square root.
+
+    It is `(x + sqrt(x² + b)) / 2` (Barron, arXiv:2112.11687).
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        b: How wide the bend at 0 is; 4 by default. 0 gives `relu`, negative numbers give NaN near 0.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `b` is no number.
+        ValueError: `b` is text that does not read as a number.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.squareplus([-1.5, 0.0, 1.5]).tolist()
+        [0.5, 1.0, 2.0]
+    """
     x = as_float(x)
     return apply("mul", apply("add", x, apply("sqrt", apply("add", apply("square", x), float(b)))), 0.5)
 
 
 @op
 def sparse_plus(x: Any) -> Any:
-    """0 up to -1, `(x + 1)² / 4` up to 1, `x` above."""
+    """Computes the form of softplus that is exactly 0 for elements up to -1.
+
+    It is 0 up to -1, `(x + 1)² / 4` from there to 1, and `x` above. Its derivative is `sparse_sigmoid`.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.sparse_plus([-2.0, 0.0, 1.0, 2.0]).tolist()
+        [0.0, 0.25, 1.0, 2.0]
+    """
     x = as_float(x)
     middle = apply("mul", apply("square", apply("add", x, 1.0)), 0.25)
     return apply("where", apply("less_equal", x, -1.0), 0.0, apply("where", apply("less", x, 1.0), middle, x))
@@ -190,13 +614,49 @@ def sparse_plus(x: Any) -> Any:
 
 @op
 def sparse_sigmoid(x: Any) -> Any:
-    """0 up to -1, `(x + 1) / 2` up to 1, 1 above."""
+    """Computes the piecewise linear sigmoid that is exactly 0 up to -1 and 1 from 1 on.
+
+    It is `clip((x + 1) / 2, 0, 1)`. The gradient is 1/2 at -1 and at 1.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`, between 0 and 1.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.sparse_sigmoid([-2.0, 0.0, 0.5, 2.0]).tolist()
+        [0.0, 0.5, 0.75, 1.0]
+    """
     return apply("clip", apply("mul", apply("add", as_float(x), 1.0), 0.5), min=0.0, max=1.0)
 
 
 @op
 def glu(x: Any, axis: int = -1) -> Any:
-    """The first half along an axis times the sigmoid of the second."""
+    """Multiplies the first half of an axis by the sigmoid of the second half.
+
+    This gated linear unit is due to Dauphin et al., arXiv:1612.08083.
+
+    Args:
+        x: Tensor whose extent along `axis` is even; other dtypes are converted to float32.
+        axis: Axis that is halved, the last one by default.
+
+    Returns:
+        float32 tensor of the shape of `x`, with half the extent along `axis`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range, or the extent is odd.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.glu([3.0, 8.0, 0.0, 0.0]).tolist()
+        [1.5, 4.0]
+    """
     x = as_float(x)
     axis = standardize_axis(axis, x.ndim)
     if x.shape[axis] % 2:
@@ -210,7 +670,25 @@ def glu(x: Any, axis: int = -1) -> Any:
 
 @op
 def sigmoid(x: Any) -> Any:
-    """`1 / (1 + exp(-x))`. The result remembers its logits for a cross-entropy that follows."""
+    """Applies the logistic function, which maps each element to between 0 and 1.
+
+    It is `1 / (1 + exp(-x))`. A `binary_crossentropy` that takes the result is computed from `x`, which is
+    more accurate than from the result.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`, between 0 and 1.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.sigmoid([-2.0, 0.0, 2.0]).numpy().round(4))
+        [0.1192 0.5    0.8808]
+    """
     logits = as_float(x)
     result = apply("sigmoid", logits)
     result._keras_logits = logits
@@ -219,7 +697,30 @@ def sigmoid(x: Any) -> Any:
 
 @op
 def softmax(x: Any, axis: Any = -1) -> Any:
-    """Exponentials divided by their sum along an axis (or axes). The result remembers its logits."""
+    """Maps the elements along an axis to probabilities: numbers from 0 to 1 whose sum is 1.
+
+    It is `exp(x) / sum(exp(x))`, computed after the maximum is subtracted, so that nothing overflows. A
+    cross-entropy that takes the softmax over the last axis is computed from `x`, which is more accurate than
+    from the result.
+
+    Args:
+        x: Tensor of at least one axis; other dtypes are converted to float32.
+        axis: The axis, or a list of axes that are taken as one; the last axis by default.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is neither an integer nor a list of them.
+        ValueError: `axis` is out of range or names an axis twice, or `x` has no element along it.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.softmax([0.0, 1.0, 2.0]).numpy().round(4))
+        [0.09   0.2447 0.6652]
+        >>> ops.softmax([[1.0, 1.0], [1.0, 1.0]], axis=(0, 1)).tolist()
+        [[0.25, 0.25], [0.25, 0.25]]
+    """
     logits = as_float(x)
     if isinstance(axis, (list, tuple)):
         return _over_axes("softmax", logits, axis)
@@ -231,7 +732,28 @@ def softmax(x: Any, axis: Any = -1) -> Any:
 
 @op
 def log_softmax(x: Any, axis: Any = -1) -> Any:
-    """Logarithm of the softmax."""
+    """Computes the logarithm of the softmax along an axis, without overflow.
+
+    It is `x - logsumexp(x)`.
+
+    Args:
+        x: Tensor of at least one axis; other dtypes are converted to float32.
+        axis: The axis, or a list of axes that are taken as one; the last axis by default.
+
+    Returns:
+        float32 tensor of the shape of `x`, at most 0.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is neither an integer nor a list of them.
+        ValueError: `axis` is out of range or names an axis twice, or `x` has no element along it.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.log_softmax([0.0, 0.0]).numpy().round(4))
+        [-0.6931 -0.6931]
+        >>> ops.log_softmax([1000.0, 0.0]).tolist()
+        [0.0, -1000.0]
+    """
     x = as_float(x)
     if isinstance(axis, (list, tuple)):
         return _over_axes("log_softmax", x, axis)

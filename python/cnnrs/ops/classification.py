@@ -26,7 +26,28 @@ __all__ = [
 
 @op
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
-    """1 at the index, 0 elsewhere, along a new axis."""
+    """Encodes class indices as vectors that are 1 at the index and 0 elsewhere.
+
+    Args:
+        x: Class indices, a tensor of any shape; other dtypes are converted to int32.
+        num_classes: Length of the vectors, an integer >= 0.
+        axis: Where the new axis stands in the result; the last by default.
+        dtype: Element type of the result, as `cast` takes it; None means float32.
+        sparse: False; there are no sparse tensors.
+
+    Returns:
+        Tensor of the shape of `x` with an axis of extent `num_classes` added, and of type `dtype`. An index
+        outside of 0 to `num_classes - 1` gives a vector of zeros.
+
+    Raises:
+        TypeError: `x` is not numeric, `axis` is no integer, or `dtype` is no known type.
+        ValueError: `num_classes` is negative, `axis` is out of range, or `sparse` is true.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.one_hot([0, 2], 3).tolist()
+        [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
     if sparse:
         raise ValueError("one_hot: sparse: expected False; sparse tensors are not supported")
     x = as_tensor(x).astype("int32")
@@ -48,7 +69,32 @@ def multi_hot(
     sparse: bool = False,
     **kwargs: Any,
 ) -> Any:
-    """1 at each of the indices along an axis, 0 elsewhere."""
+    """Encodes sets of class indices as vectors that are 1 at each index and 0 elsewhere.
+
+    Args:
+        inputs: Class indices, a tensor of at least one axis; other dtypes are converted to int32.
+        num_classes: Length of the vectors, an integer >= 0; required.
+        axis: The axis along which the indices of one set lie; the last by default. The vectors stand along
+            the last axis of the result.
+        dtype: Element type of the result, as `cast` takes it; None means float32.
+        sparse: False; there are no sparse tensors.
+        kwargs: None; older names of arguments are refused.
+
+    Returns:
+        Tensor of the shape of `inputs` without `axis` and with a last axis of extent `num_classes`, of type
+        `dtype`. Indices outside of 0 to `num_classes - 1` have no effect, and indices that are repeated count
+        once.
+
+    Raises:
+        TypeError: `inputs` is not numeric, `axis` is no integer, or `dtype` is no known type.
+        ValueError: `num_classes` is missing or negative, `axis` is out of range or has extent 0, `sparse` is
+            true, or an unknown argument is given.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.multi_hot([[0, 2], [1, 1]], 3).tolist()
+        [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    """
     if kwargs or sparse or num_classes is None:
         raise ValueError("multi_hot: expected num_classes, and no sparse tensors")
     hot = one_hot(inputs, num_classes, -1, dtype)
@@ -58,7 +104,27 @@ def multi_hot(
 
 @op
 def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
-    """Whether fewer than `k` predictions are larger than the target's."""
+    """Tells whether fewer than `k` classes score higher than the target.
+
+    Args:
+        targets: Class indices, a tensor of shape (...); other dtypes are converted to int32.
+        predictions: Scores, a tensor of shape (..., classes); other dtypes are converted to float32.
+        k: How many of the best classes count, an integer.
+
+    Returns:
+        bool tensor of shape (...). Classes that tie with the target do not count against it.
+
+    Raises:
+        TypeError: `targets` or `predictions` is not numeric, or `k` is no number.
+        ValueError: The shapes do not fit.
+        IndexError: `predictions` has no axis.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> scores = [[0.1, 0.7, 0.2], [0.1, 0.7, 0.2]]
+        >>> ops.in_top_k([2, 0], scores, k=2).tolist()
+        [True, False]
+    """
     targets, predictions = as_tensor(targets).astype("int32"), as_float(predictions)
     classes = predictions.shape[-1]
     hot = apply("one_hot", targets, depth=classes, dtype="bool")
@@ -84,7 +150,33 @@ def _logits(output: Any, from_logits: bool) -> tuple[Any, bool]:
 
 @op
 def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
-    """`-sum(target * log(output))` along an axis."""
+    """Computes the cross-entropy of two distributions over classes along an axis.
+
+    It is `-sum(target * log(output))`, for logits `-sum(target * log_softmax(output))`. The result of
+    `softmax` over the last axis is not read: its logits are used. Warns if `from_logits` is true although
+    `output` is the result of such an activation, which would then be applied twice.
+
+    Args:
+        target: Probabilities of the classes, such as one-hot vectors; other dtypes are converted to float32.
+        output: Predicted probabilities or logits, of the shape of `target`. Probabilities are divided by
+            their sum.
+        from_logits: Whether `output` holds logits rather than probabilities; by default it holds
+            probabilities, which are kept between 1e-7 and 1 - 1e-7 before their logarithm is taken.
+        axis: Axis of the classes, the last by default.
+
+    Returns:
+        float32 tensor of the shape of `target` without `axis`.
+
+    Raises:
+        TypeError: `target` or `output` is not numeric, or `axis` is no integer.
+        ValueError: The shapes differ, or `axis` is out of range.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> loss = ops.categorical_crossentropy([[0.0, 1.0]], [[0.25, 0.75]])
+        >>> print(loss.numpy().round(4))
+        [0.2877]
+    """
     target = as_float(target)
     output, from_logits = _logits(output, from_logits)
     if target.shape != output.shape:
@@ -106,7 +198,34 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
 def sparse_categorical_crossentropy(
     target: Any, output: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
-    """`-log(output[target])` along the last axis; targets are class indices."""
+    """Computes the cross-entropy of class indices and predicted distributions.
+
+    It is `-log(output[target])`, for logits `-log_softmax(output)[target]`. The result of `softmax` over the
+    last axis is not read: its logits are used. Warns if `from_logits` is true although `output` is the result
+    of such an activation, which would then be applied twice.
+
+    Args:
+        target: Class indices, a tensor of shape (...) or (..., 1); other dtypes are converted to int32.
+        output: Predicted probabilities or logits, a tensor of shape (..., classes). Probabilities should sum
+            to 1.
+        from_logits: Whether `output` holds logits rather than probabilities; by default it holds
+            probabilities, which are kept between 1e-7 and 1 - 1e-7 before their logarithm is taken.
+        axis: Axis of the classes; only the last one is supported.
+
+    Returns:
+        float32 tensor of shape (...).
+
+    Raises:
+        TypeError: `target` or `output` is not numeric, or `axis` is no integer.
+        ValueError: The shapes do not fit, `axis` is not the last, or a class index is outside of 0 to
+            `classes - 1`. The last is found when the result is computed.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> loss = ops.sparse_categorical_crossentropy([1, 0], [[0.25, 0.75], [1.0, 0.0]])
+        >>> print(loss.numpy().round(4))
+        [0.2877 0.    ]
+    """
     target = as_tensor(target).astype("int32")
     output, from_logits = _logits(output, from_logits)
     if standardize_axis(axis, output.ndim) != output.ndim - 1:
@@ -125,7 +244,30 @@ def sparse_categorical_crossentropy(
 
 @op
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
-    """`-target * log(output) - (1 - target) * log(1 - output)`."""
+    """Computes the cross-entropy of independent yes-or-no labels, element by element.
+
+    It is `-target * log(p) - (1 - target) * log(1 - p)`, where `p` is `output`, or its sigmoid for logits.
+    The result of `sigmoid` is not read: its logits are used. Warns if `from_logits` is true although `output`
+    is the result of such an activation, which would then be applied twice.
+
+    Args:
+        target: Labels, 0, 1 or probabilities; other dtypes are converted to float32.
+        output: Predicted probabilities or logits, of the shape of `target`.
+        from_logits: Whether `output` holds logits rather than probabilities; by default it holds
+            probabilities, which are kept between 1e-7 and 1 - 1e-7 before their logarithm is taken.
+
+    Returns:
+        float32 tensor of the shape of `target`.
+
+    Raises:
+        TypeError: `target` or `output` is not numeric.
+        ValueError: The shapes differ.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.binary_crossentropy([1.0, 0.0], [0.5, 0.25]).numpy().round(4))
+        [0.6931 0.2877]
+    """
     target = as_float(target)
     output, from_logits = _logits(output, from_logits)
     if target.shape != output.shape:

@@ -90,15 +90,42 @@ def conv(
     data_format: str | None = None,
     dilation_rate: Any = 1,
 ) -> Any:
-    """Convolution of images.
+    """Convolves images with filters.
+
+    As is usual in networks, the filters are not flipped: an output pixel is the sum of the products of a
+    window and a filter.
 
     Args:
-        inputs: float32 of shape (batch, height, width, channels).
-        kernel: float32 of shape (kernel height, kernel width, channels / groups, filters).
-        strides: A number, or one per axis.
-        padding: "valid", "same", or `((top, bottom), (left, right))`.
-        data_format: "channels_last" or "channels_first".
-        dilation_rate: A number, or one per axis.
+        inputs: Images, a tensor of shape (batch, height, width, channels); other dtypes are converted to
+            float32.
+        kernel: Filters, a tensor of shape (kernel height, kernel width, channels / groups, filters); other
+            dtypes are converted to float32. The number of groups follows from the shapes: each group of
+            channels meets only its own share of the filters.
+        strides: Distance of neighbouring windows in pixels: an integer >= 1, or a (vertical, horizontal)
+            pair; 1 by default.
+        padding: "valid", the default, for no padding; "same" for zeros on both sides, so that the output has
+            `ceil(extent / stride)` pixels along each axis; or `((top, bottom), (left, right))` for that many
+            zeros.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+        dilation_rate: Distance of a filter's neighbouring taps in pixels: an integer >= 1, or a pair; 1 by
+            default.
+
+    Returns:
+        float32 tensor of shape (batch, height out, width out, filters). Without padding, `height out` is
+        `(height - (kernel height - 1) * dilation - 1) // stride + 1`, and the width likewise.
+
+    Raises:
+        TypeError: `inputs` or `kernel` is not numeric, or `padding` is neither text nor pairs.
+        ValueError: The shapes do not fit each other, the kernel does not fit into the image, or `strides`,
+            `padding`, `data_format` or `dilation_rate` is none of the values above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> image = np.arange(9.0).reshape(1, 3, 3, 1)
+        >>> ops.conv(image, np.ones((2, 2, 1, 1)))[0, :, :, 0].tolist()
+        [[8.0, 12.0], [20.0, 24.0]]
     """
     x, first = _to_last(inputs, data_format)
     kernel = as_float(kernel)
@@ -126,7 +153,41 @@ def depthwise_conv(
     data_format: str | None = None,
     dilation_rate: Any = 1,
 ) -> Any:
-    """Convolution of each channel by its own filters, kernel (height, width, channels, multiplier)."""
+    """Convolves each channel of images with filters of its own.
+
+    Args:
+        inputs: Images, a tensor of shape (batch, height, width, channels); other dtypes are converted to
+            float32.
+        kernel: Filters, a tensor of shape (kernel height, kernel width, channels, multiplier); other dtypes
+            are converted to float32.
+        strides: Distance of neighbouring windows in pixels: an integer >= 1, or a (vertical, horizontal)
+            pair; 1 by default.
+        padding: "valid", the default, for no padding; "same" for zeros on both sides, so that the output has
+            `ceil(extent / stride)` pixels along each axis; or `((top, bottom), (left, right))` for that many
+            zeros.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+        dilation_rate: Distance of a filter's neighbouring taps in pixels: an integer >= 1, or a pair; 1 by
+            default.
+
+    Returns:
+        float32 tensor of shape (batch, height out, width out, channels * multiplier), with the outputs of one
+        channel beside each other. Without padding, `height out` is `(height - (kernel height - 1) * dilation
+        - 1) // stride + 1`, and the width likewise.
+
+    Raises:
+        TypeError: `inputs` or `kernel` is not numeric, or `padding` is neither text nor pairs.
+        ValueError: The shapes do not fit each other, the kernel does not fit into the image, or `strides`,
+            `padding`, `data_format` or `dilation_rate` is none of the values above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> images = np.ones((1, 2, 2, 2))
+        >>> kernel = np.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 2, 2)
+        >>> ops.depthwise_conv(images, kernel)[0, 0, 0].tolist()
+        [1.0, 2.0, 3.0, 4.0]
+    """
     x, first = _to_last(inputs, data_format)
     kernel = as_float(kernel)
     height, width, channels, multiplier = kernel.shape
@@ -152,7 +213,45 @@ def separable_conv(
     data_format: str | None = None,
     dilation_rate: Any = 1,
 ) -> Any:
-    """A depthwise convolution followed by one with a 1 x 1 kernel."""
+    """Convolves each channel of images by itself and then mixes the channels.
+
+    It is `depthwise_conv` followed by `conv` (Chollet, "Xception", arXiv:1610.02357); strides, padding and
+    dilation belong to the first.
+
+    Args:
+        inputs: Images, a tensor of shape (batch, height, width, channels); other dtypes are converted to
+            float32.
+        depthwise_kernel: Filters of the channels, a tensor of shape (kernel height, kernel width, channels,
+            multiplier); other dtypes are converted to float32.
+        pointwise_kernel: Filters that mix, a tensor of shape (1, 1, channels * multiplier, filters);
+            converted likewise.
+        strides: Distance of neighbouring windows in pixels: an integer >= 1, or a (vertical, horizontal)
+            pair; 1 by default.
+        padding: "valid", the default, for no padding; "same" for zeros on both sides, so that the output has
+            `ceil(extent / stride)` pixels along each axis; or `((top, bottom), (left, right))` for that many
+            zeros.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+        dilation_rate: Distance of a filter's neighbouring taps in pixels: an integer >= 1, or a pair; 1 by
+            default.
+
+    Returns:
+        float32 tensor of shape (batch, height out, width out, filters). Without padding, `height out` is
+        `(height - (kernel height - 1) * dilation - 1) // stride + 1`, and the width likewise.
+
+    Raises:
+        TypeError: `inputs` or a kernel is not numeric, or `padding` is neither text nor pairs.
+        ValueError: The shapes do not fit each other, the kernel does not fit into the image, or `strides`,
+            `padding`, `data_format` or `dilation_rate` is none of the values above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> images, each_channel, mix = np.ones((1, 3, 3, 2)), np.ones((2, 2, 2, 1)), np.ones((1, 1, 2, 5))
+        >>> y = ops.separable_conv(images, each_channel, mix)
+        >>> y.shape, y[0, 0, 0].tolist()
+        ((1, 2, 2, 5), [8.0, 8.0, 8.0, 8.0, 8.0])
+    """
     y = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
     return conv(y, pointwise_kernel, 1, "valid", data_format)
 
@@ -167,7 +266,44 @@ def conv_transpose(
     data_format: str | None = None,
     dilation_rate: Any = 1,
 ) -> Any:
-    """The gradient of a convolution with respect to its input; kernel (height, width, filters, channels)."""
+    """Computes the transposed convolution, which enlarges images.
+
+    It is the gradient of a convolution with respect to its input (Dumoulin and Visin, "A guide to convolution
+    arithmetic for deep learning", arXiv:1603.07285, section 4).
+
+    Args:
+        inputs: Images, a tensor of shape (batch, height, width, channels); other dtypes are converted to
+            float32.
+        kernel: Filters, a tensor of shape (kernel height, kernel width, filters, channels); other dtypes are
+            converted to float32.
+        strides: Factor by which images grow: an integer >= 1, or a (vertical, horizontal) pair; 1 by default.
+        padding: "valid", the default, or "same": the padding of the convolution whose gradient this is.
+        output_padding: Pixels added at the bottom and the right, an integer >= 0 or a pair. None, the
+            default, chooses the size below.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+        dilation_rate: Distance of a filter's neighbouring taps in pixels: an integer >= 1, or a pair; 1 by
+            default.
+
+    Returns:
+        float32 tensor of shape (batch, height out, width out, filters). Let `window` be `(kernel height - 1)
+        * dilation + 1`. Then `height out` is `height * stride` with "same", and `height * stride + max(window
+        - stride, 0)` with "valid"; with an `output_padding` it is `(height - 1) * stride + window +
+        output_padding`, less `2 * (window // 2)` with "same". The width is computed likewise.
+
+    Raises:
+        TypeError: `inputs` or `kernel` is not numeric.
+        ValueError: The shapes do not fit each other, `output_padding` leads to a size that no such
+            convolution has, or `strides`, `padding`, `data_format` or `dilation_rate` is none of the values
+            above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> image = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
+        >>> ops.conv_transpose(image, np.ones((1, 2, 1, 1)), strides=(1, 2))[0, :, :, 0].tolist()
+        [[1.0, 1.0, 2.0, 2.0], [3.0, 3.0, 4.0, 4.0]]
+    """
     x, first = _to_last(inputs, data_format)
     kernel = as_float(kernel)
     steps, dilation = pair(strides, "strides"), pair(dilation_rate, "dilation_rate")
@@ -200,7 +336,37 @@ def _pool(name: str, inputs: Any, pool_size: Any, strides: Any, padding: str, da
 def max_pool(
     inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
 ) -> Any:
-    """The largest element of each window."""
+    """Takes the largest element of each window of images.
+
+    Padding never counts. The gradient goes to the first of equal elements, in the order of rows.
+
+    Args:
+        inputs: Images, a tensor of shape (batch, height, width, channels); other dtypes are converted to
+            float32.
+        pool_size: Size of the window: an integer >= 1, or a (height, width) pair.
+        strides: Distance of neighbouring windows, likewise; None, the default, means `pool_size`.
+        padding: "valid", the default, for whole windows only; "same" for `ceil(extent / stride)` windows
+            along each axis, which may reach beyond the border; or `((top, bottom), (left, right))` for that
+            many pixels beyond.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+
+    Returns:
+        float32 tensor of shape (batch, height out, width out, channels). Without padding, `height out` is
+        `(height - pool height) // stride + 1`, and the width likewise. NaN where the window holds NaN.
+
+    Raises:
+        TypeError: `inputs` is not numeric, or `padding` is neither text nor pairs.
+        ValueError: `inputs` does not have 4 axes, the window does not fit into the image, the padding leaves
+            a window without any pixel, or another argument is none of the values above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> image = np.arange(16.0).reshape(1, 4, 4, 1)
+        >>> ops.max_pool(image, 2)[0, :, :, 0].tolist()
+        [[5.0, 7.0], [13.0, 15.0]]
+    """
     return _pool("max_pool2d", inputs, pool_size, strides, padding, data_format)
 
 
@@ -208,13 +374,70 @@ def max_pool(
 def average_pool(
     inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
 ) -> Any:
-    """The mean of each window; padding does not count."""
+    """Computes the mean of each window of images.
+
+    Padding does not count: each window is divided by the number of its pixels inside the image.
+
+    Args:
+        inputs: Images, a tensor of shape (batch, height, width, channels); other dtypes are converted to
+            float32.
+        pool_size: Size of the window: an integer >= 1, or a (height, width) pair.
+        strides: Distance of neighbouring windows, likewise; None, the default, means `pool_size`.
+        padding: "valid", the default, for whole windows only; "same" for `ceil(extent / stride)` windows
+            along each axis, which may reach beyond the border; or `((top, bottom), (left, right))` for that
+            many pixels beyond.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+
+    Returns:
+        float32 tensor of shape (batch, height out, width out, channels). Without padding, `height out` is
+        `(height - pool height) // stride + 1`, and the width likewise.
+
+    Raises:
+        TypeError: `inputs` is not numeric, or `padding` is neither text nor pairs.
+        ValueError: `inputs` does not have 4 axes, the window does not fit into the image, the padding leaves
+            a window without any pixel, or another argument is none of the values above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> image = np.arange(16.0).reshape(1, 4, 4, 1)
+        >>> ops.average_pool(image, 2)[0, :, :, 0].tolist()
+        [[2.5, 4.5], [10.5, 12.5]]
+    """
     return _pool("avg_pool2d", inputs, pool_size, strides, padding, data_format)
 
 
 @op
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Any:
-    """Channels rearranged into blocks of pixels."""
+    """Rearranges channels of images into blocks of pixels.
+
+    It is the last step of sub-pixel convolution (Shi et al., arXiv:1609.05158), with the channels in the
+    order (row in the block, column in the block, channel out). `space_to_depth` is its inverse.
+
+    Args:
+        x: Images, a tensor of shape (batch, height, width, channels); other dtypes are converted to float32.
+            `channels` is a multiple of `block_size²`.
+        block_size: Side of the blocks in pixels, an integer >= 1.
+        data_format: "channels_last", the default, for the shapes given here, "channels_first" for images of
+            shape (batch, channels, height, width) in and out; None means `config.image_data_format()`.
+
+    Returns:
+        float32 tensor of shape (batch, height * block_size, width * block_size, channels / block_size²).
+
+    Raises:
+        TypeError: `x` is not numeric, or `block_size` is no integer.
+        ValueError: `x` does not have 4 axes, its channels do not fill whole blocks, `block_size` is negative,
+            or `data_format` is unknown.
+        ZeroDivisionError: `block_size` is 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> x = np.arange(4.0).reshape(1, 1, 1, 4)
+        >>> ops.depth_to_space(x, 2)[0, :, :, 0].tolist()
+        [[0.0, 1.0], [2.0, 3.0]]
+    """
     x, first = _to_last(x, data_format)
     n, h, w, c = x.shape
     b = block_size
@@ -225,7 +448,34 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
 
 @op
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Any:
-    """Blocks of pixels rearranged into channels."""
+    """Rearranges blocks of pixels of images into channels.
+
+    The new channels are in the order (row in the block, column in the block, channel). `depth_to_space` is
+    its inverse.
+
+    Args:
+        x: Images, a tensor of shape (batch, height, width, channels); other dtypes are converted to float32.
+            Height and width are multiples of `block_size`.
+        block_size: Side of the blocks in pixels, an integer >= 1.
+        data_format: "channels_last", the default, for the shapes given here, "channels_first" for images of
+            shape (batch, channels, height, width) in and out; None means `config.image_data_format()`.
+
+    Returns:
+        float32 tensor of shape (batch, height / block_size, width / block_size, block_size² * channels).
+
+    Raises:
+        TypeError: `x` is not numeric, or `block_size` is no integer.
+        ValueError: `x` does not have 4 axes, its height or width does not fall into whole blocks,
+            `block_size` is negative, or `data_format` is unknown.
+        ZeroDivisionError: `block_size` is 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> x = np.arange(4.0).reshape(1, 2, 2, 1)
+        >>> ops.space_to_depth(x, 2).tolist()
+        [[[[0.0, 1.0, 2.0, 3.0]]]]
+    """
     x, first = _to_last(x, data_format)
     n, h, w, c = x.shape
     b = block_size

@@ -32,19 +32,30 @@ __all__ = [
 
 
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
-    """A tensor of the values of `x`: an array, a number, nested lists, a variable or a tensor.
+    """Makes a tensor of the values of an array, a number, nested lists, a variable or a tensor.
 
-    float64 becomes float32, int64 int32.
+    A tensor comes back as it is, if it has the dtype. What else is given is copied.
 
     Args:
-        x: The values.
-        dtype: The element type; None keeps that of `x`.
-        sparse: None or False.
-        ragged: None or False.
+        x: The values; a symbolic tensor is converted as `cast` does.
+        dtype: Element type, as `cast` takes it; None, the default, keeps that of `x`.
+        sparse: None or False; there are no sparse tensors.
+        ragged: None or False; there are no ragged tensors.
 
-    >>> from cnnrs import ops
-    >>> ops.convert_to_tensor([1, 2]).dtype
-    'int32'
+    Returns:
+        Tensor of the shape of `x`. Its dtype is float32 for floating-point numbers of any width, uint8 and
+        bool for themselves, and int32 for other integers.
+
+    Raises:
+        TypeError: `x` is not numeric, or `dtype` is no known type.
+        ValueError: The lists are not of equal length, or `sparse` or `ragged` is true.
+        OverflowError: An integer does not fit into int32.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> ops.convert_to_tensor([1, 2]).dtype, ops.convert_to_tensor(np.ones(3)).dtype
+        ('int32', 'float32')
     """
     if sparse or ragged:
         raise ValueError("convert_to_tensor: sparse and ragged tensors are not supported; expected False")
@@ -57,28 +68,112 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
 
 
 def convert_to_numpy(x: Any) -> np.ndarray:
-    """The values as a numpy array."""
+    """Computes a tensor and copies its values into a numpy array.
+
+    Args:
+        x: Tensor, variable, or what numpy makes an array of.
+
+    Returns:
+        numpy array of the shape and dtype of `x`. What is no tensor takes the dtype that numpy gives it.
+
+    Raises:
+        TypeError: `x` is symbolic.
+        ValueError: The lists are not of equal length.
+        RuntimeError: A function is being recorded, and `x` has no value yet.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.convert_to_numpy(ops.array([1, 2]))
+        array([1, 2], dtype=int32)
+    """
     return x.numpy() if isinstance(x, (_core.Tensor, _core.Variable)) else np.asarray(x)
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether `x` is a tensor or a symbolic tensor."""
+    """Tells whether an object is a tensor or a symbolic tensor.
+
+    Args:
+        x: Any object.
+
+    Returns:
+        Python bool; False for variables and numpy arrays.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import Input, ops
+        >>> ops.is_tensor(ops.ones(2)), ops.is_tensor(Input((2,))), ops.is_tensor(np.ones(2))
+        (True, True, False)
+    """
     return isinstance(x, (_core.Tensor, symbolic.KerasTensor))
 
 
 def shape(x: Any) -> tuple[int | None, ...]:
-    """The extents; None where a symbolic tensor does not know one."""
+    """Gives the extents of a tensor, a symbolic tensor, an array or nested lists.
+
+    Args:
+        x: Whose shape to give.
+
+    Returns:
+        Tuple of Python integers, with None where a symbolic tensor does not know an extent.
+
+    Raises:
+        ValueError: The lists are not of equal length.
+
+    Example:
+        >>> from cnnrs import Input, ops
+        >>> ops.shape(ops.zeros((2, 3))), ops.shape(Input((28, 28, 1)))
+        ((2, 3), (None, 28, 28, 1))
+    """
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
 
 
 def dtype(x: Any) -> str:
-    """Name of the element type."""
+    """Names the element type of a tensor, or the one that values would have as a tensor.
+
+    Args:
+        x: Tensor, symbolic tensor, or what becomes a tensor.
+
+    Returns:
+        Text, such as "float32".
+
+    Raises:
+        TypeError: `x` is not numeric.
+        ValueError: The lists are not of equal length.
+        OverflowError: An integer does not fit into int32.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.dtype(1.5), ops.dtype([1, 2]), ops.dtype(ops.array([True]))
+        ('float32', 'int32', 'bool')
+    """
     return standardize_dtype(x.dtype) if hasattr(x, "dtype") else as_tensor(x).dtype
 
 
 @op
 def cast(x: Any, dtype: Any) -> Any:
-    """The same values under another element type; floats are cut towards zero."""
+    """Converts a tensor to another element type.
+
+    No gradient flows to integers and bools or from them.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        dtype: The type: a name such as "float32", "int32", "uint8" or "bool", a numpy type, or Python's
+            `float`, `int` or `bool`. None means float32. Types that cnnrs does not compute in stand for the
+            one that it uses instead: float16 and float64 for float32, other integers for int32.
+
+    Returns:
+        Tensor of the shape of `x`. Floats are cut towards 0 for integers; everything but 0 is true for bool.
+        Numbers that an integer type cannot hold, NaN among them, give arbitrary ones: `saturate_cast` gives
+        the nearest.
+
+    Raises:
+        TypeError: `x` is not numeric, or `dtype` is no known type.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.cast([1.7, -1.7, 0.0], "int32").tolist(), ops.cast([1.7, -1.7, 0.0], "bool").tolist()
+        ([1, -1, 0], [True, True, False])
+    """
     dtype = standardize_dtype(dtype)
     x = as_tensor(x)
     return x if x.dtype == dtype else x.astype(dtype)
@@ -86,7 +181,24 @@ def cast(x: Any, dtype: Any) -> Any:
 
 @op
 def saturate_cast(x: Any, dtype: Any) -> Any:
-    """`cast` after clipping to what `dtype` can hold."""
+    """Converts a tensor to another element type, with numbers out of range limited to it.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        dtype: The type, as `cast` takes it.
+
+    Returns:
+        Tensor of the shape of `x`. Floats above the range of int32 become 2147483520, the largest int32 that
+        is a float32; NaN gives an arbitrary integer.
+
+    Raises:
+        TypeError: `x` is not numeric, or `dtype` is no known type.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.saturate_cast([-5.0, 99.5, 300.0], "uint8").tolist()
+        [0, 99, 255]
+    """
     dtype = standardize_dtype(dtype)
     x = as_tensor(x)
     if dtype == "uint8" and x.dtype != "uint8":
@@ -99,7 +211,28 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
 
 @op
 def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
-    """The block of extents `shape` that starts at `start_indices`."""
+    """Cuts a block out of a tensor.
+
+    Args:
+        inputs: Tensor of any shape and dtype.
+        start_indices: Where the block starts: one integer >= 0 for each axis. Axes left out at the end stay
+            whole.
+        shape: The extents of the block, one for each start. The block ends at the tensor's end if it would
+            reach beyond.
+
+    Returns:
+        Tensor of the dtype of `inputs`.
+
+    Raises:
+        TypeError: `inputs` is not numeric, or `start_indices` or `shape` is no sequence of integers.
+        ValueError: `start_indices` and `shape` differ in length, name more axes than there are, or hold text.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> x = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+        >>> ops.slice(x, (1, 0), (2, 2)).tolist()
+        [[4, 5], [7, 8]]
+    """
     inputs = as_tensor(inputs)
     starts = [int(i) for i in start_indices]
     stops = [start + int(extent) for start, extent in zip(starts, shape, strict=True)]
@@ -108,13 +241,49 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
 
 @op
 def stop_gradient(variable: Any) -> Any:
-    """The same values, through which no gradient flows."""
+    """Gives the same values, through which no gradient flows.
+
+    Args:
+        variable: Tensor of any shape and dtype.
+
+    Returns:
+        Tensor of the shape and dtype of `variable`.
+
+    Raises:
+        TypeError: `variable` is not numeric.
+
+    Example:
+        >>> import cnnrs
+        >>> from cnnrs import ops
+        >>> x_times_constant_x = lambda x: x * ops.stop_gradient(x)
+        >>> float(cnnrs.grad(x_times_constant_x)(3.0))
+        3.0
+    """
     return apply("stop_gradient", as_tensor(variable))
 
 
 @op
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
-    """The slices along `axis`, as a list."""
+    """Splits a tensor into its slices along an axis.
+
+    Args:
+        x: Tensor of at least one axis, of any dtype.
+        num: The extent of the axis, if it is to be checked; None, the default, for no check.
+        axis: The axis, which the slices do not have; the first by default.
+
+    Returns:
+        List of tensors of the dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `num` is not the extent of the axis.
+        IndexError: `axis` is out of range.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> [column.tolist() for column in ops.unstack([[1, 2], [3, 4]], axis=1)]
+        [[1, 3], [2, 4]]
+    """
     x = as_tensor(x)
     extent = x.shape[axis]
     if num is not None and num != extent:
@@ -137,9 +306,28 @@ def _decide(value: Any, name: str) -> bool:
 
 
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-    """`true_fn()` or `false_fn()`.
+    """Calls one of two functions, as a condition says.
 
-    While a function is recorded both are, and `where` picks; otherwise only the chosen one is called.
+    While a function is recorded, a tensor that depends on its arguments has no value. Then both functions are
+    called, and `where` picks between what they return, which needs to have the same structure.
+
+    Args:
+        pred: The condition: a Python value, or a tensor of one element.
+        true_fn: Function without arguments that is called if the condition holds.
+        false_fn: Function without arguments that is called otherwise.
+
+    Returns:
+        What the chosen function returns.
+
+    Raises:
+        TypeError: `pred` is symbolic or has several elements, or the function cannot be called without
+            arguments.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> x = ops.array(-3.0)
+        >>> float(ops.cond(x < 0, lambda: -x, lambda: x))
+        3.0
     """
     if isinstance(pred, _core.Tensor) and context.is_tracing() and not pred.is_realised:
         pred = pred.astype("bool")
@@ -150,7 +338,32 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
 def while_loop(
     cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None
 ) -> Any:
-    """Calls `body` as long as `cond` holds; both take the loop variables."""
+    """Repeats a function of the loop variables as long as a condition of them holds.
+
+    The loop runs in Python, and gradients flow through what it does with tensors.
+
+    Args:
+        cond: Function of the loop variables that returns the condition: a Python value, or a tensor of one
+            element.
+        body: Function of the loop variables that returns their next values.
+        loop_vars: First values: a list or tuple of them, or a single one.
+        maximum_iterations: The most repetitions; None, the default, for no limit.
+
+    Returns:
+        The last values, as a tuple, or a single one if `loop_vars` is neither a list nor a tuple.
+
+    Raises:
+        TypeError: The condition is symbolic or has several elements, or a function cannot be called with the
+            variables.
+        RuntimeError: A function is being recorded, and the condition depends on values that are not known
+            yet.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> i, total = ops.while_loop(lambda i, s: i < 5, lambda i, s: (i + 1, s + i), (0, 0))
+        >>> i, total
+        (5, 10)
+    """
     is_sequence = isinstance(loop_vars, (list, tuple))
     variables = tuple(loop_vars) if is_sequence else (loop_vars,)
     iteration = 0
@@ -164,7 +377,28 @@ def while_loop(
 
 
 def fori_loop(lower: int, upper: int, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
-    """`body_fun(i, value)` for each `i` from `lower` to `upper - 1`."""
+    """Calls a function for each integer of a range, and hands a value from call to call.
+
+    The loop runs in Python, and gradients flow through what it does with tensors.
+
+    Args:
+        lower: The first integer.
+        upper: The bound, which is not reached.
+        body_fun: Function of the integer and the value that returns the next value.
+        init_val: The first value.
+
+    Returns:
+        The last value; `init_val` if the range is empty.
+
+    Raises:
+        TypeError: A bound is no number, or `body_fun` cannot be called with two arguments.
+        ValueError: A bound is text that does not read as an integer.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.fori_loop(1, 5, lambda i, product: product * i, 1)
+        24
+    """
     value = init_val
     for i in range(int(lower), int(upper)):
         value = body_fun(i, value)
@@ -172,19 +406,83 @@ def fori_loop(lower: int, upper: int, body_fun: Callable[[Any, Any], Any], init_
 
 
 def map(f: Callable[[Any], Any], xs: Any) -> Any:
-    """`f` of each slice along axis 0, stacked."""
+    """Applies a function to each slice along axis 0 and stacks what it returns.
+
+    The calls run one after the other in Python; a function that takes whole tensors is faster.
+
+    Args:
+        f: Function of a slice, or of a structure of slices, that returns a tensor or a structure of them.
+        xs: Tensor or array, or a nested structure of them with the same extent along axis 0, at least 1.
+
+    Returns:
+        What `f` returns, with the results of all slices stacked along a new axis 0.
+
+    Raises:
+        TypeError: `xs` has extent 0 or is not numeric, or `f` cannot be called with one argument.
+        ValueError: `f` returns tensors of different shapes.
+        IndexError: A tensor has no axis, or is shorter than the first.
+        AttributeError: `xs` holds Python numbers: convert lists with `array` first.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.map(lambda row: ops.sum(row), ops.array([[1, 2], [3, 4]])).tolist()
+        [3, 7]
+    """
     count = tree.flatten(xs)[0].shape[0]
     results = [f(tree.map_structure(lambda x, i=i: as_tensor(x)[i], xs)) for i in range(count)]
     return tree.map_structure(lambda *parts: _core.apply("stack", list(parts), {"axis": 0}), *results)
 
 
 def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
-    """`function` of each slice along axis 0, stacked."""
+    """Applies a function to each slice along axis 0 and stacks what it returns, as `map` does.
+
+    The calls run one after the other in Python; a function that takes whole tensors is faster.
+
+    Args:
+        function: Function of a slice, or of a structure of slices, that returns a tensor or a structure of
+            them.
+        elements: Tensor or array, or a nested structure of them with the same extent along axis 0, at least
+            1.
+
+    Returns:
+        What `function` returns, with the results of all slices stacked along a new axis 0.
+
+    Raises:
+        TypeError: `elements` has extent 0 or is not numeric, or `function` cannot be called with one
+            argument.
+        ValueError: `function` returns tensors of different shapes.
+        IndexError: A tensor has no axis, or is shorter than the first.
+        AttributeError: `elements` holds Python numbers: convert lists with `array` first.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> pair = (ops.array([1, 2]), ops.array([10, 20]))
+        >>> ops.vectorized_map(lambda elements: elements[0] + elements[1], pair).tolist()
+        [11, 22]
+    """
     return map(function, elements)
 
 
 def custom_gradient(f: Callable[..., Any]) -> Any:
-    """Raises NotImplementedError: gradients come from the graph of the forward computation."""
+    """Refuses to attach a gradient to a function: gradients come from the graph of what it computes.
+
+    Args:
+        f: The function.
+
+    Returns:
+        Nothing: it always raises.
+
+    Raises:
+        NotImplementedError: Always. The value of `x` with the gradient of `y` is `y + stop_gradient(x - y)`.
+
+    Example:
+        >>> import cnnrs
+        >>> from cnnrs import ops
+        >>> def rounded_with_gradient_1(x):
+        ...     return x + ops.stop_gradient(ops.round(x) - x)
+        >>> float(rounded_with_gradient_1(ops.array(2.7))), float(cnnrs.grad(rounded_with_gradient_1)(2.7))
+        (3.0, 1.0)
+    """
     raise NotImplementedError(
         "ops.custom_gradient: gradients come from the graph. For the value of x with the gradient of y, "
         "write y + ops.stop_gradient(x - y)."

@@ -78,29 +78,122 @@ def _diagonal(k: Any, name: str, rows: int, columns: int | None) -> int:
 
 
 def array(x: Any, dtype: Any = None) -> Any:
-    """A tensor of the values of `x`."""
+    """Makes a tensor of the values of an array, a number, nested lists, a variable or a tensor.
+
+    Args:
+        x: The values.
+        dtype: Element type, as `cast` takes it; None, the default, keeps that of `x`.
+
+    Returns:
+        Tensor of the shape of `x`. `convert_to_tensor` says which dtypes become which.
+
+    Raises:
+        TypeError: `x` is not numeric, or `dtype` is no known type.
+        ValueError: The lists are not of equal length.
+        OverflowError: An integer does not fit into int32.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> x = ops.array([[1, 2], [3, 4]], dtype="float32")
+        >>> x.shape, x.dtype
+        ((2, 2), 'float32')
+    """
     from cnnrs.ops.core import convert_to_tensor
 
     return convert_to_tensor(x, dtype)
 
 
 def zeros(shape: Any, dtype: Any = None) -> Any:
-    """Zeros."""
+    """Makes a tensor of zeros.
+
+    Args:
+        shape: An integer >= 0, or a sequence of them.
+        dtype: Element type, as `cast` takes it; None, the default, means float32.
+
+    Returns:
+        Tensor of that shape and type.
+
+    Raises:
+        TypeError: `shape` holds something other than integers, or `dtype` is no known type.
+        ValueError: An extent is negative.
+        MemoryError: There is no memory for so many elements.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.zeros((2, 3)).tolist()
+        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
     return _core.tensor(np.zeros(_shape(shape), standardize_dtype(dtype)))
 
 
 def ones(shape: Any, dtype: Any = None) -> Any:
-    """Ones."""
+    """Makes a tensor of ones.
+
+    Args:
+        shape: An integer >= 0, or a sequence of them.
+        dtype: Element type, as `cast` takes it; None, the default, means float32.
+
+    Returns:
+        Tensor of that shape and type.
+
+    Raises:
+        TypeError: `shape` holds something other than integers, or `dtype` is no known type.
+        ValueError: An extent is negative.
+        MemoryError: There is no memory for so many elements.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.ones(3, dtype="int32").tolist()
+        [1, 1, 1]
+    """
     return _core.tensor(np.ones(_shape(shape), standardize_dtype(dtype)))
 
 
 def empty(shape: Any, dtype: Any = None) -> Any:
-    """A tensor whose values mean nothing: zeros."""
+    """Makes a tensor whose values one should not rely on; they are zeros.
+
+    Args:
+        shape: An integer >= 0, or a sequence of them.
+        dtype: Element type, as `cast` takes it; None, the default, means float32.
+
+    Returns:
+        Tensor of that shape and type.
+
+    Raises:
+        TypeError: `shape` holds something other than integers, or `dtype` is no known type.
+        ValueError: An extent is negative.
+        MemoryError: There is no memory for so many elements.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.empty((2, 3)).shape
+        (2, 3)
+    """
     return zeros(shape, dtype)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """The same value everywhere."""
+    """Makes a tensor that has the same value everywhere.
+
+    Args:
+        shape: An integer >= 0, or a sequence of them.
+        fill_value: The value: a number, or a tensor that broadcasts to `shape`.
+        dtype: Element type, as `cast` takes it; None, the default, means that of `fill_value`.
+
+    Returns:
+        Tensor of that shape and type.
+
+    Raises:
+        TypeError: `fill_value` is not numeric, `shape` holds something other than integers, or `dtype` is no
+            known type.
+        ValueError: An extent is negative, or `fill_value` does not broadcast to `shape`.
+        MemoryError: There is no memory for so many elements.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.full((2, 2), 7).tolist(), ops.full((2, 2), [1.5, 2.5]).tolist()
+        ([[7, 7], [7, 7]], [[1.5, 2.5], [1.5, 2.5]])
+    """
     value = as_tensor(fill_value)
     if dtype is not None:
         value = value.astype(standardize_dtype(dtype))
@@ -109,33 +202,122 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 @op
 def zeros_like(x: Any, dtype: Any = None) -> Any:
-    """Zeros of the shape of `x`."""
+    """Makes a tensor of zeros of the shape of another.
+
+    Args:
+        x: Tensor whose shape is taken.
+        dtype: Element type, as `cast` takes it; None, the default, means that of `x`.
+
+    Returns:
+        Tensor of that shape and type.
+
+    Raises:
+        TypeError: `x` is not numeric, or `dtype` is no known type.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.zeros_like([5, 6]).tolist(), ops.zeros_like([5, 6], dtype="float32").tolist()
+        ([0, 0], [0.0, 0.0])
+    """
     x = as_tensor(x)
     return zeros(x.shape, standardize_dtype(dtype, x.dtype))
 
 
 @op
 def ones_like(x: Any, dtype: Any = None) -> Any:
-    """Ones of the shape of `x`."""
+    """Makes a tensor of ones of the shape of another.
+
+    Args:
+        x: Tensor whose shape is taken.
+        dtype: Element type, as `cast` takes it; None, the default, means that of `x`.
+
+    Returns:
+        Tensor of that shape and type.
+
+    Raises:
+        TypeError: `x` is not numeric, or `dtype` is no known type.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.ones_like([5, 6]).tolist(), ops.ones_like([5, 6], dtype="float32").tolist()
+        ([1, 1], [1.0, 1.0])
+    """
     x = as_tensor(x)
     return ones(x.shape, standardize_dtype(dtype, x.dtype))
 
 
 @op
 def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """The same value everywhere, in the shape of `x`."""
+    """Makes a tensor of the shape of another that has the same value everywhere.
+
+    Args:
+        x: Tensor whose shape is taken.
+        fill_value: The value: a number, or a tensor that broadcasts to that shape.
+        dtype: Element type, as `cast` takes it; None, the default, means that of `x`.
+
+    Returns:
+        Tensor of that shape and type.
+
+    Raises:
+        TypeError: `x` or `fill_value` is not numeric, or `dtype` is no known type.
+        ValueError: `fill_value` does not broadcast to the shape of `x`.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.full_like([[1, 2], [3, 4]], 9).tolist()
+        [[9, 9], [9, 9]]
+    """
     x = as_tensor(x)
     return full(x.shape, fill_value, standardize_dtype(dtype, x.dtype))
 
 
 @op
 def copy(x: Any) -> Any:
-    """The same values; tensors never change, so that nothing is copied."""
+    """Gives a tensor of the same values; since tensors never change, a tensor comes back as it is.
+
+    Args:
+        x: Tensor, or what becomes one.
+
+    Returns:
+        Tensor of the shape and dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> x = ops.array([1, 2])
+        >>> ops.copy(x) is x
+        True
+    """
     return as_tensor(x)
 
 
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Any:
-    """`start`, `start + step`, ... below `stop`; from 0 to `start` if there is no `stop`."""
+    """Makes a vector of numbers at equal distances from a start to before a stop.
+
+    Args:
+        start: The first number; with `stop=None` the stop, and the first number is 0.
+        stop: The bound, which is not reached; None as said.
+        step: Distance of neighbours, not 0; negative to count down. None, the default, means 1.
+        dtype: Element type, as `cast` takes it; None, the default, means int32 if all arguments are integers
+            and float32 otherwise.
+
+    Returns:
+        Tensor of one axis, of length `ceil((stop - start) / step)`, and 0 if that is negative.
+
+    Raises:
+        TypeError: An argument is no number, or `dtype` is no known type.
+        ValueError: `step` is 0, or an argument is NaN or text.
+        OverflowError: A value does not fit into int32.
+        MemoryError: There is no memory for so many values.
+        RuntimeError: A function is being recorded, and a tensor among the arguments has no value yet.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.arange(4).tolist(), ops.arange(3, 0, -1).tolist(), ops.arange(0, 1, 0.25).tolist()
+        ([0, 1, 2, 3], [3, 2, 1], [0.0, 0.25, 0.5, 0.75])
+    """
     if stop is None:
         start, stop = 0, start
     step = 1 if step is None else step
@@ -168,7 +350,39 @@ def linspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
-    """`num` values at equal distances from `start` to `stop`."""
+    """Makes numbers at equal distances from a start to a stop.
+
+    They are computed in float64 by numpy and then converted: tensors among the arguments are read, and no
+    gradient flows to them.
+
+    Args:
+        start: The first number, or an array of them.
+        stop: The last number, or an array that broadcasts with `start`.
+        num: How many numbers, an integer >= 0; 50 by default.
+        endpoint: Whether `stop` is the last number; by default it is.
+        retstep: Whether to give back the distance of neighbours too; False by default.
+        dtype: Element type, as `cast` takes it; None, the default, means float32.
+        axis: Axis of the result along which the numbers lie if `start` or `stop` is an array; the first by
+            default.
+
+    Returns:
+        Tensor of shape `(num,)`, or with arrays of their broadcast shape with an axis of extent `num` added.
+        With `retstep` a pair of the tensor and the distance, a numpy float64 number or array.
+
+    Raises:
+        TypeError: `start` or `stop` is not numeric, `axis` is no integer, or `dtype` is no known type.
+        ValueError: `num` is no integer >= 0, `axis` is out of range, or `start` and `stop` do not broadcast.
+        MemoryError: There is no memory for so many numbers.
+        RuntimeError: A function is being recorded, and a tensor among the arguments has no value yet.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.linspace(0, 1, 5).tolist()
+        [0.0, 0.25, 0.5, 0.75, 1.0]
+        >>> values, step = ops.linspace(0, 1, 4, endpoint=False, retstep=True)
+        >>> values.tolist(), float(step)
+        ([0.0, 0.25, 0.5, 0.75], 0.25)
+    """
     axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
     num = _count(num, "linspace", start, stop)
     values, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
@@ -185,7 +399,36 @@ def logspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
-    """`base` to the power of `num` values at equal distances."""
+    """Makes powers of a base whose exponents are at equal distances.
+
+    They are computed in float64 by numpy and then converted: tensors among the arguments are read, and no
+    gradient flows to them.
+
+    Args:
+        start: The first exponent, or an array of them.
+        stop: The last exponent, or an array that broadcasts with `start`.
+        num: How many numbers, an integer >= 0; 50 by default.
+        endpoint: Whether `stop` is the last number; by default it is.
+        base: The base, 10 by default.
+        dtype: Element type, as `cast` takes it; None, the default, means float32.
+        axis: Axis of the result along which the numbers lie if `start` or `stop` is an array; the first by
+            default.
+
+    Returns:
+        Tensor of shape `(num,)`, or with arrays of their broadcast shape with an axis of extent `num` added.
+
+    Raises:
+        TypeError: `start`, `stop` or `base` is not numeric, `axis` is no integer, or `dtype` is no known
+            type.
+        ValueError: `num` is no integer >= 0, `axis` is out of range, or `start` and `stop` do not broadcast.
+        MemoryError: There is no memory for so many numbers.
+        RuntimeError: A function is being recorded, and a tensor among the arguments has no value yet.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.logspace(0, 2, 3).tolist(), ops.logspace(0, 3, 4, base=2).tolist()
+        ([1.0, 10.0, 100.0], [1.0, 2.0, 4.0, 8.0])
+    """
     axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
     num = _count(num, "logspace", start, stop)
     values = np.logspace(start, stop, num, endpoint=endpoint, base=base, axis=axis)
@@ -193,25 +436,105 @@ def logspace(
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
-    """Ones on diagonal `k`, zeros elsewhere."""
+    """Makes a matrix of ones on one diagonal and zeros elsewhere.
+
+    Args:
+        N: Number of rows.
+        M: Number of columns; None, the default, means `N`.
+        k: Which diagonal: 0, the default, is the main one, positive numbers lie above it, negative ones
+            below.
+        dtype: Element type, as `cast` takes it; None, the default, means float32.
+
+    Returns:
+        Tensor of shape (N, M).
+
+    Raises:
+        TypeError: An extent is no integer, or `dtype` is no known type.
+        ValueError: An extent is negative, or `k` is no integer.
+        MemoryError: There is no memory for so many elements.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.eye(2, 3, k=1).tolist()
+        [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
     _shape((N, N if M is None else M))
     return _core.tensor(np.eye(N, M, _diagonal(k, "eye", N, M), dtype=standardize_dtype(dtype)))
 
 
 def identity(n: int, dtype: Any = None) -> Any:
-    """The identity matrix."""
+    """Makes the identity matrix: ones on the main diagonal, zeros elsewhere.
+
+    Args:
+        n: Number of rows and of columns.
+        dtype: Element type, as `cast` takes it; None, the default, means float32.
+
+    Returns:
+        Tensor of shape (n, n).
+
+    Raises:
+        TypeError: `n` is no integer, or `dtype` is no known type.
+        ValueError: `n` is negative.
+        MemoryError: There is no memory for so many elements.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.identity(2).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
     return eye(n, dtype=dtype)
 
 
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
-    """Ones at and below diagonal `k`, zeros above."""
+    """Makes a matrix of ones at and below a diagonal and zeros above.
+
+    Args:
+        N: Number of rows.
+        M: Number of columns; None, the default, means `N`.
+        k: Which diagonal: 0, the default, is the main one, positive numbers lie above it, negative ones
+            below.
+        dtype: Element type, as `cast` takes it; None, the default, means float32.
+
+    Returns:
+        Tensor of shape (N, M).
+
+    Raises:
+        TypeError: An extent is no integer, or `dtype` is no known type.
+        ValueError: An extent is negative, or `k` is no integer.
+        MemoryError: There is no memory for so many elements.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.tri(2, 3).tolist()
+        [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
+    """
     _shape((N, N if M is None else M))
     return _core.tensor(np.tri(N, M, _diagonal(k, "tri", N, M), dtype=standardize_dtype(dtype)))
 
 
 @op
 def meshgrid(*x: Any, indexing: str = "xy") -> Any:
-    """Coordinate grids of vectors, as a list."""
+    """Makes the coordinates of all points of the grid that vectors span.
+
+    Args:
+        x: The vectors; tensors of other shapes are made flat.
+        indexing: "xy", the default, puts the first vector along axis 1 and the second along axis 0, as in a
+            picture; "ij" puts each vector along the axis of its number.
+
+    Returns:
+        List of one tensor per vector, of its dtype. With "ij" their shape is the lengths of the vectors in
+        order; with "xy" the first two extents are exchanged.
+
+    Raises:
+        TypeError: A vector is not numeric.
+        ValueError: `indexing` is neither "xy" nor "ij".
+
+    Example:
+        >>> from cnnrs import ops
+        >>> columns, rows = ops.meshgrid([1, 2, 3], [4, 5])
+        >>> columns.tolist(), rows.tolist()
+        ([[1, 2, 3], [1, 2, 3]], [[4, 4, 4], [5, 5, 5]])
+    """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing: expected 'xy' or 'ij', received {indexing!r}")
     vectors = [apply("reshape", as_tensor(v), shape=[-1]) for v in x]
@@ -229,11 +552,43 @@ def meshgrid(*x: Any, indexing: str = "xy") -> Any:
 
 
 def ndim(x: Any) -> int:
-    """Number of axes."""
+    """Counts the axes of a tensor, a symbolic tensor, an array or nested lists.
+
+    Args:
+        x: Of whose shape to count the extents.
+
+    Returns:
+        Python integer.
+
+    Raises:
+        ValueError: The lists are not of equal length.
+
+    Example:
+        >>> import cnnrs
+        >>> from cnnrs import ops
+        >>> ops.ndim([[1, 2]]), ops.ndim(cnnrs.Input((28, 28, 1)))
+        (2, 4)
+    """
     return len(x.shape) if hasattr(x, "shape") else np.ndim(x)
 
 
 def size(x: Any) -> int | None:
-    """Number of elements; None if a symbolic tensor does not know it."""
+    """Counts the elements of a tensor, a symbolic tensor, an array or nested lists.
+
+    Args:
+        x: Whose elements to count.
+
+    Returns:
+        Python integer, or None for a symbolic tensor with an unknown extent.
+
+    Raises:
+        ValueError: The lists are not of equal length.
+
+    Example:
+        >>> import cnnrs
+        >>> from cnnrs import ops
+        >>> ops.size([[1, 2], [3, 4]]), ops.size(cnnrs.Input((28, 28, 1)))
+        (4, None)
+    """
     extents = x.shape if hasattr(x, "shape") else np.shape(x)
     return None if None in extents else math.prod(extents)

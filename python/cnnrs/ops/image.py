@@ -21,7 +21,37 @@ def extract_patches(
     padding: str = "valid",
     data_format: str | None = None,
 ) -> Any:
-    """Windows of images, each as one vector: shape (batch, rows, columns, height * width * channels)."""
+    """Cuts windows out of images and makes each of them one vector.
+
+    Args:
+        images: Tensor of shape (batch, height, width, channels); other dtypes are converted to float32.
+        size: Size of the windows: an integer >= 1, or a (height, width) pair.
+        strides: Distance of neighbouring windows, likewise; None, the default, means `size`, so that they do
+            not overlap.
+        dilation_rate: Distance of a window's neighbouring pixels, likewise; 1 by default.
+        padding: "valid", the default, for whole windows only, or "same" for zeros around the images, so that
+            there are `ceil(extent / stride)` windows along each axis; or `((top, bottom), (left, right))` for
+            that many zeros.
+        data_format: "channels_last" for the shapes given here, "channels_first" for channels in front of
+            height and width, in and out; None, the default, means `config.image_data_format()`.
+
+    Returns:
+        float32 tensor of shape (batch, rows, columns, window height * window width * channels), with the
+        elements of a window in the order (row, column, channel).
+
+    Raises:
+        TypeError: `images` is not numeric, or `padding` is neither text nor pairs.
+        ValueError: `images` does not have 4 axes, the window does not fit into the image, or another argument
+            is none of the values above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> images = np.arange(16.0).reshape(1, 4, 4, 1)
+        >>> patches = ops.image.extract_patches(images, 2)
+        >>> patches.shape, patches[0, 0, 1].tolist()
+        ((1, 2, 2, 4), [2.0, 3.0, 6.0, 7.0])
+    """
     x, first = _to_last(images, data_format)
     height, width = pair(size, "size")
     channels = x.shape[-1]
@@ -77,7 +107,36 @@ def pad_images(
     target_width: int | None = None,
     data_format: str | None = None,
 ) -> Any:
-    """Zeros added around images."""
+    """Adds zeros around images.
+
+    Args:
+        images: Tensor of shape (height, width, channels) or (batch, height, width, channels), of any dtype.
+        top_padding: Rows above: an integer >= 0, or None, the default. Exactly two of `top_padding`,
+            `bottom_padding` and `target_height` are given, and the third follows.
+        left_padding: Columns to the left, likewise: an integer >= 0, or None, the default. Exactly two of
+            `left_padding`, `right_padding` and `target_width` are given.
+        bottom_padding: Rows below: an integer >= 0, or None, the default.
+        right_padding: Columns to the right: an integer >= 0, or None, the default.
+        target_height: Height of the result: an integer >= 0, or None, the default.
+        target_width: Width of the result: an integer >= 0, or None, the default.
+        data_format: "channels_last" for the shapes given here, "channels_first" for channels in front of
+            height and width, in and out; None, the default, means `config.image_data_format()`.
+
+    Returns:
+        Tensor of the dtype of `images`, with the new height and width.
+
+    Raises:
+        TypeError: `images` is not numeric, or an amount is no number.
+        ValueError: `images` has neither 3 nor 4 axes, more or less than two amounts are given for a
+            direction, an amount is or becomes negative, or `data_format` is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> padded = ops.image.pad_images(np.ones((1, 2, 1)), 1, 0, target_height=2, target_width=3)
+        >>> padded[:, :, 0].tolist()
+        [[0.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
+    """
     x, axis = _spatial(images, data_format)
     paddings = [[0, 0] for _ in range(x.ndim)]
     paddings[axis] = list(_amounts(top_padding, bottom_padding, x.shape[axis], target_height, True, "height"))
@@ -98,7 +157,36 @@ def crop_images(
     target_width: int | None = None,
     data_format: str | None = None,
 ) -> Any:
-    """Images without their margins."""
+    """Removes the margins of images.
+
+    Args:
+        images: Tensor of shape (height, width, channels) or (batch, height, width, channels), of any dtype.
+        top_cropping: Rows removed above: an integer >= 0, or None, the default. Exactly two of
+            `top_cropping`, `bottom_cropping` and `target_height` are given, and the third follows.
+        left_cropping: Columns removed on the left, likewise: an integer >= 0, or None, the default. Exactly
+            two of `left_cropping`, `right_cropping` and `target_width` are given.
+        bottom_cropping: Rows removed below: an integer >= 0, or None, the default.
+        right_cropping: Columns removed on the right: an integer >= 0, or None, the default.
+        target_height: Height of the result: an integer >= 0, or None, the default.
+        target_width: Width of the result: an integer >= 0, or None, the default.
+        data_format: "channels_last" for the shapes given here, "channels_first" for channels in front of
+            height and width, in and out; None, the default, means `config.image_data_format()`.
+
+    Returns:
+        Tensor of the dtype of `images`, with the new height and width.
+
+    Raises:
+        TypeError: `images` is not numeric, or an amount is no number.
+        ValueError: `images` has neither 3 nor 4 axes, more or less than two amounts are given for a
+            direction, an amount is or becomes negative, or `data_format` is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> image = np.arange(9).reshape(3, 3, 1)
+        >>> ops.image.crop_images(image, 1, 0, target_height=1, target_width=2)[:, :, 0].tolist()
+        [[3, 4]]
+    """
     x, axis = _spatial(images, data_format)
     top, bottom = _amounts(top_cropping, bottom_cropping, x.shape[axis], target_height, False, "height")
     left, right = _amounts(left_cropping, right_cropping, x.shape[axis + 1], target_width, False, "width")
@@ -135,10 +223,40 @@ def resize(
     fill_value: float = 0.0,
     data_format: str | None = None,
 ) -> Any:
-    """Images of another size, by "bilinear" or "nearest" interpolation with half-pixel centres.
+    """Scales images to another size.
+
+    The centre of output pixel i lies at `(i + 0.5) * extent / new extent - 0.5` of the input. "bilinear"
+    weighs the two nearest pixels along each axis by their distance, and repeats the border beyond it.
+
+    Args:
+        images: Tensor of shape (height, width, channels) or (batch, height, width, channels); other dtypes
+            are converted to float32.
+        size: The new size: an integer >= 1 for both extents, or a (height, width) pair.
+        interpolation: "bilinear", the default, or "nearest".
+        antialias: False; it is not supported.
+        crop_to_aspect_ratio: False; use `crop_images` before.
+        pad_to_aspect_ratio: False; use `pad_images` before.
+        fill_mode: "constant"; it has a meaning only for `pad_to_aspect_ratio`.
+        fill_value: 0.0; it has a meaning only for `pad_to_aspect_ratio`.
+        data_format: "channels_last" for the shapes given here, "channels_first" for channels in front of
+            height and width, in and out; None, the default, means `config.image_data_format()`.
+
+    Returns:
+        float32 tensor with the new height and width.
 
     Raises:
-        ValueError: Another interpolation, antialiasing or keeping the aspect ratio is asked for.
+        TypeError: `images` is not numeric.
+        ValueError: `images` has neither 3 nor 4 axes, or another argument is none of the values above.
+        IndexError: `images` has no pixels.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> image = np.array([0.0, 4.0]).reshape(1, 2, 1)
+        >>> ops.image.resize(image, (1, 4))[:, :, 0].tolist()
+        [[0.0, 1.0, 3.0, 4.0]]
+        >>> ops.image.resize(image, (1, 4), interpolation="nearest")[:, :, 0].tolist()
+        [[0.0, 0.0, 4.0, 4.0]]
     """
     if interpolation not in ("bilinear", "nearest"):
         raise ValueError(
@@ -163,7 +281,32 @@ def resize(
 
 @op
 def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Any:
-    """One channel: 0.2989 red + 0.587 green + 0.114 blue."""
+    """Reduces the three channels of colour images to one.
+
+    It is 0.2989 red + 0.587 green + 0.114 blue: the weights of ITU-R BT.601, with 0.2989 in place of 0.299 as
+    in Keras.
+
+    Args:
+        images: Tensor of shape (height, width, channels) or (batch, height, width, channels); other dtypes
+            are converted to float32. The channels are red, green and blue.
+        data_format: "channels_last" for the shapes given here, "channels_first" for channels in front of
+            height and width, in and out; None, the default, means `config.image_data_format()`.
+
+    Returns:
+        float32 tensor with one channel.
+
+    Raises:
+        TypeError: `images` is not numeric.
+        ValueError: `images` has neither 3 nor 4 axes or does not have 3 channels, or `data_format` is
+            unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> pixels = np.array([[[255, 0, 0], [0, 255, 0]]])
+        >>> print(ops.image.rgb_to_grayscale(pixels)[:, :, 0].numpy().round(1))
+        [[ 76.2 149.7]]
+    """
     x, axis = _spatial(as_float(images), data_format)
     channel = x.ndim - 1 if axis == x.ndim - 3 else axis - 1
     if x.shape[channel] != 3:

@@ -54,27 +54,98 @@ __all__ = [
 
 @op
 def reshape(x: Any, newshape: Any) -> Any:
-    """The same elements in another shape; one extent may be -1 or None."""
+    """Gives the same elements another shape.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        newshape: An integer, or a sequence of integers >= 0 whose product is the number of elements. One of
+            them may be -1 or None and is computed from the others.
+
+    Returns:
+        Tensor of that shape and of the dtype of `x`, with the elements in the same order: the last axis runs
+        fastest.
+
+    Raises:
+        TypeError: `x` is not numeric, or `newshape` is neither an integer nor a sequence.
+        ValueError: `newshape` does not hold as many elements as `x`, or names more than one unknown extent.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.reshape([1, 2, 3, 4, 5, 6], (2, -1)).tolist()
+        [[1, 2, 3], [4, 5, 6]]
+    """
     extents = [newshape] if isinstance(newshape, int) else list(newshape)
     return apply("reshape", as_tensor(x), shape=[-1 if extent is None else int(extent) for extent in extents])
 
 
 @op
 def ravel(x: Any) -> Any:
-    """All elements along one axis."""
+    """Lines up all elements along one axis.
+
+    Args:
+        x: Tensor of any shape and dtype.
+
+    Returns:
+        Tensor of one axis and of the dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.ravel([[1, 2], [3, 4]]).tolist()
+        [1, 2, 3, 4]
+    """
     return apply("reshape", as_tensor(x), shape=[-1])
 
 
 @op
 def transpose(x: Any, axes: Any = None) -> Any:
-    """The axes in another order, reversed by default."""
+    """Puts the axes of a tensor in another order.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axes: For each axis of the result, the axis of `x` that it is; None, the default, reverses the order.
+
+    Returns:
+        Tensor of the dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axes` holds something other than integers.
+        ValueError: `axes` does not name each axis once.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.transpose([[1, 2, 3], [4, 5, 6]]).tolist()
+        [[1, 4], [2, 5], [3, 6]]
+        >>> ops.transpose(ops.zeros((2, 3, 4)), (0, 2, 1)).shape
+        (2, 4, 3)
+    """
     x = as_tensor(x)
     return apply("transpose", x, perm=standardize_axes(axes, x.ndim, "axes"))
 
 
 @op
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """Two axes exchanged."""
+    """Exchanges two axes of a tensor.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis1: The one axis.
+        axis2: The other axis.
+
+    Returns:
+        Tensor of the dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or an axis is no integer.
+        ValueError: An axis is out of range.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.swapaxes(ops.zeros((2, 3, 4)), 0, -1).shape
+        (4, 3, 2)
+    """
     x = as_tensor(x)
     perm = list(range(x.ndim))
     a, b = standardize_axis(axis1, x.ndim, "axis1"), standardize_axis(axis2, x.ndim, "axis2")
@@ -84,7 +155,25 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 @op
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
-    """Axes moved to other places, the rest in order."""
+    """Moves axes of a tensor to other places, and leaves the rest in order.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        source: The axis, or a sequence of axes.
+        destination: Where each of them stands in the result.
+
+    Returns:
+        Tensor of the dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or an axis is no integer.
+        ValueError: An axis is out of range or named twice, or `source` and `destination` differ in length.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.moveaxis(ops.zeros((2, 3, 4)), 0, -1).shape
+        (3, 4, 2)
+    """
     x = as_tensor(x)
     sources = standardize_axes(source, x.ndim, "source") or []
     destinations = standardize_axes(destination, x.ndim, "destination") or []
@@ -96,7 +185,24 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 
 @op
 def expand_dims(x: Any, axis: Any) -> Any:
-    """New axes of extent 1."""
+    """Adds axes of extent 1.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: Where the new axis stands in the result, or a sequence of places.
+
+    Returns:
+        Tensor of the dtype of `x` with one more axis for each place.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.expand_dims([1, 2], 0).tolist(), ops.expand_dims([1, 2], (0, -1)).shape
+        ([[1, 2]], (1, 2, 1))
+    """
     x = as_tensor(x)
     axes = axis if isinstance(axis, (list, tuple)) else [axis]
     for place in sorted(standardize_axis(a, x.ndim + len(axes)) for a in axes):
@@ -106,7 +212,24 @@ def expand_dims(x: Any, axis: Any) -> Any:
 
 @op
 def squeeze(x: Any, axis: Any = None) -> Any:
-    """Without axes of extent 1."""
+    """Removes axes of extent 1.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis, or a sequence of axes; None, the default, means all of extent 1.
+
+    Returns:
+        Tensor of the dtype of `x` without these axes.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range, named twice, or does not have extent 1.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.squeeze(ops.zeros((1, 3, 1))).shape, ops.squeeze(ops.zeros((1, 3, 1)), 0).shape
+        ((3,), (3, 1))
+    """
     x = as_tensor(x)
     axes = standardize_axes(axis, x.ndim)
     if axes is None:
@@ -120,7 +243,24 @@ def squeeze(x: Any, axis: Any = None) -> Any:
 
 @op
 def broadcast_to(x: Any, shape: Any) -> Any:
-    """Repeated along axes of extent 1 to fill `shape`."""
+    """Repeats a tensor along axes of extent 1, and along new ones in front, to fill a shape.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        shape: Sequence of integers >= 0, with which the shape of `x` broadcasts.
+
+    Returns:
+        Tensor of that shape and of the dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `shape` is no sequence of integers.
+        ValueError: The shape of `x` does not broadcast to `shape`, or an extent is negative.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.broadcast_to([1, 2], (3, 2)).tolist()
+        [[1, 2], [1, 2], [1, 2]]
+    """
     return apply("broadcast_to", as_tensor(x), shape=[int(extent) for extent in shape])
 
 
@@ -133,7 +273,25 @@ def _common(xs: Any) -> list[Any]:
 
 @op
 def concatenate(xs: Any, axis: int = 0) -> Any:
-    """Joined along an axis."""
+    """Joins tensors along an axis that they have.
+
+    Args:
+        xs: Sequence of at least one tensor, of the same shape but for `axis`.
+        axis: The axis along which they follow each other, the first by default.
+
+    Returns:
+        Tensor whose extent along `axis` is the sum of theirs. The dtype is the widest of the tensors', in the
+        order bool, uint8, int32, float32.
+
+    Raises:
+        TypeError: A tensor is not numeric, `xs` is no sequence, or `axis` is no integer.
+        ValueError: `xs` is empty, the shapes do not fit, or `axis` is out of range.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.concatenate([[[1, 2]], [[3, 4], [5, 6]]]).tolist()
+        [[1, 2], [3, 4], [5, 6]]
+    """
     if len(xs) == 0:
         raise ValueError("concatenate: xs: expected at least one tensor, received none")
     tensors = _common(xs)
@@ -142,7 +300,26 @@ def concatenate(xs: Any, axis: int = 0) -> Any:
 
 @op
 def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
-    """`x2` after `x1` along an axis; both flat if it is None."""
+    """Joins a tensor to the end of another.
+
+    Args:
+        x1: The first tensor.
+        x2: The tensor that follows, of the same shape but for `axis`.
+        axis: The axis along which `x2` follows; None, the default, makes both flat first.
+
+    Returns:
+        Tensor whose extent along `axis` is the sum of theirs. The dtype is the widest of the tensors', in the
+        order bool, uint8, int32, float32.
+
+    Raises:
+        TypeError: A tensor is not numeric, or `axis` is no integer.
+        ValueError: The shapes do not fit, or `axis` is out of range.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.append([1, 2], [3]).tolist(), ops.append([[1, 2]], [[3, 4]], axis=0).tolist()
+        ([1, 2, 3], [[1, 2], [3, 4]])
+    """
     tensors = _common([x1, x2])
     if axis is None:
         tensors = [apply("reshape", t, shape=[-1]) for t in tensors]
@@ -151,28 +328,104 @@ def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
 
 @op
 def stack(x: Any, axis: int = 0) -> Any:
-    """Joined along a new axis."""
+    """Joins tensors along a new axis.
+
+    Args:
+        x: Sequence of at least one tensor, all of one shape.
+        axis: Where the new axis stands, in front by default.
+
+    Returns:
+        Tensor with one more axis, whose extent is their number. The dtype is the widest of the tensors', in
+        the order bool, uint8, int32, float32.
+
+    Raises:
+        TypeError: A tensor is not numeric, `x` is no sequence, or `axis` is no integer.
+        ValueError: `x` is empty, the shapes differ, or `axis` is out of range.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.stack([[1, 2], [3, 4]], axis=1).tolist()
+        [[1, 3], [2, 4]]
+    """
     tensors = _common(x)
     return _core.apply("stack", tensors, {"axis": standardize_axis(axis, tensors[0].ndim + 1)})
 
 
 @op
 def hstack(xs: Any) -> Any:
-    """Joined along axis 1, or axis 0 for vectors."""
+    """Joins tensors side by side: along axis 1, or along axis 0 if they have one axis.
+
+    Args:
+        xs: Sequence of at least one tensor, of the same shape but for that axis.
+
+    Returns:
+        Tensor whose extent along the axis is the sum of theirs. The dtype is the widest of the tensors', in
+        the order bool, uint8, int32, float32.
+
+    Raises:
+        TypeError: A tensor is not numeric, or `xs` is no sequence.
+        ValueError: `xs` is empty, the shapes do not fit, or the tensors have no axis.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.hstack([[1, 2], [3]]).tolist(), ops.hstack([[[1], [2]], [[3], [4]]]).tolist()
+        ([1, 2, 3], [[1, 3], [2, 4]])
+    """
     tensors = _common(xs)
     return _core.apply("concat", tensors, {"axis": 0 if tensors[0].ndim == 1 else 1})
 
 
 @op
 def vstack(xs: Any) -> Any:
-    """Joined along axis 0; vectors become rows."""
+    """Joins tensors on top of each other: along axis 0, with vectors as rows.
+
+    Args:
+        xs: Sequence of at least one tensor, of the same shape but for axis 0. Vectors of length n and numbers
+            count as shapes (1, n) and (1, 1).
+
+    Returns:
+        Tensor whose extent along axis 0 is the sum of theirs. The dtype is the widest of the tensors', in the
+        order bool, uint8, int32, float32.
+
+    Raises:
+        TypeError: A tensor is not numeric, or `xs` is no sequence.
+        ValueError: `xs` is empty, or the shapes do not fit.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.vstack([[1, 2], [[3, 4], [5, 6]]]).tolist()
+        [[1, 2], [3, 4], [5, 6]]
+    """
     tensors = [apply("reshape", t, shape=[1, -1]) if t.ndim < 2 else t for t in _common(xs)]
     return _core.apply("concat", tensors, {"axis": 0})
 
 
 @op
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
-    """Parts along an axis: a number of equal ones, or cut at indices."""
+    """Cuts a tensor into parts along an axis.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        indices_or_sections: Number of equal parts, a divisor of the extent; or the sequence of indices in
+            front of which to cut, where negative ones count from the end.
+        axis: The axis, the first by default.
+
+    Returns:
+        List of tensors of the dtype of `x`: as many as `indices_or_sections` says, or one more than it has
+        indices.
+
+    Raises:
+        TypeError: `x` is not numeric, `indices_or_sections` is neither an integer nor a sequence, or `axis`
+            is no integer.
+        ValueError: The number of parts does not divide the extent, or `axis` is out of range.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> [part.tolist() for part in ops.split([1, 2, 3, 4, 5, 6], 3)]
+        [[1, 2], [3, 4], [5, 6]]
+        >>> [part.tolist() for part in ops.split([1, 2, 3, 4, 5, 6], [1, 4])]
+        [[1], [2, 3, 4], [5, 6]]
+    """
     x = as_tensor(x)
     axis = standardize_axis(axis, x.ndim)
     extent = x.shape[axis]
@@ -195,7 +448,24 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 @op
 def flip(x: Any, axis: Any = None) -> Any:
-    """Reversed along axes, all by default."""
+    """Reverses the order of elements along axes.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+
+    Returns:
+        Tensor of the shape and dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.flip([[1, 2], [3, 4]], axis=1).tolist()
+        [[2, 1], [4, 3]]
+    """
     x = as_tensor(x)
     axes = standardize_axes(axis, x.ndim)
     return apply("flip", x, axes=list(range(x.ndim)) if axes is None else axes)
@@ -203,7 +473,26 @@ def flip(x: Any, axis: Any = None) -> Any:
 
 @op
 def roll(x: Any, shift: Any, axis: Any = None) -> Any:
-    """Shifted along axes; what leaves at one end enters at the other."""
+    """Shifts elements along axes; what leaves at one end enters at the other.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        shift: By how many places, towards the end if positive: an integer, or one for each axis.
+        axis: The axis, or a sequence of axes; None, the default, shifts the elements as if they lay along one
+            axis.
+
+    Returns:
+        Tensor of the shape and dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `shift` or `axis` is neither an integer nor a sequence of them.
+        ValueError: `axis` is out of range or named twice, or there are not as many shifts as axes.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.roll([1, 2, 3, 4], 1).tolist(), ops.roll([[1, 2], [3, 4]], 1, axis=0).tolist()
+        ([4, 1, 2, 3], [[3, 4], [1, 2]])
+    """
     x = as_tensor(x)
     if axis is None:
         return apply("reshape", roll(apply("reshape", x, shape=[-1]), shift, 0), shape=list(x.shape))
@@ -220,7 +509,26 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
 
 @op
 def tile(x: Any, repeats: Any) -> Any:
-    """Repeated as a whole along each axis."""
+    """Repeats a tensor as a whole along its axes.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        repeats: How often, an integer >= 0, or one for each axis. A single integer belongs to the last axis,
+            more integers than axes add axes in front.
+
+    Returns:
+        Tensor of the dtype of `x` whose extents are multiplied by the repeats.
+
+    Raises:
+        TypeError: `x` is not numeric, or `repeats` is neither an integer nor a sequence of them.
+        ValueError: A repeat is negative.
+        MemoryError: There is no memory for so many elements.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.tile([1, 2], 2).tolist(), ops.tile([1, 2], (2, 1)).tolist()
+        ([1, 2, 1, 2], [[1, 2], [1, 2]])
+    """
     x = as_tensor(x)
     counts = [repeats] if isinstance(repeats, int) else [int(r) for r in repeats]
     if len(counts) > x.ndim:
@@ -230,7 +538,26 @@ def tile(x: Any, repeats: Any) -> Any:
 
 @op
 def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
-    """Each element repeated along an axis."""
+    """Repeats each element along an axis.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        repeats: How often, an integer >= 0, the same for all elements.
+        axis: The axis; None, the default, makes `x` flat first.
+
+    Returns:
+        Tensor of the dtype of `x` whose extent along the axis is multiplied by `repeats`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `repeats` or `axis` is no integer.
+        ValueError: `repeats` is negative, or `axis` is out of range.
+        MemoryError: There is no memory for so many elements.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.repeat([1, 2], 2).tolist(), ops.repeat([[1, 2], [3, 4]], 2, axis=0).tolist()
+        ([1, 1, 2, 2], [[1, 2], [1, 2], [3, 4], [3, 4]])
+    """
     x = as_tensor(x)
     if not isinstance(repeats, int):
         raise TypeError(f"repeat: repeats: expected an integer, received {repeats!r}")
@@ -245,13 +572,30 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
 
 @op
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
-    """Extended at both ends of each axis by a value, by reflection or by the edge.
+    """Extends a tensor at both ends of each axis.
 
     Args:
-        x: The tensor.
-        pad_width: `(before, after)` for each axis, or one number or pair for all.
-        mode: "constant", "reflect", "symmetric" or "edge".
-        constant_values: With "constant", the value; 0 by default.
+        x: Tensor of any shape and dtype.
+        pad_width: By how many elements >= 0: `(before, after)` for each axis, or one number or pair for all.
+        mode: What the new elements are: "constant", the default, one value; "reflect" the mirrored elements
+            without the one at the edge; "symmetric" the mirrored elements with it; "edge" the one at the
+            edge.
+        constant_values: The value with "constant", a number; None, the default, means 0. None with the other
+            modes.
+
+    Returns:
+        Tensor of the dtype of `x`, to which the value is converted.
+
+    Raises:
+        TypeError: `x` is not numeric, or `constant_values` is no number.
+        ValueError: `pad_width` is negative or does not fit the axes, `mode` is unknown, `constant_values` is
+            given with another mode, or an axis without elements cannot be mirrored.
+        MemoryError: There is no memory for so many elements.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.pad([1, 2, 3], (1, 2)).tolist(), ops.pad([1, 2, 3], 2, mode="reflect").tolist()
+        ([0, 1, 2, 3, 0, 0], [3, 2, 1, 2, 3, 2, 1])
     """
     x = as_tensor(x)
     try:
@@ -281,8 +625,32 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
 
 @op
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """The slices of an axis that `indices` name; of the flat tensor if `axis` is None. Negative indices count
-    from the end."""
+    """Picks the slices of an axis that indices name.
+
+    The gradient of an element that is picked several times is the sum over its copies.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        indices: Tensor of any shape; other dtypes are converted to int32. Negative indices count from the
+            end.
+        axis: The axis; None, the default, makes `x` flat first.
+
+    Returns:
+        Tensor of the dtype of `x` and of its shape, with the shape of `indices` in place of the axis.
+
+    Raises:
+        TypeError: `x` or `indices` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range, or an index is not below the extent. The latter is found when the
+            result is computed.
+        OverflowError: An index does not fit into int32.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.take([10, 20, 30], [0, -1]).tolist()
+        [10, 30]
+        >>> ops.take([[1, 2], [3, 4]], [[1, 0]], axis=1).shape
+        (2, 1, 2)
+    """
     x, indices = as_tensor(x), as_tensor(indices)
     if axis is None:
         x, axis = apply("reshape", x, shape=[-1]), 0
@@ -295,7 +663,30 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 @op
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """One element per index along an axis, at the index's own place on the others."""
+    """Picks one element per index along an axis, at the index's own place on the others.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        indices: Tensor with as many axes as `x` and extents that broadcast to its own, but for `axis`; other
+            dtypes are converted to int32. Indices are from `-extent` to `extent - 1`.
+        axis: The axis; None, the default, makes both flat first.
+
+    Returns:
+        Tensor of the dtype of `x`, with the extents of `x` but along `axis`, where it has that of `indices`.
+
+    Raises:
+        TypeError: `x` or `indices` is not numeric, or `axis` is no integer.
+        ValueError: The extents do not fit, `axis` is out of range, or an index points outside of `x` as a
+            whole. The last is found when the result is computed; an index beyond the extent that still meets
+            another row is not found.
+        IndexError: `indices` has another number of axes than `x`.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> x = [[3, 1], [2, 4]]
+        >>> ops.take_along_axis(x, ops.argmax(x, axis=1, keepdims=True), axis=1).tolist()
+        [[3], [4]]
+    """
     x, indices = as_tensor(x), as_tensor(indices).astype("int32")
     if axis is None:
         x, indices, axis = apply("reshape", x, shape=[-1]), apply("reshape", indices, shape=[-1]), 0
@@ -317,13 +708,56 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 @op
 def get_item(x: Any, key: Any) -> Any:
-    """`x[key]`."""
+    """Indexes a tensor as `x[key]` does.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        key: Integer, slice, `None`, `...`, an integer tensor that picks slices, or a tuple of these.
+
+    Returns:
+        Tensor of the dtype of `x`.
+
+    Raises:
+        TypeError: `x` or an index is not numeric, or an index is no integer.
+        ValueError: A tensor of integers holds an index out of range, which is found when the result is
+            computed.
+        IndexError: An integer is out of range, there are more indices than axes, or an index is a tensor of
+            bools, which would give a shape that depends on values.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> x = [[1, 2, 3], [4, 5, 6]]
+        >>> ops.get_item(x, (slice(None), 1)).tolist(), int(ops.get_item(x, (0, -1)))
+        ([2, 5], 3)
+    """
     return as_tensor(x)[key]
 
 
 @op
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Elements with equal indices (up to `offset`) on two axes, along a new last axis."""
+    """Picks the diagonal of matrices.
+
+    Args:
+        x: Tensor of at least two axes, of any dtype.
+        offset: Which diagonal: 0, the default, is the main one, positive numbers lie above it, negative ones
+            below.
+        axis1: The axis of the rows, the first by default.
+        axis2: The axis of the columns, the second by default.
+
+    Returns:
+        Tensor of the dtype of `x`, without the two axes and with the diagonal along a new last one; it is
+        empty where the diagonal lies outside.
+
+    Raises:
+        TypeError: `x` is not numeric, or an axis is no integer.
+        ValueError: An axis is out of range, or `axis1` and `axis2` are the same.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> x = [[1, 2, 3], [4, 5, 6]]
+        >>> ops.diagonal(x).tolist(), ops.diagonal(x, offset=1).tolist()
+        ([1, 5], [2, 6])
+    """
     x = as_tensor(x)
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = x.shape[-2:]
@@ -334,14 +768,53 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 @op
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Sum of a diagonal."""
+    """Adds up the diagonal of matrices.
+
+    Args:
+        x: Tensor of at least two axes, of any dtype.
+        offset: Which diagonal: 0, the default, is the main one, positive numbers lie above it, negative ones
+            below.
+        axis1: The axis of the rows, the first by default.
+        axis2: The axis of the columns, the second by default.
+
+    Returns:
+        Tensor without the two axes, of the dtype of `x`, or int32 for uint8 and bool; 0 where the diagonal
+        lies outside.
+
+    Raises:
+        TypeError: `x` is not numeric, or an axis is no integer.
+        ValueError: An axis is out of range, or `axis1` and `axis2` are the same.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> int(ops.trace([[1, 2], [3, 4]]))
+        5
+    """
     d = diagonal(x, offset, axis1, axis2)
     return apply("sum", d, axes=[d.ndim - 1], keepdims=False)
 
 
 @op
 def tril(x: Any, k: int = 0) -> Any:
-    """The lower triangle, zeros above diagonal `k`."""
+    """Keeps the lower triangle of matrices and sets the elements above a diagonal to 0.
+
+    Args:
+        x: Tensor of at least two axes, of any dtype; the last two hold the matrices.
+        k: Which diagonal: 0, the default, is the main one, positive numbers lie above it, negative ones
+            below.
+
+    Returns:
+        Tensor of the shape and dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `k` is no number.
+        IndexError: `x` has fewer than two axes.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.tril([[1, 2], [3, 4]]).tolist(), ops.tril([[1, 2], [3, 4]], k=-1).tolist()
+        ([[1, 0], [3, 4]], [[0, 0], [3, 0]])
+    """
     x = as_tensor(x)
     keep = np.tri(x.shape[-2], x.shape[-1], k, dtype=bool)
     return apply("where", keep, x, np.zeros((), x.dtype))
@@ -349,7 +822,25 @@ def tril(x: Any, k: int = 0) -> Any:
 
 @op
 def triu(x: Any, k: int = 0) -> Any:
-    """The upper triangle, zeros below diagonal `k`."""
+    """Keeps the upper triangle of matrices and sets the elements below a diagonal to 0.
+
+    Args:
+        x: Tensor of at least two axes, of any dtype; the last two hold the matrices.
+        k: Which diagonal: 0, the default, is the main one, positive numbers lie above it, negative ones
+            below.
+
+    Returns:
+        Tensor of the shape and dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not numeric, or `k` is no number.
+        IndexError: `x` has fewer than two axes.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.triu([[1, 2], [3, 4]]).tolist(), ops.triu([[1, 2], [3, 4]], k=-1).tolist()
+        ([[1, 2], [0, 4]], [[1, 2], [3, 4]])
+    """
     x = as_tensor(x)
     keep = ~np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=bool)
     return apply("where", keep, x, np.zeros((), x.dtype))
@@ -357,14 +848,25 @@ def triu(x: Any, k: int = 0) -> Any:
 
 @op
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    """Differences of neighbours along an axis, `n` times.
+    """Computes the differences of neighbours along an axis.
+
+    Args:
+        a: Tensor of at least one axis, of any dtype.
+        n: How often to do so, an integer >= 0; once by default.
+        axis: The axis, the last by default.
+
+    Returns:
+        Tensor of the dtype of `a`, int32 for bool; the extent along `axis` shrinks by `n`, at most to 0.
+        Differences of uint8 wrap around.
 
     Raises:
-        ValueError: `n` is negative.
+        TypeError: `a` is not numeric, or `axis` is no integer.
+        ValueError: `n` is no integer >= 0, or `axis` is out of range.
 
-    >>> from cnnrs import ops
-    >>> ops.diff([1.0, 4.0, 9.0, 16.0], n=2).tolist()
-    [2.0, 2.0]
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.diff([1.0, 4.0, 9.0, 16.0]).tolist(), ops.diff([1.0, 4.0, 9.0, 16.0], n=2).tolist()
+        ([3.0, 5.0, 7.0], [2.0, 2.0])
     """
     a = as_tensor(a)
     axis = standardize_axis(axis, a.ndim)
@@ -381,14 +883,29 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
 
 @op
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """Running sums along an axis, of the flat tensor if there is none. Sums of integers are exact.
+    """Computes the running sums along an axis.
 
-    Each of the log2(extent) steps adds what stands twice as far before as in the step before (Hillis and
-    Steele, "Data parallel algorithms", 1986).
+    It takes log2(extent) steps, each of which adds the elements that stand twice as far back as in the step
+    before (Hillis and Steele, "Data parallel algorithms", 1986).
 
-    >>> from cnnrs import ops
-    >>> ops.cumsum([[1, 2], [3, 4]], axis=0).tolist()
-    [[1, 2], [4, 6]]
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis; None, the default, makes `x` flat first.
+        dtype: Element type of the result, as `cast` takes it; None, the default, means that of `x`, or int32
+            for uint8 and bool. The sums are computed before they are converted.
+
+    Returns:
+        Tensor of the shape of `x`, or of one axis if `axis` is None. Sums of integers are exact, unless they
+        exceed int32.
+
+    Raises:
+        TypeError: `x` is not numeric, `axis` is no integer, or `dtype` is no known type.
+        ValueError: `axis` is out of range.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.cumsum([[1, 2], [3, 4]], axis=0).tolist(), ops.cumsum([[1, 2], [3, 4]]).tolist()
+        ([[1, 2], [4, 6]], [1, 3, 6, 10])
     """
     x = as_countable(x)
     result = standardize_dtype(dtype, x.dtype)

@@ -33,7 +33,30 @@ __all__ = [
 
 @op
 def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> Any:
-    """Mean and biased variance over axes."""
+    """Computes mean and variance over axes.
+
+    The variance is `mean((x - mean)²)`: the sum is divided by the number of elements, not by one less.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        axes: The axis, or a sequence of axes; None means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+        synchronized: False; there is one device.
+
+    Returns:
+        Pair of float32 tensors of the shape of `x` without the reduced axes, or with extent 1 there if
+        `keepdims` is true.
+
+    Raises:
+        TypeError: `x` is not numeric, or an axis is no integer.
+        ValueError: An axis is out of range or named twice, or `synchronized` is true.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> mean, variance = ops.moments([[1.0, 3.0], [5.0, 9.0]], axes=0)
+        >>> mean.tolist(), variance.tolist()
+        ([3.0, 6.0], [4.0, 9.0])
+    """
     if synchronized:
         raise ValueError("moments: synchronized: expected False; there is one device")
     x = as_float(x)
@@ -48,7 +71,33 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
 def batch_normalization(
     x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
 ) -> Any:
-    """`(x - mean) / sqrt(variance + epsilon) * scale + offset`, per element of `axis`."""
+    """Normalizes each channel of a tensor by a given mean and variance.
+
+    It is `(x - mean) / sqrt(variance + epsilon) * scale + offset` (Ioffe and Szegedy, arXiv:1502.03167).
+    `moments` computes mean and variance of a batch.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        mean: Means, a tensor of one axis with the extent of `axis`.
+        variance: Variances, of the same shape.
+        axis: The axis of the channels.
+        offset: What is added to each channel, of the same shape; None, the default, means 0.
+        scale: Factor of each channel, of the same shape; None, the default, means 1.
+        epsilon: A number >= 0 that keeps the root from 0, 1e-3 by default.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: An argument is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range, a shape does not fit, or `epsilon` is negative.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> x = [[1.0, 10.0], [3.0, 30.0]]
+        >>> ops.batch_normalization(x, mean=[2.0, 20.0], variance=[1.0, 100.0], axis=-1, epsilon=0.0).tolist()
+        [[-1.0, -1.0], [1.0, 1.0]]
+    """
     x = as_float(x)
     axis = standardize_axis(axis, x.ndim)
     channels = x.shape[axis]
@@ -64,7 +113,31 @@ def batch_normalization(
 def layer_normalization(
     x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1, epsilon: float | None = None, **kwargs: Any
 ) -> Any:
-    """Mean 0 and variance 1 over `axis`, then scaled by `gamma` and moved by `beta`."""
+    """Normalizes elements to mean 0 and variance 1 over axes.
+
+    It is `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, with mean and variance of `x` over `axis`
+    (Ba et al., arXiv:1607.06450).
+
+    Args:
+        x: Tensor of at least one axis; other dtypes are converted to float32.
+        gamma: Factors, a tensor whose shape is the extents of `axis`; None, the default, means 1.
+        beta: What is added, of the same shape; None, the default, means 0.
+        axis: The axis, or a sequence of axes, the last one by default; None means all.
+        epsilon: A number >= 0 that keeps the root from 0; None, the default, means 1e-3.
+        kwargs: None; other arguments are refused.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: An argument is not numeric or not known, or an axis is no integer.
+        ValueError: An axis is out of range or named twice, a shape does not fit, or `epsilon` is negative.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.layer_normalization([[1.0, 3.0], [10.0, 30.0]], epsilon=0.0).tolist()
+        [[-1.0, 1.0], [-1.0, 1.0]]
+    """
     reject(layer_normalization, kwargs)
     x = as_float(x)
     axes = sorted(standardize_axes(axis, x.ndim) or range(x.ndim))
@@ -76,7 +149,28 @@ def layer_normalization(
 
 @op
 def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Any:
-    """Divided by the root of the mean square over `axis`."""
+    """Divides elements by their root mean square over axes.
+
+    It is `x / sqrt(mean(x²) + epsilon) * scale` (Zhang and Sennrich, arXiv:1910.07467).
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        scale: Factors, a tensor that broadcasts with `x`; None, the default, means 1.
+        axis: The axis, or a sequence of axes, the last one by default; None means all.
+        epsilon: A number that keeps the root from 0; None, the default, means 1e-7.
+
+    Returns:
+        float32 tensor of the shape of `x`.
+
+    Raises:
+        TypeError: An argument is not numeric, or an axis is no integer.
+        ValueError: An axis is out of range or named twice, or the shape of `scale` does not broadcast.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.rms_normalization([1.0, 7.0]).numpy().round(4))
+        [0.2 1.4]
+    """
     x = as_float(x)
     axes = standardize_axes(axis, x.ndim)
     square = apply("mean", apply("square", x), axes=axes, keepdims=True)
@@ -86,10 +180,27 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
 
 @op
 def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = None) -> Any:
-    """Divided by the norm of order `order` along an axis.
+    """Divides elements by their norm over axes.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        axis: The axis, or a sequence of axes, the last one by default; None means all.
+        order: Order p of the norm `sum(abs(x)^p)^(1/p)`, a finite number > 0; 2 by default.
+        epsilon: The least number by which to divide; None, the default, means 1e-7.
+
+    Returns:
+        float32 tensor of the shape of `x`. Its norm is 1, or less where that of `x` is below `epsilon`.
 
     Raises:
-        ValueError: `order` is not positive.
+        TypeError: `x` is not numeric, or `order`, `epsilon` or an axis is of another type than said.
+        ValueError: `order` is not positive, or an axis is out of range or named twice.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.normalize([3.0, 4.0]).numpy().round(4))
+        [0.6 0.8]
+        >>> ops.normalize([1.0, 3.0], order=1).tolist()
+        [0.25, 0.75]
     """
     if not order > 0:
         raise ValueError(f"normalize: order: expected a number > 0, received {order!r}")
@@ -106,26 +217,109 @@ def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = 
 
 @op
 def rsqrt(x: Any) -> Any:
-    """`1 / sqrt(x)`."""
+    """Computes 1 divided by the square root of each element.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`; infinite for 0, NaN for negative elements.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.rsqrt([4.0, 0.25, 0.0]).numpy().round(4))
+        [0.5 2.  inf]
+    """
     return apply("rsqrt", as_float(x))
 
 
 @op
 def erf(x: Any) -> Any:
-    """Error function."""
+    """Computes the error function of each element.
+
+    It is `2 / sqrt(pi)` times the integral of `exp(-t²)` from 0 to `x` (Abramowitz and Stegun, equation
+    7.1.1).
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+
+    Returns:
+        float32 tensor of the shape of `x`, between -1 and 1.
+
+    Raises:
+        TypeError: `x` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.erf([-1.0, 0.0, 1.0]).numpy().round(4))
+        [-0.8427  0.      0.8427]
+    """
     return apply("erf", as_float(x))
 
 
 @op
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Logarithm of the sum of exponentials."""
+    """Computes the logarithm of the sum of exponentials over axes, without overflow.
+
+    It is `log(sum(exp(x)))`, computed after the maximum is subtracted.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+
+    Returns:
+        float32 tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is
+        true.
+
+    Raises:
+        TypeError: `x` is not numeric, or an axis is no integer.
+        ValueError: An axis is out of range or named twice, or there are no elements to add up.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> print(ops.logsumexp([[0.0, 0.0], [100.0, 100.0]], axis=1).numpy().round(4))
+        [  0.6931 100.6931]
+    """
     x = as_float(x)
     return apply("logsumexp", x, axes=standardize_axes(axis, x.ndim), keepdims=bool(keepdims))
 
 
 @op
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Norm of vectors along one axis, or of the flat tensor: orders 1, 2, any other number, inf; "fro"."""
+    """Computes norms of vectors, or the Frobenius norm over several axes.
+
+    The gradient of the norm of order 2 is NaN where all elements are 0.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        ord: None, the default, or "fro" for `sqrt(sum(x²))`; for one axis also 2 for the same, 1 for
+            `sum(abs(x))`, `math.inf` for `max(abs(x))`, and other finite numbers p but 0 for
+            `sum(abs(x)^p)^(1/p)`.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+
+    Returns:
+        float32 tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is
+        true.
+
+    Raises:
+        TypeError: `x` is not numeric, or an axis is no integer.
+        ValueError: `ord` is none of the above for that many axes, an axis is out of range or named twice, or
+            there are no elements for `math.inf`.
+        ZeroDivisionError: `ord` is 0.
+
+    Example:
+        >>> import math
+        >>> from cnnrs import ops
+        >>> float(ops.norm([3.0, 4.0])), float(ops.norm([3.0, 4.0], ord=math.inf))
+        (5.0, 4.0)
+        >>> ops.norm([[3.0, 4.0], [0.0, 2.0]], ord=1, axis=1).tolist()
+        [7.0, 2.0]
+    """
     x = as_float(x)
     axes = standardize_axes(axis, x.ndim)
     many = x.ndim if axes is None else len(axes)
@@ -153,7 +347,41 @@ def dot_product_attention(
     flash_attention: Any = None,
     attn_logits_soft_cap: float | None = None,
 ) -> Any:
-    """Attention of shape (batch, positions, heads, depth): softmax(query · key * scale + bias) · value."""
+    """Computes the values that queries find among keys, weighted by their similarity.
+
+    It is `softmax(query · key * scale + bias) · value` (Vaswani et al., "Attention is all you need",
+    arXiv:1706.03762, equation 1).
+
+    Args:
+        query: Tensor of shape (batch, queries, heads, depth); other dtypes are converted to float32.
+        key: Tensor of shape (batch, keys, heads, depth), converted likewise.
+        value: Tensor of shape (batch, keys, heads, value depth), converted likewise.
+        bias: What is added to the scores, a tensor that broadcasts to (batch, heads, queries, keys); None,
+            the default, for nothing.
+        mask: Which keys a query may see, a tensor that broadcasts to (batch, heads, queries, keys); None, the
+            default, for all. A query that may see none gives the mean of all values.
+        scale: Factor of the scores; None, the default, means `1 / sqrt(depth)`.
+        is_causal: Whether the query at position i may see only the keys up to position i; False by default.
+        flash_attention: None or False; there is one form.
+        attn_logits_soft_cap: Bound c of the scores, which become `c * tanh(scores / c)` before `bias` is
+            added (arXiv:2408.00118, section 2); None, the default, for no bound.
+
+    Returns:
+        float32 tensor of shape (batch, queries, heads, value depth).
+
+    Raises:
+        TypeError: An argument is not numeric.
+        ValueError: The shapes do not fit, or `flash_attention` is true.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> query = key = ops.zeros((1, 2, 1, 4))
+        >>> value = ops.reshape(ops.array([2.0, 6.0]), (1, 2, 1, 1))
+        >>> ops.ravel(ops.dot_product_attention(query, key, value)).tolist()
+        [4.0, 4.0]
+        >>> ops.ravel(ops.dot_product_attention(query, key, value, is_causal=True)).tolist()
+        [2.0, 4.0]
+    """
     if flash_attention:
         raise ValueError("dot_product_attention: flash_attention: expected None or False; there is one form")
     query, key, value = (apply("transpose", as_float(t), perm=[0, 2, 1, 3]) for t in (query, key, value))

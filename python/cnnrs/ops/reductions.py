@@ -50,19 +50,81 @@ def _reduce(name: str, x: Any, axis: Any, keepdims: bool) -> Any:
 
 @op
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Sum over `axis`, over everything if it is None."""
+    """Adds up elements over axes.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+
+    Returns:
+        Tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is true. Its
+        dtype is that of `x`, or int32 for uint8 and bool; the sum of no elements is 0. Sums of integers wrap
+        around where they exceed int32.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> int(ops.sum([[1, 2], [3, 4]])), ops.sum([[1, 2], [3, 4]], axis=0).tolist()
+        (10, [4, 6])
+    """
     return _reduce("sum", as_countable(x), axis, keepdims)
 
 
 @op
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Mean over `axis`, as float32."""
+    """Computes the mean of elements over axes.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+
+    Returns:
+        float32 tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is
+        true; the mean of no elements is NaN.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> float(ops.mean([[1, 2], [3, 4]])), ops.mean([[1, 2], [3, 4]], axis=1, keepdims=True).tolist()
+        (2.5, [[1.5], [3.5]])
+    """
     return _reduce("mean", as_float(x), axis, keepdims)
 
 
 @op
 def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
-    """Product over `axis`."""
+    """Multiplies elements over axes.
+
+    The gradient of an element is the product of the others, also where one of them is 0.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+        dtype: Element type to which `x` is converted before, as `cast` takes it; None, the default, means
+            that of `x`, or int32 for uint8 and bool.
+
+    Returns:
+        Tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is true; the
+        product of no elements is 1. Products of integers wrap around where they exceed int32.
+
+    Raises:
+        TypeError: `x` is not numeric, `axis` is no integer, or `dtype` is no known type.
+        ValueError: `axis` is out of range or named twice.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> int(ops.prod([[1, 2], [3, 4]])), ops.prod([[1, 2], [3, 4]], axis=1).tolist()
+        (24, [2, 12])
+    """
     x = as_countable(x)
     if dtype is not None:
         x = x.astype(standardize_dtype(dtype))
@@ -75,62 +137,276 @@ def _initial(name: str, result: Any, initial: Any) -> Any:
 
 @op
 def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
-    """Largest element over `axis`."""
+    """Takes the largest element over axes.
+
+    The gradient is shared equally among the elements that tie.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+        initial: A number, or a tensor that broadcasts with the result, with which the `maximum` is taken;
+            None, the default, for none.
+
+    Returns:
+        Tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is true, of
+        the dtype of `x` or the common dtype of `x` and `initial`. NaN where there is NaN.
+
+    Raises:
+        TypeError: `x` or `initial` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice, or there are no elements to compare, even if
+            `initial` is given.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> int(ops.max([[1, 2], [3, 4]])), ops.max([[1, 2], [3, 4]], axis=0).tolist()
+        (4, [3, 4])
+    """
     return _initial("maximum", _reduce("max", as_tensor(x), axis, keepdims), initial)
 
 
 @op
 def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
-    """Smallest element over `axis`."""
+    """Takes the smallest element over axes.
+
+    The gradient is shared equally among the elements that tie.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+        initial: A number, or a tensor that broadcasts with the result, with which the `minimum` is taken;
+            None, the default, for none.
+
+    Returns:
+        Tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is true, of
+        the dtype of `x` or the common dtype of `x` and `initial`. NaN where there is NaN.
+
+    Raises:
+        TypeError: `x` or `initial` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice, or there are no elements to compare, even if
+            `initial` is given.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> int(ops.min([[1, 2], [3, 4]])), ops.min([[1, 2], [3, 4]], axis=0).tolist()
+        (1, [1, 2])
+    """
     return _initial("minimum", _reduce("min", as_tensor(x), axis, keepdims), initial)
 
 
 @op
 def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Largest element over `axis`."""
+    """Takes the largest element over axes.
+
+    It is `max` without `initial`. The gradient is shared equally among the elements that tie.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+
+    Returns:
+        Tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is true, of
+        the dtype of `x`. NaN where there is NaN.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice, or there are no elements to compare.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> int(ops.amax([[1, 2], [3, 4]])), ops.amax([[1, 2], [3, 4]], axis=0).tolist()
+        (4, [3, 4])
+    """
     return _reduce("max", as_tensor(x), axis, keepdims)
 
 
 @op
 def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Smallest element over `axis`."""
+    """Takes the smallest element over axes.
+
+    It is `min` without `initial`. The gradient is shared equally among the elements that tie.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+
+    Returns:
+        Tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is true, of
+        the dtype of `x`. NaN where there is NaN.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice, or there are no elements to compare.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> int(ops.amin([[1, 2], [3, 4]])), ops.amin([[1, 2], [3, 4]], axis=0).tolist()
+        (1, [1, 2])
+    """
     return _reduce("min", as_tensor(x), axis, keepdims)
 
 
 @op
 def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Largest less smallest element."""
+    """Computes the distance of the largest element from the smallest over axes ("peak to peak").
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+
+    Returns:
+        Tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is true, of
+        the dtype of `x`, or int32 for bool. NaN where there is NaN.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice, or there are no elements to compare.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.ptp([[1.0, 5.0], [2.0, 2.5]], axis=1).tolist()
+        [4.0, 0.5]
+    """
     x = as_tensor(x)
     return apply("sub", _reduce("max", x, axis, keepdims), _reduce("min", x, axis, keepdims))
 
 
 @op
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Whether one element is true."""
+    """Tells whether at least one element is true, over axes.
+
+    Args:
+        x: Tensor of any shape and dtype; elements other than 0 are true, NaN among them.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+
+    Returns:
+        bool tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is
+        true; False for no elements.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> bool(ops.any([False, True])), ops.any([[0, 1], [0, 0]], axis=1).tolist()
+        (True, [True, False])
+    """
     return _reduce("any", as_bool(x), axis, keepdims)
 
 
 @op
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Whether all elements are true."""
+    """Tells whether all elements are true, over axes.
+
+    Args:
+        x: Tensor of any shape and dtype; elements other than 0 are true, NaN among them.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+
+    Returns:
+        bool tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is
+        true; True for no elements.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> bool(ops.all([False, True])), ops.all([[0, 1], [2, 3]], axis=1).tolist()
+        (False, [False, True])
+    """
     return _reduce("all", as_bool(x), axis, keepdims)
 
 
 @op
 def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Biased variance."""
+    """Computes the variance of elements over axes.
+
+    It is `mean((x - mean(x))²)`: the sum is divided by the number of elements, not by one less.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+
+    Returns:
+        float32 tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is
+        true; the variance of no elements is NaN.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> float(ops.var([1.0, 3.0])), ops.var([[1.0, 3.0], [2.0, 2.0]], axis=1).tolist()
+        (1.0, [1.0, 0.0])
+    """
     return _reduce("variance", as_float(x), axis, keepdims)
 
 
 @op
 def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Square root of the biased variance."""
+    """Computes the standard deviation of elements over axes.
+
+    It is the square root of `var`. The gradient is NaN where all elements are equal.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        keepdims: Whether the reduced axes stay with extent 1; by default they go.
+
+    Returns:
+        float32 tensor of the shape of `x` without the reduced axes, or with extent 1 there if `keepdims` is
+        true; that of no elements is NaN.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> float(ops.std([1.0, 5.0])), ops.std([[1.0, 3.0], [2.0, 2.0]], axis=1).tolist()
+        (2.0, [1.0, 0.0])
+    """
     return apply("sqrt", _reduce("variance", as_float(x), axis, keepdims))
 
 
 @op
 def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
-    """Weighted mean."""
+    """Computes the weighted mean of elements over axes.
+
+    It is `sum(x * weights) / sum(weights)`.
+
+    Args:
+        x: Tensor of any shape; other dtypes are converted to float32.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+        weights: Tensor of the shape of `x`, or of one axis with the extent of the one `axis`; None, the
+            default, for the plain mean.
+
+    Returns:
+        float32 tensor of the shape of `x` without the reduced axes; NaN or infinite where the weights add up
+        to 0.
+
+    Raises:
+        TypeError: `x` or `weights` is not numeric, or `axis` is no integer; several axes need weights of the
+            shape of `x`.
+        ValueError: `axis` is out of range or named twice, or the shape of `weights` does not fit.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> float(ops.average([1.0, 3.0], weights=[3.0, 1.0]))
+        1.5
+        >>> ops.average([[1.0, 3.0], [1.0, 5.0]], axis=1, weights=[3.0, 1.0]).tolist()
+        [1.5, 2.0]
+    """
     x = as_float(x)
     if weights is None:
         return _reduce("mean", x, axis, False)
@@ -150,19 +426,74 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
 
 @op
 def count_nonzero(x: Any, axis: Any = None) -> Any:
-    """Number of elements that are not 0, as int32."""
+    """Counts the elements that are not 0, over axes.
+
+    Args:
+        x: Tensor of any shape and dtype; NaN is not 0.
+        axis: The axis, or a sequence of axes; None, the default, means all.
+
+    Returns:
+        int32 tensor of the shape of `x` without the reduced axes.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> int(ops.count_nonzero([[0, 1], [2, 3]])), ops.count_nonzero([[0, 1], [2, 3]], axis=0).tolist()
+        (3, [1, 2])
+    """
     return _reduce("sum", apply("not_equal", as_tensor(x), 0).astype("int32"), axis, False)
 
 
 @op
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Index of the first largest element, as int32."""
+    """Finds the index of the largest element along an axis, the first of equal ones.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis; None, the default, counts through all elements as if they lay along one axis.
+        keepdims: Whether the axis stays with extent 1; by default it goes.
+
+    Returns:
+        int32 tensor of the shape of `x` without the axis, or with extent 1 there if `keepdims` is true. The
+        index of the first NaN where there is NaN.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range, or there are no elements to compare.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> int(ops.argmax([[1, 3], [2, 1]])), ops.argmax([[1, 3], [2, 1]], axis=1).tolist()
+        (1, [1, 0])
+    """
     return _arg("argmax", as_tensor(x), axis, keepdims)
 
 
 @op
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Index of the first smallest element, as int32."""
+    """Finds the index of the smallest element along an axis, the first of equal ones.
+
+    Args:
+        x: Tensor of any shape and dtype.
+        axis: The axis; None, the default, counts through all elements as if they lay along one axis.
+        keepdims: Whether the axis stays with extent 1; by default it goes.
+
+    Returns:
+        int32 tensor of the shape of `x` without the axis, or with extent 1 there if `keepdims` is true. The
+        index of the first NaN where there is NaN.
+
+    Raises:
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range, or there are no elements to compare.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> int(ops.argmin([[1, 3], [2, 1]])), ops.argmin([[1, 3], [2, 1]], axis=1).tolist()
+        (0, [0, 1])
+    """
     return _arg("argmin", as_tensor(x), axis, keepdims)
 
 
@@ -173,13 +504,51 @@ def _arg(name: str, x: Any, axis: int | None, keepdims: bool) -> Any:
 
 @op
 def matmul(x1: Any, x2: Any) -> Any:
-    """Product of matrices on the last two axes; the others broadcast."""
+    """Multiplies matrices that lie along the last two axes.
+
+    Args:
+        x1: Tensor of shape (..., rows, inner), or (inner) for a row; other dtypes are converted to float32.
+        x2: Tensor of shape (..., inner, columns), or (inner) for a column; converted likewise. The axes in
+            front broadcast.
+
+    Returns:
+        float32 tensor of shape (..., rows, columns), without `rows` or `columns` where a vector is given.
+
+    Raises:
+        TypeError: `x1` or `x2` is not numeric.
+        ValueError: The inner extents differ, the axes in front do not broadcast, or an argument has no axis.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.matmul([[1, 2], [3, 4]], [[1, 0], [1, 1]]).tolist(), float(ops.matmul([1, 2], [3, 4]))
+        ([[3.0, 2.0], [7.0, 4.0]], 11.0)
+    """
     return apply("matmul", as_float(x1), as_float(x2))
 
 
 @op
 def dot(x1: Any, x2: Any) -> Any:
-    """numpy's dot product: over the last axis of `x1` and the last but one of `x2`."""
+    """Sums products over the last axis of `x1` and the last but one of `x2`, as numpy's `dot` does.
+
+    Args:
+        x1: Tensor; other dtypes are converted to float32.
+        x2: Tensor, converted likewise. Of a vector its only axis counts.
+
+    Returns:
+        float32 tensor of the other extents of `x1`, followed by those of `x2`. If one of the two is a number,
+        their product.
+
+    Raises:
+        TypeError: `x1` or `x2` is not numeric.
+        ValueError: The extents of the two axes differ.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> float(ops.dot([1, 2], [3, 4])), ops.dot(2, [1, 2]).tolist()
+        (11.0, [2.0, 4.0])
+        >>> ops.dot(ops.ones((2, 3)), ops.ones((4, 3, 5))).shape
+        (2, 4, 5)
+    """
     x1, x2 = as_float(x1), as_float(x2)
     if x1.ndim == 0 or x2.ndim == 0:
         return apply("mul", x1, x2)
@@ -188,7 +557,29 @@ def dot(x1: Any, x2: Any) -> Any:
 
 @op
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
-    """Sum of products over `axes`: a number of axes, or a list for each operand."""
+    """Sums products over axes of two tensors.
+
+    Args:
+        x1: Tensor; other dtypes are converted to float32.
+        x2: Tensor, converted likewise.
+        axes: A number n, 2 by default, for the last n axes of `x1` with the first n of `x2`; or a pair of
+            axes or of sequences of them, of `x1` and of `x2`.
+
+    Returns:
+        float32 tensor of the other extents of `x1`, followed by those of `x2`.
+
+    Raises:
+        TypeError: `x1` or `x2` is not numeric, or `axes` holds something other than integers.
+        ValueError: The extents of the axes differ, an axis is out of range or named twice, or `axes` is no
+            pair.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.tensordot(ops.ones((2, 3, 4)), ops.ones((3, 4, 5))).shape
+        (2, 5)
+        >>> ops.tensordot([[1, 2], [3, 4]], [[1, 2], [3, 4]], axes=[[0], [0]]).tolist()
+        [[10.0, 14.0], [14.0, 20.0]]
+    """
     x1, x2 = as_float(x1), as_float(x2)
     if isinstance(axes, int):
         most = builtins.min(x1.ndim, x2.ndim)
@@ -217,21 +608,73 @@ def _tensordot(x1: Any, x2: Any, first: list[int], second: list[int]) -> Any:
 
 @op
 def inner(x1: Any, x2: Any) -> Any:
-    """Sum of products over the last axes."""
+    """Sums products over the last axes of two tensors.
+
+    Args:
+        x1: Tensor of at least one axis; other dtypes are converted to float32.
+        x2: Tensor with the same last extent, converted likewise.
+
+    Returns:
+        float32 tensor of the other extents of `x1`, followed by those of `x2`.
+
+    Raises:
+        TypeError: `x1` or `x2` is not numeric.
+        ValueError: The last extents differ, or `x2` has no axis.
+        IndexError: `x1` has no axis.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> float(ops.inner([1, 2], [3, 4])), ops.inner([[1, 2], [3, 4]], [1, 1]).tolist()
+        (11.0, [3.0, 7.0])
+    """
     x1, x2 = as_float(x1), as_float(x2)
     return _tensordot(x1, x2, [x1.ndim - 1], [x2.ndim - 1])
 
 
 @op
 def outer(x1: Any, x2: Any) -> Any:
-    """Products of all pairs of elements."""
+    """Multiplies all pairs of elements of two tensors.
+
+    Args:
+        x1: Tensor of any dtype, which is made flat.
+        x2: Tensor of any dtype, which is made flat.
+
+    Returns:
+        Tensor of shape (size of x1, size of x2) and of the arguments' common dtype; two bools are multiplied
+        as int32.
+
+    Raises:
+        TypeError: `x1` or `x2` is not numeric.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> ops.outer([1, 2], [3, 4, 5]).tolist()
+        [[3, 4, 5], [6, 8, 10]]
+    """
     x1, x2 = as_tensor(x1), as_tensor(x2)
     return apply("mul", apply("reshape", x1, shape=[-1, 1]), apply("reshape", x2, shape=[1, -1]))
 
 
 @op
 def vdot(x1: Any, x2: Any) -> Any:
-    """Sum of products of all elements."""
+    """Sums the products of the elements of two tensors.
+
+    Args:
+        x1: Tensor, which is made flat; other dtypes are converted to float32.
+        x2: Tensor with as many elements, converted likewise.
+
+    Returns:
+        float32 tensor of shape ().
+
+    Raises:
+        TypeError: `x1` or `x2` is not numeric.
+        ValueError: The numbers of elements differ, and neither is 1.
+
+    Example:
+        >>> from cnnrs import ops
+        >>> float(ops.vdot([[1, 2], [3, 4]], [[1, 1], [1, 1]]))
+        10.0
+    """
     x1, x2 = as_float(x1), as_float(x2)
     flat = apply("mul", apply("reshape", x1, shape=[-1]), apply("reshape", x2, shape=[-1]))
     return apply("sum", flat, axes=None, keepdims=False)
