@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs import tree
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.models.data_adapter import ArrayData, BatchData, unpack_x_y_sample_weight
-from cnnrs.user_warnings import warn_user
 
 __all__ = ["Batches", "check_steps", "is_due", "resolve_verbosity", "unpack_validation"]
 

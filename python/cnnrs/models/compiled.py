@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from cnnrs import losses as losses_module
 from cnnrs import metrics as metrics_module
-from cnnrs import naming, ops, tree
+from cnnrs import ops, tree
+from cnnrs.base import naming, suggest
 from cnnrs.losses import Loss
 from cnnrs.metrics import Mean, Metric
 
@@ -48,7 +49,7 @@ class _Outputs:
             if key not in self.names:
                 raise ValueError(
                     f"{argument}: expected the names of outputs {self.names} as keys, "
-                    f"received {key!r}{naming.did_you_mean(key, self.names)}"
+                    f"received {key!r}{suggest.did_you_mean(key, self.names)}"
                 )
         return [given.get(name) for name in self.names]
 

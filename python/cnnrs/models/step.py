@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, context, tree
+from cnnrs import _core, tree
+from cnnrs.base import context
 from cnnrs.models.data_adapter import pack_x_y_sample_weight
 from cnnrs.ops.dispatch import as_tensor
 

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, tree
-from cnnrs.arguments import integer, named, reject
-from cnnrs.building import building
+from cnnrs.base.arguments import integer, named, reject
+from cnnrs.base.building import building
+from cnnrs.base.recent import Recent
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.models.batches import Batches, check_steps, is_due, resolve_verbosity, unpack_validation
 from cnnrs.models.data_adapter import (
     ArrayData,
@@ -18,8 +20,6 @@ from cnnrs.models.data_adapter import (
 )
 from cnnrs.models.logs import as_numbers, in_order, results_of, warn_of_nan
 from cnnrs.models.step import Step, run_eagerly
-from cnnrs.recent import Recent
-from cnnrs.user_warnings import warn_user
 
 __all__ = ["Trainer"]
 
@@ -140,17 +140,17 @@ class Trainer:
         """The arguments of `compile` as plain data; None before it."""
         if not self.compiled:
             return None
-        from cnnrs import saving
+        from cnnrs import serialization
 
         config = {**self._compiled["config"], "optimizer": self.optimizer}
-        return {key: saving.serialize_keras_object(value) for key, value in config.items()}
+        return {key: serialization.serialize_keras_object(value) for key, value in config.items()}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Calls `compile` with what `get_compile_config` gave, and makes the optimizer's variables.
 
         A `compile` that the user wrote has arguments of its own: it is not called, with a warning.
         """
-        from cnnrs import saving
+        from cnnrs import serialization
 
         if type(self).compile is not Trainer.compile:
             warn_user(
@@ -158,7 +158,7 @@ class Trainer:
                 "call it yourself, or define get_compile_config and compile_from_config"
             )
             return
-        self.compile(**{key: saving.deserialize_keras_object(value) for key, value in config.items()})
+        self.compile(**{key: serialization.deserialize_keras_object(value) for key, value in config.items()})
         if getattr(self, "built", False):
             self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
 
