@@ -8,14 +8,10 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.arguments import integer
-from cnnrs.ops.dispatch import (
-    apply,
-    as_tensor,
-    op,
-    standardize_axis,
-    standardize_dtype,
-)
+from cnnrs.base.arguments import integer
+from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.ops.core import convert_to_tensor
+from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 
 __all__ = [
     "arange",
@@ -79,8 +75,6 @@ def _diagonal(k: Any, name: str, rows: int, columns: int | None) -> int:
 
 def array(x: Any, dtype: Any = None) -> Any:
     """A tensor of the values of `x`."""
-    from cnnrs.ops.core import convert_to_tensor
-
     return convert_to_tensor(x, dtype)
 
 
