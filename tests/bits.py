@@ -1,7 +1,7 @@
 """The bits that cnnrs computes, to be compared before and after a change that must not alter any.
 
-Networks are trained and asked, and random programs are run, on each instruction set of this machine and with 1, 2
-and 7 threads. Each value that comes out is kept as a hash:
+Networks are trained and asked, and random programs are run, on each instruction set of this machine
+and with 1, 2 and 7 threads. Each value that comes out is kept as a hash:
 
     python tests/bits.py --record build/bits.json     # before the change
     python tests/bits.py --compare build/bits.json    # after it, with the new build installed

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from cnnrs import tree as tree
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
+    from cnnrs.base.naming import name_scope as name_scope
     from cnnrs.layers import Input as Input
     from cnnrs.layers import InputSpec as InputSpec
     from cnnrs.layers import Layer as Layer
     from cnnrs.models import Model as Model
     from cnnrs.models import Sequential as Sequential
-    from cnnrs.naming import name_scope as name_scope
     from cnnrs.symbolic import KerasTensor as KerasTensor
     from cnnrs.symbolic import Operation as Operation
     from cnnrs.tape import GradientTape as GradientTape
@@ -69,7 +69,7 @@ _NAMES = {
     "Initializer": "initializers",
     "Input": "layers.input_layer",
     "InputSpec": "layers.input_spec",
-    "KerasTensor": "symbolic",
+    "KerasTensor": "ops.methods",
     "Layer": "layers.base",
     "Loss": "losses",
     "Metric": "metrics",
@@ -78,11 +78,11 @@ _NAMES = {
     "Optimizer": "optimizers",
     "Regularizer": "regularizers",
     "Sequential": "models",
-    "Tensor": "tensor_methods",
+    "Tensor": "ops.methods",
     "Variable": "variables",
     "function": "tracing",
     "grad": "tape",
-    "name_scope": "naming",
+    "name_scope": "base.naming",
     "no_grad": "_core",
     "value_and_grad": "tape",
 }
@@ -98,7 +98,7 @@ def __getattr__(name: str) -> Any:
     elif name == "__version__":
         from cnnrs._core import __version__ as value
     else:
-        from cnnrs.naming import did_you_mean
+        from cnnrs.base.suggest import did_you_mean
 
         raise AttributeError(f"cnnrs has no {name!r}{did_you_mean(name, __all__)}")
     globals()[name] = value

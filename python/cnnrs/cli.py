@@ -175,13 +175,12 @@ def _train(options: argparse.Namespace) -> int:
     What stops it before the file is written leaves the model as of the end of the last whole epoch, which is
     the same in each run of the same seed.
     """
-    import cnnrs
-    from cnnrs import callbacks, datasets, losses, optimizers
+    from cnnrs import callbacks, datasets, losses, optimizers, utils
     from cnnrs.saving import files
 
     _require_writable(options.output)
     seed = int.from_bytes(os.urandom(4), "little") if options.seed is None else options.seed
-    cnnrs.utils.set_random_seed(seed)
+    utils.set_random_seed(seed)
     (x_train, y_train), (x_test, y_test) = datasets.mnist.load_data()
     x_train, x_test = _scaled(x_train), _scaled(x_test)
 
@@ -259,7 +258,8 @@ def _profile(options: argparse.Namespace) -> int:
 
 def _require_writable(path: Path) -> None:
     """Finds out before the training, not after it, that the model cannot be saved."""
-    from cnnrs import _core, saving
+    from cnnrs import _core
+    from cnnrs.serialization.formats import check_model_path
 
     folder = path.parent
     if not os.path.isdir(folder):
@@ -267,7 +267,7 @@ def _require_writable(path: Path) -> None:
     if os.path.isdir(path):
         raise IsADirectoryError(f"--output: {str(path)!r} is a folder; expected a file name")
     try:
-        saving.check_model_path(path)
+        check_model_path(path)
         _core.check_writable(path)
     except OSError as error:
         raise type(error)(error.errno, f"--output: {error.strerror}", error.filename) from error

@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, identifiers
-from cnnrs.arguments import NamedArguments, reject
+from cnnrs import _core
+from cnnrs.base import suggest
+from cnnrs.base.arguments import NamedArguments, reject
+from cnnrs.ops import raw
+from cnnrs.variables import Variable
 
 __all__ = [
     "SeedGenerator",
@@ -78,8 +81,6 @@ class SeedGenerator(NamedArguments):
     """
 
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any):
-        from cnnrs.variables import Variable
-
         reject(type(self), kwargs)
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
             raise ValueError(f"SeedGenerator: seed: expected an integer, received {seed!r}")
@@ -144,7 +145,7 @@ def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = N
     (2, 3)
     """
     _float(dtype)
-    unit = _core.apply("random_uniform", [_key(seed)], {"shape": list(shape)})
+    unit = raw.random_uniform(_key(seed), shape=list(shape))
     return unit * float(maxval - minval) + float(minval)
 
 
@@ -164,7 +165,7 @@ def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None
     True
     """
     _float(dtype)
-    return _core.apply("random_normal", [_key(seed)], {"shape": list(shape)}) * float(stddev) + float(mean)
+    return raw.random_normal(_key(seed), shape=list(shape)) * float(stddev) + float(mean)
 
 
 # Giles 2010, "Approximating the erfinv function", single precision, the branch for w < 5: enough for
@@ -192,13 +193,13 @@ def truncated_normal(
     True
     """
     _float(dtype)
-    unit = _core.apply("random_uniform", [_key(seed)], {"shape": list(shape)})
+    unit = raw.random_uniform(_key(seed), shape=list(shape))
     x = (unit * 2.0 - 1.0) * math.erf(math.sqrt(2.0))
-    w = -_core.apply("log", [1.0 - x * x]) - 2.5
+    w = -raw.log(1.0 - x * x) - 2.5
     p: Any = _ERFINV[0]
     for coefficient in _ERFINV[1:]:
         p = w * p + coefficient
-    drawn = _core.apply("clip", [p * x * math.sqrt(2.0)], {"min": -2.0, "max": 2.0})
+    drawn = raw.clip(p * x * math.sqrt(2.0), min=-2.0, max=2.0)
     return drawn * float(stddev) + float(mean)
 
 
@@ -213,8 +214,8 @@ def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: An
         # Uniform numbers have 24 bits.
         raise ValueError(f"randint: expected maxval of minval + 1..2**24, received {minval} and {maxval}")
     unit = uniform(shape, seed=seed)
-    drawn = _core.apply("floor", [unit * float(maxval - minval)]).astype("int32")
-    return (_core.apply("minimum", [drawn, int(maxval - minval) - 1]) + int(minval)).astype(dtype)
+    drawn = raw.floor(unit * float(maxval - minval)).astype("int32")
+    return (raw.minimum(drawn, int(maxval - minval) - 1) + int(minval)).astype(dtype)
 
 
 def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Any:
@@ -232,11 +233,11 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
         raise ValueError(f"categorical: logits: expected shape (n, classes), received {tuple(logits.shape)}")
     rows, classes = logits.shape
     shape = [rows, int(num_samples), classes]
-    unit = _core.apply("random_uniform", [_key(seed)], {"shape": shape})
+    unit = raw.random_uniform(_key(seed), shape=shape)
     # Half a step of the 24 bits keeps both logarithms finite.
-    gumbel = -_core.apply("log", [-_core.apply("log", [unit * (1.0 - 2.0**-24) + 2.0**-25])])
-    scores = gumbel + _core.apply("expand_dims", [logits], {"axis": 1})
-    return _core.apply("argmax", [scores], {"axis": 2}).astype(dtype)
+    gumbel = -raw.log(-raw.log(unit * (1.0 - 2.0**-24) + 2.0**-25))
+    scores = gumbel + raw.expand_dims(logits, axis=1)
+    return raw.argmax(scores, axis=2).astype(dtype)
 
 
 def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
@@ -256,10 +257,8 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     if not 0 <= rate < 1:
         raise ValueError(f"dropout: rate: expected 0 <= rate < 1, received {rate}")
     if noise_shape is None:
-        return _core.apply("dropout", [inputs, _key(seed)], {"rate": float(rate)})
-    mask = _core.apply(
-        "dropout", [_core.tensor(np.ones(noise_shape, "float32")), _key(seed)], {"rate": float(rate)}
-    )
+        return raw.dropout(inputs, _key(seed), rate=float(rate))
+    mask = raw.dropout(_core.tensor(np.ones(noise_shape, "float32")), _key(seed), rate=float(rate))
     return inputs * mask
 
 
@@ -279,10 +278,10 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
     length = x.shape[axis]
     source = seed if isinstance(seed, SeedGenerator) else SeedGenerator(seed)
     order = np.random.Generator(np.random.Philox(key=source.next_seed())).permutation(length)
-    return _core.apply("gather", [x, order.astype("int32")], {"axis": axis})
+    return raw.gather(x, order.astype("int32"), axis=axis)
 
 
-__getattr__ = identifiers.without(
+__getattr__ = suggest.without(
     "cnnrs.random",
     {
         "beta binomial gamma": "draw with numpy.random and convert the array",

@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from cnnrs import context, naming, tensor_methods, tree
-from cnnrs.arguments import NamedArguments
+from cnnrs import tree
+from cnnrs.base import context, naming
+from cnnrs.base.arguments import NamedArguments
 
 __all__ = ["KerasTensor", "Node", "Operation", "any_symbolic", "infer", "is_keras_tensor"]
 
@@ -76,18 +77,6 @@ class KerasTensor:
         """Always False."""
         return False
 
-    def reshape(self, newshape: Any) -> Any:
-        """`ops.reshape(self, newshape)`."""
-        return _ops().reshape(self, newshape)
-
-    def squeeze(self, axis: Any = None) -> Any:
-        """`ops.squeeze(self, axis)`."""
-        return _ops().squeeze(self, axis)
-
-    def astype(self, dtype: str) -> Any:
-        """`ops.cast(self, dtype)`."""
-        return _ops().cast(self, dtype)
-
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self._shape}, dtype={self._dtype}, name={self.name}>"
 
@@ -120,64 +109,6 @@ class KerasTensor:
         if not self._shape or self._shape[0] is None:
             raise self._no_value()
         return self._shape[0]
-
-    __hash__ = object.__hash__
-
-    def __eq__(self, other: object) -> Any:
-        return False if other is None else _ops().equal(self, other)
-
-    def __ne__(self, other: object) -> Any:
-        return True if other is None else _ops().not_equal(self, other)
-
-    def __getitem__(self, key: Any) -> Any:
-        return _ops().get_item(self, key)
-
-
-def _binary(name: str, reflected: bool = False) -> Callable[[Any, Any], Any]:
-    def method(self: Any, other: Any) -> Any:
-        function = getattr(_ops(), name)
-        return function(other, self) if reflected else function(self, other)
-
-    return method
-
-
-def _unary(name: str) -> Callable[[Any], Any]:
-    return lambda self: getattr(_ops(), name)(self)
-
-
-for _operator, _function in {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "divide",
-    "floordiv": "floor_divide",
-    "mod": "mod",
-    "pow": "power",
-    "matmul": "matmul",
-    "and": "logical_and",
-    "or": "logical_or",
-    "xor": "logical_xor",
-}.items():
-    setattr(KerasTensor, f"__{_operator}__", _binary(_function))
-    setattr(KerasTensor, f"__r{_operator}__", _binary(_function, reflected=True))
-for _operator, _function in {
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-}.items():
-    setattr(KerasTensor, f"__{_operator}__", _binary(_function))
-for _operator, _function in {"neg": "negative", "abs": "abs", "invert": "logical_not"}.items():
-    setattr(KerasTensor, f"__{_operator}__", _unary(_function))
-
-
-tensor_methods.attach(KerasTensor)
-
-
-def _ops() -> Any:
-    from cnnrs import ops
-
-    return ops
 
 
 def _check_shape(shape: Any) -> tuple[int | None, ...]:

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, context, tree
-from cnnrs.arguments import NamedArguments, named
+from cnnrs import _core, tree
+from cnnrs.base import context
+from cnnrs.base.arguments import NamedArguments, named
+from cnnrs.ops import raw
 from cnnrs.ops.dispatch import as_tensor
 
 __all__ = ["GradientTape", "grad", "value_and_grad"]
@@ -105,11 +107,11 @@ def _sum(target: Any, factors: Any) -> Any:
     targets = [as_tensor(t) for t in tree.flatten(target)]
     if factors is not None:
         pairs = zip(targets, tree.flatten(factors), strict=True)
-        targets = [t if f is None else _core.apply("mul", [t, f]) for t, f in pairs]
+        targets = [t if f is None else raw.mul(t, f) for t, f in pairs]
     total = None
     for t in targets:
-        scalar = t if t.shape == () else _core.apply("sum", [t], {"axes": None, "keepdims": False})
-        total = scalar if total is None else _core.apply("add", [total, scalar])
+        scalar = t if t.shape == () else raw.sum(t)
+        total = scalar if total is None else raw.add(total, scalar)
     if total is None:
         raise ValueError("gradient: target: expected at least one tensor, received none")
     return total

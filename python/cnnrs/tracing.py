@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnrs import _core, context, symbolic, tree
-from cnnrs.ops.dispatch import as_tensor, standardize_dtype
-from cnnrs.recent import Recent
-from cnnrs.trainable_set import Choice
-from cnnrs.user_warnings import warn_user
+from cnnrs import _core, symbolic, tree
+from cnnrs.base import context
+from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.recent import Recent
+from cnnrs.base.trainable_set import Choice
+from cnnrs.base.user_warnings import warn_user
+from cnnrs.ops.dispatch import as_tensor
 
 __all__ = ["Function", "function"]
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, trainable_set
-from cnnrs import tensor_methods as tensor_methods  # attaches them
+from cnnrs import _core
+from cnnrs import ops as ops  # which gives variables their methods
+from cnnrs.base import trainable_set
 
 __all__ = ["Variable"]
 

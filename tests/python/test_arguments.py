@@ -10,7 +10,7 @@ import pytest
 
 import cnnrs
 from cnnrs import applications, callbacks, initializers, layers, losses, metrics, models, optimizers, saving
-from cnnrs.arguments import NamedArguments
+from cnnrs.base.arguments import NamedArguments
 from cnnrs.optimizers import schedules
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnrs import context, metrics
+from cnnrs import metrics
+from cnnrs.base import context
 
 RANDOM = np.random.default_rng(11)
 LABELS = RANDOM.integers(0, 6, (3, 8)).astype(np.int32)

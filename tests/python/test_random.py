@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import context, random, utils
+from cnnrs import random, utils
+from cnnrs.base import context
 
 N = 40000
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import Input, Model, Sequential, context, layers, naming, ops
+from cnnrs import Input, Model, Sequential, layers, ops
+from cnnrs.base import context, naming
 
 X = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
 Y = X.sum(1)

@@ -9,6 +9,6 @@ __all__ = ["LeNet5", "MobileNetV2", "ResNet18", "ResNet34", "ResNet50", "ResNet1
 
 
 def __getattr__(name: str) -> object:
-    from cnnrs.naming import did_you_mean
+    from cnnrs.base.suggest import did_you_mean
 
     raise AttributeError(f"cnnrs.applications has no {name!r}{did_you_mean(name, __all__)}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from cnnrs import layers
 from cnnrs.applications.head import head, input_of
-from cnnrs.arguments import named
+from cnnrs.base.arguments import named
 from cnnrs.models import Model
 
 __all__ = ["MobileNetV2"]

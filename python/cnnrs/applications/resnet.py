@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import layers
-from cnnrs.arguments import named
+from cnnrs.base.arguments import named
 from cnnrs.layers.arguments import positive
 from cnnrs.models import Model
 

@@ -1,6 +1,6 @@
 """Callbacks: what happens at the beginnings and ends of training, epochs and batches."""
 
-from cnnrs import identifiers
+from cnnrs.base import suggest
 from cnnrs.callbacks.callback import Callback, History, LambdaCallback
 from cnnrs.callbacks.callback_list import CallbackList
 from cnnrs.callbacks.logging import CSVLogger, ProgbarLogger, TerminateOnNaN
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-__getattr__ = identifiers.without(
+__getattr__ = suggest.without(
     "cnnrs.callbacks",
     {
         "TensorBoard RemoteMonitor": "use CSVLogger, or a Callback that sends the logs",

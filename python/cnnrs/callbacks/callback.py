@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cnnrs.arguments import NamedArguments
+from cnnrs.base.arguments import NamedArguments
 
 
 class Callback(NamedArguments):

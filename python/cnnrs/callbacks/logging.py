@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
-from cnnrs.arguments import file_path
+from cnnrs.base.arguments import file_path
 from cnnrs.callbacks.callback import Callback
 
 
@@ -32,7 +32,7 @@ class ProgbarLogger(Callback):
         self._in_fit = False
 
     def _start(self, steps: int | None) -> None:
-        from cnnrs.utils import Progbar
+        from cnnrs.base.progbar import Progbar
 
         self._bar = Progbar(
             target=steps, verbose=self.params.get("verbose", 1), unit_name="step", interval=0.1

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.arguments import file_path, integer, number, reject
+from cnnrs.base.arguments import file_path, integer, number, reject
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.callbacks.callback import Callback
-from cnnrs.user_warnings import warn_user
+from cnnrs.serialization.formats import check_model_path, check_weights_path
 
 
 class _Monitor(Callback):
@@ -282,8 +283,6 @@ class ModelCheckpoint(_Monitor):
         initial_value_threshold: float | None = None,
     ):
         super().__init__(monitor, mode)
-        from cnnrs.saving import check_model_path, check_weights_path
-
         self.filepath = file_path(filepath, self)
         (check_weights_path if save_weights_only else check_model_path)(self.filepath)
         if save_freq != "epoch" and (isinstance(save_freq, bool) or not isinstance(save_freq, int)):

@@ -1,167 +1,21 @@
 """Constraints: projections applied to weights after each update."""
 
-from __future__ import annotations
-
-from typing import Any
-
-from cnnrs import identifiers, naming
-from cnnrs.arguments import NamedArguments
-from cnnrs.ops import dispatch
-
-_EPSILON = 1e-7
-
-
-def _norm(w: Any, axis: Any) -> Any:
-    axes = [axis] if isinstance(axis, int) else list(axis)
-    return dispatch.apply(
-        "sqrt", dispatch.apply("sum", dispatch.apply("square", w), axes=axes, keepdims=True)
-    )
-
-
-class Constraint(NamedArguments):
-    """Base class: subclasses define `__call__(w) -> w` and `get_config()`.
-
-    >>> from cnnrs import constraints, ops
-    >>> class AtMostOne(constraints.Constraint):
-    ...     def __call__(self, w):
-    ...         return ops.minimum(w, 1.0)
-    >>> AtMostOne()([0.5, 2.0]).tolist()
-    [0.5, 1.0]
-    """
-
-    def __call__(self, w: Any) -> Any:
-        """Weights that satisfy the constraint; `w` itself in the base class."""
-        return w
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Constraint:
-        """The constraint of a config."""
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
-
-
-class NonNeg(Constraint):
-    """Negative weights become 0.
-
-    >>> from cnnrs import constraints
-    >>> constraints.NonNeg()([-1.0, 2.0]).tolist()
-    [0.0, 2.0]
-    """
-
-    def __call__(self, w: Any) -> Any:
-        return dispatch.apply("relu", w)
-
-
-class MaxNorm(Constraint):
-    """Norms along `axis` are at most `max_value` (Srivastava et al. 2014).
-
-    >>> from cnnrs import constraints
-    >>> [round(v, 4) for v in constraints.MaxNorm(1.0)([3.0, 4.0]).tolist()]
-    [0.6, 0.8]
-    """
-
-    def __init__(self, max_value: float = 2, axis: Any = 0):
-        self.max_value, self.axis = max_value, axis
-
-    def __call__(self, w: Any) -> Any:
-        norm = _norm(w, self.axis)
-        return w * (dispatch.apply("clip", norm, min=0.0, max=float(self.max_value)) / (norm + _EPSILON))
-
-    def get_config(self) -> dict[str, Any]:
-        return {"max_value": self.max_value, "axis": self.axis}
-
-
-class UnitNorm(Constraint):
-    """Norms along `axis` are 1.
-
-    >>> from cnnrs import constraints
-    >>> [round(v, 4) for v in constraints.UnitNorm()([3.0, 4.0]).tolist()]
-    [0.6, 0.8]
-    """
-
-    def __init__(self, axis: Any = 0):
-        self.axis = axis
-
-    def __call__(self, w: Any) -> Any:
-        return w / (_norm(w, self.axis) + _EPSILON)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"axis": self.axis}
-
-
-class MinMaxNorm(Constraint):
-    """Norms along `axis` are drawn into `min_value`..`max_value` at `rate`.
-
-    >>> from cnnrs import constraints
-    >>> [round(v, 4) for v in constraints.MinMaxNorm(0.5, 1.0)([3.0, 4.0]).tolist()]
-    [0.6, 0.8]
-    """
-
-    def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Any = 0):
-        self.min_value, self.max_value, self.rate, self.axis = min_value, max_value, rate, axis
-
-    def __call__(self, w: Any) -> Any:
-        norm = _norm(w, self.axis)
-        clipped = dispatch.apply("clip", norm, min=float(self.min_value), max=float(self.max_value))
-        wanted = self.rate * clipped + (1 - self.rate) * norm
-        return w * (wanted / (norm + _EPSILON))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "min_value": self.min_value,
-            "max_value": self.max_value,
-            "rate": self.rate,
-            "axis": self.axis,
-        }
-
+from cnnrs.constraints.classes import Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm
+from cnnrs.constraints.lookup import deserialize, get, serialize
 
 max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
-_CLASSES = (MaxNorm, MinMaxNorm, NonNeg, UnitNorm)
-_BY_NAME = {name: cls for cls in _CLASSES for name in (cls.__name__, naming.to_snake_case(cls.__name__))}
 
-
-def serialize(constraint: Any) -> Any:
-    """The config of a constraint.
-
-    >>> from cnnrs import constraints
-    >>> constraints.serialize(constraints.UnitNorm())["config"]
-    {'axis': 0}
-    """
-    from cnnrs import saving
-
-    return saving.serialize_keras_object(constraint)
-
-
-def deserialize(config: Any, custom_objects: Any = None) -> Any:
-    """The constraint of a config.
-
-    >>> from cnnrs import constraints
-    >>> constraints.deserialize(constraints.serialize(constraints.UnitNorm(1))).axis
-    1
-    """
-    return identifiers.deserialize(config, _BY_NAME, "constraint", custom_objects)
-
-
-def get(identifier: Any) -> Any:
-    """The constraint that a name, config or callable stands for.
-
-    >>> from cnnrs import constraints
-    >>> constraints.get("non_neg")([-1.0]).tolist()
-    [0.0]
-    """
-    if identifier is None:
-        return None
-    if isinstance(identifier, dict):
-        return deserialize(identifier)
-    if isinstance(identifier, str):
-        return identifiers.lookup(identifier, _BY_NAME, "constraint")()
-    if callable(identifier):
-        return identifier() if isinstance(identifier, type) else identifier
-    raise ValueError(f"constraint: expected a name, an object or a callable, received {identifier!r}")
+__all__ = [
+    "Constraint",
+    "MaxNorm",
+    "MinMaxNorm",
+    "NonNeg",
+    "UnitNorm",
+    "deserialize",
+    "get",
+    "max_norm",
+    "min_max_norm",
+    "non_neg",
+    "serialize",
+    "unit_norm",
+]

@@ -15,7 +15,7 @@ import zlib
 
 import numpy as np
 
-from cnnrs.arguments import file_path
+from cnnrs.base.arguments import file_path
 
 _UINT8 = 8
 # What `zlib` calls a stream in gzip's format.

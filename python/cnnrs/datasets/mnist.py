@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnrs.arguments import file_path, named
+from cnnrs.base.arguments import file_path, named
 from cnnrs.datasets import idx
 
 __all__ = ["load_data"]

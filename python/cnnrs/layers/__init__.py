@@ -102,6 +102,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    from cnnrs.naming import did_you_mean
+    from cnnrs.base.suggest import did_you_mean
 
     raise AttributeError(f"cnnrs.layers has no {name!r}{did_you_mean(name, __all__)}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs.arguments import integer
+from cnnrs import constraints, initializers, regularizers
+from cnnrs.base.arguments import integer
 
 __all__ = ["Parts", "positive"]
 
@@ -25,8 +26,6 @@ class Parts:
     """
 
     def __init__(self, layer: Any, **given: Any):
-        from cnnrs import constraints, initializers, regularizers
-
         self.layer = layer
         self.kinds = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
         self.names = list(given)

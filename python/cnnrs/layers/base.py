@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, context, naming, symbolic, tree
-from cnnrs.arguments import reject
-from cnnrs.building import building
+from cnnrs import _core, regularizers, symbolic, tree
+from cnnrs.base import context, naming
+from cnnrs.base.arguments import reject
+from cnnrs.base.building import building
 from cnnrs.layers.input_spec import check_inputs
 from cnnrs.layers.ownership import WeightOwner
+from cnnrs.metrics import Metric
+from cnnrs.serialization.copies import reduce_layer
 
 __all__ = ["Layer"]
 
@@ -76,8 +79,6 @@ class Layer(WeightOwner):
             raise ValueError(f"{self.name}: autocast: expected True; everything float is float32 here")
         _check_policy(dtype, self.name)
         if activity_regularizer is not None:
-            from cnnrs import regularizers
-
             activity_regularizer = regularizers.get(activity_regularizer)
         self._own = []
         self._trainable = bool(trainable)
@@ -111,8 +112,6 @@ class Layer(WeightOwner):
         """
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": "float32"}
         if self.activity_regularizer is not None:
-            from cnnrs import regularizers
-
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
             return self._arguments_as_config(config)
@@ -178,8 +177,6 @@ class Layer(WeightOwner):
     @property
     def metrics(self) -> list[Any]:
         """The metrics that belong to the layer and to those inside."""
-        from cnnrs.metrics import Metric
-
         found: dict[int, Any] = {}
         for layer in self._flatten_layers():
             for value in layer._attributes():
@@ -379,8 +376,6 @@ class Layer(WeightOwner):
         return self.name
 
     def __reduce__(self) -> Any:
-        from cnnrs.saving.copies import reduce_layer
-
         return reduce_layer(self)
 
     def __repr__(self) -> str:

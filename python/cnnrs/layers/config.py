@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import identifiers
+from cnnrs import serialization
+from cnnrs.serialization.modules import classes
 
 __all__ = ["deserialize", "serialize"]
 
@@ -16,9 +17,7 @@ def serialize(layer: Any) -> dict[str, Any]:
     >>> layers.serialize(layers.Dense(4))["class_name"]
     'Dense'
     """
-    from cnnrs import saving
-
-    return saving.serialize_keras_object(layer)
+    return serialization.serialize_keras_object(layer)
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
@@ -28,8 +27,5 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     >>> layers.deserialize({"class_name": "Dense", "config": {"units": 4}}).units
     4
     """
-    from cnnrs import layers, models
-
-    table = {name: getattr(home, name) for home in (layers, models) for name in home.__all__}
-    classes = {name: value for name, value in table.items() if isinstance(value, type)}
-    return identifiers.deserialize(config, classes, "layer", custom_objects)
+    table = classes("cnnrs.layers", "cnnrs.models")
+    return serialization.deserialize(config, table, "layer", custom_objects)

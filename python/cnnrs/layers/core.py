@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import activations, ops
+from cnnrs import activations, ops, serialization
 from cnnrs.layers.arguments import Parts, positive
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
@@ -146,9 +146,7 @@ class Lambda(Layer):
     ):
         super().__init__(**kwargs)
         if isinstance(function, dict):
-            from cnnrs import saving
-
-            function = saving.deserialize_keras_object(function)
+            function = serialization.deserialize_keras_object(function)
         if not callable(function):
             raise TypeError(f"{self.name}: function: expected a function, received {function!r}")
         if output_shape is not None or mask is not None:
@@ -161,7 +159,5 @@ class Lambda(Layer):
         return self.function(inputs, **self.arguments)
 
     def get_config(self) -> dict[str, Any]:
-        from cnnrs import saving
-
-        function = saving.serialize_keras_object(self.function)
+        function = serialization.serialize_keras_object(self.function)
         return {**super().get_config(), "function": function, "arguments": self.arguments}

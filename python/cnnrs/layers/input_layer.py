@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import symbolic
+from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
-from cnnrs.ops.dispatch import standardize_dtype
 
 __all__ = ["Input", "InputLayer"]
 

@@ -10,7 +10,8 @@ from cnnrs import ops
 from cnnrs.layers.arguments import Parts, positive
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
-from cnnrs.ops.dispatch import apply, as_float, standardize_axes, standardize_axis
+from cnnrs.ops import raw
+from cnnrs.ops.dispatch import as_float, standardize_axes, standardize_axis
 
 __all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization", "UnitNormalization"]
 
@@ -107,13 +108,13 @@ class BatchNormalization(Layer):
         gamma = np.ones(channels, np.float32) if self.gamma is None else self.gamma
         beta = np.zeros(channels, np.float32) if self.beta is None else self.beta
         if training and self.trainable:
-            outputs = apply("batch_norm", inputs, gamma, beta, epsilon=self.epsilon)
-            statistics = apply("stop_gradient", apply("channel_stats", inputs))
+            outputs = raw.batch_norm(inputs, gamma, beta, epsilon=self.epsilon)
+            statistics = raw.stop_gradient(raw.channel_stats(inputs))
             self._follow(self.moving_mean, statistics[0])
             self._follow(self.moving_variance, statistics[1])
         else:
-            statistics = self.moving_mean, self.moving_variance
-            outputs = apply("batch_norm_inference", inputs, *statistics, gamma, beta, epsilon=self.epsilon)
+            mean, variance = self.moving_mean, self.moving_variance
+            outputs = raw.batch_norm_inference(inputs, mean, variance, gamma, beta, epsilon=self.epsilon)
         return outputs if axis == last else ops.moveaxis(outputs, -1, axis)
 
     def _follow(self, moving: Any, batch: Any) -> None:

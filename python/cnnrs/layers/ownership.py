@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, naming, symbolic, trainable_set
-from cnnrs.arguments import named
+from cnnrs import _core, constraints, initializers, regularizers, symbolic
+from cnnrs.base import naming, trainable_set
+from cnnrs.base.arguments import named
+from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.input_spec import InputSpec
-from cnnrs.ops.dispatch import standardize_dtype
+from cnnrs.random import SeedGenerator
+from cnnrs.variables import Variable
 
 __all__ = ["WeightOwner", "open_container"]
 
@@ -69,9 +72,6 @@ class WeightOwner(symbolic.Operation):
         Returns:
             The `cnnrs.Variable`.
         """
-        from cnnrs import constraints, initializers, regularizers
-        from cnnrs.variables import Variable
-
         self._check_ready()
         if overwrite_with_gradient:
             raise ValueError(f"{self.name}: overwrite_with_gradient: expected False")
@@ -164,8 +164,6 @@ class WeightOwner(symbolic.Operation):
         return list(found.values())
 
     def _seed_generators(self) -> list[Any]:
-        from cnnrs.random import SeedGenerator
-
         return [value for value in self._attributes() if isinstance(value, SeedGenerator)]
 
     def _flatten_layers(self) -> list[Any]:

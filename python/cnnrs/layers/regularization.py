@@ -7,8 +7,11 @@ from typing import Any
 from cnnrs import _core
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
+from cnnrs.ops import raw
 from cnnrs.ops.convolution import image_data_format
-from cnnrs.ops.dispatch import apply, as_float
+from cnnrs.ops.dispatch import as_float
+from cnnrs.random import SeedGenerator
+from cnnrs.regularizers import L1L2
 
 __all__ = ["ActivityRegularization", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout2D"]
 
@@ -17,8 +20,6 @@ class _Random(Layer):
     """A layer with a random generator."""
 
     def __init__(self, seed: Any, **kwargs: Any):
-        from cnnrs.random import SeedGenerator
-
         super().__init__(**kwargs)
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
@@ -72,9 +73,9 @@ class Dropout(_Random):
         inputs = as_float(inputs)
         shape = self._mask_shape(inputs.shape)
         if shape is None or shape == list(inputs.shape):
-            return apply("dropout", inputs, self.seed_generator.next(), rate=self.rate)
-        ones = apply("broadcast_to", _core.tensor(1.0), shape=shape)
-        return inputs * apply("dropout", ones, self.seed_generator.next(), rate=self.rate)
+            return raw.dropout(inputs, self.seed_generator.next(), rate=self.rate)
+        ones = raw.broadcast_to(_core.tensor(1.0), shape=shape)
+        return inputs * raw.dropout(ones, self.seed_generator.next(), rate=self.rate)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape}
@@ -136,7 +137,7 @@ class GaussianNoise(_Random):
         if not training or self.stddev == 0.0:
             return inputs
         inputs = as_float(inputs)
-        noise = apply("random_normal", self.seed_generator.next(), shape=list(inputs.shape))
+        noise = raw.random_normal(self.seed_generator.next(), shape=list(inputs.shape))
         return inputs + noise * self.stddev
 
     def get_config(self) -> dict[str, Any]:
@@ -159,7 +160,7 @@ class GaussianDropout(_Random):
         if not training or self.rate == 0.0:
             return inputs
         inputs = as_float(inputs)
-        noise = apply("random_normal", self.seed_generator.next(), shape=list(inputs.shape))
+        noise = raw.random_normal(self.seed_generator.next(), shape=list(inputs.shape))
         return inputs * (noise * (self.rate / (1.0 - self.rate)) ** 0.5 + 1.0)
 
     def get_config(self) -> dict[str, Any]:
@@ -175,8 +176,6 @@ class ActivityRegularization(Layer):
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
-        from cnnrs.regularizers import L1L2
-
         super().__init__(activity_regularizer=L1L2(l1=l1, l2=l2), **kwargs)
         self.l1 = l1
         self.l2 = l2

@@ -7,8 +7,28 @@ from typing import Any
 
 from cnnrs import _core, ops
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
+from cnnrs.ops import raw
 
-EPSILON = 1e-7
+__all__ = [
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_hinge",
+    "cosine_similarity",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
+    "sparse_categorical_crossentropy",
+    "squared_hinge",
+]
+
+_EPSILON = 1e-7
 
 
 def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
@@ -19,7 +39,7 @@ def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
 
 
 def _mean(x: Any, axis: Any = -1) -> Any:
-    return _core.apply("mean", [x], {"axes": [axis]}) if len(x.shape) else x
+    return raw.mean(x, axes=[axis]) if len(x.shape) else x
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
@@ -30,7 +50,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     array([0.5], dtype=float32)
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    return _mean(_core.apply("square", [y_true - y_pred]))
+    return _mean(raw.square(y_true - y_pred))
 
 
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
@@ -41,7 +61,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     [1.0]
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    return _mean(_core.apply("abs", [y_true - y_pred]))
+    return _mean(raw.abs(y_true - y_pred))
 
 
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
@@ -52,8 +72,8 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     [25.0]
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    scale = _core.apply("maximum", [_core.apply("abs", [y_true]), EPSILON])
-    return 100.0 * _mean(_core.apply("abs", [(y_true - y_pred) / scale]))
+    scale = raw.maximum(raw.abs(y_true), _EPSILON)
+    return 100.0 * _mean(raw.abs((y_true - y_pred) / scale))
 
 
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
@@ -64,8 +84,8 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     [0.0]
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    log = lambda x: _core.apply("log1p", [_core.apply("maximum", [x, EPSILON])])  # noqa: E731
-    return _mean(_core.apply("square", [log(y_true) - log(y_pred)]))
+    log = lambda x: raw.log1p(raw.maximum(x, _EPSILON))  # noqa: E731
+    return _mean(raw.square(log(y_true) - log(y_pred)))
 
 
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
@@ -76,10 +96,10 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     [1.3125]
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    error = _core.apply("abs", [y_pred - y_true])
-    near = 0.5 * _core.apply("square", [error])
+    error = raw.abs(y_pred - y_true)
+    near = 0.5 * raw.square(error)
     far = float(delta) * error - 0.5 * float(delta) ** 2
-    return _mean(_core.apply("where", [error <= float(delta), near, far]))
+    return _mean(raw.where(error <= float(delta), near, far))
 
 
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
@@ -91,7 +111,7 @@ def log_cosh(y_true: Any, y_pred: Any) -> Any:
     """
     y_true, y_pred = _pair(y_true, y_pred)
     error = y_pred - y_true
-    return _mean(error + _core.apply("softplus", [-2.0 * error]) - math.log(2.0))
+    return _mean(error + raw.softplus(-2.0 * error) - math.log(2.0))
 
 
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
@@ -102,9 +122,8 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     [0.0]
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    bounds = {"min": EPSILON, "max": 1.0}
-    y_true, y_pred = _core.apply("clip", [y_true], bounds), _core.apply("clip", [y_pred], bounds)
-    return _core.apply("sum", [y_true * _core.apply("log", [y_true / y_pred])], {"axes": [-1]})
+    y_true, y_pred = (raw.clip(y, min=_EPSILON, max=1.0) for y in (y_true, y_pred))
+    return raw.sum(y_true * raw.log(y_true / y_pred), axes=[-1])
 
 
 def poisson(y_true: Any, y_pred: Any) -> Any:
@@ -115,13 +134,13 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     [1.5]
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    return _mean(y_pred - y_true * _core.apply("log", [y_pred + EPSILON]))
+    return _mean(y_pred - y_true * raw.log(y_pred + _EPSILON))
 
 
 def _signed(y_true: Any) -> Any:
     """Targets of 0 and 1 as -1 and 1; others as they are."""
-    binary = _core.apply("all", [(y_true == 0.0) | (y_true == 1.0)])
-    return _core.apply("where", [binary, 2.0 * y_true - 1.0, y_true])
+    binary = raw.all((y_true == 0.0) | (y_true == 1.0))
+    return raw.where(binary, 2.0 * y_true - 1.0, y_true)
 
 
 def hinge(y_true: Any, y_pred: Any) -> Any:
@@ -132,7 +151,7 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
     [0.25]
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    return _mean(_core.apply("relu", [1.0 - _signed(y_true) * y_pred]))
+    return _mean(raw.relu(1.0 - _signed(y_true) * y_pred))
 
 
 def squared_hinge(y_true: Any, y_pred: Any) -> Any:
@@ -143,7 +162,7 @@ def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     [0.125]
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    return _mean(_core.apply("square", [_core.apply("relu", [1.0 - _signed(y_true) * y_pred])]))
+    return _mean(raw.square(raw.relu(1.0 - _signed(y_true) * y_pred)))
 
 
 def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
@@ -154,9 +173,9 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     [0.0]
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    right = _core.apply("sum", [y_true * y_pred], {"axes": [-1]})
-    wrong = _core.apply("max", [(1.0 - y_true) * y_pred], {"axes": [-1]})
-    return _core.apply("relu", [wrong - right + 1.0])
+    right = raw.sum(y_true * y_pred, axes=[-1])
+    wrong = raw.max((1.0 - y_true) * y_pred, axes=[-1])
+    return raw.relu(wrong - right + 1.0)
 
 
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
@@ -169,10 +188,10 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     y_true, y_pred = _pair(y_true, y_pred)
 
     def unit(x: Any) -> Any:
-        square = _core.apply("sum", [_core.apply("square", [x])], {"axes": [axis], "keepdims": True})
-        return x * _core.apply("rsqrt", [_core.apply("maximum", [square, 1e-12])])
+        square = raw.sum(raw.square(x), axes=[axis], keepdims=True)
+        return x * raw.rsqrt(raw.maximum(square, 1e-12))
 
-    return -_core.apply("sum", [unit(y_true) * unit(y_pred)], {"axes": [axis]})
+    return -raw.sum(unit(y_true) * unit(y_pred), axes=[axis])
 
 
 def _check_smoothing(label_smoothing: Any) -> float:
@@ -212,13 +231,13 @@ def sparse_categorical_crossentropy(
     if y_true.dtype != "int32":
         y_true = y_true.astype("int32")
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
-        y_true = _core.apply("squeeze", [y_true], {"axis": -1})
+        y_true = raw.squeeze(y_true, axis=-1)
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
     valid = y_true != int(ignore_class)
-    labels = _core.apply("where", [valid, y_true, 0])
+    labels = raw.where(valid, y_true, 0)
     losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=from_logits, axis=axis)
-    losses = _core.apply("where", [valid, losses, 0.0])
+    losses = raw.where(valid, losses, 0.0)
     # Read by `Loss`, whose mean is over the valid ones.
     losses._keras_mask = valid
     return losses
@@ -268,10 +287,10 @@ def binary_focal_crossentropy(
     if smoothing:
         y_true = y_true * (1.0 - smoothing) + 0.5 * smoothing
     if from_logits:
-        y_pred = _core.apply("sigmoid", [y_pred])
+        y_pred = raw.sigmoid(y_pred)
     entropy = ops.binary_crossentropy(y_true, y_pred)
     right = y_true * y_pred + (1.0 - y_true) * (1.0 - y_pred)
-    value = _core.apply("pow", [1.0 - right, float(gamma)]) * entropy
+    value = raw.pow(1.0 - right, float(gamma)) * entropy
     if apply_class_balancing:
         value = (y_true * float(alpha) + (1.0 - y_true) * (1.0 - float(alpha))) * value
     return _mean(value, axis)

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.arguments import NamedArguments
+from cnnrs.base import naming
+from cnnrs.base.arguments import NamedArguments
+from cnnrs.ops import raw
 
 _EPSILON = 1e-7
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
@@ -25,9 +27,9 @@ def squeeze_or_expand(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     """Targets (n,) fit predictions (n, 1), and the other way round."""
     difference = len(y_true.shape) - len(y_pred.shape)
     if difference == 1 and y_true.shape[-1] == 1:
-        y_true = _core.apply("squeeze", [y_true], {"axis": -1})
+        y_true = raw.squeeze(y_true, axis=-1)
     elif difference == -1 and y_pred.shape[-1] == 1:
-        y_true = _core.apply("expand_dims", [y_true], {"axis": -1})
+        y_true = raw.expand_dims(y_true, axis=-1)
     return y_true, y_pred
 
 
@@ -39,10 +41,10 @@ def _fit_weight(weight: Any, values: Any) -> Any:
     """
     given = tuple(weight.shape)
     if len(weight.shape) == len(values.shape) + 1 and weight.shape[-1] == 1:
-        weight = _core.apply("squeeze", [weight], {"axis": -1})
+        weight = raw.squeeze(weight, axis=-1)
     missing = len(values.shape) - len(weight.shape)
     if missing > 0:
-        weight = _core.apply("reshape", [weight], {"shape": [*weight.shape, *[1] * missing]})
+        weight = raw.reshape(weight, shape=[*weight.shape, *[1] * missing])
     if missing < 0 or any(w not in (1, v) for w, v in zip(weight.shape, values.shape, strict=True)):
         raise ValueError(
             f"sample_weight: expected a shape that broadcasts to {tuple(values.shape)}, received {given}"
@@ -75,20 +77,20 @@ def reduce_weighted_values(
     if mask is not None:
         mask = mask.astype("float32")
         if reduction in ("mean", "sum_over_batch_size"):
-            valid = _core.apply("sum", [mask]) + _EPSILON
+            valid = raw.sum(mask) + _EPSILON
             mask = mask * (float(max(1, math.prod(mask.shape))) / valid)
         weight = mask if weight is None else weight * mask
     if weight is not None:
         values = values * weight
     if reduction in (None, "none"):
         return values
-    total = _core.apply("sum", [values])
+    total = raw.sum(values)
     if reduction == "sum":
         return total
     if reduction == "mean_with_sample_weight" and weight is not None:
-        ones = _core.apply("broadcast_to", [weight], {"shape": list(values.shape)})
-        divisor = _core.apply("sum", [ones])
-        return _core.apply("where", [divisor != 0.0, total / divisor, 0.0])
+        ones = raw.broadcast_to(weight, shape=list(values.shape))
+        divisor = raw.sum(ones)
+        return raw.where(divisor != 0.0, total / divisor, 0.0)
     return total * (1.0 / max(1, math.prod(values.shape)))
 
 
@@ -120,8 +122,6 @@ class Loss(NamedArguments):
             )
         if dtype not in (None, "float32"):
             raise ValueError(f"{type(self).__name__}: dtype: expected 'float32', received {dtype!r}")
-        from cnnrs import naming
-
         self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
         self.reduction = reduction
         self.dtype = "float32"

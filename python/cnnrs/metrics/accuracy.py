@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import _core
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.metrics.metric import MeanMetricWrapper
+from cnnrs.ops import raw
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -25,7 +25,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
     y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
     guess = (y_pred > float(threshold)).astype("float32")
     right = (y_true.astype("float32") == guess).astype("float32")
-    return _core.apply("mean", [right], {"axes": [-1]}) if len(right.shape) else right
+    return raw.mean(right, axes=[-1]) if len(right.shape) else right
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -35,15 +35,15 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     >>> metrics.categorical_accuracy([[0, 1]], [[0.3, 0.7]]).tolist()
     [1.0]
     """
-    labels = _core.apply("argmax", [as_tensor(y_true)], {"axis": -1})
-    guess = _core.apply("argmax", [as_tensor(y_pred)], {"axis": -1})
+    labels = raw.argmax(as_tensor(y_true), axis=-1)
+    guess = raw.argmax(as_tensor(y_pred), axis=-1)
     return (labels == guess).astype("float32")
 
 
 def _labels(y_true: Any, y_pred: Any) -> Any:
     y_true = as_tensor(y_true)
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
-        y_true = _core.apply("squeeze", [y_true], {"axis": -1})
+        y_true = raw.squeeze(y_true, axis=-1)
     return y_true if y_true.dtype == "int32" else y_true.astype("int32")
 
 
@@ -55,7 +55,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     array([1., 0.], dtype=float32)
     """
     y_pred = as_tensor(y_pred)
-    guess = _core.apply("argmax", [y_pred], {"axis": -1})
+    guess = raw.argmax(y_pred, axis=-1)
     return (_labels(y_true, y_pred) == guess).astype("float32")
 
 
@@ -72,12 +72,10 @@ def sparse_top_k_categorical_accuracy(
     labels = _labels(y_true, y_pred)
     if from_sorted_ids:
         ids = y_pred[..., :k].astype("int32")
-        return _core.apply(
-            "any", [ids == _core.apply("expand_dims", [labels], {"axis": -1})], {"axes": [-1]}
-        ).astype("float32")
-    hot = _core.apply("one_hot", [labels], {"depth": y_pred.shape[-1], "dtype": "float32"})
-    own = _core.apply("sum", [y_pred * hot], {"axes": [-1], "keepdims": True})
-    above = _core.apply("sum", [(y_pred > own).astype("float32")], {"axes": [-1]})
+        return raw.any(ids == raw.expand_dims(labels, axis=-1), axes=[-1]).astype("float32")
+    hot = raw.one_hot(labels, depth=y_pred.shape[-1], dtype="float32")
+    own = raw.sum(y_pred * hot, axes=[-1], keepdims=True)
+    above = raw.sum((y_pred > own).astype("float32"), axes=[-1])
     return (above < float(k)).astype("float32")
 
 
@@ -88,7 +86,7 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     >>> metrics.top_k_categorical_accuracy([[1, 0, 0]], [[0.2, 0.7, 0.1]], k=2).tolist()
     [1.0]
     """
-    labels = _core.apply("argmax", [as_tensor(y_true)], {"axis": -1})
+    labels = raw.argmax(as_tensor(y_true), axis=-1)
     return sparse_top_k_categorical_accuracy(labels, y_pred, k=k)
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, ops
+from cnnrs import ops
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.metrics.metric import Metric
+from cnnrs.ops import raw
 
 EPSILON = 1e-7
 
@@ -44,10 +45,8 @@ class _Confusion(Metric):
         y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
         y_true = y_true.astype("float32")
         if self.top_k is not None:
-            count = _core.apply("expand_dims", [y_pred], {"axis": -2}) > _core.apply(
-                "expand_dims", [y_pred], {"axis": -1}
-            )
-            above = _core.apply("sum", [count.astype("float32")], {"axes": [-1]})
+            count = raw.expand_dims(y_pred, axis=-2) > raw.expand_dims(y_pred, axis=-1)
+            above = raw.sum(count.astype("float32"), axes=[-1])
             y_pred = (above < float(self.top_k)).astype("float32")
         if self.class_id is not None:
             y_true, y_pred = y_true[..., self.class_id], y_pred[..., self.class_id]
@@ -55,11 +54,11 @@ class _Confusion(Metric):
         if sample_weight is not None:
             weight = as_tensor(sample_weight).astype("float32")
             while len(weight.shape) < len(y_true.shape):
-                weight = _core.apply("expand_dims", [weight], {"axis": -1})
-            weight = _core.apply("broadcast_to", [weight], {"shape": list(y_true.shape)})
-            weight = _core.apply("reshape", [weight], {"shape": [1, -1]})
-        true = _core.apply("reshape", [y_true], {"shape": [1, -1]}) > 0.5
-        guess = _core.apply("reshape", [y_pred], {"shape": [1, -1]}) > self._limits
+                weight = raw.expand_dims(weight, axis=-1)
+            weight = raw.broadcast_to(weight, shape=list(y_true.shape))
+            weight = raw.reshape(weight, shape=[1, -1])
+        true = raw.reshape(y_true, shape=[1, -1]) > 0.5
+        guess = raw.reshape(y_pred, shape=[1, -1]) > self._limits
         cells = {
             "true_positives": lambda: guess & true,
             "false_positives": lambda: guess & ~true,
@@ -69,7 +68,7 @@ class _Confusion(Metric):
         for cell, variable in self._counts.items():
             found = cells[cell]().astype("float32")
             found = found if weight is None else found * weight
-            variable.assign(variable + _core.apply("sum", [found], {"axes": [1]}))
+            variable.assign(variable + raw.sum(found, axes=[1]))
 
     def _value(self, value: Any) -> Any:
         return value[0] if len(self.thresholds) == 1 else value
@@ -145,8 +144,8 @@ class _Ratio(_Confusion):
     def result(self) -> Any:
         right, wrong = (self._counts[cell].value for cell in self._cells)
         total = right + wrong
-        ratio = right / _core.apply("maximum", [total, 1e-30])
-        return self._value(_core.apply("where", [total > 0.0, ratio, 0.0]))
+        ratio = right / raw.maximum(total, 1e-30)
+        return self._value(raw.where(total > 0.0, ratio, 0.0))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "top_k": self.top_k, "class_id": self.class_id}
@@ -239,7 +238,7 @@ class AUC(_Confusion):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         if self.from_logits:
-            y_pred = _core.apply("sigmoid", [as_tensor(y_pred)])
+            y_pred = raw.sigmoid(as_tensor(y_pred))
         super().update_state(y_true, y_pred, sample_weight)
 
     def result(self) -> Any:

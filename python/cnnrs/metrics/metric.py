@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import _core, naming
-from cnnrs.arguments import NamedArguments
+import numpy as np
+
+from cnnrs import initializers
+from cnnrs.base import naming
+from cnnrs.base.arguments import NamedArguments
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
+from cnnrs.ops import raw
 from cnnrs.variables import Variable
 
 
@@ -59,8 +63,6 @@ class Metric(NamedArguments):
         name: str | None = None,
     ) -> Variable:
         """A variable of the metric's state."""
-        from cnnrs import initializers
-
         made = initializers.get(initializer if initializer is not None else "zeros")
         variable = Variable(made, shape=tuple(shape), dtype=dtype or "float32", trainable=False, name=name)
         self._variables.append(variable)
@@ -104,8 +106,6 @@ class Metric(NamedArguments):
 
 
 def _zeros(variable: Variable) -> Any:
-    import numpy as np
-
     return np.zeros(variable.shape, variable.dtype)
 
 
@@ -132,7 +132,7 @@ class Sum(Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         values, _ = _weighted(values, sample_weight)
-        add_compensated(self.total, self._compensation, _core.apply("sum", [values]))
+        add_compensated(self.total, self._compensation, raw.sum(values))
 
     def result(self) -> Any:
         return self.total.value
@@ -148,13 +148,13 @@ def _weighted(values: Any, sample_weight: Any) -> tuple[Any, Any]:
     weight = as_tensor(sample_weight)
     weight = weight if weight.dtype == "float32" else weight.astype("float32")
     if len(weight.shape) == len(values.shape) + 1 and weight.shape[-1] == 1:
-        weight = _core.apply("squeeze", [weight], {"axis": -1})
+        weight = raw.squeeze(weight, axis=-1)
     if 0 < len(weight.shape) < len(values.shape):
         # A weight a sample: values of one sample are averaged first, as in Keras.
         axes = list(range(len(weight.shape), len(values.shape)))
-        values = _core.apply("mean", [values], {"axes": axes})
-    weight = _core.apply("broadcast_to", [weight], {"shape": list(values.shape)})
-    return values * weight, _core.apply("sum", [weight])
+        values = raw.mean(values, axes=axes)
+    weight = raw.broadcast_to(weight, shape=list(values.shape))
+    return values * weight, raw.sum(weight)
 
 
 class Mean(Metric):
@@ -175,12 +175,12 @@ class Mean(Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         values, weight = _weighted(values, sample_weight)
-        add_compensated(self.total, self._compensation, _core.apply("sum", [values]))
+        add_compensated(self.total, self._compensation, raw.sum(values))
         self.count.assign(self.count + weight)
 
     def result(self) -> Any:
         count = self.count.value
-        return _core.apply("where", [count > 0.0, self.total / _core.apply("maximum", [count, 1e-30]), 0.0])
+        return raw.where(count > 0.0, self.total / raw.maximum(count, 1e-30), 0.0)
 
 
 class MeanMetricWrapper(Mean):

@@ -10,28 +10,9 @@
 2
 """
 
-from __future__ import annotations
-
-from typing import Any
-
 from cnnrs.models.cloning import clone_model, model_from_json
 from cnnrs.models.model import Functional, Model
 from cnnrs.models.sequential import Sequential
+from cnnrs.saving import load_model, save_model
 
 __all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
-
-
-def load_model(
-    filepath: Any, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True
-) -> Any:
-    """The model that `model.save(filepath)` wrote, as `cnnrs.saving.load_model`."""
-    from cnnrs import saving
-
-    return saving.load_model(filepath, custom_objects=custom_objects, compile=compile, safe_mode=safe_mode)
-
-
-def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> None:
-    """Writes a model to a file, as `cnnrs.saving.save_model`."""
-    from cnnrs import saving
-
-    saving.save_model(model, filepath, overwrite=overwrite, zipped=zipped, **kwargs)

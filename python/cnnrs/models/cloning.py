@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import reprlib
 from typing import Any
 
-from cnnrs import tree
-from cnnrs.arguments import named, reject
+from cnnrs import serialization, tree
+from cnnrs.base.arguments import named, reject
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_layer import Input
 from cnnrs.models.model import Model
@@ -94,15 +95,11 @@ def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
         ValueError: The text is no JSON, describes no model, or is damaged.
         TypeError: It names a class or function that is not known here.
     """
-    import json
-
-    from cnnrs import saving
-
     try:
         data = json.loads(json_string)
     except (RecursionError, ValueError) as error:
         raise ValueError(f"model_from_json: expected what to_json() gave: {error}") from error
-    model = saving.deserialize_keras_object(data, custom_objects=custom_objects)
+    model = serialization.deserialize_keras_object(data, custom_objects=custom_objects)
     if not isinstance(model, Model):
         raise ValueError(f"model_from_json: expected a model, received {reprlib.repr(model)}")
     return model

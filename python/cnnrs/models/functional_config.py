@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import tree
+from cnnrs import ops, serialization, tree
 from cnnrs.layers.base import Layer
 from cnnrs.symbolic import KerasTensor, Node, Operation, OpFunction
 
@@ -15,8 +15,6 @@ _TENSOR = "__keras_tensor__"
 
 def to_config(model: Any) -> dict[str, Any]:
     """Name, operations with the nodes that the model uses, inputs and outputs."""
-    from cnnrs import saving
-
     graph = model._graph
     # Nodes of an operation that belong to this model, in order: their indices in the config.
     kept: dict[int, int] = {}
@@ -44,7 +42,7 @@ def to_config(model: Any) -> dict[str, Any]:
                 "registered_name": None,
             }
         else:
-            entry = saving.serialize_keras_object(operation)
+            entry = serialization.serialize_keras_object(operation)
         entry["name"] = operation.name
         entry["inbound_nodes"] = [
             _node_config(node, place) for node in operation._inbound_nodes if id(node) in kept and node.inputs
@@ -147,14 +145,12 @@ def from_config(cls: Any, config: dict[str, Any], custom_objects: dict[str, Any]
 
 
 def _operation(entry: dict[str, Any], custom_objects: dict[str, Any] | None) -> Operation:
-    from cnnrs import ops, saving
-
     if entry.get("module") == "cnnrs.ops":
         function: Any = getattr(ops, str(entry["class_name"]), None)
         if not getattr(function, "is_cnnrs_op", False):
             raise ValueError(f"expected the name of an op, received {entry['class_name']!r}")
         return OpFunction(function, entry["config"]["name"])
-    layer = saving.deserialize_keras_object(entry, custom_objects=custom_objects)
+    layer = serialization.deserialize_keras_object(entry, custom_objects=custom_objects)
     if not isinstance(layer, Operation):
         raise TypeError(f"expected a layer, received {type(layer).__name__}")
     return layer
@@ -177,9 +173,7 @@ def _restore(tensor: Any, value: Any) -> Any:
     if kind == "__ellipsis__":
         return Ellipsis
     if kind == "__numpy__":
-        from cnnrs.saving.objects import plain_array
-
-        return plain_array(value["items"], value["dtype"])
+        return serialization.plain_array(value["items"], value["dtype"])
     return {key: _restore(tensor, item) for key, item in value.items()}
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cnnrs import _core, naming, ops, tree
-from cnnrs.arguments import named, reject
+from cnnrs import _core, ops, saving, serialization, tree
+from cnnrs.base import suggest
+from cnnrs.base.arguments import named, reject
 from cnnrs.layers.base import Layer, _call_signature, _is_shape, _shape_of, _symbols
+from cnnrs.models import functional_config
 from cnnrs.models.graph import Graph
+from cnnrs.models.summary import summarize
 from cnnrs.symbolic import KerasTensor
 from cnnrs.training.trainer import Trainer
 
@@ -228,7 +231,7 @@ class Model(Trainer):
         for layer in layers:
             if layer.name == name:
                 return layer
-        hint = naming.did_you_mean(str(name), [layer.name for layer in layers])
+        hint = suggest.did_you_mean(str(name), [layer.name for layer in layers])
         raise ValueError(f"{self.name}: get_layer: no layer is called {name!r}{hint}")
 
     def count_params(self) -> int:
@@ -258,45 +261,33 @@ class Model(Trainer):
             show_trainable: Whether to mark trainable layers.
             layer_range: Names of the first and the last layer to list.
         """
-        from cnnrs.models.summary import summarize
-
         text = summarize(self, line_length, positions, expand_nested, show_trainable, layer_range)
         (print_fn or print)(text)
 
     @named
     def save(self, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> None:
         """Writes architecture, weights and optimizer state to a file, as `cnnrs.saving.save_model`."""
-        from cnnrs import saving
-
         reject(Model.save, kwargs)
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped)
 
     @named
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
         """Writes the weights to a file."""
-        from cnnrs import saving
-
         saving.save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
     @named
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Reads the weights from a file."""
-        from cnnrs import saving
-
         reject(Model.load_weights, kwargs)
         saving.load_weights(self, filepath, skip_mismatch=skip_mismatch)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON. Arguments are those of `json.dumps`."""
-        from cnnrs import saving
-
-        return json.dumps(saving.serialize_keras_object(self), **kwargs)
+        return json.dumps(serialization.serialize_keras_object(self), **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         if self._graph is not None and type(self).__init__ in (Model.__init__, Functional.__init__):
-            from cnnrs.models.functional_config import to_config
-
-            return to_config(self)
+            return functional_config.to_config(self)
         config = Layer.get_config(self)
         if type(self).get_config is Model.get_config and type(self).__init__ is not Model.__init__:
             return self._arguments_as_config(config)
@@ -306,9 +297,7 @@ class Model(Trainer):
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The model with this architecture and fresh weights."""
         if "layers" in config and "input_layers" in config:
-            from cnnrs.models.functional_config import from_config
-
-            return from_config(cls, config, custom_objects)
+            return functional_config.from_config(cls, config, custom_objects)
         return cls(**config)
 
     def get_build_config(self) -> dict[str, Any] | None:

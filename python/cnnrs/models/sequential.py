@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import symbolic
+from cnnrs import serialization, symbolic
 from cnnrs.layers.base import Layer, _tuples
 from cnnrs.layers.input_layer import Input, InputLayer
 from cnnrs.models.graph import Graph
@@ -135,14 +135,12 @@ class Sequential(Model):
         return self._sublayers()
 
     def get_config(self) -> dict[str, Any]:
-        from cnnrs import saving
-
         chain = list(self._chain)
         if self._graph is not None and not isinstance(chain[0], InputLayer):
             history = self._graph.inputs[0]._keras_history
             assert history is not None
             chain.insert(0, history[0])  # type: ignore[arg-type]
-        layers = [saving.serialize_keras_object(layer) for layer in chain]
+        layers = [serialization.serialize_keras_object(layer) for layer in chain]
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "layers": layers}
         if self._graph is not None:
             config["build_input_shape"] = self.input_shape
@@ -150,11 +148,9 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:
-        from cnnrs import saving
-
         model = cls(name=config.get("name"))
         for entry in config["layers"]:
-            model.add(saving.deserialize_keras_object(entry, custom_objects=custom_objects))
+            model.add(serialization.deserialize_keras_object(entry, custom_objects=custom_objects))
         shape = config.get("build_input_shape")
         if model._graph is None and shape is not None:
             model.build(_tuples(shape))

@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 from cnnrs import config
+from cnnrs.base.suggest import did_you_mean
 from cnnrs.layers.base import Layer
-from cnnrs.naming import did_you_mean
 
 __all__ = ["summarize"]
 

@@ -28,6 +28,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs.ops import image as image
+from cnnrs.ops import methods as methods  # which tensors get from here
 from cnnrs.ops import nn as nn
 from cnnrs.ops.core import *  # noqa: F403 - the namespace is their union
 from cnnrs.ops.creation import *  # noqa: F403
@@ -58,7 +59,7 @@ _ABSENT = {
 
 
 def __getattr__(name: str) -> Any:
-    from cnnrs.naming import did_you_mean
+    from cnnrs.base.suggest import did_you_mean
 
     if name in _ABSENT:
         raise AttributeError(f"cnnrs.ops has no {name!r}, which Keras has: {_ABSENT[name]}")

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs.ops.dispatch import (
-    apply,
-    as_float,
-    as_tensor,
-    op,
-    standardize_axis,
-    standardize_dtype,
-)
-from cnnrs.user_warnings import warn_user
+from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.user_warnings import warn_user
+from cnnrs.ops.dispatch import apply, as_float, as_tensor, op, standardize_axis
 
 __all__ = [
     "binary_crossentropy",

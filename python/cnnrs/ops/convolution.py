@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import config
 from cnnrs.ops.dispatch import (
     apply,
     as_float,
@@ -57,8 +58,6 @@ def image_data_format(data_format: str | None) -> str:
         ValueError: It is neither "channels_last" nor "channels_first".
     """
     if data_format is None:
-        from cnnrs import config
-
         return config.image_data_format()
     if data_format not in ("channels_last", "channels_first"):
         raise ValueError(

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, context, symbolic, tree
-from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_dtype
+from cnnrs import _core, symbolic, tree
+from cnnrs.base import context
+from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.ops.dispatch import apply, as_tensor, op
 
 __all__ = [
     "cast",

@@ -8,14 +8,10 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.arguments import integer
-from cnnrs.ops.dispatch import (
-    apply,
-    as_tensor,
-    op,
-    standardize_axis,
-    standardize_dtype,
-)
+from cnnrs.base.arguments import integer
+from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.ops.core import convert_to_tensor
+from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 
 __all__ = [
     "arange",
@@ -98,8 +94,6 @@ def array(x: Any, dtype: Any = None) -> Any:
         >>> x.shape, x.dtype
         ((2, 2), 'float32')
     """
-    from cnnrs.ops.core import convert_to_tensor
-
     return convert_to_tensor(x, dtype)
 
 

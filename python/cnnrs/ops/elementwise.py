@@ -7,14 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.ops.dispatch import (
-    FLOAT,
-    apply,
-    as_bool,
-    as_float,
-    as_tensor,
-    op,
-)
+from cnnrs.base.dtypes import FLOAT
+from cnnrs.ops.dispatch import apply, as_bool, as_float, as_tensor, op
 
 __all__ = [
     "abs",

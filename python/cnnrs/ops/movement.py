@@ -9,16 +9,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.ops.dispatch import (
-    FLOAT,
-    apply,
-    as_countable,
-    as_tensor,
-    op,
-    standardize_axes,
-    standardize_axis,
-    standardize_dtype,
-)
+from cnnrs.base.dtypes import FLOAT, standardize_dtype
+from cnnrs.ops.dispatch import apply, as_countable, as_tensor, op, standardize_axes, standardize_axis
 
 __all__ = [
     "append",

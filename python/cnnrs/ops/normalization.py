@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.arguments import reject
+from cnnrs.base.arguments import reject
 from cnnrs.ops.dispatch import (
     apply,
     as_float,

@@ -6,6 +6,7 @@ import builtins
 import math
 from typing import Any
 
+from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.ops.dispatch import (
     apply,
     as_bool,
@@ -15,7 +16,6 @@ from cnnrs.ops.dispatch import (
     op,
     standardize_axes,
     standardize_axis,
-    standardize_dtype,
 )
 
 __all__ = [

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core
-from cnnrs.arguments import number
-from cnnrs.optimizers.algorithms import _maximum, _sqrt, _square
+from cnnrs.base.arguments import number
+from cnnrs.ops import raw
 from cnnrs.optimizers.optimizer import Optimizer
 from cnnrs.optimizers.schedules import _power
 from cnnrs.variables import Variable
@@ -68,9 +67,9 @@ class Adadelta(Optimizer):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         i, rho, epsilon = self._index(variable), float(self.rho), float(self.epsilon)
         squares, deltas = self._gradients[i], self._deltas[i]
-        squares.assign(rho * squares + (1.0 - rho) * _square(gradient))
-        delta = -_sqrt(deltas + epsilon) * gradient / _sqrt(squares + epsilon)
-        deltas.assign(rho * deltas + (1.0 - rho) * _square(delta))
+        squares.assign(rho * squares + (1.0 - rho) * raw.square(gradient))
+        delta = -raw.sqrt(deltas + epsilon) * gradient / raw.sqrt(squares + epsilon)
+        deltas.assign(rho * deltas + (1.0 - rho) * raw.square(delta))
         variable.assign(variable + learning_rate * delta)
 
     def get_config(self) -> dict[str, Any]:
@@ -137,7 +136,7 @@ class Adamax(Optimizer):
         i = self._index(variable)
         m, u = self._momentums[i], self._norms[i]
         m.assign(m + (gradient - m) * (1.0 - self.beta_1))
-        u.assign(_maximum(float(self.beta_2) * u, _core.apply("abs", [gradient])))
+        u.assign(raw.maximum(float(self.beta_2) * u, raw.abs(gradient)))
         correction = 1.0 - _power(self.beta_1, (self._updates() + 1).astype("float32"))
         variable.assign(variable - learning_rate * m / (correction * (u + float(self.epsilon))))
 
@@ -217,11 +216,11 @@ class Nadam(Optimizer):
         step = (self._updates() + 1).astype("float32")
         now, following = self._momentum(step), self._momentum(step + 1.0)
         m.assign(m + (gradient - m) * (1.0 - self.beta_1))
-        v.assign(v + (_square(gradient) - v) * (1.0 - self.beta_2))
+        v.assign(v + (raw.square(gradient) - v) * (1.0 - self.beta_2))
         product = self._product.value
         first = following * m / (1.0 - product * following) + (1.0 - now) * gradient / (1.0 - product)
         second = v / (1.0 - _power(self.beta_2, step))
-        variable.assign(variable - first * learning_rate / (_sqrt(second) + float(self.epsilon)))
+        variable.assign(variable - first * learning_rate / (raw.sqrt(second) + float(self.epsilon)))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -285,7 +284,7 @@ class Lion(Optimizer):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         m = self._momentums[self._index(variable)]
         mixed = float(self.beta_1) * m + (1.0 - self.beta_1) * gradient
-        variable.assign(variable - learning_rate * _core.apply("sign", [mixed]))
+        variable.assign(variable - learning_rate * raw.sign(mixed))
         m.assign(float(self.beta_2) * m + (1.0 - self.beta_2) * gradient)
 
     def get_config(self) -> dict[str, Any]:

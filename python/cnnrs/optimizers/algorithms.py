@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import _core
-from cnnrs.arguments import number
+from cnnrs.base.arguments import number
+from cnnrs.initializers import Constant
+from cnnrs.ops import raw
 from cnnrs.optimizers.optimizer import Optimizer
-
-
-def _sqrt(x: Any) -> Any:
-    return _core.apply("sqrt", [x])
-
-
-def _square(x: Any) -> Any:
-    return _core.apply("square", [x])
-
-
-def _maximum(a: Any, b: Any) -> Any:
-    return _core.apply("maximum", [a, b])
+from cnnrs.optimizers.schedules import _power
 
 
 class SGD(Optimizer):
@@ -147,22 +137,20 @@ class Adam(Optimizer):
 
     def _correction(self, beta: float) -> Any:
         """1 - β^t."""
-        from cnnrs.optimizers.schedules import _power
-
         return 1.0 - _power(beta, (self._updates() + 1).astype("float32"))
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         i = self._index(variable)
         m, v = self._momentums[i], self._velocities[i]
-        alpha = learning_rate * _sqrt(self._correction(self.beta_2)) / self._correction(self.beta_1)
+        alpha = learning_rate * raw.sqrt(self._correction(self.beta_2)) / self._correction(self.beta_1)
         m.assign(m + (gradient - m) * (1.0 - self.beta_1))
-        v.assign(v + (_square(gradient) - v) * (1.0 - self.beta_2))
+        v.assign(v + (raw.square(gradient) - v) * (1.0 - self.beta_2))
         second = v.value
         if self.amsgrad:
             hat = self._velocity_hats[i]
-            hat.assign(_maximum(hat.value, second))
+            hat.assign(raw.maximum(hat.value, second))
             second = hat.value
-        variable.assign(variable - m * alpha / (_sqrt(second) + float(self.epsilon)))
+        variable.assign(variable - m * alpha / (raw.sqrt(second) + float(self.epsilon)))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -301,13 +289,13 @@ class RMSprop(Optimizer):
         i = self._index(variable)
         rho = float(self.rho)
         velocity = self._velocities[i]
-        velocity.assign(rho * velocity + (1.0 - rho) * _square(gradient))
+        velocity.assign(rho * velocity + (1.0 - rho) * raw.square(gradient))
         scale = velocity.value
         if self.centered:
             average = self._averages_of_gradients[i]
             average.assign(rho * average + (1.0 - rho) * gradient)
-            scale = scale - _square(average.value)
-        step = learning_rate * gradient / _sqrt(scale + float(self.epsilon))
+            scale = scale - raw.square(average.value)
+        step = learning_rate * gradient / raw.sqrt(scale + float(self.epsilon))
         if self.momentum:
             slot = self._momentums[i]
             slot.assign(float(self.momentum) * slot + step)
@@ -378,15 +366,13 @@ class Adagrad(Optimizer):
 
     def build(self, variables: Any) -> None:
         super().build(variables)
-        from cnnrs import initializers
-
-        start = initializers.Constant(self.initial_accumulator_value)
+        start = Constant(self.initial_accumulator_value)
         self._sums = self.add_optimizer_variables(variables, "accumulator", start)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         total = self._sums[self._index(variable)]
-        total.assign(total + _square(gradient))
-        variable.assign(variable - learning_rate * gradient / _sqrt(total.value + float(self.epsilon)))
+        total.assign(total + raw.square(gradient))
+        variable.assign(variable - learning_rate * gradient / raw.sqrt(total.value + float(self.epsilon)))
 
     def get_config(self) -> dict[str, Any]:
         return {

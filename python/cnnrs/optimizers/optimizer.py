@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, initializers, naming
-from cnnrs.arguments import NamedArguments, integer, number, reject
-from cnnrs.building import building
+from cnnrs import _core, initializers, serialization
+from cnnrs.base import context, naming
+from cnnrs.base.arguments import NamedArguments, integer, number, reject
+from cnnrs.base.building import building
+from cnnrs.ops import raw
+from cnnrs.optimizers import schedules
 from cnnrs.optimizers.schedules import LearningRateSchedule
+from cnnrs.serialization.copies import reduce_optimizer
 from cnnrs.variables import Variable
 
 _LOSS_SCALE = "everything float is float32, whose gradients need no loss scale; leave loss_scale_factor out"
@@ -276,12 +280,12 @@ class Optimizer(NamedArguments):
             self._iterations.assign(self._iterations + 1)
             return
         # All of it happens every step; what is not due is selected away.
-        due = _core.apply("equal", [_core.apply("mod", [self._iterations.value + 1, steps]), 0])
+        due = raw.equal(raw.mod(self._iterations.value + 1, steps), 0)
         summed = []
         for gradient, variable in tensors:
             slot = self._accumulators[self._index(variable)]
             total = slot + gradient
-            slot.assign(_core.apply("where", [due, _core.apply("mul", [total, 0.0]), total]))
+            slot.assign(raw.where(due, raw.mul(total, 0.0), total))
             summed.append((total / float(steps), variable))
         self._update(summed, due)
         self._iterations.assign(self._iterations + 1)
@@ -309,20 +313,20 @@ class Optimizer(NamedArguments):
                 old = before.get(variable.id, kept.get(variable.id))
                 now = variable.value
                 if now is not old:
-                    variable.assign(_core.apply("where", [due, now, old]))
+                    variable.assign(raw.where(due, now, old))
 
     def _average(self, pairs: list[Any]) -> None:
         momentum = float(self.ema_momentum)
         for _, variable in pairs:
             average = self._averages[self._index(variable)]
             # The first step starts from the weights as they are then.
-            fresh = _core.apply("equal", [self._updates(), 0])
+            fresh = raw.equal(self._updates(), 0)
             mixed = momentum * average + (1.0 - momentum) * variable
-            average.assign(_core.apply("where", [fresh, variable.value, mixed]))
+            average.assign(raw.where(fresh, variable.value, mixed))
             if self.ema_overwrite_frequency:
                 step = self._updates() + 1
-                now = _core.apply("equal", [_core.apply("mod", [step, int(self.ema_overwrite_frequency)]), 0])
-                variable.assign(_core.apply("where", [now, average.value, variable.value]))
+                now = raw.equal(raw.mod(step, int(self.ema_overwrite_frequency)), 0)
+                variable.assign(raw.where(now, average.value, variable.value))
 
     def finalize_variable_values(self, var_list: Any) -> None:
         """At the end of training: weights become their moving averages, with `use_ema`."""
@@ -331,22 +335,19 @@ class Optimizer(NamedArguments):
                 variable.assign(self._averages[self._index(variable)].value)
 
     def _clip(self, pairs: list[Any]) -> list[Any]:
-        square = lambda g: _core.apply("sum", [_core.apply("square", [g])])  # noqa: E731
+        square = lambda g: raw.sum(raw.square(g))  # noqa: E731
         if self.clipvalue is not None:
-            bounds = {"min": -float(self.clipvalue), "max": float(self.clipvalue)}
-            return [(_core.apply("clip", [g], bounds), v) for g, v in pairs]
+            limit = float(self.clipvalue)
+            return [(raw.clip(g, min=-limit, max=limit), v) for g, v in pairs]
         if self.clipnorm is not None:
             limit = float(self.clipnorm)
-            return [
-                (g * (limit / _core.apply("maximum", [_core.apply("sqrt", [square(g)]), limit])), v)
-                for g, v in pairs
-            ]
+            return [(g * (limit / raw.maximum(raw.sqrt(square(g)), limit)), v) for g, v in pairs]
         if self.global_clipnorm is not None:
             total = square(pairs[0][0])
             for g, _ in pairs[1:]:
                 total = total + square(g)
             limit = float(self.global_clipnorm)
-            scale = limit / _core.apply("maximum", [_core.apply("sqrt", [total]), limit])
+            scale = limit / raw.maximum(raw.sqrt(total), limit)
             return [(g * scale, v) for g, v in pairs]
         return pairs
 
@@ -413,12 +414,10 @@ class Optimizer(NamedArguments):
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
-        from cnnrs import saving
-
         if self._schedule is not None:
-            rate: Any = saving.serialize_keras_object(self._schedule)
+            rate: Any = serialization.serialize_keras_object(self._schedule)
         elif self._host_schedule is not None:
-            rate = saving.serialize_keras_object(self._host_schedule)
+            rate = serialization.serialize_keras_object(self._host_schedule)
         else:
             rate = float(self._learning_rate.numpy())
         return {
@@ -438,16 +437,12 @@ class Optimizer(NamedArguments):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Optimizer:
         """The optimizer of a config."""
-        from cnnrs.optimizers import schedules
-
         config = dict(config)
         if isinstance(config.get("learning_rate"), dict):
             config["learning_rate"] = schedules.deserialize(config["learning_rate"], custom_objects)
         return cls(**config)
 
     def __reduce__(self) -> Any:
-        from cnnrs.saving.copies import reduce_optimizer
-
         return reduce_optimizer(self)
 
     def __repr__(self) -> str:
@@ -462,8 +457,6 @@ def _tensor(gradient: Any) -> Any:
 
 def _core_realise(optimizer: Optimizer) -> None:
     """Outside of traces the update runs now, in one plan."""
-    from cnnrs import context
-
     if not context.is_tracing():
         variables = optimizer._variables + optimizer._trainable_variables
         _core.realise([v.value for v in variables])

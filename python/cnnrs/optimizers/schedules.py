@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cnnrs import _core, identifiers
-from cnnrs.arguments import NamedArguments, number
+from cnnrs import _core, serialization
+from cnnrs.base.arguments import NamedArguments, number
+from cnnrs.ops import raw
 
 
 def _step(step: Any) -> Any:
@@ -16,7 +17,7 @@ def _step(step: Any) -> Any:
 
 
 def _power(base: float, exponent: Any) -> Any:
-    return _core.apply("exp", [exponent * math.log(base)])
+    return raw.exp(exponent * math.log(base))
 
 
 class LearningRateSchedule(NamedArguments):
@@ -71,7 +72,7 @@ class ExponentialDecay(LearningRateSchedule):
 
     def _exponent(self, step: Any) -> Any:
         exponent = _step(step) / float(self.decay_steps)
-        return _core.apply("floor", [exponent]) if self.staircase else exponent
+        return raw.floor(exponent) if self.staircase else exponent
 
     def __call__(self, step: Any) -> Any:
         return float(self.initial_learning_rate) * _power(self.decay_rate, self._exponent(step))
@@ -128,7 +129,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         step = _step(step)
         rate: Any = _core.tensor(float(self.values[-1]), dtype="float32")
         for boundary, value in reversed(list(zip(self.boundaries, self.values, strict=False))):
-            rate = _core.apply("where", [step <= float(boundary), float(value), rate])
+            rate = raw.where(step <= float(boundary), float(value), rate)
         return rate
 
     def get_config(self) -> dict[str, Any]:
@@ -161,13 +162,13 @@ class PolynomialDecay(LearningRateSchedule):
     def __call__(self, step: Any) -> Any:
         step, total = _step(step), float(self.decay_steps)
         if self.cycle:
-            times = _core.apply("maximum", [_core.apply("ceil", [step / total]), 1.0])
+            times = raw.maximum(raw.ceil(step / total), 1.0)
             done = step / (total * times)
         else:
-            done = _core.apply("minimum", [step, total]) / total
+            done = raw.minimum(step, total) / total
         left = 1.0 - done
         if self.power != 1.0:
-            left = _core.apply("pow", [left, float(self.power)])
+            left = raw.pow(left, float(self.power))
         return (self.initial_learning_rate - self.end_learning_rate) * left + float(self.end_learning_rate)
 
     def get_config(self) -> dict[str, Any]:
@@ -205,8 +206,8 @@ class CosineDecay(LearningRateSchedule):
         self.name, self.warmup_target, self.warmup_steps = name, warmup_target, warmup_steps
 
     def _decay(self, step: Any, start: float) -> Any:
-        done = _core.apply("minimum", [step, float(self.decay_steps)]) / float(self.decay_steps)
-        cosine = 0.5 * (1.0 + _core.apply("cos", [done * math.pi]))
+        done = raw.minimum(step, float(self.decay_steps)) / float(self.decay_steps)
+        cosine = 0.5 * (1.0 + raw.cos(done * math.pi))
         return ((1.0 - self.alpha) * cosine + float(self.alpha)) * float(start)
 
     def __call__(self, step: Any) -> Any:
@@ -216,7 +217,7 @@ class CosineDecay(LearningRateSchedule):
         warmup = float(self.warmup_steps)
         rise = (self.warmup_target - self.initial_learning_rate) * (step / max(warmup, 1.0))
         rising = rise + float(self.initial_learning_rate)
-        return _core.apply("where", [step < warmup, rising, self._decay(step - warmup, self.warmup_target)])
+        return raw.where(step < warmup, rising, self._decay(step - warmup, self.warmup_target))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -256,15 +257,15 @@ class CosineDecayRestarts(LearningRateSchedule):
     def __call__(self, step: Any) -> Any:
         done = _step(step) / float(self.first_decay_steps)
         if self._t_mul == 1.0:
-            period = _core.apply("floor", [done])
+            period = raw.floor(done)
             done = done - period
         else:
             grown = 1.0 - done * (1.0 - self._t_mul)
-            period = _core.apply("floor", [_core.apply("log", [grown]) * (1.0 / math.log(self._t_mul))])
+            period = raw.floor(raw.log(grown) * (1.0 / math.log(self._t_mul)))
             scale = _power(self._t_mul, period)
             done = (done - (1.0 - scale) / (1.0 - self._t_mul)) / scale
         height = _power(self._m_mul, period) if self._m_mul != 1.0 else 1.0
-        cosine = 0.5 * (1.0 + _core.apply("cos", [done * math.pi])) * height
+        cosine = 0.5 * (1.0 + raw.cos(done * math.pi)) * height
         return ((1.0 - self.alpha) * cosine + float(self.alpha)) * float(self.initial_learning_rate)
 
     def get_config(self) -> dict[str, Any]:
@@ -296,9 +297,7 @@ def serialize(learning_rate_schedule: Any) -> Any:
     >>> schedules.serialize(schedules.CosineDecay(0.1, 10))["config"]["decay_steps"]
     10
     """
-    from cnnrs import saving
-
-    return saving.serialize_keras_object(learning_rate_schedule)
+    return serialization.serialize_keras_object(learning_rate_schedule)
 
 
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
@@ -308,4 +307,4 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     >>> schedules.deserialize(schedules.serialize(schedules.CosineDecay(0.1, 10))).decay_steps
     10
     """
-    return identifiers.deserialize(config, _BY_NAME, "learning rate schedule", custom_objects)
+    return serialization.deserialize(config, _BY_NAME, "learning rate schedule", custom_objects)

@@ -1,14 +1,7 @@
 """Saving: objects as data, models as safetensors files."""
 
-from cnnrs.saving.files import (
-    check_model_path,
-    check_weights_path,
-    load_model,
-    load_weights,
-    save_model,
-    save_weights,
-)
-from cnnrs.saving.objects import (
+from cnnrs.saving.files import load_model, load_weights, save_model, save_weights
+from cnnrs.serialization import (
     CustomObjectScope,
     custom_object_scope,
     deserialize_keras_object,
@@ -18,6 +11,7 @@ from cnnrs.saving.objects import (
     register_keras_serializable,
     serialize_keras_object,
 )
+from cnnrs.serialization.formats import check_model_path, check_weights_path
 
 __all__ = [
     "CustomObjectScope",

@@ -17,14 +17,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.arguments import file_path, integer, named, reject
-from cnnrs.saving.copies import restore_training, training_state
-from cnnrs.saving.objects import (
+from cnnrs.base.arguments import file_path, integer, named, reject
+from cnnrs.layers import Layer
+from cnnrs.serialization import (
     CustomObjectScope,
     UnknownObjectError,
     deserialize_keras_object,
     serialize_keras_object,
 )
+from cnnrs.serialization.copies import restore_training, training_state
+from cnnrs.serialization.formats import check_model_path, check_weights_path
+
+__all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 
 # Raised when files of this version could not be read by older releases. 2: files have a checksum.
 FORMAT_VERSION = 2
@@ -37,36 +41,9 @@ _OPTIMIZER = "optimizer/"
 _SHUFFLE = "training/shuffle"
 
 
-def _suffix(filepath: Any, suffix: str, what: str) -> str:
-    path = file_path(filepath, what)
-    if not path.endswith(suffix):
-        raise ValueError(
-            f"{what}: expected a path ending in {suffix!r}, received {path!r}; other formats are not written"
-        )
-    return path
-
-
-def check_model_path(filepath: Any) -> str:
-    """The path of a model's file; ValueError unless it ends in ".safetensors".
-
-    >>> from cnnrs import saving
-    >>> saving.check_model_path("m.safetensors")
-    'm.safetensors'
-    """
-    path = _suffix(filepath, ".safetensors", "model file")
-    if path.endswith(".weights.safetensors"):
-        raise ValueError(f"model file: {path!r} is the name of a file of weights; use save_weights")
-    return path
-
-
-def check_weights_path(filepath: Any) -> str:
-    """The path of a file of weights; ValueError unless it ends in ".weights.safetensors".
-
-    >>> from cnnrs import saving
-    >>> saving.check_weights_path("m.weights.safetensors")
-    'm.weights.safetensors'
-    """
-    return _suffix(filepath, ".weights.safetensors", "weights file")
+def _is_model(value: Any) -> bool:
+    """Whether a value is a model: a layer that can be compiled. `cnnrs.models` imports this module."""
+    return isinstance(value, Layer) and hasattr(value, "compile_from_config")
 
 
 def _named(model: Any) -> dict[str, Any]:
@@ -221,10 +198,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     reject(save_model, kwargs)
     if zipped is not None:
         raise ValueError(f"save_model: zipped: expected None, received {zipped!r}; the format is one file")
-    from cnnrs.models import Model
-
     path = check_model_path(filepath)
-    if not isinstance(model, Model):
+    if not _is_model(model):
         raise TypeError(f"save_model: expected a model, received {type(model).__name__}")
     if not model.built:
         raise ValueError(f"{model.name}: expected a built model; call it on data or give it an Input first")
@@ -261,15 +236,13 @@ def load_model(
     >>> model(x).tolist() == again(x).tolist()
     True
     """
-    from cnnrs.models import Model
-
     path = file_path(filepath, "load_model")
     tensors, metadata = _read(path, "model")
     data = _entry(metadata, "model", path, dict)
     compiled = data.pop("compile_config", None)
     with _reading("metadata 'model'", path):
         model = deserialize_keras_object(data, custom_objects, safe_mode)
-        if not isinstance(model, Model):
+        if not _is_model(model):
             raise TypeError(f"expected a model, received {reprlib.repr(model)}")
     _assign(model, tensors, metadata, path, skip_mismatch=False)
     if compile and compiled is not None:

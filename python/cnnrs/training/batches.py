@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.training.data_adapter import ArrayData, BatchData
 from cnnrs.training.samples import Samples, map_samples
-from cnnrs.user_warnings import warn_user
 
 __all__ = ["BatchRunner", "Batches"]
 

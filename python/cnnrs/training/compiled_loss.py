@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cnnrs import losses as losses_module
-from cnnrs import naming, tree
+from cnnrs import tree
+from cnnrs.base import naming
 from cnnrs.losses import Loss
 from cnnrs.metrics import Mean
 from cnnrs.training.outputs import Outputs

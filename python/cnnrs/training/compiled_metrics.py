@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cnnrs import metrics as metrics_module
-from cnnrs import naming, tree
+from cnnrs import tree
+from cnnrs.base import naming
 from cnnrs.metrics import Metric
 from cnnrs.training.outputs import Outputs
 

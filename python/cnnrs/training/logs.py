@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import naming
-from cnnrs.user_warnings import warn_user
+from cnnrs.base import naming
+from cnnrs.base.user_warnings import warn_user
 
 __all__ = ["as_numbers", "in_order", "results_of", "warn_of_nan"]
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from cnnrs import _core, tree
-from cnnrs.arguments import named
+from cnnrs import _core, serialization, tree
+from cnnrs.base.arguments import named
+from cnnrs.base.recent import Recent
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.base import Layer
-from cnnrs.recent import Recent
+from cnnrs.training.compiled import Compiled
 from cnnrs.training.logs import results_of
 from cnnrs.training.samples import unpack_x_y_sample_weight
 from cnnrs.training.step import RecordedStep, Signature
-from cnnrs.user_warnings import warn_user
-
-if TYPE_CHECKING:
-    from cnnrs.training.compiled import Compiled
 
 __all__ = ["Kind", "ModelSteps"]
 
@@ -82,7 +80,6 @@ class ModelSteps(Layer):
             auto_scale_loss: True; losses in float32 need no scaling.
         """
         from cnnrs import optimizers
-        from cnnrs.training.compiled import Compiled
 
         if not auto_scale_loss:
             raise ValueError("compile: auto_scale_loss: expected True; losses in float32 are not scaled")
@@ -127,7 +124,7 @@ class ModelSteps(Layer):
         """The arguments of `compile` as plain data; None before it."""
         if self._compiled is None:
             return None
-        serialize = _serialization().serialize_keras_object
+        serialize = serialization.serialize_keras_object
         config = {**self._compiled.config, "optimizer": self.optimizer}
         return {key: serialize(value) for key, value in config.items()}
 
@@ -142,7 +139,7 @@ class ModelSteps(Layer):
                 "call it yourself, or define get_compile_config and compile_from_config"
             )
             return
-        deserialize = _serialization().deserialize_keras_object
+        deserialize = serialization.deserialize_keras_object
         self.compile(**{key: deserialize(value) for key, value in config.items()})
         if self.built:
             self.optimizer.build(self.trainable_variables)
@@ -254,9 +251,3 @@ class ModelSteps(Layer):
         for metric in self.metrics:
             variables += metric.variables
         return variables if self.optimizer is None else variables + self.optimizer.variables
-
-
-def _serialization() -> Any:
-    from cnnrs import saving
-
-    return saving

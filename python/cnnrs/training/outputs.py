@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import naming, ops, tree
+from cnnrs import ops, tree
+from cnnrs.base import suggest
 
 __all__ = ["Outputs"]
 
@@ -44,7 +45,7 @@ class Outputs:
             if key not in self.names:
                 raise ValueError(
                     f"{argument}: expected the names of outputs {self.names} as keys, "
-                    f"received {key!r}{naming.did_you_mean(key, self.names)}"
+                    f"received {key!r}{suggest.did_you_mean(key, self.names)}"
                 )
         return [given.get(name) for name in self.names]
 

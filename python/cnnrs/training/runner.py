@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import _core, tree
-from cnnrs.building import building
+from cnnrs.base.building import building
 from cnnrs.training.logs import as_numbers
 from cnnrs.training.model_steps import Kind, ModelSteps
 from cnnrs.training.samples import Samples, leaves

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import tree
-from cnnrs.arguments import number
+from cnnrs.base.arguments import number
 
 __all__ = [
     "Samples",

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnrs import _core, context, tree
+from cnnrs import _core, tree
+from cnnrs.base import context
 from cnnrs.ops.dispatch import as_tensor
 from cnnrs.training.samples import Samples, core_dtype, leaves, names, placed
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnrs import tree
-from cnnrs.arguments import integer, named, reject
+from cnnrs.base.arguments import integer, named, reject
 from cnnrs.random import SeedGenerator, current_seed
 from cnnrs.training.arguments import check_steps, is_due, resolve_verbosity
 from cnnrs.training.batches import Batches

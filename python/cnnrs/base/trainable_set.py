@@ -7,7 +7,7 @@ import threading
 import weakref
 from typing import Any
 
-from cnnrs.at_fork import renew
+from cnnrs.base.at_fork import renew
 
 __all__ = ["Choice", "note_change", "serial"]
 

@@ -10,12 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnrs.saving.objects import (
-    CustomObjectScope,
-    deserialize_keras_object,
-    references,
-    serialize_keras_object,
-)
+from cnnrs.serialization.objects import deserialize_keras_object, serialize_keras_object
+from cnnrs.serialization.registry import CustomObjectScope, references
 
 __all__ = ["reduce_layer", "reduce_optimizer", "restore_training", "training_state"]
 
@@ -65,9 +61,7 @@ def restore_training(
             model.optimizer.build(model.trainable_variables)
         model.optimizer.load_own_variables(optimizer)
     if shuffle is not None:
-        from cnnrs.random import SeedGenerator
-
-        generator = SeedGenerator.from_config(shuffle)
+        generator = type(model._shuffle_seed).from_config(shuffle)
         generator.state.assign(state)
         model._shuffle_seed = generator
 

@@ -1,20 +1,19 @@
-"""Automatic names (`conv2d`, `conv2d_1`, ...), name scopes and suggestions for misspelt names."""
+"""Automatic names (`conv2d`, `conv2d_1`, ...) and name scopes."""
 
 from __future__ import annotations
 
 import collections
-import difflib
 import re
 import threading
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from typing import Any
 
-from cnnrs.at_fork import renew
+from cnnrs.base.arguments import reject
+from cnnrs.base.at_fork import renew
 
 __all__ = [
     "auto_name",
     "current_path",
-    "did_you_mean",
     "get_uid",
     "is_text",
     "name_scope",
@@ -112,8 +111,6 @@ class name_scope:
     """
 
     def __init__(self, name: str, **kwargs: Any):
-        from cnnrs.arguments import reject
-
         reject(name_scope, kwargs)
         if not isinstance(name, str) or "/" in name or not is_text(name):
             raise ValueError(f"name_scope: expected text without '/', received {name!r}")
@@ -132,19 +129,3 @@ class name_scope:
 def current_path() -> str:
     """Names of the scopes of this thread, joined by slashes."""
     return "/".join(_SCOPES.names)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint to append to an error: the closest of the known names, or all of them if they are few.
-
-    >>> did_you_mean("kernal_size", ["filters", "kernel_size"])
-    "; did you mean 'kernel_size'?"
-    """
-    known = list(known)
-    initials = [entry for entry in known if "_" in entry and name == "".join(p[:1] for p in entry.split("_"))]
-    close = difflib.get_close_matches(str(name), known, n=1) or initials
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    if 0 < len(known) <= 12:
-        return f"; expected one of {', '.join(sorted(known))}"
-    return ""

@@ -17,7 +17,7 @@ class Recent(Generic[K, V]):
 
     Threads may use it at the same time.
 
-    >>> from cnnrs.recent import Recent
+    >>> from cnnrs.base.recent import Recent
     >>> recent = Recent(2)
     >>> recent["a"], recent["b"] = 1, 2
     >>> recent.get("a")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cnnrs import naming
+from cnnrs.base import suggest
 
 __all__ = ["NamedArguments", "explain", "file_path", "integer", "named", "number", "reject"]
 
@@ -58,7 +58,7 @@ def reject(target: Any, kwargs: Iterable[str] | Mapping[str, Any]) -> None:
     if not unknown:
         raise TypeError(f"{target.__name__}: unexpected argument {next(iter(kwargs))!r}")
     raise TypeError(
-        f"{target.__name__}: unexpected argument {unknown[0]!r}{naming.did_you_mean(unknown[0], known)}"
+        f"{target.__name__}: unexpected argument {unknown[0]!r}{suggest.did_you_mean(unknown[0], known)}"
     )
 
 

@@ -1,0 +1,45 @@
+"""Activations by name, and as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cnnrs import serialization
+from cnnrs.activations import functions
+
+__all__ = ["deserialize", "get", "serialize"]
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(functions, name) for name in functions.__all__}
+
+
+def get(identifier: Any) -> Callable[..., Any]:
+    """The function that `identifier` means.
+
+    Args:
+        identifier: A name, a function, the form that `serialize` gives, or None for `linear`.
+
+    Raises:
+        ValueError: There is no activation of that name.
+        TypeError: It is none of these.
+    """
+    if identifier is None:
+        return functions.linear
+    if callable(identifier):
+        return identifier
+    if isinstance(identifier, (str, dict)):
+        return deserialize(identifier)
+    raise TypeError(f"activation: expected a name or a function, received {identifier!r}")
+
+
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Callable[..., Any]:
+    """The function from its name, or from the form that `serialize` gives."""
+    return serialization.deserialize(config, _FUNCTIONS, "activation", custom_objects)
+
+
+def serialize(activation: Callable[..., Any]) -> Any:
+    """The name of a function of this module; a dict for a registered function or layer."""
+    name = getattr(activation, "__name__", None)
+    if name is not None and _FUNCTIONS.get(name) is activation:
+        return name
+    return serialization.serialize_keras_object(activation)

@@ -1,0 +1,121 @@
+"""The classes of constraints: projections applied to weights after each update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs.base.arguments import NamedArguments
+from cnnrs.ops import raw
+
+__all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"]
+
+_EPSILON = 1e-7
+
+
+def _norm(w: Any, axis: Any) -> Any:
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    return raw.sqrt(raw.sum(raw.square(w), axes=axes, keepdims=True))
+
+
+class Constraint(NamedArguments):
+    """Base class: subclasses define `__call__(w) -> w` and `get_config()`.
+
+    >>> from cnnrs import constraints, ops
+    >>> class AtMostOne(constraints.Constraint):
+    ...     def __call__(self, w):
+    ...         return ops.minimum(w, 1.0)
+    >>> AtMostOne()([0.5, 2.0]).tolist()
+    [0.5, 1.0]
+    """
+
+    def __call__(self, w: Any) -> Any:
+        """Weights that satisfy the constraint; `w` itself in the base class."""
+        return w
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Constraint:
+        """The constraint of a config."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+class NonNeg(Constraint):
+    """Negative weights become 0.
+
+    >>> from cnnrs import constraints
+    >>> constraints.NonNeg()([-1.0, 2.0]).tolist()
+    [0.0, 2.0]
+    """
+
+    def __call__(self, w: Any) -> Any:
+        return raw.relu(w)
+
+
+class MaxNorm(Constraint):
+    """Norms along `axis` are at most `max_value` (Srivastava et al. 2014).
+
+    >>> from cnnrs import constraints
+    >>> [round(v, 4) for v in constraints.MaxNorm(1.0)([3.0, 4.0]).tolist()]
+    [0.6, 0.8]
+    """
+
+    def __init__(self, max_value: float = 2, axis: Any = 0):
+        self.max_value, self.axis = max_value, axis
+
+    def __call__(self, w: Any) -> Any:
+        norm = _norm(w, self.axis)
+        return w * (raw.clip(norm, min=0.0, max=float(self.max_value)) / (norm + _EPSILON))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"max_value": self.max_value, "axis": self.axis}
+
+
+class UnitNorm(Constraint):
+    """Norms along `axis` are 1.
+
+    >>> from cnnrs import constraints
+    >>> [round(v, 4) for v in constraints.UnitNorm()([3.0, 4.0]).tolist()]
+    [0.6, 0.8]
+    """
+
+    def __init__(self, axis: Any = 0):
+        self.axis = axis
+
+    def __call__(self, w: Any) -> Any:
+        return w / (_norm(w, self.axis) + _EPSILON)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"axis": self.axis}
+
+
+class MinMaxNorm(Constraint):
+    """Norms along `axis` are drawn into `min_value`..`max_value` at `rate`.
+
+    >>> from cnnrs import constraints
+    >>> [round(v, 4) for v in constraints.MinMaxNorm(0.5, 1.0)([3.0, 4.0]).tolist()]
+    [0.6, 0.8]
+    """
+
+    def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Any = 0):
+        self.min_value, self.max_value, self.rate, self.axis = min_value, max_value, rate, axis
+
+    def __call__(self, w: Any) -> Any:
+        norm = _norm(w, self.axis)
+        clipped = raw.clip(norm, min=float(self.min_value), max=float(self.max_value))
+        wanted = self.rate * clipped + (1 - self.rate) * norm
+        return w * (wanted / (norm + _EPSILON))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "min_value": self.min_value,
+            "max_value": self.max_value,
+            "rate": self.rate,
+            "axis": self.axis,
+        }

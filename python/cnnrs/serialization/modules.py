@@ -1,0 +1,104 @@
+"""The public modules by name: which of them has a class or function, and what a file may take from them.
+
+A file names modules, and any of their classes may be in it. Therefore this module imports them by name, when
+an object is written or read. No other module imports by name, apart from packages that load their own
+submodules when these are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__all__ = ["PUBLIC", "classes", "find", "home", "name_of"]
+
+# The public modules whose classes a file may name.
+PUBLIC = (
+    "cnnrs.activations",
+    "cnnrs.applications",
+    "cnnrs.callbacks",
+    "cnnrs.constraints",
+    "cnnrs.initializers",
+    "cnnrs.layers",
+    "cnnrs.losses",
+    "cnnrs.metrics",
+    "cnnrs.models",
+    "cnnrs.optimizers",
+    "cnnrs.optimizers.schedules",
+    "cnnrs.random",
+    "cnnrs.regularizers",
+)
+
+# Those of them that have functions which are arguments of layers or of `compile`.
+_WITH_FUNCTIONS = ("cnnrs.activations", "cnnrs.losses", "cnnrs.metrics", "cnnrs.random")
+
+
+def name_of(target: Any) -> str:
+    """What a class or function is called; for another object its class.
+
+    >>> name_of(int), name_of(3)
+    ('int', 'int')
+    """
+    return getattr(target, "__name__", type(target).__name__)
+
+
+def home(target: Any) -> str | None:
+    """The public module that has a class or function, or None for the user's own.
+
+    >>> from cnnrs import losses
+    >>> home(losses.Huber)
+    'cnnrs.losses'
+    """
+    if not getattr(target, "__module__", "").startswith("cnnrs"):
+        return None
+    for module in PUBLIC:
+        if getattr(importlib.import_module(module), name_of(target), None) is target:
+            return module
+    return target.__module__
+
+
+def find(module: str, name: str, is_function: bool) -> Any:
+    """What a public module offers to files under `name`.
+
+    Args:
+        module: Name of the module; Keras's name of it will do.
+        name: Name of the class or function.
+        is_function: Whether a function is meant, else a class.
+
+    Returns:
+        The class or function; None if the module is not public, or has nothing of that kind and name.
+
+    >>> find("keras.losses", "Huber", is_function=False).__name__
+    'Huber'
+    >>> find("os", "system", is_function=True) is None
+    True
+    """
+    if module not in PUBLIC and not module.startswith("keras."):
+        return None
+    module = "cnnrs." + module.split(".", 1)[1]
+    if module not in (_WITH_FUNCTIONS if is_function else PUBLIC):
+        return None
+    public = importlib.import_module(module)
+    found = None if name.startswith("_") else getattr(public, name, None)
+    if isinstance(found, type) == is_function:
+        return None
+    if name in getattr(public, "__all__", ()):
+        return found
+    # Functions of other modules are listed, those of losses, say, are not.
+    own = f"{getattr(found, '__module__', '')}.".startswith(f"{module}.")
+    return found if own and module != "cnnrs.random" else None
+
+
+def classes(*modules: str) -> dict[str, type]:
+    """The classes that public modules list, by name.
+
+    >>> classes("cnnrs.layers")["Dense"].__name__
+    'Dense'
+    """
+    found = {}
+    for module in map(importlib.import_module, modules):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if isinstance(value, type):
+                found[name] = value
+    return found
