@@ -74,7 +74,7 @@ class Function:
             if fact is not None:
                 arrays.append(leaf)
         layout = repr(tree.map_structure(lambda _: 0, structure))
-        signature = (layout, tuple(key), context.current_training(), _core.get_precision())
+        signature = (layout, tuple(key), context.current_training(), _core.plan_key())
         earlier = self._recorded.get(signature)
         recording = next((r for r in earlier or () if r.trained.holds()), None)
         if recording is None:

@@ -22,20 +22,20 @@ const LIMIT_VARIABLE: &str = "CNNRS_PACKED_BYTES";
 
 /// The value of a recipe, made of certain buffers.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Key {
+pub(crate) struct Key {
     recipe: Arc<Recipe>,
     /// Addresses of the buffers. As long as the item lives, no other buffer takes one of them.
     from: SmallVec<[usize; 4]>,
 }
 
 impl Key {
-    pub fn new(recipe: &Arc<Recipe>, from: &[&Arc<Buffer>]) -> Self {
+    pub(crate) fn new(recipe: &Arc<Recipe>, from: &[&Arc<Buffer>]) -> Self {
         Key { recipe: recipe.clone(), from: from.iter().map(|b| Arc::as_ptr(b) as usize).collect() }
     }
 }
 
 /// A made value. It stays as long as a binding has it.
-pub struct Item {
+pub(crate) struct Item {
     buffer: Option<Buffer>,
     /// The versions that it came from. As long as the references stand, no other buffer takes their
     /// addresses, and nobody writes to the buffers in place.
@@ -43,17 +43,17 @@ pub struct Item {
 }
 
 impl Item {
-    pub fn new(buffer: Buffer, from: &[&Arc<Buffer>]) -> Self {
+    pub(crate) fn new(buffer: Buffer, from: &[&Arc<Buffer>]) -> Self {
         BYTES.fetch_add(buffer.fact().bytes(), Ordering::Relaxed);
         Item { buffer: Some(buffer), _from: from.iter().map(|b| Arc::downgrade(b)).collect() }
     }
 
-    pub fn as_ptr(&self) -> *mut u8 {
+    pub(crate) fn as_ptr(&self) -> *mut u8 {
         self.buffer.as_ref().map_or(std::ptr::null_mut(), |b| b.as_ptr().cast_mut())
     }
 
     /// Its memory, for another value.
-    pub fn into_buffer(mut self) -> Option<Buffer> {
+    pub(crate) fn into_buffer(mut self) -> Option<Buffer> {
         self.forget()
     }
 
@@ -71,20 +71,20 @@ impl Drop for Item {
 }
 
 /// What a binding has.
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// The versions of all inputs that the prelude reads.
-    pub from: Vec<Weak<Buffer>>,
-    pub items: Arc<Vec<Arc<Item>>>,
+    pub(crate) from: Vec<Weak<Buffer>>,
+    pub(crate) items: Arc<Vec<Arc<Item>>>,
 }
 
 impl Prepared {
     /// Whether it was made of these buffers.
-    pub fn is_of(&self, from: &[&Arc<Buffer>]) -> bool {
+    pub(crate) fn is_of(&self, from: &[&Arc<Buffer>]) -> bool {
         self.from.iter().map(Weak::as_ptr).eq(from.iter().map(|b| Arc::as_ptr(b)))
     }
 
     /// For each item, its memory if nobody else has it.
-    pub fn into_buffers(self) -> Vec<Option<Buffer>> {
+    pub(crate) fn into_buffers(self) -> Vec<Option<Buffer>> {
         let items = Arc::into_inner(self.items).unwrap_or_default();
         items.into_iter().map(|item| Arc::into_inner(item)?.into_buffer()).collect()
     }
@@ -96,17 +96,17 @@ impl Prepared {
 }
 
 /// What one binding has, under a number of its own. One lock guards all of them, so that a fork finds them at rest.
-pub struct Holder(u64);
+pub(crate) struct Holder(u64);
 
 impl Holder {
     /// A holder of nothing.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Holder(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// What it has of these versions; or else what it had of others, which it has no longer.
-    pub fn items(&self, from: &[&Arc<Buffer>]) -> std::result::Result<Arc<Vec<Arc<Item>>>, Option<Prepared>> {
+    pub(crate) fn items(&self, from: &[&Arc<Buffer>]) -> std::result::Result<Arc<Vec<Arc<Item>>>, Option<Prepared>> {
         let mut store = store();
         store.clock += 1;
         let now = store.clock;
@@ -121,7 +121,7 @@ impl Holder {
 
     /// Keeps what was just made for it and lets others find it. While all of them exceed `limit` bytes, the other
     /// holders let go of theirs, those used longest ago first.
-    pub fn keep(&self, prepared: Prepared, keys: Vec<Key>, limit: usize) {
+    pub(crate) fn keep(&self, prepared: Prepared, keys: Vec<Key>, limit: usize) {
         let mut dropped = Vec::new();
         let mut store = store();
         store.items.retain(|_, item| item.strong_count() > 0);
@@ -180,7 +180,7 @@ fn store() -> MutexGuard<'static, Store> {
 }
 
 /// The items of `keys` that some binding has.
-pub fn find(keys: &[Key]) -> Vec<Option<Arc<Item>>> {
+pub(crate) fn find(keys: &[Key]) -> Vec<Option<Arc<Item>>> {
     let store = store();
     keys.iter().map(|key| store.items.get(key)?.upgrade()).collect()
 }
@@ -222,7 +222,7 @@ pub fn limit() -> Result<usize> {
 }
 
 /// Drops what exceeds the limit now that a run has ended.
-pub fn trim() {
+pub(crate) fn trim() {
     // A limit that cannot be read has already been an error, where the values were made.
     if let Ok(limit) = limit()
         && bytes() > limit

@@ -126,6 +126,15 @@ fn get_precision() -> &'static str {
     Precision::current().name()
 }
 
+/// What plans that are made now depend on besides their graph: precision, device, its tier and the threads that work is
+/// cut for. What keeps a recording keeps it under this.
+#[pyfunction]
+fn plan_key() -> PyResult<(&'static str, &'static str, &'static str, usize)> {
+    let options = crate::plan::resolved(&crate::plan::PlanOptions::current())?;
+    let target = options.target.ok_or_else(|| crate::Error::state("options without a target"))?;
+    Ok((options.precision.name(), target.backend, target.tier, target.threads))
+}
+
 /// Called before a fork.
 #[pyfunction]
 fn before_fork() {
@@ -160,6 +169,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(get_debug, m)?)?;
     m.add_function(wrap_pyfunction!(set_precision, m)?)?;
     m.add_function(wrap_pyfunction!(get_precision, m)?)?;
+    m.add_function(wrap_pyfunction!(plan_key, m)?)?;
     m.add_function(wrap_pyfunction!(release_memory, m)?)?;
     m.add_function(wrap_pyfunction!(groups_taken_apart, m)?)?;
     m.add_function(wrap_pyfunction!(memory_info, m)?)?;

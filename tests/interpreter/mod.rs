@@ -11,7 +11,7 @@ use cnnrs::schedule::{
     Liveness, Packed, PlanOptions, Prelude, Schedule, Step, StepCode, Target, copies, liveness, memory, schedule,
 };
 use cnnrs::testing::{to_array, to_buffer};
-use cnnrs::{Buffer, Graph, NodeId, Op};
+use cnnrs::{Buffer, Graph, NodeId};
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,11 +22,6 @@ pub struct Interpreter;
 
 /// It takes small groups only, so that others are cut than for the CPU.
 static TRAITS: DeviceTraits = DeviceTraits { name: "interpreter", limits: Limits { instructions: 3, operands: 4 } };
-
-/// What plans for it are compiled with.
-pub fn options() -> PlanOptions {
-    PlanOptions { target: Some(Interpreter.target().unwrap()), ..PlanOptions::default() }
-}
 
 /// The nodes of a step.
 struct Nodes(Vec<NodeId>);

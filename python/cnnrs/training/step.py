@@ -22,20 +22,20 @@ class Signature(NamedTuple):
         kind: "train", "test" or "predict".
         layout: The structure of samples.
         facts: Shape and element type of each array.
-        precision: The precision of matrix products.
+        plan: What plans depend on besides their graph, as `_core.plan_key` says it.
     """
 
     kind: str
     layout: str
     facts: tuple[tuple[tuple[int, ...], str], ...]
-    precision: str
+    plan: tuple[str, str, str, int]
 
     @classmethod
     def of(cls, kind: str, samples: Samples) -> Signature:
-        """The signature of a kind of step on samples, under the present precision."""
+        """The signature of a kind of step on samples, under the present settings."""
         layout = repr(tree.map_structure(lambda a: None if a is None else 0, samples))
         facts = tuple((a.shape, core_dtype(a)) for a in leaves(samples))
-        return cls(kind, layout, facts, _core.get_precision())
+        return cls(kind, layout, facts, _core.plan_key())
 
 
 class RecordedStep:
