@@ -63,7 +63,7 @@ _SUBMODULES = frozenset(
     ]
 )
 
-# `from cnnrs import _core` asks for the name before it imports the module; there is no need to look for a hint.
+# `from cnnrs import _core` asks for the name before it imports the module: no hint has to be looked for.
 _INTERNAL = frozenset(["_core", "base", "serialization", "symbolic", "tape", "tracing", "variables"])
 
 # Public names and the modules that define them.
