@@ -63,6 +63,9 @@ _SUBMODULES = frozenset(
     ]
 )
 
+# `from cnnrs import _core` asks for the name before it imports the module: no hint has to be looked for.
+_INTERNAL = frozenset(["_core", "base", "serialization", "symbolic", "tape", "tracing", "variables"])
+
 # Public names and the modules that define them.
 _NAMES = {
     "GradientTape": "tape",
@@ -93,7 +96,7 @@ __all__ = ["__version__", *sorted(_SUBMODULES), *sorted(_NAMES)]
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
         value = getattr(importlib.import_module(f"cnnrs.{_NAMES[name]}"), name)
-    elif name in _SUBMODULES:
+    elif name in _SUBMODULES or name in _INTERNAL:
         return importlib.import_module(f"cnnrs.{name}")
     elif name == "__version__":
         from cnnrs._core import __version__ as value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,7 @@ def _start() -> None:
         given = os.environ.get("CNNRS_SEED", "").strip()
         if given and not (given.isdigit() and int(given) < 2**32):
             raise ValueError(f"CNNRS_SEED: expected an integer of 0..2**32 - 1, received {given!r}")
-        seed_everything(int(given) if given else secrets.randbits(32))
+        seed_everything(int(given) if given else int.from_bytes(os.urandom(4), "little"))
 
 
 class SeedGenerator(NamedArguments):

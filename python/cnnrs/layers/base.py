@@ -14,7 +14,6 @@ from cnnrs.base.arguments import reject
 from cnnrs.base.building import building
 from cnnrs.layers.input_spec import check_inputs
 from cnnrs.layers.ownership import WeightOwner
-from cnnrs.metrics import Metric
 from cnnrs.serialization.copies import reduce_layer
 
 __all__ = ["Layer"]
@@ -177,6 +176,9 @@ class Layer(WeightOwner):
     @property
     def metrics(self) -> list[Any]:
         """The metrics that belong to the layer and to those inside."""
+        # Layers that predict need no metrics, whose folder takes a tenth of the time in which layers load.
+        from cnnrs.metrics import Metric
+
         found: dict[int, Any] = {}
         for layer in self._flatten_layers():
             for value in layer._attributes():

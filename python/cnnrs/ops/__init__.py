@@ -30,6 +30,7 @@ from typing import Any
 from cnnrs.ops import image as image
 from cnnrs.ops import methods as methods  # which tensors get from here
 from cnnrs.ops import nn as nn
+from cnnrs.ops import raw as raw
 from cnnrs.ops.core import *  # noqa: F403 - the namespace is their union
 from cnnrs.ops.creation import *  # noqa: F403
 from cnnrs.ops.elementwise import *  # noqa: F403
