@@ -1,10 +1,10 @@
 //! Which line of the user's Python runs now, and what it makes the engine compile.
 
 use crate::error::{Result, caught};
-use crate::fork::Section;
 use crate::graph::Graph;
-use crate::realise;
-use crate::tensor::CallSite;
+use crate::lazy::fork::Section;
+use crate::lazy::realise;
+use crate::lazy::tensor::CallSite;
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -10,7 +10,7 @@ mod tensor;
 mod variable;
 
 use crate::error::{Error, ErrorKind, defect};
-use crate::fork::Section;
+use crate::lazy::fork::Section;
 use crate::reserve::{self, Reserve};
 use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -76,7 +76,7 @@ static ALLOCATOR: Reserve = Reserve;
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     reserve::set_aside();
-    crate::realise::set_host(crate::realise::Host { poll: poll_signals, detached });
+    crate::lazy::realise::set_host(crate::lazy::realise::Host { poll: poll_signals, detached });
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     tensor::register(m)?;
     variable::register(m)?;

@@ -4,6 +4,7 @@
 //! Nodes that gradients may flow through keep their definition beside the value, until
 //! `backward()` has used it or the last handle is gone.
 
+use super::realise;
 use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -11,8 +12,8 @@ use crate::graph::Origin;
 use crate::ops::pointwise::{Cast, Function, Typing};
 use crate::ops::{Attributes, Op};
 use crate::plan::Binding;
+use crate::reserve;
 use crate::shape::Fact;
-use crate::{realise, reserve};
 use smallvec::SmallVec;
 use std::cell::{Cell as StdCell, RefCell};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -328,7 +329,7 @@ impl Tensor {
         let tensor = Tensor::from_node(Node::new(fact, Role::Plain, tracked, state));
         realise::register_pending(&tensor.node)?;
         reserve::check()?;
-        if debugging() && !crate::function::is_tracing() {
+        if debugging() && !crate::lazy::function::is_tracing() {
             tensor.realise_checked()?;
         }
         Ok(tensor)

@@ -7,12 +7,12 @@
 
 use crate::buffer::Buffer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::function;
+use crate::lazy::function;
+use crate::lazy::realise::{self, register_pending};
+use crate::lazy::tensor::{Node, Role, State, Tensor};
 use crate::ops::Attributes;
-use crate::realise::{self, register_pending};
 use crate::reserve;
 use crate::shape::Fact;
-use crate::tensor::{Node, Role, State, Tensor};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;

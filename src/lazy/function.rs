@@ -3,11 +3,11 @@
 
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
+use crate::lazy::realise::{self, Extraction};
+use crate::lazy::tensor::{Node, Role, State, Tensor};
+use crate::lazy::variable::{self, Cell, Variable, Writing};
 use crate::plan::{Binding, Plan, PlanOptions, Profile, Slot};
-use crate::realise::{self, Extraction};
 use crate::shape::Fact;
-use crate::tensor::{Node, Role, State, Tensor};
-use crate::variable::{self, Cell, Variable, Writing};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl Trace {
 
     /// The next argument of the function.
     pub fn placeholder(&self, fact: Fact, name: &str) -> Tensor {
-        let _scope = (!name.is_empty()).then(|| crate::tensor::LayerScope::enter(name));
+        let _scope = (!name.is_empty()).then(|| crate::lazy::tensor::LayerScope::enter(name));
         let node = Node::new(fact, Role::Placeholder, false, State::default());
         TRACES.with_borrow_mut(|t| t[self.depth - 1].placeholders.push(node.clone()));
         Tensor::from_node(node)

@@ -4,10 +4,10 @@
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
+use crate::lazy::tensor::{Definition, Node, Role, Tensor};
 use crate::ops::Op;
 use crate::plan::{Binding, Plan, PlanOptions, Slot};
 use crate::reserve;
-use crate::tensor::{Definition, Node, Role, Tensor};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
@@ -49,7 +49,7 @@ fn captured(node: &Node) -> impl Iterator<Item = (*const Node, usize)> + use<> {
 /// Remembers a recorded node, so that it can be computed along with what shares nodes with it.
 /// Nodes recorded while tracing belong to their trace and are not remembered.
 pub(crate) fn register_pending(node: &Arc<Node>) -> Result<()> {
-    if crate::function::is_tracing() {
+    if crate::lazy::function::is_tracing() {
         return Ok(());
     }
     let full = PENDING.with_borrow_mut(|p| {

@@ -5,9 +5,9 @@
 //! have ended, and takes the locks that sections share; [`after`] lets go of them, in the parent and in the child.
 //! The child starts a pool of its own.
 
+use super::{realise, variable};
 use crate::backend::cpu::{arena, pool};
 use crate::plan::held;
-use crate::{realise, variable};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
