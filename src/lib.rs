@@ -33,9 +33,9 @@ pub use buffer::Buffer;
 pub use dtype::DType;
 pub use error::{Error, ErrorKind, Result};
 pub use graph::{Graph, NodeId};
-pub use lazy::function::{CompiledFunction, Session, Trace};
-pub use lazy::realise::{Host, cached_plans, realise, release_memory, set_host, take_compiled};
-pub use lazy::tensor::Tensor;
-pub use lazy::variable::Variable;
+pub use lazy::{
+    CompiledFunction, Host, Session, Tensor, Trace, Variable, cached_plans, realise, release_memory, set_host,
+    take_compiled,
+};
 pub use ops::Op;
 pub use shape::{Fact, Shape};

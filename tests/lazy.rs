@@ -116,7 +116,7 @@ fn no_gradient_flows_through_detach_or_without_tracking() {
     sum(&y).backward(None).unwrap();
     assert_eq!(values(&v.value().grad().unwrap()), [2.0]);
     let quiet = {
-        let _off = cnnrs::lazy::tensor::NoGrad::enter();
+        let _off = cnnrs::lazy::NoGrad::enter();
         sum(&mul(&v.value(), &v.value()))
     };
     assert!(!quiet.requires_grad());
@@ -380,7 +380,7 @@ fn mixed_dtypes_are_promoted_and_bytes_become_floats_where_needed() {
 
 #[test]
 fn errors_name_the_layer_and_both_shapes() {
-    let _scope = cnnrs::lazy::tensor::LayerScope::enter("dense_3");
+    let _scope = cnnrs::lazy::LayerScope::enter("dense_3");
     let e = tensor(&[1.0, 2.0]).apply_binary("add", &tensor(&[1.0, 2.0, 3.0])).unwrap_err().to_string();
     assert!(e.starts_with("dense_3: ") && e.contains("(2,)") && e.contains("(3,)"), "{e}");
 }

@@ -5,7 +5,8 @@
 //! have ended, and takes the locks that sections share; [`after`] lets go of them, in the parent and in the child.
 //! The child starts a pool of its own.
 
-use super::{realise, variable};
+use super::host::detached;
+use super::{plans, variable};
 use crate::backend::cpu::{arena, pool};
 use crate::plan::held;
 use std::any::Any;
@@ -75,7 +76,7 @@ impl Drop for Section {
 
 /// Called by the thread that is about to fork.
 pub fn before() {
-    realise::detached(&mut || {
+    detached(&mut || {
         let mut sections = sections();
         while sections.paused {
             sections = wait(sections);
@@ -87,7 +88,7 @@ pub fn before() {
     });
     PARENT.set(std::process::id());
     HELD.with_borrow_mut(|held| {
-        held.extend([variable::lock(), realise::lock_plans(), held::lock(), pool::lock(), arena::lock()]);
+        held.extend([variable::lock(), plans::lock(), held::lock(), pool::lock(), arena::lock()]);
         held.push(Box::new(sections()));
     });
 }

@@ -1,7 +1,32 @@
 //! Lazy tensors, variables and functions: what a program records, and when it is computed.
+//!
+//! ```text
+//! tensor, variable   handles of nodes (node), named after layers and lines (scope)
+//!        │ trace: a function recorded on placeholders
+//!     extract        nodes → Graph
+//!        │ plans: equal graphs share a plan
+//!     realise        one run for what is read together
+//!     function       replays a traced function
+//! ```
 
+mod extract;
 pub mod fork;
-pub mod function;
-pub(crate) mod realise;
-pub mod tensor;
-pub mod variable;
+mod function;
+mod host;
+mod node;
+mod plans;
+mod realise;
+mod scope;
+mod tensor;
+mod trace;
+mod variable;
+
+pub use function::{CompiledFunction, Session};
+pub use host::{Host, set_host};
+pub use plans::{cached_plans, release_memory, take_compiled};
+pub use realise::realise;
+pub use scope::{CallSite, LayerScope, NoGrad, debugging, set_debug};
+pub use tensor::Tensor;
+pub(crate) use tensor::rank;
+pub use trace::Trace;
+pub use variable::Variable;

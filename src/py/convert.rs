@@ -6,7 +6,7 @@ use super::variable::PyVariable;
 use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::lazy::tensor::Tensor;
+use crate::lazy::Tensor;
 use crate::ops::{Attribute, Attributes};
 use crate::shape::{Fact, Shape};
 use numpy::{PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
@@ -65,7 +65,7 @@ pub fn beside(inputs: &[Bound<'_, PyAny>]) -> Option<DType> {
             }
             i.cast::<PyVariable>().ok().map(|v| v.get().variable.fact().dtype)
         })
-        .max_by_key(|d| crate::lazy::tensor::rank(*d))
+        .max_by_key(|d| crate::lazy::rank(*d))
 }
 
 /// What `each` makes of the items of a list or array. pyo3 would end the process where there is no memory for them.

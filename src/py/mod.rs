@@ -76,7 +76,7 @@ static ALLOCATOR: Reserve = Reserve;
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     reserve::set_aside();
-    crate::lazy::realise::set_host(crate::lazy::realise::Host { poll: poll_signals, detached });
+    crate::lazy::set_host(crate::lazy::Host { poll: poll_signals, detached });
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     tensor::register(m)?;
     variable::register(m)?;

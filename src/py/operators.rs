@@ -3,7 +3,7 @@
 use super::tensor::PyTensor;
 use super::{caller, caught, convert};
 use crate::dtype::DType;
-use crate::lazy::tensor::Tensor;
+use crate::lazy::Tensor;
 use crate::ops::Attributes;
 use pyo3::prelude::*;
 

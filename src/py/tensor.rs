@@ -5,7 +5,7 @@ use super::variable::PyVariable;
 use super::{caller, caught, convert};
 use crate::dtype::DType;
 use crate::error::Error;
-use crate::lazy::tensor::{LayerScope, NoGrad, Tensor};
+use crate::lazy::{LayerScope, NoGrad, Tensor};
 use crate::ops::{Attribute, Attributes};
 use crate::shape::Fact;
 use pyo3::exceptions::{PyIndexError, PyTypeError};
@@ -449,7 +449,7 @@ fn gradients(
 #[pyfunction]
 fn realise(py: Python<'_>, tensors: &Bound<'_, PyAny>) -> PyResult<()> {
     let tensors = convert::to_tensors(&convert::items(tensors, Ok)?)?;
-    caller::run(py, move || crate::lazy::realise::realise(&tensors))
+    caller::run(py, move || crate::lazy::realise(&tensors))
 }
 
 /// Context manager under which no gradient is tracked.

@@ -4,8 +4,7 @@ use super::convert;
 use super::operators::{self, with_operators};
 use super::tensor::PyTensor;
 use crate::dtype::DType;
-use crate::lazy::tensor::Tensor;
-use crate::lazy::variable::Variable;
+use crate::lazy::{Tensor, Variable};
 use crate::shape::Fact;
 use pyo3::prelude::*;
 
