@@ -34,8 +34,8 @@ pub use dtype::DType;
 pub use error::{Error, ErrorKind, Result};
 pub use graph::{Graph, NodeId};
 pub use lazy::{
-    CompiledFunction, Host, Session, Tensor, Trace, Variable, cached_plans, realise, release_memory, set_host,
-    take_compiled,
+    CompiledFunction, Host, RowElement, Rows, Session, Tensor, Trace, Variable, cached_plans, realise, release_memory,
+    set_host, take_compiled,
 };
 pub use ops::Op;
 pub use shape::{Fact, Shape};

@@ -138,7 +138,7 @@ pub(super) fn extract(
 /// The error of reading a tensor that has no value because its function is being traced.
 fn unreadable(node: &Node) -> Error {
     let place = node.origin.as_deref().map(|o| format!(" (made in {o})")).unwrap_or_default();
-    Error::state(format!(
+    Error::tracing(format!(
         "a tensor of {}{place} has no value while its function is being traced; compile with run_eagerly=True to run \
          Python at every step, or use ops.where instead of a Python condition",
         node.fact

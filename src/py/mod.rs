@@ -16,6 +16,13 @@ use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyRunti
 use pyo3::prelude::*;
 use std::cell::RefCell;
 
+pyo3::create_exception!(
+    cnnrs._core,
+    TracedValueError,
+    PyRuntimeError,
+    "A value is read while its function is being traced; it exists only when the function runs."
+);
+
 thread_local! {
     /// What a signal handler raised while a run was under way.
     static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
@@ -29,6 +36,7 @@ impl From<Error> for PyErr {
             ErrorKind::Type => PyTypeError::new_err(message),
             ErrorKind::Memory => PyMemoryError::new_err(message),
             ErrorKind::State => PyRuntimeError::new_err(message),
+            ErrorKind::Tracing => TracedValueError::new_err(message),
             ErrorKind::Index => PyIndexError::new_err(message),
             ErrorKind::Cancelled => RAISED.take().unwrap_or_else(|| PyKeyboardInterrupt::new_err(message)),
         }
@@ -78,6 +86,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     reserve::set_aside();
     crate::lazy::set_host(crate::lazy::Host { poll: poll_signals, detached });
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add("TracedValueError", m.py().get_type::<TracedValueError>())?;
     tensor::register(m)?;
     variable::register(m)?;
     function::register(m)?;
