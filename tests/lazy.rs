@@ -1,7 +1,7 @@
 //! The rules of recording, realising, versions and tracing, each with a test of its own.
 
 use cnnrs::ops::{Attribute, Attributes};
-use cnnrs::{Buffer, DType, Fact, Result, Tensor, Trace, Variable};
+use cnnrs::{Buffer, DType, ErrorKind, Fact, Result, Tensor, Trace, Variable};
 use std::sync::Arc;
 
 fn tensor(values: &[f32]) -> Tensor {
@@ -293,7 +293,9 @@ fn a_variable_read_after_its_assignment_gives_the_new_value_inside_a_trace() {
 fn reading_a_placeholder_while_tracing_says_what_to_do() {
     let trace = Trace::enter();
     let x = trace.placeholder(Fact::new([1], DType::F32), "image");
-    let e = add(&x, &x).to_vec::<f32>().unwrap_err().to_string();
+    let e = add(&x, &x).to_vec::<f32>().unwrap_err();
+    assert_eq!(e.kind, ErrorKind::Tracing);
+    let e = e.to_string();
     assert!(e.contains("image") && e.contains("run_eagerly=True") && e.contains("ops.where"), "{e}");
 }
 
