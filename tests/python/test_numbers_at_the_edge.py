@@ -199,7 +199,7 @@ def test_rows_of_arrays_of_any_layout_and_type_are_gathered():
     assert not odd.flags.aligned
     read_only = numbers.copy()
     read_only.flags.writeable = False
-    types = [np.float16, np.float64, np.int8, np.int32, np.int64, np.uint8, np.uint16, bool, ">f4", ">i8", object]
+    types = "float16 float64 int8 int32 int64 uint8 uint16 bool >f4 >i8 object".split()
     arrays = [odd, read_only, numbers[::-1, ::-1], np.asfortranarray(numbers), *map(square.astype, types)]
     for array in arrays:
         for indices in (np.array([3, 0, 1, 2]), [3, 0, 1, 2], np.array([3, 0, 1, 2], np.int32)):
@@ -207,7 +207,7 @@ def test_rows_of_arrays_of_any_layout_and_type_are_gathered():
             assert following == 1
             np.testing.assert_array_equal(rows.numpy(), np.asarray(array, np.float32)[[3, 0]] * 2)
     for wrong in (numbers.reshape(8, 3), np.float32(3)):
-        with pytest.raises(ValueError, match="array: expected rows for float32\\(2, 6\\) of 2|rows: expected an axis"):
+        with pytest.raises(ValueError, match="expected rows for float32|expected an axis of rows"):
             double.run_batches([wrong], [0, 1], 2, 0, 1, 1.0)
     with pytest.raises(TypeError):
         double.run_batches([numbers], np.array([[0, 1]]), 2, 0, 1, 1.0)
