@@ -6,14 +6,15 @@
 //! makes it once, and a [`Binding`] keeps it until one of those inputs changes.
 
 mod binding;
+pub mod cache;
 
 pub use crate::backend::device::{Control, Run, Slot};
 pub use crate::backend::profile::{Profile, StepProfile};
 pub use crate::schedule::{PlanOptions, Target};
 pub use binding::Binding;
 
+use crate::backend;
 use crate::backend::device::{Backend, Program, ProgramFacts, StepFacts};
-use crate::backend::{self};
 use crate::buffer::Buffer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fusion::{self, Apart};
