@@ -15,7 +15,10 @@ impl Avx2 {
         present.then_some(Avx2(()))
     }
 
-    /// The token in code that is compiled for the set: elsewhere the compiler takes no call of this for safe.
+    /// The token in code that is compiled for the set. Calls from such code are safe, which the compiler checks.
+    ///
+    /// # Safety
+    /// Elsewhere: the processor has the set.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     pub fn here() -> Self {
@@ -102,7 +105,7 @@ unsafe impl Simd for Avx2 {
         to_f(a: I) -> F = _mm256_cvtepi32_ps(a);
         to_i(a: F) -> I = _mm256_cvttps_epi32(a);
         bits(a: F) -> I = _mm256_castps_si256(a);
-        from_bits(a: I) -> F = _mm256_castsi256_ps(a);
+        with_bits(a: I) -> F = _mm256_castsi256_ps(a);
         splat(x: f32) -> F = _mm256_set1_ps(x);
         reduce_add(v: F) -> f32 = reduce!(v, _mm_add_ps, _mm_add_ss);
         reduce_max(v: F) -> f32 = reduce!(v, _mm_max_ps, _mm_max_ss);

@@ -19,7 +19,10 @@ impl Avx512 {
         present.then_some(Avx512(()))
     }
 
-    /// The token in code that is compiled for the set: elsewhere the compiler takes no call of this for safe.
+    /// The token in code that is compiled for the set. Calls from such code are safe, which the compiler checks.
+    ///
+    /// # Safety
+    /// Elsewhere: the processor has the set.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
     pub fn here() -> Self {
@@ -89,7 +92,7 @@ unsafe impl Simd for Avx512 {
         to_f(a: I) -> F = _mm512_cvtepi32_ps(a);
         to_i(a: F) -> I = _mm512_cvttps_epi32(a);
         bits(a: F) -> I = _mm512_castps_si512(a);
-        from_bits(a: I) -> F = _mm512_castsi512_ps(a);
+        with_bits(a: I) -> F = _mm512_castsi512_ps(a);
         splat(x: f32) -> F = _mm512_set1_ps(x);
         reduce_add(v: F) -> f32 = reduce!(v, _mm256_add_ps, _mm_add_ps, _mm_add_ss);
         reduce_max(v: F) -> f32 = reduce!(v, _mm256_max_ps, _mm_max_ps, _mm_max_ss);

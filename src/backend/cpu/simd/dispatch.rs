@@ -29,7 +29,7 @@ impl Token {
             Tier::Avx2 => Avx2::new().map(Token::Avx2),
             #[cfg(target_arch = "x86_64")]
             Tier::Avx512 => Avx512::new().map(Token::Avx512),
-            #[allow(unreachable_patterns, reason = "the tiers of other architectures")]
+            // Those of other architectures.
             _ => None,
         }
     }

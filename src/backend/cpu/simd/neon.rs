@@ -14,7 +14,10 @@ impl Neon {
         std::arch::is_aarch64_feature_detected!("neon").then_some(Neon(()))
     }
 
-    /// The token in code that is compiled for the set: elsewhere the compiler takes no call of this for safe.
+    /// The token in code that is compiled for the set. Calls from such code are safe, which the compiler checks.
+    ///
+    /// # Safety
+    /// Elsewhere: the processor has the set.
     #[inline]
     #[target_feature(enable = "neon")]
     pub fn here() -> Self {
@@ -72,7 +75,7 @@ unsafe impl Simd for Neon {
         to_f(a: I) -> F = vcvtq_f32_s32(a);
         to_i(a: F) -> I = vcvtq_s32_f32(a);
         bits(a: F) -> I = vreinterpretq_s32_f32(a);
-        from_bits(a: I) -> F = vreinterpretq_f32_s32(a);
+        with_bits(a: I) -> F = vreinterpretq_f32_s32(a);
         splat(x: f32) -> F = vdupq_n_f32(x);
         isplat(x: i32) -> I = vdupq_n_s32(x);
         ishl<N>(a: I) -> I = vshlq_s32(a, vdupq_n_s32(N as i32));

@@ -98,7 +98,7 @@ unsafe impl Simd for Scalar {
         to_f(a: I) -> F = map(a, |x| x as f32);
         to_i(a: F) -> I = map(a, |x| x as i32);
         bits(a: F) -> I = map(a, |x| x.to_bits() as i32);
-        from_bits(a: I) -> F = map(a, |x| f32::from_bits(x as u32));
+        with_bits(a: I) -> F = map(a, |x| f32::from_bits(x as u32));
         splat(x: f32) -> F = Lanes([x; 4]);
         reduce_add(v: F) -> f32 = (v.0[0] + v.0[2]) + (v.0[1] + v.0[3]);
         reduce_max(v: F) -> f32 = greater(greater(v.0[0], v.0[2]), greater(v.0[1], v.0[3]));

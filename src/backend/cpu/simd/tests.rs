@@ -42,7 +42,7 @@ unsafe fn floats<S: Simd>(
             s.select(s.mor(s.eq(p, q), m), s.splat(1.0), s.zero()),
             s.select(s.mand(s.eq(p, q), m), s.splat(1.0), s.zero()),
             s.to_f(s.iload(x.add(i))),
-            s.from_bits(s.bits(p)),
+            s.with_bits(s.bits(p)),
             s.mul_add(p, q, s.splat(2.0)),
             s.neg_mul_add(p, q, s.splat(2.0)),
         ];
