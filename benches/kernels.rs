@@ -14,7 +14,8 @@ use cnnrs::backend::cpu::conv::{
 use cnnrs::backend::cpu::gemm::Gemm;
 use cnnrs::backend::cpu::kernel::InImages;
 use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
-use cnnrs::backend::cpu::simd::{Simd, Tier};
+use cnnrs::backend::cpu::simd::Tier;
+use cnnrs::backend::cpu::simd::peak::{CHAINS, multiply_add_chains};
 use cnnrs::backend::cpu::winograd::{self, Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use cnnrs::buffer::Buffer;
 use std::hint::black_box;
@@ -36,34 +37,12 @@ impl Aligned {
     }
 }
 
-/// Independent multiply-add chains, enough to hide their latency.
-#[inline(always)]
-unsafe fn multiply_add_chains<S: Simd>(rounds: usize) -> f32 {
-    // SAFETY: the tier is supported where this is dispatched.
-    unsafe {
-        let (x, y) = (S::splat(black_box(0.999)), S::splat(black_box(1e-3)));
-        let mut acc = [S::splat(1.0); 12];
-        for _ in 0..rounds {
-            for sum in &mut acc {
-                *sum = S::mul_add(*sum, x, y);
-            }
-        }
-        let mut total = S::zero();
-        for sum in acc {
-            total = S::add(total, sum);
-        }
-        S::reduce_add(total)
-    }
-}
-cnnrs::dispatch! { fn select_peak[] => multiply_add_chains(rounds: usize) -> f32; }
-
 /// GFLOP/s of multiply-adds on this thread, over some tens of microseconds.
 fn burst(tier: Tier) -> f64 {
     let rounds = 20_000;
     let start = Instant::now();
-    // SAFETY: the tier is supported.
-    black_box(unsafe { select_peak(tier)(rounds) });
-    (2 * 12 * tier.lanes() * rounds) as f64 / start.elapsed().as_secs_f64() / 1e9
+    black_box(multiply_add_chains(tier)(rounds));
+    (2 * CHAINS * tier.lanes() * rounds) as f64 / start.elapsed().as_secs_f64() / 1e9
 }
 
 /// Best GFLOP/s of multiply-adds on `threads` threads together.

@@ -2,8 +2,8 @@
 
 use crate::error::{Result, caught};
 use crate::graph::Graph;
-use crate::lazy::fork::Section;
 use crate::lazy::CallSite;
+use crate::lazy::fork::Section;
 use crate::plan::cache;
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::intern;

@@ -81,13 +81,10 @@ impl Finish {
     }
 
     /// Bounds a vector of results.
-    ///
-    /// # Safety
-    /// The contract of [`Simd`].
     #[inline(always)]
-    pub unsafe fn clamp<S: Simd>(&self, y: S::F) -> S::F {
-        // SAFETY: the caller's contract. In this order NaN stays NaN.
-        unsafe { S::min(S::splat(self.hi), S::max(S::splat(self.lo), y)) }
+    pub fn clamp<S: Simd>(&self, s: S, y: S::F) -> S::F {
+        // In this order NaN stays NaN.
+        s.min(s.splat(self.hi), s.max(s.splat(self.lo), y))
     }
 
     /// The result for one sum `x`, of channel `channel` and element `at` of the output.

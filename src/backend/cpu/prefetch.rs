@@ -3,8 +3,7 @@
 //! Winograd's windows hop over six rows of an image, and hardware foresees none of it: without this the
 //! transforms wait for memory longer than the products take.
 
-use crate::backend::cpu::simd::{Simd, Tier};
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 use std::ops::Range;
 
 /// f32 of a cache line.
@@ -32,16 +31,15 @@ impl Span {
 }
 
 #[inline(always)]
-#[allow(unsafe_op_in_unsafe_fn, reason = "hints under the function's contract")]
-unsafe fn touch<S: Simd>(start: *const f32, lines: usize) {
+fn touch<S: Simd>(s: S, start: *const f32, lines: usize) {
     for line in 0..lines {
-        S::prefetch(start.wrapping_add(line * LINE));
+        s.prefetch(start.wrapping_add(line * LINE));
     }
 }
 dispatch! { fn select_touch[] => touch(start: *const f32, lines: usize); }
 
 /// The hint of one tier.
-pub(in crate::backend::cpu) type Touch = unsafe fn(*const f32, usize);
+pub(in crate::backend::cpu) type Touch = fn(*const f32, usize);
 
 pub(in crate::backend::cpu) fn touch_of(tier: Tier) -> Touch {
     select_touch(tier)
@@ -73,8 +71,7 @@ impl<I: Iterator<Item = Span> + Clone> Prefetch<I> {
                 self.current = span;
             }
             let lines = left.min(self.current.len.div_ceil(LINE));
-            // SAFETY: a hint for any address.
-            unsafe { (self.touch)(self.current.start, lines) };
+            (self.touch)(self.current.start, lines);
             self.current.start = self.current.start.wrapping_add(lines * LINE);
             self.current.len = self.current.len.saturating_sub(lines * LINE);
             left -= lines;

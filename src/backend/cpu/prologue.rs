@@ -4,8 +4,7 @@
 use super::attach::PackHook;
 use super::kernel::Operands;
 use super::pointwise::attached::{Reading, reading};
-use super::simd::{Simd, Tier};
-use crate::dispatch;
+use super::simd::{Simd, Tier, dispatch};
 use crate::dtype::DType;
 use crate::fusion::region::{Arg, Region};
 use crate::ops::pointwise::Function;
@@ -133,35 +132,36 @@ type RunFn = unsafe fn(&Block, (*const f32, f32), (*const f32, f32), [f32; 2]);
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
 unsafe fn affine<S: Simd, const SCALES: bool, const SHIFTS: bool>(
+    s: S,
     block: &Block,
     scale: (*const f32, f32),
     shift: (*const f32, f32),
     bounds: [f32; 2],
 ) {
-    let (scale_all, shift_all) = (S::splat(scale.1), S::splat(shift.1));
-    let (lo, hi) = (S::splat(bounds[0]), S::splat(bounds[1]));
+    let (scale_all, shift_all) = (s.splat(scale.1), s.splat(shift.1));
+    let (lo, hi) = (s.splat(bounds[0]), s.splat(bounds[1]));
     let whole = block.cols / S::LANES * S::LANES;
     for r in 0..block.rows {
         let (src, dst) = (block.src.add(r * block.src_ld), block.dst.add(r * block.dst_ld));
         let mut c = 0;
         while c < whole {
-            let a = if SCALES { S::load(scale.0.add(c)) } else { scale_all };
-            let b = if SHIFTS { S::load(shift.0.add(c)) } else { shift_all };
-            let y = S::add(S::mul(S::load(src.add(c)), a), b);
-            S::store(dst.add(c), S::min(hi, S::max(lo, y)));
+            let a = if SCALES { s.load(scale.0.add(c)) } else { scale_all };
+            let b = if SHIFTS { s.load(shift.0.add(c)) } else { shift_all };
+            let y = s.add(s.mul(s.load(src.add(c)), a), b);
+            s.store(dst.add(c), s.min(hi, s.max(lo, y)));
             c += S::LANES;
         }
         let rest = block.cols - whole;
         if rest > 0 {
-            let a = if SCALES { S::load_first(scale.0.add(c), rest) } else { scale_all };
-            let b = if SHIFTS { S::load_first(shift.0.add(c), rest) } else { shift_all };
-            let y = S::add(S::mul(S::load_first(src.add(c), rest), a), b);
-            S::store_first(dst.add(c), S::min(hi, S::max(lo, y)), rest);
+            let a = if SCALES { s.load_first(scale.0.add(c), rest) } else { scale_all };
+            let b = if SHIFTS { s.load_first(shift.0.add(c), rest) } else { shift_all };
+            let y = s.add(s.mul(s.load_first(src.add(c), rest), a), b);
+            s.store_first(dst.add(c), s.min(hi, s.max(lo, y)), rest);
         }
     }
 }
 dispatch! {
-    fn select_affine[const SCALES: bool, const SHIFTS: bool] => affine(
+    fn select_affine[const SCALES: bool, const SHIFTS: bool] => unsafe affine(
         block: &Block, scale: (*const f32, f32), shift: (*const f32, f32), bounds: [f32; 2]
     );
 }

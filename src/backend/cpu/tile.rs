@@ -5,7 +5,7 @@
 //! offsets, so that a row may be a matrix row, an output pixel's window, or a filter element.
 
 use super::attach::Finish;
-use super::simd::{Scalar, Simd, Tier};
+use super::simd::{Scalar, Simd, Tier, Token, dispatch};
 use std::hint::{black_box, unreachable_unchecked};
 
 /// Greatest number of rows of a tile on any tier.
@@ -150,15 +150,14 @@ pub struct TileSet {
 impl TileSet {
     /// The tiles of `tier`. Panics where the machine does not support it.
     pub fn new(tier: Tier) -> TileSet {
-        assert!(tier.is_supported(), "this machine does not support the instruction set {tier}");
-        match tier {
+        match Token::of(tier) {
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx512 => x86::avx512_tiles(2),
+            Token::Avx512(token) => x86::avx512_tiles(token, 2),
             #[cfg(target_arch = "x86_64")]
-            Tier::Avx2 => x86::avx2_tiles(),
+            Token::Avx2(token) => x86::avx2_tiles(token),
             #[cfg(target_arch = "aarch64")]
-            Tier::Neon => arm::neon_tiles(),
-            _ => scalar_tiles(),
+            Token::Neon(token) => arm::neon_tiles(token),
+            Token::Scalar(token) => scalar_tiles(token),
         }
     }
 
@@ -168,10 +167,12 @@ impl TileSet {
     pub fn for_columns(tier: Tier, cols: usize) -> TileSet {
         let high = Self::for_adjacent_rows(tier, cols);
         #[cfg(target_arch = "x86_64")]
-        if tier == Tier::Avx512 && high.lanes == tier.lanes() {
+        if let Token::Avx512(token) = Token::of(tier)
+            && high.lanes == tier.lanes()
+        {
             let vectors = high.vectors_for(cols);
             let widest = [4, 3].into_iter().find(|&wide| vectors.is_multiple_of(wide));
-            return widest.map_or(high, x86::avx512_tiles);
+            return widest.map_or(high, |wide| x86::avx512_tiles(token, wide));
         }
         high
     }
@@ -180,8 +181,10 @@ impl TileSet {
     pub fn for_adjacent_rows(tier: Tier, cols: usize) -> TileSet {
         debug_assert!(cols > 0);
         #[cfg(target_arch = "x86_64")]
-        if tier == Tier::Avx512 && cols <= Tier::Avx2.lanes() {
-            return x86::narrow_tiles();
+        if let Token::Avx512(token) = Token::of(tier)
+            && cols <= Tier::Avx2.lanes()
+        {
+            return x86::narrow_tiles(token.into());
         }
         Self::new(tier)
     }
@@ -229,7 +232,7 @@ trait Walk {
     unsafe fn at(&self, row: usize, product: usize) -> *const f32;
 
     /// Steps over `products`.
-    unsafe fn advance(&mut self, products: usize);
+    fn advance(&mut self, products: usize);
 
     /// Elements between rows of B, which are `packed` where a panel holds nothing else.
     #[inline(always)]
@@ -260,7 +263,7 @@ impl Walk for Adjacent {
     }
 
     #[inline(always)]
-    unsafe fn advance(&mut self, products: usize) {
+    fn advance(&mut self, products: usize) {
         self.at = self.at.wrapping_add(products * self.step);
     }
 }
@@ -293,7 +296,7 @@ impl<const MR: usize, const PACKED: bool> Walk for Listed<MR, PACKED> {
     }
 
     #[inline(always)]
-    unsafe fn advance(&mut self, products: usize) {
+    fn advance(&mut self, products: usize) {
         self.at += products * self.step;
     }
 
@@ -330,10 +333,9 @@ impl Ahead {
 
     /// Asks for what is next, before a block of products.
     #[inline(always)]
-    unsafe fn ask_next<S: Simd>(&mut self) {
+    fn ask_next<S: Simd>(&mut self, s: S) {
         for _ in 0..self.next.lines {
-            // SAFETY: what is asked for need not be accessible.
-            unsafe { S::prefetch(self.next.start) };
+            s.prefetch(self.next.start);
             self.next.start = self.next.start.wrapping_add(LINE);
         }
     }
@@ -343,14 +345,14 @@ impl Ahead {
     /// # Safety
     /// As [`TileSet::run`].
     #[inline(always)]
-    unsafe fn ask_rows<S: Simd, const MR: usize, const NV: usize>(&mut self) {
+    unsafe fn ask_rows<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S) {
         for _ in 0..BLOCK / 2 {
             if self.has_rows::<MR>() {
                 // SAFETY: the list has an offset for each row; what is asked for need not be accessible.
                 unsafe {
                     let row = self.arriving[self.arrived / MR].wrapping_add(*self.rows.add(self.arrived % MR));
                     for j in 0..NV {
-                        S::prefetch(row.wrapping_add(j * S::LANES));
+                        s.prefetch(row.wrapping_add(j * S::LANES));
                     }
                 }
                 self.arrived += 1;
@@ -363,8 +365,8 @@ impl Ahead {
 /// As [`TileSet::run`], for a tile of `MR` rows, walked as `W` does, and `NV` vectors.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "the body is one hot loop under the function's contract")]
-unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
-    let mut acc = [[S::zero(); NV]; MR];
+unsafe fn tile<S: Simd, const MR: usize, const NV: usize, W: Walk>(s: S, t: &Tile) {
+    let mut acc = [[s.zero(); NV]; MR];
     let full = t.cols == NV * S::LANES;
     let mut ahead = Ahead::of::<MR>(t);
     let (mut b, b_step) = (t.b, W::b_step(t, NV * S::LANES));
@@ -374,21 +376,21 @@ unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
         let mut a = W::from(t.a.add(*t.segments.add(segment)), t.a_rows);
         macro_rules! product {
             ($product:literal) => {
-                let mut bv = [S::zero(); NV];
+                let mut bv = [s.zero(); NV];
                 for (j, v) in bv.iter_mut().enumerate() {
-                    *v = S::load(b.add($product * b_step + j * S::LANES));
+                    *v = s.load(b.add($product * b_step + j * S::LANES));
                 }
                 for i in 0..MR {
-                    let x = S::splat(*a.at(i, $product));
+                    let x = s.splat(*a.at(i, $product));
                     for j in 0..NV {
-                        acc[i][j] = S::mul_add(x, bv[j], acc[i][j]);
+                        acc[i][j] = s.mul_add(x, bv[j], acc[i][j]);
                     }
                 }
             };
         }
         macro_rules! block {
             () => {
-                ahead.ask_next::<S>();
+                ahead.ask_next(s);
                 product!(0);
                 product!(1);
                 product!(2);
@@ -400,7 +402,7 @@ unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
         let mut left = t.k;
         if W::UNROLLS {
             while left >= BLOCK && ahead.has_rows::<MR>() {
-                ahead.ask_rows::<S, MR, NV>();
+                ahead.ask_rows::<S, MR, NV>(s);
                 block!();
                 left -= BLOCK;
             }
@@ -412,8 +414,8 @@ unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
             }
         }
         while left > 0 {
-            ahead.ask_next::<S>();
-            ahead.ask_rows::<S, MR, NV>();
+            ahead.ask_next(s);
+            ahead.ask_rows::<S, MR, NV>(s);
             let some = left.min(block);
             for _ in 0..some {
                 product!(0);
@@ -428,8 +430,8 @@ unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
             let c = t.c.add(*t.c_rows.add(i));
             for (j, sum) in row.iter_mut().enumerate() {
                 let c = c.add(j * S::LANES);
-                let v = if full { S::load(c) } else { S::load_first(c, S::LANES.min(t.cols - j * S::LANES)) };
-                *sum = S::add(v, *sum);
+                let v = if full { s.load(c) } else { s.load_first(c, S::LANES.min(t.cols - j * S::LANES)) };
+                *sum = s.add(v, *sum);
             }
         }
     }
@@ -437,9 +439,9 @@ unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
     if !finish.bias.is_null() {
         for j in 0..NV {
             let bias = finish.bias.add(j * S::LANES);
-            let v = if full { S::load(bias) } else { S::load_first(bias, S::LANES.min(t.cols - j * S::LANES)) };
+            let v = if full { s.load(bias) } else { s.load_first(bias, S::LANES.min(t.cols - j * S::LANES)) };
             for row in &mut acc {
-                row[j] = S::add(row[j], v);
+                row[j] = s.add(row[j], v);
             }
         }
     }
@@ -448,15 +450,15 @@ unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
             let residual = finish.residual.add(*t.c_rows.add(i));
             for (j, sum) in row.iter_mut().enumerate() {
                 let r = residual.add(j * S::LANES);
-                let v = if full { S::load(r) } else { S::load_first(r, S::LANES.min(t.cols - j * S::LANES)) };
-                *sum = S::add(*sum, v);
+                let v = if full { s.load(r) } else { s.load_first(r, S::LANES.min(t.cols - j * S::LANES)) };
+                *sum = s.add(*sum, v);
             }
         }
     }
     if finish.clamps() {
         for row in &mut acc {
             for sum in row {
-                *sum = finish.clamp::<S>(*sum);
+                *sum = finish.clamp(s, *sum);
             }
         }
     }
@@ -464,20 +466,22 @@ unsafe fn tile<S: Simd, W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
         let c = t.c.add(*t.c_rows.add(i));
         for (j, sum) in row.iter().enumerate() {
             let c = c.add(j * S::LANES);
-            if full { S::store(c, *sum) } else { S::store_first(c, *sum, S::LANES.min(t.cols - j * S::LANES)) }
+            if full { s.store(c, *sum) } else { s.store_first(c, *sum, S::LANES.min(t.cols - j * S::LANES)) }
         }
     }
 }
 
-/// The tiles of a tier: for each number of vectors the numbers of rows, and the function that has them.
+dispatch! { mod sets[const MR: usize, const NV: usize; type W: Walk] => unsafe tile(t: &Tile); }
+
+/// The tiles of a set: for each number of vectors the numbers of rows.
 macro_rules! table {
-    ($f:ident, { $($v:literal: [$($r:literal),*]),* }) => {{
+    ($set:ident, { $($v:literal: [$($r:literal),*]),* }) => {{
         static TABLE: Table = {
-            let mut table: Table = [[[$f::<Adjacent, 1, 1>; MAX_ROWS]; MAX_VECTORS]; WALKS];
+            let mut table: Table = [[[sets::$set::<1, 1, Adjacent>; MAX_ROWS]; MAX_VECTORS]; WALKS];
             $($(
-                table[0][$v - 1][$r - 1] = $f::<Adjacent, $r, $v>;
-                table[1][$v - 1][$r - 1] = $f::<Listed<$r, true>, $r, $v>;
-                table[2][$v - 1][$r - 1] = $f::<Listed<$r, false>, $r, $v>;
+                table[0][$v - 1][$r - 1] = sets::$set::<$r, $v, Adjacent>;
+                table[1][$v - 1][$r - 1] = sets::$set::<$r, $v, Listed<$r, true>>;
+                table[2][$v - 1][$r - 1] = sets::$set::<$r, $v, Listed<$r, false>>;
             )*)*
             table
         };
@@ -485,12 +489,7 @@ macro_rules! table {
     }};
 }
 
-unsafe fn scalar<W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
-    // SAFETY: the caller's contract.
-    unsafe { tile::<Scalar, W, MR, NV>(t) }
-}
-
-fn scalar_tiles() -> TileSet {
+fn scalar_tiles(_: Scalar) -> TileSet {
     let table = table!(scalar, { 1: [1, 2, 3, 4], 2: [1, 2, 3, 4] });
     TileSet { rows: 4, vectors: 2, lanes: Scalar::LANES, table }
 }
@@ -500,20 +499,8 @@ mod x86 {
     use super::*;
     use crate::backend::cpu::simd::{Avx2, Avx512};
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-    unsafe fn avx512<W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
-        // SAFETY: the caller's contract; the features are enabled here.
-        unsafe { tile::<Avx512, W, MR, NV>(t) }
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2<W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
-        // SAFETY: as above.
-        unsafe { tile::<Avx2, W, MR, NV>(t) }
-    }
-
     /// Tiles of at most `vectors` vectors a row, 2, 3 or 4: as many rows as registers hold.
-    pub(super) fn avx512_tiles(vectors: usize) -> TileSet {
+    pub(super) fn avx512_tiles(_: Avx512, vectors: usize) -> TileSet {
         let table = table!(avx512, {
             1: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
             2: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
@@ -524,13 +511,12 @@ mod x86 {
     }
 
     /// For at most eight columns: AVX-512 machines run two 256-bit multiply-adds at a time.
-    pub(super) fn narrow_tiles() -> TileSet {
-        assert!(Tier::Avx2.is_supported(), "AVX-512 machines support AVX2");
+    pub(super) fn narrow_tiles(_: Avx2) -> TileSet {
         let table = table!(avx2, { 1: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] });
         TileSet { rows: 12, vectors: 1, lanes: Avx2::LANES, table }
     }
 
-    pub(super) fn avx2_tiles() -> TileSet {
+    pub(super) fn avx2_tiles(_: Avx2) -> TileSet {
         let table = table!(avx2, { 1: [1, 2, 3, 4, 5, 6], 2: [1, 2, 3, 4, 5, 6] });
         TileSet { rows: 6, vectors: 2, lanes: Avx2::LANES, table }
     }
@@ -541,12 +527,7 @@ mod arm {
     use super::*;
     use crate::backend::cpu::simd::Neon;
 
-    unsafe fn neon<W: Walk, const MR: usize, const NV: usize>(t: &Tile) {
-        // SAFETY: the caller's contract; NEON is part of AArch64.
-        unsafe { tile::<Neon, W, MR, NV>(t) }
-    }
-
-    pub(super) fn neon_tiles() -> TileSet {
+    pub(super) fn neon_tiles(_: Neon) -> TileSet {
         let table = table!(neon, {
             1: [1, 2, 3, 4, 5, 6, 7, 8],
             2: [1, 2, 3, 4, 5, 6, 7, 8],

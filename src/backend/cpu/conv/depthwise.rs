@@ -10,8 +10,7 @@ use super::patch::{Block, Cut};
 use crate::backend::cpu::attach::{Epilogue, Finish, PackHook};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::pack::Copies;
-use crate::backend::cpu::simd::{Simd, Tier};
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 
 /// Pixels of a tile.
 const TILE: usize = 8;
@@ -37,40 +36,40 @@ struct PixelTile {
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn pixel_tile<S: Simd, const P: usize>(t: &PixelTile) {
+unsafe fn pixel_tile<S: Simd, const P: usize>(s: S, t: &PixelTile) {
     let mut at = 0;
     while at < t.channels {
         let n = S::LANES.min(t.channels - at);
         for p in 0..P {
             // The stores of the next vector of channels.
-            S::prefetch(t.c.wrapping_add(*t.c_rows.add(p) + at + S::LANES));
+            s.prefetch(t.c.wrapping_add(*t.c_rows.add(p) + at + S::LANES));
         }
-        let mut acc = [S::zero(); P];
+        let mut acc = [s.zero(); P];
         if !t.finish.bias.is_null() {
-            acc = [S::load_first(t.finish.bias.add(at), n); P];
+            acc = [s.load_first(t.finish.bias.add(at), n); P];
         }
         for tap in 0..t.taps {
-            let w = S::load_first(t.w.add(*t.w_taps.add(tap) + at), n);
+            let w = s.load_first(t.w.add(*t.w_taps.add(tap) + at), n);
             let a = t.a.add(*t.a_taps.add(tap) + at);
             for (p, sum) in acc.iter_mut().enumerate() {
                 // Patches are padded to whole vectors.
-                *sum = S::mul_add(S::load(a.add(*t.a_rows.add(p))), w, *sum);
+                *sum = s.mul_add(s.load(a.add(*t.a_rows.add(p))), w, *sum);
             }
         }
         for (p, sum) in acc.iter().enumerate() {
             let mut v = *sum;
             if !t.finish.residual.is_null() {
-                v = S::add(v, S::load_first(t.finish.residual.add(*t.c_rows.add(p) + at), n));
+                v = s.add(v, s.load_first(t.finish.residual.add(*t.c_rows.add(p) + at), n));
             }
             if t.finish.clamps() {
-                v = t.finish.clamp::<S>(v);
+                v = t.finish.clamp(s, v);
             }
-            S::store_first(t.c.add(*t.c_rows.add(p) + at), v, n);
+            s.store_first(t.c.add(*t.c_rows.add(p) + at), v, n);
         }
         at += n;
     }
 }
-dispatch! { fn select_tile[const P: usize] => pixel_tile(t: &PixelTile); }
+dispatch! { fn select_tile[const P: usize] => unsafe pixel_tile(t: &PixelTile); }
 
 /// Sums of one tap group: `w[tap][..] += Σ_pixel x[pixel + tap][..] * dy[pixel][..]`.
 struct TapTile {
@@ -88,7 +87,7 @@ struct TapTile {
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn tap_tile<S: Simd, const T: usize>(t: &TapTile) {
+unsafe fn tap_tile<S: Simd, const T: usize>(s: S, t: &TapTile) {
     let mut taps = [0; T];
     for (i, tap) in taps.iter_mut().enumerate() {
         *tap = *t.x_taps.add(i);
@@ -96,26 +95,26 @@ unsafe fn tap_tile<S: Simd, const T: usize>(t: &TapTile) {
     let mut at = 0;
     while at < t.channels {
         let n = S::LANES.min(t.channels - at);
-        let mut acc = [S::zero(); T];
+        let mut acc = [s.zero(); T];
         if t.add {
             for (i, sum) in acc.iter_mut().enumerate() {
-                *sum = S::load_first(t.w.add(i * t.w_ld + at), n);
+                *sum = s.load_first(t.w.add(i * t.w_ld + at), n);
             }
         }
         for p in 0..t.pixels {
-            let d = S::load_first(t.dy.add(p * t.dy_ld + at), n);
+            let d = s.load_first(t.dy.add(p * t.dy_ld + at), n);
             let x = t.x.add(*t.x_pixels.add(p) + at);
             for i in 0..T {
-                acc[i] = S::mul_add(S::load(x.add(taps[i])), d, acc[i]);
+                acc[i] = s.mul_add(s.load(x.add(taps[i])), d, acc[i]);
             }
         }
         for (i, sum) in acc.iter().enumerate() {
-            S::store_first(t.w.add(i * t.w_ld + at), *sum, n);
+            s.store_first(t.w.add(i * t.w_ld + at), *sum, n);
         }
         at += n;
     }
 }
-dispatch! { fn select_taps[const T: usize] => tap_tile(t: &TapTile); }
+dispatch! { fn select_taps[const T: usize] => unsafe tap_tile(t: &TapTile); }
 
 /// `dst[p][c * times + j] = src[p][c]`.
 ///

@@ -9,8 +9,7 @@ use super::axis::Axis;
 use super::filter_grad::{Combine, image_groups};
 use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
-use crate::backend::cpu::simd::{Simd, Tier};
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 use std::ops::Range;
 
 /// Pixels of a tile.
@@ -149,39 +148,40 @@ struct Tile<'a> {
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn pixels<S: Simd, const P: usize, const T: usize, const STEP: usize>(t: &Tile) {
+unsafe fn pixels<S: Simd, const P: usize, const T: usize, const STEP: usize>(s: S, t: &Tile) {
     let mut at = 0;
     while at + S::LANES <= t.channels {
-        vector::<S, P, T, STEP, true>(t, at, S::LANES);
+        vector::<S, P, T, STEP, true>(s, t, at, S::LANES);
         at += S::LANES;
     }
     if at < t.channels {
-        vector::<S, P, T, STEP, false>(t, at, t.channels - at);
+        vector::<S, P, T, STEP, false>(s, t, at, t.channels - at);
     }
 }
-dispatch! { fn select_pixels[const P: usize, const T: usize, const STEP: usize] => pixels(t: &Tile); }
+dispatch! { fn select_pixels[const P: usize, const T: usize, const STEP: usize] => unsafe pixels(t: &Tile); }
 
 /// `FULL`: whether `n` is a whole vector.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
 unsafe fn vector<S: Simd, const P: usize, const T: usize, const STEP: usize, const FULL: bool>(
+    s: S,
     t: &Tile,
     at: usize,
     n: usize,
 ) {
-    let load = |p: *const f32| if FULL { S::load(p) } else { S::load_first(p, n) };
+    let load = |p: *const f32| if FULL { s.load(p) } else { s.load_first(p, n) };
     let finish = &t.finish;
-    let mut acc = [if finish.bias.is_null() { S::zero() } else { load(finish.bias.add(at)) }; P];
+    let mut acc = [if finish.bias.is_null() { s.zero() } else { load(finish.bias.add(at)) }; P];
     for r in 0..t.window.count {
         let x = t.x.add(t.window.x[r] + at);
         let w = t.w.add(t.window.w[r] + at);
-        let mut taps = [S::zero(); T];
+        let mut taps = [s.zero(); T];
         for (tap, v) in taps.iter_mut().enumerate() {
             *v = load(w.add(*t.taps.add(tap) * t.channels));
         }
         for (p, sum) in acc.iter_mut().enumerate() {
             for (tap, w) in taps.iter().enumerate() {
-                *sum = S::mul_add(load(x.add((p * STEP + tap) * t.channels)), *w, *sum);
+                *sum = s.mul_add(load(x.add((p * STEP + tap) * t.channels)), *w, *sum);
             }
         }
     }
@@ -189,12 +189,12 @@ unsafe fn vector<S: Simd, const P: usize, const T: usize, const STEP: usize, con
         let c = t.c.add(p * t.c_step + at);
         let mut v = *sum;
         if !finish.residual.is_null() {
-            v = S::add(v, load(finish.residual.add(p * t.c_step + at)));
+            v = s.add(v, load(finish.residual.add(p * t.c_step + at)));
         }
         if finish.clamps() {
-            v = finish.clamp::<S>(v);
+            v = finish.clamp(s, v);
         }
-        if FULL { S::store(c, v) } else { S::store_first(c, v, n) }
+        if FULL { s.store(c, v) } else { s.store_first(c, v, n) }
     }
 }
 
@@ -210,45 +210,46 @@ struct GradTile<'a> {
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn grads<S: Simd, const P: usize, const T: usize, const STEP: usize>(t: &GradTile) {
+unsafe fn grads<S: Simd, const P: usize, const T: usize, const STEP: usize>(s: S, t: &GradTile) {
     let mut at = 0;
     while at + S::LANES <= t.channels {
-        grad_vector::<S, P, T, STEP, true>(t, at, S::LANES);
+        grad_vector::<S, P, T, STEP, true>(s, t, at, S::LANES);
         at += S::LANES;
     }
     if at < t.channels {
-        grad_vector::<S, P, T, STEP, false>(t, at, t.channels - at);
+        grad_vector::<S, P, T, STEP, false>(s, t, at, t.channels - at);
     }
 }
-dispatch! { fn select_grads[const P: usize, const T: usize, const STEP: usize] => grads(t: &GradTile); }
+dispatch! { fn select_grads[const P: usize, const T: usize, const STEP: usize] => unsafe grads(t: &GradTile); }
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
 unsafe fn grad_vector<S: Simd, const P: usize, const T: usize, const STEP: usize, const FULL: bool>(
+    s: S,
     t: &GradTile,
     at: usize,
     n: usize,
 ) {
-    let load = |p: *const f32| if FULL { S::load(p) } else { S::load_first(p, n) };
-    let mut dy = [S::zero(); P];
+    let load = |p: *const f32| if FULL { s.load(p) } else { s.load_first(p, n) };
+    let mut dy = [s.zero(); P];
     for (p, v) in dy.iter_mut().enumerate() {
         *v = load(t.dy.add(p * t.channels + at));
     }
     for r in 0..t.window.count {
         let x = t.x.add(t.window.x[r] + at);
         let w = t.w.add(t.window.w[r] + at);
-        let mut acc = [S::zero(); T];
+        let mut acc = [s.zero(); T];
         for (tap, sum) in acc.iter_mut().enumerate() {
             *sum = load(w.add(*t.taps.add(tap) * t.channels));
         }
         for (p, dy) in dy.iter().enumerate() {
             for (tap, sum) in acc.iter_mut().enumerate() {
-                *sum = S::mul_add(load(x.add((p * STEP + tap) * t.channels)), *dy, *sum);
+                *sum = s.mul_add(load(x.add((p * STEP + tap) * t.channels)), *dy, *sum);
             }
         }
         for (tap, sum) in acc.iter().enumerate() {
             let w = w.add(*t.taps.add(tap) * t.channels);
-            if FULL { S::store(w, *sum) } else { S::store_first(w, *sum, n) }
+            if FULL { s.store(w, *sum) } else { s.store_first(w, *sum, n) }
         }
     }
 }

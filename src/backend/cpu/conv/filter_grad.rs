@@ -11,9 +11,8 @@ use crate::backend::cpu::attach::{Epilogue, Finish};
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::prefetch::{Prefetch, Span, Touch, touch_of};
-use crate::backend::cpu::simd::{Simd, Tier};
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 use crate::backend::cpu::tile::{Rows, Tile, TileSet, Upcoming};
-use crate::dispatch;
 use std::ops::Range;
 
 /// Most groups of images.
@@ -46,19 +45,19 @@ type SumFn = unsafe fn(*const f32, usize, usize, *mut f32, usize);
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
-unsafe fn sum<S: Simd>(src: *const f32, stride: usize, parts: usize, dst: *mut f32, len: usize) {
+unsafe fn sum<S: Simd>(s: S, src: *const f32, stride: usize, parts: usize, dst: *mut f32, len: usize) {
     let mut i = 0;
     while i < len {
         let n = S::LANES.min(len - i);
-        let mut v = S::load_first(src.add(i), n);
+        let mut v = s.load_first(src.add(i), n);
         for part in 1..parts {
-            v = S::add(v, S::load_first(src.add(part * stride + i), n));
+            v = s.add(v, s.load_first(src.add(part * stride + i), n));
         }
-        S::store_first(dst.add(i), v, n);
+        s.store_first(dst.add(i), v, n);
         i += n;
     }
 }
-dispatch! { fn select_sum[] => sum(src: *const f32, stride: usize, parts: usize, dst: *mut f32, len: usize); }
+dispatch! { fn select_sum[] => unsafe sum(src: *const f32, stride: usize, parts: usize, dst: *mut f32, len: usize); }
 
 impl Combine {
     pub fn new(parts: usize, rows: usize, cols: usize, tier: Tier) -> Self {

@@ -2,8 +2,7 @@
 
 use super::{DataKernel, GRAIN, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Phase, Task};
-use crate::backend::cpu::simd::Simd;
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, dispatch};
 use crate::error::Result;
 use crate::ops::Op;
 use crate::ops::random::{Distribution, ROUNDS, counter_and_key, next_key, normal_pair, round, threshold, unit};
@@ -28,7 +27,7 @@ fn lower(task: &Task) -> Result<Lowered> {
         unsafe {
             let state = *ops.input::<[i32; 2]>(0);
             while first < end {
-                batch(state, (first / 4) as u64, &raw mut drawn);
+                batch(state, (first / 4) as u64, &mut drawn);
                 let count = (end - first).min(4 * BATCH);
                 convert(distribution, &drawn, ops.output::<u8>(0), first, count);
                 first += count;
@@ -77,8 +76,7 @@ unsafe fn convert(distribution: Distribution, words: &[u32; 4 * BATCH], out: *mu
 
 /// The words of `BATCH` blocks from `first` on: those of `random::words`, lane by lane.
 #[inline(always)]
-#[allow(clippy::extra_unused_type_parameters, reason = "S is the instruction set for which this is compiled")]
-unsafe fn batch<S: Simd>(state: [i32; 2], first: u64, out: *mut [u32; 4 * BATCH]) {
+fn batch<S: Simd>(_: S, state: [i32; 2], first: u64, out: &mut [u32; 4 * BATCH]) {
     let (mut c, mut key) = ([[0u32; BATCH]; 4], [0; 2]);
     for i in 0..BATCH {
         let (counter, k) = counter_and_key(state, first + i as u64);
@@ -94,8 +92,6 @@ unsafe fn batch<S: Simd>(state: [i32; 2], first: u64, out: *mut [u32; 4 * BATCH]
         }
         key = next_key(key);
     }
-    // SAFETY: the caller's array.
-    let out = unsafe { &mut *out };
     for (i, block) in out.chunks_exact_mut(4).enumerate() {
         for (word, lanes) in block.iter_mut().zip(&c) {
             *word = lanes[i];
@@ -104,5 +100,5 @@ unsafe fn batch<S: Simd>(state: [i32; 2], first: u64, out: *mut [u32; 4 * BATCH]
 }
 
 dispatch! {
-    fn batch_kernel[] => batch(state: [i32; 2], first: u64, out: *mut [u32; 4 * BATCH]);
+    fn batch_kernel[] => batch(state: [i32; 2], first: u64, out: &mut [u32; 4 * BATCH]);
 }

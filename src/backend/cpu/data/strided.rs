@@ -1,8 +1,7 @@
 //! Copies between two strided layouts: what transpose, slice, padding and concatenation are.
 
 use super::GRAIN;
-use crate::backend::cpu::simd::{Simd, Tier};
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 use crate::error::{Error, Result};
 use smallvec::SmallVec;
 
@@ -202,6 +201,7 @@ impl StridedCopy {
 /// dst\[c · dst_ld + r\] = src\[r · src_ld + c\] for `rows` × `columns` elements of 4 bytes.
 #[inline(always)]
 unsafe fn transpose<S: Simd>(
+    s: S,
     src: *const f32,
     src_ld: usize,
     dst: *mut f32,
@@ -219,7 +219,7 @@ unsafe fn transpose<S: Simd>(
             unsafe {
                 let (from, to) = (src.add(r * src_ld + c), dst.add(c * dst_ld + r));
                 if height == S::LANES && width == S::LANES {
-                    S::transpose(from, src_ld, to, dst_ld);
+                    s.transpose(from, src_ld, to, dst_ld);
                 } else {
                     // As integers: a float move may quiet a signalling NaN.
                     let (from, to) = (from.cast::<u32>(), to.cast::<u32>());
@@ -237,7 +237,7 @@ unsafe fn transpose<S: Simd>(
 }
 
 dispatch! {
-    fn transpose_kernel[] => transpose(
+    fn transpose_kernel[] => unsafe transpose(
         src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize, rows: usize, columns: usize,
     );
 }

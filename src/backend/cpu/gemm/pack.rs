@@ -1,7 +1,6 @@
 //! Copies of matrix blocks in the order in which the register tile reads them.
 
-use crate::backend::cpu::simd::{Simd, Tier};
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 
 /// Copy functions of one tier.
 #[derive(Clone, Copy)]
@@ -61,6 +60,7 @@ impl Copies {
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, clippy::too_many_arguments, reason = "one loop under the function's contract")]
 unsafe fn copy<S: Simd>(
+    s: S,
     src: *const f32,
     src_ld: usize,
     rows: usize,
@@ -70,27 +70,28 @@ unsafe fn copy<S: Simd>(
     pad: usize,
 ) {
     for r in 0..rows {
-        let (s, d) = (src.add(r * src_ld), dst.add(r * dst_ld));
+        let (from, to) = (src.add(r * src_ld), dst.add(r * dst_ld));
         let mut c = 0;
         while c + S::LANES <= cols {
-            S::store(d.add(c), S::load(s.add(c)));
+            s.store(to.add(c), s.load(from.add(c)));
             c += S::LANES;
         }
         if c < cols {
-            S::store_first(d.add(c), S::load_first(s.add(c), cols - c), cols - c);
+            s.store_first(to.add(c), s.load_first(from.add(c), cols - c), cols - c);
         }
         for c in cols..pad {
-            *d.add(c) = 0.0;
+            *to.add(c) = 0.0;
         }
     }
 }
 dispatch! {
-    fn select_copy[] => copy(src: *const f32, src_ld: usize, rows: usize, cols: usize, dst: *mut f32, dst_ld: usize, pad: usize);
+    fn select_copy[] => unsafe copy(src: *const f32, src_ld: usize, rows: usize, cols: usize, dst: *mut f32, dst_ld: usize, pad: usize);
 }
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, clippy::too_many_arguments, reason = "one loop under the function's contract")]
 unsafe fn transpose<S: Simd>(
+    s: S,
     src: *const f32,
     src_ld: usize,
     rows: usize,
@@ -104,7 +105,7 @@ unsafe fn transpose<S: Simd>(
     while r + S::LANES <= rows {
         let mut c = 0;
         while c < whole {
-            S::transpose(src.add(r * src_ld + c), src_ld, dst.add(c * dst_ld + r), dst_ld);
+            s.transpose(src.add(r * src_ld + c), src_ld, dst.add(c * dst_ld + r), dst_ld);
             c += S::LANES;
         }
         for c in whole..cols {
@@ -124,5 +125,5 @@ unsafe fn transpose<S: Simd>(
     }
 }
 dispatch! {
-    fn select_transpose[] => transpose(src: *const f32, src_ld: usize, rows: usize, cols: usize, dst: *mut f32, dst_ld: usize, pad: usize);
+    fn select_transpose[] => unsafe transpose(src: *const f32, src_ld: usize, rows: usize, cols: usize, dst: *mut f32, dst_ld: usize, pad: usize);
 }

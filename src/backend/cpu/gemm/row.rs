@@ -5,8 +5,7 @@
 
 use crate::backend::cpu::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::conv::Combine;
-use crate::backend::cpu::simd::{Simd, Tier};
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 
 /// Most partial sums.
 const MAX_PARTS: usize = 16;
@@ -43,19 +42,19 @@ impl RowProduct {
 /// `x` holds `rows` elements, `b` as many rows of `n`, `ldb` apart, and `sums` `n`.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn sum_rows<S: Simd>(x: *const f32, rows: usize, b: *const f32, ldb: usize, n: usize, sums: *mut f32) {
+unsafe fn sum_rows<S: Simd>(s: S, x: *const f32, rows: usize, b: *const f32, ldb: usize, n: usize, sums: *mut f32) {
     let mut r = 0;
     while r + ROWS <= rows {
-        add_rows::<S, ROWS>(x.add(r), b.add(r * ldb), ldb, n, sums, r > 0);
+        add_rows::<S, ROWS>(s, x.add(r), b.add(r * ldb), ldb, n, sums, r > 0);
         r += ROWS;
     }
     while r < rows {
-        add_rows::<S, 1>(x.add(r), b.add(r * ldb), ldb, n, sums, r > 0);
+        add_rows::<S, 1>(s, x.add(r), b.add(r * ldb), ldb, n, sums, r > 0);
         r += 1;
     }
 }
 dispatch! {
-    fn select_sum_rows[] => sum_rows(x: *const f32, rows: usize, b: *const f32, ldb: usize, n: usize, sums: *mut f32);
+    fn select_sum_rows[] => unsafe sum_rows(x: *const f32, rows: usize, b: *const f32, ldb: usize, n: usize, sums: *mut f32);
 }
 
 /// # Safety
@@ -63,6 +62,7 @@ dispatch! {
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
 unsafe fn add_rows<S: Simd, const R: usize>(
+    s: S,
     x: *const f32,
     b: *const f32,
     ldb: usize,
@@ -70,26 +70,26 @@ unsafe fn add_rows<S: Simd, const R: usize>(
     sums: *mut f32,
     add: bool,
 ) {
-    let mut factors = [S::zero(); R];
+    let mut factors = [s.zero(); R];
     for (r, factor) in factors.iter_mut().enumerate() {
-        *factor = S::splat(*x.add(r));
+        *factor = s.splat(*x.add(r));
     }
     let mut j = 0;
     while j + S::LANES <= n {
-        let mut v = if add { S::load(sums.add(j)) } else { S::zero() };
+        let mut v = if add { s.load(sums.add(j)) } else { s.zero() };
         for (r, factor) in factors.iter().enumerate() {
-            v = S::mul_add(*factor, S::load(b.add(r * ldb + j)), v);
+            v = s.mul_add(*factor, s.load(b.add(r * ldb + j)), v);
         }
-        S::store(sums.add(j), v);
+        s.store(sums.add(j), v);
         j += S::LANES;
     }
     if j < n {
         let rest = n - j;
-        let mut v = if add { S::load_first(sums.add(j), rest) } else { S::zero() };
+        let mut v = if add { s.load_first(sums.add(j), rest) } else { s.zero() };
         for (r, factor) in factors.iter().enumerate() {
-            v = S::mul_add(*factor, S::load_first(b.add(r * ldb + j), rest), v);
+            v = s.mul_add(*factor, s.load_first(b.add(r * ldb + j), rest), v);
         }
-        S::store_first(sums.add(j), v, rest);
+        s.store_first(sums.add(j), v, rest);
     }
 }
 

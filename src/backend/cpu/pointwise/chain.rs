@@ -1,8 +1,7 @@
 //! Chains: instructions each of which works on the result of the one before. One loop runs all of a chain on a
 //! block of vectors, whose running values stay in registers; only the last result goes to a strip.
 
-use crate::backend::cpu::simd::Simd;
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, dispatch};
 use crate::dtype::DType;
 use crate::fusion::region::{Arg, Region};
 use crate::ops::pointwise::Function;
@@ -162,18 +161,18 @@ const ABREAST: usize = 8;
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn run<S: Simd>(w: &Work) {
+unsafe fn run<S: Simd>(s: S, w: &Work) {
     let mut at = 0;
     while at + ABREAST * S::LANES <= w.len {
-        block::<S, ABREAST, false>(w, at, S::LANES);
+        block::<S, ABREAST, false>(s, w, at, S::LANES);
         at += ABREAST * S::LANES;
     }
     while at < w.len {
         let lanes = S::LANES.min(w.len - at);
         if lanes == S::LANES {
-            block::<S, 1, false>(w, at, lanes)
+            block::<S, 1, false>(s, w, at, lanes)
         } else {
-            block::<S, 1, true>(w, at, lanes)
+            block::<S, 1, true>(s, w, at, lanes)
         }
         at += lanes;
     }
@@ -182,10 +181,10 @@ unsafe fn run<S: Simd>(w: &Work) {
 /// `V` vectors from lane `at` on, or `lanes` lanes of one if `PART`.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn block<S: Simd, const V: usize, const PART: bool>(w: &Work, at: usize, lanes: usize) {
+unsafe fn block<S: Simd, const V: usize, const PART: bool>(s: S, w: &Work, at: usize, lanes: usize) {
     let load = |p: *const f32, v: usize| {
         let p = p.add(at + v * S::LANES);
-        if PART { S::load_first(p, lanes) } else { S::load(p) }
+        if PART { s.load_first(p, lanes) } else { s.load(p) }
     };
     let mut x: [S::F; V] = std::array::from_fn(|v| load(w.args[0], v));
     macro_rules! each {
@@ -198,28 +197,28 @@ unsafe fn block<S: Simd, const V: usize, const PART: bool>(w: &Work, at: usize, 
     for (k, link) in w.links.iter().enumerate() {
         let y = *w.args.get_unchecked(k + 1);
         match link {
-            Link::Add => each!(v => S::add(x[v], load(y, v))),
-            Link::Sub => each!(v => S::sub(x[v], load(y, v))),
-            Link::SubFrom => each!(v => S::sub(load(y, v), x[v])),
-            Link::Mul => each!(v => S::mul(x[v], load(y, v))),
-            Link::Div => each!(v => S::div(x[v], load(y, v))),
-            Link::DivInto => each!(v => S::div(load(y, v), x[v])),
-            Link::Neg => each!(v => S::neg(x[v])),
-            Link::Square => each!(v => S::mul(x[v], x[v])),
-            Link::Sqrt => each!(v => S::sqrt(x[v])),
-            Link::Relu => each!(v => S::select(S::le(x[v], S::splat(0.0)), S::splat(0.0), x[v])),
+            Link::Add => each!(v => s.add(x[v], load(y, v))),
+            Link::Sub => each!(v => s.sub(x[v], load(y, v))),
+            Link::SubFrom => each!(v => s.sub(load(y, v), x[v])),
+            Link::Mul => each!(v => s.mul(x[v], load(y, v))),
+            Link::Div => each!(v => s.div(x[v], load(y, v))),
+            Link::DivInto => each!(v => s.div(load(y, v), x[v])),
+            Link::Neg => each!(v => s.neg(x[v])),
+            Link::Square => each!(v => s.mul(x[v], x[v])),
+            Link::Sqrt => each!(v => s.sqrt(x[v])),
+            Link::Relu => each!(v => s.select(s.le(x[v], s.splat(0.0)), s.splat(0.0), x[v])),
         }
     }
     for (v, &x) in x.iter().enumerate() {
         let p = w.out.add(at + v * S::LANES);
-        if PART { S::store_first(p, x, lanes) } else { S::store(p, x) }
+        if PART { s.store_first(p, x, lanes) } else { s.store(p, x) }
     }
 }
 
 dispatch! {
     /// The loop of a tier. All that links and arguments name is readable and the result writable for `len` lanes;
     /// there is an argument more than links.
-    pub fn select[] => run(w: &Work);
+    pub fn select[] => unsafe run(w: &Work);
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! One loop over a strip for every pointwise function and lane type.
 //!
 //! A strip is a run of 32-bit lanes: f32, or i32 for int32, uint8 and bool. The loops are written
-//! once, without intrinsics, and compiled once a tier with that tier's features.
+//! once, without intrinsics, and compiled once a tier with that tier's features: of the token they use nothing but its
+//! type.
 
 use super::math;
-use crate::backend::cpu::simd::Tier;
+use crate::backend::cpu::simd::{Simd, dispatch};
 use crate::dtype::DType;
 use crate::ops::pointwise::Function;
 
@@ -14,33 +15,12 @@ pub type Lanes = *mut u32;
 /// `(function, argument type, result type, arguments, result, lanes)`.
 pub type Apply = unsafe fn(Function, DType, DType, [*const u32; 3], Lanes, usize);
 
-/// The loops of a tier.
-pub fn select(tier: Tier) -> Apply {
-    match tier {
-        #[cfg(target_arch = "x86_64")]
-        Tier::Avx512 => avx512,
-        #[cfg(target_arch = "x86_64")]
-        Tier::Avx2 => avx2,
-        _ => apply,
-    }
-}
-
-/// # Safety
-/// As [`apply`], on a machine with these features.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn avx512(f: Function, from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {
-    // SAFETY: the caller's contract.
-    unsafe { apply(f, from, to, args, out, n) }
-}
-
-/// # Safety
-/// As [`apply`], on a machine with these features.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn avx2(f: Function, from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {
-    // SAFETY: the caller's contract.
-    unsafe { apply(f, from, to, args, out, n) }
+dispatch! {
+    /// The loops of a tier. The arguments that the function has are readable and the result writable for that many
+    /// lanes; the result overlaps no argument.
+    pub fn select[] => unsafe apply(
+        f: Function, from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize,
+    );
 }
 
 #[inline(always)]
@@ -95,7 +75,7 @@ unsafe fn periodic(args: [*const u32; 3], out: Lanes, n: usize, near: impl Fn(f3
 /// The arguments that `f` has are readable and the result writable for `n` lanes; the result
 /// overlaps no argument.
 #[inline(always)]
-unsafe fn apply(f: Function, from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {
+unsafe fn apply<S: Simd>(_: S, f: Function, from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {
     // SAFETY: the caller's contract, passed on.
     unsafe {
         match (f, from) {
@@ -264,33 +244,11 @@ unsafe fn convert(from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: 
 
 /// Sums of a strip of f32: `(values, columns, step, sums)`. With a step, row `i` is added up into the
 /// sum `i · step`; without, all rows are added to the same `columns` sums.
-pub type Sum = unsafe fn(&[f32], usize, Option<usize>, &mut [f64]);
+pub type Sum = fn(&[f32], usize, Option<usize>, &mut [f64]);
 
-/// The sums of a tier.
-pub fn select_sum(tier: Tier) -> Sum {
-    match tier {
-        #[cfg(target_arch = "x86_64")]
-        Tier::Avx512 => sum_avx512,
-        #[cfg(target_arch = "x86_64")]
-        Tier::Avx2 => sum_avx2,
-        _ => sum,
-    }
-}
-
-/// # Safety
-/// On a machine with these features.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-unsafe fn sum_avx512(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
-    sum(values, cols, row_step, sums);
-}
-
-/// # Safety
-/// On a machine with these features.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn sum_avx2(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
-    sum(values, cols, row_step, sums);
+dispatch! {
+    /// The sums of a tier.
+    pub fn select_sum[] => sum(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]);
 }
 
 /// Lanes that add up side by side.
@@ -298,7 +256,7 @@ const WIDE: usize = 64;
 
 /// Adds each row up (`row_step` given) or all rows column by column.
 #[inline(always)]
-fn sum(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
+fn sum<S: Simd>(_: S, values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
     match row_step {
         Some(step) => {
             for (i, row) in values.chunks_exact(cols).enumerate() {

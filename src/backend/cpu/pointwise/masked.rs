@@ -5,8 +5,7 @@
 //! The region engine does the same instruction by instruction, each with a trip through L1; this is the
 //! form that every block of a residual network ends with.
 
-use crate::backend::cpu::simd::{Simd, Tier};
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 use crate::dtype::DType;
 use crate::fusion::region::{Arg, Region};
 use crate::ops::pointwise::Function;
@@ -224,71 +223,72 @@ pub type RunFn = unsafe fn(&Work);
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn masked<S: Simd, const SKIP: bool, const AFFINE: bool, const PRODUCTS: usize>(w: &Work) {
+unsafe fn masked<S: Simd, const SKIP: bool, const AFFINE: bool, const PRODUCTS: usize>(s: S, w: &Work) {
     let whole = w.cols / S::LANES * S::LANES;
     let mut col = 0;
     while col < whole {
-        columns::<S, SKIP, AFFINE, PRODUCTS, false>(w, col, S::LANES);
+        columns::<S, SKIP, AFFINE, PRODUCTS, false>(s, w, col, S::LANES);
         col += S::LANES;
     }
     if col < w.cols {
-        columns::<S, SKIP, AFFINE, PRODUCTS, true>(w, col, w.cols - col);
+        columns::<S, SKIP, AFFINE, PRODUCTS, true>(s, w, col, w.cols - col);
     }
 }
 dispatch! {
-    fn select_masked[const SKIP: bool, const AFFINE: bool, const PRODUCTS: usize] => masked(w: &Work);
+    fn select_masked[const SKIP: bool, const AFFINE: bool, const PRODUCTS: usize] => unsafe masked(w: &Work);
 }
 
 /// The `n` columns from `col` on, which fill a vector unless `PART`.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
 unsafe fn columns<S: Simd, const SKIP: bool, const AFFINE: bool, const PRODUCTS: usize, const PART: bool>(
+    s: S,
     w: &Work,
     col: usize,
     n: usize,
 ) {
     macro_rules! load {
         ($p:expr) => {
-            if PART { S::load_first($p, n) } else { S::load($p) }
+            if PART { s.load_first($p, n) } else { s.load($p) }
         };
     }
     let [mask, scale, shift] = w.mask;
-    let (scale, shift) = if AFFINE { (load!(scale.add(col)), load!(shift.add(col))) } else { (S::zero(), S::zero()) };
-    let mut means = [S::zero(); PRODUCTS];
+    let (scale, shift) = if AFFINE { (load!(scale.add(col)), load!(shift.add(col))) } else { (s.zero(), s.zero()) };
+    let mut means = [s.zero(); PRODUCTS];
     for (mean, product) in means.iter_mut().zip(&w.products) {
         *mean = load!(product[1].add(col));
     }
     let mut first = 0;
     while first < w.rows {
         let end = w.rows.min(first + RUN);
-        let mut total = S::zero();
-        let mut totals = [S::zero(); PRODUCTS];
+        let mut total = s.zero();
+        let mut totals = [s.zero(); PRODUCTS];
         for row in first..end {
             let at = row * w.ld + col;
             let mut gradient = load!(w.gradient.at.add(row * w.gradient.ld + col));
             if SKIP {
-                gradient = S::add(gradient, load!(w.skip.add(at)));
+                gradient = s.add(gradient, load!(w.skip.add(at)));
             }
             let mut open = load!(mask.add(at));
             if AFFINE {
                 // Rounded as the forward pass rounded it.
-                open = S::add(S::mul(open, scale), shift);
+                open = s.add(s.mul(open, scale), shift);
             }
-            let gradient = S::select(S::lt(S::zero(), open), gradient, S::zero());
-            total = S::add(total, gradient);
+            let gradient = s.select(s.lt(s.zero(), open), gradient, s.zero());
+            total = s.add(total, gradient);
             for i in 0..PRODUCTS {
-                let distance = S::sub(load!(w.products[i][0].add(at)), means[i]);
-                totals[i] = S::mul_add(gradient, distance, totals[i]);
+                let distance = s.sub(load!(w.products[i][0].add(at)), means[i]);
+                totals[i] = s.mul_add(gradient, distance, totals[i]);
             }
             for (to, factor) in w.stores {
-                let result = if factor.is_null() { gradient } else { S::mul(load!(factor.add(col)), gradient) };
+                let result = if factor.is_null() { gradient } else { s.mul(load!(factor.add(col)), gradient) };
                 let to = to.at.add(row * to.ld + col);
-                if PART { S::store_first(to, result, n) } else { S::store(to, result) }
+                if PART { s.store_first(to, result, n) } else { s.store(to, result) }
             }
         }
-        add::<S>(w.sums[0], total, col, n);
+        add(s, w.sums[0], total, col, n);
         for (sums, total) in w.sums[1..].iter().zip(totals) {
-            add::<S>(*sums, total, col, n);
+            add(s, *sums, total, col, n);
         }
         first = end;
     }
@@ -297,12 +297,12 @@ unsafe fn columns<S: Simd, const SKIP: bool, const AFFINE: bool, const PRODUCTS:
 /// Adds `n` lanes to sums from `col` on.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn add<S: Simd>(sums: *mut f64, lanes: S::F, col: usize, n: usize) {
+unsafe fn add<S: Simd>(s: S, sums: *mut f64, lanes: S::F, col: usize, n: usize) {
     if sums.is_null() {
         return;
     }
     let mut values = [0.0f32; 16];
-    S::store(values.as_mut_ptr(), lanes);
+    s.store_array(&mut values, lanes);
     for (i, &v) in values[..n].iter().enumerate() {
         *sums.add(col + i) += f64::from(v);
     }

@@ -4,8 +4,7 @@
 //! columns from a shift: the first value that it meets there. Sums of a few rows are f32, their totals
 //! f64.
 
-use crate::backend::cpu::simd::Simd;
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, dispatch};
 
 /// Values that a chunk keeps for each column: how many elements, the shift, Σ(x − shift), Σ(x − shift)².
 pub const PLANES: usize = 4;
@@ -37,26 +36,26 @@ pub type RunFn = unsafe fn(&Work);
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn moments<S: Simd>(w: &Work) {
+unsafe fn moments<S: Simd>(s: S, w: &Work) {
     let whole = w.cols / S::LANES * S::LANES;
     let mut col = 0;
     while col < whole {
-        columns::<S, false>(w, col, S::LANES);
+        columns::<S, false>(s, w, col, S::LANES);
         col += S::LANES;
     }
     if col < w.cols {
-        columns::<S, true>(w, col, w.cols - col);
+        columns::<S, true>(s, w, col, w.cols - col);
     }
 }
 dispatch! {
     /// The loop of a tier.
-    pub fn select[] => moments(w: &Work);
+    pub fn select[] => unsafe moments(w: &Work);
 }
 
 /// The `n` columns from `col` on, which fill a vector unless `PART`.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn columns<S: Simd, const PART: bool>(w: &Work, col: usize, n: usize) {
+unsafe fn columns<S: Simd, const PART: bool>(s: S, w: &Work, col: usize, n: usize) {
     let kept = |plane: usize| std::slice::from_raw_parts_mut(w.kept.add(plane * w.plane + col), n);
     let (counts, shifts) = (kept(0), kept(1));
     let mut lanes = [0.0f32; MAX_LANES];
@@ -67,33 +66,33 @@ unsafe fn columns<S: Simd, const PART: bool>(w: &Work, col: usize, n: usize) {
         *lane = shifts[i] as f32;
         counts[i] += w.rows as f64;
     }
-    let shift = S::load(lanes.as_ptr());
+    let shift = s.load_array(&lanes);
     let load = |row: usize| {
         let p = w.values.add(row * w.ld + col);
-        if PART { S::load_first(p, n) } else { S::load(p) }
+        if PART { s.load_first(p, n) } else { s.load(p) }
     };
     let mut first = 0;
     while first < w.rows {
         let end = w.rows.min(first + RUN);
-        let mut sums = [S::zero(); ABREAST];
-        let mut squares = [S::zero(); ABREAST];
+        let mut sums = [s.zero(); ABREAST];
+        let mut squares = [s.zero(); ABREAST];
         let mut row = first;
         while row + ABREAST <= end {
             for k in 0..ABREAST {
-                let d = S::sub(load(row + k), shift);
-                sums[k] = S::add(sums[k], d);
-                squares[k] = S::mul_add(d, d, squares[k]);
+                let d = s.sub(load(row + k), shift);
+                sums[k] = s.add(sums[k], d);
+                squares[k] = s.mul_add(d, d, squares[k]);
             }
             row += ABREAST;
         }
         while row < end {
-            let d = S::sub(load(row), shift);
-            sums[0] = S::add(sums[0], d);
-            squares[0] = S::mul_add(d, d, squares[0]);
+            let d = s.sub(load(row), shift);
+            sums[0] = s.add(sums[0], d);
+            squares[0] = s.mul_add(d, d, squares[0]);
             row += 1;
         }
         for (plane, v) in [(2, sums), (3, squares)] {
-            S::store(lanes.as_mut_ptr(), S::add(S::add(v[0], v[1]), S::add(v[2], v[3])));
+            s.store_array(&mut lanes, s.add(s.add(v[0], v[1]), s.add(v[2], v[3])));
             kept(plane).iter_mut().zip(lanes).for_each(|(total, lane)| *total += f64::from(lane));
         }
         first = end;

@@ -2,8 +2,7 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "each function is one loop nest under the contract of `Work`")]
 
 use super::PoolGeometry;
-use crate::backend::cpu::simd::Simd;
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, dispatch};
 use std::ops::Range;
 
 /// Some rows of one image.
@@ -27,8 +26,8 @@ pub(super) type RowsFn = unsafe fn(&Work<'_>);
 
 /// Whether `v` takes the place of `best`: greater, or the first NaN.
 #[inline(always)]
-unsafe fn beats<S: Simd>(v: S::F, best: S::F) -> S::M {
-    S::mand(S::mnot(S::le(v, best)), S::eq(best, best))
+fn beats<S: Simd>(s: S, v: S::F, best: S::F) -> S::M {
+    s.mand(s.mnot(s.le(v, best)), s.eq(best, best))
 }
 
 impl Work<'_> {
@@ -48,14 +47,14 @@ impl Work<'_> {
 
 /// `n` elements: whole vectors need no mask.
 #[inline(always)]
-unsafe fn load<S: Simd>(p: *const f32, n: usize) -> S::F {
-    if n == S::LANES { S::load(p) } else { S::load_first(p, n) }
+unsafe fn load<S: Simd>(s: S, p: *const f32, n: usize) -> S::F {
+    if n == S::LANES { s.load(p) } else { s.load_first(p, n) }
 }
 
 /// `n` elements.
 #[inline(always)]
-unsafe fn store<S: Simd>(p: *mut f32, v: S::F, n: usize) {
-    if n == S::LANES { S::store(p, v) } else { S::store_first(p, v, n) }
+unsafe fn store<S: Simd>(s: S, p: *mut f32, v: S::F, n: usize) {
+    if n == S::LANES { s.store(p, v) } else { s.store_first(p, v, n) }
 }
 
 /// One window: rows and columns inside the image, and the channels c..c + n.
@@ -79,54 +78,55 @@ macro_rules! by_size {
 }
 
 #[inline(always)]
-unsafe fn max_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
-    by_size!(w, max_of::<S>(t, w, at, c, n))
+unsafe fn max_window<S: Simd>(s: S, t: &Work, w: Window, at: usize, c: usize, n: usize) {
+    by_size!(w, max_of::<S>(s, t, w, at, c, n))
 }
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "a window, its place and its size")]
-unsafe fn max_of<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize, rows: usize, columns: usize) {
+unsafe fn max_of<S: Simd>(s: S, t: &Work, w: Window, at: usize, c: usize, n: usize, rows: usize, columns: usize) {
     let first = t.src.add(t.at(w.y0, w.x0) + c);
-    let mut best = load::<S>(first, n);
+    let mut best = load(s, first, n);
     for y in 0..rows {
         for x in 0..columns {
-            let v = load::<S>(first.add((y * t.g.in_w + x) * t.g.channels), n);
-            best = S::select(beats::<S>(v, best), v, best);
+            let v = load(s, first.add((y * t.g.in_w + x) * t.g.channels), n);
+            best = s.select(beats(s, v, best), v, best);
         }
     }
-    store::<S>(t.dst.add(at + c), best, n);
+    store(s, t.dst.add(at + c), best, n);
 }
 
 #[inline(always)]
-unsafe fn average_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
-    let scale = S::splat(t.scale(w.y1 - w.y0, w.x1 - w.x0));
-    let mut sum = S::zero();
+unsafe fn average_window<S: Simd>(s: S, t: &Work, w: Window, at: usize, c: usize, n: usize) {
+    let scale = s.splat(t.scale(w.y1 - w.y0, w.x1 - w.x0));
+    let mut sum = s.zero();
     for y in w.y0..w.y1 {
         let mut p = t.src.add(t.at(y, w.x0) + c);
         for _ in w.x0..w.x1 {
-            sum = S::add(sum, load::<S>(p, n));
+            sum = s.add(sum, load(s, p, n));
             p = p.wrapping_add(t.g.channels);
         }
     }
-    store::<S>(t.dst.add(at + c), S::mul(sum, scale), n);
+    store(s, t.dst.add(at + c), s.mul(sum, scale), n);
 }
 
 /// Adds to the gradients of earlier windows. `src` is addressed like `dst`, from row `inputs.start`; rows
 /// outside `inputs` are read, never written.
 #[inline(always)]
-unsafe fn max_grad_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
-    by_size!(w, max_grad_of::<S, true>(t, w, at, c, n))
+unsafe fn max_grad_window<S: Simd>(s: S, t: &Work, w: Window, at: usize, c: usize, n: usize) {
+    by_size!(w, max_grad_of::<S, true>(s, t, w, at, c, n))
 }
 
 /// Where no other window has the elements of this one.
 #[inline(always)]
-unsafe fn max_grad_disjoint_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
-    by_size!(w, max_grad_of::<S, false>(t, w, at, c, n))
+unsafe fn max_grad_disjoint_window<S: Simd>(s: S, t: &Work, w: Window, at: usize, c: usize, n: usize) {
+    by_size!(w, max_grad_of::<S, false>(s, t, w, at, c, n))
 }
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "a window, its place and its size")]
 unsafe fn max_grad_of<S: Simd, const ADD: bool>(
+    s: S,
     t: &Work,
     w: Window,
     at: usize,
@@ -140,37 +140,37 @@ unsafe fn max_grad_of<S: Simd, const ADD: bool>(
         let pixel = (w.y0 + y).wrapping_sub(t.inputs.start).wrapping_mul(t.g.in_w).wrapping_add(w.x0 + x);
         pixel.wrapping_mul(t.g.channels).wrapping_add(c)
     };
-    let mut best = load::<S>(t.src.wrapping_add(offset(0, 0)), n);
-    let mut place = S::isplat(0);
+    let mut best = load(s, t.src.wrapping_add(offset(0, 0)), n);
+    let mut place = s.isplat(0);
     for y in 0..rows {
         for x in 0..columns {
-            let v = load::<S>(t.src.wrapping_add(offset(y, x)), n);
-            let m = beats::<S>(v, best);
-            best = S::select(m, v, best);
-            place = S::iselect(m, S::isplat((y * columns + x) as i32), place);
+            let v = load(s, t.src.wrapping_add(offset(y, x)), n);
+            let m = beats(s, v, best);
+            best = s.select(m, v, best);
+            place = s.iselect(m, s.isplat((y * columns + x) as i32), place);
         }
     }
-    let d = load::<S>(t.dy.add(at + c), n);
+    let d = load(s, t.dy.add(at + c), n);
     for y in 0..rows {
         if !t.inputs.contains(&(w.y0 + y)) {
             continue;
         }
         for x in 0..columns {
             let p = t.dst.wrapping_add(offset(y, x));
-            let here = S::select(S::ieq(place, S::isplat((y * columns + x) as i32)), d, S::zero());
-            store::<S>(p, if ADD { S::add(load::<S>(p, n), here) } else { here }, n);
+            let here = s.select(s.ieq(place, s.isplat((y * columns + x) as i32)), d, s.zero());
+            store(s, p, if ADD { s.add(load(s, p, n), here) } else { here }, n);
         }
     }
 }
 
 #[inline(always)]
-unsafe fn average_grad_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize, n: usize) {
-    let scale = S::splat(t.scale(w.y1 - w.y0, w.x1 - w.x0));
-    let d = S::mul(load::<S>(t.dy.add(at + c), n), scale);
+unsafe fn average_grad_window<S: Simd>(s: S, t: &Work, w: Window, at: usize, c: usize, n: usize) {
+    let scale = s.splat(t.scale(w.y1 - w.y0, w.x1 - w.x0));
+    let d = s.mul(load(s, t.dy.add(at + c), n), scale);
     for y in w.y0.max(t.inputs.start)..w.y1.min(t.inputs.end) {
         let mut p = t.dst.add(t.at(y, w.x0) + c);
         for _ in w.x0..w.x1 {
-            store::<S>(p, S::add(load::<S>(p, n), d), n);
+            store(s, p, s.add(load(s, p, n), d), n);
             p = p.wrapping_add(t.g.channels);
         }
     }
@@ -182,7 +182,7 @@ unsafe fn average_grad_window<S: Simd>(t: &Work, w: Window, at: usize, c: usize,
 macro_rules! rows_kernel {
     ($kernel:ident, $window:ident, $select:ident) => {
         #[inline(always)]
-        unsafe fn $kernel<S: Simd>(t: &Work) {
+        unsafe fn $kernel<S: Simd>(s: S, t: &Work) {
             let channels = t.g.channels;
             let mut at = 0;
             for oy in t.outputs.clone() {
@@ -192,17 +192,17 @@ macro_rules! rows_kernel {
                     let w = Window { y0: rows.start, y1: rows.end, x0: columns.start, x1: columns.end };
                     let mut c = 0;
                     while c + S::LANES <= channels {
-                        $window::<S>(t, w, at, c, S::LANES);
+                        $window::<S>(s, t, w, at, c, S::LANES);
                         c += S::LANES;
                     }
                     if c < channels {
-                        $window::<S>(t, w, at, c, channels - c);
+                        $window::<S>(s, t, w, at, c, channels - c);
                     }
                     at += channels;
                 }
             }
         }
-        dispatch! { pub(super) fn $select[] => $kernel(t: &Work<'_>); }
+        dispatch! { pub(super) fn $select[] => unsafe $kernel(t: &Work<'_>); }
     };
 }
 

@@ -1,12 +1,36 @@
 //! AVX2 with FMA: eight lanes.
-#![allow(unsafe_op_in_unsafe_fn, reason = "each body is one operation under the contract of the trait")]
+#![allow(unsafe_op_in_unsafe_fn, reason = "the unsafe methods are accesses of memory under the contract of the trait")]
 
-use super::{Simd, Tier};
+use super::{Avx512, Simd, Tier};
 use std::arch::x86_64::*;
 
 /// AVX2 with FMA.
 #[derive(Clone, Copy)]
-pub struct Avx2;
+pub struct Avx2(());
+
+impl Avx2 {
+    /// The token, where the processor has AVX2 and FMA.
+    pub fn new() -> Option<Self> {
+        let present = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        present.then_some(Avx2(()))
+    }
+
+    /// The token in code that is compiled for the set. Calls from such code are safe, which the compiler checks.
+    ///
+    /// # Safety
+    /// Elsewhere: the processor has the set.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub fn here() -> Self {
+        Avx2(())
+    }
+}
+
+impl From<Avx512> for Avx2 {
+    fn from(_: Avx512) -> Self {
+        Avx2(())
+    }
+}
 
 /// Eight set lanes, then eight clear ones: the mask of the first `n` lanes begins at `8 - n`.
 static FIRST: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -31,20 +55,20 @@ macro_rules! reduce {
     }};
 }
 
-macro_rules! ops {
-    ($($name:ident($($a:ident : $t:ident),*) -> $r:ident = $e:expr;)*) => {
-        $(#[inline(always)] unsafe fn $name($($a: Self::$t),*) -> Self::$r { $e })*
-    };
-}
+type F = __m256;
+type I = __m256i;
+type M = __m256i;
 
-impl Simd for Avx2 {
+// SAFETY: a token is made only where the processor has the set; vectors have `LANES` lanes, and the accesses are of
+// as many elements as the trait says.
+unsafe impl Simd for Avx2 {
     const LANES: usize = 8;
     const TIER: Tier = Tier::Avx2;
-    type F = __m256;
-    type I = __m256i;
-    type M = __m256i;
+    type F = F;
+    type I = I;
+    type M = M;
 
-    ops! {
+    intrinsics! {
         zero() -> F = _mm256_setzero_ps();
         add(a: F, b: F) -> F = _mm256_add_ps(a, b);
         sub(a: F, b: F) -> F = _mm256_sub_ps(a, b);
@@ -81,28 +105,28 @@ impl Simd for Avx2 {
         to_f(a: I) -> F = _mm256_cvtepi32_ps(a);
         to_i(a: F) -> I = _mm256_cvttps_epi32(a);
         bits(a: F) -> I = _mm256_castps_si256(a);
-        from_bits(a: I) -> F = _mm256_castsi256_ps(a);
+        with_bits(a: I) -> F = _mm256_castsi256_ps(a);
+        splat(x: f32) -> F = _mm256_set1_ps(x);
+        reduce_add(v: F) -> f32 = reduce!(v, _mm_add_ps, _mm_add_ss);
+        reduce_max(v: F) -> f32 = reduce!(v, _mm_max_ps, _mm_max_ss);
+        reduce_min(v: F) -> f32 = reduce!(v, _mm_min_ps, _mm_min_ss);
+        isplat(x: i32) -> I = _mm256_set1_epi32(x);
+        ishl<N>(a: I) -> I = _mm256_sll_epi32(a, count::<N>());
+        ishr<N>(a: I) -> I = _mm256_sra_epi32(a, count::<N>());
+        ushr<N>(a: I) -> I = _mm256_srl_epi32(a, count::<N>());
+    }
+    accesses! {
+        load(p: *const f32) -> F = _mm256_loadu_ps(p);
+        store(p: *mut f32, v: F) = _mm256_storeu_ps(p, v);
+        load_first(p: *const f32, n: usize) -> F = _mm256_maskload_ps(p, first(n));
+        iload(p: *const i32) -> I = _mm256_loadu_si256(p.cast());
+        istore(p: *mut i32, v: I) = _mm256_storeu_si256(p.cast(), v);
+        iload_first(p: *const i32, n: usize) -> I = _mm256_maskload_epi32(p, first(n));
     }
 
-    #[inline(always)]
-    unsafe fn splat(x: f32) -> __m256 {
-        _mm256_set1_ps(x)
-    }
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> __m256 {
-        _mm256_loadu_ps(p)
-    }
-    #[inline(always)]
-    unsafe fn store(p: *mut f32, v: __m256) {
-        _mm256_storeu_ps(p, v)
-    }
-    #[inline(always)]
-    unsafe fn load_first(p: *const f32, n: usize) -> __m256 {
-        _mm256_maskload_ps(p, first(n))
-    }
     /// In halves: masked stores are slow on AMD Zen 3, where copies of six columns decide on products with A transposed.
     #[inline(always)]
-    unsafe fn store_first(p: *mut f32, v: __m256, n: usize) {
+    unsafe fn store_first(self, p: *mut f32, v: F, n: usize) {
         if n >= Self::LANES {
             return _mm256_storeu_ps(p, v);
         }
@@ -120,51 +144,11 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn reduce_add(v: __m256) -> f32 {
-        reduce!(v, _mm_add_ps, _mm_add_ss)
+    unsafe fn istore_first(self, p: *mut i32, v: I, n: usize) {
+        self.store_first(p.cast(), _mm256_castsi256_ps(v), n)
     }
     #[inline(always)]
-    unsafe fn reduce_max(v: __m256) -> f32 {
-        reduce!(v, _mm_max_ps, _mm_max_ss)
-    }
-    #[inline(always)]
-    unsafe fn reduce_min(v: __m256) -> f32 {
-        reduce!(v, _mm_min_ps, _mm_min_ss)
-    }
-    #[inline(always)]
-    unsafe fn isplat(x: i32) -> __m256i {
-        _mm256_set1_epi32(x)
-    }
-    #[inline(always)]
-    unsafe fn iload(p: *const i32) -> __m256i {
-        _mm256_loadu_si256(p.cast())
-    }
-    #[inline(always)]
-    unsafe fn istore(p: *mut i32, v: __m256i) {
-        _mm256_storeu_si256(p.cast(), v)
-    }
-    #[inline(always)]
-    unsafe fn iload_first(p: *const i32, n: usize) -> __m256i {
-        _mm256_maskload_epi32(p, first(n))
-    }
-    #[inline(always)]
-    unsafe fn istore_first(p: *mut i32, v: __m256i, n: usize) {
-        Self::store_first(p.cast(), _mm256_castsi256_ps(v), n)
-    }
-    #[inline(always)]
-    unsafe fn ishl<const N: u32>(a: __m256i) -> __m256i {
-        _mm256_sll_epi32(a, count::<N>())
-    }
-    #[inline(always)]
-    unsafe fn ishr<const N: u32>(a: __m256i) -> __m256i {
-        _mm256_sra_epi32(a, count::<N>())
-    }
-    #[inline(always)]
-    unsafe fn ushr<const N: u32>(a: __m256i) -> __m256i {
-        _mm256_srl_epi32(a, count::<N>())
-    }
-    #[inline(always)]
-    unsafe fn transpose(src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
+    unsafe fn transpose(self, src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
         let z = _mm256_setzero_ps();
         let mut t = [z; 8];
         for r in 0..4 {
@@ -187,7 +171,8 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn prefetch(p: *const f32) {
-        _mm_prefetch::<_MM_HINT_T0>(p.cast())
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: a hint; what it names is not accessed.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
 }

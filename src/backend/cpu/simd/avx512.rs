@@ -1,12 +1,34 @@
 //! AVX-512 F, BW, DQ, VL: sixteen lanes.
-#![allow(unsafe_op_in_unsafe_fn, reason = "each body is one operation under the contract of the trait")]
+#![allow(unsafe_op_in_unsafe_fn, reason = "the unsafe methods are accesses of memory under the contract of the trait")]
 
-use super::{Simd, Tier};
+use super::{Avx2, Simd, Tier};
 use std::arch::x86_64::*;
 
 /// AVX-512 F, BW, DQ, VL.
 #[derive(Clone, Copy)]
-pub struct Avx512;
+pub struct Avx512(());
+
+impl Avx512 {
+    /// The token, where the processor has these extensions, and AVX2 and FMA besides.
+    pub fn new() -> Option<Self> {
+        let present = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && Avx2::new().is_some();
+        present.then_some(Avx512(()))
+    }
+
+    /// The token in code that is compiled for the set. Calls from such code are safe, which the compiler checks.
+    ///
+    /// # Safety
+    /// Elsewhere: the processor has the set.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    pub fn here() -> Self {
+        Avx512(())
+    }
+}
 
 /// The mask of the first `n <= 16` lanes.
 #[inline(always)]
@@ -23,20 +45,20 @@ macro_rules! reduce {
     }};
 }
 
-macro_rules! ops {
-    ($($name:ident($($a:ident : $t:ident),*) -> $r:ident = $e:expr;)*) => {
-        $(#[inline(always)] unsafe fn $name($($a: Self::$t),*) -> Self::$r { $e })*
-    };
-}
+type F = __m512;
+type I = __m512i;
+type M = __mmask16;
 
-impl Simd for Avx512 {
+// SAFETY: a token is made only where the processor has the set; vectors have `LANES` lanes, and the accesses are of
+// as many elements as the trait says.
+unsafe impl Simd for Avx512 {
     const LANES: usize = 16;
     const TIER: Tier = Tier::Avx512;
-    type F = __m512;
-    type I = __m512i;
-    type M = __mmask16;
+    type F = F;
+    type I = I;
+    type M = M;
 
-    ops! {
+    intrinsics! {
         zero() -> F = _mm512_setzero_ps();
         add(a: F, b: F) -> F = _mm512_add_ps(a, b);
         sub(a: F, b: F) -> F = _mm512_sub_ps(a, b);
@@ -67,93 +89,59 @@ impl Simd for Avx512 {
         iselect(m: M, a: I, b: I) -> I = _mm512_mask_blend_epi32(m, b, a);
         imin(a: I, b: I) -> I = _mm512_min_epi32(a, b);
         imax(a: I, b: I) -> I = _mm512_max_epi32(a, b);
-        mand(a: M, b: M) -> M = a & b;
-        mor(a: M, b: M) -> M = a | b;
-        mnot(a: M) -> M = !a;
         to_f(a: I) -> F = _mm512_cvtepi32_ps(a);
         to_i(a: F) -> I = _mm512_cvttps_epi32(a);
         bits(a: F) -> I = _mm512_castps_si512(a);
-        from_bits(a: I) -> F = _mm512_castsi512_ps(a);
+        with_bits(a: I) -> F = _mm512_castsi512_ps(a);
+        splat(x: f32) -> F = _mm512_set1_ps(x);
+        reduce_add(v: F) -> f32 = reduce!(v, _mm256_add_ps, _mm_add_ps, _mm_add_ss);
+        reduce_max(v: F) -> f32 = reduce!(v, _mm256_max_ps, _mm_max_ps, _mm_max_ss);
+        reduce_min(v: F) -> f32 = reduce!(v, _mm256_min_ps, _mm_min_ps, _mm_min_ss);
+        isplat(x: i32) -> I = _mm512_set1_epi32(x);
+        ishl<N>(a: I) -> I = _mm512_slli_epi32::<N>(a);
+        ishr<N>(a: I) -> I = _mm512_srai_epi32::<N>(a);
+        ushr<N>(a: I) -> I = _mm512_srli_epi32::<N>(a);
+    }
+    accesses! {
+        load(p: *const f32) -> F = _mm512_loadu_ps(p);
+        store(p: *mut f32, v: F) = _mm512_storeu_ps(p, v);
+        load_first(p: *const f32, n: usize) -> F = _mm512_maskz_loadu_ps(first(n), p);
+        store_first(p: *mut f32, v: F, n: usize) = _mm512_mask_storeu_ps(p, first(n), v);
+        iload(p: *const i32) -> I = _mm512_loadu_epi32(p);
+        istore(p: *mut i32, v: I) = _mm512_storeu_epi32(p, v);
+        iload_first(p: *const i32, n: usize) -> I = _mm512_maskz_loadu_epi32(first(n), p);
+        istore_first(p: *mut i32, v: I, n: usize) = _mm512_mask_storeu_epi32(p, first(n), v);
     }
 
     #[inline(always)]
-    unsafe fn splat(x: f32) -> __m512 {
-        _mm512_set1_ps(x)
+    fn mand(self, a: M, b: M) -> M {
+        a & b
     }
     #[inline(always)]
-    unsafe fn load(p: *const f32) -> __m512 {
-        _mm512_loadu_ps(p)
+    fn mor(self, a: M, b: M) -> M {
+        a | b
     }
     #[inline(always)]
-    unsafe fn store(p: *mut f32, v: __m512) {
-        _mm512_storeu_ps(p, v)
+    fn mnot(self, a: M) -> M {
+        !a
     }
     #[inline(always)]
-    unsafe fn load_first(p: *const f32, n: usize) -> __m512 {
-        _mm512_maskz_loadu_ps(first(n), p)
-    }
-    #[inline(always)]
-    unsafe fn store_first(p: *mut f32, v: __m512, n: usize) {
-        _mm512_mask_storeu_ps(p, first(n), v)
-    }
-    #[inline(always)]
-    unsafe fn reduce_add(v: __m512) -> f32 {
-        reduce!(v, _mm256_add_ps, _mm_add_ps, _mm_add_ss)
-    }
-    #[inline(always)]
-    unsafe fn reduce_add4(v: &[__m512; 4]) -> [f32; 4] {
-        // Lanes 0 + 2 and 1 + 3 of each quarter, of two vectors; then all four of four; then quarters.
-        let halves = |a, b| _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-        let (ab, cd) = (halves(v[0], v[1]), halves(v[2], v[3]));
-        let x = _mm512_add_ps(_mm512_shuffle_ps::<0x44>(ab, cd), _mm512_shuffle_ps::<0xee>(ab, cd));
-        let y = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x));
-        let z = _mm_add_ps(_mm256_castps256_ps128(y), _mm256_extractf128_ps::<1>(y));
+    fn reduce_add4(self, v: &[F; 4]) -> [f32; 4] {
         let mut sums = [0.0; 4];
-        _mm_storeu_ps(sums.as_mut_ptr(), z);
+        // SAFETY: the token is proof of the set; `sums` holds four lanes.
+        unsafe {
+            // Lanes 0 + 2 and 1 + 3 of each quarter, of two vectors; then all four of four; then quarters.
+            let halves = |a, b| _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+            let (ab, cd) = (halves(v[0], v[1]), halves(v[2], v[3]));
+            let x = _mm512_add_ps(_mm512_shuffle_ps::<0x44>(ab, cd), _mm512_shuffle_ps::<0xee>(ab, cd));
+            let y = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps::<1>(x));
+            let z = _mm_add_ps(_mm256_castps256_ps128(y), _mm256_extractf128_ps::<1>(y));
+            _mm_storeu_ps(sums.as_mut_ptr(), z);
+        }
         sums
     }
     #[inline(always)]
-    unsafe fn reduce_max(v: __m512) -> f32 {
-        reduce!(v, _mm256_max_ps, _mm_max_ps, _mm_max_ss)
-    }
-    #[inline(always)]
-    unsafe fn reduce_min(v: __m512) -> f32 {
-        reduce!(v, _mm256_min_ps, _mm_min_ps, _mm_min_ss)
-    }
-    #[inline(always)]
-    unsafe fn isplat(x: i32) -> __m512i {
-        _mm512_set1_epi32(x)
-    }
-    #[inline(always)]
-    unsafe fn iload(p: *const i32) -> __m512i {
-        _mm512_loadu_epi32(p)
-    }
-    #[inline(always)]
-    unsafe fn istore(p: *mut i32, v: __m512i) {
-        _mm512_storeu_epi32(p, v)
-    }
-    #[inline(always)]
-    unsafe fn iload_first(p: *const i32, n: usize) -> __m512i {
-        _mm512_maskz_loadu_epi32(first(n), p)
-    }
-    #[inline(always)]
-    unsafe fn istore_first(p: *mut i32, v: __m512i, n: usize) {
-        _mm512_mask_storeu_epi32(p, first(n), v)
-    }
-    #[inline(always)]
-    unsafe fn ishl<const N: u32>(a: __m512i) -> __m512i {
-        _mm512_slli_epi32::<N>(a)
-    }
-    #[inline(always)]
-    unsafe fn ishr<const N: u32>(a: __m512i) -> __m512i {
-        _mm512_srai_epi32::<N>(a)
-    }
-    #[inline(always)]
-    unsafe fn ushr<const N: u32>(a: __m512i) -> __m512i {
-        _mm512_srli_epi32::<N>(a)
-    }
-    #[inline(always)]
-    unsafe fn transpose(src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
+    unsafe fn transpose(self, src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
         let z = _mm512_setzero_ps();
         let mut t = [z; 16];
         for r in 0..8 {
@@ -182,7 +170,8 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn prefetch(p: *const f32) {
-        _mm_prefetch::<_MM_HINT_T0>(p.cast())
+    fn prefetch(self, p: *const f32) {
+        // SAFETY: a hint; what it names is not accessed.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
 }

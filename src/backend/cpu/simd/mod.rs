@@ -1,9 +1,36 @@
 //! Instruction sets: one trait, one file per set, and the choice of a set at run time.
 //!
-//! A kernel is written once as `#[inline(always)] unsafe fn kernel<S: Simd>(..)`. [`dispatch!`](crate::dispatch)
-//! compiles it for every set of the architecture and returns the function for a [`Tier`], once,
-//! when a plan is built.
+//! A token, such as [`Scalar`] or `Avx2`, is a value of no size that exists only where the processor has the set. Its
+//! arithmetic is therefore safe; what reads and writes memory through pointers is not.
+//!
+//! A kernel is written once, as `#[inline(always)] fn kernel<S: Simd>(s: S, ..)`. The macro `dispatch!` compiles it for
+//! every set of the architecture and returns the function for a [`Tier`], once, when a plan is built.
 
+/// Methods of one expression that needs the set, of which the token is proof, and nothing else.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! intrinsics {
+    ($($name:ident $(<$n:ident>)? ($($a:ident: $t:ty),*) -> $r:ty = $e:expr;)*) => {
+        $(#[inline(always)]
+        fn $name $(<const $n: u32>)? (self, $($a: $t),*) -> $r {
+            // SAFETY: the token is proof of the set; no memory is accessed.
+            unsafe { $e }
+        })*
+    };
+}
+
+/// Methods of one expression that accesses memory.
+macro_rules! accesses {
+    ($($name:ident($($a:ident: $t:ty),*) $(-> $r:ty)? = $e:expr;)*) => {
+        $(#[inline(always)]
+        unsafe fn $name(self, $($a: $t),*) $(-> $r)? {
+            // SAFETY: the caller's contract for the memory; the token is proof of the set.
+            unsafe { $e }
+        })*
+    };
+}
+
+mod dispatch;
+pub mod peak;
 mod scalar;
 mod tier;
 
@@ -18,6 +45,7 @@ mod neon;
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
+pub(super) use dispatch::{Token, dispatch};
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 pub use scalar::Scalar;
@@ -26,19 +54,21 @@ pub use tier::Tier;
 #[cfg(test)]
 mod tests;
 
-/// An instruction set. Implementors are zero-sized tokens; only [`dispatch!`](crate::dispatch)
-/// creates calls into them.
+/// An instruction set, and the operations on its vectors. Implementors are tokens: values of no size that exist only
+/// where the processor has the set.
 ///
 /// # Safety
 ///
-/// Every function needs the instruction set of [`Simd::TIER`]. Functions on pointers need `LANES`
-/// (or, where there is an `n <= LANES`, the first `n`) elements to be accessible; no alignment is
-/// required.
+/// To implement it: no value exists on a machine that lacks the set, vectors have `LANES` elements, and the unsafe
+/// methods access no more memory than they say.
+///
+/// To call the unsafe methods, which are those on pointers: `LANES` (or, where there is an `n <= LANES`, the first `n`)
+/// elements are accessible. No alignment is required.
 #[allow(clippy::missing_safety_doc, reason = "the contract is common to all functions and stated on the trait")]
-pub trait Simd: Copy + Send + Sync + 'static {
+pub unsafe trait Simd: Copy + Send + Sync + 'static {
     /// Elements per vector.
     const LANES: usize;
-    /// The tier whose machines can run it.
+    /// The tier of the machines that have it.
     const TIER: Tier;
     /// A vector of f32.
     type F: Copy;
@@ -48,174 +78,135 @@ pub trait Simd: Copy + Send + Sync + 'static {
     type M: Copy;
 
     /// All lanes 0.
-    unsafe fn zero() -> Self::F;
+    fn zero(self) -> Self::F;
     /// All lanes `x`.
-    unsafe fn splat(x: f32) -> Self::F;
+    fn splat(self, x: f32) -> Self::F;
     /// Reads `LANES` elements.
-    unsafe fn load(p: *const f32) -> Self::F;
+    unsafe fn load(self, p: *const f32) -> Self::F;
     /// Writes `LANES` elements.
-    unsafe fn store(p: *mut f32, v: Self::F);
+    unsafe fn store(self, p: *mut f32, v: Self::F);
     /// Reads `n` elements into the first lanes; the others are 0.
-    unsafe fn load_first(p: *const f32, n: usize) -> Self::F;
+    unsafe fn load_first(self, p: *const f32, n: usize) -> Self::F;
     /// Writes the first `n` lanes.
-    unsafe fn store_first(p: *mut f32, v: Self::F, n: usize);
+    unsafe fn store_first(self, p: *mut f32, v: Self::F, n: usize);
+    /// The first `LANES` elements of an array that has as many.
+    #[inline(always)]
+    fn load_array<const N: usize>(self, from: &[f32; N]) -> Self::F {
+        const { assert!(N >= Self::LANES, "the array holds a vector") };
+        // SAFETY: as asserted.
+        unsafe { self.load(from.as_ptr()) }
+    }
+    /// Writes the first `LANES` elements of an array that has as many.
+    #[inline(always)]
+    fn store_array<const N: usize>(self, to: &mut [f32; N], v: Self::F) {
+        const { assert!(N >= Self::LANES, "the array holds a vector") };
+        // SAFETY: as asserted.
+        unsafe { self.store(to.as_mut_ptr(), v) }
+    }
     /// `a + b`.
-    unsafe fn add(a: Self::F, b: Self::F) -> Self::F;
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a - b`.
-    unsafe fn sub(a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a * b`.
-    unsafe fn mul(a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a / b`.
-    unsafe fn div(a: Self::F, b: Self::F) -> Self::F;
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a < b ? a : b`, hence `b` where either is NaN.
-    unsafe fn min(a: Self::F, b: Self::F) -> Self::F;
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a > b ? a : b`, hence `b` where either is NaN.
-    unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a * b + c`, rounded once where the set has fused multiply-add (all but `Scalar`).
-    unsafe fn mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `c - a * b`, rounded as [`Simd::mul_add`].
-    unsafe fn neg_mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    fn neg_mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// Square root, correctly rounded.
-    unsafe fn sqrt(a: Self::F) -> Self::F;
+    fn sqrt(self, a: Self::F) -> Self::F;
     /// Absolute value (clears the sign bit).
-    unsafe fn abs(a: Self::F) -> Self::F;
+    fn abs(self, a: Self::F) -> Self::F;
     /// Negation (flips the sign bit).
-    unsafe fn neg(a: Self::F) -> Self::F;
+    fn neg(self, a: Self::F) -> Self::F;
     /// Rounds towards -∞.
-    unsafe fn floor(a: Self::F) -> Self::F;
+    fn floor(self, a: Self::F) -> Self::F;
     /// Rounds towards +∞.
-    unsafe fn ceil(a: Self::F) -> Self::F;
+    fn ceil(self, a: Self::F) -> Self::F;
     /// Rounds to nearest, ties to even.
-    unsafe fn round_even(a: Self::F) -> Self::F;
+    fn round_even(self, a: Self::F) -> Self::F;
     /// `a < b`, false for NaN.
-    unsafe fn lt(a: Self::F, b: Self::F) -> Self::M;
+    fn lt(self, a: Self::F, b: Self::F) -> Self::M;
     /// `a <= b`, false for NaN.
-    unsafe fn le(a: Self::F, b: Self::F) -> Self::M;
+    fn le(self, a: Self::F, b: Self::F) -> Self::M;
     /// `a == b`, false for NaN.
-    unsafe fn eq(a: Self::F, b: Self::F) -> Self::M;
+    fn eq(self, a: Self::F, b: Self::F) -> Self::M;
     /// `m ? a : b`.
-    unsafe fn select(m: Self::M, a: Self::F, b: Self::F) -> Self::F;
+    fn select(self, m: Self::M, a: Self::F, b: Self::F) -> Self::F;
     /// Sum of all lanes, halves first: lane i + lane i + LANES/2, and so on.
-    unsafe fn reduce_add(a: Self::F) -> f32;
+    fn reduce_add(self, a: Self::F) -> f32;
     /// Sums of all lanes of four vectors, in an order of the tier's own.
     #[inline(always)]
-    unsafe fn reduce_add4(v: &[Self::F; 4]) -> [f32; 4] {
-        // SAFETY: the contract of the trait.
-        unsafe { [Self::reduce_add(v[0]), Self::reduce_add(v[1]), Self::reduce_add(v[2]), Self::reduce_add(v[3])] }
+    fn reduce_add4(self, v: &[Self::F; 4]) -> [f32; 4] {
+        [self.reduce_add(v[0]), self.reduce_add(v[1]), self.reduce_add(v[2]), self.reduce_add(v[3])]
     }
     /// Greatest lane, in the order of [`Simd::reduce_add`].
-    unsafe fn reduce_max(a: Self::F) -> f32;
+    fn reduce_max(self, a: Self::F) -> f32;
     /// Least lane, in the order of [`Simd::reduce_add`].
-    unsafe fn reduce_min(a: Self::F) -> f32;
+    fn reduce_min(self, a: Self::F) -> f32;
 
     /// All lanes `x`.
-    unsafe fn isplat(x: i32) -> Self::I;
+    fn isplat(self, x: i32) -> Self::I;
     /// Reads `LANES` elements.
-    unsafe fn iload(p: *const i32) -> Self::I;
+    unsafe fn iload(self, p: *const i32) -> Self::I;
     /// Writes `LANES` elements.
-    unsafe fn istore(p: *mut i32, v: Self::I);
+    unsafe fn istore(self, p: *mut i32, v: Self::I);
     /// Reads `n` elements into the first lanes; the others are 0.
-    unsafe fn iload_first(p: *const i32, n: usize) -> Self::I;
+    unsafe fn iload_first(self, p: *const i32, n: usize) -> Self::I;
     /// Writes the first `n` lanes.
-    unsafe fn istore_first(p: *mut i32, v: Self::I, n: usize);
+    unsafe fn istore_first(self, p: *mut i32, v: Self::I, n: usize);
     /// Wrapping `a + b`.
-    unsafe fn iadd(a: Self::I, b: Self::I) -> Self::I;
+    fn iadd(self, a: Self::I, b: Self::I) -> Self::I;
     /// Wrapping `a - b`.
-    unsafe fn isub(a: Self::I, b: Self::I) -> Self::I;
+    fn isub(self, a: Self::I, b: Self::I) -> Self::I;
     /// Wrapping `a * b`.
-    unsafe fn imul(a: Self::I, b: Self::I) -> Self::I;
+    fn imul(self, a: Self::I, b: Self::I) -> Self::I;
     /// Bitwise and.
-    unsafe fn iand(a: Self::I, b: Self::I) -> Self::I;
+    fn iand(self, a: Self::I, b: Self::I) -> Self::I;
     /// Bitwise or.
-    unsafe fn ior(a: Self::I, b: Self::I) -> Self::I;
+    fn ior(self, a: Self::I, b: Self::I) -> Self::I;
     /// Bitwise exclusive or.
-    unsafe fn ixor(a: Self::I, b: Self::I) -> Self::I;
+    fn ixor(self, a: Self::I, b: Self::I) -> Self::I;
     /// Shifts left by `N < 32`.
-    unsafe fn ishl<const N: u32>(a: Self::I) -> Self::I;
+    fn ishl<const N: u32>(self, a: Self::I) -> Self::I;
     /// Shifts right by `N < 32`, copying the sign.
-    unsafe fn ishr<const N: u32>(a: Self::I) -> Self::I;
+    fn ishr<const N: u32>(self, a: Self::I) -> Self::I;
     /// Shifts right by `N < 32`, filling with 0.
-    unsafe fn ushr<const N: u32>(a: Self::I) -> Self::I;
+    fn ushr<const N: u32>(self, a: Self::I) -> Self::I;
     /// Signed `a < b`.
-    unsafe fn ilt(a: Self::I, b: Self::I) -> Self::M;
+    fn ilt(self, a: Self::I, b: Self::I) -> Self::M;
     /// `a == b`.
-    unsafe fn ieq(a: Self::I, b: Self::I) -> Self::M;
+    fn ieq(self, a: Self::I, b: Self::I) -> Self::M;
     /// `m ? a : b`.
-    unsafe fn iselect(m: Self::M, a: Self::I, b: Self::I) -> Self::I;
+    fn iselect(self, m: Self::M, a: Self::I, b: Self::I) -> Self::I;
     /// Signed minimum.
-    unsafe fn imin(a: Self::I, b: Self::I) -> Self::I;
+    fn imin(self, a: Self::I, b: Self::I) -> Self::I;
     /// Signed maximum.
-    unsafe fn imax(a: Self::I, b: Self::I) -> Self::I;
+    fn imax(self, a: Self::I, b: Self::I) -> Self::I;
 
     /// Both.
-    unsafe fn mand(a: Self::M, b: Self::M) -> Self::M;
+    fn mand(self, a: Self::M, b: Self::M) -> Self::M;
     /// Either.
-    unsafe fn mor(a: Self::M, b: Self::M) -> Self::M;
+    fn mor(self, a: Self::M, b: Self::M) -> Self::M;
     /// Not.
-    unsafe fn mnot(a: Self::M) -> Self::M;
+    fn mnot(self, a: Self::M) -> Self::M;
 
     /// Nearest f32 of each i32.
-    unsafe fn to_f(a: Self::I) -> Self::F;
+    fn to_f(self, a: Self::I) -> Self::F;
     /// Truncation towards 0; unspecified outside the range of i32 and for NaN.
-    unsafe fn to_i(a: Self::F) -> Self::I;
+    fn to_i(self, a: Self::F) -> Self::I;
     /// The bits of each f32.
-    unsafe fn bits(a: Self::F) -> Self::I;
+    fn bits(self, a: Self::F) -> Self::I;
     /// The f32 with these bits.
-    unsafe fn from_bits(a: Self::I) -> Self::F;
+    fn with_bits(self, a: Self::I) -> Self::F;
     /// Transposes a block of `LANES` × `LANES`: `dst[c * dst_ld + r] = src[r * src_ld + c]`.
-    unsafe fn transpose(src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize);
+    unsafe fn transpose(self, src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize);
     /// Hint that the cache line of `p` will be read soon. `p` may be any address.
-    unsafe fn prefetch(p: *const f32);
-}
-
-/// Compiles a kernel `unsafe fn f<S: Simd, ..>(args) -> R`, marked `#[inline(always)]`, for every
-/// instruction set of the architecture, and defines a function that returns the one for a [`Tier`].
-///
-/// `fn select[const N: usize, type T: Bound] => f(a: A, b: B) -> R;` defines
-/// `fn select<const N: usize, T: Bound>(tier: Tier) -> unsafe fn(A, B) -> R`, which calls
-/// `f::<S, N, T>`. It panics where the machine does not support the tier.
-#[macro_export]
-macro_rules! dispatch {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident
-        [$(const $c:ident : $ct:ty),* $(; type $($t:ident : $bound:path),+)?]
-        => $kernel:ident ( $($arg:ident : $ty:ty),* $(,)? ) $(-> $ret:ty)? ;
-    ) => {
-        $(#[$meta])*
-        $vis fn $name<$(const $c: $ct,)* $($($t: $bound,)+)?>(
-            tier: $crate::backend::cpu::simd::Tier,
-        ) -> unsafe fn($($ty),*) $(-> $ret)? {
-            use $crate::backend::cpu::simd as sets;
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-            unsafe fn avx512<$(const $c: $ct,)* $($($t: $bound,)+)?>($($arg: $ty),*) $(-> $ret)? {
-                // SAFETY: the caller upholds the kernel's contract; the features are enabled here.
-                unsafe { $kernel::<sets::Avx512, $($c,)* $($($t,)+)?>($($arg),*) }
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            unsafe fn avx2<$(const $c: $ct,)* $($($t: $bound,)+)?>($($arg: $ty),*) $(-> $ret)? {
-                // SAFETY: as above.
-                unsafe { $kernel::<sets::Avx2, $($c,)* $($($t,)+)?>($($arg),*) }
-            }
-            #[cfg(target_arch = "aarch64")]
-            unsafe fn neon<$(const $c: $ct,)* $($($t: $bound,)+)?>($($arg: $ty),*) $(-> $ret)? {
-                // SAFETY: the caller upholds the kernel's contract; NEON is part of AArch64.
-                unsafe { $kernel::<sets::Neon, $($c,)* $($($t,)+)?>($($arg),*) }
-            }
-            unsafe fn scalar<$(const $c: $ct,)* $($($t: $bound,)+)?>($($arg: $ty),*) $(-> $ret)? {
-                // SAFETY: the caller upholds the kernel's contract; `Scalar` needs no instructions.
-                unsafe { $kernel::<sets::Scalar, $($c,)* $($($t,)+)?>($($arg),*) }
-            }
-            assert!(tier.is_supported(), "this machine does not support the instruction set {tier}");
-            match tier {
-                #[cfg(target_arch = "x86_64")]
-                sets::Tier::Avx512 => avx512::<$($c,)* $($($t,)+)?>,
-                #[cfg(target_arch = "x86_64")]
-                sets::Tier::Avx2 => avx2::<$($c,)* $($($t,)+)?>,
-                #[cfg(target_arch = "aarch64")]
-                sets::Tier::Neon => neon::<$($c,)* $($($t,)+)?>,
-                _ => scalar::<$($c,)* $($($t,)+)?>,
-            }
-        }
-    };
+    fn prefetch(self, p: *const f32);
 }

@@ -1,27 +1,44 @@
 //! AArch64 Advanced SIMD: four lanes.
-#![allow(unsafe_op_in_unsafe_fn, reason = "each body is one operation under the contract of the trait")]
+#![allow(unsafe_op_in_unsafe_fn, reason = "the unsafe methods are accesses of memory under the contract of the trait")]
 
 use super::{Simd, Tier};
 use std::arch::aarch64::*;
 
 /// AArch64 Advanced SIMD, which every AArch64 machine has.
 #[derive(Clone, Copy)]
-pub struct Neon;
+pub struct Neon(());
 
-macro_rules! ops {
-    ($($name:ident($($a:ident : $t:ident),*) -> $r:ident = $e:expr;)*) => {
-        $(#[inline(always)] unsafe fn $name($($a: Self::$t),*) -> Self::$r { $e })*
-    };
+impl Neon {
+    /// The token, where the processor has the set.
+    pub fn new() -> Option<Self> {
+        std::arch::is_aarch64_feature_detected!("neon").then_some(Neon(()))
+    }
+
+    /// The token in code that is compiled for the set. Calls from such code are safe, which the compiler checks.
+    ///
+    /// # Safety
+    /// Elsewhere: the processor has the set.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub fn here() -> Self {
+        Neon(())
+    }
 }
 
-impl Simd for Neon {
+type F = float32x4_t;
+type I = int32x4_t;
+type M = uint32x4_t;
+
+// SAFETY: a token is made only where the processor has the set; vectors have `LANES` lanes, and the accesses are of
+// as many elements as the trait says.
+unsafe impl Simd for Neon {
     const LANES: usize = 4;
     const TIER: Tier = Tier::Neon;
-    type F = float32x4_t;
-    type I = int32x4_t;
-    type M = uint32x4_t;
+    type F = F;
+    type I = I;
+    type M = M;
 
-    ops! {
+    intrinsics! {
         zero() -> F = vdupq_n_f32(0.0);
         add(a: F, b: F) -> F = vaddq_f32(a, b);
         sub(a: F, b: F) -> F = vsubq_f32(a, b);
@@ -58,86 +75,70 @@ impl Simd for Neon {
         to_f(a: I) -> F = vcvtq_f32_s32(a);
         to_i(a: F) -> I = vcvtq_s32_f32(a);
         bits(a: F) -> I = vreinterpretq_s32_f32(a);
-        from_bits(a: I) -> F = vreinterpretq_f32_s32(a);
+        with_bits(a: I) -> F = vreinterpretq_f32_s32(a);
+        splat(x: f32) -> F = vdupq_n_f32(x);
+        isplat(x: i32) -> I = vdupq_n_s32(x);
+        ishl<N>(a: I) -> I = vshlq_s32(a, vdupq_n_s32(N as i32));
+        ishr<N>(a: I) -> I = vshlq_s32(a, vdupq_n_s32(-(N as i32)));
+        ushr<N>(a: I) -> I = vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-(N as i32))));
+    }
+    accesses! {
+        load(p: *const f32) -> F = vld1q_f32(p);
+        store(p: *mut f32, v: F) = vst1q_f32(p, v);
+        iload(p: *const i32) -> I = vld1q_s32(p);
+        istore(p: *mut i32, v: I) = vst1q_s32(p, v);
     }
 
     #[inline(always)]
-    unsafe fn splat(x: f32) -> float32x4_t {
-        vdupq_n_f32(x)
-    }
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> float32x4_t {
-        vld1q_f32(p)
-    }
-    #[inline(always)]
-    unsafe fn store(p: *mut f32, v: float32x4_t) {
-        vst1q_f32(p, v)
-    }
-    #[inline(always)]
-    unsafe fn load_first(p: *const f32, n: usize) -> float32x4_t {
+    unsafe fn load_first(self, p: *const f32, n: usize) -> F {
         let mut lanes = [0.0f32; 4];
         std::ptr::copy_nonoverlapping(p, lanes.as_mut_ptr(), n);
         vld1q_f32(lanes.as_ptr())
     }
     #[inline(always)]
-    unsafe fn store_first(p: *mut f32, v: float32x4_t, n: usize) {
+    unsafe fn store_first(self, p: *mut f32, v: F, n: usize) {
         let mut lanes = [0.0f32; 4];
         vst1q_f32(lanes.as_mut_ptr(), v);
         std::ptr::copy_nonoverlapping(lanes.as_ptr(), p, n);
     }
     #[inline(always)]
-    unsafe fn reduce_add(v: float32x4_t) -> f32 {
-        let y = vadd_f32(vget_low_f32(v), vget_high_f32(v));
-        vget_lane_f32::<0>(y) + vget_lane_f32::<1>(y)
+    fn reduce_add(self, v: F) -> f32 {
+        // SAFETY: the token is proof of the set.
+        unsafe {
+            let y = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+            vget_lane_f32::<0>(y) + vget_lane_f32::<1>(y)
+        }
     }
     #[inline(always)]
-    unsafe fn reduce_max(v: float32x4_t) -> f32 {
-        let w = Self::max(v, vextq_f32::<2>(v, v));
-        vgetq_lane_f32::<0>(Self::max(w, vextq_f32::<1>(w, w)))
+    fn reduce_max(self, v: F) -> f32 {
+        // SAFETY: the token is proof of the set.
+        unsafe {
+            let w = self.max(v, vextq_f32::<2>(v, v));
+            vgetq_lane_f32::<0>(self.max(w, vextq_f32::<1>(w, w)))
+        }
     }
     #[inline(always)]
-    unsafe fn reduce_min(v: float32x4_t) -> f32 {
-        let w = Self::min(v, vextq_f32::<2>(v, v));
-        vgetq_lane_f32::<0>(Self::min(w, vextq_f32::<1>(w, w)))
+    fn reduce_min(self, v: F) -> f32 {
+        // SAFETY: the token is proof of the set.
+        unsafe {
+            let w = self.min(v, vextq_f32::<2>(v, v));
+            vgetq_lane_f32::<0>(self.min(w, vextq_f32::<1>(w, w)))
+        }
     }
     #[inline(always)]
-    unsafe fn isplat(x: i32) -> int32x4_t {
-        vdupq_n_s32(x)
-    }
-    #[inline(always)]
-    unsafe fn iload(p: *const i32) -> int32x4_t {
-        vld1q_s32(p)
-    }
-    #[inline(always)]
-    unsafe fn istore(p: *mut i32, v: int32x4_t) {
-        vst1q_s32(p, v)
-    }
-    #[inline(always)]
-    unsafe fn iload_first(p: *const i32, n: usize) -> int32x4_t {
+    unsafe fn iload_first(self, p: *const i32, n: usize) -> I {
         let mut lanes = [0i32; 4];
         std::ptr::copy_nonoverlapping(p, lanes.as_mut_ptr(), n);
         vld1q_s32(lanes.as_ptr())
     }
     #[inline(always)]
-    unsafe fn istore_first(p: *mut i32, v: int32x4_t, n: usize) {
+    unsafe fn istore_first(self, p: *mut i32, v: I, n: usize) {
         let mut lanes = [0i32; 4];
         vst1q_s32(lanes.as_mut_ptr(), v);
         std::ptr::copy_nonoverlapping(lanes.as_ptr(), p, n);
     }
     #[inline(always)]
-    unsafe fn ishl<const N: u32>(a: int32x4_t) -> int32x4_t {
-        vshlq_s32(a, vdupq_n_s32(N as i32))
-    }
-    #[inline(always)]
-    unsafe fn ishr<const N: u32>(a: int32x4_t) -> int32x4_t {
-        vshlq_s32(a, vdupq_n_s32(-(N as i32)))
-    }
-    #[inline(always)]
-    unsafe fn ushr<const N: u32>(a: int32x4_t) -> int32x4_t {
-        vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-(N as i32))))
-    }
-    #[inline(always)]
-    unsafe fn transpose(src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
+    unsafe fn transpose(self, src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
         let (a, b) = (vld1q_f32(src), vld1q_f32(src.add(src_ld)));
         let (c, d) = (vld1q_f32(src.add(2 * src_ld)), vld1q_f32(src.add(3 * src_ld)));
         let (p, q) = (vreinterpretq_f64_f32(vtrn1q_f32(a, b)), vreinterpretq_f64_f32(vtrn2q_f32(a, b)));
@@ -148,5 +149,5 @@ impl Simd for Neon {
         vst1q_f32(dst.add(3 * dst_ld), vreinterpretq_f32_f64(vzip2q_f64(q, s)));
     }
     #[inline(always)]
-    unsafe fn prefetch(_p: *const f32) {}
+    fn prefetch(self, _p: *const f32) {}
 }

@@ -1,12 +1,20 @@
 //! Portable code: four lanes in an array, which compilers turn into the baseline's vectors.
-#![allow(unsafe_op_in_unsafe_fn, reason = "each body is one operation under the contract of the trait")]
+#![allow(unsafe_op_in_unsafe_fn, reason = "the unsafe methods are accesses of memory under the contract of the trait")]
 
 use super::{Simd, Tier};
 use std::array::from_fn;
 
 /// Portable code.
 #[derive(Clone, Copy)]
-pub struct Scalar;
+pub struct Scalar(());
+
+impl Scalar {
+    /// The token, which is to be had everywhere.
+    #[inline(always)]
+    pub fn here() -> Self {
+        Scalar(())
+    }
+}
 
 /// A vector.
 #[derive(Clone, Copy)]
@@ -36,17 +44,22 @@ fn greater(a: f32, b: f32) -> f32 {
 }
 
 macro_rules! ops {
-    ($($name:ident($($a:ident : $t:ident),*) -> $r:ident = $e:expr;)*) => {
-        $(#[inline(always)] unsafe fn $name($($a: Self::$t),*) -> Self::$r { $e })*
+    ($($name:ident $(<$n:ident>)? ($($a:ident: $t:ty),*) -> $r:ty = $e:expr;)*) => {
+        $(#[inline(always)] fn $name $(<const $n: u32>)? (self, $($a: $t),*) -> $r { $e })*
     };
 }
 
-impl Simd for Scalar {
+type F = Lanes<f32>;
+type I = Lanes<i32>;
+type M = Lanes<bool>;
+
+// SAFETY: vectors have `LANES` lanes, and the accesses are of as many elements as the trait says.
+unsafe impl Simd for Scalar {
     const LANES: usize = 4;
     const TIER: Tier = Tier::Scalar;
-    type F = Lanes<f32>;
-    type I = Lanes<i32>;
-    type M = Lanes<bool>;
+    type F = F;
+    type I = I;
+    type M = M;
 
     ops! {
         zero() -> F = Lanes([0.0; 4]);
@@ -85,79 +98,39 @@ impl Simd for Scalar {
         to_f(a: I) -> F = map(a, |x| x as f32);
         to_i(a: F) -> I = map(a, |x| x as i32);
         bits(a: F) -> I = map(a, |x| x.to_bits() as i32);
-        from_bits(a: I) -> F = map(a, |x| f32::from_bits(x as u32));
+        with_bits(a: I) -> F = map(a, |x| f32::from_bits(x as u32));
+        splat(x: f32) -> F = Lanes([x; 4]);
+        reduce_add(v: F) -> f32 = (v.0[0] + v.0[2]) + (v.0[1] + v.0[3]);
+        reduce_max(v: F) -> f32 = greater(greater(v.0[0], v.0[2]), greater(v.0[1], v.0[3]));
+        reduce_min(v: F) -> f32 = less(less(v.0[0], v.0[2]), less(v.0[1], v.0[3]));
+        isplat(x: i32) -> I = Lanes([x; 4]);
+        ishl<N>(a: I) -> I = map(a, |x| x << N);
+        ishr<N>(a: I) -> I = map(a, |x| x >> N);
+        ushr<N>(a: I) -> I = map(a, |x| ((x as u32) >> N) as i32);
+    }
+    accesses! {
+        load(p: *const f32) -> F = Lanes(p.cast::<[f32; 4]>().read_unaligned());
+        store(p: *mut f32, v: F) = p.cast::<[f32; 4]>().write_unaligned(v.0);
+        store_first(p: *mut f32, v: F, n: usize) = std::ptr::copy_nonoverlapping(v.0.as_ptr(), p, n);
+        iload(p: *const i32) -> I = Lanes(p.cast::<[i32; 4]>().read_unaligned());
+        istore(p: *mut i32, v: I) = p.cast::<[i32; 4]>().write_unaligned(v.0);
+        istore_first(p: *mut i32, v: I, n: usize) = std::ptr::copy_nonoverlapping(v.0.as_ptr(), p, n);
     }
 
     #[inline(always)]
-    unsafe fn splat(x: f32) -> Self::F {
-        Lanes([x; 4])
-    }
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> Self::F {
-        Lanes(p.cast::<[f32; 4]>().read_unaligned())
-    }
-    #[inline(always)]
-    unsafe fn store(p: *mut f32, v: Self::F) {
-        p.cast::<[f32; 4]>().write_unaligned(v.0)
-    }
-    #[inline(always)]
-    unsafe fn load_first(p: *const f32, n: usize) -> Self::F {
+    unsafe fn load_first(self, p: *const f32, n: usize) -> F {
         let mut v = Lanes([0.0; 4]);
         std::ptr::copy_nonoverlapping(p, v.0.as_mut_ptr(), n);
         v
     }
     #[inline(always)]
-    unsafe fn store_first(p: *mut f32, v: Self::F, n: usize) {
-        std::ptr::copy_nonoverlapping(v.0.as_ptr(), p, n)
-    }
-    #[inline(always)]
-    unsafe fn reduce_add(v: Self::F) -> f32 {
-        (v.0[0] + v.0[2]) + (v.0[1] + v.0[3])
-    }
-    #[inline(always)]
-    unsafe fn reduce_max(v: Self::F) -> f32 {
-        greater(greater(v.0[0], v.0[2]), greater(v.0[1], v.0[3]))
-    }
-    #[inline(always)]
-    unsafe fn reduce_min(v: Self::F) -> f32 {
-        less(less(v.0[0], v.0[2]), less(v.0[1], v.0[3]))
-    }
-    #[inline(always)]
-    unsafe fn isplat(x: i32) -> Self::I {
-        Lanes([x; 4])
-    }
-    #[inline(always)]
-    unsafe fn iload(p: *const i32) -> Self::I {
-        Lanes(p.cast::<[i32; 4]>().read_unaligned())
-    }
-    #[inline(always)]
-    unsafe fn istore(p: *mut i32, v: Self::I) {
-        p.cast::<[i32; 4]>().write_unaligned(v.0)
-    }
-    #[inline(always)]
-    unsafe fn iload_first(p: *const i32, n: usize) -> Self::I {
+    unsafe fn iload_first(self, p: *const i32, n: usize) -> I {
         let mut v = Lanes([0; 4]);
         std::ptr::copy_nonoverlapping(p, v.0.as_mut_ptr(), n);
         v
     }
     #[inline(always)]
-    unsafe fn istore_first(p: *mut i32, v: Self::I, n: usize) {
-        std::ptr::copy_nonoverlapping(v.0.as_ptr(), p, n)
-    }
-    #[inline(always)]
-    unsafe fn ishl<const N: u32>(a: Self::I) -> Self::I {
-        map(a, |x| x << N)
-    }
-    #[inline(always)]
-    unsafe fn ishr<const N: u32>(a: Self::I) -> Self::I {
-        map(a, |x| x >> N)
-    }
-    #[inline(always)]
-    unsafe fn ushr<const N: u32>(a: Self::I) -> Self::I {
-        map(a, |x| ((x as u32) >> N) as i32)
-    }
-    #[inline(always)]
-    unsafe fn transpose(src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
+    unsafe fn transpose(self, src: *const f32, src_ld: usize, dst: *mut f32, dst_ld: usize) {
         for r in 0..4 {
             for c in 0..4 {
                 *dst.add(c * dst_ld + r) = *src.add(r * src_ld + c);
@@ -165,5 +138,5 @@ impl Simd for Scalar {
         }
     }
     #[inline(always)]
-    unsafe fn prefetch(_p: *const f32) {}
+    fn prefetch(self, _p: *const f32) {}
 }

@@ -11,40 +11,48 @@ const Y: [i32; 16] = [0, -1, -1, 1, -1, 7, 8, 99, -4, -3, 54321, 4, 1 << 20, 1 <
 type Unary = unsafe fn(*const f32, *const f32, *const i32, *const i32, *mut f32, *mut i32);
 
 #[inline(always)]
-unsafe fn floats<S: Simd>(a: *const f32, b: *const f32, x: *const i32, _: *const i32, out: *mut f32, _: *mut i32) {
+unsafe fn floats<S: Simd>(
+    s: S,
+    a: *const f32,
+    b: *const f32,
+    x: *const i32,
+    _: *const i32,
+    out: *mut f32,
+    _: *mut i32,
+) {
     let mut i = 0;
     while i < 16 {
-        let (p, q) = (S::load(a.add(i)), S::load(b.add(i)));
-        let m = S::lt(p, q);
+        let (p, q) = (s.load(a.add(i)), s.load(b.add(i)));
+        let m = s.lt(p, q);
         let results = [
-            S::add(p, q),
-            S::sub(p, q),
-            S::mul(p, q),
-            S::div(p, q),
-            S::min(p, q),
-            S::max(p, q),
-            S::sqrt(p),
-            S::abs(p),
-            S::neg(p),
-            S::floor(p),
-            S::ceil(p),
-            S::round_even(p),
-            S::select(m, p, q),
-            S::select(S::mnot(S::le(p, q)), p, q),
-            S::select(S::mor(S::eq(p, q), m), S::splat(1.0), S::zero()),
-            S::select(S::mand(S::eq(p, q), m), S::splat(1.0), S::zero()),
-            S::to_f(S::iload(x.add(i))),
-            S::from_bits(S::bits(p)),
-            S::mul_add(p, q, S::splat(2.0)),
-            S::neg_mul_add(p, q, S::splat(2.0)),
+            s.add(p, q),
+            s.sub(p, q),
+            s.mul(p, q),
+            s.div(p, q),
+            s.min(p, q),
+            s.max(p, q),
+            s.sqrt(p),
+            s.abs(p),
+            s.neg(p),
+            s.floor(p),
+            s.ceil(p),
+            s.round_even(p),
+            s.select(m, p, q),
+            s.select(s.mnot(s.le(p, q)), p, q),
+            s.select(s.mor(s.eq(p, q), m), s.splat(1.0), s.zero()),
+            s.select(s.mand(s.eq(p, q), m), s.splat(1.0), s.zero()),
+            s.to_f(s.iload(x.add(i))),
+            s.with_bits(s.bits(p)),
+            s.mul_add(p, q, s.splat(2.0)),
+            s.neg_mul_add(p, q, s.splat(2.0)),
         ];
         for (r, v) in results.into_iter().enumerate() {
-            S::store(out.add(r * 16 + i), v);
+            s.store(out.add(r * 16 + i), v);
         }
         i += S::LANES;
     }
 }
-crate::dispatch! { fn select_floats[] => floats(a: *const f32, b: *const f32, x: *const i32, y: *const i32, out: *mut f32, iout: *mut i32); }
+dispatch! { fn select_floats[] => unsafe floats(a: *const f32, b: *const f32, x: *const i32, y: *const i32, out: *mut f32, iout: *mut i32); }
 
 fn expected_floats(a: f32, b: f32, x: i32) -> [f32; 20] {
     let or = |c: bool| if c { 1.0 } else { 0.0 };
@@ -77,7 +85,7 @@ fn float_operations() {
     for tier in Tier::supported() {
         let mut out = [0.0f32; 320];
         let f: Unary = select_floats(tier);
-        // SAFETY: the tier is supported and the arrays hold 16 elements, `out` 20 × 16.
+        // SAFETY: the arrays hold 16 elements, `out` 20 × 16.
         unsafe { f(A.as_ptr(), B.as_ptr(), X.as_ptr(), Y.as_ptr(), out.as_mut_ptr(), std::ptr::null_mut()) };
         for i in 0..16 {
             for (r, want) in expected_floats(A[i], B[i], X[i]).into_iter().enumerate() {
@@ -94,40 +102,40 @@ fn float_operations() {
 }
 
 #[inline(always)]
-unsafe fn ints<S: Simd>(a: *const f32, _: *const f32, x: *const i32, y: *const i32, _: *mut f32, out: *mut i32) {
+unsafe fn ints<S: Simd>(s: S, a: *const f32, _: *const f32, x: *const i32, y: *const i32, _: *mut f32, out: *mut i32) {
     let mut i = 0;
     while i < 16 {
-        let (p, q) = (S::iload(x.add(i)), S::iload(y.add(i)));
+        let (p, q) = (s.iload(x.add(i)), s.iload(y.add(i)));
         let results = [
-            S::iadd(p, q),
-            S::isub(p, q),
-            S::imul(p, q),
-            S::iand(p, q),
-            S::ior(p, q),
-            S::ixor(p, q),
-            S::ishl::<3>(p),
-            S::ishr::<3>(p),
-            S::ushr::<3>(p),
-            S::iselect(S::ilt(p, q), p, q),
-            S::iselect(S::ieq(p, q), S::isplat(1), S::isplat(0)),
-            S::imin(p, q),
-            S::imax(p, q),
-            S::bits(S::load(a.add(i))),
+            s.iadd(p, q),
+            s.isub(p, q),
+            s.imul(p, q),
+            s.iand(p, q),
+            s.ior(p, q),
+            s.ixor(p, q),
+            s.ishl::<3>(p),
+            s.ishr::<3>(p),
+            s.ushr::<3>(p),
+            s.iselect(s.ilt(p, q), p, q),
+            s.iselect(s.ieq(p, q), s.isplat(1), s.isplat(0)),
+            s.imin(p, q),
+            s.imax(p, q),
+            s.bits(s.load(a.add(i))),
         ];
         for (r, v) in results.into_iter().enumerate() {
-            S::istore(out.add(r * 16 + i), v);
+            s.istore(out.add(r * 16 + i), v);
         }
         i += S::LANES;
     }
 }
-crate::dispatch! { fn select_ints[] => ints(a: *const f32, b: *const f32, x: *const i32, y: *const i32, out: *mut f32, iout: *mut i32); }
+dispatch! { fn select_ints[] => unsafe ints(a: *const f32, b: *const f32, x: *const i32, y: *const i32, out: *mut f32, iout: *mut i32); }
 
 #[test]
 fn integer_operations() {
     for tier in Tier::supported() {
         let mut out = [0i32; 14 * 16];
         let f: Unary = select_ints(tier);
-        // SAFETY: the tier is supported and the arrays hold 16 elements, `out` 14 × 16.
+        // SAFETY: the arrays hold 16 elements, `out` 14 × 16.
         unsafe { f(A.as_ptr(), B.as_ptr(), X.as_ptr(), Y.as_ptr(), std::ptr::null_mut(), out.as_mut_ptr()) };
         for i in 0..16 {
             let (p, q) = (X[i], Y[i]);
@@ -155,14 +163,20 @@ fn integer_operations() {
 }
 
 #[inline(always)]
-unsafe fn partial<S: Simd, const ADD: bool>(n: usize, src: *const f32, dst: *mut f32, ints: *mut i32) -> [f32; 3] {
-    let v = S::load_first(src, n);
-    let shifted = if ADD { S::add(v, S::splat(1.0)) } else { v };
-    S::store_first(dst, shifted, n);
-    S::istore_first(ints, S::to_i(S::to_f(S::iload_first(ints, n))), n);
-    [S::reduce_add(v), S::reduce_max(v), S::reduce_min(v)]
+unsafe fn partial<S: Simd, const ADD: bool>(
+    s: S,
+    n: usize,
+    src: *const f32,
+    dst: *mut f32,
+    ints: *mut i32,
+) -> [f32; 3] {
+    let v = s.load_first(src, n);
+    let shifted = if ADD { s.add(v, s.splat(1.0)) } else { v };
+    s.store_first(dst, shifted, n);
+    s.istore_first(ints, s.to_i(s.to_f(s.iload_first(ints, n))), n);
+    [s.reduce_add(v), s.reduce_max(v), s.reduce_min(v)]
 }
-crate::dispatch! { fn select_partial[const ADD: bool] => partial(n: usize, src: *const f32, dst: *mut f32, ints: *mut i32) -> [f32; 3]; }
+dispatch! { fn select_partial[const ADD: bool] => unsafe partial(n: usize, src: *const f32, dst: *mut f32, ints: *mut i32) -> [f32; 3]; }
 
 #[test]
 fn partial_vectors_and_reductions() {
@@ -171,7 +185,7 @@ fn partial_vectors_and_reductions() {
             let src: Vec<f32> = (0..n).map(|i| ((i * 7) % 5) as f32 - 2.0).collect();
             let mut dst = vec![9.0f32; 17];
             let mut ints: Vec<i32> = (0..n as i32).collect();
-            // SAFETY: the tier is supported and `n` elements are accessible.
+            // SAFETY: `n` elements are accessible.
             let [sum, max, min] =
                 unsafe { select_partial::<true>(tier)(n, src.as_ptr(), dst.as_mut_ptr(), ints.as_mut_ptr()) };
             let zero = if n < tier.lanes() { 0.0 } else { f32::NAN };
@@ -185,14 +199,14 @@ fn partial_vectors_and_reductions() {
 }
 
 #[inline(always)]
-unsafe fn four<S: Simd>(src: *const f32) -> [f32; 4] {
-    let mut v = [S::zero(); 4];
+unsafe fn four<S: Simd>(s: S, src: *const f32) -> [f32; 4] {
+    let mut v = [s.zero(); 4];
     for (i, v) in v.iter_mut().enumerate() {
-        *v = S::load(src.add(i * S::LANES));
+        *v = s.load(src.add(i * S::LANES));
     }
-    S::reduce_add4(&v)
+    s.reduce_add4(&v)
 }
-crate::dispatch! { fn select_four[] => four(src: *const f32) -> [f32; 4]; }
+dispatch! { fn select_four[] => unsafe four(src: *const f32) -> [f32; 4]; }
 
 #[test]
 fn sums_of_four_vectors() {
@@ -200,9 +214,19 @@ fn sums_of_four_vectors() {
         // Every lane counts for something else.
         let src: Vec<f32> = (0..4 * tier.lanes()).map(|i| ((i * i * 7) % 1013) as f32).collect();
         let want: Vec<f32> = src.chunks(tier.lanes()).map(|v| v.iter().sum()).collect();
-        // SAFETY: the tier is supported and four vectors are accessible.
+        // SAFETY: four vectors are accessible.
         assert_eq!(unsafe { select_four(tier)(src.as_ptr()) }, *want, "{tier}");
     }
+}
+
+#[test]
+fn kernels_of_sets_that_the_machine_lacks_are_not_to_be_had() {
+    for tier in Tier::ALL {
+        let selected = std::panic::catch_unwind(|| select_four(tier));
+        assert_eq!(selected.is_ok(), Tier::supported().contains(&tier), "{tier}");
+    }
+    let foreign = if cfg!(target_arch = "aarch64") { Tier::Avx2 } else { Tier::Neon };
+    assert!(Token::new(foreign).is_none() && !Tier::supported().contains(&foreign));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Which instruction set runs.
 
+use super::Token;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::sync::OnceLock;
@@ -29,22 +30,7 @@ impl Tier {
 
     /// Whether this machine can run it.
     pub fn is_supported(self) -> bool {
-        match self {
-            Tier::Scalar => true,
-            Tier::Neon => cfg!(target_arch = "aarch64"),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx512 => {
-                is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vl")
-                    && Tier::Avx2.is_supported()
-            }
-            #[cfg(not(target_arch = "x86_64"))]
-            Tier::Avx2 | Tier::Avx512 => false,
-        }
+        Token::new(self).is_some()
     }
 
     /// The tiers that this machine can run, the slowest first.

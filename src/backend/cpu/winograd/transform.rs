@@ -5,8 +5,7 @@
 //! then runs without the instruction set.
 
 use crate::backend::cpu::attach::Finish;
-use crate::backend::cpu::simd::{Simd, Tier};
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 
 /// Which outputs a tile has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,119 +99,108 @@ impl FilterGradTransforms {
 /// One axis of F(M, 3) over P points.
 trait Algorithm<const P: usize, const M: usize> {
     /// The window's pixels to their values at the points.
-    unsafe fn samples<S: Simd>(d: [S::F; P]) -> [S::F; P];
+    fn samples<S: Simd>(s: S, d: [S::F; P]) -> [S::F; P];
 
     /// Three taps to their values at the points, each divided by its distances to the others.
-    unsafe fn taps<S: Simd>(g: [S::F; 3]) -> [S::F; P];
+    fn taps<S: Simd>(s: S, g: [S::F; 3]) -> [S::F; P];
 
     /// Values at the points to outputs.
-    unsafe fn outputs<S: Simd>(m: [S::F; P]) -> [S::F; M];
+    fn outputs<S: Simd>(s: S, m: [S::F; P]) -> [S::F; M];
 }
 
 struct F2x2;
 
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
 impl Algorithm<4, 2> for F2x2 {
     #[inline(always)]
-    unsafe fn samples<S: Simd>(d: [S::F; 4]) -> [S::F; 4] {
-        [S::sub(d[0], d[2]), S::add(d[1], d[2]), S::sub(d[2], d[1]), S::sub(d[3], d[1])]
+    fn samples<S: Simd>(s: S, d: [S::F; 4]) -> [S::F; 4] {
+        [s.sub(d[0], d[2]), s.add(d[1], d[2]), s.sub(d[2], d[1]), s.sub(d[3], d[1])]
     }
 
     #[inline(always)]
-    unsafe fn taps<S: Simd>(g: [S::F; 3]) -> [S::F; 4] {
-        let half = S::splat(0.5);
-        let (even, odd) = (S::mul(S::add(g[0], g[2]), half), S::mul(g[1], half));
-        [g[0], S::add(even, odd), S::sub(even, odd), g[2]]
+    fn taps<S: Simd>(s: S, g: [S::F; 3]) -> [S::F; 4] {
+        let half = s.splat(0.5);
+        let (even, odd) = (s.mul(s.add(g[0], g[2]), half), s.mul(g[1], half));
+        [g[0], s.add(even, odd), s.sub(even, odd), g[2]]
     }
 
     #[inline(always)]
-    unsafe fn outputs<S: Simd>(m: [S::F; 4]) -> [S::F; 2] {
-        [S::add(m[0], S::add(m[1], m[2])), S::add(S::sub(m[1], m[2]), m[3])]
+    fn outputs<S: Simd>(s: S, m: [S::F; 4]) -> [S::F; 2] {
+        [s.add(m[0], s.add(m[1], m[2])), s.add(s.sub(m[1], m[2]), m[3])]
     }
 }
 
 struct F4x4;
 
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
 impl Algorithm<6, 4> for F4x4 {
     #[inline(always)]
-    unsafe fn samples<S: Simd>(d: [S::F; 6]) -> [S::F; 6] {
-        let (a, b, a2, b2) = (S::splat(A), S::splat(B), S::splat(A * A), S::splat(B * B));
-        let (product, sum) = (S::splat(A * A * B * B), S::splat(A * A + B * B));
-        let first = S::neg_mul_add(d[2], sum, S::mul_add(d[0], product, d[4]));
-        let last = S::neg_mul_add(d[3], sum, S::mul_add(d[1], product, d[5]));
-        let (e1, o1) = (S::neg_mul_add(d[2], b2, d[4]), S::neg_mul_add(d[1], b2, d[3]));
-        let (e2, o2) = (S::neg_mul_add(d[2], a2, d[4]), S::neg_mul_add(d[1], a2, d[3]));
-        [
-            first,
-            S::mul_add(o1, a, e1),
-            S::neg_mul_add(o1, a, e1),
-            S::mul_add(o2, b, e2),
-            S::neg_mul_add(o2, b, e2),
-            last,
-        ]
+    fn samples<S: Simd>(s: S, d: [S::F; 6]) -> [S::F; 6] {
+        let (a, b, a2, b2) = (s.splat(A), s.splat(B), s.splat(A * A), s.splat(B * B));
+        let (product, sum) = (s.splat(A * A * B * B), s.splat(A * A + B * B));
+        let first = s.neg_mul_add(d[2], sum, s.mul_add(d[0], product, d[4]));
+        let last = s.neg_mul_add(d[3], sum, s.mul_add(d[1], product, d[5]));
+        let (e1, o1) = (s.neg_mul_add(d[2], b2, d[4]), s.neg_mul_add(d[1], b2, d[3]));
+        let (e2, o2) = (s.neg_mul_add(d[2], a2, d[4]), s.neg_mul_add(d[1], a2, d[3]));
+        [first, s.mul_add(o1, a, e1), s.neg_mul_add(o1, a, e1), s.mul_add(o2, b, e2), s.neg_mul_add(o2, b, e2), last]
     }
 
     #[inline(always)]
-    unsafe fn taps<S: Simd>(g: [S::F; 3]) -> [S::F; 6] {
+    fn taps<S: Simd>(s: S, g: [S::F; 3]) -> [S::F; 6] {
         let at = |p: f32, q: f32| 1.0 / (2.0 * p * p * (p * p - q * q));
         let (fa, fb) = (at(A, B), at(B, A));
-        let even_a = S::mul(S::mul_add(g[2], S::splat(A * A), g[0]), S::splat(fa));
-        let even_b = S::mul(S::mul_add(g[2], S::splat(B * B), g[0]), S::splat(fb));
-        let (odd_a, odd_b) = (S::splat(A * fa), S::splat(B * fb));
+        let even_a = s.mul(s.mul_add(g[2], s.splat(A * A), g[0]), s.splat(fa));
+        let even_b = s.mul(s.mul_add(g[2], s.splat(B * B), g[0]), s.splat(fb));
+        let (odd_a, odd_b) = (s.splat(A * fa), s.splat(B * fb));
         [
-            S::mul(g[0], S::splat(1.0 / (A * A * B * B))),
-            S::mul_add(g[1], odd_a, even_a),
-            S::neg_mul_add(g[1], odd_a, even_a),
-            S::mul_add(g[1], odd_b, even_b),
-            S::neg_mul_add(g[1], odd_b, even_b),
+            s.mul(g[0], s.splat(1.0 / (A * A * B * B))),
+            s.mul_add(g[1], odd_a, even_a),
+            s.neg_mul_add(g[1], odd_a, even_a),
+            s.mul_add(g[1], odd_b, even_b),
+            s.neg_mul_add(g[1], odd_b, even_b),
             g[2],
         ]
     }
 
     #[inline(always)]
-    unsafe fn outputs<S: Simd>(m: [S::F; 6]) -> [S::F; 4] {
-        let (pa, qa) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
-        let (pb, qb) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+    fn outputs<S: Simd>(s: S, m: [S::F; 6]) -> [S::F; 4] {
+        let (pa, qa) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+        let (pb, qb) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
         [
-            S::add(m[0], S::add(pa, pb)),
-            S::mul_add(qa, S::splat(A), S::mul(qb, S::splat(B))),
-            S::mul_add(pa, S::splat(A * A), S::mul(pb, S::splat(B * B))),
-            S::mul_add(qa, S::splat(A * A * A), S::mul_add(qb, S::splat(B * B * B), m[5])),
+            s.add(m[0], s.add(pa, pb)),
+            s.mul_add(qa, s.splat(A), s.mul(qb, s.splat(B))),
+            s.mul_add(pa, s.splat(A * A), s.mul(pb, s.splat(B * B))),
+            s.mul_add(qa, s.splat(A * A * A), s.mul_add(qb, s.splat(B * B * B), m[5])),
         ]
     }
 }
 
 /// Four output gradients to their values at the points, each divided by its distances to the others.
 #[inline(always)]
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
-unsafe fn output_grads<S: Simd>(g: [S::F; 4]) -> [S::F; 6] {
+fn output_grads<S: Simd>(s: S, g: [S::F; 4]) -> [S::F; 6] {
     let at = |p: f32, q: f32| 1.0 / (2.0 * p * p * (p * p - q * q));
     let (fa, fb) = (at(A, B), at(B, A));
-    let even_a = S::mul_add(g[2], S::splat(A * A * fa), S::mul(g[0], S::splat(fa)));
-    let even_b = S::mul_add(g[2], S::splat(B * B * fb), S::mul(g[0], S::splat(fb)));
-    let odd_a = S::mul_add(g[3], S::splat(A * A * A * fa), S::mul(g[1], S::splat(A * fa)));
-    let odd_b = S::mul_add(g[3], S::splat(B * B * B * fb), S::mul(g[1], S::splat(B * fb)));
+    let even_a = s.mul_add(g[2], s.splat(A * A * fa), s.mul(g[0], s.splat(fa)));
+    let even_b = s.mul_add(g[2], s.splat(B * B * fb), s.mul(g[0], s.splat(fb)));
+    let odd_a = s.mul_add(g[3], s.splat(A * A * A * fa), s.mul(g[1], s.splat(A * fa)));
+    let odd_b = s.mul_add(g[3], s.splat(B * B * B * fb), s.mul(g[1], s.splat(B * fb)));
     [
-        S::mul(g[0], S::splat(1.0 / (A * A * B * B))),
-        S::add(even_a, odd_a),
-        S::sub(even_a, odd_a),
-        S::add(even_b, odd_b),
-        S::sub(even_b, odd_b),
+        s.mul(g[0], s.splat(1.0 / (A * A * B * B))),
+        s.add(even_a, odd_a),
+        s.sub(even_a, odd_a),
+        s.add(even_b, odd_b),
+        s.sub(even_b, odd_b),
         g[3],
     ]
 }
 
 /// Six values at the points to three taps.
 #[inline(always)]
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
-unsafe fn tap_grads<S: Simd>(m: [S::F; 6]) -> [S::F; 3] {
-    let (pa, qa) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
-    let (pb, qb) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+fn tap_grads<S: Simd>(s: S, m: [S::F; 6]) -> [S::F; 3] {
+    let (pa, qa) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
+    let (pb, qb) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
     [
-        S::add(m[0], S::add(pa, pb)),
-        S::mul_add(qa, S::splat(A), S::mul(qb, S::splat(B))),
-        S::mul_add(pa, S::splat(A * A), S::mul_add(pb, S::splat(B * B), m[5])),
+        s.add(m[0], s.add(pa, pb)),
+        s.mul_add(qa, s.splat(A), s.mul(qb, s.splat(B))),
+        s.mul_add(pa, s.splat(A * A), s.mul_add(pb, s.splat(B * B), m[5])),
     ]
 }
 
@@ -222,6 +210,7 @@ unsafe fn tap_grads<S: Simd>(m: [S::F; 6]) -> [S::F; 3] {
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
 unsafe fn window<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
+    s: S,
     pixels: *const *const f32,
     channels: usize,
     dst: *mut f32,
@@ -230,21 +219,21 @@ unsafe fn window<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
     let mut c = 0;
     while c < channels {
         let n = S::LANES.min(channels - c);
-        let mut t = [[S::zero(); P]; P];
+        let mut t = [[s.zero(); P]; P];
         for j in 0..P {
-            let mut d = [S::zero(); P];
+            let mut d = [s.zero(); P];
             for (i, d) in d.iter_mut().enumerate() {
                 let p = (*pixels.add(i * P + j)).add(c);
-                *d = if n == S::LANES { S::load(p) } else { S::load_first(p, n) };
+                *d = if n == S::LANES { s.load(p) } else { s.load_first(p, n) };
             }
-            let d = F::samples::<S>(d);
+            let d = F::samples(s, d);
             for i in 0..P {
                 t[i][j] = d[i];
             }
         }
         for (i, row) in t.iter().enumerate() {
-            for (j, &v) in F::samples::<S>(*row).iter().enumerate() {
-                S::store(dst.add((i * P + j) * plane + c), v);
+            for (j, &v) in F::samples(s, *row).iter().enumerate() {
+                s.store(dst.add((i * P + j) * plane + c), v);
             }
         }
         c += S::LANES;
@@ -252,7 +241,7 @@ unsafe fn window<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
 }
 dispatch! {
     fn select_window[const P: usize, const M: usize; type F: Algorithm<P, M>] =>
-        window(pixels: *const *const f32, channels: usize, dst: *mut f32, plane: usize);
+        unsafe window(pixels: *const *const f32, channels: usize, dst: *mut f32, plane: usize);
 }
 
 /// # Safety
@@ -261,6 +250,7 @@ dispatch! {
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
 unsafe fn filter<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
+    s: S,
     src: *const f32,
     stride: usize,
     filters: usize,
@@ -269,17 +259,17 @@ unsafe fn filter<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
 ) {
     let mut k = 0;
     while k < filters {
-        let mut t = [[S::zero(); 3]; P];
+        let mut t = [[s.zero(); 3]; P];
         for j in 0..3 {
-            let g = |i: usize| S::load(src.add((i * 3 + j) * stride + k));
-            let g = F::taps::<S>([g(0), g(1), g(2)]);
+            let g = |i: usize| s.load(src.add((i * 3 + j) * stride + k));
+            let g = F::taps(s, [g(0), g(1), g(2)]);
             for i in 0..P {
                 t[i][j] = g[i];
             }
         }
         for (i, row) in t.iter().enumerate() {
-            for (j, &v) in F::taps::<S>(*row).iter().enumerate() {
-                S::store(dst.add((i * P + j) * plane + k), v);
+            for (j, &v) in F::taps(s, *row).iter().enumerate() {
+                s.store(dst.add((i * P + j) * plane + k), v);
             }
         }
         k += S::LANES;
@@ -287,7 +277,7 @@ unsafe fn filter<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
 }
 dispatch! {
     fn select_filter[const P: usize, const M: usize; type F: Algorithm<P, M>] =>
-        filter(src: *const f32, stride: usize, filters: usize, dst: *mut f32, plane: usize);
+        unsafe filter(src: *const f32, stride: usize, filters: usize, dst: *mut f32, plane: usize);
 }
 
 /// # Safety
@@ -297,6 +287,7 @@ dispatch! {
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
 unsafe fn output<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
+    s: S,
     src: *const f32,
     plane: usize,
     pixels: *const *mut f32,
@@ -307,36 +298,36 @@ unsafe fn output<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
     let mut k = 0;
     while k < channels {
         let n = S::LANES.min(channels - k);
-        let mut t = [[S::zero(); P]; M];
+        let mut t = [[s.zero(); P]; M];
         for j in 0..P {
-            let mut m = [S::zero(); P];
+            let mut m = [s.zero(); P];
             for (i, m) in m.iter_mut().enumerate() {
-                *m = S::load(src.add((i * P + j) * plane + k));
+                *m = s.load(src.add((i * P + j) * plane + k));
             }
-            let m = F::outputs::<S>(m);
+            let m = F::outputs(s, m);
             for i in 0..M {
                 t[i][j] = m[i];
             }
         }
-        let bias = if finish.bias.is_null() { S::zero() } else { S::load_first(finish.bias.add(k), n) };
+        let bias = if finish.bias.is_null() { s.zero() } else { s.load_first(finish.bias.add(k), n) };
         for (i, row) in t.iter().enumerate() {
-            for (j, &v) in F::outputs::<S>(*row).iter().enumerate() {
+            for (j, &v) in F::outputs(s, *row).iter().enumerate() {
                 let mut v = v;
                 let p = *pixels.add(i * M + j);
                 if p.is_null() {
                     continue;
                 }
                 if !finish.bias.is_null() {
-                    v = S::add(v, bias);
+                    v = s.add(v, bias);
                 }
                 if !finish.residual.is_null() {
                     let at = p.cast_const().offset_from(first) as usize + k;
-                    v = S::add(v, S::load_first(finish.residual.add(at), n));
+                    v = s.add(v, s.load_first(finish.residual.add(at), n));
                 }
                 if finish.clamps() {
-                    v = finish.clamp::<S>(v);
+                    v = finish.clamp(s, v);
                 }
-                if n == S::LANES { S::store(p.add(k), v) } else { S::store_first(p.add(k), v, n) }
+                if n == S::LANES { s.store(p.add(k), v) } else { s.store_first(p.add(k), v, n) }
             }
         }
         k += S::LANES;
@@ -344,7 +335,7 @@ unsafe fn output<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
 }
 dispatch! {
     fn select_output[const P: usize, const M: usize; type F: Algorithm<P, M>] =>
-        output(src: *const f32, plane: usize, pixels: *const *mut f32, first: *const f32, channels: usize, finish: &Finish);
+        unsafe output(src: *const f32, plane: usize, pixels: *const *mut f32, first: *const f32, channels: usize, finish: &Finish);
 }
 
 /// # Safety
@@ -352,34 +343,34 @@ dispatch! {
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
-unsafe fn output_grad<S: Simd>(pixels: *const *mut f32, channels: usize, dst: *mut f32, plane: usize) {
+unsafe fn output_grad<S: Simd>(s: S, pixels: *const *mut f32, channels: usize, dst: *mut f32, plane: usize) {
     let mut k = 0;
     while k < channels {
         let n = S::LANES.min(channels - k);
-        let mut t = [[S::zero(); 4]; 6];
+        let mut t = [[s.zero(); 4]; 6];
         for j in 0..4 {
-            let mut d = [S::zero(); 4];
+            let mut d = [s.zero(); 4];
             for (i, d) in d.iter_mut().enumerate() {
                 let p = *pixels.add(i * 4 + j);
                 if !p.is_null() {
-                    *d = if n == S::LANES { S::load(p.add(k)) } else { S::load_first(p.add(k), n) };
+                    *d = if n == S::LANES { s.load(p.add(k)) } else { s.load_first(p.add(k), n) };
                 }
             }
-            let d = output_grads::<S>(d);
+            let d = output_grads(s, d);
             for i in 0..6 {
                 t[i][j] = d[i];
             }
         }
         for (i, row) in t.iter().enumerate() {
-            for (j, &v) in output_grads::<S>(*row).iter().enumerate() {
-                S::store(dst.add((i * 6 + j) * plane + k), v);
+            for (j, &v) in output_grads(s, *row).iter().enumerate() {
+                s.store(dst.add((i * 6 + j) * plane + k), v);
             }
         }
         k += S::LANES;
     }
 }
 dispatch! {
-    fn select_output_grad[] => output_grad(pixels: *const *mut f32, channels: usize, dst: *mut f32, plane: usize);
+    fn select_output_grad[] => unsafe output_grad(pixels: *const *mut f32, channels: usize, dst: *mut f32, plane: usize);
 }
 
 /// # Safety
@@ -387,30 +378,30 @@ dispatch! {
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
-unsafe fn filter_grad<S: Simd>(src: *const f32, plane: usize, dst: *mut f32, stride: usize, channels: usize) {
+unsafe fn filter_grad<S: Simd>(s: S, src: *const f32, plane: usize, dst: *mut f32, stride: usize, channels: usize) {
     let mut k = 0;
     while k < channels {
         let n = S::LANES.min(channels - k);
-        let mut t = [[S::zero(); 6]; 3];
+        let mut t = [[s.zero(); 6]; 3];
         for j in 0..6 {
-            let mut m = [S::zero(); 6];
+            let mut m = [s.zero(); 6];
             for (i, m) in m.iter_mut().enumerate() {
-                *m = S::load(src.add((i * 6 + j) * plane + k));
+                *m = s.load(src.add((i * 6 + j) * plane + k));
             }
-            let m = tap_grads::<S>(m);
+            let m = tap_grads(s, m);
             for i in 0..3 {
                 t[i][j] = m[i];
             }
         }
         for (i, row) in t.iter().enumerate() {
-            for (j, &v) in tap_grads::<S>(*row).iter().enumerate() {
+            for (j, &v) in tap_grads(s, *row).iter().enumerate() {
                 let p = dst.add((i * 3 + j) * stride + k);
-                if n == S::LANES { S::store(p, v) } else { S::store_first(p, v, n) }
+                if n == S::LANES { s.store(p, v) } else { s.store_first(p, v, n) }
             }
         }
         k += S::LANES;
     }
 }
 dispatch! {
-    fn select_filter_grad[] => filter_grad(src: *const f32, plane: usize, dst: *mut f32, stride: usize, channels: usize);
+    fn select_filter_grad[] => unsafe filter_grad(src: *const f32, plane: usize, dst: *mut f32, stride: usize, channels: usize);
 }

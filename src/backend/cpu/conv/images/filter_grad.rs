@@ -11,8 +11,7 @@ use crate::backend::cpu::chunked::{Args, ChunkedKernel, Shares, split};
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::kernel::InImages;
 use crate::backend::cpu::shares::{Batch, MAX_SHARES, Rows};
-use crate::backend::cpu::simd::{Simd, Tier};
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 
 /// Rows (tap, input channel) and output channels of the largest tile.
 const ROWS: usize = 6;
@@ -37,8 +36,8 @@ struct Tile {
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn tile<S: Simd, const R: usize, const K: usize>(t: &Tile) {
-    let mut acc = [[S::zero(); K]; R];
+unsafe fn tile<S: Simd, const R: usize, const K: usize>(s: S, t: &Tile) {
+    let mut acc = [[s.zero(); K]; R];
     let mut dy = t.dy;
     for y in 0..t.height {
         let mut x = [t.x; R];
@@ -47,14 +46,14 @@ unsafe fn tile<S: Simd, const R: usize, const K: usize>(t: &Tile) {
         }
         let mut at = 0;
         for _ in 0..t.width {
-            let mut d = [S::zero(); K];
+            let mut d = [s.zero(); K];
             for (k, d) in d.iter_mut().enumerate() {
-                *d = S::load(dy.add(k * S::LANES));
+                *d = s.load(dy.add(k * S::LANES));
             }
             for r in 0..R {
-                let v = S::load(x[r].add(at));
+                let v = s.load(x[r].add(at));
                 for k in 0..K {
-                    acc[r][k] = S::mul_add(v, d[k], acc[r][k]);
+                    acc[r][k] = s.mul_add(v, d[k], acc[r][k]);
                 }
             }
             at += t.x_step;
@@ -62,19 +61,19 @@ unsafe fn tile<S: Simd, const R: usize, const K: usize>(t: &Tile) {
         }
     }
     for (r, row) in acc.iter().enumerate() {
-        let mut sums = [S::zero(); CHANNELS];
+        let mut sums = [s.zero(); CHANNELS];
         #[allow(clippy::manual_memcpy, reason = "a copy by call would take the sums out of registers")]
         for k in 0..K {
             sums[k] = row[k];
         }
-        let sums = S::reduce_add4(&sums);
+        let sums = s.reduce_add4(&sums);
         for (k, &sum) in sums.iter().enumerate().take(K) {
             let w = t.w.add(r * t.w_ld + k);
             *w = if t.add { *w + sum } else { sum };
         }
     }
 }
-dispatch! { fn select_tile[const R: usize, const K: usize] => tile(t: &Tile); }
+dispatch! { fn select_tile[const R: usize, const K: usize] => unsafe tile(t: &Tile); }
 
 type TileFn = unsafe fn(&Tile);
 

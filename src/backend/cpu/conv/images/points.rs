@@ -8,8 +8,7 @@
 //! least in f32 among multiples of 1/8: errors are about five times those of plain sums.
 
 use crate::backend::cpu::attach::Finish;
-use crate::backend::cpu::simd::{Simd, Tier};
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 
 /// Points, and columns of a window.
 pub(super) const POINTS: usize = 9;
@@ -63,16 +62,12 @@ const fn scale(i: usize) -> f64 {
 
 /// N columns to values at the points.
 pub(super) trait Spread<const N: usize> {
-    /// # Safety
-    /// The contract of [`Simd`].
-    unsafe fn spread<S: Simd>(d: &[S::F; N]) -> [S::F; POINTS];
+    fn spread<S: Simd>(s: S, d: &[S::F; N]) -> [S::F; POINTS];
 }
 
 /// Values at the points to N columns.
 pub(super) trait Gather<const N: usize> {
-    /// # Safety
-    /// The contract of [`Simd`].
-    unsafe fn gather<S: Simd>(m: &[S::F; POINTS]) -> [S::F; N];
+    fn gather<S: Simd>(s: S, m: &[S::F; POINTS]) -> [S::F; N];
 }
 
 /// Bᵀ and B: between the columns of a window and the points.
@@ -84,102 +79,97 @@ pub(super) struct Taps;
 
 /// Sums and differences of the values at each pair of points.
 #[inline(always)]
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
-unsafe fn pairs<S: Simd>(m: &[S::F; POINTS]) -> ([S::F; 4], [S::F; 4]) {
-    let (mut sums, mut differences) = ([S::zero(); 4], [S::zero(); 4]);
+fn pairs<S: Simd>(s: S, m: &[S::F; POINTS]) -> ([S::F; 4], [S::F; 4]) {
+    let (mut sums, mut differences) = ([s.zero(); 4], [s.zero(); 4]);
     for i in 0..4 {
-        sums[i] = S::add(m[2 * i + 1], m[2 * i + 2]);
-        differences[i] = S::sub(m[2 * i + 1], m[2 * i + 2]);
+        sums[i] = s.add(m[2 * i + 1], m[2 * i + 2]);
+        differences[i] = s.sub(m[2 * i + 1], m[2 * i + 2]);
     }
     (sums, differences)
 }
 
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
 impl Spread<POINTS> for Window {
     #[inline(always)]
-    unsafe fn spread<S: Simd>(d: &[S::F; POINTS]) -> [S::F; POINTS] {
-        let mut v = [S::zero(); POINTS];
-        v[0] = S::mul_add(d[0], S::splat(ALL[0] as f32), d[8]);
+    fn spread<S: Simd>(s: S, d: &[S::F; POINTS]) -> [S::F; POINTS] {
+        let mut v = [s.zero(); POINTS];
+        v[0] = s.mul_add(d[0], s.splat(ALL[0] as f32), d[8]);
         for j in 1..4 {
-            v[0] = S::mul_add(d[2 * j], S::splat(ALL[j] as f32), v[0]);
+            v[0] = s.mul_add(d[2 * j], s.splat(ALL[j] as f32), v[0]);
         }
         for (i, c) in OTHERS.iter().enumerate() {
             let (mut even, mut odd) = (d[8], d[7]);
             for j in 0..3 {
-                let c = S::splat(c[j] as f32);
-                even = S::mul_add(d[2 * j + 2], c, even);
-                odd = S::mul_add(d[2 * j + 1], c, odd);
+                let c = s.splat(c[j] as f32);
+                even = s.mul_add(d[2 * j + 2], c, even);
+                odd = s.mul_add(d[2 * j + 1], c, odd);
             }
-            let p = S::splat(PAIRS[i] as f32);
-            v[2 * i + 1] = S::mul_add(odd, p, even);
-            v[2 * i + 2] = S::neg_mul_add(odd, p, even);
+            let p = s.splat(PAIRS[i] as f32);
+            v[2 * i + 1] = s.mul_add(odd, p, even);
+            v[2 * i + 2] = s.neg_mul_add(odd, p, even);
         }
         v
     }
 }
 
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
 impl Gather<POINTS> for Window {
     #[inline(always)]
-    unsafe fn gather<S: Simd>(m: &[S::F; POINTS]) -> [S::F; POINTS] {
-        let (even, mut odd) = pairs::<S>(m);
+    fn gather<S: Simd>(s: S, m: &[S::F; POINTS]) -> [S::F; POINTS] {
+        let (even, mut odd) = pairs(s, m);
         for (i, odd) in odd.iter_mut().enumerate() {
-            *odd = S::mul(*odd, S::splat(PAIRS[i] as f32));
+            *odd = s.mul(*odd, s.splat(PAIRS[i] as f32));
         }
-        let mut d = [S::zero(); POINTS];
-        d[0] = S::mul(m[0], S::splat(ALL[0] as f32));
+        let mut d = [s.zero(); POINTS];
+        d[0] = s.mul(m[0], s.splat(ALL[0] as f32));
         for j in 1..4 {
-            d[2 * j] = S::mul(m[0], S::splat(ALL[j] as f32));
+            d[2 * j] = s.mul(m[0], s.splat(ALL[j] as f32));
         }
-        d[7] = S::add(S::add(odd[0], odd[1]), S::add(odd[2], odd[3]));
-        d[8] = S::add(m[0], S::add(S::add(even[0], even[1]), S::add(even[2], even[3])));
+        d[7] = s.add(s.add(odd[0], odd[1]), s.add(odd[2], odd[3]));
+        d[8] = s.add(m[0], s.add(s.add(even[0], even[1]), s.add(even[2], even[3])));
         for j in 0..3 {
             for (i, c) in OTHERS.iter().enumerate() {
-                let c = S::splat(c[j] as f32);
-                d[2 * j + 2] = S::mul_add(even[i], c, d[2 * j + 2]);
-                d[2 * j + 1] = if i == 0 { S::mul(odd[0], c) } else { S::mul_add(odd[i], c, d[2 * j + 1]) };
+                let c = s.splat(c[j] as f32);
+                d[2 * j + 2] = s.mul_add(even[i], c, d[2 * j + 2]);
+                d[2 * j + 1] = if i == 0 { s.mul(odd[0], c) } else { s.mul_add(odd[i], c, d[2 * j + 1]) };
             }
         }
         d
     }
 }
 
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
 impl<const N: usize> Spread<N> for Outputs {
     #[inline(always)]
-    unsafe fn spread<S: Simd>(d: &[S::F; N]) -> [S::F; POINTS] {
+    fn spread<S: Simd>(s: S, d: &[S::F; N]) -> [S::F; POINTS] {
         let mut v = [d[0]; POINTS];
         for (i, powers) in POWERS.iter().enumerate() {
-            let (mut even, mut odd) = (d[0], S::mul(d[1], S::splat(powers[1])));
+            let (mut even, mut odd) = (d[0], s.mul(d[1], s.splat(powers[1])));
             for (j, &d) in d.iter().enumerate().skip(2) {
-                let power = S::splat(powers[j]);
+                let power = s.splat(powers[j]);
                 if j % 2 == 0 {
-                    even = S::mul_add(d, power, even);
+                    even = s.mul_add(d, power, even);
                 } else {
-                    odd = S::mul_add(d, power, odd);
+                    odd = s.mul_add(d, power, odd);
                 }
             }
-            v[2 * i + 1] = S::add(even, odd);
-            v[2 * i + 2] = S::sub(even, odd);
+            v[2 * i + 1] = s.add(even, odd);
+            v[2 * i + 2] = s.sub(even, odd);
         }
         v
     }
 }
 
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
 impl<const N: usize> Gather<N> for Outputs {
     #[inline(always)]
-    unsafe fn gather<S: Simd>(m: &[S::F; POINTS]) -> [S::F; N] {
-        let (even, odd) = pairs::<S>(m);
-        let mut y = [S::zero(); N];
+    fn gather<S: Simd>(s: S, m: &[S::F; POINTS]) -> [S::F; N] {
+        let (even, odd) = pairs(s, m);
+        let mut y = [s.zero(); N];
         for (j, y) in y.iter_mut().enumerate() {
             let terms = if j % 2 == 0 { &even } else { &odd };
             *y = match j {
-                0 => S::add(m[0], S::add(S::add(terms[0], terms[1]), S::add(terms[2], terms[3]))),
+                0 => s.add(m[0], s.add(s.add(terms[0], terms[1]), s.add(terms[2], terms[3]))),
                 _ => {
-                    let mut sum = S::mul(terms[0], S::splat(POWERS[0][j]));
+                    let mut sum = s.mul(terms[0], s.splat(POWERS[0][j]));
                     for i in 1..4 {
-                        sum = S::mul_add(terms[i], S::splat(POWERS[i][j]), sum);
+                        sum = s.mul_add(terms[i], s.splat(POWERS[i][j]), sum);
                     }
                     sum
                 }
@@ -196,27 +186,25 @@ fn scale_of(point: usize) -> f32 {
     (if point == 0 { 1.0 / ALL[0] } else { SCALES[(point - 1) / 2] }) as f32
 }
 
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
 impl<const N: usize> Spread<N> for Taps {
     #[inline(always)]
-    unsafe fn spread<S: Simd>(d: &[S::F; N]) -> [S::F; POINTS] {
-        let mut v = Outputs::spread::<S>(d);
+    fn spread<S: Simd>(s: S, d: &[S::F; N]) -> [S::F; POINTS] {
+        let mut v = Outputs::spread(s, d);
         for (point, v) in v.iter_mut().enumerate() {
-            *v = S::mul(*v, S::splat(scale_of(point)));
+            *v = s.mul(*v, s.splat(scale_of(point)));
         }
         v
     }
 }
 
-#[allow(unsafe_op_in_unsafe_fn, reason = "arithmetic under the function's contract")]
 impl<const N: usize> Gather<N> for Taps {
     #[inline(always)]
-    unsafe fn gather<S: Simd>(m: &[S::F; POINTS]) -> [S::F; N] {
+    fn gather<S: Simd>(s: S, m: &[S::F; POINTS]) -> [S::F; N] {
         let mut m = *m;
         for (point, m) in m.iter_mut().enumerate() {
-            *m = S::mul(*m, S::splat(scale_of(point)));
+            *m = s.mul(*m, s.splat(scale_of(point)));
         }
-        <Outputs as Gather<N>>::gather::<S>(&m)
+        <Outputs as Gather<N>>::gather(s, &m)
     }
 }
 
@@ -237,7 +225,7 @@ pub(super) struct SpreadRow {
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
-unsafe fn spread_row<S: Simd, const N: usize, F: Spread<N>>(t: &SpreadRow) {
+unsafe fn spread_row<S: Simd, const N: usize, F: Spread<N>>(s: S, t: &SpreadRow) {
     let pixel = t.channels * S::LANES;
     for tile in 0..t.tiles {
         let x = (tile * t.step) as isize + t.first;
@@ -246,25 +234,25 @@ unsafe fn spread_row<S: Simd, const N: usize, F: Spread<N>>(t: &SpreadRow) {
         let src = t.src.wrapping_offset(x * pixel as isize);
         let dst = t.dst.add(tile * t.tile);
         for c in 0..t.channels {
-            let mut d = [S::zero(); N];
+            let mut d = [s.zero(); N];
             if whole {
                 for (j, d) in d.iter_mut().enumerate() {
-                    *d = S::load(src.add(j * pixel + c * S::LANES));
+                    *d = s.load(src.add(j * pixel + c * S::LANES));
                 }
             } else {
                 for (j, d) in d.iter_mut().enumerate() {
                     if inside(j) {
-                        *d = S::load(src.wrapping_add(j * pixel + c * S::LANES));
+                        *d = s.load(src.wrapping_add(j * pixel + c * S::LANES));
                     }
                 }
             }
-            for (p, &v) in F::spread::<S>(&d).iter().enumerate() {
-                S::store(dst.add(p * t.plane + c * S::LANES), v);
+            for (p, &v) in F::spread(s, &d).iter().enumerate() {
+                s.store(dst.add(p * t.plane + c * S::LANES), v);
             }
         }
     }
 }
-dispatch! { fn select_spread_row[const N: usize; type F: Spread<N>] => spread_row(t: &SpreadRow); }
+dispatch! { fn select_spread_row[const N: usize; type F: Spread<N>] => unsafe spread_row(t: &SpreadRow); }
 
 /// `[point][tile][..][channel]` to one row `[column][channel]`: tile t is columns `t * M + first ..`, of which
 /// those outside the row are left out and those of several tiles are summed.
@@ -283,29 +271,29 @@ pub(super) struct GatherRow {
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
-unsafe fn gather_row<S: Simd, const N: usize, const M: usize, F: Gather<N>>(t: &GatherRow) {
+unsafe fn gather_row<S: Simd, const N: usize, const M: usize, F: Gather<N>>(s: S, t: &GatherRow) {
     let pixel = t.channels * S::LANES;
     for c in 0..t.channels {
-        let bias = if t.finish.bias.is_null() { S::zero() } else { S::splat(*t.finish.bias.add(c)) };
+        let bias = if t.finish.bias.is_null() { s.zero() } else { s.splat(*t.finish.bias.add(c)) };
         let put = |x: isize, v: S::F| {
             if (0..t.columns as isize).contains(&x) {
-                let v = S::add(v, bias);
-                let v = if t.finish.clamps() { t.finish.clamp::<S>(v) } else { v };
-                S::store(t.dst.add(x as usize * pixel + c * S::LANES), v);
+                let v = s.add(v, bias);
+                let v = if t.finish.clamps() { t.finish.clamp(s, v) } else { v };
+                s.store(t.dst.add(x as usize * pixel + c * S::LANES), v);
             }
         };
         // Columns that the next tile reaches too.
-        let mut carry = [S::zero(); N];
+        let mut carry = [s.zero(); N];
         let mut x = t.first;
         for tile in 0..t.tiles {
             let src = t.src.add(tile * t.tile + c * S::LANES);
-            let mut m = [S::zero(); POINTS];
+            let mut m = [s.zero(); POINTS];
             for (p, m) in m.iter_mut().enumerate() {
-                *m = S::load(src.add(p * t.plane));
+                *m = s.load(src.add(p * t.plane));
             }
-            let mut d = F::gather::<S>(&m);
+            let mut d = F::gather(s, &m);
             for j in 0..N - M {
-                d[j] = S::add(d[j], carry[j]);
+                d[j] = s.add(d[j], carry[j]);
             }
             for (j, &v) in d.iter().enumerate().take(M) {
                 put(x + j as isize, v);
@@ -321,7 +309,7 @@ unsafe fn gather_row<S: Simd, const N: usize, const M: usize, F: Gather<N>>(t: &
         }
     }
 }
-dispatch! { fn select_gather_row[const N: usize, const M: usize; type F: Gather<N>] => gather_row(t: &GatherRow); }
+dispatch! { fn select_gather_row[const N: usize, const M: usize; type F: Gather<N>] => unsafe gather_row(t: &GatherRow); }
 
 /// R rows of `len` elements, `stride` apart, to nine that are `plane` apart.
 type SpreadTapsFn = unsafe fn(*const f32, usize, usize, *mut f32, usize);
@@ -329,6 +317,7 @@ type SpreadTapsFn = unsafe fn(*const f32, usize, usize, *mut f32, usize);
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 unsafe fn spread_taps<S: Simd, const R: usize>(
+    s: S,
     src: *const f32,
     stride: usize,
     len: usize,
@@ -337,18 +326,18 @@ unsafe fn spread_taps<S: Simd, const R: usize>(
 ) {
     for i in (0..len).step_by(S::LANES) {
         let n = S::LANES.min(len - i);
-        let mut w = [S::zero(); R];
+        let mut w = [s.zero(); R];
         for (j, w) in w.iter_mut().enumerate() {
-            *w = S::load_first(src.add(j * stride + i), n);
+            *w = s.load_first(src.add(j * stride + i), n);
         }
-        for (p, &v) in Taps::spread::<S>(&w).iter().enumerate() {
-            S::store_first(dst.add(p * plane + i), v, n);
+        for (p, &v) in Taps::spread(s, &w).iter().enumerate() {
+            s.store_first(dst.add(p * plane + i), v, n);
         }
     }
 }
 dispatch! {
     fn select_spread_taps[const R: usize] =>
-        spread_taps(src: *const f32, stride: usize, len: usize, dst: *mut f32, plane: usize);
+        unsafe spread_taps(src: *const f32, stride: usize, len: usize, dst: *mut f32, plane: usize);
 }
 
 /// Nine rows of `len` elements, `plane` apart, to R that are `stride` apart.
@@ -357,6 +346,7 @@ type GatherTapsFn = unsafe fn(*const f32, usize, usize, *mut f32, usize);
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 unsafe fn gather_taps<S: Simd, const R: usize>(
+    s: S,
     src: *const f32,
     plane: usize,
     len: usize,
@@ -365,19 +355,19 @@ unsafe fn gather_taps<S: Simd, const R: usize>(
 ) {
     for i in (0..len).step_by(S::LANES) {
         let n = S::LANES.min(len - i);
-        let mut m = [S::zero(); POINTS];
+        let mut m = [s.zero(); POINTS];
         for (p, m) in m.iter_mut().enumerate() {
-            *m = S::load_first(src.add(p * plane + i), n);
+            *m = s.load_first(src.add(p * plane + i), n);
         }
-        let w: [S::F; R] = Taps::gather::<S>(&m);
+        let w: [S::F; R] = Taps::gather(s, &m);
         for (j, &v) in w.iter().enumerate() {
-            S::store_first(dst.add(j * stride + i), v, n);
+            s.store_first(dst.add(j * stride + i), v, n);
         }
     }
 }
 dispatch! {
     fn select_gather_taps[const R: usize] =>
-        gather_taps(src: *const f32, plane: usize, len: usize, dst: *mut f32, stride: usize);
+        unsafe gather_taps(src: *const f32, plane: usize, len: usize, dst: *mut f32, stride: usize);
 }
 
 /// The transforms for filters of R columns, on one tier.

@@ -8,8 +8,7 @@ use crate::backend::cpu::attach::Finish;
 use crate::backend::cpu::chunked::split;
 use crate::backend::cpu::gemm::pack::Copies;
 use crate::backend::cpu::kernel::InImages;
-use crate::backend::cpu::simd::{Simd, Tier};
-use crate::dispatch;
+use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 use crate::schedule::PackedLayout;
 
 /// Pixels of the largest tile.
@@ -43,13 +42,14 @@ pub(super) struct Tile {
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
 unsafe fn tile<S: Simd, const K: usize, const P: usize>(
+    s: S,
     t: &Tile,
     a: *const f32,
     w: *const f32,
     c: *mut f32,
     channel: usize,
 ) {
-    let mut acc = [[S::zero(); P]; K];
+    let mut acc = [[s.zero(); P]; K];
     let mut pixels = [0; P];
     for (p, pixel) in pixels.iter_mut().enumerate() {
         *pixel = t.a_pixels[p];
@@ -59,15 +59,15 @@ unsafe fn tile<S: Simd, const K: usize, const P: usize>(
         let mut a = a.add(*t.segments.add(segment));
         macro_rules! element {
             ($element:literal) => {
-                let mut v = [S::zero(); P];
+                let mut v = [s.zero(); P];
                 for (p, v) in v.iter_mut().enumerate() {
-                    *v = S::load(a.add($element * S::LANES + pixels[p]));
+                    *v = s.load(a.add($element * S::LANES + pixels[p]));
                 }
                 for (k, row) in acc.iter_mut().enumerate() {
-                    let x = S::splat(*w.add($element * t.w_ld + k));
+                    let x = s.splat(*w.add($element * t.w_ld + k));
                     // Not zipped: where that is not inlined, sums leave the registers.
                     for (p, sum) in row.iter_mut().enumerate() {
-                        *sum = S::mul_add(x, v[p], *sum);
+                        *sum = s.mul_add(x, v[p], *sum);
                     }
                 }
             };
@@ -87,17 +87,17 @@ unsafe fn tile<S: Simd, const K: usize, const P: usize>(
         }
     }
     for (k, row) in acc.iter().enumerate() {
-        let bias = if t.finish.bias.is_null() { S::zero() } else { S::splat(*t.finish.bias.add(channel + k)) };
+        let bias = if t.finish.bias.is_null() { s.zero() } else { s.splat(*t.finish.bias.add(channel + k)) };
         for (p, sum) in row.iter().enumerate() {
-            let y = S::add(*sum, bias);
-            let y = if t.finish.clamps() { t.finish.clamp::<S>(y) } else { y };
-            S::store(c.add(t.c_pixels[p] + k * S::LANES), y);
+            let y = s.add(*sum, bias);
+            let y = if t.finish.clamps() { t.finish.clamp(s, y) } else { y };
+            s.store(c.add(t.c_pixels[p] + k * S::LANES), y);
         }
     }
 }
 dispatch! {
     fn select_tile[const K: usize, const P: usize] =>
-        tile(t: &Tile, a: *const f32, w: *const f32, c: *mut f32, channel: usize);
+        unsafe tile(t: &Tile, a: *const f32, w: *const f32, c: *mut f32, channel: usize);
 }
 
 type TileFn = unsafe fn(&Tile, *const f32, *const f32, *mut f32, usize);
