@@ -23,8 +23,8 @@ use crate::backend::cpu::{arena, lower, pool};
 use crate::buffer::Buffer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Origin};
-use crate::passes;
 use crate::passes::fuse::{self, Apart};
+use crate::passes::{self, PassContext, Passes};
 use crate::precision::Precision;
 use crate::shape::Fact;
 use planner::Planner;
@@ -46,11 +46,14 @@ pub struct PlanOptions {
     pub force_kernel: Option<String>,
     /// What kernels may do to sums of products.
     pub precision: Precision,
+    /// Which passes rewrite the graph.
+    pub passes: Passes,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        PlanOptions { fuse: true, donations: Vec::new(), force_kernel: None, precision: Precision::Fast }
+        let (donations, passes) = (Vec::new(), Passes::ALL);
+        PlanOptions { fuse: true, donations, force_kernel: None, precision: Precision::Fast, passes }
     }
 }
 
@@ -58,6 +61,11 @@ impl PlanOptions {
     /// The default under the process's settings.
     pub fn current() -> Self {
         PlanOptions { precision: Precision::current(), ..PlanOptions::default() }
+    }
+
+    /// What passes over `graph` are told.
+    fn pass_context(&self, graph: &Graph) -> PassContext {
+        PassContext::new(graph).with_passes(self.passes).with_precision(self.precision)
     }
 }
 
@@ -196,19 +204,24 @@ impl Plan {
     /// # Errors
     /// When a pass or every kernel of an op refuses, or sizes overflow.
     pub fn compile(graph: &Graph, options: &PlanOptions) -> Result<Plan> {
-        let graph = passes::optimise(graph)?;
-        let plan = match Plan::partitioned(&graph, options) {
-            // What one group cannot do is no fault of the graph: single nodes can.
-            Err(e) if options.fuse && e.kind == ErrorKind::State => {
-                let mut plan = Plan::partitioned(&graph, &PlanOptions { fuse: false, ..options.clone() })?;
-                plan.taken_apart += 1;
-                plan.apart.push(format!("all nodes: {e}"));
-                plan
-            }
-            plan => plan?,
-        };
+        let graph = passes::run(graph, &mut options.pass_context(graph))?;
+        let plan = Plan::of_optimised(&graph, options)?;
         GROUPS_TAKEN_APART.fetch_add(plan.taken_apart, Ordering::Relaxed);
         Ok(plan)
+    }
+
+    /// The plan of an optimised graph, in groups if they can run.
+    fn of_optimised(graph: &Graph, options: &PlanOptions) -> Result<Plan> {
+        match Plan::partitioned(graph, options) {
+            // What one group cannot do is no fault of the graph: single nodes can.
+            Err(e) if options.fuse && e.kind == ErrorKind::State => {
+                let mut plan = Plan::partitioned(graph, &PlanOptions { fuse: false, ..options.clone() })?;
+                plan.taken_apart += 1;
+                plan.apart.push(format!("all nodes: {e}"));
+                Ok(plan)
+            }
+            plan => plan,
+        }
     }
 
     /// The plan of an optimised graph, cut into groups as `options` say.
