@@ -3,7 +3,8 @@
 
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
-use crate::plan::{Binding, Plan, PlanOptions, Profile, Slot};
+use crate::graph::Graph;
+use crate::plan::{Binding, Explanation, Plan, PlanOptions, Profile, Slot};
 use crate::realise::{self, Extraction};
 use crate::shape::Fact;
 use crate::tensor::{Node, Role, State, Tensor};
@@ -143,8 +144,11 @@ impl Trace {
             sources.push(source);
         }
         let options = PlanOptions { donations, ..PlanOptions::current() };
-        let plan = realise::cached_plan(graph, &options)?;
+        let graph = Arc::new(graph);
+        let plan = realise::cached_plan(graph.clone(), &options)?;
         Ok(CompiledFunction {
+            graph,
+            options,
             binding: Binding::new(plan),
             sources,
             arguments: placeholders.iter().map(|p| (p.fact.clone(), p.origin.clone())).collect(),
@@ -183,6 +187,9 @@ enum Source {
 /// Calls are whole or absent: variables change after the last step that can fail, all of them or
 /// none.
 pub struct CompiledFunction {
+    /// What was recorded, and how it is compiled.
+    graph: Arc<Graph>,
+    options: PlanOptions,
     binding: Binding,
     sources: Vec<Source>,
     arguments: Vec<(Fact, crate::graph::Origin)>,
@@ -203,6 +210,14 @@ impl CompiledFunction {
     /// The plan that calls run.
     pub fn plan(&self) -> &Plan {
         self.binding.plan()
+    }
+
+    /// What became of what was recorded, layer by layer; see [`explain`](crate::plan::explain).
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn explain(&self) -> Result<Explanation> {
+        crate::plan::explain(&self.graph, &self.options)
     }
 
     /// The plan with what the function keeps of it between calls.

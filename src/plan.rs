@@ -9,12 +9,14 @@
 //! *prelude* makes it once, and a [`Binding`] keeps it until one of those inputs changes.
 
 mod binding;
+mod explain;
 pub(crate) mod held;
 mod planner;
 mod profile;
 mod stage;
 
 pub use binding::Binding;
+pub use explain::{ApartRow, Explanation, Memory, Note, Role, Row, StepRow, Stored, When, Work, explain};
 pub use held::{held_bytes, limit as held_limit, set_limit as set_held_limit};
 pub use profile::{Profile, StepProfile};
 
@@ -22,7 +24,7 @@ use crate::backend::cpu::kernel::{Lowered, Operands, Status};
 use crate::backend::cpu::{arena, lower, pool};
 use crate::buffer::Buffer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Origin};
+use crate::graph::{Graph, NodeId, Origin};
 use crate::passes::fuse::{self, Apart};
 use crate::passes::{self, PassContext, Passes};
 use crate::precision::Precision;
@@ -117,6 +119,9 @@ struct PlannedStep {
     kernel: Lowered,
     inputs: Vec<Place>,
     outputs: Vec<Place>,
+    /// The nodes of the optimised graph that it reads and makes, as the kernel numbers them.
+    reads: Vec<NodeId>,
+    makes: Vec<NodeId>,
     workspace: usize,
     /// Where the kernel's packed operands lie.
     packed: SmallVec<[Place; 1]>,

@@ -297,7 +297,7 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
     let is_version = |n: &Node| matches!(n.role, Role::Variable(_));
     let updates = outputs.iter().any(|n| is_version(n));
     let extraction = extract(&outputs, |_| false, |leaf| !updates && is_version(leaf))?;
-    let plan = cached_plan(extraction.graph, &PlanOptions::current())?;
+    let plan = cached_plan(Arc::new(extraction.graph), &PlanOptions::current())?;
     let mut slots: Vec<Slot> = extraction
         .leaves
         .iter()
@@ -338,7 +338,7 @@ fn binding(version: &Node, plan: &Arc<Plan>) -> Option<Arc<Binding>> {
     None
 }
 
-type PlanKey = (Graph, PlanOptions);
+type PlanKey = (Arc<Graph>, PlanOptions);
 
 struct CachedPlan {
     plan: Arc<Plan>,
@@ -367,17 +367,17 @@ static CACHE: LazyLock<Mutex<Cache>> =
     LazyLock::new(|| Mutex::new(Cache { plans: HashMap::new(), clock: 0, bytes: 0 }));
 
 thread_local! {
-    static COMPILED: RefCell<Option<Graph>> = const { RefCell::new(None) };
+    static COMPILED: RefCell<Option<Arc<Graph>>> = const { RefCell::new(None) };
 }
 
 /// The graph that this thread compiled a plan for last, if it did since the last call.
-pub fn take_compiled() -> Option<Graph> {
+pub fn take_compiled() -> Option<Arc<Graph>> {
     COMPILED.take()
 }
 
 /// The plan of `graph`, compiled unless an equal graph was compiled before. The cache keeps the
 /// plans used last, within a bound in bytes.
-pub(crate) fn cached_plan(graph: Graph, options: &PlanOptions) -> Result<Arc<Plan>> {
+pub(crate) fn cached_plan(graph: Arc<Graph>, options: &PlanOptions) -> Result<Arc<Plan>> {
     let lookup = (graph, options.clone());
     {
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);

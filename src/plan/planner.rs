@@ -385,6 +385,8 @@ impl Planner<'_> {
                 has_locals: inputs.iter().chain(&outputs).any(|place| matches!(place, Place::Local(_))),
                 inputs,
                 outputs,
+                reads: step.inputs,
+                makes: step.outputs,
                 workspace: offsets[workspaces[s]],
                 packed: match &step.packed_at {
                     Some(numbers) => numbers.iter().map(|&k| Place::Held(k)).collect(),

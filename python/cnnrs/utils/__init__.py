@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnrs import identifiers
 from cnnrs.saving import CustomObjectScope, custom_object_scope, register_keras_serializable
+from cnnrs.utils.explaining import explain
 from cnnrs.utils.profiling import profile
 from cnnrs.utils.progbar import Progbar
 
@@ -18,6 +19,7 @@ __all__ = [
     "Progbar",
     "clear_session",
     "custom_object_scope",
+    "explain",
     "is_keras_tensor",
     "normalize",
     "profile",
