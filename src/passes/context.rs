@@ -93,12 +93,23 @@ pub struct Entry {
     pub outcome: Outcome,
 }
 
+/// A pass that ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassRun {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub does: &'static str,
+    /// How many nodes the outputs depended on when it had run.
+    pub nodes: usize,
+}
+
 /// What passes did, and how much of it: see [`PassContext::with_log`].
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     entries: Vec<(Entry, usize)>,
     places: HashMap<Entry, usize>,
-    nodes: Vec<(&'static str, usize)>,
+    runs: Vec<PassRun>,
 }
 
 impl Log {
@@ -107,9 +118,9 @@ impl Log {
         self.entries.iter().map(|(entry, count)| (entry, *count))
     }
 
-    /// The passes that ran, each with the number of nodes that it left.
-    pub fn nodes(&self) -> &[(&'static str, usize)] {
-        &self.nodes
+    /// The passes that ran, in order.
+    pub fn runs(&self) -> &[PassRun] {
+        &self.runs
     }
 
     fn add(&mut self, entry: Entry) {
@@ -233,7 +244,8 @@ impl PassContext {
             crate::graph::verify(&graph).map_err(|e| e.at(pass.name()))?;
         }
         if let Some(log) = &mut self.log {
-            log.nodes.push((pass.name(), graph.live().iter().filter(|&&live| live).count()));
+            let nodes = graph.live().iter().filter(|&&live| live).count();
+            log.runs.push(PassRun { name: pass.name(), does: pass.does(), nodes });
         }
         Ok(graph)
     }
@@ -298,7 +310,7 @@ mod tests {
         let (all, _) = logged(&g, Passes::ALL);
         let (some, log) = logged(&g, Passes::ALL.without("fold_bn").unwrap());
         assert_eq!((scales(&all), scales(&some)), (0, 1));
-        let ran: Vec<&str> = log.nodes().iter().map(|(pass, _)| *pass).collect();
+        let ran: Vec<&str> = log.runs().iter().map(|run| run.name).collect();
         assert_eq!(ran, super::super::names().filter(|&name| name != "fold_bn").collect::<Vec<_>>());
         assert_eq!(all, optimise(&g).unwrap());
     }

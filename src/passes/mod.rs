@@ -9,7 +9,7 @@ mod recompute;
 mod sampling;
 mod simplify;
 
-pub use context::{Entry, Log, Outcome, PassContext, Passes};
+pub use context::{Entry, Log, Outcome, PassContext, PassRun, Passes};
 
 use crate::error::Result;
 use crate::graph::Graph;

@@ -153,15 +153,21 @@ impl<'g> Values<'g> {
     fn log(&self, cheap: &[bool], context: &mut PassContext) {
         let g = self.g;
         let live = g.live();
+        // Whether gradients compute a cheap value again, for themselves or for a cheap value that they read.
+        let mut for_gradients = vec![false; cheap.len()];
+        for id in g.ids().rev().filter(|&i| live[i.index()] && cheap[i.index()]) {
+            let serves = |r: &NodeId| g.node(*r).gradient || for_gradients[r.index()];
+            for_gradients[id.index()] = self.readers[id.index()].iter().any(serves);
+        }
         for id in g.ids().filter(|&i| live[i.index()] && self.is_pointwise(i) && !g.node(i).gradient) {
             let readers = self.readers[id.index()].iter().map(|&r| g.node(r));
             let mut others = None;
             readers.clone().for_each(|r| unite(&mut others, &r.origin));
             let for_filters = readers.clone().any(|r| matches!(r.op, Op::Conv2dFilterGrad(_)) && r.inputs[0] == id);
             let node = g.node(id);
-            if cheap[id.index()] {
+            if for_gradients[id.index()] {
                 context.done(node, &others, "computed again where it is read, not kept for the gradients");
-            } else if for_filters {
+            } else if for_filters && !cheap[id.index()] {
                 let forward = readers.clone().filter(|r| !r.gradient).count();
                 context.left(
                     node,

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::graph::{Graph, NodeId, Origin};
 use crate::ops::{Kind, Op};
 use crate::passes::fuse;
-use crate::passes::{self, Outcome, PassContext};
+use crate::passes::{self, Outcome, PassContext, PassRun};
 use crate::shape::Shape;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,8 +21,8 @@ pub struct Explanation {
     pub steps: Vec<StepRow>,
     /// Neighbours that run apart.
     pub apart: Vec<ApartRow>,
-    /// The passes that ran, each with the number of nodes that it left.
-    pub passes: Vec<(&'static str, usize)>,
+    /// The passes that ran, in order.
+    pub passes: Vec<PassRun>,
     /// Bytes of the intermediates of a run: values share memory if they are not needed at the same time.
     pub arena_bytes: usize,
     /// Bytes of what is made once for many runs.
@@ -282,7 +282,7 @@ impl<'a> Teller<'a> {
             rows: self.rows,
             steps: self.steps,
             apart,
-            passes: self.context.log().map(|log| log.nodes().to_vec()).unwrap_or_default(),
+            passes: self.context.log().map(|log| log.runs().to_vec()).unwrap_or_default(),
             arena_bytes: plan.code.arena_bytes,
             once_bytes: plan.held_bytes(),
             flops: plan.flops,
@@ -628,7 +628,7 @@ mod tests {
         assert!(row(&e, "net/bn").notes.iter().all(|note| note.pass != "fold_bn"));
         let scales = row(&e, "net/bn").work.iter().filter(|work| e.steps[work.step].when == When::Run);
         assert!(scales.flat_map(|work| &work.ops).any(|&op| op == "mul"), "{e:#?}");
-        assert!(e.passes.iter().all(|&(pass, nodes)| pass != "fold_bn" && nodes > 0));
+        assert!(e.passes.iter().all(|pass| pass.name != "fold_bn" && pass.nodes > 0));
     }
 
     #[test]

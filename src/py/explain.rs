@@ -22,7 +22,16 @@ pub fn to_python<'py>(py: Python<'py>, explanation: &Explanation) -> PyResult<Bo
             Ok(item)
         })?,
     )?;
-    all.set_item("passes", &explanation.passes)?;
+    all.set_item(
+        "passes",
+        list(py, &explanation.passes, |py, pass| {
+            let item = PyDict::new(py);
+            item.set_item("name", pass.name)?;
+            item.set_item("does", pass.does)?;
+            item.set_item("nodes", pass.nodes)?;
+            Ok(item)
+        })?,
+    )?;
     all.set_item("arena_bytes", explanation.arena_bytes)?;
     all.set_item("once_bytes", explanation.once_bytes)?;
     all.set_item("flops", explanation.flops)?;

@@ -39,6 +39,8 @@ class ExplainedLayer:
         is_view: Whether it only shows the same memory under another shape.
         flops: Floating-point operations of a run (a multiply-add counts 2), gradients included.
         stored_bytes: Bytes of its results that a run writes to memory, without those of its gradients.
+        is_in_cache: Whether results of it pass to later steps share by share, in memory that each thread has
+            for itself and uses again for the next share.
         packed_bytes: Bytes of its folded and packed weights, which are made once for many runs.
         lines: What the table says of it: pairs of steps and text.
     """
@@ -53,6 +55,7 @@ class ExplainedLayer:
     is_folded: bool = False
     is_recomputed: bool = False
     is_view: bool = False
+    is_in_cache: bool = False
     flops: int = 0
     stored_bytes: int = 0
     packed_bytes: int = 0
@@ -105,12 +108,12 @@ class Explanation:
         """The table.
 
         Args:
-            width: Characters of a line, at least 60.
+            width: Characters of a line; fewer than 72 are taken for 72.
 
         Returns:
             Lines of at most `width` characters, one or more for each layer, then the sums.
         """
-        return _table(self, max(width, 60))
+        return _table(self, max(width, 72))
 
     def __str__(self) -> str:
         text = self.to_text(min(shutil.get_terminal_size((100, 24)).columns, 140))
@@ -135,7 +138,7 @@ def explain(
     computed while the convolution before it stores its result. Nothing is run or trained here.
 
     Args:
-        model: A model.
+        model: A model, or a layer.
         x: Samples of one batch, whose shapes and element types count. By default those of the model's inputs,
             with `batch_size` samples.
         y: Targets. With them the whole step of `model.train_on_batch(x, y)` is explained.
@@ -151,8 +154,8 @@ def explain(
         and the memory that its result is written to.
 
     Raises:
-        ValueError: The shapes of the inputs are not known and `x` is not given, or `y` is given and the model
-            is not compiled.
+        ValueError: `x` holds no samples, or is not given where the shapes of the inputs are not known; `y` is
+            given and the model is not compiled.
 
     Example:
 
@@ -173,6 +176,9 @@ def explain(
     if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
         raise ValueError(f"explain: batch_size: expected an integer of at least 1, received {batch_size!r}")
     given = None if x is None else tree.map_structure(np.asarray, x)
+    for array in [] if given is None else tree.flatten(given):
+        if array.ndim == 0:
+            raise ValueError("explain: x: expected arrays of samples, received a number")
     if y is not None:
         if given is None:
             raise ValueError("explain: x: expected samples, for y is given; received None")
@@ -235,10 +241,11 @@ def _gradients(model: Any, outputs: list[Any], recorder: Any) -> list[Any]:
     if not variables:
         return []
     total = None
-    for output in outputs:
+    for output in (o for o in outputs if o.dtype == "float32"):
         product = output * recorder.placeholder(list(output.shape), "float32", "gradient of the outputs")
         total = product.sum() if total is None else total + product.sum()
-    return [gradient for gradient in _core.gradients(total, variables) if gradient is not None]
+    gradients = [] if total is None else _core.gradients(total, variables)
+    return [gradient for gradient in gradients if gradient is not None]
 
 
 def _training_step(model: Any, x: Any, y: Any) -> Explanation:
@@ -258,7 +265,10 @@ class _Teller:
         self.steps: list[dict[str, Any]] = data["steps"]
         self.layers: dict[str, ExplainedLayer] = {}
         self.inputs: set[str] = set()
-        self._add(model, model.name, 0)
+        if hasattr(model, "layers"):
+            self._add(model, model.name, 0)
+        else:
+            self.layers[model.name] = ExplainedLayer(model.name, type(model).__name__, model.name)
         self.others: dict[str, ExplainedLayer] = {}
         self.owners: dict[str, ExplainedLayer] = {}
         self.rows: dict[str, list[dict[str, Any]]] = {path: [] for path in self.layers}
@@ -359,7 +369,8 @@ class _Teller:
         others = self._names(step["origins"], layer)
         leads = self._owner(step["origins"][0]) is layer
         if not gradient:
-            layer.stored_bytes += sum(stored["bytes"] for stored in stores)
+            layer.stored_bytes += sum(s["bytes"] for s in stores if s["memory"] != "thread")
+            layer.is_in_cache |= any(stored["memory"] == "thread" for stored in stores)
             layer.fused_with += [name for name in others if name not in layer.fused_with]
             if step["kernel"] not in layer.kernels:
                 layer.kernels.append(step["kernel"])
@@ -520,7 +531,7 @@ def _stored(layer: ExplainedLayer) -> str:
         return _size(layer.stored_bytes)
     if layer.is_view:
         return "view"
-    return "fused" if layer.steps else "–"
+    return "in cache" if layer.is_in_cache else "fused" if layer.steps else "–"
 
 
 def _broken(name: str, width: int) -> list[str]:
@@ -581,6 +592,8 @@ def _table(explanation: Explanation, width: int) -> str:
         '"while loading": on its operand. '
         '"fused": the result goes to the next layer without being written to memory.'
     )
+    if any(row.is_in_cache for row in rows):
+        sums.append('"in cache": each thread has the share of the samples that it works on, and no more.')
     for sentence in sums:
         text += textwrap.wrap(sentence, width)
     return "\n".join(text)
