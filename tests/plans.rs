@@ -9,7 +9,7 @@ use cnnrs::backend::device::Backend;
 use cnnrs::ops::pointwise::Function;
 use cnnrs::ops::{Attributes, Op};
 use cnnrs::passes::autodiff::differentiate;
-use cnnrs::plan::{Binding, Plan, PlanOptions, Slot};
+use cnnrs::plan::{Binding, Plan, PlanOptions, Slot, When};
 use cnnrs::{Buffer, DType, ErrorKind, Fact, Graph};
 use interpreter::Interpreter;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ fn what_constant_inputs_make_is_made_once() {
     let buffer = |shape: &[usize; 2]| Arc::new(Buffer::from_slice(shape, &values(shape[0] * shape[1])).unwrap());
     let mut results = Vec::new();
     for plan in plans(&g, Vec::new()) {
-        assert!(plan.has_prelude() && plan.steps().iter().any(|step| step.is_prelude), "{}", plan.describe());
+        assert!(plan.has_prelude() && plan.steps().iter().any(|step| step.when == When::Once), "{}", plan.describe());
         let binding = Binding::new(Arc::new(plan));
         let (x, w) = (buffer(&[2, 4]), buffer(&[4, 3]));
         let run = |w: &Arc<Buffer>| {

@@ -106,23 +106,76 @@ pub struct ProgramFacts {
     pub flops: u64,
 }
 
+/// When a step runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Once for many runs, until one of the constant inputs that it reads changes.
+    Once,
+    /// In each run.
+    Run,
+    /// At the end of each run, where variables are overwritten.
+    Commit,
+}
+
+impl When {
+    /// "once", "run" or "commit".
+    pub fn name(self) -> &'static str {
+        match self {
+            When::Once => "once",
+            When::Run => "run",
+            When::Commit => "commit",
+        }
+    }
+}
+
+/// Where a value lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Among the intermediates of a run.
+    Arena,
+    /// In an output of the plan.
+    Output,
+    /// Among what is made once for many runs.
+    Once,
+    /// In the memory of the thread that computes its share: no more than that is anywhere.
+    Thread,
+}
+
+impl Memory {
+    /// "arena", "output", "once" or "thread".
+    pub fn name(self) -> &'static str {
+        match self {
+            Memory::Arena => "arena",
+            Memory::Output => "output",
+            Memory::Once => "once",
+            Memory::Thread => "thread",
+        }
+    }
+}
+
 /// One step of a program, for those who want to know what became of a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepFacts {
     /// The kernel.
     pub kernel: &'static str,
-    /// The graph's nodes that it computes; none for packing and copies.
-    pub nodes: Vec<NodeId>,
+    /// The nodes of the optimised graph that it reads.
+    pub reads: Vec<NodeId>,
+    /// Those that it makes; none for packing and copies.
+    pub makes: Vec<NodeId>,
+    /// Where what it writes lies: the values that it makes, or the output that it copies to.
+    pub memory: Vec<Memory>,
     /// What it computes, in words.
     pub text: String,
     /// Who asked for it.
     pub origin: Origin,
-    /// Whether it runs once while constant inputs stay.
-    pub is_prelude: bool,
+    /// When it runs.
+    pub when: When,
     /// Floating-point operations.
     pub flops: u64,
     /// Bytes of its inputs and outputs, each counted once.
     pub bytes: u64,
+    /// Bytes that it brings into the layout of a kernel, once for many runs.
+    pub packed_bytes: usize,
 }
 
 /// Immutable code of a graph on one device.

@@ -76,6 +76,8 @@ pub struct Node {
     pub fact: Fact,
     /// Who asked for it.
     pub origin: Origin,
+    /// Whether it serves gradients alone: autodiff made it.
+    pub gradient: bool,
 }
 
 /// Operations in topological order, with the values that are asked for.
@@ -86,6 +88,7 @@ pub struct Graph {
     inputs: Vec<NodeId>,
     interned: HashMap<(Op, Inputs), NodeId>,
     origin: Origin,
+    gradient: bool,
 }
 
 impl Graph {
@@ -141,6 +144,11 @@ impl Graph {
         std::mem::replace(&mut self.origin, origin)
     }
 
+    /// Says whether the nodes added from here on serve gradients alone; returns what was said before.
+    pub fn set_gradient(&mut self, gradient: bool) -> bool {
+        std::mem::replace(&mut self.gradient, gradient)
+    }
+
     /// Adds the next input, whose value differs from run to run.
     pub fn input(&mut self, fact: Fact) -> NodeId {
         self.add_input(fact, false)
@@ -167,7 +175,12 @@ impl Graph {
         let key = (op, Inputs::from_slice(inputs));
         if let Some(&id) = self.interned.get(&key) {
             let node = &mut self.nodes[id.index()];
-            unite(&mut node.origin, &self.origin);
+            match (node.gradient, self.gradient) {
+                // What gradients need besides is what a layer asked for.
+                (false, true) => {}
+                (true, false) => (node.origin, node.gradient) = (self.origin.clone(), false),
+                _ => unite(&mut node.origin, &self.origin),
+            }
             return Ok(id);
         }
         let facts: SmallVec<[Fact; 4]> = inputs.iter().map(|&i| self.fact(i).clone()).collect();
@@ -181,17 +194,19 @@ impl Graph {
         Ok(id)
     }
 
-    /// Another node that applies what `id` applies, to `inputs` of the same facts as its own. Unlike
-    /// [`apply`](Self::apply), which never makes two equal nodes.
+    /// Another node that applies what `id` applies, to `inputs` of the same facts as its own, and of the same origin.
+    /// Unlike [`apply`](Self::apply), which never makes two equal nodes.
     pub fn duplicate(&mut self, id: NodeId, inputs: Inputs) -> NodeId {
-        let Node { op, fact, .. } = self.node(id).clone();
-        self.push(op, inputs, fact)
+        let Node { op, fact, origin, .. } = self.node(id).clone();
+        let copy = self.push(op, inputs, fact);
+        self.nodes[copy.index()].origin = origin;
+        copy
     }
 
     fn push(&mut self, op: Op, inputs: Inputs, fact: Fact) -> NodeId {
         debug_assert!(inputs.iter().all(|i| i.index() < self.nodes.len()));
         let id = NodeId(u32::try_from(self.nodes.len()).expect("a graph has fewer than 2^32 nodes"));
-        self.nodes.push(Node { op, inputs, fact, origin: self.origin.clone() });
+        self.nodes.push(Node { op, inputs, fact, origin: self.origin.clone(), gradient: self.gradient });
         id
     }
 
@@ -310,6 +325,7 @@ impl Graph {
         for id in self.ids() {
             let node = self.node(id);
             new.set_origin(node.origin.clone());
+            new.set_gradient(node.gradient);
             if let Op::Input(input) = &node.op {
                 map[id.index()] = Some(new.add_input(node.fact.clone(), input.held));
                 continue;
@@ -333,6 +349,7 @@ impl Graph {
             .collect::<Result<_>>()?;
         new.set_outputs(outputs);
         new.set_origin(None);
+        new.set_gradient(false);
         Ok(new)
     }
 }

@@ -6,8 +6,8 @@ use super::tensor::Tensor;
 use super::variable::{self, Cell, Writing};
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
-use crate::graph::Origin;
-use crate::plan::{Binding, Plan, Profile, Slot};
+use crate::graph::{Graph, Origin};
+use crate::plan::{Binding, Explanation, Plan, PlanOptions, Profile, Slot};
 use crate::shape::Fact;
 use std::sync::Arc;
 
@@ -26,6 +26,9 @@ pub(super) enum Source {
 /// Calls are whole or absent: variables change after the last step that can fail, all of them or
 /// none.
 pub struct CompiledFunction {
+    /// What was recorded, and how it is compiled.
+    pub(super) graph: Arc<Graph>,
+    pub(super) options: PlanOptions,
     pub(super) binding: Binding,
     pub(super) sources: Vec<Source>,
     pub(super) arguments: Vec<(Fact, Origin)>,
@@ -46,6 +49,14 @@ impl CompiledFunction {
     /// The plan that calls run.
     pub fn plan(&self) -> &Plan {
         self.binding.plan()
+    }
+
+    /// What became of what was recorded, layer by layer; see [`explain`](crate::plan::explain).
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn explain(&self) -> Result<Explanation> {
+        crate::plan::explain(&self.graph, &self.options)
     }
 
     /// The plan with what the function keeps of it between calls.

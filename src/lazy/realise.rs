@@ -115,7 +115,7 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
     let is_version = |n: &Node| matches!(n.role, Role::Variable(_));
     let updates = outputs.iter().any(|n| is_version(n));
     let extraction = extract(&outputs, |_| false, |leaf| !updates && is_version(leaf))?;
-    let plan = cached_plan(extraction.graph, &PlanOptions::current())?;
+    let plan = cached_plan(Arc::new(extraction.graph), &PlanOptions::current())?;
     let mut slots: Vec<Slot> =
         extraction.leaves.iter().map(|l| leaf_value(l).map(Slot::Shared)).collect::<Result<_>>()?;
     let values = match extraction.leaves.iter().find(|l| is_version(l)) {

@@ -145,8 +145,11 @@ impl Trace {
             sources.push(source);
         }
         let options = PlanOptions { donations, ..PlanOptions::current() };
-        let plan = cached_plan(graph, &options)?;
+        let graph = Arc::new(graph);
+        let plan = cached_plan(graph.clone(), &options)?;
         Ok(CompiledFunction {
+            graph,
+            options,
             binding: Binding::new(plan),
             sources,
             arguments: placeholders.iter().map(|p| (p.fact.clone(), p.origin.clone())).collect(),

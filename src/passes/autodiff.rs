@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Inputs, NodeId};
 use crate::ops::{Kind, Op};
+use crate::passes::{Pass, PassContext};
 use std::collections::HashMap;
 
 /// Appends to `g` the gradients of `root` with respect to each of `wrt`; `None` where `root` does
@@ -46,7 +47,7 @@ fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, cut: boo
     if depends[root.index()] {
         grads.insert(root, seed);
     }
-    let before = g.set_origin(None);
+    let before = (g.set_origin(None), g.set_gradient(true));
     for id in (0..=root.0).rev().map(NodeId) {
         if !depends[id.index()] || (cut && wrt.contains(&id)) {
             continue;
@@ -72,7 +73,8 @@ fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, cut: boo
             grads.insert(x, sum);
         }
     }
-    g.set_origin(before);
+    g.set_origin(before.0);
+    g.set_gradient(before.1);
     Ok(wrt.iter().map(|w| grads.get(w).copied()).collect())
 }
 
@@ -91,7 +93,27 @@ fn vjp(g: &mut Graph, op: &Op, inputs: &[NodeId], output: NodeId, dy: NodeId) ->
 }
 
 /// Replaces every `Gradient` node by the nodes that compute it.
-pub fn expand_gradients(graph: &Graph) -> Result<Graph> {
+pub struct Autodiff;
+
+impl Pass for Autodiff {
+    fn name(&self) -> &'static str {
+        "autodiff"
+    }
+
+    fn does(&self) -> &'static str {
+        "replaces gradients by the operations that compute them"
+    }
+
+    fn run(&self, graph: &Graph, context: &mut PassContext) -> Result<Graph> {
+        expand_gradients(graph, context)
+    }
+
+    fn is_required(&self) -> bool {
+        true
+    }
+}
+
+fn expand_gradients(graph: &Graph, context: &mut PassContext) -> Result<Graph> {
     if !graph.nodes().iter().any(|n| matches!(n.op, Op::Gradient(_))) {
         return Ok(graph.clone());
     }
@@ -105,9 +127,17 @@ pub fn expand_gradients(graph: &Graph) -> Result<Graph> {
             let grads = differentiate(g, inputs[0], &inputs[lead..], seed)?;
             expanded.insert(key.clone(), grads);
         }
+        let root = graph.node(node.inputs[0]);
+        let with_respect_to = &graph.node(node.inputs[lead + gradient.index]).origin;
         match expanded[&key][gradient.index] {
-            Some(grad) => Ok(grad),
-            None => g.full(0.0, node.fact.shape.clone(), node.fact.dtype),
+            Some(grad) => {
+                context.done(root, with_respect_to, "differentiated");
+                Ok(grad)
+            }
+            None => {
+                context.left(root, with_respect_to, "no gradient flows between this and {}: it is 0");
+                g.full(0.0, node.fact.shape.clone(), node.fact.dtype)
+            }
         }
     })
 }

@@ -5,16 +5,33 @@
 //! become one, also where two biased convolutions are added. Filters, scales and biases must be held: the run then neither writes them nor takes
 //! gradients with respect to them, and the scaled filters are made once for many runs.
 
+use super::{Pass, PassContext};
 use crate::error::Result;
-use crate::graph::{Graph, Node, NodeId};
+use crate::graph::{Graph, Node, NodeId, Origin};
 use crate::ops::Op;
 use crate::ops::pointwise::Function;
 
 /// Folds until nothing is left to fold. Values that others read as well stay as they are.
-pub fn fold_bn(graph: &Graph) -> Result<Graph> {
+pub struct FoldBn;
+
+impl Pass for FoldBn {
+    fn name(&self) -> &'static str {
+        "fold_bn"
+    }
+
+    fn does(&self) -> &'static str {
+        "folds scales and biases of channels into the filters before them"
+    }
+
+    fn run(&self, graph: &Graph, context: &mut PassContext) -> Result<Graph> {
+        fold_bn(graph, context)
+    }
+}
+
+fn fold_bn(graph: &Graph, context: &mut PassContext) -> Result<Graph> {
     let mut graph = graph.clone();
     loop {
-        let (next, changed) = round(&graph)?;
+        let (next, changed) = round(&graph, context)?;
         graph = next;
         if !changed {
             return Ok(graph);
@@ -22,12 +39,12 @@ pub fn fold_bn(graph: &Graph) -> Result<Graph> {
     }
 }
 
-fn round(graph: &Graph) -> Result<(Graph, bool)> {
+fn round(graph: &Graph, context: &mut PassContext) -> Result<(Graph, bool)> {
     let readers = graph.reader_counts();
     let mut held = Vec::new();
     let mut changed = false;
     let next = graph.rewrite(|g, node, inputs| {
-        g.extend_held(&mut held);
+        context.extend_constant(g, &mut held);
         if let &Op::Pointwise(f @ (Function::Mul | Function::Add)) = &node.op {
             for (y, v) in [(0, 1), (1, 0)] {
                 if let Some(v) = vector(g, inputs[y], inputs[v], node, &held)? {
@@ -36,9 +53,23 @@ fn round(graph: &Graph) -> Result<(Graph, bool)> {
                     let sole_below = |k: usize| readers[below[k].index()] == 1;
                     if sole && let Some(folded) = fold(g, f, inputs[y], v, &held, &sole_below)? {
                         changed = true;
+                        let with = &graph.node(node.inputs[y]).origin;
+                        context.done(
+                            node,
+                            with,
+                            match f {
+                                Function::Mul => "scale folded into {}",
+                                _ => "bias joined with that of {}",
+                            },
+                        );
                         return Ok(folded);
                     }
                 }
+            }
+            if context.is_logging()
+                && let Some((with, why)) = why_left(graph, &readers, node, f, g, inputs, &held)
+            {
+                context.left(node, &with, why);
             }
         }
         if node.op == Op::Pointwise(Function::Add) {
@@ -52,12 +83,77 @@ fn round(graph: &Graph) -> Result<(Graph, bool)> {
                 && let Some(joined) = join_biases(g, inputs[0], inputs[1], &held)?
             {
                 changed = true;
+                context.done(node, &graph.node(node.inputs[0]).origin, "bias joined with that of {}");
                 return Ok(joined);
             }
         }
         g.apply(node.op.clone(), inputs)
     })?;
     Ok((next, changed))
+}
+
+/// Why a scale of the channels of a convolution or product was not folded, and where that convolution comes from.
+/// `node` applies `f` in `graph`, where `readers` counts who reads each value; it has `inputs` in `g`, whose constant
+/// nodes are `held`.
+fn why_left(
+    graph: &Graph,
+    readers: &[usize],
+    node: &Node,
+    f: Function,
+    g: &Graph,
+    inputs: &[NodeId],
+    held: &[bool],
+) -> Option<(Origin, &'static str)> {
+    if f != Function::Mul || node.gradient {
+        return None;
+    }
+    [(0, 1), (1, 0)].into_iter().find_map(|(y, v)| {
+        let channels = *node.fact.shape.last()?;
+        let fits = graph.fact(node.inputs[y]) == &node.fact && graph.fact(node.inputs[v]).shape.len() == channels;
+        let below = graph.node(node.inputs[y]);
+        // With a bias in between, or without.
+        let heavy = std::iter::once(node.inputs[y]).chain(below.inputs.iter().copied());
+        let biased = below.op == Op::Pointwise(Function::Add);
+        let heavy = heavy.take(if biased { 3 } else { 1 }).find(|&id| filters_per_channel(graph, id))?;
+        if !fits || graph.fact(heavy) != &node.fact {
+            return None;
+        }
+        let why = if !held.get(inputs[v].index()).is_some_and(|&held| held) {
+            match measured(graph, node.inputs[v]) {
+                true => "not folded into {}: its statistics are those of the batch",
+                false => "not folded into {}: its scale changes from run to run",
+            }
+        } else if readers[node.inputs[y].index()] > 1 || readers[heavy.index()] > 1 {
+            "not folded into {}: others read the output before it is scaled"
+        } else if filters(g, inputs[y], biased).is_none_or(|w| !held[w.index()]) {
+            "not folded into {}: those weights change from run to run"
+        } else {
+            return None;
+        };
+        Some((graph.node(heavy).origin.clone(), why))
+    })
+}
+
+/// The filters of the convolution or product `y`, or of the one that `y` adds a bias to.
+fn filters(g: &Graph, y: NodeId, biased: bool) -> Option<NodeId> {
+    let below = g.node(y).inputs.iter().copied().filter(|_| biased);
+    std::iter::once(y).chain(below).find(|&y| filters_per_channel(g, y)).map(|y| g.node(y).inputs[1])
+}
+
+/// Whether `id` is made of means and variances of a run's values.
+fn measured(g: &Graph, id: NodeId) -> bool {
+    let mut waiting = vec![id];
+    let mut seen = std::collections::HashSet::new();
+    while let Some(at) = waiting.pop() {
+        let node = g.node(at);
+        if matches!(node.op, Op::ChannelStats(_)) {
+            return true;
+        }
+        // Statistics of channels are small, and so is what is made of them.
+        let small = |i: &NodeId| g.fact(*i).shape.len() <= 4 * g.fact(id).shape.len();
+        waiting.extend(node.inputs.iter().copied().filter(|i| small(i) && seen.insert(*i)));
+    }
+    false
 }
 
 /// `y · v` or `y + v` with `v` inside `y`. `sole_below` says of each input of `y` whether `y` alone reads it.

@@ -1,24 +1,39 @@
 //! Composites replaced by what they are made of.
 
+use super::{Pass, PassContext};
 use crate::error::Result;
-use crate::graph::Graph;
+use crate::graph::{Graph, Node, NodeId};
 use crate::ops::Kind;
 
 /// Inlines composites until none is left.
-pub fn inline_composites(graph: &Graph) -> Result<Graph> {
-    let mut graph = graph.rewrite(inline_node)?;
-    while graph.nodes().iter().any(|n| n.op.def().kind() == Kind::Composite) {
-        graph = graph.rewrite(inline_node)?;
+pub struct Inline;
+
+impl Pass for Inline {
+    fn name(&self) -> &'static str {
+        "inline"
     }
-    Ok(graph)
+
+    fn does(&self) -> &'static str {
+        "replaces ops that are made of others by those"
+    }
+
+    fn run(&self, graph: &Graph, context: &mut PassContext) -> Result<Graph> {
+        let mut inline = |g: &mut Graph, node: &Node, inputs: &[NodeId]| inline_node(g, node, inputs, context);
+        let mut graph = graph.rewrite(&mut inline)?;
+        while graph.nodes().iter().any(|n| n.op.def().kind() == Kind::Composite) {
+            graph = graph.rewrite(&mut inline)?;
+        }
+        Ok(graph)
+    }
+
+    fn is_required(&self) -> bool {
+        true
+    }
 }
 
-fn inline_node(
-    g: &mut Graph,
-    node: &crate::graph::Node,
-    inputs: &[crate::graph::NodeId],
-) -> Result<crate::graph::NodeId> {
+fn inline_node(g: &mut Graph, node: &Node, inputs: &[NodeId], context: &mut PassContext) -> Result<NodeId> {
     if node.op.def().kind() == Kind::Composite {
+        context.done(node, &None, "replaced by the operations that it is made of");
         node.op.def().inline(g, inputs)
     } else {
         g.apply(node.op.clone(), inputs)

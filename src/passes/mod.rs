@@ -1,21 +1,37 @@
 //! Passes: `Graph → Graph`, device-free, in one ordered list.
 
 pub mod autodiff;
+mod context;
 mod fold_bn;
 mod inline;
 mod recompute;
 mod sampling;
-pub mod simplify;
+mod simplify;
+
+pub use context::{Entry, Log, Outcome, PassContext, PassRun, Passes};
 
 use crate::error::Result;
 use crate::graph::Graph;
 
-/// A rewrite of the whole graph.
-pub struct Pass {
-    /// Its name in dumps and errors.
-    pub name: &'static str,
-    /// The rewrite.
-    pub run: fn(&Graph) -> Result<Graph>,
+/// A rewrite of the whole graph. Its parameters are its fields; what all passes over a graph are told stands in the
+/// [`PassContext`], which also takes down what the pass did and what it left alone.
+pub trait Pass: Sync {
+    /// Its name in options, logs, dumps and errors.
+    fn name(&self) -> &'static str;
+
+    /// What it does, in one sentence.
+    fn does(&self) -> &'static str;
+
+    /// The rewritten graph: inputs and outputs keep their numbers and facts.
+    ///
+    /// # Errors
+    /// When the graph holds what the pass cannot rewrite.
+    fn run(&self, graph: &Graph, context: &mut PassContext) -> Result<Graph>;
+
+    /// Whether no graph can do without it: it expands what no kernel computes.
+    fn is_required(&self) -> bool {
+        false
+    }
 }
 
 /// The passes, in the order in which they run. Autodiff comes first, while composites that own
@@ -24,24 +40,48 @@ pub struct Pass {
 /// folded in the form that simplification leaves. Images are sampled behind it, where additions and ReLU
 /// alone stand between convolutions. Recomputation makes equal nodes, which the passes
 /// before it would merge.
-pub const PIPELINE: &[Pass] = &[
-    Pass { name: "autodiff", run: autodiff::expand_gradients },
-    Pass { name: "inline", run: inline::inline_composites },
-    Pass { name: "simplify", run: simplify::simplify },
-    Pass { name: "fold_bn", run: fold_bn::fold_bn },
-    Pass { name: "sampling", run: sampling::sampling },
-    Pass { name: "recompute", run: recompute::recompute },
+pub const PIPELINE: &[&dyn Pass] = &[
+    &autodiff::Autodiff,
+    &inline::Inline,
+    &simplify::Simplify,
+    &fold_bn::FoldBn,
+    &sampling::Sampling,
+    &recompute::Recompute,
 ];
 
-/// Runs all passes; in debug builds each result is verified.
+/// The names of all passes, in the order in which they run.
+///
+/// ```
+/// let names: Vec<_> = cnnrs::passes::names().collect();
+/// assert_eq!(names, ["autodiff", "inline", "simplify", "fold_bn", "sampling", "recompute"]);
+/// ```
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PIPELINE.iter().map(|pass| pass.name())
+}
+
+/// Runs all passes over `graph`; see [`run`].
+///
+/// # Errors
+/// As [`run`].
 pub fn optimise(graph: &Graph) -> Result<Graph> {
-    let mut graph = graph.clone();
-    for pass in PIPELINE {
-        graph = (pass.run)(&graph)?;
-        crate::reserve::check()?;
-        if cfg!(debug_assertions) {
-            crate::graph::verify(&graph).map_err(|e| e.at(pass.name))?;
-        }
+    run(graph, &mut PassContext::new(graph))
+}
+
+/// Runs the passes that `context`, which was made for `graph`, has chosen; in debug builds each result is verified.
+///
+/// # Errors
+/// When a pass refuses the graph.
+pub fn run(graph: &Graph, context: &mut PassContext) -> Result<Graph> {
+    let chosen = context.passes();
+    let mut optimised = None;
+    for pass in PIPELINE.iter().filter(|pass| chosen.contains(pass.name())) {
+        optimised = Some(context.run(*pass, optimised.as_ref().unwrap_or(graph))?);
     }
-    Ok(graph)
+    Ok(optimised.unwrap_or_else(|| graph.clone()))
+}
+
+/// What `pass` alone makes of `graph`.
+#[cfg(test)]
+fn run_alone(pass: &dyn Pass, graph: &Graph) -> Graph {
+    PassContext::new(graph).run(pass, graph).unwrap()
 }

@@ -7,9 +7,10 @@
 //! value one multiplication, addition or bound away from another that is stored anyway: its distance from the
 //! mean.
 
+use super::{Pass, PassContext};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::graph::{Graph, Inputs, NodeId};
+use crate::graph::{Graph, Inputs, NodeId, unite};
 use crate::ops::pointwise::Function;
 use crate::ops::{Kind, Op};
 use std::collections::HashSet;
@@ -145,11 +146,64 @@ impl<'g> Values<'g> {
         }
         forward == 1 && gradients >= 1 && !g.outputs().contains(&id)
     }
+
+    /// Takes down which values are computed again by each of their readers, and why others that a gradient by
+    /// filters reads are kept for it.
+    fn log(&self, cheap: &[bool], context: &mut PassContext) {
+        let g = self.g;
+        let live = g.live();
+        // Whether gradients compute a cheap value again, for themselves or for a cheap value that they read.
+        let mut for_gradients = vec![false; cheap.len()];
+        for id in g.ids().rev().filter(|&i| live[i.index()] && cheap[i.index()]) {
+            let serves = |r: &NodeId| g.node(*r).gradient || for_gradients[r.index()];
+            for_gradients[id.index()] = self.readers[id.index()].iter().any(serves);
+        }
+        for id in g.ids().filter(|&i| live[i.index()] && self.is_pointwise(i) && !g.node(i).gradient) {
+            let readers = self.readers[id.index()].iter().map(|&r| g.node(r));
+            let mut others = None;
+            readers.clone().for_each(|r| unite(&mut others, &r.origin));
+            let for_filters = readers.clone().any(|r| matches!(r.op, Op::Conv2dFilterGrad(_)) && r.inputs[0] == id);
+            let node = g.node(id);
+            if for_gradients[id.index()] {
+                context.done(node, &others, "computed again where it is read, not kept for the gradients");
+            } else if for_filters && !cheap[id.index()] {
+                let forward = readers.clone().filter(|r| !r.gradient).count();
+                context.left(
+                    node,
+                    &others,
+                    match forward {
+                        _ if g.outputs().contains(&id) => "kept for the gradients: it is an output",
+                        0 | 1 if self.is_prologue(id) => {
+                            "kept for the gradients: it takes more than a few cheap functions"
+                        }
+                        0 | 1 => "kept for the gradients: it is read other than by one convolution and its gradients",
+                        _ => "kept for the gradients: more than one operation reads it",
+                    },
+                );
+            }
+        }
+    }
 }
 
 /// Gives every reader of a cheap value one of its own. The copies are equal nodes: no pass that interns
 /// may follow.
-pub fn recompute(graph: &Graph) -> Result<Graph> {
+pub struct Recompute;
+
+impl Pass for Recompute {
+    fn name(&self) -> &'static str {
+        "recompute"
+    }
+
+    fn does(&self) -> &'static str {
+        "computes cheap values again where they are read instead of keeping them"
+    }
+
+    fn run(&self, graph: &Graph, context: &mut PassContext) -> Result<Graph> {
+        recompute(graph, context)
+    }
+}
+
+fn recompute(graph: &Graph, context: &mut PassContext) -> Result<Graph> {
     let values = Values::new(graph);
     let live = graph.live();
     let mut cheap = vec![false; graph.nodes().len()];
@@ -169,6 +223,9 @@ pub fn recompute(graph: &Graph) -> Result<Graph> {
         cheap[id.index()] |= values.compares(id).is_some_and(in_memory) && !values.stored.contains(&id);
         let from_cheap = values.step(id).is_some_and(|source| cheap[source.index()]);
         cheap[id.index()] |= !from_cheap && values.is_step(id);
+    }
+    if context.is_logging() {
+        values.log(&cheap, context);
     }
     graph.rewrite(|g, node, inputs| {
         let pairs = node.inputs.iter().zip(inputs);
@@ -204,7 +261,7 @@ mod tests {
     use crate::ops::matmul::MatMul;
     use crate::ops::window::Padding;
     use crate::passes::autodiff::differentiate;
-    use crate::passes::optimise;
+    use crate::passes::{optimise, run_alone};
     use crate::plan::{Plan, PlanOptions};
     use crate::shape::Fact;
     use crate::testing::{Rng, check_plan};
@@ -230,7 +287,7 @@ mod tests {
     #[test]
     fn masks_are_made_where_they_are_read() {
         let g = masks();
-        let again = recompute(&g).unwrap();
+        let again = run_alone(&Recompute, &g);
         let comparisons = |g: &Graph| g.nodes().iter().filter(|n| n.fact.dtype == DType::Bool).count();
         assert_eq!(comparisons(&g), 1);
         // The one that every reader copied is left without readers.

@@ -5,6 +5,7 @@
 //! convolution and the pointwise functions that make it are asked for those, and 1×1 convolutions ask their
 //! own input in turn.
 
+use super::{Pass, PassContext};
 use crate::error::Result;
 use crate::graph::{Graph, Node, NodeId};
 use crate::ops::Op;
@@ -20,8 +21,27 @@ type Grid = [usize; 2];
 const WHOLE: Grid = [1, 1];
 
 /// Computes images on the rows and columns that are read.
-pub fn sampling(graph: &Graph) -> Result<Graph> {
+pub struct Sampling;
+
+impl Pass for Sampling {
+    fn name(&self) -> &'static str {
+        "sampling"
+    }
+
+    fn does(&self) -> &'static str {
+        "computes images only on the rows and columns that are read"
+    }
+
+    fn run(&self, graph: &Graph, context: &mut PassContext) -> Result<Graph> {
+        sampling(graph, context)
+    }
+}
+
+fn sampling(graph: &Graph, context: &mut PassContext) -> Result<Graph> {
     let reads = Reads::new(graph);
+    if context.is_logging() {
+        reads.log(context);
+    }
     if !reads.sampled.contains(&true) {
         return Ok(graph.clone());
     }
@@ -90,6 +110,26 @@ impl<'g> Reads<'g> {
             };
         }
         Reads { graph, grids, sampled }
+    }
+
+    /// Takes down which convolutions are computed on a part of their rows and columns, and which are not because
+    /// only some of their readers skip any.
+    fn log(&self, context: &mut PassContext) {
+        let graph = self.graph;
+        let live = graph.live();
+        for id in graph.ids().filter(|id| live[id.index()]) {
+            let node = graph.node(id);
+            if self.sampled[id.index()] {
+                context.done(node, &None, "computed only on the rows and columns that are read");
+                continue;
+            }
+            let skips = node.inputs.first().filter(|_| pixels(graph, node).is_some_and(|grid| grid != WHOLE));
+            if let Some(image) = skips.map(|&x| graph.node(x))
+                && matches!(image.op, Op::Conv2d(_) | Op::Pointwise(_))
+            {
+                context.left(image, &node.origin, "computed whole: others read the rows and columns that {} skips");
+            }
+        }
     }
 
     /// The sampled value `old`, of which `new` is the whole, on its grid.
@@ -181,7 +221,7 @@ mod tests {
     use crate::ops::pool2d::PoolKind;
     use crate::ops::window::Window;
     use crate::passes::autodiff::differentiate;
-    use crate::passes::optimise;
+    use crate::passes::{optimise, run_alone};
     use crate::shape::Fact;
     use crate::testing::{Rng, cases, check_plan};
     use proptest::prelude::*;
@@ -199,7 +239,7 @@ mod tests {
 
     /// What the convolutions that are left compute, in operations, after a check of the values.
     fn left(g: &Graph) -> u64 {
-        let sampled = sampling(g).unwrap();
+        let sampled = run_alone(&Sampling, g);
         verify(&sampled).unwrap();
         let inputs = Rng::new(5).inputs(g);
         let (a, b) = (interpret(g, &inputs).unwrap(), interpret(&sampled, &inputs).unwrap());
@@ -294,7 +334,7 @@ mod tests {
         }
         let y = g.apply(pool([2, 2]), &[y]).unwrap();
         g.set_outputs(vec![y]);
-        assert_eq!(flops(&sampling(&g).unwrap()), 2 * 4);
+        assert_eq!(flops(&run_alone(&Sampling, &g)), 2 * 4);
     }
 
     proptest! {

@@ -13,7 +13,7 @@ const MAX_PLAN_BYTES: usize = 64 << 20;
 /// Bytes of a plan's code per graph node, roughly.
 const PLAN_BYTES_PER_NODE: usize = 4096;
 
-type PlanKey = (Graph, PlanOptions);
+type PlanKey = (Arc<Graph>, PlanOptions);
 
 struct CachedPlan {
     plan: Arc<Plan>,
@@ -42,17 +42,17 @@ static CACHE: LazyLock<Mutex<Cache>> =
     LazyLock::new(|| Mutex::new(Cache { plans: HashMap::new(), clock: 0, bytes: 0 }));
 
 thread_local! {
-    static COMPILED: RefCell<Option<Graph>> = const { RefCell::new(None) };
+    static COMPILED: RefCell<Option<Arc<Graph>>> = const { RefCell::new(None) };
 }
 
 /// The graph that this thread compiled a plan for last, if it did since the last call.
-pub fn take_compiled() -> Option<Graph> {
+pub fn take_compiled() -> Option<Arc<Graph>> {
     COMPILED.take()
 }
 
 /// The plan of `graph`, compiled unless an equal graph was compiled before. The cache keeps the
 /// plans used last, within a bound in bytes.
-pub(crate) fn cached_plan(graph: Graph, options: &PlanOptions) -> Result<Arc<Plan>> {
+pub(crate) fn cached_plan(graph: Arc<Graph>, options: &PlanOptions) -> Result<Arc<Plan>> {
     let lookup = (graph, resolved(options)?);
     {
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);

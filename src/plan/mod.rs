@@ -7,14 +7,16 @@
 
 mod binding;
 pub mod cache;
+mod explain;
 
-pub use crate::backend::device::{Control, Run, Slot};
+pub use crate::backend::device::{Control, Memory, Run, Slot, StepFacts, When};
 pub use crate::backend::profile::{Profile, StepProfile};
 pub use crate::schedule::{PlanOptions, Target};
 pub use binding::Binding;
+pub use explain::{ApartRow, Explanation, Note, Role, Row, StepRow, Stored, Work, explain};
 
 use crate::backend;
-use crate::backend::device::{Backend, Program, ProgramFacts, StepFacts};
+use crate::backend::device::{Backend, Program, ProgramFacts};
 use crate::buffer::Buffer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fusion::{self, Apart};
@@ -55,6 +57,11 @@ pub fn resolved(options: &PlanOptions) -> Result<PlanOptions> {
     Ok(PlanOptions { target: Some(target), ..options.clone() })
 }
 
+/// The backend that options with a target name.
+fn backend_of(options: &PlanOptions) -> Result<&'static dyn Backend> {
+    options.target.map_or(Ok(backend::default()), |target| backend::named(target.backend))
+}
+
 impl Plan {
     /// Compiles `graph` for the target that `options` name, or else for what the process uses now.
     ///
@@ -76,11 +83,7 @@ impl Plan {
     /// ```
     pub fn compile(graph: &Graph, options: &PlanOptions) -> Result<Plan> {
         let options = resolved(options)?;
-        let backend = match options.target {
-            Some(target) => backend::named(target.backend)?,
-            None => backend::default(),
-        };
-        Plan::compile_on(backend, graph, &options)
+        Plan::compile_on(backend_of(&options)?, graph, &options)
     }
 
     /// Compiles `graph` for `backend`. `options` name a target of it.
@@ -88,20 +91,25 @@ impl Plan {
     /// # Errors
     /// As [`Plan::compile`].
     pub fn compile_on(backend: &dyn Backend, graph: &Graph, options: &PlanOptions) -> Result<Plan> {
-        let graph = passes::optimise(graph)?;
-        let plan = match Plan::partitioned(backend, &graph, options) {
+        let graph = passes::run(graph, &mut options.pass_context(graph))?;
+        let plan = Plan::of_optimised(backend, &graph, options)?;
+        GROUPS_TAKEN_APART.fetch_add(plan.taken_apart, Ordering::Relaxed);
+        Ok(plan)
+    }
+
+    /// The plan of an optimised graph, in groups if they can run.
+    fn of_optimised(backend: &dyn Backend, graph: &Graph, options: &PlanOptions) -> Result<Plan> {
+        match Plan::partitioned(backend, graph, options) {
             // What one group cannot do is no fault of the graph: single nodes can.
             Err(e) if options.fuse && e.kind == ErrorKind::State => {
                 let single = PlanOptions { fuse: false, ..options.clone() };
-                let mut plan = Plan::partitioned(backend, &graph, &single)?;
+                let mut plan = Plan::partitioned(backend, graph, &single)?;
                 plan.taken_apart += 1;
                 plan.apart.push(format!("all nodes: {e}"));
-                plan
+                Ok(plan)
             }
-            plan => plan?,
-        };
-        GROUPS_TAKEN_APART.fetch_add(plan.taken_apart, Ordering::Relaxed);
-        Ok(plan)
+            plan => plan,
+        }
     }
 
     /// The plan of an optimised graph, cut into groups as `options` say.

@@ -60,7 +60,7 @@ const MANY_PLANS: usize = 8;
 const MAX_LINES: usize = 1024;
 
 /// For each line, how many plans in a row were compiled for the same ops, and the graph of the last.
-type Lines = HashMap<(String, i32), (usize, Graph)>;
+type Lines = HashMap<(String, i32), (usize, Arc<Graph>)>;
 
 static LINES: Mutex<Option<Lines>> = Mutex::new(None);
 

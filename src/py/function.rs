@@ -11,7 +11,7 @@ use crate::shape::Fact;
 use numpy::PyUntypedArrayMethods;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,6 +171,13 @@ impl PyCompiledFunction {
     #[getter]
     fn flops(&self) -> u64 {
         self.function.plan().flops()
+    }
+
+    /// What became of what was recorded, layer by layer.
+    fn explain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let function = self.function.clone();
+        let explanation = py.detach(move || section(|| function.explain()))?;
+        super::explain::to_python(py, &explanation)
     }
 
     /// The plan's steps as text.

@@ -1,5 +1,7 @@
 //! What a plan depends on besides its graph.
 
+use crate::graph::Graph;
+use crate::passes::{PassContext, Passes};
 use crate::precision::Precision;
 
 /// How a graph is compiled: the part of a plan's key that is not the graph. Compiling reads no setting of the process,
@@ -16,6 +18,8 @@ pub struct PlanOptions {
     pub force_kernel: Option<String>,
     /// What kernels may do to sums of products.
     pub precision: Precision,
+    /// Which passes rewrite the graph.
+    pub passes: Passes,
     /// Whether runs fill memory that nobody has written with NaN and check that no step writes past its range.
     pub checks: bool,
 }
@@ -29,6 +33,7 @@ impl Default for PlanOptions {
             donations: Vec::new(),
             force_kernel: None,
             precision: Precision::Fast,
+            passes: Passes::ALL,
             checks: cfg!(debug_assertions),
         }
     }
@@ -38,6 +43,11 @@ impl PlanOptions {
     /// The default under the process's settings.
     pub fn current() -> Self {
         PlanOptions { precision: Precision::current(), ..PlanOptions::default() }
+    }
+
+    /// What passes over `graph` are told.
+    pub fn pass_context(&self, graph: &Graph) -> PassContext {
+        PassContext::new(graph).with_passes(self.passes).with_precision(self.precision)
     }
 }
 

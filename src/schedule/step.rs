@@ -63,8 +63,6 @@ pub struct Step<C> {
     pub text: String,
     /// Floating-point operations of its nodes.
     pub flops: u64,
-    /// The nodes that it computes.
-    pub nodes: Vec<NodeId>,
     /// Which values of the prelude the packed operands are; `None` if this step packs them.
     pub packed_at: Option<SmallVec<[usize; 1]>>,
     /// Inputs that are read in more than one way, or not element by element.
@@ -83,7 +81,6 @@ impl<C: StepCode> Step<C> {
             origin: origin(g, nodes),
             text: text(g, nodes),
             flops: nodes.iter().map(|&n| g.flops(n)).sum(),
-            nodes: nodes.to_vec(),
             packed_at: None,
             scattered: Vec::new(),
         }
@@ -130,7 +127,6 @@ impl<C: StepCode> Step<C> {
             origin: self.origin.clone(),
             text: format!("pack for {}", self.text),
             flops: 0,
-            nodes: Vec::new(),
             packed_at: Some(at),
             scattered: Vec::new(),
         }

@@ -1,7 +1,9 @@
 //! A second backend, as small as one can be: every step in double precision, by the ops' references. It takes the seam
 //! between plans and devices for what it is: nothing of the CPU backend is in here.
 
-use cnnrs::backend::device::{Backend, Bound, Control, DeviceTraits, Program, ProgramFacts, Run, Slot, StepFacts};
+use cnnrs::backend::device::{
+    Backend, Bound, Control, DeviceTraits, Memory, Program, ProgramFacts, Run, Slot, StepFacts, When,
+};
 use cnnrs::error::{Error, ErrorKind, Result};
 use cnnrs::fusion::{Fusion, Group, Limits};
 use cnnrs::graph::interpret_node;
@@ -176,12 +178,15 @@ impl Program for Interpreted {
         let facts = |is_prelude: bool| {
             move |step: &Step<Nodes>| StepFacts {
                 kernel: "reference",
-                nodes: step.nodes.clone(),
+                reads: step.inputs.clone(),
+                makes: step.outputs.clone(),
+                memory: vec![Memory::Arena; step.outputs.len()],
                 text: step.text.clone(),
                 origin: step.origin.clone(),
-                is_prelude,
+                when: if is_prelude { When::Once } else { When::Run },
                 flops: step.flops,
                 bytes: 0,
+                packed_bytes: 0,
             }
         };
         let prelude = self.schedule.prelude.steps.iter().map(facts(true));

@@ -6,6 +6,7 @@ from cnnrs.serialization import CustomObjectScope, custom_object_scope, register
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnrs.utils.arrays import normalize, to_categorical
+from cnnrs.utils.explaining import explain
 from cnnrs.utils.profiling import profile
 from cnnrs.utils.session import clear_session, set_random_seed
 from cnnrs.utils.tensors import is_keras_tensor, standardize_dtype
@@ -20,6 +21,7 @@ __all__ = [
     "Sequence",
     "clear_session",
     "custom_object_scope",
+    "explain",
     "is_keras_tensor",
     "normalize",
     "pack_x_y_sample_weight",

@@ -18,8 +18,9 @@ mod strides;
 #[cfg(test)]
 mod tests;
 
+use super::{Pass, PassContext};
 use crate::error::Result;
-use crate::graph::{Graph, Node, NodeId};
+use crate::graph::{Graph, Node, NodeId, Origin, unite};
 use crate::ops::Op;
 
 /// Rounds after which a graph is left as it is.
@@ -38,38 +39,53 @@ pub(super) struct Site<'a> {
 /// Replaces a node, or leaves it.
 type Rule = fn(&mut Graph, &Site) -> Result<Option<NodeId>>;
 
-/// All rules, in the order in which they are tried.
-const RULES: &[Rule] = &[
-    algebra::no_effect,
-    algebra::fold_constants,
-    algebra::cast_chain,
-    algebra::negation,
-    algebra::neutral_element,
-    algebra::constant_factors,
-    algebra::select_known,
-    movement::no_effect,
-    movement::merge_views,
-    movement::merge_transposes,
-    padding::into_windows,
-    strides::spread,
-    broadcast::merge_broadcasts,
-    broadcast::push_down,
-    reduction::of_broadcast,
-    reduction::merge,
-    reduction::pull_factor,
-    pooling::mask_before_grad,
-    pooling::sum_of_grad,
-    algebra::order_operands,
+/// All rules, in the order in which they are tried, each with what the log says where it applied.
+const RULES: &[(&str, Rule)] = &[
+    ("it has no effect", algebra::no_effect),
+    ("computed from literals once and for all", algebra::fold_constants),
+    ("two conversions became one", algebra::cast_chain),
+    ("a negation became part of what reads it", algebra::negation),
+    ("a neutral element left out", algebra::neutral_element),
+    ("constant factors became one", algebra::constant_factors),
+    ("the condition is known", algebra::select_known),
+    ("it moves nothing", movement::no_effect),
+    ("shapes in a row became one", movement::merge_views),
+    ("transposes in a row became one", movement::merge_transposes),
+    ("now padding of {}", padding::into_windows),
+    ("windows with gaps became windows side by side", strides::spread),
+    ("broadcasts in a row became one", broadcast::merge_broadcasts),
+    ("computed before it is broadcast", broadcast::push_down),
+    ("a reduction of equal elements became a multiple", reduction::of_broadcast),
+    ("reductions in a row became one", reduction::merge),
+    ("a factor pulled out of a sum", reduction::pull_factor),
+    ("the mask moved to the fewer elements before pooling's gradient", pooling::mask_before_grad),
+    ("summed before pooling's gradient spreads it", pooling::sum_of_grad),
+    ("operands put in order", algebra::order_operands),
 ];
 
 /// Simplifies until no rule applies.
-///
+pub struct Simplify;
+
+impl Pass for Simplify {
+    fn name(&self) -> &'static str {
+        "simplify"
+    }
+
+    fn does(&self) -> &'static str {
+        "replaces operations by cheaper ones of the same value"
+    }
+
+    fn run(&self, graph: &Graph, context: &mut PassContext) -> Result<Graph> {
+        simplify(graph, context)
+    }
+}
+
 /// # Errors
 /// When a rule builds a node that inference refuses, which is a defect of the rule.
-pub fn simplify(graph: &Graph) -> Result<Graph> {
-    let mut graph = round(graph)?.0;
+fn simplify(graph: &Graph, context: &mut PassContext) -> Result<Graph> {
+    let mut graph = round(graph, context)?.0;
     for _ in 1..MAX_ROUNDS {
-        let (next, changed) = round(&graph)?;
+        let (next, changed) = round(&graph, context)?;
         graph = next;
         if !changed {
             break;
@@ -78,15 +94,25 @@ pub fn simplify(graph: &Graph) -> Result<Graph> {
     Ok(graph)
 }
 
-fn round(graph: &Graph) -> Result<(Graph, bool)> {
+/// Where the inputs of `node` come from, as far as somebody asked for it.
+fn beside(graph: &Graph, node: &Node, context: &PassContext) -> Origin {
+    let mut with = None;
+    if context.is_logging() {
+        node.inputs.iter().for_each(|&i| unite(&mut with, &graph.node(i).origin));
+    }
+    with
+}
+
+fn round(graph: &Graph, context: &mut PassContext) -> Result<(Graph, bool)> {
     let readers = graph.reader_counts();
     let mut changed = false;
     let next = graph.rewrite(|g, node, inputs| {
         let sole_reader = |k: usize| readers[node.inputs[k].index()] == 1;
         let site = Site { node, inputs, sole_reader: &sole_reader };
-        for rule in RULES {
+        for (what, rule) in RULES {
             if let Some(id) = rule(g, &site)? {
                 changed = true;
+                context.done(node, &beside(graph, node, context), what);
                 return Ok(id);
             }
         }

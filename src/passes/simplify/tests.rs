@@ -1,9 +1,10 @@
-use super::simplify;
+use super::Simplify;
 use crate::dtype::DType;
 use crate::graph::{Graph, NodeId, interpret, verify};
 use crate::ops::Op;
 use crate::ops::pointwise::{Cast, Function};
 use crate::ops::reduce::{Reduce, ReduceKind};
+use crate::passes::run_alone;
 use crate::shape::Fact;
 use crate::testing::Rng;
 
@@ -13,7 +14,7 @@ fn left(build: impl Fn(&mut Graph, NodeId) -> NodeId) -> Vec<&'static str> {
     let x = g.input(Fact::new([2, 3], DType::F32));
     let y = build(&mut g, x);
     g.set_outputs(vec![y]);
-    let simple = simplify(&g).unwrap();
+    let simple = run_alone(&Simplify, &g);
     verify(&simple).unwrap();
     let inputs = Rng::new(7).inputs(&g);
     let (a, b) = (interpret(&g, &inputs).unwrap(), interpret(&simple, &inputs).unwrap());
@@ -148,7 +149,7 @@ fn casts_merge_only_where_nothing_is_lost() {
         let a = g.cast(x, inner).unwrap();
         let b = g.cast(a, outer).unwrap();
         g.set_outputs(vec![b]);
-        let s = simplify(&g).unwrap();
+        let s = run_alone(&Simplify, &g);
         s.nodes().iter().filter(|n| matches!(n.op, Op::Cast(_))).count()
     };
     assert_eq!(twice(DType::I32, DType::F32), 1);
@@ -333,7 +334,7 @@ fn random_graphs_keep_their_values_and_are_simple_after_one_call() {
     for seed in 0..400 {
         let mut rng = Rng::new(seed);
         let g = random_graph(&mut rng);
-        let simple = simplify(&g).unwrap();
+        let simple = run_alone(&Simplify, &g);
         verify(&simple).unwrap();
         let inputs = rng.inputs(&g);
         let (expected, got) = (interpret(&g, &inputs).unwrap(), interpret(&simple, &inputs).unwrap());
@@ -343,7 +344,7 @@ fn random_graphs_keep_their_values_and_are_simple_after_one_call() {
             assert!(a.shape() == b.shape() && same, "seed {seed}\n{g}\n{simple}");
         }
         let count = |g: &Graph| g.live().iter().filter(|&&l| l).count();
-        assert_eq!(count(&simple), count(&simplify(&simple).unwrap()), "seed {seed}\n{simple}");
+        assert_eq!(count(&simple), count(&run_alone(&Simplify, &simple)), "seed {seed}\n{simple}");
     }
 }
 
@@ -368,7 +369,7 @@ fn masks_and_sums_of_pooling_gradients_move_to_the_pooled_side() {
         let masked = if sums { dx } else { g.select(on, dx, zero).unwrap() };
         let out = if sums { g.sum(masked, &[0, 1, 2], false).unwrap() } else { masked };
         g.set_outputs(vec![out]);
-        let simple = simplify(&g).unwrap();
+        let simple = run_alone(&Simplify, &g);
         verify(&simple).unwrap();
         let inputs = Rng::new(7).inputs(&g);
         let (a, b) = (interpret(&g, &inputs).unwrap(), interpret(&simple, &inputs).unwrap());

@@ -51,8 +51,10 @@ pub struct CodeStep {
     pub origin: Origin,
     /// What it computes.
     pub text: String,
-    /// The nodes that it computes.
-    pub nodes: Vec<NodeId>,
+    /// The nodes that it reads and makes, in the kernel's numbering.
+    pub reads: Vec<NodeId>,
+    /// See `reads`.
+    pub makes: Vec<NodeId>,
     /// Floating-point operations.
     pub flops: u64,
     /// Bytes of its inputs and outputs, each counted once.

@@ -1,14 +1,15 @@
 //! A compiled graph on the CPU, alone and bound to what is kept between its runs.
 
 use super::clock::Clock;
-use super::code::{Bases, Code};
+use super::code::{Bases, Code, CodeStep, Location};
 use super::{arena, pool};
-use crate::backend::device::{Bound, Control, Program, ProgramFacts, Run, Slot, StepFacts};
+use crate::backend::device::{Bound, Control, Memory, Program, ProgramFacts, Run, Slot, StepFacts, When};
 use crate::backend::packed::{self, Holder, Item, Key, Prepared};
 use crate::backend::profile::Profile;
 use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::schedule::Place;
 use crate::schedule::prelude::{Value, Values};
 use crate::shape::Fact;
 use smallvec::SmallVec;
@@ -124,20 +125,17 @@ impl Program for CpuProgram {
     }
 
     fn steps(&self) -> Vec<StepFacts> {
-        let facts = |code: &Code, is_prelude: bool| -> Vec<StepFacts> {
-            let step = |step: &super::code::CodeStep| StepFacts {
-                kernel: step.kernel.name,
-                nodes: step.nodes.clone(),
-                text: step.text.clone(),
-                origin: step.origin.clone(),
-                is_prelude,
-                flops: step.flops,
-                bytes: step.bytes,
-            };
-            code.steps.iter().map(step).collect()
-        };
-        let mut steps = self.prelude.as_ref().map_or(Vec::new(), |prelude| facts(prelude, true));
-        steps.extend(facts(&self.code, false));
+        let mut steps: Vec<StepFacts> = Vec::new();
+        if let Some(prelude) = &self.prelude {
+            steps.extend(prelude.steps.iter().map(|step| facts(step, When::Once)));
+        }
+        for value in &self.values.values {
+            if steps[value.step].makes.is_empty() {
+                steps[value.step].packed_bytes += value.bytes;
+            }
+        }
+        let when = |s| if s < self.commit_from { When::Run } else { When::Commit };
+        steps.extend(self.code.steps.iter().enumerate().map(|(s, step)| facts(step, when(s))));
         steps
     }
 
@@ -169,6 +167,28 @@ impl Program for CpuProgram {
 
     fn bind(self: Arc<Self>) -> Box<dyn Bound> {
         Box::new(CpuBound { program: self, holder: Holder::new(), preparations: AtomicU64::new(0) })
+    }
+}
+
+/// What is told of a step.
+fn facts(step: &CodeStep, when: When) -> StepFacts {
+    let memory = |location: &Location| match location {
+        Location::Local(_) => Memory::Thread,
+        Location::Shared(Place::Output(_)) => Memory::Output,
+        Location::Shared(Place::Prepared(_)) => Memory::Once,
+        Location::Shared(Place::Arena(_) | Place::Input(_) | Place::Constant(_)) => Memory::Arena,
+    };
+    StepFacts {
+        kernel: step.kernel.name,
+        reads: step.reads.clone(),
+        makes: step.makes.clone(),
+        memory: step.outputs.iter().map(memory).collect(),
+        text: step.text.clone(),
+        origin: step.origin.clone(),
+        when,
+        flops: step.flops,
+        bytes: step.bytes,
+        packed_bytes: 0,
     }
 }
 
@@ -272,14 +292,13 @@ fn places(prepared: Option<&Arc<Vec<Arc<Item>>>>) -> SmallVec<[*mut u8; 16]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::code::Location;
     use super::*;
     use crate::backend::cpu::{Cpu, lower};
     use crate::backend::device::Backend;
     use crate::fusion::{Limits, fuse};
     use crate::graph::Graph;
     use crate::ops::pointwise::Function;
-    use crate::schedule::{Place, PlanOptions};
+    use crate::schedule::PlanOptions;
     use crate::testing::{Rng, to_buffer};
 
     const ONCE: Control = Control { poll: &|| false, profile: false };

@@ -87,14 +87,16 @@ pub(super) fn code(
             Some(numbers) => numbers.iter().map(|&k| Place::Prepared(k)).collect(),
             None => (0..step.code.packed.len()).map(|k| Place::Arena(offsets[workspace + 1 + k])).collect(),
         };
+        let inputs = step.inputs.iter().map(|&i| places.of(i)).collect::<Result<_>>()?;
         placed.push(CodeStep {
-            inputs: step.inputs.iter().map(|&i| places.of(i)).collect::<Result<_>>()?,
+            inputs,
             outputs,
             workspace: offsets[workspace],
             packed,
             origin: step.origin,
             text: step.text,
-            nodes: step.nodes,
+            reads: step.inputs,
+            makes: step.outputs,
             flops: step.flops,
             bytes,
             kernel: step.code,
