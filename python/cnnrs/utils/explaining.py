@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, context, tree
-from cnnrs.naming import did_you_mean
-from cnnrs.ops.dispatch import standardize_dtype
+from cnnrs import _core, tree
+from cnnrs.base import context
+from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.suggest import did_you_mean
 
 __all__ = ["Explanation", "ExplainedLayer", "explain"]
 
