@@ -5,18 +5,18 @@
 //! than 2%; `-- write` makes the table anew. Needs valgrind, which knows no AVX-512, so the kernels are those
 //! of AVX2. Counts belong to the compiler that the table names.
 
-use cnnrs::backend::cpu::attach::Epilogue;
-use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
-use cnnrs::backend::cpu::conv::{
+use cnnrs::backend::cpu::kernel::{InImages, Lowered, Operands, Status};
+use cnnrs::backend::cpu::kernels::attach::Epilogue;
+use cnnrs::backend::cpu::kernels::chunked::{Args, ChunkedKernel};
+use cnnrs::backend::cpu::kernels::conv::{
     ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad, ImagesConv, ImagesFilterGrad,
     ImagesWinograd,
 };
-use cnnrs::backend::cpu::gemm::Gemm;
-use cnnrs::backend::cpu::kernel::{InImages, Lowered, Operands, Status};
-use cnnrs::backend::cpu::pointwise::lower_region;
-use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
+use cnnrs::backend::cpu::kernels::gemm::Gemm;
+use cnnrs::backend::cpu::kernels::pointwise::lower_region;
+use cnnrs::backend::cpu::kernels::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
+use cnnrs::backend::cpu::kernels::winograd::{Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use cnnrs::backend::cpu::simd::Tier;
-use cnnrs::backend::cpu::winograd::{Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use cnnrs::dtype::DType;
 use cnnrs::fusion::region::{Arg, Instruction, Operand, Region};
 use cnnrs::ops::pointwise::Function;

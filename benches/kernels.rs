@@ -5,18 +5,18 @@
 //! of each phase where there are several. Percents are medians, each run against a burst of multiply-adds
 //! just before it. Packed filters come from memory, not from caches that an earlier run has left them in.
 
-use cnnrs::backend::cpu::attach::Epilogue;
-use cnnrs::backend::cpu::chunked::{Args, ChunkedKernel};
-use cnnrs::backend::cpu::conv::{
+use cnnrs::backend::cpu::kernel::InImages;
+use cnnrs::backend::cpu::kernels::attach::Epilogue;
+use cnnrs::backend::cpu::kernels::chunked::{Args, ChunkedKernel};
+use cnnrs::backend::cpu::kernels::conv::{
     self, ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad, ImagesConv, ImagesFilterGrad,
     ImagesWinograd, images_winograd_supports,
 };
-use cnnrs::backend::cpu::gemm::Gemm;
-use cnnrs::backend::cpu::kernel::InImages;
-use cnnrs::backend::cpu::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
+use cnnrs::backend::cpu::kernels::gemm::Gemm;
+use cnnrs::backend::cpu::kernels::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
+use cnnrs::backend::cpu::kernels::winograd::{self, Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use cnnrs::backend::cpu::simd::Tier;
 use cnnrs::backend::cpu::simd::peak::{CHAINS, multiply_add_chains};
-use cnnrs::backend::cpu::winograd::{self, Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use cnnrs::buffer::Buffer;
 use std::hint::black_box;
 use std::sync::Mutex;

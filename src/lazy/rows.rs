@@ -1,7 +1,7 @@
 //! Rows of arrays, gathered into batches and converted on the way.
 
-use crate::backend::cpu::chunked::split;
 use crate::backend::cpu::exec::pool;
+use crate::backend::cpu::kernels::chunked::split;
 use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
 use crate::error::{Error, Result};

@@ -48,7 +48,7 @@ pub struct Row {
 
 /// Calls `$callback!` with every row:
 /// `Variant "name" arity Typing  value  derivative  simd;`
-/// where `simd` names the function of `backend::cpu::pointwise::forms` that computes it.
+/// where `simd` names the function of `backend::cpu::kernels::pointwise::forms` that computes it.
 #[macro_export]
 macro_rules! pointwise_table {
     ($callback:ident) => {

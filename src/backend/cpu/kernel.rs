@@ -1,6 +1,6 @@
 //! What a kernel is: a candidate implementation of an op, lowered to phases of independent chunks.
 
-use super::chunked::split;
+use super::kernels::chunked::split;
 use super::simd::Tier;
 use crate::error::{BadData, Result};
 use crate::fusion::region::Region;
@@ -90,7 +90,7 @@ pub trait CpuKernel: Sync {
     }
 
     /// Whether a convolution that it runs can be one of several that run row by row as one step; see
-    /// [`RowChain`](super::conv::RowChain).
+    /// [`RowChain`](super::kernels::conv::RowChain).
     fn works_by_rows(&self) -> bool {
         false
     }

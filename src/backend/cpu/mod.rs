@@ -1,21 +1,10 @@
 //! The CPU backend: kernels over SIMD instruction sets, run by a pool that a plan enters once.
 
-pub mod attach;
-pub mod chunked;
-pub mod conv;
-pub mod data;
 pub mod exec;
-pub mod gemm;
 pub mod kernel;
+pub mod kernels;
 pub mod lower;
-pub mod pointwise;
-pub mod pool2d;
-mod prefetch;
-pub mod prologue;
-pub mod shares;
 pub mod simd;
-pub mod tile;
-pub mod winograd;
 
 use super::device::{Backend, DeviceTraits, Program};
 use crate::error::Result;
@@ -37,7 +26,7 @@ impl Backend for Cpu {
 
     fn target(&self) -> Result<Target> {
         // Work is cut alike for all numbers of threads up to this one.
-        let threads = exec::pool::workers()?.max(chunked::FEW_THREADS);
+        let threads = exec::pool::workers()?.max(kernels::chunked::FEW_THREADS);
         Ok(Target { backend: TRAITS.name, tier: simd::Tier::current()?.name(), threads })
     }
 

@@ -11,7 +11,7 @@ mod idle;
 
 use super::subnormals::flushed;
 use super::threads;
-use crate::backend::cpu::chunked::split;
+use crate::backend::cpu::kernels::chunked::split;
 use crate::error::{Error, ErrorKind, Result};
 use idle::IdleWorkers;
 use rayon::{ThreadPool, ThreadPoolBuilder};

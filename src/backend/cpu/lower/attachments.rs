@@ -1,10 +1,10 @@
 //! Chunked kernels as steps of a plan.
 
-use crate::backend::cpu::attach::{Epilogue, Finish, PackHook};
-use crate::backend::cpu::chunked::{Args, ChunkedKernel, FEW_THREADS, Shares};
 use crate::backend::cpu::kernel::{Lowered, Operands, Phase, Section, Task};
-use crate::backend::cpu::pointwise::attached::{AttachedTile, Reading, RegionTile, reading};
-use crate::backend::cpu::prologue::{Affine, AffineForm};
+use crate::backend::cpu::kernels::attach::{Epilogue, Finish, PackHook};
+use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, FEW_THREADS, Shares};
+use crate::backend::cpu::kernels::pointwise::attached::{AttachedTile, Reading, RegionTile, reading};
+use crate::backend::cpu::kernels::prologue::{Affine, AffineForm};
 use crate::dtype::DType;
 use crate::fusion::region::{Arg, Region};
 use crate::ops::pointwise::Function;

@@ -18,9 +18,9 @@
 //! the number of lanes more than on the machine. Nothing is timed at run time: plans, and so bits, depend on
 //! shapes and the instruction tier alone.
 
-use crate::backend::cpu::conv::{ConvGeometry, images_winograd_tiles};
+use crate::backend::cpu::kernels::conv::{ConvGeometry, images_winograd_tiles};
+use crate::backend::cpu::kernels::winograd::Form;
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::winograd::Form;
 
 /// Which of the primitives a convolution is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,10 +2,10 @@
 
 use super::attachments::FinishForm;
 use super::candidates::conv2d::geometry;
-use crate::backend::cpu::attach::Finish;
-use crate::backend::cpu::chunked::FEW_THREADS;
-use crate::backend::cpu::conv::{ChainArgs, Chained, ConvGeometry, RowChain};
 use crate::backend::cpu::kernel::{CpuKernel, Lowered, Operands, Phase};
+use crate::backend::cpu::kernels::attach::Finish;
+use crate::backend::cpu::kernels::chunked::FEW_THREADS;
+use crate::backend::cpu::kernels::conv::{ChainArgs, Chained, ConvGeometry, RowChain};
 use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
 use crate::fusion::{Fusion, Group};

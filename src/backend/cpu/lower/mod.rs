@@ -14,7 +14,7 @@ mod stages;
 
 use super::exec::program::CpuProgram;
 use super::kernel::{CpuKernel, InImages, Lowered, Task};
-use super::pointwise::lower_region;
+use super::kernels::pointwise::lower_region;
 use super::simd::Tier;
 use crate::error::{Error, Result};
 use crate::fusion::region::{Arg, Operand, Region};

@@ -1,7 +1,7 @@
 //! Candidates for mean and variance per channel.
 
-use crate::backend::cpu::chunked::split;
 use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Phase, Task};
+use crate::backend::cpu::kernels::chunked::split;
 use crate::error::Result;
 use smallvec::SmallVec;
 

@@ -2,15 +2,15 @@
 
 use super::super::attachments::{epilogue, prologue, step, zeros};
 use super::super::cost::{self, Pass};
-use crate::backend::cpu::chunked::ChunkedKernel;
-use crate::backend::cpu::conv::{
+use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Task};
+use crate::backend::cpu::kernels::chunked::ChunkedKernel;
+use crate::backend::cpu::kernels::conv::{
     ConvGeometry, Depthwise, DepthwiseFilterGrad, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad,
     ImagesConv, ImagesFilterGrad, ImagesWinograd, images_winograd_supports,
 };
-use crate::backend::cpu::gemm::{Gemm, RowProduct};
-use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Task};
+use crate::backend::cpu::kernels::gemm::{Gemm, RowProduct};
+use crate::backend::cpu::kernels::winograd::{self, Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use crate::backend::cpu::simd::Tier;
-use crate::backend::cpu::winograd::{self, Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::ops::conv2d::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};

@@ -1,10 +1,10 @@
 //! Candidates for matrix products.
 
 use super::super::attachments::{epilogue, prologue, step, zeros};
-use crate::backend::cpu::attach::Epilogue;
-use crate::backend::cpu::chunked::{Args, ChunkedKernel};
-use crate::backend::cpu::gemm::{Gemm, RowProduct};
 use crate::backend::cpu::kernel::{Cost, CpuKernel, Lowered, Phase, Task};
+use crate::backend::cpu::kernels::attach::Epilogue;
+use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel};
+use crate::backend::cpu::kernels::gemm::{Gemm, RowProduct};
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::ops::matmul::{Extents, MatMul};

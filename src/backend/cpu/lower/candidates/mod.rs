@@ -9,8 +9,8 @@ mod pool2d;
 #[cfg(test)]
 mod pool2d_tests;
 
-use crate::backend::cpu::data;
 use crate::backend::cpu::kernel::CpuKernel;
+use crate::backend::cpu::kernels::data;
 use crate::ops::Op;
 
 /// The candidates for an op, of which the cheapest runs it. Pointwise ops, reductions and views have none: regions and

@@ -1,9 +1,9 @@
 //! Candidates for pooling.
 
 use super::super::attachments::{epilogue, prologue, step, zeros};
-use crate::backend::cpu::chunked::{ChunkedKernel, split};
 use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Phase, Task};
-use crate::backend::cpu::pool2d::{self as kernels, Pool, PoolGeometry, PoolGrad};
+use crate::backend::cpu::kernels::chunked::{ChunkedKernel, split};
+use crate::backend::cpu::kernels::pool2d::{self as kernels, Pool, PoolGeometry, PoolGrad};
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::ops::pool2d::{MaxPool2dPick, Pool2d, Pool2dGrad, PoolKind};

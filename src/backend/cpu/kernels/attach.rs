@@ -1,0 +1,142 @@
+//! What rides along with a heavy kernel: pointwise work on the packed input and on finished tiles.
+
+use crate::backend::cpu::simd::Simd;
+use smallvec::SmallVec;
+
+/// Operands that lie in memory as the output does.
+pub type Beside = SmallVec<[*const f32; 4]>;
+
+/// Work on a finished output tile while it is in L1: bias, activation, residual add, statistics.
+pub trait TileHook: Sync {
+    /// Called once before the first tile of `chunk`.
+    fn begin(&self, _chunk: usize) {}
+
+    /// Works on one tile; every output element belongs to exactly one.
+    ///
+    /// # Safety
+    /// `tile` points to `rows` × `cols` f32 with row stride `ld`; `row0` and `col0` are its place in
+    /// the output seen as a matrix [pixels, channels].
+    #[allow(clippy::too_many_arguments, reason = "a tile and its place")]
+    unsafe fn tile(&self, chunk: usize, tile: *mut f32, ld: usize, row0: usize, rows: usize, col0: usize, cols: usize);
+
+    /// Called once after the last tile of `chunk`.
+    fn end(&self, _chunk: usize) {}
+
+    /// What the tile at an output element reads at the same element of other arrays, so that kernels
+    /// can ask for it in time.
+    fn beside(&self) -> Beside {
+        Beside::new()
+    }
+}
+
+/// Pointwise work on input pixels while they are packed: `dst[i] = f(src[i])`.
+pub trait PackHook: Sync {
+    /// Packs `pixels` rows of the channels `col0..col0 + cols`.
+    ///
+    /// # Safety
+    /// `src` points to `pixels` rows of `cols` f32 with stride `src_ld`, `dst` likewise with stride
+    /// `dst_ld`; `row0` is the index of the first pixel in `[N * H * W]`.
+    #[allow(clippy::too_many_arguments, reason = "two matrices and their place")]
+    unsafe fn pack(
+        &self,
+        src: *const f32,
+        src_ld: usize,
+        dst: *mut f32,
+        dst_ld: usize,
+        row0: usize,
+        pixels: usize,
+        col0: usize,
+        cols: usize,
+    );
+}
+
+/// What register tiles have compiled in: `y = min(max(x + bias[channel] + residual, lo), hi)`, where NaN stays.
+#[derive(Clone, Copy, Debug)]
+pub struct Finish {
+    /// One value per output channel, or null.
+    pub bias: *const f32,
+    /// As many values as the output, laid out as it is, or null. May be the output itself.
+    pub residual: *const f32,
+    /// Least result: 0 for ReLU, -∞ for none.
+    pub lo: f32,
+    /// Greatest result: 6 for ReLU6, ∞ for none.
+    pub hi: f32,
+}
+
+impl Finish {
+    /// Changes nothing.
+    pub const NONE: Finish =
+        Finish { bias: std::ptr::null(), residual: std::ptr::null(), lo: f32::NEG_INFINITY, hi: f32::INFINITY };
+
+    /// The same for the part of the output that begins at `channel` of a row and at element `at` of the output.
+    pub fn from(self, channel: usize, at: usize) -> Finish {
+        let shifted = |p: *const f32, by: usize| if p.is_null() { p } else { p.wrapping_add(by) };
+        Finish { bias: shifted(self.bias, channel), residual: shifted(self.residual, at), ..self }
+    }
+
+    /// Whether results are bounded.
+    #[inline(always)]
+    pub fn clamps(&self) -> bool {
+        self.lo > f32::NEG_INFINITY || self.hi < f32::INFINITY
+    }
+
+    /// Bounds a vector of results.
+    #[inline(always)]
+    pub fn clamp<S: Simd>(&self, s: S, y: S::F) -> S::F {
+        // In this order NaN stays NaN.
+        s.min(s.splat(self.hi), s.max(s.splat(self.lo), y))
+    }
+
+    /// The result for one sum `x`, of channel `channel` and element `at` of the output.
+    ///
+    /// # Safety
+    /// Bias and residual hold these elements, where they are not null.
+    pub unsafe fn one(&self, mut x: f32, channel: usize, at: usize) -> f32 {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if !self.bias.is_null() {
+                x += *self.bias.add(channel);
+            }
+            if !self.residual.is_null() {
+                x += *self.residual.add(at);
+            }
+        }
+        let x = if x < self.lo { self.lo } else { x };
+        if x > self.hi { self.hi } else { x }
+    }
+}
+
+// SAFETY: the pointers are only read, and valid as long as the run that the epilogue was made for.
+unsafe impl Send for Finish {}
+// SAFETY: as above.
+unsafe impl Sync for Finish {}
+
+/// What happens to a finished tile.
+#[derive(Clone, Copy)]
+pub enum Epilogue<'a> {
+    /// Nothing.
+    None,
+    /// The form that register tiles have compiled in.
+    Finish(Finish),
+    /// Anything else.
+    Hook(&'a dyn TileHook),
+}
+
+impl Epilogue<'_> {
+    /// What register tiles do themselves.
+    pub fn finish(&self) -> Finish {
+        match self {
+            Epilogue::Finish(finish) => *finish,
+            Epilogue::None | Epilogue::Hook(_) => Finish::NONE,
+        }
+    }
+
+    /// Arrays that are read at the output's elements.
+    pub fn beside(&self) -> Beside {
+        match self {
+            Epilogue::None => Beside::new(),
+            Epilogue::Finish(finish) => Some(finish.residual).into_iter().filter(|p| !p.is_null()).collect(),
+            Epilogue::Hook(hook) => hook.beside(),
+        }
+    }
+}

@@ -1,0 +1,532 @@
+//! A region attached to a heavy kernel: its program runs over each finished tile, strip by strip, while
+//! the tile is in cache. Sums and moments per channel leave one partial a chunk; a phase of its own
+//! combines them in order of chunk.
+
+use super::chain;
+use super::forms;
+use super::masked;
+use super::masked::{MAX_PRODUCTS, Mask, MaskedForm, RunFn, Total, Work};
+use super::moments;
+use super::space::Space;
+use super::strip::{Home, Layout, Slot};
+use crate::backend::cpu::kernel::{Operands, Phase};
+use crate::backend::cpu::kernels::attach::{Beside, TileHook};
+use crate::backend::cpu::simd::Tier;
+use crate::dtype::DType;
+use crate::fusion::region::{Arg, Operand, Region};
+use crate::ops::reduce::ReduceKind;
+use crate::shape::Shape;
+use smallvec::{SmallVec, smallvec};
+use std::sync::Arc;
+
+/// Channels that a chunk of the combining phase adds up.
+const COMBINED: usize = 64;
+
+/// How an operand goes along with the output seen as a matrix [pixels, channels].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// One element.
+    Scalar,
+    /// One element a channel.
+    Channel,
+    /// One element an output element.
+    Full,
+}
+
+/// How `operand` goes along with an output of `shape`; `None` where it repeats along pixels.
+pub fn reading(operand: &Operand, shape: &Shape) -> Option<Reading> {
+    let straight = shape.strides();
+    let last = shape.rank() - 1;
+    let steps = |expected: &dyn Fn(usize) -> usize| {
+        (0..shape.rank()).all(|a| shape[a] == 1 || operand.strides[a] == expected(a))
+    };
+    if steps(&|_| 0) {
+        Some(Reading::Scalar)
+    } else if steps(&|a| straight[a]) {
+        Some(Reading::Full)
+    } else if steps(&|a| usize::from(a == last)) {
+        Some(Reading::Channel)
+    } else {
+        None
+    }
+}
+
+/// Code of a region for tiles of a heavy kernel's output.
+pub struct RegionTile {
+    apply: forms::Apply,
+    chain: chain::RunFn,
+    sum: forms::Sum,
+    measure: moments::RunFn,
+    /// The program; its space is one strip, along which all operands but scalars lie as the anchor does.
+    strip: Region,
+    layout: Layout,
+    /// The whole program as one loop, if it is of that form.
+    masked: Option<(MaskedForm, RunFn)>,
+    readings: Vec<(Reading, DType)>,
+    /// The store whose buffer the kernel writes its raw output to.
+    primary: usize,
+    channels: usize,
+    /// Images of a vector where the output lies in vectors of images, else 1: every channel is as many
+    /// columns.
+    lanes: usize,
+}
+
+impl RegionTile {
+    /// Compiles `region`, whose space is the kernel's output: rows of channels, or with `lanes` above 1
+    /// vectors of as many images, where a row holds `lanes` columns a channel.
+    ///
+    /// # Errors
+    /// What about it no tile can carry.
+    pub fn new(region: &Region, lanes: usize, tier: Tier) -> Result<Self, String> {
+        let rank = region.shape.rank();
+        if rank == 0 || region.shape.is_empty() {
+            return Err("takes attachments to an output with channels".into());
+        }
+        let per_channel = region.reduce_axes.iter().copied().eq(0..rank - 1);
+        let sums = region.reductions.iter().all(|r| r.kind == ReduceKind::Sum && r.dtype == DType::F32);
+        let reduces = !region.reductions.is_empty();
+        if reduces && !(per_channel && sums) {
+            return Err("takes sums of float32 per channel only".into());
+        }
+        // The kernel computes in f32, so an f32 store lends its place to the raw output.
+        let primary = region.stores.iter().position(|s| s.1 == DType::F32);
+        let primary = primary.ok_or("takes epilogues that store float32 only")?;
+        let mut readings = Vec::new();
+        let mut operands = Vec::new();
+        for o in &region.operands {
+            let reading = reading(o, &region.shape).ok_or("takes no operand that repeats along pixels")?;
+            readings.push((reading, o.dtype));
+            // A strip holds 32 bits an element.
+            let (dtype, step) = match reading {
+                Reading::Scalar => (o.dtype, 0),
+                _ if o.dtype.is_float() => (DType::F32, 1),
+                _ => (DType::I32, 1),
+            };
+            operands.push(Operand { dtype, strides: smallvec![step] });
+        }
+        let shape = Shape::from([super::strip::LONGEST]);
+        let strip = Region { shape, operands, ..region.clone() };
+        let flat = Region { reductions: Vec::new(), reduce_axes: SmallVec::new(), ..strip.clone() };
+        // Sums are read after the last instruction, as stores are.
+        let moments = region.moments.iter().map(|&m| (m, DType::F32));
+        let sources = region.reductions.iter().map(|r| (r.source, r.dtype)).chain(moments);
+        let lasting = Region { stores: region.stores.iter().copied().chain(sources).collect(), ..flat.clone() };
+        let masked = MaskedForm::of(region, &readings).filter(|form| lanes == 1 || !form.has_channels());
+        Ok(RegionTile {
+            masked: masked.map(|form| (form.clone(), form.select(tier))),
+            apply: forms::select(tier),
+            chain: chain::select(tier),
+            sum: forms::select_sum(tier),
+            measure: moments::select(tier),
+            layout: Layout::new(&lasting, &Space::new(&flat)),
+            strip,
+            readings,
+            primary,
+            channels: region.shape[rank - 1],
+            lanes,
+        })
+    }
+
+    /// The output that the kernel writes to.
+    pub fn output(&self) -> usize {
+        self.primary
+    }
+
+    /// Bytes of scratch: the program's strips, then one for each operand and one for the anchor.
+    pub fn scratch(&self) -> usize {
+        (self.layout.strips + self.readings.len() + 1) * self.layout.lanes * 4
+    }
+
+    /// Bytes of the partial sums of `chunks` chunks.
+    pub fn partials(&self, chunks: usize) -> usize {
+        chunks * self.kept() * 8
+    }
+
+    /// f64 that a chunk keeps: sums, then moments.
+    fn kept(&self) -> usize {
+        (self.strip.reductions.len() + self.strip.moments.len() * moments::PLANES) * self.columns()
+    }
+
+    /// Whether the program does nothing but measure the raw output.
+    fn only_measures(&self) -> bool {
+        let raw = |stores: &[(Arg, DType)]| stores == [(Arg::Anchor, DType::F32)];
+        self.strip.code.is_empty() && self.strip.reductions.is_empty() && raw(&self.strip.stores)
+    }
+
+    /// Columns of the output seen as a matrix.
+    fn columns(&self) -> usize {
+        self.channels * self.lanes
+    }
+
+    /// Bit k: operand `first + k` has an element for every output element.
+    pub fn full_operands(&self, first: usize) -> u64 {
+        let full = self.readings.iter().enumerate().filter(|(_, r)| r.0 == Reading::Full);
+        full.map(|(k, _)| 1 << (first + k)).sum()
+    }
+
+    /// Bit k: output k is a store.
+    pub fn stores(&self) -> u64 {
+        (1 << self.strip.stores.len()) - 1
+    }
+
+    /// The phase that combines what chunks kept, from byte `offset` of the workspace on; `None` where they
+    /// keep nothing.
+    pub fn combine(self: &Arc<Self>, chunks: usize, offset: usize) -> Option<Phase> {
+        let (sums, moments) = (self.strip.reductions.len(), self.strip.moments.len());
+        if sums + moments == 0 {
+            return None;
+        }
+        let groups = self.channels.div_ceil(COMBINED);
+        let tile = self.clone();
+        Some(Phase::new((sums + moments) * groups, move |operands, at, _| {
+            let (k, first) = (at / groups, at % groups * COMBINED);
+            let count = COMBINED.min(tile.channels - first);
+            let (columns, kept) = (tile.columns(), tile.kept());
+            let output = tile.strip.stores.len() + k;
+            let mut all = [0.0f64; COMBINED];
+            if k >= sums {
+                let own = (sums + (k - sums) * moments::PLANES) * columns + first * tile.lanes;
+                let mut squares = [0.0f64; COMBINED];
+                // SAFETY: the workspace holds what all chunks kept, the output two values a channel.
+                unsafe {
+                    let partials = operands.workspace.add(offset).cast::<f64>().cast_const();
+                    let chunks = (0..chunks).map(|chunk| partials.add(chunk * kept + own));
+                    moments::combine(chunks, columns, tile.lanes, &mut all[..count], &mut squares[..count]);
+                    let out = operands.output::<f32>(output).add(first);
+                    for i in 0..count {
+                        *out.add(i) = all[i] as f32;
+                        *out.add(tile.channels + i) = squares[i] as f32;
+                    }
+                }
+                return;
+            }
+            // SAFETY: the workspace holds the partials of all chunks, the output one sum a channel.
+            unsafe {
+                let partials = operands.workspace.add(offset).cast::<f64>();
+                for chunk in 0..chunks {
+                    let part = partials.add(chunk * kept + k * columns + first * tile.lanes);
+                    let part = std::slice::from_raw_parts(part, count * tile.lanes);
+                    let parts = part.chunks_exact(tile.lanes);
+                    all.iter_mut().zip(parts).for_each(|(a, p)| *a += p.iter().sum::<f64>());
+                }
+                let out = operands.output::<f32>(output).add(first);
+                for (i, v) in all[..count].iter().enumerate() {
+                    *out.add(i) = *v as f32;
+                }
+            }
+        }))
+    }
+}
+
+/// A region attached to one chunk of a kernel.
+pub struct AttachedTile<'a> {
+    tile: &'a RegionTile,
+    operands: &'a Operands<'a>,
+    first_operand: usize,
+    partials: *mut f64,
+    scratch: *mut u32,
+}
+
+// SAFETY: kernels take hooks as `Sync`, but a chunk stays on one thread, and scratch and partials
+// belong to the chunk.
+unsafe impl Sync for AttachedTile<'_> {}
+
+impl<'a> AttachedTile<'a> {
+    /// The region on the operands from `first_operand` on.
+    ///
+    /// # Safety
+    /// The operands have the region's facts, `partials` and `scratch` the sizes that the region asks
+    /// for, and `scratch` is the chunk's own.
+    pub unsafe fn new(
+        tile: &'a RegionTile,
+        operands: &'a Operands<'a>,
+        first_operand: usize,
+        partials: *mut f64,
+        scratch: *mut u32,
+    ) -> Self {
+        let attached = AttachedTile { tile, operands, first_operand, partials, scratch };
+        let fill = |strip: usize, word: u32| {
+            // SAFETY: the strip lies within the scratch.
+            unsafe { std::slice::from_raw_parts_mut(attached.strip(strip), tile.layout.lanes) }.fill(word);
+        };
+        for &(bits, dtype, strip) in &tile.layout.literals {
+            let value = f64::from_bits(bits);
+            fill(strip, if dtype.is_float() { (value as f32).to_bits() } else { value as i32 as u32 });
+        }
+        for (k, &(reading, dtype)) in tile.readings.iter().enumerate() {
+            if let (Reading::Scalar, Home::Strip(strip)) = (reading, tile.layout.operands[k]) {
+                // SAFETY: the operand has one element.
+                fill(strip, unsafe { super::lane(operands.inputs[first_operand + k], dtype, 0) });
+            }
+        }
+        attached
+    }
+
+    fn strip(&self, index: usize) -> *mut u32 {
+        self.scratch.wrapping_add(index * self.tile.layout.lanes)
+    }
+
+    /// The strip that operand `k` is gathered into.
+    fn gathered(&self, k: usize) -> *mut u32 {
+        self.strip(self.tile.layout.strips + k)
+    }
+
+    /// The sums of a chunk.
+    fn sums(&self, chunk: usize, reduction: usize) -> *mut f64 {
+        self.partials.wrapping_add(chunk * self.tile.kept() + reduction * self.tile.columns())
+    }
+
+    /// Takes `rows` × `cols` values from column `col0` of the output on into what the chunk keeps for a
+    /// moment.
+    ///
+    /// # Safety
+    /// `values` has these elements, with row stride `ld`.
+    #[allow(clippy::too_many_arguments, reason = "a tile and its place")]
+    unsafe fn measure(
+        &self,
+        chunk: usize,
+        moment: usize,
+        values: *const f32,
+        ld: usize,
+        rows: usize,
+        col0: usize,
+        cols: usize,
+    ) {
+        let t = self.tile;
+        let kept = self.sums(chunk, t.strip.reductions.len() + moment * moments::PLANES).wrapping_add(col0);
+        // SAFETY: the caller's contract; chunks keep their planes for all columns.
+        unsafe { (t.measure)(&moments::Work { values, ld, rows, cols, kept, plane: t.columns() }) };
+    }
+
+    /// Runs the loop for all of the program.
+    ///
+    /// # Safety
+    /// As [`TileHook::tile`].
+    #[allow(clippy::too_many_arguments, reason = "a tile and its place")]
+    unsafe fn run_masked(
+        &self,
+        (form, run): &(MaskedForm, RunFn),
+        chunk: usize,
+        tile: *mut f32,
+        ld: usize,
+        row0: usize,
+        rows: usize,
+        col0: usize,
+        cols: usize,
+    ) {
+        let t = self.tile;
+        let columns = t.columns();
+        let at = row0 * columns + col0;
+        let operand = |k: usize| self.operands.inputs[self.first_operand + k].cast::<f32>();
+        let full = |k: usize| operand(k).wrapping_add(at);
+        let channel = |k: usize| operand(k).wrapping_add(col0);
+        let mut products = [[std::ptr::null(); 2]; MAX_PRODUCTS];
+        for (to, &(x, mean)) in products.iter_mut().zip(&form.products) {
+            *to = [full(x), channel(mean)];
+        }
+        let mut sums = [std::ptr::null_mut(); 1 + MAX_PRODUCTS];
+        for (k, total) in form.totals.iter().enumerate() {
+            let slot = match total {
+                Total::Gradient => 0,
+                Total::Product(i) => 1 + i,
+            };
+            sums[slot] = self.sums(chunk, k).wrapping_add(col0);
+        }
+        let stores: SmallVec<[_; 4]> = (0..form.stores.len())
+            .map(|k| {
+                let to = match k == t.primary {
+                    true => masked::Rows { at: tile, ld },
+                    false => masked::Rows { at: self.operands.output::<f32>(k).wrapping_add(at), ld: columns },
+                };
+                (to, form.stores[k].map_or(std::ptr::null(), channel))
+            })
+            .collect();
+        let work = Work {
+            gradient: masked::Rows { at: tile.cast_const(), ld },
+            ld: columns,
+            skip: form.skip.map_or(std::ptr::null(), full),
+            mask: match form.mask {
+                Mask::Plain(x) => [full(x), std::ptr::null(), std::ptr::null()],
+                Mask::Affine(x, scale, shift) => [full(x), channel(scale), channel(shift)],
+            },
+            products,
+            stores: &stores,
+            sums,
+            rows,
+            cols,
+        };
+        // SAFETY: the caller's contract: all operands and outputs have the elements of the tile.
+        unsafe { run(&work) }
+    }
+
+    /// Runs the program on `rows` × `width` elements, a strip at most, at `tile`: rows `row0..` and
+    /// columns `col0..` of the output.
+    ///
+    /// # Safety
+    /// As [`TileHook::tile`]; operands per channel are gathered.
+    #[allow(clippy::too_many_arguments, reason = "a strip and its place")]
+    unsafe fn run(&self, chunk: usize, tile: *mut u32, ld: usize, row0: usize, rows: usize, col0: usize, width: usize) {
+        let t = self.tile;
+        let n = rows * width;
+        let columns = t.columns();
+        let whole = width == columns;
+        let at = row0 * columns + col0;
+        // SAFETY: the strip lies within the output and within operands of its shape.
+        unsafe {
+            let mut inputs: SmallVec<[*const u32; 24]> = SmallVec::new();
+            for (k, &(reading, dtype)) in t.readings.iter().enumerate() {
+                let source = self.operands.inputs[self.first_operand + k];
+                inputs.push(match reading {
+                    Reading::Full if whole && dtype.size() == 4 => source.cast::<u32>().add(at),
+                    Reading::Full => {
+                        gather(source.add(at * dtype.size()), dtype, columns, rows, width, self.gathered(k));
+                        self.gathered(k)
+                    }
+                    Reading::Channel | Reading::Scalar => self.gathered(k),
+                });
+            }
+            let anchor = if ld == width {
+                tile
+            } else {
+                let to = self.gathered(t.readings.len());
+                gather(tile.cast(), DType::F32, ld, rows, width, to);
+                to
+            };
+            let home = |home: Home| match home {
+                Home::Direct(k) => inputs[k],
+                Home::Strip(s) => self.strip(s).cast_const(),
+            };
+            let place = |arg: Arg, dtype: DType| match arg {
+                Arg::Anchor => anchor.cast_const(),
+                Arg::Operand(k) => home(t.layout.operands[k as usize]),
+                Arg::Result(r) => home(t.layout.result(r)),
+                Arg::Literal(bits) => self.strip(t.layout.literal(bits, dtype)).cast_const(),
+            };
+            let bound = t.layout.bind(&t.strip, |arg, dtype| Slot::fixed(place(arg, dtype).cast_mut()));
+            t.layout.run(&t.strip, (t.apply, t.chain), &bound, 0, n);
+            for (k, reduction) in t.strip.reductions.iter().enumerate() {
+                let values = std::slice::from_raw_parts(place(reduction.source, reduction.dtype).cast(), n);
+                let sums = std::slice::from_raw_parts_mut(self.sums(chunk, k).add(col0), width);
+                (t.sum)(values, width, None, sums);
+            }
+            for (k, &source) in t.strip.moments.iter().enumerate() {
+                self.measure(chunk, k, place(source, DType::F32).cast(), width, rows, col0, width);
+            }
+            // The raw output is read for the last time by what is stored in its place.
+            let order = (0..t.strip.stores.len()).filter(|&k| k != t.primary).chain([t.primary]);
+            for k in order {
+                let (arg, dtype) = t.strip.stores[k];
+                let from = place(arg, dtype);
+                if k == t.primary && arg == Arg::Anchor {
+                    continue;
+                }
+                let (to, to_ld) = match k == t.primary {
+                    true => (tile.cast::<u8>(), ld),
+                    false => (self.operands.outputs[k].add(at * dtype.size()), columns),
+                };
+                scatter(from, dtype, to, to_ld, rows, width);
+            }
+        }
+    }
+}
+
+/// Copies `rows` × `width` elements with row stride `ld` to a strip.
+///
+/// # Safety
+/// All elements are accessible, and the strip holds them.
+unsafe fn gather(from: *const u8, dtype: DType, ld: usize, rows: usize, width: usize, to: *mut u32) {
+    for r in 0..rows {
+        // SAFETY: the caller's.
+        unsafe {
+            let to = to.add(r * width);
+            if dtype.size() == 4 {
+                to.copy_from_nonoverlapping(from.cast::<u32>().add(r * ld), width);
+            } else {
+                (0..width).for_each(|i| *to.add(i) = u32::from(*from.add(r * ld + i)));
+            }
+        }
+    }
+}
+
+/// Writes `rows` times the elements of the columns `col..col + width` to a strip, of an operand with one
+/// element for every `lanes` columns.
+///
+/// # Safety
+/// As [`gather`].
+unsafe fn spread(from: *const u8, dtype: DType, col: usize, lanes: usize, rows: usize, width: usize, to: *mut u32) {
+    // SAFETY: the caller's.
+    unsafe {
+        if lanes == 1 {
+            return gather(from.add(col * dtype.size()), dtype, 0, rows, width, to);
+        }
+        for i in 0..width {
+            *to.add(i) = super::lane(from, dtype, (col + i) / lanes);
+        }
+        for r in 1..rows {
+            to.add(r * width).copy_from_nonoverlapping(to, width);
+        }
+    }
+}
+
+/// Copies a strip to `rows` × `width` elements with row stride `ld`.
+///
+/// # Safety
+/// As [`gather`].
+unsafe fn scatter(from: *const u32, dtype: DType, to: *mut u8, ld: usize, rows: usize, width: usize) {
+    for r in 0..rows {
+        // SAFETY: the caller's.
+        unsafe {
+            let from = from.add(r * width);
+            if dtype.size() == 4 {
+                to.cast::<u32>().add(r * ld).copy_from_nonoverlapping(from, width);
+            } else {
+                (0..width).for_each(|i| *to.add(r * ld + i) = *from.add(i) as u8);
+            }
+        }
+    }
+}
+
+impl TileHook for AttachedTile<'_> {
+    fn beside(&self) -> Beside {
+        let inputs = &self.operands.inputs[self.first_operand..];
+        let full = self.tile.readings.iter().zip(inputs).filter(|(r, _)| r.0 == Reading::Full && r.1.size() == 4);
+        full.map(|(_, &input)| input.cast()).collect()
+    }
+
+    fn begin(&self, chunk: usize) {
+        // SAFETY: the partials hold as much for every chunk.
+        unsafe { std::slice::from_raw_parts_mut(self.sums(chunk, 0), self.tile.kept()) }.fill(0.0);
+    }
+
+    unsafe fn tile(&self, chunk: usize, tile: *mut f32, ld: usize, row0: usize, rows: usize, col0: usize, cols: usize) {
+        if let Some(masked) = &self.tile.masked {
+            // SAFETY: the caller's contract.
+            return unsafe { self.run_masked(masked, chunk, tile, ld, row0, rows, col0, cols) };
+        }
+        if self.tile.only_measures() {
+            for moment in 0..self.tile.strip.moments.len() {
+                // SAFETY: the caller's contract.
+                unsafe { self.measure(chunk, moment, tile, ld, rows, col0, cols) };
+            }
+            return;
+        }
+        let lanes = self.tile.layout.lanes;
+        for col in (0..cols).step_by(lanes) {
+            let width = lanes.min(cols - col);
+            let step = lanes / width;
+            // SAFETY: the strips lie within the tile; operands per channel hold all channels.
+            unsafe {
+                for (k, &(reading, dtype)) in self.tile.readings.iter().enumerate() {
+                    if reading == Reading::Channel {
+                        let source = self.operands.inputs[self.first_operand + k];
+                        spread(source, dtype, col0 + col, self.tile.lanes, step.min(rows), width, self.gathered(k));
+                    }
+                }
+                for row in (0..rows).step_by(step) {
+                    let at = tile.add(row * ld + col).cast();
+                    self.run(chunk, at, ld, row0 + row, step.min(rows - row), col0 + col, width);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! The region engine: pointwise programs with reductions, strip by strip.
+//!
+//! A chunk walks its part of the iteration space in strips that stay in L1. Each instruction is one
+//! loop over the strip; operands that lie as the strip does are read in place. Stores happen after
+//! the strip's last instruction, so that a result may take the memory of an operand. Sums gather in
+//! f32 within a strip column or row and in f64 across strips and chunks, in an order that depends on
+//! the shape alone.
+
+pub mod attached;
+mod chain;
+mod forms;
+mod masked;
+pub mod math;
+mod moments;
+mod space;
+mod strip;
+#[cfg(test)]
+mod tests;
+
+use super::chunked::split;
+use crate::backend::cpu::kernel::{Lowered, Operands, Phase};
+use crate::backend::cpu::simd::Tier;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::fusion::region::{Arg, Region};
+use crate::ops::reduce::ReduceKind;
+use smallvec::SmallVec;
+use space::{Axis, Space};
+use std::ops::Range;
+use std::sync::Arc;
+use strip::{Bound, Home, Layout, Load, Slot};
+
+/// Elements that a chunk works on, about.
+const CHUNK: usize = 1 << 15;
+/// The same where these are few chunks: small enough for all threads to have some.
+const SMALL_CHUNK: usize = 1 << 13;
+/// Chunks from which on threads have enough of them.
+const ENOUGH_CHUNKS: usize = 16;
+/// Most chunks whose partial sums are combined.
+const PARTIALS: usize = 64;
+/// Bytes of partial sums, at most.
+const PARTIAL_BYTES: usize = 16 << 20;
+
+/// Lowers a region without anchor. Operands are the region's, outputs its stores, then reductions.
+///
+/// # Errors
+/// When the region refers to an anchor.
+pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
+    let args = region.code.iter().flat_map(|c| c.args.iter()).chain(region.stores.iter().map(|s| &s.0));
+    if args.chain(region.reductions.iter().map(|r| &r.source)).any(|a| *a == Arg::Anchor) {
+        return Err(Error::state("a region with an anchor cannot run alone"));
+    }
+    if !region.moments.is_empty() {
+        return Err(Error::state("a region that measures moments cannot run alone"));
+    }
+    let space = Space::new(region);
+    let layout = Layout::new(region, &space);
+    let engine = Engine {
+        apply: forms::select(tier),
+        chain: chain::select(tier),
+        sum: forms::select_sum(tier),
+        region: region.clone(),
+        space,
+        layout,
+    };
+    let reductions = region.reductions.len();
+    let kept = engine.space.kept;
+    let len = engine.space.len();
+    let (axis, chunks) = engine.cut();
+    // A cut along a reduced axis leaves partial sums; along a kept one, each chunk has its own outputs.
+    let partial = reductions > 0 && (engine.space.axes[axis].reduced || len == 0);
+    let own = if partial { kept } else { kept.div_ceil(chunks.max(1)) + engine.space.axes[axis].kept_step };
+    let scratch = engine.layout.strips * engine.layout.lanes * 4
+        + if reductions > 0 { engine.layout.lanes * 4 * reductions } else { 0 };
+    let accumulators = if reductions > 0 { chunks.max(1) * reductions * own.max(1) * 8 } else { 0 };
+    let engine = Arc::new(engine);
+    let mut phases = Vec::new();
+    let held = engine.clone();
+    phases.push(Phase::new(chunks, move |operands, chunk, scratch| {
+        let range = split(held.space.axes[axis].extent, chunks, chunk);
+        // SAFETY: the plan's contract: operands of the region's facts, scratch and workspace of the
+        // sizes asked for; chunks cover disjoint parts of the space.
+        unsafe { held.chunk(operands, axis, range, scratch, chunk, own, partial) };
+    }));
+    if partial {
+        phases.push(Phase::new(1, move |operands, _, _| {
+            // SAFETY: as above; all chunks have ended.
+            unsafe { engine.combine(operands, chunks, own) };
+        }));
+    }
+    Ok(Lowered { name: "region", phases, workspace: accumulators, scratch, packed: SmallVec::new(), section: None })
+}
+
+struct Engine {
+    apply: forms::Apply,
+    chain: chain::RunFn,
+    sum: forms::Sum,
+    region: Region,
+    space: Space,
+    layout: Layout,
+}
+
+/// A strip's place: first row and column, and their numbers.
+#[derive(Clone, Copy)]
+struct Place {
+    row: usize,
+    col: usize,
+    rows: usize,
+    cols: usize,
+}
+
+/// What the strips of operands that are not read in place hold.
+#[derive(Clone, Copy, Default)]
+struct Filled {
+    /// Lanes that repeat a value.
+    values: usize,
+    /// Lanes that repeat a row, and its first column.
+    rows: usize,
+    col: usize,
+}
+
+/// The plane of rows and columns at one position of the axes before.
+struct Plane<'a> {
+    operands: &'a Operands<'a>,
+    /// Its first element of each operand.
+    bases: SmallVec<[usize; 16]>,
+    /// Its first element of the outputs.
+    first: usize,
+    scratch: *mut u32,
+    program: Bound,
+    /// Outputs that the program does not write, and where their lanes lie.
+    copies: SmallVec<[(usize, Slot); 4]>,
+    /// Where the lanes lie that reductions take.
+    sources: SmallVec<[Slot; 4]>,
+}
+
+impl Engine {
+    /// The axis along which the space is cut, and into how many chunks.
+    fn cut(&self) -> (usize, usize) {
+        let len = self.space.len();
+        if len == 0 {
+            return (0, usize::from(!self.region.reductions.is_empty()));
+        }
+        let wanted = len.div_ceil(SMALL_CHUNK).min(ENOUGH_CHUNKS).max(len.div_ceil(CHUNK));
+        // The outermost axis that is long enough; the longest of the first ones otherwise.
+        let axes = &self.space.axes;
+        let usable = axes.len();
+        let mut best = 0;
+        for a in 0..usable {
+            if axes[a].extent >= wanted {
+                best = a;
+                break;
+            }
+            if axes[a].extent > axes[best].extent {
+                best = a;
+            }
+        }
+        if !self.region.reductions.is_empty() {
+            // A cut inside other axes would interleave the outputs of chunks.
+            best = (0..=best).find(|&a| axes[a].extent > 1).unwrap_or(best);
+            let mut chunks = wanted.min(axes[best].extent);
+            if axes[best].reduced {
+                let bytes = self.space.kept.max(1) * 8 * self.region.reductions.len();
+                chunks = chunks.min(PARTIALS).min((PARTIAL_BYTES / bytes).max(1));
+            }
+            return (best, chunks.max(1));
+        }
+        (best, wanted.min(axes[best].extent).max(1))
+    }
+
+    /// Runs the part of the space in which axis `cut` is within `range`.
+    #[allow(clippy::too_many_arguments, reason = "a chunk's place and memory")]
+    unsafe fn chunk(
+        &self,
+        operands: &Operands,
+        cut: usize,
+        range: Range<usize>,
+        scratch: *mut u8,
+        chunk: usize,
+        own: usize,
+        partial: bool,
+    ) {
+        let n = self.space.axes.len();
+        let lanes = self.layout.lanes;
+        let scratch: *mut u32 = scratch.cast();
+        for &(bits, dtype, strip) in &self.layout.literals {
+            let value = f64::from_bits(bits);
+            let word = if dtype.is_float() { (value as f32).to_bits() } else { value as i32 as u32 };
+            // SAFETY: the strip lies within the scratch.
+            unsafe { std::slice::from_raw_parts_mut(scratch.add(strip * lanes), lanes).fill(word) };
+        }
+        let reductions = self.region.reductions.len();
+        let sums: &mut [f64] = if reductions > 0 {
+            // SAFETY: each chunk has its own part of the workspace.
+            unsafe {
+                let base = operands.workspace.cast::<f64>().add(chunk * reductions * own);
+                std::slice::from_raw_parts_mut(base, reductions * own)
+            }
+        } else {
+            &mut []
+        };
+        for (r, reduction) in self.region.reductions.iter().enumerate() {
+            sums[r * own..(r + 1) * own].fill(reduction.kind.identity());
+        }
+        let first_kept = if partial { 0 } else { range.start * self.space.axes[cut].kept_step };
+        let bounds: Vec<Range<usize>> =
+            (0..n).map(|a| if a == cut { range.clone() } else { 0..self.space.axes[a].extent }).collect();
+        if bounds.iter().all(|b| !b.is_empty()) {
+            // SAFETY: as the caller's.
+            unsafe { self.walk(operands, &bounds, scratch, sums, own, first_kept) };
+        }
+        if reductions > 0 && !partial {
+            let count = range.len() * self.space.axes[cut].kept_step;
+            for (r, reduction) in self.region.reductions.iter().enumerate() {
+                let output = operands.outputs[self.region.stores.len() + r];
+                let dtype = reduction.kind.result_dtype(reduction.dtype);
+                for i in 0..count {
+                    // SAFETY: these outputs belong to this chunk.
+                    unsafe { put(output, dtype, first_kept + i, sums[r * own + i]) };
+                }
+            }
+        }
+    }
+
+    /// Visits all strips within `bounds`.
+    unsafe fn walk(
+        &self,
+        operands: &Operands,
+        bounds: &[Range<usize>],
+        scratch: *mut u32,
+        sums: &mut [f64],
+        own: usize,
+        first_kept: usize,
+    ) {
+        let n = bounds.len();
+        let axes = &self.space.axes;
+        let (row_bounds, col_bounds) = (bounds[n - 2].clone(), bounds[n - 1].clone());
+        let cols_all = axes[n - 1].extent;
+        let whole_rows = col_bounds.len() == cols_all;
+        let rows_at_once = if whole_rows && cols_all <= self.layout.lanes { self.layout.lanes / cols_all } else { 1 };
+        let run = (self.apply, self.chain);
+        let mut index: Vec<usize> = bounds[..n - 2].iter().map(|b| b.start).collect();
+        loop {
+            let plane = self.plane(operands, &index, scratch);
+            let kept_outer: usize = index.iter().zip(axes).map(|(i, a)| i * a.kept_step).sum();
+            let mut filled = Filled::default();
+            let mut row = row_bounds.start;
+            while row < row_bounds.end {
+                let rows = rows_at_once.min(row_bounds.end - row);
+                let mut col = col_bounds.start;
+                while col < col_bounds.end {
+                    let cols = if rows_at_once > 1 || whole_rows && cols_all <= self.layout.lanes {
+                        cols_all
+                    } else {
+                        self.layout.lanes.min(col_bounds.end - col)
+                    };
+                    let place = Place { row, col, rows, cols };
+                    // SAFETY: as the caller's; the strip has at most `lanes` elements. Arguments and results have
+                    // `rows · cols` lanes; the layout keeps them apart, and says which results outputs may hold.
+                    unsafe {
+                        self.load(&plane, place, &mut filled);
+                        self.layout.run(&self.region, run, &plane.program, row * cols_all + col, rows * cols);
+                        self.reduce(&plane, place, sums, own, kept_outer, first_kept);
+                        self.store(&plane, place);
+                    }
+                    col += cols;
+                }
+                row += rows;
+            }
+            let mut a = n - 2;
+            loop {
+                if a == 0 {
+                    return;
+                }
+                a -= 1;
+                index[a] += 1;
+                if index[a] < bounds[a].end {
+                    break;
+                }
+                index[a] = bounds[a].start;
+            }
+        }
+    }
+
+    /// Fills the strips of operands that are not read in place, where they do not hold the same already.
+    unsafe fn load(&self, plane: &Plane, p: Place, filled: &mut Filled) {
+        let Plane { operands, bases, scratch, .. } = plane;
+        let [.., rows, cols] = self.space.axes.as_slice() else { return };
+        let count = p.rows * p.cols;
+        let fresh_values = filled.values < count;
+        let fresh_rows = filled.rows < count || filled.col != p.col;
+        for (k, load) in self.layout.loads.iter().enumerate() {
+            let Home::Strip(strip) = self.layout.operands[k] else { continue };
+            let dtype = self.region.operands[k].dtype;
+            let source = operands.inputs[k];
+            // SAFETY: all elements lie within the operand and the strip.
+            unsafe {
+                let to = scratch.add(strip * self.layout.lanes);
+                match load {
+                    Load::InPlace => {}
+                    Load::Value if !fresh_values => {}
+                    Load::Rows if !fresh_rows => {}
+                    Load::Value => {
+                        let word = lane(source, dtype, bases[k]);
+                        std::slice::from_raw_parts_mut(to, count).fill(word);
+                    }
+                    Load::Rows => {
+                        for j in 0..p.cols {
+                            *to.add(j) = lane(source, dtype, bases[k] + p.col + j);
+                        }
+                        for i in 1..p.rows {
+                            to.add(i * p.cols).copy_from_nonoverlapping(to, p.cols);
+                        }
+                    }
+                    Load::Gather => {
+                        let (row_step, col_step) = (rows.steps[k], cols.steps[k]);
+                        for i in 0..p.rows {
+                            let from = bases[k] + (p.row + i) * row_step + p.col * col_step;
+                            let to = to.add(i * p.cols);
+                            match (col_step, dtype) {
+                                (1, DType::U8 | DType::Bool) => {
+                                    let bytes = std::slice::from_raw_parts(source.add(from), p.cols);
+                                    let to = std::slice::from_raw_parts_mut(to, p.cols);
+                                    to.iter_mut().zip(bytes).for_each(|(t, &b)| *t = u32::from(b));
+                                }
+                                (0, _) => std::slice::from_raw_parts_mut(to, p.cols).fill(lane(source, dtype, from)),
+                                _ => {
+                                    for j in 0..p.cols {
+                                        *to.add(j) = lane(source, dtype, from + j * col_step);
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        filled.values = filled.values.max(count);
+        if fresh_rows {
+            (filled.rows, filled.col) = (count, p.col);
+        }
+    }
+
+    /// The plane at position `index` of the axes before rows and columns.
+    fn plane<'a>(&self, operands: &'a Operands<'a>, index: &[usize], scratch: *mut u32) -> Plane<'a> {
+        let axes = &self.space.axes;
+        let base = |k: usize| index.iter().zip(axes).map(|(i, a)| i * a.steps[k]).sum::<usize>();
+        let bases: SmallVec<[usize; 16]> = (0..self.region.operands.len()).map(base).collect();
+        let before = index.iter().zip(axes).fold(0, |l, (i, a)| l * a.extent + i);
+        let first = axes[index.len()..].iter().fold(before, |l, a| l * a.extent);
+        // A donated output may be the memory of an operand.
+        let shared = |output: usize, input: usize| std::ptr::eq(operands.outputs[output], operands.inputs[input]);
+        let output = |r: u16| self.layout.output(r, shared);
+        let strip = |s: usize| Slot::fixed(scratch.wrapping_add(s * self.layout.lanes));
+        let slot = |arg: Arg, dtype: DType| {
+            let home = match arg {
+                Arg::Operand(k) => self.layout.operands[k as usize],
+                Arg::Result(r) => match output(r) {
+                    Some(k) => return Slot::moving(operands.output::<u32>(k).wrapping_add(first)),
+                    None => self.layout.result(r),
+                },
+                Arg::Literal(bits) => return strip(self.layout.literal(bits, dtype)),
+                Arg::Anchor => unreachable!("anchors were refused"),
+            };
+            match home {
+                Home::Strip(s) => strip(s),
+                Home::Direct(k) => Slot::moving(operands.input::<u32>(k).wrapping_add(bases[k]).cast_mut()),
+            }
+        };
+        let program = self.layout.bind(&self.region, slot);
+        let written = |k: usize, arg: Arg| matches!(arg, Arg::Result(r) if output(r) == Some(k));
+        let stores = self.region.stores.iter().enumerate().filter(|&(k, store)| !written(k, store.0));
+        let copies = stores.map(|(k, &(arg, dtype))| (k, slot(arg, dtype))).collect();
+        let sources = self.region.reductions.iter().map(|r| slot(r.source, r.dtype)).collect();
+        Plane { operands, bases, first, scratch, program, copies, sources }
+    }
+
+    /// Copies what the program did not write to the outputs.
+    unsafe fn store(&self, plane: &Plane, p: Place) {
+        let (at, count) = (self.lane(p), p.rows * p.cols);
+        for &(k, from) in &plane.copies {
+            let (from, dtype) = (from.lanes(at).cast_const(), self.region.stores[k].1);
+            let to = plane.operands.outputs[k].wrapping_add((plane.first + at) * dtype.size());
+            // SAFETY: the output has the region's size; this strip's part belongs to this chunk. A donated output
+            // may be the very memory that was read.
+            unsafe {
+                match dtype {
+                    DType::F32 | DType::I32 => to.cast::<u32>().copy_from(from, count),
+                    DType::U8 | DType::Bool => {
+                        let to = std::slice::from_raw_parts_mut(to, count);
+                        let from = std::slice::from_raw_parts(from, count);
+                        to.iter_mut().zip(from).for_each(|(t, &w)| *t = w as u8);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The lane of a plane at which a strip begins.
+    fn lane(&self, p: Place) -> usize {
+        self.space.axes.last().map_or(0, |cols| p.row * cols.extent + p.col)
+    }
+
+    unsafe fn reduce(
+        &self,
+        plane: &Plane,
+        p: Place,
+        sums: &mut [f64],
+        own: usize,
+        kept_outer: usize,
+        first_kept: usize,
+    ) {
+        let [.., rows, cols] = self.space.axes.as_slice() else { return };
+        for (r, reduction) in self.region.reductions.iter().enumerate() {
+            let sums = &mut sums[r * own..(r + 1) * own];
+            let at = kept_outer + p.row * rows.kept_step + p.col * cols.kept_step - first_kept;
+            // SAFETY: the strip has `rows · cols` lanes.
+            unsafe {
+                let from = plane.sources[r].lanes(self.lane(p)).cast_const();
+                let kind = reduction.kind;
+                if !reduction.dtype.is_float() {
+                    let values = std::slice::from_raw_parts(from.cast::<i32>(), p.rows * p.cols);
+                    let each = |s: f64, v: i32| f64::from(kind.combine_integers(s as i32, v));
+                    let all =
+                        |s: f64, row: &[i32]| f64::from(row.iter().fold(s as i32, |s, &v| kind.combine_integers(s, v)));
+                    fold(values, p, rows, cols, &mut sums[at..], each, all);
+                    continue;
+                }
+                let values = std::slice::from_raw_parts(from.cast::<f32>(), p.rows * p.cols);
+                match (kind, rows.reduced, cols.reduced) {
+                    (ReduceKind::Sum, true, true) => (self.sum)(values, values.len(), Some(0), &mut sums[at..]),
+                    (ReduceKind::Sum, false, true) => (self.sum)(values, p.cols, Some(rows.kept_step), &mut sums[at..]),
+                    (ReduceKind::Sum, true, false) => (self.sum)(values, p.cols, None, &mut sums[at..at + p.cols]),
+                    _ => {
+                        let each = |s: f64, v: f32| kind.combine(s, f64::from(v));
+                        let all = |s: f64, row: &[f32]| row.iter().fold(s, |s, &v| each(s, v));
+                        fold(values, p, rows, cols, &mut sums[at..], each, all);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Combines the partial sums of all chunks, in order of chunk.
+    unsafe fn combine(&self, operands: &Operands, chunks: usize, own: usize) {
+        let reductions = self.region.reductions.len();
+        let parts = operands.workspace.cast::<f64>();
+        for (r, reduction) in self.region.reductions.iter().enumerate() {
+            let dtype = reduction.kind.result_dtype(reduction.dtype);
+            let output = operands.outputs[self.region.stores.len() + r];
+            for i in 0..self.space.kept {
+                let mut value = reduction.kind.identity();
+                for chunk in 0..chunks {
+                    // SAFETY: every chunk has written its part.
+                    let part = unsafe { *parts.add((chunk * reductions + r) * own + i) };
+                    value = match dtype.is_float() {
+                        true => reduction.kind.combine(value, part),
+                        false => f64::from(reduction.kind.combine_integers(value as i32, part as i32)),
+                    };
+                }
+                // SAFETY: the output has `kept` elements.
+                unsafe { put(output, dtype, i, value) };
+            }
+        }
+    }
+}
+
+/// Combines a strip with what a reduction holds, by which of the strip's two axes are reduced: `each` value, or `all`
+/// of a row.
+fn fold<T: Copy>(
+    values: &[T],
+    p: Place,
+    rows: &Axis,
+    cols: &Axis,
+    sums: &mut [f64],
+    each: impl Fn(f64, T) -> f64,
+    all: impl Fn(f64, &[T]) -> f64,
+) {
+    for (i, row) in values.chunks_exact(p.cols).enumerate() {
+        let at = if rows.reduced { 0 } else { i * rows.kept_step };
+        if cols.reduced {
+            sums[at] = all(sums[at], row);
+        } else {
+            sums[at..at + p.cols].iter_mut().zip(row).for_each(|(s, &v)| *s = each(*s, v));
+        }
+    }
+}
+
+/// Element `at` as a lane.
+#[inline(always)]
+unsafe fn lane(source: *const u8, dtype: DType, at: usize) -> u32 {
+    // SAFETY: the caller's: `at` is an element.
+    unsafe {
+        match dtype {
+            DType::F32 | DType::I32 => *source.cast::<u32>().add(at),
+            DType::U8 | DType::Bool => u32::from(*source.add(at)),
+        }
+    }
+}
+
+/// Writes a reduced value; integers wrap.
+unsafe fn put(output: *mut u8, dtype: DType, at: usize, value: f64) {
+    // SAFETY: the caller's: `at` is an element of the output.
+    unsafe {
+        match dtype {
+            DType::F32 => *output.cast::<f32>().add(at) = value as f32,
+            DType::I32 => *output.cast::<i32>().add(at) = value as i64 as i32,
+            DType::U8 | DType::Bool => *output.add(at) = value as i64 as u8,
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Tiles of outputs and the windows that they read.
+
+use super::transform::{Form, MAX_OUTPUTS, MAX_POINTS, OutputFn, WindowFn};
+use crate::backend::cpu::kernels::attach::{Epilogue, PackHook};
+use crate::backend::cpu::kernels::chunked::Args;
+use crate::backend::cpu::kernels::prefetch::Span;
+use std::ops::Range;
+
+/// Tiles of one row of an image: `y`, `x` in tiles.
+pub(super) struct Run {
+    pub image: usize,
+    pub y: usize,
+    pub x: Range<usize>,
+    /// Index of the first in its block.
+    pub first: usize,
+}
+
+/// The tiles of all outputs, numbered along rows of images.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    pub form: Form,
+    pub batch: usize,
+    pub out_h: usize,
+    pub out_w: usize,
+}
+
+impl Grid {
+    pub fn width(&self) -> usize {
+        self.out_w.div_ceil(self.form.outputs())
+    }
+
+    pub fn height(&self) -> usize {
+        self.out_h.div_ceil(self.form.outputs())
+    }
+
+    pub fn len(&self) -> usize {
+        self.batch * self.height() * self.width()
+    }
+
+    /// The runs of a block of tiles.
+    pub fn runs(&self, tiles: Range<usize>) -> impl Iterator<Item = Run> + Clone + use<> {
+        let (width, height, mut at) = (self.width(), self.height(), tiles.start);
+        let start = tiles.start;
+        std::iter::from_fn(move || {
+            (at < tiles.end).then(|| {
+                let (row, x) = (at / width, at % width);
+                let len = (width - x).min(tiles.end - at);
+                let run = Run { image: row / height, y: row % height, x: x..x + len, first: at - start };
+                at += len;
+                run
+            })
+        })
+    }
+
+    /// Memory of the pixels of a block of tiles in `[N, H, W, ld]`, the outputs or what lies as they do.
+    pub fn spans(
+        self,
+        tiles: Range<usize>,
+        base: *const f32,
+        ld: usize,
+        channels: Range<usize>,
+    ) -> impl Iterator<Item = Span> + Clone {
+        self.runs(tiles).flat_map(move |run| {
+            let (y, x) = self.pixels(&run);
+            let (rows, first) = (y.len(), (run.image * self.out_h + y.start) * self.out_w);
+            let channels = channels.clone();
+            (0..rows).flat_map(move |y| {
+                let row = first + y * self.out_w;
+                Span::pixels(base, ld, row + x.start..row + x.end, &channels)
+            })
+        })
+    }
+
+    /// Rows and columns of an image's outputs that a run writes.
+    fn pixels(&self, run: &Run) -> (Range<usize>, Range<usize>) {
+        let m = self.form.outputs();
+        let within = |tiles: Range<usize>, end: usize| m * tiles.start..(m * tiles.end).min(end);
+        (within(run.y..run.y + 1, self.out_h), within(run.x.clone(), self.out_w))
+    }
+
+    /// The outputs of a tile in `[N, H, W, channels]`, row by row, null outside the image.
+    pub fn outputs(&self, run: &Run, tile: usize, base: *mut f32, channels: usize) -> [*mut f32; MAX_OUTPUTS] {
+        let m = self.form.outputs();
+        let mut pixels = [std::ptr::null_mut(); MAX_OUTPUTS];
+        for (at, p) in pixels[..m * m].iter_mut().enumerate() {
+            let (y, x) = (m * run.y + at / m, m * tile + at % m);
+            if y < self.out_h && x < self.out_w {
+                *p = base.wrapping_add(((run.image * self.out_h + y) * self.out_w + x) * channels);
+            }
+        }
+        pixels
+    }
+
+    /// Transforms the products of a run to the channels `cols` of its pixels, of `channels`, and runs the
+    /// epilogue on them.
+    ///
+    /// # Safety
+    /// `products` holds a row for each tile of the run's block; its pixels belong to this chunk.
+    #[allow(clippy::too_many_arguments, reason = "what is read, how, and where it goes")]
+    pub unsafe fn finish_run(
+        &self,
+        run: &Run,
+        chunk: usize,
+        cols: &Range<usize>,
+        channels: usize,
+        products: &Planes,
+        transform: OutputFn,
+        args: &Args,
+    ) {
+        let finish = args.epilogue.finish().from(cols.start, cols.start);
+        // SAFETY: only pixels inside the output have pointers.
+        unsafe {
+            for (index, tile) in run.x.clone().enumerate() {
+                let first = args.output.add(cols.start);
+                let pixels = self.outputs(run, tile, first, channels);
+                let src = products.base.add((run.first + index) * products.ld);
+                transform(src, products.plane, pixels.as_ptr(), first, cols.len(), &finish);
+            }
+            if let Epilogue::Hook(hook) = args.epilogue {
+                let (rows, x) = self.pixels(run);
+                // Whole rows follow one another.
+                let whole = x.len() == self.out_w;
+                let (calls, len) = if whole { (1, rows.len() * self.out_w) } else { (rows.len(), x.len()) };
+                for y in 0..calls {
+                    let first = (run.image * self.out_h + rows.start + y) * self.out_w + x.start;
+                    let tile = args.output.add(first * channels + cols.start);
+                    hook.tile(chunk, tile, channels, first, len, cols.start, cols.len());
+                }
+            }
+        }
+    }
+}
+
+/// An image whose windows are transformed; window (0, 0) begins at `(-pad_top, -pad_left)`.
+#[derive(Clone, Copy)]
+pub(super) struct Windows {
+    pub form: Form,
+    pub in_h: usize,
+    pub in_w: usize,
+    pub in_c: usize,
+    pub pad_top: isize,
+    pub pad_left: isize,
+    pub transform: WindowFn,
+}
+
+/// Transformed windows or their products: one row of channels per window, one plane per point.
+pub(super) struct Planes {
+    pub base: *mut f32,
+    pub ld: usize,
+    pub plane: usize,
+}
+
+impl Windows {
+    /// f32 of the patch that a prologue writes for a run of at most `tiles` tiles.
+    pub fn patch_len(&self, tiles: usize, channels: usize) -> usize {
+        self.form.window() * (self.form.outputs() * tiles + 2).min(self.in_w) * channels
+    }
+
+    /// The first row of the image that windows of tiles (y, _) read; negative in the padding.
+    fn top(&self, y: usize) -> isize {
+        (self.form.outputs() * y) as isize - self.pad_top
+    }
+
+    /// The first column that windows of tiles (_, x) read.
+    fn left(&self, x: usize) -> isize {
+        (self.form.outputs() * x) as isize - self.pad_left
+    }
+
+    /// Columns of the image that a run reads.
+    fn columns(&self, run: &Run) -> Range<isize> {
+        self.left(run.x.start).max(0)..(self.left(run.x.end) + 2).min(self.in_w as isize)
+    }
+
+    /// Memory that the windows of a block of tiles read, without the rows that a run shares with the one above.
+    pub fn reads(
+        self,
+        grid: Grid,
+        tiles: Range<usize>,
+        x: *const f32,
+        channels: Range<usize>,
+    ) -> impl Iterator<Item = Span> + Clone {
+        grid.runs(tiles).flat_map(move |run| {
+            let top = self.top(run.y);
+            let (shared, columns) = (if run.y > 0 { 2 } else { 0 }, self.columns(&run));
+            let rows = (top + shared).max(0)..(top + self.form.window() as isize).min(self.in_h as isize);
+            let channels = channels.clone();
+            let rows = if columns.is_empty() { 0..0 } else { rows };
+            rows.flat_map(move |y| {
+                let row = ((run.image * self.in_h) as isize + y) as usize * self.in_w;
+                let pixels = row + columns.start as usize..row + columns.end as usize;
+                Span::pixels(x, self.in_c, pixels, &channels)
+            })
+        })
+    }
+
+    /// Transforms the windows of a run, on some of the channels. Elements outside the image are 0 after the
+    /// prologue.
+    ///
+    /// # Safety
+    /// `x` is the whole input; `zeros` holds as many zeros as there are channels, `patch`
+    /// [`Windows::patch_len`] of the run, `v` a row for each window of the run's block.
+    #[allow(clippy::too_many_arguments, reason = "what is read, how, and where it goes")]
+    pub unsafe fn transform_run(
+        &self,
+        run: &Run,
+        x: *const f32,
+        channels: &Range<usize>,
+        prologue: Option<&dyn PackHook>,
+        zeros: *const f32,
+        patch: *mut f32,
+        v: &Planes,
+    ) {
+        let (top, window) = (self.top(run.y), self.form.window());
+        let Range { start: begin, end } = self.columns(run);
+        let ld = if prologue.is_some() { channels.len() } else { self.in_c };
+        let mut rows = [None; Form::F4x4.window()];
+        // SAFETY: rows and columns are within the image where they are read.
+        unsafe {
+            for (i, row) in rows[..window].iter_mut().enumerate() {
+                let y = top + i as isize;
+                if !(0..self.in_h as isize).contains(&y) || begin >= end {
+                    continue;
+                }
+                let pixel = (run.image * self.in_h + y as usize) * self.in_w + begin as usize;
+                let (src, pixels) = (x.add(pixel * self.in_c + channels.start), (end - begin) as usize);
+                *row = Some(match prologue {
+                    None => src,
+                    Some(hook) => {
+                        let dst = patch.add(i * pixels * ld);
+                        hook.pack(src, self.in_c, dst, ld, pixel, pixels, channels.start, channels.len());
+                        dst.cast_const()
+                    }
+                });
+            }
+            for (index, tile) in run.x.clone().enumerate() {
+                let mut pixels = [zeros; MAX_POINTS];
+                for (i, row) in rows[..window].iter().enumerate() {
+                    let Some(row) = row else { continue };
+                    for j in 0..window {
+                        let at = self.left(tile) + j as isize;
+                        if (begin..end).contains(&at) {
+                            pixels[i * window + j] = row.add((at - begin) as usize * ld);
+                        }
+                    }
+                }
+                (self.transform)(pixels.as_ptr(), channels.len(), v.base.add((run.first + index) * v.ld), v.plane);
+            }
+        }
+    }
+}
