@@ -5,12 +5,12 @@
 //! than 2%; `-- write` makes the table anew. Needs valgrind, which knows no AVX-512, so the kernels are those
 //! of AVX2. Counts belong to the compiler that the table names.
 
-use cnnrs::backend::cpu::kernel::{InImages, Lowered, Operands, Status};
+use cnnrs::backend::cpu::kernel::{BatchBlocked, Lowered, Operands, Status};
 use cnnrs::backend::cpu::kernels::attach::Epilogue;
 use cnnrs::backend::cpu::kernels::chunked::{Args, ChunkedKernel};
 use cnnrs::backend::cpu::kernels::conv::{
-    ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad, ImagesConv, ImagesFilterGrad,
-    ImagesWinograd,
+    BlockedConv, BlockedFilterGrad, BlockedWinograd, ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad, Direct,
+    FilterGrad,
 };
 use cnnrs::backend::cpu::kernels::gemm::Gemm;
 use cnnrs::backend::cpu::kernels::pointwise::lower_region;
@@ -110,15 +110,15 @@ const CASES: &[Case] = &[
     ("conv_direct", || kernel(Direct::forward(&convolution(24, 40, 3, 2, 1), TIER))),
     ("conv_direct_input_grad", || kernel(Direct::input_grad(&convolution(24, 40, 3, 2, 1), TIER))),
     ("conv_direct_filter_grad", || kernel(FilterGrad::new(&convolution(24, 40, 3, 2, 1), TIER))),
-    ("conv_images", || kernel(ImagesConv::forward(&convolution(1, 6, 5, 1, 1), InImages::default(), TIER))),
-    ("conv_images_winograd", || {
-        kernel(ImagesWinograd::forward(&convolution(4, 6, 5, 1, 1), InImages::default(), TIER))
+    ("conv_blocked", || kernel(BlockedConv::forward(&convolution(1, 6, 5, 1, 1), BatchBlocked::default(), TIER))),
+    ("conv_blocked_winograd", || {
+        kernel(BlockedWinograd::forward(&convolution(4, 6, 5, 1, 1), BatchBlocked::default(), TIER))
     }),
-    ("conv_images_winograd_input_grad", || {
-        kernel(ImagesWinograd::input_grad(&convolution(4, 6, 5, 1, 1), InImages::default(), TIER))
+    ("conv_blocked_winograd_input_grad", || {
+        kernel(BlockedWinograd::input_grad(&convolution(4, 6, 5, 1, 1), BatchBlocked::default(), TIER))
     }),
-    ("conv_images_winograd_filter_grad", || {
-        kernel(ImagesFilterGrad::winograd(&convolution(4, 6, 5, 1, 1), InImages::default(), TIER))
+    ("conv_blocked_winograd_filter_grad", || {
+        kernel(BlockedFilterGrad::winograd(&convolution(4, 6, 5, 1, 1), BatchBlocked::default(), TIER))
     }),
     ("conv_winograd", || kernel(WinogradForward::forward(&convolution(24, 40, 3, 1, 1), TIER))),
     ("conv_winograd_staged", || kernel(WinogradStaged::forward(Form::F4x4, &convolution(24, 40, 3, 1, 1), TIER))),
@@ -128,10 +128,10 @@ const CASES: &[Case] = &[
     ("depthwise_stride_2", || kernel(DepthwiseRows::forward(&convolution(48, 48, 3, 2, 48), TIER))),
     ("depthwise_filter_grad", || kernel(DepthwiseRowsFilterGrad::new(&convolution(48, 48, 3, 1, 48), TIER))),
     ("max_pool", || {
-        kernel(Pool::new(&pooling(), PoolKind::Max, InImages::default(), TIER).expect("windows meet the image"))
+        kernel(Pool::new(&pooling(), PoolKind::Max, BatchBlocked::default(), TIER).expect("windows meet the image"))
     }),
     ("max_pool_grad", || {
-        kernel(PoolGrad::new(&pooling(), PoolKind::Max, InImages::default(), TIER).expect("windows meet the image"))
+        kernel(PoolGrad::new(&pooling(), PoolKind::Max, BatchBlocked::default(), TIER).expect("windows meet the image"))
     }),
     ("bias_relu", || Work::Region(bias_relu())),
 ];

@@ -5,12 +5,12 @@
 //! of each phase where there are several. Percents are medians, each run against a burst of multiply-adds
 //! just before it. Packed filters come from memory, not from caches that an earlier run has left them in.
 
-use cnnrs::backend::cpu::kernel::InImages;
+use cnnrs::backend::cpu::kernel::BatchBlocked;
 use cnnrs::backend::cpu::kernels::attach::Epilogue;
 use cnnrs::backend::cpu::kernels::chunked::{Args, ChunkedKernel};
 use cnnrs::backend::cpu::kernels::conv::{
-    self, ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad, ImagesConv, ImagesFilterGrad,
-    ImagesWinograd, images_winograd_supports,
+    self, BlockedConv, BlockedFilterGrad, BlockedWinograd, ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad,
+    Direct, FilterGrad, blocked_winograd_supports,
 };
 use cnnrs::backend::cpu::kernels::gemm::Gemm;
 use cnnrs::backend::cpu::kernels::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
@@ -177,7 +177,7 @@ fn bandwidth(threads: usize) -> f64 {
 
 /// Runs on `threads` threads that claim chunks by tickets, without what is packed once.
 ///
-/// Beside that, the least seconds of each phase.
+/// Auxiliaries that, the least seconds of each phase.
 fn parallel(tier: Tier, case: &Case, args: &Args, threads: usize) -> (Measured, Vec<f64>) {
     let kernel = &*case.kernel;
     let (mut workspace, mut packed) = (Aligned::new(kernel.workspace_len()), copies(kernel));
@@ -406,28 +406,28 @@ fn convolutions(tier: Tier) -> Vec<Case> {
         if groups > 1 || in_c > 16 {
             continue;
         }
-        // As within a net: the images that come in lie row by row, all other activations in vectors of images, if
+        // As within a net: the images that come in lie row by row, all other activations in the batch-blocked layout, if
         // they fill these.
         let images = match batch.is_multiple_of(tier.lanes()) {
-            true => InImages { inputs: if in_c == 1 { 0b10 } else { 0b11 }, output: true },
-            false => InImages::default(),
+            true => BatchBlocked { inputs: if in_c == 1 { 0b10 } else { 0b11 }, output: true },
+            false => BatchBlocked::default(),
         };
         let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 6] = [
             ("forward direct", Box::new(Direct::forward(&g, tier)), [x, w, y]),
-            ("forward images", Box::new(ImagesConv::forward(&g, images, tier)), [x, w, y]),
+            ("forward images", Box::new(BlockedConv::forward(&g, images, tier)), [x, w, y]),
             ("input direct", Box::new(Direct::input_grad(&g, tier)), [y, w, x]),
-            ("input images", Box::new(ImagesConv::input_grad(&g, images, tier)), [y, w, x]),
+            ("input images", Box::new(BlockedConv::input_grad(&g, images, tier)), [y, w, x]),
             ("filter direct", Box::new(FilterGrad::new(&g, tier)), [x, y, w]),
-            ("filter images", Box::new(ImagesFilterGrad::new(&g, images, tier)), [x, y, w]),
+            ("filter images", Box::new(BlockedFilterGrad::new(&g, images, tier)), [x, y, w]),
         ];
         for (pass, kernel, lens) in kernels {
             cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
         }
-        if images_winograd_supports(&g) {
+        if blocked_winograd_supports(&g) {
             let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 3] = [
-                ("forward images winograd", Box::new(ImagesWinograd::forward(&g, images, tier)), [x, w, y]),
-                ("input images winograd", Box::new(ImagesWinograd::input_grad(&g, images, tier)), [y, w, x]),
-                ("filter images winograd", Box::new(ImagesFilterGrad::winograd(&g, images, tier)), [x, y, w]),
+                ("forward images winograd", Box::new(BlockedWinograd::forward(&g, images, tier)), [x, w, y]),
+                ("input images winograd", Box::new(BlockedWinograd::input_grad(&g, images, tier)), [y, w, x]),
+                ("filter images winograd", Box::new(BlockedFilterGrad::winograd(&g, images, tier)), [x, y, w]),
             ];
             for (pass, kernel, lens) in kernels {
                 cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
@@ -539,9 +539,9 @@ fn poolings(tier: Tier) -> Vec<Case> {
             let label = format!("{name} pool {batch}x{size}x{size}x{channels} {kernel}x{kernel}/{stride}");
             let make = "the geometry is valid";
             let (x, y) = (g.input_len(), g.output_len());
-            let forward = Box::new(Pool::new(&g, kind, InImages::default(), tier).expect(make));
+            let forward = Box::new(Pool::new(&g, kind, BatchBlocked::default(), tier).expect(make));
             cases.push(Case { name: format!("{label} forward"), flops, kernel: forward, lens: [x, 1, y] });
-            let grad = Box::new(PoolGrad::new(&g, kind, InImages::default(), tier).expect(make));
+            let grad = Box::new(PoolGrad::new(&g, kind, BatchBlocked::default(), tier).expect(make));
             cases.push(Case { name: format!("{label} gradient"), flops, kernel: grad, lens: [x, y, x] });
         }
     }

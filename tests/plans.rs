@@ -93,7 +93,7 @@ fn a_cancelled_run_leaves_donated_buffers_untouched() {
 fn what_constant_inputs_make_is_made_once() {
     let mut g = Graph::new();
     let x = g.input(Fact::new([2, 4], DType::F32));
-    let w = g.held_input(Fact::new([4, 3], DType::F32));
+    let w = g.constant_input(Fact::new([4, 3], DType::F32));
     let scaled = g.scale(w, 2.0).unwrap();
     let y = g.apply(Op::parse("matmul", Attributes::default()).unwrap(), &[x, scaled]).unwrap();
     g.set_outputs(vec![y]);

@@ -1,4 +1,4 @@
-//! What depends on held inputs alone is made once: the same bits as in every run, new when they change.
+//! What depends on constant inputs alone is made once: the same bits as in every run, new when they change.
 
 use cnnrs::ops::{Attribute, Attributes, Op};
 use cnnrs::plan::{Binding, Plan, PlanOptions, Slot};
@@ -28,7 +28,7 @@ fn net(hold: bool) -> Graph {
         .enumerate()
         .map(|(i, &shape)| {
             let fact = Fact::new(shape, DType::F32);
-            if hold && i > 0 { g.held_input(fact) } else { g.input(fact) }
+            if hold && i > 0 { g.constant_input(fact) } else { g.input(fact) }
         })
         .collect();
     let op = |g: &mut Graph, name: &str, attributes: Attributes, inputs: &[NodeId]| {

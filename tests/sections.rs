@@ -1,4 +1,4 @@
-//! Small nets: activations in vectors of images, sections of steps run share by share, masks that are
+//! Small nets: activations in the batch-blocked layout, sections of steps run share by share, masks that are
 //! recomputed. Values against the interpreter, bits for several numbers of threads.
 
 use cnnrs::backend::cpu::exec::threads::{num_threads, set_num_threads};
@@ -121,7 +121,7 @@ fn a_net_of_few_channels_runs_in_two_sections() {
     let (forward, backward) = (waves("] conv2d+"), waves("conv2d_filter_grad"));
     assert_eq!(forward.len(), 2, "{plan}");
     // The second convolution, forward and for both gradients.
-    assert_eq!(plan.matches("conv_images_winograd").count(), 3, "{plan}");
+    assert_eq!(plan.matches("conv_blocked_winograd").count(), 3, "{plan}");
     assert!(forward.iter().chain(&waves("] max_pool2d →")).all(|w| *w == forward[0]), "{plan}");
     assert_eq!(backward.len(), 2, "{plan}");
     let rest = [waves("max_pool2d_grad"), waves("conv2d_input_grad")].concat();

@@ -154,13 +154,13 @@ impl Graph {
         self.add_input(fact, false)
     }
 
-    /// Adds the next input, whose value stays the same over many runs; see [`Input::held`].
-    pub fn held_input(&mut self, fact: Fact) -> NodeId {
+    /// Adds the next input, whose value stays the same over many runs; see [`Input::constant`].
+    pub fn constant_input(&mut self, fact: Fact) -> NodeId {
         self.add_input(fact, true)
     }
 
-    fn add_input(&mut self, fact: Fact, held: bool) -> NodeId {
-        let op = Op::Input(Input { index: self.inputs.len(), held });
+    fn add_input(&mut self, fact: Fact, constant: bool) -> NodeId {
+        let op = Op::Input(Input { index: self.inputs.len(), constant });
         let id = self.push(op, Inputs::new(), fact);
         self.inputs.push(id);
         id
@@ -261,19 +261,19 @@ impl Graph {
         depths
     }
 
-    /// For every node, whether it depends on held inputs and literals alone.
-    pub fn held(&self) -> Vec<bool> {
-        let mut held = Vec::with_capacity(self.nodes.len());
-        self.extend_held(&mut held);
-        held
+    /// For every node, whether it depends on constant inputs and literals alone.
+    pub fn constant_nodes(&self) -> Vec<bool> {
+        let mut constant = Vec::with_capacity(self.nodes.len());
+        self.extend_constant(&mut constant);
+        constant
     }
 
-    /// Adds to what [`held`](Self::held) gave the nodes made since.
-    pub fn extend_held(&self, held: &mut Vec<bool>) {
-        for node in &self.nodes[held.len()..] {
-            held.push(match &node.op {
-                Op::Input(input) => input.held,
-                _ => node.inputs.iter().all(|i| held[i.index()]),
+    /// Adds to what [`constant_nodes`](Self::constant_nodes) gave the nodes made since.
+    pub fn extend_constant(&self, constant: &mut Vec<bool>) {
+        for node in &self.nodes[constant.len()..] {
+            constant.push(match &node.op {
+                Op::Input(input) => input.constant,
+                _ => node.inputs.iter().all(|i| constant[i.index()]),
             });
         }
     }
@@ -302,7 +302,7 @@ impl Graph {
             let to = match &node.op {
                 Op::Input(input) => {
                     inputs.push(input.index);
-                    part.add_input(node.fact.clone(), input.held)
+                    part.add_input(node.fact.clone(), input.constant)
                 }
                 op => {
                     let own: Inputs = node.inputs.iter().map(|i| map[i]).collect();
@@ -327,7 +327,7 @@ impl Graph {
             new.set_origin(node.origin.clone());
             new.set_gradient(node.gradient);
             if let Op::Input(input) = &node.op {
-                map[id.index()] = Some(new.add_input(node.fact.clone(), input.held));
+                map[id.index()] = Some(new.add_input(node.fact.clone(), input.constant));
                 continue;
             }
             if !live[id.index()] {

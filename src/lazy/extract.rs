@@ -88,13 +88,13 @@ pub(super) struct Extraction {
 }
 
 /// Extracts the graph of `outputs`. Values end it, except below the root of a gradient, where
-/// definitions that are still there are followed. `is_leaf` ends it at further nodes. `is_held` says of a
+/// definitions that are still there are followed. `is_leaf` ends it at further nodes. `is_constant` says of a
 /// leaf whether it keeps its value over many runs; with gradients in the graph none does, for they are
 /// there to change it.
 pub(super) fn extract(
     outputs: &[Arc<Node>],
     is_leaf: impl Fn(&Node) -> bool,
-    is_held: impl Fn(&Node) -> bool,
+    is_constant: impl Fn(&Node) -> bool,
 ) -> Result<Extraction> {
     let pending = |node: &Arc<Node>| if node.value().is_some() || is_leaf(node) { None } else { node.definition() };
     let gradient_roots: Vec<Arc<Node>> = postorder(outputs, pending)?
@@ -125,8 +125,8 @@ pub(super) fn extract(
                 }
                 leaves.push(node.clone());
                 graph.set_origin(node.origin.clone());
-                let held = gradient_roots.is_empty() && is_held(node);
-                if held { graph.held_input(node.fact.clone()) } else { graph.input(node.fact.clone()) }
+                let constant = gradient_roots.is_empty() && is_constant(node);
+                if constant { graph.constant_input(node.fact.clone()) } else { graph.input(node.fact.clone()) }
             }
         };
         ids.insert(key(node), id);

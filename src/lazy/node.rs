@@ -39,7 +39,7 @@ pub(crate) struct State {
     pub definition: Option<Definition>,
     pub value: Option<Arc<Buffer>>,
     pub grad: Option<Tensor>,
-    /// Of a variable's version: what plans that read it first have made of their held inputs.
+    /// Of a variable's version: what plans that read it first have made of their constant inputs.
     pub bindings: Vec<Arc<Binding>>,
 }
 

@@ -118,12 +118,12 @@ impl Trace {
             matches!(node.role, Role::TracedVariable(_)) || placeholders.iter().any(|p| std::ptr::eq(&**p, node))
         };
         // Captured values are the function's for ever; variables, as long as nobody assigns them.
-        let held = |node: &Node| match node.role {
+        let constant = |node: &Node| match node.role {
             Role::Placeholder => false,
             Role::TracedVariable(id) => !writes.iter().any(|(v, _)| v.id() == id),
             Role::Plain | Role::Variable(_) => true,
         };
-        let Extraction { graph, leaves, .. } = extract::extract(&roots, own, held)?;
+        let Extraction { graph, leaves, .. } = extract::extract(&roots, own, constant)?;
         let mut captured_variables: Vec<Arc<Cell>> = Vec::new();
         let mut sources = Vec::with_capacity(leaves.len());
         let mut donations = Vec::new();

@@ -13,7 +13,7 @@ pub struct Input {
     pub index: usize,
     /// Whether many runs see the same value: a version of a variable that the run does not write, or a
     /// captured constant. What depends on such inputs alone is computed when they change, not in each run.
-    pub held: bool,
+    pub constant: bool,
 }
 
 impl OpDef for Input {

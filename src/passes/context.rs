@@ -151,7 +151,7 @@ pub struct PassContext {
 impl PassContext {
     /// For all passes over `graph`. Its constant inputs are those that it marks as such.
     pub fn new(graph: &Graph) -> Self {
-        let constant = |id: &_| matches!(&graph.node(*id).op, Op::Input(input) if input.held);
+        let constant = |id: &_| matches!(&graph.node(*id).op, Op::Input(input) if input.constant);
         PassContext {
             passes: Passes::ALL,
             precision: Precision::Fast,
@@ -273,11 +273,11 @@ mod tests {
         let x = g.input(Fact::new([1, 6, 6, 8], DType::F32));
         g.set_origin(Some("net/conv".into()));
         let filters = Fact::new([3, 3, 8, 8], DType::F32);
-        let w = if constant { g.held_input(filters) } else { g.input(filters) };
+        let w = if constant { g.constant_input(filters) } else { g.input(filters) };
         let conv = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Same, groups: 1 };
         let y = g.apply(conv, &[x, w]).unwrap();
         g.set_origin(Some("net/bn".into()));
-        let [mean, variance, gamma, beta] = std::array::from_fn(|_| g.held_input(Fact::new([8], DType::F32)));
+        let [mean, variance, gamma, beta] = std::array::from_fn(|_| g.constant_input(Fact::new([8], DType::F32)));
         let op = Composite::Norm(Norm::BatchInference { epsilon: Real::new(1e-3) });
         let z = g.apply(op, &[y, mean, variance, gamma, beta]).unwrap();
         g.set_origin(Some("net/relu".into()));

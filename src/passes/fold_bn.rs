@@ -2,7 +2,7 @@
 //!
 //! `conv(x, w) · scale + shift` with one scale a channel is `conv(x, w · scale) + shift`; likewise for
 //! products with a matrix. A bias before the scale is scaled with it, and biases that follow one another
-//! become one, also where two biased convolutions are added. Filters, scales and biases must be held: the run then neither writes them nor takes
+//! become one, also where two biased convolutions are added. Filters, scales and biases must be constant: the run then neither writes them nor takes
 //! gradients with respect to them, and the scaled filters are made once for many runs.
 
 use super::{Pass, PassContext};
@@ -41,17 +41,17 @@ fn fold_bn(graph: &Graph, context: &mut PassContext) -> Result<Graph> {
 
 fn round(graph: &Graph, context: &mut PassContext) -> Result<(Graph, bool)> {
     let readers = graph.reader_counts();
-    let mut held = Vec::new();
+    let mut constant = Vec::new();
     let mut changed = false;
     let next = graph.rewrite(|g, node, inputs| {
-        context.extend_constant(g, &mut held);
+        context.extend_constant(g, &mut constant);
         if let &Op::Pointwise(f @ (Function::Mul | Function::Add)) = &node.op {
             for (y, v) in [(0, 1), (1, 0)] {
-                if let Some(v) = vector(g, inputs[y], inputs[v], node, &held)? {
+                if let Some(v) = vector(g, inputs[y], inputs[v], node, &constant)? {
                     let sole = readers[node.inputs[y].index()] == 1;
                     let below = &graph.node(node.inputs[y]).inputs;
                     let sole_below = |k: usize| readers[below[k].index()] == 1;
-                    if sole && let Some(folded) = fold(g, f, inputs[y], v, &held, &sole_below)? {
+                    if sole && let Some(folded) = fold(g, f, inputs[y], v, &constant, &sole_below)? {
                         changed = true;
                         let with = &graph.node(node.inputs[y]).origin;
                         context.done(
@@ -67,7 +67,7 @@ fn round(graph: &Graph, context: &mut PassContext) -> Result<(Graph, bool)> {
                 }
             }
             if context.is_logging()
-                && let Some((with, why)) = why_left(graph, &readers, node, f, g, inputs, &held)
+                && let Some((with, why)) = why_left(graph, &readers, node, f, g, inputs, &constant)
             {
                 context.left(node, &with, why);
             }
@@ -80,7 +80,7 @@ fn round(graph: &Graph, context: &mut PassContext) -> Result<(Graph, bool)> {
             };
             if sole(0)
                 && sole(1)
-                && let Some(joined) = join_biases(g, inputs[0], inputs[1], &held)?
+                && let Some(joined) = join_biases(g, inputs[0], inputs[1], &constant)?
             {
                 changed = true;
                 context.done(node, &graph.node(node.inputs[0]).origin, "bias joined with that of {}");
@@ -94,7 +94,7 @@ fn round(graph: &Graph, context: &mut PassContext) -> Result<(Graph, bool)> {
 
 /// Why a scale of the channels of a convolution or product was not folded, and where that convolution comes from.
 /// `node` applies `f` in `graph`, where `readers` counts who reads each value; it has `inputs` in `g`, whose constant
-/// nodes are `held`.
+/// nodes are `constant`.
 fn why_left(
     graph: &Graph,
     readers: &[usize],
@@ -102,7 +102,7 @@ fn why_left(
     f: Function,
     g: &Graph,
     inputs: &[NodeId],
-    held: &[bool],
+    constant: &[bool],
 ) -> Option<(Origin, &'static str)> {
     if f != Function::Mul || node.gradient {
         return None;
@@ -118,14 +118,14 @@ fn why_left(
         if !fits || graph.fact(heavy) != &node.fact {
             return None;
         }
-        let why = if !held.get(inputs[v].index()).is_some_and(|&held| held) {
+        let why = if !constant.get(inputs[v].index()).is_some_and(|&constant| constant) {
             match measured(graph, node.inputs[v]) {
                 true => "not folded into {}: its statistics are those of the batch",
                 false => "not folded into {}: its scale changes from run to run",
             }
         } else if readers[node.inputs[y].index()] > 1 || readers[heavy.index()] > 1 {
             "not folded into {}: others read the output before it is scaled"
-        } else if filters(g, inputs[y], biased).is_none_or(|w| !held[w.index()]) {
+        } else if filters(g, inputs[y], biased).is_none_or(|w| !constant[w.index()]) {
             "not folded into {}: those weights change from run to run"
         } else {
             return None;
@@ -162,11 +162,11 @@ fn fold(
     f: Function,
     y: NodeId,
     v: NodeId,
-    held: &[bool],
+    constant: &[bool],
     sole_below: &dyn Fn(usize) -> bool,
 ) -> Result<Option<NodeId>> {
     let Node { op, inputs, origin, .. } = g.node(y).clone();
-    if f == Function::Mul && filters_per_channel(g, y) && held[inputs[1].index()] {
+    if f == Function::Mul && filters_per_channel(g, y) && constant[inputs[1].index()] {
         let scaled = g.mul(inputs[1], v)?;
         let outer = g.set_origin(origin);
         let folded = g.apply(op, &[inputs[0], scaled]);
@@ -181,10 +181,10 @@ fn fold(
         if !filters_per_channel(g, inputs[inner]) || !sole_below(inner) {
             continue;
         }
-        let Some(bias) = vector(g, inputs[inner], inputs[bias], &node, held)? else { continue };
+        let Some(bias) = vector(g, inputs[inner], inputs[bias], &node, constant)? else { continue };
         let inner = inputs[inner];
         return match f {
-            Function::Mul if held[g.node(inner).inputs[1].index()] => {
+            Function::Mul if constant[g.node(inner).inputs[1].index()] => {
                 let (y, bias) = (g.mul(inner, v)?, g.mul(bias, v)?);
                 g.add(y, bias).map(Some)
             }
@@ -200,15 +200,15 @@ fn fold(
 
 /// `(y + b) + (z + c)` as `(y + (b + c)) + z` for convolutions or products y and z, which as one epilogue of
 /// the first is a bias and a residual.
-fn join_biases(g: &mut Graph, a: NodeId, b: NodeId, held: &[bool]) -> Result<Option<NodeId>> {
-    let (Some((y, b)), Some((z, c))) = (biased(g, a, held)?, biased(g, b, held)?) else { return Ok(None) };
+fn join_biases(g: &mut Graph, a: NodeId, b: NodeId, constant: &[bool]) -> Result<Option<NodeId>> {
+    let (Some((y, b)), Some((z, c))) = (biased(g, a, constant)?, biased(g, b, constant)?) else { return Ok(None) };
     let bias = g.add(b, c)?;
     let sum = g.add(y.min(z), bias)?;
     g.add(sum, y.max(z)).map(Some)
 }
 
 /// The convolution or product and the bias of which `id` is the sum.
-fn biased(g: &mut Graph, id: NodeId, held: &[bool]) -> Result<Option<(NodeId, NodeId)>> {
+fn biased(g: &mut Graph, id: NodeId, constant: &[bool]) -> Result<Option<(NodeId, NodeId)>> {
     let node = g.node(id).clone();
     if node.op != Op::Pointwise(Function::Add) {
         return Ok(None);
@@ -216,7 +216,7 @@ fn biased(g: &mut Graph, id: NodeId, held: &[bool]) -> Result<Option<(NodeId, No
     for (y, v) in [(0, 1), (1, 0)] {
         let (y, v) = (node.inputs[y], node.inputs[v]);
         if filters_per_channel(g, y)
-            && let Some(v) = vector(g, y, v, &node, held)?
+            && let Some(v) = vector(g, y, v, &node, constant)?
         {
             return Ok(Some((y, v)));
         }
@@ -234,11 +234,11 @@ fn filters_per_channel(g: &Graph, y: NodeId) -> bool {
     }
 }
 
-/// `v` with one element for all channels of `y` or one for each, if it is held and `node`, which joins the
+/// `v` with one element for all channels of `y` or one for each, if it is constant and `node`, which joins the
 /// two, has the shape of `y`.
-fn vector(g: &mut Graph, y: NodeId, v: NodeId, node: &Node, held: &[bool]) -> Result<Option<NodeId>> {
+fn vector(g: &mut Graph, y: NodeId, v: NodeId, node: &Node, constant: &[bool]) -> Result<Option<NodeId>> {
     let (fact, shape) = (g.fact(y).clone(), g.fact(v).shape.clone());
-    if !held.get(v.index()).is_some_and(|&h| h) || fact != node.fact || g.fact(v).dtype != fact.dtype {
+    if !constant.get(v.index()).is_some_and(|&h| h) || fact != node.fact || g.fact(v).dtype != fact.dtype {
         return Ok(None);
     }
     match (fact.shape.last(), shape.last()) {
@@ -264,16 +264,16 @@ mod tests {
     use crate::shape::Fact;
     use crate::testing::{Rng, check_plan};
 
-    fn vector(g: &mut Graph, channels: usize, held: bool) -> NodeId {
+    fn vector(g: &mut Graph, channels: usize, constant: bool) -> NodeId {
         let fact = Fact::new([channels], DType::F32);
-        if held { g.held_input(fact) } else { g.input(fact) }
+        if constant { g.constant_input(fact) } else { g.input(fact) }
     }
 
-    /// A convolution in `groups` of 8 to 8 channels; filters are held or not.
-    fn conv(g: &mut Graph, groups: usize, held: bool) -> NodeId {
+    /// A convolution in `groups` of 8 to 8 channels; filters are constant or not.
+    fn conv(g: &mut Graph, groups: usize, constant: bool) -> NodeId {
         let x = g.input(Fact::new([2, 5, 6, 8], DType::F32));
         let fact = Fact::new([3, 3, 8 / groups, 8], DType::F32);
-        let w = if held { g.held_input(fact) } else { g.input(fact) };
+        let w = if constant { g.constant_input(fact) } else { g.input(fact) };
         let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups };
         g.apply(conv, &[x, w]).unwrap()
     }
@@ -301,9 +301,9 @@ mod tests {
         }
         check_plan(g, &mut Rng::new(12), 1e-5);
         let live = simple.live();
-        let held = simple.held();
+        let constant = simple.constant_nodes();
         let pointwise = |i: &NodeId| simple.node(*i).op.def().kind() == Kind::Pointwise;
-        let count = simple.ids().filter(|i| live[i.index()] && !held[i.index()]).filter(pointwise).count();
+        let count = simple.ids().filter(|i| live[i.index()] && !constant[i.index()]).filter(pointwise).count();
         (simple, count)
     }
 
@@ -353,7 +353,7 @@ mod tests {
     fn products_with_matrices_fold_too() {
         let mut g = Graph::new();
         let x = g.input(Fact::new([3, 4], DType::F32));
-        let w = g.held_input(Fact::new([4, 8], DType::F32));
+        let w = g.constant_input(Fact::new([4, 8], DType::F32));
         let y = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[x, w]).unwrap();
         let bias = vector(&mut g, 8, true);
         let y = g.add(bias, y).unwrap();
@@ -362,7 +362,7 @@ mod tests {
         assert_eq!(optimised(&g).1, 1);
         let mut g = Graph::new();
         let x = g.input(Fact::new([3, 4], DType::F32));
-        let w = g.held_input(Fact::new([8, 4], DType::F32));
+        let w = g.constant_input(Fact::new([8, 4], DType::F32));
         let y = g.apply(MatMul { transpose_a: false, transpose_b: true }, &[x, w]).unwrap();
         let z = norm(&mut g, y);
         g.set_outputs(vec![z]);
@@ -403,7 +403,7 @@ mod tests {
         // Factors along another axis than that of the channels.
         let mut g = Graph::new();
         let y = conv(&mut g, 1, true);
-        let scale = g.held_input(Fact::new([6, 1], DType::F32));
+        let scale = g.constant_input(Fact::new([6, 1], DType::F32));
         let z = g.mul(y, scale).unwrap();
         g.set_outputs(vec![z]);
         assert_eq!(optimised(&g).1, 1);

@@ -228,7 +228,7 @@ mod tests {
 
     fn conv(g: &mut Graph, x: NodeId, size: [usize; 2], strides: Grid, padding: Padding, filters: usize) -> NodeId {
         let channels = g.fact(x).shape[3];
-        let w = g.held_input(Fact::new([size[0], size[1], channels, filters], DType::F32));
+        let w = g.constant_input(Fact::new([size[0], size[1], channels, filters], DType::F32));
         g.apply(Conv2d { strides, dilation: [1, 1], padding, groups: 1 }, &[x, w]).unwrap()
     }
 
@@ -262,7 +262,7 @@ mod tests {
         let b = conv(g, a, [3, 3], [1, 1], Padding::Same, 3);
         let b = g.unary(Function::Relu, b).unwrap();
         let c = conv(g, b, [1, 1], [1, 1], Padding::Valid, 4);
-        let bias = g.held_input(Fact::new([4], DType::F32));
+        let bias = g.constant_input(Fact::new([4], DType::F32));
         let c = g.add(c, bias).unwrap();
         let sum = g.add(c, x).unwrap();
         let y = g.unary(Function::Relu, sum).unwrap();

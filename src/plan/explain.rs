@@ -484,7 +484,7 @@ mod tests {
     fn conv(g: &mut Graph, name: &str, x: NodeId, filters: [usize; 2], groups: usize, constant: bool) -> NodeId {
         layer(g, name);
         let fact = f32s(&[filters[0], filters[0], g.fact(x).shape[3] / groups, filters[1]]);
-        let w = if constant { g.held_input(fact) } else { g.input(fact) };
+        let w = if constant { g.constant_input(fact) } else { g.input(fact) };
         let conv = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Same, groups };
         g.apply(conv, &[x, w]).unwrap()
     }
@@ -492,7 +492,7 @@ mod tests {
     fn norm(g: &mut Graph, name: &str, y: NodeId) -> NodeId {
         layer(g, name);
         let channels = *g.fact(y).shape.last().unwrap();
-        let [mean, variance, gamma, beta] = std::array::from_fn(|_| g.held_input(f32s(&[channels])));
+        let [mean, variance, gamma, beta] = std::array::from_fn(|_| g.constant_input(f32s(&[channels])));
         let op = Composite::Norm(Norm::BatchInference { epsilon: Real::new(1e-3) });
         g.apply(op, &[y, mean, variance, gamma, beta]).unwrap()
     }

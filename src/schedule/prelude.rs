@@ -143,7 +143,7 @@ pub(super) fn hoist<C: StepCode>(
     steps: Vec<Step<C>>,
 ) -> Result<(Prelude<C>, Vec<Step<C>>)> {
     let mut prelude = Prelude::default();
-    let constant_input = |i: NodeId| matches!(&g.node(i).op, Op::Input(input) if input.held);
+    let constant_input = |i: NodeId| matches!(&g.node(i).op, Op::Input(input) if input.constant);
     if g.inputs().iter().all(|&i| constant_input(i)) {
         return Ok((prelude, steps));
     }

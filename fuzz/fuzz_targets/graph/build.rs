@@ -28,7 +28,7 @@ impl Builder {
     /// A new input of `fact`, if it fits the address space.
     pub fn input(&mut self, u: &mut Unstructured<'_>, shape: Shape, dtype: DType) -> Result<Option<NodeId>> {
         let Ok(fact) = Fact::checked(shape, dtype) else { return Ok(None) };
-        let id = if u.ratio(1, 4)? { self.g.held_input(fact) } else { self.g.input(fact) };
+        let id = if u.ratio(1, 4)? { self.g.constant_input(fact) } else { self.g.input(fact) };
         self.nodes.push(id);
         Ok(Some(id))
     }

@@ -13,26 +13,26 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Which activations of a task lie in vectors of images: `[N, H, W, C]` stored as `[N / lanes][H][W][C][lanes]`,
+/// Which activations of a task lie in the batch-blocked layout: `[N, H, W, C]` stored as `[N / lanes][H][W][C][lanes]`,
 /// so that a vector is the same element of as many images. N is a multiple of the tier's lanes then. All
 /// other values are stored row by row, as their shape says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct InImages {
+pub struct BatchBlocked {
     /// Bit k: operand k of the task.
     pub inputs: u64,
     /// The op's output, and with it everything of its shape that the epilogue reads or stores.
     pub output: bool,
 }
 
-impl InImages {
-    /// Whether operand `k` lies in vectors of images.
+impl BatchBlocked {
+    /// Whether operand `k` lies in the batch-blocked layout.
     pub fn input(self, k: usize) -> bool {
         self.inputs >> k & 1 == 1
     }
 
-    /// Panics where something lies in vectors of images and `batch` images do not fill vectors of `lanes`.
+    /// Panics where something lies in the batch-blocked layout and `batch` images do not fill vectors of `lanes`.
     pub fn check(self, batch: usize, lanes: usize) {
-        let fits = self == InImages::default() || batch.is_multiple_of(lanes);
+        let fits = self == BatchBlocked::default() || batch.is_multiple_of(lanes);
         assert!(fits, "activations in vectors of {lanes} images need whole vectors, received {batch} images");
     }
 }
@@ -53,8 +53,8 @@ pub struct Task<'a> {
     pub prologue: Option<&'a Region>,
     /// Pointwise work and per-channel reductions on the output (`Arg::Anchor`).
     pub epilogue: Option<&'a Region>,
-    /// Which activations lie in vectors of images.
-    pub images: InImages,
+    /// Which activations lie in the batch-blocked layout.
+    pub blocked: BatchBlocked,
     /// What the kernel may do to sums of products.
     pub precision: Precision,
     /// The instruction set that it runs on.
@@ -62,13 +62,13 @@ pub struct Task<'a> {
     /// Threads for which it is cut. That alters no result.
     pub threads: usize,
     /// Bit k: operand k stays the same over many runs, so that it is packed before them.
-    pub held: u64,
+    pub constant: u64,
 }
 
 impl Task<'_> {
     /// Whether operand `k` stays the same over many runs.
-    pub fn is_held(&self, k: usize) -> bool {
-        self.held >> k & 1 == 1
+    pub fn is_constant(&self, k: usize) -> bool {
+        self.constant >> k & 1 == 1
     }
 }
 
@@ -84,13 +84,13 @@ pub trait CpuKernel: Sync {
     /// Its cost, or why it cannot do the task.
     fn supports(&self, task: &Task) -> std::result::Result<Cost, String>;
 
-    /// Which activations it can read and write in vectors of images, for a task that it supports.
-    fn takes_images(&self, _task: &Task) -> InImages {
-        InImages::default()
+    /// Which activations it can read and write in the batch-blocked layout, for a task that it supports.
+    fn takes_batch_blocked(&self, _task: &Task) -> BatchBlocked {
+        BatchBlocked::default()
     }
 
     /// Whether a convolution that it runs can be one of several that run row by row as one step; see
-    /// [`RowChain`](super::kernels::conv::RowChain).
+    /// [`InvertedResidual`](super::kernels::conv::InvertedResidual).
     fn works_by_rows(&self) -> bool {
         false
     }

@@ -4,7 +4,7 @@ use crate::backend::cpu::simd::Simd;
 use smallvec::SmallVec;
 
 /// Operands that lie in memory as the output does.
-pub type Beside = SmallVec<[*const f32; 4]>;
+pub type Auxiliaries = SmallVec<[*const f32; 4]>;
 
 /// Work on a finished output tile while it is in L1: bias, activation, residual add, statistics.
 pub trait TileHook: Sync {
@@ -24,8 +24,8 @@ pub trait TileHook: Sync {
 
     /// What the tile at an output element reads at the same element of other arrays, so that kernels
     /// can ask for it in time.
-    fn beside(&self) -> Beside {
-        Beside::new()
+    fn auxiliaries(&self) -> Auxiliaries {
+        Auxiliaries::new()
     }
 }
 
@@ -132,11 +132,11 @@ impl Epilogue<'_> {
     }
 
     /// Arrays that are read at the output's elements.
-    pub fn beside(&self) -> Beside {
+    pub fn auxiliaries(&self) -> Auxiliaries {
         match self {
-            Epilogue::None => Beside::new(),
+            Epilogue::None => Auxiliaries::new(),
             Epilogue::Finish(finish) => Some(finish.residual).into_iter().filter(|p| !p.is_null()).collect(),
-            Epilogue::Hook(hook) => hook.beside(),
+            Epilogue::Hook(hook) => hook.auxiliaries(),
         }
     }
 }

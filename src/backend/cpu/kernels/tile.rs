@@ -68,57 +68,61 @@ pub struct Tile {
     /// What happens to the sums at the end; the residual's rows lie as those of C do.
     pub finish: Finish,
     /// What later tiles will read.
-    pub next: Upcoming,
+    pub next: PrefetchedLines,
 }
 
 /// Memory that is asked for while a tile is computed.
 #[derive(Clone, Copy)]
-pub struct Upcoming {
+pub struct PrefetchedLines {
     /// The first line.
     start: *const f32,
     /// Lines with each block of [`BLOCK`] products.
     lines: usize,
 }
 
-impl Upcoming {
+impl PrefetchedLines {
     /// Nothing.
-    pub const NONE: Upcoming = Upcoming { start: std::ptr::null(), lines: 0 };
+    pub const NONE: PrefetchedLines = PrefetchedLines { start: std::ptr::null(), lines: 0 };
 
     /// The `len` elements from `start`, all of them while one tile of `k` products is computed.
-    pub fn all(start: *const f32, len: usize, k: usize) -> Upcoming {
-        Upcoming { start, lines: len.div_ceil(LINE).div_ceil(k.div_ceil(BLOCK).max(1)) }
+    pub fn all(start: *const f32, len: usize, k: usize) -> PrefetchedLines {
+        PrefetchedLines { start, lines: len.div_ceil(LINE).div_ceil(k.div_ceil(BLOCK).max(1)) }
     }
 }
 
 /// Memory that tiles ask for in turn: as few lines with each block of products as suffice, so that memory has time,
 /// and by the last tiles, so that caches keep them until they are met.
 #[derive(Clone, Copy)]
-pub struct Turns {
+pub struct PrefetchSchedule {
     /// What the first tile that asks asks for.
-    share: Upcoming,
+    share: PrefetchedLines,
     /// f32 between the shares of tiles.
     step: usize,
     /// Tiles that ask for nothing, in front of those that do.
     idle: usize,
 }
 
-impl Turns {
+impl PrefetchSchedule {
     /// Tiles that ask for nothing.
-    pub const NONE: Turns = Turns { share: Upcoming::NONE, step: 0, idle: usize::MAX };
+    pub const NONE: PrefetchSchedule = PrefetchSchedule { share: PrefetchedLines::NONE, step: 0, idle: usize::MAX };
 
     /// The `len` elements from `start`, while `tiles` of `k` products each are computed.
-    pub fn new(start: *const f32, len: usize, k: usize, tiles: usize) -> Turns {
+    pub fn new(start: *const f32, len: usize, k: usize, tiles: usize) -> PrefetchSchedule {
         let (total, blocks) = (len.div_ceil(LINE), k.div_ceil(BLOCK).max(1));
         let lines = total.div_ceil((tiles * blocks).max(1));
         let needed = total.div_ceil((lines * blocks).max(1));
-        Turns { share: Upcoming { start, lines }, step: lines * blocks * LINE, idle: tiles.saturating_sub(needed) }
+        PrefetchSchedule {
+            share: PrefetchedLines { start, lines },
+            step: lines * blocks * LINE,
+            idle: tiles.saturating_sub(needed),
+        }
     }
 
     /// What tile `t` asks for.
-    pub fn of(&self, t: usize) -> Upcoming {
+    pub fn of(&self, t: usize) -> PrefetchedLines {
         match t.checked_sub(self.idle) {
-            None => Upcoming::NONE,
-            Some(turn) => Upcoming { start: self.share.start.wrapping_add(turn * self.step), ..self.share },
+            None => PrefetchedLines::NONE,
+            Some(turn) => PrefetchedLines { start: self.share.start.wrapping_add(turn * self.step), ..self.share },
         }
     }
 }
@@ -309,7 +313,7 @@ impl<const MR: usize, const PACKED: bool> Walk for Listed<MR, PACKED> {
 /// What the inner loop asks memory for besides its operands.
 struct Ahead {
     /// Lines of what is next.
-    next: Upcoming,
+    next: PrefetchedLines,
     /// Residual and C arrive while the sums are computed; their rows are too far apart for hardware to foresee.
     /// Few rows at a time are asked for: all at once would fill the queue of misses, and loads would wait.
     arriving: [*const f32; 2],
@@ -333,7 +337,7 @@ impl Ahead {
 
     /// Asks for what is next, before a block of products.
     #[inline(always)]
-    fn ask_next<S: Simd>(&mut self, s: S) {
+    fn prefetch_next<S: Simd>(&mut self, s: S) {
         for _ in 0..self.next.lines {
             s.prefetch(self.next.start);
             self.next.start = self.next.start.wrapping_add(LINE);
@@ -345,7 +349,7 @@ impl Ahead {
     /// # Safety
     /// As [`TileSet::run`].
     #[inline(always)]
-    unsafe fn ask_rows<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S) {
+    unsafe fn prefetch_rows<S: Simd, const MR: usize, const NV: usize>(&mut self, s: S) {
         for _ in 0..BLOCK / 2 {
             if self.has_rows::<MR>() {
                 // SAFETY: the list has an offset for each row; what is asked for need not be accessible.
@@ -390,7 +394,7 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, W: Walk>(s: S, t: &Til
         }
         macro_rules! block {
             () => {
-                ahead.ask_next(s);
+                ahead.prefetch_next(s);
                 product!(0);
                 product!(1);
                 product!(2);
@@ -402,7 +406,7 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, W: Walk>(s: S, t: &Til
         let mut left = t.k;
         if W::UNROLLS {
             while left >= BLOCK && ahead.has_rows::<MR>() {
-                ahead.ask_rows::<S, MR, NV>(s);
+                ahead.prefetch_rows::<S, MR, NV>(s);
                 block!();
                 left -= BLOCK;
             }
@@ -414,8 +418,8 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, W: Walk>(s: S, t: &Til
             }
         }
         while left > 0 {
-            ahead.ask_next(s);
-            ahead.ask_rows::<S, MR, NV>(s);
+            ahead.prefetch_next(s);
+            ahead.prefetch_rows::<S, MR, NV>(s);
             let some = left.min(block);
             for _ in 0..some {
                 product!(0);

@@ -5,7 +5,7 @@ use super::*;
 /// The lines that each tile asks for, as indices.
 fn lines(len: usize, k: usize, tiles: usize) -> Vec<Vec<usize>> {
     let start = std::ptr::null::<f32>();
-    let turns = Turns::new(start, len, k, tiles);
+    let turns = PrefetchSchedule::new(start, len, k, tiles);
     let asked = |t| {
         let share = turns.of(t);
         let first = share.start.addr() / (LINE * size_of::<f32>());
@@ -79,7 +79,7 @@ fn check(set: &TileSet, label: &str, ([rows, vectors, cols, k], segments, walk, 
         c_rows: c_rows.as_ptr(),
         add_to_c: add,
         finish: Finish { bias: bias.as_ptr(), residual: residual.as_ptr(), lo: -0.5, hi: 0.5 },
-        next: Upcoming::all(b.as_ptr(), b.len(), k),
+        next: PrefetchedLines::all(b.as_ptr(), b.len(), k),
     };
     // SAFETY: the arrays hold what the tile describes.
     unsafe { set.run(&tile) };

@@ -110,7 +110,7 @@ pub fn epilogue(task: &Task, residuals: bool) -> Result<Attached, String> {
         return Ok(Attached::Finish(form));
     }
     let tier = task.tier;
-    let lanes = if task.images.output { tier.lanes() } else { 1 };
+    let lanes = if task.blocked.output { tier.lanes() } else { 1 };
     Ok(Attached::Region(Arc::new(RegionTile::new(region, lanes, tier)?)))
 }
 

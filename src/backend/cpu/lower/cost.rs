@@ -18,7 +18,7 @@
 //! the number of lanes more than on the machine. Nothing is timed at run time: plans, and so bits, depend on
 //! shapes and the instruction tier alone.
 
-use crate::backend::cpu::kernels::conv::{ConvGeometry, images_winograd_tiles};
+use crate::backend::cpu::kernels::conv::{ConvGeometry, blocked_winograd_tiles};
 use crate::backend::cpu::kernels::winograd::Form;
 use crate::backend::cpu::simd::Tier;
 
@@ -48,9 +48,9 @@ impl Times {
         Times { pack: 0.0, run }
     }
 
-    /// Of one run, where filters are packed before it if they are `held`.
-    pub fn total(&self, held: bool) -> f64 {
-        if held { self.run } else { self.pack + self.run }
+    /// Of one run, where filters are packed before it if they are `constant`.
+    pub fn total(&self, constant: bool) -> f64 {
+        if constant { self.run } else { self.pack + self.run }
     }
 }
 
@@ -64,7 +64,7 @@ struct Constants {
 /// Fractions of peak of kernels that no other rivals where they fit: wide products 85-90%; images tap by tap 54-94%
 /// for convolutions of at most 16 channels, where direct ones reach 8-70%; depthwise 3×3 on 56×56×144 61-74% and 34-41%.
 const GEMM: f64 = 0.9;
-const IMAGES: f64 = 0.75;
+const BLOCKED: f64 = 0.75;
 /// At points: a multiplication and addition, and nine values of a channel to or from columns.
 const IMAGES_PRODUCT: f64 = 1.05;
 const IMAGES_TRANSFORM: f64 = 300.0;
@@ -172,19 +172,19 @@ pub fn gemm(g: &ConvGeometry) -> Times {
 }
 
 /// Vectors over images. Where images do not fill them, or channels would, it is no choice but by name.
-pub fn images(g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
+pub fn batch_blocked(g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
     let (from, to) = channels(g, pass);
-    let fits = g.suits_images(tier, from, to);
-    Times::run(if fits { g.flops() / IMAGES } else { 8.0 * direct(g, pass, tier).total(false) })
+    let fits = g.suits_batch_blocked(tier, from, to);
+    Times::run(if fits { g.flops() / BLOCKED } else { 8.0 * direct(g, pass, tier).total(false) })
 }
 
 /// Vectors over images, with products at nine points for as many output columns as fit.
-pub fn images_winograd(g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
+pub fn blocked_winograd(g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
     let (from, to) = channels(g, pass);
-    if !g.suits_images(tier, from, to) {
-        return images(g, pass, tier);
+    if !g.suits_batch_blocked(tier, from, to) {
+        return batch_blocked(g, pass, tier);
     }
-    let tiles = (g.batch * images_winograd_tiles(g)) as f64;
+    let tiles = (g.batch * blocked_winograd_tiles(g)) as f64;
     let products = (2 * 9 * g.out_h * g.kernel_h * g.in_c * g.out_c) as f64;
     let transforms = (g.in_h * g.in_c + g.out_h * g.out_c) as f64;
     Times::run(tiles * (IMAGES_PRODUCT * products + IMAGES_TRANSFORM * transforms))
@@ -375,8 +375,8 @@ mod tests {
                 kernels.extend(of_2x2.get(i).map(|&percent| (costs[3], percent)));
                 check(&format!("{sizes:?} {pass:?}"), g.flops(), &kernels);
             }
-            let held = KERNELS.map(|times| times(&g, Pass::Forward, tier).total(true));
-            let kernels: Vec<(f64, f64)> = held.into_iter().zip(packed).collect();
+            let constant = KERNELS.map(|times| times(&g, Pass::Forward, tier).total(true));
+            let kernels: Vec<(f64, f64)> = constant.into_iter().zip(packed).collect();
             check(&format!("{sizes:?}, packed before"), g.flops(), &kernels);
         }
     }
@@ -429,7 +429,7 @@ mod tests {
                 ..geometry([batch, size, in_c, out_c])
             };
             for (i, pass) in PASSES.into_iter().enumerate() {
-                let costs = [images, images_winograd].map(|times| times(&g, pass, tier).run);
+                let costs = [batch_blocked, blocked_winograd].map(|times| times(&g, pass, tier).run);
                 let label = format!("{tier} {g:?} {pass:?}: {costs:?}");
                 assert!(of_points[i] <= clear * of_taps[i] || costs[1] < costs[0], "{label}");
                 assert!(of_taps[i] <= clear * of_points[i] || costs[0] < costs[1], "{label}");
@@ -444,7 +444,7 @@ mod tests {
     fn larger_work_costs_more() {
         for tier in [Tier::Scalar, Tier::Avx2, Tier::Avx512, Tier::Neon] {
             for pass in PASSES {
-                for costs in KERNELS.into_iter().chain([images as Cost, images_winograd]) {
+                for costs in KERNELS.into_iter().chain([batch_blocked as Cost, blocked_winograd]) {
                     let cost = |sizes| costs(&geometry(sizes), pass, tier).total(false);
                     assert!(cost([1, 8, 8, 8]) > 0.0);
                     assert!(cost([32, 8, 64, 64]) < cost([64, 8, 64, 64]));

@@ -1,11 +1,11 @@
-//! Which groups run as one chain of convolutions, row by row; see [`RowChain`].
+//! Which groups run as one inverted residual, row by row; see [`InvertedResidual`].
 
 use super::attachments::FinishForm;
 use super::candidates::conv2d::geometry;
 use crate::backend::cpu::kernel::{CpuKernel, Lowered, Operands, Phase};
 use crate::backend::cpu::kernels::attach::Finish;
 use crate::backend::cpu::kernels::chunked::FEW_THREADS;
-use crate::backend::cpu::kernels::conv::{ChainArgs, Chained, ConvGeometry, RowChain};
+use crate::backend::cpu::kernels::conv::{ConvGeometry, InvertedResidual, ResidualArgs, ResidualGeometry};
 use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
 use crate::fusion::{Fusion, Group};
@@ -17,23 +17,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The kernel's name.
-pub const NAME: &str = "conv_row_chain";
+pub const NAME: &str = "conv_inverted_residual";
 
 /// Groups that run as one step, in order: expansion, depthwise convolution, projection.
 #[derive(Clone, Copy, Debug)]
-pub struct Chain {
+pub struct ResidualGroups {
     groups: [Option<usize>; 3],
-    chained: Chained,
+    chained: ResidualGeometry,
 }
 
-impl Chain {
+impl ResidualGroups {
     /// The groups, in order.
     pub fn groups(&self) -> impl Iterator<Item = usize> {
         self.groups.into_iter().flatten()
     }
 }
 
-/// One convolution that could be part of a chain.
+/// One convolution that could be part of an inverted residual.
 fn part(g: &Graph, group: &Group, kernel: &'static dyn CpuKernel) -> Option<ConvGeometry> {
     let (Op::Conv2d(conv), anchor) = (&g.node(group.anchor?).op, group.anchor?) else { return None };
     let [x, w] = [0, 1].map(|i| &g.fact(g.node(anchor).inputs[i]).shape);
@@ -42,13 +42,13 @@ fn part(g: &Graph, group: &Group, kernel: &'static dyn CpuKernel) -> Option<Conv
     if kernel.works_by_rows() && finishes && alone { geometry(conv, x, w).ok() } else { None }
 }
 
-/// The chains among the groups, whose anchors run the kernels `chosen`.
+/// The inverted residuals among the groups, whose anchors run the kernels `chosen`.
 pub fn find(
     g: &Graph,
     fusion: &Fusion,
     chosen: &[Option<&'static dyn CpuKernel>],
     options: &PlanOptions,
-) -> Vec<Chain> {
+) -> Vec<ResidualGroups> {
     let forced = options.force_kernel.as_deref();
     if !options.fuse || forced.is_some_and(|name| name != NAME) {
         return Vec::new();
@@ -67,7 +67,7 @@ pub fn find(
     let parts: Vec<Option<ConvGeometry>> =
         fusion.groups.iter().zip(chosen).map(|(group, kernel)| part(g, group, (*kernel)?)).collect();
     let mut taken = vec![false; fusion.groups.len()];
-    let mut chains = Vec::new();
+    let mut residuals = Vec::new();
     for (i, depthwise) in parts.iter().enumerate() {
         let Some(depthwise) = depthwise.filter(ConvGeometry::is_depthwise) else { continue };
         let product = |k: usize| parts[k].filter(|c| c.is_pointwise() && !taken[k]);
@@ -97,26 +97,26 @@ pub fn find(
         let (before, after) = (before(), after());
         for (before, after) in [(before, after), (before, None), (None, after)] {
             let (expand, project) = (before.map(|x| x.1), after.map(|x| x.1));
-            let chained = Chained { expand, depthwise, project };
+            let chained = ResidualGeometry { expand, depthwise, project };
             if chained.is_supported() && (chained.pays() || forced.is_some()) {
-                let chain = Chain { groups: [before.map(|x| x.0), Some(i), after.map(|x| x.0)], chained };
-                chain.groups().for_each(|k| taken[k] = true);
-                chains.push(chain);
+                let residual = ResidualGroups { groups: [before.map(|x| x.0), Some(i), after.map(|x| x.0)], chained };
+                residual.groups().for_each(|k| taken[k] = true);
+                residuals.push(residual);
                 break;
             }
         }
     }
-    chains
+    residuals
 }
 
 /// The step's code, what it reads, and its output.
 ///
 /// # Errors
-/// When the chain has no output.
+/// When the residual has no output.
 pub fn lower(
     g: &Graph,
     fusion: &Fusion,
-    chain: &Chain,
+    residual: &ResidualGroups,
     tier: Tier,
     threads: usize,
 ) -> Result<(Lowered, Vec<NodeId>, NodeId)> {
@@ -125,7 +125,7 @@ pub fn lower(
     let mut filters = [None; 3];
     let mut forms: [Option<(FinishForm, usize)>; 3] = [None; 3];
     let mut output = None;
-    for (stage, group) in chain.groups.iter().enumerate() {
+    for (stage, group) in residual.groups.iter().enumerate() {
         let Some(group) = group.map(|i| &fusion.groups[i]) else { continue };
         let lead = group.anchor.map_or(0, |anchor| g.node(anchor).inputs.len());
         // Input 0 of all but the first is what passes.
@@ -136,16 +136,16 @@ pub fn lower(
         forms[stage] = group.region.as_ref().and_then(FinishForm::of).map(|form| (form, first));
         output = group.outputs.first().copied();
     }
-    let output = output.ok_or_else(|| Error::state("a chain has no output"))?;
-    let mut chain = RowChain::new(chain.chained, tier);
+    let output = output.ok_or_else(|| Error::state("an inverted residual has no output"))?;
+    let mut residual = InvertedResidual::new(residual.chained, tier);
     if threads > FEW_THREADS {
-        chain.recut(threads);
+        residual.recut(threads);
     }
-    let chain = Arc::new(chain);
+    let residual = Arc::new(residual);
     // Which of the packed operands are the filters of the expansion and of the projection.
     let mut packed: SmallVec<[Packed; 1]> = SmallVec::new();
     let mut packed_at = [None; 2];
-    for (at, (form, operand)) in packed_at.iter_mut().zip(chain.packed().into_iter().zip([filters[0], filters[2]])) {
+    for (at, (form, operand)) in packed_at.iter_mut().zip(residual.packed().into_iter().zip([filters[0], filters[2]])) {
         if let (Some((len, layout)), Some(operand)) = (form, operand) {
             *at = Some(packed.len());
             packed.push(Packed { operand, bytes: len * 4, layout });
@@ -153,19 +153,19 @@ pub fn lower(
     }
     let packed_filters =
         move |operands: &Operands| packed_at.map(|k| k.map_or(std::ptr::null_mut(), |k| operands.packed[k].cast()));
-    let args = move |operands: &Operands| ChainArgs {
+    let args = move |operands: &Operands| ResidualArgs {
         x: operands.input(0),
         filters: filters.map(|k| k.map_or(std::ptr::null(), |k| operands.input(k))),
         finishes: forms.map(|form| form.map_or(Finish::NONE, |(form, first)| form.bind(operands, first))),
         output: operands.output(0),
         packed: packed_filters(operands),
     };
-    let (packing, computing) = (chain.clone(), chain.clone());
+    let (packing, computing) = (residual.clone(), residual.clone());
     let mut phases = Vec::new();
-    if chain.pack_chunks() > 0 {
+    if residual.pack_chunks() > 0 {
         let products = [filters[0], None, filters[2]];
-        phases.push(Phase::new(chain.pack_chunks(), move |operands, chunk, _| {
-            let args = ChainArgs {
+        phases.push(Phase::new(residual.pack_chunks(), move |operands, chunk, _| {
+            let args = ResidualArgs {
                 x: std::ptr::null(),
                 filters: products.map(|k| k.map_or(std::ptr::null(), |k| operands.input(k))),
                 finishes: [Finish::NONE; 3],
@@ -176,11 +176,11 @@ pub fn lower(
             unsafe { packing.pack(chunk, &args) };
         }));
     }
-    phases.push(Phase::new(chain.chunks(), move |operands, chunk, scratch| {
+    phases.push(Phase::new(residual.chunks(), move |operands, chunk, scratch| {
         // SAFETY: as above, and the phase before has ended.
         unsafe { computing.run(chunk, &args(operands), scratch.cast()) };
     }));
-    let scratch = chain.scratch_len() * 4;
+    let scratch = residual.scratch_len() * 4;
     Ok((Lowered { name: NAME, phases, workspace: 0, scratch, packed, section: None }, inputs, output))
 }
 
@@ -197,7 +197,7 @@ mod tests {
     use crate::shape::Fact;
     use crate::testing::{Rng, run_plan, to_values};
 
-    /// What a chain may be made of.
+    /// What an inverted residual may be made of.
     #[derive(Clone, Debug)]
     struct Block {
         x: [usize; 4],
@@ -244,7 +244,7 @@ mod tests {
             g
         }
 
-        /// Runs it as a chain and compares with the interpreter.
+        /// Runs it as an inverted residual and compares with the interpreter.
         fn check(&self, rng: &mut Rng) {
             let g = self.graph();
             let options = PlanOptions { force_kernel: Some(NAME.into()), ..PlanOptions::default() };

@@ -1,16 +1,16 @@
-//! Which activations lie in vectors of images: those between kernels that all take them so.
+//! Which activations lie in the batch-blocked layout: those between kernels that all take them so.
 //!
 //! Small nets have few channels, and a vector over channels would leave most of its lanes empty. A
 //! vector over images is always full. Activations that pass from one such kernel to the next stay in
 //! this layout; what another step reads, or what leaves the graph, is stored row by row.
 
-use crate::backend::cpu::kernel::InImages;
+use crate::backend::cpu::kernel::BatchBlocked;
 use crate::fusion::{Fusion, Group};
 use crate::graph::{Graph, NodeId};
 use std::collections::HashSet;
 
 /// The values that lie in vectors of `lanes` images, where group `i` can take those that `takes[i]` says.
-pub fn assign(g: &Graph, fusion: &Fusion, takes: &[InImages], lanes: usize) -> HashSet<NodeId> {
+pub fn assign(g: &Graph, fusion: &Fusion, takes: &[BatchBlocked], lanes: usize) -> HashSet<NodeId> {
     let resolve = |id: NodeId| fusion.views.get(&id).copied().unwrap_or(id);
     let mut chosen: HashSet<NodeId> = HashSet::new();
     for (group, takes) in fusion.groups.iter().zip(takes) {
@@ -58,10 +58,10 @@ pub fn assign(g: &Graph, fusion: &Fusion, takes: &[InImages], lanes: usize) -> H
     }
 }
 
-/// What of a group's task lies in vectors of images.
-pub fn of_group(group: &Group, chosen: &HashSet<NodeId>) -> InImages {
+/// What of a group's task lies in the batch-blocked layout.
+pub fn of_group(group: &Group, chosen: &HashSet<NodeId>) -> BatchBlocked {
     let inputs = group.inputs.iter().enumerate().filter(|(_, id)| chosen.contains(id));
-    InImages {
+    BatchBlocked {
         inputs: inputs.map(|(k, _)| 1 << k).sum(),
         output: stores(group).first().is_some_and(|id| chosen.contains(id)),
     }

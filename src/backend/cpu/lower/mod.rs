@@ -13,7 +13,7 @@ mod sections;
 mod stages;
 
 use super::exec::program::CpuProgram;
-use super::kernel::{CpuKernel, InImages, Lowered, Task};
+use super::kernel::{BatchBlocked, CpuKernel, Lowered, Task};
 use super::kernels::pointwise::lower_region;
 use super::simd::Tier;
 use crate::error::{Error, Result};
@@ -37,7 +37,7 @@ struct Lowering<'a> {
     tier: Tier,
     threads: usize,
     /// For each node, whether it stays the same over many runs.
-    held: Vec<bool>,
+    constant: Vec<bool>,
 }
 
 /// The program that runs the groups of `fusion`.
@@ -47,7 +47,7 @@ struct Lowering<'a> {
 pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<CpuProgram> {
     let target = options.target.ok_or_else(|| Error::state("lowering needs options that name a target"))?;
     let tier = Tier::parse(target.tier)?;
-    let lowering = Lowering { g, options, tier, threads: target.threads, held: g.held() };
+    let lowering = Lowering { g, options, tier, threads: target.threads, constant: g.constant_nodes() };
     let mut steps = lowering.steps(fusion)?;
     for copy in copies(g, fusion, &steps) {
         let code = lower_region(&copy.region, tier)?;
@@ -95,30 +95,32 @@ impl Lowering<'_> {
     fn steps(&self, fusion: &Fusion) -> Result<Vec<Step>> {
         let mut steps = Vec::with_capacity(fusion.groups.len());
         let choices: Vec<Option<Choice>> = fusion.groups.iter().map(|group| self.choice(group)).collect();
-        let takes: Vec<InImages> = fusion
+        let takes: Vec<BatchBlocked> = fusion
             .groups
             .iter()
             .zip(&choices)
             .map(|(group, choice)| match (group.anchor, choice) {
                 (Some(anchor), Some(Ok(kernel))) => {
                     let facts = input_facts(self.g, anchor);
-                    kernel.takes_images(&self.task(group, anchor, &facts, InImages::default()))
+                    kernel.takes_batch_blocked(&self.task(group, anchor, &facts, BatchBlocked::default()))
                 }
-                _ => InImages::default(),
+                _ => BatchBlocked::default(),
             })
             .collect();
         let chosen = layout::assign(self.g, fusion, &takes, self.tier.lanes());
         let kernels: Vec<_> = choices.iter().map(|choice| choice.as_ref()?.as_ref().ok().copied()).collect();
-        let chains = inverted_residual::find(self.g, fusion, &kernels, self.options);
-        let mut chain_of = vec![None; fusion.groups.len()];
-        for (i, chain) in chains.iter().enumerate() {
-            chain.groups().for_each(|k| chain_of[k] = Some(i));
+        let residuals = inverted_residual::find(self.g, fusion, &kernels, self.options);
+        let mut residual_of = vec![None; fusion.groups.len()];
+        for (i, residual) in residuals.iter().enumerate() {
+            residual.groups().for_each(|k| residual_of[k] = Some(i));
         }
         for (k, (group, choice)) in fusion.groups.iter().zip(choices).enumerate() {
             reserve::check()?;
-            match chain_of[k].map(|i| &chains[i]) {
-                // All that a chain reads is there where its last group is.
-                Some(chain) if chain.groups().last() == Some(k) => steps.push(self.chain_step(fusion, chain)?),
+            match residual_of[k].map(|i| &residuals[i]) {
+                // All that an inverted residual reads is there where its last group is.
+                Some(residual) if residual.groups().last() == Some(k) => {
+                    steps.push(self.residual_step(fusion, residual)?)
+                }
                 Some(_) => {}
                 None => self.group(group, choice, layout::of_group(group, &chosen), &mut steps)?,
             }
@@ -129,20 +131,34 @@ impl Lowering<'_> {
     fn choice(&self, group: &Group) -> Option<Choice> {
         let anchor = group.anchor?;
         let facts = input_facts(self.g, anchor);
-        Some(choose(&self.task(group, anchor, &facts, InImages::default()), self.options))
+        Some(choose(&self.task(group, anchor, &facts, BatchBlocked::default()), self.options))
     }
 
-    fn task<'b>(&'b self, group: &'b Group, anchor: NodeId, inputs: &'b [Fact], images: InImages) -> Task<'b> {
+    fn task<'b>(&'b self, group: &'b Group, anchor: NodeId, inputs: &'b [Fact], blocked: BatchBlocked) -> Task<'b> {
         let node = self.g.node(anchor);
         let (prologue, epilogue) = (group.prologue.as_ref(), group.region.as_ref());
-        let held =
-            group.inputs[..inputs.len()].iter().enumerate().map(|(k, i)| u64::from(self.held[i.index()]) << k).sum();
+        let constant = group.inputs[..inputs.len()]
+            .iter()
+            .enumerate()
+            .map(|(k, i)| u64::from(self.constant[i.index()]) << k)
+            .sum();
         let precision = self.options.precision;
         let (tier, threads) = (self.tier, self.threads);
-        Task { op: &node.op, inputs, output: &node.fact, prologue, epilogue, images, precision, tier, threads, held }
+        Task {
+            op: &node.op,
+            inputs,
+            output: &node.fact,
+            prologue,
+            epilogue,
+            blocked,
+            precision,
+            tier,
+            threads,
+            constant,
+        }
     }
 
-    fn group(&self, group: &Group, choice: Option<Choice>, images: InImages, steps: &mut Vec<Step>) -> Result<()> {
+    fn group(&self, group: &Group, choice: Option<Choice>, images: BatchBlocked, steps: &mut Vec<Step>) -> Result<()> {
         let g = self.g;
         let (Some(anchor), Some(choice)) = (group.anchor, choice) else {
             let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
@@ -162,7 +178,7 @@ impl Lowering<'_> {
             }
             Err(_) if group.prologue.is_some() => {
                 let bare = self.detached_prologue(group, anchor, steps)?;
-                self.group(&bare, self.choice(&bare), InImages::default(), steps)
+                self.group(&bare, self.choice(&bare), BatchBlocked::default(), steps)
             }
             Err(why) => {
                 let Some(region) = &group.region else {
@@ -178,7 +194,7 @@ impl Lowering<'_> {
     fn bare(&self, anchor: NodeId, inputs: Vec<NodeId>, steps: &mut Vec<Step>) -> Result<()> {
         let (outputs, nodes) = (vec![anchor], vec![anchor]);
         let bare = Group { anchor: Some(anchor), inputs, outputs, nodes, ..Group::default() };
-        self.group(&bare, self.choice(&bare), InImages::default(), steps)
+        self.group(&bare, self.choice(&bare), BatchBlocked::default(), steps)
     }
 
     /// The region of a group as a step of its own that reads the anchor's output from memory, and a step for each
@@ -258,10 +274,10 @@ impl Lowering<'_> {
     }
 
     /// Several groups as one step.
-    fn chain_step(&self, fusion: &Fusion, chain: &inverted_residual::Chain) -> Result<Step> {
-        let nodes: Vec<NodeId> = chain.groups().flat_map(|k| &fusion.groups[k].nodes).copied().collect();
-        let anchors: Vec<NodeId> = chain.groups().filter_map(|k| fusion.groups[k].anchor).collect();
-        let (code, inputs, output) = inverted_residual::lower(self.g, fusion, chain, self.tier, self.threads)?;
+    fn residual_step(&self, fusion: &Fusion, residual: &inverted_residual::ResidualGroups) -> Result<Step> {
+        let nodes: Vec<NodeId> = residual.groups().flat_map(|k| &fusion.groups[k].nodes).copied().collect();
+        let anchors: Vec<NodeId> = residual.groups().filter_map(|k| fusion.groups[k].anchor).collect();
+        let (code, inputs, output) = inverted_residual::lower(self.g, fusion, residual, self.tier, self.threads)?;
         let mut step = Step::new(self.g, code, inputs, vec![output], &nodes);
         step.origin = origin(self.g, &anchors);
         Ok(step)

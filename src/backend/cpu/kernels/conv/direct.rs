@@ -11,7 +11,7 @@ use super::patch::{Block, Cut};
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::kernels::gemm::{self, pack::Copies};
-use crate::backend::cpu::kernels::tile::{Rows, Tile, TileSet, Turns};
+use crate::backend::cpu::kernels::tile::{PrefetchSchedule, Rows, Tile, TileSet};
 use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
 
@@ -256,7 +256,8 @@ impl Direct {
                         let last = block + 1 == segment_blocks;
                         let b = filters.add((class.taps_before * self.in_c + segments.start * class.run) * width);
                         let products = segments.len() * class.run;
-                        let turns = Turns::new(b.wrapping_add(products * width), products * width, products, tiles);
+                        let turns =
+                            PrefetchSchedule::new(b.wrapping_add(products * width), products * width, products, tiles);
                         for (t, r) in pieces(count, tiles).enumerate() {
                             let offsets = std::slice::from_raw_parts(a_rows.add(first + r.start), r.len());
                             let (rows, base) = Rows::at(offsets, source, 1);

@@ -11,7 +11,7 @@ use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::kernels::gemm::pack::Copies;
 use crate::backend::cpu::kernels::prefetch::{Prefetch, Span, Touch, touch_of};
-use crate::backend::cpu::kernels::tile::{Rows, Tile, TileSet, Upcoming};
+use crate::backend::cpu::kernels::tile::{PrefetchedLines, Rows, Tile, TileSet};
 use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 use std::ops::Range;
 
@@ -296,7 +296,7 @@ impl FilterGrad {
                             c_rows: c_rows.add(r.start),
                             add_to_c: index > 0,
                             finish: if index + 1 == blocks { finish.from(k, k) } else { Finish::NONE },
-                            next: Upcoming::NONE,
+                            next: PrefetchedLines::NONE,
                         });
                     }
                 }

@@ -32,12 +32,12 @@ fn kernels(g: &ConvGeometry, tier: Tier) -> Vec<Box<dyn ChunkedKernel>> {
     let mut kernels: Vec<Box<dyn ChunkedKernel>> =
         vec![Box::new(Direct::forward(g, tier)), Box::new(Direct::input_grad(g, tier))];
     if g.groups == 1 {
-        kernels.push(Box::new(ImagesConv::forward(g, InImages::default(), tier)));
-        kernels.push(Box::new(ImagesConv::input_grad(g, InImages::default(), tier)));
+        kernels.push(Box::new(BlockedConv::forward(g, BatchBlocked::default(), tier)));
+        kernels.push(Box::new(BlockedConv::input_grad(g, BatchBlocked::default(), tier)));
     }
-    if images_winograd_supports(g) {
-        kernels.push(Box::new(ImagesWinograd::forward(g, InImages::default(), tier)));
-        kernels.push(Box::new(ImagesWinograd::input_grad(g, InImages::default(), tier)));
+    if blocked_winograd_supports(g) {
+        kernels.push(Box::new(BlockedWinograd::forward(g, BatchBlocked::default(), tier)));
+        kernels.push(Box::new(BlockedWinograd::input_grad(g, BatchBlocked::default(), tier)));
     }
     if winograd::supports(g) {
         kernels.push(Box::new(WinogradForward::forward(g, tier)));

@@ -4,30 +4,32 @@
 //! others run the direct kernel over a list of taps. None builds the matrix of all windows.
 
 mod axis;
+mod batch_blocked;
 mod depthwise;
 mod depthwise_rows;
 mod direct;
 mod filter_grad;
-mod images;
+mod inverted_residual;
 #[cfg(test)]
 mod layout_tests;
 mod patch;
-mod row_chain;
 #[cfg(test)]
 mod tests;
 
 use super::chunked::ChunkedKernel;
 use super::gemm::{Gemm, Pixels};
-use crate::backend::cpu::kernel::InImages;
+use crate::backend::cpu::kernel::BatchBlocked;
 use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
+pub use batch_blocked::{
+    BlockedConv, BlockedFilterGrad, BlockedWinograd, blocked_winograd_supports, blocked_winograd_tiles,
+};
 pub use depthwise::{Depthwise, DepthwiseFilterGrad};
 pub use depthwise_rows::{DepthwiseRows, DepthwiseRowsFilterGrad};
 pub use direct::Direct;
 pub use filter_grad::FilterGrad;
 pub(in crate::backend::cpu) use filter_grad::{Combine, image_groups};
-pub use images::{ImagesConv, ImagesFilterGrad, ImagesWinograd, images_winograd_supports, images_winograd_tiles};
-pub use row_chain::{ChainArgs, Chained, RowChain};
+pub use inverted_residual::{InvertedResidual, ResidualArgs, ResidualGeometry};
 
 /// Sizes of a 2-D convolution. Input `[batch, in_h, in_w, in_c]`, filters
 /// `[kernel_h, kernel_w, in_c / groups, out_c]`, output `[batch, out_h, out_w, out_c]`.
@@ -107,7 +109,7 @@ impl ConvGeometry {
     }
 
     /// Whether vectors of images may pay: there are few channels, and images fill the lanes.
-    pub(crate) fn suits_images(&self, tier: Tier, summed: usize, produced: usize) -> bool {
+    pub(crate) fn suits_batch_blocked(&self, tier: Tier, summed: usize, produced: usize) -> bool {
         let filled = 4 * self.batch >= 3 * self.batch.next_multiple_of(tier.lanes());
         let few = produced <= 16 && (summed <= 16 || (produced <= 8 && summed <= 64));
         self.groups == 1 && filled && few
@@ -187,8 +189,8 @@ pub fn forward(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn ChunkedKer
         Box::new(g.product(tier))
     } else if g.is_depthwise() {
         Box::new(Depthwise::forward(g, tier))
-    } else if g.suits_images(tier, g.in_c, g.out_c) {
-        Box::new(ImagesConv::forward(g, InImages::default(), tier))
+    } else if g.suits_batch_blocked(tier, g.in_c, g.out_c) {
+        Box::new(BlockedConv::forward(g, BatchBlocked::default(), tier))
     } else {
         Box::new(Direct::forward(g, tier))
     })
@@ -205,8 +207,8 @@ pub fn input_grad(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn Chunked
         Box::new(Gemm::new(g.pixels(), g.in_c, g.out_c, false, true, tier))
     } else if g.is_depthwise() {
         Box::new(Depthwise::input_grad(g, tier))
-    } else if g.suits_images(tier, g.out_c, g.in_c) {
-        Box::new(ImagesConv::input_grad(g, InImages::default(), tier))
+    } else if g.suits_batch_blocked(tier, g.out_c, g.in_c) {
+        Box::new(BlockedConv::input_grad(g, BatchBlocked::default(), tier))
     } else {
         Box::new(Direct::input_grad(g, tier))
     })
@@ -223,8 +225,8 @@ pub fn filter_grad(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn Chunke
         Box::new(Gemm::new(g.in_c, g.out_c, g.pixels(), true, false, tier))
     } else if g.is_depthwise() {
         Box::new(DepthwiseFilterGrad::new(g, tier))
-    } else if g.suits_images(tier, g.in_c, g.out_c) {
-        Box::new(ImagesFilterGrad::new(g, InImages::default(), tier))
+    } else if g.suits_batch_blocked(tier, g.in_c, g.out_c) {
+        Box::new(BlockedFilterGrad::new(g, BatchBlocked::default(), tier))
     } else {
         Box::new(FilterGrad::new(g, tier))
     })

@@ -1,7 +1,7 @@
 //! Forward and both gradients of many geometries against f64 loops, on every supported tier.
 
 use super::*;
-use crate::backend::cpu::kernel::InImages;
+use crate::backend::cpu::kernel::BatchBlocked;
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish, PackHook, TileHook};
 use crate::backend::cpu::kernels::chunked::{Args, run_serially};
 use crate::backend::cpu::kernels::gemm::tests::random;
@@ -127,24 +127,25 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
     if g.groups == 1 {
         let kernels: [Box<dyn ChunkedKernel>; 2] = match pass {
             Pass::Forward => {
-                [Box::new(ImagesConv::forward(g, InImages::default(), tier)), Box::new(Direct::forward(g, tier))]
+                [Box::new(BlockedConv::forward(g, BatchBlocked::default(), tier)), Box::new(Direct::forward(g, tier))]
             }
-            Pass::InputGrad => {
-                [Box::new(ImagesConv::input_grad(g, InImages::default(), tier)), Box::new(Direct::input_grad(g, tier))]
-            }
+            Pass::InputGrad => [
+                Box::new(BlockedConv::input_grad(g, BatchBlocked::default(), tier)),
+                Box::new(Direct::input_grad(g, tier)),
+            ],
             Pass::FilterGrad => {
-                [Box::new(ImagesFilterGrad::new(g, InImages::default(), tier)), Box::new(FilterGrad::new(g, tier))]
+                [Box::new(BlockedFilterGrad::new(g, BatchBlocked::default(), tier)), Box::new(FilterGrad::new(g, tier))]
             }
         };
         for (kernel, residuals) in kernels.iter().zip([false, true]) {
             check_kernel(&**kernel, g, pass, [hooks, residuals], tier, 0.0);
         }
     }
-    if images_winograd_supports(g) {
+    if blocked_winograd_supports(g) {
         let kernel: Box<dyn ChunkedKernel> = match pass {
-            Pass::Forward => Box::new(ImagesWinograd::forward(g, InImages::default(), tier)),
-            Pass::InputGrad => Box::new(ImagesWinograd::input_grad(g, InImages::default(), tier)),
-            Pass::FilterGrad => Box::new(ImagesFilterGrad::winograd(g, InImages::default(), tier)),
+            Pass::Forward => Box::new(BlockedWinograd::forward(g, BatchBlocked::default(), tier)),
+            Pass::InputGrad => Box::new(BlockedWinograd::input_grad(g, BatchBlocked::default(), tier)),
+            Pass::FilterGrad => Box::new(BlockedFilterGrad::winograd(g, BatchBlocked::default(), tier)),
         };
         check_kernel(&*kernel, g, pass, [hooks, false], tier, 2e-5);
     }
@@ -445,7 +446,7 @@ proptest! {
 #[test]
 #[should_panic(expected = "need whole vectors, received 7 images")]
 fn vectors_of_images_are_whole() {
-    let images = InImages { inputs: 1, output: true };
+    let images = BatchBlocked { inputs: 1, output: true };
     let g = geometry(7, [9, 9], 3, 5, [3, 3], 1, [1; 4], 1, 1);
-    ImagesConv::forward(&g, images, Tier::current().unwrap());
+    BlockedConv::forward(&g, images, Tier::current().unwrap());
 }

@@ -13,7 +13,7 @@ pub(crate) mod tests;
 
 use super::attach::{Epilogue, Finish};
 use super::chunked::{Args, ChunkedKernel, pieces, split};
-use super::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet, Turns, Upcoming};
+use super::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchSchedule, PrefetchedLines, Rows, Tile, TileSet};
 use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
 use pack::Copies;
@@ -340,7 +340,9 @@ impl Gemm {
                     let following = following.map(|(panel, k)| {
                         args.packed.wrapping_add(panel * tiles.cols() * self.k + k * self.panel_width(panel))
                     });
-                    let turns = following.map_or(Turns::NONE, |b| Turns::new(b, k.len() * width, k.len(), tile_count));
+                    let turns = following.map_or(PrefetchSchedule::NONE, |b| {
+                        PrefetchSchedule::new(b, k.len() * width, k.len(), tile_count)
+                    });
                     let last = k_block + 1 == k_blocks;
                     let finish = if last { epilogue.finish() } else { Finish::NONE };
                     // Rows of A that lie side by side, on their way from memory.
@@ -353,7 +355,7 @@ impl Gemm {
                         };
                         let next = if streams && t + 1 < tile_count {
                             let rows = r.len() * self.lda;
-                            Upcoming::all(a.wrapping_add(rows), rows, k.len())
+                            PrefetchedLines::all(a.wrapping_add(rows), rows, k.len())
                         } else {
                             turns.of(t)
                         };

@@ -1,16 +1,16 @@
-//! A region attached to a heavy kernel: its program runs over each finished tile, strip by strip, while
+//! A region attached to a heavy kernel: its program runs over each finished tile, block by block, while
 //! the tile is in cache. Sums and moments per channel leave one partial a chunk; a phase of its own
 //! combines them in order of chunk.
 
+use super::block::{Home, Layout, Slot};
 use super::chain;
 use super::forms;
 use super::masked;
 use super::masked::{MAX_PRODUCTS, Mask, MaskedForm, RunFn, Total, Work};
 use super::moments;
 use super::space::Space;
-use super::strip::{Home, Layout, Slot};
 use crate::backend::cpu::kernel::{Operands, Phase};
-use crate::backend::cpu::kernels::attach::{Beside, TileHook};
+use crate::backend::cpu::kernels::attach::{Auxiliaries, TileHook};
 use crate::backend::cpu::simd::Tier;
 use crate::dtype::DType;
 use crate::fusion::region::{Arg, Operand, Region};
@@ -57,8 +57,8 @@ pub struct RegionTile {
     chain: chain::RunFn,
     sum: forms::Sum,
     measure: moments::RunFn,
-    /// The program; its space is one strip, along which all operands but scalars lie as the anchor does.
-    strip: Region,
+    /// The program; its space is one block, along which all operands but scalars lie as the anchor does.
+    block: Region,
     layout: Layout,
     /// The whole program as one loop, if it is of that form.
     masked: Option<(MaskedForm, RunFn)>,
@@ -66,7 +66,7 @@ pub struct RegionTile {
     /// The store whose buffer the kernel writes its raw output to.
     primary: usize,
     channels: usize,
-    /// Images of a vector where the output lies in vectors of images, else 1: every channel is as many
+    /// Images of a vector where the output lies in the batch-blocked layout, else 1: every channel is as many
     /// columns.
     lanes: usize,
 }
@@ -96,7 +96,7 @@ impl RegionTile {
         for o in &region.operands {
             let reading = reading(o, &region.shape).ok_or("takes no operand that repeats along pixels")?;
             readings.push((reading, o.dtype));
-            // A strip holds 32 bits an element.
+            // A block holds 32 bits an element.
             let (dtype, step) = match reading {
                 Reading::Scalar => (o.dtype, 0),
                 _ if o.dtype.is_float() => (DType::F32, 1),
@@ -104,9 +104,9 @@ impl RegionTile {
             };
             operands.push(Operand { dtype, strides: smallvec![step] });
         }
-        let shape = Shape::from([super::strip::LONGEST]);
-        let strip = Region { shape, operands, ..region.clone() };
-        let flat = Region { reductions: Vec::new(), reduce_axes: SmallVec::new(), ..strip.clone() };
+        let shape = Shape::from([super::block::LONGEST]);
+        let block = Region { shape, operands, ..region.clone() };
+        let flat = Region { reductions: Vec::new(), reduce_axes: SmallVec::new(), ..block.clone() };
         // Sums are read after the last instruction, as stores are.
         let moments = region.moments.iter().map(|&m| (m, DType::F32));
         let sources = region.reductions.iter().map(|r| (r.source, r.dtype)).chain(moments);
@@ -119,7 +119,7 @@ impl RegionTile {
             sum: forms::select_sum(tier),
             measure: moments::select(tier),
             layout: Layout::new(&lasting, &Space::new(&flat)),
-            strip,
+            block,
             readings,
             primary,
             channels: region.shape[rank - 1],
@@ -132,9 +132,9 @@ impl RegionTile {
         self.primary
     }
 
-    /// Bytes of scratch: the program's strips, then one for each operand and one for the anchor.
+    /// Bytes of scratch: the program's blocks, then one for each operand and one for the anchor.
     pub fn scratch(&self) -> usize {
-        (self.layout.strips + self.readings.len() + 1) * self.layout.lanes * 4
+        (self.layout.blocks + self.readings.len() + 1) * self.layout.lanes * 4
     }
 
     /// Bytes of the partial sums of `chunks` chunks.
@@ -144,13 +144,13 @@ impl RegionTile {
 
     /// f64 that a chunk keeps: sums, then moments.
     fn kept(&self) -> usize {
-        (self.strip.reductions.len() + self.strip.moments.len() * moments::PLANES) * self.columns()
+        (self.block.reductions.len() + self.block.moments.len() * moments::PLANES) * self.columns()
     }
 
     /// Whether the program does nothing but measure the raw output.
     fn only_measures(&self) -> bool {
         let raw = |stores: &[(Arg, DType)]| stores == [(Arg::Anchor, DType::F32)];
-        self.strip.code.is_empty() && self.strip.reductions.is_empty() && raw(&self.strip.stores)
+        self.block.code.is_empty() && self.block.reductions.is_empty() && raw(&self.block.stores)
     }
 
     /// Columns of the output seen as a matrix.
@@ -166,13 +166,13 @@ impl RegionTile {
 
     /// Bit k: output k is a store.
     pub fn stores(&self) -> u64 {
-        (1 << self.strip.stores.len()) - 1
+        (1 << self.block.stores.len()) - 1
     }
 
     /// The phase that combines what chunks kept, from byte `offset` of the workspace on; `None` where they
     /// keep nothing.
     pub fn combine(self: &Arc<Self>, chunks: usize, offset: usize) -> Option<Phase> {
-        let (sums, moments) = (self.strip.reductions.len(), self.strip.moments.len());
+        let (sums, moments) = (self.block.reductions.len(), self.block.moments.len());
         if sums + moments == 0 {
             return None;
         }
@@ -182,7 +182,7 @@ impl RegionTile {
             let (k, first) = (at / groups, at % groups * COMBINED);
             let count = COMBINED.min(tile.channels - first);
             let (columns, kept) = (tile.columns(), tile.kept());
-            let output = tile.strip.stores.len() + k;
+            let output = tile.block.stores.len() + k;
             let mut all = [0.0f64; COMBINED];
             if k >= sums {
                 let own = (sums + (k - sums) * moments::PLANES) * columns + first * tile.lanes;
@@ -245,30 +245,30 @@ impl<'a> AttachedTile<'a> {
         scratch: *mut u32,
     ) -> Self {
         let attached = AttachedTile { tile, operands, first_operand, partials, scratch };
-        let fill = |strip: usize, word: u32| {
-            // SAFETY: the strip lies within the scratch.
-            unsafe { std::slice::from_raw_parts_mut(attached.strip(strip), tile.layout.lanes) }.fill(word);
+        let fill = |block: usize, word: u32| {
+            // SAFETY: the block lies within the scratch.
+            unsafe { std::slice::from_raw_parts_mut(attached.block(block), tile.layout.lanes) }.fill(word);
         };
-        for &(bits, dtype, strip) in &tile.layout.literals {
+        for &(bits, dtype, block) in &tile.layout.literals {
             let value = f64::from_bits(bits);
-            fill(strip, if dtype.is_float() { (value as f32).to_bits() } else { value as i32 as u32 });
+            fill(block, if dtype.is_float() { (value as f32).to_bits() } else { value as i32 as u32 });
         }
         for (k, &(reading, dtype)) in tile.readings.iter().enumerate() {
-            if let (Reading::Scalar, Home::Strip(strip)) = (reading, tile.layout.operands[k]) {
+            if let (Reading::Scalar, Home::Block(block)) = (reading, tile.layout.operands[k]) {
                 // SAFETY: the operand has one element.
-                fill(strip, unsafe { super::lane(operands.inputs[first_operand + k], dtype, 0) });
+                fill(block, unsafe { super::lane(operands.inputs[first_operand + k], dtype, 0) });
             }
         }
         attached
     }
 
-    fn strip(&self, index: usize) -> *mut u32 {
+    fn block(&self, index: usize) -> *mut u32 {
         self.scratch.wrapping_add(index * self.tile.layout.lanes)
     }
 
-    /// The strip that operand `k` is gathered into.
+    /// The block that operand `k` is gathered into.
     fn gathered(&self, k: usize) -> *mut u32 {
-        self.strip(self.tile.layout.strips + k)
+        self.block(self.tile.layout.blocks + k)
     }
 
     /// The sums of a chunk.
@@ -293,7 +293,7 @@ impl<'a> AttachedTile<'a> {
         cols: usize,
     ) {
         let t = self.tile;
-        let kept = self.sums(chunk, t.strip.reductions.len() + moment * moments::PLANES).wrapping_add(col0);
+        let kept = self.sums(chunk, t.block.reductions.len() + moment * moments::PLANES).wrapping_add(col0);
         // SAFETY: the caller's contract; chunks keep their planes for all columns.
         unsafe { (t.measure)(&moments::Work { values, ld, rows, cols, kept, plane: t.columns() }) };
     }
@@ -359,19 +359,19 @@ impl<'a> AttachedTile<'a> {
         unsafe { run(&work) }
     }
 
-    /// Runs the program on `rows` × `width` elements, a strip at most, at `tile`: rows `row0..` and
+    /// Runs the program on `rows` × `width` elements, a block at most, at `tile`: rows `row0..` and
     /// columns `col0..` of the output.
     ///
     /// # Safety
     /// As [`TileHook::tile`]; operands per channel are gathered.
-    #[allow(clippy::too_many_arguments, reason = "a strip and its place")]
+    #[allow(clippy::too_many_arguments, reason = "a block and its place")]
     unsafe fn run(&self, chunk: usize, tile: *mut u32, ld: usize, row0: usize, rows: usize, col0: usize, width: usize) {
         let t = self.tile;
         let n = rows * width;
         let columns = t.columns();
         let whole = width == columns;
         let at = row0 * columns + col0;
-        // SAFETY: the strip lies within the output and within operands of its shape.
+        // SAFETY: the block lies within the output and within operands of its shape.
         unsafe {
             let mut inputs: SmallVec<[*const u32; 24]> = SmallVec::new();
             for (k, &(reading, dtype)) in t.readings.iter().enumerate() {
@@ -394,28 +394,28 @@ impl<'a> AttachedTile<'a> {
             };
             let home = |home: Home| match home {
                 Home::Direct(k) => inputs[k],
-                Home::Strip(s) => self.strip(s).cast_const(),
+                Home::Block(s) => self.block(s).cast_const(),
             };
             let place = |arg: Arg, dtype: DType| match arg {
                 Arg::Anchor => anchor.cast_const(),
                 Arg::Operand(k) => home(t.layout.operands[k as usize]),
                 Arg::Result(r) => home(t.layout.result(r)),
-                Arg::Literal(bits) => self.strip(t.layout.literal(bits, dtype)).cast_const(),
+                Arg::Literal(bits) => self.block(t.layout.literal(bits, dtype)).cast_const(),
             };
-            let bound = t.layout.bind(&t.strip, |arg, dtype| Slot::fixed(place(arg, dtype).cast_mut()));
-            t.layout.run(&t.strip, (t.apply, t.chain), &bound, 0, n);
-            for (k, reduction) in t.strip.reductions.iter().enumerate() {
+            let bound = t.layout.bind(&t.block, |arg, dtype| Slot::fixed(place(arg, dtype).cast_mut()));
+            t.layout.run(&t.block, (t.apply, t.chain), &bound, 0, n);
+            for (k, reduction) in t.block.reductions.iter().enumerate() {
                 let values = std::slice::from_raw_parts(place(reduction.source, reduction.dtype).cast(), n);
                 let sums = std::slice::from_raw_parts_mut(self.sums(chunk, k).add(col0), width);
                 (t.sum)(values, width, None, sums);
             }
-            for (k, &source) in t.strip.moments.iter().enumerate() {
+            for (k, &source) in t.block.moments.iter().enumerate() {
                 self.measure(chunk, k, place(source, DType::F32).cast(), width, rows, col0, width);
             }
             // The raw output is read for the last time by what is stored in its place.
-            let order = (0..t.strip.stores.len()).filter(|&k| k != t.primary).chain([t.primary]);
+            let order = (0..t.block.stores.len()).filter(|&k| k != t.primary).chain([t.primary]);
             for k in order {
-                let (arg, dtype) = t.strip.stores[k];
+                let (arg, dtype) = t.block.stores[k];
                 let from = place(arg, dtype);
                 if k == t.primary && arg == Arg::Anchor {
                     continue;
@@ -430,10 +430,10 @@ impl<'a> AttachedTile<'a> {
     }
 }
 
-/// Copies `rows` × `width` elements with row stride `ld` to a strip.
+/// Copies `rows` × `width` elements with row stride `ld` to a block.
 ///
 /// # Safety
-/// All elements are accessible, and the strip holds them.
+/// All elements are accessible, and the block holds them.
 unsafe fn gather(from: *const u8, dtype: DType, ld: usize, rows: usize, width: usize, to: *mut u32) {
     for r in 0..rows {
         // SAFETY: the caller's.
@@ -448,7 +448,7 @@ unsafe fn gather(from: *const u8, dtype: DType, ld: usize, rows: usize, width: u
     }
 }
 
-/// Writes `rows` times the elements of the columns `col..col + width` to a strip, of an operand with one
+/// Writes `rows` times the elements of the columns `col..col + width` to a block, of an operand with one
 /// element for every `lanes` columns.
 ///
 /// # Safety
@@ -468,7 +468,7 @@ unsafe fn spread(from: *const u8, dtype: DType, col: usize, lanes: usize, rows: 
     }
 }
 
-/// Copies a strip to `rows` × `width` elements with row stride `ld`.
+/// Copies a block to `rows` × `width` elements with row stride `ld`.
 ///
 /// # Safety
 /// As [`gather`].
@@ -487,7 +487,7 @@ unsafe fn scatter(from: *const u32, dtype: DType, to: *mut u8, ld: usize, rows: 
 }
 
 impl TileHook for AttachedTile<'_> {
-    fn beside(&self) -> Beside {
+    fn auxiliaries(&self) -> Auxiliaries {
         let inputs = &self.operands.inputs[self.first_operand..];
         let full = self.tile.readings.iter().zip(inputs).filter(|(r, _)| r.0 == Reading::Full && r.1.size() == 4);
         full.map(|(_, &input)| input.cast()).collect()
@@ -504,7 +504,7 @@ impl TileHook for AttachedTile<'_> {
             return unsafe { self.run_masked(masked, chunk, tile, ld, row0, rows, col0, cols) };
         }
         if self.tile.only_measures() {
-            for moment in 0..self.tile.strip.moments.len() {
+            for moment in 0..self.tile.block.moments.len() {
                 // SAFETY: the caller's contract.
                 unsafe { self.measure(chunk, moment, tile, ld, rows, col0, cols) };
             }
@@ -514,7 +514,7 @@ impl TileHook for AttachedTile<'_> {
         for col in (0..cols).step_by(lanes) {
             let width = lanes.min(cols - col);
             let step = lanes / width;
-            // SAFETY: the strips lie within the tile; operands per channel hold all channels.
+            // SAFETY: the blocks lie within the tile; operands per channel hold all channels.
             unsafe {
                 for (k, &(reading, dtype)) in self.tile.readings.iter().enumerate() {
                     if reading == Reading::Channel {

@@ -1,5 +1,5 @@
 //! Chains: instructions each of which works on the result of the one before. One loop runs all of a chain on a
-//! block of vectors, whose running values stay in registers; only the last result goes to a strip.
+//! block of vectors, whose running values stay in registers; only the last result goes to a block.
 
 use crate::backend::cpu::simd::{Simd, dispatch};
 use crate::dtype::DType;
@@ -141,7 +141,7 @@ pub fn parts(region: &Region, kept: impl Fn(usize) -> bool) -> Vec<Part> {
     parts
 }
 
-/// One run of a chain over a strip.
+/// One run of a chain over a block.
 pub struct Work<'a> {
     /// What is done.
     pub links: &'a [Link],
@@ -274,23 +274,23 @@ mod tests {
             for len in [1, 15, 16, 17, 63, 64, 65, 240, 1000] {
                 for count in 1..6 {
                     let links: Vec<Link> = (0..count).map(|_| LINKS[rng.below(LINKS.len())]).collect();
-                    let mut strips: Vec<Vec<f32>> =
+                    let mut blocks: Vec<Vec<f32>> =
                         (0..=count).map(|_| (0..len).map(|_| rng.below(2001) as f32 * 0.001 - 1.0).collect()).collect();
-                    strips[0][0] = f32::NAN;
-                    strips[0][len / 2] = -0.0;
-                    let value = |i: usize| (0..count).fold(strips[0][i], |x, k| one(links[k], x, strips[k + 1][i]));
+                    blocks[0][0] = f32::NAN;
+                    blocks[0][len / 2] = -0.0;
+                    let value = |i: usize| (0..count).fold(blocks[0][i], |x, k| one(links[k], x, blocks[k + 1][i]));
                     let expected: Vec<u32> = (0..len).map(|i| value(i).to_bits()).collect();
                     let nan = |bits: u32| f32::from_bits(bits).is_nan();
                     // Into fresh memory, and over an argument.
                     for over in [false, true] {
                         let mut fresh = vec![7.0f32; len + 16];
-                        let mut args: Vec<*const f32> = strips.iter().map(|s| s.as_ptr()).collect();
+                        let mut args: Vec<*const f32> = blocks.iter().map(|s| s.as_ptr()).collect();
                         if over {
-                            fresh[..len].copy_from_slice(&strips[count]);
+                            fresh[..len].copy_from_slice(&blocks[count]);
                             args[count] = fresh.as_ptr();
                         }
                         let out = fresh.as_mut_ptr();
-                        // SAFETY: all strips have `len` lanes.
+                        // SAFETY: all blocks have `len` lanes.
                         unsafe { run(&Work { links: &links, args: &args, out, len }) };
                         for (i, &e) in expected.iter().enumerate() {
                             let got = fresh[i].to_bits();

@@ -1,6 +1,6 @@
-//! One loop over a strip for every pointwise function and lane type.
+//! One loop over a block for every pointwise function and lane type.
 //!
-//! A strip is a run of 32-bit lanes: f32, or i32 for int32, uint8 and bool. The loops are written
+//! A block is a run of 32-bit lanes: f32, or i32 for int32, uint8 and bool. The loops are written
 //! once, without intrinsics, and compiled once a tier with that tier's features: of the token they use nothing but its
 //! type.
 
@@ -9,7 +9,7 @@ use crate::backend::cpu::simd::{Simd, dispatch};
 use crate::dtype::DType;
 use crate::ops::pointwise::Function;
 
-/// Lanes of a strip.
+/// Lanes of a block.
 pub type Lanes = *mut u32;
 
 /// `(function, argument type, result type, arguments, result, lanes)`.
@@ -31,7 +31,7 @@ unsafe fn view<'a, T>(p: *const u32, n: usize) -> &'a [T] {
 
 #[inline(always)]
 unsafe fn unary<A: Copy, R>(args: [*const u32; 3], out: Lanes, n: usize, f: impl Fn(A) -> R) {
-    // SAFETY: the caller's: a strip is written by nobody else; it may be the argument's own.
+    // SAFETY: the caller's: a block is written by nobody else; it may be the argument's own.
     unsafe {
         let (a, out) = (args[0].cast::<A>(), out.cast::<R>());
         for i in 0..n {
@@ -242,7 +242,7 @@ unsafe fn convert(from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: 
     }
 }
 
-/// Sums of a strip of f32: `(values, columns, step, sums)`. With a step, row `i` is added up into the
+/// Sums of a block of f32: `(values, columns, step, sums)`. With a step, row `i` is added up into the
 /// sum `i · step`; without, all rows are added to the same `columns` sums.
 pub type Sum = fn(&[f32], usize, Option<usize>, &mut [f64]);
 
@@ -263,8 +263,8 @@ fn sum<S: Simd>(_: S, values: &[f32], cols: usize, row_step: Option<usize>, sums
                 sums[i * step] += sum_row(row);
             }
         }
-        None if cols >= WIDE || cols * 16 > super::strip::LONGEST => {
-            // A strip has few such rows: their columns are added up in registers.
+        None if cols >= WIDE || cols * 16 > super::block::LONGEST => {
+            // A block has few such rows: their columns are added up in registers.
             let whole = cols / WIDE * WIDE;
             for first in (0..whole).step_by(WIDE) {
                 let mut lanes = [0.0f32; WIDE];
@@ -280,7 +280,7 @@ fn sum<S: Simd>(_: S, values: &[f32], cols: usize, row_step: Option<usize>, sums
         None => {
             // Several rows side by side, so that vectors are full whatever the number of columns.
             let period = cols * 16;
-            let mut lanes = [0.0f32; super::strip::LONGEST];
+            let mut lanes = [0.0f32; super::block::LONGEST];
             let lanes = &mut lanes[..period];
             let blocks = values.chunks_exact(period);
             let rest = blocks.remainder();

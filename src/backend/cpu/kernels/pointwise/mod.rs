@@ -1,19 +1,19 @@
-//! The region engine: pointwise programs with reductions, strip by strip.
+//! The region engine: pointwise programs with reductions, block by block.
 //!
-//! A chunk walks its part of the iteration space in strips that stay in L1. Each instruction is one
-//! loop over the strip; operands that lie as the strip does are read in place. Stores happen after
-//! the strip's last instruction, so that a result may take the memory of an operand. Sums gather in
-//! f32 within a strip column or row and in f64 across strips and chunks, in an order that depends on
+//! A chunk walks its part of the iteration space in blocks that stay in L1. Each instruction is one
+//! loop over the block; operands that lie as the block does are read in place. Stores happen after
+//! the block's last instruction, so that a result may take the memory of an operand. Sums gather in
+//! f32 within a block column or row and in f64 across blocks and chunks, in an order that depends on
 //! the shape alone.
 
 pub mod attached;
+mod block;
 mod chain;
 mod forms;
 mod masked;
 pub mod math;
 mod moments;
 mod space;
-mod strip;
 #[cfg(test)]
 mod tests;
 
@@ -24,11 +24,11 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::fusion::region::{Arg, Region};
 use crate::ops::reduce::ReduceKind;
+use block::{Bound, Home, Layout, Load, Slot};
 use smallvec::SmallVec;
 use space::{Axis, Space};
 use std::ops::Range;
 use std::sync::Arc;
-use strip::{Bound, Home, Layout, Load, Slot};
 
 /// Elements that a chunk works on, about.
 const CHUNK: usize = 1 << 15;
@@ -70,7 +70,7 @@ pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
     // A cut along a reduced axis leaves partial sums; along a kept one, each chunk has its own outputs.
     let partial = reductions > 0 && (engine.space.axes[axis].reduced || len == 0);
     let own = if partial { kept } else { kept.div_ceil(chunks.max(1)) + engine.space.axes[axis].kept_step };
-    let scratch = engine.layout.strips * engine.layout.lanes * 4
+    let scratch = engine.layout.blocks * engine.layout.lanes * 4
         + if reductions > 0 { engine.layout.lanes * 4 * reductions } else { 0 };
     let accumulators = if reductions > 0 { chunks.max(1) * reductions * own.max(1) * 8 } else { 0 };
     let engine = Arc::new(engine);
@@ -100,7 +100,7 @@ struct Engine {
     layout: Layout,
 }
 
-/// A strip's place: first row and column, and their numbers.
+/// A block's place: first row and column, and their numbers.
 #[derive(Clone, Copy)]
 struct Place {
     row: usize,
@@ -109,7 +109,7 @@ struct Place {
     cols: usize,
 }
 
-/// What the strips of operands that are not read in place hold.
+/// What the blocks of operands that are not read in place hold.
 #[derive(Clone, Copy, Default)]
 struct Filled {
     /// Lanes that repeat a value.
@@ -183,11 +183,11 @@ impl Engine {
         let n = self.space.axes.len();
         let lanes = self.layout.lanes;
         let scratch: *mut u32 = scratch.cast();
-        for &(bits, dtype, strip) in &self.layout.literals {
+        for &(bits, dtype, block) in &self.layout.literals {
             let value = f64::from_bits(bits);
             let word = if dtype.is_float() { (value as f32).to_bits() } else { value as i32 as u32 };
-            // SAFETY: the strip lies within the scratch.
-            unsafe { std::slice::from_raw_parts_mut(scratch.add(strip * lanes), lanes).fill(word) };
+            // SAFETY: the block lies within the scratch.
+            unsafe { std::slice::from_raw_parts_mut(scratch.add(block * lanes), lanes).fill(word) };
         }
         let reductions = self.region.reductions.len();
         let sums: &mut [f64] = if reductions > 0 {
@@ -222,7 +222,7 @@ impl Engine {
         }
     }
 
-    /// Visits all strips within `bounds`.
+    /// Visits all blocks within `bounds`.
     unsafe fn walk(
         &self,
         operands: &Operands,
@@ -255,7 +255,7 @@ impl Engine {
                         self.layout.lanes.min(col_bounds.end - col)
                     };
                     let place = Place { row, col, rows, cols };
-                    // SAFETY: as the caller's; the strip has at most `lanes` elements. Arguments and results have
+                    // SAFETY: as the caller's; the block has at most `lanes` elements. Arguments and results have
                     // `rows · cols` lanes; the layout keeps them apart, and says which results outputs may hold.
                     unsafe {
                         self.load(&plane, place, &mut filled);
@@ -282,7 +282,7 @@ impl Engine {
         }
     }
 
-    /// Fills the strips of operands that are not read in place, where they do not hold the same already.
+    /// Fills the blocks of operands that are not read in place, where they do not hold the same already.
     unsafe fn load(&self, plane: &Plane, p: Place, filled: &mut Filled) {
         let Plane { operands, bases, scratch, .. } = plane;
         let [.., rows, cols] = self.space.axes.as_slice() else { return };
@@ -290,12 +290,12 @@ impl Engine {
         let fresh_values = filled.values < count;
         let fresh_rows = filled.rows < count || filled.col != p.col;
         for (k, load) in self.layout.loads.iter().enumerate() {
-            let Home::Strip(strip) = self.layout.operands[k] else { continue };
+            let Home::Block(block) = self.layout.operands[k] else { continue };
             let dtype = self.region.operands[k].dtype;
             let source = operands.inputs[k];
-            // SAFETY: all elements lie within the operand and the strip.
+            // SAFETY: all elements lie within the operand and the block.
             unsafe {
-                let to = scratch.add(strip * self.layout.lanes);
+                let to = scratch.add(block * self.layout.lanes);
                 match load {
                     Load::InPlace => {}
                     Load::Value if !fresh_values => {}
@@ -351,7 +351,7 @@ impl Engine {
         // A donated output may be the memory of an operand.
         let shared = |output: usize, input: usize| std::ptr::eq(operands.outputs[output], operands.inputs[input]);
         let output = |r: u16| self.layout.output(r, shared);
-        let strip = |s: usize| Slot::fixed(scratch.wrapping_add(s * self.layout.lanes));
+        let block = |s: usize| Slot::fixed(scratch.wrapping_add(s * self.layout.lanes));
         let slot = |arg: Arg, dtype: DType| {
             let home = match arg {
                 Arg::Operand(k) => self.layout.operands[k as usize],
@@ -359,11 +359,11 @@ impl Engine {
                     Some(k) => return Slot::moving(operands.output::<u32>(k).wrapping_add(first)),
                     None => self.layout.result(r),
                 },
-                Arg::Literal(bits) => return strip(self.layout.literal(bits, dtype)),
+                Arg::Literal(bits) => return block(self.layout.literal(bits, dtype)),
                 Arg::Anchor => unreachable!("anchors were refused"),
             };
             match home {
-                Home::Strip(s) => strip(s),
+                Home::Block(s) => block(s),
                 Home::Direct(k) => Slot::moving(operands.input::<u32>(k).wrapping_add(bases[k]).cast_mut()),
             }
         };
@@ -381,7 +381,7 @@ impl Engine {
         for &(k, from) in &plane.copies {
             let (from, dtype) = (from.lanes(at).cast_const(), self.region.stores[k].1);
             let to = plane.operands.outputs[k].wrapping_add((plane.first + at) * dtype.size());
-            // SAFETY: the output has the region's size; this strip's part belongs to this chunk. A donated output
+            // SAFETY: the output has the region's size; this block's part belongs to this chunk. A donated output
             // may be the very memory that was read.
             unsafe {
                 match dtype {
@@ -396,7 +396,7 @@ impl Engine {
         }
     }
 
-    /// The lane of a plane at which a strip begins.
+    /// The lane of a plane at which a block begins.
     fn lane(&self, p: Place) -> usize {
         self.space.axes.last().map_or(0, |cols| p.row * cols.extent + p.col)
     }
@@ -414,7 +414,7 @@ impl Engine {
         for (r, reduction) in self.region.reductions.iter().enumerate() {
             let sums = &mut sums[r * own..(r + 1) * own];
             let at = kept_outer + p.row * rows.kept_step + p.col * cols.kept_step - first_kept;
-            // SAFETY: the strip has `rows · cols` lanes.
+            // SAFETY: the block has `rows · cols` lanes.
             unsafe {
                 let from = plane.sources[r].lanes(self.lane(p)).cast_const();
                 let kind = reduction.kind;
@@ -465,7 +465,7 @@ impl Engine {
     }
 }
 
-/// Combines a strip with what a reduction holds, by which of the strip's two axes are reduced: `each` value, or `all`
+/// Combines a block with what a reduction holds, by which of the block's two axes are reduced: `each` value, or `all`
 /// of a row.
 fn fold<T: Copy>(
     values: &[T],

@@ -3,7 +3,7 @@
 //! A vector is as many channels of one pixel, or, where channels are few, the same element of as many
 //! images. Elements outside the image are excluded from windows; a chunk is a block of rows.
 
-mod images;
+mod batch_blocked;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -11,10 +11,10 @@ mod tests;
 use super::attach::Epilogue;
 use super::chunked::{Args, ChunkedKernel, Shares, split};
 use super::shares::shares;
-use crate::backend::cpu::kernel::InImages;
+use crate::backend::cpu::kernel::BatchBlocked;
 use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
-use images::Images;
+use batch_blocked::Blocked;
 use rows::{RowsFn, Work};
 use std::ops::Range;
 
@@ -117,9 +117,9 @@ impl PoolGeometry {
 /// How a pooling is cut into chunks, and where its vectors lie.
 struct Cut {
     /// Present where vectors hold images.
-    images: Option<Images>,
-    in_images: InImages,
-    /// Images of the geometry (or vectors of them), and parts of the rows of each.
+    images: Option<Blocked>,
+    in_images: BatchBlocked,
+    /// Blocked of the geometry (or vectors of them), and parts of the rows of each.
     count: usize,
     row_parts: usize,
     /// Shares of the images, where these are chunks; else every part is one.
@@ -129,22 +129,22 @@ struct Cut {
 
 impl Cut {
     /// The cut, and the geometry with vectors of images as more channels.
-    fn new(g: &PoolGeometry, in_images: InImages, tier: Tier) -> (Cut, PoolGeometry) {
+    fn new(g: &PoolGeometry, in_images: BatchBlocked, tier: Tier) -> (Cut, PoolGeometry) {
         in_images.check(g.batch, tier.lanes());
         let stay = in_images.inputs != 0 || in_images.output;
-        let images = if stay { Some(Images::new(g, tier)) } else { Images::suits(g, tier) };
+        let images = if stay { Some(Blocked::new(g, tier)) } else { Blocked::suits(g, tier) };
         let wide = images.map_or(*g, |images| images.wide(g));
         let shares = images.and_then(|_| shares(g.batch, tier.lanes()));
         (Cut { images, in_images, count: wide.batch, row_parts: 1, shares, batch: g.batch }, wide)
     }
 
     /// How operand `k` is transposed into vectors of images; `None` where it is read as it lies.
-    fn gathers(&self, k: usize) -> Option<&Images> {
+    fn gathers(&self, k: usize) -> Option<&Blocked> {
         self.images.as_ref().filter(|_| !self.in_images.input(k))
     }
 
     /// How the output is transposed from vectors of images.
-    fn scatters(&self) -> Option<&Images> {
+    fn scatters(&self) -> Option<&Blocked> {
         self.images.as_ref().filter(|_| !self.in_images.output)
     }
 
@@ -201,7 +201,7 @@ fn includes_pad(kind: PoolKind) -> bool {
 impl Pool {
     /// # Errors
     /// As [`PoolGeometry::check`].
-    pub fn new(geometry: &PoolGeometry, kind: PoolKind, in_images: InImages, tier: Tier) -> Result<Self> {
+    pub fn new(geometry: &PoolGeometry, kind: PoolKind, in_images: BatchBlocked, tier: Tier) -> Result<Self> {
         geometry.check()?;
         let (mut cut, geometry) = Cut::new(geometry, in_images, tier);
         let row = geometry.out_w * geometry.channels;
@@ -223,7 +223,7 @@ impl Pool {
 impl PoolGrad {
     /// # Errors
     /// As [`PoolGeometry::check`].
-    pub fn new(geometry: &PoolGeometry, kind: PoolKind, in_images: InImages, tier: Tier) -> Result<Self> {
+    pub fn new(geometry: &PoolGeometry, kind: PoolKind, in_images: BatchBlocked, tier: Tier) -> Result<Self> {
         geometry.check()?;
         let (mut cut, geometry) = Cut::new(geometry, in_images, tier);
         let row = geometry.in_w * geometry.channels;

@@ -117,10 +117,10 @@ fn check(g: &PoolGeometry) {
                     epilogue: if hooks { Epilogue::Hook(&count) } else { Epilogue::None },
                 };
                 // SAFETY: the operands have the geometry's lengths.
-                unsafe { run_serially(&Pool::new(g, kind, InImages::default(), tier).unwrap(), &args) };
+                unsafe { run_serially(&Pool::new(g, kind, BatchBlocked::default(), tier).unwrap(), &args) };
                 args.output = dx.as_mut_ptr();
                 // SAFETY: as above.
-                unsafe { run_serially(&PoolGrad::new(g, kind, InImages::default(), tier).unwrap(), &args) };
+                unsafe { run_serially(&PoolGrad::new(g, kind, BatchBlocked::default(), tier).unwrap(), &args) };
                 close(&format!("forward {label}"), &out, &want, hooks, g.channels);
                 close(&format!("gradient {label}"), &dx, &want_dx, hooks, g.channels);
                 let elements = if hooks { out.len() + dx.len() } else { 0 };
@@ -196,6 +196,6 @@ fn windows_in_the_padding_are_refused() {
         pad_top: 0,
         pad_left: 0,
     };
-    let error = Pool::new(&bad, PoolKind::Max, InImages::default(), Tier::Scalar).err().unwrap().to_string();
+    let error = Pool::new(&bad, PoolKind::Max, BatchBlocked::default(), Tier::Scalar).err().unwrap().to_string();
     assert!(error.contains("meet the image"), "{error}");
 }

@@ -11,7 +11,7 @@ use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::kernels::conv::{Combine, ConvGeometry, image_groups};
 use crate::backend::cpu::kernels::prefetch::{Prefetch, Touch, touch_of};
-use crate::backend::cpu::kernels::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, TileSet, Upcoming};
+use crate::backend::cpu::kernels::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchedLines, Rows, Tile, TileSet};
 use crate::backend::cpu::simd::Tier;
 use std::ops::Range;
 
@@ -179,7 +179,7 @@ impl WinogradFilterGrad {
                                 c_rows: c_rows.as_ptr(),
                                 add_to_c: index > 0,
                                 finish: Finish::NONE,
-                                next: Upcoming::NONE,
+                                next: PrefetchedLines::NONE,
                             });
                         }
                     }

@@ -8,7 +8,7 @@ use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::kernels::conv::ConvGeometry;
 use crate::backend::cpu::kernels::prefetch::{Prefetch, Touch, touch_of};
-use crate::backend::cpu::kernels::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Turns};
+use crate::backend::cpu::kernels::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchSchedule, Rows, Tile};
 use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
 use std::ops::Range;
@@ -121,7 +121,7 @@ impl WinogradForward {
             }
             let next = if block + 1 < self.blocks { split(self.grid.len(), self.blocks, block + 1) } else { 0..0 };
             let reads = self.windows.reads(self.grid, next, args.inputs[0], 0..in_c);
-            let mut finishing = args.epilogue.beside();
+            let mut finishing = args.epilogue.auxiliaries();
             finishing.push(args.output);
             let finishing = finishing.iter().flat_map(|&p| self.grid.spans(tiles.clone(), p, out_c, cols.clone()));
             let register_tiles = POINTS * row_tiles * panels.len();
@@ -132,7 +132,7 @@ impl WinogradForward {
                     let b = self.filters.at(args.packed, point, panel);
                     let following = if panel + 1 < panels.end { (point, panel + 1) } else { (point + 1, panels.start) };
                     let following = self.filters.at(args.packed, following.0, following.1);
-                    let turns = Turns::new(following, in_c * width, in_c, row_tiles);
+                    let turns = PrefetchSchedule::new(following, in_c * width, in_c, row_tiles);
                     for (t, r) in pieces(tiles.len(), row_tiles).enumerate() {
                         prefetch.advance();
                         set.run(&Tile {

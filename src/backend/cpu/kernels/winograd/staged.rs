@@ -13,7 +13,7 @@ use super::{sides, strides};
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, pieces, split};
 use crate::backend::cpu::kernels::conv::ConvGeometry;
-use crate::backend::cpu::kernels::tile::{MAX_ROWS, ONE_SEGMENT, Rows, Tile, Turns, Upcoming};
+use crate::backend::cpu::kernels::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchSchedule, PrefetchedLines, Rows, Tile};
 use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
 use std::ops::Range;
@@ -170,15 +170,15 @@ impl WinogradStaged {
                 let (col, width) = self.filters.panel(panel);
                 let b = self.filters.at(args.packed, point, panel);
                 let turns = if panel + 1 < panels.end {
-                    Turns::new(self.filters.at(args.packed, point, panel + 1), in_c * width, in_c, row_tiles)
+                    PrefetchSchedule::new(self.filters.at(args.packed, point, panel + 1), in_c * width, in_c, row_tiles)
                 } else {
-                    Turns::NONE
+                    PrefetchSchedule::NONE
                 };
                 for (t, r) in pieces(tiles, row_tiles).enumerate() {
                     let a = v.base.add(point * v.plane + r.start * v.ld).cast_const();
                     // While the first panel meets the windows, each tile asks for those behind its own.
                     let next = if panel == panels.start && t + 1 < row_tiles {
-                        Upcoming::all(a.wrapping_add(r.len() * v.ld), r.len() * v.ld, in_c)
+                        PrefetchedLines::all(a.wrapping_add(r.len() * v.ld), r.len() * v.ld, in_c)
                     } else {
                         turns.of(t)
                     };

@@ -2,11 +2,11 @@
 
 use super::super::attachments::{epilogue, prologue, step, zeros};
 use super::super::cost::{self, Pass};
-use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Task};
+use crate::backend::cpu::kernel::{BatchBlocked, Cost, CpuKernel, Lowered, Task};
 use crate::backend::cpu::kernels::chunked::ChunkedKernel;
 use crate::backend::cpu::kernels::conv::{
-    ConvGeometry, Depthwise, DepthwiseFilterGrad, DepthwiseRows, DepthwiseRowsFilterGrad, Direct, FilterGrad,
-    ImagesConv, ImagesFilterGrad, ImagesWinograd, images_winograd_supports,
+    BlockedConv, BlockedFilterGrad, BlockedWinograd, ConvGeometry, Depthwise, DepthwiseFilterGrad, DepthwiseRows,
+    DepthwiseRowsFilterGrad, Direct, FilterGrad, blocked_winograd_supports,
 };
 use crate::backend::cpu::kernels::gemm::{Gemm, RowProduct};
 use crate::backend::cpu::kernels::winograd::{self, Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
@@ -21,8 +21,8 @@ pub const KERNELS: &[&dyn CpuKernel] = &[
     &GEMM_1X1,
     &DEPTHWISE_ROWS,
     &DEPTHWISE,
-    &IMAGES,
-    &IMAGES_WINOGRAD,
+    &BLOCKED,
+    &BLOCKED_WINOGRAD,
     &WINOGRAD,
     &WINOGRAD_STAGED,
     &WINOGRAD_2X2,
@@ -30,13 +30,13 @@ pub const KERNELS: &[&dyn CpuKernel] = &[
     &EMPTY,
 ];
 
-type Build = fn(&ConvGeometry, Pass, InImages, Tier) -> Box<dyn ChunkedKernel>;
+type Build = fn(&ConvGeometry, Pass, BatchBlocked, Tier) -> Box<dyn ChunkedKernel>;
 type Fits = fn(&ConvGeometry, Pass, Tier) -> std::result::Result<cost::Times, &'static str>;
 
 /// A candidate: its cost as [`cost`] counts, or why it does not fit, and its kernels.
 struct Candidate {
     name: &'static str,
-    /// Whether it reads and writes activations in vectors of images.
+    /// Whether it reads and writes activations in the batch-blocked layout.
     images: bool,
     /// Whether it packs input 0, and can work on it meanwhile.
     packs: bool,
@@ -125,17 +125,17 @@ const DEPTHWISE: Candidate = Candidate {
 };
 
 /// Vectors over images: full lanes however few the channels.
-const IMAGES: Candidate = Candidate {
-    name: "conv_images",
+const BLOCKED: Candidate = Candidate {
+    name: "conv_blocked",
     images: true,
     packs: true,
     fits: |g, pass, tier| {
-        if g.groups == 1 { Ok(cost::images(g, pass, tier)) } else { Err("one group") }
+        if g.groups == 1 { Ok(cost::batch_blocked(g, pass, tier)) } else { Err("one group") }
     },
     build: |g, pass, images, tier| match pass {
-        Pass::Forward => Box::new(ImagesConv::forward(g, images, tier)),
-        Pass::InputGrad => Box::new(ImagesConv::input_grad(g, images, tier)),
-        Pass::FilterGrad => Box::new(ImagesFilterGrad::new(g, images, tier)),
+        Pass::Forward => Box::new(BlockedConv::forward(g, images, tier)),
+        Pass::InputGrad => Box::new(BlockedConv::input_grad(g, images, tier)),
+        Pass::FilterGrad => Box::new(BlockedFilterGrad::new(g, images, tier)),
     },
     residuals: false,
     strict: true,
@@ -143,19 +143,19 @@ const IMAGES: Candidate = Candidate {
 };
 
 /// Nine products for M outputs of a row and R taps, M + R = 10, in vectors over images.
-const IMAGES_WINOGRAD: Candidate = Candidate {
-    name: "conv_images_winograd",
-    fits: |g, pass, tier| match images_winograd_supports(g) {
-        true => Ok(cost::images_winograd(g, pass, tier)),
+const BLOCKED_WINOGRAD: Candidate = Candidate {
+    name: "conv_blocked_winograd",
+    fits: |g, pass, tier| match blocked_winograd_supports(g) {
+        true => Ok(cost::blocked_winograd(g, pass, tier)),
         false => Err("filters of 3, 5 or 7 columns, stride 1, dilation 1, one group"),
     },
     build: |g, pass, images, tier| match pass {
-        Pass::Forward => Box::new(ImagesWinograd::forward(g, images, tier)),
-        Pass::InputGrad => Box::new(ImagesWinograd::input_grad(g, images, tier)),
-        Pass::FilterGrad => Box::new(ImagesFilterGrad::winograd(g, images, tier)),
+        Pass::Forward => Box::new(BlockedWinograd::forward(g, images, tier)),
+        Pass::InputGrad => Box::new(BlockedWinograd::input_grad(g, images, tier)),
+        Pass::FilterGrad => Box::new(BlockedFilterGrad::winograd(g, images, tier)),
     },
     strict: false,
-    ..IMAGES
+    ..BLOCKED
 };
 
 /// 36 products over transformed windows: fewer multiplications, twice the rounding error.
@@ -303,14 +303,14 @@ impl CpuKernel for Candidate {
             };
         }
         let tier = task.tier;
-        Ok(Cost((self.fits)(&g, pass, tier)?.total(task.is_held(1))))
+        Ok(Cost((self.fits)(&g, pass, tier)?.total(task.is_constant(1))))
     }
 
-    fn takes_images(&self, task: &Task) -> InImages {
+    fn takes_batch_blocked(&self, task: &Task) -> BatchBlocked {
         match task.op {
-            _ if !self.images || task.prologue.is_some() => InImages::default(),
-            Op::Conv2dFilterGrad(_) => InImages { inputs: 0b11, output: false },
-            _ => InImages { inputs: 0b01, output: true },
+            _ if !self.images || task.prologue.is_some() => BatchBlocked::default(),
+            Op::Conv2dFilterGrad(_) => BatchBlocked { inputs: 0b11, output: false },
+            _ => BatchBlocked { inputs: 0b01, output: true },
         }
     }
 
@@ -321,7 +321,7 @@ impl CpuKernel for Candidate {
     fn lower(&self, task: &Task) -> Result<Lowered> {
         let (g, pass) = read(task)?;
         g.check()?;
-        let kernel = (self.build)(&g, pass, task.images, task.tier);
+        let kernel = (self.build)(&g, pass, task.blocked, task.tier);
         let prologue = prologue(task).map_err(Error::state)?;
         let epilogue = epilogue(task, self.residuals).map_err(Error::state)?;
         Ok(step(self.name, kernel, [Some(0), Some(1)], task, prologue, epilogue))

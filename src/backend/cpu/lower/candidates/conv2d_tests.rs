@@ -95,8 +95,8 @@ fn every_candidate_agrees_with_the_sums_under_attachments() {
     for pass in [Pass::Forward, Pass::InputGrad, Pass::FilterGrad] {
         for (name, least) in [
             ("conv_direct", 50),
-            ("conv_images", 20),
-            ("conv_images_winograd", 5),
+            ("conv_blocked", 20),
+            ("conv_blocked_winograd", 5),
             ("conv_depthwise", 10),
             ("conv_depthwise_rows", 5),
             ("conv_gemm_1x1", 2),
@@ -160,7 +160,7 @@ fn every_candidate_adds_bias_and_residual_and_bounds_the_sum() {
         }
     }
     for name in
-        ["conv_direct", "conv_images", "conv_winograd", "conv_gemm_1x1", "conv_depthwise", "conv_depthwise_rows"]
+        ["conv_direct", "conv_blocked", "conv_winograd", "conv_gemm_1x1", "conv_depthwise", "conv_depthwise_rows"]
     {
         assert!(runs.get(&(name, Pass::Forward)).is_some_and(|&n| n >= 3), "{runs:?}");
     }

@@ -1,7 +1,7 @@
 //! Candidates for pooling.
 
 use super::super::attachments::{epilogue, prologue, step, zeros};
-use crate::backend::cpu::kernel::{Cost, CpuKernel, InImages, Lowered, Phase, Task};
+use crate::backend::cpu::kernel::{BatchBlocked, Cost, CpuKernel, Lowered, Phase, Task};
 use crate::backend::cpu::kernels::chunked::{ChunkedKernel, split};
 use crate::backend::cpu::kernels::pool2d::{self as kernels, Pool, PoolGeometry, PoolGrad};
 use crate::error::{Error, Result};
@@ -59,11 +59,11 @@ impl CpuKernel for Rows {
         Ok(Cost(1.0))
     }
 
-    fn takes_images(&self, task: &Task) -> InImages {
+    fn takes_batch_blocked(&self, task: &Task) -> BatchBlocked {
         match task.op {
-            _ if task.prologue.is_some() => InImages::default(),
-            Op::Pool2dGrad(_) => InImages { inputs: 0b11, output: true },
-            _ => InImages { inputs: 0b01, output: true },
+            _ if task.prologue.is_some() => BatchBlocked::default(),
+            Op::Pool2dGrad(_) => BatchBlocked { inputs: 0b11, output: true },
+            _ => BatchBlocked { inputs: 0b01, output: true },
         }
     }
 
@@ -82,9 +82,9 @@ impl CpuKernel for Rows {
         };
         let tier = task.tier;
         let kernel: Box<dyn ChunkedKernel> = if grad {
-            Box::new(PoolGrad::new(&geometry, kind, task.images, tier)?)
+            Box::new(PoolGrad::new(&geometry, kind, task.blocked, tier)?)
         } else {
-            Box::new(Pool::new(&geometry, kind, task.images, tier)?)
+            Box::new(Pool::new(&geometry, kind, task.blocked, tier)?)
         };
         let prologue = prologue(task).map_err(Error::state)?;
         let epilogue = epilogue(task, false).map_err(Error::state)?;

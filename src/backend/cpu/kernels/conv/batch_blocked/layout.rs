@@ -1,4 +1,4 @@
-//! The rows of activations that a chunk reads, in vectors of images.
+//! The rows of activations that a chunk reads, in the batch-blocked layout.
 
 use super::super::axis::Axis;
 use crate::backend::cpu::kernels::attach::PackHook;

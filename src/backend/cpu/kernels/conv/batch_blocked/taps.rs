@@ -3,8 +3,8 @@
 use super::super::ConvGeometry;
 use super::super::axis::Axis;
 use super::layout::Layout;
-use super::{AcrossImages, Part, Products, Sides};
-use crate::backend::cpu::kernel::InImages;
+use super::{AcrossBatch, Part, Products, Sides};
+use crate::backend::cpu::kernel::BatchBlocked;
 use crate::backend::cpu::kernels::attach::Finish;
 use crate::backend::cpu::kernels::chunked::split;
 use crate::backend::cpu::kernels::gemm::pack::Copies;
@@ -190,16 +190,16 @@ pub struct Taps {
     copies: Copies,
 }
 
-impl AcrossImages<Taps> {
+impl AcrossBatch<Taps> {
     /// The convolution, with input 0 and the output as `images` says.
-    pub fn forward(g: &ConvGeometry, images: InImages, tier: Tier) -> Self {
+    pub fn forward(g: &ConvGeometry, images: BatchBlocked, tier: Tier) -> Self {
         let y = Axis::forward(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
         let x = Axis::forward(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.pad_left, g.dilation_w);
         Self::of(g, y, x, [g.in_c, g.out_c], images, false, tier)
     }
 
     /// Its gradient for the input.
-    pub fn input_grad(g: &ConvGeometry, images: InImages, tier: Tier) -> Self {
+    pub fn input_grad(g: &ConvGeometry, images: BatchBlocked, tier: Tier) -> Self {
         let y = Axis::input_grad(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
         let x = Axis::input_grad(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.pad_left, g.dilation_w);
         Self::of(g, y, x, [g.out_c, g.in_c], images, true, tier)
@@ -210,7 +210,7 @@ impl AcrossImages<Taps> {
         y: Axis,
         x: Axis,
         [in_c, out_c]: [usize; 2],
-        images: InImages,
+        images: BatchBlocked,
         gradient: bool,
         tier: Tier,
     ) -> Self {

@@ -1,7 +1,7 @@
 //! Convolutions with few output channels: a vector is the same element of as many images.
 //!
 //! Activations are laid out `[row][column][channel][image]`, so that all lanes are full at any number of
-//! channels. Where neighbours keep them so ([`InImages`]), kernels read and write them in place; else
+//! channels. Where neighbours keep them so ([`BatchBlocked`]), kernels read and write them in place; else
 //! they are transposed from and to NHWC at the border.
 //!
 //! [`Taps`] sums products tap by tap, [`Winograd`] at the points of F(M, R) along rows.
@@ -13,24 +13,24 @@ mod taps;
 mod winograd;
 
 use super::axis::Axis;
-use crate::backend::cpu::kernel::InImages;
+use crate::backend::cpu::kernel::BatchBlocked;
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, Shares};
 use crate::backend::cpu::kernels::gemm::pack::Copies;
 use crate::backend::cpu::kernels::shares::{Batch, Rows};
 use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
-pub use filter_grad::ImagesFilterGrad;
+pub use filter_grad::BlockedFilterGrad;
 use layout::Layout;
 use std::ops::Range;
 use taps::Taps;
 use winograd::Winograd;
-pub use winograd::{supports as images_winograd_supports, tiles as images_winograd_tiles};
+pub use winograd::{supports as blocked_winograd_supports, tiles as blocked_winograd_tiles};
 
 /// Products summed tap by tap.
-pub type ImagesConv = AcrossImages<Taps>;
+pub type BlockedConv = AcrossBatch<Taps>;
 /// Products at points.
-pub type ImagesWinograd = AcrossImages<Winograd>;
+pub type BlockedWinograd = AcrossBatch<Winograd>;
 
 /// A part of a vector of images.
 pub struct Part<'a> {
@@ -84,16 +84,16 @@ struct Sides {
 
 /// A convolution without groups, or its input gradient, across images.
 /// Inputs: activations (or output gradient), filters HWIO.
-pub struct AcrossImages<P: Products> {
+pub struct AcrossBatch<P: Products> {
     batch: Batch,
-    images: InImages,
+    images: BatchBlocked,
     sides: Sides,
     products: P,
     copies: Copies,
 }
 
-impl<P: Products> AcrossImages<P> {
-    fn new(batch: usize, sides: Sides, products: P, images: InImages, tier: Tier) -> Self {
+impl<P: Products> AcrossBatch<P> {
+    fn new(batch: usize, sides: Sides, products: P, images: BatchBlocked, tier: Tier) -> Self {
         let Sides { y, x, columns, in_c, out_c } = &sides;
         let lanes = tier.lanes();
         images.check(batch, lanes);
@@ -102,7 +102,7 @@ impl<P: Products> AcrossImages<P> {
             let output = if images.output { 0 } else { indices * y.step() * columns * out_c * lanes };
             layout.len(indices) + output + products.scratch_len(indices)
         });
-        AcrossImages { batch, images, sides, products, copies: Copies::new(tier) }
+        AcrossBatch { batch, images, sides, products, copies: Copies::new(tier) }
     }
 
     fn layout(&self) -> Layout<'_> {
@@ -140,7 +140,7 @@ impl<P: Products> AcrossImages<P> {
             false => scratch.wrapping_add(input_len),
         };
         let finish = args.epilogue.finish();
-        debug_assert!(finish.residual.is_null(), "outputs in vectors of images take a residual as a hook");
+        debug_assert!(finish.residual.is_null(), "outputs in the batch-blocked layout take a residual as a hook");
         // SAFETY: layouts lie within scratch or the operands.
         unsafe {
             let input = layout.read(&self.copies, args.prologue, args.inputs[0], rows, scratch, staging);
@@ -167,7 +167,7 @@ impl<P: Products> AcrossImages<P> {
     }
 }
 
-impl<P: Products> ChunkedKernel for AcrossImages<P> {
+impl<P: Products> ChunkedKernel for AcrossBatch<P> {
     fn phases(&self) -> usize {
         2
     }

@@ -32,7 +32,7 @@ const MAX_SCRATCH: usize = 512 << 10;
 
 /// Which convolutions there are; the channels of neighbours fit each other.
 #[derive(Clone, Copy, Debug)]
-pub struct Chained {
+pub struct ResidualGeometry {
     /// A 1×1 convolution in front.
     pub expand: Option<ConvGeometry>,
     /// Reads what it makes.
@@ -41,7 +41,7 @@ pub struct Chained {
     pub project: Option<ConvGeometry>,
 }
 
-impl Chained {
+impl ResidualGeometry {
     /// Whether all are of the kinds that chains are made of, and rows fit the scratch.
     pub fn is_supported(&self) -> bool {
         let product = |g: &Option<ConvGeometry>| g.is_none_or(|g| g.is_pointwise());
@@ -91,7 +91,7 @@ impl Chained {
 }
 
 /// Operands of one run.
-pub struct ChainArgs {
+pub struct ResidualArgs {
     /// Input of the first convolution.
     pub x: *const f32,
     /// Filters of the expansion, the depthwise convolution, and the projection; null where there is none.
@@ -100,13 +100,13 @@ pub struct ChainArgs {
     pub finishes: [Finish; 3],
     /// Output of the last convolution.
     pub output: *mut f32,
-    /// Packed filters of the expansion and the projection, as long as [`RowChain::packed`] says; null where there are none.
+    /// Packed filters of the expansion and the projection, as long as [`InvertedResidual::packed`] says; null where there are none.
     pub packed: [*mut f32; 2],
 }
 
 /// The chain. Phase 0 packs the filters of the 1×1 convolutions, phase 1 computes.
-pub struct RowChain {
-    chained: Chained,
+pub struct InvertedResidual {
+    chained: ResidualGeometry,
     bands: usize,
     /// Products over one row of pixels.
     expand: Option<Gemm>,
@@ -114,12 +114,12 @@ pub struct RowChain {
     project: Option<Gemm>,
 }
 
-impl RowChain {
-    /// Panics where [`Chained::is_supported`] is false.
-    pub fn new(chained: Chained, tier: Tier) -> Self {
+impl InvertedResidual {
+    /// Panics where [`ResidualGeometry::is_supported`] is false.
+    pub fn new(chained: ResidualGeometry, tier: Tier) -> Self {
         assert!(chained.is_supported(), "1x1 convolutions around a depthwise one, received {chained:?}");
         let row = |g: ConvGeometry| Gemm::convolution(g.out_w, g.out_c, g.in_c, None, tier);
-        RowChain {
+        InvertedResidual {
             bands: chained.bands(),
             expand: chained.expand.map(row),
             depthwise: DepthwiseRows::forward(&chained.depthwise, tier),
@@ -164,7 +164,7 @@ impl RowChain {
     ///
     /// # Safety
     /// The filters and what is packed are accessible.
-    pub unsafe fn pack(&self, mut chunk: usize, args: &ChainArgs) {
+    pub unsafe fn pack(&self, mut chunk: usize, args: &ResidualArgs) {
         let filters = [(&self.expand, args.filters[0]), (&self.project, args.filters[2])];
         for ((gemm, b), packed) in filters.into_iter().zip(args.packed) {
             let Some(gemm) = gemm else { continue };
@@ -179,9 +179,9 @@ impl RowChain {
     /// Computes one chunk.
     ///
     /// # Safety
-    /// All operands are accessible, the filters are packed, and `scratch` holds [`RowChain::scratch_len`] f32 on
+    /// All operands are accessible, the filters are packed, and `scratch` holds [`InvertedResidual::scratch_len`] f32 on
     /// a 64-byte boundary.
-    pub unsafe fn run(&self, chunk: usize, args: &ChainArgs, scratch: *mut f32) {
+    pub unsafe fn run(&self, chunk: usize, args: &ResidualArgs, scratch: *mut f32) {
         let g = &self.chained.depthwise;
         let (image, band) = (chunk / self.bands, chunk % self.bands);
         let (ring, window) = (scratch, self.chained.window());

@@ -25,7 +25,7 @@ const CHANNELS: [usize; 1] = [32];
 fn binding(images: [usize; 3]) -> Binding {
     let mut g = Graph::new();
     let x = g.input(Fact::new([images[0], images[1], images[2], 16], DType::F32));
-    let [w, scale, bias] = [&FILTERS[..], &CHANNELS, &CHANNELS].map(|s| g.held_input(Fact::new(s, DType::F32)));
+    let [w, scale, bias] = [&FILTERS[..], &CHANNELS, &CHANNELS].map(|s| g.constant_input(Fact::new(s, DType::F32)));
     let op = |g: &mut Graph, name: &str, attributes: &[(&str, &str)], inputs: &[_]| {
         let attributes = attributes.iter().map(|(k, v)| ((*k).to_owned(), Attribute::Text((*v).to_owned())));
         g.apply(Op::parse(name, Attributes::new(attributes)).unwrap(), inputs).unwrap()

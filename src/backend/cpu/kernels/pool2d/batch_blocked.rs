@@ -9,24 +9,24 @@ use std::ops::Range;
 
 /// How NHWC activations become `[group of images][row][column][channel][image]`, and back.
 #[derive(Clone, Copy)]
-pub(super) struct Images {
+pub(super) struct Blocked {
     batch: usize,
     channels: usize,
     pub lanes: usize,
     copies: Copies,
 }
 
-impl Images {
+impl Blocked {
     /// Present where channels would leave half of the lanes empty, and images fill them.
-    pub fn suits(g: &PoolGeometry, tier: Tier) -> Option<Images> {
+    pub fn suits(g: &PoolGeometry, tier: Tier) -> Option<Blocked> {
         let lanes = tier.lanes();
         let filled = 4 * g.batch >= 3 * g.batch.next_multiple_of(lanes);
-        (2 * g.channels <= lanes && filled).then(|| Images::new(g, tier))
+        (2 * g.channels <= lanes && filled).then(|| Blocked::new(g, tier))
     }
 
     /// For any number of channels.
-    pub fn new(g: &PoolGeometry, tier: Tier) -> Images {
-        Images { batch: g.batch, channels: g.channels, lanes: tier.lanes(), copies: Copies::new(tier) }
+    pub fn new(g: &PoolGeometry, tier: Tier) -> Blocked {
+        Blocked { batch: g.batch, channels: g.channels, lanes: tier.lanes(), copies: Copies::new(tier) }
     }
 
     /// The geometry that the row kernels see.

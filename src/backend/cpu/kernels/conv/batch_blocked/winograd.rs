@@ -4,8 +4,8 @@ use super::super::ConvGeometry;
 use super::super::axis::Axis;
 use super::points::{GatherRow, POINTS, SpreadRow, Transforms};
 use super::taps::{PIXELS, Tile, Tiles};
-use super::{AcrossImages, Part, Products, Sides};
-use crate::backend::cpu::kernel::InImages;
+use super::{AcrossBatch, Part, Products, Sides};
+use crate::backend::cpu::kernel::BatchBlocked;
 use crate::backend::cpu::kernels::attach::Finish;
 use crate::backend::cpu::kernels::chunked::split;
 use crate::backend::cpu::kernels::gemm::pack::Copies;
@@ -17,7 +17,7 @@ use std::ops::Range;
 /// f32 that a band of rows has at all points before they become outputs, so that they stay near L1.
 const BAND: usize = 10 * 1024;
 
-/// Whether `ImagesWinograd` can compute a convolution and its gradients.
+/// Whether `BlockedWinograd` can compute a convolution and its gradients.
 pub fn supports(g: &ConvGeometry) -> bool {
     Transforms::WIDTHS.contains(&g.kernel_w) && [g.groups, g.stride_h, g.stride_w, g.dilation_h, g.dilation_w] == [1; 5]
 }
@@ -89,15 +89,15 @@ pub struct Winograd {
     copies: Copies,
 }
 
-impl AcrossImages<Winograd> {
+impl AcrossBatch<Winograd> {
     /// The convolution, with input 0 and the output as `images` says. Panics where [`supports`] is false.
-    pub fn forward(g: &ConvGeometry, images: InImages, tier: Tier) -> Self {
+    pub fn forward(g: &ConvGeometry, images: BatchBlocked, tier: Tier) -> Self {
         let y = Axis::forward(g.in_h, g.out_h, g.kernel_h, 1, g.pad_top, 1);
         Self::of(g, y, [g.in_c, g.out_c], [g.in_w, g.out_w], images, false, tier)
     }
 
     /// Its gradient for the input. Panics where [`supports`] is false.
-    pub fn input_grad(g: &ConvGeometry, images: InImages, tier: Tier) -> Self {
+    pub fn input_grad(g: &ConvGeometry, images: BatchBlocked, tier: Tier) -> Self {
         let y = Axis::input_grad(g.in_h, g.out_h, g.kernel_h, 1, g.pad_top, 1);
         Self::of(g, y, [g.out_c, g.in_c], [g.out_w, g.in_w], images, true, tier)
     }
@@ -107,7 +107,7 @@ impl AcrossImages<Winograd> {
         y: Axis,
         [in_c, out_c]: [usize; 2],
         [in_columns, columns]: [usize; 2],
-        images: InImages,
+        images: BatchBlocked,
         gradient: bool,
         tier: Tier,
     ) -> Self {

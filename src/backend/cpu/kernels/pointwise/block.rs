@@ -1,5 +1,5 @@
-//! Strips: what a chunk works on at a time, small enough for L1, and where operands and results of
-//! a strip lie.
+//! Blocks: what a chunk works on at a time, small enough for L1, and where operands and results of
+//! a block lie.
 
 use super::chain::{self, Chain, Part};
 use super::forms;
@@ -8,24 +8,24 @@ use crate::dtype::DType;
 use crate::fusion::region::{Arg, Region};
 use smallvec::SmallVec;
 
-/// Lanes of the longest strip.
+/// Lanes of the longest block.
 pub const LONGEST: usize = 1024;
-/// Bytes that the strips of a chunk may take together.
+/// Bytes that the blocks of a chunk may take together.
 const L1_BUDGET: usize = 20 << 10;
 
-/// Where a value of the program lies while a strip is worked on.
+/// Where a value of the program lies while a block is worked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Home {
     /// In an operand's memory, read in place.
     Direct(usize),
-    /// In a strip of scratch.
-    Strip(usize),
+    /// In a block of scratch.
+    Block(usize),
 }
 
-/// How an operand comes into a strip of rows × columns.
+/// How an operand comes into a block of rows × columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
-    /// Its memory is the strip.
+    /// Its memory is the block.
     InPlace,
     /// One row, repeated; stays the same while the outer position does.
     Rows,
@@ -38,7 +38,7 @@ pub enum Load {
 /// Layout of a chunk's scratch, and the homes of all values.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    /// Lanes of a strip.
+    /// Lanes of a block.
     pub lanes: usize,
     /// How each operand is loaded.
     pub loads: Vec<Load>,
@@ -48,10 +48,10 @@ pub struct Layout {
     pub parts: Vec<Part>,
     /// Where the result of each part lies; inside a part results have no place.
     pub results: Vec<Option<Home>>,
-    /// Literals and the strips that hold them.
+    /// Literals and the blocks that hold them.
     pub literals: Vec<(u64, DType, usize)>,
-    /// Number of strips.
-    pub strips: usize,
+    /// Number of blocks.
+    pub blocks: usize,
     /// For each result, the first output that holds its lanes as they are.
     stored: Vec<Option<usize>>,
     /// For each operand, the part that reads it last; the number of parts where that is what
@@ -70,17 +70,17 @@ impl Slot {
     /// What is read where a link takes no other value.
     const NONE: Slot = Slot::fixed(std::ptr::null_mut());
 
-    /// The same place for every strip.
+    /// The same place for every block.
     pub const fn fixed(start: *mut u32) -> Slot {
         Slot { start, moves: false }
     }
 
-    /// One strip's lanes behind the other's.
+    /// One block's lanes behind the other's.
     pub const fn moving(start: *mut u32) -> Slot {
         Slot { start, moves: true }
     }
 
-    /// The lanes of the strip whose first is lane `at`.
+    /// The lanes of the block whose first is lane `at`.
     #[inline(always)]
     pub fn lanes(self, at: usize) -> *mut u32 {
         self.start.wrapping_add(if self.moves { at } else { 0 })
@@ -93,13 +93,13 @@ pub struct Bound {
 }
 
 impl Layout {
-    /// Plans scratch for a region: results reuse the strips of results that are no longer read.
+    /// Plans scratch for a region: results reuse the blocks of results that are no longer read.
     pub fn new(region: &Region, space: &Space) -> Layout {
         let [.., rows, cols] = space.axes.as_slice() else { unreachable!("a space has two axes") };
-        let mut strips = 0;
+        let mut blocks = 0;
         let mut fresh = || {
-            strips += 1;
-            strips - 1
+            blocks += 1;
+            blocks - 1
         };
         let mut loads = Vec::new();
         let mut operands = Vec::new();
@@ -118,7 +118,7 @@ impl Layout {
                 (0, 0) => Load::Value,
                 _ => Load::Gather,
             };
-            operands.push(if load == Load::InPlace { Home::Direct(k) } else { Home::Strip(fresh()) });
+            operands.push(if load == Load::InPlace { Home::Direct(k) } else { Home::Block(fresh()) });
             loads.push(load);
         }
         let mut literals: Vec<(u64, DType, usize)> = Vec::new();
@@ -176,23 +176,23 @@ impl Layout {
         let mut free: Vec<usize> = Vec::new();
         let mut results: Vec<Option<Home>> = vec![None; region.code.len()];
         for (at, part) in parts.iter().enumerate() {
-            // A result never takes the strip of one of its own arguments.
-            let strip = free.pop().unwrap_or_else(&mut fresh);
-            results[part.result()] = Some(Home::Strip(strip));
+            // A result never takes the block of one of its own arguments.
+            let block = free.pop().unwrap_or_else(&mut fresh);
+            results[part.result()] = Some(Home::Block(block));
             for before in parts[..at].iter().map(Part::result) {
                 if last_read[before] == at
                     && !kept[before]
-                    && let Some(Home::Strip(s)) = results[before]
+                    && let Some(Home::Block(s)) = results[before]
                 {
                     free.push(s);
                 }
             }
         }
         let mut lanes = LONGEST;
-        while lanes > 128 && lanes * 4 * strips.max(1) > L1_BUDGET {
+        while lanes > 128 && lanes * 4 * blocks.max(1) > L1_BUDGET {
             lanes /= 2;
         }
-        Layout { lanes, loads, operands, parts, results, literals, strips, stored, last_reads }
+        Layout { lanes, loads, operands, parts, results, literals, blocks, stored, last_reads }
     }
 
     /// The program of `region` on memory: `place` says where the lanes of an argument, or of a result, lie.
@@ -270,7 +270,7 @@ impl Layout {
         self.results[r as usize].unwrap_or_else(|| panic!("result {r} lies nowhere"))
     }
 
-    /// The strip that holds a literal.
+    /// The block that holds a literal.
     pub fn literal(&self, bits: u64, dtype: DType) -> usize {
         self.literals.iter().find(|l| (l.0, l.1) == (bits, dtype)).map_or(0, |l| l.2)
     }

@@ -7,7 +7,7 @@ use super::super::filter_grad::Combine;
 use super::layout::Layout;
 use super::points::{POINTS, SpreadRow, Transforms};
 use super::winograd::{self, Planes, unpadded};
-use crate::backend::cpu::kernel::InImages;
+use crate::backend::cpu::kernel::BatchBlocked;
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, Shares, split};
 use crate::backend::cpu::kernels::gemm::pack::Copies;
 use crate::backend::cpu::kernels::shares::{Batch, MAX_SHARES, Rows};
@@ -100,12 +100,12 @@ fn tiles(tier: Tier, k: usize) -> [TileFn; ROWS] {
 
 /// Gradient of a convolution without groups for its filters, across images.
 /// Inputs: activations, output gradient. Output: HWIO.
-pub struct ImagesFilterGrad {
+pub struct BlockedFilterGrad {
     geometry: ConvGeometry,
     y: Axis,
     x: Axis,
     batch: Batch,
-    images: InImages,
+    images: BatchBlocked,
     parts: usize,
     /// Most rows and channels of a tile.
     rows: usize,
@@ -129,15 +129,15 @@ struct Pixels {
     width: usize,
 }
 
-impl ImagesFilterGrad {
+impl BlockedFilterGrad {
     /// The gradient for a geometry, tap by tap, with inputs as `images` says.
-    pub fn new(g: &ConvGeometry, images: InImages, tier: Tier) -> Self {
+    pub fn new(g: &ConvGeometry, images: BatchBlocked, tier: Tier) -> Self {
         let x = Axis::forward(g.in_w, g.out_w, g.kernel_w, g.stride_w, g.pad_left, g.dilation_w);
         Self::of(g, x, None, images, tier)
     }
 
     /// The gradient at points. Panics where [`winograd::supports`] is false.
-    pub fn winograd(g: &ConvGeometry, images: InImages, tier: Tier) -> Self {
+    pub fn winograd(g: &ConvGeometry, images: BatchBlocked, tier: Tier) -> Self {
         let transforms = Transforms::new(g.kernel_w, tier).filter(|_| winograd::supports(g));
         let Some(transforms) = transforms else {
             panic!("F(M, R) along rows needs filters of 3, 5 or 7 columns and stride 1, received {g:?}")
@@ -145,7 +145,7 @@ impl ImagesFilterGrad {
         Self::of(g, unpadded(g.in_w), Some(transforms), images, tier)
     }
 
-    fn of(g: &ConvGeometry, x: Axis, points: Option<Transforms>, images: InImages, tier: Tier) -> Self {
+    fn of(g: &ConvGeometry, x: Axis, points: Option<Transforms>, images: BatchBlocked, tier: Tier) -> Self {
         assert_eq!(g.groups, 1, "convolutions across images have no groups");
         let y = Axis::forward(g.in_h, g.out_h, g.kernel_h, g.stride_h, g.pad_top, g.dilation_h);
         let lanes = tier.lanes();
@@ -174,7 +174,7 @@ impl ImagesFilterGrad {
         let combine = Combine::new(parts, g.kernel_h * g.kernel_w * g.in_c, g.out_c, tier);
         let tiles = std::array::from_fn(|k| tiles(tier, k + 1));
         let copies = Copies::new(tier);
-        ImagesFilterGrad {
+        BlockedFilterGrad {
             geometry: *g,
             y,
             x,
@@ -357,7 +357,7 @@ fn planes(g: &ConvGeometry, y: &Axis, rows: usize, lanes: usize) -> [Planes; 2] 
     [Planes::new(tiles, y.span(rows), g.in_c, lanes), Planes::new(tiles, rows, g.out_c, lanes)]
 }
 
-impl ChunkedKernel for ImagesFilterGrad {
+impl ChunkedKernel for BlockedFilterGrad {
     fn phases(&self) -> usize {
         2
     }
