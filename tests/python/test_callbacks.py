@@ -188,6 +188,19 @@ def test_only_batch_hooks_cost_batches():
     assert asks(callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None))
 
 
+@pytest.mark.parametrize("base", [callbacks.History, callbacks.ProgbarLogger])
+def test_batch_hooks_of_a_subclass_are_called(base):
+    class Watching(base):
+        batches = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.batches += 1
+
+    watching = Watching()
+    fit(watching, epochs=1, batch_size=5)
+    assert watching.batches == 4
+
+
 def test_history():
     history = fit(epochs=3, validation_split=0.25)
     assert history.epoch == [0, 1, 2]

@@ -321,7 +321,7 @@ def test_shapes_of_constants():
 
 
 def test_a_step_that_does_not_fit_in_memory_names_model_step_and_samples():
-    from cnnrs.models.step import Step
+    from cnnrs.training.step import RecordedStep
 
     class Huge:
         peak_bytes = 10**15
@@ -332,11 +332,11 @@ def test_a_step_that_does_not_fit_in_memory_names_model_step_and_samples():
         def run_batches(self, *arguments):
             raise MemoryError("no memory for a tensor")
 
-    step = Step(Huge(), None, "net: train_step on 64 samples")
+    step = RecordedStep(Huge(), None, "net: train_step on 64 samples")
     for run in (lambda: step([]), lambda: step.run_batches([], None, 64, 0, 1, 1.0)):
         with pytest.raises(MemoryError, match="net: train_step on 64 samples needs 1,000,000.*batch_size"):
             run()
     model = cnnrs.Sequential([cnnrs.Input((2,)), layers.Dense(3)], name="net")
     model.compile("sgd", "mse")
     model.train_on_batch(np.ones((4, 2)), np.ones((4, 3)))
-    assert [s.label for s in model._compiled["steps"].values()] == ["net: train_step on 4 samples"]
+    assert [s.label for s in model._recorded.values()] == ["net: train_step on 4 samples"]

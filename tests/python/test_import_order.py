@@ -37,11 +37,6 @@ cli __init__
 __main__
 """
 
-# Modules that a folder of the table has elsewhere.
-ELSEWHERE = {
-    f"models.{name}": "training" for name in "batches compiled data_adapter logs step trainer".split()
-}
-
 # Where modules are imported by names that are data: files name classes of public modules, and two packages
 # load their submodules when these are first used.
 BY_NAME = {"cnnrs", "cnnrs.datasets", "cnnrs.serialization.modules"}
@@ -125,7 +120,7 @@ class Sources:
 def folder(module: str) -> str:
     """The name in the table for a module."""
     name = module.removeprefix("cnnrs").removeprefix(".")
-    return ELSEWHERE.get(name) or name.split(".")[0] or "__init__"
+    return name.split(".")[0] or "__init__"
 
 
 def broken_walls(sources: Sources) -> list[str]:
@@ -229,7 +224,6 @@ def test_layers_import_by_name_in_few_places(sources):
 def test_layers_of_the_table_are_there(sources):
     known = {folder(module) for module in sources.names}
     assert known == LEVEL.keys()
-    assert {f"cnnrs.{module}" for module in ELSEWHERE} <= sources.names
 
 
 def planted(tmp_path: Path, **files: str) -> Sources:

@@ -185,7 +185,7 @@ def test_a_model_keeps_the_steps_of_the_shapes_used_last():
     model = Sequential([Input((None, 3)), layers.Dense(2)])
     for n in range(1, 70):
         model.predict(np.zeros((1, n, 3), np.float32), verbose=0)
-    steps = model._compiled["steps"]
+    steps = model._recorded
     shapes = [facts[0][0][1] for _, _, facts, _ in steps]
     assert shapes == list(range(6, 70))
 

@@ -160,21 +160,21 @@ def test_a_learning_rate_that_changes_needs_no_new_plan():
     model = dense(optimizer=cnnrs.optimizers.SGD(0.1), loss="mse")
     x, y = np.ones((8, 4), np.float32), np.zeros((8, 3), np.float32)
     model.train_on_batch(x, y)
-    steps = model._compiled["steps"].values()
+    steps = model._recorded.values()
     for rate in (0.05, 0.0):
         model.optimizer.learning_rate = rate
         before = model.get_weights()
         model.train_on_batch(x, y)
         moved = max(np.abs(a - b).max() for a, b in zip(before, model.get_weights(), strict=True))
         assert (moved == 0) == (rate == 0)
-    assert model._compiled["steps"].values() == steps
+    assert model._recorded.values() == steps
 
 
 def test_a_short_last_batch_is_recorded_once():
     model = dense(optimizer="sgd", loss="mse")
     x, y = np.ones((21, 4), np.float32), np.zeros((21, 3), np.float32)
     model.fit(x, y, batch_size=8, epochs=3, verbose=0)
-    assert sorted(facts[0][0][0] for _, _, facts, _ in model._compiled["steps"]) == [5, 8]
+    assert sorted(facts[0][0][0] for _, _, facts, _ in model._recorded) == [5, 8]
     assert int(model.optimizer.iterations) == 9
 
 

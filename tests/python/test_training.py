@@ -9,7 +9,7 @@ import pytest
 
 import cnnrs
 from cnnrs import Input, Model, Sequential, layers, ops
-from cnnrs.models.data_adapter import PyDataset
+from cnnrs.training.py_dataset import PyDataset
 
 
 def blobs(count=96, seed=0):
@@ -458,11 +458,11 @@ def test_learning_rate_can_be_set_between_epochs_without_recording_again():
     x, y = blobs(32)
     model = build(metrics=())
     model.fit(x, y, batch_size=16, verbose=0)
-    steps = model._compiled["steps"].values()
+    steps = model._recorded.values()
     model.optimizer.learning_rate = 0.0
     before = model.get_weights()
     model.fit(x, y, batch_size=16, verbose=0)
-    assert model._compiled["steps"].values() == steps
+    assert model._recorded.values() == steps
     same(before[:2], model.get_weights()[:2])
 
 

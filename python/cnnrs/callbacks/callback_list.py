@@ -75,11 +75,9 @@ class CallbackList:
         """Whether some callback other than the progress bar looks at batches."""
 
         def looks(callback: Callback) -> bool:
-            if isinstance(callback, (History, ProgbarLogger)):
-                return False
-            overrides = (
-                getattr(type(callback), name) is not getattr(Callback, name) for name in _BATCH_HOOKS
-            )
+            # The hooks of the progress bar itself need not see each batch; those of a subclass of it do.
+            base = ProgbarLogger if isinstance(callback, ProgbarLogger) else Callback
+            overrides = (getattr(type(callback), name) is not getattr(base, name) for name in _BATCH_HOOKS)
             asks = getattr(callback, "_looks_at_batches", True)
             return (any(overrides) and asks) or any(name in vars(callback) for name in _BATCH_HOOKS)
 

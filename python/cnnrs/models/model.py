@@ -12,8 +12,8 @@ from cnnrs.layers.base import Layer, _call_signature, _is_shape, _shape_of, _sym
 from cnnrs.models import functional_config
 from cnnrs.models.graph import Graph
 from cnnrs.models.summary import summarize
-from cnnrs.models.trainer import Trainer
 from cnnrs.symbolic import KerasTensor
+from cnnrs.training.trainer import Trainer
 
 __all__ = ["Functional", "Model"]
 
@@ -26,7 +26,7 @@ def _graph_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     )
 
 
-class Model(Trainer, Layer):
+class Model(Trainer):
     """Layers with the means to train them.
 
     `Model(inputs, outputs)` is the network between symbolic tensors; a subclass defines `call` instead.
@@ -49,7 +49,7 @@ class Model(Trainer, Layer):
 
     # What `Model(inputs, outputs)` takes besides what `__init__` names.
     further_arguments = ("inputs", "outputs")
-    _unowned = Layer._unowned | {"_compiled", "_graph", "_names", "_shuffle_seed", "history", "optimizer"}
+    _unowned = Trainer._unowned | {"_graph", "_names"}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _graph_arguments(args, kwargs):
@@ -64,8 +64,7 @@ class Model(Trainer, Layer):
             raise TypeError(
                 f"{type(self).__name__}: expected inputs and outputs, received {len(args)} arguments"
             )
-        Layer.__init__(self, **kwargs)
-        Trainer.__init__(self)
+        super().__init__(**kwargs)
         self._graph: Graph | None = None
         if graph is not None:
             self._set_graph(Graph(graph[0], graph[1], self.name))
@@ -82,7 +81,7 @@ class Model(Trainer, Layer):
 
     def _note_graph(self) -> None:
         """The graph is another one than before."""
-        self._compiled.pop("steps", None)
+        self._forget_recorded()
         self.built = True
 
     def _sublayers(self) -> list[Any]:
@@ -98,6 +97,9 @@ class Model(Trainer, Layer):
     def _defines_call(self) -> bool:
         """Whether the model can be called: it has a graph, or its class defines `call`."""
         return self._graph is not None or type(self).call is not Model.call
+
+    def _output_names(self) -> list[str] | None:
+        return None if self._graph is None else self.output_names
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Outputs for inputs. A subclass without a graph defines it."""

@@ -2,10 +2,9 @@
 
 from cnnrs.base import suggest
 from cnnrs.base.progbar import Progbar
-from cnnrs.models.data_adapter import PyDataset as PyDataset
-from cnnrs.models.data_adapter import pack_x_y_sample_weight as pack_x_y_sample_weight
-from cnnrs.models.data_adapter import unpack_x_y_sample_weight as unpack_x_y_sample_weight
 from cnnrs.serialization import CustomObjectScope, custom_object_scope, register_keras_serializable
+from cnnrs.training.py_dataset import PyDataset
+from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnrs.utils.arrays import normalize, to_categorical
 from cnnrs.utils.profiling import profile
 from cnnrs.utils.session import clear_session, set_random_seed
@@ -17,15 +16,19 @@ Sequence = PyDataset
 __all__ = [
     "CustomObjectScope",
     "Progbar",
+    "PyDataset",
+    "Sequence",
     "clear_session",
     "custom_object_scope",
     "is_keras_tensor",
     "normalize",
+    "pack_x_y_sample_weight",
     "profile",
     "register_keras_serializable",
     "set_random_seed",
     "standardize_dtype",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
 
 __getattr__ = suggest.without(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import tree
-from cnnrs.models.data_adapter import ArrayData
+from cnnrs.training.data_adapter import ArrayData
+from cnnrs.training.runner import StepRunner
 
 __all__ = ["profile"]
 
@@ -39,6 +39,5 @@ def profile(model: Any, x: Any, y: Any = None, repeats: int = 10) -> str:
     if y is not None and getattr(model, "optimizer", None) is None:
         raise ValueError("profile: expected a compiled model, for y is given; call model.compile(...) first")
     data = ArrayData(x, y, None, None)
-    leaves = [leaf for leaf in tree.flatten(list(data.structure)) if leaf is not None]
-    step = model._step("predict" if y is None else "train", data.structure, leaves, data.names)
-    return step.function.profile(*leaves, repeats=repeats)
+    step = StepRunner(model, "predict" if y is None else "train").recorded(data.samples)
+    return step.function.profile(*data.arrays, repeats=repeats)

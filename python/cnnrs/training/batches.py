@@ -1,17 +1,33 @@
-"""The batches of an epoch, and the arguments of `fit` that say which."""
+"""The batches of epochs, in their order."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any, Protocol
 
 import numpy as np
 
-from cnnrs import tree
 from cnnrs.base.user_warnings import warn_user
-from cnnrs.models.data_adapter import ArrayData, BatchData, unpack_x_y_sample_weight
+from cnnrs.training.data_adapter import ArrayData, BatchData
+from cnnrs.training.samples import Samples, map_samples
 
-__all__ = ["Batches", "check_steps", "is_due", "resolve_verbosity", "unpack_validation"]
+__all__ = ["BatchRunner", "Batches"]
+
+
+class BatchRunner(Protocol):
+    """What runs many batches of arrays in one call: a recorded step."""
+
+    def run_batches(
+        self,
+        arrays: list[np.ndarray],
+        order: np.ndarray,
+        batch_size: int,
+        first: int,
+        last: int,
+        seconds: float,
+    ) -> tuple[int, Any]: ...
 
 
 class Batches:
@@ -40,7 +56,7 @@ class Batches:
         self.seed = seed
         self.exhausted = False
         self.order: np.ndarray | None = None
-        self._iterator: Any = None
+        self._iterator: Iterator[Samples] | None = None
         self._pass: np.ndarray | None = None
         self._position = 0
         self._first = 0
@@ -74,25 +90,55 @@ class Batches:
         state = np.asarray(self.seed.next().numpy()).astype(np.uint32)
         return np.random.default_rng(state.tolist()).permutation(count).astype(np.int64)
 
-    def skip(self, batches: int) -> None:
-        """Leaves out the first batches, which have been run."""
-        self._first = batches
+    @property
+    def full(self) -> int:
+        """How many batches of this epoch have as many samples as `head`; 0 if the source is an iterable."""
+        if not isinstance(self.data, ArrayData) or self.order is None:
+            return 0
+        return len(self.order) // self.data.batch_size
 
-    def __iter__(self) -> Any:
+    def head(self) -> Samples | None:
+        """Arrays with the shapes that the full batches have; None if there are none."""
+        if not isinstance(self.data, ArrayData) or not self.full:
+            return None
+        size = self.data.batch_size
+        return map_samples(itemgetter(slice(size)), self.data.samples)
+
+    def run(self, runner: BatchRunner, first: int, last: int, seconds: float) -> tuple[int, Any]:
+        """Runs the full batches `first` to `last - 1`, as many as fit into `seconds`.
+
+        The next iteration leaves them out.
+
+        Args:
+            runner: Runs them.
+            first: The first of them.
+            last: The one to stop before.
+            seconds: How long batches begin.
+
+        Returns:
+            The next batch, and what `runner` gave for the last one.
+        """
+        assert isinstance(self.data, ArrayData) and self.order is not None
+        self._first, outcome = runner.run_batches(
+            self.data.arrays, self.order, self.data.batch_size, first, last, seconds
+        )
+        return self._first, outcome
+
+    def __iter__(self) -> Iterator[Samples]:
+        """The batches of this epoch that have not been run."""
         if isinstance(self.data, ArrayData):
             assert self.order is not None
             batch_size = self.data.batch_size
             for first in range(self._first * batch_size, len(self.order), batch_size):
                 rows = self.order[first : first + batch_size]
                 part = rows if self.shuffle else slice(int(rows[0]), int(rows[-1]) + 1)
-                yield tree.map_structure(
-                    lambda a, part=part: None if a is None else a[part], self.data.structure
-                )
+                yield map_samples(itemgetter(part), self.data.samples)
             return
         yield from self._from_iterable(self.data)
         self.data.end_epoch()
 
-    def _from_iterable(self, data: BatchData) -> Any:
+    def _from_iterable(self, data: BatchData) -> Iterator[Samples]:
+        assert self._iterator is not None
         for count in range(sys.maxsize):
             if self.steps is not None and count >= self.steps:
                 return
@@ -110,35 +156,3 @@ class Batches:
 def _warn_of_end(batches: int, steps: int) -> None:
     # Keras's words come first, for scripts that filter by them.
     warn_user(f"Your input ran out of data: it holds {batches} of the {steps} batches of the epoch")
-
-
-def check_steps(steps: Any, argument: str) -> int | None:
-    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
-        raise ValueError(f"{argument}: expected an integer >= 1 or None, received {steps!r}")
-    return steps
-
-
-def resolve_verbosity(verbose: Any) -> int:
-    if verbose == "auto":
-        from cnnrs import config
-
-        notebook = "ipykernel" in sys.modules
-        terminal = sys.stdout is not None and hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
-        return 1 if config.is_interactive_logging_enabled() and (terminal or notebook) else 2
-    if verbose not in (0, 1, 2, True, False):
-        raise ValueError(f"verbose: expected 'auto', 0, 1 or 2, received {verbose!r}")
-    return int(verbose)
-
-
-def unpack_validation(data: Any) -> tuple[Any, Any, Any]:
-    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3 and not isinstance(data[0], tuple):
-        return unpack_x_y_sample_weight(tuple(data))
-    return data, None, None
-
-
-def is_due(epoch: int, frequency: Any) -> bool:
-    if isinstance(frequency, int):
-        if frequency < 1:
-            raise ValueError(f"validation_freq: expected an integer >= 1 or a list, received {frequency}")
-        return epoch % frequency == 0
-    return epoch in frequency

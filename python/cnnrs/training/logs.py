@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,18 +23,19 @@ def results_of(metrics: list[Any]) -> dict[str, Any]:
     return results
 
 
-def in_order(logs: dict[str, Any], metrics: list[Any]) -> Any:
+def in_order(logs: dict[str, Any], names: Iterable[str]) -> Any:
     """The values of logs in Keras's order: by the names of metrics, then the rest by name; one value alone.
 
     With one output these are the loss and the metrics as `compile` was given them; with several, the loss,
     each output's loss, and by label the metrics, whose labels begin with the output's name.
-    """
-    from cnnrs.models.compiled import CompiledMetrics
 
-    names: list[str] = []
-    for metric in metrics:
-        inside = metric.metrics if isinstance(metric, CompiledMetrics) else [metric]
-        names += [m.name for m in inside]
+    Args:
+        logs: Values by name.
+        names: Names of metrics, in their order.
+
+    >>> in_order({"accuracy": 0.5, "loss": 1.0, "b_auc": 0.1, "a_auc": 0.2}, ["loss", "auc", "accuracy"])
+    [1.0, 0.5, 0.2, 0.1]
+    """
     known = [name for name in dict.fromkeys(names) if name in logs]
     values = [logs[name] for name in [*known, *sorted(logs.keys() - set(known))]]
     return values[0] if len(values) == 1 else values

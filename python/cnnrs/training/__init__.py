@@ -1,0 +1,18 @@
+"""Training: what a model does with data.
+
+The modules, each of which imports only those before it:
+
+| module | has |
+|---|---|
+| `arguments` | checks of arguments that `fit`, `evaluate` and `predict` share |
+| `samples` | `(x, y, sample_weight)`: arrays in structures |
+| `py_dataset`, `data_adapter` | what users give as data: arrays, or what yields batches |
+| `batches` | the batches of epochs, in their order |
+| `logs` | values of losses and metrics by name |
+| `outputs`, `compiled_loss`, `compiled_metrics`, `compiled` | what `compile` was given, resolved |
+| `step` | a step on a batch: recorded once and replayed, or run in Python |
+| `model_steps` | `ModelSteps`: `compile`, and what the steps of a model compute |
+| `runner` | `StepRunner`: runs the steps of a model on batches |
+| `loop` | the loop over the batches of an epoch, with callbacks |
+| `trainer` | `Trainer`, the base of models: `fit`, `evaluate`, `predict` |
+"""

@@ -1,0 +1,239 @@
+"""What `fit`, `evaluate` and `predict` accept as data: arrays, or what yields batches of arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from cnnrs import tree
+from cnnrs.training.py_dataset import PyDataset, batches_of
+from cnnrs.training.samples import (
+    Samples,
+    as_arrays,
+    as_class_weights,
+    class_weights,
+    leaves,
+    map_samples,
+    names,
+    unpack_x_y_sample_weight,
+)
+
+__all__ = ["ArrayData", "BatchData", "make_data", "make_fit_data"]
+
+
+class ArrayData:
+    """Arrays whose rows are samples.
+
+    Attributes:
+        samples: All samples.
+        arrays: The leaves of `samples`, contiguous.
+        size: Number of samples.
+        batch_size: Samples of a batch.
+        num_batches: Batches of a pass over the samples; the last one may be short.
+
+    Args:
+        x: Samples.
+        y: Targets.
+        sample_weight: Weights of samples.
+        batch_size: Samples of a batch; None for 32, or for what makes `steps` batches.
+        steps: Batches of an epoch, if they are given.
+    """
+
+    def __init__(self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, steps: int | None = None):
+        self.samples = samples = _as_samples(x, y, sample_weight)
+        if any(leaf is None for leaf in tree.flatten(samples[0])):
+            raise ValueError("x: expected arrays, received None")
+        self.arrays = [np.ascontiguousarray(a) for a in leaves(samples)]
+        sizes = {len(a) for a in self.arrays}
+        if len(sizes) > 1:
+            pairs = zip(names(samples), self.arrays, strict=True)
+            found = ", ".join(f"{name}: {len(a)}" for name, a in pairs)
+            raise ValueError(f"expected as many samples in x, y and sample_weight, received {found}")
+        if not sizes:
+            raise ValueError("x: expected at least one array, received none")
+        (self.size,) = sizes
+        if self.size == 0:
+            raise ValueError("x: expected at least one sample, received an empty array")
+        self._batch_size_given = batch_size
+        if batch_size is None:
+            self.batch_size = 32 if steps is None else -(-self.size // steps)
+        else:
+            self.batch_size = _check_batch_size(batch_size)
+        self.num_batches: int | None = -(-self.size // self.batch_size)
+
+    def with_class_weight(self, class_weight: Any) -> ArrayData:
+        """The same samples with weights by their classes."""
+        x, y, sample_weight = self.samples
+        weights = class_weights(y, sample_weight, as_class_weights(class_weight))
+        return ArrayData(x, y, weights, self.batch_size)
+
+    def split(
+        self, fraction: float, steps: int | None, batch_size: int | None, validation_steps: int | None
+    ) -> tuple[ArrayData, ArrayData]:
+        """The first rows, and the last ones: `fraction` of all.
+
+        Args:
+            fraction: The part to validate on.
+            steps: Batches of an epoch of the first part, if they are given.
+            batch_size: Samples of a batch of the last part, if they differ.
+            validation_steps: Batches of the last part, if they are given.
+
+        Raises:
+            ValueError: One of the parts would be empty.
+        """
+        if not 0 < fraction < 1:
+            raise ValueError(f"validation_split: expected a number between 0 and 1, received {fraction}")
+        cut = math.floor(self.size * (1.0 - fraction))
+        if cut == 0 or cut == self.size:
+            raise ValueError(f"validation_split: {fraction} of {self.size} samples leaves one part empty")
+
+        def part(rows: slice, batch_size: int | None, steps: int | None) -> ArrayData:
+            return ArrayData(*map_samples(itemgetter(rows), self.samples), batch_size, steps)
+
+        given = self._batch_size_given
+        return (
+            part(slice(None, cut), given, steps),
+            part(slice(cut, None), batch_size or given, validation_steps),
+        )
+
+
+def _as_samples(x: Any, y: Any, sample_weight: Any) -> Samples:
+    return as_arrays(x, "x"), as_arrays(y, "y"), as_arrays(sample_weight, "sample_weight")
+
+
+def _check_batch_size(batch_size: int) -> int:
+    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size.__index__() < 1:
+        raise ValueError(f"batch_size: expected an integer >= 1, received {batch_size!r}")
+    return batch_size.__index__()
+
+
+class BatchData:
+    """An iterable of batches `x`, `(x, y)` or `(x, y, sample_weight)`: a generator, list, loader, PyDataset.
+
+    Attributes:
+        num_batches: Batches of an epoch, None if it is known only at the end.
+    """
+
+    def __init__(self, source: Any):
+        self.source = source
+        self.class_weight: dict[int, float] | None = None
+        self.is_dataset = isinstance(source, PyDataset)
+        self.once = iter(source) is source if not self.is_dataset else False
+        self.num_batches: int | None = None
+        if self.is_dataset:
+            self.num_batches = source.num_batches
+        elif hasattr(source, "__len__"):
+            self.num_batches = len(source)
+
+    def with_class_weight(self, class_weight: Any) -> BatchData:
+        """The same batches with weights by the classes of samples."""
+        self.class_weight = as_class_weights(class_weight)
+        return self
+
+    def epoch(self, order: np.ndarray | None = None) -> Iterator[Samples]:
+        """The batches of an epoch.
+
+        Args:
+            order: Of a PyDataset, the indices of the batches in their order.
+        """
+        for batch in batches_of(self.source, order) if self.is_dataset else self.source:
+            x, y, weight = unpack_x_y_sample_weight(batch)
+            x, y = as_arrays(x, "x"), as_arrays(y, "y")
+            if self.class_weight is not None:
+                weight = class_weights(y, weight, self.class_weight)
+            yield x, y, as_arrays(weight, "sample_weight")
+
+    def end_epoch(self) -> None:
+        """Tells the source, if it is a PyDataset."""
+        if self.is_dataset:
+            self.source.on_epoch_end()
+
+
+def make_data(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    batch_size: int | None = None,
+    steps: int | None = None,
+) -> ArrayData | BatchData:
+    """Arrays or batches, whichever `x` is.
+
+    Args:
+        x: Arrays, or what yields batches.
+        y: Targets, if x is arrays.
+        sample_weight: Weights of samples, if x is arrays.
+        batch_size: Samples of a batch, if x is arrays; None for 32, or for what makes `steps` batches.
+        steps: Batches of an epoch, if they are given.
+
+    Raises:
+        TypeError: `x` is neither.
+        ValueError: `y` or `sample_weight` is given together with batches that hold their own.
+    """
+    if x is None:
+        raise ValueError("x: expected arrays or batches, received None")
+    if isinstance(x, PyDataset) or (hasattr(x, "__iter__") and not _is_arrays(x)):
+        for argument, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(f"{argument}: expected None, for x yields batches that hold it")
+        if batch_size is not None and not hasattr(x, "batch_size"):
+            raise ValueError(f"batch_size: expected None, for x yields batches; received {batch_size}")
+        return BatchData(x)
+    return ArrayData(x, y, sample_weight, batch_size, steps)
+
+
+def _is_arrays(x: Any) -> bool:
+    """Whether `x` is an array or a structure of arrays, not something that yields batches."""
+    if hasattr(x, "shape") or isinstance(x, dict):
+        return True
+    if not isinstance(x, (list, tuple)) or not x:
+        return isinstance(x, (list, tuple))
+    # A list of tuples is a list of batches; lists of arrays or numbers are data.
+    return not isinstance(x[0], tuple)
+
+
+def make_fit_data(
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    batch_size: int | None,
+    steps: int | None,
+    *,
+    class_weight: Any,
+    validation_data: Any,
+    validation_split: float,
+    validation_steps: int | None,
+    validation_batch_size: int | None,
+) -> tuple[ArrayData | BatchData, ArrayData | BatchData | None]:
+    """What `fit` trains on, and what it validates on; the arguments are those of `fit`.
+
+    Raises:
+        TypeError: Something is neither arrays nor batches.
+        ValueError: Arguments do not fit together; the message names what was meant to be validated on.
+    """
+    data = make_data(x, y, sample_weight, batch_size, steps)
+    validation: ArrayData | BatchData | None = None
+    if validation_data is not None:
+        vx, vy, vw = _unpack_validation(validation_data)
+        size = validation_batch_size or (batch_size if vy is not None else None)
+        try:
+            validation = make_data(vx, vy, vw, size, validation_steps)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation_data: {error}") from None
+    elif validation_split:
+        if not isinstance(data, ArrayData):
+            raise ValueError("validation_split: expected x to be arrays")
+        data, validation = data.split(validation_split, steps, validation_batch_size, validation_steps)
+    # After the split: what is validated on is not weighted by class.
+    if class_weight is not None:
+        data = data.with_class_weight(class_weight)
+    return data, validation
+
+
+def _unpack_validation(data: Any) -> Samples:
+    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3 and not isinstance(data[0], tuple):
+        return unpack_x_y_sample_weight(tuple(data))
+    return data, None, None

@@ -1,0 +1,125 @@
+"""The loop over the batches of an epoch, with the hooks of callbacks around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cnnrs.training.batches import Batches, BatchRunner
+from cnnrs.training.model_steps import Kind
+from cnnrs.training.samples import Samples
+
+if TYPE_CHECKING:
+    from cnnrs.callbacks import CallbackList
+
+__all__ = ["BatchHooks", "Runner", "run_epoch"]
+
+# How long many batches run before Python looks again, in seconds: for a progress bar, and for Ctrl-C alone.
+_SECONDS_OF_BAR = 0.1
+_SECONDS = 0.5
+
+
+class Runner(Protocol):
+    """What runs batches: a `StepRunner`, or something around it."""
+
+    def one(self, samples: Samples) -> Any:
+        """Runs one batch."""
+
+    def many(self, head: Samples) -> BatchRunner | None:
+        """What runs many batches of the shape of `head` in one call; None if there is nothing."""
+
+    def logs(self, outcome: Any) -> dict[str, Any]:
+        """The logs that callbacks receive, from what a batch gave or from logs."""
+
+
+class BatchHooks:
+    """The hooks of callbacks around batches.
+
+    Attributes:
+        each: Whether the hooks are called around every batch, or every `at_once` batches.
+        told: Whether something looks at the logs of batches, so that `end` is to be called.
+        begin: Called before a batch, with its number.
+        end: Called after a batch, with its number and its logs.
+
+    Args:
+        callbacks: The callbacks.
+        kind: The kind of step.
+        bar: Whether a progress bar looks at batches, which need not be each of them.
+        at_once: Batches between two calls of the hooks.
+        always: Whether hooks are called even if no callback but the bar has one.
+    """
+
+    def __init__(
+        self, callbacks: CallbackList, kind: Kind, *, bar: bool, at_once: int = 1, always: bool = False
+    ):
+        self.each = always or callbacks.has_batch_hooks
+        self.told = self.each or bar
+        self.begin: Callable[[int], None] = _nothing
+        if self.each:
+            self.begin = getattr(callbacks, f"on_{kind}_batch_begin")
+        self.end: Callable[[int, dict[str, Any]], None] = getattr(callbacks, f"on_{kind}_batch_end")
+        self._bar = bar
+        self._at_once = at_once
+
+    def span(self, first: int, full: int) -> tuple[int, float]:
+        """How long batches from `first` on may run without a hook.
+
+        Returns:
+            The batch to stop before, at most `full`, and for how many seconds batches begin.
+        """
+        if self.each:
+            return min(full, first + self._at_once), 1e9
+        return full, _SECONDS_OF_BAR if self._bar else _SECONDS
+
+
+def _nothing(batch: int) -> None:
+    """Stands for hooks that nobody has."""
+
+
+def run_epoch(
+    batches: Batches, runner: Runner, hooks: BatchHooks, stop: Callable[[], bool] = lambda: False
+) -> dict[str, Any]:
+    """Runs the batches of an epoch.
+
+    Batches of arrays that have the full size run many in one call if `runner` can; the others one by one.
+
+    Args:
+        batches: The batches; a new epoch of them is started.
+        runner: Runs them.
+        hooks: What is called around them.
+        stop: Asked before each batch, or each call that runs many, whether to leave out the rest.
+
+    Returns:
+        The logs of the last batch.
+
+    Raises:
+        ValueError: There is no batch.
+    """
+    outcome: Any = None
+    batch = 0
+
+    def ended(last: int, outcome: Any) -> Any:
+        if not hooks.told:
+            return outcome
+        logs = runner.logs(outcome)
+        hooks.end(last, logs)
+        return logs
+
+    batches.start()
+    head = batches.head()
+    many = None if head is None else runner.many(head)
+    if many is not None:
+        full = batches.full
+        while batch < full and not stop():
+            hooks.begin(batch)
+            batch, outcome = batches.run(many, batch, *hooks.span(batch, full))
+            outcome = ended(batch - 1, outcome)
+    for samples in batches:
+        if stop():
+            break
+        hooks.begin(batch)
+        outcome = ended(batch, runner.one(samples))
+        batch += 1
+    if batch == 0:
+        raise ValueError("x: expected at least one batch, received none")
+    return runner.logs(outcome)

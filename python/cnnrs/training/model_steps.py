@@ -1,0 +1,256 @@
+"""`ModelSteps`: what the steps of a model compute on a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from cnnrs import _core, serialization, tree
+from cnnrs.base.arguments import named
+from cnnrs.base.recent import Recent
+from cnnrs.base.user_warnings import warn_user
+from cnnrs.layers.base import Layer
+from cnnrs.training.logs import results_of
+from cnnrs.training.samples import unpack_x_y_sample_weight
+from cnnrs.training.step import RecordedStep, Signature
+
+if TYPE_CHECKING:
+    from cnnrs.training.compiled import Compiled
+
+__all__ = ["Kind", "ModelSteps"]
+
+Kind = Literal["train", "test", "predict"]
+
+# Signatures whose recorded steps a model keeps, those used last.
+_MAX_STEPS = 64
+
+
+class ModelSteps(Layer):
+    """A layer with `compile`, and with the steps that train, test and predict on a batch.
+
+    A subclass may define `train_step`, `test_step`, `predict_step`, `compute_loss` and `compute_metrics`.
+    """
+
+    _unowned = Layer._unowned | {"_compiled", "_recorded", "optimizer"}
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.optimizer: Any = None
+        self.loss: Any = None
+        self.steps_per_execution = 1
+        self.stop_training = False
+        self._compiled: Compiled | None = None
+        self._forget_recorded()
+
+    # ---- what a model knows about itself
+
+    def _defines_call(self) -> bool:
+        """Whether the model can be called."""
+        return type(self).call is not Layer.call
+
+    def _output_names(self) -> list[str] | None:
+        """Names of the outputs, if they are known before a call."""
+        return None
+
+    # ---- compile
+
+    @named
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Says how to train.
+
+        Args:
+            optimizer: Name or object.
+            loss: Name, object or function; a list or a dict by output name for several outputs.
+            loss_weights: Factor of each output's loss.
+            metrics: List of names, objects or functions; for several outputs a list of lists, or a dict.
+            weighted_metrics: Metrics that take sample weights into account; one that has the name of another
+                metric is reported as `weighted_<name>`.
+            run_eagerly: Whether to run Python at every batch.
+            steps_per_execution: Batches between two calls of the batch hooks of callbacks.
+            jit_compile: "auto", or True to record steps that the user wrote, or False as `run_eagerly=True`.
+            auto_scale_loss: True; losses in float32 need no scaling.
+        """
+        from cnnrs import optimizers
+        from cnnrs.training.compiled import Compiled
+
+        if not auto_scale_loss:
+            raise ValueError("compile: auto_scale_loss: expected True; losses in float32 are not scaled")
+        config = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+        compiled = Compiled.of(config, self._output_names())
+        self.optimizer = optimizers.get(optimizer)
+        self.loss = loss
+        self.steps_per_execution = steps_per_execution
+        self.stop_training = False
+        self._compiled = compiled
+        self._forget_recorded()
+
+    def _forget_recorded(self) -> None:
+        """What was recorded does not hold any more."""
+        self._recorded: Recent[Signature, RecordedStep] = Recent(_MAX_STEPS)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` has been called."""
+        return self._compiled is not None
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether Python runs at every batch."""
+        return self._compiled is not None and self._compiled.run_eagerly
+
+    @property
+    def jit_compile(self) -> Any:
+        """The argument of `compile`."""
+        return "auto" if self._compiled is None else self._compiled.jit_compile
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The arguments of `compile` as plain data; None before it."""
+        if self._compiled is None:
+            return None
+        serialize = serialization.serialize_keras_object
+        config = {**self._compiled.config, "optimizer": self.optimizer}
+        return {key: serialize(value) for key, value in config.items()}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Calls `compile` with what `get_compile_config` gave, and makes the optimizer's variables.
+
+        A `compile` that the user wrote has arguments of its own: it is not called, with a warning.
+        """
+        if type(self).compile is not ModelSteps.compile:
+            warn_user(
+                f"{self.name}: {type(self).__name__} defines compile(), so that its arguments are not known; "
+                "call it yourself, or define get_compile_config and compile_from_config"
+            )
+            return
+        deserialize = serialization.deserialize_keras_object
+        self.compile(**{key: deserialize(value) for key, value in config.items()})
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def _require_compiled(self, method: str) -> Compiled:
+        if self._compiled is None:
+            raise ValueError(f"{self.name}: {method}: expected compile() to be called first")
+        return self._compiled
+
+    # ---- what a step consists of; a subclass may define these
+
+    def _step_function(self, kind: Kind) -> Callable[[Any], Any]:
+        if kind == "predict":
+            return self.predict_step
+        return self.train_step if kind == "train" else self.test_step
+
+    def train_step(self, data: Any) -> Any:
+        """Forward, loss, gradients, update and metrics of a batch; gives the logs."""
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        y_pred = self(x, training=True)
+        loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+        self._track_loss(loss, x)
+        variables = self.trainable_weights
+        if variables:
+            self.optimizer.apply(_core.gradients(loss, variables), variables)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def test_step(self, data: Any) -> Any:
+        """Forward, loss and metrics of a batch; gives the logs."""
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        y_pred = self(x, training=False)
+        loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+        self._track_loss(loss, x)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def predict_step(self, data: Any) -> Any:
+        """The outputs for a batch."""
+        x, _, _ = unpack_x_y_sample_weight(data)
+        return self(x, training=False)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The loss of a batch: that of `compile`, plus what layers added.
+
+        Raises:
+            ValueError: There is none.
+        """
+        total = None
+        if self._compiled is not None and self._compiled.loss is not None:
+            if y is None:
+                raise ValueError(f"{self.name}: the loss needs targets; expected y, received None")
+            total = self._compiled.loss(y, y_pred, sample_weight)
+        for loss in self.losses:
+            total = loss if total is None else total + loss
+        if total is None:
+            raise ValueError(
+                f"{self.name}: no loss to train on: expected compile(loss=...) or layers that call add_loss"
+            )
+        return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Takes a batch into account in the metrics of `compile`; gives all values by name."""
+        if self._compiled is not None and self._compiled.metrics is not None and y is not None:
+            self._compiled.metrics.update_state(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def _track_loss(self, loss: Any, x: Any) -> None:
+        rows = float(tree.flatten(x)[0].shape[0])
+        self._require_compiled("train_step or test_step").loss_tracker.update_state(loss, sample_weight=rows)
+
+    # ---- metrics
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The loss's running mean, the metrics of `compile` as one, those of each output's loss, and those
+        that belong to layers.
+        """
+        return ([] if self._compiled is None else self._compiled.all_metrics) + super().metrics
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of `metrics`."""
+        return [metric.name for metric in self.metrics]
+
+    def _result_names(self) -> list[str]:
+        """Names of `metrics`, with those of `compile` one by one."""
+        own = None if self._compiled is None else self._compiled.metrics
+        opened = [own.metrics if own is not None and metric is own else [metric] for metric in self.metrics]
+        return [metric.name for metrics in opened for metric in metrics]
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Values of all metrics, by name; of equal names, the second is `name_1`."""
+        return results_of(self.metrics)
+
+    def reset_metrics(self) -> None:
+        """Metrics start afresh."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def _assignable(self) -> list[_core.Variable]:
+        """The variables that a step may assign: those of layers, metrics and the optimizer."""
+        variables = list(self.variables)
+        for metric in self.metrics:
+            variables += metric.variables
+        return variables if self.optimizer is None else variables + self.optimizer.variables

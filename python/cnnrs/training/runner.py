@@ -1,0 +1,97 @@
+"""`StepRunner`: runs a step of a model on batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import _core, tree
+from cnnrs.base.building import building
+from cnnrs.training.logs import as_numbers
+from cnnrs.training.model_steps import Kind, ModelSteps
+from cnnrs.training.samples import Samples, leaves
+from cnnrs.training.step import RecordedStep, Signature, python_step
+
+__all__ = ["StepRunner"]
+
+# Methods of which a step of each kind consists.
+_METHODS = {
+    "train": ("call", "compute_metrics", "train_step", "compute_loss"),
+    "test": ("call", "compute_metrics", "test_step", "compute_loss"),
+    "predict": ("call", "compute_metrics", "predict_step"),
+}
+
+
+class StepRunner:
+    """Runs one kind of step of a model on batches.
+
+    A step (forward, loss, gradients, update, metrics) is recorded once for each shape of batch and then
+    replayed without Python. `run_eagerly=True`, and models whose `call`, `train_step` or `test_step` the user
+    wrote, run their Python at every batch unless `jit_compile=True`.
+
+    Args:
+        model: The model.
+        kind: The kind of step.
+    """
+
+    def __init__(self, model: ModelSteps, kind: Kind):
+        self.model = model
+        self.kind = kind
+
+    def one(self, samples: Samples) -> Any:
+        """Runs one batch; gives what the step gives."""
+        if not self._in_python():
+            return self.recorded(samples)(leaves(samples))
+        with building(self.model):
+            self._prepare(samples, in_python=True)
+        return python_step(self.model._step_function(self.kind), samples, self.model._assignable)
+
+    def many(self, head: Samples) -> RecordedStep | None:
+        """The step that runs many batches of the shape of `head`; None if Python runs at every batch."""
+        return None if self._in_python() else self.recorded(head)
+
+    def logs(self, outcome: Any) -> dict[str, Any]:
+        """What a step gave, as numbers by name."""
+        return as_numbers(outcome)
+
+    def recorded(self, samples: Samples) -> RecordedStep:
+        """The recorded step for batches of this shape."""
+        model = self.model
+        signature = Signature.of(self.kind, samples)
+        with building(model):
+            self._prepare(samples, in_python=False)
+            steps = model._recorded
+            step = steps.get(signature)
+            if step is None:
+                function = model._step_function(self.kind)
+                label = f"{model.name}: {self.kind}_step on {signature.facts[0][0][0]} samples"
+                step = steps[signature] = RecordedStep.record(function, samples, signature, label)
+                model._clear_losses()
+        return step
+
+    def _in_python(self) -> bool:
+        """Whether Python runs at the next batch."""
+        model = self.model
+        if model.run_eagerly or model.jit_compile is False:
+            return True
+        if model.jit_compile is True:
+            # The layers of a model that is never called are built by their first step.
+            return not (model._defines_call() or self._layers_are_built())
+        return any(not getattr(type(model), m).__module__.startswith("cnnrs.") for m in _METHODS[self.kind])
+
+    def _layers_are_built(self) -> bool:
+        return all(layer.built for layer in self.model._flatten_layers() if layer is not self.model)
+
+    def _prepare(self, samples: Samples, in_python: bool) -> None:
+        """Makes weights and the optimizer's variables, so that recording finds them there.
+
+        A step that runs in Python makes the weights itself, and `Optimizer.apply` then makes its variables.
+        """
+        model = self.model
+        called = model._defines_call()
+        if not model.built and called and not in_python:
+            one = tree.map_structure(lambda a: _core.tensor(a[:1]), samples[0])
+            with _core.no_grad():
+                model(one)
+        if self.kind == "train" and model.optimizer is not None and not model.optimizer.built:
+            if (model.built or not called) and self._layers_are_built():
+                model.optimizer.build(model.trainable_variables)

@@ -1,0 +1,125 @@
+"""A step of training, evaluation or prediction: recorded once and replayed, or run in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnnrs import _core, tree
+from cnnrs.base import context
+from cnnrs.ops.dispatch import as_tensor
+from cnnrs.training.samples import Samples, core_dtype, leaves, names, placed
+
+__all__ = ["RecordedStep", "Signature", "python_step"]
+
+
+class Signature(NamedTuple):
+    """What a recorded step is for.
+
+    Attributes:
+        kind: "train", "test" or "predict".
+        layout: The structure of samples.
+        facts: Shape and element type of each array.
+        precision: The precision of matrix products.
+    """
+
+    kind: str
+    layout: str
+    facts: tuple[tuple[tuple[int, ...], str], ...]
+    precision: str
+
+    @classmethod
+    def of(cls, kind: str, samples: Samples) -> Signature:
+        """The signature of a kind of step on samples, under the present precision."""
+        layout = repr(tree.map_structure(lambda a: None if a is None else 0, samples))
+        facts = tuple((a.shape, core_dtype(a)) for a in leaves(samples))
+        return cls(kind, layout, facts, _core.get_precision())
+
+
+class RecordedStep:
+    """A recorded step for batches of certain shapes.
+
+    Args:
+        function: The recording.
+        outputs: The structure of what the step gives.
+        label: What errors call the step.
+    """
+
+    def __init__(self, function: _core.CompiledFunction, outputs: Any, label: str):
+        self.function = function
+        self.outputs = outputs
+        self.label = label
+
+    @classmethod
+    def record(
+        cls, step: Callable[[Any], Any], samples: Samples, signature: Signature, label: str
+    ) -> RecordedStep:
+        """Runs `step` on placeholders and compiles what it computed and assigned.
+
+        Args:
+            step: Takes `(x, y, sample_weight)` or less, gives tensors.
+            samples: A batch; its values do not matter.
+            signature: Its signature.
+            label: What errors call the step.
+        """
+        with context.trace() as recorder:
+            placeholders = [
+                recorder.placeholder(list(shape), dtype, name)
+                for (shape, dtype), name in zip(signature.facts, names(samples), strict=True)
+            ]
+            outputs = step(placed(samples, placeholders))
+            function = recorder.compile([as_tensor(leaf) for leaf in tree.flatten(outputs)])
+        return cls(function, tree.map_structure(lambda _: None, outputs), label)
+
+    def __call__(self, arrays: list[np.ndarray]) -> Any:
+        """Runs one batch."""
+        try:
+            values = self.function(*arrays)
+        except MemoryError as error:
+            raise self._too_large(error) from error
+        return tree.pack_sequence_as(self.outputs, values)
+
+    def run_batches(
+        self,
+        arrays: list[np.ndarray],
+        order: np.ndarray,
+        batch_size: int,
+        first: int,
+        last: int,
+        seconds: float,
+    ) -> tuple[int, Any]:
+        """Runs batches `first` to `last - 1` of rows in `order`, as many as fit into `seconds`.
+
+        Returns:
+            The next batch, and what the step gave for the last one.
+        """
+        try:
+            following, values = self.function.run_batches(arrays, order, batch_size, first, last, seconds)
+        except MemoryError as error:
+            raise self._too_large(error) from error
+        return following, tree.pack_sequence_as(self.outputs, values)
+
+    def _too_large(self, error: MemoryError) -> MemoryError:
+        return MemoryError(
+            f"{self.label} needs {self.function.peak_bytes:,} bytes for activations, which there are not; "
+            f"a smaller batch_size needs less ({error})"
+        )
+
+
+def python_step(
+    step: Callable[[Any], Any], samples: Samples, assigned: Callable[[], list[_core.Variable]]
+) -> Any:
+    """Runs the Python of a step on a batch, then computes all that it assigned.
+
+    Args:
+        step: Takes `(x, y, sample_weight)` or less, gives tensors or numbers.
+        samples: The batch.
+        assigned: Gives the variables that the step may have assigned, some of which it may have made.
+    """
+    outputs = step(placed(samples, [_core.tensor(a) for a in leaves(samples)]))
+    pending = [leaf for leaf in tree.flatten(outputs) if isinstance(leaf, _core.Tensor)]
+    values = [variable.value for variable in assigned()]
+    _core.realise(pending + [value for value in values if not value.is_realised])
+    return outputs

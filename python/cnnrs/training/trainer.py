@@ -1,0 +1,306 @@
+"""`Trainer`: `fit`, `evaluate`, `predict`, and the same on single batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnrs import tree
+from cnnrs.base.arguments import integer, named, reject
+from cnnrs.random import SeedGenerator, current_seed
+from cnnrs.training.arguments import check_steps, is_due, resolve_verbosity
+from cnnrs.training.batches import Batches
+from cnnrs.training.data_adapter import ArrayData, BatchData, make_data, make_fit_data
+from cnnrs.training.logs import as_numbers, in_order, warn_of_nan
+from cnnrs.training.loop import BatchHooks, run_epoch
+from cnnrs.training.model_steps import Kind, ModelSteps
+from cnnrs.training.runner import StepRunner
+from cnnrs.training.samples import Samples
+
+if TYPE_CHECKING:
+    from cnnrs.callbacks import CallbackList
+
+__all__ = ["Trainer"]
+
+
+class Trainer(ModelSteps):
+    """What every model can do with data."""
+
+    _unowned = ModelSteps._unowned | {"_shuffle_seed", "history"}
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self._shuffle_seed = SeedGenerator()
+        self.history: Any = None
+
+    @named
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Trains.
+
+        Args:
+            x: Arrays whose rows are samples (also lists and dicts of them), or an iterable of batches.
+            y: Targets, if x is arrays.
+            batch_size: Samples of a batch, by default 32, or what makes `steps_per_epoch` batches of arrays.
+            epochs: The epoch to stop before, counted from 0.
+            verbose: 0 silent, 1 progress bar, 2 a line per epoch; "auto" is 1 on terminals, else 2.
+            callbacks: List of `cnnrs.callbacks.Callback`.
+            validation_split: The part of the arrays, from their end, to validate on.
+            validation_data: `(x, y)`, `(x, y, sample_weight)` or an iterable of batches to validate on.
+            shuffle: Whether samples come in a new random order in each epoch.
+            class_weight: Weight of the samples of each class, an integer; 1 for classes without one. Counts
+                in training, not in validation.
+            sample_weight: Weight of each sample.
+            initial_epoch: The epoch to start with.
+            steps_per_epoch: Batches of an epoch, if not all. The next epoch goes on with the batches after
+                them; an epoch ends early, with a warning, where there are no more.
+            validation_steps: Batches to validate on, if not all.
+            validation_batch_size: Samples of a batch of validation.
+            validation_freq: Validate every so many epochs, or in the epochs of a list, counted from 1.
+
+        Returns:
+            `History`: `history.history["loss"]` lists the loss of each epoch.
+        """
+        self._require_compiled("fit")
+        epochs = integer(epochs, "fit", "epochs", least=0)
+        initial_epoch = integer(initial_epoch, "fit", "initial_epoch", least=0)
+        steps_per_epoch = check_steps(steps_per_epoch, "steps_per_epoch")
+        validation_steps = check_steps(validation_steps, "validation_steps")
+        data, validation = make_fit_data(
+            x,
+            y,
+            sample_weight,
+            batch_size,
+            steps_per_epoch,
+            class_weight=class_weight,
+            validation_data=validation_data,
+            validation_split=validation_split,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+        )
+        steps = steps_per_epoch or data.num_batches
+        verbosity = resolve_verbosity(verbose)
+        callbacks = self._callback_list(
+            callbacks,
+            add_history=True,
+            add_progbar=verbosity != 0,
+            verbose=verbosity,
+            epochs=epochs,
+            steps=steps,
+            seed=current_seed(),
+        )
+        self.stop_training = False
+        batches = Batches(data, steps, shuffle, self._shuffle_seed)
+        callbacks.on_train_begin()
+        logs: dict[str, Any] = {}
+        for epoch in range(initial_epoch, epochs):
+            self.reset_metrics()
+            callbacks.on_epoch_begin(epoch)
+            logs = self._run_epoch("train", batches, callbacks, verbosity)
+            if validation is not None and is_due(epoch + 1, validation_freq):
+                values = self._evaluate(validation, validation_steps, callbacks, 0)
+                logs = as_numbers({**logs, **{f"val_{name}": value for name, value in values.items()}})
+            warn_of_nan(logs, epoch, self.name)
+            callbacks.on_epoch_end(epoch, logs)
+            if self.stop_training or batches.exhausted:
+                break
+        if self.optimizer is not None and self.optimizer.built:
+            self.optimizer.finalize_variable_values(self.trainable_weights)
+        callbacks.on_train_end(logs)
+        return self.history
+
+    @named
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Loss and metrics on data.
+
+        Args:
+            x: Arrays whose rows are samples, or an iterable of batches.
+            y: Targets, if x is arrays.
+            batch_size: Samples of a batch, by default 32, or what makes `steps` batches of arrays.
+            verbose: 0 silent, 1 progress bar, 2 one line; "auto" is 1 on terminals, else 2.
+            sample_weight: Weight of each sample.
+            steps: Batches, if not all.
+            callbacks: List of callbacks.
+            return_dict: Whether to give a dict by name instead of a list.
+
+        Returns:
+            The loss if there is no metric, else a list of the loss, with several outputs each one's loss, and
+            the metrics, or a dict.
+        """
+        reject(Trainer.evaluate, kwargs)
+        self._require_compiled("evaluate")
+        steps = check_steps(steps, "steps")
+        data = make_data(x, y, sample_weight, batch_size, steps)
+        values = self._evaluate(data, steps, callbacks, resolve_verbosity(verbose))
+        return values if return_dict else in_order(values, self._result_names())
+
+    def _evaluate(
+        self, data: ArrayData | BatchData, steps: int | None, callbacks: Any, verbosity: int
+    ) -> dict[str, Any]:
+        steps = steps or data.num_batches
+        callbacks = self._callback_list(
+            callbacks, add_progbar=verbosity != 0, verbose=verbosity, epochs=1, steps=steps
+        )
+        self.reset_metrics()
+        callbacks.on_test_begin()
+        stopping, self.stop_training = self.stop_training, False
+        logs = self._run_epoch("test", Batches(data, steps, False, None), callbacks, verbosity)
+        self.stop_training = stopping or self.stop_training
+        callbacks.on_test_end(logs)
+        return logs
+
+    def _run_epoch(
+        self, kind: Kind, batches: Batches, callbacks: CallbackList, verbosity: int
+    ) -> dict[str, Any]:
+        """An epoch of training or evaluation, which ends when `stop_training` is set; gives its logs."""
+        hooks = BatchHooks(callbacks, kind, bar=verbosity == 1, at_once=self.steps_per_execution)
+        return run_epoch(batches, StepRunner(self, kind), hooks, lambda: self.stop_training)
+
+    def _callback_list(self, callbacks: Any, **arguments: Any) -> CallbackList:
+        from cnnrs.callbacks import CallbackList
+
+        if isinstance(callbacks, CallbackList):
+            return callbacks
+        return CallbackList(callbacks, model=self, **arguments)
+
+    @named
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The outputs for data, as numpy arrays.
+
+        Args:
+            x: Arrays whose rows are samples, or an iterable of batches.
+            batch_size: Samples of a batch, by default 32, or what makes `steps` batches of arrays.
+            verbose: 0 silent, 1 progress bar, 2 one line; "auto" is 1 on terminals, else 2.
+            steps: Batches, if not all.
+            callbacks: List of callbacks.
+        """
+        steps = check_steps(steps, "steps")
+        data = make_data(x, None, None, batch_size, steps)
+        steps = steps or data.num_batches
+        verbosity = resolve_verbosity(verbose)
+        callbacks = self._callback_list(
+            callbacks, add_progbar=verbosity == 1, verbose=verbosity, epochs=1, steps=steps
+        )
+        callbacks.on_predict_begin()
+        outputs = _Outputs(StepRunner(self, "predict"))
+        run_epoch(
+            Batches(data, steps, False, None),
+            outputs,
+            BatchHooks(callbacks, "predict", bar=verbosity == 1, always=True),
+        )
+        callbacks.on_predict_end()
+        return outputs.joined()
+
+    # ---- single batches
+
+    @named
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step of training on one batch.
+
+        Args:
+            x: Samples.
+            y: Targets.
+            sample_weight: Weight of each sample.
+            class_weight: Weight of the samples of each class.
+            return_dict: Whether to give a dict by name instead of a list.
+
+        Returns:
+            Of this batch: the loss, or a list of it and the metrics as from `evaluate`, or a dict.
+        """
+        self._require_compiled("train_on_batch")
+        data = ArrayData(x, y, sample_weight, None)
+        if class_weight is not None:
+            data = data.with_class_weight(class_weight)
+        return self._logs_of_batch("train", data, return_dict)
+
+    @named
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Loss and metrics on one batch, as `train_on_batch` but without training."""
+        self._require_compiled("test_on_batch")
+        return self._logs_of_batch("test", ArrayData(x, y, sample_weight, None), return_dict)
+
+    def _logs_of_batch(self, kind: Kind, data: ArrayData, return_dict: bool) -> Any:
+        self.reset_metrics()
+        runner = StepRunner(self, kind)
+        logs = runner.logs(runner.one(data.samples))
+        return logs if return_dict else in_order(logs, self._result_names())
+
+    @named
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, as numpy arrays."""
+        outputs = StepRunner(self, "predict").one(ArrayData(x, None, None, None).samples)
+        return tree.map_structure(_to_numpy, outputs)
+
+
+class _Outputs:
+    """Runs batches and keeps the outputs of each, as numpy arrays."""
+
+    def __init__(self, runner: StepRunner):
+        self._runner = runner
+        self._batches: list[Any] = []
+
+    def one(self, samples: Samples) -> Any:
+        outputs = tree.map_structure(_to_numpy, self._runner.one(samples))
+        self._batches.append(outputs)
+        return outputs
+
+    def many(self, head: Samples) -> None:
+        """Nothing: a call that runs many batches gives the outputs of the last one alone."""
+
+    def logs(self, outcome: Any) -> dict[str, Any]:
+        return {"outputs": outcome}
+
+    def joined(self) -> Any:
+        """The outputs of all batches."""
+        if len(self._batches) == 1:
+            return self._batches[0]
+        return tree.map_structure(lambda *arrays: np.concatenate(arrays), *self._batches)
+
+
+def _to_numpy(value: Any) -> Any:
+    return value.numpy() if hasattr(value, "numpy") else np.asarray(value)
