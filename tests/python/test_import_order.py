@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 import cnnrs
+from cnnrs import _core, ops
 
 # A folder, or a module that is in none, imports only folders of the lines above its own. `__init__` is the
 # package itself: users import it, modules do not. `symbolic` stands above `ops`: ops record nodes on its
@@ -215,6 +216,21 @@ def test_layers_have_no_circles(sources):
 
 def test_layers_record_ops_in_one_folder(sources):
     assert not applies(sources)
+
+
+def test_layers_find_each_raw_op_in_the_core():
+    raw = Sources(PACKAGE).trees["cnnrs.ops.raw"]
+    functions = [node for node in raw.body if isinstance(node, ast.FunctionDef)]
+    recorded = {
+        function.name: {
+            call.args[0].value
+            for call in ast.walk(function)
+            if isinstance(call, ast.Call) and isinstance(call.args[0], ast.Constant)
+        }
+        for function in functions
+    }
+    assert recorded == {name: {name} for name in ops.raw.__all__}
+    assert recorded.keys() <= set(_core.op_names())
 
 
 def test_layers_import_by_name_in_few_places(sources):

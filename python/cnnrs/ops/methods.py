@@ -45,6 +45,11 @@ def _reshape(self: Any, *newshape: Any) -> Any:
     return movement.reshape(self, _one_or_many(newshape))
 
 
+def _reshape_symbol(self: Any, newshape: Any) -> Any:
+    """`ops.reshape(self, newshape)`. Keras gives symbolic tensors one argument."""
+    return movement.reshape(self, newshape)
+
+
 def _transpose(self: Any, *axes: Any) -> Any:
     """`ops.transpose(self, axes)`, with one argument or several; without any the axes are reversed."""
     given = _one_or_many(axes)
@@ -165,5 +170,6 @@ def _rebuild(value: Any, requires_grad: bool) -> Any:
 Tensor.__reduce__ = _reduce  # type: ignore[method-assign]
 _attach(Tensor)
 _attach(_core.Variable)
+KerasTensor.reshape = _reshape_symbol  # type: ignore[attr-defined]
 _attach(KerasTensor)
 _attach_operators(KerasTensor)

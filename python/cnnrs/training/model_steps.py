@@ -10,10 +10,12 @@ from cnnrs.base.arguments import named
 from cnnrs.base.recent import Recent
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.base import Layer
-from cnnrs.training.compiled import Compiled
 from cnnrs.training.logs import results_of
 from cnnrs.training.samples import unpack_x_y_sample_weight
 from cnnrs.training.step import RecordedStep, Signature
+
+if TYPE_CHECKING:
+    from cnnrs.training.compiled import Compiled
 
 __all__ = ["Kind", "ModelSteps"]
 
