@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cnnrs import _core, serialization, tree
 from cnnrs.base.arguments import named
@@ -82,6 +82,7 @@ class ModelSteps(Layer):
             auto_scale_loss: True; losses in float32 need no scaling.
         """
         from cnnrs import optimizers
+        from cnnrs.training.compiled import Compiled
 
         if not auto_scale_loss:
             raise ValueError("compile: auto_scale_loss: expected True; losses in float32 are not scaled")
