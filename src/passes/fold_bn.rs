@@ -83,7 +83,8 @@ fn round(graph: &Graph, context: &mut PassContext) -> Result<(Graph, bool)> {
                 && let Some(joined) = join_biases(g, inputs[0], inputs[1], &constant)?
             {
                 changed = true;
-                context.done(node, &graph.node(node.inputs[0]).origin, "bias joined with that of {}");
+                let [one, other] = [0, 1].map(|k| graph.node(node.inputs[k]));
+                context.done(other, &one.origin, "bias joined with that of {}");
                 return Ok(joined);
             }
         }
