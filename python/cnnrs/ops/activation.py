@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnrs.base.tensor_info import Logits
+from cnnrs.ops.annotated import annotate
 from cnnrs.ops.dispatch import (
     apply,
     as_float,
@@ -673,7 +675,7 @@ def sigmoid(x: Any) -> Any:
     """Applies the logistic function, which maps each element to between 0 and 1.
 
     It is `1 / (1 + exp(-x))`. A `binary_crossentropy` that takes the result is computed from `x`, which is
-    more accurate than from the result.
+    more accurate.
 
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
@@ -691,8 +693,7 @@ def sigmoid(x: Any) -> Any:
     """
     logits = as_float(x)
     result = apply("sigmoid", logits)
-    result._keras_logits = logits
-    return result
+    return annotate(result, Logits(logits, "sigmoid"))
 
 
 @op
@@ -700,8 +701,7 @@ def softmax(x: Any, axis: Any = -1) -> Any:
     """Maps the elements along an axis to probabilities: numbers from 0 to 1 whose sum is 1.
 
     It is `exp(x) / sum(exp(x))`, computed after the maximum is subtracted, so that nothing overflows. A
-    cross-entropy that takes the softmax over the last axis is computed from `x`, which is more accurate than
-    from the result.
+    cross-entropy over the same axis that takes the result is computed from `x`, which is more accurate.
 
     Args:
         x: Tensor of at least one axis; other dtypes are converted to float32.
@@ -724,10 +724,8 @@ def softmax(x: Any, axis: Any = -1) -> Any:
     logits = as_float(x)
     if isinstance(axis, (list, tuple)):
         return _over_axes("softmax", logits, axis)
-    result = apply("softmax", logits, axis=standardize_axis(axis, logits.ndim))
-    if standardize_axis(axis, logits.ndim) == logits.ndim - 1:
-        result._keras_logits = logits
-    return result
+    axis = standardize_axis(axis, logits.ndim)
+    return annotate(apply("softmax", logits, axis=axis), Logits(logits, "softmax", axis))
 
 
 @op

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.ops.annotated import info_of
 from cnnrs.ops.dispatch import apply, as_float, as_tensor, op, standardize_axis
 
 __all__ = [
@@ -130,16 +131,26 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
 _EPSILON = 1e-7
 
 
-def _logits(output: Any, from_logits: bool) -> tuple[Any, bool]:
-    if not hasattr(output, "_keras_logits"):
-        return as_float(output), from_logits
-    if not from_logits:
-        return output._keras_logits, True
-    warn_user(
-        "cross-entropy: from_logits=True, but the predictions come out of a softmax or sigmoid, "
-        "which is then applied twice; drop that activation, or pass from_logits=False",
-    )
-    return as_float(output), from_logits
+def _logits(output: Any, from_logits: bool, function: str, axis: Any = None) -> tuple[Any, bool]:
+    """What a cross-entropy reads, and whether it is logits.
+
+    Args:
+        output: Its argument.
+        from_logits: Its argument.
+        function: The activation whose logits it can read.
+        axis: The axis of softmax.
+    """
+    known = info_of(output).logits
+    if known is not None and from_logits:
+        warn_user(
+            f"cross-entropy: from_logits=True, but the predictions come out of a {known.function}, so that "
+            "an activation is applied twice; drop that one, or pass from_logits=False",
+        )
+    output = as_float(output)
+    if known is None or from_logits or known.function != function:
+        return output, from_logits
+    fits = axis is None or standardize_axis(axis, output.ndim) == known.axis
+    return (known.tensor, True) if fits else (output, False)
 
 
 @op
@@ -147,8 +158,9 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     """Computes the cross-entropy of two distributions over classes along an axis.
 
     It is `-sum(target * log(output))`, for logits `-sum(target * log_softmax(output))`. The result of
-    `softmax` over the last axis is not read: its logits are used. Warns if `from_logits` is true although
-    `output` is the result of such an activation, which would then be applied twice.
+    `softmax` over the same axis is not read, also if it has been reshaped, cut or moved since: its logits
+    are. Warns if `from_logits` is true although `output` is the result of `softmax` or `sigmoid`, so that two
+    activations are applied.
 
     Args:
         target: Probabilities of the classes, such as one-hot vectors; other dtypes are converted to float32.
@@ -172,7 +184,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
         [0.2877]
     """
     target = as_float(target)
-    output, from_logits = _logits(output, from_logits)
+    output, from_logits = _logits(output, from_logits, "softmax", axis)
     if target.shape != output.shape:
         raise ValueError(
             f"categorical_crossentropy: target {target.shape} and output {output.shape} must agree"
@@ -195,8 +207,9 @@ def sparse_categorical_crossentropy(
     """Computes the cross-entropy of class indices and predicted distributions.
 
     It is `-log(output[target])`, for logits `-log_softmax(output)[target]`. The result of `softmax` over the
-    last axis is not read: its logits are used. Warns if `from_logits` is true although `output` is the result
-    of such an activation, which would then be applied twice.
+    last axis is not read, also if it has been reshaped, cut or moved since: its logits are. Warns if
+    `from_logits` is true although `output` is the result of `softmax` or `sigmoid`, so that two activations
+    are applied.
 
     Args:
         target: Class indices, a tensor of shape (...) or (..., 1); other dtypes are converted to int32.
@@ -221,7 +234,7 @@ def sparse_categorical_crossentropy(
         [0.2877 0.    ]
     """
     target = as_tensor(target).astype("int32")
-    output, from_logits = _logits(output, from_logits)
+    output, from_logits = _logits(output, from_logits, "softmax", axis)
     if standardize_axis(axis, output.ndim) != output.ndim - 1:
         raise ValueError(f"sparse_categorical_crossentropy: axis: expected the last one, received {axis}")
     if target.ndim == output.ndim and target.shape[-1] == 1:
@@ -241,8 +254,9 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     """Computes the cross-entropy of independent yes-or-no labels, element by element.
 
     It is `-target * log(p) - (1 - target) * log(1 - p)`, where `p` is `output`, or its sigmoid for logits.
-    The result of `sigmoid` is not read: its logits are used. Warns if `from_logits` is true although `output`
-    is the result of such an activation, which would then be applied twice.
+    The result of `sigmoid` is not read, also if it has been reshaped, cut or moved since: its logits are.
+    Warns if `from_logits` is true although `output` is the result of `sigmoid` or `softmax`, so that two
+    activations are applied.
 
     Args:
         target: Labels, 0, 1 or probabilities; other dtypes are converted to float32.
@@ -263,7 +277,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
         [0.6931 0.2877]
     """
     target = as_float(target)
-    output, from_logits = _logits(output, from_logits)
+    output, from_logits = _logits(output, from_logits, "sigmoid")
     if target.shape != output.shape:
         raise ValueError(f"binary_crossentropy: target {target.shape} and output {output.shape} must agree")
     if from_logits:

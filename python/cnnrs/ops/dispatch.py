@@ -11,6 +11,7 @@ import numpy as np
 from cnnrs import _core, symbolic
 from cnnrs.base.arguments import explain
 from cnnrs.base.dtypes import FLOAT
+from cnnrs.ops.annotated import AnnotatedTensor, pass_on
 
 __all__ = [
     "apply",
@@ -73,8 +74,12 @@ def as_countable(x: Any) -> Any:
 
 
 def apply(name: str, *inputs: Any, **attributes: Any) -> Any:
-    """Op `name` of the core."""
-    return _core.apply(name, inputs, attributes)
+    """Op `name` of the core, which passes on what is known of its inputs."""
+    result = _core.apply(name, inputs, attributes)
+    for x in inputs:
+        if type(x) is AnnotatedTensor:
+            return pass_on(name, result, inputs, attributes)
+    return result
 
 
 def standardize_axis(axis: Any, rank: int, argument: str = "axis") -> int:
