@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnrs.base.arguments import flag
 from cnnrs.base.tensor_info import Logits
 from cnnrs.ops.annotated import annotate
 from cnnrs.ops.dispatch import (
@@ -211,6 +212,7 @@ def gelu(x: Any, approximate: bool = True) -> Any:
 
     Raises:
         TypeError: `x` is not numeric.
+        ValueError: `approximate` is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -219,7 +221,7 @@ def gelu(x: Any, approximate: bool = True) -> Any:
         >>> print(ops.gelu([-1.0, 0.0, 1.0], approximate=False).numpy().round(4))
         [-0.1587  0.      0.8413]
     """
-    return apply("gelu", as_float(x), approximate=bool(approximate))
+    return apply("gelu", as_float(x), approximate=flag(approximate, "gelu", "approximate"))
 
 
 @op
@@ -393,7 +395,8 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
     """Sets elements of small magnitude to 0.
 
     It is `x` where `abs(x)` exceeds the threshold, and 0 elsewhere: hard thresholding of Donoho and
-    Johnstone, "Ideal spatial adaptation by wavelet shrinkage" (1994). The gradient at the threshold is 0.
+    Johnstone, "Ideal spatial adaptation by wavelet shrinkage" (1994). The gradient at the threshold is 0. NaN
+    stays NaN.
 
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
@@ -412,7 +415,8 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
         [-2.0, 0.0, 0.0, 1.0]
     """
     x = as_float(x)
-    return apply("where", apply("greater", apply("abs", x), float(threshold)), x, 0.0)
+    # A comparison with NaN does not hold, and so NaN is kept.
+    return apply("where", apply("less_equal", apply("abs", x), float(threshold)), 0.0, x)
 
 
 @op
@@ -469,7 +473,7 @@ def tanh_shrink(x: Any) -> Any:
 def threshold(x: Any, threshold: float, default_value: float) -> Any:
     """Replaces elements that do not exceed a threshold by a constant.
 
-    No gradient flows through the elements that are replaced.
+    No gradient flows through the elements that are replaced. NaN stays NaN.
 
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
@@ -489,7 +493,8 @@ def threshold(x: Any, threshold: float, default_value: float) -> Any:
         [0.0, 0.0, 3.0]
     """
     x = as_float(x)
-    return apply("where", apply("greater", x, float(threshold)), x, float(default_value))
+    # A comparison with NaN does not hold, and so NaN is kept.
+    return apply("where", apply("less_equal", x, float(threshold)), float(default_value), x)
 
 
 @op

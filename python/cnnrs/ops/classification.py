@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnrs.base.arguments import integer
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.ops.annotated import info_of
@@ -36,7 +37,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 
     Raises:
         TypeError: `x` is not numeric, `axis` is no integer, or `dtype` is no known type.
-        ValueError: `num_classes` is negative, `axis` is out of range, or `sparse` is true.
+        ValueError: `num_classes` is no integer >= 0, `axis` is out of range, or `sparse` is true.
 
     Example:
         >>> from cnnrs import ops
@@ -45,8 +46,12 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     """
     if sparse:
         raise ValueError("one_hot: sparse: expected False; sparse tensors are not supported")
-    x = as_tensor(x).astype("int32")
-    result = apply("one_hot", x, depth=int(num_classes), dtype=standardize_dtype(dtype))
+    return _one_hot("one_hot", x, num_classes, axis, dtype)
+
+
+def _one_hot(name: str, x: Any, num_classes: Any, axis: Any, dtype: Any) -> Any:
+    depth = integer(num_classes, name, "num_classes", least=0)
+    result = apply("one_hot", as_tensor(x).astype("int32"), depth=depth, dtype=standardize_dtype(dtype))
     place = standardize_axis(axis, result.ndim)
     if place == result.ndim - 1:
         return result
@@ -82,8 +87,8 @@ def multi_hot(
 
     Raises:
         TypeError: `inputs` is not numeric, `axis` is no integer, or `dtype` is no known type.
-        ValueError: `num_classes` is missing or negative, `axis` is out of range or has extent 0, `sparse` is
-            true, or an unknown argument is given.
+        ValueError: `num_classes` is missing or no integer >= 0, `axis` is out of range or has extent 0,
+            `sparse` is true, or an unknown argument is given.
 
     Example:
         >>> from cnnrs import ops
@@ -92,7 +97,7 @@ def multi_hot(
     """
     if kwargs or sparse or num_classes is None:
         raise ValueError("multi_hot: expected num_classes, and no sparse tensors")
-    hot = one_hot(inputs, num_classes, -1, dtype)
+    hot = _one_hot("multi_hot", inputs, num_classes, -1, dtype)
     place = standardize_axis(axis, hot.ndim - 1)
     return apply("max", hot, axes=[place], keepdims=False)
 
@@ -107,12 +112,12 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
         k: How many of the best classes count, an integer.
 
     Returns:
-        bool tensor of shape (...). Classes that tie with the target do not count against it.
+        bool tensor of shape (...). Classes that tie with the target do not count against it. False where the
+        target is no class, or a score is NaN.
 
     Raises:
-        TypeError: `targets` or `predictions` is not numeric, or `k` is no number.
-        ValueError: The shapes do not fit.
-        IndexError: `predictions` has no axis.
+        TypeError: `targets` or `predictions` is not numeric.
+        ValueError: The shapes do not fit, `predictions` has no axis, or `k` is no integer.
 
     Example:
         >>> from cnnrs import ops
@@ -121,11 +126,21 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
         [True, False]
     """
     targets, predictions = as_tensor(targets).astype("int32"), as_float(predictions)
+    k = integer(k, "in_top_k", "k")
+    if predictions.ndim == 0 or predictions.shape[:-1] != targets.shape:
+        raise ValueError(
+            "in_top_k: predictions: expected the shape of targets and an axis of classes, "
+            f"received {predictions.shape} for targets of shape {targets.shape}"
+        )
+    last = [predictions.ndim - 1]
     classes = predictions.shape[-1]
     hot = apply("one_hot", targets, depth=classes, dtype="bool")
-    own = apply("sum", apply("where", hot, predictions, 0.0), axes=[predictions.ndim - 1], keepdims=True)
+    nan = apply("isnan", predictions)
+    own = apply("sum", apply("where", hot, predictions, 0.0), axes=last, keepdims=True)
     larger = apply("greater", predictions, own).astype("int32")
-    return apply("less", apply("sum", larger, axes=[predictions.ndim - 1], keepdims=False), int(k))
+    found = apply("less", apply("sum", larger, axes=last, keepdims=False), k)
+    known = apply("logical_and", hot, apply("logical_not", apply("any", nan, axes=last, keepdims=True)))
+    return apply("logical_and", found, apply("any", known, axes=last, keepdims=False))
 
 
 _EPSILON = 1e-7

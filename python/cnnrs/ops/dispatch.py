@@ -22,6 +22,7 @@ __all__ = [
     "op",
     "standardize_axes",
     "standardize_axis",
+    "standardize_keepdims",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -86,19 +87,40 @@ def standardize_axis(axis: Any, rank: int, argument: str = "axis") -> int:
     """`axis` counted from 0.
 
     Raises:
-        ValueError: It is outside of `-rank` to `rank - 1`.
+        TypeError: It is no integer.
+        ValueError: It is outside of `-rank` to `rank - 1`, or there is no axis.
     """
     try:
         index = axis.__index__()
     except (AttributeError, TypeError):
         raise TypeError(f"{argument}: expected an integer, received {axis!r}") from None
     if not -rank <= index < rank:
+        if rank == 0:
+            raise ValueError(f"{argument}: expected a tensor with axes, received a scalar and axis {axis}")
         raise ValueError(f"{argument}: expected an integer from {-rank} to {rank - 1}, received {axis}")
     return index % rank
 
 
+def standardize_keepdims(keepdims: Any) -> bool:
+    """`keepdims` as a bool.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if keepdims is True or keepdims is False:
+        return keepdims
+    if isinstance(keepdims, (int, np.bool_)) and keepdims in (0, 1):
+        return bool(keepdims)
+    raise ValueError(f"keepdims: expected True or False, received {keepdims!r}")
+
+
 def standardize_axes(axis: Any, rank: int, argument: str = "axis") -> list[int] | None:
-    """None for all axes, or the axes counted from 0."""
+    """None for all axes, or the axes counted from 0.
+
+    Raises:
+        TypeError: One is no integer.
+        ValueError: One is out of range, or named twice.
+    """
     if axis is None:
         return None
     if isinstance(axis, (list, tuple, np.ndarray)):
