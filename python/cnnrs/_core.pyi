@@ -121,8 +121,6 @@ class _Operators:
 class Tensor(_Operators):
     """A lazy tensor: recorded when made, computed when read."""
 
-    _keras_logits: Tensor
-    _keras_mask: Tensor
     grad: Tensor | None
     requires_grad: bool
     @property

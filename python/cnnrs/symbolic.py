@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnrs import tree
+from cnnrs._core import Tensor
 from cnnrs.base import context, naming
 from cnnrs.base.arguments import NamedArguments
 
@@ -139,6 +140,8 @@ def is_keras_tensor(x: Any) -> bool:
 def any_symbolic(args: Any, kwargs: Any) -> bool:
     """Whether a symbolic tensor is among the arguments, nested ones included."""
     for arg in args:
+        if type(arg) is Tensor:  # which most are
+            continue
         if isinstance(arg, KerasTensor) or (isinstance(arg, (list, tuple, dict)) and _holds_symbolic(arg)):
             return True
     return bool(kwargs) and _holds_symbolic(kwargs)

@@ -13,7 +13,17 @@ import numpy as np
 
 from cnnrs.base import suggest
 
-__all__ = ["NamedArguments", "explain", "file_path", "integer", "named", "number", "reject"]
+__all__ = [
+    "NamedArguments",
+    "explain",
+    "file_path",
+    "flag",
+    "integer",
+    "integers",
+    "named",
+    "number",
+    "reject",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -196,8 +206,22 @@ def number(
     return converted
 
 
-def integer(value: Any, owner: Any, argument: str, *, least: int | None = None) -> int:
-    """`value` as an integer of at least `least`.
+def _index(value: Any) -> int | None:
+    """`value` as a Python integer; None if it is no integer."""
+    if type(value) is int:
+        return value
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return None
+    try:
+        return value.__index__()
+    except TypeError:  # arrays and tensors of several elements, or of others than integers
+        return None
+
+
+def integer(
+    value: Any, owner: Any, argument: str, *, least: int | None = None, most: int | None = None
+) -> int:
+    """`value` as an integer from `least` to `most`. numpy's integers are integers, 2.0 and True are not.
 
     Raises:
         ValueError: It is none; the message names the owner and the argument.
@@ -206,14 +230,56 @@ def integer(value: Any, owner: Any, argument: str, *, least: int | None = None) 
     Traceback (most recent call last):
     ValueError: fit: epochs: expected an integer >= 1, received 2.5
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value is None:
-        fits = False
-    else:
-        fits = least is None or value.__index__() >= least
-    if not fits:
+    index = _index(value)
+    if index is None or (least is not None and index < least) or (most is not None and index > most):
+        _, words = _bounds(math.nan, least, most, None, None)
+        expected = " ".join(filter(None, ["an integer", words]))
+        raise ValueError(f"{_owner(owner)}: {argument}: expected {expected}, received {value!r}")
+    return index
+
+
+def integers(value: Any, owner: Any, argument: str, *, least: int | None = None) -> list[int]:
+    """An integer or a sequence of integers of at least `least`, as a list.
+
+    Raises:
+        ValueError: It is neither; the message names the owner and the argument.
+
+    >>> integers((2, 3), "reshape", "newshape"), integers(6, "reshape", "newshape")
+    ([2, 3], [6])
+    >>> integers((2.5, 3), "reshape", "newshape", least=-1)
+    Traceback (most recent call last):
+    ValueError: reshape: newshape: expected an integer or a sequence of integers >= -1, received (2.5, 3)
+    """
+    single = _index(value)
+    found: list[int | None] = [single]
+    if single is None:
+        # Text is a sequence, too, but of no integers.
+        found = [_index(entry) for entry in value] if hasattr(value, "__iter__") else [None]
+    indices = [index for index in found if index is not None and (least is None or index >= least)]
+    if len(indices) != len(found):
         bound = "" if least is None else f" >= {least}"
-        raise ValueError(f"{_owner(owner)}: {argument}: expected an integer{bound}, received {value!r}")
-    return value.__index__()
+        raise ValueError(
+            f"{_owner(owner)}: {argument}: expected an integer or a sequence of integers{bound}, "
+            f"received {value!r}"
+        )
+    return indices
+
+
+def flag(value: Any, owner: Any, argument: str) -> bool:
+    """`value` as a bool: True, False, 1 or 0.
+
+    Raises:
+        ValueError: It is none of them; the message names the owner and the argument.
+
+    >>> flag("no", "gelu", "approximate")
+    Traceback (most recent call last):
+    ValueError: gelu: approximate: expected True or False, received 'no'
+    """
+    if value is True or value is False:
+        return value
+    if isinstance(value, (int, np.bool_)) and value in (0, 1):
+        return bool(value)
+    raise ValueError(f"{_owner(owner)}: {argument}: expected True or False, received {value!r}")
 
 
 def file_path(value: Any, owner: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from cnnrs import _core, ops
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.ops import raw
+from cnnrs.ops.annotated import annotate
 
 __all__ = [
     "binary_crossentropy",
@@ -238,9 +239,8 @@ def sparse_categorical_crossentropy(
     labels = raw.where(valid, y_true, 0)
     losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=from_logits, axis=axis)
     losses = raw.where(valid, losses, 0.0)
-    # Read by `Loss`, whose mean is over the valid ones.
-    losses._keras_mask = valid
-    return losses
+    # Means are over the valid ones.
+    return annotate(losses, mask=valid)
 
 
 def binary_crossentropy(

@@ -11,6 +11,7 @@ from cnnrs import _core
 from cnnrs.base import naming
 from cnnrs.base.arguments import NamedArguments
 from cnnrs.ops import raw
+from cnnrs.ops.annotated import info_of
 
 _EPSILON = 1e-7
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
@@ -131,8 +132,7 @@ class Loss(NamedArguments):
         y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
         with _core.layer_scope(self.name):
             values = self.call(y_true, y_pred)
-            mask = getattr(values, "_keras_mask", None)
-            return reduce_weighted_values(values, sample_weight, self.reduction, mask)
+            return reduce_weighted_values(values, sample_weight, self.reduction, info_of(values).mask)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """One value a sample."""

@@ -11,6 +11,7 @@ from cnnrs.base import naming
 from cnnrs.base.arguments import NamedArguments
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.ops import raw
+from cnnrs.ops.annotated import info_of
 from cnnrs.variables import Variable
 
 
@@ -139,16 +140,20 @@ class Sum(Metric):
 
 
 def _weighted(values: Any, sample_weight: Any) -> tuple[Any, Any]:
-    """Values times weights, and the sum of the weights of all values."""
+    """Values times weights, and the sum of the weights of all values. Where a mask is False, they are 0."""
     values = as_tensor(values)
     if values.dtype != "float32":
         values = values.astype("float32")
-    if sample_weight is None:
+    mask = info_of(values).mask
+    if sample_weight is None and mask is None:
         return values, float(values.size)
-    weight = as_tensor(sample_weight)
+    weight = as_tensor(1.0 if sample_weight is None else sample_weight)
     weight = weight if weight.dtype == "float32" else weight.astype("float32")
     if len(weight.shape) == len(values.shape) + 1 and weight.shape[-1] == 1:
         weight = raw.squeeze(weight, axis=-1)
+    if mask is not None:
+        missing = len(values.shape) - len(weight.shape)
+        weight = raw.reshape(weight, shape=[*weight.shape, *[1] * missing]) * mask.astype("float32")
     if 0 < len(weight.shape) < len(values.shape):
         # A weight a sample: values of one sample are averaged first, as in Keras.
         axes = list(range(len(weight.shape), len(values.shape)))

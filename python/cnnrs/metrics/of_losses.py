@@ -78,7 +78,7 @@ class CategoricalCrossentropy(MeanMetricWrapper):
 
 
 class SparseCategoricalCrossentropy(MeanMetricWrapper):
-    """Mean categorical cross-entropy of integer labels.
+    """Mean categorical cross-entropy of integer labels; those equal to `ignore_class` do not count.
 
     >>> from cnnrs import metrics
     >>> round(float(metrics.SparseCategoricalCrossentropy()([1], [[0.5, 0.5]])), 4)

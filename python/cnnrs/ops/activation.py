@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnrs.base.arguments import flag
+from cnnrs.base.tensor_info import Logits
+from cnnrs.ops.annotated import annotate
 from cnnrs.ops.dispatch import (
     apply,
     as_float,
@@ -209,6 +212,7 @@ def gelu(x: Any, approximate: bool = True) -> Any:
 
     Raises:
         TypeError: `x` is not numeric.
+        ValueError: `approximate` is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -217,7 +221,7 @@ def gelu(x: Any, approximate: bool = True) -> Any:
         >>> print(ops.gelu([-1.0, 0.0, 1.0], approximate=False).numpy().round(4))
         [-0.1587  0.      0.8413]
     """
-    return apply("gelu", as_float(x), approximate=bool(approximate))
+    return apply("gelu", as_float(x), approximate=flag(approximate, "gelu", "approximate"))
 
 
 @op
@@ -391,7 +395,8 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
     """Sets elements of small magnitude to 0.
 
     It is `x` where `abs(x)` exceeds the threshold, and 0 elsewhere: hard thresholding of Donoho and
-    Johnstone, "Ideal spatial adaptation by wavelet shrinkage" (1994). The gradient at the threshold is 0.
+    Johnstone, "Ideal spatial adaptation by wavelet shrinkage" (1994). The gradient at the threshold is 0. NaN
+    stays NaN.
 
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
@@ -410,7 +415,8 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
         [-2.0, 0.0, 0.0, 1.0]
     """
     x = as_float(x)
-    return apply("where", apply("greater", apply("abs", x), float(threshold)), x, 0.0)
+    # A comparison with NaN does not hold, and so NaN is kept.
+    return apply("where", apply("less_equal", apply("abs", x), float(threshold)), 0.0, x)
 
 
 @op
@@ -467,7 +473,7 @@ def tanh_shrink(x: Any) -> Any:
 def threshold(x: Any, threshold: float, default_value: float) -> Any:
     """Replaces elements that do not exceed a threshold by a constant.
 
-    No gradient flows through the elements that are replaced.
+    No gradient flows through the elements that are replaced. NaN stays NaN.
 
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
@@ -487,7 +493,8 @@ def threshold(x: Any, threshold: float, default_value: float) -> Any:
         [0.0, 0.0, 3.0]
     """
     x = as_float(x)
-    return apply("where", apply("greater", x, float(threshold)), x, float(default_value))
+    # A comparison with NaN does not hold, and so NaN is kept.
+    return apply("where", apply("less_equal", x, float(threshold)), float(default_value), x)
 
 
 @op
@@ -673,7 +680,7 @@ def sigmoid(x: Any) -> Any:
     """Applies the logistic function, which maps each element to between 0 and 1.
 
     It is `1 / (1 + exp(-x))`. A `binary_crossentropy` that takes the result is computed from `x`, which is
-    more accurate than from the result.
+    more accurate.
 
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
@@ -691,8 +698,7 @@ def sigmoid(x: Any) -> Any:
     """
     logits = as_float(x)
     result = apply("sigmoid", logits)
-    result._keras_logits = logits
-    return result
+    return annotate(result, Logits(logits, "sigmoid"))
 
 
 @op
@@ -700,8 +706,7 @@ def softmax(x: Any, axis: Any = -1) -> Any:
     """Maps the elements along an axis to probabilities: numbers from 0 to 1 whose sum is 1.
 
     It is `exp(x) / sum(exp(x))`, computed after the maximum is subtracted, so that nothing overflows. A
-    cross-entropy that takes the softmax over the last axis is computed from `x`, which is more accurate than
-    from the result.
+    cross-entropy over the same axis that takes the result is computed from `x`, which is more accurate.
 
     Args:
         x: Tensor of at least one axis; other dtypes are converted to float32.
@@ -724,10 +729,8 @@ def softmax(x: Any, axis: Any = -1) -> Any:
     logits = as_float(x)
     if isinstance(axis, (list, tuple)):
         return _over_axes("softmax", logits, axis)
-    result = apply("softmax", logits, axis=standardize_axis(axis, logits.ndim))
-    if standardize_axis(axis, logits.ndim) == logits.ndim - 1:
-        result._keras_logits = logits
-    return result
+    axis = standardize_axis(axis, logits.ndim)
+    return annotate(apply("softmax", logits, axis=axis), Logits(logits, "softmax", axis))
 
 
 @op

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnrs.base.arguments import integer
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.ops.annotated import info_of
 from cnnrs.ops.dispatch import apply, as_float, as_tensor, op, standardize_axis
 
 __all__ = [
@@ -35,7 +37,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 
     Raises:
         TypeError: `x` is not numeric, `axis` is no integer, or `dtype` is no known type.
-        ValueError: `num_classes` is negative, `axis` is out of range, or `sparse` is true.
+        ValueError: `num_classes` is no integer >= 0, `axis` is out of range, or `sparse` is true.
 
     Example:
         >>> from cnnrs import ops
@@ -44,8 +46,12 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     """
     if sparse:
         raise ValueError("one_hot: sparse: expected False; sparse tensors are not supported")
-    x = as_tensor(x).astype("int32")
-    result = apply("one_hot", x, depth=int(num_classes), dtype=standardize_dtype(dtype))
+    return _one_hot("one_hot", x, num_classes, axis, dtype)
+
+
+def _one_hot(name: str, x: Any, num_classes: Any, axis: Any, dtype: Any) -> Any:
+    depth = integer(num_classes, name, "num_classes", least=0)
+    result = apply("one_hot", as_tensor(x).astype("int32"), depth=depth, dtype=standardize_dtype(dtype))
     place = standardize_axis(axis, result.ndim)
     if place == result.ndim - 1:
         return result
@@ -81,8 +87,8 @@ def multi_hot(
 
     Raises:
         TypeError: `inputs` is not numeric, `axis` is no integer, or `dtype` is no known type.
-        ValueError: `num_classes` is missing or negative, `axis` is out of range or has extent 0, `sparse` is
-            true, or an unknown argument is given.
+        ValueError: `num_classes` is missing or no integer >= 0, `axis` is out of range or has extent 0,
+            `sparse` is true, or an unknown argument is given.
 
     Example:
         >>> from cnnrs import ops
@@ -91,7 +97,7 @@ def multi_hot(
     """
     if kwargs or sparse or num_classes is None:
         raise ValueError("multi_hot: expected num_classes, and no sparse tensors")
-    hot = one_hot(inputs, num_classes, -1, dtype)
+    hot = _one_hot("multi_hot", inputs, num_classes, -1, dtype)
     place = standardize_axis(axis, hot.ndim - 1)
     return apply("max", hot, axes=[place], keepdims=False)
 
@@ -106,12 +112,12 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
         k: How many of the best classes count, an integer.
 
     Returns:
-        bool tensor of shape (...). Classes that tie with the target do not count against it.
+        bool tensor of shape (...). Classes that tie with the target do not count against it. False where the
+        target is no class, or a score is NaN.
 
     Raises:
-        TypeError: `targets` or `predictions` is not numeric, or `k` is no number.
-        ValueError: The shapes do not fit.
-        IndexError: `predictions` has no axis.
+        TypeError: `targets` or `predictions` is not numeric.
+        ValueError: The shapes do not fit, `predictions` has no axis, or `k` is no integer.
 
     Example:
         >>> from cnnrs import ops
@@ -120,26 +126,46 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
         [True, False]
     """
     targets, predictions = as_tensor(targets).astype("int32"), as_float(predictions)
+    k = integer(k, "in_top_k", "k")
+    if predictions.ndim == 0 or predictions.shape[:-1] != targets.shape:
+        raise ValueError(
+            "in_top_k: predictions: expected the shape of targets and an axis of classes, "
+            f"received {predictions.shape} for targets of shape {targets.shape}"
+        )
+    last = [predictions.ndim - 1]
     classes = predictions.shape[-1]
     hot = apply("one_hot", targets, depth=classes, dtype="bool")
-    own = apply("sum", apply("where", hot, predictions, 0.0), axes=[predictions.ndim - 1], keepdims=True)
+    nan = apply("isnan", predictions)
+    own = apply("sum", apply("where", hot, predictions, 0.0), axes=last, keepdims=True)
     larger = apply("greater", predictions, own).astype("int32")
-    return apply("less", apply("sum", larger, axes=[predictions.ndim - 1], keepdims=False), int(k))
+    found = apply("less", apply("sum", larger, axes=last, keepdims=False), k)
+    known = apply("logical_and", hot, apply("logical_not", apply("any", nan, axes=last, keepdims=True)))
+    return apply("logical_and", found, apply("any", known, axes=last, keepdims=False))
 
 
 _EPSILON = 1e-7
 
 
-def _logits(output: Any, from_logits: bool) -> tuple[Any, bool]:
-    if not hasattr(output, "_keras_logits"):
-        return as_float(output), from_logits
-    if not from_logits:
-        return output._keras_logits, True
-    warn_user(
-        "cross-entropy: from_logits=True, but the predictions come out of a softmax or sigmoid, "
-        "which is then applied twice; drop that activation, or pass from_logits=False",
-    )
-    return as_float(output), from_logits
+def _logits(output: Any, from_logits: bool, function: str, axis: Any = None) -> tuple[Any, bool]:
+    """What a cross-entropy reads, and whether it is logits.
+
+    Args:
+        output: Its argument.
+        from_logits: Its argument.
+        function: The activation whose logits it can read.
+        axis: The axis of softmax.
+    """
+    known = info_of(output).logits
+    if known is not None and from_logits:
+        warn_user(
+            f"cross-entropy: from_logits=True, but the predictions come out of a {known.function}, so that "
+            "an activation is applied twice; drop that one, or pass from_logits=False",
+        )
+    output = as_float(output)
+    if known is None or from_logits or known.function != function:
+        return output, from_logits
+    fits = axis is None or standardize_axis(axis, output.ndim) == known.axis
+    return (known.tensor, True) if fits else (output, False)
 
 
 @op
@@ -147,8 +173,9 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     """Computes the cross-entropy of two distributions over classes along an axis.
 
     It is `-sum(target * log(output))`, for logits `-sum(target * log_softmax(output))`. The result of
-    `softmax` over the last axis is not read: its logits are used. Warns if `from_logits` is true although
-    `output` is the result of such an activation, which would then be applied twice.
+    `softmax` over the same axis is not read, also if it has been reshaped, cut or moved since: its logits
+    are. Warns if `from_logits` is true although `output` is the result of `softmax` or `sigmoid`, so that two
+    activations are applied.
 
     Args:
         target: Probabilities of the classes, such as one-hot vectors; other dtypes are converted to float32.
@@ -172,7 +199,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
         [0.2877]
     """
     target = as_float(target)
-    output, from_logits = _logits(output, from_logits)
+    output, from_logits = _logits(output, from_logits, "softmax", axis)
     if target.shape != output.shape:
         raise ValueError(
             f"categorical_crossentropy: target {target.shape} and output {output.shape} must agree"
@@ -195,8 +222,9 @@ def sparse_categorical_crossentropy(
     """Computes the cross-entropy of class indices and predicted distributions.
 
     It is `-log(output[target])`, for logits `-log_softmax(output)[target]`. The result of `softmax` over the
-    last axis is not read: its logits are used. Warns if `from_logits` is true although `output` is the result
-    of such an activation, which would then be applied twice.
+    last axis is not read, also if it has been reshaped, cut or moved since: its logits are. Warns if
+    `from_logits` is true although `output` is the result of `softmax` or `sigmoid`, so that two activations
+    are applied.
 
     Args:
         target: Class indices, a tensor of shape (...) or (..., 1); other dtypes are converted to int32.
@@ -221,7 +249,7 @@ def sparse_categorical_crossentropy(
         [0.2877 0.    ]
     """
     target = as_tensor(target).astype("int32")
-    output, from_logits = _logits(output, from_logits)
+    output, from_logits = _logits(output, from_logits, "softmax", axis)
     if standardize_axis(axis, output.ndim) != output.ndim - 1:
         raise ValueError(f"sparse_categorical_crossentropy: axis: expected the last one, received {axis}")
     if target.ndim == output.ndim and target.shape[-1] == 1:
@@ -241,8 +269,9 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     """Computes the cross-entropy of independent yes-or-no labels, element by element.
 
     It is `-target * log(p) - (1 - target) * log(1 - p)`, where `p` is `output`, or its sigmoid for logits.
-    The result of `sigmoid` is not read: its logits are used. Warns if `from_logits` is true although `output`
-    is the result of such an activation, which would then be applied twice.
+    The result of `sigmoid` is not read, also if it has been reshaped, cut or moved since: its logits are.
+    Warns if `from_logits` is true although `output` is the result of `sigmoid` or `softmax`, so that two
+    activations are applied.
 
     Args:
         target: Labels, 0, 1 or probabilities; other dtypes are converted to float32.
@@ -263,7 +292,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
         [0.6931 0.2877]
     """
     target = as_float(target)
-    output, from_logits = _logits(output, from_logits)
+    output, from_logits = _logits(output, from_logits, "sigmoid")
     if target.shape != output.shape:
         raise ValueError(f"binary_crossentropy: target {target.shape} and output {output.shape} must agree")
     if from_logits:

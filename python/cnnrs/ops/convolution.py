@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import config
+from cnnrs.base.arguments import integer
 from cnnrs.ops.dispatch import (
     apply,
     as_float,
@@ -44,11 +45,33 @@ def pair(value: Any, argument: str, least: int = 1) -> list[int]:
 
 
 def _padding(padding: Any) -> Any:
+    """`padding` as the core takes it: "valid", "same", or rows and columns before and after.
+
+    Raises:
+        ValueError: It is neither of these words nor two pairs of integers >= 0.
+    """
     if isinstance(padding, str):
         if padding.lower() not in ("valid", "same"):
             raise ValueError(f"padding: expected 'valid' or 'same', received {padding!r}")
         return padding.lower()
-    return [list(side) for side in padding]
+    try:
+        sides = [[end.__index__() for end in side] for side in padding]
+    except (AttributeError, TypeError):
+        sides = []
+    if [len(side) for side in sides] != [2, 2] or min(map(min, sides)) < 0:
+        raise ValueError(
+            "padding: expected 'valid', 'same' or ((top, bottom), (left, right)) of integers >= 0, "
+            f"received {padding!r}"
+        )
+    return sides
+
+
+def _kernel(kernel: Any, name: str, shape: str) -> Any:
+    """A kernel of 4 axes."""
+    kernel = as_float(kernel)
+    if kernel.ndim != 4:
+        raise ValueError(f"{name}: expected shape {shape}, received {kernel.shape}")
+    return kernel
 
 
 def image_data_format(data_format: str | None) -> str:
@@ -115,7 +138,7 @@ def conv(
         `(height - (kernel height - 1) * dilation - 1) // stride + 1`, and the width likewise.
 
     Raises:
-        TypeError: `inputs` or `kernel` is not numeric, or `padding` is neither text nor pairs.
+        TypeError: `inputs` or `kernel` is not numeric.
         ValueError: The shapes do not fit each other, the kernel does not fit into the image, or `strides`,
             `padding`, `data_format` or `dilation_rate` is none of the values above.
 
@@ -127,8 +150,8 @@ def conv(
         [[8.0, 12.0], [20.0, 24.0]]
     """
     x, first = _to_last(inputs, data_format)
-    kernel = as_float(kernel)
-    groups = x.shape[-1] // kernel.shape[2] if kernel.ndim == 4 and kernel.shape[2] else 0
+    kernel = _kernel(kernel, "conv: kernel", "(height, width, channels, filters)")
+    groups = x.shape[-1] // kernel.shape[2] if kernel.shape[2] else 0
     if groups == 0 or groups * kernel.shape[2] != x.shape[-1]:
         raise ValueError(f"conv: kernel of shape {kernel.shape} does not fit {x.shape[-1]} input channels")
     y = apply(
@@ -175,7 +198,7 @@ def depthwise_conv(
         - 1) // stride + 1`, and the width likewise.
 
     Raises:
-        TypeError: `inputs` or `kernel` is not numeric, or `padding` is neither text nor pairs.
+        TypeError: `inputs` or `kernel` is not numeric.
         ValueError: The shapes do not fit each other, the kernel does not fit into the image, or `strides`,
             `padding`, `data_format` or `dilation_rate` is none of the values above.
 
@@ -187,8 +210,14 @@ def depthwise_conv(
         >>> ops.depthwise_conv(images, kernel)[0, 0, 0].tolist()
         [1.0, 2.0, 3.0, 4.0]
     """
+    return _depthwise("depthwise_conv: kernel", inputs, kernel, strides, padding, data_format, dilation_rate)
+
+
+def _depthwise(
+    name: str, inputs: Any, kernel: Any, strides: Any, padding: Any, data_format: Any, dilation_rate: Any
+) -> Any:
     x, first = _to_last(inputs, data_format)
-    kernel = as_float(kernel)
+    kernel = _kernel(kernel, name, "(height, width, channels, multiplier)")
     height, width, channels, multiplier = kernel.shape
     y = apply(
         "conv2d",
@@ -239,7 +268,7 @@ def separable_conv(
         `(height - (kernel height - 1) * dilation - 1) // stride + 1`, and the width likewise.
 
     Raises:
-        TypeError: `inputs` or a kernel is not numeric, or `padding` is neither text nor pairs.
+        TypeError: `inputs` or a kernel is not numeric.
         ValueError: The shapes do not fit each other, the kernel does not fit into the image, or `strides`,
             `padding`, `data_format` or `dilation_rate` is none of the values above.
 
@@ -251,7 +280,8 @@ def separable_conv(
         >>> y.shape, y[0, 0, 0].tolist()
         ((1, 2, 2, 5), [8.0, 8.0, 8.0, 8.0, 8.0])
     """
-    y = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    name = "separable_conv: depthwise_kernel"
+    y = _depthwise(name, inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
     return conv(y, pointwise_kernel, 1, "valid", data_format)
 
 
@@ -304,7 +334,7 @@ def conv_transpose(
         [[1.0, 1.0, 2.0, 2.0], [3.0, 3.0, 4.0, 4.0]]
     """
     x, first = _to_last(inputs, data_format)
-    kernel = as_float(kernel)
+    kernel = _kernel(kernel, "conv_transpose: kernel", "(height, width, filters, channels)")
     steps, dilation = pair(strides, "strides"), pair(dilation_rate, "dilation_rate")
     extra = None if output_padding is None else pair(output_padding, "output_padding", 0)
     way = _padding(padding)
@@ -355,7 +385,7 @@ def max_pool(
         `(height - pool height) // stride + 1`, and the width likewise. NaN where the window holds NaN.
 
     Raises:
-        TypeError: `inputs` is not numeric, or `padding` is neither text nor pairs.
+        TypeError: `inputs` is not numeric.
         ValueError: `inputs` does not have 4 axes, the window does not fit into the image, the padding leaves
             a window without any pixel, or another argument is none of the values above.
 
@@ -393,7 +423,7 @@ def average_pool(
         `(height - pool height) // stride + 1`, and the width likewise.
 
     Raises:
-        TypeError: `inputs` is not numeric, or `padding` is neither text nor pairs.
+        TypeError: `inputs` is not numeric.
         ValueError: `inputs` does not have 4 axes, the window does not fit into the image, the padding leaves
             a window without any pixel, or another argument is none of the values above.
 
@@ -425,10 +455,9 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
         float32 tensor of shape (batch, height * block_size, width * block_size, channels / block_size²).
 
     Raises:
-        TypeError: `x` is not numeric, or `block_size` is no integer.
-        ValueError: `x` does not have 4 axes, its channels do not fill whole blocks, `block_size` is negative,
-            or `data_format` is unknown.
-        ZeroDivisionError: `block_size` is 0.
+        TypeError: `x` is not numeric.
+        ValueError: `x` does not have 4 axes, its channels do not fill whole blocks, `block_size` is no
+            integer >= 1, or `data_format` is unknown.
 
     Example:
         >>> import numpy as np
@@ -439,7 +468,11 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
     """
     x, first = _to_last(x, data_format)
     n, h, w, c = x.shape
-    b = block_size
+    b = integer(block_size, "depth_to_space", "block_size", least=1)
+    if c % (b * b):
+        raise ValueError(
+            f"depth_to_space: block_size: expected one whose square divides {c} channels, received {b}"
+        )
     x = apply("reshape", x, shape=[n, h, w, b, b, c // (b * b)])
     x = apply("transpose", x, perm=[0, 1, 3, 2, 4, 5])
     return _from_last(apply("reshape", x, shape=[n, h * b, w * b, c // (b * b)]), first)
@@ -463,10 +496,9 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") 
         float32 tensor of shape (batch, height / block_size, width / block_size, block_size² * channels).
 
     Raises:
-        TypeError: `x` is not numeric, or `block_size` is no integer.
+        TypeError: `x` is not numeric.
         ValueError: `x` does not have 4 axes, its height or width does not fall into whole blocks,
-            `block_size` is negative, or `data_format` is unknown.
-        ZeroDivisionError: `block_size` is 0.
+            `block_size` is no integer >= 1, or `data_format` is unknown.
 
     Example:
         >>> import numpy as np
@@ -477,7 +509,9 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") 
     """
     x, first = _to_last(x, data_format)
     n, h, w, c = x.shape
-    b = block_size
+    b = integer(block_size, "space_to_depth", "block_size", least=1)
+    if h % b or w % b:
+        raise ValueError(f"space_to_depth: block_size: expected a divisor of {h} x {w} pixels, received {b}")
     x = apply("reshape", x, shape=[n, h // b, b, w // b, b, c])
     x = apply("transpose", x, perm=[0, 1, 3, 2, 4, 5])
     return _from_last(apply("reshape", x, shape=[n, h // b, w // b, b * b * c]), first)

@@ -10,8 +10,9 @@ import numpy as np
 
 from cnnrs import _core, symbolic, tree
 from cnnrs.base import context
+from cnnrs.base.arguments import integer, integers, named
 from cnnrs.base.dtypes import standardize_dtype
-from cnnrs.ops.dispatch import apply, as_tensor, op
+from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 
 __all__ = [
     "cast",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 
+@named
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
     """Makes a tensor of the values of an array, a number, nested lists, a variable or a tensor.
 
@@ -69,6 +71,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     return x
 
 
+@named
 def convert_to_numpy(x: Any) -> np.ndarray:
     """Computes a tensor and copies its values into a numpy array.
 
@@ -91,6 +94,7 @@ def convert_to_numpy(x: Any) -> np.ndarray:
     return x.numpy() if isinstance(x, (_core.Tensor, _core.Variable)) else np.asarray(x)
 
 
+@named
 def is_tensor(x: Any) -> bool:
     """Tells whether an object is a tensor or a symbolic tensor.
 
@@ -109,6 +113,7 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, (_core.Tensor, symbolic.KerasTensor))
 
 
+@named
 def shape(x: Any) -> tuple[int | None, ...]:
     """Gives the extents of a tensor, a symbolic tensor, an array or nested lists.
 
@@ -129,6 +134,7 @@ def shape(x: Any) -> tuple[int | None, ...]:
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
 
 
+@named
 def dtype(x: Any) -> str:
     """Names the element type of a tensor, or the one that values would have as a tensor.
 
@@ -190,8 +196,7 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
         dtype: The type, as `cast` takes it.
 
     Returns:
-        Tensor of the shape of `x`. Floats above the range of int32 become 2147483520, the largest int32 that
-        is a float32; NaN gives an arbitrary integer.
+        Tensor of the shape of `x`. NaN gives an arbitrary integer.
 
     Raises:
         TypeError: `x` is not numeric, or `dtype` is no known type.
@@ -207,7 +212,8 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
         x = apply("minimum", apply("maximum", x.astype("float32"), 0.0), 255.0)
     elif dtype == "int32" and x.dtype == "float32":
         # 2147483520 is the largest float32 below 2^31.
-        x = apply("minimum", apply("maximum", x, -2147483648.0), 2147483520.0)
+        limited = apply("minimum", apply("maximum", x, -2147483648.0), 2147483520.0).astype("int32")
+        return apply("where", apply("greater_equal", x, 2147483648.0), np.int32(2147483647), limited)
     return x.astype(dtype)
 
 
@@ -219,15 +225,15 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
         inputs: Tensor of any shape and dtype.
         start_indices: Where the block starts: one integer >= 0 for each axis. Axes left out at the end stay
             whole.
-        shape: The extents of the block, one for each start. The block ends at the tensor's end if it would
-            reach beyond.
+        shape: The extents of the block, one integer >= 0 for each start.
 
     Returns:
         Tensor of the dtype of `inputs`.
 
     Raises:
-        TypeError: `inputs` is not numeric, or `start_indices` or `shape` is no sequence of integers.
-        ValueError: `start_indices` and `shape` differ in length, name more axes than there are, or hold text.
+        TypeError: `inputs` is not numeric.
+        ValueError: `start_indices` or `shape` holds something other than integers >= 0, they differ in length
+            or name more axes than there are, or the block does not lie within the tensor.
 
     Example:
         >>> from cnnrs import ops
@@ -236,8 +242,19 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
         [[4, 5], [7, 8]]
     """
     inputs = as_tensor(inputs)
-    starts = [int(i) for i in start_indices]
-    stops = [start + int(extent) for start, extent in zip(starts, shape, strict=True)]
+    starts = integers(start_indices, "slice", "start_indices", least=0)
+    extents = integers(shape, "slice", "shape", least=0)
+    if not len(starts) == len(extents) <= inputs.ndim:
+        raise ValueError(
+            f"slice: start_indices, shape: expected at most {inputs.ndim} integers each, as many in both, "
+            f"received {start_indices} and {shape}"
+        )
+    stops = [start + extent for start, extent in zip(starts, extents, strict=True)]
+    if any(stop > extent for stop, extent in zip(stops, inputs.shape, strict=False)):
+        raise ValueError(
+            f"slice: shape: expected a block within shape {inputs.shape}, "
+            f"received {shape} from {start_indices} on"
+        )
     return apply("slice", inputs, starts=starts, stops=stops, steps=[1] * len(starts))
 
 
@@ -278,8 +295,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `num` is not the extent of the axis.
-        IndexError: `axis` is out of range.
+        ValueError: `axis` is out of range, or `num` is not the extent of the axis.
 
     Example:
         >>> from cnnrs import ops
@@ -287,6 +303,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
         [[1, 3], [2, 4]]
     """
     x = as_tensor(x)
+    axis = standardize_axis(axis, x.ndim)
     extent = x.shape[axis]
     if num is not None and num != extent:
         raise ValueError(f"unstack: num: expected {extent}, the extent of axis {axis}, received {num}")
@@ -307,6 +324,7 @@ def _decide(value: Any, name: str) -> bool:
     return bool(value)
 
 
+@named
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
     """Calls one of two functions, as a condition says.
 
@@ -337,6 +355,7 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     return true_fn() if bool(pred) else false_fn()
 
 
+@named
 def while_loop(
     cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None
 ) -> Any:
@@ -349,7 +368,7 @@ def while_loop(
             element.
         body: Function of the loop variables that returns their next values.
         loop_vars: First values: a list or tuple of them, or a single one.
-        maximum_iterations: The most repetitions; None, the default, for no limit.
+        maximum_iterations: The most repetitions, an integer; None, the default, for no limit.
 
     Returns:
         The last values, as a tuple, or a single one if `loop_vars` is neither a list nor a tuple.
@@ -357,6 +376,7 @@ def while_loop(
     Raises:
         TypeError: The condition is symbolic or has several elements, or a function cannot be called with the
             variables.
+        ValueError: `maximum_iterations` is no integer.
         RuntimeError: A function is being recorded, and the condition depends on values that are not known
             yet.
 
@@ -368,6 +388,8 @@ def while_loop(
     """
     is_sequence = isinstance(loop_vars, (list, tuple))
     variables = tuple(loop_vars) if is_sequence else (loop_vars,)
+    if maximum_iterations is not None:
+        maximum_iterations = integer(maximum_iterations, "while_loop", "maximum_iterations")
     iteration = 0
     while (maximum_iterations is None or iteration < maximum_iterations) and _decide(
         cond(*variables), "while_loop"
@@ -378,6 +400,7 @@ def while_loop(
     return variables if is_sequence else variables[0]
 
 
+@named
 def fori_loop(lower: int, upper: int, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
     """Calls a function for each integer of a range, and hands a value from call to call.
 
@@ -385,7 +408,7 @@ def fori_loop(lower: int, upper: int, body_fun: Callable[[Any, Any], Any], init_
 
     Args:
         lower: The first integer.
-        upper: The bound, which is not reached.
+        upper: The bound, an integer, which is not reached.
         body_fun: Function of the integer and the value that returns the next value.
         init_val: The first value.
 
@@ -393,8 +416,8 @@ def fori_loop(lower: int, upper: int, body_fun: Callable[[Any, Any], Any], init_
         The last value; `init_val` if the range is empty.
 
     Raises:
-        TypeError: A bound is no number, or `body_fun` cannot be called with two arguments.
-        ValueError: A bound is text that does not read as an integer.
+        TypeError: `body_fun` cannot be called with two arguments.
+        ValueError: A bound is no integer.
 
     Example:
         >>> from cnnrs import ops
@@ -402,11 +425,12 @@ def fori_loop(lower: int, upper: int, body_fun: Callable[[Any, Any], Any], init_
         24
     """
     value = init_val
-    for i in range(int(lower), int(upper)):
+    for i in range(integer(lower, "fori_loop", "lower"), integer(upper, "fori_loop", "upper")):
         value = body_fun(i, value)
     return value
 
 
+@named
 def map(f: Callable[[Any], Any], xs: Any) -> Any:
     """Applies a function to each slice along axis 0 and stacks what it returns.
 
@@ -414,27 +438,39 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
 
     Args:
         f: Function of a slice, or of a structure of slices, that returns a tensor or a structure of them.
-        xs: Tensor or array, or a nested structure of them with the same extent along axis 0, at least 1.
+        xs: Tensor, or a nested structure of tensors and arrays with the same extent along axis 0, at least 1.
+            Nested lists of nothing but numbers are one tensor.
 
     Returns:
         What `f` returns, with the results of all slices stacked along a new axis 0.
 
     Raises:
-        TypeError: `xs` has extent 0 or is not numeric, or `f` cannot be called with one argument.
-        ValueError: `f` returns tensors of different shapes.
-        IndexError: A tensor has no axis, or is shorter than the first.
-        AttributeError: `xs` holds Python numbers: convert lists with `array` first.
+        TypeError: `xs` is not numeric, or `f` cannot be called with one argument.
+        ValueError: A tensor has no axis or another extent than the first, the extent is 0, or `f` returns
+            tensors of different shapes.
 
     Example:
         >>> from cnnrs import ops
         >>> ops.map(lambda row: ops.sum(row), ops.array([[1, 2], [3, 4]])).tolist()
         [3, 7]
     """
-    count = tree.flatten(xs)[0].shape[0]
-    results = [f(tree.map_structure(lambda x, i=i: as_tensor(x)[i], xs)) for i in range(count)]
+    return _map("map", f, xs)
+
+
+def _map(name: str, f: Callable[[Any], Any], xs: Any) -> Any:
+    leaves = tree.flatten(xs)
+    if isinstance(xs, (list, tuple)) and not any(hasattr(leaf, "shape") for leaf in leaves):
+        xs, leaves = as_tensor(xs), [as_tensor(xs)]
+    shapes = [np.shape(leaf) for leaf in leaves]
+    if not shapes or any(len(shape) == 0 or shape[0] != shapes[0][0] for shape in shapes):
+        raise ValueError(f"{name}: expected tensors of one extent along axis 0, received shapes {shapes}")
+    if shapes[0][0] == 0:
+        raise ValueError(f"{name}: expected at least one slice along axis 0, received shape {shapes[0]}")
+    results = [f(tree.map_structure(lambda x, i=i: as_tensor(x)[i], xs)) for i in range(shapes[0][0])]
     return tree.map_structure(lambda *parts: _core.apply("stack", list(parts), {"axis": 0}), *results)
 
 
+@named
 def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
     """Applies a function to each slice along axis 0 and stacks what it returns, as `map` does.
 
@@ -443,18 +479,16 @@ def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
     Args:
         function: Function of a slice, or of a structure of slices, that returns a tensor or a structure of
             them.
-        elements: Tensor or array, or a nested structure of them with the same extent along axis 0, at least
-            1.
+        elements: Tensor, or a nested structure of tensors and arrays with the same extent along axis 0, at
+            least 1. Nested lists of nothing but numbers are one tensor.
 
     Returns:
         What `function` returns, with the results of all slices stacked along a new axis 0.
 
     Raises:
-        TypeError: `elements` has extent 0 or is not numeric, or `function` cannot be called with one
-            argument.
-        ValueError: `function` returns tensors of different shapes.
-        IndexError: A tensor has no axis, or is shorter than the first.
-        AttributeError: `elements` holds Python numbers: convert lists with `array` first.
+        TypeError: `elements` is not numeric, or `function` cannot be called with one argument.
+        ValueError: A tensor has no axis or another extent than the first, the extent is 0, or `function`
+            returns tensors of different shapes.
 
     Example:
         >>> from cnnrs import ops
@@ -462,9 +496,10 @@ def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
         >>> ops.vectorized_map(lambda elements: elements[0] + elements[1], pair).tolist()
         [11, 22]
     """
-    return map(function, elements)
+    return _map("vectorized_map", function, elements)
 
 
+@named
 def custom_gradient(f: Callable[..., Any]) -> Any:
     """Refuses to attach a gradient to a function: gradients come from the graph of what it computes.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.base.arguments import integer
+from cnnrs.base.arguments import integer, named
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.ops.core import convert_to_tensor
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
@@ -73,6 +73,7 @@ def _diagonal(k: Any, name: str, rows: int, columns: int | None) -> int:
     return max(-rows, min(integer(k, name, "k"), rows if columns is None else columns))
 
 
+@named
 def array(x: Any, dtype: Any = None) -> Any:
     """Makes a tensor of the values of an array, a number, nested lists, a variable or a tensor.
 
@@ -97,6 +98,7 @@ def array(x: Any, dtype: Any = None) -> Any:
     return convert_to_tensor(x, dtype)
 
 
+@named
 def zeros(shape: Any, dtype: Any = None) -> Any:
     """Makes a tensor of zeros.
 
@@ -120,6 +122,7 @@ def zeros(shape: Any, dtype: Any = None) -> Any:
     return _core.tensor(np.zeros(_shape(shape), standardize_dtype(dtype)))
 
 
+@named
 def ones(shape: Any, dtype: Any = None) -> Any:
     """Makes a tensor of ones.
 
@@ -143,6 +146,7 @@ def ones(shape: Any, dtype: Any = None) -> Any:
     return _core.tensor(np.ones(_shape(shape), standardize_dtype(dtype)))
 
 
+@named
 def empty(shape: Any, dtype: Any = None) -> Any:
     """Makes a tensor whose values one should not rely on; they are zeros.
 
@@ -166,6 +170,7 @@ def empty(shape: Any, dtype: Any = None) -> Any:
     return zeros(shape, dtype)
 
 
+@named
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     """Makes a tensor that has the same value everywhere.
 
@@ -287,6 +292,7 @@ def copy(x: Any) -> Any:
     return as_tensor(x)
 
 
+@named
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Any:
     """Makes a vector of numbers at equal distances from a start to before a stop.
 
@@ -335,6 +341,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     return _core.tensor(values.astype(dtype))
 
 
+@named
 def linspace(
     start: Any,
     stop: Any,
@@ -384,6 +391,7 @@ def linspace(
     return (result, step) if retstep else result
 
 
+@named
 def logspace(
     start: Any,
     stop: Any,
@@ -429,6 +437,7 @@ def logspace(
     return _core.tensor(values.astype(standardize_dtype(dtype)))
 
 
+@named
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Makes a matrix of ones on one diagonal and zeros elsewhere.
 
@@ -456,6 +465,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     return _core.tensor(np.eye(N, M, _diagonal(k, "eye", N, M), dtype=standardize_dtype(dtype)))
 
 
+@named
 def identity(n: int, dtype: Any = None) -> Any:
     """Makes the identity matrix: ones on the main diagonal, zeros elsewhere.
 
@@ -479,6 +489,7 @@ def identity(n: int, dtype: Any = None) -> Any:
     return eye(n, dtype=dtype)
 
 
+@named
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Makes a matrix of ones at and below a diagonal and zeros above.
 
@@ -545,6 +556,7 @@ def meshgrid(*x: Any, indexing: str = "xy") -> Any:
     return grids
 
 
+@named
 def ndim(x: Any) -> int:
     """Counts the axes of a tensor, a symbolic tensor, an array or nested lists.
 
@@ -566,6 +578,7 @@ def ndim(x: Any) -> int:
     return len(x.shape) if hasattr(x, "shape") else np.ndim(x)
 
 
+@named
 def size(x: Any) -> int | None:
     """Counts the elements of a tensor, a symbolic tensor, an array or nested lists.
 

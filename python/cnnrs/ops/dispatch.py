@@ -11,6 +11,7 @@ import numpy as np
 from cnnrs import _core, symbolic
 from cnnrs.base.arguments import explain
 from cnnrs.base.dtypes import FLOAT
+from cnnrs.ops.annotated import AnnotatedTensor, pass_on
 
 __all__ = [
     "apply",
@@ -21,6 +22,7 @@ __all__ = [
     "op",
     "standardize_axes",
     "standardize_axis",
+    "standardize_keepdims",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,27 +75,52 @@ def as_countable(x: Any) -> Any:
 
 
 def apply(name: str, *inputs: Any, **attributes: Any) -> Any:
-    """Op `name` of the core."""
-    return _core.apply(name, inputs, attributes)
+    """Op `name` of the core, which passes on what is known of its inputs."""
+    result = _core.apply(name, inputs, attributes)
+    for x in inputs:
+        if type(x) is AnnotatedTensor:
+            return pass_on(name, result, inputs, attributes)
+    return result
 
 
 def standardize_axis(axis: Any, rank: int, argument: str = "axis") -> int:
     """`axis` counted from 0.
 
     Raises:
-        ValueError: It is outside of `-rank` to `rank - 1`.
+        TypeError: It is no integer.
+        ValueError: It is outside of `-rank` to `rank - 1`, or there is no axis.
     """
     try:
         index = axis.__index__()
     except (AttributeError, TypeError):
         raise TypeError(f"{argument}: expected an integer, received {axis!r}") from None
     if not -rank <= index < rank:
+        if rank == 0:
+            raise ValueError(f"{argument}: expected a tensor with axes, received a scalar and axis {axis}")
         raise ValueError(f"{argument}: expected an integer from {-rank} to {rank - 1}, received {axis}")
     return index % rank
 
 
+def standardize_keepdims(keepdims: Any) -> bool:
+    """`keepdims` as a bool.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if keepdims is True or keepdims is False:
+        return keepdims
+    if isinstance(keepdims, (int, np.bool_)) and keepdims in (0, 1):
+        return bool(keepdims)
+    raise ValueError(f"keepdims: expected True or False, received {keepdims!r}")
+
+
 def standardize_axes(axis: Any, rank: int, argument: str = "axis") -> list[int] | None:
-    """None for all axes, or the axes counted from 0."""
+    """None for all axes, or the axes counted from 0.
+
+    Raises:
+        TypeError: One is no integer.
+        ValueError: One is out of range, or named twice.
+    """
     if axis is None:
         return None
     if isinstance(axis, (list, tuple, np.ndarray)):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.base.arguments import integer
 from cnnrs.base.dtypes import FLOAT
 from cnnrs.ops.dispatch import apply, as_bool, as_float, as_tensor, op
 
@@ -299,6 +300,13 @@ def power(x1: Any, x2: Any) -> Any:
     return apply("pow", x1, x2)
 
 
+def _of_bools(result: Any, x1: Any, x2: Any) -> Any:
+    """The larger or smaller of two bools, as a bool: the core has it as uint8."""
+    if result.dtype == "uint8" and as_tensor(x1).dtype == as_tensor(x2).dtype == "bool":
+        return result.astype("bool")
+    return result
+
+
 @op
 def maximum(x1: Any, x2: Any) -> Any:
     """Takes the larger of two tensors element by element.
@@ -310,8 +318,7 @@ def maximum(x1: Any, x2: Any) -> Any:
         x2: Tensor of any dtype, whose shape broadcasts with that of `x1`.
 
     Returns:
-        Tensor of the broadcast shape and of the arguments' common dtype; two bools give uint8. NaN where
-        either is NaN.
+        Tensor of the broadcast shape and of the arguments' common dtype. NaN where either is NaN.
 
     Raises:
         TypeError: `x1` or `x2` is not numeric.
@@ -322,7 +329,7 @@ def maximum(x1: Any, x2: Any) -> Any:
         >>> ops.maximum([1.0, 5.0, float("nan")], 3.0).tolist()
         [3.0, 5.0, nan]
     """
-    return apply("maximum", x1, x2)
+    return _of_bools(apply("maximum", x1, x2), x1, x2)
 
 
 @op
@@ -336,8 +343,7 @@ def minimum(x1: Any, x2: Any) -> Any:
         x2: Tensor of any dtype, whose shape broadcasts with that of `x1`.
 
     Returns:
-        Tensor of the broadcast shape and of the arguments' common dtype; two bools give uint8. NaN where
-        either is NaN.
+        Tensor of the broadcast shape and of the arguments' common dtype. NaN where either is NaN.
 
     Raises:
         TypeError: `x1` or `x2` is not numeric.
@@ -348,7 +354,7 @@ def minimum(x1: Any, x2: Any) -> Any:
         >>> ops.minimum([1.0, 5.0, float("nan")], 3.0).tolist()
         [1.0, 3.0, nan]
     """
-    return apply("minimum", x1, x2)
+    return _of_bools(apply("minimum", x1, x2), x1, x2)
 
 
 @op
@@ -1180,6 +1186,23 @@ def trunc(x: Any) -> Any:
     return apply("where", apply("less", x, 0.0), apply("ceil", x), apply("floor", x))
 
 
+def _round_integers(x: Any, digits: int) -> Any:
+    """Integers to multiples of `10**digits`; from the middle between two of these, to the even one."""
+    x = x.astype("int32")
+    if digits > 9:
+        return apply("mul", x, 0)  # 0 is nearer than 10**10
+    unit = 10**digits
+    below = apply("floor_div", x, unit)
+    rest = apply("sub", x, apply("mul", below, unit))
+    odd = apply("equal", apply("mod", below, 2), 1)
+    # Twice the rest may not fit into int32.
+    beyond = apply("add", apply("sub", rest, unit), rest)
+    up = apply(
+        "logical_or", apply("greater", beyond, 0), apply("logical_and", apply("equal", beyond, 0), odd)
+    )
+    return apply("mul", apply("add", below, up.astype("int32")), unit)
+
+
 @op
 def round(x: Any, decimals: int = 0) -> Any:
     """Rounds each element to a number of decimals, halves to the even neighbour.
@@ -1192,8 +1215,8 @@ def round(x: Any, decimals: int = 0) -> Any:
             Negative ones round to tens, hundreds and so on.
 
     Returns:
-        Tensor of the shape and dtype of `x`. Integers and bools come back as they are, whatever `decimals`
-        says.
+        Tensor of the shape and dtype of `x`. Integers come back as they are unless `decimals` is negative;
+        they wrap around where the rounded number exceeds their type.
 
     Raises:
         TypeError: `x` is not numeric.
@@ -1206,11 +1229,10 @@ def round(x: Any, decimals: int = 0) -> Any:
         >>> print(ops.round([1.234, 5.678], decimals=1).numpy())
         [1.2 5.7]
     """
-    if not isinstance(decimals, int) or not -38 <= decimals <= 38:
-        raise ValueError(f"round: decimals: expected an integer from -38 to 38, received {decimals!r}")
+    decimals = integer(decimals, "round", "decimals", least=-38, most=38)
     x = as_tensor(x)
     if x.dtype != FLOAT:
-        return x
+        return x if decimals >= 0 else _round_integers(x, -decimals).astype(x.dtype)
     if decimals == 0:
         return apply("round", x)
     return apply("div", apply("round", apply("mul", x, 10.0**decimals)), 10.0**decimals)
@@ -1228,13 +1250,12 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Any:
         x_max: Upper bound, of the same kind.
 
     Returns:
-        Tensor of the broadcast shape, and of the common dtype of the three. NaN stays NaN. Where tensors of
-        bounds contradict each other, the result is `x_max`.
+        Tensor of the broadcast shape, and of the common dtype of the three. NaN stays NaN. Where `x_min`
+        exceeds `x_max`, the result is `x_max`.
 
     Raises:
         TypeError: An argument is not numeric.
-        ValueError: The shapes do not broadcast, or `x_min` exceeds `x_max` and both are Python numbers beside
-            a float32 tensor.
+        ValueError: The shapes do not broadcast.
 
     Example:
         >>> from cnnrs import ops
@@ -1242,7 +1263,8 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Any:
         [0.0, 0.5, 1.0]
     """
     x = as_tensor(x)
-    if x.dtype == FLOAT and isinstance(x_min, (int, float)) and isinstance(x_max, (int, float)):
+    numbers = isinstance(x_min, (int, float)) and isinstance(x_max, (int, float))
+    if x.dtype == FLOAT and numbers and x_min <= x_max:
         return apply("clip", x, min=float(x_min), max=float(x_max))
     return apply("minimum", apply("maximum", x, x_min), x_max)
 
@@ -1346,7 +1368,8 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
 def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """Tells element by element whether two tensors are equal up to a tolerance.
 
-    Two elements are close if `abs(x1 - x2) <= atol + rtol * abs(x2)`, or if they are equal.
+    Two elements are close if `abs(x1 - x2) <= atol + rtol * abs(x2)`, or if they are equal. Infinity is close
+    to nothing but itself.
 
     Args:
         x1: Tensor; other dtypes are converted to float32.
@@ -1373,6 +1396,8 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan:
         apply("abs", apply("sub", x1, x2)),
         apply("add", atol, apply("mul", rtol, apply("abs", x2))),
     )
+    # Any distance is within a part of infinity.
+    near = apply("logical_and", near, apply("isfinite", x2))
     near = apply("logical_or", near, apply("equal", x1, x2))
     if equal_nan:
         near = apply("logical_or", near, apply("logical_and", apply("isnan", x1), apply("isnan", x2)))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.base.arguments import integer
 from cnnrs.ops.convolution import _from_last, _padding, _to_last, image_data_format, pair
 from cnnrs.ops.dispatch import apply, as_float, as_tensor, op
 
@@ -40,7 +41,7 @@ def extract_patches(
         elements of a window in the order (row, column, channel).
 
     Raises:
-        TypeError: `images` is not numeric, or `padding` is neither text nor pairs.
+        TypeError: `images` is not numeric.
         ValueError: `images` does not have 4 axes, the window does not fit into the image, or another argument
             is none of the values above.
 
@@ -78,22 +79,34 @@ def _spatial(images: Any, data_format: str | None) -> tuple[Any, int]:
     return x, x.ndim - 3 + (0 if last else 1)
 
 
-def _amounts(before: Any, after: Any, extent: int, target: Any, grows: bool, side: str) -> tuple[int, int]:
-    given = [before, after, target].count(None)
-    if given != 1:
+def _amounts(name: str, given: dict[str, Any], extent: int, grows: bool, side: str) -> tuple[int, int]:
+    """The amounts at both ends of an axis.
+
+    Args:
+        name: The function.
+        given: Its arguments: the amounts at both ends and the target, of which one is None.
+        extent: The extent of the axis.
+        grows: Whether the amounts are added to it.
+        side: What the axis is called.
+    """
+    absent = [argument for argument, amount in given.items() if amount is None]
+    if len(absent) != 1:
         raise ValueError(
-            f"{side}: expected two of the amounts at both ends and the target, received {3 - given}"
+            f"{name}: {side}: expected two of the amounts at both ends and the target, "
+            f"received {3 - len(absent)}"
         )
-    change = None if target is None else (target - extent if grows else extent - target)
-    if before is None:
-        before = change - after
-    elif after is None:
-        after = change - before
-    if before < 0 or after < 0:
+    before, after, target = (
+        None if amount is None else integer(amount, name, argument) for argument, amount in given.items()
+    )
+    change = 0 if target is None else (target - extent if grows else extent - target)
+    before = change - (after or 0) if before is None else before
+    after = change - before if after is None else after
+    if before < 0 or after < 0 or not (grows or before + after <= extent):
         raise ValueError(
-            f"{side}: expected amounts >= 0, received {before} and {after} for an extent of {extent}"
+            f"{name}: {side}: expected amounts >= 0 that fit an extent of {extent}, "
+            f"received {before} and {after}"
         )
-    return int(before), int(after)
+    return before, after
 
 
 @op
@@ -126,9 +139,9 @@ def pad_images(
         Tensor of the dtype of `images`, with the new height and width.
 
     Raises:
-        TypeError: `images` is not numeric, or an amount is no number.
+        TypeError: `images` is not numeric.
         ValueError: `images` has neither 3 nor 4 axes, more or less than two amounts are given for a
-            direction, an amount is or becomes negative, or `data_format` is unknown.
+            direction, an amount is no integer or is or becomes negative, or `data_format` is unknown.
 
     Example:
         >>> import numpy as np
@@ -139,10 +152,10 @@ def pad_images(
     """
     x, axis = _spatial(images, data_format)
     paddings = [[0, 0] for _ in range(x.ndim)]
-    paddings[axis] = list(_amounts(top_padding, bottom_padding, x.shape[axis], target_height, True, "height"))
-    paddings[axis + 1] = list(
-        _amounts(left_padding, right_padding, x.shape[axis + 1], target_width, True, "width")
-    )
+    rows = {"top_padding": top_padding, "bottom_padding": bottom_padding, "target_height": target_height}
+    columns = {"left_padding": left_padding, "right_padding": right_padding, "target_width": target_width}
+    paddings[axis] = list(_amounts("pad_images", rows, x.shape[axis], True, "height"))
+    paddings[axis + 1] = list(_amounts("pad_images", columns, x.shape[axis + 1], True, "width"))
     return apply("pad", x, paddings=paddings, value=0.0)
 
 
@@ -176,9 +189,10 @@ def crop_images(
         Tensor of the dtype of `images`, with the new height and width.
 
     Raises:
-        TypeError: `images` is not numeric, or an amount is no number.
+        TypeError: `images` is not numeric.
         ValueError: `images` has neither 3 nor 4 axes, more or less than two amounts are given for a
-            direction, an amount is or becomes negative, or `data_format` is unknown.
+            direction, an amount is no integer or is or becomes negative, more is cut than there is, or
+            `data_format` is unknown.
 
     Example:
         >>> import numpy as np
@@ -188,8 +202,10 @@ def crop_images(
         [[3, 4]]
     """
     x, axis = _spatial(images, data_format)
-    top, bottom = _amounts(top_cropping, bottom_cropping, x.shape[axis], target_height, False, "height")
-    left, right = _amounts(left_cropping, right_cropping, x.shape[axis + 1], target_width, False, "width")
+    rows = {"top_cropping": top_cropping, "bottom_cropping": bottom_cropping, "target_height": target_height}
+    columns = {"left_cropping": left_cropping, "right_cropping": right_cropping, "target_width": target_width}
+    top, bottom = _amounts("crop_images", rows, x.shape[axis], False, "height")
+    left, right = _amounts("crop_images", columns, x.shape[axis + 1], False, "width")
     index: list[Any] = [slice(None)] * x.ndim
     index[axis] = slice(top, x.shape[axis] - bottom)
     index[axis + 1] = slice(left, x.shape[axis + 1] - right)
@@ -246,8 +262,8 @@ def resize(
 
     Raises:
         TypeError: `images` is not numeric.
-        ValueError: `images` has neither 3 nor 4 axes, or another argument is none of the values above.
-        IndexError: `images` has no pixels.
+        ValueError: `images` has neither 3 nor 4 axes or no pixels, or another argument is none of the values
+            above.
 
     Example:
         >>> import numpy as np
@@ -271,6 +287,8 @@ def resize(
         raise ValueError("resize: fill_mode, fill_value: have a meaning only with pad_to_aspect_ratio")
     x, axis = _spatial(as_float(images), data_format)
     height, width = pair(size, "size")
+    if 0 in x.shape[axis : axis + 2]:
+        raise ValueError(f"resize: images: expected at least one pixel, received shape {x.shape}")
     for place, target in ((axis, height), (axis + 1, width)):
         matrix = interpolation_matrix(x.shape[place], target, interpolation)
         perm = [a for a in range(x.ndim) if a != place] + [place]

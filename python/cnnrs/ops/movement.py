@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
+from cnnrs.base.arguments import integer, integers
 from cnnrs.base.dtypes import FLOAT, standardize_dtype
 from cnnrs.ops.dispatch import apply, as_countable, as_tensor, op, standardize_axes, standardize_axis
 
@@ -58,16 +59,18 @@ def reshape(x: Any, newshape: Any) -> Any:
         fastest.
 
     Raises:
-        TypeError: `x` is not numeric, or `newshape` is neither an integer nor a sequence.
-        ValueError: `newshape` does not hold as many elements as `x`, or names more than one unknown extent.
+        TypeError: `x` is not numeric.
+        ValueError: `newshape` is neither an integer nor a sequence of them, does not hold as many elements as
+            `x`, or names more than one unknown extent.
 
     Example:
         >>> from cnnrs import ops
         >>> ops.reshape([1, 2, 3, 4, 5, 6], (2, -1)).tolist()
         [[1, 2, 3], [4, 5, 6]]
     """
-    extents = [newshape] if isinstance(newshape, int) else list(newshape)
-    return apply("reshape", as_tensor(x), shape=[-1 if extent is None else int(extent) for extent in extents])
+    if isinstance(newshape, (list, tuple)) and None in newshape:
+        newshape = [-1 if extent is None else extent for extent in newshape]
+    return apply("reshape", as_tensor(x), shape=integers(newshape, "reshape", "newshape", least=-1))
 
 
 @op
@@ -114,7 +117,12 @@ def transpose(x: Any, axes: Any = None) -> Any:
         (2, 4, 3)
     """
     x = as_tensor(x)
-    return apply("transpose", x, perm=standardize_axes(axes, x.ndim, "axes"))
+    perm = standardize_axes(axes, x.ndim, "axes")
+    if perm is not None and len(perm) != x.ndim:
+        raise ValueError(
+            f"transpose: axes: expected each of the {x.ndim} axes of shape {x.shape} once, received {axes}"
+        )
+    return apply("transpose", x, perm=perm)
 
 
 @op
@@ -167,8 +175,19 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
         (3, 4, 2)
     """
     x = as_tensor(x)
-    sources = standardize_axes(source, x.ndim, "source") or []
-    destinations = standardize_axes(destination, x.ndim, "destination") or []
+    return _moveaxis(
+        x,
+        standardize_axes(source, x.ndim, "source") or [],
+        standardize_axes(destination, x.ndim, "destination") or [],
+    )
+
+
+def _moveaxis(x: Any, sources: list[int], destinations: list[int]) -> Any:
+    if len(sources) != len(destinations):
+        raise ValueError(
+            f"moveaxis: source, destination: expected as many axes in both, received {len(sources)} and "
+            f"{len(destinations)}"
+        )
     perm = [a for a in range(x.ndim) if a not in sources]
     for to, come in sorted(zip(destinations, sources, strict=True)):
         perm.insert(to, come)
@@ -188,7 +207,7 @@ def expand_dims(x: Any, axis: Any) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range.
+        ValueError: `axis` is out of range or names a place twice.
 
     Example:
         >>> from cnnrs import ops
@@ -196,8 +215,10 @@ def expand_dims(x: Any, axis: Any) -> Any:
         ([[1, 2]], (1, 2, 1))
     """
     x = as_tensor(x)
-    axes = axis if isinstance(axis, (list, tuple)) else [axis]
-    for place in sorted(standardize_axis(a, x.ndim + len(axes)) for a in axes):
+    count = len(axis) if isinstance(axis, (list, tuple)) else 1
+    # None, which means all axes elsewhere, means none here.
+    axes = standardize_axes([None] if axis is None else axis, x.ndim + count)
+    for place in sorted(axes or []):
         x = apply("expand_dims", x, axis=place)
     return x
 
@@ -239,25 +260,30 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 
     Args:
         x: Tensor of any shape and dtype.
-        shape: Sequence of integers >= 0, with which the shape of `x` broadcasts.
+        shape: Sequence of integers >= 0, with which the shape of `x` broadcasts, or a single integer.
 
     Returns:
         Tensor of that shape and of the dtype of `x`.
 
     Raises:
-        TypeError: `x` is not numeric, or `shape` is no sequence of integers.
-        ValueError: The shape of `x` does not broadcast to `shape`, or an extent is negative.
+        TypeError: `x` is not numeric.
+        ValueError: The shape of `x` does not broadcast to `shape`, or an extent is no integer >= 0.
 
     Example:
         >>> from cnnrs import ops
         >>> ops.broadcast_to([1, 2], (3, 2)).tolist()
         [[1, 2], [1, 2], [1, 2]]
     """
-    return apply("broadcast_to", as_tensor(x), shape=[int(extent) for extent in shape])
+    return apply("broadcast_to", as_tensor(x), shape=integers(shape, "broadcast_to", "shape", least=0))
 
 
-def _common(xs: Any) -> list[Any]:
+def _common(xs: Any, name: str, argument: str = "xs") -> list[Any]:
+    """A sequence of tensors, converted to their widest dtype."""
+    if not hasattr(xs, "__iter__") or getattr(xs, "ndim", 1) == 0:
+        raise TypeError(f"{name}: {argument}: expected a sequence of tensors, received {xs!r}")
     tensors = [as_tensor(x) for x in xs]
+    if not tensors:
+        raise ValueError(f"{name}: {argument}: expected at least one tensor, received none")
     order = ["bool", "uint8", "int32", FLOAT]
     dtype = order[builtins.max(order.index(t.dtype) for t in tensors)]
     return [t if t.dtype == dtype else t.astype(dtype) for t in tensors]
@@ -284,9 +310,7 @@ def concatenate(xs: Any, axis: int = 0) -> Any:
         >>> ops.concatenate([[[1, 2]], [[3, 4], [5, 6]]]).tolist()
         [[1, 2], [3, 4], [5, 6]]
     """
-    if len(xs) == 0:
-        raise ValueError("concatenate: xs: expected at least one tensor, received none")
-    tensors = _common(xs)
+    tensors = _common(xs, "concatenate")
     return _core.apply("concat", tensors, {"axis": standardize_axis(axis, tensors[0].ndim)})
 
 
@@ -312,7 +336,7 @@ def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
         >>> ops.append([1, 2], [3]).tolist(), ops.append([[1, 2]], [[3, 4]], axis=0).tolist()
         ([1, 2, 3], [[1, 2], [3, 4]])
     """
-    tensors = _common([x1, x2])
+    tensors = _common([x1, x2], "append")
     if axis is None:
         tensors = [apply("reshape", t, shape=[-1]) for t in tensors]
     return _core.apply("concat", tensors, {"axis": standardize_axis(axis or 0, tensors[0].ndim)})
@@ -339,7 +363,7 @@ def stack(x: Any, axis: int = 0) -> Any:
         >>> ops.stack([[1, 2], [3, 4]], axis=1).tolist()
         [[1, 3], [2, 4]]
     """
-    tensors = _common(x)
+    tensors = _common(x, "stack", "x")
     return _core.apply("stack", tensors, {"axis": standardize_axis(axis, tensors[0].ndim + 1)})
 
 
@@ -363,7 +387,7 @@ def hstack(xs: Any) -> Any:
         >>> ops.hstack([[1, 2], [3]]).tolist(), ops.hstack([[[1], [2]], [[3], [4]]]).tolist()
         ([1, 2, 3], [[1, 3], [2, 4]])
     """
-    tensors = _common(xs)
+    tensors = _common(xs, "hstack")
     return _core.apply("concat", tensors, {"axis": 0 if tensors[0].ndim == 1 else 1})
 
 
@@ -388,7 +412,7 @@ def vstack(xs: Any) -> Any:
         >>> ops.vstack([[1, 2], [[3, 4], [5, 6]]]).tolist()
         [[1, 2], [3, 4], [5, 6]]
     """
-    tensors = [apply("reshape", t, shape=[1, -1]) if t.ndim < 2 else t for t in _common(xs)]
+    tensors = [apply("reshape", t, shape=[1, -1]) if t.ndim < 2 else t for t in _common(xs, "vstack")]
     return _core.apply("concat", tensors, {"axis": 0})
 
 
@@ -407,9 +431,9 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
         indices.
 
     Raises:
-        TypeError: `x` is not numeric, `indices_or_sections` is neither an integer nor a sequence, or `axis`
-            is no integer.
-        ValueError: The number of parts does not divide the extent, or `axis` is out of range.
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `indices_or_sections` is neither an integer nor a sequence of them, the number of parts
+            does not divide the extent, or `axis` is out of range.
 
     Example:
         >>> from cnnrs import ops
@@ -421,15 +445,16 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     x = as_tensor(x)
     axis = standardize_axis(axis, x.ndim)
     extent = x.shape[axis]
-    if isinstance(indices_or_sections, int):
-        if indices_or_sections < 1 or extent % indices_or_sections:
-            raise ValueError(
-                f"split: indices_or_sections: expected a divisor of {extent}, received {indices_or_sections}"
-            )
-        size = extent // indices_or_sections
-        cuts = list(range(0, extent + 1, size))
+    given = integers(indices_or_sections, "split", "indices_or_sections")
+    if hasattr(indices_or_sections, "__iter__") and getattr(indices_or_sections, "ndim", 1) == 1:
+        cuts = [0, *given, extent]
     else:
-        cuts = [0, *(int(i) for i in indices_or_sections), extent]
+        [sections] = given
+        if sections < 1 or extent % sections:
+            raise ValueError(
+                f"split: indices_or_sections: expected a divisor of {extent}, received {sections}"
+            )
+        cuts = [extent // sections * i for i in range(sections + 1)]
     index: list[Any] = [builtins.slice(None)] * x.ndim
     parts = []
     for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
@@ -469,7 +494,8 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
 
     Args:
         x: Tensor of any shape and dtype.
-        shift: By how many places, towards the end if positive: an integer, or one for each axis.
+        shift: By how many places, towards the end if positive: an integer, or one for each axis. Several for
+            one axis are added up.
         axis: The axis, or a sequence of axes; None, the default, shifts the elements as if they lay along one
             axis.
 
@@ -477,8 +503,9 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
         Tensor of the shape and dtype of `x`.
 
     Raises:
-        TypeError: `x` is not numeric, or `shift` or `axis` is neither an integer nor a sequence of them.
-        ValueError: `axis` is out of range or named twice, or there are not as many shifts as axes.
+        TypeError: `x` is not numeric, or `axis` is neither an integer nor a sequence of them.
+        ValueError: `axis` is out of range or named twice, `shift` is neither an integer nor a sequence of
+            them, or there are not as many shifts as axes.
 
     Example:
         >>> from cnnrs import ops
@@ -489,7 +516,13 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None:
         return apply("reshape", roll(apply("reshape", x, shape=[-1]), shift, 0), shape=list(x.shape))
     axes = standardize_axes(axis, x.ndim) or []
-    shifts = [shift] * len(axes) if isinstance(shift, int) else list(shift)
+    shifts = integers(shift, "roll", "shift")
+    if len(axes) == 1:
+        shifts = [builtins.sum(shifts)]
+    elif len(shifts) == 1:
+        shifts = shifts * len(axes)
+    if len(shifts) != len(axes):
+        raise ValueError(f"roll: shift: expected one for each of {len(axes)} axes, received {shift}")
     for amount, place in zip(shifts, axes, strict=True):
         extent = x.shape[place]
         cut = (-amount) % extent if extent else 0
@@ -512,8 +545,8 @@ def tile(x: Any, repeats: Any) -> Any:
         Tensor of the dtype of `x` whose extents are multiplied by the repeats.
 
     Raises:
-        TypeError: `x` is not numeric, or `repeats` is neither an integer nor a sequence of them.
-        ValueError: A repeat is negative.
+        TypeError: `x` is not numeric.
+        ValueError: `repeats` is neither an integer >= 0 nor a sequence of them.
         MemoryError: There is no memory for so many elements.
 
     Example:
@@ -522,7 +555,7 @@ def tile(x: Any, repeats: Any) -> Any:
         ([1, 2, 1, 2], [[1, 2], [1, 2]])
     """
     x = as_tensor(x)
-    counts = [repeats] if isinstance(repeats, int) else [int(r) for r in repeats]
+    counts = integers(repeats, "tile", "repeats", least=0)
     if len(counts) > x.ndim:
         x = apply("reshape", x, shape=[1] * (len(counts) - x.ndim) + list(x.shape))
     return apply("tile", x, repeats=[1] * (x.ndim - len(counts)) + counts)
@@ -541,8 +574,8 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
         Tensor of the dtype of `x` whose extent along the axis is multiplied by `repeats`.
 
     Raises:
-        TypeError: `x` is not numeric, or `repeats` or `axis` is no integer.
-        ValueError: `repeats` is negative, or `axis` is out of range.
+        TypeError: `x` is not numeric, or `axis` is no integer.
+        ValueError: `repeats` is no integer >= 0, or `axis` is out of range.
         MemoryError: There is no memory for so many elements.
 
     Example:
@@ -551,8 +584,7 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
         ([1, 1, 2, 2], [[1, 2], [1, 2], [3, 4], [3, 4]])
     """
     x = as_tensor(x)
-    if not isinstance(repeats, int):
-        raise TypeError(f"repeat: repeats: expected an integer, received {repeats!r}")
+    repeats = integer(repeats, "repeat", "repeats", least=0)
     if axis is None:
         x, axis = apply("reshape", x, shape=[-1]), 0
     axis = standardize_axis(axis, x.ndim)
@@ -560,6 +592,23 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     wide = shape[: axis + 1] + [repeats] + shape[axis + 1 :]
     x = apply("broadcast_to", apply("expand_dims", x, axis=axis + 1), shape=wide)
     return apply("reshape", x, shape=shape[:axis] + [shape[axis] * repeats] + shape[axis + 1 :])
+
+
+def _widths(pad_width: Any, rank: int) -> list[list[int]]:
+    """`(before, after)` for each axis, of one number, a pair or pairs."""
+    try:
+        given = np.asarray(pad_width)
+        widths = np.broadcast_to(given, (rank, 2))
+    except ValueError:
+        given, widths = np.asarray(0.5), np.zeros((0, 2))
+    if given.dtype == object and all(isinstance(width, int) for width in given.flat):
+        raise ValueError(f"pad: pad_width: expected numbers of at most 64 bits, received {pad_width}")
+    if given.dtype.kind not in "iu" or (given < 0).any():
+        raise ValueError(
+            "pad: pad_width: expected an integer >= 0, a pair of them, or a pair for each of the "
+            f"{rank} axes, received {pad_width!r}"
+        )
+    return widths.tolist()
 
 
 @op
@@ -580,8 +629,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
 
     Raises:
         TypeError: `x` is not numeric, or `constant_values` is no number.
-        ValueError: `pad_width` is negative or does not fit the axes, `mode` is unknown, `constant_values` is
-            given with another mode, or an axis without elements cannot be mirrored.
+        ValueError: `pad_width` holds something other than integers >= 0 or does not fit the axes, `mode` is
+            unknown, `constant_values` is given with another mode, or an axis without elements cannot be
+            mirrored.
         MemoryError: There is no memory for so many elements.
 
     Example:
@@ -590,12 +640,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
         ([0, 1, 2, 3, 0, 0], [3, 2, 1, 2, 3, 2, 1])
     """
     x = as_tensor(x)
-    try:
-        widths = np.broadcast_to(np.asarray(pad_width, dtype=np.int64), (x.ndim, 2)).tolist()
-    except OverflowError:
-        raise ValueError(
-            f"pad: pad_width: expected numbers of at most 64 bits, received {pad_width}"
-        ) from None
+    widths = _widths(pad_width, x.ndim)
     if mode == "constant":
         return apply(
             "pad", x, paddings=widths, value=float(0.0 if constant_values is None else constant_values)
@@ -632,8 +677,8 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
     Raises:
         TypeError: `x` or `indices` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range, or an index is not below the extent. The latter is found when the
-            result is computed.
+        ValueError: `axis` is out of range, or an index is not from `-extent` to `extent - 1`. The latter is
+            found when the result is computed.
         OverflowError: An index does not fit into int32.
 
     Example:
@@ -649,7 +694,6 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     axis = standardize_axis(axis, x.ndim)
     if indices.dtype != "int32":
         indices = indices.astype("int32")
-    indices = apply("where", apply("less", indices, 0), apply("add", indices, x.shape[axis]), indices)
     return apply("gather", x, indices, axis=axis)
 
 
@@ -668,10 +712,9 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
 
     Raises:
         TypeError: `x` or `indices` is not numeric, or `axis` is no integer.
-        ValueError: The extents do not fit, `axis` is out of range, or an index points outside of `x` as a
-            whole. The last is found when the result is computed; an index beyond the extent that still meets
-            another row is not found.
-        IndexError: `indices` has another number of axes than `x`.
+        ValueError: `indices` has another number of axes than `x` or extents that do not fit, `axis` is out of
+            range, or an index is not from `-extent` to `extent - 1`. The last is found when the result is
+            computed.
 
     Example:
         >>> from cnnrs import ops
@@ -683,7 +726,11 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
         x, indices, axis = apply("reshape", x, shape=[-1]), apply("reshape", indices, shape=[-1]), 0
     axis = standardize_axis(axis, x.ndim)
-    extent = x.shape[axis]
+    if indices.ndim != x.ndim:
+        raise ValueError(
+            f"take_along_axis: indices: expected {x.ndim} axes, as in shape {x.shape}, "
+            f"received shape {indices.shape}"
+        )
     # Rows of the flat tensor: the element's place on the other axes, plus the index along this one.
     strides = [math.prod(x.shape[a + 1 :]) for a in range(x.ndim)]
     shape = [n if a == axis else x.shape[a] for a, n in enumerate(indices.shape)]
@@ -693,7 +740,8 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
             along = [-1 if b == a else 1 for b in range(x.ndim)]
             places = places + (np.arange(shape[a], dtype=np.int32) * strides[a]).reshape(along)
     indices = apply("broadcast_to", indices, shape=shape)
-    indices = apply("where", apply("less", indices, 0), apply("add", indices, extent), indices)
+    # Counts negative indices from the end, and finds those out of range.
+    indices = apply("gather", np.arange(x.shape[axis], dtype=np.int32), indices, axis=0)
     flat = apply("add", apply("mul", indices, strides[axis]), places)
     return apply("gather", apply("reshape", x, shape=[-1]), flat, axis=0)
 
@@ -742,7 +790,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or an axis is no integer.
-        ValueError: An axis is out of range, or `axis1` and `axis2` are the same.
+        ValueError: An axis is out of range, `axis1` and `axis2` are the same, or `offset` is no integer.
 
     Example:
         >>> from cnnrs import ops
@@ -750,8 +798,15 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         >>> ops.diagonal(x).tolist(), ops.diagonal(x, offset=1).tolist()
         ([1, 5], [2, 6])
     """
-    x = as_tensor(x)
-    x = moveaxis(x, (axis1, axis2), (-2, -1))
+    return _diagonal("diagonal", as_tensor(x), offset, axis1, axis2)
+
+
+def _diagonal(name: str, x: Any, offset: Any, axis1: Any, axis2: Any) -> Any:
+    sources = [standardize_axis(axis1, x.ndim, "axis1"), standardize_axis(axis2, x.ndim, "axis2")]
+    if sources[0] == sources[1]:
+        raise ValueError(f"{name}: axis1, axis2: expected different axes, received {axis1} and {axis2}")
+    offset = integer(offset, name, "offset")
+    x = _moveaxis(x, sources, [x.ndim - 2, x.ndim - 1])
     rows, columns = x.shape[-2:]
     places = [r * columns + r + offset for r in range(rows) if 0 <= r + offset < columns]
     flat = apply("reshape", x, shape=[*x.shape[:-2], rows * columns])
@@ -775,15 +830,24 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or an axis is no integer.
-        ValueError: An axis is out of range, or `axis1` and `axis2` are the same.
+        ValueError: An axis is out of range, `axis1` and `axis2` are the same, or `offset` is no integer.
 
     Example:
         >>> from cnnrs import ops
         >>> int(ops.trace([[1, 2], [3, 4]]))
         5
     """
-    d = diagonal(x, offset, axis1, axis2)
+    d = _diagonal("trace", as_tensor(x), offset, axis1, axis2)
     return apply("sum", d, axes=[d.ndim - 1], keepdims=False)
+
+
+def _lower(x: Any, k: Any, name: str, above: int) -> np.ndarray:
+    """Whether an element of the matrices of `x` lies on diagonal `k + above` or below."""
+    k = integer(k, name, "k")
+    if x.ndim < 2:
+        raise ValueError(f"{name}: x: expected at least two axes, received shape {x.shape}")
+    rows, columns = x.shape[-2:]
+    return np.tri(rows, columns, builtins.max(-rows, min(k + above, columns)), dtype=bool)
 
 
 @op
@@ -799,8 +863,8 @@ def tril(x: Any, k: int = 0) -> Any:
         Tensor of the shape and dtype of `x`.
 
     Raises:
-        TypeError: `x` is not numeric, or `k` is no number.
-        IndexError: `x` has fewer than two axes.
+        TypeError: `x` is not numeric.
+        ValueError: `x` has fewer than two axes, or `k` is no integer.
 
     Example:
         >>> from cnnrs import ops
@@ -808,7 +872,7 @@ def tril(x: Any, k: int = 0) -> Any:
         ([[1, 0], [3, 4]], [[0, 0], [3, 0]])
     """
     x = as_tensor(x)
-    keep = np.tri(x.shape[-2], x.shape[-1], k, dtype=bool)
+    keep = _lower(x, k, "tril", 0)
     return apply("where", keep, x, np.zeros((), x.dtype))
 
 
@@ -825,8 +889,8 @@ def triu(x: Any, k: int = 0) -> Any:
         Tensor of the shape and dtype of `x`.
 
     Raises:
-        TypeError: `x` is not numeric, or `k` is no number.
-        IndexError: `x` has fewer than two axes.
+        TypeError: `x` is not numeric.
+        ValueError: `x` has fewer than two axes, or `k` is no integer.
 
     Example:
         >>> from cnnrs import ops
@@ -834,7 +898,7 @@ def triu(x: Any, k: int = 0) -> Any:
         ([[1, 2], [0, 4]], [[1, 2], [3, 4]])
     """
     x = as_tensor(x)
-    keep = ~np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=bool)
+    keep = ~_lower(x, k, "triu", -1)
     return apply("where", keep, x, np.zeros((), x.dtype))
 
 
@@ -862,8 +926,7 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     """
     a = as_tensor(a)
     axis = standardize_axis(axis, a.ndim)
-    if not isinstance(n, int) or n < 0:
-        raise ValueError(f"diff: n: expected an integer >= 0, received {n!r}")
+    n = integer(n, "diff", "n", least=0)
     low: list[Any] = [builtins.slice(None)] * a.ndim
     high = list(low)
     low[axis], high[axis] = builtins.slice(None, -1), builtins.slice(1, None)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import reject
+from cnnrs.base.dtypes import FLOAT
 from cnnrs.ops.dispatch import (
     apply,
     as_float,
@@ -15,6 +16,7 @@ from cnnrs.ops.dispatch import (
     op,
     standardize_axes,
     standardize_axis,
+    standardize_keepdims,
 )
 
 __all__ = [
@@ -49,7 +51,8 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
 
     Raises:
         TypeError: `x` is not numeric, or an axis is no integer.
-        ValueError: An axis is out of range or named twice, or `synchronized` is true.
+        ValueError: An axis is out of range or named twice, or `synchronized` is true; or `keepdims` is no
+            bool.
 
     Example:
         >>> from cnnrs import ops
@@ -60,10 +63,10 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
     if synchronized:
         raise ValueError("moments: synchronized: expected False; there is one device")
     x = as_float(x)
-    axes = standardize_axes(axes, x.ndim, "axes")
+    axes, keepdims = standardize_axes(axes, x.ndim, "axes"), standardize_keepdims(keepdims)
     return (
-        apply("mean", x, axes=axes, keepdims=bool(keepdims)),
-        apply("variance", x, axes=axes, keepdims=bool(keepdims)),
+        apply("mean", x, axes=axes, keepdims=keepdims),
+        apply("variance", x, axes=axes, keepdims=keepdims),
     )
 
 
@@ -185,15 +188,16 @@ def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = 
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
         axis: The axis, or a sequence of axes, the last one by default; None means all.
-        order: Order p of the norm `sum(abs(x)^p)^(1/p)`, a finite number > 0; 2 by default.
+        order: Order p of the norm `sum(abs(x)^p)^(1/p)`, a number > 0; 2 by default. `math.inf` means
+            `max(abs(x))`.
         epsilon: The least number by which to divide; None, the default, means 1e-7.
 
     Returns:
         float32 tensor of the shape of `x`. Its norm is 1, or less where that of `x` is below `epsilon`.
 
     Raises:
-        TypeError: `x` is not numeric, or `order`, `epsilon` or an axis is of another type than said.
-        ValueError: `order` is not positive, or an axis is out of range or named twice.
+        TypeError: `x` is not numeric, or `epsilon` or an axis is of another type than said.
+        ValueError: `order` is no number > 0, or an axis is out of range or named twice.
 
     Example:
         >>> from cnnrs import ops
@@ -202,7 +206,7 @@ def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = 
         >>> ops.normalize([1.0, 3.0], order=1).tolist()
         [0.25, 0.75]
     """
-    if not order > 0:
+    if not _is_number(order) or not order > 0:
         raise ValueError(f"normalize: order: expected a number > 0, received {order!r}")
     x = as_float(x)
     limit = 1e-7 if epsilon is None else float(epsilon)
@@ -210,9 +214,24 @@ def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = 
     if order == 2:
         square = apply("sum", apply("square", x), axes=axes, keepdims=True)
         return apply("mul", x, apply("rsqrt", apply("maximum", square, limit * limit)))
-    powers = apply("pow", apply("abs", x), float(order))
-    norm = apply("pow", apply("sum", powers, axes=axes, keepdims=True), 1.0 / order)
-    return apply("div", x, apply("maximum", norm, limit))
+    return apply("div", x, apply("maximum", _norm(x, order, axes, True), limit))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def _norm(x: Any, order: float, axes: list[int] | None, keepdims: bool) -> Any:
+    """The norm of vectors along axes; order 0 counts what differs from 0, as in numpy."""
+    size = apply("abs", x)
+    if order in (math.inf, -math.inf):
+        return apply("max" if order > 0 else "min", size, axes=axes, keepdims=keepdims)
+    if order == 0:
+        return apply("sum", apply("not_equal", x, 0.0).astype(FLOAT), axes=axes, keepdims=keepdims)
+    if order == 1:
+        return apply("sum", size, axes=axes, keepdims=keepdims)
+    powers = apply("sum", apply("pow", size, float(order)), axes=axes, keepdims=keepdims)
+    return apply("pow", powers, 1.0 / order)
 
 
 @op
@@ -277,7 +296,8 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or an axis is no integer.
-        ValueError: An axis is out of range or named twice, or there are no elements to add up.
+        ValueError: An axis is out of range or named twice, or there are no elements to add up; or `keepdims`
+            is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -285,7 +305,8 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         [  0.6931 100.6931]
     """
     x = as_float(x)
-    return apply("logsumexp", x, axes=standardize_axes(axis, x.ndim), keepdims=bool(keepdims))
+    keepdims = standardize_keepdims(keepdims)
+    return apply("logsumexp", x, axes=standardize_axes(axis, x.ndim), keepdims=keepdims)
 
 
 @op
@@ -297,8 +318,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
         ord: None, the default, or "fro" for `sqrt(sum(x²))`; for one axis also 2 for the same, 1 for
-            `sum(abs(x))`, `math.inf` for `max(abs(x))`, and other finite numbers p but 0 for
-            `sum(abs(x)^p)^(1/p)`.
+            `sum(abs(x))`, 0 for the number of elements that are not 0, `math.inf` for `max(abs(x))`,
+            `-math.inf` for `min(abs(x))`, and other numbers p for `sum(abs(x)^p)^(1/p)`.
         axis: The axis, or a sequence of axes; None, the default, means all.
         keepdims: Whether the reduced axes stay with extent 1; by default they go.
 
@@ -309,8 +330,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     Raises:
         TypeError: `x` is not numeric, or an axis is no integer.
         ValueError: `ord` is none of the above for that many axes, an axis is out of range or named twice, or
-            there are no elements for `math.inf`.
-        ZeroDivisionError: `ord` is 0.
+            there are no elements for an infinite `ord`; or `keepdims` is no bool.
 
     Example:
         >>> import math
@@ -320,19 +340,16 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         >>> ops.norm([[3.0, 4.0], [0.0, 2.0]], ord=1, axis=1).tolist()
         [7.0, 2.0]
     """
-    x = as_float(x)
+    x, keepdims = as_float(x), standardize_keepdims(keepdims)
     axes = standardize_axes(axis, x.ndim)
     many = x.ndim if axes is None else len(axes)
     if many > 1 and ord not in (None, "fro"):
         raise ValueError(f"norm: ord: expected None or 'fro' for a norm over {many} axes, received {ord!r}")
-    size = apply("abs", x)
     if ord in (None, "fro", 2):
         return apply("sqrt", apply("sum", apply("square", x), axes=axes, keepdims=keepdims))
-    if ord == math.inf:
-        return apply("max", size, axes=axes, keepdims=keepdims)
-    if ord == 1:
-        return apply("sum", size, axes=axes, keepdims=keepdims)
-    return apply("pow", apply("sum", apply("pow", size, float(ord)), axes=axes, keepdims=keepdims), 1.0 / ord)
+    if not _is_number(ord) or ord != ord:
+        raise ValueError(f"norm: ord: expected None, 'fro' or a number, received {ord!r}")
+    return _norm(x, ord, axes, keepdims)
 
 
 @op
@@ -384,7 +401,14 @@ def dot_product_attention(
     """
     if flash_attention:
         raise ValueError("dot_product_attention: flash_attention: expected None or False; there is one form")
-    query, key, value = (apply("transpose", as_float(t), perm=[0, 2, 1, 3]) for t in (query, key, value))
+    query, key, value = as_float(query), as_float(key), as_float(value)
+    for name, given in (("query", query), ("key", key), ("value", value)):
+        if given.ndim != 4:
+            raise ValueError(
+                f"dot_product_attention: {name}: expected shape (batch, length, heads, features), "
+                f"received {given.shape}"
+            )
+    query, key, value = (apply("transpose", t, perm=[0, 2, 1, 3]) for t in (query, key, value))
     factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
     scores = apply("mul", apply("matmul", query, key, transpose_b=True), factor)
     if attn_logits_soft_cap is not None:

@@ -6,6 +6,9 @@ import builtins
 import math
 from typing import Any
 
+import numpy as np
+
+from cnnrs.base.arguments import integer
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.ops.dispatch import (
     apply,
@@ -16,6 +19,7 @@ from cnnrs.ops.dispatch import (
     op,
     standardize_axes,
     standardize_axis,
+    standardize_keepdims,
 )
 
 __all__ = [
@@ -45,7 +49,7 @@ __all__ = [
 
 
 def _reduce(name: str, x: Any, axis: Any, keepdims: bool) -> Any:
-    return apply(name, x, axes=standardize_axes(axis, x.ndim), keepdims=bool(keepdims))
+    return apply(name, x, axes=standardize_axes(axis, x.ndim), keepdims=standardize_keepdims(keepdims))
 
 
 @op
@@ -64,7 +68,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range or named twice.
+        ValueError: `axis` is out of range or named twice; or `keepdims` is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -89,7 +93,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range or named twice.
+        ValueError: `axis` is out of range or named twice; or `keepdims` is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -118,7 +122,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) ->
 
     Raises:
         TypeError: `x` is not numeric, `axis` is no integer, or `dtype` is no known type.
-        ValueError: `axis` is out of range or named twice.
+        ValueError: `axis` is out of range or named twice; or `keepdims` is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -131,8 +135,15 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) ->
     return _reduce("prod", x, axis, keepdims)
 
 
-def _initial(name: str, result: Any, initial: Any) -> Any:
-    return result if initial is None else apply(name, result, initial)
+def _extreme(name: str, x: Any, axis: Any, keepdims: Any, initial: Any) -> Any:
+    """The "max" or "min" of elements and `initial`; of no elements it is `initial`."""
+    pick = f"{name}imum"
+    if initial is None or 0 not in x.shape:
+        result = _reduce(name, x, axis, keepdims)
+        return result if initial is None else apply(pick, result, initial)
+    dtype = apply(pick, np.zeros((), x.dtype), initial).dtype
+    shape = _reduce("any", x.astype("bool"), axis, keepdims).shape
+    return apply("broadcast_to", as_tensor(initial).astype(dtype), shape=list(shape))
 
 
 @op
@@ -154,15 +165,15 @@ def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
 
     Raises:
         TypeError: `x` or `initial` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range or named twice, or there are no elements to compare, even if
-            `initial` is given.
+        ValueError: `axis` is out of range or named twice, or there are no elements to compare and no
+            `initial`; or `keepdims` is no bool.
 
     Example:
         >>> from cnnrs import ops
         >>> int(ops.max([[1, 2], [3, 4]])), ops.max([[1, 2], [3, 4]], axis=0).tolist()
         (4, [3, 4])
     """
-    return _initial("maximum", _reduce("max", as_tensor(x), axis, keepdims), initial)
+    return _extreme("max", as_tensor(x), axis, keepdims, initial)
 
 
 @op
@@ -184,15 +195,15 @@ def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
 
     Raises:
         TypeError: `x` or `initial` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range or named twice, or there are no elements to compare, even if
-            `initial` is given.
+        ValueError: `axis` is out of range or named twice, or there are no elements to compare and no
+            `initial`; or `keepdims` is no bool.
 
     Example:
         >>> from cnnrs import ops
         >>> int(ops.min([[1, 2], [3, 4]])), ops.min([[1, 2], [3, 4]], axis=0).tolist()
         (1, [1, 2])
     """
-    return _initial("minimum", _reduce("min", as_tensor(x), axis, keepdims), initial)
+    return _extreme("min", as_tensor(x), axis, keepdims, initial)
 
 
 @op
@@ -212,7 +223,8 @@ def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range or named twice, or there are no elements to compare.
+        ValueError: `axis` is out of range or named twice, or there are no elements to compare; or `keepdims`
+            is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -239,7 +251,8 @@ def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range or named twice, or there are no elements to compare.
+        ValueError: `axis` is out of range or named twice, or there are no elements to compare; or `keepdims`
+            is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -264,7 +277,8 @@ def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range or named twice, or there are no elements to compare.
+        ValueError: `axis` is out of range or named twice, or there are no elements to compare; or `keepdims`
+            is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -290,7 +304,7 @@ def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range or named twice.
+        ValueError: `axis` is out of range or named twice; or `keepdims` is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -315,7 +329,7 @@ def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range or named twice.
+        ValueError: `axis` is out of range or named twice; or `keepdims` is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -342,7 +356,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range or named twice.
+        ValueError: `axis` is out of range or named twice; or `keepdims` is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -369,7 +383,7 @@ def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range or named twice.
+        ValueError: `axis` is out of range or named twice; or `keepdims` is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -462,7 +476,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range, or there are no elements to compare.
+        ValueError: `axis` is out of range, or there are no elements to compare; or `keepdims` is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -487,7 +501,7 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `axis` is out of range, or there are no elements to compare.
+        ValueError: `axis` is out of range, or there are no elements to compare; or `keepdims` is no bool.
 
     Example:
         >>> from cnnrs import ops
@@ -499,7 +513,7 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 
 def _arg(name: str, x: Any, axis: int | None, keepdims: bool) -> Any:
     place = None if axis is None else standardize_axis(axis, x.ndim)
-    return apply(name, x, axis=place, keepdims=bool(keepdims))
+    return apply(name, x, axis=place, keepdims=standardize_keepdims(keepdims))
 
 
 @op
@@ -552,7 +566,7 @@ def dot(x1: Any, x2: Any) -> Any:
     x1, x2 = as_float(x1), as_float(x2)
     if x1.ndim == 0 or x2.ndim == 0:
         return apply("mul", x1, x2)
-    return _tensordot(x1, x2, [x1.ndim - 1], [builtins.max(x2.ndim - 2, 0)])
+    return _tensordot("dot", x1, x2, [x1.ndim - 1], [builtins.max(x2.ndim - 2, 0)])
 
 
 @op
@@ -570,8 +584,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
 
     Raises:
         TypeError: `x1` or `x2` is not numeric, or `axes` holds something other than integers.
-        ValueError: The extents of the axes differ, an axis is out of range or named twice, or `axes` is no
-            pair.
+        ValueError: The extents of the axes differ, an axis is out of range or named twice, or `axes` is
+            neither an integer nor a pair.
 
     Example:
         >>> from cnnrs import ops
@@ -581,7 +595,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
         [[10.0, 14.0], [14.0, 20.0]]
     """
     x1, x2 = as_float(x1), as_float(x2)
-    if isinstance(axes, int):
+    if not hasattr(axes, "__iter__"):
+        axes = integer(axes, "tensordot", "axes")
         most = builtins.min(x1.ndim, x2.ndim)
         if not 0 <= axes <= most:
             raise ValueError(
@@ -589,14 +604,22 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
             )
         first, second = list(range(x1.ndim - axes, x1.ndim)), list(range(axes))
     else:
-        first, second = (
-            [standardize_axis(a, x.ndim) for a in ([part] if isinstance(part, int) else part)]
-            for part, x in zip(axes, (x1, x2), strict=True)
+        if len(axes) != 2:
+            raise ValueError(
+                f"tensordot: axes: expected an integer or axes of both tensors, received {axes!r}"
+            )
+        first = standardize_axes(axes[0], x1.ndim, "axes") or []
+        second = standardize_axes(axes[1], x2.ndim, "axes") or []
+    return _tensordot("tensordot", x1, x2, first, second)
+
+
+def _tensordot(name: str, x1: Any, x2: Any, first: list[int], second: list[int]) -> Any:
+    extents = [[x.shape[a] for a in axes] for x, axes in ((x1, first), (x2, second))]
+    if extents[0] != extents[1]:
+        raise ValueError(
+            f"{name}: x1, x2: expected equal extents of the axes {first} and {second}, received shapes "
+            f"{x1.shape} and {x2.shape}"
         )
-    return _tensordot(x1, x2, first, second)
-
-
-def _tensordot(x1: Any, x2: Any, first: list[int], second: list[int]) -> Any:
     kept1 = [a for a in range(x1.ndim) if a not in first]
     kept2 = [a for a in range(x2.ndim) if a not in second]
     shape1, shape2 = [x1.shape[a] for a in kept1], [x2.shape[a] for a in kept2]
@@ -611,16 +634,15 @@ def inner(x1: Any, x2: Any) -> Any:
     """Sums products over the last axes of two tensors.
 
     Args:
-        x1: Tensor of at least one axis; other dtypes are converted to float32.
-        x2: Tensor with the same last extent, converted likewise.
+        x1: Tensor; other dtypes are converted to float32.
+        x2: Tensor with the same last extent, converted likewise. A scalar is multiplied with the other.
 
     Returns:
         float32 tensor of the other extents of `x1`, followed by those of `x2`.
 
     Raises:
         TypeError: `x1` or `x2` is not numeric.
-        ValueError: The last extents differ, or `x2` has no axis.
-        IndexError: `x1` has no axis.
+        ValueError: The last extents differ.
 
     Example:
         >>> from cnnrs import ops
@@ -628,7 +650,9 @@ def inner(x1: Any, x2: Any) -> Any:
         (11.0, [3.0, 7.0])
     """
     x1, x2 = as_float(x1), as_float(x2)
-    return _tensordot(x1, x2, [x1.ndim - 1], [x2.ndim - 1])
+    if x1.ndim == 0 or x2.ndim == 0:
+        return apply("mul", x1, x2)
+    return _tensordot("inner", x1, x2, [x1.ndim - 1], [x2.ndim - 1])
 
 
 @op
@@ -668,7 +692,7 @@ def vdot(x1: Any, x2: Any) -> Any:
 
     Raises:
         TypeError: `x1` or `x2` is not numeric.
-        ValueError: The numbers of elements differ, and neither is 1.
+        ValueError: The numbers of elements differ.
 
     Example:
         >>> from cnnrs import ops
@@ -676,5 +700,9 @@ def vdot(x1: Any, x2: Any) -> Any:
         10.0
     """
     x1, x2 = as_float(x1), as_float(x2)
+    if x1.size != x2.size:
+        raise ValueError(
+            f"vdot: x1, x2: expected as many elements in both, received shapes {x1.shape} and {x2.shape}"
+        )
     flat = apply("mul", apply("reshape", x1, shape=[-1]), apply("reshape", x2, shape=[-1]))
     return apply("sum", flat, axes=None, keepdims=False)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from cnnrs import losses as losses_module
 from cnnrs import tree
 from cnnrs.base import naming
+from cnnrs.base.arguments import number
 from cnnrs.losses import Loss
 from cnnrs.metrics import Mean
 from cnnrs.training.outputs import Outputs
@@ -51,6 +52,9 @@ class CompiledLoss:
                 "compile: loss_weights: expected a number, a list or a dict by output name, "
                 f"received {loss_weights!r}"
             )
+        for weight in tree.flatten(loss_weights):
+            if weight is not None:
+                number(weight, "compile", "loss_weights")
         # A wrong name of a loss is reported by compile, not by the first batch.
         for entry in tree.flatten(loss):
             _resolve_loss(entry)
