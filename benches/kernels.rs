@@ -9,15 +9,18 @@ use cnnrs::backend::cpu::kernel::BatchBlocked;
 use cnnrs::backend::cpu::kernels::attach::Epilogue;
 use cnnrs::backend::cpu::kernels::chunked::{Args, ChunkedKernel};
 use cnnrs::backend::cpu::kernels::conv::{
-    self, BlockedConv, BlockedFilterGrad, BlockedWinograd, ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad,
-    Direct, FilterGrad, blocked_winograd_supports,
+    BlockedConv, BlockedFilterGrad, BlockedWinograd, ConvGeometry, DepthwiseRows, DepthwiseRowsFilterGrad, Direct,
+    FilterGrad, blocked_winograd_supports,
 };
 use cnnrs::backend::cpu::kernels::gemm::Gemm;
 use cnnrs::backend::cpu::kernels::pool2d::{Pool, PoolGeometry, PoolGrad, PoolKind};
 use cnnrs::backend::cpu::kernels::winograd::{self, Form, WinogradFilterGrad, WinogradForward, WinogradStaged};
+use cnnrs::backend::cpu::lower::candidates::conv2d::cheapest;
+use cnnrs::backend::cpu::lower::cost::Pass;
 use cnnrs::backend::cpu::simd::Tier;
 use cnnrs::backend::cpu::simd::peak::{CHAINS, multiply_add_chains};
 use cnnrs::buffer::Buffer;
+use cnnrs::precision::Precision;
 use std::hint::black_box;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -35,6 +38,11 @@ impl Aligned {
     fn ptr(&mut self) -> *mut f32 {
         self.0.as_mut_ptr().cast()
     }
+}
+
+/// The kernel that a plan of precision "strict" runs.
+fn chosen(g: &ConvGeometry, pass: Pass, tier: Tier) -> Box<dyn ChunkedKernel> {
+    cheapest(g, pass, Precision::Strict, tier).expect("the geometry is valid").kernel
 }
 
 /// GFLOP/s of multiply-adds on this thread, over some tens of microseconds.
@@ -371,11 +379,10 @@ fn convolutions(tier: Tier) -> Vec<Case> {
         };
         let label = format!("conv {batch}x{size}x{size}x{in_c}->{out_c} {kernel}x{kernel}/{stride} g{groups}");
         let (x, w, y) = (g.input_len(), g.filter_len(), g.output_len());
-        let make = "the geometry is valid";
         for (pass, kernel, lens) in [
-            ("forward", conv::forward(&g, tier).expect(make), [x, w, y]),
-            ("input", conv::input_grad(&g, tier).expect(make), [y, w, x]),
-            ("filter", conv::filter_grad(&g, tier).expect(make), [x, y, w]),
+            ("forward", chosen(&g, Pass::Forward, tier), [x, w, y]),
+            ("input", chosen(&g, Pass::InputGrad, tier), [y, w, x]),
+            ("filter", chosen(&g, Pass::FilterGrad, tier), [x, y, w]),
         ] {
             cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
         }
@@ -506,7 +513,7 @@ fn layers(tier: Tier) -> Vec<Case> {
                 };
                 let name = format!("{net} {batch}x{size}x{size}x{in_c}->{out_c} {kernel}x{kernel}/{stride}");
                 let lens = [g.input_len(), g.filter_len(), g.output_len()];
-                let kernel = conv::forward(&g, tier).expect("the geometry is valid");
+                let kernel = chosen(&g, Pass::Forward, tier);
                 cases.push(Case { name, flops: g.flops(), kernel, lens });
             }
         }

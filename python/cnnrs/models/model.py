@@ -189,7 +189,7 @@ class Model(Trainer):
         if self._graph is None and self._defines_call():
             try:
                 self.compute_output_spec(_symbols(input_shape))
-            except RuntimeError:
+            except _core.TracedValueError:
                 if not _is_known(input_shape):
                     raise
                 takes_training = _call_signature(type(self)).training_position is not None

@@ -15,6 +15,8 @@ from cnnrs import _core, tree
 from cnnrs.base import context
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.base.suggest import did_you_mean
+from cnnrs.training.data_adapter import ArrayData
+from cnnrs.training.runner import StepRunner
 
 __all__ = ["Explanation", "ExplainedLayer", "explain"]
 
@@ -250,11 +252,9 @@ def _gradients(model: Any, outputs: list[Any], recorder: Any) -> list[Any]:
 
 
 def _training_step(model: Any, x: Any, y: Any) -> Explanation:
-    structure = (x, y, None)
-    leaves = [leaf for leaf in tree.flatten([x, y]) if leaf is not None]
-    names = ["x"] * len(tree.flatten(x)) + ["y"] * (len(leaves) - len(tree.flatten(x)))
-    step = model._step("train", structure, leaves, names)
-    title = f"{model.name}: a step of training, {_count(len(leaves[0]), 'sample')} a batch"
+    data = ArrayData(x, y, None, None)
+    step = StepRunner(model, "train").recorded(data.samples)
+    title = f"{model.name}: a step of training, {_count(len(data.arrays[0]), 'sample')} a batch"
     return Explanation(model, title, step.function.explain())
 
 

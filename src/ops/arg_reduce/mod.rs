@@ -1,8 +1,5 @@
 //! Where the largest or smallest element is.
 
-#[cfg(test)]
-mod tests;
-
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
 use crate::dtype::DType;
 use crate::error::{Error, Result};

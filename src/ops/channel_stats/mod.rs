@@ -1,8 +1,5 @@
 //! Mean and biased variance per channel: what batch normalisation measures.
 
-#[cfg(test)]
-mod tests;
-
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
 use crate::dtype::DType;
 use crate::error::{Error, Result};

@@ -10,9 +10,6 @@ mod norm;
 mod reductions;
 mod shape;
 
-#[cfg(test)]
-mod tests;
-
 pub use activations::Activation;
 pub use losses::Loss;
 pub use norm::Norm;

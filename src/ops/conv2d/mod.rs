@@ -6,8 +6,6 @@
 
 mod grad;
 mod reference;
-#[cfg(test)]
-mod tests;
 mod transpose;
 
 pub use transpose::Conv2dTranspose;

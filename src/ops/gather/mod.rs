@@ -2,9 +2,6 @@
 
 mod one_hot;
 
-#[cfg(test)]
-mod tests;
-
 pub use one_hot::OneHot;
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};

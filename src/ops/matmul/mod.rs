@@ -1,9 +1,6 @@
 //! Matrix products, batched with numpy's broadcasting of the leading axes. A vector on the left is a
 //! row, on the right a column; its axis is not in the result.
 
-#[cfg(test)]
-mod tests;
-
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
 use crate::dtype::DType;
 use crate::error::{Error, Result};

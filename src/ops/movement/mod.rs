@@ -1,8 +1,6 @@
 //! Ops that move elements without computing: reshape, broadcast, transpose, slice, pad, concatenate.
 
 mod parts;
-#[cfg(test)]
-mod tests;
 
 pub use parts::{Concat, Iota, Pad, Slice, StopGradient};
 

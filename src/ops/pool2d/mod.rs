@@ -5,8 +5,6 @@
 //! order; it is found again instead of kept.
 
 mod pick;
-#[cfg(test)]
-mod tests;
 
 pub use pick::MaxPool2dPick;
 

@@ -3,9 +3,6 @@
 
 mod philox;
 
-#[cfg(test)]
-mod tests;
-
 pub use philox::{ROUNDS, next_key, philox4x32_10, round};
 
 use super::{Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_inputs};

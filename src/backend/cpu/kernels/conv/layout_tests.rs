@@ -1,8 +1,10 @@
 //! Kernels with equal layouts pack the same filters to the same bytes, whatever else they are built for.
 
 use super::*;
+use crate::backend::cpu::kernel::BatchBlocked;
 use crate::backend::cpu::kernels::attach::Epilogue;
 use crate::backend::cpu::kernels::chunked::Args;
+use crate::backend::cpu::kernels::chunked::ChunkedKernel;
 use crate::backend::cpu::kernels::gemm::tests::random;
 use crate::backend::cpu::kernels::winograd::{self, Form, WinogradForward, WinogradStaged};
 use crate::schedule::PackedLayout;

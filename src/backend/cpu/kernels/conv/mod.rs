@@ -16,9 +16,7 @@ mod patch;
 #[cfg(test)]
 mod tests;
 
-use super::chunked::ChunkedKernel;
 use super::gemm::{Gemm, Pixels};
-use crate::backend::cpu::kernel::BatchBlocked;
 use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
 pub use batch_blocked::{
@@ -176,58 +174,4 @@ impl ConvGeometry {
         }
         Ok(())
     }
-}
-
-/// Output = convolution of input 0 (activations) with input 1 (filters).
-///
-/// # Errors
-/// As [`ConvGeometry::check`].
-pub fn forward(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn ChunkedKernel>> {
-    geometry.check()?;
-    let g = geometry;
-    Ok(if g.is_strided_pointwise() {
-        Box::new(g.product(tier))
-    } else if g.is_depthwise() {
-        Box::new(Depthwise::forward(g, tier))
-    } else if g.suits_batch_blocked(tier, g.in_c, g.out_c) {
-        Box::new(BlockedConv::forward(g, BatchBlocked::default(), tier))
-    } else {
-        Box::new(Direct::forward(g, tier))
-    })
-}
-
-/// Output = gradient for the input, from input 0 (output gradient) and input 1 (filters).
-///
-/// # Errors
-/// As [`ConvGeometry::check`].
-pub fn input_grad(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn ChunkedKernel>> {
-    geometry.check()?;
-    let g = geometry;
-    Ok(if g.is_pointwise() {
-        Box::new(Gemm::new(g.pixels(), g.in_c, g.out_c, false, true, tier))
-    } else if g.is_depthwise() {
-        Box::new(Depthwise::input_grad(g, tier))
-    } else if g.suits_batch_blocked(tier, g.out_c, g.in_c) {
-        Box::new(BlockedConv::input_grad(g, BatchBlocked::default(), tier))
-    } else {
-        Box::new(Direct::input_grad(g, tier))
-    })
-}
-
-/// Output = gradient for the filters, from input 0 (activations) and input 1 (output gradient).
-///
-/// # Errors
-/// As [`ConvGeometry::check`].
-pub fn filter_grad(geometry: &ConvGeometry, tier: Tier) -> Result<Box<dyn ChunkedKernel>> {
-    geometry.check()?;
-    let g = geometry;
-    Ok(if g.is_pointwise() {
-        Box::new(Gemm::new(g.in_c, g.out_c, g.pixels(), true, false, tier))
-    } else if g.is_depthwise() {
-        Box::new(DepthwiseFilterGrad::new(g, tier))
-    } else if g.suits_batch_blocked(tier, g.in_c, g.out_c) {
-        Box::new(BlockedFilterGrad::new(g, BatchBlocked::default(), tier))
-    } else {
-        Box::new(FilterGrad::new(g, tier))
-    })
 }

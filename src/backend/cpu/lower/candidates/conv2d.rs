@@ -30,6 +30,48 @@ pub const KERNELS: &[&dyn CpuKernel] = &[
     &EMPTY,
 ];
 
+/// The candidates that sum or transform something.
+const CANDIDATES: &[&Candidate] = &[
+    &GEMM_1X1,
+    &DEPTHWISE_ROWS,
+    &DEPTHWISE,
+    &BLOCKED,
+    &BLOCKED_WINOGRAD,
+    &WINOGRAD,
+    &WINOGRAD_STAGED,
+    &WINOGRAD_2X2,
+    &DIRECT,
+];
+
+/// A kernel by itself, as a plan would choose it.
+pub struct Chosen {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it adds a residual while it stores.
+    pub residuals: bool,
+    /// The kernel.
+    pub kernel: Box<dyn ChunkedKernel>,
+}
+
+/// The cheapest kernel for a convolution with nothing attached, whose filters are packed in every run.
+///
+/// # Errors
+/// As [`ConvGeometry::check`].
+pub fn cheapest(g: &ConvGeometry, pass: Pass, precision: Precision, tier: Tier) -> Result<Chosen> {
+    g.check()?;
+    let mut best: Option<(&Candidate, f64)> = None;
+    for &candidate in CANDIDATES.iter().filter(|c| c.strict || precision == Precision::Fast) {
+        if let Ok(times) = (candidate.fits)(g, pass, tier)
+            && best.is_none_or(|(_, least)| times.total(false) < least)
+        {
+            best = Some((candidate, times.total(false)));
+        }
+    }
+    let (candidate, _) = best.ok_or_else(|| Error::state("no kernel fits a convolution"))?;
+    let kernel = (candidate.build)(g, pass, BatchBlocked::default(), tier);
+    Ok(Chosen { name: candidate.name, residuals: candidate.residuals, kernel })
+}
+
 type Build = fn(&ConvGeometry, Pass, BatchBlocked, Tier) -> Box<dyn ChunkedKernel>;
 type Fits = fn(&ConvGeometry, Pass, Tier) -> std::result::Result<cost::Times, &'static str>;
 

@@ -1,5 +1,5 @@
 use super::{check, float, infer, int, op, real};
-use crate::ops::{Attribute, Attributes, Op};
+use cnnrs::ops::{Attribute, Attributes, Op};
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())

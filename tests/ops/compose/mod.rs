@@ -7,12 +7,12 @@ mod norm;
 mod reductions;
 mod shape;
 
-use crate::dtype::DType;
-use crate::error::Result;
-use crate::graph::{Graph, NodeId, interpret};
-use crate::ops::{Attribute, Attributes, Op, RefArray};
-use crate::shape::Fact;
-use crate::testing::{Rng, check_gradients, check_plan_on};
+use cnnrs::dtype::DType;
+use cnnrs::error::Result;
+use cnnrs::graph::{Graph, NodeId, interpret};
+use cnnrs::ops::{Attribute, Attributes, Op, RefArray};
+use cnnrs::shape::Fact;
+use cnnrs::testing::{Rng, check_gradients, check_plan_on};
 
 /// The op `name` with `attributes`.
 fn op<const N: usize>(name: &str, attributes: [(&str, Attribute); N]) -> Op {

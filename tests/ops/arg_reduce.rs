@@ -1,13 +1,13 @@
-use super::ArgReduce;
-use crate::dtype::DType;
-use crate::graph::{Graph, interpret};
-use crate::ops::RefArray;
-use crate::shape::{Fact, Shape};
-use crate::testing::{Rng, check_plan, check_plan_on};
+use cnnrs::dtype::DType;
+use cnnrs::graph::{Graph, interpret};
+use cnnrs::ops::RefArray;
+use cnnrs::ops::arg_reduce::ArgReduce;
+use cnnrs::shape::{Fact, Shape};
+use cnnrs::testing::{Rng, check_plan, check_plan_on};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(crate::testing::cases(48))]
+    #![proptest_config(crate::cases(48))]
 
     #[test]
     fn plans_agree_with_the_definition(

@@ -1,9 +1,9 @@
 use super::{check, float, infer, int, ints, op};
-use crate::dtype::DType;
-use crate::graph::{Graph, interpret};
-use crate::ops::{Attribute, RefArray};
-use crate::shape::{Fact, Shape};
-use crate::testing::check_plan_on;
+use cnnrs::dtype::DType;
+use cnnrs::graph::{Graph, interpret};
+use cnnrs::ops::{Attribute, RefArray};
+use cnnrs::shape::{Fact, Shape};
+use cnnrs::testing::check_plan_on;
 use ndarray::Axis;
 
 /// `fold` over the values of each line of axes 0 and 2 of a (2, 3, 4) array.

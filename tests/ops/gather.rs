@@ -1,10 +1,10 @@
-use super::{Gather, OneHot, ScatterAdd, wrap};
-use crate::dtype::DType;
-use crate::graph::{Graph, NodeId, interpret};
-use crate::ops::RefArray;
-use crate::plan::{Plan, PlanOptions, Slot};
-use crate::shape::Fact;
-use crate::testing::{Rng, check_gradients, check_plan, check_plan_on, to_buffer};
+use cnnrs::dtype::DType;
+use cnnrs::graph::{Graph, NodeId, interpret};
+use cnnrs::ops::RefArray;
+use cnnrs::ops::gather::{Gather, OneHot, ScatterAdd, wrap};
+use cnnrs::plan::{Plan, PlanOptions, Slot};
+use cnnrs::shape::Fact;
+use cnnrs::testing::{Rng, check_gradients, check_plan, check_plan_on, to_buffer};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn gather(dtype: DType, outer: usize, inner: usize, picked: &[usize], axis: i64)
 }
 
 proptest! {
-    #![proptest_config(crate::testing::cases(48))]
+    #![proptest_config(crate::cases(48))]
 
     #[test]
     fn rows_and_their_gradients(

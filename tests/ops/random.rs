@@ -1,10 +1,10 @@
-use super::{Distribution, Random};
-use crate::dtype::DType;
-use crate::graph::{Graph, interpret};
-use crate::ops::{Real, RefArray};
-use crate::plan::PlanOptions;
-use crate::shape::{Fact, Shape};
-use crate::testing::{check_plan_on, run_plan, to_values};
+use cnnrs::dtype::DType;
+use cnnrs::graph::{Graph, interpret};
+use cnnrs::ops::random::{Distribution, Random};
+use cnnrs::ops::{Real, RefArray};
+use cnnrs::plan::PlanOptions;
+use cnnrs::shape::{Fact, Shape};
+use cnnrs::testing::{check_plan_on, run_plan, to_values};
 
 fn all() -> [Distribution; 4] {
     let bernoulli = Distribution::Bernoulli { p: Real::new(0.3) };

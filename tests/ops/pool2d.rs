@@ -1,17 +1,17 @@
-use super::{Pool2d, PoolKind};
-use crate::dtype::DType;
-use crate::graph::Graph;
-use crate::ops::RefArray;
-use crate::ops::pointwise::Function;
-use crate::ops::window::{Padding, Window};
-use crate::passes::autodiff::differentiate;
-use crate::plan::PlanOptions;
-use crate::shape::Fact;
-use crate::testing::{Rng, check_gradients, check_plan, run_plan};
+use cnnrs::dtype::DType;
+use cnnrs::graph::Graph;
+use cnnrs::ops::RefArray;
+use cnnrs::ops::pointwise::Function;
+use cnnrs::ops::pool2d::{Pool2d, PoolKind};
+use cnnrs::ops::window::{Padding, Window};
+use cnnrs::passes::autodiff::differentiate;
+use cnnrs::plan::PlanOptions;
+use cnnrs::shape::Fact;
+use cnnrs::testing::{Rng, check_gradients, check_plan, run_plan};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(crate::testing::cases(64))]
+    #![proptest_config(crate::cases(64))]
 
     #[test]
     fn kernels_and_gradients_agree_with_the_definition(

@@ -1,20 +1,20 @@
-use crate::dtype::DType;
-use crate::graph::Graph;
-use crate::ops::pointwise::Function;
-use crate::ops::window::Padding;
-use crate::passes::autodiff::differentiate;
-use crate::shape::Fact;
-use crate::testing::{Rng, check_gradients, check_plan};
+use cnnrs::dtype::DType;
+use cnnrs::graph::Graph;
+use cnnrs::ops::pointwise::Function;
+use cnnrs::ops::window::Padding;
+use cnnrs::passes::autodiff::differentiate;
+use cnnrs::shape::Fact;
+use cnnrs::testing::{Rng, check_gradients, check_plan};
 use proptest::prelude::*;
 
-use super::{Conv2d, Conv2dTranspose};
+use cnnrs::ops::conv2d::{Conv2d, Conv2dTranspose};
 
 fn padding(choice: usize) -> Padding {
     [Padding::Valid, Padding::Same, Padding::Explicit([(2, 1), (0, 3)])][choice]
 }
 
 proptest! {
-    #![proptest_config(crate::testing::cases(48))]
+    #![proptest_config(crate::cases(48))]
 
     #[test]
     fn kernels_and_gradients_agree_with_the_sums(
@@ -33,7 +33,7 @@ proptest! {
             return Ok(());
         };
         let z = g.add(y, b).unwrap();
-        let z = if relu { g.unary(crate::ops::pointwise::Function::Relu, z).unwrap() } else { z };
+        let z = if relu { g.unary(cnnrs::ops::pointwise::Function::Relu, z).unwrap() } else { z };
         let mut rng = Rng::new(seed);
         g.set_outputs(vec![z]);
         check_plan(&g, &mut rng, 1e-5);
@@ -51,8 +51,8 @@ fn second_derivatives_work() {
     let w = g.input(Fact::new([3, 2, 2, 3], DType::F32));
     let conv = Conv2d { strides: [2, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
     let y = g.apply(conv, &[x, w]).unwrap();
-    let y = g.unary(crate::ops::pointwise::Function::Tanh, y).unwrap();
-    let dx = crate::passes::autodiff::differentiate(&mut g, y, &[x], None).unwrap()[0].unwrap();
+    let y = g.unary(cnnrs::ops::pointwise::Function::Tanh, y).unwrap();
+    let dx = cnnrs::passes::autodiff::differentiate(&mut g, y, &[x], None).unwrap()[0].unwrap();
     check_gradients(&mut g, dx, &[x, w], &mut Rng::new(3));
 }
 
@@ -72,7 +72,7 @@ fn transpose(stride: usize, padding: Padding, output_padding: Option<[usize; 2]>
 }
 
 proptest! {
-    #![proptest_config(crate::testing::cases(32))]
+    #![proptest_config(crate::cases(32))]
 
     #[test]
     fn transposed_convolutions_scatter_the_filters(
@@ -94,8 +94,8 @@ proptest! {
         if choice == 0 {
             // y[p·s + i·d] += x[p] · w[i], and nothing else.
             let inputs = rng.inputs(&g);
-            let got = crate::graph::interpret(&g, &inputs).unwrap().remove(0);
-            let mut expected = crate::ops::RefArray::zeros(got.shape());
+            let got = cnnrs::graph::interpret(&g, &inputs).unwrap().remove(0);
+            let mut expected = cnnrs::ops::RefArray::zeros(got.shape());
             for (at, &v) in inputs[0].indexed_iter() {
                 for (i, &f) in inputs[1].indexed_iter() {
                     if i[3] == at[3] {
@@ -115,7 +115,7 @@ fn transposed_sizes_follow_keras() {
     let size = |kernel: usize, stride: usize, padding, output_padding: Option<[usize; 2]>| {
         let conv = Conv2d { strides: [stride; 2], dilation: [1, 1], padding, groups: 1 };
         let facts = [Fact::new([1, 5, 5, 2], DType::F32), Fact::new([kernel, kernel, 4, 2], DType::F32)];
-        use crate::ops::OpDef;
+        use cnnrs::ops::OpDef;
         Conv2dTranspose { conv, output_padding }.infer(&facts).map(|f| f.shape[1])
     };
     assert_eq!(size(3, 2, Padding::Valid, None), Ok(11));
@@ -171,7 +171,7 @@ fn numbers_beyond_the_bound_are_named() {
             ("padding", Conv2d { padding: Padding::Explicit([(0, huge), (0, 0)]), ..plain.clone() }),
         ] {
             let e = g.apply(conv, &[x, w]).unwrap_err();
-            assert_eq!(e.kind, crate::error::ErrorKind::Value);
+            assert_eq!(e.kind, cnnrs::error::ErrorKind::Value);
             assert!(e.to_string().contains(name) && e.to_string().contains(&huge.to_string()), "{e}");
         }
     }

@@ -1,6 +1,6 @@
 use super::{check, float, infer, int, ints, op};
-use crate::ops::{Attribute, Attributes, Op, RefArray};
-use crate::shape::Shape;
+use cnnrs::ops::{Attribute, Attributes, Op, RefArray};
+use cnnrs::shape::Shape;
 use ndarray::{Axis, Slice, stack};
 
 fn reshaped(x: &RefArray, shape: &[usize]) -> RefArray {

@@ -1,10 +1,10 @@
 use super::{check, close, float, infer, int, op};
-use crate::dtype::DType;
-use crate::graph::{Graph, interpret};
-use crate::ops::{Attribute, RefArray};
-use crate::passes::autodiff::differentiate;
-use crate::plan::{Plan, PlanOptions, Slot};
-use crate::testing::{Rng, check_gradients, check_plan_on, to_buffer};
+use cnnrs::dtype::DType;
+use cnnrs::graph::{Graph, interpret};
+use cnnrs::ops::{Attribute, RefArray};
+use cnnrs::passes::autodiff::differentiate;
+use cnnrs::plan::{Plan, PlanOptions, Slot};
+use cnnrs::testing::{Rng, check_gradients, check_plan_on, to_buffer};
 use ndarray::{Axis, Zip};
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ fn sparse_cross_entropy_takes_the_logarithm_at_the_label() {
         let mut g = Graph::new();
         let all: Vec<usize> = shape.iter().copied().chain([5]).collect();
         let logits = g.input(float(&all));
-        let labels = g.input(crate::Fact::new(shape, dtype));
+        let labels = g.input(cnnrs::Fact::new(shape, dtype));
         let loss = g.apply(op("sparse_softmax_cross_entropy", []), &[logits, labels]).unwrap();
         g.set_outputs(vec![loss]);
         let x = Rng::new(3).array(g.fact(logits));
@@ -119,7 +119,7 @@ fn second_derivatives_of_softmax_losses() {
 
 #[test]
 fn misfits_are_named() {
-    let message = |name: &str, a: crate::Fact, b: crate::Fact| infer(&op(name, []), &[a, b]).unwrap_err().to_string();
+    let message = |name: &str, a: cnnrs::Fact, b: cnnrs::Fact| infer(&op(name, []), &[a, b]).unwrap_err().to_string();
     assert!(message("sparse_softmax_cross_entropy", float(&[4, 3]), int(&[4, 1])).contains("expected shape (4,)"));
     assert!(message("sparse_softmax_cross_entropy", float(&[]), int(&[])).contains("axis of classes"));
     assert!(message("softmax_cross_entropy", float(&[4, 3]), float(&[4])).contains("expected shape (4, 3)"));

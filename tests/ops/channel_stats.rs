@@ -1,18 +1,18 @@
-use super::ChannelStats;
-use crate::dtype::DType;
-use crate::graph::Graph;
-use crate::ops::RefArray;
-use crate::ops::conv2d::Conv2d;
-use crate::ops::matmul::MatMul;
-use crate::ops::movement::Slice;
-use crate::ops::window::Padding;
-use crate::plan::{Plan, PlanOptions};
-use crate::shape::Fact;
-use crate::testing::{Rng, check_gradients, check_plan, check_plan_on};
+use cnnrs::dtype::DType;
+use cnnrs::graph::Graph;
+use cnnrs::ops::RefArray;
+use cnnrs::ops::channel_stats::ChannelStats;
+use cnnrs::ops::conv2d::Conv2d;
+use cnnrs::ops::matmul::MatMul;
+use cnnrs::ops::movement::Slice;
+use cnnrs::ops::window::Padding;
+use cnnrs::plan::{Plan, PlanOptions};
+use cnnrs::shape::Fact;
+use cnnrs::testing::{Rng, check_gradients, check_plan, check_plan_on};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(crate::testing::cases(32))]
+    #![proptest_config(crate::cases(32))]
 
     #[test]
     fn statistics_and_gradients_agree_with_the_definition(seed in 0u64..1000, rows in 1usize..700, channels in 1usize..70) {
@@ -102,9 +102,9 @@ fn a_large_bias_does_not_drown_the_variance_in_tiles() {
     let mut inputs = rng.inputs(&g);
     // Values near 3000, whose squares keep nothing of a variance near 1 in f32.
     inputs[2].mapv_inplace(|v| f64::from((3000.0 + v) as f32));
-    let expected = crate::testing::to_values;
-    let got = crate::testing::run_plan(&g, &PlanOptions::default(), &inputs);
-    let reference = crate::graph::interpret(&g, &inputs).unwrap();
+    let expected = cnnrs::testing::to_values;
+    let got = cnnrs::testing::run_plan(&g, &PlanOptions::default(), &inputs);
+    let reference = cnnrs::graph::interpret(&g, &inputs).unwrap();
     for (c, (got, want)) in expected(&got[0]).iter().zip(reference[0].iter()).enumerate().skip(5) {
         // The output itself is rounded to 2⁻¹³ of a unit.
         assert!((got - want).abs() < 1e-3 * want, "variance {c}: {got}, reference {want}");

@@ -1,12 +1,12 @@
-use super::MatMul;
-use crate::dtype::DType;
-use crate::graph::Graph;
-use crate::shape::{Fact, Shape};
-use crate::testing::{Rng, adversarial_epilogue, adversarial_prologue, check_candidates, check_gradients, check_plan};
+use cnnrs::dtype::DType;
+use cnnrs::graph::Graph;
+use cnnrs::ops::matmul::MatMul;
+use cnnrs::shape::{Fact, Shape};
+use cnnrs::testing::{Rng, adversarial_epilogue, adversarial_prologue, check_candidates, check_gradients, check_plan};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(crate::testing::cases(64))]
+    #![proptest_config(crate::cases(64))]
 
     #[test]
     fn products_and_gradients_agree_with_the_sums(

@@ -1,13 +1,13 @@
-use super::{Concat, Iota, Pad, Slice, Transpose};
-use crate::dtype::DType;
-use crate::graph::Graph;
-use crate::ops::Real;
-use crate::shape::Fact;
-use crate::testing::{Rng, check_gradients, check_plan};
+use cnnrs::dtype::DType;
+use cnnrs::graph::Graph;
+use cnnrs::ops::Real;
+use cnnrs::ops::movement::{Concat, Iota, Pad, Slice, Transpose};
+use cnnrs::shape::Fact;
+use cnnrs::testing::{Rng, check_gradients, check_plan};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(crate::testing::cases(64))]
+    #![proptest_config(crate::cases(64))]
 
     #[test]
     fn moves_and_their_gradients(

@@ -1,10 +1,10 @@
 use super::{check, close, float, infer, int, ints, op, real};
-use crate::dtype::DType;
-use crate::graph::{Graph, interpret};
-use crate::ops::RefArray;
-use crate::passes::{autodiff::differentiate, optimise};
-use crate::plan::PlanOptions;
-use crate::testing::{Rng, check_gradients, check_plan, run_plan, to_values};
+use cnnrs::dtype::DType;
+use cnnrs::graph::{Graph, interpret};
+use cnnrs::ops::RefArray;
+use cnnrs::passes::{autodiff::differentiate, optimise};
+use cnnrs::plan::PlanOptions;
+use cnnrs::testing::{Rng, check_gradients, check_plan, run_plan, to_values};
 use ndarray::Axis;
 
 /// Statistics over the last axis of (rows, n) or, transposed, over the rows.
@@ -52,7 +52,7 @@ fn second_derivatives_of_batch_norm() {
     let x = g.input(float(&[5, 2]));
     let (gamma, beta) = (g.input(float(&[2])), g.input(float(&[2])));
     let y = g.apply(op("batch_norm", [("epsilon", real(0.1))]), &[x, gamma, beta]).unwrap();
-    let s = g.unary(crate::ops::pointwise::Function::Square, y).unwrap();
+    let s = g.unary(cnnrs::ops::pointwise::Function::Square, y).unwrap();
     let dx = differentiate(&mut g, s, &[x], None).unwrap()[0].unwrap();
     check_gradients(&mut g, dx, &[x, gamma], &mut Rng::new(2));
 }
