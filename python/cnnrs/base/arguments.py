@@ -250,6 +250,12 @@ def integers(value: Any, owner: Any, argument: str, *, least: int | None = None)
     Traceback (most recent call last):
     ValueError: reshape: newshape: expected an integer or a sequence of integers >= -1, received (2.5, 3)
     """
+    if type(value) is tuple or type(value) is list:
+        for entry in value:
+            if type(entry) is not int or (least is not None and entry < least):
+                break
+        else:
+            return list(value)
     single = _index(value)
     found: list[int | None] = [single]
     if single is None:
