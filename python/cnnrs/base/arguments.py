@@ -250,11 +250,18 @@ def integers(value: Any, owner: Any, argument: str, *, least: int | None = None)
     Traceback (most recent call last):
     ValueError: reshape: newshape: expected an integer or a sequence of integers >= -1, received (2.5, 3)
     """
+    if type(value) is tuple or type(value) is list:
+        for entry in value:
+            if type(entry) is not int or (least is not None and entry < least):
+                break
+        else:
+            return list(value)
     single = _index(value)
     found: list[int | None] = [single]
     if single is None:
         # Text is a sequence, too, but of no integers.
-        found = [_index(entry) for entry in value] if hasattr(value, "__iter__") else [None]
+        sequence = hasattr(value, "__iter__") and getattr(value, "ndim", 1) > 0
+        found = [_index(entry) for entry in value] if sequence else [None]
     indices = [index for index in found if index is not None and (least is None or index >= least)]
     if len(indices) != len(found):
         bound = "" if least is None else f" >= {least}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnrs import ops
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.metrics.metric import MeanMetricWrapper
 from cnnrs.ops import raw
@@ -73,10 +74,7 @@ def sparse_top_k_categorical_accuracy(
     if from_sorted_ids:
         ids = y_pred[..., :k].astype("int32")
         return raw.any(ids == raw.expand_dims(labels, axis=-1), axes=[-1]).astype("float32")
-    hot = raw.one_hot(labels, depth=y_pred.shape[-1], dtype="float32")
-    own = raw.sum(y_pred * hot, axes=[-1], keepdims=True)
-    above = raw.sum((y_pred > own).astype("float32"), axes=[-1])
-    return (above < float(k)).astype("float32")
+    return ops.in_top_k(labels, y_pred, k).astype("float32")
 
 
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:

@@ -40,7 +40,6 @@ __all__ = [
     "minimum",
     "mod",
     "mul",
-    "one_hot",
     "pow",
     "random_normal",
     "random_uniform",
@@ -187,11 +186,6 @@ def mod(a: Any, b: Any) -> Tensor:
 def mul(a: Any, b: Any) -> Tensor:
     """a · b."""
     return _core.apply("mul", (a, b))
-
-
-def one_hot(x: Any, depth: int, dtype: str) -> Tensor:
-    """1 at the index that x has, 0 elsewhere along a new last axis."""
-    return _core.apply("one_hot", (x,), {"depth": depth, "dtype": dtype})
 
 
 def pow(a: Any, b: Any) -> Tensor:

@@ -595,7 +595,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
         [[10.0, 14.0], [14.0, 20.0]]
     """
     x1, x2 = as_float(x1), as_float(x2)
-    if not hasattr(axes, "__iter__"):
+    if not hasattr(axes, "__iter__") or getattr(axes, "ndim", 1) == 0:
         axes = integer(axes, "tensordot", "axes")
         most = builtins.min(x1.ndim, x2.ndim)
         if not 0 <= axes <= most:
