@@ -6,9 +6,9 @@
 mod lenet;
 
 use cnnrs::ops::Attribute;
-use cnnrs::{DType, Fact, Result, Tensor, Trace};
+use cnnrs::{DType, Fact, Result, Rows, Tensor, Trace};
 use lenet::{LeNet, op, slots, train_step};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Median milliseconds of `repeats` calls, after two that are not counted.
 fn median(repeats: usize, f: impl FnMut() -> Result<()>) -> Result<f64> {
@@ -60,6 +60,14 @@ fn bench(batch: usize) -> Result<()> {
     line("training step, traced and compiled", median_after(21, forget, || trace().map(drop))?, false);
     line("training step, traced, plan in the cache", median(60, || trace().map(drop))?, false);
     let step = trace()?;
+    let batches = 32;
+    let pixels: Vec<u8> = (0..batches * batch * 784).map(|i| ((i * 7919) % 256) as u8).collect();
+    let classes: Vec<u8> = (0..batches * batch).map(|i| (i % 10) as u8).collect();
+    let rows =
+        [Rows::from_slice(&[batches * batch, 28, 28, 1], &pixels)?, Rows::from_slice(&[batches * batch], &classes)?];
+    let order: Vec<i64> = (0..(batches * batch) as i64).rev().collect();
+    let loop_over = || step.run_batches(&rows, &order, batch, 0..batches, Duration::MAX).map(drop);
+    line("training step, in the loop over batches", median(20, loop_over)? / batches as f64, true);
     line("training step, replayed", median(200, || step.call(&[x.clone(), y.clone()]).map(drop))?, true);
     // Assignments of a lazy step wait for whoever reads the loss.
     let lazy = median(60, || train_step(&net, &slots, &x, &y)?.to_vec::<f32>().map(drop))?;

@@ -13,6 +13,8 @@ pub enum ErrorKind {
     Memory,
     /// A read or call that makes no sense in the current state (`RuntimeError`).
     State,
+    /// A value read while its function is being traced, when there is none (`TracedValueError`, a `RuntimeError`).
+    Tracing,
     /// The caller asked for the run to stop (`KeyboardInterrupt`).
     Cancelled,
     /// An index outside its axis (`IndexError`).
@@ -78,6 +80,11 @@ impl Error {
     /// A call that makes no sense in the current state.
     pub fn state(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::State, message)
+    }
+
+    /// A value that does not exist while its function is being traced.
+    pub fn tracing(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Tracing, message)
     }
 
     /// Names the layer or op at which the error was found, unless one is named already.

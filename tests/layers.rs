@@ -27,7 +27,7 @@ const ORDER: &[&[&str]] = &[
     &["backend"],
     &["plan"],
     // Tensors, variables and functions.
-    &["tensor", "variable", "function", "realise", "fork"],
+    &["lazy"],
     // What tests of all folders share.
     &["testing"],
     // The extension module.

@@ -1,7 +1,7 @@
 //! The rules of recording, realising, versions and tracing, each with a test of its own.
 
 use cnnrs::ops::{Attribute, Attributes};
-use cnnrs::{Buffer, DType, Fact, Result, Tensor, Trace, Variable};
+use cnnrs::{Buffer, DType, ErrorKind, Fact, Result, Tensor, Trace, Variable};
 use std::sync::Arc;
 
 fn tensor(values: &[f32]) -> Tensor {
@@ -116,7 +116,7 @@ fn no_gradient_flows_through_detach_or_without_tracking() {
     sum(&y).backward(None).unwrap();
     assert_eq!(values(&v.value().grad().unwrap()), [2.0]);
     let quiet = {
-        let _off = cnnrs::tensor::NoGrad::enter();
+        let _off = cnnrs::lazy::NoGrad::enter();
         sum(&mul(&v.value(), &v.value()))
     };
     assert!(!quiet.requires_grad());
@@ -293,7 +293,9 @@ fn a_variable_read_after_its_assignment_gives_the_new_value_inside_a_trace() {
 fn reading_a_placeholder_while_tracing_says_what_to_do() {
     let trace = Trace::enter();
     let x = trace.placeholder(Fact::new([1], DType::F32), "image");
-    let e = add(&x, &x).to_vec::<f32>().unwrap_err().to_string();
+    let e = add(&x, &x).to_vec::<f32>().unwrap_err();
+    assert_eq!(e.kind, ErrorKind::Tracing);
+    let e = e.to_string();
     assert!(e.contains("image") && e.contains("run_eagerly=True") && e.contains("ops.where"), "{e}");
 }
 
@@ -380,7 +382,7 @@ fn mixed_dtypes_are_promoted_and_bytes_become_floats_where_needed() {
 
 #[test]
 fn errors_name_the_layer_and_both_shapes() {
-    let _scope = cnnrs::tensor::LayerScope::enter("dense_3");
+    let _scope = cnnrs::lazy::LayerScope::enter("dense_3");
     let e = tensor(&[1.0, 2.0]).apply_binary("add", &tensor(&[1.0, 2.0, 3.0])).unwrap_err().to_string();
     assert!(e.starts_with("dense_3: ") && e.contains("(2,)") && e.contains("(3,)"), "{e}");
 }

@@ -10,6 +10,7 @@ from typing_extensions import disjoint_base, final
 
 __all__ = [
     "__version__",
+    "TracedValueError",
     "Tensor",
     "no_grad",
     "layer_scope",
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 __version__: str
+
+class TracedValueError(RuntimeError):
+    """A value is read while its function is being traced; it exists only when the function runs."""
 
 class _Operators:
     __array_ufunc__: None

@@ -1,10 +1,9 @@
 //! Which line of the user's Python runs now, and what it makes the engine compile.
 
 use crate::error::{Result, caught};
-use crate::fork::Section;
 use crate::graph::Graph;
-use crate::realise;
-use crate::tensor::CallSite;
+use crate::lazy::fork::Section;
+use crate::lazy::{self, CallSite};
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -73,9 +72,9 @@ pub fn section<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 /// Runs `work` without the interpreter. Warns at the ninth plan in a row that one line made of the same ops
 /// with other attributes or shapes: replaying is cheap, compiling is not.
 pub fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-    realise::take_compiled();
+    lazy::take_compiled();
     let result = py.detach(|| section(work))?;
-    let Some(graph) = realise::take_compiled() else { return Ok(result) };
+    let Some(graph) = lazy::take_compiled() else { return Ok(result) };
     let Some((file, number)) = line(py) else { return Ok(result) };
     let mut message = None;
     {

@@ -6,10 +6,10 @@ use super::variable::PyVariable;
 use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::lazy::{Elements, Rows, Tensor};
 use crate::ops::{Attribute, Attributes};
 use crate::shape::{Fact, Shape};
-use crate::tensor::Tensor;
-use numpy::{PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -65,7 +65,7 @@ pub fn beside(inputs: &[Bound<'_, PyAny>]) -> Option<DType> {
             }
             i.cast::<PyVariable>().ok().map(|v| v.get().variable.fact().dtype)
         })
-        .max_by_key(|d| crate::tensor::rank(*d))
+        .max_by_key(|d| crate::lazy::rank(*d))
 }
 
 /// What `each` makes of the items of a list or array. pyo3 would end the process where there is no memory for them.
@@ -139,7 +139,7 @@ fn copied(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
 
 fn copy_array(array: &Bound<'_, PyAny>, shape: &[usize], dtype: DType) -> PyResult<Buffer> {
     fn copy<T: Element + numpy::Element>(array: &Bound<'_, PyAny>, shape: &[usize]) -> PyResult<Buffer> {
-        let array = array.cast::<numpy::PyArrayDyn<T>>().map_err(PyErr::from)?;
+        let array = array.cast::<PyArrayDyn<T>>().map_err(PyErr::from)?;
         let view = array.readonly();
         let slice = view.as_slice().map_err(|e| PyTypeError::new_err(e.to_string()))?;
         Ok(Buffer::from_slice(shape, slice)?)
@@ -157,6 +157,73 @@ fn copy_array(array: &Bound<'_, PyAny>, shape: &[usize], dtype: DType) -> PyResu
     }
 }
 
+/// A numpy array in C order, aligned and in the machine's byte order, which is read where it lies.
+pub enum Array<'py> {
+    F32(PyReadonlyArrayDyn<'py, f32>),
+    F64(PyReadonlyArrayDyn<'py, f64>),
+    I32(PyReadonlyArrayDyn<'py, i32>),
+    I64(PyReadonlyArrayDyn<'py, i64>),
+    U8(PyReadonlyArrayDyn<'py, u8>),
+    /// Booleans, viewed as bytes.
+    Bool(PyReadonlyArrayDyn<'py, u8>),
+}
+
+impl<'py> Array<'py> {
+    /// The array itself where it is plain, otherwise a copy that is; other floats become float64, other types int64.
+    pub fn borrow(obj: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if let Some(array) = Self::of_plain(obj)? {
+            return Ok(array);
+        }
+        let numpy = obj.py().import("numpy")?;
+        let array = numpy.call_method1("asarray", (obj,))?;
+        let name: String = array.getattr("dtype")?.getattr("name")?.extract()?;
+        let dtype = match name.as_str() {
+            "float32" | "int32" | "uint8" | "bool" => name.as_str(),
+            _ if name.starts_with("float") => "float64",
+            _ => "int64",
+        };
+        let array = numpy.call_method1("require", (&array, dtype, "CA"))?;
+        Self::of_plain(&array)?.ok_or_else(|| PyTypeError::new_err(format!("array: cannot read elements of {name}")))
+    }
+
+    fn of_plain(obj: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        if obj.cast::<PyArrayDyn<bool>>().is_ok() {
+            return Ok(plain(&obj.call_method1("view", ("uint8",))?).map(Array::Bool));
+        }
+        Ok(plain(obj)
+            .map(Array::F32)
+            .or_else(|| plain(obj).map(Array::U8))
+            .or_else(|| plain(obj).map(Array::I32))
+            .or_else(|| plain(obj).map(Array::F64))
+            .or_else(|| plain(obj).map(Array::I64)))
+    }
+
+    /// The array's rows.
+    pub fn rows(&self) -> PyResult<Rows<'_>> {
+        let (shape, elements) = match self {
+            Array::F32(array) => (array.shape(), Elements::F32(elements(array)?)),
+            Array::F64(array) => (array.shape(), Elements::F64(elements(array)?)),
+            Array::I32(array) => (array.shape(), Elements::I32(elements(array)?)),
+            Array::I64(array) => (array.shape(), Elements::I64(elements(array)?)),
+            Array::U8(array) => (array.shape(), Elements::U8(elements(array)?)),
+            Array::Bool(array) => (array.shape(), Elements::Bool(elements(array)?)),
+        };
+        Ok(Rows::new(shape, elements)?)
+    }
+}
+
+/// `obj` if it is an array of `T` whose elements can be read where they lie, row-major.
+pub fn plain<'py, T: numpy::Element>(obj: &Bound<'py, PyAny>) -> Option<PyReadonlyArrayDyn<'py, T>> {
+    let array = obj.cast::<PyArrayDyn<T>>().ok()?;
+    let array = array.is_c_contiguous().then(|| array.try_readonly().ok())??;
+    array.as_slice().is_ok().then_some(array)
+}
+
+/// The elements of a [`plain`] array.
+pub fn elements<'a, T: numpy::Element>(array: &'a PyReadonlyArrayDyn<'_, T>) -> PyResult<&'a [T]> {
+    array.as_slice().map_err(|e| PyTypeError::new_err(e.to_string()))
+}
+
 /// A numpy array holding a copy of `buffer`.
 pub fn to_numpy<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
     caught(|| array_of(py, buffer))
@@ -164,7 +231,7 @@ pub fn to_numpy<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, Py
 
 fn array_of<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
     fn fill<'py, T: Element + numpy::Element>(array: &Bound<'py, PyAny>, buffer: &Buffer) -> PyResult<()> {
-        let array = array.cast::<numpy::PyArrayDyn<T>>().map_err(PyErr::from)?;
+        let array = array.cast::<PyArrayDyn<T>>().map_err(PyErr::from)?;
         let mut array = array.try_readwrite().map_err(PyErr::from)?;
         let to = array.as_slice_mut().map_err(|e| PyTypeError::new_err(e.to_string()))?;
         to.copy_from_slice(buffer.as_slice::<T>());

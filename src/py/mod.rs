@@ -10,11 +10,18 @@ mod tensor;
 mod variable;
 
 use crate::error::{Error, ErrorKind, defect};
-use crate::fork::Section;
+use crate::lazy::fork::Section;
 use crate::reserve::{self, Reserve};
 use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use std::cell::RefCell;
+
+pyo3::create_exception!(
+    cnnrs._core,
+    TracedValueError,
+    PyRuntimeError,
+    "A value is read while its function is being traced; it exists only when the function runs."
+);
 
 thread_local! {
     /// What a signal handler raised while a run was under way.
@@ -29,6 +36,7 @@ impl From<Error> for PyErr {
             ErrorKind::Type => PyTypeError::new_err(message),
             ErrorKind::Memory => PyMemoryError::new_err(message),
             ErrorKind::State => PyRuntimeError::new_err(message),
+            ErrorKind::Tracing => TracedValueError::new_err(message),
             ErrorKind::Index => PyIndexError::new_err(message),
             ErrorKind::Cancelled => RAISED.take().unwrap_or_else(|| PyKeyboardInterrupt::new_err(message)),
         }
@@ -76,8 +84,9 @@ static ALLOCATOR: Reserve = Reserve;
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     reserve::set_aside();
-    crate::realise::set_host(crate::realise::Host { poll: poll_signals, detached });
+    crate::lazy::set_host(crate::lazy::Host { poll: poll_signals, detached });
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add("TracedValueError", m.py().get_type::<TracedValueError>())?;
     tensor::register(m)?;
     variable::register(m)?;
     function::register(m)?;

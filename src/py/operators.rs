@@ -3,8 +3,8 @@
 use super::tensor::PyTensor;
 use super::{caller, caught, convert};
 use crate::dtype::DType;
+use crate::lazy::Tensor;
 use crate::ops::Attributes;
-use crate::tensor::Tensor;
 use pyo3::prelude::*;
 
 /// `left op right`, or Python's `NotImplemented` when `right` is nothing that cnnrs knows.

@@ -17,7 +17,7 @@ fn op_names() -> Vec<&'static str> {
 /// Number of plans in the cache of lazily realised expressions.
 #[pyfunction]
 fn cached_plans() -> usize {
-    crate::realise::cached_plans()
+    crate::lazy::cached_plans()
 }
 
 /// Groups of nodes that had to be taken apart in all plans so far because they could not run as one; 0 unless fusion
@@ -35,7 +35,7 @@ fn memory_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     info.set_item("held_bytes", crate::backend::packed::bytes())?;
     info.set_item("held_limit", crate::backend::packed::limit()?)?;
     info.set_item("idle_bytes", crate::backend::idle_bytes())?;
-    info.set_item("plans", crate::realise::cached_plans())?;
+    info.set_item("plans", crate::lazy::cached_plans())?;
     Ok(info)
 }
 
@@ -49,7 +49,7 @@ fn set_held_limit(bytes: usize) {
 /// system.
 #[pyfunction]
 fn release_memory(py: Python<'_>) {
-    py.detach(crate::realise::release_memory);
+    py.detach(crate::lazy::release_memory);
 }
 
 /// Sets the number of threads for runs that start from now on; ValueError unless it is 1 to 1024.
@@ -104,13 +104,13 @@ fn features() -> Vec<&'static str> {
 /// In debug mode every op is computed as it is recorded, and the first NaN names its layer.
 #[pyfunction]
 fn set_debug(on: bool) {
-    crate::tensor::set_debug(on);
+    crate::lazy::set_debug(on);
 }
 
 /// Whether debug mode is on.
 #[pyfunction]
 fn get_debug() -> bool {
-    crate::tensor::debugging()
+    crate::lazy::debugging()
 }
 
 /// Sets what kernels of plans made from now on may do: "strict" or "fast"; ValueError for anything else.
@@ -129,13 +129,13 @@ fn get_precision() -> &'static str {
 /// Called before a fork.
 #[pyfunction]
 fn before_fork() {
-    crate::fork::before();
+    crate::lazy::fork::before();
 }
 
 /// Called after a fork, in the parent and in the child.
 #[pyfunction]
 fn after_fork() {
-    crate::fork::after();
+    crate::lazy::fork::after();
 }
 
 /// Has the interpreter call these, where it forks.

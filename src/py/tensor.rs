@@ -5,9 +5,9 @@ use super::variable::PyVariable;
 use super::{caller, caught, convert};
 use crate::dtype::DType;
 use crate::error::Error;
+use crate::lazy::{LayerScope, NoGrad, Tensor};
 use crate::ops::{Attribute, Attributes};
 use crate::shape::Fact;
-use crate::tensor::{LayerScope, NoGrad, Tensor};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
@@ -449,7 +449,7 @@ fn gradients(
 #[pyfunction]
 fn realise(py: Python<'_>, tensors: &Bound<'_, PyAny>) -> PyResult<()> {
     let tensors = convert::to_tensors(&convert::items(tensors, Ok)?)?;
-    caller::run(py, move || crate::realise::realise(&tensors))
+    caller::run(py, move || crate::lazy::realise(&tensors))
 }
 
 /// Context manager under which no gradient is tracked.

@@ -4,9 +4,8 @@ use super::convert;
 use super::operators::{self, with_operators};
 use super::tensor::PyTensor;
 use crate::dtype::DType;
+use crate::lazy::{Tensor, Variable};
 use crate::shape::Fact;
-use crate::tensor::Tensor;
-use crate::variable::Variable;
 use pyo3::prelude::*;
 
 /// A versioned cell: assignment rebinds it, and what was read before stays as it was.

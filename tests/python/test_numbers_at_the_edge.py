@@ -189,6 +189,30 @@ def test_arrays_of_any_layout_are_copied():
         np.testing.assert_array_equal(got.numpy(), np.asarray(array, np.float32))
 
 
+def test_rows_of_arrays_of_any_layout_and_type_are_gathered():
+    with _core.Trace() as trace:
+        x = trace.placeholder([2, 6], "float32", "x")
+        double = trace.compile([_core.apply("mul", [x, 2.0], {})])
+    square = np.arange(24).reshape(4, 6)
+    numbers = square.astype(np.float32)
+    odd = np.frombuffer(b"\0" + numbers.tobytes(), np.uint8)[1:].view(np.float32).reshape(4, 6)
+    assert not odd.flags.aligned
+    read_only = numbers.copy()
+    read_only.flags.writeable = False
+    types = "float16 float64 int8 int32 int64 uint8 uint16 bool >f4 >i8 object".split()
+    arrays = [odd, read_only, numbers[::-1, ::-1], np.asfortranarray(numbers), *map(square.astype, types)]
+    for array in arrays:
+        for indices in (np.array([3, 0, 1, 2]), [3, 0, 1, 2], np.array([3, 0, 1, 2], np.int32)):
+            following, (rows,) = double.run_batches([array], indices, 2, 0, 1, 1.0)
+            assert following == 1
+            np.testing.assert_array_equal(rows.numpy(), np.asarray(array, np.float32)[[3, 0]] * 2)
+    for wrong in (numbers.reshape(8, 3), np.float32(3)):
+        with pytest.raises(ValueError, match="expected rows for float32|expected an axis of rows"):
+            double.run_batches([wrong], [0, 1], 2, 0, 1, 1.0)
+    with pytest.raises(TypeError):
+        double.run_batches([numbers], np.array([[0, 1]]), 2, 0, 1, 1.0)
+
+
 def test_indices_mean_what_they_mean_in_numpy_or_are_refused():
     x = np.arange(120, dtype=np.float32).reshape(2, 3, 4, 5)
     t = _core.tensor(x)

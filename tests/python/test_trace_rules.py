@@ -77,8 +77,36 @@ def test_reading_in_a_layer_names_it():
         def call(self, inputs):
             return inputs * float(ops.sum(inputs))
 
-    with pytest.raises(RuntimeError, match="nosy"):
+    with pytest.raises(_core.TracedValueError, match="^layer 'nosy' reads a value: a tensor"):
         Nosy(name="nosy")(Input((3,)))
+    assert issubclass(_core.TracedValueError, RuntimeError)
+
+
+def test_reading_in_a_layer_of_a_layer_names_the_inner_one_once():
+    class Nosy(layers.Layer):
+        def call(self, inputs):
+            return inputs * float(ops.sum(inputs))
+
+    class Outer(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = Nosy(name="nosy")
+
+        def call(self, inputs):
+            return self.inner(inputs)
+
+    with pytest.raises(_core.TracedValueError, match="^layer 'nosy' reads a value: a tensor") as caught:
+        Outer(name="outer")(Input((3,)))
+    assert str(caught.value).count("reads a value") == 1
+
+
+def test_an_error_of_a_layer_that_speaks_of_tracing_is_left_alone():
+    class Own(layers.Layer):
+        def call(self, inputs):
+            raise RuntimeError("a traced ray misses the scene")
+
+    with pytest.raises(RuntimeError, match="^a traced ray misses the scene$"):
+        Own(name="own")(Input((3,)))
 
 
 def frozen_or_not(model, optimizer):

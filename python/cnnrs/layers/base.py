@@ -248,11 +248,11 @@ class Layer(WeightOwner):
         with context.calling(training), _core.layer_scope(self.name):
             try:
                 outputs = self.call(*args, **kwargs)
-            except RuntimeError as error:
-                # A value read while recording: the core knows the tensor's origin, not the reader.
-                if context.is_tracing() and "traced" in str(error) and "layer " not in str(error)[:6]:
-                    raise RuntimeError(f"layer {self.name!r} reads a value: {error}") from error
-                raise
+            except _core.TracedValueError as error:
+                # The core knows the tensor's origin; the innermost layer around the read is named here, once.
+                if not context.is_tracing() or isinstance(error.__cause__, _core.TracedValueError):
+                    raise
+                raise _core.TracedValueError(f"layer {self.name!r} reads a value: {error}") from error
             except (IndexError, TypeError, ValueError) as error:
                 _name_layer(error, self.name)
                 raise

@@ -4,233 +4,20 @@
 //! Nodes that gradients may flow through keep their definition beside the value, until
 //! `backward()` has used it or the last handle is gone.
 
+use super::node::{Definition, Node, Role, State};
+use super::scope::{current_layer, debugging, tracking};
+use super::trace::is_tracing;
+use super::{extract, realise};
 use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::Origin;
 use crate::ops::pointwise::{Cast, Function, Typing};
 use crate::ops::{Attributes, Op};
-use crate::plan::Binding;
+use crate::reserve;
 use crate::shape::Fact;
-use crate::{realise, reserve};
 use smallvec::SmallVec;
-use std::cell::{Cell as StdCell, RefCell};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
-
-/// Inputs of a lazy node.
-pub(crate) type NodeInputs = SmallVec<[Arc<Node>; 3]>;
-
-/// How a node is computed.
-#[derive(Clone)]
-pub(crate) struct Definition {
-    pub op: Op,
-    pub inputs: NodeInputs,
-}
-
-/// What stands at a node that nothing defines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// An ordinary node.
-    Plain,
-    /// A version of the variable with this id; gradients end here.
-    Variable(u64),
-    /// An argument of the function being traced; it has no value while tracing.
-    Placeholder,
-    /// What the traced function reads of the variable with this id.
-    TracedVariable(u64),
-}
-
-#[derive(Default)]
-pub(crate) struct State {
-    pub definition: Option<Definition>,
-    pub value: Option<Arc<Buffer>>,
-    pub grad: Option<Tensor>,
-    /// Of a variable's version: what plans that read it first have made of their held inputs.
-    pub bindings: Vec<Arc<Binding>>,
-}
-
-/// One lazy value.
-pub(crate) struct Node {
-    pub fact: Fact,
-    pub origin: Origin,
-    pub role: Role,
-    /// Whether gradients flow through.
-    pub tracked: AtomicBool,
-    /// Set by `backward()`: the definition goes once the gradients have been computed.
-    pub released: AtomicBool,
-    handles: AtomicUsize,
-    state: Mutex<State>,
-}
-
-impl Node {
-    pub fn new(fact: Fact, role: Role, tracked: bool, state: State) -> Arc<Self> {
-        Arc::new(Node {
-            fact,
-            origin: current_origin(),
-            role,
-            tracked: AtomicBool::new(tracked),
-            released: AtomicBool::new(false),
-            handles: AtomicUsize::new(0),
-            state: Mutex::new(state),
-        })
-    }
-
-    pub fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    pub fn is_tracked(&self) -> bool {
-        self.tracked.load(Ordering::Relaxed)
-    }
-
-    pub fn value(&self) -> Option<Arc<Buffer>> {
-        self.state().value.clone()
-    }
-
-    pub fn definition(&self) -> Option<Definition> {
-        self.state().definition.clone()
-    }
-
-    pub fn has_handles(&self) -> bool {
-        self.handles.load(Ordering::Relaxed) > 0
-    }
-
-    /// A pending node: defined, without a value.
-    pub fn is_pending(&self) -> bool {
-        let state = self.state();
-        state.value.is_none() && state.definition.is_some()
-    }
-
-    /// Gives the node its value, and lets go of the definition unless a gradient may yet flow
-    /// through it.
-    pub fn realised(&self, value: Arc<Buffer>) {
-        let keep = self.role == Role::Plain
-            && self.is_tracked()
-            && self.definition().is_some_and(|d| d.inputs.iter().any(|i| i.is_tracked()));
-        self.state().value = Some(value);
-        if !keep {
-            self.release();
-        }
-    }
-
-    /// Lets go of the definition; the node is a plain value from here on.
-    pub fn release(&self) {
-        let old = self.state().definition.take();
-        if self.role == Role::Plain && old.is_some() {
-            self.tracked.store(false, Ordering::Relaxed);
-        }
-        drop(old);
-    }
-}
-
-impl Drop for Node {
-    /// Chains of nodes are taken apart in a loop: recursion would overflow the stack.
-    fn drop(&mut self) {
-        let take = |node: &mut Node| {
-            let state = node.state.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-            state.definition.take().map(|d| d.inputs)
-        };
-        let mut pending: Vec<Arc<Node>> = take(self).into_iter().flatten().collect();
-        while let Some(node) = pending.pop() {
-            if let Some(mut node) = Arc::into_inner(node) {
-                pending.extend(take(&mut node).into_iter().flatten());
-            }
-        }
-    }
-}
-
-thread_local! {
-    static TRACKING: StdCell<bool> = const { StdCell::new(true) };
-    static SCOPE: RefCell<Vec<Arc<str>>> = const { RefCell::new(Vec::new()) };
-    static ORIGIN: RefCell<Origin> = const { RefCell::new(None) };
-    static CALL: RefCell<Origin> = const { RefCell::new(None) };
-}
-
-/// The layer that is being called.
-fn current_layer() -> Origin {
-    ORIGIN.with_borrow(Clone::clone)
-}
-
-/// What nodes made now are named after: the layer, or else the line that calls.
-fn current_origin() -> Origin {
-    current_layer().or_else(|| CALL.with_borrow(Clone::clone))
-}
-
-/// Names the line of a program that makes nodes while the value lives. Layers go before lines.
-pub struct CallSite(());
-
-impl CallSite {
-    /// The place that `find` gives, `train.py:12`; asked only outside layers.
-    pub fn enter(find: impl FnOnce() -> Origin) -> Self {
-        if ORIGIN.with_borrow(Option::is_none) {
-            CALL.set(find());
-        }
-        CallSite(())
-    }
-}
-
-impl Drop for CallSite {
-    fn drop(&mut self) {
-        CALL.set(None);
-    }
-}
-
-/// Names the layer under which nodes are made while the value lives.
-pub struct LayerScope(());
-
-impl LayerScope {
-    /// Enters the layer `name`.
-    pub fn enter(name: &str) -> Self {
-        SCOPE.with_borrow_mut(|scope| {
-            scope.push(name.into());
-            ORIGIN.set(Some(scope.join("/").into()));
-        });
-        LayerScope(())
-    }
-}
-
-impl Drop for LayerScope {
-    fn drop(&mut self) {
-        SCOPE.with_borrow_mut(|scope| {
-            scope.pop();
-            ORIGIN.set(if scope.is_empty() { None } else { Some(scope.join("/").into()) });
-        });
-    }
-}
-
-/// Switches gradient tracking on this thread off while the value lives.
-pub struct NoGrad(bool);
-
-impl NoGrad {
-    /// Stops tracking.
-    pub fn enter() -> Self {
-        NoGrad(TRACKING.replace(false))
-    }
-}
-
-impl Drop for NoGrad {
-    fn drop(&mut self) {
-        TRACKING.set(self.0);
-    }
-}
-
-static DEBUG: AtomicBool = AtomicBool::new(false);
-
-/// In debug mode every op is computed as it is recorded, unfused, and the first one that makes a
-/// NaN is an error that names its layer.
-pub fn set_debug(on: bool) {
-    DEBUG.store(on, Ordering::Relaxed);
-}
-
-/// Whether debug mode is on.
-pub fn debugging() -> bool {
-    DEBUG.load(Ordering::Relaxed)
-}
-
-pub(crate) fn tracking() -> bool {
-    TRACKING.get()
-}
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A lazy tensor.
 ///
@@ -254,13 +41,13 @@ impl Clone for Tensor {
 
 impl Drop for Tensor {
     fn drop(&mut self) {
-        self.node.handles.fetch_sub(1, Ordering::Relaxed);
+        self.node.drop_handle();
     }
 }
 
 impl Tensor {
     pub(crate) fn from_node(node: Arc<Node>) -> Self {
-        node.handles.fetch_add(1, Ordering::Relaxed);
+        node.take_handle();
         Tensor { node }
     }
 
@@ -328,7 +115,7 @@ impl Tensor {
         let tensor = Tensor::from_node(Node::new(fact, Role::Plain, tracked, state));
         realise::register_pending(&tensor.node)?;
         reserve::check()?;
-        if debugging() && !crate::function::is_tracing() {
+        if debugging() && !is_tracing() {
             tensor.realise_checked()?;
         }
         Ok(tensor)
@@ -444,7 +231,7 @@ impl Tensor {
                 self.fact().shape
             )));
         }
-        let leaves = realise::gradient_leaves(&self.node)?;
+        let leaves = extract::gradient_leaves(&self.node)?;
         if leaves.is_empty() {
             return Err(Error::state(
                 "backward: this tensor depends on nothing that requires a gradient (or backward() has run already)",
@@ -470,7 +257,7 @@ impl Tensor {
         if !self.fact().dtype.is_float() {
             return Err(Error::dtype(format!("gradient: expected a float32 root, received {}", self.fact())));
         }
-        let reached = realise::reaches(&self.node, wrt)?;
+        let reached = extract::reaches(&self.node, wrt)?;
         let mut inputs = vec![self.clone()];
         inputs.extend(seed.cloned());
         inputs.extend(wrt.iter().zip(&reached).filter(|(_, r)| **r).map(|(w, _)| w.clone()));

@@ -5,14 +5,16 @@
 //! once. Others wait meanwhile before they write; they read the version that was there before, unless its
 //! buffer is lent to the run. No lock is held while a run computes.
 
+use super::host::{detached, poll};
+use super::node::{Node, Role, State};
+use super::realise::register_pending;
+use super::tensor::Tensor;
+use super::{extract, trace};
 use crate::buffer::Buffer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::function;
 use crate::ops::Attributes;
-use crate::realise::{self, register_pending};
 use crate::reserve;
 use crate::shape::Fact;
-use crate::tensor::{Node, Role, State, Tensor};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -37,7 +39,7 @@ fn runs() -> MutexGuard<'static, Runs> {
 }
 
 /// Whether a thread waits for a run to end.
-pub(crate) fn are_runs_awaited() -> bool {
+pub(super) fn are_runs_awaited() -> bool {
     runs().waiting > 0
 }
 
@@ -45,7 +47,7 @@ pub(crate) fn are_runs_awaited() -> bool {
 const GIVE_WAY: Duration = Duration::from_millis(1);
 
 /// Stands back until every thread that waits for a run to end has looked again, but not for long.
-pub(crate) fn give_way() {
+pub(super) fn give_way() {
     let start = Instant::now();
     while are_runs_awaited() && start.elapsed() < GIVE_WAY {
         std::thread::yield_now();
@@ -53,12 +55,12 @@ pub(crate) fn give_way() {
 }
 
 /// The lock of runs, for a fork when no other thread's run is under way.
-pub(crate) fn lock() -> Box<dyn std::any::Any> {
+pub(super) fn lock() -> Box<dyn std::any::Any> {
     Box::new(runs())
 }
 
 /// In a child nobody waits for a run.
-pub(crate) fn forget_waiting() {
+pub(super) fn forget_waiting() {
     runs().waiting = 0;
 }
 
@@ -209,14 +211,14 @@ impl Variable {
     /// When the caller interrupts the wait for another thread's run, or a run of this thread is under way that
     /// rewrites the variable.
     pub fn read(&self) -> Result<Tensor> {
-        if let Some(traced) = function::traced_read(self) {
+        if let Some(traced) = trace::traced_read(self) {
             return Ok(traced);
         }
         if let Some(tensor) = self.cell.version() {
             return Ok(tensor);
         }
         let mut read = Err(Error::state("a variable was not read"));
-        realise::detached(&mut || read = when([std::slice::from_ref(&self.cell), &[]], |_| self.cell.version()));
+        detached(&mut || read = when([std::slice::from_ref(&self.cell), &[]], |_| self.cell.version()));
         read
     }
 
@@ -230,7 +232,7 @@ impl Variable {
             let name = self.cell.label();
             return Err(Error::value(format!("{name}: assign expected {}, received {}", self.fact(), value.fact())));
         }
-        if function::traced_write(self, value)? {
+        if trace::traced_write(self, value)? {
             return Ok(());
         }
         let next = self.version_node(value)?;
@@ -246,13 +248,13 @@ impl Variable {
         // Dropped at the end, under no lock.
         let mut old = replace(&mut runs()).map(Ok);
         if old.is_none() {
-            realise::detached(&mut || old = Some(when([std::slice::from_ref(&self.cell), &[]], replace)));
+            detached(&mut || old = Some(when([std::slice::from_ref(&self.cell), &[]], replace)));
         }
         old.transpose().map(drop)
     }
 
     /// A node of this variable's role whose value is that of `value`.
-    pub(crate) fn version_node(&self, value: &Tensor) -> Result<Tensor> {
+    pub(super) fn version_node(&self, value: &Tensor) -> Result<Tensor> {
         if let Some(buffer) = value.node.value() {
             return Ok(self.cell.version_of(buffer));
         }
@@ -271,7 +273,7 @@ impl Variable {
     /// # Errors
     /// `Memory` when there is none left.
     pub fn gradient_nodes(&self, root: &Tensor) -> Result<Vec<Tensor>> {
-        Ok(realise::versions_read(&root.node, self.id())?.into_iter().map(Tensor::from_node).collect())
+        Ok(extract::versions_read(&root.node, self.id())?.into_iter().map(Tensor::from_node).collect())
     }
 }
 
@@ -296,7 +298,7 @@ fn when<T>(cells: [&[Arc<Cell>]; 2], mut ready: impl FnMut(&mut Runs) -> Option<
         }
         // The caller is asked under no lock: it may have to wait for the interpreter.
         drop(runs);
-        if realise::poll() {
+        if poll() {
             return Err(Error::new(ErrorKind::Cancelled, "interrupted"));
         }
     }
@@ -345,7 +347,7 @@ impl<'a> Writing<'a> {
     /// When it is lent.
     pub fn value(&self, w: usize) -> Result<Arc<Buffer>> {
         let version = self.cells[w].version().ok_or_else(|| Error::state("a lent variable is read"))?;
-        realise::leaf_value(&version.node)
+        extract::leaf_value(&version.node)
     }
 
     /// Takes the buffer out of the `w`th variable's version if nobody else holds it: no handle, no pending

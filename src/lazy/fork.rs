@@ -5,8 +5,9 @@
 //! have ended, and takes the locks that sections share; [`after`] lets go of them, in the parent and in the child.
 //! The child starts a pool of its own.
 
+use super::host::detached;
+use super::{plans, variable};
 use crate::backend;
-use crate::{realise, variable};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -74,7 +75,7 @@ impl Drop for Section {
 
 /// Called by the thread that is about to fork.
 pub fn before() {
-    realise::detached(&mut || {
+    detached(&mut || {
         let mut sections = sections();
         while sections.paused {
             sections = wait(sections);
@@ -86,7 +87,7 @@ pub fn before() {
     });
     PARENT.set(std::process::id());
     HELD.with_borrow_mut(|held| {
-        held.extend([variable::lock(), realise::lock_plans()]);
+        held.extend([variable::lock(), plans::lock()]);
         held.extend(backend::locks());
         held.push(Box::new(sections()));
     });
