@@ -32,6 +32,5 @@ pub(crate) use rows::Elements;
 pub use rows::{RowElement, Rows};
 pub use scope::{CallSite, LayerScope, NoGrad, debugging, set_debug};
 pub use tensor::Tensor;
-pub(crate) use tensor::rank;
 pub use trace::Trace;
 pub use variable::Variable;

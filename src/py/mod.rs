@@ -2,6 +2,7 @@
 
 mod caller;
 mod convert;
+mod dlpack;
 mod files;
 mod function;
 mod operators;

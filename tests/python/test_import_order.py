@@ -21,7 +21,7 @@ import cnnrs
 ORDER = """
 _core
 base
-tree config
+tree config backend
 symbolic
 ops datasets
 serialization variables tracing tape

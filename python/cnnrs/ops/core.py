@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnrs import _core, symbolic, tree
 from cnnrs.base import context
-from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.dtypes import FLOATS, STORED, array_dtype, largest, standardize_dtype
 from cnnrs.ops.dispatch import apply, as_tensor, op
 
 __all__ = [
@@ -148,7 +148,7 @@ def dtype(x: Any) -> str:
         >>> ops.dtype(1.5), ops.dtype([1, 2]), ops.dtype(ops.array([True]))
         ('float32', 'int32', 'bool')
     """
-    return standardize_dtype(x.dtype) if hasattr(x, "dtype") else as_tensor(x).dtype
+    return array_dtype(x.dtype) if hasattr(x, "dtype") else as_tensor(x).dtype
 
 
 @op
@@ -159,14 +159,14 @@ def cast(x: Any, dtype: Any) -> Any:
 
     Args:
         x: Tensor of any shape and dtype.
-        dtype: The type: a name such as "float32", "int32", "uint8" or "bool", a numpy type, or Python's
-            `float`, `int` or `bool`. None means float32. Types that cnnrs does not compute in stand for the
-            one that it uses instead: float16 and float64 for float32, other integers for int32.
+        dtype: The type: "float32", "int32", "uint8", "bool", "float16" or "bfloat16", a numpy type of such a
+            name, or Python's `float`, `int` or `bool`: float32, int32 and bool. None means float32.
 
     Returns:
-        Tensor of the shape of `x`. Floats are cut towards 0 for integers; everything but 0 is true for bool.
-        Numbers that an integer type cannot hold, NaN among them, give arbitrary ones: `saturate_cast` gives
-        the nearest.
+        Tensor of the shape of `x`. Floats are rounded to the nearest one of fewer bits, ties to even, and
+        become infinite beyond their range. Floats are cut towards 0 for integers; everything but 0 is true
+        for bool. Numbers that an integer type cannot hold, NaN among them, give arbitrary ones:
+        `saturate_cast` gives the nearest.
 
     Raises:
         TypeError: `x` is not numeric, or `dtype` is no known type.
@@ -190,7 +190,8 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
         dtype: The type, as `cast` takes it.
 
     Returns:
-        Tensor of the shape of `x`. Floats above the range of int32 become 2147483520, the largest int32 that
+        Tensor of the shape of `x`. Floats beyond the range of float16 or bfloat16 become the largest
+        of these types. Floats above the range of int32 become 2147483520, the largest int32 that
         is a float32; NaN gives an arbitrary integer.
 
     Raises:
@@ -205,9 +206,12 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
     x = as_tensor(x)
     if dtype == "uint8" and x.dtype != "uint8":
         x = apply("minimum", apply("maximum", x.astype("float32"), 0.0), 255.0)
-    elif dtype == "int32" and x.dtype == "float32":
+    elif dtype == "int32" and x.dtype in FLOATS:
         # 2147483520 is the largest float32 below 2^31.
-        x = apply("minimum", apply("maximum", x, -2147483648.0), 2147483520.0)
+        x = apply("minimum", apply("maximum", x.astype("float32"), -2147483648.0), 2147483520.0)
+    elif dtype in STORED and x.dtype != dtype:
+        limit = largest(dtype)
+        x = apply("minimum", apply("maximum", x.astype("float32"), -limit), limit)
     return x.astype(dtype)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import integer
-from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.dtypes import array_dtype, host_dtype, standardize_dtype
 from cnnrs.ops.core import convert_to_tensor
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 
@@ -97,6 +97,11 @@ def array(x: Any, dtype: Any = None) -> Any:
     return convert_to_tensor(x, dtype)
 
 
+def _converted(values: np.ndarray, dtype: str) -> Any:
+    """numpy's values as a tensor of type `dtype`."""
+    return _core.tensor(values.astype(host_dtype(dtype)), dtype)
+
+
 def zeros(shape: Any, dtype: Any = None) -> Any:
     """Makes a tensor of zeros.
 
@@ -117,7 +122,8 @@ def zeros(shape: Any, dtype: Any = None) -> Any:
         >>> ops.zeros((2, 3)).tolist()
         [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    return _core.tensor(np.zeros(_shape(shape), standardize_dtype(dtype)))
+    dtype = standardize_dtype(dtype)
+    return _core.tensor(np.zeros(_shape(shape), host_dtype(dtype)), dtype)
 
 
 def ones(shape: Any, dtype: Any = None) -> Any:
@@ -140,7 +146,8 @@ def ones(shape: Any, dtype: Any = None) -> Any:
         >>> ops.ones(3, dtype="int32").tolist()
         [1, 1, 1]
     """
-    return _core.tensor(np.ones(_shape(shape), standardize_dtype(dtype)))
+    dtype = standardize_dtype(dtype)
+    return _core.tensor(np.ones(_shape(shape), host_dtype(dtype)), dtype)
 
 
 def empty(shape: Any, dtype: Any = None) -> Any:
@@ -327,12 +334,12 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     if 8 * count > _ADDRESS_SPACE:
         raise MemoryError(f"arange: no memory for so many values, {given}")
     values = np.arange(start, stop, step)
-    dtype = standardize_dtype(dtype, standardize_dtype(values.dtype))
+    dtype = standardize_dtype(dtype, array_dtype(values.dtype))
     if dtype == "int32" and values.size:
         least, most = sorted((values[0], values[-1]))
         if not -(2**31) <= least <= most < 2**31:
             raise OverflowError(f"arange: expected values within int32, received {least} to {most}")
-    return _core.tensor(values.astype(dtype))
+    return _converted(values, dtype)
 
 
 def linspace(
@@ -380,7 +387,7 @@ def linspace(
     axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
     num = _count(num, "linspace", start, stop)
     values, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
-    result = _core.tensor(values.astype(standardize_dtype(dtype)))
+    result = _converted(values, standardize_dtype(dtype))
     return (result, step) if retstep else result
 
 
@@ -426,7 +433,7 @@ def logspace(
     axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
     num = _count(num, "logspace", start, stop)
     values = np.logspace(start, stop, num, endpoint=endpoint, base=base, axis=axis)
-    return _core.tensor(values.astype(standardize_dtype(dtype)))
+    return _converted(values, standardize_dtype(dtype))
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
@@ -453,7 +460,8 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
         [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     _shape((N, N if M is None else M))
-    return _core.tensor(np.eye(N, M, _diagonal(k, "eye", N, M), dtype=standardize_dtype(dtype)))
+    dtype = standardize_dtype(dtype)
+    return _core.tensor(np.eye(N, M, _diagonal(k, "eye", N, M), dtype=host_dtype(dtype)), dtype)
 
 
 def identity(n: int, dtype: Any = None) -> Any:
@@ -503,7 +511,8 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
         [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
     """
     _shape((N, N if M is None else M))
-    return _core.tensor(np.tri(N, M, _diagonal(k, "tri", N, M), dtype=standardize_dtype(dtype)))
+    dtype = standardize_dtype(dtype)
+    return _core.tensor(np.tri(N, M, _diagonal(k, "tri", N, M), dtype=host_dtype(dtype)), dtype)
 
 
 @op

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from cnnrs.base.dtypes import FLOAT
-from cnnrs.ops.dispatch import apply, as_bool, as_float, as_tensor, op
+from cnnrs.base.dtypes import FLOATS, largest
+from cnnrs.ops.dispatch import apply, as_bool, as_float, as_tensor, in_float32, op
 
 __all__ = [
     "abs",
@@ -194,6 +192,7 @@ def true_divide(x1: Any, x2: Any) -> Any:
 
 
 @op
+@in_float32
 def divide_no_nan(x1: Any, x2: Any) -> Any:
     """Divides `x1` by `x2` element by element, and gives 0 where `x2` is 0.
 
@@ -797,6 +796,7 @@ def exp(x: Any) -> Any:
 
 
 @op
+@in_float32
 def exp2(x: Any) -> Any:
     """Raises 2 to the power of each element.
 
@@ -862,6 +862,7 @@ def log(x: Any) -> Any:
 
 
 @op
+@in_float32
 def log2(x: Any) -> Any:
     """Computes the logarithm to base 2 of each element.
 
@@ -885,6 +886,7 @@ def log2(x: Any) -> Any:
 
 
 @op
+@in_float32
 def log10(x: Any) -> Any:
     """Computes the logarithm to base 10 of each element.
 
@@ -929,6 +931,7 @@ def log1p(x: Any) -> Any:
 
 
 @op
+@in_float32
 def logaddexp(x1: Any, x2: Any) -> Any:
     """Computes `log(exp(x1) + exp(x2))` element by element, without overflow.
 
@@ -1006,6 +1009,7 @@ def cos(x: Any) -> Any:
 
 
 @op
+@in_float32
 def tan(x: Any) -> Any:
     """Computes the tangent of each element.
 
@@ -1031,6 +1035,7 @@ def tan(x: Any) -> Any:
 
 
 @op
+@in_float32
 def sinh(x: Any) -> Any:
     """Computes the hyperbolic sine of each element.
 
@@ -1062,6 +1067,7 @@ def sinh(x: Any) -> Any:
 
 
 @op
+@in_float32
 def cosh(x: Any) -> Any:
     """Computes the hyperbolic cosine of each element.
 
@@ -1157,6 +1163,7 @@ def ceil(x: Any) -> Any:
 
 
 @op
+@in_float32
 def trunc(x: Any) -> Any:
     """Rounds each element towards 0 to a whole number.
 
@@ -1181,6 +1188,7 @@ def trunc(x: Any) -> Any:
 
 
 @op
+@in_float32
 def round(x: Any, decimals: int = 0) -> Any:
     """Rounds each element to a number of decimals, halves to the even neighbour.
 
@@ -1209,7 +1217,7 @@ def round(x: Any, decimals: int = 0) -> Any:
     if not isinstance(decimals, int) or not -38 <= decimals <= 38:
         raise ValueError(f"round: decimals: expected an integer from -38 to 38, received {decimals!r}")
     x = as_tensor(x)
-    if x.dtype != FLOAT:
+    if x.dtype not in FLOATS:
         return x
     if decimals == 0:
         return apply("round", x)
@@ -1234,7 +1242,7 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Any:
     Raises:
         TypeError: An argument is not numeric.
         ValueError: The shapes do not broadcast, or `x_min` exceeds `x_max` and both are Python numbers beside
-            a float32 tensor.
+            a tensor of floats.
 
     Example:
         >>> from cnnrs import ops
@@ -1242,7 +1250,7 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Any:
         [0.0, 0.5, 1.0]
     """
     x = as_tensor(x)
-    if x.dtype == FLOAT and isinstance(x_min, (int, float)) and isinstance(x_max, (int, float)):
+    if x.dtype in FLOATS and isinstance(x_min, (int, float)) and isinstance(x_max, (int, float)):
         return apply("clip", x, min=float(x_min), max=float(x_max))
     return apply("minimum", apply("maximum", x, x_min), x_max)
 
@@ -1319,8 +1327,8 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
         nan: What replaces NaN, 0 by default.
-        posinf: What replaces infinity; None means the largest float32, 3.4e38.
-        neginf: What replaces minus infinity; None means the lowest float32, -3.4e38.
+        posinf: What replaces infinity; None means the largest number of its type, for float32 3.4e38.
+        neginf: What replaces minus infinity; None means the lowest number, for float32 -3.4e38.
 
     Returns:
         float32 tensor of the shape of `x`.
@@ -1334,7 +1342,7 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
         [1.0, 0.0, 9.0]
     """
     x = as_float(x)
-    limit = float(np.finfo(np.float32).max)
+    limit = largest(x.dtype)
     positive = limit if posinf is None else posinf
     lowest = -limit if neginf is None else neginf
     x = apply("where", apply("isnan", x), nan, x)
@@ -1343,6 +1351,7 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
 
 
 @op
+@in_float32
 def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """Tells element by element whether two tensors are equal up to a tolerance.
 
@@ -1408,6 +1417,7 @@ def allclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan
 
 
 @op
+@in_float32
 def deg2rad(x: Any) -> Any:
     """Converts angles from degrees to radians.
 
@@ -1429,6 +1439,7 @@ def deg2rad(x: Any) -> Any:
 
 
 @op
+@in_float32
 def rad2deg(x: Any) -> Any:
     """Converts angles from radians to degrees.
 
@@ -1451,6 +1462,7 @@ def rad2deg(x: Any) -> Any:
 
 
 @op
+@in_float32
 def hypot(x1: Any, x2: Any) -> Any:
     """Computes `sqrt(x1² + x2²)` element by element, without overflow.
 

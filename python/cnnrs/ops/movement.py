@@ -9,8 +9,16 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.base.dtypes import FLOAT, standardize_dtype
-from cnnrs.ops.dispatch import apply, as_countable, as_tensor, op, standardize_axes, standardize_axis
+from cnnrs.base.dtypes import FLOAT, STORED, result_type, standardize_dtype
+from cnnrs.ops.dispatch import (
+    apply,
+    as_countable,
+    as_tensor,
+    in_float32,
+    op,
+    standardize_axes,
+    standardize_axis,
+)
 
 __all__ = [
     "append",
@@ -258,8 +266,7 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 
 def _common(xs: Any) -> list[Any]:
     tensors = [as_tensor(x) for x in xs]
-    order = ["bool", "uint8", "int32", FLOAT]
-    dtype = order[builtins.max(order.index(t.dtype) for t in tensors)]
+    dtype = result_type(*(t.dtype for t in tensors))
     return [t if t.dtype == dtype else t.astype(dtype) for t in tensors]
 
 
@@ -759,6 +766,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 @op
+@in_float32
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Adds up the diagonal of matrices.
 
@@ -901,6 +909,8 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """
     x = as_countable(x)
     result = standardize_dtype(dtype, x.dtype)
+    if x.dtype in STORED:
+        x = x.astype(FLOAT)
     if axis is None:
         x, axis = apply("reshape", x, shape=[-1]), 0
     axis = standardize_axis(axis, x.ndim)

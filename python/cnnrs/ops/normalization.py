@@ -8,14 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import reject
-from cnnrs.ops.dispatch import (
-    apply,
-    as_float,
-    as_tensor,
-    op,
-    standardize_axes,
-    standardize_axis,
-)
+from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op, standardize_axes, standardize_axis
 
 __all__ = [
     "batch_normalization",
@@ -32,6 +25,7 @@ __all__ = [
 
 
 @op
+@in_float32
 def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> Any:
     """Computes mean and variance over axes.
 
@@ -68,6 +62,7 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
 
 
 @op
+@in_float32
 def batch_normalization(
     x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
 ) -> Any:
@@ -148,6 +143,7 @@ def layer_normalization(
 
 
 @op
+@in_float32
 def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Any:
     """Divides elements by their root mean square over axes.
 
@@ -179,6 +175,7 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
 
 
 @op
+@in_float32
 def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = None) -> Any:
     """Divides elements by their norm over axes.
 
@@ -289,6 +286,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 @op
+@in_float32
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Computes norms of vectors, or the Frobenius norm over several axes.
 
@@ -336,6 +334,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 @op
+@in_float32
 def dot_product_attention(
     query: Any,
     key: Any,

@@ -13,6 +13,7 @@ from cnnrs.ops.dispatch import (
     as_countable,
     as_float,
     as_tensor,
+    in_float32,
     op,
     standardize_axes,
     standardize_axis,
@@ -353,6 +354,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 @op
+@in_float32
 def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Computes the standard deviation of elements over axes.
 
@@ -380,6 +382,7 @@ def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 @op
+@in_float32
 def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
     """Computes the weighted mean of elements over axes.
 
@@ -607,6 +610,7 @@ def _tensordot(x1: Any, x2: Any, first: list[int], second: list[int]) -> Any:
 
 
 @op
+@in_float32
 def inner(x1: Any, x2: Any) -> Any:
     """Sums products over the last axes of two tensors.
 
@@ -632,6 +636,7 @@ def inner(x1: Any, x2: Any) -> Any:
 
 
 @op
+@in_float32
 def outer(x1: Any, x2: Any) -> Any:
     """Multiplies all pairs of elements of two tensors.
 
@@ -656,6 +661,7 @@ def outer(x1: Any, x2: Any) -> Any:
 
 
 @op
+@in_float32
 def vdot(x1: Any, x2: Any) -> Any:
     """Sums the products of the elements of two tensors.
 
