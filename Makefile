@@ -152,9 +152,10 @@ pairs: $(VENV)/.wheel
 threads: $(VENV)/.wheel
 	$(BIN)/python benches/threads.py $(THREADS_ARGS)
 
-# The figures that tests/python/test_keras_parity.py compares with, computed by Keras itself.
+# What tests compare with, computed by Keras itself: figures, and the table of promotion.
 fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_fixtures.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_promotion.py
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

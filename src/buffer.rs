@@ -39,6 +39,12 @@ impl Element for i32 {
 impl Element for u8 {
     const DTYPE: DType = DType::U8;
 }
+impl Element for half::f16 {
+    const DTYPE: DType = DType::F16;
+}
+impl Element for half::bf16 {
+    const DTYPE: DType = DType::BF16;
+}
 
 impl Buffer {
     fn layout(fact: &Fact) -> Result<Layout> {
@@ -138,6 +144,38 @@ impl Buffer {
         assert!(self.fact.dtype == T::DTYPE || bool_as_u8, "a {} buffer read as {}", self.fact.dtype, T::DTYPE);
         // SAFETY: aligned, owned, and that many elements of this type long.
         unsafe { std::slice::from_raw_parts(self.as_ptr().cast(), self.fact.shape.len()) }
+    }
+
+    /// The elements, for writing.
+    ///
+    /// # Panics
+    /// When `T` is not the buffer's element type.
+    pub fn as_mut_slice<T: Element>(&mut self) -> &mut [T] {
+        assert!(self.fact.dtype == T::DTYPE, "a {} buffer written as {}", self.fact.dtype, T::DTYPE);
+        // SAFETY: aligned, owned, and that many elements of this type long.
+        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr().cast(), self.fact.shape.len()) }
+    }
+
+    /// Element `at` as a number.
+    ///
+    /// # Panics
+    /// When there is no such element.
+    pub fn number(&self, at: usize) -> f64 {
+        match self.fact.dtype {
+            DType::F32 => f64::from(self.as_slice::<f32>()[at]),
+            DType::I32 => f64::from(self.as_slice::<i32>()[at]),
+            DType::U8 | DType::Bool => f64::from(self.as_slice::<u8>()[at]),
+            DType::F16 => f64::from(self.as_slice::<half::f16>()[at]),
+            DType::BF16 => f64::from(self.as_slice::<half::bf16>()[at]),
+        }
+    }
+
+    /// Whether an element is NaN.
+    pub fn has_nan(&self) -> bool {
+        match self.fact.dtype {
+            DType::F32 => self.as_slice::<f32>().iter().any(|x| x.is_nan()),
+            _ => self.fact.dtype.is_float() && (0..self.fact.shape.len()).any(|at| self.number(at).is_nan()),
+        }
     }
 
     /// A copy in fresh memory.

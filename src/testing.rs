@@ -61,6 +61,7 @@ impl Rng {
             DType::I32 => self.below(7) as f64 - 3.0,
             DType::U8 => self.below(256) as f64,
             DType::Bool => self.below(2) as f64,
+            half => half.round(self.unit()),
         })
     }
 
@@ -78,17 +79,15 @@ pub fn to_buffer(array: &RefArray, fact: &Fact) -> Buffer {
         DType::I32 => Buffer::from_slice(shape, &array.iter().map(|&v| v as i32).collect::<Vec<_>>()),
         DType::U8 | DType::Bool => Buffer::from_slice(shape, &array.iter().map(|&v| v as u8).collect::<Vec<_>>())
             .map(|b| b.with_fact(fact.clone())),
+        DType::F16 => Buffer::from_slice(shape, &array.iter().map(|&v| half::f16::from_f64(v)).collect::<Vec<_>>()),
+        DType::BF16 => Buffer::from_slice(shape, &array.iter().map(|&v| half::bf16::from_f64(v)).collect::<Vec<_>>()),
     }
     .expect("test arrays fit their facts")
 }
 
 /// The values of a buffer.
 pub fn to_values(buffer: &Buffer) -> Vec<f64> {
-    match buffer.fact().dtype {
-        DType::F32 => buffer.as_slice::<f32>().iter().map(|&v| f64::from(v)).collect(),
-        DType::I32 => buffer.as_slice::<i32>().iter().map(|&v| f64::from(v)).collect(),
-        DType::U8 | DType::Bool => buffer.as_slice::<u8>().iter().map(|&v| f64::from(v)).collect(),
-    }
+    (0..buffer.fact().shape.len()).map(|at| buffer.number(at)).collect()
 }
 
 /// The values of a buffer, in its shape.

@@ -25,11 +25,7 @@ fn converted<T: RowElement>(elements: &[T], dtype: DType) -> cnnrs::Result<Vec<f
     let indices: Vec<i64> = (0..n as i64).collect();
     let rows = [Rows::from_slice(&[n], elements)?];
     let (_, outputs) = f.run_batches(&rows, &indices, n, 0..1, Duration::MAX)?;
-    Ok(match dtype {
-        DType::F32 => outputs[0].as_slice::<f32>().iter().map(|&x| f64::from(x)).collect(),
-        DType::I32 => outputs[0].as_slice::<i32>().iter().map(|&x| f64::from(x)).collect(),
-        DType::U8 | DType::Bool => outputs[0].as_slice::<u8>().iter().map(|&x| f64::from(x)).collect(),
-    })
+    Ok(cnnrs::testing::to_values(&outputs[0]))
 }
 
 #[test]

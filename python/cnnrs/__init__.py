@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cnnrs import activations as activations
     from cnnrs import applications as applications
+    from cnnrs import backend as backend
     from cnnrs import config as config
     from cnnrs import layers as layers
     from cnnrs import models as models
@@ -44,6 +45,7 @@ _SUBMODULES = frozenset(
     [
         "activations",
         "applications",
+        "backend",
         "callbacks",
         "config",
         "constraints",

@@ -15,6 +15,7 @@ import numpy as np
 from cnnrs import _core
 from cnnrs.base import suggest
 from cnnrs.base.arguments import NamedArguments, reject
+from cnnrs.base.dtypes import FLOATS, standardize_dtype
 from cnnrs.ops import raw
 from cnnrs.variables import Variable
 
@@ -131,9 +132,17 @@ def _key(seed: Any) -> Any:
     return SeedGenerator(seed).state.value
 
 
-def _float(dtype: Any) -> None:
-    if dtype not in (None, "float32", np.float32):
-        raise ValueError(f"dtype: expected 'float32', received {dtype!r}")
+def _float(dtype: Any) -> str:
+    """The float type that is asked for.
+
+    Raises:
+        TypeError: No tensor holds such elements.
+        ValueError: It is no float type.
+    """
+    name = standardize_dtype(dtype)
+    if name not in FLOATS:
+        raise ValueError(f"dtype: expected one of {', '.join(FLOATS)}, received {dtype!r}")
+    return name
 
 
 def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
@@ -143,9 +152,9 @@ def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = N
     >>> random.uniform((2, 3), seed=1).shape
     (2, 3)
     """
-    _float(dtype)
+    dtype = _float(dtype)
     unit = raw.random_uniform(_key(seed), shape=list(shape))
-    return unit * float(maxval - minval) + float(minval)
+    return (unit * float(maxval - minval) + float(minval)).astype(dtype)
 
 
 def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
@@ -155,7 +164,7 @@ def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None
         shape: Extents of the result.
         mean: Mean.
         stddev: Standard deviation.
-        dtype: None or "float32".
+        dtype: A float type, as `ops.cast` takes it; float32 by default.
         seed: Integer, SeedGenerator, or None for the generator of the process.
 
     >>> from cnnrs import random
@@ -163,8 +172,8 @@ def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None
     >>> bool(4.8 < values.mean() < 5.2)
     True
     """
-    _float(dtype)
-    return raw.random_normal(_key(seed), shape=list(shape)) * float(stddev) + float(mean)
+    dtype = _float(dtype)
+    return (raw.random_normal(_key(seed), shape=list(shape)) * float(stddev) + float(mean)).astype(dtype)
 
 
 # Giles 2010, "Approximating the erfinv function", single precision, the branch for w < 5: enough for
@@ -191,7 +200,7 @@ def truncated_normal(
     >>> bool(abs(random.truncated_normal((1000,), seed=1).numpy()).max() <= 2.0)
     True
     """
-    _float(dtype)
+    dtype = _float(dtype)
     unit = raw.random_uniform(_key(seed), shape=list(shape))
     x = (unit * 2.0 - 1.0) * math.erf(math.sqrt(2.0))
     w = -raw.log(1.0 - x * x) - 2.5
@@ -199,7 +208,7 @@ def truncated_normal(
     for coefficient in _ERFINV[1:]:
         p = w * p + coefficient
     drawn = raw.clip(p * x * math.sqrt(2.0), min=-2.0, max=2.0)
-    return drawn * float(stddev) + float(mean)
+    return (drawn * float(stddev) + float(mean)).astype(dtype)
 
 
 def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
@@ -214,7 +223,7 @@ def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: An
         raise ValueError(f"randint: expected maxval of minval + 1..2**24, received {minval} and {maxval}")
     unit = uniform(shape, seed=seed)
     drawn = raw.floor(unit * float(maxval - minval)).astype("int32")
-    return (raw.minimum(drawn, int(maxval - minval) - 1) + int(minval)).astype(dtype)
+    return (raw.minimum(drawn, int(maxval - minval) - 1) + int(minval)).astype(standardize_dtype(dtype))
 
 
 def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Any:
@@ -236,7 +245,7 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
     # Half a step of the 24 bits keeps both logarithms finite.
     gumbel = -raw.log(-raw.log(unit * (1.0 - 2.0**-24) + 2.0**-25))
     scores = gumbel + raw.expand_dims(logits, axis=1)
-    return raw.argmax(scores, axis=2).astype(dtype)
+    return raw.argmax(scores, axis=2).astype(standardize_dtype(dtype))
 
 
 def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from cnnrs import _core
 from cnnrs import ops as ops  # which gives variables their methods
 from cnnrs.base import trainable_set
+from cnnrs.base.dtypes import FLOAT, STORED, host_dtype, standardize_dtype
 
 __all__ = ["Variable"]
 
@@ -29,9 +30,9 @@ class Variable(_core.Variable):
     Args:
         initializer: A callable `(shape, dtype) -> array`, or a value.
         shape: Shape, required with a callable.
-        dtype: Element type; float32 for callables, else that of the value.
+        dtype: Element type, as `ops.cast` takes it; float32 for callables, else that of the value.
         trainable: Whether training changes it.
-        autocast: True; everything float is float32.
+        autocast: Whether layers compute with it in float32 if it is of another float type; they always do.
         aggregation: "none"; there is one device.
         name: Name; made up if absent.
 
@@ -61,16 +62,19 @@ class Variable(_core.Variable):
     ) -> Variable:
         if aggregation not in ("none", "mean", "sum", "only_first_replica"):
             raise ValueError(f"aggregation: expected 'none', received {aggregation!r}")
+        if dtype is not None:
+            dtype = standardize_dtype(dtype)
         if callable(initializer):
             if shape is None:
                 raise ValueError("Variable: a shape is required when the initializer is a callable")
-            value = initializer(tuple(shape), dtype=dtype or "float32")
+            dtype = dtype or FLOAT
+            value = initializer(tuple(shape), dtype=host_dtype(dtype))
         else:
             value = initializer
             if shape is not None and tuple(np.shape(value)) != tuple(shape):
                 raise ValueError(f"Variable: expected shape {tuple(shape)}, received {np.shape(value)}")
         if isinstance(value, (bool, int, float)) and dtype is None:
-            dtype = "float32"
+            dtype = FLOAT
         name = name or _automatic_name()
         self: Any = super().__new__(cls, value, dtype=dtype, trainable=bool(trainable), name=name)
         self._serial = trainable_set.serial()
@@ -94,7 +98,10 @@ class Variable(_core.Variable):
             trainable_set.note_change(self)
 
     def assign(self, value: Any) -> Variable:
-        """Makes `value` (an array or tensor of the variable's shape) the current value."""
+        """Makes `value` (an array or tensor of the variable's shape) the current value.
+
+        Numbers, arrays and floats of any type take the type of the variable.
+        """
         if not isinstance(value, (_core.Tensor, _core.Variable)):
             value = np.asarray(value)
             if value.shape != self.shape:
@@ -116,8 +123,10 @@ class Variable(_core.Variable):
         return copy
 
     def __reduce__(self) -> Any:
+        # As float32, for who reads it may lack a numpy with bfloat16.
+        value = self.value.astype(FLOAT) if self.dtype in STORED else self
         rest = {key: getattr(self, key) for key in ("path", "regularizer", "constraint")}
-        return _rebuild, (type(self), self.numpy(), self.dtype, self.trainable, self.name, rest)
+        return _rebuild, (type(self), np.asarray(value), self.dtype, self.trainable, self.name, rest)
 
 
 def _rebuild(cls: Any, value: Any, dtype: str, trainable: bool, name: str, rest: dict[str, Any]) -> Any:

@@ -163,7 +163,9 @@ impl<'g> Clusters<'g> {
         if !node.op.def().takes_epilogue() {
             return Err("the heavy op takes no epilogue");
         }
-        if node.fact.dtype != DType::F32 || all.iter().any(|&m| self.g.fact(m).dtype == DType::U8) {
+        if node.fact.dtype != DType::F32
+            || all.iter().any(|&m| !matches!(self.g.fact(m).dtype, DType::F32 | DType::I32 | DType::Bool))
+        {
             return Err("an epilogue works on float32");
         }
         if node.inputs.iter().any(|&i| inside.contains(&resolve(self.g, i))) {

@@ -126,7 +126,8 @@ impl Graph {
         self.scale(sum, 1.0 / count as f64)
     }
 
-    /// Sums a gradient over the axes along which a value of `shape` was broadcast.
+    /// Sums a gradient over the axes along which a value of `shape` was broadcast. Storage is added up in the type in which
+    /// it is computed with, and rounded once.
     pub fn sum_to(&mut self, dy: NodeId, shape: &Shape) -> Result<NodeId> {
         let from = self.fact(dy).shape.clone();
         if from == *shape {
@@ -138,7 +139,14 @@ impl Graph {
             .ok_or_else(|| Error::value(format!("{from} is no broadcast of {shape}")))?;
         let axes: Vec<usize> =
             (0..from.rank()).filter(|&i| i < lead || (shape[i - lead] == 1 && from[i] != 1)).collect();
-        let summed = if axes.is_empty() { dy } else { self.sum(dy, &axes, false)? };
+        let dtype = self.fact(dy).dtype;
+        let summed = if axes.is_empty() {
+            dy
+        } else {
+            let dy = self.cast(dy, dtype.computed())?;
+            let sum = self.sum(dy, &axes, false)?;
+            self.cast(sum, dtype)?
+        };
         self.reshape(summed, shape.clone())
     }
 

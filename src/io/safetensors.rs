@@ -26,25 +26,6 @@ const CHECKSUM_KEY: &str = "checksum";
 const CHECKSUM_KIND: &str = "crc32:";
 const CHECKSUM_DIGITS: usize = 8;
 
-const fn to_file(dtype: DType) -> safetensors::Dtype {
-    match dtype {
-        DType::F32 => safetensors::Dtype::F32,
-        DType::I32 => safetensors::Dtype::I32,
-        DType::U8 => safetensors::Dtype::U8,
-        DType::Bool => safetensors::Dtype::BOOL,
-    }
-}
-
-const fn from_file(dtype: safetensors::Dtype) -> Option<DType> {
-    match dtype {
-        safetensors::Dtype::F32 => Some(DType::F32),
-        safetensors::Dtype::I32 => Some(DType::I32),
-        safetensors::Dtype::U8 => Some(DType::U8),
-        safetensors::Dtype::BOOL => Some(DType::Bool),
-        _ => None,
-    }
-}
-
 /// One named tensor: row-major, little-endian bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorData<'a> {
@@ -115,7 +96,7 @@ fn header(path: &Path, order: &[&TensorData<'_>], metadata: &BTreeMap<String, St
             return Err(FileError::content(path, reason));
         }
         let end = offset + bytes.len();
-        let info = TensorInfo { dtype: to_file(dtype), shape: shape.to_vec(), data_offsets: (offset, end) };
+        let info = TensorInfo { dtype: dtype.file_dtype(), shape: shape.to_vec(), data_offsets: (offset, end) };
         infos.push((name.to_owned(), info));
         offset = end;
     }
@@ -182,7 +163,7 @@ impl SafetensorsFile {
 /// # Errors
 /// [`FileError::System`] if the file is missing, unreadable or no regular file; [`FileError::Format`] if it is
 /// foreign, truncated, longer than its header says, inconsistent, differs from its checksum, or holds a dtype
-/// other than F32, I32, U8 and BOOL; [`FileError::Memory`] if it does not fit into memory.
+/// that no tensor has; [`FileError::Memory`] if it does not fit into memory.
 pub fn read(path: &Path) -> Result<SafetensorsFile, FileError> {
     let fail = |e| FileError::system(path, "read", e);
     let (mut file, found) = open_regular(path)?;
@@ -308,10 +289,11 @@ fn entries(path: &Path, parsed: &Metadata) -> Result<Vec<(String, DType, TensorI
     let named = parsed.offset_keys().into_iter();
     named
         .filter_map(|name| parsed.info(&name).cloned().map(|info| (name, info)))
-        .map(|(name, info)| match from_file(info.dtype) {
+        .map(|(name, info)| match DType::from_file(info.dtype) {
             Some(dtype) => Ok((name, dtype, info)),
             None => {
-                let reason = format!("tensor \"{name}\" has dtype {}; supported are F32, I32, U8 and BOOL", info.dtype);
+                let supported = DType::file_names();
+                let reason = format!("tensor \"{name}\" has dtype {}; supported are {supported}", info.dtype);
                 Err(FileError::format(path, reason))
             }
         })

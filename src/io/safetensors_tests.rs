@@ -157,7 +157,7 @@ fn an_unsupported_dtype_names_the_tensor() {
     let folder = Folder::new();
     let header = r#"{"w":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}"#;
     let reason = format_error(folder.read_raw(&raw(header, &[0; 8])));
-    assert_eq!(reason, "tensor \"w\" has dtype F64; supported are F32, I32, U8 and BOOL");
+    assert_eq!(reason, "tensor \"w\" has dtype F64; supported are F32, I32, U8, BOOL, F16 and BF16");
 }
 
 #[test]

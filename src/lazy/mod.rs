@@ -30,7 +30,5 @@ pub(crate) use rows::Elements;
 pub use rows::{RowElement, Rows};
 pub use scope::{CallSite, LayerScope, NoGrad, debugging, set_debug};
 pub use tensor::Tensor;
-#[cfg(feature = "python")]
-pub(crate) use tensor::rank;
 pub use trace::Trace;
 pub use variable::Variable;

@@ -6,6 +6,7 @@ use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Fact;
+use half::{bf16, f16};
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,8 @@ pub enum Elements<'a> {
     I32(&'a [i32]),
     I64(&'a [i64]),
     U8(&'a [u8]),
+    F16(&'a [f16]),
+    BF16(&'a [bf16]),
     /// A byte each; any but 0 is true.
     Bool(&'a [u8]),
 }
@@ -32,6 +35,8 @@ impl Elements<'_> {
             Elements::F64(all) => all.len(),
             Elements::I32(all) => all.len(),
             Elements::I64(all) => all.len(),
+            Elements::F16(all) => all.len(),
+            Elements::BF16(all) => all.len(),
             Elements::U8(all) | Elements::Bool(all) => all.len(),
         }
     }
@@ -57,7 +62,7 @@ macro_rules! row_elements {
     )*};
 }
 
-row_elements!(f32 => F32, f64 => F64, i32 => I32, i64 => I64, u8 => U8);
+row_elements!(f32 => F32, f64 => F64, i32 => I32, i64 => I64, u8 => U8, f16 => F16, bf16 => BF16);
 
 impl Sealed for bool {
     fn elements(slice: &[Self]) -> Elements<'_> {
@@ -142,6 +147,10 @@ impl<'a> Rows<'a> {
                 (Elements::U8(from) | Elements::Bool(from), DType::U8) | (Elements::Bool(from), DType::Bool) => {
                     batch.row(i, self.len).copy_from_slice(&from[at]);
                 }
+                (Elements::F16(from), DType::F16) => batch.row(i, self.len).copy_from_slice(&from[at]),
+                (Elements::BF16(from), DType::BF16) => batch.row(i, self.len).copy_from_slice(&from[at]),
+                (Elements::F16(from), _) => batch.convert(i, &from[at], row, f64::from)?,
+                (Elements::BF16(from), _) => batch.convert(i, &from[at], row, f64::from)?,
                 (Elements::F32(from), _) => batch.convert(i, &from[at], row, f64::from)?,
                 (Elements::F64(from), _) => batch.convert(i, &from[at], row, |value| value)?,
                 (Elements::I32(from), _) => batch.convert(i, &from[at], row, f64::from)?,
@@ -203,6 +212,16 @@ impl Batch {
                 DType::U8 => {
                     for (to, &value) in self.row::<u8>(i, from.len()).iter_mut().zip(from) {
                         *to = DType::U8.round(number(value)) as u8;
+                    }
+                }
+                DType::F16 => {
+                    for (to, &value) in self.row::<f16>(i, from.len()).iter_mut().zip(from) {
+                        *to = f16::from_f64(number(value));
+                    }
+                }
+                DType::BF16 => {
+                    for (to, &value) in self.row::<bf16>(i, from.len()).iter_mut().zip(from) {
+                        *to = bf16::from_f64(number(value));
                     }
                 }
                 DType::Bool => {

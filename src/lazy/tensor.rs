@@ -10,11 +10,12 @@ use super::trace::is_tracing;
 use super::{extract, realise};
 use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ops::pointwise::{Cast, Function, Typing};
 use crate::ops::{Attributes, Op};
 use crate::reserve;
 use crate::shape::Fact;
+use half::{bf16, f16};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -82,6 +83,8 @@ impl Tensor {
             DType::F32 => Self::from_slice(&[], &[v as f32]),
             DType::I32 => Self::from_slice(&[], &[v as i32]),
             DType::U8 => Self::from_slice(&[], &[v as u8]),
+            DType::F16 => Self::from_slice(&[], &[f16::from_f64(v)]),
+            DType::BF16 => Self::from_slice(&[], &[bf16::from_f64(v)]),
             DType::Bool => Self::apply(crate::ops::constant::Constant::new(v, dtype), &[]),
         }
     }
@@ -97,7 +100,10 @@ impl Tensor {
     }
 
     /// Records `op` on `inputs`. Inputs of mixed element types are brought to a common one where
-    /// the op needs it: bool < uint8 < int32 < float32.
+    /// the op needs it, as [`DType::promote`] says.
+    ///
+    /// float16 and bfloat16 are storage: ops that compute take them as float32, and round what they make of them once,
+    /// to the common type of all inputs.
     ///
     /// # Errors
     /// When the inputs do not fit the op; names the layer.
@@ -108,7 +114,16 @@ impl Tensor {
             Some(origin) => e.at(&origin),
             None => e.at(op.def().name()),
         };
-        let (inputs, fact) = coerce(&op, inputs).map_err(named)?;
+        let Coerced { inputs, fact, rounded } = coerce(&op, inputs).map_err(named)?;
+        let tensor = Self::recorded(op, &inputs, fact)?;
+        match rounded {
+            Some(dtype) => tensor.cast(dtype),
+            None => Ok(tensor),
+        }
+    }
+
+    /// The node of `op` on inputs of the types that it takes.
+    fn recorded(op: Op, inputs: &[Tensor], fact: Fact) -> Result<Tensor> {
         let tracked = tracking() && fact.dtype.is_float() && inputs.iter().any(|i| i.node.is_tracked());
         let definition = Definition { op, inputs: inputs.iter().map(|t| t.node.clone()).collect() };
         let state = State { definition: Some(definition), ..State::default() };
@@ -127,7 +142,7 @@ impl Tensor {
         self.realise()?;
         let has_nan = |node: &Node| {
             let value = node.value();
-            value.is_some_and(|v| v.fact().dtype.is_float() && v.as_slice::<f32>().iter().any(|x| x.is_nan()))
+            value.is_some_and(|v| v.has_nan())
         };
         let Some(definition) = definition else { return Ok(()) };
         if has_nan(&self.node) && !definition.inputs.iter().any(|i| has_nan(i)) {
@@ -158,6 +173,11 @@ impl Tensor {
         } else {
             Self::apply(Cast { dtype }, std::slice::from_ref(self))
         }
+    }
+
+    /// A float under another float type; anything else as it is.
+    pub(crate) fn cast_float(&self, dtype: DType) -> Result<Tensor> {
+        if self.fact().dtype.is_float() && dtype.is_float() { self.cast(dtype) } else { Ok(self.clone()) }
     }
 
     /// The same value, through which no gradient flows.
@@ -199,10 +219,10 @@ impl Tensor {
     /// Asks for gradients with respect to this tensor (or stops asking).
     ///
     /// # Errors
-    /// When the tensor is not float32.
+    /// When the tensor is no float.
     pub fn set_requires_grad(&self, on: bool) -> Result<()> {
         if on && !self.fact().dtype.is_float() {
-            return Err(Error::dtype(format!("requires_grad: expected float32, received {}", self.fact())));
+            return Err(Error::dtype(format!("requires_grad: expected a float, received {}", self.fact())));
         }
         self.node.tracked.store(on, Ordering::Relaxed);
         Ok(())
@@ -255,11 +275,11 @@ impl Tensor {
     /// depend on one.
     pub fn gradients(&self, wrt: &[Tensor], seed: Option<&Tensor>) -> Result<Vec<Option<Tensor>>> {
         if !self.fact().dtype.is_float() {
-            return Err(Error::dtype(format!("gradient: expected a float32 root, received {}", self.fact())));
+            return Err(Error::dtype(format!("gradient: expected a float root, received {}", self.fact())));
         }
         let reached = extract::reaches(&self.node, wrt)?;
         let mut inputs = vec![self.clone()];
-        inputs.extend(seed.cloned());
+        inputs.extend(seed.map(|seed| seed.cast_float(self.fact().dtype)).transpose()?);
         inputs.extend(wrt.iter().zip(&reached).filter(|(_, r)| **r).map(|(w, _)| w.clone()));
         let mut index = 0;
         reached
@@ -283,16 +303,47 @@ impl std::fmt::Debug for Tensor {
     }
 }
 
+/// What an op is recorded on.
+struct Coerced {
+    inputs: SmallVec<[Tensor; 3]>,
+    fact: Fact,
+    /// The type that the result is rounded to, if it is another.
+    rounded: Option<DType>,
+}
+
 /// Brings inputs to the element types that the op takes, and infers its result.
-fn coerce(op: &Op, inputs: &[Tensor]) -> Result<(SmallVec<[Tensor; 3]>, Fact)> {
+fn coerce(op: &Op, inputs: &[Tensor]) -> Result<Coerced> {
+    if !inputs.iter().any(|t| t.fact().dtype.is_storage()) {
+        let (inputs, fact) = coerce_computed(op, inputs)?;
+        return Ok(Coerced { inputs, fact, rounded: None });
+    }
+    if op.def().moves() {
+        let facts: SmallVec<[Fact; 4]> = inputs.iter().map(|t| t.fact().clone()).collect();
+        match op.def().infer(&facts) {
+            Ok(fact) => return Ok(Coerced { inputs: inputs.iter().cloned().collect(), fact, rounded: None }),
+            Err(e) if e.kind != ErrorKind::Type => return Err(e),
+            // Of several types, for which there is a common one.
+            Err(_) => {}
+        }
+    }
+    let dtypes = inputs.iter().map(|t| t.fact().dtype);
+    let common = dtypes.reduce(DType::promote).unwrap_or(DType::F32);
+    let computed: SmallVec<[Tensor; 3]> =
+        inputs.iter().map(|t| t.cast(t.fact().dtype.computed())).collect::<Result<_>>()?;
+    let (inputs, fact) = coerce_computed(op, &computed)?;
+    let rounded = (common.is_storage() && fact.dtype == common.computed()).then_some(common);
+    Ok(Coerced { inputs, fact, rounded })
+}
+
+/// The same for inputs of types that ops compute with.
+fn coerce_computed(op: &Op, inputs: &[Tensor]) -> Result<(SmallVec<[Tensor; 3]>, Fact)> {
     let to =
         |list: &[Tensor], dtype: DType| list.iter().map(|t| t.cast(dtype)).collect::<Result<SmallVec<[Tensor; 3]>>>();
     let mut inputs: SmallVec<[Tensor; 3]> = inputs.iter().cloned().collect();
     if let Op::Pointwise(f) = op
         && inputs.len() == f.row().arity
     {
-        let widest =
-            |list: &[Tensor]| list.iter().map(|t| t.fact().dtype).max_by_key(|d| rank(*d)).unwrap_or(DType::F32);
+        let widest = |list: &[Tensor]| list.iter().map(|t| t.fact().dtype).reduce(DType::promote).unwrap_or(DType::F32);
         match f.row().typing {
             Typing::Number => {
                 let dtype = match widest(&inputs) {
@@ -321,7 +372,7 @@ fn coerce(op: &Op, inputs: &[Tensor]) -> Result<(SmallVec<[Tensor; 3]>, Fact)> {
     match infer(&inputs) {
         Ok(fact) => Ok((inputs, fact)),
         // An op that refuses its element types is offered float32: images are bytes until then.
-        Err(refused) if refused.kind == crate::error::ErrorKind::Type => {
+        Err(refused) if refused.kind == ErrorKind::Type => {
             let floats = to(&inputs, DType::F32)?;
             match infer(&floats) {
                 Ok(fact) => Ok((floats, fact)),
@@ -329,15 +380,5 @@ fn coerce(op: &Op, inputs: &[Tensor]) -> Result<(SmallVec<[Tensor; 3]>, Fact)> {
             }
         }
         Err(e) => Err(e),
-    }
-}
-
-/// Position of a dtype in the order of promotion.
-pub(crate) fn rank(dtype: DType) -> u8 {
-    match dtype {
-        DType::Bool => 0,
-        DType::U8 => 1,
-        DType::I32 => 2,
-        DType::F32 => 3,
     }
 }

@@ -223,11 +223,12 @@ impl Variable {
     }
 
     /// Makes `value` the current version. While a function is traced, the assignment becomes part
-    /// of the function.
+    /// of the function. A float of another type is rounded to the variable's.
     ///
     /// # Errors
-    /// When shape or dtype differ.
+    /// When shape or dtype differ, other than that.
     pub fn assign(&self, value: &Tensor) -> Result<()> {
+        let value = &value.cast_float(self.fact().dtype)?;
         if value.fact() != self.fact() {
             let name = self.cell.label();
             return Err(Error::value(format!("{name}: assign expected {}, received {}", self.fact(), value.fact())));

@@ -25,6 +25,10 @@ impl OpDef for Input {
         Kind::Leaf
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn infer(&self, _: &[Fact]) -> Result<Fact> {
         Err(Error::state("the fact of an input is given, not inferred"))
     }
@@ -80,6 +84,10 @@ impl OpDef for Constant {
 
     fn kind(&self) -> Kind {
         Kind::Leaf
+    }
+
+    fn moves(&self) -> bool {
+        true
     }
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {

@@ -18,6 +18,7 @@ pub mod window;
 
 pub use attributes::{Attribute, Attributes, Real};
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::Fact;
@@ -88,6 +89,12 @@ pub trait OpDef: Debug + Send + Sync {
 
     /// Whether pointwise work on its output can be attached to it, done before that is stored.
     fn takes_epilogue(&self) -> bool {
+        false
+    }
+
+    /// Whether the result has elements of the inputs as they are, and no number is computed: such ops take types that are
+    /// storage.
+    fn moves(&self) -> bool {
         false
     }
 
@@ -232,9 +239,17 @@ pub(crate) fn expect_inputs(op: &str, inputs: &[Fact], expected: usize) -> Resul
     }
 }
 
+/// Checks that ops compute with the type of an input.
+pub(crate) fn expect_computed(argument: &str, fact: &Fact) -> Result<()> {
+    match fact.dtype.computed() {
+        own if own == fact.dtype => Ok(()),
+        other => Err(Error::dtype(format!("{argument}: expected {other}, received {}", fact.dtype))),
+    }
+}
+
 /// Checks that an input is f32.
 pub(crate) fn expect_float(argument: &str, fact: &Fact) -> Result<()> {
-    if fact.dtype.is_float() {
+    if fact.dtype == DType::F32 {
         Ok(())
     } else {
         Err(Error::dtype(format!("{argument}: expected float32, received {}", fact.dtype)))

@@ -237,6 +237,12 @@ impl Function {
         };
         let first = inputs[0];
         let alike = inputs.iter().all(|&d| d == first);
+        let numbers = matches!(row.typing, Typing::Number | Typing::Compare);
+        if let Some(storage) = inputs.iter().find(|d| d.is_storage())
+            && numbers
+        {
+            return wrong(storage.computed().name());
+        }
         match row.typing {
             Typing::Number if !alike || first == DType::Bool => wrong("numbers of one dtype"),
             Typing::Float | Typing::FloatTest if !alike || first != DType::F32 => wrong("float32"),
@@ -257,6 +263,10 @@ impl OpDef for Function {
 
     fn kind(&self) -> Kind {
         Kind::Pointwise
+    }
+
+    fn moves(&self) -> bool {
+        self.row().typing == Typing::Any
     }
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
@@ -297,7 +307,7 @@ impl OpDef for Function {
                 *a = *it.next().expect("views have the output's size");
             }
             let v = (row.value)(&args[..row.arity]);
-            if output.dtype.is_float() { v } else { output.dtype.round(v) }
+            if output.dtype == DType::F32 { v } else { output.dtype.round(v) }
         }))
     }
 }
@@ -332,18 +342,23 @@ impl OpDef for Cast {
         Kind::Pointwise
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs("cast", inputs, 1)?;
         Fact::checked(inputs[0].shape.clone(), self.dtype)
     }
 
     fn grad(&self, g: &mut Graph, inputs: &[NodeId], _: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
-        let differentiable = g.fact(inputs[0]).dtype.is_float() && self.dtype.is_float();
-        Ok(vec![differentiable.then_some(dy)])
+        let from = g.fact(inputs[0]).dtype;
+        let differentiable = from.is_float() && self.dtype.is_float();
+        Ok(vec![differentiable.then(|| g.cast(dy, from)).transpose()?])
     }
 
     fn reference(&self, inputs: &[&RefArray], facts: &[Fact], _: &Fact) -> Result<RefArray> {
-        let exact = facts[0].dtype.is_float() && self.dtype.is_float();
+        let exact = facts[0].dtype.is_float() && self.dtype == DType::F32;
         Ok(if exact { inputs[0].clone() } else { inputs[0].mapv(|v| self.dtype.round(v)) })
     }
 }

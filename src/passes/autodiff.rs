@@ -13,14 +13,14 @@ use std::collections::HashMap;
 /// not depend on it differentiably. `seed` is the gradient of `root`, 1 everywhere if absent.
 ///
 /// # Errors
-/// When `root` is not float32, or an op on the way has no gradient.
+/// When `root` is no float, or an op on the way has no gradient.
 pub fn differentiate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: Option<NodeId>) -> Result<Vec<Option<NodeId>>> {
     let seed = match seed {
         Some(seed) => seed,
         None => {
             let fact = g.fact(root).clone();
             if !fact.dtype.is_float() {
-                return Err(Error::dtype(format!("gradient: expected a float32 root, received {fact}")));
+                return Err(Error::dtype(format!("gradient: expected a float root, received {fact}")));
             }
             g.full(1.0, fact.shape, fact.dtype)?
         }
@@ -67,7 +67,7 @@ fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, cut: boo
             }
             debug_assert_eq!(g.fact(dx), g.fact(x), "gradient of {:?}", node.op);
             let sum = match grads.get(&x) {
-                Some(&old) => g.add(old, dx)?,
+                Some(&old) => add(g, old, dx)?,
                 None => dx,
             };
             grads.insert(x, sum);
@@ -76,6 +76,14 @@ fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, cut: boo
     g.set_origin(before.0);
     g.set_gradient(before.1);
     Ok(wrt.iter().map(|w| grads.get(w).copied()).collect())
+}
+
+/// The sum of two gradients of one value, computed in the type in which its own is computed with.
+fn add(g: &mut Graph, a: NodeId, b: NodeId) -> Result<NodeId> {
+    let dtype = g.fact(a).dtype;
+    let (a, b) = (g.cast(a, dtype.computed())?, g.cast(b, dtype.computed())?);
+    let sum = g.add(a, b)?;
+    g.cast(sum, dtype)
 }
 
 fn vjp(g: &mut Graph, op: &Op, inputs: &[NodeId], output: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {

@@ -9,8 +9,10 @@ use crate::error::{Error, Result};
 use crate::lazy::{Elements, Rows, Tensor};
 use crate::ops::{Attribute, Attributes};
 use crate::shape::{Fact, Shape};
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+use half::{bf16, f16};
 use numpy::{PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyImportError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
@@ -25,7 +27,7 @@ fn number(obj: &Bound<'_, PyAny>, beside: Option<DType>) -> PyResult<Option<Tens
             .extract()
             .map_err(|_| PyOverflowError::new_err(format!("expected an integer within int32, received {obj}")))?;
         let dtype = match beside {
-            Some(DType::F32) => DType::F32,
+            Some(float) if float.is_float() => float,
             Some(DType::U8) if (0..256).contains(&value) => DType::U8,
             _ => DType::I32,
         };
@@ -35,7 +37,8 @@ fn number(obj: &Bound<'_, PyAny>, beside: Option<DType>) -> PyResult<Option<Tens
         return Ok(Some(Tensor::scalar(value as f64, dtype)?));
     }
     if obj.is_instance_of::<PyFloat>() {
-        return Ok(Some(Tensor::scalar(obj.extract()?, DType::F32)?));
+        let dtype = beside.filter(|dtype| dtype.is_float()).unwrap_or(DType::F32);
+        return Ok(Some(Tensor::scalar(obj.extract()?, dtype)?));
     }
     Ok(None)
 }
@@ -55,7 +58,7 @@ pub fn to_tensor(obj: &Bound<'_, PyAny>, beside: Option<DType>) -> PyResult<Tens
     Ok(Tensor::from_buffer(to_buffer(obj, None)?))
 }
 
-/// dtypes of the tensors among `inputs`, for the numbers beside them: the widest.
+/// The common dtype of the tensors among `inputs`, for the numbers beside them.
 pub fn beside(inputs: &[Bound<'_, PyAny>]) -> Option<DType> {
     inputs
         .iter()
@@ -65,7 +68,7 @@ pub fn beside(inputs: &[Bound<'_, PyAny>]) -> Option<DType> {
             }
             i.cast::<PyVariable>().ok().map(|v| v.get().variable.fact().dtype)
         })
-        .max_by_key(|d| crate::lazy::rank(*d))
+        .reduce(DType::promote)
 }
 
 /// What `each` makes of the items of a list or array. pyo3 would end the process where there is no memory for them.
@@ -95,8 +98,8 @@ pub fn to_tensors(inputs: &[Bound<'_, PyAny>]) -> PyResult<Vec<Tensor>> {
     Ok(tensors)
 }
 
-/// A copy of an array-like in a buffer. float64 and float16 become float32, other integers int32
-/// with a range check; what is given as `dtype` is converted to it.
+/// A copy of an array-like in a buffer. float64 becomes float32, integers that no tensor holds int32 with a range
+/// check; what is given as `dtype` is converted to it.
 pub fn to_buffer(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
     caught(|| copied(obj, dtype))
 }
@@ -107,12 +110,12 @@ fn copied(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
     let array = numpy.call_method1("asarray", (obj,))?;
     let kind: String = array.getattr("dtype")?.getattr("kind")?.extract()?;
     let name: String = array.getattr("dtype")?.getattr("name")?.extract()?;
-    let natural = match (kind.as_str(), name.as_str()) {
-        ("f", _) => DType::F32,
-        ("b", _) => DType::Bool,
-        ("u", "uint8") => DType::U8,
-        ("i" | "u", _) => DType::I32,
-        _ => {
+    let held = DType::all().find(|dtype| dtype.name() == name);
+    let natural = match (held, kind.as_str()) {
+        (Some(dtype), _) => dtype,
+        (None, "f") => DType::F32,
+        (None, "i" | "u") => DType::I32,
+        (None, _) => {
             return Err(PyTypeError::new_err(format!(
                 "expected numbers or booleans, received {} of dtype {name}",
                 obj.get_type().name()?
@@ -131,9 +134,21 @@ fn copied(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
             }
         }
     }
-    // In C order, aligned, in the machine's byte order.
-    let array = numpy.call_method1("require", (&array, target.name(), "CA"))?;
+    // In C order, aligned, in the machine's byte order. numpy knows bfloat16 only from arrays.
+    let bfloat16 = target == DType::BF16;
+    let required = match (bfloat16, natural) {
+        (false, _) => Some(target.name()),
+        (true, DType::BF16) => None,
+        (true, _) => Some(DType::F32.name()),
+    };
+    let array = numpy.call_method1("require", (&array, required, "CA"))?;
     let shape: Vec<usize> = array.getattr("shape")?.extract()?;
+    if bfloat16 && required.is_some() {
+        let floats = copy_array(&array, &shape, DType::F32)?;
+        let mut rounded = Buffer::zeroed(Fact::new(shape.as_slice(), DType::BF16))?;
+        rounded.as_mut_slice::<bf16>().convert_from_f32_slice(floats.as_slice());
+        return Ok(rounded);
+    }
     copy_array(&array, &shape, target)
 }
 
@@ -149,12 +164,26 @@ fn copy_array(array: &Bound<'_, PyAny>, shape: &[usize], dtype: DType) -> PyResu
         DType::I32 => copy::<i32>(array, shape),
         DType::U8 => copy::<u8>(array, shape),
         DType::Bool => {
-            let bytes = array.call_method1("view", ("uint8",))?;
+            let bytes = bits(array, dtype)?;
             let buffer = copy::<u8>(&bytes, shape)?;
             let fact = Fact::new(shape, DType::Bool);
             Ok(buffer.with_fact(fact))
         }
+        DType::F16 | DType::BF16 => {
+            let bits = bits(array, dtype)?;
+            let array = bits.cast::<PyArrayDyn<u16>>().map_err(PyErr::from)?.readonly();
+            let words = array.as_slice().map_err(|e| PyTypeError::new_err(e.to_string()))?;
+            Ok(match dtype {
+                DType::F16 => Buffer::from_slice::<f16>(shape, words.reinterpret_cast())?,
+                _ => Buffer::from_slice::<bf16>(shape, words.reinterpret_cast())?,
+            })
+        }
     }
+}
+
+/// An array as numbers of the same size that numpy has for every dtype.
+fn bits<'py>(array: &Bound<'py, PyAny>, dtype: DType) -> PyResult<Bound<'py, PyAny>> {
+    array.call_method1("view", (dtype.array_name(),))
 }
 
 /// A numpy array in C order, aligned and in the machine's byte order, which is read where it lies.
@@ -166,10 +195,15 @@ pub enum Array<'py> {
     U8(PyReadonlyArrayDyn<'py, u8>),
     /// Booleans, viewed as bytes.
     Bool(PyReadonlyArrayDyn<'py, u8>),
+    /// float16, viewed as words.
+    F16(PyReadonlyArrayDyn<'py, u16>),
+    /// bfloat16, viewed as words.
+    BF16(PyReadonlyArrayDyn<'py, u16>),
 }
 
 impl<'py> Array<'py> {
-    /// The array itself where it is plain, otherwise a copy that is; other floats become float64, other types int64.
+    /// The array itself where it is plain, otherwise a copy that is; floats that no tensor holds become float64, other
+    /// types int64.
     pub fn borrow(obj: &Bound<'py, PyAny>) -> PyResult<Self> {
         if let Some(array) = Self::of_plain(obj)? {
             return Ok(array);
@@ -178,12 +212,20 @@ impl<'py> Array<'py> {
         let array = numpy.call_method1("asarray", (obj,))?;
         let name: String = array.getattr("dtype")?.getattr("name")?.extract()?;
         let dtype = match name.as_str() {
-            "float32" | "int32" | "uint8" | "bool" => name.as_str(),
-            _ if name.starts_with("float") => "float64",
-            _ => "int64",
+            // numpy knows it only from arrays, all of which are in the machine's byte order.
+            "bfloat16" => None,
+            "float32" | "float16" | "int32" | "uint8" | "bool" => Some(name.as_str()),
+            _ if name.starts_with("float") => Some("float64"),
+            _ => Some("int64"),
         };
         let array = numpy.call_method1("require", (&array, dtype, "CA"))?;
-        Self::of_plain(&array)?.ok_or_else(|| PyTypeError::new_err(format!("array: cannot read elements of {name}")))
+        let words = |dtype| bits(&array, dtype).map(|words| plain(&words));
+        let array = match name.as_str() {
+            "float16" => words(DType::F16)?.map(Array::F16),
+            "bfloat16" => words(DType::BF16)?.map(Array::BF16),
+            _ => Self::of_plain(&array)?,
+        };
+        array.ok_or_else(|| PyTypeError::new_err(format!("array: cannot read elements of {name}")))
     }
 
     fn of_plain(obj: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
@@ -207,6 +249,8 @@ impl<'py> Array<'py> {
             Array::I64(array) => (array.shape(), Elements::I64(elements(array)?)),
             Array::U8(array) => (array.shape(), Elements::U8(elements(array)?)),
             Array::Bool(array) => (array.shape(), Elements::Bool(elements(array)?)),
+            Array::F16(array) => (array.shape(), Elements::F16(elements(array)?.reinterpret_cast())),
+            Array::BF16(array) => (array.shape(), Elements::BF16(elements(array)?.reinterpret_cast())),
         };
         Ok(Rows::new(shape, elements)?)
     }
@@ -224,7 +268,8 @@ pub fn elements<'a, T: numpy::Element>(array: &'a PyReadonlyArrayDyn<'_, T>) -> 
     array.as_slice().map_err(|e| PyTypeError::new_err(e.to_string()))
 }
 
-/// A numpy array holding a copy of `buffer`.
+/// A numpy array holding a copy of `buffer`. numpy itself has no bfloat16: it is one of ml_dtypes where that is installed,
+/// and else float32 of the same values.
 pub fn to_numpy<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
     caught(|| array_of(py, buffer))
 }
@@ -238,15 +283,64 @@ fn array_of<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>
         Ok(())
     }
     let Fact { shape, dtype } = buffer.fact();
+    let name = match dtype {
+        DType::BF16 => match py.import("ml_dtypes") {
+            Ok(module) => module.getattr("bfloat16")?,
+            Err(e) if e.is_instance_of::<PyImportError>(py) => return floats_of(py, buffer),
+            Err(e) => return Err(e),
+        },
+        _ => PyString::new(py, dtype.name()).into_any(),
+    };
     // numpy says so where there is no memory.
-    let array = py.import("numpy")?.call_method1("empty", (shape_tuple(py, shape)?, dtype.name()))?;
+    let array = py.import("numpy")?.call_method1("empty", (shape_tuple(py, shape)?, name))?;
     match dtype {
         DType::F32 => fill::<f32>(&array, buffer)?,
         DType::I32 => fill::<i32>(&array, buffer)?,
         DType::U8 => fill::<u8>(&array, buffer)?,
-        DType::Bool => fill::<u8>(&array.call_method1("view", ("uint8",))?, buffer)?,
+        DType::Bool => fill::<u8>(&bits(&array, *dtype)?, buffer)?,
+        DType::F16 | DType::BF16 => fill_words(&bits(&array, *dtype)?, buffer)?,
     }
     Ok(array)
+}
+
+/// A numpy array of words that has the bits of a float16 or bfloat16 buffer.
+pub fn words_of<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
+    let shape = shape_tuple(py, &buffer.fact().shape)?;
+    let array = py.import("numpy")?.call_method1("empty", (shape, buffer.fact().dtype.array_name()))?;
+    fill_words(&array, buffer)?;
+    Ok(array)
+}
+
+fn fill_words(words: &Bound<'_, PyAny>, buffer: &Buffer) -> PyResult<()> {
+    let words = words.cast::<PyArrayDyn<u16>>().map_err(PyErr::from)?;
+    let mut words = words.try_readwrite().map_err(PyErr::from)?;
+    let to = words.as_slice_mut().map_err(|e| PyTypeError::new_err(e.to_string()))?;
+    to.copy_from_slice(match buffer.fact().dtype {
+        DType::F16 => buffer.as_slice::<f16>().reinterpret_cast(),
+        _ => buffer.as_slice::<bf16>().reinterpret_cast(),
+    });
+    Ok(())
+}
+
+/// The values of a float buffer as a float32 array.
+fn floats_of<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
+    let shape = shape_tuple(py, &buffer.fact().shape)?;
+    let array = py.import("numpy")?.call_method1("empty", (shape, DType::F32.name()))?;
+    {
+        let floats = array.cast::<PyArrayDyn<f32>>().map_err(PyErr::from)?;
+        let mut floats = floats.try_readwrite().map_err(PyErr::from)?;
+        let to = floats.as_slice_mut().map_err(|e| PyTypeError::new_err(e.to_string()))?;
+        to.iter_mut().enumerate().for_each(|(at, to)| *to = buffer.number(at) as f32);
+    }
+    Ok(array)
+}
+
+/// An array of Python's own numbers: bfloat16 as float32, for numpy makes no float of it.
+pub fn to_plain_numpy<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
+    match buffer.fact().dtype {
+        DType::BF16 => caught(|| floats_of(py, buffer)),
+        _ => to_numpy(py, buffer),
+    }
 }
 
 /// Whether `obj` is a numpy boolean, or an array of rank 0 with one.

@@ -1,8 +1,15 @@
 //! `save_safetensors` and `load_safetensors`: numpy arrays to and from files.
 
+use super::caller;
+use super::tensor::PyTensor;
+use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::io::FileError;
 use crate::io::safetensors::{self, TensorData};
+use crate::lazy::Tensor;
+use crate::shape::Fact;
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
 use numpy::{Element, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -77,7 +84,7 @@ struct Owned {
 ///
 /// Args:
 ///     path: The file to write or replace.
-///     tensors: Arrays of dtype float32, int32, uint8 or bool by name, in any memory order.
+///     tensors: By name, arrays of a dtype that tensors have, in any memory order, or tensors.
 ///     metadata: Strings to keep in the header.
 ///
 /// Raises:
@@ -111,12 +118,12 @@ fn save_safetensors(
 ///     path: The file to read.
 ///
 /// Returns:
-///     The arrays by name, in file order, the header's strings, and whether the file has a checksum, which fits.
+///     The arrays by name, in file order (bfloat16 as `Tensor.numpy()` gives it), the header's strings, and whether the file has a checksum, which fits.
 ///
 /// Raises:
 ///     FileNotFoundError: There is no such file.
-///     ValueError: It is no safetensors file, is truncated, differs from its checksum, or holds another dtype
-///         than float32, int32, uint8 and bool, or a shape that no array of numpy has.
+///     ValueError: It is no safetensors file, is truncated, differs from its checksum, or holds a dtype that no tensor
+///         has, or a shape that no array of numpy has.
 ///     MemoryError: It does not fit into memory.
 #[pyfunction]
 #[pyo3(signature = (path))]
@@ -130,6 +137,9 @@ fn load_safetensors(py: Python<'_>, path: PathBuf) -> PyResult<(Bound<'_, PyDict
 }
 
 fn copy_out(path: &Path, name: String, value: &Bound<'_, PyAny>) -> PyResult<Owned> {
+    if let Ok(tensor) = value.cast::<PyTensor>() {
+        return copy_tensor(path, name, &tensor.get().tensor, value.py());
+    }
     let Ok(array) = value.cast::<PyUntypedArray>() else {
         let kind = value.get_type().name()?;
         let message = format!("tensor \"{name}\": expected a numpy array, received {kind}");
@@ -145,12 +155,36 @@ fn copy_out(path: &Path, name: String, value: &Bound<'_, PyAny>) -> PyResult<Own
         (DType::U8, words(a, u8::to_le_bytes, &refuse)?)
     } else if let Ok(a) = value.cast::<PyArrayDyn<bool>>() {
         (DType::Bool, words(a, |v| [u8::from(v)], &refuse)?)
+    } else if let Some(dtype) = half(array)? {
+        let bits = value.call_method1("view", (dtype.array_name(),))?;
+        (dtype, words(bits.cast::<PyArrayDyn<u16>>()?, u16::to_le_bytes, &refuse)?)
     } else {
-        let message =
-            format!("tensor \"{name}\": expected dtype float32, int32, uint8 or bool, received {}", array.dtype());
+        let names = DType::names();
+        let message = format!("tensor \"{name}\": expected one of dtype {names}, received {}", array.dtype());
         return Err(PyTypeError::new_err(message));
     };
     Ok(Owned { name, dtype, shape, bytes })
+}
+
+/// The dtype of an array of float16 or bfloat16 in the machine's byte order.
+fn half(array: &Bound<'_, PyUntypedArray>) -> PyResult<Option<DType>> {
+    let dtype = array.dtype();
+    let name: String = dtype.getattr("name")?.extract()?;
+    let found = [DType::F16, DType::BF16].into_iter().find(|half| half.name() == name);
+    Ok(if dtype.getattr("isnative")?.is_truthy()? { found } else { None })
+}
+
+/// The content of a tensor, computed if need be.
+fn copy_tensor(path: &Path, name: String, tensor: &Tensor, py: Python<'_>) -> PyResult<Owned> {
+    let held = tensor.clone();
+    let buffer = caller::run(py, move || held.buffer())?;
+    let Fact { shape, dtype } = buffer.fact();
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(buffer.bytes().len()).map_err(|_| no_memory(path, &name, buffer.bytes().len()))?;
+    bytes.extend_from_slice(buffer.bytes());
+    #[cfg(target_endian = "big")]
+    bytes.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
+    Ok(Owned { name, dtype: *dtype, shape: shape.to_vec(), bytes })
 }
 
 /// The elements in row-major order as little-endian bytes, whatever the array's strides.
@@ -196,7 +230,20 @@ fn array<'py>(py: Python<'py>, path: &Path, tensor: &TensorData<'_>) -> PyResult
         DType::I32 => build(py, path, tensor, i32::from_le_bytes),
         DType::U8 => build(py, path, tensor, u8::from_le_bytes),
         DType::Bool => build(py, path, tensor, |[byte]| byte != 0),
+        DType::F16 | DType::BF16 => halves(py, path, tensor),
     }
+}
+
+fn halves<'py>(py: Python<'py>, path: &Path, tensor: &TensorData<'_>) -> PyResult<Bound<'py, PyAny>> {
+    let fact = Fact::checked(tensor.shape, tensor.dtype).map_err(|e| no_array(path, tensor, &e))?;
+    let mut buffer = Buffer::zeroed(fact).map_err(|_| no_memory(path, tensor.name, tensor.bytes.len()))?;
+    let (words, _) = tensor.bytes.as_chunks::<2>();
+    let bits: &mut [u16] = match tensor.dtype {
+        DType::F16 => buffer.as_mut_slice::<f16>().reinterpret_cast_mut(),
+        _ => buffer.as_mut_slice::<bf16>().reinterpret_cast_mut(),
+    };
+    bits.iter_mut().zip(words).for_each(|(to, word)| *to = u16::from_le_bytes(*word));
+    super::convert::to_numpy(py, &buffer)
 }
 
 fn no_array(path: &Path, tensor: &TensorData<'_>, why: &dyn std::fmt::Display) -> PyErr {

@@ -2,6 +2,7 @@
 
 mod caller;
 mod convert;
+mod dlpack;
 mod explain;
 mod files;
 mod function;

@@ -60,7 +60,7 @@ with_operators!(PyTensor, own, {
         match self.tensor.node.value() {
             None => Ok(format!("<Tensor shape={} dtype={} pending>", fact.shape, fact.dtype)),
             Some(value) => {
-                let array = convert::to_numpy(py, &value)?;
+                let array = convert::to_plain_numpy(py, &value)?;
                 let text: String = py.import("numpy")?.call_method1("array2string", (array,))?.extract()?;
                 Ok(format!("<Tensor shape={} dtype={}\n{text}>", fact.shape, fact.dtype))
             }
@@ -98,7 +98,7 @@ with_operators!(PyTensor, own, {
     /// Adds the gradients of this scalar to `grad` of all that it depends on and that asks for them.
     #[pyo3(signature = (gradient=None))]
     fn backward(&self, gradient: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let seed = gradient.map(|g| convert::to_tensor(g, Some(DType::F32))).transpose()?;
+        let seed = gradient.map(|g| convert::to_tensor(g, Some(self.fact().dtype))).transpose()?;
         Ok(self.tensor.backward(seed.as_ref())?)
     }
 
@@ -125,12 +125,12 @@ with_operators!(PyTensor, own, {
 
     /// The only element, as a Python number.
     fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_array(py, &self.tensor)?.call_method0("item")
+        to_plain_array(py, &self.tensor)?.call_method0("item")
     }
 
     /// The elements as nested lists.
     fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_array(py, &self.tensor)?.call_method0("tolist")
+        to_plain_array(py, &self.tensor)?.call_method0("tolist")
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -146,6 +146,13 @@ pub fn to_array<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Py
     let held = tensor.clone();
     let buffer = caller::run(py, move || held.buffer())?;
     convert::to_numpy(py, &buffer)
+}
+
+/// The value as an array of Python's own numbers.
+fn to_plain_array<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    let held = tensor.clone();
+    let buffer = caller::run(py, move || held.buffer())?;
+    convert::to_plain_numpy(py, &buffer)
 }
 
 /// `__array__`.
@@ -171,7 +178,15 @@ pub fn dlpack<'py>(
     tensor: &Tensor,
     options: Option<&Bound<'py, pyo3::types::PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    to_array(py, tensor)?.call_method("__dlpack__", (), options)
+    if tensor.fact().dtype != DType::BF16 {
+        return to_array(py, tensor)?.call_method("__dlpack__", (), options);
+    }
+    let held = tensor.clone();
+    let buffer = caller::run(py, move || held.buffer())?;
+    // numpy exports no bfloat16: it exports words, which are then called what they are.
+    let capsule = convert::words_of(py, &buffer)?.call_method("__dlpack__", (), options)?;
+    super::dlpack::call_bfloat16(&capsule)?;
+    Ok(capsule)
 }
 
 /// The only element as f64.
@@ -184,11 +199,7 @@ pub fn item(py: Python<'_>, tensor: &Tensor) -> PyResult<f64> {
     }
     let held = tensor.clone();
     let buffer = caller::run(py, move || held.buffer())?;
-    Ok(match tensor.fact().dtype {
-        DType::F32 => f64::from(buffer.as_slice::<f32>()[0]),
-        DType::I32 => f64::from(buffer.as_slice::<i32>()[0]),
-        DType::U8 | DType::Bool => f64::from(buffer.as_slice::<u8>()[0]),
-    })
+    Ok(buffer.number(0))
 }
 
 /// The only element of an integer tensor.
@@ -201,7 +212,7 @@ pub fn integer(py: Python<'_>, tensor: &Tensor) -> PyResult<i64> {
 
 /// `format(tensor, spec)`: of the element if there is one, else of the text.
 pub fn format<'py>(py: Python<'py>, tensor: &Tensor, spec: &str) -> PyResult<Bound<'py, PyAny>> {
-    let array = to_array(py, tensor)?;
+    let array = to_plain_array(py, tensor)?;
     let value = if tensor.fact().shape.len() == 1 { array.call_method0("item")? } else { array };
     py.import("builtins")?.call_method1("format", (value, spec))
 }
@@ -423,7 +434,7 @@ fn gradients(
 ) -> PyResult<Vec<Option<PyTensor>>> {
     let wrt: Vec<Bound<'_, PyAny>> = convert::items(wrt, Ok)?;
     let root = convert::to_tensor(root, None)?;
-    let seed = seed.map(|s| convert::to_tensor(s, Some(DType::F32))).transpose()?;
+    let seed = seed.map(|s| convert::to_tensor(s, Some(root.fact().dtype))).transpose()?;
     let mut nodes: Vec<Tensor> = Vec::new();
     let mut counts = Vec::with_capacity(wrt.len());
     for w in &wrt {

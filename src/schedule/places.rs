@@ -1,7 +1,7 @@
 //! Where values lie during a run.
 
 use crate::buffer::{ALIGNMENT, Buffer};
-use crate::dtype::DType;
+use crate::dtype::{DType, Word};
 use crate::error::Result;
 use crate::graph::NodeId;
 use std::collections::HashMap;
@@ -33,10 +33,10 @@ impl Constants {
     pub fn offset(&mut self, id: NodeId, value: f64, dtype: DType) -> usize {
         *self.offsets.entry(id).or_insert_with(|| {
             let offset = self.bytes.len();
-            match dtype {
-                DType::F32 => self.bytes.extend((value as f32).to_ne_bytes()),
-                DType::I32 => self.bytes.extend((value as i32).to_ne_bytes()),
-                DType::U8 | DType::Bool => self.bytes.push(value as u8),
+            match dtype.word(value) {
+                Word::One(bits) => self.bytes.push(bits),
+                Word::Two(bits) => self.bytes.extend(bits.to_ne_bytes()),
+                Word::Four(bits) => self.bytes.extend(bits.to_ne_bytes()),
             }
             self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT), 0);
             offset

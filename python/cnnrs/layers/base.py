@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from cnnrs import _core, regularizers, symbolic, tree
 from cnnrs.base import context, naming
 from cnnrs.base.arguments import reject
 from cnnrs.base.building import building
+from cnnrs.base.dtypes import STORED, require_float32
 from cnnrs.layers.input_spec import check_inputs
 from cnnrs.layers.ownership import WeightOwner
 from cnnrs.serialization.copies import reduce_layer
@@ -76,7 +78,7 @@ class Layer(WeightOwner):
             raise TypeError(f"{self.name}: trainable: expected True or False, received {trainable!r}")
         if not autocast:
             raise ValueError(f"{self.name}: autocast: expected True; everything float is float32 here")
-        _check_policy(dtype, self.name)
+        require_float32(dtype, self.name)
         if activity_regularizer is not None:
             activity_regularizer = regularizers.get(activity_regularizer)
         self._own = []
@@ -247,6 +249,7 @@ class Layer(WeightOwner):
     def _compute(self, training: bool | None, args: Any, kwargs: Any) -> Any:
         if context.is_outermost():
             self._clear_losses()
+        args, kwargs = _autocast(args), _autocast(kwargs)
         with context.calling(training), _core.layer_scope(self.name):
             try:
                 outputs = self.call(*args, **kwargs)
@@ -463,6 +466,18 @@ def _to_tensors(value: Any) -> Any:
     return value
 
 
+def _autocast(value: Any) -> Any:
+    """`value` with the tensors in it that are float16 or bfloat16 as float32, in which layers compute."""
+    if isinstance(value, (_core.Tensor, _core.Variable)):
+        return value.astype("float32") if value.dtype in STORED else value
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        parts = [_autocast(part) for part in value]
+        return value if all(map(operator.is_, parts, value)) else type(value)(parts)
+    if isinstance(value, dict):
+        return {key: _autocast(part) for key, part in value.items()}
+    return value
+
+
 def _is_numbers(value: list[Any]) -> bool:
     """Whether nested lists hold numbers only."""
     leaves = tree.flatten(value)
@@ -499,9 +514,3 @@ def _tuples(shape: Any) -> Any:
     if isinstance(shape, dict):
         return {k: _tuples(v) for k, v in shape.items()}
     return [_tuples(s) for s in shape] if isinstance(shape, list) else shape
-
-
-def _check_policy(dtype: Any, layer: str) -> None:
-    name = dtype.get("config", {}).get("name") if isinstance(dtype, dict) else getattr(dtype, "name", dtype)
-    if name not in (None, "float32", "float", float, np.float32):
-        raise ValueError(f"{layer}: dtype: expected None or 'float32', received {dtype!r}")

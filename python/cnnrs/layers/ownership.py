@@ -12,7 +12,7 @@ import numpy as np
 from cnnrs import _core, constraints, initializers, regularizers, symbolic
 from cnnrs.base import naming, trainable_set
 from cnnrs.base.arguments import named
-from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.dtypes import FLOATS, host_dtype, is_number, standardize_dtype
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.random import SeedGenerator
@@ -86,8 +86,8 @@ class WeightOwner(symbolic.Operation):
             raise ValueError(f"{self.name}: add_weight: shape: expected integers, received {shape}")
         dtype = standardize_dtype(dtype)
         if initializer is None:
-            initializer = "glorot_uniform" if dtype == "float32" else "zeros"
-        size = math.prod(shape) * (1 if dtype in ("uint8", "bool") else 4)
+            initializer = "glorot_uniform" if dtype in FLOATS else "zeros"
+        size = math.prod(shape) * np.dtype(host_dtype(dtype)).itemsize
         too_large = f"{self.name}: {name or 'variable'}: no memory for shape {shape}, {size:,} bytes"
         # More than any address space that processors map today.
         if size > 2**47:
@@ -251,7 +251,7 @@ class WeightOwner(symbolic.Operation):
         if len(own) != len(given):
             raise ValueError(f"{self.name}: set_weights: expected {len(own)} arrays, received {len(given)}")
         for variable, value in zip(own, given, strict=True):
-            if value.dtype.kind not in "fiub":
+            if not is_number(value):
                 raise TypeError(
                     f"{self.name}: set_weights: {variable.path}: expected numbers, received {value.dtype}"
                 )

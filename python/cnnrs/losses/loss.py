@@ -10,6 +10,7 @@ import numpy as np
 from cnnrs import _core
 from cnnrs.base import naming
 from cnnrs.base.arguments import NamedArguments
+from cnnrs.base.dtypes import require_float32
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import info_of
 
@@ -121,8 +122,7 @@ class Loss(NamedArguments):
             raise ValueError(
                 f"{type(self).__name__}: reduction: expected one of {_REDUCTIONS}, received {reduction!r}"
             )
-        if dtype not in (None, "float32"):
-            raise ValueError(f"{type(self).__name__}: dtype: expected 'float32', received {dtype!r}")
+        require_float32(dtype, type(self).__name__)
         self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
         self.reduction = reduction
         self.dtype = "float32"

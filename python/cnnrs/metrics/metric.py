@@ -9,6 +9,7 @@ import numpy as np
 from cnnrs import initializers
 from cnnrs.base import naming
 from cnnrs.base.arguments import NamedArguments
+from cnnrs.base.dtypes import require_float32
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import info_of
@@ -40,8 +41,7 @@ class Metric(NamedArguments):
     """
 
     def __init__(self, dtype: Any = None, name: str | None = None):
-        if dtype not in (None, "float32"):
-            raise ValueError(f"{type(self).__name__}: dtype: expected 'float32', received {dtype!r}")
+        require_float32(dtype, type(self).__name__)
         self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
         self.dtype = "float32"
         self._variables: list[Variable] = []

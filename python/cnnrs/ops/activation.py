@@ -7,13 +7,7 @@ from typing import Any
 from cnnrs.base.arguments import flag
 from cnnrs.base.tensor_info import Logits
 from cnnrs.ops.annotated import annotate
-from cnnrs.ops.dispatch import (
-    apply,
-    as_float,
-    op,
-    standardize_axes,
-    standardize_axis,
-)
+from cnnrs.ops.dispatch import apply, as_float, in_float32, op, standardize_axes, standardize_axis
 
 __all__ = [
     "celu",
@@ -391,6 +385,7 @@ def hard_tanh(x: Any) -> Any:
 
 
 @op
+@in_float32
 def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
     """Sets elements of small magnitude to 0.
 
@@ -420,6 +415,7 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
 
 
 @op
+@in_float32
 def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
     """Moves each element towards 0 by a threshold.
 
@@ -470,6 +466,7 @@ def tanh_shrink(x: Any) -> Any:
 
 
 @op
+@in_float32
 def threshold(x: Any, threshold: float, default_value: float) -> Any:
     """Replaces elements that do not exceed a threshold by a constant.
 
@@ -569,6 +566,7 @@ def log_sigmoid(x: Any) -> Any:
 
 
 @op
+@in_float32
 def squareplus(x: Any, b: float = 4) -> Any:
     """Computes the smooth form of `relu` that needs only a square root.
 
@@ -595,6 +593,7 @@ def squareplus(x: Any, b: float = 4) -> Any:
 
 
 @op
+@in_float32
 def sparse_plus(x: Any) -> Any:
     """Computes the form of softplus that is exactly 0 for elements up to -1.
 
@@ -620,6 +619,7 @@ def sparse_plus(x: Any) -> Any:
 
 
 @op
+@in_float32
 def sparse_sigmoid(x: Any) -> Any:
     """Computes the piecewise linear sigmoid that is exactly 0 up to -1 and 1 from 1 on.
 
@@ -643,6 +643,7 @@ def sparse_sigmoid(x: Any) -> Any:
 
 
 @op
+@in_float32
 def glu(x: Any, axis: int = -1) -> Any:
     """Multiplies the first half of an axis by the sigmoid of the second half.
 

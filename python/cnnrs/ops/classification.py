@@ -8,7 +8,7 @@ from cnnrs.base.arguments import integer
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.ops.annotated import info_of
-from cnnrs.ops.dispatch import apply, as_float, as_tensor, op, standardize_axis
+from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op, standardize_axis
 
 __all__ = [
     "binary_crossentropy",
@@ -103,6 +103,7 @@ def multi_hot(
 
 
 @op
+@in_float32
 def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     """Tells whether fewer than `k` classes score higher than the target.
 
@@ -169,6 +170,7 @@ def _logits(output: Any, from_logits: bool, function: str, axis: Any = None) -> 
 
 
 @op
+@in_float32
 def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
     """Computes the cross-entropy of two distributions over classes along an axis.
 
@@ -216,6 +218,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
 
 
 @op
+@in_float32
 def sparse_categorical_crossentropy(
     target: Any, output: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
@@ -265,6 +268,7 @@ def sparse_categorical_crossentropy(
 
 
 @op
+@in_float32
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     """Computes the cross-entropy of independent yes-or-no labels, element by element.
 

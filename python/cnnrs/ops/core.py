@@ -11,7 +11,7 @@ import numpy as np
 from cnnrs import _core, symbolic, tree
 from cnnrs.base import context
 from cnnrs.base.arguments import integer, integers, named
-from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.dtypes import FLOATS, STORED, array_dtype, largest, standardize_dtype
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 
 __all__ = [
@@ -154,7 +154,7 @@ def dtype(x: Any) -> str:
         >>> ops.dtype(1.5), ops.dtype([1, 2]), ops.dtype(ops.array([True]))
         ('float32', 'int32', 'bool')
     """
-    return standardize_dtype(x.dtype) if hasattr(x, "dtype") else as_tensor(x).dtype
+    return array_dtype(x.dtype) if hasattr(x, "dtype") else as_tensor(x).dtype
 
 
 @op
@@ -165,14 +165,14 @@ def cast(x: Any, dtype: Any) -> Any:
 
     Args:
         x: Tensor of any shape and dtype.
-        dtype: The type: a name such as "float32", "int32", "uint8" or "bool", a numpy type, or Python's
-            `float`, `int` or `bool`. None means float32. Types that cnnrs does not compute in stand for the
-            one that it uses instead: float16 and float64 for float32, other integers for int32.
+        dtype: The type: "float32", "int32", "uint8", "bool", "float16" or "bfloat16", a numpy type of such a
+            name, or Python's `float`, `int` or `bool`: float32, int32 and bool. None means float32.
 
     Returns:
-        Tensor of the shape of `x`. Floats are cut towards 0 for integers; everything but 0 is true for bool.
-        Numbers that an integer type cannot hold, NaN among them, give arbitrary ones: `saturate_cast` gives
-        the nearest.
+        Tensor of the shape of `x`. Floats are rounded to the nearest one of fewer bits, ties to even, and
+        become infinite beyond their range. Floats are cut towards 0 for integers; everything but 0 is true
+        for bool. Numbers that an integer type cannot hold, NaN among them, give arbitrary ones:
+        `saturate_cast` gives the nearest.
 
     Raises:
         TypeError: `x` is not numeric, or `dtype` is no known type.
@@ -196,7 +196,8 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
         dtype: The type, as `cast` takes it.
 
     Returns:
-        Tensor of the shape of `x`. NaN gives an arbitrary integer.
+        Tensor of the shape of `x`. Floats beyond the range of float16 or bfloat16 become the largest
+        of these types. NaN gives an arbitrary integer.
 
     Raises:
         TypeError: `x` is not numeric, or `dtype` is no known type.
@@ -210,10 +211,14 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
     x = as_tensor(x)
     if dtype == "uint8" and x.dtype != "uint8":
         x = apply("minimum", apply("maximum", x.astype("float32"), 0.0), 255.0)
-    elif dtype == "int32" and x.dtype == "float32":
+    elif dtype == "int32" and x.dtype in FLOATS:
         # 2147483520 is the largest float32 below 2^31.
+        x = x.astype("float32")
         limited = apply("minimum", apply("maximum", x, -2147483648.0), 2147483520.0).astype("int32")
         return apply("where", apply("greater_equal", x, 2147483648.0), np.int32(2147483647), limited)
+    elif dtype in STORED and x.dtype != dtype:
+        limit = largest(dtype)
+        x = apply("minimum", apply("maximum", x.astype("float32"), -limit), limit)
     return x.astype(dtype)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import integer, named
-from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.dtypes import array_dtype, host_dtype, standardize_dtype
 from cnnrs.ops.core import convert_to_tensor
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 
@@ -98,6 +98,11 @@ def array(x: Any, dtype: Any = None) -> Any:
     return convert_to_tensor(x, dtype)
 
 
+def _converted(values: np.ndarray, dtype: str) -> Any:
+    """numpy's values as a tensor of type `dtype`."""
+    return _core.tensor(values.astype(host_dtype(dtype)), dtype)
+
+
 @named
 def zeros(shape: Any, dtype: Any = None) -> Any:
     """Makes a tensor of zeros.
@@ -119,7 +124,8 @@ def zeros(shape: Any, dtype: Any = None) -> Any:
         >>> ops.zeros((2, 3)).tolist()
         [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    return _core.tensor(np.zeros(_shape(shape), standardize_dtype(dtype)))
+    dtype = standardize_dtype(dtype)
+    return _core.tensor(np.zeros(_shape(shape), host_dtype(dtype)), dtype)
 
 
 @named
@@ -143,7 +149,8 @@ def ones(shape: Any, dtype: Any = None) -> Any:
         >>> ops.ones(3, dtype="int32").tolist()
         [1, 1, 1]
     """
-    return _core.tensor(np.ones(_shape(shape), standardize_dtype(dtype)))
+    dtype = standardize_dtype(dtype)
+    return _core.tensor(np.ones(_shape(shape), host_dtype(dtype)), dtype)
 
 
 @named
@@ -333,12 +340,12 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     if 8 * count > _ADDRESS_SPACE:
         raise MemoryError(f"arange: no memory for so many values, {given}")
     values = np.arange(start, stop, step)
-    dtype = standardize_dtype(dtype, standardize_dtype(values.dtype))
+    dtype = standardize_dtype(dtype, array_dtype(values.dtype))
     if dtype == "int32" and values.size:
         least, most = sorted((values[0], values[-1]))
         if not -(2**31) <= least <= most < 2**31:
             raise OverflowError(f"arange: expected values within int32, received {least} to {most}")
-    return _core.tensor(values.astype(dtype))
+    return _converted(values, dtype)
 
 
 @named
@@ -387,7 +394,7 @@ def linspace(
     axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
     num = _count(num, "linspace", start, stop)
     values, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
-    result = _core.tensor(values.astype(standardize_dtype(dtype)))
+    result = _converted(values, standardize_dtype(dtype))
     return (result, step) if retstep else result
 
 
@@ -434,7 +441,7 @@ def logspace(
     axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
     num = _count(num, "logspace", start, stop)
     values = np.logspace(start, stop, num, endpoint=endpoint, base=base, axis=axis)
-    return _core.tensor(values.astype(standardize_dtype(dtype)))
+    return _converted(values, standardize_dtype(dtype))
 
 
 @named
@@ -462,7 +469,8 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
         [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     _shape((N, N if M is None else M))
-    return _core.tensor(np.eye(N, M, _diagonal(k, "eye", N, M), dtype=standardize_dtype(dtype)))
+    dtype = standardize_dtype(dtype)
+    return _core.tensor(np.eye(N, M, _diagonal(k, "eye", N, M), dtype=host_dtype(dtype)), dtype)
 
 
 @named
@@ -514,7 +522,8 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
         [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
     """
     _shape((N, N if M is None else M))
-    return _core.tensor(np.tri(N, M, _diagonal(k, "tri", N, M), dtype=standardize_dtype(dtype)))
+    dtype = standardize_dtype(dtype)
+    return _core.tensor(np.tri(N, M, _diagonal(k, "tri", N, M), dtype=host_dtype(dtype)), dtype)
 
 
 @op

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cnnrs import _core, symbolic
+from cnnrs import _core, symbolic, tree
 from cnnrs.base.arguments import explain
-from cnnrs.base.dtypes import FLOAT
+from cnnrs.base.dtypes import FLOAT, FLOATS, STORED, dtype_name, result_type
 from cnnrs.ops.annotated import AnnotatedTensor, pass_on
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "as_countable",
     "as_float",
     "as_tensor",
+    "in_float32",
     "op",
     "standardize_axes",
     "standardize_axis",
@@ -45,6 +46,32 @@ def op(function: F) -> F:
     return dispatching  # type: ignore[return-value]
 
 
+def in_float32(function: F) -> F:
+    """Makes a function of several ops compute float16 and bfloat16 in float32, and round its result once.
+
+    Single ops of the core do so of themselves.
+    """
+
+    @functools.wraps(function)
+    def widened(*args: Any, **kwargs: Any) -> Any:
+        dtypes = [dtype_name(x.dtype) for x in (*args, *kwargs.values()) if hasattr(x, "dtype")]
+        if not any(dtype in STORED for dtype in dtypes):
+            return function(*args, **kwargs)
+        result = function(*map(_widen, args), **{name: _widen(x) for name, x in kwargs.items()})
+        common = result_type(*dtypes)
+        return tree.map_structure(lambda x: x.astype(common) if _dtype(x) == FLOAT else x, result)
+
+    return widened  # type: ignore[return-value]
+
+
+def _dtype(x: Any) -> str | None:
+    return dtype_name(x.dtype) if hasattr(x, "dtype") else None
+
+
+def _widen(x: Any) -> Any:
+    return as_tensor(x).astype(FLOAT) if _dtype(x) in STORED else x
+
+
 def as_tensor(x: Any) -> Any:
     """`x` as a `_core.Tensor`."""
     if isinstance(x, _core.Tensor):
@@ -57,9 +84,9 @@ def as_tensor(x: Any) -> Any:
 
 
 def as_float(x: Any) -> Any:
-    """`x` as a float32 tensor."""
+    """`x` as a tensor of floats: other types become float32."""
     x = as_tensor(x)
-    return x if x.dtype == FLOAT else x.astype(FLOAT)
+    return x if x.dtype in FLOATS else x.astype(FLOAT)
 
 
 def as_bool(x: Any) -> Any:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from cnnrs.base.arguments import integer
-from cnnrs.base.dtypes import FLOAT
-from cnnrs.ops.dispatch import apply, as_bool, as_float, as_tensor, op
+from cnnrs.base.dtypes import FLOATS, largest
+from cnnrs.ops.dispatch import apply, as_bool, as_float, as_tensor, in_float32, op
 
 __all__ = [
     "abs",
@@ -195,6 +193,7 @@ def true_divide(x1: Any, x2: Any) -> Any:
 
 
 @op
+@in_float32
 def divide_no_nan(x1: Any, x2: Any) -> Any:
     """Divides `x1` by `x2` element by element, and gives 0 where `x2` is 0.
 
@@ -803,6 +802,7 @@ def exp(x: Any) -> Any:
 
 
 @op
+@in_float32
 def exp2(x: Any) -> Any:
     """Raises 2 to the power of each element.
 
@@ -868,6 +868,7 @@ def log(x: Any) -> Any:
 
 
 @op
+@in_float32
 def log2(x: Any) -> Any:
     """Computes the logarithm to base 2 of each element.
 
@@ -891,6 +892,7 @@ def log2(x: Any) -> Any:
 
 
 @op
+@in_float32
 def log10(x: Any) -> Any:
     """Computes the logarithm to base 10 of each element.
 
@@ -935,6 +937,7 @@ def log1p(x: Any) -> Any:
 
 
 @op
+@in_float32
 def logaddexp(x1: Any, x2: Any) -> Any:
     """Computes `log(exp(x1) + exp(x2))` element by element, without overflow.
 
@@ -1012,6 +1015,7 @@ def cos(x: Any) -> Any:
 
 
 @op
+@in_float32
 def tan(x: Any) -> Any:
     """Computes the tangent of each element.
 
@@ -1037,6 +1041,7 @@ def tan(x: Any) -> Any:
 
 
 @op
+@in_float32
 def sinh(x: Any) -> Any:
     """Computes the hyperbolic sine of each element.
 
@@ -1068,6 +1073,7 @@ def sinh(x: Any) -> Any:
 
 
 @op
+@in_float32
 def cosh(x: Any) -> Any:
     """Computes the hyperbolic cosine of each element.
 
@@ -1163,6 +1169,7 @@ def ceil(x: Any) -> Any:
 
 
 @op
+@in_float32
 def trunc(x: Any) -> Any:
     """Rounds each element towards 0 to a whole number.
 
@@ -1204,6 +1211,7 @@ def _round_integers(x: Any, digits: int) -> Any:
 
 
 @op
+@in_float32
 def round(x: Any, decimals: int = 0) -> Any:
     """Rounds each element to a number of decimals, halves to the even neighbour.
 
@@ -1231,7 +1239,7 @@ def round(x: Any, decimals: int = 0) -> Any:
     """
     decimals = integer(decimals, "round", "decimals", least=-38, most=38)
     x = as_tensor(x)
-    if x.dtype != FLOAT:
+    if x.dtype not in FLOATS:
         return x if decimals >= 0 else _round_integers(x, -decimals).astype(x.dtype)
     if decimals == 0:
         return apply("round", x)
@@ -1264,7 +1272,7 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Any:
     """
     x = as_tensor(x)
     numbers = isinstance(x_min, (int, float)) and isinstance(x_max, (int, float))
-    if x.dtype == FLOAT and numbers and x_min <= x_max:
+    if x.dtype in FLOATS and numbers and x_min <= x_max:
         return apply("clip", x, min=float(x_min), max=float(x_max))
     return apply("minimum", apply("maximum", x, x_min), x_max)
 
@@ -1341,8 +1349,8 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
         nan: What replaces NaN, 0 by default.
-        posinf: What replaces infinity; None means the largest float32, 3.4e38.
-        neginf: What replaces minus infinity; None means the lowest float32, -3.4e38.
+        posinf: What replaces infinity; None means the largest number of its type, for float32 3.4e38.
+        neginf: What replaces minus infinity; None means the lowest number, for float32 -3.4e38.
 
     Returns:
         float32 tensor of the shape of `x`.
@@ -1356,7 +1364,7 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
         [1.0, 0.0, 9.0]
     """
     x = as_float(x)
-    limit = float(np.finfo(np.float32).max)
+    limit = largest(x.dtype)
     positive = limit if posinf is None else posinf
     lowest = -limit if neginf is None else neginf
     x = apply("where", apply("isnan", x), nan, x)
@@ -1365,6 +1373,7 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
 
 
 @op
+@in_float32
 def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """Tells element by element whether two tensors are equal up to a tolerance.
 
@@ -1433,6 +1442,7 @@ def allclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan
 
 
 @op
+@in_float32
 def deg2rad(x: Any) -> Any:
     """Converts angles from degrees to radians.
 
@@ -1454,6 +1464,7 @@ def deg2rad(x: Any) -> Any:
 
 
 @op
+@in_float32
 def rad2deg(x: Any) -> Any:
     """Converts angles from radians to degrees.
 
@@ -1476,6 +1487,7 @@ def rad2deg(x: Any) -> Any:
 
 
 @op
+@in_float32
 def hypot(x1: Any, x2: Any) -> Any:
     """Computes `sqrt(x1² + x2²)` element by element, without overflow.
 

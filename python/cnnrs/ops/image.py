@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnrs.base.arguments import integer
 from cnnrs.ops.convolution import _from_last, _padding, _to_last, image_data_format, pair
-from cnnrs.ops.dispatch import apply, as_float, as_tensor, op
+from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op
 
 __all__ = ["crop_images", "extract_patches", "pad_images", "resize", "rgb_to_grayscale"]
 
@@ -228,6 +228,7 @@ def interpolation_matrix(size: int, target: int, interpolation: str) -> np.ndarr
 
 
 @op
+@in_float32
 def resize(
     images: Any,
     size: Any,
@@ -298,6 +299,7 @@ def resize(
 
 
 @op
+@in_float32
 def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Any:
     """Reduces the three channels of colour images to one.
 

@@ -10,8 +10,16 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import integer, integers
-from cnnrs.base.dtypes import FLOAT, standardize_dtype
-from cnnrs.ops.dispatch import apply, as_countable, as_tensor, op, standardize_axes, standardize_axis
+from cnnrs.base.dtypes import FLOAT, STORED, result_type, standardize_dtype
+from cnnrs.ops.dispatch import (
+    apply,
+    as_countable,
+    as_tensor,
+    in_float32,
+    op,
+    standardize_axes,
+    standardize_axis,
+)
 
 __all__ = [
     "append",
@@ -284,8 +292,7 @@ def _common(xs: Any, name: str, argument: str = "xs") -> list[Any]:
     tensors = [as_tensor(x) for x in xs]
     if not tensors:
         raise ValueError(f"{name}: {argument}: expected at least one tensor, received none")
-    order = ["bool", "uint8", "int32", FLOAT]
-    dtype = order[builtins.max(order.index(t.dtype) for t in tensors)]
+    dtype = result_type(*(t.dtype for t in tensors))
     return [t if t.dtype == dtype else t.astype(dtype) for t in tensors]
 
 
@@ -814,6 +821,7 @@ def _diagonal(name: str, x: Any, offset: Any, axis1: Any, axis2: Any) -> Any:
 
 
 @op
+@in_float32
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Adds up the diagonal of matrices.
 
@@ -964,6 +972,8 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """
     x = as_countable(x)
     result = standardize_dtype(dtype, x.dtype)
+    if x.dtype in STORED:
+        x = x.astype(FLOAT)
     if axis is None:
         x, axis = apply("reshape", x, shape=[-1]), 0
     axis = standardize_axis(axis, x.ndim)

@@ -13,6 +13,7 @@ from cnnrs.ops.dispatch import (
     apply,
     as_float,
     as_tensor,
+    in_float32,
     op,
     standardize_axes,
     standardize_axis,
@@ -34,6 +35,7 @@ __all__ = [
 
 
 @op
+@in_float32
 def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> Any:
     """Computes mean and variance over axes.
 
@@ -71,6 +73,7 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
 
 
 @op
+@in_float32
 def batch_normalization(
     x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
 ) -> Any:
@@ -151,6 +154,7 @@ def layer_normalization(
 
 
 @op
+@in_float32
 def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Any:
     """Divides elements by their root mean square over axes.
 
@@ -182,6 +186,7 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
 
 
 @op
+@in_float32
 def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = None) -> Any:
     """Divides elements by their norm over axes.
 
@@ -310,6 +315,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 @op
+@in_float32
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Computes norms of vectors, or the Frobenius norm over several axes.
 
@@ -353,6 +359,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 @op
+@in_float32
 def dot_product_attention(
     query: Any,
     key: Any,

@@ -16,6 +16,7 @@ from cnnrs.ops.dispatch import (
     as_countable,
     as_float,
     as_tensor,
+    in_float32,
     op,
     standardize_axes,
     standardize_axis,
@@ -367,6 +368,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 @op
+@in_float32
 def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Computes the standard deviation of elements over axes.
 
@@ -394,6 +396,7 @@ def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 @op
+@in_float32
 def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
     """Computes the weighted mean of elements over axes.
 
@@ -630,6 +633,7 @@ def _tensordot(name: str, x1: Any, x2: Any, first: list[int], second: list[int])
 
 
 @op
+@in_float32
 def inner(x1: Any, x2: Any) -> Any:
     """Sums products over the last axes of two tensors.
 
@@ -656,6 +660,7 @@ def inner(x1: Any, x2: Any) -> Any:
 
 
 @op
+@in_float32
 def outer(x1: Any, x2: Any) -> Any:
     """Multiplies all pairs of elements of two tensors.
 
@@ -680,6 +685,7 @@ def outer(x1: Any, x2: Any) -> Any:
 
 
 @op
+@in_float32
 def vdot(x1: Any, x2: Any) -> Any:
     """Sums the products of the elements of two tensors.
 

@@ -11,6 +11,7 @@ from cnnrs import _core, initializers, serialization
 from cnnrs.base import context, naming
 from cnnrs.base.arguments import NamedArguments, integer, number, reject
 from cnnrs.base.building import building
+from cnnrs.base.dtypes import fits
 from cnnrs.ops import raw
 from cnnrs.optimizers import schedules
 from cnnrs.optimizers.schedules import LearningRateSchedule
@@ -404,7 +405,7 @@ class Optimizer(NamedArguments):
             )
         values = [np.asarray(store[str(i)]) for i in range(len(self._variables))]
         for value, variable in zip(values, self._variables, strict=True):
-            if tuple(value.shape) != tuple(variable.shape) or value.dtype.name != variable.dtype:
+            if tuple(value.shape) != tuple(variable.shape) or not fits(value.dtype.name, variable.dtype):
                 raise ValueError(
                     f"{self.name}: {variable.name}: expected shape {tuple(variable.shape)} {variable.dtype}, "
                     f"received {value.shape} {value.dtype.name}"

@@ -18,6 +18,7 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import file_path, integer, named, reject
+from cnnrs.base.dtypes import fits
 from cnnrs.layers import Layer
 from cnnrs.serialization import (
     CustomObjectScope,
@@ -62,16 +63,21 @@ def _named(model: Any) -> dict[str, Any]:
     return named
 
 
+def _snapshot(variable: Any) -> Any:
+    """The value that a variable has now: an array, or a tensor of what numpy has no type for."""
+    return variable.value if variable.dtype == "bfloat16" else variable.numpy()
+
+
 class Content(NamedTuple):
     """What a file holds. Its numbers stay as they are if training goes on before they are written."""
 
-    tensors: dict[str, np.ndarray]
+    tensors: dict[str, Any]
     metadata: dict[str, str]
 
 
 def content(model: Any) -> Content:
     """What a file of a built model holds."""
-    tensors = {name: variable.numpy() for name, variable in _named(model).items()}
+    tensors = {name: _snapshot(variable) for name, variable in _named(model).items()}
     metadata = {"model": json.dumps(serialize_keras_object(model)), _ORDER: json.dumps(list(tensors))}
     optimizer, shuffle, state = training_state(model)
     further = {f"{_OPTIMIZER}{key}": value for key, value in (optimizer or {}).items()} | {_SHUFFLE: state}
@@ -300,7 +306,7 @@ def _in_order(named: dict[str, Any], weights: dict[str, np.ndarray], order: list
     if all(name in weights for name in named) or len(order) != len(named):
         return weights
     pairs = [(weights[theirs], variable) for theirs, variable in zip(order, named.values(), strict=True)]
-    if any(w.shape != tuple(v.shape) or w.dtype.name != v.dtype for w, v in pairs):
+    if any(w.shape != tuple(v.shape) or not fits(w.dtype.name, v.dtype) for w, v in pairs):
         return weights
     return dict(zip(named, (weight for weight, _ in pairs), strict=True))
 
@@ -319,7 +325,7 @@ def _assign(
     pairs = [(variable, weights[name], name) for name, variable in named.items() if name in weights]
     fitting = []
     for variable, value, name in pairs:
-        if tuple(value.shape) == tuple(variable.shape) and value.dtype.name == variable.dtype:
+        if tuple(value.shape) == tuple(variable.shape) and fits(value.dtype.name, variable.dtype):
             fitting.append((variable, value))
         elif not skip_mismatch:
             raise ValueError(
@@ -356,7 +362,7 @@ def save_weights(
             f"save_weights: max_shard_size: expected None, for there is one file; received {max_shard_size!r}"
         )
     path = check_weights_path(filepath)
-    tensors = {name: variable.numpy() for name, variable in _named(model).items()}
+    tensors = {name: _snapshot(variable) for name, variable in _named(model).items()}
     write(path, Content(tensors, {_ORDER: json.dumps(list(tensors))}), overwrite)
 
 

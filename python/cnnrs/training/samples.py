@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnrs import tree
 from cnnrs.base.arguments import number
+from cnnrs.base.dtypes import is_number
 
 __all__ = [
     "Samples",
@@ -103,7 +104,7 @@ def placed(samples: Samples, tensors: Iterable[Any]) -> Any:
 
 
 def _as_array(value: Any, name: str) -> np.ndarray:
-    """An array of float32, int32, int64, uint8 or bool with at least one axis.
+    """An array of float16, float32, float64, int32, int64, uint8 or bool with at least one axis.
 
     Raises:
         TypeError: It holds something else.
@@ -115,11 +116,11 @@ def _as_array(value: Any, name: str) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name}: expected rows of equal shape: {error}") from None
-    if array.dtype.kind not in "fiub":
+    if not is_number(array):
         raise TypeError(f"{name}: expected numbers or booleans, received dtype {array.dtype}")
     if array.ndim == 0:
         raise ValueError(f"{name}: expected an array of samples, received a scalar")
-    if array.dtype.kind == "f" and array.dtype not in (np.float32, np.float64):
+    if array.dtype.kind in "fV" and array.dtype not in (np.float16, np.float32, np.float64):
         array = array.astype(np.float32)
     elif array.dtype.kind in "iu" and array.dtype not in (np.int32, np.int64, np.uint8):
         array = array.astype(np.int64)

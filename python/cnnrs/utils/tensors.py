@@ -21,10 +21,10 @@ def is_keras_tensor(x: Any) -> bool:
 
 
 def standardize_dtype(dtype: Any) -> str:
-    """The name of an element type; "float32" for None.
+    """The name of an element type that tensors hold; "float32" for None.
 
     >>> from cnnrs import utils
-    >>> utils.standardize_dtype("int64")
-    'int32'
+    >>> utils.standardize_dtype(float), utils.standardize_dtype("bfloat16")
+    ('float32', 'bfloat16')
     """
     return dtypes.standardize_dtype(dtype)

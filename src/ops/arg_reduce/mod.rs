@@ -51,6 +51,7 @@ impl OpDef for ArgReduce {
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs(self.name(), inputs, 1)?;
+        super::expect_computed("x", &inputs[0])?;
         let shape = &inputs[0].shape;
         let [_, count, _] = self.extents(shape)?;
         if count == 0 || i32::try_from(count).is_err() {

@@ -88,6 +88,10 @@ macro_rules! topics {
                 Kind::Composite
             }
 
+            fn moves(&self) -> bool {
+                matches!(self, Composite::Movement(_))
+            }
+
             fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
                 self.check(inputs.len())?;
                 let (g, y) = self.scratch(inputs)?;

@@ -49,6 +49,10 @@ impl OpDef for Gather {
         Kind::Data
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs("gather", inputs, 2)?;
         let (x, indices) = (&inputs[0], &inputs[1]);
@@ -62,7 +66,10 @@ impl OpDef for Gather {
     fn grad(&self, g: &mut Graph, inputs: &[NodeId], _: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
         let shape = g.fact(inputs[0]).shape.clone();
         let axis = shape.axis(self.axis)?;
-        Ok(vec![Some(g.apply(ScatterAdd { axis, shape }, &[dy, inputs[1]])?), None])
+        let dtype = g.fact(dy).dtype;
+        let dy = g.cast(dy, dtype.computed())?;
+        let dx = g.apply(ScatterAdd { axis, shape }, &[dy, inputs[1]])?;
+        Ok(vec![Some(g.cast(dx, dtype)?), None])
     }
 
     fn reference(&self, inputs: &[&RefArray], facts: &[Fact], output: &Fact) -> Result<RefArray> {

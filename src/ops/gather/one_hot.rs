@@ -28,6 +28,10 @@ impl OpDef for OneHot {
         Kind::Data
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs("one_hot", inputs, 1)?;
         expect_index("indices", &inputs[0])?;

@@ -32,12 +32,16 @@ impl OpDef for Gradient {
         Kind::Composite
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         let wrt = inputs
             .get(self.leading_inputs() + self.index)
             .ok_or_else(|| Error::state(format!("gradient: there is no value {} to differentiate by", self.index)))?;
         if !inputs[0].dtype.is_float() || !wrt.dtype.is_float() {
-            return Err(Error::dtype(format!("gradient: expected float32, received {} by {}", inputs[0], wrt)));
+            return Err(Error::dtype(format!("gradient: expected floats, received {} by {}", inputs[0], wrt)));
         }
         if self.seeded && inputs[1] != inputs[0] {
             return Err(Error::value(format!("gradient: expected {}, received {}", inputs[0], inputs[1])));

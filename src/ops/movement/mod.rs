@@ -26,6 +26,10 @@ impl OpDef for Reshape {
         Kind::View
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs("reshape", inputs, 1)?;
         let to = Fact::checked(self.shape.clone(), inputs[0].dtype)?;
@@ -76,6 +80,10 @@ impl OpDef for BroadcastTo {
         Kind::Pointwise
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs("broadcast_to", inputs, 1)?;
         let from = &inputs[0].shape;
@@ -124,6 +132,10 @@ impl OpDef for Transpose {
 
     fn kind(&self) -> Kind {
         Kind::Data
+    }
+
+    fn moves(&self) -> bool {
+        true
     }
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {

@@ -46,6 +46,10 @@ impl OpDef for Slice {
         Kind::Data
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs("slice", inputs, 1)?;
         let shape = &inputs[0].shape;
@@ -119,6 +123,10 @@ impl OpDef for Pad {
 
     fn kind(&self) -> Kind {
         Kind::Data
+    }
+
+    fn moves(&self) -> bool {
+        true
     }
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
@@ -204,6 +212,10 @@ impl OpDef for Concat {
         Kind::Data
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         let first = inputs.first().ok_or_else(|| Error::value("concat: expected at least one input, received none"))?;
         let axis = first.shape.axis(self.axis)?;
@@ -276,6 +288,10 @@ impl OpDef for StopGradient {
         Kind::View
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs("stop_gradient", inputs, 1)?;
         Ok(inputs[0].clone())
@@ -322,6 +338,10 @@ impl OpDef for Iota {
 
     fn kind(&self) -> Kind {
         Kind::Data
+    }
+
+    fn moves(&self) -> bool {
+        true
     }
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {

@@ -145,6 +145,7 @@ impl OpDef for Reduce {
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs(self.name(), inputs, 1)?;
         let x = &inputs[0];
+        super::expect_computed("x", x)?;
         if !self.axes.is_sorted_by(|a, b| a < b) || self.axes.last().is_some_and(|&a| a >= x.shape.rank()) {
             return Err(Error::value(format!(
                 "axes: expected distinct axes of shape {}, received {:?}",

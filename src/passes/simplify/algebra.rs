@@ -44,12 +44,7 @@ pub(super) fn cast_chain(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
     let Op::Cast(Cast { dtype: inner }) = g.node(s.inputs[0]).op else { return Ok(None) };
     let x = g.node(s.inputs[0]).inputs[0];
     let from = g.fact(x).dtype;
-    let exact = match (from, inner) {
-        (DType::Bool, _) => true,
-        (DType::U8, DType::I32 | DType::F32) => true,
-        (a, b) => a == b,
-    };
-    if exact { g.cast(x, outer).map(Some) } else { Ok(None) }
+    if inner.holds(from) { g.cast(x, outer).map(Some) } else { Ok(None) }
 }
 
 fn function(g: &Graph, id: NodeId) -> Option<Function> {

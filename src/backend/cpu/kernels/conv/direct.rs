@@ -35,6 +35,9 @@ struct TapClass {
     run: usize,
     /// Taps of the classes before this one.
     taps_before: usize,
+    /// Whether blocks have few pixels of the class, and so sum products in blocks of filters; `None` where some do and
+    /// some do not. It is decided before a finer cut, which must not change the order of a sum.
+    few_pixels: Option<bool>,
 }
 
 /// A convolution or its input gradient. Inputs: activations (or output gradient), filters HWIO.
@@ -90,7 +93,17 @@ impl Direct {
                 let segments = segments.collect();
                 let run = per_run * in_c;
                 let count = filters.len();
-                classes.push(TapClass { y: yi, x: xi, filters, segments, run, taps_before });
+                // Blocks without a row of the class decide nothing.
+                let images = [0, cut.image_parts - 1].map(|part| split(g.batch, cut.image_parts, part).len());
+                let counts = (0..cut.row_parts).flat_map(|part| {
+                    let rows = cut.block(part).indices;
+                    let rows = rows.end.min(y.count).saturating_sub(rows.start);
+                    images.map(|images| images * rows * x.count)
+                });
+                let mut few = counts.filter(|&count| count > 0).map(|count| count <= FEW_PIXELS);
+                let first = few.next();
+                let few_pixels = first.filter(|&first| few.all(|few| few == first));
+                classes.push(TapClass { y: yi, x: xi, filters, segments, run, taps_before, few_pixels });
                 taps_before += count;
             }
         }
@@ -246,9 +259,9 @@ impl Direct {
                     let rows = block.indices.end.min(y.count).saturating_sub(block.indices.start);
                     let count = block.images.len() * rows * x.count;
                     let tiles = count.div_ceil(self.tiles.rows);
-                    let per_block = match count > FEW_PIXELS {
-                        true => class.segments.len(),
-                        false => NEAR_FILTERS / (class.run * width),
+                    let per_block = match class.few_pixels.unwrap_or(count <= FEW_PIXELS) {
+                        false => class.segments.len(),
+                        true => NEAR_FILTERS / (class.run * width),
                     };
                     let segment_blocks = class.segments.len().div_ceil(per_block.max(1)).max(1);
                     for block in 0..segment_blocks {
@@ -293,8 +306,10 @@ impl Direct {
 impl ChunkedKernel for Direct {
     fn recut(&mut self, threads: usize) {
         self.cut_panels(2 * threads, MIN_CHUNK_FLOPS / 4.0);
-        // Rows last: chunks of each read all filters of their panels.
-        while self.computing_chunks() < threads && self.is_coarser_than(MIN_CHUNK_FLOPS / 2.0) {
+        // Rows last: chunks of each read all filters of their panels. Where blocks sum their products in different
+        // orders, the cut of the rows shows.
+        let alike = self.classes.iter().all(|class| class.few_pixels.is_some());
+        while alike && self.computing_chunks() < threads && self.is_coarser_than(MIN_CHUNK_FLOPS / 2.0) {
             if !self.cut.halve_rows() {
                 break;
             }

@@ -377,6 +377,8 @@ fn finer_cuts_for_many_threads_have_the_same_bits() {
         (products, geometry(1, [28, 28], 96, 65, [1, 1], 2, [0; 4], 1, 1)),
         (direct, geometry(1, [7, 7], 256, 512, [3, 3], 1, [1; 4], 1, 1)),
         (direct, geometry(1, [15, 14], 96, 100, [3, 3], 2, [1; 4], 1, 1)),
+        // Rows whose halves have few pixels.
+        (direct, geometry(1, [20, 20], 128, 128, [3, 3], 2, [0, 0, 1, 1], 1, 1)),
         (gradient, geometry(1, [15, 14], 96, 100, [3, 3], 2, [1; 4], 1, 1)),
         (winograd, geometry(1, [30, 27], 33, 64, [3, 3], 1, [1; 4], 1, 1)),
         (rows, geometry(1, [28, 28], 96, 96, [3, 3], 1, [1; 4], 1, 96)),

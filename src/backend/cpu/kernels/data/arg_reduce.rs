@@ -17,6 +17,7 @@ fn lower(task: &Task) -> Result<Lowered> {
         DType::F32 => scan::<f32>(extents, op.largest),
         DType::I32 => scan::<i32>(extents, op.largest),
         DType::U8 | DType::Bool => scan::<u8>(extents, op.largest),
+        DType::F16 | DType::BF16 => return Err(wrong_op(ARG_REDUCE.name, task)),
     };
     Ok(lowered(ARG_REDUCE.name, vec![phase]))
 }

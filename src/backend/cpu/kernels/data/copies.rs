@@ -3,7 +3,7 @@
 use super::strided::{StridedCopy, signed};
 use super::{DataKernel, fill_phase, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Phase, Task};
-use crate::dtype::DType;
+use crate::dtype::Word;
 use crate::error::Result;
 use crate::ops::Op;
 use smallvec::SmallVec;
@@ -61,7 +61,7 @@ fn lower_slice(task: &Task) -> Result<Lowered> {
 fn lower_pad(task: &Task) -> Result<Lowered> {
     let Op::Pad(op) = task.op else { return Err(wrong_op(PAD.name, task)) };
     let dtype = task.output.dtype;
-    let value = dtype.round(op.value.get());
+    let value = dtype.word(dtype.round(op.value.get()));
     let from = &task.inputs[0].shape;
     let strides = task.output.shape.strides();
     let dst: SmallVec<[isize; 6]> =
@@ -71,10 +71,10 @@ fn lower_pad(task: &Task) -> Result<Lowered> {
     let fill = fill_phase(task.output.shape.len(), dtype.size(), move |p, _, n| {
         // SAFETY: `n` elements of this type are the chunk's own.
         unsafe {
-            match dtype {
-                DType::F32 => std::slice::from_raw_parts_mut(p.cast::<f32>(), n).fill(value as f32),
-                DType::I32 => std::slice::from_raw_parts_mut(p.cast::<i32>(), n).fill(value as i32),
-                DType::U8 | DType::Bool => std::slice::from_raw_parts_mut(p, n).fill(value as u8),
+            match value {
+                Word::One(bits) => std::slice::from_raw_parts_mut(p, n).fill(bits),
+                Word::Two(bits) => std::slice::from_raw_parts_mut(p.cast::<u16>(), n).fill(bits),
+                Word::Four(bits) => std::slice::from_raw_parts_mut(p.cast::<u32>(), n).fill(bits),
             }
         }
     });

@@ -3,7 +3,7 @@
 use super::{DataKernel, GRAIN, fill_phase, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Operands, Phase, Task};
 use crate::backend::cpu::kernels::chunked::split;
-use crate::dtype::DType;
+use crate::dtype::Word;
 use crate::error::{BadData, Integer, Result};
 use crate::ops::Op;
 use crate::ops::gather::wrap;
@@ -92,7 +92,7 @@ fn lower_scatter_add(task: &Task) -> Result<Lowered> {
 fn lower_one_hot(task: &Task) -> Result<Lowered> {
     let Op::OneHot(op) = task.op else { return Err(wrong_op(ONE_HOT.name, task)) };
     let (depth, dtype, strict) = (op.depth, op.dtype, op.strict);
-    let size = dtype.size();
+    let (size, one) = (dtype.size(), dtype.word(1.0));
     let rows = task.inputs[0].shape.len();
     let per_chunk = (GRAIN / depth.max(1)).max(1);
     let phase = Phase::new(rows.div_ceil(per_chunk), move |ops, chunk, _| {
@@ -103,11 +103,7 @@ fn lower_one_hot(task: &Task) -> Result<Lowered> {
                 let to = ops.output::<u8>(0).add(row * depth * size);
                 to.write_bytes(0, depth * size);
                 match usize::try_from(label).ok().filter(|&l| l < depth) {
-                    Some(l) => match dtype {
-                        DType::F32 => *to.cast::<f32>().add(l) = 1.0,
-                        DType::I32 => *to.cast::<i32>().add(l) = 1,
-                        DType::U8 | DType::Bool => *to.add(l) = 1,
-                    },
+                    Some(l) => put(to, l, one),
                     None if strict => {
                         let what = Integer::Label;
                         ops.status.report(BadData { what, element: row, value: label, extent: depth });
@@ -128,15 +124,23 @@ fn lower_iota(task: &Task) -> Result<Lowered> {
         for i in 0..n {
             let position = (first + i) / inner % extent;
             // SAFETY: element `i` of the chunk's `n`.
-            unsafe {
-                match dtype {
-                    DType::F32 => *p.cast::<f32>().add(i) = position as f32,
-                    DType::I32 => *p.cast::<i32>().add(i) = position as i32,
-                    DType::U8 => *p.add(i) = position as u8,
-                    DType::Bool => *p.add(i) = u8::from(position != 0),
-                }
-            }
+            unsafe { put(p, i, dtype.word(dtype.round(position as f64))) };
         }
     });
     Ok(lowered(IOTA.name, vec![phase]))
+}
+
+/// Writes element `at`.
+///
+/// # Safety
+/// `to` has such an element, of the word's size.
+unsafe fn put(to: *mut u8, at: usize, word: Word) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        match word {
+            Word::One(bits) => *to.add(at) = bits,
+            Word::Two(bits) => *to.cast::<u16>().add(at) = bits,
+            Word::Four(bits) => *to.cast::<u32>().add(at) = bits,
+        }
+    }
 }

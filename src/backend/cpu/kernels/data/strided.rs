@@ -116,10 +116,10 @@ impl StridedCopy {
     pub unsafe fn run(&self, src: *const u8, dst: *mut u8, chunk: usize) {
         // SAFETY: the caller's contract.
         unsafe {
-            if self.size == 4 {
-                self.run_typed::<u32>(src.cast(), dst.cast(), chunk);
-            } else {
-                self.run_typed::<u8>(src, dst, chunk);
+            match self.size {
+                4 => self.run_typed::<u32>(src.cast(), dst.cast(), chunk),
+                2 => self.run_typed::<u16>(src.cast(), dst.cast(), chunk),
+                _ => self.run_typed::<u8>(src, dst, chunk),
             }
         }
     }

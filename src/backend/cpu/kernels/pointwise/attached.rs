@@ -5,6 +5,7 @@
 use super::block::{Home, Layout, Slot};
 use super::chain;
 use super::forms;
+use super::lanes;
 use super::masked;
 use super::masked::{MAX_PRODUCTS, Mask, MaskedForm, RunFn, Total, Work};
 use super::moments;
@@ -251,7 +252,7 @@ impl<'a> AttachedTile<'a> {
         };
         for &(bits, dtype, block) in &tile.layout.literals {
             let value = f64::from_bits(bits);
-            fill(block, if dtype.is_float() { (value as f32).to_bits() } else { value as i32 as u32 });
+            fill(block, lanes::literal(value, dtype));
         }
         for (k, &(reading, dtype)) in tile.readings.iter().enumerate() {
             if let (Reading::Scalar, Home::Block(block)) = (reading, tile.layout.operands[k]) {
@@ -439,11 +440,7 @@ unsafe fn gather(from: *const u8, dtype: DType, ld: usize, rows: usize, width: u
         // SAFETY: the caller's.
         unsafe {
             let to = to.add(r * width);
-            if dtype.size() == 4 {
-                to.copy_from_nonoverlapping(from.cast::<u32>().add(r * ld), width);
-            } else {
-                (0..width).for_each(|i| *to.add(i) = u32::from(*from.add(r * ld + i)));
-            }
+            lanes::load(from.add(r * ld * dtype.size()), dtype, to, width);
         }
     }
 }
@@ -460,7 +457,7 @@ unsafe fn spread(from: *const u8, dtype: DType, col: usize, lanes: usize, rows: 
             return gather(from.add(col * dtype.size()), dtype, 0, rows, width, to);
         }
         for i in 0..width {
-            *to.add(i) = super::lane(from, dtype, (col + i) / lanes);
+            *to.add(i) = lanes::lane(from, dtype, (col + i) / lanes);
         }
         for r in 1..rows {
             to.add(r * width).copy_from_nonoverlapping(to, width);
@@ -477,11 +474,7 @@ unsafe fn scatter(from: *const u32, dtype: DType, to: *mut u8, ld: usize, rows: 
         // SAFETY: the caller's.
         unsafe {
             let from = from.add(r * width);
-            if dtype.size() == 4 {
-                to.cast::<u32>().add(r * ld).copy_from_nonoverlapping(from, width);
-            } else {
-                (0..width).for_each(|i| *to.add(r * ld + i) = *from.add(i) as u8);
-            }
+            lanes::store(from, dtype, to.add(r * ld * dtype.size()), width);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One loop over a block for every pointwise function and lane type.
 //!
-//! A block is a run of 32-bit lanes: f32, or i32 for int32, uint8 and bool. The loops are written
+//! A block is a run of 32-bit lanes: f32 for all floats, or i32 for int32, uint8 and bool. The loops are written
 //! once, without intrinsics, and compiled once a tier with that tier's features: of the token they use nothing but its
 //! type.
 
@@ -227,7 +227,12 @@ unsafe fn integer(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
 unsafe fn convert(from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {
     // SAFETY: the caller's contract, passed on.
     unsafe {
-        match (from, to) {
+        // Lanes of all floats are f32.
+        match (from.computed(), to) {
+            (_, DType::F16 | DType::BF16) => {
+                convert(from, DType::F32, args, out, n);
+                super::lanes::round(std::slice::from_raw_parts_mut(out.cast(), n), to);
+            }
             (DType::F32, DType::I32) => {
                 unary::<f32, i32>(args, out, n, |x| if x.is_nan() { i32::MIN } else { x as i32 })
             }

@@ -10,6 +10,7 @@ pub mod attached;
 mod block;
 mod chain;
 mod forms;
+mod lanes;
 mod masked;
 pub mod math;
 mod moments;
@@ -25,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::fusion::region::{Arg, Region};
 use crate::ops::reduce::ReduceKind;
 use block::{Bound, Home, Layout, Load, Slot};
+use lanes::{lane, put};
 use smallvec::SmallVec;
 use space::{Axis, Space};
 use std::ops::Range;
@@ -184,8 +186,7 @@ impl Engine {
         let lanes = self.layout.lanes;
         let scratch: *mut u32 = scratch.cast();
         for &(bits, dtype, block) in &self.layout.literals {
-            let value = f64::from_bits(bits);
-            let word = if dtype.is_float() { (value as f32).to_bits() } else { value as i32 as u32 };
+            let word = lanes::literal(f64::from_bits(bits), dtype);
             // SAFETY: the block lies within the scratch.
             unsafe { std::slice::from_raw_parts_mut(scratch.add(block * lanes), lanes).fill(word) };
         }
@@ -317,13 +318,9 @@ impl Engine {
                         for i in 0..p.rows {
                             let from = bases[k] + (p.row + i) * row_step + p.col * col_step;
                             let to = to.add(i * p.cols);
-                            match (col_step, dtype) {
-                                (1, DType::U8 | DType::Bool) => {
-                                    let bytes = std::slice::from_raw_parts(source.add(from), p.cols);
-                                    let to = std::slice::from_raw_parts_mut(to, p.cols);
-                                    to.iter_mut().zip(bytes).for_each(|(t, &b)| *t = u32::from(b));
-                                }
-                                (0, _) => std::slice::from_raw_parts_mut(to, p.cols).fill(lane(source, dtype, from)),
+                            match col_step {
+                                1 => lanes::load(source.add(from * dtype.size()), dtype, to, p.cols),
+                                0 => std::slice::from_raw_parts_mut(to, p.cols).fill(lane(source, dtype, from)),
                                 _ => {
                                     for j in 0..p.cols {
                                         *to.add(j) = lane(source, dtype, from + j * col_step);
@@ -383,16 +380,7 @@ impl Engine {
             let to = plane.operands.outputs[k].wrapping_add((plane.first + at) * dtype.size());
             // SAFETY: the output has the region's size; this block's part belongs to this chunk. A donated output
             // may be the very memory that was read.
-            unsafe {
-                match dtype {
-                    DType::F32 | DType::I32 => to.cast::<u32>().copy_from(from, count),
-                    DType::U8 | DType::Bool => {
-                        let to = std::slice::from_raw_parts_mut(to, count);
-                        let from = std::slice::from_raw_parts(from, count);
-                        to.iter_mut().zip(from).for_each(|(t, &w)| *t = w as u8);
-                    }
-                }
-            }
+            unsafe { lanes::store(from, dtype, to, count) };
         }
     }
 
@@ -482,30 +470,6 @@ fn fold<T: Copy>(
             sums[at] = all(sums[at], row);
         } else {
             sums[at..at + p.cols].iter_mut().zip(row).for_each(|(s, &v)| *s = each(*s, v));
-        }
-    }
-}
-
-/// Element `at` as a lane.
-#[inline(always)]
-unsafe fn lane(source: *const u8, dtype: DType, at: usize) -> u32 {
-    // SAFETY: the caller's: `at` is an element.
-    unsafe {
-        match dtype {
-            DType::F32 | DType::I32 => *source.cast::<u32>().add(at),
-            DType::U8 | DType::Bool => u32::from(*source.add(at)),
-        }
-    }
-}
-
-/// Writes a reduced value; integers wrap.
-unsafe fn put(output: *mut u8, dtype: DType, at: usize, value: f64) {
-    // SAFETY: the caller's: `at` is an element of the output.
-    unsafe {
-        match dtype {
-            DType::F32 => *output.cast::<f32>().add(at) = value as f32,
-            DType::I32 => *output.cast::<i32>().add(at) = value as i64 as i32,
-            DType::U8 | DType::Bool => *output.add(at) = value as i64 as u8,
         }
     }
 }

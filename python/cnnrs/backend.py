@@ -1,0 +1,54 @@
+"""What `keras.backend` says of element types.
+
+>>> from cnnrs import backend
+>>> backend.result_type("int32", "float16"), backend.result_type("uint8", int)
+('float16', 'uint8')
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs.base.dtypes import FLOATS, INTEGERS, result_type, standardize_dtype
+
+__all__ = ["is_float_dtype", "is_int_dtype", "result_type", "standardize_dtype"]
+
+
+def is_float_dtype(dtype: Any) -> bool:
+    """Whether an element type that tensors hold is float32, float16 or bfloat16.
+
+    Args:
+        dtype: The type, as `ops.cast` takes it.
+
+    Returns:
+        True for floats.
+
+    Raises:
+        TypeError: No tensor holds such elements.
+
+    Example:
+        >>> from cnnrs import backend
+        >>> backend.is_float_dtype("bfloat16"), backend.is_float_dtype("uint8")
+        (True, False)
+    """
+    return standardize_dtype(dtype) in FLOATS
+
+
+def is_int_dtype(dtype: Any) -> bool:
+    """Whether an element type that tensors hold is int32 or uint8.
+
+    Args:
+        dtype: The type, as `ops.cast` takes it.
+
+    Returns:
+        True for integers.
+
+    Raises:
+        TypeError: No tensor holds such elements.
+
+    Example:
+        >>> from cnnrs import backend
+        >>> backend.is_int_dtype("uint8"), backend.is_int_dtype("bool")
+        (True, False)
+    """
+    return standardize_dtype(dtype) in INTEGERS

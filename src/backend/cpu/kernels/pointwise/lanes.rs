@@ -1,0 +1,116 @@
+//! Elements in memory as lanes of 32 bits and back.
+//!
+//! float16 and bfloat16 are lanes of f32 whose values these types have: what loads them widens, what makes them rounds,
+//! and what stores them loses nothing.
+
+use crate::dtype::{DType, Word};
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+use half::{bf16, f16};
+
+/// Lanes that are rounded at once.
+const ROUNDED: usize = 64;
+
+/// Element `at` as a lane.
+///
+/// # Safety
+/// `source` has such an element.
+#[inline(always)]
+pub unsafe fn lane(source: *const u8, dtype: DType, at: usize) -> u32 {
+    // SAFETY: the caller's contract.
+    unsafe {
+        match dtype {
+            DType::F32 | DType::I32 => *source.cast::<u32>().add(at),
+            DType::U8 | DType::Bool => u32::from(*source.add(at)),
+            DType::F16 => (*source.cast::<f16>().add(at)).to_f32().to_bits(),
+            DType::BF16 => (*source.cast::<bf16>().add(at)).to_f32().to_bits(),
+        }
+    }
+}
+
+/// Elements that lie one behind the other as lanes.
+///
+/// # Safety
+/// `source` has `n` elements, and `to` as many lanes.
+#[inline(always)]
+pub unsafe fn load(source: *const u8, dtype: DType, to: *mut u32, n: usize) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        match dtype {
+            DType::F32 | DType::I32 => to.copy_from_nonoverlapping(source.cast(), n),
+            DType::U8 | DType::Bool => {
+                let bytes = std::slice::from_raw_parts(source, n);
+                let to = std::slice::from_raw_parts_mut(to, n);
+                to.iter_mut().zip(bytes).for_each(|(t, &b)| *t = u32::from(b));
+            }
+            DType::F16 => std::slice::from_raw_parts(source.cast::<f16>(), n)
+                .convert_to_f32_slice(std::slice::from_raw_parts_mut(to.cast(), n)),
+            DType::BF16 => std::slice::from_raw_parts(source.cast::<bf16>(), n)
+                .convert_to_f32_slice(std::slice::from_raw_parts_mut(to.cast(), n)),
+        }
+    }
+}
+
+/// Lanes as elements that lie one behind the other. `to` may be the very memory of the lanes, if both have one size.
+///
+/// # Safety
+/// There are `n` lanes, and as many elements at `to`.
+#[inline(always)]
+pub unsafe fn store(from: *const u32, dtype: DType, to: *mut u8, n: usize) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        match dtype {
+            DType::F32 | DType::I32 => to.cast::<u32>().copy_from(from, n),
+            DType::U8 | DType::Bool => {
+                let to = std::slice::from_raw_parts_mut(to, n);
+                let from = std::slice::from_raw_parts(from, n);
+                to.iter_mut().zip(from).for_each(|(t, &w)| *t = w as u8);
+            }
+            DType::F16 => std::slice::from_raw_parts_mut(to.cast::<f16>(), n)
+                .convert_from_f32_slice(std::slice::from_raw_parts(from.cast(), n)),
+            DType::BF16 => std::slice::from_raw_parts_mut(to.cast::<bf16>(), n)
+                .convert_from_f32_slice(std::slice::from_raw_parts(from.cast(), n)),
+        }
+    }
+}
+
+/// The lane of a literal.
+pub fn literal(value: f64, dtype: DType) -> u32 {
+    if dtype.is_float() { (value as f32).to_bits() } else { value as i32 as u32 }
+}
+
+/// Rounds f32 to the nearest value of a type of 16 bits, ties to even.
+pub fn round(lanes: &mut [f32], dtype: DType) {
+    let mut bits = [0u16; ROUNDED];
+    for lanes in lanes.chunks_mut(ROUNDED) {
+        let bits = &mut bits[..lanes.len()];
+        match dtype {
+            DType::F16 => {
+                let halves: &mut [f16] = bits.reinterpret_cast_mut();
+                halves.convert_from_f32_slice(lanes);
+                halves.convert_to_f32_slice(lanes);
+            }
+            DType::BF16 => {
+                let halves: &mut [bf16] = bits.reinterpret_cast_mut();
+                halves.convert_from_f32_slice(lanes);
+                halves.convert_to_f32_slice(lanes);
+            }
+            DType::F32 | DType::I32 | DType::U8 | DType::Bool => {}
+        }
+    }
+}
+
+/// Writes a reduced value; integers wrap.
+///
+/// # Safety
+/// `output` has an element `at`.
+pub unsafe fn put(output: *mut u8, dtype: DType, at: usize, value: f64) {
+    let value = if dtype == DType::I32 { f64::from(value as i64 as i32) } else { value };
+    // SAFETY: the caller's contract.
+    unsafe {
+        match dtype.word(value) {
+            Word::One(bits) => *output.add(at) = bits,
+            Word::Two(bits) => *output.cast::<u16>().add(at) = bits,
+            Word::Four(bits) => *output.cast::<u32>().add(at) = bits,
+        }
+    }
+}
