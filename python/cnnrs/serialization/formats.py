@@ -54,7 +54,7 @@ def _check(filepath: Any, before: str, what: str) -> str:
 
 
 def check_model_path(filepath: Any) -> str:
-    """The path of a model's file; ValueError unless it ends in ".safetensors".
+    """The path of a model's file; ValueError unless it ends in the suffix of a format.
 
     >>> from cnnrs import saving
     >>> saving.check_model_path("m.safetensors")
@@ -67,7 +67,7 @@ def check_model_path(filepath: Any) -> str:
 
 
 def check_weights_path(filepath: Any) -> str:
-    """The path of a file of weights; ValueError unless it ends in ".weights.safetensors".
+    """The path of a file of weights; ValueError unless it ends in ".weights" and the suffix of a format.
 
     >>> from cnnrs import saving
     >>> saving.check_weights_path("m.weights.safetensors")
