@@ -339,6 +339,11 @@ impl FromAttributes for Function {
         Function::ALL.iter().map(|f| f.row().name).collect()
     }
 
+    fn elementwise() -> Vec<&'static str> {
+        let is_number = |f: &&Function| matches!(f.row().typing, Typing::Number | Typing::Float | Typing::Select);
+        Function::ALL.iter().filter(is_number).map(|f| f.row().name).collect()
+    }
+
     fn from_attributes(name: &str, _: &mut Attributes) -> Result<Self> {
         Function::ALL
             .iter()
@@ -383,6 +388,10 @@ impl OpDef for Cast {
 impl FromAttributes for Cast {
     fn names() -> Vec<&'static str> {
         vec!["cast"]
+    }
+
+    fn elementwise() -> Vec<&'static str> {
+        Self::names()
     }
 
     fn from_attributes(_: &str, a: &mut Attributes) -> Result<Self> {
