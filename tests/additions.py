@@ -10,9 +10,9 @@ checked, and the files that it touched are compared with what CONTRIBUTING.md sa
 
 `--check check` compiles the crate (`cargo check`) and runs a script that uses the Python part with the
 installed core; `--check test` runs the sample's Rust tests, the walls, and the Python tests that know all
-functions and layers. The exit status is 1 where an addition touches more than its rule says, where it does not
-work, and where the table is not the measured one. The samples stand in `addition_samples.py`, as edits anchored
-on text of the present sources.
+functions and layers. The exit status is 1 where an addition touches more than its rule says, where it does
+not work, and where the table is not the measured one. The samples stand in `addition_samples.py`, as edits
+anchored on text of the present sources.
 """
 
 from __future__ import annotations
