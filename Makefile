@@ -8,6 +8,7 @@
 # make test-long   property tests and random graphs with many more cases, and others each time
 # make faults    kills, full disks, damaged files and the like, at length; see docs/reliability.md
 # make fuzz-targets  the file reader and the graph builder on any bytes, by libFuzzer (nightly Rust)
+# make additions  a sample of each kind of addition, and the files that it touches, against CONTRIBUTING's table
 # make bits    what cnnrs computes, bit for bit, before and after a change: make bits BITS_ARGS='--record build/bits.json'
 # make fuzz    random programs against float64: make fuzz FUZZ_ARGS='--programs 20000 --seed 1'
 # make instructions  instructions of the main kernels under callgrind, compared with a table
@@ -23,7 +24,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
+.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan additions bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -63,6 +64,10 @@ faults: $(VENV)/.wheel
 	@failed=; for campaign in $(FAULTS); do \
 		$(BIN)/python tests/faults/$$campaign.py || failed="$$failed $$campaign"; done; \
 		[ -z "$$failed" ] || { echo "findings:$$failed"; exit 1; }
+
+# Samples of what can be added, made in a git worktree, and the files that they touch; see tests/additions.py.
+additions: $(VENV)/.wheel
+	$(BIN)/python tests/additions.py $(ADDITIONS_ARGS)
 
 # Hashes of what networks and random programs compute, for changes that must not alter a bit: recorded before them,
 # compared after them.

@@ -23,7 +23,7 @@ const ORDER: &[&[&str]] = &[
     &["schedule"],
     // What a backend is.
     &["backend/device", "backend/profile", "backend/packed"],
-    &["backend/cpu"],
+    &[BACKENDS],
     // The list of backends.
     &["backend"],
     &["plan"],
@@ -35,11 +35,22 @@ const ORDER: &[&[&str]] = &[
     &["py"],
 ];
 
-/// The place of a path below `src/` in [`ORDER`].
-fn layer(path: &[&str]) -> Option<(usize, String)> {
+/// In [`ORDER`], the folders of `backend`: one each. They never import each other.
+const BACKENDS: &str = "backend/*";
+
+/// Whether `src/backend` has a folder of this name.
+fn is_backend(name: &str) -> bool {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend").join(name).is_dir()
+}
+
+/// The place of a path below `src/` in [`ORDER`], and what stands there.
+fn layer(path: &[&str], in_backend: bool) -> Option<(usize, String)> {
     let longest = path.iter().take(2).copied().collect::<Vec<_>>().join("/");
     let found = |name: &str| ORDER.iter().position(|row| row.contains(&name));
     let short = path.first().copied().unwrap_or_default();
+    if short == "backend" && in_backend {
+        return Some((found(BACKENDS)?, longest));
+    }
     [longest.as_str(), short].into_iter().find_map(|name| Some((found(name)?, name.to_owned())))
 }
 
@@ -91,7 +102,8 @@ fn broken(file: &Path, source: &str) -> String {
     let module = module(file);
     let own = module.iter().map(String::as_str).collect::<Vec<_>>();
     let mut text = String::new();
-    let Some((row, name)) = layer(&own) else {
+    let in_backend = file.iter().count() > 2;
+    let Some((row, name)) = layer(&own, in_backend) else {
         if module != ["lib"] {
             let _ = writeln!(text, "src/{}: stands nowhere in the order", file.display());
         }
@@ -104,11 +116,12 @@ fn broken(file: &Path, source: &str) -> String {
         for import in imports(line, &module) {
             let path = import.iter().map(String::as_str).collect::<Vec<_>>();
             // Names of no layer are the crate's own: macros, and what lib.rs shows.
-            if let Some((other, above)) = layer(&path)
-                && other > row
-            {
-                let (file, number, line) = (file.display(), number + 1, line.trim());
+            let Some((other, above)) = layer(&path, path.get(1).is_some_and(|name| is_backend(name))) else { continue };
+            let (file, number, line) = (file.display(), number + 1, line.trim());
+            if other > row {
                 let _ = writeln!(text, "src/{file}:{number}: {name} stands below {above}: {line}");
+            } else if ORDER[row] == [BACKENDS] && other == row && above != name {
+                let _ = writeln!(text, "src/{file}:{number}: {name} stands beside {above}: {line}");
             }
         }
     }
@@ -159,6 +172,10 @@ fn layers_that_are_broken_are_named() {
     assert!(check("schedule/step.rs", "use super::super::plan::Plan;").contains("schedule stands below plan"));
     assert!(check("shape.rs", "use crate::{dtype::DType, py::convert};").contains("shape stands below py"));
     assert!(check("backend/device.rs", "use super::cpu::Cpu;").contains("backend/device stands below backend/cpu"));
+    assert!(check("backend/cpu/lower/mod.rs", "use crate::backend::cpu::kernel::CpuKernel;").is_empty());
+    assert!(check("backend/cpu/mod.rs", "use super::named;").contains("backend/cpu stands below backend"));
+    let text = check("backend/gpu/lower/mod.rs", "use crate::backend::cpu::kernel::CpuKernel;");
+    assert!(text.contains("backend/gpu stands beside backend/cpu"), "{text}");
     assert!(check("attic/mod.rs", "").contains("stands nowhere"));
     let test = "#[cfg(test)]\nmod tests {\n    use crate::plan::Plan;\n}";
     assert!(check("passes/mod.rs", test).is_empty());

@@ -112,6 +112,11 @@ pub trait FromAttributes: Sized {
         Vec::new()
     }
 
+    /// Those of them whose result has, at each place, a number made of the inputs' there.
+    fn elementwise() -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// The op `name` with these attributes.
     fn from_attributes(name: &str, _: &mut Attributes) -> Result<Self> {
         Err(Error::state(format!("{name} is not made from outside")))
@@ -146,6 +151,14 @@ macro_rules! registry {
             })*
             map
         });
+
+        impl Op {
+            /// Names of the ops whose result has, at each place, a number made of the inputs' there: what is known of
+            /// places, such as a mask, holds for it too.
+            pub fn elementwise_names() -> Vec<&'static str> {
+                [$(<$ty as FromAttributes>::elementwise()),*].concat()
+            }
+        }
     };
 }
 

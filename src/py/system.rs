@@ -14,6 +14,12 @@ fn op_names() -> Vec<&'static str> {
     Op::names()
 }
 
+/// Names of the ops whose result has, at each place, a number made of the inputs' there.
+#[pyfunction]
+fn elementwise_op_names() -> Vec<&'static str> {
+    Op::elementwise_names()
+}
+
 /// Number of plans in the cache of lazily realised expressions.
 #[pyfunction]
 fn cached_plans() -> usize {
@@ -162,6 +168,7 @@ fn register_at_fork(m: &Bound<'_, PyModule>) -> PyResult<()> {
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     register_at_fork(m)?;
     m.add_function(wrap_pyfunction!(op_names, m)?)?;
+    m.add_function(wrap_pyfunction!(elementwise_op_names, m)?)?;
     m.add_function(wrap_pyfunction!(set_num_threads, m)?)?;
     m.add_function(wrap_pyfunction!(get_num_threads, m)?)?;
     m.add_function(wrap_pyfunction!(cpu_info, m)?)?;

@@ -2,102 +2,39 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from cnnrs import serialization
 from cnnrs.base import naming
-from cnnrs.metrics.accuracy import (
-    Accuracy,
-    BinaryAccuracy,
-    CategoricalAccuracy,
-    SparseCategoricalAccuracy,
-    SparseTopKCategoricalAccuracy,
-    TopKCategoricalAccuracy,
-)
-from cnnrs.metrics.confusion import (
-    AUC,
-    FalseNegatives,
-    FalsePositives,
-    Precision,
-    Recall,
-    TrueNegatives,
-    TruePositives,
-)
-from cnnrs.metrics.metric import (
-    Mean,
-    Metric,
-    Sum,
-)
-from cnnrs.metrics.of_losses import (
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    CategoricalHinge,
-    CosineSimilarity,
-    Hinge,
-    KLDivergence,
-    LogCoshError,
-    MeanAbsoluteError,
-    MeanAbsolutePercentageError,
-    MeanSquaredError,
-    MeanSquaredLogarithmicError,
-    Poisson,
-    RootMeanSquaredError,
-    SparseCategoricalCrossentropy,
-    SquaredHinge,
-)
+from cnnrs.metrics.metric import MeanMetricWrapper, Metric
+from cnnrs.serialization.modules import classes
 
 __all__ = ["deserialize", "get", "serialize"]
 
-_CLASSES = (
-    AUC,
-    Accuracy,
-    BinaryAccuracy,
-    BinaryCrossentropy,
-    CategoricalAccuracy,
-    CategoricalCrossentropy,
-    CategoricalHinge,
-    CosineSimilarity,
-    FalseNegatives,
-    FalsePositives,
-    Hinge,
-    KLDivergence,
-    LogCoshError,
-    Mean,
-    MeanAbsoluteError,
-    MeanAbsolutePercentageError,
-    MeanSquaredError,
-    MeanSquaredLogarithmicError,
-    Poisson,
-    Precision,
-    Recall,
-    RootMeanSquaredError,
-    SparseCategoricalAccuracy,
-    SparseCategoricalCrossentropy,
-    SparseTopKCategoricalAccuracy,
-    SquaredHinge,
-    Sum,
-    TopKCategoricalAccuracy,
-    TrueNegatives,
-    TruePositives,
-)
-_BY_NAME = {cls.__name__: cls for cls in _CLASSES}
-_BY_NAME.update({naming.to_snake_case(cls.__name__): cls for cls in _CLASSES})
-_BY_NAME.update(
-    {
-        "acc": Accuracy,
-        "auc": AUC,
-        "mse": MeanSquaredError,
-        "MSE": MeanSquaredError,
-        "mae": MeanAbsoluteError,
-        "MAE": MeanAbsoluteError,
-        "mape": MeanAbsolutePercentageError,
-        "msle": MeanSquaredLogarithmicError,
-        "bce": BinaryCrossentropy,
-        "rmse": RootMeanSquaredError,
-        "kl_divergence": KLDivergence,
-        "logcosh": LogCoshError,
-    }
-)
+# Further names of metrics.
+_SHORT = {
+    "acc": "Accuracy",
+    "auc": "AUC",
+    "mse": "MeanSquaredError",
+    "MSE": "MeanSquaredError",
+    "mae": "MeanAbsoluteError",
+    "MAE": "MeanAbsoluteError",
+    "mape": "MeanAbsolutePercentageError",
+    "msle": "MeanSquaredLogarithmicError",
+    "bce": "BinaryCrossentropy",
+    "rmse": "RootMeanSquaredError",
+    "kl_divergence": "KLDivergence",
+    "logcosh": "LogCoshError",
+}
+
+
+@functools.cache
+def _by_name() -> dict[str, type]:
+    """The metrics that the package lists, by their names, by these in snake case, and by short names."""
+    found = [cls for cls in classes("cnnrs.metrics").values() if cls not in (Metric, MeanMetricWrapper)]
+    table = {name: cls for cls in found for name in (cls.__name__, naming.to_snake_case(cls.__name__))}
+    return table | {short: table[name] for short, name in _SHORT.items()}
 
 
 def serialize(metric: Any) -> Any:
@@ -117,7 +54,7 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     >>> metrics.deserialize(metrics.serialize(metrics.Mean(name="loss"))).name
     'loss'
     """
-    return serialization.deserialize(config, _BY_NAME, "metric", custom_objects)
+    return serialization.deserialize(config, _by_name(), "metric", custom_objects)
 
 
 def get(identifier: Any) -> Any:
@@ -132,7 +69,7 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, dict):
         return deserialize(identifier)
     if isinstance(identifier, str):
-        found = serialization.lookup(identifier, _BY_NAME, "metric")
+        found = serialization.lookup(identifier, _by_name(), "metric")
         return found() if isinstance(found, type) else found
     if isinstance(identifier, type):
         return identifier()

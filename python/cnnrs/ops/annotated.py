@@ -136,12 +136,8 @@ _MOVES: dict[str, Callable[[int, tuple[int, ...], tuple[int, ...], dict[str, Any
     "transpose": _of_transpose,
 }
 
-# Ops of the core whose result has, at each place, a function of the inputs there.
-_ELEMENTWISE = frozenset(
-    "abs add cast ceil celu clip cos div dropout elu erf exp expm1 floor floor_div gelu hard_sigmoid "
-    "hard_silu leaky_relu log log1p log_sigmoid maximum minimum mish mod mul neg pow reciprocal relu relu6 "
-    "round rsqrt selu sigmoid sign silu sin softplus softsign sqrt square sub tanh tanh_shrink where".split()
-)
+# Ops of the core whose result has, at each place, a number made of the inputs' there.
+_ELEMENTWISE = frozenset(_core.elementwise_op_names())
 
 
 def _moved(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from cnnrs import serialization
-from cnnrs.optimizers.adaptive import Adadelta, Adamax, Lion, Nadam
-from cnnrs.optimizers.algorithms import SGD, Adagrad, Adam, AdamW, RMSprop
 from cnnrs.optimizers.optimizer import Optimizer
+from cnnrs.serialization.modules import classes
 
 __all__ = ["deserialize", "get", "serialize"]
 
-_CLASSES = (Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, Nadam, RMSprop, SGD)
-_BY_NAME = {name: cls for cls in _CLASSES for name in (cls.__name__, cls.__name__.lower())}
+
+@functools.cache
+def _by_name() -> dict[str, type]:
+    """The optimizers that the package lists, by their names and by these in lower case."""
+    found = [cls for cls in classes("cnnrs.optimizers").values() if cls is not Optimizer]
+    return {name: cls for cls in found for name in (cls.__name__, cls.__name__.lower())}
 
 
 def serialize(optimizer: Any) -> Any:
@@ -32,7 +36,7 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     >>> optimizers.deserialize(optimizers.serialize(optimizers.SGD(0.5))).momentum
     0.0
     """
-    return serialization.deserialize(config, _BY_NAME, "optimizer", custom_objects)
+    return serialization.deserialize(config, _by_name(), "optimizer", custom_objects)
 
 
 def get(identifier: Any) -> Optimizer:
@@ -47,7 +51,7 @@ def get(identifier: Any) -> Optimizer:
     if isinstance(identifier, dict):
         return deserialize(identifier)
     if isinstance(identifier, str):
-        return serialization.lookup(identifier, _BY_NAME, "optimizer")()
+        return serialization.lookup(identifier, _by_name(), "optimizer")()
     if isinstance(identifier, type):
         return identifier()
     raise ValueError(f"optimizer: expected a name or an object, received {identifier!r}")

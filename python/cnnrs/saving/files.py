@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnrs import _core
 from cnnrs.base.arguments import file_path, integer, named, reject
 from cnnrs.base.dtypes import fits
 from cnnrs.layers import Layer
@@ -27,7 +26,7 @@ from cnnrs.serialization import (
     serialize_keras_object,
 )
 from cnnrs.serialization.copies import restore_training, training_state
-from cnnrs.serialization.formats import check_model_path, check_weights_path
+from cnnrs.serialization.formats import check_model_path, check_weights_path, format_of
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 
@@ -95,14 +94,15 @@ def write(path: str, content: Content, overwrite: bool = True) -> None:
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"{path!r} exists; pass overwrite=True to replace it")
     metadata = {"format": "pt", _FORMAT: str(FORMAT_VERSION), **content.metadata}
-    _core.save_safetensors(path, content.tensors, metadata)
+    format_of(path).write(path, content.tensors, metadata)
 
 
 def _read(path: str, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    tensors, metadata, has_checksum = _core.load_safetensors(path)
+    format = format_of(path)
+    tensors, metadata, has_checksum = format.read(path)
     if _FORMAT not in metadata:
         raise ValueError(
-            f"{path!r} is a safetensors file, but not one of cnnrs: its metadata lacks {_FORMAT!r}"
+            f"{path!r} is a {format.suffix[1:]} file, but not one of cnnrs: its metadata lacks {_FORMAT!r}"
         )
     version = _entry(metadata, _FORMAT, path, int)
     if version < 1:

@@ -1,44 +1,76 @@
-"""File formats: the suffix by which a path says what the file holds."""
+"""File formats: the suffix by which a path says what the file holds, and who reads and writes such files."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from cnnrs import _core
 from cnnrs.base.arguments import file_path
 
-__all__ = ["check_model_path", "check_weights_path"]
-
-_MODEL = ".safetensors"
-_WEIGHTS = ".weights.safetensors"
+__all__ = ["FORMATS", "Format", "check_model_path", "check_weights_path", "format_of"]
 
 
-def _suffix(filepath: Any, suffix: str, what: str) -> str:
+class Format(NamedTuple):
+    """How tensors and strings lie in a file.
+
+    Attributes:
+        suffix: Suffix of the files of models; those of weights have ".weights" before it.
+        write: Writes a file, atomically: of path, tensors by name, strings by name.
+        read: Reads a file: tensors, strings, and whether it has a checksum, which fits.
+    """
+
+    suffix: str
+    write: Callable[[str, dict[str, np.ndarray], dict[str, str]], None]
+    read: Callable[[str], tuple[dict[str, np.ndarray], dict[str, str], bool]]
+
+
+# One row a format. Files with other suffixes are read as the first.
+FORMATS = (Format(".safetensors", _core.save_safetensors, _core.load_safetensors),)
+
+_WEIGHTS = ".weights"
+
+
+def format_of(path: str) -> Format:
+    """The format of a file with this path.
+
+    >>> format_of("m.weights.safetensors").suffix
+    '.safetensors'
+    """
+    return next((row for row in FORMATS if path.endswith(row.suffix)), FORMATS[0])
+
+
+def _check(filepath: Any, before: str, what: str) -> str:
     path = file_path(filepath, what)
-    if not path.endswith(suffix):
+    suffixes = [before + row.suffix for row in FORMATS]
+    if not path.endswith(tuple(suffixes)):
+        expected = " or ".join(map(repr, suffixes))
         raise ValueError(
-            f"{what}: expected a path ending in {suffix!r}, received {path!r}; other formats are not written"
+            f"{what}: expected a path ending in {expected}, received {path!r}; other formats are not written"
         )
     return path
 
 
 def check_model_path(filepath: Any) -> str:
-    """The path of a model's file; ValueError unless it ends in ".safetensors".
+    """The path of a model's file; ValueError unless it ends in the suffix of a format.
 
     >>> from cnnrs import saving
     >>> saving.check_model_path("m.safetensors")
     'm.safetensors'
     """
-    path = _suffix(filepath, _MODEL, "model file")
-    if path.endswith(_WEIGHTS):
+    path = _check(filepath, "", "model file")
+    if path.removesuffix(format_of(path).suffix).endswith(_WEIGHTS):
         raise ValueError(f"model file: {path!r} is the name of a file of weights; use save_weights")
     return path
 
 
 def check_weights_path(filepath: Any) -> str:
-    """The path of a file of weights; ValueError unless it ends in ".weights.safetensors".
+    """The path of a file of weights; ValueError unless it ends in ".weights" and the suffix of a format.
 
     >>> from cnnrs import saving
     >>> saving.check_weights_path("m.weights.safetensors")
     'm.weights.safetensors'
     """
-    return _suffix(filepath, _WEIGHTS, "weights file")
+    return _check(filepath, _WEIGHTS, "weights file")

@@ -77,6 +77,7 @@ impl Compose for Activation {
         "tanh_shrink",
         "clip",
     ];
+    const ELEMENTWISE: &'static [&'static str] = Self::NAMES;
 
     fn from_attributes(name: &str, a: &mut Attributes) -> Result<Self> {
         Ok(match name {

@@ -36,6 +36,9 @@ trait Compose: Sized {
     /// The names of this topic.
     const NAMES: &'static [&'static str];
 
+    /// Those of them whose result has, at each place, a number made of the inputs' there.
+    const ELEMENTWISE: &'static [&'static str] = &[];
+
     /// The op `name`, which is one of [`Compose::NAMES`].
     fn from_attributes(name: &str, a: &mut Attributes) -> Result<Self>;
 
@@ -126,6 +129,10 @@ macro_rules! topics {
         impl FromAttributes for Composite {
             fn names() -> Vec<&'static str> {
                 [$($topic::NAMES),*].concat()
+            }
+
+            fn elementwise() -> Vec<&'static str> {
+                [$($topic::ELEMENTWISE),*].concat()
             }
 
             fn from_attributes(name: &str, a: &mut Attributes) -> Result<Self> {

@@ -40,6 +40,7 @@ pub enum Norm {
 
 impl Compose for Norm {
     const NAMES: &'static [&'static str] = &["batch_norm", "batch_norm_inference", "layer_norm", "dropout"];
+    const ELEMENTWISE: &'static [&'static str] = &["dropout"];
 
     fn from_attributes(name: &str, a: &mut Attributes) -> Result<Self> {
         Ok(match name {

@@ -1,4 +1,4 @@
-//! One loop over a block for every pointwise function and lane type.
+//! One loop over a block for every pointwise function and lane type, made of the rows of `ops::pointwise`.
 //!
 //! A block is a run of 32-bit lanes: f32 for all floats, or i32 for int32, uint8 and bool. The loops are written
 //! once, without intrinsics, and compiled once a tier with that tier's features: of the token they use nothing but its
@@ -8,6 +8,7 @@ use super::math;
 use crate::backend::cpu::simd::{Simd, dispatch};
 use crate::dtype::DType;
 use crate::ops::pointwise::Function;
+use crate::pointwise_table;
 
 /// Lanes of a block.
 pub type Lanes = *mut u32;
@@ -101,127 +102,44 @@ unsafe fn apply<S: Simd>(_: S, f: Function, from: DType, to: DType, args: [*cons
     }
 }
 
-#[inline(always)]
-unsafe fn float(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
-    macro_rules! one {
-        ($e:expr) => {
-            unary::<f32, f32>(args, out, n, $e)
-        };
-    }
-    macro_rules! two {
-        ($e:expr) => {
-            binary::<f32, f32>(args, out, n, $e)
-        };
-    }
-    macro_rules! test {
-        ($e:expr) => {
-            binary::<f32, i32>(args, out, n, $e)
-        };
-    }
-    // SAFETY: the caller's contract, passed on.
-    unsafe {
-        match f {
-            Function::Neg => one!(|x| -x),
-            Function::Abs => one!(f32::abs),
-            Function::Sign => one!(math::sign),
-            Function::Exp => one!(math::exp),
-            Function::Expm1 => one!(math::expm1),
-            Function::Log => one!(math::log),
-            Function::Log1p => one!(math::log1p),
-            Function::Sqrt => one!(f32::sqrt),
-            Function::Rsqrt => one!(math::rsqrt),
-            Function::Square => one!(|x| x * x),
-            Function::Reciprocal => one!(|x| 1.0 / x),
-            Function::Sin => periodic(args, out, n, math::sin, libm::sinf),
-            Function::Cos => periodic(args, out, n, math::cos, libm::cosf),
-            Function::Tanh => one!(math::tanh),
-            Function::Sigmoid => one!(math::sigmoid),
-            Function::Erf => one!(math::erf),
-            Function::Softplus => one!(math::softplus),
-            Function::Relu => one!(|x| if x <= 0.0 { 0.0 } else { x }),
-            Function::Floor => one!(f32::floor),
-            Function::Ceil => one!(f32::ceil),
-            Function::Round => one!(f32::round_ties_even),
-            Function::IsNan => unary::<f32, i32>(args, out, n, |x| i32::from(x.is_nan())),
-            Function::IsInf => unary::<f32, i32>(args, out, n, |x| i32::from(x.is_infinite())),
-            Function::IsFinite => unary::<f32, i32>(args, out, n, |x| i32::from(x.is_finite())),
-            Function::Add => two!(|a, b| a + b),
-            Function::Sub => two!(|a, b| a - b),
-            Function::Mul => two!(|a, b| a * b),
-            Function::Div => two!(|a, b| a / b),
-            Function::FloorDiv => two!(math::floor_div),
-            Function::Mod => two!(math::modulo),
-            Function::Pow => two!(f32::powf),
-            Function::Maximum => two!(math::maximum),
-            Function::Minimum => two!(math::minimum),
-            Function::Equal => test!(|a, b| i32::from(a == b)),
-            Function::NotEqual => test!(|a, b| i32::from(a != b)),
-            Function::Less => test!(|a, b| i32::from(a < b)),
-            Function::LessEqual => test!(|a, b| i32::from(a <= b)),
-            Function::Greater => test!(|a, b| i32::from(a > b)),
-            Function::GreaterEqual => test!(|a, b| i32::from(a >= b)),
-            // Typing leaves these without float arguments.
-            Function::Identity
-            | Function::Where
-            | Function::LogicalNot
-            | Function::LogicalAnd
-            | Function::LogicalOr
-            | Function::LogicalXor => unreachable!("{f:?} takes no float32"),
-        }
-    }
+/// Computes a row's form for all lanes.
+macro_rules! compute {
+    ($f:ident $arity:tt $lanes:tt []) => {
+        unreachable!("{:?} has no form for these lanes", $f)
+    };
+    ($f:ident 1 ($args:ident, $out:ident, $n:ident) [periodic $near:expr, $far:expr]) => {
+        periodic($args, $out, $n, $near, $far)
+    };
+    ($f:ident 1 ($args:ident, $out:ident, $n:ident) [$form:expr]) => {
+        unary($args, $out, $n, $form)
+    };
+    ($f:ident 2 ($args:ident, $out:ident, $n:ident) [$form:expr]) => {
+        binary($args, $out, $n, $form)
+    };
 }
 
-#[inline(always)]
-unsafe fn integer(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
-    macro_rules! one {
-        ($e:expr) => {
-            unary::<i32, i32>(args, out, n, $e)
-        };
-    }
-    macro_rules! two {
-        ($e:expr) => {
-            binary::<i32, i32>(args, out, n, $e)
-        };
-    }
-    let floor_div = |a: i32, b: i32| {
-        if b == 0 { 0 } else { a.wrapping_div_euclid(b) - i32::from(b < 0 && a.wrapping_rem_euclid(b) != 0) }
-    };
-    // SAFETY: the caller's contract, passed on.
-    unsafe {
-        match f {
-            Function::Neg => one!(i32::wrapping_neg),
-            Function::Abs => one!(i32::wrapping_abs),
-            Function::Sign => one!(i32::signum),
-            Function::Square => one!(|x: i32| x.wrapping_mul(x)),
-            Function::Relu => one!(|x: i32| x.max(0)),
-            Function::Floor | Function::Ceil | Function::Round => one!(|x: i32| x),
-            Function::LogicalNot => one!(|x: i32| i32::from(x == 0)),
-            Function::Add => two!(i32::wrapping_add),
-            Function::Sub => two!(i32::wrapping_sub),
-            Function::Mul => two!(i32::wrapping_mul),
-            Function::FloorDiv => two!(floor_div),
-            Function::Mod => {
-                two!(|a: i32, b: i32| if b == 0 { 0 } else { a.wrapping_sub(floor_div(a, b).wrapping_mul(b)) })
+macro_rules! define {
+    ($($variant:ident $name:literal $arity:tt $typing:ident $value:tt $derivative:tt $float:tt $integer:tt;)*) => {
+        /// The function's form for f32.
+        #[inline(always)]
+        unsafe fn float(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
+            // SAFETY: the caller's contract, passed on.
+            unsafe {
+                match f { $(Function::$variant => compute!(f $arity (args, out, n) $float)),* }
             }
-            Function::Pow => two!(|a: i32, b: i32| match u32::try_from(b) {
-                Ok(b) => a.wrapping_pow(b),
-                Err(_) => f64::from(a).powf(f64::from(b)) as i32,
-            }),
-            Function::Maximum => two!(i32::max),
-            Function::Minimum => two!(i32::min),
-            Function::Equal => two!(|a, b| i32::from(a == b)),
-            Function::NotEqual => two!(|a, b| i32::from(a != b)),
-            Function::Less => two!(|a, b| i32::from(a < b)),
-            Function::LessEqual => two!(|a, b| i32::from(a <= b)),
-            Function::Greater => two!(|a, b| i32::from(a > b)),
-            Function::GreaterEqual => two!(|a, b| i32::from(a >= b)),
-            Function::LogicalAnd => two!(|a, b| a & b),
-            Function::LogicalOr => two!(|a, b| a | b),
-            Function::LogicalXor => two!(|a, b| a ^ b),
-            other => unreachable!("{other:?} takes float32 only"),
         }
-    }
+
+        /// The function's form for i32.
+        #[inline(always)]
+        unsafe fn integer(f: Function, args: [*const u32; 3], out: Lanes, n: usize) {
+            // SAFETY: the caller's contract, passed on.
+            unsafe {
+                match f { $(Function::$variant => compute!(f $arity (args, out, n) $integer)),* }
+            }
+        }
+    };
 }
+pointwise_table!(define);
 
 #[inline(always)]
 unsafe fn convert(from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: usize) {

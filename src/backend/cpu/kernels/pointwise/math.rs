@@ -213,6 +213,27 @@ pub fn floor_div(a: f32, b: f32) -> f32 {
     if q == 0.0 { q.copysign(a / b) } else { whole }
 }
 
+/// `a / b` rounded down, 0 where `b` is 0.
+#[inline(always)]
+pub fn floor_div_i32(a: i32, b: i32) -> i32 {
+    if b == 0 { 0 } else { a.wrapping_div_euclid(b) - i32::from(b < 0 && a.wrapping_rem_euclid(b) != 0) }
+}
+
+/// What `floor_div_i32` leaves: 0 or of `b`'s sign.
+#[inline(always)]
+pub fn modulo_i32(a: i32, b: i32) -> i32 {
+    if b == 0 { 0 } else { a.wrapping_sub(floor_div_i32(a, b).wrapping_mul(b)) }
+}
+
+/// `a` to the power `b`, wrapping around; by way of f64 where `b` is negative.
+#[inline(always)]
+pub fn pow_i32(a: i32, b: i32) -> i32 {
+    match u32::try_from(b) {
+        Ok(b) => a.wrapping_pow(b),
+        Err(_) => f64::from(a).powf(f64::from(b)) as i32,
+    }
+}
+
 /// 1 / √x.
 #[inline(always)]
 pub fn rsqrt(x: f32) -> f32 {
