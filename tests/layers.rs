@@ -152,9 +152,7 @@ fn layers_import_only_what_stands_below_them() {
             let part = part.to_string_lossy();
             part.starts_with("tests") || part.ends_with("_tests.rs")
         });
-        let module = module(path);
-        let row = layer(&module.iter().map(String::as_str).collect::<Vec<_>>()).map(|(row, _)| row);
-        if !(of_tests && row.is_some_and(tests_are_free)) {
+        if !of_tests || path.starts_with("ops") || path.starts_with("graph") {
             text += &broken(path, &std::fs::read_to_string(&file).unwrap());
         }
     }
