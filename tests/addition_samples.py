@@ -94,6 +94,7 @@ class Addition:
         edits: The addition.
         python: A script that uses its Python part with the installed core.
         rust_tests: Filters of the Rust tests that use its Rust part; none for an addition in Python alone.
+        is_begun: Whether the edits are the beginning alone: the compiler names the other files.
     """
 
     kind: str
@@ -101,6 +102,7 @@ class Addition:
     edits: Sequence[Edit]
     python: str = ""
     rust_tests: Sequence[str] = field(default_factory=list)
+    is_begun: bool = False
 
     @property
     def is_rust(self) -> bool:
@@ -412,7 +414,7 @@ impl CpuKernel for Rows {
 }
 """,
         ),
-        Insert("src/backend/cpu/lower/candidates/mod.rs", "mod pool2d;\n", "mod running_sum;\n"),
+        Insert("src/backend/cpu/lower/candidates/mod.rs", "mod pool2d_tests;\n", "mod running_sum;\n"),
         Insert(
             "src/backend/cpu/lower/candidates/mod.rs",
             "        Op::Random(_) => ",
@@ -436,6 +438,26 @@ impl CpuKernel for Rows {
     ],
     python=_NO_SUCH_OP.format("running_sum"),
     rust_tests=["running_sum"],
+)
+
+DTYPE = Addition(
+    kind="a dtype",
+    places=[
+        Place("src/dtype.rs", "its row in `src/dtype.rs`"),
+        Place(
+            "src/*",
+            "the kernels that want it, and the other files whose `match` the compiler names",
+            files=None,
+        ),
+    ],
+    edits=[
+        Insert(
+            "src/dtype.rs",
+            "    /// One byte, 0 or 1.\n    Bool,\n",
+            "    /// Eight bits of float.\n    F8,\n",
+        )
+    ],
+    is_begun=True,
 )
 
 LAYER = Addition(
@@ -682,7 +704,7 @@ FORMAT = Addition(
         Place(
             "python/cnnrs/serialization/formats.py",
             "its import and its row in `serialization/formats.py`",
-            lines=4,
+            lines=2,
         ),
     ],
     edits=[
@@ -727,8 +749,8 @@ def read(path: str) -> tuple[dict[str, np.ndarray], dict[str, str], bool]:
         ),
         Insert(
             "python/cnnrs/serialization/formats.py",
-            'Format(".safetensors", _core.save_safetensors, _core.load_safetensors),',
-            '\n    Format(".npz", npz.write, npz.read),\n',
+            '    Format(".safetensors", _core.save_safetensors, _core.load_safetensors),\n',
+            '    Format(".npz", npz.write, npz.read),\n',
         ),
     ],
     python="""
@@ -767,17 +789,17 @@ BACKEND = Addition(
                 ("use cnnrs::schedule::{", "use crate::schedule::{"),
                 ("use cnnrs::testing::{to_array, to_buffer};\n", ""),
                 ("use cnnrs::{Buffer, Graph, NodeId};\n", "use crate::{Buffer, Graph, NodeId};\n"),
-                ("use std::any::Any;\n", "use std::any::Any;\nuse values::{to_array, to_buffer};\n"),
+                ("Mutex, Weak};\n", "Mutex, Weak};\nuse values::{to_array, to_buffer};\n"),
             ],
         ),
         New(
             "src/backend/interpreter/values.rs",
             """//! Buffers as arrays in double precision, and back.
 
+use crate::Buffer;
 use crate::dtype::DType;
 use crate::ops::RefArray;
 use crate::shape::Fact;
-use crate::Buffer;
 
 /// The values of a buffer.
 pub fn to_array(buffer: &Buffer) -> RefArray {
@@ -837,6 +859,7 @@ SAMPLES = [
     POINTWISE,
     COMPOSITE,
     PRIMITIVE,
+    DTYPE,
     LAYER,
     OPTIMIZER,
     LOSS,

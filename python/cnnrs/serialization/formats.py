@@ -28,7 +28,9 @@ class Format(NamedTuple):
 
 
 # One row a format. Files with other suffixes are read as the first.
-FORMATS = (Format(".safetensors", _core.save_safetensors, _core.load_safetensors),)
+FORMATS = [
+    Format(".safetensors", _core.save_safetensors, _core.load_safetensors),
+]
 
 _WEIGHTS = ".weights"
 
