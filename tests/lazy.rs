@@ -403,3 +403,49 @@ fn data_that_waits_for_pending_nodes_is_bounded() {
     }
     assert!((values(&total)[0] / (190.0 * len as f32) - 1.0).abs() < 1e-5);
 }
+
+#[test]
+fn storage_is_computed_in_float32_and_rounded_once() {
+    let half = |values: &[f32]| tensor(values).cast(DType::F16).unwrap();
+    let [a, b] = [half(&[1.0, 2048.0]), half(&[0.001, 1.0])];
+    let sum = add(&a, &b);
+    assert_eq!(sum.fact().dtype, DType::F16);
+    // 1 + 0.001 as float16 is 1 + 0.0010004; 2049 lies between 2048 and 2050, and goes to the even one.
+    assert_eq!(values(&sum.cast(DType::F32).unwrap()), [1.0009766, 2048.0]);
+    // Each op rounds, and a reduction rounds its sum alone: float16 counts to 2048 in ones.
+    let ones = half(&[1.0; 4096]);
+    let count = Tensor::apply_named("sum", &[ones], Attributes::default()).unwrap();
+    assert_eq!(count.to_vec::<half::f16>().unwrap(), [half::f16::from_f32(4096.0)]);
+}
+
+#[test]
+fn results_have_the_common_type() {
+    let of = |dtype| tensor(&[1.0, 0.0]).cast(dtype).unwrap();
+    for a in DType::all() {
+        for b in DType::all() {
+            let common = a.promote(b);
+            let expected = if common == DType::Bool { DType::I32 } else { common };
+            assert_eq!(add(&of(a), &of(b)).fact().dtype, expected, "{a} {b}");
+            assert_eq!(of(a).apply_binary("less", &of(b)).unwrap().fact().dtype, DType::Bool);
+        }
+    }
+}
+
+#[test]
+fn gradients_of_storage_have_its_type() {
+    let x = tensor(&[3.0, 0.5]).cast(DType::BF16).unwrap();
+    let y = sum(&mul(&x, &x));
+    let [grad] = &y.gradients(&[x], None).unwrap()[..] else { panic!() };
+    let grad = grad.clone().unwrap();
+    assert_eq!(grad.fact().dtype, DType::BF16);
+    assert_eq!(values(&grad.cast(DType::F32).unwrap()), [6.0, 1.0]);
+}
+
+#[test]
+fn a_variable_rounds_floats_that_it_is_assigned() {
+    let v = Variable::new(&tensor(&[1.0]).cast(DType::F16).unwrap(), true, "v").unwrap();
+    v.assign(&tensor(&[2049.0])).unwrap();
+    assert_eq!(values(&v.value().cast(DType::F32).unwrap()), [2048.0]);
+    let integer = Tensor::from_slice(&[1], &[1i32]).unwrap();
+    assert!(v.assign(&integer).is_err());
+}

@@ -165,6 +165,33 @@ mod tests {
     }
 
     #[test]
+    fn gradients_of_storage_are_storage_and_add_up_in_float32() {
+        let mut g = Graph::new();
+        let x = g.input(Fact::new([3, 2], DType::F16));
+        let row = g.input(Fact::new([2], DType::BF16));
+        let spread = g.broadcast_to(row, [3, 2].into()).unwrap();
+        let picked = g.input(Fact::new([2], DType::I32));
+        let rows = g.apply(crate::ops::gather::Gather { axis: 0 }, &[x, picked]).unwrap();
+        let [a, b, c] = [x, spread, rows].map(|v| g.cast(v, DType::F32).unwrap());
+        let product = g.mul(a, b).unwrap();
+        let sums = [product, c].map(|v| g.sum(v, &[0, 1], false).unwrap());
+        let y = g.add(sums[0], sums[1]).unwrap();
+        let grads = differentiate(&mut g, y, &[x, row], None).unwrap();
+        let grads: Vec<NodeId> = grads.into_iter().flatten().collect();
+        assert_eq!(grads.iter().map(|&d| g.fact(d).dtype).collect::<Vec<_>>(), [DType::F16, DType::BF16]);
+        g.set_outputs(grads);
+        let inputs = [
+            RefArray::from_shape_vec(vec![3, 2], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap(),
+            RefArray::from_shape_vec(vec![2], vec![0.5, 0.25]).unwrap(),
+            RefArray::from_shape_vec(vec![2], vec![1.0, 1.0]).unwrap(),
+        ];
+        crate::testing::check_plan_on(&g, &inputs, 0.0);
+        let got = interpret(&g, &inputs).unwrap();
+        assert_eq!(got[0].iter().copied().collect::<Vec<_>>(), [0.5, 0.25, 2.5, 2.25, 0.5, 0.25]);
+        assert_eq!(got[1].iter().copied().collect::<Vec<_>>(), [9.0, 12.0]);
+    }
+
+    #[test]
     fn every_pointwise_derivative_agrees_with_central_differences() {
         for &f in Function::ALL {
             let row = f.row();
