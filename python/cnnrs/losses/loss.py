@@ -127,7 +127,7 @@ class Loss(NamedArguments):
         self.dtype = "float32"
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The loss of targets and predictions of the same leading shape, in float32; a scalar unless unreduced."""
+        """The loss of targets and predictions of one leading shape, in float32; a scalar unless unreduced."""
         y_true, y_pred = (
             y.astype("float32") if y.dtype in STORED else y for y in (as_tensor(y_true), as_tensor(y_pred))
         )
