@@ -11,7 +11,7 @@ from cnnrs import _core, tree
 from cnnrs.base import context
 from cnnrs.base.arguments import NamedArguments, named
 from cnnrs.ops import raw
-from cnnrs.ops.dispatch import as_tensor
+from cnnrs.ops.dispatch import as_float, as_tensor
 
 __all__ = ["GradientTape", "grad", "value_and_grad"]
 
@@ -205,8 +205,6 @@ def _leaf(x: Any) -> Any:
     """A tensor to take gradients with respect to."""
     if isinstance(x, _core.Variable) or (isinstance(x, _core.Tensor) and x.requires_grad):
         return x
-    leaf = (
-        as_tensor(x).astype("float32").detach() if isinstance(x, _core.Tensor) else _core.tensor(x, "float32")
-    )
+    leaf = as_float(x).detach() if isinstance(x, _core.Tensor) else _core.tensor(x, "float32")
     leaf.requires_grad = True
     return leaf

@@ -44,7 +44,7 @@ def narrowed(values: Any) -> np.ndarray:
 
 def rounded(values: Any, dtype: str) -> np.ndarray:
     """float32 values as `dtype` has them, as float32."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         values = np.asarray(values, np.float32)
         return narrowed(values) if dtype == "bfloat16" else values.astype(np.float16).astype(np.float32)
 
@@ -80,7 +80,7 @@ def test_promotion_of_many_types_does_not_depend_on_their_order():
             backend.result_type("float32", name)
 
 
-@pytest.mark.parametrize("a,b", itertools.product(HELD, HELD))
+@pytest.mark.parametrize("a,b", list(itertools.product(HELD, HELD)))
 def test_the_core_promotes_as_the_table_does(a, b):
     x, y = ops.ones((2,), a), ops.ones((2,), b)
     common = backend.result_type(a, b)
@@ -271,7 +271,7 @@ def test_casts_round_to_the_nearest_even(dtype):
         [
             np.array(special, np.float32),
             widened(WORDS),
-            WORDS.view(np.float16).astype(np.float32) * np.float32(1 + 2**-11),
+            WORDS[:0x7C00].view(np.float16).astype(np.float32) * np.float32(1 + 2**-11),
             rng.integers(0, 2**32, 2**16, dtype=np.uint32).view(np.float32),
         ]
     )
@@ -439,7 +439,7 @@ def test_gradients_have_the_type_of_what_they_are_taken_by(dtype):
     def loss(x, w, scale):
         return ops.sum(ops.cast(x * w, "float32") * scale) + ops.sum(ops.cast(x[1:3], "float32"))
 
-    grads = cnnrs.grad(loss, argnums=(0, 1, 2))(x, w, scale)
+    grads = cnnrs.grad(lambda given: loss(*given))([x, w, scale])
     assert [g.dtype for g in grads] == [dtype, dtype, "float32"]
     # What meets is added up in float32, and each of both is rounded before.
     picked = np.zeros((4, 5), np.float32)
@@ -478,13 +478,13 @@ def test_traced_functions_compute_as_ops_do(dtype):
 
 
 def test_storage_is_no_debugging_failure():
-    cnnrs.config.debug(True)
+    cnnrs.config.set_debug(True)
     try:
         assert (ops.cast([1.0], "float16") + 1).dtype == "float16"
         with pytest.raises(Exception, match="NaN"):
             ops.log(ops.cast([-1.0], "bfloat16"))
     finally:
-        cnnrs.config.debug(False)
+        cnnrs.config.set_debug(False)
 
 
 # ---- variables, layers, training
@@ -526,7 +526,7 @@ class Scaled(layers.Layer):
 def test_a_weight_that_is_storage_trains_and_is_saved(dtype, tmp_path):
     model = cnnrs.Sequential([cnnrs.Input((3,)), Scaled(dtype), layers.Dense(1)])
     assert model.layers[0].scale.dtype == dtype and model.output.dtype == "float32"
-    model.compile("adam", "mse")
+    model.compile(cnnrs.optimizers.Adam(0.05), "mse")
     x = np.random.default_rng(0).standard_normal((32, 3)).astype(np.float16)
     before = values_of(model.layers[0].scale.value)
     history = model.fit(x, x.sum(1, keepdims=True), epochs=3, verbose=0).history["loss"]

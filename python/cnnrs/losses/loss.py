@@ -10,7 +10,7 @@ import numpy as np
 from cnnrs import _core
 from cnnrs.base import naming
 from cnnrs.base.arguments import NamedArguments
-from cnnrs.base.dtypes import require_float32
+from cnnrs.base.dtypes import STORED, require_float32
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import info_of
 
@@ -128,8 +128,10 @@ class Loss(NamedArguments):
         self.dtype = "float32"
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The loss of targets and predictions of the same leading shape, a scalar unless unreduced."""
-        y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
+        """The loss of targets and predictions of one leading shape, in float32; a scalar unless unreduced."""
+        y_true, y_pred = (
+            y.astype("float32") if y.dtype in STORED else y for y in (as_tensor(y_true), as_tensor(y_pred))
+        )
         with _core.layer_scope(self.name):
             values = self.call(y_true, y_pred)
             return reduce_weighted_values(values, sample_weight, self.reduction, info_of(values).mask)

@@ -11,7 +11,7 @@ from cnnrs import _core, initializers, serialization
 from cnnrs.base import context, naming
 from cnnrs.base.arguments import NamedArguments, integer, number, reject
 from cnnrs.base.building import building
-from cnnrs.base.dtypes import fits
+from cnnrs.base.dtypes import STORED, fits
 from cnnrs.ops import raw
 from cnnrs.optimizers import schedules
 from cnnrs.optimizers.schedules import LearningRateSchedule
@@ -451,9 +451,12 @@ class Optimizer(NamedArguments):
 
 
 def _tensor(gradient: Any) -> Any:
+    """A gradient as a float32 tensor, in which updates are computed."""
     if isinstance(gradient, _core.Variable):
-        return gradient.value
-    return gradient if isinstance(gradient, _core.Tensor) else _core.tensor(gradient, dtype="float32")
+        gradient = gradient.value
+    if not isinstance(gradient, _core.Tensor):
+        return _core.tensor(gradient, dtype="float32")
+    return gradient.astype("float32") if gradient.dtype in STORED else gradient
 
 
 def _core_realise(optimizer: Optimizer) -> None:
