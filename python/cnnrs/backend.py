@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs.base.dtypes import FLOATS, INTEGERS, result_type, standardize_dtype
+from cnnrs.base import dtypes
+from cnnrs.base.dtypes import FLOATS, INTEGERS, result_type
 
 __all__ = ["is_float_dtype", "is_int_dtype", "result_type", "standardize_dtype"]
 
@@ -52,3 +53,23 @@ def is_int_dtype(dtype: Any) -> bool:
         (True, False)
     """
     return standardize_dtype(dtype) in INTEGERS
+
+
+def standardize_dtype(dtype: Any) -> str:
+    """The name of an element type that tensors hold.
+
+    Args:
+        dtype: The type, as `ops.cast` takes it; None means float32.
+
+    Returns:
+        The name.
+
+    Raises:
+        TypeError: No tensor holds such elements, or it is no type.
+
+    Example:
+        >>> from cnnrs import backend
+        >>> backend.standardize_dtype(int), backend.standardize_dtype(None)
+        ('int32', 'float32')
+    """
+    return dtypes.standardize_dtype(dtype)

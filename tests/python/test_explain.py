@@ -7,6 +7,7 @@ import pytest
 
 import cnnrs
 from cnnrs import layers
+from cnnrs.training.runner import StepRunner
 
 
 def block(last=()):
@@ -97,7 +98,7 @@ def test_numbers_are_those_of_the_plan_and_of_the_summary():
     model = cnnrs.applications.ResNet18("cifar")
     x = np.zeros((2, 32, 32, 3), "float32")
     explanation = cnnrs.utils.explain(model, batch_size=2)
-    step = model._step("predict", (x, None, None), [x], ["x"])
+    step = StepRunner(model, "predict").recorded((x, None, None))
     assert explanation.peak_bytes == step.function.peak_bytes
     assert explanation.flops == step.function.flops
     before = cnnrs.config.memory_info()["packed"]
