@@ -247,7 +247,7 @@ def test_further_signals_do_not_stop_the_saving(tmp_path, monkeypatch, capsys, s
     path.write_text("old")
     handler = signal.getsignal(signal.SIGINT)
     signal_when(monkeypatch, cnnrs.Model, "evaluate", signal.SIGINT)
-    signal_when(monkeypatch, cnnrs._core, "save_safetensors", signal.SIGINT, times=3)
+    signal_when(monkeypatch, cnnrs.saving.files, "write", signal.SIGINT, times=3)
     assert cli.main(["train", "mnist", "--epochs", "1", "--output", str(path)]) == 130
     assert f"saved {path} as of the end of epoch 1 of 1" in capsys.readouterr().err
     assert cnnrs.models.load_model(path).count_params() > 0
@@ -259,7 +259,7 @@ def test_further_signals_do_not_stop_the_saving(tmp_path, monkeypatch, capsys, s
 def test_a_signal_during_the_last_save_leaves_the_new_file(tmp_path, monkeypatch, capsys, small_mnist):
     path = tmp_path / "m.safetensors"
     path.write_text("old")
-    signal_when(monkeypatch, cnnrs._core, "save_safetensors", signal.SIGINT)
+    signal_when(monkeypatch, cnnrs.saving.files, "write", signal.SIGINT)
     assert cli.main(["train", "mnist", "--epochs", "1", "--output", str(path)]) == 130
     assert "as of the end of epoch 1 of 1" in capsys.readouterr().err
     assert cnnrs.models.load_model(path).count_params() > 0
