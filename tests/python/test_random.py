@@ -142,9 +142,13 @@ def test_seed_from_the_environment():
         (lambda: random.dropout(np.ones(3), 1.0), "rate.*1"),
         (lambda: random.randint((2,), 3, 3), "randint.*3"),
         (lambda: random.categorical(np.ones(3), 2), "logits"),
-        (lambda: random.uniform((2,), dtype="complex64"), "complex64"),
     ],
 )
 def test_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_draws_of_types_that_no_tensor_holds_are_refused():
+    with pytest.raises(TypeError, match="complex64"):
+        random.uniform((2,), dtype="complex64")
