@@ -211,7 +211,7 @@ row("ops.gelu|erf", lambda d: Call([d.number()], {"approximate": False}), lambda
 row(
     "ops.hard_shrink",
     with_number("threshold", [0.0, 0.5, 1.0]),
-    lambda x, threshold=0.5: np.where(np.abs(x) > threshold, x, 0.0),
+    lambda x, threshold=0.5: np.where(np.abs(x) <= threshold, 0.0, x),  # NaN stays
     kinks=True,
 )
 row(
@@ -223,7 +223,7 @@ row(
 row(
     "ops.threshold",
     lambda d: Call([d.number()], {"threshold": d.choose([0.0, 0.5]), "default_value": d.choose([0.0, -1.0])}),
-    lambda x, threshold, default_value: np.where(x > threshold, x, default_value),
+    lambda x, threshold, default_value: np.where(x <= threshold, default_value, x),  # NaN stays
     kinks=True,
 )
 row(
