@@ -352,11 +352,13 @@ def _draw_slice(d):
     return Call([x, starts, [1 + d.below(n - s) for n, s in zip(d.shape(x), starts, strict=True)]])
 
 
-exact(
-    "ops.slice",
-    _draw_slice,
-    lambda x, starts, shape: x[tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))],
-)
+def _slice(x, starts, shape):
+    if any(s + n > extent for s, n, extent in zip(starts, shape, x.shape, strict=True)):
+        raise ValueError(f"expected a block within {x.shape}, received {shape} from {starts} on")
+    return x[tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))]
+
+
+exact("ops.slice", _draw_slice, _slice)
 
 
 def _diagonal(x, offset=0, axis1=0, axis2=1):
