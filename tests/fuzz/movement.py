@@ -481,7 +481,7 @@ row(
 
 def _saturate(x, dtype):
     x = value(x)
-    low, high = {"uint8": (0, 255), "int32": (-(2**31), 2147483520)}[dtype]
+    low, high = {"uint8": (0, 255), "int32": (-(2**31), 2**31 - 1)}[dtype]
     if x.dtype.kind == "f" and numpy.isnan(x).any():
         raise ValueError("NaN has no integer")
     return numpy.clip(x, low, high).astype(dtype) if x.dtype.kind == "f" else x.astype(dtype)
