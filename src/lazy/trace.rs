@@ -8,7 +8,7 @@ use super::tensor::Tensor;
 use super::variable::{Cell, Variable};
 use crate::error::{Error, Result};
 use crate::plan::cache::cached_plan;
-use crate::plan::{Binding, PlanOptions};
+use crate::plan::{Binding, PlanOptions, resolved};
 use crate::shape::Fact;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -144,7 +144,8 @@ impl Trace {
             };
             sources.push(source);
         }
-        let options = PlanOptions { donations, ..PlanOptions::current() };
+        // With the target of now: what is told of the function later is told of its plan.
+        let options = resolved(&PlanOptions { donations, ..PlanOptions::current() })?;
         let graph = Arc::new(graph);
         let plan = cached_plan(graph.clone(), &options)?;
         Ok(CompiledFunction {

@@ -85,8 +85,12 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     [0.0]
     """
     y_true, y_pred = _pair(y_true, y_pred)
-    log = lambda x: raw.log1p(raw.maximum(x, _EPSILON))  # noqa: E731
-    return _mean(raw.square(log(y_true) - log(y_pred)))
+    return _mean(raw.square(_log1p(y_true) - _log1p(y_pred)))
+
+
+def _log1p(x: Any) -> Any:
+    """`log(1 + x)`, of numbers near 0 at least."""
+    return raw.log1p(raw.maximum(x, _EPSILON))
 
 
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:

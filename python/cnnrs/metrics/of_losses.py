@@ -131,6 +131,7 @@ class RootMeanSquaredError(Mean):
     def __init__(self, name: str = "root_mean_squared_error", dtype: Any = None):
         super().__init__(name=name, dtype=dtype)
 
+    # A metric of targets and predictions, made of a mean of values.
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         super().update_state(functions.mean_squared_error(y_true, y_pred), sample_weight)
 

@@ -61,7 +61,7 @@ def in_float32(function: F) -> F:
         common = result_type(*dtypes)
         return tree.map_structure(lambda x: x.astype(common) if _dtype(x) == FLOAT else x, result)
 
-    return widened  # type: ignore[return-value]
+    return widened  # type: ignore[return-value]  # it has the signature of what it wraps
 
 
 def _dtype(x: Any) -> str | None:

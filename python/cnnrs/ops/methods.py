@@ -167,6 +167,7 @@ def _rebuild(value: Any, requires_grad: bool) -> Any:
     return tensor
 
 
+# Methods of classes that stand below: mypy knows of no assignment to them.
 Tensor.__reduce__ = _reduce  # type: ignore[method-assign]
 _attach(Tensor)
 _attach(_core.Variable)

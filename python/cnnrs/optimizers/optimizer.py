@@ -336,7 +336,9 @@ class Optimizer(NamedArguments):
                 variable.assign(self._averages[self._index(variable)].value)
 
     def _clip(self, pairs: list[Any]) -> list[Any]:
-        square = lambda g: raw.sum(raw.square(g))  # noqa: E731
+        def square(gradient: Any) -> Any:
+            return raw.sum(raw.square(gradient))
+
         if self.clipvalue is not None:
             limit = float(self.clipvalue)
             return [(raw.clip(g, min=-limit, max=limit), v) for g, v in pairs]
