@@ -230,3 +230,17 @@ def test_weights_that_no_gradient_reaches_are_named():
     explanation = cnnrs.utils.explain(model, training=True)
     assert "no gradient flows" in text_of(explanation["idle"])
     assert "no gradient flows" not in text_of(explanation["dense"])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "uint8"])
+def test_samples_of_any_array_explain_a_model_without_known_inputs(dtype):
+    class Own(cnnrs.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(4, name="dense")
+
+        def call(self, x):
+            return self.dense(x)
+
+    explanation = cnnrs.utils.explain(Own(), np.ones((2, 3), dtype))
+    assert "dense" in [layer.name for layer in explanation]
