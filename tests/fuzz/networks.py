@@ -6,6 +6,7 @@ import math
 
 import autograd.numpy as np
 import numpy
+from autograd.extend import defvjp, primitive
 
 from fuzz.pointwise import clip, lift, softplus
 from fuzz.reductions import logsumexp, matmul, mean, variance
@@ -50,13 +51,42 @@ def agree(*shapes):
 
 
 def normalized(x, axes, epsilon, running=False):
-    """With `running` the mean is Welford's, whose error follows the spread of x and not the mean."""
+    """With `running` the mean is Welford's, whose error follows the spread of x and not the mean.
+
+    Evaluations with noise have the gradient in the form that engines use, whose sums cancel elsewhere than
+    those of the chain rule step by step.
+    """
+    if STATE.rng is not None:
+        return _normalized_at_once(x, axes, epsilon, running)
+    return _normalized_by_steps(x, axes, epsilon, running)
+
+
+def _normalized_by_steps(x, axes, epsilon, running):
     centred = r(x - mean(x, axes, True))
     if running and STATE.rng is not None:
         shape = numpy.mean(value(x), axis=axes, keepdims=True).shape
         sign = STATE.rng.integers(0, 2, shape) * 2 - 1
         centred = centred + 2 * STATE.amplitude * sign * numpy.std(value(x), axis=axes, keepdims=True)
-    return r(centred * r(1 / np.sqrt(r(variance(x, axes, True) + epsilon))), 2.0)
+    return r(centred * _inverse_deviation(x, axes, epsilon), 2.0)
+
+
+def _inverse_deviation(x, axes, epsilon):
+    return r(1 / np.sqrt(r(variance(x, axes, True) + epsilon)))
+
+
+_normalized_at_once = primitive(_normalized_by_steps)
+
+
+def _normalized_grad(ans, x, axes, epsilon, running):
+    def vjp(g):
+        inverse = _inverse_deviation(x, axes, epsilon)
+        along = r(ans * mean(r(g * ans), axes, True))
+        return r(r(r(g - mean(g, axes, True)) - along) * inverse)
+
+    return vjp
+
+
+defvjp(_normalized_at_once, _normalized_grad, argnums=(0,))
 
 
 def batch_norm(x, mu, var, axis=-1, offset=None, scale=None, epsilon=1e-3):

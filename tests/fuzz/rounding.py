@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import autograd.core
 import autograd.numpy as anp
+import autograd.numpy.numpy_vjps
 import numpy as np
 from autograd.extend import defvjp, primitive
 from autograd.tracer import getval
@@ -185,3 +186,17 @@ def _noisy_sum(before, gradient):
 
 _exact_sum = autograd.core.add_outgrads
 autograd.core.add_outgrads = _noisy_sum
+
+
+def _noisy_unbroadcast(gradient, target, broadcast_idx=0):
+    """In place of autograd's: the parts of a gradient that are summed over broadcast axes are rounded ones.
+
+    What cancels in such a sum, as in front of a normalisation, would be 0 without noise.
+    """
+    if np.shape(value(gradient)) != target[0]:
+        gradient = noisy(gradient)
+    return _exact_unbroadcast(gradient, target, broadcast_idx)
+
+
+_exact_unbroadcast = autograd.numpy.numpy_vjps.unbroadcast
+autograd.numpy.numpy_vjps.unbroadcast = _noisy_unbroadcast

@@ -10,10 +10,16 @@ use crate::backend::cpu::kernels::winograd::{self, Form, WinogradForward, Winogr
 use crate::schedule::PackedLayout;
 use std::collections::HashMap;
 
-/// Filters packed by phase 0, on memory that holds the same bytes before.
+/// Filters packed by phase 0, on memory that holds the same bytes before; whatever scratch holds before and behind.
 fn packed(kernel: &dyn ChunkedKernel, filters: &[f32]) -> Vec<u32> {
+    let [bytes, others] = [f32::NAN, 0.25].map(|scratch| packed_over(kernel, filters, scratch));
+    assert!(bytes == others, "{:?} depends on what scratch held", kernel.packed_layout());
+    bytes
+}
+
+fn packed_over(kernel: &dyn ChunkedKernel, filters: &[f32], scratch: f32) -> Vec<u32> {
     let mut memory = vec![0.5f32; kernel.packed_len() + 16];
-    let mut scratch = vec![f32::NAN; kernel.scratch_len() + 16];
+    let mut scratch = vec![scratch; kernel.scratch_len() + 32];
     let [at, own] = [&memory, &scratch].map(|memory| memory.as_ptr().align_offset(64));
     let args = Args {
         inputs: [std::ptr::null(), filters.as_ptr()],

@@ -48,7 +48,7 @@ const B: f32 = 1.5;
 pub struct Transforms {
     /// `(pixels, channels, destination, plane)`: a window.
     pub window: WindowFn,
-    /// `(source, tap stride, filters, destination, plane)`: 3×3 filters; `filters` fills whole vectors.
+    /// `(source, tap stride, filters, destination, plane)`: 3×3 filters.
     pub filter: FilterFn,
     /// `(source, plane, pixels, first, channels, finish)`: a tile of outputs; null pixels are left out.
     /// The residual's elements lie from its first as the output's do from `first`.
@@ -245,7 +245,7 @@ dispatch! {
 }
 
 /// # Safety
-/// Nine rows of `filters` elements, `stride` apart, in whole vectors.
+/// Nine rows of `filters` elements, `stride` apart; the planes of `dst` hold as many.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
 #[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
@@ -259,9 +259,14 @@ unsafe fn filter<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
 ) {
     let mut k = 0;
     while k < filters {
+        // Panels for tiles of half vectors end within a vector.
+        let n = S::LANES.min(filters - k);
         let mut t = [[s.zero(); 3]; P];
         for j in 0..3 {
-            let g = |i: usize| s.load(src.add((i * 3 + j) * stride + k));
+            let g = |i: usize| {
+                let p = src.add((i * 3 + j) * stride + k);
+                if n == S::LANES { s.load(p) } else { s.load_first(p, n) }
+            };
             let g = F::taps(s, [g(0), g(1), g(2)]);
             for i in 0..P {
                 t[i][j] = g[i];
@@ -269,7 +274,8 @@ unsafe fn filter<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
         }
         for (i, row) in t.iter().enumerate() {
             for (j, &v) in F::taps(s, *row).iter().enumerate() {
-                s.store(dst.add((i * P + j) * plane + k), v);
+                let p = dst.add((i * P + j) * plane + k);
+                if n == S::LANES { s.store(p, v) } else { s.store_first(p, v, n) }
             }
         }
         k += S::LANES;
