@@ -203,6 +203,13 @@ impl Graph {
         copy
     }
 
+    /// Gives back the memory that only further nodes need. Those added all the same are not compared with the ones
+    /// that stand.
+    pub fn shrink_to_fit(&mut self) {
+        self.nodes.shrink_to_fit();
+        self.interned = HashMap::new();
+    }
+
     fn push(&mut self, op: Op, inputs: Inputs, fact: Fact) -> NodeId {
         debug_assert!(inputs.iter().all(|i| i.index() < self.nodes.len()));
         let id = NodeId(u32::try_from(self.nodes.len()).expect("a graph has fewer than 2^32 nodes"));
@@ -312,6 +319,7 @@ impl Graph {
             map.insert(at, to);
         }
         part.set_outputs(vec![map[&id]]);
+        part.shrink_to_fit();
         Ok((part, inputs))
     }
 

@@ -123,7 +123,8 @@ impl Trace {
             Role::TracedVariable(id) => !writes.iter().any(|(v, _)| v.id() == id),
             Role::Plain | Role::Variable(_) => true,
         };
-        let Extraction { graph, leaves, .. } = extract::extract(&roots, own, constant)?;
+        let Extraction { mut graph, leaves, .. } = extract::extract(&roots, own, constant)?;
+        graph.shrink_to_fit();
         let mut captured_variables: Vec<Arc<Cell>> = Vec::new();
         let mut sources = Vec::with_capacity(leaves.len());
         let mut donations = Vec::new();

@@ -53,7 +53,7 @@ pub fn take_compiled() -> Option<Arc<Graph>> {
 /// The plan of `graph`, compiled unless an equal graph was compiled before. The cache keeps the
 /// plans used last, within a bound in bytes.
 pub(crate) fn cached_plan(graph: Arc<Graph>, options: &PlanOptions) -> Result<Arc<Plan>> {
-    let lookup = (graph, resolved(options)?);
+    let mut lookup = (graph, resolved(options)?);
     {
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
         cache.clock += 1;
@@ -62,6 +62,9 @@ pub(crate) fn cached_plan(graph: Arc<Graph>, options: &PlanOptions) -> Result<Ar
             found.used = now;
             return Ok(found.plan.clone());
         }
+    }
+    if let Some(graph) = Arc::get_mut(&mut lookup.0) {
+        graph.shrink_to_fit();
     }
     let plan = Arc::new(Plan::compile(&lookup.0, &lookup.1)?);
     COMPILED.set(Some(lookup.0.clone()));
