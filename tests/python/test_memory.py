@@ -33,8 +33,8 @@ def peak():
 """
 
 
-# The C library's allocator raises the size from which it maps blocks whenever one is freed, in the order in which
-# threads get there: by 40 MiB more or less stay with it. With a fixed size what is freed is gone.
+# The C library's allocator raises the size from which it maps blocks whenever one is freed, in the order in
+# which threads get there: 40 MiB more or less stay with it. With a fixed size what is freed is gone.
 FIXED = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_ARENA_MAX": "1"}
 
 

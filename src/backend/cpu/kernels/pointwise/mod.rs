@@ -306,9 +306,7 @@ impl Engine {
                         std::slice::from_raw_parts_mut(to, count).fill(word);
                     }
                     Load::Rows => {
-                        for j in 0..p.cols {
-                            *to.add(j) = lane(source, dtype, bases[k] + p.col + j);
-                        }
+                        lanes::load(source.add((bases[k] + p.col) * dtype.size()), dtype, to, p.cols);
                         for i in 1..p.rows {
                             to.add(i * p.cols).copy_from_nonoverlapping(to, p.cols);
                         }

@@ -248,7 +248,6 @@ dispatch! {
 /// Nine rows of `filters` elements, `stride` apart; the planes of `dst` hold as many.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one loop under the function's contract")]
-#[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
 unsafe fn filter<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
     s: S,
     src: *const f32,
@@ -258,27 +257,38 @@ unsafe fn filter<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
     plane: usize,
 ) {
     let mut k = 0;
-    while k < filters {
-        // Panels for tiles of half vectors end within a vector.
-        let n = S::LANES.min(filters - k);
-        let mut t = [[s.zero(); 3]; P];
-        for j in 0..3 {
-            let g = |i: usize| {
-                let p = src.add((i * 3 + j) * stride + k);
-                if n == S::LANES { s.load(p) } else { s.load_first(p, n) }
-            };
-            let g = F::taps(s, [g(0), g(1), g(2)]);
-            for i in 0..P {
-                t[i][j] = g[i];
-            }
-        }
-        for (i, row) in t.iter().enumerate() {
-            for (j, &v) in F::taps(s, *row).iter().enumerate() {
-                let p = dst.add((i * P + j) * plane + k);
-                if n == S::LANES { s.store(p, v) } else { s.store_first(p, v, n) }
-            }
-        }
+    while k + S::LANES <= filters {
+        let load = |row: usize| s.load(src.add(row * stride + k));
+        transform_taps::<S, P, M, F>(s, load, |point, v| s.store(dst.add(point * plane + k), v));
         k += S::LANES;
+    }
+    // Panels for tiles of half vectors may end within a vector.
+    let n = filters - k;
+    if n > 0 {
+        let load = |row: usize| s.load_first(src.add(row * stride + k), n);
+        transform_taps::<S, P, M, F>(s, load, |point, v| s.store_first(dst.add(point * plane + k), v, n));
+    }
+}
+
+/// One vector of filters: `load` gives a tap of each, `store` takes a point of their transforms.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "columns of a matrix")]
+fn transform_taps<S: Simd, const P: usize, const M: usize, F: Algorithm<P, M>>(
+    s: S,
+    load: impl Fn(usize) -> S::F,
+    mut store: impl FnMut(usize, S::F),
+) {
+    let mut t = [[s.zero(); 3]; P];
+    for j in 0..3 {
+        let g = F::taps(s, [load(j), load(3 + j), load(6 + j)]);
+        for i in 0..P {
+            t[i][j] = g[i];
+        }
+    }
+    for (i, row) in t.iter().enumerate() {
+        for (j, &v) in F::taps(s, *row).iter().enumerate() {
+            store(i * P + j, v);
+        }
     }
 }
 dispatch! {
