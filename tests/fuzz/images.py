@@ -102,10 +102,11 @@ def _transformed(y, x, kernel, strides, dilation):
     if (kh, kw) == (3, 3):
         near = numpy.maximum(near, _largest(size, (kh, kw), (3, 3)))
     weight = 40 * UNIT * numpy.max(numpy.sum(numpy.abs(value(kernel)), axis=(0, 1, 2)), initial=0.0)
-    moved = y + weight * numpy.where(numpy.isfinite(near), near, 0.0) * STATE.rng.choice(
-        [-1.0, 1.0], value(y).shape
-    )
-    return uncertain(moved, ~numpy.isfinite(near) & numpy.ones(value(y).shape, bool))
+    noise = weight * numpy.where(numpy.isfinite(near), near, 0.0)
+    moved = y + noise * STATE.rng.choice([-1.0, 1.0], value(y).shape)
+    # Where a huge number beside it leaves no digit of a sum, not even its sign is known: as with infinities.
+    lost = ~numpy.isfinite(near) | (noise > numpy.maximum(numpy.abs(value(y)), 1e15))
+    return uncertain(moved, lost & numpy.ones(value(y).shape, bool))
 
 
 def _largest(size, window, reach):

@@ -195,6 +195,7 @@ row(
 
 def _in_top_k(target, scores, k):
     scores = value(scores)
+    agree(value(target).shape, scores.shape[:-1])
     own = numpy.take_along_axis(scores, target[:, None].astype(int), 1)
     return (scores > own).sum(1) < k
 
