@@ -2,6 +2,8 @@
 
 pub mod cpu;
 pub mod device;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod packed;
 pub mod profile;
 
@@ -10,7 +12,11 @@ use device::Backend;
 use std::any::Any;
 
 /// All backends. The first is the one that is used where nobody asks for another.
-pub const ALL: &[&dyn Backend] = &[&cpu::Cpu];
+pub const ALL: &[&dyn Backend] = &[
+    &cpu::Cpu,
+    #[cfg(feature = "gpu")]
+    &gpu::Gpu,
+];
 
 /// The backend called `name`.
 ///

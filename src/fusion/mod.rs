@@ -8,6 +8,7 @@
 //! what a kernel cannot carry is split off again by the lowering.
 
 mod clusters;
+mod detach;
 mod groups;
 mod ranks;
 pub mod region;

@@ -16,7 +16,7 @@ pub struct MaxPool2dPick {
 }
 
 impl MaxPool2dPick {
-    fn pool(&self) -> Pool2d {
+    pub(crate) fn pool(&self) -> Pool2d {
         Pool2d { kind: PoolKind::Max, window: self.window }
     }
 }

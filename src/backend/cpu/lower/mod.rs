@@ -17,7 +17,7 @@ use super::kernel::{BatchBlocked, CpuKernel, Lowered, Task};
 use super::kernels::pointwise::lower_region;
 use super::simd::Tier;
 use crate::error::{Error, Result};
-use crate::fusion::region::{Arg, Operand, Region};
+use crate::fusion::region::Region;
 use crate::fusion::{Fusion, Group};
 use crate::graph::{Graph, NodeId, Origin};
 use crate::reserve;
@@ -176,89 +176,15 @@ impl Lowering<'_> {
                 steps.push(step);
                 Ok(())
             }
-            Err(_) if group.prologue.is_some() => {
-                let bare = self.detached_prologue(group, anchor, steps)?;
-                self.group(&bare, self.choice(&bare), BatchBlocked::default(), steps)
-            }
-            Err(why) => {
-                let Some(region) = &group.region else {
-                    return Err(name(Error::value(why), &node.origin, node.op.def().name()));
-                };
-                self.bare(anchor, group.inputs[..node.inputs.len()].to_vec(), steps)?;
-                self.detached(group, region, anchor, steps)
-            }
+            Err(_) if group.prologue.is_some() => self.groups(&group.without_prologue(g)?, steps),
+            Err(why) if group.region.is_none() => Err(name(Error::value(why), &node.origin, node.op.def().name())),
+            Err(_) => self.groups(&group.without_region(g)?, steps),
         }
     }
 
-    /// A heavy op of a group as a step with nothing attached.
-    fn bare(&self, anchor: NodeId, inputs: Vec<NodeId>, steps: &mut Vec<Step>) -> Result<()> {
-        let (outputs, nodes) = (vec![anchor], vec![anchor]);
-        let bare = Group { anchor: Some(anchor), inputs, outputs, nodes, ..Group::default() };
-        self.group(&bare, self.choice(&bare), BatchBlocked::default(), steps)
-    }
-
-    /// The region of a group as a step of its own that reads the anchor's output from memory, and a step for each
-    /// moment.
-    fn detached(&self, group: &Group, region: &Region, anchor: NodeId, steps: &mut Vec<Step>) -> Result<()> {
-        let g = self.g;
-        let lead = g.node(anchor).inputs.len();
-        let (outputs, moments) = group.outputs.split_at(group.outputs.len() - region.moments.len());
-        let mut region = Region { moments: Vec::new(), ..region.clone() };
-        let at = Arg::Operand(region.operands.len() as u16);
-        region.operands.push(Operand { dtype: g.fact(anchor).dtype, strides: region.shape.strides() });
-        let replace = |arg: &mut Arg| {
-            if *arg == Arg::Anchor {
-                *arg = at;
-            }
-        };
-        region.code.iter_mut().for_each(|i| i.args.iter_mut().for_each(replace));
-        region.reductions.iter_mut().for_each(|r| replace(&mut r.source));
-        let mut inputs = group.inputs[lead..].to_vec();
-        inputs.push(anchor);
-        // The anchor's own value is there already.
-        let mut made = Vec::new();
-        let mut stores = Vec::new();
-        let kept = outputs[region.stores.len()..].to_vec();
-        for (store, &o) in region.stores.iter().zip(outputs) {
-            if store.0 != Arg::Anchor {
-                stores.push(*store);
-                made.push(o);
-            }
-        }
-        made.extend(kept);
-        region.stores = stores;
-        if !made.is_empty() {
-            let nodes: Vec<NodeId> =
-                group.nodes.iter().filter(|n| **n != anchor && !moments.contains(n)).copied().collect();
-            steps.push(self.region_step(&region, inputs, made, &nodes)?);
-        }
-        for &moment in moments {
-            // What a moment measures leaves the group, so it is in memory.
-            self.bare(moment, g.node(moment).inputs.to_vec(), steps)?;
-        }
-        Ok(())
-    }
-
-    /// The prologue of a group as a step of its own, and the group that reads what it stores.
-    fn detached_prologue(&self, group: &Group, anchor: NodeId, steps: &mut Vec<Step>) -> Result<Group> {
-        let g = self.g;
-        let Some(prologue) = &group.prologue else { return Err(Error::state("a group has no prologue")) };
-        let value = g.node(anchor).inputs[0];
-        let lead = g.node(anchor).inputs.len();
-        let after = lead + prologue.operands.len();
-        let mut region = prologue.clone();
-        let at = Arg::Operand(region.operands.len() as u16);
-        region.operands.push(Operand { dtype: g.fact(group.inputs[0]).dtype, strides: region.shape.strides() });
-        let args = region.code.iter_mut().flat_map(|i| &mut i.args);
-        args.filter(|arg| **arg == Arg::Anchor).for_each(|arg| *arg = at);
-        let mut inputs = group.inputs[lead..after].to_vec();
-        inputs.push(group.inputs[0]);
-        let (nodes, rest): (Vec<NodeId>, Vec<NodeId>) = group.nodes.iter().partition(|n| group.before.contains(n));
-        steps.push(self.region_step(&region, inputs, vec![value], &nodes)?);
-        let mut bare = Group { prologue: None, before: Vec::new(), nodes: rest, ..group.clone() };
-        bare.inputs =
-            std::iter::once(value).chain(group.inputs[1..lead].iter().chain(&group.inputs[after..]).copied()).collect();
-        Ok(bare)
+    /// What a group was taken apart into.
+    fn groups(&self, groups: &[Group], steps: &mut Vec<Step>) -> Result<()> {
+        groups.iter().try_for_each(|group| self.group(group, self.choice(group), BatchBlocked::default(), steps))
     }
 
     /// A region as a step of its own.

@@ -1,0 +1,202 @@
+//! Texts of kernels: how elements lie in memory, and the frames in which values are computed.
+//!
+//! All memory is an array of u32, bound for reading and writing: one buffer holds the intermediates of a run, and may be
+//! read and written by one dispatch under no other binding. Lanes are f32 for all floats and i32 for integers and bool.
+
+use super::library;
+use crate::dtype::DType;
+use std::fmt::Write;
+
+/// Invocations of a workgroup.
+pub const WORKGROUP: u32 = 64;
+/// Most workgroups along one axis of a dispatch, on every device.
+pub const MAX_GROUPS: u32 = 65_535;
+
+/// What one binding of a dispatch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operand {
+    /// An input of the step, by number.
+    Input(usize),
+    /// An output of the step, by number.
+    Output(usize),
+    /// Where the step says that it met bad data.
+    Status,
+}
+
+/// One dispatch: a shader, what it is bound to and how many workgroups run.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The module; its entry point is `main`.
+    pub text: String,
+    /// By binding.
+    pub operands: Vec<Operand>,
+    /// Workgroups along two axes.
+    pub groups: [u32; 2],
+}
+
+/// The WGSL type of lanes of `dtype`.
+pub fn lane_type(dtype: DType) -> &'static str {
+    if dtype.is_float() { "f32" } else { "i32" }
+}
+
+/// A literal of the lane type of `dtype`.
+pub fn literal(value: f64, dtype: DType) -> String {
+    if !dtype.is_float() {
+        return format!("bitcast<i32>({:#x}u)", value as i32);
+    }
+    let value = value as f32;
+    match value {
+        v if v.is_nan() => "nan()".to_owned(),
+        f32::INFINITY => "infinity()".to_owned(),
+        f32::NEG_INFINITY => "(-infinity())".to_owned(),
+        v => format!("bitcast<f32>({:#x}u)", v.to_bits()),
+    }
+}
+
+/// A module under construction.
+#[derive(Default)]
+pub struct Module {
+    operands: Vec<Operand>,
+    declarations: String,
+    body: String,
+}
+
+impl Module {
+    /// An empty module.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Binds `operand` and returns the name of its array.
+    pub fn bind(&mut self, operand: Operand) -> String {
+        let at = self.operands.iter().position(|o| *o == operand);
+        let element = if operand == Operand::Status { "atomic<u32>" } else { "u32" };
+        let at = at.unwrap_or_else(|| {
+            let at = self.operands.len();
+            let declared = &mut self.declarations;
+            let _ =
+                writeln!(declared, "@group(0) @binding({at}) var<storage, read_write> memory{at}: array<{element}>;");
+            self.operands.push(operand);
+            at
+        });
+        format!("memory{at}")
+    }
+
+    /// Adds constants of type u32.
+    pub fn constants(&mut self, values: &[(&str, usize)]) {
+        for (name, value) in values {
+            let _ = writeln!(self.body, "const {name}: u32 = {value}u;");
+        }
+    }
+
+    /// Adds text.
+    pub fn add(&mut self, text: &str) {
+        self.body.push_str(text);
+        self.body.push('\n');
+    }
+
+    /// Adds a function `name(at)` that gives element `at` of `operand` as a lane.
+    pub fn loader(&mut self, name: &str, operand: Operand, dtype: DType) {
+        let memory = self.bind(operand);
+        let lane = lane_type(dtype);
+        let value = match dtype {
+            DType::F32 => format!("bitcast<f32>({memory}[at])"),
+            DType::I32 => format!("bitcast<i32>({memory}[at])"),
+            DType::U8 | DType::Bool => format!("i32(({memory}[at / 4u] >> ((at % 4u) * 8u)) & 0xffu)"),
+            DType::F16 => format!("float16_value(({memory}[at / 2u] >> ((at % 2u) * 16u)) & 0xffffu)"),
+            DType::BF16 => format!("bfloat16_value(({memory}[at / 2u] >> ((at % 2u) * 16u)) & 0xffffu)"),
+        };
+        let _ = writeln!(self.body, "fn {name}(at: u32) -> {lane} {{ return {value}; }}");
+    }
+
+    /// The dispatch, with `groups` workgroups in all.
+    pub fn finish(self, groups: usize) -> Dispatch {
+        let groups = u32::try_from(groups).unwrap_or(u32::MAX);
+        let columns = groups.clamp(1, MAX_GROUPS);
+        let folded = [columns, groups.div_ceil(columns)];
+        let mut text = library::called_by(&self.body);
+        text.push_str(&self.declarations);
+        let _ = writeln!(text, "const COLUMNS: u32 = {columns}u;");
+        text.push_str(&self.body);
+        Dispatch { text, operands: self.operands, groups: folded }
+    }
+
+    /// Frames `fn value(at: u32) -> Values`, whose field `v<k>` is element `at` of store `k`: every invocation computes
+    /// the elements that share a word of memory. `stores` are operands with their element types.
+    pub fn elementwise(mut self, count: usize, stores: &[(Operand, DType)]) -> Dispatch {
+        let per = stores.iter().map(|(_, dtype)| 4 / dtype.size()).max().unwrap_or(1);
+        let memories: Vec<String> = stores.iter().map(|&(operand, _)| self.bind(operand)).collect();
+        let b = &mut self.body;
+        let _ = writeln!(b, "@compute @workgroup_size({WORKGROUP})");
+        let _ = writeln!(
+            b,
+            "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {{"
+        );
+        let _ = writeln!(b, "  let first = ((group.y * COLUMNS + group.x) * {WORKGROUP}u + lane) * {per}u;");
+        let _ = writeln!(b, "  if (first >= {count}u) {{ return; }}");
+        let _ = writeln!(b, "  let e0 = value(first);");
+        for e in 1..per {
+            let _ = writeln!(b, "  var e{e}: Values;");
+            let _ = writeln!(b, "  if (first + {e}u < {count}u) {{ e{e} = value(first + {e}u); }}");
+        }
+        for (k, (memory, &(_, dtype))) in memories.iter().zip(stores).enumerate() {
+            let in_word = 4 / dtype.size();
+            for word in 0..per / in_word {
+                let parts = (0..in_word).map(|i| {
+                    let bits = stored_bits(&format!("e{}.v{k}", word * in_word + i), dtype);
+                    if i == 0 { bits } else { format!("({bits} << {}u)", i * dtype.size() * 8) }
+                });
+                let bits = parts.collect::<Vec<_>>().join(" | ");
+                let at = format!("first / {in_word}u + {word}u");
+                let guard = format!("if (first + {}u < {count}u) ", word * in_word);
+                let _ = writeln!(b, "  {guard}{{ {memory}[{at}] = {bits}; }}");
+            }
+        }
+        let _ = writeln!(b, "}}");
+        let invocations = count.div_ceil(per);
+        self.finish(invocations.div_ceil(WORKGROUP as usize))
+    }
+}
+
+/// The bits of a lane as memory has them.
+fn stored_bits(lane: &str, dtype: DType) -> String {
+    match dtype {
+        DType::F32 | DType::I32 => format!("bitcast<u32>({lane})"),
+        DType::U8 | DType::Bool => format!("(u32({lane}) & 0xffu)"),
+        DType::F16 => format!("float16_bits({lane})"),
+        DType::BF16 => format!("bfloat16_bits({lane})"),
+    }
+}
+
+/// Declares `Values` with a field a store.
+pub fn values_struct(dtypes: &[DType]) -> String {
+    let fields = dtypes.iter().enumerate().map(|(k, &d)| format!("v{k}: {}", lane_type(d)));
+    format!("struct Values {{ {} }}", fields.collect::<Vec<_>>().join(", "))
+}
+
+/// Statements that cut `at` into coordinates `<prefix>0`, `<prefix>1`, … of `shape`. Axes of extent 1 are 0.
+pub fn coordinates(at: &str, shape: &[usize], prefix: &str) -> String {
+    let mut text = format!("  var {prefix}_rest = {at};\n");
+    for (axis, &extent) in shape.iter().enumerate().rev() {
+        if extent == 1 {
+            let _ = writeln!(text, "  let {prefix}{axis} = 0u;");
+        } else {
+            let _ = writeln!(text, "  let {prefix}{axis} = {prefix}_rest % {extent}u;");
+            let _ = writeln!(text, "  {prefix}_rest = {prefix}_rest / {extent}u;");
+        }
+    }
+    text
+}
+
+/// Σ coordinate · stride.
+pub fn offset(shape: &[usize], strides: &[usize], prefix: &str) -> String {
+    let terms = shape.iter().zip(strides).enumerate().filter(|(_, (n, s))| **n > 1 && **s > 0);
+    let terms: Vec<String> = terms
+        .map(
+            |(axis, (_, &stride))| {
+                if stride == 1 { format!("{prefix}{axis}") } else { format!("{prefix}{axis} * {stride}u") }
+            },
+        )
+        .collect();
+    if terms.is_empty() { "0u".to_owned() } else { terms.join(" + ") }
+}

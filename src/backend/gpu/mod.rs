@@ -1,0 +1,48 @@
+//! The GPU backend: any GPU with Vulkan, Metal or DirectX 12, through wgpu.
+//!
+//! wgpu starts when somebody first asks for a GPU. Programs of this backend take tensors from the host's memory and give
+//! them back there: what has not changed since the last run is not sent again.
+
+pub mod device;
+pub mod exec;
+pub mod lower;
+
+use super::device::{Backend, DeviceTraits, Program};
+use crate::error::Result;
+use crate::fusion::{self, Fusion};
+use crate::graph::Graph;
+use crate::schedule::{PlanOptions, Target};
+use std::any::Any;
+use std::sync::Arc;
+
+/// The GPU that this process uses.
+pub struct Gpu;
+
+static TRAITS: DeviceTraits = DeviceTraits { name: "gpu", limits: fusion::Limits { instructions: 48, operands: 4 } };
+
+impl Backend for Gpu {
+    fn traits(&self) -> &DeviceTraits {
+        &TRAITS
+    }
+
+    fn target(&self) -> Result<Target> {
+        device::current()?;
+        Ok(Target { backend: TRAITS.name, tier: "wgsl", threads: 1 })
+    }
+
+    fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {
+        Ok(Arc::new(lower::compile(graph, fusion, options)?))
+    }
+
+    fn idle_bytes(&self) -> usize {
+        0
+    }
+
+    fn release_memory(&self) {
+        device::release();
+    }
+
+    fn lock(&self) -> Vec<Box<dyn Any>> {
+        vec![device::lock()]
+    }
+}

@@ -1,0 +1,84 @@
+//! Groups that a kernel cannot run as they are, taken apart into ones that it can.
+
+use super::Group;
+use super::region::{Arg, Operand, Region};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId};
+
+impl Group {
+    /// A heavy op with nothing attached.
+    pub fn bare(anchor: NodeId, inputs: Vec<NodeId>) -> Group {
+        Group { anchor: Some(anchor), inputs, outputs: vec![anchor], nodes: vec![anchor], ..Group::default() }
+    }
+
+    /// The heavy op alone; its region, which reads what that made from memory, if it makes anything; and each moment.
+    /// The group has an anchor and a region, and no prologue.
+    ///
+    /// # Errors
+    /// `State` for other groups.
+    pub fn without_region(&self, g: &Graph) -> Result<Vec<Group>> {
+        let (Some(anchor), Some(region), None) = (self.anchor, &self.region, &self.prologue) else {
+            return Err(Error::state("a group has no region that can be taken off its heavy op"));
+        };
+        let lead = g.node(anchor).inputs.len();
+        let mut groups = vec![Group::bare(anchor, self.inputs[..lead].to_vec())];
+        let (outputs, moments) = self.outputs.split_at(self.outputs.len() - region.moments.len());
+        let mut region = Region { moments: Vec::new(), ..region.clone() };
+        let at = Arg::Operand(region.operands.len() as u16);
+        region.operands.push(Operand { dtype: g.fact(anchor).dtype, strides: region.shape.strides() });
+        let replace = |arg: &mut Arg| {
+            if *arg == Arg::Anchor {
+                *arg = at;
+            }
+        };
+        region.code.iter_mut().for_each(|i| i.args.iter_mut().for_each(replace));
+        region.reductions.iter_mut().for_each(|r| replace(&mut r.source));
+        let mut inputs = self.inputs[lead..].to_vec();
+        inputs.push(anchor);
+        // The anchor's own value is there already.
+        let mut made = Vec::new();
+        let mut stores = Vec::new();
+        let kept = outputs[region.stores.len()..].to_vec();
+        for (store, &o) in region.stores.iter().zip(outputs) {
+            if store.0 != Arg::Anchor {
+                stores.push(*store);
+                made.push(o);
+            }
+        }
+        made.extend(kept);
+        region.stores = stores;
+        if !made.is_empty() {
+            let nodes = self.nodes.iter().filter(|n| **n != anchor && !moments.contains(n)).copied().collect();
+            groups.push(Group { region: Some(region), inputs, outputs: made, nodes, ..Group::default() });
+        }
+        // What a moment measures leaves the group, so it is in memory.
+        groups.extend(moments.iter().map(|&moment| Group::bare(moment, g.node(moment).inputs.to_vec())));
+        Ok(groups)
+    }
+
+    /// The prologue as a group of its own, and the group that reads what it stores.
+    ///
+    /// # Errors
+    /// `State` for a group without one.
+    pub fn without_prologue(&self, g: &Graph) -> Result<[Group; 2]> {
+        let (Some(anchor), Some(prologue)) = (self.anchor, &self.prologue) else {
+            return Err(Error::state("a group has no prologue"));
+        };
+        let value = g.node(anchor).inputs[0];
+        let lead = g.node(anchor).inputs.len();
+        let after = lead + prologue.operands.len();
+        let mut region = prologue.clone();
+        let at = Arg::Operand(region.operands.len() as u16);
+        region.operands.push(Operand { dtype: g.fact(self.inputs[0]).dtype, strides: region.shape.strides() });
+        let args = region.code.iter_mut().flat_map(|i| &mut i.args);
+        args.filter(|arg| **arg == Arg::Anchor).for_each(|arg| *arg = at);
+        let mut inputs = self.inputs[lead..after].to_vec();
+        inputs.push(self.inputs[0]);
+        let (nodes, rest): (Vec<NodeId>, Vec<NodeId>) = self.nodes.iter().partition(|n| self.before.contains(n));
+        let before = Group { region: Some(region), inputs, outputs: vec![value], nodes, ..Group::default() };
+        let mut bare = Group { prologue: None, before: Vec::new(), nodes: rest, ..self.clone() };
+        bare.inputs =
+            std::iter::once(value).chain(self.inputs[1..lead].iter().chain(&self.inputs[after..]).copied()).collect();
+        Ok([before, bare])
+    }
+}
