@@ -1,7 +1,9 @@
 //! Checks that tests of all ops share: plans against the interpreter, gradients against central
 //! differences.
 
+use crate::backend::cpu::Cpu;
 use crate::backend::cpu::lower::candidates;
+use crate::backend::device::Backend;
 use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -133,7 +135,7 @@ fn compare(g: &Graph, options: &PlanOptions, outputs: &[Buffer], expected: &[Ref
     }
 }
 
-/// Checks every candidate of the op of `anchor` that supports its task against the interpreter, each
+/// Checks every CPU candidate of the op of `anchor` that supports its task against the interpreter, each
 /// forced by name, fused and unfused; returns the names of those that ran.
 pub fn check_candidates(g: &Graph, anchor: NodeId, rng: &mut Rng, tolerance: f64) -> Vec<&'static str> {
     let inputs = rng.inputs(g);
@@ -141,7 +143,9 @@ pub fn check_candidates(g: &Graph, anchor: NodeId, rng: &mut Rng, tolerance: f64
     let mut ran = Vec::new();
     for kernel in candidates::of(&g.node(anchor).op) {
         for fuse in [true, false] {
-            let options = PlanOptions { fuse, force_kernel: Some(kernel.name().to_owned()), ..PlanOptions::default() };
+            let target = Some(Cpu.target().unwrap_or_else(|e| panic!("{e}")));
+            let force_kernel = Some(kernel.name().to_owned());
+            let options = PlanOptions { fuse, force_kernel, target, ..PlanOptions::default() };
             let plan = Plan::compile(g, &options).unwrap_or_else(|e| panic!("{e}\n{g}"));
             // Another candidate runs where the forced one refuses.
             if plan.describe().split_whitespace().any(|word| word == kernel.name()) {

@@ -10,8 +10,10 @@ pub mod profile;
 use crate::error::{Error, Result};
 use device::Backend;
 use std::any::Any;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// All backends. The first is the one that is used where nobody asks for another.
+/// All backends. The first is the one that is used where neither a program nor `CNNRS_DEVICE` asks for another.
 pub const ALL: &[&dyn Backend] = &[
     &cpu::Cpu,
     #[cfg(feature = "gpu")]
@@ -29,9 +31,60 @@ pub fn named(name: &str) -> Result<&'static dyn Backend> {
     })
 }
 
-/// The backend that is used where nobody asks for another.
-pub fn default() -> &'static dyn Backend {
-    ALL[0]
+/// The variable that names the backend to use where a program says nothing.
+pub const DEVICE_VARIABLE: &str = "CNNRS_DEVICE";
+
+/// The number in [`ALL`] of the backend that the process uses; one more than any while nobody has said.
+static CURRENT: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+thread_local! {
+    /// The one that the thread uses, if it differs.
+    static OWN: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+fn number(name: &str) -> Result<usize> {
+    let wanted = named(name)?.traits().name;
+    ALL.iter().position(|b| b.traits().name == wanted).ok_or_else(|| Error::state("a backend is not listed"))
+}
+
+/// The backend that is used where nobody asks for another: the thread's, or else the process's.
+///
+/// # Errors
+/// `Value` when `CNNRS_DEVICE` names none.
+pub fn current() -> Result<&'static dyn Backend> {
+    if let Some(own) = OWN.get() {
+        return Ok(ALL[own]);
+    }
+    if let Some(backend) = ALL.get(CURRENT.load(Ordering::Relaxed)) {
+        return Ok(*backend);
+    }
+    let named = std::env::var(DEVICE_VARIABLE).ok().filter(|name| !name.is_empty());
+    let at = named.map_or(Ok(0), |name| number(&name).map_err(|e| Error::value(format!("{DEVICE_VARIABLE}: {e}"))))?;
+    CURRENT.store(at, Ordering::Relaxed);
+    Ok(ALL[at])
+}
+
+/// Makes the backend called `name` the one that the process uses.
+///
+/// # Errors
+/// `Value` when there is none of this name, or no device for it.
+pub fn set_current(name: &str) -> Result<()> {
+    let at = number(name)?;
+    ALL[at].target()?;
+    CURRENT.store(at, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Makes the backend called `name` the one that this thread uses, or none for the process's; returns the one before.
+///
+/// # Errors
+/// As [`set_current`].
+pub fn set_own(name: Option<&str>) -> Result<Option<&'static str>> {
+    let at = name.map(number).transpose()?;
+    if let Some(at) = at {
+        ALL[at].target()?;
+    }
+    Ok(OWN.replace(at).map(|before| ALL[before].traits().name))
 }
 
 /// Bytes of the memory that runs borrow and that no run uses now, on all devices.

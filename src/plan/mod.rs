@@ -45,21 +45,21 @@ pub fn groups_taken_apart() -> usize {
     GROUPS_TAKEN_APART.load(Ordering::Relaxed)
 }
 
-/// `options` with a target: their own, or else what the default backend uses now.
+/// `options` with a target: their own, or else what the current backend uses now.
 ///
 /// # Errors
 /// `Value` when a setting of the process can't be read.
 pub fn resolved(options: &PlanOptions) -> Result<PlanOptions> {
     let target = match options.target {
         Some(target) => target,
-        None => backend::default().target()?,
+        None => backend::current()?.target()?,
     };
     Ok(PlanOptions { target: Some(target), ..options.clone() })
 }
 
 /// The backend that options with a target name.
 fn backend_of(options: &PlanOptions) -> Result<&'static dyn Backend> {
-    options.target.map_or(Ok(backend::default()), |target| backend::named(target.backend))
+    options.target.map_or_else(backend::current, |target| backend::named(target.backend))
 }
 
 impl Plan {

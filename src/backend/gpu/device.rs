@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// The variable that names the adapter to use: a part of its name, or "software" for one that computes on the processor.
 pub const ADAPTER_VARIABLE: &str = "CNNRS_ADAPTER";
@@ -50,6 +51,8 @@ pub struct Device {
     faults: Arc<Mutex<Vec<String>>>,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     layouts: Mutex<HashMap<usize, Layouts>>,
+    /// Of the thread that waits for the device and tells all others what is done: two at once are too many for wgpu.
+    waiting: Mutex<()>,
     process: u32,
 }
 
@@ -201,6 +204,7 @@ impl Device {
             faults,
             pipelines: Mutex::default(),
             layouts: Mutex::default(),
+            waiting: Mutex::default(),
             process: std::process::id(),
         })
     }
@@ -245,6 +249,23 @@ impl Device {
                 };
                 Err(Error::new(kind, format!("device \"gpu\": {}: {what}: {error}", self.facts.name)))
             }
+        }
+    }
+
+    /// Waits until a submission is done, or for as long as `patience`, and tells those who asked for word of it; says
+    /// whether it is. Does nothing while another thread waits, which tells all.
+    ///
+    /// # Errors
+    /// `State` when the device is lost.
+    pub(super) fn wait(&self, submission: &wgpu::SubmissionIndex, patience: Duration) -> Result<bool> {
+        let Ok(_alone) = self.waiting.try_lock() else { return Ok(false) };
+        let wait = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(patience) };
+        let waited = self.device.poll(wait);
+        self.check()?;
+        match waited {
+            Ok(_) => Ok(true),
+            Err(wgpu::PollError::Timeout) => Ok(false),
+            Err(e) => Err(Error::state(format!("device \"gpu\": {}: {e}", self.facts.name))),
         }
     }
 

@@ -38,35 +38,47 @@ pub(super) fn spread(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
     };
     let mut pads = [(0, 0); 2];
     pads[other] = (place.before[other], after);
+    // Windows that lie in the padding alone give nothing to the image.
+    let end = before + x[axis + 1];
+    let first = if before < span { 0 } else { ((before - span) / stride + 1).min(count - 1) };
+    let kept = end.div_ceil(stride).clamp(first + 1, count) - first;
+    let (mut starts, mut stops) = ([0; 4], [dy[0], dy[1], dy[2], dy[3]]);
+    (starts[axis + 1], stops[axis + 1]) = (first, first + kept);
+    let met = if kept == count { s.inputs[0] } else { g.apply(Slice::new(&starts, &stops, &[1; 4]), &s.inputs[..1])? };
     let (mut strides, mut size) = (grad.conv.strides, grad.size);
     strides[axis] = span;
-    size[axis] = count * span;
+    size[axis] = kept * span;
     let conv = Conv2d { strides, padding: Padding::Explicit(pads), ..grad.conv.clone() };
-    let near = g.apply(Conv2dInputGrad { conv, size }, s.inputs)?;
+    let near = g.apply(Conv2dInputGrad { conv, size }, &[met, s.inputs[1]])?;
     // Each window's elements, then its gap; of that row of windows, the part inside the image.
     let [outer, inner]: [usize; 2] = [x[..axis + 1].iter().product(), x[axis + 2..].iter().product()];
-    let split = g.reshape(near, [dy[0] * if axis == 1 { size[0] } else { 1 } * count, span, inner].into())?;
-    debug_assert_eq!(g.fact(split).shape[0], outer * count);
-    let gaps = pad(g, split, 1, stride - span)?;
-    let all = count * stride;
+    let split = g.reshape(near, [outer * kept, span, inner].into())?;
+    let gap = if kept == 1 { 0 } else { stride - span };
+    let gaps = pad(g, split, 1, [0, gap])?;
+    let all = kept * (span + gap);
     let joined = g.reshape(gaps, [outer, all, inner].into())?;
-    let inside = before..all.min(before + x[axis + 1]);
-    let (starts, stops) = ([0, inside.start, 0], [outer, inside.end, inner]);
-    let cut = g.apply(Slice::new(&starts, &stops, &[1; 3]), &[joined])?;
-    let whole = pad(g, cut, 1, x[axis + 1] - inside.len())?;
+    let start = first * stride;
+    let from = before.max(start).min(end);
+    let to = (start + all).min(end).max(from);
+    let inside = if from == to { 0..0 } else { from - start..to - start };
+    let cut = g.apply(Slice::new(&[0, inside.start, 0], &[outer, inside.end, inner], &[1; 3]), &[joined])?;
+    let whole = pad(g, cut, 1, [from - before, end - to])?;
     g.reshape(whole, Shape::from(&x[..])).map(Some)
 }
 
-/// `x` with `count` zeros behind it along `axis`.
-fn pad(g: &mut Graph, x: NodeId, axis: usize, count: usize) -> Result<NodeId> {
-    if count == 0 {
+/// `x` with some zeros before and behind it along `axis`.
+fn pad(g: &mut Graph, x: NodeId, axis: usize, counts: [usize; 2]) -> Result<NodeId> {
+    if counts == [0, 0] {
         return Ok(x);
     }
     let rank = g.fact(x).shape.rank();
     let none: SmallVec<[usize; 6]> = smallvec::smallvec![0; rank];
-    let mut after = none.clone();
-    after[axis] = count;
-    g.apply(Pad { before: none.clone(), after, inner: none, value: Real::new(0.0) }, &[x])
+    let [before, after] = counts.map(|count| {
+        let mut along = none.clone();
+        along[axis] = count;
+        along
+    });
+    g.apply(Pad { before, after, inner: none, value: Real::new(0.0) }, &[x])
 }
 
 #[cfg(test)]
@@ -87,6 +99,12 @@ mod tests {
             (Padding::Same, [1, 1], [90, 66], [180, 133]),
             (Padding::Explicit([(1, 2), (80, 3)]), [3, 1], [65, 65], [140, 120]),
             (Padding::Explicit([(0, 0), (200, 200)]), [1, 1], [1, 100], [4, 10]),
+            // Windows in the padding alone: before, behind, on both sides, all of them.
+            (Padding::Explicit([(0, 0), (350, 90)]), [1, 1], [1, 100], [4, 230]),
+            (Padding::Explicit([(0, 0), (0, 450)]), [1, 1], [1, 100], [4, 230]),
+            (Padding::Explicit([(0, 0), (250, 300)]), [1, 1], [1, 200], [4, 10]),
+            (Padding::Explicit([(0, 0), (90, 300)]), [1, 1], [1, 100], [4, 5]),
+            (Padding::Explicit([(0, 0), (1_000_000, 1_000_000)]), [1, 1], [1, 300_000], [4, 10]),
         ] {
             let conv = Conv2d { strides, dilation, padding, groups: 1 };
             let filters = [3, 2, 3, 4];
@@ -99,6 +117,8 @@ mod tests {
             let simple = run_alone(&Simplify, &g);
             let far = |n: &crate::graph::Node| matches!(&n.op, Op::Conv2dInputGrad(c) if c.conv.strides[1] > NEAR);
             assert!(!simple.nodes().iter().any(far), "{simple}");
+            let most = simple.nodes().iter().map(|n| n.fact.shape.len()).max().unwrap();
+            assert!(most <= 3 * g.nodes().iter().map(|n| n.fact.shape.len()).max().unwrap(), "{simple}");
             let inputs = Rng::new(1).inputs(&g);
             let (a, b) = (interpret(&g, &inputs).unwrap(), interpret(&simple, &inputs).unwrap());
             assert!(a[0].iter().zip(&b[0]).all(|(a, b)| (a - b).abs() <= 1e-9), "{g}\n{simple}");

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// How long the calling thread waits for the device before it asks whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How long it waits for word of what has been done already.
+const GLANCE: Duration = Duration::from_millis(1);
 /// Bytes in which a step says that it met bad data: a place, and the integer there.
 const STATUS_BYTES: usize = 8;
 
@@ -401,9 +403,8 @@ impl RunMemory {
                     let commands =
                         std::mem::replace(&mut encoder, device.device.create_command_encoder(&Default::default()));
                     let begun = Instant::now();
-                    device.queue.submit([commands.finish()]);
-                    let whole = wgpu::PollType::Wait { submission_index: None, timeout: None };
-                    device.device.poll(whole).map_err(|e| Error::state(format!("device \"gpu\": {e}")))?;
+                    let submission = device.queue.submit([commands.finish()]);
+                    while !device.wait(&submission, PATIENCE)? {}
                     if s >= program.prelude.len() {
                         profile.steps.push(timed(step, begun.elapsed()));
                     }
@@ -427,15 +428,11 @@ impl RunMemory {
             let _ = say.send(mapped);
         });
         let mapped = loop {
-            let wait = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(PATIENCE) };
-            let waited = device.device.poll(wait);
-            if let Ok(mapped) = hear.try_recv() {
-                break mapped;
-            }
-            device.check()?;
-            match waited {
-                Ok(_) | Err(wgpu::PollError::Timeout) => {}
-                Err(e) => return Err(Error::state(format!("device \"gpu\": {e}"))),
+            device.wait(&submission, PATIENCE)?;
+            match hear.recv_timeout(GLANCE) {
+                Ok(mapped) => break mapped,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(e) => return Err(Error::state(format!("device \"gpu\": results can't be read: {e}"))),
             }
             if (control.poll)() {
                 return stop();

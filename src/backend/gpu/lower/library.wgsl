@@ -43,15 +43,8 @@ fn exp_(x: f32) -> f32 {
     return y * power_of_two(half) * power_of_two(k - half);
 }
 
-fn log_(x: f32) -> f32 {
-    if (is_nan(x) || x < 0.0) { return nan(); }
-    if (x == 0.0) { return -infinity(); }
-    if (is_inf(x)) { return x; }
-    let tiny = x < 1.1754944e-38;
-    let scaled = select(x, x * 8388608.0, tiny);
-    let shifted = bitcast<i32>(scaled) - 0x3f3504f3;
-    let e = f32(shifted >> 23u) - select(0.0, 23.0, tiny);
-    let m = bitcast<f32>((shifted & 0x007fffff) + 0x3f3504f3) - 1.0;
+// log(1 + m) + e log(2), m from sqrt(1/2) - 1 to sqrt(2) - 1.
+fn log_of(m: f32, e: f32) -> f32 {
     let z = m * m;
     var p = 7.0376836e-2;
     p = fma(p, m, -1.151461e-1);
@@ -68,12 +61,21 @@ fn log_(x: f32) -> f32 {
     return fma(e, 0.6933594, m + y);
 }
 
+fn log_(x: f32) -> f32 {
+    if (is_nan(x) || x < 0.0) { return nan(); }
+    if (x == 0.0) { return -infinity(); }
+    if (is_inf(x)) { return x; }
+    let tiny = x < 1.1754944e-38;
+    let scaled = select(x, x * 8388608.0, tiny);
+    let shifted = bitcast<i32>(scaled) - 0x3f3504f3;
+    let e = f32(shifted >> 23u) - select(0.0, 23.0, tiny);
+    return log_of(bitcast<f32>((shifted & 0x007fffff) + 0x3f3504f3) - 1.0, e);
+}
+
+// Nothing here relies on what 1 + x rounds away: compilers take (1 + x) - 1 for x.
 fn log1p_(x: f32) -> f32 {
-    if (is_inf(x) && x > 0.0) { return x; }
-    let w = 1.0 + x;
-    let d = w - 1.0;
-    if (d == 0.0) { return x; }
-    return log_(w) * (x / d);
+    if (x > -0.29 && x < 0.41) { return log_of(x, 0.0); }
+    return log_(1.0 + x);
 }
 
 fn expm1_(x: f32) -> f32 {
@@ -160,32 +162,25 @@ fn multiply_high(a: u32, b: u32) -> u32 {
     return a1 * b1 + (middle >> 16u) + (cross >> 16u);
 }
 
-// Bits of 2/pi behind the point, 32 of them, without the first `skip`.
+// Bits of 2/pi behind the point, 32 of them, without the first `skip`; 32 zeros stand before them.
 fn two_over_pi(skip: u32) -> u32 {
-    var words = array<u32, 9>(
-        0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu, 0xdebbc561u, 0xb7246e3au);
+    var words = array<u32, 10>(
+        0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu, 0xdebbc561u,
+        0xb7246e3au);
     let word = skip / 32u;
     let shift = skip % 32u;
     if (shift == 0u) { return words[word]; }
     return (words[word] << shift) | (words[word + 1u] >> (32u - shift));
 }
 
-// x modulo pi/2 in -pi/4..pi/4, and how often pi/2 was taken away, modulo 4. Cody and Waite up to 2^17, Payne and Hanek
-// beyond: of x * 2/pi only what is not a multiple of 4 is computed.
+// x modulo pi/2 in -pi/4..pi/4, and how often pi/2 was taken away, modulo 4 (Payne and Hanek): of x * 2/pi only what is
+// not a multiple of 4 is computed, in integers, as devices may round twice in fma.
 fn reduce_angle(x: f32) -> vec2<f32> {
     let t = abs(x);
-    if (t < 131072.0) {
-        let n = round(x * 0.63661977);
-        var r = fma(n, -1.57079601e+00, x);
-        r = fma(n, -3.13916473e-07, r);
-        r = fma(n, -5.39030253e-15, r);
-        return vec2<f32>(r, f32(i32(n) & 3));
-    }
+    if (t < 0.7853982) { return vec2<f32>(x, 0.0); }
     let bits = bitcast<u32>(t);
-    let exponent = i32(bits >> 23u) - 150;
-    var m = (bits & 0x007fffffu) | 0x00800000u;
-    var skip = 0u;
-    if (exponent >= 2) { skip = u32(exponent - 2); } else { m = m << u32(2 - exponent); }
+    let m = (bits & 0x007fffffu) | 0x00800000u;
+    let skip = (bits >> 23u) - 120u;
     let w0 = two_over_pi(skip);
     let w1 = two_over_pi(skip + 32u);
     let w2 = two_over_pi(skip + 64u);
@@ -216,12 +211,9 @@ fn reduce_angle(x: f32) -> vec2<f32> {
     return vec2<f32>(r, f32(turns & 3));
 }
 
-fn quadrant(x: f32, turn: i32) -> f32 {
-    if (is_nan(x) || is_inf(x)) { return nan(); }
-    let reduced = reduce_angle(x);
-    let r = reduced.x;
+// sin(r + q pi/2) for r in -pi/4..pi/4.
+fn turned(r: f32, q: i32) -> f32 {
     let s = r * r;
-    let q = i32(reduced.y) + turn;
     var y: f32;
     if ((q & 1) == 0) {
         var p = 2.86567956e-6;
@@ -237,6 +229,22 @@ fn quadrant(x: f32, turn: i32) -> f32 {
         y = fma(p, s, 1.0);
     }
     return select(y, -y, (q & 2) != 0);
+}
+
+fn quadrant(x: f32, turn: i32) -> f32 {
+    if (is_nan(x) || is_inf(x)) { return nan(); }
+    let reduced = reduce_angle(x);
+    return turned(reduced.x, i32(reduced.y) + turn);
+}
+
+// One of the pair of standard normal numbers that two words make (Box and Muller 1958), the second if `odd` is 1: cosine
+// and sine of a whole turn's fraction, which integers reduce without loss.
+fn normal(a: u32, b: u32, odd: u32) -> f32 {
+    let radius = sqrt_(-2.0 * log_((f32(a >> 8u) + 1.0) * 5.9604645e-8));
+    let turn = b >> 8u;
+    let n = (turn + 0x200000u) >> 22u;
+    let r = f32(i32(turn) - i32(n << 22u)) * 3.7450703e-7;
+    return radius * turned(r, i32(n) + select(0, 1, odd == 0u));
 }
 
 fn sin_(x: f32) -> f32 { return quadrant(x, 0); }
@@ -326,7 +334,7 @@ fn pow_(a: f32, b: f32) -> f32 {
             // b * log(t) in two parts: the power of two apart, with what its product rounds away.
             let e = i32(bitcast<u32>(t) >> 23u) - 127;
             let n = f32(e);
-            let m = log_(t * power_of_two(-e));
+            let m = log_(bitcast<f32>((bitcast<u32>(t) & 0x007fffffu) | 0x3f800000u));
             let p = b * n;
             let rest = fma(b, n, -p);
             let k = round(p);

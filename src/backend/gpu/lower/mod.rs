@@ -67,7 +67,12 @@ fn lower(g: &Graph, group: &Group, steps: &mut Vec<Step<StepKernels>>) -> Result
     let Some(anchor) = group.anchor else {
         let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
         let (inputs, outputs) = (group.inputs.clone(), group.outputs.clone());
-        steps.push(Step::of_region(g, region_kernels(region), region, inputs, outputs, &group.nodes));
+        let code = region_kernels(region);
+        // Only a single dispatch may write over what it reads.
+        steps.push(match code.dispatches.len() {
+            0 | 1 => Step::of_region(g, code, region, inputs, outputs, &group.nodes),
+            _ => Step::new(g, code, inputs, outputs, &group.nodes),
+        });
         return Ok(());
     };
     let node = g.node(anchor);

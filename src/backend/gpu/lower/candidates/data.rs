@@ -187,14 +187,11 @@ pub fn random(task: &Task) -> Result<Anchor> {
             Ok(below) => format!("select(0, 1, word < {below}u)"),
             Err(_) => "1".to_owned(),
         },
-        // Box and Muller: a pair of two words. 1 - u is exact, so that the logarithm is near 1 too.
-        Distribution::Normal => {
-            "sqrt_(-2.0 * log_((f32(w[at & 2u] >> 8u) + 1.0) * 5.9604645e-8)) * select(sin_(angle), cos_(angle), (at & 1u) == 0u)".to_owned()
-        }
+        Distribution::Normal => "normal(w[at & 2u], w[(at & 2u) + 1u], at & 1u)".to_owned(),
     };
     let body = format!(
         "  let w = philox(vec4<u32>(at / 4u, 0u, bitcast<u32>(input0(1u)), 0u), vec2<u32>(bitcast<u32>(input0(0u)), 0u));\n  \
-         let word = w[at & 3u];\n  let angle = 6.2831855 * (f32(w[(at & 2u) + 1u] >> 8u) * 5.9604645e-8);\n  return {value};\n"
+         let word = w[at & 3u];\n  return {value};\n"
     );
     Ok(Anchor::new("random_philox", function(lane_type(task.output.dtype), &body)))
 }
