@@ -112,7 +112,8 @@ SMOOTH = {
     "tanh_shrink": lambda x: r(x) - r(tanh(x)),
     "sigmoid": sigmoid,
     "softplus": softplus,
-    "log_sigmoid": lambda x: -softplus(-x),
+    # 0 and not -0 far to the right.
+    "log_sigmoid": lambda x: 0.0 - softplus(-x),
     "tanh": tanh,
     "sin": np.sin,
     "cos": np.cos,
