@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
     from cnnrs.base.naming import name_scope as name_scope
+    from cnnrs.devices import device as device
+    from cnnrs.devices import devices as devices
     from cnnrs.layers import Input as Input
     from cnnrs.layers import InputSpec as InputSpec
     from cnnrs.layers import Layer as Layer
@@ -85,6 +87,8 @@ _NAMES = {
     "Sequential": "models",
     "Tensor": "ops.methods",
     "Variable": "variables",
+    "device": "devices",
+    "devices": "devices",
     "function": "tracing",
     "grad": "tape",
     "name_scope": "base.naming",

@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--output", type=Path, default=Path("mnist.safetensors"), help="the file that the model is saved to"
     )
+    train.add_argument("--device", help='"cpu" or "gpu"; left out, what CNNRS_DEVICE names, or else "cpu"')
     train.set_defaults(run=_train)
 
     profile = commands.add_parser("profile", help="show where the time goes", formatter_class=defaults)
@@ -175,10 +176,12 @@ def _train(options: argparse.Namespace) -> int:
     What stops it before the file is written leaves the model as of the end of the last whole epoch, which is
     the same in each run of the same seed.
     """
-    from cnnrs import callbacks, datasets, losses, optimizers, utils
+    from cnnrs import callbacks, config, datasets, losses, optimizers, utils
     from cnnrs.saving import files
 
     _require_writable(options.output)
+    if options.device is not None:
+        config.set_device(options.device)
     seed = int.from_bytes(os.urandom(4), "little") if options.seed is None else options.seed
     utils.set_random_seed(seed)
     (x_train, y_train), (x_test, y_test) = datasets.mnist.load_data()
@@ -283,6 +286,7 @@ def _scaled(images: np.ndarray) -> np.ndarray:
 def _doctor(options: argparse.Namespace) -> int:
     """Versions, processor features, tier, threads, memory's bound, and where each choice came from."""
     from cnnrs import _core, config
+    from cnnrs.devices import devices
 
     memory = config.memory_info()
     rows = {
@@ -293,6 +297,12 @@ def _doctor(options: argparse.Namespace) -> int:
         **{key.replace("_", " "): _text(value) for key, value in _core.cpu_info().items()},
         "packed filters": f"{memory['packed']:,} bytes, at most {memory['packed_limit']:,}: those used last",
     }
+    gpus = [device for device in devices() if device.name.startswith("gpu")]
+    for device in gpus:
+        rows[device.name] = f"{device.description} ({device.kind}; {device.driver})"
+    if not gpus:
+        rows["gpu"] = _why_no_gpu()
+    rows["device"] = config.get_device()
     for name, value in os.environ.items():
         if name.startswith("CNNRS_"):
             rows[name] = value
@@ -300,6 +310,17 @@ def _doctor(options: argparse.Namespace) -> int:
     for name, value in rows.items():
         print(f"{name:{width}}  {value}")
     return 0
+
+
+def _why_no_gpu() -> str:
+    """What keeps this process from a GPU, and what to install."""
+    from cnnrs.devices import device
+
+    try:
+        with device("gpu"):
+            return "none"
+    except ValueError as error:
+        return str(error)
 
 
 def _text(value: object) -> str:

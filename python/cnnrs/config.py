@@ -21,6 +21,8 @@ __all__ = [
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",
+    "get_device",
+    "set_device",
     "set_num_threads",
     "set_packed_limit",
     "set_precision",
@@ -37,6 +39,42 @@ def backend() -> str:
     'cnnrs'
     """
     return "cnnrs"
+
+
+def set_device(name: str) -> None:
+    """Makes the process compute on a device, until it is set again; `cnnrs.device` does so for a block.
+
+    Weights and tensors stay in the host's memory: what is computed next is computed there. The environment
+    variable `CNNRS_DEVICE` sets it before the program starts.
+
+    Args:
+        name: "cpu" or "gpu", or as `cnnrs.devices()` names it.
+
+    Raises:
+        ValueError: There is no such device; the message says what to install.
+
+    >>> from cnnrs import config
+    >>> config.set_device("cpu")
+    >>> config.get_device()
+    'cpu'
+    """
+    _core.set_device(_device_name("set_device", name))
+
+
+def get_device() -> str:
+    """The kind of device that computes: "cpu" or "gpu".
+
+    >>> from cnnrs import config
+    >>> config.get_device()
+    'cpu'
+    """
+    return _core.get_device()
+
+
+def _device_name(caller: str, name: str) -> str:
+    if not isinstance(name, str):
+        raise ValueError(f'{caller}: name: expected a string such as "gpu:0", received {name!r}')
+    return name
 
 
 def set_num_threads(n: int) -> None:

@@ -23,10 +23,26 @@ pub struct DeviceTraits {
     pub limits: fusion::Limits,
 }
 
+/// A device that a backend could use on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// As programs name it: "cpu:0", "gpu:0".
+    pub name: String,
+    /// "processor", "discrete", "integrated", "software" or "other".
+    pub kind: &'static str,
+    /// As its maker calls it, or what it can do.
+    pub description: String,
+    /// What runs it.
+    pub driver: String,
+}
+
 /// One device.
 pub trait Backend: Send + Sync {
     /// What plans need to know of it.
     fn traits(&self) -> &DeviceTraits;
+
+    /// The devices that it could use, the one that it does use first.
+    fn devices(&self) -> Vec<DeviceInfo>;
 
     /// What plans are compiled for under the settings of this process.
     ///

@@ -8,7 +8,7 @@ pub mod packed;
 pub mod profile;
 
 use crate::error::{Error, Result};
-use device::Backend;
+use device::{Backend, DeviceInfo};
 use std::any::Any;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,9 +42,26 @@ thread_local! {
     static OWN: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
+/// The number in [`ALL`] of the backend of device `name`: "gpu" or "gpu:0", in any case.
 fn number(name: &str) -> Result<usize> {
-    let wanted = named(name)?.traits().name;
-    ALL.iter().position(|b| b.traits().name == wanted).ok_or_else(|| Error::state("a backend is not listed"))
+    let lower = name.to_lowercase();
+    let (kind, at) = lower.split_once(':').unwrap_or((&lower, "0"));
+    let number = ALL.iter().position(|b| b.traits().name == kind);
+    match number {
+        Some(number) if at == "0" => Ok(number),
+        Some(_) if at.parse::<u32>().is_ok() => Err(Error::value(format!(
+            "device: programs use {kind}:0, received {name:?}; CNNRS_ADAPTER names another GPU"
+        ))),
+        _ => {
+            let names = ALL.iter().map(|b| format!("\"{}\"", b.traits().name)).collect::<Vec<_>>().join(", ");
+            Err(Error::value(format!("device: expected one of {names}, received {name:?}")))
+        }
+    }
+}
+
+/// The devices of this machine, those of the first backend first.
+pub fn devices() -> Vec<DeviceInfo> {
+    ALL.iter().flat_map(|backend| backend.devices()).collect()
 }
 
 /// The backend that is used where nobody asks for another: the thread's, or else the process's.

@@ -141,6 +141,31 @@ fn plan_key() -> PyResult<(&'static str, &'static str, &'static str, usize)> {
     Ok((options.precision.name(), target.backend, target.tier, target.threads))
 }
 
+/// The devices of this machine, each as (name, kind, description, driver).
+#[pyfunction]
+fn devices(py: Python<'_>) -> Vec<(String, &'static str, String, String)> {
+    let found = py.detach(crate::backend::devices);
+    found.into_iter().map(|d| (d.name, d.kind, d.description, d.driver)).collect()
+}
+
+/// The kind of device that this thread uses: "cpu" or "gpu".
+#[pyfunction]
+fn get_device() -> PyResult<&'static str> {
+    Ok(crate::backend::current()?.traits().name)
+}
+
+/// Makes all threads that have none of their own use a device.
+#[pyfunction]
+fn set_device(py: Python<'_>, name: &str) -> PyResult<()> {
+    Ok(py.detach(|| crate::backend::set_current(name))?)
+}
+
+/// Makes this thread use a device, or with None the process's; returns what it used before.
+#[pyfunction]
+fn set_thread_device(py: Python<'_>, name: Option<&str>) -> PyResult<Option<&'static str>> {
+    Ok(py.detach(|| crate::backend::set_own(name))?)
+}
+
 /// Called before a fork.
 #[pyfunction]
 fn before_fork() {
@@ -177,6 +202,10 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(set_precision, m)?)?;
     m.add_function(wrap_pyfunction!(get_precision, m)?)?;
     m.add_function(wrap_pyfunction!(plan_key, m)?)?;
+    m.add_function(wrap_pyfunction!(devices, m)?)?;
+    m.add_function(wrap_pyfunction!(get_device, m)?)?;
+    m.add_function(wrap_pyfunction!(set_device, m)?)?;
+    m.add_function(wrap_pyfunction!(set_thread_device, m)?)?;
     m.add_function(wrap_pyfunction!(release_memory, m)?)?;
     m.add_function(wrap_pyfunction!(groups_taken_apart, m)?)?;
     m.add_function(wrap_pyfunction!(memory_info, m)?)?;

@@ -39,6 +39,11 @@ def apply(row: str, call: Any, values: dict[int, Any]) -> Any:
     return r.reference(*_fill(call.args, values), **kwargs)
 
 
+def moved(values: dict[int, Any]) -> dict[int, Any]:
+    """Numbers off the kinks on which they may lie."""
+    return {i: nudge(x) if value(x).dtype == np.float64 else x for i, x in values.items()}
+
+
 def leaf_value(leaf: Any, run: int, batch: int | None) -> Any:
     a = leaf.values(run, batch)
     return a.astype(np.float64) if a.dtype == np.float32 else a
@@ -81,7 +86,9 @@ def evaluate(
     def forward(sources: list[Any]) -> Any:
         values = {**start, **{i: mark(x) for i, x in zip(program.sources, sources, strict=True)}}
         for statement in program.statements:
-            y = apply(statement.row, statement.call, values)
+            # Two functions with a kink in one place may go to different sides of it.
+            own = moved(values) if kinks and ROWS[statement.row].kinks else values
+            y = apply(statement.row, statement.call, own)
             outputs = y if isinstance(y, (list, tuple)) else [y]
             for i, x in zip(statement.outputs, outputs, strict=True):
                 values[i] = mark(x) if marking else x

@@ -170,11 +170,11 @@ def spread(x):
 
 
 def nudge(x):
-    """A leaf, moved off the kinks on which it may lie."""
+    """A value, moved off the kinks on which it may lie."""
     if STATE.rng is None:
         return x
     with np.errstate(all="ignore"):
-        return x + STATE.amplitude * np.maximum(np.abs(x), 1.0) * _signs(np.shape(x))
+        return x + STATE.amplitude * np.maximum(np.abs(value(x)), 1.0) * _signs(np.shape(value(x)))
 
 
 def _noisy_sum(before, gradient):

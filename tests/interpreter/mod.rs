@@ -2,7 +2,7 @@
 //! between plans and devices for what it is: nothing of the CPU backend is in here.
 
 use cnnrs::backend::device::{
-    Backend, Bound, Control, DeviceTraits, Memory, Program, ProgramFacts, Run, Slot, StepFacts, When,
+    Backend, Bound, Control, DeviceInfo, DeviceTraits, Memory, Program, ProgramFacts, Run, Slot, StepFacts, When,
 };
 use cnnrs::error::{Error, ErrorKind, Result};
 use cnnrs::fusion::{Fusion, Group, Limits};
@@ -45,6 +45,10 @@ impl StepCode for Nodes {
 impl Backend for Interpreter {
     fn traits(&self) -> &DeviceTraits {
         &TRAITS
+    }
+
+    fn devices(&self) -> Vec<DeviceInfo> {
+        Vec::new()
     }
 
     fn target(&self) -> Result<Target> {

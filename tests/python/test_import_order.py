@@ -22,7 +22,7 @@ from cnnrs import _core, ops
 ORDER = """
 _core
 base
-tree config backend
+tree config backend devices
 symbolic
 ops datasets
 serialization variables tracing tape

@@ -6,7 +6,7 @@ pub mod kernels;
 pub mod lower;
 pub mod simd;
 
-use super::device::{Backend, DeviceTraits, Program};
+use super::device::{Backend, DeviceInfo, DeviceTraits, Program};
 use crate::error::Result;
 use crate::fusion::{self, Fusion};
 use crate::graph::Graph;
@@ -22,6 +22,17 @@ static TRAITS: DeviceTraits = DeviceTraits { name: "cpu", limits: fusion::Limits
 impl Backend for Cpu {
     fn traits(&self) -> &DeviceTraits {
         &TRAITS
+    }
+
+    fn devices(&self) -> Vec<DeviceInfo> {
+        let tier = simd::Tier::current().map_or("unknown", |tier| tier.name());
+        let threads = exec::pool::workers().unwrap_or(1);
+        vec![DeviceInfo {
+            name: "cpu:0".to_owned(),
+            kind: "processor",
+            description: format!("{tier}, {threads} threads"),
+            driver: String::new(),
+        }]
     }
 
     fn target(&self) -> Result<Target> {

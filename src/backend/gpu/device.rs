@@ -24,6 +24,18 @@ pub enum Kind {
     Software,
 }
 
+impl Kind {
+    /// "discrete", "integrated", "other" or "software".
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Discrete => "discrete",
+            Kind::Integrated => "integrated",
+            Kind::Other => "other",
+            Kind::Software => "software",
+        }
+    }
+}
+
 /// What is known of an adapter.
 #[derive(Clone, Debug)]
 pub struct AdapterFacts {
@@ -102,21 +114,34 @@ fn enumerate() -> Vec<(AdapterFacts, wgpu::Adapter)> {
     found
 }
 
-/// All adapters of this machine, the one that is used by itself first.
+/// All adapters of this machine, software behind all others.
 pub fn adapters() -> Vec<AdapterFacts> {
     enumerate().into_iter().map(|(facts, _)| facts).collect()
+}
+
+/// The adapters that `CNNRS_ADAPTER` lets this process use, the one that it does use first.
+pub fn usable() -> Vec<AdapterFacts> {
+    let wanted = wanted();
+    adapters().into_iter().filter(|facts| fits(facts, wanted.as_deref())).collect()
+}
+
+fn wanted() -> Option<String> {
+    std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty())
+}
+
+fn fits(facts: &AdapterFacts, wanted: Option<&str>) -> bool {
+    match wanted {
+        None => facts.kind != Kind::Software,
+        Some("software") => facts.kind == Kind::Software,
+        Some(part) => facts.name.to_lowercase().contains(&part.to_lowercase()),
+    }
 }
 
 /// The adapter of `found` that is asked for: by `wanted`, or else the first that is no software.
 fn choose<T>(found: Vec<(AdapterFacts, T)>, wanted: Option<&str>) -> Result<(AdapterFacts, T)> {
     let names: Vec<String> = found.iter().map(|(facts, _)| format!("{:?}", facts.name)).collect();
-    let fits = |facts: &AdapterFacts| match wanted {
-        None => facts.kind != Kind::Software,
-        Some("software") => facts.kind == Kind::Software,
-        Some(part) => facts.name.to_lowercase().contains(&part.to_lowercase()),
-    };
     let has_software = found.iter().any(|(facts, _)| facts.kind == Kind::Software);
-    found.into_iter().find(|(facts, _)| fits(facts)).ok_or_else(|| {
+    found.into_iter().find(|(facts, _)| fits(facts, wanted)).ok_or_else(|| {
         let listed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let hint = match wanted {
             None if has_software => format!(
@@ -159,8 +184,7 @@ pub fn current() -> Result<Arc<Device>> {
             return Ok(device.clone());
         }
     }
-    let wanted = std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty());
-    let (facts, adapter) = choose(enumerate(), wanted.as_deref())?;
+    let (facts, adapter) = choose(enumerate(), wanted().as_deref())?;
     let device = Arc::new(Device::open(facts, &adapter)?);
     *current = Some(device.clone());
     Ok(device)

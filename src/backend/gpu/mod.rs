@@ -7,7 +7,7 @@ pub mod device;
 pub mod exec;
 pub mod lower;
 
-use super::device::{Backend, DeviceTraits, Program};
+use super::device::{Backend, DeviceInfo, DeviceTraits, Program};
 use crate::error::Result;
 use crate::fusion::{self, Fusion};
 use crate::graph::Graph;
@@ -23,6 +23,16 @@ static TRAITS: DeviceTraits = DeviceTraits { name: "gpu", limits: fusion::Limits
 impl Backend for Gpu {
     fn traits(&self) -> &DeviceTraits {
         &TRAITS
+    }
+
+    fn devices(&self) -> Vec<DeviceInfo> {
+        let info = |(k, facts): (usize, device::AdapterFacts)| DeviceInfo {
+            name: format!("gpu:{k}"),
+            kind: facts.kind.name(),
+            description: facts.name,
+            driver: format!("{}, {}", facts.api, facts.driver),
+        };
+        device::usable().into_iter().enumerate().map(info).collect()
     }
 
     fn target(&self) -> Result<Target> {

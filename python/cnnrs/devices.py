@@ -1,0 +1,70 @@
+"""Which devices there are, and on which one a block of code computes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cnnrs import _core
+
+__all__ = ["Device", "device", "devices"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device of this machine.
+
+    Attributes:
+        name: What `cnnrs.device` and `config.set_device` take: "cpu:0", "gpu:0".
+        kind: "processor", "discrete" or "integrated" for GPUs, "software" for a driver that computes on the
+            processor, "other".
+        description: Its name, or for a processor its instruction set and the number of threads.
+        driver: The interface and the driver that reach it; empty for a processor.
+    """
+
+    name: str
+    kind: str
+    description: str
+    driver: str
+
+
+def devices() -> list[Device]:
+    """The devices of this machine, the one that is used by itself first.
+
+    A GPU needs nothing but its driver, with Vulkan, Metal or DirectX 12. Drivers that compute on the
+    processor are listed where `CNNRS_ADAPTER=software` asks for them.
+
+    >>> import cnnrs
+    >>> cnnrs.devices()[0].name
+    'cpu:0'
+    """
+    return [Device(*fields) for fields in _core.devices()]
+
+
+@contextlib.contextmanager
+def device(name: str) -> Iterator[None]:
+    """Computes on a device what the block asks for, in the thread that runs it.
+
+    What a block records and does not look at is computed where it is looked at: ask for values inside.
+
+    Args:
+        name: "cpu" or "gpu", or as `cnnrs.devices()` names it; capitals do not matter.
+
+    Raises:
+        ValueError: There is no such device; the message says what to install.
+
+    >>> import cnnrs
+    >>> from cnnrs import ops
+    >>> with cnnrs.device("cpu:0"):
+    ...     total = float(ops.sum([1.0, 2.0]))
+    >>> total
+    3.0
+    """
+    if not isinstance(name, str):
+        raise ValueError(f'device: name: expected a string such as "gpu:0", received {name!r}')
+    before = _core.set_thread_device(name)
+    try:
+        yield
+    finally:
+        _core.set_thread_device(before)
