@@ -153,7 +153,8 @@ def uncertain(x, where):
     return np.where(where, STATE.rng.choice([np.nan, np.inf, -np.inf], np.shape(x)), x)
 
 
-defvjp(uncertain, lambda ans, x, where: lambda g: g, argnums=(0,))
+# What overflows on some way to a value does so on the way back.
+defvjp(uncertain, lambda ans, x, where: lambda g: uncertain(g, where), argnums=(0,))
 
 
 @primitive
