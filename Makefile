@@ -5,6 +5,7 @@
 # make threads   how training shares processors: 2 threads against 1, two processes against one
 # make figures   README's table and chart, of the results that make peers saved
 # make test-avx2, test-scalar, test-arm64, test-asan       kernels on other instruction sets; memory errors
+# make test-gpu  the GPU backend, on a driver that computes on the processor or on the machine's own GPU
 # make test-long   property tests and random graphs with many more cases, and others each time
 # make faults    kills, full disks, damaged files and the like, at length; see docs/reliability.md
 # make fuzz-targets  the file reader and the graph builder on any bytes, by libFuzzer (nightly Rust)
@@ -24,7 +25,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-python test-long test-avx2 test-scalar test-arm64 test-asan additions bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
+.PHONY: mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -34,7 +35,7 @@ mnist: $(VENV)/.wheel
 
 wheel: $(VENV)/.wheel
 
-test: test-rust test-python
+test: test-rust test-gpu test-python
 
 test-rust:
 	cargo fmt --check
@@ -42,6 +43,18 @@ test-rust:
 	cargo clippy --all-targets --features python -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	cargo test
+
+# The GPU backend on a driver that computes on the processor (lavapipe), which is installed where it can be: without an
+# adapter these tests fail. GPU_ADAPTER= takes the machine's own GPU.
+GPU_ADAPTER := software
+GPU_TESTS := NODEVICE_SELECT=1 CNNRS_ADAPTER=$(GPU_ADAPTER) CNNRS_DEVICE=gpu
+
+test-gpu:
+	@if [ "$$(uname)" = Linux ] && [ "$(GPU_ADAPTER)" = software ] && ! ls /usr/share/vulkan/icd.d/lvp_icd* >/dev/null 2>&1; \
+		then if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+		then apt-get update -qq && apt-get install -y -qq mesa-vulkan-drivers libvulkan1; \
+		else echo "test-gpu: install mesa-vulkan-drivers and libvulkan1, or set GPU_ADAPTER= for the machine's own GPU"; exit 1; fi; fi
+	$(GPU_TESTS) cargo test --test gpu --test ops --test random_graphs
 
 # Type checks and tests run against the installed wheel: what is tested is what is shipped.
 test-python: $(VENV)/.wheel $(VENV)/.dev

@@ -163,7 +163,12 @@ else:
 
 POINTWISE = Addition(
     kind="a pointwise function",
-    places=[Place("src/ops/pointwise.rs", "its row in `src/ops/pointwise.rs`"), _WRAPPER, _FUZZ],
+    places=[
+        Place("src/ops/pointwise.rs", "its row in `src/ops/pointwise.rs`"),
+        Place("src/backend/gpu/lower/functions.rs", "its WGSL form, for which the compiler asks", lines=2),
+        _WRAPPER,
+        _FUZZ,
+    ],
     edits=[
         Insert(
             "src/ops/pointwise.rs",
@@ -177,6 +182,18 @@ POINTWISE = Addition(
                 })
                 [|x: f32| 30.0 * math::tanh(x / 30.0)] [];
 """,
+            before=True,
+        ),
+        Insert(
+            "src/backend/gpu/lower/functions.rs",
+            '        Function::Relu => format!("relu_({a})"),\n',
+            '        Function::Softcap => format!("30.0 * tanh_(({a}) / 30.0)"),\n',
+            before=True,
+        ),
+        Insert(
+            "src/backend/gpu/lower/functions.rs",
+            "        | Function::Softplus\n",
+            "        | Function::Softcap\n",
             before=True,
         ),
         *_wrapper("softcap", "Bounds each element softly by 30 on both sides.", "[0.0]"),
@@ -242,12 +259,14 @@ PRIMITIVE = Addition(
         Place("src/ops/running_sum/*", "its folder under `src/ops/`", files=None),
         Place("src/ops/mod.rs", "its `mod` and its line in the registry", lines=3),
         Place(
-            "src/backend/cpu/lower/candidates/running_sum.rs",
+            "src/backend/*/lower/candidates/running_sum.rs",
             "its file in `lower/candidates/` of each backend",
+            files=2,
         ),
         Place(
-            "src/backend/cpu/lower/candidates/mod.rs",
+            "src/backend/*/lower/candidates/mod.rs",
             "there its `mod` and the arm that the compiler asks for",
+            files=2,
             lines=2,
         ),
         _WRAPPER,
@@ -419,6 +438,34 @@ impl CpuKernel for Rows {
             "src/backend/cpu/lower/candidates/mod.rs",
             "        Op::Random(_) => ",
             "        Op::RunningSum(_) => running_sum::KERNELS,\n",
+            before=True,
+        ),
+        New(
+            "src/backend/gpu/lower/candidates/running_sum.rs",
+            """//! Running sums.
+
+use super::{Anchor, Task};
+use crate::error::Result;
+use crate::ops::Op;
+
+/// Every element adds up those up to it.
+pub fn anchor(task: &Task) -> Result<Anchor> {
+    let Op::RunningSum(op) = task.op else { return Err(task.wrong_op("running_sum")) };
+    let [first, end] = if op.reverse { ["at", "row + EXTENT"] } else { ["row", "at + 1u"] };
+    let text = format!(
+        "fn anchor(at: u32) -> f32 {{ let row = at / EXTENT * EXTENT; var sum = 0.0; \\
+         for (var i = {first}; i < {end}; i = i + 1u) {{ sum = sum + input0(i); }} return sum; }}"
+    );
+    let extent = task.output.shape.last().copied().unwrap_or(1);
+    Ok(Anchor::new("running_sum", text).with(&[("EXTENT", extent)]))
+}
+""",
+        ),
+        Insert("src/backend/gpu/lower/candidates/mod.rs", "mod pool2d;\n", "mod running_sum;\n"),
+        Insert(
+            "src/backend/gpu/lower/candidates/mod.rs",
+            "        Op::Random(_) => ",
+            "        Op::RunningSum(_) => running_sum::anchor(task)?,\n",
             before=True,
         ),
         *_wrapper("running_sum", "Adds up all elements before each and itself along the last axis.", "[0.0]"),

@@ -54,12 +54,15 @@ fn w() -> Buffer {
 
 /// The plan of a graph on each backend.
 fn plans(g: &Graph, donations: Vec<(usize, usize)>) -> impl Iterator<Item = Plan> {
-    let backends: [&dyn Backend; 2] = [&Cpu, &Interpreter];
+    // `make test-gpu` asks for what is neither of the two.
+    let current = cnnrs::backend::current().unwrap();
+    let third = (current.traits().name != Cpu.traits().name).then_some(current);
+    let backends = [&Cpu as &dyn Backend, &Interpreter].into_iter().chain(third);
     let compile = move |backend: &dyn Backend| {
         let target = Some(backend.target().unwrap());
         Plan::compile_on(backend, g, &PlanOptions { target, donations: donations.clone(), ..PlanOptions::default() })
     };
-    backends.map(|backend| compile(backend).unwrap()).into_iter()
+    backends.map(move |backend| compile(backend).unwrap())
 }
 
 #[test]
@@ -128,7 +131,7 @@ fn groups_are_as_large_as_the_device_can_carry() {
     }
     g.set_outputs(vec![y]);
     let steps: Vec<usize> = plans(&g, Vec::new()).map(|plan| plan.steps().len()).collect();
-    assert_eq!(steps, [1, 2]);
+    assert_eq!(steps[..2], [1, 2]);
 }
 
 #[test]
@@ -174,7 +177,9 @@ fn wrong_inputs_are_named() {
 fn unknown_devices_are_named() {
     let target = Interpreter.target().unwrap();
     let e = Plan::compile(&step(), &PlanOptions { target: Some(target), ..PlanOptions::default() }).map(|_| ());
-    assert_eq!(e.unwrap_err().to_string(), "device: expected one of cpu, received \"interpreter\"");
+    let names: Vec<&str> = cnnrs::backend::ALL.iter().map(|backend| backend.traits().name).collect();
+    let expected = format!("device: expected one of {}, received \"interpreter\"", names.join(", "));
+    assert_eq!(e.unwrap_err().to_string(), expected);
 }
 
 /// Two equal nodes become one, which names both places; what failed there is said of both.

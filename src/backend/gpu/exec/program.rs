@@ -366,7 +366,7 @@ impl RunMemory {
             .chain(&program.steps)
             .map(|step| step.dispatches.iter().map(bind).collect::<Result<_>>())
             .collect::<Result<_>>()?;
-        let sent = vec![Weak::new(); program.inputs.len()];
+        let sent = program.inputs.iter().map(|_| Weak::new()).collect();
         Ok(RunMemory { buffers, staging, groups, sent, prepared: None })
     }
 
@@ -379,7 +379,7 @@ impl RunMemory {
         self.send(program, slots)?;
         let versions: Vec<Weak<Buffer>> = program.values.inputs.iter().map(|&i| version(&slots[i])).collect();
         let stands = self.prepared.as_ref().is_some_and(|made| made.iter().zip(&versions).all(|(a, b)| same(a, b)));
-        let prepare = !program.prelude.is_empty() && !(keep && stands);
+        let has_prepared = program.prelude.is_empty() || (keep && stands);
         let stop = || Err(Error::new(ErrorKind::Cancelled, "interrupted"));
         if (control.poll)() {
             return stop();
@@ -388,7 +388,7 @@ impl RunMemory {
         encoder.clear_buffer(&self.buffers[&Home::Status], 0, None);
         let mut profile = control.profile.then(|| Profile { steps: Vec::new(), wall: Duration::ZERO, workers: 1 });
         let steps = program.prelude.iter().chain(&program.steps).zip(&self.groups).enumerate();
-        let first = if prepare { 0 } else { program.prelude.len() };
+        let first = if has_prepared { program.prelude.len() } else { 0 };
         match &mut profile {
             None => {
                 let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -439,7 +439,7 @@ impl RunMemory {
             }
         };
         mapped.map_err(|e| Error::state(format!("device \"gpu\": results can't be read: {e}")))?;
-        if prepare {
+        if !has_prepared {
             self.prepared = Some(versions);
         }
         let taken = self.take(program, slots);
@@ -447,7 +447,7 @@ impl RunMemory {
         if let Some(profile) = &mut profile {
             profile.wall = started.elapsed();
         }
-        Ok((Run { outputs: taken?, profile }, prepare))
+        Ok((Run { outputs: taken?, profile }, !has_prepared))
     }
 
     /// Sends inputs of which the device has another version.
@@ -492,7 +492,7 @@ impl RunMemory {
                 && found > 0
             {
                 let bad = BadData { what, element: (u32::MAX - found) as usize, value: value as i32, extent };
-                return Err(Error::from(bad).at(step.facts.origin.as_deref().unwrap_or(&step.facts.text)));
+                return Err(Error::from(bad).at(step.facts.origin.as_deref().unwrap_or(step.facts.kernel)));
             }
         }
         let mut outputs = Vec::with_capacity(program.outputs.len());

@@ -78,12 +78,10 @@ pub fn concat(task: &Task, inputs: std::ops::Range<usize>) -> Result<Anchor> {
     let mut from = task.inputs[..inputs.start].iter().map(|fact| fact.shape[axis]).sum::<usize>();
     for (k, fact) in inputs.clone().zip(&task.inputs[inputs]) {
         let own = fact.shape[axis];
-        let _ = write!(
-            body,
-            "  if (c >= {from}u && c < {}u) {{ return input{k}((before * {own}u + c - {from}u) * {inner}u + at % {inner}u); }}\n",
-            from + own
-        );
-        from += own;
+        let end = from + own;
+        let at = format!("(before * {own}u + c - {from}u) * {inner}u + at % {inner}u");
+        let _ = writeln!(body, "  if (c >= {from}u && c < {end}u) {{ return input{k}({at}); }}");
+        from = end;
     }
     body.push_str("  return output0(at);\n");
     Ok(Anchor::new("concat", function(lane_type(task.output.dtype), &body)))

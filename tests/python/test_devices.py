@@ -1,0 +1,216 @@
+"""Devices: how a program names them, and that a GPU computes what the CPU does.
+
+Where the machine has lavapipe, a driver that computes on the processor, networks run on it too.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import cnnrs
+from cnnrs import config, ops
+
+SOFTWARE = {"CNNRS_ADAPTER": "software", "NODEVICE_SELECT": "1"}
+needs_software = pytest.mark.skipif(
+    not glob.glob("/usr/share/vulkan/icd.d/lvp_icd*"), reason="lavapipe is not installed: the GPU did not run"
+)
+
+
+def run_apart(program: str, **environment: str) -> str:
+    """What `program` prints in a process of its own, which may start with another device."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("CNNRS_ADAPTER", "CNNRS_DEVICE")}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**clean, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_processor_is_a_device_and_the_first():
+    first = cnnrs.devices()[0]
+    assert (first.name, first.kind) == ("cpu:0", "processor")
+    assert config.get_device() == "cpu"
+
+
+def test_blocks_nest_and_end_with_errors():
+    with cnnrs.device("CPU:0"):
+        with pytest.raises(ZeroDivisionError), cnnrs.device("cpu"):
+            raise ZeroDivisionError
+        assert float(ops.sum([1.0, 2.0])) == 3.0
+    assert config.get_device() == "cpu"
+
+
+@pytest.mark.parametrize("name", ["tpu", "cpu:x", "gpu:0:1", ""])
+def test_unknown_devices_are_named(name):
+    with pytest.raises(ValueError, match=f'device: expected one of "cpu".*received "{name}"'):
+        config.set_device(name)
+    with pytest.raises(ValueError, match="expected one of"), cnnrs.device(name):
+        pass
+    assert config.get_device() == "cpu"
+
+
+def test_other_numbers_than_0_say_how_to_choose():
+    with pytest.raises(ValueError, match='programs use gpu:0, received "gpu:3"; CNNRS_ADAPTER'):
+        config.set_device("gpu:3")
+
+
+@pytest.mark.parametrize("name", [None, 0, b"cpu"])
+def test_names_are_strings(name):
+    with pytest.raises(ValueError, match="expected a string such as"):
+        config.set_device(name)
+    with pytest.raises(ValueError, match="expected a string such as"), cnnrs.device(name):
+        pass
+
+
+def test_a_machine_without_adapters_says_what_to_install():
+    program = """
+        from cnnrs import config
+        try:
+            config.set_device("gpu")
+        except ValueError as error:
+            print(error)
+        print(config.get_device())
+        """
+    # The loader finds no driver; an adapter of this name is on no machine.
+    environment = {"VK_ICD_FILENAMES": "/nowhere.json", "VK_DRIVER_FILES": "/nowhere.json"}
+    said = run_apart(program, CNNRS_ADAPTER="no such adapter", **environment)
+    message, device = said.split("\n")
+    assert 'device "gpu": no adapter to use' in message and "no such adapter" in message
+    assert device == "cpu"
+
+
+def test_a_variable_that_names_no_device_is_named():
+    program = """
+        import cnnrs
+        try:
+            float(cnnrs.ops.sum([1.0]))
+        except ValueError as error:
+            print(error)
+        """
+    assert 'CNNRS_DEVICE: device: expected one of "cpu"' in run_apart(program, CNNRS_DEVICE="npu")
+
+
+TRAINING = """
+    import numpy as np
+    import cnnrs
+    from cnnrs import config, layers
+
+    print(config.get_device())
+    cnnrs.utils.set_random_seed(1)
+    (x, y), _ = cnnrs.datasets.mnist.load_data()
+    x, y = x[:512, ..., None] / np.float32(255), y[:512]
+    model = cnnrs.Sequential(
+        [
+            cnnrs.Input((28, 28, 1)),
+            layers.Conv2D(6, 5, padding="same", activation="relu"),
+            layers.MaxPooling2D(),
+            layers.SeparableConv2D(12, 3, strides=2),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(),
+            layers.Flatten(),
+            layers.Dropout(0.2),
+            layers.Dense(32, activation="tanh"),
+            layers.Dense(10),
+        ]
+    )
+    loss = cnnrs.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+    history = model.fit(x, y, batch_size=48, epochs=3, validation_split=0.1, verbose=0).history
+    print(*history["loss"], *history["val_loss"])
+    print(*model.predict(x[:5], verbose=0).ravel())
+    """
+
+
+@needs_software
+def test_an_unchanged_script_trains_on_the_gpu_as_on_the_cpu():
+    results = []
+    for device in ("cpu", "gpu"):
+        name, losses, logits = run_apart(TRAINING, CNNRS_DEVICE=device, **SOFTWARE).split("\n")
+        assert name == device
+        results.append(([float(v) for v in losses.split()], [float(v) for v in logits.split()]))
+    (cpu_losses, cpu_logits), (gpu_losses, gpu_logits) = results
+    assert cpu_losses[2] < cpu_losses[0]
+    assert gpu_losses == pytest.approx(cpu_losses, rel=5e-3)
+    assert gpu_logits == pytest.approx(cpu_logits, rel=0.05, abs=0.05)
+
+
+@needs_software
+def test_models_and_tensors_go_from_device_to_device():
+    program = """
+        import numpy as np
+        import cnnrs
+        from cnnrs import config, layers, ops
+
+        assert [d.kind for d in cnnrs.devices()][1:] == ["software"], cnnrs.devices()
+        x = np.linspace(-1, 1, 2 * 6 * 6 * 3, dtype=np.float32).reshape(2, 6, 6, 3)
+        model = cnnrs.Sequential([cnnrs.Input((6, 6, 3)), layers.Conv2D(5, 3), layers.Flatten()])
+        model.add(layers.Dense(4))
+        model.compile(cnnrs.optimizers.SGD(0.1, momentum=0.9), "mse")
+        on_cpu = model.predict(x, verbose=0)
+        with cnnrs.device("gpu"):
+            assert config.get_device() == "gpu"
+            made = ops.matmul(x[0, 0], x[0, 1].T) + 1
+            assert np.allclose(made, x[0, 0] @ x[0, 1].T + 1, atol=1e-5)
+            assert np.allclose(model.predict(x, verbose=0), on_cpu, atol=1e-5)
+            model.train_on_batch(x, np.zeros((2, 4), np.float32))
+        assert config.get_device() == "cpu"
+        assert np.allclose(made + made, 2 * (x[0, 0] @ x[0, 1].T + 1), atol=1e-5)
+        config.set_device("gpu")
+        loss = model.train_on_batch(x, np.zeros((2, 4), np.float32))
+        config.set_device("cpu")
+        print(config.get_device(), np.isfinite(loss))
+        """
+    assert run_apart(program, **SOFTWARE) == "cpu True"
+
+
+@needs_software
+def test_a_forked_child_says_that_it_cannot_use_the_gpu():
+    program = """
+        import os
+        from cnnrs import config, ops
+
+        config.set_device("gpu")
+        float(ops.sum([1.0, 2.0]))
+        read, write = os.pipe()
+        if os.fork() == 0:
+            try:
+                said = str(float(ops.sum([1.0, 2.0])))
+            except RuntimeError as error:
+                said = str(error)
+            os.write(write, said.encode())
+            os._exit(0)
+        os.wait()
+        print(os.read(read, 1000).decode())
+        print(float(ops.sum([1.0, 2.0])))
+        """
+    said, after = run_apart(program, **SOFTWARE).split("\n")
+    assert "forked" in said and "spawn" in said
+    assert after == "3.0"
+
+
+@needs_software
+def test_doctor_shows_the_adapter_or_why_there_is_none():
+    program = "from cnnrs.cli import main; main(['doctor'])"
+    asked = run_apart(program, **SOFTWARE)
+    assert "gpu:0" in asked and "software; vulkan" in asked
+    assert "CNNRS_ADAPTER=software takes it" in run_apart(program, NODEVICE_SELECT="1")
+
+
+@needs_software
+def test_the_command_line_trains_on_a_device(tmp_path):
+    program = f"""
+        from cnnrs.cli import main
+        status = main(["train", "mnist", "--device", "tpu", "--output", {str(tmp_path / "m")!r}])
+        raise SystemExit(status != 1)
+        """
+    assert run_apart(program) == ""
