@@ -117,7 +117,7 @@ ARM64_ENV = CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc 
 KERNEL_TESTS := $(addprefix backend::cpu::,simd gemm conv winograd pool2d pointwise data subnormals)
 
 test-arm64: target/arm64/.tools
-	$(ARM64_ENV) $$(cat $<) cargo test --target $(ARM64) --target-dir target/arm64 --lib -- \
+	$(ARM64_ENV) $$(cat $<) cargo test --target $(ARM64) --target-dir target/arm64 --no-default-features --lib -- \
 		--test-threads=1 $(KERNEL_TESTS)
 
 # The standard library for AArch64 comes from rustup, or else from Debian's packages, whose compiler
@@ -135,7 +135,7 @@ target/arm64/.tools:
 # All tests of the crate with out-of-bounds and use-after-free accesses trapped; needs a nightly toolchain.
 test-asan:
 	ASAN_OPTIONS=allocator_may_return_null=1 RUSTFLAGS=-Zsanitizer=address \
-		cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/asan --lib
+		cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/asan --no-default-features --lib
 
 # An editable install for development: Python changes act at once, Rust changes after `make develop`.
 develop: $(VENV)/.build
