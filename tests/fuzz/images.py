@@ -47,6 +47,8 @@ def taps(x, size, strides, dilation):
     """For each tap of the window, its place and the pixels that it sees."""
     n, h, w, _ = value(x).shape
     out = [(e - (k - 1) * d - 1) // s + 1 for e, k, s, d in zip((h, w), size, strides, dilation, strict=True)]
+    if min(out) < 1:
+        raise ValueError(f"a window of {size} does not fit an image of {(h, w)}")
     for i in range(size[0]):
         for j in range(size[1]):
             a, b = i * dilation[0], j * dilation[1]

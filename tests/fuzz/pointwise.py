@@ -416,12 +416,13 @@ for name, f in {
 
 
 def truth(x):
-    """Which numbers are not 0; what rounding may make 0 is 0 in evaluations with noise."""
+    """Which numbers are not 0; with noise, those that rounding may make 0 or not are either."""
     x = _plain(x)
     if STATE.rng is not None and x.dtype.kind == "f":
         with numpy.errstate(all="ignore"):
             largest = numpy.max(numpy.abs(x), where=numpy.isfinite(x), initial=1.0)
-            return numpy.asarray(~(numpy.abs(x) <= 64 * STATE.amplitude * largest))
+            near = numpy.abs(x) <= 64 * STATE.amplitude * largest
+            return numpy.asarray(~near | (STATE.rng.random(x.shape) < 0.5))
     return numpy.asarray(x != 0)
 
 
