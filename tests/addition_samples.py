@@ -896,8 +896,8 @@ mod tests {
 }
 """,
         ),
-        Insert("src/backend/mod.rs", "pub mod device;\n", "pub mod interpreter;\n"),
-        Insert("src/backend/mod.rs", "&[&cpu::Cpu", ", &interpreter::Interpreter"),
+        Insert("src/backend/mod.rs", "pub mod gpu;\n", "pub mod interpreter;\n"),
+        Insert("src/backend/mod.rs", "    &cpu::Cpu,\n", "    &interpreter::Interpreter,\n"),
     ],
     rust_tests=["backend::interpreter"],
 )
