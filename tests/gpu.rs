@@ -334,3 +334,33 @@ fn a_stopped_run_is_an_error_and_the_next_one_is_whole() {
         assert!(to_values(a).iter().zip(b.iter()).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0)));
     }
 }
+
+/// Kept apart from the other tests, which run at the same time on the device of then.
+#[test]
+fn a_lost_device_is_an_error_that_leaves_inputs_whole_and_the_next_use_opens_it_again() {
+    if !is_asked() {
+        return;
+    }
+    if std::env::var_os("CNNRS_TEST_LOSS").is_none() {
+        let own = std::env::current_exe().unwrap();
+        let name = "a_lost_device_is_an_error_that_leaves_inputs_whole_and_the_next_use_opens_it_again";
+        let done =
+            std::process::Command::new(own).args(["--exact", name]).env("CNNRS_TEST_LOSS", "1").output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+        return;
+    }
+    let (g, inputs) = step();
+    let before = plan(&Gpu, &g, true);
+    let whole = before.run(&mut slots(&g, &inputs), &|| false).unwrap();
+    let target = Gpu.target().unwrap();
+    device::lose();
+    let mut given: Vec<Slot> =
+        inputs.iter().zip(g.inputs()).map(|(x, &i)| Slot::Donated(Some(to_buffer(x, g.fact(i))))).collect();
+    let error = before.run(&mut given, &|| false).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("was lost") && error.contains("opens the device again"), "{error}");
+    assert!(given.iter().all(|slot| slot.buffer().is_ok()));
+    // Another target: what was cached for the old one is not found any more.
+    assert_ne!(Gpu.target().unwrap(), target);
+    let again = plan(&Gpu, &g, true).run(&mut given, &|| false).unwrap();
+    assert!(whole.iter().zip(&again).all(|(a, b)| a.bytes() == b.bytes()));
+}

@@ -135,10 +135,10 @@ fn get_precision() -> &'static str {
 /// What plans that are made now depend on besides their graph: precision, device, its tier and the threads that work is
 /// cut for. What keeps a recording keeps it under this.
 #[pyfunction]
-fn plan_key() -> PyResult<(&'static str, &'static str, &'static str, usize)> {
+fn plan_key() -> PyResult<(&'static str, &'static str, &'static str, usize, u32)> {
     let options = crate::plan::resolved(&crate::plan::PlanOptions::current())?;
     let target = options.target.ok_or_else(|| crate::Error::state("options without a target"))?;
-    Ok((options.precision.name(), target.backend, target.tier, target.threads))
+    Ok((options.precision.name(), target.backend, target.tier, target.threads, target.losses))
 }
 
 /// The devices of this machine, each as (name, kind, description, driver).

@@ -61,4 +61,6 @@ pub struct Target {
     pub tier: &'static str,
     /// Threads for which work is cut. It alters no result.
     pub threads: usize,
+    /// How often the device was lost before: what was made for it then is of no use.
+    pub losses: u32,
 }

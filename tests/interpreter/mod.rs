@@ -52,7 +52,7 @@ impl Backend for Interpreter {
     }
 
     fn target(&self) -> Result<Target> {
-        Ok(Target { backend: TRAITS.name, tier: "f64", threads: 1 })
+        Ok(Target { backend: TRAITS.name, tier: "f64", threads: 1, losses: 0 })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {

@@ -28,7 +28,7 @@ class Signature(NamedTuple):
     kind: str
     layout: str
     facts: tuple[tuple[tuple[int, ...], str], ...]
-    plan: tuple[str, str, str, int]
+    plan: tuple[str, str, str, int, int]
 
     @classmethod
     def of(cls, kind: str, samples: Samples) -> Signature:

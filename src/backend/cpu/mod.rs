@@ -38,7 +38,7 @@ impl Backend for Cpu {
     fn target(&self) -> Result<Target> {
         // Work is cut alike for all numbers of threads up to this one.
         let threads = exec::pool::workers()?.max(kernels::chunked::FEW_THREADS);
-        Ok(Target { backend: TRAITS.name, tier: simd::Tier::current()?.name(), threads })
+        Ok(Target { backend: TRAITS.name, tier: simd::Tier::current()?.name(), threads, losses: 0 })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {

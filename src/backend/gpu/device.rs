@@ -57,6 +57,8 @@ pub struct AdapterFacts {
 pub struct Device {
     /// The adapter.
     pub facts: AdapterFacts,
+    /// How many devices this process has lost before.
+    pub losses: u32,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     lost: Arc<OnceLock<String>>,
@@ -173,6 +175,7 @@ fn install_hint() -> &'static str {
 /// `Value` when there is no adapter to use, with what to install; `State` in a process forked from one that used it.
 pub fn current() -> Result<Arc<Device>> {
     let mut current = locked(&CURRENT);
+    let losses = current.as_ref().map_or(0, |device| device.losses + 1);
     if let Some(device) = &*current {
         if device.process != std::process::id() {
             return Err(Error::state(
@@ -185,9 +188,18 @@ pub fn current() -> Result<Arc<Device>> {
         }
     }
     let (facts, adapter) = choose(enumerate(), wanted().as_deref())?;
-    let device = Arc::new(Device::open(facts, &adapter)?);
+    let device = Arc::new(Device::open(facts, &adapter, losses)?);
     *current = Some(device.clone());
     Ok(device)
+}
+
+/// Loses the device as a driver may at any time, for tests: what runs on it fails, and the next use opens it again.
+pub fn lose() {
+    if let Some(device) = &*locked(&CURRENT) {
+        device.device.destroy();
+        // The loss is said by a poll.
+        let _ = device.device.poll(wgpu::PollType::Poll);
+    }
 }
 
 /// Forgets kernels that were compiled; programs keep theirs.
@@ -203,7 +215,7 @@ pub fn lock() -> Box<dyn Any> {
 }
 
 impl Device {
-    fn open(facts: AdapterFacts, adapter: &wgpu::Adapter) -> Result<Self> {
+    fn open(facts: AdapterFacts, adapter: &wgpu::Adapter, losses: u32) -> Result<Self> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("cnnrs"),
             required_limits: adapter.limits(),
@@ -222,6 +234,7 @@ impl Device {
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| locked(&heard).push(error.to_string())));
         Ok(Device {
             facts,
+            losses,
             device,
             queue,
             lost,

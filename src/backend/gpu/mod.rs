@@ -36,8 +36,8 @@ impl Backend for Gpu {
     }
 
     fn target(&self) -> Result<Target> {
-        device::current()?;
-        Ok(Target { backend: TRAITS.name, tier: "wgsl", threads: 1 })
+        let losses = device::current()?.losses;
+        Ok(Target { backend: TRAITS.name, tier: "wgsl", threads: 1, losses })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {

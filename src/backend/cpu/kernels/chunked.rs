@@ -113,7 +113,7 @@ pub fn split(len: usize, parts: usize, index: usize) -> std::ops::Range<usize> {
 }
 
 /// All ranges that [`split`] cuts, in order, without a division for each.
-pub fn pieces(len: usize, parts: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+pub fn ranges(len: usize, parts: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let (base, extra) = (len / parts.max(1), len % parts.max(1));
     let mut start = 0;
     (0..parts).map(move |index| {
@@ -168,7 +168,7 @@ mod tests {
         for len in 0..40 {
             for parts in 0..12 {
                 let expected: Vec<_> = (0..parts).map(|index| split(len, parts, index)).collect();
-                assert_eq!(pieces(len, parts).collect::<Vec<_>>(), expected, "{len} {parts}");
+                assert_eq!(ranges(len, parts).collect::<Vec<_>>(), expected, "{len} {parts}");
             }
         }
     }

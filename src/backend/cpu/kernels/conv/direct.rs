@@ -9,7 +9,7 @@ use super::ConvGeometry;
 use super::axis::Axis;
 use super::patch::{Block, Cut};
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
-use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, pieces, split};
+use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, ranges, split};
 use crate::backend::cpu::kernels::gemm::{self, pack::Copies};
 use crate::backend::cpu::kernels::tile::{PrefetchSchedule, Rows, Tile, TileSet};
 use crate::backend::cpu::simd::Tier;
@@ -271,7 +271,7 @@ impl Direct {
                         let products = segments.len() * class.run;
                         let turns =
                             PrefetchSchedule::new(b.wrapping_add(products * width), products * width, products, tiles);
-                        for (t, r) in pieces(count, tiles).enumerate() {
+                        for (t, r) in ranges(count, tiles).enumerate() {
                             let offsets = std::slice::from_raw_parts(a_rows.add(first + r.start), r.len());
                             let (rows, base) = Rows::at(offsets, source, 1);
                             self.tiles.run(&Tile {

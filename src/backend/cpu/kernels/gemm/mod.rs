@@ -12,7 +12,7 @@ mod row;
 pub(crate) mod tests;
 
 use super::attach::{Epilogue, Finish};
-use super::chunked::{Args, ChunkedKernel, pieces, split};
+use super::chunked::{Args, ChunkedKernel, ranges, split};
 use super::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchSchedule, PrefetchedLines, Rows, Tile, TileSet};
 use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
@@ -308,7 +308,7 @@ impl Gemm {
                 let k = ks.start + inner.start..ks.start + inner.end;
                 let packed_ld = k.len() + 16;
                 if packs_a {
-                    for (t, r) in pieces(rows.len(), tile_count).enumerate() {
+                    for (t, r) in ranges(rows.len(), tile_count).enumerate() {
                         let r = rows.start + r.start..rows.start + r.end;
                         let dst = a_scratch.add(t * tiles.rows * packed_ld);
                         self.pack_a(args, r, k.clone(), dst, packed_ld);
@@ -347,7 +347,7 @@ impl Gemm {
                     let finish = if last { epilogue.finish() } else { Finish::NONE };
                     // Rows of A that lie side by side, on their way from memory.
                     let streams = !packs_a && k_blocks == 1 && self.lda == self.k && panel == panels.start;
-                    for (t, r) in pieces(rows.len(), tile_count).enumerate() {
+                    for (t, r) in ranges(rows.len(), tile_count).enumerate() {
                         let a = if packs_a {
                             a_scratch.add(t * tiles.rows * packed_ld).cast_const()
                         } else {

@@ -88,7 +88,7 @@ impl Slot {
 }
 
 /// A program's results and arguments in memory, in the order in which they are used.
-pub struct Bound {
+pub struct BoundSlots {
     slots: SmallVec<[Slot; 32]>,
 }
 
@@ -196,7 +196,7 @@ impl Layout {
     }
 
     /// The program of `region` on memory: `place` says where the lanes of an argument, or of a result, lie.
-    pub fn bind(&self, region: &Region, place: impl Fn(Arg, DType) -> Slot) -> Bound {
+    pub fn bind(&self, region: &Region, place: impl Fn(Arg, DType) -> Slot) -> BoundSlots {
         let mut slots = SmallVec::new();
         for part in &self.parts {
             slots.push(place(Arg::Result(part.result() as u16), DType::F32));
@@ -212,7 +212,7 @@ impl Layout {
                 }
             }
         }
-        Bound { slots }
+        BoundSlots { slots }
     }
 
     /// Runs the program of `region` on `n` lanes, `at` lanes behind those where slots that move begin.
@@ -224,7 +224,7 @@ impl Layout {
         &self,
         region: &Region,
         (apply, chain): (forms::Apply, chain::RunFn),
-        bound: &Bound,
+        bound: &BoundSlots,
         at: usize,
         n: usize,
     ) {

@@ -25,7 +25,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::fusion::region::{Arg, Region};
 use crate::ops::reduce::ReduceKind;
-use block::{Bound, Home, Layout, Load, Slot};
+use block::{BoundSlots, Home, Layout, Load, Slot};
 use lanes::{lane, put};
 use smallvec::SmallVec;
 use space::{Axis, Space};
@@ -129,7 +129,7 @@ struct Plane<'a> {
     /// Its first element of the outputs.
     first: usize,
     scratch: *mut u32,
-    program: Bound,
+    program: BoundSlots,
     /// Outputs that the program does not write, and where their lanes lie.
     copies: SmallVec<[(usize, Slot); 4]>,
     /// Where the lanes lie that reductions take.

@@ -5,7 +5,7 @@ use super::transform::{Form, Transforms};
 use super::windows::{Grid, Planes, Windows};
 use super::{sides, strides};
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
-use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, pieces, split};
+use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, ranges, split};
 use crate::backend::cpu::kernels::conv::ConvGeometry;
 use crate::backend::cpu::kernels::prefetch::{Prefetch, Touch, touch_of};
 use crate::backend::cpu::kernels::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchSchedule, Rows, Tile};
@@ -133,7 +133,7 @@ impl WinogradForward {
                     let following = if panel + 1 < panels.end { (point, panel + 1) } else { (point + 1, panels.start) };
                     let following = self.filters.at(args.packed, following.0, following.1);
                     let turns = PrefetchSchedule::new(following, in_c * width, in_c, row_tiles);
-                    for (t, r) in pieces(tiles.len(), row_tiles).enumerate() {
+                    for (t, r) in ranges(tiles.len(), row_tiles).enumerate() {
                         prefetch.advance();
                         set.run(&Tile {
                             rows: r.len(),

@@ -11,7 +11,7 @@ use super::transform::{Form, Transforms};
 use super::windows::{Grid, Planes, Windows};
 use super::{sides, strides};
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
-use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, pieces, split};
+use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, ranges, split};
 use crate::backend::cpu::kernels::conv::ConvGeometry;
 use crate::backend::cpu::kernels::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchSchedule, PrefetchedLines, Rows, Tile};
 use crate::backend::cpu::simd::Tier;
@@ -174,7 +174,7 @@ impl WinogradStaged {
                 } else {
                     PrefetchSchedule::NONE
                 };
-                for (t, r) in pieces(tiles, row_tiles).enumerate() {
+                for (t, r) in ranges(tiles, row_tiles).enumerate() {
                     let a = v.base.add(point * v.plane + r.start * v.ld).cast_const();
                     // While the first panel meets the windows, each tile asks for those behind its own.
                     let next = if panel == panels.start && t + 1 < row_tiles {
