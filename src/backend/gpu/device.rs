@@ -177,12 +177,7 @@ pub fn current() -> Result<Arc<Device>> {
     let mut current = locked(&CURRENT);
     let losses = current.as_ref().map_or(0, |device| device.losses + 1);
     if let Some(device) = &*current {
-        if device.process != std::process::id() {
-            return Err(Error::state(
-                "device \"gpu\": a GPU can't be used in a process forked from one that used it; start the process anew \
-                 (multiprocessing: the method \"spawn\")",
-            ));
-        }
+        device.check_process()?;
         if device.lost.get().is_none() {
             return Ok(device.clone());
         }
@@ -247,8 +242,21 @@ impl Device {
     }
 
     /// # Errors
-    /// `State` when the device is lost or has said that something failed outside of what [`Device::guarded`] watches.
+    /// `State` in a process forked from the one that opened the device.
+    fn check_process(&self) -> Result<()> {
+        if self.process == std::process::id() {
+            return Ok(());
+        }
+        Err(Error::state(
+            "device \"gpu\": a GPU can't be used in a process forked from one that used it; start the process anew \
+             (multiprocessing: the method \"spawn\")",
+        ))
+    }
+
+    /// # Errors
+    /// `State` in a forked process, and when the device is lost or has said that something failed outside of what [`Device::guarded`] watches.
     pub(super) fn check(&self) -> Result<()> {
+        self.check_process()?;
         if let Some(why) = self.lost.get() {
             return Err(Error::state(format!(
                 "device \"gpu\": {} was lost ({why}); tensors and weights are safe in the host's memory, and the next use \
