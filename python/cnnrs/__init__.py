@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from cnnrs import tree as tree
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
+    from cnnrs.base.devices import device as device
+    from cnnrs.base.devices import devices as devices
     from cnnrs.base.naming import name_scope as name_scope
-    from cnnrs.devices import device as device
-    from cnnrs.devices import devices as devices
     from cnnrs.layers import Input as Input
     from cnnrs.layers import InputSpec as InputSpec
     from cnnrs.layers import Layer as Layer
@@ -87,8 +87,8 @@ _NAMES = {
     "Sequential": "models",
     "Tensor": "ops.methods",
     "Variable": "variables",
-    "device": "devices",
-    "devices": "devices",
+    "device": "base.devices",
+    "devices": "base.devices",
     "function": "tracing",
     "grad": "tape",
     "name_scope": "base.naming",

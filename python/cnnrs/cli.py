@@ -286,7 +286,7 @@ def _scaled(images: np.ndarray) -> np.ndarray:
 def _doctor(options: argparse.Namespace) -> int:
     """Versions, processor features, tier, threads, memory's bound, and where each choice came from."""
     from cnnrs import _core, config
-    from cnnrs.devices import devices
+    from cnnrs.base.devices import devices
 
     memory = config.memory_info()
     rows = {
@@ -314,7 +314,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _why_no_gpu() -> str:
     """What keeps this process from a GPU, and what to install."""
-    from cnnrs.devices import device
+    from cnnrs.base.devices import device
 
     try:
         with device("gpu"):

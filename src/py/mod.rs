@@ -6,6 +6,7 @@ mod dlpack;
 mod explain;
 mod files;
 mod function;
+mod held;
 mod operators;
 mod system;
 mod tensor;

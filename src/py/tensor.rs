@@ -1,5 +1,6 @@
 //! `_core.Tensor` and the functions that make tensors.
 
+use super::held::Held;
 use super::operators::{self, with_operators};
 use super::variable::PyVariable;
 use super::{caller, caught, convert};
@@ -16,12 +17,12 @@ use std::cell::RefCell;
 /// A lazy tensor: recorded when made, computed when read.
 #[pyclass(name = "Tensor", module = "cnnrs._core", frozen, weakref, dict, subclass)]
 pub struct PyTensor {
-    pub tensor: Tensor,
+    pub tensor: Held<Tensor>,
 }
 
 impl From<Tensor> for PyTensor {
     fn from(tensor: Tensor) -> Self {
-        PyTensor { tensor }
+        PyTensor { tensor: tensor.into() }
     }
 }
 

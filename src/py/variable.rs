@@ -1,6 +1,7 @@
 //! `_core.Variable`.
 
 use super::convert;
+use super::held::Held;
 use super::operators::{self, with_operators};
 use super::tensor::PyTensor;
 use crate::dtype::DType;
@@ -11,7 +12,7 @@ use pyo3::prelude::*;
 /// A versioned cell: assignment rebinds it, and what was read before stays as it was.
 #[pyclass(name = "Variable", module = "cnnrs._core", frozen, weakref, dict, subclass)]
 pub struct PyVariable {
-    pub variable: Variable,
+    pub variable: Held<Variable>,
 }
 
 impl PyVariable {
@@ -35,7 +36,7 @@ with_operators!(PyVariable, own, {
         let py = value.py();
         let name = name.to_owned();
         let variable = py.detach(move || Variable::new(&tensor, trainable, &name))?;
-        Ok(PyVariable { variable })
+        Ok(PyVariable { variable: variable.into() })
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

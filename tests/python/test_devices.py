@@ -40,6 +40,7 @@ def test_the_processor_is_a_device_and_the_first():
     first = cnnrs.devices()[0]
     assert (first.name, first.kind) == ("cpu:0", "processor")
     assert config.get_device() == "cpu"
+    assert callable(cnnrs.devices) and callable(cnnrs.device)  # and no module of this name
 
 
 def test_blocks_nest_and_end_with_errors():

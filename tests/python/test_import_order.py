@@ -22,7 +22,7 @@ from cnnrs import _core, ops
 ORDER = """
 _core
 base
-tree config backend devices
+tree config backend
 symbolic
 ops datasets
 serialization variables tracing tape
