@@ -495,13 +495,22 @@ impl RunMemory {
                 return Err(Error::from(bad).at(step.facts.origin.as_deref().unwrap_or(step.facts.kernel)));
             }
         }
-        let mut outputs = Vec::with_capacity(program.outputs.len());
-        for ((fact, offset), donor) in program.outputs.iter().zip(&program.in_place) {
-            let own = match donor.map(|i| &mut slots[i]) {
-                Some(Slot::Donated(own)) => own.take(),
-                _ => None,
-            };
-            let mut output = own.map_or_else(|| Buffer::uninit(fact.clone()), Ok)?;
+        // What may fail comes before the first donated buffer is taken.
+        let donors = program.in_place.iter().map(|donor| donor.filter(|&i| matches!(slots[i], Slot::Donated(Some(_)))));
+        let donors: Vec<Option<usize>> = donors.collect();
+        let fresh = program.outputs.iter().zip(&donors).map(|((fact, _), donor)| match donor {
+            Some(_) => Ok(None),
+            None => Buffer::uninit(fact.clone()).map(Some),
+        });
+        let fresh = fresh.collect::<Result<Vec<Option<Buffer>>>>()?;
+        let mut outputs = Vec::with_capacity(fresh.len());
+        for (((fact, offset), donor), fresh) in program.outputs.iter().zip(donors).zip(fresh) {
+            let taken = donor.and_then(|i| match &mut slots[i] {
+                Slot::Donated(own) => own.take(),
+                Slot::Shared(_) => None,
+            });
+            let output = fresh.or(taken);
+            let mut output = output.ok_or_else(|| Error::state("a donated buffer is taken twice"))?;
             let made = &bytes[*offset..offset + fact.bytes()];
             // SAFETY: the buffer has the output's fact, and nobody else has it.
             unsafe { output.as_mut_ptr().copy_from_nonoverlapping(made.as_ptr(), made.len()) };
