@@ -15,6 +15,8 @@ pub enum ErrorKind {
     State,
     /// A value read while its function is being traced, when there is none (`TracedValueError`, a `RuntimeError`).
     Tracing,
+    /// A device was lost, and what was in its memory with it (`DeviceLostError`, a `RuntimeError`).
+    Lost,
     /// The caller asked for the run to stop (`KeyboardInterrupt`).
     Cancelled,
     /// An index outside its axis (`IndexError`).

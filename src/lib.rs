@@ -29,6 +29,7 @@ pub mod reserve;
 pub mod schedule;
 pub mod shape;
 pub mod testing;
+pub mod value;
 
 pub use buffer::Buffer;
 pub use dtype::DType;
@@ -38,3 +39,4 @@ pub use lazy::{CompiledFunction, Host, RowElement, Rows, Session, Tensor, Trace,
 pub use ops::Op;
 pub use plan::cache::{cached_plans, release_memory, take_compiled};
 pub use shape::{Fact, Shape};
+pub use value::Value;

@@ -14,7 +14,6 @@ use crate::ops::pointwise::Function;
 use crate::passes::autodiff::differentiate;
 use crate::plan::{Plan, PlanOptions, Slot};
 use crate::shape::Fact;
-use std::sync::Arc;
 
 /// A property test of `count` cases, the same in every run. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` ask for others, as
 /// `make test-long` does.
@@ -105,7 +104,7 @@ pub fn run_plan(g: &Graph, options: &PlanOptions, inputs: &[RefArray]) -> Vec<Bu
 
 fn run(plan: &Plan, g: &Graph, inputs: &[RefArray]) -> Vec<Buffer> {
     let mut slots: Vec<Slot> =
-        inputs.iter().zip(g.inputs()).map(|(a, &i)| Slot::Shared(Arc::new(to_buffer(a, g.fact(i))))).collect();
+        inputs.iter().zip(g.inputs()).map(|(a, &i)| Slot::shared(to_buffer(a, g.fact(i)))).collect();
     plan.run(&mut slots, &|| false).unwrap_or_else(|e| panic!("{e}\n{g}"))
 }
 

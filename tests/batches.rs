@@ -25,7 +25,7 @@ fn converted<T: RowElement>(elements: &[T], dtype: DType) -> cnnrs::Result<Vec<f
     let indices: Vec<i64> = (0..n as i64).collect();
     let rows = [Rows::from_slice(&[n], elements)?];
     let (_, outputs) = f.run_batches(&rows, &indices, n, 0..1, Duration::MAX)?;
-    Ok(cnnrs::testing::to_values(&outputs[0]))
+    Ok(cnnrs::testing::to_values(outputs[0].host()?))
 }
 
 #[test]
@@ -35,9 +35,9 @@ fn rows_are_taken_in_the_order_of_the_indices() {
     let rows = [Rows::from_slice(&[5, 3], &x).unwrap()];
     let (next, outputs) = f.run_batches(&rows, &[4, 0, 3, 3, 1, 2], 2, 1..3, Duration::MAX).unwrap();
     assert_eq!((next, count(&runs)), (3, 2.0));
-    assert_eq!(outputs[0].as_slice::<f32>(), [3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    assert_eq!(outputs[0].host().unwrap().as_slice::<f32>(), [3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
     let (_, outputs) = f.run_batches(&rows, &[4, 0, 3, 3], 2, 0..1, Duration::MAX).unwrap();
-    assert_eq!(outputs[0].as_slice::<f32>(), [12.0, 13.0, 14.0, 0.0, 1.0, 2.0]);
+    assert_eq!(outputs[0].host().unwrap().as_slice::<f32>(), [12.0, 13.0, 14.0, 0.0, 1.0, 2.0]);
 }
 
 #[test]
@@ -49,7 +49,8 @@ fn large_batches_are_gathered_by_all_threads_alike() {
     let rows = [Rows::from_slice(&[100, len], &x).unwrap()];
     let (_, outputs) = f.run_batches(&rows, &indices, batch, 0..1, Duration::MAX).unwrap();
     for (i, &row) in indices.iter().enumerate() {
-        let (row, expected) = (&outputs[0].as_slice::<f32>()[i * len..][..len], &x[row as usize * len..][..len]);
+        let (row, expected) =
+            (&outputs[0].host().unwrap().as_slice::<f32>()[i * len..][..len], &x[row as usize * len..][..len]);
         assert_eq!(row, expected, "row {i}");
     }
 }
@@ -120,7 +121,7 @@ fn a_limit_that_is_over_lets_one_batch_run() {
     let (f, runs) = identity(Fact::new([1], DType::F32));
     let rows = [Rows::from_slice(&[3], &[1.0f32, 2.0, 3.0]).unwrap()];
     let (next, outputs) = f.run_batches(&rows, &[0, 1, 2], 1, 1..3, Duration::ZERO).unwrap();
-    assert_eq!((next, outputs[0].as_slice::<f32>(), count(&runs)), (2, &[2.0][..], 1.0));
+    assert_eq!((next, outputs[0].host().unwrap().as_slice::<f32>(), count(&runs)), (2, &[2.0][..], 1.0));
     let (next, outputs) = f.run_batches(&rows, &[0, 1, 2], 1, 2..2, Duration::MAX).unwrap();
     assert_eq!((next, outputs.len(), count(&runs)), (2, 0, 1.0));
 }

@@ -15,7 +15,6 @@ use cnnrs::plan::{Plan, PlanOptions, Slot};
 use cnnrs::testing::{Rng, to_buffer, to_values};
 use cnnrs::{Buffer, DType, ErrorKind, Fact, Graph};
 use half::{bf16, f16};
-use std::sync::Arc;
 
 /// Whether this run is one of the GPU.
 fn is_asked() -> bool {
@@ -33,7 +32,7 @@ fn plan(backend: &dyn Backend, g: &Graph, fuse: bool) -> Plan {
 
 fn slots(g: &Graph, inputs: &[RefArray]) -> Vec<Slot> {
     let buffers = inputs.iter().zip(g.inputs()).map(|(x, &i)| to_buffer(x, g.fact(i)));
-    buffers.map(|buffer| Slot::Shared(Arc::new(buffer))).collect()
+    buffers.map(|buffer| Slot::shared(buffer)).collect()
 }
 
 fn run(backend: &dyn Backend, g: &Graph, inputs: &[RefArray]) -> Vec<Buffer> {
@@ -166,7 +165,7 @@ fn all_halves_are_read_and_all_numbers_rounded_as_the_cpu_does() {
         let halves = g.apply(Cast { dtype }, &[x]).unwrap();
         let back = g.apply(Cast { dtype: DType::F32 }, &[halves]).unwrap();
         g.set_outputs(vec![halves, back]);
-        let input = || Slot::Shared(Arc::new(Buffer::from_slice(&[numbers.len()], &numbers).unwrap()));
+        let input = || Slot::shared(Buffer::from_slice(&[numbers.len()], &numbers).unwrap());
         let run = |backend: &dyn Backend| plan(backend, &g, false).run(&mut [input()], &|| false).unwrap();
         let (gpu, cpu) = (run(&Gpu), run(&Cpu));
         let bits =
@@ -355,7 +354,7 @@ fn a_lost_device_is_an_error_that_leaves_inputs_whole_and_the_next_use_opens_it_
     let target = Gpu.target().unwrap();
     device::lose();
     let mut given: Vec<Slot> =
-        inputs.iter().zip(g.inputs()).map(|(x, &i)| Slot::Donated(Some(to_buffer(x, g.fact(i))))).collect();
+        inputs.iter().zip(g.inputs()).map(|(x, &i)| Slot::donated(to_buffer(x, g.fact(i)))).collect();
     let error = before.run(&mut given, &|| false).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("was lost") && error.contains("opens the device again"), "{error}");
     assert!(given.iter().all(|slot| slot.buffer().is_ok()));

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// rows above it in this list, and nothing else.
 const ORDER: &[&[&str]] = &[
     // Facts.
-    &["error", "dtype", "shape", "buffer", "precision", "reserve"],
+    &["error", "dtype", "shape", "buffer", "value", "precision", "reserve"],
     // Bytes to named arrays and back.
     &["io"],
     // The intermediate representation.

@@ -1,7 +1,7 @@
 //! The rules of recording, realising, versions and tracing, each with a test of its own.
 
 use cnnrs::ops::{Attribute, Attributes};
-use cnnrs::{Buffer, DType, ErrorKind, Fact, Result, Tensor, Trace, Variable};
+use cnnrs::{Buffer, DType, ErrorKind, Fact, Result, Tensor, Trace, Value, Variable};
 use std::sync::Arc;
 
 fn tensor(values: &[f32]) -> Tensor {
@@ -241,10 +241,10 @@ fn a_session_passes_variables_from_run_to_run() {
     let mut session = f.begin().unwrap();
     let mut got = Vec::new();
     for &x in &inputs {
-        let x = Arc::new(Buffer::from_slice(&[2, 2], &x).unwrap());
-        got.push(session.run(std::slice::from_ref(&x)).unwrap()[0].as_slice::<f32>()[0]);
+        let x = Arc::new(Value::from(Buffer::from_slice(&[2, 2], &x).unwrap()));
+        got.push(session.run(std::slice::from_ref(&x)).unwrap()[0].to_vec::<f32>().unwrap()[0]);
         assert_eq!(Arc::strong_count(&x), 1, "the caller may write to an argument between runs");
-        let wrong = Arc::new(Buffer::from_slice(&[4], &[0.0f32; 4]).unwrap());
+        let wrong = Arc::new(Value::from(Buffer::from_slice(&[4], &[0.0f32; 4]).unwrap()));
         assert!(session.run(&[wrong]).is_err());
     }
     drop(session);
@@ -261,7 +261,7 @@ fn a_session_hears_that_another_thread_waits() {
     let w = Variable::new(&number(2.0), true, "w").unwrap();
     let f = traced_step(&w, 1).unwrap();
     let mut session = f.begin().unwrap();
-    session.run(&[Arc::new(Buffer::from_slice(&[1], &[1.0f32]).unwrap())]).unwrap();
+    session.run(&[Arc::new(Value::from(Buffer::from_slice(&[1], &[1.0f32]).unwrap()))]).unwrap();
     std::thread::scope(|s| {
         let reader = s.spawn(|| values(&w.value()));
         while !reader.is_finished() {

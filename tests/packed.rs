@@ -3,7 +3,7 @@
 use cnnrs::backend::packed::{bytes, limit, set_limit};
 use cnnrs::ops::{Attribute, Attributes, Op};
 use cnnrs::plan::{Binding, Plan, PlanOptions, Slot};
-use cnnrs::{Buffer, DType, Fact, Graph, release_memory};
+use cnnrs::{Buffer, DType, Fact, Graph, Value, release_memory};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The bound and what it counts belong to the process: one test at a time.
@@ -12,10 +12,10 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn buffer(shape: &[usize], seed: usize) -> Arc<Buffer> {
+fn buffer(shape: &[usize], seed: usize) -> Arc<Value> {
     let values: Vec<f32> =
         (0..shape.iter().product()).map(|i| ((i * 37 + seed * 11) % 101) as f32 / 50.0 - 1.0).collect();
-    Arc::new(Buffer::from_slice(shape, &values).unwrap())
+    Arc::new(Value::from(Buffer::from_slice(shape, &values).unwrap()))
 }
 
 const FILTERS: [usize; 4] = [3, 3, 16, 32];
@@ -39,14 +39,14 @@ fn binding(images: [usize; 3]) -> Binding {
     Binding::new(Arc::new(Plan::compile(&g, &PlanOptions::default()).unwrap()))
 }
 
-fn weights(seed: usize) -> [Arc<Buffer>; 3] {
+fn weights(seed: usize) -> [Arc<Value>; 3] {
     [buffer(&FILTERS, seed), buffer(&CHANNELS, seed + 1), buffer(&CHANNELS, seed + 2)]
 }
 
-fn run(binding: &Binding, images: [usize; 3], weights: &[Arc<Buffer>; 3]) -> Vec<u8> {
+fn run(binding: &Binding, images: [usize; 3], weights: &[Arc<Value>; 3]) -> Vec<u8> {
     let x = buffer(&[images[0], images[1], images[2], 16], 5);
     let mut slots: Vec<Slot> = std::iter::once(&x).chain(weights).map(|b| Slot::Shared(b.clone())).collect();
-    binding.run(&mut slots, &|| false).unwrap()[0].bytes().to_vec()
+    binding.run(&mut slots, &|| false).unwrap()[0].host().unwrap().bytes().to_vec()
 }
 
 fn sizes() -> impl DoubleEndedIterator<Item = [usize; 3]> {
@@ -87,7 +87,7 @@ fn the_bound_holds_and_what_was_used_longest_ago_goes_first() {
     release_memory();
     let before = limit().unwrap();
     let size = [2, 12, 10];
-    let models: Vec<(Binding, [Arc<Buffer>; 3])> = (0..6).map(|k| (binding(size), weights(10 * k))).collect();
+    let models: Vec<(Binding, [Arc<Value>; 3])> = (0..6).map(|k| (binding(size), weights(10 * k))).collect();
     let expected: Vec<Vec<u8>> = models.iter().map(|(b, w)| run(b, size, w)).collect();
     let one = models[0].0.plan().prepared_bytes();
     assert_eq!(bytes(), 6 * one, "other weights are other values");

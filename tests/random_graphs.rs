@@ -180,7 +180,7 @@ fn run(g: &Graph, options: &PlanOptions, inputs: &[RefArray]) -> Vec<Vec<f32>> {
         .iter()
         .map(|a| {
             let values: Vec<f32> = a.iter().map(|&v| v as f32).collect();
-            Slot::Shared(Arc::new(Buffer::from_slice(a.shape(), &values).unwrap()))
+            Slot::shared(Buffer::from_slice(a.shape(), &values).unwrap())
         })
         .collect();
     plan.run(&mut slots, &|| false).unwrap().iter().map(|b| b.as_slice::<f32>().to_vec()).collect()

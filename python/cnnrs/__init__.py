@@ -85,6 +85,7 @@ _NAMES = {
     "Optimizer": "optimizers",
     "Regularizer": "regularizers",
     "Sequential": "models",
+    "DeviceLostError": "_core",
     "Tensor": "ops.methods",
     "Variable": "variables",
     "device": "base.devices",

@@ -128,15 +128,21 @@ def memory_info() -> dict[str, int]:
     """Bytes of what outlasts runs.
 
     Returns:
-        `packed`: folded and packed filters; `packed_limit`: the most that these may have; `idle`: memory for
-        intermediates that no run uses at the moment. Weights are not among them.
+        `packed`: folded and packed filters; `packed_limit`: the most that these may have; `idle`: memory that no
+        run and no tensor uses at the moment; `device`: tensors in a GPU's memory. Tensors in the host's memory are
+        not among them.
 
     >>> from cnnrs import config
     >>> sorted(config.memory_info())
-    ['idle', 'packed', 'packed_limit']
+    ['device', 'idle', 'packed', 'packed_limit']
     """
     info = _core.memory_info()
-    return {"packed": info["held_bytes"], "packed_limit": info["held_limit"], "idle": info["idle_bytes"]}
+    return {
+        "packed": info["held_bytes"],
+        "packed_limit": info["held_limit"],
+        "idle": info["idle_bytes"],
+        "device": info["device_bytes"],
+    }
 
 
 def release_memory() -> None:

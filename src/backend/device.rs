@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::fusion::{self, Fusion};
 use crate::graph::{Graph, NodeId, Origin};
 use crate::schedule::{PlanOptions, Target};
+use crate::value::Value;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -57,6 +58,20 @@ pub trait Backend: Send + Sync {
     /// more than the backend can run as such: single nodes may do.
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>>;
 
+    /// A copy of `host` that is at home on the device.
+    ///
+    /// # Errors
+    /// `Memory` when the device has too little.
+    fn upload(&self, host: &Buffer) -> Result<Value>;
+
+    /// Loses the device as its driver may at any time, for tests: what runs on it fails, and the next use opens it again.
+    fn lose(&self) {}
+
+    /// Bytes of tensors in memory of its own, which is not the host's.
+    fn used_bytes(&self) -> usize {
+        0
+    }
+
     /// Bytes of the memory that runs borrow and that no run uses now.
     fn idle_bytes(&self) -> usize;
 
@@ -70,23 +85,41 @@ pub trait Backend: Send + Sync {
 /// What stands at an input of one run.
 pub enum Slot {
     /// Read only.
-    Shared(Arc<Buffer>),
-    /// May be overwritten by the output that it is donated to. After an error the buffer is still
+    Shared(Arc<Value>),
+    /// May be overwritten by the output that it is donated to. After an error the value is still
     /// there, untouched.
-    Donated(Option<Buffer>),
+    Donated(Option<Value>),
 }
 
 impl Slot {
-    /// The buffer.
+    /// A buffer that is read only.
+    pub fn shared(buffer: Buffer) -> Self {
+        Slot::Shared(Arc::new(buffer.into()))
+    }
+
+    /// A buffer that an output may take.
+    pub fn donated(buffer: Buffer) -> Self {
+        Slot::Donated(Some(buffer.into()))
+    }
+
+    /// What stands here.
     ///
     /// # Errors
     /// `State` when an output has taken it.
-    pub fn buffer(&self) -> Result<&Buffer> {
+    pub fn value(&self) -> Result<&Value> {
         match self {
-            Slot::Shared(b) => Ok(b),
-            Slot::Donated(Some(b)) => Ok(b),
+            Slot::Shared(value) => Ok(value),
+            Slot::Donated(Some(value)) => Ok(value),
             Slot::Donated(None) => Err(Error::state("a donated buffer is missing")),
         }
+    }
+
+    /// The elements, in the host's memory.
+    ///
+    /// # Errors
+    /// As [`Slot::value`] and [`Value::host`].
+    pub fn buffer(&self) -> Result<&Buffer> {
+        self.value()?.host()
     }
 }
 
@@ -97,14 +130,36 @@ pub struct Control<'a> {
     pub poll: &'a dyn Fn() -> bool,
     /// Whether each step is timed.
     pub profile: bool,
+    /// Whether the run may return before it is known that it met no bad data. Donated values are overwritten in their own
+    /// memory then, and those of a run that met some are as they were before it.
+    pub defer: bool,
+}
+
+impl<'a> Control<'a> {
+    /// A run that is waited for, untimed.
+    pub fn new(poll: &'a dyn Fn() -> bool) -> Self {
+        Control { poll, profile: false, defer: false }
+    }
+}
+
+/// What is not yet known of a run.
+pub trait Outcome: Send + Sync {
+    /// Waits until the run is done. `stop` is asked now and then whether to give up.
+    ///
+    /// # Errors
+    /// When the run met bad data, or the device is lost. No donated value has changed then, nor has a later run of the
+    /// same [`Bound`] that began before this was heard changed any.
+    fn wait(&self, stop: &dyn Fn() -> bool) -> Result<()>;
 }
 
 /// What a run gives.
 pub struct Run {
     /// In the order of the graph's outputs.
-    pub outputs: Vec<Buffer>,
+    pub outputs: Vec<Value>,
     /// Where its time went, if that was asked.
     pub profile: Option<Profile>,
+    /// Who knows how it ends, if it may still fail.
+    pub pending: Option<Arc<dyn Outcome>>,
 }
 
 /// Sizes of a program.

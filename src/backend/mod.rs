@@ -59,6 +59,14 @@ fn number(name: &str) -> Result<usize> {
     }
 }
 
+/// The backend of device `name`, such as "gpu:0".
+///
+/// # Errors
+/// `Value` when there is none of this name.
+pub fn on(name: &str) -> Result<&'static dyn Backend> {
+    Ok(ALL[number(name)?])
+}
+
 /// The devices of this machine, those of the first backend first.
 pub fn devices() -> Vec<DeviceInfo> {
     ALL.iter().flat_map(|backend| backend.devices()).collect()
@@ -92,16 +100,29 @@ pub fn set_current(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes the backend called `name` the one that this thread uses, or none for the process's; returns the one before.
+/// Makes the backend called `name` the one that this thread uses; returns its own before, if it had one.
 ///
 /// # Errors
 /// As [`set_current`].
-pub fn set_own(name: Option<&str>) -> Result<Option<&'static str>> {
-    let at = name.map(number).transpose()?;
-    if let Some(at) = at {
-        ALL[at].target()?;
-    }
-    Ok(OWN.replace(at).map(|before| ALL[before].traits().name))
+pub fn set_own(name: &str) -> Result<Option<&'static str>> {
+    let at = number(name)?;
+    ALL[at].target()?;
+    Ok(OWN.replace(Some(at)).map(|before| ALL[before].traits().name))
+}
+
+/// Gives the thread the backend back that [`set_own`] returned. Nothing is asked of its device: a block may end where that
+/// is gone.
+///
+/// # Errors
+/// `Value` when there is none of this name.
+pub fn restore_own(name: Option<&str>) -> Result<()> {
+    OWN.set(name.map(number).transpose()?);
+    Ok(())
+}
+
+/// Bytes of tensors in the memory of devices other than the host.
+pub fn used_bytes() -> usize {
+    ALL.iter().map(|backend| backend.used_bytes()).sum()
 }
 
 /// Bytes of the memory that runs borrow and that no run uses now, on all devices.

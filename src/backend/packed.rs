@@ -9,6 +9,7 @@
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::schedule::prelude::Recipe;
+use crate::value::Value;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -29,7 +30,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(recipe: &Arc<Recipe>, from: &[&Arc<Buffer>]) -> Self {
+    pub(crate) fn new(recipe: &Arc<Recipe>, from: &[&Arc<Value>]) -> Self {
         Key { recipe: recipe.clone(), from: from.iter().map(|b| Arc::as_ptr(b) as usize).collect() }
     }
 }
@@ -39,11 +40,11 @@ pub(crate) struct Item {
     buffer: Option<Buffer>,
     /// The versions that it came from. As long as the references stand, no other buffer takes their
     /// addresses, and nobody writes to the buffers in place.
-    _from: SmallVec<[Weak<Buffer>; 4]>,
+    _from: SmallVec<[Weak<Value>; 4]>,
 }
 
 impl Item {
-    pub(crate) fn new(buffer: Buffer, from: &[&Arc<Buffer>]) -> Self {
+    pub(crate) fn new(buffer: Buffer, from: &[&Arc<Value>]) -> Self {
         BYTES.fetch_add(buffer.fact().bytes(), Ordering::Relaxed);
         Item { buffer: Some(buffer), _from: from.iter().map(|b| Arc::downgrade(b)).collect() }
     }
@@ -73,13 +74,13 @@ impl Drop for Item {
 /// What a binding has.
 pub(crate) struct Prepared {
     /// The versions of all inputs that the prelude reads.
-    pub(crate) from: Vec<Weak<Buffer>>,
+    pub(crate) from: Vec<Weak<Value>>,
     pub(crate) items: Arc<Vec<Arc<Item>>>,
 }
 
 impl Prepared {
     /// Whether it was made of these buffers.
-    pub(crate) fn is_of(&self, from: &[&Arc<Buffer>]) -> bool {
+    pub(crate) fn is_of(&self, from: &[&Arc<Value>]) -> bool {
         self.from.iter().map(Weak::as_ptr).eq(from.iter().map(|b| Arc::as_ptr(b)))
     }
 
@@ -106,7 +107,7 @@ impl Holder {
     }
 
     /// What it has of these versions; or else what it had of others, which it has no longer.
-    pub(crate) fn items(&self, from: &[&Arc<Buffer>]) -> std::result::Result<Arc<Vec<Arc<Item>>>, Option<Prepared>> {
+    pub(crate) fn items(&self, from: &[&Arc<Value>]) -> std::result::Result<Arc<Vec<Arc<Item>>>, Option<Prepared>> {
         let mut store = store();
         store.clock += 1;
         let now = store.clock;

@@ -5,6 +5,7 @@ use super::rows::{Rows, gather};
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::shape::Fact;
+use crate::value::Value;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,7 +47,7 @@ impl CompiledFunction {
     /// let (x, y) = ([1u8, 2, 3, 4], [1.0, 10.0, 100.0, 1000.0]);
     /// let rows = [Rows::from_slice(&[4], &x)?, Rows::from_slice(&[4], &y)?];
     /// let (next, outputs) = step.run_batches(&rows, &[3, 2, 1, 0], 2, 0..2, Duration::MAX)?;
-    /// assert_eq!((next, outputs[0].as_slice::<f32>()), (2, &[20.0, 1.0][..]));
+    /// assert_eq!((next, outputs[0].to_vec::<f32>()?), (2, vec![20.0, 1.0]));
     /// assert_eq!(total.value().to_vec::<f32>()?, [4321.0]);
     /// # Ok::<(), cnnrs::Error>(())
     /// ```
@@ -57,7 +58,7 @@ impl CompiledFunction {
         batch_size: usize,
         batches: Range<usize>,
         limit: Duration,
-    ) -> Result<(usize, Vec<Buffer>)> {
+    ) -> Result<(usize, Vec<Value>)> {
         let start = Instant::now();
         let facts: Vec<&Fact> = self.argument_facts().collect();
         if arrays.len() != facts.len() {
@@ -71,8 +72,8 @@ impl CompiledFunction {
             )));
         }
         arrays.iter().zip(&facts).try_for_each(|(rows, fact)| rows.check(fact, batch_size))?;
-        let mut staging: Vec<Arc<Buffer>> =
-            facts.iter().map(|&f| Buffer::zeroed(f.clone()).map(Arc::new)).collect::<Result<_>>()?;
+        let zeros = |&fact: &&Fact| Ok(Arc::new(Value::from(Buffer::zeroed(fact.clone())?)));
+        let mut staging: Vec<Arc<Value>> = facts.iter().map(zeros).collect::<Result<_>>()?;
         let mut values = Vec::new();
         let mut batch = batches.start;
         let mut session = self.begin()?;
@@ -87,6 +88,7 @@ impl CompiledFunction {
                 session = session.give_way()?;
             }
         }
+        session.finish()?;
         Ok((batch, values))
     }
 }

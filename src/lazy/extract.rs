@@ -2,11 +2,11 @@
 
 use super::node::{Definition, Node, Role};
 use super::tensor::Tensor;
-use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::Op;
 use crate::reserve;
+use crate::value::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -149,6 +149,6 @@ fn unreadable(node: &Node) -> Error {
 ///
 /// # Errors
 /// When it has none, for its function is being traced.
-pub(super) fn leaf_value(node: &Node) -> Result<Arc<Buffer>> {
+pub(super) fn leaf_value(node: &Node) -> Result<Arc<Value>> {
     node.value().ok_or_else(|| unreadable(node))
 }

@@ -4,12 +4,19 @@ use super::extract::leaf_value;
 use super::host::poll;
 use super::tensor::Tensor;
 use super::variable::{self, Cell, Writing};
-use crate::buffer::Buffer;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Origin};
-use crate::plan::{Binding, Explanation, Plan, PlanOptions, Profile, Slot};
+use crate::plan::{Binding, Control, Explanation, Outcome, Plan, PlanOptions, Profile, Run, Slot};
 use crate::shape::Fact;
+use crate::value::Value;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// The backend whose runs rewrite values in the host's memory.
+const HOST: &str = "cpu";
+
+/// Runs of a session whose ends may be unknown at a time.
+const IN_FLIGHT: usize = 2;
 
 /// What stands in a slot of the plan when it runs.
 pub(super) enum Source {
@@ -18,7 +25,7 @@ pub(super) enum Source {
     Read(usize),
     /// A variable that is read and written.
     Written(usize),
-    Captured(Arc<Buffer>),
+    Captured(Arc<Value>),
 }
 
 /// A traced function: one plan, the variables that it reads and writes, and what it captured.
@@ -70,29 +77,25 @@ impl CompiledFunction {
     /// When an argument does not fit, a kernel meets bad data, memory runs out, or the caller
     /// interrupts; then no variable has changed.
     pub fn call(&self, arguments: &[Tensor]) -> Result<Vec<Tensor>> {
-        let buffers: Vec<Arc<Buffer>> = arguments.iter().map(Tensor::buffer).collect::<Result<_>>()?;
-        Ok(self.run(&buffers)?.into_iter().map(Tensor::from_buffer).collect())
+        let values: Vec<Arc<Value>> = arguments.iter().map(Tensor::value).collect::<Result<_>>()?;
+        Ok(self.run(&values)?.into_iter().map(Tensor::from_value).collect())
     }
 
-    /// Runs the function once on buffers.
+    /// Runs the function once on values.
     ///
     /// # Errors
     /// As [`CompiledFunction::call`].
-    pub fn run(&self, arguments: &[Arc<Buffer>]) -> Result<Vec<Buffer>> {
-        self.begin()?.run(arguments)
+    pub fn run(&self, arguments: &[Arc<Value>]) -> Result<Vec<Value>> {
+        self.begin()?.run_by(arguments, &Control::new(&poll)).map(|(values, _)| values)
     }
 
     /// Runs the function once, as [`CompiledFunction::run`], and says how long each step took.
     ///
     /// # Errors
     /// As [`CompiledFunction::call`].
-    pub fn run_profiled(&self, arguments: &[Arc<Buffer>]) -> Result<(Vec<Buffer>, Profile)> {
-        let mut profile = None;
-        let values = self.begin()?.run_by(arguments, |binding, slots| {
-            let (values, times) = binding.run_profiled(slots, &poll)?;
-            profile = Some(times);
-            Ok(values)
-        })?;
+    pub fn run_profiled(&self, arguments: &[Arc<Value>]) -> Result<(Vec<Value>, Profile)> {
+        let control = Control { profile: true, ..Control::new(&poll) };
+        let (values, profile) = self.begin()?.run_by(arguments, &control)?;
         Ok((values, profile.ok_or_else(|| Error::state("a run left no profile"))?))
     }
 
@@ -108,17 +111,19 @@ impl CompiledFunction {
             slots: Vec::with_capacity(self.sources.len()),
             slot_of: vec![None; self.writes.len()],
             unread: Vec::new(),
+            pending: VecDeque::new(),
             runs: 0,
         };
+        let away = self.options.target.is_some_and(|target| target.backend != HOST);
         for source in &self.sources {
             let slot = match source {
                 Source::Argument(_) => Slot::Donated(None),
-                Source::Captured(buffer) => Slot::Shared(buffer.clone()),
+                Source::Captured(value) => Slot::Shared(value.clone()),
                 Source::Read(r) => Slot::Shared(leaf_value(&reads[*r].node)?),
                 Source::Written(w) => {
                     session.slot_of[*w] = Some(session.slots.len());
-                    match session.writing.lend(*w) {
-                        Some(buffer) => Slot::Donated(Some(buffer)),
+                    match session.writing.lend(*w, away) {
+                        Some(value) => Slot::Donated(Some(value)),
                         None => Slot::Shared(session.writing.value(*w)?),
                     }
                 }
@@ -132,6 +137,9 @@ impl CompiledFunction {
 /// Runs of a function one after the other, in which the variables that it writes go from each to the next. They
 /// are nobody else's until the session is dropped; then they have what the last run that succeeded left in them.
 ///
+/// On a GPU, runs return while the device is still at work on them, at most two at a time. That one met bad data is said by
+/// a later call, or by [`Session::finish`]; it and those behind it have changed no variable then.
+///
 /// ```
 /// use cnnrs::{Buffer, DType, Fact, Tensor, Trace, Variable};
 /// use std::sync::Arc;
@@ -143,9 +151,9 @@ impl CompiledFunction {
 /// drop(trace);
 /// let mut session = f.begin()?;
 /// for x in [1.0f32, 2.0, 3.0] {
-///     session.run(&[Arc::new(Buffer::from_slice(&[], &[x])?)])?;
+///     session.run(&[Arc::new(Buffer::from_slice(&[], &[x])?.into())])?;
 /// }
-/// drop(session);
+/// session.finish()?;
 /// assert_eq!((total.version(), total.value().to_vec::<f32>()?), (3, vec![6.0]));
 /// # Ok::<(), cnnrs::Error>(())
 /// ```
@@ -156,8 +164,10 @@ pub struct Session<'a> {
     /// For each written variable, where it is read.
     slot_of: Vec<Option<usize>>,
     /// Values of variables that are written and not read, once there was a run.
-    unread: Vec<(usize, Buffer)>,
-    /// Runs that succeeded.
+    unread: Vec<(usize, Value)>,
+    /// The ends of runs that may still fail, the oldest first.
+    pending: VecDeque<Arc<dyn Outcome>>,
+    /// Runs that are known to have succeeded.
     runs: u64,
 }
 
@@ -174,7 +184,7 @@ impl Session<'_> {
     /// As [`CompiledFunction::begin`].
     pub fn give_way(self) -> Result<Self> {
         let function = self.function;
-        drop(self);
+        self.finish()?;
         variable::give_way();
         function.begin()
     }
@@ -183,15 +193,41 @@ impl Session<'_> {
     ///
     /// # Errors
     /// As [`CompiledFunction::call`]; the session can go on.
-    pub fn run(&mut self, arguments: &[Arc<Buffer>]) -> Result<Vec<Buffer>> {
-        self.run_by(arguments, |binding, slots| binding.run(slots, &poll))
+    pub fn run(&mut self, arguments: &[Arc<Value>]) -> Result<Vec<Value>> {
+        self.settle(IN_FLIGHT - 1)?;
+        // A variable that is written and not read has no memory of its own that a run which fails would leave alone.
+        let defer = self.slot_of.iter().all(Option::is_some);
+        self.run_by(arguments, &Control { defer, ..Control::new(&poll) }).map(|(values, _)| values)
     }
 
-    fn run_by(
-        &mut self,
-        arguments: &[Arc<Buffer>],
-        run: impl FnOnce(&Binding, &mut [Slot]) -> Result<Vec<Buffer>>,
-    ) -> Result<Vec<Buffer>> {
+    /// Waits until it is known how all runs ended, and ends the session.
+    ///
+    /// # Errors
+    /// When a run met bad data: it and those behind it have changed no variable.
+    pub fn finish(mut self) -> Result<()> {
+        self.settle(0)
+    }
+
+    /// Waits until the ends of at most `most` runs are unknown.
+    fn settle(&mut self, most: usize) -> Result<()> {
+        while self.pending.len() > most {
+            match self.pending[0].wait(&poll) {
+                Ok(()) => {
+                    self.pending.pop_front();
+                    self.runs += 1;
+                }
+                Err(e) if e.kind == ErrorKind::Cancelled => return Err(e),
+                Err(e) => {
+                    // What came behind it has committed nothing either.
+                    self.pending.drain(..).for_each(|outcome| drop(outcome.wait(&|| false)));
+                    return Err(e);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn run_by(&mut self, arguments: &[Arc<Value>], control: &Control) -> Result<(Vec<Value>, Option<Profile>)> {
         let function = self.function;
         if arguments.len() != function.arguments.len() {
             return Err(Error::dtype(format!(
@@ -200,17 +236,18 @@ impl Session<'_> {
                 arguments.len()
             )));
         }
-        for (i, (buffer, (fact, origin))) in arguments.iter().zip(&function.arguments).enumerate() {
-            if buffer.fact() != fact {
+        for (i, (value, (fact, origin))) in arguments.iter().zip(&function.arguments).enumerate() {
+            if value.fact() != fact {
                 let name = origin.as_deref().map_or_else(|| format!("argument {i}"), str::to_owned);
-                return Err(Error::value(format!("{name}: expected {fact}, received {}", buffer.fact())));
+                return Err(Error::value(format!("{name}: expected {fact}, received {}", value.fact())));
             }
         }
         self.place(|i| Slot::Shared(arguments[i].clone()));
-        let result = run(&function.binding, &mut self.slots);
+        let result = function.binding.run_by(&mut self.slots, control);
         // The caller may write to them before the next run.
         self.place(|_| Slot::Donated(None));
-        let mut values: Vec<Option<Buffer>> = result?.into_iter().map(Some).collect();
+        let Run { outputs, profile, pending } = result?;
+        let mut values: Vec<Option<Value>> = outputs.into_iter().map(Some).collect();
         self.unread.clear();
         for (w, &output) in function.write_outputs.iter().enumerate() {
             let value = values[output].take().ok_or_else(|| Error::state("a plan's output is taken twice"))?;
@@ -219,9 +256,12 @@ impl Session<'_> {
                 Some(slot) => self.slots[slot] = Slot::Donated(Some(value)),
             }
         }
-        self.runs += 1;
+        match pending {
+            Some(outcome) => self.pending.push_back(outcome),
+            None => self.runs += 1,
+        }
         values.truncate(function.outputs);
-        Ok(values.into_iter().flatten().collect())
+        Ok((values.into_iter().flatten().collect(), profile))
     }
 
     /// Puts something in the slots of the arguments.
@@ -236,12 +276,14 @@ impl Session<'_> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        self.runs += pending.iter().filter(|outcome| outcome.wait(&|| false).is_ok()).count() as u64;
         let mut values = std::mem::take(&mut self.unread);
         for (w, &slot) in self.slot_of.iter().enumerate() {
             let slot = slot.and_then(|slot| self.slots.get_mut(slot));
             let donated = slot.map(|slot| std::mem::replace(slot, Slot::Donated(None)));
-            if let Some(Slot::Donated(Some(buffer))) = donated {
-                values.push((w, buffer));
+            if let Some(Slot::Donated(Some(value))) = donated {
+                values.push((w, value));
             }
         }
         self.writing.commit(values, self.runs);

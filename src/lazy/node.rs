@@ -2,11 +2,11 @@
 
 use super::scope::current_origin;
 use super::tensor::Tensor;
-use crate::buffer::Buffer;
 use crate::graph::Origin;
 use crate::ops::Op;
 use crate::plan::Binding;
 use crate::shape::Fact;
+use crate::value::Value;
 use smallvec::SmallVec;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -37,7 +37,7 @@ pub(crate) enum Role {
 #[derive(Default)]
 pub(crate) struct State {
     pub definition: Option<Definition>,
-    pub value: Option<Arc<Buffer>>,
+    pub value: Option<Arc<Value>>,
     pub grad: Option<Tensor>,
     /// Of a variable's version: what plans that read it first have made of their constant inputs.
     pub bindings: Vec<Arc<Binding>>,
@@ -77,7 +77,7 @@ impl Node {
         self.tracked.load(Ordering::Relaxed)
     }
 
-    pub fn value(&self) -> Option<Arc<Buffer>> {
+    pub fn value(&self) -> Option<Arc<Value>> {
         self.state().value.clone()
     }
 
@@ -108,7 +108,7 @@ impl Node {
 
     /// Gives the node its value, and lets go of the definition unless a gradient may yet flow
     /// through it.
-    pub fn realised(&self, value: Arc<Buffer>) {
+    pub fn realised(&self, value: Arc<Value>) {
         let keep = self.role == Role::Plain
             && self.is_tracked()
             && self.definition().is_some_and(|d| d.inputs.iter().any(|i| i.is_tracked()));

@@ -5,9 +5,11 @@ use super::host::{detached, poll};
 use super::node::{Node, Role};
 use super::tensor::Tensor;
 use super::trace::is_tracing;
-use crate::error::Result;
+use crate::backend;
+use crate::error::{Error, Result};
 use crate::plan::cache::cached_plan;
 use crate::plan::{Binding, Plan, PlanOptions, Slot};
+use crate::value::Value;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
@@ -115,15 +117,16 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
     let is_version = |n: &Node| matches!(n.role, Role::Variable(_));
     let updates = outputs.iter().any(|n| is_version(n));
     let extraction = extract(&outputs, |_| false, |leaf| !updates && is_version(leaf))?;
-    let plan = cached_plan(Arc::new(extraction.graph), &PlanOptions::current())?;
-    let mut slots: Vec<Slot> =
-        extraction.leaves.iter().map(|l| leaf_value(l).map(Slot::Shared)).collect::<Result<_>>()?;
+    let values: Vec<Arc<Value>> = extraction.leaves.iter().map(|leaf| leaf_value(leaf)).collect::<Result<_>>()?;
+    let target = residence(&extraction.leaves, &values)?.map(|device| backend::on(device)?.target()).transpose()?;
+    let plan = cached_plan(Arc::new(extraction.graph), &PlanOptions { target, ..PlanOptions::current() })?;
+    let mut slots: Vec<Slot> = values.into_iter().map(Slot::Shared).collect();
     let values = match extraction.leaves.iter().find(|l| is_version(l)) {
         Some(version) if plan.has_prelude() => match binding(version, &plan) {
             Some(binding) => binding.run(&mut slots, &poll)?,
-            None => plan.run(&mut slots, &poll)?,
+            None => plan.run_values(&mut slots, &poll)?,
         },
-        _ => plan.run(&mut slots, &poll)?,
+        _ => plan.run_values(&mut slots, &poll)?,
     };
     for root in &extraction.gradient_roots {
         if root.released.load(std::sync::atomic::Ordering::Relaxed) {
@@ -137,6 +140,42 @@ pub fn realise(tensors: &[Tensor]) -> Result<()> {
         node.realised(Arc::new(value));
     }
     Ok(())
+}
+
+/// The device that computes a pending node, if that is asked now.
+pub(crate) fn device_of(node: &Arc<Node>) -> Result<String> {
+    let pending = |n: &Arc<Node>| if n.value().is_some() { None } else { n.definition() };
+    let order = postorder(std::slice::from_ref(node), pending)?;
+    let known = order.into_iter().map(|(n, _)| n).filter(|n| n.value().is_some());
+    let (leaves, values): (Vec<_>, Vec<_>) = known.filter_map(|n| n.value().map(|value| (n, value))).unzip();
+    Ok(match residence(&leaves, &values)? {
+        Some(device) => device.to_owned(),
+        None => format!("{}:0", backend::current()?.traits().name),
+    })
+}
+
+/// The device where some of `values` are at home; none where all are in the host's memory, from where they go up to any.
+///
+/// # Errors
+/// `Value` when they are on two devices; names what made them.
+fn residence<'a>(leaves: &[Arc<Node>], values: &'a [Arc<Value>]) -> Result<Option<&'a str>> {
+    let mut found: Option<(usize, &str)> = None;
+    for (at, value) in values.iter().enumerate().filter(|(_, value)| !value.is_host()) {
+        match found {
+            None => found = Some((at, value.device())),
+            Some((_, device)) if device == value.device() => {}
+            Some((first, device)) => {
+                let name = |at: usize| leaves[at].origin.as_deref().unwrap_or("a tensor").to_owned();
+                return Err(Error::value(format!(
+                    "{} is on device \"{device}\" and {} on \"{}\": bring one to the other's by to(device)",
+                    name(first),
+                    name(at),
+                    value.device()
+                )));
+            }
+        }
+    }
+    Ok(found.map(|(_, device)| device))
 }
 
 /// The binding of `plan` that lives as long as `version` of a variable, the first that the plan reads. There

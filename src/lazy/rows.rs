@@ -6,6 +6,7 @@ use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Fact;
+use crate::value::Value;
 use half::{bf16, f16};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -240,14 +241,15 @@ impl Batch {
 ///
 /// # Errors
 /// The first in the order of `picked`: a row that an array lacks, or a number that the batch cannot hold.
-pub(super) fn gather(arrays: &[Rows<'_>], picked: &[i64], batches: &mut [Arc<Buffer>]) -> Result<()> {
+pub(super) fn gather(arrays: &[Rows<'_>], picked: &[i64], batches: &mut [Arc<Value>]) -> Result<()> {
     let mut bytes = 1;
     let mut targets = Vec::with_capacity(batches.len());
-    for buffer in batches {
-        if Arc::get_mut(buffer).is_none() {
-            *buffer = Arc::new(Buffer::zeroed(buffer.fact().clone())?);
+    for value in batches {
+        if Arc::get_mut(value).is_none() {
+            *value = Arc::new(Buffer::zeroed(value.fact().clone())?.into());
         }
-        let buffer = Arc::get_mut(buffer).ok_or_else(|| Error::state("a fresh buffer is shared"))?;
+        let buffer = Arc::get_mut(value).and_then(Value::host_mut);
+        let buffer = buffer.ok_or_else(|| Error::state("a fresh buffer is shared"))?;
         bytes += buffer.fact().bytes();
         targets.push(Batch { data: buffer.as_mut_ptr(), dtype: buffer.fact().dtype });
     }

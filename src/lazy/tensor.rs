@@ -4,17 +4,20 @@
 //! Nodes that gradients may flow through keep their definition beside the value, until
 //! `backward()` has used it or the last handle is gone.
 
+use super::host::poll;
 use super::node::{Definition, Node, Role, State};
 use super::scope::{current_layer, debugging, tracking};
 use super::trace::is_tracing;
 use super::{extract, realise};
+use crate::backend;
 use crate::buffer::{Buffer, Element};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::pointwise::{Cast, Function, Typing};
-use crate::ops::{Attributes, Op};
+use crate::ops::{Attribute, Attributes, Op};
 use crate::reserve;
 use crate::shape::Fact;
+use crate::value::{HostValue, Value};
 use half::{bf16, f16};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -54,12 +57,17 @@ impl Tensor {
 
     /// A realised tensor that owns `buffer`.
     pub fn from_buffer(buffer: Buffer) -> Self {
-        Self::from_shared(Arc::new(buffer))
+        Self::from_value(buffer.into())
     }
 
-    pub(crate) fn from_shared(buffer: Arc<Buffer>) -> Self {
-        let fact = buffer.fact().clone();
-        let state = State { value: Some(buffer), ..State::default() };
+    /// A realised tensor that owns `value`.
+    pub fn from_value(value: Value) -> Self {
+        Self::from_shared(Arc::new(value))
+    }
+
+    pub(crate) fn from_shared(value: Arc<Value>) -> Self {
+        let fact = value.fact().clone();
+        let state = State { value: Some(value), ..State::default() };
         Self::from_node(Node::new(fact, Role::Plain, false, state))
     }
 
@@ -140,12 +148,13 @@ impl Tensor {
     fn realise_checked(&self) -> Result<()> {
         let definition = self.node.definition();
         self.realise()?;
-        let has_nan = |node: &Node| {
-            let value = node.value();
-            value.is_some_and(|v| v.has_nan())
+        let has_nan = |node: &Node| match node.value() {
+            Some(value) => Ok(value.host_unless(&poll)?.has_nan()),
+            None => Ok(false),
         };
         let Some(definition) = definition else { return Ok(()) };
-        if has_nan(&self.node) && !definition.inputs.iter().any(|i| has_nan(i)) {
+        let given = definition.inputs.iter().map(|i| has_nan(i)).collect::<Result<Vec<bool>>>()?;
+        if has_nan(&self.node)? && !given.contains(&true) {
             let e = Error::state(format!(
                 "{} made the first NaN, of shape {}",
                 definition.op.def().name(),
@@ -197,13 +206,64 @@ impl Tensor {
         realise::realise(std::slice::from_ref(self))
     }
 
-    /// The value, computed if need be.
-    pub fn buffer(&self) -> Result<Arc<Buffer>> {
+    /// The value, computed if need be. It stays on the device that computes it.
+    ///
+    /// # Errors
+    /// As [`Tensor::realise`].
+    pub fn value(&self) -> Result<Arc<Value>> {
         if let Some(value) = self.node.value() {
             return Ok(value);
         }
         self.realise()?;
         self.node.value().ok_or_else(|| Error::state("a realised tensor has no value"))
+    }
+
+    /// The value in the host's memory, computed if need be.
+    ///
+    /// # Errors
+    /// As [`Tensor::realise`], and when it can't be brought there.
+    pub fn buffer(&self) -> Result<HostValue> {
+        HostValue::new(self.value()?, &poll)
+    }
+
+    /// The device where the value is at home, as programs name it. Of a pending tensor: that of its leaves, or else the one
+    /// that computes it if that is asked now.
+    ///
+    /// # Errors
+    /// `Value` when `CNNRS_DEVICE` names no device, or leaves are on two.
+    pub fn device(&self) -> Result<String> {
+        match self.node.value() {
+            Some(value) => Ok(value.device().to_owned()),
+            None => realise::device_of(&self.node),
+        }
+    }
+
+    /// The same value at home on `device`, computed if need be. Gradients flow through.
+    ///
+    /// ```
+    /// use cnnrs::Tensor;
+    /// let x = Tensor::from_slice(&[2], &[1.0f32, 2.0])?;
+    /// assert_eq!(x.to("cpu")?.device()?, "cpu:0");
+    /// # Ok::<(), cnnrs::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Value` when there is no such device; `Memory` when it has too little; as [`Tensor::realise`].
+    pub fn to(&self, device: &str) -> Result<Tensor> {
+        let backend = backend::on(device)?;
+        let value = self.value()?;
+        if backend::on(value.device())?.traits().name == backend.traits().name {
+            return Ok(self.clone());
+        }
+        let moved = Arc::new(backend.upload(value.host_unless(&poll)?)?);
+        if !(tracking() && self.node.is_tracked()) {
+            return Ok(Self::from_shared(moved));
+        }
+        let shape = Attribute::List(self.fact().shape.iter().map(|&n| Attribute::Int(n as i64)).collect());
+        let op = Op::parse("reshape", Attributes::new([("shape".to_owned(), shape)]))?;
+        let inputs = std::iter::once(self.node.clone()).collect();
+        let state = State { definition: Some(Definition { op, inputs }), value: Some(moved), ..State::default() };
+        Ok(Tensor::from_node(Node::new(self.fact().clone(), Role::Plain, true, state)))
     }
 
     /// The elements, row-major.

@@ -10,11 +10,11 @@ use super::node::{Node, Role, State};
 use super::realise::register_pending;
 use super::tensor::Tensor;
 use super::{extract, trace};
-use crate::buffer::Buffer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Attributes;
 use crate::reserve;
 use crate::shape::Fact;
+use crate::value::Value;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -82,6 +82,8 @@ pub(crate) struct Current {
     tensor: Option<Tensor>,
     /// The thread whose run will write the next version.
     writer: Option<ThreadId>,
+    /// The last value that was in the host's memory, since a device has the current one.
+    saved: Option<Arc<Value>>,
 }
 
 pub(crate) struct Cell {
@@ -116,7 +118,7 @@ impl Cell {
     }
 
     /// A version node holding `value`.
-    pub fn version_of(&self, value: Arc<Buffer>) -> Tensor {
+    pub fn version_of(&self, value: Arc<Value>) -> Tensor {
         let state = State { value: Some(value), ..State::default() };
         Tensor::from_node(Node::new(self.fact.clone(), Role::Variable(self.id), self.tracks(), state))
     }
@@ -149,13 +151,13 @@ impl Variable {
     /// # Errors
     /// When `initial` cannot be computed.
     pub fn new(initial: &Tensor, trainable: bool, name: &str) -> Result<Self> {
-        let value = initial.buffer()?;
+        let value = initial.value()?;
         let cell = Cell {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             fact: initial.fact().clone(),
             name: name.to_owned(),
             trainable: AtomicBool::new(trainable),
-            current: Mutex::new(Current { version: 0, tensor: None, writer: None }),
+            current: Mutex::new(Current { version: 0, tensor: None, writer: None, saved: None }),
         };
         cell.current().tensor = Some(cell.version_of(value));
         let variable = Variable { cell: Arc::new(cell) };
@@ -254,6 +256,35 @@ impl Variable {
         old.transpose().map(drop)
     }
 
+    /// Brings the current value to the host's memory, where a copy stays: [`Variable::recover`] finds it should the device
+    /// be lost that has the value.
+    ///
+    /// # Errors
+    /// When the value can't be computed, or its device is lost.
+    pub fn keep(&self) -> Result<()> {
+        let value = self.read()?.value()?;
+        value.host_unless(&poll).map(drop)
+    }
+
+    /// If the current value is gone with a lost device, makes the last one that was in the host's memory the current one;
+    /// says whether it did.
+    ///
+    /// # Errors
+    /// `Lost` when there was none.
+    pub fn recover(&self) -> Result<bool> {
+        let current = self.read()?;
+        if !current.node.value().is_some_and(|value| value.is_lost()) {
+            return Ok(false);
+        }
+        let saved = self.cell.current().saved.clone();
+        let saved = saved.ok_or_else(|| {
+            let name = self.cell.label();
+            Error::new(ErrorKind::Lost, format!("{name}: the value is lost, and the host's memory never had one"))
+        })?;
+        self.assign(&Tensor::from_shared(saved))?;
+        Ok(true)
+    }
+
     /// A node of this variable's role whose value is that of `value`.
     pub(super) fn version_node(&self, value: &Tensor) -> Result<Tensor> {
         if let Some(buffer) = value.node.value() {
@@ -346,24 +377,34 @@ impl<'a> Writing<'a> {
     ///
     /// # Errors
     /// When it is lent.
-    pub fn value(&self, w: usize) -> Result<Arc<Buffer>> {
+    pub fn value(&self, w: usize) -> Result<Arc<Value>> {
         let version = self.cells[w].version().ok_or_else(|| Error::state("a lent variable is read"))?;
         extract::leaf_value(&version.node)
     }
 
-    /// Takes the buffer out of the `w`th variable's version if nobody else holds it: no handle, no pending
-    /// node, no export, no other run.
-    pub fn lend(&mut self, w: usize) -> Option<Buffer> {
+    /// Takes the value out of the `w`th variable's version if nobody else holds it: no handle, no pending
+    /// node, no export, no other run. With `away`, for a run on another device than the host: what the host has of the
+    /// value stays there, as the last that is safe from the loss of the device.
+    pub fn lend(&mut self, w: usize, away: bool) -> Option<Value> {
         let mut current = self.cells[w].current();
         let tensor = current.tensor.take()?;
-        if Arc::strong_count(&tensor.node) > 1 {
+        let host = away.then(|| tensor.node.value()).flatten().filter(|value| value.is_host());
+        if host.is_some() || Arc::strong_count(&tensor.node) > 1 {
             current.tensor = Some(tensor);
+            if host.is_some() {
+                current.saved = host;
+            }
             return None;
         }
         drop(current);
         let value = tensor.node.state().value.take()?;
         match Arc::try_unwrap(value) {
-            Ok(buffer) => Some(buffer),
+            Ok(mut value) => {
+                if let Some(copy) = value.take_copy() {
+                    self.cells[w].current().saved = Some(Arc::new(copy.into()));
+                }
+                Some(value)
+            }
             Err(shared) => {
                 tensor.node.state().value = Some(shared);
                 self.cells[w].current().tensor = Some(tensor);
@@ -373,7 +414,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Gives variables the values that `assignments` runs have left, or those that were lent if there was no run.
-    pub fn commit(&mut self, values: Vec<(usize, Buffer)>, assignments: u64) {
+    pub fn commit(&mut self, values: Vec<(usize, Value)>, assignments: u64) {
         let next: Vec<(usize, Tensor)> =
             values.into_iter().map(|(w, value)| (w, self.cells[w].version_of(Arc::new(value)))).collect();
         let mut old = Vec::with_capacity(next.len());

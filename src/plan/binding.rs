@@ -1,9 +1,9 @@
 //! What outlasts a run, for one model or function.
 
-use super::{Control, Plan, Profile, Slot};
+use super::{Control, Plan, Profile, Run, Slot};
 use crate::backend::device::Bound;
-use crate::buffer::Buffer;
 use crate::error::{Error, Result};
+use crate::value::Value;
 use std::sync::Arc;
 
 /// A plan with what one model or function has of its prelude: folded and packed filters. They are made
@@ -35,9 +35,17 @@ impl Binding {
     ///
     /// # Errors
     /// As [`Plan::run`].
-    pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
+    pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Value>> {
+        Ok(self.run_by(inputs, &Control::new(poll))?.outputs)
+    }
+
+    /// Runs the plan as `control` says.
+    ///
+    /// # Errors
+    /// As [`Plan::run`].
+    pub fn run_by(&self, inputs: &mut [Slot], control: &Control) -> Result<Run> {
         self.plan.check_inputs(inputs)?;
-        Ok(self.bound.run(inputs, &Control { poll, profile: false })?.outputs)
+        self.bound.run(inputs, control)
     }
 
     /// As [`Binding::run`], and says how long each step took, the prelude's apart. Looking at the clock
@@ -45,9 +53,8 @@ impl Binding {
     ///
     /// # Errors
     /// As [`Plan::run`].
-    pub fn run_profiled(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<(Vec<Buffer>, Profile)> {
-        self.plan.check_inputs(inputs)?;
-        let run = self.bound.run(inputs, &Control { poll, profile: true })?;
+    pub fn run_profiled(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<(Vec<Value>, Profile)> {
+        let run = self.run_by(inputs, &Control { profile: true, ..Control::new(poll) })?;
         Ok((run.outputs, run.profile.ok_or_else(|| Error::state("a run left no profile"))?))
     }
 }

@@ -9,7 +9,7 @@ mod binding;
 pub mod cache;
 mod explain;
 
-pub use crate::backend::device::{Control, Memory, Run, Slot, StepFacts, When};
+pub use crate::backend::device::{Control, Memory, Outcome, Run, Slot, StepFacts, When};
 pub use crate::backend::profile::{Profile, StepProfile};
 pub use crate::schedule::{PlanOptions, Target};
 pub use binding::Binding;
@@ -23,6 +23,7 @@ use crate::fusion::{self, Apart};
 use crate::graph::Graph;
 use crate::passes;
 use crate::shape::Fact;
+use crate::value::Value;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,14 +72,13 @@ impl Plan {
     /// ```
     /// use cnnrs::plan::{Plan, PlanOptions, Slot};
     /// use cnnrs::{Buffer, DType, Fact, Graph};
-    /// use std::sync::Arc;
     /// let mut g = Graph::new();
     /// let x = g.input(Fact::new([2], DType::F32));
     /// let y = g.scale(x, 3.0)?;
     /// g.set_outputs(vec![y]);
     /// let plan = Plan::compile(&g, &PlanOptions::default())?;
-    /// let x = Arc::new(Buffer::from_slice(&[2], &[1.0f32, 2.0])?);
-    /// assert_eq!(plan.run(&mut [Slot::Shared(x)], &|| false)?[0].as_slice::<f32>(), [3.0, 6.0]);
+    /// let x = Buffer::from_slice(&[2], &[1.0f32, 2.0])?;
+    /// assert_eq!(plan.run(&mut [Slot::shared(x)], &|| false)?[0].as_slice::<f32>(), [3.0, 6.0]);
     /// # Ok::<(), cnnrs::Error>(())
     /// ```
     pub fn compile(graph: &Graph, options: &PlanOptions) -> Result<Plan> {
@@ -132,15 +132,23 @@ impl Plan {
         self.taken_apart
     }
 
-    /// Runs the plan, its prelude included; a [`Binding`] runs that only when it must. `poll` is asked on
-    /// the calling thread, at most every 50 ms, whether to stop.
+    /// Runs the plan, its prelude included, and gives its outputs in the host's memory; a [`Binding`] runs the prelude only
+    /// when it must. `poll` is asked on the calling thread, at most every 50 ms, whether to stop.
     ///
     /// # Errors
     /// When an input does not fit, a kernel meets bad data, memory runs out or `poll` says stop;
     /// every donated buffer is then in its slot, untouched.
     pub fn run(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Buffer>> {
+        self.run_values(inputs, poll)?.into_iter().map(Value::into_host).collect()
+    }
+
+    /// As [`Plan::run`]; outputs stay where they were made.
+    ///
+    /// # Errors
+    /// As [`Plan::run`].
+    pub fn run_values(&self, inputs: &mut [Slot], poll: &dyn Fn() -> bool) -> Result<Vec<Value>> {
         self.check_inputs(inputs)?;
-        Ok(self.program.run(inputs, &Control { poll, profile: false })?.outputs)
+        Ok(self.program.run(inputs, &Control::new(poll))?.outputs)
     }
 
     /// Whether anything is made once for many runs.
@@ -158,9 +166,9 @@ impl Plan {
             return Err(Error::value(format!("expected {} inputs, received {}", self.inputs.len(), inputs.len())));
         }
         for (i, (slot, fact)) in inputs.iter().zip(&self.inputs).enumerate() {
-            let buffer = slot.buffer()?;
-            if buffer.fact() != fact {
-                return Err(Error::value(format!("input {i}: expected {fact}, received {}", buffer.fact())));
+            let value = slot.value()?;
+            if value.fact() != fact {
+                return Err(Error::value(format!("input {i}: expected {fact}, received {}", value.fact())));
             }
         }
         Ok(())
@@ -232,7 +240,7 @@ mod tests {
         let run = |donations: Vec<(usize, usize)>| {
             let plan = Plan::compile(&g, &PlanOptions { donations, ..PlanOptions::default() }).unwrap();
             let buffers = inputs.iter().zip(g.inputs()).map(|(x, &i)| to_buffer(x, g.fact(i)));
-            let mut slots: Vec<Slot> = buffers.map(|b| Slot::Donated(Some(b))).collect();
+            let mut slots: Vec<Slot> = buffers.map(|b| Slot::donated(b)).collect();
             let memory = slots[2].buffer().unwrap().as_ptr();
             let output = plan.run(&mut slots, &|| false).unwrap().remove(0);
             (plan.describe(), output.as_ptr() == memory, output.as_slice::<f32>().to_vec())

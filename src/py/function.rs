@@ -3,11 +3,11 @@
 use super::caller::section;
 use super::convert::{self, Array};
 use super::tensor::PyTensor;
-use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::error::{Result, caught};
 use crate::lazy::{CompiledFunction, Rows, Tensor, Trace};
 use crate::shape::Fact;
+use crate::value::Value;
 use numpy::PyUntypedArrayMethods;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -120,10 +120,10 @@ impl PyCompiledFunction {
         let tensors = self.arguments(arguments)?;
         let function = self.function.clone();
         let profile = move || -> Result<String> {
-            let buffers: Vec<Arc<Buffer>> = tensors.iter().map(Tensor::buffer).collect::<Result<_>>()?;
-            let (_, mut fastest) = function.run_profiled(&buffers)?;
+            let values: Vec<Arc<Value>> = tensors.iter().map(Tensor::value).collect::<Result<_>>()?;
+            let (_, mut fastest) = function.run_profiled(&values)?;
             for _ in 1..repeats {
-                fastest.keep_fastest(&function.run_profiled(&buffers)?.1);
+                fastest.keep_fastest(&function.run_profiled(&values)?.1);
             }
             Ok(fastest.table())
         };
@@ -158,7 +158,7 @@ impl PyCompiledFunction {
         let limit = Duration::try_from_secs_f64(max_seconds).unwrap_or(Duration::MAX);
         let run = || function.run_batches(&rows, indices, batch_size, first_batch..last_batch, limit);
         let (next, values) = py.detach(|| section(run))?;
-        Ok((next, values.into_iter().map(|v| Tensor::from_buffer(v).into()).collect()))
+        Ok((next, values.into_iter().map(|v| Tensor::from_value(v).into()).collect()))
     }
 
     /// Bytes that one run holds besides arguments, outputs and variables.

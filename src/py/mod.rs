@@ -26,6 +26,13 @@ pyo3::create_exception!(
     "A value is read while its function is being traced; it exists only when the function runs."
 );
 
+pyo3::create_exception!(
+    cnnrs._core,
+    DeviceLostError,
+    PyRuntimeError,
+    "A device was lost, and what was in its memory with it. The next use opens the device again."
+);
+
 thread_local! {
     /// What a signal handler raised while a run was under way.
     static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
@@ -39,6 +46,7 @@ impl From<Error> for PyErr {
             ErrorKind::Type => PyTypeError::new_err(message),
             ErrorKind::Memory => PyMemoryError::new_err(message),
             ErrorKind::State => PyRuntimeError::new_err(message),
+            ErrorKind::Lost => DeviceLostError::new_err(message),
             ErrorKind::Tracing => TracedValueError::new_err(message),
             ErrorKind::Index => PyIndexError::new_err(message),
             ErrorKind::Cancelled => RAISED.take().unwrap_or_else(|| PyKeyboardInterrupt::new_err(message)),
@@ -89,6 +97,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     reserve::set_aside();
     crate::lazy::set_host(crate::lazy::Host { poll: poll_signals, detached });
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add("DeviceLostError", m.py().get_type::<DeviceLostError>())?;
     m.add("TracedValueError", m.py().get_type::<TracedValueError>())?;
     tensor::register(m)?;
     variable::register(m)?;

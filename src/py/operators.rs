@@ -147,9 +147,14 @@ macro_rules! with_operators {
             fn __dlpack__<'py>(&self, py: Python<'py>, options: Option<&Bound<'py, pyo3::types::PyDict>>) -> PyResult<Bound<'py, PyAny>> {
                 super::tensor::dlpack(py, &$tensor(self)?, options)
             }
-            /// `(1, 0)`: the CPU.
-            fn __dlpack_device__(&self) -> (i32, i32) {
-                (1, 0)
+            /// `(1, 0)`: the CPU; `(7, 0)`: a GPU, whose memory is not exported.
+            fn __dlpack_device__(&self) -> PyResult<(i32, i32)> {
+                super::tensor::dlpack_device(&$tensor(self)?)
+            }
+            /// The device where the value is at home: "cpu:0", "gpu:0".
+            #[getter]
+            fn device(&self) -> PyResult<String> {
+                Ok($tensor(self)?.device()?)
             }
             fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
                 super::tensor::item(py, &$tensor(self)?)

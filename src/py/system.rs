@@ -41,6 +41,7 @@ fn memory_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     info.set_item("held_bytes", crate::backend::packed::bytes())?;
     info.set_item("held_limit", crate::backend::packed::limit()?)?;
     info.set_item("idle_bytes", crate::backend::idle_bytes())?;
+    info.set_item("device_bytes", crate::backend::used_bytes())?;
     info.set_item("plans", crate::plan::cache::cached_plans())?;
     Ok(info)
 }
@@ -160,10 +161,23 @@ fn set_device(py: Python<'_>, name: &str) -> PyResult<()> {
     Ok(py.detach(|| crate::backend::set_current(name))?)
 }
 
-/// Makes this thread use a device, or with None the process's; returns what it used before.
+/// Makes this thread use a device; returns its own before, or None where it used the process's.
 #[pyfunction]
-fn set_thread_device(py: Python<'_>, name: Option<&str>) -> PyResult<Option<&'static str>> {
+fn set_thread_device(py: Python<'_>, name: &str) -> PyResult<Option<&'static str>> {
     Ok(py.detach(|| crate::backend::set_own(name))?)
+}
+
+/// Makes this thread use what `set_thread_device` returned.
+#[pyfunction]
+fn restore_thread_device(name: Option<&str>) -> PyResult<()> {
+    Ok(crate::backend::restore_own(name)?)
+}
+
+/// Loses the current device as its driver may at any time, for tests.
+#[pyfunction]
+fn lose_device() -> PyResult<()> {
+    crate::backend::current()?.lose();
+    Ok(())
 }
 
 /// Called before a fork.
@@ -206,6 +220,8 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(get_device, m)?)?;
     m.add_function(wrap_pyfunction!(set_device, m)?)?;
     m.add_function(wrap_pyfunction!(set_thread_device, m)?)?;
+    m.add_function(wrap_pyfunction!(lose_device, m)?)?;
+    m.add_function(wrap_pyfunction!(restore_thread_device, m)?)?;
     m.add_function(wrap_pyfunction!(release_memory, m)?)?;
     m.add_function(wrap_pyfunction!(groups_taken_apart, m)?)?;
     m.add_function(wrap_pyfunction!(memory_info, m)?)?;

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::lazy::{LayerScope, NoGrad, Tensor};
 use crate::ops::{Attribute, Attributes};
 use crate::shape::Fact;
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
 use std::cell::RefCell;
@@ -60,12 +60,21 @@ with_operators!(PyTensor, own, {
         let fact = self.fact();
         match self.tensor.node.value() {
             None => Ok(format!("<Tensor shape={} dtype={} pending>", fact.shape, fact.dtype)),
-            Some(value) => {
-                let array = convert::to_plain_numpy(py, &value)?;
+            Some(_) => {
+                let array = {
+                    let held = self.tensor.clone();
+                    convert::to_plain_numpy(py, &*caller::run(py, move || held.buffer())?)?
+                };
                 let text: String = py.import("numpy")?.call_method1("array2string", (array,))?.extract()?;
                 Ok(format!("<Tensor shape={} dtype={}\n{text}>", fact.shape, fact.dtype))
             }
         }
+    }
+
+    /// The same value at home on another device; gradients flow through.
+    fn to(&self, py: Python<'_>, device: &str) -> PyResult<PyTensor> {
+        let (tensor, device) = (self.tensor.clone(), device.to_owned());
+        Ok(caller::run(py, move || tensor.to(&device))?.into())
     }
 
     /// Whether the value has been computed.
@@ -173,12 +182,27 @@ pub fn array<'py>(
     }
 }
 
+/// The host's memory.
+const HOST: &str = "cpu:0";
+
+/// `__dlpack_device__`: the kind of device and its number, as DLPack counts them (1 the host's memory, 7 Vulkan's).
+pub fn dlpack_device(tensor: &Tensor) -> PyResult<(i32, i32)> {
+    Ok(if tensor.device()? == HOST { (1, 0) } else { (7, 0) })
+}
+
 /// `__dlpack__`: the capsule of a numpy array that holds a copy, with numpy's options.
 pub fn dlpack<'py>(
     py: Python<'py>,
     tensor: &Tensor,
     options: Option<&Bound<'py, pyo3::types::PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let device = tensor.device()?;
+    if device != HOST {
+        return Err(PyBufferError::new_err(format!(
+            "the tensor is on device \"{device}\", whose memory other libraries can't read: export a copy by \
+             .to(\"cpu\"), or use .numpy()"
+        )));
+    }
     if tensor.fact().dtype != DType::BF16 {
         return to_array(py, tensor)?.call_method("__dlpack__", (), options);
     }

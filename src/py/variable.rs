@@ -82,6 +82,19 @@ with_operators!(PyVariable, own, {
         Ok(self.variable.read()?.into())
     }
 
+    /// Keeps a copy of the current value in the host's memory, for `recover`.
+    fn keep(&self, py: Python<'_>) -> PyResult<()> {
+        let variable = self.variable.clone();
+        super::caller::run(py, move || variable.keep())
+    }
+
+    /// If the current value is lost with its device, makes the last one that was in the host's memory the current one; says
+    /// whether it did.
+    fn recover(&self, py: Python<'_>) -> PyResult<bool> {
+        let variable = self.variable.clone();
+        super::caller::run(py, move || variable.recover())
+    }
+
     /// Makes `value` the current version.
     fn assign(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let fact = self.fact();

@@ -21,7 +21,7 @@ pub struct Recipe {
 
 /// A value that a prelude makes.
 #[derive(Clone, Debug)]
-pub struct Value {
+pub struct PreparedValue {
     /// How.
     pub recipe: Arc<Recipe>,
     /// The plan's inputs that the recipe's inputs are.
@@ -39,7 +39,7 @@ pub struct Prelude<C> {
     /// The numbers of the values that other steps read unpacked.
     pub places: HashMap<NodeId, usize>,
     /// What it makes for them, packed or not.
-    pub values: Vec<Value>,
+    pub values: Vec<PreparedValue>,
 }
 
 impl<C> Default for Prelude<C> {
@@ -60,7 +60,7 @@ impl<C> Prelude<C> {
     ) -> Result<usize> {
         let (graph, inputs) = g.part(id)?;
         let recipe = Arc::new(Recipe { graph, layout });
-        self.values.push(Value { recipe, inputs, bytes: bytes.next_multiple_of(ALIGNMENT), step });
+        self.values.push(PreparedValue { recipe, inputs, bytes: bytes.next_multiple_of(ALIGNMENT), step });
         Ok(self.values.len() - 1)
     }
 
@@ -90,7 +90,7 @@ fn makers<C>(steps: &[Step<C>]) -> HashMap<NodeId, usize> {
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     /// By number.
-    pub values: Vec<Value>,
+    pub values: Vec<PreparedValue>,
     /// The plan's inputs that the prelude reads.
     pub inputs: Vec<usize>,
     /// For each step, the steps whose values it reads, with the numbers of those that are values of the prelude.

@@ -13,7 +13,7 @@ use cnnrs::schedule::{
     Liveness, Packed, PlanOptions, Prelude, Schedule, Step, StepCode, Target, copies, liveness, memory, schedule,
 };
 use cnnrs::testing::{to_array, to_buffer};
-use cnnrs::{Buffer, Graph, NodeId};
+use cnnrs::{Buffer, Graph, NodeId, Value};
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,6 +70,10 @@ impl Backend for Interpreter {
         let schedule = schedule(graph, fusion, steps, options)?;
         let values = schedule.prelude.values(graph);
         Ok(Arc::new(Interpreted { graph: graph.clone(), schedule, values }))
+    }
+
+    fn upload(&self, host: &Buffer) -> Result<Value> {
+        Ok(host.try_clone()?.into())
     }
 
     fn idle_bytes(&self) -> usize {
@@ -147,11 +151,11 @@ impl Interpreted {
             }
             let made = to_buffer(&known[&id], self.graph.fact(id));
             outputs.push(match donor.map(|i| &mut slots[i]) {
-                Some(Slot::Donated(own @ Some(_))) => over(own.take().unwrap(), &made),
-                _ => made,
+                Some(Slot::Donated(own @ Some(_))) => over(own.take().unwrap().into_host()?, &made).into(),
+                _ => made.into(),
             });
         }
-        Ok(Run { outputs, profile: None })
+        Ok(Run { outputs, profile: None, pending: None })
     }
 }
 
@@ -212,7 +216,7 @@ impl Program for Interpreted {
 }
 
 /// What was made of constant inputs, and of which versions.
-type Made = (Vec<Weak<Buffer>>, Known);
+type Made = (Vec<Weak<Value>>, Known);
 
 struct Prepared {
     program: Arc<Interpreted>,
@@ -223,10 +227,10 @@ struct Prepared {
 impl Bound for Prepared {
     fn run(&self, slots: &mut [Slot], control: &Control) -> Result<Run> {
         let version = |&i: &usize| match &slots[i] {
-            Slot::Shared(buffer) => Arc::downgrade(buffer),
+            Slot::Shared(value) => Arc::downgrade(value),
             Slot::Donated(_) => Weak::new(),
         };
-        let versions: Vec<Weak<Buffer>> = self.program.values.inputs.iter().map(version).collect();
+        let versions: Vec<Weak<Value>> = self.program.values.inputs.iter().map(version).collect();
         let mut made = self.made.lock().unwrap();
         let known = made.as_ref().filter(|(from, _)| from.iter().zip(&versions).all(|(a, b)| a.ptr_eq(b)));
         let known = match known {

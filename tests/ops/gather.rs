@@ -6,7 +6,6 @@ use cnnrs::plan::{Plan, PlanOptions, Slot};
 use cnnrs::shape::Fact;
 use cnnrs::testing::{Rng, check_gradients, check_plan, check_plan_on, to_buffer};
 use proptest::prelude::*;
-use std::sync::Arc;
 
 /// Rows of `x` along an axis at indices −3..3, which every axis of at least 4 elements has.
 fn gather(dtype: DType, outer: usize, inner: usize, picked: &[usize], axis: i64) -> (Graph, NodeId, NodeId) {
@@ -63,7 +62,7 @@ fn an_index_outside_fails_the_run() {
         let inputs = [x.clone(), i];
         assert!(interpret(&g, &inputs).is_err());
         let mut slots: Vec<Slot> =
-            inputs.iter().zip(g.inputs()).map(|(a, &i)| Slot::Shared(Arc::new(to_buffer(a, g.fact(i))))).collect();
+            inputs.iter().zip(g.inputs()).map(|(a, &i)| Slot::shared(to_buffer(a, g.fact(i)))).collect();
         let e = plan.run(&mut slots, &|| false).unwrap_err().to_string();
         assert!(e.contains(&format!("index {bad} at position {at}: expected -5 to 4")), "{e}");
     }

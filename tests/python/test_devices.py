@@ -215,3 +215,142 @@ def test_the_command_line_trains_on_a_device(tmp_path):
         raise SystemExit(status != 1)
         """
     assert run_apart(program) == ""
+
+
+@needs_software
+def test_values_stay_where_they_were_made_until_somebody_looks():
+    program = """
+        import numpy as np
+        import cnnrs
+        from cnnrs import config, layers, ops
+
+        with cnnrs.device("gpu"):
+            made = ops.square(np.arange(6, dtype=np.float32))
+            assert (made.device, made.is_realised) == ("gpu:0", False)
+            assert made.realise().device == "gpu:0"
+            assert config.memory_info()["device"] > 0
+        # What is on a device is computed with there.
+        assert (made + 1).device == "gpu:0"
+        here = (made + 1).to("cpu")
+        assert here.device == "cpu:0" and (here + 1).device == "cpu:0"
+        assert list(here.numpy()) == [1, 2, 5, 10, 17, 26]
+        assert here.to("GPU:0").device == "gpu:0" and here.to("cpu") is not None
+
+        assert made.__dlpack_device__() == (7, 0) and here.__dlpack_device__() == (1, 0)
+        assert list(np.from_dlpack(here)) == [1, 2, 5, 10, 17, 26]
+        for refused in (lambda: made.__dlpack__(), lambda: np.from_dlpack(made)):
+            try:
+                refused()
+            except BufferError as error:
+                assert "gpu:0" in str(error) and ".to(" in str(error) or "unsupported device" in str(error), error
+            else:
+                raise AssertionError("exported")
+        try:
+            made.to("tpu")
+        except ValueError as error:
+            assert '"cpu"' in str(error) and "tpu" in str(error)
+
+        # Gradients flow through.
+        x = ops.convert_to_tensor(np.array([1.0, -2.0], np.float32))
+        x.requires_grad = True
+        ops.sum(ops.square((3 * x).to("gpu"))).backward()
+        assert np.allclose(x.grad, [18, -36]), x.grad
+
+        # A model goes where it is trained, with its optimizer.
+        model = cnnrs.Sequential([cnnrs.Input((3,)), layers.Dense(2)])
+        model.compile("adam", "mse")
+        data = np.ones((8, 3), np.float32), np.ones((8, 2), np.float32)
+        places = []
+        for device in ("cpu", "gpu", "cpu"):
+            with cnnrs.device(device):
+                model.fit(*data, epochs=2, verbose=0)
+            places.append({v.device for v in [*model.variables, *model.optimizer.variables[2:]]})
+        assert places == [{"cpu:0"}, {"gpu:0"}, {"cpu:0"}], places
+        assert int(model.optimizer.iterations) == 6
+        print("ok")
+        """
+    assert run_apart(program, **SOFTWARE) == "ok"
+
+
+@needs_software
+def test_a_bad_batch_changes_nothing_though_others_are_under_way():
+    program = """
+        import numpy as np
+        import cnnrs
+        from cnnrs import layers
+
+        def trained(device, labels, epochs=1):
+            cnnrs.utils.set_random_seed(2)
+            model = cnnrs.Sequential([cnnrs.Input((3,)), layers.Dense(4)])
+            loss = cnnrs.losses.SparseCategoricalCrossentropy(from_logits=True)
+            model.compile(cnnrs.optimizers.SGD(0.1), loss, jit_compile=True)
+            x = np.random.default_rng(1).random((64, 3), np.float32)
+            said = ""
+            with cnnrs.device(device):
+                try:
+                    model.fit(x, labels, batch_size=4, verbose=0, shuffle=False)
+                except ValueError as error:
+                    said = str(error)
+            return said, int(model.optimizer.iterations), model.get_weights()[0]
+
+        labels = np.arange(64) % 4
+        bad = labels.copy()
+        bad[30] = 9
+        (_, all_steps, whole), (said, steps, weights) = trained("gpu", labels), trained("gpu", bad)
+        assert "label 9 at position 2" in said, said
+        assert (all_steps, steps) == (16, 7)
+        on_cpu = trained("cpu", bad)
+        assert on_cpu[:2] == (said, steps)
+        assert np.allclose(weights, on_cpu[2], atol=1e-5) and not np.allclose(weights, whole, atol=1e-5)
+        print("ok")
+        """
+    assert run_apart(program, **SOFTWARE) == "ok"
+
+
+@needs_software
+def test_a_lost_device_takes_no_weights():
+    program = """
+        import numpy as np
+        import cnnrs
+        from cnnrs import _core, layers
+
+        class Lose(cnnrs.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                if batch == 3:
+                    _core.lose_device()
+
+        cnnrs.utils.set_random_seed(2)
+        model = cnnrs.Sequential([cnnrs.Input((3,)), layers.Dense(4, activation="relu"), layers.Dense(1)])
+        model.compile("adam", "mse")
+        x = np.random.default_rng(1).random((32, 3), np.float32)
+        y = x.sum(1, keepdims=True)
+        cnnrs.config.set_device("gpu")
+        model.fit(x, y, batch_size=4, epochs=2, verbose=0)
+        kept = [w.copy() for w in model.get_weights()]
+        model.optimizer.learning_rate = 0.5
+        try:
+            model.fit(x, y, batch_size=4, epochs=1, verbose=0, callbacks=[Lose()])
+        except cnnrs.DeviceLostError as error:
+            assert "was lost" in str(error) and "before fit began" in str(error), error
+        else:
+            raise AssertionError("nobody noticed")
+        assert int(model.optimizer.iterations) == 16
+        assert all(np.array_equal(a, b) for a, b in zip(kept, model.get_weights()))
+        # A loop of one's own is told what to do.
+        tensor = cnnrs.ops.ones(3) * 2
+        tensor.realise()
+        model.train_on_batch(x, y)
+        _core.lose_device()
+        for look in (tensor.numpy, lambda: model.train_on_batch(x, y)):
+            try:
+                look()
+            except cnnrs.DeviceLostError as error:
+                assert "recover" in str(error) or "opens the device again" in str(error), error
+            else:
+                raise AssertionError("stale")
+        assert len(cnnrs.utils.recover(model)) > 4
+        assert all(np.isfinite(w).all() for w in model.get_weights())
+        assert np.isfinite(model.train_on_batch(x, y))
+        print("ok")
+        """
+    assert run_apart(program, **SOFTWARE) == "ok"

@@ -126,7 +126,7 @@ fn run(g: &Graph, plan: &Plan, inputs: &[RefArray], donations: &[(usize, usize)]
         .enumerate()
         .map(|(i, (array, &id))| {
             let buffer = to_buffer(array, g.fact(id));
-            if donated(i) { Slot::Donated(Some(buffer)) } else { Slot::Shared(Arc::new(buffer)) }
+            if donated(i) { Slot::donated(buffer) } else { Slot::shared(buffer) }
         })
         .collect();
     plan.run(&mut slots, &|| false).unwrap_or_else(|e| panic!("{e}\n{g}\n{}", plan.describe()))

@@ -67,4 +67,4 @@ def device(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _core.set_thread_device(before)
+        _core.restore_thread_device(before)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnrs import tree
+from cnnrs import _core, tree
 from cnnrs.base.arguments import integer, named, reject
 from cnnrs.random import SeedGenerator, current_seed
 from cnnrs.training.arguments import check_steps, is_due, resolve_verbosity
 from cnnrs.training.batches import Batches
 from cnnrs.training.data_adapter import ArrayData, BatchData, make_data, make_fit_data
+from cnnrs.training.device_loss import keep, recovered
 from cnnrs.training.logs import as_numbers, in_order, warn_of_nan
 from cnnrs.training.loop import BatchHooks, run_epoch
 from cnnrs.training.model_steps import Kind, ModelSteps
@@ -114,7 +115,11 @@ class Trainer(ModelSteps):
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            logs = self._run_epoch("train", batches, callbacks, verbosity)
+            try:
+                logs = self._run_epoch("train", batches, callbacks, verbosity)
+                keep(self)
+            except _core.DeviceLostError as error:
+                raise recovered(self, epoch, error) from error
             if validation is not None and is_due(epoch + 1, validation_freq):
                 values = self._evaluate(validation, validation_steps, callbacks, 0)
                 logs = as_numbers({**logs, **{f"val_{name}": value for name, value in values.items()}})

@@ -3,6 +3,7 @@
 from cnnrs.base import suggest
 from cnnrs.base.progbar import Progbar
 from cnnrs.serialization import CustomObjectScope, custom_object_scope, register_keras_serializable
+from cnnrs.training.device_loss import recover
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnrs.utils.arrays import normalize, to_categorical
@@ -26,6 +27,7 @@ __all__ = [
     "normalize",
     "pack_x_y_sample_weight",
     "profile",
+    "recover",
     "register_keras_serializable",
     "set_random_seed",
     "standardize_dtype",

@@ -7,10 +7,12 @@ pub mod lower;
 pub mod simd;
 
 use super::device::{Backend, DeviceInfo, DeviceTraits, Program};
+use crate::buffer::Buffer;
 use crate::error::Result;
 use crate::fusion::{self, Fusion};
 use crate::graph::Graph;
 use crate::schedule::{PlanOptions, Target};
+use crate::value::Value;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -43,6 +45,10 @@ impl Backend for Cpu {
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {
         Ok(Arc::new(lower::compile(graph, fusion, options)?))
+    }
+
+    fn upload(&self, host: &Buffer) -> Result<Value> {
+        Ok(host.try_clone()?.into())
     }
 
     fn idle_bytes(&self) -> usize {

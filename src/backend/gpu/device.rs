@@ -1,5 +1,7 @@
 //! Adapters, and the device that programs run on.
 
+use super::exec::stream::Stream;
+use super::memory::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::collections::HashMap;
@@ -8,6 +10,10 @@ use std::time::Duration;
 
 /// The variable that names the adapter to use: a part of its name, or "software" for one that computes on the processor.
 pub const ADAPTER_VARIABLE: &str = "CNNRS_ADAPTER";
+/// The variable that bounds how long one submission may take, in milliseconds.
+pub const BUDGET_VARIABLE: &str = "CNNRS_GPU_SUBMIT_MS";
+/// The device, as programs name it.
+pub const NAME: &str = "gpu:0";
 /// Bindings begin at multiples of this on every device.
 pub const ALIGNMENT: usize = 256;
 
@@ -61,6 +67,12 @@ pub struct Device {
     pub losses: u32,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
+    /// Memory of tensors that nobody uses now.
+    pub(super) pool: Mutex<Pool>,
+    /// The order of work. Taken before [`Device::pool`].
+    pub(super) stream: Mutex<Stream>,
+    /// How long the device may be at work on one submission, roughly: systems reset it where a display would stand still.
+    pub(super) budget: Duration,
     lost: Arc<OnceLock<String>>,
     faults: Arc<Mutex<Vec<String>>>,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
@@ -79,7 +91,7 @@ struct Layouts {
 
 static CURRENT: Mutex<Option<Arc<Device>>> = Mutex::new(None);
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -197,10 +209,38 @@ pub fn lose() {
     }
 }
 
-/// Forgets kernels that were compiled; programs keep theirs.
+/// Forgets kernels that were compiled, of which programs keep theirs, and gives memory back that nobody uses.
 pub fn release() {
     if let Some(device) = &*locked(&CURRENT) {
         locked(&device.pipelines).clear();
+        locked(&device.stream).release();
+        locked(&device.pool).clear();
+    }
+}
+
+/// Bytes that runs borrow and none uses now.
+pub fn idle_bytes() -> usize {
+    let current = locked(&CURRENT);
+    let bytes = |device: &Arc<Device>| locked(&device.stream).idle_bytes() + locked(&device.pool).idle_bytes();
+    current.as_ref().map_or(0, bytes) as usize
+}
+
+/// Bytes of tensors in the device's memory.
+pub fn used_bytes() -> usize {
+    locked(&CURRENT).as_ref().map_or(0, |device| locked(&device.pool).used_bytes()) as usize
+}
+
+/// How long one submission may take.
+fn budget() -> Result<Duration> {
+    const DEFAULT: Duration = Duration::from_millis(200);
+    match std::env::var(BUDGET_VARIABLE) {
+        Ok(text) if !text.is_empty() => {
+            let parsed = text.parse().ok().and_then(|ms: f64| Duration::try_from_secs_f64(ms / 1e3).ok());
+            parsed.ok_or_else(|| {
+                Error::value(format!("{BUDGET_VARIABLE}: expected a number of milliseconds, received {text:?}"))
+            })
+        }
+        _ => Ok(DEFAULT),
     }
 }
 
@@ -232,6 +272,9 @@ impl Device {
             losses,
             device,
             queue,
+            pool: Mutex::default(),
+            stream: Mutex::default(),
+            budget: budget()?,
             lost,
             faults,
             pipelines: Mutex::default(),
@@ -254,15 +297,15 @@ impl Device {
     }
 
     /// # Errors
-    /// `State` in a forked process, and when the device is lost or has said that something failed outside of what [`Device::guarded`] watches.
+    /// `State` in a forked process, and when the device has said that something failed outside of what
+    /// [`Device::guarded`] watches; `Lost` when it is lost.
     pub(super) fn check(&self) -> Result<()> {
         self.check_process()?;
         if let Some(why) = self.lost.get() {
-            return Err(Error::state(format!(
-                "device \"gpu\": {} was lost ({why}); tensors and weights are safe in the host's memory, and the next use \
-                 opens the device again",
-                self.facts.name
-            )));
+            return Err(Error::new(
+                ErrorKind::Lost,
+                format!("device \"gpu\": {} was lost ({why}); the next use opens the device again", self.facts.name),
+            ));
         }
         match locked(&self.faults).pop() {
             Some(fault) => Err(Error::state(format!("device \"gpu\": {}: {fault}", self.facts.name))),
@@ -297,19 +340,69 @@ impl Device {
         }
     }
 
+    /// # Errors
+    /// `Lost` when what was in the device's memory is gone.
+    pub(super) fn check_value(&self) -> Result<()> {
+        self.check_process()?;
+        match self.lost.get() {
+            None => Ok(()),
+            Some(why) => Err(Error::new(
+                ErrorKind::Lost,
+                format!(
+                    "device \"gpu\": {} was lost ({why}), and the values in its memory with it; fit() and \
+                 cnnrs.utils.recover(model) give variables their last values in the host's memory",
+                    self.facts.name
+                ),
+            )),
+        }
+    }
+
+    /// Whether the device is lost.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.get().is_some()
+    }
+
+    /// How long the device takes at least for so much work, if it is slow for one of its kind.
+    pub(super) fn estimate(&self, flops: u64, bytes: u64) -> Duration {
+        let (flop_rate, byte_rate) = match self.facts.kind {
+            Kind::Discrete => (5e11, 1e11),
+            Kind::Integrated | Kind::Other => (5e10, 1e10),
+            Kind::Software => (1e9, 1e9),
+        };
+        Duration::from_secs_f64((flops as f64 / flop_rate).max(bytes as f64 / byte_rate))
+    }
+
+    /// Has the device write `bytes` to the begin of `buffer`, whose last word is whole, before what is submitted next.
+    ///
+    /// # Errors
+    /// `Memory` when there is none to copy from.
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, bytes: &[u8]) -> Result<()> {
+        let (whole, rest) = bytes.split_at(bytes.len() / 4 * 4);
+        self.guarded("a copy", || {
+            if !whole.is_empty() {
+                self.queue.write_buffer(buffer, 0, whole);
+            }
+            if !rest.is_empty() {
+                let mut word = [0; 4];
+                word[..rest.len()].copy_from_slice(rest);
+                self.queue.write_buffer(buffer, whole.len() as u64, &word);
+            }
+        })
+    }
+
     /// Waits until a submission is done, or for as long as `patience`, and tells those who asked for word of it; says
     /// whether it is. Does nothing while another thread waits, which tells all.
     ///
     /// # Errors
-    /// `State` when the device is lost.
-    pub(super) fn wait(&self, submission: &wgpu::SubmissionIndex, patience: Duration) -> Result<bool> {
-        let Ok(_alone) = self.waiting.try_lock() else { return Ok(false) };
+    /// `Lost` when the device is lost.
+    pub(super) fn wait(&self, submission: &wgpu::SubmissionIndex, patience: Duration) -> Result<Option<bool>> {
+        let Ok(_alone) = self.waiting.try_lock() else { return Ok(None) };
         let wait = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(patience) };
         let waited = self.device.poll(wait);
         self.check()?;
         match waited {
-            Ok(_) => Ok(true),
-            Err(wgpu::PollError::Timeout) => Ok(false),
+            Ok(_) => Ok(Some(true)),
+            Err(wgpu::PollError::Timeout) => Ok(Some(false)),
             Err(e) => Err(Error::state(format!("device \"gpu\": {}: {e}", self.facts.name))),
         }
     }
@@ -319,6 +412,18 @@ impl Device {
     /// # Errors
     /// `Memory` when the device has too little.
     pub(super) fn allocate(&self, bytes: usize, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        self.allocate_as(bytes, usage, false)
+    }
+
+    /// As [`Device::allocate`]; the host may write to it at once.
+    ///
+    /// # Errors
+    /// As [`Device::allocate`].
+    pub(super) fn allocate_mapped(&self, bytes: usize, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        self.allocate_as(bytes, usage, true)
+    }
+
+    fn allocate_as(&self, bytes: usize, usage: wgpu::BufferUsages, mapped: bool) -> Result<wgpu::Buffer> {
         let size = (bytes.max(4) as u64).next_multiple_of(4);
         let limit = self.device.limits().max_buffer_size;
         if size > limit {
@@ -328,7 +433,7 @@ impl Device {
                 self.facts.name
             )));
         }
-        let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+        let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: mapped };
         self.guarded(&format!("{size} bytes"), || self.device.create_buffer(&descriptor))
     }
 

@@ -1,17 +1,20 @@
 //! The GPU backend: any GPU with Vulkan, Metal or DirectX 12, through wgpu.
 //!
-//! wgpu starts when somebody first asks for a GPU. Programs of this backend take tensors from the host's memory and give
-//! them back there: what has not changed since the last run is not sent again.
+//! wgpu starts when somebody first asks for a GPU. What a program makes stays in the device's memory until somebody looks
+//! at it; what the host made goes up when a program first reads it.
 
 pub mod device;
 pub mod exec;
 pub mod lower;
+pub mod memory;
 
 use super::device::{Backend, DeviceInfo, DeviceTraits, Program};
+use crate::buffer::Buffer;
 use crate::error::Result;
 use crate::fusion::{self, Fusion};
 use crate::graph::Graph;
 use crate::schedule::{PlanOptions, Target};
+use crate::value::Value;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -44,8 +47,20 @@ impl Backend for Gpu {
         Ok(Arc::new(lower::compile(graph, fusion, options)?))
     }
 
+    fn upload(&self, host: &Buffer) -> Result<Value> {
+        exec::value::upload(&device::current()?, host)
+    }
+
+    fn lose(&self) {
+        device::lose();
+    }
+
+    fn used_bytes(&self) -> usize {
+        device::used_bytes()
+    }
+
     fn idle_bytes(&self) -> usize {
-        0
+        device::idle_bytes()
     }
 
     fn release_memory(&self) {

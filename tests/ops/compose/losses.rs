@@ -6,7 +6,6 @@ use cnnrs::passes::autodiff::differentiate;
 use cnnrs::plan::{Plan, PlanOptions, Slot};
 use cnnrs::testing::{Rng, check_gradients, check_plan_on, to_buffer};
 use ndarray::{Axis, Zip};
-use std::sync::Arc;
 
 fn softmax(x: &RefArray, axis: usize) -> RefArray {
     let e = x.mapv(f64::exp);
@@ -83,7 +82,7 @@ fn a_label_outside_the_classes_fails_the_run() {
         let inputs = [x.clone(), l];
         assert!(interpret(&g, &inputs).is_err());
         let mut slots: Vec<Slot> =
-            inputs.iter().zip(g.inputs()).map(|(a, &i)| Slot::Shared(Arc::new(to_buffer(a, g.fact(i))))).collect();
+            inputs.iter().zip(g.inputs()).map(|(a, &i)| Slot::shared(to_buffer(a, g.fact(i)))).collect();
         let e = plan.run(&mut slots, &|| false).unwrap_err().to_string();
         assert!(e.contains(&format!("label {bad} at position {at}: expected 0 to 2")), "{e}");
     }

@@ -10,8 +10,9 @@ use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::schedule::Place;
-use crate::schedule::prelude::{Value, Values};
+use crate::schedule::prelude::{PreparedValue, Values};
 use crate::shape::Fact;
+use crate::value::Value;
 use smallvec::SmallVec;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -65,7 +66,7 @@ impl CpuProgram {
         let clock = control.profile.then(|| Clock::new(self.code.steps.len()));
         let outputs = self.compute(inputs, prepared, control.poll, clock.as_ref())?;
         let profile = |clock: Clock| -> Result<Profile> { Ok(clock.profile(&self.code, pool::workers()?)) };
-        Ok(Run { outputs, profile: clock.map(profile).transpose()? })
+        Ok(Run { outputs, profile: clock.map(profile).transpose()?, pending: None })
     }
 
     fn compute(
@@ -74,11 +75,11 @@ impl CpuProgram {
         prepared: &[*mut u8],
         poll: &dyn Fn() -> bool,
         clock: Option<&Clock>,
-    ) -> Result<Vec<Buffer>> {
+    ) -> Result<Vec<Value>> {
         let mut taken: Vec<Option<usize>> = Vec::with_capacity(self.outputs.len());
         let mut fresh: Vec<Option<Buffer>> = Vec::with_capacity(self.outputs.len());
         for (k, fact) in self.outputs.iter().enumerate() {
-            let donor = self.in_place[k].filter(|&i| matches!(inputs[i], Slot::Donated(Some(_))));
+            let donor = self.in_place[k].filter(|&i| matches!(&inputs[i], Slot::Donated(Some(own)) if own.is_host()));
             fresh.push(if donor.is_none() { Some(Buffer::uninit(fact.clone())?) } else { None });
             taken.push(donor);
         }
@@ -89,7 +90,10 @@ impl CpuProgram {
             .map(|(buffer, donor)| match (buffer, donor) {
                 (Some(b), _) => Ok(b.as_mut_ptr()),
                 (None, Some(i)) => match &mut inputs[*i] {
-                    Slot::Donated(Some(b)) => Ok(b.as_mut_ptr()),
+                    Slot::Donated(Some(own)) => match own.host_mut() {
+                        Some(buffer) => Ok(buffer.as_mut_ptr()),
+                        None => Err(Error::state("a donated buffer is another device's")),
+                    },
                     _ => Err(Error::state("a donated buffer is missing")),
                 },
                 (None, None) => Err(Error::state("an output has no buffer")),
@@ -102,9 +106,9 @@ impl CpuProgram {
             .into_iter()
             .zip(&taken)
             .map(|(buffer, donor)| match (buffer, donor) {
-                (Some(buffer), _) => Ok(buffer),
+                (Some(buffer), _) => Ok(buffer.into()),
                 (None, Some(i)) => match &mut inputs[*i] {
-                    Slot::Donated(b) => b.take().ok_or_else(|| Error::state("a donated buffer is taken twice")),
+                    Slot::Donated(own) => own.take().ok_or_else(|| Error::state("a donated buffer is taken twice")),
                     Slot::Shared(_) => Err(Error::state("a shared buffer was donated")),
                 },
                 (None, None) => Err(Error::state("an output has no buffer")),
@@ -230,7 +234,7 @@ impl CpuBound {
             Err(stale) => stale,
         };
         let limit = packed::limit()?;
-        let key = |value: &Value| Some(Key::new(&value.recipe, &versions(inputs, &value.inputs)?));
+        let key = |value: &PreparedValue| Some(Key::new(&value.recipe, &versions(inputs, &value.inputs)?));
         let keys: Vec<Key> = values.values.iter().filter_map(key).collect();
         let spare = stale.map(Prepared::into_buffers).unwrap_or_default();
         let items = self.make(inputs, packed::find(&keys), spare, poll)?;
@@ -269,7 +273,7 @@ impl CpuBound {
         });
         let places: Vec<*mut u8> = places.collect();
         self.program.prepare(inputs, &places, Some(&needed), poll)?;
-        let item = |((buffer, found), value): ((Option<Buffer>, Option<Arc<Item>>), &Value)| match buffer {
+        let item = |((buffer, found), value): ((Option<Buffer>, Option<Arc<Item>>), &PreparedValue)| match buffer {
             Some(buffer) => Some(Arc::new(Item::new(buffer, &versions(inputs, &value.inputs).unwrap_or_default()))),
             None => found,
         };
@@ -278,9 +282,9 @@ impl CpuBound {
 }
 
 /// The versions that stand at some inputs; `None` where one may be written to.
-fn versions<'a>(inputs: &'a [Slot], which: &[usize]) -> Option<Vec<&'a Arc<Buffer>>> {
+fn versions<'a>(inputs: &'a [Slot], which: &[usize]) -> Option<Vec<&'a Arc<Value>>> {
     let version = |&i: &usize| match inputs.get(i) {
-        Some(Slot::Shared(buffer)) => Some(buffer),
+        Some(Slot::Shared(value)) => Some(value),
         _ => None,
     };
     which.iter().map(version).collect()
@@ -301,7 +305,7 @@ mod tests {
     use crate::schedule::PlanOptions;
     use crate::testing::{Rng, to_buffer};
 
-    const ONCE: Control = Control { poll: &|| false, profile: false };
+    const ONCE: Control = Control { poll: &|| false, profile: false, defer: false };
 
     /// exp, negation and square of x, each as a step of its own.
     fn chain(checks: bool) -> (Graph, CpuProgram) {
@@ -323,8 +327,8 @@ mod tests {
         let (g, mut program) = chain(true);
         let x = Rng::new(1).inputs(&g).remove(0);
         let run = |program: &CpuProgram| {
-            let mut slots = [Slot::Shared(Arc::new(to_buffer(&x, g.fact(g.inputs()[0]))))];
-            program.run(&mut slots, &ONCE).unwrap().outputs[0].as_slice::<f32>().to_vec()
+            let mut slots = [Slot::shared(to_buffer(&x, g.fact(g.inputs()[0])))];
+            program.run(&mut slots, &ONCE).unwrap().outputs[0].host().unwrap().as_slice::<f32>().to_vec()
         };
         assert!(run(&program).iter().all(|v| v.is_finite()));
         // The first step writes past the memory that the second one reads, where the run before left numbers.
@@ -342,7 +346,7 @@ mod tests {
             panic!("not in the arena")
         };
         program.code.steps[0].outputs[0] = Location::Shared(Place::Arena(offset + 40));
-        let mut slots = [Slot::Shared(Arc::new(to_buffer(&x, g.fact(g.inputs()[0]))))];
+        let mut slots = [Slot::shared(to_buffer(&x, g.fact(g.inputs()[0])))];
         let error = program.run(&mut slots, &ONCE).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("a kernel panicked"), "{error}");
     }

@@ -1,3 +1,9 @@
-//! Runs programs: where values lie on the device, what is sent there and back.
+//! Running programs: memory and order of the device's work, values that stay there, and how they come back.
 
+mod outcome;
+mod placement;
 pub mod program;
+mod run;
+mod staging;
+pub(super) mod stream;
+pub(super) mod value;

@@ -60,7 +60,7 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
         let code = region_kernels(&copy.region);
         steps.push(copy.step(g, code));
     }
-    GpuProgram::new(g, schedule(g, fusion, steps, options)?, options.checks)
+    GpuProgram::new(g, schedule(g, fusion, steps, options)?, options)
 }
 
 fn lower(g: &Graph, group: &Group, steps: &mut Vec<Step<StepKernels>>) -> Result<()> {

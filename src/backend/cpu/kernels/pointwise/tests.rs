@@ -13,7 +13,6 @@ use crate::shape::Fact;
 use crate::testing::{Rng, check_plan, run_plan, to_values};
 use half::{bf16, f16};
 use proptest::prelude::*;
-use std::sync::Arc;
 
 fn result(g: &mut Graph, f: Function, args: &[NodeId]) -> Option<NodeId> {
     g.apply(f, args).ok()
@@ -56,7 +55,7 @@ fn cast<T: Element, R: Element>(x: &[T], chain: &[DType]) -> Vec<Vec<R>> {
     [true, false]
         .map(|fuse| {
             let plan = Plan::compile(&g, &PlanOptions { fuse, ..PlanOptions::default() }).unwrap();
-            let mut slots = [Slot::Shared(Arc::new(Buffer::from_slice(&[x.len()], x).unwrap()))];
+            let mut slots = [Slot::shared(Buffer::from_slice(&[x.len()], x).unwrap())];
             plan.run(&mut slots, &|| false).unwrap()[0].as_slice::<R>().to_vec()
         })
         .into()

@@ -1,0 +1,259 @@
+//! Where the values of a program lie, and the dispatches that work on them.
+
+use super::outcome::STATUS_BYTES;
+use crate::backend::device::{Memory, ProgramFacts, StepFacts, When};
+use crate::backend::gpu::device::{ALIGNMENT, Device};
+use crate::backend::gpu::lower::StepKernels;
+use crate::backend::gpu::lower::candidates::Check;
+use crate::backend::gpu::lower::shader::Operand;
+use crate::buffer;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId};
+use crate::ops::Op;
+use crate::schedule::memory::{self, Lifetime};
+use crate::schedule::prelude::Values;
+use crate::schedule::{Constants, Liveness, Prelude, Schedule, Step, liveness};
+use std::collections::HashMap;
+
+/// The memory that a place is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    /// That of an input's value.
+    Input(usize),
+    /// That of an output's value.
+    Output(usize),
+    /// Intermediates of the run.
+    Arena,
+    /// Literals of the program.
+    Constants,
+    /// What the prelude makes.
+    Prepared,
+    /// What steps say of bad data.
+    Status,
+}
+
+/// A range of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub home: Home,
+    pub offset: usize,
+    pub bytes: usize,
+}
+
+/// A dispatch with its pipeline and places.
+pub(super) struct Placed {
+    pub pipeline: wgpu::ComputePipeline,
+    pub bindings: Vec<Place>,
+    pub groups: [u32; 2],
+    /// Its number in the program.
+    pub number: usize,
+}
+
+/// A step with its places.
+pub(super) struct GpuStep {
+    pub dispatches: Vec<Placed>,
+    pub check: Option<Check>,
+    pub facts: StepFacts,
+}
+
+/// All steps of a program with their places.
+pub(super) struct Placement {
+    pub prelude: Vec<GpuStep>,
+    pub steps: Vec<GpuStep>,
+    pub values: Values,
+    pub prepared_bytes: usize,
+    /// What lies in the memory of literals.
+    pub literals: Vec<u8>,
+    pub facts: ProgramFacts,
+}
+
+fn aligned(bytes: usize) -> usize {
+    bytes.max(4).next_multiple_of(ALIGNMENT)
+}
+
+/// Offsets of things that lie one behind the other, and the bytes of all.
+fn in_a_row(bytes: impl Iterator<Item = usize>) -> (Vec<usize>, usize) {
+    let mut end = 0;
+    let offsets = bytes.map(|bytes| {
+        let at = end;
+        end += aligned(bytes);
+        at
+    });
+    let offsets = offsets.collect();
+    (offsets, end)
+}
+
+/// Gives numbers to the steps that check integers and to the dispatches of a program.
+#[derive(Default)]
+struct Numbers {
+    checks: usize,
+    dispatches: usize,
+}
+
+/// Where the values of some steps lie.
+struct Places<'a> {
+    g: &'a Graph,
+    prepared: &'a [usize],
+    output_of: &'a HashMap<NodeId, usize>,
+    prepared_of: &'a HashMap<NodeId, usize>,
+    slot_of: HashMap<NodeId, usize>,
+    offsets: Vec<usize>,
+    constants: &'a mut Constants,
+    numbers: &'a mut Numbers,
+}
+
+impl Places<'_> {
+    fn of(&mut self, id: NodeId) -> Result<Place> {
+        let node = self.g.node(id);
+        let (home, offset) = match &node.op {
+            _ if self.output_of.contains_key(&id) => (Home::Output(self.output_of[&id]), 0),
+            _ if self.prepared_of.contains_key(&id) => (Home::Prepared, self.prepared[self.prepared_of[&id]]),
+            Op::Input(input) => (Home::Input(input.index), 0),
+            Op::Constant(c) => {
+                let offset = self.constants.offset(id, c.value(), node.fact.dtype);
+                (Home::Constants, offset / buffer::ALIGNMENT * ALIGNMENT)
+            }
+            op => match self.slot_of.get(&id) {
+                Some(&slot) => (Home::Arena, self.offsets[slot]),
+                None => return Err(Error::state(format!("%{} ({}) has no place", id.0, op.def().name()))),
+            },
+        };
+        Ok(Place { home, offset, bytes: node.fact.bytes() })
+    }
+}
+
+/// Steps with their places, bytes of their intermediates, and the least that those could be.
+type PlacedSteps = (Vec<GpuStep>, usize, usize);
+
+/// Gives places to the steps of a program.
+struct Placer<'a> {
+    g: &'a Graph,
+    device: &'a Device,
+    prepared: Vec<usize>,
+    prepared_of: &'a HashMap<NodeId, usize>,
+    constants: Constants,
+    numbers: Numbers,
+}
+
+impl Placer<'_> {
+    fn place(
+        &mut self,
+        steps: Vec<Step<StepKernels>>,
+        output_of: &HashMap<NodeId, usize>,
+        when: impl Fn(usize) -> When,
+    ) -> Result<PlacedSteps> {
+        let elsewhere = |id| output_of.contains_key(&id) || self.prepared_of.contains_key(&id);
+        let times: Vec<usize> = (0..steps.len()).collect();
+        let Liveness { lifetimes, slot_of, .. } = liveness(self.g, &steps, &times, elsewhere);
+        // The planner aligns to the host's cache lines: it is asked in lines that are as long as the device's.
+        let scaled = |v: &Lifetime| Lifetime { bytes: v.bytes.div_ceil(ALIGNMENT) * buffer::ALIGNMENT, ..*v };
+        let scaled: Vec<Lifetime> = lifetimes.iter().map(scaled).collect();
+        let scale = |bytes: usize| bytes / buffer::ALIGNMENT * ALIGNMENT;
+        let (offsets, arena) = memory::plan(&scaled);
+        let mut places = Places {
+            g: self.g,
+            prepared: &self.prepared,
+            output_of,
+            prepared_of: self.prepared_of,
+            slot_of,
+            offsets: offsets.into_iter().map(scale).collect(),
+            constants: &mut self.constants,
+            numbers: &mut self.numbers,
+        };
+        let placed = steps.into_iter().enumerate().map(|(s, step)| step_of(self.device, &mut places, step, when(s)));
+        Ok((placed.collect::<Result<_>>()?, scale(arena), scale(memory::live_bound(&scaled))))
+    }
+}
+
+impl Placement {
+    /// The places of a schedule's steps.
+    ///
+    /// # Errors
+    /// When a kernel does not compile, or a tensor exceeds what the device binds.
+    pub fn new(g: &Graph, device: &Device, schedule: Schedule<StepKernels>) -> Result<Self> {
+        let Schedule { prelude, steps, commit_from, output_of, flops, .. } = schedule;
+        let values = prelude.values(g);
+        let Prelude { steps: before, places: prepared_of, .. } = prelude;
+        let (prepared, prepared_bytes) = in_a_row(values.values.iter().map(|value| value.bytes));
+        let (constants, numbers) = (Constants::default(), Numbers::default());
+        let mut placer = Placer { g, device, prepared, prepared_of: &prepared_of, constants, numbers };
+        let (before, before_arena, _) = placer.place(before, &HashMap::new(), |_| When::Once)?;
+        let when = |s| if s < commit_from { When::Run } else { When::Commit };
+        let (steps, arena, live_bound) = placer.place(steps, &output_of, when)?;
+        let literals = match placer.constants.buffer()? {
+            None => Vec::new(),
+            Some(buffer) => {
+                let mut spread = Vec::new();
+                for line in buffer.bytes().chunks(buffer::ALIGNMENT) {
+                    spread.extend_from_slice(line);
+                    spread.resize(spread.len().next_multiple_of(ALIGNMENT), 0);
+                }
+                spread
+            }
+        };
+        let facts = ProgramFacts {
+            arena_bytes: arena.max(before_arena),
+            live_bound,
+            prepared_bytes: values.bytes(),
+            constant_bytes: literals.len(),
+            flops,
+        };
+        Ok(Placement { prelude: before, steps, values, prepared_bytes, literals, facts })
+    }
+}
+
+fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, when: When) -> Result<GpuStep> {
+    let (g, kernels) = (places.g, step.code);
+    let inputs = step.inputs.iter().map(|&i| places.of(i)).collect::<Result<Vec<_>>>()?;
+    let outputs = match step.copies_output {
+        Some(k) => vec![Place { home: Home::Output(k), offset: 0, bytes: g.fact(g.outputs()[k]).bytes() }],
+        None => step.outputs.iter().map(|&o| places.of(o)).collect::<Result<Vec<_>>>()?,
+    };
+    let status = Place { home: Home::Status, offset: places.numbers.checks * ALIGNMENT, bytes: STATUS_BYTES };
+    places.numbers.checks += usize::from(kernels.check.is_some());
+    let limit = device.facts.tensor_bytes;
+    for place in inputs.iter().chain(&outputs) {
+        if place.bytes as u64 > limit {
+            let error = Error::memory(format!(
+                "device \"gpu\": {} binds at most {limit} bytes of one tensor, and one of {} is computed with; smaller \
+                 batches need less",
+                device.facts.name, place.bytes
+            ));
+            return Err(match &step.origin {
+                Some(origin) => error.at(origin),
+                None => error,
+            });
+        }
+    }
+    let mut dispatches = Vec::with_capacity(kernels.dispatches.len());
+    for dispatch in &kernels.dispatches {
+        let place = |operand: &Operand| match *operand {
+            Operand::Input(k) => inputs[k],
+            Operand::Output(k) => outputs[k],
+            Operand::Status => status,
+        };
+        let bindings: Vec<Place> = dispatch.operands.iter().map(place).collect();
+        let pipeline = device.pipeline(kernels.name, &dispatch.text, bindings.len())?;
+        dispatches.push(Placed { pipeline, bindings, groups: dispatch.groups, number: places.numbers.dispatches });
+        places.numbers.dispatches += 1;
+    }
+    let memory = |place: &Place| match place.home {
+        Home::Output(_) => Memory::Output,
+        Home::Prepared => Memory::Once,
+        _ => Memory::Arena,
+    };
+    let bytes = inputs.iter().chain(&outputs).map(|place| place.bytes as u64).sum();
+    let facts = StepFacts {
+        kernel: kernels.name,
+        memory: outputs.iter().map(memory).collect(),
+        reads: step.inputs,
+        makes: step.outputs,
+        text: step.text,
+        origin: step.origin,
+        when,
+        flops: step.flops,
+        bytes,
+        packed_bytes: 0,
+    };
+    Ok(GpuStep { dispatches, check: kernels.check, facts })
+}
