@@ -142,7 +142,7 @@ pub fn check_candidates(g: &Graph, anchor: NodeId, rng: &mut Rng, tolerance: f64
     let mut ran = Vec::new();
     for kernel in candidates::of(&g.node(anchor).op) {
         for fuse in [true, false] {
-            let target = Some(Cpu.target().unwrap_or_else(|e| panic!("{e}")));
+            let target = Some(Cpu.target(0).unwrap_or_else(|e| panic!("{e}")));
             let force_kernel = Some(kernel.name().to_owned());
             let options = PlanOptions { fuse, force_kernel, target, ..PlanOptions::default() };
             let plan = Plan::compile(g, &options).unwrap_or_else(|e| panic!("{e}\n{g}"));

@@ -18,7 +18,7 @@ use half::{bf16, f16};
 
 /// Whether this run is one of the GPU.
 fn is_asked() -> bool {
-    let asked = cnnrs::backend::current().unwrap().traits().name == "gpu";
+    let asked = cnnrs::backend::current().unwrap().backend().traits().name == "gpu";
     if !asked {
         println!("did not run: CNNRS_DEVICE is not gpu");
     }
@@ -26,7 +26,7 @@ fn is_asked() -> bool {
 }
 
 fn plan(backend: &dyn Backend, g: &Graph, fuse: bool) -> Plan {
-    let options = PlanOptions { target: Some(backend.target().unwrap()), fuse, ..PlanOptions::default() };
+    let options = PlanOptions { target: Some(backend.target(0).unwrap()), fuse, ..PlanOptions::default() };
     Plan::compile_on(backend, g, &options).unwrap_or_else(|e| panic!("{e}\n{g}"))
 }
 
@@ -246,7 +246,7 @@ fn tensors_beyond_what_the_device_binds_are_refused_with_both_sizes() {
     if !is_asked() {
         return;
     }
-    let limit = device::current().unwrap().facts.tensor_bytes;
+    let limit = device::get(0).unwrap().facts.tensor_bytes;
     let elements = (limit / 4 + 1) as usize;
     let mut g = Graph::new();
     let x = g.input(Fact::new([elements], DType::F32));
@@ -254,7 +254,7 @@ fn tensors_beyond_what_the_device_binds_are_refused_with_both_sizes() {
     let y = g.unary(Function::Exp, x).unwrap();
     let y = g.sum(y, &[0], false).unwrap();
     g.set_outputs(vec![y]);
-    let options = PlanOptions { target: Some(Gpu.target().unwrap()), ..PlanOptions::default() };
+    let options = PlanOptions { target: Some(Gpu.target(0).unwrap()), ..PlanOptions::default() };
     let error = Plan::compile_on(&Gpu, &g, &options).map(|_| ()).unwrap_err();
     let text = error.to_string();
     assert_eq!(error.kind, ErrorKind::Memory);
@@ -351,15 +351,15 @@ fn a_lost_device_is_an_error_that_leaves_inputs_whole_and_the_next_use_opens_it_
     let (g, inputs) = step();
     let before = plan(&Gpu, &g, true);
     let whole = before.run(&mut slots(&g, &inputs), &|| false).unwrap();
-    let target = Gpu.target().unwrap();
-    device::lose();
+    let target = Gpu.target(0).unwrap();
+    device::lose(0);
     let mut given: Vec<Slot> =
         inputs.iter().zip(g.inputs()).map(|(x, &i)| Slot::donated(to_buffer(x, g.fact(i)))).collect();
     let error = before.run(&mut given, &|| false).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("was lost") && error.contains("opens the device again"), "{error}");
     assert!(given.iter().all(|slot| slot.buffer().is_ok()));
     // Another target: what was cached for the old one is not found any more.
-    assert_ne!(Gpu.target().unwrap(), target);
+    assert_ne!(Gpu.target(0).unwrap(), target);
     let again = plan(&Gpu, &g, true).run(&mut given, &|| false).unwrap();
     assert!(whole.iter().zip(&again).all(|(a, b)| a.bytes() == b.bytes()));
 }

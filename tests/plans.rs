@@ -55,11 +55,11 @@ fn w() -> Buffer {
 /// The plan of a graph on each backend.
 fn plans(g: &Graph, donations: Vec<(usize, usize)>) -> impl Iterator<Item = Plan> {
     // `make test-gpu` asks for what is neither of the two.
-    let current = cnnrs::backend::current().unwrap();
+    let current = cnnrs::backend::current().unwrap().backend();
     let third = (current.traits().name != Cpu.traits().name).then_some(current);
     let backends = [&Cpu as &dyn Backend, &Interpreter].into_iter().chain(third);
     let compile = move |backend: &dyn Backend| {
-        let target = Some(backend.target().unwrap());
+        let target = Some(backend.target(0).unwrap());
         Plan::compile_on(backend, g, &PlanOptions { target, donations: donations.clone(), ..PlanOptions::default() })
     };
     backends.map(move |backend| compile(backend).unwrap())
@@ -176,7 +176,7 @@ fn wrong_inputs_are_named() {
 
 #[test]
 fn unknown_devices_are_named() {
-    let target = Interpreter.target().unwrap();
+    let target = Interpreter.target(0).unwrap();
     let e = Plan::compile(&step(), &PlanOptions { target: Some(target), ..PlanOptions::default() }).map(|_| ());
     let names: Vec<&str> = cnnrs::backend::ALL.iter().map(|backend| backend.traits().name).collect();
     let expected = format!("device: expected one of {}, received \"interpreter\"", names.join(", "));

@@ -10,7 +10,6 @@ use cnnrs::ops::{Attribute, Attributes, Op, RefArray};
 use cnnrs::passes::{autodiff::differentiate, optimise};
 use cnnrs::plan::{Plan, PlanOptions, Slot};
 use cnnrs::{Buffer, DType, Fact, Graph, NodeId};
-use std::sync::Arc;
 
 /// Numbers from a counter (SplitMix64), so that a failing seed can be run again.
 struct Rng(u64);

@@ -45,11 +45,12 @@ pub trait Backend: Send + Sync {
     /// The devices that it could use, the one that it does use first.
     fn devices(&self) -> Vec<DeviceInfo>;
 
-    /// What plans are compiled for under the settings of this process.
+    /// What plans are compiled for on device `number` of [`Backend::devices`], under the settings of this process.
     ///
     /// # Errors
-    /// `Value` when a setting, such as an environment variable, can't be read or names what the device lacks.
-    fn target(&self) -> Result<Target>;
+    /// `Value` when there is no such device, or a setting, such as an environment variable, can't be read or names what the
+    /// device lacks.
+    fn target(&self, number: usize) -> Result<Target>;
 
     /// The program that runs the groups of `fusion`. `options` name the target.
     ///
@@ -58,14 +59,15 @@ pub trait Backend: Send + Sync {
     /// more than the backend can run as such: single nodes may do.
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>>;
 
-    /// A copy of `host` that is at home on the device.
+    /// A copy of `host` that is at home on device `number`.
     ///
     /// # Errors
     /// `Memory` when the device has too little.
-    fn upload(&self, host: &Buffer) -> Result<Value>;
+    fn upload(&self, number: usize, host: &Buffer) -> Result<Value>;
 
-    /// Loses the device as its driver may at any time, for tests: what runs on it fails, and the next use opens it again.
-    fn lose(&self) {}
+    /// Loses device `number` as its driver may at any time, for tests: what runs on it fails, and the next use opens it
+    /// again.
+    fn lose(&self, _number: usize) {}
 
     /// Bytes of tensors in memory of its own, which is not the host's.
     fn used_bytes(&self) -> usize {

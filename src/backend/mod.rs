@@ -8,10 +8,11 @@ pub mod packed;
 pub mod profile;
 
 use crate::error::{Error, Result};
+use crate::schedule::Target;
 use device::{Backend, DeviceInfo};
 use std::any::Any;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// All backends. The first is the one that is used where neither a program nor `CNNRS_DEVICE` asks for another.
 pub const ALL: &[&dyn Backend] = &[
@@ -34,37 +35,66 @@ pub fn named(name: &str) -> Result<&'static dyn Backend> {
 /// The variable that names the backend to use where a program says nothing.
 pub const DEVICE_VARIABLE: &str = "CNNRS_DEVICE";
 
-/// The number in [`ALL`] of the backend that the process uses; one more than any while nobody has said.
-static CURRENT: AtomicUsize = AtomicUsize::new(usize::MAX);
-
-thread_local! {
-    /// The one that the thread uses, if it differs.
-    static OWN: Cell<Option<usize>> = const { Cell::new(None) };
+/// A device: a backend, and which of its devices.
+#[derive(Clone, Copy)]
+pub struct Device {
+    /// The number of its backend in [`ALL`].
+    at: usize,
+    /// Which of the backend's devices it is, in the order of [`Backend::devices`].
+    pub number: usize,
 }
 
-/// The number in [`ALL`] of the backend of device `name`: "gpu" or "gpu:0", in any case.
-fn number(name: &str) -> Result<usize> {
-    let lower = name.to_lowercase();
-    let (kind, at) = lower.split_once(':').unwrap_or((&lower, "0"));
-    let number = ALL.iter().position(|b| b.traits().name == kind);
-    match number {
-        Some(number) if at == "0" => Ok(number),
-        Some(_) if at.parse::<u32>().is_ok() => Err(Error::value(format!(
-            "device: programs use {kind}:0, received {name:?}; CNNRS_ADAPTER names another GPU"
-        ))),
-        _ => {
-            let names = ALL.iter().map(|b| format!("\"{}\"", b.traits().name)).collect::<Vec<_>>().join(", ");
-            Err(Error::value(format!("device: expected one of {names}, received {name:?}")))
+impl Device {
+    /// Its backend.
+    pub fn backend(self) -> &'static dyn Backend {
+        ALL[self.at]
+    }
+
+    /// What plans are compiled for on it; see [`Backend::target`].
+    ///
+    /// # Errors
+    /// As [`Backend::target`].
+    pub fn target(self) -> Result<Target> {
+        self.backend().target(self.number)
+    }
+
+    /// Reads "gpu" or "gpu:0", in any case.
+    fn parse(name: &str) -> Result<Device> {
+        let lower = name.to_lowercase();
+        let (kind, number) = lower.split_once(':').unwrap_or((&lower, "0"));
+        let at = ALL.iter().position(|backend| backend.traits().name == kind);
+        match (at, number.parse()) {
+            (Some(at), Ok(number)) => Ok(Device { at, number }),
+            _ => {
+                let names = ALL.iter().map(|b| format!("\"{}\"", b.traits().name)).collect::<Vec<_>>().join(", ");
+                Err(Error::value(format!(
+                    "device: expected one of {names}, or with a number such as \"gpu:0\", received {name:?}"
+                )))
+            }
         }
     }
 }
 
-/// The backend of device `name`, such as "gpu:0".
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.backend().traits().name, self.number)
+    }
+}
+
+/// The device that the process uses, once somebody has said.
+static CURRENT: Mutex<Option<Device>> = Mutex::new(None);
+
+thread_local! {
+    /// The one that the thread uses, if it differs.
+    static OWN: Cell<Option<Device>> = const { Cell::new(None) };
+}
+
+/// The device called `name`, such as "gpu:0". Whether the machine has it is not asked.
 ///
 /// # Errors
-/// `Value` when there is none of this name.
-pub fn on(name: &str) -> Result<&'static dyn Backend> {
-    Ok(ALL[number(name)?])
+/// `Value` when no backend is called so.
+pub fn on(name: &str) -> Result<Device> {
+    Device::parse(name)
 }
 
 /// The devices of this machine, those of the first backend first.
@@ -72,51 +102,51 @@ pub fn devices() -> Vec<DeviceInfo> {
     ALL.iter().flat_map(|backend| backend.devices()).collect()
 }
 
-/// The backend that is used where nobody asks for another: the thread's, or else the process's.
+/// The device that is used where nobody asks for another: the thread's, or else the process's.
 ///
 /// # Errors
 /// `Value` when `CNNRS_DEVICE` names none.
-pub fn current() -> Result<&'static dyn Backend> {
+pub fn current() -> Result<Device> {
     if let Some(own) = OWN.get() {
-        return Ok(ALL[own]);
+        return Ok(own);
     }
-    if let Some(backend) = ALL.get(CURRENT.load(Ordering::Relaxed)) {
-        return Ok(*backend);
+    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(device) = *current {
+        return Ok(device);
     }
     let named = std::env::var(DEVICE_VARIABLE).ok().filter(|name| !name.is_empty());
-    let at = named.map_or(Ok(0), |name| number(&name).map_err(|e| Error::value(format!("{DEVICE_VARIABLE}: {e}"))))?;
-    CURRENT.store(at, Ordering::Relaxed);
-    Ok(ALL[at])
+    let wrong = |e: Error| Error::value(format!("{DEVICE_VARIABLE}: {e}"));
+    let device = named.map_or(Ok(Device { at: 0, number: 0 }), |name| Device::parse(&name).map_err(wrong))?;
+    Ok(*current.insert(device))
 }
 
-/// Makes the backend called `name` the one that the process uses.
+/// Makes the device called `name` the one that the process uses.
 ///
 /// # Errors
-/// `Value` when there is none of this name, or no device for it.
+/// `Value` when there is none of this name.
 pub fn set_current(name: &str) -> Result<()> {
-    let at = number(name)?;
-    ALL[at].target()?;
-    CURRENT.store(at, Ordering::Relaxed);
+    let device = Device::parse(name)?;
+    device.target()?;
+    *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(device);
     Ok(())
 }
 
-/// Makes the backend called `name` the one that this thread uses; returns its own before, if it had one.
+/// Makes the device called `name` the one that this thread uses; returns its own before, if it had one.
 ///
 /// # Errors
 /// As [`set_current`].
-pub fn set_own(name: &str) -> Result<Option<&'static str>> {
-    let at = number(name)?;
-    ALL[at].target()?;
-    Ok(OWN.replace(Some(at)).map(|before| ALL[before].traits().name))
+pub fn set_own(name: &str) -> Result<Option<Device>> {
+    let device = Device::parse(name)?;
+    device.target()?;
+    Ok(OWN.replace(Some(device)))
 }
 
-/// Gives the thread the backend back that [`set_own`] returned. Nothing is asked of its device: a block may end where that
-/// is gone.
+/// Gives the thread the device back that [`set_own`] returned. Nothing is asked of it: a block may end where it is gone.
 ///
 /// # Errors
 /// `Value` when there is none of this name.
 pub fn restore_own(name: Option<&str>) -> Result<()> {
-    OWN.set(name.map(number).transpose()?);
+    OWN.set(name.map(Device::parse).transpose()?);
     Ok(())
 }
 

@@ -150,7 +150,7 @@ pub(crate) fn device_of(node: &Arc<Node>) -> Result<String> {
     let (leaves, values): (Vec<_>, Vec<_>) = known.filter_map(|n| n.value().map(|value| (n, value))).unzip();
     Ok(match residence(&leaves, &values)? {
         Some(device) => device.to_owned(),
-        None => format!("{}:0", backend::current()?.traits().name),
+        None => backend::current()?.to_string(),
     })
 }
 

@@ -250,12 +250,13 @@ impl Tensor {
     /// # Errors
     /// `Value` when there is no such device; `Memory` when it has too little; as [`Tensor::realise`].
     pub fn to(&self, device: &str) -> Result<Tensor> {
-        let backend = backend::on(device)?;
+        let device = backend::on(device)?;
+        device.target()?;
         let value = self.value()?;
-        if backend::on(value.device())?.traits().name == backend.traits().name {
+        if value.device() == device.to_string() {
             return Ok(self.clone());
         }
-        let moved = Arc::new(backend.upload(value.host_unless(&poll)?)?);
+        let moved = Arc::new(device.backend().upload(device.number, value.host_unless(&poll)?)?);
         if !(tracking() && self.node.is_tracked()) {
             return Ok(Self::from_shared(moved));
         }

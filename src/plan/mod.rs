@@ -60,7 +60,10 @@ pub fn resolved(options: &PlanOptions) -> Result<PlanOptions> {
 
 /// The backend that options with a target name.
 fn backend_of(options: &PlanOptions) -> Result<&'static dyn Backend> {
-    options.target.map_or_else(backend::current, |target| backend::named(target.backend))
+    match options.target {
+        Some(target) => backend::named(target.backend),
+        None => Ok(backend::current()?.backend()),
+    }
 }
 
 impl Plan {

@@ -136,10 +136,11 @@ fn get_precision() -> &'static str {
 /// What plans that are made now depend on besides their graph: precision, device, its tier and the threads that work is
 /// cut for. What keeps a recording keeps it under this.
 #[pyfunction]
-fn plan_key() -> PyResult<(&'static str, &'static str, &'static str, usize, u32)> {
+fn plan_key() -> PyResult<(&'static str, String, &'static str, usize, u32)> {
     let options = crate::plan::resolved(&crate::plan::PlanOptions::current())?;
     let target = options.target.ok_or_else(|| crate::Error::state("options without a target"))?;
-    Ok((options.precision.name(), target.backend, target.tier, target.threads, target.losses))
+    let device = format!("{}:{}", target.backend, target.number);
+    Ok((options.precision.name(), device, target.tier, target.threads, target.losses))
 }
 
 /// The devices of this machine, each as (name, kind, description, driver).
@@ -149,10 +150,11 @@ fn devices(py: Python<'_>) -> Vec<(String, &'static str, String, String)> {
     found.into_iter().map(|d| (d.name, d.kind, d.description, d.driver)).collect()
 }
 
-/// The kind of device that this thread uses: "cpu" or "gpu".
+/// The device that this thread uses: "cpu", "gpu", or with a number for a second one.
 #[pyfunction]
-fn get_device() -> PyResult<&'static str> {
-    Ok(crate::backend::current()?.traits().name)
+fn get_device() -> PyResult<String> {
+    let device = crate::backend::current()?;
+    Ok(if device.number == 0 { device.backend().traits().name.to_owned() } else { device.to_string() })
 }
 
 /// Makes all threads that have none of their own use a device.
@@ -163,8 +165,8 @@ fn set_device(py: Python<'_>, name: &str) -> PyResult<()> {
 
 /// Makes this thread use a device; returns its own before, or None where it used the process's.
 #[pyfunction]
-fn set_thread_device(py: Python<'_>, name: &str) -> PyResult<Option<&'static str>> {
-    Ok(py.detach(|| crate::backend::set_own(name))?)
+fn set_thread_device(py: Python<'_>, name: &str) -> PyResult<Option<String>> {
+    Ok(py.detach(|| crate::backend::set_own(name))?.map(|before| before.to_string()))
 }
 
 /// Makes this thread use what `set_thread_device` returned.
@@ -176,7 +178,8 @@ fn restore_thread_device(name: Option<&str>) -> PyResult<()> {
 /// Loses the current device as its driver may at any time, for tests.
 #[pyfunction]
 fn lose_device() -> PyResult<()> {
-    crate::backend::current()?.lose();
+    let device = crate::backend::current()?;
+    device.backend().lose(device.number);
     Ok(())
 }
 

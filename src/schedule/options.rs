@@ -56,6 +56,8 @@ impl PlanOptions {
 pub struct Target {
     /// The backend, by name.
     pub backend: &'static str,
+    /// Which of the backend's devices.
+    pub number: usize,
     /// The level of the device's abilities for which kernels are chosen, by the backend's own name for it: an
     /// instruction set such as "avx2".
     pub tier: &'static str,

@@ -51,8 +51,8 @@ impl Backend for Interpreter {
         Vec::new()
     }
 
-    fn target(&self) -> Result<Target> {
-        Ok(Target { backend: TRAITS.name, tier: "f64", threads: 1, losses: 0 })
+    fn target(&self, number: usize) -> Result<Target> {
+        Ok(Target { backend: TRAITS.name, number, tier: "f64", threads: 1, losses: 0 })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {
@@ -72,7 +72,7 @@ impl Backend for Interpreter {
         Ok(Arc::new(Interpreted { graph: graph.clone(), schedule, values }))
     }
 
-    fn upload(&self, host: &Buffer) -> Result<Value> {
+    fn upload(&self, _: usize, host: &Buffer) -> Result<Value> {
         Ok(host.try_clone()?.into())
     }
 

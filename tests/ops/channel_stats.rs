@@ -62,7 +62,7 @@ fn measured(x: [usize; 4], k: usize, bias: bool) -> Graph {
 
 /// Which kernel does what is asked of the CPU alone.
 fn on_cpu() -> PlanOptions {
-    PlanOptions { target: Some(Cpu.target().unwrap()), ..PlanOptions::default() }
+    PlanOptions { target: Some(Cpu.target(0).unwrap()), ..PlanOptions::default() }
 }
 
 #[test]

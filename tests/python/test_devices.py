@@ -60,8 +60,8 @@ def test_unknown_devices_are_named(name):
     assert config.get_device() == "cpu"
 
 
-def test_other_numbers_than_0_say_how_to_choose():
-    with pytest.raises(ValueError, match='programs use gpu:0, received "gpu:3"; CNNRS_ADAPTER'):
+def test_numbers_that_the_machine_has_not_are_refused():
+    with pytest.raises(ValueError, match='device "gpu:3": (no adapter to use|this process can use)'):
         config.set_device("gpu:3")
 
 
@@ -86,7 +86,7 @@ def test_a_machine_without_adapters_says_what_to_install():
     environment = {"VK_ICD_FILENAMES": "/nowhere.json", "VK_DRIVER_FILES": "/nowhere.json"}
     said = run_apart(program, CNNRS_ADAPTER="no such adapter", **environment)
     message, device = said.split("\n")
-    assert 'device "gpu": no adapter to use' in message and "no such adapter" in message
+    assert 'device "gpu:0": no adapter to use' in message and "no such adapter" in message
     assert device == "cpu"
 
 
@@ -354,3 +354,40 @@ def test_a_lost_device_takes_no_weights():
         print("ok")
         """
     assert run_apart(program, **SOFTWARE) == "ok"
+
+
+@needs_software
+def test_several_gpus_have_numbers_and_values_go_between_them_when_asked():
+    program = """
+        import numpy as np
+        import cnnrs
+        from cnnrs import config, layers, ops
+
+        assert [d.name for d in cnnrs.devices()] == ["cpu:0", "gpu:0", "gpu:1"]
+        made = []
+        for name in ("gpu:0", "gpu:1"):
+            with cnnrs.device(name):
+                made.append(ops.square(np.arange(3, dtype=np.float32)).realise())
+                assert config.get_device() == name.removesuffix(":0")
+        assert [t.device for t in made] == ["gpu:0", "gpu:1"]
+        try:
+            ops.add(*made).realise()
+        except ValueError as error:
+            assert '"gpu:0"' in str(error) and '"gpu:1"' in str(error) and "to(device)" in str(error), error
+        else:
+            raise AssertionError("added")
+        total = ops.add(made[0].to("gpu:1"), made[1])
+        assert total.device == "gpu:1" and list(total.numpy()) == [0, 2, 8]
+        model = cnnrs.Sequential([cnnrs.Input((3,)), layers.Dense(2)])
+        model.compile("adam", "mse")
+        for name in ("gpu:1", "gpu:0"):
+            with cnnrs.device(name):
+                model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+            assert {v.device for v in model.variables} == {name}
+        try:
+            config.set_device("gpu:2")
+        except ValueError as error:
+            assert '"gpu:0" to "gpu:1"' in str(error), error
+        print("ok")
+        """
+    assert run_apart(program, **SOFTWARE, CNNRS_ADAPTER_COPIES="2") == "ok"

@@ -8,7 +8,7 @@ pub mod simd;
 
 use super::device::{Backend, DeviceInfo, DeviceTraits, Program};
 use crate::buffer::Buffer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fusion::{self, Fusion};
 use crate::graph::Graph;
 use crate::schedule::{PlanOptions, Target};
@@ -37,17 +37,20 @@ impl Backend for Cpu {
         }]
     }
 
-    fn target(&self) -> Result<Target> {
+    fn target(&self, number: usize) -> Result<Target> {
+        if number > 0 {
+            return Err(Error::value(format!("device: there is one \"cpu:0\", received \"cpu:{number}\"")));
+        }
         // Work is cut alike for all numbers of threads up to this one.
         let threads = exec::pool::workers()?.max(kernels::chunked::FEW_THREADS);
-        Ok(Target { backend: TRAITS.name, tier: simd::Tier::current()?.name(), threads, losses: 0 })
+        Ok(Target { backend: TRAITS.name, number, tier: simd::Tier::current()?.name(), threads, losses: 0 })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {
         Ok(Arc::new(lower::compile(graph, fusion, options)?))
     }
 
-    fn upload(&self, host: &Buffer) -> Result<Value> {
+    fn upload(&self, _number: usize, host: &Buffer) -> Result<Value> {
         Ok(host.try_clone()?.into())
     }
 

@@ -4,16 +4,16 @@ use super::exec::stream::Stream;
 use super::memory::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The variable that names the adapter to use: a part of its name, or "software" for one that computes on the processor.
 pub const ADAPTER_VARIABLE: &str = "CNNRS_ADAPTER";
+/// The variable that opens every adapter as so many devices, to try programs for several GPUs on a machine with one.
+pub const COPIES_VARIABLE: &str = "CNNRS_ADAPTER_COPIES";
 /// The variable that bounds how long one submission may take, in milliseconds.
 pub const BUDGET_VARIABLE: &str = "CNNRS_GPU_SUBMIT_MS";
-/// The device, as programs name it.
-pub const NAME: &str = "gpu:0";
 /// Bindings begin at multiples of this on every device.
 pub const ALIGNMENT: usize = 256;
 
@@ -61,6 +61,8 @@ pub struct AdapterFacts {
 
 /// An open device.
 pub struct Device {
+    /// As programs name it: "gpu:0".
+    pub name: String,
     /// The adapter.
     pub facts: AdapterFacts,
     /// How many devices this process has lost before.
@@ -89,7 +91,8 @@ struct Layouts {
     pipeline: wgpu::PipelineLayout,
 }
 
-static CURRENT: Mutex<Option<Arc<Device>>> = Mutex::new(None);
+/// The devices that are open, by number.
+static OPEN: Mutex<BTreeMap<usize, Arc<Device>>> = Mutex::new(BTreeMap::new());
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -121,22 +124,19 @@ fn facts(adapter: &wgpu::Adapter) -> AdapterFacts {
     }
 }
 
+/// All adapters of this machine, software behind all others.
 fn enumerate() -> Vec<(AdapterFacts, wgpu::Adapter)> {
     let found = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
     let mut found: Vec<_> = found.into_iter().map(|adapter| (facts(&adapter), adapter)).collect();
     found.sort_by_key(|(facts, _)| facts.kind);
-    found
+    let copies = std::env::var(COPIES_VARIABLE).ok().and_then(|copies| copies.parse().ok()).unwrap_or(1);
+    found.into_iter().flat_map(|adapter| std::iter::repeat_n(adapter, copies)).collect()
 }
 
-/// All adapters of this machine, software behind all others.
-pub fn adapters() -> Vec<AdapterFacts> {
-    enumerate().into_iter().map(|(facts, _)| facts).collect()
-}
-
-/// The adapters that `CNNRS_ADAPTER` lets this process use, the one that it does use first.
+/// The adapters that `CNNRS_ADAPTER` lets this process use, in the order of their numbers.
 pub fn usable() -> Vec<AdapterFacts> {
     let wanted = wanted();
-    adapters().into_iter().filter(|facts| fits(facts, wanted.as_deref())).collect()
+    enumerate().into_iter().map(|(facts, _)| facts).filter(|facts| fits(facts, wanted.as_deref())).collect()
 }
 
 fn wanted() -> Option<String> {
@@ -151,22 +151,28 @@ fn fits(facts: &AdapterFacts, wanted: Option<&str>) -> bool {
     }
 }
 
-/// The adapter of `found` that is asked for: by `wanted`, or else the first that is no software.
-fn choose<T>(found: Vec<(AdapterFacts, T)>, wanted: Option<&str>) -> Result<(AdapterFacts, T)> {
+/// Adapter `number` of those of `found` that `wanted` lets the process use.
+fn choose<T>(found: Vec<(AdapterFacts, T)>, wanted: Option<&str>, number: usize) -> Result<(AdapterFacts, T)> {
     let names: Vec<String> = found.iter().map(|(facts, _)| format!("{:?}", facts.name)).collect();
     let has_software = found.iter().any(|(facts, _)| facts.kind == Kind::Software);
-    found.into_iter().find(|(facts, _)| fits(facts, wanted)).ok_or_else(|| {
-        let listed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let hint = match wanted {
-            None if has_software => format!(
-                "there is only one that computes on the processor, slower than device \"cpu\": \
-                 {ADAPTER_VARIABLE}=software takes it all the same"
-            ),
-            None => install_hint().to_owned(),
-            Some(wanted) => format!("{ADAPTER_VARIABLE}={wanted} fits none of them"),
-        };
-        Error::value(format!("device \"gpu\": no adapter to use; found {listed}. {hint}"))
-    })
+    let mut usable: Vec<(AdapterFacts, T)> = found.into_iter().filter(|(facts, _)| fits(facts, wanted)).collect();
+    if number < usable.len() {
+        return Ok(usable.swap_remove(number));
+    }
+    if !usable.is_empty() {
+        let last = usable.len() - 1;
+        return Err(Error::value(format!("device \"gpu:{number}\": this process can use \"gpu:0\" to \"gpu:{last}\"")));
+    }
+    let listed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let hint = match wanted {
+        None if has_software => format!(
+            "there is only one that computes on the processor, slower than device \"cpu\": {ADAPTER_VARIABLE}=software \
+             takes it all the same"
+        ),
+        None => install_hint().to_owned(),
+        Some(wanted) => format!("{ADAPTER_VARIABLE}={wanted} fits none of them"),
+    };
+    Err(Error::value(format!("device \"gpu:{number}\": no adapter to use; found {listed}. {hint}")))
 }
 
 /// What to install where there is no adapter.
@@ -181,28 +187,29 @@ fn install_hint() -> &'static str {
     }
 }
 
-/// The device that this process uses; opened at the first call, and again after it was lost.
+/// Device `number`; opened at the first call, and again after it was lost.
 ///
 /// # Errors
 /// `Value` when there is no adapter to use, with what to install; `State` in a process forked from one that used it.
-pub fn current() -> Result<Arc<Device>> {
-    let mut current = locked(&CURRENT);
-    let losses = current.as_ref().map_or(0, |device| device.losses + 1);
-    if let Some(device) = &*current {
+pub fn get(number: usize) -> Result<Arc<Device>> {
+    let mut open = locked(&OPEN);
+    let before = open.get(&number);
+    if let Some(device) = before {
         device.check_process()?;
-        if device.lost.get().is_none() {
+        if !device.is_lost() {
             return Ok(device.clone());
         }
     }
-    let (facts, adapter) = choose(enumerate(), wanted().as_deref())?;
-    let device = Arc::new(Device::open(facts, &adapter, losses)?);
-    *current = Some(device.clone());
+    let losses = before.map_or(0, |device| device.losses + 1);
+    let (facts, adapter) = choose(enumerate(), wanted().as_deref(), number)?;
+    let device = Arc::new(Device::open(number, facts, &adapter, losses)?);
+    open.insert(number, device.clone());
     Ok(device)
 }
 
-/// Loses the device as a driver may at any time, for tests: what runs on it fails, and the next use opens it again.
-pub fn lose() {
-    if let Some(device) = &*locked(&CURRENT) {
+/// Loses device `number` as a driver may at any time, for tests: what runs on it fails, and the next use opens it again.
+pub fn lose(number: usize) {
+    if let Some(device) = locked(&OPEN).get(&number) {
         device.device.destroy();
         // The loss is said by a poll.
         let _ = device.device.poll(wgpu::PollType::Poll);
@@ -211,23 +218,27 @@ pub fn lose() {
 
 /// Forgets kernels that were compiled, of which programs keep theirs, and gives memory back that nobody uses.
 pub fn release() {
-    if let Some(device) = &*locked(&CURRENT) {
+    for device in locked(&OPEN).values() {
         locked(&device.pipelines).clear();
         locked(&device.stream).release();
         locked(&device.pool).clear();
     }
 }
 
-/// Bytes that runs borrow and none uses now.
+/// Bytes that runs borrow and none uses now, of all devices.
 pub fn idle_bytes() -> usize {
-    let current = locked(&CURRENT);
     let bytes = |device: &Arc<Device>| locked(&device.stream).idle_bytes() + locked(&device.pool).idle_bytes();
-    current.as_ref().map_or(0, bytes) as usize
+    locked(&OPEN).values().map(bytes).sum::<u64>() as usize
 }
 
-/// Bytes of tensors in the device's memory.
+/// Bytes of tensors in the memory of all devices.
 pub fn used_bytes() -> usize {
-    locked(&CURRENT).as_ref().map_or(0, |device| locked(&device.pool).used_bytes()) as usize
+    locked(&OPEN).values().map(|device| locked(&device.pool).used_bytes()).sum::<u64>() as usize
+}
+
+/// The lock of what is open, for a fork.
+pub fn lock() -> Box<dyn Any> {
+    Box::new(locked(&OPEN))
 }
 
 /// How long one submission may take.
@@ -244,13 +255,8 @@ fn budget() -> Result<Duration> {
     }
 }
 
-/// The lock of the device, for a fork.
-pub fn lock() -> Box<dyn Any> {
-    Box::new(locked(&CURRENT))
-}
-
 impl Device {
-    fn open(facts: AdapterFacts, adapter: &wgpu::Adapter, losses: u32) -> Result<Self> {
+    fn open(number: usize, facts: AdapterFacts, adapter: &wgpu::Adapter, losses: u32) -> Result<Self> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("cnnrs"),
             required_limits: adapter.limits(),
@@ -258,7 +264,7 @@ impl Device {
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-            .map_err(|e| Error::value(format!("device \"gpu\": {} can't be opened: {e}", facts.name)))?;
+            .map_err(|e| Error::value(format!("device \"gpu:{number}\": {} can't be opened: {e}", facts.name)))?;
         let (lost, faults) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
         let flag = lost.clone();
         device.set_device_lost_callback(move |reason, message| {
@@ -268,6 +274,7 @@ impl Device {
         let heard = faults.clone();
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| locked(&heard).push(error.to_string())));
         Ok(Device {
+            name: format!("gpu:{number}"),
             facts,
             losses,
             device,
@@ -304,11 +311,14 @@ impl Device {
         if let Some(why) = self.lost.get() {
             return Err(Error::new(
                 ErrorKind::Lost,
-                format!("device \"gpu\": {} was lost ({why}); the next use opens the device again", self.facts.name),
+                format!(
+                    "device \"{}\": {} was lost ({why}); the next use opens the device again",
+                    self.name, self.facts.name
+                ),
             ));
         }
         match locked(&self.faults).pop() {
-            Some(fault) => Err(Error::state(format!("device \"gpu\": {}: {fault}", self.facts.name))),
+            Some(fault) => Err(Error::state(format!("device \"{}\": {}: {fault}", self.name, self.facts.name))),
             None => Ok(()),
         }
     }
@@ -335,7 +345,7 @@ impl Device {
                     wgpu::Error::OutOfMemory { .. } => ErrorKind::Memory,
                     _ => ErrorKind::State,
                 };
-                Err(Error::new(kind, format!("device \"gpu\": {}: {what}: {error}", self.facts.name)))
+                Err(Error::new(kind, format!("device \"{}\": {}: {what}: {error}", self.name, self.facts.name)))
             }
         }
     }
@@ -349,9 +359,9 @@ impl Device {
             Some(why) => Err(Error::new(
                 ErrorKind::Lost,
                 format!(
-                    "device \"gpu\": {} was lost ({why}), and the values in its memory with it; fit() and \
+                    "device \"{}\": {} was lost ({why}), and the values in its memory with it; fit() and \
                  cnnrs.utils.recover(model) give variables their last values in the host's memory",
-                    self.facts.name
+                    self.name, self.facts.name
                 ),
             )),
         }
@@ -403,7 +413,7 @@ impl Device {
         match waited {
             Ok(_) => Ok(Some(true)),
             Err(wgpu::PollError::Timeout) => Ok(Some(false)),
-            Err(e) => Err(Error::state(format!("device \"gpu\": {}: {e}", self.facts.name))),
+            Err(e) => Err(Error::state(format!("device \"{}\": {}: {e}", self.name, self.facts.name))),
         }
     }
 
@@ -428,9 +438,9 @@ impl Device {
         let limit = self.device.limits().max_buffer_size;
         if size > limit {
             return Err(Error::memory(format!(
-                "device \"gpu\": {} holds at most {limit} bytes in one piece, and {size} are asked for; smaller batches \
+                "device \"{}\": {} holds at most {limit} bytes in one piece, and {size} are asked for; smaller batches \
                  need less",
-                self.facts.name
+                self.name, self.facts.name
             )));
         }
         let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: mapped };
@@ -547,24 +557,27 @@ mod tests {
     #[test]
     fn software_is_taken_on_request_alone() {
         let found = || vec![adapter("llvmpipe", Kind::Software)];
-        let refused = choose(found(), None).unwrap_err().to_string();
+        let refused = choose(found(), None, 0).unwrap_err().to_string();
         assert!(refused.contains("llvmpipe") && refused.contains("CNNRS_ADAPTER=software"), "{refused}");
-        assert_eq!(choose(found(), Some("software")).unwrap().0.name, "llvmpipe");
-        assert_eq!(choose(found(), Some("LLVM")).unwrap().0.name, "llvmpipe");
+        assert_eq!(choose(found(), Some("software"), 0).unwrap().0.name, "llvmpipe");
+        assert_eq!(choose(found(), Some("LLVM"), 0).unwrap().0.name, "llvmpipe");
     }
 
     #[test]
     fn a_machine_without_adapters_is_told_what_to_install() {
-        let refused = choose(Vec::<(AdapterFacts, ())>::new(), None).unwrap_err().to_string();
+        let refused = choose(Vec::<(AdapterFacts, ())>::new(), None, 0).unwrap_err().to_string();
         assert!(refused.contains("found none") && refused.contains("nstall"), "{refused}");
     }
 
     #[test]
     fn adapters_are_found_by_a_part_of_their_names() {
         let found = || vec![adapter("NVIDIA H200", Kind::Discrete), adapter("Intel Xe", Kind::Integrated)];
-        assert_eq!(choose(found(), None).unwrap().0.name, "NVIDIA H200");
-        assert_eq!(choose(found(), Some("xe")).unwrap().0.name, "Intel Xe");
-        let refused = choose(found(), Some("radeon")).unwrap_err().to_string();
+        assert_eq!(choose(found(), None, 0).unwrap().0.name, "NVIDIA H200");
+        assert_eq!(choose(found(), Some("xe"), 0).unwrap().0.name, "Intel Xe");
+        assert_eq!(choose(found(), None, 1).unwrap().0.name, "Intel Xe");
+        let refused = choose(found(), None, 2).unwrap_err().to_string();
+        assert!(refused.contains("gpu:2") && refused.contains("to \"gpu:1\""), "{refused}");
+        let refused = choose(found(), Some("radeon"), 0).unwrap_err().to_string();
         assert!(refused.contains("CNNRS_ADAPTER=radeon") && refused.contains("Intel Xe"), "{refused}");
     }
 }

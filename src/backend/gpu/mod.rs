@@ -18,7 +18,7 @@ use crate::value::Value;
 use std::any::Any;
 use std::sync::Arc;
 
-/// The GPU that this process uses.
+/// The GPUs that this process uses.
 pub struct Gpu;
 
 static TRAITS: DeviceTraits = DeviceTraits { name: "gpu", limits: fusion::Limits { instructions: 48, operands: 4 } };
@@ -38,21 +38,21 @@ impl Backend for Gpu {
         device::usable().into_iter().enumerate().map(info).collect()
     }
 
-    fn target(&self) -> Result<Target> {
-        let losses = device::current()?.losses;
-        Ok(Target { backend: TRAITS.name, tier: "wgsl", threads: 1, losses })
+    fn target(&self, number: usize) -> Result<Target> {
+        let losses = device::get(number)?.losses;
+        Ok(Target { backend: TRAITS.name, number, tier: "wgsl", threads: 1, losses })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {
         Ok(Arc::new(lower::compile(graph, fusion, options)?))
     }
 
-    fn upload(&self, host: &Buffer) -> Result<Value> {
-        exec::value::upload(&device::current()?, host)
+    fn upload(&self, number: usize, host: &Buffer) -> Result<Value> {
+        exec::value::upload(&device::get(number)?, host)
     }
 
-    fn lose(&self) {
-        device::lose();
+    fn lose(&self, number: usize) {
+        device::lose(number);
     }
 
     fn used_bytes(&self) -> usize {

@@ -316,7 +316,7 @@ mod tests {
         }
         g.set_outputs(vec![x]);
         let options =
-            PlanOptions { target: Some(Cpu.target().unwrap()), fuse: false, checks, ..PlanOptions::default() };
+            PlanOptions { target: Some(Cpu.target(0).unwrap()), fuse: false, checks, ..PlanOptions::default() };
         let fusion = fuse(&g, &Limits::default(), false, &[]).unwrap();
         let program = lower::compile(&g, &fusion, &options).unwrap();
         (g, program)

@@ -46,7 +46,7 @@ impl GpuProgram {
     /// When there is no device, a kernel does not compile, or a tensor exceeds what the device binds.
     pub fn new(g: &Graph, schedule: Schedule<StepKernels>, options: &PlanOptions) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let device = device::current()?;
+        let device = device::get(options.target.map_or(0, |target| target.number))?;
         let (commit_from, in_place) = (schedule.commit_from, schedule.in_place.clone());
         let placement = Placement::new(g, &device, schedule)?;
         let steps = placement.prelude.iter().chain(&placement.steps);

@@ -52,8 +52,9 @@ impl Staging {
         let chunk = self.take(device, words)?;
         {
             let mapped = chunk.buffer.get_mapped_range_mut(..words);
-            let mut mapped =
-                mapped.map_err(|e| Error::state(format!("device \"gpu\": staging memory can't be written: {e}")))?;
+            let mut mapped = mapped.map_err(|e| {
+                Error::state(format!("device \"{}\": staging memory can't be written: {e}", device.name))
+            })?;
             mapped.slice(..bytes.len()).copy_from_slice(bytes);
             mapped.slice(bytes.len()..).copy_from_slice(&[0; 4][..words as usize - bytes.len()]);
         }

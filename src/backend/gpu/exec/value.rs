@@ -2,7 +2,7 @@
 
 use super::outcome::{RunOutcome, read_back};
 use crate::backend::device::Outcome;
-use crate::backend::gpu::device::{self, Device};
+use crate::backend::gpu::device::Device;
 use crate::backend::gpu::memory::Memory;
 use crate::buffer::Buffer;
 use crate::error::Result;
@@ -25,7 +25,7 @@ impl Resident for DeviceValue {
     }
 
     fn device(&self) -> &str {
-        device::NAME
+        &self.memory.device().name
     }
 
     fn is_lost(&self) -> bool {
