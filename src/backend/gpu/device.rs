@@ -259,6 +259,7 @@ impl Device {
     fn open(number: usize, facts: AdapterFacts, adapter: &wgpu::Adapter, losses: u32) -> Result<Self> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("cnnrs"),
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
