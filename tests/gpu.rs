@@ -485,3 +485,91 @@ fn a_long_session_needs_no_more_memory_than_a_short_one() {
     // What was in use stays.
     assert_eq!(total.value().to_vec::<f32>().unwrap()[0], 10.0 * (1.0 + 8.0 + 64.0 + 512.0) + 40.0);
 }
+
+#[test]
+fn wherever_memory_ends_variables_are_as_before_and_the_next_run_is_whole() {
+    if !is_asked() {
+        return;
+    }
+    if std::env::var_os("CNNRS_TEST_APART").is_none() {
+        apart("wherever_memory_ends_variables_are_as_before_and_the_next_run_is_whole", "CNNRS_ADAPTER_COPIES", "1");
+        return;
+    }
+    let open = device::get(0).unwrap();
+    let big = |value: f32| Tensor::from_slice(&[3000], &[value; 3000]).unwrap();
+    let variables = [1.0, 2.0].map(|value| Variable::new(&big(value), false, "v").unwrap());
+    let trace = Trace::enter();
+    let x = trace.placeholder(Fact::new([3000], DType::F32), "x");
+    let mut sum = x.clone();
+    for variable in &variables {
+        sum = sum.apply_binary("add", &variable.value()).unwrap();
+        variable.assign(&variable.value().apply_binary("add", &x).unwrap()).unwrap();
+    }
+    let f = trace.compile(&[sum]).unwrap();
+    drop(trace);
+    let (mut failed, mut runs) = (0, 0.0f32);
+    for limit in (0..120_000).step_by(1500) {
+        open.set_memory_limit(open.allocated_bytes().max(limit));
+        // Every second run begins with all of it on the host.
+        if limit % 3000 == 0 {
+            for (k, variable) in variables.iter().enumerate() {
+                variable.assign(&big(runs + 1.0 + k as f32)).unwrap();
+            }
+            cnnrs::release_memory();
+            open.set_memory_limit(limit);
+        }
+        match f.call(&[big(1.0)]) {
+            Ok(_) => runs += 1.0,
+            Err(e) => {
+                assert_eq!(e.kind, ErrorKind::Memory);
+                assert!(e.to_string().contains("gpu:0") && e.to_string().contains("bytes"), "{e}");
+                failed += 1;
+            }
+        }
+        open.set_memory_limit(u64::MAX);
+        for (k, variable) in variables.iter().enumerate() {
+            assert_eq!(variable.value().to_vec::<f32>().unwrap(), vec![runs + 1.0 + k as f32; 3000], "limit {limit}");
+        }
+    }
+    assert!(failed > 5 && runs > 5.0, "{failed} runs failed, {runs} did not");
+}
+
+#[test]
+fn a_device_lost_at_any_moment_is_said_and_nothing_hangs() {
+    if !is_asked() {
+        return;
+    }
+    if std::env::var_os("CNNRS_TEST_APART").is_none() {
+        apart("a_device_lost_at_any_moment_is_said_and_nothing_hangs", "CNNRS_ADAPTER_COPIES", "1");
+        return;
+    }
+    let (g, inputs) = step();
+    let whole = bytes(plan(&Gpu, &g, true).run(&mut slots(&g, &inputs), &|| false).unwrap());
+    let mut lost = 0;
+    for k in 0..24u64 {
+        let runs = std::thread::scope(|scope| {
+            let runs = scope.spawn(|| {
+                let plan = Gpu.target(0).and_then(|target| {
+                    let options = PlanOptions { target: Some(target), ..PlanOptions::default() };
+                    Plan::compile_on(&Gpu, &g, &options)
+                });
+                let run = |plan: &Plan| plan.run(&mut slots(&g, &inputs), &|| false).map(bytes);
+                (0..6).map(|_| plan.as_ref().map_err(Clone::clone).and_then(run)).collect::<Vec<_>>()
+            });
+            std::thread::sleep(Duration::from_micros(1500 * k));
+            device::lose(0);
+            runs.join().unwrap()
+        });
+        for run in runs {
+            match run {
+                Ok(made) => assert!(made == whole),
+                Err(e) => {
+                    assert_eq!(e.kind, ErrorKind::Lost, "{e}");
+                    lost += 1;
+                }
+            }
+        }
+    }
+    assert!(lost > 0);
+    assert!(bytes(plan(&Gpu, &g, true).run(&mut slots(&g, &inputs), &|| false).unwrap()) == whole);
+}

@@ -5,6 +5,7 @@ use super::memory::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use std::time::Duration;
 pub const ADAPTER_VARIABLE: &str = "CNNRS_ADAPTER";
 /// The variable that opens every adapter as so many devices, to try programs for several GPUs on a machine with one.
 pub const COPIES_VARIABLE: &str = "CNNRS_ADAPTER_COPIES";
+/// The variable that bounds the bytes that tensors may have in a device's memory.
+pub const MEMORY_VARIABLE: &str = "CNNRS_GPU_MEMORY_BYTES";
 /// The variable that bounds how long one submission may take, in milliseconds.
 pub const BUDGET_VARIABLE: &str = "CNNRS_GPU_SUBMIT_MS";
 /// Bindings begin at multiples of this on every device.
@@ -71,6 +74,10 @@ pub struct Device {
     pub(super) queue: wgpu::Queue,
     /// Memory of tensors that nobody uses now.
     pub(super) pool: Mutex<Pool>,
+    /// Bytes of memory for tensors that are allocated, idle ones too.
+    pub(super) allocated: Arc<AtomicU64>,
+    /// The most that these may be.
+    pub(super) memory_limit: AtomicU64,
     /// The order of work. Taken before [`Device::pool`].
     pub(super) stream: Mutex<Stream>,
     /// How long the device may be at work on one submission, roughly: systems reset it where a display would stand still.
@@ -241,6 +248,16 @@ pub fn lock() -> Box<dyn Any> {
     Box::new(locked(&OPEN))
 }
 
+/// The most bytes that tensors on a device may have.
+fn memory_limit() -> Result<u64> {
+    match std::env::var(MEMORY_VARIABLE) {
+        Ok(text) if !text.is_empty() => text
+            .parse()
+            .map_err(|_| Error::value(format!("{MEMORY_VARIABLE}: expected a number of bytes, received {text:?}"))),
+        _ => Ok(u64::MAX),
+    }
+}
+
 /// How long one submission may take.
 fn budget() -> Result<Duration> {
     const DEFAULT: Duration = Duration::from_millis(200);
@@ -281,6 +298,8 @@ impl Device {
             device,
             queue,
             pool: Mutex::default(),
+            allocated: Arc::default(),
+            memory_limit: AtomicU64::new(memory_limit()?),
             stream: Mutex::default(),
             budget: budget()?,
             lost,
@@ -292,10 +311,15 @@ impl Device {
         })
     }
 
+    /// Whether another process opened the device, from which this one was forked.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     /// # Errors
     /// `State` in a process forked from the one that opened the device.
     fn check_process(&self) -> Result<()> {
-        if self.process == std::process::id() {
+        if !self.is_foreign() {
             return Ok(());
         }
         Err(Error::state(
@@ -310,16 +334,10 @@ impl Device {
     pub(super) fn check(&self) -> Result<()> {
         self.check_process()?;
         if let Some(why) = self.lost.get() {
-            return Err(Error::new(
-                ErrorKind::Lost,
-                format!(
-                    "device \"{}\": {} was lost ({why}); the next use opens the device again",
-                    self.name, self.facts.name
-                ),
-            ));
+            return Err(self.lost_with(why));
         }
         match locked(&self.faults).pop() {
-            Some(fault) => Err(Error::state(format!("device \"{}\": {}: {fault}", self.name, self.facts.name))),
+            Some(fault) => Err(self.failure(ErrorKind::State, fault)),
             None => Ok(()),
         }
     }
@@ -346,9 +364,33 @@ impl Device {
                     wgpu::Error::OutOfMemory { .. } => ErrorKind::Memory,
                     _ => ErrorKind::State,
                 };
-                Err(Error::new(kind, format!("device \"{}\": {}: {what}: {error}", self.name, self.facts.name)))
+                Err(self.failure(kind, format_args!("{what}: {error}")))
             }
         }
+    }
+
+    /// The error of something that failed: the loss of the device, if that is why.
+    pub(super) fn failure(&self, kind: ErrorKind, what: impl std::fmt::Display) -> Error {
+        // The word of a loss comes with a poll, which may be another thread's, and after what it makes fail.
+        for _ in 0..20 {
+            if let Ok(_alone) = self.waiting.try_lock() {
+                let _ = self.device.poll(wgpu::PollType::Poll);
+            }
+            if self.is_lost() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        match self.lost.get() {
+            Some(why) => self.lost_with(why),
+            None => Error::new(kind, format!("device \"{}\": {}: {what}", self.name, self.facts.name)),
+        }
+    }
+
+    fn lost_with(&self, why: &str) -> Error {
+        let (name, adapter) = (&self.name, &self.facts.name);
+        let text = format!("device \"{name}\": {adapter} was lost ({why}); the next use opens the device again");
+        Error::new(ErrorKind::Lost, text)
     }
 
     /// # Errors
@@ -371,6 +413,16 @@ impl Device {
     /// Whether the device is lost.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.get().is_some()
+    }
+
+    /// Bounds the bytes that tensors may have in the device's memory from now on.
+    pub fn set_memory_limit(&self, bytes: u64) {
+        self.memory_limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of the device's memory for tensors, of those in use and of those that are kept for later.
+    pub fn allocated_bytes(&self) -> u64 {
+        self.allocated.load(Ordering::Relaxed)
     }
 
     /// How long the device takes at least for so much work, if it is slow for one of its kind.
@@ -414,7 +466,8 @@ impl Device {
         match waited {
             Ok(_) => Ok(Some(true)),
             Err(wgpu::PollError::Timeout) => Ok(Some(false)),
-            Err(e) => Err(Error::state(format!("device \"{}\": {}: {e}", self.name, self.facts.name))),
+            // The submission was none: the device is lost, and the callback that says so is still to come.
+            Err(e) => Err(self.lost_with(&e.to_string())),
         }
     }
 
