@@ -394,6 +394,8 @@ fn runs_that_are_cut_behind_every_step_give_the_same_bits() {
     let name = "runs_that_are_cut_behind_every_step_give_the_same_bits";
     let [whole, cut] = ["10000", "0"].map(|ms| apart(name, "CNNRS_GPU_SUBMIT_MS", ms));
     assert!(whole.len() > 100 && whole == cut);
+    // In many arenas, too.
+    assert_eq!(apart(name, "CNNRS_GPU_ARENA_BYTES", "4096"), whole);
     let refused = std::panic::catch_unwind(|| apart(name, "CNNRS_GPU_SUBMIT_MS", "soon"));
     let said = *refused.unwrap_err().downcast::<String>().unwrap();
     assert!(said.contains("CNNRS_GPU_SUBMIT_MS: expected a number of milliseconds"), "{said}");

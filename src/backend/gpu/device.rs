@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// The variable that names the adapter to use: a part of its name, or "software" for one that computes on the processor.
 pub const ADAPTER_VARIABLE: &str = "CNNRS_ADAPTER";
+/// The variable that bounds the bytes of one arena of intermediates, as a device's own limit does.
+pub const ARENA_VARIABLE: &str = "CNNRS_GPU_ARENA_BYTES";
 /// The variable that opens every adapter as so many devices, to try programs for several GPUs on a machine with one.
 pub const COPIES_VARIABLE: &str = "CNNRS_ADAPTER_COPIES";
 /// The variable that bounds the bytes that tensors may have in a device's memory.
@@ -80,6 +82,8 @@ pub struct Device {
     pub(super) memory_limit: AtomicU64,
     /// The order of work. Taken before [`Device::pool`].
     pub(super) stream: Mutex<Stream>,
+    /// The most bytes of one arena: of one buffer.
+    pub(super) arena_limit: u64,
     /// How long the device may be at work on one submission, roughly: systems reset it where a display would stand still.
     pub(super) budget: Duration,
     lost: Arc<OnceLock<String>>,
@@ -258,6 +262,18 @@ fn memory_limit() -> Result<u64> {
     }
 }
 
+/// The most bytes of one arena.
+fn arena_limit(adapter: &wgpu::Adapter) -> Result<u64> {
+    let limit = adapter.limits().max_buffer_size;
+    match std::env::var(ARENA_VARIABLE) {
+        Ok(text) if !text.is_empty() => text
+            .parse()
+            .map(|forced: u64| forced.min(limit))
+            .map_err(|_| Error::value(format!("{ARENA_VARIABLE}: expected a number of bytes, received {text:?}"))),
+        _ => Ok(limit),
+    }
+}
+
 /// How long one submission may take.
 fn budget() -> Result<Duration> {
     const DEFAULT: Duration = Duration::from_millis(200);
@@ -301,6 +317,7 @@ impl Device {
             allocated: Arc::default(),
             memory_limit: AtomicU64::new(memory_limit()?),
             stream: Mutex::default(),
+            arena_limit: arena_limit(adapter)?,
             budget: budget()?,
             lost,
             faults,

@@ -10,7 +10,7 @@ use crate::buffer;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::Op;
-use crate::schedule::memory::{self, Lifetime};
+use crate::schedule::memory::{self, Arenas, Lifetime};
 use crate::schedule::prelude::Values;
 use crate::schedule::{Constants, Liveness, Prelude, Schedule, Step, liveness};
 use std::collections::HashMap;
@@ -22,8 +22,8 @@ pub(super) enum Home {
     Input(usize),
     /// That of an output's value.
     Output(usize),
-    /// Intermediates of the run.
-    Arena,
+    /// Intermediates of the run, in one of several arenas.
+    Arena(usize),
     /// Literals of the program.
     Constants,
     /// What the prelude makes.
@@ -62,6 +62,8 @@ pub(super) struct Placement {
     pub steps: Vec<GpuStep>,
     pub values: Values,
     pub prepared_bytes: usize,
+    /// Bytes of each arena.
+    pub arenas: Vec<usize>,
     /// What lies in the memory of literals.
     pub literals: Vec<u8>,
     pub facts: ProgramFacts,
@@ -97,7 +99,7 @@ struct Places<'a> {
     output_of: &'a HashMap<NodeId, usize>,
     prepared_of: &'a HashMap<NodeId, usize>,
     slot_of: HashMap<NodeId, usize>,
-    offsets: Vec<usize>,
+    places: Vec<(usize, usize)>,
     constants: &'a mut Constants,
     numbers: &'a mut Numbers,
 }
@@ -114,7 +116,10 @@ impl Places<'_> {
                 (Home::Constants, offset / buffer::ALIGNMENT * ALIGNMENT)
             }
             op => match self.slot_of.get(&id) {
-                Some(&slot) => (Home::Arena, self.offsets[slot]),
+                Some(&slot) => {
+                    let (arena, offset) = self.places[slot];
+                    (Home::Arena(arena), offset)
+                }
                 None => return Err(Error::state(format!("%{} ({}) has no place", id.0, op.def().name()))),
             },
         };
@@ -122,8 +127,8 @@ impl Places<'_> {
     }
 }
 
-/// Steps with their places, bytes of their intermediates, and the least that those could be.
-type PlacedSteps = (Vec<GpuStep>, usize, usize);
+/// Steps with their places, bytes of each arena of their intermediates, and the least that all could be.
+type PlacedSteps = (Vec<GpuStep>, Vec<usize>, usize);
 
 /// Gives places to the steps of a program.
 struct Placer<'a> {
@@ -149,19 +154,20 @@ impl Placer<'_> {
         let scaled = |v: &Lifetime| Lifetime { bytes: v.bytes.div_ceil(ALIGNMENT) * buffer::ALIGNMENT, ..*v };
         let scaled: Vec<Lifetime> = lifetimes.iter().map(scaled).collect();
         let scale = |bytes: usize| bytes / buffer::ALIGNMENT * ALIGNMENT;
-        let (offsets, arena) = memory::plan(&scaled);
+        let limit = usize::try_from(self.device.arena_limit).unwrap_or(usize::MAX) / ALIGNMENT * buffer::ALIGNMENT;
+        let Arenas { places, sizes } = memory::plan_within(&scaled, limit);
         let mut places = Places {
             g: self.g,
             prepared: &self.prepared,
             output_of,
             prepared_of: self.prepared_of,
             slot_of,
-            offsets: offsets.into_iter().map(scale).collect(),
+            places: places.into_iter().map(|(arena, offset)| (arena, scale(offset))).collect(),
             constants: &mut self.constants,
             numbers: &mut self.numbers,
         };
         let placed = steps.into_iter().enumerate().map(|(s, step)| step_of(self.device, &mut places, step, when(s)));
-        Ok((placed.collect::<Result<_>>()?, scale(arena), scale(memory::live_bound(&scaled))))
+        Ok((placed.collect::<Result<_>>()?, sizes.into_iter().map(scale).collect(), scale(memory::live_bound(&scaled))))
     }
 }
 
@@ -177,9 +183,11 @@ impl Placement {
         let (prepared, prepared_bytes) = in_a_row(values.values.iter().map(|value| value.bytes));
         let (constants, numbers) = (Constants::default(), Numbers::default());
         let mut placer = Placer { g, device, prepared, prepared_of: &prepared_of, constants, numbers };
-        let (before, before_arena, _) = placer.place(before, &HashMap::new(), |_| When::Once)?;
+        let (before, before_arenas, _) = placer.place(before, &HashMap::new(), |_| When::Once)?;
         let when = |s| if s < commit_from { When::Run } else { When::Commit };
-        let (steps, arena, live_bound) = placer.place(steps, &output_of, when)?;
+        let (steps, mut arenas, live_bound) = placer.place(steps, &output_of, when)?;
+        arenas.resize(arenas.len().max(before_arenas.len()), 0);
+        arenas.iter_mut().zip(before_arenas).for_each(|(bytes, before)| *bytes = before.max(*bytes));
         let literals = match placer.constants.buffer()? {
             None => Vec::new(),
             Some(buffer) => {
@@ -192,13 +200,13 @@ impl Placement {
             }
         };
         let facts = ProgramFacts {
-            arena_bytes: arena.max(before_arena),
+            arena_bytes: arenas.iter().sum(),
             live_bound,
             prepared_bytes: values.bytes(),
             constant_bytes: literals.len(),
             flops,
         };
-        Ok(Placement { prelude: before, steps, values, prepared_bytes, literals, facts })
+        Ok(Placement { prelude: before, steps, values, prepared_bytes, arenas, literals, facts })
     }
 }
 

@@ -65,7 +65,7 @@ struct Bases {
     inputs: Vec<(Piece, Held)>,
     /// For each output, memory of its own or the input whose memory it takes.
     outputs: Vec<std::result::Result<Memory, usize>>,
-    arena: Option<Piece>,
+    arenas: Vec<Piece>,
     literals: Option<Piece>,
     prepared: Option<Piece>,
     status: Option<Memory>,
@@ -80,7 +80,7 @@ impl Bases {
                 Ok(memory) => memory.piece(),
                 Err(i) => &self.inputs[*i].0,
             }),
-            Home::Arena => self.arena.as_ref(),
+            Home::Arena(k) => self.arenas.get(k),
             Home::Constants => self.literals.as_ref(),
             Home::Prepared => self.prepared.as_ref(),
             Home::Status => self.status.as_ref().map(Memory::piece),
@@ -224,10 +224,7 @@ impl GpuProgram {
     ) -> Result<(Bases, Option<Memory>, Vec<Part>)> {
         let (device, placement) = (&self.device, &self.placement);
         let outputs = self.outputs_of(slots)?;
-        let arena = match placement.facts.arena_bytes {
-            0 => None,
-            bytes => Some(stream.arena(device, bytes)?),
-        };
+        let arenas = stream.arenas(device, &placement.arenas)?;
         if kept.prepared.is_none() && placement.prepared_bytes > 0 {
             kept.prepared = Some(Memory::new(device, placement.prepared_bytes)?);
         }
@@ -239,16 +236,15 @@ impl GpuProgram {
             self.arm(kept, control.defer)?;
         }
         let inputs = slots.iter().map(|slot| self.input(slot, stream, uploads, control)).collect::<Result<_>>()?;
-        if self.checks
-            && let Some(arena) = &arena
-        {
+        if self.checks {
             // What nobody has written is NaN.
-            device.write(&arena.buffer, &vec![0xff; placement.facts.arena_bytes])?;
+            let filled = arenas.iter().zip(&placement.arenas);
+            filled.map(|(arena, &bytes)| device.write(&arena.buffer, &vec![0xff; bytes])).collect::<Result<()>>()?;
         }
         let bases = Bases {
             inputs,
             outputs,
-            arena,
+            arenas,
             literals: self.literals.as_ref().map(|memory| memory.piece().clone()),
             prepared: kept.prepared.as_ref().map(|memory| memory.piece().clone()),
             status,
