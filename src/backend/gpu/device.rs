@@ -1,5 +1,6 @@
 //! Adapters, and the device that programs run on.
 
+use super::caps::Caps;
 use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::collections::HashMap;
@@ -51,6 +52,8 @@ pub struct AdapterFacts {
     pub tensor_bytes: u64,
     /// Tensors that one kernel can read and write.
     pub bindings: usize,
+    /// What kernels may count on.
+    pub caps: Caps,
 }
 
 /// An open device.
@@ -99,13 +102,22 @@ fn facts(adapter: &wgpu::Adapter) -> AdapterFacts {
         wgpu::DeviceType::Cpu => Kind::Software,
         wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => Kind::Other,
     };
+    let tensor_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    let caps = Caps {
+        vendor: Caps::vendor(info.vendor, kind == Kind::Software),
+        discrete: kind == Kind::Discrete,
+        shared_bytes: limits.max_compute_workgroup_storage_size as usize,
+        invocations: limits.max_compute_invocations_per_workgroup as usize,
+        tensor_bytes,
+    };
     AdapterFacts {
         name: info.name,
         kind,
         api: info.backend.to_string(),
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-        tensor_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        tensor_bytes,
         bindings: limits.max_storage_buffers_per_shader_stage as usize,
+        caps,
     }
 }
 
@@ -435,6 +447,13 @@ mod tests {
             driver: String::new(),
             tensor_bytes: 1 << 27,
             bindings: 8,
+            caps: Caps {
+                vendor: Caps::vendor(0, kind == Kind::Software),
+                discrete: kind == Kind::Discrete,
+                shared_bytes: 1 << 15,
+                invocations: 256,
+                tensor_bytes: 1 << 27,
+            },
         };
         (facts, ())
     }

@@ -3,6 +3,7 @@
 //! wgpu starts when somebody first asks for a GPU. Programs of this backend take tensors from the host's memory and give
 //! them back there: what has not changed since the last run is not sent again.
 
+pub mod caps;
 pub mod device;
 pub mod exec;
 pub mod lower;
@@ -37,7 +38,7 @@ impl Backend for Gpu {
 
     fn target(&self) -> Result<Target> {
         let losses = device::current()?.losses;
-        Ok(Target { backend: TRAITS.name, tier: "wgsl", threads: 1, losses })
+        Ok(Target { backend: TRAITS.name, tier: caps::Tier::current()?.name(), threads: 1, losses })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {

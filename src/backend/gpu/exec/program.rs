@@ -154,13 +154,14 @@ impl GpuProgram {
             |steps: Vec<Step<StepKernels>>, output_of: &HashMap<NodeId, usize>, first: usize, commit_from| {
                 let elsewhere = |id| output_of.contains_key(&id) || prelude.places.contains_key(&id);
                 let times: Vec<usize> = (0..steps.len()).collect();
-                let Liveness { lifetimes, slot_of, .. } = liveness(g, &steps, &times, elsewhere);
+                let Liveness { lifetimes, slot_of, workspaces } = liveness(g, &steps, &times, elsewhere);
                 // The planner aligns to the host's cache lines: it is asked in lines that are as long as the device's.
                 let scaled = |v: &Lifetime| Lifetime { bytes: v.bytes.div_ceil(ALIGNMENT) * buffer::ALIGNMENT, ..*v };
                 let scaled: Vec<Lifetime> = lifetimes.iter().map(scaled).collect();
                 let scale = |bytes: usize| bytes / buffer::ALIGNMENT * ALIGNMENT;
                 let (offsets, arena) = memory::plan(&scaled);
-                let offsets = offsets.into_iter().map(scale).collect();
+                let offsets: Vec<usize> = offsets.into_iter().map(scale).collect();
+                let workspaces: Vec<usize> = workspaces.into_iter().map(|slot| offsets[slot]).collect();
                 let mut places = Places {
                     g,
                     inputs: &inputs,
@@ -181,7 +182,7 @@ impl GpuProgram {
                             Some(from) if s < from => When::Run,
                             Some(_) => When::Commit,
                         };
-                        step_of(&device, &mut places, step, first + s, when)
+                        step_of(&device, &mut places, step, workspaces[s], first + s, when)
                     })
                     .collect::<Result<Vec<_>>>()?;
                 Ok::<_, Error>((placed, scale(arena), scale(memory::live_bound(&scaled))))
@@ -253,6 +254,7 @@ fn step_of(
     device: &Device,
     places: &mut Places,
     step: Step<StepKernels>,
+    workspace: usize,
     number: usize,
     when: When,
 ) -> Result<GpuStep> {
@@ -265,9 +267,10 @@ fn step_of(
         }
         None => step.outputs.iter().map(|&o| places.of(o)).collect::<Result<Vec<_>>>()?,
     };
+    let workspace = Place { home: Home::Arena, offset: workspace, bytes: kernels.workspace };
     let status = Place { home: Home::Status, offset: number * ALIGNMENT, bytes: STATUS_BYTES };
     let limit = device.facts.tensor_bytes;
-    for place in inputs.iter().chain(&outputs) {
+    for place in inputs.iter().chain(&outputs).chain([&workspace]) {
         if place.bytes as u64 > limit {
             let error = Error::memory(format!(
                 "device \"gpu\": {} binds at most {limit} bytes of one tensor, and one of {} is computed with; smaller \
@@ -286,6 +289,7 @@ fn step_of(
             Operand::Input(k) => inputs[k],
             Operand::Output(k) => outputs[k],
             Operand::Status => status,
+            Operand::Workspace => workspace,
         };
         let bindings: Vec<Place> = dispatch.operands.iter().map(place).collect();
         let pipeline = device.pipeline(kernels.name, &dispatch.text, bindings.len())?;
