@@ -1,6 +1,7 @@
 //! Memory of the device: taken from a pool of what was used before, and given back to it.
 
-use super::device::{ALIGNMENT, Device, MEMORY_VARIABLE, locked};
+use super::device::{ALIGNMENT, Device, locked};
+use super::settings::MEMORY_VARIABLE;
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -3,10 +3,13 @@
 //! wgpu starts when somebody first asks for a GPU. What a program makes stays in the device's memory until somebody looks
 //! at it; what the host made goes up when a program first reads it.
 
+pub mod adapter;
+pub mod caps;
 pub mod device;
 pub mod exec;
 pub mod lower;
 pub mod memory;
+pub mod settings;
 
 use super::device::{Backend, DeviceInfo, DeviceTraits, Program};
 use crate::buffer::Buffer;
@@ -29,18 +32,18 @@ impl Backend for Gpu {
     }
 
     fn devices(&self) -> Vec<DeviceInfo> {
-        let info = |(k, facts): (usize, device::AdapterFacts)| DeviceInfo {
+        let info = |(k, facts): (usize, adapter::AdapterFacts)| DeviceInfo {
             name: format!("gpu:{k}"),
             kind: facts.kind.name(),
             description: facts.name,
             driver: format!("{}, {}", facts.api, facts.driver),
         };
-        device::usable().into_iter().enumerate().map(info).collect()
+        adapter::usable().into_iter().enumerate().map(info).collect()
     }
 
     fn target(&self, number: usize) -> Result<Target> {
         let losses = device::get(number)?.losses;
-        Ok(Target { backend: TRAITS.name, number, tier: "wgsl", threads: 1, losses })
+        Ok(Target { backend: TRAITS.name, number, tier: caps::Tier::current()?.name(), threads: 1, losses })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {

@@ -149,7 +149,7 @@ impl Placer<'_> {
     ) -> Result<PlacedSteps> {
         let elsewhere = |id| output_of.contains_key(&id) || self.prepared_of.contains_key(&id);
         let times: Vec<usize> = (0..steps.len()).collect();
-        let Liveness { lifetimes, slot_of, .. } = liveness(self.g, &steps, &times, elsewhere);
+        let Liveness { lifetimes, slot_of, workspaces } = liveness(self.g, &steps, &times, elsewhere);
         // The planner aligns to the host's cache lines: it is asked in lines that are as long as the device's.
         let scaled = |v: &Lifetime| Lifetime { bytes: v.bytes.div_ceil(ALIGNMENT) * buffer::ALIGNMENT, ..*v };
         let scaled: Vec<Lifetime> = lifetimes.iter().map(scaled).collect();
@@ -166,7 +166,12 @@ impl Placer<'_> {
             constants: &mut self.constants,
             numbers: &mut self.numbers,
         };
-        let placed = steps.into_iter().enumerate().map(|(s, step)| step_of(self.device, &mut places, step, when(s)));
+        let placed = steps.into_iter().zip(workspaces).enumerate();
+        let placed = placed.map(|(s, (step, workspace))| {
+            let (arena, offset) = places.places[workspace];
+            let workspace = Place { home: Home::Arena(arena), offset, bytes: step.code.workspace };
+            step_of(self.device, &mut places, step, workspace, when(s))
+        });
         Ok((placed.collect::<Result<_>>()?, sizes.into_iter().map(scale).collect(), scale(memory::live_bound(&scaled))))
     }
 }
@@ -210,7 +215,13 @@ impl Placement {
     }
 }
 
-fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, when: When) -> Result<GpuStep> {
+fn step_of(
+    device: &Device,
+    places: &mut Places,
+    step: Step<StepKernels>,
+    workspace: Place,
+    when: When,
+) -> Result<GpuStep> {
     let (g, kernels) = (places.g, step.code);
     let inputs = step.inputs.iter().map(|&i| places.of(i)).collect::<Result<Vec<_>>>()?;
     let outputs = match step.copies_output {
@@ -220,7 +231,7 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, when: 
     let status = Place { home: Home::Status, offset: places.numbers.checks * ALIGNMENT, bytes: STATUS_BYTES };
     places.numbers.checks += usize::from(kernels.check.is_some());
     let limit = device.facts.tensor_bytes;
-    for place in inputs.iter().chain(&outputs) {
+    for place in inputs.iter().chain(&outputs).chain([&workspace]) {
         if place.bytes as u64 > limit {
             let error = Error::memory(format!(
                 "device \"gpu\": {} binds at most {limit} bytes of one tensor, and one of {} is computed with; smaller \
@@ -239,6 +250,7 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, when: 
             Operand::Input(k) => inputs[k],
             Operand::Output(k) => outputs[k],
             Operand::Status => status,
+            Operand::Workspace => workspace,
         };
         let bindings: Vec<Place> = dispatch.operands.iter().map(place).collect();
         let pipeline = device.pipeline(kernels.name, &dispatch.text, bindings.len())?;
