@@ -5,7 +5,8 @@
 
 use cnnrs::backend::cpu::Cpu;
 use cnnrs::backend::device::Backend;
-use cnnrs::backend::gpu::{Gpu, device};
+use cnnrs::backend::gpu::caps::Tier;
+use cnnrs::backend::gpu::{Gpu, device, selftest};
 use cnnrs::graph::interpret;
 use cnnrs::ops::gather::{Gather, OneHot};
 use cnnrs::ops::pointwise::{Cast, Function, Typing};
@@ -574,4 +575,54 @@ fn a_device_lost_at_any_moment_is_said_and_nothing_hangs() {
     }
     assert!(lost > 0);
     assert!(bytes(plan(&Gpu, &g, true).run(&mut slots(&g, &inputs), &|| false).unwrap()) == whole);
+}
+
+#[test]
+fn the_self_test_trusts_the_highest_tier_without_a_wrong_kernel() {
+    if !is_asked() {
+        return;
+    }
+    let highest = Tier::ALL.last().unwrap().1;
+    let verdict = selftest::test(0, |_, _| {}).unwrap();
+    assert_eq!(verdict.tier, Some(highest), "{}", verdict.text);
+    // A kernel of tiles gives one wrong number: the plain ones are taken.
+    let spoil = |kernel: &str, values: &mut [f64]| {
+        if kernel.starts_with("gemm_64x64") {
+            values[0] += 0.5;
+        }
+    };
+    let verdict = selftest::test(0, spoil).unwrap();
+    assert_eq!(verdict.tier, Some(Tier::Plain), "{}", verdict.text);
+    assert!(verdict.text.contains("by gemm_64x64: element 0 of output"), "{}", verdict.text);
+    // All are wrong.
+    let verdict = selftest::test(0, |_, values| values[0] = f64::NAN).unwrap();
+    assert_eq!(verdict.tier, None);
+    assert!(verdict.text.contains("plain kernels do not"), "{}", verdict.text);
+}
+
+#[test]
+fn what_the_self_test_found_is_known_to_the_next_process() {
+    if !is_asked() {
+        return;
+    }
+    let name = "what_the_self_test_found_is_known_to_the_next_process";
+    if std::env::var_os("CNNRS_TEST_APART").is_some() {
+        let device = device::get(0).unwrap();
+        let verdict = selftest::known_or_tested(&device, 0).unwrap();
+        println!("bits {:?} {}", verdict.tier, verdict.text);
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("cnnrs-selftest-{}", std::process::id()));
+    let cache = folder.to_str().unwrap().to_owned();
+    let first = apart(name, "XDG_CACHE_HOME", &cache);
+    assert!(first.contains("agree with the reference"), "{first}");
+    let file = folder.join("cnnrs").join("gpu-selftest");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    // What stands there is believed; a damaged file is not.
+    std::fs::write(&file, text.replace("agree with the reference", "were looked at before")).unwrap();
+    assert!(apart(name, "XDG_CACHE_HOME", &cache).contains("were looked at before"));
+    std::fs::write(&file, "winograd").unwrap();
+    assert_eq!(apart(name, "XDG_CACHE_HOME", &cache), first);
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -31,15 +31,15 @@ impl Tier {
         Self::ALL.iter().find(|tier| tier.0 == name).map(|tier| tier.1)
     }
 
-    /// What [`TIER_VARIABLE`] says, or else the highest.
+    /// What [`TIER_VARIABLE`] says, if it says something.
     ///
     /// # Errors
     /// `Value` when it names no tier.
-    pub fn current() -> Result<Tier> {
+    pub fn forced() -> Result<Option<Tier>> {
         let name = std::env::var(TIER_VARIABLE).unwrap_or_default();
         match Tier::parse(&name) {
-            None if name.is_empty() => Ok(Tier::Winograd),
-            Some(tier) => Ok(tier),
+            None if name.is_empty() => Ok(None),
+            Some(tier) => Ok(Some(tier)),
             None => Err(Error::value(format!(
                 "{TIER_VARIABLE}: expected \"plain\", \"tiled\" or \"winograd\", received {name:?}"
             ))),

@@ -3,6 +3,7 @@
 use super::adapter::{self, AdapterFacts, Kind};
 use super::exec::stream::Stream;
 use super::memory::Pool;
+use super::selftest::Verdict;
 use super::settings::{arena_limit, memory_limit, submission_time};
 use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
@@ -36,6 +37,8 @@ pub struct Device {
     pub(super) arena_limit: u64,
     /// How long the device may be at work on one submission, roughly: systems reset it where a display would stand still.
     pub(super) budget: Duration,
+    /// What is known of its kernels.
+    verdict: OnceLock<Verdict>,
     lost: Arc<OnceLock<String>>,
     faults: Arc<Mutex<Vec<String>>>,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
@@ -144,6 +147,7 @@ impl Device {
             stream: Mutex::default(),
             arena_limit: arena_limit(adapter.limits().max_buffer_size)?,
             budget: submission_time()?,
+            verdict: OnceLock::new(),
             lost,
             faults,
             pipelines: Mutex::default(),
@@ -151,6 +155,18 @@ impl Device {
             waiting: Mutex::default(),
             process: std::process::id(),
         })
+    }
+
+    /// What is known of its kernels, from `find` if nobody has asked before.
+    ///
+    /// # Errors
+    /// Those of `find`.
+    pub(super) fn verdict(&self, find: impl FnOnce() -> Result<Verdict>) -> Result<Verdict> {
+        if let Some(known) = self.verdict.get() {
+            return Ok(known.clone());
+        }
+        let found = find()?;
+        Ok(self.verdict.get_or_init(|| found).clone())
     }
 
     /// Whether another process opened the device, from which this one was forked.

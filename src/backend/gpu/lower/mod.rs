@@ -61,7 +61,7 @@ impl StepCode for StepKernels {
 /// When an op has no kernel, sizes overflow or memory runs out.
 pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuProgram> {
     let caps = device::get(options.target.map_or(0, |target| target.number))?.facts.caps;
-    let tier = options.target.and_then(|target| Tier::parse(target.tier)).map_or_else(Tier::current, Ok)?;
+    let tier = options.target.and_then(|target| Tier::parse(target.tier)).unwrap_or(Tier::Winograd);
     let context = Context { caps: &caps, tier, forced: options.force_kernel.as_deref() };
     let mut steps = Vec::with_capacity(fusion.groups.len());
     for group in &fusion.groups {
