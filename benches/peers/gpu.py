@@ -46,13 +46,14 @@ class Results:
         self.path = path
         self.lines: list[dict] = []
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = path.open("w", encoding="utf-8")
+        path.write_text("", encoding="utf-8")
 
     def add(self, line: dict) -> None:
         self.lines.append(line)
-        self.file.write(json.dumps(line) + "\n")
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def wheel_in(given: Path) -> Path:
@@ -79,8 +80,8 @@ def lines_of(process: subprocess.Popen, seconds: float) -> Iterator[dict]:
     # Only this worker is ended, and what it started itself: it leads a session of its own.
     timer = threading.Timer(seconds, gpu_machine.end, [process])
     timer.start()
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         for text in process.stdout:
             if text.startswith("{"):
                 yield json.loads(text)
@@ -88,6 +89,7 @@ def lines_of(process: subprocess.Popen, seconds: float) -> Iterator[dict]:
     finally:
         timer.cancel()
         gpu_machine.end(process)
+        process.stdout.close()
 
 
 def measure(
