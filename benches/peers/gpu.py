@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -83,7 +84,8 @@ def lines_of(process: subprocess.Popen, seconds: float) -> Iterator[dict]:
     assert process.stdout is not None
     try:
         for text in process.stdout:
-            if text.startswith("{"):
+            # A line without an end is of a worker that was ended while it wrote.
+            if text.startswith("{") and text.endswith("\n"):
                 yield json.loads(text)
         process.wait()
     finally:
@@ -122,14 +124,9 @@ def chosen(options: argparse.Namespace) -> list[tuple[gpu_rows.Row, str]]:
     return [(row, engine) for row in rows for engine in row.variants if engine in options.engines]
 
 
-def run_all(options: argparse.Namespace, folder: Path | None) -> int:
-    """Measures everything that the time allows, then prints the report."""
-    deadline = time.monotonic() + 60 * options.minutes - REPORT_SECONDS
-    env = environment(folder)
-    results = Results(options.out / "results.jsonl")
-    machine = gpu_machine.look(options.python, env)
-    results.add({"machine": machine, "date": time.strftime("%Y-%m-%d"), "tiny": options.tiny})
-    print(gpu_machine.text(machine), flush=True)
+def measure_all(options: argparse.Namespace, env: dict[str, str], machine: dict, results: Results) -> None:
+    """Measures the rows that `options` name, one after the other, as long as there is time."""
+    deadline = options.begun + 60 * options.minutes - REPORT_SECONDS
     for row, engine in chosen(options):
         left = deadline - time.monotonic()
         why_not = gpu_machine.why_not(machine, row, engine, options.tiny)
@@ -141,6 +138,20 @@ def run_all(options: argparse.Namespace, folder: Path | None) -> int:
         for line in measure(row, engine, options, env, min(row.seconds, left)):
             results.add(line)
             print(gpu_report.progress(line), flush=True)
+
+
+def run_all(options: argparse.Namespace, folder: Path | None) -> int:
+    """Measures everything that the time allows, then prints the report, also when it is stopped before."""
+    env = environment(folder)
+    results = Results(options.out / "results.jsonl")
+    machine = gpu_machine.look(options.python, env)
+    results.add({"machine": machine, "date": time.strftime("%Y-%m-%d"), "tiny": options.tiny})
+    print(gpu_machine.text(machine), flush=True)
+    stopped = 0
+    try:
+        measure_all(options, env, machine, results)
+    except KeyboardInterrupt:
+        stopped = 130
     report = "\n".join(gpu_report.lines(results.lines)) + "\n"
     (options.out / "report.md").write_text(report, encoding="utf-8")
     print("\n" + report, flush=True)
@@ -151,7 +162,7 @@ def run_all(options: argparse.Namespace, folder: Path | None) -> int:
         shutil.copyfile(results.path, target)
         print(f"saved {target}")
     failed = [line for line in results.lines if "error" in line]
-    return int(bool(failed) or not gpu_report.measured(results.lines))
+    return stopped or int(bool(failed) or not gpu_report.measured(results.lines))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -174,6 +185,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     options = parser().parse_args()
+    options.begun = time.monotonic()
+    # Whoever lends the machine ends commands so.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.report is not None:
         lines = [json.loads(text) for text in options.report.read_text(encoding="utf-8").splitlines()]
         print("\n".join(gpu_report.lines(lines)))

@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import re
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,12 @@ def main() -> None:
         print(f"{counts.net} {counts.kind}: {kernels}")
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(asdict(counts)) + "\n" for counts in every)
+        origin = {
+            "adapter": adapter.description,
+            "cnnrs": cnnrs.__version__,
+            "date": time.strftime("%Y-%m-%d"),
+        }
+        text = "".join(json.dumps({**origin, **asdict(counts)}) + "\n" for counts in every)
         (options.out / "counts.jsonl").write_text(text, encoding="utf-8")
 
 

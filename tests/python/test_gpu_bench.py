@@ -158,7 +158,7 @@ def test_what_a_worker_said_stays_when_it_is_ended(tmp_path, monkeypatch):
     said = json.dumps(result("cnnrs", "gemm", "1", "float32", ms=1))
     # A process of the worker's own that holds its output goes too.
     worker.write_text(
-        f"import subprocess, sys\nprint({said!r}, flush=True)\n"
+        f"import subprocess, sys\nprint({said!r})\nprint({said[:20]!r}, end='', flush=True)\n"
         "subprocess.run([sys.executable, '-c', 'import time; time.sleep(100)'])\n"
     )
     monkeypatch.setitem(gpu.WORKERS, "cnnrs", str(worker))
@@ -168,6 +168,22 @@ def test_what_a_worker_said_stays_when_it_is_ended(tmp_path, monkeypatch):
         results.add(line)
     kept = [json.loads(text) for text in results.path.read_text().splitlines()]
     assert kept[0]["ms"] == 1 and kept[1]["error"] == "ended after 6 s" and len(kept) == 2
+
+
+@needs_software
+def test_a_run_that_is_stopped_reports_what_it_measured(tmp_path):
+    command = [sys.executable, str(PEERS / "gpu.py"), "--tiny", "--engines", "cnnrs", "--out", str(tmp_path)]
+    # Ten seconds of samples for each of two sizes: the run is stopped among those of the second.
+    command += ["--only", "gemm,lenet-infer", "--seconds", "10"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **SOFTWARE}
+    )
+    first = next((line for line in process.stdout if line.startswith("cnnrs ") and " gemm " in line), "")
+    process.terminate()
+    rest, _ = process.communicate(timeout=60)
+    assert " 64 " in first and process.returncode == 130, first + rest
+    assert "| GEMM n×n×n, 64, float32 |" in rest and "| GEMM n×n×n, 32" not in rest
+    assert (tmp_path / "report.md").read_text().strip() in rest
 
 
 def test_a_folder_without_a_wheel_is_named(tmp_path):
