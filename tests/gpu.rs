@@ -5,7 +5,8 @@
 
 use cnnrs::backend::cpu::Cpu;
 use cnnrs::backend::device::Backend;
-use cnnrs::backend::gpu::{Gpu, device};
+use cnnrs::backend::gpu::caps::Tier;
+use cnnrs::backend::gpu::{Gpu, device, selftest};
 use cnnrs::graph::interpret;
 use cnnrs::ops::gather::{Gather, OneHot};
 use cnnrs::ops::pointwise::{Cast, Function, Typing};
@@ -13,8 +14,10 @@ use cnnrs::ops::random::{Distribution, Random};
 use cnnrs::ops::{Attribute, Attributes, Op, Real, RefArray};
 use cnnrs::plan::{Plan, PlanOptions, Slot};
 use cnnrs::testing::{Rng, to_buffer, to_values};
-use cnnrs::{Buffer, DType, ErrorKind, Fact, Graph};
+use cnnrs::{Buffer, CompiledFunction, DType, ErrorKind, Fact, Graph, Tensor, Trace, Value, Variable};
 use half::{bf16, f16};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Whether this run is one of the GPU.
 fn is_asked() -> bool {
@@ -298,6 +301,10 @@ fn step() -> (Graph, Vec<RefArray>) {
     (g, inputs)
 }
 
+fn bytes(outputs: Vec<Buffer>) -> Vec<u8> {
+    outputs.iter().flat_map(|b| b.bytes().to_vec()).collect()
+}
+
 #[test]
 fn a_hundred_runs_and_four_threads_give_the_same_bits() {
     if !is_asked() {
@@ -305,7 +312,6 @@ fn a_hundred_runs_and_four_threads_give_the_same_bits() {
     }
     let (g, inputs) = step();
     let plan = plan(&Gpu, &g, true);
-    let bytes = |outputs: Vec<Buffer>| -> Vec<u8> { outputs.iter().flat_map(|b| b.bytes().to_vec()).collect() };
     let first = bytes(plan.run(&mut slots(&g, &inputs), &|| false).unwrap());
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -362,4 +368,261 @@ fn a_lost_device_is_an_error_that_leaves_inputs_whole_and_the_next_use_opens_it_
     assert_ne!(Gpu.target(0).unwrap(), target);
     let again = plan(&Gpu, &g, true).run(&mut given, &|| false).unwrap();
     assert!(whole.iter().zip(&again).all(|(a, b)| a.bytes() == b.bytes()));
+}
+
+/// What this test prints when it runs in a process of its own under `variable`.
+fn apart(test: &str, variable: &str, value: &str) -> String {
+    let own = std::env::current_exe().unwrap();
+    let mut command = std::process::Command::new(own);
+    let done = command.args(["--exact", test, "--nocapture"]).env(variable, value).env("CNNRS_TEST_APART", "1");
+    let done = done.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    said.lines().filter(|line| line.starts_with("bits ")).collect()
+}
+
+#[test]
+fn runs_that_are_cut_behind_every_step_give_the_same_bits() {
+    if !is_asked() {
+        return;
+    }
+    if std::env::var_os("CNNRS_TEST_APART").is_some() {
+        let (g, inputs) = step();
+        let outputs = plan(&Gpu, &g, true).run(&mut slots(&g, &inputs), &|| false).unwrap();
+        println!("bits {:?}", bytes(outputs));
+        return;
+    }
+    let name = "runs_that_are_cut_behind_every_step_give_the_same_bits";
+    let [whole, cut] = ["10000", "0"].map(|ms| apart(name, "CNNRS_GPU_SUBMIT_MS", ms));
+    assert!(whole.len() > 100 && whole == cut);
+    // In many arenas, too.
+    assert_eq!(apart(name, "CNNRS_GPU_ARENA_BYTES", "4096"), whole);
+    let refused = std::panic::catch_unwind(|| apart(name, "CNNRS_GPU_SUBMIT_MS", "soon"));
+    let said = *refused.unwrap_err().downcast::<String>().unwrap();
+    assert!(said.contains("CNNRS_GPU_SUBMIT_MS: expected a number of milliseconds"), "{said}");
+}
+
+#[test]
+fn profiles_have_a_time_for_every_step() {
+    if !is_asked() {
+        return;
+    }
+    let (g, inputs) = step();
+    let binding = cnnrs::plan::Binding::new(Arc::new(plan(&Gpu, &g, true)));
+    let (outputs, profile) = binding.run_profiled(&mut slots(&g, &inputs), &|| false).unwrap();
+    assert_eq!(profile.steps.len(), binding.plan().steps().len());
+    assert!(profile.steps.iter().all(|step| step.busy <= profile.wall), "{}", profile.table());
+    assert!(profile.steps.iter().any(|step| step.busy > Duration::ZERO), "{}", profile.table());
+    let plain = binding.run(&mut slots(&g, &inputs), &|| false).unwrap();
+    for (a, b) in outputs.iter().zip(&plain) {
+        assert_eq!(a.host().unwrap().bytes(), b.host().unwrap().bytes());
+    }
+}
+
+/// A function that adds to `total` the rows of a table that it is given the numbers of.
+fn summing(total: &Variable) -> CompiledFunction {
+    let trace = Trace::enter();
+    let at = trace.placeholder(Fact::new([2], DType::I32), "at");
+    let table = Tensor::from_slice(&[4, 3], &std::array::from_fn::<f32, 12, _>(|i| (1 << i) as f32)).unwrap();
+    let axis = Attributes::new([("axis".to_owned(), Attribute::Int(0))]);
+    let rows = Tensor::apply_named("gather", &[table, at], axis.clone()).unwrap();
+    let axes = Attributes::new([("axes".to_owned(), Attribute::List(vec![Attribute::Int(0)]))]);
+    let sum = Tensor::apply_named("sum", &[rows], axes).unwrap();
+    total.assign(&total.value().apply_binary("add", &sum).unwrap()).unwrap();
+    trace.compile(&[sum]).unwrap()
+}
+
+fn places(at: [i32; 2]) -> Arc<Value> {
+    Arc::new(Buffer::from_slice(&[2], &at).unwrap().into())
+}
+
+#[test]
+fn a_run_that_meets_bad_data_stops_those_behind_it_and_its_session_goes_on() {
+    if !is_asked() {
+        return;
+    }
+    let total = Variable::new(&Tensor::from_slice(&[3], &[0.0f32; 3]).unwrap(), false, "total").unwrap();
+    let f = summing(&total);
+    let mut session = f.begin().unwrap();
+    // The first run moves the variable to the device; from then on, ends are heard of later.
+    let first = session.run(&[places([0, 1])]).unwrap();
+    let failed = session.run(&[places([1, 9])]).unwrap();
+    let behind = session.run(&[places([2, 3])]);
+    let error = behind.and_then(|_| session.run(&[places([2, 3])]).map(drop)).unwrap_err();
+    assert!(error.to_string().contains("index 9 at position 1"), "{error}");
+    assert_eq!(failed[0].host().map(drop).unwrap_err(), error);
+    assert_eq!(first[0].to_vec::<f32>().unwrap(), [9.0, 18.0, 36.0]);
+    // What is not heard of before the end is heard there.
+    session.run(&[places([3, 3])]).unwrap();
+    session.run(&[places([-5, 0])]).unwrap();
+    let error = session.finish().unwrap_err();
+    assert!(error.to_string().contains("index -5 at position 0"), "{error}");
+    assert_eq!(total.value().to_vec::<f32>().unwrap(), [1033.0, 2066.0, 4132.0]);
+    assert_eq!(total.version(), 2);
+}
+
+#[test]
+fn a_long_session_needs_no_more_memory_than_a_short_one() {
+    if !is_asked() {
+        return;
+    }
+    if std::env::var_os("CNNRS_TEST_APART").is_none() {
+        // Other tests use memory too.
+        apart("a_long_session_needs_no_more_memory_than_a_short_one", "CNNRS_ADAPTER_COPIES", "1");
+        return;
+    }
+    let total = Variable::new(&Tensor::from_slice(&[3], &[0.0f32; 3]).unwrap(), false, "total").unwrap();
+    let f = summing(&total);
+    let mut session = f.begin().unwrap();
+    let mut used = Vec::new();
+    for k in 0..40 {
+        session.run(&[places([k % 4, 0])]).unwrap();
+        used.push((cnnrs::backend::used_bytes(), cnnrs::backend::idle_bytes()));
+    }
+    session.finish().unwrap();
+    assert!(used[8..].iter().all(|now| now.0 <= used[8].0 + 4096 && now.1 <= used[8].1 + 4096), "{used:?}");
+    assert!(used[39].0 > 0);
+    assert_eq!(total.version(), 40);
+    cnnrs::release_memory();
+    assert_eq!(cnnrs::backend::idle_bytes(), 0);
+    // What was in use stays.
+    assert_eq!(total.value().to_vec::<f32>().unwrap()[0], 10.0 * (1.0 + 8.0 + 64.0 + 512.0) + 40.0);
+}
+
+#[test]
+fn wherever_memory_ends_variables_are_as_before_and_the_next_run_is_whole() {
+    if !is_asked() {
+        return;
+    }
+    if std::env::var_os("CNNRS_TEST_APART").is_none() {
+        apart("wherever_memory_ends_variables_are_as_before_and_the_next_run_is_whole", "CNNRS_ADAPTER_COPIES", "1");
+        return;
+    }
+    let open = device::get(0).unwrap();
+    let big = |value: f32| Tensor::from_slice(&[3000], &[value; 3000]).unwrap();
+    let variables = [1.0, 2.0].map(|value| Variable::new(&big(value), false, "v").unwrap());
+    let trace = Trace::enter();
+    let x = trace.placeholder(Fact::new([3000], DType::F32), "x");
+    let mut sum = x.clone();
+    for variable in &variables {
+        sum = sum.apply_binary("add", &variable.value()).unwrap();
+        variable.assign(&variable.value().apply_binary("add", &x).unwrap()).unwrap();
+    }
+    let f = trace.compile(&[sum]).unwrap();
+    drop(trace);
+    let (mut failed, mut runs) = (0, 0.0f32);
+    for limit in (0..120_000).step_by(1500) {
+        open.set_memory_limit(open.allocated_bytes().max(limit));
+        // Every second run begins with all of it on the host.
+        if limit % 3000 == 0 {
+            for (k, variable) in variables.iter().enumerate() {
+                variable.assign(&big(runs + 1.0 + k as f32)).unwrap();
+            }
+            cnnrs::release_memory();
+            open.set_memory_limit(limit);
+        }
+        match f.call(&[big(1.0)]) {
+            Ok(_) => runs += 1.0,
+            Err(e) => {
+                assert_eq!(e.kind, ErrorKind::Memory);
+                assert!(e.to_string().contains("gpu:0") && e.to_string().contains("bytes"), "{e}");
+                failed += 1;
+            }
+        }
+        open.set_memory_limit(u64::MAX);
+        for (k, variable) in variables.iter().enumerate() {
+            assert_eq!(variable.value().to_vec::<f32>().unwrap(), vec![runs + 1.0 + k as f32; 3000], "limit {limit}");
+        }
+    }
+    assert!(failed > 5 && runs > 5.0, "{failed} runs failed, {runs} did not");
+}
+
+#[test]
+fn a_device_lost_at_any_moment_is_said_and_nothing_hangs() {
+    if !is_asked() {
+        return;
+    }
+    if std::env::var_os("CNNRS_TEST_APART").is_none() {
+        apart("a_device_lost_at_any_moment_is_said_and_nothing_hangs", "CNNRS_ADAPTER_COPIES", "1");
+        return;
+    }
+    let (g, inputs) = step();
+    let whole = bytes(plan(&Gpu, &g, true).run(&mut slots(&g, &inputs), &|| false).unwrap());
+    let mut lost = 0;
+    for k in 0..24u64 {
+        let runs = std::thread::scope(|scope| {
+            let runs = scope.spawn(|| {
+                let plan = Gpu.target(0).and_then(|target| {
+                    let options = PlanOptions { target: Some(target), ..PlanOptions::default() };
+                    Plan::compile_on(&Gpu, &g, &options)
+                });
+                let run = |plan: &Plan| plan.run(&mut slots(&g, &inputs), &|| false).map(bytes);
+                (0..6).map(|_| plan.as_ref().map_err(Clone::clone).and_then(run)).collect::<Vec<_>>()
+            });
+            std::thread::sleep(Duration::from_micros(1500 * k));
+            device::lose(0);
+            runs.join().unwrap()
+        });
+        for run in runs {
+            match run {
+                Ok(made) => assert!(made == whole),
+                Err(e) => {
+                    assert_eq!(e.kind, ErrorKind::Lost, "{e}");
+                    lost += 1;
+                }
+            }
+        }
+    }
+    assert!(lost > 0);
+    assert!(bytes(plan(&Gpu, &g, true).run(&mut slots(&g, &inputs), &|| false).unwrap()) == whole);
+}
+
+#[test]
+fn the_self_test_trusts_the_highest_tier_without_a_wrong_kernel() {
+    if !is_asked() {
+        return;
+    }
+    let highest = Tier::ALL.last().unwrap().1;
+    let verdict = selftest::test(0, |_, _| {}).unwrap();
+    assert_eq!(verdict.tier, Some(highest), "{}", verdict.text);
+    // A kernel of tiles gives one wrong number: the plain ones are taken.
+    let spoil = |kernel: &str, values: &mut [f64]| {
+        if kernel.starts_with("gemm_64x64") {
+            values[0] += 0.5;
+        }
+    };
+    let verdict = selftest::test(0, spoil).unwrap();
+    assert_eq!(verdict.tier, Some(Tier::Plain), "{}", verdict.text);
+    assert!(verdict.text.contains("by gemm_64x64: element 0 of output"), "{}", verdict.text);
+    // All are wrong.
+    let verdict = selftest::test(0, |_, values| values[0] = f64::NAN).unwrap();
+    assert_eq!(verdict.tier, None);
+    assert!(verdict.text.contains("plain kernels do not"), "{}", verdict.text);
+}
+
+#[test]
+fn what_the_self_test_found_is_known_to_the_next_process() {
+    if !is_asked() {
+        return;
+    }
+    let name = "what_the_self_test_found_is_known_to_the_next_process";
+    if std::env::var_os("CNNRS_TEST_APART").is_some() {
+        let device = device::get(0).unwrap();
+        let verdict = selftest::known_or_tested(&device, 0).unwrap();
+        println!("bits {:?} {}", verdict.tier, verdict.text);
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("cnnrs-selftest-{}", std::process::id()));
+    let cache = folder.to_str().unwrap().to_owned();
+    let first = apart(name, "XDG_CACHE_HOME", &cache);
+    assert!(first.contains("agree with the reference"), "{first}");
+    let file = folder.join("cnnrs").join("gpu-selftest");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    // What stands there is believed; a damaged file is not.
+    std::fs::write(&file, text.replace("agree with the reference", "were looked at before")).unwrap();
+    assert!(apart(name, "XDG_CACHE_HOME", &cache).contains("were looked at before"));
+    std::fs::write(&file, "winograd").unwrap();
+    assert_eq!(apart(name, "XDG_CACHE_HOME", &cache), first);
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -300,6 +300,8 @@ def _doctor(options: argparse.Namespace) -> int:
     gpus = [device for device in devices() if device.name.startswith("gpu")]
     for device in gpus:
         rows[device.name] = f"{device.description} ({device.kind}; {device.driver})"
+        for what, text in _core.device_details(device.name):
+            rows[f"{device.name} {what}"] = text
     if not gpus:
         rows["gpu"] = _why_no_gpu()
     rows["device"] = config.get_device()

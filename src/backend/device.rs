@@ -45,6 +45,14 @@ pub trait Backend: Send + Sync {
     /// The devices that it could use, the one that it does use first.
     fn devices(&self) -> Vec<DeviceInfo>;
 
+    /// What programs may count on of device `number`, and how that is known, for people: names and texts.
+    ///
+    /// # Errors
+    /// `Value` when there is no such device.
+    fn details(&self, _number: usize) -> Result<Vec<(&'static str, String)>> {
+        Ok(Vec::new())
+    }
+
     /// What plans are compiled for on device `number` of [`Backend::devices`], under the settings of this process.
     ///
     /// # Errors

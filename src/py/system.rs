@@ -150,6 +150,16 @@ fn devices(py: Python<'_>) -> Vec<(String, &'static str, String, String)> {
     found.into_iter().map(|d| (d.name, d.kind, d.description, d.driver)).collect()
 }
 
+/// What is known of a device, as pairs of a name and a text.
+#[pyfunction]
+fn device_details(py: Python<'_>, name: &str) -> PyResult<Vec<(&'static str, String)>> {
+    let details = || {
+        let device = crate::backend::on(name)?;
+        device.backend().details(device.number)
+    };
+    Ok(py.detach(details)?)
+}
+
 /// The device that this thread uses: "cpu", "gpu", or with a number for a second one.
 #[pyfunction]
 fn get_device() -> PyResult<String> {
@@ -220,6 +230,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(get_precision, m)?)?;
     m.add_function(wrap_pyfunction!(plan_key, m)?)?;
     m.add_function(wrap_pyfunction!(devices, m)?)?;
+    m.add_function(wrap_pyfunction!(device_details, m)?)?;
     m.add_function(wrap_pyfunction!(get_device, m)?)?;
     m.add_function(wrap_pyfunction!(set_device, m)?)?;
     m.add_function(wrap_pyfunction!(set_thread_device, m)?)?;

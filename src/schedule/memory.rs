@@ -47,6 +47,40 @@ pub fn plan(values: &[Lifetime]) -> (Vec<usize>, usize) {
     (offsets, size)
 }
 
+/// Places in several arenas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arenas {
+    /// In order of the values: an arena, and an offset there.
+    pub places: Vec<(usize, usize)>,
+    /// Bytes of each arena.
+    pub sizes: Vec<usize>,
+}
+
+/// As [`plan`], in as many arenas of at most `limit` bytes as it takes. A value that exceeds the limit has an arena of its
+/// own, or shares it with values that are alive at other times.
+pub fn plan_within(values: &[Lifetime], limit: usize) -> Arenas {
+    let mut arenas = Arenas { places: vec![(0, 0); values.len()], sizes: Vec::new() };
+    let mut rest: Vec<usize> = (0..values.len()).collect();
+    while !rest.is_empty() {
+        let of_rest: Vec<Lifetime> = rest.iter().map(|&i| values[i]).collect();
+        let (offsets, _) = plan(&of_rest);
+        let (mut size, mut later) = (0, Vec::new());
+        for (&i, offset) in rest.iter().zip(offsets) {
+            let end = offset + values[i].bytes.next_multiple_of(ALIGNMENT);
+            // At offset 0 there is always one, so that an arena takes something.
+            if end <= limit || offset == 0 {
+                arenas.places[i] = (arenas.sizes.len(), offset);
+                size = size.max(end);
+            } else {
+                later.push(i);
+            }
+        }
+        arenas.sizes.push(size);
+        rest = later;
+    }
+    arenas
+}
+
 /// The most bytes that are alive at one step: no plan can do with less.
 pub fn live_bound(values: &[Lifetime]) -> usize {
     let steps = values.iter().map(|v| v.last + 1).max().unwrap_or(0);
@@ -78,6 +112,28 @@ mod tests {
                 }
             }
             prop_assert!(size >= live_bound(&values));
+        }
+
+        #[test]
+        fn arenas_keep_their_limit_and_values_apart(
+            raw in proptest::collection::vec((0usize..5000, 0usize..40, 0usize..10), 0..60),
+            limit in 1usize..20_000,
+        ) {
+            let values: Vec<Lifetime> =
+                raw.iter().map(|&(bytes, first, len)| Lifetime { bytes, first, last: first + len }).collect();
+            let Arenas { places, sizes } = plan_within(&values, limit);
+            for (i, (a, &(arena, offset))) in values.iter().zip(&places).enumerate() {
+                let end = offset + a.bytes.next_multiple_of(ALIGNMENT);
+                prop_assert!(end <= sizes[arena] && (end <= limit || offset == 0));
+                for (b, &(other, at)) in values.iter().zip(&places).skip(i + 1) {
+                    let together = a.first <= b.last && b.first <= a.last && arena == other;
+                    let apart = offset + a.bytes <= at || at + b.bytes <= offset;
+                    prop_assert!(!together || apart || a.bytes == 0 || b.bytes == 0);
+                }
+            }
+            if plan(&values).1 <= limit {
+                prop_assert_eq!(sizes.iter().sum::<usize>(), plan(&values).1);
+            }
         }
     }
 

@@ -283,14 +283,18 @@ class Trainer(ModelSteps):
 
 
 class _Outputs:
-    """Runs batches and keeps the outputs of each, as numpy arrays."""
+    """Runs batches and keeps the outputs of each, as numpy arrays.
+
+    A device is at work on the last batch while the outputs of the one before are read.
+    """
 
     def __init__(self, runner: StepRunner):
         self._runner = runner
         self._batches: list[Any] = []
 
     def one(self, samples: Samples) -> Any:
-        outputs = tree.map_structure(_to_numpy, self._runner.one(samples))
+        outputs = self._runner.one(samples)
+        self._read_last()
         self._batches.append(outputs)
         return outputs
 
@@ -300,8 +304,13 @@ class _Outputs:
     def logs(self, outcome: Any) -> dict[str, Any]:
         return {"outputs": outcome}
 
+    def _read_last(self) -> None:
+        if self._batches:
+            self._batches[-1] = tree.map_structure(_to_numpy, self._batches[-1])
+
     def joined(self) -> Any:
         """The outputs of all batches."""
+        self._read_last()
         if len(self._batches) == 1:
             return self._batches[0]
         return tree.map_structure(lambda *arrays: np.concatenate(arrays), *self._batches)

@@ -1,63 +1,19 @@
-//! Adapters, and the device that programs run on.
+//! The devices that programs run on.
 
+use super::adapter::{self, AdapterFacts, Kind};
 use super::exec::stream::Stream;
 use super::memory::Pool;
+use super::selftest::Verdict;
+use super::settings::{arena_limit, memory_limit, submission_time};
 use crate::error::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// The variable that names the adapter to use: a part of its name, or "software" for one that computes on the processor.
-pub const ADAPTER_VARIABLE: &str = "CNNRS_ADAPTER";
-/// The variable that opens every adapter as so many devices, to try programs for several GPUs on a machine with one.
-pub const COPIES_VARIABLE: &str = "CNNRS_ADAPTER_COPIES";
-/// The variable that bounds how long one submission may take, in milliseconds.
-pub const BUDGET_VARIABLE: &str = "CNNRS_GPU_SUBMIT_MS";
 /// Bindings begin at multiples of this on every device.
 pub const ALIGNMENT: usize = 256;
-
-/// What an adapter is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A card of its own.
-    Discrete,
-    /// Part of the processor, on its memory.
-    Integrated,
-    /// Of a virtual machine, or unknown.
-    Other,
-    /// A driver that computes on the processor, for tests.
-    Software,
-}
-
-impl Kind {
-    /// "discrete", "integrated", "other" or "software".
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Discrete => "discrete",
-            Kind::Integrated => "integrated",
-            Kind::Other => "other",
-            Kind::Software => "software",
-        }
-    }
-}
-
-/// What is known of an adapter.
-#[derive(Clone, Debug)]
-pub struct AdapterFacts {
-    /// As the driver calls it.
-    pub name: String,
-    /// What it is.
-    pub kind: Kind,
-    /// "vulkan", "metal" or "dx12".
-    pub api: String,
-    /// The driver and its version.
-    pub driver: String,
-    /// The most bytes of one tensor.
-    pub tensor_bytes: u64,
-    /// Tensors that one kernel can read and write.
-    pub bindings: usize,
-}
 
 /// An open device.
 pub struct Device {
@@ -71,10 +27,18 @@ pub struct Device {
     pub(super) queue: wgpu::Queue,
     /// Memory of tensors that nobody uses now.
     pub(super) pool: Mutex<Pool>,
+    /// Bytes of memory for tensors that are allocated, idle ones too.
+    pub(super) allocated: Arc<AtomicU64>,
+    /// The most that these may be.
+    pub(super) memory_limit: AtomicU64,
     /// The order of work. Taken before [`Device::pool`].
     pub(super) stream: Mutex<Stream>,
+    /// The most bytes of one arena: of one buffer.
+    pub(super) arena_limit: u64,
     /// How long the device may be at work on one submission, roughly: systems reset it where a display would stand still.
     pub(super) budget: Duration,
+    /// What is known of its kernels.
+    verdict: OnceLock<Verdict>,
     lost: Arc<OnceLock<String>>,
     faults: Arc<Mutex<Vec<String>>>,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
@@ -98,95 +62,6 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn instance() -> wgpu::Instance {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    // Validation layers are for those who have them installed; the default would ask for them in debug builds.
-    descriptor.flags = wgpu::InstanceFlags::empty();
-    wgpu::Instance::new(descriptor)
-}
-
-fn facts(adapter: &wgpu::Adapter) -> AdapterFacts {
-    let (info, limits) = (adapter.get_info(), adapter.limits());
-    let kind = match info.device_type {
-        wgpu::DeviceType::DiscreteGpu => Kind::Discrete,
-        wgpu::DeviceType::IntegratedGpu => Kind::Integrated,
-        wgpu::DeviceType::Cpu => Kind::Software,
-        wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => Kind::Other,
-    };
-    AdapterFacts {
-        name: info.name,
-        kind,
-        api: info.backend.to_string(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-        tensor_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
-        bindings: limits.max_storage_buffers_per_shader_stage as usize,
-    }
-}
-
-/// All adapters of this machine, software behind all others.
-fn enumerate() -> Vec<(AdapterFacts, wgpu::Adapter)> {
-    let found = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
-    let mut found: Vec<_> = found.into_iter().map(|adapter| (facts(&adapter), adapter)).collect();
-    found.sort_by_key(|(facts, _)| facts.kind);
-    let copies = std::env::var(COPIES_VARIABLE).ok().and_then(|copies| copies.parse().ok()).unwrap_or(1);
-    found.into_iter().flat_map(|adapter| std::iter::repeat_n(adapter, copies)).collect()
-}
-
-/// The adapters that `CNNRS_ADAPTER` lets this process use, in the order of their numbers.
-pub fn usable() -> Vec<AdapterFacts> {
-    let wanted = wanted();
-    enumerate().into_iter().map(|(facts, _)| facts).filter(|facts| fits(facts, wanted.as_deref())).collect()
-}
-
-fn wanted() -> Option<String> {
-    std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty())
-}
-
-fn fits(facts: &AdapterFacts, wanted: Option<&str>) -> bool {
-    match wanted {
-        None => facts.kind != Kind::Software,
-        Some("software") => facts.kind == Kind::Software,
-        Some(part) => facts.name.to_lowercase().contains(&part.to_lowercase()),
-    }
-}
-
-/// Adapter `number` of those of `found` that `wanted` lets the process use.
-fn choose<T>(found: Vec<(AdapterFacts, T)>, wanted: Option<&str>, number: usize) -> Result<(AdapterFacts, T)> {
-    let names: Vec<String> = found.iter().map(|(facts, _)| format!("{:?}", facts.name)).collect();
-    let has_software = found.iter().any(|(facts, _)| facts.kind == Kind::Software);
-    let mut usable: Vec<(AdapterFacts, T)> = found.into_iter().filter(|(facts, _)| fits(facts, wanted)).collect();
-    if number < usable.len() {
-        return Ok(usable.swap_remove(number));
-    }
-    if !usable.is_empty() {
-        let last = usable.len() - 1;
-        return Err(Error::value(format!("device \"gpu:{number}\": this process can use \"gpu:0\" to \"gpu:{last}\"")));
-    }
-    let listed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    let hint = match wanted {
-        None if has_software => format!(
-            "there is only one that computes on the processor, slower than device \"cpu\": {ADAPTER_VARIABLE}=software \
-             takes it all the same"
-        ),
-        None => install_hint().to_owned(),
-        Some(wanted) => format!("{ADAPTER_VARIABLE}={wanted} fits none of them"),
-    };
-    Err(Error::value(format!("device \"gpu:{number}\": no adapter to use; found {listed}. {hint}")))
-}
-
-/// What to install where there is no adapter.
-fn install_hint() -> &'static str {
-    if cfg!(target_os = "macos") {
-        "Metal comes with macOS: this machine shows no GPU to this process"
-    } else if cfg!(windows) {
-        "Install the driver of the GPU's maker; it brings Vulkan and DirectX 12"
-    } else {
-        "Install the GPU's Vulkan driver and its loader (Debian, Ubuntu: libvulkan1 with mesa-vulkan-drivers, or NVIDIA's \
-         driver)"
-    }
-}
-
 /// Device `number`; opened at the first call, and again after it was lost.
 ///
 /// # Errors
@@ -201,7 +76,7 @@ pub fn get(number: usize) -> Result<Arc<Device>> {
         }
     }
     let losses = before.map_or(0, |device| device.losses + 1);
-    let (facts, adapter) = choose(enumerate(), wanted().as_deref(), number)?;
+    let (facts, adapter) = adapter::find(number)?;
     let device = Arc::new(Device::open(number, facts, &adapter, losses)?);
     open.insert(number, device.clone());
     Ok(device)
@@ -241,24 +116,11 @@ pub fn lock() -> Box<dyn Any> {
     Box::new(locked(&OPEN))
 }
 
-/// How long one submission may take.
-fn budget() -> Result<Duration> {
-    const DEFAULT: Duration = Duration::from_millis(200);
-    match std::env::var(BUDGET_VARIABLE) {
-        Ok(text) if !text.is_empty() => {
-            let parsed = text.parse().ok().and_then(|ms: f64| Duration::try_from_secs_f64(ms / 1e3).ok());
-            parsed.ok_or_else(|| {
-                Error::value(format!("{BUDGET_VARIABLE}: expected a number of milliseconds, received {text:?}"))
-            })
-        }
-        _ => Ok(DEFAULT),
-    }
-}
-
 impl Device {
     fn open(number: usize, facts: AdapterFacts, adapter: &wgpu::Adapter, losses: u32) -> Result<Self> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("cnnrs"),
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -280,8 +142,12 @@ impl Device {
             device,
             queue,
             pool: Mutex::default(),
+            allocated: Arc::default(),
+            memory_limit: AtomicU64::new(memory_limit()?),
             stream: Mutex::default(),
-            budget: budget()?,
+            arena_limit: arena_limit(adapter.limits().max_buffer_size)?,
+            budget: submission_time()?,
+            verdict: OnceLock::new(),
             lost,
             faults,
             pipelines: Mutex::default(),
@@ -291,10 +157,27 @@ impl Device {
         })
     }
 
+    /// What is known of its kernels, from `find` if nobody has asked before.
+    ///
+    /// # Errors
+    /// Those of `find`.
+    pub(super) fn verdict(&self, find: impl FnOnce() -> Result<Verdict>) -> Result<Verdict> {
+        if let Some(known) = self.verdict.get() {
+            return Ok(known.clone());
+        }
+        let found = find()?;
+        Ok(self.verdict.get_or_init(|| found).clone())
+    }
+
+    /// Whether another process opened the device, from which this one was forked.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     /// # Errors
     /// `State` in a process forked from the one that opened the device.
     fn check_process(&self) -> Result<()> {
-        if self.process == std::process::id() {
+        if !self.is_foreign() {
             return Ok(());
         }
         Err(Error::state(
@@ -309,16 +192,10 @@ impl Device {
     pub(super) fn check(&self) -> Result<()> {
         self.check_process()?;
         if let Some(why) = self.lost.get() {
-            return Err(Error::new(
-                ErrorKind::Lost,
-                format!(
-                    "device \"{}\": {} was lost ({why}); the next use opens the device again",
-                    self.name, self.facts.name
-                ),
-            ));
+            return Err(self.lost_with(why));
         }
         match locked(&self.faults).pop() {
-            Some(fault) => Err(Error::state(format!("device \"{}\": {}: {fault}", self.name, self.facts.name))),
+            Some(fault) => Err(self.failure(ErrorKind::State, fault)),
             None => Ok(()),
         }
     }
@@ -345,9 +222,33 @@ impl Device {
                     wgpu::Error::OutOfMemory { .. } => ErrorKind::Memory,
                     _ => ErrorKind::State,
                 };
-                Err(Error::new(kind, format!("device \"{}\": {}: {what}: {error}", self.name, self.facts.name)))
+                Err(self.failure(kind, format_args!("{what}: {error}")))
             }
         }
+    }
+
+    /// The error of something that failed: the loss of the device, if that is why.
+    pub(super) fn failure(&self, kind: ErrorKind, what: impl std::fmt::Display) -> Error {
+        // The word of a loss comes with a poll, which may be another thread's, and after what it makes fail.
+        for _ in 0..20 {
+            if let Ok(_alone) = self.waiting.try_lock() {
+                let _ = self.device.poll(wgpu::PollType::Poll);
+            }
+            if self.is_lost() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        match self.lost.get() {
+            Some(why) => self.lost_with(why),
+            None => Error::new(kind, format!("device \"{}\": {}: {what}", self.name, self.facts.name)),
+        }
+    }
+
+    fn lost_with(&self, why: &str) -> Error {
+        let (name, adapter) = (&self.name, &self.facts.name);
+        let text = format!("device \"{name}\": {adapter} was lost ({why}); the next use opens the device again");
+        Error::new(ErrorKind::Lost, text)
     }
 
     /// # Errors
@@ -370,6 +271,16 @@ impl Device {
     /// Whether the device is lost.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.get().is_some()
+    }
+
+    /// Bounds the bytes that tensors may have in the device's memory from now on.
+    pub fn set_memory_limit(&self, bytes: u64) {
+        self.memory_limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of the device's memory for tensors, of those in use and of those that are kept for later.
+    pub fn allocated_bytes(&self) -> u64 {
+        self.allocated.load(Ordering::Relaxed)
     }
 
     /// How long the device takes at least for so much work, if it is slow for one of its kind.
@@ -413,7 +324,8 @@ impl Device {
         match waited {
             Ok(_) => Ok(Some(true)),
             Err(wgpu::PollError::Timeout) => Ok(Some(false)),
-            Err(e) => Err(Error::state(format!("device \"{}\": {}: {e}", self.name, self.facts.name))),
+            // The submission was none: the device is lost, and the callback that says so is still to come.
+            Err(e) => Err(self.lost_with(&e.to_string())),
         }
     }
 
@@ -535,49 +447,5 @@ impl Device {
                 entries: &entries,
             })
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn adapter(name: &str, kind: Kind) -> (AdapterFacts, ()) {
-        let facts = AdapterFacts {
-            name: name.to_owned(),
-            kind,
-            api: "vulkan".to_owned(),
-            driver: String::new(),
-            tensor_bytes: 1 << 27,
-            bindings: 8,
-        };
-        (facts, ())
-    }
-
-    #[test]
-    fn software_is_taken_on_request_alone() {
-        let found = || vec![adapter("llvmpipe", Kind::Software)];
-        let refused = choose(found(), None, 0).unwrap_err().to_string();
-        assert!(refused.contains("llvmpipe") && refused.contains("CNNRS_ADAPTER=software"), "{refused}");
-        assert_eq!(choose(found(), Some("software"), 0).unwrap().0.name, "llvmpipe");
-        assert_eq!(choose(found(), Some("LLVM"), 0).unwrap().0.name, "llvmpipe");
-    }
-
-    #[test]
-    fn a_machine_without_adapters_is_told_what_to_install() {
-        let refused = choose(Vec::<(AdapterFacts, ())>::new(), None, 0).unwrap_err().to_string();
-        assert!(refused.contains("found none") && refused.contains("nstall"), "{refused}");
-    }
-
-    #[test]
-    fn adapters_are_found_by_a_part_of_their_names() {
-        let found = || vec![adapter("NVIDIA H200", Kind::Discrete), adapter("Intel Xe", Kind::Integrated)];
-        assert_eq!(choose(found(), None, 0).unwrap().0.name, "NVIDIA H200");
-        assert_eq!(choose(found(), Some("xe"), 0).unwrap().0.name, "Intel Xe");
-        assert_eq!(choose(found(), None, 1).unwrap().0.name, "Intel Xe");
-        let refused = choose(found(), None, 2).unwrap_err().to_string();
-        assert!(refused.contains("gpu:2") && refused.contains("to \"gpu:1\""), "{refused}");
-        let refused = choose(found(), Some("radeon"), 0).unwrap_err().to_string();
-        assert!(refused.contains("CNNRS_ADAPTER=radeon") && refused.contains("Intel Xe"), "{refused}");
     }
 }

@@ -1,7 +1,8 @@
 //! Memory of the device: taken from a pool of what was used before, and given back to it.
 
 use super::device::{ALIGNMENT, Device, locked};
-use crate::error::Result;
+use super::settings::MEMORY_VARIABLE;
+use crate::error::{Error, Result};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,37 @@ pub(super) struct Piece {
     pub id: u64,
     pub bytes: u64,
     pub buffer: wgpu::Buffer,
+    /// Counted as long as one copy of this lives.
+    _counted: Arc<Counted>,
+}
+
+/// Bytes that are allocated.
+struct Counted {
+    bytes: u64,
+    all: Arc<AtomicU64>,
+}
+
+impl Counted {
+    /// Counts `bytes` more, if all then do not exceed what `device` may use.
+    fn new(device: &Device, bytes: u64) -> Result<Self> {
+        let (all, limit) = (device.allocated.clone(), device.memory_limit.load(Ordering::Relaxed));
+        let before = all.fetch_add(bytes, Ordering::Relaxed);
+        let counted = Counted { bytes, all };
+        if before.saturating_add(bytes) <= limit {
+            return Ok(counted);
+        }
+        Err(Error::memory(format!(
+            "device \"{}\": {bytes} bytes are asked for beside {before} that are in use, and {MEMORY_VARIABLE} allows \
+             {limit}; smaller batches need less",
+            device.name
+        )))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Piece {
@@ -29,8 +61,9 @@ impl Piece {
     /// `Memory` when the device has too little.
     pub fn new(device: &Device, bytes: u64, usage: wgpu::BufferUsages) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let counted = Arc::new(Counted::new(device, bytes)?);
         let buffer = device.allocate(bytes as usize, usage)?;
-        Ok(Piece { id: NEXT.fetch_add(1, Ordering::Relaxed), bytes, buffer })
+        Ok(Piece { id: NEXT.fetch_add(1, Ordering::Relaxed), bytes, buffer, _counted: counted })
     }
 }
 
@@ -89,6 +122,11 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        if self.device.is_foreign() {
+            // In a forked child another thread's lock may stay locked for ever.
+            std::mem::forget(self.piece.clone());
+            return;
+        }
         let mut pool = locked(&self.device.pool);
         pool.used -= self.piece.bytes;
         // Work that is under way on it comes first on the device, whatever it is used for next.

@@ -3,14 +3,18 @@
 //! wgpu starts when somebody first asks for a GPU. What a program makes stays in the device's memory until somebody looks
 //! at it; what the host made goes up when a program first reads it.
 
+pub mod adapter;
+pub mod caps;
 pub mod device;
 pub mod exec;
 pub mod lower;
 pub mod memory;
+pub mod selftest;
+pub mod settings;
 
 use super::device::{Backend, DeviceInfo, DeviceTraits, Program};
 use crate::buffer::Buffer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fusion::{self, Fusion};
 use crate::graph::Graph;
 use crate::schedule::{PlanOptions, Target};
@@ -23,24 +27,59 @@ pub struct Gpu;
 
 static TRAITS: DeviceTraits = DeviceTraits { name: "gpu", limits: fusion::Limits { instructions: 48, operands: 4 } };
 
+/// The highest tier of kernels that compute on the device what they should.
+fn trusted(device: &device::Device, number: usize) -> Result<caps::Tier> {
+    let verdict = device.verdict(|| selftest::verdict(device, number))?;
+    verdict.tier.ok_or_else(|| {
+        Error::state(format!(
+            "device \"{}\": {} computes wrong numbers with this driver ({}): {}. Use \"cpu\", or another driver; \
+             CNNRS_GPU_SELFTEST=never takes it all the same",
+            device.name, device.facts.name, device.facts.driver, verdict.text
+        ))
+    })
+}
+
 impl Backend for Gpu {
     fn traits(&self) -> &DeviceTraits {
         &TRAITS
     }
 
     fn devices(&self) -> Vec<DeviceInfo> {
-        let info = |(k, facts): (usize, device::AdapterFacts)| DeviceInfo {
+        let info = |(k, facts): (usize, adapter::AdapterFacts)| DeviceInfo {
             name: format!("gpu:{k}"),
             kind: facts.kind.name(),
             description: facts.name,
             driver: format!("{}, {}", facts.api, facts.driver),
         };
-        device::usable().into_iter().enumerate().map(info).collect()
+        adapter::usable().into_iter().enumerate().map(info).collect()
+    }
+
+    fn details(&self, number: usize) -> Result<Vec<(&'static str, String)>> {
+        let device = device::get(number)?;
+        let facts = &device.facts;
+        let limits = format!(
+            "{} bytes of one tensor, {} bytes of one buffer, {} tensors of one kernel, {} bytes of shared memory, {} \
+             invocations of a workgroup",
+            facts.tensor_bytes, device.arena_limit, facts.bindings, facts.caps.shared_bytes, facts.caps.invocations
+        );
+        let kernels = match caps::Tier::forced()? {
+            Some(tier) => format!("{}, as {} says", tier.name(), caps::TIER_VARIABLE),
+            None => {
+                let verdict = device.verdict(|| selftest::verdict(&device, number))?;
+                let tier = verdict.tier.map_or("none that may be used", caps::Tier::name);
+                format!("{tier}; self-test: {}", verdict.text)
+            }
+        };
+        Ok(vec![("limits", limits), ("kernels", kernels)])
     }
 
     fn target(&self, number: usize) -> Result<Target> {
-        let losses = device::get(number)?.losses;
-        Ok(Target { backend: TRAITS.name, number, tier: "wgsl", threads: 1, losses })
+        let device = device::get(number)?;
+        let tier = match caps::Tier::forced()? {
+            Some(tier) => tier,
+            None => trusted(&device, number)?,
+        };
+        Ok(Target { backend: TRAITS.name, number, tier: tier.name(), threads: 1, losses: device.losses })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {

@@ -1,5 +1,6 @@
 //! Running programs: memory and order of the device's work, values that stay there, and how they come back.
 
+mod clock;
 mod outcome;
 mod placement;
 pub mod program;

@@ -38,12 +38,11 @@ impl Reading {
     /// # Errors
     /// `Cancelled` when `stop` says so; `Lost` when the device is lost.
     pub fn finish<T>(&self, stop: &dyn Fn() -> bool, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        let failed = |e: &dyn std::fmt::Display| {
-            let name = &self.memory.device().name;
-            Error::state(format!("device \"{name}\": results can't be read: {e}"))
-        };
+        let device = self.memory.device();
+        let failed =
+            |e: &dyn std::fmt::Display| device.failure(ErrorKind::State, format_args!("results can't be read: {e}"));
         loop {
-            let done = until(self.memory.device(), &self.submission, stop)?;
+            let done = until(device, &self.submission, stop)?;
             match self.hear.try_recv() {
                 Ok(mapped) => {
                     mapped.map_err(|e| failed(&e))?;

@@ -10,7 +10,7 @@ use crate::buffer;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::Op;
-use crate::schedule::memory::{self, Lifetime};
+use crate::schedule::memory::{self, Arenas, Lifetime};
 use crate::schedule::prelude::Values;
 use crate::schedule::{Constants, Liveness, Prelude, Schedule, Step, liveness};
 use std::collections::HashMap;
@@ -22,8 +22,8 @@ pub(super) enum Home {
     Input(usize),
     /// That of an output's value.
     Output(usize),
-    /// Intermediates of the run.
-    Arena,
+    /// Intermediates of the run, in one of several arenas.
+    Arena(usize),
     /// Literals of the program.
     Constants,
     /// What the prelude makes.
@@ -62,6 +62,8 @@ pub(super) struct Placement {
     pub steps: Vec<GpuStep>,
     pub values: Values,
     pub prepared_bytes: usize,
+    /// Bytes of each arena.
+    pub arenas: Vec<usize>,
     /// What lies in the memory of literals.
     pub literals: Vec<u8>,
     pub facts: ProgramFacts,
@@ -97,7 +99,7 @@ struct Places<'a> {
     output_of: &'a HashMap<NodeId, usize>,
     prepared_of: &'a HashMap<NodeId, usize>,
     slot_of: HashMap<NodeId, usize>,
-    offsets: Vec<usize>,
+    places: Vec<(usize, usize)>,
     constants: &'a mut Constants,
     numbers: &'a mut Numbers,
 }
@@ -114,7 +116,10 @@ impl Places<'_> {
                 (Home::Constants, offset / buffer::ALIGNMENT * ALIGNMENT)
             }
             op => match self.slot_of.get(&id) {
-                Some(&slot) => (Home::Arena, self.offsets[slot]),
+                Some(&slot) => {
+                    let (arena, offset) = self.places[slot];
+                    (Home::Arena(arena), offset)
+                }
                 None => return Err(Error::state(format!("%{} ({}) has no place", id.0, op.def().name()))),
             },
         };
@@ -122,8 +127,8 @@ impl Places<'_> {
     }
 }
 
-/// Steps with their places, bytes of their intermediates, and the least that those could be.
-type PlacedSteps = (Vec<GpuStep>, usize, usize);
+/// Steps with their places, bytes of each arena of their intermediates, and the least that all could be.
+type PlacedSteps = (Vec<GpuStep>, Vec<usize>, usize);
 
 /// Gives places to the steps of a program.
 struct Placer<'a> {
@@ -144,24 +149,30 @@ impl Placer<'_> {
     ) -> Result<PlacedSteps> {
         let elsewhere = |id| output_of.contains_key(&id) || self.prepared_of.contains_key(&id);
         let times: Vec<usize> = (0..steps.len()).collect();
-        let Liveness { lifetimes, slot_of, .. } = liveness(self.g, &steps, &times, elsewhere);
+        let Liveness { lifetimes, slot_of, workspaces } = liveness(self.g, &steps, &times, elsewhere);
         // The planner aligns to the host's cache lines: it is asked in lines that are as long as the device's.
         let scaled = |v: &Lifetime| Lifetime { bytes: v.bytes.div_ceil(ALIGNMENT) * buffer::ALIGNMENT, ..*v };
         let scaled: Vec<Lifetime> = lifetimes.iter().map(scaled).collect();
         let scale = |bytes: usize| bytes / buffer::ALIGNMENT * ALIGNMENT;
-        let (offsets, arena) = memory::plan(&scaled);
+        let limit = usize::try_from(self.device.arena_limit).unwrap_or(usize::MAX) / ALIGNMENT * buffer::ALIGNMENT;
+        let Arenas { places, sizes } = memory::plan_within(&scaled, limit);
         let mut places = Places {
             g: self.g,
             prepared: &self.prepared,
             output_of,
             prepared_of: self.prepared_of,
             slot_of,
-            offsets: offsets.into_iter().map(scale).collect(),
+            places: places.into_iter().map(|(arena, offset)| (arena, scale(offset))).collect(),
             constants: &mut self.constants,
             numbers: &mut self.numbers,
         };
-        let placed = steps.into_iter().enumerate().map(|(s, step)| step_of(self.device, &mut places, step, when(s)));
-        Ok((placed.collect::<Result<_>>()?, scale(arena), scale(memory::live_bound(&scaled))))
+        let placed = steps.into_iter().zip(workspaces).enumerate();
+        let placed = placed.map(|(s, (step, workspace))| {
+            let (arena, offset) = places.places[workspace];
+            let workspace = Place { home: Home::Arena(arena), offset, bytes: step.code.workspace };
+            step_of(self.device, &mut places, step, workspace, when(s))
+        });
+        Ok((placed.collect::<Result<_>>()?, sizes.into_iter().map(scale).collect(), scale(memory::live_bound(&scaled))))
     }
 }
 
@@ -177,9 +188,11 @@ impl Placement {
         let (prepared, prepared_bytes) = in_a_row(values.values.iter().map(|value| value.bytes));
         let (constants, numbers) = (Constants::default(), Numbers::default());
         let mut placer = Placer { g, device, prepared, prepared_of: &prepared_of, constants, numbers };
-        let (before, before_arena, _) = placer.place(before, &HashMap::new(), |_| When::Once)?;
+        let (before, before_arenas, _) = placer.place(before, &HashMap::new(), |_| When::Once)?;
         let when = |s| if s < commit_from { When::Run } else { When::Commit };
-        let (steps, arena, live_bound) = placer.place(steps, &output_of, when)?;
+        let (steps, mut arenas, live_bound) = placer.place(steps, &output_of, when)?;
+        arenas.resize(arenas.len().max(before_arenas.len()), 0);
+        arenas.iter_mut().zip(before_arenas).for_each(|(bytes, before)| *bytes = before.max(*bytes));
         let literals = match placer.constants.buffer()? {
             None => Vec::new(),
             Some(buffer) => {
@@ -192,17 +205,23 @@ impl Placement {
             }
         };
         let facts = ProgramFacts {
-            arena_bytes: arena.max(before_arena),
+            arena_bytes: arenas.iter().sum(),
             live_bound,
             prepared_bytes: values.bytes(),
             constant_bytes: literals.len(),
             flops,
         };
-        Ok(Placement { prelude: before, steps, values, prepared_bytes, literals, facts })
+        Ok(Placement { prelude: before, steps, values, prepared_bytes, arenas, literals, facts })
     }
 }
 
-fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, when: When) -> Result<GpuStep> {
+fn step_of(
+    device: &Device,
+    places: &mut Places,
+    step: Step<StepKernels>,
+    workspace: Place,
+    when: When,
+) -> Result<GpuStep> {
     let (g, kernels) = (places.g, step.code);
     let inputs = step.inputs.iter().map(|&i| places.of(i)).collect::<Result<Vec<_>>>()?;
     let outputs = match step.copies_output {
@@ -212,7 +231,7 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, when: 
     let status = Place { home: Home::Status, offset: places.numbers.checks * ALIGNMENT, bytes: STATUS_BYTES };
     places.numbers.checks += usize::from(kernels.check.is_some());
     let limit = device.facts.tensor_bytes;
-    for place in inputs.iter().chain(&outputs) {
+    for place in inputs.iter().chain(&outputs).chain([&workspace]) {
         if place.bytes as u64 > limit {
             let error = Error::memory(format!(
                 "device \"gpu\": {} binds at most {limit} bytes of one tensor, and one of {} is computed with; smaller \
@@ -231,6 +250,7 @@ fn step_of(device: &Device, places: &mut Places, step: Step<StepKernels>, when: 
             Operand::Input(k) => inputs[k],
             Operand::Output(k) => outputs[k],
             Operand::Status => status,
+            Operand::Workspace => workspace,
         };
         let bindings: Vec<Place> = dispatch.operands.iter().map(place).collect();
         let pipeline = device.pipeline(kernels.name, &dispatch.text, bindings.len())?;

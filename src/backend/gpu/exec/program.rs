@@ -89,7 +89,10 @@ impl GpuProgram {
 
 impl Drop for GpuProgram {
     fn drop(&mut self) {
-        locked(&self.device.stream).forget(self.number);
+        // In a forked child another thread's lock may stay locked for ever.
+        if !self.device.is_foreign() {
+            locked(&self.device.stream).forget(self.number);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything that can fail on the host happens before anything is submitted.
 
+use super::clock::Clock;
 use super::outcome::{Reading, RunOutcome};
 use super::placement::{GpuStep, Home, Place, Placed};
 use super::program::GpuProgram;
@@ -64,7 +65,7 @@ struct Bases {
     inputs: Vec<(Piece, Held)>,
     /// For each output, memory of its own or the input whose memory it takes.
     outputs: Vec<std::result::Result<Memory, usize>>,
-    arena: Option<Piece>,
+    arenas: Vec<Piece>,
     literals: Option<Piece>,
     prepared: Option<Piece>,
     status: Option<Memory>,
@@ -79,7 +80,7 @@ impl Bases {
                 Ok(memory) => memory.piece(),
                 Err(i) => &self.inputs[*i].0,
             }),
-            Home::Arena => self.arena.as_ref(),
+            Home::Arena(k) => self.arenas.get(k),
             Home::Constants => self.literals.as_ref(),
             Home::Prepared => self.prepared.as_ref(),
             Home::Status => self.status.as_ref().map(Memory::piece),
@@ -88,10 +89,23 @@ impl Bases {
     }
 }
 
+/// How the time of steps is taken.
+#[derive(Clone, Copy)]
+enum Timing<'a> {
+    /// Not at all.
+    None,
+    /// By the device.
+    Clock(&'a Clock),
+    /// Each step is submitted and waited for: its time is the device's and that of a submission.
+    Apart,
+}
+
 /// Commands that are submitted together, and the step that they are if they are one.
 struct Part {
     commands: wgpu::CommandBuffer,
     step: Option<usize>,
+    /// Whether steps of the commit are among them.
+    commits: bool,
 }
 
 impl GpuProgram {
@@ -118,8 +132,10 @@ impl GpuProgram {
         let versions: Vec<Weak<Value>> = values.inputs.iter().map(|&i| version(&slots[i])).collect();
         let stands = kept.from.as_ref().is_some_and(|made| made.iter().zip(&versions).all(|(a, b)| same(a, b)));
         let prepares = !self.placement.prelude.is_empty() && !(keep && stands);
+        let all = self.placement.prelude.len()..self.placement.prelude.len() + self.placement.steps.len();
+        let clock = if control.profile { Clock::new(device, all)? } else { None };
         let mut uploads = device.device.create_command_encoder(&Default::default());
-        let recorded = self.record(&mut stream, &mut kept, &mut uploads, slots, control, prepares);
+        let recorded = self.record(&mut stream, &mut kept, &mut uploads, slots, control, (prepares, clock.as_ref()));
         // Copies of the host's values are there for later runs too, whatever becomes of this one.
         let uploads = device.guarded("uploads", || uploads.finish());
         let (bases, reading, parts) = match (recorded, uploads) {
@@ -137,7 +153,7 @@ impl GpuProgram {
             kept.from = None;
         }
         let mut profile = control.profile.then(|| Profile { steps: Vec::new(), wall: Duration::ZERO, workers: 1 });
-        let submission = self.submit(parts, control, profile.as_mut());
+        let submission = self.submit(parts, control, profile.as_mut().filter(|_| clock.is_none()));
         stream.staging.submitted();
         let submission = submission?;
         stream.submitted(submission.clone());
@@ -170,8 +186,10 @@ impl GpuProgram {
             }
             None => None,
         };
-        if let Some(profile) = &mut profile {
-            profile.wall = started.elapsed();
+        match (&mut profile, &clock) {
+            (Some(profile), Some(clock)) => self.read_clock(clock, profile)?,
+            (Some(profile), None) => profile.wall = started.elapsed(),
+            _ => {}
         }
         let outputs = self.outputs(bases, slots, pending.as_ref())?;
         let pending = pending.map(|outcome| outcome as Arc<dyn Outcome>);
@@ -202,14 +220,11 @@ impl GpuProgram {
         uploads: &mut wgpu::CommandEncoder,
         slots: &[Slot],
         control: &Control,
-        prepares: bool,
+        (prepares, clock): (bool, Option<&Clock>),
     ) -> Result<(Bases, Option<Memory>, Vec<Part>)> {
         let (device, placement) = (&self.device, &self.placement);
         let outputs = self.outputs_of(slots)?;
-        let arena = match placement.facts.arena_bytes {
-            0 => None,
-            bytes => Some(stream.arena(device, bytes)?),
-        };
+        let arenas = stream.arenas(device, &placement.arenas)?;
         if kept.prepared.is_none() && placement.prepared_bytes > 0 {
             kept.prepared = Some(Memory::new(device, placement.prepared_bytes)?);
         }
@@ -221,22 +236,26 @@ impl GpuProgram {
             self.arm(kept, control.defer)?;
         }
         let inputs = slots.iter().map(|slot| self.input(slot, stream, uploads, control)).collect::<Result<_>>()?;
-        if self.checks
-            && let Some(arena) = &arena
-        {
+        if self.checks {
             // What nobody has written is NaN.
-            device.write(&arena.buffer, &vec![0xff; placement.facts.arena_bytes])?;
+            let filled = arenas.iter().zip(&placement.arenas);
+            filled.map(|(arena, &bytes)| device.write(&arena.buffer, &vec![0xff; bytes])).collect::<Result<()>>()?;
         }
         let bases = Bases {
             inputs,
             outputs,
-            arena,
+            arenas,
             literals: self.literals.as_ref().map(|memory| memory.piece().clone()),
             prepared: kept.prepared.as_ref().map(|memory| memory.piece().clone()),
             status,
             workgroups: kept.workgroups.clone(),
         };
-        let parts = self.commands(stream, &bases, reading.as_ref(), prepares, control.profile)?;
+        let timing = match clock {
+            Some(clock) => Timing::Clock(clock),
+            None if control.profile => Timing::Apart,
+            None => Timing::None,
+        };
+        let parts = self.commands(stream, &bases, reading.as_ref(), prepares, timing)?;
         Ok((bases, reading, parts))
     }
 
@@ -304,7 +323,7 @@ impl GpuProgram {
         bases: &Bases,
         reading: Option<&Memory>,
         prepares: bool,
-        apart: bool,
+        timing: Timing,
     ) -> Result<Vec<Part>> {
         let device = &self.device;
         let before = self.placement.prelude.len();
@@ -316,12 +335,15 @@ impl GpuProgram {
         }
         let mut committed = 0;
         for (s, step) in self.all_steps().enumerate().skip(if prepares { 0 } else { before }) {
-            if recorder.is_full(step) || (apart && recorder.step.is_some()) {
+            if recorder.is_full(step) || (matches!(timing, Timing::Apart) && recorder.step.is_some()) {
                 parts.push(std::mem::replace(&mut recorder, Recorder::new(device)).finish()?);
             }
             let commits = s >= commits_from && bases.workgroups.is_some();
             if commits && committed == 0 {
                 self.halt(&mut recorder, bases)?;
+            }
+            if let Timing::Clock(clock) = timing {
+                recorder.begin_pass(clock.of(s));
             }
             for dispatch in &step.dispatches {
                 let group = self.group(stream, dispatch, bases)?;
@@ -337,6 +359,11 @@ impl GpuProgram {
                 }
             }
             recorder.did(s, step);
+            recorder.commits |= s >= commits_from;
+        }
+        if let Timing::Clock(clock) = timing {
+            recorder.end_pass();
+            clock.stop(&mut recorder.encoder);
         }
         if let (Some(status), Some(reading)) = (&bases.status, reading) {
             let bytes = (self.checked.len() * ALIGNMENT) as u64;
@@ -382,12 +409,13 @@ impl GpuProgram {
     ) -> Result<wgpu::SubmissionIndex> {
         let (device, before) = (&self.device, self.placement.prelude.len());
         let mut last = None;
-        let count = parts.len();
-        for (p, Part { commands, step }) in parts.into_iter().enumerate() {
-            // The last part holds the commit: what was submitted before it has changed nothing that is not the run's own.
-            if p > 0 && p + 1 == count && (control.poll)() {
+        let (mut begun_some, mut commits_some) = (false, false);
+        for Part { commands, step, commits } in parts {
+            // Until the commit begins, what was submitted has changed nothing that is not the run's own.
+            if begun_some && !commits_some && (control.poll)() {
                 return Err(stopped());
             }
+            (begun_some, commits_some) = (true, commits_some || commits);
             let begun = Instant::now();
             let submission = device.guarded("a run", || device.queue.submit([commands]))?;
             if let (Some(profile), Some(step)) = (&mut profile, step) {
@@ -401,22 +429,33 @@ impl GpuProgram {
         last.ok_or_else(|| Error::state("a run has no commands"))
     }
 
+    /// The device's own times of all steps and of the run.
+    fn read_clock(&self, clock: &Clock, profile: &mut Profile) -> Result<()> {
+        let times = clock.read(&self.device)?;
+        profile.wall = times.iter().map(|time| time.end).max().unwrap_or_default();
+        let steps = self.placement.steps.iter().zip(times);
+        profile.steps = steps.map(|(step, time)| timed(step, time.end.saturating_sub(time.start))).collect();
+        Ok(())
+    }
+
     /// Values of what was made; donated ones leave their slots.
     fn outputs(&self, bases: Bases, slots: &mut [Slot], outcome: Option<&Arc<RunOutcome>>) -> Result<Vec<Value>> {
         let mut held: Vec<Option<Held>> = bases.inputs.into_iter().map(|(_, held)| Some(held)).collect();
         let mut outputs = Vec::with_capacity(bases.outputs.len());
         for (output, fact) in bases.outputs.into_iter().zip(&self.outputs) {
-            let memory = match output {
-                Ok(memory) => memory,
+            let (memory, outcome) = match output {
+                Ok(memory) => (memory, outcome.cloned()),
+                // A run that fails leaves there what was there before.
                 Err(i) => {
                     let own = match &mut slots[i] {
                         Slot::Donated(own) => own.take(),
                         Slot::Shared(_) => None,
                     };
-                    taken(own, held[i].take()).ok_or_else(|| Error::state("a donated buffer is taken twice"))?
+                    let memory = taken(own, held[i].take());
+                    (memory.ok_or_else(|| Error::state("a donated buffer is taken twice"))?, None)
                 }
             };
-            let value = DeviceValue { fact: fact.clone(), memory, outcome: outcome.cloned() };
+            let value = DeviceValue { fact: fact.clone(), memory, outcome };
             outputs.push(Value::on_device(Box::new(value)));
         }
         Ok(outputs)
@@ -450,6 +489,8 @@ struct Recorder<'a> {
     pass: Option<wgpu::ComputePass<'static>>,
     /// The last step.
     step: Option<usize>,
+    /// Whether one of them belongs to the commit.
+    commits: bool,
     /// How long the device will be at work on it, roughly.
     time: Duration,
 }
@@ -457,7 +498,7 @@ struct Recorder<'a> {
 impl<'a> Recorder<'a> {
     fn new(device: &'a Device) -> Self {
         let encoder = device.device.create_command_encoder(&Default::default());
-        Recorder { device, encoder, pass: None, step: None, time: Duration::ZERO }
+        Recorder { device, encoder, pass: None, step: None, commits: false, time: Duration::ZERO }
     }
 
     /// Whether `step` would make it too long.
@@ -468,6 +509,13 @@ impl<'a> Recorder<'a> {
     fn pass(&mut self) -> &mut wgpu::ComputePass<'static> {
         let encoder = &mut self.encoder;
         self.pass.get_or_insert_with(|| encoder.begin_compute_pass(&Default::default()).forget_lifetime())
+    }
+
+    /// Begins a pass whose time is told.
+    fn begin_pass(&mut self, timestamp_writes: Option<wgpu::ComputePassTimestampWrites>) {
+        self.end_pass();
+        let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+        self.pass = Some(self.encoder.begin_compute_pass(&descriptor).forget_lifetime());
     }
 
     fn end_pass(&mut self) {
@@ -483,6 +531,6 @@ impl<'a> Recorder<'a> {
         self.end_pass();
         let encoder = self.encoder;
         let commands = self.device.guarded("a run", || encoder.finish())?;
-        Ok(Part { commands, step: self.step })
+        Ok(Part { commands, step: self.step, commits: self.commits })
     }
 }

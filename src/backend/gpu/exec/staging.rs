@@ -1,7 +1,7 @@
 //! The way up: mapped memory that the host writes and the device copies from, used in turns.
 
 use crate::backend::gpu::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{ErrorKind, Result};
 use std::sync::mpsc;
 
 /// Bytes that are kept for the next uploads.
@@ -52,9 +52,8 @@ impl Staging {
         let chunk = self.take(device, words)?;
         {
             let mapped = chunk.buffer.get_mapped_range_mut(..words);
-            let mut mapped = mapped.map_err(|e| {
-                Error::state(format!("device \"{}\": staging memory can't be written: {e}", device.name))
-            })?;
+            let mut mapped = mapped
+                .map_err(|e| device.failure(ErrorKind::State, format_args!("staging memory can't be written: {e}")))?;
             mapped.slice(..bytes.len()).copy_from_slice(bytes);
             mapped.slice(bytes.len()..).copy_from_slice(&[0; 4][..words as usize - bytes.len()]);
         }

@@ -27,7 +27,7 @@ type Bindings = SmallVec<[u64; 8]>;
 #[derive(Default)]
 pub struct Stream {
     /// Intermediates of whichever run is at work: the device runs one after the other.
-    arena: Option<Piece>,
+    arenas: Vec<Piece>,
     /// Groups of bindings that were made.
     groups: HashMap<DispatchId, VecDeque<(Bindings, wgpu::BindGroup)>>,
     pub(super) staging: Staging,
@@ -37,22 +37,25 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Memory of at least `bytes` bytes for intermediates.
+    /// Memory of at least these sizes for intermediates.
     ///
     /// # Errors
     /// `Memory` when the device has too little.
-    pub(super) fn arena(&mut self, device: &Device, bytes: usize) -> Result<Piece> {
-        match &self.arena {
-            Some(arena) if arena.bytes >= bytes as u64 => Ok(arena.clone()),
-            _ => {
-                // The old one goes first: both together may be too much. Groups are bound to it.
-                self.arena = None;
-                self.groups.clear();
-                let arena = Piece::new(device, bytes as u64, TENSOR)?;
-                self.arena = Some(arena.clone());
-                Ok(arena)
+    pub(super) fn arenas(&mut self, device: &Device, sizes: &[usize]) -> Result<Vec<Piece>> {
+        for (k, &bytes) in sizes.iter().enumerate() {
+            match self.arenas.get(k) {
+                Some(arena) if arena.bytes >= bytes as u64 => {}
+                _ => {
+                    // The old one goes first: both together may be too much. Groups are bound to it.
+                    self.groups.clear();
+                    let behind = self.arenas.split_off(k.min(self.arenas.len()));
+                    let kept = behind.into_iter().skip(1).collect::<Vec<_>>();
+                    self.arenas.push(Piece::new(device, bytes as u64, TENSOR)?);
+                    self.arenas.extend(kept);
+                }
             }
         }
+        Ok(self.arenas[..sizes.len()].to_vec())
     }
 
     /// The group that binds dispatch `id` to the memory `ids`, made by `make` unless it is there.
@@ -84,14 +87,14 @@ impl Stream {
 
     /// Lets go of everything that later runs can make again.
     pub(in crate::backend::gpu) fn release(&mut self) {
-        self.arena = None;
+        self.arenas.clear();
         self.groups.clear();
         self.staging = Staging::default();
     }
 
     /// Bytes that runs borrow.
     pub(in crate::backend::gpu) fn idle_bytes(&self) -> u64 {
-        self.arena.as_ref().map_or(0, |arena| arena.bytes)
+        self.arenas.iter().map(|arena| arena.bytes).sum()
     }
 
     /// Counts a run whose last submission this is.

@@ -1,14 +1,21 @@
 //! Lowering: kernels for every group. Heavy and data ops take their element-by-element form, into which prologues and
 //! epilogues are spliced; what such a form cannot carry runs as a step of its own.
 
+mod attach;
 pub mod candidates;
+mod contraction;
 mod functions;
 mod library;
+mod reduce;
 mod region;
 pub mod shader;
+#[cfg(test)]
+mod tests;
+mod vector;
 
+use super::caps::Tier;
+use super::device;
 use super::exec::program::GpuProgram;
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::fusion::region::Region;
 use crate::fusion::{Fusion, Group};
@@ -16,9 +23,9 @@ use crate::graph::Graph;
 use crate::reserve;
 use crate::schedule::{Packed, PlanOptions, Step, StepCode, copies, origin, schedule};
 use crate::shape::Fact;
-use candidates::{Anchor, Check, Kernel, Task};
-use region::RegionText;
-use shader::{Dispatch, Module, Operand, values_struct};
+use attach::Attached;
+use candidates::{Anchor, Check, Context, Kernel, Task};
+use shader::{Code, Dispatch, Module, Operand, values_struct};
 use std::ops::Range;
 
 /// The code of one step.
@@ -29,11 +36,13 @@ pub struct StepKernels {
     pub dispatches: Vec<Dispatch>,
     /// What it checks.
     pub check: Option<Check>,
+    /// Bytes that the dispatches share.
+    pub workspace: usize,
 }
 
 impl StepCode for StepKernels {
     fn workspace(&self) -> usize {
-        0
+        self.workspace
     }
 
     fn packed(&self) -> &[Packed] {
@@ -42,7 +51,7 @@ impl StepCode for StepKernels {
 
     fn split_packing(&mut self) -> Self {
         // It is never asked, as it packs nothing.
-        StepKernels { name: self.name, dispatches: Vec::new(), check: None }
+        StepKernels { name: self.name, dispatches: Vec::new(), check: None, workspace: 0 }
     }
 }
 
@@ -51,10 +60,13 @@ impl StepCode for StepKernels {
 /// # Errors
 /// When an op has no kernel, sizes overflow or memory runs out.
 pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuProgram> {
+    let caps = device::get(options.target.map_or(0, |target| target.number))?.facts.caps;
+    let tier = options.target.and_then(|target| Tier::parse(target.tier)).unwrap_or(Tier::Winograd);
+    let context = Context { caps: &caps, tier, forced: options.force_kernel.as_deref() };
     let mut steps = Vec::with_capacity(fusion.groups.len());
     for group in &fusion.groups {
         reserve::check()?;
-        lower(g, group, &mut steps)?;
+        lower(g, group, &context, &mut steps)?;
     }
     for copy in copies(g, fusion, &steps) {
         let code = region_kernels(&copy.region);
@@ -63,7 +75,8 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
     GpuProgram::new(g, schedule(g, fusion, steps, options)?, options)
 }
 
-fn lower(g: &Graph, group: &Group, steps: &mut Vec<Step<StepKernels>>) -> Result<()> {
+/// Adds the steps of a group.
+fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepKernels>>) -> Result<()> {
     let Some(anchor) = group.anchor else {
         let region = group.region.as_ref().ok_or_else(|| Error::state("a group has neither anchor nor region"))?;
         let (inputs, outputs) = (group.inputs.clone(), group.outputs.clone());
@@ -80,17 +93,20 @@ fn lower(g: &Graph, group: &Group, steps: &mut Vec<Step<StepKernels>>) -> Result
     let task = Task { op: &node.op, inputs: &inputs, output: &node.fact };
     let named = |e: Error| e.at(node.origin.as_deref().unwrap_or(node.op.def().name()));
     let kernel = candidates::of(&task).map_err(named)?;
-    let carried = |region: &Region| region.reductions.is_empty() && region.moments.is_empty();
-    let attachable = matches!(kernel, Kernel::Elementwise(_)) && group.region.as_ref().is_none_or(carried);
+    let attached = Attached::new(task, group);
+    let attachable = matches!(kernel, Kernel::Elementwise(_)) && attached.is_carried();
     if !attachable && group.prologue.is_some() {
-        return group.without_prologue(g)?.iter().try_for_each(|group| lower(g, group, steps));
+        return group.without_prologue(g)?.iter().try_for_each(|group| lower(g, group, context, steps));
     }
     if !attachable && group.region.is_some() {
-        return group.without_region(g)?.iter().try_for_each(|group| lower(g, group, steps));
+        return group.without_region(g)?.iter().try_for_each(|group| lower(g, group, context, steps));
     }
     let code = match kernel {
-        Kernel::Own(name, dispatches) => StepKernels { name, dispatches, check: None },
-        Kernel::Elementwise(anchor) => attached(&task, &anchor, group),
+        Kernel::Own(name, code) => named_code(name, code),
+        Kernel::Elementwise(anchor) => match candidates::fastest(&attached, context).map_err(named)? {
+            Some((name, code)) => named_code(name, code),
+            None => by_elements(&attached, &anchor),
+        },
     };
     let mut step = Step::new(g, code, group.inputs.clone(), group.outputs.clone(), &group.nodes);
     step.origin = node.origin.clone().or_else(|| origin(g, &group.nodes));
@@ -98,44 +114,27 @@ fn lower(g: &Graph, group: &Group, steps: &mut Vec<Step<StepKernels>>) -> Result
     Ok(())
 }
 
-fn region_kernels(region: &Region) -> StepKernels {
-    StepKernels { name: "region", dispatches: region::alone(region), check: None }
+fn named_code(name: &'static str, code: Code) -> StepKernels {
+    StepKernels { name, dispatches: code.dispatches, check: None, workspace: code.workspace }
 }
 
-/// An op with its prologue and epilogue.
-fn attached(task: &Task, anchor: &Anchor, group: &Group) -> StepKernels {
-    let mut module = Module::new();
-    let lead = task.inputs.len();
-    let raw = |k: usize| if k == 0 && group.prologue.is_some() { "raw0".to_owned() } else { format!("input{k}") };
-    for (k, fact) in task.inputs.iter().enumerate() {
-        module.loader(&raw(k), Operand::Input(k), fact.dtype);
-    }
-    let mut after = lead;
-    if let Some(prologue) = &group.prologue {
-        let text = RegionText::new(&mut module, prologue, lead, "before");
-        let (store, dtype) = prologue.stores[0];
-        text.function(&mut module, "prologue", true, store, dtype);
-        module.add("fn input0(at: u32) -> f32 { return prologue(at, raw0(at)); }");
-        after += prologue.operands.len();
-    }
-    define(&mut module, task, anchor);
-    let own = Region { stores: vec![(crate::fusion::region::Arg::Anchor, task.output.dtype)], ..Region::default() };
-    let region = group.region.as_ref().unwrap_or(&own);
-    RegionText::new(&mut module, region, after, "beside").stores(&mut module, Some(task.output.dtype));
-    module.add("fn value(at: u32) -> Values { return attached(at, anchor(at)); }");
-    let stores: Vec<(Operand, DType)> =
-        region.stores.iter().enumerate().map(|(k, s)| (Operand::Output(k), s.1)).collect();
-    let count = task.output.shape.len();
+fn region_kernels(region: &Region) -> StepKernels {
+    let mut code = reduce::of_region(region);
+    code.dispatches.splice(0..0, region::stores(region));
+    named_code("region", code)
+}
+
+/// An op with what is attached to it, an element of its output an invocation.
+fn by_elements(attached: &Attached, anchor: &Anchor) -> StepKernels {
     let mut dispatches = Vec::new();
-    if count > 0 {
-        dispatches.push(module.elementwise(count, &stores));
+    if !attached.task.output.shape.is_empty() {
+        let mut module = Module::new();
+        attached.inputs(&mut module, &[]);
+        define(&mut module, &attached.task, anchor);
+        dispatches.push(attached.elementwise(module, false));
+        dispatches.extend(anchor.check.map(|check| witness(&attached.task, check)));
     }
-    if let Some(check) = anchor.check
-        && count > 0
-    {
-        dispatches.push(witness(task, check));
-    }
-    StepKernels { name: anchor.name, dispatches, check: anchor.check }
+    StepKernels { name: anchor.name, dispatches, check: anchor.check, workspace: 0 }
 }
 
 /// Adds an anchor's text, with what it calls besides its inputs.

@@ -21,6 +21,8 @@ pub enum Operand {
     Output(usize),
     /// Where the step says that it met bad data.
     Status,
+    /// Memory that the dispatches of the step share while it runs.
+    Workspace,
 }
 
 /// One dispatch: a shader, what it is bound to and how many workgroups run.
@@ -32,6 +34,15 @@ pub struct Dispatch {
     pub operands: Vec<Operand>,
     /// Workgroups along two axes.
     pub groups: [u32; 2],
+}
+
+/// Dispatches, and the bytes of the workspace that they share.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    /// In order.
+    pub dispatches: Vec<Dispatch>,
+    /// Bytes of the workspace.
+    pub workspace: usize,
 }
 
 /// The WGSL type of lanes of `dtype`.
@@ -57,7 +68,8 @@ pub fn literal(value: f64, dtype: DType) -> String {
 #[derive(Default)]
 pub struct Module {
     operands: Vec<Operand>,
-    declarations: String,
+    /// Operands that are arrays of vectors of four words.
+    wide: Vec<Operand>,
     body: String,
 }
 
@@ -67,19 +79,26 @@ impl Module {
         Self::default()
     }
 
+    /// Declares `operand`, which no text names yet, as an array of vectors: it is read in vectors or words, and written in
+    /// whole vectors alone. Its bytes are a multiple of 16.
+    pub fn widen(&mut self, operand: Operand) {
+        if !self.wide.contains(&operand) {
+            self.wide.push(operand);
+        }
+    }
+
     /// Binds `operand` and returns the name of its array.
     pub fn bind(&mut self, operand: Operand) -> String {
-        let at = self.operands.iter().position(|o| *o == operand);
-        let element = if operand == Operand::Status { "atomic<u32>" } else { "u32" };
-        let at = at.unwrap_or_else(|| {
-            let at = self.operands.len();
-            let declared = &mut self.declarations;
-            let _ =
-                writeln!(declared, "@group(0) @binding({at}) var<storage, read_write> memory{at}: array<{element}>;");
+        let at = self.operands.iter().position(|o| *o == operand).unwrap_or_else(|| {
             self.operands.push(operand);
-            at
+            self.operands.len() - 1
         });
         format!("memory{at}")
+    }
+
+    /// Whether `operand` is an array of vectors.
+    pub fn is_wide(&self, operand: Operand) -> bool {
+        self.wide.contains(&operand)
     }
 
     /// Adds constants of type u32.
@@ -99,14 +118,66 @@ impl Module {
     pub fn loader(&mut self, name: &str, operand: Operand, dtype: DType) {
         let memory = self.bind(operand);
         let lane = lane_type(dtype);
-        let value = match dtype {
-            DType::F32 => format!("bitcast<f32>({memory}[at])"),
-            DType::I32 => format!("bitcast<i32>({memory}[at])"),
-            DType::U8 | DType::Bool => format!("i32(({memory}[at / 4u] >> ((at % 4u) * 8u)) & 0xffu)"),
-            DType::F16 => format!("float16_value(({memory}[at / 2u] >> ((at % 2u) * 16u)) & 0xffffu)"),
-            DType::BF16 => format!("bfloat16_value(({memory}[at / 2u] >> ((at % 2u) * 16u)) & 0xffffu)"),
+        let in_word = 4 / dtype.size();
+        let place = if in_word == 1 { "at".to_owned() } else { format!("at / {in_word}u") };
+        let word = match self.is_wide(operand) {
+            true => format!("{memory}[({place}) / 4u][({place}) % 4u]"),
+            false => format!("{memory}[{place}]"),
         };
+        let value = lane_of(&word, "at", dtype);
         let _ = writeln!(self.body, "fn {name}(at: u32) -> {lane} {{ return {value}; }}");
+    }
+
+    /// Adds a function `name(at)` that gives elements `at` to `at + 3` of `operand`, where `at` is a multiple of 4.
+    pub fn quad_loader(&mut self, name: &str, operand: Operand, dtype: DType) {
+        let memory = self.bind(operand);
+        let lane = lane_type(dtype);
+        let wide = self.is_wide(operand);
+        let words = dtype.size();
+        // The words that hold the four elements.
+        let word = |k: usize| match (wide, words) {
+            (true, 4) => format!("{memory}[at / 4u][{k}]"),
+            (true, 2) => format!("{memory}[at / 8u][(at / 2u) % 4u + {k}u]"),
+            (true, _) => format!("{memory}[at / 16u][(at / 4u) % 4u]"),
+            (false, 4) => format!("{memory}[at + {k}u]"),
+            (false, 2) => format!("{memory}[at / 2u + {k}u]"),
+            (false, _) => format!("{memory}[at / 4u]"),
+        };
+        let value = match (wide, words) {
+            (true, 4) => format!("bitcast<vec4<{lane}>>({memory}[at / 4u])"),
+            _ => {
+                let in_word = 4 / words;
+                let parts = (0..4).map(|e| lane_of(&word(e / in_word), &format!("{e}u"), dtype));
+                format!("vec4<{lane}>({})", parts.collect::<Vec<_>>().join(", "))
+            }
+        };
+        let _ = writeln!(self.body, "fn {name}(at: u32) -> vec4<{lane}> {{ return {value}; }}");
+    }
+
+    /// A statement that stores the four lanes `values` at elements `at` to `at + 3`, `at` a multiple of 4.
+    pub fn store_quad(&mut self, operand: Operand, dtype: DType, at: &str, values: &[String; 4]) -> String {
+        let memory = self.bind(operand);
+        let bits = |k: usize| stored_bits(&values[k], dtype);
+        let shift = dtype.size() * 8;
+        match dtype.size() {
+            4 if self.is_wide(operand) => {
+                format!("{memory}[{at} / 4u] = vec4<u32>({}, {}, {}, {});", bits(0), bits(1), bits(2), bits(3))
+            }
+            4 => (0..4).map(|k| format!("{memory}[{at} + {k}u] = {};", bits(k))).collect::<Vec<_>>().join(" "),
+            2 => [0, 1]
+                .map(|k| format!("{memory}[{at} / 2u + {k}u] = {} | ({} << {shift}u);", bits(2 * k), bits(2 * k + 1)))
+                .join(" "),
+            _ => {
+                let parts = (1..4).map(|k| format!(" | ({} << {}u)", bits(k), k * shift)).collect::<String>();
+                format!("{memory}[{at} / 4u] = {}{parts};", bits(0))
+            }
+        }
+    }
+
+    /// A statement that stores one lane of four bytes at element `at`.
+    pub fn store_word(&mut self, operand: Operand, dtype: DType, at: &str, value: &str) -> String {
+        debug_assert!(dtype.size() == 4 && !self.is_wide(operand));
+        format!("{}[{at}] = {};", self.bind(operand), stored_bits(value, dtype))
     }
 
     /// The dispatch, with `groups` workgroups in all.
@@ -115,7 +186,14 @@ impl Module {
         let columns = groups.clamp(1, MAX_GROUPS);
         let folded = [columns, groups.div_ceil(columns)];
         let mut text = library::called_by(&self.body);
-        text.push_str(&self.declarations);
+        for (at, operand) in self.operands.iter().enumerate() {
+            let element = match operand {
+                Operand::Status => "atomic<u32>",
+                _ if self.is_wide(*operand) => "vec4<u32>",
+                _ => "u32",
+            };
+            let _ = writeln!(text, "@group(0) @binding({at}) var<storage, read_write> memory{at}: array<{element}>;");
+        }
         let _ = writeln!(text, "const COLUMNS: u32 = {columns}u;");
         text.push_str(&self.body);
         Dispatch { text, operands: self.operands, groups: folded }
@@ -155,6 +233,38 @@ impl Module {
         let _ = writeln!(b, "}}");
         let invocations = count.div_ceil(per);
         self.finish(invocations.div_ceil(WORKGROUP as usize))
+    }
+
+    /// Frames `fn value_4(at: u32) -> Quad`, whose fields `e0` to `e3` are `Values` of four elements: every invocation
+    /// computes four. `count` is a multiple of 4.
+    pub fn by_quads(mut self, count: usize, stores: &[(Operand, DType)]) -> Dispatch {
+        let stored: String = stores
+            .iter()
+            .enumerate()
+            .map(|(k, &(operand, dtype))| {
+                let values = [0, 1, 2, 3].map(|e| format!("q.e{e}.v{k}"));
+                format!("  {}\n", self.store_quad(operand, dtype, "first", &values))
+            })
+            .collect();
+        let _ = write!(
+            self.body,
+            "@compute @workgroup_size({WORKGROUP})\n\
+             fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {{\n  \
+             let first = ((group.y * COLUMNS + group.x) * {WORKGROUP}u + lane) * 4u;\n  \
+             if (first >= {count}u) {{ return; }}\n  let q = value_4(first);\n{stored}}}\n"
+        );
+        self.finish((count / 4).div_ceil(WORKGROUP as usize))
+    }
+}
+
+/// The lane that element `at` is, of the word that holds it.
+fn lane_of(word: &str, at: &str, dtype: DType) -> String {
+    match dtype {
+        DType::F32 => format!("bitcast<f32>({word})"),
+        DType::I32 => format!("bitcast<i32>({word})"),
+        DType::U8 | DType::Bool => format!("i32(({word} >> (({at} % 4u) * 8u)) & 0xffu)"),
+        DType::F16 => format!("float16_value(({word} >> (({at} % 2u) * 16u)) & 0xffffu)"),
+        DType::BF16 => format!("bfloat16_value(({word} >> (({at} % 2u) * 16u)) & 0xffffu)"),
     }
 }
 

@@ -4,11 +4,49 @@ mod conv2d;
 mod data;
 mod matmul;
 mod pool2d;
+mod product;
 
-use super::shader::{Dispatch, Module, Operand, WORKGROUP};
+use super::attach::Attached;
+use super::reduce;
+use super::shader::Code;
+use crate::backend::gpu::caps::{Caps, Tier};
 use crate::error::{Error, Integer, Result};
 use crate::ops::Op;
 use crate::shape::Fact;
+
+pub use product::FORMS;
+
+/// The kernels that can be forced by name.
+pub const NAMES: [&str; FORMS.len() + 1] = {
+    let mut names = ["plain"; FORMS.len() + 1];
+    let mut k = 0;
+    while k < FORMS.len() {
+        names[k] = FORMS[k].0;
+        k += 1;
+    }
+    names
+};
+
+/// What a choice among kernels depends on besides the op.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The device.
+    pub caps: &'a Caps,
+    /// The highest tier to use.
+    pub tier: Tier,
+    /// The kernel to use where it fits, by name.
+    pub forced: Option<&'a str>,
+}
+
+/// A kernel that fits an op with what is attached to it.
+pub struct Candidate<'a> {
+    /// The kernel's name.
+    pub name: &'static str,
+    /// About how many cycles of the device it takes.
+    pub cost: f64,
+    /// Makes its dispatches.
+    pub build: Box<dyn Fn() -> Result<Code> + 'a>,
+}
 
 /// One heavy or data op, to be lowered.
 pub struct Task<'a> {
@@ -71,7 +109,7 @@ pub enum Kernel {
     /// Element by element, so that regions can be attached.
     Elementwise(Anchor),
     /// By dispatches of its own.
-    Own(&'static str, Vec<Dispatch>),
+    Own(&'static str, Code),
 }
 
 /// Inputs of a concatenation that one dispatch reads.
@@ -121,21 +159,32 @@ fn concat(task: &Task) -> Result<Kernel> {
         let anchor = data::concat(task, inputs.clone())?;
         dispatches.extend(super::elementwise(task, &anchor, inputs));
     }
-    Ok(Kernel::Own("concat", dispatches))
+    Ok(Kernel::Own("concat", Code { dispatches, workspace: 0 }))
 }
 
 fn channel_stats(task: &Task) -> Kernel {
     let shape = &task.inputs[0].shape;
     let channels = shape.last().copied().unwrap_or(0);
-    let mut module = Module::new();
-    module.constants(&[
-        ("CHANNELS", channels),
-        ("ROWS", shape.len() / channels.max(1)),
-        ("WORKGROUP", WORKGROUP as usize),
-    ]);
-    module.loader("input0", Operand::Input(0), task.inputs[0].dtype);
-    let output = module.bind(Operand::Output(0));
-    module.add(&include_str!("channel_stats.wgsl").replace("OUTPUT", &output));
-    let dispatches = if channels == 0 { Vec::new() } else { vec![module.finish(channels)] };
-    Kernel::Own("channel_stats", dispatches)
+    Kernel::Own("channel_stats", reduce::channel_stats(shape.len() / channels.max(1), channels))
+}
+
+/// The kernel that runs a heavy op faster than element by element, if there is one: the one that is forced, or else the
+/// cheapest.
+///
+/// # Errors
+/// When sizes do not fit.
+pub fn fastest(attached: &Attached, context: &Context) -> Result<Option<(&'static str, Code)>> {
+    let found = match attached.task.op {
+        Op::MatMul(_) => product::candidates(attached, context, || matmul::products(attached))?,
+        Op::Conv2d(_) | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) => {
+            product::candidates(attached, context, || conv2d::products(attached))?
+        }
+        _ => Vec::new(),
+    };
+    if context.forced == Some("plain") {
+        return Ok(None);
+    }
+    let forced = found.iter().find(|c| Some(c.name) == context.forced);
+    let chosen = forced.or_else(|| found.iter().min_by(|a, b| a.cost.total_cmp(&b.cost)));
+    chosen.map(|c| Ok((c.name, (c.build)()?))).transpose()
 }

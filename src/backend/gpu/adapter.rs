@@ -1,0 +1,210 @@
+//! The adapters of this machine: what drivers say of GPUs, before one is opened.
+
+use super::caps::Caps;
+use crate::error::{Error, Result};
+
+/// The variable that names the adapters to use: a part of a name, or "software" for one that computes on the processor.
+pub const ADAPTER_VARIABLE: &str = "CNNRS_ADAPTER";
+/// The variable that opens every adapter as so many devices, to try programs for several GPUs on a machine with one.
+pub const COPIES_VARIABLE: &str = "CNNRS_ADAPTER_COPIES";
+
+/// What an adapter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A card of its own.
+    Discrete,
+    /// Part of the processor, on its memory.
+    Integrated,
+    /// Of a virtual machine, or unknown.
+    Other,
+    /// A driver that computes on the processor, for tests.
+    Software,
+}
+
+impl Kind {
+    /// "discrete", "integrated", "other" or "software".
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Discrete => "discrete",
+            Kind::Integrated => "integrated",
+            Kind::Other => "other",
+            Kind::Software => "software",
+        }
+    }
+}
+
+/// What is known of an adapter.
+#[derive(Clone, Debug)]
+pub struct AdapterFacts {
+    /// As the driver calls it.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// "vulkan", "metal" or "dx12".
+    pub api: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// The most bytes of one tensor.
+    pub tensor_bytes: u64,
+    /// Tensors that one kernel can read and write.
+    pub bindings: usize,
+    /// What kernels may count on.
+    pub caps: Caps,
+}
+
+fn instance() -> wgpu::Instance {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    // Validation layers are for those who have them installed; the default would ask for them in debug builds.
+    descriptor.flags = wgpu::InstanceFlags::empty();
+    wgpu::Instance::new(descriptor)
+}
+
+fn facts(adapter: &wgpu::Adapter) -> AdapterFacts {
+    let (info, limits) = (adapter.get_info(), adapter.limits());
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => Kind::Discrete,
+        wgpu::DeviceType::IntegratedGpu => Kind::Integrated,
+        wgpu::DeviceType::Cpu => Kind::Software,
+        wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => Kind::Other,
+    };
+    let tensor_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    let caps = Caps {
+        vendor: Caps::vendor(info.vendor, kind == Kind::Software),
+        discrete: kind == Kind::Discrete,
+        shared_bytes: limits.max_compute_workgroup_storage_size as usize,
+        invocations: limits.max_compute_invocations_per_workgroup as usize,
+        tensor_bytes,
+    };
+    AdapterFacts {
+        name: info.name,
+        kind,
+        api: info.backend.to_string(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        tensor_bytes,
+        bindings: limits.max_storage_buffers_per_shader_stage as usize,
+        caps,
+    }
+}
+
+/// All adapters of this machine, software behind all others.
+fn enumerate() -> Vec<(AdapterFacts, wgpu::Adapter)> {
+    let found = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
+    let mut found: Vec<_> = found.into_iter().map(|adapter| (facts(&adapter), adapter)).collect();
+    found.sort_by_key(|(facts, _)| facts.kind);
+    let copies = std::env::var(COPIES_VARIABLE).ok().and_then(|copies| copies.parse().ok()).unwrap_or(1);
+    found.into_iter().flat_map(|adapter| std::iter::repeat_n(adapter, copies)).collect()
+}
+
+/// The adapters that `CNNRS_ADAPTER` lets this process use, in the order of their numbers.
+pub fn usable() -> Vec<AdapterFacts> {
+    let wanted = wanted();
+    enumerate().into_iter().map(|(facts, _)| facts).filter(|facts| fits(facts, wanted.as_deref())).collect()
+}
+
+fn wanted() -> Option<String> {
+    std::env::var(ADAPTER_VARIABLE).ok().filter(|name| !name.is_empty())
+}
+
+fn fits(facts: &AdapterFacts, wanted: Option<&str>) -> bool {
+    match wanted {
+        None => facts.kind != Kind::Software,
+        Some("software") => facts.kind == Kind::Software,
+        Some(part) => facts.name.to_lowercase().contains(&part.to_lowercase()),
+    }
+}
+
+/// Adapter `number` of those that this process can use.
+///
+/// # Errors
+/// `Value` when there is none, with what to install.
+pub(super) fn find(number: usize) -> Result<(AdapterFacts, wgpu::Adapter)> {
+    choose(enumerate(), wanted().as_deref(), number)
+}
+
+/// Adapter `number` of those of `found` that `wanted` lets the process use.
+fn choose<T>(found: Vec<(AdapterFacts, T)>, wanted: Option<&str>, number: usize) -> Result<(AdapterFacts, T)> {
+    let names: Vec<String> = found.iter().map(|(facts, _)| format!("{:?}", facts.name)).collect();
+    let has_software = found.iter().any(|(facts, _)| facts.kind == Kind::Software);
+    let mut usable: Vec<(AdapterFacts, T)> = found.into_iter().filter(|(facts, _)| fits(facts, wanted)).collect();
+    if number < usable.len() {
+        return Ok(usable.swap_remove(number));
+    }
+    if !usable.is_empty() {
+        let last = usable.len() - 1;
+        return Err(Error::value(format!("device \"gpu:{number}\": this process can use \"gpu:0\" to \"gpu:{last}\"")));
+    }
+    let listed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let hint = match wanted {
+        None if has_software => format!(
+            "there is only one that computes on the processor, slower than device \"cpu\": {ADAPTER_VARIABLE}=software \
+             takes it all the same"
+        ),
+        None => install_hint().to_owned(),
+        Some(wanted) => format!("{ADAPTER_VARIABLE}={wanted} fits none of them"),
+    };
+    Err(Error::value(format!("device \"gpu:{number}\": no adapter to use; found {listed}. {hint}")))
+}
+
+/// What to install where there is no adapter.
+fn install_hint() -> &'static str {
+    if cfg!(target_os = "macos") {
+        "Metal comes with macOS: this machine shows no GPU to this process"
+    } else if cfg!(windows) {
+        "Install the driver of the GPU's maker; it brings Vulkan and DirectX 12"
+    } else {
+        "Install the GPU's Vulkan driver and its loader (Debian, Ubuntu: libvulkan1 with mesa-vulkan-drivers, or NVIDIA's \
+         driver)"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapter(name: &str, kind: Kind) -> (AdapterFacts, ()) {
+        let facts = AdapterFacts {
+            name: name.to_owned(),
+            kind,
+            api: "vulkan".to_owned(),
+            driver: String::new(),
+            tensor_bytes: 1 << 27,
+            bindings: 8,
+            caps: Caps {
+                vendor: Caps::vendor(0, kind == Kind::Software),
+                discrete: kind == Kind::Discrete,
+                shared_bytes: 1 << 15,
+                invocations: 256,
+                tensor_bytes: 1 << 27,
+            },
+        };
+        (facts, ())
+    }
+
+    #[test]
+    fn software_is_taken_on_request_alone() {
+        let found = || vec![adapter("llvmpipe", Kind::Software)];
+        let refused = choose(found(), None, 0).unwrap_err().to_string();
+        assert!(refused.contains("llvmpipe") && refused.contains("CNNRS_ADAPTER=software"), "{refused}");
+        assert_eq!(choose(found(), Some("software"), 0).unwrap().0.name, "llvmpipe");
+        assert_eq!(choose(found(), Some("LLVM"), 0).unwrap().0.name, "llvmpipe");
+    }
+
+    #[test]
+    fn a_machine_without_adapters_is_told_what_to_install() {
+        let refused = choose(Vec::<(AdapterFacts, ())>::new(), None, 0).unwrap_err().to_string();
+        assert!(refused.contains("found none") && refused.contains("nstall"), "{refused}");
+    }
+
+    #[test]
+    fn adapters_are_found_by_a_part_of_their_names() {
+        let found = || vec![adapter("NVIDIA H200", Kind::Discrete), adapter("Intel Xe", Kind::Integrated)];
+        assert_eq!(choose(found(), None, 0).unwrap().0.name, "NVIDIA H200");
+        assert_eq!(choose(found(), Some("xe"), 0).unwrap().0.name, "Intel Xe");
+        assert_eq!(choose(found(), None, 1).unwrap().0.name, "Intel Xe");
+        let refused = choose(found(), None, 2).unwrap_err().to_string();
+        assert!(refused.contains("gpu:2") && refused.contains("to \"gpu:1\""), "{refused}");
+        let refused = choose(found(), Some("radeon"), 0).unwrap_err().to_string();
+        assert!(refused.contains("CNNRS_ADAPTER=radeon") && refused.contains("Intel Xe"), "{refused}");
+    }
+}

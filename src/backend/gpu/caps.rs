@@ -1,0 +1,145 @@
+//! What kernels may count on, and which of them a process lets run.
+
+use crate::error::{Error, Result};
+
+/// The variable that names the highest tier of kernels to use.
+pub const TIER_VARIABLE: &str = "CNNRS_GPU_TIER";
+
+/// Kernels by how far they are from the definition of what they compute. Each tier has those of the ones before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// One element of the output an invocation.
+    Plain,
+    /// Tiles in shared memory; sums cut into parts.
+    Tiled,
+    /// Products over transformed windows, too.
+    Winograd,
+}
+
+impl Tier {
+    /// All tiers, by name.
+    pub const ALL: [(&'static str, Tier); 3] =
+        [("plain", Tier::Plain), ("tiled", Tier::Tiled), ("winograd", Tier::Winograd)];
+
+    /// "plain", "tiled" or "winograd".
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].0
+    }
+
+    /// The tier of a name, if it is one.
+    pub fn parse(name: &str) -> Option<Tier> {
+        Self::ALL.iter().find(|tier| tier.0 == name).map(|tier| tier.1)
+    }
+
+    /// What [`TIER_VARIABLE`] says, if it says something.
+    ///
+    /// # Errors
+    /// `Value` when it names no tier.
+    pub fn forced() -> Result<Option<Tier>> {
+        let name = std::env::var(TIER_VARIABLE).unwrap_or_default();
+        match Tier::parse(&name) {
+            None if name.is_empty() => Ok(None),
+            Some(tier) => Ok(Some(tier)),
+            None => Err(Error::value(format!(
+                "{TIER_VARIABLE}: expected \"plain\", \"tiled\" or \"winograd\", received {name:?}"
+            ))),
+        }
+    }
+}
+
+/// Who makes a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vendor {
+    /// NVIDIA.
+    Nvidia,
+    /// AMD.
+    Amd,
+    /// Intel.
+    Intel,
+    /// Apple.
+    Apple,
+    /// A driver that computes on the processor.
+    Software,
+    /// Anybody else.
+    Other,
+}
+
+/// What a device offers to kernels. Which kernel runs follows from it and from shapes alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Who makes it.
+    pub vendor: Vendor,
+    /// Whether its memory is its own.
+    pub discrete: bool,
+    /// Bytes of shared memory of a workgroup.
+    pub shared_bytes: usize,
+    /// Invocations of a workgroup.
+    pub invocations: usize,
+    /// The most bytes of one binding.
+    pub tensor_bytes: u64,
+}
+
+/// How fast a device is, as far as its maker says: no interface tells. Only ratios count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speed {
+    /// Processors that run workgroups.
+    pub units: f64,
+    /// Multiply-adds of one of them a cycle.
+    pub products: f64,
+    /// Bytes of memory for each of them a cycle.
+    pub bytes: f64,
+    /// Invocations that keep one of them busy.
+    pub busy: f64,
+    /// Cycles that a dispatch costs.
+    pub dispatch: f64,
+}
+
+impl Caps {
+    /// The vendor of this number in the lists of PCI and of Vulkan.
+    pub fn vendor(number: u32, is_software: bool) -> Vendor {
+        match number {
+            _ if is_software => Vendor::Software,
+            0x10de => Vendor::Nvidia,
+            0x1002 | 0x1022 => Vendor::Amd,
+            0x8086 => Vendor::Intel,
+            0x106b => Vendor::Apple,
+            _ => Vendor::Other,
+        }
+    }
+
+    /// The row of the vendor: middling devices of recent years.
+    pub fn speed(&self) -> Speed {
+        let [units, products, bytes, busy, dispatch] = match (self.vendor, self.discrete) {
+            (Vendor::Nvidia, _) => [80.0, 128.0, 12.0, 256.0, 4000.0],
+            (Vendor::Amd, true) => [60.0, 128.0, 8.0, 256.0, 6000.0],
+            (Vendor::Amd, false) => [12.0, 128.0, 4.0, 256.0, 6000.0],
+            (Vendor::Intel, true) => [28.0, 128.0, 8.0, 256.0, 8000.0],
+            (Vendor::Intel, false) => [8.0, 128.0, 4.0, 256.0, 8000.0],
+            (Vendor::Apple, _) => [16.0, 128.0, 10.0, 256.0, 6000.0],
+            (Vendor::Software, _) => [4.0, 16.0, 8.0, 64.0, 20000.0],
+            (Vendor::Other, _) => [16.0, 128.0, 6.0, 256.0, 8000.0],
+        };
+        Speed { units, products, bytes, busy, dispatch }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiers_have_the_names_that_the_variable_takes() {
+        for (k, (name, tier)) in Tier::ALL.into_iter().enumerate() {
+            assert_eq!((tier as usize, tier.name(), Tier::parse(name)), (k, name, Some(tier)));
+        }
+        assert_eq!(Tier::parse("fast"), None);
+        assert!(Tier::Plain < Tier::Tiled && Tier::Tiled < Tier::Winograd);
+    }
+
+    #[test]
+    fn a_software_driver_is_none_of_the_vendors() {
+        assert_eq!(Caps::vendor(0x10de, false), Vendor::Nvidia);
+        assert_eq!(Caps::vendor(0x10005, true), Vendor::Software);
+        assert_eq!(Caps::vendor(0x10005, false), Vendor::Other);
+    }
+}

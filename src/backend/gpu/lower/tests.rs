@@ -1,0 +1,187 @@
+//! Every kernel over a grid of shapes and attributes: valid WGSL within the shared memory of every device. What they compute
+//! is tested on a device, in `tests/gpu_kernels.rs`.
+
+use super::candidates::Context;
+use super::{StepKernels, lower};
+use crate::backend::gpu::caps::{Caps, Tier, Vendor};
+use crate::fusion::{self, Limits};
+use crate::graph::{Graph, NodeId};
+use crate::ops::channel_stats::ChannelStats;
+use crate::ops::conv2d::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
+use crate::ops::matmul::MatMul;
+use crate::ops::pointwise::{Cast, Function};
+use crate::ops::window::Padding;
+use crate::schedule::Step;
+use crate::shape::Fact;
+use crate::{DType, ops::Op};
+use std::collections::BTreeMap;
+use wgpu::naga;
+
+/// The least shared memory that a device has on any of the three interfaces.
+const SHARED: usize = 32 << 10;
+
+fn caps(vendor: Vendor) -> Caps {
+    Caps { vendor, discrete: true, shared_bytes: SHARED, invocations: 256, tensor_bytes: 1 << 27 }
+}
+
+/// The steps of a graph, whose ops are primitives.
+fn steps(g: &Graph, context: &Context) -> Vec<Step<StepKernels>> {
+    let limits = Limits { instructions: 48, operands: 4 };
+    let fusion = fusion::fuse(g, &limits, true, &[]).unwrap();
+    let mut steps = Vec::new();
+    fusion.groups.iter().for_each(|group| lower(g, group, context, &mut steps).unwrap());
+    steps
+}
+
+/// Checks the modules of the steps, and returns the bytes of shared memory of each.
+fn validate(steps: &[Step<StepKernels>]) -> Vec<(&'static str, usize)> {
+    let mut shared = Vec::new();
+    for dispatch in steps.iter().flat_map(|step| &step.code.dispatches) {
+        let text = &dispatch.text;
+        let module = naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{}", e.emit_to_string(text)));
+        let mut validator =
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+        validator.validate(&module).unwrap_or_else(|e| panic!("{}\n{text}", e.emit_to_string(text)));
+        let mut layouts = naga::proc::Layouter::default();
+        layouts.update(module.to_ctx()).unwrap();
+        let of_workgroup = module.global_variables.iter().filter(|v| v.1.space == naga::AddressSpace::WorkGroup);
+        shared.push(of_workgroup.map(|v| layouts[v.1.ty].size as usize).sum::<usize>());
+        assert!(*shared.last().unwrap() <= SHARED, "{text}");
+        let lanes: u32 = module.entry_points[0].workgroup_size.iter().product();
+        assert!(lanes <= 256, "{text}");
+    }
+    let names = steps.iter().flat_map(|step| step.code.dispatches.iter().map(|_| step.code.name));
+    names.zip(shared).collect()
+}
+
+/// Work on both sides of a heavy op: a prologue by channel, an epilogue with a bias, a residual, and two stores, one of half
+/// the size.
+fn around(g: &mut Graph, x: NodeId, op: impl FnOnce(&mut Graph, NodeId) -> NodeId) {
+    let channels = *g.fact(x).shape.last().unwrap();
+    let scale = g.input(Fact::new([channels], DType::F32));
+    let x = g.mul(x, scale).unwrap();
+    let x = g.unary(Function::Relu, x).unwrap();
+    let y = op(g, x);
+    let fact = g.fact(y).clone();
+    let bias = g.input(Fact::new([*fact.shape.last().unwrap()], DType::F32));
+    let residual = g.input(fact);
+    let y = g.add(y, bias).unwrap();
+    let y = g.add(y, residual).unwrap();
+    let half = g.apply(Cast { dtype: DType::F16 }, &[y]).unwrap();
+    g.set_outputs(vec![y, half]);
+}
+
+/// The names of the kernels of a graph under each name that could be forced.
+fn forced(g: &Graph, runs: &mut BTreeMap<&'static str, usize>) {
+    for vendor in [Vendor::Nvidia, Vendor::Software] {
+        for name in super::candidates::NAMES {
+            let caps = caps(vendor);
+            let steps = steps(g, &Context { caps: &caps, tier: Tier::Winograd, forced: Some(name) });
+            validate(&steps);
+            for step in &steps {
+                *runs.entry(step.code.name).or_default() += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn kernels_of_convolutions_are_valid() {
+    let mut runs = BTreeMap::new();
+    for (padding, stride, dilation, groups) in [
+        (Padding::Same, 1, 1, 1),
+        (Padding::Valid, 2, 1, 1),
+        (Padding::Explicit([(2, 1), (0, 3)]), 3, 2, 1),
+        (Padding::Same, 2, 2, 3),
+        (Padding::Same, 1, 1, 12),
+    ] {
+        for [in_c, out_c] in [[12, 24], [12, 36], [36, 12], [60, 60]] {
+            let conv = Conv2d { strides: [stride, 1], dilation: [dilation, 1], padding, groups };
+            let (x, w) = ([2, 9, 11, in_c], [3, 3, in_c / groups, out_c]);
+            let place = conv.place(&x, &w).unwrap();
+            let y = [2, place.out[0], place.out[1], out_c];
+            let fact = |shape: [usize; 4]| Fact::new(shape, DType::F32);
+            let input_grad = Op::Conv2dInputGrad(Conv2dInputGrad { conv: conv.clone(), size: [9, 11] });
+            let filter_grad = Op::Conv2dFilterGrad(Conv2dFilterGrad { conv: conv.clone(), kernel_size: [3, 3] });
+            for (op, first, second) in [(Op::Conv2d(conv), x, w), (input_grad, y, w), (filter_grad, x, y)] {
+                let mut g = Graph::new();
+                let (first, second) = (g.input(fact(first)), g.input(fact(second)));
+                around(&mut g, first, |g, first| g.apply(op, &[first, second]).unwrap());
+                forced(&g, &mut runs);
+            }
+        }
+    }
+    for name in super::candidates::NAMES.iter().filter(|n| !["gemm_vector", "plain"].contains(n)) {
+        assert!(runs.contains_key(name), "{name}: {runs:?}");
+    }
+}
+
+#[test]
+fn kernels_of_products_are_valid() {
+    let mut runs = BTreeMap::new();
+    for [rows, cols, inner] in [[1, 10, 84], [4, 128, 256], [33, 130, 100], [64, 64, 64], [3, 7, 5]] {
+        for (transpose_a, transpose_b) in [(false, false), (true, false), (false, true), (true, true)] {
+            let mut g = Graph::new();
+            let a = if transpose_a { [3, inner, rows] } else { [3, rows, inner] };
+            let b = if transpose_b { [3, cols, inner] } else { [3, inner, cols] };
+            let (a, b) = (g.input(Fact::new(a, DType::F32)), g.input(Fact::new(b, DType::F32)));
+            around(&mut g, a, |g, a| g.apply(MatMul { transpose_a, transpose_b }, &[a, b]).unwrap());
+            forced(&g, &mut runs);
+        }
+    }
+    assert!(runs.contains_key("gemm_vector"), "{runs:?}");
+}
+
+#[test]
+fn kernels_of_regions_and_reductions_are_valid() {
+    for shape in [[2, 3, 4, 8], [64, 32, 32, 64], [5, 7, 3, 3], [1, 1, 1, 1], [1, 1, 1, 100_000]] {
+        for dtype in [DType::F32, DType::F16, DType::U8] {
+            let mut g = Graph::new();
+            let x = g.input(Fact::new(shape, dtype));
+            let bias = g.input(Fact::new([shape[3]], DType::F32));
+            let x = g.apply(Cast { dtype: DType::F32 }, &[x]).unwrap();
+            let y = g.add(x, bias).unwrap();
+            let narrow = g.apply(Cast { dtype }, &[y]).unwrap();
+            let squares = g.mul(y, y).unwrap();
+            let sums =
+                [&[0usize, 1, 2][..], &[3], &[0, 1, 2, 3], &[1, 2]].map(|axes| g.sum(squares, axes, false).unwrap());
+            let stats = g.apply(ChannelStats, &[y]).unwrap();
+            g.set_outputs([y, narrow, stats].into_iter().chain(sums).collect());
+            let caps = caps(Vendor::Nvidia);
+            validate(&steps(&g, &Context { caps: &caps, tier: Tier::Winograd, forced: None }));
+        }
+    }
+}
+
+#[test]
+fn tiles_take_the_shared_memory_that_they_say() {
+    let mut g = Graph::new();
+    let a = g.input(Fact::new([256, 256], DType::F32));
+    let b = g.input(Fact::new([256, 256], DType::F32));
+    let y = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[a, b]).unwrap();
+    g.set_outputs(vec![y]);
+    let caps = caps(Vendor::Nvidia);
+    for (name, form) in super::candidates::FORMS {
+        let Some(tile) = form.tile else { continue };
+        let found = validate(&steps(&g, &Context { caps: &caps, tier: Tier::Tiled, forced: Some(name) }));
+        assert_eq!(found[0], (name, tile.shared_bytes()));
+        assert!(tile.shared_bytes() <= 16 << 10, "two workgroups share what the least of devices has");
+    }
+}
+
+#[test]
+fn what_is_chosen_follows_from_shapes() {
+    let chosen = |rows: usize, cols: usize, inner: usize, tier: Tier| {
+        let mut g = Graph::new();
+        let a = g.input(Fact::new([rows, inner], DType::F32));
+        let b = g.input(Fact::new([inner, cols], DType::F32));
+        let y = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[a, b]).unwrap();
+        g.set_outputs(vec![y]);
+        steps(&g, &Context { caps: &caps(Vendor::Nvidia), tier, forced: None })[0].code.name
+    };
+    assert_eq!(chosen(4096, 4096, 4096, Tier::Tiled), "gemm_128x128");
+    assert_eq!(chosen(100_000, 64, 576, Tier::Tiled), "gemm_128x64");
+    assert_eq!(chosen(1, 1000, 2048, Tier::Tiled), "gemm_vector");
+    assert!(chosen(64, 64, 1 << 20, Tier::Tiled).ends_with("_split"));
+    assert_eq!(chosen(4096, 4096, 4096, Tier::Plain), "matmul");
+}

@@ -1,0 +1,41 @@
+//! Bounds that the environment sets.
+
+use crate::error::{Error, Result};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The variable that bounds the bytes that tensors may have in a device's memory.
+pub const MEMORY_VARIABLE: &str = "CNNRS_GPU_MEMORY_BYTES";
+/// The variable that bounds the bytes of one arena of intermediates, as a device's own limit does.
+pub const ARENA_VARIABLE: &str = "CNNRS_GPU_ARENA_BYTES";
+/// The variable that bounds how long one submission may take, in milliseconds.
+pub const SUBMISSION_VARIABLE: &str = "CNNRS_GPU_SUBMIT_MS";
+
+/// What a variable says, if it says something.
+fn number<T: FromStr>(variable: &str, expected: &str) -> Result<Option<T>> {
+    match std::env::var(variable) {
+        Ok(text) if !text.is_empty() => match text.parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(Error::value(format!("{variable}: expected {expected}, received {text:?}"))),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// The most bytes that tensors on a device may have.
+pub(super) fn memory_limit() -> Result<u64> {
+    Ok(number(MEMORY_VARIABLE, "a number of bytes")?.unwrap_or(u64::MAX))
+}
+
+/// The most bytes of one arena, where a buffer of the device has at most `largest`.
+pub(super) fn arena_limit(largest: u64) -> Result<u64> {
+    Ok(number(ARENA_VARIABLE, "a number of bytes")?.unwrap_or(largest).min(largest))
+}
+
+/// How long the device may be at work on one submission.
+pub(super) fn submission_time() -> Result<Duration> {
+    let expected = "a number of milliseconds";
+    let milliseconds = number(SUBMISSION_VARIABLE, expected)?.unwrap_or(200.0);
+    let time = Duration::try_from_secs_f64(milliseconds / 1e3);
+    time.map_err(|_| Error::value(format!("{SUBMISSION_VARIABLE}: expected {expected}, received {milliseconds}")))
+}
