@@ -25,9 +25,8 @@ STEP = re.compile(r"\s*([\d.]+)\s+[\d.]+%\s+([\d.]+)\s+([\d.]+)\s+\d+%\s+(\S+)\s
 
 
 def random(*shape: int, dtype: str = "float32") -> Any:
-    """Normal numbers on the device."""
-    values = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    return ops.convert_to_tensor(values).astype(dtype).to(cnnrs.config.get_device()).realise()
+    """Normal numbers, made on the device that computes."""
+    return cnnrs.random.normal(shape, seed=0).astype(dtype).realise()
 
 
 def wait(result: Any) -> None:
@@ -108,8 +107,12 @@ def chain(case: str, variant: str) -> Iterator[dict]:
     yield {**measured(lambda: products(a, a), wait, options.seconds), "dispatches": gpu_rows.CHAIN_LENGTH}
 
 
-def convolution(conv: gpu_rows.Conv, batch: int, which: str) -> Callable[[], Any]:
-    """One pass of a convolution. The gradients do not need its result, which is not computed with them."""
+def convolution(conv: gpu_rows.Conv, batch: int, which: str) -> tuple[Callable[[Any, Any], Any], list[Any]]:
+    """One pass of a convolution, and its operands.
+
+    A gradient depends on one operand of the forward pass alone. The other is a constant here, and the forward
+    pass is not computed.
+    """
     shape = (batch, conv.size, conv.size, conv.channels)
     filters = (conv.kernel, conv.kernel, conv.channels, conv.filters)
     gradient_shape = (batch, conv.out_size, conv.out_size, conv.filters)
@@ -129,18 +132,17 @@ def convolution(conv: gpu_rows.Conv, batch: int, which: str) -> Callable[[], Any
         return gradient
 
     if which == "forward":
-        function, operands = cnnrs.function(forward), (random(*shape), random(*filters))
-    elif which == "input gradient":
-        function, operands = cnnrs.function(gradient_of(0)), (random(*filters), random(*gradient_shape))
-    else:
-        function, operands = cnnrs.function(gradient_of(1)), (random(*shape), random(*gradient_shape))
-    return lambda: function(*operands)
+        return forward, [random(*shape), random(*filters)]
+    place = gpu_rows.PASSES.index(which) - 1
+    return gradient_of(place), [random(*(filters, shape)[place]), random(*gradient_shape)]
 
 
 def conv(case: str, variant: str) -> Iterator[dict]:
     shape, which = gpu_rows.conv_of(case, options.row, options.tiny)
     batch = gpu_rows.net(options.row.net, options.tiny).batch
-    times = measured(convolution(shape, batch, which), wait, options.seconds / 5)
+    computed, operands = convolution(shape, batch, which)
+    function = cnnrs.function(computed)
+    times = measured(lambda: function(*operands), wait, options.seconds / 5)
     yield {**times, "flops": shape.flops(batch), "count": shape.count}
 
 

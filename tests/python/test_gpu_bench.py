@@ -16,6 +16,7 @@ import pytest
 
 import cnnrs
 from cnnrs import applications, layers
+from cnnrs.base import context
 
 PEERS = Path(__file__).parents[2] / "benches" / "peers"
 SOFTWARE = {"CNNRS_ADAPTER": "software", "NODEVICE_SELECT": "1"}
@@ -70,6 +71,31 @@ def test_the_convolutions_are_those_of_the_network(name):
     # gradient of the images.
     flops = sum(c.flops(1) * c.count * (2 if c.channels == 3 else 3) for c in gpu_rows.CONVS[name])
     assert 0.95 < flops / cnnrs.utils.explain(model, training=True).flops < 1
+
+
+@pytest.mark.parametrize("conv", [(8, 6, 5, 3, 1), (8, 6, 5, 3, 2), (9, 4, 8, 1, 2)], ids=str)
+def test_a_pass_of_a_convolution_computes_nothing_else(conv):
+    import gpu_cnnrs_worker
+    import gpu_rows
+
+    shape = gpu_rows.Conv(*conv, count=1)
+    x = gpu_cnnrs_worker.random(2, shape.size, shape.size, shape.channels)
+    w = gpu_cnnrs_worker.random(shape.kernel, shape.kernel, shape.channels, shape.filters)
+    with cnnrs.GradientTape() as tape:
+        tape.watch([x, w])
+        y = cnnrs.ops.conv(x, w, shape.stride, "same")
+    assert y.shape[1] == shape.out_size
+    g = gpu_cnnrs_worker.random(*y.shape)
+    wanted = dict(zip(gpu_rows.PASSES, (y, *tape.gradient(y, [x, w], output_gradients=g)), strict=True))
+    for which, operands in zip(gpu_rows.PASSES, ([x, w], [w, g], [x, g]), strict=True):
+        function, made = gpu_cnnrs_worker.convolution(shape, 2, which)
+        assert [m.shape for m in made] == [o.shape for o in operands]
+        with context.trace() as recorder:
+            places = [recorder.placeholder(list(o.shape), "float32", "x") for o in operands]
+            compiled = recorder.compile([function(*places)])
+        assert compiled.flops == shape.flops(2), which
+        (found,) = compiled(*operands)
+        np.testing.assert_allclose(found, wanted[which], rtol=1e-4, atol=1e-4)
 
 
 def test_every_case_names_its_convolution():
