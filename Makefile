@@ -1,5 +1,6 @@
-# make mnist   train LeNet-5 on MNIST and save it          make test    every check
+# make mnist   train LeNet-5 on MNIST and save it, on the CPU or with DEVICE=gpu      make test    every check
 # make bench   cargo bench                                 make peers   compare with other engines
+# make peers-gpu  the same on a GPU, with PyTorch on CUDA where there is one; make peers-gpu GPU_ARGS=--count without
 # make accuracy  ResNet-18 on MNIST with and without Winograd convolutions
 # make pairs     two builds of cnnrs step by step: changes smaller than a shared machine's noise
 # make threads   how training shares processors: 2 threads against 1, two processes against one
@@ -25,13 +26,15 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers figures fixtures clean
+.PHONY: mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
+DEVICE := $(or $(CNNRS_DEVICE),cpu)
+
 mnist: $(VENV)/.wheel
 	@mkdir -p build
-	$(BIN)/cnnrs train mnist --output build/mnist.safetensors
+	$(BIN)/cnnrs train mnist --device $(DEVICE) --output build/mnist.safetensors
 
 wheel: $(VENV)/.wheel
 
@@ -161,6 +164,13 @@ instructions:
 
 peers: $(VENV)/.wheel $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python $(PEERS)/run.py --cnnrs-python $(BIN)/python $(PEERS_ARGS)
+
+# On a machine with a GPU, by an interpreter that has numpy, and PyTorch if there is to be a peer. A machine without
+# Rust takes a wheel that was made elsewhere: python benches/peers/gpu.py --wheel DIR.
+GPU_PYTHON := $(BIN)/python
+
+peers-gpu: $(VENV)/.wheel
+	$(GPU_PYTHON) $(PEERS)/gpu.py --wheel dist --out build/peers-gpu $(GPU_ARGS)
 
 # README's table and docs/peers.svg, of what make peers PEERS_ARGS=--save left in benches/results.
 figures: $(PEERS)/.venv/.installed

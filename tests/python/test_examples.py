@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 import subprocess
 import sys
@@ -24,11 +25,24 @@ def run(name: str, *arguments: str) -> str:
     [
         ("train_mnist.py", ["--epochs", "1", "--images", "19200"], 90),
         ("custom_loop.py", ["--steps", "120"], 80),
+        ("train_on_gpu.py", ["--epochs", "1", "--images", "19200"], 80),
     ],
 )
 def test_examples_that_learn(name, arguments, least):
     found = re.search(r"test accuracy ([\d.]+)%", run(name, *arguments))
     assert found and float(found[1]) > least
+
+
+@pytest.mark.skipif(
+    not glob.glob("/usr/share/vulkan/icd.d/lvp_icd*"), reason="lavapipe is not installed: the GPU did not run"
+)
+def test_a_gpu_is_used_where_there_is_one(monkeypatch):
+    monkeypatch.setenv("CNNRS_ADAPTER", "software")
+    monkeypatch.setenv("NODEVICE_SELECT", "1")
+    said = run("train_on_gpu.py", "--epochs", "1", "--images", "1280")
+    assert "trained on gpu:0; the weights lie on gpu:0" in said
+    accuracy = re.search(r"test accuracy ([\d.]+)%", said)
+    assert accuracy and float(accuracy[1]) > 30
 
 
 def test_resumed_training_has_the_same_bits():
