@@ -664,3 +664,49 @@ fn more_workgroups_than_one_axis_takes_lie_along_two() {
 fn transposed() -> Attributes {
     Attributes::new([("transpose_b".to_owned(), Attribute::Bool(true))])
 }
+
+#[test]
+fn kernels_that_are_timed_are_kept_for_the_next_process_and_agree() {
+    if !is_asked() {
+        return;
+    }
+    let name = "kernels_that_are_timed_are_kept_for_the_next_process_and_agree";
+    let (g, inputs) = step();
+    if std::env::var_os("CNNRS_TEST_APART").is_some() {
+        let plan = plan(&Gpu, &g, true);
+        let expected = interpret(&g, &inputs).unwrap();
+        for (got, expected) in plan.run(&mut slots(&g, &inputs), &|| false).unwrap().iter().zip(&expected) {
+            let scale = expected.iter().fold(1e-3f64, |largest, v| largest.max(v.abs()));
+            for (a, b) in to_values(got).iter().zip(expected) {
+                assert!((a - b).abs() < 1e-4 * scale, "{a} {b}\n{}", plan.describe());
+            }
+        }
+        let kernels: Vec<&str> = plan.steps().iter().map(|step| step.kernel).collect();
+        println!("bits {kernels:?}");
+        return;
+    }
+    let folder = std::env::temp_dir().join(format!("cnnrs-tuned-{}", std::process::id()));
+    let run = |seconds: &str| {
+        let own = std::env::current_exe().unwrap();
+        let mut command = std::process::Command::new(own);
+        command.args(["--exact", name, "--nocapture"]).env("CNNRS_TEST_APART", "1");
+        let done = command.env("XDG_CACHE_HOME", &folder).env("CNNRS_GPU_TUNE_SECONDS", seconds).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+        said.lines().filter(|line| line.starts_with("bits ")).collect::<String>()
+    };
+    let by_cost = run("0");
+    let file = folder.join("cnnrs").join("gpu-tuned");
+    assert!(!file.exists());
+    run("100");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // The convolution and its gradients.
+    assert_eq!(text.lines().count(), 3, "{text}");
+    // What was found is taken by those who ask for it, without timing, and by nobody else.
+    let lines = text.lines().map(|line| format!("plain\t{}\n", line.split_once('\t').unwrap().1));
+    std::fs::write(&file, lines.collect::<String>()).unwrap();
+    let plain = run("0.000001");
+    assert!(!plain.contains("gemm") && plain.contains("conv2d_filter_grad"), "{plain}");
+    assert_eq!(run("0"), by_cost);
+    std::fs::remove_dir_all(folder).unwrap();
+}

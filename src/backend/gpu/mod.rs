@@ -7,6 +7,7 @@ pub mod adapter;
 pub mod caps;
 pub mod device;
 pub mod exec;
+mod found;
 pub mod lower;
 pub mod memory;
 pub mod selftest;

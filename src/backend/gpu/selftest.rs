@@ -8,6 +8,7 @@
 use super::adapter::Kind;
 use super::caps::Tier;
 use super::device::Device;
+use super::found::{self, Found};
 use super::lower::{self, candidates};
 use crate::backend::device::{Control, Program, Slot};
 use crate::buffer::Buffer;
@@ -15,7 +16,6 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::fusion;
 use crate::graph::{Graph, NodeId, interpret};
-use crate::io::write_atomically;
 use crate::ops::channel_stats::ChannelStats;
 use crate::ops::conv2d::Conv2d;
 use crate::ops::matmul::MatMul;
@@ -26,11 +26,12 @@ use crate::passes::{self, autodiff::differentiate};
 use crate::schedule::{PlanOptions, Target};
 use crate::shape::Fact;
 use std::fmt::Write;
-use std::path::PathBuf;
 
 /// The variable that says when devices are tested: "auto" (each once for a driver, software not at all), "always", "never".
 pub const SELFTEST_VARIABLE: &str = "CNNRS_GPU_SELFTEST";
 
+/// What earlier processes found.
+const FOUND: Found = Found("gpu-selftest");
 /// The name that stands for the kernels of one element an invocation.
 const PLAIN: &str = "plain";
 /// Relative to the largest number of an output.
@@ -254,45 +255,18 @@ fn cases() -> Result<Vec<Case>> {
 
 /// What a verdict holds for.
 fn key(device: &Device) -> String {
-    let facts = &device.facts;
-    let fields = [env!("CARGO_PKG_VERSION"), &facts.name, &facts.api, &facts.driver];
-    fields.map(|field| field.replace(['\t', '\n'], " ")).join("\t")
+    found::of(device)
 }
 
-/// The file of verdicts, in the folder where this system keeps what programs can make again.
-fn file() -> Option<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let cache = if cfg!(windows) {
-        folder("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        folder("HOME").map(|home| home.join("Library/Caches"))
-    } else {
-        folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")))
-    };
-    Some(cache?.join("cnnrs").join("gpu-selftest"))
-}
-
-/// The verdict of `key` that an earlier process has left. A line is a tier, the text, and the key.
+/// The verdict of `key` that an earlier process has left: a tier and the text.
 fn read(key: &str) -> Option<Verdict> {
-    let lines = std::fs::read_to_string(file()?).ok()?;
-    lines.lines().rev().find_map(|line| {
-        let (tier, rest) = line.split_once('\t')?;
-        let (text, found) = rest.split_once('\t')?;
-        let tier = if tier == "none" { None } else { Some(Tier::parse(tier)?) };
-        (found == key).then(|| Verdict { tier, text: text.to_owned() })
-    })
+    let line = FOUND.read(key)?;
+    let (tier, text) = line.split_once('\t')?;
+    let tier = if tier == "none" { None } else { Some(Tier::parse(tier)?) };
+    Some(Verdict { tier, text: text.to_owned() })
 }
 
-/// Leaves a verdict for later processes. Where that can't be written they test again.
 fn write(key: &str, verdict: &Verdict) {
-    let Some(path) = file() else { return };
-    let others = std::fs::read_to_string(&path).unwrap_or_default();
-    let others = others.lines().filter(|line| !line.ends_with(&format!("\t{key}")));
-    let mut lines: Vec<String> = others.map(str::to_owned).collect();
     let tier = verdict.tier.map_or("none", Tier::name);
-    lines.push(format!("{tier}\t{}\t{key}", verdict.text.replace(['\t', '\n'], " ")));
-    let written = path.parent().map(std::fs::create_dir_all).is_some_and(|made| made.is_ok());
-    if written {
-        let _ = write_atomically(&path, |to| lines.iter().try_for_each(|line| writeln!(to, "{line}")));
-    }
+    FOUND.write(key, &format!("{tier}\t{}", verdict.text.replace(['\t', '\n'], " ")));
 }

@@ -11,6 +11,9 @@ pub const ARENA_VARIABLE: &str = "CNNRS_GPU_ARENA_BYTES";
 /// The variable that bounds how long one submission may take, in milliseconds.
 pub const SUBMISSION_VARIABLE: &str = "CNNRS_GPU_SUBMIT_MS";
 
+/// The variable that says how many seconds a process may spend on timing kernels. Without it none is timed.
+pub const TUNING_VARIABLE: &str = "CNNRS_GPU_TUNE_SECONDS";
+
 /// What a variable says, if it says something.
 fn number<T: FromStr>(variable: &str, expected: &str) -> Result<Option<T>> {
     match std::env::var(variable) {
@@ -25,6 +28,14 @@ fn number<T: FromStr>(variable: &str, expected: &str) -> Result<Option<T>> {
 /// The most bytes that tensors on a device may have.
 pub(super) fn memory_limit() -> Result<u64> {
     Ok(number(MEMORY_VARIABLE, "a number of bytes")?.unwrap_or(u64::MAX))
+}
+
+/// How long a process may time kernels.
+pub(super) fn tuning_time() -> Result<Duration> {
+    let expected = "a number of seconds";
+    let seconds = number(TUNING_VARIABLE, expected)?.unwrap_or(0.0);
+    let time = Duration::try_from_secs_f64(seconds);
+    time.map_err(|_| Error::value(format!("{TUNING_VARIABLE}: expected {expected}, received {seconds}")))
 }
 
 /// The most bytes of one arena, where a buffer of the device has at most `largest`.

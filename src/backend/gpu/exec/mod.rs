@@ -7,4 +7,5 @@ pub mod program;
 mod run;
 mod staging;
 pub(super) mod stream;
+pub(super) mod trial;
 pub(super) mod value;

@@ -11,6 +11,7 @@ mod region;
 pub mod shader;
 #[cfg(test)]
 mod tests;
+mod tune;
 mod vector;
 
 use super::caps::Tier;
@@ -19,7 +20,7 @@ use super::exec::program::GpuProgram;
 use crate::error::{Error, Result};
 use crate::fusion::region::Region;
 use crate::fusion::{Fusion, Group};
-use crate::graph::Graph;
+use crate::graph::{Graph, NodeId};
 use crate::reserve;
 use crate::schedule::{Packed, PlanOptions, Step, StepCode, copies, origin, schedule};
 use crate::shape::Fact;
@@ -60,10 +61,11 @@ impl StepCode for StepKernels {
 /// # Errors
 /// When an op has no kernel, sizes overflow or memory runs out.
 pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuProgram> {
-    let caps = device::get(options.target.map_or(0, |target| target.number))?.facts.caps;
+    let number = options.target.map_or(0, |target| target.number);
+    let caps = device::get(number)?.facts.caps;
     let tier = options.target.and_then(|target| Tier::parse(target.tier)).unwrap_or(Tier::Winograd);
     let forced = options.force_kernel.as_deref();
-    let context = Context { caps: &caps, tier, precision: options.precision, forced };
+    let context = Context { number, caps: &caps, tier, precision: options.precision, forced };
     let mut steps = Vec::with_capacity(fusion.groups.len());
     for group in &fusion.groups {
         reserve::check()?;
@@ -104,7 +106,23 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     }
     let code = match kernel {
         Kernel::Own(name, code) => named_code(name, code),
-        Kernel::Elementwise(anchor) => match candidates::fastest(&attached, context).map_err(named)? {
+        Kernel::Elementwise(anchor) => match candidates::fastest(&attached, context, |found| {
+            let device = device::get(context.number)?;
+            let plain = || by_elements(&attached, &anchor);
+            let facts = |nodes: &[NodeId]| nodes.iter().map(|&n| g.fact(n).clone()).collect();
+            let (inputs, outputs) = (facts(&group.inputs), facts(&group.outputs));
+            let what = format!(
+                "{:?} {inputs:?} {outputs:?} {:?} {:?} {:?} {}",
+                node.op,
+                group.prologue,
+                group.region,
+                context.precision,
+                context.tier.name()
+            );
+            tune::fastest(&tune::Question { device: &device, what, inputs, outputs, plain: &plain }, found)
+        })
+        .map_err(named)?
+        {
             Some((name, code)) => named_code(name, code),
             None => by_elements(&attached, &anchor),
         },

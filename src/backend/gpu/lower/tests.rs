@@ -79,7 +79,13 @@ fn forced(g: &Graph, runs: &mut BTreeMap<&'static str, usize>) {
             let caps = caps(vendor);
             let steps = steps(
                 g,
-                &Context { caps: &caps, tier: Tier::Winograd, precision: Precision::Fast, forced: Some(name) },
+                &Context {
+                    number: 0,
+                    caps: &caps,
+                    tier: Tier::Winograd,
+                    precision: Precision::Fast,
+                    forced: Some(name),
+                },
             );
             validate(&steps);
             for step in &steps {
@@ -155,7 +161,7 @@ fn kernels_of_regions_and_reductions_are_valid() {
             let caps = caps(Vendor::Nvidia);
             validate(&steps(
                 &g,
-                &Context { caps: &caps, tier: Tier::Winograd, precision: Precision::Fast, forced: None },
+                &Context { number: 0, caps: &caps, tier: Tier::Winograd, precision: Precision::Fast, forced: None },
             ));
         }
     }
@@ -173,7 +179,7 @@ fn tiles_take_the_shared_memory_that_they_say() {
         let Some(tile) = form.tile else { continue };
         let found = validate(&steps(
             &g,
-            &Context { caps: &caps, tier: Tier::Tiled, precision: Precision::Fast, forced: Some(name) },
+            &Context { number: 0, caps: &caps, tier: Tier::Tiled, precision: Precision::Fast, forced: Some(name) },
         ));
         assert_eq!(found[0], (name, tile.shared_bytes()));
         assert!(tile.shared_bytes() <= 16 << 10, "two workgroups share what the least of devices has");
@@ -188,7 +194,10 @@ fn what_is_chosen_follows_from_shapes() {
         let b = g.input(Fact::new([inner, cols], DType::F32));
         let y = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[a, b]).unwrap();
         g.set_outputs(vec![y]);
-        steps(&g, &Context { caps: &caps(Vendor::Nvidia), tier, precision: Precision::Fast, forced: None })[0].code.name
+        steps(&g, &Context { number: 0, caps: &caps(Vendor::Nvidia), tier, precision: Precision::Fast, forced: None })
+            [0]
+        .code
+        .name
     };
     assert_eq!(chosen(4096, 4096, 4096, Tier::Tiled), "gemm_128x128");
     assert_eq!(chosen(100_000, 64, 576, Tier::Tiled), "gemm_128x64");

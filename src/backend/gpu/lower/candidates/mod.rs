@@ -35,6 +35,8 @@ pub const NAMES: [&str; FORMS.len() + 3] = {
 /// What a choice among kernels depends on besides the op.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
+    /// The number of the device.
+    pub number: usize,
     /// The device.
     pub caps: &'a Caps,
     /// The highest tier to use.
@@ -175,12 +177,16 @@ fn channel_stats(task: &Task) -> Kernel {
     Kernel::Own("channel_stats", reduce::channel_stats(shape.len() / channels.max(1), channels))
 }
 
-/// The kernel that runs a heavy op faster than element by element, if there is one: the one that is forced, or else the
-/// cheapest.
+/// The kernel that runs a heavy op faster than element by element, if there is one: the one that is forced, or else the one
+/// that `timed` names (which may be "plain"), or else the cheapest.
 ///
 /// # Errors
-/// When sizes do not fit.
-pub fn fastest(attached: &Attached, context: &Context) -> Result<Option<(&'static str, Code)>> {
+/// When sizes do not fit; those of `timed`.
+pub fn fastest(
+    attached: &Attached,
+    context: &Context,
+    timed: impl FnOnce(&[Candidate]) -> Result<Option<String>>,
+) -> Result<Option<(&'static str, Code)>> {
     if context.forced == Some("plain") {
         return Ok(None);
     }
@@ -198,7 +204,12 @@ pub fn fastest(attached: &Attached, context: &Context) -> Result<Option<(&'stati
     let elements = task.output.shape.len();
     let inner = task.op.def().flops(task.inputs, task.output) / 2 / elements.max(1) as u64;
     let plain = product::plain_cost(elements, inner as usize, &context.caps.speed());
-    let forced = found.iter().find(|c| Some(c.name) == context.forced);
+    let timed = if context.forced.is_none() && !found.is_empty() { timed(&found)? } else { None };
+    if timed.as_deref() == Some("plain") {
+        return Ok(None);
+    }
+    let wanted = context.forced.or(timed.as_deref());
+    let forced = found.iter().find(|c| Some(c.name) == wanted);
     let cheaper = found.iter().filter(|c| c.cost < plain);
     let chosen = forced.or_else(|| cheaper.min_by(|a, b| a.cost.total_cmp(&b.cost)));
     chosen.map(|c| Ok((c.name, (c.build)()?))).transpose()
