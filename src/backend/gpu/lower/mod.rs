@@ -107,6 +107,9 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     let code = match kernel {
         Kernel::Own(name, code) => named_code(name, code),
         Kernel::Elementwise(anchor) => match candidates::fastest(&attached, context, |found| {
+            if !tune::is_asked()? {
+                return Ok(None);
+            }
             let device = device::get(context.number)?;
             let plain = || by_elements(&attached, &anchor);
             let facts = |nodes: &[NodeId]| nodes.iter().map(|&n| g.fact(n).clone()).collect();

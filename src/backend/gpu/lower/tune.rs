@@ -45,15 +45,20 @@ pub struct Question<'a> {
     pub plain: &'a dyn Fn() -> StepKernels,
 }
 
-/// The name of the fastest of `candidates` ("plain" for none of them), if this process times kernels or an earlier one has.
+/// Whether this process times kernels, or takes what others have found by it.
+///
+/// # Errors
+/// `Value` when the variable can't be read.
+pub fn is_asked() -> Result<bool> {
+    Ok(!tuning_time()?.is_zero())
+}
+
+/// The name of the fastest of `candidates` ("plain" for none of them), if there is time to find out or an earlier process has.
 ///
 /// # Errors
 /// `Value` when the variable can't be read; when a kernel does not compile, memory runs out or the device is lost.
 pub fn fastest(question: &Question, candidates: &[Candidate]) -> Result<Option<String>> {
     let limit = tuning_time()?;
-    if limit.is_zero() {
-        return Ok(None);
-    }
     let key = format!("{}\t{:016x}", found::of(question.device), hash(&question.what));
     let spent = {
         let mut known = locked(&KNOWN);
