@@ -19,7 +19,8 @@ use std::sync::Arc;
 /// The GPU that this process uses.
 pub struct Gpu;
 
-static TRAITS: DeviceTraits = DeviceTraits { name: "gpu", limits: fusion::Limits { instructions: 48, operands: 4 } };
+/// An update by Adam reads five tensors, with its variants eight, and runs as one dispatch.
+static TRAITS: DeviceTraits = DeviceTraits { name: "gpu", limits: fusion::Limits { instructions: 48, operands: 8 } };
 
 impl Backend for Gpu {
     fn traits(&self) -> &DeviceTraits {
