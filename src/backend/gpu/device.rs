@@ -405,10 +405,15 @@ impl Device {
         }
         let layouts = self.layouts(bindings)?;
         let pipeline = self.guarded(&format!("kernel {name}"), || {
-            let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(name),
-                source: wgpu::ShaderSource::Wgsl(text.into()),
-            });
+            let source = wgpu::ShaderSource::Wgsl(text.into());
+            let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source };
+            let checks = match cfg!(debug_assertions) {
+                true => wgpu::ShaderRuntimeChecks::checked(),
+                false => wgpu::ShaderRuntimeChecks::unchecked(),
+            };
+            // SAFETY: kernels reach no element beyond the tensors that they are bound to, and their loops end: they guard
+            // what they read and write by extents. Debug builds check it.
+            let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
             self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(name),
                 layout: Some(&layouts.pipeline),

@@ -26,7 +26,8 @@ use std::sync::Arc;
 /// The GPUs that this process uses.
 pub struct Gpu;
 
-static TRAITS: DeviceTraits = DeviceTraits { name: "gpu", limits: fusion::Limits { instructions: 48, operands: 4 } };
+/// An update by Adam reads five tensors, with its variants eight, and runs as one dispatch.
+static TRAITS: DeviceTraits = DeviceTraits { name: "gpu", limits: fusion::Limits { instructions: 48, operands: 8 } };
 
 /// The highest tier of kernels that compute on the device what they should.
 fn trusted(device: &device::Device, number: usize) -> Result<caps::Tier> {

@@ -251,9 +251,9 @@ pub fn of_region(region: &Region) -> Code {
     all
 }
 
-/// Mean and biased variance of each channel of input 0, of `rows` rows: Welford's recurrence in each lane, then the pairwise
+/// Mean and biased variance of each channel of input 0, `rows` rows of `dtype`: Welford's recurrence in each lane, then the pairwise
 /// formula of Chan, Golub and LeVeque (1979). The mean is that of a plain sum, which infinities go through.
-pub fn channel_stats(rows: usize, channels: usize) -> Code {
+pub fn channel_stats(rows: usize, channels: usize, dtype: DType) -> Code {
     let space = Space::new(&[rows, channels], &[channels, 1], &[0]);
     let output = Operand::Output(0);
     let fold = Fold {
@@ -272,7 +272,7 @@ pub fn channel_stats(rows: usize, channels: usize) -> Code {
         ],
     };
     dispatches(&space, &fold, |module| {
-        module.loader("input0", Operand::Input(0), DType::F32);
+        module.loader("input0", Operand::Input(0), dtype);
         module.add("fn terms(at: u32) -> Terms { let x = input0(at); return Terms(1.0, x, x, 0.0); }");
     })
 }

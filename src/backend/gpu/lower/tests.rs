@@ -3,8 +3,10 @@
 
 use super::candidates::Context;
 use super::{StepKernels, lower};
+use crate::backend::device::Backend;
+use crate::backend::gpu::Gpu;
 use crate::backend::gpu::caps::{Caps, Tier, Vendor};
-use crate::fusion::{self, Limits};
+use crate::fusion;
 use crate::graph::{Graph, NodeId};
 use crate::ops::channel_stats::ChannelStats;
 use crate::ops::conv2d::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
@@ -27,8 +29,7 @@ fn caps(vendor: Vendor) -> Caps {
 
 /// The steps of a graph, whose ops are primitives.
 fn steps(g: &Graph, context: &Context) -> Vec<Step<StepKernels>> {
-    let limits = Limits { instructions: 48, operands: 4 };
-    let fusion = fusion::fuse(g, &limits, true, &[]).unwrap();
+    let fusion = fusion::fuse(g, &Gpu.traits().limits, true, &[]).unwrap();
     let mut steps = Vec::new();
     fusion.groups.iter().for_each(|group| lower(g, group, context, &mut steps).unwrap());
     steps
@@ -204,4 +205,60 @@ fn what_is_chosen_follows_from_shapes() {
     assert_eq!(chosen(1, 1000, 2048, Tier::Tiled), "gemm_vector");
     assert!(chosen(64, 64, 1 << 20, Tier::Tiled).ends_with("_split"));
     assert_eq!(chosen(4096, 4096, 4096, Tier::Plain), "matmul");
+    assert_eq!(chosen(8, 8, 8, Tier::Winograd), "matmul", "what is over in a moment takes no tile");
+}
+
+/// The kernels of a middle layer of ResNet-18 on a batch of 128: forward, gradients of input and filters.
+fn of_a_layer(tier: Tier, precision: Precision, forced: Option<&str>) -> Vec<&'static str> {
+    let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
+    let mut g = Graph::new();
+    let [x, dy] = [0; 2].map(|_| g.input(Fact::new([128, 16, 16, 256], DType::F32)));
+    let w = g.input(Fact::new([3, 3, 256, 256], DType::F32));
+    let y = g.apply(conv.clone(), &[x, w]).unwrap();
+    let dx = g.apply(Conv2dInputGrad { conv: conv.clone(), size: [16, 16] }, &[dy, w]).unwrap();
+    let dw = g.apply(Conv2dFilterGrad { conv, kernel_size: [3, 3] }, &[x, dy]).unwrap();
+    g.set_outputs(vec![y, dx, dw]);
+    let caps = Caps { tensor_bytes: 1 << 30, ..caps(Vendor::Nvidia) };
+    steps(&g, &Context { number: 0, caps: &caps, tier, precision, forced }).iter().map(|step| step.code.name).collect()
+}
+
+#[test]
+fn strict_plans_and_lower_tiers_sum_the_products_themselves() {
+    let fast = of_a_layer(Tier::Winograd, Precision::Fast, None);
+    assert_eq!(fast, ["winograd_2x2"; 3]);
+    for (tier, precision) in [(Tier::Winograd, Precision::Strict), (Tier::Tiled, Precision::Fast)] {
+        for forced in [None, Some("winograd_2x2")] {
+            let names = of_a_layer(tier, precision, forced);
+            assert!(names.iter().all(|name| name.starts_with("gemm_128x128")), "{names:?}");
+        }
+    }
+    assert_eq!(of_a_layer(Tier::Plain, Precision::Fast, None), ["conv2d", "conv2d_input_grad", "conv2d_filter_grad"]);
+}
+
+/// m, v and the weight are read and written by one dispatch, in vectors.
+#[test]
+fn an_update_by_adam_is_one_dispatch() {
+    let mut g = Graph::new();
+    let [w, m, v, grad] = [0; 4].map(|_| g.input(Fact::new([3, 3, 64, 128], DType::F32)));
+    let rate = g.input(Fact::new([], DType::F32));
+    let toward = |g: &mut Graph, from, to, share| {
+        let d = g.sub(to, from).unwrap();
+        let d = g.scale(d, share).unwrap();
+        g.add(from, d).unwrap()
+    };
+    let m = toward(&mut g, m, grad, 0.1);
+    let square = g.unary(Function::Square, grad).unwrap();
+    let v = toward(&mut g, v, square, 1e-3);
+    let root = g.unary(Function::Sqrt, v).unwrap();
+    let root = g.offset(root, 1e-7).unwrap();
+    let step = g.mul(m, rate).unwrap();
+    let step = g.div(step, root).unwrap();
+    let w = g.sub(w, step).unwrap();
+    g.set_outputs(vec![w, m, v]);
+    let caps = caps(Vendor::Nvidia);
+    let steps =
+        steps(&g, &Context { number: 0, caps: &caps, tier: Tier::Plain, precision: Precision::Fast, forced: None });
+    let [step] = &steps[..] else { panic!("{} steps", steps.len()) };
+    let [dispatch] = &step.code.dispatches[..] else { panic!("{} dispatches", step.code.dispatches.len()) };
+    assert_eq!(dispatch.text.matches("array<vec4<u32>>").count(), 7, "{}", dispatch.text);
 }

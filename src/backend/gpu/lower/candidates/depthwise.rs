@@ -116,7 +116,7 @@ fn by_rows(attached: &Attached, g: &Geometry, pass: Pass) -> Code {
         let _ = writeln!(text, "  var sum{o} = vec4<f32>(0.0);");
     });
     let _ = writeln!(text, "  for (var i = 0u; i < {}u; i = i + 1u) {{", g.kernel[0]);
-    let _ = write!(text, "{row}    if (row >= {}u) {{ continue; }}\n", source[0]);
+    let _ = writeln!(text, "{row}    if (row >= {}u) {{ continue; }}", source[0]);
     let _ = writeln!(text, "    let line = (n * {}u + row) * {}u;", source[0], source[1]);
     for j in 0..g.kernel[1] {
         let _ = writeln!(text, "    let w{j} = input1_4((i * {}u + {j}u) * {channels}u + c);", g.kernel[1]);

@@ -174,7 +174,8 @@ fn concat(task: &Task) -> Result<Kernel> {
 fn channel_stats(task: &Task) -> Kernel {
     let shape = &task.inputs[0].shape;
     let channels = shape.last().copied().unwrap_or(0);
-    Kernel::Own("channel_stats", reduce::channel_stats(shape.len() / channels.max(1), channels))
+    let rows = shape.len() / channels.max(1);
+    Kernel::Own("channel_stats", reduce::channel_stats(rows, channels, task.inputs[0].dtype))
 }
 
 /// The kernel that runs a heavy op faster than element by element, if there is one: the one that is forced, or else the one
