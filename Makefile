@@ -45,6 +45,8 @@ test-rust:
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --all-targets --features python -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+	@# Fuzz targets run by a command of their own; that they still compile is seen here.
+	CARGO_TARGET_DIR=target cargo check --quiet --manifest-path fuzz/Cargo.toml
 	cargo test
 
 # The GPU backend on a driver that computes on the processor (lavapipe), which is installed where it can be, or with

@@ -35,7 +35,7 @@ fn plan(backend: &dyn Backend, g: &Graph, fuse: bool) -> Plan {
 
 fn slots(g: &Graph, inputs: &[RefArray]) -> Vec<Slot> {
     let buffers = inputs.iter().zip(g.inputs()).map(|(x, &i)| to_buffer(x, g.fact(i)));
-    buffers.map(|buffer| Slot::shared(buffer)).collect()
+    buffers.map(Slot::shared).collect()
 }
 
 fn run(backend: &dyn Backend, g: &Graph, inputs: &[RefArray]) -> Vec<Buffer> {

@@ -169,7 +169,7 @@ fn convolution(pass: Pass, conv: &Conv2d, x: [usize; 4], w: [usize; 4], sums: bo
     let y = g.apply(op, &[first, second]).unwrap();
     match sums {
         true => adversarial_epilogue(&mut g, y).unwrap(),
-        false => epilogue(&mut g, y, x[3] % 2 == 0),
+        false => epilogue(&mut g, y, x[3].is_multiple_of(2)),
     }
     Some(g)
 }

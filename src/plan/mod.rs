@@ -243,7 +243,7 @@ mod tests {
         let run = |donations: Vec<(usize, usize)>| {
             let plan = Plan::compile(&g, &PlanOptions { donations, ..PlanOptions::default() }).unwrap();
             let buffers = inputs.iter().zip(g.inputs()).map(|(x, &i)| to_buffer(x, g.fact(i)));
-            let mut slots: Vec<Slot> = buffers.map(|b| Slot::donated(b)).collect();
+            let mut slots: Vec<Slot> = buffers.map(Slot::donated).collect();
             let memory = slots[2].buffer().unwrap().as_ptr();
             let output = plan.run(&mut slots, &|| false).unwrap().remove(0);
             (plan.describe(), output.as_ptr() == memory, output.as_slice::<f32>().to_vec())

@@ -12,7 +12,7 @@ mod run;
 
 use arbitrary::Unstructured;
 use cnnrs::graph::verify;
-use cnnrs::passes::PIPELINE;
+use cnnrs::passes::{PIPELINE, PassContext};
 use cnnrs::plan::{Plan, PlanOptions};
 use cnnrs::{Error, ErrorKind, Graph};
 use libfuzzer_sys::fuzz_target;
@@ -32,10 +32,11 @@ fn expect<T>(what: &str, g: &Graph, result: Result<T, Error>) -> Option<T> {
 /// The graphs before and after all passes; the first is the one that composites and gradients are expanded in.
 fn passes(g: &Graph) -> Option<(Graph, Graph)> {
     let (mut now, mut plain) = (g.clone(), None);
+    let mut context = PassContext::new(g);
     for pass in PIPELINE {
-        now = expect(pass.name, g, (pass.run)(&now))?;
-        expect(pass.name, &now, verify(&now));
-        if pass.name == "inline" {
+        now = expect(pass.name(), g, pass.run(&now, &mut context))?;
+        expect(pass.name(), &now, verify(&now));
+        if pass.name() == "inline" {
             plain = Some(now.clone());
         }
     }

@@ -9,7 +9,6 @@ use cnnrs::plan::{Plan, PlanOptions, Slot};
 use cnnrs::precision::Precision;
 use cnnrs::testing::{Rng, to_buffer, to_values};
 use cnnrs::{Buffer, DType, ErrorKind, Graph};
-use std::sync::Arc;
 
 /// Elements of one graph's values, and operations, up to which it runs.
 const MOST_ELEMENTS: u64 = 1 << 15;
@@ -70,9 +69,9 @@ impl Settings {
 /// Each output with the first input of its fact that no output before it has. Inputs that many runs read stay.
 fn donations(g: &Graph) -> Vec<(usize, usize)> {
     let mut pairs: Vec<(usize, usize)> = Vec::new();
-    let held = g.held();
+    let constant = g.constant_nodes();
     for (k, &output) in g.outputs().iter().enumerate() {
-        let free = |i: &usize| !held[g.inputs()[*i].index()] && pairs.iter().all(|p| p.0 != *i);
+        let free = |i: &usize| !constant[g.inputs()[*i].index()] && pairs.iter().all(|p| p.0 != *i);
         let fits = |i: &usize| g.fact(g.inputs()[*i]) == g.fact(output);
         pairs.extend((0..g.inputs().len()).filter(free).find(fits).map(|i| (i, k)));
     }

@@ -191,7 +191,7 @@ mod tests {
     fn size_classes_waste_little() {
         for bytes in [1usize, 4, 255, 256, 257, 4097, 1 << 20, (1 << 20) + 1, 9_437_184, 150_000_001] {
             let class = size_class(bytes);
-            assert!(class >= bytes as u64 && class % ALIGNMENT as u64 == 0, "{bytes}: {class}");
+            assert!(class >= bytes as u64 && class.is_multiple_of(ALIGNMENT as u64), "{bytes}: {class}");
             assert!(class - bytes as u64 <= (bytes as u64 / 8).max(ALIGNMENT as u64), "{bytes}: {class}");
         }
     }

@@ -131,7 +131,7 @@ impl GpuProgram {
         let values = &self.placement.values;
         let versions: Vec<Weak<Value>> = values.inputs.iter().map(|&i| version(&slots[i])).collect();
         let stands = kept.from.as_ref().is_some_and(|made| made.iter().zip(&versions).all(|(a, b)| same(a, b)));
-        let prepares = !self.placement.prelude.is_empty() && !(keep && stands);
+        let prepares = !(self.placement.prelude.is_empty() || keep && stands);
         let all = self.placement.prelude.len()..self.placement.prelude.len() + self.placement.steps.len();
         let clock = if control.profile { Clock::new(device, all)? } else { None };
         let mut uploads = device.device.create_command_encoder(&Default::default());
@@ -238,8 +238,8 @@ impl GpuProgram {
         let inputs = slots.iter().map(|slot| self.input(slot, stream, uploads, control)).collect::<Result<_>>()?;
         if self.checks {
             // What nobody has written is NaN.
-            let filled = arenas.iter().zip(&placement.arenas);
-            filled.map(|(arena, &bytes)| device.write(&arena.buffer, &vec![0xff; bytes])).collect::<Result<()>>()?;
+            let mut filled = arenas.iter().zip(&placement.arenas);
+            filled.try_for_each(|(arena, &bytes)| device.write(&arena.buffer, &vec![0xff; bytes]))?;
         }
         let bases = Bases {
             inputs,
