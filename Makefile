@@ -64,7 +64,7 @@ test-gpu:
 		[ "$(GPU_REQUIRED)" = 0 ]; \
 	else \
 		NODEVICE_SELECT=1 CNNRS_ADAPTER=$(GPU_ADAPTER) CNNRS_DEVICE=gpu \
-			cargo test --test gpu --test gpu_kernels --test ops --test plans --test random_graphs; \
+			cargo test --test gpu --test gpu_kernels --test ops --test plans --test random_graphs --test lazy --test batches; \
 	fi
 
 # Type checks and tests run against the installed wheel: what is tested is what is shipped.

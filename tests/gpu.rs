@@ -626,3 +626,41 @@ fn what_the_self_test_found_is_known_to_the_next_process() {
     assert_eq!(apart(name, "XDG_CACHE_HOME", &cache), first);
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn more_workgroups_than_one_axis_takes_lie_along_two() {
+    if !is_asked() {
+        return;
+    }
+    // 65,535 along an axis; each graph has some more, as pointwise work, products and sums.
+    let many = 65_540;
+    let mut pointwise = Graph::new();
+    let x = pointwise.input(Fact::new([many * 256 + 3], DType::F32));
+    let y = pointwise.unary(Function::Relu, x).unwrap();
+    pointwise.set_outputs(vec![y]);
+    let mut products = Graph::new();
+    let [a, b] = [0, 1].map(|_| products.input(Fact::new([many, 3, 2], DType::F32)));
+    let product = products.apply(Op::parse("matmul", transposed()).unwrap(), &[a, b]).unwrap();
+    products.set_outputs(vec![product]);
+    let mut sums = Graph::new();
+    let x = sums.input(Fact::new([many, 7], DType::F32));
+    let sum = sums.sum(x, &[1], false).unwrap();
+    sums.set_outputs(vec![sum]);
+    for g in [pointwise, products, sums] {
+        let input = |(k, &i): (usize, &cnnrs::NodeId)| {
+            let fact = g.fact(i);
+            let values: Vec<f32> = (0..fact.shape.len()).map(|e| ((e * (k + 3)) % 1001) as f32 - 500.0).collect();
+            Buffer::from_slice(&fact.shape, &values).unwrap()
+        };
+        let run = |backend: &dyn Backend| {
+            let mut slots: Vec<Slot> = g.inputs().iter().enumerate().map(input).map(Slot::shared).collect();
+            plan(backend, &g, true).run(&mut slots, &|| false).unwrap().remove(0)
+        };
+        // Whole numbers: the sums are exact.
+        assert!(run(&Gpu).as_slice::<f32>() == run(&Cpu).as_slice::<f32>(), "{g}");
+    }
+}
+
+fn transposed() -> Attributes {
+    Attributes::new([("transpose_b".to_owned(), Attribute::Bool(true))])
+}

@@ -179,7 +179,7 @@ fn check_conv(conv: &Conv2d, [x, w]: [[usize; 4]; 2], sums: bool, rng: &mut Rng,
     for pass in PASSES {
         let Some(g) = convolution(pass, conv, x, w, sums) else { continue };
         let mut own = Runs::new();
-        check_names(&g, &drawn(rng, 2), &mut own);
+        check_names(&g, &drawn(rng, 1), &mut own);
         own.into_iter().for_each(|(name, n)| *runs.entry(format!("{pass:?} {name}")).or_default() += n);
     }
 }
@@ -225,6 +225,53 @@ fn convolutions_at_the_edges_of_tiles() {
         check_conv(&conv(2, Padding::Valid), [[1, 11, 13, in_c], [1, 1, in_c, out_c]], false, &mut rng, &mut runs);
     }
     assert!(runs.keys().any(|name| name.ends_with("gemm_vector")), "{runs:?}");
+}
+
+/// Images of odd and even sizes, whole tiles and parts of them, and sums over tiles in one part and in several.
+#[test]
+fn convolutions_over_transformed_tiles() {
+    if !is_asked() {
+        return;
+    }
+    let mut runs = Runs::new();
+    for padding in [Padding::Valid, Padding::Same, Padding::Explicit([(2, 1), (0, 3)])] {
+        let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding, groups: 1 };
+        for [batch, height, width, in_c, out_c] in [[2, 5, 8, 4, 8], [1, 3, 3, 36, 4], [3, 8, 7, 8, 12]] {
+            for pass in PASSES {
+                let g = convolution(pass, &conv, [batch, height, width, in_c], [3, 3, in_c, out_c], batch == 2);
+                check_names(&g.unwrap(), &["winograd_2x2"], &mut runs);
+            }
+        }
+    }
+    let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
+    let long = convolution(Pass::FilterGrad, &conv, [4, 48, 48, 4], [3, 3, 4, 4], false).unwrap();
+    check_names(&long, &["winograd_2x2"], &mut runs);
+    assert_eq!(runs["winograd_2x2"], 28);
+}
+
+#[test]
+fn convolutions_of_one_filter_a_channel() {
+    if !is_asked() {
+        return;
+    }
+    let mut runs = Runs::new();
+    for padding in [Padding::Valid, Padding::Same, Padding::Explicit([(2, 1), (0, 3)])] {
+        for (stride, dilation, kernel) in
+            [(1, 1, [3, 3]), (2, 1, [3, 5]), (3, 1, [2, 2]), (1, 2, [3, 2]), (4, 2, [1, 3])]
+        {
+            for channels in [4, 20, 7] {
+                let conv = Conv2d { strides: [stride; 2], dilation: [dilation; 2], padding, groups: channels };
+                for pass in PASSES {
+                    let filters = [kernel[0], kernel[1], 1, channels];
+                    // The filters' gradient is a kernel of its own, of which an epilogue has to be taken off.
+                    let sums = pass == Pass::FilterGrad;
+                    let Some(g) = convolution(pass, &conv, [2, 9, 11, channels], filters, sums) else { continue };
+                    check_names(&g, &["depthwise"], &mut runs);
+                }
+            }
+        }
+    }
+    assert!(runs["depthwise"] > 80, "{runs:?}");
 }
 
 /// Sums over all kinds of axes: what one lane sums, what lanes sum, and what is cut into parts.

@@ -34,6 +34,11 @@ impl<'a> Attached<'a> {
         self.epilogue.reductions.is_empty() && self.epilogue.moments.is_empty()
     }
 
+    /// Whether the op's own value is all that is stored.
+    pub fn is_bare(&self) -> bool {
+        self.group.region.is_none()
+    }
+
     /// Whether the inputs of the prologue can be read in quads.
     pub fn reads_quads(&self) -> bool {
         self.group.prologue.as_ref().is_none_or(takes_quads)

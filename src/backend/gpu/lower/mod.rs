@@ -62,7 +62,8 @@ impl StepCode for StepKernels {
 pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuProgram> {
     let caps = device::get(options.target.map_or(0, |target| target.number))?.facts.caps;
     let tier = options.target.and_then(|target| Tier::parse(target.tier)).unwrap_or(Tier::Winograd);
-    let context = Context { caps: &caps, tier, forced: options.force_kernel.as_deref() };
+    let forced = options.force_kernel.as_deref();
+    let context = Context { caps: &caps, tier, precision: options.precision, forced };
     let mut steps = Vec::with_capacity(fusion.groups.len());
     for group in &fusion.groups {
         reserve::check()?;

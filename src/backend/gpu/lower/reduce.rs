@@ -12,7 +12,7 @@ use std::fmt::Write;
 /// Elements up to which one invocation reduces alone.
 const FEW: usize = 32;
 /// Invocations of a workgroup.
-const LANES: usize = 256;
+pub const LANES: usize = 256;
 /// Workgroups that fill a device, about: more parts than that give nothing.
 const FILL: usize = 512;
 /// The fewest elements that a lane reduces where work is cut into parts.

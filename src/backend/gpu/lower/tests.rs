@@ -11,6 +11,7 @@ use crate::ops::conv2d::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
 use crate::ops::matmul::MatMul;
 use crate::ops::pointwise::{Cast, Function};
 use crate::ops::window::Padding;
+use crate::precision::Precision;
 use crate::schedule::Step;
 use crate::shape::Fact;
 use crate::{DType, ops::Op};
@@ -76,7 +77,10 @@ fn forced(g: &Graph, runs: &mut BTreeMap<&'static str, usize>) {
     for vendor in [Vendor::Nvidia, Vendor::Software] {
         for name in super::candidates::NAMES {
             let caps = caps(vendor);
-            let steps = steps(g, &Context { caps: &caps, tier: Tier::Winograd, forced: Some(name) });
+            let steps = steps(
+                g,
+                &Context { caps: &caps, tier: Tier::Winograd, precision: Precision::Fast, forced: Some(name) },
+            );
             validate(&steps);
             for step in &steps {
                 *runs.entry(step.code.name).or_default() += 1;
@@ -94,8 +98,9 @@ fn kernels_of_convolutions_are_valid() {
         (Padding::Explicit([(2, 1), (0, 3)]), 3, 2, 1),
         (Padding::Same, 2, 2, 3),
         (Padding::Same, 1, 1, 12),
+        (Padding::Same, 2, 1, 12),
     ] {
-        for [in_c, out_c] in [[12, 24], [12, 36], [36, 12], [60, 60]] {
+        for [in_c, out_c] in [[12, 24], [12, 12], [36, 12], [60, 60]] {
             let conv = Conv2d { strides: [stride, 1], dilation: [dilation, 1], padding, groups };
             let (x, w) = ([2, 9, 11, in_c], [3, 3, in_c / groups, out_c]);
             let place = conv.place(&x, &w).unwrap();
@@ -148,7 +153,10 @@ fn kernels_of_regions_and_reductions_are_valid() {
             let stats = g.apply(ChannelStats, &[y]).unwrap();
             g.set_outputs([y, narrow, stats].into_iter().chain(sums).collect());
             let caps = caps(Vendor::Nvidia);
-            validate(&steps(&g, &Context { caps: &caps, tier: Tier::Winograd, forced: None }));
+            validate(&steps(
+                &g,
+                &Context { caps: &caps, tier: Tier::Winograd, precision: Precision::Fast, forced: None },
+            ));
         }
     }
 }
@@ -163,7 +171,10 @@ fn tiles_take_the_shared_memory_that_they_say() {
     let caps = caps(Vendor::Nvidia);
     for (name, form) in super::candidates::FORMS {
         let Some(tile) = form.tile else { continue };
-        let found = validate(&steps(&g, &Context { caps: &caps, tier: Tier::Tiled, forced: Some(name) }));
+        let found = validate(&steps(
+            &g,
+            &Context { caps: &caps, tier: Tier::Tiled, precision: Precision::Fast, forced: Some(name) },
+        ));
         assert_eq!(found[0], (name, tile.shared_bytes()));
         assert!(tile.shared_bytes() <= 16 << 10, "two workgroups share what the least of devices has");
     }
@@ -177,7 +188,7 @@ fn what_is_chosen_follows_from_shapes() {
         let b = g.input(Fact::new([inner, cols], DType::F32));
         let y = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[a, b]).unwrap();
         g.set_outputs(vec![y]);
-        steps(&g, &Context { caps: &caps(Vendor::Nvidia), tier, forced: None })[0].code.name
+        steps(&g, &Context { caps: &caps(Vendor::Nvidia), tier, precision: Precision::Fast, forced: None })[0].code.name
     };
     assert_eq!(chosen(4096, 4096, 4096, Tier::Tiled), "gemm_128x128");
     assert_eq!(chosen(100_000, 64, 576, Tier::Tiled), "gemm_128x64");

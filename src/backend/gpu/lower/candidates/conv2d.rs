@@ -90,7 +90,7 @@ impl Geometry {
     }
 
     /// Whether a sum has summands and places stay in range.
-    fn is_ordinary(&self) -> bool {
+    pub fn is_ordinary(&self) -> bool {
         let sizes = [self.batch, self.image[0], self.image[1], self.in_c, self.out[0], self.out[1], self.out_c];
         let reach = |i: usize| {
             let far = (self.out[i] - 1).saturating_mul(self.stride[i]);

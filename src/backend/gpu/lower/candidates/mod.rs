@@ -2,9 +2,11 @@
 
 mod conv2d;
 mod data;
+mod depthwise;
 mod matmul;
 mod pool2d;
 mod product;
+mod winograd;
 
 use super::attach::Attached;
 use super::reduce;
@@ -12,18 +14,21 @@ use super::shader::Code;
 use crate::backend::gpu::caps::{Caps, Tier};
 use crate::error::{Error, Integer, Result};
 use crate::ops::Op;
+use crate::precision::Precision;
 use crate::shape::Fact;
 
 pub use product::FORMS;
 
 /// The kernels that can be forced by name.
-pub const NAMES: [&str; FORMS.len() + 1] = {
-    let mut names = ["plain"; FORMS.len() + 1];
+pub const NAMES: [&str; FORMS.len() + 3] = {
+    let mut names = ["plain"; FORMS.len() + 3];
     let mut k = 0;
     while k < FORMS.len() {
         names[k] = FORMS[k].0;
         k += 1;
     }
+    names[k] = depthwise::NAME;
+    names[k + 1] = winograd::NAME;
     names
 };
 
@@ -34,6 +39,8 @@ pub struct Context<'a> {
     pub caps: &'a Caps,
     /// The highest tier to use.
     pub tier: Tier,
+    /// What kernels may do to sums of products.
+    pub precision: Precision,
     /// The kernel to use where it fits, by name.
     pub forced: Option<&'a str>,
 }
@@ -174,17 +181,25 @@ fn channel_stats(task: &Task) -> Kernel {
 /// # Errors
 /// When sizes do not fit.
 pub fn fastest(attached: &Attached, context: &Context) -> Result<Option<(&'static str, Code)>> {
-    let found = match attached.task.op {
-        Op::MatMul(_) => product::candidates(attached, context, || matmul::products(attached))?,
-        Op::Conv2d(_) | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) => {
-            product::candidates(attached, context, || conv2d::products(attached))?
-        }
-        _ => Vec::new(),
-    };
     if context.forced == Some("plain") {
         return Ok(None);
     }
+    let found = match attached.task.op {
+        Op::MatMul(_) => product::candidates(attached, context, || matmul::products(attached))?,
+        Op::Conv2d(_) | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) => {
+            let mut found = product::candidates(attached, context, || conv2d::products(attached))?;
+            found.extend(depthwise::candidate(attached, context)?);
+            found.extend(winograd::candidate(attached, context)?);
+            found
+        }
+        _ => Vec::new(),
+    };
+    let task = &attached.task;
+    let elements = task.output.shape.len();
+    let inner = task.op.def().flops(task.inputs, task.output) / 2 / elements.max(1) as u64;
+    let plain = product::plain_cost(elements, inner as usize, &context.caps.speed());
     let forced = found.iter().find(|c| Some(c.name) == context.forced);
-    let chosen = forced.or_else(|| found.iter().min_by(|a, b| a.cost.total_cmp(&b.cost)));
+    let cheaper = found.iter().filter(|c| c.cost < plain);
+    let chosen = forced.or_else(|| cheaper.min_by(|a, b| a.cost.total_cmp(&b.cost)));
     chosen.map(|c| Ok((c.name, (c.build)()?))).transpose()
 }

@@ -31,7 +31,8 @@ const fn form(tile: Tile, split: bool, efficiency: f64) -> Form {
 const LARGE: Tile = tile(128, 128, 8, 8);
 const TALL: Tile = tile(128, 64, 8, 8);
 const MIDDLE: Tile = tile(64, 64, 8, 4);
-const SMALL: Tile = tile(32, 32, 4, 4);
+/// The smallest tile.
+pub const SMALL: Tile = tile(32, 32, 4, 4);
 
 /// All forms, by the name of their kernel.
 pub const FORMS: [(&str, Form); 9] = [
@@ -64,15 +65,9 @@ pub fn candidates<'a>(
     if context.tier < Tier::Tiled || !fits || shapes.is_empty() {
         return Ok(Vec::new());
     }
-    let elements = shapes[0].elements;
-    let inner = shapes.iter().map(|c| c.inner).max().unwrap_or(0);
-    let plain = plain_cost(elements, inner, &context.caps.speed());
     let mut found = Vec::new();
     for (name, form) in FORMS {
         let Some((cost, split)) = plan(&shapes, form, context) else { continue };
-        if cost > plain && context.forced != Some(name) {
-            continue;
-        }
         let build = move || Ok(build(attached, &products()?, form, split, context.caps.vendor));
         found.push(Candidate { name, cost, build: Box::new(build) });
     }
@@ -80,7 +75,7 @@ pub fn candidates<'a>(
 }
 
 /// What a form costs, in cycles of the device, and how it is cut; `None` where it does not fit.
-fn plan(shapes: &[Contraction], form: Form, context: &Context) -> Option<(f64, Split)> {
+pub fn plan(shapes: &[Contraction], form: Form, context: &Context) -> Option<(f64, Split)> {
     let (caps, speed) = (context.caps, context.caps.speed());
     let (lanes, shared) = match form.tile {
         Some(tile) => (tile.lanes(), tile.shared_bytes()),
