@@ -194,7 +194,13 @@ def main() -> int:
         lines = [json.loads(text) for text in options.report.read_text(encoding="utf-8").splitlines()]
         print("\n".join(gpu_report.lines(lines)))
         return 0
+    if options.save and options.tiny:
+        raise SystemExit("--save: expected figures of whole shapes, received --tiny")
     options.engines = options.engines.split(",")
+    try:
+        chosen(options)
+    except ValueError as error:
+        raise SystemExit(f"--only: {error}") from error
     unknown = set(options.engines) - set(WORKERS)
     if unknown:
         raise SystemExit(

@@ -58,8 +58,8 @@ def peaks(results: list[dict], machine: dict) -> tuple[float, float, str]:
     copied = max((line["bytes"] / line["ms"] * 1e-6 for line in rows if "bytes" in line), default=0.0)
     names = f"{machine.get('adapter', '')} {machine.get('torch_device', '')} {machine.get('nvidia_smi', '')}"
     paper = next((value for name, value in ON_PAPER.items() if re.search(rf"\b{name}\b", names)), (0.0, 0.0))
-    sources = ["multiply-adds measured" if flops else "multiply-adds as the maker says"]
-    sources.append("copy measured" if copied else "memory as the maker says")
+    said = "as the maker says" if any(paper) else "not known"
+    sources = [f"multiply-adds {'measured' if flops else said}", f"copy {'measured' if copied else said}"]
     return flops or paper[0], copied or paper[1], ", ".join(sources)
 
 

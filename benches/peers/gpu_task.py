@@ -79,6 +79,6 @@ def each(
         try:
             for values in measure(case, variant):
                 report(engine, version, row, case, variant, **values)
-        except (RuntimeError, ValueError, MemoryError) as error:
+        except Exception as error:
             message = f"{type(error).__name__}: {error}"[:600]
             report(engine, version, row, case, variant, error=message)

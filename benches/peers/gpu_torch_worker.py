@@ -22,12 +22,14 @@ FMA_CHAINS, FMA_LENGTH, FMA_THREADS = 8, 8192, 1 << 20
 FMA_CODE = f"""
 template <typename T> T multiply_add(T x) {{
   T sums[{FMA_CHAINS}];
+  #pragma unroll
   for (int i = 0; i < {FMA_CHAINS}; i++) sums[i] = x + T(i);
   for (int k = 0; k < {FMA_LENGTH}; k++) {{
     #pragma unroll
     for (int i = 0; i < {FMA_CHAINS}; i++) sums[i] = sums[i] * x + T(0.5);
   }}
   T sum = 0;
+  #pragma unroll
   for (int i = 0; i < {FMA_CHAINS}; i++) sum += sums[i];
   return sum;
 }}

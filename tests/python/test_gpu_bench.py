@@ -223,6 +223,23 @@ def test_a_folder_without_a_wheel_is_named(tmp_path):
     assert gpu.wheel_in(tmp_path).name == "cnnrs-0.whl"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tiny", "--save"], "--save: expected figures of whole shapes"),
+        (["--engines", "cnnrs,JAX"], "--engines: expected of cnnrs, PyTorch, received JAX"),
+        (["--only", "gem"], "expected one of peaks, gemm, .* received 'gem'"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_named(monkeypatch, tmp_path, arguments, message):
+    import gpu
+
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--out", str(tmp_path), *arguments])
+    with pytest.raises(SystemExit, match=message):
+        gpu.main()
+    assert not list(tmp_path.iterdir())
+
+
 @needs_software
 def test_rows_are_measured_on_a_device(tmp_path):
     only = ["--only", "gemm,lenet-infer", "--engines", "cnnrs", "--seconds", "0.02", "--tiny"]
