@@ -148,8 +148,15 @@ class Variable(_Operators):
 
     trainable: bool
     def __new__(
-        cls, value: Any, dtype: str | None = None, trainable: bool = True, name: str = ""
+        cls,
+        value: Any,
+        dtype: str | None = None,
+        trainable: bool = True,
+        name: str = "",
+        autocast: bool = True,
     ) -> Variable: ...
+    @property
+    def autocast(self) -> bool: ...
     @property
     def name(self) -> str: ...
     @property
@@ -200,9 +207,11 @@ class no_grad:
 
 @final
 class layer_scope:
-    """Context manager that names the layer under which ops are recorded."""
+    """Context manager that names the layer under which ops are recorded, and says in which type it reads
+    float variables.
+    """
 
-    def __new__(cls, name: str) -> layer_scope: ...
+    def __new__(cls, name: str, autocast: str | None = None) -> layer_scope: ...
     def __enter__(self) -> None: ...
     def __exit__(self, *exception: object) -> bool: ...
 

@@ -30,6 +30,11 @@ impl PyTensor {
     fn fact(&self) -> &Fact {
         self.tensor.fact()
     }
+
+    /// The element type that ops find.
+    fn read_type(&self) -> DType {
+        self.fact().dtype
+    }
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "variables' own tensors may be missing")]
@@ -488,22 +493,25 @@ impl PyNoGrad {
     }
 }
 
-/// Context manager that names the layer under which ops are recorded.
+/// Context manager that names the layer under which ops are recorded, and says in which type it reads float variables.
 #[pyclass(name = "layer_scope", module = "cnnrs._core", unsendable)]
 struct PyLayerScope {
     name: String,
+    autocast: Option<DType>,
     entered: RefCell<Vec<LayerScope>>,
 }
 
 #[pymethods]
 impl PyLayerScope {
     #[new]
-    fn new(name: String) -> Self {
-        PyLayerScope { name, entered: RefCell::default() }
+    #[pyo3(signature = (name, autocast=None))]
+    fn new(name: String, autocast: Option<&str>) -> PyResult<Self> {
+        let autocast = autocast.map(DType::parse).transpose()?;
+        Ok(PyLayerScope { name, autocast, entered: RefCell::default() })
     }
 
     fn __enter__(&self) {
-        self.entered.borrow_mut().push(LayerScope::enter(&self.name));
+        self.entered.borrow_mut().push(LayerScope::enter_as(&self.name, self.autocast));
     }
 
     #[pyo3(signature = (*_exc))]
