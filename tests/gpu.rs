@@ -163,8 +163,8 @@ fn all_halves_are_read_and_all_numbers_rounded_as_the_cpu_does() {
     for dtype in [DType::F16, DType::BF16] {
         let mut g = Graph::new();
         let x = g.input(Fact::new([numbers.len()], DType::F32));
-        let halves = g.apply(Cast { dtype }, &[x]).unwrap();
-        let back = g.apply(Cast { dtype: DType::F32 }, &[halves]).unwrap();
+        let halves = g.apply(Cast::to(dtype), &[x]).unwrap();
+        let back = g.apply(Cast::to(DType::F32), &[halves]).unwrap();
         g.set_outputs(vec![halves, back]);
         let input = || Slot::Shared(Arc::new(Buffer::from_slice(&[numbers.len()], &numbers).unwrap()));
         let run = |backend: &dyn Backend| plan(backend, &g, false).run(&mut [input()], &|| false).unwrap();

@@ -28,7 +28,12 @@ pub fn read_type(dtype: DType) -> DType {
 /// When there is no memory to record the cast.
 pub fn autocast(value: Tensor) -> Result<Tensor> {
     let dtype = read_type(value.fact().dtype);
-    if value.fact().dtype == dtype { Ok(value) } else { value.cast(dtype) }
+    value.cast_loosely(dtype)
+}
+
+/// Whether the layer that is being called computes in a type that is storage.
+pub(super) fn computes_in_16_bits() -> bool {
+    AUTOCAST.get().is_some_and(DType::is_storage)
 }
 
 /// The layer that is being called.

@@ -430,6 +430,14 @@ fn tensor(data: &Bound<'_, PyAny>, dtype: Option<&str>) -> PyResult<PyTensor> {
     Ok(Tensor::from_buffer(convert::to_buffer(data, dtype)?).into())
 }
 
+/// A float tensor as a layer that computes in `dtype` takes it or gives it: what rounds it may be left out where the value
+/// passes on to another op.
+#[pyfunction]
+fn autocast(x: &Bound<'_, PyAny>, dtype: &str) -> PyResult<PyTensor> {
+    let dtype = DType::parse(dtype)?;
+    caught(|| Ok(convert::to_tensor(x, None)?.cast_loosely(dtype)?.into()))
+}
+
 /// Records the gradients of `root` with respect to tensors and variables.
 #[pyfunction]
 #[pyo3(signature = (root, wrt, seed=None))]
@@ -526,6 +534,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyNoGrad>()?;
     m.add_class::<PyLayerScope>()?;
     m.add_function(wrap_pyfunction!(apply, m)?)?;
+    m.add_function(wrap_pyfunction!(autocast, m)?)?;
     m.add_function(wrap_pyfunction!(tensor, m)?)?;
     m.add_function(wrap_pyfunction!(gradients, m)?)?;
     m.add_function(wrap_pyfunction!(realise, m)?)

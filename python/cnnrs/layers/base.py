@@ -16,6 +16,7 @@ from cnnrs.base.building import building
 from cnnrs.base.dtypes import FLOAT, FLOATS
 from cnnrs.layers.input_spec import check_inputs
 from cnnrs.layers.ownership import WeightOwner
+from cnnrs.ops.annotated import autocast
 from cnnrs.serialization.copies import reduce_layer
 
 __all__ = ["Layer"]
@@ -524,7 +525,7 @@ def _autocast(value: Any, dtype: str) -> Any:
     """`value` with the float tensors in it as `dtype`."""
     if isinstance(value, (_core.Tensor, _core.Variable)):
         own = value.dtype
-        return value.astype(dtype) if own != dtype and own in FLOATS else value
+        return autocast(value, dtype) if own != dtype and own in FLOATS else value
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         parts = [_autocast(part, dtype) for part in value]
         return value if all(map(operator.is_, parts, value)) else type(value)(parts)
