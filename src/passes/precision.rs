@@ -109,3 +109,101 @@ fn roundable(graph: &Graph) -> Vec<bool> {
     graph.outputs().iter().for_each(|o| roundable[o.index()] = false);
     roundable
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::gather::Gather;
+    use crate::ops::movement::Concat;
+    use crate::ops::pointwise::Function;
+    use crate::passes::run_alone;
+    use crate::shape::Fact;
+    use crate::testing::{Rng, check_plan};
+
+    const HALF: DType = DType::BF16;
+
+    /// `x` rounded and widened, as between two layers.
+    fn between(g: &mut Graph, x: NodeId) -> NodeId {
+        let half = g.cast_loosely(x, HALF).unwrap();
+        g.cast(half, DType::F32).unwrap()
+    }
+
+    fn casts(g: &Graph) -> usize {
+        let live = g.live();
+        g.ids().filter(|i| live[i.index()] && matches!(g.node(*i).op, Op::Cast(_))).count()
+    }
+
+    fn input(g: &mut Graph, shape: &[usize]) -> NodeId {
+        g.input(Fact::new(shape, DType::F32))
+    }
+
+    #[test]
+    fn values_between_layers_are_not_rounded_and_may_be_kept_in_16_bits() {
+        let mut g = Graph::new();
+        let x = input(&mut g, &[3, 4]);
+        let weights = between(&mut g, x);
+        let y = g.unary(Function::Exp, weights).unwrap();
+        let y = between(&mut g, y);
+        let z = g.unary(Function::Relu, y).unwrap();
+        let out = g.cast_loosely(z, HALF).unwrap();
+        g.set_outputs(vec![out]);
+        let made = run_alone(&Precision, &g);
+        // What leaves the graph has the type that was asked for.
+        assert_eq!(casts(&made), 1);
+        let storage = |f: Function| made.nodes().iter().find(|n| n.op == Op::Pointwise(f)).unwrap().storage;
+        assert_eq!((storage(Function::Exp), storage(Function::Relu)), (Some(HALF), None));
+        assert_eq!(made.node(made.inputs()[0]).storage, None, "inputs stay what they are");
+        check_plan(&g, &mut Rng::new(1), 2f64.powi(-6));
+    }
+
+    #[test]
+    fn what_a_program_rounds_stays_rounded() {
+        let mut g = Graph::new();
+        let x = input(&mut g, &[3, 4]);
+        let half = g.cast(x, HALF).unwrap();
+        let y = g.cast(half, DType::F32).unwrap();
+        g.set_outputs(vec![y]);
+        assert_eq!(casts(&run_alone(&Precision, &g)), 2);
+        check_plan(&g, &mut Rng::new(1), 0.0);
+    }
+
+    #[test]
+    fn what_a_layer_of_float32_reads_too_is_not_kept_in_16_bits() {
+        let mut g = Graph::new();
+        let x = input(&mut g, &[3, 4]);
+        let y = g.unary(Function::Exp, x).unwrap();
+        let a = between(&mut g, y);
+        let b = g.unary(Function::Log, y).unwrap();
+        let sum = g.add(a, b).unwrap();
+        g.set_outputs(vec![sum]);
+        let made = run_alone(&Precision, &g);
+        assert_eq!((casts(&made), made.nodes().iter().filter(|n| n.storage.is_some()).count()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_moved_between_layers_is_moved_unrounded() {
+        let mut g = Graph::new();
+        let (x, y) = (input(&mut g, &[3, 4]), input(&mut g, &[2, 4]));
+        let [a, b] = [x, y].map(|v| g.unary(Function::Exp, v).unwrap());
+        let [a, b] = [a, b].map(|v| g.cast_loosely(v, HALF).unwrap());
+        let joined = g.apply(Concat { axis: 0 }, &[a, b]).unwrap();
+        let flat = g.reshape(joined, [20].into()).unwrap();
+        let wide = g.cast(flat, DType::F32).unwrap();
+        g.set_outputs(vec![wide]);
+        let made = run_alone(&Precision, &g);
+        assert_eq!(casts(&made), 0);
+        assert_eq!(made.nodes().iter().filter(|n| n.storage == Some(HALF)).count(), 4);
+        check_plan(&g, &mut Rng::new(2), 2f64.powi(-8));
+    }
+
+    #[test]
+    fn rows_of_stored_halves_are_widened_once_they_are_picked() {
+        let mut g = Graph::new();
+        let table = g.input(Fact::new([50, 4], HALF));
+        let rows = g.input(Fact::new([2], DType::I32));
+        let picked = g.apply(Gather { axis: 0 }, &[table, rows]).unwrap();
+        let wide = g.cast(picked, DType::F32).unwrap();
+        g.set_outputs(vec![wide]);
+        assert_eq!(run_alone(&Precision, &g), g);
+    }
+}

@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import config, dtype_policies, layers, losses, mixed_precision, models, ops, optimizers, saving
+from cnnrs import (
+    config,
+    dtype_policies,
+    layers,
+    losses,
+    mixed_precision,
+    models,
+    ops,
+    optimizers,
+    saving,
+    utils,
+)
 
 HALVES = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
 # The distance of 1 from the next number.
@@ -450,3 +461,117 @@ def test_compile_scales_the_loss_of_models_in_float16(policy, auto):
         assert model.optimizer is own
     else:
         assert model.optimizer is given
+
+
+# ---- training
+
+
+def block_net(policy, channels=16):
+    """A small network, of which a step with 64 images keeps more than caches hold."""
+    config.set_dtype_policy(policy)
+    cnnrs.utils.set_random_seed(3)
+    x = inputs = cnnrs.Input((28, 28, 1))
+    for _ in range(3):
+        x = layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.GlobalAveragePooling2D()(layers.MaxPooling2D(2)(x))
+    outputs = layers.Dense(10, activation="softmax", dtype="float32")(x)
+    model = models.Model(inputs, outputs)
+    model.compile(optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def digits(count):
+    (x, y), _ = cnnrs.datasets.mnist.load_data()
+    return x[:count, ..., None].astype("float32") / 255, y[:count].astype("int32")
+
+
+def test_training_reaches_the_loss_of_float32():
+    x, y = digits(1536)
+    reached, shapes = {}, set()
+    for policy in ("float32", *HALVES):
+        model = block_net(policy)
+        history = model.fit(x, y, batch_size=128, epochs=2, shuffle=False, verbose=0).history
+        reached[policy] = history["loss"][-1]
+        shapes.add(tuple(w.dtype for w in model.weights))
+        assert model.predict(x[:2], verbose=0).dtype == np.float32
+    assert len(shapes) == 1 and reached["float32"] < 2.2
+    for policy, half in HALVES.items():
+        assert reached[policy] == pytest.approx(reached["float32"], rel=0.03 if half == "bfloat16" else 0.01)
+        # Something was rounded.
+        assert reached[policy] != reached["float32"]
+
+
+def test_what_gradients_keep_takes_half_the_memory():
+    peak = {
+        policy: utils.explain(block_net(policy), batch_size=128, training=True).peak_bytes
+        for policy in ("float32", *HALVES)
+    }
+    assert peak["mixed_float16"] == pytest.approx(peak["mixed_bfloat16"], rel=0.01)
+    assert peak["mixed_bfloat16"] < 0.8 * peak["float32"]
+
+
+@pytest.mark.parametrize("policy", HALVES)
+def test_gradients_are_those_of_float32_but_for_roundings(policy):
+    x, y = digits(64)
+    grads = {}
+    for name in ("float32", policy):
+        model = block_net(name)
+        with cnnrs.GradientTape() as tape:
+            loss = losses.SparseCategoricalCrossentropy()(y, model(x, training=True))
+        grads[name] = [g.numpy() for g in tape.gradient(loss, model.trainable_weights)]
+        assert {g.dtype for g in grads[name]} == {np.dtype("float32")}
+    for ours, exact in zip(grads[policy], grads["float32"], strict=True):
+        scale = np.abs(exact).max()
+        np.testing.assert_allclose(ours, exact, rtol=0, atol=24 * EPSILON[HALVES[policy]] * scale)
+
+
+def test_sums_and_products_add_up_in_float32():
+    large = ops.cast(np.full((1, 300), 6e4), "float16")
+    signs = np.resize([1.0, 1.0, -1.0, -1.0], (300, 1))
+    layer = layers.Dense(1, use_bias=False, dtype="mixed_float16")
+    layer.build((None, 300))
+    layer.set_weights([signs])
+    assert layer(large).numpy().tolist() == [[0.0]]
+    ones = ops.ones((1, 400, 250, 1), "float16")
+    assert layers.GlobalAveragePooling2D(dtype="mixed_float16")(ones).numpy().tolist() == [[1.0]]
+    normed = layers.LayerNormalization(axis=[1, 2, 3], dtype="mixed_float16")(ones * 200.0)
+    assert np.abs(normed.numpy()).max() == 0.0
+    # What does not fit overflows where it is stored.
+    assert np.isinf(ops.sum(ones).numpy()) and np.isinf((large * 2.0).numpy()).all()
+
+
+def test_a_bad_batch_of_fit_changes_no_weight():
+    x, y = digits(64)
+    model = block_net("mixed_float16", channels=4)
+    model.fit(x, y, batch_size=64, verbose=0)
+    assert state(model.optimizer) == (32768.0, 1, 1)
+    before = [w.numpy().copy() for w in model.trainable_weights]
+    slots = [v.numpy().copy() for v in model.optimizer.inner_optimizer.variables]
+    broken = x.copy()
+    broken[3, 5, 5] = np.inf
+    with pytest.warns(RuntimeWarning, match="NaN"):
+        model.fit(broken, y, batch_size=64, verbose=0)
+    assert state(model.optimizer) == (16384.0, 0, 1)
+    for variable, old in zip(model.trainable_weights, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), old)
+    for variable, old in zip(model.optimizer.inner_optimizer.variables, slots, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), old)
+
+
+def test_casts_of_a_program_round_inside_of_layers_too():
+    class Quantized(layers.Layer):
+        def call(self, x):
+            return ops.cast(ops.cast(ops.cast(x, "float32") + 2.0**-9, "bfloat16"), "float32")
+
+    y = Quantized(dtype="mixed_float16")(np.ones((1, 2)))
+    assert y.dtype == "float32" and y.numpy().tolist() == [[1.0, 1.0]]
+
+
+def test_a_cross_entropy_of_rounded_probabilities_reads_their_logits():
+    logits = np.float32([[0.0, 20.0]])
+    softmax = layers.Softmax(dtype="mixed_float16")
+    loss = losses.SparseCategoricalCrossentropy()
+    assert float(loss([0], softmax(logits))) == pytest.approx(20.0, abs=0.01)
+    # A conversion to another float type keeps them.
+    assert float(loss([0], ops.cast(ops.softmax(logits), "bfloat16"))) == pytest.approx(20.0, abs=0.1)

@@ -49,9 +49,11 @@ impl AffineForm {
         };
         let (mut scale, mut shift) = (None, None);
         let mut bounds = [f32::NEG_INFINITY, f32::INFINITY];
-        let widened = region.code.first().filter(|i| i.function == Function::Identity && i.input_dtype.is_storage());
-        let source = widened.map_or(DType::F32, |i| i.input_dtype);
-        let computed = usize::from(widened.is_some());
+        let source = region.anchor_dtype();
+        let computed = usize::from(source.is_storage());
+        if computed == 1 && region.code[0].args.as_slice() != [Arg::Anchor] {
+            return None;
+        }
         // Every instruction works on the result of the one before it; bounds come last, the lower first.
         let mut value = if computed == 0 { Arg::Anchor } else { Arg::Result(0) };
         for (i, instruction) in region.code.iter().enumerate().skip(computed) {

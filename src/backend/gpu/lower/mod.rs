@@ -108,7 +108,8 @@ fn attached(task: &Task, anchor: &Anchor, group: &Group) -> StepKernels {
     let lead = task.inputs.len();
     let raw = |k: usize| if k == 0 && group.prologue.is_some() { "raw0".to_owned() } else { format!("input{k}") };
     for (k, fact) in task.inputs.iter().enumerate() {
-        module.loader(&raw(k), Operand::Input(k), fact.dtype);
+        let before = group.prologue.as_ref().filter(|_| k == 0);
+        module.loader(&raw(k), Operand::Input(k), before.map_or(fact.dtype, Region::anchor_dtype));
     }
     let mut after = lead;
     if let Some(prologue) = &group.prologue {
