@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -320,6 +322,64 @@ def test_files_keep_policies(tmp_path):
     loaded.fit(x, np.ones((8, 2)), **more)
     for ours, theirs in zip(loaded.weights, model.weights, strict=True):
         np.testing.assert_array_equal(values_of(ours), values_of(theirs))
+
+
+# ---- Keras's figures
+
+KERAS = json.loads((Path(__file__).parents[1] / "fixtures" / "keras_precision.json").read_text())
+
+
+@pytest.mark.parametrize("case", KERAS["layers"], ids=lambda case: f"{case['class']}-{case['policy']}")
+def test_layers_have_the_types_and_values_of_keras(case):
+    layer = getattr(layers, case["class"])(dtype=case["policy"], **case["config"])
+    layer.build((None, *case["shape"][1:]))
+    assert [w.dtype for w in layer.weights] == case["dtypes"]
+    layer.set_weights([np.float32(w) for w in case["weights"]])
+    x = np.round(np.random.default_rng(0).standard_normal(case["shape"]) * 16) / 16
+    y = layer(x)
+    assert y.dtype == case["dtype"]
+    epsilon = EPSILON.get(y.dtype, 1e-6)
+    scale = max(1.0, np.abs(case["outputs"]).max())
+    np.testing.assert_allclose(values_of(y), case["outputs"], rtol=0, atol=4 * epsilon * scale)
+
+
+@pytest.mark.parametrize("case", KERAS["training"], ids=lambda case: case["policy"])
+def test_steps_are_those_of_keras(case):
+    config.set_dtype_policy(case["policy"])
+    dense = layers.Dense(3, dtype="float32")
+    model = models.Sequential(
+        [cnnrs.Input((6, 6, 1)), layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization()]
+        + [layers.Flatten(), dense]
+    )
+    model.set_weights([np.float32(w) for w in case["start"]])
+    optimizer = optimizers.SGD(0.0625, momentum=0.5)
+    if case["policy"] == "mixed_float16":
+        optimizer = optimizers.LossScaleOptimizer(optimizer, initial_scale=256.0, dynamic_growth_steps=3)
+    model.compile(optimizer, losses.SparseCategoricalCrossentropy(from_logits=True))
+    tolerance = {"float32": 1e-5, "mixed_float16": 5e-3, "mixed_bfloat16": 4e-2}[case["policy"]]
+    for step, expected in enumerate(case["steps"]):
+        x = np.random.default_rng(10 + step).standard_normal((8, 6, 6, 1))
+        x = (np.round(x * 16) / 16).astype("float32")
+        bad = expected["loss"] is None
+        statistics = [w.numpy().copy() for w in model.non_trainable_weights]
+        if bad:
+            x[0, 0, 0] = np.inf
+        loss = model.train_on_batch(x, np.arange(8) % 3)
+        model.reset_metrics()
+        if bad:
+            for variable, value in zip(model.non_trainable_weights, statistics, strict=True):
+                variable.assign(value)
+        else:
+            assert float(loss) == pytest.approx(expected["loss"], rel=tolerance)
+        if "state" in expected:
+            assert list(state(model.optimizer)) == expected["state"]
+    for weight, end in zip(model.weights, case["end"], strict=True):
+        distance = np.abs(weight.numpy() - np.float32(end)) / max(1.0, np.abs(end).max())
+        # A rounding that moves one number across the kink of ReLU shows in the weights of its channel.
+        assert np.median(distance) <= tolerance / 4 and distance.max() <= 8 * tolerance
+    named = [name if "momentum" not in name else "momentum" for name in case["optimizer"]]
+    own = [v.name if "momentum" not in v.name else "momentum" for v in model.optimizer.variables]
+    assert [name.removesuffix("s") for name in own] == named
 
 
 # ---- the loss scale

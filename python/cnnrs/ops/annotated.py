@@ -178,8 +178,8 @@ def pass_on(name: str, result: Any, inputs: Sequence[Any], attributes: dict[str,
 
 
 def autocast(x: Any, dtype: str) -> Any:
-    """`x` as a layer that computes in `dtype` takes it, or gives it. Unlike with `cast`, it may stay unrounded
-    where it passes on to another layer.
+    """`x` as a layer that computes in `dtype` takes it, or gives it. Unlike with `cast` it may stay
+    unrounded where it passes on to another layer.
 
     >>> from cnnrs import ops
     >>> autocast(ops.array([1.0, 2.0]), "bfloat16").dtype
