@@ -192,6 +192,7 @@ threads: $(VENV)/.wheel
 fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_fixtures.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_promotion.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_precision.py
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -1,7 +1,8 @@
-"""Trains a network on MNIST under both precisions and prints what each reaches.
+"""Trains a network on MNIST under precisions of kernels and dtype policies, and prints what each reaches.
 
     make accuracy
     make accuracy ACCURACY_ARGS="--samples 60000 --epochs 2 --seeds 0 1 2"
+    make accuracy ACCURACY_ARGS="--precisions fast --policies float32 mixed_bfloat16 mixed_float16"
     make accuracy ACCURACY_ARGS="--network lenet5 --samples 60000 --test-samples 10000 --epochs 3"
 
 For ResNet-18 images are padded to 32x32. A seed fixes the weights at the start and the order of the
@@ -33,11 +34,12 @@ def images(pixels: np.ndarray, pad: int) -> np.ndarray:
 
 
 def train(
-    precision: str, seed: int, arguments: argparse.Namespace, data: tuple
+    precision: str, policy: str, seed: int, arguments: argparse.Namespace, data: tuple
 ) -> tuple[float, float, float]:
     """Last training loss, accuracy on the test images, and seconds."""
     (x, y), (x_test, y_test) = data
     config.set_precision(precision)
+    config.set_dtype_policy(policy)
     cnnrs.utils.set_random_seed(seed)
     model = NETWORKS[arguments.network][0]()
     model.compile(
@@ -63,6 +65,8 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32, help="images per step (default: 32)")
     parser.add_argument("--learning-rate", type=float, default=0.02, help="of SGD (default: 0.02)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
+    parser.add_argument("--precisions", nargs="+", default=["fast", "strict"], help="(default: fast strict)")
+    parser.add_argument("--policies", nargs="+", default=["float32"], help="(default: float32)")
     arguments = parser.parse_args()
 
     (x, y), (x_test, y_test) = datasets.mnist.load_data()
@@ -71,16 +75,18 @@ def main() -> None:
         (images(x[: arguments.samples], pad), y[: arguments.samples].astype("int32")),
         (images(x_test[: arguments.test_samples], pad), y_test[: arguments.test_samples].astype("int32")),
     )
-    accuracies: dict[str, list[float]] = {"fast": [], "strict": []}
-    print(f"{'seed':>4}  {'precision':9}  {'loss':>8}  {'accuracy':>8}  {'seconds':>7}")
+    runs = [(precision, policy) for precision in arguments.precisions for policy in arguments.policies]
+    accuracies: dict[tuple[str, str], list[float]] = {run: [] for run in runs}
+    print(f"{'seed':>4}  {'precision':9}  {'policy':14}  {'loss':>8}  {'accuracy':>8}  {'seconds':>7}")
     for seed in arguments.seeds:
-        for precision, reached in accuracies.items():
-            loss, accuracy, seconds = train(precision, seed, arguments, data)
+        for (precision, policy), reached in accuracies.items():
+            loss, accuracy, seconds = train(precision, policy, seed, arguments, data)
             reached.append(accuracy)
-            print(f"{seed:4}  {precision:9}  {loss:8.5f}  {accuracy:8.2%}  {seconds:7.1f}", flush=True)
-    for precision, reached in accuracies.items():
+            figures = f"{loss:8.5f}  {accuracy:8.2%}  {seconds:7.1f}"
+            print(f"{seed:4}  {precision:9}  {policy:14}  {figures}", flush=True)
+    for (precision, policy), reached in accuracies.items():
         spread = f" (lowest {min(reached):.2%}, highest {max(reached):.2%})" if len(reached) > 1 else ""
-        print(f"{precision}: mean accuracy {statistics.mean(reached):.2%}{spread}")
+        print(f"{precision}, {policy}: mean accuracy {statistics.mean(reached):.2%}{spread}")
 
 
 if __name__ == "__main__":

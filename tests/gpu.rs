@@ -8,9 +8,12 @@ use cnnrs::backend::device::Backend;
 use cnnrs::backend::gpu::caps::Tier;
 use cnnrs::backend::gpu::{Gpu, device, selftest};
 use cnnrs::graph::interpret;
+use cnnrs::ops::channel_stats::ChannelStats;
+use cnnrs::ops::conv2d::Conv2d;
 use cnnrs::ops::gather::{Gather, OneHot};
 use cnnrs::ops::pointwise::{Cast, Function, Typing};
 use cnnrs::ops::random::{Distribution, Random};
+use cnnrs::ops::window::Padding;
 use cnnrs::ops::{Attribute, Attributes, Op, Real, RefArray};
 use cnnrs::plan::{Plan, PlanOptions, Slot};
 use cnnrs::testing::{Rng, to_buffer, to_values};
@@ -165,8 +168,8 @@ fn all_halves_are_read_and_all_numbers_rounded_as_the_cpu_does() {
     for dtype in [DType::F16, DType::BF16] {
         let mut g = Graph::new();
         let x = g.input(Fact::new([numbers.len()], DType::F32));
-        let halves = g.apply(Cast { dtype }, &[x]).unwrap();
-        let back = g.apply(Cast { dtype: DType::F32 }, &[halves]).unwrap();
+        let halves = g.apply(Cast::to(dtype), &[x]).unwrap();
+        let back = g.apply(Cast::to(DType::F32), &[halves]).unwrap();
         g.set_outputs(vec![halves, back]);
         let input = || Slot::shared(Buffer::from_slice(&[numbers.len()], &numbers).unwrap());
         let run = |backend: &dyn Backend| plan(backend, &g, false).run(&mut [input()], &|| false).unwrap();
@@ -184,6 +187,39 @@ fn all_halves_are_read_and_all_numbers_rounded_as_the_cpu_does() {
         for (k, (a, b)) in gpu[1].as_slice::<f32>().iter().zip(cpu[1].as_slice::<f32>()).enumerate() {
             let flushed = b.abs() < f32::MIN_POSITIVE || numbers[k].abs() < f32::MIN_POSITIVE;
             assert!(a == b || (a.is_nan() && b.is_nan()) || flushed, "{:e}: {a:e}, expected {b:e}", numbers[k]);
+        }
+    }
+}
+
+#[test]
+fn kernels_widen_what_they_read_and_round_what_they_store() {
+    if !is_asked() {
+        return;
+    }
+    let conv = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Same, groups: 1 };
+    for (dtype, tolerance) in [(DType::F16, 2f64.powi(-10)), (DType::BF16, 2f64.powi(-7))] {
+        for channels in [3, 4] {
+            let mut g = Graph::new();
+            let x = g.input(Fact::new([2, 5, 4, 3], dtype));
+            let w = g.input(Fact::new([3, 3, 3, channels], DType::F32));
+            let wide = g.cast(x, DType::F32).unwrap();
+            let scaled = g.scale(wide, 2.0).unwrap();
+            let bounded = g.unary(Function::Relu, scaled).unwrap();
+            let y = g.apply(conv.clone(), &[bounded, w]).unwrap();
+            let rounded = g.cast(y, dtype).unwrap();
+            let widened = g.cast(rounded, DType::F32).unwrap();
+            let measured = g.apply(ChannelStats, &[widened]).unwrap();
+            g.set_outputs(vec![rounded, measured]);
+            let inputs = Rng::new(9).inputs(&g);
+            let expected = interpret(&g, &inputs).unwrap();
+            let description = plan(&Gpu, &g, true).describe();
+            assert!(description.contains("cast+mul+relu+conv2d+cast"), "{description}");
+            for (got, expected) in run(&Gpu, &g, &inputs).iter().zip(&expected) {
+                let scale = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                for (a, b) in to_values(got).iter().zip(expected) {
+                    assert!((a - b).abs() <= tolerance * scale, "{dtype} {channels}: {a}, expected {b}");
+                }
+            }
         }
     }
 }

@@ -81,7 +81,7 @@ fn epilogue(g: &mut Graph, y: cnnrs::graph::NodeId, half: bool) {
     let y = g.add(y, bias).unwrap();
     let y = g.add(y, residual).unwrap();
     let z = g.unary(Function::Relu, y).unwrap();
-    let z = if half { g.apply(Cast { dtype: DType::F16 }, &[z]).unwrap() } else { z };
+    let z = if half { g.apply(Cast { dtype: DType::F16, loose: false }, &[z]).unwrap() } else { z };
     g.set_outputs(vec![y, z]);
 }
 
@@ -295,7 +295,7 @@ fn reductions_of_every_cut() {
         for dtype in [DType::F32, DType::F16, DType::U8] {
             let mut g = Graph::new();
             let x = g.input(Fact::new(shape, dtype));
-            let x = g.apply(Cast { dtype: DType::F32 }, &[x]).unwrap();
+            let x = g.apply(Cast { dtype: DType::F32, loose: false }, &[x]).unwrap();
             let squares = g.mul(x, x).unwrap();
             let reduce = |g: &mut Graph, x, kind| g.reduce(kind, x, axes, false).unwrap();
             let outputs = [
@@ -304,7 +304,7 @@ fn reductions_of_every_cut() {
                 reduce(&mut g, x, ReduceKind::Max),
                 reduce(&mut g, squares, ReduceKind::Min),
             ];
-            let test = g.apply(Cast { dtype: DType::Bool }, &[squares]).unwrap();
+            let test = g.apply(Cast { dtype: DType::Bool, loose: false }, &[squares]).unwrap();
             let any = reduce(&mut g, test, ReduceKind::Max);
             g.set_outputs(outputs.into_iter().chain([any]).collect());
             let inputs = Rng::new(3).inputs(&g);

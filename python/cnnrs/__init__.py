@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from cnnrs.base.devices import device as device
     from cnnrs.base.devices import devices as devices
     from cnnrs.base.naming import name_scope as name_scope
+    from cnnrs.dtype_policies import DTypePolicy as DTypePolicy
+    from cnnrs.dtype_policies import FloatDTypePolicy as FloatDTypePolicy
     from cnnrs.layers import Input as Input
     from cnnrs.layers import InputSpec as InputSpec
     from cnnrs.layers import Layer as Layer
@@ -52,10 +54,12 @@ _SUBMODULES = frozenset(
         "config",
         "constraints",
         "datasets",
+        "dtype_policies",
         "initializers",
         "layers",
         "losses",
         "metrics",
+        "mixed_precision",
         "models",
         "ops",
         "optimizers",
@@ -72,6 +76,8 @@ _INTERNAL = frozenset(["_core", "base", "serialization", "symbolic", "tape", "tr
 
 # Public names and the modules that define them.
 _NAMES = {
+    "DTypePolicy": "dtype_policies",
+    "FloatDTypePolicy": "dtype_policies",
     "GradientTape": "tape",
     "Initializer": "initializers",
     "Input": "layers.input_layer",

@@ -16,6 +16,7 @@ __all__ = [
     "no_grad",
     "layer_scope",
     "apply",
+    "autocast",
     "tensor",
     "gradients",
     "realise",
@@ -158,8 +159,15 @@ class Variable(_Operators):
 
     trainable: bool
     def __new__(
-        cls, value: Any, dtype: str | None = None, trainable: bool = True, name: str = ""
+        cls,
+        value: Any,
+        dtype: str | None = None,
+        trainable: bool = True,
+        name: str = "",
+        autocast: bool = True,
     ) -> Variable: ...
+    @property
+    def autocast(self) -> bool: ...
     @property
     def name(self) -> str: ...
     @property
@@ -212,15 +220,18 @@ class no_grad:
 
 @final
 class layer_scope:
-    """Context manager that names the layer under which ops are recorded."""
+    """Context manager that names the layer under which ops are recorded, and says in which type it reads
+    float variables.
+    """
 
-    def __new__(cls, name: str) -> layer_scope: ...
+    def __new__(cls, name: str, autocast: str | None = None) -> layer_scope: ...
     def __enter__(self) -> None: ...
     def __exit__(self, *exception: object) -> bool: ...
 
 def apply(
     op: str, inputs: Sequence[Any], attributes: dict[str, Any] | None = None, name: str | None = None
 ) -> Tensor: ...
+def autocast(x: Any, dtype: str) -> Tensor: ...
 def tensor(data: Any, dtype: str | None = None) -> Tensor: ...
 def gradients(root: Any, wrt: Sequence[Any], seed: Any = None) -> list[Tensor | None]: ...
 def realise(tensors: Sequence[Any]) -> None: ...

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from cnnrs import _core
+from cnnrs.base.policies import dtype_policy, set_dtype_policy
 
 __all__ = [
     "backend",
     "disable_interactive_logging",
+    "dtype_policy",
     "enable_interactive_logging",
     "epsilon",
     "floatx",
@@ -23,6 +25,7 @@ __all__ = [
     "set_image_data_format",
     "get_device",
     "set_device",
+    "set_dtype_policy",
     "set_num_threads",
     "set_packed_limit",
     "set_precision",

@@ -32,7 +32,8 @@ class Variable(_core.Variable):
         shape: Shape, required with a callable.
         dtype: Element type, as `ops.cast` takes it; float32 for callables, else that of the value.
         trainable: Whether training changes it.
-        autocast: Whether layers compute with it in float32 if it is of another float type; they always do.
+        autocast: Whether layers read it in the type in which they compute, if it is of another float type.
+            `value` and `dtype` are of that type, too, while the layer is called.
         aggregation: "none"; there is one device.
         name: Name; made up if absent.
 
@@ -47,7 +48,6 @@ class Variable(_core.Variable):
     regularizer: Any
     constraint: Any
     path: str
-    autocast: bool
     aggregation: str
 
     def __new__(
@@ -76,12 +76,12 @@ class Variable(_core.Variable):
         if isinstance(value, (bool, int, float)) and dtype is None:
             dtype = FLOAT
         name = name or _automatic_name()
-        self: Any = super().__new__(cls, value, dtype=dtype, trainable=bool(trainable), name=name)
+        flags = {"trainable": bool(trainable), "autocast": bool(autocast)}
+        self: Any = super().__new__(cls, value, dtype=dtype, name=name, **flags)
         self._serial = trainable_set.serial()
         self.path = name
         self.regularizer = None
         self.constraint = None
-        self.autocast = autocast
         self.aggregation = aggregation
         return self
 
@@ -126,11 +126,14 @@ class Variable(_core.Variable):
         # As float32, for who reads it may lack a numpy with bfloat16.
         value = self.value.astype(FLOAT) if self.dtype in STORED else self
         rest = {key: getattr(self, key) for key in ("path", "regularizer", "constraint")}
-        return _rebuild, (type(self), np.asarray(value), self.dtype, self.trainable, self.name, rest)
+        known = (np.asarray(value), self.dtype, self.trainable, self.autocast, self.name)
+        return _rebuild, (type(self), *known, rest)
 
 
-def _rebuild(cls: Any, value: Any, dtype: str, trainable: bool, name: str, rest: dict[str, Any]) -> Any:
-    variable = cls(value, dtype=dtype, trainable=trainable, name=name)
+def _rebuild(
+    cls: Any, value: Any, dtype: str, trainable: bool, autocast: bool, name: str, rest: dict[str, Any]
+) -> Any:
+    variable = cls(value, dtype=dtype, trainable=trainable, autocast=autocast, name=name)
     for key, entry in rest.items():
         setattr(variable, key, entry)
     return variable

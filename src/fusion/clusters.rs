@@ -163,9 +163,7 @@ impl<'g> Clusters<'g> {
         if !node.op.def().takes_epilogue() {
             return Err("the heavy op takes no epilogue");
         }
-        if node.fact.dtype != DType::F32
-            || all.iter().any(|&m| !matches!(self.g.fact(m).dtype, DType::F32 | DType::I32 | DType::Bool))
-        {
+        if node.fact.dtype != DType::F32 || all.iter().any(|&m| self.g.fact(m).dtype == DType::U8) {
             return Err("an epilogue works on float32");
         }
         if node.inputs.iter().any(|&i| inside.contains(&resolve(self.g, i))) {
@@ -312,7 +310,7 @@ impl<'g> Clusters<'g> {
         if let &[source] = full.as_slice()
             && !from_epilogue(source)
             && small.iter().all(is_small)
-            && g.fact(source).dtype == DType::F32
+            && g.fact(source).dtype.computed() == DType::F32
             && !matches!(g.node(source).op, Op::Constant(_) | Op::BroadcastTo(_))
         {
             // The one reader keeps its rank, which is behind all that the prologue reads.

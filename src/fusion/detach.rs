@@ -1,7 +1,7 @@
 //! Groups that a kernel cannot run as they are, taken apart into ones that it can.
 
 use super::Group;
-use super::region::{Arg, Operand, Region};
+use super::region::{Arg, Operand};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 
@@ -22,8 +22,9 @@ impl Group {
         };
         let lead = g.node(anchor).inputs.len();
         let mut groups = vec![Group::bare(anchor, self.inputs[..lead].to_vec())];
+        let mut region = region.clone();
         let (outputs, moments) = self.outputs.split_at(self.outputs.len() - region.moments.len());
-        let mut region = Region { moments: Vec::new(), ..region.clone() };
+        let measured = std::mem::take(&mut region.moments);
         let at = Arg::Operand(region.operands.len() as u16);
         region.operands.push(Operand { dtype: g.fact(anchor).dtype, strides: region.shape.strides() });
         let replace = |arg: &mut Arg| {
@@ -45,13 +46,20 @@ impl Group {
                 made.push(o);
             }
         }
+        // A moment reads what it measures from memory.
+        for (&moment, &arg) in moments.iter().zip(&measured) {
+            let value = g.node(moment).inputs[0];
+            if arg != Arg::Anchor && !made.contains(&value) {
+                stores.push((arg, g.fact(value).dtype));
+                made.push(value);
+            }
+        }
         made.extend(kept);
         region.stores = stores;
         if !made.is_empty() {
             let nodes = self.nodes.iter().filter(|n| **n != anchor && !moments.contains(n)).copied().collect();
             groups.push(Group { region: Some(region), inputs, outputs: made, nodes, ..Group::default() });
         }
-        // What a moment measures leaves the group, so it is in memory.
         groups.extend(moments.iter().map(|&moment| Group::bare(moment, g.node(moment).inputs.to_vec())));
         Ok(groups)
     }

@@ -104,6 +104,13 @@ fn measures(g: &Graph, id: NodeId, members: &[NodeId]) -> bool {
     matches!(node.op, Op::ChannelStats(_)) && members.contains(&node.inputs[0])
 }
 
+/// Whether `id` converts what another node has just rounded to 16 bits. They run apart: what reads the one memory of 16
+/// bits takes the conversion along, and the float32 is in no memory.
+fn widens_stored(g: &Graph, id: NodeId) -> bool {
+    let cast = |id: NodeId| matches!(g.node(id).op, Op::Cast(_));
+    cast(id) && cast(g.node(id).inputs[0]) && g.fact(g.node(id).inputs[0]).dtype.is_storage()
+}
+
 /// Partitions `g`, whose composites and gradients are expanded, for kernels that can carry what `limits` say. Without
 /// `enabled` every node is a group of its own. `donated` are the numbers of outputs that may take the memory of an input.
 ///
@@ -136,7 +143,7 @@ fn contract(c: &mut Clusters, live: &[bool]) {
     // Pointwise chains first, then those that one heavy op reads, then reductions onto what makes their
     // operand, then reductions of one value beside each other, then clusters onto heavy ops.
     for id in g.ids().filter(|i| live[i.index()]) {
-        if !pointwise(id) {
+        if !pointwise(id) || widens_stored(g, id) {
             continue;
         }
         for &i in &g.node(id).inputs.clone() {
@@ -196,13 +203,22 @@ fn contract(c: &mut Clusters, live: &[bool]) {
     }
     for id in g.ids().filter(|i| live[i.index()] && matches!(g.node(*i).op, Op::ChannelStats(_))) {
         let source = g.node(id).inputs[0];
-        let (Some(a), Some(b)) = (c.of[source.index()], c.of[id.index()]) else { continue };
+        // What is rounded for storage is measured as it is stored.
+        let kept = if widens_stored(g, source) { g.node(source).inputs[0] } else { source };
+        let (Some(a), Some(b)) = (c.of[kept.index()], c.of[id.index()]) else { continue };
         let heavy = c.members[a].iter().any(|&m| g.node(m).op.def().takes_epilogue());
         // What is measured is stored all the same, so that it can be measured later where no kernel does it.
-        let stored = c.outputs.contains(&source)
-            || c.readers[source.index()].iter().any(|r| c.of[r.index()] != Some(a) && *r != id);
+        let read = |r: &&NodeId| c.of[r.index()] != Some(a) && **r != id && **r != source;
+        let stored = c.outputs.contains(&kept) || c.readers[kept.index()].iter().find(read).is_some();
         if heavy && stored {
-            c.try_merge(a, b);
+            if kept != source
+                && let Some(widened) = c.of[source.index()]
+            {
+                c.try_merge(a, widened);
+            }
+            if c.of[source.index()] == Some(a) {
+                c.try_merge(a, b);
+            }
         }
     }
 }

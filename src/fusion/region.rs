@@ -87,6 +87,13 @@ impl Region {
         self.stores.len() + self.reductions.len() + self.moments.len()
     }
 
+    /// The type in which the anchor's elements lie in memory, where the region is a prologue: one of 16 bits, if that is what
+    /// the program widens first, else float32.
+    pub fn anchor_dtype(&self) -> DType {
+        let widens = |i: &&Instruction| i.args.as_slice() == [Arg::Anchor] && i.input_dtype.is_storage();
+        self.code.iter().find(widens).map_or(DType::F32, |i| i.input_dtype)
+    }
+
     /// Whether an operand of these strides has an element for each of the region's, in the region's order.
     pub fn is_straight(&self, strides: &[usize]) -> bool {
         let straight = self.shape.strides();

@@ -84,7 +84,15 @@ impl Graph {
         if self.fact(x).dtype == dtype {
             return Ok(x);
         }
-        self.apply(Cast { dtype }, &[x])
+        self.apply(Cast::to(dtype), &[x])
+    }
+
+    /// The same, where passes may leave the rounding out.
+    pub fn cast_loosely(&mut self, x: NodeId, dtype: DType) -> Result<NodeId> {
+        if self.fact(x).dtype == dtype {
+            return Ok(x);
+        }
+        self.apply(Cast::loosely_to(dtype), &[x])
     }
 
     /// x with another shape of the same size.

@@ -10,6 +10,7 @@ mod verify;
 pub use interpret::{interpret, interpret_all, interpret_node};
 pub use verify::verify;
 
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::ops::constant::Input;
 use crate::ops::{Kind, Op};
@@ -78,6 +79,8 @@ pub struct Node {
     pub origin: Origin,
     /// Whether it serves gradients alone: autodiff made it.
     pub gradient: bool,
+    /// The type of 16 bits that the value, float32, may be rounded to where it is kept for later. Outside hash and equality.
+    pub storage: Option<DType>,
 }
 
 /// Operations in topological order, with the values that are asked for.
@@ -197,9 +200,10 @@ impl Graph {
     /// Another node that applies what `id` applies, to `inputs` of the same facts as its own, and of the same origin.
     /// Unlike [`apply`](Self::apply), which never makes two equal nodes.
     pub fn duplicate(&mut self, id: NodeId, inputs: Inputs) -> NodeId {
-        let Node { op, fact, origin, .. } = self.node(id).clone();
+        let Node { op, fact, origin, storage, .. } = self.node(id).clone();
         let copy = self.push(op, inputs, fact);
         self.nodes[copy.index()].origin = origin;
+        self.nodes[copy.index()].storage = storage;
         copy
     }
 
@@ -210,10 +214,28 @@ impl Graph {
         self.interned = HashMap::new();
     }
 
+    /// Applies `op` in a node of its own, whatever equal ones there are.
+    ///
+    /// # Errors
+    /// What the op's inference says of the inputs.
+    pub fn apply_anew(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId> {
+        let op = op.into();
+        let facts: SmallVec<[Fact; 4]> = inputs.iter().map(|&i| self.fact(i).clone()).collect();
+        let fact = op.def().infer(&facts)?;
+        crate::reserve::check()?;
+        Ok(self.push(op, Inputs::from_slice(inputs), fact))
+    }
+
+    /// Says in which type of 16 bits the value of `id` may be kept for later.
+    pub fn set_storage(&mut self, id: NodeId, storage: Option<DType>) {
+        self.nodes[id.index()].storage = storage;
+    }
+
     fn push(&mut self, op: Op, inputs: Inputs, fact: Fact) -> NodeId {
         debug_assert!(inputs.iter().all(|i| i.index() < self.nodes.len()));
         let id = NodeId(u32::try_from(self.nodes.len()).expect("a graph has fewer than 2^32 nodes"));
-        self.nodes.push(Node { op, inputs, fact, origin: self.origin.clone(), gradient: self.gradient });
+        let (origin, gradient) = (self.origin.clone(), self.gradient);
+        self.nodes.push(Node { op, inputs, fact, origin, gradient, storage: None });
         id
     }
 
@@ -346,7 +368,15 @@ impl Graph {
                 .iter()
                 .map(|i| map[i.index()].ok_or_else(|| Error::state(format!("node {i:?} is read before it is made"))))
                 .collect::<Result<_>>()?;
+            let before = new.nodes.len();
             let to = rewrite(&mut new, node, &inputs)?;
+            let made = &mut new.nodes[to.index()];
+            match to.index() >= before {
+                true => made.storage = made.storage.or(node.storage),
+                // What is equal may be kept in 16 bits only where both may.
+                false if made.op == node.op && made.storage != node.storage => made.storage = None,
+                false => {}
+            }
             debug_assert_eq!(new.fact(to), &node.fact, "a rewrite of {:?} changed its fact", node.op);
             map[id.index()] = Some(to);
         }

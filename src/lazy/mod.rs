@@ -28,7 +28,7 @@ pub use realise::realise;
 #[cfg(feature = "python")]
 pub(crate) use rows::Elements;
 pub use rows::{RowElement, Rows};
-pub use scope::{CallSite, LayerScope, NoGrad, debugging, set_debug};
+pub use scope::{CallSite, LayerScope, NoGrad, autocast, debugging, read_type, set_debug};
 pub use tensor::Tensor;
 pub use trace::Trace;
 pub use variable::Variable;

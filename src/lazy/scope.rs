@@ -1,6 +1,9 @@
 //! What nodes recorded on this thread are named after, and how they are recorded: the layer or line that makes
-//! them, whether gradients are tracked, and whether the program is debugged.
+//! them, the type in which a layer reads its weights, whether gradients are tracked, and whether the program is debugged.
 
+use super::tensor::Tensor;
+use crate::dtype::DType;
+use crate::error::Result;
 use crate::graph::Origin;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -11,6 +14,26 @@ thread_local! {
     static SCOPE: RefCell<Vec<Arc<str>>> = const { RefCell::new(Vec::new()) };
     static ORIGIN: RefCell<Origin> = const { RefCell::new(None) };
     static CALL: RefCell<Origin> = const { RefCell::new(None) };
+    static AUTOCAST: Cell<Option<DType>> = const { Cell::new(None) };
+}
+
+/// The type that a float variable of type `dtype` is read in: that of the layer that is being called, if it has one.
+pub fn read_type(dtype: DType) -> DType {
+    AUTOCAST.get().filter(|_| dtype.is_float()).unwrap_or(dtype)
+}
+
+/// The value of a variable as the layer that is being called reads it; see [`LayerScope::enter_as`].
+///
+/// # Errors
+/// When there is no memory to record the cast.
+pub fn autocast(value: Tensor) -> Result<Tensor> {
+    let dtype = read_type(value.fact().dtype);
+    value.cast_loosely(dtype)
+}
+
+/// Whether the layer that is being called computes in a type that is storage.
+pub(super) fn computes_in_16_bits() -> bool {
+    AUTOCAST.get().is_some_and(DType::is_storage)
 }
 
 /// The layer that is being called.
@@ -43,21 +66,30 @@ impl Drop for CallSite {
 }
 
 /// Names the layer under which nodes are made while the value lives.
-pub struct LayerScope(());
+pub struct LayerScope {
+    /// The type in which variables were read outside.
+    outside: Option<DType>,
+}
 
 impl LayerScope {
-    /// Enters the layer `name`.
+    /// Enters the layer `name`, which reads variables as they are.
     pub fn enter(name: &str) -> Self {
+        Self::enter_as(name, None)
+    }
+
+    /// Enters the layer `name`. What of it goes through [`autocast`] are float variables in type `dtype`, if there is one.
+    pub fn enter_as(name: &str, dtype: Option<DType>) -> Self {
         SCOPE.with_borrow_mut(|scope| {
             scope.push(name.into());
             ORIGIN.set(Some(scope.join("/").into()));
         });
-        LayerScope(())
+        LayerScope { outside: AUTOCAST.replace(dtype) }
     }
 }
 
 impl Drop for LayerScope {
     fn drop(&mut self) {
+        AUTOCAST.set(self.outside);
         SCOPE.with_borrow_mut(|scope| {
             scope.pop();
             ORIGIN.set(if scope.is_empty() { None } else { Some(scope.join("/").into()) });

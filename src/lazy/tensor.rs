@@ -6,7 +6,7 @@
 
 use super::host::poll;
 use super::node::{Definition, Node, Role, State};
-use super::scope::{current_layer, debugging, tracking};
+use super::scope::{computes_in_16_bits, current_layer, debugging, tracking};
 use super::trace::is_tracing;
 use super::{extract, realise};
 use crate::backend;
@@ -125,6 +125,7 @@ impl Tensor {
         let Coerced { inputs, fact, rounded } = coerce(&op, inputs).map_err(named)?;
         let tensor = Self::recorded(op, &inputs, fact)?;
         match rounded {
+            Some(dtype) if computes_in_16_bits() => tensor.cast_loosely(dtype),
             Some(dtype) => tensor.cast(dtype),
             None => Ok(tensor),
         }
@@ -180,7 +181,16 @@ impl Tensor {
         if self.fact().dtype == dtype {
             Ok(self.clone())
         } else {
-            Self::apply(Cast { dtype }, std::slice::from_ref(self))
+            Self::apply(Cast::to(dtype), std::slice::from_ref(self))
+        }
+    }
+
+    /// The same, where a layer asks for the type and no program for the rounding: passes may leave it out.
+    pub fn cast_loosely(&self, dtype: DType) -> Result<Tensor> {
+        if self.fact().dtype == dtype {
+            Ok(self.clone())
+        } else {
+            Self::apply(Cast::loosely_to(dtype), std::slice::from_ref(self))
         }
     }
 

@@ -368,6 +368,21 @@ impl FromAttributes for Function {
 pub struct Cast {
     /// Type of the result.
     pub dtype: DType,
+    /// Whether passes may leave its rounding out: a layer that computes in 16 bits, or a gradient, asks for the type, and
+    /// no program for the rounding.
+    pub loose: bool,
+}
+
+impl Cast {
+    /// The conversion to `dtype` with all that it does to values.
+    pub fn to(dtype: DType) -> Self {
+        Cast { dtype, loose: false }
+    }
+
+    /// The conversion to `dtype` whose rounding may be left out.
+    pub fn loosely_to(dtype: DType) -> Self {
+        Cast { dtype, loose: true }
+    }
 }
 
 impl OpDef for Cast {
@@ -391,7 +406,7 @@ impl OpDef for Cast {
     fn grad(&self, g: &mut Graph, inputs: &[NodeId], _: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
         let from = g.fact(inputs[0]).dtype;
         let differentiable = from.is_float() && self.dtype.is_float();
-        Ok(vec![differentiable.then(|| g.cast(dy, from)).transpose()?])
+        Ok(vec![differentiable.then(|| g.cast_loosely(dy, from)).transpose()?])
     }
 
     fn reference(&self, inputs: &[&RefArray], facts: &[Fact], _: &Fact) -> Result<RefArray> {
@@ -410,6 +425,6 @@ impl FromAttributes for Cast {
     }
 
     fn from_attributes(_: &str, a: &mut Attributes) -> Result<Self> {
-        Ok(Cast { dtype: a.dtype_or("dtype", DType::F32)? })
+        Ok(Cast::to(a.dtype_or("dtype", DType::F32)?))
     }
 }

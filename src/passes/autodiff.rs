@@ -83,7 +83,7 @@ fn add(g: &mut Graph, a: NodeId, b: NodeId) -> Result<NodeId> {
     let dtype = g.fact(a).dtype;
     let (a, b) = (g.cast(a, dtype.computed())?, g.cast(b, dtype.computed())?);
     let sum = g.add(a, b)?;
-    g.cast(sum, dtype)
+    g.cast_loosely(sum, dtype)
 }
 
 fn vjp(g: &mut Graph, op: &Op, inputs: &[NodeId], output: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {

@@ -331,7 +331,7 @@ mod tests {
         let e = Passes::ALL.without("inline").unwrap_err().to_string();
         assert!(e.contains("inline can't be left out"), "{e}");
         let e = Passes::only(&["fuse"]).unwrap_err().to_string();
-        assert!(e.contains("autodiff, inline, simplify") && e.contains("\"fuse\""), "{e}");
+        assert!(e.contains("autodiff, inline, precision") && e.contains("\"fuse\""), "{e}");
     }
 
     #[test]

@@ -18,9 +18,13 @@ impl Pass for Inline {
     }
 
     fn run(&self, graph: &Graph, context: &mut PassContext) -> Result<Graph> {
+        let is_left = |graph: &Graph| graph.nodes().iter().any(|n| n.op.def().kind() == Kind::Composite);
+        if !is_left(graph) {
+            return Ok(graph.clone());
+        }
         let mut inline = |g: &mut Graph, node: &Node, inputs: &[NodeId]| inline_node(g, node, inputs, context);
         let mut graph = graph.rewrite(&mut inline)?;
-        while graph.nodes().iter().any(|n| n.op.def().kind() == Kind::Composite) {
+        while is_left(&graph) {
             graph = graph.rewrite(&mut inline)?;
         }
         Ok(graph)

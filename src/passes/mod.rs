@@ -4,9 +4,11 @@ pub mod autodiff;
 mod context;
 mod fold_bn;
 mod inline;
+mod precision;
 mod recompute;
 mod sampling;
 mod simplify;
+mod storage;
 
 pub use context::{Entry, Log, Outcome, PassContext, PassRun, Passes};
 
@@ -35,25 +37,28 @@ pub trait Pass: Sync {
 }
 
 /// The passes, in the order in which they run. Autodiff comes first, while composites that own
-/// their gradient are whole; what they are made of is inlined next.
+/// their gradient are whole; what they are made of is inlined next. Roundings between operations are left out before
+/// the passes that look for patterns, and put where values are kept behind those that decide about that.
 /// Simplification sees gradients and composites in one graph. Batch normalisation is
 /// folded in the form that simplification leaves. Images are sampled behind it, where additions and ReLU
-/// alone stand between convolutions. Recomputation makes equal nodes, which the passes
-/// before it would merge.
+/// alone stand between convolutions. Recomputation and storage make equal nodes, which the
+/// passes before them would merge.
 pub const PIPELINE: &[&dyn Pass] = &[
     &autodiff::Autodiff,
     &inline::Inline,
+    &precision::Precision,
     &simplify::Simplify,
     &fold_bn::FoldBn,
     &sampling::Sampling,
     &recompute::Recompute,
+    &storage::Storage::PAYING,
 ];
 
 /// The names of all passes, in the order in which they run.
 ///
 /// ```
 /// let names: Vec<_> = cnnrs::passes::names().collect();
-/// assert!(names.starts_with(&["autodiff", "inline", "simplify"]));
+/// assert!(names.starts_with(&["autodiff", "inline", "precision"]));
 /// ```
 pub fn names() -> impl Iterator<Item = &'static str> {
     PIPELINE.iter().map(|pass| pass.name())

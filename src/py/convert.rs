@@ -50,7 +50,7 @@ pub fn to_tensor(obj: &Bound<'_, PyAny>, beside: Option<DType>) -> PyResult<Tens
         return Ok(t.get().tensor.clone());
     }
     if let Ok(v) = obj.cast::<PyVariable>() {
-        return Ok(v.get().variable.read()?);
+        return v.get().read();
     }
     if let Some(t) = number(obj, beside)? {
         return Ok(t);
@@ -66,7 +66,7 @@ pub fn beside(inputs: &[Bound<'_, PyAny>]) -> Option<DType> {
             if let Ok(t) = i.cast::<PyTensor>() {
                 return Some(t.get().tensor.fact().dtype);
             }
-            i.cast::<PyVariable>().ok().map(|v| v.get().variable.fact().dtype)
+            i.cast::<PyVariable>().ok().map(|v| v.get().read_type())
         })
         .reduce(DType::promote)
 }

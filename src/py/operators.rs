@@ -179,7 +179,7 @@ macro_rules! with_operators {
             /// Name of the element type.
             #[getter]
             fn dtype(&self) -> &'static str {
-                self.fact().dtype.name()
+                self.read_type().name()
             }
             /// Number of axes.
             #[getter]

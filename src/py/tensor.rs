@@ -30,6 +30,11 @@ impl PyTensor {
     fn fact(&self) -> &Fact {
         self.tensor.fact()
     }
+
+    /// The element type that ops find.
+    fn read_type(&self) -> DType {
+        self.fact().dtype
+    }
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "variables' own tensors may be missing")]
@@ -449,6 +454,14 @@ fn tensor(data: &Bound<'_, PyAny>, dtype: Option<&str>) -> PyResult<PyTensor> {
     Ok(Tensor::from_buffer(convert::to_buffer(data, dtype)?).into())
 }
 
+/// A float tensor as a layer that computes in `dtype` takes it or gives it: what rounds it may be left out where the value
+/// passes on to another op.
+#[pyfunction]
+fn autocast(x: &Bound<'_, PyAny>, dtype: &str) -> PyResult<PyTensor> {
+    let dtype = DType::parse(dtype)?;
+    caught(|| Ok(convert::to_tensor(x, None)?.cast_loosely(dtype)?.into()))
+}
+
 /// Records the gradients of `root` with respect to tensors and variables.
 #[pyfunction]
 #[pyo3(signature = (root, wrt, seed=None))]
@@ -512,22 +525,25 @@ impl PyNoGrad {
     }
 }
 
-/// Context manager that names the layer under which ops are recorded.
+/// Context manager that names the layer under which ops are recorded, and says in which type it reads float variables.
 #[pyclass(name = "layer_scope", module = "cnnrs._core", unsendable)]
 struct PyLayerScope {
     name: String,
+    autocast: Option<DType>,
     entered: RefCell<Vec<LayerScope>>,
 }
 
 #[pymethods]
 impl PyLayerScope {
     #[new]
-    fn new(name: String) -> Self {
-        PyLayerScope { name, entered: RefCell::default() }
+    #[pyo3(signature = (name, autocast=None))]
+    fn new(name: String, autocast: Option<&str>) -> PyResult<Self> {
+        let autocast = autocast.map(DType::parse).transpose()?;
+        Ok(PyLayerScope { name, autocast, entered: RefCell::default() })
     }
 
     fn __enter__(&self) {
-        self.entered.borrow_mut().push(LayerScope::enter(&self.name));
+        self.entered.borrow_mut().push(LayerScope::enter_as(&self.name, self.autocast));
     }
 
     #[pyo3(signature = (*_exc))]
@@ -542,6 +558,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyNoGrad>()?;
     m.add_class::<PyLayerScope>()?;
     m.add_function(wrap_pyfunction!(apply, m)?)?;
+    m.add_function(wrap_pyfunction!(autocast, m)?)?;
     m.add_function(wrap_pyfunction!(tensor, m)?)?;
     m.add_function(wrap_pyfunction!(gradients, m)?)?;
     m.add_function(wrap_pyfunction!(realise, m)?)

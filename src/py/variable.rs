@@ -5,7 +5,7 @@ use super::held::Held;
 use super::operators::{self, with_operators};
 use super::tensor::PyTensor;
 use crate::dtype::DType;
-use crate::lazy::{Tensor, Variable};
+use crate::lazy::{self, Tensor, Variable};
 use crate::shape::Fact;
 use pyo3::prelude::*;
 
@@ -13,22 +13,42 @@ use pyo3::prelude::*;
 #[pyclass(name = "Variable", module = "cnnrs._core", frozen, weakref, dict, subclass)]
 pub struct PyVariable {
     pub variable: Held<Variable>,
+    /// Whether layers read it in their own type.
+    autocast: bool,
 }
 
 impl PyVariable {
     fn fact(&self) -> &Fact {
         self.variable.fact()
     }
+
+    /// The current version, in the type in which the layer that is being called reads it.
+    pub fn read(&self) -> PyResult<Tensor> {
+        let value = self.variable.read()?;
+        Ok(if self.autocast { lazy::autocast(value)? } else { value })
+    }
+
+    /// The element type of what [`PyVariable::read`] gives.
+    pub fn read_type(&self) -> DType {
+        let dtype = self.fact().dtype;
+        if self.autocast { lazy::read_type(dtype) } else { dtype }
+    }
 }
 
 fn own(v: &PyVariable) -> PyResult<Tensor> {
-    Ok(v.variable.read()?)
+    v.read()
 }
 
 with_operators!(PyVariable, own, {
     #[new]
-    #[pyo3(signature = (value, dtype=None, trainable=true, name=""))]
-    fn new(value: &Bound<'_, PyAny>, dtype: Option<&str>, trainable: bool, name: &str) -> PyResult<Self> {
+    #[pyo3(signature = (value, dtype=None, trainable=true, name="", autocast=true))]
+    fn new(
+        value: &Bound<'_, PyAny>,
+        dtype: Option<&str>,
+        trainable: bool,
+        name: &str,
+        autocast: bool,
+    ) -> PyResult<Self> {
         let mut tensor = convert::to_tensor(value, None)?;
         if let Some(dtype) = dtype {
             tensor = tensor.cast(DType::parse(dtype)?)?;
@@ -36,7 +56,7 @@ with_operators!(PyVariable, own, {
         let py = value.py();
         let name = name.to_owned();
         let variable = py.detach(move || Variable::new(&tensor, trainable, &name))?;
-        Ok(PyVariable { variable: variable.into() })
+        Ok(PyVariable { variable: variable.into(), autocast })
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -65,6 +85,12 @@ with_operators!(PyVariable, own, {
         self.variable.id()
     }
 
+    /// Whether layers read it in their own float type, if it is of another.
+    #[getter]
+    fn autocast(&self) -> bool {
+        self.autocast
+    }
+
     /// Whether gradients are taken with respect to it by default.
     #[getter]
     fn trainable(&self) -> bool {
@@ -79,7 +105,7 @@ with_operators!(PyVariable, own, {
     /// The current version, as an immutable tensor.
     #[getter]
     fn value(&self) -> PyResult<PyTensor> {
-        Ok(self.variable.read()?.into())
+        Ok(self.read()?.into())
     }
 
     /// Keeps a copy of the current value in the host's memory, for `recover`.

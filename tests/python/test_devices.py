@@ -175,6 +175,41 @@ def test_models_and_tensors_go_from_device_to_device():
 
 
 @needs_software
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_policies_train_on_both_devices(policy):
+    program = f"""
+        import numpy as np
+        import cnnrs
+        from cnnrs import config, layers, optimizers
+
+        config.set_dtype_policy({policy!r})
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(16, 6, 6, 2)).astype("float32"), rng.integers(0, 3, 16)
+        reached = []
+        for device in ("cpu", "gpu"):
+            config.set_device(device)
+            cnnrs.utils.set_random_seed(1)
+            model = cnnrs.Sequential([
+                cnnrs.Input((6, 6, 2)), layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU(),
+                layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(3, activation="softmax"),
+            ])
+            model.compile(optimizers.SGD(0.05), "sparse_categorical_crossentropy")
+            history = model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history
+            assert model.predict(x, verbose=0).dtype.itemsize == 2
+            reached.append(history["loss"])
+            bad = np.full_like(x, np.inf)
+            before = model.trainable_weights[0].numpy().copy()
+            if {policy!r} == "mixed_float16":
+                model.train_on_batch(bad, y)
+                assert (model.trainable_weights[0].numpy() == before).all()
+                assert float(model.optimizer.dynamic_scale) == 16384.0
+                assert int(model.optimizer.iterations) == 4
+        print(np.allclose(*reached, rtol=1e-3), np.isfinite(reached).all())
+        """
+    assert run_apart(program, **SOFTWARE) == "True True"
+
+
+@needs_software
 def test_a_forked_child_says_that_it_cannot_use_the_gpu():
     program = """
         import os

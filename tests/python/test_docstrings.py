@@ -52,7 +52,7 @@ def test_public_methods_are_described(name):
     [
         ("losses", "CTC", "which Keras has: there is no alignment"),
         ("metrics", "MeanIoU", "which Keras has"),
-        ("optimizers", "LossScaleOptimizer", "float32"),
+        ("dtype_policies", "QuantizedDTypePolicy", "quantized yet"),
         ("callbacks", "TensorBoard", "CSVLogger"),
         ("random", "gamma", "numpy.random"),
         ("utils", "plot_model", "summary"),

@@ -26,10 +26,10 @@ tree config backend
 symbolic
 ops datasets
 serialization variables tracing tape
-random callbacks losses activations regularizers constraints
+random callbacks losses activations regularizers constraints dtype_policies
 initializers
 metrics optimizers
-layers
+layers mixed_precision
 training
 saving utils
 models

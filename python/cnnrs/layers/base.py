@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, regularizers, symbolic, tree
+from cnnrs import _core, dtype_policies, regularizers, symbolic, tree
 from cnnrs.base import context, naming
 from cnnrs.base.arguments import reject
 from cnnrs.base.building import building
-from cnnrs.base.dtypes import STORED, require_float32
+from cnnrs.base.dtypes import FLOAT, FLOATS
 from cnnrs.layers.input_spec import check_inputs
 from cnnrs.layers.ownership import WeightOwner
+from cnnrs.ops.annotated import autocast
 from cnnrs.serialization.copies import reduce_layer
 
 __all__ = ["Layer"]
@@ -31,8 +32,10 @@ class Layer(WeightOwner):
     Args:
         activity_regularizer: Regularizer of the output.
         trainable: Whether training changes the weights.
-        dtype: None or "float32".
-        autocast: Whether inputs of other float types become float32; always so here.
+        dtype: The policy of element types, or its name: "float32", "mixed_float16", "mixed_bfloat16",
+            "float16" or "bfloat16". None takes `config.dtype_policy()`. It says in which type weights are
+            kept (`variable_dtype`), and in which the layer computes (`compute_dtype`).
+        autocast: Whether float inputs, and float weights where `call` reads them, become of `compute_dtype`.
         name: Name, by default the class's in snake case, numbered.
 
     >>> import numpy as np
@@ -50,6 +53,8 @@ class Layer(WeightOwner):
     """
 
     _auto_arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    # Whether the layer computes in float32 where its policy says 16 bits, and rounds its outputs at the end.
+    _widens = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         instance = super().__new__(cls)
@@ -76,9 +81,7 @@ class Layer(WeightOwner):
         super().__init__(name)
         if not isinstance(trainable, (bool, np.bool_)):
             raise TypeError(f"{self.name}: trainable: expected True or False, received {trainable!r}")
-        if not autocast:
-            raise ValueError(f"{self.name}: autocast: expected True; everything float is float32 here")
-        require_float32(dtype, self.name)
+        self._dtype_policy = self._checked_policy(dtype)
         if activity_regularizer is not None:
             activity_regularizer = regularizers.get(activity_regularizer)
         self._own = []
@@ -86,7 +89,7 @@ class Layer(WeightOwner):
         self._losses: list[Any] = []
         self._called = False
         self.built = False
-        self.autocast = autocast
+        self.autocast = bool(autocast)
         self.activity_regularizer = activity_regularizer
         self.input_spec: Any = None
         self.supports_masking = True
@@ -111,7 +114,8 @@ class Layer(WeightOwner):
             NotImplementedError: A subclass has arguments of other types than numbers, strings and containers
                 of them, and does not define `get_config`.
         """
-        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": "float32"}
+        dtype = dtype_policies.serialize(self._dtype_policy)
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": dtype}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
@@ -249,8 +253,10 @@ class Layer(WeightOwner):
     def _compute(self, training: bool | None, args: Any, kwargs: Any) -> Any:
         if context.is_outermost():
             self._clear_losses()
-        args, kwargs = _autocast(args), _autocast(kwargs)
-        with context.calling(training), _core.layer_scope(self.name):
+        dtype = self._working_dtype()
+        if dtype is not None and self._casts_inputs():
+            args, kwargs = _autocast(args, dtype), _autocast(kwargs, dtype)
+        with context.calling(training), _core.layer_scope(self.name, dtype):
             try:
                 outputs = self.call(*args, **kwargs)
             except _core.TracedValueError as error:
@@ -261,12 +267,25 @@ class Layer(WeightOwner):
             except (IndexError, TypeError, ValueError) as error:
                 _name_layer(error, self.name)
                 raise
+        if self._widens and dtype is not None:
+            outputs = _autocast(outputs, self.compute_dtype)
         if self.activity_regularizer is not None:
             for output in tree.flatten(outputs):
-                penalty = self.activity_regularizer(output)
+                # Sums over an activation are larger than 16 bits hold.
+                penalty = self.activity_regularizer(_autocast(output, FLOAT))
                 # Keras divides by the batch, so that the penalty does not depend on its size.
                 self._losses.append(penalty / float(output.shape[0] if output.shape else 1))
         return outputs
+
+    def _working_dtype(self) -> str | None:
+        """The float type of what `call` works on; None where it takes all as it comes."""
+        if not self.autocast:
+            return None
+        return FLOAT if self._widens else self.compute_dtype
+
+    def _casts_inputs(self) -> bool:
+        """Whether float inputs are brought to the type in which the layer computes."""
+        return True
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic outputs for symbolic inputs: shapes and dtypes only."""
@@ -356,24 +375,60 @@ class Layer(WeightOwner):
         return outputs[0] if len(outputs) == 1 else outputs
 
     @property
+    def dtype_policy(self) -> dtype_policies.DTypePolicy:
+        """The policy of element types, which may be set: what is made or recorded later follows it.
+
+        >>> from cnnrs import layers
+        >>> layers.Dense(2, dtype="mixed_bfloat16").dtype_policy
+        <DTypePolicy "mixed_bfloat16">
+        """
+        policy = self._dtype_policy
+        return policy[self.path] if isinstance(policy, dtype_policies.DTypePolicyMap) else policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        policy = self._checked_policy(value)
+        if isinstance(self._dtype_policy, dtype_policies.DTypePolicyMap):
+            self._dtype_policy[self.path] = policy
+        else:
+            self._dtype_policy = policy
+
+    def _checked_policy(self, dtype: Any) -> dtype_policies.DTypePolicy:
+        try:
+            policy = dtype_policies.get(dtype)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{self.name}: dtype: {error}") from error
+        if policy.compute_dtype not in FLOATS:
+            known = ", ".join(FLOATS)
+            raise ValueError(
+                f"{self.name}: dtype: expected a policy that computes in {known}, received {policy}"
+            )
+        return policy
+
+    @property
     def dtype(self) -> str:
         """Element type of the weights."""
-        return "float32"
+        return self.variable_dtype
 
     @property
     def compute_dtype(self) -> str:
-        """Element type of the computation."""
-        return "float32"
+        """Element type of the computation: of inputs, of weights as `call` reads them, and of outputs."""
+        return self.dtype_policy.compute_dtype
 
     @property
-    def variable_dtype(self) -> str:
+    def variable_dtype(self) -> str:  # type: ignore[override]
         """Element type of the weights."""
-        return "float32"
+        return self.dtype_policy.variable_dtype
 
     @property
     def input_dtype(self) -> str:
-        """Element type that inputs are converted to."""
-        return "float32"
+        """Element type that float inputs are converted to."""
+        return self.compute_dtype
+
+    @property
+    def quantization_mode(self) -> None:
+        """None: no layer is quantized."""
+        return None
 
     @property
     def path(self) -> str:
@@ -466,15 +521,16 @@ def _to_tensors(value: Any) -> Any:
     return value
 
 
-def _autocast(value: Any) -> Any:
-    """`value` with the tensors in it that are float16 or bfloat16 as float32, in which layers compute."""
+def _autocast(value: Any, dtype: str) -> Any:
+    """`value` with the float tensors in it as `dtype`."""
     if isinstance(value, (_core.Tensor, _core.Variable)):
-        return value.astype("float32") if value.dtype in STORED else value
+        own = value.dtype
+        return autocast(value, dtype) if own != dtype and own in FLOATS else value
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        parts = [_autocast(part) for part in value]
+        parts = [_autocast(part, dtype) for part in value]
         return value if all(map(operator.is_, parts, value)) else type(value)(parts)
     if isinstance(value, dict):
-        return {key: _autocast(part) for key, part in value.items()}
+        return {key: _autocast(part, dtype) for key, part in value.items()}
     return value
 
 

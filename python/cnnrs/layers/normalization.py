@@ -43,6 +43,9 @@ class BatchNormalization(Layer):
     (True, True)
     """
 
+    # Sums over a batch are larger than 16 bits hold.
+    _widens = True
+
     def __init__(
         self,
         axis: int = -1,
@@ -134,6 +137,8 @@ class BatchNormalization(Layer):
 
 class _ScaleAndOffset(Layer):
     """Arguments of the normalisations without moving statistics."""
+
+    _widens = True
 
     def __init__(
         self,
@@ -295,6 +300,8 @@ class UnitNormalization(Layer):
     Args:
         axis: The axis or axes.
     """
+
+    _widens = True
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)

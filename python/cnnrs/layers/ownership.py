@@ -31,6 +31,7 @@ class WeightOwner(symbolic.Operation):
     _trainable: bool
     _serial: int
     built: bool
+    variable_dtype: str
     # Attributes that hold other objects without owning them.
     _unowned = frozenset(["_auto_arguments", "_build_shapes", "_inbound_nodes", "_losses", "_own", "_owners"])
 
@@ -60,9 +61,9 @@ class WeightOwner(symbolic.Operation):
             *args: The shape.
             shape: Extents; `()` by default.
             initializer: Initializer, by name or object; zeros for integers, else "glorot_uniform".
-            dtype: Element type, float32 by default.
+            dtype: Element type, by default the `variable_dtype` of the layer.
             trainable: Whether training changes it.
-            autocast: True; everything float is float32.
+            autocast: Whether the layer reads it in the type in which it computes.
             regularizer: Its penalty is added to the loss.
             constraint: Applied to the value after each update.
             aggregation: "none"; there is one device.
@@ -84,7 +85,7 @@ class WeightOwner(symbolic.Operation):
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         if None in shape:
             raise ValueError(f"{self.name}: add_weight: shape: expected integers, received {shape}")
-        dtype = standardize_dtype(dtype)
+        dtype = standardize_dtype(dtype, self.variable_dtype)
         if initializer is None:
             initializer = "glorot_uniform" if dtype in FLOATS else "zeros"
         size = math.prod(shape) * np.dtype(host_dtype(dtype)).itemsize

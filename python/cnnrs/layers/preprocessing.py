@@ -15,7 +15,7 @@ __all__ = ["Rescaling", "Resizing"]
 
 
 class Rescaling(Layer):
-    """`inputs * scale + offset`, as float32.
+    """`inputs * scale + offset`, as floats.
 
     Args:
         scale: A number, or one per channel.
@@ -26,6 +26,9 @@ class Rescaling(Layer):
     >>> layers.Rescaling(1 / 255)(np.array([0, 255], np.uint8)).tolist()
     [0.0, 1.0]
     """
+
+    # Bytes are scaled before they are rounded.
+    _widens = True
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
@@ -58,6 +61,8 @@ class Resizing(Layer):
         fill_mode, fill_value: Have a meaning only with pad_to_aspect_ratio.
         data_format: "channels_last" or "channels_first"; None takes the configured one.
     """
+
+    _widens = True
 
     def __init__(
         self,

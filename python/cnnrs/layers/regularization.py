@@ -19,6 +19,9 @@ __all__ = ["ActivityRegularization", "Dropout", "GaussianDropout", "GaussianNois
 class _Random(Layer):
     """A layer with a random generator."""
 
+    # Draws are float32.
+    _widens = True
+
     def __init__(self, seed: Any, **kwargs: Any):
         super().__init__(**kwargs)
         self.seed = seed
@@ -89,7 +92,7 @@ class SpatialDropout2D(Dropout):
         data_format: "channels_last" or "channels_first"; None takes the configured one.
         seed: Integer; None draws one.
         name: Name.
-        dtype: None or "float32".
+        dtype: Policy, or its name; None takes `config.dtype_policy()`.
     """
 
     def __init__(
@@ -115,7 +118,7 @@ class SpatialDropout2D(Dropout):
             "data_format": self.data_format,
             "seed": self.seed,
             "name": self.name,
-            "dtype": self.dtype,
+            "dtype": super().get_config()["dtype"],
         }
 
 

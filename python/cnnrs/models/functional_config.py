@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import ops, serialization, tree
+from cnnrs import dtype_policies, ops, serialization, tree
 from cnnrs.layers.base import Layer
 from cnnrs.symbolic import KerasTensor, Node, Operation, OpFunction
 
@@ -51,6 +51,7 @@ def to_config(model: Any) -> dict[str, Any]:
     return {
         "name": model.name,
         "trainable": model.trainable,
+        "dtype": dtype_policies.serialize(model.dtype_policy),
         "layers": layers,
         "input_layers": _map(place, graph.inputs_structure),
         "output_layers": _map(place, graph.outputs_structure),
@@ -141,7 +142,9 @@ def from_config(cls: Any, config: dict[str, Any], custom_objects: dict[str, Any]
         pending = waiting
     inputs = _tensors(config["input_layers"], tensor)
     outputs = _tensors(config["output_layers"], tensor)
-    return cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
+    model = cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
+    model.dtype_policy = config.get("dtype")
+    return model
 
 
 def _operation(entry: dict[str, Any], custom_objects: dict[str, Any] | None) -> Operation:

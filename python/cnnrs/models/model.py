@@ -98,6 +98,10 @@ class Model(Trainer):
         """Whether the model can be called: it has a graph, or its class defines `call`."""
         return self._graph is not None or type(self).call is not Model.call
 
+    def _casts_inputs(self) -> bool:
+        # A graph gives each layer inside what it takes; its first one may well compute in float32.
+        return self._graph is None
+
     def _output_names(self) -> list[str] | None:
         return None if self._graph is None else self.output_names
 

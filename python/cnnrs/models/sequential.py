@@ -141,7 +141,7 @@ class Sequential(Model):
             assert history is not None
             chain.insert(0, history[0])  # type: ignore[arg-type]
         layers = [serialization.serialize_keras_object(layer) for layer in chain]
-        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "layers": layers}
+        config: dict[str, Any] = {**Layer.get_config(self), "layers": layers}
         if self._graph is not None:
             config["build_input_shape"] = self.input_shape
         return config
@@ -149,6 +149,7 @@ class Sequential(Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:
         model = cls(name=config.get("name"))
+        model.dtype_policy = config.get("dtype")
         for entry in config["layers"]:
             model.add(serialization.deserialize_keras_object(entry, custom_objects=custom_objects))
         shape = config.get("build_input_shape")

@@ -6,7 +6,7 @@ does neither. What is known about a tensor passes through the first two kinds, a
 - An op that moves elements does the same to the logits and to the mask. Softmax's logits are forgotten if
   its axis does not remain an axis of the same elements in the same order.
 - An op that computes element by element keeps the mask, if the shape stays, and forgets the logits. Of
-  several masks all must hold.
+  several masks all must hold. A conversion to another float type converts the logits as well.
 
 A function of `cnnrs.ops` is made of such ops, and passes on what they do.
 """
@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
+from cnnrs.base.dtypes import FLOATS
 from cnnrs.base.tensor_info import Logits, TensorInfo
 
-__all__ = ["AnnotatedTensor", "annotate", "info_of", "pass_on"]
+__all__ = ["AnnotatedTensor", "annotate", "autocast", "info_of", "pass_on"]
 
 _NOTHING = TensorInfo()
 
@@ -155,9 +156,8 @@ def _moved(
 
 def pass_on(name: str, result: Any, inputs: Sequence[Any], attributes: dict[str, Any]) -> Any:
     """`result`, with what is known of `inputs` as far as op `name` of the core passes it on."""
-    axis_of = _MOVES.get(name)
+    axis_of, x = _MOVES.get(name), inputs[0]
     if axis_of is not None:
-        x = inputs[0]
         return _moved(
             x.info,
             result,
@@ -171,7 +171,22 @@ def pass_on(name: str, result: Any, inputs: Sequence[Any], attributes: dict[str,
         other = info_of(x).mask
         if other is not None and other.shape == result.shape:
             mask = other if mask is None else _core.apply("logical_and", (mask, other))
-    return result if mask is None else annotate(result, mask=mask)
+    logits = info_of(x).logits if name == "cast" and result.dtype in FLOATS else None
+    if logits is not None:
+        logits = Logits(logits.tensor.astype(result.dtype), logits.function, logits.axis)
+    return result if logits is None and mask is None else annotate(result, logits, mask)
+
+
+def autocast(x: Any, dtype: str) -> Any:
+    """`x` as a layer that computes in `dtype` takes it, or gives it. Unlike with `cast` it may stay
+    unrounded where it passes on to another layer.
+
+    >>> from cnnrs import ops
+    >>> autocast(ops.array([1.0, 2.0]), "bfloat16").dtype
+    'bfloat16'
+    """
+    result = _core.autocast(x, dtype)
+    return pass_on("cast", result, (x,), {}) if isinstance(x, AnnotatedTensor) else result
 
 
 def _operator(method: str, name: str) -> Callable[..., Any]:

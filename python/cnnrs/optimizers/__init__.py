@@ -5,6 +5,7 @@ from cnnrs.optimizers import schedules
 from cnnrs.optimizers.adaptive import Adadelta, Adamax, Lion, Nadam
 from cnnrs.optimizers.algorithms import SGD, Adagrad, Adam, AdamW, RMSprop
 from cnnrs.optimizers.lookup import deserialize, get, serialize
+from cnnrs.optimizers.loss_scale import LossScaleOptimizer
 from cnnrs.optimizers.optimizer import Optimizer
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Lion",
+    "LossScaleOptimizer",
     "Nadam",
     "Optimizer",
     "RMSprop",
@@ -27,7 +29,6 @@ __all__ = [
 __getattr__ = suggest.without(
     "cnnrs.optimizers",
     {
-        "LossScaleOptimizer": "everything float is float32, whose gradients need no loss scale",
         "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW": "write it as a subclass of Optimizer, with cnnrs.ops",
         "MultiOptimizer OptimizerMap": "call apply() of several optimizers in a train_step",
     },

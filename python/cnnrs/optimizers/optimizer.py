@@ -18,8 +18,6 @@ from cnnrs.optimizers.schedules import LearningRateSchedule
 from cnnrs.serialization.copies import reduce_optimizer
 from cnnrs.variables import Variable
 
-_LOSS_SCALE = "everything float is float32, whose gradients need no loss scale; leave loss_scale_factor out"
-
 
 def _whole(build: Any) -> Any:
     """`build` that makes all slots or, if it is interrupted, none: only then is the optimizer `built`."""
@@ -60,7 +58,7 @@ class Optimizer(NamedArguments):
         use_ema: Whether a moving average of the weights is kept.
         ema_momentum: Its momentum.
         ema_overwrite_frequency: Steps between overwriting the weights with the average.
-        loss_scale_factor: None; there is nothing to scale in float32.
+        loss_scale_factor: `scale_loss` multiplies losses by it, and `apply` divides gradients. None for 1.
         gradient_accumulation_steps: Steps whose gradients are averaged into one update.
         name: Name.
 
@@ -99,7 +97,7 @@ class Optimizer(NamedArguments):
         reject(type(self), kwargs)
         owner = type(self).__name__
         if loss_scale_factor is not None:
-            raise ValueError(f"{owner}: loss_scale_factor: {_LOSS_SCALE}")
+            loss_scale_factor = number(loss_scale_factor, owner, "loss_scale_factor", above=0)
         if sum(c is not None for c in (clipnorm, clipvalue, global_clipnorm)) > 1:
             raise ValueError(
                 f"{owner}: expected one of clipnorm, clipvalue and global_clipnorm, received several"
@@ -122,7 +120,7 @@ class Optimizer(NamedArguments):
         self.weight_decay, self.clipnorm, self.clipvalue = weight_decay, clipnorm, clipvalue
         self.global_clipnorm, self.use_ema, self.ema_momentum = global_clipnorm, use_ema, ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
-        self.loss_scale_factor = None
+        self.loss_scale_factor = loss_scale_factor
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
         self._variables: list[Variable] = []
@@ -275,7 +273,8 @@ class Optimizer(NamedArguments):
 
     def _apply(self, pairs: list[Any]) -> None:
         steps = self.gradient_accumulation_steps
-        tensors = [(_tensor(g), v) for g, v in pairs]
+        scale = self.loss_scale_factor or 1.0
+        tensors = [(_tensor(g) if scale == 1.0 else _tensor(g) / scale, v) for g, v in pairs]
         if steps is None:
             self._update(tensors, None)
             self._iterations.assign(self._iterations + 1)
@@ -374,8 +373,8 @@ class Optimizer(NamedArguments):
         variable.assign(variable - value)
 
     def scale_loss(self, loss: Any) -> Any:
-        """The loss as it is: float32 needs no scale."""
-        return loss
+        """`loss` times `loss_scale_factor`, for the gradients that `apply` takes."""
+        return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
     def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
         """Takes variables, or those whose names contain a string, out of weight decay."""
@@ -388,31 +387,33 @@ class Optimizer(NamedArguments):
     def set_weights(self, weights: Any) -> None:
         """Sets all state from a list of arrays in the order of `variables`."""
         weights = list(weights)
-        if len(weights) != len(self._variables):
-            raise ValueError(f"{self.name}: expected {len(self._variables)} arrays, received {len(weights)}")
-        for variable, value in zip(self._variables, weights, strict=True):
+        variables = self.variables
+        if len(weights) != len(variables):
+            raise ValueError(f"{self.name}: expected {len(variables)} arrays, received {len(weights)}")
+        for variable, value in zip(variables, weights, strict=True):
             variable.assign(value)
 
     def save_own_variables(self, store: Any) -> None:
         """Writes the state into a mapping, numbered in the order of `variables`."""
-        for i, variable in enumerate(self._variables):
+        for i, variable in enumerate(self.variables):
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: Any) -> None:
         """Reads what `save_own_variables` wrote."""
-        if len(store.keys()) != len(self._variables):
+        variables = self.variables
+        if len(store.keys()) != len(variables):
             raise ValueError(
-                f"{self.name}: expected {len(self._variables)} variables, received {len(store.keys())}; "
+                f"{self.name}: expected {len(variables)} variables, received {len(store.keys())}; "
                 "was the optimizer built for the same model?"
             )
-        values = [np.asarray(store[str(i)]) for i in range(len(self._variables))]
-        for value, variable in zip(values, self._variables, strict=True):
+        values = [np.asarray(store[str(i)]) for i in range(len(variables))]
+        for value, variable in zip(values, variables, strict=True):
             if tuple(value.shape) != tuple(variable.shape) or not fits(value.dtype.name, variable.dtype):
                 raise ValueError(
                     f"{self.name}: {variable.name}: expected shape {tuple(variable.shape)} {variable.dtype}, "
                     f"received {value.shape} {value.dtype.name}"
                 )
-        for value, variable in zip(values, self._variables, strict=True):
+        for value, variable in zip(values, variables, strict=True):
             variable.assign(value)
 
     def get_config(self) -> dict[str, Any]:
@@ -464,5 +465,5 @@ def _tensor(gradient: Any) -> Any:
 def _core_realise(optimizer: Optimizer) -> None:
     """Outside of traces the update runs now, in one plan."""
     if not context.is_tracing():
-        variables = optimizer._variables + optimizer._trainable_variables
+        variables = optimizer.variables + optimizer._trainable_variables
         _core.realise([v.value for v in variables])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from cnnrs import _core, serialization, tree
+from cnnrs import _core, ops, serialization, tree
 from cnnrs.base.arguments import named
 from cnnrs.base.recent import Recent
 from cnnrs.base.user_warnings import warn_user
@@ -79,13 +79,12 @@ class ModelSteps(Layer):
             run_eagerly: Whether to run Python at every batch.
             steps_per_execution: Batches between two calls of the batch hooks of callbacks.
             jit_compile: "auto", or True to record steps that the user wrote, or False as `run_eagerly=True`.
-            auto_scale_loss: True; losses in float32 need no scaling.
+            auto_scale_loss: Whether a model whose policy is "mixed_float16" has a `LossScaleOptimizer`,
+                whose inner one the optimizer is.
         """
         from cnnrs import optimizers
         from cnnrs.training.compiled import Compiled
 
-        if not auto_scale_loss:
-            raise ValueError("compile: auto_scale_loss: expected True; losses in float32 are not scaled")
         config = {
             "optimizer": optimizer,
             "loss": loss,
@@ -95,9 +94,13 @@ class ModelSteps(Layer):
             "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
+            "auto_scale_loss": auto_scale_loss,
         }
         compiled = Compiled.of(config, self._output_names())
         self.optimizer = optimizers.get(optimizer)
+        scales = isinstance(self.optimizer, optimizers.LossScaleOptimizer)
+        if auto_scale_loss and self.dtype_policy.name == "mixed_float16" and not scales:
+            self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
         self.loss = loss
         self.steps_per_execution = steps_per_execution
         self.stop_training = False
@@ -167,7 +170,8 @@ class ModelSteps(Layer):
         self._track_loss(loss, x)
         variables = self.trainable_weights
         if variables:
-            self.optimizer.apply(_core.gradients(loss, variables), variables)
+            gradients = _core.gradients(self.optimizer.scale_loss(loss), variables)
+            self.optimizer.apply(gradients, variables)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def test_step(self, data: Any) -> Any:
@@ -202,6 +206,7 @@ class ModelSteps(Layer):
                 raise ValueError(f"{self.name}: the loss needs targets; expected y, received None")
             total = self._compiled.loss(y, y_pred, sample_weight)
         for loss in self.losses:
+            loss = ops.cast(loss, "float32")
             total = loss if total is None else total + loss
         if total is None:
             raise ValueError(

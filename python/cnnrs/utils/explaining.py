@@ -21,7 +21,7 @@ from cnnrs.training.runner import StepRunner
 __all__ = ["Explanation", "ExplainedLayer", "explain"]
 
 # Passes whose work shows in what runs. The others only bring operations into a form that these can use.
-_TOLD = ("fold_bn", "sampling", "recompute")
+_TOLD = ("fold_bn", "sampling", "recompute", "storage")
 _ONCE = "once"
 
 

@@ -40,11 +40,14 @@ pub(super) fn fold_constants(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> 
 
 /// A cast of a cast, where the inner one loses nothing: one cast.
 pub(super) fn cast_chain(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
-    let Op::Cast(Cast { dtype: outer }) = s.node.op else { return Ok(None) };
-    let Op::Cast(Cast { dtype: inner }) = g.node(s.inputs[0]).op else { return Ok(None) };
+    let Op::Cast(outer) = &s.node.op else { return Ok(None) };
+    let Op::Cast(Cast { dtype: inner, .. }) = g.node(s.inputs[0]).op else { return Ok(None) };
     let x = g.node(s.inputs[0]).inputs[0];
     let from = g.fact(x).dtype;
-    if inner.holds(from) { g.cast(x, outer).map(Some) } else { Ok(None) }
+    if !inner.holds(from) {
+        return Ok(None);
+    }
+    if from == outer.dtype { Ok(Some(x)) } else { g.apply(outer.clone(), &[x]).map(Some) }
 }
 
 fn function(g: &Graph, id: NodeId) -> Option<Function> {

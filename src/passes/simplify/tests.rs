@@ -28,7 +28,7 @@ fn left(build: impl Fn(&mut Graph, NodeId) -> NodeId) -> Vec<&'static str> {
 fn what_has_no_effect_is_removed() {
     assert!(left(|g, x| g.unary(Function::Identity, x).unwrap()).is_empty());
     assert!(left(|g, x| g.apply(crate::ops::movement::StopGradient, &[x]).unwrap()).is_empty());
-    assert!(left(|g, x| g.apply(Cast { dtype: DType::F32 }, &[x]).unwrap()).is_empty());
+    assert!(left(|g, x| g.apply(Cast::to(DType::F32), &[x]).unwrap()).is_empty());
     assert!(left(|g, x| g.transpose(x, &[0, 1]).unwrap()).is_empty());
     assert!(left(|g, x| g.binary(Function::Maximum, x, x).unwrap()).is_empty());
     let same = |g: &mut Graph, x| {

@@ -29,17 +29,17 @@ pub trait TileHook: Sync {
     }
 }
 
-/// Pointwise work on input pixels while they are packed: `dst[i] = f(src[i])`.
+/// Pointwise work on input pixels while they are packed: `dst[i] = f(src[i])`. The hook knows the input, whose elements
+/// may have 16 bits.
 pub trait PackHook: Sync {
-    /// Packs `pixels` rows of the channels `col0..col0 + cols`.
+    /// Packs the channels `col0..col0 + cols` of the pixels from `row0` on, where `[N * H * W]` pixels are `src_ld`
+    /// elements apart.
     ///
     /// # Safety
-    /// `src` points to `pixels` rows of `cols` f32 with stride `src_ld`, `dst` likewise with stride
-    /// `dst_ld`; `row0` is the index of the first pixel in `[N * H * W]`.
-    #[allow(clippy::too_many_arguments, reason = "two matrices and their place")]
+    /// The input has these elements, and `dst` as many f32 with stride `dst_ld`.
+    #[allow(clippy::too_many_arguments, reason = "a part of a matrix and its place")]
     unsafe fn pack(
         &self,
-        src: *const f32,
         src_ld: usize,
         dst: *mut f32,
         dst_ld: usize,
@@ -48,6 +48,11 @@ pub trait PackHook: Sync {
         col0: usize,
         cols: usize,
     );
+
+    /// Whether the input has elements of 16 bits: kernels that ask for its memory in time would ask for the wrong one.
+    fn widens(&self) -> bool {
+        false
+    }
 }
 
 /// What register tiles have compiled in: `y = min(max(x + bias[channel] + residual, lo), hi)`, where NaN stays.

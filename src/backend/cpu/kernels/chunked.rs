@@ -100,6 +100,13 @@ pub struct Args<'a> {
     pub epilogue: Epilogue<'a>,
 }
 
+impl Args<'_> {
+    /// Whether input 0 has elements of 16 bits, which the prologue widens.
+    pub fn widens(&self) -> bool {
+        self.prologue.is_some_and(PackHook::widens)
+    }
+}
+
 // SAFETY: the pointers are valid for the whole run, and the chunks of a phase write disjoint parts.
 unsafe impl Send for Args<'_> {}
 // SAFETY: as above.

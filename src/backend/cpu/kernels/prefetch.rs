@@ -30,6 +30,17 @@ impl Span {
     }
 }
 
+impl Span {
+    /// The same elements of an input at `base` whose elements have 16 bits, if `widened`.
+    pub fn stored(self, base: *const f32, widened: bool) -> Span {
+        if !widened {
+            return self;
+        }
+        let bytes = self.start.addr() - base.addr();
+        Span { start: base.wrapping_byte_add(bytes / 2), len: self.len.div_ceil(2) }
+    }
+}
+
 #[inline(always)]
 fn touch<S: Simd>(s: S, start: *const f32, lines: usize) {
     for line in 0..lines {

@@ -3,6 +3,7 @@
 
 use super::attach::PackHook;
 use super::pointwise::attached::{Reading, reading};
+use super::pointwise::lanes;
 use crate::backend::cpu::kernel::Operands;
 use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 use crate::dtype::DType;
@@ -18,9 +19,13 @@ enum Coefficient {
     Channel(usize),
 }
 
-/// A prologue `min(max(x · scale + shift, lo), hi)`, of which some may be missing.
+/// A prologue `min(max(x · scale + shift, lo), hi)`, of which some may be missing, on elements of any float type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AffineForm {
+    /// Type of the elements in memory.
+    source: DType,
+    /// Whether anything besides a conversion to float32 is to do.
+    computes: bool,
     scale: Coefficient,
     shift: Coefficient,
     bounds: [f32; 2],
@@ -44,9 +49,14 @@ impl AffineForm {
         };
         let (mut scale, mut shift) = (None, None);
         let mut bounds = [f32::NEG_INFINITY, f32::INFINITY];
+        let source = region.anchor_dtype();
+        let computed = usize::from(source.is_storage());
+        if computed == 1 && region.code[0].args.as_slice() != [Arg::Anchor] {
+            return None;
+        }
         // Every instruction works on the result of the one before it; bounds come last, the lower first.
-        let mut value = Arg::Anchor;
-        for (i, instruction) in region.code.iter().enumerate() {
+        let mut value = if computed == 0 { Arg::Anchor } else { Arg::Result(0) };
+        for (i, instruction) in region.code.iter().enumerate().skip(computed) {
             let other = match instruction.args.as_slice() {
                 [x] if *x == value => None,
                 [x, other] | [other, x] if *x == value => Some(coefficient(*other)?),
@@ -66,6 +76,8 @@ impl AffineForm {
             value = Arg::Result(i as u16);
         }
         Some(AffineForm {
+            source,
+            computes: region.code.len() > computed,
             scale: scale.unwrap_or(Coefficient::Literal(1.0)),
             shift: shift.unwrap_or(Coefficient::Literal(0.0)),
             bounds,
@@ -93,18 +105,23 @@ impl Affine {
         Affine { form, run }
     }
 
-    /// The prologue with its operands of one run, of which the region's begin at `first`.
-    pub fn bind(&self, operands: &Operands, first: usize) -> BoundAffine {
+    /// The prologue on operand `input` of one run, with the region's operands, which begin at `first`.
+    pub fn bind(&self, operands: &Operands, input: usize, first: usize) -> BoundAffine {
         let at = |c: Coefficient| match c {
             Coefficient::Channel(k) => (operands.input(first + k), 0.0),
             Coefficient::Literal(value) => (std::ptr::null(), value),
         };
-        BoundAffine { scale: at(self.form.scale), shift: at(self.form.shift), bounds: self.form.bounds, run: self.run }
+        let AffineForm { source, computes, scale, shift, bounds } = self.form;
+        let input = operands.inputs[input];
+        BoundAffine { input, source, computes, scale: at(scale), shift: at(shift), bounds, run: self.run }
     }
 }
 
 /// A prologue in one run.
 pub struct BoundAffine {
+    input: *const u8,
+    source: DType,
+    computes: bool,
     /// One element a channel, or else a literal.
     scale: (*const f32, f32),
     shift: (*const f32, f32),
@@ -169,18 +186,37 @@ dispatch! {
 impl PackHook for BoundAffine {
     unsafe fn pack(
         &self,
-        src: *const f32,
         src_ld: usize,
         dst: *mut f32,
         dst_ld: usize,
-        _row0: usize,
+        row0: usize,
         pixels: usize,
         col0: usize,
         cols: usize,
     ) {
         let from = |c: (*const f32, f32)| (c.0.wrapping_add(col0), c.1);
-        let block = Block { src, src_ld, dst, dst_ld, rows: pixels, cols };
+        let at = row0 * src_ld + col0;
         // SAFETY: the caller's contract; operands per channel hold all channels.
-        unsafe { (self.run)(&block, from(self.scale), from(self.shift), self.bounds) }
+        unsafe {
+            if self.source == DType::F32 {
+                let src = self.input.cast::<f32>().add(at);
+                let block = Block { src, src_ld, dst, dst_ld, rows: pixels, cols };
+                return (self.run)(&block, from(self.scale), from(self.shift), self.bounds);
+            }
+            let (whole, size) = (src_ld == cols && dst_ld == cols, self.source.size());
+            let (rows, len) = if whole { (1, pixels * cols) } else { (pixels, cols) };
+            for r in 0..rows {
+                let src = self.input.add((at + r * src_ld) * size);
+                lanes::load(src, self.source, dst.add(r * dst_ld).cast(), len);
+            }
+            if self.computes {
+                let block = Block { src: dst, src_ld: dst_ld, dst, dst_ld, rows: pixels, cols };
+                (self.run)(&block, from(self.scale), from(self.shift), self.bounds);
+            }
+        }
+    }
+
+    fn widens(&self) -> bool {
+        self.source.is_storage()
     }
 }

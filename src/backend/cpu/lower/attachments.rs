@@ -142,11 +142,15 @@ pub fn step(
     // The kernel's part of workspace and scratch comes first, the region's after it.
     let (mut workspace, mut scratch) = (kernel.workspace_len() * 4, kernel.scratch_len() * 4);
     let (partials, blocks) = (workspace.next_multiple_of(64), scratch.next_multiple_of(64));
-    let mut combine = None;
+    let (mut combine, mut raw) = (None, 0);
     let section = kernel.shares().map(|shares| section(&shares, inputs, &epilogue, first_attachment));
     if let Attached::Region(region) = &*epilogue {
         let chunks = kernel.finishing_chunks();
         workspace = partials + region.partials(chunks);
+        if region.output().is_none() {
+            raw = workspace.next_multiple_of(64);
+            workspace = raw + task.output.shape.len() * 4;
+        }
         scratch = blocks + region.scratch();
         combine = region.combine(chunks, partials);
     }
@@ -168,11 +172,12 @@ pub fn step(
                     // gives it as large as asked for and aligned.
                     return unsafe { held.run_chunk(phase, chunk, &args, scratch.cast()) };
                 }
-                let prologue = prologue.map(|affine| affine.bind(operands, first_prologue));
-                let run = |output: usize, epilogue: Epilogue| {
+                let prologue = prologue.map(|affine| affine.bind(operands, inputs[0].unwrap_or(0), first_prologue));
+                let run = |output: Option<usize>, epilogue: Epilogue| {
+                    let in_workspace = || operands.workspace.wrapping_add(raw).cast();
                     let args = Args {
                         inputs: [at(inputs[0]), at(inputs[1])],
-                        output: operands.output(output),
+                        output: output.map_or_else(in_workspace, |k| operands.output(k)),
                         packed: operands.packed.first().map_or(std::ptr::null_mut(), |p| p.cast()),
                         workspace: operands.workspace.cast(),
                         prologue: prologue.as_ref().map(|p| p as &dyn PackHook),
@@ -183,7 +188,7 @@ pub fn step(
                     unsafe { held.run_chunk(phase, chunk, &args, scratch.cast()) };
                 };
                 match &*epilogue {
-                    Attached::Finish(form) => run(0, Epilogue::Finish(form.bind(operands, first_attachment))),
+                    Attached::Finish(form) => run(Some(0), Epilogue::Finish(form.bind(operands, first_attachment))),
                     Attached::Region(region) if held.finishes(phase) => {
                         let partials = operands.workspace.wrapping_add(partials).cast();
                         let blocks = scratch.wrapping_add(blocks).cast();
@@ -192,7 +197,7 @@ pub fn step(
                         run(region.output(), Epilogue::Hook(&hook));
                     }
                     Attached::Region(region) => run(region.output(), Epilogue::None),
-                    Attached::Nothing => run(0, Epilogue::None),
+                    Attached::Nothing => run(Some(0), Epilogue::None),
                 }
             })
         })

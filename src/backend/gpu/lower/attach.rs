@@ -66,7 +66,8 @@ impl<'a> Attached<'a> {
             let in_quads = quads.get(k).copied().unwrap_or(false);
             let prologue = self.group.prologue.as_ref().filter(|_| k == 0);
             let name = if prologue.is_some() { "raw0".to_owned() } else { format!("input{k}") };
-            let dtype = fact.dtype;
+            // What a prologue reads may have another type than what it makes.
+            let dtype = prologue.map_or(fact.dtype, Region::anchor_dtype);
             if in_quads && (fact.shape.len() * dtype.size()).is_multiple_of(16) {
                 module.widen(Operand::Input(k));
             }

@@ -69,7 +69,7 @@ fn around(g: &mut Graph, x: NodeId, op: impl FnOnce(&mut Graph, NodeId) -> NodeI
     let residual = g.input(fact);
     let y = g.add(y, bias).unwrap();
     let y = g.add(y, residual).unwrap();
-    let half = g.apply(Cast { dtype: DType::F16 }, &[y]).unwrap();
+    let half = g.apply(Cast { dtype: DType::F16, loose: false }, &[y]).unwrap();
     g.set_outputs(vec![y, half]);
 }
 
@@ -151,9 +151,9 @@ fn kernels_of_regions_and_reductions_are_valid() {
             let mut g = Graph::new();
             let x = g.input(Fact::new(shape, dtype));
             let bias = g.input(Fact::new([shape[3]], DType::F32));
-            let x = g.apply(Cast { dtype: DType::F32 }, &[x]).unwrap();
+            let x = g.apply(Cast { dtype: DType::F32, loose: false }, &[x]).unwrap();
             let y = g.add(x, bias).unwrap();
-            let narrow = g.apply(Cast { dtype }, &[y]).unwrap();
+            let narrow = g.apply(Cast { dtype, loose: false }, &[y]).unwrap();
             let squares = g.mul(y, y).unwrap();
             let sums =
                 [&[0usize, 1, 2][..], &[3], &[0, 1, 2, 3], &[1, 2]].map(|axes| g.sum(squares, axes, false).unwrap());

@@ -142,17 +142,18 @@ unsafe fn repeat(
 /// Repeats channels while packing, after the prologue.
 struct Repeat<'a> {
     inner: Option<&'a dyn PackHook>,
+    /// The whole input, if there is no inner hook.
+    input: *const f32,
     times: usize,
     /// Room for the channels of one pixel.
     pixel: *mut f32,
 }
-// SAFETY: used by the one chunk whose scratch `pixel` points to.
+// SAFETY: used by the one chunk whose scratch `pixel` points to; the input is only read.
 unsafe impl Sync for Repeat<'_> {}
 
 impl PackHook for Repeat<'_> {
     unsafe fn pack(
         &self,
-        src: *const f32,
         src_ld: usize,
         dst: *mut f32,
         dst_ld: usize,
@@ -165,10 +166,10 @@ impl PackHook for Repeat<'_> {
         // SAFETY: the caller's contract; `pixel` holds all channels.
         unsafe {
             match self.inner {
-                None => repeat(src, src_ld, pixels, channels, self.times, dst, dst_ld),
+                None => repeat(self.input.add(row0 * src_ld), src_ld, pixels, channels, self.times, dst, dst_ld),
                 Some(hook) => {
                     for p in 0..pixels {
-                        hook.pack(src.add(p * src_ld), src_ld, self.pixel, channels, row0 + p, 1, 0, channels);
+                        hook.pack(src_ld, self.pixel, channels, row0 + p, 1, 0, channels);
                         repeat(self.pixel, channels, 1, channels, self.times, dst.add(p * dst_ld), dst_ld);
                     }
                 }
@@ -268,7 +269,7 @@ impl Depthwise {
         let (pixel, pixels) = self.cut.output_pixels(&block);
         let out_ld = self.out_channels();
         let row_buffer = scratch.wrapping_add(self.cut.patch_len() + SLACK);
-        let repeat = Repeat { inner: args.prologue, times: self.times, pixel: row_buffer };
+        let repeat = Repeat { inner: args.prologue, input: args.inputs[0], times: self.times, pixel: row_buffer };
         let (hook, in_ld) = match (self.times, self.gradient) {
             (1, _) | (_, true) => (args.prologue, self.channels),
             _ => (Some(&repeat as &dyn PackHook), self.channels / self.times),
@@ -414,7 +415,7 @@ impl DepthwiseFilterGrad {
         let times = g.out_c / g.in_c;
         let pixel_buffer = scratch.wrapping_add(self.cut.patch_len() + SLACK);
         let offsets = pixel_buffer.wrapping_add(g.out_c.next_multiple_of(16)).cast::<usize>();
-        let repeat = Repeat { inner: args.prologue, times, pixel: pixel_buffer };
+        let repeat = Repeat { inner: args.prologue, input: args.inputs[0], times, pixel: pixel_buffer };
         let hook = if times == 1 { args.prologue } else { Some(&repeat as &dyn PackHook) };
         let class = &self.classes[0];
         // SAFETY: patch, buffer and offsets lie within scratch; sums lie within the part's filters.

@@ -193,9 +193,10 @@ impl FilterGrad {
         args: &Args,
         [channels, columns]: [Range<usize>; 2],
     ) -> impl Iterator<Item = Span> + Clone + use<> {
-        let (in_c, out_c, [x, dy]) = (self.geometry.in_c, self.geometry.out_c, args.inputs);
+        let (in_c, out_c, [x, dy], widens) = (self.geometry.in_c, self.geometry.out_c, args.inputs, args.widens());
         let (first, count) = self.cut.output_pixels(block);
         let input = self.cut.input_pixels(block).flat_map(move |pixels| Span::pixels(x, in_c, pixels, &channels));
+        let input = input.map(move |span| span.stored(x, widens));
         input.chain(Span::pixels(dy, out_c, first..first + count, &columns))
     }
 

@@ -147,7 +147,7 @@ impl Cut {
     /// Copies the block's input to `patch`: `channels` of pixels that are `ld` f32 apart.
     ///
     /// # Safety
-    /// `src` is the whole input and `patch` holds `patch_len` elements.
+    /// `src` is the whole input, if there is no hook, and `patch` holds `patch_len` elements.
     #[allow(clippy::too_many_arguments, reason = "source, place and destination of a copy")]
     pub unsafe fn pack(
         &self,
@@ -179,15 +179,16 @@ impl Cut {
                         std::ptr::write_bytes(row.add(right * self.pitch), 0, (columns - right) * self.pitch);
                         let in_x = (left as isize + self.x.lo) as usize;
                         let pixel = (image * self.y.inputs + in_y as usize) * self.x.inputs + in_x;
-                        let (from, to) = (src.add(pixel * ld + channels.start), row.add(left * self.pitch));
+                        let to = row.add(left * self.pitch);
                         let (pixels, channel0, channels) = (right - left, channels.start, channels.len());
+                        let from = |src: *const f32| src.add(pixel * ld + channel0);
                         match hook {
-                            Some(hook) => hook.pack(from, ld, to, self.pitch, pixel, pixels, channel0, channels),
+                            Some(hook) => hook.pack(ld, to, self.pitch, pixel, pixels, channel0, channels),
                             None if ld == channels && self.pitch == channels => {
                                 let len = pixels * channels;
-                                copies.copy(from, len, 1, len, to, len, len);
+                                copies.copy(from(src), len, 1, len, to, len, len);
                             }
-                            None => copies.copy(from, ld, pixels, channels, to, self.pitch, channels),
+                            None => copies.copy(from(src), ld, pixels, channels, to, self.pitch, channels),
                         }
                     }
                     row = row.add(row_pitch);

@@ -13,17 +13,15 @@ use crate::precision::Precision;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// max(2x + 3, 0); checks that the place it is told is that of the data.
+/// max(2x + 3, 0).
 struct Prologue {
     whole: *const f32,
-    ld: usize,
 }
 // SAFETY: only read.
 unsafe impl Sync for Prologue {}
 impl PackHook for Prologue {
     unsafe fn pack(
         &self,
-        src: *const f32,
         src_ld: usize,
         dst: *mut f32,
         dst_ld: usize,
@@ -36,8 +34,7 @@ impl PackHook for Prologue {
             for c in 0..cols {
                 // SAFETY: the block lies within the matrix.
                 unsafe {
-                    let x = *src.add(r * src_ld + c);
-                    assert_eq!(x.to_bits(), (*self.whole.add((row0 + r) * self.ld + col0 + c)).to_bits());
+                    let x = *self.whole.add((row0 + r) * src_ld + col0 + c);
                     *dst.add(r * dst_ld + c) = (2.0 * x + 3.0).max(0.0);
                 }
             }
@@ -193,7 +190,7 @@ fn check_kernel(
     let slack = slack * (want.iter().map(|w| w.0 * w.0).sum::<f64>() / want.len() as f64).sqrt();
     let mut out = vec![f32::NAN; want.len()];
     let (bias, residual) = (random(columns, 4), random(want.len(), 5));
-    let prologue = Prologue { whole: inputs[0].as_ptr(), ld: if pass == Pass::InputGrad { g.out_c } else { g.in_c } };
+    let prologue = Prologue { whole: inputs[0].as_ptr() };
     let hook = Hook { elements: AtomicUsize::new(0), begun: AtomicUsize::new(0), ended: AtomicUsize::new(0) };
     let args = Args {
         inputs: inputs.map(|v| v.as_ptr()),

@@ -424,10 +424,12 @@ impl Gemm {
     ) {
         // SAFETY: the caller's contract.
         unsafe {
-            let src = args.inputs[0].add(row0 * self.lda + col0);
             match args.prologue {
-                Some(hook) => hook.pack(src, self.lda, dst, ld, row0, rows, col0, cols),
-                None => self.copies.copy(src, self.lda, rows, cols, dst, ld, cols),
+                Some(hook) => hook.pack(self.lda, dst, ld, row0, rows, col0, cols),
+                None => {
+                    let src = args.inputs[0].add(row0 * self.lda + col0);
+                    self.copies.copy(src, self.lda, rows, cols, dst, ld, cols);
+                }
             }
         }
     }

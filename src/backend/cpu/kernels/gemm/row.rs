@@ -120,11 +120,13 @@ impl ChunkedKernel for RowProduct {
         let [x, b] = args.inputs;
         // SAFETY: rows and columns lie within the operands, the sums of a part within the workspace.
         unsafe {
-            let mut x = x.add(rows.start);
-            if let Some(hook) = args.prologue {
-                hook.pack(x, self.k, scratch, self.k, 0, 1, rows.start, rows.len());
-                x = scratch.cast_const();
-            }
+            let x = match args.prologue {
+                Some(hook) => {
+                    hook.pack(self.k, scratch, self.k, 0, 1, rows.start, rows.len());
+                    scratch.cast_const()
+                }
+                None => x.add(rows.start),
+            };
             let sums = args.workspace.add(part * self.n + columns.start);
             (self.sum)(x, rows.len(), b.add(rows.start * self.n + columns.start), self.n, columns.len(), sums);
         }

@@ -15,6 +15,7 @@ use crate::backend::cpu::kernels::attach::{Auxiliaries, TileHook};
 use crate::backend::cpu::simd::Tier;
 use crate::dtype::DType;
 use crate::fusion::region::{Arg, Operand, Region};
+use crate::ops::pointwise::Function;
 use crate::ops::reduce::ReduceKind;
 use crate::shape::Shape;
 use smallvec::{SmallVec, smallvec};
@@ -22,6 +23,10 @@ use std::sync::Arc;
 
 /// Channels that a chunk of the combining phase adds up.
 const COMBINED: usize = 64;
+
+/// Elements of an operand of 16 bits that the one loop for a masked gradient finds widened: as many rows of 64 channels
+/// as it adds up at once.
+const WIDENED: usize = 2048;
 
 /// How an operand goes along with the output seen as a matrix [pixels, channels].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +57,21 @@ pub fn reading(operand: &Operand, shape: &Shape) -> Option<Reading> {
     }
 }
 
+/// The type to which `region` rounds the raw output, if it does nothing but store it so and measure what is stored.
+fn rounding(region: &Region) -> Option<DType> {
+    let &[(Arg::Result(0), dtype)] = region.stores.as_slice() else { return None };
+    let mut kept = Arg::Anchor;
+    for (i, code) in region.code.iter().enumerate() {
+        let converts = code.function == Function::Identity && code.dtype == [dtype, DType::F32][i.min(1)];
+        if !converts || code.args.as_slice() != [kept] {
+            return None;
+        }
+        kept = Arg::Result(i as u16);
+    }
+    let measured = region.moments.iter().all(|&moment| moment == Arg::Result(1));
+    (dtype.is_storage() && region.code.len() <= 2 && measured && region.reductions.is_empty()).then_some(dtype)
+}
+
 /// Code of a region for tiles of a heavy kernel's output.
 pub struct RegionTile {
     apply: forms::Apply,
@@ -64,8 +84,10 @@ pub struct RegionTile {
     /// The whole program as one loop, if it is of that form.
     masked: Option<(MaskedForm, RunFn)>,
     readings: Vec<(Reading, DType)>,
-    /// The store whose buffer the kernel writes its raw output to.
-    primary: usize,
+    /// The store whose buffer the kernel writes its raw output to; without one it writes to the workspace.
+    primary: Option<usize>,
+    /// The program as a rounding of the raw output, if it is that.
+    rounding: Option<DType>,
     channels: usize,
     /// Images of a vector where the output lies in the batch-blocked layout, else 1: every channel is as many
     /// columns.
@@ -91,7 +113,9 @@ impl RegionTile {
         }
         // The kernel computes in f32, so an f32 store lends its place to the raw output.
         let primary = region.stores.iter().position(|s| s.1 == DType::F32);
-        let primary = primary.ok_or("takes epilogues that store float32 only")?;
+        if primary.is_none() && !region.stores.iter().any(|s| s.1.is_storage()) {
+            return Err("takes epilogues that store floats only".into());
+        }
         let mut readings = Vec::new();
         let mut operands = Vec::new();
         for o in &region.operands {
@@ -123,19 +147,31 @@ impl RegionTile {
             block,
             readings,
             primary,
+            rounding: rounding(region),
             channels: region.shape[rank - 1],
             lanes,
         })
     }
 
-    /// The output that the kernel writes to.
-    pub fn output(&self) -> usize {
+    /// The output that the kernel writes to, if there is one of float32.
+    pub fn output(&self) -> Option<usize> {
         self.primary
     }
 
     /// Bytes of scratch: the program's blocks, then one for each operand and one for the anchor.
     pub fn scratch(&self) -> usize {
-        (self.layout.blocks + self.readings.len() + 1) * self.layout.lanes * 4
+        match self.masked {
+            Some(_) => self.widened().count() * WIDENED * 4,
+            None => (self.layout.blocks + self.readings.len() + 1) * self.layout.lanes * 4,
+        }
+    }
+
+    /// The operands that the one loop for a masked gradient finds widened in scratch: where one has 16 bits, all that have
+    /// an element for every output element, so that their rows lie alike.
+    fn widened(&self) -> impl Iterator<Item = usize> + '_ {
+        let widens = self.readings.iter().any(|r| r.0 == Reading::Full && r.1.is_storage());
+        let full = self.readings.iter().enumerate().filter(move |(_, r)| widens && r.0 == Reading::Full);
+        full.map(|(k, _)| k)
     }
 
     /// Bytes of the partial sums of `chunks` chunks.
@@ -246,6 +282,9 @@ impl<'a> AttachedTile<'a> {
         scratch: *mut u32,
     ) -> Self {
         let attached = AttachedTile { tile, operands, first_operand, partials, scratch };
+        if tile.masked.is_some() {
+            return attached;
+        }
         let fill = |block: usize, word: u32| {
             // SAFETY: the block lies within the scratch.
             unsafe { std::slice::from_raw_parts_mut(attached.block(block), tile.layout.lanes) }.fill(word);
@@ -299,7 +338,56 @@ impl<'a> AttachedTile<'a> {
         unsafe { (t.measure)(&moments::Work { values, ld, rows, cols, kept, plane: t.columns() }) };
     }
 
-    /// Runs the loop for all of the program.
+    /// Runs the loop for all of the program, part by part where operands have to be widened for it.
+    ///
+    /// # Safety
+    /// As [`TileHook::tile`].
+    #[allow(clippy::too_many_arguments, reason = "a tile and its place")]
+    unsafe fn run_parts(
+        &self,
+        masked: &(MaskedForm, RunFn),
+        chunk: usize,
+        tile: *mut f32,
+        ld: usize,
+        row0: usize,
+        rows: usize,
+        col0: usize,
+        cols: usize,
+    ) {
+        let columns = self.tile.columns();
+        let mut places: SmallVec<[*const f32; 8]> =
+            self.operands.inputs[self.first_operand..].iter().map(|p| p.cast()).collect();
+        if self.tile.widened().next().is_none() {
+            let at = row0 * columns + col0;
+            let full = self.tile.readings.iter().enumerate().filter(|(_, r)| r.0 == Reading::Full);
+            full.for_each(|(k, _)| places[k] = places[k].wrapping_add(at));
+            // SAFETY: the caller's contract.
+            return unsafe { self.run_masked(masked, chunk, tile, ld, row0, rows, col0, cols, &places, columns) };
+        }
+        for col in (0..cols).step_by(WIDENED) {
+            let width = WIDENED.min(cols - col);
+            let step = WIDENED / width;
+            for row in (0..rows).step_by(step) {
+                let (height, at) = (step.min(rows - row), (row0 + row) * columns + col0 + col);
+                for (place, k) in self.tile.widened().enumerate() {
+                    let (source, dtype) = (self.operands.inputs[self.first_operand + k], self.tile.readings[k].1);
+                    let to = self.scratch.wrapping_add(place * WIDENED);
+                    // SAFETY: the part lies within the operand, and fills its place in scratch at most.
+                    unsafe { gather(source.add(at * dtype.size()), dtype, columns, height, width, to) };
+                    places[k] = to.cast();
+                }
+                let part = tile.wrapping_add(row * ld + col);
+                // SAFETY: the part lies within the tile.
+                unsafe {
+                    let (row0, col0) = (row0 + row, col0 + col);
+                    self.run_masked(masked, chunk, part, ld, row0, height, col0, width, &places, width);
+                }
+            }
+        }
+    }
+
+    /// Runs the loop on a tile, where `places` are those of the operands: of those with an element for every output
+    /// element, that of the tile's first, with rows `full_ld` apart.
     ///
     /// # Safety
     /// As [`TileHook::tile`].
@@ -314,13 +402,14 @@ impl<'a> AttachedTile<'a> {
         rows: usize,
         col0: usize,
         cols: usize,
+        places: &[*const f32],
+        full_ld: usize,
     ) {
         let t = self.tile;
         let columns = t.columns();
         let at = row0 * columns + col0;
-        let operand = |k: usize| self.operands.inputs[self.first_operand + k].cast::<f32>();
-        let full = |k: usize| operand(k).wrapping_add(at);
-        let channel = |k: usize| operand(k).wrapping_add(col0);
+        let full = |k: usize| places[k];
+        let channel = |k: usize| places[k].wrapping_add(col0);
         let mut products = [[std::ptr::null(); 2]; MAX_PRODUCTS];
         for (to, &(x, mean)) in products.iter_mut().zip(&form.products) {
             *to = [full(x), channel(mean)];
@@ -335,7 +424,7 @@ impl<'a> AttachedTile<'a> {
         }
         let stores: SmallVec<[_; 4]> = (0..form.stores.len())
             .map(|k| {
-                let to = match k == t.primary {
+                let to = match Some(k) == t.primary {
                     true => masked::Rows { at: tile, ld },
                     false => masked::Rows { at: self.operands.output::<f32>(k).wrapping_add(at), ld: columns },
                 };
@@ -344,7 +433,7 @@ impl<'a> AttachedTile<'a> {
             .collect();
         let work = Work {
             gradient: masked::Rows { at: tile.cast_const(), ld },
-            ld: columns,
+            ld: full_ld,
             skip: form.skip.map_or(std::ptr::null(), full),
             mask: match form.mask {
                 Mask::Plain(x) => [full(x), std::ptr::null(), std::ptr::null()],
@@ -358,6 +447,40 @@ impl<'a> AttachedTile<'a> {
         };
         // SAFETY: the caller's contract: all operands and outputs have the elements of the tile.
         unsafe { run(&work) }
+    }
+
+    /// Stores the raw output as `dtype`, and measures what that leaves of it.
+    ///
+    /// # Safety
+    /// As [`TileHook::tile`].
+    #[allow(clippy::too_many_arguments, reason = "a tile and its place")]
+    unsafe fn round(
+        &self,
+        dtype: DType,
+        chunk: usize,
+        tile: *mut f32,
+        ld: usize,
+        row0: usize,
+        rows: usize,
+        col0: usize,
+        cols: usize,
+    ) {
+        let (columns, moments) = (self.tile.columns(), self.tile.block.moments.len());
+        for r in 0..rows {
+            // SAFETY: the tile and the output hold the row.
+            unsafe {
+                let row = tile.add(r * ld).cast::<u32>();
+                let to = self.operands.outputs[0].add(((row0 + r) * columns + col0) * dtype.size());
+                lanes::store(row, dtype, to, cols);
+                if moments > 0 {
+                    lanes::load(to, dtype, row, cols);
+                }
+            }
+        }
+        for moment in 0..moments {
+            // SAFETY: the caller's contract.
+            unsafe { self.measure(chunk, moment, tile, ld, rows, col0, cols) };
+        }
     }
 
     /// Runs the program on `rows` × `width` elements, a block at most, at `tile`: rows `row0..` and
@@ -414,14 +537,14 @@ impl<'a> AttachedTile<'a> {
                 self.measure(chunk, k, place(source, DType::F32).cast(), width, rows, col0, width);
             }
             // The raw output is read for the last time by what is stored in its place.
-            let order = (0..t.block.stores.len()).filter(|&k| k != t.primary).chain([t.primary]);
+            let order = (0..t.block.stores.len()).filter(|&k| Some(k) != t.primary).chain(t.primary);
             for k in order {
                 let (arg, dtype) = t.block.stores[k];
                 let from = place(arg, dtype);
-                if k == t.primary && arg == Arg::Anchor {
+                if Some(k) == t.primary && arg == Arg::Anchor {
                     continue;
                 }
-                let (to, to_ld) = match k == t.primary {
+                let (to, to_ld) = match Some(k) == t.primary {
                     true => (tile.cast::<u8>(), ld),
                     false => (self.operands.outputs[k].add(at * dtype.size()), columns),
                 };
@@ -494,7 +617,7 @@ impl TileHook for AttachedTile<'_> {
     unsafe fn tile(&self, chunk: usize, tile: *mut f32, ld: usize, row0: usize, rows: usize, col0: usize, cols: usize) {
         if let Some(masked) = &self.tile.masked {
             // SAFETY: the caller's contract.
-            return unsafe { self.run_masked(masked, chunk, tile, ld, row0, rows, col0, cols) };
+            return unsafe { self.run_parts(masked, chunk, tile, ld, row0, rows, col0, cols) };
         }
         if self.tile.only_measures() {
             for moment in 0..self.tile.block.moments.len() {
@@ -502,6 +625,10 @@ impl TileHook for AttachedTile<'_> {
                 unsafe { self.measure(chunk, moment, tile, ld, rows, col0, cols) };
             }
             return;
+        }
+        if let Some(dtype) = self.tile.rounding {
+            // SAFETY: the caller's contract.
+            return unsafe { self.round(dtype, chunk, tile, ld, row0, rows, col0, cols) };
         }
         let lanes = self.tile.layout.lanes;
         for col in (0..cols).step_by(lanes) {

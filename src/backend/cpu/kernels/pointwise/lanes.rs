@@ -3,12 +3,12 @@
 //! float16 and bfloat16 are lanes of f32 whose values these types have: what loads them widens, what makes them rounds,
 //! and what stores them loses nothing.
 
+use super::halves;
 use crate::dtype::{DType, Word};
-use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 
 /// Lanes that are rounded at once.
-const ROUNDED: usize = 64;
+const ROUNDED: usize = 256;
 
 /// Element `at` as a lane.
 ///
@@ -42,10 +42,10 @@ pub unsafe fn load(source: *const u8, dtype: DType, to: *mut u32, n: usize) {
                 let to = std::slice::from_raw_parts_mut(to, n);
                 to.iter_mut().zip(bytes).for_each(|(t, &b)| *t = u32::from(b));
             }
-            DType::F16 => std::slice::from_raw_parts(source.cast::<f16>(), n)
-                .convert_to_f32_slice(std::slice::from_raw_parts_mut(to.cast(), n)),
-            DType::BF16 => std::slice::from_raw_parts(source.cast::<bf16>(), n)
-                .convert_to_f32_slice(std::slice::from_raw_parts_mut(to.cast(), n)),
+            DType::F16 | DType::BF16 => {
+                let bits = std::slice::from_raw_parts(source.cast(), n);
+                halves::widen(bits, dtype, std::slice::from_raw_parts_mut(to.cast(), n));
+            }
         }
     }
 }
@@ -65,10 +65,10 @@ pub unsafe fn store(from: *const u32, dtype: DType, to: *mut u8, n: usize) {
                 let from = std::slice::from_raw_parts(from, n);
                 to.iter_mut().zip(from).for_each(|(t, &w)| *t = w as u8);
             }
-            DType::F16 => std::slice::from_raw_parts_mut(to.cast::<f16>(), n)
-                .convert_from_f32_slice(std::slice::from_raw_parts(from.cast(), n)),
-            DType::BF16 => std::slice::from_raw_parts_mut(to.cast::<bf16>(), n)
-                .convert_from_f32_slice(std::slice::from_raw_parts(from.cast(), n)),
+            DType::F16 | DType::BF16 => {
+                let values = std::slice::from_raw_parts(from.cast(), n);
+                halves::narrow(values, dtype, std::slice::from_raw_parts_mut(to.cast(), n));
+            }
         }
     }
 }
@@ -83,19 +83,8 @@ pub fn round(lanes: &mut [f32], dtype: DType) {
     let mut bits = [0u16; ROUNDED];
     for lanes in lanes.chunks_mut(ROUNDED) {
         let bits = &mut bits[..lanes.len()];
-        match dtype {
-            DType::F16 => {
-                let halves: &mut [f16] = bits.reinterpret_cast_mut();
-                halves.convert_from_f32_slice(lanes);
-                halves.convert_to_f32_slice(lanes);
-            }
-            DType::BF16 => {
-                let halves: &mut [bf16] = bits.reinterpret_cast_mut();
-                halves.convert_from_f32_slice(lanes);
-                halves.convert_to_f32_slice(lanes);
-            }
-            DType::F32 | DType::I32 | DType::U8 | DType::Bool => {}
-        }
+        halves::narrow(lanes, dtype, bits);
+        halves::widen(bits, dtype, lanes);
     }
 }
 

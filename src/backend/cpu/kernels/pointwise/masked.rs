@@ -85,6 +85,11 @@ impl MaskedForm {
             let args: SmallVec<[Value; 3]> = code.args.iter().map(value).collect::<Option<_>>()?;
             let either = |f: fn(Value, Value) -> Option<Value>| f(args[0], args[1]).or_else(|| f(args[1], args[0]));
             let result = match code.function {
+                // What halves are widened for.
+                Function::Identity if code.input_dtype.is_storage() && code.dtype == DType::F32 => match args[0] {
+                    Value::Full(x) => Some(Value::Full(x)),
+                    _ => None,
+                },
                 Function::Add => either(|a, b| match (a, b) {
                     (Value::Anchor, Value::Full(k)) => Some(Value::WithSkip(k)),
                     (Value::Scaled(x, s), Value::Channel(t)) => Some(Value::Affine(x, s, t)),
@@ -179,7 +184,7 @@ fn value(arg: Arg, readings: &[(Reading, DType)], results: &[Value]) -> Option<V
         Arg::Literal(bits) => (f64::from_bits(bits) == 0.0).then_some(Value::Zero),
         Arg::Result(r) => results.get(r as usize).copied(),
         Arg::Operand(k) => match readings.get(k as usize)? {
-            (Reading::Full, DType::F32) => Some(Value::Full(k as usize)),
+            (Reading::Full, DType::F32 | DType::F16 | DType::BF16) => Some(Value::Full(k as usize)),
             (Reading::Channel, DType::F32) => Some(Value::Channel(k as usize)),
             _ => None,
         },

@@ -56,17 +56,19 @@ impl Blocked {
     ) {
         let images = self.group(group);
         let (c, pixels) = (self.channels, rows.len() * width);
-        let (elements, mut image_ld) = (pixels * c, height * width * c);
+        let elements = pixels * c;
         // SAFETY: the caller's contract.
         unsafe {
-            let mut from = src.add((images.start * height + rows.start) * width * c);
-            if let Some(hook) = hook {
-                for (i, image) in images.clone().enumerate() {
-                    let pixel = (image * height + rows.start) * width;
-                    hook.pack(from.add(i * image_ld), c, staging.add(i * elements), c, pixel, pixels, 0, c);
+            let (from, image_ld) = match hook {
+                Some(hook) => {
+                    for (i, image) in images.clone().enumerate() {
+                        let pixel = (image * height + rows.start) * width;
+                        hook.pack(c, staging.add(i * elements), c, pixel, pixels, 0, c);
+                    }
+                    (staging.cast_const(), elements)
                 }
-                (from, image_ld) = (staging, elements);
-            }
+                None => (src.add((images.start * height + rows.start) * width * c), height * width * c),
+            };
             self.copies.transpose(from, image_ld, images.len(), elements, dst, self.lanes, self.lanes);
         }
     }

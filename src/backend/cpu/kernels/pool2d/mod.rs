@@ -264,13 +264,12 @@ impl PoolGrad {
 /// Input 0 is accessible, and scratch holds the rows.
 unsafe fn source(g: &PoolGeometry, args: &Args, image: usize, rows: &Range<usize>, scratch: *mut f32) -> *const f32 {
     let pixel = (image * g.in_h + rows.start) * g.in_w;
-    let src = args.inputs[0].wrapping_add(pixel * g.channels);
     match args.prologue {
-        None => src,
+        None => args.inputs[0].wrapping_add(pixel * g.channels),
         Some(hook) => {
             let pixels = rows.len() * g.in_w;
             // SAFETY: the rows lie within the input and fit scratch.
-            unsafe { hook.pack(src, g.channels, scratch, g.channels, pixel, pixels, 0, g.channels) };
+            unsafe { hook.pack(g.channels, scratch, g.channels, pixel, pixels, 0, g.channels) };
             scratch
         }
     }

@@ -6,23 +6,26 @@ use crate::backend::cpu::kernels::chunked::run_serially;
 use crate::backend::cpu::kernels::gemm::tests::random;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-struct Negate;
+struct Negate {
+    whole: *const f32,
+}
+// SAFETY: only read.
+unsafe impl Sync for Negate {}
 impl PackHook for Negate {
     unsafe fn pack(
         &self,
-        src: *const f32,
         src_ld: usize,
         dst: *mut f32,
         dst_ld: usize,
-        _row0: usize,
+        row0: usize,
         pixels: usize,
-        _col0: usize,
+        col0: usize,
         cols: usize,
     ) {
         for r in 0..pixels {
             for c in 0..cols {
                 // SAFETY: the block lies within the matrix.
-                unsafe { *dst.add(r * dst_ld + c) = -*src.add(r * src_ld + c) };
+                unsafe { *dst.add(r * dst_ld + c) = -*self.whole.add((row0 + r) * src_ld + col0 + c) };
             }
         }
     }
@@ -98,7 +101,7 @@ fn check(g: &PoolGeometry) {
     // Few distinct values, so that windows hold ties, and a NaN.
     let mut x: Vec<f32> = random(g.input_len(), 1).iter().map(|v| (v * 5.0).round()).collect();
     x[g.input_len() / 2] = f32::NAN;
-    let dy = random(g.output_len(), 2);
+    let (dy, negate) = (random(g.output_len(), 2), Negate { whole: x.as_ptr() });
     let kinds = [true, false].map(|count_include_pad| PoolKind::Average { count_include_pad });
     for kind in [PoolKind::Max, kinds[0], kinds[1]] {
         for hooks in [false, true] {
@@ -113,7 +116,7 @@ fn check(g: &PoolGeometry) {
                     output: out.as_mut_ptr(),
                     packed: std::ptr::null_mut(),
                     workspace: std::ptr::null_mut(),
-                    prologue: hooks.then_some(&Negate as &dyn PackHook),
+                    prologue: hooks.then_some(&negate as &dyn PackHook),
                     epilogue: if hooks { Epilogue::Hook(&count) } else { Epilogue::None },
                 };
                 // SAFETY: the operands have the geometry's lengths.

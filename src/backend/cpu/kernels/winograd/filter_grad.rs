@@ -155,7 +155,9 @@ impl WinogradFilterGrad {
                     }
                 }
                 let next = if index + 1 < blocks { block(index + 1) } else { 0..0 };
-                let reads = self.windows.reads(self.grid, next.clone(), args.inputs[0], channels.clone());
+                let (x, widens) = (args.inputs[0], args.widens());
+                let reads = self.windows.reads(self.grid, next.clone(), x, channels.clone());
+                let reads = reads.map(move |span| span.stored(x, widens));
                 let gradients = self.grid.spans(next, args.inputs[1], g.out_c, cols.clone());
                 let mut prefetch = Prefetch::new(reads.chain(gradients), register_tiles, self.touch);
                 for point in 0..POINTS {

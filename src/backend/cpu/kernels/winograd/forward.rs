@@ -120,7 +120,8 @@ impl WinogradForward {
                 self.windows.transform_run(&run, args.inputs[0], &(0..in_c), args.prologue, zeros, patch, &v);
             }
             let next = if block + 1 < self.blocks { split(self.grid.len(), self.blocks, block + 1) } else { 0..0 };
-            let reads = self.windows.reads(self.grid, next, args.inputs[0], 0..in_c);
+            let (x, widens) = (args.inputs[0], args.widens());
+            let reads = self.windows.reads(self.grid, next, x, 0..in_c).map(move |span| span.stored(x, widens));
             let mut finishing = args.epilogue.auxiliaries();
             finishing.push(args.output);
             let finishing = finishing.iter().flat_map(|&p| self.grid.spans(tiles.clone(), p, out_c, cols.clone()));

@@ -197,7 +197,7 @@ impl Windows {
     /// prologue.
     ///
     /// # Safety
-    /// `x` is the whole input; `zeros` holds as many zeros as there are channels, `patch`
+    /// `x` is the whole input, if there is no prologue; `zeros` holds as many zeros as there are channels, `patch`
     /// [`Windows::patch_len`] of the run, `v` a row for each window of the run's block.
     #[allow(clippy::too_many_arguments, reason = "what is read, how, and where it goes")]
     pub unsafe fn transform_run(
@@ -222,12 +222,12 @@ impl Windows {
                     continue;
                 }
                 let pixel = (run.image * self.in_h + y as usize) * self.in_w + begin as usize;
-                let (src, pixels) = (x.add(pixel * self.in_c + channels.start), (end - begin) as usize);
+                let pixels = (end - begin) as usize;
                 *row = Some(match prologue {
-                    None => src,
+                    None => x.add(pixel * self.in_c + channels.start),
                     Some(hook) => {
                         let dst = patch.add(i * pixels * ld);
-                        hook.pack(src, self.in_c, dst, ld, pixel, pixels, channels.start, channels.len());
+                        hook.pack(self.in_c, dst, ld, pixel, pixels, channels.start, channels.len());
                         dst.cast_const()
                     }
                 });

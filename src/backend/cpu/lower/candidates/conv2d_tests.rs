@@ -3,6 +3,7 @@
 use crate::dtype::DType;
 use crate::graph::{Graph, NodeId};
 use crate::ops::Real;
+use crate::ops::channel_stats::ChannelStats;
 use crate::ops::compose::Activation;
 use crate::ops::conv2d::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
 use crate::ops::window::Padding;
@@ -105,6 +106,99 @@ fn every_candidate_agrees_with_the_sums_under_attachments() {
             assert!(count >= least, "{name} ran {count} times for {pass:?}");
         }
     }
+}
+
+/// The primitive `pass` on an input of 16 bits, scaled and bounded while it is packed or only widened, whose result is rounded
+/// to as many, stored, and measured as it is stored.
+fn in_16_bits(pass: Pass, conv: &Conv2d, x: [usize; 4], w: [usize; 4], dtype: DType, plain: bool) -> (Graph, NodeId) {
+    let place = conv.place(&x, &w).unwrap();
+    let y = [x[0], place.out[0], place.out[1], w[3]];
+    let [first, second] = match pass {
+        Pass::Forward => [x, w],
+        Pass::InputGrad => [y, w],
+        Pass::FilterGrad => [x, y],
+    };
+    let mut g = Graph::new();
+    let stored = g.input(Fact::new(Shape::from(first), dtype));
+    let second = g.input(Fact::new(Shape::from(second), DType::F32));
+    let mut first = g.cast(stored, DType::F32).unwrap();
+    if !plain {
+        first = adversarial_prologue(&mut g, first).unwrap();
+    }
+    let conv = conv.clone();
+    let anchor = match pass {
+        Pass::Forward => g.apply(conv, &[first, second]),
+        Pass::InputGrad => g.apply(Conv2dInputGrad { conv, size: [x[1], x[2]] }, &[first, second]),
+        Pass::FilterGrad => g.apply(Conv2dFilterGrad { conv, kernel_size: [w[0], w[1]] }, &[first, second]),
+    }
+    .unwrap();
+    let rounded = g.cast(anchor, dtype).unwrap();
+    let widened = g.cast(rounded, DType::F32).unwrap();
+    let measured = g.apply(ChannelStats, &[widened]).unwrap();
+    g.set_outputs(vec![rounded, measured]);
+    (g, anchor)
+}
+
+#[test]
+fn every_candidate_reads_and_writes_16_bits() {
+    let mut runs = Runs::new();
+    let conv = |stride, groups| Conv2d { strides: [stride; 2], dilation: [1, 1], padding: Padding::Same, groups };
+    for (conv, x, w) in [
+        (conv(1, 1), [2, 7, 9, 5], [3, 3, 5, 37]),
+        (conv(2, 1), [2, 7, 9, 20], [3, 3, 20, 37]),
+        (conv(1, 1), [3, 5, 4, 18], [1, 1, 18, 33]),
+        (conv(2, 1), [3, 6, 4, 18], [1, 1, 18, 33]),
+        (conv(1, 20), [2, 6, 5, 20], [3, 3, 1, 20]),
+        (conv(1, 6), [2, 6, 5, 6], [3, 3, 1, 12]),
+        (conv(1, 1), [17, 6, 6, 1], [5, 5, 1, 6]),
+    ] {
+        for (dtype, epsilon) in [(DType::F16, 2f64.powi(-10)), (DType::BF16, 2f64.powi(-7))] {
+            for (pass, plain) in
+                [Pass::Forward, Pass::InputGrad, Pass::FilterGrad].map(|p| [(p, true), (p, false)]).concat()
+            {
+                let (g, anchor) = in_16_bits(pass, &conv, x, w, dtype, plain);
+                // What lies in the middle between two halves may become either.
+                for name in check_candidates(&g, anchor, &mut Rng::new(w[3] as u64), epsilon) {
+                    *runs.entry((name, pass)).or_default() += 1;
+                }
+            }
+        }
+    }
+    for pass in [Pass::Forward, Pass::InputGrad, Pass::FilterGrad] {
+        for name in ["conv_direct", "conv_blocked", "conv_winograd", "conv_gemm_1x1", "conv_depthwise"] {
+            assert!(runs.get(&(name, pass)).is_some_and(|&n| n >= 4), "{name} {pass:?} {runs:?}");
+        }
+    }
+}
+
+#[test]
+fn conversions_run_in_the_kernel() {
+    let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
+    for (pass, step) in [
+        (Pass::Forward, "cast+conv2d+cast+cast+channel_stats →"),
+        (Pass::InputGrad, " conv2d_input_grad+cast+cast+channel_stats →"),
+        (Pass::FilterGrad, "cast+conv2d_filter_grad →"),
+    ] {
+        let (g, _) = in_16_bits(pass, &conv, [2, 9, 9, 40], [3, 3, 40, 24], DType::BF16, true);
+        let text = Plan::compile(&g, &PlanOptions::default()).unwrap().describe();
+        assert!(text.contains(step), "{text}");
+    }
+}
+
+#[test]
+fn what_no_kernel_measures_as_it_is_stored_is_measured_in_memory() {
+    let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
+    let mut g = Graph::new();
+    let f32s = |shape: &[usize]| Fact::new(shape, DType::F32);
+    let (x, w, rows) = (g.input(f32s(&[2, 6, 5, 3])), g.input(f32s(&[3, 3, 3, 4])), g.input(f32s(&[6, 1, 4])));
+    let y = g.apply(conv, &[x, w]).unwrap();
+    // No tile carries an operand that repeats along pixels.
+    let y = g.add(y, rows).unwrap();
+    let rounded = g.cast(y, DType::F16).unwrap();
+    let widened = g.cast(rounded, DType::F32).unwrap();
+    let measured = g.apply(ChannelStats, &[widened]).unwrap();
+    g.set_outputs(vec![rounded, measured]);
+    check_plan(&g, &mut Rng::new(5), 2f64.powi(-10));
 }
 
 #[test]

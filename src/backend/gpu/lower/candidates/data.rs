@@ -25,7 +25,9 @@ pub fn slice(task: &Task) -> Result<Anchor> {
     let Op::Slice(op) = task.op else { return Err(task.wrong_op("slice")) };
     let strides = task.inputs[0].shape.strides();
     let start = op.starts.iter().zip(&*strides).map(|(a, s)| a * s).sum();
-    let steps: Vec<i64> = op.steps.iter().zip(&*strides).map(|(step, &s)| step * s as i64).collect();
+    // Along an axis of one element no step is made, however far it were.
+    let made = |axis: usize| if task.output.shape[axis] > 1 { op.steps[axis] * strides[axis] as i64 } else { 0 };
+    let steps: Vec<i64> = (0..strides.len()).map(made).collect();
     Ok(Anchor::new("slice", strided(task, start, &steps)))
 }
 

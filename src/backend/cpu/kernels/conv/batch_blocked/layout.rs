@@ -110,15 +110,16 @@ impl<'a> Layout<'a> {
                 }
                 let elements = pixels * self.channels;
                 let pixel = (rows.images.start * height + in_y as usize) * width + in_x;
-                let mut from = src.add(pixel * self.channels);
-                let mut image_ld = height * width * self.channels;
-                if let Some(hook) = hook {
-                    for i in 0..rows.images.len() {
-                        let (image, c) = (from.add(i * image_ld), self.channels);
-                        hook.pack(image, c, staging.add(i * elements), c, pixel + i * height * width, pixels, 0, c);
+                let (from, image_ld) = match hook {
+                    Some(hook) => {
+                        for i in 0..rows.images.len() {
+                            let (to, c) = (staging.add(i * elements), self.channels);
+                            hook.pack(c, to, c, pixel + i * height * width, pixels, 0, c);
+                        }
+                        (staging.cast_const(), elements)
                     }
-                    (from, image_ld) = (staging, elements);
-                }
+                    None => (src.add(pixel * self.channels), height * width * self.channels),
+                };
                 copies.transpose(from, image_ld, rows.images.len(), elements, to, self.lanes, self.lanes);
             }
         }

@@ -1,0 +1,637 @@
+"""Dtype policies, what layers make of them, and the loss scale."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import (
+    config,
+    dtype_policies,
+    layers,
+    losses,
+    mixed_precision,
+    models,
+    ops,
+    optimizers,
+    saving,
+    utils,
+)
+
+HALVES = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
+# The distance of 1 from the next number.
+EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+@pytest.fixture(autouse=True)
+def plain_policy():
+    yield
+    config.set_dtype_policy("float32")
+
+
+def values_of(tensor) -> np.ndarray:
+    return np.asarray(ops.cast(tensor, "float32").numpy())
+
+
+# ---- policies
+
+
+@pytest.mark.parametrize(
+    ("name", "compute", "variable"),
+    [
+        ("float32", "float32", "float32"),
+        ("mixed_float16", "float16", "float32"),
+        ("mixed_bfloat16", "bfloat16", "float32"),
+        ("float16", "float16", "float16"),
+        ("bfloat16", "bfloat16", "bfloat16"),
+    ],
+)
+def test_a_policy_is_a_pair_of_types(name, compute, variable):
+    policy = dtype_policies.get(name)
+    assert (policy.name, policy.compute_dtype, policy.variable_dtype) == (name, compute, variable)
+    assert policy.quantization_mode is None and repr(policy) == f'<DTypePolicy "{name}">'
+    assert policy == dtype_policies.FloatDTypePolicy(name) and policy != dtype_policies.get("int32")
+    assert hash(policy) == hash(dtype_policies.DTypePolicy(name))
+    for data in (dtype_policies.serialize(policy), {"class_name": "DTypePolicy", "config": {"name": name}}):
+        assert dtype_policies.get(data) == policy == dtype_policies.deserialize(data)
+    # As Keras writes it.
+    keras = {
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": {"name": name},
+        "registered_name": None,
+    }
+    assert layers.Dense(1, dtype=keras).dtype_policy == policy
+    assert layers.Dense(1, dtype=policy).compute_dtype == compute
+    assert type(policy).from_config(policy.get_config()) == policy
+
+
+def test_names_lead_to_one_setting():
+    assert mixed_precision.Policy is mixed_precision.DTypePolicy is cnnrs.DTypePolicy
+    assert mixed_precision.LossScaleOptimizer is optimizers.LossScaleOptimizer
+    assert config.dtype_policy() == dtype_policies.get(None) == dtype_policies.get("float32")
+    for setter in (
+        config.set_dtype_policy,
+        mixed_precision.set_dtype_policy,
+        mixed_precision.set_global_policy,
+    ):
+        for policy in ("mixed_float16", dtype_policies.DTypePolicy("float32")):
+            setter(policy)
+            assert config.dtype_policy() == mixed_precision.dtype_policy() == mixed_precision.global_policy()
+            assert config.dtype_policy() == dtype_policies.get(policy) == dtype_policies.DTypePolicy()
+    before = layers.Dense(1)
+    config.set_dtype_policy("bfloat16")
+    assert before.dtype_policy.name == "float32" and layers.Dense(1).dtype_policy.name == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: dtype_policies.get("mixed"), ValueError, "mixed_float16.*received 'mixed'"),
+        (lambda: dtype_policies.get("float64"), ValueError, "no float64; use 'float32'"),
+        (lambda: dtype_policies.get(1.5), ValueError, "expected a policy or its name"),
+        (lambda: dtype_policies.get("int8_from_mixed_bfloat16"), ValueError, "quantized yet"),
+        (lambda: dtype_policies.get("float8_from_float32"), ValueError, "quantized yet"),
+        (lambda: dtype_policies.get("gptq/4/128_from_float32"), ValueError, "quantized yet"),
+        (lambda: dtype_policies.QuantizedDTypePolicy, AttributeError, "quantized yet"),
+        (lambda: dtype_policies.DTypePolicy(32), TypeError, "expected a string, received 32"),
+        (lambda: config.set_dtype_policy(np.float16), ValueError, "DTypePolicy or its name"),
+        (lambda: layers.Dense(1, dtype="int32", name="head"), ValueError, "head: dtype: .*int32"),
+        (lambda: layers.Dense(1, dtype="mixed_float", name="head"), ValueError, "head: dtype: .*mixed_float"),
+        (lambda: setattr(layers.Dense(1), "dtype_policy", "float64"), ValueError, "dense.*float64"),
+        (
+            lambda: dtype_policies.DTypePolicyMap(dtype_policies.DTypePolicyMap()),
+            ValueError,
+            "received a map",
+        ),
+        (lambda: dtype_policies.DTypePolicyMap(policy_map=["a"]), TypeError, "expected a dict"),
+    ],
+)
+def test_what_is_no_policy_is_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_maps_have_policies_by_path():
+    policies = dtype_policies.DTypePolicyMap("mixed_float16", {"a": "float32"})
+    policies["b.*"] = "bfloat16"
+    assert [policies[key].name for key in ("a", "b_2", "ab")] == ["float32", "bfloat16", "mixed_float16"]
+    assert list(policies) == ["a", "b.*"] and len(policies) == 2 and "c" not in policies
+    assert (policies.name, policies.compute_dtype, policies.variable_dtype) == (
+        "map_mixed_float16",
+        "float16",
+        "float32",
+    )
+    with pytest.raises(ValueError, match="already"):
+        policies["a"] = "float16"
+    copy = dtype_policies.get(dtype_policies.serialize(policies))
+    assert copy == policies and copy != dtype_policies.get("mixed_float16")
+    policies["b_.*"] = "float32"
+    with pytest.raises(ValueError, match="expected one key for 'b_2'"):
+        policies["b_2"]
+    del policies["b.*"]
+    assert policies["b_2"].name == "float32" and policies != copy
+    layer = layers.Dense(2, name="a", dtype=copy)
+    restored = layers.Dense.from_config(layer.get_config())
+    assert restored.compute_dtype == layer.compute_dtype == "float32"
+    other = layers.Dense(2, name="c", dtype=copy)
+    other.dtype_policy = "bfloat16"
+    assert copy["c"].name == "bfloat16" == other.compute_dtype
+
+
+# ---- layers
+
+IMAGES = (2, 6, 6, 4)
+LAYERS = {
+    "Activation": (lambda **k: layers.Activation("gelu", **k), IMAGES),
+    "AveragePooling2D": (lambda **k: layers.AveragePooling2D(2, **k), IMAGES),
+    "BatchNormalization": (lambda **k: layers.BatchNormalization(**k), IMAGES),
+    "Conv2D": (lambda **k: layers.Conv2D(3, 3, activation="relu", **k), IMAGES),
+    "Conv2DTranspose": (lambda **k: layers.Conv2DTranspose(3, 3, **k), IMAGES),
+    "Dense": (lambda **k: layers.Dense(3, activation="softmax", **k), (5, 4)),
+    "DepthwiseConv2D": (lambda **k: layers.DepthwiseConv2D(3, **k), IMAGES),
+    "Dropout": (lambda **k: layers.Dropout(0.5, **k), IMAGES),
+    "Flatten": (lambda **k: layers.Flatten(**k), IMAGES),
+    "GaussianNoise": (lambda **k: layers.GaussianNoise(0.5, **k), IMAGES),
+    "GlobalAveragePooling2D": (lambda **k: layers.GlobalAveragePooling2D(**k), IMAGES),
+    "GlobalMaxPooling2D": (lambda **k: layers.GlobalMaxPooling2D(**k), IMAGES),
+    "GroupNormalization": (lambda **k: layers.GroupNormalization(2, **k), IMAGES),
+    "LayerNormalization": (lambda **k: layers.LayerNormalization(**k), IMAGES),
+    "LeakyReLU": (lambda **k: layers.LeakyReLU(**k), IMAGES),
+    "MaxPooling2D": (lambda **k: layers.MaxPooling2D(2, **k), IMAGES),
+    "PReLU": (lambda **k: layers.PReLU(**k), IMAGES),
+    "Rescaling": (lambda **k: layers.Rescaling(0.5, 1.0, **k), IMAGES),
+    "Resizing": (lambda **k: layers.Resizing(4, 4, **k), IMAGES),
+    "Reshape": (lambda **k: layers.Reshape((-1,), **k), IMAGES),
+    "SeparableConv2D": (lambda **k: layers.SeparableConv2D(3, 3, **k), IMAGES),
+    "Softmax": (lambda **k: layers.Softmax(**k), IMAGES),
+    "SpatialDropout2D": (lambda **k: layers.SpatialDropout2D(0.5, **k), IMAGES),
+    "UnitNormalization": (lambda **k: layers.UnitNormalization(**k), IMAGES),
+    "UpSampling2D": (lambda **k: layers.UpSampling2D(2, **k), IMAGES),
+    "ZeroPadding2D": (lambda **k: layers.ZeroPadding2D(1, **k), IMAGES),
+}
+LAYERS = {name: entry for name, entry in LAYERS.items() if hasattr(layers, name)}
+
+
+@pytest.mark.parametrize("given", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_policy_decides_the_types_of_weights_and_outputs(name, policy, given):
+    make, shape = LAYERS[name]
+    pair = dtype_policies.get(policy)
+    x = np.random.default_rng(0).uniform(0.0, 1.0, shape)
+    layer = make(dtype=policy)
+    y = layer(ops.cast(x, given), training=True)
+    assert y.dtype == pair.compute_dtype
+    assert {w.dtype for w in layer.weights} <= {pair.variable_dtype}
+    assert (layer.dtype, layer.variable_dtype) == (pair.variable_dtype, pair.variable_dtype)
+    assert (layer.compute_dtype, layer.input_dtype) == (pair.compute_dtype, pair.compute_dtype)
+    assert layer.compute_output_spec(cnnrs.KerasTensor((None, *shape[1:]))).dtype == pair.compute_dtype
+    copy = type(layer).from_config(layer.get_config())
+    assert copy.dtype_policy == layer.dtype_policy == pair
+    assert deepcopy(layer).dtype_policy == pickle.loads(pickle.dumps(layer)).dtype_policy == pair
+
+
+@pytest.mark.parametrize("policy", HALVES)
+@pytest.mark.parametrize("name", [n for n in LAYERS if "Dropout" not in n and "Noise" not in n])
+def test_layers_compute_what_they_do_in_float32_rounded(name, policy):
+    make, shape = LAYERS[name]
+    x = values_of(ops.cast(np.random.default_rng(0).uniform(0.0, 1.0, shape), HALVES[policy]))
+    plain, mixed = make(dtype="float32"), make(dtype=policy)
+    expected = plain(x, training=True).numpy()
+    mixed(x)
+    mixed.set_weights(plain.get_weights() if name != "BatchNormalization" else mixed.get_weights())
+    y = values_of(mixed(x, training=True))
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(y, expected, rtol=0, atol=4 * EPSILON[HALVES[policy]] * scale)
+
+
+class Probe(layers.Layer):
+    """Notes the types that it finds in `call`."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(1,), name="scale")
+        self.fixed = self.add_weight(shape=(1,), name="fixed", autocast=False)
+        self.count = self.add_weight(shape=(), dtype="int32", name="count")
+        self.inner = layers.Dense(2, dtype="float32")
+
+    def call(self, x, extra=None):
+        self.found = {
+            "x": x.dtype,
+            "extra": None if extra is None else [e.dtype for e in extra],
+            "scale": (self.scale.dtype, self.scale.value.dtype, (self.scale * 2.0).dtype),
+            "fixed": (self.fixed.dtype, (self.fixed + 1.0).dtype),
+            "count": (self.count + 1).dtype,
+            "inner": self.inner(x).dtype,
+        }
+        return x * self.scale
+
+
+def test_call_finds_inputs_and_weights_in_the_type_of_the_computation():
+    extra = [ops.ones((1,)), ops.ones((1,), "int32"), ops.ones((1,), "bool")]
+    probe = Probe(dtype="mixed_float16")
+    y = probe(np.ones((3, 1)), extra=extra)
+    assert y.dtype == "float16"
+    assert probe.found == {
+        "x": "float16",
+        "extra": ["float16", "int32", "bool"],
+        "scale": ("float16",) * 3,
+        "fixed": ("float32",) * 2,
+        "count": "int32",
+        "inner": "float32",
+    }
+    # Outside of calls a weight is what it is.
+    assert probe.scale.dtype == probe.scale.value.dtype == (probe.scale + 1.0).dtype == "float32"
+    assert not probe.fixed.autocast and probe.scale.autocast
+    assert not pickle.loads(pickle.dumps(probe.fixed)).autocast
+    as_it_comes = Probe(dtype="mixed_float16", autocast=False)
+    assert as_it_comes(np.ones((3, 1), np.float32)).dtype == "float32"
+    assert (as_it_comes.found["x"], as_it_comes.found["scale"]) == ("float32", ("float32",) * 3)
+
+
+def test_an_error_in_a_call_leaves_no_type_behind():
+    class Broken(layers.Layer):
+        def call(self, x):
+            raise ValueError("no")
+
+    v = cnnrs.Variable([1.0])
+    with pytest.raises(ValueError, match="no"):
+        Broken(dtype="mixed_float16")(np.ones(2))
+    assert v.value.dtype == (v * 1.0).dtype == "float32"
+
+
+def test_models_give_each_layer_what_it_takes():
+    config.set_dtype_policy("mixed_bfloat16")
+    exact = 1.0 + 2.0**-20
+    first = layers.Rescaling(1.0, dtype="float32")
+    model = models.Sequential([cnnrs.Input((1,)), first, layers.Dense(1), layers.Dense(1, dtype="float32")])
+    assert [layer.output.dtype for layer in model.layers] == ["float32", "bfloat16", "float32"]
+    assert (
+        float(first.output.dtype == "float32")
+        and float(models.Model(model.inputs, first.output)([[exact]])[0, 0]) == exact
+    )
+    assert model.compute_dtype == "bfloat16"
+    for copy in (models.Sequential.from_config(model.get_config()), deepcopy(model)):
+        config.set_dtype_policy("float32")
+        assert copy.dtype_policy.name == "mixed_bfloat16"
+        assert [layer.compute_dtype for layer in copy.layers] == ["float32", "bfloat16", "float32"]
+        config.set_dtype_policy("mixed_bfloat16")
+    config.set_dtype_policy("float32")
+    functional = models.Model(model.inputs, model.outputs)
+    functional.dtype_policy = "mixed_float16"
+    assert models.Model.from_config(functional.get_config()).dtype_policy.name == "mixed_float16"
+
+
+def test_losses_and_penalties_are_float32():
+    config.set_dtype_policy("mixed_float16")
+    x = ops.cast(np.full((4, 300), 300.0), "float16")
+    assert losses.MeanSquaredError()(np.zeros((4, 300)), x).numpy() == 90000.0
+    layer = layers.Dense(300, activity_regularizer="l2", kernel_initializer="identity")
+    layer(x)
+    assert layer.losses[0].dtype == "float32" and np.isfinite(layer.losses[0].numpy())
+    assert layer.losses[0].numpy() == pytest.approx(0.01 * 300 * 90000)
+
+
+def test_files_keep_policies(tmp_path):
+    config.set_dtype_policy("mixed_float16")
+    model = models.Sequential(
+        [cnnrs.Input((6, 6, 1)), layers.Conv2D(2, 3), layers.BatchNormalization(), layers.Flatten()]
+        + [layers.Dense(2, dtype="float32"), layers.Dense(2, dtype="bfloat16")]
+    )
+    model.compile("adam", "mse")
+    x = np.random.default_rng(1).normal(size=(8, 6, 6, 1))
+    model.fit(x, np.zeros((8, 2)), verbose=0)
+    model.save(tmp_path / "model.cnnrs.safetensors" if False else tmp_path / "model.safetensors")
+    config.set_dtype_policy("float32")
+    loaded = saving.load_model(tmp_path / "model.safetensors")
+    assert [layer.dtype_policy for layer in loaded.layers] == [layer.dtype_policy for layer in model.layers]
+    assert [w.dtype for w in loaded.weights] == [w.dtype for w in model.weights]
+    assert isinstance(loaded.optimizer, optimizers.LossScaleOptimizer)
+    assert len(loaded.optimizer.variables) == len(model.optimizer.variables)
+    for ours, theirs in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    np.testing.assert_array_equal(values_of(loaded(x)), values_of(model(x)))
+    more = {"epochs": 2, "verbose": 0, "shuffle": False}
+    model.fit(x, np.ones((8, 2)), **more)
+    loaded.fit(x, np.ones((8, 2)), **more)
+    for ours, theirs in zip(loaded.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(values_of(ours), values_of(theirs))
+
+
+# ---- Keras's figures
+
+KERAS = json.loads((Path(__file__).parents[1] / "fixtures" / "keras_precision.json").read_text())
+
+
+@pytest.mark.parametrize("case", KERAS["layers"], ids=lambda case: f"{case['class']}-{case['policy']}")
+def test_layers_have_the_types_and_values_of_keras(case):
+    layer = getattr(layers, case["class"])(dtype=case["policy"], **case["config"])
+    layer.build((None, *case["shape"][1:]))
+    assert [w.dtype for w in layer.weights] == case["dtypes"]
+    layer.set_weights([np.float32(w) for w in case["weights"]])
+    x = np.round(np.random.default_rng(0).standard_normal(case["shape"]) * 16) / 16
+    y = layer(x)
+    assert y.dtype == case["dtype"]
+    epsilon = EPSILON.get(y.dtype, 1e-6)
+    scale = max(1.0, np.abs(case["outputs"]).max())
+    np.testing.assert_allclose(values_of(y), case["outputs"], rtol=0, atol=4 * epsilon * scale)
+
+
+@pytest.mark.parametrize("case", KERAS["training"], ids=lambda case: case["policy"])
+def test_steps_are_those_of_keras(case):
+    config.set_dtype_policy(case["policy"])
+    dense = layers.Dense(3, dtype="float32")
+    model = models.Sequential(
+        [cnnrs.Input((6, 6, 1)), layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization()]
+        + [layers.Flatten(), dense]
+    )
+    model.set_weights([np.float32(w) for w in case["start"]])
+    optimizer = optimizers.SGD(0.0625, momentum=0.5)
+    if case["policy"] == "mixed_float16":
+        optimizer = optimizers.LossScaleOptimizer(optimizer, initial_scale=256.0, dynamic_growth_steps=3)
+    model.compile(optimizer, losses.SparseCategoricalCrossentropy(from_logits=True))
+    tolerance = {"float32": 1e-5, "mixed_float16": 5e-3, "mixed_bfloat16": 4e-2}[case["policy"]]
+    for step, expected in enumerate(case["steps"]):
+        x = np.random.default_rng(10 + step).standard_normal((8, 6, 6, 1))
+        x = (np.round(x * 16) / 16).astype("float32")
+        bad = expected["loss"] is None
+        statistics = [w.numpy().copy() for w in model.non_trainable_weights]
+        if bad:
+            x[0, 0, 0] = np.inf
+        loss = model.train_on_batch(x, np.arange(8) % 3)
+        model.reset_metrics()
+        if bad:
+            for variable, value in zip(model.non_trainable_weights, statistics, strict=True):
+                variable.assign(value)
+        else:
+            assert float(loss) == pytest.approx(expected["loss"], rel=tolerance)
+        if "state" in expected:
+            assert list(state(model.optimizer)) == expected["state"]
+    for weight, end in zip(model.weights, case["end"], strict=True):
+        distance = np.abs(weight.numpy() - np.float32(end)) / max(1.0, np.abs(end).max())
+        # A rounding that moves one number across the kink of ReLU shows in the weights of its channel.
+        assert np.median(distance) <= tolerance / 4 and distance.max() <= 8 * tolerance
+    named = [name if "momentum" not in name else "momentum" for name in case["optimizer"]]
+    own = [v.name if "momentum" not in v.name else "momentum" for v in model.optimizer.variables]
+    assert [name.removesuffix("s") for name in own] == named
+
+
+# ---- the loss scale
+
+
+def scaled(inner=None, **kwargs):
+    weight = cnnrs.Variable([1.0, -2.0], name="w")
+    optimizer = optimizers.LossScaleOptimizer(inner or optimizers.SGD(0.5, momentum=0.9), **kwargs)
+    optimizer.build([weight])
+    return optimizer, weight
+
+
+def state(optimizer):
+    return float(optimizer.dynamic_scale), int(optimizer.step_counter), int(optimizer.iterations)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_step_with_bad_gradients_changes_the_scale_alone(bad, traced):
+    optimizer, weight = scaled(optimizers.Adam(0.1), initial_scale=1024.0, dynamic_growth_steps=3)
+    apply = lambda g: optimizer.apply([g], [weight])  # noqa: E731
+    apply = cnnrs.function(apply) if traced else apply
+    good = np.float32([1024.0, 2048.0])
+    apply(good)
+    assert state(optimizer) == (1024.0, 1, 1)
+    before = [v.numpy().copy() for v in [weight, *optimizer.inner_optimizer.variables]]
+    apply(np.float32([1024.0, bad]))
+    assert state(optimizer) == (512.0, 0, 1)
+    for variable, old in zip([weight, *optimizer.inner_optimizer.variables], before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), old)
+    apply(good)
+    assert state(optimizer) == (512.0, 1, 2) and (weight.numpy() != before[0]).all()
+
+
+def test_the_scale_doubles_after_enough_good_steps():
+    optimizer, weight = scaled(initial_scale=2.0, dynamic_growth_steps=3)
+    found = []
+    for _ in range(7):
+        optimizer.apply([np.float32([2.0, 2.0])], [weight])
+        found.append(state(optimizer)[:2])
+    assert found == [(2.0, 1), (2.0, 2), (4.0, 0), (4.0, 1), (4.0, 2), (8.0, 0), (8.0, 1)]
+    assert int(optimizer.iterations) == 7
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optimizers.SGD(0.5, momentum=0.9, global_clipnorm=1.0),
+        lambda: optimizers.Adam(0.1, weight_decay=0.01, clipvalue=0.5),
+        lambda: optimizers.SGD(0.5, use_ema=True, gradient_accumulation_steps=2),
+    ],
+)
+def test_scaled_gradients_make_the_steps_of_the_inner_optimizer(make):
+    optimizer, weight = scaled(make(), initial_scale=4.0, dynamic_growth_steps=2)
+    plain, other = make(), cnnrs.Variable([1.0, -2.0])
+    rng = np.random.default_rng(0)
+    for step in range(8):
+        gradient = rng.normal(size=2).astype("float32")
+        if step == 3:
+            optimizer.apply([gradient * np.nan], [weight])
+            continue
+        loss_scale = float(optimizer.scale_loss(1.0))
+        optimizer.apply([gradient * loss_scale], [weight])
+        plain.apply([gradient], [other])
+        # The scale is a power of two.
+        np.testing.assert_array_equal(weight.numpy(), other.numpy())
+    assert int(optimizer.iterations) == int(plain.iterations)
+
+
+def test_the_loss_scale_is_an_optimizer():
+    optimizer, weight = scaled(optimizers.Adam(0.25), initial_scale=8.0)
+    optimizer.learning_rate = 0.125
+    assert float(optimizer.learning_rate) == float(optimizer.inner_optimizer.learning_rate) == 0.125
+    names = [v.name for v in optimizer.variables]
+    assert names[:4] == ["iterations", "learning_rate", "step_counter", "dynamic_scale"]
+    assert names[4:] == [v.name for v in optimizer.inner_optimizer.variables]
+    optimizer.apply([np.float32([np.inf, 0.0])], [weight])
+    store: dict = {}
+    optimizer.save_own_variables(store)
+    assert len(store) == len(names)
+    again, _ = scaled(optimizers.Adam(0.25), initial_scale=8.0)
+    again.load_own_variables(store)
+    assert state(again) == (4.0, 0, 0)
+    again.set_weights(v.numpy() for v in scaled(optimizers.Adam(0.25), initial_scale=2.0)[0].variables)
+    assert state(again) == (2.0, 0, 0)
+    config = optimizer.get_config()
+    assert set(config) == {"name", "inner_optimizer", "initial_scale", "dynamic_growth_steps"}
+    copy = optimizers.deserialize(optimizers.serialize(optimizer))
+    assert type(copy.inner_optimizer) is optimizers.Adam and copy.initial_scale == 8.0
+    for copied in (deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        copied.build([weight])
+        assert state(copied) == state(optimizer)
+    assert optimizers.LossScaleOptimizer("adam").scale_loss(2.0) == 65536.0
+    # What older versions of Keras wrote.
+    assert optimizers.LossScaleOptimizer("sgd", ema_momentum=0.99, clipnorm=None).initial_scale == 32768.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"initial_scale": 0.0}, ValueError, "initial_scale.*> 0.*0.0"),
+        ({"dynamic_growth_steps": 0}, ValueError, "dynamic_growth_steps.*>= 1.*0"),
+        ({"dynamic": False}, ValueError, "dynamic: expected True"),
+        ({"clipnorm": 1.0}, ValueError, "clipnorm: give it to the inner optimizer, received 1.0"),
+        ({"momentum": 1.0}, TypeError, "momentum"),
+    ],
+)
+def test_wrong_arguments_of_the_loss_scale(arguments, error, message):
+    with pytest.raises(error, match=message):
+        optimizers.LossScaleOptimizer(optimizers.SGD(), **arguments)
+    with pytest.raises(ValueError, match="inner_optimizer"):
+        optimizers.LossScaleOptimizer(optimizers.LossScaleOptimizer("sgd"))
+
+
+def test_fixed_loss_scales_cancel():
+    for factor in (None, 4.0):
+        optimizer, weight = optimizers.SGD(0.5, loss_scale_factor=factor), cnnrs.Variable([1.0])
+        assert float(optimizer.scale_loss(ops.array(3.0))) == 3.0 * (factor or 1.0)
+        optimizer.apply([np.float32([factor or 1.0])], [weight])
+        assert weight.numpy() == 0.5
+        assert type(optimizer).from_config(optimizer.get_config()).loss_scale_factor == factor
+    assert (
+        optimizers.LossScaleOptimizer(optimizers.SGD(loss_scale_factor=4.0)).inner_optimizer.loss_scale_factor
+        is None
+    )
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16", "float16"])
+@pytest.mark.parametrize("auto", [True, False])
+def test_compile_scales_the_loss_of_models_in_float16(policy, auto):
+    config.set_dtype_policy(policy)
+    model = models.Sequential([cnnrs.Input((2,)), layers.Dense(1)])
+    given = optimizers.SGD(0.5)
+    model.compile(given, "mse", auto_scale_loss=auto)
+    if policy == "mixed_float16" and auto:
+        assert model.optimizer.inner_optimizer is given and model.optimizer.name == "loss_scale_optimizer"
+        own = model.optimizer
+        model.compile(own, "mse")
+        assert model.optimizer is own
+    else:
+        assert model.optimizer is given
+
+
+# ---- training
+
+
+def block_net(policy, channels=16):
+    """A small network, of which a step with 64 images keeps more than caches hold."""
+    config.set_dtype_policy(policy)
+    cnnrs.utils.set_random_seed(3)
+    x = inputs = cnnrs.Input((28, 28, 1))
+    for _ in range(3):
+        x = layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.GlobalAveragePooling2D()(layers.MaxPooling2D(2)(x))
+    outputs = layers.Dense(10, activation="softmax", dtype="float32")(x)
+    model = models.Model(inputs, outputs)
+    model.compile(optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def digits(count):
+    (x, y), _ = cnnrs.datasets.mnist.load_data()
+    return x[:count, ..., None].astype("float32") / 255, y[:count].astype("int32")
+
+
+def test_training_reaches_the_loss_of_float32():
+    x, y = digits(1536)
+    reached, shapes = {}, set()
+    for policy in ("float32", *HALVES):
+        model = block_net(policy)
+        history = model.fit(x, y, batch_size=128, epochs=2, shuffle=False, verbose=0).history
+        reached[policy] = history["loss"][-1]
+        shapes.add(tuple(w.dtype for w in model.weights))
+        assert model.predict(x[:2], verbose=0).dtype == np.float32
+    assert len(shapes) == 1 and reached["float32"] < 2.2
+    for policy, half in HALVES.items():
+        assert reached[policy] == pytest.approx(reached["float32"], rel=0.03 if half == "bfloat16" else 0.01)
+        # Something was rounded.
+        assert reached[policy] != reached["float32"]
+
+
+def test_what_gradients_keep_takes_half_the_memory():
+    peak = {
+        policy: utils.explain(block_net(policy), batch_size=128, training=True).peak_bytes
+        for policy in ("float32", *HALVES)
+    }
+    assert peak["mixed_float16"] == pytest.approx(peak["mixed_bfloat16"], rel=0.01)
+    assert peak["mixed_bfloat16"] < 0.8 * peak["float32"]
+
+
+@pytest.mark.parametrize("policy", HALVES)
+def test_gradients_are_those_of_float32_but_for_roundings(policy):
+    x, y = digits(64)
+    grads = {}
+    for name in ("float32", policy):
+        model = block_net(name)
+        with cnnrs.GradientTape() as tape:
+            loss = losses.SparseCategoricalCrossentropy()(y, model(x, training=True))
+        grads[name] = [g.numpy() for g in tape.gradient(loss, model.trainable_weights)]
+        assert {g.dtype for g in grads[name]} == {np.dtype("float32")}
+    for ours, exact in zip(grads[policy], grads["float32"], strict=True):
+        scale = np.abs(exact).max()
+        np.testing.assert_allclose(ours, exact, rtol=0, atol=24 * EPSILON[HALVES[policy]] * scale)
+
+
+def test_sums_and_products_add_up_in_float32():
+    large = ops.cast(np.full((1, 300), 6e4), "float16")
+    signs = np.resize([1.0, 1.0, -1.0, -1.0], (300, 1))
+    layer = layers.Dense(1, use_bias=False, dtype="mixed_float16")
+    layer.build((None, 300))
+    layer.set_weights([signs])
+    assert layer(large).numpy().tolist() == [[0.0]]
+    ones = ops.ones((1, 400, 250, 1), "float16")
+    assert layers.GlobalAveragePooling2D(dtype="mixed_float16")(ones).numpy().tolist() == [[1.0]]
+    normed = layers.LayerNormalization(axis=[1, 2, 3], dtype="mixed_float16")(ones * 200.0)
+    assert np.abs(normed.numpy()).max() == 0.0
+    # What does not fit overflows where it is stored.
+    assert np.isinf(ops.sum(ones).numpy()) and np.isinf((large * 2.0).numpy()).all()
+
+
+def test_a_bad_batch_of_fit_changes_no_weight():
+    x, y = digits(64)
+    model = block_net("mixed_float16", channels=4)
+    model.fit(x, y, batch_size=64, verbose=0)
+    assert state(model.optimizer) == (32768.0, 1, 1)
+    before = [w.numpy().copy() for w in model.trainable_weights]
+    slots = [v.numpy().copy() for v in model.optimizer.inner_optimizer.variables]
+    broken = x.copy()
+    broken[3, 5, 5] = np.inf
+    with pytest.warns(RuntimeWarning, match="NaN"):
+        model.fit(broken, y, batch_size=64, verbose=0)
+    assert state(model.optimizer) == (16384.0, 0, 1)
+    for variable, old in zip(model.trainable_weights, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), old)
+    for variable, old in zip(model.optimizer.inner_optimizer.variables, slots, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), old)
+
+
+def test_casts_of_a_program_round_inside_of_layers_too():
+    class Quantized(layers.Layer):
+        def call(self, x):
+            return ops.cast(ops.cast(ops.cast(x, "float32") + 2.0**-9, "bfloat16"), "float32")
+
+    y = Quantized(dtype="mixed_float16")(np.ones((1, 2)))
+    assert y.dtype == "float32" and y.numpy().tolist() == [[1.0, 1.0]]
+
+
+def test_a_cross_entropy_of_rounded_probabilities_reads_their_logits():
+    logits = np.float32([[0.0, 20.0]])
+    softmax = layers.Softmax(dtype="mixed_float16")
+    loss = losses.SparseCategoricalCrossentropy()
+    assert float(loss([0], softmax(logits))) == pytest.approx(20.0, abs=0.01)
+    # A conversion to another float type keeps them.
+    assert float(loss([0], ops.cast(ops.softmax(logits), "bfloat16"))) == pytest.approx(20.0, abs=0.1)
