@@ -53,7 +53,7 @@ mod x86 {
     #[target_feature(enable = "avx2,f16c")]
     pub fn widen(bits: &[u16], dtype: DType, to: &mut [f32]) {
         if dtype == DType::BF16 {
-            to.iter_mut().zip(bits).for_each(|(t, &b)| *t = f32::from_bits(u32::from(b) << 16));
+            to.iter_mut().zip(bits).for_each(|(t, &b)| *t = quiet(u32::from(b) << 16));
             return;
         }
         let (vectors, rest) = bits.as_chunks::<LANES>();
@@ -81,6 +81,13 @@ mod x86 {
             }
         }
         left.iter_mut().zip(rest).for_each(|(t, &v)| *t = f16::from_f32(v).to_bits());
+    }
+
+    /// The float32 of these bits; a NaN becomes one that does not signal.
+    #[inline(always)]
+    fn quiet(bits: u32) -> f32 {
+        let is_nan = bits & 0x7fff_ffff > 0x7f80_0000;
+        f32::from_bits(if is_nan { bits | 0x0040_0000 } else { bits })
     }
 
     /// The upper half of the bits of a float32, rounded; a NaN stays one.
