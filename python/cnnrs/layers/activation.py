@@ -44,7 +44,7 @@ class ReLU(Layer):
         self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
@@ -75,7 +75,7 @@ class LeakyReLU(Layer):
         if not _is_number(negative_slope):
             raise ValueError(f"{self.name}: negative_slope: expected a number, received {negative_slope!r}")
         self.negative_slope = float(negative_slope)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.leaky_relu(inputs, self.negative_slope)
@@ -94,7 +94,7 @@ class ELU(Layer):
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.alpha = alpha
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.elu(inputs, self.alpha)
@@ -161,7 +161,7 @@ class Softmax(Layer):
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = axis
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is not None:

@@ -58,8 +58,9 @@ class Layer(WeightOwner):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "build" in vars(cls):
-            cls.build = _wrap_build(vars(cls)["build"])  # type: ignore[method-assign]
+        # A build may also come from a class beside the layer's.
+        if cls.build is not Layer.build and not hasattr(cls.build, "wraps_build"):
+            cls.build = _wrap_build(cls.build)  # type: ignore[method-assign]
 
     def __init__(
         self,
@@ -99,6 +100,10 @@ class Layer(WeightOwner):
     def build(self, input_shape: Any) -> None:
         """Makes the weights, knowing the shape of the input. Called once, before the first call."""
         self.built = True
+
+    def _build_at_init(self) -> None:
+        """Ends the `__init__` of a layer without weights, which is built unless a subclass has a `build`."""
+        self.built = type(self).build is Layer.build
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation, in terms of `cnnrs.ops`."""
@@ -393,8 +398,6 @@ def _wrap_build(build: Any) -> Any:
     If it is interrupted, the weights that it has made are given up: the layer is not `built`, and the next
     `build` makes them all.
     """
-    if hasattr(build, "wraps_build"):
-        return build
     signature = inspect.signature(build)
 
     @functools.wraps(build)

@@ -299,6 +299,11 @@ class WeightOwner(symbolic.Operation):
         for (variable, _), value in zip(own, values, strict=True):
             variable.assign(value)
 
+    def _keeps_own_state(self) -> bool:
+        """Whether the class says itself what of its own state is saved."""
+        methods = ("save_own_variables", "load_own_variables")
+        return any(getattr(type(self), m) is not getattr(WeightOwner, m) for m in methods)
+
     def _ordered_own(self) -> list[tuple[Any, bool]]:
         return [(v, t) for v, t in self._own if t] + [(v, t) for v, t in self._own if not t]
 

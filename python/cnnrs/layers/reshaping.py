@@ -30,7 +30,7 @@ class Flatten(Layer):
         super().__init__(**kwargs)
         self.data_format = image_data_format(data_format)
         self.input_spec = InputSpec(min_ndim=1)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         if self.data_format == "channels_first" and inputs.ndim > 2:
@@ -99,7 +99,7 @@ class Permute(Layer):
                 f"{self.name}: dims: expected an order of 1 to {len(self.dims)}, received {dims}"
             )
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.transpose(inputs, (0, *self.dims))
@@ -119,7 +119,7 @@ class RepeatVector(Layer):
         super().__init__(**kwargs)
         self.n = positive(n, self.name, "n")
         self.input_spec = InputSpec(ndim=2)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.broadcast_to(ops.expand_dims(inputs, 1), (inputs.shape[0], self.n, inputs.shape[1]))
@@ -156,7 +156,7 @@ class ZeroPadding2D(Layer):
         self.padding = _margins(padding, self.name, "padding")
         self.data_format = image_data_format(data_format)
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         none = (0, 0)
@@ -180,7 +180,7 @@ class Cropping2D(Layer):
         self.cropping = _margins(cropping, self.name, "cropping")
         self.data_format = image_data_format(data_format)
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         height, width = inputs.shape[1:3] if self.data_format == "channels_last" else inputs.shape[2:4]
@@ -228,7 +228,7 @@ class UpSampling2D(Layer):
         self.data_format = image_data_format(data_format)
         self.interpolation = interpolation
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         axis = 1 if self.data_format == "channels_last" else 2
