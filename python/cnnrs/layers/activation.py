@@ -12,7 +12,7 @@ __all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
 
 
 class ReLU(Layer):
-    """`x` where it reaches the threshold, `negative_slope * (x - threshold)` below, at most `max_value`.
+    """`x` above the threshold, elsewhere `negative_slope * (x - threshold)`; at most `max_value`.
 
     Args:
         max_value: Upper limit, None for none.
@@ -149,6 +149,8 @@ class PReLU(Layer):
 class Softmax(Layer):
     """Exponentials divided by their sum along an axis.
 
+    With a `mask` in the call, those where it is False are left out, and the result is 0 there.
+
     Args:
         axis: The axis, or a list of axes.
 
@@ -164,9 +166,11 @@ class Softmax(Layer):
         self._build_at_init()
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        if mask is not None:
-            inputs = ops.where(mask, inputs, -3e38)
-        return ops.softmax(inputs, self.axis)
+        if mask is None:
+            return ops.softmax(inputs, self.axis)
+        # Where all are masked, softmax would share 1 among them.
+        outputs = ops.softmax(ops.where(mask, inputs, -3e38), self.axis)
+        return ops.where(mask, outputs, 0.0)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

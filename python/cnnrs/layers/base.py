@@ -270,7 +270,8 @@ class Layer(WeightOwner):
             for output in tree.flatten(outputs):
                 penalty = self.activity_regularizer(output)
                 # Keras divides by the batch, so that the penalty does not depend on its size.
-                self._losses.append(penalty / float(output.shape[0] if output.shape else 1))
+                rows = output.shape[0] if output.shape else 1
+                self._losses.append(penalty / float(max(1, rows)))
         return outputs
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:

@@ -319,11 +319,9 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Computes norms of vectors, or the Frobenius norm over several axes.
 
-    The gradient of the norm of order 2 is NaN where all elements are 0.
-
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
-        ord: None, the default, or "fro" for `sqrt(sum(x²))`; for one axis also 2 for the same, 1 for
+        ord: None, the default, for `sqrt(sum(x²))`; for two axes "fro" for the same; for one axis 2, 1 for
             `sum(abs(x))`, 0 for the number of elements that are not 0, `math.inf` for `max(abs(x))`,
             `-math.inf` for `min(abs(x))`, and other numbers p for `sum(abs(x)^p)^(1/p)`.
         axis: The axis, or a sequence of axes; None, the default, means all.
@@ -349,8 +347,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     x, keepdims = as_float(x), standardize_keepdims(keepdims)
     axes = standardize_axes(axis, x.ndim)
     many = x.ndim if axes is None else len(axes)
-    if many > 1 and ord not in (None, "fro"):
-        raise ValueError(f"norm: ord: expected None or 'fro' for a norm over {many} axes, received {ord!r}")
+    if many > 1 and ord is not None and not (many == 2 and ord == "fro"):
+        also = " or 'fro'" if many == 2 else ""
+        raise ValueError(f"norm: ord: expected None{also} for a norm over {many} axes, received {ord!r}")
+    if many == 1 and ord == "fro":
+        raise ValueError("norm: ord: expected None or a number for a norm over one axis, received 'fro'")
     if ord in (None, "fro", 2):
         return apply("sqrt", apply("sum", apply("square", x), axes=axes, keepdims=keepdims))
     if not _is_number(ord) or ord != ord:

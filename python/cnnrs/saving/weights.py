@@ -124,7 +124,7 @@ def stores_of(tensors: dict[str, np.ndarray], text: str) -> dict[str, dict[str, 
 
 
 def _regular(names: Iterable[str]) -> dict[str, str]:
-    """Names with layers counted from the first of the model on: automatic names count in the whole process."""
+    """Names with layers counted from the first of the model on; automatic names count in the process."""
     numbers: dict[str, dict[str, int]] = {}
     regular: dict[str, str] = {}
     for name in names:
@@ -147,9 +147,9 @@ def pair(
     """The weight of a file that belongs to each variable of a model; None where there is none.
 
     Names count if all of the model's are in the file. Automatic names depend on what the process made
-    before: where names differ and the numbers of weights agree, weights go by their order. If some may be left
-    as they are, the way that fits most variables is taken: by order, by names, or by names counted from the
-    first layer on.
+    before: where names differ and the numbers of weights agree, weights go by their order. If some may be
+    left as they are, the way that fits most variables is taken: by order, by names, or by names counted from
+    the first layer on.
 
     Args:
         named: Variables by name.
