@@ -86,8 +86,8 @@ class ProgbarLogger(Callback):
 class CSVLogger(Callback):
     """The logs of each epoch as a line of a CSV file.
 
-    The columns are the logs of the first epoch, and those of validation if there is to be one. What an epoch
-    has not is `NA`; a log that appears later is left out, with a warning.
+    The columns are the logs of the first epoch, and those of validation if there is to be one; a file that
+    is continued keeps its own. What an epoch lacks is `NA`; a log without a column is left out, with a warning.
 
     Args:
         filename: The file; a terminal, `/dev/stdout` or a FIFO that somebody reads will do.
@@ -127,7 +127,10 @@ class CSVLogger(Callback):
             encoding="utf-8",
             opener=_open_for_lines,
         )
-        self._header = not continued
+        self._header: list[str] | None = None
+        if continued:
+            with open(self.filename, newline="", encoding="utf-8") as file:
+                self._header = next(csv.reader(file, delimiter=self.sep))
         self._writer = None
         self._left_out: set[str] = set()
 
@@ -137,19 +140,19 @@ class CSVLogger(Callback):
             if self._writer is None:
                 self._writer = csv.DictWriter(
                     self._file,
-                    ["epoch", *self._columns(logs)],
+                    self._header or ["epoch", *self._columns(logs)],
                     restval="NA",
                     delimiter=self.sep,
                     extrasaction="ignore",
                 )
-                if self._header:
+                if self._header is None:
                     self._writer.writeheader()
             self._writer.writerow({"epoch": epoch, **logs})
             self._file.flush()
         new = logs.keys() - set(self._writer.fieldnames) - self._left_out
         if new:
             self._left_out |= new
-            warn_user(f"CSVLogger: the file has no columns for {sorted(new)}, which epoch 0 did not have")
+            warn_user(f"CSVLogger: {self.filename!r} has no columns for {sorted(new)}")
 
     def _columns(self, logs: dict[str, Any]) -> list[str]:
         names = sorted(logs)
