@@ -87,7 +87,8 @@ class CSVLogger(Callback):
     """The logs of each epoch as a line of a CSV file.
 
     The columns are the logs of the first epoch, and those of validation if there is to be one; a file that
-    is continued keeps its own. What an epoch lacks is `NA`; a log without a column is left out, with a warning.
+    is continued keeps its own. What an epoch lacks is `NA`; logs without a column are left out, with a
+    warning.
 
     Args:
         filename: The file; a terminal, `/dev/stdout` or a FIFO that somebody reads will do.

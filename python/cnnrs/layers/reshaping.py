@@ -73,7 +73,11 @@ class Reshape(Layer):
             )
 
     def call(self, inputs: Any) -> Any:
-        return ops.reshape(inputs, (inputs.shape[0], *self.target_shape))
+        # Of an empty batch, the batch's shape does not say what -1 stands for.
+        known = math.prod(extent for extent in self.target_shape if extent != -1)
+        rest = math.prod(inputs.shape[1:]) // known if known else -1
+        shape = (rest if extent == -1 else extent for extent in self.target_shape)
+        return ops.reshape(inputs, (inputs.shape[0], *shape))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "target_shape": self.target_shape}
