@@ -966,10 +966,11 @@ def logaddexp(x1: Any, x2: Any) -> Any:
     x1, x2 = as_float(x1), as_float(x2)
     first = apply("greater_equal", x1, x2)
     greater, smaller = apply("where", first, x1, x2), apply("where", first, x2, x1)
-    # Equal infinities have no distance.
+    # Equal infinities have no distance, and share the gradient, as all that is equal does.
     same = apply("logical_and", apply("equal", x1, x2), apply("isinf", x1))
     distance = apply("where", same, 0.0, apply("sub", smaller, greater))
-    return apply("add", greater, apply("log1p", apply("exp", distance)))
+    between = apply("add", apply("mul", x1, 0.5), apply("mul", x2, 0.5))
+    return apply("where", same, between, apply("add", greater, apply("log1p", apply("exp", distance))))
 
 
 @op

@@ -19,6 +19,7 @@ from cnnrs.ops.dispatch import (
     standardize_axis,
     standardize_keepdims,
 )
+from cnnrs.ops.roots import power_of_magnitude, root
 
 __all__ = [
     "batch_normalization",
@@ -235,8 +236,8 @@ def _norm(x: Any, order: float, axes: list[int] | None, keepdims: bool) -> Any:
         return apply("sum", apply("not_equal", x, 0.0).astype(FLOAT), axes=axes, keepdims=keepdims)
     if order == 1:
         return apply("sum", size, axes=axes, keepdims=keepdims)
-    powers = apply("sum", apply("pow", size, float(order)), axes=axes, keepdims=keepdims)
-    return apply("pow", powers, 1.0 / order)
+    powers = apply("sum", power_of_magnitude(x, order), axes=axes, keepdims=keepdims)
+    return power_of_magnitude(powers, 1.0 / order)
 
 
 @op
@@ -319,6 +320,8 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Computes norms of vectors, or the Frobenius norm over several axes.
 
+    The gradient is 0 where all elements are 0, and by an element that is 0 where the derivative is infinite.
+
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
         ord: None, the default, for `sqrt(sum(x²))`; for two axes "fro" for the same; for one axis 2, 1 for
@@ -353,7 +356,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if many == 1 and ord == "fro":
         raise ValueError("norm: ord: expected None or a number for a norm over one axis, received 'fro'")
     if ord in (None, "fro", 2):
-        return apply("sqrt", apply("sum", apply("square", x), axes=axes, keepdims=keepdims))
+        return root(apply("sum", apply("square", x), axes=axes, keepdims=keepdims))
     if not _is_number(ord) or ord != ord:
         raise ValueError(f"norm: ord: expected None, 'fro' or a number, received {ord!r}")
     return _norm(x, ord, axes, keepdims)

@@ -23,6 +23,7 @@ from cnnrs.ops.dispatch import (
     standardize_axis,
     standardize_keepdims,
 )
+from cnnrs.ops.roots import root
 
 __all__ = [
     "all",
@@ -373,7 +374,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Computes the standard deviation of elements over axes.
 
-    It is the square root of `var`. The gradient is NaN where all elements are equal.
+    It is the square root of `var`. The gradient is 0 where all elements are equal.
 
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
@@ -393,7 +394,7 @@ def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         >>> float(ops.std([1.0, 5.0])), ops.std([[1.0, 3.0], [2.0, 2.0]], axis=1).tolist()
         (2.0, [1.0, 0.0])
     """
-    return apply("sqrt", _reduce("variance", as_float(x), axis, keepdims))
+    return root(_reduce("variance", as_float(x), axis, keepdims))
 
 
 @op
