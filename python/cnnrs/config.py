@@ -131,9 +131,9 @@ def memory_info() -> dict[str, int]:
     """Bytes of what outlasts runs.
 
     Returns:
-        `packed`: folded and packed filters; `packed_limit`: the most that these may have; `idle`: memory that no
-        run and no tensor uses at the moment; `device`: tensors in a GPU's memory. Tensors in the host's memory are
-        not among them.
+        `packed`: folded and packed filters; `packed_limit`: the most that these may have; `idle`: memory
+        that no run and no tensor uses at the moment; `device`: tensors in a GPU's memory. Tensors in the
+        host's memory are not among them.
 
     >>> from cnnrs import config
     >>> sorted(config.memory_info())

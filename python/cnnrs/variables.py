@@ -15,6 +15,9 @@ __all__ = ["Variable"]
 
 _counts: dict[str, int] = {}
 
+# What copies and pickles keep besides the arguments.
+_KEPT = ("path", "regularizer", "constraint", "overwrite_with_gradient")
+
 
 def _automatic_name() -> str:
     index = _counts.get("variable", 0)
@@ -37,6 +40,10 @@ class Variable(_core.Variable):
         aggregation: "none"; there is one device.
         name: Name; made up if absent.
 
+    Attributes:
+        overwrite_with_gradient: Whether an optimizer makes the gradient the value, instead of an update of
+            it; False at first.
+
     Example:
 
     >>> import cnnrs
@@ -49,6 +56,7 @@ class Variable(_core.Variable):
     constraint: Any
     path: str
     aggregation: str
+    overwrite_with_gradient: bool
 
     def __new__(
         cls,
@@ -82,6 +90,7 @@ class Variable(_core.Variable):
         self.path = name
         self.regularizer = None
         self.constraint = None
+        self.overwrite_with_gradient = False
         self.aggregation = aggregation
         return self
 
@@ -125,7 +134,7 @@ class Variable(_core.Variable):
     def __reduce__(self) -> Any:
         # As float32, for who reads it may lack a numpy with bfloat16.
         value = self.value.astype(FLOAT) if self.dtype in STORED else self
-        rest = {key: getattr(self, key) for key in ("path", "regularizer", "constraint")}
+        rest = {key: getattr(self, key) for key in _KEPT}
         known = (np.asarray(value), self.dtype, self.trainable, self.autocast, self.name)
         return _rebuild, (type(self), *known, rest)
 

@@ -173,6 +173,12 @@ def _matrix(d):
 
 
 exact(
+    "ops.matmul|int",
+    lambda d: Call([x := _matrix(d), d.fresh((d.shape(x)[-1], d.small() + 1), "large", "int32")]),
+    lambda x, y: numpy.matmul(x, y),
+    often=0.4,
+)
+exact(
     "ops.trace|int",
     lambda d: Call([_matrix(d)]),
     lambda x: numpy.trace(x, dtype=numpy.int32),

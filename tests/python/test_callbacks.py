@@ -343,6 +343,95 @@ def test_csv(tmp_path):
     assert path.read_text().splitlines()[0] == "epoch;loss;mae"
 
 
+@pytest.mark.parametrize("frequency", [1, 2, 3, [2, 4]])
+def test_csv_has_columns_of_a_validation_that_comes_later(tmp_path, frequency):
+    path = tmp_path / "log.csv"
+    log = callbacks.CSVLogger(str(path))
+    history = fit(log, epochs=4, validation_data=(X, Y), validation_freq=frequency)
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert list(rows[0]) == ["epoch", "loss", "mae", "val_loss", "val_mae"]
+    values = [row["val_loss"] for row in rows]
+    due = frequency if isinstance(frequency, list) else range(frequency, 5, frequency)
+    assert [i + 1 for i, value in enumerate(values) if value != "NA"] == list(due)
+    assert [float(v) for v in values if v != "NA"] == history.history["val_loss"]
+
+
+def test_csv_keeps_the_columns_of_a_file_that_it_continues(tmp_path):
+    path = tmp_path / "log.csv"
+    fit(callbacks.CSVLogger(str(path)), epochs=1, validation_data=(X, Y))
+    fit(Scripted(extra=[1.0]), callbacks.CSVLogger(str(tmp_path / "b.csv")), epochs=1)
+    with pytest.warns(UserWarning, match=r"log.csv' has no columns for \['extra'\]"):
+        fit(Scripted(extra=[1.0, 2.0]), callbacks.CSVLogger(str(path), append=True), epochs=2)
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert [row["val_loss"] == "NA" for row in rows] == [False, True, True]
+    assert all(0 <= float(row["mae"]) for row in rows) and None not in rows[1]
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_a_checkpoint_without_its_log_is_saved(tmp_path, weights):
+    path = str(tmp_path / ("{epoch}.weights.safetensors" if weights else "{epoch}.safetensors"))
+    saver = callbacks.ModelCheckpoint(path, monitor="unknown", save_best_only=True, save_weights_only=weights)
+    with pytest.warns(UserWarning, match="'unknown' is not among the logs"):
+        fit(saver, epochs=2)
+    assert len(os.listdir(tmp_path)) == 2
+    # A log that comes later counts from then on.
+    late = callbacks.ModelCheckpoint(
+        str(tmp_path / "late{epoch}.safetensors"), "val_loss", save_best_only=True
+    )
+    with pytest.warns(UserWarning, match="'val_loss' is not among the logs"):
+        fit(late, epochs=4, validation_data=(X, Y), validation_freq=2)
+    assert late.best < np.inf
+
+
+class _Stop(callbacks.Callback):
+    """Sets an attribute of the model at the end of batch 1 of a phase."""
+
+    def __init__(self, phase: str, attribute: str):
+        super().__init__()
+        self.attribute, self.seen = attribute, 0
+        setattr(self, f"on_{phase}_batch_end", self._stop)
+
+    def _stop(self, batch, logs=None):
+        self.seen += 1
+        if batch == 1:
+            setattr(self.model, self.attribute, True)
+
+
+def _endless(asked: list[int], targets: bool) -> Any:
+    while True:
+        asked[0] += 1
+        yield (X[:2], Y[:2]) if targets else X[:2]
+
+
+@pytest.mark.parametrize("endless", [False, True])
+@pytest.mark.parametrize("eagerly", [False, True])
+@pytest.mark.parametrize("phase", ["train", "test", "predict"])
+def test_every_phase_can_be_stopped(phase, eagerly, endless):
+    model = build()
+    model.compile("sgd", "mse", run_eagerly=eagerly)
+    attribute = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}[phase]
+    method = {"train": model.fit, "test": model.evaluate, "predict": model.predict}[phase]
+    asked = [0]
+    for _ in range(2):
+        # The second call starts afresh.
+        stop = _Stop(phase, attribute)
+        given = (_endless(asked, phase != "predict"),) if endless else (X, Y) if phase != "predict" else (X,)
+        size = {} if endless else {"batch_size": 2}
+        result = method(*given, verbose=0, callbacks=[stop], **size)
+        assert stop.seen == 2
+        if phase == "predict":
+            assert len(result) == 4
+    if endless:
+        # No batch is asked for that nobody runs. What a first batch is looked at for is not counted.
+        assert asked[0] <= 2 * (2 + (phase == "predict"))
+
+
+def test_evaluation_inside_of_fit_can_be_stopped():
+    stop = _Stop("test", "stop_evaluating")
+    history = fit(stop, epochs=2, validation_data=(X, Y), validation_batch_size=2)
+    assert stop.seen == 4 and len(history.history["val_loss"]) == 2
+
+
 @pytest.mark.filterwarnings("ignore:.*NaN")
 def test_terminate_on_nan(capsys):
     y = Y.copy()

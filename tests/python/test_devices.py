@@ -277,7 +277,8 @@ def test_values_stay_where_they_were_made_until_somebody_looks():
             try:
                 refused()
             except BufferError as error:
-                assert "gpu:0" in str(error) and ".to(" in str(error) or "unsupported device" in str(error), error
+                said = str(error)
+                assert ("gpu:0" in said and ".to(" in said) or "unsupported device" in said, said
             else:
                 raise AssertionError("exported")
         try:

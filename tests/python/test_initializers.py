@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import math
 
 import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import constraints, initializers, layers, regularizers, utils
+from cnnrs import constraints, initializers, layers, random, regularizers, utils
 
 SHAPE = (3, 3, 40, 60)
 FAN_IN, FAN_OUT = 9 * 40, 9 * 60
@@ -71,6 +73,37 @@ def test_seeds(name):
     fresh = cls()
     assert fresh.get_config()["seed"] is None
     assert (draw(fresh, (4, 5)) != draw(cls.from_config(fresh.get_config()), (4, 5))).any()
+
+
+def _seeded() -> list[str]:
+    classes = {n: getattr(initializers, n) for n in initializers.__all__}
+    return [
+        n
+        for n, c in classes.items()
+        if inspect.isclass(c) and "seed" in inspect.signature(c.__init__).parameters
+    ]
+
+
+@pytest.mark.parametrize("name", _seeded())
+def test_a_seed_generator_gives_new_values_each_time(name):
+    cls = getattr(initializers, name)
+    made = [cls(seed=random.SeedGenerator(1)) for _ in range(2)]
+    first, again = ([draw(i, (4, 5)) for _ in range(3)] for i in made)
+    np.testing.assert_array_equal(first, again)
+    assert (first[0] != first[1]).any() and (first[1] != first[2]).any()
+    # One generator serves several initializers, each with draws of its own.
+    shared = random.SeedGenerator(1)
+    pair = [draw(cls(seed=shared), (4, 5)) for _ in range(2)]
+    np.testing.assert_array_equal(pair, first[:2])
+    # The config has the generator, as new.
+    for copy in (cls.from_config(made[0].get_config()), made[0].clone()):
+        assert isinstance(copy.seed, random.SeedGenerator)
+        np.testing.assert_array_equal(draw(copy, (4, 5)), first[0])
+    layer = layers.Dense(3, kernel_initializer=made[0])
+    restored = layers.Dense.from_config(json.loads(json.dumps(layer.get_config())))
+    assert isinstance(restored.kernel_initializer.seed, random.SeedGenerator)
+    with pytest.raises(TypeError, match="seed: expected an integer, a SeedGenerator or None, received 'one'"):
+        cls(seed="one")
 
 
 def test_layers_that_share_an_initializer_get_values_of_their_own():

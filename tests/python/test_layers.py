@@ -85,6 +85,8 @@ def run_layer_test(
         assert gradient.shape == tuple(source.shape)
         assert np.isfinite(host(gradient)).all()
 
+    check_empty_batch(layer, arrays, output_shape, several)
+
     # Training lowers a loss, when there is something to train.
     if layer.trainable_weights:
         target = sample(output_shape, 9) * 0.1
@@ -94,6 +96,29 @@ def run_layer_test(
         ).history["loss"]
         assert losses[-1] < losses[0]
     return layer
+
+
+def check_empty_batch(
+    layer: Any, arrays: list[np.ndarray], output_shape: tuple[int, ...], several: bool
+) -> None:
+    """A batch without samples passes, with gradients that are 0, and changes no weight."""
+    before = layer.get_weights()
+    empty = [a[:0] for a in arrays]
+    x = [ops.convert_to_tensor(a) for a in empty]
+    for training in (False, True):
+        with cnnrs.GradientTape() as tape:
+            tape.watch(x)
+            output = layer(x if several else x[0], training=training)
+            loss = ops.sum(ops.square(output))
+            for penalty in layer.losses:
+                loss = loss + penalty
+        assert output.shape == (0, *output_shape[1:])
+        assert float(loss) == 0.0
+        gradients = tape.gradient(loss, [*layer.trainable_weights, *x])
+        for source, gradient in zip([*layer.trainable_weights, *x], gradients, strict=True):
+            assert gradient.shape == tuple(source.shape) and not host(gradient).any()
+    for old, new in zip(before, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old)
 
 
 IMAGE = (4, 8, 6, 4)

@@ -46,6 +46,28 @@ def test_inputs_and_outputs_keep_their_structure():
     np.testing.assert_array_equal(predicted["sum"], out["sum"].numpy())
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_dicts_of_inputs_have_the_keys_of_the_model(nested):
+    a, b = Input((2,), name="a"), Input((2,), name="b")
+    structure = {"c": a, "d": b}
+    model = Model([structure] if nested else structure, a - b)
+    one, two = np.full((1, 2), 1.0), np.full((1, 2), 2.0)
+
+    def given(**parts):
+        return [parts] if nested else parts
+
+    assert model(given(d=two, c=one)).tolist() == [[-1.0, -1.0]]
+    for wrong in ({"a": one, "b": two}, {"c": one, "b": two}, {"c": one}, {"c": one, "d": two, "e": two}):
+        with pytest.raises(ValueError, match=r"expected inputs by the keys \['c', 'd'\], received"):
+            model(given(**wrong))
+        if not nested:
+            with pytest.raises(ValueError, match="expected inputs by the keys"):
+                model.predict(wrong, verbose=0)
+    # Names of inputs are for models whose inputs are no dict.
+    plain = Model([a, b], a - b)
+    assert plain({"b": two, "a": one}).tolist() == [[-1.0, -1.0]]
+
+
 def test_shared_layers_are_listed_once():
     model = two_headed()
     assert [layer.name for layer in model.layers].count("shared") == 1

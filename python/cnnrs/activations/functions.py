@@ -86,12 +86,12 @@ def gelu(x: Any, approximate: bool = False) -> Any:
 
 
 def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
-    """`x` where it reaches the threshold, `negative_slope * (x - threshold)` below, at most `max_value`."""
+    """`x` above the threshold, elsewhere `negative_slope * (x - threshold)`; at most `max_value`."""
     if threshold == 0.0 and max_value is None:
         return ops.relu(x) if negative_slope == 0.0 else ops.leaky_relu(x, negative_slope)
     if threshold == 0.0 and max_value == 6.0 and negative_slope == 0.0:
         return ops.relu6(x)
     below = ops.multiply(ops.subtract(x, threshold), negative_slope) if negative_slope else 0.0
     kept = x if max_value is None else ops.minimum(x, max_value)
-    # NaN is not less, and so kept.
-    return ops.where(ops.less(x, threshold), below, kept)
+    # NaN is neither, and so kept.
+    return ops.where(ops.less_equal(x, threshold), below, kept)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cnnrs.base.arguments import file_path
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.callbacks.callback import Callback
 
 
@@ -85,6 +86,10 @@ class ProgbarLogger(Callback):
 class CSVLogger(Callback):
     """The logs of each epoch as a line of a CSV file.
 
+    The columns are the logs of the first epoch, and those of validation if there is to be one; a file that
+    is continued keeps its own. What an epoch lacks is `NA`; logs without a column are left out, with a
+    warning.
+
     Args:
         filename: The file; a terminal, `/dev/stdout` or a FIFO that somebody reads will do.
         separator: Between columns.
@@ -123,20 +128,39 @@ class CSVLogger(Callback):
             encoding="utf-8",
             opener=_open_for_lines,
         )
-        self._header = not continued
+        self._header: list[str] | None = None
+        if continued:
+            with open(self.filename, newline="", encoding="utf-8") as file:
+                self._header = next(csv.reader(file, delimiter=self.sep))
         self._writer = None
+        self._left_out: set[str] = set()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
         with self._naming_the_file():
             if self._writer is None:
                 self._writer = csv.DictWriter(
-                    self._file, ["epoch", *sorted(logs)], delimiter=self.sep, extrasaction="ignore"
+                    self._file,
+                    self._header or ["epoch", *self._columns(logs)],
+                    restval="NA",
+                    delimiter=self.sep,
+                    extrasaction="ignore",
                 )
-                if self._header:
+                if self._header is None:
                     self._writer.writeheader()
             self._writer.writerow({"epoch": epoch, **logs})
             self._file.flush()
+        new = logs.keys() - set(self._writer.fieldnames) - self._left_out
+        if new:
+            self._left_out |= new
+            warn_user(f"CSVLogger: {self.filename!r} has no columns for {sorted(new)}")
+
+    def _columns(self, logs: dict[str, Any]) -> list[str]:
+        names = sorted(logs)
+        if self.params.get("do_validation") and not any(name.startswith("val_") for name in names):
+            # The first epoch may be one without validation.
+            names += [f"val_{name}" for name in names if name != "learning_rate"]
+        return names
 
     def on_train_end(self, logs: Any = None) -> None:
         with self._naming_the_file():

@@ -249,7 +249,7 @@ class ModelCheckpoint(_Monitor):
             in `.safetensors`, weights in `.weights.safetensors`.
         monitor: The log that decides which is best.
         verbose: 1 prints what is saved.
-        save_best_only: Whether only better models are saved.
+        save_best_only: Whether only better models are saved; without the log each is, with a warning.
         save_weights_only: Whether weights alone are saved.
         mode: "min", "max", or "auto" by the name of the log.
         save_freq: "epoch" or a number of batches.
@@ -323,15 +323,15 @@ class ModelCheckpoint(_Monitor):
         logs = logs or {}
         if self.save_best_only:
             value = self._value(logs)
-            if value is None:
-                return
-            if not self._better(value, self.best):
+            # A model of which nobody knows whether it is the best is saved: it may be the only one.
+            if value is not None:
+                if not self._better(value, self.best):
+                    if self.verbose > 0:
+                        print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {self.best:.5f}")
+                    return
                 if self.verbose > 0:
-                    print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {self.best:.5f}")
-                return
-            if self.verbose > 0:
-                print(f"\nEpoch {epoch + 1}: {self.monitor} improved from {self.best:.5f} to {value:.5f}")
-            self.best = value
+                    print(f"\nEpoch {epoch + 1}: {self.monitor} improved from {self.best:.5f} to {value:.5f}")
+                self.best = value
         fields = {"epoch": epoch + 1, **({} if batch is None else {"batch": batch + 1}), **logs}
         try:
             path = self.filepath.format(**fields)

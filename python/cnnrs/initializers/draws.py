@@ -9,7 +9,8 @@ import numpy as np
 
 from cnnrs.base.arguments import number
 from cnnrs.initializers.initializer import Initializer
-from cnnrs.random import draw_seed
+from cnnrs.random import SeedGenerator, draw_seed
+from cnnrs.serialization import deserialize_keras_object, serialize_keras_object
 
 __all__ = [
     "GlorotNormal",
@@ -31,23 +32,34 @@ _TRUNCATED_STDDEV = 0.87962566103423978
 
 
 class _Random(Initializer):
-    """Draws from a generator of its own seed; the same object draws the same values again."""
+    """Draws from a generator of its own seed; the same object draws the same values again.
+
+    With a `SeedGenerator` as seed it draws new values each time.
+    """
 
     seed: Any
 
     def _generator(self) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(key=self._key))
+        key = self.seed.next_seed() if isinstance(self.seed, SeedGenerator) else self._key
+        return np.random.Generator(np.random.Philox(key=key % 2**63))
 
     def _set_seed(self, seed: Any) -> None:
+        if isinstance(seed, dict):
+            seed = deserialize_keras_object(seed)
+        if not (seed is None or isinstance(seed, (int, np.integer, SeedGenerator))):
+            raise TypeError(
+                f"{type(self).__name__}: seed: expected an integer, a SeedGenerator or None, "
+                f"received {seed!r}"
+            )
         self.seed = seed
-        if seed is not None and not isinstance(seed, (int, np.integer)):
-            seed = seed.next_seed()
-        self._key = int(draw_seed() if seed is None else seed) % 2**63
+        if not isinstance(seed, SeedGenerator):
+            self._key = int(draw_seed() if seed is None else seed)
 
     def get_config(self) -> dict[str, Any]:
         # A seed that was drawn is no argument: a copy draws its own.
-        given = self.seed is not None and isinstance(self.seed, (int, np.integer))
-        return {"seed": int(self.seed) if given else None}
+        if isinstance(self.seed, SeedGenerator):
+            return {"seed": serialize_keras_object(self.seed)}
+        return {"seed": None if self.seed is None else int(self.seed)}
 
 
 class RandomNormal(_Random):

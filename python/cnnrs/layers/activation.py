@@ -12,7 +12,7 @@ __all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
 
 
 class ReLU(Layer):
-    """`x` where it reaches the threshold, `negative_slope * (x - threshold)` below, at most `max_value`.
+    """`x` above the threshold, elsewhere `negative_slope * (x - threshold)`; at most `max_value`.
 
     Args:
         max_value: Upper limit, None for none.
@@ -44,7 +44,7 @@ class ReLU(Layer):
         self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
@@ -75,7 +75,7 @@ class LeakyReLU(Layer):
         if not _is_number(negative_slope):
             raise ValueError(f"{self.name}: negative_slope: expected a number, received {negative_slope!r}")
         self.negative_slope = float(negative_slope)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.leaky_relu(inputs, self.negative_slope)
@@ -94,7 +94,7 @@ class ELU(Layer):
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.alpha = alpha
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.elu(inputs, self.alpha)
@@ -149,6 +149,8 @@ class PReLU(Layer):
 class Softmax(Layer):
     """Exponentials divided by their sum along an axis.
 
+    With a `mask` in the call, those where it is False are left out, and the result is 0 there.
+
     Args:
         axis: The axis, or a list of axes.
 
@@ -161,12 +163,14 @@ class Softmax(Layer):
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = axis
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        if mask is not None:
-            inputs = ops.where(mask, inputs, -3e38)
-        return ops.softmax(inputs, self.axis)
+        if mask is None:
+            return ops.softmax(inputs, self.axis)
+        # Where all are masked, softmax would share 1 among them.
+        outputs = ops.softmax(ops.where(mask, inputs, -3e38), self.axis)
+        return ops.where(mask, outputs, 0.0)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

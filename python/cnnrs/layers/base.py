@@ -63,8 +63,9 @@ class Layer(WeightOwner):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "build" in vars(cls):
-            cls.build = _wrap_build(vars(cls)["build"])  # type: ignore[method-assign]
+        # A build may also come from a class beside the layer's.
+        if cls.build is not Layer.build and not hasattr(cls.build, "wraps_build"):
+            cls.build = _wrap_build(cls.build)  # type: ignore[method-assign]
 
     def __init__(
         self,
@@ -102,6 +103,10 @@ class Layer(WeightOwner):
     def build(self, input_shape: Any) -> None:
         """Makes the weights, knowing the shape of the input. Called once, before the first call."""
         self.built = True
+
+    def _build_at_init(self) -> None:
+        """Ends the `__init__` of a layer without weights, which is built unless a subclass has a `build`."""
+        self.built = type(self).build is Layer.build
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation, in terms of `cnnrs.ops`."""
@@ -274,7 +279,8 @@ class Layer(WeightOwner):
                 # Sums over an activation are larger than 16 bits hold.
                 penalty = self.activity_regularizer(_autocast(output, FLOAT))
                 # Keras divides by the batch, so that the penalty does not depend on its size.
-                self._losses.append(penalty / float(output.shape[0] if output.shape else 1))
+                rows = output.shape[0] if output.shape else 1
+                self._losses.append(penalty / float(max(1, rows)))
         return outputs
 
     def _working_dtype(self) -> str | None:
@@ -448,8 +454,6 @@ def _wrap_build(build: Any) -> Any:
     If it is interrupted, the weights that it has made are given up: the layer is not `built`, and the next
     `build` makes them all.
     """
-    if hasattr(build, "wraps_build"):
-        return build
     signature = inspect.signature(build)
 
     @functools.wraps(build)

@@ -103,7 +103,7 @@ class Activation(Layer):
     def __init__(self, activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return self.activation(inputs)
@@ -117,7 +117,7 @@ class Identity(Layer):
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return inputs
@@ -153,7 +153,7 @@ class Lambda(Layer):
             raise ValueError(f"{self.name}: output_shape, mask: expected None; shapes are found by recording")
         self.function = function
         self.arguments = dict(arguments or {})
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return self.function(inputs, **self.arguments)

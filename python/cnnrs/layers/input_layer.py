@@ -48,7 +48,7 @@ class InputLayer(Layer):
         output = symbolic.KerasTensor(batch_shape, self._dtype, name=self.name)
         self.batch_shape = output.shape
         self.input_spec = InputSpec(dtype=None, shape=self.batch_shape)
-        self.built = True
+        self._build_at_init()
         symbolic.Node(self, (), {}, output)
 
     def call(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
@@ -140,8 +141,9 @@ class Dot(_Merge):
         first = ops.moveaxis(first, places[0], -1)
         second = ops.moveaxis(second, places[1], -1)
         kept = [*first.shape[1:-1], *second.shape[1:-1]]
-        first = ops.reshape(first, (first.shape[0], -1, first.shape[-1]))
-        second = ops.reshape(second, (second.shape[0], -1, second.shape[-1]))
+        first, second = (
+            ops.reshape(x, (x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])) for x in (first, second)
+        )
         product = ops.matmul(first, ops.swapaxes(second, 1, 2))
         return ops.reshape(product, (product.shape[0], *(kept or [1])))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ class BatchNormalization(Layer):
     """Mean 0 and variance 1 of each channel over the batch (Ioffe and Szegedy 2015), then scale and offset.
 
     In training the statistics are those of the batch, with the biased variance, and moving statistics follow
-    them: `moving = moving * momentum + batch * (1 - momentum)`. In inference, or when the layer is not
-    trainable, the moving statistics are used.
+    them: `moving = moving * momentum + batch * (1 - momentum)`. In inference, when the layer is not
+    trainable, or for an empty batch, the moving statistics are used.
 
     Args:
         axis: The axis of the channels.
@@ -110,7 +111,8 @@ class BatchNormalization(Layer):
         channels = inputs.shape[-1]
         gamma = np.ones(channels, np.float32) if self.gamma is None else self.gamma
         beta = np.zeros(channels, np.float32) if self.beta is None else self.beta
-        if training and self.trainable:
+        # A batch without samples has no statistics.
+        if training and self.trainable and math.prod(inputs.shape[:-1]):
             outputs = raw.batch_norm(inputs, gamma, beta, epsilon=self.epsilon)
             statistics = raw.stop_gradient(raw.channel_stats(inputs))
             self._follow(self.moving_mean, statistics[0])
@@ -281,7 +283,7 @@ class GroupNormalization(_ScaleAndOffset):
         moved = ops.moveaxis(inputs, axis, -1)
         shape = list(moved.shape)
         groups = shape[-1] if self.groups == -1 else self.groups
-        grouped = ops.reshape(moved, [shape[0], -1, groups, shape[-1] // groups])
+        grouped = ops.reshape(moved, [shape[0], math.prod(shape[1:-1]), groups, shape[-1] // groups])
         mean, variance = ops.moments(grouped, [1, 3], keepdims=True)
         outputs = ops.reshape((grouped - mean) * ops.rsqrt(variance + self.epsilon), shape)
         if self.gamma is not None:
@@ -306,7 +308,7 @@ class UnitNormalization(Layer):
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = axis
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.normalize(inputs, self.axis, order=2, epsilon=1e-12)

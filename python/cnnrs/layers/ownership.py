@@ -12,13 +12,14 @@ import numpy as np
 from cnnrs import _core, constraints, initializers, regularizers, symbolic
 from cnnrs.base import naming, trainable_set
 from cnnrs.base.arguments import named
+from cnnrs.base.containers import open_container
 from cnnrs.base.dtypes import FLOATS, host_dtype, is_number, standardize_dtype
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.random import SeedGenerator
 from cnnrs.variables import Variable
 
-__all__ = ["WeightOwner", "open_container"]
+__all__ = ["WeightOwner"]
 
 _PLAIN = (bool, int, float, str, np.ndarray, FunctionType, InputSpec, Parts)
 
@@ -67,15 +68,13 @@ class WeightOwner(symbolic.Operation):
             regularizer: Its penalty is added to the loss.
             constraint: Applied to the value after each update.
             aggregation: "none"; there is one device.
-            overwrite_with_gradient: False.
+            overwrite_with_gradient: Whether an optimizer makes the gradient the value.
             name: Name; "variable" by default.
 
         Returns:
             The `cnnrs.Variable`.
         """
         self._check_ready()
-        if overwrite_with_gradient:
-            raise ValueError(f"{self.name}: overwrite_with_gradient: expected False")
         if args:
             if len(args) > 1 or shape is not None:
                 raise TypeError(
@@ -108,6 +107,7 @@ class WeightOwner(symbolic.Operation):
         variable.path = "/".join(filter(None, [naming.current_path(), variable.name]))
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
+        variable.overwrite_with_gradient = bool(overwrite_with_gradient)
         self._own.append((variable, trainable))
         return variable
 
@@ -300,6 +300,11 @@ class WeightOwner(symbolic.Operation):
         for (variable, _), value in zip(own, values, strict=True):
             variable.assign(value)
 
+    def _keeps_own_state(self) -> bool:
+        """Whether the class says itself what of its own state is saved."""
+        methods = ("save_own_variables", "load_own_variables")
+        return any(getattr(type(self), m) is not getattr(WeightOwner, m) for m in methods)
+
     def _ordered_own(self) -> list[tuple[Any, bool]]:
         return [(v, t) for v, t in self._own if t] + [(v, t) for v, t in self._own if not t]
 
@@ -311,14 +316,3 @@ def _may_own(value: Any) -> bool:
     if isinstance(value, tuple):
         return any(_may_own(item) for item in value)
     return True
-
-
-def open_container(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from open_container(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from open_container(item)
-    else:
-        yield value

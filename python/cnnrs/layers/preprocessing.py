@@ -39,7 +39,7 @@ class Rescaling(Layer):
                 )
         self.scale = scale
         self.offset = offset
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         outputs = as_float(inputs) * self.scale
@@ -86,7 +86,7 @@ class Resizing(Layer):
         self.fill_value = fill_value
         self.antialias = antialias
         self.data_format = image_data_format(data_format)
-        self.built = True
+        self._build_at_init()
 
     def _arguments(self) -> dict[str, Any]:
         names = ["interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "fill_mode", "fill_value"]

@@ -30,7 +30,7 @@ class Flatten(Layer):
         super().__init__(**kwargs)
         self.data_format = image_data_format(data_format)
         self.input_spec = InputSpec(min_ndim=1)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         if self.data_format == "channels_first" and inputs.ndim > 2:
@@ -73,7 +73,11 @@ class Reshape(Layer):
             )
 
     def call(self, inputs: Any) -> Any:
-        return ops.reshape(inputs, (inputs.shape[0], *self.target_shape))
+        # Of an empty batch, the batch's shape does not say what -1 stands for.
+        known = math.prod(extent for extent in self.target_shape if extent != -1)
+        rest = math.prod(inputs.shape[1:]) // known if known else -1
+        shape = (rest if extent == -1 else extent for extent in self.target_shape)
+        return ops.reshape(inputs, (inputs.shape[0], *shape))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "target_shape": self.target_shape}
@@ -99,7 +103,7 @@ class Permute(Layer):
                 f"{self.name}: dims: expected an order of 1 to {len(self.dims)}, received {dims}"
             )
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.transpose(inputs, (0, *self.dims))
@@ -119,7 +123,7 @@ class RepeatVector(Layer):
         super().__init__(**kwargs)
         self.n = positive(n, self.name, "n")
         self.input_spec = InputSpec(ndim=2)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.broadcast_to(ops.expand_dims(inputs, 1), (inputs.shape[0], self.n, inputs.shape[1]))
@@ -156,7 +160,7 @@ class ZeroPadding2D(Layer):
         self.padding = _margins(padding, self.name, "padding")
         self.data_format = image_data_format(data_format)
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         none = (0, 0)
@@ -180,7 +184,7 @@ class Cropping2D(Layer):
         self.cropping = _margins(cropping, self.name, "cropping")
         self.data_format = image_data_format(data_format)
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         height, width = inputs.shape[1:3] if self.data_format == "channels_last" else inputs.shape[2:4]
@@ -228,7 +232,7 @@ class UpSampling2D(Layer):
         self.data_format = image_data_format(data_format)
         self.interpolation = interpolation
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         axis = 1 if self.data_format == "channels_last" else 2

@@ -17,16 +17,15 @@ def accuracy(y_true: Any, y_pred: Any) -> Any:
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
-    """1 where `y_pred > threshold` agrees with the target, mean over the last axis.
+    """1 where `y_pred > threshold` agrees with the target, of the targets' shape.
 
     >>> from cnnrs import metrics
-    >>> metrics.binary_accuracy([[1.0], [0.0]], [[0.9], [0.8]]).numpy()
-    array([1., 0.], dtype=float32)
+    >>> metrics.binary_accuracy([1.0, 0.0], [0.9, 0.8]).tolist()
+    [1.0, 0.0]
     """
     y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
     guess = (y_pred > float(threshold)).astype("float32")
-    right = (y_true.astype("float32") == guess).astype("float32")
-    return raw.mean(right, axes=[-1]) if len(right.shape) else right
+    return (y_true.astype("float32") == guess).astype("float32")
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:

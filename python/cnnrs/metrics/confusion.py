@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import ops
+from cnnrs import _core, ops
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
-from cnnrs.metrics.metric import Metric
+from cnnrs.metrics.metric import Metric, fit_weight
 from cnnrs.ops import raw
 
 EPSILON = 1e-7
@@ -44,21 +44,22 @@ class _Confusion(Metric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
         y_true = y_true.astype("float32")
-        if self.top_k is not None:
-            count = raw.expand_dims(y_pred, axis=-2) > raw.expand_dims(y_pred, axis=-1)
-            above = raw.sum(count.astype("float32"), axes=[-1])
-            y_pred = (above < float(self.top_k)).astype("float32")
-        if self.class_id is not None:
-            y_true, y_pred = y_true[..., self.class_id], y_pred[..., self.class_id]
+        among_top_k = None if self.top_k is None else _among_top_k(y_pred, self.top_k)
         weight = None
         if sample_weight is not None:
-            weight = as_tensor(sample_weight).astype("float32")
-            while len(weight.shape) < len(y_true.shape):
-                weight = raw.expand_dims(weight, axis=-1)
+            weight = fit_weight(as_tensor(sample_weight).astype("float32"), y_true)
+            missing = len(y_true.shape) - len(weight.shape)
+            weight = raw.reshape(weight, shape=[*weight.shape, *[1] * missing])
             weight = raw.broadcast_to(weight, shape=list(y_true.shape))
-            weight = raw.reshape(weight, shape=[1, -1])
+        if self.class_id is not None:
+            weight = None if weight is None else weight[..., self.class_id]
+            y_true, y_pred = y_true[..., self.class_id], y_pred[..., self.class_id]
+            among_top_k = None if among_top_k is None else among_top_k[..., self.class_id]
+        weight = None if weight is None else raw.reshape(weight, shape=[1, -1])
         true = raw.reshape(y_true, shape=[1, -1]) > 0.5
         guess = raw.reshape(y_pred, shape=[1, -1]) > self._limits
+        if among_top_k is not None:
+            guess = raw.reshape(among_top_k, shape=[1, -1]) & guess
         cells = {
             "true_positives": lambda: guess & true,
             "false_positives": lambda: guess & ~true,
@@ -75,6 +76,14 @@ class _Confusion(Metric):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "thresholds": self.init_thresholds}
+
+
+def _among_top_k(scores: Any, k: int) -> Any:
+    """Which scores are the k largest along the last axis, of equal ones the first. NaN never is."""
+    others, own = raw.expand_dims(scores, axis=-2), raw.expand_dims(scores, axis=-1)
+    places = np.arange(scores.shape[-1])
+    before = (others > own) | ((others == own) & _core.tensor(places[None, :] < places[:, None]))
+    return (raw.sum(before.astype("float32"), axes=[-1]) < float(k)) & (scores == scores)
 
 
 class _OneCell(_Confusion):
@@ -138,14 +147,14 @@ class _Ratio(_Confusion):
         name: str | None = None,
         dtype: Any = None,
     ):
-        # With top_k the k largest predictions are the positives, whatever their size.
+        # With top_k alone the k largest predictions are the positives, whatever their size.
         super().__init__(thresholds, name, dtype, top_k, class_id)
+        if top_k is not None and thresholds is None:
+            self._limits = np.full((1, 1), -np.inf, np.float32)
 
     def result(self) -> Any:
         right, wrong = (self._counts[cell].value for cell in self._cells)
-        total = right + wrong
-        ratio = right / raw.maximum(total, 1e-30)
-        return self._value(raw.where(total > 0.0, ratio, 0.0))
+        return self._value(ops.divide_no_nan(right, right + wrong))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "top_k": self.top_k, "class_id": self.class_id}

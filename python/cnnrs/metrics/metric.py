@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from cnnrs import initializers
+from cnnrs import initializers, ops
 from cnnrs.base import naming
 from cnnrs.base.arguments import NamedArguments
+from cnnrs.base.containers import open_container
 from cnnrs.base.dtypes import require_float32
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.ops import raw
@@ -48,12 +50,15 @@ class Metric(NamedArguments):
 
     @property
     def variables(self) -> list[Variable]:
-        """The state."""
-        own = list(getattr(self, "_variables", []))
-        for value in vars(self).values():
-            if isinstance(value, Metric):
-                own += value.variables
-        return own
+        """The state: variables and those of metrics that are attributes, also inside of containers."""
+        found = {id(variable): variable for variable in getattr(self, "_variables", ())}
+        for attribute in vars(self).values():
+            for value in open_container(attribute):
+                if isinstance(value, Variable):
+                    found.setdefault(id(value), value)
+                elif isinstance(value, Metric):
+                    found.update((id(v), v) for v in value.variables if id(v) not in found)
+        return list(found.values())
 
     def add_variable(
         self,
@@ -132,34 +137,57 @@ class Sum(Metric):
         self._compensation = self.add_weight(name="compensation")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        values, _ = _weighted(values, sample_weight)
+        values, _ = _of_samples(values, sample_weight, raw.sum)
         add_compensated(self.total, self._compensation, raw.sum(values))
 
     def result(self) -> Any:
         return self.total.value
 
 
-def _weighted(values: Any, sample_weight: Any) -> tuple[Any, Any]:
-    """Values times weights, and the sum of the weights of all values. Where a mask is False, they are 0."""
+def _of_samples(values: Any, sample_weight: Any, reduce: Callable[..., Any]) -> tuple[Any, Any]:
+    """One weighted value a sample, and the sum of the weights of all samples; 0 where a mask is False.
+
+    A sample counts once, however many values it has: these are reduced, and their weights averaged, as in
+    Keras.
+    """
     values = as_tensor(values)
     if values.dtype != "float32":
         values = values.astype("float32")
     mask = info_of(values).mask
     if sample_weight is None and mask is None:
-        return values, float(values.size)
-    weight = as_tensor(1.0 if sample_weight is None else sample_weight)
-    weight = weight if weight.dtype == "float32" else weight.astype("float32")
-    if len(weight.shape) == len(values.shape) + 1 and weight.shape[-1] == 1:
-        weight = raw.squeeze(weight, axis=-1)
+        return _inner(values, reduce, 1), float(values.shape[0] if values.shape else 1)
+    weight = fit_weight(as_tensor(1.0 if sample_weight is None else sample_weight).astype("float32"), values)
     if mask is not None:
         missing = len(values.shape) - len(weight.shape)
         weight = raw.reshape(weight, shape=[*weight.shape, *[1] * missing]) * mask.astype("float32")
-    if 0 < len(weight.shape) < len(values.shape):
-        # A weight a sample: values of one sample are averaged first, as in Keras.
-        axes = list(range(len(weight.shape), len(values.shape)))
-        values = raw.mean(values, axes=axes)
+    if len(weight.shape):
+        values = _inner(values, reduce, len(weight.shape))
     weight = raw.broadcast_to(weight, shape=list(values.shape))
-    return values * weight, raw.sum(weight)
+    return _inner(values * weight, reduce, 1), raw.sum(_inner(weight, raw.mean, 1))
+
+
+def _inner(x: Any, reduce: Callable[..., Any], first: int) -> Any:
+    """`x` reduced over its axes from `first` on."""
+    return reduce(x, axes=list(range(first, len(x.shape)))) if len(x.shape) > first else x
+
+
+def fit_weight(weight: Any, values: Any) -> Any:
+    """Weights of at most as many axes as values.
+
+    Raises:
+        ValueError: They do not fit.
+    """
+    given = tuple(weight.shape)
+    if len(weight.shape) == len(values.shape) + 1 and weight.shape[-1] == 1:
+        weight = raw.squeeze(weight, axis=-1)
+    if len(weight.shape) > len(values.shape) or any(
+        w not in (1, v) for w, v in zip(weight.shape, values.shape, strict=False)
+    ):
+        raise ValueError(
+            f"sample_weight: expected a shape that fits values of shape {tuple(values.shape)}, "
+            f"received {given}"
+        )
+    return weight
 
 
 class Mean(Metric):
@@ -179,13 +207,14 @@ class Mean(Metric):
         self._compensation = self.add_weight(name="compensation")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        values, weight = _weighted(values, sample_weight)
+        values, weight = _of_samples(values, sample_weight, raw.mean)
         add_compensated(self.total, self._compensation, raw.sum(values))
         self.count.assign(self.count + weight)
 
     def result(self) -> Any:
         count = self.count.value
-        return raw.where(count > 0.0, self.total / raw.maximum(count, 1e-30), 0.0)
+        # Weights may be negative, and cancel.
+        return ops.divide_no_nan(self.total, count)
 
 
 class MeanMetricWrapper(Mean):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs.losses import functions
+from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.metrics.metric import Mean, MeanMetricWrapper
 from cnnrs.ops import raw
 
@@ -133,7 +134,9 @@ class RootMeanSquaredError(Mean):
 
     # A metric of targets and predictions, made of a mean of values.
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
-        super().update_state(functions.mean_squared_error(y_true, y_pred), sample_weight)
+        y_true, y_pred = (as_tensor(y).astype("float32") for y in (y_true, y_pred))
+        y_true, y_pred = squeeze_or_expand(y_true, y_pred)
+        super().update_state(raw.square(y_pred - y_true), sample_weight)
 
     def result(self) -> Any:
         return raw.sqrt(super().result())

@@ -124,7 +124,7 @@ class Model(Trainer):
                 )
             given = [inputs[x.name] for x in wanted]
         else:
-            given = tree.flatten(inputs)
+            given = _in_structure(self._graph.inputs_structure, inputs, self.name)
         if len(given) != len(wanted):
             raise ValueError(f"{self.name}: expected {len(wanted)} inputs, received {len(given)}")
         return [_fit_input(value, x, self.name) for value, x in zip(given, wanted, strict=True)]
@@ -313,6 +313,27 @@ class Functional(Model):
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         super().__init__(inputs, outputs, name=name, **kwargs)
+
+
+def _in_structure(structure: Any, given: Any, model: str) -> list[Any]:
+    """The leaves of `given` in the order of those of `structure`: what dicts hold goes by its keys.
+
+    Raises:
+        ValueError: A dict lacks a key, or has others.
+    """
+    if isinstance(structure, dict) and isinstance(given, dict):
+        if structure.keys() != given.keys():
+            raise ValueError(
+                f"{model}: expected inputs by the keys {list(structure)}, received {list(given)}"
+            )
+        return [
+            leaf for key in sorted(structure) for leaf in _in_structure(structure[key], given[key], model)
+        ]
+    if isinstance(structure, (list, tuple)) and isinstance(given, (list, tuple)):
+        if len(structure) == len(given):
+            pairs = zip(structure, given, strict=True)
+            return [leaf for s, g in pairs for leaf in _in_structure(s, g, model)]
+    return tree.flatten(given)
 
 
 def _is_known(shape: Any) -> bool:

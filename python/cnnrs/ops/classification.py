@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 from cnnrs.base.arguments import integer
@@ -52,12 +53,16 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 def _one_hot(name: str, x: Any, num_classes: Any, axis: Any, dtype: Any) -> Any:
     depth = integer(num_classes, name, "num_classes", least=0)
     result = apply("one_hot", as_tensor(x).astype("int32"), depth=depth, dtype=standardize_dtype(dtype))
-    place = standardize_axis(axis, result.ndim)
-    if place == result.ndim - 1:
-        return result
-    perm = list(range(result.ndim - 1))
-    perm.insert(place, result.ndim - 1)
-    return apply("transpose", result, perm=perm)
+    return _with_last_axis_at(result, axis)
+
+
+def _with_last_axis_at(x: Any, axis: Any) -> Any:
+    place = standardize_axis(axis, x.ndim)
+    if place == x.ndim - 1:
+        return x
+    perm = list(range(x.ndim - 1))
+    perm.insert(place, x.ndim - 1)
+    return apply("transpose", x, perm=perm)
 
 
 @op
@@ -72,22 +77,22 @@ def multi_hot(
     """Encodes sets of class indices as vectors that are 1 at each index and 0 elsewhere.
 
     Args:
-        inputs: Class indices, a tensor of at least one axis; other dtypes are converted to int32.
+        inputs: Class indices, a tensor of shape (sets, indices, ...), or (indices) for one set; other dtypes
+            are converted to int32.
         num_classes: Length of the vectors, an integer >= 0; required.
-        axis: The axis along which the indices of one set lie; the last by default. The vectors stand along
-            the last axis of the result.
+        axis: Where the vectors stand in the result; along the last axis by default.
         dtype: Element type of the result, as `cast` takes it; None means float32.
         sparse: False; there are no sparse tensors.
         kwargs: None; older names of arguments are refused.
 
     Returns:
-        Tensor of the shape of `inputs` without `axis` and with a last axis of extent `num_classes`, of type
-        `dtype`. Indices outside of 0 to `num_classes - 1` have no effect, and indices that are repeated count
-        once.
+        Tensor of the shape of `inputs` without the axis of the indices and with one of extent `num_classes`,
+        of type `dtype`. Indices outside of 0 to `num_classes - 1` have no effect, and indices that are
+        repeated count once.
 
     Raises:
         TypeError: `inputs` is not numeric, `axis` is no integer, or `dtype` is no known type.
-        ValueError: `num_classes` is missing or no integer >= 0, `axis` is out of range or has extent 0,
+        ValueError: `num_classes` is missing or no integer >= 0, `axis` is out of range, there are no indices,
             `sparse` is true, or an unknown argument is given.
 
     Example:
@@ -97,9 +102,12 @@ def multi_hot(
     """
     if kwargs or sparse or num_classes is None:
         raise ValueError("multi_hot: expected num_classes, and no sparse tensors")
+    inputs = as_tensor(inputs)
+    if inputs.ndim == 0:
+        raise ValueError("multi_hot: inputs: expected at least one axis, received shape ()")
     hot = _one_hot("multi_hot", inputs, num_classes, -1, dtype)
-    place = standardize_axis(axis, hot.ndim - 1)
-    return apply("max", hot, axes=[place], keepdims=False)
+    hot = apply("max", hot, axes=[builtins.min(1, inputs.ndim - 1)], keepdims=False)
+    return _with_last_axis_at(hot, axis)
 
 
 @op

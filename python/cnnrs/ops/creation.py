@@ -184,7 +184,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     Args:
         shape: An integer >= 0, or a sequence of them.
         fill_value: The value: a number, or a tensor that broadcasts to `shape`.
-        dtype: Element type, as `cast` takes it; None, the default, means that of `fill_value`.
+        dtype: Element type, as `cast` takes it; None, the default, means float32.
 
     Returns:
         Tensor of that shape and type.
@@ -198,11 +198,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     Example:
         >>> from cnnrs import ops
         >>> ops.full((2, 2), 7).tolist(), ops.full((2, 2), [1.5, 2.5]).tolist()
-        ([[7, 7], [7, 7]], [[1.5, 2.5], [1.5, 2.5]])
+        ([[7.0, 7.0], [7.0, 7.0]], [[1.5, 2.5], [1.5, 2.5]])
     """
-    value = as_tensor(fill_value)
-    if dtype is not None:
-        value = value.astype(standardize_dtype(dtype))
+    value = as_tensor(fill_value).astype(standardize_dtype(dtype))
     return apply("broadcast_to", value, shape=list(_shape(shape)))
 
 

@@ -656,7 +656,7 @@ def abs(x: Any) -> Any:
         x: Tensor of any shape and dtype.
 
     Returns:
-        Tensor of the shape and dtype of `x`, int32 for bool.
+        Tensor of the shape and dtype of `x`.
 
     Raises:
         TypeError: `x` is not numeric.
@@ -666,7 +666,8 @@ def abs(x: Any) -> Any:
         >>> ops.abs([-1.5, 2.0]).tolist()
         [1.5, 2.0]
     """
-    return apply("abs", as_tensor(x))
+    x = as_tensor(x)
+    return x if x.dtype == "bool" else apply("abs", x)
 
 
 @op
@@ -679,7 +680,7 @@ def absolute(x: Any) -> Any:
         x: Tensor of any shape and dtype.
 
     Returns:
-        Tensor of the shape and dtype of `x`, int32 for bool.
+        Tensor of the shape and dtype of `x`.
 
     Raises:
         TypeError: `x` is not numeric.
@@ -689,7 +690,8 @@ def absolute(x: Any) -> Any:
         >>> ops.absolute([-1.5, 2.0]).tolist()
         [1.5, 2.0]
     """
-    return apply("abs", as_tensor(x))
+    x = as_tensor(x)
+    return x if x.dtype == "bool" else apply("abs", x)
 
 
 @op
@@ -964,10 +966,11 @@ def logaddexp(x1: Any, x2: Any) -> Any:
     x1, x2 = as_float(x1), as_float(x2)
     first = apply("greater_equal", x1, x2)
     greater, smaller = apply("where", first, x1, x2), apply("where", first, x2, x1)
-    # Equal infinities have no distance.
+    # Equal infinities have no distance, and share the gradient, as all that is equal does.
     same = apply("logical_and", apply("equal", x1, x2), apply("isinf", x1))
     distance = apply("where", same, 0.0, apply("sub", smaller, greater))
-    return apply("add", greater, apply("log1p", apply("exp", distance)))
+    between = apply("add", apply("mul", x1, 0.5), apply("mul", x2, 0.5))
+    return apply("where", same, between, apply("add", greater, apply("log1p", apply("exp", distance))))
 
 
 @op
@@ -1176,10 +1179,10 @@ def trunc(x: Any) -> Any:
     The gradient is 0, since the result is a step function.
 
     Args:
-        x: Tensor of any shape; other dtypes are converted to float32.
+        x: Tensor of any shape and dtype.
 
     Returns:
-        float32 tensor of the shape of `x`.
+        Tensor of the shape and dtype of `x`.
 
     Raises:
         TypeError: `x` is not numeric.
@@ -1189,7 +1192,9 @@ def trunc(x: Any) -> Any:
         >>> ops.trunc([1.5, -1.5]).tolist()
         [1.0, -1.0]
     """
-    x = as_float(x)
+    x = as_tensor(x)
+    if x.dtype not in FLOATS:
+        return x
     return apply("where", apply("less", x, 0.0), apply("ceil", x), apply("floor", x))
 
 
@@ -1347,13 +1352,13 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
     No gradient flows through the elements that are replaced.
 
     Args:
-        x: Tensor of any shape; other dtypes are converted to float32.
+        x: Tensor of any shape and dtype.
         nan: What replaces NaN, 0 by default.
         posinf: What replaces infinity; None means the largest number of its type, for float32 3.4e38.
         neginf: What replaces minus infinity; None means the lowest number, for float32 -3.4e38.
 
     Returns:
-        float32 tensor of the shape of `x`.
+        Tensor of the shape and dtype of `x`; integers and bools come back as they are.
 
     Raises:
         TypeError: An argument is not numeric.
@@ -1363,7 +1368,9 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
         >>> ops.nan_to_num([1.0, float("nan"), float("inf")], posinf=9.0).tolist()
         [1.0, 0.0, 9.0]
     """
-    x = as_float(x)
+    x = as_tensor(x)
+    if x.dtype not in FLOATS:
+        return x
     limit = largest(x.dtype)
     positive = limit if posinf is None else posinf
     lowest = -limit if neginf is None else neginf

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from cnnrs import _core
 from cnnrs._core import Tensor
 from cnnrs.ops import core, elementwise, movement, reductions
@@ -28,7 +30,12 @@ _REDUCTIONS = ("all", "any", "argmax", "argmin", "max", "mean", "min", "prod", "
 def _reduction(name: str) -> Callable[..., Any]:
     function = getattr(reductions, name)
 
-    def method(self: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    def method(self: Any, axis: Any = None, keepdims: bool = False, **of_numpy: Any) -> Any:
+        if "out" in of_numpy:
+            # `np.sum(x)` calls `x.sum(axis=None, dtype=None, out=None)`, and expects what numpy gives.
+            return getattr(np, name)(np.asarray(self), axis=axis, keepdims=keepdims, **of_numpy)
+        if of_numpy:
+            raise TypeError(f"{name}: expected axis and keepdims, received {', '.join(sorted(of_numpy))}")
         return function(self, axis=axis, keepdims=keepdims)
 
     method.__doc__ = f"`ops.{name}(self, axis, keepdims)`."
@@ -171,6 +178,15 @@ def _rebuild(value: Any, requires_grad: bool) -> Any:
 Tensor.__reduce__ = _reduce  # type: ignore[method-assign]
 _attach(Tensor)
 _attach(_core.Variable)
+# The core has products of matrices of floats only, and no bool for the magnitude of one.
+for _class in (Tensor, _core.Variable):
+    _class.__abs__ = elementwise.abs  # type: ignore[method-assign]
+    _class.__matmul__ = reductions.matmul  # type: ignore[method-assign]
+    _class.__rmatmul__ = _reflected(reductions.matmul)  # type: ignore[method-assign]
+# Tensors compare in the core.
+_core.Variable.__eq__ = _equal  # type: ignore[method-assign]
+_core.Variable.__ne__ = _not_equal  # type: ignore[method-assign]
+_core.Variable.__hash__ = object.__hash__  # type: ignore[method-assign]
 KerasTensor.reshape = _reshape_symbol  # type: ignore[attr-defined]
 _attach(KerasTensor)
 _attach_operators(KerasTensor)

@@ -920,8 +920,8 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
         axis: The axis, the last by default.
 
     Returns:
-        Tensor of the dtype of `a`, int32 for bool; the extent along `axis` shrinks by `n`, at most to 0.
-        Differences of uint8 wrap around.
+        Tensor of the dtype of `a`; the extent along `axis` shrinks by `n`, at most to 0. Differences of uint8
+        wrap around, those of bools are whether they differ.
 
     Raises:
         TypeError: `a` is not numeric, or `axis` is no integer.
@@ -938,9 +938,10 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     low: list[Any] = [builtins.slice(None)] * a.ndim
     high = list(low)
     low[axis], high[axis] = builtins.slice(None, -1), builtins.slice(1, None)
+    difference = "logical_xor" if a.dtype == "bool" else "sub"
     # After as many as there are elements nothing is left.
     for _ in range(min(n, a.shape[axis])):
-        a = apply("sub", a[tuple(high)], a[tuple(low)])
+        a = apply(difference, a[tuple(high)], a[tuple(low)])
     return a
 
 

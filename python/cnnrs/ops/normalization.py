@@ -19,6 +19,7 @@ from cnnrs.ops.dispatch import (
     standardize_axis,
     standardize_keepdims,
 )
+from cnnrs.ops.roots import power_of_magnitude, root
 
 __all__ = [
     "batch_normalization",
@@ -235,8 +236,8 @@ def _norm(x: Any, order: float, axes: list[int] | None, keepdims: bool) -> Any:
         return apply("sum", apply("not_equal", x, 0.0).astype(FLOAT), axes=axes, keepdims=keepdims)
     if order == 1:
         return apply("sum", size, axes=axes, keepdims=keepdims)
-    powers = apply("sum", apply("pow", size, float(order)), axes=axes, keepdims=keepdims)
-    return apply("pow", powers, 1.0 / order)
+    powers = apply("sum", power_of_magnitude(x, order), axes=axes, keepdims=keepdims)
+    return power_of_magnitude(powers, 1.0 / order)
 
 
 @op
@@ -319,11 +320,11 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Computes norms of vectors, or the Frobenius norm over several axes.
 
-    The gradient of the norm of order 2 is NaN where all elements are 0.
+    The gradient is 0 where all elements are 0, and by an element that is 0 where the derivative is infinite.
 
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
-        ord: None, the default, or "fro" for `sqrt(sum(x²))`; for one axis also 2 for the same, 1 for
+        ord: None, the default, for `sqrt(sum(x²))`; for two axes "fro" for the same; for one axis 2, 1 for
             `sum(abs(x))`, 0 for the number of elements that are not 0, `math.inf` for `max(abs(x))`,
             `-math.inf` for `min(abs(x))`, and other numbers p for `sum(abs(x)^p)^(1/p)`.
         axis: The axis, or a sequence of axes; None, the default, means all.
@@ -349,10 +350,13 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     x, keepdims = as_float(x), standardize_keepdims(keepdims)
     axes = standardize_axes(axis, x.ndim)
     many = x.ndim if axes is None else len(axes)
-    if many > 1 and ord not in (None, "fro"):
-        raise ValueError(f"norm: ord: expected None or 'fro' for a norm over {many} axes, received {ord!r}")
+    if many > 1 and ord is not None and not (many == 2 and ord == "fro"):
+        also = " or 'fro'" if many == 2 else ""
+        raise ValueError(f"norm: ord: expected None{also} for a norm over {many} axes, received {ord!r}")
+    if many == 1 and ord == "fro":
+        raise ValueError("norm: ord: expected None or a number for a norm over one axis, received 'fro'")
     if ord in (None, "fro", 2):
-        return apply("sqrt", apply("sum", apply("square", x), axes=axes, keepdims=keepdims))
+        return root(apply("sum", apply("square", x), axes=axes, keepdims=keepdims))
     if not _is_number(ord) or ord != ord:
         raise ValueError(f"norm: ord: expected None, 'fro' or a number, received {ord!r}")
     return _norm(x, ord, axes, keepdims)

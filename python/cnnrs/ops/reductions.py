@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from cnnrs.base.arguments import integer
-from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.dtypes import FLOATS, standardize_dtype
 from cnnrs.ops.dispatch import (
     apply,
     as_bool,
@@ -22,6 +23,7 @@ from cnnrs.ops.dispatch import (
     standardize_axis,
     standardize_keepdims,
 )
+from cnnrs.ops.roots import root
 
 __all__ = [
     "all",
@@ -372,7 +374,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Computes the standard deviation of elements over axes.
 
-    It is the square root of `var`. The gradient is NaN where all elements are equal.
+    It is the square root of `var`. The gradient is 0 where all elements are equal.
 
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
@@ -392,7 +394,7 @@ def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         >>> float(ops.std([1.0, 5.0])), ops.std([[1.0, 3.0], [2.0, 2.0]], axis=1).tolist()
         (2.0, [1.0, 0.0])
     """
-    return apply("sqrt", _reduce("variance", as_float(x), axis, keepdims))
+    return root(_reduce("variance", as_float(x), axis, keepdims))
 
 
 @op
@@ -524,12 +526,12 @@ def matmul(x1: Any, x2: Any) -> Any:
     """Multiplies matrices that lie along the last two axes.
 
     Args:
-        x1: Tensor of shape (..., rows, inner), or (inner) for a row; other dtypes are converted to float32.
-        x2: Tensor of shape (..., inner, columns), or (inner) for a column; converted likewise. The axes in
-            front broadcast.
+        x1: Tensor of shape (..., rows, inner), or (inner) for a row.
+        x2: Tensor of shape (..., inner, columns), or (inner) for a column. The axes in front broadcast.
 
     Returns:
-        float32 tensor of shape (..., rows, columns), without `rows` or `columns` where a vector is given.
+        Tensor of shape (..., rows, columns), without `rows` or `columns` where a vector is given. It is int32
+        if neither argument has floats, bool if both are bools, else float32.
 
     Raises:
         TypeError: `x1` or `x2` is not numeric.
@@ -537,10 +539,36 @@ def matmul(x1: Any, x2: Any) -> Any:
 
     Example:
         >>> from cnnrs import ops
-        >>> ops.matmul([[1, 2], [3, 4]], [[1, 0], [1, 1]]).tolist(), float(ops.matmul([1, 2], [3, 4]))
-        ([[3.0, 2.0], [7.0, 4.0]], 11.0)
+        >>> ops.matmul([[1, 2], [3, 4]], [[1, 0], [1, 1]]).tolist(), float(ops.matmul([1.0, 2.0], [3, 4]))
+        ([[3, 2], [7, 4]], 11.0)
     """
-    return apply("matmul", as_float(x1), as_float(x2))
+    return _in_common_type(_matmul, x1, x2)
+
+
+def _in_common_type(function: Callable[[Any, Any], Any], x1: Any, x2: Any) -> Any:
+    """A sum of products: in int32 if neither tensor has floats, and of bools whether it differs from 0."""
+    x1, x2 = as_tensor(x1), as_tensor(x2)
+    if x1.dtype in FLOATS or x2.dtype in FLOATS:
+        return function(as_float(x1), as_float(x2))
+    result = function(x1.astype("int32"), x2.astype("int32"))
+    return result.astype("bool") if x1.dtype == x2.dtype == "bool" else result
+
+
+def _matmul(x1: Any, x2: Any) -> Any:
+    if x1.dtype in FLOATS:
+        return apply("matmul", x1, x2)
+    if not x1.ndim or not x2.ndim or x1.shape[-1] != x2.shape[builtins.max(x2.ndim - 2, 0)]:
+        raise ValueError(
+            "matmul: x1, x2: expected shapes (..., rows, inner) and (..., inner, columns), "
+            f"received {x1.shape} and {x2.shape}"
+        )
+    # Products are made while they are added up; the axis of the sum is the last one of both.
+    if x2.ndim > 1:
+        axes = list(range(x2.ndim))
+        x2 = apply("transpose", x2, perm=[*axes[:-2], axes[-1], axes[-2]])
+        x2 = apply("expand_dims", x2, axis=-3) if x1.ndim > 1 else x2
+        x1 = apply("expand_dims", x1, axis=-2)
+    return apply("sum", apply("mul", x1, x2), axes=[-1], keepdims=False)
 
 
 @op
@@ -548,12 +576,12 @@ def dot(x1: Any, x2: Any) -> Any:
     """Sums products over the last axis of `x1` and the last but one of `x2`, as numpy's `dot` does.
 
     Args:
-        x1: Tensor; other dtypes are converted to float32.
-        x2: Tensor, converted likewise. Of a vector its only axis counts.
+        x1: Tensor of any dtype.
+        x2: Tensor of any dtype. Of a vector its only axis counts.
 
     Returns:
-        float32 tensor of the other extents of `x1`, followed by those of `x2`. If one of the two is a number,
-        their product.
+        Tensor of the other extents of `x1`, followed by those of `x2`, of the dtype that `matmul` gives. If
+        one of the two is a number, their product.
 
     Raises:
         TypeError: `x1` or `x2` is not numeric.
@@ -561,15 +589,19 @@ def dot(x1: Any, x2: Any) -> Any:
 
     Example:
         >>> from cnnrs import ops
-        >>> float(ops.dot([1, 2], [3, 4])), ops.dot(2, [1, 2]).tolist()
-        (11.0, [2.0, 4.0])
+        >>> int(ops.dot([1, 2], [3, 4])), ops.dot(2, [1, 2]).tolist()
+        (11, [2, 4])
         >>> ops.dot(ops.ones((2, 3)), ops.ones((4, 3, 5))).shape
         (2, 4, 5)
     """
-    x1, x2 = as_float(x1), as_float(x2)
+    x1, x2 = as_tensor(x1), as_tensor(x2)
     if x1.ndim == 0 or x2.ndim == 0:
-        return apply("mul", x1, x2)
+        return _in_common_type(_mul, x1, x2)
     return _tensordot("dot", x1, x2, [x1.ndim - 1], [builtins.max(x2.ndim - 2, 0)])
+
+
+def _mul(x1: Any, x2: Any) -> Any:
+    return apply("mul", x1, x2)
 
 
 @op
@@ -577,13 +609,13 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     """Sums products over axes of two tensors.
 
     Args:
-        x1: Tensor; other dtypes are converted to float32.
-        x2: Tensor, converted likewise.
+        x1: Tensor of any dtype.
+        x2: Tensor of any dtype.
         axes: A number n, 2 by default, for the last n axes of `x1` with the first n of `x2`; or a pair of
             axes or of sequences of them, of `x1` and of `x2`.
 
     Returns:
-        float32 tensor of the other extents of `x1`, followed by those of `x2`.
+        Tensor of the other extents of `x1`, followed by those of `x2`, of the dtype that `matmul` gives.
 
     Raises:
         TypeError: `x1` or `x2` is not numeric, or `axes` holds something other than integers.
@@ -595,9 +627,9 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
         >>> ops.tensordot(ops.ones((2, 3, 4)), ops.ones((3, 4, 5))).shape
         (2, 5)
         >>> ops.tensordot([[1, 2], [3, 4]], [[1, 2], [3, 4]], axes=[[0], [0]]).tolist()
-        [[10.0, 14.0], [14.0, 20.0]]
+        [[10, 14], [14, 20]]
     """
-    x1, x2 = as_float(x1), as_float(x2)
+    x1, x2 = as_tensor(x1), as_tensor(x2)
     if not hasattr(axes, "__iter__") or getattr(axes, "ndim", 1) == 0:
         axes = integer(axes, "tensordot", "axes")
         most = builtins.min(x1.ndim, x2.ndim)
@@ -629,7 +661,7 @@ def _tensordot(name: str, x1: Any, x2: Any, first: list[int], second: list[int])
     size = math.prod(x1.shape[a] for a in first)
     left = apply("reshape", apply("transpose", x1, perm=kept1 + first), shape=[math.prod(shape1), size])
     right = apply("reshape", apply("transpose", x2, perm=second + kept2), shape=[size, math.prod(shape2)])
-    return apply("reshape", apply("matmul", left, right), shape=shape1 + shape2)
+    return apply("reshape", _in_common_type(_matmul, left, right), shape=shape1 + shape2)
 
 
 @op
@@ -638,11 +670,11 @@ def inner(x1: Any, x2: Any) -> Any:
     """Sums products over the last axes of two tensors.
 
     Args:
-        x1: Tensor; other dtypes are converted to float32.
-        x2: Tensor with the same last extent, converted likewise. A scalar is multiplied with the other.
+        x1: Tensor of any dtype.
+        x2: Tensor of any dtype with the same last extent. A scalar is multiplied with the other.
 
     Returns:
-        float32 tensor of the other extents of `x1`, followed by those of `x2`.
+        Tensor of the other extents of `x1`, followed by those of `x2`, of the dtype that `matmul` gives.
 
     Raises:
         TypeError: `x1` or `x2` is not numeric.
@@ -650,12 +682,12 @@ def inner(x1: Any, x2: Any) -> Any:
 
     Example:
         >>> from cnnrs import ops
-        >>> float(ops.inner([1, 2], [3, 4])), ops.inner([[1, 2], [3, 4]], [1, 1]).tolist()
-        (11.0, [3.0, 7.0])
+        >>> int(ops.inner([1, 2], [3, 4])), ops.inner([[1, 2], [3, 4]], [1, 1]).tolist()
+        (11, [3, 7])
     """
-    x1, x2 = as_float(x1), as_float(x2)
+    x1, x2 = as_tensor(x1), as_tensor(x2)
     if x1.ndim == 0 or x2.ndim == 0:
-        return apply("mul", x1, x2)
+        return _in_common_type(_mul, x1, x2)
     return _tensordot("inner", x1, x2, [x1.ndim - 1], [x2.ndim - 1])
 
 
@@ -690,11 +722,11 @@ def vdot(x1: Any, x2: Any) -> Any:
     """Sums the products of the elements of two tensors.
 
     Args:
-        x1: Tensor, which is made flat; other dtypes are converted to float32.
-        x2: Tensor with as many elements, converted likewise.
+        x1: Tensor of any dtype, which is made flat.
+        x2: Tensor of any dtype with as many elements.
 
     Returns:
-        float32 tensor of shape ().
+        Tensor of shape (), of the dtype that `matmul` gives.
 
     Raises:
         TypeError: `x1` or `x2` is not numeric.
@@ -702,13 +734,13 @@ def vdot(x1: Any, x2: Any) -> Any:
 
     Example:
         >>> from cnnrs import ops
-        >>> float(ops.vdot([[1, 2], [3, 4]], [[1, 1], [1, 1]]))
+        >>> float(ops.vdot([[1.0, 2.0], [3.0, 4.0]], [[1, 1], [1, 1]]))
         10.0
     """
-    x1, x2 = as_float(x1), as_float(x2)
+    x1, x2 = as_tensor(x1), as_tensor(x2)
     if x1.size != x2.size:
         raise ValueError(
             f"vdot: x1, x2: expected as many elements in both, received shapes {x1.shape} and {x2.shape}"
         )
-    flat = apply("mul", apply("reshape", x1, shape=[-1]), apply("reshape", x2, shape=[-1]))
-    return apply("sum", flat, axes=None, keepdims=False)
+    flat = [apply("reshape", x, shape=[-1]) for x in (x1, x2)]
+    return _in_common_type(lambda a, b: apply("sum", _mul(a, b), axes=None, keepdims=False), *flat)

@@ -274,7 +274,11 @@ class Optimizer(NamedArguments):
     def _apply(self, pairs: list[Any]) -> None:
         steps = self.gradient_accumulation_steps
         scale = self.loss_scale_factor or 1.0
-        tensors = [(_tensor(g) if scale == 1.0 else _tensor(g) / scale, v) for g, v in pairs]
+        updated = [(g, v) for g, v in pairs if not _is_overwritten(v)]
+        tensors = [(_tensor(g) if scale == 1.0 else _tensor(g) / scale, v) for g, v in updated]
+        for gradient, variable in pairs:
+            if _is_overwritten(variable):
+                variable.assign(gradient)
         if steps is None:
             self._update(tensors, None)
             self._iterations.assign(self._iterations + 1)
@@ -331,7 +335,7 @@ class Optimizer(NamedArguments):
     def finalize_variable_values(self, var_list: Any) -> None:
         """At the end of training: weights become their moving averages, with `use_ema`."""
         if self.use_ema:
-            for variable in var_list:
+            for variable in filter(lambda v: not _is_overwritten(v), var_list):
                 variable.assign(self._averages[self._index(variable)].value)
 
     def _clip(self, pairs: list[Any]) -> list[Any]:
@@ -344,7 +348,7 @@ class Optimizer(NamedArguments):
         if self.clipnorm is not None:
             limit = float(self.clipnorm)
             return [(g * (limit / raw.maximum(raw.sqrt(square(g)), limit)), v) for g, v in pairs]
-        if self.global_clipnorm is not None:
+        if self.global_clipnorm is not None and pairs:
             total = square(pairs[0][0])
             for g, _ in pairs[1:]:
                 total = total + square(g)
@@ -451,6 +455,11 @@ class Optimizer(NamedArguments):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def _is_overwritten(variable: Any) -> bool:
+    """Whether the gradient of a variable is its next value."""
+    return bool(getattr(variable, "overwrite_with_gradient", False))
 
 
 def _tensor(gradient: Any) -> Any:

@@ -18,7 +18,9 @@ import numpy as np
 
 from cnnrs.base.arguments import file_path, integer, named, reject
 from cnnrs.base.dtypes import fits
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers import Layer
+from cnnrs.saving.weights import named_variables, own_states, pair, stores_of, write_stores
 from cnnrs.serialization import (
     CustomObjectScope,
     UnknownObjectError,
@@ -36,6 +38,8 @@ FORMAT_VERSION = 2
 _FORMAT = "cnnrs_format"
 # Names of the weights in the order of the model that wrote them.
 _ORDER = "weights"
+# The stores of layers that keep their own state; absent if there is none.
+_OWN = "own_state"
 # What the names of the optimizer's state begin with, and the name of the state of shuffling.
 _OPTIMIZER = "optimizer/"
 _SHUFFLE = "training/shuffle"
@@ -44,22 +48,6 @@ _SHUFFLE = "training/shuffle"
 def _is_model(value: Any) -> bool:
     """Whether a value is a model: a layer that can be compiled. `cnnrs.models` imports this module."""
     return isinstance(value, Layer) and hasattr(value, "compile_from_config")
-
-
-def _named(model: Any) -> dict[str, Any]:
-    """Weights and generator states by unique names in a fixed order."""
-    named: dict[str, Any] = {}
-    seen: set[int] = set()
-    for variable in model.variables:
-        if variable.id in seen:
-            continue
-        seen.add(variable.id)
-        base = getattr(variable, "path", None) or variable.name
-        name, count = base, 1
-        while name in named:
-            name, count = f"{base}_{count}", count + 1
-        named[name] = variable
-    return named
 
 
 def _snapshot(variable: Any) -> Any:
@@ -74,10 +62,25 @@ class Content(NamedTuple):
     metadata: dict[str, str]
 
 
+def _weights(model: Any) -> Content:
+    """What files of weights and files of models hold of a model."""
+    tensors = {name: _snapshot(variable) for name, variable in named_variables(model).items()}
+    metadata = {_ORDER: json.dumps(list(tensors))}
+    own = write_stores(model)
+    for name in tensors.keys() & own.tensors.keys():
+        raise ValueError(
+            f"{model.name}: the file needs the name of the weight {name!r} for the own state of a layer; "
+            "give that another name"
+        )
+    if own.stores:
+        metadata[_OWN] = json.dumps(own.stores)
+    return Content(tensors | own.tensors, metadata)
+
+
 def content(model: Any) -> Content:
     """What a file of a built model holds."""
-    tensors = {name: _snapshot(variable) for name, variable in _named(model).items()}
-    metadata = {"model": json.dumps(serialize_keras_object(model)), _ORDER: json.dumps(list(tensors))}
+    tensors, metadata = _weights(model)
+    metadata["model"] = json.dumps(serialize_keras_object(model))
     optimizer, shuffle, state = training_state(model)
     further = {f"{_OPTIMIZER}{key}": value for key, value in (optimizer or {}).items()} | {_SHUFFLE: state}
     for name in tensors.keys() & further.keys():
@@ -297,44 +300,72 @@ def _order(metadata: dict[str, str], tensors: dict[str, np.ndarray], path: str) 
     return order
 
 
-def _in_order(named: dict[str, Any], weights: dict[str, np.ndarray], order: list[str]) -> Any:
-    """The file's weights under the names that their variables have here.
-
-    Automatic names depend on what the process made before. Where they differ, weights go by their order,
-    if number, shapes and dtypes agree.
-    """
-    if all(name in weights for name in named) or len(order) != len(named):
-        return weights
-    pairs = [(weights[theirs], variable) for theirs, variable in zip(order, named.values(), strict=True)]
-    if any(w.shape != tuple(v.shape) or not fits(w.dtype.name, v.dtype) for w, v in pairs):
-        return weights
-    return dict(zip(named, (weight for weight, _ in pairs), strict=True))
-
-
 def _assign(
     model: Any, tensors: dict[str, np.ndarray], metadata: dict[str, str], path: str, skip_mismatch: bool
 ) -> None:
+    stores = None
+    if _OWN in metadata:
+        with _reading(f"metadata {_OWN!r}", path):
+            stores = stores_of(tensors, metadata[_OWN])
     order = _order(metadata, tensors, path)
-    named = _named(model)
-    weights = _in_order(named, {name: tensors[name] for name in order}, order)
+    named = named_variables(model, with_own_state=stores is None)
+    weights = {name: tensors[name] for name in order}
+    pairs = pair(named, weights, skip_mismatch)
     if len(weights) != len(named) and not skip_mismatch:
         raise ValueError(f"{path!r} holds {len(weights)} weights, {model.name} has {len(named)}")
-    missing = [name for name in named if name not in weights]
-    if missing and not skip_mismatch:
-        raise ValueError(f"{path!r}: there is no weight {missing[0]!r}")
-    pairs = [(variable, weights[name], name) for name, variable in named.items() if name in weights]
-    fitting = []
-    for variable, value, name in pairs:
-        if tuple(value.shape) == tuple(variable.shape) and fits(value.dtype.name, variable.dtype):
+    fitting, left = [], []
+    for name, value in pairs.items():
+        variable = named[name]
+        if value is None:
+            message = f"there is no weight {name!r}"
+        elif tuple(value.shape) == tuple(variable.shape) and fits(value.dtype.name, variable.dtype):
             fitting.append((variable, value))
-        elif not skip_mismatch:
-            raise ValueError(
-                f"{path!r}: weight {name!r}: expected shape {tuple(variable.shape)} {variable.dtype}, "
+            continue
+        else:
+            message = (
+                f"weight {name!r}: expected shape {tuple(variable.shape)} {variable.dtype}, "
                 f"received {tuple(value.shape)} {value.dtype.name}"
             )
+        if not skip_mismatch:
+            raise ValueError(f"{path!r}: {message}")
+        left.append(message)
+    if stores is not None:
+        left += _load_stores(model, stores, path, skip_mismatch)
     with _reading("the weights", path):
         for variable, value in fitting:
             variable.assign(value)
+    if left:
+        warn_user(
+            f"{model.name}: {len(left)} of {len(named)} weights are left as they were, {len(fitting)} were "
+            f"read from {path!r}: {'; '.join(left)}"
+        )
+
+
+def _load_stores(
+    model: Any, stores: dict[str, dict[str, np.ndarray]], path: str, skip_mismatch: bool
+) -> list[str]:
+    """Hands layers that keep their own state what they stored: by name, or by order where names differ.
+
+    Returns:
+        What was not loaded, and why.
+    """
+    layers = own_states(model)
+    if len(stores) == len(layers) and layers.keys() != stores.keys():
+        stores = dict(zip(layers, stores.values(), strict=True))
+    problems = [f"there is no own state of the layer {name!r}" for name in layers if name not in stores]
+    problems += [f"no layer {name!r} keeps its own state" for name in stores if name not in layers]
+    if problems and not skip_mismatch:
+        raise ValueError(f"{path!r}: {problems[0]}")
+    for name, layer in layers.items():
+        if name not in stores:
+            continue
+        try:
+            layer.load_own_variables(stores[name])
+        except (KeyError, ValueError) as error:
+            if not skip_mismatch:
+                raise
+            problems.append(f"the own state of the layer {name!r}: {type(error).__name__}: {error}")
+    return problems
 
 
 @named
@@ -362,18 +393,20 @@ def save_weights(
             f"save_weights: max_shard_size: expected None, for there is one file; received {max_shard_size!r}"
         )
     path = check_weights_path(filepath)
-    tensors = {name: _snapshot(variable) for name, variable in _named(model).items()}
-    write(path, Content(tensors, {_ORDER: json.dumps(list(tensors))}), overwrite)
+    write(path, _weights(model), overwrite)
 
 
 @named
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
     """Reads weights from a file of weights or of a model: by name, or by order where names differ.
 
+    A layer with `load_own_variables` gets what its `save_own_variables` stored.
+
     Args:
         model: A built model.
         filepath: The file.
-        skip_mismatch: Whether weights that are missing or of another shape are left as they are.
+        skip_mismatch: Whether weights that are missing or of another shape are left as they are, with a
+            warning that names them.
 
     >>> import os, tempfile
     >>> import numpy as np

@@ -25,6 +25,7 @@ class _LayerState(NamedTuple):
         built: For the layer and each one inside, whether it is built, and its build config.
         layers: Name and `trainable` of the same.
         variables: Path, `trainable` and value of each variable.
+        own: What `save_own_variables` stores, of each layer whose class defines it, by its place in `layers`.
         training: What `training_state` gives, of a compiled model.
     """
 
@@ -33,6 +34,7 @@ class _LayerState(NamedTuple):
     built: list[tuple[bool, Any]]
     layers: list[tuple[str, bool]]
     variables: list[tuple[str, bool, np.ndarray]]
+    own: list[tuple[int, dict[str, Any]]]
     training: Any
 
 
@@ -71,6 +73,11 @@ def reduce_layer(layer: Any) -> tuple[Any, ...]:
     with references() as objects:
         data = serialize_keras_object(layer)
     owners = layer._flatten_layers()
+    own: list[tuple[int, dict[str, Any]]] = []
+    for index, owner in enumerate(owners):
+        if owner._keeps_own_state():
+            own.append((index, {}))
+            owner.save_own_variables(own[-1][1])
     return _restore_layer, (
         _LayerState(
             data,
@@ -78,6 +85,7 @@ def reduce_layer(layer: Any) -> tuple[Any, ...]:
             [(owner.built, owner.get_build_config()) for owner in owners],
             [(owner.name, owner._trainable) for owner in owners],
             [(variable.path, variable.trainable, variable.numpy()) for variable in layer.variables],
+            own,
             training_state(layer) if getattr(layer, "compiled", False) else None,
         ),
     )
@@ -99,6 +107,9 @@ def _restore_layer(state: _LayerState) -> Any:
         for variable, (path, trainable, value) in zip(layer.variables, state.variables, strict=True):
             variable.path, variable.trainable = path, trainable
             variable.assign(value)
+        owners = layer._flatten_layers()
+        for index, store in state.own:
+            owners[index].load_own_variables(store)
         if compiled is not None:
             layer.compile_from_config(compiled)
             restore_training(layer, *state.training)

@@ -26,9 +26,9 @@ def keep(model: Any) -> None:
 def recover(model: Any) -> list[str]:
     """Gives the variables of a model and its optimizer back what a lost device took.
 
-    A GPU's driver may end a process's use of it at any time: after a suspend, an update, a fault of another
-    program. What was in its memory is gone then. The host's memory has the last values that somebody looked at;
-    `fit` brings all of them there at the end of each epoch, and calls this itself.
+    A GPU's driver may end a process's use of it at any time: after a suspend, an update, a fault of
+    another program. What was in its memory is gone then. The host's memory has the last values that
+    somebody looked at; `fit` brings all of them there at the end of each epoch, and calls this itself.
 
     Args:
         model: A model.
@@ -54,5 +54,6 @@ def recovered(model: Any, epoch: int, error: _core.DeviceLostError) -> _core.Dev
         return error
     state = f"at the end of epoch {epoch}" if epoch > 0 else "before fit began"
     return _core.DeviceLostError(
-        f"{error}. Weights and optimizer state are those {state}: fit(..., initial_epoch={epoch}) goes on from there"
+        f"{error}. Weights and optimizer state are those {state}: "
+        f"fit(..., initial_epoch={epoch}) goes on from there"
     )

@@ -120,6 +120,9 @@ def run_epoch(
         hooks.begin(batch)
         outcome = ended(batch, runner.one(samples))
         batch += 1
+        # Before the next batch is asked for, which may be long in coming.
+        if stop():
+            break
     if batch == 0:
         raise ValueError("x: expected at least one batch, received none")
     return runner.logs(outcome)

@@ -38,7 +38,7 @@ class ModelSteps(Layer):
         self.optimizer: Any = None
         self.loss: Any = None
         self.steps_per_execution = 1
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self._compiled: Compiled | None = None
         self._forget_recorded()
 

@@ -107,6 +107,7 @@ class Trainer(ModelSteps):
             epochs=epochs,
             steps=steps,
             seed=current_seed(),
+            do_validation=validation is not None,
         )
         self.stop_training = False
         batches = Batches(data, steps, shuffle, self._shuffle_seed)
@@ -176,6 +177,7 @@ class Trainer(ModelSteps):
             callbacks, add_progbar=verbosity != 0, verbose=verbosity, epochs=1, steps=steps
         )
         self.reset_metrics()
+        self.stop_evaluating = False
         callbacks.on_test_begin()
         stopping, self.stop_training = self.stop_training, False
         logs = self._run_epoch("test", Batches(data, steps, False, None), callbacks, verbosity)
@@ -186,9 +188,16 @@ class Trainer(ModelSteps):
     def _run_epoch(
         self, kind: Kind, batches: Batches, callbacks: CallbackList, verbosity: int
     ) -> dict[str, Any]:
-        """An epoch of training or evaluation, which ends when `stop_training` is set; gives its logs."""
+        """An epoch of training or evaluation; gives its logs.
+
+        It ends when `stop_training` is set; evaluation also when `stop_evaluating` is.
+        """
         hooks = BatchHooks(callbacks, kind, bar=verbosity == 1, at_once=self.steps_per_execution)
-        return run_epoch(batches, StepRunner(self, kind), hooks, lambda: self.stop_training)
+
+        def stop() -> bool:
+            return self.stop_training or (kind == "test" and self.stop_evaluating)
+
+        return run_epoch(batches, StepRunner(self, kind), hooks, stop)
 
     def _callback_list(self, callbacks: Any, **arguments: Any) -> CallbackList:
         from cnnrs.callbacks import CallbackList
@@ -222,12 +231,14 @@ class Trainer(ModelSteps):
         callbacks = self._callback_list(
             callbacks, add_progbar=verbosity == 1, verbose=verbosity, epochs=1, steps=steps
         )
+        self.stop_predicting = False
         callbacks.on_predict_begin()
         outputs = _Outputs(StepRunner(self, "predict"))
         run_epoch(
             Batches(data, steps, False, None),
             outputs,
             BatchHooks(callbacks, "predict", bar=verbosity == 1, always=True),
+            lambda: self.stop_predicting,
         )
         callbacks.on_predict_end()
         return outputs.joined()
