@@ -213,7 +213,9 @@ fn kernels_widen_what_they_read_and_round_what_they_store() {
             let inputs = Rng::new(9).inputs(&g);
             let expected = interpret(&g, &inputs).unwrap();
             let description = plan(&Gpu, &g, true).describe();
-            assert!(description.contains("cast+mul+relu+conv2d+cast"), "{description}");
+            // Tiles store halves in columns of four; others are rounded by a step of their own.
+            let fused = if channels == 4 { "cast+mul+relu+conv2d+cast" } else { "cast+mul+relu+conv2d " };
+            assert!(description.contains(fused), "{description}");
             for (got, expected) in run(&Gpu, &g, &inputs).iter().zip(&expected) {
                 let scale = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
                 for (a, b) in to_values(got).iter().zip(expected) {

@@ -11,17 +11,52 @@ impl Group {
         Group { anchor: Some(anchor), inputs, outputs: vec![anchor], nodes: vec![anchor], ..Group::default() }
     }
 
-    /// The heavy op alone; its region, which reads what that made from memory, if it makes anything; and each moment.
-    /// The group has an anchor and a region, and no prologue.
+    /// How many of the inputs are the heavy op's and its prologue's.
+    fn lead(&self, g: &Graph, anchor: NodeId) -> usize {
+        g.node(anchor).inputs.len() + self.prologue.as_ref().map_or(0, |prologue| prologue.operands.len())
+    }
+
+    /// The group without its moments, which read what they measure from memory, and each of those.
     ///
     /// # Errors
-    /// `State` for other groups.
+    /// `State` for a group without anchor or region.
+    pub fn without_moments(&self, g: &Graph) -> Result<Vec<Group>> {
+        let (Some(_), Some(region)) = (self.anchor, &self.region) else {
+            return Err(Error::state("a group has no region whose moments can be taken off"));
+        };
+        let mut region = region.clone();
+        let measured = std::mem::take(&mut region.moments);
+        let (outputs, moments) = self.outputs.split_at(self.outputs.len() - measured.len());
+        let (stored, reduced) = outputs.split_at(region.stores.len());
+        let mut stored = stored.to_vec();
+        for (&moment, &arg) in moments.iter().zip(&measured) {
+            let value = g.node(moment).inputs[0];
+            if !stored.contains(&value) {
+                region.stores.push((arg, g.fact(value).dtype));
+                stored.push(value);
+            }
+        }
+        stored.extend(reduced);
+        let nodes = self.nodes.iter().filter(|n| !moments.contains(n)).copied().collect();
+        let mut groups = vec![Group { region: Some(region), outputs: stored, nodes, ..self.clone() }];
+        groups.extend(moments.iter().map(|&moment| Group::bare(moment, g.node(moment).inputs.to_vec())));
+        Ok(groups)
+    }
+
+    /// The heavy op with its prologue; its region, which reads what that made from memory, if it makes anything; and each
+    /// moment.
+    ///
+    /// # Errors
+    /// `State` for a group without anchor or region.
     pub fn without_region(&self, g: &Graph) -> Result<Vec<Group>> {
-        let (Some(anchor), Some(region), None) = (self.anchor, &self.region, &self.prologue) else {
+        let (Some(anchor), Some(region)) = (self.anchor, &self.region) else {
             return Err(Error::state("a group has no region that can be taken off its heavy op"));
         };
-        let lead = g.node(anchor).inputs.len();
-        let mut groups = vec![Group::bare(anchor, self.inputs[..lead].to_vec())];
+        let lead = self.lead(g, anchor);
+        let (prologue, before) = (self.prologue.clone(), self.before.clone());
+        let own = self.nodes.iter().filter(|n| **n == anchor || before.contains(n)).copied().collect();
+        let bare = Group::bare(anchor, self.inputs[..lead].to_vec());
+        let mut groups = vec![Group { prologue, before, nodes: own, ..bare }];
         let mut region = region.clone();
         let (outputs, moments) = self.outputs.split_at(self.outputs.len() - region.moments.len());
         let measured = std::mem::take(&mut region.moments);
@@ -57,7 +92,8 @@ impl Group {
         made.extend(kept);
         region.stores = stores;
         if !made.is_empty() {
-            let nodes = self.nodes.iter().filter(|n| **n != anchor && !moments.contains(n)).copied().collect();
+            let apart = |n: &NodeId| *n != anchor && !moments.contains(n) && !self.before.contains(n);
+            let nodes = self.nodes.iter().copied().filter(apart).collect();
             groups.push(Group { region: Some(region), inputs, outputs: made, nodes, ..Group::default() });
         }
         groups.extend(moments.iter().map(|&moment| Group::bare(moment, g.node(moment).inputs.to_vec())));

@@ -29,11 +29,6 @@ impl<'a> Attached<'a> {
         Attached { task, group, epilogue }
     }
 
-    /// Whether functions over the dispatch's kernels can do all that is attached.
-    pub fn is_carried(&self) -> bool {
-        self.epilogue.reductions.is_empty() && self.epilogue.moments.is_empty()
-    }
-
     /// Whether the op's own value is all that is stored.
     pub fn is_bare(&self) -> bool {
         self.group.region.is_none()

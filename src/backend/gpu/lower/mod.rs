@@ -97,12 +97,16 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     let named = |e: Error| e.at(node.origin.as_deref().unwrap_or(node.op.def().name()));
     let kernel = candidates::of(&task).map_err(named)?;
     let attached = Attached::new(task, group);
-    let attachable = matches!(kernel, Kernel::Elementwise(_)) && attached.is_carried();
-    if !attachable && group.prologue.is_some() {
-        return group.without_prologue(g)?.iter().try_for_each(|group| lower(g, group, context, steps));
-    }
-    if !attachable && group.region.is_some() {
-        return group.without_region(g)?.iter().try_for_each(|group| lower(g, group, context, steps));
+    let mut in_turn = |groups: &[Group]| groups.iter().try_for_each(|group| lower(g, group, context, steps));
+    match (&kernel, &group.region) {
+        (Kernel::Own(..), _) if group.prologue.is_some() => return in_turn(&group.without_prologue(g)?),
+        (Kernel::Own(..), Some(_)) => return in_turn(&group.without_region(g)?),
+        (_, Some(region)) if !region.reductions.is_empty() => return in_turn(&group.without_region(g)?),
+        (_, Some(region)) if !region.moments.is_empty() => return in_turn(&group.without_moments(g)?),
+        (_, Some(_)) if candidates::stores_hold_back(&attached, context).map_err(named)? => {
+            return in_turn(&group.without_region(g)?);
+        }
+        _ => {}
     }
     let code = match kernel {
         Kernel::Own(name, code) => named_code(name, code),

@@ -178,6 +178,23 @@ fn channel_stats(task: &Task) -> Kernel {
     Kernel::Own("channel_stats", reduce::channel_stats(rows, channels, task.inputs[0].dtype))
 }
 
+/// Whether tiles would compute the op, were it not for the elements of 8 or 16 bits that are attached to be stored: those
+/// need columns in fours.
+///
+/// # Errors
+/// When sizes do not fit.
+pub fn stores_hold_back(attached: &Attached, context: &Context) -> Result<bool> {
+    if context.tier < Tier::Tiled || attached.stores_words() {
+        return Ok(false);
+    }
+    let products = match attached.task.op {
+        Op::MatMul(_) => matmul::products(attached)?,
+        Op::Conv2d(_) | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) => conv2d::products(attached)?,
+        _ => return Ok(false),
+    };
+    Ok(!products.iter().all(|product| product.stores_quads))
+}
+
 /// The kernel that runs a heavy op faster than element by element, if there is one: the one that is forced, or else the one
 /// that `timed` names (which may be "plain"), or else the cheapest.
 ///
