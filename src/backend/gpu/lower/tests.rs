@@ -191,12 +191,13 @@ fn what_is_chosen_follows_from_shapes() {
         g.set_outputs(vec![y]);
         steps(&g, &Context { caps: &caps(Vendor::Nvidia), tier, precision: Precision::Fast, forced: None })[0].code.name
     };
-    assert_eq!(chosen(4096, 4096, 4096, Tier::Tiled), "gemm_128x128");
-    assert_eq!(chosen(100_000, 64, 576, Tier::Tiled), "gemm_128x64");
-    assert_eq!(chosen(1, 1000, 2048, Tier::Tiled), "gemm_vector");
-    assert!(chosen(64, 64, 1 << 20, Tier::Tiled).ends_with("_split"));
+    assert_eq!(chosen(4096, 4096, 4096, Tier::Auto), "gemm_128x128");
+    assert_eq!(chosen(100_000, 64, 576, Tier::Auto), "gemm_128x64");
+    assert_eq!(chosen(1, 1000, 2048, Tier::Auto), "gemm_vector");
+    assert!(chosen(64, 64, 1 << 20, Tier::Auto).ends_with("_split"));
+    assert!(chosen(8, 8, 8, Tier::Tiled).starts_with("gemm_"), "a tier that is asked for has its kernels");
     assert_eq!(chosen(4096, 4096, 4096, Tier::Plain), "matmul");
-    assert_eq!(chosen(8, 8, 8, Tier::Winograd), "matmul", "what is over in a moment takes no tile");
+    assert_eq!(chosen(8, 8, 8, Tier::Auto), "matmul", "what is over in a moment takes no tile");
 }
 
 /// The kernels of a middle layer of ResNet-18 on a batch of 128: forward, gradients of input and filters.
@@ -215,9 +216,12 @@ fn of_a_layer(tier: Tier, precision: Precision, forced: Option<&str>) -> Vec<&'s
 
 #[test]
 fn strict_plans_and_lower_tiers_sum_the_products_themselves() {
-    let fast = of_a_layer(Tier::Winograd, Precision::Fast, None);
-    assert_eq!(fast, ["winograd_2x2"; 3]);
-    for (tier, precision) in [(Tier::Winograd, Precision::Strict), (Tier::Tiled, Precision::Fast)] {
+    for tier in [Tier::Winograd, Tier::Auto] {
+        assert_eq!(of_a_layer(tier, Precision::Fast, None), ["winograd_2x2"; 3]);
+    }
+    for (tier, precision) in
+        [(Tier::Winograd, Precision::Strict), (Tier::Auto, Precision::Strict), (Tier::Tiled, Precision::Fast)]
+    {
         for forced in [None, Some("winograd_2x2")] {
             let names = of_a_layer(tier, precision, forced);
             assert!(names.iter().all(|name| name.starts_with("gemm_128x128")), "{names:?}");
