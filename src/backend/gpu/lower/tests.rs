@@ -256,3 +256,21 @@ fn an_update_by_adam_is_one_dispatch() {
     let [dispatch] = &step.code.dispatches[..] else { panic!("{} dispatches", step.code.dispatches.len()) };
     assert_eq!(dispatch.text.matches("array<vec4<u32>>").count(), 7, "{}", dispatch.text);
 }
+
+/// A workspace that holds two of five images: the filters once, then tiles, products and outputs of 2, 2 and 1.
+#[test]
+fn batches_beyond_the_workspace_run_in_turns() {
+    let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
+    let mut g = Graph::new();
+    let x = g.input(Fact::new([5, 24, 24, 4], DType::F32));
+    let w = g.input(Fact::new([3, 3, 4, 8], DType::F32));
+    let y = g.apply(conv, &[x, w]).unwrap();
+    g.set_outputs(vec![y]);
+    for (vendor, dispatches) in [(Vendor::Software, 1 + 3 * 3), (Vendor::Nvidia, 1 + 3)] {
+        let caps = caps(vendor);
+        let context =
+            Context { caps: &caps, tier: Tier::Auto, precision: Precision::Fast, forced: Some("winograd_2x2") };
+        let steps = steps(&g, &context);
+        assert_eq!((steps[0].code.name, steps[0].code.dispatches.len()), ("winograd_2x2", dispatches), "{vendor:?}");
+    }
+}
