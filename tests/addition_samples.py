@@ -461,7 +461,7 @@ pub fn anchor(task: &Task) -> Result<Anchor> {
 }
 """,
         ),
-        Insert("src/backend/gpu/lower/candidates/mod.rs", "mod pool2d;\n", "mod running_sum;\n"),
+        Insert("src/backend/gpu/lower/candidates/mod.rs", "mod product;\n", "mod running_sum;\n"),
         Insert(
             "src/backend/gpu/lower/candidates/mod.rs",
             "        Op::Random(_) => ",

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// The variable that names the highest tier of kernels to use.
+/// The variable that names the tier of kernels to use.
 pub const TIER_VARIABLE: &str = "CNNRS_GPU_TIER";
 
 /// Kernels by how far they are from the definition of what they compute. Each tier has those of the ones before.
@@ -10,18 +10,20 @@ pub const TIER_VARIABLE: &str = "CNNRS_GPU_TIER";
 pub enum Tier {
     /// One element of the output an invocation.
     Plain,
-    /// Tiles in shared memory; sums cut into parts.
+    /// Tiles in shared memory and sums cut into parts, wherever they fit.
     Tiled,
-    /// Products over transformed windows, too.
+    /// Products over transformed windows wherever they fit, tiles elsewhere.
     Winograd,
+    /// Whatever costs least.
+    Auto,
 }
 
 impl Tier {
     /// All tiers, by name.
-    pub const ALL: [(&'static str, Tier); 3] =
-        [("plain", Tier::Plain), ("tiled", Tier::Tiled), ("winograd", Tier::Winograd)];
+    pub const ALL: [(&'static str, Tier); 4] =
+        [("plain", Tier::Plain), ("tiled", Tier::Tiled), ("winograd", Tier::Winograd), ("auto", Tier::Auto)];
 
-    /// "plain", "tiled" or "winograd".
+    /// "plain", "tiled", "winograd" or "auto".
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].0
     }
@@ -41,7 +43,7 @@ impl Tier {
             None if name.is_empty() => Ok(None),
             Some(tier) => Ok(Some(tier)),
             None => Err(Error::value(format!(
-                "{TIER_VARIABLE}: expected \"plain\", \"tiled\" or \"winograd\", received {name:?}"
+                "{TIER_VARIABLE}: expected \"plain\", \"tiled\", \"winograd\" or \"auto\", received {name:?}"
             ))),
         }
     }
@@ -133,7 +135,7 @@ mod tests {
             assert_eq!((tier as usize, tier.name(), Tier::parse(name)), (k, name, Some(tier)));
         }
         assert_eq!(Tier::parse("fast"), None);
-        assert!(Tier::Plain < Tier::Tiled && Tier::Tiled < Tier::Winograd);
+        assert!(Tier::Plain < Tier::Tiled && Tier::Tiled < Tier::Winograd && Tier::Winograd < Tier::Auto);
     }
 
     #[test]

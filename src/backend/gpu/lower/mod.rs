@@ -63,7 +63,7 @@ impl StepCode for StepKernels {
 pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuProgram> {
     let number = options.target.map_or(0, |target| target.number);
     let caps = device::get(number)?.facts.caps;
-    let tier = options.target.and_then(|target| Tier::parse(target.tier)).unwrap_or(Tier::Winograd);
+    let tier = options.target.and_then(|target| Tier::parse(target.tier)).unwrap_or(Tier::Auto);
     let forced = options.force_kernel.as_deref();
     let context = Context { number, caps: &caps, tier, precision: options.precision, forced };
     let mut steps = Vec::with_capacity(fusion.groups.len());

@@ -200,12 +200,13 @@ fn what_is_chosen_follows_from_shapes() {
         .code
         .name
     };
-    assert_eq!(chosen(4096, 4096, 4096, Tier::Tiled), "gemm_128x128");
-    assert_eq!(chosen(100_000, 64, 576, Tier::Tiled), "gemm_128x64");
-    assert_eq!(chosen(1, 1000, 2048, Tier::Tiled), "gemm_vector");
-    assert!(chosen(64, 64, 1 << 20, Tier::Tiled).ends_with("_split"));
+    assert_eq!(chosen(4096, 4096, 4096, Tier::Auto), "gemm_128x128");
+    assert_eq!(chosen(100_000, 64, 576, Tier::Auto), "gemm_128x64");
+    assert_eq!(chosen(1, 1000, 2048, Tier::Auto), "gemm_vector");
+    assert!(chosen(64, 64, 1 << 20, Tier::Auto).ends_with("_split"));
+    assert!(chosen(8, 8, 8, Tier::Tiled).starts_with("gemm_"), "a tier that is asked for has its kernels");
     assert_eq!(chosen(4096, 4096, 4096, Tier::Plain), "matmul");
-    assert_eq!(chosen(8, 8, 8, Tier::Winograd), "matmul", "what is over in a moment takes no tile");
+    assert_eq!(chosen(8, 8, 8, Tier::Auto), "matmul", "what is over in a moment takes no tile");
 }
 
 /// The kernels of a middle layer of ResNet-18 on a batch of 128: forward, gradients of input and filters.
@@ -224,9 +225,12 @@ fn of_a_layer(tier: Tier, precision: Precision, forced: Option<&str>) -> Vec<&'s
 
 #[test]
 fn strict_plans_and_lower_tiers_sum_the_products_themselves() {
-    let fast = of_a_layer(Tier::Winograd, Precision::Fast, None);
-    assert_eq!(fast, ["winograd_2x2"; 3]);
-    for (tier, precision) in [(Tier::Winograd, Precision::Strict), (Tier::Tiled, Precision::Fast)] {
+    for tier in [Tier::Winograd, Tier::Auto] {
+        assert_eq!(of_a_layer(tier, Precision::Fast, None), ["winograd_2x2"; 3]);
+    }
+    for (tier, precision) in
+        [(Tier::Winograd, Precision::Strict), (Tier::Auto, Precision::Strict), (Tier::Tiled, Precision::Fast)]
+    {
         for forced in [None, Some("winograd_2x2")] {
             let names = of_a_layer(tier, precision, forced);
             assert!(names.iter().all(|name| name.starts_with("gemm_128x128")), "{names:?}");
@@ -261,4 +265,27 @@ fn an_update_by_adam_is_one_dispatch() {
     let [step] = &steps[..] else { panic!("{} steps", steps.len()) };
     let [dispatch] = &step.code.dispatches[..] else { panic!("{} dispatches", step.code.dispatches.len()) };
     assert_eq!(dispatch.text.matches("array<vec4<u32>>").count(), 7, "{}", dispatch.text);
+}
+
+/// A workspace that holds two of five images: the filters once, then tiles, products and outputs of 2, 2 and 1.
+#[test]
+fn batches_beyond_the_workspace_run_in_turns() {
+    let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
+    let mut g = Graph::new();
+    let x = g.input(Fact::new([5, 24, 24, 4], DType::F32));
+    let w = g.input(Fact::new([3, 3, 4, 8], DType::F32));
+    let y = g.apply(conv, &[x, w]).unwrap();
+    g.set_outputs(vec![y]);
+    for (vendor, dispatches) in [(Vendor::Software, 1 + 3 * 3), (Vendor::Nvidia, 1 + 3)] {
+        let caps = caps(vendor);
+        let context = Context {
+            number: 0,
+            caps: &caps,
+            tier: Tier::Auto,
+            precision: Precision::Fast,
+            forced: Some("winograd_2x2"),
+        };
+        let steps = steps(&g, &context);
+        assert_eq!((steps[0].code.name, steps[0].code.dispatches.len()), ("winograd_2x2", dispatches), "{vendor:?}");
+    }
 }

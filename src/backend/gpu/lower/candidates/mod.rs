@@ -39,7 +39,7 @@ pub struct Context<'a> {
     pub number: usize,
     /// The device.
     pub caps: &'a Caps,
-    /// The highest tier to use.
+    /// The tier of kernels.
     pub tier: Tier,
     /// What kernels may do to sums of products.
     pub precision: Precision,
@@ -218,17 +218,25 @@ pub fn fastest(
         }
         _ => Vec::new(),
     };
-    let task = &attached.task;
-    let elements = task.output.shape.len();
-    let inner = task.op.def().flops(task.inputs, task.output) / 2 / elements.max(1) as u64;
-    let plain = product::plain_cost(elements, inner as usize, &context.caps.speed());
     let timed = if context.forced.is_none() && !found.is_empty() { timed(&found)? } else { None };
     if timed.as_deref() == Some("plain") {
         return Ok(None);
     }
-    let wanted = context.forced.or(timed.as_deref());
-    let forced = found.iter().find(|c| Some(c.name) == wanted);
-    let cheaper = found.iter().filter(|c| c.cost < plain);
-    let chosen = forced.or_else(|| cheaper.min_by(|a, b| a.cost.total_cmp(&b.cost)));
+    let named = |name: Option<&str>| found.iter().find(|c| Some(c.name) == name);
+    let cheapest = || found.iter().min_by(|a, b| a.cost.total_cmp(&b.cost));
+    let chosen = named(context.forced.or(timed.as_deref())).or_else(|| match context.tier {
+        Tier::Plain => None,
+        Tier::Tiled => cheapest(),
+        Tier::Winograd => named(Some(winograd::NAME)).or_else(cheapest),
+        Tier::Auto => cheapest().filter(|c| c.cost < plain_cost(attached, context)),
+    });
     chosen.map(|c| Ok((c.name, (c.build)()?))).transpose()
+}
+
+/// About how many cycles of the device an op takes element by element.
+fn plain_cost(attached: &Attached, context: &Context) -> f64 {
+    let task = &attached.task;
+    let elements = task.output.shape.len();
+    let summands = task.op.def().flops(task.inputs, task.output) / 2 / elements.max(1) as u64;
+    product::plain_cost(elements, summands as usize, &context.caps.speed())
 }

@@ -6,7 +6,7 @@
 use super::conv2d::{Geometry, Pass};
 use super::product::{self, FORMS, Form, workspace_writer};
 use super::{Candidate, Context};
-use crate::backend::gpu::caps::Tier;
+use crate::backend::gpu::caps::{Tier, Vendor};
 use crate::backend::gpu::lower::attach::Attached;
 use crate::backend::gpu::lower::contraction::{Contraction, Side, Split, matrix_side, tiled};
 use crate::backend::gpu::lower::shader::{Code, Dispatch, Module, Operand, WORKGROUP};
@@ -23,6 +23,8 @@ pub const NAME: &str = "winograd_2x2";
 const POINTS: usize = 16;
 /// The most bytes of the workspace: larger batches are computed in turns.
 const BYTES: usize = 1 << 29;
+/// The same where the device is the processor: what its caches hold.
+const BYTES_SOFTWARE: usize = 1 << 18;
 /// The most turns, each of which has kernels of its own.
 const TURNS: usize = 8;
 
@@ -160,7 +162,8 @@ pub fn candidate<'a>(attached: &'a Attached<'a>, context: &'a Context<'a>) -> Re
         return Ok(None);
     }
     let mut tiles = Tiles::new(g, pass);
-    let limit = BYTES.min(context.caps.tensor_bytes as usize);
+    let bytes = if context.caps.vendor == Vendor::Software { BYTES_SOFTWARE } else { BYTES };
+    let limit = bytes.min(context.caps.tensor_bytes as usize);
     while tiles.layout()[3] > limit / 4 && tiles.images > 1 {
         tiles.images = tiles.images.div_ceil(2);
     }
@@ -206,7 +209,7 @@ fn build(attached: &Attached, tiles: &Tiles, context: &Context) -> Code {
         module.quad_loader("work_4", Operand::Workspace, DType::F32);
         let c = tiles.contraction(turn);
         let split = if tiles.split.parts > 1 {
-            // Turns of fewer images have as many parts, of which some may be empty.
+            // A turn of fewer images has as many parts, of which some may be empty.
             tiles.split
         } else {
             Split::whole(c.inner)
