@@ -142,7 +142,11 @@ macro_rules! pointwise_table {
                 (|g, x, y, dy| {
                     let e = g.offset(x[1], -1.0)?;
                     let p = g.binary(Function::Pow, x[0], e)?;
+                    // x⁰ is 1 everywhere, also at 0, where x⁻¹ is infinite.
+                    let zero = g.constant_like(0.0, x[1])?;
+                    let constant = g.binary(Function::Equal, x[1], zero)?;
                     let q = g.mul(x[1], p)?;
+                    let q = g.select(constant, zero, q)?;
                     let da = g.mul(dy, q)?;
                     // log(x) where x > 0; the derivative with respect to the exponent is 0 at x = 0.
                     let zero = g.constant_like(0.0, x[0])?;
@@ -288,6 +292,52 @@ impl Function {
     }
 }
 
+impl Function {
+    /// Gradients by the inputs, each of its input's shape.
+    ///
+    /// With `below_select`, nothing flows where nothing comes in, also where the derivative is infinite or NaN. Only
+    /// that is replaced, so that derivatives of these gradients are what they are without.
+    ///
+    /// # Errors
+    /// When the nodes' types do not fit.
+    pub fn gradients(
+        self,
+        g: &mut Graph,
+        inputs: &[NodeId],
+        output: NodeId,
+        dy: NodeId,
+        below_select: bool,
+    ) -> Result<Vec<Option<NodeId>>> {
+        let mut grads = (self.row().derivative)(g, inputs, output, dy)?;
+        for (d, &x) in grads.iter_mut().zip(inputs) {
+            if let Some(d) = d {
+                if below_select && self.may_be_steep() {
+                    let zero = g.constant_like(0.0, dy)?;
+                    let still = g.binary(Function::Equal, dy, zero)?;
+                    let finite = g.unary(Function::IsFinite, *d)?;
+                    let part = g.select(finite, *d, zero)?;
+                    *d = g.select(still, part, *d)?;
+                }
+                // A gradient may have been computed from operands smaller than the output.
+                let shape = g.fact(x).shape.clone();
+                let full = g.fact(output).shape.clone();
+                *d = g.broadcast_to(*d, full)?;
+                *d = g.sum_to(*d, &shape)?;
+            }
+        }
+        Ok(grads)
+    }
+
+    /// Whether the derivative may be infinite or NaN.
+    fn may_be_steep(self) -> bool {
+        use Function::{Cos, Div, Exp, Expm1, Log, Log1p, Mod, Mul, Pow, Reciprocal, Rsqrt, Sin, Sqrt, Square};
+        matches!(
+            self,
+            Cos | Div | Exp | Expm1 | Log | Log1p | Mod | Mul | Pow | Reciprocal | Rsqrt | Sin | Sqrt | Square
+        )
+    }
+}
+
 impl OpDef for Function {
     fn name(&self) -> &'static str {
         self.row().name
@@ -313,17 +363,7 @@ impl OpDef for Function {
     }
 
     fn grad(&self, g: &mut Graph, inputs: &[NodeId], output: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
-        let mut grads = (self.row().derivative)(g, inputs, output, dy)?;
-        for (d, &x) in grads.iter_mut().zip(inputs) {
-            if let Some(d) = d {
-                // A gradient may have been computed from operands smaller than the output.
-                let shape = g.fact(x).shape.clone();
-                let full = g.fact(output).shape.clone();
-                *d = g.broadcast_to(*d, full)?;
-                *d = g.sum_to(*d, &shape)?;
-            }
-        }
-        Ok(grads)
+        self.gradients(g, inputs, output, dy, false)
     }
 
     fn reference(&self, inputs: &[&RefArray], _: &[Fact], output: &Fact) -> Result<RefArray> {

@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Inputs, NodeId};
+use crate::ops::pointwise::Function;
 use crate::ops::{Kind, Op};
 use crate::passes::{Pass, PassContext};
 use std::collections::HashMap;
@@ -25,11 +26,19 @@ pub fn differentiate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: Option<N
             g.full(1.0, fact.shape, fact.dtype)?
         }
     };
-    propagate(g, root, wrt, seed, false)
+    propagate(g, root, wrt, seed, Around { cut: false, below_select: false })
 }
 
-/// With `cut`, nothing flows on through the nodes of `wrt`, so that their gradients are partial.
-fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, cut: bool) -> Result<Vec<Option<NodeId>>> {
+/// Where gradients are propagated.
+#[derive(Clone, Copy)]
+struct Around {
+    /// Whether nothing flows on through the nodes of `wrt`, so that their gradients are partial.
+    cut: bool,
+    /// Whether the root leads to a branch of a `where`.
+    below_select: bool,
+}
+
+fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, around: Around) -> Result<Vec<Option<NodeId>>> {
     // Which nodes up to the root depend on a node of `wrt` through float values.
     let mut depends = vec![false; root.index() + 1];
     for &w in wrt {
@@ -43,13 +52,14 @@ fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, cut: boo
             depends[id.index()] = true;
         }
     }
+    let below_select = below_selects(g, root, around.below_select);
     let mut grads: HashMap<NodeId, NodeId> = HashMap::new();
     if depends[root.index()] {
         grads.insert(root, seed);
     }
     let before = (g.set_origin(None), g.set_gradient(true));
     for id in (0..=root.0).rev().map(NodeId) {
-        if !depends[id.index()] || (cut && wrt.contains(&id)) {
+        if !depends[id.index()] || (around.cut && wrt.contains(&id)) {
             continue;
         }
         let Some(&dy) = grads.get(&id) else { continue };
@@ -58,7 +68,8 @@ fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, cut: boo
             continue;
         }
         g.set_origin(node.origin.clone());
-        let input_grads = vjp(g, &node.op, &node.inputs, id, dy).map_err(|e| e.at(node.op.def().name()))?;
+        let input_grads =
+            vjp(g, &node.op, &node.inputs, id, dy, below_select[id.index()]).map_err(|e| e.at(node.op.def().name()))?;
         debug_assert_eq!(input_grads.len(), node.inputs.len(), "{:?}", node.op);
         for (&x, dx) in node.inputs.iter().zip(input_grads) {
             let Some(dx) = dx else { continue };
@@ -78,6 +89,26 @@ fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, cut: boo
     Ok(wrt.iter().map(|w| grads.get(w).copied()).collect())
 }
 
+/// Of each node up to the root, whether it leads to a branch of a `where`: parts of its gradient may be 0 because the
+/// other branch was taken, whatever is computed in this one.
+fn below_selects(g: &Graph, root: NodeId, root_is: bool) -> Vec<bool> {
+    let mut below = vec![false; root.index() + 1];
+    below[root.index()] = root_is;
+    for id in (0..=root.0).rev().map(NodeId) {
+        let node = g.node(id);
+        let first = match &node.op {
+            _ if below[id.index()] => 0,
+            // Not the condition.
+            Op::Pointwise(Function::Where) => 1,
+            _ => continue,
+        };
+        for x in &node.inputs[first..] {
+            below[x.index()] = true;
+        }
+    }
+    below
+}
+
 /// The sum of two gradients of one value, computed in the type in which its own is computed with.
 fn add(g: &mut Graph, a: NodeId, b: NodeId) -> Result<NodeId> {
     let dtype = g.fact(a).dtype;
@@ -86,8 +117,18 @@ fn add(g: &mut Graph, a: NodeId, b: NodeId) -> Result<NodeId> {
     g.cast_loosely(sum, dtype)
 }
 
-fn vjp(g: &mut Graph, op: &Op, inputs: &[NodeId], output: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
+fn vjp(
+    g: &mut Graph,
+    op: &Op,
+    inputs: &[NodeId],
+    output: NodeId,
+    dy: NodeId,
+    below_select: bool,
+) -> Result<Vec<Option<NodeId>>> {
     let def = op.def();
+    if let Op::Pointwise(function) = op {
+        return function.gradients(g, inputs, output, dy, below_select);
+    }
     if def.kind() != Kind::Composite || def.owns_gradient() {
         return def.grad(g, inputs, output, dy);
     }
@@ -96,7 +137,7 @@ fn vjp(g: &mut Graph, op: &Op, inputs: &[NodeId], output: NodeId, dy: NodeId) ->
         return Ok(inputs.iter().map(|&i| (i == inlined).then_some(dy)).collect());
     }
     // An input given twice has one gradient; it belongs to its first place.
-    let grads = propagate(g, inlined, inputs, dy, true)?;
+    let grads = propagate(g, inlined, inputs, dy, Around { cut: true, below_select })?;
     Ok(grads.iter().enumerate().map(|(i, &d)| if inputs[..i].contains(&inputs[i]) { None } else { d }).collect())
 }
 
@@ -157,7 +198,7 @@ mod tests {
     use crate::graph::interpret;
     use crate::ops::RefArray;
     use crate::ops::gradient::Gradient;
-    use crate::ops::pointwise::{Function, Typing};
+    use crate::ops::pointwise::Typing;
     use crate::shape::Fact;
 
     fn array(shape: &[usize], f: impl Fn(usize) -> f64) -> RefArray {

@@ -122,16 +122,24 @@ impl Reduction {
     }
 }
 
-/// dx = eˣ⁻ʸ · dy
-fn logsumexp_gradient(r: &Reduction, g: &mut Graph, inputs: &[NodeId], y: NodeId, dy: NodeId) -> Gradients {
+/// dx = softmax(x) · dy. Where all are −∞, as where all are equal otherwise, each has the same share.
+fn logsumexp_gradient(r: &Reduction, g: &mut Graph, inputs: &[NodeId], _: NodeId, dy: NodeId) -> Gradients {
     let x = inputs[0];
     let axes = r.resolve(g, x)?;
-    let kept = Reduce { kind: ReduceKind::Sum, axes, keepdims: true }.shape(&g.fact(x).shape);
-    let y = g.reshape(y, kept.clone())?;
-    let dy = g.reshape(dy, kept)?;
-    let d = g.sub(x, y)?;
+    // As in the value, so that these nodes are those of it; exp(x - y) would be off by the rounding of y.
+    let top = finite_max(g, x, &axes)?;
+    let d = g.sub(x, top)?;
     let e = g.unary(Function::Exp, d)?;
-    Ok(vec![Some(g.mul(e, dy)?)])
+    let s = g.sum(e, &axes, true)?;
+    let zero = g.constant_like(0.0, s)?;
+    let empty = g.binary(Function::Equal, s, zero)?;
+    let count = g.fact(x).shape.len() / g.fact(s).shape.len().max(1);
+    let share = g.constant_like(1.0 / count.max(1) as f64, e)?;
+    let part = g.div(e, s)?;
+    let part = g.select(empty, share, part)?;
+    let kept = g.fact(s).shape.clone();
+    let dy = g.reshape(dy, kept)?;
+    Ok(vec![Some(g.mul(part, dy)?)])
 }
 
 /// Maximum over `axes`, kept; 0 where it is infinite, so that subtracting it makes no NaN.
