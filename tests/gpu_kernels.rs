@@ -136,7 +136,7 @@ fn batches_of_products_in_all_ways_to_lie() {
             }
         }
     }
-    assert!(NAMES.iter().all(|&name| name == "plain" || runs.get(name).is_some_and(|&n| n >= 5)), "{runs:?}");
+    assert!(FORMS.iter().all(|(name, _)| runs.get(name).is_some_and(|&n| n >= 5)), "{runs:?}");
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -204,7 +204,12 @@ fn convolutions_over_all_attributes() {
     }
     for pass in PASSES {
         for name in NAMES.iter().filter(|name| name.starts_with("gemm") && !name.ends_with("vector")) {
-            let least = if name.ends_with("_split") { 1 } else { 10 };
+            // Strided input gradients have phases, which are not cut: too few of the others to be sure of each name.
+            let least = match (pass, name.ends_with("_split")) {
+                (Pass::InputGrad, true) => 0,
+                (_, true) => 1,
+                (_, false) => 3,
+            };
             let count = runs.get(&format!("{pass:?} {name}")).copied().unwrap_or(0);
             assert!(count >= least, "{pass:?} {name} ran {count} times: {runs:?}");
         }
@@ -224,7 +229,16 @@ fn convolutions_at_the_edges_of_tiles() {
         check_conv(&conv(1, Padding::Valid), [[3, 1, 1, in_c], [1, 1, in_c, out_c]], false, &mut rng, &mut runs);
         check_conv(&conv(2, Padding::Valid), [[1, 11, 13, in_c], [1, 1, in_c, out_c]], false, &mut rng, &mut runs);
     }
-    assert!(runs.keys().any(|name| name.ends_with("gemm_vector")), "{runs:?}");
+    // Few pixels are few rows.
+    let mut few = Runs::new();
+    for (in_c, out_c) in [(16, 32), (17, 33), (3, 130), (68, 4)] {
+        for (pass, height) in [(Pass::Forward, 3), (Pass::InputGrad, 1)] {
+            let window = [height, 3, in_c, out_c];
+            let g = convolution(pass, &conv(1, Padding::Valid), [1, height, 4, in_c], window, false).unwrap();
+            check_names(&g, &["gemm_vector"], &mut few);
+        }
+    }
+    assert_eq!(few["gemm_vector"], 8);
 }
 
 /// Images of odd and even sizes, whole tiles and parts of them, and sums over tiles in one part and in several.
