@@ -6,8 +6,8 @@ use super::block::{Home, Layout, Slot};
 use super::chain;
 use super::forms;
 use super::lanes;
-use super::masked;
-use super::masked::{MAX_PRODUCTS, Mask, MaskedForm, RunFn, Total, Work};
+use super::masked::{MaskedForm, RunFn};
+use super::masked_tile::WIDENED;
 use super::moments;
 use super::space::Space;
 use crate::backend::cpu::kernel::{Operands, Phase};
@@ -23,10 +23,6 @@ use std::sync::Arc;
 
 /// Channels that a chunk of the combining phase adds up.
 const COMBINED: usize = 64;
-
-/// Elements of an operand of 16 bits that the one loop for a masked gradient finds widened: as many rows of 64 channels
-/// as it adds up at once.
-const WIDENED: usize = 2048;
 
 /// How an operand goes along with the output seen as a matrix [pixels, channels].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,10 +78,10 @@ pub struct RegionTile {
     block: Region,
     layout: Layout,
     /// The whole program as one loop, if it is of that form.
-    masked: Option<(MaskedForm, RunFn)>,
-    readings: Vec<(Reading, DType)>,
+    pub(super) masked: Option<(MaskedForm, RunFn)>,
+    pub(super) readings: Vec<(Reading, DType)>,
     /// The store whose buffer the kernel writes its raw output to; without one it writes to the workspace.
-    primary: Option<usize>,
+    pub(super) primary: Option<usize>,
     /// The program as a rounding of the raw output, if it is that.
     rounding: Option<DType>,
     channels: usize,
@@ -166,14 +162,6 @@ impl RegionTile {
         }
     }
 
-    /// The operands that the one loop for a masked gradient finds widened in scratch: where one has 16 bits, all that have
-    /// an element for every output element, so that their rows lie alike.
-    fn widened(&self) -> impl Iterator<Item = usize> + '_ {
-        let widens = self.readings.iter().any(|r| r.0 == Reading::Full && r.1.is_storage());
-        let full = self.readings.iter().enumerate().filter(move |(_, r)| widens && r.0 == Reading::Full);
-        full.map(|(k, _)| k)
-    }
-
     /// Bytes of the partial sums of `chunks` chunks.
     pub fn partials(&self, chunks: usize) -> usize {
         chunks * self.kept() * 8
@@ -191,7 +179,7 @@ impl RegionTile {
     }
 
     /// Columns of the output seen as a matrix.
-    fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         self.channels * self.lanes
     }
 
@@ -257,11 +245,11 @@ impl RegionTile {
 
 /// A region attached to one chunk of a kernel.
 pub struct AttachedTile<'a> {
-    tile: &'a RegionTile,
-    operands: &'a Operands<'a>,
-    first_operand: usize,
+    pub(super) tile: &'a RegionTile,
+    pub(super) operands: &'a Operands<'a>,
+    pub(super) first_operand: usize,
     partials: *mut f64,
-    scratch: *mut u32,
+    pub(super) scratch: *mut u32,
 }
 
 // SAFETY: kernels take hooks as `Sync`, but a chunk stays on one thread, and scratch and partials
@@ -312,7 +300,7 @@ impl<'a> AttachedTile<'a> {
     }
 
     /// The sums of a chunk.
-    fn sums(&self, chunk: usize, reduction: usize) -> *mut f64 {
+    pub(super) fn sums(&self, chunk: usize, reduction: usize) -> *mut f64 {
         self.partials.wrapping_add(chunk * self.tile.kept() + reduction * self.tile.columns())
     }
 
@@ -336,117 +324,6 @@ impl<'a> AttachedTile<'a> {
         let kept = self.sums(chunk, t.block.reductions.len() + moment * moments::PLANES).wrapping_add(col0);
         // SAFETY: the caller's contract; chunks keep their planes for all columns.
         unsafe { (t.measure)(&moments::Work { values, ld, rows, cols, kept, plane: t.columns() }) };
-    }
-
-    /// Runs the loop for all of the program, part by part where operands have to be widened for it.
-    ///
-    /// # Safety
-    /// As [`TileHook::tile`].
-    #[allow(clippy::too_many_arguments, reason = "a tile and its place")]
-    unsafe fn run_parts(
-        &self,
-        masked: &(MaskedForm, RunFn),
-        chunk: usize,
-        tile: *mut f32,
-        ld: usize,
-        row0: usize,
-        rows: usize,
-        col0: usize,
-        cols: usize,
-    ) {
-        let columns = self.tile.columns();
-        let mut places: SmallVec<[*const f32; 8]> =
-            self.operands.inputs[self.first_operand..].iter().map(|p| p.cast()).collect();
-        if self.tile.widened().next().is_none() {
-            let at = row0 * columns + col0;
-            let full = self.tile.readings.iter().enumerate().filter(|(_, r)| r.0 == Reading::Full);
-            full.for_each(|(k, _)| places[k] = places[k].wrapping_add(at));
-            // SAFETY: the caller's contract.
-            return unsafe { self.run_masked(masked, chunk, tile, ld, row0, rows, col0, cols, &places, columns) };
-        }
-        for col in (0..cols).step_by(WIDENED) {
-            let width = WIDENED.min(cols - col);
-            let step = WIDENED / width;
-            for row in (0..rows).step_by(step) {
-                let (height, at) = (step.min(rows - row), (row0 + row) * columns + col0 + col);
-                for (place, k) in self.tile.widened().enumerate() {
-                    let (source, dtype) = (self.operands.inputs[self.first_operand + k], self.tile.readings[k].1);
-                    let to = self.scratch.wrapping_add(place * WIDENED);
-                    // SAFETY: the part lies within the operand, and fills its place in scratch at most.
-                    unsafe { gather(source.add(at * dtype.size()), dtype, columns, height, width, to) };
-                    places[k] = to.cast();
-                }
-                let part = tile.wrapping_add(row * ld + col);
-                // SAFETY: the part lies within the tile.
-                unsafe {
-                    let (row0, col0) = (row0 + row, col0 + col);
-                    self.run_masked(masked, chunk, part, ld, row0, height, col0, width, &places, width);
-                }
-            }
-        }
-    }
-
-    /// Runs the loop on a tile, where `places` are those of the operands: of those with an element for every output
-    /// element, that of the tile's first, with rows `full_ld` apart.
-    ///
-    /// # Safety
-    /// As [`TileHook::tile`].
-    #[allow(clippy::too_many_arguments, reason = "a tile and its place")]
-    unsafe fn run_masked(
-        &self,
-        (form, run): &(MaskedForm, RunFn),
-        chunk: usize,
-        tile: *mut f32,
-        ld: usize,
-        row0: usize,
-        rows: usize,
-        col0: usize,
-        cols: usize,
-        places: &[*const f32],
-        full_ld: usize,
-    ) {
-        let t = self.tile;
-        let columns = t.columns();
-        let at = row0 * columns + col0;
-        let full = |k: usize| places[k];
-        let channel = |k: usize| places[k].wrapping_add(col0);
-        let mut products = [[std::ptr::null(); 2]; MAX_PRODUCTS];
-        for (to, &(x, mean)) in products.iter_mut().zip(&form.products) {
-            *to = [full(x), channel(mean)];
-        }
-        let mut sums = [std::ptr::null_mut(); 1 + MAX_PRODUCTS];
-        for (k, total) in form.totals.iter().enumerate() {
-            let slot = match total {
-                Total::Gradient => 0,
-                Total::Product(i) => 1 + i,
-            };
-            sums[slot] = self.sums(chunk, k).wrapping_add(col0);
-        }
-        let stores: SmallVec<[_; 4]> = (0..form.stores.len())
-            .map(|k| {
-                let to = match Some(k) == t.primary {
-                    true => masked::Rows { at: tile, ld },
-                    false => masked::Rows { at: self.operands.output::<f32>(k).wrapping_add(at), ld: columns },
-                };
-                (to, form.stores[k].map_or(std::ptr::null(), channel))
-            })
-            .collect();
-        let work = Work {
-            gradient: masked::Rows { at: tile.cast_const(), ld },
-            ld: full_ld,
-            skip: form.skip.map_or(std::ptr::null(), full),
-            mask: match form.mask {
-                Mask::Plain(x) => [full(x), std::ptr::null(), std::ptr::null()],
-                Mask::Affine(x, scale, shift) => [full(x), channel(scale), channel(shift)],
-            },
-            products,
-            stores: &stores,
-            sums,
-            rows,
-            cols,
-        };
-        // SAFETY: the caller's contract: all operands and outputs have the elements of the tile.
-        unsafe { run(&work) }
     }
 
     /// Stores the raw output as `dtype`, and measures what that leaves of it.
@@ -558,7 +435,7 @@ impl<'a> AttachedTile<'a> {
 ///
 /// # Safety
 /// All elements are accessible, and the block holds them.
-unsafe fn gather(from: *const u8, dtype: DType, ld: usize, rows: usize, width: usize, to: *mut u32) {
+pub(super) unsafe fn gather(from: *const u8, dtype: DType, ld: usize, rows: usize, width: usize, to: *mut u32) {
     for r in 0..rows {
         // SAFETY: the caller's.
         unsafe {
