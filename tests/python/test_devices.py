@@ -427,3 +427,39 @@ def test_several_gpus_have_numbers_and_values_go_between_them_when_asked():
         print("ok")
         """
     assert run_apart(program, **SOFTWARE, CNNRS_ADAPTER_COPIES="2") == "ok"
+
+
+CURVE = """
+    import numpy as np
+    import cnnrs
+    from cnnrs import layers
+
+    class Losses(cnnrs.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.seen = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.seen.append(logs["loss"])
+
+    cnnrs.utils.set_random_seed(1)
+    (x, y), _ = cnnrs.datasets.mnist.load_data()
+    x, y = x[:3200, ..., None] / np.float32(255), y[:3200]
+    model = cnnrs.applications.LeNet5(classifier_activation=None)
+    model.compile("adam", cnnrs.losses.SparseCategoricalCrossentropy(from_logits=True))
+    losses = Losses()
+    model.fit(x, y, batch_size=16, shuffle=False, verbose=0, callbacks=[losses])
+    print(*losses.seen)
+    """
+
+
+@needs_software
+def test_two_hundred_steps_of_lenet_have_one_curve_on_both_devices():
+    curves = []
+    for device in ("cpu", "gpu"):
+        losses = run_apart(CURVE, CNNRS_DEVICE=device, **SOFTWARE).split()
+        curves.append([float(loss) for loss in losses])
+    cpu, gpu = curves
+    assert len(cpu) == len(gpu) == 200
+    # A loss is the mean of those up to its batch.
+    assert cpu[-1] < cpu[0] / 2
+    assert gpu == pytest.approx(cpu, rel=0.03)
