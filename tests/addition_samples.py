@@ -835,7 +835,7 @@ BACKEND = Addition(
                 ("use cnnrs::schedule::prelude::", "use crate::schedule::prelude::"),
                 ("use cnnrs::schedule::{", "use crate::schedule::{"),
                 ("use cnnrs::testing::{to_array, to_buffer};\n", ""),
-                ("use cnnrs::{Buffer, Graph, NodeId, Value};\n", "use crate::{Buffer, Graph, NodeId, Value};\n"),
+                ("use cnnrs::{Buffer, Graph,", "use crate::{Buffer, Graph,"),
                 ("Mutex, Weak};\n", "Mutex, Weak};\nuse values::{to_array, to_buffer};\n"),
             ],
         ),
