@@ -45,6 +45,14 @@ pub trait Backend: Send + Sync {
     /// The devices that it could use, the one that it does use first.
     fn devices(&self) -> Vec<DeviceInfo>;
 
+    /// What one fused kernel can carry on device `number`.
+    ///
+    /// # Errors
+    /// `Value` when there is no such device.
+    fn limits(&self, _number: usize) -> Result<fusion::Limits> {
+        Ok(self.traits().limits)
+    }
+
     /// What programs may count on of device `number`, and how that is known, for people: names and texts.
     ///
     /// # Errors

@@ -118,7 +118,8 @@ impl Plan {
     /// The plan of an optimised graph, cut into groups as `options` say.
     fn partitioned(backend: &dyn Backend, graph: &Graph, options: &PlanOptions) -> Result<Plan> {
         let donated: Vec<usize> = options.donations.iter().map(|&(_, output)| output).collect();
-        let fusion = fusion::fuse(graph, &backend.traits().limits, options.fuse, &donated)?;
+        let limits = backend.limits(options.target.map_or(0, |target| target.number))?;
+        let fusion = fusion::fuse(graph, &limits, options.fuse, &donated)?;
         let program = backend.compile(graph, &fusion, options)?;
         Ok(Plan {
             facts: program.facts(),

@@ -26,6 +26,9 @@ use std::sync::Arc;
 /// The GPUs that this process uses.
 pub struct Gpu;
 
+/// What kernels bind besides the operands of regions, mostly.
+const BESIDE: usize = 5;
+
 /// An update by Adam reads five tensors, with its variants eight, and runs as one dispatch.
 static TRAITS: DeviceTraits = DeviceTraits { name: "gpu", limits: fusion::Limits { instructions: 48, operands: 8 } };
 
@@ -54,6 +57,12 @@ impl Backend for Gpu {
             driver: format!("{}, {}", facts.api, facts.driver),
         };
         adapter::usable().into_iter().enumerate().map(info).collect()
+    }
+
+    fn limits(&self, number: usize) -> Result<fusion::Limits> {
+        // Besides operands, a kernel binds its op's inputs and what it stores.
+        let room = device::get(number)?.facts.bindings.saturating_sub(BESIDE);
+        Ok(fusion::Limits { operands: TRAITS.limits.operands.min(room.max(1)), ..TRAITS.limits })
     }
 
     fn details(&self, number: usize) -> Result<Vec<(&'static str, String)>> {

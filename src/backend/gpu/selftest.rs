@@ -10,7 +10,7 @@ use super::caps::Tier;
 use super::device::Device;
 use super::found::{self, Found};
 use super::lower::{self, candidates};
-use crate::backend::device::{Control, Program, Slot};
+use crate::backend::device::{Backend, Control, Program, Slot};
 use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -158,7 +158,7 @@ impl Case {
             let force_kernel = force.map(str::to_owned);
             let options = PlanOptions { target: Some(target), force_kernel, ..PlanOptions::default() };
             let graph = passes::run(&self.graph, &mut options.pass_context(&self.graph))?;
-            let groups = fusion::fuse(&graph, &super::TRAITS.limits, true, &[])?;
+            let groups = fusion::fuse(&graph, &super::Gpu.limits(number)?, true, &[])?;
             let program = lower::compile(&graph, &groups, &options)?;
             let ran = |name: &str| program.steps().iter().any(|step| step.kernel == name);
             if force.is_some_and(|name| name != PLAIN && !ran(name)) {

@@ -141,8 +141,8 @@ pub fn tiled(mut module: Module, c: &Contraction, tile: Tile, split: Split, vend
     let (row_tiles, col_tiles) = (c.rows.div_ceil(tile.rows), c.cols.div_ceil(tile.cols));
     let tiles = row_tiles * col_tiles * c.batch * split.parts;
     let stages = [
-        Stage { name: "a", side: &c.a, lines: tile.rows, first: 0 },
-        Stage { name: "b", side: &c.b, lines: tile.cols, first: tile.rows / 4 * (BLOCK / 4) },
+        Stage { name: "a", side: &c.a, lines: tile.rows, own: tile.own_rows, first: 0 },
+        Stage { name: "b", side: &c.b, lines: tile.cols, own: tile.own_cols, first: tile.rows / 4 * (BLOCK / 4) },
     ];
     let mut text = String::new();
     for stage in &stages {
@@ -192,6 +192,8 @@ struct Stage<'a> {
     name: &'static str,
     side: &'a Side,
     lines: usize,
+    /// Lines of one invocation.
+    own: usize,
     /// The number of its first unit among those of both sides.
     first: usize,
 }
@@ -305,12 +307,13 @@ impl Slot<'_> {
     /// Writes what was read. Groups of lines change places by step, so that lanes that hold the same lines at other steps
     /// write to other banks.
     fn written(&self) -> String {
-        let Stage { name: side, lines, .. } = self.stage;
+        let Stage { name: side, lines, own, .. } = self.stage;
         let name = &self.name;
+        let swap = swap(&format!("{name}_step"), lines / own);
         let mut text = String::new();
         for j in 0..4 {
             let row = format!("({name}_step * 4u + {j}u) * {}u", lines / 4);
-            let _ = writeln!(text, "      {side}_block[{row} + ({name}_group ^ ({name}_step * 2u))] = {name}_{j};");
+            let _ = writeln!(text, "      {side}_block[{row} + ({name}_group ^ {swap})] = {name}_{j};");
         }
         self.guarded(&text)
     }
@@ -322,14 +325,22 @@ fn groups_of(lines: usize, own: usize) -> Vec<usize> {
     (0..own / 4).map(|half| half * (lines / 4) / (own / 4)).collect()
 }
 
+/// By what groups of lines change places in a block of four steps, where so many invocations read side by side.
+fn swap(step: &str, side_by_side: usize) -> String {
+    match side_by_side {
+        0..8 => format!("(({step} * 2u) & {}u)", side_by_side.max(1) - 1),
+        _ => format!("({step} * 2u)"),
+    }
+}
+
 /// All products of a block.
 fn products(tile: Tile, unrolled: usize) -> String {
     let mut text = format!("    for (var s = 0u; s < {BLOCK}u; s = s + {unrolled}u) {{\n");
     for k in 0..unrolled {
-        // Which lines lie where at this step.
-        let swap = format!("((s / 4u + {}u) * 2u)", k / 4);
         let _ = writeln!(text, "      {{");
         for (name, lines, own, lane) in [("a", tile.rows, tile.own_rows, "ty"), ("b", tile.cols, tile.own_cols, "tx")] {
+            // Which lines lie where at this step.
+            let swap = swap(&format!("(s / 4u + {}u)", k / 4), lines / own);
             for (half, first) in groups_of(lines, own).into_iter().enumerate() {
                 let row = format!("(s + {k}u) * {}u + {first}u", lines / 4);
                 let _ = writeln!(text, "        let {name}{half} = {name}_block[{row} + ({lane} ^ {swap})];");
@@ -392,7 +403,7 @@ mod tests {
 
     #[test]
     fn every_lane_has_groups_of_its_own() {
-        for (lines, own) in [(128, 8), (64, 8), (64, 4), (32, 4)] {
+        for (lines, own) in [(128, 8), (64, 8), (64, 4), (32, 4), (16, 4)] {
             let mut seen: Vec<usize> = (0..lines / own)
                 .flat_map(|lane| groups_of(lines, own).into_iter().map(move |first| first + lane))
                 .collect();

@@ -33,9 +33,10 @@ const TALL: Tile = tile(128, 64, 8, 8);
 const MIDDLE: Tile = tile(64, 64, 8, 4);
 /// The smallest tile.
 pub const SMALL: Tile = tile(32, 32, 4, 4);
+const NARROW: Tile = tile(128, 16, 8, 4);
 
 /// All forms, by the name of their kernel.
-pub const FORMS: [(&str, Form); 9] = [
+pub const FORMS: [(&str, Form); 11] = [
     ("gemm_128x128", form(LARGE, false, 0.75)),
     ("gemm_128x64", form(TALL, false, 0.7)),
     ("gemm_64x64", form(MIDDLE, false, 0.55)),
@@ -44,6 +45,8 @@ pub const FORMS: [(&str, Form); 9] = [
     ("gemm_128x64_split", form(TALL, true, 0.7)),
     ("gemm_64x64_split", form(MIDDLE, true, 0.55)),
     ("gemm_32x32_split", form(SMALL, true, 0.3)),
+    ("gemm_128x16", form(NARROW, false, 0.3)),
+    ("gemm_128x16_split", form(NARROW, true, 0.3)),
     ("gemm_vector", Form { tile: None, split: false, efficiency: 0.1 }),
 ];
 
