@@ -180,7 +180,7 @@ _attach(Tensor)
 _attach(_core.Variable)
 # The core has products of matrices of floats only, and no bool for the magnitude of one.
 for _class in (Tensor, _core.Variable):
-    _class.__abs__ = elementwise.abs  # type: ignore[method-assign]
+    _class.__abs__ = elementwise.abs  # type: ignore[method-assign, assignment]
     _class.__matmul__ = reductions.matmul  # type: ignore[method-assign]
     _class.__rmatmul__ = _reflected(reductions.matmul)  # type: ignore[method-assign]
 # Tensors compare in the core.
