@@ -15,6 +15,10 @@ use std::collections::HashMap;
 /// Elements from which on a value is worth a conversion at each reader.
 const MIN_STORED: usize = 1 << 10;
 
+/// Channels up to which images stay float32: kernels lay many of them side by side, which they do in float32 alone, and
+/// conversions would cost more than the memory is worth.
+const FEW_CHANNELS: usize = 16;
+
 /// Stores in 16 bits what is kept for gradients. Like the nodes that [`recompute`](super::recompute) makes, the
 /// conversions are equal nodes: no pass that interns may follow.
 pub struct Storage {
@@ -90,7 +94,8 @@ impl Storage {
         let fits = |id: NodeId| {
             let node = graph.node(id);
             let leaves = graph.outputs().contains(&id) || node.op.def().kind() == Kind::Leaf;
-            !leaves && node.fact.shape.len() >= MIN_STORED
+            let is_narrow = node.fact.shape.rank() == 4 && node.fact.shape[3] <= FEW_CHANNELS;
+            !leaves && !is_narrow && node.fact.shape.len() >= MIN_STORED
         };
         let bytes: usize =
             graph.ids().filter(|&id| kept(id) && fits(id)).map(|id| graph.fact(id).shape.len() * 4).sum();
@@ -101,7 +106,11 @@ impl Storage {
             if bytes < self.least {
                 context.left(node, with, "kept in float32 for gradients: all that is kept fits into caches");
             } else if !fits(id) {
-                context.left(node, with, "kept in float32 for gradients: it is small, or an output");
+                context.left(
+                    node,
+                    with,
+                    "kept in float32 for gradients: it is small, has few channels, or is an output",
+                );
             } else {
                 context.done(node, with, "kept in 16 bits for gradients");
                 stored[id.index()] = node.storage;
@@ -136,9 +145,9 @@ mod tests {
             let half = g.cast_loosely(x, dtype).unwrap();
             g.cast(half, DType::F32).unwrap()
         };
-        let x = g.input(f32s(&[batch, 12, 10, 16]));
-        let weights = [(); 3].map(|()| g.input(f32s(&[3, 3, 16, 16])));
-        let vectors = [(); 4].map(|()| g.input(f32s(&[16])));
+        let x = g.input(f32s(&[batch, 12, 10, 20]));
+        let weights = [(); 3].map(|()| g.input(f32s(&[3, 3, 20, 20])));
+        let vectors = [(); 4].map(|()| g.input(f32s(&[20])));
         let mut skip = g.apply(conv.clone(), &[x, weights[0]]).unwrap();
         skip = between(&mut g, skip);
         let mut y = skip;
@@ -177,6 +186,24 @@ mod tests {
     fn halves(g: &Graph) -> Vec<NodeId> {
         let live = g.live();
         g.ids().filter(|i| live[i.index()] && g.fact(*i).dtype.is_storage()).collect()
+    }
+
+    #[test]
+    fn images_of_few_channels_stay_float32() {
+        for (channels, is_stored) in [(FEW_CHANNELS, false), (FEW_CHANNELS + 1, true)] {
+            let mut g = Graph::new();
+            let x = g.input(Fact::new([4, 9, 9, channels], DType::F32));
+            let w = g.input(Fact::new([3, 3, channels, channels], DType::F32));
+            let conv = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Same, groups: 1 };
+            let before = g.unary(Function::Tanh, x).unwrap();
+            let half = g.cast_loosely(before, DType::BF16).unwrap();
+            let wide = g.cast(half, DType::F32).unwrap();
+            let y = g.apply(conv, &[wide, w]).unwrap();
+            let loss = g.sum(y, &[0, 1, 2, 3], false).unwrap();
+            let gradients = differentiate(&mut g, loss, &[x, w], None).unwrap();
+            g.set_outputs(gradients.into_iter().flatten().collect());
+            assert_eq!(!halves(&stored(&g, 0)).is_empty(), is_stored, "{channels}");
+        }
     }
 
     #[test]
