@@ -180,8 +180,8 @@ def test_compile_scales_the_loss_of_models_in_float16(policy, auto):
 # ---- training
 
 
-def block_net(policy, channels=16):
-    """A small network, of which a step with 64 images keeps more than caches hold."""
+def block_net(policy, channels=20):
+    """A small network of which a step with 64 images keeps more than caches hold, on some 20 channels."""
     config.set_dtype_policy(policy)
     cnnrs.utils.set_random_seed(3)
     x = inputs = cnnrs.Input((28, 28, 1))
