@@ -183,6 +183,13 @@ impl Value {
         Ok(Some(made))
     }
 
+    /// Gives up the copy that a device has of a value of the host.
+    pub fn forget_copy(&self) {
+        if let Home::Host { copy, .. } = &self.home {
+            *copy.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
     /// The elements, row-major.
     ///
     /// # Errors

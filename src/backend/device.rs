@@ -137,7 +137,15 @@ impl Slot {
     /// # Errors
     /// As [`Slot::value`] and [`Value::host`].
     pub fn buffer(&self) -> Result<&Buffer> {
-        self.value()?.host()
+        self.buffer_unless(&|| false)
+    }
+
+    /// As [`Slot::buffer`]; `stop` is asked now and then whether to give up.
+    ///
+    /// # Errors
+    /// As [`Slot::buffer`].
+    pub fn buffer_unless(&self, stop: &dyn Fn() -> bool) -> Result<&Buffer> {
+        self.value()?.host_unless(stop)
     }
 }
 

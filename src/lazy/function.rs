@@ -277,7 +277,9 @@ impl Session<'_> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         let pending = std::mem::take(&mut self.pending);
-        self.runs += pending.iter().filter(|outcome| outcome.wait(&|| false).is_ok()).count() as u64;
+        let ends: Vec<bool> = pending.iter().map(|outcome| outcome.wait(&|| false).is_ok()).collect();
+        // What comes behind a run that failed has committed nothing.
+        self.runs += ends.iter().take_while(|ended| **ended).count() as u64;
         let mut values = std::mem::take(&mut self.unread);
         for (w, &slot) in self.slot_of.iter().enumerate() {
             let slot = slot.and_then(|slot| self.slots.get_mut(slot));

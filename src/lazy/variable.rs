@@ -422,6 +422,10 @@ impl<'a> Writing<'a> {
         for (w, next) in next {
             let mut current = self.cells[w].current();
             current.version += assignments;
+            // What is kept for the loss of the device takes none of its memory.
+            if let Some(saved) = &current.saved {
+                saved.forget_copy();
+            }
             old.push(current.tensor.replace(next));
         }
         drop(runs);

@@ -20,7 +20,7 @@ use cnnrs::ops::pointwise::{Cast, Function, Typing};
 use cnnrs::ops::random::{Distribution, Random};
 use cnnrs::ops::window::Padding;
 use cnnrs::ops::{Attribute, Attributes, Op, Real, RefArray};
-use cnnrs::plan::{Plan, PlanOptions, Slot};
+use cnnrs::plan::{Binding, Control, Plan, PlanOptions, Slot};
 use cnnrs::testing::{Rng, to_buffer, to_values};
 use cnnrs::{Buffer, CompiledFunction, DType, ErrorKind, Fact, Graph, Tensor, Trace, Value, Variable};
 use half::{bf16, f16};

@@ -64,7 +64,7 @@ fn profiles_have_a_time_for_every_step() {
         return;
     }
     let (g, inputs) = step();
-    let binding = cnnrs::plan::Binding::new(Arc::new(plan(&Gpu, &g, true)));
+    let binding = Binding::new(Arc::new(plan(&Gpu, &g, true)));
     let (outputs, profile) = binding.run_profiled(&mut slots(&g, &inputs), &|| false).unwrap();
     assert_eq!(profile.steps.len(), binding.plan().steps().len());
     assert!(profile.steps.iter().all(|step| step.busy <= profile.wall), "{}", profile.table());
@@ -143,4 +143,69 @@ fn a_long_session_needs_no_more_memory_than_a_short_one() {
     assert_eq!(cnnrs::backend::idle_bytes(), 0);
     // What was in use stays.
     assert_eq!(total.value().to_vec::<f32>().unwrap()[0], 10.0 * (1.0 + 8.0 + 64.0 + 512.0) + 40.0);
+}
+
+#[test]
+fn runs_for_whose_end_nobody_waits_leave_memory_that_others_read_through() {
+    if !is_asked() {
+        return;
+    }
+    let mut g = Graph::new();
+    let table = g.input(Fact::new([4, 3], DType::F32));
+    let at = g.input(Fact::new([2], DType::I32));
+    let rows = g.apply(Gather { axis: 0 }, &[table, at]).unwrap();
+    g.set_outputs(vec![rows]);
+    let binding = Binding::new(Arc::new(plan(&Gpu, &g, true)));
+    let table =
+        Arc::new(Value::from(Buffer::from_slice(&[4, 3], &std::array::from_fn::<f32, 12, _>(|i| i as f32)).unwrap()));
+    let slots = |at| [Slot::Shared(table.clone()), Slot::Shared(places(at))];
+    let control = Control { defer: true, ..Control::new(&|| false) };
+    for k in 0..20 {
+        let run = binding.run_by(&mut slots([k % 4, 0]), &control).unwrap();
+        assert!(run.pending.is_some());
+    }
+    let run = binding.run_by(&mut slots([2, 3]), &control).unwrap();
+    run.pending.unwrap().wait(&|| false).unwrap();
+    assert_eq!(run.outputs[0].to_vec::<f32>().unwrap(), [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
+}
+
+#[test]
+fn a_session_that_is_dropped_counts_what_was_committed_and_keeps_nothing_twice() {
+    if !is_asked() {
+        return;
+    }
+    let total = Variable::new(&Tensor::from_slice(&[3], &[0.0f32; 3]).unwrap(), false, "total").unwrap();
+    let f = summing(&total);
+    let mut session = f.begin().unwrap();
+    session.run(&[places([0, 0])]).unwrap();
+    session.run(&[places([9, 0])]).unwrap();
+    session.run(&[places([1, 1])]).unwrap();
+    drop(session);
+    assert_eq!((total.version(), total.value().to_vec::<f32>().unwrap()), (1, vec![2.0, 4.0, 8.0]));
+    // The next session commits again.
+    f.call(&[Tensor::from_slice(&[2], &[0i32, 0]).unwrap()]).unwrap();
+    assert_eq!((total.version(), total.value().to_vec::<f32>().unwrap()), (2, vec![4.0, 8.0, 16.0]));
+}
+
+#[test]
+fn the_host_s_last_value_takes_no_memory_of_the_device() {
+    if !is_asked() {
+        return;
+    }
+    if !is_apart() {
+        apart(module_path!(), "the_host_s_last_value_takes_no_memory_of_the_device", &[]);
+        return;
+    }
+    let len = 1 << 20;
+    let big = Variable::new(&Tensor::from_slice(&[len], &vec![1.0f32; len]).unwrap(), false, "big").unwrap();
+    let trace = Trace::enter();
+    big.assign(&big.value().apply_binary("add", &Tensor::scalar(2.0, DType::F32).unwrap()).unwrap()).unwrap();
+    let f = trace.compile(&[]).unwrap();
+    drop(trace);
+    for _ in 0..3 {
+        f.call(&[]).unwrap();
+    }
+    assert_eq!(big.value().to_vec::<f32>().unwrap()[len - 1], 7.0);
+    let used = cnnrs::backend::used_bytes();
+    assert!((4 * len..5 * len).contains(&used), "{used} bytes for one variable of {}", 4 * len);
 }

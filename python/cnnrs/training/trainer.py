@@ -113,6 +113,7 @@ class Trainer(ModelSteps):
         batches = Batches(data, steps, shuffle, self._shuffle_seed)
         callbacks.on_train_begin()
         logs: dict[str, Any] = {}
+        keep(self)
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)

@@ -56,7 +56,7 @@ impl CpuProgram {
         poll: &dyn Fn() -> bool,
     ) -> Result<()> {
         let Some(prelude) = &self.prelude else { return Ok(()) };
-        let inputs = inputs.iter().map(|s| s.buffer().map(Buffer::as_ptr)).collect::<Result<_>>()?;
+        let inputs = inputs.iter().map(|s| s.buffer_unless(poll).map(Buffer::as_ptr)).collect::<Result<_>>()?;
         let bases = Bases { inputs, outputs: Vec::new(), constants: self.constants(), prepared, needed };
         prelude.run(&bases, poll, None)
     }
@@ -83,7 +83,7 @@ impl CpuProgram {
             fresh.push(if donor.is_none() { Some(Buffer::uninit(fact.clone())?) } else { None });
             taken.push(donor);
         }
-        let input_pointers = inputs.iter().map(|s| s.buffer().map(Buffer::as_ptr)).collect::<Result<_>>()?;
+        let input_pointers = inputs.iter().map(|s| s.buffer_unless(poll).map(Buffer::as_ptr)).collect::<Result<_>>()?;
         let output_pointers: Vec<*mut u8> = fresh
             .iter_mut()
             .zip(&taken)

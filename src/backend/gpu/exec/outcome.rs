@@ -21,6 +21,13 @@ pub(super) struct Reading {
     hear: mpsc::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
 }
 
+impl Drop for Reading {
+    /// Also where nobody waited for the copy: the memory is used for others.
+    fn drop(&mut self) {
+        self.memory.buffer().unmap();
+    }
+}
+
 impl Reading {
     /// Of the first `bytes` bytes of `memory`, which `submission` writes.
     pub fn begin(memory: Memory, bytes: usize, submission: wgpu::SubmissionIndex) -> Self {
@@ -54,10 +61,8 @@ impl Reading {
                 Err(mpsc::TryRecvError::Empty) => {}
             }
         }
-        let buffer = self.memory.buffer();
-        let made = buffer.get_mapped_range(..self.bytes).map(|view| read(&view)).map_err(|e| failed(&e));
-        buffer.unmap();
-        made
+        let view = self.memory.buffer().get_mapped_range(..self.bytes);
+        view.map(|view| read(&view)).map_err(|e| failed(&e))
     }
 }
 

@@ -45,6 +45,13 @@ fn version(slot: &Slot) -> Weak<Value> {
     }
 }
 
+/// Gives up the copy on the device of what stands in a slot.
+fn forget_copy(slot: &Slot) {
+    if let Slot::Shared(value) = slot {
+        value.forget_copy();
+    }
+}
+
 /// Whether both are one value that still lives.
 fn same(a: &Weak<Value>, b: &Weak<Value>) -> bool {
     a.strong_count() > 0 && a.ptr_eq(b)
@@ -136,25 +143,19 @@ impl GpuProgram {
         let clock = if control.profile { Clock::new(device, all)? } else { None };
         let mut uploads = device.device.create_command_encoder(&Default::default());
         let recorded = self.record(&mut stream, &mut kept, &mut uploads, slots, control, (prepares, clock.as_ref()));
-        // Copies of the host's values are there for later runs too, whatever becomes of this one.
-        let uploads = device.guarded("uploads", || uploads.finish());
-        let (bases, reading, parts) = match (recorded, uploads) {
-            (Ok(recorded), Ok(uploads)) => {
-                device.queue.submit([uploads]);
-                recorded
-            }
-            (recorded, uploads) => {
-                uploads.map(|uploads| device.queue.submit([uploads])).map(drop)?;
-                stream.staging.submitted();
-                return recorded.and(Err(stopped()));
-            }
-        };
+        // Later runs read the copies of the host's values too, whatever becomes of this one.
+        let sent = device.guarded("uploads", || device.queue.submit([uploads.finish()]));
+        stream.staging.submitted();
+        if sent.is_err() {
+            slots.iter().for_each(forget_copy);
+        }
+        sent?;
+        let (bases, reading, parts) = recorded?;
         if prepares {
             kept.from = None;
         }
         let mut profile = control.profile.then(|| Profile { steps: Vec::new(), wall: Duration::ZERO, workers: 1 });
         let submission = self.submit(parts, control, profile.as_mut().filter(|_| clock.is_none()));
-        stream.staging.submitted();
         let submission = submission?;
         stream.submitted(submission.clone());
         if prepares {

@@ -99,7 +99,6 @@ impl Stream {
 
     /// Counts a run whose last submission this is.
     pub(super) fn submitted(&mut self, submission: wgpu::SubmissionIndex) {
-        self.staging.submitted();
         self.runs += 1;
         self.in_flight.push_back((self.runs, submission));
     }
