@@ -204,7 +204,10 @@ def train(case: str, variant: str) -> Iterator[dict]:
     yield times_of_steps(cnnrs.utils.profile(model, x, y, repeats=3), times["least_ms"])
     batches = min(max(round(FIT_SECONDS * 1e3 / times["ms"]), 2), 20)
     many, labels = batch_of(net, batches)
-    fit = lambda: model.fit(many, labels, batch_size=net.batch, verbose=0, shuffle=False)  # noqa: E731
+
+    def fit() -> Any:
+        return model.fit(many, labels, batch_size=net.batch, verbose=0, shuffle=False)
+
     yield {"fit_ms": measured(fit, lambda history: history, options.seconds)["ms"] / batches}
 
 

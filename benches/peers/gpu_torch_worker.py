@@ -100,7 +100,10 @@ def gemm(case: str, variant: str) -> Iterator[dict]:
     n = int(case)
     kind = torch.float16 if variant == "float16" else torch.float32
     a, b = torch.randn(n, n, device=device, dtype=kind), torch.randn(n, n, device=device, dtype=kind)
-    run = lambda: torch.matmul(a, b)  # noqa: E731
+
+    def run() -> Any:
+        return torch.matmul(a, b)
+
     yield {**measured(run, wait, options.seconds), "flops": 2 * n**3, "kernels": kernels_of(run)}
 
 
@@ -146,9 +149,9 @@ def convolution(shape: gpu_rows.Conv, batch: int, which: str, layout: Any) -> Ca
         return lambda: conv2d(x, w, None, shape.stride, padding)
     g = random(batch, shape.filters, shape.out_size, shape.out_size)
     mask = [which == "input gradient", which == "filter gradient", False]
-    two = lambda n: [n, n]  # noqa: E731
+    strides, paddings = [shape.stride] * 2, [padding] * 2
     return lambda: torch.ops.aten.convolution_backward(
-        g, x, w, None, two(shape.stride), two(padding), two(1), False, [0, 0], 1, mask
+        g, x, w, None, strides, paddings, [1, 1], False, [0, 0], 1, mask
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from halves import EPSILON, HALVES, values_of
 
 import cnnrs
 from cnnrs import (
@@ -23,19 +24,7 @@ from cnnrs import (
     saving,
 )
 
-HALVES = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
-# The distance of 1 from the next number.
-EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
-
-
-@pytest.fixture(autouse=True)
-def plain_policy():
-    yield
-    config.set_dtype_policy("float32")
-
-
-def values_of(tensor) -> np.ndarray:
-    return np.asarray(ops.cast(tensor, "float32").numpy())
+pytestmark = pytest.mark.usefixtures("plain_policy")
 
 
 # ---- policies

@@ -216,16 +216,20 @@ impl Patches {
     }
 }
 
-fn forward(g: &Geometry, attached: &Attached) -> Contraction {
-    let patches = Patches {
+/// The windows that the convolution reads of its images.
+fn windows(g: &Geometry) -> Patches {
+    Patches {
         image: [g.image[0], g.image[1], g.in_c],
         windows: [g.batch, g.out[0], g.out[1]],
         steps: g.stride,
         first: g.before.map(|n| -(n as i64)),
         taps: [g.kernel[0], g.kernel[1], g.group_in()],
         dilation: g.dilation.map(|n| n as i64),
-    };
-    let mut a = patches.side("input0", true);
+    }
+}
+
+fn forward(g: &Geometry, attached: &Attached) -> Contraction {
+    let mut a = windows(g).side("input0", true);
     a.quads &= attached.reads_quads();
     let cols = g.group_out();
     let base = format!("batch * {cols}u");
@@ -249,15 +253,7 @@ fn channels_last(channels: usize, group: usize) -> String {
 }
 
 fn filter_grad(g: &Geometry, attached: &Attached) -> Contraction {
-    let patches = Patches {
-        image: [g.image[0], g.image[1], g.in_c],
-        windows: [g.batch, g.out[0], g.out[1]],
-        steps: g.stride,
-        first: g.before.map(|n| -(n as i64)),
-        taps: [g.kernel[0], g.kernel[1], g.group_in()],
-        dilation: g.dilation.map(|n| n as i64),
-    };
-    let mut a = patches.side("input0", false);
+    let mut a = windows(g).side("input0", false);
     a.quads &= attached.reads_quads();
     let cols = g.group_out();
     let b = matrix_side("", &format!("batch * {cols}u"), cols, 1, g.out_c);
