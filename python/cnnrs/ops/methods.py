@@ -153,6 +153,12 @@ def _attach(cls: type) -> None:
             setattr(cls, name, method)
 
 
+def _replace(cls: type, **methods: Any) -> None:
+    """Gives a class methods, also where it defines its own."""
+    for name, method in methods.items():
+        setattr(cls, name, method)
+
+
 def _attach_operators(cls: type) -> None:
     """Gives a class Python's operators: the functions of `ops`, whose first argument is `self`."""
     for name, function in _ARITHMETIC.items():
@@ -174,19 +180,19 @@ def _rebuild(value: Any, requires_grad: bool) -> Any:
     return tensor
 
 
-# Methods of classes that stand below: mypy knows of no assignment to them.
-Tensor.__reduce__ = _reduce  # type: ignore[method-assign]
+_replace(Tensor, __reduce__=_reduce)
 _attach(Tensor)
 _attach(_core.Variable)
-# The core has products of matrices of floats only, and no bool for the magnitude of one.
 for _class in (Tensor, _core.Variable):
-    _class.__abs__ = elementwise.abs  # type: ignore[method-assign, assignment]
-    _class.__matmul__ = reductions.matmul  # type: ignore[method-assign]
-    _class.__rmatmul__ = _reflected(reductions.matmul)  # type: ignore[method-assign]
+    # The core has products of matrices of floats only, and no bool for the magnitude of one.
+    _replace(
+        _class,
+        __abs__=elementwise.abs,
+        __matmul__=reductions.matmul,
+        __rmatmul__=_reflected(reductions.matmul),
+    )
 # Tensors compare in the core.
-_core.Variable.__eq__ = _equal  # type: ignore[method-assign]
-_core.Variable.__ne__ = _not_equal  # type: ignore[method-assign]
-_core.Variable.__hash__ = object.__hash__  # type: ignore[method-assign]
-KerasTensor.reshape = _reshape_symbol  # type: ignore[attr-defined]
+_replace(_core.Variable, __eq__=_equal, __ne__=_not_equal, __hash__=object.__hash__)
+_replace(KerasTensor, reshape=_reshape_symbol)
 _attach(KerasTensor)
 _attach_operators(KerasTensor)
