@@ -2,7 +2,7 @@
 //! kernels compute. Everything that is done to pointwise ops (inference, gradients, references, fusion,
 //! kernels) reads this table.
 
-use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
+use super::{Attributes, FromAttributes, Kind, Op, OpDef, RefArray, expect_inputs};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -309,9 +309,9 @@ impl Function {
         below_select: bool,
     ) -> Result<Vec<Option<NodeId>>> {
         let mut grads = (self.row().derivative)(g, inputs, output, dy)?;
-        for (d, &x) in grads.iter_mut().zip(inputs) {
+        for (k, (d, &x)) in grads.iter_mut().zip(inputs).enumerate() {
             if let Some(d) = d {
-                if below_select && self.may_be_steep() {
+                if below_select && self.may_be_steep() && !self.is_scaling(g, inputs, k) {
                     let zero = g.constant_like(0.0, dy)?;
                     let still = g.binary(Function::Equal, dy, zero)?;
                     let finite = g.unary(Function::IsFinite, *d)?;
@@ -326,6 +326,12 @@ impl Function {
             }
         }
         Ok(grads)
+    }
+
+    /// Whether input `k` is multiplied by a number: the derivative is that.
+    fn is_scaling(self, g: &Graph, inputs: &[NodeId], k: usize) -> bool {
+        let is_number = |id: &NodeId| matches!(&g.node(*id).op, Op::Constant(c) if c.value().is_finite());
+        self == Function::Mul && inputs.iter().enumerate().any(|(j, id)| j != k && is_number(id))
     }
 
     /// Whether the derivative may be infinite or NaN.

@@ -26,19 +26,24 @@ pub fn differentiate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: Option<N
             g.full(1.0, fact.shape, fact.dtype)?
         }
     };
-    propagate(g, root, wrt, seed, Around { cut: false, below_select: false })
+    propagate(g, root, wrt, seed, None)
 }
 
-/// Where gradients are propagated.
+/// What the nodes of a composite have of the place where it stands.
 #[derive(Clone, Copy)]
-struct Around {
-    /// Whether nothing flows on through the nodes of `wrt`, so that their gradients are partial.
-    cut: bool,
-    /// Whether the root leads to a branch of a `where`.
+struct Composite {
+    /// Whether it leads to a branch of a `where`.
     below_select: bool,
 }
 
-fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, around: Around) -> Result<Vec<Option<NodeId>>> {
+/// The gradients of `root`. Within a composite, nothing flows on through the nodes of `wrt`: their gradients are partial.
+fn propagate(
+    g: &mut Graph,
+    root: NodeId,
+    wrt: &[NodeId],
+    seed: NodeId,
+    within: Option<Composite>,
+) -> Result<Vec<Option<NodeId>>> {
     // Which nodes up to the root depend on a node of `wrt` through float values.
     let mut depends = vec![false; root.index() + 1];
     for &w in wrt {
@@ -52,14 +57,18 @@ fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, around: 
             depends[id.index()] = true;
         }
     }
-    let below_select = below_selects(g, root, around.below_select);
+    let below_select = match within {
+        None => below_selects(g, root),
+        // A composite bounds what its own selects do not take.
+        Some(composite) => vec![composite.below_select; root.index() + 1],
+    };
     let mut grads: HashMap<NodeId, NodeId> = HashMap::new();
     if depends[root.index()] {
         grads.insert(root, seed);
     }
     let before = (g.set_origin(None), g.set_gradient(true));
     for id in (0..=root.0).rev().map(NodeId) {
-        if !depends[id.index()] || (around.cut && wrt.contains(&id)) {
+        if !depends[id.index()] || (within.is_some() && wrt.contains(&id)) {
             continue;
         }
         let Some(&dy) = grads.get(&id) else { continue };
@@ -89,11 +98,10 @@ fn propagate(g: &mut Graph, root: NodeId, wrt: &[NodeId], seed: NodeId, around: 
     Ok(wrt.iter().map(|w| grads.get(w).copied()).collect())
 }
 
-/// Of each node up to the root, whether it leads to a branch of a `where`: parts of its gradient may be 0 because the
-/// other branch was taken, whatever is computed in this one.
-fn below_selects(g: &Graph, root: NodeId, root_is: bool) -> Vec<bool> {
+/// Of each node up to the root, whether it leads to a branch of a `where` that a program asks for: parts of its gradient
+/// may be 0 because the other branch was taken, whatever is computed in this one.
+fn below_selects(g: &Graph, root: NodeId) -> Vec<bool> {
     let mut below = vec![false; root.index() + 1];
-    below[root.index()] = root_is;
     for id in (0..=root.0).rev().map(NodeId) {
         let node = g.node(id);
         let first = match &node.op {
@@ -137,7 +145,7 @@ fn vjp(
         return Ok(inputs.iter().map(|&i| (i == inlined).then_some(dy)).collect());
     }
     // An input given twice has one gradient; it belongs to its first place.
-    let grads = propagate(g, inlined, inputs, dy, Around { cut: true, below_select })?;
+    let grads = propagate(g, inlined, inputs, dy, Some(Composite { below_select }))?;
     Ok(grads.iter().enumerate().map(|(i, &d)| if inputs[..i].contains(&inputs[i]) { None } else { d }).collect())
 }
 

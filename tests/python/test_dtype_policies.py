@@ -329,3 +329,44 @@ def test_layers_have_the_types_and_values_of_keras(case):
     epsilon = EPSILON.get(y.dtype, 1e-6)
     scale = max(1.0, np.abs(case["outputs"]).max())
     np.testing.assert_allclose(values_of(y), case["outputs"], rtol=0, atol=4 * epsilon * scale)
+
+
+# ---- maps, and files of before
+
+
+def test_a_layer_s_place_in_a_map_may_be_set_again_and_loading_leaves_the_map_alone():
+    policies = dtype_policies.DTypePolicyMap("mixed_bfloat16", {"head.*": "float32"})
+    config.set_dtype_policy(policies)
+    layer = layers.Dense(2, name="q")
+    for name in ("float32", "bfloat16"):
+        layer.dtype_policy = name
+        assert layer.dtype_policy.name == name
+    model = cnnrs.Sequential([layers.Input((3,)), layers.Dense(2)])
+    functional = models.Model(model.inputs, model.outputs)
+    before = dict(policies)
+    for made in (model, functional):
+        for _ in range(2):
+            type(made).from_config(made.get_config())
+    assert dict(policies) == before
+
+
+def test_models_whose_config_names_no_policy_are_float32(tmp_path, monkeypatch):
+    x = np.ones((8, 3), np.float32)
+    for functional in (False, True):
+        model = cnnrs.Sequential([layers.Input((3,)), layers.Dense(1)])
+        model = models.Model(model.inputs, model.outputs) if functional else model
+        model.compile("adam", "mse")
+        model.fit(x, x[:, :1], verbose=0)
+        of_now = type(model).get_config
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                type(model),
+                "get_config",
+                lambda self, of=of_now: {k: v for k, v in of(self).items() if k != "dtype"},
+            )
+            model.save(tmp_path / "old.safetensors")
+        config.set_dtype_policy("mixed_float16")
+        loaded = saving.load_model(tmp_path / "old.safetensors")
+        assert loaded.dtype_policy.name == "float32" and isinstance(loaded.optimizer, optimizers.Adam)
+        np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+        config.set_dtype_policy("float32")

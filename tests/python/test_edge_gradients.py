@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import layers, losses, ops
+from cnnrs import _core, layers, losses, ops
 
 INF, NAN = math.inf, math.nan
 
@@ -103,6 +103,30 @@ def test_infinite_derivatives_of_the_branch_that_is_taken_stay():
     np.testing.assert_array_equal(gradient, [INF, 0.25])
     (gradient,) = gradients(lambda x: ops.where(x > -9.0, ops.log(x), 0.0), [-1.0, NAN])
     assert gradient[0] == -1.0 and gradient[1] == 0.0
+
+
+def steps_of_gradients(loss):
+    """The steps of the gradient of a small network's loss with respect to its input."""
+    cnnrs.utils.set_random_seed(1)
+    hidden = [layers.Dense(8), layers.Dropout(0.5), layers.ELU(), layers.Dense(1)]
+    model = cnnrs.Sequential([cnnrs.Input((4,)), *hidden])
+    with _core.Trace() as trace:
+        x, y = trace.placeholder([2, 4], "float32"), trace.placeholder([2, 1], "float32")
+        with cnnrs.GradientTape() as tape:
+            tape.watch(x)
+            total = loss(y, model(ops.sin(x) * x, training=True))
+        return trace.compile([tape.gradient(total, x)]).describe()
+
+
+def test_losses_and_layers_put_no_network_into_a_branch():
+    """The guard costs four ops for each product: networks pay for a `where` of their program's own alone."""
+    for loss in (losses.Huber(), losses.MeanSquaredError(), losses.BinaryCrossentropy(from_logits=True)):
+        assert "isfinite" not in steps_of_gradients(loss), loss.name
+        weighted = type(loss)(reduction="mean_with_sample_weight")
+        told = steps_of_gradients(lambda y, p, f=weighted: f(y, p, sample_weight=ops.ones((2,))))
+        assert "isfinite" not in told, loss.name
+    told = steps_of_gradients(lambda y, p: ops.sum(ops.where(y > 0, ops.square(p), 0.0)))
+    assert "isfinite" in told
 
 
 def test_second_derivatives_where_the_first_are_zero():

@@ -169,6 +169,32 @@ def test_compile_scales_the_loss_of_models_in_float16(policy, auto):
 # ---- training
 
 
+def test_the_scale_stays_where_float32_can_hold_scaled_numbers():
+    optimizer, weight = scaled(dynamic_growth_steps=1)
+    for _ in range(200):
+        optimizer.apply([[0.0, 0.0]], [weight])
+    assert float(optimizer.dynamic_scale) == 2.0**24 and int(optimizer.iterations) == 200
+    for _ in range(200):
+        optimizer.apply([[np.inf, 0.0]], [weight])
+    assert float(optimizer.dynamic_scale) == 1.0 and int(optimizer.iterations) == 200
+    optimizer.apply([[0.0, 0.0]], [weight])
+    assert np.isfinite(weight.numpy()).all() and int(optimizer.iterations) == 201
+    # A gradient that overflows when it is divided counts as one that is not finite.
+    optimizer, weight = scaled(initial_scale=0.25)
+    optimizer.apply([[3e38, 0.0]], [weight])
+    assert (float(optimizer.dynamic_scale), int(optimizer.iterations)) == (0.25, 0)
+    assert weight.numpy().tolist() == [1.0, -2.0]
+
+
+def test_what_gradients_overwrite_is_not_divided_by_the_scale():
+    weight, statistic = cnnrs.Variable([1.0]), cnnrs.Variable([1.0])
+    statistic.overwrite_with_gradient = True
+    optimizer = optimizers.LossScaleOptimizer(optimizers.SGD(1.0), initial_scale=4.0)
+    optimizer.build([weight, statistic])
+    optimizer.apply([[2.0], [8.0]], [weight, statistic])
+    assert (weight.numpy().tolist(), statistic.numpy().tolist()) == ([0.5], [8.0])
+
+
 def block_net(policy, channels=20):
     """A small network of which a step with 64 images keeps more than caches hold, on some 20 channels."""
     config.set_dtype_policy(policy)

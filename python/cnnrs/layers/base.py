@@ -395,9 +395,15 @@ class Layer(WeightOwner):
     def dtype_policy(self, value: Any) -> None:
         policy = self._checked_policy(value)
         if isinstance(self._dtype_policy, dtype_policies.DTypePolicyMap):
+            if self.path in self._dtype_policy:
+                del self._dtype_policy[self.path]
             self._dtype_policy[self.path] = policy
         else:
             self._dtype_policy = policy
+
+    def _restore_policy(self, config: dict[str, Any]) -> None:
+        """Takes the policy of a config. Those that name none were written when all was float32."""
+        self._dtype_policy = self._checked_policy(config.get("dtype", FLOAT))
 
     def _checked_policy(self, dtype: Any) -> dtype_policies.DTypePolicy:
         try:

@@ -102,9 +102,8 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """
     y_true, y_pred = _pair(y_true, y_pred)
     error = raw.abs(y_pred - y_true)
-    near = 0.5 * raw.square(error)
-    far = float(delta) * error - 0.5 * float(delta) ** 2
-    return _mean(raw.where(error <= float(delta), near, far))
+    near = raw.minimum(error, float(delta))
+    return _mean(0.5 * raw.square(near) + float(delta) * (error - near))
 
 
 def log_cosh(y_true: Any, y_pred: Any) -> Any:

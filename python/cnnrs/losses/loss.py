@@ -92,7 +92,8 @@ def reduce_weighted_values(
     if reduction == "mean_with_sample_weight" and weight is not None:
         ones = raw.broadcast_to(weight, shape=list(values.shape))
         divisor = raw.sum(ones)
-        return raw.where(divisor != 0.0, total / divisor, 0.0)
+        # The network is in no branch of this: its gradients need no guard.
+        return total / raw.where(divisor != 0.0, divisor, math.inf)
     return total * (1.0 / max(1, math.prod(values.shape)))
 
 

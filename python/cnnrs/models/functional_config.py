@@ -143,7 +143,7 @@ def from_config(cls: Any, config: dict[str, Any], custom_objects: dict[str, Any]
     inputs = _tensors(config["input_layers"], tensor)
     outputs = _tensors(config["output_layers"], tensor)
     model = cls(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
-    model.dtype_policy = config.get("dtype")
+    model._restore_policy(config)
     return model
 
 

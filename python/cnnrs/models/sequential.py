@@ -149,7 +149,7 @@ class Sequential(Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:
         model = cls(name=config.get("name"))
-        model.dtype_policy = config.get("dtype")
+        model._restore_policy(config)
         for entry in config["layers"]:
             model.add(serialization.deserialize_keras_object(entry, custom_objects=custom_objects))
         shape = config.get("build_input_shape")

@@ -111,6 +111,18 @@ def _not_equal(self: Any, other: object) -> Any:
     return True if other is None else elementwise.not_equal(self, other)
 
 
+def _compared(compare: Callable[[Any, Any], Any]) -> Callable[[Any, object], Any]:
+    """The comparison, which leaves to Python what is no number."""
+
+    def method(self: Any, other: object) -> Any:
+        try:
+            return compare(self, other)
+        except TypeError:
+            return NotImplemented
+
+    return method
+
+
 # Operators of Python that a symbolic tensor has with either operand on the left.
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "add": elementwise.add,
@@ -192,7 +204,7 @@ for _class in (Tensor, _core.Variable):
         __rmatmul__=_reflected(reductions.matmul),
     )
 # Tensors compare in the core.
-_replace(_core.Variable, __eq__=_equal, __ne__=_not_equal, __hash__=object.__hash__)
+_replace(_core.Variable, __eq__=_compared(_equal), __ne__=_compared(_not_equal), __hash__=object.__hash__)
 _replace(KerasTensor, reshape=_reshape_symbol)
 _attach(KerasTensor)
 _attach_operators(KerasTensor)

@@ -9,10 +9,13 @@ import numpy as np
 from cnnrs import initializers, ops, serialization
 from cnnrs.base.arguments import integer, number
 from cnnrs.optimizers.lookup import get
-from cnnrs.optimizers.optimizer import Optimizer
+from cnnrs.optimizers.optimizer import Optimizer, is_overwritten
 from cnnrs.variables import Variable
 
 __all__ = ["LossScaleOptimizer"]
+
+# The scale stays between these, or what it is at first: beyond, float32 would overflow or vanish, for good.
+_LEAST, _MOST = 1.0, 2.0**24
 
 # What `get_config` of older versions of Keras wrote for arguments that have no meaning here.
 _DEFAULTS = {
@@ -33,7 +36,8 @@ class LossScaleOptimizer(Optimizer):
 
     The scale is dynamic (Micikevicius et al. 2018, section 3.2). A step whose gradients hold an infinity or a
     NaN changes no weight, no slot and no `iterations`, and halves the scale. After `dynamic_growth_steps`
-    steps in a row with finite gradients the scale doubles. Whether a step counts is one element on the device
+    steps in a row with finite gradients the scale doubles. It stays between 1 and 2²⁴, or `initial_scale` if
+    that is beyond. Whether a step counts is one element on the device
     that computes, by which it selects old or new values: no step waits for Python to look.
 
     Args:
@@ -135,17 +139,19 @@ class LossScaleOptimizer(Optimizer):
 
     def _apply(self, pairs: list[Any]) -> None:
         inner = self.inner_optimizer
-        finite = self.check_finite([gradient for gradient, _ in pairs])
         scale, steps = self.dynamic_scale.value, self.step_counter.value
+        pairs = [(g if is_overwritten(v) else g / scale, v) for g, v in pairs]
+        finite = self.check_finite([gradient for gradient, _ in pairs])
         # An update changes all state but the learning rate, and the weights.
         held = [v for v in inner.variables if v is not inner._learning_rate] + [v for _, v in pairs]
         before = [variable.value for variable in held]
-        inner._apply([(gradient / scale, variable) for gradient, variable in pairs])
+        inner._apply(pairs)
         for variable, old in zip(held, before, strict=True):
             variable.assign(ops.where(finite, variable.value, old))
         due = ops.greater_equal(steps + 1, self.dynamic_growth_steps)
         grown = ops.where(due, scale * 2.0, scale)
-        self.dynamic_scale.assign(ops.where(finite, grown, scale * 0.5))
+        least, most = min(_LEAST, self.initial_scale), max(_MOST, self.initial_scale)
+        self.dynamic_scale.assign(ops.clip(ops.where(finite, grown, scale * 0.5), least, most))
         counted = ops.where(due, np.int32(0), steps + 1)
         self.step_counter.assign(ops.where(finite, counted, np.int32(0)))
 

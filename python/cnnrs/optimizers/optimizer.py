@@ -274,10 +274,10 @@ class Optimizer(NamedArguments):
     def _apply(self, pairs: list[Any]) -> None:
         steps = self.gradient_accumulation_steps
         scale = self.loss_scale_factor or 1.0
-        updated = [(g, v) for g, v in pairs if not _is_overwritten(v)]
+        updated = [(g, v) for g, v in pairs if not is_overwritten(v)]
         tensors = [(_tensor(g) if scale == 1.0 else _tensor(g) / scale, v) for g, v in updated]
         for gradient, variable in pairs:
-            if _is_overwritten(variable):
+            if is_overwritten(variable):
                 variable.assign(gradient)
         if steps is None:
             self._update(tensors, None)
@@ -335,7 +335,7 @@ class Optimizer(NamedArguments):
     def finalize_variable_values(self, var_list: Any) -> None:
         """At the end of training: weights become their moving averages, with `use_ema`."""
         if self.use_ema:
-            for variable in filter(lambda v: not _is_overwritten(v), var_list):
+            for variable in filter(lambda v: not is_overwritten(v), var_list):
                 variable.assign(self._averages[self._index(variable)].value)
 
     def _clip(self, pairs: list[Any]) -> list[Any]:
@@ -457,7 +457,7 @@ class Optimizer(NamedArguments):
         return f"<{type(self).__name__} name={self.name}>"
 
 
-def _is_overwritten(variable: Any) -> bool:
+def is_overwritten(variable: Any) -> bool:
     """Whether the gradient of a variable is its next value."""
     return bool(getattr(variable, "overwrite_with_gradient", False))
 
