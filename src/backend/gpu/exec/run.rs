@@ -96,6 +96,17 @@ impl Bases {
     }
 }
 
+/// A run that was submitted.
+struct Underway {
+    bases: Bases,
+    /// How it ends, if it may fail.
+    outcome: Option<Arc<RunOutcome>>,
+    profile: Option<Profile>,
+    clock: Option<Clock>,
+    /// Whether the prelude is part of it.
+    prepares: bool,
+}
+
 /// How the time of steps is taken.
 #[derive(Clone, Copy)]
 enum Timing<'a> {
@@ -125,21 +136,42 @@ impl GpuProgram {
         control: &Control,
         keep: bool,
     ) -> Result<(Run, bool)> {
-        let device = &self.device;
-        device.check()?;
+        self.device.check()?;
         let started = Instant::now();
         if (control.poll)() {
             return Err(stopped());
         }
-        make_room(device, control.poll)?;
+        make_room(&self.device, control.poll)?;
+        let Underway { bases, outcome, mut profile, clock, prepares } = self.begin(binding, slots, control, keep)?;
+        let pending = match outcome {
+            Some(outcome) if self.may_defer(&bases, control) => Some(outcome),
+            Some(outcome) => {
+                self.hear(binding, &bases, outcome, control)?;
+                None
+            }
+            None => None,
+        };
+        match (&mut profile, &clock) {
+            (Some(profile), Some(clock)) => self.read_clock(clock, profile)?,
+            (Some(profile), None) => profile.wall = started.elapsed(),
+            _ => {}
+        }
+        let outputs = self.outputs(bases, slots, pending.as_ref())?;
+        let pending = pending.map(|outcome| outcome as Arc<dyn Outcome>);
+        Ok((Run { outputs, profile, pending }, prepares))
+    }
+
+    /// Puts a whole run into the stream.
+    fn begin(&self, binding: &Binding, slots: &[Slot], control: &Control, keep: bool) -> Result<Underway> {
+        let device = &self.device;
         let mut stream = locked(&device.stream);
         let mut kept = locked(&binding.0);
         self.revive(&mut kept)?;
-        let values = &self.placement.values;
-        let versions: Vec<Weak<Value>> = values.inputs.iter().map(|&i| version(&slots[i])).collect();
+        let placement = &self.placement;
+        let versions: Vec<Weak<Value>> = placement.values.inputs.iter().map(|&i| version(&slots[i])).collect();
         let stands = kept.from.as_ref().is_some_and(|made| made.iter().zip(&versions).all(|(a, b)| same(a, b)));
-        let prepares = !(self.placement.prelude.is_empty() || keep && stands);
-        let all = self.placement.prelude.len()..self.placement.prelude.len() + self.placement.steps.len();
+        let prepares = !(placement.prelude.is_empty() || keep && stands);
+        let all = placement.prelude.len()..placement.prelude.len() + placement.steps.len();
         let clock = if control.profile { Clock::new(device, all)? } else { None };
         let mut uploads = device.device.create_command_encoder(&Default::default());
         let recorded = self.record(&mut stream, &mut kept, &mut uploads, slots, control, (prepares, clock.as_ref()));
@@ -155,46 +187,34 @@ impl GpuProgram {
             kept.from = None;
         }
         let mut profile = control.profile.then(|| Profile { steps: Vec::new(), wall: Duration::ZERO, workers: 1 });
-        let submission = self.submit(parts, control, profile.as_mut().filter(|_| clock.is_none()));
-        let submission = submission?;
+        let submission = self.submit(parts, control, profile.as_mut().filter(|_| clock.is_none()))?;
         stream.submitted(submission.clone());
         if prepares {
             kept.from = Some(versions);
         }
         let outcome = reading.map(|memory| {
-            let bytes = self.checked.len() * ALIGNMENT;
-            let words = Reading::begin(memory, bytes, submission.clone());
+            let words = Reading::begin(memory, self.checked.len() * ALIGNMENT, submission);
             RunOutcome::new(self.checked.clone(), kept.failed.clone(), words)
         });
-        drop((stream, kept));
+        Ok(Underway { bases, outcome, profile, clock, prepares })
+    }
+
+    /// Whether a run may return before it is known that it met no bad data: then all that may be donated is rewritten in
+    /// its own memory, which a run that fails leaves alone.
+    fn may_defer(&self, bases: &Bases, control: &Control) -> bool {
+        let in_place = |&(_, output): &(usize, usize)| bases.outputs.get(output).is_some_and(|memory| memory.is_err());
+        control.defer && !control.profile && self.donations.iter().all(in_place)
+    }
+
+    /// Waits until it is known how a run ended.
+    fn hear(&self, binding: &Binding, bases: &Bases, outcome: Arc<RunOutcome>, control: &Control) -> Result<()> {
+        // What overwrites donated memory can't be stopped any more.
         let taken = bases.outputs.iter().any(|output| output.is_err());
-        let deferred = control.defer
-            && !control.profile
-            && self.donations.iter().all(|&(_, output)| {
-                let in_place = |output: &std::result::Result<Memory, usize>| output.is_err();
-                bases.outputs.get(output).is_some_and(in_place)
-            });
-        let pending = match outcome {
-            Some(outcome) if deferred => Some(outcome),
-            Some(outcome) => {
-                // What overwrites donated memory can't be stopped any more.
-                let heard = outcome.wait(&|| !taken && (control.poll)());
-                if heard.as_ref().is_err_and(|e| e.kind == ErrorKind::Cancelled) {
-                    locked(&binding.0).unheard.push(outcome);
-                }
-                heard?;
-                None
-            }
-            None => None,
-        };
-        match (&mut profile, &clock) {
-            (Some(profile), Some(clock)) => self.read_clock(clock, profile)?,
-            (Some(profile), None) => profile.wall = started.elapsed(),
-            _ => {}
+        let heard = outcome.wait(&|| !taken && (control.poll)());
+        if heard.as_ref().is_err_and(|e| e.kind == ErrorKind::Cancelled) {
+            locked(&binding.0).unheard.push(outcome);
         }
-        let outputs = self.outputs(bases, slots, pending.as_ref())?;
-        let pending = pending.map(|outcome| outcome as Arc<dyn Outcome>);
-        Ok((Run { outputs, profile, pending }, prepares))
+        heard
     }
 
     /// Has dispatches commit again, once it was heard why they did not.
