@@ -4,3 +4,4 @@ from cnnrs.ops.activation import *  # noqa: F403 - the namespace is their union
 from cnnrs.ops.classification import *  # noqa: F403
 from cnnrs.ops.convolution import *  # noqa: F403
 from cnnrs.ops.normalization import *  # noqa: F403
+from cnnrs.ops.quality import *  # noqa: F403
