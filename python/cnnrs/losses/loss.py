@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core
+from cnnrs import _core, tree
 from cnnrs.base import naming
 from cnnrs.base.arguments import NamedArguments
 from cnnrs.base.dtypes import STORED, require_float32
@@ -23,6 +23,16 @@ def as_tensor(value: Any) -> Any:
     if isinstance(value, (_core.Tensor, _core.Variable)):
         return value
     return _core.tensor(np.asarray(value))
+
+
+def _widened(values: Any) -> Any:
+    """A tensor of float32 where 16 bits or fewer were given, or a structure of such tensors."""
+    if isinstance(values, dict) or (
+        isinstance(values, (list, tuple)) and any(hasattr(leaf, "shape") for leaf in tree.flatten(values))
+    ):
+        return tree.map_structure(_widened, values)
+    tensor = as_tensor(values)
+    return tensor.astype("float32") if tensor.dtype in STORED else tensor
 
 
 def squeeze_or_expand(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
@@ -130,9 +140,7 @@ class Loss(NamedArguments):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of targets and predictions of one leading shape, in float32; a scalar unless unreduced."""
-        y_true, y_pred = (
-            y.astype("float32") if y.dtype in STORED else y for y in (as_tensor(y_true), as_tensor(y_pred))
-        )
+        y_true, y_pred = _widened(y_true), _widened(y_pred)
         with _core.layer_scope(self.name):
             values = self.call(y_true, y_pred)
             return reduce_weighted_values(values, sample_weight, self.reduction, info_of(values).mask)
