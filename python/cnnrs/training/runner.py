@@ -107,7 +107,7 @@ class StepRunner:
         model = self.model
         called = model._defines_call()
         if not model.built and called and not in_python:
-            one = tree.map_structure(lambda a: _core.tensor(a[:1]), samples[0])
+            one = tree.map_structure(lambda a: None if a is None else _core.tensor(a[:1]), samples[0])
             with _core.no_grad():
                 model(one)
         if self.kind == "train" and model.optimizer is not None and not model.optimizer.built:
