@@ -24,8 +24,6 @@ SIGNATURES: dict[str, str] = json.loads(
 LEFT_OUT = {
     "BatchNormalization": {"synchronized", "renorm", "renorm_clipping", "renorm_momentum"},
     "Dense": {"lora_rank", "lora_alpha", "quantization_config"},
-    "Input": {"sparse", "ragged", "tensor", "optional"},
-    "InputLayer": {"sparse", "ragged", "input_tensor", "optional"},
 }
 
 # Defaults that differ: there are no trained weights, and a default that always fails would serve nobody.

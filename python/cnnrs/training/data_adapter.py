@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import tree
 from cnnrs.training.py_dataset import PyDataset, batches_of
 from cnnrs.training.samples import (
     Samples,
@@ -45,7 +44,7 @@ class ArrayData:
 
     def __init__(self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, steps: int | None = None):
         self.samples = samples = _as_samples(x, y, sample_weight)
-        if any(leaf is None for leaf in tree.flatten(samples[0])):
+        if samples[0] is None:
             raise ValueError("x: expected arrays, received None")
         self.arrays = [np.ascontiguousarray(a) for a in leaves(samples)]
         sizes = {len(a) for a in self.arrays}

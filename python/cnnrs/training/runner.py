@@ -9,7 +9,7 @@ from cnnrs.base.building import building
 from cnnrs.training.logs import as_numbers
 from cnnrs.training.model_steps import Kind, ModelSteps
 from cnnrs.training.samples import Samples, leaves
-from cnnrs.training.step import RecordedStep, Signature, python_step
+from cnnrs.training.step import RecordedStep, Signature, as_tensors, computed, python_step
 
 __all__ = ["StepRunner"]
 
@@ -36,6 +36,22 @@ class StepRunner:
     def __init__(self, model: ModelSteps, kind: Kind):
         self.model = model
         self.kind = kind
+
+    def group(self, batches: list[Samples]) -> Any:
+        """Runs batches one after the other; gives what the step gives for the last one.
+
+        A function that the user put in the place of `train_function` gets them all.
+        """
+        function = self.model._own_function(self.kind)
+        if function is None:
+            for samples in batches:
+                outcome = self.one(samples)
+            return outcome
+        with building(self.model):
+            self._prepare(batches[0], in_python=True)
+        tensors = [as_tensors(samples) for samples in batches]
+        data = iter([batch if isinstance(batch, tuple) else (batch,) for batch in tensors])
+        return computed(lambda: function(data), self.model._assignable)
 
     def one(self, samples: Samples) -> Any:
         """Runs one batch; gives what the step gives."""
@@ -71,6 +87,8 @@ class StepRunner:
     def _in_python(self) -> bool:
         """Whether Python runs at the next batch."""
         model = self.model
+        if model._own_function(self.kind) is not None:
+            return True
         if model.run_eagerly or model.jit_compile is False:
             return True
         if model.jit_compile is True:
@@ -89,7 +107,7 @@ class StepRunner:
         model = self.model
         called = model._defines_call()
         if not model.built and called and not in_python:
-            one = tree.map_structure(lambda a: _core.tensor(a[:1]), samples[0])
+            one = tree.map_structure(lambda a: None if a is None else _core.tensor(a[:1]), samples[0])
             with _core.no_grad():
                 model(one)
         if self.kind == "train" and model.optimizer is not None and not model.optimizer.built:

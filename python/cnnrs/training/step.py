@@ -12,7 +12,7 @@ from cnnrs.base import context
 from cnnrs.ops.dispatch import as_tensor
 from cnnrs.training.samples import Samples, core_dtype, leaves, names, placed
 
-__all__ = ["RecordedStep", "Signature", "python_step"]
+__all__ = ["RecordedStep", "Signature", "as_tensors", "computed", "python_step"]
 
 
 class Signature(NamedTuple):
@@ -118,7 +118,17 @@ def python_step(
         samples: The batch.
         assigned: Gives the variables that the step may have assigned, some of which it may have made.
     """
-    outputs = step(placed(samples, [_core.tensor(a) for a in leaves(samples)]))
+    return computed(lambda: step(as_tensors(samples)), assigned)
+
+
+def as_tensors(samples: Samples) -> Any:
+    """What a step takes: `x`, `(x, y)` or `(x, y, sample_weight)`, of tensors."""
+    return placed(samples, [_core.tensor(a) for a in leaves(samples)])
+
+
+def computed(function: Callable[[], Any], assigned: Callable[[], list[_core.Variable]]) -> Any:
+    """What a function gives, after all that it gives and assigned has been computed."""
+    outputs = function()
     pending = [leaf for leaf in tree.flatten(outputs) if isinstance(leaf, _core.Tensor)]
     values = [variable.value for variable in assigned()]
     _core.realise(pending + [value for value in values if not value.is_realised])
