@@ -35,7 +35,8 @@ class KerasTensor:
     (None, 14, 28, 1)
     """
 
-    __array_ufunc__ = None
+    # `array + x` is a symbolic tensor; functions of numpy meet `__array__`.
+    __array_priority__ = 1000.0
 
     def __init__(
         self,
