@@ -160,14 +160,18 @@ class Loss(NamedArguments):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of targets and predictions of one leading shape, in `dtype`; a scalar unless unreduced."""
-        y_true, y_pred = (tree.map_structure(self._prepared, y) for y in (y_true, y_pred))
+        y_true, y_pred = self._prepared(y_true), self._prepared(y_pred)
         with _core.layer_scope(self.name):
             values = self.call(y_true, y_pred)
             loss = reduce_weighted_values(values, sample_weight, self.reduction, info_of(values).mask)
             return loss.astype(self.dtype) if self.dtype in STORED else loss
 
     def _prepared(self, y: Any) -> Any:
-        """Targets or predictions as they are computed with. Labels stay integers."""
+        """Targets or predictions, or a structure of them, as they are computed with. Labels stay integers."""
+        if isinstance(y, dict) or (
+            isinstance(y, (list, tuple)) and any(hasattr(leaf, "shape") for leaf in tree.flatten(y))
+        ):
+            return tree.map_structure(self._prepared, y)
         y = as_tensor(y)
         if self.dtype in STORED:
             return (y.astype(self.dtype) if y.dtype in FLOATS else y).astype(FLOAT)

@@ -193,6 +193,11 @@ class MultiOptimizer(Optimizer):
             if own:
                 optimizer.build(own)
 
+    @property
+    def asks_python(self) -> bool:
+        """Whether a Python callable gives the learning rate of one of them."""
+        return any(optimizer.asks_python for optimizer in self._inner)
+
     def before_step(self) -> None:
         for optimizer in self._inner:
             optimizer.before_step()
