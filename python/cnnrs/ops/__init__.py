@@ -37,6 +37,7 @@ from cnnrs.ops import nn as nn
 from cnnrs.ops import raw as raw
 from cnnrs.ops.arrays import *  # noqa: F403 - the namespace is their union
 from cnnrs.ops.bits import *  # noqa: F403
+from cnnrs.ops.contraction import *  # noqa: F403
 from cnnrs.ops.control import *  # noqa: F403
 from cnnrs.ops.core import *  # noqa: F403
 from cnnrs.ops.creation import *  # noqa: F403
@@ -61,13 +62,12 @@ _ABSENT = {
     **dict.fromkeys(
         ["svd", "qr", "eigh", "eig", "inv", "solve", "cholesky", "det"], "matrices are not factored"
     ),
-    **dict.fromkeys(["einsum"], "write it with matmul, tensordot or transpose"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    from cnnrs.base.suggest import did_you_mean
+    from cnnrs.base.suggest import did_you_mean, no_attribute
 
     if name in _ABSENT:
-        raise AttributeError(f"cnnrs.ops has no {name!r}, which Keras has: {_ABSENT[name]}")
-    raise AttributeError(f"cnnrs.ops has no {name!r}{did_you_mean(name, globals())}")
+        raise no_attribute("cnnrs.ops", name, f", which Keras has: {_ABSENT[name]}")
+    raise no_attribute("cnnrs.ops", name, did_you_mean(name, globals()))
