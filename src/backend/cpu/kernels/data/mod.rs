@@ -3,6 +3,7 @@
 mod arg_reduce;
 mod copies;
 mod lookup;
+mod matrices;
 mod random;
 mod strided;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use smallvec::SmallVec;
 pub use arg_reduce::ARG_REDUCE;
 pub use copies::{CONCAT, PAD, SLICE, TRANSPOSE};
 pub use lookup::{GATHER, IOTA, ONE_HOT, SCATTER_ADD};
+pub use matrices::{FFT, LINALG};
 pub use random::RANDOM;
 
 /// A kernel without attachments.
