@@ -1,10 +1,13 @@
 //! Kernels of the ops that move, look up or draw data. One candidate an op; none takes attachments.
 
 mod arg_reduce;
+mod argsort;
 mod copies;
 mod lookup;
 mod matrices;
 mod random;
+mod scan;
+mod scatter;
 mod strided;
 #[cfg(test)]
 mod tests;
@@ -14,10 +17,13 @@ use crate::error::{Error, Result};
 use smallvec::SmallVec;
 
 pub use arg_reduce::ARG_REDUCE;
+pub use argsort::ARGSORT;
 pub use copies::{CONCAT, PAD, SLICE, TRANSPOSE};
-pub use lookup::{GATHER, IOTA, ONE_HOT, SCATTER_ADD};
+pub use lookup::{GATHER, IOTA, ONE_HOT};
 pub use matrices::{FFT, LINALG};
 pub use random::RANDOM;
+pub use scan::SCAN;
+pub use scatter::SCATTER;
 
 /// A kernel without attachments.
 pub struct DataKernel {
