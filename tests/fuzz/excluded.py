@@ -23,11 +23,25 @@ OPS = {
     "empty": "its values mean nothing",
 }
 
+_FUNCTION = "a class of this table, called at once"
+
 LAYERS = {
+    "Embedding": "takes integers as its first input; tests/python/test_masks.py compares it with numpy",
+    "SpectralNormalization": "changes its layer; tests/python/test_keras_parity.py compares it with Keras",
+    "TimeDistributed": "takes a layer",
+    "Wrapper": "a base class",
     "Input": "every model has it",
     "InputLayer": "every model has it, as Input",
     "InputSpec": "describes inputs; is no layer",
     "Layer": "the base class",
+    "add": _FUNCTION,
+    "average": _FUNCTION,
+    "concatenate": _FUNCTION,
+    "dot": _FUNCTION,
+    "maximum": _FUNCTION,
+    "minimum": _FUNCTION,
+    "multiply": _FUNCTION,
+    "subtract": _FUNCTION,
     "deserialize": "makes layers of configurations",
     "serialize": "makes configurations of layers",
 }

@@ -2,16 +2,36 @@
 
 from cnnrs.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from cnnrs.layers.base import Layer
+from cnnrs.layers.batch_normalization import BatchNormalization
 from cnnrs.layers.config import deserialize, serialize
 from cnnrs.layers.convolutional import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
 from cnnrs.layers.core import Activation, Dense, Identity, Lambda
+from cnnrs.layers.einsum import EinsumDense
+from cnnrs.layers.embedding import Embedding, Masking
 from cnnrs.layers.input_layer import Input, InputLayer
 from cnnrs.layers.input_spec import InputSpec
-from cnnrs.layers.merging import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
+from cnnrs.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from cnnrs.layers.normalization import (
-    BatchNormalization,
     GroupNormalization,
     LayerNormalization,
+    RMSNormalization,
     UnitNormalization,
 )
 from cnnrs.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
@@ -32,6 +52,7 @@ from cnnrs.layers.reshaping import (
     UpSampling2D,
     ZeroPadding2D,
 )
+from cnnrs.layers.wrapping import SpectralNormalization, TimeDistributed, Wrapper
 
 Convolution2D = Conv2D
 Convolution2DTranspose = Conv2DTranspose
@@ -42,7 +63,6 @@ GlobalMaxPool2D = GlobalMaxPooling2D
 GlobalAvgPool2D = GlobalAveragePooling2D
 
 __all__ = [
-    "ELU",
     "Activation",
     "ActivityRegularization",
     "Add",
@@ -60,6 +80,9 @@ __all__ = [
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "ELU",
+    "EinsumDense",
+    "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
@@ -76,6 +99,7 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "MaxPool2D",
     "MaxPooling2D",
     "Maximum",
@@ -83,6 +107,7 @@ __all__ = [
     "Multiply",
     "PReLU",
     "Permute",
+    "RMSNormalization",
     "ReLU",
     "RepeatVector",
     "Rescaling",
@@ -92,12 +117,23 @@ __all__ = [
     "SeparableConvolution2D",
     "Softmax",
     "SpatialDropout2D",
+    "SpectralNormalization",
     "Subtract",
+    "TimeDistributed",
     "UnitNormalization",
     "UpSampling2D",
+    "Wrapper",
     "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]
 
 

@@ -19,6 +19,8 @@ __all__ = ["ActivityRegularization", "Dropout", "GaussianDropout", "GaussianNois
 class _Random(Layer):
     """A layer with a random generator."""
 
+    _supports_masking = True
+
     # Draws are float32.
     _widens = True
 
@@ -177,6 +179,8 @@ class ActivityRegularization(Layer):
         l1: Weight of the sum of magnitudes.
         l2: Weight of the sum of squares.
     """
+
+    _supports_masking = True
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
         super().__init__(activity_regularizer=L1L2(l1=l1, l2=l2), **kwargs)

@@ -12,6 +12,7 @@ from cnnrs.layers.base import Layer, _call_signature, _is_shape, _shape_of, _sym
 from cnnrs.models import functional_config
 from cnnrs.models.graph import Graph
 from cnnrs.models.summary import summarize
+from cnnrs.ops.masks import keep_mask, with_mask
 from cnnrs.symbolic import KerasTensor
 from cnnrs.training.trainer import Trainer
 
@@ -109,9 +110,10 @@ class Model(Trainer):
         """Outputs for inputs. A subclass without a graph defines it."""
         if self._graph is None:
             raise NotImplementedError(f"{type(self).__name__}: expected the class to define call(inputs)")
+        given = self._standardize_inputs(inputs)
         if mask is not None:
-            raise ValueError(f"{self.name}: mask: expected None; masks are not supported")
-        return self._graph.run(self._standardize_inputs(inputs))
+            given = [with_mask(x, own) for x, own in zip(given, tree.flatten(mask), strict=True)]
+        return self._graph.run(given)
 
     def _standardize_inputs(self, inputs: Any) -> list[Any]:
         assert self._graph is not None
@@ -285,6 +287,12 @@ class Model(Trainer):
         reject(Model.load_weights, kwargs)
         saving.load_weights(self, filepath, skip_mismatch=skip_mismatch)
 
+    def quantize(  # type: ignore[override]  # as in Keras
+        self, mode: Any = None, config: Any = None, filters: Any = None, **kwargs: Any
+    ) -> Any:
+        """Raises NotImplementedError: models compute in float types."""
+        super().quantize(mode, config=config)
+
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON. Arguments are those of `json.dumps`."""
         return json.dumps(serialization.serialize_keras_object(self), **kwargs)
@@ -358,7 +366,7 @@ def _fit_input(value: Any, symbol: KerasTensor, model: str) -> Any:
     Raises:
         ValueError: The shapes cannot be reconciled.
     """
-    shape = tuple(value.shape)
+    given, shape = value, tuple(value.shape)
     wanted = symbol.shape
     if len(shape) == len(wanted) - 1 and wanted[-1] == 1:
         value = ops.expand_dims(value, -1)
@@ -373,4 +381,4 @@ def _fit_input(value: Any, symbol: KerasTensor, model: str) -> Any:
         raise ValueError(f"{model}: input {symbol.name!r}: expected shape {wanted}, received {shape}")
     if value.dtype != symbol.dtype:
         value = ops.cast(value, symbol.dtype)
-    return value
+    return keep_mask(value, given)
