@@ -1,15 +1,62 @@
 """Layers, with the names, arguments and defaults of `keras.layers`."""
 
-from cnnrs.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from cnnrs.layers.base import Layer
-from cnnrs.layers.batch_normalization import BatchNormalization
-from cnnrs.layers.config import deserialize, serialize
-from cnnrs.layers.convolutional import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
-from cnnrs.layers.core import Activation, Dense, Identity, Lambda
-from cnnrs.layers.einsum import EinsumDense
-from cnnrs.layers.embedding import Embedding, Masking
-from cnnrs.layers.input_layer import Input, InputLayer
-from cnnrs.layers.input_spec import InputSpec
+from cnnrs.layers.activation import (
+    ELU,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Softmax,
+)
+from cnnrs.layers.adaptive_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
+)
+from cnnrs.layers.base import (
+    Layer,
+)
+from cnnrs.layers.batch_normalization import (
+    BatchNormalization,
+)
+from cnnrs.layers.config import (
+    deserialize,
+    serialize,
+)
+from cnnrs.layers.convolutional import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Conv3D,
+    Conv3DTranspose,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
+from cnnrs.layers.core import (
+    Activation,
+    Dense,
+    Identity,
+    Lambda,
+)
+from cnnrs.layers.einsum import (
+    EinsumDense,
+)
+from cnnrs.layers.embedding import (
+    Embedding,
+    Masking,
+)
+from cnnrs.layers.input_layer import (
+    Input,
+    InputLayer,
+)
+from cnnrs.layers.input_spec import (
+    InputSpec,
+)
 from cnnrs.layers.merging import (
     Add,
     Average,
@@ -34,49 +81,115 @@ from cnnrs.layers.normalization import (
     RMSNormalization,
     UnitNormalization,
 )
-from cnnrs.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
-from cnnrs.layers.preprocessing import Rescaling, Resizing
+from cnnrs.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+)
+from cnnrs.layers.preprocessing import (
+    Rescaling,
+    Resizing,
+)
 from cnnrs.layers.regularization import (
     ActivityRegularization,
+    AlphaDropout,
     Dropout,
     GaussianDropout,
     GaussianNoise,
+    SpatialDropout1D,
     SpatialDropout2D,
+    SpatialDropout3D,
+)
+from cnnrs.layers.resampling import (
+    Cropping1D,
+    Cropping2D,
+    Cropping3D,
+    UpSampling1D,
+    UpSampling2D,
+    UpSampling3D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
 )
 from cnnrs.layers.reshaping import (
-    Cropping2D,
     Flatten,
     Permute,
     RepeatVector,
     Reshape,
-    UpSampling2D,
-    ZeroPadding2D,
 )
-from cnnrs.layers.wrapping import SpectralNormalization, TimeDistributed, Wrapper
+from cnnrs.layers.wrapping import (
+    SpectralNormalization,
+    TimeDistributed,
+    Wrapper,
+)
 
+Convolution1D = Conv1D
+Convolution1DTranspose = Conv1DTranspose
+MaxPool1D = MaxPooling1D
+AvgPool1D = AveragePooling1D
+GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalAvgPool1D = GlobalAveragePooling1D
+SeparableConvolution1D = SeparableConv1D
 Convolution2D = Conv2D
 Convolution2DTranspose = Conv2DTranspose
-SeparableConvolution2D = SeparableConv2D
 MaxPool2D = MaxPooling2D
 AvgPool2D = AveragePooling2D
 GlobalMaxPool2D = GlobalMaxPooling2D
 GlobalAvgPool2D = GlobalAveragePooling2D
+SeparableConvolution2D = SeparableConv2D
+Convolution3D = Conv3D
+Convolution3DTranspose = Conv3DTranspose
+MaxPool3D = MaxPooling3D
+AvgPool3D = AveragePooling3D
+GlobalMaxPool3D = GlobalMaxPooling3D
+GlobalAvgPool3D = GlobalAveragePooling3D
 
 __all__ = [
     "Activation",
     "ActivityRegularization",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
     "Add",
+    "AlphaDropout",
     "Average",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AveragePooling3D",
+    "AvgPool1D",
     "AvgPool2D",
+    "AvgPool3D",
     "BatchNormalization",
     "Concatenate",
+    "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
     "Convolution2D",
     "Convolution2DTranspose",
+    "Convolution3D",
+    "Convolution3DTranspose",
+    "Cropping1D",
     "Cropping2D",
+    "Cropping3D",
     "Dense",
+    "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
@@ -86,10 +199,18 @@ __all__ = [
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalAvgPool3D",
+    "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GlobalMaxPool3D",
+    "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
     "GroupNormalization",
     "Identity",
     "Input",
@@ -100,8 +221,12 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "MaxPool1D",
     "MaxPool2D",
+    "MaxPool3D",
+    "MaxPooling1D",
     "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "Minimum",
     "Multiply",
@@ -113,17 +238,25 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Resizing",
+    "SeparableConv1D",
     "SeparableConv2D",
+    "SeparableConvolution1D",
     "SeparableConvolution2D",
     "Softmax",
+    "SpatialDropout1D",
     "SpatialDropout2D",
+    "SpatialDropout3D",
     "SpectralNormalization",
     "Subtract",
     "TimeDistributed",
     "UnitNormalization",
+    "UpSampling1D",
     "UpSampling2D",
+    "UpSampling3D",
     "Wrapper",
+    "ZeroPadding1D",
     "ZeroPadding2D",
+    "ZeroPadding3D",
     "add",
     "average",
     "concatenate",

@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnrs import ops
 from cnnrs.layers.base import Layer
-from cnnrs.ops.convolution import image_data_format, pair
+from cnnrs.ops.spatial import image_data_format, pair
 from cnnrs.ops.dispatch import as_float
 
 __all__ = ["Rescaling", "Resizing"]
