@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sequence_cases
+import spatial_cases
 
 import cnnrs
 from cnnrs import layers, ops
@@ -232,6 +233,7 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     (layers.Rescaling, {"scale": 0.5, "offset": -1.0}, IMAGE, IMAGE, [], {}),
     (layers.Resizing, {"height": 5, "width": 9}, IMAGE, (4, 5, 9, 4), [], {}),
     *sequence_cases.CASES,
+    *spatial_cases.CASES,
 ]
 
 

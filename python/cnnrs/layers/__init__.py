@@ -7,14 +7,6 @@ from cnnrs.layers.activation import (
     ReLU,
     Softmax,
 )
-from cnnrs.layers.adaptive_pooling import (
-    AdaptiveAveragePooling1D,
-    AdaptiveAveragePooling2D,
-    AdaptiveAveragePooling3D,
-    AdaptiveMaxPooling1D,
-    AdaptiveMaxPooling2D,
-    AdaptiveMaxPooling3D,
-)
 from cnnrs.layers.base import (
     Layer,
 )
@@ -156,12 +148,6 @@ GlobalAvgPool3D = GlobalAveragePooling3D
 __all__ = [
     "Activation",
     "ActivityRegularization",
-    "AdaptiveAveragePooling1D",
-    "AdaptiveAveragePooling2D",
-    "AdaptiveAveragePooling3D",
-    "AdaptiveMaxPooling1D",
-    "AdaptiveMaxPooling2D",
-    "AdaptiveMaxPooling3D",
     "Add",
     "AlphaDropout",
     "Average",
@@ -271,6 +257,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    from cnnrs.base.suggest import did_you_mean
+    from cnnrs.base.suggest import did_you_mean, no_attribute
 
-    raise AttributeError(f"cnnrs.layers has no {name!r}{did_you_mean(name, __all__)}")
+    raise no_attribute("cnnrs.layers", name, did_you_mean(name, __all__))

@@ -34,8 +34,8 @@ def with_defaults(function: Any, **defaults: Any) -> Any:
     function = inspect.unwrap(function)
     code = function.__code__
     names = code.co_varnames[: code.co_argcount]
-    values = dict(zip(names[-len(function.__defaults__) :], function.__defaults__, strict=True))
-    values = tuple(defaults.get(name, value) for name, value in values.items())
+    given = function.__defaults__
+    values = tuple(defaults.get(n, v) for n, v in zip(names[-len(given) :], given, strict=True))
     copy = FunctionType(code, function.__globals__, function.__name__, values, function.__closure__)
     copy.__qualname__, copy.__annotations__ = function.__qualname__, function.__annotations__
     copy.__kwdefaults__ = function.__kwdefaults__

@@ -8,8 +8,8 @@ import numpy as np
 
 from cnnrs import ops
 from cnnrs.layers.base import Layer
-from cnnrs.ops.spatial import image_data_format, pair
 from cnnrs.ops.dispatch import as_float
+from cnnrs.ops.spatial import image_data_format, pair
 
 __all__ = ["Rescaling", "Resizing"]
 

@@ -64,8 +64,8 @@ _ABSENT = {
 
 
 def __getattr__(name: str) -> Any:
-    from cnnrs.base.suggest import did_you_mean
+    from cnnrs.base.suggest import did_you_mean, no_attribute
 
     if name in _ABSENT:
-        raise AttributeError(f"cnnrs.ops has no {name!r}, which Keras has: {_ABSENT[name]}")
-    raise AttributeError(f"cnnrs.ops has no {name!r}{did_you_mean(name, globals())}")
+        raise no_attribute("cnnrs.ops", name, f", which Keras has: {_ABSENT[name]}")
+    raise no_attribute("cnnrs.ops", name, did_you_mean(name, globals()))

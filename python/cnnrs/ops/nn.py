@@ -6,3 +6,4 @@ from cnnrs.ops.classification import *  # noqa: F403
 from cnnrs.ops.convolution import *  # noqa: F403
 from cnnrs.ops.normalization import *  # noqa: F403
 from cnnrs.ops.pooling import *  # noqa: F403
+from cnnrs.ops.quality import *  # noqa: F403
