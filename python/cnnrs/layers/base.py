@@ -227,6 +227,7 @@ class Layer(WeightOwner):
         if dtype is not None and self._casts_inputs():
             args, kwargs = _autocast(args, dtype), _autocast(kwargs, dtype)
         with context.calling(training), _core.layer_scope(self.name, dtype):
+            scopes = naming.enter_scopes(self._scopes())
             try:
                 outputs = self.call(*args, **kwargs)
             except _core.TracedValueError as error:
@@ -237,6 +238,8 @@ class Layer(WeightOwner):
             except (IndexError, TypeError, ValueError) as error:
                 _name_layer(error, self.name)
                 raise
+            finally:
+                naming.enter_scopes(scopes)
         if self._widens and dtype is not None:
             outputs = _autocast(outputs, self.compute_dtype)
         if self.activity_regularizer is not None:
@@ -389,8 +392,8 @@ class Layer(WeightOwner):
 
     @property
     def path(self) -> str:
-        """Name within the model."""
-        return self.name
+        """The name after those of the layers inside of which it was built or called first."""
+        return self.name if self._scope_names is None else "/".join(self._scope_names)
 
     def __reduce__(self) -> Any:
         return reduce_layer(self)
@@ -416,8 +419,11 @@ def _wrap_build(build: Any) -> Any:
         arguments = dict(list(signature.bind(self, *args, **kwargs).arguments.items())[1:])
         count = len(self._own)
         try:
-            with naming.name_scope(self.name):
+            outer = naming.enter_scopes(self._scopes())
+            try:
                 build(self, *args, **kwargs)
+            finally:
+                naming.enter_scopes(outer)
             self._build_shapes = arguments
             self.built = True
         except BaseException:

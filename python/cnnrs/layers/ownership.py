@@ -31,6 +31,7 @@ class WeightOwner(symbolic.Operation):
     _own: list[tuple[Any, bool]]
     _trainable: bool
     _serial: int
+    _scope_names: tuple[str, ...] | None = None
     built: bool
     variable_dtype: str
     # Attributes that hold other objects without owning them.
@@ -76,6 +77,11 @@ class WeightOwner(symbolic.Operation):
         """
         self._check_ready()
         if args:
+            if isinstance(args[0], str):
+                raise ValueError(
+                    f"{self.name}: add_weight: expected the shape first, received {args[0]!r}; "
+                    f"write add_weight(shape, name={args[0]!r})"
+                )
             if len(args) > 1 or shape is not None:
                 raise TypeError(
                     f"{self.name}: add_weight: expected the shape once, received {args} and {shape}"
@@ -92,6 +98,7 @@ class WeightOwner(symbolic.Operation):
         # More than any address space that processors map today.
         if size > 2**47:
             raise MemoryError(too_large)
+        outer = naming.enter_scopes(self._scopes())
         try:
             variable = Variable(
                 initializers.get(initializer),
@@ -104,7 +111,8 @@ class WeightOwner(symbolic.Operation):
             )
         except MemoryError as error:
             raise MemoryError(too_large) from error
-        variable.path = "/".join(filter(None, [naming.current_path(), variable.name]))
+        finally:
+            naming.enter_scopes(outer)
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
         variable.overwrite_with_gradient = bool(overwrite_with_gradient)
@@ -133,6 +141,12 @@ class WeightOwner(symbolic.Operation):
             constraint=constraint,
             name=name,
         )
+
+    def _scopes(self) -> tuple[str, ...]:
+        """The names of the layers around, as they were when this was first asked, and the layer's own."""
+        if self._scope_names is None:
+            self._scope_names = (*naming.scopes(), self.name)
+        return self._scope_names
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, _core.Variable) and name not in self._unowned:
