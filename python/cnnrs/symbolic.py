@@ -35,7 +35,8 @@ class KerasTensor:
     (None, 14, 28, 1)
     """
 
-    __array_ufunc__ = None
+    # `array + x` is a symbolic tensor; functions of numpy meet `__array__`.
+    __array_priority__ = 1000.0
 
     def __init__(
         self,
@@ -334,6 +335,12 @@ class OpFunction(Operation):
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        # Some functions know the shapes where no probe of an unknown extent would fit other arguments.
+        by_rule = getattr(self.function, "output_spec", None)
+        known = None if by_rule is None else by_rule(*args, **kwargs)
+        return super().compute_output_spec(*args, **kwargs) if known is None else known
 
     def __repr__(self) -> str:
         return f"<ops.{self.function.__name__} name={self.name}>"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, dtype_policies, regularizers, symbolic, tree
-from cnnrs.base import context, naming
+from cnnrs.base import context, naming, policies
 from cnnrs.base.arguments import reject
 from cnnrs.base.building import building
 from cnnrs.base.dtypes import FLOAT, FLOATS
@@ -330,7 +330,7 @@ class Layer(WeightOwner):
 
     @property
     def dtype_policy(self) -> dtype_policies.DTypePolicy:
-        """The policy of element types, which may be set: what is made or recorded later follows it.
+        """The policy of element types, which may be set: what is made and what is computed later follows it.
 
         >>> from cnnrs import layers
         >>> layers.Dense(2, dtype="mixed_bfloat16").dtype_policy
@@ -348,6 +348,7 @@ class Layer(WeightOwner):
             self._dtype_policy[self.path] = policy
         else:
             self._dtype_policy = policy
+            policies.note_change()
 
     def _restore_policy(self, config: dict[str, Any]) -> None:
         """Takes the policy of a config. Those that name none were written when all was float32."""

@@ -36,7 +36,7 @@ def to_config(model: Any) -> dict[str, Any]:
     for operation in graph.operations:
         if isinstance(operation, OpFunction):
             entry: dict[str, Any] = {
-                "module": "cnnrs.ops",
+                "module": _module_of(operation.function),
                 "class_name": operation.function.__name__,
                 "config": {"name": operation.name},
                 "registered_name": None,
@@ -159,6 +159,15 @@ def from_config(cls: Any, config: dict[str, Any], custom_objects: dict[str, Any]
     return model
 
 
+_OP_MODULES = {"cnnrs.ops": ops, "cnnrs.ops.image": ops.image}
+
+
+def _module_of(function: Any) -> str:
+    """The public module of an op."""
+    inside = f"{function.__module__}.".startswith("cnnrs.ops.image.")
+    return "cnnrs.ops.image" if inside else "cnnrs.ops"
+
+
 def _of_keras_2(node: list[Any]) -> dict[str, Any]:
     """A node as Keras 2 wrote it: a list of `[layer, node, tensor, arguments]`, one for each input."""
     tensors = [{"class_name": _TENSOR, "config": {"keras_history": list(part[:3])}} for part in node]
@@ -167,8 +176,8 @@ def _of_keras_2(node: list[Any]) -> dict[str, Any]:
 
 
 def _operation(entry: dict[str, Any], custom_objects: dict[str, Any] | None) -> Operation:
-    if entry.get("module") == "cnnrs.ops":
-        function: Any = getattr(ops, str(entry["class_name"]), None)
+    if entry.get("module") in _OP_MODULES:
+        function: Any = getattr(_OP_MODULES[entry["module"]], str(entry["class_name"]), None)
         if not getattr(function, "is_cnnrs_op", False):
             raise ValueError(f"expected the name of an op, received {entry['class_name']!r}")
         return OpFunction(function, entry["config"]["name"])

@@ -299,5 +299,5 @@ class ModelSteps(Layer):
         """The variables that a step may assign: those of layers, metrics and the optimizer."""
         variables = list(self.variables)
         for metric in self.metrics:
-            variables += metric.variables
+            variables += metric._state()
         return variables if self.optimizer is None else variables + self.optimizer.variables

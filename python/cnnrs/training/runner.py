@@ -56,14 +56,17 @@ class StepRunner:
     def one(self, samples: Samples) -> Any:
         """Runs one batch; gives what the step gives."""
         if not self._in_python():
-            return self.recorded(samples)(leaves(samples))
+            step = self.recorded(samples)
+            if self._asks_python():
+                self.model.optimizer.before_step()
+            return step(leaves(samples))
         with building(self.model):
             self._prepare(samples, in_python=True)
         return python_step(self.model._step_function(self.kind), samples, self.model._assignable)
 
     def many(self, head: Samples) -> RecordedStep | None:
         """The step that runs many batches of the shape of `head`; None if Python runs at every batch."""
-        return None if self._in_python() else self.recorded(head)
+        return None if self._in_python() or self._asks_python() else self.recorded(head)
 
     def logs(self, outcome: Any) -> dict[str, Any]:
         """What a step gave, as numbers by name."""
@@ -83,6 +86,10 @@ class StepRunner:
                 step = steps[signature] = RecordedStep.record(function, samples, signature, label)
                 model._clear_losses()
         return step
+
+    def _asks_python(self) -> bool:
+        """Whether Python gives the learning rate of each step."""
+        return self.kind == "train" and self.model.optimizer is not None and self.model.optimizer.asks_python
 
     def _in_python(self) -> bool:
         """Whether Python runs at the next batch."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnrs import _core, tree
-from cnnrs.base import context
+from cnnrs.base import context, policies
 from cnnrs.ops.dispatch import as_tensor
 from cnnrs.training.samples import Samples, core_dtype, leaves, names, placed
 
@@ -23,19 +23,21 @@ class Signature(NamedTuple):
         layout: The structure of samples.
         facts: Shape and element type of each array.
         plan: What plans depend on besides their graph, as `_core.plan_key` says it.
+        policies: How often policies of layers had changed.
     """
 
     kind: str
     layout: str
     facts: tuple[tuple[tuple[int, ...], str], ...]
     plan: tuple[str, str, str, int, int]
+    policies: int
 
     @classmethod
     def of(cls, kind: str, samples: Samples) -> Signature:
         """The signature of a kind of step on samples, under the present settings."""
         layout = repr(tree.map_structure(lambda a: None if a is None else 0, samples))
         facts = tuple((a.shape, core_dtype(a)) for a in leaves(samples))
-        return cls(kind, layout, facts, _core.plan_key())
+        return cls(kind, layout, facts, _core.plan_key(), policies.changes())
 
 
 class RecordedStep:

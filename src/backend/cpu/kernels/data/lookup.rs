@@ -2,7 +2,6 @@
 
 use super::{DataKernel, GRAIN, fill_phase, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Operands, Phase, Task};
-use crate::backend::cpu::kernels::chunked::split;
 use crate::dtype::Word;
 use crate::error::{BadData, Integer, Result};
 use crate::ops::Op;
@@ -11,18 +10,13 @@ use crate::shape::Shape;
 
 /// Rows copied by index.
 pub const GATHER: DataKernel = DataKernel { name: "gather_rows", lower: lower_gather };
-/// Rows added up by index; every chunk owns some target rows.
-pub const SCATTER_ADD: DataKernel = DataKernel { name: "scatter_add_rows", lower: lower_scatter_add };
 /// Zeros, then a 1 a row.
 pub const ONE_HOT: DataKernel = DataKernel { name: "one_hot_rows", lower: lower_one_hot };
 /// Positions counted up.
 pub const IOTA: DataKernel = DataKernel { name: "iota_count", lower: lower_iota };
 
-/// Most chunks into which the target rows of a scatter are cut; each reads all indices.
-const SCATTER_PARTS: usize = 16;
-
 /// Extents before and behind `axis`.
-fn around(shape: &Shape, axis: usize) -> (usize, usize) {
+pub(super) fn around(shape: &Shape, axis: usize) -> (usize, usize) {
     (shape[..axis].iter().product(), shape[axis + 1..].iter().product())
 }
 
@@ -30,7 +24,7 @@ fn around(shape: &Shape, axis: usize) -> (usize, usize) {
 ///
 /// # Safety
 /// The operand holds more than `at` int32.
-unsafe fn index(ops: &Operands, input: usize, at: usize, extent: usize) -> Option<usize> {
+pub(super) unsafe fn index(ops: &Operands, input: usize, at: usize, extent: usize) -> Option<usize> {
     // SAFETY: the caller's contract.
     let value = unsafe { *ops.input::<i32>(input).add(at) };
     let place = wrap(value, extent);
@@ -64,29 +58,6 @@ fn lower_gather(task: &Task) -> Result<Lowered> {
         }
     });
     Ok(lowered(GATHER.name, vec![phase]))
-}
-
-fn lower_scatter_add(task: &Task) -> Result<Lowered> {
-    let Op::ScatterAdd(op) = task.op else { return Err(wrong_op(SCATTER_ADD.name, task)) };
-    let (outer, inner) = around(&op.shape, op.axis);
-    let (extent, count) = (op.shape[op.axis], task.inputs[1].shape.len());
-    let parts = SCATTER_PARTS.min(extent).max(1);
-    let phase = Phase::new(if op.shape.is_empty() { 0 } else { outer * parts }, move |ops, chunk, _| {
-        let o = chunk / parts;
-        let own = split(extent, parts, chunk % parts);
-        // SAFETY: the target rows `own` of block `o` are this chunk's; every row lies within its tensor.
-        unsafe {
-            let target = ops.output::<f32>(0).add(o * extent * inner);
-            std::slice::from_raw_parts_mut(target.add(own.start * inner), own.len() * inner).fill(0.0);
-            for at in 0..count {
-                let Some(row) = index(ops, 1, at, extent).filter(|r| own.contains(r)) else { continue };
-                let from = std::slice::from_raw_parts(ops.input::<f32>(0).add((o * count + at) * inner), inner);
-                let to = std::slice::from_raw_parts_mut(target.add(row * inner), inner);
-                to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
-            }
-        }
-    });
-    Ok(lowered(SCATTER_ADD.name, vec![phase]))
 }
 
 fn lower_one_hot(task: &Task) -> Result<Lowered> {

@@ -3,7 +3,8 @@
 use crate::dtype::DType;
 use crate::graph::Graph;
 use crate::ops::arg_reduce::ArgReduce;
-use crate::ops::gather::{Gather, OneHot, ScatterAdd};
+use crate::ops::gather::{Gather, OneHot};
+use crate::ops::scatter::Scatter;
 use crate::ops::movement::{Concat, Iota, Pad, Slice};
 use crate::ops::{Op, Real};
 use crate::shape::Fact;
@@ -81,7 +82,7 @@ fn rows_across_chunks() {
             let (x, op): (_, Op) = if scatter {
                 (
                     Fact::new([2, picked, inner], DType::F32),
-                    ScatterAdd { axis: 1, shape: [2, rows, inner].into() }.into(),
+                    Scatter::add(1, [2, rows, inner].into()).into(),
                 )
             } else {
                 (Fact::new([2, rows, inner], DType::F32), Gather { axis: 1 }.into())
