@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs import ops as ops  # which gives variables their methods
-from cnnrs.base import naming, trainable_set
+from cnnrs.base import context, naming, trainable_set
 from cnnrs.base.dtypes import FLOAT, STORED, host_dtype, standardize_dtype
 from cnnrs.serialization.modules import public
 
@@ -185,6 +185,10 @@ class Variable(_core.Variable):
     def assign_sub(self, value: Any) -> Variable:
         """Subtracts `value`."""
         return self.assign(self.value - value)
+
+    def __repr__(self) -> str:
+        value = "" if context.is_tracing() else f", value={self.numpy()}"
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}{value}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         rebuild, arguments = self.__reduce__()

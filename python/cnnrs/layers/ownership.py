@@ -32,6 +32,8 @@ class WeightOwner(symbolic.Operation):
     _trainable: bool
     _serial: int
     _scope_names: tuple[str, ...] | None = None
+    # Whether the layer has been called, after which it makes no weights.
+    _called = False
     built: bool
     variable_dtype: str
     # Attributes that hold other objects without owning them.
@@ -40,6 +42,7 @@ class WeightOwner(symbolic.Operation):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         instance = super().__new__(cls, *args, **kwargs)
         object.__setattr__(instance, "_serial", trainable_set.serial())
+        object.__setattr__(instance, "_own", [])
         return instance
 
     @named
@@ -76,6 +79,11 @@ class WeightOwner(symbolic.Operation):
             The `cnnrs.Variable`.
         """
         self._check_ready()
+        if self._called:
+            raise ValueError(
+                f"{self.name}: add_weight: expected weights to be made in __init__() or build(), so that "
+                f"each call finds the same ones; {name or 'a weight'} is made in or after a call"
+            )
         if args:
             if isinstance(args[0], str):
                 raise ValueError(
@@ -150,7 +158,6 @@ class WeightOwner(symbolic.Operation):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, _core.Variable) and name not in self._unowned:
-            self._check_ready()
             if not any(own is value for own, _ in self._own):
                 self._own.append((value, value.trainable))
         object.__setattr__(self, name, value)
@@ -158,9 +165,9 @@ class WeightOwner(symbolic.Operation):
             vars(self).setdefault("_owners", {})[name] = None
 
     def _check_ready(self) -> None:
-        if "_own" not in vars(self):
+        if "_trainable" not in vars(self):
             raise RuntimeError(
-                f"{type(self).__name__}: expected super().__init__() before layers and weights are made"
+                f"{type(self).__name__}: expected super().__init__() before add_weight() and calls"
             )
 
     def _attributes(self) -> Iterator[Any]:

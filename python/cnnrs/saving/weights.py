@@ -1,8 +1,8 @@
 """What of a model goes into a file by which name, and which weight of a file belongs to which of a model.
 
-Weights and states of generators have the paths of their variables in the model. A layer
-or `load_own_variables` keeps its own state: what it puts into its store stands for the variables that it owns
-itself.
+Weights and states of generators have the paths of their variables in the model. A layer that defines
+`save_own_variables` or `load_own_variables` keeps its own state: what it puts into its store stands for the
+variables that it owns itself.
 """
 
 from __future__ import annotations
