@@ -49,6 +49,7 @@ class Model(Trainer):
     (None, 10)
     """
 
+    _takes_plain_arguments = True
     # What `Model(inputs, outputs)` takes besides what `__init__` names.
     further_arguments = ("inputs", "outputs")
     _unowned = Trainer._unowned | {"_graph", "_names"}
