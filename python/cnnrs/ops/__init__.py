@@ -38,6 +38,7 @@ from cnnrs.ops import raw as raw
 from cnnrs.ops.contraction import *  # noqa: F403
 from cnnrs.ops.core import *  # noqa: F403 - the namespace is their union
 from cnnrs.ops.creation import *  # noqa: F403
+from cnnrs.ops.custom_gradients import *  # noqa: F403
 from cnnrs.ops.elementwise import *  # noqa: F403
 from cnnrs.ops.movement import *  # noqa: F403
 from cnnrs.ops.nn import *  # noqa: F403

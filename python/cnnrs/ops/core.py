@@ -19,7 +19,6 @@ __all__ = [
     "cond",
     "convert_to_numpy",
     "convert_to_tensor",
-    "custom_gradient",
     "dtype",
     "fori_loop",
     "is_tensor",
@@ -502,30 +501,3 @@ def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
         [11, 22]
     """
     return _map("vectorized_map", function, elements)
-
-
-@named
-def custom_gradient(f: Callable[..., Any]) -> Any:
-    """Refuses to attach a gradient to a function: gradients come from the graph of what it computes.
-
-    Args:
-        f: The function.
-
-    Returns:
-        Nothing: it always raises.
-
-    Raises:
-        NotImplementedError: Always. The value of `x` with the gradient of `y` is `y + stop_gradient(x - y)`.
-
-    Example:
-        >>> import cnnrs
-        >>> from cnnrs import ops
-        >>> def rounded_with_gradient_1(x):
-        ...     return x + ops.stop_gradient(ops.round(x) - x)
-        >>> float(rounded_with_gradient_1(ops.array(2.7))), float(cnnrs.grad(rounded_with_gradient_1)(2.7))
-        (3.0, 1.0)
-    """
-    raise NotImplementedError(
-        "ops.custom_gradient: gradients come from the graph. For the value of x with the gradient of y, "
-        "write y + ops.stop_gradient(x - y)."
-    )
