@@ -1,4 +1,4 @@
-"""Layers, losses, metrics, optimizers and initializers that are compared: configurations and data for them."""
+"""Layers, losses, metrics, optimizers and initializers that are compared: configurations and data."""
 
 from __future__ import annotations
 
@@ -31,9 +31,15 @@ LAYERS: dict[str, tuple[list[dict[str, Any]], list[tuple[int, ...]]]] = {
     "EinsumDense": ([{"equation": "abc,cd->abd", "output_shape": (None, 4), "bias_axes": "d"}], [_LINE]),
     "Conv1D": (_every({"filters": 4, "kernel_size": 3}, **_CONV), [_LINE]),
     "Conv2D": (_every({"filters": 6, "kernel_size": 3}, groups=[3], **_CONV), [_IMAGE]),
-    "SeparableConv2D": (_every({"filters": 4, "kernel_size": 3}, depth_multiplier=[2], padding=["same"]), [_IMAGE]),
+    "SeparableConv2D": (
+        _every({"filters": 4, "kernel_size": 3}, depth_multiplier=[2], padding=["same"]),
+        [_IMAGE],
+    ),
     "SeparableConv1D": ([{"filters": 4, "kernel_size": 3}], [_LINE]),
-    "DepthwiseConv2D": (_every({"kernel_size": 3}, depth_multiplier=[2], strides=[2], padding=["same"]), [_IMAGE]),
+    "DepthwiseConv2D": (
+        _every({"kernel_size": 3}, depth_multiplier=[2], strides=[2], padding=["same"]),
+        [_IMAGE],
+    ),
     "DepthwiseConv1D": (_every({"kernel_size": 3}, depth_multiplier=[2]), [_LINE]),
     "Conv2DTranspose": (
         _every({"filters": 4, "kernel_size": 3}, strides=[2], padding=["same"], use_bias=[False]),
@@ -56,18 +62,23 @@ LAYERS: dict[str, tuple[list[dict[str, Any]], list[tuple[int, ...]]]] = {
     "ZeroPadding2D": ([{"padding": ((1, 2), (0, 3))}], [_IMAGE]),
     "Cropping1D": ([{"cropping": (1, 2)}], [_LINE]),
     "Cropping2D": ([{"cropping": ((1, 2), (0, 3))}], [_IMAGE]),
-    "BatchNormalization": (_every({}, axis=[1], scale=[False], center=[False], epsilon=[0.1]), [_IMAGE, _ROW]),
+    "BatchNormalization": (
+        _every({}, axis=[1], scale=[False], center=[False], epsilon=[0.1]),
+        [_IMAGE, _ROW],
+    ),
     "LayerNormalization": (_every({}, axis=[(1, 2)], scale=[False], center=[False]), [_LINE]),
     "GroupNormalization": (_every({"groups": 3}, scale=[False]), [_IMAGE]),
     "RMSNormalization": ([{}], [_LINE]),
     "UnitNormalization": (_every({}, axis=[1]), [_LINE]),
-    "SpectralNormalization": ([], []),
     "ReLU": (_every({}, max_value=[1.0], negative_slope=[0.2], threshold=[0.5]), [_ROW]),
     "LeakyReLU": (_every({}, negative_slope=[0.1]), [_ROW]),
     "PReLU": (_every({}, shared_axes=[[1]]), [_LINE]),
     "ELU": (_every({}, alpha=[0.5]), [_ROW]),
     "Softmax": (_every({}, axis=[1]), [_LINE]),
-    "Activation": ([{"activation": name} for name in ("relu", "gelu", "swish", "mish", "softplus", "elu")], [_ROW]),
+    "Activation": (
+        [{"activation": name} for name in ("relu", "gelu", "swish", "mish", "softplus", "elu")],
+        [_ROW],
+    ),
     "Flatten": ([{}], [_IMAGE]),
     "Reshape": ([{"target_shape": (-1, 3)}], [_IMAGE]),
     "Permute": ([{"dims": (2, 3, 1)}], [_IMAGE]),
@@ -97,7 +108,10 @@ LAYERS: dict[str, tuple[list[dict[str, Any]], list[tuple[int, ...]]]] = {
         _every({"num_heads": 2, "key_dim": 4}, value_dim=[3], use_bias=[False], output_shape=[6]),
         [(2, 4, 3), (2, 5, 3)],
     ),
-    "GroupQueryAttention": ([{"head_dim": 4, "num_query_heads": 4, "num_key_value_heads": 2}], [(2, 4, 3), (2, 5, 3)]),
+    "GroupQueryAttention": (
+        [{"head_dim": 4, "num_query_heads": 4, "num_key_value_heads": 2}],
+        [(2, 4, 3), (2, 5, 3)],
+    ),
     "SimpleRNN": (_every({"units": 4}, **_RECURRENT), [_LINE]),
     "LSTM": (_every({"units": 4}, unit_forget_bias=[False], **_RECURRENT), [_LINE]),
     "GRU": (_every({"units": 4}, reset_after=[False], **_RECURRENT), [_LINE]),
@@ -107,14 +121,16 @@ LAYERS: dict[str, tuple[list[dict[str, Any]], list[tuple[int, ...]]]] = {
     "RandomZoom": ([{"height_factor": 0.2}], [_IMAGE]),
     "RandomContrast": ([{"factor": 0.2}], [_IMAGE]),
     "RandomCrop": ([{"height": 5, "width": 4}], [_IMAGE]),
-    "Solarization": ([], []),
+    "AutoContrast": ([{}], [_IMAGE]),
+    "Solarization": ([{}], [_IMAGE]),
+    "Equalization": ([{"value_range": (-1, 1)}], [_IMAGE]),
 }
 
 _REDUCTIONS: dict[str, list[Any]] = {"reduction": ["sum", "none"]}
 LOSSES: dict[str, list[dict[str, Any]]] = {
     **dict.fromkeys(
-        "MeanSquaredError MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredLogarithmicError LogCosh Poisson "
-        "KLDivergence Hinge SquaredHinge CategoricalHinge Dice Circle".split(),
+        "MeanSquaredError MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredLogarithmicError LogCosh "
+        "Poisson KLDivergence Hinge SquaredHinge CategoricalHinge Dice Circle".split(),
         _every({}, **_REDUCTIONS),
     ),
     "CosineSimilarity": _every({}, axis=[0], **_REDUCTIONS),
@@ -130,16 +146,19 @@ LOSSES: dict[str, list[dict[str, Any]]] = {
 
 METRICS: dict[str, list[dict[str, Any]]] = {
     **dict.fromkeys(
-        "MeanSquaredError RootMeanSquaredError MeanAbsoluteError MeanAbsolutePercentageError LogCoshError Poisson "
-        "MeanSquaredLogarithmicError KLDivergence Hinge SquaredHinge CategoricalHinge R2Score "
-        "BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy BinaryCrossentropy CategoricalCrossentropy "
-        "SparseCategoricalCrossentropy Accuracy PearsonCorrelation ConcordanceCorrelation".split(),
+        "MeanSquaredError RootMeanSquaredError MeanAbsoluteError MeanAbsolutePercentageError LogCoshError "
+        "Poisson MeanSquaredLogarithmicError KLDivergence Hinge SquaredHinge CategoricalHinge R2Score "
+        "BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy BinaryCrossentropy "
+        "CategoricalCrossentropy SparseCategoricalCrossentropy Accuracy PearsonCorrelation ConcordanceCorrelation".split(),
         [{}],
     ),
     "CosineSimilarity": [{}],
     "TopKCategoricalAccuracy": [{"k": 2}],
     "SparseTopKCategoricalAccuracy": [{"k": 2}],
-    **dict.fromkeys("TruePositives FalsePositives TrueNegatives FalseNegatives".split(), _every({}, thresholds=[[0.2, 0.7]])),
+    **dict.fromkeys(
+        "TruePositives FalsePositives TrueNegatives FalseNegatives".split(),
+        _every({}, thresholds=[[0.2, 0.7]]),
+    ),
     "Precision": _every({}, thresholds=[[0.2, 0.7]], top_k=[2], class_id=[1]),
     "Recall": _every({}, thresholds=[[0.2, 0.7]], top_k=[2], class_id=[1]),
     "AUC": _every({}, curve=["PR"], num_thresholds=[20], summation_method=["majoring"], multi_label=[True]),
@@ -185,7 +204,9 @@ DISTRIBUTIONS: dict[str, list[dict[str, Any]]] = {
     "RandomUniform": _every({}, minval=[-1.0]),
     "RandomNormal": _every({}, mean=[1.0], stddev=[0.2]),
     "TruncatedNormal": _every({}, stddev=[0.2]),
-    "VarianceScaling": _every({}, mode=["fan_out", "fan_avg"], distribution=["uniform", "untruncated_normal"]),
+    "VarianceScaling": _every(
+        {}, mode=["fan_out", "fan_avg"], distribution=["uniform", "untruncated_normal"]
+    ),
     "Orthogonal": _every({}, gain=[2.0]),
     "Identity": [{}],
     "Zeros": [{}],
@@ -199,7 +220,9 @@ def loss_data(name: str, config: dict[str, Any], rng: np.random.Generator) -> tu
     return metric_data(name, config, rng, rows=6)
 
 
-def metric_data(name: str, config: dict[str, Any], rng: np.random.Generator, rows: int = 20) -> tuple[Any, Any]:
+def metric_data(
+    name: str, config: dict[str, Any], rng: np.random.Generator, rows: int = 20
+) -> tuple[Any, Any]:
     """Targets and outputs that a metric or loss takes."""
     classes = 4
     scores = rng.uniform(0.05, 1, (rows, classes)).astype("float32")
@@ -213,8 +236,21 @@ def metric_data(name: str, config: dict[str, Any], rng: np.random.Generator, row
         return labels, outputs
     if name == "Circle":
         return labels, probabilities
-    binary = ("Binary", "True", "False", "Precision", "Recall", "AUC", "Sensitivity", "Specificity", "Dice", "Tversky")
-    if name.startswith(binary) and not (config.get("top_k") or "class_id" in config or config.get("multi_label")):
+    binary = (
+        "Binary",
+        "True",
+        "False",
+        "Precision",
+        "Recall",
+        "AUC",
+        "Sensitivity",
+        "Specificity",
+        "Dice",
+        "Tversky",
+    )
+    if name.startswith(binary) and not (
+        config.get("top_k") or "class_id" in config or config.get("multi_label")
+    ):
         flags = (rng.random((rows, 1)) < 0.5).astype("float32")
         given = rng.uniform(0.02, 0.98, (rows, 1)).astype("float32")
         return flags, given * 6 - 3 if config.get("from_logits") else given
@@ -222,4 +258,6 @@ def metric_data(name: str, config: dict[str, Any], rng: np.random.Generator, row
         return one_hot, outputs
     if "Hinge" in name:
         return np.sign(rng.standard_normal((rows, classes))).astype("float32"), scores
-    return rng.uniform(0.1, 2, (rows, classes)).astype("float32"), rng.uniform(0.1, 2, (rows, classes)).astype("float32")
+    return rng.uniform(0.1, 2, (rows, classes)).astype("float32"), rng.uniform(
+        0.1, 2, (rows, classes)
+    ).astype("float32")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 -- rows of a table
 """Functions of `ops` whose arguments need words: a row draws a few calls."""
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ def _grid(function: Callable[..., Any], **options: list[Any]) -> list[Any]:
 def _pool(r: Any) -> Any:
     return _calls(
         *_grid(
-            lambda o: (_f(r, 2, 7, 6, 3), {"pool_size": o["size"], "strides": o["strides"], "padding": o["padding"]}),
+            lambda o: (
+                _f(r, 2, 7, 6, 3),
+                {"pool_size": o["size"], "strides": o["strides"], "padding": o["padding"]},
+            ),
             size=[2, (3, 2)],
             strides=[None, 1, 2],
             padding=["valid", "same"],
@@ -77,7 +81,9 @@ def _conv(r: Any) -> Any:
         dilation=[1, 2],
     )
     calls = [c for c in calls if c[-1]["strides"] == 1 or c[-1]["dilation_rate"] == 1]
-    return _calls(*calls, (_f(r, 2, 8, 7, 4), _f(r, 3, 3, 2, 6), {"padding": "same"}), (_f(r, 2, 9, 3), _f(r, 3, 3, 4)))
+    return _calls(
+        *calls, (_f(r, 2, 8, 7, 4), _f(r, 3, 3, 2, 6), {"padding": "same"}), (_f(r, 2, 9, 3), _f(r, 3, 3, 4))
+    )
 
 
 def _depthwise(r: Any) -> Any:
@@ -94,7 +100,11 @@ def _depthwise(r: Any) -> Any:
 def _transposed(r: Any) -> Any:
     return _calls(
         *_grid(
-            lambda o: (_f(r, 2, 5, 4, 3), _f(r, o["k"], o["k"], 2, 3), {"strides": o["s"], "padding": o["p"]}),
+            lambda o: (
+                _f(r, 2, 5, 4, 3),
+                _f(r, o["k"], o["k"], 2, 3),
+                {"strides": o["s"], "padding": o["p"]},
+            ),
             k=[2, 3, 4],
             s=[1, 2, 3],
             p=["valid", "same"],
@@ -107,7 +117,7 @@ def _one_hot(rng: Any, classes: int, *shape: int) -> Array:
 
 
 def _images(r: Any) -> Array:
-    return _f(r, 2, 8, 8, 3, low=0.0, high=1.0)
+    return Array(r.uniform(0, 1, (2, 8, 8, 3)).astype("float32"), "float32")
 
 
 def _matrix(function: Any) -> Draw:

@@ -18,8 +18,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-from keras_compare import objects  # noqa: E402
-from keras_compare.cases import Array, op_cases  # noqa: E402
+from keras_compare import objects
+from keras_compare.cases import Array, op_cases
+
+# Of configurations, for things that are deliberately absent or deprecated.
+ABSENT_KEYS = {"quantization_config", "lora_rank", "rms_scaling"}
 
 
 class Library:
@@ -109,7 +112,9 @@ def run_op(library: Library, case: Any) -> Any:
     gradients: Any = None
     if total is not None:
         gradients = tape.gradient(total, sources)
-        gradients = [None if g is None else library.plain(library.keras.ops.convert_to_tensor(g)) for g in gradients]
+        gradients = [
+            None if g is None else library.plain(library.keras.ops.convert_to_tensor(g)) for g in gradients
+        ]
     return {"value": library.plain(result), "gradients": gradients}
 
 
@@ -120,7 +125,9 @@ def run_layer(library: Library, name: str, config: dict[str, Any], shapes: Any) 
     separate = name in ("MultiHeadAttention", "GroupQueryAttention")
 
     def call(**mode: Any) -> Any:
-        return layer(*inputs, **mode) if separate else layer(inputs[0] if len(inputs) == 1 else inputs, **mode)
+        return (
+            layer(*inputs, **mode) if separate else layer(inputs[0] if len(inputs) == 1 else inputs, **mode)
+        )
 
     call()
     shapes_of_weights = [tuple(w.shape) for w in layer.weights]
@@ -130,16 +137,14 @@ def run_layer(library: Library, name: str, config: dict[str, Any], shapes: Any) 
             tape.watch(x)
         result = call()
         total = _weighted_sum(library, result)
-    sources = [*inputs, *[w.value for w in layer.trainable_weights]]
     gradients = tape.gradient(total, inputs)
-    del sources
     named = {"weights": shapes_of_weights, "names": [w.name for w in layer.weights]}
     inputs_shape = [(None, *s[1:]) for s in shapes]
     outcome = {
         "value": library.plain(result),
         "gradients": [None if g is None else library.plain(g) for g in gradients],
         **named,
-        "config": sorted(layer.get_config()),
+        "config": sorted(set(layer.get_config()) - ABSENT_KEYS),
     }
     if len(shapes) == 1:
         outcome["shape"] = [n for n in layer.compute_output_shape(inputs_shape[0])]
@@ -191,9 +196,7 @@ def run_optimizer(library: Library, name: str, config: dict[str, Any]) -> Any:
     history = []
     for _ in range(10):
         gradients = [rng.uniform(-1, 1, s).astype("float32") for s in shapes]
-        optimizer.apply(
-            [library.keras.ops.convert_to_tensor(g) for g in gradients], variables
-        )
+        optimizer.apply([library.keras.ops.convert_to_tensor(g) for g in gradients], variables)
         history.append([library.plain(library.keras.ops.convert_to_tensor(v)) for v in variables])
     optimizer.finalize_variable_values(variables)
     end = [library.plain(library.keras.ops.convert_to_tensor(v)) for v in variables]
@@ -202,7 +205,9 @@ def run_optimizer(library: Library, name: str, config: dict[str, Any]) -> Any:
 
 def run_distribution(library: Library, name: str, config: dict[str, Any]) -> Any:
     initializer = getattr(library.keras.initializers, name)(**config)
-    values = np.asarray(library.keras.ops.convert_to_numpy(initializer((200, 200), dtype="float32")), "float64")
+    values = np.asarray(
+        library.keras.ops.convert_to_numpy(initializer((200, 200), dtype="float32")), "float64"
+    )
     ordered = np.sort(values, None)
     return {
         "moments": [float(values.mean()), float(values.std())],
@@ -247,7 +252,11 @@ def main() -> None:
                 absent = isinstance(error, AttributeError) and "has no" in str(error)
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 text = f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
-                results[key] = (name, "absent" if absent else "refused", f"{text} ({pathlib.Path(where.filename).name})")
+                results[key] = (
+                    name,
+                    "absent" if absent else "refused",
+                    f"{text} ({pathlib.Path(where.filename).name})",
+                )
     with open(out, "wb") as file:
         pickle.dump(results, file)
 
