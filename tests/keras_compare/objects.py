@@ -149,7 +149,8 @@ METRICS: dict[str, list[dict[str, Any]]] = {
         "MeanSquaredError RootMeanSquaredError MeanAbsoluteError MeanAbsolutePercentageError LogCoshError "
         "Poisson MeanSquaredLogarithmicError KLDivergence Hinge SquaredHinge CategoricalHinge R2Score "
         "BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy BinaryCrossentropy "
-        "CategoricalCrossentropy SparseCategoricalCrossentropy Accuracy PearsonCorrelation ConcordanceCorrelation".split(),
+        "CategoricalCrossentropy SparseCategoricalCrossentropy "
+        "Accuracy PearsonCorrelation ConcordanceCorrelation".split(),
         [{}],
     ),
     "CosineSimilarity": [{}],

@@ -1520,8 +1520,8 @@ def hypot(x1: Any, x2: Any) -> Any:
         True
     """
     x1, x2 = as_float(x1), as_float(x2)
-    # Both are at most 1 in units of the longer one, so that no square overflows. The unit is a constant, so that where
-    # both are as long each has its part of the gradient.
+    # Both are at most 1 in units of the longer one, so that no square overflows. The unit is a constant, so
+    # that where both are as long each has its part of the gradient.
     unit = apply("stop_gradient", apply("maximum", apply("abs", x1), apply("abs", x2)))
     unit = apply("where", apply("equal", unit, 0.0), 1.0, unit)
     squares = apply("add", apply("square", apply("div", x1, unit)), apply("square", apply("div", x2, unit)))
