@@ -22,7 +22,6 @@ SIGNATURES: dict[str, str] = json.loads(
 
 # Arguments that Keras has and that make no sense here.
 LEFT_OUT = {
-    "BatchNormalization": {"synchronized", "renorm", "renorm_clipping", "renorm_momentum"},
     "Dense": {"lora_rank", "lora_alpha", "quantization_config"},
 }
 

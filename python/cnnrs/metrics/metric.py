@@ -15,6 +15,7 @@ from cnnrs.base.dtypes import FLOAT, FLOATS, STORED
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import info_of
+from cnnrs.ops.masks import mask_of, weigh
 from cnnrs.serialization import deserialize_keras_object, serialize_keras_object
 from cnnrs.variables import Variable
 
@@ -364,6 +365,9 @@ class MeanMetricWrapper(Mean):
                 setattr(self, argument, value)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        mask = mask_of(y_pred)
+        if mask is not None:
+            sample_weight = weigh(None if sample_weight is None else as_tensor(sample_weight), mask)
         y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
         super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
 
