@@ -345,7 +345,7 @@ class Layer(RefusedMethods, WeightOwner):
                 for n in names
                 if n.removesuffix("_shape") in named
             }
-            if len(by_name) == len(names):
+            if signature.build_required <= by_name.keys():
                 self._build_by_name(by_name)
                 return
         if not shapes:
@@ -512,6 +512,7 @@ class _CallSignature:
         elif "training" in every or (takes_rest and getattr(cls, "_call_takes_training", False)):
             self.training_position = len(self.names) + 1000
         build = list(inspect.signature(cls.build).parameters.values())[1:]  # type: ignore[attr-defined]
+        self.build_required = {p.name for p in build if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
         self.build_names = [p.name for p in build if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
