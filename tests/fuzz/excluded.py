@@ -23,11 +23,51 @@ OPS = {
     "empty": "its values mean nothing",
 }
 
+_FUNCTION = "a class of this table, called at once"
+
+_VOLUMES = "the class of the same name for images with another rank; ops are drawn for volumes"
+_ALIAS = "another name of a layer of this table"
+
 LAYERS = {
+    "Embedding": "takes integers as its first input; tests/python/test_masks.py compares it with numpy",
+    "AveragePooling3D": _VOLUMES,
+    "AvgPool3D": _VOLUMES,
+    "Conv3D": _VOLUMES,
+    "Conv3DTranspose": _VOLUMES,
+    "Convolution3D": _VOLUMES,
+    "Convolution3DTranspose": _VOLUMES,
+    "Cropping3D": _VOLUMES,
+    "GlobalAveragePooling3D": _VOLUMES,
+    "GlobalAvgPool3D": _VOLUMES,
+    "GlobalMaxPool3D": _VOLUMES,
+    "GlobalMaxPooling3D": _VOLUMES,
+    "MaxPool3D": _VOLUMES,
+    "MaxPooling3D": _VOLUMES,
+    "SpatialDropout3D": _VOLUMES,
+    "UpSampling3D": _VOLUMES,
+    "ZeroPadding3D": _VOLUMES,
+    "AvgPool1D": _ALIAS,
+    "Convolution1D": _ALIAS,
+    "Convolution1DTranspose": _ALIAS,
+    "GlobalAvgPool1D": _ALIAS,
+    "GlobalMaxPool1D": _ALIAS,
+    "MaxPool1D": _ALIAS,
+    "SeparableConvolution1D": _ALIAS,
+    "SpectralNormalization": "changes its layer; tests/python/test_keras_parity.py compares it with Keras",
+    "TimeDistributed": "takes a layer",
+    "Wrapper": "a base class",
     "Input": "every model has it",
     "InputLayer": "every model has it, as Input",
     "InputSpec": "describes inputs; is no layer",
     "Layer": "the base class",
+    "add": _FUNCTION,
+    "average": _FUNCTION,
+    "concatenate": _FUNCTION,
+    "dot": _FUNCTION,
+    "maximum": _FUNCTION,
+    "minimum": _FUNCTION,
+    "multiply": _FUNCTION,
+    "subtract": _FUNCTION,
     "deserialize": "makes layers of configurations",
     "serialize": "makes configurations of layers",
 }

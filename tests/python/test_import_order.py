@@ -22,7 +22,7 @@ from cnnrs import _core, ops
 ORDER = """
 _core
 base
-tree config backend
+tree config
 symbolic
 ops datasets
 serialization
@@ -33,7 +33,7 @@ metrics optimizers
 layers mixed_precision
 training
 saving utils
-models
+models backend
 applications
 cli __init__
 __main__

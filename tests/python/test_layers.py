@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sequence_cases
+import spatial_cases
 
 import cnnrs
 from cnnrs import layers, ops
@@ -230,6 +232,8 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     (layers.UpSampling2D, {"interpolation": "bilinear"}, IMAGE, (4, 16, 12, 4), [], {}),
     (layers.Rescaling, {"scale": 0.5, "offset": -1.0}, IMAGE, IMAGE, [], {}),
     (layers.Resizing, {"height": 5, "width": 9}, IMAGE, (4, 5, 9, 4), [], {}),
+    *sequence_cases.CASES,
+    *spatial_cases.CASES,
 ]
 
 
@@ -241,6 +245,7 @@ def test_layer(case):
 
 def test_every_layer_is_tested():
     tested = {case[0] for case in CASES} | {layers.Layer, layers.InputLayer, layers.Lambda}
+    tested |= sequence_cases.ELSEWHERE
     public = {getattr(layers, name) for name in layers.__all__}
     assert {kind for kind in public if isinstance(kind, type) and issubclass(kind, layers.Layer)} == tested
 

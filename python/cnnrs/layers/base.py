@@ -14,15 +14,18 @@ from cnnrs.base import context, naming, policies
 from cnnrs.base.arguments import reject
 from cnnrs.base.building import building
 from cnnrs.base.dtypes import FLOAT, FLOATS
+from cnnrs.layers import masking
 from cnnrs.layers.input_spec import check_inputs
 from cnnrs.layers.ownership import WeightOwner
+from cnnrs.layers.refused import RefusedMethods
 from cnnrs.ops.annotated import autocast
+from cnnrs.ops.masks import keep_mask
 from cnnrs.serialization.copies import reduce_layer
 
 __all__ = ["Layer"]
 
 
-class Layer(WeightOwner):
+class Layer(RefusedMethods, WeightOwner):
     """The base of all layers.
 
     A subclass makes its weights in `build(input_shape)` or `__init__` with `add_weight`, and computes in
@@ -56,6 +59,8 @@ class Layer(WeightOwner):
     _takes_plain_arguments = False
     # Whether the layer computes in float32 where its policy says 16 bits, and rounds its outputs at the end.
     _widens = False
+    # Whether the outputs have masks if the input has one; None: if the class defines `compute_mask`.
+    _supports_masking: bool | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -87,7 +92,6 @@ class Layer(WeightOwner):
         self.autocast = bool(autocast)
         self.activity_regularizer = activity_regularizer
         self.input_spec: Any = None
-        self.supports_masking = True
         self._build_shapes: dict[str, Any] | None = None
         if input_shape is not None:
             self._input_shape_argument = tuple(input_shape)
@@ -105,6 +109,21 @@ class Layer(WeightOwner):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The computation, in terms of `cnnrs.ops`."""
         raise NotImplementedError(f"{type(self).__name__}: expected the class to define call(inputs)")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the outputs, from the inputs and theirs. A subclass may define it."""
+        return previous_mask
+
+    @property
+    def supports_masking(self) -> bool:
+        """Whether outputs have a mask, if inputs have one. A layer may set it."""
+        if self._supports_masking is None:
+            return type(self).compute_mask is not Layer.compute_mask
+        return self._supports_masking
+
+    @supports_masking.setter
+    def supports_masking(self, value: bool) -> None:
+        self._supports_masking = bool(value)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments from which `from_config` makes the layer again, without its weights.
@@ -218,12 +237,27 @@ class Layer(WeightOwner):
             self._build_for(signature, args, kwargs)
         if not self._called:
             self._called = True
+        masks = masking.find(signature, args, kwargs)
         if symbolic.any_symbolic(args, kwargs):
             # The mode of a node is that of the model's call, unless it was set here.
             if not given:
                 kwargs.pop("training", None)
-            return self.symbolic_call(*args, **kwargs)
-        return self._compute(training, args, kwargs)
+            if not masks.arguments:
+                outputs = self.symbolic_call(*args, **kwargs)
+            else:
+                # The node finds the masks anew, when it runs.
+                outputs = self.compute_output_spec(*args, **kwargs, **masks.arguments)
+                symbolic.Node(self, args, kwargs, outputs)
+        else:
+            complete = {**kwargs, **masks.arguments} if masks.arguments else kwargs
+            outputs = self._compute(training, args, complete)
+        self._mask_outputs(args, kwargs, outputs, masks.previous, warn=True)
+        return outputs
+
+    def _mask_outputs(self, args: Any, kwargs: Any, outputs: Any, previous: Any, warn: bool) -> None:
+        if previous is not None or type(self).compute_mask is not Layer.compute_mask:
+            first = args[0] if args else next(iter(kwargs.values()))
+            masking.hand_on(self, first, outputs, previous, warn)
 
     def _check_positional(self, args: tuple[Any, ...]) -> None:
         for value in tree.flatten(args):
@@ -252,7 +286,10 @@ class Layer(WeightOwner):
                     kwargs = {**kwargs, "training": bool(training)}
                 elif signature.needs_training:
                     kwargs = {**kwargs, "training": False}
-        return self._compute(training, args, kwargs)
+        masks = masking.find(signature, args, kwargs)
+        outputs = self._compute(training, args, {**kwargs, **masks.arguments} if masks.arguments else kwargs)
+        self._mask_outputs(args, kwargs, outputs, masks.previous, warn=False)
+        return outputs
 
     def _compute(self, training: bool | None, args: Any, kwargs: Any) -> Any:
         if context.is_outermost():
@@ -296,7 +333,15 @@ class Layer(WeightOwner):
         return True
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Symbolic outputs for symbolic inputs: shapes and dtypes only."""
+        """Symbolic outputs for symbolic inputs: shapes and dtypes only.
+
+        A class that defines `compute_output_shape` is asked; else `call` is recorded.
+        """
+        if type(self).compute_output_shape is not Layer.compute_output_shape:
+            return self._spec_by_shape(args, kwargs)
+        return self._recorded_spec(args, kwargs)
+
+    def _recorded_spec(self, args: Any, kwargs: Any) -> Any:
         position = _call_signature(type(self)).training_position
         if _call_signature(type(self)).needs_training and position is not None and len(args) <= position:
             kwargs = {"training": False, **kwargs}
@@ -304,6 +349,19 @@ class Layer(WeightOwner):
         outputs = symbolic.infer(lambda *a, **k: self._compute(training, a, k), args, kwargs)
         self._clear_losses()
         return outputs
+
+    def _spec_by_shape(self, args: Any, kwargs: Any) -> Any:
+        parameters = inspect.signature(type(self).compute_output_shape).parameters
+        named = dict(zip(_call_signature(type(self)).names, args, strict=False)) | kwargs
+        shapes = {n: tree.map_structure(_shape_of, v) for n, v in named.items() if _holds_tensor(v)}
+        by_name = {
+            n: shapes[n.removesuffix("_shape")] for n in parameters if n.removesuffix("_shape") in shapes
+        }
+        if not by_name or "input_shape" in parameters:
+            output = self.compute_output_shape(next(iter(shapes.values())))
+        else:
+            output = self.compute_output_shape(**by_name)
+        return _symbols(output, self.compute_dtype)
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The shape of the output for an input of this shape; None stands for an unknown extent."""
@@ -507,6 +565,7 @@ class _CallSignature:
         every = [p.name for p in parameters]
         self.every = every
         self.needs_training = any(p.name == "training" and p.default is p.empty for p in parameters)
+        self.mask_names = frozenset(n for n in every if n == "mask" or n.endswith("_mask"))
         takes_rest = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self.training_position: int | None = None
         if "training" in self.names:
@@ -547,7 +606,7 @@ def _autocast(value: Any, dtype: str) -> Any:
     """`value` with the float tensors in it as `dtype`."""
     if isinstance(value, (_core.Tensor, _core.Variable)):
         own = value.dtype
-        return autocast(value, dtype) if own != dtype and own in FLOATS else value
+        return keep_mask(autocast(value, dtype), value) if own != dtype and own in FLOATS else value
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         parts = [_autocast(part, dtype) for part in value]
         return value if all(map(operator.is_, parts, value)) else type(value)(parts)
@@ -576,13 +635,13 @@ def _is_shape(value: Any) -> bool:
     )
 
 
-def _symbols(shape: Any) -> Any:
+def _symbols(shape: Any, dtype: str = FLOAT) -> Any:
     """Symbolic tensors of the shapes in a structure."""
     if _is_shape(shape):
-        return symbolic.KerasTensor(shape)
+        return symbolic.KerasTensor(shape, dtype)
     if isinstance(shape, dict):
-        return {k: _symbols(v) for k, v in shape.items()}
-    return [_symbols(s) for s in shape]
+        return {k: _symbols(v, dtype) for k, v in shape.items()}
+    return type(shape)(_symbols(s, dtype) for s in shape)
 
 
 def _tuples(shape: Any) -> Any:

@@ -45,6 +45,10 @@ class FormerNames:
     _former_names = _OF_LAYERS
 
     def __getattr__(self, name: str) -> Any:
+        attribute = getattr(type(self), name, None)
+        if isinstance(attribute, property) and attribute.fget is not None:
+            # Python comes here after an AttributeError of the property, and forgets what it said.
+            return attribute.fget(self)
         hint = type(self)._former_names.get(name)
         message = f"{type(self).__name__!r} object has no attribute {name!r}"
         if hint is not None:

@@ -8,8 +8,8 @@ import numpy as np
 
 from cnnrs import ops
 from cnnrs.layers.base import Layer
-from cnnrs.ops.convolution import image_data_format, pair
 from cnnrs.ops.dispatch import as_float
+from cnnrs.ops.spatial import image_data_format, pair
 
 __all__ = ["Rescaling", "Resizing"]
 
@@ -26,6 +26,8 @@ class Rescaling(Layer):
     >>> layers.Rescaling(1 / 255)(np.array([0, 255], np.uint8)).tolist()
     [0.0, 1.0]
     """
+
+    _supports_masking = True
 
     # Bytes are scaled before they are rounded.
     _widens = True
