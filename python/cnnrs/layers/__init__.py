@@ -7,6 +7,7 @@ from cnnrs.layers.activation import (
     ReLU,
     Softmax,
 )
+from cnnrs.layers.attention import AdditiveAttention, Attention
 from cnnrs.layers.base import (
     Layer,
 )
@@ -67,6 +68,7 @@ from cnnrs.layers.merging import (
     multiply,
     subtract,
 )
+from cnnrs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from cnnrs.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
@@ -149,7 +151,9 @@ __all__ = [
     "Activation",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -198,6 +202,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
@@ -215,6 +220,7 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "PReLU",
     "Permute",
