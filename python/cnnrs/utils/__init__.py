@@ -14,6 +14,8 @@ from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_wei
 from cnnrs.utils.arrays import normalize, to_categorical
 from cnnrs.utils.explaining import explain
 from cnnrs.utils.own_config import Config
+from cnnrs.utils.plotting import ModelDrawing as ModelDrawing
+from cnnrs.utils.plotting import model_to_dot, plot_model
 from cnnrs.utils.profiling import profile
 from cnnrs.utils.session import clear_session, set_random_seed
 from cnnrs.utils.tensors import is_keras_tensor, standardize_dtype
@@ -34,8 +36,10 @@ __all__ = [
     "custom_object_scope",
     "explain",
     "is_keras_tensor",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
+    "plot_model",
     "profile",
     "recover",
     "register_keras_serializable",
@@ -48,7 +52,6 @@ __all__ = [
 __getattr__ = suggest.without(
     "cnnrs.utils",
     {
-        "plot_model model_to_dot": "use model.summary()",
         "load_img img_to_array array_to_img save_img": "use Pillow and numpy",
         "image_dataset_from_directory": "give fit a utils.PyDataset that reads the files",
         "audio_dataset_from_directory text_dataset_from_directory": "cnnrs is for images",
