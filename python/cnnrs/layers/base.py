@@ -185,6 +185,8 @@ class Layer(WeightOwner):
         given = training is not None
         if not given:
             training = context.current_training()
+            if training is None:
+                training = signature.training_default
         if position is not None and len(args) <= position:
             kwargs["training"] = bool(training)
         try:
@@ -216,6 +218,8 @@ class Layer(WeightOwner):
             training = args[position]
         if training is None:
             training = context.current_training()
+            if training is None:
+                training = _call_signature(type(self)).training_default
             if position is not None and len(args) <= position:
                 kwargs = {**kwargs, "training": bool(training)}
         return self._compute(training, args, kwargs)
@@ -452,6 +456,9 @@ class _CallSignature:
             self.training_position = self.names.index("training")
         elif "training" in every or (takes_rest and getattr(cls, "_call_takes_training", False)):
             self.training_position = len(self.names) + 1000
+        # What holds outside of calls that say it; augmentation has True.
+        given = next((p.default for p in parameters if p.name == "training"), None)
+        self.training_default: bool | None = given if isinstance(given, bool) else None
         build = list(inspect.signature(cls.build).parameters.values())[1:]  # type: ignore[attr-defined]
         self.build_names = [p.name for p in build if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
