@@ -7,6 +7,7 @@ from typing import Any
 
 from cnnrs import ops
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.config import epsilon
 from cnnrs.losses.loss import as_tensor, float_pair
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import annotate
@@ -29,8 +30,6 @@ __all__ = [
     "sparse_categorical_crossentropy",
     "squared_hinge",
 ]
-
-_EPSILON = 1e-7
 
 
 def _mean(x: Any, axis: Any = -1) -> Any:
@@ -67,7 +66,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     [25.0]
     """
     y_true, y_pred = float_pair(y_true, y_pred)
-    scale = raw.maximum(raw.abs(y_true), _EPSILON)
+    scale = raw.maximum(raw.abs(y_true), epsilon())
     return 100.0 * _mean(raw.abs((y_true - y_pred) / scale))
 
 
@@ -84,7 +83,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
 
 def _log1p(x: Any) -> Any:
     """`log(1 + x)`, of numbers near 0 at least."""
-    return raw.log1p(raw.maximum(x, _EPSILON))
+    return raw.log1p(raw.maximum(x, epsilon()))
 
 
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
@@ -120,7 +119,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     [0.0]
     """
     y_true, y_pred = float_pair(y_true, y_pred)
-    y_true, y_pred = (raw.clip(y, min=_EPSILON, max=1.0) for y in (y_true, y_pred))
+    y_true, y_pred = (raw.clip(y, min=epsilon(), max=1.0) for y in (y_true, y_pred))
     return raw.sum(y_true * raw.log(y_true / y_pred), axes=[-1])
 
 
@@ -132,7 +131,7 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     [1.5]
     """
     y_true, y_pred = float_pair(y_true, y_pred)
-    return _mean(y_pred - y_true * raw.log(y_pred + _EPSILON))
+    return _mean(y_pred - y_true * raw.log(y_pred + epsilon()))
 
 
 def _signed(y_true: Any) -> Any:
