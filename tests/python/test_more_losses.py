@@ -163,3 +163,23 @@ def test_one_class_is_warned_of():
 def test_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", ["crossentropy", "ce"])
+@pytest.mark.parametrize(
+    "kind, y, p",
+    [
+        ("binary_crossentropy", HOT[:, :1], P[:, :1]),
+        ("categorical_crossentropy", HOT, P),
+        ("sparse_categorical_crossentropy", LABELS, P),
+        ("sparse_categorical_crossentropy", LABELS[:, None], P),
+    ],
+)
+def test_compile_finds_the_crossentropy_that_fits(name, kind, y, p):
+    def logs_of(kind):
+        model = cnnrs.Sequential([cnnrs.Input((p.shape[1],)), cnnrs.layers.Activation("linear")])
+        model.compile("sgd", kind, metrics=[kind])
+        return model.evaluate(p.astype("float32"), y, verbose=0, return_dict=True)
+
+    found, expected = logs_of(name), logs_of(kind)
+    assert found == {"loss": expected["loss"], name: expected[kind]}
