@@ -11,6 +11,7 @@ from cnnrs.config import epsilon
 from cnnrs.losses.loss import as_tensor, float_pair
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import annotate
+from cnnrs.ops.dispatch import op
 
 __all__ = [
     "binary_crossentropy",
@@ -36,6 +37,7 @@ def _mean(x: Any, axis: Any = -1) -> Any:
     return raw.mean(x, axes=[axis]) if len(x.shape) else x
 
 
+@op
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     """`mean((y_true - y_pred)²)` over the last axis.
 
@@ -47,6 +49,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     return _mean(raw.square(y_true - y_pred))
 
 
+@op
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     """`mean(|y_true - y_pred|)` over the last axis.
 
@@ -58,6 +61,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     return _mean(raw.abs(y_true - y_pred))
 
 
+@op
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     """`100 · mean(|y_true - y_pred| / |y_true|)` over the last axis.
 
@@ -70,6 +74,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     return 100.0 * _mean(raw.abs((y_true - y_pred) / scale))
 
 
+@op
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     """`mean((log(1 + y_true) - log(1 + y_pred))²)` over the last axis.
 
@@ -86,6 +91,7 @@ def _log1p(x: Any) -> Any:
     return raw.log1p(raw.maximum(x, epsilon()))
 
 
+@op
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """`½e²` where |e| ≤ δ, `δ|e| - ½δ²` beyond; mean over the last axis (Huber 1964).
 
@@ -99,6 +105,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     return _mean(0.5 * raw.square(near) + float(delta) * (error - near))
 
 
+@op
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
     """`mean(log cosh(y_pred - y_true))` over the last axis, as `e + softplus(-2e) - log 2`.
 
@@ -111,6 +118,7 @@ def log_cosh(y_true: Any, y_pred: Any) -> Any:
     return _mean(error + raw.softplus(-2.0 * error) - math.log(2.0))
 
 
+@op
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     """`Σ y_true log(y_true / y_pred)` over the last axis, both clipped to 1e-7..1.
 
@@ -123,6 +131,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     return raw.sum(y_true * raw.log(y_true / y_pred), axes=[-1])
 
 
+@op
 def poisson(y_true: Any, y_pred: Any) -> Any:
     """`mean(y_pred - y_true log y_pred)` over the last axis.
 
@@ -140,6 +149,7 @@ def _signed(y_true: Any) -> Any:
     return raw.where(binary, 2.0 * y_true - 1.0, y_true)
 
 
+@op
 def hinge(y_true: Any, y_pred: Any) -> Any:
     """`mean(max(1 - y_true · y_pred, 0))` over the last axis; targets -1 and 1, or 0 and 1.
 
@@ -151,6 +161,7 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
     return _mean(raw.relu(1.0 - _signed(y_true) * y_pred))
 
 
+@op
 def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     """`mean(max(1 - y_true · y_pred, 0)²)` over the last axis.
 
@@ -162,6 +173,7 @@ def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     return _mean(raw.square(raw.relu(1.0 - _signed(y_true) * y_pred)))
 
 
+@op
 def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     """`max(max((1 - y_true) y_pred) - Σ y_true y_pred + 1, 0)` for one-hot targets.
 
@@ -175,6 +187,7 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     return raw.relu(wrong - right + 1.0)
 
 
+@op
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """Minus the cosine of the angle between target and prediction along `axis`.
 
@@ -219,6 +232,7 @@ def warn_of_one_class(name: str, y_pred: Any, axis: Any) -> None:
         )
 
 
+@op
 def categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Any:
@@ -234,6 +248,7 @@ def categorical_crossentropy(
     return ops.categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
 
 
+@op
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
 ) -> Any:
@@ -258,6 +273,7 @@ def sparse_categorical_crossentropy(
     return annotate(losses, mask=valid)
 
 
+@op
 def binary_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Any:
@@ -279,6 +295,7 @@ def binary_crossentropy(
     return _mean(ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits), axis)
 
 
+@op
 def binary_focal_crossentropy(
     y_true: Any,
     y_pred: Any,
