@@ -14,13 +14,13 @@ use smallvec::SmallVec;
 pub enum Typing {
     /// All inputs and the result share one type, any but bool.
     Number,
-    /// f32 only.
+    /// f32 or f64 only.
     Float,
     /// Inputs share any one type; the result is bool.
     Compare,
     /// bool only.
     Logic,
-    /// f32 in, bool out.
+    /// f32 or f64 in, bool out.
     FloatTest,
     /// (bool, T, T) → T.
     Select,
@@ -281,7 +281,9 @@ impl Function {
         }
         match row.typing {
             Typing::Number if !alike || first == DType::Bool => wrong("numbers of one dtype"),
-            Typing::Float | Typing::FloatTest if !alike || first != DType::F32 => wrong("float32"),
+            Typing::Float | Typing::FloatTest if !alike || !first.is_float() || first.is_storage() => {
+                wrong("float32 or float64")
+            }
             Typing::Compare if !alike => wrong("inputs of one dtype"),
             Typing::Logic if !alike || first != DType::Bool => wrong("bool"),
             Typing::Select if first != DType::Bool || inputs[1] != inputs[2] => wrong("bool and two of one dtype"),
@@ -385,7 +387,11 @@ impl OpDef for Function {
                 *a = *it.next().expect("views have the output's size");
             }
             let v = (row.value)(&args[..row.arity]);
-            if output.dtype == DType::F32 { v } else { output.dtype.round(v) }
+            match output.dtype {
+                DType::F32 => v,
+                integer if integer.is_integer() && !v.is_nan() => integer.wrap(v as i128) as f64,
+                other => other.round(v),
+            }
         }))
     }
 }

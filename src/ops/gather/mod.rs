@@ -119,7 +119,7 @@ impl OpDef for ScatterAdd {
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs("scatter_add", inputs, 2)?;
-        super::expect_float("dy", &inputs[0])?;
+        super::expect_computed("dy", &inputs[0])?;
         let to = Fact::checked(self.shape.clone(), inputs[0].dtype)?;
         let gather = Gather { axis: self.axis as i64 };
         let expected = gather.infer(&[to.clone(), inputs[1].clone()])?;

@@ -3,6 +3,7 @@
 use super::{DataKernel, GRAIN, fill_phase, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Operands, Phase, Task};
 use crate::backend::cpu::kernels::chunked::split;
+use crate::buffer::{Element, with_element};
 use crate::dtype::Word;
 use crate::error::{BadData, Integer, Result};
 use crate::ops::Op;
@@ -71,22 +72,36 @@ fn lower_scatter_add(task: &Task) -> Result<Lowered> {
     let (outer, inner) = around(&op.shape, op.axis);
     let (extent, count) = (op.shape[op.axis], task.inputs[1].shape.len());
     let parts = SCATTER_PARTS.min(extent).max(1);
-    let phase = Phase::new(if op.shape.is_empty() { 0 } else { outer * parts }, move |ops, chunk, _| {
+    let chunks = if op.shape.is_empty() { 0 } else { outer * parts };
+    let extents = [extent, inner, count, parts];
+    let phase = with_element!(task.output.dtype, T => scatter::<T>(chunks, extents, |a, b| match T::DTYPE.is_float() {
+        true => T::of_number(a.number() + b.number()),
+        false => T::of_integer(a.integer() + b.integer()),
+    }));
+    Ok(lowered(SCATTER_ADD.name, vec![phase]))
+}
+
+/// A phase of `chunks` chunks, each of which adds rows to its part of the rows of one block of the target.
+fn scatter<T: Element>(
+    chunks: usize,
+    [extent, inner, count, parts]: [usize; 4],
+    sum: impl Fn(T, T) -> T + Send + Sync + 'static,
+) -> Phase {
+    Phase::new(chunks, move |ops, chunk, _| {
         let o = chunk / parts;
         let own = split(extent, parts, chunk % parts);
         // SAFETY: the target rows `own` of block `o` are this chunk's; every row lies within its tensor.
         unsafe {
-            let target = ops.output::<f32>(0).add(o * extent * inner);
-            std::slice::from_raw_parts_mut(target.add(own.start * inner), own.len() * inner).fill(0.0);
+            let target = ops.output::<T>(0).add(o * extent * inner);
+            std::slice::from_raw_parts_mut(target.add(own.start * inner), own.len() * inner).fill(T::of_integer(0));
             for at in 0..count {
                 let Some(row) = index(ops, 1, at, extent).filter(|r| own.contains(r)) else { continue };
-                let from = std::slice::from_raw_parts(ops.input::<f32>(0).add((o * count + at) * inner), inner);
+                let from = std::slice::from_raw_parts(ops.input::<T>(0).add((o * count + at) * inner), inner);
                 let to = std::slice::from_raw_parts_mut(target.add(row * inner), inner);
-                to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+                to.iter_mut().zip(from).for_each(|(t, &f)| *t = sum(*t, f));
             }
         }
-    });
-    Ok(lowered(SCATTER_ADD.name, vec![phase]))
+    })
 }
 
 fn lower_one_hot(task: &Task) -> Result<Lowered> {
@@ -141,6 +156,7 @@ unsafe fn put(to: *mut u8, at: usize, word: Word) {
             Word::One(bits) => *to.add(at) = bits,
             Word::Two(bits) => *to.cast::<u16>().add(at) = bits,
             Word::Four(bits) => *to.cast::<u32>().add(at) = bits,
+            Word::Eight(bits) => *to.cast::<u64>().add(at) = bits,
         }
     }
 }
