@@ -48,7 +48,7 @@ def _resnet18() -> tuple[Any, tuple[int, ...], int]:
 def _mobilenet_v2() -> tuple[Any, tuple[int, ...], int]:
     import cnnrs
 
-    return cnnrs.applications.MobileNetV2(input_shape=(64, 64, 3), classes=10), (64, 64, 3), 8
+    return cnnrs.applications.MobileNetV2(weights=None, input_shape=(64, 64, 3), classes=10), (64, 64, 3), 8
 
 
 def _unet() -> tuple[Any, tuple[int, ...], int]:

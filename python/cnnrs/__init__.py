@@ -114,9 +114,9 @@ def __getattr__(name: str) -> Any:
     elif name == "__version__":
         from cnnrs._core import __version__ as value
     else:
-        from cnnrs.base.suggest import did_you_mean
+        from cnnrs.base.suggest import did_you_mean, no_attribute
 
-        raise AttributeError(f"cnnrs has no {name!r}{did_you_mean(name, __all__)}")
+        raise no_attribute("cnnrs", name, did_you_mean(name, __all__))
     globals()[name] = value
     return value
 

@@ -59,7 +59,7 @@ class TracedValueError(RuntimeError):
     """A value is read while its function is being traced; it exists only when the function runs."""
 
 class _Operators:
-    __array_ufunc__: None
+    __array_priority__: float
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property

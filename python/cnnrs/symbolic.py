@@ -6,6 +6,7 @@ symbolic outputs, whose shapes come from recording the operation on placeholders
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +35,8 @@ class KerasTensor:
     (None, 14, 28, 1)
     """
 
-    __array_ufunc__ = None
+    # `array + x` is a symbolic tensor; functions of numpy meet `__array__`.
+    __array_priority__ = 1000.0
 
     def __init__(
         self,
@@ -185,6 +187,16 @@ class Node:
                 found.append(operation._inbound_nodes[index])
         return found
 
+    @property
+    def inputs_alone(self) -> Any:
+        """`inputs`, or the only one of them."""
+        return self.inputs[0] if len(self.inputs) == 1 else self.inputs
+
+    @property
+    def outputs_alone(self) -> Any:
+        """`outputs`, or the only one of them."""
+        return self.outputs[0] if len(self.outputs) == 1 else self.outputs
+
     def fill(self, values: dict[int, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with symbolic tensors replaced by `values[id(tensor)]`."""
 
@@ -201,6 +213,12 @@ class Operation(NamedArguments):
     """Something that can be called on symbolic tensors: a layer, or a function of `cnnrs.ops`."""
 
     _inbound_nodes: list[Node]
+    _auto_arguments: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        instance = super().__new__(cls)
+        object.__setattr__(instance, "_auto_arguments", (args, kwargs))
+        return instance
 
     def __init__(self, name: str | None = None):
         if name is not None and (not isinstance(name, str) or "/" in name):
@@ -228,6 +246,79 @@ class Operation(NamedArguments):
         """Symbolic outputs for symbolic inputs: shapes and dtypes only."""
         return infer(self.call, args, kwargs)
 
+    @property
+    def input(self) -> Any:
+        """The symbolic inputs of the first call.
+
+        Raises:
+            AttributeError: It has not been called on symbolic tensors.
+        """
+        return self._first_node("input").inputs_alone
+
+    @property
+    def output(self) -> Any:
+        """The symbolic outputs of the first call.
+
+        Raises:
+            AttributeError: It has not been called on symbolic tensors.
+        """
+        return self._first_node("output").outputs_alone
+
+    def _first_node(self, attribute: str) -> Node:
+        if not self._inbound_nodes:
+            raise AttributeError(
+                f"{self.name} has no {attribute!r}: expected it to be called on symbolic tensors first"
+            )
+        return self._inbound_nodes[0]
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments from which `from_config` makes the operation again.
+
+        Raises:
+            NotImplementedError: A subclass has arguments of other types than numbers, strings and containers
+                of them, and does not define `get_config`.
+        """
+        config: dict[str, Any] = {"name": self.name}
+        return self._arguments_as_config(config) if type(self).get_config is Operation.get_config else config
+
+    def _arguments_as_config(self, config: dict[str, Any]) -> dict[str, Any]:
+        args, kwargs = self._auto_arguments
+        parameters = inspect.signature(type(self).__init__)
+        bound = parameters.bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        given: dict[str, Any] = {}
+        for name, value in list(bound.arguments.items())[1:]:
+            kind = parameters.parameters[name].kind
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                given.update(value)
+            elif kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
+                given[name] = value
+            elif value != ():
+                raise NotImplementedError(
+                    f"{type(self).__name__}: expected get_config(), for it takes {name} by position alone"
+                )
+        for name, value in given.items():
+            if not all(isinstance(leaf, (int, float, str, bool, type(None))) for leaf in tree.flatten(value)):
+                raise NotImplementedError(
+                    f"{type(self).__name__}: expected get_config() to be defined, for argument {name!r} "
+                    f"is a {type(value).__name__}, which cannot be written to a file"
+                )
+        takes_rest = any(p.kind is p.VAR_KEYWORD for p in parameters.parameters.values())
+        known = {key: value for key, value in config.items() if takes_rest or key in parameters.parameters}
+        # What the object has may have been set since; names are made up where none is given.
+        return {
+            **known,
+            **{key: value for key, value in given.items() if key not in known or value is not None},
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The operation with these arguments."""
+        try:
+            return cls(**config)
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}.from_config: {error}; received {config}") from error
+
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
         """Records a node; gives its outputs."""
         outputs = self.compute_output_spec(*args, **kwargs)
@@ -244,6 +335,12 @@ class OpFunction(Operation):
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        # Some functions know the shapes where no probe of an unknown extent would fit other arguments.
+        by_rule = getattr(self.function, "output_spec", None)
+        known = None if by_rule is None else by_rule(*args, **kwargs)
+        return super().compute_output_spec(*args, **kwargs) if known is None else known
 
     def __repr__(self) -> str:
         return f"<ops.{self.function.__name__} name={self.name}>"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnrs import _core, symbolic, tree
-from cnnrs.base import context
+from cnnrs.base import context, policies
 from cnnrs.base.dtypes import array_dtype
 from cnnrs.base.recent import Recent
 from cnnrs.base.trainable_set import Choice
@@ -74,7 +74,7 @@ class Function:
             if fact is not None:
                 arrays.append(leaf)
         layout = repr(tree.map_structure(lambda _: 0, structure))
-        signature = (layout, tuple(key), context.current_training(), _core.plan_key())
+        signature = (layout, tuple(key), context.current_training(), _core.plan_key(), policies.changes())
         earlier = self._recorded.get(signature)
         recording = next((r for r in earlier or () if r.trained.holds()), None)
         if recording is None:

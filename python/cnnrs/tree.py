@@ -61,7 +61,7 @@ def map_structure(function: Callable[..., Any], structure: Any, *others: Any) ->
         for other in others:
             if not isinstance(other, (list, tuple)) or len(other) != len(structure):
                 raise ValueError(f"expected a sequence of length {len(structure)}, received {other!r}")
-        return _rebuild(
+        return rebuild(
             structure, [map_structure(function, *parts) for parts in zip(structure, *others, strict=True)]
         )
     return function(structure, *others)
@@ -86,14 +86,19 @@ def _pack(structure: Any, leaves: Iterator[Any]) -> Any:
         packed = {key: _pack(structure[key], leaves) for key in sorted(structure)}
         return {key: packed[key] for key in structure}
     if isinstance(structure, (list, tuple)):
-        return _rebuild(structure, [_pack(item, leaves) for item in structure])
+        return rebuild(structure, [_pack(item, leaves) for item in structure])
     try:
         return next(leaves)
     except StopIteration:
         raise ValueError("fewer leaves than the structure has places") from None
 
 
-def _rebuild(structure: Any, items: list[Any]) -> Any:
+def rebuild(structure: Any, items: list[Any]) -> Any:
+    """A list, tuple or named tuple, as `structure` is one, of `items`.
+
+    >>> rebuild((1, 2), [3])
+    (3,)
+    """
     if hasattr(structure, "_fields"):
         return type(structure)(*items)
     return tuple(items) if isinstance(structure, tuple) else items

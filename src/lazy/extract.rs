@@ -139,8 +139,8 @@ pub(super) fn extract(
 fn unreadable(node: &Node) -> Error {
     let place = node.origin.as_deref().map(|o| format!(" (made in {o})")).unwrap_or_default();
     Error::tracing(format!(
-        "a tensor of {}{place} has no value while its function is being traced; compile with run_eagerly=True to run \
-         Python at every step, or use ops.where instead of a Python condition",
+        "a tensor of {}{place} has no value while its function is being traced; use functions of cnnrs.ops instead \
+         of numpy's, ops.where instead of a Python condition, or compile with run_eagerly=True to run Python at every step",
         node.fact
     ))
 }

@@ -433,7 +433,12 @@ fn coerce_computed(op: &Op, inputs: &[Tensor]) -> Result<(SmallVec<[Tensor; 3]>,
         |list: &[Tensor], dtype: DType| list.iter().map(|t| t.cast(dtype)).collect::<Result<SmallVec<[Tensor; 3]>>>();
     let widest = |list: &[Tensor]| list.iter().map(|t| t.fact().dtype).reduce(DType::promote).unwrap_or(DType::F32);
     let mut inputs: SmallVec<[Tensor; 3]> = inputs.iter().cloned().collect();
-    if let (Op::Gather(_) | Op::OneHot(_) | Op::ScatterAdd(_), Some(indices)) = (op, inputs.last_mut()) {
+    let place = match op {
+        Op::OneHot(_) => 0,
+        Op::Gather(_) | Op::Scatter(_) => 1,
+        _ => usize::MAX,
+    };
+    if let Some(indices) = inputs.get_mut(place) {
         *indices = as_indices(indices)?;
     }
     if let (Op::MatMul(_), true) = (op, inputs.iter().all(|t| t.fact().dtype.is_integer())) {

@@ -1,6 +1,7 @@
 //! The closed set of operations: one contract ([`OpDef`]), one registry, one folder an op.
 
 pub mod arg_reduce;
+pub mod argsort;
 pub mod attributes;
 pub mod channel_stats;
 pub mod compose;
@@ -14,6 +15,8 @@ pub mod pointwise;
 pub mod pool2d;
 pub mod random;
 pub mod reduce;
+pub mod scan;
+pub mod scatter;
 pub mod window;
 
 pub use attributes::{Attribute, Attributes, Real};
@@ -208,12 +211,16 @@ registry! {
     ChannelStats(channel_stats::ChannelStats),
     /// Rows looked up by index.
     Gather(gather::Gather),
-    /// Rows added up by index.
-    ScatterAdd(gather::ScatterAdd),
+    /// Rows combined by index.
+    Scatter(scatter::Scatter),
     /// Indices as unit vectors.
     OneHot(gather::OneHot),
     /// Where the extreme is.
     ArgReduce(arg_reduce::ArgReduce),
+    /// The order of elements.
+    Argsort(argsort::Argsort),
+    /// Running sums and the like.
+    Scan(scan::Scan),
     /// Random numbers from a counter.
     Random(random::Random),
     /// Ops made of ops.

@@ -64,6 +64,11 @@ type Lines = HashMap<(String, i32), (usize, Arc<Graph>)>;
 
 static LINES: Mutex<Option<Lines>> = Mutex::new(None);
 
+/// Plans count from 0 again: what was compiled so far has been dropped.
+pub fn forget_lines() {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).take();
+}
+
 /// Does `work` of the engine without the interpreter's lock, where forks wait for its end; a panic becomes an error.
 pub fn section<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let _section = Section::enter();
@@ -85,8 +90,13 @@ pub fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> 
             lines.clear();
         }
         let (count, last) = lines.entry((file.clone(), number)).or_insert_with(|| (0, graph.clone()));
-        // A line of a helper may ask for many things: only the same one over and over is a pattern.
-        *count = if last.same_ops(&graph) { *count + 1 } else { 1 };
+        // A line of a helper may ask for many things: only the same one over and over is a pattern. A plan that had been
+        // dropped and is made again is none.
+        *count = match (last.same_ops(&graph), last.difference(&graph)) {
+            (true, Some(_)) => *count + 1,
+            (true, None) => *count,
+            (false, _) => 1,
+        };
         if *count == MANY_PLANS + 1 {
             let difference = last.difference(&graph).unwrap_or_else(|| "nothing".to_owned());
             message = Some(format!(

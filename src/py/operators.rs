@@ -45,10 +45,11 @@ macro_rules! with_operators {
     ($ty:ty, $tensor:expr, { $($methods:tt)* }) => {
         #[pyo3::pymethods]
         impl $ty {
+            /// `array + x` asks `x` first; `np.add(array, x)` and functions of one argument read its value.
             #[classattr]
-            #[pyo3(name = "__array_ufunc__")]
-            fn array_ufunc(py: Python<'_>) -> Py<PyAny> {
-                py.None()
+            #[pyo3(name = "__array_priority__")]
+            fn array_priority() -> f64 {
+                1000.0
             }
             fn __add__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
                 operators::binary("add", &$tensor(self)?, other, false)

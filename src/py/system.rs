@@ -57,6 +57,7 @@ fn set_held_limit(bytes: usize) {
 #[pyfunction]
 fn release_memory(py: Python<'_>) {
     py.detach(crate::plan::cache::release_memory);
+    super::caller::forget_lines();
 }
 
 /// Sets the number of threads for runs that start from now on; ValueError unless it is 1 to 1024.

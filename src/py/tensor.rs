@@ -62,19 +62,10 @@ with_operators!(PyTensor, own, {
         std::sync::Arc::as_ptr(&self.tensor.node) as usize
     }
 
+    /// Shape, dtype and numbers, which are computed if need be; in a function that is being traced there are none.
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let fact = self.fact();
-        match self.tensor.node.value() {
-            None => Ok(format!("<Tensor shape={} dtype={} pending>", fact.shape, fact.dtype)),
-            Some(_) => {
-                let array = {
-                    let held = self.tensor.clone();
-                    convert::to_plain_numpy(py, &*caller::run(py, move || held.buffer())?)?
-                };
-                let text: String = py.import("numpy")?.call_method1("array2string", (array,))?.extract()?;
-                Ok(format!("<Tensor shape={} dtype={}\n{text}>", fact.shape, fact.dtype))
-            }
-        }
+        Ok(format!("<Tensor shape={} dtype={}{}>", fact.shape, fact.dtype, numbers(py, &self.tensor)?))
     }
 
     /// The same value at home on another device; gradients flow through.
@@ -169,6 +160,16 @@ fn to_plain_array<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, 
     let held = tensor.clone();
     let buffer = caller::run(py, move || held.buffer())?;
     convert::to_plain_numpy(py, &buffer)
+}
+
+/// The numbers on lines of their own; nothing where the tensor has none yet, for its function is being traced.
+pub fn numbers(py: Python<'_>, tensor: &Tensor) -> PyResult<String> {
+    let array = match to_plain_array(py, tensor) {
+        Err(e) if e.is_instance_of::<super::TracedValueError>(py) => return Ok(String::new()),
+        array => array?,
+    };
+    let text: String = py.import("numpy")?.call_method1("array2string", (array,))?.extract()?;
+    Ok(format!("\n{text}"))
 }
 
 /// `__array__`.

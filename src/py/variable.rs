@@ -59,12 +59,11 @@ with_operators!(PyVariable, own, {
         Ok(PyVariable { variable: variable.into(), autocast })
     }
 
+    /// Name, shape, dtype and numbers; in a function that is being traced there are none.
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let array = self.numpy(py)?;
-        let text: String = py.import("numpy")?.call_method1("array2string", (array,))?.extract()?;
-        let fact = self.fact();
-        let name = self.variable.name();
-        Ok(format!("<Variable name={name} shape={} dtype={}\n{text}>", fact.shape, fact.dtype))
+        let (fact, name) = (self.fact(), self.variable.name());
+        let numbers = super::tensor::numbers(py, &self.variable.read()?)?;
+        Ok(format!("<Variable name={name} shape={} dtype={}{numbers}>", fact.shape, fact.dtype))
     }
 
     /// The name given at creation.

@@ -68,7 +68,7 @@ class Draw:
         x, *others = refs(call) or [None]
         if "onv" not in name or not others:
             return 0
-        channels = self.shape(x)[1 if "first" in name else 3]
+        channels = self.shape(x)[1 if "first" in name else -1]
         return self.size(x) / channels * max(self.size(w) for w in others)
 
     def extent(self, most: int = 65) -> int:

@@ -324,6 +324,56 @@ row("ops.conv|first", _channels_first(draw_conv), conv, often=1)
 row("ops.max_pool|first", _channels_first(draw_pool), max_pool, often=0.5, kinks=True)
 
 
+def _sequences(f, kernels):
+    """`f` of images for sequences, which are images of one row."""
+
+    def rows(x, *args, **options):
+        args = [lift(a)[None] if i < kernels else (1, a) for i, a in enumerate(args)]
+        for name in ("strides", "dilation_rate"):
+            if options.get(name) is not None:
+                options[name] = (1, options[name])
+        return f(lift(x)[:, None], *args, **options)[:, 0]
+
+    return rows
+
+
+def _draw_sequences(kernel, transposed=False):
+    def drawn(d):
+        x = d.pick(where=lambda v: v.ndim == 3 and v.size and v.shape[1] <= 130 and v.shape[2] <= 600)
+        x = x or d.fresh((d.batch, d.frame()[0], d.channels()), batch=True)
+        k, channels = d.choose([1, 2, 3, 5]), d.shape(x)[2]
+        options = d.maybe(strides=d.choose([1, 2, 3]), padding="same")
+        if k > d.shape(x)[1]:
+            options["padding"] = "same"
+        if not kernel:
+            return Call([x, k], options)
+        if options.get("strides", 1) == 1 and (k - 1) * 2 < d.shape(x)[1] and d.flip(0.3):
+            options["dilation_rate"] = 2
+        shape = (k, d.channels(), channels) if transposed else (k, channels, d.channels())
+        return Call([x, d.fresh(shape, "small")], options)
+
+    return drawn
+
+
+row("ops.conv|sequences", _draw_sequences(True), _sequences(_conv, 1), often=1, model=True)
+row(
+    "ops.conv_transpose|sequences",
+    _draw_sequences(True, True),
+    _sequences(_transposed, 1),
+    often=0.5,
+    model=True,
+)
+row(
+    "ops.max_pool|sequences",
+    _draw_sequences(False),
+    _sequences(_max_pool, 0),
+    often=0.5,
+    kinks=True,
+    model=True,
+)
+row("ops.average_pool|sequences", _draw_sequences(False), _sequences(_average_pool, 0), often=0.5, model=True)
+
+
 def _depth_to_space(x, b):
     n, h, w, c = value(x).shape
     x = np.transpose(np.reshape(x, (n, h, w, b, b, c // (b * b))), (0, 1, 3, 2, 4, 5))

@@ -91,6 +91,7 @@ def rows() -> dict[str, Row]:
         images,
         integers,
         layer_rows,
+        linalg,
         movement,
         networks,
         pointwise,

@@ -1,7 +1,8 @@
 use cnnrs::dtype::DType;
 use cnnrs::graph::{Graph, NodeId, interpret};
 use cnnrs::ops::RefArray;
-use cnnrs::ops::gather::{Gather, OneHot, ScatterAdd, wrap};
+use cnnrs::ops::gather::{Gather, OneHot, wrap};
+use cnnrs::ops::scatter::Scatter;
 use cnnrs::plan::{Plan, PlanOptions, Slot};
 use cnnrs::shape::Fact;
 use cnnrs::testing::{Rng, check_gradients, check_plan, check_plan_on, to_buffer};
@@ -42,7 +43,7 @@ fn scattering_adds_what_meets() {
     let mut g = Graph::new();
     let dy = g.input(Fact::new([4, 2], DType::F32));
     let i = g.input(Fact::new([4], DType::I32));
-    let y = g.apply(ScatterAdd { axis: 0, shape: [3, 2].into() }, &[dy, i]).unwrap();
+    let y = g.apply(Scatter::add(0, [3, 2].into()), &[dy, i]).unwrap();
     g.set_outputs(vec![y]);
     let dy = RefArray::from_shape_fn(&[4, 2][..], |i| (i[0] * 2 + i[1]) as f64);
     let inputs = [dy, ndarray::arr1(&[2.0, 0.0, -1.0, 2.0]).into_dyn()];

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 import cnnrs
 from cnnrs import applications, layers
 
-SMALL = {"input_shape": (32, 32, 3), "classes": 5}
+SMALL = {"weights": None, "input_shape": (32, 32, 3), "classes": 5}
 
 
 @pytest.mark.parametrize(
@@ -28,14 +29,14 @@ SMALL = {"input_shape": (32, 32, 3), "classes": 5}
     ],
 )
 def test_parameters_are_as_many_as_those_of_keras(name, arguments, count):
-    assert getattr(applications, name)(**arguments).count_params() == count
+    assert getattr(applications, name)(weights=None, **arguments).count_params() == count
 
 
 @pytest.mark.parametrize(
     ("name", "features"), [("ResNet50", (None, 7, 7, 2048)), ("MobileNetV2", (None, 7, 7, 1280))]
 )
 def test_shapes_with_and_without_the_top(name, features):
-    make = getattr(applications, name)
+    make = functools.partial(getattr(applications, name), weights=None)
     assert make().output_shape == (None, 1000)
     assert make(include_top=False).output_shape == features
     for pooling in ("avg", "max"):
@@ -46,18 +47,18 @@ def test_shapes_with_and_without_the_top(name, features):
 
 def test_models_build_on_a_given_input():
     inputs = layers.Input((48, 40, 3))
-    model = applications.MobileNetV2(input_tensor=inputs, include_top=False, pooling="avg")
+    model = applications.MobileNetV2(weights=None, input_tensor=inputs, include_top=False, pooling="avg")
     assert model.input_shape == (None, 48, 40, 3)
     with pytest.raises(ValueError, match="input_shape.*48, 40, 3"):
-        applications.ResNet50(input_tensor=inputs, input_shape=(64, 64, 3))
+        applications.ResNet50(weights=None, input_tensor=inputs, input_shape=(64, 64, 3))
     with pytest.raises(ValueError, match="input_tensor"):
-        applications.ResNet50(input_tensor=np.zeros((1, 64, 64, 3)))
+        applications.ResNet50(weights=None, input_tensor=np.zeros((1, 64, 64, 3)))
 
 
 def test_names_are_those_of_keras():
-    names = {layer.name for layer in applications.ResNet50().layers}
+    names = {layer.name for layer in applications.ResNet50(weights=None).layers}
     assert {"conv1_pad", "conv1_conv", "conv2_block1_0_conv", "conv5_block3_3_bn", "avg_pool"} <= names
-    model = applications.MobileNetV2((96, 96, 3), alpha=0.5)
+    model = applications.MobileNetV2((96, 96, 3), alpha=0.5, weights=None)
     names = {layer.name for layer in model.layers}
     assert {"Conv1", "bn_Conv1", "expanded_conv_depthwise", "block_1_pad", "block_16_project_BN"} <= names
     assert model.name == "mobilenetv2_0.50_96"
@@ -85,17 +86,32 @@ def test_files_give_the_same_predictions(name, tmp_path):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), expected)
 
 
+def test_a_file_gives_the_weights(tmp_path):
+    path = tmp_path / "mine.weights.safetensors"
+    model = applications.MobileNetV2(**SMALL)
+    model.save_weights(path)
+    again = applications.MobileNetV2(**{**SMALL, "weights": path})
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2"])
 def test_errors_say_what_fits(name):
-    make = getattr(applications, name)
-    with pytest.raises(ValueError, match="no trained weights.*load_weights"):
-        make(weights="imagenet")
+    for arguments in (
+        {},
+        {"include_top": False},
+        {"weights": "imagenet"},
+        {"weights": "missing.weights.safetensors"},
+    ):
+        with pytest.raises(ValueError, match="no trained weights.*weights=None.*load_weights"):
+            getattr(applications, name)(**arguments)
+    make = functools.partial(getattr(applications, name), weights=None)
     with pytest.raises(ValueError, match="pooling.*'avg'"):
         make(pooling="mean")
     with pytest.raises(ValueError, match="input_shape.*at least 32"):
         make(input_shape=(16, 224, 3))
     with pytest.raises(ValueError, match="alpha"):
-        applications.MobileNetV2(alpha=0)
+        applications.MobileNetV2(alpha=0, weights=None)
 
 
 def _normalised() -> cnnrs.Model:
@@ -156,8 +172,8 @@ for name, arguments in (
     ("LeNet5", {}),
     ("ResNet18", {**small, "stem": "cifar"}),
     ("ResNet34", {**small, "stem": "imagenet"}),
-    ("ResNet50", small),
-    ("MobileNetV2", small),
+    ("ResNet50", {**small, "weights": None}),
+    ("MobileNetV2", {**small, "weights": None}),
 ):
     model = getattr(applications, name)(**arguments)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])

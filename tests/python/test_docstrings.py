@@ -51,7 +51,6 @@ def test_public_methods_are_described(name):
     ("module", "name", "message"),
     [
         ("losses", "CTC", "which Keras has: there is no alignment"),
-        ("metrics", "MeanIoU", "which Keras has"),
         ("dtype_policies", "QuantizedDTypePolicy", "quantized yet"),
         ("callbacks", "TensorBoard", "CSVLogger"),
         ("random", "gamma", "numpy.random"),

@@ -24,12 +24,7 @@ SIGNATURES: dict[str, str] = json.loads(
 LEFT_OUT = {
     "BatchNormalization": {"synchronized", "renorm", "renorm_clipping", "renorm_momentum"},
     "Dense": {"lora_rank", "lora_alpha", "quantization_config"},
-    "Input": {"sparse", "ragged", "tensor", "optional"},
-    "InputLayer": {"sparse", "ragged", "input_tensor", "optional"},
 }
-
-# Defaults that differ: there are no trained weights, and a default that always fails would serve nobody.
-DEFAULTS = {("weights", "'imagenet'"): "None"}
 
 # What must be there; everything else is compared if it exists.
 REQUIRED_BY_HOME = {
@@ -85,7 +80,7 @@ def expected_parameters(name: str) -> list[tuple[str, str]]:
     exec(f"def function{text}: ...", made)
     left_out = LEFT_OUT.get(name.rsplit(".", 1)[-1], set())
     expected = parameters(inspect.signature(made["function"]))
-    return [(p[0], DEFAULTS.get(p, p[1])) for p in expected if p[0] not in left_out]
+    return [p for p in expected if p[0] not in left_out]
 
 
 # Keras's own base class hides its arguments behind *args and **kwargs.

@@ -22,7 +22,10 @@ LABELS = RANDOM.integers(0, CLASSES, ROWS)
 ONE_HOT = np.eye(CLASSES, dtype=np.float32)[LABELS]
 BITS = (RANDOM.uniform(size=(ROWS, CLASSES)) > 0.5).astype(np.float32)
 _SPARSE = {"SparseCategoricalAccuracy", "SparseCategoricalCrossentropy", "SparseTopKCategoricalAccuracy"}
+_SPARSE |= {"MeanIoU"}
 _CATEGORICAL = {
+    "OneHotIoU",
+    "OneHotMeanIoU",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
     "TopKCategoricalAccuracy",
@@ -40,7 +43,33 @@ _ARGUMENTS: dict[str, list[dict[str, Any]]] = {
         {"thresholds": [0.2, 0.3]},
         {"top_k": 2, "thresholds": 0.3},
     ],
-    "AUC": [{"num_thresholds": 20}, {"num_thresholds": 20, "curve": "PR"}],
+    "AUC": [
+        {"num_thresholds": 20},
+        {"num_thresholds": 20, "curve": "PR"},
+        {"num_thresholds": 20, "curve": "PRGAIN"},
+        {"num_thresholds": 20, "multi_label": True},
+        {"num_thresholds": 20, "multi_label": True, "curve": "PR", "label_weights": [1, 2, 0, 1]},
+        {"num_thresholds": 20, "label_weights": [1, 2, 0, 1]},
+    ],
+    "FBetaScore": [{}, {"average": "micro", "beta": 2.0}, {"average": "weighted", "threshold": 0.3}],
+    "R2Score": [{}, {"class_aggregation": "variance_weighted_average"}, {"class_aggregation": None}],
+    "IoU": [
+        {
+            "dtype": "float32",
+            "num_classes": 4,
+            "target_class_ids": [1],
+            "sparse_y_pred": False,
+            "sparse_y_true": False,
+        }
+    ],
+    "MeanIoU": [{"dtype": "float32", "num_classes": 4, "ignore_class": 1, "sparse_y_pred": False}],
+    "OneHotIoU": [{"dtype": "float32", "num_classes": 4, "target_class_ids": [1, 2]}],
+    "OneHotMeanIoU": [{"dtype": "float32", "num_classes": 4}],
+    "BinaryIoU": [{"dtype": "float32", "threshold": 0.3}],
+    "PrecisionAtRecall": [{"recall": 0.4}, {"recall": 0.4, "class_id": 2}],
+    "RecallAtPrecision": [{"precision": 0.5}],
+    "SensitivityAtSpecificity": [{"specificity": 0.5}],
+    "SpecificityAtSensitivity": [{"sensitivity": 0.5}],
 }
 
 

@@ -202,7 +202,7 @@ def test_a_short_last_batch_is_recorded_once():
     model = dense(optimizer="sgd", loss="mse")
     x, y = np.ones((21, 4), np.float32), np.zeros((21, 3), np.float32)
     model.fit(x, y, batch_size=8, epochs=3, verbose=0)
-    assert sorted(facts[0][0][0] for _, _, facts, _ in model._recorded) == [5, 8]
+    assert sorted(signature.facts[0][0][0] for signature in model._recorded) == [5, 8]
     assert int(model.optimizer.iterations) == 9
 
 

@@ -27,8 +27,9 @@ class FakeRunner:
         self.at_most = at_most
         self.calls: list[Any] = []
 
-    def one(self, samples: Any) -> float:
-        self.calls.append(("one", samples[0].shape))
+    def group(self, batches: Any) -> float:
+        for samples in batches:
+            self.calls.append(("one", samples[0].shape))
         return float(samples[0].sum())
 
     def many(self, head: Any) -> Any:

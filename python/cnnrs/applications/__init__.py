@@ -9,6 +9,6 @@ __all__ = ["LeNet5", "MobileNetV2", "ResNet18", "ResNet34", "ResNet50", "ResNet1
 
 
 def __getattr__(name: str) -> object:
-    from cnnrs.base.suggest import did_you_mean
+    from cnnrs.base.suggest import did_you_mean, no_attribute
 
-    raise AttributeError(f"cnnrs.applications has no {name!r}{did_you_mean(name, __all__)}")
+    raise no_attribute("cnnrs.applications", name, did_you_mean(name, __all__))

@@ -1,12 +1,14 @@
-"""What Keras's application models share: their arguments, and what stands behind the features."""
+"""What Keras's application models share: their arguments, what follows features, and weights."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from cnnrs import layers, symbolic
+from cnnrs.models import Model
 
-__all__ = ["head", "input_of"]
+__all__ = ["head", "input_of", "model_of"]
 
 _LEAST_SIZE = 32
 
@@ -15,12 +17,12 @@ def input_of(name: str, weights: Any, input_tensor: Any, input_shape: Any, pooli
     """The input of a model called `name`: the one given, or one of the shape given, or 224 x 224 x 3.
 
     Raises:
-        ValueError: `weights` are asked for by name, or an argument does not fit.
+        ValueError: `weights` is neither None nor the path of a file, or an argument does not fit.
     """
-    if weights is not None:
+    if weights is not None and not (isinstance(weights, (str, os.PathLike)) and os.path.exists(weights)):
         raise ValueError(
-            f"{name}: weights: expected None, received {weights!r}. cnnrs ships no trained weights and "
-            "downloads nothing; build the model and call model.load_weights(path) with a file of your own"
+            f"{name}: weights: received {weights!r}, but cnnrs ships no trained weights and downloads none; "
+            "pass weights=None for random initial weights, or the path of a file for load_weights"
         )
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"{name}: pooling: expected None, 'avg' or 'max', received {pooling!r}")
@@ -64,3 +66,11 @@ def head(
     if pooling == "max":
         return layers.GlobalMaxPooling2D(name="max_pool")(x)
     return x
+
+
+def model_of(inputs: Any, outputs: Any, name: str, weights: Any) -> Model:
+    """The model, with the weights of a file unless `weights` is None."""
+    model = Model(inputs, outputs, name=name)
+    if weights is not None:
+        model.load_weights(weights)
+    return model

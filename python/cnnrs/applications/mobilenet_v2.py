@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import layers
-from cnnrs.applications.head import head, input_of
+from cnnrs.applications.head import head, input_of, model_of
 from cnnrs.base.arguments import named
-from cnnrs.models import Model
 
 __all__ = ["MobileNetV2"]
 
@@ -58,7 +57,7 @@ def MobileNetV2(
     input_shape: Any = None,
     alpha: float = 1.0,
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     pooling: Any = None,
     classes: int = 1000,
@@ -71,7 +70,8 @@ def MobileNetV2(
         input_shape: Height and width of at least 32, and channels; by default (224, 224, 3).
         alpha: Factor of the channels of every layer.
         include_top: Whether pooling and the classifier stand at the end.
-        weights: None: initial weights are random. cnnrs ships no trained ones; `load_weights` reads a file.
+        weights: None for random initial weights, or the path of a file for `load_weights`. The default is
+            Keras's, trained weights, which cnnrs does not ship: it is an error that says so.
         input_tensor: A result of `Input` to build on; by default a new one.
         pooling: Without the top: None for features of shape (batch, height, width, channels), "avg" or "max"
             for (batch, channels).
@@ -80,12 +80,12 @@ def MobileNetV2(
         name: Name; by default made of alpha and height.
 
     Raises:
-        ValueError: `weights` is not None, or an argument does not fit.
+        ValueError: There are no such weights, or an argument does not fit.
 
     >>> from cnnrs.applications import MobileNetV2
-    >>> MobileNetV2().count_params()
+    >>> MobileNetV2(weights=None).count_params()
     3538984
-    >>> MobileNetV2((96, 96, 3), alpha=0.35, include_top=False, pooling="avg").output_shape
+    >>> MobileNetV2((96, 96, 3), alpha=0.35, include_top=False, weights=None, pooling="avg").output_shape
     (None, 1280)
     """
     inputs = input_of("MobileNetV2", weights, input_tensor, input_shape, pooling)
@@ -105,4 +105,4 @@ def MobileNetV2(
     x = _norm(_pointwise(x, _channels(1280 * max(alpha, 1.0)), "Conv_1"), "Conv_1_bn")
     x = _relu6(x, "out_relu")
     outputs = head(x, include_top, pooling, classes, classifier_activation, None)
-    return Model(inputs, outputs, name=name or f"mobilenetv2_{alpha:0.2f}_{inputs.shape[1]}")
+    return model_of(inputs, outputs, name or f"mobilenetv2_{alpha:0.2f}_{inputs.shape[1]}", weights)

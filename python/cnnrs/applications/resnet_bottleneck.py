@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import layers
-from cnnrs.applications.head import head, input_of
+from cnnrs.applications.head import head, input_of, model_of
 from cnnrs.base.arguments import named
-from cnnrs.models import Model
 
 __all__ = ["ResNet50", "ResNet101", "ResNet152"]
 
@@ -56,13 +55,13 @@ def _resnet(
             strides = 2 if block == 1 and stage > 2 else 1
             x = _block(x, filters, strides, block == 1, f"conv{stage}_block{block}")
     outputs = head(x, include_top, pooling, classes, classifier_activation, "avg_pool")
-    return Model(inputs, outputs, name=name)
+    return model_of(inputs, outputs, name, weights)
 
 
 @named
 def ResNet50(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Any = None,
     pooling: Any = None,
@@ -74,7 +73,8 @@ def ResNet50(
 
     Args:
         include_top: Whether pooling and the classifier stand at the end.
-        weights: None: initial weights are random. cnnrs ships no trained ones; `load_weights` reads a file.
+        weights: None for random initial weights, or the path of a file for `load_weights`. The default is
+            Keras's, trained weights, which cnnrs does not ship: it is an error that says so.
         input_tensor: A result of `Input` to build on; by default a new one.
         input_shape: Height and width of at least 32, and channels; by default (224, 224, 3).
         pooling: Without the top: None for features of shape (batch, height, width, 2048), "avg" or "max" for
@@ -84,12 +84,12 @@ def ResNet50(
         name: Name.
 
     Raises:
-        ValueError: `weights` is not None, or an argument does not fit.
+        ValueError: There are no such weights, or an argument does not fit.
 
     >>> from cnnrs.applications import ResNet50
-    >>> ResNet50().count_params()
+    >>> ResNet50(weights=None).count_params()
     25636712
-    >>> ResNet50(include_top=False, pooling="avg", input_shape=(64, 64, 3)).output_shape
+    >>> ResNet50(False, None, pooling="avg", input_shape=(64, 64, 3)).output_shape
     (None, 2048)
     """
     depths = (3, 4, 6, 3)
@@ -101,7 +101,7 @@ def ResNet50(
 @named
 def ResNet101(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Any = None,
     pooling: Any = None,
@@ -119,7 +119,7 @@ def ResNet101(
 @named
 def ResNet152(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Any = None,
     pooling: Any = None,

@@ -8,11 +8,34 @@ from typing import Any
 
 from cnnrs.base.dtypes import FLOAT, STORED, dtype_name, standardize_dtype
 
-__all__ = ["DTypePolicy", "DTypePolicyMap", "FloatDTypePolicy", "dtype_policy", "of", "set_dtype_policy"]
+__all__ = [
+    "DTypePolicy",
+    "DTypePolicyMap",
+    "FloatDTypePolicy",
+    "changes",
+    "dtype_policy",
+    "note_change",
+    "of",
+    "set_dtype_policy",
+]
 
 # Computed in 16 bits, kept in 32.
 _MIXED = {f"mixed_{dtype}": dtype for dtype in STORED}
 _QUANTIZED = re.compile(r"(int\d+|float8|gptq|awq|ternary)(/|_from_|$)")
+
+
+_CHANGES = 0
+
+
+def note_change() -> None:
+    """Notes that a layer has another policy than it was made with."""
+    global _CHANGES
+    _CHANGES += 1
+
+
+def changes() -> int:
+    """How often policies of layers have changed: recordings made before another change do not hold."""
+    return _CHANGES
 
 
 class DTypePolicy:
@@ -149,9 +172,11 @@ class DTypePolicyMap(DTypePolicy, MutableMapping[str, Any]):
         if key in self._policies:
             raise ValueError(f"DTypePolicyMap: {key!r} has {self._policies[key]!r} already; delete it first")
         self._policies[key] = of(policy)
+        note_change()
 
     def __delitem__(self, key: str) -> None:
         del self._policies[key]
+        note_change()
 
     def __contains__(self, key: object) -> bool:
         return key in self._policies

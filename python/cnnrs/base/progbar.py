@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any
 
+from cnnrs.base.progress_line import fitted, visible_width
+
 
 def _is_terminal() -> bool:
     isatty = getattr(sys.stdout, "isatty", None)
@@ -63,21 +65,25 @@ class Progbar:
         elapsed = now - self._start
         if self.verbose == 2:
             if finalize:
-                print(f"{self._count()} - {elapsed:.0f}s - {self._each(elapsed)}{self._text()}", flush=True)
+                print(
+                    f"{self._count()} - {elapsed:.0f}s - {self._each(elapsed)}{''.join(self._texts())}",
+                    flush=True,
+                )
             return
         self._drawn = now
         if self.target is None or finalize:
-            rest = f"{elapsed:.0f}s {self._each(elapsed)}"
+            times = [f"{elapsed:.0f}s", self._each(elapsed)]
         else:
             left = elapsed / max(current, 1) * (self.target - current)
-            rest = self._duration(left)
-        line = f"{self._count()} {self._bar()} {rest}{self._text()}"
-        columns = shutil.get_terminal_size((160, 24)).columns
-        if _is_terminal():
-            line = line[: columns - 1]
-        text = "\r" + line + " " * max(0, self._length - len(line)) + ("\n" if finalize else "")
+            times = [self._duration(left)]
+        # A cursor behind the last column may wrap.
+        columns = shutil.get_terminal_size().columns - 1 if _is_terminal() else None
+        width, count, rest = fitted(self._count(), times, self._texts(), self.width, columns, finalize)
+        line = " ".join(part for part in (count, self._bar(width), rest) if part)
+        visible = visible_width(line)
+        text = "\r" + line + " " * max(0, self._length - visible) + ("\n" if finalize else "")
         print(text, end="", flush=True)
-        self._length = len(line)
+        self._length = visible
 
     def add(self, n: int, values: Any = None) -> None:
         """Shows that `n` more steps are done."""
@@ -88,16 +94,21 @@ class Progbar:
             return f"{self.seen}/Unknown"
         return f"{self.seen:>{int(math.log10(max(self.target, 1))) + 1}}/{self.target}"
 
-    def _bar(self) -> str:
+    def _bar(self, width: int) -> str:
+        """A bar of so many columns."""
+        if width <= 0:
+            return ""
         done = 1.0 if not self.target else min(1.0, self.seen / self.target)
-        full = int(self.width * done)
         try:
             "━".encode(getattr(sys.stdout, "encoding", None) or "ascii")
         except (UnicodeEncodeError, LookupError):
-            return "[" + "=" * full + "." * (self.width - full) + "]"
+            inside = max(0, width - 2)
+            full = int(inside * done)
+            return "[" + "=" * full + "." * (inside - full) + "]"
+        full = int(width * done)
         if _is_terminal():
-            return f"\x1b[32m{'━' * full}\x1b[0m\x1b[37m{'━' * (self.width - full)}\x1b[0m"
-        return "━" * full + " " * (self.width - full)
+            return f"\x1b[32m{'━' * full}\x1b[0m\x1b[37m{'━' * (width - full)}\x1b[0m"
+        return "━" * full + " " * (width - full)
 
     def _each(self, elapsed: float) -> str:
         each = elapsed / max(self.seen, 1)
@@ -113,10 +124,12 @@ class Progbar:
             return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d}:{int(seconds % 60):02d}"
         return f"{int(seconds // 60)}:{int(seconds % 60):02d}" if seconds > 60 else f"{seconds:.0f}s"
 
-    def _text(self) -> str:
+    def _texts(self) -> list[str]:
+        """Names with values."""
+
         def shown(value: Any) -> str:
             if isinstance(value, (int, float)):
                 return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"
             return str(value)
 
-        return "".join(f" - {name}: {shown(value)}" for name, value in self._values.items())
+        return [f" - {name}: {shown(value)}" for name, value in self._values.items()]

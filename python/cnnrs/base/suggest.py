@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["did_you_mean", "without"]
+__all__ = ["did_you_mean", "no_attribute", "without"]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -26,6 +26,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return ""
 
 
+def no_attribute(module: str, name: str, hint: str) -> AttributeError:
+    """The error of a name that a module lacks. Python appends no hint of its own to it.
+
+    >>> raise no_attribute("cnnrs.layers", "Conv2d", "; did you mean 'Conv2D'?")
+    Traceback (most recent call last):
+    AttributeError: cnnrs.layers has no 'Conv2d'; did you mean 'Conv2D'?
+    """
+    # Python looks for similar names in `obj`, and fills in the module where it is not given.
+    return AttributeError(f"{module} has no {name!r}{hint}", name=name, obj=None)
+
+
 def without(module: str, absent: Mapping[str, str], known: Iterable[str]) -> Callable[[str], Any]:
     """A module's `__getattr__`: names that Keras has and this module lacks, each with what to do instead.
 
@@ -38,8 +49,8 @@ def without(module: str, absent: Mapping[str, str], known: Iterable[str]) -> Cal
 
     def __getattr__(name: str) -> Any:
         if name in reasons:
-            raise AttributeError(f"{module} has no {name!r}, which Keras has: {reasons[name]}")
+            raise no_attribute(module, name, f", which Keras has: {reasons[name]}")
         hint = "" if name.startswith("_") else did_you_mean(name, known)
-        raise AttributeError(f"{module} has no {name!r}{hint}")
+        raise no_attribute(module, name, hint)
 
     return __getattr__

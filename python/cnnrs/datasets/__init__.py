@@ -15,7 +15,9 @@ __all__ = ["mnist"]
 def __getattr__(name: str) -> ModuleType:
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; available: {', '.join(__all__)}")
+    from cnnrs.base.suggest import did_you_mean, no_attribute
+
+    raise no_attribute("cnnrs.datasets", name, did_you_mean(name, __all__))
 
 
 def __dir__() -> list[str]:

@@ -102,6 +102,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    from cnnrs.base.suggest import did_you_mean
+    from cnnrs.base.suggest import did_you_mean, no_attribute
 
-    raise AttributeError(f"cnnrs.layers has no {name!r}{did_you_mean(name, __all__)}")
+    raise no_attribute("cnnrs.layers", name, did_you_mean(name, __all__))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, dtype_policies, regularizers, symbolic, tree
-from cnnrs.base import context, naming
+from cnnrs.base import context, naming, policies
 from cnnrs.base.arguments import reject
 from cnnrs.base.building import building
 from cnnrs.base.dtypes import FLOAT, FLOATS
@@ -52,14 +52,8 @@ class Layer(WeightOwner):
     3
     """
 
-    _auto_arguments: tuple[tuple[Any, ...], dict[str, Any]]
     # Whether the layer computes in float32 where its policy says 16 bits, and rounds its outputs at the end.
     _widens = False
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        instance = super().__new__(cls)
-        object.__setattr__(instance, "_auto_arguments", (args, kwargs))
-        return instance
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -126,35 +120,6 @@ class Layer(WeightOwner):
         if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
             return self._arguments_as_config(config)
         return config
-
-    def _arguments_as_config(self, config: dict[str, Any]) -> dict[str, Any]:
-        args, kwargs = self._auto_arguments
-        parameters = inspect.signature(type(self).__init__)
-        bound = parameters.bind(self, *args, **kwargs).arguments
-        accepts_rest = any(p.kind is p.VAR_KEYWORD for p in parameters.parameters.values())
-        given: dict[str, Any] = {}
-        for name, value in list(bound.items())[1:]:
-            kind = parameters.parameters[name].kind
-            if kind is inspect.Parameter.VAR_POSITIONAL:
-                raise NotImplementedError(
-                    f"{type(self).__name__}: expected get_config(), for it takes *{name}"
-                )
-            given.update(value if kind is inspect.Parameter.VAR_KEYWORD else {name: value})
-        for name, value in given.items():
-            if not all(isinstance(leaf, (int, float, str, bool, type(None))) for leaf in tree.flatten(value)):
-                raise NotImplementedError(
-                    f"{type(self).__name__}: expected get_config() to be defined, for argument {name!r} "
-                    f"is a {type(value).__name__}, which cannot be written to a file"
-                )
-        return {**(config if accepts_rest else {}), **given}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """The layer with these arguments."""
-        try:
-            return cls(**config)
-        except TypeError as error:
-            raise TypeError(f"{cls.__name__}.from_config: {error}; received {config}") from error
 
     # ---- losses and metrics
 
@@ -360,29 +325,9 @@ class Layer(WeightOwner):
 
     # ---- what is known about inputs and outputs
 
-    def _only_node(self) -> symbolic.Node:
-        if len(self._inbound_nodes) != 1:
-            raise AttributeError(
-                f"{self.name}: expected a layer called on symbolic inputs once, "
-                f"received one called {len(self._inbound_nodes)} times"
-            )
-        return self._inbound_nodes[0]
-
-    @property
-    def input(self) -> Any:
-        """The symbolic input, if the layer has been called once."""
-        inputs = self._only_node().inputs
-        return inputs[0] if len(inputs) == 1 else inputs
-
-    @property
-    def output(self) -> Any:
-        """The symbolic output, if the layer has been called once."""
-        outputs = self._only_node().outputs
-        return outputs[0] if len(outputs) == 1 else outputs
-
     @property
     def dtype_policy(self) -> dtype_policies.DTypePolicy:
-        """The policy of element types, which may be set: what is made or recorded later follows it.
+        """The policy of element types, which may be set: what is made and what is computed later follows it.
 
         >>> from cnnrs import layers
         >>> layers.Dense(2, dtype="mixed_bfloat16").dtype_policy
@@ -400,6 +345,7 @@ class Layer(WeightOwner):
             self._dtype_policy[self.path] = policy
         else:
             self._dtype_policy = policy
+            policies.note_change()
 
     def _restore_policy(self, config: dict[str, Any]) -> None:
         """Takes the policy of a config. Those that name none were written when all was float32."""

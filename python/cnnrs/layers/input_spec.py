@@ -66,6 +66,8 @@ def check_inputs(specs: Any, inputs: Any, layer: str) -> None:
     Raises:
         ValueError: One of them does not fit; the message names the layer, what it expected and received.
     """
+    if isinstance(specs, InputSpec) and isinstance(inputs, dict):
+        raise ValueError(f"{layer}: expected one input, received a dict with the keys {sorted(inputs)}")
     wanted, given = tree.flatten(specs), tree.flatten(inputs)
     if len(wanted) != len(given):
         raise ValueError(f"{layer}: expected {len(wanted)} inputs, received {len(given)}")

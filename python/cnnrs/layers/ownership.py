@@ -37,7 +37,7 @@ class WeightOwner(symbolic.Operation):
     _unowned = frozenset(["_auto_arguments", "_build_shapes", "_inbound_nodes", "_losses", "_own", "_owners"])
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        instance = super().__new__(cls)
+        instance = super().__new__(cls, *args, **kwargs)
         object.__setattr__(instance, "_serial", trainable_set.serial())
         return instance
 

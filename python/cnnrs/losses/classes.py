@@ -24,6 +24,7 @@ from cnnrs.losses.functions import (
     squared_hinge,
 )
 from cnnrs.losses.loss import Loss
+from cnnrs.serialization import deserialize_keras_object, serialize_keras_object
 
 __all__ = [
     "BinaryCrossentropy",
@@ -59,12 +60,22 @@ class LossFunctionWrapper(Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.fn = fn
         self._arguments = kwargs
+        for argument, value in kwargs.items():
+            if not hasattr(self, argument):
+                setattr(self, argument, value)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self.fn(y_true, y_pred, **self._arguments)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._arguments}
+        own = {"fn": serialize_keras_object(self.fn)} if type(self) is LossFunctionWrapper else {}
+        return {**super().get_config(), **own, **self._arguments}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Loss:
+        if "fn" in config:
+            config = {**config, "fn": deserialize_keras_object(config["fn"])}
+        return cls(**config)
 
 
 class BinaryCrossentropy(LossFunctionWrapper):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cnnrs import _core, ops
-from cnnrs.losses.loss import as_tensor, squeeze_or_expand
+from cnnrs import ops
+from cnnrs.base.user_warnings import warn_user
+from cnnrs.losses.loss import as_tensor, float_pair
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import annotate
 
@@ -32,13 +33,6 @@ __all__ = [
 _EPSILON = 1e-7
 
 
-def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
-    y_pred = as_tensor(y_pred).astype("float32") if not isinstance(y_pred, _core.Tensor) else y_pred
-    y_true = as_tensor(y_true)
-    y_true, y_pred = squeeze_or_expand(y_true, y_pred)
-    return (y_true if y_true.dtype == "float32" else y_true.astype("float32")), y_pred
-
-
 def _mean(x: Any, axis: Any = -1) -> Any:
     return raw.mean(x, axes=[axis]) if len(x.shape) else x
 
@@ -50,7 +44,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     >>> losses.mean_squared_error([[0.0, 1.0]], [[1.0, 1.0]]).numpy()
     array([0.5], dtype=float32)
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
     return _mean(raw.square(y_true - y_pred))
 
 
@@ -61,7 +55,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     >>> losses.mean_absolute_error([[0.0, 1.0]], [[2.0, 1.0]]).tolist()
     [1.0]
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
     return _mean(raw.abs(y_true - y_pred))
 
 
@@ -72,7 +66,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     >>> losses.mean_absolute_percentage_error([[4.0, 1.0]], [[2.0, 1.0]]).tolist()
     [25.0]
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
     scale = raw.maximum(raw.abs(y_true), _EPSILON)
     return 100.0 * _mean(raw.abs((y_true - y_pred) / scale))
 
@@ -84,7 +78,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     >>> losses.mean_squared_logarithmic_error([[1.0]], [[1.0]]).tolist()
     [0.0]
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
     return _mean(raw.square(_log1p(y_true) - _log1p(y_pred)))
 
 
@@ -100,7 +94,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     >>> losses.huber([[0.0, 0.0]], [[0.5, 3.0]]).tolist()
     [1.3125]
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
     error = raw.abs(y_pred - y_true)
     near = raw.minimum(error, float(delta))
     return _mean(0.5 * raw.square(near) + float(delta) * (error - near))
@@ -113,7 +107,7 @@ def log_cosh(y_true: Any, y_pred: Any) -> Any:
     >>> losses.log_cosh([[0.0]], [[0.0]]).tolist()
     [0.0]
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
     error = y_pred - y_true
     return _mean(error + raw.softplus(-2.0 * error) - math.log(2.0))
 
@@ -125,7 +119,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     >>> losses.kl_divergence([[0.5, 0.5]], [[0.5, 0.5]]).tolist()
     [0.0]
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
     y_true, y_pred = (raw.clip(y, min=_EPSILON, max=1.0) for y in (y_true, y_pred))
     return raw.sum(y_true * raw.log(y_true / y_pred), axes=[-1])
 
@@ -137,7 +131,7 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     >>> losses.poisson([[0.0, 0.0]], [[1.0, 2.0]]).tolist()
     [1.5]
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
     return _mean(y_pred - y_true * raw.log(y_pred + _EPSILON))
 
 
@@ -154,7 +148,7 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
     >>> losses.hinge([[1.0, -1.0]], [[0.5, -2.0]]).tolist()
     [0.25]
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
     return _mean(raw.relu(1.0 - _signed(y_true) * y_pred))
 
 
@@ -165,7 +159,7 @@ def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     >>> losses.squared_hinge([[1.0, -1.0]], [[0.5, -2.0]]).tolist()
     [0.125]
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
     return _mean(raw.square(raw.relu(1.0 - _signed(y_true) * y_pred)))
 
 
@@ -176,7 +170,7 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     >>> losses.categorical_hinge([[1.0, 0.0]], [[3.0, 1.0]]).tolist()
     [0.0]
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
     right = raw.sum(y_true * y_pred, axes=[-1])
     wrong = raw.max((1.0 - y_true) * y_pred, axes=[-1])
     return raw.relu(wrong - right + 1.0)
@@ -189,7 +183,7 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     >>> losses.cosine_similarity([[1.0, 0.0]], [[2.0, 0.0]]).numpy().round(4)
     array([-1.], dtype=float32)
     """
-    y_true, y_pred = _pair(y_true, y_pred)
+    y_true, y_pred = float_pair(y_true, y_pred)
 
     def unit(x: Any) -> Any:
         square = raw.sum(raw.square(x), axes=[axis], keepdims=True)
@@ -198,10 +192,32 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     return -raw.sum(unit(y_true) * unit(y_pred), axes=[axis])
 
 
-def _check_smoothing(label_smoothing: Any) -> float:
+def smoothed(y_true: Any, label_smoothing: Any, classes: int) -> Any:
+    """Targets of `classes` classes with a share of `label_smoothing` spread evenly.
+
+    Raises:
+        ValueError: The share is not in 0..1.
+    """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing: expected a number of 0..1, received {label_smoothing}")
-    return float(label_smoothing)
+    share = float(label_smoothing)
+    return y_true * (1.0 - share) + share / classes if share else y_true
+
+
+def warn_of_one_class(name: str, y_pred: Any, axis: Any) -> None:
+    """Warns of predictions of a single class, whose categorical loss is 0 or no loss at all.
+
+    Raises:
+        ValueError: `axis` is no integer.
+    """
+    if isinstance(axis, bool):
+        raise ValueError(f"{name}: axis: expected an integer, received {axis}")
+    if len(y_pred.shape) and y_pred.shape[axis] == 1:
+        warn_user(
+            f"{name}: expected y_pred.shape to be (batch_size, num_classes) with several classes along axis "
+            f"{axis}, received {tuple(y_pred.shape)}; use binary_crossentropy for two classes in one column",
+            SyntaxWarning,
+        )
 
 
 def categorical_crossentropy(
@@ -213,12 +229,9 @@ def categorical_crossentropy(
     >>> losses.categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).numpy().round(4)
     array([0.6931], dtype=float32)
     """
-    y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
-    if y_true.dtype != "float32":
-        y_true = y_true.astype("float32")
-    smoothing = _check_smoothing(label_smoothing)
-    if smoothing:
-        y_true = y_true * (1.0 - smoothing) + smoothing / y_pred.shape[axis]
+    y_true, y_pred = float_pair(y_true, y_pred, squeeze=False)
+    warn_of_one_class("categorical_crossentropy", y_pred, axis)
+    y_true = smoothed(y_true, label_smoothing, y_pred.shape[axis])
     return ops.categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
 
 
@@ -262,10 +275,8 @@ def binary_crossentropy(
     >>> losses.binary_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).numpy().round(4)
     array([0.6931], dtype=float32)
     """
-    y_true, y_pred = _pair(y_true, y_pred)
-    smoothing = _check_smoothing(label_smoothing)
-    if smoothing:
-        y_true = y_true * (1.0 - smoothing) + 0.5 * smoothing
+    y_true, y_pred = float_pair(y_true, y_pred)
+    y_true = smoothed(y_true, label_smoothing, 2)
     return _mean(ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits), axis)
 
 
@@ -285,10 +296,8 @@ def binary_focal_crossentropy(
     >>> losses.binary_focal_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).numpy().round(4)
     array([0.1733], dtype=float32)
     """
-    y_true, y_pred = _pair(y_true, y_pred)
-    smoothing = _check_smoothing(label_smoothing)
-    if smoothing:
-        y_true = y_true * (1.0 - smoothing) + 0.5 * smoothing
+    y_true, y_pred = float_pair(y_true, y_pred)
+    y_true = smoothed(y_true, label_smoothing, 2)
     if from_logits:
         y_pred = raw.sigmoid(y_pred)
     entropy = ops.binary_crossentropy(y_true, y_pred)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core
-from cnnrs.base import naming
+from cnnrs import _core, tree
+from cnnrs.base import naming, policies
 from cnnrs.base.arguments import NamedArguments
-from cnnrs.base.dtypes import STORED, require_float32
+from cnnrs.base.dtypes import FLOAT, FLOATS, STORED
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import info_of
 
@@ -33,6 +33,30 @@ def squeeze_or_expand(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     elif difference == -1 and y_pred.shape[-1] == 1:
         y_true = raw.expand_dims(y_true, axis=-1)
     return y_true, y_pred
+
+
+def float_pair(y_true: Any, y_pred: Any, squeeze: bool = True) -> tuple[Any, Any]:
+    """Targets and predictions in the float type of the predictions, or float32; fitted to one rank."""
+    y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
+    if y_pred.dtype not in FLOATS:
+        y_pred = y_pred.astype(FLOAT)
+    if squeeze:
+        y_true, y_pred = squeeze_or_expand(y_true, y_pred)
+    return (y_true if y_true.dtype == y_pred.dtype else y_true.astype(y_pred.dtype)), y_pred
+
+
+def float_dtype(dtype: Any, owner: str) -> str:
+    """The float type that a loss is told to give; of a policy, the one in which it computes.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if isinstance(dtype, dict):  # the config of a policy
+        dtype = dtype.get("config", {}).get("name")
+    found = FLOAT if dtype is None else policies.of(dtype).compute_dtype
+    if found not in FLOATS:
+        raise ValueError(f"{owner}: dtype: expected a type of floats, received {dtype!r}")
+    return found
 
 
 def _fit_weight(weight: Any, values: Any) -> Any:
@@ -73,11 +97,12 @@ def reduce_weighted_values(
     0.5
     """
     values = as_tensor(values)
-    weight = (
-        None if sample_weight is None else _fit_weight(as_tensor(sample_weight).astype("float32"), values)
-    )
+    dtype = values.dtype if values.dtype in FLOATS else FLOAT
+    weight = None
+    if sample_weight is not None:
+        weight = _fit_weight(as_tensor(sample_weight).astype(dtype), values)
     if mask is not None:
-        mask = mask.astype("float32")
+        mask = mask.astype(dtype)
         if reduction in ("mean", "sum_over_batch_size"):
             valid = raw.sum(mask) + _EPSILON
             mask = mask * (float(max(1, math.prod(mask.shape))) / valid)
@@ -104,7 +129,8 @@ class Loss(NamedArguments):
         name: Name.
         reduction: "sum_over_batch_size" (the mean over samples), "sum", "mean",
             "mean_with_sample_weight" or "none".
-        dtype: float32.
+        dtype: The type of the result, of floats. Targets and predictions are rounded to it, and what is
+            computed of them is computed in float32 if it has 16 bits, and rounded once.
 
     Example:
 
@@ -123,19 +149,33 @@ class Loss(NamedArguments):
             raise ValueError(
                 f"{type(self).__name__}: reduction: expected one of {_REDUCTIONS}, received {reduction!r}"
             )
-        require_float32(dtype, type(self).__name__)
+        self._dtype = float_dtype(dtype, type(self).__name__)
         self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
         self.reduction = reduction
-        self.dtype = "float32"
+
+    @property
+    def dtype(self) -> str:
+        """The type of the result."""
+        return self._dtype
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The loss of targets and predictions of one leading shape, in float32; a scalar unless unreduced."""
-        y_true, y_pred = (
-            y.astype("float32") if y.dtype in STORED else y for y in (as_tensor(y_true), as_tensor(y_pred))
-        )
+        """The loss of targets and predictions of one leading shape, in `dtype`; a scalar unless unreduced."""
+        y_true, y_pred = self._prepared(y_true), self._prepared(y_pred)
         with _core.layer_scope(self.name):
             values = self.call(y_true, y_pred)
-            return reduce_weighted_values(values, sample_weight, self.reduction, info_of(values).mask)
+            loss = reduce_weighted_values(values, sample_weight, self.reduction, info_of(values).mask)
+            return loss.astype(self.dtype) if self.dtype in STORED else loss
+
+    def _prepared(self, y: Any) -> Any:
+        """Targets or predictions, or a structure of them, as they are computed with. Labels stay integers."""
+        if isinstance(y, dict) or (
+            isinstance(y, (list, tuple)) and any(hasattr(leaf, "shape") for leaf in tree.flatten(y))
+        ):
+            return tree.map_structure(self._prepared, y)
+        y = as_tensor(y)
+        if self.dtype in STORED:
+            return (y.astype(self.dtype) if y.dtype in FLOATS else y).astype(FLOAT)
+        return y.astype(self.dtype) if y.dtype in FLOATS and y.dtype != self.dtype else y
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """One value a sample."""
@@ -143,7 +183,8 @@ class Loss(NamedArguments):
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
-        return {"name": self.name, "reduction": self.reduction}
+        own = {} if self.dtype == FLOAT else {"dtype": self.dtype}
+        return {"name": self.name, "reduction": self.reduction, **own}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Loss:

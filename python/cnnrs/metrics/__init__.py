@@ -5,6 +5,7 @@ from cnnrs.losses import (
     binary_crossentropy,
     binary_focal_crossentropy,
     categorical_crossentropy,
+    categorical_focal_crossentropy,
     categorical_hinge,
     hinge,
     huber,
@@ -32,8 +33,8 @@ from cnnrs.metrics.accuracy import (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
+from cnnrs.metrics.auc import AUC
 from cnnrs.metrics.confusion import (
-    AUC,
     FalseNegatives,
     FalsePositives,
     Precision,
@@ -41,6 +42,8 @@ from cnnrs.metrics.confusion import (
     TrueNegatives,
     TruePositives,
 )
+from cnnrs.metrics.f_scores import F1Score, FBetaScore
+from cnnrs.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from cnnrs.metrics.lookup import deserialize, get, serialize
 from cnnrs.metrics.metric import (
     Mean,
@@ -64,6 +67,19 @@ from cnnrs.metrics.of_losses import (
     RootMeanSquaredError,
     SparseCategoricalCrossentropy,
     SquaredHinge,
+)
+from cnnrs.metrics.operating_points import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
+from cnnrs.metrics.regression import (
+    ConcordanceCorrelation,
+    PearsonCorrelation,
+    R2Score,
+    concordance_correlation,
+    pearson_correlation,
 )
 
 __all__ = [
@@ -123,19 +139,23 @@ __all__ = [
     "sparse_top_k_categorical_accuracy",
     "squared_hinge",
     "top_k_categorical_accuracy",
+    "F1Score",
+    "FBetaScore",
+    "BinaryIoU",
+    "IoU",
+    "MeanIoU",
+    "OneHotIoU",
+    "OneHotMeanIoU",
+    "PrecisionAtRecall",
+    "RecallAtPrecision",
+    "SensitivityAtSpecificity",
+    "SpecificityAtSensitivity",
+    "ConcordanceCorrelation",
+    "PearsonCorrelation",
+    "R2Score",
+    "concordance_correlation",
+    "pearson_correlation",
+    "categorical_focal_crossentropy",
 ]
 
-_WRITE_IT = "write it as a subclass of Metric, with cnnrs.ops"
-_THRESHOLDS = "give thresholds to Precision and Recall"
-__getattr__ = suggest.without(
-    "cnnrs.metrics",
-    {
-        "IoU BinaryIoU MeanIoU OneHotIoU OneHotMeanIoU": _WRITE_IT,
-        "F1Score FBetaScore R2Score": _WRITE_IT,
-        "PearsonCorrelation ConcordanceCorrelation": _WRITE_IT,
-        "pearson_correlation concordance_correlation": _WRITE_IT,
-        "PrecisionAtRecall RecallAtPrecision": _THRESHOLDS,
-        "SensitivityAtSpecificity SpecificityAtSensitivity": _THRESHOLDS,
-    },
-    __all__,
-)
+__getattr__ = suggest.without("cnnrs.metrics", {}, __all__)

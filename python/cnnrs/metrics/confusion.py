@@ -10,14 +10,18 @@ from cnnrs import _core, ops
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.metrics.metric import Metric, fit_weight
 from cnnrs.ops import raw
+from cnnrs.variables import Variable
 
-EPSILON = 1e-7
 
-
-class _Confusion(Metric):
-    """Weighted counts at one or several thresholds."""
+class Confusion(Metric):
+    """Weighted counts at one or several thresholds, which are attributes of the names in `_cells`."""
 
     _cells: tuple[str, ...]
+
+    true_positives: Variable
+    false_positives: Variable
+    true_negatives: Variable
+    false_negatives: Variable
 
     def __init__(
         self,
@@ -30,52 +34,74 @@ class _Confusion(Metric):
         super().__init__(dtype=dtype, name=name)
         self.init_thresholds = thresholds
         self.top_k, self.class_id = top_k, class_id
-        values = (
-            thresholds
-            if isinstance(thresholds, (list, tuple))
-            else [0.5 if thresholds is None else thresholds]
-        )
-        if any(not 0 <= t <= 1 for t in values):
+        given = [0.5] if thresholds is None else thresholds
+        values = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
+        if any(not is_real(t) or not 0 <= t <= 1 for t in values):
             raise ValueError(f"{self.name}: thresholds: expected numbers of 0..1, received {thresholds!r}")
-        self.thresholds = [float(t) for t in values]
-        self._limits = np.asarray(self.thresholds, "float32")[:, None]
-        self._counts = {cell: self.add_weight((len(self.thresholds),), name=cell) for cell in self._cells}
+        self._set_limits([float(t) for t in values])
+        self._make_counts(())
+
+    def _set_limits(self, thresholds: list[float]) -> None:
+        self.thresholds = thresholds
+        self._limits = np.asarray(thresholds, "float32")
+
+    def _make_counts(self, labels: tuple[int, ...]) -> None:
+        """The counts: one a threshold, or one a threshold and label."""
+        self._counts = {cell: self._add_sum(cell, (len(self._limits), *labels)) for cell in self._cells}
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
-        y_true = y_true.astype("float32")
+        y_true, y_pred = y_true.astype(self._sum_dtype), y_pred.astype(self._sum_dtype)
         among_top_k = None if self.top_k is None else _among_top_k(y_pred, self.top_k)
-        weight = None
-        if sample_weight is not None:
-            weight = fit_weight(as_tensor(sample_weight).astype("float32"), y_true)
-            missing = len(y_true.shape) - len(weight.shape)
-            weight = raw.reshape(weight, shape=[*weight.shape, *[1] * missing])
-            weight = raw.broadcast_to(weight, shape=list(y_true.shape))
+        weight = self._weight(sample_weight, y_true)
         if self.class_id is not None:
+            if len(y_pred.shape) < 2:
+                raise ValueError(
+                    f"{self.name}: class_id: expected y_pred of shape (samples, classes), "
+                    f"received {tuple(y_pred.shape)}"
+                )
             weight = None if weight is None else weight[..., self.class_id]
             y_true, y_pred = y_true[..., self.class_id], y_pred[..., self.class_id]
             among_top_k = None if among_top_k is None else among_top_k[..., self.class_id]
-        weight = None if weight is None else raw.reshape(weight, shape=[1, -1])
-        true = raw.reshape(y_true, shape=[1, -1]) > 0.5
-        guess = raw.reshape(y_pred, shape=[1, -1]) > self._limits
+        true, scores = self._rows(y_true > 0.5), self._rows(y_pred)
+        limits = self._limits.reshape([-1] + [1] * (len(true.shape) - 1))
+        guess = scores > limits
         if among_top_k is not None:
-            guess = raw.reshape(among_top_k, shape=[1, -1]) & guess
+            guess = self._rows(among_top_k) & guess
         cells = {
             "true_positives": lambda: guess & true,
             "false_positives": lambda: guess & ~true,
             "true_negatives": lambda: ~guess & ~true,
             "false_negatives": lambda: ~guess & true,
         }
-        for cell, variable in self._counts.items():
-            found = cells[cell]().astype("float32")
-            found = found if weight is None else found * weight
-            variable.assign(variable + raw.sum(found, axes=[1]))
+        for cell, count in self._counts.items():
+            found = cells[cell]().astype(self._sum_dtype)
+            found = found if weight is None else found * self._rows(weight)
+            count.add(raw.sum(found, axes=[1]))
+
+    def _weight(self, sample_weight: Any, values: Any) -> Any:
+        """The weight of each value, or None."""
+        if sample_weight is None:
+            return None
+        weight = fit_weight(as_tensor(sample_weight).astype(self._sum_dtype), values)
+        missing = len(values.shape) - len(weight.shape)
+        weight = raw.reshape(weight, shape=[*weight.shape, *[1] * missing])
+        return raw.broadcast_to(weight, shape=list(values.shape))
+
+    def _rows(self, x: Any) -> Any:
+        """`x` as what every threshold is compared with: an axis of 1, then all values."""
+        return raw.reshape(x, shape=[1, -1])
 
     def _value(self, value: Any) -> Any:
-        return value[0] if len(self.thresholds) == 1 else value
+        return self._as_dtype(value[0] if len(self.thresholds) == 1 else value)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "thresholds": self.init_thresholds}
+
+
+def is_real(value: Any) -> bool:
+    """Whether a value is a number, and no bool."""
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 def _among_top_k(scores: Any, k: int) -> Any:
@@ -86,12 +112,12 @@ def _among_top_k(scores: Any, k: int) -> Any:
     return (raw.sum(before.astype("float32"), axes=[-1]) < float(k)) & (scores == scores)
 
 
-class _OneCell(_Confusion):
+class _OneCell(Confusion):
     def __init__(self, thresholds: Any = None, name: str | None = None, dtype: Any = None):
         super().__init__(thresholds, name, dtype)
 
     def result(self) -> Any:
-        return self._value(self._counts[self._cells[0]].value)
+        return self._value(self._counts[self._cells[0]].total.value)
 
 
 class TruePositives(_OneCell):
@@ -138,7 +164,7 @@ class FalseNegatives(_OneCell):
     _cells = ("false_negatives",)
 
 
-class _Ratio(_Confusion):
+class _Ratio(Confusion):
     def __init__(
         self,
         thresholds: Any = None,
@@ -150,10 +176,10 @@ class _Ratio(_Confusion):
         # With top_k alone the k largest predictions are the positives, whatever their size.
         super().__init__(thresholds, name, dtype, top_k, class_id)
         if top_k is not None and thresholds is None:
-            self._limits = np.full((1, 1), -np.inf, np.float32)
+            self._limits = np.full(1, -np.inf, np.float32)
 
     def result(self) -> Any:
-        right, wrong = (self._counts[cell].value for cell in self._cells)
+        right, wrong = (self._counts[cell].total.value for cell in self._cells)
         return self._value(ops.divide_no_nan(right, right + wrong))
 
     def get_config(self) -> dict[str, Any]:
@@ -180,108 +206,3 @@ class Recall(_Ratio):
     """
 
     _cells = ("true_positives", "false_negatives")
-
-
-class AUC(_Confusion):
-    """Area under the ROC or precision-recall curve, by trapezoids over `num_thresholds` thresholds.
-
-    Args:
-        num_thresholds: How many, spread evenly over 0..1.
-        curve: "ROC" or "PR".
-        summation_method: "interpolation", "minoring" or "majoring".
-        name: Name.
-        dtype: None or "float32".
-        thresholds: Thresholds of 0..1 instead of evenly spread ones.
-        multi_label: False; make one AUC a label.
-        num_labels: None.
-        label_weights: None.
-        from_logits: Whether predictions are logits.
-
-    >>> from cnnrs import metrics
-    >>> round(float(metrics.AUC()([0, 0, 1, 1], [0.1, 0.5, 0.3, 0.9])), 4)
-    0.75
-    """
-
-    _cells = ("true_positives", "false_positives", "true_negatives", "false_negatives")
-
-    def __init__(
-        self,
-        num_thresholds: int = 200,
-        curve: str = "ROC",
-        summation_method: str = "interpolation",
-        name: str | None = None,
-        dtype: Any = None,
-        thresholds: Any = None,
-        multi_label: bool = False,
-        num_labels: int | None = None,
-        label_weights: Any = None,
-        from_logits: bool = False,
-    ):
-        if multi_label or num_labels is not None or label_weights is not None:
-            raise ValueError(
-                "AUC: multi_label, num_labels, label_weights: expected the defaults; make one AUC a label, "
-                "on its column"
-            )
-        if curve not in ("ROC", "PR"):
-            raise ValueError(f"AUC: curve: expected 'ROC' or 'PR', received {curve!r}")
-        if summation_method not in ("interpolation", "minoring", "majoring"):
-            raise ValueError(
-                "AUC: summation_method: expected 'interpolation', 'minoring' or 'majoring', "
-                f"received {summation_method!r}"
-            )
-        if num_thresholds <= 1 and thresholds is None:
-            raise ValueError(f"AUC: num_thresholds: expected at least 2, received {num_thresholds}")
-        inner = (
-            sorted(thresholds)
-            if thresholds is not None
-            else [i / (num_thresholds - 1) for i in range(1, num_thresholds - 1)]
-        )
-        super().__init__(list(inner) or [0.5], name, dtype)
-        # The ends lie just outside, so that scores of exactly 0 and 1 count.
-        self.thresholds = [-EPSILON, *inner, 1.0 + EPSILON]
-        self._limits = np.asarray(self.thresholds, "float32")[:, None]
-        self._variables.clear()
-        self._counts = {cell: self.add_weight((len(self.thresholds),), name=cell) for cell in self._cells}
-        self.num_thresholds, self.curve, self.summation_method = len(self.thresholds), curve, summation_method
-        self.from_logits, self.given_thresholds = from_logits, thresholds
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        if self.from_logits:
-            y_pred = raw.sigmoid(as_tensor(y_pred))
-        super().update_state(y_true, y_pred, sample_weight)
-
-    def result(self) -> Any:
-        tp, fp, tn, fn = (self._counts[cell].value for cell in self._cells)
-        positive = tp + fn
-        if self.curve == "PR" and self.summation_method == "interpolation":
-            # Davis and Goadrich 2006: interpolation between points of the precision-recall curve.
-            d_tp, p = tp[:-1] - tp[1:], tp + fp
-            slope = ops.divide_no_nan(d_tp, ops.maximum(p[:-1] - p[1:], 0.0))
-            intercept = tp[1:] - slope * p[1:]
-            both = ops.logical_and(p[:-1] > 0.0, p[1:] > 0.0)
-            ratio = ops.where(both, ops.divide_no_nan(p[:-1], ops.maximum(p[1:], 0.0)), 1.0)
-            area = slope * (d_tp + intercept * ops.log(ratio))
-            return ops.sum(ops.divide_no_nan(area, ops.maximum(positive[1:], 0.0)))
-        recall = ops.divide_no_nan(tp, positive)
-        if self.curve == "ROC":
-            x, y = ops.divide_no_nan(fp, fp + tn), recall
-        else:
-            x, y = recall, ops.divide_no_nan(tp, tp + fp)
-        low, high = y[1:], y[:-1]
-        if self.summation_method == "interpolation":
-            height = (low + high) * 0.5
-        elif self.summation_method == "minoring":
-            height = ops.minimum(low, high)
-        else:
-            height = ops.maximum(low, high)
-        return ops.sum((x[:-1] - x[1:]) * height)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "num_thresholds": self.num_thresholds,
-            "curve": self.curve,
-            "summation_method": self.summation_method,
-            "thresholds": self.given_thresholds,
-            "from_logits": self.from_logits,
-        }

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from cnnrs import initializers, ops
-from cnnrs.base import naming
+from cnnrs.base import naming, policies
 from cnnrs.base.arguments import NamedArguments
 from cnnrs.base.containers import open_container
-from cnnrs.base.dtypes import require_float32
+from cnnrs.base.dtypes import FLOAT, FLOATS, STORED
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import info_of
+from cnnrs.serialization import deserialize_keras_object, serialize_keras_object
 from cnnrs.variables import Variable
 
 
@@ -22,7 +23,8 @@ class Metric(NamedArguments):
     """Base class: state in variables, `update_state(...)`, `result()`, `reset_state()`.
 
     Args:
-        dtype: float32.
+        dtype: The type of the result, and of variables that are added without one; None for that of the
+            process's policy. Metrics of the package keep sums of 16 bits in float32.
         name: Name; made up if absent.
 
     Example:
@@ -43,21 +45,38 @@ class Metric(NamedArguments):
     """
 
     def __init__(self, dtype: Any = None, name: str | None = None):
-        require_float32(dtype, type(self).__name__)
+        self._dtype = _dtype_of(dtype)
         self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
-        self.dtype = "float32"
         self._variables: list[Variable] = []
+
+    @property
+    def dtype(self) -> str:
+        """The type of the result."""
+        return self._dtype
 
     @property
     def variables(self) -> list[Variable]:
         """The state: variables and those of metrics that are attributes, also inside of containers."""
         found = {id(variable): variable for variable in getattr(self, "_variables", ())}
-        for attribute in vars(self).values():
-            for value in open_container(attribute):
-                if isinstance(value, Variable):
-                    found.setdefault(id(value), value)
-                elif isinstance(value, Metric):
-                    found.update((id(v), v) for v in value.variables if id(v) not in found)
+        for value in self._attributes():
+            if isinstance(value, Variable):
+                found.setdefault(id(value), value)
+            elif isinstance(value, Metric):
+                found.update((id(v), v) for v in value.variables if id(v) not in found)
+        return list(found.values())
+
+    def _attributes(self) -> Iterator[Any]:
+        for attribute in list(vars(self).values()):
+            yield from open_container(attribute)
+
+    def _state(self) -> list[Variable]:
+        """All that updates change: `variables`, and what their rounding took from them."""
+        found = {id(variable): variable for variable in self.variables}
+        for value in self._attributes():
+            if isinstance(value, RunningSum):
+                found.setdefault(id(value.lost), value.lost)
+            elif isinstance(value, Metric):
+                found.update((id(v), v) for v in value._state() if id(v) not in found)
         return list(found.values())
 
     def add_variable(
@@ -70,7 +89,7 @@ class Metric(NamedArguments):
     ) -> Variable:
         """A variable of the metric's state."""
         made = initializers.get(initializer if initializer is not None else "zeros")
-        variable = Variable(made, shape=tuple(shape), dtype=dtype or "float32", trainable=False, name=name)
+        variable = Variable(made, shape=tuple(shape), dtype=dtype or self.dtype, trainable=False, name=name)
         self._variables.append(variable)
         return variable
 
@@ -93,6 +112,76 @@ class Metric(NamedArguments):
         for variable in self.variables:
             variable.assign(_zeros(variable))
 
+    def _add_sum(self, name: str, shape: Any = ()) -> RunningSum:
+        """A sum over batches, whose variable is one of `variables` and an attribute of that name."""
+        added = RunningSum(self.add_variable(shape, None, self._sum_dtype, name=name))
+        setattr(self, name, added.total)
+        return added
+
+    @property
+    def _sum_dtype(self) -> str:
+        return FLOAT if self.dtype in STORED or self.dtype not in FLOATS else self.dtype
+
+    def _as_dtype(self, result: Any) -> Any:
+        """A result in the type that was asked for; ratios of integers stay floats."""
+        return result.astype(self.dtype) if self.dtype in FLOATS and result.dtype != self.dtype else result
+
+    def stateless_update_state(self, metric_variables: Any, *args: Any, **kwargs: Any) -> Any:
+        """What `update_state` makes of other values of the state, which itself stays as it is.
+
+        Args:
+            metric_variables: Values of `variables`, in their order.
+            *args: As in `update_state`.
+            **kwargs: As in `update_state`.
+
+        Returns:
+            The next values, a list of tensors.
+
+        Raises:
+            ValueError: Their number is not that of `variables`.
+
+        >>> from cnnrs import metrics
+        >>> mean = metrics.Mean()
+        >>> [float(value) for value in mean.stateless_update_state([4.0, 1.0], [2.0])]
+        [6.0, 2.0]
+        >>> float(mean.result())
+        0.0
+        """
+        return self._with_values(
+            metric_variables, lambda: self.update_state(*args, **kwargs), "stateless_update_state"
+        )[1]
+
+    def stateless_result(self, metric_variables: Any) -> Any:
+        """The result that other values of the state would give.
+
+        >>> from cnnrs import metrics
+        >>> float(metrics.Mean().stateless_result([6.0, 2.0]))
+        3.0
+        """
+        return self._with_values(metric_variables, self.result, "stateless_result")[0]
+
+    def stateless_reset_state(self) -> Any:
+        """The values that `reset_state` would give the state, a list of tensors."""
+        return self._with_values([v.value for v in self.variables], self.reset_state, "")[1]
+
+    def _with_values(self, values: Any, run: Callable[[], Any], method: str) -> tuple[Any, Any]:
+        """What `run` gives and leaves while the state has other values."""
+        state, variables = self._state(), self.variables
+        before, values = [v.value for v in state], list(values)
+        if len(values) != len(variables):
+            raise ValueError(
+                f"{self.name}: {method}: metric_variables: expected {len(variables)} values, "
+                f"received {len(values)}"
+            )
+        try:
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(as_tensor(value).astype(variable.dtype))
+            result = run()
+            return result, [variable.value for variable in variables]
+        finally:
+            for variable, value in zip(state, before, strict=True):
+                variable.assign(value)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Takes a batch in and gives the value so far."""
         self.update_state(*args, **kwargs)
@@ -100,7 +189,7 @@ class Metric(NamedArguments):
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
-        return {"name": self.name}
+        return {"name": self.name, "dtype": self.dtype}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Metric:
@@ -115,12 +204,37 @@ def _zeros(variable: Variable) -> Any:
     return np.zeros(variable.shape, variable.dtype)
 
 
-def add_compensated(total: Variable, compensation: Variable, value: Any) -> None:
-    """Adds with the rounding error carried along (Kahan 1965), so that many small terms count."""
-    term = value - compensation
-    added = total + term
-    compensation.assign((added - total) - term)
-    total.assign(added)
+def _dtype_of(dtype: Any) -> str:
+    """The name of the type that a metric is told: by name, or by a policy, which may be a config."""
+    if isinstance(dtype, dict):
+        dtype = dtype.get("config", {}).get("name")
+    return FLOAT if dtype is None else policies.of(dtype).compute_dtype
+
+
+class RunningSum:
+    """A sum over batches that does not lose small terms, so that counts stay exact beyond 2²⁴.
+
+    Attributes:
+        total: The sum, as the type of the variable has it.
+        lost: What rounding took from it (Kahan 1965). Who sets `total` need not know of it: what is larger
+            than the rounding of `total` belongs to another sum, and counts as 0.
+    """
+
+    __slots__ = ("lost", "total")
+
+    def __init__(self, total: Variable):
+        self.total = total
+        zeros = np.zeros(total.shape, total.dtype)
+        self.lost = Variable(zeros, dtype=total.dtype, trainable=False, name=f"{total.name}_lost")
+
+    def add(self, value: Any) -> None:
+        """Adds a tensor of the shape of `total`."""
+        lost = self.lost.value
+        lost = raw.where(raw.abs(lost) <= raw.abs(self.total) * 2.0**-22, lost, 0.0)
+        term = value - lost
+        added = self.total + term
+        self.lost.assign((added - self.total) - term)
+        self.total.assign(added)
 
 
 class Sum(Metric):
@@ -131,35 +245,37 @@ class Sum(Metric):
     4.0
     """
 
+    total: Variable
+
     def __init__(self, name: str = "sum", dtype: Any = None):
         super().__init__(dtype=dtype, name=name)
-        self.total = self.add_weight(name="total")
-        self._compensation = self.add_weight(name="compensation")
+        self._sum = self._add_sum("total")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        values, _ = _of_samples(values, sample_weight, raw.sum)
-        add_compensated(self.total, self._compensation, raw.sum(values))
+        values, _ = _of_samples(as_tensor(values).astype(self.dtype), sample_weight, raw.sum, self._sum_dtype)
+        self._sum.add(raw.sum(values))
 
     def result(self) -> Any:
-        return self.total.value
+        return self._as_dtype(self.total.value)
 
 
-def _of_samples(values: Any, sample_weight: Any, reduce: Callable[..., Any]) -> tuple[Any, Any]:
+def _of_samples(
+    values: Any, sample_weight: Any, reduce: Callable[..., Any], dtype: str = FLOAT
+) -> tuple[Any, Any]:
     """One weighted value a sample, and the sum of the weights of all samples; 0 where a mask is False.
 
     A sample counts once, however many values it has: these are reduced, and their weights averaged, as in
     Keras.
     """
-    values = as_tensor(values)
-    if values.dtype != "float32":
-        values = values.astype("float32")
+    if values.dtype != dtype:
+        values = values.astype(dtype)
     mask = info_of(values).mask
     if sample_weight is None and mask is None:
         return _inner(values, reduce, 1), float(values.shape[0] if values.shape else 1)
-    weight = fit_weight(as_tensor(1.0 if sample_weight is None else sample_weight).astype("float32"), values)
+    weight = fit_weight(as_tensor(1.0 if sample_weight is None else sample_weight).astype(dtype), values)
     if mask is not None:
         missing = len(values.shape) - len(weight.shape)
-        weight = raw.reshape(weight, shape=[*weight.shape, *[1] * missing]) * mask.astype("float32")
+        weight = raw.reshape(weight, shape=[*weight.shape, *[1] * missing]) * mask.astype(dtype)
     if len(weight.shape):
         values = _inner(values, reduce, len(weight.shape))
     weight = raw.broadcast_to(weight, shape=list(values.shape))
@@ -200,21 +316,23 @@ class Mean(Metric):
     3.0
     """
 
+    total: Variable
+    count: Variable
+
     def __init__(self, name: str = "mean", dtype: Any = None):
         super().__init__(dtype=dtype, name=name)
-        self.total = self.add_weight(name="total")
-        self.count = self.add_weight(name="count")
-        self._compensation = self.add_weight(name="compensation")
+        self._sum, self._weights = self._add_sum("total"), self._add_sum("count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        values, weight = _of_samples(values, sample_weight, raw.mean)
-        add_compensated(self.total, self._compensation, raw.sum(values))
-        self.count.assign(self.count + weight)
+        values = as_tensor(values)
+        values = values if values.dtype == self.dtype else values.astype(self.dtype)
+        values, weight = _of_samples(values, sample_weight, raw.mean, self._sum_dtype)
+        self._sum.add(raw.sum(values))
+        self._weights.add(weight)
 
     def result(self) -> Any:
-        count = self.count.value
         # Weights may be negative, and cancel.
-        return ops.divide_no_nan(self.total, count)
+        return self._as_dtype(ops.divide_no_nan(self.total, self.count.value))
 
 
 class MeanMetricWrapper(Mean):
@@ -223,7 +341,7 @@ class MeanMetricWrapper(Mean):
     Args:
         fn: The function.
         name: Name, by default the function's.
-        dtype: None or "float32".
+        dtype: As in `Metric`.
         **kwargs: Further arguments of the function.
 
     >>> from cnnrs import metrics, ops
@@ -236,10 +354,20 @@ class MeanMetricWrapper(Mean):
         super().__init__(name=name or str(getattr(fn, "__name__", "mean")), dtype=dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
+        for argument, value in kwargs.items():
+            if not hasattr(self, argument):
+                setattr(self, argument, value)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
         super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._fn_kwargs}
+        own = {"fn": serialize_keras_object(self._fn)} if type(self) is MeanMetricWrapper else {}
+        return {**super().get_config(), **own, **self._fn_kwargs}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MeanMetricWrapper:
+        if "fn" in config:
+            config = {**config, "fn": deserialize_keras_object(config["fn"])}
+        return cls(**config)

@@ -8,10 +8,12 @@ from typing import Any
 
 from cnnrs import serialization, tree
 from cnnrs.base.arguments import named, reject
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_layer import Input
 from cnnrs.models.model import Model
 from cnnrs.models.sequential import Sequential
+from cnnrs.serialization.registry import references
 from cnnrs.symbolic import OpFunction
 
 __all__ = ["clone_model", "model_from_json"]
@@ -26,10 +28,10 @@ def clone_model(
     recursive: bool = False,
     **kwargs: Any,
 ) -> Any:
-    """A model of the same architecture with weights of its own.
+    """A model of the same architecture with weights of its own, compiled as the model is.
 
     Args:
-        model: A functional or sequential model.
+        model: A model; of a subclass without a graph, `from_config(get_config())` is the clone.
         input_tensors: Symbolic tensors to start from instead of fresh inputs.
         clone_function: Makes the new layer from the old one; by default from its config.
         call_function: Called as `call_function(layer, *args, **kwargs)` instead of the layer.
@@ -41,12 +43,43 @@ def clone_model(
     15
     """
     reject(clone_model, kwargs)
-    if not isinstance(model, Model) or (model._graph is None and not isinstance(model, Sequential)):
-        raise ValueError(f"clone_model: expected a functional or sequential model, received {model!r}")
+    if not isinstance(model, Model):
+        raise ValueError(f"clone_model: expected a model, received {model!r}")
+    made = _clone(model, input_tensors, clone_function, call_function, recursive)
+    if model.compiled and not made.compiled:
+        _compile_as(model, made)
+    return made
+
+
+def _compile_as(model: Any, clone: Any) -> None:
+    """Compiles a clone as the model was, with an optimizer and metrics of its own."""
+    try:
+        with references() as table:
+            config = model.get_compile_config()
+    except (TypeError, ValueError) as error:
+        warn_user(f"{model.name}: the clone is not compiled; call compile(): {error}")
+        return
+    with serialization.CustomObjectScope(table):
+        clone.compile_from_config(config)
+
+
+def _clone(model: Any, input_tensors: Any, clone_function: Any, call_function: Any, recursive: bool) -> Any:
+    if model._graph is None and not isinstance(model, Sequential):
+        for argument, given in (
+            ("input_tensors", input_tensors),
+            ("clone_function", clone_function),
+            ("call_function", call_function),
+        ):
+            if given is not None:
+                raise ValueError(
+                    f"clone_model: {argument}: expected None for a subclass of Model without a graph, "
+                    f"{model.name!r}, received {given!r}"
+                )
+        return type(model).from_config(model.get_config())
 
     def clone(layer: Layer) -> Layer:
         if recursive and isinstance(layer, Model):
-            return clone_model(layer, None, clone_function, call_function, True)
+            return _clone(layer, None, clone_function, call_function, True)
         if clone_function is not None:
             return clone_function(layer)
         return type(layer).from_config(layer.get_config())
@@ -58,6 +91,12 @@ def clone_model(
             given = None if input_tensors is None else tree.flatten(input_tensors)[0]
             chain.insert(0, given if given is not None else Input(batch_shape=entry.shape, dtype=entry.dtype))
         return Sequential(chain, name=model.name)
+    keyed = isinstance(model.input, dict) if model._graph is not None else False
+    if input_tensors is not None and isinstance(input_tensors, dict) != keyed:
+        raise ValueError(
+            f"clone_model: input_tensors: expected the structure of the model's inputs, "
+            f"{model.input}, received {input_tensors!r}"
+        )
     return _clone_graph(model, input_tensors, clone, call_function)
 
 

@@ -36,7 +36,7 @@ def to_config(model: Any) -> dict[str, Any]:
     for operation in graph.operations:
         if isinstance(operation, OpFunction):
             entry: dict[str, Any] = {
-                "module": "cnnrs.ops",
+                "module": _module_of(operation.function),
                 "class_name": operation.function.__name__,
                 "config": {"name": operation.name},
                 "registered_name": None,
@@ -62,7 +62,8 @@ def _map(place: Any, structure: Any) -> Any:
     if isinstance(structure, dict):
         return {key: _map(place, value) for key, value in structure.items()}
     if isinstance(structure, (list, tuple)):
-        return [_map(place, value) for value in structure]
+        places = [_map(place, value) for value in structure]
+        return tuple(places) if isinstance(structure, tuple) else places
     return place(structure)
 
 
@@ -112,7 +113,8 @@ def from_config(cls: Any, config: dict[str, Any], custom_objects: dict[str, Any]
     for entry in config["layers"]:
         operation = _operation(entry, custom_objects)
         operations[entry.get("name", operation.name)] = operation
-        pending += [(operation, i, node) for i, node in enumerate(entry.get("inbound_nodes", []))]
+        nodes = [_of_keras_2(n) if isinstance(n, list) else n for n in entry.get("inbound_nodes", [])]
+        pending += [(operation, i, node) for i, node in enumerate(nodes)]
     made: dict[tuple[int, int], Any] = {}
     for operation in operations.values():
         if operation._inbound_nodes:
@@ -128,7 +130,13 @@ def from_config(cls: Any, config: dict[str, Any], custom_objects: dict[str, Any]
             try:
                 args = [_restore(tensor, a) for a in node["args"]]
                 kwargs = {k: _restore(tensor, v) for k, v in node["kwargs"].items()}
-            except KeyError:
+            except KeyError as error:
+                missing = error.args[0]
+                if isinstance(missing, str):
+                    raise ValueError(
+                        f"{config.get('name')}: {operation.name}: expected the name of a layer there, "
+                        f"received {missing!r}"
+                    ) from error
                 waiting.append((operation, index, node))
                 continue
             outputs = (
@@ -138,7 +146,11 @@ def from_config(cls: Any, config: dict[str, Any], custom_objects: dict[str, Any]
             )
             made[(id(operation), index)] = tree.flatten(outputs)
         if len(waiting) == len(pending):
-            raise ValueError(f"{config.get('name')}: the nodes of {waiting[0][0].name} name unknown layers")
+            names = sorted({operation.name for operation, _, _ in waiting})
+            raise ValueError(
+                f"{config.get('name')}: expected nodes without a loop; those of {names} wait for each other, "
+                "or for nodes that are not there"
+            )
         pending = waiting
     inputs = _tensors(config["input_layers"], tensor)
     outputs = _tensors(config["output_layers"], tensor)
@@ -147,9 +159,25 @@ def from_config(cls: Any, config: dict[str, Any], custom_objects: dict[str, Any]
     return model
 
 
+_OP_MODULES = {"cnnrs.ops": ops, "cnnrs.ops.image": ops.image}
+
+
+def _module_of(function: Any) -> str:
+    """The public module of an op."""
+    inside = f"{function.__module__}.".startswith("cnnrs.ops.image.")
+    return "cnnrs.ops.image" if inside else "cnnrs.ops"
+
+
+def _of_keras_2(node: list[Any]) -> dict[str, Any]:
+    """A node as Keras 2 wrote it: a list of `[layer, node, tensor, arguments]`, one for each input."""
+    tensors = [{"class_name": _TENSOR, "config": {"keras_history": list(part[:3])}} for part in node]
+    kwargs = node[0][3] if node and len(node[0]) > 3 else {}
+    return {"args": [tensors[0] if len(tensors) == 1 else tensors], "kwargs": kwargs}
+
+
 def _operation(entry: dict[str, Any], custom_objects: dict[str, Any] | None) -> Operation:
-    if entry.get("module") == "cnnrs.ops":
-        function: Any = getattr(ops, str(entry["class_name"]), None)
+    if entry.get("module") in _OP_MODULES:
+        function: Any = getattr(_OP_MODULES[entry["module"]], str(entry["class_name"]), None)
         if not getattr(function, "is_cnnrs_op", False):
             raise ValueError(f"expected the name of an op, received {entry['class_name']!r}")
         return OpFunction(function, entry["config"]["name"])
@@ -185,4 +213,5 @@ def _tensors(places: Any, tensor: Any) -> Any:
         return {key: _tensors(value, tensor) for key, value in places.items()}
     if len(places) == 3 and isinstance(places[0], str):
         return tensor(places)
-    return [_tensors(value, tensor) for value in places]
+    found = [_tensors(value, tensor) for value in places]
+    return tuple(found) if isinstance(places, tuple) else found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import tree
+from cnnrs.layers.input_layer import InputLayer
 from cnnrs.symbolic import KerasTensor, Node, Operation
 
 __all__ = ["Graph"]
@@ -16,22 +17,27 @@ class Graph:
     Args:
         inputs: Symbolic tensors, nested or not.
         outputs: Symbolic tensors, nested or not.
+        model: What errors call the model.
+        cut: Whether inputs may be what layers made. Else the graph is a copy that begins with inputs of its
+            own in their places: its layers are the same.
 
     Raises:
         ValueError: An output depends on an input that is not given.
     """
 
-    def __init__(self, inputs: Any, outputs: Any, model: str):
-        self.inputs_structure = inputs
-        self.outputs_structure = outputs
-        self.inputs: list[KerasTensor] = tree.flatten(inputs)
-        self.outputs: list[KerasTensor] = tree.flatten(outputs)
-        for kind, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
-            for x in tensors:
+    def __init__(self, inputs: Any, outputs: Any, model: str, *, cut: bool = False):
+        for kind, structure in (("inputs", inputs), ("outputs", outputs)):
+            for x in tree.flatten(structure):
                 if not isinstance(x, KerasTensor) or x._keras_history is None:
                     raise ValueError(
                         f"{model}: {kind}: expected what Input gave or layers made of it, received {x!r}"
                     )
+        if not cut and not all(_is_entry(x) for x in tree.flatten(inputs)):
+            inputs, outputs = _cut_out(inputs, outputs, model)
+        self.inputs_structure = inputs
+        self.outputs_structure = outputs
+        self.inputs: list[KerasTensor] = tree.flatten(inputs)
+        self.outputs: list[KerasTensor] = tree.flatten(outputs)
         order, indices = self._visit(model)
         self.operations = self._sort_operations(order, indices)
         self.nodes = [node for node in order if node.arguments != ((), {})]
@@ -146,3 +152,31 @@ class Graph:
 def _history(x: KerasTensor) -> tuple[Operation, int, int]:
     assert x._keras_history is not None
     return x._keras_history
+
+
+def _is_entry(x: KerasTensor) -> bool:
+    return isinstance(_history(x)[0], InputLayer)
+
+
+def _cut_out(inputs: Any, outputs: Any, model: str) -> tuple[Any, Any]:
+    """Inputs and outputs of a copy of the graph between them that begins with inputs of its own."""
+    graph = Graph(inputs, outputs, model, cut=True)
+    copies: dict[int, KerasTensor] = {}
+    for x in graph.inputs:
+        copies[id(x)] = x
+        if not _is_entry(x):
+            copies[id(x)] = InputLayer(batch_shape=x.shape, dtype=x.dtype, name=f"{x.name}CLONE").output
+    for node in graph.nodes:
+        if any(id(x) in copies for x in node.outputs):
+            continue
+        if all(copies[id(x)] is x for x in node.inputs):
+            copies.update((id(x), x) for x in node.outputs)
+            continue
+        made = [KerasTensor(x.shape, x.dtype) for x in node.outputs]
+        Node(node.operation, *node.fill(copies), made)
+        copies.update((id(x), copy) for x, copy in zip(node.outputs, made, strict=True))
+
+    def copied(structure: Any) -> Any:
+        return tree.map_structure(lambda x: copies[id(x)], structure)
+
+    return copied(inputs), copied(outputs)

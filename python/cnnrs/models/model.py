@@ -11,6 +11,7 @@ from cnnrs.base.arguments import named, reject
 from cnnrs.layers.base import Layer, _call_signature, _is_shape, _shape_of, _symbols
 from cnnrs.models import functional_config
 from cnnrs.models.graph import Graph
+from cnnrs.models.inputs import fit_input, in_order, warn_of_structure
 from cnnrs.models.summary import summarize
 from cnnrs.symbolic import KerasTensor
 from cnnrs.training.trainer import Trainer
@@ -66,6 +67,7 @@ class Model(Trainer):
             )
         super().__init__(**kwargs)
         self._graph: Graph | None = None
+        self._warned_of_structure = False
         if graph is not None:
             self._set_graph(Graph(graph[0], graph[1], self.name))
 
@@ -98,6 +100,10 @@ class Model(Trainer):
         """Whether the model can be called: it has a graph, or its class defines `call`."""
         return self._graph is not None or type(self).call is not Model.call
 
+    def _is_functional(self) -> bool:
+        """Whether the model is the network between symbolic tensors."""
+        return self._graph is not None
+
     def _casts_inputs(self) -> bool:
         # A graph gives each layer inside what it takes; its first one may well compute in float32.
         return self._graph is None
@@ -115,24 +121,23 @@ class Model(Trainer):
 
     def _standardize_inputs(self, inputs: Any) -> list[Any]:
         assert self._graph is not None
-        wanted = self._graph.inputs
-        if isinstance(inputs, dict) and not isinstance(self._graph.inputs_structure, dict):
-            missing = [x.name for x in wanted if x.name not in inputs]
-            if missing:
-                raise ValueError(
-                    f"{self.name}: expected inputs {[x.name for x in wanted]}, received {sorted(inputs)}"
-                )
-            given = [inputs[x.name] for x in wanted]
-        else:
-            given = _in_structure(self._graph.inputs_structure, inputs, self.name)
-        if len(given) != len(wanted):
-            raise ValueError(f"{self.name}: expected {len(wanted)} inputs, received {len(given)}")
-        return [_fit_input(value, x, self.name) for value, x in zip(given, wanted, strict=True)]
+        given, fits = in_order(self._graph, inputs, self.name)
+        if not fits and not self._warned_of_structure:
+            self._warned_of_structure = True
+            warn_of_structure(self._graph, inputs)
+        pairs = zip(given, self._graph.inputs, strict=True)
+        return [fit_input(value, x, self.name) for value, x in pairs]
 
     @property
     def layers(self) -> list[Layer]:
         """The layers directly inside of the model."""
         return self._sublayers()
+
+    @layers.setter
+    def layers(self, value: Any) -> None:
+        raise AttributeError(
+            f"{self.name}: layers: the model lists its layers there; give the attribute another name"
+        )
 
     @property
     def inputs(self) -> list[KerasTensor]:
@@ -308,32 +313,20 @@ class Model(Trainer):
         return None if self._graph is not None else Layer.get_build_config(self)
 
 
-class Functional(Model):
+class _FunctionalType(type):
+    """Makes instances of what has a graph: `class Own(Model)` made by `Own(inputs, outputs)`, too."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if super().__instancecheck__(instance):
+            return True
+        return cls is Functional and isinstance(instance, Model) and instance._is_functional()
+
+
+class Functional(Model, metaclass=_FunctionalType):
     """The network between symbolic tensors: what `Model(inputs, outputs)` makes."""
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         super().__init__(inputs, outputs, name=name, **kwargs)
-
-
-def _in_structure(structure: Any, given: Any, model: str) -> list[Any]:
-    """The leaves of `given` in the order of those of `structure`: what dicts hold goes by its keys.
-
-    Raises:
-        ValueError: A dict lacks a key, or has others.
-    """
-    if isinstance(structure, dict) and isinstance(given, dict):
-        if structure.keys() != given.keys():
-            raise ValueError(
-                f"{model}: expected inputs by the keys {list(structure)}, received {list(given)}"
-            )
-        return [
-            leaf for key in sorted(structure) for leaf in _in_structure(structure[key], given[key], model)
-        ]
-    if isinstance(structure, (list, tuple)) and isinstance(given, (list, tuple)):
-        if len(structure) == len(given):
-            pairs = zip(structure, given, strict=True)
-            return [leaf for s, g in pairs for leaf in _in_structure(s, g, model)]
-    return tree.flatten(given)
 
 
 def _is_known(shape: Any) -> bool:
@@ -350,27 +343,3 @@ def _zeros(shape: Any) -> Any:
     if isinstance(shape, dict):
         return {key: _zeros(part) for key, part in shape.items()}
     return [_zeros(part) for part in shape]
-
-
-def _fit_input(value: Any, symbol: KerasTensor, model: str) -> Any:
-    """`value` with the rank and dtype of a model's input: a last axis of 1 is added or removed.
-
-    Raises:
-        ValueError: The shapes cannot be reconciled.
-    """
-    shape = tuple(value.shape)
-    wanted = symbol.shape
-    if len(shape) == len(wanted) - 1 and wanted[-1] == 1:
-        value = ops.expand_dims(value, -1)
-    elif len(shape) == len(wanted) + 1 and shape[-1] == 1:
-        value = ops.squeeze(value, -1)
-    shape = tuple(value.shape)
-    fits = len(shape) == len(wanted) and all(
-        w is None or s is None or s == w or axis == 0
-        for axis, (s, w) in enumerate(zip(shape, wanted, strict=True))
-    )
-    if not fits:
-        raise ValueError(f"{model}: input {symbol.name!r}: expected shape {wanted}, received {shape}")
-    if value.dtype != symbol.dtype:
-        value = ops.cast(value, symbol.dtype)
-    return value

@@ -47,7 +47,9 @@ class Sequential(Model):
                 raise ValueError(f"{self.name}: add: expected a layer or what Input gave, received {layer!r}")
             layer = history[0]
         if not isinstance(layer, Layer):
-            raise TypeError(f"{self.name}: add: expected a layer, received {type(layer).__name__}: {layer!r}")
+            raise ValueError(
+                f"{self.name}: add: expected a layer, received {type(layer).__name__}: {layer!r}"
+            )
         if isinstance(layer, InputLayer) and self._chain:
             raise ValueError(
                 f"{self.name}: add: expected an Input as the first layer only, received {layer.name!r}"
@@ -80,7 +82,13 @@ class Sequential(Model):
         inputs, x = self._graph.inputs_structure, self._graph.outputs_structure
         whole = True
         for layer in layers:
-            x = layer(x)
+            try:
+                x = layer(x)
+            except NotImplementedError:
+                # The shape of its outputs is not known before it is called; there is no graph then.
+                self._graph, self.built = None, False
+                self._forget_recorded()
+                return
             whole = whole and isinstance(x, symbolic.KerasTensor) and self._graph.extend(x)
         if whole:
             self._note_graph()
@@ -104,8 +112,15 @@ class Sequential(Model):
         return layer
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes the weights for inputs of this shape, whose first extent is the batch."""
+        """Makes the weights for inputs of this shape, whose first extent is the batch.
+
+        Several inputs have no graph: layers make their weights when they are called.
+
+        Raises:
+            ValueError: The model has an `Input` of another shape, or no layer.
+        """
         if self._graph is not None:
+            self._check_shape(input_shape)
             return
         if input_shape is None:
             raise ValueError(
@@ -114,25 +129,54 @@ class Sequential(Model):
         if not self._chain:
             raise ValueError(f"{self.name}: expected at least one layer")
         if isinstance(input_shape, dict) or any(isinstance(e, (list, tuple)) for e in input_shape):
-            raise ValueError(f"{self.name}: expected one input, received several of shapes {input_shape}")
-        entry = Input(batch_shape=(None, *tuple(input_shape)[1:]))
+            self.built = True
+            return
+        if isinstance(self._chain[0], InputLayer):
+            self._check_shape(input_shape)
+            entry = self._chain[0].output
+        else:
+            entry = Input(batch_shape=(None, *tuple(input_shape)[1:]))
         self._set_graph(Graph(entry, entry, self.name))
         try:
-            self._extend(self._chain)
+            self._extend(self._sublayers())
         except BaseException:
             self._graph, self.built = None, False
             raise
+
+    def _check_shape(self, input_shape: Any) -> None:
+        if input_shape is None or not isinstance(self._chain[0], InputLayer):
+            return
+        own, given = self._chain[0].batch_shape, tuple(input_shape)
+        if len(own) != len(given) or any(o != g for o, g in zip(own[1:], given[1:], strict=True)):
+            raise ValueError(
+                f"{self.name}: build: input_shape: expected {own}, the shape of the model's Input, "
+                f"received {given}"
+            )
+
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """What the last layer gives for inputs of the first one."""
+        if self._graph is not None and not self._differs(inputs):
+            return super().call(inputs, training, mask)
+        for layer in self.layers:
+            inputs = layer(inputs)
+        return inputs
+
+    def _differs(self, inputs: Any) -> bool:
+        """Whether the shape of an input differs from that of the call that built a model without `Input`."""
+        if isinstance(self._chain[0], InputLayer) or not hasattr(inputs, "shape"):
+            return False
+        assert self._graph is not None
+        known, given = self._graph.inputs[0].shape, tuple(inputs.shape)
+        return len(known) == len(given) and known[1:] != given[1:]
+
+    def _is_functional(self) -> bool:
+        return False
 
     def _defines_call(self) -> bool:
         return True
 
     def _sublayers(self) -> list[Any]:
         return [layer for layer in self._chain if not isinstance(layer, InputLayer)]
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The layers, without the input."""
-        return self._sublayers()
 
     def get_config(self) -> dict[str, Any]:
         chain = list(self._chain)

@@ -35,6 +35,7 @@ from cnnrs.ops import image as image
 from cnnrs.ops import methods as methods  # which tensors get from here
 from cnnrs.ops import nn as nn
 from cnnrs.ops import raw as raw
+from cnnrs.ops.contraction import *  # noqa: F403
 from cnnrs.ops.core import *  # noqa: F403 - the namespace is their union
 from cnnrs.ops.creation import *  # noqa: F403
 from cnnrs.ops.elementwise import *  # noqa: F403
@@ -55,7 +56,6 @@ _ABSENT = {
     **dict.fromkeys(
         ["svd", "qr", "eigh", "eig", "inv", "solve", "cholesky", "det"], "matrices are not factored"
     ),
-    **dict.fromkeys(["einsum"], "write it with matmul, tensordot or transpose"),
     **dict.fromkeys(
         ["scatter", "scatter_update", "slice_update"], "tensors never change; write it with where"
     ),
@@ -64,8 +64,8 @@ _ABSENT = {
 
 
 def __getattr__(name: str) -> Any:
-    from cnnrs.base.suggest import did_you_mean
+    from cnnrs.base.suggest import did_you_mean, no_attribute
 
     if name in _ABSENT:
-        raise AttributeError(f"cnnrs.ops has no {name!r}, which Keras has: {_ABSENT[name]}")
-    raise AttributeError(f"cnnrs.ops has no {name!r}{did_you_mean(name, globals())}")
+        raise no_attribute("cnnrs.ops", name, f", which Keras has: {_ABSENT[name]}")
+    raise no_attribute("cnnrs.ops", name, did_you_mean(name, globals()))

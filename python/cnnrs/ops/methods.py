@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from cnnrs import _core
 from cnnrs._core import Tensor
 from cnnrs.ops import core, elementwise, movement, reductions
+from cnnrs.ops.numpy_functions import array_function
 from cnnrs.symbolic import KerasTensor
 
 __all__ = ["METHODS", "KerasTensor", "Tensor"]
@@ -30,12 +29,7 @@ _REDUCTIONS = ("all", "any", "argmax", "argmin", "max", "mean", "min", "prod", "
 def _reduction(name: str) -> Callable[..., Any]:
     function = getattr(reductions, name)
 
-    def method(self: Any, axis: Any = None, keepdims: bool = False, **of_numpy: Any) -> Any:
-        if "out" in of_numpy:
-            # `np.sum(x)` calls `x.sum(axis=None, dtype=None, out=None)`, and expects what numpy gives.
-            return getattr(np, name)(np.asarray(self), axis=axis, keepdims=keepdims, **of_numpy)
-        if of_numpy:
-            raise TypeError(f"{name}: expected axis and keepdims, received {', '.join(sorted(of_numpy))}")
+    def method(self: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return function(self, axis=axis, keepdims=keepdims)
 
     method.__doc__ = f"`ops.{name}(self, axis, keepdims)`."
@@ -202,9 +196,10 @@ for _class in (Tensor, _core.Variable):
         __abs__=elementwise.abs,
         __matmul__=reductions.matmul,
         __rmatmul__=_reflected(reductions.matmul),
+        __array_function__=array_function,
     )
 # Tensors compare in the core.
 _replace(_core.Variable, __eq__=_compared(_equal), __ne__=_compared(_not_equal), __hash__=object.__hash__)
-_replace(KerasTensor, reshape=_reshape_symbol)
+_replace(KerasTensor, reshape=_reshape_symbol, __array_function__=array_function)
 _attach(KerasTensor)
 _attach_operators(KerasTensor)

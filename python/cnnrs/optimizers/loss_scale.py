@@ -124,6 +124,10 @@ class LossScaleOptimizer(Optimizer):
     def learning_rate(self, value: Any) -> None:
         self.inner_optimizer.learning_rate = value
 
+    @property
+    def asks_python(self) -> bool:
+        return self.inner_optimizer.asks_python
+
     def before_step(self) -> None:
         """Refreshes a learning rate that a Python callable gives the inner optimizer."""
         self.inner_optimizer.before_step()

@@ -134,8 +134,8 @@ class Optimizer(NamedArguments):
             self._schedule = learning_rate
             first = float(np.asarray(learning_rate(0)))
         elif callable(learning_rate):
-            self._host_schedule = learning_rate
-            first = self._check_rate(learning_rate())
+            # It is asked at each step, and not before.
+            self._host_schedule, first = learning_rate, 0.0
         else:
             first = self._check_rate(learning_rate)
         self._learning_rate = self._track(Variable(np.float32(first), trainable=False, name="learning_rate"))
@@ -164,22 +164,34 @@ class Optimizer(NamedArguments):
 
     @property
     def learning_rate(self) -> Any:
-        """The learning rate of the next step."""
-        if self._schedule is not None:
-            return self._schedule(self.iterations)
-        return self._learning_rate
+        """The learning rate of the next step; a Python callable that gives it is asked now."""
+        if not context.is_tracing():
+            self.before_step()
+        return self._rate()
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
         if isinstance(value, LearningRateSchedule):
             self._schedule = value
             return
+        if callable(value) and not isinstance(value, _core.Variable):
+            self._host_schedule = value
+            return
         if self._schedule is not None:
             raise TypeError(f"{self.name}: the learning rate follows a schedule and cannot be set")
         self._learning_rate.assign(np.float32(self._check_rate(value)))
 
+    def _rate(self) -> Any:
+        """The learning rate of the step under way."""
+        return self._learning_rate if self._schedule is None else self._schedule(self.iterations)
+
+    @property
+    def asks_python(self) -> bool:
+        """Whether a Python callable gives the learning rate, so that it is to be asked before each step."""
+        return self._host_schedule is not None
+
     def before_step(self) -> None:
-        """Refreshes a learning rate that a Python callable gives."""
+        """Refreshes a learning rate that a Python callable gives. Who replays a recorded step calls it."""
         if self._host_schedule is not None:
             self._learning_rate.assign(np.float32(self._check_rate(self._host_schedule())))
 
@@ -266,7 +278,8 @@ class Optimizer(NamedArguments):
         pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
         if not pairs:
             raise ValueError(f"{self.name}: no variable has a gradient; does the loss depend on them?")
-        self.before_step()
+        if not context.is_tracing():
+            self.before_step()
         with _core.no_grad(), _core.layer_scope(self.name):
             self._apply(pairs)
         _core_realise(self)
@@ -298,7 +311,7 @@ class Optimizer(NamedArguments):
         before = {v.id: v.value for v in self._variables} if due is not None else {}
         kept = {v.id: v.value for _, v in pairs} if due is not None else {}
         pairs = self._clip(pairs)
-        rate = self.learning_rate
+        rate = self._rate()
         rate = rate.value if isinstance(rate, _core.Variable) else rate
         for _, variable in pairs:
             if self.weight_decay and variable.id not in self._excluded:

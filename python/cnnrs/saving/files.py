@@ -28,7 +28,7 @@ from cnnrs.serialization import (
     serialize_keras_object,
 )
 from cnnrs.serialization.copies import restore_training, training_state
-from cnnrs.serialization.formats import check_model_path, check_weights_path, format_of
+from cnnrs.serialization.formats import check_model_path, check_readable, check_weights_path, format_of
 
 __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 
@@ -101,6 +101,7 @@ def write(path: str, content: Content, overwrite: bool = True) -> None:
 
 
 def _read(path: str, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    check_readable(path)
     format = format_of(path)
     tensors, metadata, has_checksum = format.read(path)
     if _FORMAT not in metadata:

@@ -16,6 +16,7 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.dtypes import fits, is_number
+from cnnrs.base.user_warnings import warn_user
 
 __all__ = ["OwnState", "named_variables", "own_states", "pair", "stores_of", "write_stores"]
 
@@ -141,6 +142,22 @@ def _fits(value: np.ndarray, variable: Any) -> bool:
     return tuple(value.shape) == tuple(variable.shape) and fits(value.dtype.name, variable.dtype)
 
 
+def _warn_of_other_names(named: Iterable[str], weights: Iterable[str]) -> None:
+    """Warns if weights go by their order although names say otherwise.
+
+    Automatic numbers and the names of the models around a layer say nothing.
+    """
+    for (mine, name), (theirs, source) in zip(
+        _regular(named).items(), _regular(weights).items(), strict=True
+    ):
+        if not (f"/{mine}".endswith(f"/{theirs}") or f"/{theirs}".endswith(f"/{mine}")):
+            warn_user(
+                f"names differ, so weights are read in their order: {name!r} takes {source!r}. If that is "
+                "not meant, give layers the names that the file has"
+            )
+            return
+
+
 def pair(
     named: dict[str, Any], weights: dict[str, np.ndarray], skip_mismatch: bool
 ) -> dict[str, np.ndarray | None]:
@@ -163,6 +180,8 @@ def pair(
     if len(weights) == len(named):
         by_order = dict(zip(named, weights.values(), strict=True))
     if not skip_mismatch:
+        if by_order is not None:
+            _warn_of_other_names(named, weights)
         return by_order or by_name
     theirs = _regular(weights)
     counted = {

@@ -10,7 +10,7 @@ import numpy as np
 from cnnrs import _core
 from cnnrs.base.arguments import file_path
 
-__all__ = ["FORMATS", "Format", "check_model_path", "check_weights_path", "format_of"]
+__all__ = ["FORMATS", "Format", "check_model_path", "check_readable", "check_weights_path", "format_of"]
 
 
 class Format(NamedTuple):
@@ -34,6 +34,21 @@ FORMATS = [
 
 _WEIGHTS = ".weights"
 
+# Suffixes of files that other libraries write, and whose.
+_FOREIGN = {
+    ".keras": "a file of Keras",
+    ".h5": "an HDF5 file, as Keras writes them",
+    ".hdf5": "an HDF5 file, as Keras writes them",
+    ".ckpt": "a checkpoint of TensorFlow",
+    ".pb": "a graph of TensorFlow",
+    ".tflite": "a model of LiteRT",
+    ".onnx": "an ONNX file",
+    ".npz": "arrays of numpy",
+    ".pt": "a file of PyTorch",
+    ".pth": "a file of PyTorch",
+    ".pkl": "a pickle",
+}
+
 
 def format_of(path: str) -> Format:
     """The format of a file with this path.
@@ -44,14 +59,34 @@ def format_of(path: str) -> Format:
     return next((row for row in FORMATS if path.endswith(row.suffix)), FORMATS[0])
 
 
+def _foreign(path: str) -> str | None:
+    """Whose files have the suffix of a path, if they are those of another library."""
+    return next((whose for suffix, whose in _FOREIGN.items() if path.endswith(suffix)), None)
+
+
+def check_readable(path: str) -> None:
+    """ValueError if the suffix of a path is that of files which are not read.
+
+    >>> from cnnrs.serialization import formats
+    >>> formats.check_readable("m.safetensors")
+    """
+    whose = _foreign(path)
+    if whose is not None and not path.endswith(tuple(row.suffix for row in FORMATS)):
+        known = " and ".join(row.suffix for row in FORMATS)
+        raise ValueError(
+            f"{path!r} is {whose} by its name; this version reads {known} files alone. "
+            "Build the model here, and set_weights() to the arrays of the other's get_weights()"
+        )
+
+
 def _check(filepath: Any, before: str, what: str) -> str:
     path = file_path(filepath, what)
     suffixes = [before + row.suffix for row in FORMATS]
     if not path.endswith(tuple(suffixes)):
         expected = " or ".join(map(repr, suffixes))
-        raise ValueError(
-            f"{what}: expected a path ending in {expected}, received {path!r}; other formats are not written"
-        )
+        whose = _foreign(path)
+        hint = "other formats are not written" if whose is None else f"{whose} is not written by this version"
+        raise ValueError(f"{what}: expected a path ending in {expected}, received {path!r}; {hint}")
     return path
 
 

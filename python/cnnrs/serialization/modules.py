@@ -74,11 +74,29 @@ def find(module: str, name: str, is_function: bool) -> Any:
     >>> find("os", "system", is_function=True) is None
     True
     """
+    for candidate in _candidates(module, is_function):
+        found = _offered(candidate, name, is_function)
+        if found is not None:
+            return found
+    return None
+
+
+def _candidates(module: str, is_function: bool) -> tuple[str, ...]:
+    """The public modules that may be meant by the name of a module."""
+    allowed = _WITH_FUNCTIONS if is_function else PUBLIC
+    # Keras 2 named none, and Keras 3 says "builtins" of its own functions and "keras" of its models.
+    if module in ("", "builtins", "keras", "cnnrs") or module.startswith("keras.src."):
+        part = module.split(".")[2:3]
+        named = tuple(name for name in allowed if part and name == f"cnnrs.{part[0]}")
+        return named or allowed
     if module not in PUBLIC and not module.startswith("keras."):
-        return None
+        return ()
     module = "cnnrs." + module.split(".", 1)[1]
-    if module not in (_WITH_FUNCTIONS if is_function else PUBLIC):
-        return None
+    return (module,) if module in allowed else ()
+
+
+def _offered(module: str, name: str, is_function: bool) -> Any:
+    """What a public module offers to files under `name`; None if nothing of that kind."""
     public = importlib.import_module(module)
     found = None if name.startswith("_") else getattr(public, name, None)
     if isinstance(found, type) == is_function:

@@ -13,6 +13,7 @@ The modules, each of which imports only those before it:
 | `step` | a step on a batch: recorded once and replayed, or run in Python |
 | `model_steps` | `ModelSteps`: `compile`, and what the steps of a model compute |
 | `runner` | `StepRunner`: runs the steps of a model on batches |
+| `step_functions` | `StepFunctions`: `train_function` and its like, which a user may replace |
 | `loop` | the loop over the batches of an epoch, with callbacks |
 | `trainer` | `Trainer`, the base of models: `fit`, `evaluate`, `predict` |
 """

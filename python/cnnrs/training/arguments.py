@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["check_steps", "is_due", "resolve_verbosity"]
+__all__ = ["check_jit_compile", "check_steps", "is_due", "resolve_verbosity", "takes_argument"]
+
+
+def check_jit_compile(value: Any, argument: str) -> Any:
+    if value not in ("auto", True, False):
+        raise ValueError(f"{argument}: expected 'auto', True or False, received {value!r}")
+    return value
+
+
+@functools.lru_cache(maxsize=1024)
+def takes_argument(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has an argument of that name, or takes any.
+
+    >>> takes_argument(check_steps, "steps"), takes_argument(check_steps, "epochs")
+    (True, False)
+    """
+    parameters = inspect.signature(function).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 def check_steps(steps: Any, argument: str) -> int | None:

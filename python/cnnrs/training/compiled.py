@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cnnrs.metrics import Mean, Metric
+from cnnrs.training.arguments import check_jit_compile
 from cnnrs.training.compiled_loss import CompiledLoss
 from cnnrs.training.compiled_metrics import CompiledMetrics
 
@@ -50,10 +51,7 @@ class Compiled:
         """
         given = config.get
         jit_compile, steps = given("jit_compile", "auto"), given("steps_per_execution", 1)
-        if jit_compile not in ("auto", True, False):
-            raise ValueError(
-                f"compile: jit_compile: expected 'auto', True or False, received {jit_compile!r}"
-            )
+        jit_compile = check_jit_compile(jit_compile, "compile: jit_compile")
         if not isinstance(steps, int) or steps < 1:
             raise ValueError(f"compile: steps_per_execution: expected an integer >= 1, received {steps!r}")
         loss, metrics, weighted = given("loss"), given("metrics"), given("weighted_metrics")

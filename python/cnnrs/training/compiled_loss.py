@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from cnnrs import losses as losses_module
 from cnnrs import tree
-from cnnrs.base import naming
+from cnnrs.base import naming, suggest
 from cnnrs.base.arguments import number
 from cnnrs.losses import Loss
 from cnnrs.metrics import Mean
 from cnnrs.training.outputs import Outputs
 
 __all__ = ["CompiledLoss"]
+
+# Keys and indices that lead from the outputs to one of them, or to a part of their structure.
+Path = tuple[Any, ...]
 
 
 def _resolve_loss(identifier: Any) -> Any:
@@ -24,29 +28,37 @@ def _resolve_loss(identifier: Any) -> Any:
 
 
 class _OutputLoss(NamedTuple):
-    """The loss of one output.
+    """A loss of one output, or of a part of the outputs' structure.
 
     Attributes:
-        output: Index of the output.
+        path: Where it is.
         loss: The loss.
         weight: Its factor in the total.
-        tracker: Its running mean, if several outputs have losses.
+        name: What it is called among the logs, before `_loss`.
     """
 
-    output: int
+    path: Path
     loss: Any
     weight: float
-    tracker: Any
+    name: str
 
 
 class CompiledLoss:
-    """The weighted sum of the losses of all outputs."""
+    """The weighted sum of the losses of all outputs.
+
+    Args:
+        loss: A loss for all outputs; or a structure of losses, as the outputs have it. At a place where the
+            outputs have no list, a list holds several losses of what is there; None stands for no loss.
+        loss_weights: Factors, in the same structure or in the same order; one alone is for all.
+        output_names: Names of the model's outputs, if they are known before it is called.
+    """
 
     def __init__(self, loss: Any, loss_weights: Any, output_names: list[str] | None):
         self.given = loss
         self.weights_given = loss_weights
         self.names = output_names
         self._losses: list[_OutputLoss] | None = None
+        self._trackers: dict[str, Any] = {}
         if loss_weights is not None and not isinstance(loss_weights, (int, float, list, tuple, dict)):
             raise ValueError(
                 "compile: loss_weights: expected a number, a list or a dict by output name, "
@@ -61,36 +73,34 @@ class CompiledLoss:
 
     @property
     def metrics(self) -> list[Any]:
-        """With losses on several outputs, the running mean of each one's loss."""
-        return [entry.tracker for entry in self._losses or [] if entry.tracker is not None]
+        """With several losses, the running mean of each one."""
+        return list(self._trackers.values())
 
     def _build(self, outputs: Outputs) -> list[_OutputLoss]:
-        every = list(range(len(outputs.flat)))
-        if isinstance(self.given, dict):
-            # Outputs that are a dict may have losses on a part of the keys; of a list, each must be named.
-            absent = [name for name in outputs.names or [] if name not in self.given]
-            losses = outputs.each(self.given, "compile: loss")
-            if absent and not outputs.keyed:
+        given, weights = self.given, self.weights_given
+        if isinstance(given, dict) and not isinstance(outputs.structure, dict):
+            # By the names of the outputs, of which each must be there.
+            absent = [name for name in outputs.names or [] if name not in given]
+            entries = outputs.named(given, "compile: loss")
+            if absent:
                 raise ValueError(
                     f"compile: loss: expected the names of outputs {outputs.names} as keys, received "
-                    f"{list(self.given)}; give None as the loss of {absent[0]!r} if it has none"
+                    f"{list(given)}; give None as the loss of {absent[0]!r} if it has none"
                 )
-        elif isinstance(self.given, (list, tuple)):
-            losses = outputs.each(self.given, "compile: loss")
-        else:
-            losses = [self.given for _ in every]
-        losses = [_resolve_loss(loss) for loss in losses]
-        weights = self.weights_given
-        if not isinstance(weights, (list, tuple, dict)):
-            weights = [weights for _ in every]
-        weights = outputs.each(weights, "compile: loss_weights")
-        several = sum(loss is not None for loss in losses) > 1
-        built = []
-        for output, (loss, weight) in enumerate(zip(losses, weights, strict=True)):
-            if loss is not None:
-                name = outputs.names[output] if outputs.names is not None else loss.name
-                tracker = Mean(name=f"{name}_loss") if several else None
-                built.append(_OutputLoss(output, loss, 1.0 if weight is None else float(weight), tracker))
+            given = tree.pack_sequence_as(outputs.structure, entries)
+        elif not tree.is_nested(given):
+            given = tree.map_structure(lambda _: self.given, outputs.structure)
+        if isinstance(weights, dict) and not isinstance(given, dict):
+            weights = outputs.named(weights, "compile: loss_weights")
+        built: list[_OutputLoss] = []
+        names = outputs.names if outputs.names is not None else [None] * len(outputs.flat)
+        placed = _Placement(tree.pack_sequence_as(outputs.structure, names))
+        for path, identifier, weight in placed.visit(
+            given, _as_weights(given, weights), outputs.structure, ()
+        ):
+            loss = _resolve_loss(identifier)
+            name = placed.label(path, loss)
+            built.append(_OutputLoss(path, loss, 1.0 if weight is None else float(weight), name))
         return built
 
     def __call__(self, y: Any, y_pred: Any, sample_weight: Any) -> Any:
@@ -98,23 +108,159 @@ class CompiledLoss:
         outputs = Outputs(y_pred, self.names)
         if self._losses is None:
             self._losses = self._build(outputs)
-        wanted = [entry.output for entry in self._losses]
-        targets = outputs.targets(y, wanted)
+            if len(self._losses) > 1:
+                # Losses of one name, which one output has, share a mean.
+                self._trackers = {entry.name: Mean(name=f"{entry.name}_loss") for entry in self._losses}
+        indices = tree.pack_sequence_as(y_pred, list(range(len(outputs.flat))))
+        read = {i for entry in self._losses for i in tree.flatten(_at(indices, entry.path))}
+        wanted = sorted(read)
+        targets = tree.pack_sequence_as(y_pred, outputs.targets(y, wanted))
         weights = outputs.weights(sample_weight, wanted)
         total = None
-        for output, loss, factor, tracker in self._losses:
-            prediction = outputs.flat[output]
-            try:
-                value = loss(targets[output], prediction, weights[output])
-            except ValueError as error:
-                which = output if outputs.names is None else repr(outputs.names[output])
-                raise ValueError(
-                    f"loss {loss.name!r} of output {which} with shape {tuple(prediction.shape)} and "
-                    f"y with shape {tuple(targets[output].shape)}: {error}"
-                ) from error
-            if tracker is not None:
-                tracker.update_state(value, sample_weight=float(prediction.shape[0]))
+        by_name: dict[str, Any] = {}
+        for path, loss, factor, name in self._losses:
+            value = self._value(loss, path, targets, y_pred, weights, sample_weight, indices)
+            by_name[name] = value if name not in by_name else by_name[name] + value
             if factor != 1.0:
                 value = value * factor
             total = value if total is None else total + value
+        for name, tracker in self._trackers.items():
+            tracker.update_state(by_name[name], sample_weight=float(outputs.flat[0].shape[0]))
         return total
+
+    def _value(
+        self,
+        loss: Any,
+        path: Path,
+        targets: Any,
+        y_pred: Any,
+        weights: list[Any],
+        sample_weight: Any,
+        indices: Any,
+    ) -> Any:
+        target, prediction, index = _at(targets, path), _at(y_pred, path), _at(indices, path)
+        if not tree.is_nested(index):
+            weight = weights[index]
+        elif tree.is_nested(sample_weight):
+            weight = tree.map_structure(lambda i: weights[i], index)
+        else:
+            weight = sample_weight
+        try:
+            return loss(target, prediction, weight)
+        except ValueError as error:
+            shown = tree.map_structure(lambda x: None if x is None else tuple(x.shape), [target, prediction])
+            names = Outputs(y_pred, self.names).names
+            where = index if names is None or tree.is_nested(index) else repr(names[index])
+            raise ValueError(
+                f"loss {loss.name!r} of output {where} with shape {shown[1]} and "
+                f"y with shape {shown[0]}: {error}"
+            ) from error
+
+
+def _at(structure: Any, path: Path) -> Any:
+    """What is at the end of a path."""
+    for key in path:
+        structure = structure[key]
+    return structure
+
+
+def _as_weights(losses: Any, weights: Any) -> Any:
+    """Factors in the structure of the losses; one alone is for all.
+
+    Raises:
+        ValueError: There are more or fewer than losses.
+    """
+    if not tree.is_nested(weights):
+        return tree.map_structure(lambda _: weights, losses)
+    if isinstance(weights, dict) and isinstance(losses, dict):
+        unknown = [key for key in weights if key not in losses]
+        if unknown:
+            raise ValueError(
+                f"compile: loss_weights: expected keys of the losses {list(losses)}, "
+                f"received {unknown[0]!r}{suggest.did_you_mean(str(unknown[0]), list(losses))}"
+            )
+        return {key: _as_weights(loss, weights.get(key)) for key, loss in losses.items()}
+    flat = tree.flatten(weights)
+    if isinstance(losses, (list, tuple)) and len(losses) == len(flat) == len(weights):
+        return [_as_weights(loss, weight) for loss, weight in zip(losses, weights, strict=True)]
+    count = len(tree.flatten(losses))
+    if len(flat) != count:
+        raise ValueError(
+            f"compile: loss_weights: expected {count} entries, one per loss, received {len(flat)}"
+        )
+    return tree.pack_sequence_as(losses, flat)
+
+
+class _UnknownOutputError(KeyError):
+    """A loss for what is not among the outputs. A plain KeyError would show its message in quotes."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def _wrong_number(expected: int, received: int) -> ValueError:
+    return ValueError(f"compile: loss: expected {expected} entries, one per output, received {received}")
+
+
+class _Placement:
+    """Finds the places of losses among outputs.
+
+    Args:
+        names: Names in the structure of the outputs, None where there is none.
+    """
+
+    def __init__(self, names: Any):
+        self._names = names
+
+    def visit(self, losses: Any, weights: Any, outputs: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
+        """Path, identifier and factor of each loss.
+
+        Raises:
+            KeyError: Losses are given for what is not among the outputs.
+            ValueError: There are more or fewer losses than outputs.
+        """
+        if not tree.is_nested(losses):
+            if losses is not None:
+                yield path, losses, weights
+            return
+        flat = tree.flatten(outputs)
+        if isinstance(losses, (list, tuple)):
+            if len(losses) == len(flat) and not any(tree.is_nested(loss) for loss in losses):
+                losses = tree.pack_sequence_as(outputs, list(losses))
+                weights = tree.pack_sequence_as(outputs, list(weights))
+                if not tree.is_nested(losses):
+                    yield from self.visit(losses, weights, outputs, path)
+                    return
+            elif not isinstance(outputs, type(losses)):
+                if tree.is_nested(outputs) and any(isinstance(loss, str) for loss in losses):
+                    raise _wrong_number(len(flat), len(losses))
+                for loss, weight in zip(losses, weights, strict=True):
+                    yield from self.visit(loss, weight, outputs, path)
+                return
+        if isinstance(losses, dict):
+            for key, loss in losses.items():
+                if loss is None:
+                    continue
+                if not isinstance(outputs, dict) or key not in outputs:
+                    keys = sorted(outputs) if isinstance(outputs, dict) else []
+                    raise _UnknownOutputError(
+                        f"compile: loss: expected keys of the outputs {keys}, received {key!r}"
+                        f"{suggest.did_you_mean(str(key), keys)}"
+                    )
+                yield from self.visit(loss, weights[key], outputs[key], (*path, key))
+            return
+        if len(losses) != len(outputs):
+            raise _wrong_number(len(outputs), len(losses))
+        for i, (loss, weight) in enumerate(zip(losses, weights, strict=True)):
+            yield from self.visit(loss, weight, outputs[i], (*path, i))
+
+    def label(self, path: Path, loss: Any) -> str:
+        """The name of a loss: keys of the path, and the names of outputs instead of indices at its end."""
+        names = _at(self._names, path)
+        if tree.is_nested(names):
+            leaves = list(names) if isinstance(names, dict) else tree.flatten(names)
+            return "/".join(str(key) for key in path) or "_".join(str(leaf) for leaf in leaves)
+        name = loss.name if names is None else names
+        if not path or isinstance(path[-1], int):
+            path = (*path[:-1], name)
+        return "/".join(str(key) for key in path)

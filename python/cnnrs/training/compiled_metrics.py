@@ -71,6 +71,9 @@ class CompiledMetrics(Metric):
     def variables(self) -> list[Any]:
         return [variable for metric in self.metrics for variable in metric.variables]
 
+    def _state(self) -> list[Any]:
+        return [variable for metric in self.metrics for variable in metric._state()]
+
     def reset_state(self) -> None:
         for metric in self.metrics:
             metric.reset_state()

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import tree
 from cnnrs.training.py_dataset import PyDataset, batches_of
 from cnnrs.training.samples import (
     Samples,
@@ -45,7 +44,7 @@ class ArrayData:
 
     def __init__(self, x: Any, y: Any, sample_weight: Any, batch_size: int | None, steps: int | None = None):
         self.samples = samples = _as_samples(x, y, sample_weight)
-        if any(leaf is None for leaf in tree.flatten(samples[0])):
+        if samples[0] is None:
             raise ValueError("x: expected arrays, received None")
         self.arrays = [np.ascontiguousarray(a) for a in leaves(samples)]
         sizes = {len(a) for a in self.arrays}
@@ -116,6 +115,7 @@ class BatchData:
 
     Attributes:
         num_batches: Batches of an epoch, None if it is known only at the end.
+        endless: Whether the source says that it has no end.
     """
 
     def __init__(self, source: Any):
@@ -123,11 +123,8 @@ class BatchData:
         self.class_weight: dict[int, float] | None = None
         self.is_dataset = isinstance(source, PyDataset)
         self.once = iter(source) is source if not self.is_dataset else False
-        self.num_batches: int | None = None
-        if self.is_dataset:
-            self.num_batches = source.num_batches
-        elif hasattr(source, "__len__"):
-            self.num_batches = len(source)
+        self.num_batches: int | None = source.num_batches if self.is_dataset else _length(source)
+        self.endless = self.is_dataset and self.num_batches is None
 
     def with_class_weight(self, class_weight: Any) -> BatchData:
         """The same batches with weights by the classes of samples."""
@@ -151,6 +148,13 @@ class BatchData:
         """Tells the source, if it is a PyDataset."""
         if self.is_dataset:
             self.source.on_epoch_end()
+
+
+def _length(source: Any) -> int | None:
+    try:
+        return len(source)
+    except TypeError:  # also of loaders that do not know how much there will be
+        return None
 
 
 def make_data(
@@ -181,7 +185,13 @@ def make_data(
                 raise ValueError(f"{argument}: expected None, for x yields batches that hold it")
         if batch_size is not None and not hasattr(x, "batch_size"):
             raise ValueError(f"batch_size: expected None, for x yields batches; received {batch_size}")
-        return BatchData(x)
+        data = BatchData(x)
+        if data.endless and steps is None:
+            raise ValueError(
+                f"{type(x).__name__} says that it has no end (num_batches is None): expected the number "
+                "of steps of an epoch: steps_per_epoch and validation_steps of fit, steps of evaluate"
+            )
+        return data
     return ArrayData(x, y, sample_weight, batch_size, steps)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cnnrs.training.batches import Batches, BatchRunner
@@ -22,8 +23,8 @@ _SECONDS = 0.5
 class Runner(Protocol):
     """What runs batches: a `StepRunner`, or something around it."""
 
-    def one(self, samples: Samples) -> Any:
-        """Runs one batch."""
+    def group(self, batches: list[Samples]) -> Any:
+        """Runs batches one after the other; gives what the last one gave."""
 
     def many(self, head: Samples) -> BatchRunner | None:
         """What runs many batches of the shape of `head` in one call; None if there is nothing."""
@@ -38,8 +39,9 @@ class BatchHooks:
     Attributes:
         each: Whether the hooks are called around every batch, or every `at_once` batches.
         told: Whether something looks at the logs of batches, so that `end` is to be called.
-        begin: Called before a batch, with its number.
-        end: Called after a batch, with its number and its logs.
+        begin: Called before a batch, or a group of them, with its number.
+        end: Called after a batch, or a group of them, with the number of the last one and its logs.
+        at_once: Batches of a group.
 
     Args:
         callbacks: The callbacks.
@@ -59,7 +61,7 @@ class BatchHooks:
             self.begin = getattr(callbacks, f"on_{kind}_batch_begin")
         self.end: Callable[[int, dict[str, Any]], None] = getattr(callbacks, f"on_{kind}_batch_end")
         self._bar = bar
-        self._at_once = at_once
+        self.at_once = at_once
 
     def span(self, first: int, full: int) -> tuple[int, float]:
         """How long batches from `first` on may run without a hook.
@@ -68,7 +70,7 @@ class BatchHooks:
             The batch to stop before, at most `full`, and for how many seconds batches begin.
         """
         if self.each:
-            return min(full, first + self._at_once), 1e9
+            return min(full, first + self.at_once), 1e9
         return full, _SECONDS_OF_BAR if self._bar else _SECONDS
 
 
@@ -81,7 +83,7 @@ def run_epoch(
 ) -> dict[str, Any]:
     """Runs the batches of an epoch.
 
-    Batches of arrays that have the full size run many in one call if `runner` can; the others one by one.
+    Batches of arrays that have the full size run many in one call if `runner` can; the others in groups.
 
     Args:
         batches: The batches; a new epoch of them is started.
@@ -108,21 +110,28 @@ def run_epoch(
     batches.start()
     head = batches.head()
     many = None if head is None else runner.many(head)
-    if many is not None:
-        full = batches.full
-        while batch < full and not stop():
-            hooks.begin(batch)
-            batch, outcome = batches.run(many, batch, *hooks.span(batch, full))
-            outcome = ended(batch - 1, outcome)
-    for samples in batches:
-        if stop():
+    full = 0 if many is None else batches.full
+    while many is not None and batch < full and not stop():
+        hooks.begin(batch)
+        first = batch
+        batch, outcome = batches.run(many, batch, *hooks.span(batch, full))
+        # A group that ends with a short batch.
+        if hooks.each and batch == full and batch - first < hooks.at_once:
+            rest = list(islice(batches, hooks.at_once - (batch - first)))
+            if rest:
+                outcome = runner.group(rest)
+                batch += len(rest)
+        outcome = ended(batch - 1, outcome)
+    remaining = iter(batches) if batch == full else iter(())
+    # Stopping is asked before the next batch is, which may be long in coming.
+    while not stop():
+        group = list(islice(remaining, hooks.at_once))
+        if not group or stop():
             break
         hooks.begin(batch)
-        outcome = ended(batch, runner.one(samples))
-        batch += 1
-        # Before the next batch is asked for, which may be long in coming.
-        if stop():
-            break
+        outcome = runner.group(group)
+        batch += len(group)
+        outcome = ended(batch - 1, outcome)
     if batch == 0:
         raise ValueError("x: expected at least one batch, received none")
     return runner.logs(outcome)

@@ -10,6 +10,7 @@ from cnnrs.base.arguments import named
 from cnnrs.base.recent import Recent
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.base import Layer
+from cnnrs.training.arguments import check_jit_compile, takes_argument
 from cnnrs.training.logs import results_of
 from cnnrs.training.samples import unpack_x_y_sample_weight
 from cnnrs.training.step import RecordedStep, Signature
@@ -31,7 +32,11 @@ class ModelSteps(Layer):
     A subclass may define `train_step`, `test_step`, `predict_step`, `compute_loss` and `compute_metrics`.
     """
 
-    _unowned = Layer._unowned | {"_compiled", "_recorded", "optimizer"}
+    _unowned = (
+        Layer._unowned
+        | {"_compiled", "_jit_compile", "_recorded", "_run_eagerly", "optimizer"}
+        | {"train_function", "test_function", "predict_function"}
+    )
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
@@ -40,7 +45,10 @@ class ModelSteps(Layer):
         self.steps_per_execution = 1
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self._compiled: Compiled | None = None
+        self._run_eagerly = False
+        self._jit_compile: Any = "auto"
         self._forget_recorded()
+        self._forget_functions()
 
     # ---- what a model knows about itself
 
@@ -70,9 +78,10 @@ class ModelSteps(Layer):
         """Says how to train.
 
         Args:
-            optimizer: Name or object.
-            loss: Name, object or function; a list or a dict by output name for several outputs.
-            loss_weights: Factor of each output's loss.
+            optimizer: Name or object; None for a model that is evaluated and not trained.
+            loss: Name, object or function; a list or a dict by output name for several outputs. An entry may
+                be a list of losses, which add up, and one for a nested output is called with its structure.
+            loss_weights: Factor of each loss, in the structure of the losses or in their order.
             metrics: List of names, objects or functions; for several outputs a list of lists, or a dict.
             weighted_metrics: Metrics that take sample weights into account; one that has the name of another
                 metric is reported as `weighted_<name>`.
@@ -97,19 +106,28 @@ class ModelSteps(Layer):
             "auto_scale_loss": auto_scale_loss,
         }
         compiled = Compiled.of(config, self._output_names())
-        self.optimizer = optimizers.get(optimizer)
+        self.optimizer = None if optimizer is None else optimizers.get(optimizer)
         scales = isinstance(self.optimizer, optimizers.LossScaleOptimizer)
-        if auto_scale_loss and self.dtype_policy.name == "mixed_float16" and not scales:
+        mixed = self.dtype_policy.name == "mixed_float16"
+        if auto_scale_loss and mixed and self.optimizer is not None and not scales:
             self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
         self.loss = loss
         self.steps_per_execution = steps_per_execution
         self.stop_training = False
         self._compiled = compiled
+        self._run_eagerly, self._jit_compile = compiled.run_eagerly, compiled.jit_compile
         self._forget_recorded()
+        self._forget_functions()
 
     def _forget_recorded(self) -> None:
         """What was recorded does not hold any more."""
         self._recorded: Recent[Signature, RecordedStep] = Recent(_MAX_STEPS)
+
+    def _forget_functions(self) -> None:
+        """The functions that run steps are made anew when they are needed."""
+        self.train_function: Any = None
+        self.test_function: Any = None
+        self.predict_function: Any = None
 
     @property
     def compiled(self) -> bool:
@@ -118,13 +136,21 @@ class ModelSteps(Layer):
 
     @property
     def run_eagerly(self) -> bool:
-        """Whether Python runs at every batch."""
-        return self._compiled is not None and self._compiled.run_eagerly
+        """Whether Python runs at every batch. It may be set."""
+        return self._run_eagerly
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        self._run_eagerly = bool(value)
 
     @property
     def jit_compile(self) -> Any:
-        """The argument of `compile`."""
-        return "auto" if self._compiled is None else self._compiled.jit_compile
+        """Whether steps that the user wrote are recorded: "auto", True or False. It may be set."""
+        return self._jit_compile
+
+    @jit_compile.setter
+    def jit_compile(self, value: Any) -> None:
+        self._jit_compile = check_jit_compile(value, f"{self.name}: jit_compile")
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """The arguments of `compile` as plain data; None before it."""
@@ -147,7 +173,7 @@ class ModelSteps(Layer):
             return
         deserialize = serialization.deserialize_keras_object
         self.compile(**{key: deserialize(value) for key, value in config.items()})
-        if self.built:
+        if self.built and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 
     def _require_compiled(self, method: str) -> Compiled:
@@ -162,14 +188,23 @@ class ModelSteps(Layer):
             return self.predict_step
         return self.train_step if kind == "train" else self.test_step
 
+    def _own_function(self, kind: Kind) -> Callable[[Any], Any] | None:
+        """What the user put in the place of the function that runs steps; None if nothing."""
+        return None
+
     def train_step(self, data: Any) -> Any:
         """Forward, loss, gradients, update and metrics of a batch; gives the logs."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=True)
-        loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+        loss = self._loss_of(x, y, y_pred, sample_weight, training=True)
         self._track_loss(loss, x)
         variables = self.trainable_weights
         if variables:
+            if self.optimizer is None:
+                raise ValueError(
+                    f"{self.name}: fit: expected compile(optimizer=...), for there are weights to train; "
+                    "received an optimizer of None"
+                )
             gradients = _core.gradients(self.optimizer.scale_loss(loss), variables)
             self.optimizer.apply(gradients, variables)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
@@ -178,7 +213,7 @@ class ModelSteps(Layer):
         """Forward, loss and metrics of a batch; gives the logs."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
-        loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+        loss = self._loss_of(x, y, y_pred, sample_weight, training=False)
         self._track_loss(loss, x)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
@@ -214,6 +249,13 @@ class ModelSteps(Layer):
             )
         return total
 
+    def _loss_of(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
+        """`compute_loss`, which a subclass may define without `training`."""
+        arguments = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": sample_weight}
+        if takes_argument(type(self).compute_loss, "training"):
+            arguments["training"] = training
+        return self.compute_loss(**arguments)
+
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Takes a batch into account in the metrics of `compile`; gives all values by name."""
         if self._compiled is not None and self._compiled.metrics is not None and y is not None:
@@ -221,7 +263,7 @@ class ModelSteps(Layer):
         return self.get_metrics_result()
 
     def _track_loss(self, loss: Any, x: Any) -> None:
-        rows = float(tree.flatten(x)[0].shape[0])
+        rows = float(next(leaf for leaf in tree.flatten(x) if leaf is not None).shape[0])
         self._require_compiled("train_step or test_step").loss_tracker.update_state(loss, sample_weight=rows)
 
     # ---- metrics
@@ -257,5 +299,5 @@ class ModelSteps(Layer):
         """The variables that a step may assign: those of layers, metrics and the optimizer."""
         variables = list(self.variables)
         for metric in self.metrics:
-            variables += metric.variables
+            variables += metric._state()
         return variables if self.optimizer is None else variables + self.optimizer.variables

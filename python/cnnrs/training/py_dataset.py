@@ -13,7 +13,7 @@ __all__ = ["PyDataset", "batches_of"]
 
 
 class PyDataset:
-    """Batches by index: a subclass defines `__getitem__(index)` and `__len__`.
+    """Batches by index: a subclass defines `__getitem__(index)`, and `__len__` or `num_batches`.
 
     Args:
         workers: How many threads prepare batches.
@@ -48,13 +48,23 @@ class PyDataset:
     def __getitem__(self, index: int) -> Any:
         raise NotImplementedError(f"{type(self).__name__}: expected the class to define __getitem__(index)")
 
-    def __len__(self) -> int:
-        raise NotImplementedError(f"{type(self).__name__}: expected the class to define __len__()")
+    def __iter__(self) -> Iterator[Any]:
+        """The batches in their order."""
+        count = self.num_batches
+        for index in itertools.count() if count is None else range(count):
+            yield self[index]
 
     @property
     def num_batches(self) -> int | None:
-        """How many batches there are; None without end."""
-        return len(self)
+        """How many batches there are, by default what `__len__` says; None for a dataset without end."""
+        length = getattr(type(self), "__len__", None)
+        if length is None:
+            raise NotImplementedError(
+                f"{type(self).__name__}: expected the class to define __len__() or num_batches, "
+                "which is None for a dataset without end"
+            )
+        count: int | None = length(self)
+        return count
 
     def on_epoch_begin(self) -> None:
         """Called before each epoch."""

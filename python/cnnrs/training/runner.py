@@ -9,7 +9,7 @@ from cnnrs.base.building import building
 from cnnrs.training.logs import as_numbers
 from cnnrs.training.model_steps import Kind, ModelSteps
 from cnnrs.training.samples import Samples, leaves
-from cnnrs.training.step import RecordedStep, Signature, python_step
+from cnnrs.training.step import RecordedStep, Signature, as_tensors, computed, python_step
 
 __all__ = ["StepRunner"]
 
@@ -37,17 +37,36 @@ class StepRunner:
         self.model = model
         self.kind = kind
 
+    def group(self, batches: list[Samples]) -> Any:
+        """Runs batches one after the other; gives what the step gives for the last one.
+
+        A function that the user put in the place of `train_function` gets them all.
+        """
+        function = self.model._own_function(self.kind)
+        if function is None:
+            for samples in batches:
+                outcome = self.one(samples)
+            return outcome
+        with building(self.model):
+            self._prepare(batches[0], in_python=True)
+        tensors = [as_tensors(samples) for samples in batches]
+        data = iter([batch if isinstance(batch, tuple) else (batch,) for batch in tensors])
+        return computed(lambda: function(data), self.model._assignable)
+
     def one(self, samples: Samples) -> Any:
         """Runs one batch; gives what the step gives."""
         if not self._in_python():
-            return self.recorded(samples)(leaves(samples))
+            step = self.recorded(samples)
+            if self._asks_python():
+                self.model.optimizer.before_step()
+            return step(leaves(samples))
         with building(self.model):
             self._prepare(samples, in_python=True)
         return python_step(self.model._step_function(self.kind), samples, self.model._assignable)
 
     def many(self, head: Samples) -> RecordedStep | None:
         """The step that runs many batches of the shape of `head`; None if Python runs at every batch."""
-        return None if self._in_python() else self.recorded(head)
+        return None if self._in_python() or self._asks_python() else self.recorded(head)
 
     def logs(self, outcome: Any) -> dict[str, Any]:
         """What a step gave, as numbers by name."""
@@ -68,9 +87,15 @@ class StepRunner:
                 model._clear_losses()
         return step
 
+    def _asks_python(self) -> bool:
+        """Whether Python gives the learning rate of each step."""
+        return self.kind == "train" and self.model.optimizer is not None and self.model.optimizer.asks_python
+
     def _in_python(self) -> bool:
         """Whether Python runs at the next batch."""
         model = self.model
+        if model._own_function(self.kind) is not None:
+            return True
         if model.run_eagerly or model.jit_compile is False:
             return True
         if model.jit_compile is True:
@@ -89,7 +114,7 @@ class StepRunner:
         model = self.model
         called = model._defines_call()
         if not model.built and called and not in_python:
-            one = tree.map_structure(lambda a: _core.tensor(a[:1]), samples[0])
+            one = tree.map_structure(lambda a: None if a is None else _core.tensor(a[:1]), samples[0])
             with _core.no_grad():
                 model(one)
         if self.kind == "train" and model.optimizer is not None and not model.optimizer.built:

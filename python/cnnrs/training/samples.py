@@ -97,7 +97,7 @@ def placed(samples: Samples, tensors: Iterable[Any]) -> Any:
             by_key = {key: place(part[key]) for key in sorted(part)}
             return {key: by_key[key] for key in part}
         if isinstance(part, (list, tuple)):
-            return [place(item) for item in part]
+            return tree.rebuild(part, [place(item) for item in part])
         return None if part is None else next(rest)
 
     return pack_x_y_sample_weight(*(place(part) for part in samples))
@@ -187,9 +187,10 @@ def as_arrays(structure: Any, name: str) -> Any:
     if isinstance(structure, dict):
         return {key: as_arrays(value, f"{name}[{key!r}]") for key, value in structure.items()}
     if isinstance(structure, (list, tuple)) and structure and _is_array_list(structure):
-        return [as_arrays(value, f"{name}[{i}]") for i, value in enumerate(structure)]
+        return tree.rebuild(structure, [as_arrays(v, f"{name}[{i}]") for i, v in enumerate(structure)])
     return None if structure is None else _as_array(structure, name)
 
 
 def _is_array_list(structure: Any) -> bool:
-    return all(hasattr(item, "shape") and len(item.shape) > 0 for item in structure if item is not None)
+    leaves = [leaf for leaf in tree.flatten(structure) if leaf is not None]
+    return all(hasattr(leaf, "shape") and len(leaf.shape) > 0 for leaf in leaves)

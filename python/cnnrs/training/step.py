@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnrs import _core, tree
-from cnnrs.base import context
+from cnnrs.base import context, policies
 from cnnrs.ops.dispatch import as_tensor
 from cnnrs.training.samples import Samples, core_dtype, leaves, names, placed
 
-__all__ = ["RecordedStep", "Signature", "python_step"]
+__all__ = ["RecordedStep", "Signature", "as_tensors", "computed", "python_step"]
 
 
 class Signature(NamedTuple):
@@ -23,19 +23,21 @@ class Signature(NamedTuple):
         layout: The structure of samples.
         facts: Shape and element type of each array.
         plan: What plans depend on besides their graph, as `_core.plan_key` says it.
+        policies: How often policies of layers had changed.
     """
 
     kind: str
     layout: str
     facts: tuple[tuple[tuple[int, ...], str], ...]
     plan: tuple[str, str, str, int, int]
+    policies: int
 
     @classmethod
     def of(cls, kind: str, samples: Samples) -> Signature:
         """The signature of a kind of step on samples, under the present settings."""
         layout = repr(tree.map_structure(lambda a: None if a is None else 0, samples))
         facts = tuple((a.shape, core_dtype(a)) for a in leaves(samples))
-        return cls(kind, layout, facts, _core.plan_key())
+        return cls(kind, layout, facts, _core.plan_key(), policies.changes())
 
 
 class RecordedStep:
@@ -118,7 +120,17 @@ def python_step(
         samples: The batch.
         assigned: Gives the variables that the step may have assigned, some of which it may have made.
     """
-    outputs = step(placed(samples, [_core.tensor(a) for a in leaves(samples)]))
+    return computed(lambda: step(as_tensors(samples)), assigned)
+
+
+def as_tensors(samples: Samples) -> Any:
+    """What a step takes: `x`, `(x, y)` or `(x, y, sample_weight)`, of tensors."""
+    return placed(samples, [_core.tensor(a) for a in leaves(samples)])
+
+
+def computed(function: Callable[[], Any], assigned: Callable[[], list[_core.Variable]]) -> Any:
+    """What a function gives, after all that it gives and assigned has been computed."""
+    outputs = function()
     pending = [leaf for leaf in tree.flatten(outputs) if isinstance(leaf, _core.Tensor)]
     values = [variable.value for variable in assigned()]
     _core.realise(pending + [value for value in values if not value.is_realised])

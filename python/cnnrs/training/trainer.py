@@ -15,9 +15,10 @@ from cnnrs.training.data_adapter import ArrayData, BatchData, make_data, make_fi
 from cnnrs.training.device_loss import keep, recovered
 from cnnrs.training.logs import as_numbers, in_order, warn_of_nan
 from cnnrs.training.loop import BatchHooks, run_epoch
-from cnnrs.training.model_steps import Kind, ModelSteps
+from cnnrs.training.model_steps import Kind
 from cnnrs.training.runner import StepRunner
 from cnnrs.training.samples import Samples
+from cnnrs.training.step_functions import StepFunctions
 
 if TYPE_CHECKING:
     from cnnrs.callbacks import CallbackList
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["Trainer"]
 
 
-class Trainer(ModelSteps):
+class Trainer(StepFunctions):
     """What every model can do with data."""
 
-    _unowned = ModelSteps._unowned | {"_shuffle_seed", "history"}
+    _unowned = StepFunctions._unowned | {"_shuffle_seed", "history"}
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
@@ -111,6 +112,7 @@ class Trainer(ModelSteps):
         )
         self.stop_training = False
         batches = Batches(data, steps, shuffle, self._shuffle_seed)
+        self.make_train_function()
         callbacks.on_train_begin()
         logs: dict[str, Any] = {}
         keep(self)
@@ -179,6 +181,7 @@ class Trainer(ModelSteps):
         )
         self.reset_metrics()
         self.stop_evaluating = False
+        self.make_test_function()
         callbacks.on_test_begin()
         stopping, self.stop_training = self.stop_training, False
         logs = self._run_epoch("test", Batches(data, steps, False, None), callbacks, verbosity)
@@ -233,12 +236,15 @@ class Trainer(ModelSteps):
             callbacks, add_progbar=verbosity == 1, verbose=verbosity, epochs=1, steps=steps
         )
         self.stop_predicting = False
+        self.make_predict_function()
         callbacks.on_predict_begin()
         outputs = _Outputs(StepRunner(self, "predict"))
         run_epoch(
             Batches(data, steps, False, None),
             outputs,
-            BatchHooks(callbacks, "predict", bar=verbosity == 1, always=True),
+            BatchHooks(
+                callbacks, "predict", bar=verbosity == 1, at_once=self.steps_per_execution, always=True
+            ),
             lambda: self.stop_predicting,
         )
         callbacks.on_predict_end()
@@ -304,11 +310,18 @@ class _Outputs:
         self._runner = runner
         self._batches: list[Any] = []
 
-    def one(self, samples: Samples) -> Any:
-        outputs = self._runner.one(samples)
+    def group(self, batches: list[Samples]) -> Any:
+        if self._runner.model._own_function("predict") is not None:
+            self._batches.append(tree.map_structure(_to_numpy, self._runner.group(batches)))
+            return self._batches[-1]
+        for samples in batches:
+            outputs = self._runner.one(samples)
+            self._read_last()
+            self._batches.append(outputs)
+        if len(batches) == 1:
+            return outputs
         self._read_last()
-        self._batches.append(outputs)
-        return outputs
+        return _joined(self._batches[-len(batches) :])
 
     def many(self, head: Samples) -> None:
         """Nothing: a call that runs many batches gives the outputs of the last one alone."""
@@ -323,9 +336,14 @@ class _Outputs:
     def joined(self) -> Any:
         """The outputs of all batches."""
         self._read_last()
-        if len(self._batches) == 1:
-            return self._batches[0]
-        return tree.map_structure(lambda *arrays: np.concatenate(arrays), *self._batches)
+        return _joined(self._batches)
+
+
+def _joined(batches: list[Any]) -> Any:
+    """Outputs of batches, one after the other."""
+    if len(batches) == 1:
+        return batches[0]
+    return tree.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
 
 
 def _to_numpy(value: Any) -> Any:

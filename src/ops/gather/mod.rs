@@ -1,4 +1,4 @@
-//! Look-up by index: gather and its gradient, one-hot vectors.
+//! Look-up by index: gather, one-hot vectors.
 
 mod one_hot;
 
@@ -8,8 +8,9 @@ use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
 use crate::dtype::DType;
 use crate::error::{BadData, Error, Integer, Result};
 use crate::graph::{Graph, NodeId};
+use crate::ops::scatter::Scatter;
 use crate::shape::{Fact, Shape};
-use ndarray::{Axis, IxDyn};
+use ndarray::Axis;
 
 /// Index into an axis of `extent`, negative from the end; `None` outside.
 pub fn wrap(index: i32, extent: usize) -> Option<usize> {
@@ -26,7 +27,7 @@ fn expect_index(argument: &str, fact: &Fact) -> Result<()> {
 }
 
 /// Reads an index of a reference array.
-fn index_at(v: f64, position: usize, extent: usize) -> Result<usize> {
+pub(super) fn index_at(v: f64, position: usize, extent: usize) -> Result<usize> {
     let value = v as i32;
     wrap(value, extent).ok_or_else(|| BadData { what: Integer::Index, element: position, value, extent }.into())
 }
@@ -68,7 +69,7 @@ impl OpDef for Gather {
         let axis = shape.axis(self.axis)?;
         let dtype = g.fact(dy).dtype;
         let dy = g.cast(dy, dtype.computed())?;
-        let dx = g.apply(ScatterAdd { axis, shape }, &[dy, inputs[1]])?;
+        let dx = g.apply(Scatter::add(axis, shape), &[dy, inputs[1]])?;
         Ok(vec![Some(g.cast(dx, dtype)?), None])
     }
 
@@ -97,61 +98,3 @@ impl FromAttributes for Gather {
         Ok(Gather { axis: a.int_or("axis", 0)? })
     }
 }
-
-/// (dy, indices): the gradient of [`Gather`]: zeros of `shape`, to which the slices of `dy` are
-/// added at `indices` along `axis`, in the order of the indices.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ScatterAdd {
-    /// The axis.
-    pub axis: usize,
-    /// Shape of the result.
-    pub shape: Shape,
-}
-
-impl OpDef for ScatterAdd {
-    fn name(&self) -> &'static str {
-        "scatter_add"
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Data
-    }
-
-    fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
-        expect_inputs("scatter_add", inputs, 2)?;
-        super::expect_computed("dy", &inputs[0])?;
-        let to = Fact::checked(self.shape.clone(), inputs[0].dtype)?;
-        let gather = Gather { axis: self.axis as i64 };
-        let expected = gather.infer(&[to.clone(), inputs[1].clone()])?;
-        if expected != inputs[0] {
-            return Err(Error::value(format!("dy: expected {expected}, received {}", inputs[0])));
-        }
-        Ok(to)
-    }
-
-    fn grad(&self, g: &mut Graph, inputs: &[NodeId], _: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
-        Ok(vec![Some(g.apply(Gather { axis: self.axis as i64 }, &[dy, inputs[1]])?), None])
-    }
-
-    fn reference(&self, inputs: &[&RefArray], facts: &[Fact], _: &Fact) -> Result<RefArray> {
-        let mut y = RefArray::zeros(&*self.shape);
-        let rank = facts[1].shape.rank();
-        for (p, (at, &v)) in inputs[1].indexed_iter().enumerate() {
-            let row = index_at(v, p, self.shape[self.axis])?;
-            let at: IxDyn = at;
-            let mut slice = inputs[0].view();
-            for a in 0..rank {
-                slice = slice.index_axis_move(Axis(self.axis), at[a]);
-            }
-            let mut target = y.index_axis_mut(Axis(self.axis), row);
-            target += &slice;
-        }
-        Ok(y)
-    }
-
-    fn flops(&self, inputs: &[Fact], _: &Fact) -> u64 {
-        inputs[0].shape.len() as u64
-    }
-}
-
-impl FromAttributes for ScatterAdd {}

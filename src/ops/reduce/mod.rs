@@ -37,6 +37,15 @@ impl ReduceKind {
         }
     }
 
+    /// The same in elements of `dtype`: of a maximum the least, of a minimum the greatest.
+    pub fn identity_of(self, dtype: DType) -> f64 {
+        match (self, dtype.range()) {
+            (ReduceKind::Max, Some((least, _))) => least as f64,
+            (ReduceKind::Min, Some((_, greatest))) => greatest as f64,
+            _ => self.identity(),
+        }
+    }
+
     /// Combines two values.
     pub fn combine(self, a: f64, b: f64) -> f64 {
         match self {

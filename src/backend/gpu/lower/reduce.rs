@@ -277,7 +277,8 @@ pub fn channel_stats(rows: usize, channels: usize, dtype: DType) -> Code {
     })
 }
 
-fn identity(kind: ReduceKind, dtype: DType) -> String {
+/// The literal of what changes nothing.
+pub fn identity(kind: ReduceKind, dtype: DType) -> String {
     match (kind, dtype.is_float()) {
         (ReduceKind::Max, false) => literal(f64::from(i32::MIN), dtype),
         (ReduceKind::Min, false) => literal(f64::from(i32::MAX), dtype),
@@ -287,15 +288,20 @@ fn identity(kind: ReduceKind, dtype: DType) -> String {
 
 /// The expression that combines field `k` of `a` and `b`.
 fn combine(kind: ReduceKind, dtype: DType, k: usize) -> String {
+    combined(kind, dtype, &format!("a.v{k}"), &format!("b.v{k}"))
+}
+
+/// The expression that combines two lanes.
+pub fn combined(kind: ReduceKind, dtype: DType, a: &str, b: &str) -> String {
     let function = match (kind, dtype.is_float()) {
-        (ReduceKind::Sum, _) => return format!("a.v{k} + b.v{k}"),
-        (ReduceKind::Prod, _) => return format!("a.v{k} * b.v{k}"),
+        (ReduceKind::Sum, _) => return format!("{a} + {b}"),
+        (ReduceKind::Prod, _) => return format!("{a} * {b}"),
         (ReduceKind::Max, true) => "maximum_",
         (ReduceKind::Min, true) => "minimum_",
         (ReduceKind::Max, false) => "max",
         (ReduceKind::Min, false) => "min",
     };
-    format!("{function}(a.v{k}, b.v{k})")
+    format!("{function}({a}, {b})")
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Kernels of the ops that move, look up or draw data. One candidate an op; none takes attachments.
 
 mod arg_reduce;
+mod argsort;
 mod copies;
 mod lookup;
 mod random;
+mod scan;
+mod scatter;
 mod strided;
 #[cfg(test)]
 mod tests;
@@ -13,9 +16,12 @@ use crate::error::{Error, Result};
 use smallvec::SmallVec;
 
 pub use arg_reduce::ARG_REDUCE;
+pub use argsort::ARGSORT;
 pub use copies::{CONCAT, PAD, SLICE, TRANSPOSE};
-pub use lookup::{GATHER, IOTA, ONE_HOT, SCATTER_ADD};
+pub use lookup::{GATHER, IOTA, ONE_HOT};
 pub use random::RANDOM;
+pub use scan::SCAN;
+pub use scatter::SCATTER;
 
 /// A kernel without attachments.
 pub struct DataKernel {

@@ -32,7 +32,9 @@ pub fn of(op: &Op) -> &'static [&'static dyn CpuKernel] {
         Op::Gather(_) => &[&data::GATHER],
         Op::OneHot(_) => &[&data::ONE_HOT],
         Op::ArgReduce(_) => &[&data::ARG_REDUCE],
-        Op::ScatterAdd(_) => &[&data::SCATTER_ADD],
+        Op::Scatter(_) => &[&data::SCATTER],
+        Op::Argsort(_) => &[&data::ARGSORT],
+        Op::Scan(_) => &[&data::SCAN],
         _ => &[&Plain],
     }
 }

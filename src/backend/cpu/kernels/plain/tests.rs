@@ -6,14 +6,17 @@ use crate::dtype::DType;
 use crate::graph::Graph;
 use crate::ops::Op;
 use crate::ops::arg_reduce::ArgReduce;
+use crate::ops::argsort::Argsort;
 use crate::ops::channel_stats::ChannelStats;
 use crate::ops::conv2d::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
-use crate::ops::gather::{Gather, OneHot, ScatterAdd};
+use crate::ops::gather::{Gather, OneHot};
 use crate::ops::matmul::MatMul;
 use crate::ops::movement::Iota;
 use crate::ops::pointwise::{Cast, Function, Typing};
 use crate::ops::pool2d::{MaxPool2dPick, Pool2d, Pool2dGrad, PoolKind};
 use crate::ops::reduce::ReduceKind;
+use crate::ops::scan::Scan;
+use crate::ops::scatter::{Scatter, ScatterKind};
 use crate::ops::window::{Padding, Window};
 use crate::passes::autodiff::differentiate;
 use crate::plan::{Plan, PlanOptions, Slot};
@@ -122,13 +125,23 @@ fn ops_that_move_reduce_and_look_up_take_every_type() {
             }
         }
         check(ArgReduce { largest: false, axis: Some(1), keepdims: true }, &[fact(&[5, 300, 3])], 0.0);
+        for descending in [false, true] {
+            check(Argsort { axis: 1, descending, count: Some(9) }, &[fact(&[3, 40, 2])], 0.0);
+        }
+        for kind in [ReduceKind::Sum, ReduceKind::Prod, ReduceKind::Max, ReduceKind::Min] {
+            check(Scan { kind, axis: 1, reverse: true, exclusive: false }, &[fact(&[3, 9, 70])], tolerance);
+        }
         check(OneHot { depth: 7, dtype, strict: false }, &[Fact::new([300], DType::I32)], 0.0);
         check(Iota { axis: 1, dtype, shape: [3, 100].into() }, &[], 0.0);
         let mut g = Graph::new();
         let (x, rows) = (g.input(fact(&[7, 5])), g.input(Fact::new([4], DType::I32)));
         let picked = g.apply(Gather { axis: 0 }, &[x, rows]).unwrap();
-        let back = g.apply(ScatterAdd { axis: 0, shape: [7, 5].into() }, &[picked, rows]).unwrap();
-        g.set_outputs(vec![picked, back, x]);
+        let mut outputs = vec![picked, x];
+        for kind in [ScatterKind::Set, ScatterKind::Add, ScatterKind::Multiply, ScatterKind::Max, ScatterKind::Min] {
+            let scatter = Scatter { axis: 0, shape: [7, 5].into(), kind, onto: false };
+            outputs.push(g.apply(scatter, &[picked, rows]).unwrap());
+        }
+        g.set_outputs(outputs);
         check_plan(&g, &mut Rng::new(2), 0.0);
     }
 }

@@ -8,7 +8,7 @@ use crate::ops::random::{Distribution, threshold};
 use crate::shape::Shape;
 use std::fmt::Write;
 
-fn function(lane: &str, body: &str) -> String {
+pub(super) fn function(lane: &str, body: &str) -> String {
     format!("fn anchor(at: u32) -> {lane} {{\n{body}}}")
 }
 
@@ -64,7 +64,7 @@ pub fn pad(task: &Task) -> Result<Anchor> {
 }
 
 /// Extents before, of and behind an axis.
-fn around(shape: &Shape, axis: usize) -> [usize; 3] {
+pub(super) fn around(shape: &Shape, axis: usize) -> [usize; 3] {
     [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()]
 }
 
@@ -115,29 +115,13 @@ pub fn gather(task: &Task) -> Result<Anchor> {
 }
 
 /// `fn wrapped(position) -> i32`: the index there, from the begin of the axis; −1 outside of it, which is reported.
-fn wrapped(extent: usize) -> String {
+pub(super) fn wrapped(extent: usize) -> String {
     format!(
         "fn wrapped(position: u32) -> i32 {{\n  let index = input1(position);\n  let extent = {}i;\n  \
          if (index < -extent || index >= extent) {{ report(position); return -1; }}\n  \
          return select(index, index + extent, index < 0);\n}}\n",
         extent.min(i32::MAX as usize)
     )
-}
-
-/// The gradient of looking up: every place sums what was looked up there, in the order of the indices.
-pub fn scatter_add(task: &Task) -> Result<Anchor> {
-    let Op::ScatterAdd(op) = task.op else { return Err(task.wrong_op("scatter_add")) };
-    let [_, extent, inner] = around(&op.shape, op.axis);
-    let count = task.inputs[1].shape.len();
-    let body = format!(
-        "  let row = (at / {inner}u) % {extent}u;\n  let before = at / {}u;\n  var sum = 0.0;\n  \
-         for (var i = 0u; i < {count}u; i = i + 1u) {{\n    \
-         if (wrapped(i) == i32(row)) {{ sum = sum + input0((before * {count}u + i) * {inner}u + at % {inner}u); }}\n  }}\n  \
-         return sum;\n",
-        inner * extent
-    );
-    let text = format!("{}{}", wrapped(extent), function("f32", &body));
-    Ok(Anchor::new("scatter_add", text).checking(Integer::Index, 1, extent))
 }
 
 /// Indices as unit vectors.

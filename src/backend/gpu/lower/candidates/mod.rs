@@ -1,11 +1,14 @@
 //! Which kernel runs each op. The compiler asks here for every new op.
 
+mod argsort;
 mod conv2d;
 mod data;
 mod depthwise;
 mod matmul;
 mod pool2d;
 mod product;
+mod scan;
+mod scatter;
 mod winograd;
 
 use super::attach::Attached;
@@ -153,7 +156,9 @@ pub fn of(task: &Task) -> Result<Kernel> {
         Op::Pool2d(_) | Op::Pool2dGrad(_) | Op::MaxPool2dPick(_) => pool2d::anchor(task)?,
         Op::ChannelStats(_) => return Ok(channel_stats(task)),
         Op::Gather(_) => data::gather(task)?,
-        Op::ScatterAdd(_) => data::scatter_add(task)?,
+        Op::Scatter(_) => scatter::anchor(task)?,
+        Op::Argsort(_) => return argsort::kernel(task),
+        Op::Scan(_) => return scan::kernel(task),
         Op::OneHot(_) => data::one_hot(task)?,
         Op::ArgReduce(_) => data::arg_reduce(task)?,
         Op::Random(_) => data::random(task)?,

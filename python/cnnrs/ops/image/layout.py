@@ -1,0 +1,71 @@
+"""Images as all functions here see them: batches with the channels last, computed in floats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cnnrs.base.dtypes import FLOAT, FLOATS, STORED
+from cnnrs.ops.convolution import image_data_format
+from cnnrs.ops.core import saturate_cast
+from cnnrs.ops.dispatch import apply, as_tensor
+
+__all__ = ["as_batch", "back_to", "check_choice", "computed", "spatial"]
+
+
+def check_choice(name: str, argument: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raises a ValueError unless `value` is one of `choices`."""
+    if not isinstance(value, str) or value not in choices:
+        expected = ", ".join(map(repr, choices))
+        raise ValueError(f"{name}: {argument}: expected one of {expected}, received {value!r}")
+
+
+def spatial(images: Any, data_format: str | None) -> tuple[Any, int]:
+    """Images as a tensor, and the axis of their rows, which that of their columns follows.
+
+    Raises:
+        ValueError: They have neither 3 nor 4 axes, or `data_format` is unknown.
+    """
+    x = as_tensor(images)
+    if x.ndim not in (3, 4):
+        raise ValueError(
+            f"images: expected 3 axes for one image or 4 for a batch of them, received shape {x.shape}"
+        )
+    last = image_data_format(data_format) == "channels_last"
+    return x, x.ndim - 3 + (0 if last else 1)
+
+
+def as_batch(images: Any, data_format: str | None) -> tuple[Any, Callable[[Any], Any]]:
+    """Images as a tensor of shape (batch, height, width, channels), and what gives results their form.
+
+    Raises:
+        ValueError: They have neither 3 nor 4 axes, or `data_format` is unknown.
+    """
+    x, axis = spatial(images, data_format)
+    single, first = x.ndim == 3, axis != x.ndim - 3
+    if single:
+        x = apply("expand_dims", x, axis=0)
+    if first:
+        x = apply("transpose", x, perm=[0, 2, 3, 1])
+
+    def restore(y: Any) -> Any:
+        if first:
+            y = apply("transpose", y, perm=[0, 3, 1, 2, *range(4, y.ndim)])
+        return apply("squeeze", y, axis=0) if single else y
+
+    return x, restore
+
+
+def computed(x: Any) -> Any:
+    """`x` in the float type in which it is computed: integers and 16 bits become float32."""
+    x = as_tensor(x)
+    return x.astype(FLOAT) if x.dtype not in FLOATS or x.dtype in STORED else x
+
+
+def back_to(y: Any, dtype: str) -> Any:
+    """What was computed of elements of `dtype`, as such: rounded and limited if they are integers."""
+    if y.dtype == dtype:
+        return y
+    if dtype in FLOATS:
+        return y.astype(dtype)
+    return saturate_cast(apply("round", y), dtype)

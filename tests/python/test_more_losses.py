@@ -1,0 +1,165 @@
+"""Focal, generalized, overlap and circle losses against numpy in float64; the dtype of a loss."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import losses
+
+RANDOM = np.random.default_rng(4)
+LABELS = RANDOM.integers(0, 3, 6)
+HOT = np.eye(3)[LABELS]
+LOGITS = RANDOM.normal(size=(6, 3)) * 2
+P = np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)
+MASKS = RANDOM.integers(0, 2, (4, 5, 5, 1))
+GUESS = RANDOM.uniform(size=MASKS.shape)
+
+
+def circle(labels, x, gamma, margin, remove_diagonal):
+    d = np.maximum(1 - x @ x.T, 0)
+    same = labels[:, None] == labels[None]
+    other = ~same
+    if remove_diagonal:
+        same = same & ~np.eye(len(labels), dtype=bool)
+    near = -gamma * np.maximum(margin + d, 0) * (margin - d)
+    far = gamma * np.maximum(1 + margin - d, 0) * (1 - margin - d)
+    with np.errstate(divide="ignore"):
+        total = np.log((np.exp(near) * same).sum(1)) + np.log((np.exp(far) * other).sum(1))
+    return np.logaddexp(0, total)
+
+
+def embeddings(n=8, width=4):
+    x = RANDOM.normal(size=(n, width))
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("from_logits", [False, True])
+@pytest.mark.parametrize("axis", [-1, 1, 0])
+@pytest.mark.parametrize(
+    "alpha, gamma, smoothing", [(0.25, 2.0, 0.0), (1.0, 0.0, 0.1), ([0.1, 0.5, 1.0], 3.0, 0.0)]
+)
+def test_categorical_focal_crossentropy(alpha, gamma, smoothing, axis, from_logits):
+    y = HOT * (1 - smoothing) + smoothing / 3
+    expected = (np.asarray(alpha) * (1 - P) ** gamma * -y * np.log(P)).sum(1)
+    given = (HOT, LOGITS if from_logits else P)
+    if axis == 0:
+        if isinstance(alpha, list):
+            alpha = np.reshape(alpha, (3, 1))
+        given = tuple(x.T for x in given)
+    found = losses.categorical_focal_crossentropy(*given, alpha, gamma, from_logits, smoothing, axis)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("q", [0.1, 0.5, 0.9])
+def test_generalized_cross_entropy(q):
+    expected = (1 - P[np.arange(6), LABELS] ** q) / q
+    found = losses.categorical_generalized_cross_entropy(LABELS, P, q)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+    assert float(losses.CategoricalGeneralizedCrossEntropy(q)(LABELS, P)) == pytest.approx(
+        expected.mean(), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("axis", [None, (1, 2, 3), 1])
+def test_overlap(axis):
+    both, true, guess = ((x).sum(axis) for x in (MASKS * GUESS, MASKS * 1.0, GUESS))
+    np.testing.assert_allclose(
+        losses.dice(MASKS, GUESS, axis).numpy(), 1 - 2 * both / (true + guess), rtol=1e-4
+    )
+    expected = 1 - both / (both + 0.3 * (guess - both) + 0.7 * (true - both))
+    np.testing.assert_allclose(
+        losses.tversky(MASKS, GUESS, 0.3, 0.7, axis).numpy(), expected, rtol=1e-4, atol=1e-6
+    )
+    assert float(losses.Dice(axis=axis)(MASKS, GUESS)) == pytest.approx(
+        float(losses.Tversky(axis=axis)(MASKS, GUESS))
+    )
+
+
+@pytest.mark.parametrize("remove_diagonal", [True, False])
+def test_circle(remove_diagonal):
+    x, labels = embeddings(), np.array([0, 0, 1, 1, 2, 2, 2, 3])
+    expected = circle(labels, x, 8.0, 0.25, remove_diagonal)
+    found = losses.circle(labels, x, gamma=8.0, margin=0.25, remove_diagonal=remove_diagonal)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-4, atol=1e-5)
+    loss = losses.Circle(gamma=8.0, margin=0.25, remove_diagonal=remove_diagonal)
+    assert float(loss(labels[:, None], x)) == pytest.approx(expected[expected > 0].mean(), rel=1e-4)
+    # References of their own.
+    own = losses.circle(labels[:3], x[:3], labels, x, False, 8.0, 0.25)
+    every = losses.circle(labels, x, None, None, False, 8.0, 0.25)
+    np.testing.assert_allclose(own.numpy(), every.numpy()[:3], rtol=1e-5)
+
+
+CASES = [
+    (losses.CategoricalFocalCrossentropy(), HOT, P),
+    (losses.CategoricalGeneralizedCrossEntropy(), LABELS, P),
+    (losses.Dice(), HOT, P),
+    (losses.Tversky(), HOT, P),
+    (losses.Circle(gamma=4.0), LABELS, embeddings(6, 3)),
+]
+
+
+@pytest.mark.parametrize("loss, y, p", CASES, ids=lambda c: getattr(c, "name", ""))
+def test_gradients(loss, y, p):
+    v = cnnrs.Variable(np.asarray(p, np.float32))
+    with cnnrs.GradientTape() as tape:
+        value = loss(y, v)
+    gradient = tape.gradient(value, v).numpy()
+    assert np.isfinite(gradient).all() and gradient.any()
+    direction = RANDOM.normal(size=v.shape)
+    step = 1e-3
+    ends = [float(loss(y, np.asarray(p + s * direction, np.float32))) for s in (step, -step)]
+    assert (gradient * direction).sum() == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=2e-2, abs=2e-3)
+
+
+@pytest.mark.parametrize("loss, y, p", CASES, ids=lambda c: getattr(c, "name", ""))
+def test_in_fit_and_as_nodes_of_a_model(loss, y, p):
+    again = losses.deserialize(losses.serialize(loss))
+    assert again.get_config() == loss.get_config()
+    model = cnnrs.Sequential([cnnrs.Input((3,)), cnnrs.layers.Activation("linear")])
+    model.compile("sgd", loss)
+    value = model.evaluate(np.asarray(p, np.float32), y, verbose=0)
+    assert value == pytest.approx(float(loss(y, p)), rel=1e-5)
+
+
+def test_functions_take_symbolic_tensors():
+    a, b = cnnrs.Input((5,)), cnnrs.Input((5,))
+    model = cnnrs.Model([a, b], losses.dice(a, b, axis=-1))
+    true, guess = RANDOM.integers(0, 2, (3, 5)), RANDOM.uniform(size=(3, 5))
+    found = model.predict([true.astype(np.float32), guess.astype(np.float32)], verbose=0)
+    np.testing.assert_allclose(found, losses.dice(true, guess, axis=-1).numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("name", [n for n in losses.__all__ if n[0].isupper() and n not in ("Loss", "CTC")])
+def test_a_dtype_is_that_of_the_loss(name, dtype):
+    sparse = name.startswith("Sparse") or name in ("CategoricalGeneralizedCrossEntropy", "Circle")
+    y = LABELS if sparse else HOT + 0.5 * ("Percentage" in name)
+    loss = getattr(losses, name)(dtype=dtype)
+    value = loss(y, P)
+    assert value.dtype == loss.dtype == dtype
+    plain = float(getattr(losses, name)()(y, P))
+    assert float(value) == pytest.approx(
+        plain, rel={"float32": 0, "float16": 5e-3, "bfloat16": 4e-2}[dtype], abs=2e-2
+    )
+    assert losses.deserialize(losses.serialize(loss)).dtype == dtype
+
+
+def test_one_class_is_warned_of():
+    for name in ("CategoricalCrossentropy", "CategoricalFocalCrossentropy"):
+        with pytest.warns(SyntaxWarning, match="binary_crossentropy"):
+            getattr(losses, name)()(np.ones((2, 1)), np.ones((2, 1)))
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: losses.CategoricalGeneralizedCrossEntropy(q=1.0), "q: expected.*< 1"),
+        (lambda: losses.Dice(dtype="int32"), "dtype.*floats.*int32"),
+        (lambda: losses.categorical_crossentropy(HOT, P, axis=True), "axis.*integer"),
+    ],
+)
+def test_errors(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
