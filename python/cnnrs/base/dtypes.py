@@ -136,7 +136,9 @@ def accumulated(dtype: str) -> str:
 
 def largest(dtype: str) -> float:
     """The largest finite number of a float type."""
-    exponent, bits = {"float16": (15, 10), "bfloat16": (127, 7), "float32": (127, 23), "float64": (1023, 52)}[dtype]
+    exponent, bits = {"float16": (15, 10), "bfloat16": (127, 7), "float32": (127, 23), "float64": (1023, 52)}[
+        dtype
+    ]
     return float((2.0 - 2.0**-bits) * 2.0**exponent)
 
 

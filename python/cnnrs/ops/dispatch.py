@@ -19,6 +19,7 @@ __all__ = [
     "as_countable",
     "as_data",
     "as_float",
+    "as_index",
     "as_tensor",
     "in_float32",
     "op",
@@ -104,6 +105,15 @@ def as_bool(x: Any) -> Any:
     """`x` as a bool tensor: whether each element differs from 0."""
     x = as_tensor(x)
     return x if x.dtype == "bool" else x.astype("bool")
+
+
+def as_index(x: Any) -> Any:
+    """`x` as a tensor of indices or labels, int32; what int32 does not hold stays outside of every axis."""
+    x = as_tensor(x)
+    if x.dtype in ("int64", "uint32", "uint64"):
+        x = _core.apply("minimum", [x, 2**31 - 1], {})
+        x = _core.apply("maximum", [x, -(2**31)], {}) if x.dtype == "int64" else x
+    return x if x.dtype == "int32" else x.astype("int32")
 
 
 def as_countable(x: Any) -> Any:
