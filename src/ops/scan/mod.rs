@@ -71,7 +71,10 @@ impl OpDef for Scan {
             false => output.dtype.wrap(self.kind.combine_wide(a as i128, b as i128)) as f64,
         };
         for (o, i) in (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))) {
-            let mut total = self.kind.identity_of(output.dtype);
+            let mut total = match self.kind {
+                ReduceKind::Sum if output.dtype.is_float() && !self.exclusive => -0.0,
+                kind => kind.identity_of(output.dtype),
+            };
             for k in 0..extent {
                 let k = if self.reverse { extent - 1 - k } else { k };
                 let at = (o * extent + k) * inner + i;

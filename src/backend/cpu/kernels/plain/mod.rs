@@ -35,6 +35,8 @@ pub fn of(op: &Op) -> &'static [&'static dyn CpuKernel] {
         Op::Scatter(_) => &[&data::SCATTER],
         Op::Argsort(_) => &[&data::ARGSORT],
         Op::Scan(_) => &[&data::SCAN],
+        Op::Linalg(_) => &[&data::LINALG],
+        Op::Fft(_) => &[&data::FFT],
         _ => &[&Plain],
     }
 }

@@ -237,6 +237,21 @@ mod integers {
             if b == 0 { 0 } else { a - floor_div_i32(a, b) * b }
         }
 
+        /// `a` shifted left by `b` bits, 0 where there are not as many.
+        pub fn shift_left_i32(a: i128, b: i128) -> i128 {
+            if (0..128).contains(&b) { a << b } else { 0 }
+        }
+
+        /// `a` shifted right by `b` bits, only its sign where there are not as many.
+        pub fn shift_right_i32(a: i128, b: i128) -> i128 {
+            a >> if (0..128).contains(&b) { b } else { 127 }
+        }
+
+        /// The greatest common divisor.
+        pub fn gcd_i32(a: i128, b: i128) -> i128 {
+            i128::from(crate::ops::special::gcd(a.unsigned_abs() as u64, b.unsigned_abs() as u64))
+        }
+
         /// `a` to the power `b`, wrapping around; by way of f64 where `b` is negative.
         pub fn pow_i32(a: i128, b: i128) -> i128 {
             let Ok(mut rest) = u128::try_from(b) else {

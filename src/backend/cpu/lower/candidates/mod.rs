@@ -48,6 +48,8 @@ pub fn of(op: &Op, is_plain: bool) -> &'static [&'static dyn CpuKernel] {
         Op::Scan(_) => &[&data::SCAN],
         Op::OneHot(_) => &[&data::ONE_HOT],
         Op::ArgReduce(_) => &[&data::ARG_REDUCE],
+        Op::Linalg(_) => &[&data::LINALG],
+        Op::Fft(_) => &[&data::FFT],
         Op::Random(_) => &[&data::RANDOM],
     }
 }
