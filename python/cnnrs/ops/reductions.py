@@ -427,6 +427,8 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
         [1.5, 2.0]
     """
     x = as_float(x)
+    if isinstance(axis, (list, tuple)) and len(axis) == 1:
+        [axis] = axis
     if weights is None:
         return _reduce("mean", x, axis, False)
     weights = as_float(weights)
