@@ -284,8 +284,8 @@ def _moving_slice(x: Any, start_indices: Any, extents: list[int]) -> Any:
     )
     if not len(starts) == len(extents) <= x.ndim:
         raise ValueError(
-            f"slice: start_indices, shape: expected at most {x.ndim} integers each, as many in both, received "
-            f"{len(starts)} and {extents}"
+            f"slice: start_indices, shape: expected at most {x.ndim} integers each, as many in both, "
+            f"received {len(starts)} and {extents}"
         )
     if -1 in extents:
         raise ValueError("slice: shape: expected integers >= 0 beside a start that is a tensor, received -1")
