@@ -28,6 +28,14 @@ _SMALL_PROBE = 2
 _MOST_FITTINGS = 200
 
 
+class SymbolicValueError(TypeError, ValueError):
+    """A value was asked of a symbol: Keras raises one of both, as the case may be."""
+
+
+class SymbolicIterationError(TypeError, NotImplementedError):
+    """A symbol was iterated over: Python expects the one, Keras raises the other."""
+
+
 class KerasTensor:
     """A tensor without values: the shape (None where unknown), the dtype, and the operation that makes it.
 
@@ -87,8 +95,8 @@ class KerasTensor:
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self._shape}, dtype={self._dtype}, name={self.name}>"
 
-    def _no_value(self) -> TypeError:
-        return TypeError(
+    def _no_value(self) -> SymbolicValueError:
+        return SymbolicValueError(
             f"{self!r} is symbolic and has no value. Call the model on an array to get values, "
             "or use functions of cnnrs.ops to compute with it."
         )
@@ -110,7 +118,7 @@ class KerasTensor:
         raise self._no_value()
 
     def __iter__(self) -> Any:
-        raise TypeError(f"{self!r} is symbolic: iterate over ops.unstack(x, axis=0) instead")
+        raise SymbolicIterationError(f"{self!r} is symbolic: iterate over ops.unstack(x, axis=0) instead")
 
     def __len__(self) -> int:
         if not self._shape or self._shape[0] is None:
@@ -400,13 +408,16 @@ def _unknown_extents(args: Any, kwargs: Any) -> list[tuple[int, int]]:
 def _fitting(function: Callable[..., Any], args: Any, kwargs: Any, places: list[tuple[int, int]]) -> Any:
     """The results for the first sizes that the function takes; None if it takes none."""
     leaves = tree.flatten([list(args), kwargs])
-    known = [n for a in leaves if isinstance(a, KerasTensor) for n in a.shape if n is not None]
+    symbols = {id(a): a for a in leaves if isinstance(a, KerasTensor)}
+    # What is unknown of a single symbol is not taken for what is known of it.
+    several = len(symbols) > 1
+    known = [n for a in symbols.values() if several for n in a.shape if n is not None]
     known += [a for a in leaves if type(a) is int and 0 < a < _EXTENT_PROBES[0]]
     known += [n for a in leaves if not isinstance(a, KerasTensor) for n in getattr(a, "shape", ())]
     choices: list[tuple[int, int]] = [
         _EXTENT_PROBES,
         _BATCH_PROBES,
-        *((n, n) for n in dict.fromkeys([*known, 1])),
+        *((n, n) for n in dict.fromkeys([*known, 1] if several else known)),
     ]
     sizes = [[_BATCH_PROBES, *choices] if axis == 0 else choices for _, axis in places]
     for chosen in itertools.islice(itertools.product(*sizes), _MOST_FITTINGS):

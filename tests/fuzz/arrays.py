@@ -431,13 +431,20 @@ row(
     grad=False,
     often=0.3,
 )
+
+
+def _correlate(x, y, mode):
+    return numpy.asarray(numpy.correlate(value(lift(x)), value(lift(y)), mode))
+
+
 steep("corrcoef", lambda d: Call([d.fresh((3, 9), "normal")]), numpy.corrcoef, often=0.2)
-steep(
-    "correlate",
+row(
+    "ops.correlate",
     lambda d: Call(
         [d.fresh((d.small() + 4,), "normal"), d.fresh((3,), "normal"), d.choose(["same", "full"])]
     ),
-    numpy.correlate,
+    _correlate,
+    grad=False,
     often=0.3,
 )
 row(

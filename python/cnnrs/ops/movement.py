@@ -722,12 +722,13 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
 
     Args:
         x: Tensor of any shape and dtype.
-        indices: Tensor with as many axes as `x` and extents that broadcast to its own, but for `axis`; other
-            dtypes are converted to int32. Indices are from `-extent` to `extent - 1`.
+        indices: Tensor with as many axes as `x` and extents that broadcast with its own, but for `axis`;
+            other dtypes are converted to int32. Indices are from `-extent` to `extent - 1`.
         axis: The axis; None, the default, makes both flat first.
 
     Returns:
-        Tensor of the dtype of `x`, with the extents of `x` but along `axis`, where it has that of `indices`.
+        Tensor of the dtype of `x`, with the broadcast extents but along `axis`, where it has that of
+        `indices`.
 
     Raises:
         TypeError: `x` or `indices` is not numeric, or `axis` is no integer.
@@ -750,6 +751,17 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
             f"take_along_axis: indices: expected {x.ndim} axes, as in shape {x.shape}, "
             f"received shape {indices.shape}"
         )
+    others = [1 if a == axis else n for a, n in enumerate(indices.shape)]
+    wide = [1 if a == axis else n for a, n in enumerate(x.shape)]
+    try:
+        common = list(np.broadcast_shapes(tuple(others), tuple(wide)))
+    except ValueError:
+        raise ValueError(
+            f"take_along_axis: indices: expected extents that broadcast with shape {x.shape}, received shape "
+            f"{indices.shape}"
+        ) from None
+    if common != wide:
+        x = apply("broadcast_to", x, shape=[x.shape[a] if a == axis else n for a, n in enumerate(common)])
     # Rows of the flat tensor: the element's place on the other axes, plus the index along this one.
     strides = [math.prod(x.shape[a + 1 :]) for a in range(x.ndim)]
     shape = [n if a == axis else x.shape[a] for a, n in enumerate(indices.shape)]
