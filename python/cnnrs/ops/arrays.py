@@ -65,7 +65,7 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 
 def _split_spec(axis: int) -> Any:
-    """The symbols of parts of an unknown extent, whose lengths are known as far as they lie between two cuts."""
+    """The symbols of parts of an unknown extent: what lies between two cuts has a known length."""
 
     def spec(x: Any, indices_or_sections: Any) -> Any:
         if x.shape[axis] is not None or not isinstance(indices_or_sections, (list, tuple)):
