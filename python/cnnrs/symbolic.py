@@ -29,14 +29,6 @@ _SMALL_PROBE = 2
 _MOST_FITTINGS = 200
 
 
-class SymbolicValueError(TypeError, ValueError):
-    """A value was asked of a symbol: Keras raises one of both, as the case may be."""
-
-
-class SymbolicIterationError(TypeError, NotImplementedError):
-    """A symbol was iterated over: Python expects the one, Keras raises the other."""
-
-
 class KerasTensor:
     """A tensor without values: the shape (None where unknown), the dtype, and the operation that makes it.
 
@@ -108,8 +100,8 @@ class KerasTensor:
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self._shape}, dtype={self._dtype}, name={self.name}>"
 
-    def _no_value(self) -> SymbolicValueError:
-        return SymbolicValueError(
+    def _no_value(self) -> TypeError:
+        return TypeError(
             f"{self!r} is symbolic and has no value. Call the model on an array to get values, "
             "or use functions of cnnrs.ops to compute with it."
         )
@@ -133,11 +125,7 @@ class KerasTensor:
         raise self._no_value()
 
     def __iter__(self) -> Any:
-<<<<<<< HEAD
-        raise SymbolicIterationError(f"{self!r} is symbolic: iterate over ops.unstack(x, axis=0) instead")
-=======
         raise NotImplementedError(f"{self!r} is symbolic: iterate over ops.unstack(x, axis=0) instead")
->>>>>>> main
 
     def __len__(self) -> int:
         if not self._shape or self._shape[0] is None:

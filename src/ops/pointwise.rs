@@ -181,7 +181,7 @@ macro_rules! pointwise_table {
                     let (da, db) = (g.mul(d, x[1])?, g.mul(d, x[0])?);
                     two(da, g.neg(db)?)
                 }) [libm::atan2f] [];
-            NextAfter "next_after" 2 Float (|x| f64::from(special::next_after(x[0] as f32, x[1] as f32))) (|_, _, _, _| none(2))
+            NextAfter "next_after" 2 Float (|x| libm::nextafter(x[0], x[1])) (|_, _, _, _| none(2))
                 [special::next_after] [];
             BitAnd "bit_and" 2 Bits (|x| (x[0] as i64 & x[1] as i64) as f64) (|_, _, _, _| none(2))
                 [] [|a: i32, b: i32| a & b];
