@@ -20,6 +20,7 @@ from cnnrs.layers.input_spec import check_inputs
 from cnnrs.layers.ownership import WeightOwner
 from cnnrs.layers.refused import RefusedMethods
 from cnnrs.ops.annotated import autocast
+from cnnrs.ops.dispatch import as_data
 from cnnrs.ops.masks import keep_mask
 from cnnrs.serialization.copies import reduce_layer
 
@@ -233,9 +234,10 @@ class Layer(RefusedMethods, WeightOwner):
         try:
             if args and isinstance(args[0], list) and _is_numbers(args[0]):
                 args = (_core.tensor(args[0]), *args[1:])
-            args = tuple(_to_tensors(a) for a in args)
+            dtype = self.compute_dtype
+            args = tuple(_to_tensors(a, dtype) for a in args)
             if kwargs:
-                kwargs = {k: _to_tensors(v) for k, v in kwargs.items()}
+                kwargs = {k: _to_tensors(v, dtype) for k, v in kwargs.items()}
         except (TypeError, OverflowError) as error:
             raise type(error)(f"{self.name}: {error}") from error
         if not args and not kwargs:
@@ -598,16 +600,16 @@ def _call_signature(cls: type) -> _CallSignature:
     return signature
 
 
-def _to_tensors(value: Any) -> Any:
+def _to_tensors(value: Any, dtype: str) -> Any:
     if isinstance(value, np.ndarray):
-        return _core.tensor(value)
+        return as_data(value, dtype)
     if isinstance(value, _core.Variable):
         return value.value
     if isinstance(value, (list, tuple)) and value and not hasattr(value, "_fields"):
         if any(isinstance(v, (np.ndarray, _core.Variable, list)) for v in value):
-            return type(value)(_to_tensors(v) for v in value)
+            return type(value)(_to_tensors(v, dtype) for v in value)
     if isinstance(value, dict):
-        return {k: _to_tensors(v) for k, v in value.items()}
+        return {k: _to_tensors(v, dtype) for k, v in value.items()}
     return value
 
 

@@ -11,7 +11,7 @@ from cnnrs.losses.classes import LossFunctionWrapper
 from cnnrs.losses.functions import smoothed, warn_of_one_class
 from cnnrs.losses.loss import as_tensor, float_pair
 from cnnrs.ops import raw
-from cnnrs.ops.dispatch import as_float, op
+from cnnrs.ops.dispatch import as_float, as_index, op
 
 __all__ = [
     "CategoricalFocalCrossentropy",
@@ -81,7 +81,7 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     [1.0]
     """
     y_pred = as_float(y_pred)
-    labels = ops.one_hot(as_tensor(y_true).astype("int32"), y_pred.shape[-1], dtype=y_pred.dtype)
+    labels = ops.one_hot(as_index(as_tensor(y_true)), y_pred.shape[-1], dtype=y_pred.dtype)
     return (1.0 - ops.power(raw.sum(y_pred * labels, axes=[-1]), float(q))) / float(q)
 
 

@@ -11,7 +11,7 @@ from cnnrs.config import epsilon
 from cnnrs.losses.loss import as_tensor, float_pair
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import annotate
-from cnnrs.ops.dispatch import op
+from cnnrs.ops.dispatch import as_index, op
 
 __all__ = [
     "binary_crossentropy",
@@ -259,8 +259,7 @@ def sparse_categorical_crossentropy(
     array([0.6931], dtype=float32)
     """
     y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
-    if y_true.dtype != "int32":
-        y_true = y_true.astype("int32")
+    y_true = as_index(y_true)
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
         y_true = raw.squeeze(y_true, axis=-1)
     if ignore_class is None:

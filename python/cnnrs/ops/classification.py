@@ -10,7 +10,7 @@ from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.config import epsilon
 from cnnrs.ops.annotated import info_of
-from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op, standardize_axis
+from cnnrs.ops.dispatch import apply, as_float, as_index, as_tensor, in_float32, op, standardize_axis
 
 __all__ = [
     "binary_crossentropy",
@@ -53,7 +53,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 
 def _one_hot(name: str, x: Any, num_classes: Any, axis: Any, dtype: Any) -> Any:
     depth = integer(num_classes, name, "num_classes", least=0)
-    result = apply("one_hot", as_tensor(x).astype("int32"), depth=depth, dtype=standardize_dtype(dtype))
+    result = apply("one_hot", as_index(x), depth=depth, dtype=standardize_dtype(dtype))
     return _with_last_axis_at(result, axis)
 
 
@@ -135,7 +135,7 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
         >>> ops.in_top_k([2, 0], scores, k=2).tolist()
         [True, False]
     """
-    targets, predictions = as_tensor(targets).astype("int32"), as_float(predictions)
+    targets, predictions = as_index(targets), as_float(predictions)
     k = integer(k, "in_top_k", "k")
     if predictions.ndim == 0 or predictions.shape[:-1] != targets.shape:
         raise ValueError(
@@ -257,7 +257,7 @@ def sparse_categorical_crossentropy(
         >>> print(loss.numpy().round(4))
         [0.2877 0.    ]
     """
-    target = as_tensor(target).astype("int32")
+    target = as_index(target)
     output, from_logits = _logits(output, from_logits, "softmax", axis)
     if standardize_axis(axis, output.ndim) != output.ndim - 1:
         raise ValueError(f"sparse_categorical_crossentropy: axis: expected the last one, received {axis}")

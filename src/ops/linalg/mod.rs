@@ -5,8 +5,7 @@ mod dense;
 mod grad;
 mod spectral;
 
-use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
-use crate::dtype::DType;
+use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs, expect_like};
 use crate::error::{BadData, Error, Integer, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -248,11 +247,11 @@ impl OpDef for Linalg {
         expect_inputs(self.name(), inputs, if self.takes_two() { 2 } else { 1 })?;
         expect_float("x", &inputs[0])?;
         if self.takes_two() {
-            expect_float("b", &inputs[1])?;
+            expect_like("b", &inputs[1], &inputs[0])?;
         }
         let sizes = self.sizes(inputs)?;
         let lead = &inputs[0].shape[..inputs[0].shape.rank() - 2];
-        Fact::checked(lead.iter().copied().chain(self.made(sizes)).collect::<Shape>(), DType::F32)
+        Fact::checked(lead.iter().copied().chain(self.made(sizes)).collect::<Shape>(), inputs[0].dtype)
     }
 
     fn grad(&self, g: &mut Graph, inputs: &[NodeId], output: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
