@@ -120,7 +120,8 @@ class SpectralNormalization(Wrapper):
     def build(self, input_shape: Any) -> None:  # type: ignore[override]  # it needs the shape
         super().build(input_shape)
         self.input_spec = InputSpec(min_ndim=1, axes={-1: input_shape[-1]})
-        kernel = self._kernel()
+        # The wrapper's own weight, too, as in Keras: it comes first.
+        self.kernel = kernel = self._kernel()
         self.vector_u = self.add_weight(
             shape=(1, kernel.shape[-1]),
             initializer=initializers.TruncatedNormal(stddev=0.02),
