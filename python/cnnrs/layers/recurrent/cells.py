@@ -266,11 +266,11 @@ class GRUCell(GatedCell):
 
 
 def check_implementation(value: Any, layer: str) -> int:
-    """1 or 2: names of forms of Keras that compute the same.
+    """0, 1 or 2: names of forms of Keras that compute the same.
 
     Raises:
         ValueError: It is neither.
     """
-    if value not in (1, 2):
-        raise ValueError(f"{layer}: implementation: expected 1 or 2, received {value!r}")
+    if value not in (0, 1, 2):
+        raise ValueError(f"{layer}: implementation: expected 0, 1 or 2, received {value!r}")
     return int(value)

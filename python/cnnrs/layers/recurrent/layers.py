@@ -36,13 +36,17 @@ class CellLayer(RNN):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         return cls(**config)
 
-    def _check_use_cudnn(self, use_cudnn: Any) -> None:
-        if use_cudnn not in ("auto", False):
+    def _set_use_cudnn(self, use_cudnn: Any) -> None:
+        if use_cudnn not in ("auto", True, False):
             raise ValueError(
-                f"{self.name}: use_cudnn: expected 'auto' or False, for cuDNN is not used; "
-                f"received {use_cudnn!r}"
+                f"{self.name}: use_cudnn: expected 'auto', True or False, received {use_cudnn!r}"
             )
         self.use_cudnn = use_cudnn
+
+    def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: Any = False) -> Any:
+        if getattr(self, "use_cudnn", None) is True:
+            raise ValueError(f"{self.name}: use_cudnn: expected 'auto' or False: cuDNN is not used here")
+        return super().inner_loop(sequences, initial_state, mask, training)
 
 
 class SimpleRNN(CellLayer):
@@ -160,7 +164,7 @@ class LSTM(CellLayer):
         dropout, recurrent_dropout: The part of the inputs and of the state that training sets to 0.
         return_sequences, return_state, go_backwards, stateful, unroll: As for `RNN`.
         seed: Integer for the dropout; None draws one.
-        use_cudnn: "auto" or False; cuDNN is not used.
+        use_cudnn: "auto" or False; True is refused when the layer is called, for cuDNN is not used.
 
     Weights: kernel (features, 4 · units), recurrent_kernel (units, 4 · units), bias (4 · units,).
 
@@ -253,7 +257,7 @@ class LSTM(CellLayer):
             **kwargs,
         )
         self.input_spec = InputSpec(ndim=3)
-        self._check_use_cudnn(use_cudnn)
+        self._set_use_cudnn(use_cudnn)
 
 
 class GRU(CellLayer):
@@ -272,7 +276,7 @@ class GRU(CellLayer):
         return_sequences, return_state, go_backwards, stateful, unroll: As for `RNN`.
         seed: Integer for the dropout; None draws one.
         reset_after: Whether the reset gate multiplies the product of the state, or the state.
-        use_cudnn: "auto" or False; cuDNN is not used.
+        use_cudnn: "auto" or False; True is refused when the layer is called, for cuDNN is not used.
 
     Weights: kernel (features, 3 · units), recurrent_kernel (units, 3 · units), bias (2, 3 · units).
 
@@ -365,4 +369,4 @@ class GRU(CellLayer):
             **kwargs,
         )
         self.input_spec = InputSpec(ndim=3)
-        self._check_use_cudnn(use_cudnn)
+        self._set_use_cudnn(use_cudnn)

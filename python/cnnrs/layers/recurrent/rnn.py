@@ -182,9 +182,9 @@ class RNN(Layer):
         if isinstance(cell, GatedCell) and type(cell).call is GatedCell.call:
             # One product for all steps.
             with context.calling(training), _core.layer_scope(cell.name, cell._working_dtype()):
-                products, held = cell.of_inputs(sequences, training), cell.held()
+                products, held = _unstack(cell.of_inputs(sequences, training)), cell.held()
                 for step in order:
-                    yield step, lambda s, x=products[:, step]: cell.advance(x, s, held, training)
+                    yield step, lambda s, x=products[step]: cell.advance(x, s, held, training)
             return
         takes_training = isinstance(cell, Layer) and _call_signature(type(cell)).training_position is not None
         kwargs = {"training": training} if takes_training else {}
@@ -194,8 +194,9 @@ class RNN(Layer):
             output, new = call(inputs, states, **kwargs)
             return output, list(new) if tree.is_nested(new) else [new]
 
+        inputs = _unstack(sequences)
         for step in order:
-            yield step, lambda s, x=sequences[:, step]: run(x, s)
+            yield step, lambda s, x=inputs[step]: run(x, s)
 
     def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
         batch, length = sequences_shape[:2]
@@ -245,3 +246,16 @@ class RNN(Layer):
 def _where(counts: Any, new: Any, old: Any) -> Any:
     """`new` in the samples that count, else `old`."""
     return ops.where(ops.reshape(counts, (-1, *[1] * (new.ndim - 1))), new, old)
+
+
+def _unstack(x: Any) -> list[Any]:
+    """The steps of sequences of shape (batch, steps, ...).
+
+    They are taken apart by halves: the gradient of a part is as long as what it is a part of, so steps taken
+    one by one from the whole would cost the square of their number.
+    """
+    length = x.shape[1]
+    if length == 1:
+        return [ops.squeeze(x, axis=1)]
+    half = length // 2
+    return _unstack(x[:, :half]) + _unstack(x[:, half:])
