@@ -52,6 +52,8 @@ def resolve(name: str) -> Any:
     if name.split(".")[0] in ("Layer", "Loss", "Metric", "Callback", "Optimizer"):
         home = {"Layer": "layers", "Loss": "losses", "Metric": "metrics", "Callback": "callbacks"}
         name = f"{home.get(name.split('.')[0], 'optimizers')}.{name}"
+    if name.startswith("schedules."):
+        name = f"optimizers.{name}"
     current: Any = cnnrs
     for part in name.split("."):
         try:

@@ -1,5 +1,6 @@
 """Layers, with the names, arguments and defaults of `keras.layers`."""
 
+from cnnrs.base.suggest import without
 from cnnrs.layers.activation import (
     ELU,
     LeakyReLU,
@@ -8,6 +9,36 @@ from cnnrs.layers.activation import (
     Softmax,
 )
 from cnnrs.layers.attention import AdditiveAttention, Attention
+from cnnrs.layers.augmentation import (
+    AutoContrast,
+    CenterCrop,
+    ContrastLimitedAdaptiveHistogramEqualization,
+    Equalization,
+    MaxNumBoundingBoxes,
+    RandAugment,
+    RandomBrightness,
+    RandomColorDegeneration,
+    RandomColorJitter,
+    RandomContrast,
+    RandomCrop,
+    RandomElasticTransform,
+    RandomErasing,
+    RandomFlip,
+    RandomGaussianBlur,
+    RandomGrayscale,
+    RandomHue,
+    RandomInvert,
+    RandomPerspective,
+    RandomPosterization,
+    RandomRotation,
+    RandomSaturation,
+    RandomSharpness,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+    Resizing,
+    Solarization,
+)
 from cnnrs.layers.base import (
     Layer,
 )
@@ -89,10 +120,7 @@ from cnnrs.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
-from cnnrs.layers.preprocessing import (
-    Rescaling,
-    Resizing,
-)
+from cnnrs.layers.preprocessing import CategoryEncoding, Normalization, Pipeline, Rescaling
 from cnnrs.layers.recurrent import (
     GRU,
     LSTM,
@@ -168,6 +196,7 @@ __all__ = [
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
+    "AutoContrast",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -177,7 +206,10 @@ __all__ = [
     "AvgPool3D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
+    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
@@ -204,6 +236,7 @@ __all__ = [
     "ELU",
     "EinsumDense",
     "Embedding",
+    "Equalization",
     "Flatten",
     "GRU",
     "GRUCell",
@@ -234,6 +267,7 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "MaxNumBoundingBoxes",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
@@ -244,10 +278,33 @@ __all__ = [
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
+    "Pipeline",
     "RMSNormalization",
     "RNN",
+    "RandAugment",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
@@ -260,6 +317,7 @@ __all__ = [
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
+    "Solarization",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
@@ -287,8 +345,14 @@ __all__ = [
     "subtract",
 ]
 
+_ABSENT = {
+    "TextVectorization": "this package is for images; turn text into integers with Python, then use Embedding",
+    "MelSpectrogram STFTSpectrogram": "this package is for images; make spectrograms with numpy or ops.stft",
+    "Hashing HashedCrossing": "turn values into integers with numpy, then use Embedding or CategoryEncoding",
+    "Discretization": "use numpy.digitize on the data, or ops.digitize in a Lambda",
+    "StringLookup IntegerLookup": "turn values into integers with numpy.unique(values, return_inverse=True)",
+    "JaxLayer FlaxLayer": "there is one backend; write the computation with cnnrs.ops in a Layer",
+    "TFSMLayer TorchModuleWrapper": "there is one backend; copy the weights with set_weights into layers",
+}
 
-def __getattr__(name: str) -> object:
-    from cnnrs.base.suggest import did_you_mean, no_attribute
-
-    raise no_attribute("cnnrs.layers", name, did_you_mean(name, __all__))
+__getattr__ = without("cnnrs.layers", _ABSENT, __all__)

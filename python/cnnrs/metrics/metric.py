@@ -45,6 +45,9 @@ class Metric(NamedArguments):
     3.0
     """
 
+    # "up" or "down": where the metric becomes better, for callbacks; None where nobody knows.
+    _direction: str | None = None
+
     def __init__(self, dtype: Any = None, name: str | None = None):
         self._dtype = _dtype_of(dtype)
         self.name = name or naming.auto_name(naming.to_snake_case(type(self).__name__))
@@ -91,6 +94,7 @@ class Metric(NamedArguments):
         """A variable of the metric's state."""
         made = initializers.get(initializer if initializer is not None else "zeros")
         variable = Variable(made, shape=tuple(shape), dtype=dtype or self.dtype, trainable=False, name=name)
+        variable._path = f"{self.name}/{variable.name}"
         self._variables.append(variable)
         return variable
 
@@ -355,6 +359,8 @@ class MeanMetricWrapper(Mean):
         super().__init__(name=name or str(getattr(fn, "__name__", "mean")), dtype=dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
+        if self._direction is None and str(getattr(fn, "__module__", "")).startswith("cnnrs.losses"):
+            self._direction = "down"
         for argument, value in kwargs.items():
             if not hasattr(self, argument):
                 setattr(self, argument, value)
