@@ -73,6 +73,7 @@ from cnnrs.layers.einsum import (
 from cnnrs.layers.embedding import (
     Embedding,
     Masking,
+    ReversibleEmbedding,
 )
 from cnnrs.layers.input_layer import (
     Input,
@@ -309,6 +310,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "ReversibleEmbedding",
     "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
@@ -346,8 +348,8 @@ __all__ = [
 ]
 
 _ABSENT = {
-    "TextVectorization": "this package is for images; turn text into integers with Python, then use Embedding",
-    "MelSpectrogram STFTSpectrogram": "this package is for images; make spectrograms with numpy or ops.stft",
+    "TextVectorization": "turn text into integers with Python, then use Embedding",
+    "MelSpectrogram STFTSpectrogram": "make spectrograms with ops.stft, then use layers of images",
     "Hashing HashedCrossing": "turn values into integers with numpy, then use Embedding or CategoryEncoding",
     "Discretization": "use numpy.digitize on the data, or ops.digitize in a Lambda",
     "StringLookup IntegerLookup": "turn values into integers with numpy.unique(values, return_inverse=True)",

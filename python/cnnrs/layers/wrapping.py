@@ -6,7 +6,8 @@ from typing import Any
 
 from cnnrs import initializers, ops, serialization
 from cnnrs.layers.arguments import positive
-from cnnrs.layers.base import Layer, _call_signature
+from cnnrs.layers.base import Layer
+from cnnrs.layers.calls import _call_signature
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops import raw
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops, serialization, tree
-from cnnrs.layers.base import Layer, _call_signature
+from cnnrs.layers.base import Layer
+from cnnrs.layers.calls import _call_signature
 
 __all__ = ["Bidirectional"]
 

@@ -68,10 +68,7 @@ class GatedCell(Layer):
         """The initializer of a bias whose part for the forget gate is 1."""
 
         def initialize(shape: Any, dtype: Any = None) -> np.ndarray:
-            first, rest = (
-                np.asarray(self.bias_initializer((n * units,), dtype=dtype))  # type: ignore[attr-defined]
-                for n in (1, 2)
-            )
+            first, rest = (np.asarray(self.bias_initializer((n * units,), dtype=dtype)) for n in (1, 2))
             return np.concatenate([first, np.ones(units, first.dtype), rest])
 
         return initialize

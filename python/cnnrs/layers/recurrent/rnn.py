@@ -9,7 +9,8 @@ from typing import Any
 from cnnrs import _core, ops, serialization, tree
 from cnnrs.base import context, naming
 from cnnrs.base.arguments import flag
-from cnnrs.layers.base import Layer, _call_signature
+from cnnrs.layers.base import Layer
+from cnnrs.layers.calls import _call_signature
 from cnnrs.layers.recurrent.gates import GatedCell
 from cnnrs.layers.recurrent.stacked import StackedRNNCells
 from cnnrs.variables import Variable
