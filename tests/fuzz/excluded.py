@@ -29,6 +29,8 @@ _VOLUMES = "the class of the same name for images with another rank; ops are dra
 _PARITY = "takes several sequences; tests/python/test_sequence_parity.py compares it with Keras"
 _ALIAS = "another name of a layer of this table"
 
+_CELL = "takes a state; layers with it are in this table, or in tests/python/test_sequence_parity.py"
+
 LAYERS = {
     "AdditiveAttention": _PARITY,
     "Attention": _PARITY,
@@ -58,6 +60,15 @@ LAYERS = {
     "GlobalMaxPool1D": _ALIAS,
     "MaxPool1D": _ALIAS,
     "SeparableConvolution1D": _ALIAS,
+    "GRUCell": _CELL,
+    "LSTMCell": _CELL,
+    "RNN": _CELL,
+    "SimpleRNNCell": _CELL,
+    "StackedRNNCells": _CELL,
+    "Bidirectional": _CELL,
+    "ConvLSTM1D": _CELL,
+    "ConvLSTM2D": _CELL,
+    "ConvLSTM3D": _CELL,
     "ReversibleEmbedding": _PARITY,
     "SpectralNormalization": "changes its layer; tests/python/test_keras_parity.py compares it with Keras",
     "TimeDistributed": "takes a layer",
