@@ -189,6 +189,8 @@ MaxPool3D = MaxPooling3D
 AvgPool3D = AveragePooling3D
 GlobalMaxPool3D = GlobalMaxPooling3D
 GlobalAvgPool3D = GlobalAveragePooling3D
+# What its configs call it in Keras.
+GroupedQueryAttention = GroupQueryAttention
 
 __all__ = [
     "Activation",

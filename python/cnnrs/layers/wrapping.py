@@ -9,6 +9,7 @@ from cnnrs.layers.arguments import positive
 from cnnrs.layers.base import Layer
 from cnnrs.layers.calls import _call_signature
 from cnnrs.layers.input_spec import InputSpec
+from cnnrs.layers.separate import computes_samples_alone
 from cnnrs.ops import raw
 
 __all__ = ["SpectralNormalization", "TimeDistributed", "Wrapper"]
@@ -53,8 +54,8 @@ class Wrapper(Layer):
 class TimeDistributed(Wrapper):
     """A layer for each step of a sequence.
 
-    The steps are computed as one batch of batch · steps samples, except by layers that mix samples or make
-    draws in training, or take a mask.
+    Steps of layers that are known to compute each sample by itself, such as Dense and Conv2D, and of models
+    of such layers, are computed as one batch of batch · steps samples.
 
     Args:
         layer: Computes a step.
@@ -91,6 +92,13 @@ class TimeDistributed(Wrapper):
                 f"received {tuple(mask.shape)}"
             )
         names = _call_signature(type(self.layer)).mask_names
+        if mask is not None and "mask" in names:
+            separate = False
+        else:
+            separate = 0 not in shape[:2] and computes_samples_alone(self.layer)
+        if separate:
+            outputs = self.layer(ops.reshape(inputs, (-1, *shape[2:])))
+            return ops.reshape(outputs, (*shape[:2], *outputs.shape[1:]))
         steps = []
         for i in range(shape[1]):
             kwargs = {"mask": mask[:, i]} if mask is not None and "mask" in names else {}
