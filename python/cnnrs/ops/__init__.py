@@ -32,13 +32,19 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs.ops import image as image
+from cnnrs.ops import linalg as linalg
 from cnnrs.ops import methods as methods  # which tensors get from here
 from cnnrs.ops import nn as nn
 from cnnrs.ops import raw as raw
+from cnnrs.ops.complex_pairs import *  # noqa: F403
 from cnnrs.ops.contraction import *  # noqa: F403
 from cnnrs.ops.core import *  # noqa: F403 - the namespace is their union
 from cnnrs.ops.creation import *  # noqa: F403
+from cnnrs.ops.distances import *  # noqa: F403
 from cnnrs.ops.elementwise import *  # noqa: F403
+from cnnrs.ops.factorization import *  # noqa: F403
+from cnnrs.ops.forward_mode import *  # noqa: F403
+from cnnrs.ops.fourier import *  # noqa: F403
 from cnnrs.ops.movement import *  # noqa: F403
 from cnnrs.ops.nn import *  # noqa: F403
 from cnnrs.ops.reductions import *  # noqa: F403
@@ -50,12 +56,7 @@ _ABSENT = {
     ),
     **dict.fromkeys(["percentile", "unique", "digitize", "histogram"], _SORTING),
     **dict.fromkeys(["nonzero", "bincount"], "the shape of the result would depend on values"),
-    **dict.fromkeys(
-        ["fft", "fft2", "rfft", "irfft", "stft", "istft", "real", "imag"], "there are no complex numbers"
-    ),
-    **dict.fromkeys(
-        ["svd", "qr", "eigh", "eig", "inv", "solve", "cholesky", "det"], "matrices are not factored"
-    ),
+    **dict.fromkeys(["real", "imag"], "there are no complex numbers"),
     **dict.fromkeys(
         ["scatter", "scatter_update", "slice_update"], "tensors never change; write it with where"
     ),
