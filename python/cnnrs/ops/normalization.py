@@ -365,7 +365,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if many > 1 and ord is not None and not (many == 2 and ord == "fro"):
         raise ValueError(f"norm: ord: expected None for a norm over {many} axes, received {ord!r}")
     if many == 1 and isinstance(ord, str):
-        raise ValueError(f"norm: ord: expected None or a number for a norm over one axis, received {ord!r}")
+        raise ValueError(f"norm: ord: expected None or a number for vectors, received {ord!r}")
     if ord in (None, "fro", 2):
         return root(apply("sum", apply("square", x), axes=axes, keepdims=keepdims))
     if not _is_number(ord) or ord != ord:
