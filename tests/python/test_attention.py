@@ -92,3 +92,37 @@ def test_sparsemax_of_equal_and_single_elements():
     assert ops.sparsemax(Input((7, 3)), 1).shape == (None, 7, 3)
     model = cnnrs.Sequential([Input((3,)), cnnrs.layers.Lambda(ops.sparsemax)])
     np.testing.assert_allclose(model.predict(drawn(5, 3), verbose=0).sum(-1), 1.0, rtol=1e-5)
+
+
+def test_softmax_over_all_axes():
+    x = drawn(2, 3)
+    np.testing.assert_allclose(
+        ops.softmax(x, None).numpy(), softmax(x.reshape(1, 6)).reshape(2, 3), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        ops.log_softmax(x, None).numpy(), np.log(ops.softmax(x, None).numpy()), atol=1e-5
+    )
+
+
+def test_softmax_over_one_element_is_warned_of():
+    with pytest.warns(UserWarning, match="softmax over axis 1 of a tensor of shape"):
+        ops.softmax([[1.0]], 1)
+
+
+def test_epsilon_is_the_configured_one():
+    x = np.full((1, 2), 1e-3, np.float32) * [1, 3]
+    before = cnnrs.config.epsilon()
+    for function in (ops.layer_normalization, ops.rms_normalization):
+        np.testing.assert_array_equal(function(x).numpy(), function(x, epsilon=1e-7).numpy())
+        try:
+            cnnrs.config.set_epsilon(1e-2)
+            np.testing.assert_array_equal(function(x).numpy(), function(x, epsilon=1e-2).numpy())
+        finally:
+            cnnrs.config.set_epsilon(before)
+
+
+def test_rms_scaling_of_older_models_is_deprecated():
+    x, gamma = drawn(4, 3), drawn(3, seed=1)
+    with pytest.warns(UserWarning, match="rms_scaling=True`, which is deprecated"):
+        y = ops.layer_normalization(x, gamma, rms_scaling=True)
+    np.testing.assert_allclose(y.numpy(), x / np.sqrt(x.var(-1, keepdims=True) + 1e-7) * gamma, rtol=1e-4)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base import context
+from cnnrs.ops.creation import zeros_like
 from cnnrs.ops.dispatch import apply, as_float, as_tensor, op
 
 __all__ = ["polar", "view_as_complex", "view_as_real"]
@@ -73,7 +74,7 @@ def view_as_real(x: Any) -> Any:
     if isinstance(x, np.ndarray) and np.iscomplexobj(x):
         return as_tensor(np.stack([x.real, x.imag], axis=-1).astype(np.float32))
     real = as_float(x)
-    return apply("stack", real, apply("mul", real, 0.0), axis=-1)
+    return apply("stack", real, zeros_like(real), axis=-1)
 
 
 @op

@@ -8,6 +8,7 @@ import numpy as np
 
 from cnnrs.base.arguments import integer
 from cnnrs.base.dtypes import FLOATS
+from cnnrs.ops.creation import zeros_like
 from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op
 from cnnrs.ops.movement import pad
 
@@ -194,7 +195,7 @@ def rfft(x: Any, fft_length: int | None = None) -> Any:
     x = _axes(x, "rfft", 1)
     n = x.shape[-1] if fft_length is None else _length(fft_length, "rfft")
     x = _resized(x, n)
-    real, imaginary = _transform((x, apply("mul", x, 0.0)))
+    real, imaginary = _transform((x, zeros_like(x)))
     return _range(real, 0, n // 2 + 1), _range(imaginary, 0, n // 2 + 1)
 
 

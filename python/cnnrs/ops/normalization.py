@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import config
 from cnnrs.base.arguments import reject
 from cnnrs.base.dtypes import FLOAT
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.ops.dispatch import (
     apply,
     as_float,
@@ -136,8 +138,9 @@ def layer_normalization(
         gamma: Factors, a tensor whose shape is the extents of `axis`; None, the default, means 1.
         beta: What is added, of the same shape; None, the default, means 0.
         axis: The axis, or a sequence of axes, the last one by default; None means all.
-        epsilon: A number >= 0 that keeps the root from 0; None, the default, means 1e-3.
-        kwargs: None; other arguments are refused.
+        epsilon: A number >= 0 that keeps the root from 0; None, the default, means `config.epsilon()`.
+        kwargs: `rms_scaling=True`, for files of older models: x is divided by its deviation and not shifted.
+            Other arguments are refused.
 
     Returns:
         float32 tensor of the shape of `x`.
@@ -151,13 +154,26 @@ def layer_normalization(
         >>> ops.layer_normalization([[1.0, 3.0], [10.0, 30.0]], epsilon=0.0).tolist()
         [[-1.0, 1.0], [-1.0, 1.0]]
     """
+    rms_scaling = kwargs.pop("rms_scaling", False)
     reject(layer_normalization, kwargs)
     x = as_float(x)
     axes = sorted(standardize_axes(axis, x.ndim) or range(x.ndim))
+    limit = config.epsilon() if epsilon is None else float(epsilon)
+    if rms_scaling:
+        warn_user(
+            "layer_normalization: You passed `rms_scaling=True`, which is deprecated: it divides by the "
+            "deviation, not the root mean square. Use rms_normalization"
+        )
+        deviation = apply("add", apply("variance", x, axes=axes, keepdims=True), limit)
+        y = apply("mul", x, apply("rsqrt", deviation))
+        if gamma is None:
+            return y
+        extents = [n if a in axes else 1 for a, n in enumerate(x.shape)]
+        return apply("mul", y, apply("reshape", as_float(gamma), shape=extents))
     shape = [x.shape[a] for a in axes]
     gamma = np.ones(shape, np.float32) if gamma is None else gamma
     beta = np.zeros(shape, np.float32) if beta is None else beta
-    return apply("layer_norm", x, gamma, beta, axes=axes, epsilon=1e-3 if epsilon is None else float(epsilon))
+    return apply("layer_norm", x, gamma, beta, axes=axes, epsilon=limit)
 
 
 @op
@@ -171,7 +187,7 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
         x: Tensor of any shape; other dtypes are converted to float32.
         scale: Factors, a tensor that broadcasts with `x`; None, the default, means 1.
         axis: The axis, or a sequence of axes, the last one by default; None means all.
-        epsilon: A number that keeps the root from 0; None, the default, means 1e-7.
+        epsilon: A number that keeps the root from 0; None, the default, means `config.epsilon()`.
 
     Returns:
         float32 tensor of the shape of `x`.
@@ -188,7 +204,11 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
     x = as_float(x)
     axes = standardize_axes(axis, x.ndim)
     square = apply("mean", apply("square", x), axes=axes, keepdims=True)
-    y = apply("mul", x, apply("rsqrt", apply("add", square, 1e-7 if epsilon is None else float(epsilon))))
+    y = apply(
+        "mul",
+        x,
+        apply("rsqrt", apply("add", square, config.epsilon() if epsilon is None else float(epsilon))),
+    )
     return y if scale is None else apply("mul", y, scale)
 
 
@@ -202,7 +222,7 @@ def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = 
         axis: The axis, or a sequence of axes, the last one by default; None means all.
         order: Order p of the norm `sum(abs(x)^p)^(1/p)`, a number > 0; 2 by default. `math.inf` means
             `max(abs(x))`.
-        epsilon: The least number by which to divide; None, the default, means 1e-7.
+        epsilon: The least number by which to divide; None, the default, means `config.epsilon()`.
 
     Returns:
         float32 tensor of the shape of `x`. Its norm is 1, or less where that of `x` is below `epsilon`.
@@ -221,7 +241,7 @@ def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = 
     if not _is_number(order) or not order > 0:
         raise ValueError(f"normalize: order: expected a number > 0, received {order!r}")
     x = as_float(x)
-    limit = 1e-7 if epsilon is None else float(epsilon)
+    limit = config.epsilon() if epsilon is None else float(epsilon)
     axes = standardize_axes(axis, x.ndim)
     if order == 2:
         square = apply("sum", apply("square", x), axes=axes, keepdims=True)
