@@ -19,6 +19,7 @@ pub mod random;
 pub mod reduce;
 pub mod scan;
 pub mod scatter;
+pub mod special;
 pub mod window;
 
 pub use attributes::{Attribute, Attributes, Real};

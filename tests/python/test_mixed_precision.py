@@ -97,7 +97,7 @@ def test_the_loss_scale_is_an_optimizer():
     optimizer.learning_rate = 0.125
     assert float(optimizer.learning_rate) == float(optimizer.inner_optimizer.learning_rate) == 0.125
     names = [v.name for v in optimizer.variables]
-    assert names[:4] == ["iterations", "learning_rate", "step_counter", "dynamic_scale"]
+    assert names[:4] == ["iteration", "learning_rate", "step_counter", "dynamic_scale"]
     assert names[4:] == [v.name for v in optimizer.inner_optimizer.variables]
     optimizer.apply([np.float32([np.inf, 0.0])], [weight])
     store: dict = {}
@@ -127,7 +127,7 @@ def test_the_loss_scale_is_an_optimizer():
         ({"dynamic_growth_steps": 0}, ValueError, "dynamic_growth_steps.*>= 1.*0"),
         ({"dynamic": False}, ValueError, "dynamic: expected True"),
         ({"clipnorm": 1.0}, ValueError, "clipnorm: give it to the inner optimizer, received 1.0"),
-        ({"momentum": 1.0}, TypeError, "momentum"),
+        ({"momentum": 1.0}, ValueError, "momentum"),
     ],
 )
 def test_wrong_arguments_of_the_loss_scale(arguments, error, message):

@@ -1,73 +1,240 @@
 """Layers, with the names, arguments and defaults of `keras.layers`."""
 
-from cnnrs.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from cnnrs.layers.base import Layer
-from cnnrs.layers.config import deserialize, serialize
-from cnnrs.layers.convolutional import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
-from cnnrs.layers.core import Activation, Dense, Identity, Lambda
-from cnnrs.layers.input_layer import Input, InputLayer
-from cnnrs.layers.input_spec import InputSpec
-from cnnrs.layers.merging import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
-from cnnrs.layers.normalization import (
+from cnnrs.layers.activation import (
+    ELU,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Softmax,
+)
+from cnnrs.layers.attention import AdditiveAttention, Attention
+from cnnrs.layers.augmentation import (
+    AutoContrast,
+    CenterCrop,
+    ContrastLimitedAdaptiveHistogramEqualization,
+    Equalization,
+    MaxNumBoundingBoxes,
+    RandAugment,
+    RandomBrightness,
+    RandomColorDegeneration,
+    RandomColorJitter,
+    RandomContrast,
+    RandomCrop,
+    RandomElasticTransform,
+    RandomErasing,
+    RandomFlip,
+    RandomGaussianBlur,
+    RandomGrayscale,
+    RandomHue,
+    RandomInvert,
+    RandomPerspective,
+    RandomPosterization,
+    RandomRotation,
+    RandomSaturation,
+    RandomSharpness,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+    Resizing,
+    Solarization,
+)
+from cnnrs.layers.base import (
+    Layer,
+)
+from cnnrs.layers.batch_normalization import (
     BatchNormalization,
+)
+from cnnrs.layers.config import (
+    deserialize,
+    serialize,
+)
+from cnnrs.layers.convolutional import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Conv3D,
+    Conv3DTranspose,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
+from cnnrs.layers.core import (
+    Activation,
+    Dense,
+    Identity,
+    Lambda,
+)
+from cnnrs.layers.einsum import (
+    EinsumDense,
+)
+from cnnrs.layers.embedding import (
+    Embedding,
+    Masking,
+)
+from cnnrs.layers.input_layer import (
+    Input,
+    InputLayer,
+)
+from cnnrs.layers.input_spec import (
+    InputSpec,
+)
+from cnnrs.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from cnnrs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
+from cnnrs.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
+    RMSNormalization,
     UnitNormalization,
 )
-from cnnrs.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
-from cnnrs.layers.preprocessing import Rescaling, Resizing
+from cnnrs.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+)
+from cnnrs.layers.preprocessing import CategoryEncoding, Normalization, Pipeline, Rescaling
 from cnnrs.layers.regularization import (
     ActivityRegularization,
+    AlphaDropout,
     Dropout,
     GaussianDropout,
     GaussianNoise,
+    SpatialDropout1D,
     SpatialDropout2D,
+    SpatialDropout3D,
+)
+from cnnrs.layers.resampling import (
+    Cropping1D,
+    Cropping2D,
+    Cropping3D,
+    UpSampling1D,
+    UpSampling2D,
+    UpSampling3D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
 )
 from cnnrs.layers.reshaping import (
-    Cropping2D,
     Flatten,
     Permute,
     RepeatVector,
     Reshape,
-    UpSampling2D,
-    ZeroPadding2D,
+)
+from cnnrs.layers.wrapping import (
+    SpectralNormalization,
+    TimeDistributed,
+    Wrapper,
 )
 
+Convolution1D = Conv1D
+Convolution1DTranspose = Conv1DTranspose
+MaxPool1D = MaxPooling1D
+AvgPool1D = AveragePooling1D
+GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalAvgPool1D = GlobalAveragePooling1D
+SeparableConvolution1D = SeparableConv1D
 Convolution2D = Conv2D
 Convolution2DTranspose = Conv2DTranspose
-SeparableConvolution2D = SeparableConv2D
 MaxPool2D = MaxPooling2D
 AvgPool2D = AveragePooling2D
 GlobalMaxPool2D = GlobalMaxPooling2D
 GlobalAvgPool2D = GlobalAveragePooling2D
+SeparableConvolution2D = SeparableConv2D
+Convolution3D = Conv3D
+Convolution3DTranspose = Conv3DTranspose
+MaxPool3D = MaxPooling3D
+AvgPool3D = AveragePooling3D
+GlobalMaxPool3D = GlobalMaxPooling3D
+GlobalAvgPool3D = GlobalAveragePooling3D
 
 __all__ = [
-    "ELU",
     "Activation",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
+    "AlphaDropout",
+    "Attention",
+    "AutoContrast",
     "Average",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AveragePooling3D",
+    "AvgPool1D",
     "AvgPool2D",
+    "AvgPool3D",
     "BatchNormalization",
+    "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
+    "Conv1D",
+    "Conv1DTranspose",
+    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv2D",
     "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
     "Convolution2D",
     "Convolution2DTranspose",
+    "Convolution3D",
+    "Convolution3DTranspose",
+    "Cropping1D",
     "Cropping2D",
+    "Cropping3D",
     "Dense",
+    "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "ELU",
+    "EinsumDense",
+    "Embedding",
+    "Equalization",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalAvgPool3D",
+    "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GlobalMaxPool3D",
+    "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
@@ -76,28 +243,79 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
+    "MaxPool1D",
+    "MaxNumBoundingBoxes",
     "MaxPool2D",
+    "MaxPool3D",
+    "MaxPooling1D",
     "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
+    "RMSNormalization",
+    "Pipeline",
+    "RandAugment",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
     "Resizing",
+    "SeparableConv1D",
     "SeparableConv2D",
+    "SeparableConvolution1D",
     "SeparableConvolution2D",
     "Softmax",
+    "SpatialDropout1D",
+    "Solarization",
     "SpatialDropout2D",
+    "SpatialDropout3D",
+    "SpectralNormalization",
     "Subtract",
+    "TimeDistributed",
     "UnitNormalization",
+    "UpSampling1D",
     "UpSampling2D",
+    "UpSampling3D",
+    "Wrapper",
+    "ZeroPadding1D",
     "ZeroPadding2D",
+    "ZeroPadding3D",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]
 
 

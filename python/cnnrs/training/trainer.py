@@ -9,7 +9,7 @@ import numpy as np
 from cnnrs import _core, tree
 from cnnrs.base.arguments import integer, named, reject
 from cnnrs.random import SeedGenerator, current_seed
-from cnnrs.training.arguments import check_steps, is_due, resolve_verbosity
+from cnnrs.training.arguments import check_steps, is_due, limited_epochs, limited_steps, resolve_verbosity
 from cnnrs.training.batches import Batches
 from cnnrs.training.data_adapter import ArrayData, BatchData, make_data, make_fit_data
 from cnnrs.training.device_loss import keep, recovered
@@ -34,6 +34,7 @@ class Trainer(StepFunctions):
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self._shuffle_seed = SeedGenerator()
+        self._initial_epoch = 0
         self.history: Any = None
 
     @named
@@ -82,7 +83,7 @@ class Trainer(StepFunctions):
             `History`: `history.history["loss"]` lists the loss of each epoch.
         """
         self._require_compiled("fit")
-        epochs = integer(epochs, "fit", "epochs", least=0)
+        epochs = limited_epochs(integer(epochs, "fit", "epochs", least=0))
         initial_epoch = integer(initial_epoch, "fit", "initial_epoch", least=0)
         steps_per_epoch = check_steps(steps_per_epoch, "steps_per_epoch")
         validation_steps = check_steps(validation_steps, "validation_steps")
@@ -98,7 +99,7 @@ class Trainer(StepFunctions):
             validation_steps=validation_steps,
             validation_batch_size=validation_batch_size,
         )
-        steps = steps_per_epoch or data.num_batches
+        steps = limited_steps(steps_per_epoch or data.num_batches)
         verbosity = resolve_verbosity(verbose)
         callbacks = self._callback_list(
             callbacks,
@@ -113,7 +114,10 @@ class Trainer(StepFunctions):
         self.stop_training = False
         batches = Batches(data, steps, shuffle, self._shuffle_seed)
         self.make_train_function()
+        self._initial_epoch = initial_epoch
         callbacks.on_train_begin()
+        # A callback may have taken up training that was interrupted.
+        initial_epoch = self._initial_epoch
         logs: dict[str, Any] = {}
         keep(self)
         for epoch in range(initial_epoch, epochs):
@@ -175,7 +179,7 @@ class Trainer(StepFunctions):
     def _evaluate(
         self, data: ArrayData | BatchData, steps: int | None, callbacks: Any, verbosity: int
     ) -> dict[str, Any]:
-        steps = steps or data.num_batches
+        steps = limited_steps(steps or data.num_batches)
         callbacks = self._callback_list(
             callbacks, add_progbar=verbosity != 0, verbose=verbosity, epochs=1, steps=steps
         )
@@ -230,7 +234,7 @@ class Trainer(StepFunctions):
         """
         steps = check_steps(steps, "steps")
         data = make_data(x, None, None, batch_size, steps)
-        steps = steps or data.num_batches
+        steps = limited_steps(steps or data.num_batches)
         verbosity = resolve_verbosity(verbose)
         callbacks = self._callback_list(
             callbacks, add_progbar=verbosity == 1, verbose=verbosity, epochs=1, steps=steps
