@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs.ops.dispatch import apply, as_float, in_float32, op, standardize_axis
-from cnnrs.ops.movement import cumsum
 from cnnrs.ops.roots import root
+from cnnrs.ops.scans import cumsum
 
 __all__ = ["cdist", "sparsemax"]
 
