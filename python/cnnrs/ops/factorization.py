@@ -31,7 +31,10 @@ __all__ = [
     "svd",
 ]
 
-_EPSILON = float(np.finfo(np.float32).eps)
+
+def _epsilon(x: Any) -> float:
+    """The distance of 1 from the next number of the type of `x`."""
+    return float(np.finfo(np.float64 if x.dtype == "float64" else np.float32).eps)
 
 
 def _matrices(x: Any, name: str, argument: str = "x", square: bool = False) -> Any:
@@ -460,7 +463,7 @@ def pinv(x: Any, rcond: float | None = None) -> Any:
         [[0.5 0. ]]
     """
     x = _matrices(x, "pinv")
-    limit = 10.0 * max(x.shape[-2:]) * _EPSILON if rcond is None else float(rcond)
+    limit = 10.0 * max(x.shape[-2:]) * _epsilon(x) if rcond is None else float(rcond)
     return apply("pinv", x, rcond=limit)
 
 
@@ -493,11 +496,12 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Any:
     if b.ndim not in (1, 2) or b.shape[0] != a.shape[0]:
         m = a.shape[0]
         raise ValueError(f"lstsq: b: expected shape ({m},) or ({m}, k), received {b.shape}")
-    limit = max(a.shape) * _EPSILON if rcond is None else float(rcond)
+    limit = max(a.shape) * _epsilon(a) if rcond is None else float(rcond)
     return apply("matmul", apply("pinv", a, rcond=limit), b)
 
 
 @op
+@in_float32
 def matrix_rank(x: Any, tol: float | None = None) -> Any:
     """Counts the singular values of matrices that are not 0.
 
@@ -518,11 +522,11 @@ def matrix_rank(x: Any, tol: float | None = None) -> Any:
         >>> int(ops.matrix_rank([[1.0, 2.0], [2.0, 4.0]]))
         1
     """
-    x = _matrices(x, "matrix_rank").astype("float32")
+    x = _matrices(x, "matrix_rank")
     values = apply("singular_values", x)
     if tol is None:
         largest = apply("max", values, axes=[-1], keepdims=True)
-        limit = apply("mul", largest, max(x.shape[-2:]) * _EPSILON)
+        limit = apply("mul", largest, max(x.shape[-2:]) * _epsilon(x))
     else:
         limit = float(tol)
     return apply("sum", apply("greater", values, limit).astype("int32"), axes=[-1], keepdims=False)

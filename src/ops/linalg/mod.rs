@@ -6,7 +6,6 @@ mod grad;
 mod spectral;
 
 use super::{Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_float, expect_inputs};
-use crate::dtype::DType;
 use crate::error::{BadData, Error, Integer, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -260,10 +259,13 @@ impl OpDef for Linalg {
         expect_float("x", &inputs[0])?;
         if self.takes_two() {
             expect_float("b", &inputs[1])?;
+            if inputs[1].dtype != inputs[0].dtype {
+                return Err(Error::dtype(format!("b: expected {}, received {}", inputs[0].dtype, inputs[1].dtype)));
+            }
         }
         let sizes = self.sizes(inputs)?;
         let lead = &inputs[0].shape[..inputs[0].shape.rank() - 2];
-        Fact::checked(lead.iter().copied().chain(self.made(sizes)).collect::<Shape>(), DType::F32)
+        Fact::checked(lead.iter().copied().chain(self.made(sizes)).collect::<Shape>(), inputs[0].dtype)
     }
 
     fn grad(&self, g: &mut Graph, inputs: &[NodeId], output: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {

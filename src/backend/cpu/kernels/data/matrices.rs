@@ -2,6 +2,7 @@
 
 use super::{DataKernel, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Phase, Task};
+use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::Op;
 use crate::ops::fft;
@@ -20,42 +21,67 @@ fn in_chunk(count: usize, flops: u64) -> usize {
     usize::try_from(WORK / each).unwrap_or(usize::MAX).clamp(1, count.max(1))
 }
 
-/// Elements `start..start + len` of an operand.
-///
-/// # Safety
-/// It has them.
-unsafe fn read(from: *const f32, start: usize, len: usize) -> Vec<f64> {
-    // SAFETY: the caller's contract.
-    unsafe { std::slice::from_raw_parts(from.add(start), len) }.iter().map(|&x| f64::from(x)).collect()
+/// Floats in memory: of 8 bytes, or of 4.
+#[derive(Clone, Copy)]
+struct Floats {
+    double: bool,
 }
 
-/// Writes elements from `start` of an output.
-///
-/// # Safety
-/// It has them, and they are this chunk's.
-unsafe fn write(to: *mut f32, start: usize, values: &[f64]) {
-    // SAFETY: the caller's contract.
-    let to = unsafe { std::slice::from_raw_parts_mut(to.add(start), values.len()) };
-    to.iter_mut().zip(values).for_each(|(to, &x)| *to = x as f32);
+impl Floats {
+    fn of(dtype: DType) -> Self {
+        Floats { double: dtype.size() == 8 }
+    }
+
+    /// Elements `start..start + len` of an operand.
+    ///
+    /// # Safety
+    /// It has them.
+    unsafe fn read(self, from: *const u8, start: usize, len: usize) -> Vec<f64> {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if self.double {
+                std::slice::from_raw_parts(from.cast::<f64>().add(start), len).to_vec()
+            } else {
+                let elements = std::slice::from_raw_parts(from.cast::<f32>().add(start), len);
+                elements.iter().map(|&x| f64::from(x)).collect()
+            }
+        }
+    }
+
+    /// Writes elements from `start` of an output.
+    ///
+    /// # Safety
+    /// It has them, and they are this chunk's.
+    unsafe fn write(self, to: *mut u8, start: usize, values: &[f64]) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if self.double {
+                std::slice::from_raw_parts_mut(to.cast::<f64>().add(start), values.len()).copy_from_slice(values);
+            } else {
+                let to = std::slice::from_raw_parts_mut(to.cast::<f32>().add(start), values.len());
+                to.iter_mut().zip(values).for_each(|(to, &x)| *to = x as f32);
+            }
+        }
+    }
 }
 
 fn lower_linalg(task: &Task) -> Result<Lowered> {
     let Op::Linalg(op) = task.op else { return Err(wrong_op(LINALG.name, task)) };
     let (op, sizes, two) = (op.clone(), op.sizes(task.inputs)?, task.inputs.len() > 1);
-    let count = sizes.count;
+    let (count, floats) = (sizes.count, Floats::of(task.output.dtype));
     let (a, b, y) = (sizes.m * sizes.n, sizes.n * sizes.k, task.output.shape.len() / count.max(1));
     let many = in_chunk(count, task.op.def().flops(task.inputs, task.output));
     let phase = Phase::new(count.div_ceil(many), move |ops, chunk, _| {
         for i in chunk * many..((chunk + 1) * many).min(count) {
             // SAFETY: inputs and output have `count` matrices of these sizes; matrix `i` is this chunk's.
             unsafe {
-                let x = read(ops.input(0), i * a, a);
-                let right = if two { read(ops.input(1), i * b, b) } else { Vec::new() };
+                let x = floats.read(ops.input(0), i * a, a);
+                let right = if two { floats.read(ops.input(1), i * b, b) } else { Vec::new() };
                 let mut made = vec![0.0; y];
                 if let Err(trouble) = op.one(sizes, &x, &right, &mut made) {
                     ops.status.report(trouble.of(i));
                 }
-                write(ops.output(0), i * y, &made);
+                floats.write(ops.output(0), i * y, &made);
             }
         }
     });
@@ -64,7 +90,7 @@ fn lower_linalg(task: &Task) -> Result<Lowered> {
 
 fn lower_fft(task: &Task) -> Result<Lowered> {
     let Op::Fft(op) = task.op else { return Err(wrong_op(FFT.name, task)) };
-    let shape = &task.output.shape;
+    let (shape, floats) = (&task.output.shape, Floats::of(task.output.dtype));
     let row = 2 * shape[shape.rank() - 2];
     let count = if row == 0 { 0 } else { shape.len() / row };
     let plan = op.plan(row / 2);
@@ -73,10 +99,10 @@ fn lower_fft(task: &Task) -> Result<Lowered> {
         for i in chunk * many..((chunk + 1) * many).min(count) {
             // SAFETY: input and output have `count` rows; row `i` is this chunk's.
             unsafe {
-                let x = read(ops.input(0), i * row, row);
+                let x = floats.read(ops.input(0), i * row, row);
                 let mut made = vec![0.0; row];
                 fft::transform(&*plan, &x, &mut made);
-                write(ops.output(0), i * row, &made);
+                floats.write(ops.output(0), i * row, &made);
             }
         }
     });
