@@ -6,6 +6,8 @@ __all__ = ["LAYERS", "OPS"]
 
 _CONTROL = "takes Python functions; programs are made of values"
 _NO_TENSOR = "gives no tensor"
+_SIGNS = "vectors are unique up to signs; tests/python/test_linalg.py multiplies the factors"
+_LABELS = "tests/python/test_ctc.py compares it with all ways to spread labels"
 
 OPS = {
     "cond": _CONTROL,
@@ -26,6 +28,17 @@ OPS = {
     "ndim": _NO_TENSOR,
     "shape": _NO_TENSOR,
     "size": _NO_TENSOR,
+    "jvp": _CONTROL,
+    "eig": _SIGNS,
+    "eigh": _SIGNS,
+    "lu_factor": _SIGNS,
+    "qr": _SIGNS,
+    "svd": _SIGNS,
+    "istft": "undoes stft; tests/python/test_fourier.py does both",
+    "ctc_decode": _LABELS,
+    "ctc_loss": _LABELS,
+    "polar": "gives an array of numpy",
+    "view_as_complex": "gives an array of numpy",
     "empty": "its values mean nothing",
 }
 
