@@ -98,12 +98,12 @@ impl Error {
     }
 }
 
-/// An integer that names no place.
+/// An integer that names no place, or a matrix without the result that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadData {
-    /// What the integer is.
+    /// What the integer is, or what the matrix lacks.
     pub what: Integer,
-    /// Its place in its tensor.
+    /// Its place in its tensor; of matrices, which one.
     pub element: usize,
     /// The integer.
     pub value: i32,
@@ -111,13 +111,19 @@ pub struct BadData {
     pub extent: usize,
 }
 
-/// What an integer stands for.
+/// What an integer stands for, or why a matrix has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Integer {
     /// A class.
     Label,
     /// A place along an axis; negative ones count from the end.
     Index,
+    /// A matrix without an inverse.
+    Singular,
+    /// A matrix that is not positive definite.
+    Indefinite,
+    /// A matrix whose eigenvalues are complex.
+    Complex,
 }
 
 impl From<BadData> for Error {
@@ -125,6 +131,11 @@ impl From<BadData> for Error {
         let BadData { what, element, value, extent } = bad;
         Error::value(match what {
             Integer::Label => format!("label {value} at position {element}: expected 0 to {}", extent as i64 - 1),
+            Integer::Singular => format!("matrix {element} is singular: it has no inverse"),
+            Integer::Indefinite => format!("matrix {element} is not positive definite"),
+            Integer::Complex => {
+                format!("matrix {element} has complex eigenvalues, and there are no complex numbers")
+            }
             Integer::Index => {
                 format!("index {value} at position {element}: expected -{extent} to {}", extent as i64 - 1)
             }

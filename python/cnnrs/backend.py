@@ -1,4 +1,4 @@
-"""What `keras.backend` says of element types.
+"""What `keras.backend` says of element types, and its names of settings that `config` and `utils` have.
 
 >>> from cnnrs import backend
 >>> backend.result_type("int32", "float16"), backend.result_type("uint8", int)
@@ -11,8 +11,35 @@ from typing import Any
 
 from cnnrs.base import dtypes
 from cnnrs.base.dtypes import FLOATS, INTEGERS, result_type
+from cnnrs.base.naming import get_uid
+from cnnrs.config import (
+    backend,
+    epsilon,
+    floatx,
+    image_data_format,
+    set_epsilon,
+    set_floatx,
+    set_image_data_format,
+)
+from cnnrs.utils.session import clear_session
+from cnnrs.utils.tensors import is_keras_tensor
 
-__all__ = ["is_float_dtype", "is_int_dtype", "result_type", "standardize_dtype"]
+__all__ = [
+    "backend",
+    "clear_session",
+    "epsilon",
+    "floatx",
+    "get_uid",
+    "image_data_format",
+    "is_float_dtype",
+    "is_int_dtype",
+    "is_keras_tensor",
+    "result_type",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+    "standardize_dtype",
+]
 
 
 def is_float_dtype(dtype: Any) -> bool:

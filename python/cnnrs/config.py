@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import os
+
 from cnnrs import _core
+from cnnrs.base import suggest
+from cnnrs.base.arguments import integer
 from cnnrs.base.policies import dtype_policy, set_dtype_policy
 
 __all__ = [
     "backend",
+    "disable_flash_attention",
     "disable_interactive_logging",
+    "disable_traceback_filtering",
     "dtype_policy",
     "enable_interactive_logging",
     "epsilon",
     "floatx",
     "get_num_threads",
     "image_data_format",
+    "is_flash_attention_enabled",
     "is_interactive_logging_enabled",
+    "is_nnx_enabled",
+    "is_traceback_filtering_enabled",
+    "max_epochs",
+    "max_steps_per_epoch",
     "memory_info",
     "packed_limit",
     "precision",
     "release_memory",
+    "set_backend",
     "set_debug",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",
+    "set_max_epochs",
+    "set_max_steps_per_epoch",
     "get_device",
     "set_device",
     "set_dtype_policy",
@@ -31,6 +45,18 @@ __all__ = [
     "set_precision",
 ]
 
+__getattr__ = suggest.without(
+    "cnnrs.config",
+    {
+        "enable_traceback_filtering": "tracebacks have all their frames; the last line says what is wrong",
+        "enable_flash_attention": "attention is fused where that is faster; there is nothing to choose",
+        "enable_unsafe_deserialization": "files hold data and never code; register the function with "
+        "saving.register_keras_serializable",
+    },
+    __all__,
+)
+
+_LIMITS: dict[str, int | None] = {}
 _SETTINGS = {"epsilon": 1e-7, "image_data_format": "channels_last", "interactive": True}
 
 
@@ -42,6 +68,99 @@ def backend() -> str:
     'cnnrs'
     """
     return "cnnrs"
+
+
+def set_backend(backend: str) -> None:
+    """Accepts "cnnrs", the only engine.
+
+    Raises:
+        ValueError: It is another one.
+    """
+    if backend != "cnnrs":
+        raise ValueError(f"set_backend: backend: expected 'cnnrs', the only engine, received {backend!r}")
+
+
+def _limit(setting: str, variable: str) -> int | None:
+    """A limit of training: as it was set, else what the environment says."""
+    if setting not in _LIMITS:
+        text = os.environ.get(variable, "")
+        _LIMITS[setting] = integer(int(text), variable, "value", least=1) if text.isdigit() else None
+    return _LIMITS[setting]
+
+
+def max_epochs() -> int | None:
+    """The most epochs that `fit` trains, whatever it is told; None for no limit.
+
+    The environment variable `KERAS_MAX_EPOCHS` sets it from outside.
+
+    >>> from cnnrs import config
+    >>> config.max_epochs() is None
+    True
+    """
+    return _limit("epochs", "KERAS_MAX_EPOCHS")
+
+
+def set_max_epochs(max_epochs: int | None) -> None:
+    """Sets `max_epochs()`, for trying a long script.
+
+    Args:
+        max_epochs: The most epochs, or None.
+
+    Raises:
+        ValueError: It is no integer of at least 1.
+    """
+    value = None if max_epochs is None else integer(max_epochs, "set_max_epochs", "max_epochs", least=1)
+    _LIMITS["epochs"] = value
+
+
+def max_steps_per_epoch() -> int | None:
+    """The most batches of an epoch of `fit`, of `evaluate` and of `predict`; None for no limit.
+
+    The environment variable `KERAS_MAX_STEPS_PER_EPOCH` sets it from outside.
+
+    >>> from cnnrs import config
+    >>> config.max_steps_per_epoch() is None
+    True
+    """
+    return _limit("steps", "KERAS_MAX_STEPS_PER_EPOCH")
+
+
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
+    """Sets `max_steps_per_epoch()`, for trying a long script.
+
+    Args:
+        max_steps_per_epoch: The most batches, or None.
+
+    Raises:
+        ValueError: It is no integer of at least 1.
+    """
+    value = max_steps_per_epoch
+    if value is not None:
+        value = integer(value, "set_max_steps_per_epoch", "max_steps_per_epoch", least=1)
+    _LIMITS["steps"] = value
+
+
+def disable_traceback_filtering() -> None:
+    """Tracebacks have all their frames; so they always do."""
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """False: no frame is ever left out of a traceback."""
+    return False
+
+
+def disable_flash_attention() -> None:
+    """Attention is computed in the one way that there is; so it always is."""
+
+
+def is_flash_attention_enabled() -> bool:
+    """False: there is one way to compute attention."""
+    return False
+
+
+def is_nnx_enabled() -> bool:
+    """False: there is no Flax."""
+    return False
 
 
 def set_device(name: str) -> None:
@@ -246,15 +365,31 @@ def set_image_data_format(data_format: str) -> None:
 
 
 def enable_interactive_logging() -> None:
-    """`verbose="auto"` shows a progress bar on terminals."""
+    """`verbose="auto"` shows a progress bar on terminals.
+
+    >>> from cnnrs import utils
+    >>> utils.enable_interactive_logging()
+    """
     _SETTINGS["interactive"] = True
 
 
 def disable_interactive_logging() -> None:
-    """`verbose="auto"` prints one line per epoch."""
+    """`verbose="auto"` prints one line per epoch.
+
+    >>> from cnnrs import utils
+    >>> utils.disable_interactive_logging()
+    >>> utils.is_interactive_logging_enabled()
+    False
+    >>> utils.enable_interactive_logging()
+    """
     _SETTINGS["interactive"] = False
 
 
 def is_interactive_logging_enabled() -> bool:
-    """Whether `verbose="auto"` may show a progress bar."""
+    """Whether `verbose="auto"` may show a progress bar.
+
+    >>> from cnnrs import utils
+    >>> utils.is_interactive_logging_enabled()
+    True
+    """
     return bool(_SETTINGS["interactive"])

@@ -15,7 +15,7 @@ from cnnrs import tree
 from cnnrs._core import Tensor
 from cnnrs.base import context, naming
 from cnnrs.base.arguments import NamedArguments
-from cnnrs.base.dtypes import array_dtype
+from cnnrs.base.dtypes import array_dtype, standardize_dtype
 
 __all__ = ["KerasTensor", "Node", "Operation", "any_symbolic", "infer", "is_keras_tensor"]
 
@@ -42,7 +42,7 @@ class KerasTensor:
     def __init__(
         self,
         shape: Any,
-        dtype: str = "float32",
+        dtype: Any = "float32",
         sparse: bool = False,
         ragged: bool = False,
         record_history: bool = True,
@@ -51,10 +51,13 @@ class KerasTensor:
         if sparse or ragged:
             raise ValueError("KerasTensor: sparse and ragged tensors are not supported; expected False")
         self._shape = _check_shape(shape)
-        self._dtype = dtype if isinstance(dtype, str) else array_dtype(dtype)
+        named = dtype is None or isinstance(dtype, str)
+        self._dtype = standardize_dtype(dtype) if named else array_dtype(dtype)
         self.name = name or naming.auto_name("keras_tensor")
         self.record_history = record_history
         self._keras_history: tuple[Operation, int, int] | None = None
+        # What `bool` says of a comparison of two symbols.
+        self.truth: bool | None = None
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -81,6 +84,16 @@ class KerasTensor:
         """Always False."""
         return False
 
+    @property
+    def ragged_rank(self) -> None:
+        """None: there are no ragged tensors."""
+        return None
+
+    @property
+    def row_splits_dtype(self) -> None:
+        """None: there are no ragged tensors."""
+        return None
+
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self._shape}, dtype={self._dtype}, name={self.name}>"
 
@@ -91,14 +104,16 @@ class KerasTensor:
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._no_value()
+        raise ValueError(str(self._no_value()))
 
     def numpy(self) -> Any:
         """Raises TypeError: there is no value."""
         raise self._no_value()
 
     def __bool__(self) -> bool:
-        raise self._no_value()
+        if self.truth is None:
+            raise self._no_value()
+        return self.truth
 
     def __int__(self) -> int:
         raise self._no_value()
@@ -107,7 +122,7 @@ class KerasTensor:
         raise self._no_value()
 
     def __iter__(self) -> Any:
-        raise TypeError(f"{self!r} is symbolic: iterate over ops.unstack(x, axis=0) instead")
+        raise NotImplementedError(f"{self!r} is symbolic: iterate over ops.unstack(x, axis=0) instead")
 
     def __len__(self) -> int:
         if not self._shape or self._shape[0] is None:
@@ -142,20 +157,26 @@ def is_keras_tensor(x: Any) -> bool:
 
 def any_symbolic(args: Any, kwargs: Any) -> bool:
     """Whether a symbolic tensor is among the arguments, nested ones included."""
-    for arg in args:
-        if type(arg) is Tensor:  # which most are
+    return _holds_symbolic(args) or (bool(kwargs) and _holds_symbolic(kwargs.values()))
+
+
+# What most arguments are; they hold nothing.
+_PLAIN = frozenset([Tensor, int, float, bool, str, type(None)])
+
+
+def _holds_symbolic(values: Any) -> bool:
+    for value in values:
+        kind = type(value)
+        if kind in _PLAIN:
             continue
-        if isinstance(arg, KerasTensor) or (isinstance(arg, (list, tuple, dict)) and _holds_symbolic(arg)):
+        if isinstance(value, KerasTensor):
             return True
-    return bool(kwargs) and _holds_symbolic(kwargs)
-
-
-def _holds_symbolic(structure: Any) -> bool:
-    if isinstance(structure, (list, tuple)):
-        return any(_holds_symbolic(item) for item in structure)
-    if isinstance(structure, dict):
-        return any(_holds_symbolic(item) for item in structure.values())
-    return isinstance(structure, KerasTensor)
+        if isinstance(value, (list, tuple)):
+            if _holds_symbolic(value):
+                return True
+        elif isinstance(value, dict) and _holds_symbolic(value.values()):
+            return True
+    return False
 
 
 class Node:
@@ -306,11 +327,8 @@ class Operation(NamedArguments):
                 )
         takes_rest = any(p.kind is p.VAR_KEYWORD for p in parameters.parameters.values())
         known = {key: value for key, value in config.items() if takes_rest or key in parameters.parameters}
-        # What the object has may have been set since; names are made up where none is given.
-        return {
-            **known,
-            **{key: value for key, value in given.items() if key not in known or value is not None},
-        }
+        # What the object has counts: names are made up where none is given, others may have been set since.
+        return {**given, **known}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

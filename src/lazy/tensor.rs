@@ -424,7 +424,7 @@ fn coerce_computed(op: &Op, inputs: &[Tensor]) -> Result<(SmallVec<[Tensor; 3]>,
                 };
                 inputs = to(&inputs, dtype)?;
             }
-            Typing::Compare => inputs = to(&inputs, widest(&inputs))?,
+            Typing::Compare | Typing::Bits | Typing::Integer => inputs = to(&inputs, widest(&inputs))?,
             Typing::Float | Typing::FloatTest => inputs = to(&inputs, DType::F32)?,
             Typing::Logic => inputs = to(&inputs, DType::Bool)?,
             Typing::Select => {

@@ -7,8 +7,10 @@ pub mod channel_stats;
 pub mod compose;
 pub mod constant;
 pub mod conv2d;
+pub mod fft;
 pub mod gather;
 pub mod gradient;
+pub mod linalg;
 pub mod matmul;
 pub mod movement;
 pub mod pointwise;
@@ -17,6 +19,7 @@ pub mod random;
 pub mod reduce;
 pub mod scan;
 pub mod scatter;
+pub mod special;
 pub mod window;
 
 pub use attributes::{Attribute, Attributes, Real};
@@ -218,6 +221,10 @@ registry! {
     OneHot(gather::OneHot),
     /// Where the extreme is.
     ArgReduce(arg_reduce::ArgReduce),
+    /// Linear algebra.
+    Linalg(linalg::Linalg),
+    /// Discrete Fourier transforms.
+    Fft(fft::Fft),
     /// The order of elements.
     Argsort(argsort::Argsort),
     /// Running sums and the like.

@@ -2,7 +2,7 @@
 //! kernels compute. Everything that is done to pointwise ops (inference, gradients, references, fusion,
 //! kernels) reads this table.
 
-use super::{Attributes, FromAttributes, Kind, Op, OpDef, RefArray, expect_inputs};
+use super::{Attributes, FromAttributes, Kind, Op, OpDef, RefArray, expect_inputs, special};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -20,6 +20,10 @@ pub enum Typing {
     Compare,
     /// bool only.
     Logic,
+    /// Inputs and the result share one type of integers, or bool.
+    Bits,
+    /// Inputs and the result share one type of integers.
+    Integer,
     /// f32 in, bool out.
     FloatTest,
     /// (bool, T, T) → T.
@@ -94,13 +98,22 @@ macro_rules! pointwise_table {
                 (|g, _, y, dy| { let c = g.constant_like(1.0, y)?; let r = g.sub(c, y)?; let s = g.mul(y, r)?; one(g.mul(dy, s)?) })
                 [math::sigmoid] [];
             Erf "erf" 1 Float (|x| libm::erf(x[0]))
-                (|g, x, _, dy| {
-                    let s = g.unary(Function::Square, x[0])?;
-                    let n = g.neg(s)?;
-                    let e = g.unary(Function::Exp, n)?;
-                    let d = g.scale(e, std::f64::consts::FRAC_2_SQRT_PI)?;
+                (|g, x, _, dy| { let d = bell(g, x[0])?; one(g.mul(dy, d)?) }) [math::erf] [];
+            Erfc "erfc" 1 Float (|x| libm::erfc(x[0]))
+                (|g, x, _, dy| { let d = bell(g, x[0])?; let n = g.neg(d)?; one(g.mul(dy, n)?) }) [libm::erfcf] [];
+            Erfinv "erfinv" 1 Float (|x| special::erfinv(x[0]))
+                (|g, _, y, dy| {
+                    let s = g.unary(Function::Square, y)?;
+                    let e = g.unary(Function::Exp, s)?;
+                    let d = g.scale(e, 1.0 / std::f64::consts::FRAC_2_SQRT_PI)?;
                     one(g.mul(dy, d)?)
-                }) [math::erf] [];
+                }) [special::erfinv_f32] [];
+            Cbrt "cbrt" 1 Float (|x| x[0].cbrt())
+                (|g, _, y, dy| {
+                    let s = g.unary(Function::Square, y)?;
+                    let d = g.scale(s, 3.0)?;
+                    one(g.div(dy, d)?)
+                }) [libm::cbrtf] [];
             Softplus "softplus" 1 Float (|x| x[0].max(0.0) + (-x[0].abs()).exp().ln_1p())
                 (|g, x, _, dy| { let s = g.unary(Function::Sigmoid, x[0])?; one(g.mul(dy, s)?) }) [math::softplus] [];
             Relu "relu" 1 Number (|x| if x[0] <= 0.0 { 0.0 } else { x[0] })
@@ -160,6 +173,28 @@ macro_rules! pointwise_table {
                 (|g, x, _, dy| choose(g, Function::GreaterEqual, x, dy)) [math::maximum] [i32::max];
             Minimum "minimum" 2 Number (|x| if x[0].is_nan() || x[0] <= x[1] { x[0] } else { x[1] })
                 (|g, x, _, dy| choose(g, Function::LessEqual, x, dy)) [math::minimum] [i32::min];
+            Atan2 "atan2" 2 Float (|x| x[0].atan2(x[1]))
+                (|g, x, _, dy| {
+                    let (a, b) = (g.unary(Function::Square, x[0])?, g.unary(Function::Square, x[1])?);
+                    let length = g.add(a, b)?;
+                    let d = g.div(dy, length)?;
+                    let (da, db) = (g.mul(d, x[1])?, g.mul(d, x[0])?);
+                    two(da, g.neg(db)?)
+                }) [libm::atan2f] [];
+            NextAfter "next_after" 2 Float (|x| libm::nextafter(x[0], x[1])) (|_, _, _, _| none(2))
+                [special::next_after] [];
+            BitAnd "bit_and" 2 Bits (|x| (x[0] as i64 & x[1] as i64) as f64) (|_, _, _, _| none(2))
+                [] [|a: i32, b: i32| a & b];
+            BitOr "bit_or" 2 Bits (|x| (x[0] as i64 | x[1] as i64) as f64) (|_, _, _, _| none(2))
+                [] [|a: i32, b: i32| a | b];
+            BitXor "bit_xor" 2 Bits (|x| (x[0] as i64 ^ x[1] as i64) as f64) (|_, _, _, _| none(2))
+                [] [|a: i32, b: i32| a ^ b];
+            ShiftLeft "shift_left" 2 Integer (|x| special::shift_left(x[0] as i64, x[1] as i64) as f64)
+                (|_, _, _, _| none(2)) [] [|a: i32, b: i32| if (b as u32) < 32 { a << b } else { 0 }];
+            ShiftRight "shift_right" 2 Integer (|x| special::shift_right(x[0] as i64, x[1] as i64) as f64)
+                (|_, _, _, _| none(2)) [] [|a: i32, b: i32| a >> (b as u32).min(31)];
+            Gcd "gcd" 2 Integer (|x| special::gcd(x[0].abs() as u64, x[1].abs() as u64) as f64) (|_, _, _, _| none(2))
+                [] [|a: i32, b: i32| special::gcd(u64::from(a.unsigned_abs()), u64::from(b.unsigned_abs())) as i32];
             Equal "equal" 2 Compare (|x| truth(x[0] == x[1])) (|_, _, _, _| none(2))
                 [|a: f32, b: f32| i32::from(a == b)] [|a: i32, b: i32| i32::from(a == b)];
             NotEqual "not_equal" 2 Compare (|x| truth(x[0] != x[1])) (|_, _, _, _| none(2))
@@ -187,6 +222,14 @@ macro_rules! pointwise_table {
                 }) [] [];
         }
     };
+}
+
+/// The derivative of erf: 2/√π · exp(−x²).
+fn bell(g: &mut Graph, x: NodeId) -> Result<NodeId> {
+    let s = g.unary(Function::Square, x)?;
+    let n = g.neg(s)?;
+    let e = g.unary(Function::Exp, n)?;
+    g.scale(e, std::f64::consts::FRAC_2_SQRT_PI)
 }
 
 /// The remainder of rounding the quotient down: exact, with the sign of `b`, as numpy's `mod`.
@@ -284,8 +327,10 @@ impl Function {
             Typing::Float | Typing::FloatTest if !alike || first != DType::F32 => wrong("float32"),
             Typing::Compare if !alike => wrong("inputs of one dtype"),
             Typing::Logic if !alike || first != DType::Bool => wrong("bool"),
+            Typing::Bits if !alike || first.is_float() => wrong("integers or bool of one dtype"),
+            Typing::Integer if !alike || first.is_float() || first == DType::Bool => wrong("integers of one dtype"),
             Typing::Select if first != DType::Bool || inputs[1] != inputs[2] => wrong("bool and two of one dtype"),
-            Typing::Number | Typing::Float | Typing::Any => Ok(first),
+            Typing::Number | Typing::Float | Typing::Any | Typing::Bits | Typing::Integer => Ok(first),
             Typing::Compare | Typing::Logic | Typing::FloatTest => Ok(DType::Bool),
             Typing::Select => Ok(inputs[1]),
         }
@@ -336,10 +381,28 @@ impl Function {
 
     /// Whether the derivative may be infinite or NaN.
     fn may_be_steep(self) -> bool {
-        use Function::{Cos, Div, Exp, Expm1, Log, Log1p, Mod, Mul, Pow, Reciprocal, Rsqrt, Sin, Sqrt, Square};
+        use Function::{
+            Atan2, Cbrt, Cos, Div, Erfinv, Exp, Expm1, Log, Log1p, Mod, Mul, Pow, Reciprocal, Rsqrt, Sin, Sqrt, Square,
+        };
         matches!(
             self,
-            Cos | Div | Exp | Expm1 | Log | Log1p | Mod | Mul | Pow | Reciprocal | Rsqrt | Sin | Sqrt | Square
+            Atan2
+                | Cbrt
+                | Cos
+                | Div
+                | Erfinv
+                | Exp
+                | Expm1
+                | Log
+                | Log1p
+                | Mod
+                | Mul
+                | Pow
+                | Reciprocal
+                | Rsqrt
+                | Sin
+                | Sqrt
+                | Square
         )
     }
 }

@@ -96,6 +96,7 @@ def rows() -> dict[str, Row]:
         networks,
         pointwise,
         reductions,
+        sequence_rows,
     )
 
     return ROWS

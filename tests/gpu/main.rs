@@ -6,6 +6,7 @@
 mod choice;
 mod faults;
 mod numbers;
+mod orders;
 mod runs;
 
 use cnnrs::backend::cpu::Cpu;

@@ -62,6 +62,8 @@ fn pointwise_functions_at_ordinary_and_odd_numbers() {
         let dtypes: &[DType] = match row.typing {
             Typing::Float | Typing::FloatTest => &[DType::F32],
             Typing::Logic => &[DType::Bool],
+            Typing::Bits => &[DType::I32, DType::U8, DType::Bool],
+            Typing::Integer => &[DType::I32, DType::U8],
             _ => &[DType::F32, DType::I32, DType::U8],
         };
         for &dtype in dtypes {

@@ -1,15 +1,20 @@
 //! Ops as plans run them, against their references and central differences: one file an op.
 
 mod arg_reduce;
+mod argsort;
 mod channel_stats;
 mod compose;
 mod conv2d;
+mod fft;
 mod gather;
+mod linalg;
 mod matmul;
 mod movement;
 mod pool2d;
 mod random;
 mod reduce;
+mod scan;
+mod scatter;
 
 /// A property test of `count` cases, the same in every run. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` ask for others, as
 /// `make test-long` does.

@@ -124,7 +124,7 @@ NAN = float("nan")
         (lambda: optimizers.Adam(-1.0), "Adam: learning_rate: .*>= 0.*-1"),
         (lambda: optimizers.Adam(NAN), "Adam: learning_rate: .*finite.*nan"),
         (lambda: optimizers.Adam("a"), "Adam: learning_rate: expected a finite number.*'a'"),
-        (lambda: optimizers.Adam(lambda: -1.0), "Adam: learning_rate: .*-1"),
+        (lambda: optimizers.Adam(lambda: -1.0).learning_rate, "Adam: learning_rate: .*-1"),
         (lambda: setattr(optimizers.SGD(), "learning_rate", NAN), "SGD: learning_rate: .*nan"),
         (lambda: optimizers.Adam(beta_1=2.0), "Adam: beta_1: .*>= 0 and < 1.*2"),
         (lambda: optimizers.AdamW(beta_2=-0.1), "AdamW: beta_2: "),

@@ -232,8 +232,8 @@ def test_stop_training_stops():
     ],
 )
 def test_early_stopping(values, arguments, last):
-    stopper = callbacks.EarlyStopping(monitor="score", **arguments)
-    assert fit(Scripted(score=values), stopper).epoch[-1] == last
+    stopper = callbacks.EarlyStopping(monitor="own_loss", **arguments)
+    assert fit(Scripted(own_loss=values), stopper).epoch[-1] == last
 
 
 def test_early_stopping_restores_the_best(capsys):
@@ -242,8 +242,8 @@ def test_early_stopping_restores_the_best(capsys):
     keep = callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: kept.update({epoch: model.get_weights()})
     )
-    stopper = callbacks.EarlyStopping(monitor="score", patience=2, restore_best_weights=True, verbose=1)
-    fit(Scripted(score=[3, 1, 2, 2, 2]), keep, stopper, model=model)
+    stopper = callbacks.EarlyStopping(monitor="own_loss", patience=2, restore_best_weights=True, verbose=1)
+    fit(Scripted(own_loss=[3, 1, 2, 2, 2]), keep, stopper, model=model)
     np.testing.assert_array_equal(model.get_weights()[0], kept[1][0])
     assert (kept[1][0] != kept[3][0]).any()
     output = capsys.readouterr().out
@@ -265,8 +265,8 @@ def test_an_unknown_log_is_a_warning():
     ],
 )
 def test_reduce_on_plateau(arguments, rates):
-    reducer = callbacks.ReduceLROnPlateau(monitor="score", **arguments)
-    history = fit(Scripted(score=[1] * 5), reducer)
+    reducer = callbacks.ReduceLROnPlateau(monitor="own_loss", **arguments)
+    history = fit(Scripted(own_loss=[1] * 5), reducer)
     assert history.history["learning_rate"] == pytest.approx(rates, rel=1e-6)
 
 
@@ -290,8 +290,8 @@ def test_the_scheduled_rate_is_the_one_used():
 
 
 def test_checkpoints(tmp_path):
-    pattern = str(tmp_path / "new" / "m-{epoch:02d}-{score:.1f}.safetensors")
-    fit(Scripted(score=[3, 2, 2]), callbacks.ModelCheckpoint(pattern), epochs=3)
+    pattern = str(tmp_path / "new" / "m-{epoch:02d}-{own_loss:.1f}.safetensors")
+    fit(Scripted(own_loss=[3, 2, 2]), callbacks.ModelCheckpoint(pattern), epochs=3)
     assert sorted(os.listdir(tmp_path / "new")) == [
         "m-01-3.0.safetensors",
         "m-02-2.0.safetensors",

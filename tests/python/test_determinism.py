@@ -55,8 +55,8 @@ def test_bits_do_not_depend_on_the_number_of_threads():
             assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", ["ResNet18", "MobileNetV2"])
-def test_single_images_are_cut_for_many_threads_without_a_trace(name):
+@pytest.mark.parametrize("name, more", [("ResNet18", {}), ("MobileNetV2", {"weights": None})])
+def test_single_images_are_cut_for_many_threads_without_a_trace(name, more):
     before = _core.get_num_threads()
     image = np.random.default_rng(0).normal(size=(1, 160, 160, 3)).astype("float32")
     results = []
@@ -64,7 +64,7 @@ def test_single_images_are_cut_for_many_threads_without_a_trace(name):
         for threads in (1, 2, 7, 24):
             cnnrs.config.set_num_threads(threads)
             cnnrs.utils.set_random_seed(3)
-            model = getattr(cnnrs.applications, name)(input_shape=(160, 160, 3), classes=100)
+            model = getattr(cnnrs.applications, name)(input_shape=(160, 160, 3), classes=100, **more)
             results.append(model.predict_on_batch(image))
     finally:
         cnnrs.config.set_num_threads(before)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import _core, backend, layers, losses, metrics, ops, random
+from cnnrs import _core, backend, layers, ops, random
 from cnnrs.base.dtypes import array_dtype
 
 KERAS = json.loads((Path(__file__).parents[1] / "fixtures" / "keras_promotion.json").read_text())
@@ -143,14 +143,6 @@ def test_unknown_types_are_refused():
         ops.cast(1.0, "real")
     assert ops.cast(1.7, int).dtype == "int32" and ops.cast(1.7, float).dtype == "float32"
     assert ops.cast(1.7, "int").dtype == "int32" and ops.cast(1.7, None).dtype == "float32"
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64", "mixed_float16"])
-@pytest.mark.parametrize("made", [losses.MeanSquaredError, metrics.Mean])
-def test_losses_and_metrics_compute_in_float32_alone(made, dtype):
-    with pytest.raises(ValueError, match=f"dtype: expected None or 'float32'.*{dtype}"):
-        made(dtype=dtype)
-    assert made(dtype="float32").dtype == "float32"
 
 
 def test_arrays_are_converted_at_the_border():

@@ -22,18 +22,19 @@ from cnnrs import _core, ops
 ORDER = """
 _core
 base
-tree config backend
+tree config
 symbolic
 ops datasets
-serialization variables tracing tape
+serialization
+variables tracing tape
 random callbacks losses activations regularizers constraints dtype_policies
 initializers
 metrics optimizers
 layers mixed_precision
 training
 saving utils
-models
-applications
+models backend
+applications distillation wrappers
 cli __init__
 __main__
 """

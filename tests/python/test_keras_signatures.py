@@ -22,7 +22,6 @@ SIGNATURES: dict[str, str] = json.loads(
 
 # Arguments that Keras has and that make no sense here.
 LEFT_OUT = {
-    "BatchNormalization": {"synchronized", "renorm", "renorm_clipping", "renorm_momentum"},
     "Dense": {"lora_rank", "lora_alpha", "quantization_config"},
 }
 
@@ -53,6 +52,8 @@ def resolve(name: str) -> Any:
     if name.split(".")[0] in ("Layer", "Loss", "Metric", "Callback", "Optimizer"):
         home = {"Layer": "layers", "Loss": "losses", "Metric": "metrics", "Callback": "callbacks"}
         name = f"{home.get(name.split('.')[0], 'optimizers')}.{name}"
+    if name.startswith("schedules."):
+        name = f"optimizers.{name}"
     current: Any = cnnrs
     for part in name.split("."):
         try:

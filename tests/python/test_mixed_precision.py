@@ -127,7 +127,7 @@ def test_the_loss_scale_is_an_optimizer():
         ({"dynamic_growth_steps": 0}, ValueError, "dynamic_growth_steps.*>= 1.*0"),
         ({"dynamic": False}, ValueError, "dynamic: expected True"),
         ({"clipnorm": 1.0}, ValueError, "clipnorm: give it to the inner optimizer, received 1.0"),
-        ({"momentum": 1.0}, TypeError, "momentum"),
+        ({"momentum": 1.0}, ValueError, "momentum"),
     ],
 )
 def test_wrong_arguments_of_the_loss_scale(arguments, error, message):

@@ -164,6 +164,5 @@ def test_a_compile_that_fails_leaves_the_model_as_it_was(wrong):
 
 
 def test_x_without_an_array_is_refused():
-    for x in (None, [X, None]):
-        with pytest.raises(ValueError, match="x: expected arrays, received None"):
-            ArrayData(x, X, None, None)
+    with pytest.raises(ValueError, match="x: expected arrays, received None"):
+        ArrayData(None, X, None, None)

@@ -24,9 +24,13 @@ class Progbar:
         width: Characters of the bar.
         verbose: 0 prints nothing, 1 a bar that is redrawn, 2 one line at the end.
         interval: Least seconds between two drawings.
-        stateful_metrics: Names of values shown as they are.
-        stateless_metrics: Not supported; values are shown as they are.
+        stateful_metrics: Names of values that are shown as they are; of others the mean over the steps is.
+        stateless_metrics: The other way round: names of values whose mean is shown. None of both means that
+            no value is shown as it is.
         unit_name: What a step is called.
+
+    Raises:
+        ValueError: Both lists of names are given.
 
     >>> from cnnrs import utils
     >>> bar = utils.Progbar(2, verbose=2)
@@ -44,11 +48,18 @@ class Progbar:
         stateless_metrics: Any = None,
         unit_name: str = "step",
     ):
-        if stateless_metrics:
-            raise ValueError("Progbar: stateless_metrics: values are shown as they are; leave it out")
+        if stateful_metrics is not None and stateless_metrics is not None:
+            raise ValueError(
+                "Progbar: expected one of stateful_metrics and stateless_metrics, received both. Only one of "
+                "them can say which values are shown as they are"
+            )
+        self.stateful_metrics = None if stateless_metrics is not None else set(stateful_metrics or ())
+        self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
         self.target, self.width, self.verbose, self.interval = target, width, verbose, interval
         self.unit_name, self.seen = unit_name, 0
         self._values: dict[str, Any] = {}
+        # Of values whose mean is shown: the sum and the steps.
+        self._sums: dict[str, tuple[Any, int]] = {}
         self._start = time.time()
         self._drawn = 0.0
         self._length = 0
@@ -57,8 +68,13 @@ class Progbar:
         """Shows that `current` steps are done, with `(name, value)` pairs."""
         if finalize is None:
             finalize = self.target is not None and current >= self.target
-        self.seen = current
-        self._values.update(dict(values or []))
+        steps, self.seen = max(current - self.seen, 1), current
+        for name, value in dict(values or []).items():
+            if self._is_averaged(name) and not finalize:
+                total, before = self._sums.get(name, (0, 0))
+                self._sums[name] = (total + value * steps, before + steps)
+                value = self._sums[name][0] / self._sums[name][1]
+            self._values[name] = value
         now = time.time()
         if self.verbose == 0 or sys.stdout is None or (not finalize and now - self._drawn < self.interval):
             return
@@ -84,6 +100,11 @@ class Progbar:
         text = "\r" + line + " " * max(0, self._length - visible) + ("\n" if finalize else "")
         print(text, end="", flush=True)
         self._length = visible
+
+    def _is_averaged(self, name: str) -> bool:
+        if self.stateless_metrics is not None:
+            return name in self.stateless_metrics
+        return self.stateful_metrics is None or name not in self.stateful_metrics
 
     def add(self, n: int, values: Any = None) -> None:
         """Shows that `n` more steps are done."""

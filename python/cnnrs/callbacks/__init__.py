@@ -3,13 +3,9 @@
 from cnnrs.base import suggest
 from cnnrs.callbacks.callback import Callback, History, LambdaCallback
 from cnnrs.callbacks.callback_list import CallbackList
+from cnnrs.callbacks.learning_rates import LearningRateScheduler, ReduceLROnPlateau
 from cnnrs.callbacks.logging import CSVLogger, ProgbarLogger, TerminateOnNaN
-from cnnrs.callbacks.monitoring import (
-    EarlyStopping,
-    LearningRateScheduler,
-    ModelCheckpoint,
-    ReduceLROnPlateau,
-)
+from cnnrs.callbacks.monitoring import EarlyStopping, ModelCheckpoint
 
 __all__ = [
     "CSVLogger",

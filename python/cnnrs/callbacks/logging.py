@@ -35,9 +35,9 @@ class ProgbarLogger(Callback):
     def _start(self, steps: int | None) -> None:
         from cnnrs.base.progbar import Progbar
 
-        self._bar = Progbar(
-            target=steps, verbose=self.params.get("verbose", 1), unit_name="step", interval=0.1
-        )
+        # Logs are of the epoch so far already.
+        verbose = self.params.get("verbose", 1)
+        self._bar = Progbar(steps, verbose=verbose, interval=0.1, stateless_metrics=())
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._in_fit = True

@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import re
 import string
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from cnnrs import _core
-from cnnrs.base.arguments import file_path, integer, number, reject
+from cnnrs.base.arguments import file_path, integer, number
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.callbacks.callback import Callback
 from cnnrs.serialization.formats import check_model_path, check_weights_path
 
 
-class _Monitor(Callback):
+class Monitor(Callback):
     """Watches `monitor`: whether it has become better."""
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0):
@@ -26,18 +23,38 @@ class _Monitor(Callback):
             raise ValueError(
                 f"{type(self).__name__}: mode: expected 'auto', 'min' or 'max', received {mode!r}"
             )
-        if mode == "auto":
-            name = monitor.removeprefix("val_")
-            mode = "max" if name.endswith(("acc", "accuracy", "auc", "precision", "recall")) else "min"
         self.monitor, self.mode = monitor, mode
         self.min_delta = abs(number(min_delta, self, "min_delta"))
 
-    @property
-    def _worst(self) -> float:
-        return -np.inf if self.mode == "max" else np.inf
+    def _is_upward(self) -> bool:
+        """Whether larger values are better.
 
-    def _better(self, value: float, than: float) -> bool:
-        return value - self.min_delta > than if self.mode == "max" else value + self.min_delta < than
+        Raises:
+            ValueError: `mode` is "auto", and nothing says so.
+        """
+        if self.mode != "auto":
+            return self.mode == "max"
+        name = self.monitor.removeprefix("val_")
+        for metric in _metrics_of(self.model):
+            if metric._direction is not None and name in (metric.name, f"weighted_{metric.name}"):
+                return bool(metric._direction == "up")
+        if name.endswith(("acc", "accuracy", "auc", "precision", "recall")):
+            return True
+        if name.endswith("loss"):
+            return False
+        for metric in _metrics_of(self.model):
+            if metric._direction is not None and name.endswith(f"_{metric.name}"):
+                return bool(metric._direction == "up")
+        raise ValueError(
+            f"{type(self).__name__}: mode: nothing says whether a larger {self.monitor!r} is better; "
+            "pass mode='max' or mode='min'"
+        )
+
+    def _better(self, value: float, than: float | None) -> bool:
+        upward = self._is_upward()
+        if than is None:
+            return True
+        return value - self.min_delta > than if upward else value + self.min_delta < than
 
     def _value(self, logs: Any) -> Any:
         value = (logs or {}).get(self.monitor)
@@ -46,7 +63,15 @@ class _Monitor(Callback):
         return value
 
 
-class EarlyStopping(_Monitor):
+def _metrics_of(model: Any) -> list[Any]:
+    """The metrics of a model, those of `compile` among them, one by one."""
+    found: list[Any] = []
+    for metric in getattr(model, "metrics", ()):
+        found += getattr(metric, "metrics", [metric])
+    return [metric for metric in found if hasattr(metric, "_direction")]
+
+
+class EarlyStopping(Monitor):
     """Stops training when a log has not become better for `patience` epochs.
 
     Args:
@@ -88,12 +113,12 @@ class EarlyStopping(_Monitor):
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
         self.stopped_epoch, self.best_epoch, self.wait = 0, 0, 0
-        self.best: float = self._worst
+        self.best: float | None = None
         self.best_weights: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.wait, self.stopped_epoch, self.best_epoch = 0, 0, 0
-        self.best, self.best_weights = self._worst, None
+        self.best, self.best_weights = None, None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         value = self._value(logs)
@@ -122,126 +147,7 @@ class EarlyStopping(_Monitor):
             self.model.set_weights(self.best_weights)
 
 
-class ReduceLROnPlateau(_Monitor):
-    """Multiplies the learning rate by `factor` when a log has not become better for `patience` epochs.
-
-    Args:
-        monitor: Name of the log.
-        factor: What the rate is multiplied by, less than 1.
-        patience: Epochs without a better value before that.
-        verbose: 1 prints the new rate.
-        mode: "min", "max", or "auto" by the name of the log.
-        min_delta: Least change that counts as better.
-        cooldown: Epochs to wait after a reduction.
-        min_lr: Lower bound of the rate.
-
-    >>> import numpy as np
-    >>> import cnnrs
-    >>> from cnnrs import callbacks
-    >>> model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
-    >>> model.compile("sgd", "mse")
-    >>> x = np.ones((4, 2), "float32")
-    >>> reduce = callbacks.ReduceLROnPlateau(monitor="loss", patience=1, factor=0.5, min_delta=100.0)
-    >>> history = model.fit(x, x.sum(1), epochs=3, verbose=0, callbacks=[reduce])
-    >>> [round(rate, 4) for rate in history.history["learning_rate"]]
-    [0.01, 0.01, 0.005]
-    """
-
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        factor: float = 0.1,
-        patience: int = 10,
-        verbose: int = 0,
-        mode: str = "auto",
-        min_delta: float = 0.0001,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-        **kwargs: Any,
-    ):
-        super().__init__(monitor, mode, min_delta)
-        reject(type(self), kwargs)
-        number(factor, self, "factor", least=0, below=1)
-        for argument, value in (("patience", patience), ("cooldown", cooldown), ("min_lr", min_lr)):
-            number(value, self, argument, least=0)
-        self.factor, self.patience, self.verbose = factor, patience, verbose
-        self.cooldown, self.min_lr = cooldown, min_lr
-        self.wait, self.cooldown_counter = 0, 0
-        self.best: float = self._worst
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.wait, self.cooldown_counter, self.best = 0, 0, self._worst
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        rate = float(np.asarray(self.model.optimizer.learning_rate))
-        if logs is not None:
-            logs["learning_rate"] = rate
-        value = self._value(logs)
-        if value is None:
-            return
-        if self.cooldown_counter > 0:
-            self.cooldown_counter -= 1
-            self.wait = 0
-        if self._better(value, self.best):
-            self.best, self.wait = value, 0
-            return
-        if self.cooldown_counter > 0:
-            return
-        self.wait += 1
-        if self.wait >= self.patience and rate > self.min_lr:
-            rate = max(rate * self.factor, self.min_lr)
-            self.model.optimizer.learning_rate = rate
-            if self.verbose > 0:
-                print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {rate}.")
-            self.cooldown_counter, self.wait = self.cooldown, 0
-
-
-class LearningRateScheduler(Callback):
-    """Sets the learning rate of each epoch to `schedule(epoch, lr)` or `schedule(epoch)`.
-
-    Args:
-        schedule: Called with the epoch, counted from 0, and the rate so far if it takes two arguments.
-        verbose: 1 prints the rate.
-
-    >>> import numpy as np
-    >>> import cnnrs
-    >>> from cnnrs import callbacks
-    >>> model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
-    >>> model.compile("sgd", "mse")
-    >>> x = np.ones((4, 2), "float32")
-    >>> decay = callbacks.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1))
-    >>> history = model.fit(x, x.sum(1), epochs=2, verbose=0, callbacks=[decay])
-    >>> [round(rate, 4) for rate in history.history["learning_rate"]]
-    [0.1, 0.05]
-    """
-
-    def __init__(self, schedule: Callable[..., float], verbose: int = 0):
-        super().__init__()
-        self.schedule, self.verbose = schedule, verbose
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        import inspect
-
-        rate = float(np.asarray(self.model.optimizer.learning_rate))
-        takes = [
-            p
-            for p in inspect.signature(self.schedule).parameters.values()
-            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
-        ]
-        two = len(takes) > 1 or any(p.kind == p.VAR_POSITIONAL for p in takes)
-        rate = self.schedule(epoch, rate) if two else self.schedule(epoch)
-        if not isinstance(rate, (float, int, np.floating, np.integer)):
-            raise ValueError(f"LearningRateScheduler: schedule: expected a number, received {rate!r}")
-        self.model.optimizer.learning_rate = float(rate)
-        if self.verbose > 0:
-            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {float(rate)}.")
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if logs is not None:
-            logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
-
-
-class ModelCheckpoint(_Monitor):
+class ModelCheckpoint(Monitor):
     """Saves the model or its weights after epochs, or every `save_freq` batches.
 
     Args:
@@ -300,7 +206,7 @@ class ModelCheckpoint(_Monitor):
             _core.check_writable(self.filepath)
         self.verbose, self.save_best_only, self.save_weights_only = verbose, save_best_only, save_weights_only
         self.save_freq = save_freq
-        self.best: float = self._worst if initial_value_threshold is None else initial_value_threshold
+        self.best: float | None = initial_value_threshold
         self._batches, self._epoch = 0, 0
         self._looks_at_batches = save_freq != "epoch"
 
@@ -330,7 +236,8 @@ class ModelCheckpoint(_Monitor):
                         print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {self.best:.5f}")
                     return
                 if self.verbose > 0:
-                    print(f"\nEpoch {epoch + 1}: {self.monitor} improved from {self.best:.5f} to {value:.5f}")
+                    before = "" if self.best is None else f"from {self.best:.5f} "
+                    print(f"\nEpoch {epoch + 1}: {self.monitor} improved {before}to {value:.5f}")
                 self.best = value
         fields = {"epoch": epoch + 1, **({} if batch is None else {"batch": batch + 1}), **logs}
         try:

@@ -21,15 +21,18 @@ from cnnrs.initializers.draws import (
 )
 from cnnrs.initializers.initializer import Initializer
 from cnnrs.initializers.lookup import deserialize, get, serialize
+from cnnrs.initializers.spectral import STFT
 
 OrthogonalInitializer = Orthogonal
 IdentityInitializer = Identity
+STFTInitializer = STFT
 
 zeros, ones, constant, identity = Zeros, Ones, Constant, Identity
 random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
 variance_scaling, orthogonal = VarianceScaling, Orthogonal
 glorot_uniform, glorot_normal = GlorotUniform, GlorotNormal
 he_normal, he_uniform = HeNormal, HeUniform
+stft = STFT
 lecun_normal, lecun_uniform = LecunNormal, LecunUniform
 
 __all__ = [
@@ -48,6 +51,8 @@ __all__ = [
     "OrthogonalInitializer",
     "RandomNormal",
     "RandomUniform",
+    "STFT",
+    "STFTInitializer",
     "TruncatedNormal",
     "VarianceScaling",
     "Zeros",
@@ -67,6 +72,7 @@ __all__ = [
     "random_normal",
     "random_uniform",
     "serialize",
+    "stft",
     "truncated_normal",
     "variance_scaling",
     "zeros",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import serialization
+from cnnrs import _core, serialization
 from cnnrs.base import naming
 from cnnrs.initializers.constants import Constant, Identity, Ones, Zeros
 from cnnrs.initializers.draws import (
@@ -24,6 +24,7 @@ from cnnrs.initializers.draws import (
     VarianceScaling,
 )
 from cnnrs.initializers.initializer import Initializer
+from cnnrs.initializers.spectral import STFT
 
 __all__ = ["deserialize", "get", "serialize"]
 
@@ -45,10 +46,25 @@ _CLASSES = {
         LecunNormal,
         LecunUniform,
         Orthogonal,
+        STFT,
     )
 }
-_ALIASES = {"normal": RandomNormal, "uniform": RandomUniform, "zero": Zeros, "one": Ones}
+_ALIASES = {"normal": RandomNormal, "uniform": RandomUniform, "zero": Zeros, "one": Ones, "stft": STFT}
+_ALIASES |= {"IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal, "STFTInitializer": STFT}
 _BY_NAME = {**{naming.to_snake_case(name): cls for name, cls in _CLASSES.items()}, **_ALIASES, **_CLASSES}
+
+
+class _Values:
+    """An initializer that gives an array or tensor, of its own shape only."""
+
+    def __init__(self, values: Any):
+        self.values = values
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        own = tuple(np.shape(self.values))
+        if tuple(shape) != own:
+            raise ValueError(f"initializer: expected the shape {own} of the values, received {tuple(shape)}")
+        return np.asarray(self.values).astype(dtype or "float32")
 
 
 def serialize(initializer: Any) -> Any:
@@ -91,6 +107,8 @@ def get(identifier: Any) -> Callable[..., Any] | None:
         return identifier()
     if callable(identifier):
         return identifier
-    if isinstance(identifier, (int, float, np.ndarray)):
+    if isinstance(identifier, (int, float)):
         return Constant(identifier)
+    if isinstance(identifier, (np.ndarray, np.generic, _core.Tensor, _core.Variable)):
+        return _Values(identifier)
     raise ValueError(f"initializer: expected a name, an object or a callable, received {identifier!r}")

@@ -1,12 +1,21 @@
 """Layers, with the names, arguments and defaults of `keras.layers`."""
 
-from cnnrs.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from cnnrs.layers.activation import (
+    ELU,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Softmax,
+)
 from cnnrs.layers.augmentation import (
+    AugMix,
     AutoContrast,
     CenterCrop,
     ContrastLimitedAdaptiveHistogramEqualization,
+    CutMix,
     Equalization,
     MaxNumBoundingBoxes,
+    MixUp,
     RandAugment,
     RandomBrightness,
     RandomColorDegeneration,
@@ -31,77 +40,205 @@ from cnnrs.layers.augmentation import (
     Resizing,
     Solarization,
 )
-from cnnrs.layers.base import Layer
-from cnnrs.layers.config import deserialize, serialize
-from cnnrs.layers.convolutional import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
-from cnnrs.layers.core import Activation, Dense, Identity, Lambda
-from cnnrs.layers.input_layer import Input, InputLayer
-from cnnrs.layers.input_spec import InputSpec
-from cnnrs.layers.merging import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
-from cnnrs.layers.normalization import (
+from cnnrs.layers.base import (
+    Layer,
+)
+from cnnrs.layers.batch_normalization import (
     BatchNormalization,
+)
+from cnnrs.layers.config import (
+    deserialize,
+    serialize,
+)
+from cnnrs.layers.convolutional import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    Conv3D,
+    Conv3DTranspose,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
+from cnnrs.layers.core import (
+    Activation,
+    Dense,
+    Identity,
+    Lambda,
+)
+from cnnrs.layers.einsum import (
+    EinsumDense,
+)
+from cnnrs.layers.embedding import (
+    Embedding,
+    Masking,
+)
+from cnnrs.layers.input_layer import (
+    Input,
+    InputLayer,
+)
+from cnnrs.layers.input_spec import (
+    InputSpec,
+)
+from cnnrs.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from cnnrs.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
+    RMSNormalization,
     UnitNormalization,
 )
-from cnnrs.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
-from cnnrs.layers.preprocessing import CategoryEncoding, Normalization, Pipeline, Rescaling
+from cnnrs.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+)
+from cnnrs.layers.preprocessing import (
+    CategoryEncoding,
+    Normalization,
+    Pipeline,
+    Rescaling,
+)
 from cnnrs.layers.regularization import (
     ActivityRegularization,
+    AlphaDropout,
     Dropout,
     GaussianDropout,
     GaussianNoise,
+    SpatialDropout1D,
     SpatialDropout2D,
+    SpatialDropout3D,
+)
+from cnnrs.layers.resampling import (
+    Cropping1D,
+    Cropping2D,
+    Cropping3D,
+    UpSampling1D,
+    UpSampling2D,
+    UpSampling3D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
 )
 from cnnrs.layers.reshaping import (
-    Cropping2D,
     Flatten,
     Permute,
     RepeatVector,
     Reshape,
-    UpSampling2D,
-    ZeroPadding2D,
+)
+from cnnrs.layers.wrapping import (
+    SpectralNormalization,
+    TimeDistributed,
+    Wrapper,
 )
 
+Convolution1D = Conv1D
+Convolution1DTranspose = Conv1DTranspose
+MaxPool1D = MaxPooling1D
+AvgPool1D = AveragePooling1D
+GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalAvgPool1D = GlobalAveragePooling1D
+SeparableConvolution1D = SeparableConv1D
 Convolution2D = Conv2D
 Convolution2DTranspose = Conv2DTranspose
-SeparableConvolution2D = SeparableConv2D
 MaxPool2D = MaxPooling2D
 AvgPool2D = AveragePooling2D
 GlobalMaxPool2D = GlobalMaxPooling2D
 GlobalAvgPool2D = GlobalAveragePooling2D
+SeparableConvolution2D = SeparableConv2D
+Convolution3D = Conv3D
+Convolution3DTranspose = Conv3DTranspose
+MaxPool3D = MaxPooling3D
+AvgPool3D = AveragePooling3D
+GlobalMaxPool3D = GlobalMaxPooling3D
+GlobalAvgPool3D = GlobalAveragePooling3D
 
 __all__ = [
-    "ELU",
     "Activation",
     "ActivityRegularization",
     "Add",
+    "AlphaDropout",
+    "AugMix",
     "AutoContrast",
     "Average",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AveragePooling3D",
+    "AvgPool1D",
     "AvgPool2D",
+    "AvgPool3D",
     "BatchNormalization",
     "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
     "ContrastLimitedAdaptiveHistogramEqualization",
+    "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
     "Convolution2D",
     "Convolution2DTranspose",
+    "Convolution3D",
+    "Convolution3DTranspose",
+    "Cropping1D",
     "Cropping2D",
+    "Cropping3D",
+    "CutMix",
     "Dense",
+    "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "ELU",
+    "EinsumDense",
+    "Embedding",
     "Equalization",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalAvgPool3D",
+    "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GlobalMaxPool3D",
+    "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
     "GroupNormalization",
     "Identity",
     "Input",
@@ -111,16 +248,23 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "MaxNumBoundingBoxes",
+    "MaxPool1D",
     "MaxPool2D",
+    "MaxPool3D",
+    "MaxPooling1D",
     "MaxPooling2D",
+    "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MixUp",
     "Multiply",
     "Normalization",
     "PReLU",
     "Permute",
     "Pipeline",
+    "RMSNormalization",
     "RandAugment",
     "RandomBrightness",
     "RandomColorDegeneration",
@@ -147,17 +291,36 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Resizing",
+    "SeparableConv1D",
     "SeparableConv2D",
+    "SeparableConvolution1D",
     "SeparableConvolution2D",
     "Softmax",
     "Solarization",
+    "SpatialDropout1D",
     "SpatialDropout2D",
+    "SpatialDropout3D",
+    "SpectralNormalization",
     "Subtract",
+    "TimeDistributed",
     "UnitNormalization",
+    "UpSampling1D",
     "UpSampling2D",
+    "UpSampling3D",
+    "Wrapper",
+    "ZeroPadding1D",
     "ZeroPadding2D",
+    "ZeroPadding3D",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]
 
 

@@ -25,6 +25,8 @@ class ReLU(Layer):
     [0.0, 2.0, 6.0]
     """
 
+    _supports_masking = True
+
     def __init__(
         self,
         max_value: float | None = None,
@@ -70,6 +72,8 @@ class LeakyReLU(Layer):
     [-0.5, 2.0]
     """
 
+    _supports_masking = True
+
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
         super().__init__(**kwargs)
         if not _is_number(negative_slope):
@@ -90,6 +94,8 @@ class ELU(Layer):
     Args:
         alpha: Limit of the negative half.
     """
+
+    _supports_masking = True
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
@@ -114,6 +120,8 @@ class PReLU(Layer):
 
     Weights: alpha, of the input's shape without the batch, 1 along shared axes.
     """
+
+    _supports_masking = True
 
     def __init__(
         self,
@@ -160,6 +168,8 @@ class Softmax(Layer):
     [[0.25, 0.25, 0.25, 0.25]]
     """
 
+    _supports_masking = True
+
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = axis
@@ -168,6 +178,16 @@ class Softmax(Layer):
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is None:
             return ops.softmax(inputs, self.axis)
+        extents = tuple(inputs.shape)
+        fits = mask.ndim <= inputs.ndim and all(
+            m in (1, i) for m, i in zip(mask.shape[::-1], extents[::-1], strict=False)
+        )
+        if not fits:
+            raise ValueError(
+                f"{self.name}: mask: expected a shape that broadcasts to {extents}, received {mask.shape}"
+            )
+        if mask.dtype != "bool":
+            mask = ops.greater(mask, 0.5)
         # Where all are masked, softmax would share 1 among them.
         outputs = ops.softmax(ops.where(mask, inputs, -3e38), self.axis)
         return ops.where(mask, outputs, 0.0)

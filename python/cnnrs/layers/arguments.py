@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from types import FunctionType
 from typing import Any
 
 from cnnrs import constraints, initializers, regularizers
 from cnnrs.base.arguments import integer
 
-__all__ = ["Parts", "positive"]
+__all__ = ["Parts", "positive", "with_defaults"]
 
 
 def positive(value: Any, layer: str, argument: str) -> int:
@@ -17,6 +19,27 @@ def positive(value: Any, layer: str, argument: str) -> int:
         ValueError: It is none; the message names the layer and the argument.
     """
     return integer(value, layer, argument, least=1)
+
+
+def with_defaults(function: Any, **defaults: Any) -> Any:
+    """A copy of a function whose arguments have other defaults.
+
+    Layers for sequences, images and volumes differ in these, and in how many spatial axes they have.
+
+    >>> def step(strides=(1, 1)):
+    ...     return strides
+    >>> with_defaults(step, strides=1)()
+    1
+    """
+    function = inspect.unwrap(function)
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount]
+    given = function.__defaults__
+    values = tuple(defaults.get(n, v) for n, v in zip(names[-len(given) :], given, strict=True))
+    copy = FunctionType(code, function.__globals__, function.__name__, values, function.__closure__)
+    copy.__qualname__, copy.__annotations__ = function.__qualname__, function.__annotations__
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
 
 class Parts:

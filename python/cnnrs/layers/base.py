@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import weakref
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,21 @@ from cnnrs.base import context, naming, policies
 from cnnrs.base.arguments import reject
 from cnnrs.base.building import building
 from cnnrs.base.dtypes import FLOAT, FLOATS
+from cnnrs.layers import masking
 from cnnrs.layers.input_spec import check_inputs
 from cnnrs.layers.ownership import WeightOwner
+from cnnrs.layers.refused import RefusedMethods
 from cnnrs.ops.annotated import autocast
+from cnnrs.ops.masks import keep_mask
 from cnnrs.serialization.copies import reduce_layer
 
 __all__ = ["Layer"]
 
+# Layers with losses of their last call. Most programs have none, and need not look for them.
+_HOLDING_LOSSES: weakref.WeakSet[Any] = weakref.WeakSet()
 
-class Layer(WeightOwner):
+
+class Layer(RefusedMethods, WeightOwner):
     """The base of all layers.
 
     A subclass makes its weights in `build(input_shape)` or `__init__` with `add_weight`, and computes in
@@ -52,8 +59,12 @@ class Layer(WeightOwner):
     3
     """
 
+    # Whether positional arguments of a call may be other things than tensors.
+    _takes_plain_arguments = False
     # Whether the layer computes in float32 where its policy says 16 bits, and rounds its outputs at the end.
     _widens = False
+    # Whether the outputs have masks if the input has one; None: if the class defines `compute_mask`.
+    _supports_masking: bool | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -75,19 +86,16 @@ class Layer(WeightOwner):
         reject(type(self), kwargs)
         super().__init__(name)
         if not isinstance(trainable, (bool, np.bool_)):
-            raise TypeError(f"{self.name}: trainable: expected True or False, received {trainable!r}")
+            raise ValueError(f"{self.name}: trainable: expected True or False, received {trainable!r}")
         self._dtype_policy = self._checked_policy(dtype)
         if activity_regularizer is not None:
             activity_regularizer = regularizers.get(activity_regularizer)
-        self._own = []
         self._trainable = bool(trainable)
         self._losses: list[Any] = []
-        self._called = False
         self.built = False
         self.autocast = bool(autocast)
         self.activity_regularizer = activity_regularizer
         self.input_spec: Any = None
-        self.supports_masking = True
         self._build_shapes: dict[str, Any] | None = None
         if input_shape is not None:
             self._input_shape_argument = tuple(input_shape)
@@ -106,6 +114,21 @@ class Layer(WeightOwner):
         """The computation, in terms of `cnnrs.ops`."""
         raise NotImplementedError(f"{type(self).__name__}: expected the class to define call(inputs)")
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the outputs, from the inputs and theirs. A subclass may define it."""
+        return previous_mask
+
+    @property
+    def supports_masking(self) -> bool:
+        """Whether outputs have a mask, if inputs have one. A layer may set it."""
+        if self._supports_masking is None:
+            return type(self).compute_mask is not Layer.compute_mask
+        return self._supports_masking
+
+    @supports_masking.setter
+    def supports_masking(self, value: bool) -> None:
+        self._supports_masking = bool(value)
+
     def get_config(self) -> dict[str, Any]:
         """The arguments from which `from_config` makes the layer again, without its weights.
 
@@ -121,6 +144,16 @@ class Layer(WeightOwner):
             return self._arguments_as_config(config)
         return config
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The layer with these arguments. A policy of element types that has a name is given by it."""
+        dtype = config.get("dtype")
+        if isinstance(dtype, dict):
+            policy = dtype_policies.deserialize(dtype)
+            named = not isinstance(policy, dtype_policies.DTypePolicyMap)
+            config = {**config, "dtype": policy.name if named else policy}
+        return super().from_config(config)
+
     # ---- losses and metrics
 
     def add_loss(self, loss: Any) -> None:
@@ -134,7 +167,11 @@ class Layer(WeightOwner):
                 raise ValueError(
                     f"{self.name}: add_loss: expected a scalar, received shape {tuple(value.shape)}"
                 )
-            self._losses.append(value)
+            self._keep_loss(value)
+
+    def _keep_loss(self, loss: Any) -> None:
+        self._losses.append(loss)
+        _HOLDING_LOSSES.add(self)
 
     @property
     def losses(self) -> list[Any]:
@@ -148,6 +185,7 @@ class Layer(WeightOwner):
     def _clear_losses(self) -> None:
         for layer in self._flatten_layers():
             layer._losses.clear()
+            _HOLDING_LOSSES.discard(layer)
 
     @property
     def metrics(self) -> list[Any]:
@@ -185,10 +223,13 @@ class Layer(WeightOwner):
         given = training is not None
         if not given:
             training = context.current_training()
-            if training is None:
-                training = signature.training_default
-        if position is not None and len(args) <= position:
+        # A default of the class is its own matter: layers inside do not see it.
+        if training is not None and position is not None and len(args) <= position:
             kwargs["training"] = bool(training)
+        elif signature.needs_training and "training" not in kwargs:
+            kwargs["training"] = False
+        if len(args) > 1 and not self._takes_plain_arguments:
+            self._check_positional(args[1:])
         try:
             if args and isinstance(args[0], list) and _is_numbers(args[0]):
                 args = (_core.tensor(args[0]), *args[1:])
@@ -203,34 +244,70 @@ class Layer(WeightOwner):
             check_inputs(self.input_spec, args[0], self.name)
         if not self.built:
             self._build_for(signature, args, kwargs)
+        if not self._called:
+            self._called = True
+        masks = masking.find(signature, args, kwargs)
         if symbolic.any_symbolic(args, kwargs):
             # The mode of a node is that of the model's call, unless it was set here.
             if not given:
                 kwargs.pop("training", None)
-            return self.symbolic_call(*args, **kwargs)
-        return self._compute(training, args, kwargs)
+            if not masks.arguments:
+                outputs = self.symbolic_call(*args, **kwargs)
+            else:
+                # The node finds the masks anew, when it runs.
+                outputs = self.compute_output_spec(*args, **kwargs, **masks.arguments)
+                symbolic.Node(self, args, kwargs, outputs)
+        else:
+            complete = {**kwargs, **masks.arguments} if masks.arguments else kwargs
+            outputs = self._compute(training, args, complete)
+        self._mask_outputs(args, kwargs, outputs, masks.previous, warn=True)
+        return outputs
+
+    def _mask_outputs(self, args: Any, kwargs: Any, outputs: Any, previous: Any, warn: bool) -> None:
+        if previous is not None or type(self).compute_mask is not Layer.compute_mask:
+            first = args[0] if args else next(iter(kwargs.values()))
+            masking.hand_on(self, first, outputs, previous, warn)
+
+    def _check_positional(self, args: tuple[Any, ...]) -> None:
+        for value in tree.flatten(args):
+            if value is not None and not hasattr(value, "shape") and not isinstance(value, (int, float)):
+                wrong: Any = value
+            elif isinstance(value, bool):
+                wrong = value
+            else:
+                continue
+            raise ValueError(
+                f"{self.name}: expected tensors as positional arguments, received {wrong!r}; "
+                "pass it by its name"
+            )
 
     def _run_node(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call on tensors whose shapes were checked when the node of a functional model was recorded."""
-        position = _call_signature(type(self)).training_position
+        signature = _call_signature(type(self))
+        position = signature.training_position
         training = kwargs.get("training")
         if training is None and position is not None and len(args) > position:
             training = args[position]
         if training is None:
             training = context.current_training()
-            if training is None:
-                training = _call_signature(type(self)).training_default
             if position is not None and len(args) <= position:
-                kwargs = {**kwargs, "training": bool(training)}
-        return self._compute(training, args, kwargs)
+                if training is not None:
+                    kwargs = {**kwargs, "training": bool(training)}
+                elif signature.needs_training:
+                    kwargs = {**kwargs, "training": False}
+        masks = masking.find(signature, args, kwargs)
+        outputs = self._compute(training, args, {**kwargs, **masks.arguments} if masks.arguments else kwargs)
+        self._mask_outputs(args, kwargs, outputs, masks.previous, warn=False)
+        return outputs
 
     def _compute(self, training: bool | None, args: Any, kwargs: Any) -> Any:
-        if context.is_outermost():
+        if _HOLDING_LOSSES and context.is_outermost():
             self._clear_losses()
         dtype = self._working_dtype()
         if dtype is not None and self._casts_inputs():
             args, kwargs = _autocast(args, dtype), _autocast(kwargs, dtype)
         with context.calling(training), _core.layer_scope(self.name, dtype):
+            scopes = naming.enter_scopes(self._scopes())
             try:
                 outputs = self.call(*args, **kwargs)
             except _core.TracedValueError as error:
@@ -241,6 +318,8 @@ class Layer(WeightOwner):
             except (IndexError, TypeError, ValueError) as error:
                 _name_layer(error, self.name)
                 raise
+            finally:
+                naming.enter_scopes(scopes)
         if self._widens and dtype is not None:
             outputs = _autocast(outputs, self.compute_dtype)
         if self.activity_regularizer is not None:
@@ -249,7 +328,7 @@ class Layer(WeightOwner):
                 penalty = self.activity_regularizer(_autocast(output, FLOAT))
                 # Keras divides by the batch, so that the penalty does not depend on its size.
                 rows = output.shape[0] if output.shape else 1
-                self._losses.append(penalty / float(max(1, rows)))
+                self._keep_loss(penalty / float(max(1, rows)))
         return outputs
 
     def _working_dtype(self) -> str | None:
@@ -263,17 +342,43 @@ class Layer(WeightOwner):
         return True
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Symbolic outputs for symbolic inputs: shapes and dtypes only."""
+        """Symbolic outputs for symbolic inputs: shapes and dtypes only.
+
+        A class that defines `compute_output_shape` is asked; else `call` is recorded.
+        """
+        if type(self).compute_output_shape is not Layer.compute_output_shape:
+            return self._spec_by_shape(args, kwargs)
+        return self._recorded_spec(args, kwargs)
+
+    def _recorded_spec(self, args: Any, kwargs: Any) -> Any:
         position = _call_signature(type(self)).training_position
-        if position is not None and len(args) <= position:
+        if _call_signature(type(self)).needs_training and position is not None and len(args) <= position:
             kwargs = {"training": False, **kwargs}
         training = kwargs.get("training", False)
         outputs = symbolic.infer(lambda *a, **k: self._compute(training, a, k), args, kwargs)
         self._clear_losses()
         return outputs
 
+    def _spec_by_shape(self, args: Any, kwargs: Any) -> Any:
+        parameters = inspect.signature(type(self).compute_output_shape).parameters
+        named = dict(zip(_call_signature(type(self)).names, args, strict=False)) | kwargs
+        shapes = {n: tree.map_structure(_shape_of, v) for n, v in named.items() if _holds_tensor(v)}
+        by_name = {
+            n: shapes[n.removesuffix("_shape")] for n in parameters if n.removesuffix("_shape") in shapes
+        }
+        if not by_name or "input_shape" in parameters:
+            output = self.compute_output_shape(next(iter(shapes.values())))
+        else:
+            output = self.compute_output_shape(**by_name)
+        return _symbols(output, self.compute_dtype)
+
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The shape of the output for an input of this shape; None stands for an unknown extent."""
+        if type(self).call is Layer.call:
+            raise NotImplementedError(
+                f"{type(self).__name__}: compute_output_shape: expected the class to define "
+                "compute_output_shape(input_shape) or call(inputs)"
+            )
         shapes = [_symbols(shape) for shape in args]
         named = {k: _symbols(v) for k, v in kwargs.items()}
         if not self.built:
@@ -285,6 +390,7 @@ class Layer(WeightOwner):
         names = signature.build_names
         shapes = [tree.map_structure(_shape_of, a) for a in (*args, *kwargs.values()) if _holds_tensor(a)]
         if len(names) > 1:
+            self._check_build_names(signature)
             named = dict(zip(signature.names, args, strict=False)) | kwargs
             by_name = {
                 n: tree.map_structure(_shape_of, named[n.removesuffix("_shape")])
@@ -297,6 +403,19 @@ class Layer(WeightOwner):
         if not shapes:
             raise TypeError(f"{self.name}: expected a tensor as input, received {args}")
         self._build_with(shapes[0])
+
+    def _check_build_names(self, signature: _CallSignature) -> None:
+        for name in signature.required_build_names:
+            if not name.endswith("_shape"):
+                raise ValueError(
+                    f"{self.name}: build: expected names of arguments of call() with '_shape' behind, "
+                    f"received {name!r}"
+                )
+            if name.removesuffix("_shape") not in signature.every:
+                raise ValueError(
+                    f"{self.name}: build: received {name!r}, but call() has no argument "
+                    f"{name.removesuffix('_shape')!r}"
+                )
 
     def _build_with(self, shape: Any) -> None:
         with building(self), context.calling(None):
@@ -394,8 +513,8 @@ class Layer(WeightOwner):
 
     @property
     def path(self) -> str:
-        """Name within the model."""
-        return self.name
+        """The name after those of the layers inside of which it was built or called first."""
+        return self.name if self._scope_names is None else "/".join(self._scope_names)
 
     def __reduce__(self) -> Any:
         return reduce_layer(self)
@@ -421,8 +540,11 @@ def _wrap_build(build: Any) -> Any:
         arguments = dict(list(signature.bind(self, *args, **kwargs).arguments.items())[1:])
         count = len(self._own)
         try:
-            with naming.name_scope(self.name):
+            outer = naming.enter_scopes(self._scopes())
+            try:
                 build(self, *args, **kwargs)
+            finally:
+                naming.enter_scopes(outer)
             self._build_shapes = arguments
             self.built = True
         except BaseException:
@@ -450,16 +572,21 @@ class _CallSignature:
         parameters = list(inspect.signature(cls.call).parameters.values())[1:]  # type: ignore[attr-defined]
         self.names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         every = [p.name for p in parameters]
+        self.mask_names = frozenset(n for n in every if n == "mask" or n.endswith("_mask"))
+        self.every = every
+        self.needs_training = any(p.name == "training" and p.default is p.empty for p in parameters)
         takes_rest = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self.training_position: int | None = None
         if "training" in self.names:
             self.training_position = self.names.index("training")
         elif "training" in every or (takes_rest and getattr(cls, "_call_takes_training", False)):
             self.training_position = len(self.names) + 1000
-        # What holds outside of calls that say it; augmentation has True.
-        given = next((p.default for p in parameters if p.name == "training"), None)
-        self.training_default: bool | None = given if isinstance(given, bool) else None
         build = list(inspect.signature(cls.build).parameters.values())[1:]  # type: ignore[attr-defined]
+        self.required_build_names = [
+            p.name
+            for p in build
+            if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
         self.build_names = [p.name for p in build if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
@@ -488,7 +615,7 @@ def _autocast(value: Any, dtype: str) -> Any:
     """`value` with the float tensors in it as `dtype`."""
     if isinstance(value, (_core.Tensor, _core.Variable)):
         own = value.dtype
-        return autocast(value, dtype) if own != dtype and own in FLOATS else value
+        return keep_mask(autocast(value, dtype), value) if own != dtype and own in FLOATS else value
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         parts = [_autocast(part, dtype) for part in value]
         return value if all(map(operator.is_, parts, value)) else type(value)(parts)
@@ -517,13 +644,13 @@ def _is_shape(value: Any) -> bool:
     )
 
 
-def _symbols(shape: Any) -> Any:
+def _symbols(shape: Any, dtype: str = FLOAT) -> Any:
     """Symbolic tensors of the shapes in a structure."""
     if _is_shape(shape):
-        return symbolic.KerasTensor(shape)
+        return symbolic.KerasTensor(shape, dtype)
     if isinstance(shape, dict):
-        return {k: _symbols(v) for k, v in shape.items()}
-    return [_symbols(s) for s in shape]
+        return {k: _symbols(v, dtype) for k, v in shape.items()}
+    return type(shape)(_symbols(s, dtype) for s in shape)
 
 
 def _tuples(shape: Any) -> Any:

@@ -1,89 +1,31 @@
-"""Convolutions."""
+"""Convolutions of sequences, images and volumes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import activations, ops
-from cnnrs.layers.arguments import Parts, positive
-from cnnrs.layers.base import Layer
-from cnnrs.layers.input_spec import InputSpec
-from cnnrs.ops.convolution import image_data_format, pair
+from cnnrs.layers.arguments import with_defaults
+from cnnrs.layers.convolving import Conv, ConvTranspose, DepthwiseConv, SeparableConv
 
-__all__ = ["Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "SeparableConv2D"]
+__all__ = [
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "SeparableConv1D",
+    "SeparableConv2D",
+]
 
-
-class _Convolution(Layer):
-    """What all convolutions share: windows, bias, activation."""
-
-    bias: Any
-
-    def __init__(
-        self,
-        kernel_size: Any,
-        strides: Any,
-        padding: str,
-        data_format: str | None,
-        dilation_rate: Any,
-        activation: Any,
-        use_bias: bool,
-        activity_regularizer: Any,
-        parts: dict[str, Any],
-        **kwargs: Any,
-    ):
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        self.kernel_size = tuple(pair(kernel_size, f"{self.name}: kernel_size"))
-        self.strides = tuple(pair(strides, f"{self.name}: strides"))
-        if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
-            raise ValueError(f"{self.name}: padding: expected 'valid' or 'same', received {padding!r}")
-        self.padding = padding.lower()
-        self.data_format = image_data_format(data_format)
-        self.dilation_rate = tuple(pair(dilation_rate, f"{self.name}: dilation_rate"))
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                f"{self.name}: strides {self.strides} and dilation_rate {self.dilation_rate}: "
-                "expected one of them to be 1"
-            )
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
-        self._parts = Parts(self, **parts)
-        self.input_spec = InputSpec(ndim=4)
-
-    def _channels(self, input_shape: Any) -> int:
-        channels = input_shape[-1 if self.data_format == "channels_last" else 1]
-        if channels is None:
-            raise ValueError(
-                f"{self.name}: expected a known number of channels, received shape {input_shape}"
-            )
-        self.input_spec = InputSpec(ndim=4, axes={-1 if self.data_format == "channels_last" else 1: channels})
-        return channels
-
-    def _finish(self, outputs: Any) -> Any:
-        if self.bias is not None:
-            channels_last = self.data_format == "channels_last"
-            outputs = outputs + (self.bias if channels_last else ops.reshape(self.bias, (-1, 1, 1)))
-        return self.activation(outputs)
-
-    def _window(self) -> dict[str, Any]:
-        return {
-            "strides": self.strides,
-            "padding": self.padding,
-            "data_format": self.data_format,
-            "dilation_rate": self.dilation_rate,
-        }
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "kernel_size": self.kernel_size,
-            **self._window(),
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            **self._parts.config(),
-        }
+# Defaults of arguments that have a number for each spatial axis.
+_SEQUENCES = {"strides": 1, "dilation_rate": 1}
+_VOLUMES = {"strides": (1, 1, 1), "dilation_rate": (1, 1, 1)}
 
 
-class Conv2D(_Convolution):
+class Conv2D(Conv):
     """Convolution of images.
 
     Args:
@@ -111,73 +53,56 @@ class Conv2D(_Convolution):
     (2, 28, 28, 6)
     """
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Any,
-        strides: Any = (1, 1),
-        padding: str = "valid",
-        data_format: str | None = None,
-        dilation_rate: Any = (1, 1),
-        groups: int = 1,
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
-    ):
-        parts = {
-            "kernel_initializer": kernel_initializer,
-            "bias_initializer": bias_initializer,
-            "kernel_regularizer": kernel_regularizer,
-            "bias_regularizer": bias_regularizer,
-            "kernel_constraint": kernel_constraint,
-            "bias_constraint": bias_constraint,
-        }
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            activity_regularizer,
-            parts,
-            **kwargs,
-        )
-        self.filters = positive(filters, self.name, "filters")
-        self.groups = positive(groups, self.name, "groups")
-        if self.filters % self.groups:
-            raise ValueError(
-                f"{self.name}: filters: expected a multiple of groups {groups}, received {filters}"
-            )
 
-    def build(self, input_shape: Any) -> None:
-        channels = self._channels(input_shape)
-        if channels % self.groups:
-            raise ValueError(
-                f"{self.name}: groups: expected a divisor of {channels} channels, received {self.groups}"
-            )
-        shape = (*self.kernel_size, channels // self.groups, self.filters)
-        self.kernel = self.add_weight(shape=shape, **self._parts.of("kernel"))
-        self.bias = (
-            self.add_weight(shape=(self.filters,), **self._parts.of("bias")) if self.use_bias else None
-        )
+class Conv1D(Conv):
+    """Convolution of sequences.
 
-    def call(self, inputs: Any) -> Any:
-        return self._finish(ops.conv(inputs, self.kernel, **self._window()))
+    Args:
+        filters: Number of output channels.
+        kernel_size: Length of the window.
+        strides: Step of the window.
+        padding: "valid", "same" or "causal": zeros before the sequence, so that no output sees a later step.
+        data_format, dilation_rate, groups, activation, use_bias: As for `Conv2D`.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: As for `Conv2D`.
+        activity_regularizer, kernel_constraint, bias_constraint: As for `Conv2D`.
 
-    def get_config(self) -> dict[str, Any]:
-        return {"filters": self.filters, "groups": self.groups, **super().get_config()}
+    Input shape: (batch, steps, channels). Output shape: (batch, new steps, filters). Weights: kernel
+    (length, channels / groups, filters), bias (filters,).
+
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> layers.Conv1D(6, 3, padding="causal")(np.zeros((2, 10, 4))).shape
+    (2, 10, 6)
+    """
+
+    _rank = 1
+    _paddings = ("valid", "same", "causal")
+    __init__ = with_defaults(Conv.__init__, **_SEQUENCES)
 
 
-class DepthwiseConv2D(_Convolution):
+class Conv3D(Conv):
+    """Convolution of volumes.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size, strides, dilation_rate: As for `Conv2D`, numbers or triples.
+        padding, data_format, groups, activation, use_bias: As for `Conv2D`.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: As for `Conv2D`.
+        activity_regularizer, kernel_constraint, bias_constraint: As for `Conv2D`.
+
+    Input shape: (batch, depth, height, width, channels).
+
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> layers.Conv3D(6, 3)(np.zeros((2, 5, 6, 7, 4))).shape
+    (2, 3, 4, 5, 6)
+    """
+
+    _rank = 3
+    __init__ = with_defaults(Conv.__init__, **_VOLUMES)
+
+
+class DepthwiseConv2D(DepthwiseConv):
     """Convolution of each channel by filters of its own.
 
     Args:
@@ -203,62 +128,27 @@ class DepthwiseConv2D(_Convolution):
     (1, 6, 6, 8)
     """
 
-    def __init__(
-        self,
-        kernel_size: Any,
-        strides: Any = (1, 1),
-        padding: str = "valid",
-        depth_multiplier: int = 1,
-        data_format: str | None = None,
-        dilation_rate: Any = (1, 1),
-        activation: Any = None,
-        use_bias: bool = True,
-        depthwise_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        depthwise_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        depthwise_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
-    ):
-        parts = {
-            "depthwise_initializer": depthwise_initializer,
-            "bias_initializer": bias_initializer,
-            "depthwise_regularizer": depthwise_regularizer,
-            "bias_regularizer": bias_regularizer,
-            "depthwise_constraint": depthwise_constraint,
-            "bias_constraint": bias_constraint,
-        }
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            activity_regularizer,
-            parts,
-            **kwargs,
-        )
-        self.depth_multiplier = positive(depth_multiplier, self.name, "depth_multiplier")
 
-    def build(self, input_shape: Any) -> None:
-        channels = self._channels(input_shape)
-        shape = (*self.kernel_size, channels, self.depth_multiplier)
-        self.kernel = self.add_weight(shape=shape, **{**self._parts.of("depthwise"), "name": "kernel"})
-        shape = (channels * self.depth_multiplier,)
-        self.bias = self.add_weight(shape=shape, **self._parts.of("bias")) if self.use_bias else None
+class DepthwiseConv1D(DepthwiseConv):
+    """Convolution of each channel of sequences by filters of its own.
 
-    def call(self, inputs: Any) -> Any:
-        return self._finish(ops.depthwise_conv(inputs, self.kernel, **self._window()))
+    Args:
+        kernel_size, strides, dilation_rate: As for `DepthwiseConv2D`, numbers.
+        padding, depth_multiplier, data_format, activation, use_bias: As for `DepthwiseConv2D`.
+        depthwise_initializer, bias_initializer, depthwise_regularizer: As for `DepthwiseConv2D`.
+        bias_regularizer, activity_regularizer, depthwise_constraint, bias_constraint: Likewise.
 
-    def get_config(self) -> dict[str, Any]:
-        return {"depth_multiplier": self.depth_multiplier, **super().get_config()}
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> layers.DepthwiseConv1D(3, depth_multiplier=2)(np.zeros((1, 8, 4))).shape
+    (1, 6, 8)
+    """
+
+    _rank = 1
+    __init__ = with_defaults(DepthwiseConv.__init__, **_SEQUENCES)
 
 
-class SeparableConv2D(_Convolution):
+class SeparableConv2D(SeparableConv):
     """A depthwise convolution followed by one with a 1 x 1 kernel.
 
     Args:
@@ -281,77 +171,30 @@ class SeparableConv2D(_Convolution):
     (1, 6, 6, 5)
     """
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Any,
-        strides: Any = (1, 1),
-        padding: str = "valid",
-        data_format: str | None = None,
-        dilation_rate: Any = (1, 1),
-        depth_multiplier: int = 1,
-        activation: Any = None,
-        use_bias: bool = True,
-        depthwise_initializer: Any = "glorot_uniform",
-        pointwise_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        depthwise_regularizer: Any = None,
-        pointwise_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        depthwise_constraint: Any = None,
-        pointwise_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
-    ):
-        parts = {
-            "depthwise_initializer": depthwise_initializer,
-            "pointwise_initializer": pointwise_initializer,
-            "bias_initializer": bias_initializer,
-            "depthwise_regularizer": depthwise_regularizer,
-            "pointwise_regularizer": pointwise_regularizer,
-            "bias_regularizer": bias_regularizer,
-            "depthwise_constraint": depthwise_constraint,
-            "pointwise_constraint": pointwise_constraint,
-            "bias_constraint": bias_constraint,
-        }
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            activity_regularizer,
-            parts,
-            **kwargs,
-        )
-        self.filters = positive(filters, self.name, "filters")
-        self.depth_multiplier = positive(depth_multiplier, self.name, "depth_multiplier")
 
-    def build(self, input_shape: Any) -> None:
-        channels = self._channels(input_shape)
-        shape = (*self.kernel_size, channels, self.depth_multiplier)
-        named = {**self._parts.of("depthwise"), "name": "depthwise_kernel"}
-        self.depthwise_kernel = self.add_weight(shape=shape, **named)
-        shape = (1, 1, channels * self.depth_multiplier, self.filters)
-        named = {**self._parts.of("pointwise"), "name": "pointwise_kernel"}
-        self.pointwise_kernel = self.add_weight(shape=shape, **named)
-        self.bias = (
-            self.add_weight(shape=(self.filters,), **self._parts.of("bias")) if self.use_bias else None
-        )
+class SeparableConv1D(SeparableConv):
+    """A depthwise convolution of sequences followed by one that mixes the channels.
 
-    def call(self, inputs: Any) -> Any:
-        kernels = self.depthwise_kernel, self.pointwise_kernel
-        return self._finish(ops.separable_conv(inputs, *kernels, **self._window()))
+    Args:
+        filters: Number of output channels.
+        kernel_size, strides, dilation_rate: As for `SeparableConv2D`, numbers.
+        padding, data_format, depth_multiplier, activation, use_bias: As for `SeparableConv2D`.
+        depthwise_initializer, pointwise_initializer, bias_initializer: How the weights start.
+        depthwise_regularizer, pointwise_regularizer, bias_regularizer: Penalties of the weights.
+        activity_regularizer: Penalty of the output.
+        depthwise_constraint, pointwise_constraint, bias_constraint: Applied after each update.
 
-    def get_config(self) -> dict[str, Any]:
-        own = {"filters": self.filters, "depth_multiplier": self.depth_multiplier}
-        return {**own, **super().get_config()}
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> layers.SeparableConv1D(5, 3)(np.zeros((1, 8, 4))).shape
+    (1, 6, 5)
+    """
+
+    _rank = 1
+    __init__ = with_defaults(SeparableConv.__init__, **_SEQUENCES)
 
 
-class Conv2DTranspose(_Convolution):
+class Conv2DTranspose(ConvTranspose):
     """Transposed convolution: the gradient of a convolution with respect to its input.
 
     Args:
@@ -373,15 +216,55 @@ class Conv2DTranspose(_Convolution):
     (1, 16, 16, 3)
     """
 
+
+class Conv1DTranspose(ConvTranspose):
+    """Transposed convolution of sequences.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size, strides, output_padding, dilation_rate: As for `Conv2DTranspose`, numbers.
+        padding, data_format, activation, use_bias: As for `Conv2DTranspose`.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: As for `Conv2DTranspose`.
+        activity_regularizer, kernel_constraint, bias_constraint: As for `Conv2DTranspose`.
+
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> layers.Conv1DTranspose(3, 3, strides=2, padding="same")(np.zeros((1, 8, 4))).shape
+    (1, 16, 3)
+    """
+
+    _rank = 1
+    __init__ = with_defaults(ConvTranspose.__init__, **_SEQUENCES)
+
+
+class Conv3DTranspose(ConvTranspose):
+    """Transposed convolution of volumes.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size, strides, output_padding, dilation_rate: As for `Conv2DTranspose`, numbers or triples.
+        padding, data_format, activation, use_bias: As for `Conv2DTranspose`.
+        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: As for `Conv2DTranspose`.
+        activity_regularizer, kernel_constraint, bias_constraint: As for `Conv2DTranspose`.
+
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> layers.Conv3DTranspose(3, 3, strides=2, padding="same")(np.zeros((1, 2, 3, 4, 4))).shape
+    (1, 4, 6, 8, 3)
+    """
+
+    _rank = 3
+
+    # Its arguments are in another order, as in Keras.
     def __init__(
         self,
         filters: int,
         kernel_size: Any,
-        strides: Any = (1, 1),
+        strides: Any = (1, 1, 1),
         padding: str = "valid",
-        output_padding: Any = None,
         data_format: str | None = None,
-        dilation_rate: Any = (1, 1),
+        output_padding: Any = None,
+        dilation_rate: Any = (1, 1, 1),
         activation: Any = None,
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
@@ -393,42 +276,22 @@ class Conv2DTranspose(_Convolution):
         bias_constraint: Any = None,
         **kwargs: Any,
     ):
-        parts = {
-            "kernel_initializer": kernel_initializer,
-            "bias_initializer": bias_initializer,
-            "kernel_regularizer": kernel_regularizer,
-            "bias_regularizer": bias_regularizer,
-            "kernel_constraint": kernel_constraint,
-            "bias_constraint": bias_constraint,
-        }
         super().__init__(
+            filters,
             kernel_size,
             strides,
             padding,
+            output_padding,
             data_format,
             dilation_rate,
             activation,
             use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
             activity_regularizer,
-            parts,
+            kernel_constraint,
+            bias_constraint,
             **kwargs,
         )
-        self.filters = positive(filters, self.name, "filters")
-        self.output_padding = None
-        if output_padding is not None:
-            self.output_padding = tuple(pair(output_padding, f"{self.name}: output_padding", 0))
-
-    def build(self, input_shape: Any) -> None:
-        shape = (*self.kernel_size, self.filters, self._channels(input_shape))
-        self.kernel = self.add_weight(shape=shape, **self._parts.of("kernel"))
-        self.bias = (
-            self.add_weight(shape=(self.filters,), **self._parts.of("bias")) if self.use_bias else None
-        )
-
-    def call(self, inputs: Any) -> Any:
-        window = {**self._window(), "output_padding": self.output_padding}
-        return self._finish(ops.conv_transpose(inputs, self.kernel, **window))
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"filters": self.filters, "output_padding": self.output_padding}
-        return {**own, **super().get_config()}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
-from cnnrs import activations, ops, serialization
+from cnnrs import activations, ops, serialization, tree
 from cnnrs.layers.arguments import Parts, positive
-from cnnrs.layers.base import Layer
+from cnnrs.layers.base import Layer, _is_shape, _tuples
 from cnnrs.layers.input_spec import InputSpec
 
 __all__ = ["Activation", "Dense", "Identity", "Lambda"]
@@ -32,6 +33,8 @@ class Dense(Layer):
     >>> layers.Dense(10)(np.zeros((2, 84))).shape
     (2, 10)
     """
+
+    _supports_masking = True
 
     def __init__(
         self,
@@ -100,6 +103,8 @@ class Activation(Layer):
     [0.0, 2.0]
     """
 
+    _supports_masking = True
+
     def __init__(self, activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
@@ -114,6 +119,8 @@ class Activation(Layer):
 
 class Identity(Layer):
     """The input itself."""
+
+    _supports_masking = True
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
@@ -130,9 +137,10 @@ class Lambda(Layer):
     `cnnrs.saving.register_keras_serializable`: files hold no code.
 
     Args:
-        function: Takes the inputs.
-        output_shape: None; shapes are found by recording the function.
-        mask: None; masks are not propagated.
+        function: Takes the inputs, and `mask` and `training` if it names them.
+        output_shape: Shape of the output without the batch, or a function of the input's shape that gives
+            the whole; None to find it by recording the function.
+        mask: The mask of the output: a tensor, or a function of the inputs and their mask; None for none.
         arguments: Further keyword arguments of the function.
 
     >>> from cnnrs import layers
@@ -145,19 +153,71 @@ class Lambda(Layer):
         self, function: Any, output_shape: Any = None, mask: Any = None, arguments: Any = None, **kwargs: Any
     ):
         super().__init__(**kwargs)
-        if isinstance(function, dict):
-            function = serialization.deserialize_keras_object(function)
+        function, output_shape, mask = map(_restored, (function, output_shape, mask))
         if not callable(function):
             raise TypeError(f"{self.name}: function: expected a function, received {function!r}")
-        if output_shape is not None or mask is not None:
-            raise ValueError(f"{self.name}: output_shape, mask: expected None; shapes are found by recording")
         self.function = function
         self.arguments = dict(arguments or {})
+        self.mask = mask
+        self._output_shape = output_shape if callable(output_shape) else _tuples(output_shape)
+        self.supports_masking = mask is not None
+        try:
+            names = set(inspect.signature(function).parameters)
+        except (TypeError, ValueError):  # of C
+            names = set()
+        self._takes = names & {"mask", "training"}
         self._build_at_init()
 
-    def call(self, inputs: Any) -> Any:
-        return self.function(inputs, **self.arguments)
+    def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
+        context = {"mask": mask, "training": training}
+        return self.function(inputs, **self.arguments, **{name: context[name] for name in self._takes})
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        if self._output_shape is not None:
+            return self._spec_by_shape(args, kwargs)
+        return self._recorded_spec(args, kwargs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        if self._output_shape is None:
+            try:
+                return super().compute_output_shape(input_shape)
+            except Exception as error:
+                raise NotImplementedError(
+                    f"{self.name}: expected output_shape to be given, for recording the function on an input "
+                    f"of shape {input_shape} fails: {error}"
+                ) from error
+        if callable(self._output_shape):
+            return self._output_shape(input_shape)
+        batch = tree.flatten(input_shape)[0]
+        return _with_batch(self._output_shape, batch)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask
 
     def get_config(self) -> dict[str, Any]:
-        function = serialization.serialize_keras_object(self.function)
-        return {**super().get_config(), "function": function, "arguments": self.arguments}
+        def plain(value: Any) -> Any:
+            return serialization.serialize_keras_object(value)
+
+        config = {**super().get_config(), "function": plain(self.function)}
+        if self._output_shape is not None:
+            given = self._output_shape
+            config["output_shape"] = plain(given) if callable(given) else given
+        if self.mask is not None:
+            config["mask"] = plain(self.mask)
+        return {**config, "arguments": plain(self.arguments)}
+
+
+def _restored(value: Any) -> Any:
+    """What a config holds in place of `value`, if it is one."""
+    if isinstance(value, dict) and "class_name" in value:
+        return serialization.deserialize_keras_object(value)
+    return value
+
+
+def _with_batch(shape: Any, batch: int | None) -> Any:
+    """The shapes in a structure, with the batch before them."""
+    if _is_shape(shape):
+        return (batch, *shape)
+    if isinstance(shape, dict):
+        return {key: _with_batch(part, batch) for key, part in shape.items()}
+    return type(shape)(_with_batch(part, batch) for part in shape)

@@ -1,144 +1,38 @@
-"""Normalisation of activations."""
+"""Normalisation of each sample by itself."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import numpy as np
-
 from cnnrs import ops
+from cnnrs.base.arguments import flag
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.arguments import Parts, positive
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
-from cnnrs.ops import raw
 from cnnrs.ops.dispatch import as_float, standardize_axes, standardize_axis
 
-__all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization", "UnitNormalization"]
+__all__ = ["GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization"]
 
 
-class BatchNormalization(Layer):
-    """Mean 0 and variance 1 of each channel over the batch (Ioffe and Szegedy 2015), then scale and offset.
+def _axes_argument(axis: Any, layer: str) -> Any:
+    """An axis, or a list of axes.
 
-    In training the statistics are those of the batch, with the biased variance, and moving statistics follow
-    them: `moving = moving * momentum + batch * (1 - momentum)`. In inference, when the layer is not
-    trainable, or for an empty batch, the moving statistics are used.
-
-    Args:
-        axis: The axis of the channels.
-        momentum: Weight of the past in the moving statistics.
-        epsilon: Added to the variance.
-        center: Whether to add beta.
-        scale: Whether to multiply by gamma.
-        beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer: Starts.
-        beta_regularizer, gamma_regularizer: Penalties.
-        beta_constraint, gamma_constraint: Applied after each update.
-
-    Weights: gamma, beta, moving_mean, moving_variance, each (channels,).
-
-    >>> import numpy as np
-    >>> from cnnrs import layers
-    >>> layer = layers.BatchNormalization()
-    >>> y = layer(np.random.default_rng(0).normal(5.0, 2.0, (8, 4, 4, 3)), training=True).numpy()
-    >>> bool(abs(y.mean()) < 1e-4), bool(abs(y.std() - 1) < 1e-2)
-    (True, True)
+    Raises:
+        TypeError: It is neither.
     """
-
-    # Sums over a batch are larger than 16 bits hold.
-    _widens = True
-
-    def __init__(
-        self,
-        axis: int = -1,
-        momentum: float = 0.99,
-        epsilon: float = 1e-3,
-        center: bool = True,
-        scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        moving_mean_initializer: Any = "zeros",
-        moving_variance_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
-        **kwargs: Any,
-    ):
-        super().__init__(**kwargs)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"{self.name}: momentum: expected a number from 0 to 1, received {momentum}")
-        if epsilon <= 0:
-            raise ValueError(f"{self.name}: epsilon: expected a number > 0, received {epsilon}")
-        self.axis = axis
-        self.momentum = float(momentum)
-        self.epsilon = float(epsilon)
-        self.center = center
-        self.scale = scale
-        self._parts = Parts(
-            self,
-            beta_initializer=beta_initializer,
-            gamma_initializer=gamma_initializer,
-            moving_mean_initializer=moving_mean_initializer,
-            moving_variance_initializer=moving_variance_initializer,
-            beta_regularizer=beta_regularizer,
-            gamma_regularizer=gamma_regularizer,
-            beta_constraint=beta_constraint,
-            gamma_constraint=gamma_constraint,
-        )
-
-    def build(self, input_shape: Any) -> None:
-        axis = standardize_axis(self.axis, len(input_shape), f"{self.name}: axis")
-        channels = input_shape[axis]
-        if channels is None:
-            raise ValueError(
-                f"{self.name}: expected a known number of channels, received shape {input_shape}"
-            )
-        self.gamma = self.add_weight(shape=(channels,), **self._parts.of("gamma")) if self.scale else None
-        self.beta = self.add_weight(shape=(channels,), **self._parts.of("beta")) if self.center else None
-        moving: dict[str, Any] = {"shape": (channels,), "trainable": False}
-        self.moving_mean = self.add_weight(**moving, **self._parts.of("moving_mean"))
-        self.moving_variance = self.add_weight(**moving, **self._parts.of("moving_variance"))
-        self.input_spec = InputSpec(ndim=len(input_shape), axes={axis: channels})
-
-    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        if mask is not None:
-            raise ValueError(f"{self.name}: mask: expected None; masks are not supported")
-        inputs = as_float(inputs)
-        axis = standardize_axis(self.axis, inputs.ndim)
-        last = inputs.ndim - 1
-        if axis != last:
-            inputs = ops.moveaxis(inputs, axis, -1)
-        channels = inputs.shape[-1]
-        gamma = np.ones(channels, np.float32) if self.gamma is None else self.gamma
-        beta = np.zeros(channels, np.float32) if self.beta is None else self.beta
-        # A batch without samples has no statistics.
-        if training and self.trainable and math.prod(inputs.shape[:-1]):
-            outputs = raw.batch_norm(inputs, gamma, beta, epsilon=self.epsilon)
-            statistics = raw.stop_gradient(raw.channel_stats(inputs))
-            self._follow(self.moving_mean, statistics[0])
-            self._follow(self.moving_variance, statistics[1])
-        else:
-            mean, variance = self.moving_mean, self.moving_variance
-            outputs = raw.batch_norm_inference(inputs, mean, variance, gamma, beta, epsilon=self.epsilon)
-        return outputs if axis == last else ops.moveaxis(outputs, -1, axis)
-
-    def _follow(self, moving: Any, batch: Any) -> None:
-        moving.assign(moving.value * self.momentum + batch * (1.0 - self.momentum))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "axis": self.axis,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-            **self._parts.config(),
-        }
+    if isinstance(axis, (list, tuple)) and all(isinstance(a, int) for a in axis):
+        return list(axis)
+    if not isinstance(axis, int):
+        raise TypeError(f"{layer}: axis: expected an integer or a list of integers, received {axis!r}")
+    return axis
 
 
 class _ScaleAndOffset(Layer):
     """Arguments of the normalisations without moving statistics."""
+
+    _supports_masking = True
 
     _widens = True
 
@@ -159,7 +53,7 @@ class _ScaleAndOffset(Layer):
         super().__init__(**kwargs)
         if epsilon <= 0:
             raise ValueError(f"{self.name}: epsilon: expected a number > 0, received {epsilon}")
-        self.axis = list(axis) if isinstance(axis, (list, tuple)) else axis
+        self.axis = _axes_argument(axis, self.name)
         self.epsilon = float(epsilon)
         self.center = center
         self.scale = scale
@@ -199,6 +93,7 @@ class LayerNormalization(_ScaleAndOffset):
         beta_initializer, gamma_initializer: Starts.
         beta_regularizer, gamma_regularizer: Penalties.
         beta_constraint, gamma_constraint: Applied after each update.
+        rms_scaling: Whether to divide by the deviation alone, and to scale by gamma without an offset.
 
     Weights: gamma and beta, of the extents of `axis`.
 
@@ -209,12 +104,97 @@ class LayerNormalization(_ScaleAndOffset):
     [-1.0, 1.0]
     """
 
+    def __init__(
+        self,
+        axis: Any = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        rms_scaling = kwargs.pop("rms_scaling", False)
+        super().__init__(
+            axis,
+            epsilon,
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **kwargs,
+        )
+        self.rms_scaling = flag(rms_scaling, self.name, "rms_scaling")
+        if self.rms_scaling:
+            warn_user(
+                f"{self.name}: rms_scaling: divides by the deviation from the mean, as Keras does; "
+                "use layers.RMSNormalization to divide by the root of the mean square"
+            )
+
     def build(self, input_shape: Any) -> None:
-        axes = standardize_axes(self.axis, len(input_shape), f"{self.name}: axis") or []
-        self._add(tuple(input_shape[a] for a in sorted(axes)))
+        axes = sorted(standardize_axes(self.axis, len(input_shape), f"{self.name}: axis") or [])
+        shape = tuple(input_shape[a] for a in axes)
+        self.axis = axes
+        self.gamma = self.beta = None
+        if self.scale or self.rms_scaling:
+            self.gamma = self.add_weight(shape=shape, **self._parts.of("gamma"))
+        if self.center and not self.rms_scaling:
+            self.beta = self.add_weight(shape=shape, **self._parts.of("beta"))
 
     def call(self, inputs: Any) -> Any:
+        if self.rms_scaling:
+            inputs = as_float(inputs)
+            variance = ops.var(inputs, axis=self.axis, keepdims=True)
+            shape = [inputs.shape[a] if a in self.axis else 1 for a in range(inputs.ndim)]
+            return inputs * ops.rsqrt(variance + self.epsilon) * ops.reshape(self.gamma, shape)
         return ops.layer_normalization(inputs, self.gamma, self.beta, self.axis, self.epsilon)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rms_scaling": self.rms_scaling}
+
+
+class RMSNormalization(Layer):
+    """Divided by the root of the mean square over `axis` (Zhang and Sennrich 2019), then scaled.
+
+    Args:
+        axis: The axis or axes.
+        epsilon: Added to the mean square.
+
+    Weights: scale, of the extents of `axis`.
+
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> [round(v, 3) for v in layers.RMSNormalization()(np.array([[3.0, 4.0]])).tolist()[0]]
+    [0.849, 1.131]
+    """
+
+    _widens = True
+
+    def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.axis = _axes_argument(axis, self.name)
+        self.epsilon = epsilon
+
+    def build(self, input_shape: Any) -> None:
+        axes = sorted(standardize_axes(self.axis, len(input_shape), f"{self.name}: axis") or [])
+        shape = tuple(input_shape[a] for a in axes)
+        self.scale = self.add_weight(shape=shape, initializer="ones", name="scale")
+
+    def call(self, x: Any) -> Any:
+        outputs = ops.rms_normalization(x, None, self.axis, self.epsilon)
+        axes = standardize_axes(self.axis, x.ndim) or []
+        return outputs * ops.reshape(self.scale, [x.shape[a] if a in axes else 1 for a in range(x.ndim)])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon}
 
 
 class GroupNormalization(_ScaleAndOffset):
@@ -270,8 +250,15 @@ class GroupNormalization(_ScaleAndOffset):
 
     def build(self, input_shape: Any) -> None:
         channels = input_shape[self.axis]
-        groups = channels if self.groups == -1 else self.groups
-        if channels is None or channels % groups:
+        if channels is None:
+            raise ValueError(
+                f"{self.name}: expected a known number of channels, received shape {input_shape}"
+            )
+        if self.groups == -1:
+            self.groups = channels
+        groups = self.groups
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: channels})
+        if channels % groups:
             raise ValueError(
                 f"{self.name}: groups: expected a divisor of {channels} channels, received {groups}"
             )
@@ -282,7 +269,7 @@ class GroupNormalization(_ScaleAndOffset):
         axis = standardize_axis(self.axis, inputs.ndim)
         moved = ops.moveaxis(inputs, axis, -1)
         shape = list(moved.shape)
-        groups = shape[-1] if self.groups == -1 else self.groups
+        groups = self.groups
         grouped = ops.reshape(moved, [shape[0], math.prod(shape[1:-1]), groups, shape[-1] // groups])
         mean, variance = ops.moments(grouped, [1, 3], keepdims=True)
         outputs = ops.reshape((grouped - mean) * ops.rsqrt(variance + self.epsilon), shape)
@@ -303,11 +290,13 @@ class UnitNormalization(Layer):
         axis: The axis or axes.
     """
 
+    _supports_masking = True
+
     _widens = True
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
-        self.axis = axis
+        self.axis = _axes_argument(axis, self.name)
         self._build_at_init()
 
     def call(self, inputs: Any) -> Any:

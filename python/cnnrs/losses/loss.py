@@ -13,6 +13,7 @@ from cnnrs.base.arguments import NamedArguments
 from cnnrs.base.dtypes import FLOAT, FLOATS, STORED
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import info_of
+from cnnrs.ops.masks import mask_of, merge_masks
 
 _EPSILON = 1e-7
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
@@ -106,6 +107,7 @@ def reduce_weighted_values(
         if reduction in ("mean", "sum_over_batch_size"):
             valid = raw.sum(mask) + _EPSILON
             mask = mask * (float(max(1, math.prod(mask.shape))) / valid)
+        mask = _fit_weight(mask, values)
         weight = mask if weight is None else weight * mask
     if weight is not None:
         values = values * weight
@@ -159,11 +161,16 @@ class Loss(NamedArguments):
         return self._dtype
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The loss of targets and predictions of one leading shape, in `dtype`; a scalar unless unreduced."""
+        """The loss of targets and predictions of one leading shape, in `dtype`; a scalar unless unreduced.
+
+        Where the mask of the predictions is False, nothing counts.
+        """
+        mask = None if tree.is_nested(y_pred) else mask_of(y_pred)
         y_true, y_pred = self._prepared(y_true), self._prepared(y_pred)
         with _core.layer_scope(self.name):
             values = self.call(y_true, y_pred)
-            loss = reduce_weighted_values(values, sample_weight, self.reduction, info_of(values).mask)
+            mask = merge_masks(mask, info_of(values).mask)
+            loss = reduce_weighted_values(values, sample_weight, self.reduction, mask)
             return loss.astype(self.dtype) if self.dtype in STORED else loss
 
     def _prepared(self, y: Any) -> Any:

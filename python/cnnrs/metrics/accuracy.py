@@ -95,6 +95,8 @@ class Accuracy(MeanMetricWrapper):
     0.75
     """
 
+    _direction = "up"
+
     def __init__(self, name: str = "accuracy", dtype: Any = None):
         super().__init__(accuracy, name, dtype)
 
@@ -106,6 +108,8 @@ class BinaryAccuracy(MeanMetricWrapper):
     >>> float(metrics.BinaryAccuracy(threshold=0.3)([[1.0], [0.0]], [[0.4], [0.4]]))
     0.5
     """
+
+    _direction = "up"
 
     def __init__(self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5):
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
@@ -119,6 +123,8 @@ class CategoricalAccuracy(MeanMetricWrapper):
     0.5
     """
 
+    _direction = "up"
+
     def __init__(self, name: str = "categorical_accuracy", dtype: Any = None):
         super().__init__(categorical_accuracy, name, dtype)
 
@@ -130,6 +136,8 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
     >>> float(metrics.SparseCategoricalAccuracy()([1, 0], [[0.3, 0.7], [0.2, 0.8]]))
     0.5
     """
+
+    _direction = "up"
 
     def __init__(self, name: str = "sparse_categorical_accuracy", dtype: Any = None):
         super().__init__(sparse_categorical_accuracy, name, dtype)
@@ -143,6 +151,8 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     1.0
     """
 
+    _direction = "up"
+
     def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype: Any = None):
         super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
 
@@ -154,6 +164,8 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     >>> float(metrics.SparseTopKCategoricalAccuracy(k=2)([2], [[0.2, 0.7, 0.1]]))
     0.0
     """
+
+    _direction = "up"
 
     def __init__(
         self,

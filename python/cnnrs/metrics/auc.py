@@ -44,6 +44,8 @@ class AUC(Confusion):
     0.5
     """
 
+    _direction = "up"
+
     _cells = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 
     def __init__(

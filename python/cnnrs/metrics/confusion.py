@@ -194,6 +194,8 @@ class Precision(_Ratio):
     True
     """
 
+    _direction = "up"
+
     _cells = ("true_positives", "false_positives")
 
 
@@ -204,5 +206,7 @@ class Recall(_Ratio):
     >>> float(metrics.Recall()([0, 1, 1, 1], [1.0, 0.0, 1.0, 1.0])) > 0.66
     True
     """
+
+    _direction = "up"
 
     _cells = ("true_positives", "false_negatives")

@@ -38,6 +38,8 @@ class FBetaScore(Metric):
     array([0.3846, 0.9091], dtype=float32)
     """
 
+    _direction = "up"
+
     true_positives: Variable
     false_positives: Variable
     false_negatives: Variable

@@ -41,6 +41,8 @@ class IoU(Metric):
     0.3333
     """
 
+    _direction = "up"
+
     total_cm: Variable
 
     def __init__(

@@ -15,6 +15,7 @@ from cnnrs.base.dtypes import FLOAT, FLOATS, STORED
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import info_of
+from cnnrs.ops.masks import mask_of, weigh
 from cnnrs.serialization import deserialize_keras_object, serialize_keras_object
 from cnnrs.variables import Variable
 
@@ -43,6 +44,9 @@ class Metric(NamedArguments):
     >>> float(largest([0.0, 0.0], [3.0, 1.0]))
     3.0
     """
+
+    # "up" or "down": where the metric becomes better, for callbacks; None where nobody knows.
+    _direction: str | None = None
 
     def __init__(self, dtype: Any = None, name: str | None = None):
         self._dtype = _dtype_of(dtype)
@@ -354,11 +358,16 @@ class MeanMetricWrapper(Mean):
         super().__init__(name=name or str(getattr(fn, "__name__", "mean")), dtype=dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
+        if self._direction is None and str(getattr(fn, "__module__", "")).startswith("cnnrs.losses"):
+            self._direction = "down"
         for argument, value in kwargs.items():
             if not hasattr(self, argument):
                 setattr(self, argument, value)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        mask = mask_of(y_pred)
+        if mask is not None:
+            sample_weight = weigh(None if sample_weight is None else as_tensor(sample_weight), mask)
         y_true, y_pred = squeeze_or_expand(as_tensor(y_true), as_tensor(y_pred))
         super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
 

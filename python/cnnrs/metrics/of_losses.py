@@ -117,6 +117,8 @@ class CosineSimilarity(MeanMetricWrapper):
     1.0
     """
 
+    _direction = "up"
+
     def __init__(self, name: str = "cosine_similarity", dtype: Any = None, axis: int = -1):
         super().__init__(_cosine, name, dtype, axis=axis)
 
@@ -128,6 +130,8 @@ class RootMeanSquaredError(Mean):
     >>> float(metrics.RootMeanSquaredError()([[0.0, 0.0]], [[3.0, 3.0]]))
     3.0
     """
+
+    _direction = "down"
 
     def __init__(self, name: str = "root_mean_squared_error", dtype: Any = None):
         super().__init__(name=name, dtype=dtype)

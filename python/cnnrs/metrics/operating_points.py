@@ -27,6 +27,8 @@ _RATIOS = {
 class _AtConstraint(Confusion):
     """The largest `_wanted` over the thresholds at which `_constrained` is at least a value."""
 
+    _direction = "up"
+
     _cells = ("true_positives", "false_positives", "true_negatives", "false_negatives")
     _constrained: str
     _wanted: str

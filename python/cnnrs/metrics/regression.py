@@ -86,6 +86,8 @@ class PearsonCorrelation(MeanMetricWrapper):
     1.0
     """
 
+    _direction = "up"
+
     def __init__(self, name: str = "pearson_correlation", dtype: Any = None, axis: int = -1):
         super().__init__(pearson_correlation, name, dtype, axis=axis)
 
@@ -97,6 +99,8 @@ class ConcordanceCorrelation(MeanMetricWrapper):
     >>> round(float(metrics.ConcordanceCorrelation()([[0.0, 1.0, 2.0]], [[0.0, 1.0, 2.0]])), 4)
     1.0
     """
+
+    _direction = "up"
 
     def __init__(self, name: str = "concordance_correlation", dtype: Any = None, axis: int = -1):
         super().__init__(concordance_correlation, name, dtype, axis=axis)
@@ -120,6 +124,8 @@ class R2Score(Metric):
     >>> round(float(metrics.R2Score()([[1.0], [4.0], [3.0]], [[2.0], [4.0], [4.0]])), 4)
     0.5714
     """
+
+    _direction = "up"
 
     num_samples: Variable
     squared_sum: Variable

@@ -7,6 +7,7 @@ from typing import Any
 from cnnrs import ops, tree
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.models.graph import Graph
+from cnnrs.ops.masks import keep_mask
 from cnnrs.symbolic import KerasTensor
 
 __all__ = ["fit_input", "in_order", "warn_of_structure"]
@@ -82,7 +83,7 @@ def fit_input(value: Any, symbol: KerasTensor, model: str) -> Any:
             f"{model}: input {symbol.name!r}: expected an array of shape {symbol.shape}, for it is not "
             "optional; received None"
         )
-    shape = tuple(value.shape)
+    given, shape = value, tuple(value.shape)
     wanted = symbol.shape
     if len(shape) == len(wanted) - 1 and wanted[-1] == 1:
         value = ops.expand_dims(value, -1)
@@ -97,4 +98,4 @@ def fit_input(value: Any, symbol: KerasTensor, model: str) -> Any:
         raise ValueError(f"{model}: input {symbol.name!r}: expected shape {wanted}, received {shape}")
     if value.dtype != symbol.dtype:
         value = ops.cast(value, symbol.dtype)
-    return value
+    return keep_mask(value, given)

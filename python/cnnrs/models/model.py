@@ -13,6 +13,7 @@ from cnnrs.models import functional_config
 from cnnrs.models.graph import Graph
 from cnnrs.models.inputs import fit_input, in_order, warn_of_structure
 from cnnrs.models.summary import summarize
+from cnnrs.ops.masks import with_mask
 from cnnrs.symbolic import KerasTensor
 from cnnrs.training.trainer import Trainer
 
@@ -48,6 +49,7 @@ class Model(Trainer):
     (None, 10)
     """
 
+    _takes_plain_arguments = True
     # What `Model(inputs, outputs)` takes besides what `__init__` names.
     further_arguments = ("inputs", "outputs")
     _unowned = Trainer._unowned | {"_graph", "_names"}
@@ -115,9 +117,10 @@ class Model(Trainer):
         """Outputs for inputs. A subclass without a graph defines it."""
         if self._graph is None:
             raise NotImplementedError(f"{type(self).__name__}: expected the class to define call(inputs)")
+        given = self._standardize_inputs(inputs)
         if mask is not None:
-            raise ValueError(f"{self.name}: mask: expected None; masks are not supported")
-        return self._graph.run(self._standardize_inputs(inputs))
+            given = [with_mask(x, own) for x, own in zip(given, tree.flatten(mask), strict=True)]
+        return self._graph.run(given)
 
     def _standardize_inputs(self, inputs: Any) -> list[Any]:
         assert self._graph is not None
@@ -289,6 +292,12 @@ class Model(Trainer):
         """Reads the weights from a file."""
         reject(Model.load_weights, kwargs)
         saving.load_weights(self, filepath, skip_mismatch=skip_mismatch)
+
+    def quantize(  # type: ignore[override]  # as in Keras
+        self, mode: Any = None, config: Any = None, filters: Any = None, **kwargs: Any
+    ) -> Any:
+        """Raises NotImplementedError: models compute in float types."""
+        super().quantize(mode, config=config)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON. Arguments are those of `json.dumps`."""

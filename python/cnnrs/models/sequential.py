@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import serialization, symbolic
+from cnnrs import serialization, symbolic, tree
+from cnnrs.base import naming
 from cnnrs.layers.base import Layer, _tuples
 from cnnrs.layers.input_layer import Input, InputLayer
 from cnnrs.models.graph import Graph
 from cnnrs.models.model import Model
+from cnnrs.ops.masks import with_mask
 
 __all__ = ["Sequential"]
 
@@ -82,6 +84,7 @@ class Sequential(Model):
         inputs, x = self._graph.inputs_structure, self._graph.outputs_structure
         whole = True
         for layer in layers:
+            outer = naming.enter_scopes(self._scopes())
             try:
                 x = layer(x)
             except NotImplementedError:
@@ -89,6 +92,8 @@ class Sequential(Model):
                 self._graph, self.built = None, False
                 self._forget_recorded()
                 return
+            finally:
+                naming.enter_scopes(outer)
             whole = whole and isinstance(x, symbolic.KerasTensor) and self._graph.extend(x)
         if whole:
             self._note_graph()
@@ -157,6 +162,8 @@ class Sequential(Model):
         """What the last layer gives for inputs of the first one."""
         if self._graph is not None and not self._differs(inputs):
             return super().call(inputs, training, mask)
+        if mask is not None:
+            inputs = tree.map_structure(with_mask, inputs, mask)
         for layer in self.layers:
             inputs = layer(inputs)
         return inputs

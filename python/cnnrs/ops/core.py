@@ -1,36 +1,28 @@
-"""Conversion, shapes and control flow."""
+"""Conversion and shapes."""
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, symbolic, tree
-from cnnrs.base import context
-from cnnrs.base.arguments import integer, integers, named
+from cnnrs import _core, symbolic
+from cnnrs.base.arguments import integers, named
 from cnnrs.base.dtypes import FLOATS, STORED, array_dtype, largest, standardize_dtype
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 
 __all__ = [
     "cast",
-    "cond",
     "convert_to_numpy",
     "convert_to_tensor",
-    "custom_gradient",
     "dtype",
-    "fori_loop",
     "is_tensor",
-    "map",
     "saturate_cast",
     "shape",
     "slice",
     "stop_gradient",
     "unstack",
-    "vectorized_map",
-    "while_loop",
 ]
 
 
@@ -318,214 +310,3 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
         index[axis] = i
         parts.append(x[tuple(index)])
     return parts
-
-
-def _decide(value: Any, name: str) -> bool:
-    if isinstance(value, _core.Tensor) and context.is_tracing() and not value.is_realised:
-        raise RuntimeError(
-            f"{name}: the condition depends on values that are not known while a function is recorded; "
-            "use ops.where, or compile(run_eagerly=True)"
-        )
-    return bool(value)
-
-
-@named
-def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-    """Calls one of two functions, as a condition says.
-
-    While a function is recorded, a tensor that depends on its arguments has no value. Then both functions are
-    called, and `where` picks between what they return, which needs to have the same structure.
-
-    Args:
-        pred: The condition: a Python value, or a tensor of one element.
-        true_fn: Function without arguments that is called if the condition holds.
-        false_fn: Function without arguments that is called otherwise.
-
-    Returns:
-        What the chosen function returns.
-
-    Raises:
-        TypeError: `pred` is symbolic or has several elements, or the function cannot be called without
-            arguments.
-
-    Example:
-        >>> from cnnrs import ops
-        >>> x = ops.array(-3.0)
-        >>> float(ops.cond(x < 0, lambda: -x, lambda: x))
-        3.0
-    """
-    if isinstance(pred, _core.Tensor) and context.is_tracing() and not pred.is_realised:
-        pred = pred.astype("bool")
-        return tree.map_structure(lambda a, b: apply("where", pred, a, b), true_fn(), false_fn())
-    return true_fn() if bool(pred) else false_fn()
-
-
-@named
-def while_loop(
-    cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None
-) -> Any:
-    """Repeats a function of the loop variables as long as a condition of them holds.
-
-    The loop runs in Python, and gradients flow through what it does with tensors.
-
-    Args:
-        cond: Function of the loop variables that returns the condition: a Python value, or a tensor of one
-            element.
-        body: Function of the loop variables that returns their next values.
-        loop_vars: First values: a list or tuple of them, or a single one.
-        maximum_iterations: The most repetitions, an integer; None, the default, for no limit.
-
-    Returns:
-        The last values, as a tuple, or a single one if `loop_vars` is neither a list nor a tuple.
-
-    Raises:
-        TypeError: The condition is symbolic or has several elements, or a function cannot be called with the
-            variables.
-        ValueError: `maximum_iterations` is no integer.
-        RuntimeError: A function is being recorded, and the condition depends on values that are not known
-            yet.
-
-    Example:
-        >>> from cnnrs import ops
-        >>> i, total = ops.while_loop(lambda i, s: i < 5, lambda i, s: (i + 1, s + i), (0, 0))
-        >>> i, total
-        (5, 10)
-    """
-    is_sequence = isinstance(loop_vars, (list, tuple))
-    variables = tuple(loop_vars) if is_sequence else (loop_vars,)
-    if maximum_iterations is not None:
-        maximum_iterations = integer(maximum_iterations, "while_loop", "maximum_iterations")
-    iteration = 0
-    while (maximum_iterations is None or iteration < maximum_iterations) and _decide(
-        cond(*variables), "while_loop"
-    ):
-        result = body(*variables)
-        variables = tuple(result) if isinstance(result, (list, tuple)) else (result,)
-        iteration += 1
-    return variables if is_sequence else variables[0]
-
-
-@named
-def fori_loop(lower: int, upper: int, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
-    """Calls a function for each integer of a range, and hands a value from call to call.
-
-    The loop runs in Python, and gradients flow through what it does with tensors.
-
-    Args:
-        lower: The first integer.
-        upper: The bound, an integer, which is not reached.
-        body_fun: Function of the integer and the value that returns the next value.
-        init_val: The first value.
-
-    Returns:
-        The last value; `init_val` if the range is empty.
-
-    Raises:
-        TypeError: `body_fun` cannot be called with two arguments.
-        ValueError: A bound is no integer.
-
-    Example:
-        >>> from cnnrs import ops
-        >>> ops.fori_loop(1, 5, lambda i, product: product * i, 1)
-        24
-    """
-    value = init_val
-    for i in range(integer(lower, "fori_loop", "lower"), integer(upper, "fori_loop", "upper")):
-        value = body_fun(i, value)
-    return value
-
-
-@named
-def map(f: Callable[[Any], Any], xs: Any) -> Any:
-    """Applies a function to each slice along axis 0 and stacks what it returns.
-
-    The calls run one after the other in Python; a function that takes whole tensors is faster.
-
-    Args:
-        f: Function of a slice, or of a structure of slices, that returns a tensor or a structure of them.
-        xs: Tensor, or a nested structure of tensors and arrays with the same extent along axis 0, at least 1.
-            Nested lists of nothing but numbers are one tensor.
-
-    Returns:
-        What `f` returns, with the results of all slices stacked along a new axis 0.
-
-    Raises:
-        TypeError: `xs` is not numeric, or `f` cannot be called with one argument.
-        ValueError: A tensor has no axis or another extent than the first, the extent is 0, or `f` returns
-            tensors of different shapes.
-
-    Example:
-        >>> from cnnrs import ops
-        >>> ops.map(lambda row: ops.sum(row), ops.array([[1, 2], [3, 4]])).tolist()
-        [3, 7]
-    """
-    return _map("map", f, xs)
-
-
-def _map(name: str, f: Callable[[Any], Any], xs: Any) -> Any:
-    leaves = tree.flatten(xs)
-    if isinstance(xs, (list, tuple)) and not any(hasattr(leaf, "shape") for leaf in leaves):
-        xs, leaves = as_tensor(xs), [as_tensor(xs)]
-    shapes = [np.shape(leaf) for leaf in leaves]
-    if not shapes or any(len(shape) == 0 or shape[0] != shapes[0][0] for shape in shapes):
-        raise ValueError(f"{name}: expected tensors of one extent along axis 0, received shapes {shapes}")
-    if shapes[0][0] == 0:
-        raise ValueError(f"{name}: expected at least one slice along axis 0, received shape {shapes[0]}")
-    results = [f(tree.map_structure(lambda x, i=i: as_tensor(x)[i], xs)) for i in range(shapes[0][0])]
-    return tree.map_structure(lambda *parts: _core.apply("stack", list(parts), {"axis": 0}), *results)
-
-
-@named
-def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
-    """Applies a function to each slice along axis 0 and stacks what it returns, as `map` does.
-
-    The calls run one after the other in Python; a function that takes whole tensors is faster.
-
-    Args:
-        function: Function of a slice, or of a structure of slices, that returns a tensor or a structure of
-            them.
-        elements: Tensor, or a nested structure of tensors and arrays with the same extent along axis 0, at
-            least 1. Nested lists of nothing but numbers are one tensor.
-
-    Returns:
-        What `function` returns, with the results of all slices stacked along a new axis 0.
-
-    Raises:
-        TypeError: `elements` is not numeric, or `function` cannot be called with one argument.
-        ValueError: A tensor has no axis or another extent than the first, the extent is 0, or `function`
-            returns tensors of different shapes.
-
-    Example:
-        >>> from cnnrs import ops
-        >>> pair = (ops.array([1, 2]), ops.array([10, 20]))
-        >>> ops.vectorized_map(lambda elements: elements[0] + elements[1], pair).tolist()
-        [11, 22]
-    """
-    return _map("vectorized_map", function, elements)
-
-
-@named
-def custom_gradient(f: Callable[..., Any]) -> Any:
-    """Refuses to attach a gradient to a function: gradients come from the graph of what it computes.
-
-    Args:
-        f: The function.
-
-    Returns:
-        Nothing: it always raises.
-
-    Raises:
-        NotImplementedError: Always. The value of `x` with the gradient of `y` is `y + stop_gradient(x - y)`.
-
-    Example:
-        >>> import cnnrs
-        >>> from cnnrs import ops
-        >>> def rounded_with_gradient_1(x):
-        ...     return x + ops.stop_gradient(ops.round(x) - x)
-        >>> float(rounded_with_gradient_1(ops.array(2.7))), float(cnnrs.grad(rounded_with_gradient_1)(2.7))
-        (3.0, 1.0)
-    """
-    raise NotImplementedError(
-        "ops.custom_gradient: gradients come from the graph. For the value of x with the gradient of y, "
-        "write y + ops.stop_gradient(x - y)."
-    )

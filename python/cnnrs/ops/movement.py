@@ -10,10 +10,9 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import integer, integers
-from cnnrs.base.dtypes import FLOAT, STORED, result_type, standardize_dtype
+from cnnrs.base.dtypes import result_type
 from cnnrs.ops.dispatch import (
     apply,
-    as_countable,
     as_tensor,
     in_float32,
     op,
@@ -25,7 +24,6 @@ __all__ = [
     "append",
     "broadcast_to",
     "concatenate",
-    "cumsum",
     "diagonal",
     "diff",
     "expand_dims",
@@ -943,47 +941,3 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     for _ in range(min(n, a.shape[axis])):
         a = apply(difference, a[tuple(high)], a[tuple(low)])
     return a
-
-
-@op
-def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """Computes the running sums along an axis.
-
-    It takes log2(extent) steps, each of which adds the elements that stand twice as far back as in the step
-    before (Hillis and Steele, "Data parallel algorithms", 1986).
-
-    Args:
-        x: Tensor of any shape and dtype.
-        axis: The axis; None, the default, makes `x` flat first.
-        dtype: Element type of the result, as `cast` takes it; None, the default, means that of `x`, or int32
-            for uint8 and bool. The sums are computed before they are converted.
-
-    Returns:
-        Tensor of the shape of `x`, or of one axis if `axis` is None. Sums of integers are exact, unless they
-        exceed int32.
-
-    Raises:
-        TypeError: `x` is not numeric, `axis` is no integer, or `dtype` is no known type.
-        ValueError: `axis` is out of range.
-
-    Example:
-        >>> from cnnrs import ops
-        >>> ops.cumsum([[1, 2], [3, 4]], axis=0).tolist(), ops.cumsum([[1, 2], [3, 4]]).tolist()
-        ([[1, 2], [4, 6]], [1, 3, 6, 10])
-    """
-    x = as_countable(x)
-    result = standardize_dtype(dtype, x.dtype)
-    if x.dtype in STORED:
-        x = x.astype(FLOAT)
-    if axis is None:
-        x, axis = apply("reshape", x, shape=[-1]), 0
-    axis = standardize_axis(axis, x.ndim)
-    shift = 1
-    while shift < x.shape[axis]:
-        before: list[Any] = [builtins.slice(None)] * x.ndim
-        before[axis] = builtins.slice(0, x.shape[axis] - shift)
-        ends = [(shift, 0) if a == axis else (0, 0) for a in range(x.ndim)]
-        # 0 would turn -0 into 0.
-        x = apply("add", x, pad(x[tuple(before)], ends, constant_values=-0.0))
-        shift *= 2
-    return x.astype(result)

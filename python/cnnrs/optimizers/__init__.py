@@ -4,22 +4,33 @@ from cnnrs.base import suggest
 from cnnrs.optimizers import schedules
 from cnnrs.optimizers.adaptive import Adadelta, Adamax, Lion, Nadam
 from cnnrs.optimizers.algorithms import SGD, Adagrad, Adam, AdamW, RMSprop
+from cnnrs.optimizers.averaged import Ftrl, ScheduleFreeAdamW
 from cnnrs.optimizers.lookup import deserialize, get, serialize
 from cnnrs.optimizers.loss_scale import LossScaleOptimizer
+from cnnrs.optimizers.multi_optimizer import MultiOptimizer, OptimizerMap
+from cnnrs.optimizers.muon import Muon
 from cnnrs.optimizers.optimizer import Optimizer
+from cnnrs.optimizers.scaled import Adafactor, Lamb
 
 __all__ = [
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
+    "Ftrl",
+    "Lamb",
     "Lion",
     "LossScaleOptimizer",
+    "MultiOptimizer",
+    "Muon",
     "Nadam",
     "Optimizer",
+    "OptimizerMap",
     "RMSprop",
+    "ScheduleFreeAdamW",
     "deserialize",
     "get",
     "schedules",
@@ -28,9 +39,6 @@ __all__ = [
 
 __getattr__ = suggest.without(
     "cnnrs.optimizers",
-    {
-        "Adafactor Ftrl Lamb Muon ScheduleFreeAdamW": "write it as a subclass of Optimizer, with cnnrs.ops",
-        "MultiOptimizer OptimizerMap": "call apply() of several optimizers in a train_step",
-    },
+    {},
     __all__,
 )

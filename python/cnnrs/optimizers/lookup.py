@@ -15,7 +15,11 @@ __all__ = ["deserialize", "get", "serialize"]
 @functools.cache
 def _by_name() -> dict[str, type]:
     """The optimizers that the package lists, by their names and by these in lower case."""
-    found = [cls for cls in classes("cnnrs.optimizers").values() if cls is not Optimizer]
+    found = [
+        cls
+        for cls in classes("cnnrs.optimizers").values()
+        if issubclass(cls, Optimizer) and cls is not Optimizer
+    ]
     return {name: cls for cls in found for name in (cls.__name__, cls.__name__.lower())}
 
 
@@ -39,14 +43,14 @@ def deserialize(config: Any, custom_objects: Any = None) -> Any:
     return serialization.deserialize(config, _by_name(), "optimizer", custom_objects)
 
 
-def get(identifier: Any) -> Optimizer:
-    """The optimizer that a name, config or class stands for.
+def get(identifier: Any) -> Any:
+    """The optimizer that a name, config or class stands for; None for None.
 
     >>> from cnnrs import optimizers
     >>> type(optimizers.get("adam")).__name__
     'Adam'
     """
-    if isinstance(identifier, Optimizer):
+    if identifier is None or isinstance(identifier, Optimizer):
         return identifier
     if isinstance(identifier, dict):
         return deserialize(identifier)

@@ -88,7 +88,10 @@ class LossScaleOptimizer(Optimizer):
             value = kwargs.pop(argument, default)
             if value != default:
                 raise ValueError(f"{owner}: {argument}: give it to the inner optimizer, received {value!r}")
-        super().__init__(0.0, name=name, **kwargs)
+        if kwargs:
+            unknown = ", ".join(f"`{argument}`" for argument in kwargs)
+            raise ValueError(f"{owner}: there are no arguments: {unknown}")
+        super().__init__(0.0, name=name)
         self.inner_optimizer = get(inner_optimizer)
         if isinstance(self.inner_optimizer, LossScaleOptimizer):
             raise ValueError(f"{owner}: inner_optimizer: expected one that scales no loss, received {owner}")

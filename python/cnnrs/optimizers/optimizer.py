@@ -138,7 +138,9 @@ class Optimizer(NamedArguments):
             self._host_schedule, first = learning_rate, 0.0
         else:
             first = self._check_rate(learning_rate)
-        self._learning_rate = self._track(Variable(np.float32(first), trainable=False, name="learning_rate"))
+        self._learning_rate = Variable(np.float32(first), trainable=False, name="learning_rate")
+        if self._schedule is None and self._host_schedule is None:
+            self._track(self._learning_rate)
 
     def _check_rate(self, value: Any) -> float:
         return number(value, self, "learning_rate", least=0)
@@ -147,9 +149,12 @@ class Optimizer(NamedArguments):
         self._variables.append(variable)
         return variable
 
+    def _untrack(self, variable: Variable) -> None:
+        self._variables = [own for own in self._variables if own is not variable]
+
     @property
     def variables(self) -> list[Variable]:
-        """All state: the step, the learning rate, the slots."""
+        """All state: the step, the learning rate unless it follows a schedule, the slots."""
         return list(self._variables)
 
     @property
@@ -171,13 +176,12 @@ class Optimizer(NamedArguments):
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        if isinstance(value, LearningRateSchedule):
-            self._schedule = value
-            return
         if callable(value) and not isinstance(value, _core.Variable):
-            self._host_schedule = value
+            is_schedule = isinstance(value, LearningRateSchedule)
+            self._schedule, self._host_schedule = (value, None) if is_schedule else (None, value)
+            self._untrack(self._learning_rate)
             return
-        if self._schedule is not None:
+        if self._schedule is not None or self._host_schedule is not None:
             raise TypeError(f"{self.name}: the learning rate follows a schedule and cannot be set")
         self._learning_rate.assign(np.float32(self._check_rate(value)))
 
@@ -202,7 +206,7 @@ class Optimizer(NamedArguments):
         if self.use_ema:
             self._averages = self._own_slots("average", "copy")
         if self.gradient_accumulation_steps:
-            self._accumulators = self._own_slots("gradient_accumulator", "zeros")
+            self._accumulated_gradients = self._own_slots("gradient_accumulator", "zeros")
         self._excluded |= {
             v.id for v in self._trainable_variables if any(part in v.name for part in self._excluded_names)
         }
@@ -289,18 +293,24 @@ class Optimizer(NamedArguments):
         scale = self.loss_scale_factor or 1.0
         updated = [(g, v) for g, v in pairs if not is_overwritten(v)]
         tensors = [(_tensor(g) if scale == 1.0 else _tensor(g) / scale, v) for g, v in updated]
-        for gradient, variable in pairs:
-            if is_overwritten(variable):
-                variable.assign(gradient)
+        overwritten = [(_tensor(g), v) for g, v in pairs if is_overwritten(v)]
         if steps is None:
+            for value, variable in overwritten:
+                variable.assign(value.astype(variable.dtype))
             self._update(tensors, None)
             self._iterations.assign(self._iterations + 1)
             return
         # All of it happens every step; what is not due is selected away.
         due = raw.equal(raw.mod(self._iterations.value + 1, steps), 0)
+        for value, variable in overwritten:
+            # Such values are statistics, of which the largest counts, as in Keras.
+            slot = self._accumulated_gradients[self._index(variable)]
+            largest = raw.maximum(slot.value, value)
+            variable.assign(raw.where(due, largest.astype(variable.dtype), variable.value))
+            slot.assign(raw.where(due, raw.mul(largest, 0.0), largest))
         summed = []
         for gradient, variable in tensors:
-            slot = self._accumulators[self._index(variable)]
+            slot = self._accumulated_gradients[self._index(variable)]
             total = slot + gradient
             slot.assign(raw.where(due, raw.mul(total, 0.0), total))
             summed.append((total / float(steps), variable))
@@ -314,8 +324,9 @@ class Optimizer(NamedArguments):
         rate = self._rate()
         rate = rate.value if isinstance(rate, _core.Variable) else rate
         for _, variable in pairs:
-            if self.weight_decay and variable.id not in self._excluded:
-                variable.assign(variable - variable * rate * float(self.weight_decay))
+            decay = None if variable.id in self._excluded else self._decay_of(variable)
+            if decay:
+                variable.assign(variable - variable * rate * float(decay))
         self._prepare()
         for gradient, variable in pairs:
             self.update_step(gradient, variable, rate)
@@ -325,7 +336,7 @@ class Optimizer(NamedArguments):
         if self.use_ema:
             self._average(pairs)
         if due is not None:
-            slots = {id(v) for v in self._accumulators}
+            slots = {id(v) for v in self._accumulated_gradients}
             for variable in [v for v in self._variables if id(v) not in slots] + [v for _, v in pairs]:
                 old = before.get(variable.id, kept.get(variable.id))
                 now = variable.value
@@ -369,6 +380,10 @@ class Optimizer(NamedArguments):
             scale = limit / raw.maximum(raw.sqrt(total), limit)
             return [(g * scale, v) for g, v in pairs]
         return pairs
+
+    def _decay_of(self, variable: Any) -> float | None:
+        """The weight decay of a variable that is not excluded from it."""
+        return self.weight_decay
 
     def _prepare(self) -> None:
         """What an update does once, before its variables; nothing by default."""
@@ -418,6 +433,9 @@ class Optimizer(NamedArguments):
     def load_own_variables(self, store: Any) -> None:
         """Reads what `save_own_variables` wrote."""
         variables = self.variables
+        if len(store.keys()) == len(variables) + 1 and not any(v is self._learning_rate for v in variables):
+            # Older files keep the rate that a schedule gave.
+            store = {str(i): store[str(i + (i > 0))] for i in range(len(variables))}
         if len(store.keys()) != len(variables):
             raise ValueError(
                 f"{self.name}: expected {len(variables)} variables, received {len(store.keys())}; "
@@ -432,6 +450,58 @@ class Optimizer(NamedArguments):
                 )
         for value, variable in zip(values, variables, strict=True):
             variable.assign(value)
+
+    def stateless_apply(self, optimizer_variables: Any, grads: Any, trainable_variables: Any) -> Any:
+        """What `apply` makes of other values of the state and the variables, which themselves stay.
+
+        Args:
+            optimizer_variables: Values of `variables`, in their order.
+            grads: The gradients.
+            trainable_variables: Values of the variables that the optimizer was built on, in their order.
+
+        Returns:
+            The next values of the variables and of the state: two lists of tensors.
+
+        Raises:
+            ValueError: The optimizer is not built, or a number of values differs.
+
+        Example:
+
+        >>> import cnnrs
+        >>> v = cnnrs.Variable([1.0])
+        >>> optimizer = cnnrs.optimizers.SGD(0.5)
+        >>> optimizer.build([v])
+        >>> after, state = optimizer.stateless_apply(optimizer.variables, [[2.0]], [[5.0]])
+        >>> after[0].tolist(), v.tolist()
+        ([4.0], [1.0])
+        """
+        if not self.built:
+            raise ValueError(f"{self.name}: stateless_apply: call build(trainable_variables) first")
+        own, weights = self.variables, self._trainable_variables
+        for argument, values, variables in (
+            ("optimizer_variables", optimizer_variables, own),
+            ("trainable_variables", trainable_variables, weights),
+        ):
+            if len(values) != len(variables):
+                raise ValueError(
+                    f"{self.name}: stateless_apply: {argument}: expected {len(variables)} values, "
+                    f"received {len(values)}"
+                )
+        state = [*own, *weights]
+        before = [variable.value for variable in state]
+        given = [
+            _core.tensor(value) if not isinstance(value, (_core.Tensor, _core.Variable)) else value
+            for value in (*optimizer_variables, *trainable_variables)
+        ]
+        given = [value.value if isinstance(value, _core.Variable) else value for value in given]
+        try:
+            for variable, value in zip(state, given, strict=True):
+                variable.assign(value.astype(variable.dtype))
+            self.apply(grads, weights)
+            return [v.value for v in weights], [v.value for v in own]
+        finally:
+            for variable, value in zip(state, before, strict=True):
+                variable.assign(value)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

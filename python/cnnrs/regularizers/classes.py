@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnrs import ops
 from cnnrs.base.arguments import NamedArguments, number
 from cnnrs.ops import dispatch, raw
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer"]
+__all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer"]
 
 
 class Regularizer(NamedArguments):
@@ -92,3 +93,42 @@ class L2(L1L2):
 
     def get_config(self) -> dict[str, Any]:
         return {"l2": self.l2}
+
+
+class OrthogonalRegularizer(Regularizer):
+    """`factor` times the mean of `|cos|` between each two rows, or columns, of a matrix.
+
+    Args:
+        factor: What the mean is multiplied by, at least 0.
+        mode: "rows" or "columns".
+
+    Raises:
+        ValueError: An argument is none of these; or, at the call, the weights do not have two axes.
+
+    >>> from cnnrs import regularizers
+    >>> float(regularizers.OrthogonalRegularizer(1.0)([[1.0, 0.0], [2.0, 0.0]]))
+    1.0
+    """
+
+    def __init__(self, factor: float = 0.01, mode: str = "rows"):
+        self.factor = number(factor, self, "factor", least=0)
+        if mode not in ("rows", "columns"):
+            raise ValueError(f"{type(self).__name__}: mode: expected 'rows' or 'columns', received {mode!r}")
+        self.mode = mode
+
+    def __call__(self, x: Any) -> Any:
+        x = dispatch.as_float(x)
+        if len(x.shape) != 2:
+            raise ValueError(
+                f"{type(self).__name__}: expected weights of two axes, received the shape {tuple(x.shape)}"
+            )
+        x = x if self.mode == "rows" else ops.transpose(x)
+        count = int(x.shape[0])
+        square = raw.sum(raw.square(x), axes=[1], keepdims=True)
+        x = x * raw.rsqrt(raw.maximum(square, 1e-12))
+        others = 1.0 - ops.eye(count, dtype=x.dtype)
+        pairs = max(count * (count - 1), 1)
+        return raw.sum(raw.abs(ops.matmul(x, ops.transpose(x)) * others)) * (self.factor / pairs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"factor": self.factor, "mode": self.mode}

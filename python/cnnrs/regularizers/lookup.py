@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import serialization
-from cnnrs.regularizers.classes import L1, L1L2, L2
+from cnnrs.regularizers.classes import L1, L1L2, L2, OrthogonalRegularizer
 
 __all__ = ["deserialize", "get", "serialize"]
 
-_BY_NAME = {"l1": L1, "l2": L2, "l1_l2": L1L2, "L1": L1, "L2": L2, "L1L2": L1L2}
+_CLASSES = (L1, L2, L1L2, OrthogonalRegularizer)
+_BY_NAME = {
+    **{cls.__name__: cls for cls in _CLASSES},
+    **{"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2, "orthogonal_regularizer": OrthogonalRegularizer},
+}
 
 
 def serialize(regularizer: Any) -> Any:

@@ -105,7 +105,7 @@ def _restore_layer(state: _LayerState) -> Any:
         for owner, (name, trainable) in zip(layer._flatten_layers(), state.layers, strict=True):
             owner.name, owner._trainable = name, trainable
         for variable, (path, trainable, value) in zip(layer.variables, state.variables, strict=True):
-            variable.path, variable.trainable = path, trainable
+            variable._path, variable.trainable = path, trainable
             variable.assign(value)
         owners = layer._flatten_layers()
         for index, store in state.own:
@@ -128,8 +128,9 @@ def reduce_optimizer(optimizer: Any) -> tuple[Any, ...]:
 def _restore_optimizer(data: dict[str, Any], objects: dict[str, Any], store: Any) -> Any:
     with CustomObjectScope(objects):
         optimizer = deserialize_keras_object(data)
-    # Slots are made when the optimizer meets variables, those of a copied model perhaps; the rest is there.
+    # Slots are made when the optimizer meets variables, those of a copied model perhaps; its own state is
+    # there, before that of optimizers inside of it.
     optimizer.restored_slots = store
-    for index, variable in enumerate(optimizer.variables if store is not None else ()):
+    for index, variable in enumerate(optimizer._variables if store is not None else ()):
         variable.assign(store[str(index)])
     return optimizer

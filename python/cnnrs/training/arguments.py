@@ -8,7 +8,18 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["check_jit_compile", "check_steps", "is_due", "resolve_verbosity", "takes_argument"]
+from cnnrs import config
+from cnnrs.base.user_warnings import warn_user
+
+__all__ = [
+    "check_jit_compile",
+    "check_steps",
+    "is_due",
+    "limited_epochs",
+    "limited_steps",
+    "resolve_verbosity",
+    "takes_argument",
+]
 
 
 def check_jit_compile(value: Any, argument: str) -> Any:
@@ -28,6 +39,24 @@ def takes_argument(function: Callable[..., Any], name: str) -> bool:
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
+def limited_steps(steps: int | None) -> int | None:
+    """Batches of an epoch within `config.max_steps_per_epoch()`."""
+    most = config.max_steps_per_epoch()
+    if most is None or (steps is not None and steps <= most):
+        return steps
+    warn_user(f"config.max_steps_per_epoch() limits the batches of an epoch to {most}")
+    return most
+
+
+def limited_epochs(epochs: int) -> int:
+    """Epochs within `config.max_epochs()`."""
+    most = config.max_epochs()
+    if most is None or epochs <= most:
+        return epochs
+    warn_user(f"config.max_epochs() limits the epochs to {most}")
+    return most
+
+
 def check_steps(steps: Any, argument: str) -> int | None:
     if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
         raise ValueError(f"{argument}: expected an integer >= 1 or None, received {steps!r}")
@@ -36,8 +65,6 @@ def check_steps(steps: Any, argument: str) -> int | None:
 
 def resolve_verbosity(verbose: Any) -> int:
     if verbose == "auto":
-        from cnnrs import config
-
         notebook = "ipykernel" in sys.modules
         terminal = sys.stdout is not None and hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
         return 1 if config.is_interactive_logging_enabled() and (terminal or notebook) else 2

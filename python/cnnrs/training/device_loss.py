@@ -11,10 +11,7 @@ __all__ = ["keep", "recover", "recovered"]
 
 def _variables(model: Any) -> list[_core.Variable]:
     """The variables of a model, its metrics and its optimizer, each once."""
-    optimizer = getattr(model, "optimizer", None)
-    found = [*model.variables, *getattr(model, "metrics_variables", ())]
-    found += [] if optimizer is None else optimizer.variables
-    return list({id(variable): variable for variable in found}.values())
+    return list({id(variable): variable for variable in model._assignable()}.values())
 
 
 def keep(model: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from cnnrs import _core, tree
 from cnnrs.base.arguments import integer, named, reject
 from cnnrs.random import SeedGenerator, current_seed
-from cnnrs.training.arguments import check_steps, is_due, resolve_verbosity
+from cnnrs.training.arguments import check_steps, is_due, limited_epochs, limited_steps, resolve_verbosity
 from cnnrs.training.batches import Batches
 from cnnrs.training.data_adapter import ArrayData, BatchData, make_data, make_fit_data
 from cnnrs.training.device_loss import keep, recovered
@@ -82,7 +82,7 @@ class Trainer(StepFunctions):
             `History`: `history.history["loss"]` lists the loss of each epoch.
         """
         self._require_compiled("fit")
-        epochs = integer(epochs, "fit", "epochs", least=0)
+        epochs = limited_epochs(integer(epochs, "fit", "epochs", least=0))
         initial_epoch = integer(initial_epoch, "fit", "initial_epoch", least=0)
         steps_per_epoch = check_steps(steps_per_epoch, "steps_per_epoch")
         validation_steps = check_steps(validation_steps, "validation_steps")
@@ -98,7 +98,7 @@ class Trainer(StepFunctions):
             validation_steps=validation_steps,
             validation_batch_size=validation_batch_size,
         )
-        steps = steps_per_epoch or data.num_batches
+        steps = limited_steps(steps_per_epoch or data.num_batches)
         verbosity = resolve_verbosity(verbose)
         callbacks = self._callback_list(
             callbacks,
@@ -175,7 +175,7 @@ class Trainer(StepFunctions):
     def _evaluate(
         self, data: ArrayData | BatchData, steps: int | None, callbacks: Any, verbosity: int
     ) -> dict[str, Any]:
-        steps = steps or data.num_batches
+        steps = limited_steps(steps or data.num_batches)
         callbacks = self._callback_list(
             callbacks, add_progbar=verbosity != 0, verbose=verbosity, epochs=1, steps=steps
         )
@@ -230,7 +230,7 @@ class Trainer(StepFunctions):
         """
         steps = check_steps(steps, "steps")
         data = make_data(x, None, None, batch_size, steps)
-        steps = steps or data.num_batches
+        steps = limited_steps(steps or data.num_batches)
         verbosity = resolve_verbosity(verbose)
         callbacks = self._callback_list(
             callbacks, add_progbar=verbosity == 1, verbose=verbosity, epochs=1, steps=steps

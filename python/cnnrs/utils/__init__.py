@@ -2,12 +2,18 @@
 
 from cnnrs.base import suggest
 from cnnrs.base.progbar import Progbar
+from cnnrs.config import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+)
 from cnnrs.serialization import CustomObjectScope, custom_object_scope, register_keras_serializable
 from cnnrs.training.device_loss import recover
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnrs.utils.arrays import normalize, to_categorical
 from cnnrs.utils.explaining import explain
+from cnnrs.utils.own_config import Config
 from cnnrs.utils.profiling import profile
 from cnnrs.utils.session import clear_session, set_random_seed
 from cnnrs.utils.tensors import is_keras_tensor, standardize_dtype
@@ -16,6 +22,10 @@ from cnnrs.utils.tensors import is_keras_tensor, standardize_dtype
 Sequence = PyDataset
 
 __all__ = [
+    "Config",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
+    "is_interactive_logging_enabled",
     "CustomObjectScope",
     "Progbar",
     "PyDataset",

@@ -6,17 +6,34 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import _core, ops
+
 __all__ = ["normalize", "to_categorical"]
 
 
-def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
+def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """Integer labels as one-hot rows of dtype float32.
+
+    Args:
+        x: Labels: an array or a list, or a tensor.
+        num_classes: The number of classes; None for the largest label and one.
+
+    Returns:
+        An array of the shape of `x` and an axis of the classes; a tensor if `x` is one.
+
+    Raises:
+        ValueError: A label is outside of the classes.
 
     >>> from cnnrs import utils
     >>> utils.to_categorical([0, 2], 3)
     array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
+    if isinstance(x, (_core.Tensor, _core.Variable)):
+        if num_classes is None:
+            num_classes = int(np.max(np.asarray(x))) + 1
+        x = ops.squeeze(x, axis=-1) if len(x.shape) > 1 and x.shape[-1] == 1 else x
+        return ops.one_hot(ops.cast(x, "int32"), num_classes)
     labels = np.asarray(x).astype("int64")
     shape = labels.shape
     if len(shape) > 1 and shape[-1] == 1:
@@ -36,14 +53,19 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
     """`x` over its norm along `axis`; zeros stay zeros.
 
     Args:
-        x: Array.
+        x: Array or tensor.
         axis: The axis of the vectors.
         order: Order of the norm.
+
+    Returns:
+        An array of the shape of `x`; a tensor if `x` is one.
 
     >>> from cnnrs import utils
     >>> utils.normalize([[3.0, 4.0]]).tolist()
     [[0.6, 0.8]]
     """
+    if isinstance(x, (_core.Tensor, _core.Variable)):
+        return ops.normalize(x, axis=axis, order=order)
     x = np.asarray(x)
     norm = np.atleast_1d(np.linalg.norm(x, order, axis))
     norm[norm == 0] = 1

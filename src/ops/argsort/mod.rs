@@ -55,7 +55,9 @@ impl OpDef for Argsort {
         }
         let count = self.count.unwrap_or(extent);
         if count > extent {
-            return Err(Error::value(format!("k: expected at most {extent}, the extent of the axis, received {count}")));
+            return Err(Error::value(format!(
+                "k: expected at most {extent}, the extent of the axis, received {count}"
+            )));
         }
         shape = shape.iter().enumerate().map(|(a, &n)| if a == axis { count } else { n }).collect();
         Fact::checked(shape, DType::I32)
@@ -97,9 +99,7 @@ impl FromAttributes for Argsort {
     fn from_attributes(_: &str, a: &mut Attributes) -> Result<Self> {
         let count = a.int_opt("count")?;
         let count = count
-            .map(|k| {
-                usize::try_from(k).map_err(|_| Error::value(format!("k: expected an integer >= 0, received {k}")))
-            })
+            .map(|k| usize::try_from(k).map_err(|_| Error::value(format!("k: expected an integer >= 0, received {k}"))))
             .transpose()?;
         Ok(Argsort { axis: a.int_or("axis", -1)?, descending: a.bool_or("descending", false)?, count })
     }

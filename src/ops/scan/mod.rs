@@ -73,7 +73,11 @@ impl OpDef for Scan {
         };
         for (o, i) in (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))) {
             let nothing = self.kind.identity();
-            let mut total = if output.dtype.is_float() { nothing } else { output.dtype.round(nothing) };
+            let mut total = match (output.dtype.is_float(), self.kind) {
+                (true, ReduceKind::Sum) if !self.exclusive => -0.0,
+                (true, _) => nothing,
+                (false, _) => output.dtype.round(nothing),
+            };
             for k in 0..extent {
                 let k = if self.reverse { extent - 1 - k } else { k };
                 let at = (o * extent + k) * inner + i;

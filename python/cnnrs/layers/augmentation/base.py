@@ -9,7 +9,7 @@ from cnnrs import ops, random
 from cnnrs.layers.augmentation import boxes as bounding
 from cnnrs.layers.augmentation.arguments import interval, range_of_values
 from cnnrs.layers.base import Layer
-from cnnrs.ops.convolution import image_data_format
+from cnnrs.ops.spatial import image_data_format
 from cnnrs.random import SeedGenerator
 
 __all__ = ["BaseImagePreprocessingLayer", "ColorLayer", "RandomColorLayer", "RandomLayer"]
@@ -51,7 +51,6 @@ class BaseImagePreprocessingLayer(Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.supports_masking = False
         self.bounding_box_format = bounding_box_format
         self.data_format = image_data_format(data_format)
         if self._USE_BASE_FACTOR:

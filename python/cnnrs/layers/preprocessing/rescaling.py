@@ -26,6 +26,7 @@ class Rescaling(Layer):
     [0.0, 1.0]
     """
 
+    _supports_masking = True
     # Bytes are scaled before they are rounded.
     _widens = True
 

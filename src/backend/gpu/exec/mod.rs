@@ -1,6 +1,7 @@
 //! Running programs: memory and order of the device's work, values that stay there, and how they come back.
 
 mod clock;
+mod host;
 mod outcome;
 mod placement;
 pub mod program;

@@ -1,5 +1,6 @@
 //! Where the values of a program lie, and the dispatches that work on them.
 
+use super::host::HostStep;
 use super::outcome::STATUS_BYTES;
 use crate::backend::device::{Memory, ProgramFacts, StepFacts, When};
 use crate::backend::gpu::device::{ALIGNMENT, Device};
@@ -53,6 +54,8 @@ pub(super) struct Placed {
 pub(super) struct GpuStep {
     pub dispatches: Vec<Placed>,
     pub check: Option<Check>,
+    /// What the host computes, instead of dispatches.
+    pub host: Option<HostStep>,
     pub facts: StepFacts,
 }
 
@@ -275,5 +278,6 @@ fn step_of(
         bytes,
         packed_bytes: 0,
     };
-    Ok(GpuStep { dispatches, check: kernels.check, facts })
+    let host = kernels.host.map(|op| HostStep { op, inputs, output: outputs[0] });
+    Ok(GpuStep { dispatches, check: kernels.check, host, facts })
 }

@@ -3,6 +3,7 @@
 //! Everything that can fail on the host happens before anything is submitted.
 
 use super::clock::Clock;
+use super::host::HostWork;
 use super::outcome::{Reading, RunOutcome};
 use super::placement::{GpuStep, Home, Place, Placed};
 use super::program::GpuProgram;
@@ -119,9 +120,11 @@ enum Timing<'a> {
 }
 
 /// Commands that are submitted together, and the step that they are if they are one.
-struct Part {
+struct Part<'a> {
     commands: wgpu::CommandBuffer,
     step: Option<usize>,
+    /// What the host does behind them.
+    host: Option<HostWork<'a>>,
     /// Whether steps of the commit are among them.
     commits: bool,
 }
@@ -242,7 +245,7 @@ impl GpuProgram {
         slots: &[Slot],
         control: &Control,
         (prepares, clock): (bool, Option<&Clock>),
-    ) -> Result<(Bases, Option<Memory>, Vec<Part>)> {
+    ) -> Result<(Bases, Option<Memory>, Vec<Part<'_>>)> {
         let (device, placement) = (&self.device, &self.placement);
         let outputs = self.outputs_of(slots)?;
         let arenas = stream.arenas(device, &placement.arenas)?;
@@ -345,7 +348,7 @@ impl GpuProgram {
         reading: Option<&Memory>,
         prepares: bool,
         timing: Timing,
-    ) -> Result<Vec<Part>> {
+    ) -> Result<Vec<Part<'_>>> {
         let device = &self.device;
         let before = self.placement.prelude.len();
         let commits_from = before + self.commit_from;
@@ -381,6 +384,18 @@ impl GpuProgram {
             }
             recorder.did(s, step);
             recorder.commits |= s >= commits_from;
+            if let Some(host) = &step.host {
+                let pieces = host.inputs.iter().map(|place| bases.piece(place.home)).collect::<Result<Vec<_>>>()?;
+                let status = bases.status.as_ref().filter(|_| s >= commits_from);
+                let status = status.map(|status| (status, self.checked.len() * ALIGNMENT));
+                recorder.end_pass();
+                let encoder = &mut recorder.encoder;
+                let target = bases.piece(host.output.home)?;
+                let named = (host, &step.facts.origin);
+                let work = HostWork::record(device, encoder, named, &pieces, target, status)?;
+                let done = std::mem::replace(&mut recorder, Recorder::new(device)).finish()?;
+                parts.push(Part { host: Some(work), ..done });
+            }
         }
         if let Timing::Clock(clock) = timing {
             recorder.end_pass();
@@ -424,14 +439,14 @@ impl GpuProgram {
     /// Submits all parts; with a profile, waits for each, which is a step.
     fn submit(
         &self,
-        parts: Vec<Part>,
+        parts: Vec<Part<'_>>,
         control: &Control,
         mut profile: Option<&mut Profile>,
     ) -> Result<wgpu::SubmissionIndex> {
         let (device, before) = (&self.device, self.placement.prelude.len());
         let mut last = None;
         let (mut begun_some, mut commits_some) = (false, false);
-        for Part { commands, step, commits } in parts {
+        for Part { commands, step, host, commits } in parts {
             // Until the commit begins, what was submitted has changed nothing that is not the run's own.
             if begun_some && !commits_some && (control.poll)() {
                 return Err(stopped());
@@ -439,6 +454,9 @@ impl GpuProgram {
             (begun_some, commits_some) = (true, commits_some || commits);
             let begun = Instant::now();
             let submission = device.guarded("a run", || device.queue.submit([commands]))?;
+            if let Some(work) = host {
+                work.run(device, &submission)?;
+            }
             if let (Some(profile), Some(step)) = (&mut profile, step) {
                 while !until(device, &submission, &|| false)? {}
                 if step >= before {
@@ -548,10 +566,10 @@ impl<'a> Recorder<'a> {
         self.time += self.device.estimate(step.facts.flops, step.facts.bytes);
     }
 
-    fn finish(mut self) -> Result<Part> {
+    fn finish(mut self) -> Result<Part<'static>> {
         self.end_pass();
         let encoder = self.encoder;
         let commands = self.device.guarded("a run", || encoder.finish())?;
-        Ok(Part { commands, step: self.step, commits: self.commits })
+        Ok(Part { commands, step: self.step, host: None, commits: self.commits })
     }
 }

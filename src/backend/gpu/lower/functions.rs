@@ -65,6 +65,9 @@ fn float(function: Function, args: &[String]) -> String {
         Function::Tanh => format!("tanh_({a})"),
         Function::Sigmoid => format!("sigmoid_({a})"),
         Function::Erf => format!("erf_({a})"),
+        Function::Erfc => format!("erfc_({a})"),
+        Function::Erfinv => format!("erfinv_({a})"),
+        Function::Cbrt => format!("cbrt_({a})"),
         Function::Softplus => format!("softplus_({a})"),
         Function::Relu => format!("relu_({a})"),
         Function::Floor => format!("floor({a})"),
@@ -83,6 +86,17 @@ fn float(function: Function, args: &[String]) -> String {
         Function::Pow => format!("pow_({a}, {b})"),
         Function::Maximum => format!("maximum_({a}, {b})"),
         Function::Minimum => format!("minimum_({a}, {b})"),
+        Function::Atan2 => format!("atan2_({a}, {b})"),
+        Function::NextAfter => format!("next_after({a}, {b})"),
+        // Types keep floats from these.
+        Function::BitAnd
+        | Function::BitOr
+        | Function::BitXor
+        | Function::ShiftLeft
+        | Function::ShiftRight
+        | Function::Gcd => {
+            format!("f32({})", integer(function, &args.iter().map(|x| format!("i32({x})")).collect::<Vec<_>>()))
+        }
         Function::Equal => test(format!("({a}) == ({b})")),
         Function::NotEqual => test(format!("!(({a}) == ({b}))")),
         Function::Less => test(format!("({a}) < ({b})")),
@@ -127,6 +141,12 @@ fn integer(function: Function, args: &[String]) -> String {
         Function::LogicalOr => format!("(({a}) | ({b}))"),
         Function::LogicalXor => format!("(({a}) ^ ({b}))"),
         Function::Where => format!("select({c}, {b}, {a} != 0)"),
+        Function::BitAnd => format!("(({a}) & ({b}))"),
+        Function::BitOr => format!("(({a}) | ({b}))"),
+        Function::BitXor => format!("(({a}) ^ ({b}))"),
+        Function::ShiftLeft => format!("shift_left({a}, {b})"),
+        Function::ShiftRight => format!("shift_right({a}, {b})"),
+        Function::Gcd => format!("gcd({a}, {b})"),
         // Types keep integers from the others.
         Function::Exp
         | Function::Expm1
@@ -140,6 +160,11 @@ fn integer(function: Function, args: &[String]) -> String {
         | Function::Tanh
         | Function::Sigmoid
         | Function::Erf
+        | Function::Erfc
+        | Function::Erfinv
+        | Function::Cbrt
+        | Function::Atan2
+        | Function::NextAfter
         | Function::Softplus
         | Function::IsNan
         | Function::IsInf

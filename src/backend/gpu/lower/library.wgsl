@@ -140,6 +140,126 @@ fn erf_(x: f32) -> f32 {
     return fma(near, x, x);
 }
 
+// 1 - erf(x) without the difference (Press et al., "Numerical Recipes", erfcc). The square of x is split, as its rounding
+// would show in the exponential.
+fn erfc_(x: f32) -> f32 {
+    if (is_nan(x)) { return x; }
+    let z = abs(x);
+    if (z > 14.0) { return select(0.0, 2.0, x < 0.0); }
+    let t = 1.0 / (1.0 + 0.5 * z);
+    var p = 0.17087277;
+    p = fma(p, t, -0.82215223);
+    p = fma(p, t, 1.48851587);
+    p = fma(p, t, -1.13520398);
+    p = fma(p, t, 0.27886807);
+    p = fma(p, t, -0.18628806);
+    p = fma(p, t, 0.09678418);
+    p = fma(p, t, 0.37409196);
+    p = fma(p, t, 1.00002368);
+    p = fma(p, t, -1.26551223);
+    let high = bitcast<f32>(bitcast<u32>(z) & 0xfffff000u);
+    let y = t * exp_(-high * high) * exp_((high - z) * (high + z) + p);
+    return select(y, 2.0 - y, x < 0.0);
+}
+
+fn erfinv_(x: f32) -> f32 {
+    if (is_nan(x) || abs(x) > 1.0) { return nan(); }
+    if (abs(x) == 1.0) { return copy_sign(infinity(), x); }
+    let w = -log_((1.0 - x) * (1.0 + x));
+    var t = w - 2.5;
+    var p: f32;
+    if (w < 5.0) {
+        p = 2.81022636e-8;
+        p = fma(p, t, 3.43273939e-7);
+        p = fma(p, t, -3.5233877e-6);
+        p = fma(p, t, -4.39150654e-6);
+        p = fma(p, t, 2.1858087e-4);
+        p = fma(p, t, -1.25372503e-3);
+        p = fma(p, t, -4.17768164e-3);
+        p = fma(p, t, 0.246640727);
+        p = fma(p, t, 1.50140941);
+    } else {
+        t = sqrt_(w) - 3.0;
+        p = -2.00214257e-4;
+        p = fma(p, t, 1.00950558e-4);
+        p = fma(p, t, 1.34934322e-3);
+        p = fma(p, t, -3.67342844e-3);
+        p = fma(p, t, 5.73950773e-3);
+        p = fma(p, t, -7.6224613e-3);
+        p = fma(p, t, 9.43887047e-3);
+        p = fma(p, t, 1.00167406);
+        p = fma(p, t, 2.83297682);
+    }
+    return p * x;
+}
+
+// Newton's method from a third of the exponent.
+fn cbrt_(x: f32) -> f32 {
+    let t = abs(x);
+    if (is_nan(x) || is_inf(x) || t < 1.1754944e-38) { return x; }
+    var y = bitcast<f32>(bitcast<u32>(t) / 3u + 0x2a514067u);
+    for (var i = 0; i < 4; i = i + 1) { y = y - (y - t / (y * y)) * 0.33333334; }
+    return copy_sign(y, x);
+}
+
+fn atan2_(y: f32, x: f32) -> f32 {
+    if (is_nan(x) || is_nan(y)) { return nan(); }
+    let a = abs(y);
+    let b = abs(x);
+    let high = max(a, b);
+    // A quotient of 0..1; equal infinities are as equal numbers.
+    var q = min(a, b) / high;
+    if (high == 0.0) { q = 0.0; }
+    if (is_inf(high)) { q = select(0.0, 1.0, is_inf(a) && is_inf(b)); }
+    var r = 0.0;
+    if (q > 0.41421357) {
+        r = 0.7853982;
+        q = (q - 1.0) / (q + 1.0);
+    }
+    let z = q * q;
+    var p = 8.0537445e-2;
+    p = fma(p, z, -1.3877686e-1);
+    p = fma(p, z, 1.9977711e-1);
+    p = fma(p, z, -3.3332949e-1);
+    r = r + fma(p * z, q, q);
+    if (a > b) { r = 1.5707964 - r; }
+    if (bitcast<i32>(x) < 0) { r = 3.1415927 - r; }
+    return copy_sign(r, y);
+}
+
+// The number beside a on the way to b, by bits.
+fn next_after(a: f32, b: f32) -> f32 {
+    if (is_nan(a) || is_nan(b)) { return nan(); }
+    let size_a = bitcast<i32>(a) & 0x7fffffff;
+    let size_b = bitcast<i32>(b) & 0x7fffffff;
+    let start = select(size_a, -size_a, bitcast<i32>(a) < 0);
+    let end = select(size_b, -size_b, bitcast<i32>(b) < 0);
+    if (start == end) { return b; }
+    let next = start + select(1, -1, end < start);
+    let negative = next < 0 || (next == 0 && start < 0);
+    return bitcast<f32>(u32(abs(next)) | select(0u, 0x80000000u, negative));
+}
+
+fn shift_left(a: i32, b: i32) -> i32 {
+    if (b < 0 || b > 31) { return 0; }
+    return a << u32(b);
+}
+
+fn shift_right(a: i32, b: i32) -> i32 {
+    return a >> select(u32(b), 31u, b < 0 || b > 31);
+}
+
+fn gcd(first: i32, second: i32) -> i32 {
+    var a = select(u32(first), 0u - u32(first), first < 0);
+    var b = select(u32(second), 0u - u32(second), second < 0);
+    while (b != 0u) {
+        let rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return i32(a);
+}
+
 fn sqrt_(x: f32) -> f32 {
     if (is_nan(x) || x < 0.0) { return nan(); }
     if (x == 0.0 || is_inf(x)) { return x; }

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::fusion::region::Region;
 use crate::fusion::{Fusion, Group};
 use crate::graph::{Graph, NodeId};
+use crate::ops::Op;
 use crate::reserve;
 use crate::schedule::{Packed, PlanOptions, Step, StepCode, copies, origin, schedule};
 use crate::shape::Fact;
@@ -39,6 +40,18 @@ pub struct StepKernels {
     pub check: Option<Check>,
     /// Bytes that the dispatches share.
     pub workspace: usize,
+    /// What the host computes, instead of dispatches.
+    pub host: Option<HostOp>,
+}
+
+/// An op that the host computes.
+pub struct HostOp {
+    /// The op.
+    pub op: Op,
+    /// Facts of its inputs.
+    pub inputs: Vec<Fact>,
+    /// Fact of its output.
+    pub output: Fact,
 }
 
 impl StepCode for StepKernels {
@@ -52,7 +65,7 @@ impl StepCode for StepKernels {
 
     fn split_packing(&mut self) -> Self {
         // It is never asked, as it packs nothing.
-        StepKernels { name: self.name, dispatches: Vec::new(), check: None, workspace: 0 }
+        StepKernels { name: self.name, dispatches: Vec::new(), check: None, workspace: 0, host: None }
     }
 }
 
@@ -99,8 +112,8 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     let attached = Attached::new(task, group);
     let mut in_turn = |groups: &[Group]| groups.iter().try_for_each(|group| lower(g, group, context, steps));
     match (&kernel, &group.region) {
-        (Kernel::Own(..), _) if group.prologue.is_some() => return in_turn(&group.without_prologue(g)?),
-        (Kernel::Own(..), Some(_)) => return in_turn(&group.without_region(g)?),
+        (Kernel::Own(..) | Kernel::Host, _) if group.prologue.is_some() => return in_turn(&group.without_prologue(g)?),
+        (Kernel::Own(..) | Kernel::Host, Some(_)) => return in_turn(&group.without_region(g)?),
         (_, Some(region)) if !region.reductions.is_empty() => return in_turn(&group.without_region(g)?),
         (_, Some(region)) if !region.moments.is_empty() => return in_turn(&group.without_moments(g)?),
         (_, Some(_)) if candidates::stores_hold_back(&attached, context).map_err(named)? => {
@@ -110,6 +123,10 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     }
     let code = match kernel {
         Kernel::Own(name, code) => named_code(name, code),
+        Kernel::Host => {
+            let host = HostOp { op: node.op.clone(), inputs: inputs.clone(), output: node.fact.clone() };
+            StepKernels { name: "host", dispatches: Vec::new(), check: None, workspace: 0, host: Some(host) }
+        }
         Kernel::Elementwise(anchor) => match candidates::fastest(&attached, context, |found| {
             if !tune::is_asked()? {
                 return Ok(None);
@@ -141,7 +158,7 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
 }
 
 fn named_code(name: &'static str, code: Code) -> StepKernels {
-    StepKernels { name, dispatches: code.dispatches, check: None, workspace: code.workspace }
+    StepKernels { name, dispatches: code.dispatches, check: None, workspace: code.workspace, host: None }
 }
 
 fn region_kernels(region: &Region) -> StepKernels {
@@ -160,7 +177,7 @@ fn by_elements(attached: &Attached, anchor: &Anchor) -> StepKernels {
         dispatches.push(attached.elementwise(module, false));
         dispatches.extend(anchor.check.map(|check| witness(&attached.task, check)));
     }
-    StepKernels { name: anchor.name, dispatches, check: anchor.check, workspace: 0 }
+    StepKernels { name: anchor.name, dispatches, check: anchor.check, workspace: 0, host: None }
 }
 
 /// Adds an anchor's text, with what it calls besides its inputs.

@@ -20,8 +20,11 @@ fn lower(task: &Task) -> Result<Lowered> {
     let extents = op.extents(&task.inputs[0].shape)?;
     let nothing = op.kind.identity();
     let phase = match (task.output.dtype, op.kind) {
-        // Sums of many numbers of f32 are kept in f64.
-        (DType::F32, ReduceKind::Sum) => run(op, extents, 0.0f64, |a, x: f32| a + f64::from(x), |a| a as f32),
+        // Sums of many numbers of f32 are kept in f64, and begin with −0, which changes no number, nor −0.
+        (DType::F32, ReduceKind::Sum) => {
+            let nothing = if op.exclusive { 0.0f64 } else { -0.0 };
+            run(op, extents, nothing, |a, x: f32| a + f64::from(x), |a| a as f32)
+        }
         (DType::F32, ReduceKind::Prod) => run(op, extents, 1.0f64, |a, x: f32| a * f64::from(x), |a| a as f32),
         (DType::F32, ReduceKind::Max) => run(op, extents, nothing as f32, math::maximum, |a| a),
         (DType::F32, ReduceKind::Min) => run(op, extents, nothing as f32, math::minimum, |a| a),

@@ -4,8 +4,8 @@ use crate::dtype::DType;
 use crate::graph::Graph;
 use crate::ops::arg_reduce::ArgReduce;
 use crate::ops::gather::{Gather, OneHot};
-use crate::ops::scatter::Scatter;
 use crate::ops::movement::{Concat, Iota, Pad, Slice};
+use crate::ops::scatter::Scatter;
 use crate::ops::{Op, Real};
 use crate::shape::Fact;
 use crate::testing::{Rng, check_plan, check_plan_on};
@@ -80,10 +80,7 @@ fn rows_across_chunks() {
         for scatter in [false, true] {
             let mut g = Graph::new();
             let (x, op): (_, Op) = if scatter {
-                (
-                    Fact::new([2, picked, inner], DType::F32),
-                    Scatter::add(1, [2, rows, inner].into()).into(),
-                )
+                (Fact::new([2, picked, inner], DType::F32), Scatter::add(1, [2, rows, inner].into()).into())
             } else {
                 (Fact::new([2, rows, inner], DType::F32), Gather { axis: 1 }.into())
             };

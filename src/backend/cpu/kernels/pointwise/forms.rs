@@ -8,6 +8,7 @@ use super::math;
 use crate::backend::cpu::simd::{Simd, dispatch};
 use crate::dtype::DType;
 use crate::ops::pointwise::Function;
+use crate::ops::special;
 use crate::pointwise_table;
 
 /// Lanes of a block.

@@ -44,6 +44,8 @@ pub fn of(op: &Op) -> &'static [&'static dyn CpuKernel] {
         Op::Scan(_) => &[&data::SCAN],
         Op::OneHot(_) => &[&data::ONE_HOT],
         Op::ArgReduce(_) => &[&data::ARG_REDUCE],
+        Op::Linalg(_) => &[&data::LINALG],
+        Op::Fft(_) => &[&data::FFT],
         Op::Random(_) => &[&data::RANDOM],
     }
 }

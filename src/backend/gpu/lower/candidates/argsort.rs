@@ -35,9 +35,11 @@ impl Lines {
 fn key(module: &mut Module, input: usize, dtype: DType, descending: bool) {
     module.loader("element", Operand::Input(input), dtype);
     let bits = match dtype.is_float() {
-        true => "  let bits = bitcast<u32>(x);\n  var k = select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);\n  \
+        true => {
+            "  let bits = bitcast<u32>(x);\n  var k = select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);\n  \
                  if (bits == 0x80000000u) { k = 0x80000000u; }\n  \
-                 if ((bits & 0x7fffffffu) > 0x7f800000u) { k = 0xffffffffu; }\n",
+                 if ((bits & 0x7fffffffu) > 0x7f800000u) { k = 0xffffffffu; }\n"
+        }
         false => "  let k = bitcast<u32>(x) ^ 0x80000000u;\n",
     };
     let sign = if descending { "~" } else { "" };

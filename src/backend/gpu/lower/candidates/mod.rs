@@ -122,6 +122,8 @@ pub enum Kernel {
     Elementwise(Anchor),
     /// By dispatches of its own.
     Own(&'static str, Code),
+    /// By the host, in double precision: its inputs are copied there, and its output back.
+    Host,
 }
 
 /// Inputs of a concatenation that one dispatch reads.
@@ -161,6 +163,7 @@ pub fn of(task: &Task) -> Result<Kernel> {
         Op::Scan(_) => return scan::kernel(task),
         Op::OneHot(_) => data::one_hot(task)?,
         Op::ArgReduce(_) => data::arg_reduce(task)?,
+        Op::Linalg(_) | Op::Fft(_) => return Ok(Kernel::Host),
         Op::Random(_) => data::random(task)?,
     }))
 }

@@ -3,9 +3,10 @@
 
 use super::{Kernel, Task};
 use crate::backend::gpu::lower::reduce::{combined, identity};
-use crate::backend::gpu::lower::shader::{Code, Dispatch, Module, Operand, WORKGROUP, lane_type};
+use crate::backend::gpu::lower::shader::{Code, Dispatch, Module, Operand, WORKGROUP, lane_type, literal};
 use crate::error::Result;
 use crate::ops::Op;
+use crate::ops::reduce::ReduceKind;
 
 /// Elements of a block at least.
 const LEAST: usize = 64;
@@ -43,7 +44,11 @@ pub fn kernel(task: &Task) -> Result<Kernel> {
         ));
         module
     };
-    let nothing = identity(op.kind, dtype);
+    // −0 changes no number, nor −0.
+    let nothing = match op.kind {
+        ReduceKind::Sum if dtype.is_float() && !op.exclusive => literal(-0.0, dtype),
+        kind => identity(kind, dtype),
+    };
     let lane = lane_type(dtype);
     let range = format!(
         "  let line = task / {blocks}u;\n  let first = task % {blocks}u * {block}u;\n  \

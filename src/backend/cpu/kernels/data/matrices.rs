@@ -1,0 +1,84 @@
+//! Linear algebra and Fourier transforms, in double precision, a few matrices or rows a chunk.
+
+use super::{DataKernel, lowered, wrong_op};
+use crate::backend::cpu::kernel::{Lowered, Phase, Task};
+use crate::error::Result;
+use crate::ops::Op;
+use crate::ops::fft;
+
+/// Matrices one by one.
+pub const LINALG: DataKernel = DataKernel { name: "linalg_matrices", lower: lower_linalg };
+/// Rows one by one.
+pub const FFT: DataKernel = DataKernel { name: "fft_rows", lower: lower_fft };
+
+/// Operations that one chunk handles, about.
+const WORK: u64 = 64 * 1024;
+
+/// How many of `count` equal pieces of work, of `flops` in all, are a chunk.
+fn in_chunk(count: usize, flops: u64) -> usize {
+    let each = (flops / count.max(1) as u64).max(1);
+    usize::try_from(WORK / each).unwrap_or(usize::MAX).clamp(1, count.max(1))
+}
+
+/// Elements `start..start + len` of an operand.
+///
+/// # Safety
+/// It has them.
+unsafe fn read(from: *const f32, start: usize, len: usize) -> Vec<f64> {
+    // SAFETY: the caller's contract.
+    unsafe { std::slice::from_raw_parts(from.add(start), len) }.iter().map(|&x| f64::from(x)).collect()
+}
+
+/// Writes elements from `start` of an output.
+///
+/// # Safety
+/// It has them, and they are this chunk's.
+unsafe fn write(to: *mut f32, start: usize, values: &[f64]) {
+    // SAFETY: the caller's contract.
+    let to = unsafe { std::slice::from_raw_parts_mut(to.add(start), values.len()) };
+    to.iter_mut().zip(values).for_each(|(to, &x)| *to = x as f32);
+}
+
+fn lower_linalg(task: &Task) -> Result<Lowered> {
+    let Op::Linalg(op) = task.op else { return Err(wrong_op(LINALG.name, task)) };
+    let (op, sizes, two) = (op.clone(), op.sizes(task.inputs)?, task.inputs.len() > 1);
+    let count = sizes.count;
+    let (a, b, y) = (sizes.m * sizes.n, sizes.n * sizes.k, task.output.shape.len() / count.max(1));
+    let many = in_chunk(count, task.op.def().flops(task.inputs, task.output));
+    let phase = Phase::new(count.div_ceil(many), move |ops, chunk, _| {
+        for i in chunk * many..((chunk + 1) * many).min(count) {
+            // SAFETY: inputs and output have `count` matrices of these sizes; matrix `i` is this chunk's.
+            unsafe {
+                let x = read(ops.input(0), i * a, a);
+                let right = if two { read(ops.input(1), i * b, b) } else { Vec::new() };
+                let mut made = vec![0.0; y];
+                if let Err(trouble) = op.one(sizes, &x, &right, &mut made) {
+                    ops.status.report(trouble.of(i));
+                }
+                write(ops.output(0), i * y, &made);
+            }
+        }
+    });
+    Ok(lowered(LINALG.name, vec![phase]))
+}
+
+fn lower_fft(task: &Task) -> Result<Lowered> {
+    let Op::Fft(op) = task.op else { return Err(wrong_op(FFT.name, task)) };
+    let shape = &task.output.shape;
+    let row = 2 * shape[shape.rank() - 2];
+    let count = if row == 0 { 0 } else { shape.len() / row };
+    let plan = op.plan(row / 2);
+    let many = in_chunk(count, task.op.def().flops(task.inputs, task.output));
+    let phase = Phase::new(count.div_ceil(many), move |ops, chunk, _| {
+        for i in chunk * many..((chunk + 1) * many).min(count) {
+            // SAFETY: input and output have `count` rows; row `i` is this chunk's.
+            unsafe {
+                let x = read(ops.input(0), i * row, row);
+                let mut made = vec![0.0; row];
+                fft::transform(&*plan, &x, &mut made);
+                write(ops.output(0), i * row, &made);
+            }
+        }
+    });
+    Ok(lowered(FFT.name, vec![phase]))
+}

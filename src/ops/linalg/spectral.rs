@@ -1,0 +1,120 @@
+//! Eigenvalues and singular values, by nalgebra.
+
+use super::Trouble;
+use super::dense::qr;
+use nalgebra::{DMatrix, SVD, Schur, SymmetricEigen};
+
+/// Iterations after which a decomposition counts as failed. Matrices of numbers take a few an eigenvalue.
+fn most_steps(n: usize) -> usize {
+    1000 + 100 * n
+}
+
+fn finite(a: &[f64]) -> bool {
+    a.iter().all(|x| x.is_finite())
+}
+
+/// Fills all parts with NaN.
+fn undefined(parts: [&mut [f64]; 3]) {
+    parts.into_iter().for_each(|part| part.fill(f64::NAN));
+}
+
+/// Eigenvalues in ascending order, and eigenvectors in columns, of a symmetric matrix whose lower triangle is read.
+pub fn eigh(n: usize, a: &[f64], values: &mut [f64], vectors: &mut [f64]) {
+    let lower = DMatrix::from_fn(n, n, |i, j| a[i.max(j) * n + i.min(j)]);
+    let found =
+        if finite(lower.as_slice()) { SymmetricEigen::try_new(lower, f64::EPSILON, most_steps(n)) } else { None };
+    let Some(found) = found else { return undefined([values, vectors, &mut []]) };
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&i, &j| found.eigenvalues[i].total_cmp(&found.eigenvalues[j]));
+    for (to, &from) in order.iter().enumerate() {
+        values[to] = found.eigenvalues[from];
+        (0..n).for_each(|i| vectors[i * n + to] = found.eigenvectors[(i, from)]);
+    }
+}
+
+/// Eigenvalues, and eigenvectors of length 1 in columns, of a matrix that has real ones.
+pub fn eig(n: usize, a: &[f64], values: &mut [f64], vectors: &mut [f64]) -> Result<(), Trouble> {
+    let symmetric = (0..n).all(|i| (0..i).all(|j| a[i * n + j] == a[j * n + i]));
+    if symmetric {
+        eigh(n, a, values, vectors);
+        return Ok(());
+    }
+    let found =
+        if finite(a) { Schur::try_new(DMatrix::from_row_slice(n, n, a), f64::EPSILON, most_steps(n)) } else { None };
+    let Some(found) = found else {
+        undefined([values, vectors, &mut []]);
+        return Ok(());
+    };
+    let (q, t) = found.unpack();
+    let size = t.amax();
+    if (1..n).any(|i| t[(i, i - 1)].abs() > f64::EPSILON * size) {
+        return Err(Trouble::Complex);
+    }
+    // A difference that is lost in rounding, as of eigenvalues that are equal, counts as the least that is not.
+    let least = (f64::EPSILON * size).max(f64::MIN_POSITIVE);
+    for k in 0..n {
+        values[k] = t[(k, k)];
+        let mut y = vec![0.0; n];
+        y[k] = 1.0;
+        for i in (0..k).rev() {
+            let sum: f64 = (i + 1..=k).map(|j| t[(i, j)] * y[j]).sum();
+            let gap = t[(i, i)] - values[k];
+            y[i] = -sum / if gap.abs() < least { least } else { gap };
+        }
+        let column: Vec<f64> = (0..n).map(|i| (0..=k).map(|j| q[(i, j)] * y[j]).sum()).collect();
+        let length = column.iter().fold(0.0, |length: f64, x| length.hypot(*x));
+        (0..n).for_each(|i| vectors[i * n + k] = column[i] / length);
+    }
+    Ok(())
+}
+
+fn decomposed(m: usize, n: usize, a: &[f64], vectors: bool) -> Option<SVD<f64, nalgebra::Dyn, nalgebra::Dyn>> {
+    let matrix = DMatrix::from_row_slice(m, n, a);
+    if !finite(a) {
+        return None;
+    }
+    SVD::try_new(matrix, vectors, vectors, f64::EPSILON, most_steps(m.max(n)))
+}
+
+/// Singular values in descending order.
+pub fn singular_values(m: usize, n: usize, a: &[f64], s: &mut [f64]) {
+    match decomposed(m, n, a, false) {
+        Some(found) => s.copy_from_slice(found.singular_values.as_slice()),
+        None => undefined([s, &mut [], &mut []]),
+    }
+}
+
+/// A = U·diag(s)·V, with the singular values in descending order. U has `width` columns and V `height` rows: as many as
+/// there are singular values, or as many as make them square.
+pub fn svd(m: usize, n: usize, a: &[f64], u: &mut [f64], s: &mut [f64], v: &mut [f64]) {
+    let k = m.min(n);
+    let found = decomposed(m, n, a, true);
+    let Some((found_u, found_v, values)) = found.and_then(|f| Some((f.u?, f.v_t?, f.singular_values))) else {
+        return undefined([u, s, v]);
+    };
+    s.copy_from_slice(values.as_slice());
+    let basis = |to: &mut [f64], rows: usize, at: &dyn Fn(usize, usize) -> f64, put: &dyn Fn(usize, usize) -> usize| {
+        let thin: Vec<f64> = (0..rows).flat_map(|i| (0..k).map(move |j| (i, j))).map(|(i, j)| at(i, j)).collect();
+        (0..rows).for_each(|i| (0..k).for_each(|j| to[put(i, j)] = thin[i * k + j]));
+        if to.len() > rows * k {
+            let (whole, _) = qr(rows, k, rows, &thin);
+            (0..rows).for_each(|i| (k..rows).for_each(|j| to[put(i, j)] = whole[i * rows + j]));
+        }
+    };
+    let width = u.len() / m.max(1);
+    basis(u, m, &|i, j| found_u[(i, j)], &|i, j| i * width + j);
+    basis(v, n, &|i, j| found_v[(j, i)], &|i, j| j * n + i);
+}
+
+/// The cofactors det(A)·A⁻ᵀ, which exist for singular matrices too.
+pub fn cofactors(n: usize, a: &[f64], to: &mut [f64]) {
+    let Some(found) = decomposed(n, n, a, true) else { return to.fill(f64::NAN) };
+    let (Some(u), Some(v), s) = (found.u, found.v_t, found.singular_values) else { return to.fill(f64::NAN) };
+    let sign = (u.determinant() * v.determinant()).signum();
+    let others: Vec<f64> = (0..n).map(|k| (0..n).filter(|&j| j != k).map(|j| s[j]).product()).collect();
+    for i in 0..n {
+        for j in 0..n {
+            to[i * n + j] = sign * (0..n).map(|k| u[(i, k)] * others[k] * v[(k, j)]).sum::<f64>();
+        }
+    }
+}

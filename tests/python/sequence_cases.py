@@ -1,0 +1,62 @@
+"""Rows of `test_layers.CASES` for layers of sequences, wrappers and normalisations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import layers
+
+SEQUENCE = (4, 6, 3)
+IMAGE = (4, 8, 6, 4)
+
+CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ...]], dict[str, Any]]] = [
+    (layers.Masking, {"mask_value": 0.5}, SEQUENCE, SEQUENCE, [], {}),
+    (
+        layers.EinsumDense,
+        {"equation": "abc,cde->abde", "output_shape": (None, 5, 2), "bias_axes": "de"},
+        SEQUENCE,
+        (4, 6, 5, 2),
+        [(3, 5, 2), (5, 2)],
+        {},
+    ),
+    (
+        layers.EinsumDense,
+        {"equation": "...x,xy->...y", "output_shape": 7, "activation": "tanh"},
+        IMAGE,
+        (4, 8, 6, 7),
+        [(4, 7)],
+        {},
+    ),
+    (layers.RMSNormalization, {}, IMAGE, IMAGE, [(4,)], {}),
+    (layers.RMSNormalization, {"axis": [1, 3]}, IMAGE, IMAGE, [(8, 4)], {}),
+    (layers.LayerNormalization, {"axis": [-1, 1]}, IMAGE, IMAGE, [(8, 4), (8, 4)], {}),
+    (layers.GroupNormalization, {"groups": -1, "axis": 1}, IMAGE, IMAGE, [(8,), (8,)], {}),
+    (layers.BatchNormalization, {"renorm": True}, IMAGE, IMAGE, [(4,)] * 7, {"frozen": 5}),
+    (
+        layers.TimeDistributed,
+        {"layer": layers.Dense(2)},
+        SEQUENCE,
+        (4, 6, 2),
+        [(3, 2), (2,)],
+        {},
+    ),
+    (
+        layers.TimeDistributed,
+        {"layer": layers.BatchNormalization()},
+        SEQUENCE,
+        SEQUENCE,
+        [(3,)] * 4,
+        {"frozen": 2},
+    ),
+    (
+        layers.SpectralNormalization,
+        {"layer": layers.Dense(5)},
+        (4, 3),
+        (4, 5),
+        [(1, 5), (3, 5), (5,)],
+        {"frozen": 1},
+    ),
+]
+
+# Layers that take no floats, or are a base, with tests of their own.
+ELSEWHERE = {layers.Embedding, layers.Wrapper}

@@ -1,0 +1,173 @@
+"""Schedule-free AdamW, Muon and several optimizers in one; learning rates that Python gives."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import callbacks, optimizers
+
+RANDOM = np.random.default_rng(8)
+
+
+def variables() -> list[cnnrs.Variable]:
+    return [
+        cnnrs.Variable(RANDOM.normal(size=s).astype(np.float32), name=n)
+        for s, n in (((3, 4), "w"), ((4,), "b"))
+    ]
+
+
+@pytest.mark.parametrize("warmup", [0, 4])
+@pytest.mark.parametrize("beta_1", [0.9, 0.5, 1.0])
+def test_schedule_free_adamw_is_the_papers(warmup, beta_1):
+    """Defazio et al. 2024, in float64: z takes the steps, x is their mean, gradients are taken at y."""
+    v = variables()[0]
+    optimizer = optimizers.ScheduleFreeAdamW(0.05, beta_1=beta_1, warmup_steps=warmup)
+    x = z = v.numpy().astype(np.float64)
+    second = np.zeros_like(x)
+    for t in range(1, 11):
+        g = RANDOM.normal(size=x.shape)
+        optimizer.apply([g.astype(np.float32)], [v])
+        rate = 0.05 * (min(t / warmup, 1) if warmup else 1)
+        second = 0.999 * second + 0.001 * g**2
+        z = z - rate * g / (np.sqrt(second / (1 - 0.999**t)) + 1e-8)
+        x = (1 - 1 / t) * x + z / t
+        np.testing.assert_allclose(v.numpy(), (1 - beta_1) * z + beta_1 * x, rtol=2e-4, atol=2e-5)
+
+
+def test_muon_makes_steps_orthogonal():
+    muon = optimizers.Muon()
+    for shape in ((6, 4), (4, 6), (5, 5)):
+        step = muon.zeropower_via_newtonschulz5(RANDOM.normal(size=shape).astype(np.float32), 5).numpy()
+        values = np.linalg.svd(step, compute_uv=False)
+        assert ((0.5 < values) & (values < 1.3)).all()
+    v, b = variables()
+    muon.build([v, b])
+    # A momentum of the matrix; two moments of the vector, and the two counters.
+    assert len(muon.variables) == 2 + 1 + 2
+    every = optimizers.Muon(exclude_layers=["^w$"])
+    every.build([v, b])
+    assert len(every.variables) == 2 + 4
+
+
+def two(**arguments):
+    slow, fast = optimizers.SGD(0.1), optimizers.SGD(0.5, momentum=0.5)
+    return optimizers.MultiOptimizer(optimizers.OptimizerMap(slow, {"w.*": fast}), **arguments)
+
+
+def test_several_optimizers_in_one():
+    (w, b), (w2, b2) = variables(), variables()
+    for twin, v in ((w2, w), (b2, b)):
+        twin.assign(v.numpy())
+    both, slow, fast = two(), optimizers.SGD(0.1), optimizers.SGD(0.5, momentum=0.5)
+    for _ in range(3):
+        g = [RANDOM.normal(size=v.shape).astype(np.float32) for v in (w, b)]
+        both.apply(g, [w, b])
+        fast.apply(g[:1], [w2])
+        slow.apply(g[1:], [b2])
+    np.testing.assert_array_equal(w.numpy(), w2.numpy())
+    np.testing.assert_array_equal(b.numpy(), b2.numpy())
+    assert int(both.iterations) == 3
+    assert [int(one.iterations) for one in both.optimizers] == [3, 3]
+    again = optimizers.deserialize(optimizers.serialize(both))
+    again.build([w2, b2])
+    again.set_weights([v.numpy() for v in both.variables])
+    for twin in (again, copy.deepcopy(both), pickle.loads(pickle.dumps(both))):
+        for target, v in ((w2, w), (b2, b)):
+            target.assign(v.numpy())
+        twin.build([w2, b2])
+        one = copy.deepcopy(twin)
+        one.apply([np.ones(w.shape), np.ones(b.shape)], [w2, b2])
+        expected = w.numpy() + 0.5 * fast.momentums[0].numpy() - 0.5
+        np.testing.assert_allclose(w2.numpy(), expected, rtol=1e-5)
+    assert float(two(loss_scale_factor=8.0).scale_loss(2.0)) == 16.0
+
+
+def test_several_optimizers_in_fit():
+    def build():
+        cnnrs.utils.set_random_seed(3)
+        return cnnrs.Sequential(
+            [cnnrs.Input((3,)), cnnrs.layers.Dense(4, name="body"), cnnrs.layers.Dense(1, name="head")]
+        )
+
+    x, y = RANDOM.normal(size=(16, 3)), RANDOM.normal(size=(16, 1))
+    model, plain = build(), build()
+    chosen = optimizers.OptimizerMap(optimizers.SGD(0.1), {"head/.*": optimizers.SGD(0.0)})
+    model.compile(optimizers.MultiOptimizer(chosen), "mse")
+    plain.get_layer("head").trainable = False
+    plain.compile(optimizers.SGD(0.1), "mse")
+    history = model.fit(x, y, epochs=2, verbose=0, shuffle=False)
+    plain.fit(x, y, epochs=2, verbose=0, shuffle=False)
+    for a, b in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+    halve = callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
+    history = model.fit(x, y, epochs=2, verbose=0, callbacks=[halve]).history
+    names = sorted(f"learning_rate_{one.name}" for one in model.optimizer.optimizers)
+    assert sorted(n for n in history if n.startswith("learning_rate")) == names
+    assert sorted(history[n][-1] for n in names) == pytest.approx([0.0, 0.025])
+    plateau = callbacks.ReduceLROnPlateau(monitor="loss", patience=1, factor=0.5, min_delta=100.0)
+    model.fit(x, y, epochs=3, verbose=0, callbacks=[plateau])
+    assert max(float(one.learning_rate) for one in model.optimizer.optimizers) == pytest.approx(0.00625)
+
+
+def test_a_learning_rate_may_become_a_callable_or_a_schedule():
+    rates = iter([0.5, 0.25])
+    v = cnnrs.Variable([1.0])
+    optimizer = optimizers.SGD(0.1)
+    assert len(optimizer.variables) == 2
+    optimizer.learning_rate = lambda: next(rates)
+    assert len(optimizer.variables) == 1
+    optimizer.apply([[1.0]], [v])
+    assert v.numpy().tolist() == [0.5]
+    optimizer.apply([[1.0]], [v])
+    assert v.numpy().tolist() == [0.25]
+    with pytest.raises(TypeError, match="follows a schedule"):
+        optimizer.learning_rate = 0.1
+    optimizer.learning_rate = optimizers.schedules.ExponentialDecay(1.0, 1, 0.5)
+    assert float(optimizer.learning_rate) == 0.25
+    # A file that an older version wrote keeps the rate, too.
+    scheduled = optimizers.SGD(optimizers.schedules.ExponentialDecay(1.0, 1, 0.5), momentum=0.5)
+    scheduled.build([v])
+    assert len(scheduled.variables) == 2
+    scheduled.load_own_variables({"0": np.int32(3), "1": np.float32(1.0), "2": np.ones(1, np.float32)})
+    assert int(scheduled.iterations) == 3 and scheduled.variables[1].numpy().tolist() == [1.0]
+
+
+def test_values_that_are_overwritten_wait_for_the_update_when_gradients_accumulate():
+    v, w = cnnrs.Variable([1.0, 2.0]), cnnrs.Variable([1.0, 2.0])
+    v.overwrite_with_gradient = True
+    optimizer = optimizers.SGD(1.0, gradient_accumulation_steps=2)
+    optimizer.apply([[3.0, 1.0], [1.0, 1.0]], [v, w])
+    assert (v.numpy().tolist(), w.numpy().tolist()) == ([1.0, 2.0], [1.0, 2.0])
+    optimizer.apply([[2.0, 2.0], [2.0, 2.0]], [v, w])
+    assert (v.numpy().tolist(), w.numpy().tolist()) == ([3.0, 2.0], [-0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    "make, error, message",
+    [
+        (lambda: optimizers.OptimizerMap("sgd"), TypeError, "default_optimizer"),
+        (lambda: optimizers.OptimizerMap(optimizers.SGD(), {"w": "sgd"}), ValueError, "'w'.*received 'sgd'"),
+        (lambda: optimizers.MultiOptimizer(optimizers.SGD()), ValueError, "optimizer_map"),
+        (lambda: optimizers.OptimizerMap(optimizers.SGD(), {"w": two()}), ValueError, "MultiOptimizer"),
+        (lambda: two().learning_rate, AttributeError, "optimizers"),
+        (lambda: optimizers.Ftrl(learning_rate_power=0.5), ValueError, "learning_rate_power.*<= 0"),
+        (lambda: optimizers.Ftrl(l1_regularization_strength=-1), ValueError, "l1_regularization_strength"),
+        (lambda: optimizers.ScheduleFreeAdamW(beta_1=0.0), ValueError, "beta_1.*> 0"),
+        (lambda: optimizers.Muon(ns_steps=-1), ValueError, "ns_steps"),
+        (lambda: optimizers.Adafactor(clip_threshold=0), ValueError, "clip_threshold"),
+        (lambda: optimizers.SGD().stateless_apply([], [], []), ValueError, "build"),
+        (lambda: optimizers.LossScaleOptimizer("sgd", foo=1), ValueError, "`foo`"),
+    ],
+)
+def test_errors(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_no_optimizer_is_none():
+    assert optimizers.get(None) is None
