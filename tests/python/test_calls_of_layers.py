@@ -107,7 +107,7 @@ class TestArguments:
             def call(self, a, b):
                 return a + b
 
-        with pytest.raises(ValueError, match="build: expected arguments .* received 'b'"):
+        with pytest.raises(ValueError, match="build: expected names of arguments .* received 'b'"):
             NoSuffix()(X, X)
         with pytest.raises(ValueError, match=r"build: received 'c_shape', but call\(\) has no argument 'c'"):
             Stranger()(X, X)

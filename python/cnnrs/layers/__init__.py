@@ -7,6 +7,7 @@ from cnnrs.layers.activation import (
     ReLU,
     Softmax,
 )
+from cnnrs.layers.attention import AdditiveAttention, Attention
 from cnnrs.layers.augmentation import (
     AugMix,
     AutoContrast,
@@ -100,6 +101,7 @@ from cnnrs.layers.merging import (
     multiply,
     subtract,
 )
+from cnnrs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from cnnrs.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
@@ -120,12 +122,7 @@ from cnnrs.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
-from cnnrs.layers.preprocessing import (
-    CategoryEncoding,
-    Normalization,
-    Pipeline,
-    Rescaling,
-)
+from cnnrs.layers.preprocessing import CategoryEncoding, Normalization, Pipeline, Rescaling
 from cnnrs.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -184,7 +181,9 @@ __all__ = [
     "Activation",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "AugMix",
     "AutoContrast",
     "Average",
@@ -198,9 +197,9 @@ __all__ = [
     "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
-    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv1D",
     "Conv1DTranspose",
+    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv2D",
     "Conv2DTranspose",
     "Conv3D",
@@ -240,6 +239,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
@@ -249,8 +249,8 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
-    "MaxNumBoundingBoxes",
     "MaxPool1D",
+    "MaxNumBoundingBoxes",
     "MaxPool2D",
     "MaxPool3D",
     "MaxPooling1D",
@@ -258,13 +258,14 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "MixUp",
     "Multiply",
     "Normalization",
     "PReLU",
     "Permute",
-    "Pipeline",
     "RMSNormalization",
+    "Pipeline",
     "RandAugment",
     "RandomBrightness",
     "RandomColorDegeneration",
@@ -296,8 +297,8 @@ __all__ = [
     "SeparableConvolution1D",
     "SeparableConvolution2D",
     "Softmax",
-    "Solarization",
     "SpatialDropout1D",
+    "Solarization",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "SpectralNormalization",

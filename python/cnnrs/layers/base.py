@@ -397,7 +397,7 @@ class Layer(RefusedMethods, WeightOwner):
                 for n in names
                 if n.removesuffix("_shape") in named
             }
-            if len(by_name) == len(names):
+            if by_name.keys() >= set(signature.required_build_names):
                 self._build_by_name(by_name)
                 return
         if not shapes:

@@ -15,6 +15,7 @@ from cnnrs.base.arguments import named
 from cnnrs.base.containers import open_container
 from cnnrs.base.dtypes import FLOATS, host_dtype, is_number, standardize_dtype
 from cnnrs.layers.arguments import Parts
+from cnnrs.layers.former_names import FormerNames
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.random import SeedGenerator
 from cnnrs.variables import Variable
@@ -24,7 +25,7 @@ __all__ = ["WeightOwner"]
 _PLAIN = (bool, int, float, str, np.ndarray, FunctionType, InputSpec, Parts)
 
 
-class WeightOwner(symbolic.Operation):
+class WeightOwner(FormerNames, symbolic.Operation):
     """Something with weights: of its own, and of the layers that are its attributes."""
 
     # Variables, each with whether it was made trainable.

@@ -27,6 +27,7 @@ class Rescaling(Layer):
     """
 
     _supports_masking = True
+
     # Bytes are scaled before they are rounded.
     _widens = True
 
