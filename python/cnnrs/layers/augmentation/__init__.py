@@ -23,19 +23,13 @@ from cnnrs.layers.augmentation.colors import (
     RandomHue,
     RandomSaturation,
 )
+from cnnrs.layers.augmentation.distortions import RandomElasticTransform, RandomPerspective
 from cnnrs.layers.augmentation.erasing import RandomErasing, RandomGaussianBlur
 from cnnrs.layers.augmentation.flips_and_crops import CenterCrop, RandomCrop, RandomFlip, Resizing
 from cnnrs.layers.augmentation.histograms import ContrastLimitedAdaptiveHistogramEqualization, Equalization
 from cnnrs.layers.augmentation.mixing import CutMix, MixUp
 from cnnrs.layers.augmentation.policies import RandAugment
-from cnnrs.layers.augmentation.warps import (
-    RandomElasticTransform,
-    RandomPerspective,
-    RandomRotation,
-    RandomShear,
-    RandomTranslation,
-    RandomZoom,
-)
+from cnnrs.layers.augmentation.warps import RandomRotation, RandomShear, RandomTranslation, RandomZoom
 
 __all__ = [
     "AugMix",
