@@ -9,11 +9,14 @@ from cnnrs.layers.activation import (
 )
 from cnnrs.layers.attention import AdditiveAttention, Attention
 from cnnrs.layers.augmentation import (
+    AugMix,
     AutoContrast,
     CenterCrop,
     ContrastLimitedAdaptiveHistogramEqualization,
+    CutMix,
     Equalization,
     MaxNumBoundingBoxes,
+    MixUp,
     RandAugment,
     RandomBrightness,
     RandomColorDegeneration,
@@ -181,6 +184,7 @@ __all__ = [
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
+    "AugMix",
     "AutoContrast",
     "Average",
     "AveragePooling1D",
@@ -209,6 +213,7 @@ __all__ = [
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
+    "CutMix",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
@@ -254,6 +259,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "MultiHeadAttention",
+    "MixUp",
     "Multiply",
     "Normalization",
     "PReLU",
