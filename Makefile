@@ -195,6 +195,7 @@ fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_promotion.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_precision.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_rules.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_sequences.py
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

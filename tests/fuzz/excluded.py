@@ -77,6 +77,7 @@ LAYERS = {
     "GlobalMaxPool1D": _ALIAS,
     "MaxPool1D": _ALIAS,
     "SeparableConvolution1D": _ALIAS,
+    "ReversibleEmbedding": _PARITY,
     "SpectralNormalization": "changes its layer; tests/python/test_keras_parity.py compares it with Keras",
     "TimeDistributed": "takes a layer",
     "Wrapper": "a base class",

@@ -1,5 +1,6 @@
 """Layers, with the names, arguments and defaults of `keras.layers`."""
 
+from cnnrs.base.suggest import without
 from cnnrs.layers.activation import (
     ELU,
     LeakyReLU,
@@ -75,6 +76,7 @@ from cnnrs.layers.einsum import (
 from cnnrs.layers.embedding import (
     Embedding,
     Masking,
+    ReversibleEmbedding,
 )
 from cnnrs.layers.input_layer import (
     Input,
@@ -123,6 +125,20 @@ from cnnrs.layers.pooling import (
     MaxPooling3D,
 )
 from cnnrs.layers.preprocessing import CategoryEncoding, Normalization, Pipeline, Rescaling
+from cnnrs.layers.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    ConvLSTM1D,
+    ConvLSTM2D,
+    ConvLSTM3D,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+)
 from cnnrs.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -194,16 +210,20 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
+    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv1D",
     "Conv1DTranspose",
-    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv2D",
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
@@ -224,6 +244,8 @@ __all__ = [
     "Embedding",
     "Equalization",
     "Flatten",
+    "GRU",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -244,13 +266,15 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTM",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
-    "MaxPool1D",
     "MaxNumBoundingBoxes",
+    "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
     "MaxPooling1D",
@@ -264,8 +288,9 @@ __all__ = [
     "Normalization",
     "PReLU",
     "Permute",
-    "RMSNormalization",
     "Pipeline",
+    "RMSNormalization",
+    "RNN",
     "RandAugment",
     "RandomBrightness",
     "RandomColorDegeneration",
@@ -291,17 +316,21 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "ReversibleEmbedding",
     "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
-    "SpatialDropout1D",
     "Solarization",
+    "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "SpectralNormalization",
+    "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
     "UnitNormalization",
@@ -324,8 +353,14 @@ __all__ = [
     "subtract",
 ]
 
+_ABSENT = {
+    "TextVectorization": "turn text into integers with Python, then use Embedding",
+    "MelSpectrogram STFTSpectrogram": "make spectrograms with ops.stft, then use layers of images",
+    "Hashing HashedCrossing": "turn values into integers with numpy, then use Embedding or CategoryEncoding",
+    "Discretization": "use numpy.digitize on the data, or ops.digitize in a Lambda",
+    "StringLookup IntegerLookup": "turn values into integers with numpy.unique(values, return_inverse=True)",
+    "JaxLayer FlaxLayer": "there is one backend; write the computation with cnnrs.ops in a Layer",
+    "TFSMLayer TorchModuleWrapper": "there is one backend; copy the weights with set_weights into layers",
+}
 
-def __getattr__(name: str) -> object:
-    from cnnrs.base.suggest import did_you_mean, no_attribute
-
-    raise no_attribute("cnnrs.layers", name, did_you_mean(name, __all__))
+__getattr__ = without("cnnrs.layers", _ABSENT, __all__)

@@ -8,7 +8,8 @@ from typing import Any
 from cnnrs import _core, ops, saving, serialization, tree
 from cnnrs.base import suggest
 from cnnrs.base.arguments import named, reject
-from cnnrs.layers.base import Layer, _call_signature, _is_shape, _shape_of, _symbols
+from cnnrs.layers.base import Layer
+from cnnrs.layers.calls import _call_signature, _is_shape, _shape_of, _symbols
 from cnnrs.layers.former_names import FormerNamesOfModels
 from cnnrs.models import functional_config
 from cnnrs.models.graph import Graph
@@ -53,6 +54,7 @@ class Model(FormerNamesOfModels, StateTree):
     _takes_plain_arguments = True
     # What `Model(inputs, outputs)` takes besides what `__init__` names.
     further_arguments = ("inputs", "outputs")
+    _carries_masks = True
     _unowned = StateTree._unowned | {"_graph", "_names"}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:

@@ -72,7 +72,7 @@ fn lower_linalg(task: &Task) -> Result<Lowered> {
 
 fn lower_fft(task: &Task) -> Result<Lowered> {
     let Op::Fft(op) = task.op else { return Err(wrong_op(FFT.name, task)) };
-    let (shape, floats) = (&task.output.shape, Floats::of(task.output.dtype));
+    let shape = &task.output.shape;
     let row = 2 * shape[shape.rank() - 2];
     let count = if row == 0 { 0 } else { shape.len() / row };
     let plan = op.plan(row / 2);
