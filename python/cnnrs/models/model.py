@@ -123,7 +123,10 @@ class Model(FormerNamesOfModels, StateTree):
         given = self._standardize_inputs(inputs)
         if mask is not None:
             given = [with_mask(x, own) for x, own in zip(given, tree.flatten(mask), strict=True)]
-        return self._graph.run(given)
+        outputs = self._graph.run(given)
+        # A list of one output is that output, as in Keras.
+        single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+        return outputs[0] if single else outputs
 
     def _standardize_inputs(self, inputs: Any) -> list[Any]:
         assert self._graph is not None

@@ -17,6 +17,8 @@ from cnnrs.utils.directories import image_dataset_from_directory
 from cnnrs.utils.explaining import explain
 from cnnrs.utils.images import array_to_img, img_to_array, load_img, save_img
 from cnnrs.utils.own_config import Config
+from cnnrs.utils.plotting import ModelDrawing as ModelDrawing
+from cnnrs.utils.plotting import model_to_dot, plot_model
 from cnnrs.utils.profiling import profile
 from cnnrs.utils.sequences import pad_sequences, timeseries_dataset_from_array
 from cnnrs.utils.session import clear_session, set_random_seed
@@ -43,9 +45,11 @@ __all__ = [
     "img_to_array",
     "is_keras_tensor",
     "load_img",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
+    "plot_model",
     "profile",
     "recover",
     "register_keras_serializable",
@@ -61,7 +65,6 @@ __all__ = [
 __getattr__ = suggest.without(
     "cnnrs.utils",
     {
-        "plot_model model_to_dot": "use model.summary()",
         "audio_dataset_from_directory text_dataset_from_directory": "cnnrs is for images",
         "FeatureSpace": "cnnrs is for images",
     },
