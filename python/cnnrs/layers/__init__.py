@@ -1,5 +1,6 @@
 """Layers, with the names, arguments and defaults of `keras.layers`."""
 
+from cnnrs.base import absent, suggest
 from cnnrs.layers.activation import (
     ELU,
     LeakyReLU,
@@ -256,7 +257,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    from cnnrs.base.suggest import did_you_mean, no_attribute
-
-    raise no_attribute("cnnrs.layers", name, did_you_mean(name, __all__))
+__getattr__ = suggest.without("cnnrs.layers", absent.OF_LAYERS, __all__)

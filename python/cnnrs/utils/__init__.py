@@ -7,7 +7,16 @@ from cnnrs.config import (
     enable_interactive_logging,
     is_interactive_logging_enabled,
 )
-from cnnrs.serialization import CustomObjectScope, custom_object_scope, register_keras_serializable
+from cnnrs.serialization import (
+    CustomObjectScope,
+    custom_object_scope,
+    deserialize_keras_object,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
 from cnnrs.training.device_loss import recover
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
@@ -32,13 +41,18 @@ __all__ = [
     "Sequence",
     "clear_session",
     "custom_object_scope",
+    "deserialize_keras_object",
     "explain",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
     "is_keras_tensor",
     "normalize",
     "pack_x_y_sample_weight",
     "profile",
     "recover",
     "register_keras_serializable",
+    "serialize_keras_object",
     "set_random_seed",
     "standardize_dtype",
     "to_categorical",
@@ -54,6 +68,9 @@ __getattr__ = suggest.without(
         "audio_dataset_from_directory text_dataset_from_directory": "cnnrs is for images",
         "timeseries_dataset_from_array pad_sequences": "cnnrs is for images",
         "FeatureSpace": "cnnrs is for images",
+        "get_file": "it comes with a later version; urllib.request.urlretrieve fetches files",
+        "get_source_inputs": "model.inputs lists the inputs of a model",
+        "legacy": "use cnnrs.saving",
     },
     __all__,
 )
