@@ -116,7 +116,7 @@ class Layer(RefusedMethods, WeightOwner):
 
     @property
     def input_spec(self) -> Any:
-        """What calls check their inputs by: an `InputSpec`, a structure of them, or None. A layer may set it."""
+        """What calls check inputs by: an `InputSpec`, a structure of them, or None. A layer may set it."""
         return self._input_spec
 
     @input_spec.setter
