@@ -164,20 +164,26 @@ def is_keras_tensor(x: Any) -> bool:
 
 def any_symbolic(args: Any, kwargs: Any) -> bool:
     """Whether a symbolic tensor is among the arguments, nested ones included."""
-    for arg in args:
-        if type(arg) is Tensor:  # which most are
+    return _holds_symbolic(args) or (bool(kwargs) and _holds_symbolic(kwargs.values()))
+
+
+# What most arguments are; they hold nothing.
+_PLAIN = frozenset([Tensor, int, float, bool, str, type(None)])
+
+
+def _holds_symbolic(values: Any) -> bool:
+    for value in values:
+        kind = type(value)
+        if kind in _PLAIN:
             continue
-        if isinstance(arg, KerasTensor) or (isinstance(arg, (list, tuple, dict)) and _holds_symbolic(arg)):
+        if isinstance(value, KerasTensor):
             return True
-    return bool(kwargs) and _holds_symbolic(kwargs)
-
-
-def _holds_symbolic(structure: Any) -> bool:
-    if isinstance(structure, (list, tuple)):
-        return any(_holds_symbolic(item) for item in structure)
-    if isinstance(structure, dict):
-        return any(_holds_symbolic(item) for item in structure.values())
-    return isinstance(structure, KerasTensor)
+        if isinstance(value, (list, tuple)):
+            if _holds_symbolic(value):
+                return True
+        elif isinstance(value, dict) and _holds_symbolic(value.values()):
+            return True
+    return False
 
 
 class Node:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from cnnrs import _core, tree
+from cnnrs import _core, ops, tree
 from cnnrs.base import context
 from cnnrs.base.arguments import NamedArguments, named
 from cnnrs.ops import raw
@@ -85,22 +83,105 @@ class GradientTape(NamedArguments):
         Raises:
             RuntimeError: The tape is not persistent and has been asked before.
         """
-        if self._used and not self.persistent:
-            raise RuntimeError("gradient: expected GradientTape(persistent=True) for a second call")
-        if unconnected_gradients not in ("none", "zero"):
-            raise ValueError(
-                f"unconnected_gradients: expected 'none' or 'zero', received {unconnected_gradients!r}"
-            )
-        self._used = True
+        self._use("gradient", unconnected_gradients)
         flat = tree.flatten(sources)
         root = _sum(target, output_gradients)
         gradients = _core.gradients(root, flat)
         if unconnected_gradients == "zero":
             gradients = [
-                _core.tensor(np.zeros(source.shape, np.float32)) if gradient is None else gradient
+                ops.zeros(source.shape, source.dtype) if gradient is None else gradient
                 for gradient, source in zip(gradients, flat, strict=True)
             ]
         return tree.pack_sequence_as(sources, gradients)
+
+    def _use(self, method: str, unconnected_gradients: str) -> None:
+        """The tape is asked, which it may be once unless it is persistent."""
+        if self._used and not self.persistent:
+            raise RuntimeError(f"{method}: expected GradientTape(persistent=True) for a second call")
+        if unconnected_gradients not in ("none", "zero"):
+            raise ValueError(
+                f"unconnected_gradients: expected 'none' or 'zero', received {unconnected_gradients!r}"
+            )
+        self._used = True
+
+    def jacobian(self, target: Any, sources: Any, unconnected_gradients: str = "none") -> Any:
+        """The derivative of each element of a tensor with respect to each element of the sources.
+
+        It takes as many gradients as the target has elements, all in one plan.
+
+        Args:
+            target: A tensor.
+            sources: Variables and watched tensors, nested or not.
+            unconnected_gradients: "none" or "zero": what a source gets that the target does not depend on.
+
+        Returns:
+            For each source a tensor of shape `target.shape + source.shape`, in the structure of the sources.
+
+        Raises:
+            RuntimeError: The tape is not persistent and has been asked before.
+
+        >>> import cnnrs
+        >>> x = cnnrs.Variable([1.0, 2.0])
+        >>> with cnnrs.GradientTape() as tape:
+        ...     y = x * x
+        >>> tape.jacobian(y, x).tolist()
+        [[2.0, 0.0], [0.0, 4.0]]
+        """
+        self._use("jacobian", unconnected_gradients)
+        stacked = _stacked(as_tensor(target), tree.flatten(sources), unconnected_gradients)
+        return tree.pack_sequence_as(sources, stacked)
+
+    def batch_jacobian(self, target: Any, source: Any, unconnected_gradients: str = "none") -> Any:
+        """The derivatives of each sample of a tensor with respect to the same sample of the source.
+
+        Samples must not depend on other samples of the source.
+
+        Args:
+            target: A tensor of shape (batch, ...).
+            source: A watched tensor or variable of shape (batch, ...).
+            unconnected_gradients: "none" or "zero": what is given if the target does not depend on it.
+
+        Returns:
+            A tensor of shape `(batch,) + target.shape[1:] + source.shape[1:]`.
+
+        Raises:
+            RuntimeError: The tape is not persistent and has been asked before.
+            ValueError: The batches differ.
+
+        >>> import cnnrs
+        >>> x = cnnrs.Variable([[1.0, 2.0], [3.0, 4.0]])
+        >>> with cnnrs.GradientTape() as tape:
+        ...     y = x * x
+        >>> tape.batch_jacobian(y, x)[1].tolist()
+        [[6.0, 0.0], [0.0, 8.0]]
+        """
+        self._use("batch_jacobian", unconnected_gradients)
+        target = as_tensor(target)
+        if not target.shape or not source.shape or target.shape[0] != source.shape[0]:
+            raise ValueError(
+                f"batch_jacobian: expected the same number of samples, received shapes {target.shape} and "
+                f"{source.shape}"
+            )
+        inner = (*target.shape[1:], *source.shape[1:])
+        # The sum over samples has the gradient of each in its own row.
+        (stacked,) = _stacked(raw.sum(target, axes=[0]), [source], unconnected_gradients)
+        if stacked is None:
+            return None
+        return raw.reshape(ops.moveaxis(stacked, target.ndim - 1, 0), (target.shape[0], *inner))
+
+
+def _stacked(target: Any, sources: list[Any], unconnected: str) -> list[Any]:
+    """The derivatives of each element of a tensor with respect to each source; None where there are none."""
+    flat = raw.reshape(target, (-1,))
+    rows = [_core.gradients(flat[i], sources) for i in range(flat.shape[0])]
+    stacked: list[Any] = []
+    for source, column in zip(sources, zip(*rows, strict=True), strict=True):
+        shape = (*target.shape, *source.shape)
+        if column[0] is not None:
+            stacked.append(raw.reshape(ops.stack(list(column)), shape))
+        else:
+            stacked.append(ops.zeros(shape) if unconnected == "zero" else None)
+    return stacked
 
 
 def _sum(target: Any, factors: Any) -> Any:

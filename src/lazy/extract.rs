@@ -5,6 +5,7 @@ use super::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::Op;
+use crate::ops::movement::StopGradient;
 use crate::reserve;
 use crate::value::Value;
 use std::collections::{HashMap, HashSet};
@@ -47,13 +48,13 @@ pub(super) fn postorder(
 
 /// The definition through which a gradient flows back from `node`; versions of variables end it.
 fn gradient_definition(node: &Arc<Node>) -> Option<Definition> {
-    if node.is_tracked() && node.role == Role::Plain { node.definition() } else { None }
+    if node.is_tracked() && node.role == Role::Plain && !node.apart { node.definition() } else { None }
 }
 
 /// As [`gradient_definition`], and of pending expressions of plain tensors: they can be differentiated too.
 fn differentiable(node: &Arc<Node>) -> Option<Definition> {
     match node.role {
-        Role::Plain if node.is_tracked() || node.is_pending() => node.definition(),
+        Role::Plain if !node.apart && (node.is_tracked() || node.is_pending()) => node.definition(),
         _ => None,
     }
 }
@@ -107,7 +108,13 @@ pub(super) fn extract(
             .filter(|(_, d)| d.is_some())
             .map(|(n, _)| key(n))
             .collect();
-    let order = postorder(outputs, |n| if expand.contains(&key(n)) { n.definition() } else { pending(n) })?;
+    let followed = |n: &Arc<Node>| if expand.contains(&key(n)) { n.definition() } else { pending(n) };
+    let order = postorder(outputs, followed)?;
+    let barred: HashSet<*const Node> = postorder(&gradient_roots, followed)?
+        .iter()
+        .filter(|(n, d)| n.apart && d.is_some())
+        .map(|(n, _)| key(n))
+        .collect();
     reserve::room(order.len())?;
     let mut graph = Graph::new();
     let mut leaves = Vec::new();
@@ -115,8 +122,13 @@ pub(super) fn extract(
     for (node, definition) in &order {
         let id = match definition {
             Some(d) => {
-                let inputs: Vec<NodeId> = d.inputs.iter().map(|i| ids[&key(i)]).collect();
                 graph.set_origin(node.origin.clone());
+                let mut inputs: Vec<NodeId> = d.inputs.iter().map(|i| ids[&key(i)]).collect();
+                if barred.contains(&key(node)) {
+                    for input in &mut inputs {
+                        *input = graph.apply(StopGradient, &[*input])?;
+                    }
+                }
                 graph.apply(d.op.clone(), &inputs)?
             }
             None => {

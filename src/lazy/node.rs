@@ -1,6 +1,6 @@
 //! Lazy nodes: what a handle points to.
 
-use super::scope::current_origin;
+use super::scope::{current_origin, tracking};
 use super::tensor::Tensor;
 use crate::graph::Origin;
 use crate::ops::Op;
@@ -50,6 +50,8 @@ pub(crate) struct Node {
     pub role: Role,
     /// Whether gradients flow through.
     pub tracked: AtomicBool,
+    /// Whether it was recorded where nothing is tracked: no gradient flows to what it was made of.
+    pub apart: bool,
     /// Set by `backward()`: the definition goes once the gradients have been computed.
     pub released: AtomicBool,
     handles: AtomicUsize,
@@ -63,6 +65,7 @@ impl Node {
             origin: current_origin(),
             role,
             tracked: AtomicBool::new(tracked),
+            apart: !tracking(),
             released: AtomicBool::new(false),
             handles: AtomicUsize::new(0),
             state: Mutex::new(state),

@@ -34,7 +34,7 @@ layers mixed_precision
 training
 saving utils
 models backend
-applications
+applications distillation wrappers
 cli __init__
 __main__
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import weakref
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ from cnnrs.ops.masks import keep_mask
 from cnnrs.serialization.copies import reduce_layer
 
 __all__ = ["Layer"]
+
+# Layers with losses of their last call. Most programs have none, and need not look for them.
+_HOLDING_LOSSES: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class Layer(RefusedMethods, WeightOwner):
@@ -172,7 +176,11 @@ class Layer(RefusedMethods, WeightOwner):
                 raise ValueError(
                     f"{self.name}: add_loss: expected a scalar, received shape {tuple(value.shape)}"
                 )
-            self._losses.append(value)
+            self._keep_loss(value)
+
+    def _keep_loss(self, loss: Any) -> None:
+        self._losses.append(loss)
+        _HOLDING_LOSSES.add(self)
 
     @property
     def losses(self) -> list[Any]:
@@ -186,6 +194,7 @@ class Layer(RefusedMethods, WeightOwner):
     def _clear_losses(self) -> None:
         for layer in self._flatten_layers():
             layer._losses.clear()
+            _HOLDING_LOSSES.discard(layer)
 
     @property
     def metrics(self) -> list[Any]:
@@ -301,7 +310,7 @@ class Layer(RefusedMethods, WeightOwner):
         return outputs
 
     def _compute(self, training: bool | None, args: Any, kwargs: Any) -> Any:
-        if context.is_outermost():
+        if _HOLDING_LOSSES and context.is_outermost():
             self._clear_losses()
         dtype = self._working_dtype()
         if dtype is not None and self._casts_inputs():
@@ -328,7 +337,7 @@ class Layer(RefusedMethods, WeightOwner):
                 penalty = self.activity_regularizer(_autocast(output, FLOAT))
                 # Keras divides by the batch, so that the penalty does not depend on its size.
                 rows = output.shape[0] if output.shape else 1
-                self._losses.append(penalty / float(max(1, rows)))
+                self._keep_loss(penalty / float(max(1, rows)))
         return outputs
 
     def _working_dtype(self) -> str | None:
@@ -397,7 +406,7 @@ class Layer(RefusedMethods, WeightOwner):
                 for n in names
                 if n.removesuffix("_shape") in named
             }
-            if len(by_name) == len(names):
+            if by_name.keys() >= set(signature.required_build_names):
                 self._build_by_name(by_name)
                 return
         if not shapes:
@@ -572,9 +581,9 @@ class _CallSignature:
         parameters = list(inspect.signature(cls.call).parameters.values())[1:]  # type: ignore[attr-defined]
         self.names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         every = [p.name for p in parameters]
+        self.mask_names = frozenset(n for n in every if n == "mask" or n.endswith("_mask"))
         self.every = every
         self.needs_training = any(p.name == "training" and p.default is p.empty for p in parameters)
-        self.mask_names = frozenset(n for n in every if n == "mask" or n.endswith("_mask"))
         takes_rest = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self.training_position: int | None = None
         if "training" in self.names:

@@ -41,6 +41,7 @@ from cnnrs.ops.contraction import *  # noqa: F403
 from cnnrs.ops.control import *  # noqa: F403
 from cnnrs.ops.core import *  # noqa: F403
 from cnnrs.ops.creation import *  # noqa: F403
+from cnnrs.ops.custom_gradients import *  # noqa: F403
 from cnnrs.ops.einops import *  # noqa: F403
 from cnnrs.ops.elementwise import *  # noqa: F403
 from cnnrs.ops.movement import *  # noqa: F403

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ __all__ = [
     "cast",
     "convert_to_numpy",
     "convert_to_tensor",
-    "custom_gradient",
     "dtype",
     "is_tensor",
     "saturate_cast",
@@ -312,30 +310,3 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> Any:
         index[axis] = i
         parts.append(x[tuple(index)])
     return parts
-
-
-@named
-def custom_gradient(f: Callable[..., Any]) -> Any:
-    """Refuses to attach a gradient to a function: gradients come from the graph of what it computes.
-
-    Args:
-        f: The function.
-
-    Returns:
-        Nothing: it always raises.
-
-    Raises:
-        NotImplementedError: Always. The value of `x` with the gradient of `y` is `y + stop_gradient(x - y)`.
-
-    Example:
-        >>> import cnnrs
-        >>> from cnnrs import ops
-        >>> def rounded_with_gradient_1(x):
-        ...     return x + ops.stop_gradient(ops.round(x) - x)
-        >>> float(rounded_with_gradient_1(ops.array(2.7))), float(cnnrs.grad(rounded_with_gradient_1)(2.7))
-        (3.0, 1.0)
-    """
-    raise NotImplementedError(
-        "ops.custom_gradient: gradients come from the graph. For the value of x with the gradient of y, "
-        "write y + ops.stop_gradient(x - y)."
-    )

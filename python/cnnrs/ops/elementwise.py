@@ -1520,12 +1520,11 @@ def hypot(x1: Any, x2: Any) -> Any:
         True
     """
     x1, x2 = as_float(x1), as_float(x2)
-    long1, long2 = apply("abs", x1), apply("abs", x2)
-    first = apply("greater_equal", long1, long2)
-    # The smaller one keeps its sign, so that it is differentiable at 0.
-    greater, smaller = apply("where", first, long1, long2), apply("where", first, x2, x1)
-    # The ratio is at most 1, so that its square does not overflow.
-    ratio = apply("div", smaller, apply("where", apply("equal", greater, 0.0), 1.0, greater))
-    length = apply("mul", greater, apply("sqrt", apply("add", apply("square", ratio), 1.0)))
+    # Both are at most 1 in units of the longer one, so that no square overflows. The unit is a constant, so
+    # that where both are as long each has its part of the gradient.
+    unit = apply("stop_gradient", apply("maximum", apply("abs", x1), apply("abs", x2)))
+    unit = apply("where", apply("equal", unit, 0.0), 1.0, unit)
+    squares = apply("add", apply("square", apply("div", x1, unit)), apply("square", apply("div", x2, unit)))
+    length = apply("mul", unit, apply("sqrt", squares))
     infinite = apply("logical_or", apply("isinf", x1), apply("isinf", x2))
     return apply("where", infinite, float("inf"), length)

@@ -130,7 +130,7 @@ def layer_normalization(
         gamma: Factors, a tensor whose shape is the extents of `axis`; None, the default, means 1.
         beta: What is added, of the same shape; None, the default, means 0.
         axis: The axis, or a sequence of axes, the last one by default; None means all.
-        epsilon: A number >= 0 that keeps the root from 0; None, the default, means 1e-3.
+        epsilon: A number >= 0 that keeps the root from 0; None, the default, means 1e-7.
         kwargs: None; other arguments are refused.
 
     Returns:
@@ -151,7 +151,7 @@ def layer_normalization(
     shape = [x.shape[a] for a in axes]
     gamma = np.ones(shape, np.float32) if gamma is None else gamma
     beta = np.zeros(shape, np.float32) if beta is None else beta
-    return apply("layer_norm", x, gamma, beta, axes=axes, epsilon=1e-3 if epsilon is None else float(epsilon))
+    return apply("layer_norm", x, gamma, beta, axes=axes, epsilon=1e-7 if epsilon is None else float(epsilon))
 
 
 @op

@@ -18,6 +18,7 @@ PUBLIC = (
     "cnnrs.applications",
     "cnnrs.callbacks",
     "cnnrs.constraints",
+    "cnnrs.distillation",
     "cnnrs.dtype_policies",
     "cnnrs.initializers",
     "cnnrs.layers",

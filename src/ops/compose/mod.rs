@@ -5,12 +5,14 @@
 //! To add one: a variant, its name and its formula in the file of its topic.
 
 mod activations;
+mod custom;
 mod losses;
 mod norm;
 mod reductions;
 mod shape;
 
 pub use activations::Activation;
+pub use custom::Custom;
 pub use losses::Loss;
 pub use norm::Norm;
 pub use reductions::Reduction;
@@ -21,6 +23,8 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, interpret};
 use crate::shape::Fact;
 use smallvec::SmallVec;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// Axes as they were given: possibly negative.
 pub type Axes = SmallVec<[i64; 6]>;
@@ -92,13 +96,15 @@ macro_rules! topics {
             }
 
             fn moves(&self) -> bool {
-                matches!(self, Composite::Movement(_))
+                matches!(self, Composite::Movement(_) | Composite::Custom(_))
             }
 
             fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
                 self.check(inputs.len())?;
-                let (g, y) = self.scratch(inputs)?;
-                Ok(g.fact(y).clone())
+                inferred(self, inputs, || {
+                    let (g, y) = self.scratch(inputs)?;
+                    Ok(g.fact(y).clone())
+                })
             }
 
             fn grad(&self, g: &mut Graph, inputs: &[NodeId], output: NodeId, dy: NodeId) -> Gradients {
@@ -155,7 +161,9 @@ topics! {
     /// Softmax and the losses on logits.
     Loss,
     /// Normalisation and dropout.
-    Norm
+    Norm,
+    /// Values with gradients of a program's own.
+    Custom
 }
 
 impl Composite {
@@ -168,6 +176,30 @@ impl Composite {
         let y = self.inline(&mut g, &ids)?;
         Ok((g, y))
     }
+}
+
+/// Facts of composites that a thread remembers.
+const MAX_INFERRED: usize = 1024;
+
+thread_local! {
+    /// Programs record the same ops on the same shapes over and over; inlining them for a shape alone takes microseconds.
+    static INFERRED: RefCell<HashMap<(Composite, Vec<Fact>), Fact>> = RefCell::default();
+}
+
+/// The fact of `op` on `inputs`: what `infer` gave before, or gives now.
+fn inferred(op: &Composite, inputs: &[Fact], infer: impl FnOnce() -> Result<Fact>) -> Result<Fact> {
+    let key = (op.clone(), inputs.to_vec());
+    if let Some(fact) = INFERRED.with_borrow(|known| known.get(&key).cloned()) {
+        return Ok(fact);
+    }
+    let fact = infer()?;
+    INFERRED.with_borrow_mut(|known| {
+        if known.len() >= MAX_INFERRED {
+            known.clear();
+        }
+        known.insert(key, fact.clone());
+    });
+    Ok(fact)
 }
 
 /// Reads `axes`, `None` for all.

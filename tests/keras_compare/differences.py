@@ -1,0 +1,54 @@
+"""Differences from Keras on TensorFlow that are meant: backends disagree, or Keras is wrong by definition."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["MEANT", "meant"]
+
+# A case, a difference, as patterns, and the reason.
+MEANT: list[tuple[str, str, str]] = [
+    (
+        r"ops\.(cumsum|cumprod|prod|sum)#",
+        r"dtype int32, Keras (uint8|uint32)",
+        "Sums and products of uint8 are int32: counts of pixels do not wrap around.",
+    ),
+    (
+        r"ops\.(cast|saturate_cast)#",
+        r"gradients",
+        "Gradients through a cast to 16 bits are not rounded to 16 bits on the way.",
+    ),
+    (
+        r"ops\.logaddexp#",
+        r"gradients",
+        "Equal numbers share the gradient of `logaddexp`; TensorFlow gives all of it to the first.",
+    ),
+    (
+        r"ops\.hypot#",
+        r"gradients",
+        "The gradient of `hypot(x, y)` is x / hypot also where |x| = |y|; TensorFlow's is not.",
+    ),
+    (
+        r"ops\.image\.(affine_transform|hsv_to_rgb|map_coordinates|perspective_transform)#",
+        r"something, Keras nothing",
+        "Functions of images are differentiable in more arguments than TensorFlow's.",
+    ),
+    (
+        r"(ops\.image\.resize#|layers\.Resizing)",
+        r"value: ",
+        "Bicubic weights are computed; TensorFlow looks them up in a table of 1,024, which is exact to 3e-4.",
+    ),
+    (
+        r"losses\.Tversky",
+        r"value: ",
+        "`alpha` of Tversky weighs false positives, as documented; Keras 3.15.1 swaps it with `beta`.",
+    ),
+]
+
+
+def meant(key: str, difference: str) -> str | None:
+    """Why a difference of a case is meant; None if it is not."""
+    for case, what, reason in MEANT:
+        if re.search(case, key) and re.search(what, difference):
+            return reason
+    return None
