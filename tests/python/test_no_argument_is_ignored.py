@@ -40,7 +40,9 @@ WITHOUT_EFFECT = {
     ("SeedGenerator.next", "ordered"): "draws are ordered, whether they need to be or not",
 }
 # Methods that are called with all that there is to tell; what they do not need, they leave.
-HOOKS = ("on_", "build", "compute_mask", "compute_output_shape")
+HOOKS = (
+    "on_", "build", "compute_mask", "compute_output_shape", "transform_", "augment_", "get_random_transformation",
+)  # fmt: skip
 # Arguments of constructors that are kept for who asks, and change nothing, with the reason.
 KEPT = {
     "synchronized": "there is one device, whose statistics are those of all",
@@ -225,16 +227,22 @@ SAMPLES: dict[str, Any] = {
     "first_decay_steps": 4,
     "fn": cnnrs.losses.mean_squared_error,
     "function": cnnrs.ops.relu,
+    "head_dim": 2,
     "height": 4,
+    "height_factor": 0.1,
     "initial_learning_rate": 0.1,
     "inner_optimizer": "sgd",
     "input_dim": 3,
     "kernel_size": 2,
     "key_dim": 2,
+    "layers": [],
     "layer": cnnrs.layers.Dense(2),
+    "max_number": 3,
     "n": 2,
     "num_classes": 3,
     "num_heads": 2,
+    "num_key_value_heads": 2,
+    "num_query_heads": 4,
     "output_dim": 2,
     "output_shape": (3,),
     "pool_size": 2,
@@ -250,9 +258,16 @@ SAMPLES: dict[str, Any] = {
     "units": 2,
     "values": [0.1, 0.05, 0.01],
     "width": 4,
+    "width_factor": 0.1,
+}
+# Values that single classes need.
+OWN_SAMPLES: dict[str, dict[str, Any]] = {
+    "CategoryEncoding": {"num_tokens": 3},
+    "RandomPosterization": {"factor": 4},
 }
 # Arguments that a config rightly lacks: of the class, or of all, with the reason.
 NOT_IN_CONFIG = {
+    "flash_attention": "refused",
     "lora_alpha": "refused",
     "lora_rank": "refused",
     "quantization_config": "refused",
@@ -276,9 +291,9 @@ CLASSES = {
     and "callback" not in name.lower()
 }
 ABSTRACT = {
-    "Constraint", "Functional", "Initializer", "InputLayer", "Layer", "LearningRateSchedule", "Loss", "Metric",
-    "Model", "MultiOptimizer", "Operation", "Optimizer", "RandomInitializer", "Regularizer", "SeedGenerator",
-    "Sequential",
+    "Constraint", "Functional", "Initializer", "InputLayer", "Layer", "LearningRateSchedule", "Loss",
+    "Metric", "Model", "MultiOptimizer", "Operation", "Optimizer", "RandomInitializer", "Regularizer",
+    "SeedGenerator", "Sequential",
 }  # fmt: skip
 
 
@@ -294,6 +309,7 @@ def test_arguments_are_in_configs(name):
         and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
         and argument in SAMPLES
     }
+    given.update(OWN_SAMPLES.get(name, {}))
     made = target(**given)
     config = made.get_config()
     absent = {*NOT_IN_CONFIG, *(["dtype"] if issubclass(target, cnnrs.Loss) else [])}
