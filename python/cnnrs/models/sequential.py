@@ -207,6 +207,11 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:
+        missing = [key for key in ("name", "layers") if key not in config]
+        if missing:
+            raise ValueError(
+                f"the config of a Sequential: expected the keys 'name' and 'layers', received {list(config)}"
+            )
         model = cls(name=config.get("name"))
         model._restore_policy(config)
         for entry in config["layers"]:

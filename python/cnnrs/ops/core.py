@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, symbolic
+from cnnrs.base import context
 from cnnrs.base.arguments import integers, named
 from cnnrs.base.dtypes import FLOATS, STORED, array_dtype, largest, standardize_dtype
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
@@ -220,17 +221,18 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
 
     Args:
         inputs: Tensor of any shape and dtype.
-        start_indices: Where the block starts: one integer >= 0 for each axis. Axes left out at the end stay
-            whole.
-        shape: The extents of the block, one integer >= 0 for each start.
+        start_indices: Where the block starts: one integer >= 0 for each axis, or a tensor of them. Axes left
+            out at the end stay whole.
+        shape: The extents of the block, one integer for each start; -1 for what is left. In a traced function
+            whose starts are computed the block has to lie within `inputs`, and its extents are known.
 
     Returns:
         Tensor of the dtype of `inputs`.
 
     Raises:
         TypeError: `inputs` is not numeric.
-        ValueError: `start_indices` or `shape` holds something other than integers >= 0, they differ in length
-            or name more axes than there are, or the block does not lie within the tensor.
+        ValueError: `start_indices` or `shape` holds something else, they differ in length or name more axes
+            than there are, or the block does not lie within the tensor.
 
     Example:
         >>> from cnnrs import ops
@@ -239,13 +241,18 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
         [[4, 5], [7, 8]]
     """
     inputs = as_tensor(inputs)
+    extents = list(integers(shape, "slice", "shape", least=-1))
+    if isinstance(start_indices, _core.Tensor) and not start_indices.is_realised and context.is_tracing():
+        return _slice_at(inputs, start_indices, extents)
     starts = integers(start_indices, "slice", "start_indices", least=0)
-    extents = integers(shape, "slice", "shape", least=0)
     if not len(starts) == len(extents) <= inputs.ndim:
         raise ValueError(
             f"slice: start_indices, shape: expected at most {inputs.ndim} integers each, as many in both, "
             f"received {start_indices} and {shape}"
         )
+    for axis, (start, extent) in enumerate(zip(starts, extents, strict=True)):
+        if extent == -1:
+            extents[axis] = max(0, inputs.shape[axis] - start)
     stops = [start + extent for start, extent in zip(starts, extents, strict=True)]
     if any(stop > extent for stop, extent in zip(stops, inputs.shape, strict=False)):
         raise ValueError(
@@ -253,6 +260,21 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
             f"received {shape} from {start_indices} on"
         )
     return apply("slice", inputs, starts=starts, stops=stops, steps=[1] * len(starts))
+
+
+def _slice_at(inputs: Any, starts: Any, extents: list[int]) -> Any:
+    """The block from computed starts on."""
+    from cnnrs.ops.movement import get_item, take
+
+    if starts.ndim != 1 or not starts.shape[0] == len(extents) <= inputs.ndim or -1 in extents:
+        raise ValueError(
+            f"slice: start_indices, shape: expected a start and an extent >= 0 for at most {inputs.ndim} axes, "
+            f"received starts of shape {starts.shape} and the extents {extents}"
+        )
+    for axis, extent in enumerate(extents):
+        rows = apply("add", np.arange(extent, dtype=np.int32), get_item(starts, axis).astype("int32"))
+        inputs = take(inputs, rows, axis=axis)
+    return inputs
 
 
 @op
