@@ -1,6 +1,6 @@
 """Layers, with the names, arguments and defaults of `keras.layers`."""
 
-from cnnrs.base.suggest import without
+from cnnrs.base import absent, suggest
 from cnnrs.layers.activation import (
     ELU,
     LeakyReLU,
@@ -353,14 +353,4 @@ __all__ = [
     "subtract",
 ]
 
-_ABSENT = {
-    "TextVectorization": "turn text into integers with Python, then use Embedding",
-    "MelSpectrogram STFTSpectrogram": "make spectrograms with ops.stft, then use layers of images",
-    "Hashing HashedCrossing": "turn values into integers with numpy, then use Embedding or CategoryEncoding",
-    "Discretization": "use numpy.digitize on the data, or ops.digitize in a Lambda",
-    "StringLookup IntegerLookup": "turn values into integers with numpy.unique(values, return_inverse=True)",
-    "JaxLayer FlaxLayer": "there is one backend; write the computation with cnnrs.ops in a Layer",
-    "TFSMLayer TorchModuleWrapper": "there is one backend; copy the weights with set_weights into layers",
-}
-
-__getattr__ = without("cnnrs.layers", _ABSENT, __all__)
+__getattr__ = suggest.without("cnnrs.layers", absent.OF_LAYERS, __all__)

@@ -67,6 +67,7 @@ class Layer(RefusedMethods, WeightOwner):
     3
     """
 
+    _input_spec: Any = None
     # Whether positional arguments of a call may be other things than tensors.
     _takes_plain_arguments = False
     # Whether the layer computes in float32 where its policy says 16 bits, and rounds its outputs at the end.
@@ -105,7 +106,6 @@ class Layer(RefusedMethods, WeightOwner):
         self.built = False
         self.autocast = bool(autocast)
         self.activity_regularizer = activity_regularizer
-        self.input_spec: Any = None
         self._build_shapes: dict[str, Any] | None = None
         if input_shape is not None:
             self._input_shape_argument = tuple(input_shape)
@@ -127,6 +127,15 @@ class Layer(RefusedMethods, WeightOwner):
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The mask of the outputs, from the inputs and theirs. A subclass may define it."""
         return previous_mask
+
+    @property
+    def input_spec(self) -> Any:
+        """What calls check inputs by: an `InputSpec`, a structure of them, or None. A layer may set it."""
+        return self._input_spec
+
+    @input_spec.setter
+    def input_spec(self, value: Any) -> None:
+        self._input_spec = value
 
     @property
     def supports_masking(self) -> bool:
