@@ -192,6 +192,7 @@ threads: $(VENV)/.wheel
 # What tests compare with, computed by Keras itself: figures, and the table of promotion.
 fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_fixtures.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_images.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_promotion.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_precision.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_rules.py

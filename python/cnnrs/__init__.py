@@ -54,6 +54,7 @@ _SUBMODULES = frozenset(
         "config",
         "constraints",
         "datasets",
+        "distillation",
         "dtype_policies",
         "initializers",
         "layers",
@@ -68,6 +69,7 @@ _SUBMODULES = frozenset(
         "saving",
         "tree",
         "utils",
+        "wrappers",
     ]
 )
 

@@ -15,6 +15,7 @@ from cnnrs import tree
 from cnnrs._core import Tensor
 from cnnrs.base import context, naming
 from cnnrs.base.arguments import NamedArguments
+from cnnrs.base.dtypes import standardize_dtype
 
 __all__ = ["KerasTensor", "Node", "Operation", "any_symbolic", "infer", "is_keras_tensor"]
 
@@ -41,7 +42,7 @@ class KerasTensor:
     def __init__(
         self,
         shape: Any,
-        dtype: str = "float32",
+        dtype: Any = "float32",
         sparse: bool = False,
         ragged: bool = False,
         record_history: bool = True,
@@ -50,10 +51,12 @@ class KerasTensor:
         if sparse or ragged:
             raise ValueError("KerasTensor: sparse and ragged tensors are not supported; expected False")
         self._shape = _check_shape(shape)
-        self._dtype = dtype
+        self._dtype = standardize_dtype(dtype)
         self.name = name or naming.auto_name("keras_tensor")
         self.record_history = record_history
         self._keras_history: tuple[Operation, int, int] | None = None
+        # What `bool` says of a comparison of two symbols.
+        self.truth: bool | None = None
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -80,6 +83,16 @@ class KerasTensor:
         """Always False."""
         return False
 
+    @property
+    def ragged_rank(self) -> None:
+        """None: there are no ragged tensors."""
+        return None
+
+    @property
+    def row_splits_dtype(self) -> None:
+        """None: there are no ragged tensors."""
+        return None
+
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self._shape}, dtype={self._dtype}, name={self.name}>"
 
@@ -90,14 +103,16 @@ class KerasTensor:
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._no_value()
+        raise ValueError(str(self._no_value()))
 
     def numpy(self) -> Any:
         """Raises TypeError: there is no value."""
         raise self._no_value()
 
     def __bool__(self) -> bool:
-        raise self._no_value()
+        if self.truth is None:
+            raise self._no_value()
+        return self.truth
 
     def __int__(self) -> int:
         raise self._no_value()
@@ -106,7 +121,7 @@ class KerasTensor:
         raise self._no_value()
 
     def __iter__(self) -> Any:
-        raise TypeError(f"{self!r} is symbolic: iterate over ops.unstack(x, axis=0) instead")
+        raise NotImplementedError(f"{self!r} is symbolic: iterate over ops.unstack(x, axis=0) instead")
 
     def __len__(self) -> int:
         if not self._shape or self._shape[0] is None:
@@ -311,11 +326,8 @@ class Operation(NamedArguments):
                 )
         takes_rest = any(p.kind is p.VAR_KEYWORD for p in parameters.parameters.values())
         known = {key: value for key, value in config.items() if takes_rest or key in parameters.parameters}
-        # What the object has may have been set since; names are made up where none is given.
-        return {
-            **known,
-            **{key: value for key, value in given.items() if key not in known or value is not None},
-        }
+        # What the object has counts: names are made up where none is given, others may have been set since.
+        return {**given, **known}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

@@ -26,9 +26,14 @@ OPS = {
 _FUNCTION = "a class of this table, called at once"
 
 _VOLUMES = "the class of the same name for images with another rank; ops are drawn for volumes"
+_PARITY = "takes several sequences; tests/python/test_sequence_parity.py compares it with Keras"
 _ALIAS = "another name of a layer of this table"
 
 LAYERS = {
+    "AdditiveAttention": _PARITY,
+    "Attention": _PARITY,
+    "GroupQueryAttention": _PARITY,
+    "MultiHeadAttention": _PARITY,
     "Embedding": "takes integers as its first input; tests/python/test_masks.py compares it with numpy",
     "AveragePooling3D": _VOLUMES,
     "AvgPool3D": _VOLUMES,

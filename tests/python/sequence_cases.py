@@ -27,6 +27,10 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
         [(4, 7)],
         {},
     ),
+    (layers.Attention, {"use_scale": True}, [(4, 5, 3), (4, 6, 3)], (4, 5, 3), [()], {}),
+    (layers.Attention, {"score_mode": "concat"}, [(4, 5, 3), (4, 6, 2), (4, 6, 3)], (4, 5, 2), [()], {}),
+    (layers.Attention, {"dropout": 0.3, "seed": 1}, [(4, 5, 3), (4, 6, 3)], (4, 5, 3), [], {"random": True}),
+    (layers.AdditiveAttention, {}, [(4, 5, 3), (4, 6, 3)], (4, 5, 3), [(3,)], {}),
     (layers.RMSNormalization, {}, IMAGE, IMAGE, [(4,)], {}),
     (layers.RMSNormalization, {"axis": [1, 3]}, IMAGE, IMAGE, [(8, 4)], {}),
     (layers.LayerNormalization, {"axis": [-1, 1]}, IMAGE, IMAGE, [(8, 4), (8, 4)], {}),
@@ -60,3 +64,5 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
 
 # Layers that take no floats, or are a base, with tests of their own.
 ELSEWHERE = {layers.Embedding, layers.Wrapper}
+# Those that take two sequences as two arguments.
+ELSEWHERE |= {layers.GroupQueryAttention, layers.MultiHeadAttention}

@@ -206,15 +206,34 @@ def test_super_init_is_missed():
             self.inner = layers.Dense(1)
             self.scale = cnnrs.Variable(1.0)
 
-    with pytest.raises(RuntimeError, match="super"):
-        Forgetful()
+    forgetful = Forgetful()
+    for use in (lambda: forgetful(np.ones((1, 2))), lambda: forgetful.add_weight(shape=())):
+        with pytest.raises(RuntimeError, match="super"):
+            use()
+
+
+def test_super_init_may_come_last():
+    class Late(layers.Layer):
+        def __init__(self):
+            self.scale = cnnrs.Variable(1.0)
+            self.inner = layers.Dense(1)
+            super().__init__()
+
+        def call(self, x):
+            return self.inner(x) * self.scale
+
+    late = Late()
+    assert late(np.ones((1, 2))).shape == (1, 1)
+    assert len(late.trainable_variables) == 3
 
 
 def test_symbolic_tensors_have_no_values():
     x = cnnrs.Input((2,))
     for read in (bool, float, np.asarray, lambda x: x.numpy()):
-        with pytest.raises(TypeError, match="symbolic"):
+        with pytest.raises(ValueError if read is np.asarray else TypeError, match="symbolic"):
             read(x)
+    with pytest.raises(NotImplementedError, match=r"iterate over ops\.unstack"):
+        iter(x)
 
 
 def test_nan_in_the_loss_warns():

@@ -25,7 +25,8 @@ base
 tree config
 symbolic
 ops datasets
-serialization variables tracing tape
+serialization
+variables tracing tape
 random callbacks losses activations regularizers constraints dtype_policies
 initializers
 metrics optimizers
@@ -33,7 +34,7 @@ layers mixed_precision
 training
 saving utils
 models backend
-applications
+applications distillation wrappers
 cli __init__
 __main__
 """

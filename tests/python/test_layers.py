@@ -234,6 +234,8 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     (layers.Resizing, {"height": 5, "width": 9}, IMAGE, (4, 5, 9, 4), [], {}),
     *sequence_cases.CASES,
     *spatial_cases.CASES,
+    (layers.Normalization, {"mean": 1.0, "variance": 4.0}, IMAGE, IMAGE, [], {}),
+    (layers.Normalization, {"mean": [1.0] * 4, "variance": [4.0] * 4, "invert": True}, IMAGE, IMAGE, [], {}),
 ]
 
 
@@ -246,6 +248,9 @@ def test_layer(case):
 def test_every_layer_is_tested():
     tested = {case[0] for case in CASES} | {layers.Layer, layers.InputLayer, layers.Lambda}
     tested |= sequence_cases.ELSEWHERE
+    # test_preprocessing.py and test_augmentation.py have checks of their own.
+    tested |= {layers.CategoryEncoding, layers.Pipeline}
+    tested |= {getattr(layers, name) for name in layers.augmentation.__all__ if hasattr(layers, name)}
     public = {getattr(layers, name) for name in layers.__all__}
     assert {kind for kind in public if isinstance(kind, type) and issubclass(kind, layers.Layer)} == tested
 

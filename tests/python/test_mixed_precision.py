@@ -97,7 +97,7 @@ def test_the_loss_scale_is_an_optimizer():
     optimizer.learning_rate = 0.125
     assert float(optimizer.learning_rate) == float(optimizer.inner_optimizer.learning_rate) == 0.125
     names = [v.name for v in optimizer.variables]
-    assert names[:4] == ["iterations", "learning_rate", "step_counter", "dynamic_scale"]
+    assert names[:4] == ["iteration", "learning_rate", "step_counter", "dynamic_scale"]
     assert names[4:] == [v.name for v in optimizer.inner_optimizer.variables]
     optimizer.apply([np.float32([np.inf, 0.0])], [weight])
     store: dict = {}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import layers, ops, optimizers
+from cnnrs import Variable, layers, ops, optimizers
 
 VALUES = np.array([[1.0, -2.0, 0.5], [3.0, 0.0, -0.25]], np.float32)
 
@@ -110,3 +110,97 @@ def test_a_gradient_that_is_the_next_value_in_fit_and_in_copies():
     assert float(model.layers[0].amax.numpy()) == 6.0
     for again in (copy.deepcopy(model.layers[0].amax), pickle.loads(pickle.dumps(model.layers[0].amax))):
         assert again.overwrite_with_gradient
+
+
+class TestPaths:
+    """A path has the names of scopes, and of the layers inside of which a variable was made."""
+
+    def test_scopes(self):
+        with cnnrs.name_scope("outer"), cnnrs.name_scope("inner"):
+            variable = Variable([1.0], name="v")
+        assert (variable.name, variable.path) == ("v", "outer/inner/v")
+        assert Variable([1.0], name="v").path == "v"
+
+    @pytest.mark.parametrize("when", ["init", "build"])
+    def test_layers_in_layers(self, when):
+        class Part(layers.Layer):
+            def __init__(self, parts=(), **kwargs):
+                super().__init__(**kwargs)
+                self.parts = list(parts)
+                if when == "init":
+                    self.w = self.add_weight(shape=(1,), name="w")
+
+            def build(self, input_shape):
+                if when == "build":
+                    self.w = self.add_weight(shape=(1,), name="w")
+
+            def call(self, x):
+                for part in self.parts:
+                    x = part(x)
+                return x * self.w
+
+        for symbolic in (False, True):
+            layer = Part([Part([Part(name="c")], name="b"), Part(name="d")], name="a")
+            layer(cnnrs.Input((2,)) if symbolic else np.ones((1, 2)))
+            # Weights that an `__init__` makes are made before somebody owns the layer, as in Keras.
+            wanted = {"init": ["a/w", "b/w", "c/w", "d/w"], "build": ["a/w", "a/b/w", "a/b/c/w", "a/d/w"]}
+            assert [v.path for v in layer.variables] == wanted[when]
+            if when == "build":
+                assert [part.path for part in layer._flatten_layers()] == ["a", "a/b", "a/b/c", "a/d"]
+
+    def test_models(self):
+        inner = cnnrs.Sequential([cnnrs.Input((2,)), layers.Dense(1, name="d")], name="inner")
+        model = cnnrs.Sequential([inner], name="outer")
+        assert [v.path for v in model.variables] == ["inner/d/kernel", "inner/d/bias"]
+        x = cnnrs.Input((2,))
+        functional = cnnrs.Model(x, layers.Dense(1, name="d")(x), name="f")
+        assert [v.path for v in functional.variables] == ["d/kernel", "d/bias"]
+        late = cnnrs.Sequential([layers.Dense(1, name="d")], name="late")
+        late(np.ones((1, 2)))
+        assert [v.path for v in late.variables] == ["late/d/kernel", "late/d/bias"]
+
+    def test_an_error_leaves_the_scopes_as_they_were(self):
+        class Broken(layers.Layer):
+            def call(self, x):
+                raise KeyError("broken")
+
+        with pytest.raises(KeyError):
+            Broken()(np.ones((1, 2)))
+        assert Variable(1.0, name="v").path == "v"
+
+
+class TestProperties:
+    def test_initializers_by_name(self):
+        assert Variable("ones", shape=(2,)).numpy().tolist() == [1.0, 1.0]
+        assert Variable("zeros", shape=3, dtype="int32").dtype == "int32"
+        with pytest.raises(ValueError, match="shape: expected integers"):
+            Variable("ones", shape=(None, 2))
+        with pytest.raises(ValueError, match="onez"):
+            Variable("onez", shape=(2,))
+
+    def test_what_is_given_is_kept(self):
+        variable = Variable(1.0, aggregation="mean", synchronization="on_read")
+        assert (variable.aggregation, variable.synchronization) == ("mean", "on_read")
+        plain = Variable(1.0, aggregation=None)
+        assert (plain.aggregation, plain.synchronization) == ("none", "auto")
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"aggregation": "median"}, {"synchronization": "x"}, {"layout": 3}, {"name": "a/b"}, {"name": 3}],
+    )
+    def test_wrong_arguments(self, wrong):
+        with pytest.raises(ValueError, match=f"Variable: {next(iter(wrong))}: expected"):
+            Variable(1.0, **wrong)
+
+    def test_wrong_attributes(self):
+        variable = Variable(1.0)
+        for attribute in ("regularizer", "constraint"):
+            with pytest.raises(ValueError, match=f"{attribute}: expected a function or None"):
+                setattr(variable, attribute, "l2")
+            setattr(variable, attribute, abs)
+            assert getattr(variable, attribute) is abs
+        with pytest.raises(TypeError, match="overwrite_with_gradient: expected True or False"):
+            variable.overwrite_with_gradient = "true"
+        for attribute in ("path", "aggregation", "synchronization"):
+            with pytest.raises(AttributeError):
+                setattr(variable, attribute, "x")

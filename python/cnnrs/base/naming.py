@@ -14,6 +14,8 @@ from cnnrs.base.at_fork import renew
 __all__ = [
     "auto_name",
     "current_path",
+    "enter_scopes",
+    "scopes",
     "get_uid",
     "is_text",
     "name_scope",
@@ -124,6 +126,25 @@ class name_scope:
 
     def __exit__(self, *exception: object) -> None:
         _SCOPES.names = self._outer
+
+
+def scopes() -> tuple[str, ...]:
+    """Names of the scopes of this thread."""
+    return _SCOPES.names
+
+
+def enter_scopes(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Makes `names` the scopes of this thread; gives those before, with which a second call puts them back.
+
+    >>> outer = enter_scopes(("model", "block"))
+    >>> current_path()
+    'model/block'
+    >>> enter_scopes(outer)
+    ('model', 'block')
+    """
+    outer = _SCOPES.names
+    _SCOPES.names = names
+    return outer
 
 
 def current_path() -> str:

@@ -71,8 +71,8 @@ class Progbar:
         steps, self.seen = max(current - self.seen, 1), current
         for name, value in dict(values or []).items():
             if self._is_averaged(name) and not finalize:
-                total, count = self._sums.get(name, (0, 0))
-                self._sums[name] = (total + value * steps, count + steps)
+                total, before = self._sums.get(name, (0, 0))
+                self._sums[name] = (total + value * steps, before + steps)
                 value = self._sums[name][0] / self._sums[name][1]
             self._values[name] = value
         now = time.time()

@@ -1,13 +1,17 @@
 """Callbacks: what happens at the beginnings and ends of training, epochs and batches."""
 
 from cnnrs.base import suggest
+from cnnrs.callbacks.backup import BackupAndRestore, SwapEMAWeights
 from cnnrs.callbacks.callback import Callback, History, LambdaCallback
 from cnnrs.callbacks.callback_list import CallbackList
 from cnnrs.callbacks.learning_rates import LearningRateScheduler, ReduceLROnPlateau
 from cnnrs.callbacks.logging import CSVLogger, ProgbarLogger, TerminateOnNaN
 from cnnrs.callbacks.monitoring import EarlyStopping, ModelCheckpoint
+from cnnrs.callbacks.remote import RemoteMonitor
+from cnnrs.callbacks.tensorboard import TensorBoard
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",
@@ -18,6 +22,9 @@ __all__ = [
     "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]
 
@@ -25,9 +32,7 @@ __all__ = [
 __getattr__ = suggest.without(
     "cnnrs.callbacks",
     {
-        "TensorBoard RemoteMonitor": "use CSVLogger, or a Callback that sends the logs",
-        "BackupAndRestore OrbaxCheckpoint": "use ModelCheckpoint, whose files resume training",
-        "SwapEMAWeights": "fit ends with the averaged weights when the optimizer has use_ema=True",
+        "OrbaxCheckpoint": "Orbax is JAX's; BackupAndRestore resumes training, ModelCheckpoint keeps models",
     },
     __all__,
 )

@@ -7,7 +7,7 @@ import re
 import string
 from typing import Any
 
-from cnnrs import _core
+from cnnrs import _core, ops
 from cnnrs.base.arguments import file_path, integer, number
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.callbacks.callback import Callback
@@ -49,6 +49,14 @@ class Monitor(Callback):
             f"{type(self).__name__}: mode: nothing says whether a larger {self.monitor!r} is better; "
             "pass mode='max' or mode='min'"
         )
+
+    @property
+    def monitor_op(self) -> Any:
+        """`ops.greater` or `ops.less`, as values become better; None where nobody knows."""
+        try:
+            return ops.greater if self._is_upward() else ops.less
+        except ValueError:
+            return None
 
     def _better(self, value: float, than: float | None) -> bool:
         upward = self._is_upward()

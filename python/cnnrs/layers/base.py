@@ -59,6 +59,8 @@ class Layer(RefusedMethods, WeightOwner):
     3
     """
 
+    # Whether positional arguments of a call may be other things than tensors.
+    _takes_plain_arguments = False
     # Whether the layer computes in float32 where its policy says 16 bits, and rounds its outputs at the end.
     _widens = False
     # Whether the outputs have masks if the input has one; None: if the class defines `compute_mask`.
@@ -84,14 +86,12 @@ class Layer(RefusedMethods, WeightOwner):
         reject(type(self), kwargs)
         super().__init__(name)
         if not isinstance(trainable, (bool, np.bool_)):
-            raise TypeError(f"{self.name}: trainable: expected True or False, received {trainable!r}")
+            raise ValueError(f"{self.name}: trainable: expected True or False, received {trainable!r}")
         self._dtype_policy = self._checked_policy(dtype)
         if activity_regularizer is not None:
             activity_regularizer = regularizers.get(activity_regularizer)
-        self._own = []
         self._trainable = bool(trainable)
         self._losses: list[Any] = []
-        self._called = False
         self.built = False
         self.autocast = bool(autocast)
         self.activity_regularizer = activity_regularizer
@@ -143,6 +143,16 @@ class Layer(RefusedMethods, WeightOwner):
         if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
             return self._arguments_as_config(config)
         return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The layer with these arguments. A policy of element types that has a name is given by it."""
+        dtype = config.get("dtype")
+        if isinstance(dtype, dict):
+            policy = dtype_policies.deserialize(dtype)
+            named = not isinstance(policy, dtype_policies.DTypePolicyMap)
+            config = {**config, "dtype": policy.name if named else policy}
+        return super().from_config(config)
 
     # ---- losses and metrics
 
@@ -213,8 +223,13 @@ class Layer(RefusedMethods, WeightOwner):
         given = training is not None
         if not given:
             training = context.current_training()
-        if position is not None and len(args) <= position:
+        # A default of the class is its own matter: layers inside do not see it.
+        if training is not None and position is not None and len(args) <= position:
             kwargs["training"] = bool(training)
+        elif signature.needs_training and "training" not in kwargs:
+            kwargs["training"] = False
+        if len(args) > 1 and not self._takes_plain_arguments:
+            self._check_positional(args[1:])
         try:
             if args and isinstance(args[0], list) and _is_numbers(args[0]):
                 args = (_core.tensor(args[0]), *args[1:])
@@ -229,6 +244,8 @@ class Layer(RefusedMethods, WeightOwner):
             check_inputs(self.input_spec, args[0], self.name)
         if not self.built:
             self._build_for(signature, args, kwargs)
+        if not self._called:
+            self._called = True
         masks = masking.find(signature, args, kwargs)
         if symbolic.any_symbolic(args, kwargs):
             # The mode of a node is that of the model's call, unless it was set here.
@@ -251,17 +268,34 @@ class Layer(RefusedMethods, WeightOwner):
             first = args[0] if args else next(iter(kwargs.values()))
             masking.hand_on(self, first, outputs, previous, warn)
 
+    def _check_positional(self, args: tuple[Any, ...]) -> None:
+        for value in tree.flatten(args):
+            if value is not None and not hasattr(value, "shape") and not isinstance(value, (int, float)):
+                wrong: Any = value
+            elif isinstance(value, bool):
+                wrong = value
+            else:
+                continue
+            raise ValueError(
+                f"{self.name}: expected tensors as positional arguments, received {wrong!r}; "
+                "pass it by its name"
+            )
+
     def _run_node(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call on tensors whose shapes were checked when the node of a functional model was recorded."""
-        position = _call_signature(type(self)).training_position
+        signature = _call_signature(type(self))
+        position = signature.training_position
         training = kwargs.get("training")
         if training is None and position is not None and len(args) > position:
             training = args[position]
         if training is None:
             training = context.current_training()
             if position is not None and len(args) <= position:
-                kwargs = {**kwargs, "training": bool(training)}
-        masks = masking.find(_call_signature(type(self)), args, kwargs)
+                if training is not None:
+                    kwargs = {**kwargs, "training": bool(training)}
+                elif signature.needs_training:
+                    kwargs = {**kwargs, "training": False}
+        masks = masking.find(signature, args, kwargs)
         outputs = self._compute(training, args, {**kwargs, **masks.arguments} if masks.arguments else kwargs)
         self._mask_outputs(args, kwargs, outputs, masks.previous, warn=False)
         return outputs
@@ -273,6 +307,7 @@ class Layer(RefusedMethods, WeightOwner):
         if dtype is not None and self._casts_inputs():
             args, kwargs = _autocast(args, dtype), _autocast(kwargs, dtype)
         with context.calling(training), _core.layer_scope(self.name, dtype):
+            scopes = naming.enter_scopes(self._scopes())
             try:
                 outputs = self.call(*args, **kwargs)
             except _core.TracedValueError as error:
@@ -283,6 +318,8 @@ class Layer(RefusedMethods, WeightOwner):
             except (IndexError, TypeError, ValueError) as error:
                 _name_layer(error, self.name)
                 raise
+            finally:
+                naming.enter_scopes(scopes)
         if self._widens and dtype is not None:
             outputs = _autocast(outputs, self.compute_dtype)
         if self.activity_regularizer is not None:
@@ -315,7 +352,7 @@ class Layer(RefusedMethods, WeightOwner):
 
     def _recorded_spec(self, args: Any, kwargs: Any) -> Any:
         position = _call_signature(type(self)).training_position
-        if position is not None and len(args) <= position:
+        if _call_signature(type(self)).needs_training and position is not None and len(args) <= position:
             kwargs = {"training": False, **kwargs}
         training = kwargs.get("training", False)
         outputs = symbolic.infer(lambda *a, **k: self._compute(training, a, k), args, kwargs)
@@ -337,6 +374,11 @@ class Layer(RefusedMethods, WeightOwner):
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The shape of the output for an input of this shape; None stands for an unknown extent."""
+        if type(self).call is Layer.call:
+            raise NotImplementedError(
+                f"{type(self).__name__}: compute_output_shape: expected the class to define "
+                "compute_output_shape(input_shape) or call(inputs)"
+            )
         shapes = [_symbols(shape) for shape in args]
         named = {k: _symbols(v) for k, v in kwargs.items()}
         if not self.built:
@@ -348,18 +390,32 @@ class Layer(RefusedMethods, WeightOwner):
         names = signature.build_names
         shapes = [tree.map_structure(_shape_of, a) for a in (*args, *kwargs.values()) if _holds_tensor(a)]
         if len(names) > 1:
+            self._check_build_names(signature)
             named = dict(zip(signature.names, args, strict=False)) | kwargs
             by_name = {
                 n: tree.map_structure(_shape_of, named[n.removesuffix("_shape")])
                 for n in names
                 if n.removesuffix("_shape") in named
             }
-            if len(by_name) == len(names):
+            if by_name.keys() >= set(signature.required_build_names):
                 self._build_by_name(by_name)
                 return
         if not shapes:
             raise TypeError(f"{self.name}: expected a tensor as input, received {args}")
         self._build_with(shapes[0])
+
+    def _check_build_names(self, signature: _CallSignature) -> None:
+        for name in signature.required_build_names:
+            if not name.endswith("_shape"):
+                raise ValueError(
+                    f"{self.name}: build: expected names of arguments of call() with '_shape' behind, "
+                    f"received {name!r}"
+                )
+            if name.removesuffix("_shape") not in signature.every:
+                raise ValueError(
+                    f"{self.name}: build: received {name!r}, but call() has no argument "
+                    f"{name.removesuffix('_shape')!r}"
+                )
 
     def _build_with(self, shape: Any) -> None:
         with building(self), context.calling(None):
@@ -457,8 +513,8 @@ class Layer(RefusedMethods, WeightOwner):
 
     @property
     def path(self) -> str:
-        """Name within the model."""
-        return self.name
+        """The name after those of the layers inside of which it was built or called first."""
+        return self.name if self._scope_names is None else "/".join(self._scope_names)
 
     def __reduce__(self) -> Any:
         return reduce_layer(self)
@@ -484,8 +540,11 @@ def _wrap_build(build: Any) -> Any:
         arguments = dict(list(signature.bind(self, *args, **kwargs).arguments.items())[1:])
         count = len(self._own)
         try:
-            with naming.name_scope(self.name):
+            outer = naming.enter_scopes(self._scopes())
+            try:
                 build(self, *args, **kwargs)
+            finally:
+                naming.enter_scopes(outer)
             self._build_shapes = arguments
             self.built = True
         except BaseException:
@@ -514,6 +573,8 @@ class _CallSignature:
         self.names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         every = [p.name for p in parameters]
         self.mask_names = frozenset(n for n in every if n == "mask" or n.endswith("_mask"))
+        self.every = every
+        self.needs_training = any(p.name == "training" and p.default is p.empty for p in parameters)
         takes_rest = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self.training_position: int | None = None
         if "training" in self.names:
@@ -521,6 +582,11 @@ class _CallSignature:
         elif "training" in every or (takes_rest and getattr(cls, "_call_takes_training", False)):
             self.training_position = len(self.names) + 1000
         build = list(inspect.signature(cls.build).parameters.values())[1:]  # type: ignore[attr-defined]
+        self.required_build_names = [
+            p.name
+            for p in build
+            if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
         self.build_names = [p.name for p in build if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 

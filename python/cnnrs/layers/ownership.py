@@ -15,6 +15,7 @@ from cnnrs.base.arguments import named
 from cnnrs.base.containers import open_container
 from cnnrs.base.dtypes import FLOATS, host_dtype, is_number, standardize_dtype
 from cnnrs.layers.arguments import Parts
+from cnnrs.layers.former_names import FormerNames
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.random import SeedGenerator
 from cnnrs.variables import Variable
@@ -24,13 +25,16 @@ __all__ = ["WeightOwner"]
 _PLAIN = (bool, int, float, str, np.ndarray, FunctionType, InputSpec, Parts)
 
 
-class WeightOwner(symbolic.Operation):
+class WeightOwner(FormerNames, symbolic.Operation):
     """Something with weights: of its own, and of the layers that are its attributes."""
 
     # Variables, each with whether it was made trainable.
     _own: list[tuple[Any, bool]]
     _trainable: bool
     _serial: int
+    _scope_names: tuple[str, ...] | None = None
+    # Whether the layer has been called, after which it makes no weights.
+    _called = False
     built: bool
     variable_dtype: str
     # Attributes that hold other objects without owning them.
@@ -39,6 +43,7 @@ class WeightOwner(symbolic.Operation):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         instance = super().__new__(cls, *args, **kwargs)
         object.__setattr__(instance, "_serial", trainable_set.serial())
+        object.__setattr__(instance, "_own", [])
         return instance
 
     @named
@@ -75,7 +80,17 @@ class WeightOwner(symbolic.Operation):
             The `cnnrs.Variable`.
         """
         self._check_ready()
+        if self._called:
+            raise ValueError(
+                f"{self.name}: add_weight: expected weights to be made in __init__() or build(), so that "
+                f"each call finds the same ones; {name or 'a weight'} is made in or after a call"
+            )
         if args:
+            if isinstance(args[0], str):
+                raise ValueError(
+                    f"{self.name}: add_weight: expected the shape first, received {args[0]!r}; "
+                    f"write add_weight(shape, name={args[0]!r})"
+                )
             if len(args) > 1 or shape is not None:
                 raise TypeError(
                     f"{self.name}: add_weight: expected the shape once, received {args} and {shape}"
@@ -92,6 +107,7 @@ class WeightOwner(symbolic.Operation):
         # More than any address space that processors map today.
         if size > 2**47:
             raise MemoryError(too_large)
+        outer = naming.enter_scopes(self._scopes())
         try:
             variable = Variable(
                 initializers.get(initializer),
@@ -104,7 +120,8 @@ class WeightOwner(symbolic.Operation):
             )
         except MemoryError as error:
             raise MemoryError(too_large) from error
-        variable.path = "/".join(filter(None, [naming.current_path(), variable.name]))
+        finally:
+            naming.enter_scopes(outer)
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
         variable.overwrite_with_gradient = bool(overwrite_with_gradient)
@@ -134,9 +151,14 @@ class WeightOwner(symbolic.Operation):
             name=name,
         )
 
+    def _scopes(self) -> tuple[str, ...]:
+        """The names of the layers around, as they were when this was first asked, and the layer's own."""
+        if self._scope_names is None:
+            self._scope_names = (*naming.scopes(), self.name)
+        return self._scope_names
+
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, _core.Variable) and name not in self._unowned:
-            self._check_ready()
             if not any(own is value for own, _ in self._own):
                 self._own.append((value, value.trainable))
         object.__setattr__(self, name, value)
@@ -144,9 +166,9 @@ class WeightOwner(symbolic.Operation):
             vars(self).setdefault("_owners", {})[name] = None
 
     def _check_ready(self) -> None:
-        if "_own" not in vars(self):
+        if "_trainable" not in vars(self):
             raise RuntimeError(
-                f"{type(self).__name__}: expected super().__init__() before layers and weights are made"
+                f"{type(self).__name__}: expected super().__init__() before add_weight() and calls"
             )
 
     def _attributes(self) -> Iterator[Any]:

@@ -94,6 +94,7 @@ class Metric(NamedArguments):
         """A variable of the metric's state."""
         made = initializers.get(initializer if initializer is not None else "zeros")
         variable = Variable(made, shape=tuple(shape), dtype=dtype or self.dtype, trainable=False, name=name)
+        variable._path = f"{self.name}/{variable.name}"
         self._variables.append(variable)
         return variable
 

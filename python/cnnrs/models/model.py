@@ -9,13 +9,14 @@ from cnnrs import _core, ops, saving, serialization, tree
 from cnnrs.base import suggest
 from cnnrs.base.arguments import named, reject
 from cnnrs.layers.base import Layer, _call_signature, _is_shape, _shape_of, _symbols
+from cnnrs.layers.former_names import FormerNamesOfModels
 from cnnrs.models import functional_config
 from cnnrs.models.graph import Graph
 from cnnrs.models.inputs import fit_input, in_order, warn_of_structure
+from cnnrs.models.state_tree import StateTree
 from cnnrs.models.summary import summarize
 from cnnrs.ops.masks import with_mask
 from cnnrs.symbolic import KerasTensor
-from cnnrs.training.trainer import Trainer
 
 __all__ = ["Functional", "Model"]
 
@@ -28,7 +29,7 @@ def _graph_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     )
 
 
-class Model(Trainer):
+class Model(FormerNamesOfModels, StateTree):
     """Layers with the means to train them.
 
     `Model(inputs, outputs)` is the network between symbolic tensors; a subclass defines `call` instead.
@@ -49,9 +50,10 @@ class Model(Trainer):
     (None, 10)
     """
 
+    _takes_plain_arguments = True
     # What `Model(inputs, outputs)` takes besides what `__init__` names.
     further_arguments = ("inputs", "outputs")
-    _unowned = Trainer._unowned | {"_graph", "_names"}
+    _unowned = StateTree._unowned | {"_graph", "_names"}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _graph_arguments(args, kwargs):

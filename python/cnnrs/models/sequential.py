@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import serialization, symbolic, tree
+from cnnrs.base import naming
 from cnnrs.layers.base import Layer, _tuples
 from cnnrs.layers.input_layer import Input, InputLayer
 from cnnrs.models.graph import Graph
@@ -83,6 +84,7 @@ class Sequential(Model):
         inputs, x = self._graph.inputs_structure, self._graph.outputs_structure
         whole = True
         for layer in layers:
+            outer = naming.enter_scopes(self._scopes())
             try:
                 x = layer(x)
             except NotImplementedError:
@@ -90,6 +92,8 @@ class Sequential(Model):
                 self._graph, self.built = None, False
                 self._forget_recorded()
                 return
+            finally:
+                naming.enter_scopes(outer)
             whole = whole and isinstance(x, symbolic.KerasTensor) and self._graph.extend(x)
         if whole:
             self._note_graph()

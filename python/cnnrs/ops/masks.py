@@ -7,7 +7,17 @@ from typing import Any
 from cnnrs import _core, tree
 from cnnrs.ops import raw
 
-__all__ = ["any_mask", "keep_mask", "mask_of", "masks_of", "merge_masks", "set_mask", "weigh", "with_mask"]
+__all__ = [
+    "any_mask",
+    "keep_mask",
+    "mask_of",
+    "masks_of",
+    "merge_masks",
+    "set_mask",
+    "weigh",
+    "with_mask",
+    "without_mask",
+]
 
 
 def mask_of(x: Any) -> Any:
@@ -40,6 +50,11 @@ def with_mask(x: Any, mask: Any) -> Any:
     x = _core.apply("identity", (x,))
     set_mask(x, mask)
     return x
+
+
+def without_mask(x: Any) -> Any:
+    """`x`, or if it has a mask the same values without it."""
+    return x if mask_of(x) is None else _core.apply("identity", (x,))
 
 
 def any_mask(masks: Any) -> bool:

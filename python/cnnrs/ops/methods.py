@@ -105,6 +105,32 @@ def _not_equal(self: Any, other: object) -> Any:
     return True if other is None else elementwise.not_equal(self, other)
 
 
+def _between_symbols(compare: Callable[[Any, Any], Any], same: bool) -> Callable[[Any, object], Any]:
+    """The comparison, whose truth says whether both are one symbol: lists of them can be searched."""
+
+    def method(self: Any, other: object) -> Any:
+        if not isinstance(other, KerasTensor):
+            return compare(self, other)
+        if self is not other and self.shape != other.shape and not _broadcast(self.shape, other.shape):
+            return not same
+        result = compare(self, other)
+        result.truth = (self is other) is same
+        return result
+
+    return method
+
+
+def _broadcast(left: tuple[int | None, ...], right: tuple[int | None, ...]) -> bool:
+    """Whether extents, from the last on, are equal, 1 or unknown."""
+    pairs = zip(reversed(left), reversed(right), strict=False)
+    return all(a == b or 1 in (a, b) or None in (a, b) for a, b in pairs)
+
+
+def _round(self: Any, ndigits: int | None = None) -> Any:
+    """`ops.round(self, ndigits)`."""
+    return elementwise.round(self, ndigits or 0)
+
+
 def _compared(compare: Callable[[Any, Any], Any]) -> Callable[[Any, object], Any]:
     """The comparison, which leaves to Python what is no number."""
 
@@ -172,6 +198,7 @@ def _attach_operators(cls: type) -> None:
         setattr(cls, f"__r{name}__", _reflected(function))
     for name, function in _OTHERS.items():
         setattr(cls, f"__{name}__", function)
+    _replace(cls, __eq__=_between_symbols(_equal, True), __ne__=_between_symbols(_not_equal, False))
 
 
 def _reduce(self: Any) -> tuple[Any, ...]:
@@ -203,3 +230,5 @@ _replace(_core.Variable, __eq__=_compared(_equal), __ne__=_compared(_not_equal),
 _replace(KerasTensor, reshape=_reshape_symbol, __array_function__=array_function)
 _attach(KerasTensor)
 _attach_operators(KerasTensor)
+for _rounded in (Tensor, _core.Variable, KerasTensor):
+    _replace(_rounded, __round__=_round)

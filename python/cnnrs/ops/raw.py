@@ -46,6 +46,7 @@ __all__ = [
     "relu",
     "reshape",
     "rsqrt",
+    "scatter",
     "sigmoid",
     "sign",
     "softplus",
@@ -216,6 +217,11 @@ def reshape(x: Any, shape: Sequence[int]) -> Tensor:
 def rsqrt(x: Any) -> Tensor:
     """1 / √x."""
     return _core.apply("rsqrt", (x,))
+
+
+def scatter(x: Any, indices: Any, shape: Sequence[int], axis: int = 0, kind: str = "add") -> Tensor:
+    """Zeros of a shape, with which the slices of x are combined along an axis at indices."""
+    return _core.apply("scatter", (x, indices), {"axis": axis, "shape": shape, "kind": kind})
 
 
 def sigmoid(x: Any) -> Tensor:

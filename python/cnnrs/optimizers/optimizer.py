@@ -127,7 +127,7 @@ class Optimizer(NamedArguments):
         self._trainable_variables: list[Variable] = []
         self._excluded: set[int] = set()
         self._excluded_names: list[str] = []
-        self._iterations = self._track(Variable(np.int32(0), trainable=False, name="iterations"))
+        self._iterations = self._track(Variable(np.int32(0), trainable=False, name="iteration"))
         self._schedule: Any = None
         self._host_schedule: Any = None
         if isinstance(learning_rate, LearningRateSchedule):
@@ -146,6 +146,7 @@ class Optimizer(NamedArguments):
         return number(value, self, "learning_rate", least=0)
 
     def _track(self, variable: Variable) -> Variable:
+        variable._path = f"{self.name}/{variable.name}"
         self._variables.append(variable)
         return variable
 
@@ -214,7 +215,7 @@ class Optimizer(NamedArguments):
     def _own_slots(self, name: str, initial: str) -> list[Variable]:
         make = (lambda v: v.numpy()) if initial == "copy" else (lambda v: np.zeros(v.shape, "float32"))
         return [
-            self._track(Variable(make(v), trainable=False, name=f"{v.name}_{name}"))
+            self._track(Variable(make(v), trainable=False, name=_slot_name(v, name)))
             for v in self._trainable_variables
         ]
 
@@ -236,7 +237,7 @@ class Optimizer(NamedArguments):
     ) -> Variable:
         """A slot of the shape of a variable."""
         return self.add_variable(
-            reference_variable.shape, initializer, name=f"{reference_variable.name}_{name or 'slot'}"
+            reference_variable.shape, initializer, name=_slot_name(reference_variable, name or "slot")
         )
 
     def add_optimizer_variables(self, trainable_variables: Any, name: Any, initializer: Any = "zeros") -> Any:
@@ -559,3 +560,7 @@ def _core_realise(optimizer: Optimizer) -> None:
     if not context.is_tracing():
         variables = optimizer.variables + optimizer._trainable_variables
         _core.realise([v.value for v in variables])
+
+
+def _slot_name(variable: Any, name: str) -> str:
+    return f"{variable.path}_{name}".replace("/", "_")

@@ -1,8 +1,8 @@
 """What of a model goes into a file by which name, and which weight of a file belongs to which of a model.
 
-Weights and states of generators have the paths of their variables. A layer that defines `save_own_variables`
-or `load_own_variables` keeps its own state: what it puts into its store stands for the variables that it owns
-itself.
+Weights and states of generators have the paths of their variables in the model. A layer that defines
+`save_own_variables` or `load_own_variables` keeps its own state: what it puts into its store stands for the
+variables that it owns itself.
 """
 
 from __future__ import annotations
@@ -44,11 +44,14 @@ def named_variables(model: Any, with_own_state: bool = False) -> dict[str, Any]:
         apart = {variable.id for layer in owners for variable, _ in layer._ordered_own()}
     named: dict[str, Any] = {}
     seen: set[int] = set()
+    # A Sequential makes the weights of its layers; its own name, often an automatic one, says nothing here.
+    prefix = f"{model.path}/"
     for variable in model.variables:
         if variable.id in seen or variable.id in apart:
             continue
         seen.add(variable.id)
-        named[_unique(getattr(variable, "path", None) or variable.name, named)] = variable
+        path = getattr(variable, "path", None) or variable.name
+        named[_unique(path.removeprefix(prefix), named)] = variable
     return named
 
 

@@ -105,7 +105,7 @@ def _restore_layer(state: _LayerState) -> Any:
         for owner, (name, trainable) in zip(layer._flatten_layers(), state.layers, strict=True):
             owner.name, owner._trainable = name, trainable
         for variable, (path, trainable, value) in zip(layer.variables, state.variables, strict=True):
-            variable.path, variable.trainable = path, trainable
+            variable._path, variable.trainable = path, trainable
             variable.assign(value)
         owners = layer._flatten_layers()
         for index, store in state.own:

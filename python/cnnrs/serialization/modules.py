@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["PUBLIC", "classes", "find", "home", "name_of"]
+__all__ = ["PUBLIC", "classes", "find", "home", "name_of", "public"]
 
 # The public modules whose classes a file may name.
 PUBLIC = (
@@ -18,6 +18,7 @@ PUBLIC = (
     "cnnrs.applications",
     "cnnrs.callbacks",
     "cnnrs.constraints",
+    "cnnrs.distillation",
     "cnnrs.dtype_policies",
     "cnnrs.initializers",
     "cnnrs.layers",
@@ -41,6 +42,17 @@ def name_of(target: Any) -> str:
     ('int', 'int')
     """
     return getattr(target, "__name__", type(target).__name__)
+
+
+def public(module: str) -> Any:
+    """A public module, imported now: names of initializers, say, are looked up below the module of them.
+
+    >>> public("cnnrs.initializers").get("ones").get_config()
+    {}
+    """
+    if module not in PUBLIC:
+        raise ValueError(f"expected one of {PUBLIC}, received {module!r}")
+    return importlib.import_module(module)
 
 
 def home(target: Any) -> str | None:

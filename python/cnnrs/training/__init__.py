@@ -6,7 +6,7 @@ The modules, each of which imports only those before it:
 |---|---|
 | `arguments` | checks of arguments that `fit`, `evaluate` and `predict` share |
 | `samples` | `(x, y, sample_weight)`: arrays in structures |
-| `py_dataset`, `data_adapter` | what users give as data: arrays, or what yields batches |
+| `py_dataset`, `worker_processes`, `data_adapter` | what users give as data: arrays, or what yields batches |
 | `batches` | the batches of epochs, in their order |
 | `logs` | values of losses and metrics by name |
 | `outputs`, `compiled_loss`, `compiled_metrics`, `compiled` | what `compile` was given, resolved |

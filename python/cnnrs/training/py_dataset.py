@@ -1,9 +1,9 @@
-"""`PyDataset`: batches by index, prepared by threads."""
+"""`PyDataset`: batches by index, prepared by threads or processes."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -16,12 +16,13 @@ class PyDataset:
     """Batches by index: a subclass defines `__getitem__(index)`, and `__len__` or `num_batches`.
 
     Args:
-        workers: How many threads prepare batches.
-        use_multiprocessing: False; threads do the work.
+        workers: How many threads, or processes, prepare batches.
+        use_multiprocessing: Whether processes do it. Each batch is prepared with random generators of Python
+            and numpy seeded for its index. Where processes cannot be forked, the dataset is pickled.
         max_queue_size: How many batches are prepared ahead.
 
     Raises:
-        ValueError: Processes are asked for, or fewer than one worker or batch.
+        ValueError: Fewer than one worker or batch is asked for.
 
     >>> import numpy as np
     >>> import cnnrs
@@ -37,12 +38,10 @@ class PyDataset:
     """
 
     def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
-        if use_multiprocessing:
-            raise ValueError("PyDataset: use_multiprocessing: expected False; workers are threads")
         if workers < 1 or max_queue_size < 1:
             raise ValueError(f"PyDataset: expected workers and max_queue_size >= 1, received {workers}")
         self.workers = workers
-        self.use_multiprocessing = use_multiprocessing
+        self.use_multiprocessing = bool(use_multiprocessing)
         self.max_queue_size = max_queue_size
 
     def __getitem__(self, index: int) -> Any:
@@ -80,30 +79,46 @@ def batches_of(dataset: PyDataset, order: np.ndarray | None) -> Iterator[Any]:
         dataset: The dataset; with several workers, threads prepare batches ahead.
         order: Indices of the batches in their order; None for the order of the dataset.
     """
+    _require_init(dataset)
     dataset.on_epoch_begin()
     count = dataset.num_batches
     if count is None:
         indices: Iterator[int] = itertools.count()
     else:
         indices = iter(range(count) if order is None else order.tolist())
-    if dataset.workers == 1:
+    if dataset.use_multiprocessing:
+        from cnnrs.training.worker_processes import process_pool
+
+        with process_pool(dataset, dataset.workers) as submit:
+            yield from _prefetch(submit, indices, dataset.max_queue_size)
+    elif dataset.workers > 1:
+        with ThreadPoolExecutor(dataset.workers) as pool:
+            yield from _prefetch(
+                lambda index: pool.submit(dataset.__getitem__, index), indices, dataset.max_queue_size
+            )
+    else:
         for index in indices:
             yield dataset[index]
-    else:
-        yield from _prefetch(dataset, indices)
 
 
-def _prefetch(dataset: PyDataset, indices: Iterator[int]) -> Iterator[Any]:
-    with ThreadPoolExecutor(dataset.workers) as pool:
-        queue: list[Future[Any]] = []
-        for index in itertools.islice(indices, dataset.max_queue_size):
-            queue.append(pool.submit(dataset.__getitem__, index))
-        try:
-            while queue:
-                batch = queue.pop(0).result()
-                for index in itertools.islice(indices, 1):
-                    queue.append(pool.submit(dataset.__getitem__, index))
-                yield batch
-        finally:
-            for future in queue:
-                future.cancel()
+def _require_init(dataset: PyDataset) -> None:
+    if not hasattr(dataset, "workers"):
+        raise RuntimeError(
+            f"{type(dataset).__name__}: expected super().__init__(**kwargs) in __init__(), which takes "
+            "workers, use_multiprocessing and max_queue_size"
+        )
+
+
+def _prefetch(submit: Callable[[int], Future[Any]], indices: Iterator[int], ahead: int) -> Iterator[Any]:
+    queue: list[Future[Any]] = []
+    try:
+        for index in itertools.islice(indices, ahead):
+            queue.append(submit(index))
+        while queue:
+            batch = queue.pop(0).result()
+            for index in itertools.islice(indices, 1):
+                queue.append(submit(index))
+            yield batch
+    finally:
+        for future in queue:
+            future.cancel()

@@ -34,6 +34,7 @@ class Trainer(StepFunctions):
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self._shuffle_seed = SeedGenerator()
+        self._initial_epoch = 0
         self.history: Any = None
 
     @named
@@ -113,7 +114,10 @@ class Trainer(StepFunctions):
         self.stop_training = False
         batches = Batches(data, steps, shuffle, self._shuffle_seed)
         self.make_train_function()
+        self._initial_epoch = initial_epoch
         callbacks.on_train_begin()
+        # A callback may have taken up training that was interrupted.
+        initial_epoch = self._initial_epoch
         logs: dict[str, Any] = {}
         keep(self)
         for epoch in range(initial_epoch, epochs):

@@ -6,9 +6,9 @@ import inspect
 from typing import Any
 
 from cnnrs.base.arguments import integer
-from cnnrs.ops.convolution import image_data_format
 from cnnrs.ops.dispatch import apply, op
 from cnnrs.ops.image.layout import spatial
+from cnnrs.ops.spatial import image_data_format
 from cnnrs.symbolic import KerasTensor
 
 __all__ = ["crop_images", "pad_images"]

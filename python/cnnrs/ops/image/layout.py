@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from cnnrs.base.dtypes import FLOAT, FLOATS, STORED
-from cnnrs.ops.convolution import image_data_format
 from cnnrs.ops.core import saturate_cast
 from cnnrs.ops.dispatch import apply, as_tensor
+from cnnrs.ops.spatial import image_data_format
 
 __all__ = ["as_batch", "back_to", "check_choice", "computed", "spatial"]
 

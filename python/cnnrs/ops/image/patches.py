@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import integers
-from cnnrs.ops.convolution import image_data_format
 from cnnrs.ops.dispatch import apply, as_tensor, op
+from cnnrs.ops.spatial import image_data_format
 from cnnrs.symbolic import KerasTensor, infer
 
 __all__ = ["extract_patches", "extract_patches_3d", "reconstruct_patches"]

@@ -11,9 +11,9 @@ import numpy as np
 
 from cnnrs.base.arguments import integer
 from cnnrs.ops import elementwise
-from cnnrs.ops.convolution import pair
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 from cnnrs.ops.image.layout import back_to, check_choice, computed, spatial
+from cnnrs.ops.spatial import pair
 
 __all__ = ["resize", "scale_and_translate"]
 

@@ -142,11 +142,11 @@ def _basis(points: Any) -> tuple[list[list[Any]], list[list[Any]]]:
     return columns, adjugate
 
 
-def _homography(start_points: Any, end_points: Any) -> Any:
+def homography(start_points: Any, end_points: Any) -> Any:
     """The transformations, of shape (batch, 8), that lead from the end points to the start points."""
     # The numbers are of the order of a pixel's coordinates, and products of eight of them would overflow.
-    scale = 1.0 / apply("maximum", apply("max", apply("abs", end_points), axes=None, keepdims=False), 1.0)
-    scale = apply("stop_gradient", scale)
+    extent = apply("max", apply("abs", end_points), axes=[1, 2], keepdims=True)
+    scale = apply("stop_gradient", 1.0 / apply("maximum", extent, 1.0))
     (columns, _), (_, adjugate) = _basis(start_points * scale), _basis(end_points * scale)
     h = [[sum(columns[k][i] * adjugate[k][j] for k in range(3)) for j in range(3)] for i in range(3)]
     # Back to pixels: translations grow with the coordinates, the projective part shrinks.
@@ -207,7 +207,7 @@ def perspective_transform(
             f"{name}: start_points, end_points: expected equal shapes, "
             f"received {as_tensor(start_points).shape} and {as_tensor(end_points).shape}"
         )
-    return restore(_projected(x, _homography(start, end), interpolation, "constant", fill_value))
+    return restore(_projected(x, homography(start, end), interpolation, "constant", fill_value))
 
 
 @op

@@ -1,0 +1,68 @@
+"""Layers of augmentation: what they do to images they do to boxes, labels and segmentation masks too.
+
+In training each batch is transformed anew; in prediction images stay as they are, but for the layers whose
+effect is not random. A layer called outside of a model transforms, unless `training=False` is given.
+"""
+
+from cnnrs.layers.augmentation.base import BaseImagePreprocessingLayer
+from cnnrs.layers.augmentation.bounding_boxes import MaxNumBoundingBoxes
+from cnnrs.layers.augmentation.brightness import (
+    AutoContrast,
+    RandomBrightness,
+    RandomContrast,
+    RandomInvert,
+    RandomPosterization,
+    RandomSharpness,
+    Solarization,
+)
+from cnnrs.layers.augmentation.colors import (
+    RandomColorDegeneration,
+    RandomColorJitter,
+    RandomGrayscale,
+    RandomHue,
+    RandomSaturation,
+)
+from cnnrs.layers.augmentation.erasing import RandomErasing, RandomGaussianBlur
+from cnnrs.layers.augmentation.flips_and_crops import CenterCrop, RandomCrop, RandomFlip, Resizing
+from cnnrs.layers.augmentation.histograms import ContrastLimitedAdaptiveHistogramEqualization, Equalization
+from cnnrs.layers.augmentation.policies import RandAugment
+from cnnrs.layers.augmentation.warps import (
+    RandomElasticTransform,
+    RandomPerspective,
+    RandomRotation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+)
+
+__all__ = [
+    "AutoContrast",
+    "BaseImagePreprocessingLayer",
+    "CenterCrop",
+    "ContrastLimitedAdaptiveHistogramEqualization",
+    "Equalization",
+    "MaxNumBoundingBoxes",
+    "RandAugment",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
+    "Resizing",
+    "Solarization",
+]

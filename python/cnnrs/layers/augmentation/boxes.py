@@ -1,0 +1,216 @@
+"""Bounding boxes: their formats, and what transformations do to them.
+
+Boxes are tensors of shape (boxes, 4) or (batch, boxes, 4). "xyxy" is left, top, right, bottom in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cnnrs import ops
+
+__all__ = ["affine", "clip_to_image_size", "convert_format", "dense", "split", "together"]
+
+FORMATS = (
+    "xyxy",
+    "yxyx",
+    "xywh",
+    "center_xywh",
+    "center_yxhw",
+    "rel_xyxy",
+    "rel_yxyx",
+    "rel_xywh",
+    "rel_center_xywh",
+)
+
+
+def split(boxes: Any) -> list[Any]:
+    """The four numbers of boxes, each with a last axis of 1."""
+    boxes = ops.convert_to_tensor(boxes)
+    return [boxes[..., i : i + 1] for i in range(4)]
+
+
+def together(*parts: Any) -> Any:
+    """Boxes of their four numbers."""
+    return ops.concatenate(list(parts), axis=-1)
+
+
+def _from_corners(a: Any, b: Any, c: Any, d: Any) -> list[Any]:
+    return [a, b, c, d]
+
+
+def _from_rows(top: Any, left: Any, bottom: Any, right: Any) -> list[Any]:
+    return [left, top, right, bottom]
+
+
+def _from_size(left: Any, top: Any, width: Any, height: Any) -> list[Any]:
+    return [left, top, left + width, top + height]
+
+
+def _from_center(x: Any, y: Any, width: Any, height: Any) -> list[Any]:
+    return [x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0]
+
+
+def _from_center_rows(y: Any, x: Any, height: Any, width: Any) -> list[Any]:
+    return _from_center(x, y, width, height)
+
+
+def _to_size(left: Any, top: Any, right: Any, bottom: Any) -> list[Any]:
+    return [left, top, right - left, bottom - top]
+
+
+def _to_center(left: Any, top: Any, right: Any, bottom: Any) -> list[Any]:
+    width, height = right - left, bottom - top
+    return [left + width / 2.0, top + height / 2.0, width, height]
+
+
+def _to_center_rows(left: Any, top: Any, right: Any, bottom: Any) -> list[Any]:
+    x, y, width, height = _to_center(left, top, right, bottom)
+    return [y, x, height, width]
+
+
+# To "xyxy" and from it.
+_CONVERTERS: dict[str, tuple[Callable[..., list[Any]], Callable[..., list[Any]]]] = {
+    "xyxy": (_from_corners, _from_corners),
+    "yxyx": (_from_rows, _from_rows),
+    "xywh": (_from_size, _to_size),
+    "center_xywh": (_from_center, _to_center),
+    "center_yxhw": (_from_center_rows, _to_center_rows),
+}
+
+
+def convert_format(
+    boxes: Any, source: str, target: str, height: Any = None, width: Any = None, dtype: Any = "float32"
+) -> Any:
+    """Boxes in another format.
+
+    Args:
+        boxes: Tensor with a last axis of 4, or a dict with such a tensor under "boxes".
+        source: The format that they have, one of `FORMATS`.
+        target: The format that they get.
+        height: Height of the image, where just one of the formats is relative to its size.
+        width: Width of the image, likewise.
+        dtype: Element type of the result.
+
+    Raises:
+        ValueError: A format is unknown, the last axis is not 4, or the size is missing.
+    """
+    if isinstance(boxes, dict):
+        return {**boxes, "boxes": convert_format(boxes["boxes"], source, target, height, width, dtype)}
+    boxes = ops.convert_to_tensor(boxes)
+    if boxes.shape[-1] != 4:
+        raise ValueError(f"boxes: expected a last axis of 4, received shape {tuple(boxes.shape)}")
+    source, target = source.lower(), target.lower()
+    for argument, value in (("source", source), ("target", target)):
+        if value not in FORMATS:
+            raise ValueError(f"{argument}: expected one of {', '.join(FORMATS)}, received {value!r}")
+    relative = source.startswith("rel_"), target.startswith("rel_")
+    if any(relative) and (height is None or width is None):
+        raise ValueError(
+            f"height, width: expected the size of the image, to convert {source!r} to {target!r}; "
+            "received None"
+        )
+    boxes = ops.cast(boxes, dtype)
+    if source == target:
+        return boxes
+    parts = _CONVERTERS[source.removeprefix("rel_")][0](*split(boxes))
+    if relative[0] != relative[1]:
+        sides = [ops.cast(side, dtype) for side in (width, height, width, height)]
+        parts = [p * side if relative[0] else p / side for p, side in zip(parts, sides, strict=True)]
+    return together(*_CONVERTERS[target.removeprefix("rel_")][1](*parts))
+
+
+def clip_to_image_size(
+    bounding_boxes: Any, height: Any = None, width: Any = None, bounding_box_format: str = "xyxy"
+) -> Any:
+    """Boxes cut off at the borders of the image; the labels of those that are gone become -1.
+
+    Args:
+        bounding_boxes: A dict of "boxes" and, where there are any, "labels".
+        height: Height of the image in pixels; needed for "xyxy".
+        width: Width of the image in pixels; needed for "xyxy".
+        bounding_box_format: "xyxy" or "rel_xyxy".
+
+    Raises:
+        NotImplementedError: The boxes have another format.
+        ValueError: The size is missing.
+    """
+    if bounding_box_format not in ("xyxy", "rel_xyxy"):
+        raise NotImplementedError(
+            f"bounding_box_format: expected 'xyxy' or 'rel_xyxy', received {bounding_box_format!r}"
+        )
+    if bounding_box_format == "rel_xyxy":
+        height, width = 1.0, 1.0
+    elif height is None or width is None:
+        raise ValueError("height, width: expected the size of the image, received None")
+    left, top, right, bottom = split(bounding_boxes["boxes"])
+    sides = [ops.cast(side, left.dtype) for side in (width, height)]
+    left, right = (ops.clip(x, 0.0, sides[0]) for x in (left, right))
+    top, bottom = (ops.clip(y, 0.0, sides[1]) for y in (top, bottom))
+    result = {**bounding_boxes, "boxes": together(left, top, right, bottom)}
+    if bounding_boxes.get("labels") is not None:
+        areas = ops.squeeze((right - left) * (bottom - top), -1)
+        labels = ops.convert_to_tensor(bounding_boxes["labels"])
+        result["labels"] = ops.where(areas > 0, labels, ops.cast(-1, labels.dtype))
+    return result
+
+
+def transformed(boxes: Any, matrix: Any) -> Any:
+    """The least "xyxy" boxes around those whose corners a transformation moves.
+
+    Args:
+        boxes: Tensor of shape (batch, boxes, 4).
+        matrix: Nine numbers of shape (batch, 1, 1), in the order of rows; None for 0 and 1 where they are so.
+    """
+    left, top, right, bottom = split(boxes)
+    xs, ys = [], []
+    for x, y in ((left, top), (right, top), (right, bottom), (left, bottom)):
+        a, b, c, d, e, f, g, h, i = matrix
+        depth = g * x + h * y + i
+        xs.append((a * x + b * y + c) / depth)
+        ys.append((d * x + e * y + f) / depth)
+    xs, ys = ops.concatenate(xs, axis=-1), ops.concatenate(ys, axis=-1)
+    ends = [ops.min(xs, -1), ops.min(ys, -1), ops.max(xs, -1), ops.max(ys, -1)]
+    return ops.stack(ends, axis=-1)
+
+
+def affine(boxes: Any, forward: tuple[Any, Any, Any, Any, Any, Any]) -> Any:
+    """The least "xyxy" boxes around those moved by x' = a x + b y + c, y' = d x + e y + f."""
+    one = ops.ones((1, 1, 1))
+    return transformed(boxes, (*forward, 0.0 * one, 0.0 * one, one))
+
+
+def dense(bounding_boxes: Any) -> dict[str, Any]:
+    """Boxes as float32 tensors, and labels; lists of different lengths are filled with 0, labels with -1.
+
+    Raises:
+        ValueError: It is no dict of "boxes" and "labels", or their shapes do not fit.
+    """
+    if not isinstance(bounding_boxes, dict) or not {"boxes", "labels"} <= bounding_boxes.keys():
+        raise ValueError(
+            f"bounding_boxes: expected a dict with the keys 'boxes' and 'labels', received {bounding_boxes!r}"
+        )
+    boxes, labels = bounding_boxes["boxes"], bounding_boxes["labels"]
+    if isinstance(boxes, list):
+        if not isinstance(labels, list) or len(labels) != len(boxes):
+            raise ValueError(
+                "bounding_boxes: expected as many labels as boxes in lists, "
+                f"received {len(boxes)} entries of boxes and {labels!r}"
+            )
+        if boxes and isinstance(boxes[0], list) and boxes[0] and isinstance(boxes[0][0], list):
+            most = max(len(entry) for entry in boxes)
+            boxes = [entry + [[0, 0, 0, 0]] * (most - len(entry)) for entry in boxes]
+            labels = [entry + [-1] * (most - len(entry)) for entry in labels]
+    boxes, labels = ops.cast(boxes, "float32"), ops.convert_to_tensor(labels)
+    if len(boxes.shape) not in (2, 3) or boxes.shape[-1] != 4:
+        raise ValueError(
+            "bounding_boxes: boxes: expected shape (boxes, 4) or (batch, boxes, 4), "
+            f"received {tuple(boxes.shape)}"
+        )
+    if len(labels.shape) not in (len(boxes.shape) - 1, len(boxes.shape)):
+        raise ValueError(
+            f"bounding_boxes: labels: expected shape {tuple(boxes.shape[:-1])}, or with one axis of classes "
+            f"more, received {tuple(labels.shape)}"
+        )
+    return {**bounding_boxes, "boxes": boxes, "labels": labels}
