@@ -37,6 +37,11 @@ __all__ = ["Layer"]
 _HOLDING_LOSSES: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
+def holding_losses() -> bool:
+    """Whether some layer has losses of its last call."""
+    return len(_HOLDING_LOSSES) > 0
+
+
 class Layer(RefusedMethods, WeightOwner):
     """The base of all layers.
 
