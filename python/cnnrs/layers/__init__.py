@@ -1,6 +1,6 @@
 """Layers, with the names, arguments and defaults of `keras.layers`."""
 
-from cnnrs.base.suggest import without
+from cnnrs.base import absent, suggest
 from cnnrs.layers.activation import (
     ELU,
     LeakyReLU,
@@ -10,11 +10,14 @@ from cnnrs.layers.activation import (
 )
 from cnnrs.layers.attention import AdditiveAttention, Attention
 from cnnrs.layers.augmentation import (
+    AugMix,
     AutoContrast,
     CenterCrop,
     ContrastLimitedAdaptiveHistogramEqualization,
+    CutMix,
     Equalization,
     MaxNumBoundingBoxes,
+    MixUp,
     RandAugment,
     RandomBrightness,
     RandomColorDegeneration,
@@ -199,6 +202,7 @@ __all__ = [
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
+    "AugMix",
     "AutoContrast",
     "Average",
     "AveragePooling1D",
@@ -231,6 +235,7 @@ __all__ = [
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
+    "CutMix",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
@@ -280,6 +285,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "MultiHeadAttention",
+    "MixUp",
     "Multiply",
     "Normalization",
     "PReLU",
@@ -349,14 +355,4 @@ __all__ = [
     "subtract",
 ]
 
-_ABSENT = {
-    "TextVectorization": "turn text into integers with Python, then use Embedding",
-    "MelSpectrogram STFTSpectrogram": "make spectrograms with ops.stft, then use layers of images",
-    "Hashing HashedCrossing": "turn values into integers with numpy, then use Embedding or CategoryEncoding",
-    "Discretization": "use numpy.digitize on the data, or ops.digitize in a Lambda",
-    "StringLookup IntegerLookup": "turn values into integers with numpy.unique(values, return_inverse=True)",
-    "JaxLayer FlaxLayer": "there is one backend; write the computation with cnnrs.ops in a Layer",
-    "TFSMLayer TorchModuleWrapper": "there is one backend; copy the weights with set_weights into layers",
-}
-
-__getattr__ = without("cnnrs.layers", _ABSENT, __all__)
+__getattr__ = suggest.without("cnnrs.layers", absent.OF_LAYERS, __all__)

@@ -37,6 +37,11 @@ __all__ = ["Layer"]
 _HOLDING_LOSSES: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
+def holding_losses() -> bool:
+    """Whether some layer has losses of its last call."""
+    return len(_HOLDING_LOSSES) > 0
+
+
 class Layer(RefusedMethods, WeightOwner):
     """The base of all layers.
 
@@ -67,6 +72,7 @@ class Layer(RefusedMethods, WeightOwner):
     3
     """
 
+    _input_spec: Any = None
     # Whether positional arguments of a call may be other things than tensors.
     _takes_plain_arguments = False
     # Whether the layer computes in float32 where its policy says 16 bits, and rounds its outputs at the end.
@@ -105,7 +111,6 @@ class Layer(RefusedMethods, WeightOwner):
         self.built = False
         self.autocast = bool(autocast)
         self.activity_regularizer = activity_regularizer
-        self.input_spec: Any = None
         self._build_shapes: dict[str, Any] | None = None
         if input_shape is not None:
             self._input_shape_argument = tuple(input_shape)
@@ -127,6 +132,15 @@ class Layer(RefusedMethods, WeightOwner):
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The mask of the outputs, from the inputs and theirs. A subclass may define it."""
         return previous_mask
+
+    @property
+    def input_spec(self) -> Any:
+        """What calls check inputs by: an `InputSpec`, a structure of them, or None. A layer may set it."""
+        return self._input_spec
+
+    @input_spec.setter
+    def input_spec(self, value: Any) -> None:
+        self._input_spec = value
 
     @property
     def supports_masking(self) -> bool:
@@ -243,9 +257,10 @@ class Layer(RefusedMethods, WeightOwner):
         try:
             if args and isinstance(args[0], list) and _is_numbers(args[0]):
                 args = (_core.tensor(args[0]), *args[1:])
-            args = tuple(_to_tensors(a) for a in args)
+            dtype = self.compute_dtype
+            args = tuple(_to_tensors(a, dtype) for a in args)
             if kwargs:
-                kwargs = {k: _to_tensors(v) for k, v in kwargs.items()}
+                kwargs = {k: _to_tensors(v, dtype) for k, v in kwargs.items()}
         except (TypeError, OverflowError) as error:
             raise type(error)(f"{self.name}: {error}") from error
         if not args and not kwargs:

@@ -11,6 +11,7 @@ import numpy as np
 from cnnrs import _core, symbolic, tree
 from cnnrs.base.dtypes import FLOAT, FLOATS
 from cnnrs.ops.annotated import autocast
+from cnnrs.ops.dispatch import as_data
 from cnnrs.ops.masks import keep_mask
 
 
@@ -47,16 +48,16 @@ def _call_signature(cls: type) -> _CallSignature:
     return signature
 
 
-def _to_tensors(value: Any) -> Any:
+def _to_tensors(value: Any, dtype: str) -> Any:
     if isinstance(value, np.ndarray):
-        return _core.tensor(value)
+        return as_data(value, dtype)
     if isinstance(value, _core.Variable):
         return value.value
     if isinstance(value, (list, tuple)) and value and not hasattr(value, "_fields"):
         if any(isinstance(v, (np.ndarray, _core.Variable, list)) for v in value):
-            return type(value)(_to_tensors(v) for v in value)
+            return type(value)(_to_tensors(v, dtype) for v in value)
     if isinstance(value, dict):
-        return {k: _to_tensors(v) for k, v in value.items()}
+        return {k: _to_tensors(v, dtype) for k, v in value.items()}
     return value
 
 
