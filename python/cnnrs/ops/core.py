@@ -268,8 +268,8 @@ def _slice_at(inputs: Any, starts: Any, extents: list[int]) -> Any:
 
     if starts.ndim != 1 or not starts.shape[0] == len(extents) <= inputs.ndim or -1 in extents:
         raise ValueError(
-            f"slice: start_indices, shape: expected a start and an extent >= 0 for at most {inputs.ndim} axes, "
-            f"received starts of shape {starts.shape} and the extents {extents}"
+            f"slice: start_indices, shape: expected a start and an extent >= 0 for each of at most "
+            f"{inputs.ndim} axes, received starts of shape {starts.shape} and the extents {extents}"
         )
     for axis, extent in enumerate(extents):
         rows = apply("add", np.arange(extent, dtype=np.int32), get_item(starts, axis).astype("int32"))
