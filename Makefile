@@ -27,7 +27,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: keras-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean
+.PHONY: keras-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -93,6 +93,10 @@ faults: $(VENV)/.wheel
 # Samples of what can be added, made in a git worktree, and the files that they touch; see tests/additions.py.
 additions: $(VENV)/.wheel
 	$(BIN)/python tests/additions.py $(ADDITIONS_ARGS)
+
+# The table of Keras's names, each with works or why not: docs/keras-names.md.
+names: $(VENV)/.wheel
+	$(BIN)/python tests/keras_names.py --write
 
 # Hashes of what networks and random programs compute, for changes that must not alter a bit: recorded before them,
 # compared after them.
@@ -196,6 +200,8 @@ fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_promotion.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_precision.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_rules.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_sequences.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_names.py
 
 # Values, gradients, dtypes and shapes of both libraries on the same calls; the summary goes to docs/keras.md with
 # KERAS_ARGS=--write, and KERAS_ARGS=--list prints each difference.

@@ -63,6 +63,6 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
 ]
 
 # Layers that take no floats, or are a base, with tests of their own.
-ELSEWHERE = {layers.Embedding, layers.Wrapper}
+ELSEWHERE = {layers.Embedding, layers.ReversibleEmbedding, layers.Wrapper}
 # Those that take two sequences as two arguments.
 ELSEWHERE |= {layers.GroupQueryAttention, layers.MultiHeadAttention}

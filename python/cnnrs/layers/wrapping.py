@@ -6,7 +6,8 @@ from typing import Any
 
 from cnnrs import initializers, ops, serialization
 from cnnrs.layers.arguments import positive
-from cnnrs.layers.base import Layer, _call_signature
+from cnnrs.layers.base import Layer
+from cnnrs.layers.calls import _call_signature
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops import raw
 
@@ -120,7 +121,8 @@ class SpectralNormalization(Wrapper):
     def build(self, input_shape: Any) -> None:  # type: ignore[override]  # it needs the shape
         super().build(input_shape)
         self.input_spec = InputSpec(min_ndim=1, axes={-1: input_shape[-1]})
-        kernel = self._kernel()
+        # The wrapper's own weight, too, as in Keras: it comes first.
+        self.kernel = kernel = self._kernel()
         self.vector_u = self.add_weight(
             shape=(1, kernel.shape[-1]),
             initializer=initializers.TruncatedNormal(stddev=0.02),

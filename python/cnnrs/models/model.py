@@ -8,7 +8,8 @@ from typing import Any
 from cnnrs import _core, ops, saving, serialization, tree
 from cnnrs.base import suggest
 from cnnrs.base.arguments import named, reject
-from cnnrs.layers.base import Layer, _call_signature, _is_shape, _shape_of, _symbols
+from cnnrs.layers.base import Layer
+from cnnrs.layers.calls import _call_signature, _is_shape, _shape_of, _symbols
 from cnnrs.layers.former_names import FormerNamesOfModels
 from cnnrs.models import functional_config
 from cnnrs.models.graph import Graph
@@ -54,6 +55,7 @@ class Model(FormerNamesOfModels, StateTree):
     _takes_plain_arguments = True
     # What `Model(inputs, outputs)` takes besides what `__init__` names.
     further_arguments = ("inputs", "outputs")
+    _carries_masks = True
     _unowned = StateTree._unowned | {"_graph", "_names", "_replays"}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -130,7 +132,10 @@ class Model(FormerNamesOfModels, StateTree):
         given = self._standardize_inputs(inputs)
         if mask is not None:
             given = [with_mask(x, own) for x, own in zip(given, tree.flatten(mask), strict=True)]
-        return self._graph.run(given)
+        outputs = self._graph.run(given)
+        # A list of one output is that output, as in Keras.
+        single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+        return outputs[0] if single else outputs
 
     def _standardize_inputs(self, inputs: Any) -> list[Any]:
         assert self._graph is not None
