@@ -16,7 +16,7 @@ from cnnrs import tree
 from cnnrs._core import Tensor
 from cnnrs.base import context, naming
 from cnnrs.base.arguments import NamedArguments
-from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.dtypes import array_dtype, standardize_dtype
 
 __all__ = ["KerasTensor", "Node", "Operation", "any_symbolic", "infer", "is_keras_tensor"]
 
@@ -38,6 +38,14 @@ class KerasTensor:
     >>> x = cnnrs.Input((28, 28, 1))
     >>> (x / 255.0)[:, ::2].shape
     (None, 14, 28, 1)
+
+    Args:
+        shape: Extents; None where unknown.
+        dtype: Element type.
+        sparse: False; there are no sparse tensors.
+        ragged: False; there are no ragged tensors.
+        record_history: Whether what is made of the tensor knows how it was made, as models need it.
+        name: Name.
     """
 
     # `array + x` is a symbolic tensor; functions of numpy meet `__array__`.
@@ -55,7 +63,8 @@ class KerasTensor:
         if sparse or ragged:
             raise ValueError("KerasTensor: sparse and ragged tensors are not supported; expected False")
         self._shape = _check_shape(shape)
-        self._dtype = standardize_dtype(dtype)
+        named = dtype is None or isinstance(dtype, str)
+        self._dtype = standardize_dtype(dtype) if named else array_dtype(dtype)
         self.name = name or naming.auto_name("keras_tensor")
         self.record_history = record_history
         self._keras_history: tuple[Operation, int, int] | None = None
@@ -197,6 +206,8 @@ class Node:
         self.arguments = (args, kwargs)
         self.inputs = [a for a in tree.flatten([list(args), kwargs]) if isinstance(a, KerasTensor)]
         self.outputs = tree.flatten(outputs)
+        if not all(x.record_history for x in self.inputs):
+            return
         index = len(operation._inbound_nodes)
         operation._inbound_nodes.append(self)
         for position, output in enumerate(self.outputs):

@@ -93,7 +93,14 @@ class Metric(NamedArguments):
     ) -> Variable:
         """A variable of the metric's state."""
         made = initializers.get(initializer if initializer is not None else "zeros")
-        variable = Variable(made, shape=tuple(shape), dtype=dtype or self.dtype, trainable=False, name=name)
+        variable = Variable(
+            made,
+            shape=tuple(shape),
+            dtype=dtype or self.dtype,
+            trainable=False,
+            aggregation=aggregation,
+            name=name,
+        )
         variable._path = f"{self.name}/{variable.name}"
         self._variables.append(variable)
         return variable

@@ -103,6 +103,8 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         array = value.numpy() if hasattr(value, "numpy") else value
         return {"class_name": "__numpy__", "items": array.tolist(), "dtype": str(array.dtype)}
+    if callable(value):
+        return serialization.serialize_keras_object(value)
     raise TypeError(f"an argument of type {type(value).__name__} cannot be written to a config")
 
 
@@ -206,12 +208,14 @@ def _restore(tensor: Any, value: Any) -> Any:
         return tensor(value["config"]["keras_history"])
     if kind == "__tuple__":
         return tuple(_restore(tensor, item) for item in value["items"])
-    if kind == "__slice__":
+    if kind == "__slice__" and "items" in value:
         return slice(*value["items"])
     if kind == "__ellipsis__":
         return Ellipsis
-    if kind == "__numpy__":
+    if kind == "__numpy__" and "items" in value:
         return serialization.plain_array(value["items"], value["dtype"])
+    if kind is not None and "config" in value:
+        return serialization.deserialize_keras_object(value)
     return {key: _restore(tensor, item) for key, item in value.items()}
 
 

@@ -95,7 +95,10 @@ class CompiledLoss:
         if isinstance(weights, dict) and not isinstance(given, dict):
             weights = outputs.named(weights, "compile: loss_weights")
         built: list[_OutputLoss] = []
-        names = outputs.names if outputs.names is not None else [None] * len(outputs.flat)
+        # Names that occur twice tell no outputs apart, but they are names.
+        names: Any = outputs.names or self.names
+        if names is None or len(names) != len(outputs.flat):
+            names = [None] * len(outputs.flat)
         placed = _Placement(tree.pack_sequence_as(outputs.structure, names))
         for path, identifier, weight in placed.visit(
             given, _as_weights(given, weights), outputs.structure, ()
