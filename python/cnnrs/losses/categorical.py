@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnrs import ops
 from cnnrs.base.arguments import number
+from cnnrs.config import epsilon
 from cnnrs.losses.classes import LossFunctionWrapper
 from cnnrs.losses.functions import smoothed, warn_of_one_class
 from cnnrs.losses.loss import as_tensor, float_pair
@@ -18,8 +19,6 @@ __all__ = [
     "categorical_focal_crossentropy",
     "categorical_generalized_cross_entropy",
 ]
-
-_EPSILON = 1e-7
 
 
 @op
@@ -58,7 +57,7 @@ def categorical_focal_crossentropy(
     y_true = smoothed(y_true, label_smoothing, y_pred.shape[axis])
     if from_logits:
         y_pred = ops.softmax(y_pred, axis=axis)
-    p = raw.clip(y_pred / ops.sum(y_pred, axis=axis, keepdims=True), min=_EPSILON, max=1.0 - _EPSILON)
+    p = raw.clip(y_pred / ops.sum(y_pred, axis=axis, keepdims=True), min=epsilon(), max=1.0 - epsilon())
     weight = alpha if isinstance(alpha, (int, float)) else ops.convert_to_tensor(alpha, p.dtype)
     return ops.sum(weight * ops.power(1.0 - p, float(gamma)) * -y_true * raw.log(p), axis=axis)
 

@@ -11,12 +11,12 @@ from cnnrs import _core, tree
 from cnnrs.base import naming, policies
 from cnnrs.base.arguments import NamedArguments
 from cnnrs.base.dtypes import FLOAT, FLOATS, STORED
+from cnnrs.config import epsilon
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import info_of
 from cnnrs.ops.dispatch import as_data
 from cnnrs.ops.masks import mask_of, merge_masks
 
-_EPSILON = 1e-7
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
 
 
@@ -106,7 +106,7 @@ def reduce_weighted_values(
     if mask is not None:
         mask = mask.astype(dtype)
         if reduction in ("mean", "sum_over_batch_size"):
-            valid = raw.sum(mask) + _EPSILON
+            valid = raw.sum(mask) + epsilon()
             mask = mask * (float(max(1, math.prod(mask.shape))) / valid)
         mask = _fit_weight(mask, values)
         weight = mask if weight is None else weight * mask

@@ -8,6 +8,7 @@ from typing import Any
 from cnnrs.base.arguments import integer
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.config import epsilon
 from cnnrs.ops.annotated import info_of
 from cnnrs.ops.dispatch import apply, as_float, as_index, as_tensor, in_float32, op, standardize_axis
 
@@ -152,9 +153,6 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     return apply("logical_and", found, apply("any", known, axes=last, keepdims=False))
 
 
-_EPSILON = 1e-7
-
-
 def _logits(output: Any, from_logits: bool, function: str, axis: Any = None) -> tuple[Any, bool]:
     """What a cross-entropy reads, and whether it is logits.
 
@@ -221,7 +219,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
         logs = apply("log_softmax", output, axis=axis)
     else:
         output = apply("div", output, apply("sum", output, axes=[axis], keepdims=True))
-        logs = apply("log", apply("clip", output, min=_EPSILON, max=1.0 - _EPSILON))
+        logs = apply("log", apply("clip", output, min=epsilon(), max=1.0 - epsilon()))
     return apply("neg", apply("sum", apply("mul", target, logs), axes=[axis], keepdims=False))
 
 
@@ -271,7 +269,7 @@ def sparse_categorical_crossentropy(
             f"expected shape {output.shape[:-1]}, received {target.shape}"
         )
     if not from_logits:
-        output = apply("log", apply("clip", output, min=_EPSILON, max=1.0 - _EPSILON))
+        output = apply("log", apply("clip", output, min=epsilon(), max=1.0 - epsilon()))
     return apply("sparse_softmax_cross_entropy", output, target)
 
 
@@ -309,7 +307,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
         raise ValueError(f"binary_crossentropy: target {target.shape} and output {output.shape} must agree")
     if from_logits:
         return apply("sigmoid_cross_entropy", output, target)
-    output = apply("clip", output, min=_EPSILON, max=1.0 - _EPSILON)
+    output = apply("clip", output, min=epsilon(), max=1.0 - epsilon())
     positive = apply("mul", target, apply("log", output))
     negative = apply("mul", apply("sub", 1.0, target), apply("log", apply("sub", 1.0, output)))
     return apply("neg", apply("add", positive, negative))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, symbolic
+from cnnrs import _core, symbolic, tree
 from cnnrs.base.arguments import integers, named
 from cnnrs.base.dtypes import FLOATS, INTEGERS, largest, limits, standardize_dtype
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
@@ -222,45 +222,85 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
     return x.astype(dtype)
 
 
+def _slice_spec(inputs: Any, start_indices: Any, shape: Any) -> Any:
+    """The symbol of a block whose start is symbolic: "the rest" is unknown then."""
+    if not isinstance(start_indices, symbolic.KerasTensor):
+        return None
+    extents = [None if n == -1 else n for n in integers(shape, "slice", "shape", least=-1)]
+    return symbolic.KerasTensor(extents, str(inputs.dtype))
+
+
 @op
 def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
     """Cuts a block out of a tensor.
 
     Args:
         inputs: Tensor of any shape and dtype.
-        start_indices: Where the block starts: one integer >= 0 for each axis. Axes left out at the end stay
-            whole.
-        shape: The extents of the block, one integer >= 0 for each start.
+        start_indices: Where the block starts: one integer >= 0 for each axis, or a tensor of them. Axes left
+            out at the end stay whole. The block is moved where a tensor would let it reach out of `inputs`.
+        shape: The extents of the block, one integer >= 0 for each start; -1 for all that is behind the start.
 
     Returns:
         Tensor of the dtype of `inputs`.
 
     Raises:
         TypeError: `inputs` is not numeric.
-        ValueError: `start_indices` or `shape` holds something other than integers >= 0, they differ in length
+        ValueError: `start_indices` or `shape` holds something other than such integers, they differ in length
             or name more axes than there are, or the block does not lie within the tensor.
 
     Example:
         >>> from cnnrs import ops
         >>> x = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
-        >>> ops.slice(x, (1, 0), (2, 2)).tolist()
-        [[4, 5], [7, 8]]
+        >>> ops.slice(x, (1, 0), (2, 2)).tolist(), ops.slice(x, (1, 1), (-1, -1)).tolist()
+        ([[4, 5], [7, 8]], [[5, 6], [8, 9]])
     """
     inputs = as_tensor(inputs)
+    extents = integers(shape, "slice", "shape", least=-1)
+    if any(isinstance(s, _core.Tensor) for s in (start_indices, *tree.flatten(start_indices))):
+        return _moving_slice(inputs, start_indices, extents)
     starts = integers(start_indices, "slice", "start_indices", least=0)
-    extents = integers(shape, "slice", "shape", least=0)
     if not len(starts) == len(extents) <= inputs.ndim:
         raise ValueError(
             f"slice: start_indices, shape: expected at most {inputs.ndim} integers each, as many in both, "
             f"received {start_indices} and {shape}"
         )
+    wholes = inputs.shape[: len(starts)]
+    extents = [whole - s if n == -1 else n for n, s, whole in zip(extents, starts, wholes, strict=True)]
     stops = [start + extent for start, extent in zip(starts, extents, strict=True)]
-    if any(stop > extent for stop, extent in zip(stops, inputs.shape, strict=False)):
+    if (
+        any(stop > extent for stop, extent in zip(stops, inputs.shape, strict=False))
+        or min(extents, default=0) < 0
+    ):
         raise ValueError(
             f"slice: shape: expected a block within shape {inputs.shape}, "
             f"received {shape} from {start_indices} on"
         )
     return apply("slice", inputs, starts=starts, stops=stops, steps=[1] * len(starts))
+
+
+slice.output_spec = _slice_spec  # type: ignore[attr-defined]
+
+
+def _moving_slice(x: Any, start_indices: Any, extents: list[int]) -> Any:
+    """A block whose start is a tensor."""
+    starts = (
+        [as_tensor(s).astype("int32") for s in start_indices]
+        if isinstance(start_indices, (list, tuple))
+        else [as_tensor(start_indices).astype("int32")[i] for i in range(start_indices.shape[0])]
+    )
+    if not len(starts) == len(extents) <= x.ndim:
+        raise ValueError(
+            f"slice: start_indices, shape: expected at most {x.ndim} integers each, as many in both, "
+            f"received {len(starts)} and {extents}"
+        )
+    if -1 in extents:
+        raise ValueError("slice: shape: expected integers >= 0 beside a start that is a tensor, received -1")
+    for axis, (start, extent) in enumerate(zip(starts, extents, strict=True)):
+        if extent > x.shape[axis]:
+            raise ValueError(f"slice: shape: expected a block within shape {x.shape}, received {extents}")
+        start = apply("minimum", apply("maximum", start, 0), x.shape[axis] - extent)
+        x = apply("gather", x, apply("add", np.arange(extent, dtype=np.int32), start), axis=axis)
+    return x
 
 
 @op

@@ -415,9 +415,9 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
         to 0.
 
     Raises:
-        TypeError: `x` or `weights` is not numeric, or `axis` is no integer; several axes need weights of the
-            shape of `x`.
-        ValueError: `axis` is out of range or named twice, or the shape of `weights` does not fit.
+        TypeError: `x` or `weights` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice, or the shape of `weights` does not fit: several
+            axes need that of `x`.
 
     Example:
         >>> from cnnrs import ops
@@ -427,11 +427,13 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
         [1.5, 2.0]
     """
     x = as_float(x)
+    if isinstance(axis, (list, tuple)) and len(axis) == 1:
+        [axis] = axis
     if weights is None:
         return _reduce("mean", x, axis, False)
     weights = as_float(weights)
     if weights.shape != x.shape:
-        if weights.ndim != 1 or axis is None:
+        if weights.ndim != 1 or axis is None or isinstance(axis, (list, tuple)):
             raise ValueError(
                 f"average: weights: expected shape {x.shape} or one axis, received {weights.shape}"
             )
