@@ -104,8 +104,7 @@ def sort(x: Any, axis: int | None = -1) -> Any:
 
 @op
 def argpartition(x: Any, kth: int, axis: int | None = -1) -> Any:
-    """Gives indices that put the `kth` smallest element at its place, smaller ones before it and larger
-    behind.
+    """Gives indices that put the `kth` smallest element at its place, and smaller ones before it.
 
     Args:
         x: Tensor of at least one axis, of any dtype.
