@@ -38,6 +38,14 @@ class KerasTensor:
     >>> x = cnnrs.Input((28, 28, 1))
     >>> (x / 255.0)[:, ::2].shape
     (None, 14, 28, 1)
+
+    Args:
+        shape: Extents; None where unknown.
+        dtype: Element type.
+        sparse: False; there are no sparse tensors.
+        ragged: False; there are no ragged tensors.
+        record_history: Whether what is made of the tensor knows how it was made, as models need it.
+        name: Name.
     """
 
     # `array + x` is a symbolic tensor; functions of numpy meet `__array__`.
@@ -197,6 +205,8 @@ class Node:
         self.arguments = (args, kwargs)
         self.inputs = [a for a in tree.flatten([list(args), kwargs]) if isinstance(a, KerasTensor)]
         self.outputs = tree.flatten(outputs)
+        if not all(x.record_history for x in self.inputs):
+            return
         index = len(operation._inbound_nodes)
         operation._inbound_nodes.append(self)
         for position, output in enumerate(self.outputs):

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnrs import _core, symbolic, tree
 from cnnrs.base.arguments import integers, named
-from cnnrs.base.dtypes import FLOATS, STORED, array_dtype, largest, standardize_dtype
+from cnnrs.base.dtypes import FLOATS, INTEGERS, largest, limits, standardize_dtype
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 
 __all__ = [
@@ -39,8 +39,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
         ragged: None or False; there are no ragged tensors.
 
     Returns:
-        Tensor of the shape of `x`. Its dtype is float32 for floating-point numbers of any width, uint8 and
-        bool for themselves, and int32 for other integers.
+        Tensor of the shape of `x`. Arrays keep their dtype; Python's numbers, and lists of them, become float32, int32
+        and bool.
 
     Raises:
         TypeError: `x` is not numeric, or `dtype` is no known type.
@@ -51,7 +51,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
         >>> import numpy as np
         >>> from cnnrs import ops
         >>> ops.convert_to_tensor([1, 2]).dtype, ops.convert_to_tensor(np.ones(3)).dtype
-        ('int32', 'float32')
+        ('int32', 'float64')
     """
     if sparse or ragged:
         raise ValueError("convert_to_tensor: sparse and ragged tensors are not supported; expected False")
@@ -146,7 +146,7 @@ def dtype(x: Any) -> str:
         >>> ops.dtype(1.5), ops.dtype([1, 2]), ops.dtype(ops.array([True]))
         ('float32', 'int32', 'bool')
     """
-    return array_dtype(x.dtype) if hasattr(x, "dtype") else as_tensor(x).dtype
+    return standardize_dtype(x.dtype) if hasattr(x, "dtype") else as_tensor(x).dtype
 
 
 @op
@@ -157,14 +157,15 @@ def cast(x: Any, dtype: Any) -> Any:
 
     Args:
         x: Tensor of any shape and dtype.
-        dtype: The type: "float32", "int32", "uint8", "bool", "float16" or "bfloat16", a numpy type of such a
-            name, or Python's `float`, `int` or `bool`: float32, int32 and bool. None means float32.
+        dtype: The type: "float32", "float64", "float16", "bfloat16", "bool", or an integer type such as "int32" or
+            "uint8"; a numpy type of such a name, or Python's `float`, `int` or `bool`: float32, int32 and bool.
+            None means float32.
 
     Returns:
         Tensor of the shape of `x`. Floats are rounded to the nearest one of fewer bits, ties to even, and
         become infinite beyond their range. Floats are cut towards 0 for integers; everything but 0 is true
-        for bool. Numbers that an integer type cannot hold, NaN among them, give arbitrary ones:
-        `saturate_cast` gives the nearest.
+        for bool. Integers wrap around beyond the range of their type. Floats that an integer type cannot hold, NaN
+        among them, give arbitrary numbers: `saturate_cast` gives the nearest.
 
     Raises:
         TypeError: `x` is not numeric, or `dtype` is no known type.
@@ -201,16 +202,23 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
     """
     dtype = standardize_dtype(dtype)
     x = as_tensor(x)
-    if dtype == "uint8" and x.dtype != "uint8":
-        x = apply("minimum", apply("maximum", x.astype("float32"), 0.0), 255.0)
-    elif dtype == "int32" and x.dtype in FLOATS:
-        # 2147483520 is the largest float32 below 2^31.
-        x = x.astype("float32")
-        limited = apply("minimum", apply("maximum", x, -2147483648.0), 2147483520.0).astype("int32")
-        return apply("where", apply("greater_equal", x, 2147483648.0), np.int32(2147483647), limited)
-    elif dtype in STORED and x.dtype != dtype:
+    if dtype == x.dtype or "bool" in (dtype, x.dtype) or (dtype in FLOATS and x.dtype not in FLOATS):
+        return x.astype(dtype)
+    if dtype in FLOATS:
         limit = largest(dtype)
-        x = apply("minimum", apply("maximum", x.astype("float32"), -limit), limit)
+        return apply("minimum", apply("maximum", x, -limit), limit).astype(dtype)
+    least, most = limits(dtype)
+    if x.dtype in INTEGERS:
+        low, high = limits(x.dtype)
+        if low < least:
+            x = apply("maximum", x, least)
+        if high > most:
+            x = apply("minimum", x, most)
+        return x.astype(dtype)
+    # The core holds floats within the range of integers of 32 bits and more; others wrap around.
+    x = x if x.dtype == "float64" else x.astype("float32")
+    if most < 2**16:
+        x = apply("minimum", apply("maximum", x, float(least)), float(most))
     return x.astype(dtype)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import integer, named
-from cnnrs.base.dtypes import array_dtype, host_dtype, standardize_dtype
+from cnnrs.base.dtypes import INTEGERS, host_dtype, limits, result_type, standardize_dtype
 from cnnrs.ops.core import convert_to_tensor
 from cnnrs.ops.dispatch import apply, as_tensor, op
 
@@ -328,11 +328,13 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     if 8 * count > ADDRESS_SPACE:
         raise MemoryError(f"arange: no memory for so many values, {given}")
     values = np.arange(start, stop, step)
-    dtype = standardize_dtype(dtype, array_dtype(values.dtype))
-    if dtype == "int32" and values.size:
-        least, most = sorted((values[0], values[-1]))
-        if not -(2**31) <= least <= most < 2**31:
-            raise OverflowError(f"arange: expected values within int32, received {least} to {most}")
+    # As those of the arguments that have a type, and else as Python's numbers.
+    given = [x.dtype if hasattr(x, "dtype") else type(x) for x in (start, stop, step)]
+    dtype = standardize_dtype(dtype, result_type(*given) if values.dtype.kind in "iuf" else "int32")
+    if values.dtype.kind in "iu" and dtype in INTEGERS and values.size:
+        (least, most), (low, high) = sorted((values[0], values[-1])), limits(dtype)
+        if not low <= least <= most <= high:
+            raise OverflowError(f"arange: expected values within {dtype}, received {least} to {most}")
     return converted(values, dtype)
 
 

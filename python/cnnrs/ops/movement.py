@@ -13,6 +13,7 @@ from cnnrs.base.arguments import integer, integers
 from cnnrs.base.dtypes import result_type
 from cnnrs.ops.dispatch import (
     apply,
+    as_index,
     as_tensor,
     in_float32,
     op,
@@ -707,12 +708,10 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
         >>> ops.take([[1, 2], [3, 4]], [[1, 0]], axis=1).shape
         (2, 1, 2)
     """
-    x, indices = as_tensor(x), as_tensor(indices)
+    x, indices = as_tensor(x), as_index(indices)
     if axis is None:
         x, axis = apply("reshape", x, shape=[-1]), 0
     axis = standardize_axis(axis, x.ndim)
-    if indices.dtype != "int32":
-        indices = indices.astype("int32")
     return apply("gather", x, indices, axis=axis)
 
 
@@ -742,7 +741,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
         >>> ops.take_along_axis(x, ops.argmax(x, axis=1, keepdims=True), axis=1).tolist()
         [[3], [4]]
     """
-    x, indices = as_tensor(x), as_tensor(indices).astype("int32")
+    x, indices = as_tensor(x), as_index(indices)
     if axis is None:
         x, indices, axis = apply("reshape", x, shape=[-1]), apply("reshape", indices, shape=[-1]), 0
     axis = standardize_axis(axis, x.ndim)

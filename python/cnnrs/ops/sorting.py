@@ -329,8 +329,8 @@ def unique(
 ) -> Any:
     """Finds the distinct elements, or slices, of a tensor.
 
-    Each NaN is another element. It reads values, as the shape of the result depends on them. In `fit` and in functional models, it takes a
-    `size`, without an axis.
+    Each NaN is another element. It reads values, as the shape of the result depends on them. In `fit` and in
+    functional models, it takes a `size`, without an axis.
 
     Args:
         x: Tensor of any shape and dtype.
