@@ -53,7 +53,6 @@ def test_public_methods_are_described(name):
         ("losses", "CTC", "which Keras has: there is no alignment"),
         ("dtype_policies", "QuantizedDTypePolicy", "quantized yet"),
         ("callbacks", "OrbaxCheckpoint", "BackupAndRestore"),
-        ("random", "gamma", "numpy.random"),
         ("losses", "MeanSquareError", "did you mean 'MeanSquaredError'"),
         ("optimizers", "Adan", "did you mean 'Adam'"),
     ],
