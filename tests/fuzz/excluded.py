@@ -15,6 +15,12 @@ OPS = {
     "map": _CONTROL,
     "vectorized_map": _CONTROL,
     "while_loop": _CONTROL,
+    "associative_scan": _CONTROL,
+    "scan": _CONTROL,
+    "switch": _CONTROL,
+    "vectorize": _CONTROL,
+    "nonzero": "its shape depends on values",
+    "view": "reads bytes; nothing is computed",
     "custom_gradient": _CONTROL,
     "convert_to_numpy": _NO_TENSOR,
     "dtype": _NO_TENSOR,
@@ -41,6 +47,8 @@ _FUNCTION = "a class of this table, called at once"
 _VOLUMES = "the class of the same name for images with another rank; ops are drawn for volumes"
 _PARITY = "takes several sequences; tests/python/test_sequence_parity.py compares it with Keras"
 _ALIAS = "another name of a layer of this table"
+
+_CELL = "takes a state; layers with it are in this table, or in tests/python/test_sequence_parity.py"
 
 LAYERS = {
     "AdditiveAttention": _PARITY,
@@ -71,6 +79,16 @@ LAYERS = {
     "GlobalMaxPool1D": _ALIAS,
     "MaxPool1D": _ALIAS,
     "SeparableConvolution1D": _ALIAS,
+    "GRUCell": _CELL,
+    "LSTMCell": _CELL,
+    "RNN": _CELL,
+    "SimpleRNNCell": _CELL,
+    "StackedRNNCells": _CELL,
+    "Bidirectional": _CELL,
+    "ConvLSTM1D": _CELL,
+    "ConvLSTM2D": _CELL,
+    "ConvLSTM3D": _CELL,
+    "ReversibleEmbedding": _PARITY,
     "SpectralNormalization": "changes its layer; tests/python/test_keras_parity.py compares it with Keras",
     "TimeDistributed": "takes a layer",
     "Wrapper": "a base class",

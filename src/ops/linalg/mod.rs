@@ -6,7 +6,7 @@ mod grad;
 mod jacobi;
 mod spectral;
 
-use super::{Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_float, expect_inputs};
+use super::{Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_float, expect_inputs, expect_like};
 use crate::error::{BadData, Error, Integer, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -259,10 +259,7 @@ impl OpDef for Linalg {
         expect_inputs(self.name(), inputs, if self.takes_two() { 2 } else { 1 })?;
         expect_float("x", &inputs[0])?;
         if self.takes_two() {
-            expect_float("b", &inputs[1])?;
-            if inputs[1].dtype != inputs[0].dtype {
-                return Err(Error::dtype(format!("b: expected {}, received {}", inputs[0].dtype, inputs[1].dtype)));
-            }
+            expect_like("b", &inputs[1], &inputs[0])?;
         }
         let sizes = self.sizes(inputs)?;
         let lead = &inputs[0].shape[..inputs[0].shape.rank() - 2];

@@ -2,6 +2,7 @@
 
 use super::{DataKernel, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Phase, Task};
+use crate::buffer::{Element, with_element};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::Op;
@@ -21,67 +22,48 @@ fn in_chunk(count: usize, flops: u64) -> usize {
     usize::try_from(WORK / each).unwrap_or(usize::MAX).clamp(1, count.max(1))
 }
 
-/// Floats in memory: of 8 bytes, or of 4.
-#[derive(Clone, Copy)]
-struct Floats {
-    double: bool,
+/// Elements `start..start + len` of an operand.
+///
+/// # Safety
+/// It has them, of type `dtype`.
+unsafe fn read(from: *const u8, dtype: DType, start: usize, len: usize) -> Vec<f64> {
+    with_element!(dtype, T => {
+        // SAFETY: the caller's contract.
+        let elements = unsafe { std::slice::from_raw_parts(from.cast::<T>().add(start), len) };
+        elements.iter().map(|x| x.number()).collect()
+    })
 }
 
-impl Floats {
-    fn of(dtype: DType) -> Self {
-        Floats { double: dtype.size() == 8 }
-    }
-
-    /// Elements `start..start + len` of an operand.
-    ///
-    /// # Safety
-    /// It has them.
-    unsafe fn read(self, from: *const u8, start: usize, len: usize) -> Vec<f64> {
+/// Writes elements from `start` of an output.
+///
+/// # Safety
+/// It has them, of type `dtype`, and they are this chunk's.
+unsafe fn write(to: *mut u8, dtype: DType, start: usize, values: &[f64]) {
+    with_element!(dtype, T => {
         // SAFETY: the caller's contract.
-        unsafe {
-            if self.double {
-                std::slice::from_raw_parts(from.cast::<f64>().add(start), len).to_vec()
-            } else {
-                let elements = std::slice::from_raw_parts(from.cast::<f32>().add(start), len);
-                elements.iter().map(|&x| f64::from(x)).collect()
-            }
-        }
-    }
-
-    /// Writes elements from `start` of an output.
-    ///
-    /// # Safety
-    /// It has them, and they are this chunk's.
-    unsafe fn write(self, to: *mut u8, start: usize, values: &[f64]) {
-        // SAFETY: the caller's contract.
-        unsafe {
-            if self.double {
-                std::slice::from_raw_parts_mut(to.cast::<f64>().add(start), values.len()).copy_from_slice(values);
-            } else {
-                let to = std::slice::from_raw_parts_mut(to.cast::<f32>().add(start), values.len());
-                to.iter_mut().zip(values).for_each(|(to, &x)| *to = x as f32);
-            }
-        }
-    }
+        let to = unsafe { std::slice::from_raw_parts_mut(to.cast::<T>().add(start), values.len()) };
+        to.iter_mut().zip(values).for_each(|(to, &x)| *to = T::of_number(x));
+    });
 }
 
 fn lower_linalg(task: &Task) -> Result<Lowered> {
     let Op::Linalg(op) = task.op else { return Err(wrong_op(LINALG.name, task)) };
     let (op, sizes, two) = (op.clone(), op.sizes(task.inputs)?, task.inputs.len() > 1);
-    let (count, floats) = (sizes.count, Floats::of(task.output.dtype));
+    let count = sizes.count;
     let (a, b, y) = (sizes.m * sizes.n, sizes.n * sizes.k, task.output.shape.len() / count.max(1));
+    let dtype = task.output.dtype;
     let many = in_chunk(count, task.op.def().flops(task.inputs, task.output));
     let phase = Phase::new(count.div_ceil(many), move |ops, chunk, _| {
         for i in chunk * many..((chunk + 1) * many).min(count) {
             // SAFETY: inputs and output have `count` matrices of these sizes; matrix `i` is this chunk's.
             unsafe {
-                let x = floats.read(ops.input(0), i * a, a);
-                let right = if two { floats.read(ops.input(1), i * b, b) } else { Vec::new() };
+                let x = read(ops.input(0), dtype, i * a, a);
+                let right = if two { read(ops.input(1), dtype, i * b, b) } else { Vec::new() };
                 let mut made = vec![0.0; y];
                 if let Err(trouble) = op.one(sizes, &x, &right, &mut made) {
                     ops.status.report(trouble.of(i));
                 }
-                floats.write(ops.output(0), i * y, &made);
+                write(ops.output(0), dtype, i * y, &made);
             }
         }
     });
@@ -90,19 +72,20 @@ fn lower_linalg(task: &Task) -> Result<Lowered> {
 
 fn lower_fft(task: &Task) -> Result<Lowered> {
     let Op::Fft(op) = task.op else { return Err(wrong_op(FFT.name, task)) };
-    let (shape, floats) = (&task.output.shape, Floats::of(task.output.dtype));
+    let shape = &task.output.shape;
     let row = 2 * shape[shape.rank() - 2];
     let count = if row == 0 { 0 } else { shape.len() / row };
     let plan = op.plan(row / 2);
+    let dtype = task.output.dtype;
     let many = in_chunk(count, task.op.def().flops(task.inputs, task.output));
     let phase = Phase::new(count.div_ceil(many), move |ops, chunk, _| {
         for i in chunk * many..((chunk + 1) * many).min(count) {
             // SAFETY: input and output have `count` rows; row `i` is this chunk's.
             unsafe {
-                let x = floats.read(ops.input(0), i * row, row);
+                let x = read(ops.input(0), dtype, i * row, row);
                 let mut made = vec![0.0; row];
                 fft::transform(&*plan, &x, &mut made);
-                floats.write(ops.output(0), i * row, &made);
+                write(ops.output(0), dtype, i * row, &made);
             }
         }
     });
