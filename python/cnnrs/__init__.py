@@ -105,7 +105,7 @@ _NAMES = {
     "value_and_grad": "tape",
 }
 
-__all__ = ["__version__", *sorted(_SUBMODULES), *sorted(_NAMES)]
+__all__ = ["__version__", "version", *sorted(_SUBMODULES), *sorted(_NAMES)]
 
 
 def __getattr__(name: str) -> Any:
@@ -116,10 +116,22 @@ def __getattr__(name: str) -> Any:
     elif name == "__version__":
         from cnnrs._core import __version__ as value
     else:
-        from cnnrs.base.suggest import did_you_mean, no_attribute
+        from cnnrs.base.absent import OF_CNNRS
+        from cnnrs.base.suggest import without
 
-        raise no_attribute("cnnrs", name, did_you_mean(name, __all__))
+        return without("cnnrs", OF_CNNRS, __all__)(name)
     globals()[name] = value
+    return value
+
+
+def version() -> str:
+    """The version of the package.
+
+    >>> version() == __version__
+    True
+    """
+    from cnnrs._core import __version__ as value
+
     return value
 
 

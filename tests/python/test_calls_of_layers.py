@@ -194,3 +194,10 @@ class TestOperations:
         y = scale(x)
         assert scale.input is x and scale.output is y
         np.testing.assert_array_equal(Model(x, y)(X), 3.0)
+
+
+def test_what_is_made_without_history_has_none():
+    plain, silent = KerasTensor((None, 3)), KerasTensor((None, 3), record_history=False)
+    layer = layers.Dense(2)
+    assert layer(silent)._keras_history is None and layer._inbound_nodes == []
+    assert layer(plain)._keras_history is not None and (plain + silent)._keras_history is None

@@ -58,7 +58,7 @@ Y = np.zeros(6, np.int64)
         (lambda: layers.Conv4D, AttributeError, ["Conv4D", "Conv3D"]),
         (lambda: cnnrs.layer, AttributeError, ["layer", "layers"]),
         (lambda: ops.relu7, AttributeError, ["relu7"]),
-        (lambda: ops.sort, AttributeError, ["sort", "numpy"]),
+        (lambda: cnnrs.distribution, AttributeError, ["distribution", "cnnrs.device"]),
         (lambda: cnnrs.config.set_num_threads(0), ValueError, ["n", "0"]),
         (lambda: cnnrs.applications.LeNet5(variant="modern"), ValueError, ["variant", "modern", "classic"]),
         (lambda: cnnrs.applications.ResNet18("svhn"), ValueError, ["stem", "svhn", "cifar"]),

@@ -140,7 +140,7 @@ def test_every_function_that_can_be_saved_can_be_loaded():
         ({**DENSE, "config": None}, "'Dense': config: expected a dict"),
         (
             {**DENSE, "class_name": "Sequential", "module": "cnnrs.models"},
-            "'Sequential' is damaged: no 'layers'",
+            "Sequential: expected the keys 'name' and 'layers'",
         ),
         ({"class_name": "__numpy__", "config": {"value": [1]}}, "'__numpy__' is damaged: no 'dtype'"),
         ({"class_name": "__numpy__", "config": {"value": [1], "dtype": "U99999999"}}, "dtype of numbers"),

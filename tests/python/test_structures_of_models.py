@@ -274,3 +274,45 @@ class TestConfigsOfKeras:
         for name in ("system", "eval", "__import__"):
             with pytest.raises(TypeError, match="cannot find function"):
                 cnnrs.saving.deserialize_keras_object({**data, "config": name, "registered_name": name})
+
+    @pytest.mark.parametrize(
+        "obj", [b"\x00\xff", slice(None, 20, 1), slice(1, None), Ellipsis, (1, slice(2))]
+    )
+    def test_values_of_python(self, obj):
+        data = json.loads(json.dumps(cnnrs.saving.serialize_keras_object(obj)))
+        assert cnnrs.saving.deserialize_keras_object(data) == obj
+
+    def test_functions_as_arguments_of_ops(self):
+        x = Input((2,))
+        model = Model(x, ops.vectorized_map(cnnrs.activations.relu, x))
+        copy = models.model_from_json(model.to_json())
+        np.testing.assert_array_equal(copy(-X), model(-X))
+
+    @pytest.mark.parametrize(
+        ("data", "error", "message"),
+        [
+            ({"class_name": "Dense", "config": [1]}, TypeError, "config: expected a dict"),
+            ({"class_name": "function", "config": ["x"]}, TypeError, "expected a string"),
+            ({"class_name": "Sequential", "config": {"layers": []}}, ValueError, "'name' and 'layers'"),
+        ],
+    )
+    def test_damaged(self, data, error, message):
+        with pytest.raises(error, match=message):
+            cnnrs.saving.deserialize_keras_object(data)
+
+
+def test_blocks_that_begin_at_computed_places():
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    start = cnnrs.Input(batch_shape=(2,), dtype="int32")
+    traced = cnnrs.function(lambda t, at: ops.slice(t, at + 0, (2, 2)))
+    np.testing.assert_array_equal(traced(x, np.array([1, 2], np.int32)), x[1:3, 2:4])
+    np.testing.assert_array_equal(ops.slice(x, (1, 1), (-1, 2)), x[1:, 1:3])
+    assert ops.slice(KerasTensor((None, 3)), (1, 1), (-1, -1)).shape == (None, 2)
+    assert ops.slice(KerasTensor((3, 3)), start, (2, 2)).shape == (2, 2)
+
+
+def test_a_list_for_a_dict_whose_order_says_nothing():
+    b, a = Input((2,), name="b"), Input((2,), name="a")
+    model = Model({"b": b, "a": a}, b - a)
+    with pytest.raises(ValueError, match="expected a dict with the keys"):
+        model([X, X])

@@ -15,9 +15,10 @@ __all__ = ["mnist"]
 def __getattr__(name: str) -> ModuleType:
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
-    from cnnrs.base.suggest import did_you_mean, no_attribute
+    from cnnrs.base.absent import OF_DATASETS
+    from cnnrs.base.suggest import without
 
-    raise no_attribute("cnnrs.datasets", name, did_you_mean(name, __all__))
+    return without("cnnrs.datasets", OF_DATASETS, __all__)(name)
 
 
 def __dir__() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import dtype_policies, ops, serialization, tree
+from cnnrs import dtype_policies, losses, metrics, ops, serialization, tree
 from cnnrs.layers.base import Layer
 from cnnrs.symbolic import KerasTensor, Node, Operation, OpFunction
 
@@ -103,6 +103,8 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         array = value.numpy() if hasattr(value, "numpy") else value
         return {"class_name": "__numpy__", "items": array.tolist(), "dtype": str(array.dtype)}
+    if callable(value):
+        return serialization.serialize_keras_object(value)
     raise TypeError(f"an argument of type {type(value).__name__} cannot be written to a config")
 
 
@@ -159,13 +161,20 @@ def from_config(cls: Any, config: dict[str, Any], custom_objects: dict[str, Any]
     return model
 
 
-_OP_MODULES = {"cnnrs.ops": ops, "cnnrs.ops.image": ops.image}
+_OP_MODULES = {
+    "cnnrs.ops": ops,
+    "cnnrs.ops.image": ops.image,
+    "cnnrs.losses": losses,
+    "cnnrs.metrics": metrics,
+}
 
 
 def _module_of(function: Any) -> str:
     """The public module of an op."""
-    inside = f"{function.__module__}.".startswith("cnnrs.ops.image.")
-    return "cnnrs.ops.image" if inside else "cnnrs.ops"
+    for module in ("cnnrs.ops.image", "cnnrs.losses", "cnnrs.metrics"):
+        if f"{function.__module__}.".startswith(f"{module}."):
+            return module
+    return "cnnrs.ops"
 
 
 def _of_keras_2(node: list[Any]) -> dict[str, Any]:
@@ -199,12 +208,14 @@ def _restore(tensor: Any, value: Any) -> Any:
         return tensor(value["config"]["keras_history"])
     if kind == "__tuple__":
         return tuple(_restore(tensor, item) for item in value["items"])
-    if kind == "__slice__":
+    if kind == "__slice__" and "items" in value:
         return slice(*value["items"])
     if kind == "__ellipsis__":
         return Ellipsis
-    if kind == "__numpy__":
+    if kind == "__numpy__" and "items" in value:
         return serialization.plain_array(value["items"], value["dtype"])
+    if kind is not None and "config" in value:
+        return serialization.deserialize_keras_object(value)
     return {key: _restore(tensor, item) for key, item in value.items()}
 
 

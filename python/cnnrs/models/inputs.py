@@ -33,6 +33,11 @@ def in_order(graph: Graph, inputs: Any, model: str) -> tuple[list[Any], bool]:
         return [inputs[name] for name in names], True
     if not tree.is_nested(inputs) and len(wanted) == 1 and isinstance(structure, list):
         return [inputs], True
+    if isinstance(structure, dict) and not isinstance(inputs, dict) and list(structure) != sorted(structure):
+        raise ValueError(
+            f"{model}: expected a dict with the keys {list(structure)}, whose order is not that of a list; "
+            f"received {type(inputs).__name__}"
+        )
     found, fits = _in_structure(structure, inputs, model)
     if len(found) != len(wanted):
         raise ValueError(f"{model}: expected {len(wanted)} inputs, received {len(found)}")

@@ -6,7 +6,8 @@ from typing import Any
 
 from cnnrs import serialization, symbolic, tree
 from cnnrs.base import naming
-from cnnrs.layers.base import Layer, _tuples
+from cnnrs.layers.base import Layer
+from cnnrs.layers.calls import _tuples
 from cnnrs.layers.input_layer import Input, InputLayer
 from cnnrs.models.graph import Graph
 from cnnrs.models.model import Model
@@ -101,12 +102,20 @@ class Sequential(Model):
             self._set_graph(Graph(inputs, x, self.name))
 
     def pop(self, rebuild: bool = True) -> Layer:
-        """Removes the last layer and returns it."""
+        """Removes the last layer and returns it.
+
+        Args:
+            rebuild: Whether the model stays built if it is; else the next call builds it.
+        """
         if not self._chain or isinstance(self._chain[-1], InputLayer):
             raise ValueError(f"{self.name}: pop: there are no layers left")
         layer = self._chain.pop()
         del self._names[layer.name]
-        if self._graph is not None:
+        if self._graph is not None and not rebuild:
+            layer._inbound_nodes.pop()
+            self._graph, self.built = None, False
+            self._forget_recorded()
+        elif self._graph is not None:
             whole = self._graph.operations[-1] is layer and self._graph.shorten()
             node = layer._inbound_nodes.pop()
             if whole:
@@ -199,6 +208,11 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:
+        missing = [key for key in ("name", "layers") if key not in config]
+        if missing:
+            raise ValueError(
+                f"the config of a Sequential: expected the keys 'name' and 'layers', received {list(config)}"
+            )
         model = cls(name=config.get("name"))
         model._restore_policy(config)
         for entry in config["layers"]:

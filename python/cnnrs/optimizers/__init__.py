@@ -39,6 +39,6 @@ __all__ = [
 
 __getattr__ = suggest.without(
     "cnnrs.optimizers",
-    {},
+    {"legacy": "Keras 3 has its names, too, and refuses them; use those of cnnrs.optimizers"},
     __all__,
 )

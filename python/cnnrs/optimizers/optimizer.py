@@ -230,7 +230,17 @@ class Optimizer(NamedArguments):
     ) -> Variable:
         """A variable of the optimizer's state."""
         made = initializers.get(initializer)
-        return self._track(Variable(made, shape=shape, dtype=dtype or "float32", trainable=False, name=name))
+        return self._track(
+            Variable(
+                made,
+                shape=shape,
+                dtype=dtype or "float32",
+                trainable=False,
+                aggregation=aggregation,
+                name=name,
+                layout=layout,
+            )
+        )
 
     def add_variable_from_reference(
         self, reference_variable: Any, name: str | None = None, initializer: Any = "zeros"

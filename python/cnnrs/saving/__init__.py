@@ -1,5 +1,6 @@
 """Saving: objects as data, models as safetensors files."""
 
+from cnnrs.base import absent, suggest
 from cnnrs.saving.files import load_model, load_weights, save_model, save_weights
 from cnnrs.serialization import (
     CustomObjectScope,
@@ -29,3 +30,5 @@ __all__ = [
     "save_weights",
     "serialize_keras_object",
 ]
+
+__getattr__ = suggest.without("cnnrs.saving", absent.OF_SAVING, __all__)

@@ -25,6 +25,8 @@ PUBLIC = (
     "cnnrs.losses",
     "cnnrs.metrics",
     "cnnrs.models",
+    "cnnrs.ops",
+    "cnnrs.ops.image",
     "cnnrs.optimizers",
     "cnnrs.optimizers.schedules",
     "cnnrs.random",
@@ -32,7 +34,14 @@ PUBLIC = (
 )
 
 # Those of them that have functions which are arguments of layers or of `compile`.
-_WITH_FUNCTIONS = ("cnnrs.activations", "cnnrs.losses", "cnnrs.metrics", "cnnrs.random")
+_WITH_FUNCTIONS = (
+    "cnnrs.activations",
+    "cnnrs.losses",
+    "cnnrs.metrics",
+    "cnnrs.random",
+    "cnnrs.ops",
+    "cnnrs.ops.image",
+)
 
 
 def name_of(target: Any) -> str:
@@ -111,6 +120,8 @@ def _offered(module: str, name: str, is_function: bool) -> Any:
     """What a public module offers to files under `name`; None if nothing of that kind."""
     public = importlib.import_module(module)
     found = None if name.startswith("_") else getattr(public, name, None)
+    if module.startswith("cnnrs.ops") and not getattr(found, "is_cnnrs_op", False):
+        return None
     if isinstance(found, type) == is_function:
         return None
     if name in getattr(public, "__all__", ()):

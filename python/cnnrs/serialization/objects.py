@@ -40,6 +40,13 @@ def serialize_keras_object(obj: Any) -> Any:
         return obj.item()
     if isinstance(obj, np.ndarray):
         return {"class_name": "__numpy__", "config": {"value": obj.tolist(), "dtype": obj.dtype.name}}
+    if isinstance(obj, bytes):
+        return {"class_name": "__bytes__", "config": {"value": obj.decode("latin-1")}}
+    if obj is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(obj, slice):
+        parts = {"start": obj.start, "stop": obj.stop, "step": obj.step}
+        return {"class_name": "__slice__", "config": {k: serialize_keras_object(v) for k, v in parts.items()}}
     if isinstance(obj, tuple):
         return {"class_name": "__tuple__", "items": [serialize_keras_object(v) for v in obj]}
     if isinstance(obj, list):
@@ -95,7 +102,7 @@ def _find(data: dict[str, Any], custom_objects: Any, module_objects: Any) -> Any
     registered, module = data.get("registered_name"), data.get("module") or ""
     for key, value in (("name", name), ("registered_name", registered or ""), ("module", module)):
         if not isinstance(value, str):
-            raise ValueError(f"the {key} of a class or function: expected a string, received {value!r}")
+            raise TypeError(f"the {key} of a class or function: expected a string, received {value!r}")
     for candidate in (registered, name):
         if candidate:
             found = get_registered_object(candidate, custom_objects)
@@ -172,11 +179,18 @@ def _deserialize(config: Any, custom_objects: Any, safe_mode: bool, module_objec
         return tuple(inner(value) for value in config["items"])
     if name == "__numpy__":
         return plain_array(config["config"]["value"], config["config"]["dtype"])
+    if name == "__bytes__":
+        return str(config["config"]["value"]).encode("latin-1")
+    if name == "__ellipsis__":
+        return Ellipsis
+    if name == "__slice__":
+        parts = config["config"]
+        return slice(inner(parts["start"]), inner(parts["stop"]), inner(parts["step"]))
     target = _find(config, custom_objects, module_objects)
     if name == "function":
         return target
     if not isinstance(config["config"], dict):
-        raise ValueError(f"{name!r}: config: expected a dict, received {config['config']!r}")
+        raise TypeError(f"{name!r}: config: expected a dict, received {config['config']!r}")
     with CustomObjectScope(custom_objects or {}):
         obj = target.from_config(_plain(config["config"], custom_objects, safe_mode))
         build = config.get("build_config")

@@ -11,6 +11,7 @@ from cnnrs.base import naming, suggest
 from cnnrs.base.arguments import number
 from cnnrs.losses import Loss
 from cnnrs.metrics import Mean
+from cnnrs.training.crossentropy import NAMES, crossentropy
 from cnnrs.training.outputs import Outputs
 
 __all__ = ["CompiledLoss"]
@@ -20,7 +21,8 @@ Path = tuple[Any, ...]
 
 
 def _resolve_loss(identifier: Any) -> Any:
-    loss = losses_module.get(identifier)
+    any_kind = isinstance(identifier, str) and identifier in NAMES
+    loss = crossentropy if any_kind else losses_module.get(identifier)
     if loss is None or isinstance(loss, Loss):
         return loss
     name = identifier if isinstance(identifier, str) else naming.object_name(loss)
@@ -93,7 +95,10 @@ class CompiledLoss:
         if isinstance(weights, dict) and not isinstance(given, dict):
             weights = outputs.named(weights, "compile: loss_weights")
         built: list[_OutputLoss] = []
-        names = outputs.names if outputs.names is not None else [None] * len(outputs.flat)
+        # Names that occur twice tell no outputs apart, but they are names.
+        names: Any = outputs.names or self.names
+        if names is None or len(names) != len(outputs.flat):
+            names = [None] * len(outputs.flat)
         placed = _Placement(tree.pack_sequence_as(outputs.structure, names))
         for path, identifier, weight in placed.visit(
             given, _as_weights(given, weights), outputs.structure, ()

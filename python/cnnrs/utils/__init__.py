@@ -7,7 +7,16 @@ from cnnrs.config import (
     enable_interactive_logging,
     is_interactive_logging_enabled,
 )
-from cnnrs.serialization import CustomObjectScope, custom_object_scope, register_keras_serializable
+from cnnrs.serialization import (
+    CustomObjectScope,
+    custom_object_scope,
+    deserialize_keras_object,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
 from cnnrs.training.device_loss import recover
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
@@ -17,6 +26,8 @@ from cnnrs.utils.directories import image_dataset_from_directory
 from cnnrs.utils.explaining import explain
 from cnnrs.utils.images import array_to_img, img_to_array, load_img, save_img
 from cnnrs.utils.own_config import Config
+from cnnrs.utils.plotting import ModelDrawing as ModelDrawing
+from cnnrs.utils.plotting import model_to_dot, plot_model
 from cnnrs.utils.profiling import profile
 from cnnrs.utils.sequences import pad_sequences, timeseries_dataset_from_array
 from cnnrs.utils.session import clear_session, set_random_seed
@@ -38,18 +49,25 @@ __all__ = [
     "array_to_img",
     "clear_session",
     "custom_object_scope",
+    "deserialize_keras_object",
     "explain",
     "image_dataset_from_directory",
     "img_to_array",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
     "is_keras_tensor",
     "load_img",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
+    "plot_model",
     "profile",
     "recover",
     "register_keras_serializable",
     "save_img",
+    "serialize_keras_object",
     "set_random_seed",
     "split_dataset",
     "standardize_dtype",
@@ -61,9 +79,11 @@ __all__ = [
 __getattr__ = suggest.without(
     "cnnrs.utils",
     {
-        "plot_model model_to_dot": "use model.summary()",
         "audio_dataset_from_directory text_dataset_from_directory": "cnnrs is for images",
         "FeatureSpace": "cnnrs is for images",
+        "get_file": "it comes with a later version; urllib.request.urlretrieve fetches files",
+        "get_source_inputs": "model.inputs lists the inputs of a model",
+        "legacy": "use cnnrs.saving",
     },
     __all__,
 )

@@ -32,6 +32,7 @@ class Normalization(Layer):
     """
 
     _supports_masking = True
+
     _widens = True
 
     def __init__(
