@@ -50,7 +50,15 @@ _ALIAS = "another name of a layer of this table"
 
 _CELL = "takes a state; layers with it are in this table, or in tests/python/test_sequence_parity.py"
 
+_ADAPTIVE = "the op of that name, with the same arguments"
+
 LAYERS = {
+    "AdaptiveAveragePooling1D": _ADAPTIVE,
+    "AdaptiveAveragePooling2D": _ADAPTIVE,
+    "AdaptiveAveragePooling3D": _ADAPTIVE,
+    "AdaptiveMaxPooling1D": _ADAPTIVE,
+    "AdaptiveMaxPooling2D": _ADAPTIVE,
+    "AdaptiveMaxPooling3D": _ADAPTIVE,
     "AdditiveAttention": _PARITY,
     "Attention": _PARITY,
     "GroupQueryAttention": _PARITY,
