@@ -16,7 +16,7 @@ from cnnrs import tree
 from cnnrs._core import Tensor
 from cnnrs.base import context, naming
 from cnnrs.base.arguments import NamedArguments
-from cnnrs.base.dtypes import array_dtype, standardize_dtype
+from cnnrs.base.dtypes import standardize_dtype
 
 __all__ = ["KerasTensor", "Node", "Operation", "any_symbolic", "infer", "is_keras_tensor"]
 
@@ -63,8 +63,7 @@ class KerasTensor:
         if sparse or ragged:
             raise ValueError("KerasTensor: sparse and ragged tensors are not supported; expected False")
         self._shape = _check_shape(shape)
-        named = dtype is None or isinstance(dtype, str)
-        self._dtype = standardize_dtype(dtype) if named else array_dtype(dtype)
+        self._dtype = standardize_dtype(dtype)
         self.name = name or naming.auto_name("keras_tensor")
         self.record_history = record_history
         self._keras_history: tuple[Operation, int, int] | None = None

@@ -38,7 +38,7 @@ def test_parameters_are_as_many_as_those_of_keras(name, arguments, count):
 def test_shapes_with_and_without_the_top(name, features):
     make = functools.partial(getattr(applications, name), weights=None)
     assert make().output_shape == (None, 1000)
-    assert make(include_top=False).output_shape == features
+    assert make(include_top=False, input_shape=(224, 224, 3)).output_shape == features
     for pooling in ("avg", "max"):
         model = make(include_top=False, pooling=pooling, input_shape=(64, 48, 3))
         assert model.output_shape == (None, features[-1])
@@ -186,3 +186,17 @@ for name, arguments in (
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     names = ("LeNet5", "ResNet18", "ResNet34", "ResNet50", "MobileNetV2")
     assert done.stdout.splitlines() == [f"{name} 0 True" for name in names]
+
+
+@pytest.mark.parametrize("network", ["ResNet50", "MobileNetV2"])
+def test_images_of_any_size_without_the_classifier(network):
+    build = getattr(cnnrs.applications, network)
+    model = build(include_top=False, weights=None)
+    assert model.input_shape == (None, None, None, 3) and model.output_shape[:3] == (None, None, None)
+    assert build(include_top=False, weights=None, input_shape=(None, None, 1)).input_shape[-1] == 1
+    sized = build(include_top=False, weights=None, input_shape=(64, 32, 3))
+    sized.set_weights(model.get_weights())
+    images = np.random.default_rng(0).random((1, 64, 32, 3), np.float32)
+    np.testing.assert_array_equal(model.predict(images, verbose=0), sized.predict(images, verbose=0))
+    with pytest.raises(ValueError, match="input_shape: expected height and width of at least 32"):
+        build(weights=None, input_shape=(None, None, 3))

@@ -13,8 +13,12 @@ __all__ = ["head", "input_of", "model_of"]
 _LEAST_SIZE = 32
 
 
-def input_of(name: str, weights: Any, input_tensor: Any, input_shape: Any, pooling: Any) -> Any:
+def input_of(
+    name: str, weights: Any, input_tensor: Any, input_shape: Any, pooling: Any, include_top: bool
+) -> Any:
     """The input of a model called `name`: the one given, or one of the shape given, or 224 x 224 x 3.
+
+    Without the classifier height and width may be unknown, and are by default.
 
     Raises:
         ValueError: `weights` is neither None nor the path of a file, or an argument does not fit.
@@ -35,9 +39,11 @@ def input_of(name: str, weights: Any, input_tensor: Any, input_shape: Any, pooli
                 f"{input_shape!r}"
             )
         input_shape = input_tensor.shape[1:]
-    shape = (224, 224, 3) if input_shape is None else tuple(input_shape)
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in shape)
-    if len(shape) != 3 or not whole or min(shape[:2]) < _LEAST_SIZE or shape[2] < 1:
+    default = (224, 224, 3) if include_top else (None, None, 3)
+    shape = default if input_shape is None else tuple(input_shape)
+    known = shape if include_top else tuple(n for n in shape[:2] if n is not None) + shape[2:]
+    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in known)
+    if len(shape) != 3 or not whole or min((*known[:-1], _LEAST_SIZE)) < _LEAST_SIZE or shape[2] < 1:
         raise ValueError(
             f"{name}: input_shape: expected height and width of at least {_LEAST_SIZE} and channels, "
             f"received {input_shape!r}"

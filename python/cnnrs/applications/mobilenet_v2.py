@@ -41,7 +41,8 @@ def _block(x: Any, filters: int, expansion: int, strides: int, name: str) -> Any
         y = _relu6(y, f"{name}expand_relu")
     if strides == 2:
         # As "same" pads odd extents; even ones get nothing before.
-        border = tuple((n % 2, 1) for n in y.shape[1:3])
+        # Unknown extents count as even, as in Keras.
+        border = tuple(((n or 0) % 2, 1) for n in y.shape[1:3])
         y = layers.ZeroPadding2D(border, name=f"{name}pad")(y)
     padding = "valid" if strides == 2 else "same"
     y = layers.DepthwiseConv2D(3, strides, padding, use_bias=False, name=f"{name}depthwise")(y)
@@ -67,7 +68,8 @@ def MobileNetV2(
     """MobileNetV2 with Keras's layers, names and arguments.
 
     Args:
-        input_shape: Height and width of at least 32, and channels; by default (224, 224, 3).
+        input_shape: Height and width of at least 32, and channels; by default (224, 224, 3). Without the
+            classifier height and width may be None, and are by default.
         alpha: Factor of the channels of every layer.
         include_top: Whether pooling and the classifier stand at the end.
         weights: None for random initial weights, or the path of a file for `load_weights`. The default is
@@ -88,7 +90,7 @@ def MobileNetV2(
     >>> MobileNetV2((96, 96, 3), alpha=0.35, include_top=False, weights=None, pooling="avg").output_shape
     (None, 1280)
     """
-    inputs = input_of("MobileNetV2", weights, input_tensor, input_shape, pooling)
+    inputs = input_of("MobileNetV2", weights, input_tensor, input_shape, pooling, include_top)
     if not alpha > 0:
         raise ValueError(f"MobileNetV2: alpha: expected a positive number, received {alpha!r}")
     x = layers.Conv2D(_channels(32 * alpha), 3, 2, "same", use_bias=False, name="Conv1")(inputs)

@@ -43,7 +43,7 @@ def _resnet(
     classifier_activation: Any,
     name: str,
 ) -> Any:
-    inputs = input_of(name, weights, input_tensor, input_shape, pooling)
+    inputs = input_of(name, weights, input_tensor, input_shape, pooling, include_top)
     x = layers.ZeroPadding2D(3, name="conv1_pad")(inputs)
     x = layers.Conv2D(64, 7, 2, name="conv1_conv")(x)
     x = layers.ReLU(name="conv1_relu")(_norm(x, "conv1_bn"))
@@ -76,7 +76,8 @@ def ResNet50(
         weights: None for random initial weights, or the path of a file for `load_weights`. The default is
             Keras's, trained weights, which cnnrs does not ship: it is an error that says so.
         input_tensor: A result of `Input` to build on; by default a new one.
-        input_shape: Height and width of at least 32, and channels; by default (224, 224, 3).
+        input_shape: Height and width of at least 32, and channels; by default (224, 224, 3). Without the
+            classifier height and width may be None, and are by default.
         pooling: Without the top: None for features of shape (batch, height, width, 2048), "avg" or "max" for
             (batch, 2048).
         classes: Number of classes.

@@ -8,7 +8,7 @@ user's are left alone, and so are calls that draw numbers, assign variables or a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from cnnrs.layers.base import Layer, holding_losses
 from cnnrs.ops.annotated import AnnotatedTensor, annotate
 from cnnrs.ops.masks import mask_of
 from cnnrs.symbolic import OpFunction
-
-if TYPE_CHECKING:
-    from cnnrs.models.model import Model
 
 __all__ = ["Replays"]
 
@@ -55,7 +52,7 @@ class Replays:
         self._recordings: Recent[Any, _Recording | bool] = Recent(_MAX_RECORDINGS)
         self._of = (-1, -1)
 
-    def outputs(self, model: Model, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def outputs(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The outputs of a call; None if Python has to run."""
         if len(args) != 1 or context.is_busy() or holding_losses():
             return None
@@ -95,7 +92,7 @@ class Replays:
         return tree.pack_sequence_as(recording.structure, leaves)
 
 
-def _record(model: Model, x: Any, training: Any) -> _Recording | None:
+def _record(model: Any, x: Any, training: Any) -> _Recording | None:
     """The recording of a call; None if it is more than a function of tensors."""
     if _core.get_debug() or not _is_plain(model):
         return None
@@ -122,7 +119,7 @@ def _record(model: Model, x: Any, training: Any) -> _Recording | None:
     return _Recording(function, tree.map_structure(lambda _: None, outputs), logits)
 
 
-def _is_plain(model: Model) -> bool:
+def _is_plain(model: Any) -> bool:
     """Whether a call runs no Python of the user's."""
     if not type(model).call.__module__.startswith("cnnrs."):
         return False

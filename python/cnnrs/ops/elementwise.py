@@ -1528,8 +1528,9 @@ def hypot(x1: Any, x2: Any) -> Any:
     # Both are at most 1 in units of the longer one, so that no square overflows. The unit is a constant, so
     # that where both are as long each has its part of the gradient.
     unit = apply("stop_gradient", apply("maximum", apply("abs", x1), apply("abs", x2)))
-    unit = apply("where", apply("equal", unit, 0.0), 1.0, unit)
+    zero = apply("equal", unit, 0.0)
+    unit = apply("where", zero, 1.0, unit)
     squares = apply("add", apply("square", apply("div", x1, unit)), apply("square", apply("div", x2, unit)))
-    length = apply("mul", unit, apply("sqrt", squares))
+    length = apply("where", zero, 0.0, apply("mul", unit, apply("sqrt", apply("where", zero, 1.0, squares))))
     infinite = apply("logical_or", apply("isinf", x1), apply("isinf", x2))
     return apply("where", infinite, float("inf"), length)
