@@ -55,6 +55,8 @@ _AUGMENTS = "draws random numbers; tests/python/test_images.py gives it what Ker
 _STEPS = "jumps between neighbouring numbers; tests/python/test_images.py compares it with Keras"
 _CELL = "takes a state; layers with it are in this table, or in tests/python/test_sequence_parity.py"
 
+_ADAPTIVE = "the op of that name, with the same arguments"
+
 LAYERS = {
     **dict.fromkeys(
         [
@@ -90,6 +92,12 @@ LAYERS = {
     "CategoryEncoding": "takes integers within a range of its own",
     "MaxNumBoundingBoxes": "takes boxes",
     "Pipeline": "takes layers",
+    "AdaptiveAveragePooling1D": _ADAPTIVE,
+    "AdaptiveAveragePooling2D": _ADAPTIVE,
+    "AdaptiveAveragePooling3D": _ADAPTIVE,
+    "AdaptiveMaxPooling1D": _ADAPTIVE,
+    "AdaptiveMaxPooling2D": _ADAPTIVE,
+    "AdaptiveMaxPooling3D": _ADAPTIVE,
     "AdditiveAttention": _PARITY,
     "Attention": _PARITY,
     "GroupQueryAttention": _PARITY,
