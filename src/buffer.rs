@@ -25,26 +25,88 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 /// Element types that buffers hold.
-pub trait Element: Copy + Send + Sync + 'static {
+pub trait Element: Copy + PartialOrd + Send + Sync + 'static {
     /// The dtype of this type.
     const DTYPE: DType;
+
+    /// The element as a number; integers beyond 2^53 are rounded.
+    fn number(self) -> f64;
+
+    /// The element of an integer type as an integer; floats are truncated.
+    fn integer(self) -> i128;
+
+    /// A number as [`DType::round`] says.
+    fn of_number(value: f64) -> Self;
+
+    /// An integer as [`DType::wrap`] says; floats round it.
+    fn of_integer(value: i128) -> Self;
 }
 
-impl Element for f32 {
-    const DTYPE: DType = DType::F32;
+macro_rules! elements {
+    (integers $($type:ty => $dtype:ident),*) => {$(
+        impl Element for $type {
+            const DTYPE: DType = DType::$dtype;
+            #[inline(always)]
+            fn number(self) -> f64 {
+                self as f64
+            }
+            #[inline(always)]
+            fn integer(self) -> i128 {
+                i128::from(self)
+            }
+            #[inline(always)]
+            fn of_number(value: f64) -> Self {
+                DType::$dtype.truncate(value) as $type
+            }
+            #[inline(always)]
+            fn of_integer(value: i128) -> Self {
+                value as $type
+            }
+        }
+    )*};
+    (floats $($type:ty => $dtype:ident, $of:expr);*) => {$(
+        impl Element for $type {
+            const DTYPE: DType = DType::$dtype;
+            #[inline(always)]
+            fn number(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn integer(self) -> i128 {
+                f64::from(self) as i128
+            }
+            #[inline(always)]
+            fn of_number(value: f64) -> Self {
+                ($of)(value)
+            }
+            #[inline(always)]
+            fn of_integer(value: i128) -> Self {
+                ($of)(value as f64)
+            }
+        }
+    )*};
 }
-impl Element for i32 {
-    const DTYPE: DType = DType::I32;
+
+elements!(integers i8 => I8, i16 => I16, i32 => I32, i64 => I64, u8 => U8, u16 => U16, u32 => U32, u64 => U64);
+elements!(floats f32 => F32, |v| v as f32; f64 => F64, |v| v; half::f16 => F16, half::f16::from_f64;
+    half::bf16 => BF16, half::bf16::from_f64);
+
+/// Evaluates an expression in which the given name is the element type of a dtype. Booleans are bytes.
+macro_rules! with_element {
+    ($dtype:expr, $element:ident => $body:expr) => {
+        $crate::buffer::with_element!(@ $dtype, $element, $body, F32 f32, F64 f64, F16 half::f16, BF16 half::bf16,
+            I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64, Bool u8)
+    };
+    (@ $dtype:expr, $element:ident, $body:expr, $($row:ident $type:ty),*) => {
+        match $dtype {
+            $($crate::dtype::DType::$row => {
+                type $element = $type;
+                $body
+            })*
+        }
+    };
 }
-impl Element for u8 {
-    const DTYPE: DType = DType::U8;
-}
-impl Element for half::f16 {
-    const DTYPE: DType = DType::F16;
-}
-impl Element for half::bf16 {
-    const DTYPE: DType = DType::BF16;
-}
+pub(crate) use with_element;
 
 impl Buffer {
     fn layout(fact: &Fact) -> Result<Layout> {
@@ -135,6 +197,13 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts(self.as_ptr(), self.fact.bytes()) }
     }
 
+    /// All bytes, for writing elements of the buffer's type.
+    #[cfg(feature = "python")]
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.fact.bytes()) }
+    }
+
     /// The elements.
     ///
     /// # Panics
@@ -161,13 +230,15 @@ impl Buffer {
     /// # Panics
     /// When there is no such element.
     pub fn number(&self, at: usize) -> f64 {
-        match self.fact.dtype {
-            DType::F32 => f64::from(self.as_slice::<f32>()[at]),
-            DType::I32 => f64::from(self.as_slice::<i32>()[at]),
-            DType::U8 | DType::Bool => f64::from(self.as_slice::<u8>()[at]),
-            DType::F16 => f64::from(self.as_slice::<half::f16>()[at]),
-            DType::BF16 => f64::from(self.as_slice::<half::bf16>()[at]),
-        }
+        with_element!(self.fact.dtype, T => self.as_slice::<T>()[at].number())
+    }
+
+    /// Element `at` of integers, exactly.
+    ///
+    /// # Panics
+    /// When there is no such element.
+    pub fn integer(&self, at: usize) -> i128 {
+        with_element!(self.fact.dtype, T => self.as_slice::<T>()[at].integer())
     }
 
     /// Whether an element is NaN.

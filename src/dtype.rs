@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use half::{bf16, f16};
 use safetensors::Dtype;
 
-/// Element type. `f64` exists only in references, never in a tensor.
+/// Element type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
     /// IEEE 754 single precision.
@@ -19,6 +19,20 @@ pub enum DType {
     F16,
     /// The upper half of an `F32`; held in memory, computed with as `F32`.
     BF16,
+    /// IEEE 754 double precision.
+    F64,
+    /// Two's complement, 8 bits.
+    I8,
+    /// Two's complement, 16 bits.
+    I16,
+    /// Two's complement, 64 bits.
+    I64,
+    /// Unsigned, 16 bits.
+    U16,
+    /// Unsigned, 32 bits.
+    U32,
+    /// Unsigned, 64 bits.
+    U64,
 }
 
 /// What elements of a type are.
@@ -29,6 +43,17 @@ enum Numbers {
     Booleans,
 }
 
+/// Who computes with a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Computed {
+    /// The kernels, in lanes of 32 bits.
+    Lanes,
+    /// Those, as `F32`: the type is storage.
+    AsF32,
+    /// The plain kernels, element by element, in f64 or i128.
+    Plain,
+}
+
 /// What is known of a type.
 struct Row {
     dtype: DType,
@@ -37,10 +62,11 @@ struct Row {
     /// Bytes per element.
     size: usize,
     numbers: Numbers,
-    /// The type in which ops compute with it.
-    computed: DType,
-    /// Place in the order of promotion. Two types of one rank meet in the next.
-    rank: u8,
+    /// Who computes with it.
+    computed: Computed,
+    /// The next types in the order of promotion, which is Keras's and JAX's. Where no least type is above two, they meet
+    /// in `F32`.
+    above: &'static [DType],
     /// numpy's type of the same size that is read and written in its place.
     array: &'static str,
     /// Its name in safetensors files.
@@ -49,29 +75,26 @@ struct Row {
 
 /// One row a type, in the order of the enum.
 #[rustfmt::skip]
-const TABLE: [Row; 6] = {
-    use DType::{BF16, Bool, F16, F32, I32, U8};
+const TABLE: [Row; 13] = {
+    use Computed::{AsF32, Lanes, Plain};
+    use DType::{BF16, Bool, F16, F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
     use Numbers::{Booleans, Floats, Integers};
     [
-        Row { dtype: F32, name: "float32", size: 4, numbers: Floats, computed: F32, rank: 4, array: "float32", file: Dtype::F32 },
-        Row { dtype: I32, name: "int32", size: 4, numbers: Integers, computed: I32, rank: 2, array: "int32", file: Dtype::I32 },
-        Row { dtype: U8, name: "uint8", size: 1, numbers: Integers, computed: U8, rank: 1, array: "uint8", file: Dtype::U8 },
-        Row { dtype: Bool, name: "bool", size: 1, numbers: Booleans, computed: Bool, rank: 0, array: "uint8", file: Dtype::BOOL },
-        Row { dtype: F16, name: "float16", size: 2, numbers: Floats, computed: F32, rank: 3, array: "uint16", file: Dtype::F16 },
-        Row { dtype: BF16, name: "bfloat16", size: 2, numbers: Floats, computed: F32, rank: 3, array: "uint16", file: Dtype::BF16 },
+        Row { dtype: F32, name: "float32", size: 4, numbers: Floats, computed: Lanes, above: &[F64], array: "float32", file: Dtype::F32 },
+        Row { dtype: I32, name: "int32", size: 4, numbers: Integers, computed: Lanes, above: &[I64], array: "int32", file: Dtype::I32 },
+        Row { dtype: U8, name: "uint8", size: 1, numbers: Integers, computed: Lanes, above: &[I16, U16], array: "uint8", file: Dtype::U8 },
+        Row { dtype: Bool, name: "bool", size: 1, numbers: Booleans, computed: Lanes, above: &[U8, I8], array: "uint8", file: Dtype::BOOL },
+        Row { dtype: F16, name: "float16", size: 2, numbers: Floats, computed: AsF32, above: &[F32], array: "uint16", file: Dtype::F16 },
+        Row { dtype: BF16, name: "bfloat16", size: 2, numbers: Floats, computed: AsF32, above: &[F32], array: "uint16", file: Dtype::BF16 },
+        Row { dtype: F64, name: "float64", size: 8, numbers: Floats, computed: Plain, above: &[], array: "float64", file: Dtype::F64 },
+        Row { dtype: I8, name: "int8", size: 1, numbers: Integers, computed: Plain, above: &[I16], array: "int8", file: Dtype::I8 },
+        Row { dtype: I16, name: "int16", size: 2, numbers: Integers, computed: Plain, above: &[I32], array: "int16", file: Dtype::I16 },
+        Row { dtype: I64, name: "int64", size: 8, numbers: Integers, computed: Plain, above: &[F16, BF16], array: "int64", file: Dtype::I64 },
+        Row { dtype: U16, name: "uint16", size: 2, numbers: Integers, computed: Plain, above: &[I32, U32], array: "uint16", file: Dtype::U16 },
+        Row { dtype: U32, name: "uint32", size: 4, numbers: Integers, computed: Plain, above: &[I64, U64], array: "uint32", file: Dtype::U32 },
+        Row { dtype: U64, name: "uint64", size: 8, numbers: Integers, computed: Plain, above: &[F16, BF16], array: "uint64", file: Dtype::U64 },
     ]
 };
-
-/// Types of other libraries that no tensor holds, each with the one to use instead.
-const NOT_HELD: [(&str, DType); 7] = [
-    ("float64", DType::F32),
-    ("int8", DType::I32),
-    ("int16", DType::I32),
-    ("int64", DType::I32),
-    ("uint16", DType::I32),
-    ("uint32", DType::I32),
-    ("uint64", DType::I32),
-];
 
 /// The bits of one element, by size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +105,8 @@ pub enum Word {
     Two(u16),
     /// Of 4 bytes.
     Four(u32),
+    /// Of 8 bytes.
+    Eight(u64),
 }
 
 impl DType {
@@ -91,7 +116,7 @@ impl DType {
     }
 
     const fn row(self) -> &'static Row {
-        const ROWS: &[Row; 6] = &TABLE;
+        const ROWS: &[Row; 13] = &TABLE;
         &ROWS[self as usize]
     }
 
@@ -133,83 +158,164 @@ impl DType {
     /// Parses a numpy name.
     ///
     /// # Errors
-    /// `Type` when no tensor holds such elements; says what to use instead.
+    /// `Type` when no tensor holds such elements; names those that tensors hold.
     pub fn parse(name: &str) -> Result<Self> {
-        if let Some(row) = TABLE.iter().find(|row| row.name == name) {
-            return Ok(row.dtype);
+        match TABLE.iter().find(|row| row.name == name) {
+            Some(row) => Ok(row.dtype),
+            None => Err(Error::dtype(format!("dtype: expected one of {}, received \"{name}\"", Self::names()))),
         }
-        Err(Error::dtype(match NOT_HELD.iter().find(|known| known.0 == name) {
-            Some((_, instead)) => format!("dtype: tensors hold no {name}; use \"{instead}\""),
-            None => format!("dtype: expected one of {}, received \"{name}\"", Self::names()),
-        }))
     }
 
-    /// True for `F32`, `F16` and `BF16`.
+    /// True for `F32`, `F64`, `F16` and `BF16`.
     pub const fn is_float(self) -> bool {
         matches!(self.row().numbers, Numbers::Floats)
     }
 
+    /// True for integers of any size, with and without a sign.
+    pub const fn is_integer(self) -> bool {
+        matches!(self.row().numbers, Numbers::Integers)
+    }
+
     /// The type in which ops compute with it: `F32` for `F16` and `BF16`, which are storage, and itself for all others.
     pub const fn computed(self) -> DType {
-        self.row().computed
+        match self.row().computed {
+            Computed::AsF32 => DType::F32,
+            Computed::Lanes | Computed::Plain => self,
+        }
     }
 
     /// Whether it is held in memory only, and computed with as another type.
-    pub fn is_storage(self) -> bool {
-        self.computed() != self
+    pub const fn is_storage(self) -> bool {
+        matches!(self.row().computed, Computed::AsF32)
     }
 
-    /// The type of what two types make together: bool < uint8 < int32 < float16, bfloat16 < float32.
+    /// Whether it is computed with element by element, in f64 or i128; all others are computed in lanes of 32 bits.
+    pub const fn is_plain(self) -> bool {
+        matches!(self.row().computed, Computed::Plain)
+    }
+
+    /// The float in which functions of floats compute with it: `F64` for itself, `F32` for all others.
+    pub const fn float(self) -> DType {
+        match self {
+            DType::F64 => DType::F64,
+            _ => DType::F32,
+        }
+    }
+
+    /// This type and all above it in the order of promotion, a bit each.
+    fn bounds(self) -> u16 {
+        self.row().above.iter().fold(1 << self as u16, |all, above| all | above.bounds())
+    }
+
+    /// The type of what two types make together: Keras's order of promotion, which is JAX's. What has 32 bits at most makes
+    /// nothing of 64.
     ///
     /// ```
     /// use cnnrs::DType;
     /// assert_eq!(DType::I32.promote(DType::F16), DType::F16);
     /// assert_eq!(DType::F16.promote(DType::BF16), DType::F32);
+    /// assert_eq!(DType::I8.promote(DType::U16), DType::I32);
+    /// assert_eq!(DType::I64.promote(DType::F32), DType::F32);
     /// ```
     #[must_use]
     pub fn promote(self, other: DType) -> DType {
-        let (a, b) = (self.row().rank, other.row().rank);
-        match a.cmp(&b) {
-            std::cmp::Ordering::Less => other,
-            std::cmp::Ordering::Greater => self,
-            std::cmp::Ordering::Equal if self == other => self,
-            std::cmp::Ordering::Equal => TABLE.iter().find(|row| row.rank == a + 1).map_or(self, |row| row.dtype),
+        let common = self.bounds() & other.bounds();
+        let least = TABLE.iter().map(|row| row.dtype).find(|dtype| dtype.bounds() == common);
+        match least.unwrap_or(DType::F32) {
+            DType::I64 if self.size().max(other.size()) < 8 => DType::I32,
+            least => least,
+        }
+    }
+
+    /// The least and the greatest integer of an integer type; of booleans 0 and 1, of floats none.
+    pub fn range(self) -> Option<(i128, i128)> {
+        let bits = 8 * self.size() as u32;
+        match (self.row().numbers, self.name().starts_with('u')) {
+            (Numbers::Floats, _) => None,
+            (Numbers::Booleans, _) => Some((0, 1)),
+            (Numbers::Integers, true) => Some((0, (1 << bits) - 1)),
+            (Numbers::Integers, false) => Some((-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
         }
     }
 
     /// Whether this type has every value of `other`.
     pub fn holds(self, other: DType) -> bool {
-        match other {
-            DType::Bool => true,
-            DType::U8 => self != DType::Bool,
-            DType::F16 | DType::BF16 => self == other || self == DType::F32,
-            DType::F32 | DType::I32 => self == other,
+        // Bits of the significand.
+        let exact = |float| match float {
+            DType::F64 => 53,
+            DType::F32 => 24,
+            DType::F16 => 11,
+            _ => 8,
+        };
+        match (self.range(), other.range()) {
+            (Some((least, greatest)), Some((from, to))) => least <= from && to <= greatest,
+            (None, Some((from, to))) => {
+                let bound = 1i128 << exact(self);
+                -bound <= from && to <= bound
+            }
+            (Some(_), None) => false,
+            (None, None) => self == other || exact(self) >= 24 && exact(self) > exact(other),
         }
     }
 
-    /// What a value becomes when stored in this type: rounded to the nearest float, truncated and held within the range
-    /// of i32, wrapped to that of u8, or 0/1. NaN becomes the least i32, as in numpy: a label of NaN is outside all
-    /// classes.
+    /// An integer as this type holds it: wrapped to its range, or 0/1, or rounded.
+    pub fn wrap(self, value: i128) -> i128 {
+        match self {
+            DType::Bool => i128::from(value != 0),
+            DType::U8 => i128::from(value as u8),
+            DType::U16 => i128::from(value as u16),
+            DType::U32 => i128::from(value as u32),
+            DType::U64 => i128::from(value as u64),
+            DType::I8 => i128::from(value as i8),
+            DType::I16 => i128::from(value as i16),
+            DType::I32 => i128::from(value as i32),
+            DType::I64 => i128::from(value as i64),
+            DType::F32 | DType::F64 | DType::F16 | DType::BF16 => value,
+        }
+    }
+
+    /// What a value becomes when stored in this type: rounded to the nearest float, or truncated and then held within the
+    /// range of integers of 32 bits and more, wrapped to that of smaller ones, or 0/1. NaN becomes the least integer of
+    /// these, as in numpy: a label of NaN is outside all classes.
     pub fn round(self, value: f64) -> f64 {
         match self {
+            DType::F64 => value,
             DType::F32 => f64::from(value as f32),
-            DType::I32 if value.is_nan() => f64::from(i32::MIN),
-            DType::I32 => f64::from(value as i32),
-            DType::U8 => f64::from(value as i64 as u8),
-            DType::Bool => f64::from(u8::from(value != 0.0)),
             DType::F16 => f16::from_f64(value).to_f64(),
             DType::BF16 => bf16::from_f64(value).to_f64(),
+            DType::Bool => f64::from(u8::from(value != 0.0)),
+            _ => self.truncate(value) as f64,
+        }
+    }
+
+    /// The integer that a value becomes when stored in this integer type; see [`DType::round`].
+    pub fn truncate(self, value: f64) -> i128 {
+        let (least, greatest) = self.range().unwrap_or((i128::MIN, i128::MAX));
+        match self.size() {
+            1 | 2 => self.wrap(i128::from(value as i64)),
+            _ if value.is_nan() => least,
+            _ => (value as i128).clamp(least, greatest),
         }
     }
 
     /// The bits of an element of this value, which [`DType::round`] leaves as it is.
     pub fn word(self, value: f64) -> Word {
         match self {
+            DType::F64 => Word::Eight(value.to_bits()),
             DType::F32 => Word::Four((value as f32).to_bits()),
-            DType::I32 => Word::Four(value as i32 as u32),
-            DType::U8 | DType::Bool => Word::One(value as u8),
             DType::F16 => Word::Two(f16::from_f64(value).to_bits()),
             DType::BF16 => Word::Two(bf16::from_f64(value).to_bits()),
+            _ => self.integer_word(self.truncate(value)),
+        }
+    }
+
+    /// The bits of an element of an integer type that holds `value`, wrapped to its range.
+    pub fn integer_word(self, value: i128) -> Word {
+        match self.size() {
+            1 => Word::One(self.wrap(value) as u8),
+            2 => Word::Two(value as u16),
+            4 => Word::Four(value as u32),
+            _ => Word::Eight(value as u64),
         }
     }
 }
@@ -255,12 +361,47 @@ mod tests {
     }
 
     #[test]
-    fn types_that_no_tensor_holds_are_refused_with_what_to_use() {
-        for (name, instead) in NOT_HELD {
-            let message = DType::parse(name).unwrap_err().to_string();
-            assert!(message.contains(name) && message.contains(instead.name()), "{message}");
-        }
+    fn types_that_no_tensor_holds_are_refused_with_those_that_are() {
         assert!(DType::parse("complex64").unwrap_err().to_string().contains("bfloat16"));
+    }
+
+    #[test]
+    fn promotion_makes_nothing_of_64_bits_of_what_has_fewer() {
+        for a in DType::all() {
+            for b in DType::all() {
+                let widest = a.size().max(b.size()).max(4);
+                assert!(a.promote(b).size() <= widest, "{a} {b}");
+            }
+        }
+        assert_eq!(DType::U32.promote(DType::I8), DType::I32);
+        assert_eq!(DType::U64.promote(DType::I8), DType::F32);
+        assert_eq!(DType::I64.promote(DType::BF16), DType::BF16);
+        assert_eq!(DType::F32.promote(DType::F64), DType::F64);
+    }
+
+    #[test]
+    fn what_holds_a_type_gives_its_values_back() {
+        for to in DType::all() {
+            for from in DType::all() {
+                let Some((least, greatest)) = from.range() else { continue };
+                let exact = [least, greatest, greatest - 1].into_iter().all(|value| match to.is_float() {
+                    true => to.round(value as f64) as i128 == value && (value as f64) as i128 == value,
+                    false => to.wrap(value) == value,
+                });
+                assert_eq!(to.holds(from), exact, "{to} of {from}");
+            }
+        }
+        assert!(DType::F64.holds(DType::F32) && DType::F32.holds(DType::BF16) && !DType::F16.holds(DType::BF16));
+    }
+
+    #[test]
+    fn integers_wrap_and_floats_are_truncated_to_them() {
+        assert_eq!(DType::I8.wrap(200), -56);
+        assert_eq!(DType::U64.wrap(-1), i128::from(u64::MAX));
+        assert_eq!(DType::U8.round(-1.5), 255.0);
+        assert_eq!(DType::I64.round(f64::NAN), i64::MIN as f64);
+        assert_eq!(DType::U32.round(1e20), f64::from(u32::MAX));
+        assert_eq!(DType::I32.round(-7.9), -7.0);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::backend::cpu::Cpu;
 use crate::backend::cpu::lower::candidates;
 use crate::backend::device::Backend;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Element, with_element};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, interpret};
@@ -58,11 +58,13 @@ impl Rng {
     /// Values for an input of `fact`: floats in −1..1 that f32 holds exactly, small integers.
     pub fn array(&mut self, fact: &Fact) -> RefArray {
         RefArray::from_shape_simple_fn(&*fact.shape, || match fact.dtype {
-            DType::F32 => f64::from(self.unit() as f32),
-            DType::I32 => self.below(7) as f64 - 3.0,
-            DType::U8 => self.below(256) as f64,
             DType::Bool => self.below(2) as f64,
-            half => half.round(self.unit()),
+            DType::U8 => self.below(256) as f64,
+            float if float.is_float() => float.round(self.unit()),
+            integer => match integer.range() {
+                Some((0, _)) => self.below(7) as f64,
+                _ => self.below(7) as f64 - 3.0,
+            },
         })
     }
 
@@ -75,14 +77,11 @@ impl Rng {
 /// A buffer of `fact` holding the values of `array`.
 pub fn to_buffer(array: &RefArray, fact: &Fact) -> Buffer {
     let shape = &*fact.shape;
-    match fact.dtype {
-        DType::F32 => Buffer::from_slice(shape, &array.iter().map(|&v| v as f32).collect::<Vec<_>>()),
-        DType::I32 => Buffer::from_slice(shape, &array.iter().map(|&v| v as i32).collect::<Vec<_>>()),
-        DType::U8 | DType::Bool => Buffer::from_slice(shape, &array.iter().map(|&v| v as u8).collect::<Vec<_>>())
-            .map(|b| b.with_fact(fact.clone())),
-        DType::F16 => Buffer::from_slice(shape, &array.iter().map(|&v| half::f16::from_f64(v)).collect::<Vec<_>>()),
-        DType::BF16 => Buffer::from_slice(shape, &array.iter().map(|&v| half::bf16::from_f64(v)).collect::<Vec<_>>()),
-    }
+    with_element!(fact.dtype, T => {
+        let elements: Vec<T> = array.iter().map(|&v| T::of_number(v)).collect();
+        Buffer::from_slice(shape, &elements)
+    })
+    .map(|buffer| buffer.with_fact(fact.clone()))
     .expect("test arrays fit their facts")
 }
 
@@ -140,7 +139,7 @@ pub fn check_candidates(g: &Graph, anchor: NodeId, rng: &mut Rng, tolerance: f64
     let inputs = rng.inputs(g);
     let expected = interpret(g, &inputs).unwrap_or_else(|e| panic!("{e}\n{g}"));
     let mut ran = Vec::new();
-    for kernel in candidates::of(&g.node(anchor).op) {
+    for kernel in candidates::of(&g.node(anchor).op, g.is_plain(anchor)) {
         for fuse in [true, false] {
             let target = Some(Cpu.target(0).unwrap_or_else(|e| panic!("{e}")));
             let force_kernel = Some(kernel.name().to_owned());

@@ -194,6 +194,9 @@ class CompiledFunction:
     """A recorded function: one plan, replayed."""
 
     def __call__(self, *arguments: Any) -> list[Tensor]: ...
+    def record(self, *arguments: Any) -> list[Tensor]: ...
+    @property
+    def is_pure(self) -> bool: ...
     def run_batches(
         self,
         arrays: Sequence[np.ndarray],

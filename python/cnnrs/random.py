@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.base import suggest
 from cnnrs.base.arguments import NamedArguments, reject
 from cnnrs.base.dtypes import FLOATS, standardize_dtype
 from cnnrs.ops import raw
@@ -21,8 +20,11 @@ from cnnrs.variables import Variable
 
 __all__ = [
     "SeedGenerator",
+    "beta",
+    "binomial",
     "categorical",
     "dropout",
+    "gamma",
     "normal",
     "randint",
     "shuffle",
@@ -253,8 +255,9 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
 
     Args:
         inputs: float32 of any shape.
-        rate: The part, 0 <= rate < 1.
-        noise_shape: Shape of the mask, which broadcasts to the inputs; None for theirs.
+        rate: The part, 0 <= rate <= 1.
+        noise_shape: Shape of the mask, which broadcasts to the inputs; None for theirs, also for single
+            extents.
         seed: Integer, SeedGenerator, or None for the generator of the process.
 
     >>> import numpy as np
@@ -262,12 +265,207 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     >>> sorted(set(random.dropout(np.ones(100, "float32"), 0.5, seed=1).tolist()))
     [0.0, 2.0]
     """
-    if not 0 <= rate < 1:
-        raise ValueError(f"dropout: rate: expected 0 <= rate < 1, received {rate}")
+    if not 0 <= rate <= 1:
+        raise ValueError(f"dropout: rate: expected 0 <= rate <= 1, received {rate}")
+    if rate == 1:
+        # Nothing stays, and nothing is scaled.
+        return raw.where(True, 0.0, inputs)
     if noise_shape is None:
         return raw.dropout(inputs, _key(seed), rate=float(rate))
-    mask = raw.dropout(_core.tensor(np.ones(noise_shape, "float32")), _key(seed), rate=float(rate))
+    noise = [n if extent is None else extent for extent, n in zip(noise_shape, inputs.shape, strict=True)]
+    mask = raw.dropout(_core.tensor(np.ones(noise, "float32")), _key(seed), rate=float(rate))
     return inputs * mask
+
+
+# Candidates that are drawn side by side, so that one of them is accepted all but surely: a draw of no graph
+# repeats itself. One in 20 is refused for gamma, one in 5 for binomial numbers.
+_GAMMA_CANDIDATES = 8
+_BINOMIAL_CANDIDATES = 16
+# Below this mean a binomial number is found by adding up probabilities, of which those beyond are nothing.
+_FEW = 10.0
+_FEW_AT_MOST = 64
+
+
+def _unit(shape: list[int], seed: Any) -> Any:
+    """Uniform in 0..1, neither bound included."""
+    return raw.random_uniform(_key(seed), shape=shape) * (1.0 - 2.0**-24) + 2.0**-25
+
+
+def _parameter(value: Any, shape: list[int]) -> Any:
+    x = value if isinstance(value, (_core.Tensor, _core.Variable)) else _core.tensor(value)
+    x = x.value if isinstance(x, _core.Variable) else x
+    return raw.broadcast_to(x.astype("float32"), shape=shape)
+
+
+def _source(seed: Any) -> Any:
+    """What gives several keys for one draw: an integer gives the same ones each time."""
+    return seed if seed is None or isinstance(seed, SeedGenerator) else SeedGenerator(seed)
+
+
+def _first_accepted(values: Any, accepted: Any) -> Any:
+    """The first of the candidates along axis 0 that is accepted; the first of all if none is."""
+    return raw.sum(values * _one_hot(raw.argmax(accepted, axis=0), values.shape[0]), [0])
+
+
+def _one_hot(index: Any, depth: int) -> Any:
+    places = np.arange(depth, dtype=np.int32).reshape([-1] + [1] * len(index.shape))
+    return raw.equal(raw.expand_dims(index, axis=0), places).astype("float32")
+
+
+def _log_gamma_draw(shape: list[int], alpha: Any, source: Any) -> Any:
+    """Logarithms of gamma numbers (Marsaglia and Tsang 2000). Those of alpha < 1 are of alpha + 1, times u^(1
+    / alpha):
+    that may be less than float32 has."""
+    few = (alpha < 1.0).astype("float32")
+    d = alpha + few - 1.0 / 3.0
+    c = raw.rsqrt(9.0 * d)
+    many = [_GAMMA_CANDIDATES, *shape]
+    x = raw.random_normal(_key(source), shape=many)
+    v = 1.0 + c * x
+    positive = v > 0.0
+    log_v = 3.0 * raw.log(raw.where(positive, v, 1.0))
+    v = raw.where(positive, v * v * v, 1.0)
+    bound = 0.5 * x * x + d * (1.0 - v + log_v)
+    accepted = raw.where(positive, raw.log(_unit(many, source)) < bound, False)
+    own = raw.log(d) + _first_accepted(log_v, accepted.astype("float32"))
+    return own + few * raw.log(_unit(shape, source)) / alpha
+
+
+def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None) -> Any:
+    """Gamma numbers of a shape parameter and of scale 1.
+
+    Args:
+        shape: Extents of the result.
+        alpha: The shape parameter, a number > 0 or a tensor that broadcasts to `shape`.
+        dtype: A float type, as `ops.cast` takes it; float32 by default.
+        seed: Integer, SeedGenerator, or None for the generator of the process.
+
+    Returns:
+        Tensor of that shape and type, of numbers > 0; those too small for it are its smallest.
+
+    Raises:
+        ValueError: `dtype` is no float type, or `alpha` does not broadcast.
+
+    >>> from cnnrs import random
+    >>> bool(2.8 < random.gamma((10000,), 3.0, seed=1).numpy().mean() < 3.2)
+    True
+    """
+    dtype, extents = _float(dtype), list(shape)
+    drawn = raw.exp(_log_gamma_draw(extents, _parameter(alpha, extents), _source(seed)))
+    least = 6.0e-8 if dtype == "float16" else 1.2e-38
+    return raw.maximum(drawn, least).astype(dtype)
+
+
+def beta(shape: Any, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Any:
+    """Beta numbers: the part that one gamma number has of the sum of two.
+
+    Args:
+        shape: Extents of the result.
+        alpha: The first parameter, a number > 0 or a tensor that broadcasts to `shape`.
+        beta: The second parameter, likewise.
+        dtype: A float type, as `ops.cast` takes it; float32 by default.
+        seed: Integer, SeedGenerator, or None for the generator of the process.
+
+    Returns:
+        Tensor of that shape and type, of numbers from 0 to 1.
+
+    Raises:
+        ValueError: `dtype` is no float type, or a parameter does not broadcast.
+
+    >>> from cnnrs import random
+    >>> bool(0.23 < random.beta((10000,), 1.0, 3.0, seed=1).numpy().mean() < 0.27)
+    True
+    """
+    dtype, extents, source = _float(dtype), list(shape), _source(seed)
+    first = _log_gamma_draw(extents, _parameter(alpha, extents), source)
+    second = _log_gamma_draw(extents, _parameter(beta, extents), source)
+    return raw.sigmoid(first - second).astype(dtype)
+
+
+def _stirling_tail(k: Any) -> Any:
+    """log(k!) less Stirling's formula, of which three terms do."""
+    inverse = 1.0 / (k + 1.0)
+    square = inverse * inverse
+    return (1.0 / 12.0 - (1.0 / 360.0 - square / 1260.0) * square) * inverse
+
+
+def _binomial_of_many(shape: list[int], n: Any, p: Any, source: Any) -> Any:
+    """Binomial numbers of a mean of at least 10, p <= 1/2 (Hörmann 1993, algorithm BTRS), with logarithms of
+    quotients
+    near 1 taken of their distance from it."""
+    q = 1.0 - p
+    deviation = raw.sqrt(n * p * q)
+    b = 1.15 + 2.53 * deviation
+    a = -0.0873 + 0.0248 * b + 0.01 * p
+    centre = n * p + 0.5
+    scale = (2.83 + 5.1 / b) * deviation
+    middle = raw.floor((n + 1.0) * p)
+    many = [_BINOMIAL_CANDIDATES, *shape]
+    u, v = _unit(many, source) - 0.5, _unit(many, source)
+    us = 0.5 - raw.abs(u)
+    k = raw.floor((2.0 * a / us + b) * u + centre)
+    inside = raw.minimum((k >= 0.0).astype("float32"), (k <= n).astype("float32"))
+    at = raw.minimum(raw.maximum(k, 0.0), n)
+    away = middle - at
+    bound = (
+        (middle + 0.5) * (raw.log1p(away / (at + 1.0)) + raw.log1p(away / (n - middle + 1.0)))
+        - away * raw.log(p / q * (n - at + 1.0) / (at + 1.0))
+        + (n + 1.0) * raw.log1p(-away / (n - at + 1.0))
+        + (_stirling_tail(middle) + _stirling_tail(n - middle) - _stirling_tail(at) - _stirling_tail(n - at))
+    )
+    squeezed = raw.minimum((us >= 0.07).astype("float32"), (v <= 0.92 - 4.2 / b).astype("float32"))
+    below = (raw.log(v * scale / (a / (us * us) + b)) <= bound).astype("float32")
+    return _first_accepted(at, raw.maximum(squeezed, inside * below))
+
+
+def _binomial_of_few(shape: list[int], n: Any, p: Any, source: Any) -> Any:
+    """Binomial numbers of a mean below 10: as many as there are sums of probabilities below a draw."""
+    odds = raw.log(raw.maximum(p, 1e-37)) - raw.log1p(-p)
+    u = _unit(shape, source)
+    log_probability = n * raw.log1p(-p)
+    total = raw.exp(log_probability)
+    found = (u > total).astype("float32")
+    for k in range(1, _FEW_AT_MOST):
+        left = raw.maximum(n - (k - 1.0), 0.0)
+        log_probability = log_probability + raw.log(left / float(k)) + odds
+        total = total + raw.exp(log_probability)
+        found = found + (u > total).astype("float32")
+    return raw.minimum(found, n)
+
+
+def binomial(shape: Any, counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None) -> Any:
+    """Binomial numbers: how often something happens in a number of trials.
+
+    Args:
+        shape: Extents of the result.
+        counts: The number of trials, a whole number from 0 to 2^24 or a tensor that broadcasts to `shape`.
+        probabilities: The probability of each, from 0 to 1, or a tensor that broadcasts to `shape`.
+        dtype: A float type, as `ops.cast` takes it; float32 by default.
+        seed: Integer, SeedGenerator, or None for the generator of the process.
+
+    Returns:
+        Tensor of that shape and type, of whole numbers from 0 to `counts`.
+
+    Raises:
+        ValueError: `dtype` is no float type, or a parameter does not broadcast.
+
+    >>> from cnnrs import random
+    >>> bool(29.5 < random.binomial((10000,), 100, 0.3, seed=1).numpy().mean() < 30.5)
+    True
+    """
+    dtype, extents, source = _float(dtype), list(shape), _source(seed)
+    n, given = _parameter(counts, extents), _parameter(probabilities, extents)
+    p = raw.minimum(given, 1.0 - given)
+    few = n * p < _FEW
+    # Each form sees parameters that it takes.
+    many_n, many_p = raw.where(few, 100.0, n), raw.where(few, 0.5, p)
+    few_n, few_p = raw.where(few, n, 1.0), raw.where(few, p, 0.5)
+    of_few, of_many = (
+        _binomial_of_few(extents, few_n, few_p, source),
+        _binomial_of_many(extents, many_n, many_p, source),
+    )
+    drawn = raw.where(few, of_few, of_many)
+    return raw.where(given > 0.5, n - drawn, drawn).astype(dtype)
 
 
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
@@ -287,12 +485,3 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
     source = seed if isinstance(seed, SeedGenerator) else SeedGenerator(seed)
     order = np.random.Generator(np.random.Philox(key=source.next_seed())).permutation(length)
     return raw.gather(x, order.astype("int32"), axis=axis)
-
-
-__getattr__ = suggest.without(
-    "cnnrs.random",
-    {
-        "beta binomial gamma": "draw with numpy.random and convert the array",
-    },
-    __all__,
-)

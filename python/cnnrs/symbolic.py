@@ -7,6 +7,7 @@ symbolic outputs, whose shapes come from recording the operation on placeholders
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,9 @@ __all__ = ["KerasTensor", "Node", "Operation", "any_symbolic", "infer", "is_kera
 # batch; other axes are images whose size must survive a deep network's strides.
 _BATCH_PROBES = (12, 24)
 _EXTENT_PROBES = (480, 960)
+# Less than most extents that something is cut to; and how many sizes are tried until arguments fit.
+_SMALL_PROBE = 2
+_MOST_FITTINGS = 200
 
 
 class KerasTensor:
@@ -139,7 +143,7 @@ class KerasTensor:
 
 def _check_shape(shape: Any) -> tuple[int | None, ...]:
     try:
-        extents = tuple(shape)
+        extents = (shape,) if isinstance(shape, int) and not isinstance(shape, bool) else tuple(shape)
     except TypeError:
         raise TypeError(f"shape: expected a tuple of integers or None, received {shape!r}") from None
     result: list[int | None] = []
@@ -368,7 +372,7 @@ class OpFunction(Operation):
         # Some functions know the shapes where no probe of an unknown extent would fit other arguments.
         by_rule = getattr(self.function, "output_spec", None)
         known = None if by_rule is None else by_rule(*args, **kwargs)
-        return super().compute_output_spec(*args, **kwargs) if known is None else known
+        return infer_op(self.call, args, kwargs) if known is None else known
 
     def __repr__(self) -> str:
         return f"<ops.{self.function.__name__} name={self.name}>"
@@ -380,8 +384,7 @@ def infer(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     The function is recorded on placeholders; nothing is computed. Unknown extents are probed with two sizes;
     where the results differ, the result's extent is unknown.
     """
-    symbols = [a for a in tree.flatten([list(args), kwargs]) if isinstance(a, KerasTensor)]
-    unknown = any(extent is None for symbol in symbols for extent in symbol.shape)
+    unknown = bool(_unknown_extents(args, kwargs))
     try:
         first = _probe(function, args, kwargs, 0)
     except Exception as error:
@@ -389,9 +392,71 @@ def infer(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
             _hide_probes(error, lambda: _probe(function, args, kwargs, 1))
         raise
     second = _probe(function, args, kwargs, 1) if unknown else first
+    return _merged(first, second)
+
+
+def infer_op(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """The same for a function of `cnnrs.ops`, whose unknown extents may have to fit others.
+
+    What is unknown is taken for a known extent of another argument, or for a number among the arguments, if
+    the function refuses it otherwise: `add` of shapes (None, 3) and (2, None) gives (2, 3). A small size
+    shows which extents are cut to a known one only if they are larger.
+    """
+    places = _unknown_extents(args, kwargs)
+    try:
+        result = infer(function, args, kwargs)
+    except (ValueError, TypeError, IndexError):
+        fitting = _fitting(function, args, kwargs, places)
+        if fitting is None:
+            raise
+        return fitting
+    if not places:
+        return result
+    try:
+        small = _probe(function, args, kwargs, dict.fromkeys(places, _SMALL_PROBE))
+        return _merged(small, result)
+    except (ValueError, TypeError, IndexError):
+        return result
+
+
+def _unknown_extents(args: Any, kwargs: Any) -> list[tuple[int, int]]:
+    """The symbols, by `id`, and axes of all unknown extents."""
+    symbols = {id(a): a for a in tree.flatten([list(args), kwargs]) if isinstance(a, KerasTensor)}
+    return [(key, axis) for key, x in symbols.items() for axis, n in enumerate(x.shape) if n is None]
+
+
+def _fitting(function: Callable[..., Any], args: Any, kwargs: Any, places: list[tuple[int, int]]) -> Any:
+    """The results for the first sizes that the function takes; None if it takes none."""
+    leaves = tree.flatten([list(args), kwargs])
+    symbols = {id(a): a for a in leaves if isinstance(a, KerasTensor)}
+    # What is unknown of a single symbol is not taken for what is known of it.
+    several = len(symbols) > 1
+    known = [n for a in symbols.values() if several for n in a.shape if n is not None]
+    known += [a for a in leaves if type(a) is int and 0 < a < _EXTENT_PROBES[0]]
+    known += [n for a in leaves if not isinstance(a, KerasTensor) for n in getattr(a, "shape", ())]
+    choices: list[tuple[int, int]] = [
+        _EXTENT_PROBES,
+        _BATCH_PROBES,
+        *((n, n) for n in dict.fromkeys([*known, 1] if several else known)),
+    ]
+    sizes = [[_BATCH_PROBES, *choices] if axis == 0 else choices for _, axis in places]
+    for chosen in itertools.islice(itertools.product(*sizes), _MOST_FITTINGS):
+        try:
+            first, second = (
+                _probe(function, args, kwargs, {p: c[which] for p, c in zip(places, chosen, strict=True)})
+                for which in (0, 1)
+            )
+            return _merged(first, second)
+        except (ValueError, TypeError, IndexError):
+            continue
+    return None
+
+
+def _merged(first: Any, second: Any) -> Any:
+    """Symbolic tensors of what two probes have in common."""
 
     def merge(a: Any, b: Any) -> Any:
-        if not isinstance(a, _Spec):
+        if not isinstance(a, (_Spec, KerasTensor)):
             return a
         if len(a.shape) != len(b.shape):
             raise ValueError(f"the rank depends on an unknown extent: {a.shape} and {b.shape}")
@@ -437,16 +502,20 @@ class _Spec:
         self.dtype = dtype
 
 
-def _probe(function: Callable[..., Any], args: Any, kwargs: Any, which: int) -> Any:
+def _probe(function: Callable[..., Any], args: Any, kwargs: Any, which: Any) -> Any:
+    """What the function gives for placeholders: of probe 0 or 1, or of sizes by `(id, axis)`."""
     with context.trace() as recorder:
 
         def place(leaf: Any) -> Any:
             if not isinstance(leaf, KerasTensor):
                 return leaf
-            sizes = [
-                extent if extent is not None else (_EXTENT_PROBES if axis else _BATCH_PROBES)[which]
-                for axis, extent in enumerate(leaf.shape)
-            ]
+            if isinstance(which, dict):
+                sizes = [which[id(leaf), axis] if n is None else n for axis, n in enumerate(leaf.shape)]
+            else:
+                sizes = [
+                    extent if extent is not None else (_EXTENT_PROBES if axis else _BATCH_PROBES)[which]
+                    for axis, extent in enumerate(leaf.shape)
+                ]
             return recorder.placeholder(sizes, leaf.dtype, leaf.name)
 
         placed_args, placed_kwargs = tree.map_structure(place, tuple(args)), tree.map_structure(place, kwargs)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cnnrs import _core, symbolic, tree
 from cnnrs.base import context, policies
-from cnnrs.base.dtypes import array_dtype
+from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.base.recent import Recent
 from cnnrs.base.trainable_set import Choice
 from cnnrs.base.user_warnings import warn_user
@@ -151,7 +151,7 @@ def _is_value(leaf: Any) -> bool:
 def _fact(leaf: Any) -> tuple[tuple[int, ...], str] | None:
     """Shape and dtype of what becomes an argument of the recorded function; None for what is part of it."""
     if isinstance(leaf, (_core.Tensor, np.ndarray, np.generic)):
-        return tuple(leaf.shape), array_dtype(leaf.dtype)
+        return tuple(leaf.shape), standardize_dtype(leaf.dtype)
     if isinstance(leaf, float):
         return (), "float32"
     return None

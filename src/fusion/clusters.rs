@@ -62,7 +62,7 @@ impl<'g> Clusters<'g> {
         };
         for id in g.ids().filter(|i| live[i.index()]) {
             let node = g.node(id);
-            match node.op.def().kind() {
+            match g.kind(id) {
                 Kind::Composite => return Err(Error::state(format!("{} is left to be fused", node.op.def().name()))),
                 Kind::View => continue,
                 Kind::Leaf => {}
@@ -82,7 +82,7 @@ impl<'g> Clusters<'g> {
     /// For each live view, the value whose bytes it shows.
     pub fn views(&self, live: &[bool]) -> HashMap<NodeId, NodeId> {
         let g = self.g;
-        let views = g.ids().filter(|&i| live[i.index()] && g.node(i).op.def().kind() == Kind::View);
+        let views = g.ids().filter(|&i| live[i.index()] && g.kind(i) == Kind::View);
         views.map(|i| (i, resolve(g, i))).collect()
     }
 
@@ -91,7 +91,7 @@ impl<'g> Clusters<'g> {
         let mut s = Description { anchor: None, space: None, axes: None, code: 0 };
         for &m in members {
             let node = self.g.node(m);
-            let space = match node.op.def().kind() {
+            let space = match self.g.kind(m) {
                 Kind::Pointwise => {
                     s.code += 1;
                     node.fact.shape.clone()
@@ -151,7 +151,7 @@ impl<'g> Clusters<'g> {
                 if !inside.contains(&source) {
                     return true;
                 }
-                let reduced = self.g.node(source).op.def().kind() == Kind::Reduce || measures(self.g, source, &all);
+                let reduced = self.g.kind(source) == Kind::Reduce || measures(self.g, source, &all);
                 !reduced && Some(&self.g.fact(i).shape) == s.space.as_ref() && source == i
             })
         };
@@ -160,7 +160,7 @@ impl<'g> Clusters<'g> {
         }
         let Some(anchor) = s.anchor else { return Ok(()) };
         let node = self.g.node(anchor);
-        if !node.op.def().takes_epilogue() {
+        if !self.g.takes_epilogue(anchor) {
             return Err("the heavy op takes no epilogue");
         }
         if node.fact.dtype != DType::F32 || all.iter().any(|&m| self.g.fact(m).dtype == DType::U8) {
@@ -279,7 +279,7 @@ impl<'g> Clusters<'g> {
         let (Some(a), Some(b)) = (self.of[anchor.index()], self.of[value.index()]) else { return };
         let members = self.members[b].clone();
         let shape = &g.fact(value).shape;
-        let pointwise = |m: &NodeId| g.node(*m).op.def().kind() == Kind::Pointwise && g.fact(*m).dtype == DType::F32;
+        let pointwise = |m: &NodeId| g.kind(*m) == Kind::Pointwise && g.fact(*m).dtype == DType::F32;
         if a == b || !members.iter().all(pointwise) {
             return;
         }
@@ -305,7 +305,7 @@ impl<'g> Clusters<'g> {
         // What one heavy op makes for another is better worked on where it is made.
         let from_epilogue = |source: NodeId| {
             let alone = self.readers[resolve(g, source).index()].iter().all(|r| members.contains(r));
-            alone && g.node(source).op.def().takes_epilogue() && !self.outputs.contains(&source)
+            alone && g.takes_epilogue(source) && !self.outputs.contains(&source)
         };
         if let &[source] = full.as_slice()
             && !from_epilogue(source)

@@ -92,7 +92,7 @@ pub struct Apart {
 
 /// The value whose bytes `id` shows.
 fn resolve(g: &Graph, mut id: NodeId) -> NodeId {
-    while g.node(id).op.def().kind() == Kind::View {
+    while g.kind(id) == Kind::View {
         id = g.node(id).inputs[0];
     }
     id
@@ -129,8 +129,8 @@ pub fn fuse(g: &Graph, limits: &Limits, enabled: bool, donated: &[usize]) -> Res
 
 fn contract(c: &mut Clusters, live: &[bool]) {
     let g = c.g;
-    let pointwise = |id: NodeId| g.node(id).op.def().kind() == Kind::Pointwise;
-    let reduce = |id: NodeId| g.node(id).op.def().kind() == Kind::Reduce;
+    let pointwise = |id: NodeId| g.kind(id) == Kind::Pointwise;
+    let reduce = |id: NodeId| g.kind(id) == Kind::Reduce;
     // What a comparison is made for is its reader: `recompute` gives each one of its own.
     for id in g.ids().filter(|i| live[i.index()] && pointwise(*i) && g.fact(*i).dtype == DType::Bool) {
         if let [reader] = c.readers[id.index()][..]
@@ -153,7 +153,7 @@ fn contract(c: &mut Clusters, live: &[bool]) {
             }
         }
     }
-    for id in g.ids().filter(|i| live[i.index()] && g.node(*i).op.def().takes_prologue()) {
+    for id in g.ids().filter(|i| live[i.index()] && g.takes_prologue(*i)) {
         c.try_prologue(id);
     }
     for id in g.ids().filter(|i| live[i.index()]) {
@@ -180,7 +180,7 @@ fn contract(c: &mut Clusters, live: &[bool]) {
         }
     }
     for id in g.ids().filter(|i| live[i.index()]) {
-        if !g.node(id).op.def().takes_epilogue() {
+        if !g.takes_epilogue(id) {
             continue;
         }
         // The raw output leaves at most once: as what the attached region stores.
@@ -201,12 +201,12 @@ fn contract(c: &mut Clusters, live: &[bool]) {
             c.refused.push(Apart { a: id, b: c.members[b][0], why });
         }
     }
-    for id in g.ids().filter(|i| live[i.index()] && matches!(g.node(*i).op, Op::ChannelStats(_))) {
+    for id in g.ids().filter(|i| live[i.index()] && matches!(g.node(*i).op, Op::ChannelStats(_)) && !g.is_plain(*i)) {
         let source = g.node(id).inputs[0];
         // What is rounded for storage is measured as it is stored.
         let kept = if widens_stored(g, source) { g.node(source).inputs[0] } else { source };
         let (Some(a), Some(b)) = (c.of[kept.index()], c.of[id.index()]) else { continue };
-        let heavy = c.members[a].iter().any(|&m| g.node(m).op.def().takes_epilogue());
+        let heavy = c.members[a].iter().any(|&m| g.takes_epilogue(m));
         // What is measured is stored all the same, so that it can be measured later where no kernel does it.
         let read = |r: &&NodeId| c.of[r.index()] != Some(a) && **r != id && **r != source;
         let stored = c.outputs.contains(&kept) || c.readers[kept.index()].iter().find(read).is_some();

@@ -126,9 +126,9 @@ impl Graph {
         self.reduce(ReduceKind::Sum, x, axes, keepdims)
     }
 
-    /// Mean over `axes`, in f32.
+    /// Mean over `axes`, in f32, or in f64 of such.
     pub fn mean(&mut self, x: NodeId, axes: &[usize], keepdims: bool) -> Result<NodeId> {
-        let x = self.cast(x, DType::F32)?;
+        let x = self.cast(x, self.fact(x).dtype.float())?;
         let count: usize = axes.iter().map(|&a| self.fact(x).shape[a]).product();
         let sum = self.sum(x, axes, keepdims)?;
         self.scale(sum, 1.0 / count as f64)

@@ -115,6 +115,33 @@ impl Graph {
         &self.nodes[id.index()].fact
     }
 
+    /// Whether plain kernels compute node `id`, which take no attachments: it has elements that are [plain](DType::is_plain),
+    /// or products of integers.
+    pub fn is_plain(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        let kind = node.op.def().kind();
+        if matches!(kind, Kind::Leaf | Kind::View | Kind::Composite) {
+            return false;
+        }
+        let plain = |dtype: DType| dtype.is_plain() || (kind == Kind::Heavy && !dtype.is_float());
+        plain(node.fact.dtype) || node.inputs.iter().any(|&i| self.fact(i).dtype.is_plain())
+    }
+
+    /// How passes may treat node `id`: what plain kernels compute runs alone, as what moves data does.
+    pub fn kind(&self, id: NodeId) -> Kind {
+        if self.is_plain(id) { Kind::Data } else { self.node(id).op.def().kind() }
+    }
+
+    /// Whether pointwise work on input 0 of node `id` can be attached to it.
+    pub fn takes_prologue(&self, id: NodeId) -> bool {
+        self.node(id).op.def().takes_prologue() && !self.is_plain(id)
+    }
+
+    /// Whether pointwise work on the output of node `id` can be attached to it.
+    pub fn takes_epilogue(&self, id: NodeId) -> bool {
+        self.node(id).op.def().takes_epilogue() && !self.is_plain(id)
+    }
+
     /// Floating-point operations that node `id` stands for (a multiply-add counts 2).
     pub fn flops(&self, id: NodeId) -> u64 {
         let node = self.node(id);
@@ -284,7 +311,7 @@ impl Graph {
         for id in self.ids() {
             let node = self.node(id);
             let deepest = node.inputs.iter().map(|i| depths[i.index()]).max().unwrap_or(0);
-            let straight = matches!(node.op.def().kind(), Kind::Pointwise | Kind::Leaf | Kind::View);
+            let straight = matches!(self.kind(id), Kind::Pointwise | Kind::Leaf | Kind::View);
             depths[id.index()] = deepest + usize::from(!straight);
         }
         depths

@@ -6,6 +6,7 @@ use super::tensor::Tensor;
 use super::variable::{self, Cell, Writing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Origin};
+use crate::ops::compose::Call;
 use crate::plan::{Binding, Control, Explanation, Outcome, Plan, PlanOptions, Profile, Run, Slot};
 use crate::shape::Fact;
 use crate::value::Value;
@@ -53,6 +54,11 @@ impl CompiledFunction {
         self.arguments.iter().map(|(fact, _)| fact)
     }
 
+    /// Whether it assigns no variable.
+    pub fn is_pure(&self) -> bool {
+        self.writes.is_empty()
+    }
+
     /// The plan that calls run.
     pub fn plan(&self) -> &Plan {
         self.binding.plan()
@@ -79,6 +85,27 @@ impl CompiledFunction {
     pub fn call(&self, arguments: &[Tensor]) -> Result<Vec<Tensor>> {
         let values: Vec<Arc<Value>> = arguments.iter().map(Tensor::value).collect::<Result<_>>()?;
         Ok(self.run(&values)?.into_iter().map(Tensor::from_value).collect())
+    }
+
+    /// Records the function as one node for each of its outputs, through which gradients flow. Variables are read now.
+    ///
+    /// # Errors
+    /// When it assigns variables, computes gradients, or an argument does not fit.
+    pub fn record(&self, arguments: &[Tensor]) -> Result<Vec<Tensor>> {
+        if !self.writes.is_empty() {
+            return Err(Error::state("a function that assigns variables runs; it is not recorded as a node"));
+        }
+        let reads = self.reads.iter().map(|cell| variable::Variable { cell: cell.clone() }.read());
+        let reads: Vec<Tensor> = reads.collect::<Result<_>>()?;
+        let inputs = self.sources.iter().map(|source| match source {
+            Source::Argument(i) => {
+                arguments.get(*i).cloned().ok_or_else(|| Error::value("a recorded function lacks an argument"))
+            }
+            Source::Read(i) | Source::Written(i) => Ok(reads[*i].clone()),
+            Source::Captured(value) => Ok(Tensor::from_shared(value.clone())),
+        });
+        let inputs: Vec<Tensor> = inputs.collect::<Result<_>>()?;
+        (0..self.outputs).map(|output| Tensor::apply(Call::new(&self.graph, output)?, &inputs)).collect()
     }
 
     /// Runs the function once on values.

@@ -2,7 +2,7 @@
 
 use crate::backend::cpu::exec::pool;
 use crate::backend::cpu::kernels::chunked::split;
-use crate::buffer::{Buffer, Element};
+use crate::buffer::{Buffer, Element, with_element};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::shape::Fact;
@@ -15,32 +15,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Bytes of a batch that one thread gathers at a time.
 const GATHERED: usize = 16 << 10;
 
-/// The elements of an array, row-major.
-#[derive(Clone, Copy)]
-pub enum Elements<'a> {
-    F32(&'a [f32]),
-    F64(&'a [f64]),
-    I32(&'a [i32]),
-    I64(&'a [i64]),
-    U8(&'a [u8]),
-    F16(&'a [f16]),
-    BF16(&'a [bf16]),
-    /// A byte each; any but 0 is true.
-    Bool(&'a [u8]),
-}
-
-impl Elements<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Elements::F32(all) => all.len(),
-            Elements::F64(all) => all.len(),
-            Elements::I32(all) => all.len(),
-            Elements::I64(all) => all.len(),
-            Elements::F16(all) => all.len(),
-            Elements::BF16(all) => all.len(),
-            Elements::U8(all) | Elements::Bool(all) => all.len(),
+macro_rules! row_elements {
+    ($($type:ty => $variant:ident),*) => {
+        /// The elements of an array, row-major.
+        #[derive(Clone, Copy)]
+        pub enum Elements<'a> {
+            $($variant(&'a [$type]),)*
+            /// A byte each; any but 0 is true.
+            Bool(&'a [u8]),
         }
-    }
+
+        $(impl Sealed for $type {
+            fn elements(slice: &[Self]) -> Elements<'_> {
+                Elements::$variant(slice)
+            }
+        }
+
+        impl RowElement for $type {})*
+
+        /// Evaluates an expression in which the given name is the elements, as a slice of their type.
+        macro_rules! with_elements {
+            ($elements:expr, $from:ident => $body:expr) => {
+                match $elements {
+                    $(Elements::$variant($from) => $body,)*
+                    Elements::Bool($from) => $body,
+                }
+            };
+        }
+    };
 }
 
 /// Keeps [`RowElement`] to the types that [`Elements`] lists.
@@ -49,21 +51,17 @@ pub trait Sealed: Sized {
     fn elements(slice: &[Self]) -> Elements<'_>;
 }
 
-/// Types that arrays may have: those of buffers, and `f64`, `i64` and `bool`, which become the dtype of the batch.
+/// Types that arrays may have: those of buffers, and `bool`. They become the dtype of the batch.
 pub trait RowElement: Sealed {}
 
-macro_rules! row_elements {
-    ($($type:ty => $variant:ident),*) => {$(
-        impl Sealed for $type {
-            fn elements(slice: &[Self]) -> Elements<'_> {
-                Elements::$variant(slice)
-            }
-        }
-        impl RowElement for $type {}
-    )*};
-}
+row_elements!(f32 => F32, f64 => F64, f16 => F16, bf16 => BF16, i8 => I8, i16 => I16, i32 => I32, i64 => I64,
+    u8 => U8, u16 => U16, u32 => U32, u64 => U64);
 
-row_elements!(f32 => F32, f64 => F64, i32 => I32, i64 => I64, u8 => U8, f16 => F16, bf16 => BF16);
+impl Elements<'_> {
+    fn len(&self) -> usize {
+        with_elements!(self, all => all.len())
+    }
+}
 
 impl Sealed for bool {
     fn elements(slice: &[Self]) -> Elements<'_> {
@@ -140,26 +138,8 @@ impl<'a> Rows<'a> {
             .filter(|&row| row < self.count())
             .ok_or_else(|| Error::value(format!("indices: expected rows of 0..{}, received {picked}", self.count())))?;
         let at = row * self.len..(row + 1) * self.len;
-        // SAFETY: the caller's contract; each arm asks for the batch's own element type.
-        unsafe {
-            match (self.elements, batch.dtype) {
-                (Elements::F32(from), DType::F32) => batch.row(i, self.len).copy_from_slice(&from[at]),
-                (Elements::I32(from), DType::I32) => batch.row(i, self.len).copy_from_slice(&from[at]),
-                (Elements::U8(from) | Elements::Bool(from), DType::U8) | (Elements::Bool(from), DType::Bool) => {
-                    batch.row(i, self.len).copy_from_slice(&from[at]);
-                }
-                (Elements::F16(from), DType::F16) => batch.row(i, self.len).copy_from_slice(&from[at]),
-                (Elements::BF16(from), DType::BF16) => batch.row(i, self.len).copy_from_slice(&from[at]),
-                (Elements::F16(from), _) => batch.convert(i, &from[at], row, f64::from)?,
-                (Elements::BF16(from), _) => batch.convert(i, &from[at], row, f64::from)?,
-                (Elements::F32(from), _) => batch.convert(i, &from[at], row, f64::from)?,
-                (Elements::F64(from), _) => batch.convert(i, &from[at], row, |value| value)?,
-                (Elements::I32(from), _) => batch.convert(i, &from[at], row, f64::from)?,
-                (Elements::I64(from), _) => batch.convert(i, &from[at], row, |value| value as f64)?,
-                (Elements::U8(from) | Elements::Bool(from), _) => batch.convert(i, &from[at], row, f64::from)?,
-            }
-        }
-        Ok(())
+        // SAFETY: the caller's contract.
+        unsafe { with_elements!(self.elements, from => batch.write(i, &from[at], row)) }
     }
 }
 
@@ -186,52 +166,45 @@ impl Batch {
         unsafe { std::slice::from_raw_parts_mut(self.data.cast::<T>().add(i * len), len) }
     }
 
-    /// Converts `from`, the array's row `row`, to row `i`.
+    /// Writes `from`, the array's row `row`, to row `i`, converted if need be.
+    ///
+    /// # Errors
+    /// When an integer of 32 bits or more cannot hold a number; smaller ones wrap around.
     ///
     /// # Safety
     /// The batch has a row `i` of as many elements, and nobody else reads or writes it.
-    unsafe fn convert<T: Copy>(self, i: usize, from: &[T], row: usize, number: impl Fn(T) -> f64) -> Result<()> {
-        // SAFETY: the caller's contract; each arm asks for the batch's own element type.
-        unsafe {
-            match self.dtype {
-                DType::F32 => {
-                    for (to, &value) in self.row::<f32>(i, from.len()).iter_mut().zip(from) {
-                        *to = number(value) as f32;
+    unsafe fn write<A: Element>(self, i: usize, from: &[A], row: usize) -> Result<()> {
+        let own = self.dtype;
+        let bounds = own.range().filter(|_| own.is_integer() && own.size() >= 4 && !own.holds(A::DTYPE));
+        let outside = |value: f64| Error::value(format!("row {row}: expected a value within {own}, received {value}"));
+        with_element!(own, T => {
+            // SAFETY: the caller's contract, and the batch's own element type.
+            let to = unsafe { self.row::<T>(i, from.len()) };
+            let pairs = to.iter_mut().zip(from);
+            if own == DType::Bool {
+                pairs.for_each(|(to, &value)| *to = T::of_integer((value.number() != 0.0).into()));
+            } else if own == A::DTYPE {
+                // SAFETY: both are the type of `own`, and rows of arrays lie outside of batches.
+                unsafe { to.as_mut_ptr().copy_from_nonoverlapping(from.as_ptr().cast(), from.len()) };
+            } else if A::DTYPE.is_integer() && own.is_integer() {
+                for (to, &value) in pairs {
+                    let value = value.integer();
+                    if bounds.is_some_and(|(least, greatest)| value < least || value > greatest) {
+                        return Err(outside(value as f64));
                     }
+                    *to = T::of_integer(value);
                 }
-                DType::I32 => {
-                    for (to, &value) in self.row::<i32>(i, from.len()).iter_mut().zip(from) {
-                        let value = number(value);
-                        if value < f64::from(i32::MIN) || value > f64::from(i32::MAX) {
-                            return Err(Error::value(format!(
-                                "row {row}: expected a value within int32, received {value}"
-                            )));
-                        }
-                        *to = DType::I32.round(value) as i32;
+            } else {
+                let bounds = bounds.map(|(least, greatest)| (least as f64, greatest as f64));
+                for (to, &value) in pairs {
+                    let value = value.number();
+                    if bounds.is_some_and(|(least, greatest)| value < least || value > greatest) {
+                        return Err(outside(value));
                     }
-                }
-                DType::U8 => {
-                    for (to, &value) in self.row::<u8>(i, from.len()).iter_mut().zip(from) {
-                        *to = DType::U8.round(number(value)) as u8;
-                    }
-                }
-                DType::F16 => {
-                    for (to, &value) in self.row::<f16>(i, from.len()).iter_mut().zip(from) {
-                        *to = f16::from_f64(number(value));
-                    }
-                }
-                DType::BF16 => {
-                    for (to, &value) in self.row::<bf16>(i, from.len()).iter_mut().zip(from) {
-                        *to = bf16::from_f64(number(value));
-                    }
-                }
-                DType::Bool => {
-                    for (to, &value) in self.row::<u8>(i, from.len()).iter_mut().zip(from) {
-                        *to = u8::from(number(value) != 0.0);
-                    }
+                    *to = T::of_number(value);
                 }
             }
-        }
+        });
         Ok(())
     }
 }

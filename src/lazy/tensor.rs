@@ -10,7 +10,7 @@ use super::scope::{computes_in_16_bits, current_layer, debugging, tracking};
 use super::trace::is_tracing;
 use super::{extract, realise};
 use crate::backend;
-use crate::buffer::{Buffer, Element};
+use crate::buffer::{Buffer, Element, with_element};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::pointwise::{Cast, Function, Typing};
@@ -18,7 +18,6 @@ use crate::ops::{Attribute, Attributes, Op};
 use crate::reserve;
 use crate::shape::Fact;
 use crate::value::{HostValue, Value};
-use half::{bf16, f16};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -88,12 +87,19 @@ impl Tensor {
         }
         let v = dtype.round(value);
         match dtype {
-            DType::F32 => Self::from_slice(&[], &[v as f32]),
-            DType::I32 => Self::from_slice(&[], &[v as i32]),
-            DType::U8 => Self::from_slice(&[], &[v as u8]),
-            DType::F16 => Self::from_slice(&[], &[f16::from_f64(v)]),
-            DType::BF16 => Self::from_slice(&[], &[bf16::from_f64(v)]),
             DType::Bool => Self::apply(crate::ops::constant::Constant::new(v, dtype), &[]),
+            _ => with_element!(dtype, T => Self::from_slice(&[], &[T::of_number(v)])),
+        }
+    }
+
+    /// A scalar that holds an integer exactly, wrapped to the range of an integer type.
+    ///
+    /// # Errors
+    /// As [`Tensor::scalar`].
+    pub fn integer(value: i128, dtype: DType) -> Result<Self> {
+        match (-2..=2).contains(&value) || !dtype.is_integer() {
+            true => Self::scalar(value as f64, dtype),
+            false => with_element!(dtype, T => Self::from_slice(&[], &[T::of_integer(value)])),
         }
     }
 
@@ -406,15 +412,41 @@ fn coerce(op: &Op, inputs: &[Tensor]) -> Result<Coerced> {
     Ok(Coerced { inputs, fact, rounded })
 }
 
+/// Integers of any type as indices, int32. Those beyond its range stay beyond every axis.
+fn as_indices(indices: &Tensor) -> Result<Tensor> {
+    let dtype = indices.fact().dtype;
+    if !dtype.is_integer() || dtype == DType::I32 {
+        return Ok(indices.clone());
+    }
+    let mut kept = indices.clone();
+    for (bound, function) in [(i32::MAX, "minimum"), (i32::MIN, "maximum")] {
+        if dtype.range().is_some_and(|(least, greatest)| least < bound.into() && i128::from(bound) < greatest) {
+            kept = kept.apply_binary(function, &Tensor::integer(bound.into(), dtype)?)?;
+        }
+    }
+    kept.cast(DType::I32)
+}
+
 /// The same for inputs of types that ops compute with.
 fn coerce_computed(op: &Op, inputs: &[Tensor]) -> Result<(SmallVec<[Tensor; 3]>, Fact)> {
     let to =
         |list: &[Tensor], dtype: DType| list.iter().map(|t| t.cast(dtype)).collect::<Result<SmallVec<[Tensor; 3]>>>();
+    let widest = |list: &[Tensor]| list.iter().map(|t| t.fact().dtype).reduce(DType::promote).unwrap_or(DType::F32);
     let mut inputs: SmallVec<[Tensor; 3]> = inputs.iter().cloned().collect();
+    let place = match op {
+        Op::OneHot(_) => 0,
+        Op::Gather(_) | Op::Scatter(_) => 1,
+        _ => usize::MAX,
+    };
+    if let Some(indices) = inputs.get_mut(place) {
+        *indices = as_indices(indices)?;
+    }
+    if let (Op::MatMul(_), true) = (op, inputs.iter().all(|t| t.fact().dtype.is_integer())) {
+        inputs = to(&inputs, widest(&inputs))?;
+    }
     if let Op::Pointwise(f) = op
         && inputs.len() == f.row().arity
     {
-        let widest = |list: &[Tensor]| list.iter().map(|t| t.fact().dtype).reduce(DType::promote).unwrap_or(DType::F32);
         match f.row().typing {
             Typing::Number => {
                 let dtype = match widest(&inputs) {
@@ -425,7 +457,7 @@ fn coerce_computed(op: &Op, inputs: &[Tensor]) -> Result<(SmallVec<[Tensor; 3]>,
                 inputs = to(&inputs, dtype)?;
             }
             Typing::Compare | Typing::Bits | Typing::Integer => inputs = to(&inputs, widest(&inputs))?,
-            Typing::Float | Typing::FloatTest => inputs = to(&inputs, DType::F32)?,
+            Typing::Float | Typing::FloatTest => inputs = to(&inputs, widest(&inputs).float())?,
             Typing::Logic => inputs = to(&inputs, DType::Bool)?,
             Typing::Select => {
                 let dtype = widest(&inputs[1..]);
@@ -442,9 +474,9 @@ fn coerce_computed(op: &Op, inputs: &[Tensor]) -> Result<(SmallVec<[Tensor; 3]>,
     };
     match infer(&inputs) {
         Ok(fact) => Ok((inputs, fact)),
-        // An op that refuses its element types is offered float32: images are bytes until then.
+        // An op that refuses its element types is offered floats: images are bytes until then.
         Err(refused) if refused.kind == ErrorKind::Type => {
-            let floats = to(&inputs, DType::F32)?;
+            let floats = to(&inputs, widest(&inputs).float())?;
             match infer(&floats) {
                 Ok(fact) => Ok((floats, fact)),
                 Err(_) => Err(refused),

@@ -24,7 +24,6 @@ pub mod window;
 
 pub use attributes::{Attribute, Attributes, Real};
 
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::Fact;
@@ -274,11 +273,20 @@ pub(crate) fn expect_computed(argument: &str, fact: &Fact) -> Result<()> {
     }
 }
 
-/// Checks that an input is f32.
+/// Checks that an input is f32 or f64.
 pub(crate) fn expect_float(argument: &str, fact: &Fact) -> Result<()> {
-    if fact.dtype == DType::F32 {
+    if fact.dtype.is_float() && !fact.dtype.is_storage() {
         Ok(())
     } else {
         Err(Error::dtype(format!("{argument}: expected float32, received {}", fact.dtype)))
+    }
+}
+
+/// Checks that an input has the element type of the first.
+pub(crate) fn expect_like(argument: &str, fact: &Fact, first: &Fact) -> Result<()> {
+    if fact.dtype == first.dtype {
+        Ok(())
+    } else {
+        Err(Error::dtype(format!("{argument}: expected {}, received {}", first.dtype, fact.dtype)))
     }
 }

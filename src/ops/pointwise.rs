@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 pub enum Typing {
     /// All inputs and the result share one type, any but bool.
     Number,
-    /// f32 only.
+    /// f32 or f64 only.
     Float,
     /// Inputs share any one type; the result is bool.
     Compare,
@@ -24,7 +24,7 @@ pub enum Typing {
     Bits,
     /// Inputs and the result share one type of integers.
     Integer,
-    /// f32 in, bool out.
+    /// f32 or f64 in, bool out.
     FloatTest,
     /// (bool, T, T) → T.
     Select,
@@ -190,11 +190,11 @@ macro_rules! pointwise_table {
             BitXor "bit_xor" 2 Bits (|x| (x[0] as i64 ^ x[1] as i64) as f64) (|_, _, _, _| none(2))
                 [] [|a: i32, b: i32| a ^ b];
             ShiftLeft "shift_left" 2 Integer (|x| special::shift_left(x[0] as i64, x[1] as i64) as f64)
-                (|_, _, _, _| none(2)) [] [|a: i32, b: i32| if (b as u32) < 32 { a << b } else { 0 }];
+                (|_, _, _, _| none(2)) [] [math::shift_left_i32];
             ShiftRight "shift_right" 2 Integer (|x| special::shift_right(x[0] as i64, x[1] as i64) as f64)
-                (|_, _, _, _| none(2)) [] [|a: i32, b: i32| a >> (b as u32).min(31)];
+                (|_, _, _, _| none(2)) [] [math::shift_right_i32];
             Gcd "gcd" 2 Integer (|x| special::gcd(x[0].abs() as u64, x[1].abs() as u64) as f64) (|_, _, _, _| none(2))
-                [] [|a: i32, b: i32| special::gcd(u64::from(a.unsigned_abs()), u64::from(b.unsigned_abs())) as i32];
+                [] [math::gcd_i32];
             Equal "equal" 2 Compare (|x| truth(x[0] == x[1])) (|_, _, _, _| none(2))
                 [|a: f32, b: f32| i32::from(a == b)] [|a: i32, b: i32| i32::from(a == b)];
             NotEqual "not_equal" 2 Compare (|x| truth(x[0] != x[1])) (|_, _, _, _| none(2))
@@ -324,7 +324,9 @@ impl Function {
         }
         match row.typing {
             Typing::Number if !alike || first == DType::Bool => wrong("numbers of one dtype"),
-            Typing::Float | Typing::FloatTest if !alike || first != DType::F32 => wrong("float32"),
+            Typing::Float | Typing::FloatTest if !alike || !first.is_float() || first.is_storage() => {
+                wrong("float32 or float64")
+            }
             Typing::Compare if !alike => wrong("inputs of one dtype"),
             Typing::Logic if !alike || first != DType::Bool => wrong("bool"),
             Typing::Bits if !alike || first.is_float() => wrong("integers or bool of one dtype"),
@@ -448,7 +450,11 @@ impl OpDef for Function {
                 *a = *it.next().expect("views have the output's size");
             }
             let v = (row.value)(&args[..row.arity]);
-            if output.dtype == DType::F32 { v } else { output.dtype.round(v) }
+            match output.dtype {
+                DType::F32 => v,
+                integer if integer.is_integer() && !v.is_nan() => integer.wrap(v as i128) as f64,
+                other => other.round(v),
+            }
         }))
     }
 }

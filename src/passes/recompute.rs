@@ -41,7 +41,7 @@ impl<'g> Values<'g> {
             for &i in &node.inputs {
                 readers[i.index()].push(id);
             }
-            match node.op.def().kind() {
+            match g.kind(id) {
                 // What reads these is joined with them.
                 Kind::Pointwise | Kind::Reduce | Kind::Leaf => {}
                 _ => stored.extend(node.inputs.iter().copied()),
@@ -84,13 +84,13 @@ impl<'g> Values<'g> {
     /// Whether `id` is one step from a value that is stored anyway.
     fn is_step(&self, id: NodeId) -> bool {
         let Some(source) = self.step(id) else { return false };
-        let leaf = self.g.node(source).op.def().kind() == Kind::Leaf;
+        let leaf = self.g.kind(source) == Kind::Leaf;
         let later = |&r: &NodeId| r != id && self.waits(r, source);
         leaf || self.stored.contains(&source) || self.readers[source.index()].iter().any(later)
     }
 
     fn is_pointwise(&self, id: NodeId) -> bool {
-        self.g.node(id).op.def().kind() == Kind::Pointwise
+        self.g.kind(id) == Kind::Pointwise
     }
 
     /// Whether `id` is a comparison of one value with constants.
@@ -121,7 +121,7 @@ impl<'g> Values<'g> {
             }
             at = source;
         }
-        let heavy = self.g.node(at).op.def().kind() == Kind::Heavy;
+        let heavy = self.g.kind(at) == Kind::Heavy;
         chain.reverse();
         // Read by another than the chain, so that it is stored.
         (heavy && self.stored.contains(&at)).then_some(chain)
@@ -135,7 +135,7 @@ impl<'g> Values<'g> {
         let mut gradients = 0;
         for &reader in &self.readers[id.index()] {
             let node = g.node(reader);
-            if node.op.def().takes_prologue() && node.inputs[0] == id && node.inputs[1..].iter().all(|&i| i != id) {
+            if g.takes_prologue(reader) && node.inputs[0] == id && node.inputs[1..].iter().all(|&i| i != id) {
                 match &node.op {
                     Op::Conv2dFilterGrad(_) => gradients += 1,
                     _ => forward += 1,

@@ -3,15 +3,17 @@
 use super::caught;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
-use crate::buffer::{Buffer, Element};
+use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::lazy::{Elements, Rows, Tensor};
 use crate::ops::{Attribute, Attributes};
 use crate::shape::{Fact, Shape};
+use half::bf16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
-use half::{bf16, f16};
-use numpy::{PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{
+    PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
+};
 use pyo3::exceptions::{PyImportError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -23,18 +25,20 @@ fn number(obj: &Bound<'_, PyAny>, beside: Option<DType>) -> PyResult<Option<Tens
         return Ok(Some(Tensor::scalar(f64::from(u8::from(obj.extract::<bool>()?)), DType::Bool)?));
     }
     if obj.is_instance_of::<PyInt>() {
-        let value: i64 = obj
-            .extract()
-            .map_err(|_| PyOverflowError::new_err(format!("expected an integer within int32, received {obj}")))?;
-        let dtype = match beside {
-            Some(float) if float.is_float() => float,
-            Some(DType::U8) if (0..256).contains(&value) => DType::U8,
-            _ => DType::I32,
+        let fits = |value: i128, dtype: DType| {
+            dtype.is_integer() && dtype.range().is_some_and(|(least, greatest)| least <= value && value <= greatest)
         };
-        if dtype == DType::I32 && i32::try_from(value).is_err() {
-            return Err(PyOverflowError::new_err(format!("expected an integer within int32, received {value}")));
-        }
-        return Ok(Some(Tensor::scalar(value as f64, dtype)?));
+        let value: Option<i128> =
+            obj.extract::<i64>().map(i128::from).or_else(|_| obj.extract::<u64>().map(i128::from)).ok();
+        return match (value, beside) {
+            (Some(value), Some(float)) if float.is_float() => Ok(Some(Tensor::scalar(value as f64, float)?)),
+            (Some(value), Some(own)) if fits(value, own) => Ok(Some(Tensor::integer(value, own)?)),
+            (Some(value), _) if fits(value, DType::I32) => Ok(Some(Tensor::integer(value, DType::I32)?)),
+            (_, beside) => {
+                let own = beside.filter(|dtype| dtype.is_integer() && dtype.size() >= 4).unwrap_or(DType::I32);
+                Err(PyOverflowError::new_err(format!("expected an integer within {own}, received {obj}")))
+            }
+        };
     }
     if obj.is_instance_of::<PyFloat>() {
         let dtype = beside.filter(|dtype| dtype.is_float()).unwrap_or(DType::F32);
@@ -98,8 +102,8 @@ pub fn to_tensors(inputs: &[Bound<'_, PyAny>]) -> PyResult<Vec<Tensor>> {
     Ok(tensors)
 }
 
-/// A copy of an array-like in a buffer. float64 becomes float32, integers that no tensor holds int32 with a range
-/// check; what is given as `dtype` is converted to it.
+/// A copy of an array-like in a buffer. Arrays and tensors of other libraries keep their type. Python's own numbers, in
+/// lists, become float32 and int32 with a range check; what is given as `dtype` is converted to it.
 pub fn to_buffer(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
     caught(|| copied(obj, dtype))
 }
@@ -111,10 +115,12 @@ fn copied(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
     let kind: String = array.getattr("dtype")?.getattr("kind")?.extract()?;
     let name: String = array.getattr("dtype")?.getattr("name")?.extract()?;
     let held = DType::all().find(|dtype| dtype.name() == name);
+    // Python's numbers have no type of their own: numpy made them 64 bits wide.
     let natural = match (held, kind.as_str()) {
+        (Some(DType::F64), _) if !obj.hasattr("dtype")? => DType::F32,
+        (Some(dtype), "i" | "u") if dtype.size() == 8 && !obj.hasattr("dtype")? => DType::I32,
         (Some(dtype), _) => dtype,
-        (None, "f") => DType::F32,
-        (None, "i" | "u") => DType::I32,
+        (None, "f") => DType::F64,
         (None, _) => {
             return Err(PyTypeError::new_err(format!(
                 "expected numbers or booleans, received {} of dtype {name}",
@@ -123,13 +129,18 @@ fn copied(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
         }
     };
     let target = dtype.unwrap_or(natural);
-    if target == DType::I32 && matches!(name.as_str(), "int64" | "uint32" | "uint64") {
+    if let (Some((least, greatest)), Some(from)) = (target.range().filter(|_| target.size() >= 4), held)
+        && from.is_integer()
+        && !target.holds(from)
+    {
         let size: usize = array.getattr("size")?.extract()?;
         if size > 0 {
             let (low, high) = (array.call_method0("min")?, array.call_method0("max")?);
-            if low.lt(i32::MIN)? || high.gt(i32::MAX)? {
+            // numpy's own integers would be compared after a conversion.
+            let (low, high) = (low.call_method0("item")?, high.call_method0("item")?);
+            if low.lt(least)? || high.gt(greatest)? {
                 return Err(PyOverflowError::new_err(format!(
-                    "expected values within int32, received {low} to {high}"
+                    "expected values within {target}, received {low} to {high}"
                 )));
             }
         }
@@ -152,33 +163,54 @@ fn copied(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Buffer> {
     copy_array(&array, &shape, target)
 }
 
+/// The bytes of an array in C order whose elements have the size of `dtype`.
+fn array_bytes(array: &Bound<'_, PyAny>, dtype: DType) -> PyResult<(*mut u8, usize)> {
+    let array = array.cast::<PyUntypedArray>().map_err(PyErr::from)?;
+    if !array.is_c_contiguous() || array.dtype().itemsize() != dtype.size() {
+        return Err(PyTypeError::new_err(format!(
+            "expected a contiguous array of {dtype}, received {}",
+            array.dtype()
+        )));
+    }
+    // SAFETY: the pointer is that of a living array.
+    let data = unsafe { (*array.as_array_ptr()).fields.data };
+    Ok((data.cast(), array.len() * dtype.size()))
+}
+
+/// The bytes of an array in C order whose elements are of type `dtype`, in the machine's order, copied to `to`.
+///
+/// # Errors
+/// When the array is another.
+pub fn extend_from_array(to: &mut Vec<u8>, array: &Bound<'_, PyAny>, dtype: DType) -> PyResult<()> {
+    let (from, len) = array_bytes(array, dtype)?;
+    // SAFETY: the array is alive and has these bytes; the interpreter's lock keeps others from them meanwhile.
+    to.extend_from_slice(unsafe { std::slice::from_raw_parts(from, len) });
+    Ok(())
+}
+
 fn copy_array(array: &Bound<'_, PyAny>, shape: &[usize], dtype: DType) -> PyResult<Buffer> {
-    fn copy<T: Element + numpy::Element>(array: &Bound<'_, PyAny>, shape: &[usize]) -> PyResult<Buffer> {
-        let array = array.cast::<PyArrayDyn<T>>().map_err(PyErr::from)?;
-        let view = array.readonly();
-        let slice = view.as_slice().map_err(|e| PyTypeError::new_err(e.to_string()))?;
-        Ok(Buffer::from_slice(shape, slice)?)
+    let (from, len) = array_bytes(array, dtype)?;
+    let mut buffer = Buffer::uninit(Fact::checked(shape, dtype)?)?;
+    if len != buffer.fact().bytes() {
+        return Err(PyTypeError::new_err("an array changed its shape while it was read"));
     }
-    match dtype {
-        DType::F32 => copy::<f32>(array, shape),
-        DType::I32 => copy::<i32>(array, shape),
-        DType::U8 => copy::<u8>(array, shape),
-        DType::Bool => {
-            let bytes = bits(array, dtype)?;
-            let buffer = copy::<u8>(&bytes, shape)?;
-            let fact = Fact::new(shape, DType::Bool);
-            Ok(buffer.with_fact(fact))
-        }
-        DType::F16 | DType::BF16 => {
-            let bits = bits(array, dtype)?;
-            let array = bits.cast::<PyArrayDyn<u16>>().map_err(PyErr::from)?.readonly();
-            let words = array.as_slice().map_err(|e| PyTypeError::new_err(e.to_string()))?;
-            Ok(match dtype {
-                DType::F16 => Buffer::from_slice::<f16>(shape, words.reinterpret_cast())?,
-                _ => Buffer::from_slice::<bf16>(shape, words.reinterpret_cast())?,
-            })
-        }
+    // SAFETY: both have `len` bytes and do not overlap; all of the buffer is written.
+    unsafe { buffer.as_mut_ptr().copy_from_nonoverlapping(from, len) };
+    Ok(buffer)
+}
+
+/// Writes `bytes`, in the machine's order, to a fresh array in C order of elements of `dtype`.
+///
+/// # Errors
+/// When the array is another, or has another number of bytes.
+pub fn fill_array(array: &Bound<'_, PyAny>, bytes: &[u8], dtype: DType) -> PyResult<()> {
+    let (to, len) = array_bytes(array, dtype)?;
+    if len != bytes.len() {
+        return Err(PyTypeError::new_err("an array changed its shape while it was written"));
     }
+    // SAFETY: both have `len` bytes, and nobody else has the fresh array.
+    unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), len) };
+    Ok(())
 }
 
 /// An array as numbers of the same size that numpy has for every dtype.
@@ -186,20 +218,41 @@ fn bits<'py>(array: &Bound<'py, PyAny>, dtype: DType) -> PyResult<Bound<'py, PyA
     array.call_method1("view", (dtype.array_name(),))
 }
 
-/// A numpy array in C order, aligned and in the machine's byte order, which is read where it lies.
-pub enum Array<'py> {
-    F32(PyReadonlyArrayDyn<'py, f32>),
-    F64(PyReadonlyArrayDyn<'py, f64>),
-    I32(PyReadonlyArrayDyn<'py, i32>),
-    I64(PyReadonlyArrayDyn<'py, i64>),
-    U8(PyReadonlyArrayDyn<'py, u8>),
-    /// Booleans, viewed as bytes.
-    Bool(PyReadonlyArrayDyn<'py, u8>),
-    /// float16, viewed as words.
-    F16(PyReadonlyArrayDyn<'py, u16>),
-    /// bfloat16, viewed as words.
-    BF16(PyReadonlyArrayDyn<'py, u16>),
+macro_rules! arrays {
+    ($($variant:ident $type:ty),*) => {
+        /// A numpy array in C order, aligned and in the machine's byte order, which is read where it lies.
+        pub enum Array<'py> {
+            $($variant(PyReadonlyArrayDyn<'py, $type>),)*
+            /// Booleans, viewed as bytes.
+            Bool(PyReadonlyArrayDyn<'py, u8>),
+            /// float16, viewed as words.
+            F16(PyReadonlyArrayDyn<'py, u16>),
+            /// bfloat16, viewed as words.
+            BF16(PyReadonlyArrayDyn<'py, u16>),
+        }
+
+        impl<'py> Array<'py> {
+            fn of_plain(obj: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+                if obj.cast::<PyArrayDyn<bool>>().is_ok() {
+                    return Ok(plain(&obj.call_method1("view", ("uint8",))?).map(Array::Bool));
+                }
+                Ok(None$(.or_else(|| plain(obj).map(Array::$variant)))*)
+            }
+
+            /// The array's rows.
+            pub fn rows(&self) -> PyResult<Rows<'_>> {
+                let (shape, elements) = match self {
+                    $(Array::$variant(array) => (array.shape(), Elements::$variant(elements(array)?)),)*
+                    Array::Bool(array) => (array.shape(), Elements::Bool(elements(array)?)),
+                    Array::F16(array) => (array.shape(), Elements::F16(elements(array)?.reinterpret_cast())),
+                    Array::BF16(array) => (array.shape(), Elements::BF16(elements(array)?.reinterpret_cast())),
+                };
+                Ok(Rows::new(shape, elements)?)
+            }
+        }
+    };
 }
+arrays!(F32 f32, U8 u8, I32 i32, F64 f64, I64 i64, I8 i8, I16 i16, U16 u16, U32 u32, U64 u64);
 
 impl<'py> Array<'py> {
     /// The array itself where it is plain, otherwise a copy that is; floats that no tensor holds become float64, other
@@ -214,7 +267,7 @@ impl<'py> Array<'py> {
         let dtype = match name.as_str() {
             // numpy knows it only from arrays, all of which are in the machine's byte order.
             "bfloat16" => None,
-            "float32" | "float16" | "int32" | "uint8" | "bool" => Some(name.as_str()),
+            held if DType::all().any(|dtype| dtype.name() == held) => Some(held),
             _ if name.starts_with("float") => Some("float64"),
             _ => Some("int64"),
         };
@@ -226,33 +279,6 @@ impl<'py> Array<'py> {
             _ => Self::of_plain(&array)?,
         };
         array.ok_or_else(|| PyTypeError::new_err(format!("array: cannot read elements of {name}")))
-    }
-
-    fn of_plain(obj: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
-        if obj.cast::<PyArrayDyn<bool>>().is_ok() {
-            return Ok(plain(&obj.call_method1("view", ("uint8",))?).map(Array::Bool));
-        }
-        Ok(plain(obj)
-            .map(Array::F32)
-            .or_else(|| plain(obj).map(Array::U8))
-            .or_else(|| plain(obj).map(Array::I32))
-            .or_else(|| plain(obj).map(Array::F64))
-            .or_else(|| plain(obj).map(Array::I64)))
-    }
-
-    /// The array's rows.
-    pub fn rows(&self) -> PyResult<Rows<'_>> {
-        let (shape, elements) = match self {
-            Array::F32(array) => (array.shape(), Elements::F32(elements(array)?)),
-            Array::F64(array) => (array.shape(), Elements::F64(elements(array)?)),
-            Array::I32(array) => (array.shape(), Elements::I32(elements(array)?)),
-            Array::I64(array) => (array.shape(), Elements::I64(elements(array)?)),
-            Array::U8(array) => (array.shape(), Elements::U8(elements(array)?)),
-            Array::Bool(array) => (array.shape(), Elements::Bool(elements(array)?)),
-            Array::F16(array) => (array.shape(), Elements::F16(elements(array)?.reinterpret_cast())),
-            Array::BF16(array) => (array.shape(), Elements::BF16(elements(array)?.reinterpret_cast())),
-        };
-        Ok(Rows::new(shape, elements)?)
     }
 }
 
@@ -275,13 +301,6 @@ pub fn to_numpy<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, Py
 }
 
 fn array_of<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
-    fn fill<'py, T: Element + numpy::Element>(array: &Bound<'py, PyAny>, buffer: &Buffer) -> PyResult<()> {
-        let array = array.cast::<PyArrayDyn<T>>().map_err(PyErr::from)?;
-        let mut array = array.try_readwrite().map_err(PyErr::from)?;
-        let to = array.as_slice_mut().map_err(|e| PyTypeError::new_err(e.to_string()))?;
-        to.copy_from_slice(buffer.as_slice::<T>());
-        Ok(())
-    }
     let Fact { shape, dtype } = buffer.fact();
     let name = match dtype {
         DType::BF16 => match py.import("ml_dtypes") {
@@ -293,33 +312,16 @@ fn array_of<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>
     };
     // numpy says so where there is no memory.
     let array = py.import("numpy")?.call_method1("empty", (shape_tuple(py, shape)?, name))?;
-    match dtype {
-        DType::F32 => fill::<f32>(&array, buffer)?,
-        DType::I32 => fill::<i32>(&array, buffer)?,
-        DType::U8 => fill::<u8>(&array, buffer)?,
-        DType::Bool => fill::<u8>(&bits(&array, *dtype)?, buffer)?,
-        DType::F16 | DType::BF16 => fill_words(&bits(&array, *dtype)?, buffer)?,
-    }
+    fill_array(&array, buffer.bytes(), *dtype)?;
     Ok(array)
 }
 
 /// A numpy array of words that has the bits of a float16 or bfloat16 buffer.
 pub fn words_of<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
-    let shape = shape_tuple(py, &buffer.fact().shape)?;
-    let array = py.import("numpy")?.call_method1("empty", (shape, buffer.fact().dtype.array_name()))?;
-    fill_words(&array, buffer)?;
+    let Fact { shape, dtype } = buffer.fact();
+    let array = py.import("numpy")?.call_method1("empty", (shape_tuple(py, shape)?, dtype.array_name()))?;
+    fill_array(&array, buffer.bytes(), *dtype)?;
     Ok(array)
-}
-
-fn fill_words(words: &Bound<'_, PyAny>, buffer: &Buffer) -> PyResult<()> {
-    let words = words.cast::<PyArrayDyn<u16>>().map_err(PyErr::from)?;
-    let mut words = words.try_readwrite().map_err(PyErr::from)?;
-    let to = words.as_slice_mut().map_err(|e| PyTypeError::new_err(e.to_string()))?;
-    to.copy_from_slice(match buffer.fact().dtype {
-        DType::F16 => buffer.as_slice::<f16>().reinterpret_cast(),
-        _ => buffer.as_slice::<bf16>().reinterpret_cast(),
-    });
-    Ok(())
 }
 
 /// The values of a float buffer as a float32 array.

@@ -1,16 +1,14 @@
 //! `save_safetensors` and `load_safetensors`: numpy arrays to and from files.
 
-use super::caller;
 use super::tensor::PyTensor;
+use super::{caller, convert};
 use crate::buffer::Buffer;
 use crate::dtype::DType;
 use crate::io::FileError;
 use crate::io::safetensors::{self, TensorData};
 use crate::lazy::Tensor;
 use crate::shape::Fact;
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
-use numpy::{Element, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -146,32 +144,24 @@ fn copy_out(path: &Path, name: String, value: &Bound<'_, PyAny>) -> PyResult<Own
         return Err(PyTypeError::new_err(message));
     };
     let shape = array.shape().to_vec();
-    let refuse = |bytes| no_memory(path, &name, bytes);
-    let (dtype, bytes) = if let Ok(a) = value.cast::<PyArrayDyn<f32>>() {
-        (DType::F32, words(a, f32::to_le_bytes, &refuse)?)
-    } else if let Ok(a) = value.cast::<PyArrayDyn<i32>>() {
-        (DType::I32, words(a, i32::to_le_bytes, &refuse)?)
-    } else if let Ok(a) = value.cast::<PyArrayDyn<u8>>() {
-        (DType::U8, words(a, u8::to_le_bytes, &refuse)?)
-    } else if let Ok(a) = value.cast::<PyArrayDyn<bool>>() {
-        (DType::Bool, words(a, |v| [u8::from(v)], &refuse)?)
-    } else if let Some(dtype) = half(array)? {
-        let bits = value.call_method1("view", (dtype.array_name(),))?;
-        (dtype, words(bits.cast::<PyArrayDyn<u16>>()?, u16::to_le_bytes, &refuse)?)
-    } else {
+    let held: String = array.dtype().getattr("name")?.extract()?;
+    let native = array.dtype().getattr("isnative")?.is_truthy()?;
+    let Some(dtype) = DType::all().find(|dtype| native && dtype.name() == held) else {
         let names = DType::names();
         let message = format!("tensor \"{name}\": expected one of dtype {names}, received {}", array.dtype());
         return Err(PyTypeError::new_err(message));
     };
+    let contiguous = match array.is_c_contiguous() {
+        true => value.clone(),
+        false => value.py().import("numpy")?.call_method1("ascontiguousarray", (value,))?,
+    };
+    let len = array.len() * dtype.size();
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| no_memory(path, &name, len))?;
+    convert::extend_from_array(&mut bytes, &contiguous, dtype)?;
+    #[cfg(target_endian = "big")]
+    bytes.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
     Ok(Owned { name, dtype, shape, bytes })
-}
-
-/// The dtype of an array of float16 or bfloat16 in the machine's byte order.
-fn half(array: &Bound<'_, PyUntypedArray>) -> PyResult<Option<DType>> {
-    let dtype = array.dtype();
-    let name: String = dtype.getattr("name")?.extract()?;
-    let found = [DType::F16, DType::BF16].into_iter().find(|half| half.name() == name);
-    Ok(if dtype.getattr("isnative")?.is_truthy()? { found } else { None })
 }
 
 /// The content of a tensor, computed if need be.
@@ -187,63 +177,23 @@ fn copy_tensor(path: &Path, name: String, tensor: &Tensor, py: Python<'_>) -> Py
     Ok(Owned { name, dtype: *dtype, shape: shape.to_vec(), bytes })
 }
 
-/// The elements in row-major order as little-endian bytes, whatever the array's strides.
-fn words<T: Element + Copy, const N: usize>(
-    array: &Bound<'_, PyArrayDyn<T>>,
-    encode: impl Fn(T) -> [u8; N],
-    refuse: &dyn Fn(usize) -> PyErr,
-) -> PyResult<Vec<u8>> {
-    let array = array.try_readonly()?;
-    let view = array.as_array();
-    let mut words: Vec<[u8; N]> = Vec::new();
-    words.try_reserve_exact(view.len()).map_err(|_| refuse(N * view.len()))?;
-    match view.as_slice() {
-        Some(values) => words.extend(values.iter().map(|&value| encode(value))),
-        None => words.extend(view.iter().map(|&value| encode(value))),
-    }
-    Ok(words.into_flattened())
-}
-
 /// Axes that an array of every release of numpy may have.
 const MAX_AXES: usize = 32;
 
 fn array<'py>(py: Python<'py>, path: &Path, tensor: &TensorData<'_>) -> PyResult<Bound<'py, PyAny>> {
-    fn build<'py, T: Element, const N: usize>(
-        py: Python<'py>,
-        path: &Path,
-        tensor: &TensorData<'_>,
-        decode: impl Fn([u8; N]) -> T,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let (words, _) = tensor.bytes.as_chunks::<N>();
-        let mut values = Vec::new();
-        let reserved = values.try_reserve_exact(words.len());
-        reserved.map_err(|_| no_memory(path, tensor.name, tensor.bytes.len()))?;
-        values.extend(words.iter().map(|&word| decode(word)));
-        let array = ndarray::ArrayD::from_shape_vec(tensor.shape, values).map_err(|e| no_array(path, tensor, &e))?;
-        Ok(PyArrayDyn::from_owned_array(py, array).into_any())
-    }
     if tensor.shape.len() > MAX_AXES {
         return Err(no_array(path, tensor, &format_args!("numpy has arrays of at most {MAX_AXES} axes")));
     }
-    match tensor.dtype {
-        DType::F32 => build(py, path, tensor, f32::from_le_bytes),
-        DType::I32 => build(py, path, tensor, i32::from_le_bytes),
-        DType::U8 => build(py, path, tensor, u8::from_le_bytes),
-        DType::Bool => build(py, path, tensor, |[byte]| byte != 0),
-        DType::F16 | DType::BF16 => halves(py, path, tensor),
-    }
-}
-
-fn halves<'py>(py: Python<'py>, path: &Path, tensor: &TensorData<'_>) -> PyResult<Bound<'py, PyAny>> {
     let fact = Fact::checked(tensor.shape, tensor.dtype).map_err(|e| no_array(path, tensor, &e))?;
     let mut buffer = Buffer::zeroed(fact).map_err(|_| no_memory(path, tensor.name, tensor.bytes.len()))?;
-    let (words, _) = tensor.bytes.as_chunks::<2>();
-    let bits: &mut [u16] = match tensor.dtype {
-        DType::F16 => buffer.as_mut_slice::<f16>().reinterpret_cast_mut(),
-        _ => buffer.as_mut_slice::<bf16>().reinterpret_cast_mut(),
-    };
-    bits.iter_mut().zip(words).for_each(|(to, word)| *to = u16::from_le_bytes(*word));
-    super::convert::to_numpy(py, &buffer)
+    let to = buffer.bytes_mut();
+    match tensor.dtype {
+        DType::Bool => to.iter_mut().zip(tensor.bytes).for_each(|(to, &byte)| *to = u8::from(byte != 0)),
+        _ => to.copy_from_slice(tensor.bytes),
+    }
+    #[cfg(target_endian = "big")]
+    to.chunks_exact_mut(tensor.dtype.size()).for_each(<[u8]>::reverse);
+    convert::to_numpy(py, &buffer)
 }
 
 fn no_array(path: &Path, tensor: &TensorData<'_>, why: &dyn std::fmt::Display) -> PyErr {

@@ -111,6 +111,20 @@ impl PyCompiledFunction {
         Ok(values.into_iter().map(PyTensor::from).collect())
     }
 
+    /// Records the function as a node for each output, as if its Python ran; gradients flow through.
+    #[pyo3(signature = (*arguments))]
+    fn record(&self, arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<PyTensor>> {
+        let tensors = self.arguments(arguments)?;
+        let outputs = caught(|| self.function.record(&tensors))?;
+        Ok(outputs.into_iter().map(PyTensor::from).collect())
+    }
+
+    /// Whether the function assigns no variable, so that it can be recorded.
+    #[getter]
+    fn is_pure(&self) -> bool {
+        self.function.is_pure()
+    }
+
     /// Runs the function `repeats` times and gives a table of its steps, each with its fastest time.
     #[pyo3(signature = (*arguments, repeats=10))]
     fn profile(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>, repeats: usize) -> PyResult<String> {

@@ -161,7 +161,7 @@ macro_rules! with_operators {
                 super::tensor::item(py, &$tensor(self)?)
             }
             fn __int__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                super::tensor::item(py, &$tensor(self)?)?.into_pyobject(py)?.call_method0("__int__")
+                super::tensor::whole(py, &$tensor(self)?)
             }
             fn __index__(&self, py: Python<'_>) -> PyResult<i64> {
                 super::tensor::integer(py, &$tensor(self)?)

@@ -9,7 +9,8 @@ use crate::error::Error;
 use crate::lazy::{LayerScope, NoGrad, Tensor};
 use crate::ops::{Attribute, Attributes};
 use crate::shape::Fact;
-use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError};
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyBufferError, PyIndexError, PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
 use std::cell::RefCell;
@@ -222,15 +223,25 @@ pub fn dlpack<'py>(
 
 /// The only element as f64.
 pub fn item(py: Python<'_>, tensor: &Tensor) -> PyResult<f64> {
-    if tensor.fact().shape.len() != 1 {
-        return Err(PyTypeError::new_err(format!(
-            "expected a tensor of one element, received shape {}",
-            tensor.fact().shape
-        )));
+    Ok(only(py, tensor)?.number(0))
+}
+
+/// The only element as a whole number, floats truncated.
+pub fn whole<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    match tensor.fact().dtype.is_integer() {
+        true => only(py, tensor)?.integer(0).into_bound_py_any(py),
+        false => item(py, tensor)?.into_pyobject(py)?.call_method0("__int__"),
+    }
+}
+
+/// The value of a tensor of one element.
+fn only(py: Python<'_>, tensor: &Tensor) -> PyResult<crate::value::HostValue> {
+    let shape = &tensor.fact().shape;
+    if shape.len() != 1 {
+        return Err(PyTypeError::new_err(format!("expected a tensor of one element, received shape {shape}")));
     }
     let held = tensor.clone();
-    let buffer = caller::run(py, move || held.buffer())?;
-    Ok(buffer.number(0))
+    caller::run(py, move || held.buffer())
 }
 
 /// The only element of an integer tensor.
@@ -238,7 +249,9 @@ pub fn integer(py: Python<'_>, tensor: &Tensor) -> PyResult<i64> {
     if tensor.fact().dtype.is_float() {
         return Err(PyTypeError::new_err(format!("expected an integer tensor, received {}", tensor.fact())));
     }
-    Ok(item(py, tensor)? as i64)
+    let value = only(py, tensor)?.integer(0);
+    i64::try_from(value)
+        .map_err(|_| PyOverflowError::new_err(format!("expected a number within int64, received {value}")))
 }
 
 /// `format(tensor, spec)`: of the element if there is one, else of the text.

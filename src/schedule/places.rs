@@ -37,6 +37,7 @@ impl Constants {
                 Word::One(bits) => self.bytes.push(bits),
                 Word::Two(bits) => self.bytes.extend(bits.to_ne_bytes()),
                 Word::Four(bits) => self.bytes.extend(bits.to_ne_bytes()),
+                Word::Eight(bits) => self.bytes.extend(bits.to_ne_bytes()),
             }
             self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT), 0);
             offset

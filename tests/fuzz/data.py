@@ -21,6 +21,11 @@ def data(seed, shape, kind="normal", dtype="float32"):
     elif kind == "rows":  # the last axis sums to 1
         x = rng.uniform(0.1, 1.0, shape)
         x = x / x.sum(-1, keepdims=True)
+    elif kind == "dominant":  # matrices far from singular ones
+        x = rng.standard_normal(shape) * 0.3 + 2.0 * np.eye(*shape[-2:])
+    elif kind == "definite":
+        x = rng.standard_normal(shape) * 0.5
+        x = x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1])
     elif kind == "ones":
         x = np.ones(shape)
     elif kind == "zeros":

@@ -6,6 +6,8 @@ __all__ = ["LAYERS", "OPS"]
 
 _CONTROL = "takes Python functions; programs are made of values"
 _NO_TENSOR = "gives no tensor"
+_SIGNS = "vectors are unique up to signs; tests/python/test_linalg.py multiplies the factors"
+_LABELS = "tests/python/test_ctc.py compares it with all ways to spread labels"
 
 OPS = {
     "cond": _CONTROL,
@@ -13,6 +15,12 @@ OPS = {
     "map": _CONTROL,
     "vectorized_map": _CONTROL,
     "while_loop": _CONTROL,
+    "associative_scan": _CONTROL,
+    "scan": _CONTROL,
+    "switch": _CONTROL,
+    "vectorize": _CONTROL,
+    "nonzero": "its shape depends on values",
+    "view": "reads bytes; nothing is computed",
     "custom_gradient": _CONTROL,
     "convert_to_numpy": _NO_TENSOR,
     "dtype": _NO_TENSOR,
@@ -20,6 +28,17 @@ OPS = {
     "ndim": _NO_TENSOR,
     "shape": _NO_TENSOR,
     "size": _NO_TENSOR,
+    "jvp": _CONTROL,
+    "eig": _SIGNS,
+    "eigh": _SIGNS,
+    "lu_factor": _SIGNS,
+    "qr": _SIGNS,
+    "svd": _SIGNS,
+    "istft": "undoes stft; tests/python/test_fourier.py does both",
+    "ctc_decode": _LABELS,
+    "ctc_loss": _LABELS,
+    "polar": "gives an array of numpy",
+    "view_as_complex": "gives an array of numpy",
     "empty": "its values mean nothing",
 }
 
@@ -28,6 +47,8 @@ _FUNCTION = "a class of this table, called at once"
 _VOLUMES = "the class of the same name for images with another rank; ops are drawn for volumes"
 _PARITY = "takes several sequences; tests/python/test_sequence_parity.py compares it with Keras"
 _ALIAS = "another name of a layer of this table"
+
+_CELL = "takes a state; layers with it are in this table, or in tests/python/test_sequence_parity.py"
 
 LAYERS = {
     "AdditiveAttention": _PARITY,
@@ -58,6 +79,16 @@ LAYERS = {
     "GlobalMaxPool1D": _ALIAS,
     "MaxPool1D": _ALIAS,
     "SeparableConvolution1D": _ALIAS,
+    "GRUCell": _CELL,
+    "LSTMCell": _CELL,
+    "RNN": _CELL,
+    "SimpleRNNCell": _CELL,
+    "StackedRNNCells": _CELL,
+    "Bidirectional": _CELL,
+    "ConvLSTM1D": _CELL,
+    "ConvLSTM2D": _CELL,
+    "ConvLSTM3D": _CELL,
+    "ReversibleEmbedding": _PARITY,
     "SpectralNormalization": "changes its layer; tests/python/test_keras_parity.py compares it with Keras",
     "TimeDistributed": "takes a layer",
     "Wrapper": "a base class",

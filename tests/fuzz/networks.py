@@ -121,7 +121,7 @@ def _draw_batch_norm(d):
 row("ops.batch_normalization", _draw_batch_norm, lambda x, *a, **k: batch_norm(lift(x), *a, **k), often=2)
 
 
-def layer_norm(x, gamma=None, beta=None, axis=-1, epsilon=1e-3):
+def layer_norm(x, gamma=None, beta=None, axis=-1, epsilon=1e-7):
     axes = sorted(a % value(x).ndim for a in (axis if isinstance(axis, (list, tuple)) else [axis]))
     for given in (gamma, beta):
         if given is not None:

@@ -7,7 +7,7 @@ import autograd.numpy as np
 from fuzz import images, networks
 from fuzz.layer_rows import _finish, convolution, features, layer, scaled
 from fuzz.movement import pad
-from fuzz.pointwise import lift
+from fuzz.pointwise import lift, sigmoid, tanh
 from fuzz.reductions import matmul, mean
 from fuzz.rounding import r, value
 from fuzz.table import Call
@@ -124,3 +124,79 @@ layer(
 )
 for name in ("SpatialDropout1D", "AlphaDropout"):
     layer(name, lambda d: Call([sequence(d)], {"rate": 0.3}), lambda x, weights, **k: x, often=0.2)
+
+
+def _short(d):
+    """A sequence of few steps and features."""
+    found = d.pick(
+        where=lambda v: (
+            v.ndim == 3 and v.size and v.shape[0] == d.batch and v.shape[1] <= 6 and v.shape[2] <= 64
+        )
+    )
+    return found or d.fresh((d.batch, d.choose([1, 2, 5]), d.small()), batch=True)
+
+
+def _draw_recurrent(gates, biases):
+    def draw(d):
+        x, units = _short(d), d.small()
+        width = gates * units
+        shapes = [(d.shape(x)[2], width), (units, width), (*biases, width)]
+        options = {"units": units, **d.maybe(return_sequences=True, go_backwards=True)}
+        return Call([x], options, weights=[d.weight(shape, "small") for shape in shapes])
+
+    return draw
+
+
+def _sigmoid(x):
+    return r(sigmoid(x))
+
+
+def _tanh(x):
+    return r(tanh(x))
+
+
+def _recurrent(advance, count):
+    """A layer whose step is `advance(input, states, weights, units)`, with `count` states."""
+
+    def reference(x, weights, units, return_sequences=False, go_backwards=False):
+        x = lift(x)
+        states = [np.zeros((value(x).shape[0], units))] * count
+        outputs = []
+        order = range(value(x).shape[1])
+        for step in reversed(order) if go_backwards else order:
+            states = advance(x[:, step], states, weights, units)
+            outputs.append(states[0])
+        return np.stack(outputs, 1) if return_sequences else outputs[-1]
+
+    return reference
+
+
+def _simple(x, states, weights, units):
+    kernel, recurrent, bias = weights
+    return [_tanh(r(r(matmul(x, kernel) + bias) + matmul(states[0], recurrent)))]
+
+
+def _lstm(x, states, weights, units):
+    kernel, recurrent, bias = weights
+    h, c = states
+    z = r(r(matmul(x, kernel) + bias) + matmul(h, recurrent))
+    i, f, g, o = (z[:, k * units : (k + 1) * units] for k in range(4))
+    c = r(r(_sigmoid(f) * c) + r(_sigmoid(i) * _tanh(g)))
+    return [r(_sigmoid(o) * _tanh(c)), c]
+
+
+def _gru(x, states, weights, units):
+    kernel, recurrent, bias = weights
+    (h,) = states
+    given, inner = r(matmul(x, kernel) + bias[0]), r(matmul(h, recurrent) + bias[1])
+    z, reset = (
+        _sigmoid(r(given[:, k * units : (k + 1) * units] + inner[:, k * units : (k + 1) * units]))
+        for k in range(2)
+    )
+    new = _tanh(r(given[:, 2 * units :] + r(reset * inner[:, 2 * units :])))
+    return [r(r(z * h) + r(r(1.0 - z) * new))]
+
+
+layer("SimpleRNN", _draw_recurrent(1, ()), _recurrent(_simple, 1), often=0.5)
+layer("LSTM", _draw_recurrent(4, ()), _recurrent(_lstm, 2), often=0.5)
+layer("GRU", _draw_recurrent(3, (2,)), _recurrent(_gru, 1), often=0.5)

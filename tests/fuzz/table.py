@@ -87,6 +87,7 @@ def row(name: str, draw: Any, reference: Any, **flags: Any) -> None:
 def rows() -> dict[str, Row]:
     """The whole table."""
     from fuzz import (  # noqa: F401 -- each adds its rows
+        arrays,
         creation,
         images,
         integers,

@@ -5,6 +5,7 @@
 
 mod choice;
 mod faults;
+mod host;
 mod numbers;
 mod orders;
 mod runs;

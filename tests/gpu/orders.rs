@@ -51,9 +51,12 @@ fn running_sums_of_any_length() {
     }
     for shape in SHAPES {
         for kind in [ReduceKind::Sum, ReduceKind::Prod, ReduceKind::Max, ReduceKind::Min] {
-            for (reverse, exclusive, dtype) in
-                [(false, false, DType::F32), (true, false, DType::I32), (false, true, DType::I32), (true, true, DType::F32)]
-            {
+            for (reverse, exclusive, dtype) in [
+                (false, false, DType::F32),
+                (true, false, DType::I32),
+                (false, true, DType::I32),
+                (true, true, DType::F32),
+            ] {
                 let mut g = Graph::new();
                 let x = g.input(Fact::new(shape, dtype));
                 let y = g.apply(Scan { kind, axis: 1, reverse, exclusive }, &[x]).unwrap();
@@ -74,8 +77,7 @@ fn rows_are_combined_in_order() {
             [(true, DType::F32, 7), (false, DType::F32, 300), (true, DType::U8, 40), (false, DType::I32, 0)]
         {
             let mut g = Graph::new();
-            let mut inputs =
-                vec![g.input(Fact::new([2, count, 3], dtype)), g.input(Fact::new([count], DType::I32))];
+            let mut inputs = vec![g.input(Fact::new([2, count, 3], dtype)), g.input(Fact::new([count], DType::I32))];
             if onto {
                 inputs.push(g.input(Fact::new([2, 9, 3], dtype)));
             }

@@ -13,8 +13,7 @@ const KINDS: [ScatterKind; 5] =
 fn scatter(kind: ScatterKind, onto: bool, dtype: DType, [outer, count, inner]: [usize; 3]) -> Graph {
     let mut g = Graph::new();
     let op = Scatter { axis: 1, shape: [outer, 5, inner].into(), kind, onto };
-    let mut inputs =
-        vec![g.input(Fact::new([outer, count, inner], dtype)), g.input(Fact::new([count], DType::I32))];
+    let mut inputs = vec![g.input(Fact::new([outer, count, inner], dtype)), g.input(Fact::new([count], DType::I32))];
     if onto {
         inputs.push(g.input(Fact::new([outer, 5, inner], dtype)));
     }
@@ -57,13 +56,9 @@ fn row(values: &[f64]) -> RefArray {
 #[test]
 fn what_meets_is_combined_in_the_order_of_the_indices() {
     let (updates, indices, x) = (row(&[2.0, 3.0, 5.0]), row(&[1.0, -1.0, 1.0]), row(&[7.0, 4.0, 9.0]));
-    for (kind, expected) in KINDS.into_iter().zip([
-        [7.0, 5.0, 3.0],
-        [7.0, 11.0, 12.0],
-        [7.0, 40.0, 27.0],
-        [7.0, 5.0, 9.0],
-        [7.0, 2.0, 3.0],
-    ]) {
+    for (kind, expected) in
+        KINDS.into_iter().zip([[7.0, 5.0, 3.0], [7.0, 11.0, 12.0], [7.0, 40.0, 27.0], [7.0, 5.0, 9.0], [7.0, 2.0, 3.0]])
+    {
         let mut g = Graph::new();
         let inputs = [DType::F32, DType::I32, DType::F32].map(|d| g.input(Fact::new([3], d)));
         let y = g.apply(Scatter { axis: 0, shape: [3].into(), kind, onto: true }, &inputs).unwrap();

@@ -20,11 +20,14 @@ UNIT = {"value_range": (0, 1)}
 
 # Arguments of each layer; the second entry says whether prediction leaves images alone.
 CASES: dict[str, tuple[dict[str, Any], bool]] = {
+    "AugMix": ({**UNIT, "seed": 1}, True),
     "AutoContrast": (UNIT, False),
     "CenterCrop": ({"height": 4, "width": 6}, False),
     "ContrastLimitedAdaptiveHistogramEqualization": ({**UNIT, "tile_grid_size": (2, 3)}, False),
+    "CutMix": ({"seed": 1}, True),
     "Equalization": (UNIT, True),
     "MaxNumBoundingBoxes": ({"max_number": 3}, True),
+    "MixUp": ({"alpha": 2.0, "seed": 1}, True),
     "RandAugment": ({**UNIT, "seed": 1}, True),
     "RandomBrightness": ({"factor": 0.4, **UNIT, "seed": 1}, True),
     "RandomColorDegeneration": ({"factor": 0.9, **UNIT, "seed": 1}, True),
@@ -193,8 +196,13 @@ def test_labels_and_masks_go_along(name):
     result = make(name)(data)
     assert set(data) == set(result) and data["images"] is x
     np.testing.assert_array_equal(host(result["images"]), plain)
-    np.testing.assert_array_equal(host(result["labels"]), np.arange(4))
     masks = host(result["segmentation_masks"])
+    if name in ("MixUp", "CutMix"):
+        labels = host(make(name)({**data, "labels": np.eye(4)})["labels"])
+        np.testing.assert_allclose(labels.sum(axis=1), 1.0, atol=1e-6)
+        assert labels.min() >= 0 and masks.min() >= 0 and masks.max() <= 1
+        return
+    np.testing.assert_array_equal(host(result["labels"]), np.arange(4))
     assert masks.dtype == np.uint8 and masks.shape[:3] == plain.shape[:3]
     assert set(np.unique(masks)) <= {0, 1}
 
@@ -270,6 +278,16 @@ def test_lists_of_boxes_are_filled():
     result = layer({"images": images()[:2], "bounding_boxes": boxes})["bounding_boxes"]
     assert result["boxes"].shape == (2, 3, 4)
     np.testing.assert_array_equal(host(result["labels"]), [[7, -1, -1], [8, 9, -1]])
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 0.2, 1.0, 3.0])
+def test_draws_of_the_beta_distribution(alpha):
+    drawn = host(augmentation.draws.beta((20000,), alpha, random.SeedGenerator(3)))
+    assert drawn.min() >= 0 and drawn.max() <= 1
+    np.testing.assert_allclose(drawn.mean(), 0.5, atol=0.01)
+    np.testing.assert_allclose(drawn.var(), 0.25 / (2 * alpha + 1), rtol=0.03)
+    shares = host(augmentation.draws.dirichlet(5, alpha, random.SeedGenerator(4)))
+    np.testing.assert_allclose(shares.sum(), 1.0, rtol=1e-6)
 
 
 def test_a_crop_in_prediction_has_the_shape_of_the_result():

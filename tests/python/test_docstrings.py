@@ -54,7 +54,6 @@ def test_public_methods_are_described(name):
         ("dtype_policies", "QuantizedDTypePolicy", "quantized yet"),
         ("callbacks", "OrbaxCheckpoint", "BackupAndRestore"),
         ("random", "gamma", "numpy.random"),
-        ("utils", "plot_model", "summary"),
         ("losses", "MeanSquareError", "did you mean 'MeanSquaredError'"),
         ("optimizers", "Adan", "did you mean 'Adam'"),
     ],

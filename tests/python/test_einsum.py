@@ -11,6 +11,8 @@ import cnnrs
 from cnnrs import Input, ops
 from cnnrs.ops import contraction
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*plans have been compiled:RuntimeWarning")
+
 NAMED = """
 ij,jk->ik ij,kj->ki ij,jk ii ii->i iij->j ij->ji ij-> i,j->ji ij,ij-> bij,bjk->bki bij,bkj->bik bi,bi->b
 bij,bj->bi abc,cde->abde abc,acde->bde aecd,abcd->acbe acbe,aecd->abcd ...ij,...jk->...ik

@@ -123,12 +123,26 @@ def test_in_fit_and_as_nodes_of_a_model(loss, y, p):
     assert value == pytest.approx(float(loss(y, p)), rel=1e-5)
 
 
-def test_functions_take_symbolic_tensors():
-    a, b = cnnrs.Input((5,)), cnnrs.Input((5,))
-    model = cnnrs.Model([a, b], losses.dice(a, b, axis=-1))
-    true, guess = RANDOM.integers(0, 2, (3, 5)), RANDOM.uniform(size=(3, 5))
-    found = model.predict([true.astype(np.float32), guess.astype(np.float32)], verbose=0)
-    np.testing.assert_allclose(found, losses.dice(true, guess, axis=-1).numpy(), rtol=1e-5)
+_FUNCTIONS = [name for name in vars(losses) if callable(vars(losses)[name]) and name.islower()]
+_FUNCTIONS = [
+    n for n in _FUNCTIONS if hasattr(getattr(losses, n), "is_cnnrs_op") and n not in ("circle", "ctc")
+]
+
+
+_FUNCTIONS += ["binary_accuracy", "categorical_accuracy", "pearson_correlation"]
+
+
+@pytest.mark.parametrize("name", _FUNCTIONS)
+def test_functions_take_symbolic_tensors(name):
+    sparse = name.startswith("sparse") or name == "categorical_generalized_cross_entropy"
+    function = getattr(losses, name, None) or getattr(cnnrs.metrics, name)
+    arguments = {"q": 0.5} if name == "categorical_generalized_cross_entropy" else {}
+    y, p = (LABELS if sparse else HOT).astype("float32"), P.astype("float32")
+    a, b = cnnrs.Input(y.shape[1:]), cnnrs.Input(p.shape[1:])
+    model = cnnrs.Model([a, b], function(a, b, **arguments))
+    model = cnnrs.Model.from_config(model.get_config())
+    found, expected = model([y, p]).numpy(), function(y, p, **arguments).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
@@ -163,3 +177,23 @@ def test_one_class_is_warned_of():
 def test_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", ["crossentropy", "ce"])
+@pytest.mark.parametrize(
+    "kind, y, p",
+    [
+        ("binary_crossentropy", HOT[:, :1], P[:, :1]),
+        ("categorical_crossentropy", HOT, P),
+        ("sparse_categorical_crossentropy", LABELS, P),
+        ("sparse_categorical_crossentropy", LABELS[:, None], P),
+    ],
+)
+def test_compile_finds_the_crossentropy_that_fits(name, kind, y, p):
+    def logs_of(kind):
+        model = cnnrs.Sequential([cnnrs.Input((p.shape[1],)), cnnrs.layers.Activation("linear")])
+        model.compile("sgd", kind, metrics=[kind])
+        return model.evaluate(p.astype("float32"), y, verbose=0, return_dict=True)
+
+    found, expected = logs_of(name), logs_of(kind)
+    assert found == {"loss": expected["loss"], name: expected[kind]}

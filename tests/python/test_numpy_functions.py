@@ -93,7 +93,7 @@ def test_gradients_flow_through_operators_with_arrays():
 def test_symbols_say_that_they_have_no_values():
     symbol = keras.Input((3,))
     for function in (np.sqrt, np.mean, np.transpose):
-        with pytest.raises(TypeError, match=r"symbolic and has no value.*cnnrs\.ops"):
+        with pytest.raises((TypeError, ValueError), match=r"symbolic and has no value.*cnnrs\.ops"):
             function(symbol)
 
 
@@ -117,7 +117,7 @@ def test_functions_of_numpy_in_a_traced_function_name_what_to_use():
 
 def test_tensors_show_their_numbers(x):
     for text in (repr(x), str(x)):
-        assert "shape=(2, 3) dtype=float32" in text
+        assert "shape=(2, 3)" in text and "dtype=float32" in text
         assert "[[1.   4.   9.  ]\n [0.25 2.   3.  ]]" in text
     assert "[ 5. 13.]" not in repr(x) and "6." in repr(ops.sum(x[:, :1]) + 4.75)
     for dtype in ("bfloat16", "float16", "int32", "bool"):
@@ -135,7 +135,7 @@ def test_in_a_traced_function_they_show_shape_and_dtype():
 
     traced(VALUES)
     tensor = "<Tensor shape=(2, 3) dtype=float32>"
-    assert shown == [tensor, tensor, "<Variable name=weight shape=(2, 3) dtype=float32>", tensor]
+    assert shown == [tensor, tensor, "<Variable path=weight, shape=(2, 3), dtype=float32>", tensor]
     model = keras.Sequential([keras.Input((3,)), Printing()])
     model.predict(VALUES, verbose=0)
     assert Printing.shown and "\n" not in "".join(Printing.shown)

@@ -14,7 +14,7 @@ from cnnrs import backend, config, initializers, regularizers, utils
 RANDOM = np.random.default_rng(12)
 
 
-@pytest.mark.parametrize("window", ["hann", "hamming", "blackman", None, np.arange(1.0, 9.0)])
+@pytest.mark.parametrize("window", ["hann", "hamming", "blackman", "tukey", None, np.arange(1.0, 9.0)])
 @pytest.mark.parametrize("scaling", ["density", "spectrum", None])
 @pytest.mark.parametrize("periodic", [True, False])
 def test_stft_kernels_are_a_fourier_transform(window, scaling, periodic):
@@ -103,6 +103,23 @@ def test_limits_of_training(limits):
     with pytest.warns(UserWarning, match="batches"):
         assert model.predict(x, batch_size=2, verbose=0).shape == (6, 1)
     assert (config.max_epochs(), config.max_steps_per_epoch()) == (None, 3)
+
+
+def test_epsilon_is_that_of_the_process():
+    losses = [
+        lambda: cnnrs.losses.categorical_crossentropy([[0.0, 1.0]], [[1.0, 0.0]]),
+        lambda: cnnrs.losses.binary_crossentropy([[1.0]], [[0.0]]),
+        lambda: cnnrs.losses.poisson([[1.0]], [[0.0]]),
+        lambda: cnnrs.losses.kl_divergence([[1.0]], [[0.0]]),
+    ]
+    before = [float(loss()[0]) for loss in losses]
+    config.set_epsilon(1e-3)
+    try:
+        after = [float(loss()[0]) for loss in losses]
+    finally:
+        config.set_epsilon(1e-7)
+    assert before == pytest.approx([-np.log(1e-7)] * 4, rel=1e-4)
+    assert after == pytest.approx([-np.log(1e-3)] * 4, rel=1e-2)
 
 
 def test_settings_that_have_one_value():

@@ -7,7 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
+import cnnrs
 from cnnrs import Input, ops
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*plans have been compiled:RuntimeWarning")
 
 RANKS = [1, 2, 3]
 
@@ -151,3 +154,63 @@ def test_wrong_numbers_are_refused(numbers):
             ops.conv(x, kernel, **{name: numbers})
     with pytest.raises(ValueError, match="pool_size"):
         ops.max_pool(x, numbers)
+
+
+def windows_of_grid(n, size):
+    return [(i * n // size, -(-(i + 1) * n // size)) for i in range(size)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 9])
+@pytest.mark.parametrize("rank", RANKS)
+def test_adaptive_pools_see_the_windows_of_a_grid(rank, size):
+    x = drawn(0, 2, *(7, 6, 5)[:rank], 3)
+    cells = [windows_of_grid(n, size) for n in x.shape[1:-1]]
+    for function, reduced in ((ops.adaptive_average_pool, np.mean), (ops.adaptive_max_pool, np.max)):
+        expected = np.empty((2, *[size] * rank, 3))
+        for place in itertools.product(range(size), repeat=rank):
+            at = tuple(slice(*cells[a][i]) for a, i in enumerate(place))
+            expected[(slice(None), *place)] = reduced(x[(slice(None), *at)], axis=tuple(range(1, rank + 1)))
+        np.testing.assert_allclose(function(x, size).numpy(), expected, atol=1e-5)
+        y = function(first(x), [size] * rank, "channels_first")
+        np.testing.assert_allclose(y.numpy(), first(expected), atol=1e-5)
+
+
+def test_adaptive_pools_have_gradients_and_unknown_extents():
+    x, weights = drawn(0, 1, 5, 2), drawn(1, 1, 3, 2)
+    for function in (ops.adaptive_average_pool, ops.adaptive_max_pool):
+        value, slope = ops.jvp(lambda v, f=function: f(v, 3), [x], [x])
+        np.testing.assert_allclose(slope.numpy(), value.numpy(), atol=1e-5)  # both are homogeneous
+        assert function(Input((None, None, 4)), 3).shape == (None, 3, 3, 4)
+        total = cnnrs.grad(lambda v, f=function: ops.sum(f(v, 3) * weights))(ops.array(x))
+        np.testing.assert_allclose(float(ops.sum(total * x)), float(ops.sum(value * weights)), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "dilation, padding, stride", [(1, 0, 1), (2, 1, 1), ((1, 2), (0, 1), (2, 1)), (1, 2, 3)]
+)
+def test_fold_is_the_transpose_of_unfold(dilation, padding, stride):
+    x = drawn(0, 2, 3, 7, 6)
+    columns = ops.unfold(x, (3, 2), dilation, padding, stride)
+    w = drawn(1, *columns.shape)
+    back = ops.fold(w, (7, 6), (3, 2), dilation, padding, stride)
+    assert back.shape == x.shape
+    np.testing.assert_allclose(np.sum(columns.numpy() * w), np.sum(back.numpy() * x), rtol=1e-3, atol=1e-3)
+    # A product with the columns is a convolution.
+    kernel = drawn(2, 3, 2, 3, 4)
+    product = np.einsum("bkl,kf->bfl", columns.numpy(), kernel.transpose(2, 0, 1, 3).reshape(18, 4))
+    p = [padding] * 2 if isinstance(padding, int) else list(padding)
+    border = np.pad(x, [(0, 0), (0, 0), (p[0], p[0]), (p[1], p[1])])
+    conv = ops.conv(border, kernel, stride, "valid", "channels_first", dilation)
+    np.testing.assert_allclose(product, conv.numpy().reshape(2, 4, -1), atol=1e-3)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: ops.unfold(np.ones((3, 3)), 2), lambda: ops.unfold(np.ones((1, 1, 3, 3)), 4),
+    lambda: ops.unfold(np.ones((1, 1, 3, 3)), 2, padding=-1), lambda: ops.fold(np.ones((1, 3, 4)), 3, 2),
+    lambda: ops.fold(np.ones((1, 4, 5)), 3, 2), lambda: ops.adaptive_max_pool(np.ones((1, 3, 1)), 0),
+    lambda: ops.adaptive_average_pool(np.ones((3, 1)), 1),
+    lambda: ops.adaptive_max_pool(np.ones((1, 0, 1)), 2),
+])  # fmt: skip
+def test_windows_that_do_not_fit_are_refused(call):
+    with pytest.raises(ValueError, match="expected"):
+        call()

@@ -31,14 +31,7 @@ OF_LAYERS = {
     "TFSMLayer": "there are no files of TensorFlow; load weights into layers",
     "TorchModuleWrapper": "a Layer computes with cnnrs.ops; weights of torch go in with set_weights",
     "QuantizedConv2D QuantizedDense": "layers compute in float types",
-    "Conv3D Conv3DTranspose Convolution3D Convolution3DTranspose": f"{_IMAGES} and sequences",
-    "MaxPool3D MaxPooling3D AvgPool3D AveragePooling3D": f"{_IMAGES} and sequences; use ops.max_pool",
-    "GlobalMaxPool3D GlobalMaxPooling3D GlobalAvgPool3D GlobalAveragePooling3D": (
-        f"{_IMAGES} and sequences; ops.max and ops.mean take axes"
-    ),
-    "AdaptiveMaxPooling3D AdaptiveAveragePooling3D": f"{_IMAGES} and sequences",
-    "UpSampling3D ZeroPadding3D Cropping3D SpatialDropout3D": f"{_IMAGES} and sequences",
-    "ConvLSTM3D": f"{_IMAGES} and sequences; ConvLSTM2D takes sequences of images",
+    "AdaptiveMaxPooling3D AdaptiveAveragePooling3D": "use ops.max_pool or ops.average_pool",
 }
 
 OF_APPLICATIONS = {

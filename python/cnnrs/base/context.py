@@ -31,6 +31,11 @@ def current_training() -> bool | None:
     return _STATE.training
 
 
+def is_busy() -> bool:
+    """Whether this thread records a function, or a layer call is under way."""
+    return _STATE.traces > 0 or _STATE.calls > 0
+
+
 def is_outermost() -> bool:
     """Whether no layer call is under way."""
     return _STATE.calls == 0

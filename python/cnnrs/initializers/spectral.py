@@ -25,7 +25,8 @@ class STFT(Initializer):
 
     Args:
         side: "real" or "imag": the cosines or the sines.
-        window: "hann", "hamming", "blackman", "boxcar", an array of the length of a frame, or None.
+        window: "hann", "hamming", "blackman" or "boxcar", another window of `scipy.signal` if that is there,
+            an array of the length of a frame, or None.
         scaling: "density" divides by the root of the window's energy, "spectrum" by its sum, None by nothing.
         periodic: Whether the window is one period, instead of symmetric.
 
@@ -47,8 +48,6 @@ class STFT(Initializer):
     ):
         if side not in ("real", "imag"):
             raise ValueError(f"STFT: side: expected 'real' or 'imag', received {side!r}")
-        if isinstance(window, str) and window not in _COSINES:
-            raise ValueError(f"STFT: window: expected one of {sorted(_COSINES)}, received {window!r}")
         if scaling not in ("density", "spectrum", None):
             raise ValueError(f"STFT: scaling: expected 'density', 'spectrum' or None, received {scaling!r}")
         self.side, self.window, self.scaling, self.periodic = side, window, scaling, periodic
@@ -71,9 +70,21 @@ class STFT(Initializer):
             if window.shape != (frame,):
                 raise ValueError(f"STFT: window: expected the shape ({frame},), received {window.shape}")
             return window
+        if self.window not in _COSINES:
+            return self._of_scipy(frame)
         angle = 2.0 * np.pi * np.arange(frame) / max(frame if self.periodic else frame - 1, 1)
         terms = enumerate(_COSINES[self.window])
         return np.sum([(-1) ** k * a * np.cos(k * angle) for k, a in terms], axis=0)
+
+    def _of_scipy(self, frame: int) -> np.ndarray:
+        try:
+            from scipy import signal  # type: ignore[import-untyped,unused-ignore]
+        except ImportError:
+            raise ValueError(
+                f"STFT: window: expected one of {sorted(_COSINES)}, of which scipy has more, "
+                f"received {self.window!r}"
+            ) from None
+        return np.asarray(signal.get_window(self.window, frame, self.periodic))
 
     def get_config(self) -> dict[str, Any]:
         window = self.window

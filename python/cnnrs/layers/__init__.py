@@ -10,11 +10,14 @@ from cnnrs.layers.activation import (
 )
 from cnnrs.layers.attention import AdditiveAttention, Attention
 from cnnrs.layers.augmentation import (
+    AugMix,
     AutoContrast,
     CenterCrop,
     ContrastLimitedAdaptiveHistogramEqualization,
+    CutMix,
     Equalization,
     MaxNumBoundingBoxes,
+    MixUp,
     RandAugment,
     RandomBrightness,
     RandomColorDegeneration,
@@ -73,6 +76,7 @@ from cnnrs.layers.einsum import (
 from cnnrs.layers.embedding import (
     Embedding,
     Masking,
+    ReversibleEmbedding,
 )
 from cnnrs.layers.input_layer import (
     Input,
@@ -121,6 +125,20 @@ from cnnrs.layers.pooling import (
     MaxPooling3D,
 )
 from cnnrs.layers.preprocessing import CategoryEncoding, Normalization, Pipeline, Rescaling
+from cnnrs.layers.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    ConvLSTM1D,
+    ConvLSTM2D,
+    ConvLSTM3D,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+)
 from cnnrs.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -174,6 +192,8 @@ MaxPool3D = MaxPooling3D
 AvgPool3D = AveragePooling3D
 GlobalMaxPool3D = GlobalMaxPooling3D
 GlobalAvgPool3D = GlobalAveragePooling3D
+# What its configs call it in Keras.
+GroupedQueryAttention = GroupQueryAttention
 
 __all__ = [
     "Activation",
@@ -182,6 +202,7 @@ __all__ = [
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
+    "AugMix",
     "AutoContrast",
     "Average",
     "AveragePooling1D",
@@ -191,16 +212,20 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
+    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv1D",
     "Conv1DTranspose",
-    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv2D",
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
@@ -210,6 +235,7 @@ __all__ = [
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
+    "CutMix",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
@@ -220,6 +246,8 @@ __all__ = [
     "Embedding",
     "Equalization",
     "Flatten",
+    "GRU",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -240,13 +268,15 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTM",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
-    "MaxPool1D",
     "MaxNumBoundingBoxes",
+    "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
     "MaxPooling1D",
@@ -255,12 +285,14 @@ __all__ = [
     "Maximum",
     "Minimum",
     "MultiHeadAttention",
+    "MixUp",
     "Multiply",
     "Normalization",
     "PReLU",
     "Permute",
-    "RMSNormalization",
     "Pipeline",
+    "RMSNormalization",
+    "RNN",
     "RandAugment",
     "RandomBrightness",
     "RandomColorDegeneration",
@@ -286,17 +318,21 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "ReversibleEmbedding",
     "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
-    "SpatialDropout1D",
     "Solarization",
+    "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "SpectralNormalization",
+    "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
     "UnitNormalization",
@@ -318,6 +354,5 @@ __all__ = [
     "serialize",
     "subtract",
 ]
-
 
 __getattr__ = suggest.without("cnnrs.layers", absent.OF_LAYERS, __all__)

@@ -63,7 +63,7 @@ class Attention(Layer):
 
     def build(self, input_shape: Any) -> None:
         self._check(input_shape)
-        one = {"shape": (), "initializer": "ones"}
+        one: dict[str, Any] = {"shape": (), "initializer": "ones"}
         self.scale = self.add_weight(name="scale", **one) if self.use_scale else None
         concat = self.score_mode == "concat"
         self.concat_score_weight = self.add_weight(name="concat_score_weight", **one) if concat else None
@@ -120,7 +120,7 @@ class Attention(Layer):
         scores = self._calculate_scores(query, key)
         scores_mask = value_mask
         if use_causal_mask:
-            scores_mask = ops.convert_to_tensor(np.tri(*scores.shape[-2:], dtype=bool)[None])
+            scores_mask = ops.convert_to_tensor(np.tri(*scores.shape[-2:]).astype(bool)[None])
             if value_mask is not None:
                 scores_mask = ops.logical_and(ops.expand_dims(value_mask, -2), scores_mask)
         outputs, weights = self._apply_scores(scores, value, scores_mask, training)
@@ -168,7 +168,7 @@ class AdditiveAttention(Attention):
     def build(self, input_shape: Any) -> None:
         self._check(input_shape)
         shape = (input_shape[0][-1],)
-        start = {"shape": shape, "initializer": "glorot_uniform"}
+        start: dict[str, Any] = {"shape": shape, "initializer": "glorot_uniform"}
         self.scale = self.add_weight(name="scale", **start) if self.use_scale else None
 
     def _calculate_scores(self, query: Any, key: Any) -> Any:

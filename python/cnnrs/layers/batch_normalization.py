@@ -143,7 +143,7 @@ class BatchNormalization(Layer):
         self.input_spec = InputSpec(ndim=len(input_shape), axes={axis: channels})
 
     def _initial_deviation(self, shape: Any, dtype: Any = None) -> Any:
-        return np.sqrt(np.asarray(self.moving_variance_initializer(shape, dtype=dtype)))  # type: ignore[attr-defined]
+        return np.sqrt(np.asarray(self.moving_variance_initializer(shape, dtype=dtype)))
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         inputs = as_float(inputs)

@@ -7,7 +7,8 @@ from typing import Any
 
 from cnnrs import activations, ops, serialization, tree
 from cnnrs.layers.arguments import Parts, positive
-from cnnrs.layers.base import Layer, _is_shape, _tuples
+from cnnrs.layers.base import Layer
+from cnnrs.layers.calls import _is_shape, _tuples
 from cnnrs.layers.input_spec import InputSpec
 
 __all__ = ["Activation", "Dense", "Identity", "Lambda"]
@@ -79,7 +80,7 @@ class Dense(Layer):
         outputs = ops.matmul(inputs, self.kernel)
         if self.bias is not None:
             outputs = outputs + self.bias
-        return self.activation(outputs)
+        return outputs if self.activation is None else self.activation(outputs)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -158,7 +159,7 @@ class Lambda(Layer):
             raise TypeError(f"{self.name}: function: expected a function, received {function!r}")
         self.function = function
         self.arguments = dict(arguments or {})
-        self.mask = mask
+        self.mask = mask if mask is None or callable(mask) else ops.convert_to_tensor(mask)
         self._output_shape = output_shape if callable(output_shape) else _tuples(output_shape)
         self.supports_masking = mask is not None
         try:
@@ -203,7 +204,7 @@ class Lambda(Layer):
             given = self._output_shape
             config["output_shape"] = plain(given) if callable(given) else given
         if self.mask is not None:
-            config["mask"] = plain(self.mask)
+            config["mask"] = plain(self.mask if callable(self.mask) else self.mask.numpy())
         return {**config, "arguments": plain(self.arguments)}
 
 

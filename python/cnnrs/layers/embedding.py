@@ -9,8 +9,9 @@ from cnnrs.base.arguments import flag
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.arguments import Parts, positive
 from cnnrs.layers.base import Layer
+from cnnrs.ops.masks import with_mask
 
-__all__ = ["Embedding", "Masking"]
+__all__ = ["Embedding", "Masking", "ReversibleEmbedding"]
 
 
 class Embedding(Layer):
@@ -87,6 +88,84 @@ class Embedding(Layer):
             "output_dim": self.output_dim,
             **self._parts.config(),
             "mask_zero": self.mask_zero,
+        }
+
+
+class ReversibleEmbedding(Embedding):
+    """An embedding that also goes back: from vectors to a score for each integer.
+
+    Args:
+        input_dim, output_dim: As for `Embedding`.
+        tie_weights: Whether the way back multiplies by the transposed embeddings, or by a weight of its own.
+        embeddings_initializer, embeddings_regularizer, embeddings_constraint, mask_zero: As for `Embedding`.
+        reverse_dtype: Element type of the way back; None for that of the layer.
+        logit_soft_cap: Bound c of the scores, which become `c * tanh(scores / c)`; None for none.
+
+    It is called with `reverse=True` for the way back.
+
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> layer = layers.ReversibleEmbedding(10, 4)
+    >>> layer(layer(np.array([[1, 2]])), reverse=True).shape
+    (1, 2, 10)
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        tie_weights: bool = True,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        reverse_dtype: Any = None,
+        logit_soft_cap: float | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            input_dim,
+            output_dim,
+            embeddings_initializer,
+            embeddings_regularizer,
+            embeddings_constraint,
+            mask_zero,
+            **kwargs,
+        )
+        self.tie_weights = flag(tie_weights, self.name, "tie_weights")
+        self.reverse_dtype = reverse_dtype
+        self.logit_soft_cap = logit_soft_cap
+
+    def build(self, input_shape: Any = None) -> None:
+        super().build(input_shape)
+        if not self.tie_weights:
+            self.reverse_embeddings = self.add_weight(
+                shape=(self.output_dim, self.input_dim),
+                initializer=self._parts.of("embeddings")["initializer"],
+                name="reverse_embeddings",
+            )
+
+    def call(self, inputs: Any, reverse: bool = False) -> Any:
+        if not reverse:
+            outputs = super().call(inputs)
+            mask = super().compute_mask(inputs)
+            return outputs if mask is None else with_mask(outputs, mask)
+        kernel = ops.transpose(self.embeddings) if self.tie_weights else self.reverse_embeddings
+        dtype = self.compute_dtype if self.reverse_dtype is None else self.reverse_dtype
+        scores = ops.matmul(ops.cast(inputs, dtype), ops.cast(kernel, dtype))
+        cap = self.logit_soft_cap
+        return scores if cap is None else ops.tanh(scores / cap) * cap
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        # `call` knows which way it goes.
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "tie_weights": self.tie_weights,
+            "reverse_dtype": self.reverse_dtype,
+            "logit_soft_cap": self.logit_soft_cap,
         }
 
 

@@ -64,7 +64,7 @@ def _is_tensors(value: Any) -> bool:
 def hand_on(layer: Any, first: Any, outputs: Any, previous: Any, warn: bool) -> None:
     """Gives the outputs of a layer the masks that its `compute_mask` makes."""
     if not layer.supports_masking:
-        if warn and previous is not None:
+        if warn and previous is not None and not layer._carries_masks:
             warn_user(
                 f"{layer.name}: {type(layer).__name__} does not support masking: its input has a mask, "
                 "its output has none"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, constraints, initializers, regularizers, symbolic
-from cnnrs.base import naming, trainable_set
+from cnnrs.base import generation, naming, trainable_set
 from cnnrs.base.arguments import named
 from cnnrs.base.containers import open_container
 from cnnrs.base.dtypes import FLOATS, host_dtype, is_number, standardize_dtype
@@ -161,6 +161,8 @@ class WeightOwner(FormerNames, symbolic.Operation):
         if isinstance(value, _core.Variable) and name not in self._unowned:
             if not any(own is value for own, _ in self._own):
                 self._own.append((value, value.trainable))
+        if vars(self).get(name, self) is not value:
+            generation.note_change()
         object.__setattr__(self, name, value)
         if name not in self._unowned and _may_own(value):
             vars(self).setdefault("_owners", {})[name] = None

@@ -10,6 +10,7 @@ from cnnrs.layers.arguments import positive
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops.spatial import image_data_format
+from cnnrs.symbolic import KerasTensor
 
 __all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
 
@@ -72,6 +73,13 @@ class Reshape(Layer):
                 f"as in shape {tuple(input_shape)}, received {self.target_shape}"
             )
 
+    def compute_output_spec(self, inputs: Any) -> Any:
+        if None not in inputs.shape[1:]:
+            return super().compute_output_spec(inputs)
+        # What is unknown of the input says nothing of the output, whose extents are given.
+        target = (None if extent == -1 else extent for extent in self.target_shape)
+        return KerasTensor((inputs.shape[0], *target), inputs.dtype)
+
     def call(self, inputs: Any) -> Any:
         # Of an empty batch, the batch's shape does not say what -1 stands for.
         known = math.prod(extent for extent in self.target_shape if extent != -1)
@@ -121,6 +129,8 @@ class RepeatVector(Layer):
 
     def __init__(self, n: int, **kwargs: Any):
         super().__init__(**kwargs)
+        if not isinstance(n, int):
+            raise TypeError(f"{self.name}: n: expected an integer, received {n!r}")
         self.n = positive(n, self.name, "n")
         self.input_spec = InputSpec(ndim=2)
         self._build_at_init()

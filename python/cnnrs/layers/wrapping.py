@@ -6,8 +6,10 @@ from typing import Any
 
 from cnnrs import initializers, ops, serialization
 from cnnrs.layers.arguments import positive
-from cnnrs.layers.base import Layer, _call_signature
+from cnnrs.layers.base import Layer
+from cnnrs.layers.calls import _call_signature
 from cnnrs.layers.input_spec import InputSpec
+from cnnrs.layers.separate import computes_samples_alone
 from cnnrs.ops import raw
 
 __all__ = ["SpectralNormalization", "TimeDistributed", "Wrapper"]
@@ -52,8 +54,8 @@ class Wrapper(Layer):
 class TimeDistributed(Wrapper):
     """A layer for each step of a sequence.
 
-    The steps are computed as one batch of batch · steps samples, except by layers that mix samples or make
-    draws in training, or take a mask.
+    Steps of layers that are known to compute each sample by itself, such as Dense and Conv2D, and of models
+    of such layers, are computed as one batch of batch · steps samples.
 
     Args:
         layer: Computes a step.
@@ -90,6 +92,13 @@ class TimeDistributed(Wrapper):
                 f"received {tuple(mask.shape)}"
             )
         names = _call_signature(type(self.layer)).mask_names
+        if mask is not None and "mask" in names:
+            separate = False
+        else:
+            separate = 0 not in shape[:2] and computes_samples_alone(self.layer)
+        if separate:
+            outputs = self.layer(ops.reshape(inputs, (-1, *shape[2:])))
+            return ops.reshape(outputs, (*shape[:2], *outputs.shape[1:]))
         steps = []
         for i in range(shape[1]):
             kwargs = {"mask": mask[:, i]} if mask is not None and "mask" in names else {}
@@ -120,7 +129,8 @@ class SpectralNormalization(Wrapper):
     def build(self, input_shape: Any) -> None:  # type: ignore[override]  # it needs the shape
         super().build(input_shape)
         self.input_spec = InputSpec(min_ndim=1, axes={-1: input_shape[-1]})
-        kernel = self._kernel()
+        # The wrapper's own weight, too, as in Keras: it comes first.
+        self.kernel = kernel = self._kernel()
         self.vector_u = self.add_weight(
             shape=(1, kernel.shape[-1]),
             initializer=initializers.TruncatedNormal(stddev=0.02),

@@ -6,11 +6,12 @@ from typing import Any
 
 from cnnrs import ops
 from cnnrs.base.arguments import number
+from cnnrs.config import epsilon
 from cnnrs.losses.classes import LossFunctionWrapper
 from cnnrs.losses.functions import smoothed, warn_of_one_class
 from cnnrs.losses.loss import as_tensor, float_pair
 from cnnrs.ops import raw
-from cnnrs.ops.dispatch import as_float, op
+from cnnrs.ops.dispatch import as_float, as_index, op
 
 __all__ = [
     "CategoricalFocalCrossentropy",
@@ -18,8 +19,6 @@ __all__ = [
     "categorical_focal_crossentropy",
     "categorical_generalized_cross_entropy",
 ]
-
-_EPSILON = 1e-7
 
 
 @op
@@ -58,7 +57,7 @@ def categorical_focal_crossentropy(
     y_true = smoothed(y_true, label_smoothing, y_pred.shape[axis])
     if from_logits:
         y_pred = ops.softmax(y_pred, axis=axis)
-    p = raw.clip(y_pred / ops.sum(y_pred, axis=axis, keepdims=True), min=_EPSILON, max=1.0 - _EPSILON)
+    p = raw.clip(y_pred / ops.sum(y_pred, axis=axis, keepdims=True), min=epsilon(), max=1.0 - epsilon())
     weight = alpha if isinstance(alpha, (int, float)) else ops.convert_to_tensor(alpha, p.dtype)
     return ops.sum(weight * ops.power(1.0 - p, float(gamma)) * -y_true * raw.log(p), axis=axis)
 
@@ -82,7 +81,7 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     [1.0]
     """
     y_pred = as_float(y_pred)
-    labels = ops.one_hot(as_tensor(y_true).astype("int32"), y_pred.shape[-1], dtype=y_pred.dtype)
+    labels = ops.one_hot(as_index(as_tensor(y_true)), y_pred.shape[-1], dtype=y_pred.dtype)
     return (1.0 - ops.power(raw.sum(y_pred * labels, axes=[-1]), float(q))) / float(q)
 
 

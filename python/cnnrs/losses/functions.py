@@ -7,9 +7,11 @@ from typing import Any
 
 from cnnrs import ops
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.config import epsilon
 from cnnrs.losses.loss import as_tensor, float_pair
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import annotate
+from cnnrs.ops.dispatch import as_index, op
 
 __all__ = [
     "binary_crossentropy",
@@ -30,13 +32,12 @@ __all__ = [
     "squared_hinge",
 ]
 
-_EPSILON = 1e-7
-
 
 def _mean(x: Any, axis: Any = -1) -> Any:
     return raw.mean(x, axes=[axis]) if len(x.shape) else x
 
 
+@op
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     """`mean((y_true - y_pred)²)` over the last axis.
 
@@ -48,6 +49,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     return _mean(raw.square(y_true - y_pred))
 
 
+@op
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     """`mean(|y_true - y_pred|)` over the last axis.
 
@@ -59,6 +61,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     return _mean(raw.abs(y_true - y_pred))
 
 
+@op
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     """`100 · mean(|y_true - y_pred| / |y_true|)` over the last axis.
 
@@ -67,10 +70,11 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     [25.0]
     """
     y_true, y_pred = float_pair(y_true, y_pred)
-    scale = raw.maximum(raw.abs(y_true), _EPSILON)
+    scale = raw.maximum(raw.abs(y_true), epsilon())
     return 100.0 * _mean(raw.abs((y_true - y_pred) / scale))
 
 
+@op
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     """`mean((log(1 + y_true) - log(1 + y_pred))²)` over the last axis.
 
@@ -84,9 +88,10 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
 
 def _log1p(x: Any) -> Any:
     """`log(1 + x)`, of numbers near 0 at least."""
-    return raw.log1p(raw.maximum(x, _EPSILON))
+    return raw.log1p(raw.maximum(x, epsilon()))
 
 
+@op
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """`½e²` where |e| ≤ δ, `δ|e| - ½δ²` beyond; mean over the last axis (Huber 1964).
 
@@ -100,6 +105,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     return _mean(0.5 * raw.square(near) + float(delta) * (error - near))
 
 
+@op
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
     """`mean(log cosh(y_pred - y_true))` over the last axis, as `e + softplus(-2e) - log 2`.
 
@@ -112,6 +118,7 @@ def log_cosh(y_true: Any, y_pred: Any) -> Any:
     return _mean(error + raw.softplus(-2.0 * error) - math.log(2.0))
 
 
+@op
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     """`Σ y_true log(y_true / y_pred)` over the last axis, both clipped to 1e-7..1.
 
@@ -120,10 +127,11 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     [0.0]
     """
     y_true, y_pred = float_pair(y_true, y_pred)
-    y_true, y_pred = (raw.clip(y, min=_EPSILON, max=1.0) for y in (y_true, y_pred))
+    y_true, y_pred = (raw.clip(y, min=epsilon(), max=1.0) for y in (y_true, y_pred))
     return raw.sum(y_true * raw.log(y_true / y_pred), axes=[-1])
 
 
+@op
 def poisson(y_true: Any, y_pred: Any) -> Any:
     """`mean(y_pred - y_true log y_pred)` over the last axis.
 
@@ -132,7 +140,7 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     [1.5]
     """
     y_true, y_pred = float_pair(y_true, y_pred)
-    return _mean(y_pred - y_true * raw.log(y_pred + _EPSILON))
+    return _mean(y_pred - y_true * raw.log(y_pred + epsilon()))
 
 
 def _signed(y_true: Any) -> Any:
@@ -141,6 +149,7 @@ def _signed(y_true: Any) -> Any:
     return raw.where(binary, 2.0 * y_true - 1.0, y_true)
 
 
+@op
 def hinge(y_true: Any, y_pred: Any) -> Any:
     """`mean(max(1 - y_true · y_pred, 0))` over the last axis; targets -1 and 1, or 0 and 1.
 
@@ -152,6 +161,7 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
     return _mean(raw.relu(1.0 - _signed(y_true) * y_pred))
 
 
+@op
 def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     """`mean(max(1 - y_true · y_pred, 0)²)` over the last axis.
 
@@ -163,6 +173,7 @@ def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     return _mean(raw.square(raw.relu(1.0 - _signed(y_true) * y_pred)))
 
 
+@op
 def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     """`max(max((1 - y_true) y_pred) - Σ y_true y_pred + 1, 0)` for one-hot targets.
 
@@ -176,6 +187,7 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     return raw.relu(wrong - right + 1.0)
 
 
+@op
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """Minus the cosine of the angle between target and prediction along `axis`.
 
@@ -220,6 +232,7 @@ def warn_of_one_class(name: str, y_pred: Any, axis: Any) -> None:
         )
 
 
+@op
 def categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Any:
@@ -235,6 +248,7 @@ def categorical_crossentropy(
     return ops.categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
 
 
+@op
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
 ) -> Any:
@@ -245,8 +259,7 @@ def sparse_categorical_crossentropy(
     array([0.6931], dtype=float32)
     """
     y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
-    if y_true.dtype != "int32":
-        y_true = y_true.astype("int32")
+    y_true = as_index(y_true)
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
         y_true = raw.squeeze(y_true, axis=-1)
     if ignore_class is None:
@@ -259,6 +272,7 @@ def sparse_categorical_crossentropy(
     return annotate(losses, mask=valid)
 
 
+@op
 def binary_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Any:
@@ -280,6 +294,7 @@ def binary_crossentropy(
     return _mean(ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits), axis)
 
 
+@op
 def binary_focal_crossentropy(
     y_true: Any,
     y_pred: Any,

@@ -11,19 +11,20 @@ from cnnrs import _core, tree
 from cnnrs.base import naming, policies
 from cnnrs.base.arguments import NamedArguments
 from cnnrs.base.dtypes import FLOAT, FLOATS, STORED
+from cnnrs.config import epsilon
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import info_of
+from cnnrs.ops.dispatch import as_data
 from cnnrs.ops.masks import mask_of, merge_masks
 
-_EPSILON = 1e-7
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
 
 
 def as_tensor(value: Any) -> Any:
-    """A tensor of `value`; tensors and variables pass."""
+    """A tensor of `value`, of at most 32 bits; tensors and variables pass."""
     if isinstance(value, (_core.Tensor, _core.Variable)):
         return value
-    return _core.tensor(np.asarray(value))
+    return as_data(np.asarray(value))
 
 
 def squeeze_or_expand(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
@@ -105,7 +106,7 @@ def reduce_weighted_values(
     if mask is not None:
         mask = mask.astype(dtype)
         if reduction in ("mean", "sum_over_batch_size"):
-            valid = raw.sum(mask) + _EPSILON
+            valid = raw.sum(mask) + epsilon()
             mask = mask * (float(max(1, math.prod(mask.shape))) / valid)
         mask = _fit_weight(mask, values)
         weight = mask if weight is None else weight * mask
@@ -179,7 +180,7 @@ class Loss(NamedArguments):
             isinstance(y, (list, tuple)) and any(hasattr(leaf, "shape") for leaf in tree.flatten(y))
         ):
             return tree.map_structure(self._prepared, y)
-        y = as_tensor(y)
+        y = as_data(y, self.dtype)
         if self.dtype in STORED:
             return (y.astype(self.dtype) if y.dtype in FLOATS else y).astype(FLOAT)
         return y.astype(self.dtype) if y.dtype in FLOATS and y.dtype != self.dtype else y

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops
+from cnnrs.config import epsilon
 from cnnrs.losses.classes import LossFunctionWrapper
 from cnnrs.losses.loss import float_pair
 from cnnrs.ops.dispatch import op
 
 __all__ = ["Dice", "Tversky", "dice", "tversky"]
-
-_EPSILON = 1e-7
 
 
 @op
@@ -32,7 +31,7 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
     """
     y_true, y_pred = float_pair(y_true, y_pred, squeeze=False)
     both = ops.sum(y_true * y_pred, axis=axis)
-    return 1.0 - 2.0 * both / (ops.sum(y_true, axis=axis) + ops.sum(y_pred, axis=axis) + _EPSILON)
+    return 1.0 - 2.0 * both / (ops.sum(y_true, axis=axis) + ops.sum(y_pred, axis=axis) + epsilon())
 
 
 @op
@@ -58,7 +57,7 @@ def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axi
     false_positives = ops.sum((1.0 - y_true) * y_pred, axis=axis)
     false_negatives = ops.sum(y_true * (1.0 - y_pred), axis=axis)
     wrong = false_positives * float(alpha) + false_negatives * float(beta)
-    return 1.0 - both / (both + wrong + _EPSILON)
+    return 1.0 - both / (both + wrong + epsilon())
 
 
 class Dice(LossFunctionWrapper):

@@ -8,6 +8,7 @@ from cnnrs import ops
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.metrics.metric import MeanMetricWrapper
 from cnnrs.ops import raw
+from cnnrs.ops.dispatch import op
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -16,6 +17,7 @@ def accuracy(y_true: Any, y_pred: Any) -> Any:
     return (y_true == y_pred).astype("float32")
 
 
+@op
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
     """1 where `y_pred > threshold` agrees with the target, of the targets' shape.
 
@@ -28,6 +30,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
     return (y_true.astype("float32") == guess).astype("float32")
 
 
+@op
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where the largest prediction is that of the one-hot target.
 
@@ -47,6 +50,7 @@ def _labels(y_true: Any, y_pred: Any) -> Any:
     return y_true if y_true.dtype == "int32" else y_true.astype("int32")
 
 
+@op
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where the largest prediction is that of the integer label.
 
@@ -59,6 +63,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     return (_labels(y_true, y_pred) == guess).astype("float32")
 
 
+@op
 def sparse_top_k_categorical_accuracy(
     y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False
 ) -> Any:
@@ -76,6 +81,7 @@ def sparse_top_k_categorical_accuracy(
     return ops.in_top_k(labels, y_pred, k).astype("float32")
 
 
+@op
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     """1 where fewer than `k` classes are predicted above that of the one-hot target.
 

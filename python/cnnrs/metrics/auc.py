@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops
+from cnnrs.config import epsilon
 from cnnrs.losses.loss import as_tensor
 from cnnrs.metrics.confusion import Confusion
 from cnnrs.ops import raw
 
 __all__ = ["AUC"]
 
-_EPSILON = 1e-7
 _CURVES = ("ROC", "PR", "PRGAIN")
 _METHODS = ("interpolation", "minoring", "majoring")
 
@@ -84,7 +84,7 @@ class AUC(Confusion):
         )
         super().__init__(list(inner) or [0.5], name, dtype)
         # The ends lie just outside, so that scores of exactly 0 and 1 count.
-        self._set_limits([-_EPSILON, *inner, 1.0 + _EPSILON])
+        self._set_limits([-epsilon(), *inner, 1.0 + epsilon()])
         self.num_thresholds = len(self.thresholds)
         self.curve, self.summation_method = curve.upper(), summation_method.lower()
         self.from_logits, self.given_thresholds = from_logits, thresholds

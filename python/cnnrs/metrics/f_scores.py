@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops
+from cnnrs.config import epsilon
 from cnnrs.losses.loss import as_tensor
 from cnnrs.metrics.metric import Metric, fit_weight
 from cnnrs.ops import raw
@@ -12,7 +13,6 @@ from cnnrs.variables import Variable
 
 __all__ = ["F1Score", "FBetaScore"]
 
-_EPSILON = 1e-7
 _AVERAGES = (None, "micro", "macro", "weighted")
 
 
@@ -106,12 +106,12 @@ class FBetaScore(Metric):
             return self._as_dtype(ops.zeros((), self._sum_dtype))
         names = ("true_positives", "false_positives", "false_negatives", "intermediate_weights")
         right, false_positive, missed, support = (self._counts[name].total.value for name in names)
-        precision = right / (right + false_positive + _EPSILON)
-        recall = right / (right + missed + _EPSILON)
+        precision = right / (right + false_positive + epsilon())
+        recall = right / (right + missed + epsilon())
         square = float(self.beta) ** 2
-        score = (1.0 + square) * (precision * recall / (square * precision + recall + _EPSILON))
+        score = (1.0 + square) * (precision * recall / (square * precision + recall + epsilon()))
         if self.average == "weighted":
-            score = raw.sum(score * support / (raw.sum(support) + _EPSILON))
+            score = raw.sum(score * support / (raw.sum(support) + epsilon()))
         elif self.average is not None:
             score = raw.mean(score)
         return self._as_dtype(score)

@@ -9,14 +9,13 @@ import numpy as np
 from cnnrs import ops
 from cnnrs.base.arguments import integer
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.config import epsilon
 from cnnrs.losses.loss import as_tensor
 from cnnrs.metrics.metric import Metric, fit_weight
 from cnnrs.ops import raw
 from cnnrs.variables import Variable
 
 __all__ = ["BinaryIoU", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"]
-
-_EPSILON = 1e-7
 
 
 class IoU(Metric):
@@ -105,8 +104,8 @@ class IoU(Metric):
         wanted = np.asarray(self.target_class_ids, np.int32)
         hits, union = ops.take(hits, wanted, axis=0), ops.take(union, wanted, axis=0)
         there = (union > 1e-9).astype("float32")
-        ratios = hits / (union + _EPSILON) * there
-        return raw.sum(ratios) / (raw.sum(there) + _EPSILON)
+        ratios = hits / (union + epsilon()) * there
+        return raw.sum(ratios) / (raw.sum(there) + epsilon())
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -24,8 +24,8 @@ class Metric(NamedArguments):
     """Base class: state in variables, `update_state(...)`, `result()`, `reset_state()`.
 
     Args:
-        dtype: The type of the result, and of variables that are added without one; None for that of the
-            process's policy. Metrics of the package keep sums of 16 bits in float32.
+        dtype: The type of the result, and of variables that are added without one; None for
+            float32. Metrics of the package keep sums of 16 bits in float32.
         name: Name; made up if absent.
 
     Example:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnrs import ops
 from cnnrs.base.arguments import integer
+from cnnrs.config import epsilon
 from cnnrs.losses.loss import as_tensor, float_pair, squeeze_or_expand
 from cnnrs.metrics.metric import MeanMetricWrapper, Metric, fit_weight
 from cnnrs.ops import raw
@@ -20,7 +21,6 @@ __all__ = [
     "pearson_correlation",
 ]
 
-_EPSILON = 1e-7
 _AGGREGATIONS = (None, "uniform_average", "variance_weighted_average")
 
 
@@ -67,7 +67,7 @@ def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     covariance = raw.mean(true * guess, axes=[axis])
     spread = raw.mean(raw.square(true), axes=[axis]) + raw.mean(raw.square(guess), axes=[axis])
     shift = raw.mean(y_true, axes=[axis]) - raw.mean(y_pred, axes=[axis])
-    return 2.0 * covariance / (spread + raw.square(shift) + _EPSILON)
+    return 2.0 * covariance / (spread + raw.square(shift) + epsilon())
 
 
 def _centred(x: Any, axis: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import dtype_policies, ops, serialization, tree
+from cnnrs import dtype_policies, losses, metrics, ops, serialization, tree
 from cnnrs.layers.base import Layer
 from cnnrs.symbolic import KerasTensor, Node, Operation, OpFunction
 
@@ -161,13 +161,20 @@ def from_config(cls: Any, config: dict[str, Any], custom_objects: dict[str, Any]
     return model
 
 
-_OP_MODULES = {"cnnrs.ops": ops, "cnnrs.ops.image": ops.image}
+_OP_MODULES = {
+    "cnnrs.ops": ops,
+    "cnnrs.ops.image": ops.image,
+    "cnnrs.losses": losses,
+    "cnnrs.metrics": metrics,
+}
 
 
 def _module_of(function: Any) -> str:
     """The public module of an op."""
-    inside = f"{function.__module__}.".startswith("cnnrs.ops.image.")
-    return "cnnrs.ops.image" if inside else "cnnrs.ops"
+    for module in ("cnnrs.ops.image", "cnnrs.losses", "cnnrs.metrics"):
+        if f"{function.__module__}.".startswith(f"{module}."):
+            return module
+    return "cnnrs.ops"
 
 
 def _of_keras_2(node: list[Any]) -> dict[str, Any]:

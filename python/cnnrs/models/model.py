@@ -8,11 +8,13 @@ from typing import Any
 from cnnrs import _core, ops, saving, serialization, tree
 from cnnrs.base import suggest
 from cnnrs.base.arguments import named, reject
-from cnnrs.layers.base import Layer, _call_signature, _is_shape, _shape_of, _symbols
+from cnnrs.layers.base import Layer
+from cnnrs.layers.calls import _call_signature, _is_shape, _shape_of, _symbols
 from cnnrs.layers.former_names import FormerNamesOfModels
 from cnnrs.models import functional_config
 from cnnrs.models.graph import Graph
 from cnnrs.models.inputs import fit_input, in_order, warn_of_structure
+from cnnrs.models.replay import Replays
 from cnnrs.models.state_tree import StateTree
 from cnnrs.models.summary import summarize
 from cnnrs.ops.masks import with_mask
@@ -53,7 +55,8 @@ class Model(FormerNamesOfModels, StateTree):
     _takes_plain_arguments = True
     # What `Model(inputs, outputs)` takes besides what `__init__` names.
     further_arguments = ("inputs", "outputs")
-    _unowned = StateTree._unowned | {"_graph", "_names"}
+    _carries_masks = True
+    _unowned = StateTree._unowned | {"_graph", "_names", "_replays"}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _graph_arguments(args, kwargs):
@@ -70,6 +73,7 @@ class Model(FormerNamesOfModels, StateTree):
             )
         super().__init__(**kwargs)
         self._graph: Graph | None = None
+        self._replays = Replays()
         self._warned_of_structure = False
         if graph is not None:
             self._set_graph(Graph(graph[0], graph[1], self.name))
@@ -99,6 +103,13 @@ class Model(FormerNamesOfModels, StateTree):
             found.setdefault(id(layer), layer)
         return list(found.values())
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._graph is not None:
+            outputs = self._replays.outputs(self, args, kwargs)
+            if outputs is not None:
+                return outputs
+        return super().__call__(*args, **kwargs)
+
     def _defines_call(self) -> bool:
         """Whether the model can be called: it has a graph, or its class defines `call`."""
         return self._graph is not None or type(self).call is not Model.call
@@ -121,7 +132,10 @@ class Model(FormerNamesOfModels, StateTree):
         given = self._standardize_inputs(inputs)
         if mask is not None:
             given = [with_mask(x, own) for x, own in zip(given, tree.flatten(mask), strict=True)]
-        return self._graph.run(given)
+        outputs = self._graph.run(given)
+        # A list of one output is that output, as in Keras.
+        single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+        return outputs[0] if single else outputs
 
     def _standardize_inputs(self, inputs: Any) -> list[Any]:
         assert self._graph is not None

@@ -6,7 +6,8 @@ from typing import Any
 
 from cnnrs import serialization, symbolic, tree
 from cnnrs.base import naming
-from cnnrs.layers.base import Layer, _tuples
+from cnnrs.layers.base import Layer
+from cnnrs.layers.calls import _tuples
 from cnnrs.layers.input_layer import Input, InputLayer
 from cnnrs.models.graph import Graph
 from cnnrs.models.model import Model

@@ -32,18 +32,24 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs.ops import image as image
+from cnnrs.ops import linalg as linalg
 from cnnrs.ops import methods as methods  # which tensors get from here
 from cnnrs.ops import nn as nn
 from cnnrs.ops import raw as raw
 from cnnrs.ops.arrays import *  # noqa: F403 - the namespace is their union
 from cnnrs.ops.bits import *  # noqa: F403
+from cnnrs.ops.complex_pairs import *  # noqa: F403
 from cnnrs.ops.contraction import *  # noqa: F403
 from cnnrs.ops.control import *  # noqa: F403
 from cnnrs.ops.core import *  # noqa: F403
 from cnnrs.ops.creation import *  # noqa: F403
 from cnnrs.ops.custom_gradients import *  # noqa: F403
+from cnnrs.ops.distances import *  # noqa: F403
 from cnnrs.ops.einops import *  # noqa: F403
 from cnnrs.ops.elementwise import *  # noqa: F403
+from cnnrs.ops.factorization import *  # noqa: F403
+from cnnrs.ops.forward_mode import *  # noqa: F403
+from cnnrs.ops.fourier import *  # noqa: F403
 from cnnrs.ops.movement import *  # noqa: F403
 from cnnrs.ops.nans import *  # noqa: F403
 from cnnrs.ops.nn import *  # noqa: F403
@@ -58,12 +64,7 @@ from cnnrs.ops.spaces import *  # noqa: F403
 from cnnrs.ops.special import *  # noqa: F403
 from cnnrs.ops.windows import *  # noqa: F403
 
-_ABSENT = {
-    **dict.fromkeys(["fft", "fft2", "rfft", "irfft", "stft", "istft"], "there are no complex numbers"),
-    **dict.fromkeys(
-        ["svd", "qr", "eigh", "eig", "inv", "solve", "cholesky", "det"], "matrices are not factored"
-    ),
-}
+_ABSENT = {"gammainc": "use scipy.special.gammainc on tensor.numpy()"}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnrs.base.arguments import flag
 from cnnrs.base.tensor_info import Logits
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.ops.annotated import annotate
 from cnnrs.ops.dispatch import apply, as_float, in_float32, op, standardize_axes, standardize_axis
 
@@ -707,17 +708,18 @@ def softmax(x: Any, axis: Any = -1) -> Any:
     """Maps the elements along an axis to probabilities: numbers from 0 to 1 whose sum is 1.
 
     It is `exp(x) / sum(exp(x))`, computed after the maximum is subtracted, so that nothing overflows. A
-    cross-entropy over the same axis that takes the result is computed from `x`, which is more accurate.
+    cross-entropy over the same axis that takes the result is computed from `x`, which is more accurate. An
+    axis of one element is warned of: a sigmoid is meant.
 
     Args:
         x: Tensor of at least one axis; other dtypes are converted to float32.
-        axis: The axis, or a list of axes that are taken as one; the last axis by default.
+        axis: The axis, a list of axes that are taken as one, or None for all; the last axis by default.
 
     Returns:
         float32 tensor of the shape of `x`.
 
     Raises:
-        TypeError: `x` is not numeric, or `axis` is neither an integer nor a list of them.
+        TypeError: `x` is not numeric, or `axis` is none of the above.
         ValueError: `axis` is out of range or names an axis twice, or `x` has no element along it.
 
     Example:
@@ -730,7 +732,16 @@ def softmax(x: Any, axis: Any = -1) -> Any:
     logits = as_float(x)
     if isinstance(axis, (list, tuple)):
         return _over_axes("softmax", logits, axis)
-    axis = standardize_axis(axis, logits.ndim)
+    if axis is None:
+        return _over_axes("softmax", logits, range(logits.ndim))
+    place = standardize_axis(axis, logits.ndim)
+    if logits.shape[place] == 1:
+        warn_user(
+            f"You are using a softmax over axis {axis} of a tensor of shape {logits.shape}. This axis "
+            "has size 1. The softmax operation will always return the value 1, which is likely not what you "
+            "intended. Did you mean to use a sigmoid instead?"
+        )
+    axis = place
     return annotate(apply("softmax", logits, axis=axis), Logits(logits, "softmax", axis))
 
 
@@ -742,13 +753,13 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
 
     Args:
         x: Tensor of at least one axis; other dtypes are converted to float32.
-        axis: The axis, or a list of axes that are taken as one; the last axis by default.
+        axis: The axis, a list of axes that are taken as one, or None for all; the last axis by default.
 
     Returns:
         float32 tensor of the shape of `x`, at most 0.
 
     Raises:
-        TypeError: `x` is not numeric, or `axis` is neither an integer nor a list of them.
+        TypeError: `x` is not numeric, or `axis` is none of the above.
         ValueError: `axis` is out of range or names an axis twice, or `x` has no element along it.
 
     Example:
@@ -761,11 +772,13 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
     x = as_float(x)
     if isinstance(axis, (list, tuple)):
         return _over_axes("log_softmax", x, axis)
+    if axis is None:
+        return _over_axes("log_softmax", x, range(x.ndim))
     return apply("log_softmax", x, axis=standardize_axis(axis, x.ndim))
 
 
 def _over_axes(name: str, x: Any, axes: Any) -> Any:
-    joined = standardize_axes(axes, x.ndim) or []
+    joined = standardize_axes(list(axes), x.ndim) or []
     kept = [a for a in range(x.ndim) if a not in joined]
     perm = kept + joined
     moved = apply("transpose", x, perm=perm)

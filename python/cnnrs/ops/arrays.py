@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import symbolic
 from cnnrs.base.arguments import integer, integers
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 from cnnrs.ops.movement import concatenate, flip, split, swapaxes
+from cnnrs.ops.symbols import op_of_shape
 from cnnrs.ops.values import values_of
 
 __all__ = [
@@ -62,6 +64,20 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     return split(x, np.cumsum(lengths)[:-1].tolist(), axis=axis)
 
 
+def _split_spec(axis: int) -> Any:
+    """The symbols of parts of an unknown extent: what lies between two cuts has a known length."""
+
+    def spec(x: Any, indices_or_sections: Any) -> Any:
+        if x.shape[axis] is not None or not isinstance(indices_or_sections, (list, tuple)):
+            return None
+        cuts = [0, *indices_or_sections]
+        lengths = [b - a if 0 <= a <= b else None for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        shapes = ([n if a != axis else length for a, n in enumerate(x.shape)] for length in [*lengths, None])
+        return [symbolic.KerasTensor(shape, x.dtype) for shape in shapes]
+
+    return spec
+
+
 def _split_along(name: str, x: Any, places: Any, axis: int, least: int) -> Any:
     x = as_tensor(x)
     if x.ndim < least:
@@ -69,7 +85,7 @@ def _split_along(name: str, x: Any, places: Any, axis: int, least: int) -> Any:
     return split(x, places, axis=axis)
 
 
-@op
+@op_of_shape(_split_spec(1))
 def hsplit(x: Any, indices_or_sections: Any) -> Any:
     """Splits a tensor along its columns: axis 1, or axis 0 of a tensor of one axis.
 
@@ -93,7 +109,7 @@ def hsplit(x: Any, indices_or_sections: Any) -> Any:
     return _split_along("hsplit", x, indices_or_sections, 0 if x.ndim == 1 else 1, 1)
 
 
-@op
+@op_of_shape(_split_spec(0))
 def vsplit(x: Any, indices_or_sections: Any) -> Any:
     """Splits a tensor along its rows, axis 0.
 
@@ -116,7 +132,7 @@ def vsplit(x: Any, indices_or_sections: Any) -> Any:
     return _split_along("vsplit", x, indices_or_sections, 0, 2)
 
 
-@op
+@op_of_shape(_split_spec(2))
 def dsplit(x: Any, indices_or_sections: Any) -> Any:
     """Splits a tensor along its depth, axis 2.
 

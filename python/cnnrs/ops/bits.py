@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs.ops.dispatch import apply, as_tensor, op
+from cnnrs.ops.dispatch import apply, as_tensor
+from cnnrs.ops.symbols import broadcast_of, op_of_shape, same_as
 
 __all__ = [
     "bitwise_and",
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 
-@op
+@op_of_shape(broadcast_of)
 def bitwise_and(x: Any, y: Any) -> Any:
     """Keeps the bits that both integers have.
 
@@ -44,7 +45,7 @@ def bitwise_and(x: Any, y: Any) -> Any:
     return apply("bit_and", x, y)
 
 
-@op
+@op_of_shape(broadcast_of)
 def bitwise_or(x: Any, y: Any) -> Any:
     """Keeps the bits that one of two integers has, or both.
 
@@ -67,7 +68,7 @@ def bitwise_or(x: Any, y: Any) -> Any:
     return apply("bit_or", x, y)
 
 
-@op
+@op_of_shape(broadcast_of)
 def bitwise_xor(x: Any, y: Any) -> Any:
     """Keeps the bits that one of two integers has, and not both.
 
@@ -99,7 +100,7 @@ def _inverted(x: Any, name: str) -> Any:
     return apply("sub", apply("neg", x), 1).astype(x.dtype)
 
 
-@op
+@op_of_shape(same_as)
 def bitwise_invert(x: Any) -> Any:
     """Inverts each bit.
 
@@ -120,7 +121,7 @@ def bitwise_invert(x: Any) -> Any:
     return _inverted(x, "bitwise_invert")
 
 
-@op
+@op_of_shape(same_as)
 def bitwise_not(x: Any) -> Any:
     """Inverts each bit, as `bitwise_invert` does.
 
@@ -141,7 +142,7 @@ def bitwise_not(x: Any) -> Any:
     return _inverted(x, "bitwise_not")
 
 
-@op
+@op_of_shape(broadcast_of)
 def bitwise_left_shift(x: Any, y: Any) -> Any:
     """Moves the bits of `x` up by `y` places.
 
@@ -165,7 +166,7 @@ def bitwise_left_shift(x: Any, y: Any) -> Any:
     return apply("shift_left", x, y)
 
 
-@op
+@op_of_shape(broadcast_of)
 def left_shift(x: Any, y: Any) -> Any:
     """Moves the bits of `x` up by `y` places, as `bitwise_left_shift` does.
 
@@ -188,7 +189,7 @@ def left_shift(x: Any, y: Any) -> Any:
     return apply("shift_left", x, y)
 
 
-@op
+@op_of_shape(broadcast_of)
 def bitwise_right_shift(x: Any, y: Any) -> Any:
     """Moves the bits of `x` down by `y` places; the sign stays.
 
@@ -212,7 +213,7 @@ def bitwise_right_shift(x: Any, y: Any) -> Any:
     return apply("shift_right", x, y)
 
 
-@op
+@op_of_shape(broadcast_of)
 def right_shift(x: Any, y: Any) -> Any:
     """Moves the bits of `x` down by `y` places, as `bitwise_right_shift` does.
 
@@ -235,7 +236,7 @@ def right_shift(x: Any, y: Any) -> Any:
     return apply("shift_right", x, y)
 
 
-@op
+@op_of_shape(broadcast_of)
 def gcd(x1: Any, x2: Any) -> Any:
     """Computes the greatest common divisor of integers.
 
@@ -259,7 +260,7 @@ def gcd(x1: Any, x2: Any) -> Any:
     return apply("gcd", x1, x2)
 
 
-@op
+@op_of_shape(broadcast_of)
 def lcm(x1: Any, x2: Any) -> Any:
     """Computes the least common multiple of integers.
 

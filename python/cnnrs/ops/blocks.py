@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs.base.arguments import integer
-from cnnrs.ops.dispatch import apply, op
-from cnnrs.ops.spatial import _from_last, _to_last
+import numpy as np
 
-__all__ = ["depth_to_space", "space_to_depth"]
+from cnnrs.base.arguments import integer
+from cnnrs.ops.dispatch import apply, as_float, op
+from cnnrs.ops.spatial import _from_last, _to_last, pair
+
+__all__ = ["depth_to_space", "fold", "space_to_depth", "unfold"]
 
 
 @op
@@ -89,3 +91,127 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") 
     x = apply("reshape", x, shape=[n, h // b, b, w // b, b, c])
     x = apply("transpose", x, perm=[0, 1, 3, 2, 4, 5])
     return _from_last(apply("reshape", x, shape=[n, h // b, w // b, b * b * c]), first)
+
+
+class _Windows:
+    """Where windows lie on padded images, channels first.
+
+    Attributes:
+        size: Height and width of the padded images.
+        padding: Pixels on each side.
+        taps: Pixels of a window.
+        count: Windows of an image.
+        places: For each tap the pixel of each window, by numbers.
+    """
+
+    def __init__(self, image: Any, kernel_size: Any, dilation: Any, padding: Any, stride: Any):
+        kernel, step = pair(kernel_size, "kernel_size"), pair(stride, "stride")
+        gap = pair(dilation, "dilation")
+        self.padding = pair(padding, "padding", 0)
+        self.size = [n + 2 * p for n, p in zip(image, self.padding, strict=True)]
+        spans = [n - (k - 1) * d for n, k, d in zip(self.size, kernel, gap, strict=True)]
+        if min(spans) < 1:
+            raise ValueError(
+                f"kernel_size: expected a window that fits {self.size[0]} x {self.size[1]} pixels, received "
+                f"{kernel_size!r}"
+            )
+        along = [
+            np.arange(k)[:, None] * d + np.arange(0, span, s)
+            for k, d, span, s in zip(kernel, gap, spans, step, strict=True)
+        ]
+        rows, columns = along[0][:, None, :, None], along[1][None, :, None, :]
+        places = (rows * self.size[1] + columns).astype(np.int32)
+        self.taps, self.count = kernel[0] * kernel[1], places.shape[2] * places.shape[3]
+        self.places = places.reshape(self.taps, self.count)
+
+
+@op
+def unfold(x: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
+    """Lays the windows of images out as columns. The channels of the images come first.
+
+    Args:
+        x: Images, a tensor of shape (batch, channels, height, width); other dtypes are converted to float32.
+        kernel_size: Height and width of the windows, an integer >= 1 or a pair.
+        dilation: Distance of neighbouring pixels of a window, likewise; 1 by default.
+        padding: Zeros on each side, an integer >= 0 or a (vertical, horizontal) pair; 0 by default.
+        stride: Distance of neighbouring windows, an integer >= 1 or a pair; 1 by default.
+
+    Returns:
+        float32 tensor of shape (batch, channels * kernel height * kernel width, windows).
+
+    Raises:
+        TypeError: `x` is not numeric.
+        ValueError: `x` does not have 4 axes, the window does not fit, or another argument is none of the
+            values above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> ops.unfold(np.arange(9.0).reshape(1, 1, 3, 3), 2)[0].tolist()
+        [[0.0, 1.0, 3.0, 4.0], [1.0, 2.0, 4.0, 5.0], [3.0, 4.0, 6.0, 7.0], [4.0, 5.0, 7.0, 8.0]]
+    """
+    x = as_float(x)
+    if x.ndim != 4:
+        raise ValueError(f"unfold: x: expected shape (batch, channels, height, width), received {x.shape}")
+    batch, channels, *image = x.shape
+    windows = _Windows(image, kernel_size, dilation, padding, stride)
+    sides = [[0, 0], [0, 0], *([p, p] for p in windows.padding)]
+    x = apply("pad", x, paddings=sides, value=0.0) if max(windows.padding) else x
+    pixels = apply("reshape", x, shape=[batch, channels, windows.size[0] * windows.size[1]])
+    seen = apply("gather", pixels, windows.places, axis=2)
+    return apply("reshape", seen, shape=[batch, channels * windows.taps, windows.count])
+
+
+@op
+def fold(
+    x: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Any:
+    """Adds up windows, laid out as columns, where they lie on images: the transpose of `unfold`.
+
+    Args:
+        x: Windows, a tensor of shape (batch, channels * kernel height * kernel width, windows); other dtypes
+            are converted to float32.
+        output_size: Height and width of the images, an integer >= 1 or a pair.
+        kernel_size: Height and width of the windows, likewise.
+        dilation: Distance of neighbouring pixels of a window, likewise; 1 by default.
+        padding: How far windows reach beyond each side, an integer >= 0 or a (vertical, horizontal) pair; 0
+            by default.
+        stride: Distance of neighbouring windows, an integer >= 1 or a pair; 1 by default.
+
+    Returns:
+        float32 tensor of shape (batch, channels, height, width).
+
+    Raises:
+        TypeError: `x` is not numeric.
+        ValueError: The shape of `x` does not fit, or another argument is none of the values above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> ops.fold(np.ones((1, 4, 4)), 3, 2)[0, 0].tolist()
+        [[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]
+    """
+    x = as_float(x)
+    image = pair(output_size, "output_size")
+    windows = _Windows(image, kernel_size, dilation, padding, stride)
+    if x.ndim != 3 or x.shape[1] % windows.taps or x.shape[2] != windows.count:
+        raise ValueError(
+            f"fold: x: expected shape (batch, a multiple of {windows.taps}, {windows.count}), "
+            f"received {x.shape}"
+        )
+    batch, channels = x.shape[0], x.shape[1] // windows.taps
+    columns = apply("reshape", x, shape=[batch, channels, windows.taps, windows.count])
+    height, width = windows.size
+    dtype = x.dtype
+    pixels = apply(
+        "scatter",
+        columns.astype("float32"),
+        windows.places,
+        shape=[batch, channels, height * width],
+        axis=2,
+        kind="add",
+    )
+    y = apply("reshape", pixels.astype(dtype), shape=[batch, channels, height, width])
+    top, left = windows.padding
+    stops = [batch, channels, height - top, width - left]
+    return apply("slice", y, starts=[0, 0, top, left], stops=stops, steps=[1] * 4)

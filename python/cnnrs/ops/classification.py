@@ -8,8 +8,9 @@ from typing import Any
 from cnnrs.base.arguments import integer
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.config import epsilon
 from cnnrs.ops.annotated import info_of
-from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op, standardize_axis
+from cnnrs.ops.dispatch import apply, as_float, as_index, as_tensor, in_float32, op, standardize_axis
 
 __all__ = [
     "binary_crossentropy",
@@ -52,7 +53,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 
 def _one_hot(name: str, x: Any, num_classes: Any, axis: Any, dtype: Any) -> Any:
     depth = integer(num_classes, name, "num_classes", least=0)
-    result = apply("one_hot", as_tensor(x).astype("int32"), depth=depth, dtype=standardize_dtype(dtype))
+    result = apply("one_hot", as_index(x), depth=depth, dtype=standardize_dtype(dtype))
     return _with_last_axis_at(result, axis)
 
 
@@ -134,7 +135,7 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
         >>> ops.in_top_k([2, 0], scores, k=2).tolist()
         [True, False]
     """
-    targets, predictions = as_tensor(targets).astype("int32"), as_float(predictions)
+    targets, predictions = as_index(targets), as_float(predictions)
     k = integer(k, "in_top_k", "k")
     if predictions.ndim == 0 or predictions.shape[:-1] != targets.shape:
         raise ValueError(
@@ -150,9 +151,6 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     found = apply("less", apply("sum", larger, axes=last, keepdims=False), k)
     known = apply("logical_and", hot, apply("logical_not", apply("any", nan, axes=last, keepdims=True)))
     return apply("logical_and", found, apply("any", known, axes=last, keepdims=False))
-
-
-_EPSILON = 1e-7
 
 
 def _logits(output: Any, from_logits: bool, function: str, axis: Any = None) -> tuple[Any, bool]:
@@ -221,7 +219,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
         logs = apply("log_softmax", output, axis=axis)
     else:
         output = apply("div", output, apply("sum", output, axes=[axis], keepdims=True))
-        logs = apply("log", apply("clip", output, min=_EPSILON, max=1.0 - _EPSILON))
+        logs = apply("log", apply("clip", output, min=epsilon(), max=1.0 - epsilon()))
     return apply("neg", apply("sum", apply("mul", target, logs), axes=[axis], keepdims=False))
 
 
@@ -259,7 +257,7 @@ def sparse_categorical_crossentropy(
         >>> print(loss.numpy().round(4))
         [0.2877 0.    ]
     """
-    target = as_tensor(target).astype("int32")
+    target = as_index(target)
     output, from_logits = _logits(output, from_logits, "softmax", axis)
     if standardize_axis(axis, output.ndim) != output.ndim - 1:
         raise ValueError(f"sparse_categorical_crossentropy: axis: expected the last one, received {axis}")
@@ -271,7 +269,7 @@ def sparse_categorical_crossentropy(
             f"expected shape {output.shape[:-1]}, received {target.shape}"
         )
     if not from_logits:
-        output = apply("log", apply("clip", output, min=_EPSILON, max=1.0 - _EPSILON))
+        output = apply("log", apply("clip", output, min=epsilon(), max=1.0 - epsilon()))
     return apply("sparse_softmax_cross_entropy", output, target)
 
 
@@ -309,7 +307,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
         raise ValueError(f"binary_crossentropy: target {target.shape} and output {output.shape} must agree")
     if from_logits:
         return apply("sigmoid_cross_entropy", output, target)
-    output = apply("clip", output, min=_EPSILON, max=1.0 - _EPSILON)
+    output = apply("clip", output, min=epsilon(), max=1.0 - epsilon())
     positive = apply("mul", target, apply("log", output))
     negative = apply("mul", apply("sub", 1.0, target), apply("log", apply("sub", 1.0, output)))
     return apply("neg", apply("add", positive, negative))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import reject
-from cnnrs.base.dtypes import FLOATS, result_type
+from cnnrs.base.dtypes import result_type
 from cnnrs.ops.dispatch import apply, as_tensor, in_float32, op
 from cnnrs.ops.reductions import matmul
 from cnnrs.ops.reductions import sum as sum_over
@@ -59,7 +59,7 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
     tensors = [as_tensor(x) for x in operands]
     inputs, output = _parse(subscripts, [x.ndim for x in tensors])
     common = result_type(*(t or x.dtype for t, x in zip(weak, tensors, strict=True)))
-    if common in ("uint8", "int8"):  # as in sums of products elsewhere
+    if {x.dtype for x in tensors} == {"int8"}:  # as in Keras
         common = "int32"
     extents = _extents(subscripts, inputs, tensors)
     terms = [_single(x.astype(common), labels, extents) for x, labels in zip(tensors, inputs, strict=True)]
@@ -236,7 +236,7 @@ def _matrices(
 
 def _product(left: tuple[Any, bool], right: tuple[Any, bool]) -> Any:
     (a, exchanged_a), (b, exchanged_b) = left, right
-    if a.dtype in FLOATS:
+    if a.dtype != "bool":
         return apply("matmul", a, b, transpose_a=exchanged_a, transpose_b=exchanged_b)
     turn = [*range(a.ndim - 2), a.ndim - 1, a.ndim - 2]
     a = apply("transpose", a, perm=turn) if exchanged_a else a

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, symbolic
-from cnnrs.base import context
+from cnnrs import _core, symbolic, tree
 from cnnrs.base.arguments import integers, named
-from cnnrs.base.dtypes import FLOATS, STORED, array_dtype, largest, standardize_dtype
+from cnnrs.base.dtypes import FLOATS, INTEGERS, largest, limits, standardize_dtype
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 
 __all__ = [
@@ -40,8 +39,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
         ragged: None or False; there are no ragged tensors.
 
     Returns:
-        Tensor of the shape of `x`. Its dtype is float32 for floating-point numbers of any width, uint8 and
-        bool for themselves, and int32 for other integers.
+        Tensor of the shape of `x`. Arrays keep their dtype; Python's numbers, and lists of them, become float32, int32
+        and bool.
 
     Raises:
         TypeError: `x` is not numeric, or `dtype` is no known type.
@@ -52,7 +51,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
         >>> import numpy as np
         >>> from cnnrs import ops
         >>> ops.convert_to_tensor([1, 2]).dtype, ops.convert_to_tensor(np.ones(3)).dtype
-        ('int32', 'float32')
+        ('int32', 'float64')
     """
     if sparse or ragged:
         raise ValueError("convert_to_tensor: sparse and ragged tensors are not supported; expected False")
@@ -147,7 +146,7 @@ def dtype(x: Any) -> str:
         >>> ops.dtype(1.5), ops.dtype([1, 2]), ops.dtype(ops.array([True]))
         ('float32', 'int32', 'bool')
     """
-    return array_dtype(x.dtype) if hasattr(x, "dtype") else as_tensor(x).dtype
+    return standardize_dtype(x.dtype) if hasattr(x, "dtype") else as_tensor(x).dtype
 
 
 @op
@@ -158,14 +157,15 @@ def cast(x: Any, dtype: Any) -> Any:
 
     Args:
         x: Tensor of any shape and dtype.
-        dtype: The type: "float32", "int32", "uint8", "bool", "float16" or "bfloat16", a numpy type of such a
-            name, or Python's `float`, `int` or `bool`: float32, int32 and bool. None means float32.
+        dtype: The type: "float32", "float64", "float16", "bfloat16", "bool", or an integer type such as "int32" or
+            "uint8"; a numpy type of such a name, or Python's `float`, `int` or `bool`: float32, int32 and bool.
+            None means float32.
 
     Returns:
         Tensor of the shape of `x`. Floats are rounded to the nearest one of fewer bits, ties to even, and
         become infinite beyond their range. Floats are cut towards 0 for integers; everything but 0 is true
-        for bool. Numbers that an integer type cannot hold, NaN among them, give arbitrary ones:
-        `saturate_cast` gives the nearest.
+        for bool. Integers wrap around beyond the range of their type. Floats that an integer type cannot hold, NaN
+        among them, give arbitrary numbers: `saturate_cast` gives the nearest.
 
     Raises:
         TypeError: `x` is not numeric, or `dtype` is no known type.
@@ -202,17 +202,32 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
     """
     dtype = standardize_dtype(dtype)
     x = as_tensor(x)
-    if dtype == "uint8" and x.dtype != "uint8":
-        x = apply("minimum", apply("maximum", x.astype("float32"), 0.0), 255.0)
-    elif dtype == "int32" and x.dtype in FLOATS:
-        # 2147483520 is the largest float32 below 2^31.
-        x = x.astype("float32")
-        limited = apply("minimum", apply("maximum", x, -2147483648.0), 2147483520.0).astype("int32")
-        return apply("where", apply("greater_equal", x, 2147483648.0), np.int32(2147483647), limited)
-    elif dtype in STORED and x.dtype != dtype:
+    if dtype == x.dtype or "bool" in (dtype, x.dtype) or (dtype in FLOATS and x.dtype not in FLOATS):
+        return x.astype(dtype)
+    if dtype in FLOATS:
         limit = largest(dtype)
-        x = apply("minimum", apply("maximum", x.astype("float32"), -limit), limit)
+        return apply("minimum", apply("maximum", x, -limit), limit).astype(dtype)
+    least, most = limits(dtype)
+    if x.dtype in INTEGERS:
+        low, high = limits(x.dtype)
+        if low < least:
+            x = apply("maximum", x, least)
+        if high > most:
+            x = apply("minimum", x, most)
+        return x.astype(dtype)
+    # The core holds floats within the range of integers of 32 bits and more; others wrap around.
+    x = x if x.dtype == "float64" else x.astype("float32")
+    if most < 2**16:
+        x = apply("minimum", apply("maximum", x, float(least)), float(most))
     return x.astype(dtype)
+
+
+def _slice_spec(inputs: Any, start_indices: Any, shape: Any) -> Any:
+    """The symbol of a block whose start is symbolic: "the rest" is unknown then."""
+    if not isinstance(start_indices, symbolic.KerasTensor):
+        return None
+    extents = [None if n == -1 else n for n in integers(shape, "slice", "shape", least=-1)]
+    return symbolic.KerasTensor(extents, str(inputs.dtype))
 
 
 @op
@@ -222,39 +237,40 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
     Args:
         inputs: Tensor of any shape and dtype.
         start_indices: Where the block starts: one integer >= 0 for each axis, or a tensor of them. Axes left
-            out at the end stay whole.
-        shape: The extents of the block, one integer for each start; -1 for what is left. In a traced function
-            whose starts are computed the block has to lie within `inputs`, and its extents are known.
+            out at the end stay whole. The block is moved where a tensor would let it reach out of `inputs`.
+        shape: The extents of the block, one integer >= 0 for each start; -1 for all that is behind the start.
 
     Returns:
         Tensor of the dtype of `inputs`.
 
     Raises:
         TypeError: `inputs` is not numeric.
-        ValueError: `start_indices` or `shape` holds something else, they differ in length or name more axes
-            than there are, or the block does not lie within the tensor.
+        ValueError: `start_indices` or `shape` holds something other than such integers, they differ in length
+            or name more axes than there are, or the block does not lie within the tensor.
 
     Example:
         >>> from cnnrs import ops
         >>> x = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
-        >>> ops.slice(x, (1, 0), (2, 2)).tolist()
-        [[4, 5], [7, 8]]
+        >>> ops.slice(x, (1, 0), (2, 2)).tolist(), ops.slice(x, (1, 1), (-1, -1)).tolist()
+        ([[4, 5], [7, 8]], [[5, 6], [8, 9]])
     """
     inputs = as_tensor(inputs)
-    extents = list(integers(shape, "slice", "shape", least=-1))
-    if isinstance(start_indices, _core.Tensor) and not start_indices.is_realised and context.is_tracing():
-        return _slice_at(inputs, start_indices, extents)
+    extents = integers(shape, "slice", "shape", least=-1)
+    if any(isinstance(s, _core.Tensor) for s in (start_indices, *tree.flatten(start_indices))):
+        return _moving_slice(inputs, start_indices, extents)
     starts = integers(start_indices, "slice", "start_indices", least=0)
     if not len(starts) == len(extents) <= inputs.ndim:
         raise ValueError(
             f"slice: start_indices, shape: expected at most {inputs.ndim} integers each, as many in both, "
             f"received {start_indices} and {shape}"
         )
-    for axis, (start, extent) in enumerate(zip(starts, extents, strict=True)):
-        if extent == -1:
-            extents[axis] = max(0, inputs.shape[axis] - start)
+    wholes = inputs.shape[: len(starts)]
+    extents = [whole - s if n == -1 else n for n, s, whole in zip(extents, starts, wholes, strict=True)]
     stops = [start + extent for start, extent in zip(starts, extents, strict=True)]
-    if any(stop > extent for stop, extent in zip(stops, inputs.shape, strict=False)):
+    if (
+        any(stop > extent for stop, extent in zip(stops, inputs.shape, strict=False))
+        or min(extents, default=0) < 0
+    ):
         raise ValueError(
             f"slice: shape: expected a block within shape {inputs.shape}, "
             f"received {shape} from {start_indices} on"
@@ -262,19 +278,29 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
     return apply("slice", inputs, starts=starts, stops=stops, steps=[1] * len(starts))
 
 
-def _slice_at(inputs: Any, starts: Any, extents: list[int]) -> Any:
-    """The block from computed starts on."""
-    from cnnrs.ops.movement import get_item, take
+slice.output_spec = _slice_spec  # type: ignore[attr-defined]
 
-    if starts.ndim != 1 or not starts.shape[0] == len(extents) <= inputs.ndim or -1 in extents:
+
+def _moving_slice(x: Any, start_indices: Any, extents: list[int]) -> Any:
+    """A block whose start is a tensor."""
+    starts = (
+        [as_tensor(s).astype("int32") for s in start_indices]
+        if isinstance(start_indices, (list, tuple))
+        else [as_tensor(start_indices).astype("int32")[i] for i in range(start_indices.shape[0])]
+    )
+    if not len(starts) == len(extents) <= x.ndim:
         raise ValueError(
-            f"slice: start_indices, shape: expected a start and an extent >= 0 for each of at most "
-            f"{inputs.ndim} axes, received starts of shape {starts.shape} and the extents {extents}"
+            f"slice: start_indices, shape: expected at most {x.ndim} integers each, as many in both, "
+            f"received {len(starts)} and {extents}"
         )
-    for axis, extent in enumerate(extents):
-        rows = apply("add", np.arange(extent, dtype=np.int32), get_item(starts, axis).astype("int32"))
-        inputs = take(inputs, rows, axis=axis)
-    return inputs
+    if -1 in extents:
+        raise ValueError("slice: shape: expected integers >= 0 beside a start that is a tensor, received -1")
+    for axis, (start, extent) in enumerate(zip(starts, extents, strict=True)):
+        if extent > x.shape[axis]:
+            raise ValueError(f"slice: shape: expected a block within shape {x.shape}, received {extents}")
+        start = apply("minimum", apply("maximum", start, 0), x.shape[axis] - extent)
+        x = apply("gather", x, apply("add", np.arange(extent, dtype=np.int32), start), axis=axis)
+    return x
 
 
 @op

@@ -9,9 +9,9 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import integer, named
-from cnnrs.base.dtypes import array_dtype, host_dtype, standardize_dtype
+from cnnrs.base.dtypes import INTEGERS, host_dtype, limits, result_type, standardize_dtype
 from cnnrs.ops.core import convert_to_tensor
-from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
+from cnnrs.ops.dispatch import apply, as_tensor, op
 
 __all__ = [
     "arange",
@@ -22,8 +22,6 @@ __all__ = [
     "full",
     "full_like",
     "identity",
-    "linspace",
-    "logspace",
     "meshgrid",
     "ndim",
     "ones",
@@ -36,7 +34,7 @@ __all__ = [
 
 
 # More bytes than any address space that processors map today.
-_ADDRESS_SPACE = 2**47
+ADDRESS_SPACE = 2**47
 
 
 def _shape(shape: Any) -> tuple[int, ...]:
@@ -53,19 +51,11 @@ def _shape(shape: Any) -> tuple[int, ...]:
         raise TypeError(f"shape: expected integers, received {shape!r}") from None
     if any(extent < 0 for extent in extents):
         raise ValueError(f"shape: expected extents >= 0, received {shape!r}")
-    if 4 * math.prod(extents) > _ADDRESS_SPACE:
+    if 4 * math.prod(extents) > ADDRESS_SPACE:
         raise MemoryError(f"shape: no memory for {math.prod(extents):,} elements, received {shape!r}")
     if any(extent >= 2**63 for extent in extents):
         raise ValueError(f"shape: expected extents of at most 63 bits, received {shape!r}")
     return extents
-
-
-def _count(num: Any, name: str, start: Any, stop: Any) -> int:
-    """`num` numbers, or vectors of them, between `start` and `stop`."""
-    count = integer(num, name, "num", least=0)
-    if 8 * count * np.broadcast(start, stop).size > _ADDRESS_SPACE:
-        raise MemoryError(f"{name}: num: no memory for {count:,} values")
-    return count
 
 
 def _diagonal(k: Any, name: str, rows: int, columns: int | None) -> int:
@@ -98,7 +88,7 @@ def array(x: Any, dtype: Any = None) -> Any:
     return convert_to_tensor(x, dtype)
 
 
-def _converted(values: np.ndarray, dtype: str) -> Any:
+def converted(values: np.ndarray, dtype: str) -> Any:
     """numpy's values as a tensor of type `dtype`."""
     return _core.tensor(values.astype(host_dtype(dtype)), dtype)
 
@@ -335,111 +325,17 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     count = -((first - last) // by) if integers else (float(last) - float(first)) / float(by)
     if math.isnan(count):
         raise ValueError(f"arange: expected finite numbers, {given}")
-    if 8 * count > _ADDRESS_SPACE:
+    if 8 * count > ADDRESS_SPACE:
         raise MemoryError(f"arange: no memory for so many values, {given}")
     values = np.arange(start, stop, step)
-    dtype = standardize_dtype(dtype, array_dtype(values.dtype))
-    if dtype == "int32" and values.size:
-        least, most = sorted((values[0], values[-1]))
-        if not -(2**31) <= least <= most < 2**31:
-            raise OverflowError(f"arange: expected values within int32, received {least} to {most}")
-    return _converted(values, dtype)
-
-
-@named
-def linspace(
-    start: Any,
-    stop: Any,
-    num: int = 50,
-    endpoint: bool = True,
-    retstep: bool = False,
-    dtype: Any = None,
-    axis: int = 0,
-) -> Any:
-    """Makes numbers at equal distances from a start to a stop.
-
-    They are computed in float64 by numpy and then converted: tensors among the arguments are read, and no
-    gradient flows to them.
-
-    Args:
-        start: The first number, or an array of them.
-        stop: The last number, or an array that broadcasts with `start`.
-        num: How many numbers, an integer >= 0; 50 by default.
-        endpoint: Whether `stop` is the last number; by default it is.
-        retstep: Whether to give back the distance of neighbours too; False by default.
-        dtype: Element type, as `cast` takes it; None, the default, means float32.
-        axis: Axis of the result along which the numbers lie if `start` or `stop` is an array; the first by
-            default.
-
-    Returns:
-        Tensor of shape `(num,)`, or with arrays of their broadcast shape with an axis of extent `num` added.
-        With `retstep` a pair of the tensor and the distance, a numpy float64 number or array.
-
-    Raises:
-        TypeError: `start` or `stop` is not numeric, `axis` is no integer, or `dtype` is no known type.
-        ValueError: `num` is no integer >= 0, `axis` is out of range, or `start` and `stop` do not broadcast.
-        MemoryError: There is no memory for so many numbers.
-        RuntimeError: A function is being recorded, and a tensor among the arguments has no value yet.
-
-    Example:
-        >>> from cnnrs import ops
-        >>> ops.linspace(0, 1, 5).tolist()
-        [0.0, 0.25, 0.5, 0.75, 1.0]
-        >>> values, step = ops.linspace(0, 1, 4, endpoint=False, retstep=True)
-        >>> values.tolist(), float(step)
-        ([0.0, 0.25, 0.5, 0.75], 0.25)
-    """
-    axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
-    num = _count(num, "linspace", start, stop)
-    values, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
-    result = _converted(values, standardize_dtype(dtype))
-    return (result, step) if retstep else result
-
-
-@named
-def logspace(
-    start: Any,
-    stop: Any,
-    num: int = 50,
-    endpoint: bool = True,
-    base: float = 10,
-    dtype: Any = None,
-    axis: int = 0,
-) -> Any:
-    """Makes powers of a base whose exponents are at equal distances.
-
-    They are computed in float64 by numpy and then converted: tensors among the arguments are read, and no
-    gradient flows to them.
-
-    Args:
-        start: The first exponent, or an array of them.
-        stop: The last exponent, or an array that broadcasts with `start`.
-        num: How many numbers, an integer >= 0; 50 by default.
-        endpoint: Whether `stop` is the last number; by default it is.
-        base: The base, 10 by default.
-        dtype: Element type, as `cast` takes it; None, the default, means float32.
-        axis: Axis of the result along which the numbers lie if `start` or `stop` is an array; the first by
-            default.
-
-    Returns:
-        Tensor of shape `(num,)`, or with arrays of their broadcast shape with an axis of extent `num` added.
-
-    Raises:
-        TypeError: `start`, `stop` or `base` is not numeric, `axis` is no integer, or `dtype` is no known
-            type.
-        ValueError: `num` is no integer >= 0, `axis` is out of range, or `start` and `stop` do not broadcast.
-        MemoryError: There is no memory for so many numbers.
-        RuntimeError: A function is being recorded, and a tensor among the arguments has no value yet.
-
-    Example:
-        >>> from cnnrs import ops
-        >>> ops.logspace(0, 2, 3).tolist(), ops.logspace(0, 3, 4, base=2).tolist()
-        ([1.0, 10.0, 100.0], [1.0, 2.0, 4.0, 8.0])
-    """
-    axis = standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
-    num = _count(num, "logspace", start, stop)
-    values = np.logspace(start, stop, num, endpoint=endpoint, base=base, axis=axis)
-    return _converted(values, standardize_dtype(dtype))
+    # As those of the arguments that have a type, and else as Python's numbers.
+    given = [x.dtype if hasattr(x, "dtype") else type(x) for x in (start, stop, step)]
+    dtype = standardize_dtype(dtype, result_type(*given) if values.dtype.kind in "iuf" else "int32")
+    if values.dtype.kind in "iu" and dtype in INTEGERS and values.size:
+        (least, most), (low, high) = sorted((values[0], values[-1])), limits(dtype)
+        if not low <= least <= most <= high:
+            raise OverflowError(f"arange: expected values within {dtype}, received {least} to {most}")
+    return converted(values, dtype)
 
 
 @named

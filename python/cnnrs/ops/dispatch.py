@@ -10,14 +10,16 @@ import numpy as np
 
 from cnnrs import _core, symbolic, tree
 from cnnrs.base.arguments import explain
-from cnnrs.base.dtypes import FLOAT, FLOATS, STORED, dtype_name, result_type
+from cnnrs.base.dtypes import FLOAT, FLOATS, STORED, accumulated, data_dtype, dtype_name, result_type
 from cnnrs.ops.annotated import AnnotatedTensor, pass_on
 
 __all__ = [
     "apply",
     "as_bool",
     "as_countable",
+    "as_data",
     "as_float",
+    "as_index",
     "as_tensor",
     "in_float32",
     "op",
@@ -83,6 +85,16 @@ def as_tensor(x: Any) -> Any:
     return _core.tensor(x)
 
 
+def as_data(x: Any, dtype: str = FLOAT) -> Any:
+    """`x`, which a layer, loss or metric is given that computes in `dtype`, as a tensor: of arrays those numbers have 64
+    bits that nobody asked for, which become float32 and int32."""
+    if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fiu":
+        wanted = data_dtype(x.dtype)
+        if wanted != x.dtype.name and not dtype == x.dtype.name == "float64":
+            return _core.tensor(x, wanted)
+    return as_tensor(x)
+
+
 def as_float(x: Any) -> Any:
     """`x` as a tensor of floats: other types become float32."""
     x = as_tensor(x)
@@ -95,10 +107,20 @@ def as_bool(x: Any) -> Any:
     return x if x.dtype == "bool" else x.astype("bool")
 
 
-def as_countable(x: Any) -> Any:
-    """`x` as a tensor whose elements can be added up: bool and uint8 become int32."""
+def as_index(x: Any) -> Any:
+    """`x` as a tensor of indices or labels, int32; what int32 does not hold stays outside of every axis."""
     x = as_tensor(x)
-    return x.astype("int32") if x.dtype in ("bool", "uint8") else x
+    if x.dtype in ("int64", "uint32", "uint64"):
+        x = _core.apply("minimum", [x, 2**31 - 1], {})
+        x = _core.apply("maximum", [x, -(2**31)], {}) if x.dtype == "int64" else x
+    return x if x.dtype == "int32" else x.astype("int32")
+
+
+def as_countable(x: Any) -> Any:
+    """`x` as a tensor whose elements can be added up: integers of less than 32 bits, and bool, become wider."""
+    x = as_tensor(x)
+    dtype = accumulated(x.dtype)
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def apply(name: str, *inputs: Any, **attributes: Any) -> Any:

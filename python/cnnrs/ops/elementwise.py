@@ -8,6 +8,7 @@ from typing import Any
 from cnnrs.base.arguments import integer
 from cnnrs.base.dtypes import FLOATS, largest
 from cnnrs.ops.dispatch import apply, as_bool, as_float, as_tensor, in_float32, op
+from cnnrs.ops.values import true_places
 
 __all__ = [
     "abs",
@@ -604,24 +605,28 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
 
     Args:
         condition: Tensor of any dtype; elements other than 0 are true.
-        x1: Tensor of any dtype; required, although Keras lets one leave it out.
-        x2: Tensor of any dtype; required like `x1`. The three shapes broadcast.
+        x1: Tensor of any dtype; None, the default, to find the true elements: then values are read.
+        x2: Tensor of any dtype, or None like `x1`. The three shapes broadcast.
 
     Returns:
-        Tensor of the broadcast shape, and of the common dtype of `x1` and `x2`.
+        Tensor of the broadcast shape, and of the common dtype of `x1` and `x2`; without these, a tuple of
+        int32 indices of the true elements, one for each axis.
 
     Raises:
         TypeError: An argument is not numeric.
-        ValueError: The shapes do not broadcast, or `x1` or `x2` is missing: indices of the true elements have
-            no shape that is known beforehand.
+        ValueError: The shapes do not broadcast, or one of `x1` and `x2` is missing.
+        RuntimeError: A function is being recorded, and there are neither `x1` nor `x2`: indices of the true
+            elements have no shape that is known beforehand.
 
     Example:
         >>> from cnnrs import ops
         >>> ops.where([True, False], [1, 2], [10, 20]).tolist()
         [1, 20]
     """
+    if x1 is None and x2 is None:
+        return true_places(condition, "where")
     if x1 is None or x2 is None:
-        raise ValueError("where: expected x1 and x2; indices of the true elements have no fixed shape")
+        raise ValueError("where: expected both x1 and x2, or neither, received one of them")
     return apply("where", as_bool(condition), x1, x2)
 
 
@@ -1523,8 +1528,9 @@ def hypot(x1: Any, x2: Any) -> Any:
     # Both are at most 1 in units of the longer one, so that no square overflows. The unit is a constant, so
     # that where both are as long each has its part of the gradient.
     unit = apply("stop_gradient", apply("maximum", apply("abs", x1), apply("abs", x2)))
-    unit = apply("where", apply("equal", unit, 0.0), 1.0, unit)
+    zero = apply("equal", unit, 0.0)
+    unit = apply("where", zero, 1.0, unit)
     squares = apply("add", apply("square", apply("div", x1, unit)), apply("square", apply("div", x2, unit)))
-    length = apply("mul", unit, apply("sqrt", squares))
+    length = apply("where", zero, 0.0, apply("mul", unit, apply("sqrt", apply("where", zero, 1.0, squares))))
     infinite = apply("logical_or", apply("isinf", x1), apply("isinf", x2))
     return apply("where", infinite, float("inf"), length)

@@ -13,12 +13,14 @@ from cnnrs.base.arguments import integer, integers
 from cnnrs.base.dtypes import result_type
 from cnnrs.ops.dispatch import (
     apply,
+    as_index,
     as_tensor,
     in_float32,
     op,
     standardize_axes,
     standardize_axis,
 )
+from cnnrs.ops.values import values_of
 
 __all__ = [
     "append",
@@ -295,12 +297,12 @@ def _common(xs: Any, name: str, argument: str = "xs") -> list[Any]:
 
 
 @op
-def concatenate(xs: Any, axis: int = 0) -> Any:
+def concatenate(xs: Any, axis: int | None = 0) -> Any:
     """Joins tensors along an axis that they have.
 
     Args:
         xs: Sequence of at least one tensor, of the same shape but for `axis`.
-        axis: The axis along which they follow each other, the first by default.
+        axis: The axis along which they follow each other, the first by default; None makes them flat first.
 
     Returns:
         Tensor whose extent along `axis` is the sum of theirs. The dtype is the widest of the tensors', in the
@@ -316,6 +318,8 @@ def concatenate(xs: Any, axis: int = 0) -> Any:
         [[1, 2], [3, 4], [5, 6]]
     """
     tensors = _common(xs, "concatenate")
+    if axis is None:
+        tensors, axis = [apply("reshape", x, shape=[-1]) for x in tensors], 0
     return _core.apply("concat", tensors, {"axis": standardize_axis(axis, tensors[0].ndim)})
 
 
@@ -567,20 +571,20 @@ def tile(x: Any, repeats: Any) -> Any:
 
 
 @op
-def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Repeats each element along an axis.
 
     Args:
         x: Tensor of any shape and dtype.
-        repeats: How often, an integer >= 0, the same for all elements.
+        repeats: How often: an integer >= 0, or one for each place along the axis, which are read.
         axis: The axis; None, the default, makes `x` flat first.
 
     Returns:
-        Tensor of the dtype of `x` whose extent along the axis is multiplied by `repeats`.
+        Tensor of the dtype of `x` whose extent along the axis is multiplied by `repeats`, or is their sum.
 
     Raises:
         TypeError: `x` is not numeric, or `axis` is no integer.
-        ValueError: `repeats` is no integer >= 0, or `axis` is out of range.
+        ValueError: `repeats` are no integers >= 0, or not as many as places, or `axis` is out of range.
         MemoryError: There is no memory for so many elements.
 
     Example:
@@ -589,10 +593,21 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
         ([1, 1, 2, 2], [[1, 2], [1, 2], [3, 4], [3, 4]])
     """
     x = as_tensor(x)
-    repeats = integer(repeats, "repeat", "repeats", least=0)
     if axis is None:
         x, axis = apply("reshape", x, shape=[-1]), 0
     axis = standardize_axis(axis, x.ndim)
+    if isinstance(repeats, (list, tuple)) or getattr(repeats, "ndim", 0):
+        given = values_of(repeats, "repeat", "give Python integers") if hasattr(repeats, "shape") else repeats
+        counts = integers(list(given), "repeat", "repeats", least=0)
+        if len(counts) not in (1, x.shape[axis]):
+            raise ValueError(
+                f"repeat: repeats: expected 1 or {x.shape[axis]} integers, received {len(counts)}"
+            )
+        if len(counts) > 1:
+            places = np.repeat(np.arange(x.shape[axis], dtype=np.int32), counts)
+            return apply("gather", x, places, axis=axis)
+        [repeats] = counts
+    repeats = integer(repeats, "repeat", "repeats", least=0)
     shape = list(x.shape)
     wide = shape[: axis + 1] + [repeats] + shape[axis + 1 :]
     x = apply("broadcast_to", apply("expand_dims", x, axis=axis + 1), shape=wide)
@@ -693,12 +708,10 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
         >>> ops.take([[1, 2], [3, 4]], [[1, 0]], axis=1).shape
         (2, 1, 2)
     """
-    x, indices = as_tensor(x), as_tensor(indices)
+    x, indices = as_tensor(x), as_index(indices)
     if axis is None:
         x, axis = apply("reshape", x, shape=[-1]), 0
     axis = standardize_axis(axis, x.ndim)
-    if indices.dtype != "int32":
-        indices = indices.astype("int32")
     return apply("gather", x, indices, axis=axis)
 
 
@@ -708,12 +721,13 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
 
     Args:
         x: Tensor of any shape and dtype.
-        indices: Tensor with as many axes as `x` and extents that broadcast to its own, but for `axis`; other
-            dtypes are converted to int32. Indices are from `-extent` to `extent - 1`.
+        indices: Tensor with as many axes as `x` and extents that broadcast with its own, but for `axis`;
+            other dtypes are converted to int32. Indices are from `-extent` to `extent - 1`.
         axis: The axis; None, the default, makes both flat first.
 
     Returns:
-        Tensor of the dtype of `x`, with the extents of `x` but along `axis`, where it has that of `indices`.
+        Tensor of the dtype of `x`, with the broadcast extents but along `axis`, where it has that of
+        `indices`.
 
     Raises:
         TypeError: `x` or `indices` is not numeric, or `axis` is no integer.
@@ -727,7 +741,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
         >>> ops.take_along_axis(x, ops.argmax(x, axis=1, keepdims=True), axis=1).tolist()
         [[3], [4]]
     """
-    x, indices = as_tensor(x), as_tensor(indices).astype("int32")
+    x, indices = as_tensor(x), as_index(indices)
     if axis is None:
         x, indices, axis = apply("reshape", x, shape=[-1]), apply("reshape", indices, shape=[-1]), 0
     axis = standardize_axis(axis, x.ndim)
@@ -736,6 +750,17 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
             f"take_along_axis: indices: expected {x.ndim} axes, as in shape {x.shape}, "
             f"received shape {indices.shape}"
         )
+    others = [1 if a == axis else n for a, n in enumerate(indices.shape)]
+    wide = [1 if a == axis else n for a, n in enumerate(x.shape)]
+    try:
+        common = list(np.broadcast_shapes(tuple(others), tuple(wide)))
+    except ValueError:
+        raise ValueError(
+            f"take_along_axis: indices: expected extents that broadcast with shape {x.shape}, received shape "
+            f"{indices.shape}"
+        ) from None
+    if common != wide:
+        x = apply("broadcast_to", x, shape=[x.shape[a] if a == axis else n for a, n in enumerate(common)])
     # Rows of the flat tensor: the element's place on the other axes, plus the index along this one.
     strides = [math.prod(x.shape[a + 1 :]) for a in range(x.ndim)]
     shape = [n if a == axis else x.shape[a] for a, n in enumerate(indices.shape)]

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import config
 from cnnrs.base.arguments import reject
 from cnnrs.base.dtypes import FLOAT
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.ops.dispatch import (
     apply,
     as_float,
@@ -108,6 +110,12 @@ def batch_normalization(
     x = as_float(x)
     axis = standardize_axis(axis, x.ndim)
     channels = x.shape[axis]
+    for name, given in (("mean", mean), ("variance", variance), ("offset", offset), ("scale", scale)):
+        if given is not None and tuple(as_tensor(given).shape) != (channels,):
+            raise ValueError(
+                f"batch_normalization: `{name}` must be a vector of length {channels}, the extent of axis "
+                f"{axis}, received shape {as_tensor(given).shape}"
+            )
     gamma = np.ones(channels, np.float32) if scale is None else scale
     beta = np.zeros(channels, np.float32) if offset is None else offset
     perm = [a for a in range(x.ndim) if a != axis] + [axis]
@@ -130,8 +138,9 @@ def layer_normalization(
         gamma: Factors, a tensor whose shape is the extents of `axis`; None, the default, means 1.
         beta: What is added, of the same shape; None, the default, means 0.
         axis: The axis, or a sequence of axes, the last one by default; None means all.
-        epsilon: A number >= 0 that keeps the root from 0; None, the default, means 1e-7.
-        kwargs: None; other arguments are refused.
+        epsilon: A number >= 0 that keeps the root from 0; None, the default, means `config.epsilon()`.
+        kwargs: `rms_scaling=True`, for files of older models: x is divided by its deviation and not shifted.
+            Other arguments are refused.
 
     Returns:
         float32 tensor of the shape of `x`.
@@ -145,13 +154,26 @@ def layer_normalization(
         >>> ops.layer_normalization([[1.0, 3.0], [10.0, 30.0]], epsilon=0.0).tolist()
         [[-1.0, 1.0], [-1.0, 1.0]]
     """
+    rms_scaling = kwargs.pop("rms_scaling", False)
     reject(layer_normalization, kwargs)
     x = as_float(x)
     axes = sorted(standardize_axes(axis, x.ndim) or range(x.ndim))
+    limit = config.epsilon() if epsilon is None else float(epsilon)
+    if rms_scaling:
+        warn_user(
+            "layer_normalization: You passed `rms_scaling=True`, which is deprecated: it divides by the "
+            "deviation, not the root mean square. Use rms_normalization"
+        )
+        deviation = apply("add", apply("variance", x, axes=axes, keepdims=True), limit)
+        y = apply("mul", x, apply("rsqrt", deviation))
+        if gamma is None:
+            return y
+        extents = [n if a in axes else 1 for a, n in enumerate(x.shape)]
+        return apply("mul", y, apply("reshape", as_float(gamma), shape=extents))
     shape = [x.shape[a] for a in axes]
     gamma = np.ones(shape, np.float32) if gamma is None else gamma
     beta = np.zeros(shape, np.float32) if beta is None else beta
-    return apply("layer_norm", x, gamma, beta, axes=axes, epsilon=1e-7 if epsilon is None else float(epsilon))
+    return apply("layer_norm", x, gamma, beta, axes=axes, epsilon=limit)
 
 
 @op
@@ -165,7 +187,7 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
         x: Tensor of any shape; other dtypes are converted to float32.
         scale: Factors, a tensor that broadcasts with `x`; None, the default, means 1.
         axis: The axis, or a sequence of axes, the last one by default; None means all.
-        epsilon: A number that keeps the root from 0; None, the default, means 1e-7.
+        epsilon: A number that keeps the root from 0; None, the default, means `config.epsilon()`.
 
     Returns:
         float32 tensor of the shape of `x`.
@@ -182,7 +204,11 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
     x = as_float(x)
     axes = standardize_axes(axis, x.ndim)
     square = apply("mean", apply("square", x), axes=axes, keepdims=True)
-    y = apply("mul", x, apply("rsqrt", apply("add", square, 1e-7 if epsilon is None else float(epsilon))))
+    y = apply(
+        "mul",
+        x,
+        apply("rsqrt", apply("add", square, config.epsilon() if epsilon is None else float(epsilon))),
+    )
     return y if scale is None else apply("mul", y, scale)
 
 
@@ -196,7 +222,7 @@ def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = 
         axis: The axis, or a sequence of axes, the last one by default; None means all.
         order: Order p of the norm `sum(abs(x)^p)^(1/p)`, a number > 0; 2 by default. `math.inf` means
             `max(abs(x))`.
-        epsilon: The least number by which to divide; None, the default, means 1e-7.
+        epsilon: The least number by which to divide; None, the default, means `config.epsilon()`.
 
     Returns:
         float32 tensor of the shape of `x`. Its norm is 1, or less where that of `x` is below `epsilon`.
@@ -215,7 +241,7 @@ def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = 
     if not _is_number(order) or not order > 0:
         raise ValueError(f"normalize: order: expected a number > 0, received {order!r}")
     x = as_float(x)
-    limit = 1e-7 if epsilon is None else float(epsilon)
+    limit = config.epsilon() if epsilon is None else float(epsilon)
     axes = standardize_axes(axis, x.ndim)
     if order == 2:
         square = apply("sum", apply("square", x), axes=axes, keepdims=True)
@@ -318,15 +344,18 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 @op
 @in_float32
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Computes norms of vectors, or the Frobenius norm over several axes.
+    """Computes norms of vectors or matrices.
 
     The gradient is 0 where all elements are 0, and by an element that is 0 where the derivative is infinite.
 
     Args:
         x: Tensor of any shape; other dtypes are converted to float32.
-        ord: None, the default, for `sqrt(sum(x²))`; for two axes "fro" for the same; for one axis 2, 1 for
+        ord: None, the default, for `sqrt(sum(x²))`. Of vectors, along one axis, 2 for the same, 1 for
             `sum(abs(x))`, 0 for the number of elements that are not 0, `math.inf` for `max(abs(x))`,
-            `-math.inf` for `min(abs(x))`, and other numbers p for `sum(abs(x)^p)^(1/p)`.
+            `-math.inf` for `min(abs(x))`, and other numbers p for `sum(abs(x)^p)^(1/p)`. Of matrices, along
+            two axes, "fro" for the same as None, "nuc" for the sum of the singular values, 2 and -2 for the
+            largest and the least, 1 and -1 for the largest and the least sum of the sizes in a column, and
+            `math.inf` and `-math.inf` for those of rows.
         axis: The axis, or a sequence of axes; None, the default, means all.
         keepdims: Whether the reduced axes stay with extent 1; by default they go.
 
@@ -350,16 +379,39 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     x, keepdims = as_float(x), standardize_keepdims(keepdims)
     axes = standardize_axes(axis, x.ndim)
     many = x.ndim if axes is None else len(axes)
+    if many == 2 and ord is not None and ord != "fro":
+        rows, columns = [0, 1] if axes is None else axes
+        return _matrix_norm(x, ord, rows, columns, keepdims)
     if many > 1 and ord is not None and not (many == 2 and ord == "fro"):
-        also = " or 'fro'" if many == 2 else ""
-        raise ValueError(f"norm: ord: expected None{also} for a norm over {many} axes, received {ord!r}")
-    if many == 1 and ord == "fro":
-        raise ValueError("norm: ord: expected None or a number for a norm over one axis, received 'fro'")
+        raise ValueError(f"norm: ord: expected None for a norm over {many} axes, received {ord!r}")
+    if many == 1 and isinstance(ord, str):
+        raise ValueError(f"norm: ord: expected None or a number for vectors, received {ord!r}")
     if ord in (None, "fro", 2):
         return root(apply("sum", apply("square", x), axes=axes, keepdims=keepdims))
     if not _is_number(ord) or ord != ord:
         raise ValueError(f"norm: ord: expected None, 'fro' or a number, received {ord!r}")
     return _norm(x, ord, axes, keepdims)
+
+
+def _matrix_norm(x: Any, ord: Any, rows: int, columns: int, keepdims: bool) -> Any:
+    rest = [a for a in range(x.ndim) if a not in (rows, columns)]
+    if ord in (1, -1, math.inf, -math.inf) and not isinstance(ord, bool):
+        # Sums of columns go down the rows.
+        summed, compared = (rows, columns) if abs(ord) == 1 else (columns, rows)
+        sums = apply("sum", apply("abs", x), axes=[summed], keepdims=True)
+        y = apply("max" if ord > 0 else "min", sums, axes=[compared], keepdims=True)
+        y = apply("reshape", y, shape=[x.shape[a] for a in rest])
+    elif ord in ("nuc", 2, -2):
+        values = apply("singular_values", apply("transpose", x, perm=[*rest, rows, columns]))
+        y = apply({"nuc": "sum", 2: "max", -2: "min"}[ord], values, axes=[-1], keepdims=False)
+    else:
+        raise ValueError(
+            "norm: ord: expected None, 'fro', 'nuc', 1, -1, 2, -2, inf or -inf for matrices, "
+            f"received {ord!r}"
+        )
+    if keepdims:
+        y = apply("reshape", y, shape=[1 if a in (rows, columns) else n for a, n in enumerate(x.shape)])
+    return y
 
 
 @op
@@ -382,8 +434,10 @@ def dot_product_attention(
 
     Args:
         query: Tensor of shape (batch, queries, heads, depth); other dtypes are converted to float32.
-        key: Tensor of shape (batch, keys, heads, depth), converted likewise.
-        value: Tensor of shape (batch, keys, heads, value depth), converted likewise.
+        key: Tensor of shape (batch, keys, key heads, depth), converted likewise. Where there are fewer heads
+            than of queries, whose number is a multiple, each serves as many neighbours among these
+            (arXiv:2305.13245).
+        value: Tensor of shape (batch, keys, key heads, value depth), converted likewise.
         bias: What is added to the scores, a tensor that broadcasts to (batch, heads, queries, keys); None,
             the default, for nothing.
         mask: Which keys a query may see, a tensor that broadcasts to (batch, heads, queries, keys); None, the
@@ -419,9 +473,21 @@ def dot_product_attention(
                 f"dot_product_attention: {name}: expected shape (batch, length, heads, features), "
                 f"received {given.shape}"
             )
+    batch, queries, heads, depth = query.shape
+    groups = key.shape[2]
+    if value.shape[2] != groups or groups == 0 or heads % groups:
+        raise ValueError(
+            f"dot_product_attention: key, value: expected heads that divide the {heads} of query, received "
+            f"{groups} and {value.shape[2]}"
+        )
     query, key, value = (apply("transpose", t, perm=[0, 2, 1, 3]) for t in (query, key, value))
-    factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    if groups != heads:
+        # The heads of a group are further queries of one head.
+        query = apply("reshape", query, shape=[batch, groups, heads // groups * queries, depth])
+    factor = 1.0 / math.sqrt(depth) if scale is None else float(scale)
     scores = apply("mul", apply("matmul", query, key, transpose_b=True), factor)
+    if groups != heads:
+        scores = apply("reshape", scores, shape=[batch, heads, queries, key.shape[2]])
     if attn_logits_soft_cap is not None:
         scores = apply("mul", apply("tanh", apply("div", scores, attn_logits_soft_cap)), attn_logits_soft_cap)
     if bias is not None:
@@ -431,5 +497,10 @@ def dot_product_attention(
         mask = causal if mask is None else apply("logical_and", as_tensor(mask), causal)
     if mask is not None:
         scores = apply("where", mask, scores, -1e9)
-    attended = apply("matmul", apply("softmax", scores, axis=3), value)
+    weights = apply("softmax", scores, axis=3)
+    if groups != heads:
+        weights = apply("reshape", weights, shape=[batch, groups, heads // groups * queries, key.shape[2]])
+    attended = apply("matmul", weights, value)
+    if groups != heads:
+        attended = apply("reshape", attended, shape=[batch, heads, queries, value.shape[-1]])
     return apply("transpose", attended, perm=[0, 2, 1, 3])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs.ops.dispatch import op
+import numpy as np
+
+from cnnrs.ops.dispatch import apply, in_float32, op
 from cnnrs.ops.spatial import Spatial, pool
 
-__all__ = ["average_pool", "max_pool"]
+__all__ = ["adaptive_average_pool", "adaptive_max_pool", "average_pool", "max_pool"]
 
 
 def _pool(name: str, inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Any:
@@ -91,3 +93,98 @@ def average_pool(
         [[2.5, 4.5], [10.5, 12.5]]
     """
     return _pool("avg_pool2d", inputs, pool_size, strides, padding, data_format)
+
+
+def _adaptive(name: str, inputs: Any, output_size: Any, data_format: str | None) -> Any:
+    at = Spatial(inputs, data_format)
+    x = at.x
+    for axis, size in enumerate(at.numbers(output_size, "output_size"), 1):
+        x = _adaptive_axis(name, x, axis, size)
+    return at.leave(x)
+
+
+def _adaptive_axis(name: str, x: Any, axis: int, size: int) -> Any:
+    """Window i of `size` along an axis lies from `floor(i * n / size)` to `ceil((i + 1) * n / size)`."""
+    n = x.shape[axis]
+    if n == size:
+        return x
+    if n == 0:
+        raise ValueError(f"output_size: expected an input with elements along each axis, received {x.shape}")
+    before, behind = list(x.shape[:axis]), list(x.shape[axis + 1 :])
+    if n % size == 0:
+        blocks = apply("reshape", x, shape=[*before, size, n // size, *behind])
+        return apply(name, blocks, axes=[axis + 1], keepdims=False)
+    i = np.arange(size)
+    starts, stops = i * n // size, -(-(i + 1) * n // size)
+    longest = int(np.max(stops - starts))
+    # Windows of one length: a shorter one holds its last element again, with weight 0.
+    offsets = np.arange(longest)
+    places = np.minimum(starts[:, None] + offsets, (stops - 1)[:, None]).astype(np.int32)
+    windows = apply("gather", x, places, axis=axis)
+    if name == "max":
+        return apply("max", windows, axes=[axis + 1], keepdims=False)
+    counts = (stops - starts)[:, None]
+    weights = np.where(offsets < counts, 1.0 / counts, 0.0).astype(np.float32)
+    weights = weights.reshape([size, longest, *[1] * len(behind)])
+    return apply("sum", apply("mul", windows, weights), axes=[axis + 1], keepdims=False)
+
+
+@op
+@in_float32
+def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Any:
+    """Computes the means of windows that divide images into a grid of a given size.
+
+    Window i of n along an axis of `extent` pixels lies from `floor(i * extent / n)` to `ceil((i + 1) * extent
+    / n)`: windows overlap where n does not divide the extent.
+
+    Args:
+        inputs: Images, a tensor of shape (batch, height, width, channels), sequences without the axis of the
+            height, or volumes with one of the depth before it; other dtypes are converted to float32.
+        output_size: Size of the grid: an integer >= 1, or one for each spatial axis.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+
+    Returns:
+        float32 tensor of shape (batch, height out, width out, channels).
+
+    Raises:
+        TypeError: `inputs` is not numeric.
+        ValueError: `inputs` does not have 3 to 5 axes, or another argument is none of the values above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> ops.adaptive_average_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0].tolist()
+        [1.0, 3.0]
+    """
+    return _adaptive("mean", inputs, output_size, data_format)
+
+
+@op
+def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Any:
+    """Takes the largest elements of windows that divide images into a grid of a given size.
+
+    Window i of n along an axis of `extent` pixels lies from `floor(i * extent / n)` to `ceil((i + 1) * extent
+    / n)`: windows overlap where n does not divide the extent.
+
+    Args:
+        inputs: Images, a tensor of shape (batch, height, width, channels), sequences without the axis of the
+            height, or volumes with one of the depth before it; other dtypes are converted to float32.
+        output_size: Size of the grid: an integer >= 1, or one for each spatial axis.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+
+    Returns:
+        float32 tensor of shape (batch, height out, width out, channels). NaN where the window holds NaN.
+
+    Raises:
+        TypeError: `inputs` is not numeric.
+        ValueError: `inputs` does not have 3 to 5 axes, or another argument is none of the values above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> ops.adaptive_max_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0].tolist()
+        [2.0, 4.0]
+    """
+    return _adaptive("max", inputs, output_size, data_format)

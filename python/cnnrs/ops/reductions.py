@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import integer
-from cnnrs.base.dtypes import FLOATS, standardize_dtype
+from cnnrs.base.dtypes import STORED, result_type, standardize_dtype
 from cnnrs.ops.dispatch import (
     apply,
     as_bool,
@@ -415,9 +415,9 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
         to 0.
 
     Raises:
-        TypeError: `x` or `weights` is not numeric, or `axis` is no integer; several axes need weights of the
-            shape of `x`.
-        ValueError: `axis` is out of range or named twice, or the shape of `weights` does not fit.
+        TypeError: `x` or `weights` is not numeric, or `axis` is no integer.
+        ValueError: `axis` is out of range or named twice, or the shape of `weights` does not fit: several
+            axes need that of `x`.
 
     Example:
         >>> from cnnrs import ops
@@ -427,11 +427,13 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
         [1.5, 2.0]
     """
     x = as_float(x)
+    if isinstance(axis, (list, tuple)) and len(axis) == 1:
+        [axis] = axis
     if weights is None:
         return _reduce("mean", x, axis, False)
     weights = as_float(weights)
     if weights.shape != x.shape:
-        if weights.ndim != 1 or axis is None:
+        if weights.ndim != 1 or axis is None or isinstance(axis, (list, tuple)):
             raise ValueError(
                 f"average: weights: expected shape {x.shape} or one axis, received {weights.shape}"
             )
@@ -546,29 +548,18 @@ def matmul(x1: Any, x2: Any) -> Any:
 
 
 def _in_common_type(function: Callable[[Any, Any], Any], x1: Any, x2: Any) -> Any:
-    """A sum of products: in int32 if neither tensor has floats, and of bools whether it differs from 0."""
+    """A sum of products in the common type of both; of bools whether it differs from 0."""
     x1, x2 = as_tensor(x1), as_tensor(x2)
-    if x1.dtype in FLOATS or x2.dtype in FLOATS:
-        return function(as_float(x1), as_float(x2))
-    result = function(x1.astype("int32"), x2.astype("int32"))
-    return result.astype("bool") if x1.dtype == x2.dtype == "bool" else result
+    common = result_type(x1.dtype, x2.dtype)
+    if common == "bool":
+        return function(x1.astype("int32"), x2.astype("int32")).astype("bool")
+    if common in STORED:
+        return function(x1, x2).astype(common)
+    return function(x1.astype(common), x2.astype(common))
 
 
 def _matmul(x1: Any, x2: Any) -> Any:
-    if x1.dtype in FLOATS:
-        return apply("matmul", x1, x2)
-    if not x1.ndim or not x2.ndim or x1.shape[-1] != x2.shape[builtins.max(x2.ndim - 2, 0)]:
-        raise ValueError(
-            "matmul: x1, x2: expected shapes (..., rows, inner) and (..., inner, columns), "
-            f"received {x1.shape} and {x2.shape}"
-        )
-    # Products are made while they are added up; the axis of the sum is the last one of both.
-    if x2.ndim > 1:
-        axes = list(range(x2.ndim))
-        x2 = apply("transpose", x2, perm=[*axes[:-2], axes[-1], axes[-2]])
-        x2 = apply("expand_dims", x2, axis=-3) if x1.ndim > 1 else x2
-        x1 = apply("expand_dims", x1, axis=-2)
-    return apply("sum", apply("mul", x1, x2), axes=[-1], keepdims=False)
+    return apply("matmul", x1, x2)
 
 
 @op

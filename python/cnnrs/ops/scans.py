@@ -16,6 +16,11 @@ def _running(name: str, x: Any, axis: int | None, dtype: Any) -> Any:
     result = standardize_dtype(dtype, "int32" if x.dtype == "bool" else x.dtype)
     if x.ndim == 0:
         x = apply("reshape", x, shape=[1])
+    if isinstance(axis, (list, tuple)) and len(axis) < 2:
+        # Along no axis nothing adds up.
+        if not axis:
+            return x.astype(result)
+        [axis] = axis
     x, axis = along(x, axis)
     # In the type of the result if that is asked for; 16 bits of float are rounded once, and integers of fewer
     # than 32 bits wrap around behind.

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import symbolic
 from cnnrs.base.arguments import flag, integer, integers
 from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops.dispatch import apply, as_float, as_tensor, op
+from cnnrs.ops.symbols import dtype_of, op_of_shape, same_as
 from cnnrs.ops.values import is_known, values_of
 
 __all__ = [
@@ -52,7 +54,7 @@ def _places(indices: Any, shape: list[int], owner: str) -> tuple[Any, int]:
     return apply("where", outside, np.int32(-(2**31)), place), depth
 
 
-@op
+@op_of_shape(lambda indices, values, shape: symbolic.KerasTensor(shape, dtype_of(values)))
 def scatter(indices: Any, values: Any, shape: Any) -> Any:
     """Adds values at indices to a tensor of zeros.
 
@@ -100,7 +102,7 @@ def _rows(updates: Any, count: int, inner: list[int], owner: str, argument: str)
         ) from None
 
 
-@op
+@op_of_shape(lambda inputs, indices, updates, reduction=None: same_as(inputs))
 def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | None = None) -> Any:
     """Writes updates into a tensor at indices, or combines them with what is there.
 
@@ -144,7 +146,7 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
     return apply("reshape", result, shape=shape)
 
 
-@op
+@op_of_shape(lambda inputs, start_indices, updates: same_as(inputs))
 def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     """Writes a block into a tensor.
 
@@ -204,6 +206,10 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     return apply("reshape", result, shape=shape)
 
 
+def _segment_spec(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Any:
+    return symbolic.KerasTensor((num_segments, *data.shape[1:]), dtype_of(data))
+
+
 def _segments(name: str, kind: str, data: Any, ids: Any, num_segments: Any, sorted: Any) -> Any:
     data, ids = as_tensor(data), as_tensor(ids)
     flag(sorted, name, "sorted")
@@ -225,7 +231,7 @@ def _segments(name: str, kind: str, data: Any, ids: Any, num_segments: Any, sort
     return apply("scatter", data, ids, shape=shape, axis=0, kind=kind)[:count]
 
 
-@op
+@op_of_shape(_segment_spec)
 def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Any:
     """Adds up the rows of each segment.
 
@@ -253,7 +259,7 @@ def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, so
     return _segments("segment_sum", "add", data, segment_ids, num_segments, sorted)
 
 
-@op
+@op_of_shape(_segment_spec)
 def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Any:
     """Multiplies the rows of each segment.
 
@@ -281,7 +287,7 @@ def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, s
     return _segments("segment_prod", "multiply", data, segment_ids, num_segments, sorted)
 
 
-@op
+@op_of_shape(_segment_spec)
 def segment_max(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Any:
     """Finds the largest element of the rows of each segment.
 
@@ -310,7 +316,7 @@ def segment_max(data: Any, segment_ids: Any, num_segments: int | None = None, so
     return _segments("segment_max", "max", data, segment_ids, num_segments, sorted)
 
 
-@op
+@op_of_shape(_segment_spec)
 def segment_min(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Any:
     """Finds the smallest element of the rows of each segment.
 

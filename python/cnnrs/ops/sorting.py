@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import symbolic
 from cnnrs.base.arguments import flag, integer
 from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 from cnnrs.ops.movement import reshape, take_along_axis
-from cnnrs.ops.values import values_of
+from cnnrs.ops.symbols import op_of_shape
+from cnnrs.ops.values import true_places, values_of
 
 __all__ = [
     "argpartition",
@@ -107,7 +109,7 @@ def argpartition(x: Any, kth: int, axis: int | None = -1) -> Any:
 
     Args:
         x: Tensor of at least one axis, of any dtype.
-        kth: The place, from `-extent` to `extent - 1`.
+        kth: The place, from `-extent` to `extent`.
         axis: The axis, the last by default; None makes `x` flat first.
 
     Returns:
@@ -124,7 +126,7 @@ def argpartition(x: Any, kth: int, axis: int | None = -1) -> Any:
     """
     x, axis = along(x, axis)
     extent = x.shape[axis]
-    integer(kth, "argpartition", "kth", least=-extent, most=extent - 1)
+    integer(kth, "argpartition", "kth", least=-extent, most=extent)
     return apply("argsort", x, axis=axis)
 
 
@@ -271,7 +273,7 @@ def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) ->
     return apply("logical_not", same) if invert else same
 
 
-@op
+@op_of_shape(lambda x: tuple(symbolic.KerasTensor((None,), "int32") for _ in x.shape))
 def nonzero(x: Any) -> Any:
     """Finds the indices of the elements that are not 0.
 
@@ -293,11 +295,30 @@ def nonzero(x: Any) -> Any:
         >>> [index.tolist() for index in ops.nonzero([[0, 1], [2, 0]])]
         [[0, 1], [1, 0]]
     """
-    values = values_of(x, "nonzero", "use ops.where with a condition, or weights of 0")
-    return tuple(as_tensor(index.astype(np.int32)) for index in np.nonzero(np.atleast_1d(values)))
+    return true_places(x, "nonzero")
 
 
-@op
+def _unique_spec(
+    x: Any,
+    sorted: bool = True,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    size: int | None = None,
+    fill_value: Any = None,
+) -> Any:
+    shape = list(x.shape)
+    place = 0 if axis is None else standardize_axis(axis, len(shape))
+    values = [size] if axis is None else [size if a == place else n for a, n in enumerate(shape)]
+    inverse = shape if axis is None else [shape[place]]
+    asked = [(return_index, [size]), (return_inverse, inverse), (return_counts, [size])]
+    first = symbolic.KerasTensor(values, x.dtype)
+    others = [symbolic.KerasTensor(extents, "int32") for wanted, extents in asked if wanted]
+    return (first, *others) if others else first
+
+
+@op_of_shape(_unique_spec)
 def unique(
     x: Any,
     sorted: bool = True,

@@ -7,6 +7,7 @@ from typing import Any
 
 from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op
+from cnnrs.ops.symbols import broadcast_of, op_of_shape
 
 __all__ = [
     "arccos",
@@ -323,7 +324,7 @@ def i0(x: Any) -> Any:
     return apply("where", apply("less", size, 3.75), inner, outer)
 
 
-@op
+@op_of_shape(broadcast_of)
 @in_float32
 def ldexp(x1: Any, x2: Any) -> Any:
     """Computes x1 · 2^x2.

@@ -2,52 +2,37 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cnnrs import symbolic, tree
-from cnnrs.base.arguments import explain
+from cnnrs.base.dtypes import result_type
+from cnnrs.ops.dispatch import as_tensor, op
 
-__all__ = ["op_of_shape", "same_as"]
+__all__ = ["broadcast_of", "dtype_of", "op_of_shape", "same_as"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class _Specified(symbolic.OpFunction):
-    """A function as a node, with a function of its arguments for what it gives."""
-
-    def __init__(self, function: Callable[..., Any], spec: Callable[..., Any]):
-        super().__init__(function)
-        self.spec = spec
-
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return self.spec(*args, **kwargs)
 
 
 def op_of_shape(spec: Callable[..., Any]) -> Callable[[F], F]:
     """Makes a function of tensors one that takes symbolic tensors too.
 
     Args:
-        spec: Function of the arguments that gives the symbolic results: for functions that read values, and
-            so cannot be recorded on placeholders.
+        spec: Function of the arguments that gives the symbolic results, or None where they are recorded on
+            placeholders: for functions that read values.
     """
 
     def decorate(function: F) -> F:
-        @functools.wraps(function)
-        def dispatching(*args: Any, **kwargs: Any) -> Any:
-            if symbolic.any_symbolic(args, kwargs):
-                return _Specified(dispatching, spec).symbolic_call(*args, **kwargs)
-            try:
-                return function(*args, **kwargs)
-            except TypeError as error:
-                explain(error, function, kwargs)
-                raise
-
-        dispatching.is_cnnrs_op = True  # type: ignore[attr-defined]
-        return dispatching  # type: ignore[return-value]
+        dispatching = op(function)
+        dispatching.output_spec = spec  # type: ignore[attr-defined]
+        return dispatching
 
     return decorate
+
+
+def dtype_of(x: Any) -> str:
+    """The name of the element type that `x` has as a tensor."""
+    return str(x.dtype) if hasattr(x, "dtype") else as_tensor(x).dtype
 
 
 def same_as(structure: Any) -> Any:
@@ -59,3 +44,17 @@ def same_as(structure: Any) -> Any:
         return leaf
 
     return tree.map_structure(like, structure)
+
+
+def broadcast_of(x1: Any, x2: Any) -> Any:
+    """The symbol of the broadcast shape and the common type of two arguments, of which one is symbolic."""
+    shapes = [tuple(getattr(x, "shape", ())) for x in (x1, x2)]
+    rank = max(len(shape) for shape in shapes)
+    first, second = ((1,) * (rank - len(shape)) + shape for shape in shapes)
+    extents = []
+    for a, b in zip(first, second, strict=True):
+        if a is not None and b is not None and a != b and 1 not in (a, b):
+            raise ValueError(f"shapes {shapes[0]} and {shapes[1]} do not broadcast")
+        extents.append(b if a == 1 else a if b == 1 else b if a is None else a)
+    dtypes = [str(x.dtype) if hasattr(x, "dtype") else type(x) for x in (x1, x2)]
+    return symbolic.KerasTensor(tuple(extents), result_type(*dtypes))

@@ -10,7 +10,7 @@ from cnnrs import _core
 from cnnrs.base import context
 from cnnrs.ops.dispatch import as_tensor
 
-__all__ = ["is_known", "values_of"]
+__all__ = ["is_known", "true_places", "values_of"]
 
 
 def is_known(x: Any) -> bool:
@@ -38,3 +38,9 @@ def values_of(x: Any, owner: str, instead: str) -> np.ndarray:
             f"or a functional model; {instead}"
         )
     return x.numpy()
+
+
+def true_places(condition: Any, owner: str) -> tuple[Any, ...]:
+    """int32 indices of the elements other than 0, one tensor for each axis."""
+    values = values_of(condition, owner, "give x1 and x2 to ops.where, or weights of 0")
+    return tuple(as_tensor(index.astype(np.int32)) for index in np.nonzero(np.atleast_1d(values)))

@@ -11,6 +11,7 @@ from cnnrs.base import naming, suggest
 from cnnrs.base.arguments import number
 from cnnrs.losses import Loss
 from cnnrs.metrics import Mean
+from cnnrs.training.crossentropy import NAMES, crossentropy
 from cnnrs.training.outputs import Outputs
 
 __all__ = ["CompiledLoss"]
@@ -20,7 +21,8 @@ Path = tuple[Any, ...]
 
 
 def _resolve_loss(identifier: Any) -> Any:
-    loss = losses_module.get(identifier)
+    any_kind = isinstance(identifier, str) and identifier in NAMES
+    loss = crossentropy if any_kind else losses_module.get(identifier)
     if loss is None or isinstance(loss, Loss):
         return loss
     name = identifier if isinstance(identifier, str) else naming.object_name(loss)

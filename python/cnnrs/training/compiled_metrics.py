@@ -8,6 +8,7 @@ from cnnrs import metrics as metrics_module
 from cnnrs import tree
 from cnnrs.base import naming
 from cnnrs.metrics import Metric
+from cnnrs.training.crossentropy import NAMES, crossentropy
 from cnnrs.training.outputs import Outputs
 
 __all__ = ["CompiledMetrics"]
@@ -16,6 +17,9 @@ __all__ = ["CompiledMetrics"]
 def _resolve_metric(identifier: Any, y_true: Any, y_pred: Any) -> Any:
     if isinstance(identifier, str) and identifier in ("accuracy", "acc"):
         found = metrics_module.resolve_accuracy(tuple(y_true.shape), tuple(y_pred.shape))
+    elif isinstance(identifier, str) and identifier in NAMES:
+        found = metrics_module.MeanMetricWrapper(crossentropy)
+        found._direction = "down"
     else:
         found = metrics_module.get(identifier)
     if isinstance(found, type):
@@ -56,7 +60,7 @@ class CompiledMetrics(Metric):
             if entries is not None and not isinstance(entries, (list, tuple, dict)):
                 raise TypeError(f"compile: {argument}: expected a list or a dict, received {entries!r}")
             for entry in tree.flatten(entries or []):
-                if not (isinstance(entry, str) and entry in ("accuracy", "acc")):
+                if not (isinstance(entry, str) and entry in ("accuracy", "acc", *NAMES)):
                     metrics_module.get(entry)
 
     @property

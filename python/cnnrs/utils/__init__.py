@@ -21,9 +21,15 @@ from cnnrs.training.device_loss import recover
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnrs.utils.arrays import normalize, to_categorical
+from cnnrs.utils.data_set import Dataset, split_dataset
+from cnnrs.utils.directories import image_dataset_from_directory
 from cnnrs.utils.explaining import explain
+from cnnrs.utils.images import array_to_img, img_to_array, load_img, save_img
 from cnnrs.utils.own_config import Config
+from cnnrs.utils.plotting import ModelDrawing as ModelDrawing
+from cnnrs.utils.plotting import model_to_dot, plot_model
 from cnnrs.utils.profiling import profile
+from cnnrs.utils.sequences import pad_sequences, timeseries_dataset_from_array
 from cnnrs.utils.session import clear_session, set_random_seed
 from cnnrs.utils.tensors import is_keras_tensor, standardize_dtype
 
@@ -36,25 +42,36 @@ __all__ = [
     "enable_interactive_logging",
     "is_interactive_logging_enabled",
     "CustomObjectScope",
+    "Dataset",
     "Progbar",
     "PyDataset",
     "Sequence",
+    "array_to_img",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
     "explain",
+    "image_dataset_from_directory",
+    "img_to_array",
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
     "is_keras_tensor",
+    "load_img",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
+    "pad_sequences",
+    "plot_model",
     "profile",
     "recover",
     "register_keras_serializable",
+    "save_img",
     "serialize_keras_object",
     "set_random_seed",
+    "split_dataset",
     "standardize_dtype",
+    "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
@@ -62,11 +79,7 @@ __all__ = [
 __getattr__ = suggest.without(
     "cnnrs.utils",
     {
-        "plot_model model_to_dot": "use model.summary()",
-        "load_img img_to_array array_to_img save_img": "use Pillow and numpy",
-        "image_dataset_from_directory": "give fit a utils.PyDataset that reads the files",
         "audio_dataset_from_directory text_dataset_from_directory": "cnnrs is for images",
-        "timeseries_dataset_from_array pad_sequences": "cnnrs is for images",
         "FeatureSpace": "cnnrs is for images",
         "get_file": "it comes with a later version; urllib.request.urlretrieve fetches files",
         "get_source_inputs": "model.inputs lists the inputs of a model",

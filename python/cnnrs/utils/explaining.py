@@ -13,7 +13,7 @@ import numpy as np
 
 from cnnrs import _core, tree
 from cnnrs.base import context
-from cnnrs.base.dtypes import array_dtype, standardize_dtype
+from cnnrs.base.dtypes import data_dtype, standardize_dtype
 from cnnrs.base.suggest import did_you_mean
 from cnnrs.training.data_adapter import ArrayData
 from cnnrs.training.runner import StepRunner
@@ -217,7 +217,7 @@ class _Fact:
 
 def _facts(model: Any, given: Any, batch_size: int) -> Any:
     if given is not None:
-        return tree.map_structure(lambda a: _Fact(a.shape, array_dtype(a.dtype)), given)
+        return tree.map_structure(lambda a: _Fact(a.shape, data_dtype(a.dtype)), given)
     try:
         inputs = model.input
     except (AttributeError, ValueError):

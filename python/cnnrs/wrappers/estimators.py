@@ -97,7 +97,7 @@ class _Estimator(BaseEstimator):
 
         Args:
             X: Samples.
-            y: Targets.
+            y: Targets, one a sample.
             **kwargs: Arguments of the model's `fit`, beside `fit_kwargs`.
 
         Returns:
@@ -133,16 +133,15 @@ class _Estimator(BaseEstimator):
         return np.asarray(self.model_.predict(X, verbose=verbose))
 
     def predict(self, X: Any) -> np.ndarray:
-        """The predictions for samples, in the shape and kind of the targets of `fit`."""
+        """The predictions for samples, of the kind of the targets of `fit`."""
         return self._decoded(self._outputs(X))
 
     def _encoded(self, y: np.ndarray) -> np.ndarray:
         self._check_kind(y)
-        self._ndim = y.ndim
-        return y.reshape(-1, 1) if y.ndim == 1 else y
+        return y.reshape(-1, 1)
 
     def _decoded(self, y: np.ndarray) -> np.ndarray:
-        return np.squeeze(y, axis=1) if self._ndim == 1 and y.ndim == 2 and y.shape[1] == 1 else y
+        return np.squeeze(y, axis=1) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _check_kind(self, y: np.ndarray) -> str:
         kind: str = type_of_target(y)
@@ -183,15 +182,13 @@ class SKLearnClassifier(ClassifierMixin, _Estimator):
                 f"Only binary and multiclass target types are supported. Target type: {kind}; "
                 "SKLearnRegressor takes other targets"
             )
-        self._ndim = y.ndim
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) == 1:
             raise ValueError("Classifier can't train when only one class is present.")
-        return np.eye(len(self.classes_), dtype=np.float32)[labels.reshape(-1)]
+        return np.eye(len(self.classes_), dtype=np.float32)[labels]
 
     def _decoded(self, y: np.ndarray) -> np.ndarray:
-        labels = self.classes_[np.argmax(y, axis=-1)]
-        return labels if self._ndim == 1 else labels.reshape(-1, 1)
+        return self.classes_[np.argmax(y, axis=-1)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,7 +1,6 @@
 //! Mean and biased variance per channel: what batch normalisation measures.
 
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::movement::Slice;
@@ -25,7 +24,7 @@ impl OpDef for ChannelStats {
         expect_float("x", &inputs[0])?;
         let x = &inputs[0].shape;
         match x.last() {
-            Some(&channels) if !x.is_empty() => Fact::checked([2, channels], DType::F32),
+            Some(&channels) if !x.is_empty() => Fact::checked([2, channels], inputs[0].dtype),
             _ => Err(Error::value(format!("x: expected elements in each channel, received shape {x}"))),
         }
     }

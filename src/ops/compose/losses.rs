@@ -191,7 +191,7 @@ fn log_softmax_gradient(op: &Loss, g: &mut Graph, inputs: &[NodeId], _: NodeId, 
 /// dlogits = (softmax − one_hot) dy
 fn sparse_gradient(_: &Loss, g: &mut Graph, inputs: &[NodeId], _: NodeId, dy: NodeId) -> Gradients {
     let (hot, _) = labels_one_hot(g, inputs[0], inputs[1])?;
-    let hot = g.cast(hot, DType::F32)?;
+    let hot = g.cast(hot, g.fact(inputs[0]).dtype)?;
     let y = g.apply(Loss::Softmax { axis: -1 }, &[inputs[0]])?;
     let d = g.sub(y, hot)?;
     let dy = with_last_axis(g, dy)?;

@@ -5,6 +5,7 @@
 //! To add one: a variant, its name and its formula in the file of its topic.
 
 mod activations;
+mod call;
 mod custom;
 mod losses;
 mod norm;
@@ -12,6 +13,7 @@ mod reductions;
 mod shape;
 
 pub use activations::Activation;
+pub use call::Call;
 pub use custom::Custom;
 pub use losses::Loss;
 pub use norm::Norm;
@@ -96,11 +98,14 @@ macro_rules! topics {
             }
 
             fn moves(&self) -> bool {
-                matches!(self, Composite::Movement(_) | Composite::Custom(_))
+                matches!(self, Composite::Movement(_) | Composite::Custom(_) | Composite::Call(_))
             }
 
             fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
                 self.check(inputs.len())?;
+                if let Composite::Call(call) = self {
+                    return call.fact(inputs);
+                }
                 inferred(self, inputs, || {
                     let (g, y) = self.scratch(inputs)?;
                     Ok(g.fact(y).clone())
@@ -163,7 +168,9 @@ topics! {
     /// Normalisation and dropout.
     Norm,
     /// Values with gradients of a program's own.
-    Custom
+    Custom,
+    /// Calls of recorded graphs.
+    Call
 }
 
 impl Composite {

@@ -1,7 +1,6 @@
 //! Reductions with axes as the caller gives them: `None` for all, negative from the end.
 
 use super::{Attributes, Axes, Compose, Gradients, OwnGradient, axes_attribute, float};
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::ops::pointwise::Function;
@@ -13,7 +12,7 @@ use crate::shape::Dims;
 pub enum ReductionKind {
     /// Σ x
     Sum,
-    /// Σ x / n, in f32
+    /// Σ x / n, in f32, or in f64 of such
     Mean,
     /// Largest
     Max,
@@ -25,7 +24,7 @@ pub enum ReductionKind {
     Any,
     /// Whether no element is 0
     All,
-    /// Σ (x − mean)² / n, in f32
+    /// Σ (x − mean)² / n, in f32, or in f64 of such
     Variance,
     /// log Σ eˣ
     LogSumExp,
@@ -77,7 +76,7 @@ impl Compose for Reduction {
             Min => g.reduce(ReduceKind::Min, x, &axes, keep),
             Mean => g.mean(x, &axes, keep),
             Variance => {
-                let x = g.cast(x, DType::F32)?;
+                let x = g.cast(x, g.fact(x).dtype.float())?;
                 let mean = g.mean(x, &axes, true)?;
                 let d = g.sub(x, mean)?;
                 let square = g.unary(Function::Square, d)?;

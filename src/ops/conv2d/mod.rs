@@ -11,8 +11,7 @@ mod transpose;
 pub use transpose::Conv2dTranspose;
 
 use super::window::{Padding, Placement, Window};
-use super::{Attributes, FromAttributes, expect_float, expect_inputs};
-use crate::dtype::DType;
+use super::{Attributes, FromAttributes, expect_float, expect_inputs, expect_like};
 use crate::error::{Error, Result};
 use crate::shape::Fact;
 
@@ -91,14 +90,15 @@ impl Conv2d {
 fn floats(op: &str, inputs: &[Fact]) -> Result<()> {
     expect_inputs(op, inputs, 2)?;
     expect_float("x", &inputs[0])?;
-    expect_float("filters", &inputs[1])
+    expect_float("filters", &inputs[1])?;
+    expect_like("filters", &inputs[1], &inputs[0])
 }
 
 fn infer_conv(op: &Conv2d, inputs: &[Fact]) -> Result<Fact> {
     floats("conv2d", inputs)?;
     let (x, w) = (&inputs[0].shape, &inputs[1].shape);
     let p = op.place(x, w)?;
-    Fact::checked([x[0], p.out[0], p.out[1], w[3]], DType::F32)
+    Fact::checked([x[0], p.out[0], p.out[1], w[3]], inputs[0].dtype)
 }
 
 fn infer_input_grad(op: &Conv2dInputGrad, inputs: &[Fact]) -> Result<Fact> {
@@ -117,7 +117,7 @@ fn infer_input_grad(op: &Conv2dInputGrad, inputs: &[Fact]) -> Result<Fact> {
             x[0], p.out[0], p.out[1], w[3]
         )));
     }
-    Fact::checked(x, DType::F32)
+    Fact::checked(x, inputs[0].dtype)
 }
 
 fn infer_filter_grad(op: &Conv2dFilterGrad, inputs: &[Fact]) -> Result<Fact> {
@@ -134,7 +134,7 @@ fn infer_filter_grad(op: &Conv2dFilterGrad, inputs: &[Fact]) -> Result<Fact> {
             x[0], p.out[0], p.out[1], w[3]
         )));
     }
-    Fact::checked(w, DType::F32)
+    Fact::checked(w, inputs[0].dtype)
 }
 
 impl FromAttributes for Conv2d {

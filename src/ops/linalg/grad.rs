@@ -46,6 +46,7 @@ pub fn of(op: &Linalg, g: &mut Graph, inputs: &[NodeId], y: NodeId, dy: NodeId) 
             let scaled = g.0.mul(u, row)?;
             g.product(scaled, false, v, false)?
         }
+        Linalg::Pinv { .. } => g.pinv(a, y, dy)?,
         Linalg::Solve { transposed } => {
             let db = g.0.apply(Linalg::Solve { transposed: !transposed }, &[a, dy])?;
             return Ok(vec![Some(g.by_matrix(*transposed, y, db)?), Some(db)]);
@@ -196,6 +197,27 @@ impl Matrices<'_> {
         let left = self.product(turned, false, dc, true)?;
         let across = self.product(left, false, c, false)?;
         self.0.sub(along, across)
+    }
+
+    /// Golub and Pereyra, "The differentiation of pseudo-inverses", 1973: for matrices of constant rank.
+    fn pinv(&mut self, a: NodeId, p: NodeId, dp: NodeId) -> Result<NodeId> {
+        let left = self.product(p, true, dp, false)?;
+        let inner = self.product(left, false, p, true)?;
+        let turned = self.turned(dp)?;
+        // (I − A·P)·dPᵀ·P·Pᵀ
+        let gram = self.product(p, false, p, true)?;
+        let first = self.product(turned, false, gram, false)?;
+        let projected = self.product(p, false, first, false)?;
+        let projected = self.product(a, false, projected, false)?;
+        let first = self.0.sub(first, projected)?;
+        // Pᵀ·P·dPᵀ·(I − P·A)
+        let gram = self.product(p, true, p, false)?;
+        let second = self.product(gram, false, turned, false)?;
+        let projected = self.product(second, false, p, false)?;
+        let projected = self.product(projected, false, a, false)?;
+        let second = self.0.sub(second, projected)?;
+        let outer = self.0.add(first, second)?;
+        self.0.sub(outer, inner)
     }
 
     fn qr(&mut self, complete: bool, a: NodeId, y: NodeId, dy: NodeId) -> Result<NodeId> {

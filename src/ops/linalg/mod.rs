@@ -5,8 +5,7 @@ mod dense;
 mod grad;
 mod spectral;
 
-use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
-use crate::dtype::DType;
+use super::{Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_float, expect_inputs, expect_like};
 use crate::error::{BadData, Error, Integer, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -43,6 +42,11 @@ pub enum Linalg {
     },
     /// The singular values, descending.
     SingularValues,
+    /// The pseudo-inverse of Moore and Penrose, n × m.
+    Pinv {
+        /// Singular values up to this part of the largest count as 0.
+        rcond: Real,
+    },
     /// X of A·X = B.
     Solve {
         /// Whether Aᵀ stands for A.
@@ -111,7 +115,10 @@ impl Linalg {
             }
         };
         let (lead, m, n) = of("x", &inputs[0])?;
-        let free = matches!(self, Linalg::Lu | Linalg::Qr { .. } | Linalg::Svd { .. } | Linalg::SingularValues);
+        let free = matches!(
+            self,
+            Linalg::Lu | Linalg::Qr { .. } | Linalg::Svd { .. } | Linalg::SingularValues | Linalg::Pinv { .. }
+        );
         if m != n && !free {
             return Err(Error::value(format!("x: expected square matrices, received shape {}", inputs[0].shape)));
         }
@@ -135,6 +142,7 @@ impl Linalg {
         match self {
             Linalg::Cholesky | Linalg::Inverse | Linalg::Cofactors => vec![n, n],
             Linalg::Determinant => vec![],
+            Linalg::Pinv { .. } => vec![n, m],
             Linalg::LogDeterminant => vec![2],
             Linalg::Lu => vec![m * n + least],
             Linalg::Qr { complete } => {
@@ -207,6 +215,7 @@ impl Linalg {
                 spectral::svd(m, n, a, u, s, v);
             }
             Linalg::SingularValues => spectral::singular_values(m, n, a, y),
+            Linalg::Pinv { rcond } => spectral::pinv(m, n, a, rcond.get(), y),
             Linalg::Solve { transposed } => {
                 y.copy_from_slice(b);
                 dense::solve(n, k, a, *transposed, y)?;
@@ -235,6 +244,7 @@ impl OpDef for Linalg {
             Linalg::Eig => "eig",
             Linalg::Svd { .. } => "svd",
             Linalg::SingularValues => "singular_values",
+            Linalg::Pinv { .. } => "pinv",
             Linalg::Solve { .. } => "solve",
             Linalg::SolveTriangular { .. } => "solve_triangular",
         }
@@ -248,11 +258,11 @@ impl OpDef for Linalg {
         expect_inputs(self.name(), inputs, if self.takes_two() { 2 } else { 1 })?;
         expect_float("x", &inputs[0])?;
         if self.takes_two() {
-            expect_float("b", &inputs[1])?;
+            expect_like("b", &inputs[1], &inputs[0])?;
         }
         let sizes = self.sizes(inputs)?;
         let lead = &inputs[0].shape[..inputs[0].shape.rank() - 2];
-        Fact::checked(lead.iter().copied().chain(self.made(sizes)).collect::<Shape>(), DType::F32)
+        Fact::checked(lead.iter().copied().chain(self.made(sizes)).collect::<Shape>(), inputs[0].dtype)
     }
 
     fn grad(&self, g: &mut Graph, inputs: &[NodeId], output: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
@@ -294,6 +304,7 @@ impl FromAttributes for Linalg {
             "eig",
             "svd",
             "singular_values",
+            "pinv",
             "solve",
             "solve_triangular",
         ]
@@ -311,6 +322,7 @@ impl FromAttributes for Linalg {
             "eig" => Linalg::Eig,
             "svd" => Linalg::Svd { full: a.bool_or("full", true)? },
             "singular_values" => Linalg::SingularValues,
+            "pinv" => Linalg::Pinv { rcond: a.real_or("rcond", 1e-6)? },
             "solve" => Linalg::Solve { transposed: false },
             "solve_triangular" => Linalg::SolveTriangular { lower: a.bool_or("lower", false)?, transposed: false },
             other => return Err(Error::value(format!("there is no factorisation \"{other}\""))),

@@ -106,6 +106,19 @@ pub fn svd(m: usize, n: usize, a: &[f64], u: &mut [f64], s: &mut [f64], v: &mut 
     basis(v, n, &|i, j| found_v[(j, i)], &|i, j| j * n + i);
 }
 
+/// The pseudo-inverse, for which singular values up to `rcond` times the largest count as 0.
+pub fn pinv(m: usize, n: usize, a: &[f64], rcond: f64, to: &mut [f64]) {
+    let Some(found) = decomposed(m, n, a, true) else { return to.fill(f64::NAN) };
+    let (Some(u), Some(v), s) = (found.u, found.v_t, found.singular_values) else { return to.fill(f64::NAN) };
+    let least = rcond * s.iter().copied().fold(0.0, f64::max);
+    let rank = s.iter().filter(|&&s| s > least).count();
+    for i in 0..n {
+        for j in 0..m {
+            to[i * m + j] = (0..rank).map(|k| v[(k, i)] / s[k] * u[(j, k)]).sum();
+        }
+    }
+}
+
 /// The cofactors det(A)·A⁻ᵀ, which exist for singular matrices too.
 pub fn cofactors(n: usize, a: &[f64], to: &mut [f64]) {
     let Some(found) = decomposed(n, n, a, true) else { return to.fill(f64::NAN) };

@@ -1,8 +1,7 @@
 //! Matrix products, batched with numpy's broadcasting of the leading axes. A vector on the left is a
 //! row, on the right a column; its axis is not in the result.
 
-use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
-use crate::dtype::DType;
+use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs, expect_like};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -78,12 +77,15 @@ impl OpDef for MatMul {
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs("matmul", inputs, 2)?;
-        expect_float("a", &inputs[0])?;
-        expect_float("b", &inputs[1])?;
+        let number = inputs[0].dtype.is_integer() || expect_float("a", &inputs[0]).is_ok();
+        if !number {
+            return Err(Error::dtype(format!("a: expected numbers, received {}", inputs[0].dtype)));
+        }
+        expect_like("b", &inputs[1], &inputs[0])?;
         let e = self.extents(&inputs[0].shape, &inputs[1].shape)?;
         let rows = (inputs[0].shape.rank() > 1).then_some(e.m);
         let columns = (inputs[1].shape.rank() > 1).then_some(e.n);
-        Fact::checked(e.batch.iter().copied().chain(rows).chain(columns).collect::<Shape>(), DType::F32)
+        Fact::checked(e.batch.iter().copied().chain(rows).chain(columns).collect::<Shape>(), inputs[0].dtype)
     }
 
     fn grad(&self, g: &mut Graph, inputs: &[NodeId], _: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {
@@ -131,6 +133,9 @@ impl OpDef for MatMul {
             let a = if self.transpose_a { a.reversed_axes() } else { a };
             let b = if self.transpose_b { b.reversed_axes() } else { b };
             out.extend(a.into_dimensionality::<Ix2>().map_err(|e| Error::state(e.to_string()))?.dot(&b).iter());
+        }
+        if output.dtype.is_integer() {
+            out.iter_mut().for_each(|v| *v = output.dtype.wrap(*v as i128) as f64);
         }
         RefArray::from_shape_vec(&*output.shape, out).map_err(|e| Error::state(e.to_string()))
     }

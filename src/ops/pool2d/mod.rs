@@ -10,7 +10,6 @@ pub use pick::MaxPool2dPick;
 
 use super::window::{Padding, Placement, Window};
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -134,7 +133,7 @@ impl OpDef for Pool2d {
         expect_float("x", &inputs[0])?;
         let x = &inputs[0].shape;
         let p = self.place(x)?;
-        Fact::checked([x[0], p.out[0], p.out[1], x[3]], DType::F32)
+        Fact::checked([x[0], p.out[0], p.out[1], x[3]], inputs[0].dtype)
     }
 
     fn grad(&self, g: &mut Graph, inputs: &[NodeId], _: NodeId, dy: NodeId) -> Result<Vec<Option<NodeId>>> {

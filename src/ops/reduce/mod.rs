@@ -13,7 +13,7 @@ use smallvec::{SmallVec, smallvec};
 /// How elements are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReduceKind {
-    /// Σ; of booleans and bytes into int32.
+    /// Σ; of booleans and uint8 into int32.
     Sum,
     /// Π.
     Prod,
@@ -37,6 +37,15 @@ impl ReduceKind {
         }
     }
 
+    /// The same in elements of `dtype`: of a maximum the least, of a minimum the greatest.
+    pub fn identity_of(self, dtype: DType) -> f64 {
+        match (self, dtype.range()) {
+            (ReduceKind::Max, Some((least, _))) => least as f64,
+            (ReduceKind::Min, Some((_, greatest))) => greatest as f64,
+            _ => self.identity(),
+        }
+    }
+
     /// Combines two values.
     pub fn combine(self, a: f64, b: f64) -> f64 {
         match self {
@@ -51,6 +60,16 @@ impl ReduceKind {
     /// Combines two integers; sums and products wrap around.
     #[inline(always)]
     pub fn combine_integers(self, a: i32, b: i32) -> i32 {
+        match self {
+            ReduceKind::Sum => a.wrapping_add(b),
+            ReduceKind::Prod => a.wrapping_mul(b),
+            ReduceKind::Max => a.max(b),
+            ReduceKind::Min => a.min(b),
+        }
+    }
+
+    /// The same of the wide integers that plain kernels compute with.
+    pub fn combine_wide(self, a: i128, b: i128) -> i128 {
         match self {
             ReduceKind::Sum => a.wrapping_add(b),
             ReduceKind::Prod => a.wrapping_mul(b),
@@ -174,7 +193,7 @@ impl OpDef for Reduce {
                 // Shared equally among ties, as Keras's backends on JAX and TensorFlow do.
                 let y = g.reshape(output, kept)?;
                 let is_best = g.binary(Function::Equal, x, y)?;
-                let mask = g.cast(is_best, DType::F32)?;
+                let mask = g.cast(is_best, g.fact(x).dtype)?;
                 let count = g.sum(mask, &self.axes, true)?;
                 let share = g.div(dy, count)?;
                 g.mul(mask, share)?
@@ -186,7 +205,7 @@ impl OpDef for Reduce {
     fn reference(&self, inputs: &[&RefArray], _: &[Fact], output: &Fact) -> Result<RefArray> {
         let combine = |a: f64, b: f64| match output.dtype.is_float() {
             true => self.kind.combine(a, b),
-            false => f64::from(self.kind.combine_integers(a as i32, b as i32)),
+            false => output.dtype.wrap(self.kind.combine_wide(a as i128, b as i128)) as f64,
         };
         let mut value = inputs[0].clone();
         for &a in self.axes.iter().rev() {

@@ -4,7 +4,6 @@ mod grad;
 
 use super::reduce::ReduceKind;
 use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -53,7 +52,7 @@ impl OpDef for Scan {
         expect_inputs(self.name(), inputs, 1)?;
         super::expect_computed("x", &inputs[0])?;
         inputs[0].shape.axis(self.axis)?;
-        if inputs[0].dtype.size() < 4 {
+        if inputs[0].dtype.size() < 4 && !inputs[0].dtype.is_plain() {
             return Err(Error::dtype(format!("x: expected numbers of 32 bits, received {}", inputs[0].dtype)));
         }
         Ok(inputs[0].clone())
@@ -67,16 +66,14 @@ impl OpDef for Scan {
         let [outer, extent, inner] = self.extents(&facts[0].shape)?;
         let x: Vec<f64> = inputs[0].iter().copied().collect();
         let mut y = vec![0.0; x.len()];
-        let combine = |a: f64, b: f64| match output.dtype {
-            DType::I32 => f64::from(self.kind.combine_integers(a as i32, b as i32)),
-            _ => self.kind.combine(a, b),
+        let combine = |a: f64, b: f64| match output.dtype.is_float() {
+            true => self.kind.combine(a, b),
+            false => output.dtype.wrap(self.kind.combine_wide(a as i128, b as i128)) as f64,
         };
         for (o, i) in (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))) {
-            let nothing = self.kind.identity();
-            let mut total = match (output.dtype.is_float(), self.kind) {
-                (true, ReduceKind::Sum) if !self.exclusive => -0.0,
-                (true, _) => nothing,
-                (false, _) => output.dtype.round(nothing),
+            let mut total = match self.kind {
+                ReduceKind::Sum if output.dtype.is_float() && !self.exclusive => -0.0,
+                kind => kind.identity_of(output.dtype),
             };
             for k in 0..extent {
                 let k = if self.reverse { extent - 1 - k } else { k };

@@ -48,14 +48,7 @@ impl ScatterKind {
 
     /// What a row holds that nothing is combined with, in elements of `dtype`.
     pub fn nothing(self, dtype: DType) -> f64 {
-        let value = self.reduction().map_or(0.0, ReduceKind::identity);
-        match (self, dtype) {
-            (ScatterKind::Max, DType::U8 | DType::Bool) => 0.0,
-            (ScatterKind::Min, DType::U8) => 255.0,
-            (ScatterKind::Min, DType::Bool) => 1.0,
-            (_, float) if float.is_float() => value,
-            (_, integer) => integer.round(value),
-        }
+        self.reduction().map_or(0.0, |kind| kind.identity_of(dtype))
     }
 
     /// `update` combined with what is there.
@@ -63,7 +56,7 @@ impl ScatterKind {
         let Some(kind) = self.reduction() else { return update };
         match dtype.is_float() {
             true => kind.combine(old, update),
-            false => dtype.round(f64::from(kind.combine_integers(old as i32, update as i32))),
+            false => dtype.wrap(kind.combine_wide(old as i128, update as i128)) as f64,
         }
     }
 }

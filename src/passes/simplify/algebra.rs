@@ -30,6 +30,14 @@ pub(super) fn fold_constants(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> 
     let values: Option<Vec<f64>> = s.inputs.iter().map(|&i| literal(g, i)).collect();
     let (Some(values), dtype) = (values, s.node.fact.dtype) else { return Ok(None) };
     let value = match &s.node.op {
+        Op::Pointwise(f) if dtype.is_integer() => {
+            let value = dtype.wrap((f.row().value)(&values) as i128) as f64;
+            // Beyond, f64 has not every integer.
+            if value.abs() > 9e15 {
+                return Ok(None);
+            }
+            value
+        }
         Op::Pointwise(f) => (f.row().value)(&values),
         Op::Cast(_) => values[0],
         _ => return Ok(None),

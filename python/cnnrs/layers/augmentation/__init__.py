@@ -4,6 +4,7 @@ In training each batch is transformed anew; in prediction images stay as they ar
 effect is not random. A layer called outside of a model transforms, unless `training=False` is given.
 """
 
+from cnnrs.layers.augmentation.aug_mix import AugMix
 from cnnrs.layers.augmentation.base import BaseImagePreprocessingLayer
 from cnnrs.layers.augmentation.bounding_boxes import MaxNumBoundingBoxes
 from cnnrs.layers.augmentation.brightness import (
@@ -22,26 +23,24 @@ from cnnrs.layers.augmentation.colors import (
     RandomHue,
     RandomSaturation,
 )
+from cnnrs.layers.augmentation.distortions import RandomElasticTransform, RandomPerspective
 from cnnrs.layers.augmentation.erasing import RandomErasing, RandomGaussianBlur
 from cnnrs.layers.augmentation.flips_and_crops import CenterCrop, RandomCrop, RandomFlip, Resizing
 from cnnrs.layers.augmentation.histograms import ContrastLimitedAdaptiveHistogramEqualization, Equalization
+from cnnrs.layers.augmentation.mixing import CutMix, MixUp
 from cnnrs.layers.augmentation.policies import RandAugment
-from cnnrs.layers.augmentation.warps import (
-    RandomElasticTransform,
-    RandomPerspective,
-    RandomRotation,
-    RandomShear,
-    RandomTranslation,
-    RandomZoom,
-)
+from cnnrs.layers.augmentation.warps import RandomRotation, RandomShear, RandomTranslation, RandomZoom
 
 __all__ = [
+    "AugMix",
     "AutoContrast",
     "BaseImagePreprocessingLayer",
     "CenterCrop",
     "ContrastLimitedAdaptiveHistogramEqualization",
+    "CutMix",
     "Equalization",
     "MaxNumBoundingBoxes",
+    "MixUp",
     "RandAugment",
     "RandomBrightness",
     "RandomColorDegeneration",

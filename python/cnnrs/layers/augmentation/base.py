@@ -51,7 +51,6 @@ class BaseImagePreprocessingLayer(Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.supports_masking = False
         self.bounding_box_format = bounding_box_format
         self.data_format = image_data_format(data_format)
         if self._USE_BASE_FACTOR:

@@ -118,8 +118,15 @@ class RandomInvert(RandomColorLayer):
 
     _FACTOR_BOUNDS = (0, 1)
 
-    def __init__(self, factor: Any = 1.0, value_range: Any = (0, 255), seed: Any = None, **kwargs: Any):
-        super().__init__(seed=seed, **kwargs)
+    def __init__(
+        self,
+        factor: Any = 1.0,
+        value_range: Any = (0, 255),
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(seed=seed, data_format=data_format, **kwargs)
         self._set_factor(factor)
         self._set_value_range(value_range)
 
@@ -156,8 +163,15 @@ class RandomPosterization(RandomColorLayer):
 
     _FACTOR_BOUNDS = (1, 8)
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255), **kwargs: Any):
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(data_format=data_format, seed=seed, **kwargs)
         self._set_factor(factor)
         self._set_value_range(value_range)
 
@@ -202,8 +216,15 @@ class RandomSharpness(RandomColorLayer):
 
     _FACTOR_BOUNDS = (0, 1)
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255), **kwargs: Any):
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(data_format=data_format, seed=seed, **kwargs)
         self._set_factor(factor)
         self._set_value_range(value_range)
 

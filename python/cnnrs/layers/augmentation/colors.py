@@ -34,8 +34,15 @@ class RandomColorDegeneration(RandomColorLayer):
     [[[58.7..., 58.7..., 58.7...]]]
     """
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255), **kwargs: Any):
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(data_format=data_format, seed=seed, **kwargs)
         self._set_factor(factor)
         self._set_value_range(value_range)
 
@@ -69,8 +76,8 @@ class RandomGrayscale(RandomColorLayer):
     [[[0.587..., 0.587..., 0.587...]]]
     """
 
-    def __init__(self, factor: float = 0.5, **kwargs: Any):
-        super().__init__(**kwargs)
+    def __init__(self, factor: float = 0.5, data_format: str | None = None, seed: Any = None, **kwargs: Any):
+        super().__init__(data_format=data_format, seed=seed, **kwargs)
         if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 <= factor <= 1:
             raise ValueError(f"{self.name}: factor: expected a number from 0 to 1, received {factor!r}")
         self.factor = factor
@@ -123,8 +130,15 @@ class RandomHue(_Channel):
 
     _FACTOR_BOUNDS = (0, 1)
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255), **kwargs: Any):
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(data_format=data_format, seed=seed, **kwargs)
         self._set_factor(factor)
         self._set_value_range(value_range)
 
@@ -169,8 +183,15 @@ class RandomSaturation(_Channel):
 
     _CHANNEL = 1
 
-    def __init__(self, factor: Any, value_range: Any = (0, 255), **kwargs: Any):
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        factor: Any,
+        value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(data_format=data_format, seed=seed, **kwargs)
         self._set_factor(factor)
         self._set_value_range(value_range)
 

@@ -142,9 +142,11 @@ class RandomGaussianBlur(RandomColorLayer):
         kernel_size: Any = 3,
         sigma: Any = 1.0,
         value_range: Any = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(data_format=data_format, seed=seed, **kwargs)
         self._set_factor(factor)
         pair = (kernel_size, kernel_size) if isinstance(kernel_size, (int, np.integer)) else kernel_size
         if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(n > 0 and n % 2 for n in pair):

@@ -31,8 +31,14 @@ class RandomFlip(RandomLayer):
     [(1.0, 2.0), (2.0, 1.0)]
     """
 
-    def __init__(self, mode: str = "horizontal_and_vertical", seed: Any = None, **kwargs: Any):
-        super().__init__(seed=seed, **kwargs)
+    def __init__(
+        self,
+        mode: str = "horizontal_and_vertical",
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(seed=seed, data_format=data_format, **kwargs)
         modes = ("horizontal", "vertical", "horizontal_and_vertical")
         if mode not in modes:
             expected = ", ".join(map(repr, modes))

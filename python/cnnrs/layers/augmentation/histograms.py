@@ -47,8 +47,10 @@ class Equalization(ColorLayer):
     [0.0, 128.0, 255.0]
     """
 
-    def __init__(self, value_range: Any = (0, 255), bins: int = 256, **kwargs: Any):
-        super().__init__(**kwargs)
+    def __init__(
+        self, value_range: Any = (0, 255), bins: int = 256, data_format: str | None = None, **kwargs: Any
+    ):
+        super().__init__(data_format=data_format, **kwargs)
         self.bins = positive(bins, self.name, "bins")
         self._set_value_range(value_range)
 

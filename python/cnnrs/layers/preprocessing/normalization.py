@@ -31,6 +31,8 @@ class Normalization(Layer):
     [-1.0, 0.0, 1.0]
     """
 
+    _supports_masking = True
+
     _widens = True
 
     def __init__(

@@ -29,7 +29,6 @@ class Pipeline(Layer):
 
     def __init__(self, layers: Any, name: str | None = None):
         super().__init__(name=name)
-        self.supports_masking = False
         wrong = [layer for layer in layers if not isinstance(layer, Layer)]
         if wrong:
             raise TypeError(f"{self.name}: layers: expected layers, received {wrong[0]!r}")

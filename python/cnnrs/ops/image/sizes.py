@@ -28,6 +28,7 @@ _METHODS = {
     "lanczos3": "lanczos3",
     "lanczos5": "lanczos5",
 }
+_INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5", "area")
 
 
 def _kernel(xp: ModuleType, x: Any, method: str) -> Any:
@@ -120,8 +121,41 @@ def _to_aspect_ratio(x: Any, axis: int, size: list[int], crop: bool, pad: bool, 
     if pad:
         margins = [(max(n, i) - n) // 2 for n, i in zip((height, width), ideal, strict=True)]
         sides = [[0, 0]] * axis + [[m, m] for m in margins] + [[0, 0]] * (x.ndim - axis - 2)
+        if isinstance(x, np.ndarray):
+            return np.pad(x, sides, constant_values=fill_value)
         return apply("pad", x, paddings=sides, value=fill_value)
     return x
+
+
+def resized_array(
+    image: np.ndarray,
+    size: list[int],
+    interpolation: str,
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+) -> np.ndarray:
+    """An array of shape (height, width, channels) as `resize` has it, computed by numpy.
+
+    Images of a directory have many sizes, each of which would want a plan of its own.
+    """
+    check_choice("resize", "interpolation", interpolation, _INTERPOLATIONS)
+    image = _to_aspect_ratio(image, 0, size, crop_to_aspect_ratio, pad_to_aspect_ratio, 0.0)
+    for axis, target in enumerate(size):
+        extent = image.shape[axis]
+        if extent == target:
+            continue
+        if interpolation == "nearest":
+            image = np.take(image, _nearest(extent, target), axis=axis)
+            continue
+        matrix = _resizing(extent, target, interpolation, False)
+        image = np.moveaxis(np.tensordot(matrix, image, axes=(1, axis)), 0, axis)
+    return np.ascontiguousarray(image, dtype=np.float32)
+
+
+def _nearest(extent: int, target: int) -> np.ndarray:
+    """The pixels nearest to the centres of output pixels."""
+    centres = np.floor((np.arange(target) + 0.5) * extent / target)
+    return np.minimum(centres, extent - 1).astype(np.int32)
 
 
 @op
@@ -173,8 +207,7 @@ def resize(
         >>> ops.image.resize(image, (1, 4), interpolation="nearest")[:, :, 0].tolist()
         [[0.0, 0.0, 4.0, 4.0]]
     """
-    choices = ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5", "area")
-    check_choice("resize", "interpolation", interpolation, choices)
+    check_choice("resize", "interpolation", interpolation, _INTERPOLATIONS)
     if crop_to_aspect_ratio and pad_to_aspect_ratio:
         raise ValueError("resize: crop_to_aspect_ratio, pad_to_aspect_ratio: expected at most one to be True")
     if fill_mode != "constant":
@@ -187,9 +220,7 @@ def resize(
     x = _to_aspect_ratio(x, axis, target, crop_to_aspect_ratio, pad_to_aspect_ratio, fill_value)
     if interpolation == "nearest":
         for place, extent in enumerate(target, axis):
-            centres = np.floor((np.arange(extent) + 0.5) * x.shape[place] / extent)
-            rows = np.minimum(centres, x.shape[place] - 1).astype(np.int32)
-            x = apply("gather", x, rows, axis=place)
+            x = apply("gather", x, _nearest(x.shape[place], extent), axis=place)
         return x
     x = computed(x)
     for place, extent in enumerate(target, axis):

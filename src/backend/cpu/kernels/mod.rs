@@ -6,6 +6,7 @@ pub mod chunked;
 pub mod conv;
 pub mod data;
 pub mod gemm;
+pub mod plain;
 pub mod pointwise;
 pub mod pool2d;
 mod prefetch;

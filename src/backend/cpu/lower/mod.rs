@@ -14,6 +14,7 @@ mod stages;
 
 use super::exec::program::CpuProgram;
 use super::kernel::{BatchBlocked, CpuKernel, Lowered, Task};
+use super::kernels::plain;
 use super::kernels::pointwise::lower_region;
 use super::simd::Tier;
 use crate::error::{Error, Result};
@@ -50,7 +51,8 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<CpuP
     let lowering = Lowering { g, options, tier, threads: target.threads, constant: g.constant_nodes() };
     let mut steps = lowering.steps(fusion)?;
     for copy in copies(g, fusion, &steps) {
-        let code = lower_region(&copy.region, tier)?;
+        let is_plain = copy.region.stores.iter().any(|(_, dtype)| dtype.is_plain());
+        let code = if is_plain { plain::lower_copy(&copy.region)? } else { lower_region(&copy.region, tier)? };
         steps.push(copy.step(g, code));
     }
     let Schedule { prelude, steps, commit_from, in_place, output_of, flops } = schedule(g, fusion, steps, options)?;
@@ -131,7 +133,8 @@ impl Lowering<'_> {
     fn choice(&self, group: &Group) -> Option<Choice> {
         let anchor = group.anchor?;
         let facts = input_facts(self.g, anchor);
-        Some(choose(&self.task(group, anchor, &facts, BatchBlocked::default()), self.options))
+        let kernels = candidates::of(&self.g.node(anchor).op, self.g.is_plain(anchor));
+        Some(choose(kernels, &self.task(group, anchor, &facts, BatchBlocked::default()), self.options))
     }
 
     fn task<'b>(&'b self, group: &'b Group, anchor: NodeId, inputs: &'b [Fact], blocked: BatchBlocked) -> Task<'b> {
@@ -214,11 +217,11 @@ fn name(e: Error, origin: &Origin, op: &str) -> Error {
     e.at(origin.as_deref().unwrap_or(op))
 }
 
-/// The cheapest kernel for a task, or why each candidate refused.
-fn choose(task: &Task, options: &PlanOptions) -> std::result::Result<&'static dyn CpuKernel, String> {
+/// The cheapest of `kernels` for a task, or why each candidate refused.
+fn choose(kernels: &[&'static dyn CpuKernel], task: &Task, options: &PlanOptions) -> Choice {
     let mut best: Option<(&'static dyn CpuKernel, f64)> = None;
     let mut refusals = Vec::new();
-    for &kernel in candidates::of(task.op) {
+    for &kernel in kernels {
         match kernel.supports(task) {
             Ok(cost) => {
                 let forced = options.force_kernel.as_deref() == Some(kernel.name());

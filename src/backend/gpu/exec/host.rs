@@ -83,6 +83,7 @@ impl<'a> HostWork<'a> {
                 Word::One(word) => bytes.push(word),
                 Word::Two(word) => bytes.extend(word.to_ne_bytes()),
                 Word::Four(word) => bytes.extend(word.to_ne_bytes()),
+                Word::Eight(word) => bytes.extend(word.to_ne_bytes()),
             }
         }
         bytes.resize(bytes.len().next_multiple_of(4), 0);

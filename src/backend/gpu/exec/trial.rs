@@ -40,6 +40,7 @@ impl<'a> Trial<'a> {
                 DType::BF16 => (0..count).flat_map(|_| half::bf16::from_f32(float(random())).to_ne_bytes()).collect(),
                 DType::I32 => (0..count).flat_map(|_| (random() % 4).to_ne_bytes()).collect(),
                 DType::U8 | DType::Bool => (0..count).map(|_| (random() % 2) as u8).collect(),
+                other => return Err(Error::dtype(format!("a GPU has no {other}"))),
             };
             device.write(memory.buffer(), &bytes)?;
             Ok(memory)
@@ -111,7 +112,7 @@ impl<'a> Trial<'a> {
                 DType::F16 => bytes.as_chunks().0.iter().map(|&b| half::f16::from_ne_bytes(b).to_f32()).collect(),
                 DType::BF16 => bytes.as_chunks().0.iter().map(|&b| half::bf16::from_ne_bytes(b).to_f32()).collect(),
                 DType::I32 => bytes.as_chunks().0.iter().map(|&b| i32::from_ne_bytes(b) as f32).collect(),
-                DType::U8 | DType::Bool => bytes.iter().map(|&b| f32::from(b)).collect(),
+                _ => bytes.iter().map(|&b| f32::from(b)).collect(),
             })
         };
         self.outputs.iter().map(floats).collect()

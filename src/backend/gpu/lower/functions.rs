@@ -35,6 +35,7 @@ fn convert(x: &str, from: DType, to: DType) -> String {
         (_, DType::I32) => x.to_owned(),
         (_, DType::U8) => format!("({x} & 0xff)"),
         (_, DType::Bool) => format!("select(0, 1, {x} != 0)"),
+        (_, other) => unreachable!("{other} has no lanes"),
     }
 }
 

@@ -17,6 +17,7 @@ mod vector;
 use super::caps::Tier;
 use super::device;
 use super::exec::program::GpuProgram;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::fusion::region::Region;
 use crate::fusion::{Fusion, Group};
@@ -79,6 +80,7 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
     let tier = options.target.and_then(|target| Tier::parse(target.tier)).unwrap_or(Tier::Auto);
     let forced = options.force_kernel.as_deref();
     let context = Context { number, caps: &caps, tier, precision: options.precision, forced };
+    refuse_plain(g)?;
     let mut steps = Vec::with_capacity(fusion.groups.len());
     for group in &fusion.groups {
         reserve::check()?;
@@ -89,6 +91,21 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
         steps.push(copy.step(g, code));
     }
     GpuProgram::new(g, schedule(g, fusion, steps, options)?, options)
+}
+
+/// # Errors
+/// `Type` when `g` computes on elements that the device's kernels have no lanes for.
+fn refuse_plain(g: &Graph) -> Result<()> {
+    let live = g.live();
+    let plain = |id: &NodeId| live[id.index()] && (g.is_plain(*id) || g.fact(*id).dtype.is_plain());
+    let Some(id) = g.ids().find(plain) else { return Ok(()) };
+    let node = g.node(id);
+    let mut dtypes = node.inputs.iter().map(|&i| g.fact(i).dtype).chain([node.fact.dtype]);
+    let dtype = dtypes.find(|dtype| dtype.is_plain()).unwrap_or(node.fact.dtype);
+    let instead = if dtype.is_float() || !dtype.is_plain() { DType::F32 } else { DType::I32 };
+    let what = node.op.def().name();
+    let e = format!("a GPU does not compute {what} of {dtype}; cast to {instead}, or compute on the device \"cpu\"");
+    Err(Error::dtype(e).at(node.origin.as_deref().unwrap_or(what)))
 }
 
 /// Adds the steps of a group.

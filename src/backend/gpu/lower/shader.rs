@@ -265,6 +265,7 @@ fn lane_of(word: &str, at: &str, dtype: DType) -> String {
         DType::U8 | DType::Bool => format!("i32(({word} >> (({at} % 4u) * 8u)) & 0xffu)"),
         DType::F16 => format!("float16_value(({word} >> (({at} % 2u) * 16u)) & 0xffffu)"),
         DType::BF16 => format!("bfloat16_value(({word} >> (({at} % 2u) * 16u)) & 0xffffu)"),
+        other => unreachable!("{other} has no lanes"),
     }
 }
 
@@ -275,6 +276,7 @@ fn stored_bits(lane: &str, dtype: DType) -> String {
         DType::U8 | DType::Bool => format!("(u32({lane}) & 0xffu)"),
         DType::F16 => format!("float16_bits({lane})"),
         DType::BF16 => format!("bfloat16_bits({lane})"),
+        other => unreachable!("{other} has no lanes"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{DataKernel, GRAIN, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Phase, Task};
-use crate::dtype::DType;
+use crate::buffer::with_element;
 use crate::error::Result;
 use crate::ops::Op;
 use crate::ops::arg_reduce::ArgReduce;
@@ -13,12 +13,7 @@ pub const ARG_REDUCE: DataKernel = DataKernel { name: "arg_reduce_scan", lower }
 fn lower(task: &Task) -> Result<Lowered> {
     let Op::ArgReduce(op) = task.op else { return Err(wrong_op(ARG_REDUCE.name, task)) };
     let extents = op.extents(&task.inputs[0].shape)?;
-    let phase = match task.inputs[0].dtype {
-        DType::F32 => scan::<f32>(extents, op.largest),
-        DType::I32 => scan::<i32>(extents, op.largest),
-        DType::U8 | DType::Bool => scan::<u8>(extents, op.largest),
-        DType::F16 | DType::BF16 => return Err(wrong_op(ARG_REDUCE.name, task)),
-    };
+    let phase = with_element!(task.inputs[0].dtype, T => scan::<T>(extents, op.largest));
     Ok(lowered(ARG_REDUCE.name, vec![phase]))
 }
 

@@ -75,6 +75,7 @@ fn lower_pad(task: &Task) -> Result<Lowered> {
                 Word::One(bits) => std::slice::from_raw_parts_mut(p, n).fill(bits),
                 Word::Two(bits) => std::slice::from_raw_parts_mut(p.cast::<u16>(), n).fill(bits),
                 Word::Four(bits) => std::slice::from_raw_parts_mut(p.cast::<u32>(), n).fill(bits),
+                Word::Eight(bits) => std::slice::from_raw_parts_mut(p.cast::<u64>(), n).fill(bits),
             }
         }
     });

@@ -112,6 +112,7 @@ unsafe fn put(to: *mut u8, at: usize, word: Word) {
             Word::One(bits) => *to.add(at) = bits,
             Word::Two(bits) => *to.cast::<u16>().add(at) = bits,
             Word::Four(bits) => *to.cast::<u32>().add(at) = bits,
+            Word::Eight(bits) => *to.cast::<u64>().add(at) = bits,
         }
     }
 }

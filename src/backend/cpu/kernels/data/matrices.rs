@@ -2,6 +2,8 @@
 
 use super::{DataKernel, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Phase, Task};
+use crate::buffer::{Element, with_element};
+use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::Op;
 use crate::ops::fft;
@@ -23,20 +25,25 @@ fn in_chunk(count: usize, flops: u64) -> usize {
 /// Elements `start..start + len` of an operand.
 ///
 /// # Safety
-/// It has them.
-unsafe fn read(from: *const f32, start: usize, len: usize) -> Vec<f64> {
-    // SAFETY: the caller's contract.
-    unsafe { std::slice::from_raw_parts(from.add(start), len) }.iter().map(|&x| f64::from(x)).collect()
+/// It has them, of type `dtype`.
+unsafe fn read(from: *const u8, dtype: DType, start: usize, len: usize) -> Vec<f64> {
+    with_element!(dtype, T => {
+        // SAFETY: the caller's contract.
+        let elements = unsafe { std::slice::from_raw_parts(from.cast::<T>().add(start), len) };
+        elements.iter().map(|x| x.number()).collect()
+    })
 }
 
 /// Writes elements from `start` of an output.
 ///
 /// # Safety
-/// It has them, and they are this chunk's.
-unsafe fn write(to: *mut f32, start: usize, values: &[f64]) {
-    // SAFETY: the caller's contract.
-    let to = unsafe { std::slice::from_raw_parts_mut(to.add(start), values.len()) };
-    to.iter_mut().zip(values).for_each(|(to, &x)| *to = x as f32);
+/// It has them, of type `dtype`, and they are this chunk's.
+unsafe fn write(to: *mut u8, dtype: DType, start: usize, values: &[f64]) {
+    with_element!(dtype, T => {
+        // SAFETY: the caller's contract.
+        let to = unsafe { std::slice::from_raw_parts_mut(to.cast::<T>().add(start), values.len()) };
+        to.iter_mut().zip(values).for_each(|(to, &x)| *to = T::of_number(x));
+    });
 }
 
 fn lower_linalg(task: &Task) -> Result<Lowered> {
@@ -44,18 +51,19 @@ fn lower_linalg(task: &Task) -> Result<Lowered> {
     let (op, sizes, two) = (op.clone(), op.sizes(task.inputs)?, task.inputs.len() > 1);
     let count = sizes.count;
     let (a, b, y) = (sizes.m * sizes.n, sizes.n * sizes.k, task.output.shape.len() / count.max(1));
+    let dtype = task.output.dtype;
     let many = in_chunk(count, task.op.def().flops(task.inputs, task.output));
     let phase = Phase::new(count.div_ceil(many), move |ops, chunk, _| {
         for i in chunk * many..((chunk + 1) * many).min(count) {
             // SAFETY: inputs and output have `count` matrices of these sizes; matrix `i` is this chunk's.
             unsafe {
-                let x = read(ops.input(0), i * a, a);
-                let right = if two { read(ops.input(1), i * b, b) } else { Vec::new() };
+                let x = read(ops.input(0), dtype, i * a, a);
+                let right = if two { read(ops.input(1), dtype, i * b, b) } else { Vec::new() };
                 let mut made = vec![0.0; y];
                 if let Err(trouble) = op.one(sizes, &x, &right, &mut made) {
                     ops.status.report(trouble.of(i));
                 }
-                write(ops.output(0), i * y, &made);
+                write(ops.output(0), dtype, i * y, &made);
             }
         }
     });
@@ -68,15 +76,16 @@ fn lower_fft(task: &Task) -> Result<Lowered> {
     let row = 2 * shape[shape.rank() - 2];
     let count = if row == 0 { 0 } else { shape.len() / row };
     let plan = op.plan(row / 2);
+    let dtype = task.output.dtype;
     let many = in_chunk(count, task.op.def().flops(task.inputs, task.output));
     let phase = Phase::new(count.div_ceil(many), move |ops, chunk, _| {
         for i in chunk * many..((chunk + 1) * many).min(count) {
             // SAFETY: input and output have `count` rows; row `i` is this chunk's.
             unsafe {
-                let x = read(ops.input(0), i * row, row);
+                let x = read(ops.input(0), dtype, i * row, row);
                 let mut made = vec![0.0; row];
                 fft::transform(&*plan, &x, &mut made);
-                write(ops.output(0), i * row, &made);
+                write(ops.output(0), dtype, i * row, &made);
             }
         }
     });

@@ -57,7 +57,7 @@ fn wrong_op(kernel: &str, task: &Task) -> Error {
 }
 
 /// Elements that one chunk handles, about.
-const GRAIN: usize = 16 * 1024;
+pub(super) const GRAIN: usize = 16 * 1024;
 
 /// A phase that writes `len` elements of `size` bytes to output 0, in pieces: `(pointer, first
 /// element, elements)`.

@@ -3,6 +3,7 @@
 use super::{DataKernel, GRAIN, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Phase, Task};
 use crate::backend::cpu::kernels::pointwise::math;
+use crate::buffer::{Element, with_element};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::Op;
@@ -30,6 +31,11 @@ fn lower(task: &Task) -> Result<Lowered> {
         (DType::F32, ReduceKind::Min) => run(op, extents, nothing as f32, math::minimum, |a| a),
         (DType::I32, kind) => {
             run(op, extents, nothing as i32, move |a, x: i32| kind.combine_integers(a, x), |a: i32| a)
+        }
+        (DType::F64, kind) => run(op, extents, nothing, move |a, x: f64| kind.combine(a, x), |a| a),
+        (dtype, kind) if dtype.is_integer() && dtype.is_plain() => {
+            let nothing = dtype.truncate(kind.identity_of(dtype));
+            with_element!(dtype, T => run(op, extents, nothing, move |a, x: T| kind.combine_wide(a, x.integer()), T::of_integer))
         }
         _ => return Err(wrong_op(SCAN.name, task)),
     };

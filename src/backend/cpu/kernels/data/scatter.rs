@@ -5,6 +5,7 @@ use super::{DataKernel, lowered, wrong_op};
 use crate::backend::cpu::kernel::{Lowered, Phase, Task};
 use crate::backend::cpu::kernels::chunked::split;
 use crate::backend::cpu::kernels::pointwise::math;
+use crate::buffer::{Element, with_element};
 use crate::dtype::{DType, Word};
 use crate::error::Result;
 use crate::ops::Op;
@@ -33,6 +34,15 @@ fn lower(task: &Task) -> Result<Lowered> {
             ScatterKind::Multiply => old.wrapping_mul(new),
             ScatterKind::Max => old.max(new),
             ScatterKind::Min => old.min(new),
+        }),
+        (plain, _) if plain.is_plain() => with_element!(plain, T => {
+            combine(op, task, T::of_number(op.kind.nothing(plain)), |kind, old: T, new| {
+                match (kind.reduction(), T::DTYPE.is_float()) {
+                    (None, _) => new,
+                    (Some(kind), true) => T::of_number(kind.combine(old.number(), new.number())),
+                    (Some(kind), false) => T::of_integer(kind.combine_wide(old.integer(), new.integer())),
+                }
+            })
         }),
         (_, Word::One(bits)) => combine(op, task, bits, |kind, old: u8, new| match kind {
             ScatterKind::Set => new,

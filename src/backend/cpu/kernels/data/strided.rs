@@ -33,7 +33,7 @@ enum Inner {
     Transpose { rows: Axis, columns: Axis, kernel: TransposeFn },
 }
 
-/// A copy of elements of 1 or 4 bytes from one strided layout to another.
+/// A copy of elements of 1, 2, 4 or 8 bytes from one strided layout to another.
 pub struct StridedCopy {
     size: usize,
     outer: SmallVec<[Axis; 6]>,
@@ -118,6 +118,7 @@ impl StridedCopy {
         unsafe {
             match self.size {
                 4 => self.run_typed::<u32>(src.cast(), dst.cast(), chunk),
+                8 => self.run_typed::<u64>(src.cast(), dst.cast(), chunk),
                 2 => self.run_typed::<u16>(src.cast(), dst.cast(), chunk),
                 _ => self.run_typed::<u8>(src, dst, chunk),
             }

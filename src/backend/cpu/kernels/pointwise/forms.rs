@@ -162,6 +162,7 @@ unsafe fn convert(from: DType, to: DType, args: [*const u32; 3], out: Lanes, n: 
             (_, DType::U8) => unary::<i32, i32>(args, out, n, |x| x & 0xff),
             (_, DType::Bool) => unary::<i32, i32>(args, out, n, |x| i32::from(x != 0)),
             (_, DType::I32) => unary::<i32, i32>(args, out, n, |x| x),
+            (_, other) => unreachable!("{other} has no lanes"),
         }
     }
 }

@@ -13,7 +13,7 @@ const ROUNDED: usize = 256;
 /// Element `at` as a lane.
 ///
 /// # Safety
-/// `source` has such an element.
+/// `source` has such an element, and its type is not [plain](DType::is_plain).
 #[inline(always)]
 pub unsafe fn lane(source: *const u8, dtype: DType, at: usize) -> u32 {
     // SAFETY: the caller's contract.
@@ -22,7 +22,7 @@ pub unsafe fn lane(source: *const u8, dtype: DType, at: usize) -> u32 {
             DType::F32 | DType::I32 => *source.cast::<u32>().add(at),
             DType::U8 | DType::Bool => u32::from(*source.add(at)),
             DType::F16 => (*source.cast::<f16>().add(at)).to_f32().to_bits(),
-            DType::BF16 => (*source.cast::<bf16>().add(at)).to_f32().to_bits(),
+            _ => (*source.cast::<bf16>().add(at)).to_f32().to_bits(),
         }
     }
 }
@@ -30,7 +30,7 @@ pub unsafe fn lane(source: *const u8, dtype: DType, at: usize) -> u32 {
 /// Elements that lie one behind the other as lanes.
 ///
 /// # Safety
-/// `source` has `n` elements, and `to` as many lanes.
+/// `source` has `n` elements, of no plain type, and `to` as many lanes.
 #[inline(always)]
 pub unsafe fn load(source: *const u8, dtype: DType, to: *mut u32, n: usize) {
     // SAFETY: the caller's contract.
@@ -42,7 +42,7 @@ pub unsafe fn load(source: *const u8, dtype: DType, to: *mut u32, n: usize) {
                 let to = std::slice::from_raw_parts_mut(to, n);
                 to.iter_mut().zip(bytes).for_each(|(t, &b)| *t = u32::from(b));
             }
-            DType::F16 | DType::BF16 => {
+            _ => {
                 let bits = std::slice::from_raw_parts(source.cast(), n);
                 halves::widen(bits, dtype, std::slice::from_raw_parts_mut(to.cast(), n));
             }
@@ -53,7 +53,7 @@ pub unsafe fn load(source: *const u8, dtype: DType, to: *mut u32, n: usize) {
 /// Lanes as elements that lie one behind the other. `to` may be the very memory of the lanes, if both have one size.
 ///
 /// # Safety
-/// There are `n` lanes, and as many elements at `to`.
+/// There are `n` lanes, and as many elements at `to`, of no plain type.
 #[inline(always)]
 pub unsafe fn store(from: *const u32, dtype: DType, to: *mut u8, n: usize) {
     // SAFETY: the caller's contract.
@@ -65,7 +65,7 @@ pub unsafe fn store(from: *const u32, dtype: DType, to: *mut u8, n: usize) {
                 let from = std::slice::from_raw_parts(from, n);
                 to.iter_mut().zip(from).for_each(|(t, &w)| *t = w as u8);
             }
-            DType::F16 | DType::BF16 => {
+            _ => {
                 let values = std::slice::from_raw_parts(from.cast(), n);
                 halves::narrow(values, dtype, std::slice::from_raw_parts_mut(to.cast(), n));
             }
@@ -100,6 +100,7 @@ pub unsafe fn put(output: *mut u8, dtype: DType, at: usize, value: f64) {
             Word::One(bits) => *output.add(at) = bits,
             Word::Two(bits) => *output.cast::<u16>().add(at) = bits,
             Word::Four(bits) => *output.cast::<u32>().add(at) = bits,
+            Word::Eight(bits) => *output.cast::<u64>().add(at) = bits,
         }
     }
 }

@@ -225,6 +225,24 @@ pub fn modulo_i32(a: i32, b: i32) -> i32 {
     if b == 0 { 0 } else { a.wrapping_sub(floor_div_i32(a, b).wrapping_mul(b)) }
 }
 
+/// `a` shifted left by `b` bits, 0 where there are not as many.
+#[inline(always)]
+pub fn shift_left_i32(a: i32, b: i32) -> i32 {
+    if (b as u32) < 32 { a << b } else { 0 }
+}
+
+/// `a` shifted right by `b` bits, only its sign where there are not as many.
+#[inline(always)]
+pub fn shift_right_i32(a: i32, b: i32) -> i32 {
+    a >> (b as u32).min(31)
+}
+
+/// The greatest common divisor.
+#[inline(always)]
+pub fn gcd_i32(a: i32, b: i32) -> i32 {
+    crate::ops::special::gcd(u64::from(a.unsigned_abs()), u64::from(b.unsigned_abs())) as i32
+}
+
 /// `a` to the power `b`, wrapping around; by way of f64 where `b` is negative.
 #[inline(always)]
 pub fn pow_i32(a: i32, b: i32) -> i32 {

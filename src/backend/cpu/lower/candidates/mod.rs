@@ -10,12 +10,16 @@ mod pool2d;
 mod pool2d_tests;
 
 use crate::backend::cpu::kernel::CpuKernel;
-use crate::backend::cpu::kernels::data;
+use crate::backend::cpu::kernels::{data, plain};
 use crate::ops::Op;
 
-/// The candidates for an op, of which the cheapest runs it. Pointwise ops, reductions and views have none: regions and
+/// The candidates for an op, of which the cheapest runs it; of one on [plain](crate::graph::Graph::is_plain) elements the
+/// plain kernels. Pointwise ops, reductions and views have none: regions and
 /// aliases serve them. Composites and gradients are expanded before lowering.
-pub fn of(op: &Op) -> &'static [&'static dyn CpuKernel] {
+pub fn of(op: &Op, is_plain: bool) -> &'static [&'static dyn CpuKernel] {
+    if is_plain {
+        return plain::of(op);
+    }
     match op {
         Op::Input(_)
         | Op::Constant(_)

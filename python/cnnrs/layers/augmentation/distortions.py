@@ -1,0 +1,193 @@
+"""Layers that tilt and distort images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnrs import ops
+from cnnrs.base import random_keys
+from cnnrs.base.arguments import number
+from cnnrs.layers.augmentation.arguments import FILL_MODES, interval
+from cnnrs.layers.augmentation.base import images_of
+from cnnrs.layers.augmentation.boxes import transformed
+from cnnrs.layers.augmentation.warps import WarpLayer
+from cnnrs.ops.image.layout import as_batch
+from cnnrs.ops.image.warps import elastic, homography, smooth_shifts
+
+__all__ = ["RandomElasticTransform", "RandomPerspective"]
+
+
+class RandomPerspective(WarpLayer):
+    """In training, moves the corners of some images, as if they were looked at from elsewhere.
+
+    Args:
+        factor: The range within 0..1 from which the probability of each image is drawn; a number f means
+            0..f.
+        scale: How far corners move at most, as a part of twice their distance from the first corner.
+        interpolation: "bilinear" or "nearest".
+        fill_value: What lies outside of the image.
+        seed: Integer; None draws one.
+        data_format: "channels_last" or "channels_first"; None takes the configured one.
+        bounding_box_format: How boxes are given, if there are any; they become the boxes around the tilted
+            ones.
+
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> layers.RandomPerspective(0.0)(np.ones((2, 2, 1))).numpy().ravel().tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+
+    _FACTOR_BOUNDS = (0, 1)
+
+    def __init__(
+        self,
+        factor: Any = 1.0,
+        scale: float = 1.0,
+        interpolation: str = "bilinear",
+        fill_value: float = 0.0,
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            fill_mode="constant",
+            interpolation=interpolation,
+            fill_value=fill_value,
+            seed=seed,
+            data_format=data_format,
+            **kwargs,
+        )
+        self._set_factor(factor)
+        self.scale = number(scale, self.name, "scale", least=0, most=1)
+
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        if not training:
+            return None
+        batch, shape = self._batch(data), tuple(images_of(data).shape)
+        height, width = self._sides(shape)
+        chosen = self._chosen(batch, self.factor, seed)
+        moves = self._uniform((batch, 4, 2), (-0.5 * self.scale, 0.5 * self.scale), seed)
+        right, bottom = width - 1.0, height - 1.0
+        corners = [[[0.0, 0.0], [right, 0.0], [0.0, bottom], [right, bottom]]]
+        start = ops.broadcast_to(ops.cast(corners, "float32"), (batch, 4, 2))
+        end = ops.where(ops.reshape(chosen, (batch, 1, 1)), start + start * moves, start)
+        return {
+            "apply_perspective": chosen,
+            "start_points": start,
+            "end_points": end,
+            "input_shape": shape,
+        }
+
+    def _transform_images(self, images: Any, transformation: Any, interpolation: str) -> Any:
+        x, restore = as_batch(images, self.data_format)
+        points = transformation["start_points"], transformation["end_points"]
+        moved = ops.image.perspective_transform(x, *points, interpolation, self.fill_value, "channels_last")
+        chosen = ops.reshape(ops.convert_to_tensor(transformation["apply_perspective"]), (-1, 1, 1, 1))
+        return restore(ops.where(chosen, moved, x))
+
+    def _moved(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
+        start, end = (ops.cast(transformation[name], "float32") for name in ("start_points", "end_points"))
+        forward = homography(end, start)
+        entries = [forward[:, i : i + 1, None] for i in range(8)]
+        moved = transformed(boxes, (*entries, ops.ones((1, 1, 1))))
+        chosen = ops.cast(transformation["apply_perspective"], "bool")
+        return ops.where(ops.reshape(chosen, (-1, 1, 1)), moved, boxes)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["fill_mode"]
+        return {**config, "factor": self.factor, "scale": self.scale}
+
+
+class RandomElasticTransform(WarpLayer):
+    """In training, distorts some images by random, smooth shifts of their pixels.
+
+    Args:
+        factor: The range within 0..1 from which the probability of each image is drawn; a number f means
+            0..f.
+        scale: The range of the strength, likewise.
+        interpolation: "bilinear" or "nearest".
+        fill_mode: What lies outside: "reflect", "wrap", "constant", "nearest" or "mirror".
+        fill_value: The number for "constant".
+        value_range: The least and the largest value of pixels, to which results are limited.
+        seed: Integer; None draws one.
+        data_format: "channels_last" or "channels_first"; None takes the configured one.
+
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> float(layers.RandomElasticTransform()(np.ones((4, 4, 1))).numpy().round(4).min())
+    1.0
+    """
+
+    _FILL_MODES = (*FILL_MODES, "mirror")
+    _FACTOR_BOUNDS = (0, 1)
+
+    def __init__(
+        self,
+        factor: Any = 1.0,
+        scale: Any = 1.0,
+        interpolation: str = "bilinear",
+        fill_mode: str = "reflect",
+        fill_value: float = 0.0,
+        value_range: Any = (0, 255),
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            fill_mode=fill_mode,
+            interpolation=interpolation,
+            fill_value=fill_value,
+            seed=seed,
+            data_format=data_format,
+            **kwargs,
+        )
+        self._set_factor(factor)
+        self.scale = interval(self.name, "scale", scale, (0, 1))
+        self.value_range = value_range
+
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        if not training or self.scale[1] == 0 or self.factor[1] == 0:
+            return None
+        chosen = self._chosen(self._batch(data), self.factor, seed)
+        strength = self._uniform((), self.scale, seed)
+        # The key itself, so that masks are distorted as their images.
+        key = random_keys.draw(self.generator if seed is None else seed)
+        return {"apply_transform": chosen, "distortion_factor": strength, "seed": key}
+
+    def _transform_images(self, images: Any, transformation: Any, interpolation: str) -> Any:
+        x, restore = as_batch(images, self.data_format)
+        height, width = x.shape[1:3]
+        strength = ops.cast(transformation["distortion_factor"], "float32")
+        sigma = ops.maximum(strength * (0.05 * min(height, width)), 1e-6)
+        # The extent of the blur depends on a value; that of the strongest is there for all.
+        reach = int(3 * 0.05 * min(height, width) * max(self.scale[1], 1e-6))
+        distance = ops.abs(ops.cast(ops.arange(-reach, reach + 1), "float32"))
+        weights = ops.exp(-0.5 * ops.square(distance / sigma))
+        weights = ops.where(distance <= ops.floor(3.0 * sigma), weights, 0.0)
+        seed = transformation["seed"]
+        key = seed if hasattr(seed, "shape") else random_keys.draw(seed)
+        alpha = strength * (0.1 * max(height, width))
+        shifts = smooth_shifts(key, list(x.shape[:3]), alpha, sigma, weights / ops.sum(weights))
+        distorted = elastic(x, shifts, interpolation, self.fill_mode, self.fill_value)
+        chosen = ops.reshape(ops.convert_to_tensor(transformation["apply_transform"]), (-1, 1, 1, 1))
+        return restore(ops.where(chosen, distorted, x))
+
+    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
+        images = super().transform_images(images, transformation, training)
+        if not training or transformation is None:
+            return images
+        return ops.clip(images, *map(float, self.value_range))
+
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        if not training or transformation is None:
+            return bounding_boxes
+        raise NotImplementedError(
+            f"{self.name}: bounding_boxes: boxes of distorted images are not known; leave the key out"
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        config = {"factor": self.factor, "scale": self.scale, "value_range": self.value_range}
+        return {**super().get_config(), **config}

@@ -1,0 +1,172 @@
+"""Layers that mix the images of a batch with each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cnnrs import ops
+from cnnrs.layers.augmentation.base import RandomLayer, images_of
+from cnnrs.layers.augmentation.draws import beta
+from cnnrs.layers.augmentation.erasing import BoxLayer
+
+__all__ = ["CutMix", "MixUp"]
+
+
+def _order(batch: int, draws: Any) -> Any:
+    """A random order of a batch: the ranks of random numbers."""
+    earlier = ops.expand_dims(draws, 0) < ops.expand_dims(draws, 1)
+    places = np.arange(batch)
+    same = ops.expand_dims(draws, 0) == ops.expand_dims(draws, 1)
+    tie = ops.logical_and(same, ops.convert_to_tensor(places[None, :] < places[:, None]))
+    return ops.sum(ops.cast(ops.logical_or(earlier, tie), "int32"), axis=1)
+
+
+class _Mix(RandomLayer):
+    """A layer that joins each image with another one of the batch."""
+
+    def _permutation(self, batch: int, seed: Any) -> Any:
+        return _order(batch, self._uniform((batch,), (0.0, 1.0), seed))
+
+    def _beta(self, batch: int, alpha: Any, seed: Any) -> Any:
+        return beta((batch,), alpha, self.generator if seed is None else seed)
+
+    def _mixed(self, x: Any, transformation: Any, rank: int = 0) -> Any:
+        """`x`, with at least `rank` axes, and the entries of other images, by their weights."""
+        x = ops.convert_to_tensor(x)
+        weight = ops.cast(transformation["mix_weight"], "float32")
+        weight = ops.reshape(weight, (-1, *([1] * (max(len(x.shape), rank) - 1))))
+        other = ops.take(x, transformation["permutation_order"], axis=0)
+        return weight * ops.cast(x, "float32") + (1.0 - weight) * ops.cast(other, "float32")
+
+    def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
+        return self._mixed(labels, transformation) if training and transformation is not None else labels
+
+
+class MixUp(_Mix):
+    """In training, adds to each image another one of the batch, and likewise to its label.
+
+    Zhang et al. 2018, "mixup: Beyond empirical risk minimization", arXiv:1710.09412.
+
+    Args:
+        alpha: Of the beta distribution from which the weights are drawn, a number > 0: the larger, the more
+            images are mixed.
+        data_format: "channels_last" or "channels_first"; None takes the configured one.
+        seed: Integer; None draws one.
+        bounding_box_format: How boxes are given, if there are any: those of both images stay.
+
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> data = {"images": np.ones((4, 2, 2, 3)), "labels": np.eye(4)}
+    >>> mixed = layers.MixUp(seed=1)(data)
+    >>> mixed["images"].shape, mixed["labels"].numpy().sum(axis=1).round(4).tolist()
+    ((4, 2, 2, 3), [1.0, 1.0, 1.0, 1.0])
+    """
+
+    def __init__(self, alpha: float = 0.2, data_format: str | None = None, seed: Any = None, **kwargs: Any):
+        super().__init__(data_format=data_format, seed=seed, **kwargs)
+        if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or alpha <= 0:
+            raise ValueError(f"{self.name}: alpha: expected a number > 0, received {alpha!r}")
+        self.alpha = alpha
+
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        batch = self._batch(data)
+        return {
+            "mix_weight": self._beta(batch, self.alpha, seed),
+            "permutation_order": self._permutation(batch, seed),
+        }
+
+    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
+        return self._mixed(images, transformation, 4) if training else images
+
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        return self._mixed(segmentation_masks, transformation) if training else segmentation_masks
+
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        if not training:
+            return bounding_boxes
+        order = transformation["permutation_order"]
+
+        def both(values: Any) -> Any:
+            values = ops.convert_to_tensor(values)
+            return ops.concatenate([values, ops.take(values, order, axis=0)], axis=min(1, values.ndim - 1))
+
+        return {
+            **bounding_boxes,
+            "boxes": both(bounding_boxes["boxes"]),
+            "labels": both(bounding_boxes["labels"]),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "alpha": self.alpha}
+
+
+class CutMix(_Mix, BoxLayer):
+    """In training, puts a box of another image of the batch into each, and mixes the labels by its area.
+
+    Yun et al. 2019, "CutMix: Regularization strategy to train strong classifiers", arXiv:1905.04899.
+
+    Args:
+        factor: The range within 0..1 from which the parameter of the beta distribution of the areas is
+            drawn; a number f stands for 0..f.
+        seed: Integer; None draws one.
+        data_format: "channels_last" or "channels_first"; None takes the configured one.
+
+    >>> import numpy as np
+    >>> from cnnrs import layers
+    >>> data = {"images": np.ones((4, 8, 8, 3)), "labels": np.eye(4)}
+    >>> cut = layers.CutMix(seed=1)(data)
+    >>> cut["images"].shape, cut["labels"].numpy().sum(axis=1).round(4).tolist()
+    ((4, 8, 8, 3), [1.0, 1.0, 1.0, 1.0])
+    """
+
+    _FACTOR_BOUNDS = (0, 1)
+
+    def __init__(self, factor: Any = 1.0, seed: Any = None, data_format: str | None = None, **kwargs: Any):
+        super().__init__(seed=seed, data_format=data_format, **kwargs)
+        self._set_factor(factor)
+
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        shape = tuple(images_of(data).shape)
+        if not training or len(shape) == 3:
+            return None
+        batch = self._batch(data)
+        height, width = self._sides(shape)
+        alpha = self._uniform((), self.factor, seed) + 1e-6
+        part = ops.sqrt(1.0 - self._beta(batch, alpha, seed))
+        x0, x1 = self._bounds(batch, width, part, seed)
+        y0, y1 = self._bounds(batch, height, part, seed)
+        return {
+            "permutation_order": self._permutation(batch, seed),
+            "batch_masks": self._boxes(shape, (x0, x1, y0, y1)),
+            "mix_weight": 1.0 - (x1 - x0) * (y1 - y0) / float(width * height),
+        }
+
+    def _pasted(self, x: Any, transformation: Any) -> Any:
+        other = ops.take(x, transformation["permutation_order"], axis=0)
+        return ops.where(ops.convert_to_tensor(transformation["batch_masks"]), other, x)
+
+    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
+        images = self._floats(images)
+        return self._pasted(images, transformation) if training and transformation is not None else images
+
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        masks = ops.convert_to_tensor(segmentation_masks)
+        return self._pasted(masks, transformation) if training and transformation is not None else masks
+
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any, training: bool = True
+    ) -> Any:
+        raise NotImplementedError(
+            f"{self.name}: bounding_boxes: boxes of images put together are not known; leave the key out"
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor}

@@ -1,0 +1,219 @@
+"""float64 and integers of every size: what ops make of them is what numpy makes of them, and integers are exact."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import _core, layers, ops
+
+# Each type is a plan of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:.*plans have been compiled")
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+TYPES = ["float64", *INTEGERS]
+
+
+def drawn(dtype: str, *shape: int, seed: int = 0, least: int | None = None) -> np.ndarray:
+    """Numbers of a type, over all of its range."""
+    rng = np.random.default_rng(seed)
+    if dtype == "float64":
+        return rng.standard_normal(shape)
+    info = np.iinfo(dtype)
+    return rng.integers(info.min if least is None else least, info.max, shape, dtype=dtype, endpoint=True)
+
+
+def same(got: Any, expected: np.ndarray, tolerance: float = 0.0) -> None:
+    got = got.numpy()
+    assert got.dtype == expected.dtype
+    if tolerance:
+        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
+    else:
+        np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_pointwise_functions_are_numpys(dtype):
+    a, b = drawn(dtype, 5, 300), drawn(dtype, 300, seed=1)
+    b[b == 0] = 1
+    with np.errstate(over="ignore"):
+        for name in "add subtract multiply maximum minimum less less_equal equal greater not_equal".split():
+            same(getattr(ops, name)(a, b), getattr(np, name)(a, b))
+        # numpy leaves the least integer divided by -1 to the processor.
+        b[b.astype(float) == -1] = 3
+        for name in ("floor_divide", "mod"):
+            same(getattr(ops, name)(a, b), getattr(np, name)(a, b))
+        for name in ("negative", "absolute", "square", "sign"):
+            same(getattr(ops, name)(a), getattr(np, name)(a))
+        same(ops.where(a > b, a, b), np.where(a > b, a, b))
+        same(
+            ops.power(a[0] if dtype == "float64" else a, np.array(3, dtype)),
+            np.power(a[0] if dtype == "float64" else a, np.array(3, dtype)),
+            1e-15 if dtype == "float64" else 0,
+        )
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_reductions_are_numpys(dtype):
+    x = drawn(dtype, 4, 300, 3)
+    wide = {"int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}.get(dtype, dtype)
+    tolerance = 1e-12 if dtype == "float64" else 0.0
+    for axis in (None, 0, 1, (0, 2)):
+        same(ops.sum(x, axis=axis), np.sum(x, axis=axis, dtype=wide), tolerance)
+        same(ops.prod(x, axis=axis), np.prod(x, axis=axis, dtype=wide), tolerance)
+        same(ops.max(x, axis=axis), np.max(x, axis=axis))
+        same(ops.min(x, axis=axis), np.min(x, axis=axis))
+    assert ops.argmax(x, axis=1).numpy().tolist() == x.argmax(1).tolist()
+    assert ops.mean(x).dtype == ops.var(x).dtype == ("float64" if dtype == "float64" else "float32")
+    same(ops.cumsum(x[0], axis=0), np.cumsum(x[0], axis=0, dtype=wide), tolerance)
+    same(ops.sort(x, axis=1), np.sort(x, axis=1))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_elements_are_moved_as_they_are(dtype):
+    x = drawn(dtype, 4, 5, 6)
+    same(ops.transpose(x, (2, 0, 1)), x.transpose(2, 0, 1))
+    same(
+        ops.pad(x, ((1, 0), (0, 2), (3, 0)), constant_values=7),
+        np.pad(x, ((1, 0), (0, 2), (3, 0)), constant_values=7),
+    )
+    same(ops.concatenate([x, x], axis=1), np.concatenate([x, x], 1))
+    same(ops.array(x)[1:3, ::-2, 4], x[1:3, ::-2, 4])
+    same(ops.broadcast_to(x[:, :1], (4, 3, 6)), np.broadcast_to(x[:, :1], (4, 3, 6)))
+    for rows in (np.array([3, 0, -1]), np.array([3, 0], np.uint8)):
+        same(ops.take(x, rows, axis=1), x[:, rows])
+    same(ops.one_hot(np.array([1, 0]), 3, dtype=dtype), np.eye(3, dtype=dtype)[[1, 0]])
+    same(ops.arange(4, dtype=dtype), np.arange(4, dtype=dtype))
+    for make in (ops.zeros, ops.ones, lambda shape, dtype: ops.full(shape, 3, dtype)):
+        assert make((2,), dtype=dtype).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_casts_are_numpys(dtype):
+    x = drawn(dtype, 100)
+    for to in [*INTEGERS, "float64", "float32", "bool"]:
+        if dtype == "float64" and to != "float32":
+            x = np.abs(x) * 100
+        same(ops.cast(x, to), x.astype(to))
+
+
+def test_saturating_casts_give_the_nearest():
+    for dtype in INTEGERS:
+        info = np.iinfo(dtype)
+        for given in ([-1e30, 1e30, 3.7], np.array([-1e30, 1e30, 3.7])):
+            assert ops.saturate_cast(given, dtype).tolist() == [info.min, info.max, 3]
+        for source in INTEGERS:
+            x = drawn(source, 50)
+            expected = [min(max(int(v), info.min), info.max) for v in x]
+            assert ops.saturate_cast(x, dtype).tolist() == expected, (source, dtype)
+
+
+def test_indices_beyond_int32_are_outside_of_every_axis():
+    for rows in (np.array([2**32]), np.array([-(2**32)]), np.array([2**63], np.uint64)):
+        with pytest.raises(ValueError, match="index"):
+            ops.take(np.ones(3), rows).numpy()
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_products_of_integers_are_exact(dtype):
+    a, b = drawn(dtype, 3, 7, 20), drawn(dtype, 20, 9, seed=1)
+    with np.errstate(over="ignore"):
+        same(ops.matmul(a, b), np.matmul(a, b))
+        # Keras adds up products of int8, and of these alone, in int32.
+        wide = np.int32 if dtype == "int8" else dtype
+        same(ops.einsum("bij,jk->bki", a, b), np.matmul(a.astype(wide), b.astype(wide)).transpose(0, 2, 1))
+
+
+def test_convolutions_and_poolings_compute_in_float64():
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, 6, 7, 4)), rng.standard_normal((3, 3, 4, 5))
+    y = ops.conv(x, w, padding="valid")
+    patches = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))
+    same(y, np.einsum("npqcij,ijck->npqk", patches, w), 1e-13)
+    windows = x[:, :6, :6].reshape(2, 3, 2, 3, 2, 4)
+    same(ops.max_pool(x, 2), windows.max((2, 4)))
+    same(ops.average_pool(x, 2), windows.mean((2, 4)), 1e-15)
+    shifted = np.exp(x - x.max(-1, keepdims=True))
+    same(ops.softmax(x), shifted / shifted.sum(-1, keepdims=True), 1e-14)
+
+
+def test_float64_gradients_agree_with_differences():
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, 5, 5, 2)), rng.standard_normal((3, 3, 2, 3))
+
+    def loss(given):
+        x, w = given
+        y = ops.conv(ops.tanh(x), w, strides=2, padding="same")
+        y = ops.max_pool(ops.gelu(y), 2)
+        return ops.mean(ops.logsumexp(y, axis=-1)) + ops.std(y)
+
+    grads = [g.numpy() for g in cnnrs.grad(loss)([ops.array(x), ops.array(w)])]
+    for k, (value, grad) in enumerate(zip((x, w), grads, strict=True)):
+        assert grad.dtype == np.float64
+        for at in [tuple(rng.integers(0, value.shape)) for _ in range(5)]:
+            ends = []
+            for step in (1e-6, -1e-6):
+                moved = [x.copy(), w.copy()]
+                moved[k][at] += step
+                ends.append(loss([ops.array(m) for m in moved]).item())
+            np.testing.assert_allclose(grad[at], (ends[0] - ends[1]) / 2e-6, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_values_go_through_variables_files_and_dlpack(dtype, tmp_path):
+    x = drawn(dtype, 3, 4)
+    path = str(tmp_path / "t.safetensors")
+    _core.save_safetensors(path, {"t": ops.array(x), "u": x.T}, {})
+    loaded = _core.load_safetensors(path)[0]
+    for got, expected in ((loaded["t"], x), (loaded["u"], x.T)):
+        assert got.dtype == expected.dtype
+        np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(np.from_dlpack(ops.array(x)), x)
+    v = cnnrs.Variable(x, dtype=dtype)
+    v.assign(x[::-1])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(v)).numpy(), x[::-1])
+    assert v.dtype == dtype and dtype in repr(v.value)
+    assert int(v.value[0, 0]) == int(x[-1, 0]) and v.value.tolist() == x[::-1].tolist()
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_traced_functions_compute_as_ops_do(dtype):
+    x = drawn(dtype, 6, 7)
+
+    def f(x):
+        return ops.concatenate([x + x, ops.broadcast_to(ops.max(x, axis=0), (1, 7))]), ops.cast(
+            x, "float32"
+        ) * 2
+
+    for got, expected in zip(cnnrs.function(f)(x), f(ops.array(x)), strict=True):
+        same(got, expected.numpy())
+
+
+def test_a_model_of_float64_trains_in_float64():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((32, 3)), rng.standard_normal((32, 1))
+    model = cnnrs.Sequential([cnnrs.Input((3,)), layers.Dense(1, dtype="float64")])
+    kernel, bias = (w.numpy() for w in model.weights)
+    model.compile(cnnrs.optimizers.SGD(0.1), "mse")
+    assert kernel.dtype == np.float64 and model.predict(x, verbose=0).dtype == np.float64
+    x32, y32 = (a.astype(np.float32).astype(np.float64) for a in (x, y))
+    error = x32 @ kernel + bias - y32
+    model.train_on_batch(x, y)
+    rate = float(np.float32(0.1))
+    np.testing.assert_allclose(model.weights[0].numpy(), kernel - rate * 2 * x32.T @ error / 32, rtol=1e-6)
+    assert model.weights[0].dtype == "float64"
+
+
+def test_a_gpu_says_what_it_lacks():
+    gpus = (
+        [d for d in cnnrs.config.list_devices() if d.startswith("gpu")]
+        if hasattr(cnnrs.config, "list_devices")
+        else []
+    )
+    if not gpus:
+        pytest.skip("there is no GPU")
+    with pytest.raises(TypeError, match="float64.*float32"):
+        (ops.array(np.ones(3)).to(gpus[0]) + 1).numpy()
