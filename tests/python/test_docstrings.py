@@ -52,7 +52,6 @@ def test_public_methods_are_described(name):
     [
         ("dtype_policies", "QuantizedDTypePolicy", "quantized yet"),
         ("callbacks", "OrbaxCheckpoint", "BackupAndRestore"),
-        ("random", "gamma", "numpy.random"),
         ("losses", "MeanSquareError", "did you mean 'MeanSquaredError'"),
         ("optimizers", "Adan", "did you mean 'Adam'"),
     ],
