@@ -68,7 +68,11 @@ def _split_spec(axis: int) -> Any:
     """The symbols of parts of an unknown extent: what lies between two cuts has a known length."""
 
     def spec(x: Any, indices_or_sections: Any) -> Any:
-        if x.shape[axis] is not None or not isinstance(indices_or_sections, (list, tuple)):
+        if (
+            len(x.shape) <= axis
+            or x.shape[axis] is not None
+            or not isinstance(indices_or_sections, (list, tuple))
+        ):
             return None
         cuts = [0, *indices_or_sections]
         lengths = [b - a if 0 <= a <= b else None for a, b in zip(cuts[:-1], cuts[1:], strict=True)]

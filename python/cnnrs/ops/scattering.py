@@ -174,7 +174,8 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     if isinstance(start_indices, (list, tuple)):
         starts = list(start_indices)
     else:
-        starts = [as_tensor(start_indices)[i] for i in range(as_tensor(start_indices).shape[0])]
+        given = as_tensor(start_indices)
+        starts = [given[i] for i in range(given.shape[0])] if given.ndim == 1 else []
     if not len(starts) == len(shape) == len(block):
         raise ValueError(
             f"slice_update: expected a start and an extent of updates for each axis of shape "

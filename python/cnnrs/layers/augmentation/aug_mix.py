@@ -9,7 +9,6 @@ from cnnrs.base import context
 from cnnrs.base.arguments import number
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.augmentation.base import RandomColorLayer
-from cnnrs.layers.augmentation.draws import beta, dirichlet
 from cnnrs.layers.augmentation.policies import COLORS, GEOMETRY, VALUES, Policy
 
 __all__ = ["AugMix"]
@@ -70,10 +69,11 @@ class AugMix(RandomColorLayer, Policy):
         if not training:
             return None
         seed = self.generator if seed is None else seed
+        shares = random.gamma((self.num_chains,), self.alpha, seed=seed)
         chains = [[self._link(data) for _ in range(self.chain_depth)] for _ in range(self.num_chains)]
         return {
-            "chain_mixing_weights": dirichlet(self.num_chains, self.alpha, seed),
-            "weight_sample": beta((), self.alpha, seed),
+            "chain_mixing_weights": shares / ops.sum(shares),
+            "weight_sample": random.beta((), self.alpha, self.alpha, seed=seed),
             "chain_transforms": [[link for link in chain if link is not None] for chain in chains],
         }
 
