@@ -31,7 +31,6 @@ OF_LAYERS = {
     "TFSMLayer": "there are no files of TensorFlow; load weights into layers",
     "TorchModuleWrapper": "a Layer computes with cnnrs.ops; weights of torch go in with set_weights",
     "QuantizedConv2D QuantizedDense": "layers compute in float types",
-    "AdaptiveMaxPooling3D AdaptiveAveragePooling3D": "use ops.max_pool or ops.average_pool",
 }
 
 OF_APPLICATIONS = {
