@@ -35,8 +35,6 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
             "units": 2,
             "return_sequences": True,
             "go_backwards": True,
-            "dropout": 0.2,
-            "recurrent_dropout": 0.3,
         },
         SEQUENCE,
         (4, 6, 2),

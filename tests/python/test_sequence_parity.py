@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,24 @@ CALLS = {name: rest for name, *rest in sequence_calls.calls(cnnrs.layers)}
 
 
 def test_all_calls_are_there():
-    assert {name.split("/")[0] for name in ARRAYS} == {*CALLS, "training"}
+    assert {name.split("/")[0] for name in ARRAYS} == {*CALLS, "training", "signatures"}
+
+
+# Arguments that make no sense here.
+LEFT_OUT = {"lora_rank", "lora_alpha", "quantization_config", "gptq_unpacked_column_size"}
+
+
+@pytest.mark.parametrize("signature", ARRAYS["signatures"], ids=lambda text: str(text).split(";")[0])
+def test_constructors_have_the_arguments_of_keras(signature):
+    name, *theirs = str(signature).split(";")
+    kind = vars(cnnrs.layers).get(name)
+    if kind is None:
+        with pytest.raises(AttributeError, match="which Keras has"):
+            getattr(cnnrs.layers, name)
+        return
+    own = inspect.signature(kind.__init__).parameters.values()
+    wanted = [argument for argument in theirs if argument.split("=")[0] not in LEFT_OUT]
+    assert [str(p.replace(annotation=p.empty)) for p in own] == wanted
 
 
 @pytest.mark.parametrize("name", CALLS)
