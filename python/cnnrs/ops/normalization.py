@@ -209,7 +209,7 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
         x,
         apply("rsqrt", apply("add", square, config.epsilon() if epsilon is None else float(epsilon))),
     )
-    return y if scale is None else apply("mul", y, scale)
+    return y if scale is None else apply("mul", y, scale).astype(x.dtype)
 
 
 @op
