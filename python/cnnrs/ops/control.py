@@ -223,7 +223,7 @@ def switch(index: Any, branches: Any, *operands: Any) -> Any:
     Args:
         index: Which function, an integer or a tensor of one; the nearest one there is.
         branches: Sequence of functions.
-        *operands: What the function is called with.
+        operands: What the function is called with.
 
     Returns:
         What the chosen function returns.
@@ -265,7 +265,7 @@ def _length(xs: Any, length: Any, name: str) -> int:
         return length
     if not extents:
         raise ValueError(f"{name}: Got no `xs` to scan over and `length` not provided: give one of them")
-    return extents[0]
+    return int(extents[0] or 0)
 
 
 @op
@@ -277,8 +277,7 @@ def scan(
     reverse: bool = False,
     unroll: int | bool = 1,
 ) -> Any:
-    """Calls a function for each slice along axis 0, hands a value from call to call, and stacks what it
-    returns beside.
+    """Calls a function for each slice along axis 0, with a value that it hands from call to call.
 
     The loop runs in Python and is recorded as what its calls do, so that gradients flow through it.
 
@@ -329,8 +328,9 @@ def scan(
 
 @op
 def associative_scan(f: Callable[[Any, Any], Any], elems: Any, reverse: bool = False, axis: int = 0) -> Any:
-    """Combines each slice along an axis with all before it, by an associative function, in a number of steps
-    that grows as the logarithm of the extent.
+    """Combines each slice along an axis with all before it, by an associative function.
+
+    The number of steps grows as the logarithm of the extent.
 
     Args:
         f: Associative function of two tensors, or of two structures of them, that returns such a one: it

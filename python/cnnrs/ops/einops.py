@@ -18,7 +18,7 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Any:
     Args:
         tensor: Tensor of any dtype.
         pattern: Names of the axes before and behind "->"; parentheses hold axes that are one.
-        **axes_lengths: Extents of axes that are split off and cannot be computed.
+        axes_lengths: Extents of axes that are split off and cannot be computed.
 
     Returns:
         Tensor of the dtype of `tensor`, with the axes behind "->".

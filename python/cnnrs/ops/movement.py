@@ -596,7 +596,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     if axis is None:
         x, axis = apply("reshape", x, shape=[-1]), 0
     axis = standardize_axis(axis, x.ndim)
-    if isinstance(repeats, (list, tuple)) or getattr(repeats, "ndim", 0):
+    if np.ndim(repeats):
         given = values_of(repeats, "repeat", "give Python integers") if hasattr(repeats, "shape") else repeats
         counts = integers(list(given), "repeat", "repeats", least=0)
         if len(counts) not in (1, x.shape[axis]):

@@ -45,6 +45,10 @@ def _places(indices: Any, shape: list[int], owner: str) -> tuple[Any, int]:
         )
     depth = indices.shape[-1]
     flat = apply("reshape", indices, shape=[-1, depth])
+    if math.prod(shape[:depth]) >= 2**31:
+        raise ValueError(
+            f"{owner}: shape: expected less than 2**31 indexed places, received {tuple(shape[:depth])}"
+        )
     extents = np.asarray(shape[:depth], np.int32)
     wrapped = apply("where", apply("less", flat, 0), apply("add", flat, extents), flat)
     outside = apply("logical_or", apply("less", wrapped, 0), apply("greater_equal", wrapped, extents))
@@ -174,7 +178,8 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     if isinstance(start_indices, (list, tuple)):
         starts = list(start_indices)
     else:
-        starts = [as_tensor(start_indices)[i] for i in range(as_tensor(start_indices).shape[0])]
+        given = as_tensor(start_indices)
+        starts = [given[i] for i in range(given.shape[0])] if given.ndim == 1 else []
     if not len(starts) == len(shape) == len(block):
         raise ValueError(
             f"slice_update: expected a start and an extent of updates for each axis of shape "

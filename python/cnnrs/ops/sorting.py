@@ -8,7 +8,6 @@ import numpy as np
 
 from cnnrs import symbolic
 from cnnrs.base.arguments import flag, integer
-from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 from cnnrs.ops.movement import reshape, take_along_axis
 from cnnrs.ops.symbols import op_of_shape
@@ -104,8 +103,7 @@ def sort(x: Any, axis: int | None = -1) -> Any:
 
 @op
 def argpartition(x: Any, kth: int, axis: int | None = -1) -> Any:
-    """Gives indices that put the `kth` smallest element at its place, smaller ones before it and larger
-    behind.
+    """Gives indices that put the `kth` smallest element at its place, and smaller ones before it.
 
     Args:
         x: Tensor of at least one axis, of any dtype.
@@ -331,8 +329,8 @@ def unique(
 ) -> Any:
     """Finds the distinct elements, or slices, of a tensor.
 
-    It reads values, as the shape of the result depends on them. In `fit` and in functional models, it takes a
-    `size`, without an axis.
+    Each NaN is another element. It reads values, as the shape of the result depends on them. In `fit` and in
+    functional models, it takes a `size`, without an axis.
 
     Args:
         x: Tensor of any shape and dtype.
@@ -378,7 +376,10 @@ def unique(
 
 def _unique_values(values: np.ndarray, axis: int | None, size: int | None, fill_value: Any) -> list[Any]:
     """Distinct values, first places, numbers of all elements and counts, of arrays."""
-    parts = np.unique(values, return_index=True, return_inverse=True, return_counts=True, axis=axis)
+    # Each NaN is another number, as for Keras.
+    parts = np.unique(
+        values, return_index=True, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
+    )
     first, index, inverse, counts = parts
     # numpy releases differ in the shape of the inverse.
     inverse = np.reshape(inverse, (-1,) if axis is not None else values.shape)
@@ -405,9 +406,6 @@ def _unique_of(x: Any, size: int, fill_value: Any) -> list[Any]:
     order = apply("argsort", flat, axis=0)
     ranked = apply("gather", flat, order, axis=0)
     new = apply("not_equal", ranked[1:], ranked[:-1])
-    if x.dtype in FLOATS:
-        # All NaN are one.
-        new = apply("logical_and", new, apply("logical_not", apply("isnan", ranked[:-1])))
     new = apply("concat", np.ones(1, np.bool_), new, axis=0)
     number = apply("sub", apply("cumulative_sum", new.astype("int32"), axis=0), 1)
     # What is beyond the size goes to one more place, which is cut off.

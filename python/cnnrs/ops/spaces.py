@@ -205,10 +205,14 @@ def geomspace(
     dtype = standardize_dtype(dtype)
     if not (is_known(start) and is_known(stop)):
         start, stop = as_float(start), as_float(stop)
-        exponents = _between(*(apply("log", apply("abs", x)) for x in (start, stop)), num, endpoint, axis)
+        first, last = (apply("log", apply("abs", x)) for x in (start, stop))
+        exponents = _between(first, last, num, endpoint, axis)
         signs = apply(
             "expand_dims", apply("sign", start), axis=axis if start.ndim == exponents.ndim - 1 else 0
         )
         return apply("mul", apply("exp", exponents), signs).astype(dtype)
-    first, last = (x.numpy() if hasattr(x, "numpy") else x for x in (start, stop))
-    return converted(np.geomspace(first, last, num, endpoint=endpoint, axis=axis), dtype)
+    known = [x.numpy() if hasattr(x, "numpy") else x for x in (start, stop)]
+    with np.errstate(invalid="ignore"):
+        # Numbers of two signs have NaN between them.
+        values = np.geomspace(known[0], known[1], num, endpoint=endpoint, axis=axis)
+    return converted(values, dtype)

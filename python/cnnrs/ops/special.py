@@ -253,7 +253,7 @@ def erfc(x: Any) -> Any:
     Example:
         >>> from cnnrs import ops
         >>> [float(y) for y in ops.erfc([0.0, 3.0])]
-        [1.0, 2.2090496713644825e-05]
+        [1.0, 2.209049853263423e-05]
     """
     return apply("erfc", as_float(x))
 
