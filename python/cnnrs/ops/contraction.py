@@ -74,7 +74,8 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
             )
         terms.append(chosen[0])
     x, labels = _summed(*terms[0], set(output))
-    return _arranged(x, labels, output, extents)
+    # Sums of small integers are wider until here.
+    return _arranged(x, labels, output, extents).astype(common)
 
 
 def _wrong(subscripts: str, what: str) -> ValueError:
