@@ -62,7 +62,7 @@ pub fn to_tensor(obj: &Bound<'_, PyAny>, beside: Option<DType>) -> PyResult<Tens
     Ok(Tensor::from_buffer(to_buffer(obj, None)?))
 }
 
-/// The common dtype of the tensors among `inputs`, for the numbers beside them.
+/// The common dtype of the tensors and arrays among `inputs`, for the numbers beside them.
 pub fn beside(inputs: &[Bound<'_, PyAny>]) -> Option<DType> {
     inputs
         .iter()
@@ -70,7 +70,12 @@ pub fn beside(inputs: &[Bound<'_, PyAny>]) -> Option<DType> {
             if let Ok(t) = i.cast::<PyTensor>() {
                 return Some(t.get().tensor.fact().dtype);
             }
-            i.cast::<PyVariable>().ok().map(|v| v.get().read_type())
+            if let Ok(v) = i.cast::<PyVariable>() {
+                return Some(v.get().read_type());
+            }
+            let array = i.cast::<PyUntypedArray>().ok()?;
+            let name: String = array.dtype().getattr("name").and_then(|name| name.extract()).ok()?;
+            DType::all().find(|dtype| dtype.name() == name)
         })
         .reduce(DType::promote)
 }

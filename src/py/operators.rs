@@ -1,8 +1,8 @@
 //! Python's operators, shared by tensors and variables.
 
 use super::tensor::PyTensor;
+use super::variable::PyVariable;
 use super::{caller, caught, convert};
-use crate::dtype::DType;
 use crate::lazy::Tensor;
 use crate::ops::Attributes;
 use pyo3::prelude::*;
@@ -21,15 +21,39 @@ fn recorded(name: &str, own: &Tensor, other: &Bound<'_, PyAny>, reflected: bool)
         Err(e) => return Err(e),
     };
     let inputs = if reflected { [other, own.clone()] } else { [own.clone(), other] };
-    let result = match (name, inputs[0].fact().dtype, inputs[1].fact().dtype) {
-        ("matmul", ..) => Tensor::apply_named(name, &inputs, Attributes::default())?,
-        // & | ^ on integers would be bitwise; only booleans have them.
-        ("logical_and" | "logical_or" | "logical_xor", a, b) if a != DType::Bool || b != DType::Bool => {
-            return Err(pyo3::exceptions::PyTypeError::new_err(format!("& | ^: expected bool, received {a} and {b}")));
-        }
-        _ => Tensor::apply_named(name, &inputs, Attributes::default())?,
-    };
+    let [a, b] = [&inputs[0], &inputs[1]].map(|t| t.fact().dtype);
+    if name.starts_with("bit_") && (a.is_float() || b.is_float()) {
+        return Err(pyo3::exceptions::PyTypeError::new_err(format!(
+            "& | ^: expected integers or bool, received {a} and {b}"
+        )));
+    }
+    let result = Tensor::apply_named(name, &inputs, Attributes::default())?;
     Ok(Py::new(py, PyTensor::from(result))?.into_any())
+}
+
+/// What `&`, `|` and `^` are.
+pub trait Logic {
+    /// Their ops.
+    const AND_OR_XOR: [&'static str; 3];
+}
+
+/// Of tensors they combine bits, as numpy's do: those of booleans are their truth.
+impl Logic for PyTensor {
+    const AND_OR_XOR: [&'static str; 3] = ["bit_and", "bit_or", "bit_xor"];
+}
+
+/// Of variables they ask whether elements differ from 0, as Keras's do.
+impl Logic for PyVariable {
+    const AND_OR_XOR: [&'static str; 3] = ["logical_and", "logical_or", "logical_xor"];
+}
+
+/// `~own`: the other truth, or all bits of integers.
+pub fn invert(py: Python<'_>, own: &Tensor) -> PyResult<PyTensor> {
+    let dtype = own.fact().dtype;
+    match dtype.is_integer() {
+        true => caught(|| Ok(own.apply_binary("bit_xor", &Tensor::integer(-1, dtype)?)?.into())),
+        false => unary(py, "logical_not", own),
+    }
 }
 
 /// `op own`.
@@ -100,13 +124,13 @@ macro_rules! with_operators {
                 operators::binary("matmul", &$tensor(self)?, other, true)
             }
             fn __and__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("logical_and", &$tensor(self)?, other, false)
+                operators::binary(<$ty as operators::Logic>::AND_OR_XOR[0], &$tensor(self)?, other, false)
             }
             fn __or__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("logical_or", &$tensor(self)?, other, false)
+                operators::binary(<$ty as operators::Logic>::AND_OR_XOR[1], &$tensor(self)?, other, false)
             }
             fn __xor__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                operators::binary("logical_xor", &$tensor(self)?, other, false)
+                operators::binary(<$ty as operators::Logic>::AND_OR_XOR[2], &$tensor(self)?, other, false)
             }
             fn __neg__(&self, py: Python<'_>) -> PyResult<PyTensor> {
                 operators::unary(py, "neg", &$tensor(self)?)
@@ -118,7 +142,7 @@ macro_rules! with_operators {
                 operators::unary(py, "abs", &$tensor(self)?)
             }
             fn __invert__(&self, py: Python<'_>) -> PyResult<PyTensor> {
-                operators::unary(py, "logical_not", &$tensor(self)?)
+                operators::invert(py, &$tensor(self)?)
             }
             fn __lt__(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
                 operators::binary("less", &$tensor(self)?, other, false)

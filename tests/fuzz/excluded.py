@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["LAYERS", "OPS"]
+__all__ = ["IMAGE_OPS", "LAYERS", "OPS"]
 
 _CONTROL = "takes Python functions; programs are made of values"
 _NO_TENSOR = "gives no tensor"
@@ -48,9 +48,56 @@ _VOLUMES = "the class of the same name for images with another rank; ops are dra
 _PARITY = "takes several sequences; tests/python/test_sequence_parity.py compares it with Keras"
 _ALIAS = "another name of a layer of this table"
 
+# Of `ops.image`.
+IMAGE_OPS = {"elastic_transform": "draws random numbers"}
+
+_AUGMENTS = "draws random numbers; tests/python/test_images.py gives it what Keras draws"
+_STEPS = "jumps between neighbouring numbers; tests/python/test_images.py compares it with Keras"
 _CELL = "takes a state; layers with it are in this table, or in tests/python/test_sequence_parity.py"
 
+_ADAPTIVE = "the op of that name, with the same arguments"
+
 LAYERS = {
+    **dict.fromkeys(
+        [
+            "AugMix",
+            "CutMix",
+            "MixUp",
+            "RandAugment",
+            "RandomBrightness",
+            "RandomColorDegeneration",
+            "RandomColorJitter",
+            "RandomContrast",
+            "RandomCrop",
+            "RandomElasticTransform",
+            "RandomErasing",
+            "RandomFlip",
+            "RandomGaussianBlur",
+            "RandomGrayscale",
+            "RandomHue",
+            "RandomInvert",
+            "RandomPerspective",
+            "RandomPosterization",
+            "RandomRotation",
+            "RandomSaturation",
+            "RandomSharpness",
+            "RandomShear",
+            "RandomTranslation",
+            "RandomZoom",
+            "Solarization",
+        ],
+        _AUGMENTS,
+    ),
+    **dict.fromkeys(["AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"], _STEPS),
+    "CategoryEncoding": "takes integers within a range of its own",
+    "MaxNumBoundingBoxes": "takes boxes",
+    "Pipeline": "takes layers",
+    "AdaptiveAveragePooling1D": _ADAPTIVE,
+    "AdaptiveAveragePooling2D": _ADAPTIVE,
+    "AdaptiveAveragePooling3D": _ADAPTIVE,
+    "AdaptiveMaxPooling1D": _ADAPTIVE,
+    "AdaptiveMaxPooling2D": _ADAPTIVE,
+    "AdaptiveMaxPooling3D": _ADAPTIVE,
     "AdditiveAttention": _PARITY,
     "Attention": _PARITY,
     "GroupQueryAttention": _PARITY,

@@ -408,11 +408,7 @@ def _patches(x, size, strides=None, padding="valid"):
     k = pair(size)
     s = k if strides is None else pair(strides)
     x = pad(x, [(0, 0), *margins(value(x).shape[1:3], k, s, padding), (0, 0)])
-    y = np.concatenate([seen for _, _, seen in taps(x, k, s, (1, 1))], -1)
-    # A convolution with zeros and ones.
-    ones = numpy.ones((*k, value(x).shape[3], 1))
-    y = uncertain(y, ~numpy.isfinite(value(y)).all(-1, keepdims=True) & numpy.ones(value(y).shape, bool))
-    return _transformed(y, x, ones, s, (1, 1))
+    return np.concatenate([seen for _, _, seen in taps(x, k, s, (1, 1))], -1)
 
 
 row(

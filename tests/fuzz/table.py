@@ -89,6 +89,7 @@ def rows() -> dict[str, Row]:
     from fuzz import (  # noqa: F401 -- each adds its rows
         arrays,
         creation,
+        image_rows,
         images,
         integers,
         layer_rows,

@@ -280,16 +280,6 @@ def test_lists_of_boxes_are_filled():
     np.testing.assert_array_equal(host(result["labels"]), [[7, -1, -1], [8, 9, -1]])
 
 
-@pytest.mark.parametrize("alpha", [1e-6, 0.2, 1.0, 3.0])
-def test_draws_of_the_beta_distribution(alpha):
-    drawn = host(augmentation.draws.beta((20000,), alpha, random.SeedGenerator(3)))
-    assert drawn.min() >= 0 and drawn.max() <= 1
-    np.testing.assert_allclose(drawn.mean(), 0.5, atol=0.01)
-    np.testing.assert_allclose(drawn.var(), 0.25 / (2 * alpha + 1), rtol=0.03)
-    shares = host(augmentation.draws.dirichlet(5, alpha, random.SeedGenerator(4)))
-    np.testing.assert_allclose(shares.sum(), 1.0, rtol=1e-6)
-
-
 def test_a_crop_in_prediction_has_the_shape_of_the_result():
     layer = layers.RandomCrop(4, 2)
     x = np.arange(64.0).reshape(1, 8, 8, 1)

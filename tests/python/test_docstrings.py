@@ -50,7 +50,6 @@ def test_public_methods_are_described(name):
 @pytest.mark.parametrize(
     ("module", "name", "message"),
     [
-        ("losses", "CTC", "which Keras has: there is no alignment"),
         ("dtype_policies", "QuantizedDTypePolicy", "quantized yet"),
         ("callbacks", "OrbaxCheckpoint", "BackupAndRestore"),
         ("losses", "MeanSquareError", "did you mean 'MeanSquaredError'"),

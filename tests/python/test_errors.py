@@ -47,7 +47,7 @@ Y = np.zeros(6, np.int64)
         (lambda: layers.Conv2D(2, 3, activation="rellu"), ValueError, ["'rellu'", "'relu'"]),
         (lambda: layers.Dense(-1), ValueError, ["units", "-1"]),
         (lambda: layers.Dense(2, name="a/b"), ValueError, ["name", "a/b"]),
-        (lambda: layers.Dense(2, dtype="float64"), ValueError, ["dtype", "float64", "float32"]),
+        (lambda: layers.Dense(2, dtype="int64"), ValueError, ["dtype", "int64", "float32"]),
         (lambda: layers.Dropout(1.5, name="d"), ValueError, ["d", "rate", "1.5"]),
         (lambda: layers.BatchNormalization(momentum=2), ValueError, ["momentum", "2"]),
         (lambda: layers.MaxPooling2D(0), ValueError, ["pool_size", "0"]),

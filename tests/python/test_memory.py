@@ -197,7 +197,7 @@ def test_a_model_keeps_the_steps_of_the_shapes_used_last():
     for n in range(1, 70):
         model.predict(np.zeros((1, n, 3), np.float32), verbose=0)
     steps = model._recorded
-    shapes = [facts[0][0][1] for _, _, facts, _ in steps]
+    shapes = [facts[0][0][1] for _, _, facts, *_ in steps]
     assert shapes == list(range(6, 70))
 
 

@@ -268,8 +268,11 @@ SAMPLES: dict[str, Any] = {
 }
 # Values that single classes need.
 OWN_SAMPLES: dict[str, dict[str, Any]] = {
+    "Bidirectional": {"layer": cnnrs.layers.SimpleRNN(2)},
     "CategoryEncoding": {"num_tokens": 3},
+    "RNN": {"cell": cnnrs.layers.SimpleRNNCell(2)},
     "RandomPosterization": {"factor": 4},
+    "StackedRNNCells": {"cells": [cnnrs.layers.SimpleRNNCell(2)]},
 }
 # Arguments that a config rightly lacks: of the class, or of all, with the reason.
 NOT_IN_CONFIG = {
@@ -277,6 +280,7 @@ NOT_IN_CONFIG = {
     "lora_alpha": "refused",
     "lora_rank": "refused",
     "quantization_config": "refused",
+    "use_cudnn": "there is no cuDNN",
     "weights": "values are no part of a config",
     "input_tensor": "the config has its shape and dtype",
     "shape": "the config has `batch_shape`",

@@ -48,7 +48,7 @@ def test_products_have_the_type_of_their_factors(name, place, first, second):
     if name == "outer":
         expected = "int32" if kinds == {"bool"} else cnnrs.backend.result_type(first, second)
     else:
-        expected = "float32" if "float32" in kinds else "bool" if kinds == {"bool"} else "int32"
+        expected = cnnrs.backend.result_type(first, second)
     assert result.dtype == expected
     exact = theirs(a.astype(np.int64), b.astype(np.int64))
     if expected == "float32":
@@ -63,7 +63,7 @@ def test_products_of_integers_wrap_around_and_say_what_does_not_fit():
     np.testing.assert_array_equal(ops.matmul(big, big.T).numpy(), expected)
     for shapes in (((2, 3), (2, 3)), ((3,), ()), ((), (3,)), ((2, 2, 3), (3, 3, 2))):
         a, b = (np.ones(s, np.int32) for s in shapes)
-        with pytest.raises(ValueError, match="expected shapes|broadcast"):
+        with pytest.raises(ValueError, match="inner extents|at least 1 axis|broadcast"):
             ops.matmul(a, b)
     assert ops.matmul(np.ones((2, 0), np.int32), np.ones((0, 3), np.int32)).tolist() == [[0] * 3] * 2
 

@@ -1,4 +1,4 @@
-"""float64 and integers of every size: what ops make of them is what numpy makes of them, and integers are exact."""
+"""float64 and integers of every size: ops make of them what numpy makes, and integers are exact."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_reductions_are_numpys(dtype):
         same(ops.min(x, axis=axis), np.min(x, axis=axis))
     assert ops.argmax(x, axis=1).numpy().tolist() == x.argmax(1).tolist()
     assert ops.mean(x).dtype == ops.var(x).dtype == ("float64" if dtype == "float64" else "float32")
-    same(ops.cumsum(x[0], axis=0), np.cumsum(x[0], axis=0, dtype=wide), tolerance)
+    same(ops.cumsum(x[0], axis=0), np.cumsum(x[0], axis=0, dtype=dtype), tolerance)
     same(ops.sort(x, axis=1), np.sort(x, axis=1))
 
 
@@ -95,9 +95,8 @@ def test_elements_are_moved_as_they_are(dtype):
 def test_casts_are_numpys(dtype):
     x = drawn(dtype, 100)
     for to in [*INTEGERS, "float64", "float32", "bool"]:
-        if dtype == "float64" and to != "float32":
-            x = np.abs(x) * 100
-        same(ops.cast(x, to), x.astype(to))
+        given = np.abs(x) * 30 if dtype == "float64" else x
+        same(ops.cast(given, to), given.astype(to))
 
 
 def test_saturating_casts_give_the_nearest():

@@ -506,3 +506,14 @@ def test_custom_losses_of_a_file(path):
 
 def half_square(y_true: Any, y_pred: Any) -> Any:
     return 0.5 * (y_true - y_pred) * (y_true - y_pred)
+
+
+def test_a_model_without_weights_stays_unbuilt(tmp_path):
+    path = str(tmp_path / "m.safetensors")
+    model = cnnrs.Sequential([layers.Dense(2), layers.Dropout(0.5)])
+    model.compile("adam", "mse")
+    model.save(path)
+    again = load_model(path)
+    assert not again.built and again.compiled
+    assert again(np.ones((1, 4))).shape == (1, 2)
+    again.fit(np.ones((4, 4)), np.ones((4, 2)), verbose=0)

@@ -259,7 +259,7 @@ class TestConfigsOfKeras:
             "input_layers": [["entry", 0, 0]],
             "output_layers": [["d", 0, 0]],
         }
-        assert Model.from_config(config)(X)[0].shape == (4, 3)
+        assert Model.from_config(config)(X).shape == (4, 3)
         dense["inbound_nodes"] = [[["absent", 0, 0, {}]]]
         with pytest.raises(ValueError, match="d: expected the name of a layer there, received 'absent'"):
             Model.from_config(config)

@@ -55,10 +55,11 @@ LEFT_OUT = {
         wrappers.SKLearnRegressor(net, model_kwargs={"loss": "mse"}, fit_kwargs=QUIET),
         wrappers.SKLearnTransformer(net, model_kwargs={"loss": "mse"}, fit_kwargs=QUIET),
     ],
-    expected_failed_checks=lambda made: LEFT_OUT if isinstance(made, wrappers.SKLearnClassifier) else {},
-    xfail_strict=False,
 )
 def test_checks_of_scikit_learn(estimator, check):
+    name = getattr(check, "func", check).__name__
+    if isinstance(estimator, wrappers.SKLearnClassifier) and name in LEFT_OUT:
+        pytest.skip(LEFT_OUT[name])
     check(estimator)
 
 

@@ -3,16 +3,17 @@
 | names | status |
 |---|---|
 | float32, int32, uint8, bool | computed: ops compute in them, many elements at once |
-| float64, int8, int16, int64, uint16, uint32, uint64 | plain: ops compute in them, element by element, on the CPU |
+| float64, int8, int16, int64, uint16, uint32, uint64 | plain: computed element by element, on the CPU |
 | float16, bfloat16 | stored: tensors hold them; ops compute in float32 and round their result once |
 | complex64, complex128, string, float8_e4m3fn, float8_e5m2 | no tensor holds them; nothing does instead |
 
-Who asks for a type by name, as in `ops.cast(x, "float64")` or `Variable(0.0, dtype="int64")`, gets it, and ops on arrays
-compute in the type that the array has. Python's numbers are float32 and int32, and take the type of what they meet.
+Who asks for a type by name, as in `ops.cast(x, "float64")` or `Variable(0.0, dtype="int64")`, gets it, and
+ops on arrays compute in the type that the array has. Python's numbers are float32 and int32, and take the
+type of what they meet.
 
-Data is another matter. numpy's arrays have 64 bits unless somebody said otherwise, so arrays that go into layers, losses,
-metrics and `fit` are converted there: float64 to float32, and integers but uint8 to int32, with an OverflowError for those
-beyond its range.
+Data is another matter. numpy's arrays have 64 bits unless somebody said otherwise, so arrays that go into
+layers, losses, metrics and `fit` are converted there: float64 to float32, and integers but uint8 to int32,
+with an OverflowError for those beyond its range.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def data_dtype(dtype: Any) -> str:
 
 
 def accumulated(dtype: str) -> str:
-    """The type in which Keras adds up and multiplies elements: integers of less than 32 bits do not wrap around."""
+    """The type in which Keras adds up and multiplies elements: small integers do not wrap around."""
     small = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
     return small.get(dtype, dtype)
 
@@ -190,8 +191,8 @@ def result_type(*dtypes: Any) -> str:
             which take the type of what they meet.
 
     Returns:
-        The name of the least type above all of them in the order of promotion; float32 without arguments. What has 32
-        bits at most makes nothing of 64, as in Keras on JAX: uint32 and int32 make int32.
+        The name of the least type above all of them in the order of promotion; float32 without arguments.
+        What has 32 bits at most makes nothing of 64, as in Keras on JAX: uint32 and int32 make int32.
 
     Raises:
         ValueError: One is no type, or one that nothing is promoted to or from: text, or 8 bits of float.

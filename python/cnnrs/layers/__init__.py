@@ -8,6 +8,14 @@ from cnnrs.layers.activation import (
     ReLU,
     Softmax,
 )
+from cnnrs.layers.adaptive_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
+)
 from cnnrs.layers.attention import AdditiveAttention, Attention
 from cnnrs.layers.augmentation import (
     AugMix,
@@ -198,6 +206,12 @@ GroupedQueryAttention = GroupQueryAttention
 __all__ = [
     "Activation",
     "ActivityRegularization",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
     "Add",
     "AdditiveAttention",
     "AlphaDropout",
@@ -284,8 +298,8 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
-    "MultiHeadAttention",
     "MixUp",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",
@@ -318,8 +332,8 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
-    "ReversibleEmbedding",
     "Resizing",
+    "ReversibleEmbedding",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",

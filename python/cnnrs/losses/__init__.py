@@ -81,10 +81,13 @@ from cnnrs.losses.loss import Loss, reduce_weighted_values
 from cnnrs.losses.overlap import Dice, Tversky
 from cnnrs.losses.overlap import dice as dice
 from cnnrs.losses.overlap import tversky as tversky
+from cnnrs.losses.sequences import CTC
+from cnnrs.losses.sequences import ctc as ctc
 from cnnrs.losses.similarity import Circle
 from cnnrs.losses.similarity import circle as circle
 
 __all__ = [
+    "CTC",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
@@ -115,8 +118,6 @@ __all__ = [
 
 __getattr__ = suggest.without(
     "cnnrs.losses",
-    {
-        "CTC ctc": "there is no alignment of sequences",
-    },
+    {},
     __all__,
 )

@@ -49,7 +49,9 @@ class Replays:
     """The recorded calls of a model."""
 
     def __init__(self) -> None:
-        self._recordings: Recent[Any, _Recording | bool] = Recent(_MAX_RECORDINGS)
+        # None of a call that cannot be replayed.
+        self._recordings: Recent[Any, tuple[_Recording | None]] = Recent(_MAX_RECORDINGS)
+        self._called: Recent[Any, bool] = Recent(_MAX_RECORDINGS)
         self._of = (-1, -1)
 
     def outputs(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -68,19 +70,20 @@ class Replays:
             return None
         state = (generation.current(), policies.changes())
         if self._of != state:
-            self._recordings, self._of = Recent(_MAX_RECORDINGS), state
+            self._recordings, self._called = Recent(_MAX_RECORDINGS), Recent(_MAX_RECORDINGS)
+            self._of = state
         key = (x.shape, x.dtype, bool(training))
-        recording = self._recordings.get(key)
-        if recording is None or recording is False:
+        found = self._recordings.get(key)
+        if found is None:
             # One call may well be the only one.
-            if recording is None:
-                self._recordings[key] = True
-            return None
-        if recording is True:
-            recording = self._recordings[key] = _record(model, x, training) or False
-            if recording is False:
+            if not self._called.get(key):
+                self._called[key] = True
                 return None
+            found = self._recordings[key] = (_record(model, x, training),)
             self._of = (generation.current(), policies.changes())
+        (recording,) = found
+        if recording is None:
+            return None
         values = recording.function.record(x)
         if len(values) == 1 and not tree.is_nested(recording.structure):
             return values[0]
@@ -104,11 +107,14 @@ def _record(model: Any, x: Any, training: Any) -> _Recording | None:
         further = []
         for leaf in leaves:
             info = leaf.info if type(leaf) is AnnotatedTensor else None
-            known = info is None or (info.mask is None and info.logits is not None)
-            if not isinstance(leaf, _core.Tensor) or mask_of(leaf) is not None or not known:
+            if not isinstance(leaf, _core.Tensor) or mask_of(leaf) is not None:
                 return None
-            logits.append(None if info is None else (info.logits.function, info.logits.axis))
-            if info is not None:
+            if info is None:
+                logits.append(None)
+            elif info.mask is not None or info.logits is None:
+                return None
+            else:
+                logits.append((info.logits.function, info.logits.axis))
                 further.append(info.logits.tensor)
         function = recorder.compile(leaves + further)
     if holding_losses():

@@ -39,8 +39,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
         ragged: None or False; there are no ragged tensors.
 
     Returns:
-        Tensor of the shape of `x`. Arrays keep their dtype; Python's numbers, and lists of them, become float32, int32
-        and bool.
+        Tensor of the shape of `x`. Arrays keep their dtype; Python's numbers, and lists of them, become
+        float32, int32 and bool.
 
     Raises:
         TypeError: `x` is not numeric, or `dtype` is no known type.
@@ -157,15 +157,15 @@ def cast(x: Any, dtype: Any) -> Any:
 
     Args:
         x: Tensor of any shape and dtype.
-        dtype: The type: "float32", "float64", "float16", "bfloat16", "bool", or an integer type such as "int32" or
-            "uint8"; a numpy type of such a name, or Python's `float`, `int` or `bool`: float32, int32 and bool.
-            None means float32.
+        dtype: The type: "float32", "float64", "float16", "bfloat16", "bool", or an integer type such as
+            "int32" or "uint8"; a numpy type of such a name, or Python's `float`, `int` or `bool`: float32,
+            int32 and bool. None means float32.
 
     Returns:
         Tensor of the shape of `x`. Floats are rounded to the nearest one of fewer bits, ties to even, and
         become infinite beyond their range. Floats are cut towards 0 for integers; everything but 0 is true
-        for bool. Integers wrap around beyond the range of their type. Floats that an integer type cannot hold, NaN
-        among them, give arbitrary numbers: `saturate_cast` gives the nearest.
+        for bool. Integers wrap around beyond the range of their type. Floats that an integer type cannot
+        hold, NaN among them, give arbitrary numbers: `saturate_cast` gives the nearest.
 
     Raises:
         TypeError: `x` is not numeric, or `dtype` is no known type.

@@ -86,8 +86,10 @@ def as_tensor(x: Any) -> Any:
 
 
 def as_data(x: Any, dtype: str = FLOAT) -> Any:
-    """`x`, which a layer, loss or metric is given that computes in `dtype`, as a tensor: of arrays those numbers have 64
-    bits that nobody asked for, which become float32 and int32."""
+    """`x`, which a layer, loss or metric is given that computes in `dtype`, as a tensor.
+
+    The 64 bits that numbers of arrays have, nobody asked for: they become float32 and int32.
+    """
     if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "fiu":
         wanted = data_dtype(x.dtype)
         if wanted != x.dtype.name and not dtype == x.dtype.name == "float64":
@@ -117,7 +119,7 @@ def as_index(x: Any) -> Any:
 
 
 def as_countable(x: Any) -> Any:
-    """`x` as a tensor whose elements can be added up: integers of less than 32 bits, and bool, become wider."""
+    """`x` as a tensor whose elements can be added up: small integers and bool become wider."""
     x = as_tensor(x)
     dtype = accumulated(x.dtype)
     return x if x.dtype == dtype else x.astype(dtype)

@@ -734,4 +734,4 @@ def vdot(x1: Any, x2: Any) -> Any:
             f"vdot: x1, x2: expected as many elements in both, received shapes {x1.shape} and {x2.shape}"
         )
     flat = [apply("reshape", x, shape=[-1]) for x in (x1, x2)]
-    return _in_common_type(lambda a, b: apply("sum", _mul(a, b), axes=None, keepdims=False), *flat)
+    return _in_common_type(_matmul, *flat)

@@ -211,8 +211,6 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     path = check_model_path(filepath)
     if not _is_model(model):
         raise TypeError(f"save_model: expected a model, received {type(model).__name__}")
-    if not model.built:
-        raise ValueError(f"{model.name}: expected a built model; call it on data or give it an Input first")
     write(path, content(model), overwrite)
 
 

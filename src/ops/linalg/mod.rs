@@ -3,6 +3,7 @@
 
 mod dense;
 mod grad;
+mod jacobi;
 mod spectral;
 
 use super::{Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_float, expect_inputs, expect_like};

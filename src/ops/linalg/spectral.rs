@@ -1,8 +1,10 @@
-//! Eigenvalues and singular values, by nalgebra.
+//! Eigenvalues by nalgebra, and what singular values make. (nalgebra's own singular values are wrong for some matrices
+//! without full rank.)
 
 use super::Trouble;
-use super::dense::qr;
-use nalgebra::{DMatrix, SVD, Schur, SymmetricEigen};
+use super::dense::{determinant, lu};
+use super::jacobi::{Decomposition, completed, decompose};
+use nalgebra::{DMatrix, Schur, SymmetricEigen};
 
 /// Iterations after which a decomposition counts as failed. Matrices of numbers take a few an eigenvalue.
 fn most_steps(n: usize) -> usize {
@@ -68,66 +70,52 @@ pub fn eig(n: usize, a: &[f64], values: &mut [f64], vectors: &mut [f64]) -> Resu
     Ok(())
 }
 
-fn decomposed(m: usize, n: usize, a: &[f64], vectors: bool) -> Option<SVD<f64, nalgebra::Dyn, nalgebra::Dyn>> {
-    let matrix = DMatrix::from_row_slice(m, n, a);
-    if !finite(a) {
-        return None;
-    }
-    SVD::try_new(matrix, vectors, vectors, f64::EPSILON, most_steps(m.max(n)))
-}
-
 /// Singular values in descending order.
 pub fn singular_values(m: usize, n: usize, a: &[f64], s: &mut [f64]) {
-    match decomposed(m, n, a, false) {
-        Some(found) => s.copy_from_slice(found.singular_values.as_slice()),
+    match decompose(m, n, a, false) {
+        Some(found) => s.copy_from_slice(&found.s),
         None => undefined([s, &mut [], &mut []]),
     }
 }
 
-/// A = U·diag(s)·V, with the singular values in descending order. U has `width` columns and V `height` rows: as many as
-/// there are singular values, or as many as make them square.
+/// A = U·diag(s)·V, with the singular values in descending order. `u` takes as many columns, and `v` as many rows, as they
+/// have room for: one for each singular value, or as many as make them square.
 pub fn svd(m: usize, n: usize, a: &[f64], u: &mut [f64], s: &mut [f64], v: &mut [f64]) {
-    let k = m.min(n);
-    let found = decomposed(m, n, a, true);
-    let Some((found_u, found_v, values)) = found.and_then(|f| Some((f.u?, f.v_t?, f.singular_values))) else {
-        return undefined([u, s, v]);
-    };
-    s.copy_from_slice(values.as_slice());
-    let basis = |to: &mut [f64], rows: usize, at: &dyn Fn(usize, usize) -> f64, put: &dyn Fn(usize, usize) -> usize| {
-        let thin: Vec<f64> = (0..rows).flat_map(|i| (0..k).map(move |j| (i, j))).map(|(i, j)| at(i, j)).collect();
-        (0..rows).for_each(|i| (0..k).for_each(|j| to[put(i, j)] = thin[i * k + j]));
-        if to.len() > rows * k {
-            let (whole, _) = qr(rows, k, rows, &thin);
-            (0..rows).for_each(|i| (k..rows).for_each(|j| to[put(i, j)] = whole[i * rows + j]));
-        }
-    };
+    let Some(found) = decompose(m, n, a, true) else { return undefined([u, s, v]) };
+    s.copy_from_slice(&found.s);
     let width = u.len() / m.max(1);
-    basis(u, m, &|i, j| found_u[(i, j)], &|i, j| i * width + j);
-    basis(v, n, &|i, j| found_v[(j, i)], &|i, j| j * n + i);
+    let left = completed(&found.u, m, width);
+    for i in 0..m {
+        (0..width).for_each(|j| u[i * width + j] = left[j * m + i]);
+    }
+    v.copy_from_slice(&completed(&found.v, n, v.len() / n.max(1)));
 }
 
 /// The pseudo-inverse, for which singular values up to `rcond` times the largest count as 0.
 pub fn pinv(m: usize, n: usize, a: &[f64], rcond: f64, to: &mut [f64]) {
-    let Some(found) = decomposed(m, n, a, true) else { return to.fill(f64::NAN) };
-    let (Some(u), Some(v), s) = (found.u, found.v_t, found.singular_values) else { return to.fill(f64::NAN) };
-    let least = rcond * s.iter().copied().fold(0.0, f64::max);
-    let rank = s.iter().filter(|&&s| s > least).count();
+    let Some(Decomposition { s, u, v, rank }) = decompose(m, n, a, true) else { return to.fill(f64::NAN) };
+    let least = rcond * s.first().copied().unwrap_or(0.0);
+    let rank = rank.min(s.iter().filter(|&&s| s > least).count());
     for i in 0..n {
         for j in 0..m {
-            to[i * m + j] = (0..rank).map(|k| v[(k, i)] / s[k] * u[(j, k)]).sum();
+            to[i * m + j] = (0..rank).map(|k| v[k * n + i] / s[k] * u[k * m + j]).sum();
         }
     }
 }
 
 /// The cofactors det(A)·A⁻ᵀ, which exist for singular matrices too.
 pub fn cofactors(n: usize, a: &[f64], to: &mut [f64]) {
-    let Some(found) = decomposed(n, n, a, true) else { return to.fill(f64::NAN) };
-    let (Some(u), Some(v), s) = (found.u, found.v_t, found.singular_values) else { return to.fill(f64::NAN) };
-    let sign = (u.determinant() * v.determinant()).signum();
+    let Some(Decomposition { s, u, v, .. }) = decompose(n, n, a, true) else { return to.fill(f64::NAN) };
+    let orientation = |vectors: &[f64]| {
+        let mut factors = vectors.to_vec();
+        let exchanges = lu(n, n, &mut factors);
+        determinant(n, &factors, &exchanges).signum()
+    };
+    let sign = orientation(&u) * orientation(&v);
     let others: Vec<f64> = (0..n).map(|k| (0..n).filter(|&j| j != k).map(|j| s[j]).product()).collect();
     for i in 0..n {
         for j in 0..n {
-            to[i * n + j] = sign * (0..n).map(|k| u[(i, k)] * others[k] * v[(k, j)]).sum::<f64>();
+            to[i * n + j] = sign * (0..n).map(|k| u[k * n + i] * others[k] * v[k * n + j]).sum::<f64>();
         }
     }
 }

@@ -6,10 +6,9 @@ from typing import Any
 
 from cnnrs import ops, random
 from cnnrs.base import context
-from cnnrs.base.arguments import number
-from cnnrs.layers.arguments import positive
+from cnnrs.base.arguments import integer, number
+from cnnrs.layers.augmentation.arguments import MOST_LAYERS
 from cnnrs.layers.augmentation.base import RandomColorLayer
-from cnnrs.layers.augmentation.draws import beta, dirichlet
 from cnnrs.layers.augmentation.policies import COLORS, GEOMETRY, VALUES, Policy
 
 __all__ = ["AugMix"]
@@ -59,8 +58,8 @@ class AugMix(RandomColorLayer, Policy):
             data_format=data_format,
             **kwargs,
         )
-        self.num_chains = positive(num_chains, self.name, "num_chains")
-        self.chain_depth = positive(chain_depth, self.name, "chain_depth")
+        self.num_chains = integer(num_chains, self.name, "num_chains", least=1, most=MOST_LAYERS)
+        self.chain_depth = integer(chain_depth, self.name, "chain_depth", least=1, most=MOST_LAYERS)
         self.alpha = number(alpha, self.name, "alpha", above=0)
         self.all_ops = all_ops
         self._make_layers()
@@ -70,10 +69,11 @@ class AugMix(RandomColorLayer, Policy):
         if not training:
             return None
         seed = self.generator if seed is None else seed
+        shares = random.gamma((self.num_chains,), self.alpha, seed=seed)
         chains = [[self._link(data) for _ in range(self.chain_depth)] for _ in range(self.num_chains)]
         return {
-            "chain_mixing_weights": dirichlet(self.num_chains, self.alpha, seed),
-            "weight_sample": beta((), self.alpha, seed),
+            "chain_mixing_weights": shares / ops.sum(shares),
+            "weight_sample": random.beta((), self.alpha, self.alpha, seed=seed),
             "chain_transforms": [[link for link in chain if link is not None] for chain in chains],
         }
 

@@ -168,8 +168,8 @@ class BaseImagePreprocessingLayer(Layer):
     # ---- helpers
 
     def _floats(self, images: Any) -> Any:
-        """Images as float32, in which all is computed."""
-        return ops.cast(images, "float32")
+        """Images in the type in which all is computed: float32, unless the layer's own has more bits."""
+        return ops.cast(images, "float64" if self.compute_dtype == "float64" else "float32")
 
     def _shaped(self, values: Any) -> Any:
         """Numbers of shape (batch,), with axes to meet images."""

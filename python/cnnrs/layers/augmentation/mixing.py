@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import ops
+from cnnrs import ops, random
 from cnnrs.layers.augmentation.base import RandomLayer, images_of
-from cnnrs.layers.augmentation.draws import beta
 from cnnrs.layers.augmentation.erasing import BoxLayer
 
 __all__ = ["CutMix", "MixUp"]
@@ -30,7 +29,7 @@ class _Mix(RandomLayer):
         return _order(batch, self._uniform((batch,), (0.0, 1.0), seed))
 
     def _beta(self, batch: int, alpha: Any, seed: Any) -> Any:
-        return beta((batch,), alpha, self.generator if seed is None else seed)
+        return random.beta((batch,), alpha, alpha, seed=self.generator if seed is None else seed)
 
     def _mixed(self, x: Any, transformation: Any, rank: int = 0) -> Any:
         """`x`, with at least `rank` axes, and the entries of other images, by their weights."""

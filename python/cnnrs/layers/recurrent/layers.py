@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import regularizers
+from cnnrs import regularizers, serialization
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.layers.recurrent.cells import GRUCell, LSTMCell, SimpleRNNCell
 from cnnrs.layers.recurrent.rnn import RNN
@@ -34,7 +34,8 @@ class CellLayer(RNN):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        return cls(**config)
+        with serialization.CustomObjectScope(custom_objects or {}):
+            return cls(**config)
 
     def _set_use_cudnn(self, use_cudnn: Any) -> None:
         if use_cudnn not in ("auto", True, False):

@@ -59,7 +59,7 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Any:
     channel = _channel_axis("rgb_to_grayscale", x, rows, (1, 3))
     if x.shape[channel] == 1:
         return x
-    weights = np.array([0.2989, 0.587, 0.114], np.float32)
+    weights = np.array([0.2989, 0.587, 0.114])
     shape = [3 if a == channel else 1 for a in range(x.ndim)]
     y = computed(x)
     y = apply("sum", y * weights.astype(y.dtype).reshape(shape), axes=[channel], keepdims=True)

@@ -68,7 +68,8 @@ def _weights(
     """
     shrink = 1.0 / scale
     width = xp.maximum(shrink, 1.0) if antialias else 1.0
-    rows, pixels = (np.arange(n, dtype=np.float32) for n in (target, extent))
+    # Of tensors the numbers take the type, those of numpy have 64 bits.
+    rows, pixels = (np.arange(n, dtype=np.float64 if xp is np else np.float32) for n in (target, extent))
     centres = (rows[:, None] + 0.5 - translation) * shrink - 0.5
     weights = _kernel(xp, xp.abs(centres - pixels) / width, method)
     total = weights.sum(axis=1, keepdims=True)
@@ -86,10 +87,11 @@ def _resizing(extent: int, target: int, interpolation: str, antialias: bool) -> 
         edges = np.arange(target + 1) * extent / target
         pixels = np.arange(extent)
         covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-        return (np.maximum(covered, 0.0) * target / extent).astype(np.float32)
+        return np.maximum(covered, 0.0) * target / extent
     scale = target / extent
     with np.errstate(all="ignore"):
-        return _weights(np, extent, target, scale, 0.0, _METHODS[interpolation], antialias).astype(np.float32)
+        matrix: np.ndarray = _weights(np, extent, target, scale, 0.0, _METHODS[interpolation], antialias)
+    return matrix
 
 
 def _along(x: Any, axis: int, matrix: Any) -> Any:
@@ -147,7 +149,7 @@ def resized_array(
         if interpolation == "nearest":
             image = np.take(image, _nearest(extent, target), axis=axis)
             continue
-        matrix = _resizing(extent, target, interpolation, False)
+        matrix = _resizing(extent, target, interpolation, False).astype(np.float32)
         image = np.moveaxis(np.tensordot(matrix, image, axes=(1, axis)), 0, axis)
     return np.ascontiguousarray(image, dtype=np.float32)
 
@@ -225,7 +227,8 @@ def resize(
     x = computed(x)
     for place, extent in enumerate(target, axis):
         if x.shape[place] != extent:
-            x = _along(x, place, _resizing(x.shape[place], extent, interpolation, bool(antialias)))
+            matrix = _resizing(x.shape[place], extent, interpolation, bool(antialias))
+            x = _along(x, place, matrix.astype(x.dtype))
     return back_to(x, dtype)
 
 
