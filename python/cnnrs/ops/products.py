@@ -89,7 +89,10 @@ def kron(x1: Any, x2: Any) -> Any:
     a, b = ([1] * (rank - x.ndim) + list(x.shape) for x in (x1, x2))
     left = apply("reshape", x1, shape=[n for extent in a for n in (extent, 1)])
     right = apply("reshape", x2, shape=[n for extent in b for n in (1, extent)])
-    return apply("reshape", apply("mul", left, right), shape=[m * n for m, n in zip(a, b, strict=True)])
+    product = apply("mul", left, right)
+    if x1.dtype == x2.dtype == "bool":
+        product = product.astype("bool")
+    return apply("reshape", product, shape=[m * n for m, n in zip(a, b, strict=True)])
 
 
 @op
