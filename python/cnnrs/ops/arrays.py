@@ -32,6 +32,9 @@ __all__ = [
     "vsplit",
 ]
 
+# Each part is a tensor of its own.
+_MOST_PARTS = 100_000
+
 
 @op
 def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
@@ -58,7 +61,7 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     x = as_tensor(x)
     if not hasattr(indices_or_sections, "__index__"):
         return split(x, indices_or_sections, axis=axis)
-    parts = integer(indices_or_sections, "array_split", "indices_or_sections", least=1)
+    parts = integer(indices_or_sections, "array_split", "indices_or_sections", least=1, most=_MOST_PARTS)
     extent = x.shape[standardize_axis(axis, x.ndim)]
     lengths = [extent // parts + (1 if i < extent % parts else 0) for i in range(parts)]
     return split(x, np.cumsum(lengths)[:-1].tolist(), axis=axis)

@@ -45,6 +45,10 @@ def _places(indices: Any, shape: list[int], owner: str) -> tuple[Any, int]:
         )
     depth = indices.shape[-1]
     flat = apply("reshape", indices, shape=[-1, depth])
+    if math.prod(shape[:depth]) >= 2**31:
+        raise ValueError(
+            f"{owner}: shape: expected less than 2**31 indexed places, received {tuple(shape[:depth])}"
+        )
     extents = np.asarray(shape[:depth], np.int32)
     wrapped = apply("where", apply("less", flat, 0), apply("add", flat, extents), flat)
     outside = apply("logical_or", apply("less", wrapped, 0), apply("greater_equal", wrapped, extents))

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FILL_MODES", "INTERPOLATIONS", "choice", "interval", "range_of_values", "within"]
+__all__ = ["FILL_MODES", "INTERPOLATIONS", "MOST_LAYERS", "choice", "interval", "range_of_values", "within"]
 
+# How many layers one of them chains: each is a part of the plan of a batch.
+MOST_LAYERS = 100
 FILL_MODES = ("reflect", "wrap", "constant", "nearest")
 INTERPOLATIONS = ("nearest", "bilinear")
 
@@ -87,11 +89,11 @@ def range_of_values(layer: str, value_range: Any) -> list[float]:
     """The least and the largest value of pixels.
 
     Raises:
-        ValueError: It is no pair of numbers.
+        ValueError: It is no pair of two numbers.
     """
     pair = isinstance(value_range, (tuple, list)) and len(value_range) == 2
-    if not pair or not all(map(_is_number, value_range)):
-        raise ValueError(f"{layer}: value_range: expected a pair of numbers, received {value_range!r}")
+    if not pair or not all(map(_is_number, value_range)) or value_range[0] == value_range[1]:
+        raise ValueError(f"{layer}: value_range: expected a pair of two numbers, received {value_range!r}")
     return sorted(value_range)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from cnnrs import ops, random
 from cnnrs.base import context
-from cnnrs.base.arguments import number
-from cnnrs.layers.arguments import positive
+from cnnrs.base.arguments import integer, number
+from cnnrs.layers.augmentation.arguments import MOST_LAYERS
 from cnnrs.layers.augmentation.base import RandomColorLayer
 from cnnrs.layers.augmentation.policies import COLORS, GEOMETRY, VALUES, Policy
 
@@ -58,8 +58,8 @@ class AugMix(RandomColorLayer, Policy):
             data_format=data_format,
             **kwargs,
         )
-        self.num_chains = positive(num_chains, self.name, "num_chains")
-        self.chain_depth = positive(chain_depth, self.name, "chain_depth")
+        self.num_chains = integer(num_chains, self.name, "num_chains", least=1, most=MOST_LAYERS)
+        self.chain_depth = integer(chain_depth, self.name, "chain_depth", least=1, most=MOST_LAYERS)
         self.alpha = number(alpha, self.name, "alpha", above=0)
         self.all_ops = all_ops
         self._make_layers()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops
+from cnnrs.base.arguments import integer
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.augmentation.base import ColorLayer, rescaled
 from cnnrs.ops import raw
@@ -51,7 +52,7 @@ class Equalization(ColorLayer):
         self, value_range: Any = (0, 255), bins: int = 256, data_format: str | None = None, **kwargs: Any
     ):
         super().__init__(data_format=data_format, **kwargs)
-        self.bins = positive(bins, self.name, "bins")
+        self.bins = integer(bins, self.name, "bins", least=1, most=2**16)
         self._set_value_range(value_range)
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:

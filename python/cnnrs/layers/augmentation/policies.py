@@ -9,6 +9,7 @@ import numpy as np
 from cnnrs import ops, random
 from cnnrs.base import context
 from cnnrs.base.arguments import integer
+from cnnrs.layers.augmentation.arguments import MOST_LAYERS
 from cnnrs.layers.augmentation.base import RandomLayer
 from cnnrs.layers.augmentation.brightness import (
     AutoContrast,
@@ -110,7 +111,7 @@ class RandAugment(Policy):
             data_format=data_format,
             **kwargs,
         )
-        self.num_ops = integer(num_ops, self.name, "num_ops", least=0)
+        self.num_ops = integer(num_ops, self.name, "num_ops", least=0, most=MOST_LAYERS)
         self._make_layers()
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
