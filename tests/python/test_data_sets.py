@@ -28,8 +28,8 @@ def folder(tmp_path_factory):
 
 
 def numbers(data):
-    """The pixel of each image of a data set of batches."""
-    return np.concatenate([batch[0].numpy()[:, 0, 0, 0] for batch in data])
+    """The pixel of each image of a data set of batches, without the rounding of resizing."""
+    return np.concatenate([batch[0].numpy()[:, 0, 0, 0] for batch in data]).round(3)
 
 
 def test_arrays_and_images():

@@ -69,7 +69,8 @@ def _weights(
     shrink = 1.0 / scale
     width = xp.maximum(shrink, 1.0) if antialias else 1.0
     # Of tensors the numbers take the type, those of numpy have 64 bits.
-    rows, pixels = (np.arange(n, dtype=np.float64 if xp is np else np.float32) for n in (target, extent))
+    dtype: Any = np.float64 if xp is np else np.float32
+    rows, pixels = (np.arange(n).astype(dtype) for n in (target, extent))
     centres = (rows[:, None] + 0.5 - translation) * shrink - 0.5
     weights = _kernel(xp, xp.abs(centres - pixels) / width, method)
     total = weights.sum(axis=1, keepdims=True)
