@@ -251,6 +251,7 @@ SAMPLES: dict[str, Any] = {
     "num_query_heads": 4,
     "output_dim": 2,
     "output_shape": (3,),
+    "output_size": 2,
     "pool_size": 2,
     "precision": 0.5,
     "rate": 0.5,
