@@ -430,17 +430,18 @@ row("ops.diff", _draw_diff, _diff)
 
 
 def _cumsum(x, axis=None):
-    x = countable(x)
+    x = x if hasattr(x, "dtype") else numpy.asarray(x)
+    x = x.astype(numpy.int32) if x.dtype == numpy.bool_ else x
     if axis is None:
         x, axis = np.reshape(x, (-1,)), 0
-    if x.dtype.kind == "i":
-        return numpy.cumsum(x, axis, dtype=numpy.int32)
+    if x.dtype.kind in "iu":
+        return numpy.cumsum(x, axis, dtype=x.dtype)
     return r(np.cumsum(r(x), axis), max(1.0, value(x).shape[axis] ** 0.5))
 
 
 row(
     "ops.cumsum",
-    lambda d: (x := d.any(where=lambda v: v.ndim and v.size < 800)) and Call([x], d.maybe(axis=d.axis(x))),
+    lambda d: (x := d.any(where=lambda v: v.ndim and 0 < v.size < 800)) and Call([x], d.maybe(axis=d.axis(x))),
     _cumsum,
 )
 

@@ -24,6 +24,31 @@ MEANT: list[tuple[str, str, str]] = [
         "Equal numbers share the gradient of `logaddexp`; TensorFlow gives all of it to the first.",
     ),
     (
+        r"ops\.(cbrt|corrcoef|deg2rad|heaviside|hypot|i0|rad2deg)#",
+        r"dtype float32, Keras float64",
+        "Functions of floats give float32 for int64, as most of Keras do; seven of TensorFlow give float64.",
+    ),
+    (
+        r"ops\.sparsemax#",
+        r"value: ",
+        "`sparsemax` adds up to 1; that of Keras 3.15.1 on TensorFlow gives rows of zeros.",
+    ),
+    (
+        r"ops\.adaptive_max_pool#",
+        r"gradients",
+        "Equal maxima of a window share its gradient.",
+    ),
+    (
+        r"ops\.(corrcoef|fliplr|flipud)#",
+        r"refused",
+        "`corrcoef`, `fliplr` and `flipud` refuse arrays of too few or too many axes, as numpy does.",
+    ),
+    (
+        r"ops\.corrcoef#",
+        r"something, Keras nothing",
+        "`corrcoef` is differentiable.",
+    ),
+    (
         r"ops\.hypot#",
         r"gradients",
         "The gradient of `hypot(x, y)` is x / hypot also where |x| = |y|; TensorFlow's is not.",

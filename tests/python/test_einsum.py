@@ -116,7 +116,8 @@ def test_sums_are_matrix_products_that_move_little(text, moves, monkeypatch):
 
 
 @pytest.mark.parametrize("dtypes, expected", [
-    (("int32", "int32"), "int32"), (("uint8", "uint8"), "int32"), (("bool", "bool"), "bool"),
+    (("int32", "int32"), "int32"), (("uint8", "uint8"), "uint8"), (("int8", "int8"), "int32"),
+    (("bool", "bool"), "bool"),
     (("float16", "float16"), "float16"), (("float16", "bfloat16"), "float32"),
     (("int32", "float16"), "float16"),
 ])  # fmt: skip

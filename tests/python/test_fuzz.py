@@ -114,7 +114,7 @@ def test_every_function_and_layer_is_in_the_table():
     ]
     parts += ["quantiles", "scans", "scattering", "sorting", "spaces", "special", "windows"]
     parts += ["blocks", "complex_pairs", "contraction", "ctc", "distances"]
-    parts += ["factorization", "forward_mode", "fourier", "pooling"]
+    parts += ["custom_gradients", "factorization", "forward_mode", "fourier", "pooling"]
     functions = {name for part in parts for name in _public(f"cnnrs.ops.{part}")}
     missing = {name for name in functions - excluded.OPS.keys() if f"ops.{name}" not in known}
     missing |= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import keras_names
+
+from cnnrs.base import absent
 
 
 def test_the_page_is_current():
@@ -37,3 +40,10 @@ def test_statuses():
     assert keras_names.status("losses.Hubert").works is False
     with pytest.raises(AttributeError, match="cnnrs.layers has no 'JaxLayer', which Keras has: "):
         keras_names.resolve("layers.JaxLayer")
+
+
+@pytest.mark.parametrize("module", ["", "layers", "applications", "datasets", "saving"])
+def test_what_is_listed_as_absent_is(module):
+    table = getattr(absent, f"OF_{module.upper() or 'CNNRS'}")
+    home = importlib.import_module(f"cnnrs.{module}".rstrip("."))
+    assert [name for names in table for name in names.split() if hasattr(home, name)] == []

@@ -307,3 +307,16 @@ def test_distances():
         total = ops.sum(ops.cdist(points, points))
     assert np.isfinite(tape.gradient(total, points).numpy()).all()
     assert ops.cdist(np.ones((0, 2)), np.ones((3, 2))).shape == (0, 3)
+
+
+def test_doubles_are_computed_as_doubles():
+    x = definite(3, 3).astype(np.float64)
+    t = ops.convert_to_tensor(x, dtype="float64")
+    np.testing.assert_allclose(ops.inv(t).numpy(), np.linalg.inv(x), rtol=1e-12)
+    np.testing.assert_allclose(ops.norm(t, "nuc").numpy(), np.linalg.norm(x, "nuc"), rtol=1e-12)
+    np.testing.assert_allclose(ops.rfft(t)[0].numpy(), np.fft.rfft(x).real, rtol=1e-12)
+    np.testing.assert_allclose(ops.einsum("ij,jk->ik", t, t).numpy(), x @ x, rtol=1e-12)
+    columns = ops.unfold(ops.reshape(t, (1, 1, 3, 3)), 2)
+    np.testing.assert_allclose(ops.fold(columns, 3, 2).numpy()[0, 0, 1, 1], 4 * x[1, 1], rtol=1e-12)
+    for y in (*ops.svd(t), *ops.qr(t), *ops.eigh(t), ops.det(t), ops.pinv(t), ops.matrix_power(t, 0)):
+        assert y.dtype == "float64"

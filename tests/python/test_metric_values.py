@@ -172,13 +172,15 @@ def test_state_and_copies():
     assert [float(v) for v in mean.stateless_reset_state()] == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_a_dtype_is_that_of_the_result(dtype):
     for made in (metrics.Mean(dtype=dtype), metrics.Sum(dtype=dtype)):
         assert made([1.0, 2.5]).dtype == made.dtype == dtype
         assert type(made).from_config(made.get_config()).dtype == dtype
     auc = metrics.AUC(dtype=dtype)
-    assert auc([0, 1], [0.1, 0.9]).dtype == dtype and auc.true_positives.dtype == "float32"
+    assert auc([0, 1], [0.1, 0.9]).dtype == dtype and auc.true_positives.dtype == (
+        "float64" if dtype == "float64" else "float32"
+    )
     # 3000 ones: float16 ends at 2048 where it is added to.
     total = metrics.Sum(dtype=dtype)
     for _ in range(3):

@@ -250,6 +250,7 @@ SAMPLES: dict[str, Any] = {
     "num_key_value_heads": 2,
     "num_query_heads": 4,
     "output_dim": 2,
+    "output_size": 2,
     "output_shape": (3,),
     "output_size": 2,
     "pool_size": 2,

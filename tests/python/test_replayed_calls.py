@@ -144,11 +144,7 @@ def test_what_is_more_than_a_function_runs_each_time():
     for _ in range(4):
         model(X)
     assert noted == ["layer", "function", "function"] * 4
-    penalised = sequential(
-        layers.ActivityRegularization(l2=0.1)
-        if hasattr(layers, "ActivityRegularization")
-        else (layers.Activation("linear", activity_regularizer="l2"))
-    )
+    penalised = sequential(layers.Activation("linear", activity_regularizer="l2"))
     for _ in range(4):
         penalised(X)
         assert len(penalised.losses) == 1

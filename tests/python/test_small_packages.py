@@ -58,6 +58,23 @@ def test_initializers_by_name_and_value():
         assert again.get_config() == made.get_config()
 
 
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"side": "left"}, "side.*'left'"),
+        ({"window": "round"}, "window.*'round'"),
+        ({"scaling": "big"}, "scaling.*'big'"),
+    ],
+)
+def test_wrong_arguments_of_stft(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        initializers.STFT(**arguments)
+    with pytest.raises(ValueError, match="shape"):
+        initializers.STFT()((4, 4))
+    with pytest.raises(ValueError, match=r"window.*\(4,\)"):
+        initializers.STFT(window=[1.0, 2.0])((4, 1, 3))
+
+
 @pytest.mark.parametrize("mode", ["rows", "columns"])
 @pytest.mark.parametrize("shape", [(4, 3), (3, 5), (1, 4)])
 def test_orthogonal_regularizer(mode, shape):

@@ -155,23 +155,24 @@ SMOOTH = {
     "divide": (ops.divide, [draws(3, 4), draws(4, **POSITIVE)]),
     "power": (ops.power, [draws(3, 4, **POSITIVE), draws(4)]),
     "logaddexp": (ops.logaddexp, [draws(3, 4), draws(4)]),
+    "arctan2": (ops.arctan2, [draws(3, 4, **POSITIVE), draws(4, **POSITIVE)]),
+    "einsum": (lambda a, b: ops.einsum("ij,jk->k", a, b), [draws(3, 4), draws(4, 2)]),
+    "sort": (lambda x: ops.exp(ops.sort(x, axis=-1)) * x, [apart(3, 4) / 4]),
     "matmul": (ops.matmul, [draws(2, 3, 4), draws(4, 2)]),
     "tensordot": (lambda a, b: ops.tensordot(a, b, 1), [draws(3, 4), draws(4, 2)]),
     **{
         name: (getattr(ops, name), [draws(3, 4)])
         for name in (
             "exp sin cos tan tanh sinh cosh square sigmoid softplus softsign silu gelu elu selu log_sigmoid "
-            "erf expm1 softmax log_softmax logsumexp mean sum var std cumsum mish tanh_shrink"
+            "erf expm1 softmax log_softmax logsumexp mean sum var std cumsum arctan arcsinh tanh_shrink"
         ).split()
-        if hasattr(ops, name)
     },
     **{
         name: (getattr(ops, name), [draws(3, 4, **POSITIVE)])
         for name in "log log10 log1p log2 sqrt rsqrt reciprocal prod max min relu abs norm cumprod".split()
-        if hasattr(ops, name)
     },
-    "clip": (lambda x: ops.clip(x, -0.6, 0.6) * x, [draws(3, 4)]),
-    "where": (lambda x: ops.where(x > 0, ops.exp(x), x * x), [draws(3, 4)]),
+    "clip": (lambda x: ops.clip(x, -0.6, 0.6) * x, [apart(3, 4) / 4]),
+    "where": (lambda x: ops.where(x > 0, ops.exp(x), x * x), [apart(3, 4) / 4 + 0.04]),
     "maximum": (lambda a, b: ops.maximum(a, b) * a, [draws(3, 4), draws(3, 4)]),
     "take": (lambda x: ops.square(ops.take(x, np.array([0, 2, 2]), axis=0)), [draws(3, 4)]),
     "getitem": (lambda x: ops.exp(x[1:, ::2]), [draws(3, 4)]),

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnrs import layers
 from cnnrs.applications.head import head, input_of, model_of
+from cnnrs.base import absent, suggest
 from cnnrs.base.arguments import named
 
 __all__ = ["MobileNetV2"]
@@ -108,3 +109,6 @@ def MobileNetV2(
     x = _relu6(x, "out_relu")
     outputs = head(x, include_top, pooling, classes, classifier_activation, None)
     return model_of(inputs, outputs, name or f"mobilenetv2_{alpha:0.2f}_{inputs.shape[1]}", weights)
+
+
+__getattr__ = suggest.without("cnnrs.applications.mobilenet_v2", absent.OF_NETWORKS, __all__)

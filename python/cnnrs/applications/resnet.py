@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import layers
+from cnnrs.base import absent, suggest
 from cnnrs.base.arguments import named
 from cnnrs.layers.arguments import positive
 from cnnrs.models import Model
@@ -110,3 +111,12 @@ def ResNet34(
 ) -> Any:
     """ResNet-34: `ResNet18` with 3, 4, 6 and 3 blocks per stage. Arguments are the same."""
     return _resnet((3, 4, 6, 3), stem, input_shape, classes, classifier_activation, name)
+
+
+def __getattr__(name: str) -> Any:
+    # As in Keras, which has all of its residual networks here.
+    if name in ("ResNet50", "ResNet101", "ResNet152"):
+        from cnnrs.applications import resnet_bottleneck
+
+        return getattr(resnet_bottleneck, name)
+    return suggest.without("cnnrs.applications.resnet", absent.OF_NETWORKS, __all__)(name)

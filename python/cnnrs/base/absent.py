@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["OF_APPLICATIONS", "OF_CNNRS", "OF_DATASETS", "OF_LAYERS", "OF_SAVING"]
+__all__ = ["OF_APPLICATIONS", "OF_CNNRS", "OF_DATASETS", "OF_LAYERS", "OF_NETWORKS", "OF_SAVING"]
 
 _LATER = "it comes with a later version"
 _IMAGES = "cnnrs is for images"
@@ -31,7 +31,6 @@ OF_LAYERS = {
     "TFSMLayer": "there are no files of TensorFlow; load weights into layers",
     "TorchModuleWrapper": "a Layer computes with cnnrs.ops; weights of torch go in with set_weights",
     "QuantizedConv2D QuantizedDense": "layers compute in float types",
-    "AdaptiveMaxPooling3D AdaptiveAveragePooling3D": "use ops.max_pool or ops.average_pool",
 }
 
 OF_APPLICATIONS = {
@@ -46,6 +45,11 @@ OF_APPLICATIONS = {
     "NASNetLarge NASNetMobile nasnet VGG16 VGG19 vgg16 vgg19": _LATER,
     "ResNet50V2 ResNet101V2 ResNet152V2 resnet_v2 resnet50": f"{_LATER}; ResNet50 is there",
     "imagenet_utils": f"{_LATER}; scale images as the weights ask for",
+}
+
+# In the modules of networks.
+OF_NETWORKS = {
+    "decode_predictions preprocess_input": f"{_LATER}, with weights; scale images with layers.Rescaling",
 }
 
 OF_DATASETS = {

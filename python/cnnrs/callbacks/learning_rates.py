@@ -78,6 +78,7 @@ class ReduceLROnPlateau(Monitor):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         log_rates(self.model.optimizer, logs)
+        self._is_upward()
         value = self._value(logs)
         if value is None:
             return

@@ -129,6 +129,7 @@ class EarlyStopping(Monitor):
         self.best, self.best_weights = None, None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._is_upward()
         value = self._value(logs)
         if value is None or epoch < self.start_from_epoch:
             return

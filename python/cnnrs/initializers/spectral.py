@@ -51,6 +51,8 @@ class STFT(Initializer):
         if scaling not in ("density", "spectrum", None):
             raise ValueError(f"STFT: scaling: expected 'density', 'spectrum' or None, received {scaling!r}")
         self.side, self.window, self.scaling, self.periodic = side, window, scaling, periodic
+        if isinstance(window, str):
+            self._window(8)
 
     def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
         if len(shape) != 3:
@@ -84,7 +86,10 @@ class STFT(Initializer):
                 f"STFT: window: expected one of {sorted(_COSINES)}, of which scipy has more, "
                 f"received {self.window!r}"
             ) from None
-        return np.asarray(signal.get_window(self.window, frame, self.periodic))
+        try:
+            return np.asarray(signal.get_window(self.window, frame, self.periodic))
+        except ValueError as error:
+            raise ValueError(f"STFT: window: {self.window!r}: {error}") from error
 
     def get_config(self) -> dict[str, Any]:
         window = self.window

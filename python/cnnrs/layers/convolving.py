@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import activations, ops
+from cnnrs import activations, ops, regularizers
 from cnnrs.layers.arguments import Parts, positive
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
@@ -88,6 +88,7 @@ class _Convolution(Layer):
             "kernel_size": self.kernel_size,
             **self._window(),
             "activation": activations.serialize(self.activation),
+            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
             "use_bias": self.use_bias,
             **self._parts.config(),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from cnnrs import activations, initializers, ops
+from cnnrs import activations, initializers, ops, regularizers
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
@@ -185,6 +185,7 @@ class EinsumDense(Layer):
             "equation": self.equation,
             "output_shape": self.partial_output_shape,
             "activation": activations.serialize(self.activation),
+            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
             "bias_axes": self.bias_axes,
             **self._parts.config(),
         }

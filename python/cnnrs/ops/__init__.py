@@ -64,7 +64,10 @@ from cnnrs.ops.spaces import *  # noqa: F403
 from cnnrs.ops.special import *  # noqa: F403
 from cnnrs.ops.windows import *  # noqa: F403
 
-_ABSENT = {"gammainc": "use scipy.special.gammainc on tensor.numpy()"}
+_ABSENT = {
+    "gammainc": "use scipy.special.gammainc on tensor.numpy()",
+    "numpy": "its functions are those of cnnrs.ops",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from cnnrs.base.arguments import flag
 from cnnrs.base.tensor_info import Logits
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.ops.annotated import annotate
-from cnnrs.ops.dispatch import apply, as_float, in_float32, op, standardize_axes, standardize_axis
+from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op, standardize_axes, standardize_axis
 
 __all__ = [
     "celu",
@@ -63,7 +63,8 @@ def relu(x: Any) -> Any:
         >>> ops.relu([-2.0, 0.0, 3.0]).tolist()
         [0.0, 0.0, 3.0]
     """
-    return apply("relu", as_float(x))
+    x = as_tensor(x)
+    return apply("maximum", x, 0) if x.dtype.lstrip("u").startswith("int") else apply("relu", as_float(x))
 
 
 @op
@@ -87,6 +88,9 @@ def relu6(x: Any) -> Any:
         >>> ops.relu6([-2.0, 3.0, 8.0]).tolist()
         [0.0, 3.0, 6.0]
     """
+    x = as_tensor(x)
+    if x.dtype.lstrip("u").startswith("int"):
+        return apply("minimum", apply("maximum", x, 0), 6)
     return apply("relu6", as_float(x))
 
 

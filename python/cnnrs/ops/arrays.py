@@ -442,7 +442,17 @@ def unravel_index(indices: Any, shape: Any) -> Any:
     return tuple(reversed(found))
 
 
-@op
+def _view_spec(x: Any, dtype: Any = None) -> Any:
+    """The symbol of the bytes of `x` as another type: the last extent counts elements of that."""
+    dtype = standardize_dtype(dtype, str(x.dtype))
+    old, new = (2 if name == "bfloat16" else np.dtype(name).itemsize for name in (str(x.dtype), dtype))
+    shape = list(x.shape)
+    if shape and shape[-1] is not None and old != new:
+        shape[-1] = shape[-1] * old // new
+    return symbolic.KerasTensor(shape, dtype)
+
+
+@op_of_shape(_view_spec)
 def view(x: Any, dtype: Any = None) -> Any:
     """Reads the bytes of a tensor as elements of another type.
 

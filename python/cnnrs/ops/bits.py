@@ -91,6 +91,12 @@ def bitwise_xor(x: Any, y: Any) -> Any:
     return apply("bit_xor", x, y)
 
 
+def _whole(x: Any) -> Any:
+    """`x`, with bool as int32."""
+    x = as_tensor(x) if hasattr(x, "dtype") else x
+    return x.astype("int32") if getattr(x, "dtype", None) == "bool" else x
+
+
 def _inverted(x: Any, name: str) -> Any:
     x = as_tensor(x)
     if x.dtype == "bool":
@@ -155,7 +161,7 @@ def bitwise_left_shift(x: Any, y: Any) -> Any:
         the number of bits.
 
     Raises:
-        TypeError: An argument holds floats or bools.
+        TypeError: An argument holds floats.
         ValueError: The shapes do not broadcast.
 
     Example:
@@ -163,7 +169,7 @@ def bitwise_left_shift(x: Any, y: Any) -> Any:
         >>> ops.bitwise_left_shift([1, 3], [4, 1]).tolist()
         [16, 6]
     """
-    return apply("shift_left", x, y)
+    return apply("shift_left", _whole(x), _whole(y))
 
 
 @op_of_shape(broadcast_of)
@@ -178,7 +184,7 @@ def left_shift(x: Any, y: Any) -> Any:
         Tensor of the broadcast shape and of the arguments' common dtype.
 
     Raises:
-        TypeError: An argument holds floats or bools.
+        TypeError: An argument holds floats.
         ValueError: The shapes do not broadcast.
 
     Example:
@@ -186,7 +192,7 @@ def left_shift(x: Any, y: Any) -> Any:
         >>> ops.left_shift([1, 3], 2).tolist()
         [4, 12]
     """
-    return apply("shift_left", x, y)
+    return apply("shift_left", _whole(x), _whole(y))
 
 
 @op_of_shape(broadcast_of)
@@ -202,7 +208,7 @@ def bitwise_right_shift(x: Any, y: Any) -> Any:
         is negative or at least the number of bits.
 
     Raises:
-        TypeError: An argument holds floats or bools.
+        TypeError: An argument holds floats.
         ValueError: The shapes do not broadcast.
 
     Example:
@@ -210,7 +216,7 @@ def bitwise_right_shift(x: Any, y: Any) -> Any:
         >>> ops.bitwise_right_shift([16, -5], [2, 1]).tolist()
         [4, -3]
     """
-    return apply("shift_right", x, y)
+    return apply("shift_right", _whole(x), _whole(y))
 
 
 @op_of_shape(broadcast_of)
@@ -225,7 +231,7 @@ def right_shift(x: Any, y: Any) -> Any:
         Tensor of the broadcast shape and of the arguments' common dtype.
 
     Raises:
-        TypeError: An argument holds floats or bools.
+        TypeError: An argument holds floats.
         ValueError: The shapes do not broadcast.
 
     Example:
@@ -233,7 +239,7 @@ def right_shift(x: Any, y: Any) -> Any:
         >>> ops.right_shift([16, 7], 2).tolist()
         [4, 1]
     """
-    return apply("shift_right", x, y)
+    return apply("shift_right", _whole(x), _whole(y))
 
 
 @op_of_shape(broadcast_of)
@@ -249,7 +255,7 @@ def gcd(x1: Any, x2: Any) -> Any:
         0.
 
     Raises:
-        TypeError: An argument holds floats or bools.
+        TypeError: An argument holds floats.
         ValueError: The shapes do not broadcast.
 
     Example:
@@ -257,7 +263,7 @@ def gcd(x1: Any, x2: Any) -> Any:
         >>> ops.gcd([12, -9, 0], [18, 6, 5]).tolist()
         [6, 3, 5]
     """
-    return apply("gcd", x1, x2)
+    return apply("gcd", _whole(x1), _whole(x2))
 
 
 @op_of_shape(broadcast_of)
@@ -272,7 +278,7 @@ def lcm(x1: Any, x2: Any) -> Any:
         Tensor of the broadcast shape and of the arguments' common dtype, with numbers >= 0; 0 where one is 0.
 
     Raises:
-        TypeError: An argument holds floats or bools.
+        TypeError: An argument holds floats.
         ValueError: The shapes do not broadcast.
 
     Example:
@@ -280,6 +286,7 @@ def lcm(x1: Any, x2: Any) -> Any:
         >>> ops.lcm([4, -6, 0], [6, 4, 5]).tolist()
         [12, 12, 0]
     """
+    x1, x2 = _whole(x1), _whole(x2)
     divisor = apply("gcd", x1, x2)
     quotient = apply("floor_div", apply("abs", x1), apply("maximum", divisor, 1))
     return apply("mul", quotient, apply("abs", x2)).astype(divisor.dtype)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import integer
-from cnnrs.ops.dispatch import apply, as_float, op
+from cnnrs.ops.dispatch import apply, as_float, in_float32, op
 from cnnrs.ops.spatial import _from_last, _to_last, pair
 
 __all__ = ["depth_to_space", "fold", "space_to_depth", "unfold"]
@@ -163,6 +163,7 @@ def unfold(x: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride
 
 
 @op
+@in_float32
 def fold(
     x: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> Any:
@@ -202,16 +203,15 @@ def fold(
     batch, channels = x.shape[0], x.shape[1] // windows.taps
     columns = apply("reshape", x, shape=[batch, channels, windows.taps, windows.count])
     height, width = windows.size
-    dtype = x.dtype
     pixels = apply(
         "scatter",
-        columns.astype("float32"),
+        columns,
         windows.places,
         shape=[batch, channels, height * width],
         axis=2,
         kind="add",
     )
-    y = apply("reshape", pixels.astype(dtype), shape=[batch, channels, height, width])
+    y = apply("reshape", pixels, shape=[batch, channels, height, width])
     top, left = windows.padding
     stops = [batch, channels, height - top, width - left]
     return apply("slice", y, starts=[0, 0, top, left], stops=stops, steps=[1] * 4)

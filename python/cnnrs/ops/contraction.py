@@ -37,7 +37,7 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
 
     Returns:
         Tensor of the axes that the result names. It has the dtype that the operands have in common: of bools
-        whether any product is true, of uint8 int32.
+        whether any product is true, of int8 int32.
 
     Raises:
         TypeError: An operand is not numeric, `subscripts` is no text, or there are arguments that are not
@@ -74,7 +74,8 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
             )
         terms.append(chosen[0])
     x, labels = _summed(*terms[0], set(output))
-    return _arranged(x, labels, output, extents)
+    # Sums of small integers are wider until here.
+    return _arranged(x, labels, output, extents).astype(common)
 
 
 def _wrong(subscripts: str, what: str) -> ValueError:
@@ -177,7 +178,7 @@ def _summed(x: Any, labels: list[Label], kept: set[Label]) -> tuple[Any, list[La
     if x.dtype == "bool":
         x = apply("any", x, axes=gone, keepdims=False)
     else:
-        x = sum_over(x, axis=gone)
+        x = sum_over(x, axis=gone).astype(x.dtype)
     return x, [label for label in labels if label in kept]
 
 

@@ -329,9 +329,9 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
         raise MemoryError(f"arange: no memory for so many values, {given}")
     values = np.arange(start, stop, step)
     # As those of the arguments that have a type, and else as Python's numbers.
-    given = [x.dtype if hasattr(x, "dtype") else type(x) for x in (start, stop, step)]
-    dtype = standardize_dtype(dtype, result_type(*given) if values.dtype.kind in "iuf" else "int32")
-    if values.dtype.kind in "iu" and dtype in INTEGERS and values.size:
+    types = [x.dtype if hasattr(x, "dtype") else type(x) for x in (start, stop, step)]
+    dtype = standardize_dtype(dtype, result_type(*types) if values.dtype.kind in "iuf" else "int32")
+    if dtype in INTEGERS and values.size:
         (least, most), (low, high) = sorted((values[0], values[-1])), limits(dtype)
         if not low <= least <= most <= high:
             raise OverflowError(f"arange: expected values within {dtype}, received {least} to {most}")

@@ -214,7 +214,7 @@ def _beam_search(
                     _meet(further, (*path, c), 0, pause + step[c])
                 else:
                     _meet(further, (*path, c), 0, both + step[c])
-        ranked = sorted(further.items(), key=lambda item: -np.logaddexp(*item[1]))[:width]
+        ranked = sorted(further.items(), key=lambda item: -np.logaddexp(item[1][0], item[1][1]))[:width]
         beams = {path: (score[0], score[1]) for path, score in ranked}
     found = [(path, float(np.logaddexp(*score))) for path, score in beams.items()]
     return sorted(found, key=lambda item: -item[1])[:paths]

@@ -19,6 +19,7 @@ __all__ = [
     "as_countable",
     "as_data",
     "as_float",
+    "as_floats",
     "as_index",
     "as_tensor",
     "in_float32",
@@ -107,6 +108,14 @@ def as_bool(x: Any) -> Any:
     """`x` as a bool tensor: whether each element differs from 0."""
     x = as_tensor(x)
     return x if x.dtype == "bool" else x.astype("bool")
+
+
+def as_floats(*xs: Any) -> list[Any]:
+    """Arguments as tensors of their common float type: what is no float does not widen those that are."""
+    kinds = [type(x) if type(x) in (int, float) else as_tensor(x).dtype for x in xs]
+    common = result_type(*kinds, float)
+    tensors = [as_tensor(x) for x in xs]
+    return [x if x.dtype == common else x.astype(common) for x in tensors]
 
 
 def as_index(x: Any) -> Any:

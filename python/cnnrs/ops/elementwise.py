@@ -7,7 +7,7 @@ from typing import Any
 
 from cnnrs.base.arguments import integer
 from cnnrs.base.dtypes import FLOATS, largest
-from cnnrs.ops.dispatch import apply, as_bool, as_float, as_tensor, in_float32, op
+from cnnrs.ops.dispatch import apply, as_bool, as_float, as_floats, as_tensor, in_float32, op
 from cnnrs.ops.values import true_places
 
 __all__ = [
@@ -216,7 +216,7 @@ def divide_no_nan(x1: Any, x2: Any) -> Any:
         >>> ops.divide_no_nan([1.0, 3.0], [0.0, 2.0]).tolist()
         [0.0, 1.5]
     """
-    x1, x2 = as_float(x1), as_float(x2)
+    x1, x2 = as_floats(x1, x2)
     zero = apply("equal", x2, 0.0)
     return apply("where", zero, 0.0, apply("div", x1, apply("where", zero, 1.0, x2)))
 
@@ -968,7 +968,7 @@ def logaddexp(x1: Any, x2: Any) -> Any:
         >>> float(ops.logaddexp(float("-inf"), float("-inf")))
         -inf
     """
-    x1, x2 = as_float(x1), as_float(x2)
+    x1, x2 = as_floats(x1, x2)
     first = apply("greater_equal", x1, x2)
     greater, smaller = apply("where", first, x1, x2), apply("where", first, x2, x1)
     # Equal infinities have no distance, and share the gradient, as all that is equal does.
@@ -1411,7 +1411,7 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan:
         >>> ops.isclose([1.0, 1.0], [1.000001, 1.1]).tolist()
         [True, False]
     """
-    x1, x2 = as_float(x1), as_float(x2)
+    x1, x2 = as_floats(x1, x2)
     near = apply(
         "less_equal",
         apply("abs", apply("sub", x1, x2)),
@@ -1524,7 +1524,7 @@ def hypot(x1: Any, x2: Any) -> Any:
         >>> float(ops.hypot(3e30, 4e30)) < float("inf")
         True
     """
-    x1, x2 = as_float(x1), as_float(x2)
+    x1, x2 = as_floats(x1, x2)
     # Both are at most 1 in units of the longer one, so that no square overflows. The unit is a constant, so
     # that where both are as long each has its part of the gradient.
     unit = apply("stop_gradient", apply("maximum", apply("abs", x1), apply("abs", x2)))

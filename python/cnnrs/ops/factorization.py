@@ -557,7 +557,7 @@ def matrix_power(x: Any, n: int) -> Any:
         raise TypeError(f"matrix_power: n: expected an integer, received {n!r}")
     x = _matrices(x, "matrix_power", square=True)
     if n == 0:
-        return broadcast_to(np.eye(x.shape[-1], dtype=np.float32), x.shape)
+        return broadcast_to(np.eye(x.shape[-1], dtype=np.float32), x.shape).astype(x.dtype)
     square = inv(x) if n < 0 else x
     power, rest = None, abs(int(n))
     while rest:

@@ -169,11 +169,11 @@ def layer_normalization(
         if gamma is None:
             return y
         extents = [n if a in axes else 1 for a, n in enumerate(x.shape)]
-        return apply("mul", y, apply("reshape", as_float(gamma), shape=extents))
+        return apply("mul", y, apply("reshape", as_float(gamma), shape=extents)).astype(x.dtype)
     shape = [x.shape[a] for a in axes]
     gamma = np.ones(shape, np.float32) if gamma is None else gamma
     beta = np.zeros(shape, np.float32) if beta is None else beta
-    return apply("layer_norm", x, gamma, beta, axes=axes, epsilon=limit)
+    return apply("layer_norm", x, gamma, beta, axes=axes, epsilon=limit).astype(x.dtype)
 
 
 @op
@@ -209,7 +209,7 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
         x,
         apply("rsqrt", apply("add", square, config.epsilon() if epsilon is None else float(epsilon))),
     )
-    return y if scale is None else apply("mul", y, scale)
+    return y if scale is None else apply("mul", y, scale).astype(x.dtype)
 
 
 @op

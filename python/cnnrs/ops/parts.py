@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.dtypes import FLOATS
-from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op
+from cnnrs.ops.dispatch import apply, as_float, as_floats, as_tensor, in_float32, op
 
 __all__ = [
     "angle",
@@ -218,7 +218,7 @@ def heaviside(x1: Any, x2: Any) -> Any:
         >>> ops.heaviside([-2.0, 0.0, 3.0], 0.5).tolist()
         [0.0, 0.5, 1.0]
     """
-    x1, x2 = as_float(x1), as_float(x2)
+    x1, x2 = as_floats(x1, x2)
     step = apply("where", apply("less", x1, 0.0), 0.0, apply("where", apply("isnan", x1), x1, 1.0))
     return apply("where", apply("equal", x1, 0.0), x2, step)
 
@@ -330,7 +330,7 @@ def nextafter(x1: Any, x2: Any) -> Any:
         >>> float(ops.nextafter(1.0, 2.0)) - 1.0
         1.1920928955078125e-07
     """
-    return apply("next_after", as_float(x1), as_float(x2))
+    return apply("next_after", *as_floats(x1, x2))
 
 
 @op

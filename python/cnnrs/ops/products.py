@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op, standardize_axis
+from cnnrs.ops.dispatch import apply, as_float, as_floats, as_tensor, in_float32, op, standardize_axis
 from cnnrs.ops.movement import moveaxis
 from cnnrs.ops.reductions import matmul
 
@@ -89,7 +89,10 @@ def kron(x1: Any, x2: Any) -> Any:
     a, b = ([1] * (rank - x.ndim) + list(x.shape) for x in (x1, x2))
     left = apply("reshape", x1, shape=[n for extent in a for n in (extent, 1)])
     right = apply("reshape", x2, shape=[n for extent in b for n in (1, extent)])
-    return apply("reshape", apply("mul", left, right), shape=[m * n for m, n in zip(a, b, strict=True)])
+    product = apply("mul", left, right)
+    if x1.dtype == x2.dtype == "bool":
+        product = product.astype("bool")
+    return apply("reshape", product, shape=[m * n for m, n in zip(a, b, strict=True)])
 
 
 @op
@@ -150,7 +153,7 @@ def correlate(x1: Any, x2: Any, mode: str = "valid") -> Any:
     """
     if mode not in ("valid", "same", "full"):
         raise ValueError(f"correlate: mode: expected 'valid', 'same' or 'full', received {mode!r}")
-    x1, x2 = as_float(x1), as_float(x2)
+    x1, x2 = as_floats(x1, x2)
     if x1.ndim != 1 or x2.ndim != 1:
         raise ValueError(
             f"correlate: expected one axis (1-D) each, received shapes {x1.shape} and {x2.shape}"

@@ -51,7 +51,7 @@ def _quantiles(name: str, x: Any, q: Any, axis: Any, method: str, keepdims: Any,
     if without_nan:
         numbers = apply("sub", count, apply("sum", is_nan.astype("int32"), axes=[1], keepdims=True))
         last = apply("maximum", apply("sub", numbers, 1), 0)
-        place = apply("mul", last.astype("float32"), as_float(q))
+        place = apply("mul", last.astype(x.dtype), as_float(q).astype(x.dtype))
         broken = apply("equal", numbers, 0)
     else:
         last = np.full((1, 1), count - 1, np.int32)
@@ -87,7 +87,8 @@ def _interpolated(ranked: Any, place: Any, last: Any, method: str) -> Any:
     low, high = at(floor), at(ceil)
     if method == "midpoint":
         return apply("mul", apply("add", low, high), 0.5)
-    part = (place - floor).astype(np.float32) if known else apply("sub", place, floor)
+    part = place - floor if known else apply("sub", place, floor)
+    part = part.astype(ranked.dtype)
     # Of equal neighbours there is nothing between, infinite ones included.
     step = apply("where", apply("equal", low, high), 0.0, apply("sub", high, low))
     return apply("add", low, apply("mul", step, part))

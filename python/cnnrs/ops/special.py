@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cnnrs.base.dtypes import FLOATS
-from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op
+from cnnrs.ops.dispatch import apply, as_float, as_floats, as_tensor, in_float32, op
 from cnnrs.ops.symbols import broadcast_of, op_of_shape
 
 __all__ = [
@@ -186,7 +186,7 @@ def arctan2(x1: Any, x2: Any) -> Any:
         >>> ops.round(ops.arctan2([1.0, -1.0], [1.0, 0.0]), 4).tolist()
         [0.7853999733924866, -1.5707999467849731]
     """
-    return apply("atan2", as_float(x1), as_float(x2))
+    return apply("atan2", *as_floats(x1, x2))
 
 
 @op
@@ -375,7 +375,7 @@ def logaddexp2(x1: Any, x2: Any) -> Any:
         >>> ops.logaddexp2([3.0, 1000.0], [3.0, 1000.0]).tolist()
         [4.0, 1001.0]
     """
-    x1, x2 = as_float(x1), as_float(x2)
+    x1, x2 = as_floats(x1, x2)
     high = apply("maximum", x1, x2)
     gap = apply("sub", apply("minimum", x1, x2), high)
     # Of equal infinities the difference is NaN, and the sum that number.

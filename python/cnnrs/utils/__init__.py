@@ -84,6 +84,7 @@ __getattr__ = suggest.without(
         "get_file": "it comes with a later version; urllib.request.urlretrieve fetches files",
         "get_source_inputs": "model.inputs lists the inputs of a model",
         "legacy": "use cnnrs.saving",
+        "bounding_boxes": "its functions come with a later version",
     },
     __all__,
 )

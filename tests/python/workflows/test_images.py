@@ -1,7 +1,6 @@
 """Networks from image to image, and of patches, as Keras's documentation writes them."""
 
 import numpy as np
-import pytest
 
 import cnnrs as keras
 from cnnrs import layers, ops
@@ -37,8 +36,6 @@ def test_super_resolution_by_depth_to_space():
 
     def get_model(upscale_factor=2, channels=1):
         conv_args = {"activation": "relu", "kernel_initializer": "orthogonal", "padding": "same"}
-        if not hasattr(keras.initializers, "orthogonal"):
-            conv_args["kernel_initializer"] = "he_normal"
         inputs = keras.Input(shape=(None, None, channels))
         x = layers.Conv2D(16, 5, **conv_args)(inputs)
         x = layers.Conv2D(8, 3, **conv_args)(x)
@@ -196,7 +193,6 @@ class PatchEncoder(layers.Layer):
         return self.projection(patch) + self.position_embedding(positions)
 
 
-@pytest.mark.skipif(not hasattr(layers, "MultiHeadAttention"), reason="there is no MultiHeadAttention yet")
 def test_vision_transformer():
     def mlp(x, hidden_units, dropout_rate):
         for units in hidden_units:
@@ -246,8 +242,6 @@ class CTCLayer(layers.Layer):
         return y_pred
 
 
-@pytest.mark.skipif(not hasattr(ops, "ctc_loss"), reason="there is no ctc_loss yet")
-@pytest.mark.skipif(not hasattr(layers, "LSTM"), reason="there is no LSTM yet")
 def test_captcha_with_ctc():
     keras.utils.set_random_seed(4)
     rng = np.random.default_rng(0)

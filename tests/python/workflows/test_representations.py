@@ -235,11 +235,7 @@ def test_several_inputs_and_outputs():
     image = keras.Input((8, 8, 1), name="image")
     side = keras.Input((2,), name="side")
     features = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(image))
-    features = (
-        layers.concatenate([features, side])
-        if hasattr(layers, "concatenate")
-        else (layers.Concatenate()([features, side]))
-    )
+    features = layers.concatenate([features, side])
     kind = layers.Dense(3, name="kind")(features)
     brightness = layers.Dense(1, name="brightness")(features)
     model = keras.Model(inputs=[image, side], outputs=[kind, brightness])
