@@ -105,7 +105,9 @@ class _HeadAttention(Layer):
     def _attend(
         self, query: Any, key: Any, value: Any, mask: Any, training: Any, return_attention_scores: bool
     ) -> tuple[Any, Any]:
-        return self._compute_attention(query, key, value, mask, training, return_attention_scores)
+        # A class that overrides it need not have the last argument.
+        scores = {"return_attention_scores": True} if return_attention_scores else {}
+        return self._compute_attention(query, key, value, mask, training, **scores)
 
     def _compute_attention_mask(
         self,
@@ -480,6 +482,12 @@ class GroupQueryAttention(_HeadAttention):
         return super()._attend(query, key, value, mask, training, return_attention_scores)
 
     def compute_output_shape(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> Any:
+        key_shape = value_shape if key_shape is None else key_shape
+        if query_shape[-1] != value_shape[-1] or tuple(value_shape[1:-1]) != tuple(key_shape[1:-1]):
+            raise ValueError(
+                f"{self.name}: expected queries and values of one depth, and values and keys of one length, "
+                f"received {query_shape}, {value_shape} and {key_shape}"
+            )
         return query_shape
 
     def get_config(self) -> dict[str, Any]:
