@@ -441,7 +441,9 @@ def _cumsum(x, axis=None):
 
 row(
     "ops.cumsum",
-    lambda d: (x := d.any(where=lambda v: v.ndim and 0 < v.size < 800)) and Call([x], d.maybe(axis=d.axis(x))),
+    lambda d: (
+        (x := d.any(where=lambda v: v.ndim and 0 < v.size < 800)) and Call([x], d.maybe(axis=d.axis(x)))
+    ),
     _cumsum,
 )
 

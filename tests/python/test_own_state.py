@@ -23,27 +23,49 @@ def _without_weights() -> list[str]:
         cls = getattr(layers, name)
         if inspect.isclass(cls) and issubclass(cls, layers.Layer) and cls.build is layers.Layer.build:
             names.append(name)
-    return sorted(set(names) - {"Layer", "InputLayer"})
+    # MaxNumBoundingBoxes takes no tensor, but a dict with boxes.
+    return sorted(set(names) - {"Layer", "InputLayer", "MaxNumBoundingBoxes"})
 
 
 # Arguments and inputs of layers that need some.
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "Activation": {"activation": "relu"},
     "Dropout": {"rate": 0.5},
-    "SpatialDropout2D": {"rate": 0.5},
+    "AlphaDropout": {"rate": 0.5},
     "GaussianDropout": {"rate": 0.5},
     "GaussianNoise": {"stddev": 0.5},
     "Lambda": {"function": cnnrs.activations.relu},
-    "AveragePooling2D": {"pool_size": 2},
-    "AvgPool2D": {"pool_size": 2},
     "Permute": {"dims": (1, 2, 3)},
     "RepeatVector": {"n": 2},
     "Rescaling": {"scale": 2.0},
     "Resizing": {"height": 4, "width": 4},
     "Reshape": {"target_shape": (-1,)},
     "Dot": {"axes": -1},
+    "CategoryEncoding": {"num_tokens": 3},
+    "CenterCrop": {"height": 2, "width": 2},
+    "Pipeline": {"layers": [layers.Rescaling(2.0)]},
+    "RandomCrop": {"height": 2, "width": 2},
+    "RandomTranslation": {"height_factor": 0.5, "width_factor": 0.5},
+    "RandomZoom": {"height_factor": 0.5},
+    **{
+        f"Random{name}": {"factor": 0.5}
+        for name in "Brightness ColorDegeneration Contrast Hue Posterization Rotation Saturation Sharpness".split()
+    },
+    **{
+        f"{name}{rank}D": argument
+        for rank in (1, 2, 3)
+        for name, argument in {
+            "AdaptiveAveragePooling": {"output_size": 2},
+            "AdaptiveMaxPooling": {"output_size": 2},
+            "AveragePooling": {"pool_size": 2},
+            "AvgPool": {"pool_size": 2},
+            "SpatialDropout": {"rate": 0.5},
+        }.items()
+    },
 }
-_OF_RANK_2 = {"RepeatVector", "Dot"}
+_ARGUMENTS["RandomPosterization"] = {"factor": 4}
+_SHAPES = {"RepeatVector": (2, 6), "Dot": (2, 6), "CategoryEncoding": (2, 6)}
+_SHAPES_BY_RANK = {"1D": (2, 4, 3), "3D": (2, 4, 4, 4, 3)}
 _MERGING = {"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"}
 
 
@@ -62,7 +84,7 @@ def test_a_subclass_of_a_layer_without_weights_is_built(name):
 
     layer = Own(**_ARGUMENTS.get(name, {}))
     assert not layer.built
-    shape = (2, 6) if name in _OF_RANK_2 else (2, 4, 4, 3)
+    shape = _SHAPES.get(name) or _SHAPES_BY_RANK.get(name[-2:], (2, 4, 4, 3))
     x = np.ones(shape, np.float32)
     layer([x, x] if name in _MERGING else x)
     assert layer.built and layer.seen == ([shape, shape] if name in _MERGING else shape)

@@ -56,6 +56,7 @@ LEFT_OUT = {
         wrappers.SKLearnTransformer(net, model_kwargs={"loss": "mse"}, fit_kwargs=QUIET),
     ],
 )
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
 def test_checks_of_scikit_learn(estimator, check):
     name = getattr(check, "func", check).__name__
     if isinstance(estimator, wrappers.SKLearnClassifier) and name in LEFT_OUT:

@@ -129,9 +129,11 @@ class EarlyStopping(Monitor):
         self.best, self.best_weights = None, None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._is_upward()
         value = self._value(logs)
-        if value is None or epoch < self.start_from_epoch:
+        if value is None:
+            return
+        self._is_upward()
+        if epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
             self.best_weights, self.best_epoch = self.model.get_weights(), epoch

@@ -7,6 +7,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from cnnrs import serialization
+from cnnrs.base.arguments import NamedArguments
 from cnnrs.optimizers.loss_scale import LossScaleOptimizer
 from cnnrs.optimizers.optimizer import Optimizer
 from cnnrs.variables import Variable
@@ -14,7 +15,7 @@ from cnnrs.variables import Variable
 __all__ = ["MultiOptimizer", "OptimizerMap"]
 
 
-class OptimizerMap(MutableMapping[str, Any]):
+class OptimizerMap(NamedArguments, MutableMapping[str, Any]):
     """Optimizers by the paths of variables, for `MultiOptimizer`.
 
     Args:
