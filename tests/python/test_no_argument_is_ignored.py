@@ -252,7 +252,6 @@ SAMPLES: dict[str, Any] = {
     "output_dim": 2,
     "output_size": 2,
     "output_shape": (3,),
-    "output_size": 2,
     "pool_size": 2,
     "precision": 0.5,
     "rate": 0.5,

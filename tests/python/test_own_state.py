@@ -49,7 +49,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "RandomZoom": {"height_factor": 0.5},
     **{
         f"Random{name}": {"factor": 0.5}
-        for name in "Brightness ColorDegeneration Contrast Hue Posterization Rotation Saturation Sharpness".split()
+        for name in "Brightness ColorDegeneration Contrast Hue Rotation Saturation Sharpness".split()
     },
     **{
         f"{name}{rank}D": argument

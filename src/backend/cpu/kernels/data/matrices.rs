@@ -74,7 +74,7 @@ fn lower_fft(task: &Task) -> Result<Lowered> {
     let Op::Fft(op) = task.op else { return Err(wrong_op(FFT.name, task)) };
     let shape = &task.output.shape;
     let row = 2 * shape[shape.rank() - 2];
-    let count = if row == 0 { 0 } else { shape.len() / row };
+    let count = shape.len().checked_div(row).unwrap_or(0);
     let plan = op.plan(row / 2);
     let dtype = task.output.dtype;
     let many = in_chunk(count, task.op.def().flops(task.inputs, task.output));

@@ -190,7 +190,7 @@ fn pooling_computes_in_float64() {
             let pool = Pool2d { kind, window };
             let x = fact(&[2, 7, 6, 3]);
             let y = pool.place(&x.shape).unwrap().out;
-            check(pool.clone(), &[x.clone()], 1e-14);
+            check(pool.clone(), std::slice::from_ref(&x), 1e-14);
             check(Pool2dGrad { pool }, &[x.clone(), fact(&[2, y[0], y[1], 3])], 1e-14);
             check(MaxPool2dPick { window }, &[x.clone(), x], 0.0);
         }
