@@ -68,7 +68,7 @@ pub fn next_after(a: f32, b: f32) -> f32 {
     if from == to {
         return b;
     }
-    let next = from + (to - from).signum();
+    let next = if to > from { from + 1 } else { from - 1 };
     let sign = if next < 0 || (next == 0 && from < 0) { 1 << 31 } else { 0 };
     f32::from_bits(next.unsigned_abs() | sign)
 }
