@@ -354,6 +354,12 @@ mod tests {
             for b in DType::all() {
                 assert_eq!(a.promote(b), b.promote(a));
                 for c in DType::all() {
+                    // A signed integer and a uint64 meet in no integer: what they make depends on the third.
+                    let signed =
+                        [a, b, c].iter().any(|t| matches!(t, DType::I8 | DType::I16 | DType::I32 | DType::I64));
+                    if signed && [a, b, c].contains(&DType::U64) {
+                        continue;
+                    }
                     assert_eq!(a.promote(b).promote(c), a.promote(b.promote(c)), "{a} {b} {c}");
                 }
             }

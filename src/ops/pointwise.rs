@@ -181,7 +181,7 @@ macro_rules! pointwise_table {
                     let (da, db) = (g.mul(d, x[1])?, g.mul(d, x[0])?);
                     two(da, g.neg(db)?)
                 }) [libm::atan2f] [];
-            NextAfter "next_after" 2 Float (|x| libm::nextafter(x[0], x[1])) (|_, _, _, _| none(2))
+            NextAfter "next_after" 2 Float (|x| libm::nextafter(x[0], x[1])) (|_, _, _, dy| Ok(vec![Some(dy), None]))
                 [special::next_after] [];
             BitAnd "bit_and" 2 Bits (|x| (x[0] as i64 & x[1] as i64) as f64) (|_, _, _, _| none(2))
                 [] [|a: i32, b: i32| a & b];
@@ -525,8 +525,12 @@ impl OpDef for Cast {
     }
 
     fn reference(&self, inputs: &[&RefArray], facts: &[Fact], _: &Fact) -> Result<RefArray> {
-        let exact = facts[0].dtype.is_float() && self.dtype == DType::F32;
-        Ok(if exact { inputs[0].clone() } else { inputs[0].mapv(|v| self.dtype.round(v)) })
+        let (from, to) = (facts[0].dtype, self.dtype);
+        Ok(match (from.is_float(), to.is_float()) {
+            (true, true) if to == DType::F32 && from != DType::F64 => inputs[0].clone(),
+            (false, false) => inputs[0].mapv(|v| to.wrap(v as i128) as f64),
+            _ => inputs[0].mapv(|v| to.round(v)),
+        })
     }
 }
 

@@ -247,7 +247,7 @@ mod tests {
             if !matches!(row.typing, Typing::Number | Typing::Float | Typing::Any) {
                 continue;
             }
-            // Positive, away from kinks and integers, within every function's domain.
+            // Positive, away from kinks and integers; within all domains but those that end at 1.
             let points = [[0.37, 0.81], [1.43, 2.3], [0.62, 0.29]];
             for p in points {
                 let mut g = Graph::new();
@@ -268,6 +268,10 @@ mod tests {
                     g.set_outputs(vec![*d]);
                     let inputs: Vec<_> = p[..row.arity].iter().map(|&v| array(&[1], |_| v)).collect();
                     let got = interpret(&g, &inputs).unwrap()[0][[0]];
+                    if expected.is_nan() {
+                        assert!(got.is_nan(), "{}: {got} outside of the domain", row.name);
+                        continue;
+                    }
                     assert!((got - expected).abs() <= 1e-6 * (1.0 + expected.abs()), "{}: {got} {expected}", row.name);
                 }
             }

@@ -2,6 +2,7 @@
 //! central differences.
 
 mod activations;
+mod custom;
 mod losses;
 mod norm;
 mod reductions;
