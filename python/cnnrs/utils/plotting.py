@@ -130,11 +130,10 @@ def plot_model(
     elif suffix:
         try:
             import cairosvg  # type: ignore[import-untyped,unused-ignore]
-        except ImportError as error:
+        except (ImportError, OSError) as error:  # OSError: without the system's library cairo
             raise ImportError(
-                f"plot_model: {to_file!r} needs CairoSVG; install it with: pip install 'cnnrs[plot]', or "
-                f"write "
-                "a path ending in .svg"
+                f"plot_model: {to_file!r} needs CairoSVG and the library cairo ({error}); "
+                "install it with: pip install 'cnnrs[plot]', or write a path ending in .svg"
             ) from error
         write = cairosvg.svg2png if suffix == ".png" else cairosvg.svg2pdf
         write(bytestring=svg.encode(), write_to=to_file, scale=float(dpi) / 96.0)
