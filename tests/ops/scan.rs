@@ -38,7 +38,8 @@ fn many_numbers_are_added_up_without_loss() {
     let x = g.input(Fact::new([100_000], DType::F32));
     let y = g.apply(Scan { kind: ReduceKind::Sum, axis: 0, reverse: false, exclusive: false }, &[x]).unwrap();
     g.set_outputs(vec![y]);
-    check_plan_on(&g, &[RefArray::from_elem(vec![100_000], f64::from(0.1f32))], 1e-7);
+    // One after the other in float32 they would be 1e-4 off.
+    check_plan_on(&g, &[RefArray::from_elem(vec![100_000], f64::from(0.1f32))], 1e-5);
 }
 
 #[test]

@@ -75,14 +75,16 @@ pub fn kernel(task: &Task) -> Result<Kernel> {
     }
     let mut module = begun();
     let start = match blocks {
-        1 => nothing,
+        1 => nothing.clone(),
         _ => format!("bitcast<{lane}>({}[task])", module.bind(Operand::Workspace)),
     };
-    let value = if op.exclusive { "total" } else { "next" };
+    // A block is added up by itself: beside the total of all before it, small numbers would round one way.
+    let value = if op.exclusive { "combined(start, own)" } else { "combined(start, next)" };
     let store = module.store_word(Operand::Output(0), dtype, "at", value);
     let body = format!(
-        "{range}  var total: {lane} = {start};\n  for (var k = first; k < end; k = k + 1u) {{\n    \
-         let at = place(line, k);\n    let next = combined(total, input0(at));\n    {store}\n    total = next;\n  }}\n"
+        "{range}  let start: {lane} = {start};\n  var own: {lane} = {nothing};\n  \
+         for (var k = first; k < end; k = k + 1u) {{\n    \
+         let at = place(line, k);\n    let next = combined(own, input0(at));\n    {store}\n    own = next;\n  }}\n"
     );
     dispatches.push(frame(module, lines * blocks, &body));
     let workspace = if blocks > 1 { lines * blocks * 4 } else { 0 };
