@@ -21,7 +21,7 @@ from pathlib import Path
 
 from campaign import child, constant_model, ended, fill, leftovers, report, whole
 
-from cnnrs import callbacks, cli
+from cnnrs import callbacks, cli, utils
 from cnnrs.datasets import mnist
 
 NOBODY = 65534
@@ -73,6 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         model.save_weights(Path(name, "m.weights.safetensors"))
         callbacks.ModelCheckpoint(path)
         whole(path)
+        utils.Progbar(1, verbose=0)
         with contextlib.redirect_stdout(io.StringIO()):
             cli.main(["doctor"])
 

@@ -282,7 +282,9 @@ class Program:
                 if run % 2 == 0
                 else f"model([{', '.join(feed)}])"
             )
-            return [*lines, f"values = {call}", f"results.append(dict(zip([{names}], values)))"]
+            # A model with one output gives it, and no list.
+            values = "values" if len(self.outputs) > 1 else "[values]"
+            return [*lines, f"values = {call}", f"results.append(dict(zip([{names}], {values})))"]
         return [*lines, f"results.append(program({', '.join(feed)}))"]
 
 
