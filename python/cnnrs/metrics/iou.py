@@ -186,7 +186,7 @@ class OneHotIoU(IoU):
 
     >>> from cnnrs import metrics
     >>> metric = metrics.OneHotIoU(num_classes=2, target_class_ids=[1])
-    >>> float(metric([[0, 1], [1, 0]], [[0.2, 0.8], [0.6, 0.4]]))
+    >>> round(float(metric([[0, 1], [1, 0]], [[0.2, 0.8], [0.6, 0.4]])), 4)
     1.0
     """
 
@@ -211,7 +211,7 @@ class OneHotMeanIoU(MeanIoU):
 
     >>> from cnnrs import metrics
     >>> metric = metrics.OneHotMeanIoU(num_classes=2)
-    >>> float(metric([[0, 1], [1, 0]], [[0.2, 0.8], [0.6, 0.4]]))
+    >>> round(float(metric([[0, 1], [1, 0]], [[0.2, 0.8], [0.6, 0.4]])), 4)
     1.0
     """
 

@@ -176,7 +176,7 @@ class RecallAtPrecision(_AtConstraint):
     >>> from cnnrs import metrics
     >>> metric = metrics.RecallAtPrecision(0.5)
     >>> round(float(metric([0, 0, 0, 1, 1], [0.0, 0.3, 0.8, 0.3, 0.8])), 4)
-    0.5
+    1.0
     """
 
     _constrained, _wanted = "precision", "recall"

@@ -124,7 +124,8 @@ def _adaptive_axis(name: str, x: Any, axis: int, size: int) -> Any:
     if name == "max":
         return apply("max", windows, axes=[axis + 1], keepdims=False)
     counts = (stops - starts)[:, None]
-    weights = np.where(offsets < counts, 1.0 / counts, 0.0).astype(np.float32)
+    dtype = "float64" if x.dtype == "float64" else "float32"
+    weights = np.where(offsets < counts, 1.0 / counts, 0.0).astype(dtype)
     weights = weights.reshape([size, longest, *[1] * len(behind)])
     return apply("sum", apply("mul", windows, weights), axes=[axis + 1], keepdims=False)
 

@@ -44,6 +44,9 @@ class _Estimator(BaseEstimator):
         history_: What its `fit` gave.
     """
 
+    # Whether targets may have several columns; scikit-learn asks classifiers and regressors for one.
+    _multi_output = False
+
     def __init__(
         self,
         model: Any,
@@ -106,7 +109,7 @@ class _Estimator(BaseEstimator):
         Raises:
             RuntimeError: The model is not compiled with a loss and an optimizer.
         """
-        X, y = validate_data(self, X, y)
+        X, y = validate_data(self, X, y, multi_output=self._multi_output)
         y = self._encoded(y)
         model = self._model_for(X, y)
         if not isinstance(model, Model) or not model.compiled or not model.loss or model.optimizer is None:
@@ -138,7 +141,7 @@ class _Estimator(BaseEstimator):
 
     def _encoded(self, y: np.ndarray) -> np.ndarray:
         self._check_kind(y)
-        return y.reshape(-1, 1)
+        return y.reshape(len(y), -1)
 
     def _decoded(self, y: np.ndarray) -> np.ndarray:
         return np.squeeze(y, axis=1) if y.ndim == 2 and y.shape[1] == 1 else y
@@ -222,6 +225,7 @@ class SKLearnRegressor(RegressorMixin, _Estimator):
 
 
 class SKLearnTransformer(TransformerMixin, _Estimator):
+    _multi_output = True
     __doc__ = (
         "A transformer of scikit-learn around a model, whose outputs are what samples become.\n\n    "
         + str(_Estimator.__doc__).split("\n\n    ", 1)[1].rstrip()
