@@ -3,11 +3,12 @@
 use crate::{attributes, fitting};
 use arbitrary::{Arbitrary, Result, Unstructured};
 use cnnrs::ops::conv2d::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad, Conv2dTranspose};
-use cnnrs::ops::gather::{OneHot, ScatterAdd};
+use cnnrs::ops::gather::OneHot;
 use cnnrs::ops::gradient::Gradient;
 use cnnrs::ops::movement::{BroadcastTo, Concat, Iota, Pad, Reshape, Slice, Transpose};
 use cnnrs::ops::pool2d::{MaxPool2dPick, Pool2d, Pool2dGrad, PoolKind};
 use cnnrs::ops::reduce::{Reduce, ReduceKind};
+use cnnrs::ops::scatter::{Scatter, ScatterKind};
 use cnnrs::ops::window::{Padding, Window};
 use cnnrs::ops::{Op, Real};
 use cnnrs::{DType, Error, Fact, Graph, NodeId, Shape};
@@ -160,6 +161,9 @@ fn window(u: &mut Unstructured<'_>) -> Result<Window> {
     })
 }
 
+const SCATTERS: [ScatterKind; 5] =
+    [ScatterKind::Set, ScatterKind::Add, ScatterKind::Multiply, ScatterKind::Max, ScatterKind::Min];
+
 /// Any numbers in the fields of an op, also of those that have no name outside.
 fn by_fields(b: &mut Builder, u: &mut Unstructured<'_>) -> Result<()> {
     use attributes::{dtype, extent, number, shape};
@@ -188,7 +192,8 @@ fn by_fields(b: &mut Builder, u: &mut Unstructured<'_>) -> Result<()> {
         12 => Pool2d { kind, window: window(u)? }.into(),
         13 => Pool2dGrad { pool: Pool2d { kind, window: window(u)? } }.into(),
         14 => MaxPool2dPick { window: window(u)? }.into(),
-        15 => ScatterAdd { axis: extent(u)?, shape: shape(u)? }.into(),
+        15 => Scatter { axis: extent(u)?, shape: shape(u)?, kind: *u.choose(&SCATTERS)?, onto: bool::arbitrary(u)? }
+            .into(),
         _ => OneHot { depth: extent(u)?, dtype: dtype(u)?, strict: bool::arbitrary(u)? }.into(),
     };
     let inputs = some_inputs(b, u)?;

@@ -8,7 +8,8 @@ use cnnrs::graph::Graph;
 use cnnrs::ops::pointwise::Function;
 use cnnrs::ops::pool2d::PoolKind;
 use cnnrs::ops::random::Distribution;
-use cnnrs::ops::reduce::ReduceKind;
+use cnnrs::ops::reduce::{Reduce, ReduceKind};
+use cnnrs::ops::scan::Scan;
 use cnnrs::ops::{Kind, Op, RefArray};
 use cnnrs::testing::Rng;
 use cnnrs::{DType, Error, Fact};
@@ -148,7 +149,7 @@ fn class(op: &Op, before: &[Class], facts: &[Fact]) -> Class {
         Op::Pointwise(f) => pointwise(*f, before, worst, decides, if whole { worst } else { rounds }, whole),
         Op::Cast(cast) if facts[0].dtype.is_float() && !cast.dtype.is_float() => decides,
         Op::Cast(_) => worst,
-        Op::Reduce(r) => match r.kind {
+        Op::Reduce(Reduce { kind, .. }) | Op::Scan(Scan { kind, .. }) => match kind {
             ReduceKind::Max | ReduceKind::Min => worst,
             ReduceKind::Sum | ReduceKind::Prod => {
                 if whole {
@@ -159,9 +160,9 @@ fn class(op: &Op, before: &[Class], facts: &[Fact]) -> Class {
             }
         },
         Op::Random(r) if r.distribution == Distribution::Normal => rounds,
-        Op::Random(_) | Op::OneHot(_) | Op::ArgReduce(_) => decides,
+        Op::Random(_) | Op::OneHot(_) | Op::ArgReduce(_) | Op::Argsort(_) => decides,
         Op::Gather(_) => picked(before[1], before[0]),
-        Op::ScatterAdd(_) => picked(before[1], rounds),
+        Op::Scatter(_) => picked(before[1], rounds),
         Op::Pool2d(p) if p.kind == PoolKind::Max => worst,
         Op::Pool2dGrad(p) if p.pool.kind == PoolKind::Max => picked(before[0], rounds),
         Op::MaxPool2dPick(_) => picked(before[0], before[1]),
@@ -171,8 +172,9 @@ fn class(op: &Op, before: &[Class], facts: &[Fact]) -> Class {
         | Op::Conv2dFilterGrad(_)
         | Op::Pool2d(_)
         | Op::Pool2dGrad(_)
+        | Op::Fft(_)
         | Op::ChannelStats(_) => rounds,
-        Op::Composite(_) | Op::Conv2dTranspose(_) | Op::Gradient(_) => Class::Unknown,
+        Op::Composite(_) | Op::Conv2dTranspose(_) | Op::Gradient(_) | Op::Linalg(_) => Class::Unknown,
         Op::Input(_)
         | Op::Constant(_)
         | Op::Reshape(_)

@@ -4,11 +4,12 @@ use crate::attributes::{list, named, real};
 use crate::build::Builder;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use cnnrs::ops::channel_stats::ChannelStats;
-use cnnrs::ops::gather::{OneHot, ScatterAdd};
+use cnnrs::ops::gather::OneHot;
 use cnnrs::ops::gradient::Gradient;
 use cnnrs::ops::movement::{Concat, Iota, Pad, Slice, Transpose};
 use cnnrs::ops::pointwise::{Function, Typing};
 use cnnrs::ops::reduce::{Reduce, ReduceKind};
+use cnnrs::ops::scatter::{Scatter, ScatterKind};
 use cnnrs::ops::{Attribute, Attributes, Op, Real};
 use cnnrs::{DType, Fact, NodeId, Shape};
 
@@ -406,7 +407,7 @@ fn lookup(b: &mut Builder, u: &mut Unstructured<'_>) -> Result<()> {
                 let Some(indices) = b.like(u, Shape::from([from[axis]]), DType::I32)? else { return Ok(()) };
                 let to = extent(u)?.max(4);
                 let shape = from.iter().enumerate().map(|(a, &d)| if a == axis { to } else { d }).collect();
-                b.apply(Ok(ScatterAdd { axis, shape }), &[x, indices]);
+                b.apply(Ok(Scatter { axis, shape, kind: ScatterKind::Add, onto: false }), &[x, indices]);
             }
         }
     }
