@@ -3,8 +3,10 @@
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use super::{caller, caught, convert};
+use crate::dtype::DType;
 use crate::lazy::Tensor;
 use crate::ops::Attributes;
+use numpy::PyUntypedArray;
 use pyo3::prelude::*;
 
 /// `left op right`, or Python's `NotImplemented` when `right` is nothing that cnnrs knows.
@@ -16,7 +18,7 @@ fn recorded(name: &str, own: &Tensor, other: &Bound<'_, PyAny>, reflected: bool)
     let py = other.py();
     let _site = caller::call_site(py);
     let other = match convert::to_tensor(other, Some(own.fact().dtype)) {
-        Ok(other) => other,
+        Ok(tensor) => narrowed(tensor, other, own.fact().dtype)?,
         Err(e) if e.is_instance_of::<pyo3::exceptions::PyTypeError>(py) => return Ok(py.NotImplemented()),
         Err(e) => return Err(e),
     };
@@ -29,6 +31,15 @@ fn recorded(name: &str, own: &Tensor, other: &Bound<'_, PyAny>, reflected: bool)
     }
     let result = Tensor::apply_named(name, &inputs, Attributes::default())?;
     Ok(Py::new(py, PyTensor::from(result))?.into_any())
+}
+
+/// An operand as it is, but an array of float64 in the float type of the tensor beside it: numpy makes float64 of all that
+/// has a fraction, and `x - np.array([103.9, 116.8, 123.7])` asks for no more digits than `x` has.
+fn narrowed(tensor: Tensor, given: &Bound<'_, PyAny>, beside: DType) -> PyResult<Tensor> {
+    if tensor.fact().dtype != DType::F64 || beside == DType::F64 || given.cast::<PyUntypedArray>().is_err() {
+        return Ok(tensor);
+    }
+    Ok(tensor.cast(if beside.is_float() { beside } else { DType::F32 })?)
 }
 
 /// What `&`, `|` and `^` are.

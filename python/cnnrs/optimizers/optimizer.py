@@ -268,6 +268,10 @@ class Optimizer(NamedArguments):
             "it was not there when the optimizer was built"
         )
 
+    def _get_variable_index(self, variable: Any) -> int:
+        """The place of a variable among those of `build`: what own optimizers ask, as Keras's do."""
+        return self._index(variable)
+
     def apply_gradients(self, grads_and_vars: Any) -> Any:
         """Updates variables from `(gradient, variable)` pairs; gives the step."""
         pairs = list(grads_and_vars)

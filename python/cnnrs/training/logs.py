@@ -42,10 +42,13 @@ def in_order(logs: dict[str, Any], names: Iterable[str]) -> Any:
 
 
 def as_numbers(logs: Any) -> dict[str, Any]:
-    """Logs as Python numbers, in the order of their names as in Keras."""
+    """Logs as Python numbers, in the order of their names as in Keras; what dicts among them hold, by its name."""
     if not isinstance(logs, dict):
         raise TypeError(f"a step: expected a dict of logs, received {type(logs).__name__}")
-    return {name: _number(value) for name, value in sorted(logs.items())}
+    numbers: dict[str, Any] = {}
+    for name, value in sorted(logs.items()):
+        numbers.update(as_numbers(value) if isinstance(value, dict) else {name: _number(value)})
+    return dict(sorted(numbers.items()))
 
 
 def _number(value: Any) -> Any:
