@@ -323,18 +323,21 @@ def set_precision(precision: str) -> None:
 
 
 def floatx() -> str:
-    """The float type: "float32"."""
+    """The default float type: "float32"."""
     return "float32"
 
 
 def set_floatx(value: str) -> None:
-    """Accepts "float32", the only float type.
+    """Accepts "float32", the only default of weights and functions; layers take a `dtype` of their own.
 
     Raises:
         ValueError: It is another one.
     """
     if value != "float32":
-        raise ValueError(f"set_floatx: expected 'float32', the only float type, received {value!r}")
+        raise ValueError(
+            f"set_floatx: value: expected 'float32', the only default, received {value!r}; "
+            f"pass dtype={value!r} to layers and functions"
+        )
 
 
 def epsilon() -> float:

@@ -42,7 +42,7 @@ def in_order(logs: dict[str, Any], names: Iterable[str]) -> Any:
 
 
 def as_numbers(logs: Any) -> dict[str, Any]:
-    """Logs as Python numbers, in the order of their names as in Keras; what dicts among them hold, by its name."""
+    """Logs as Python numbers, in the order of their names as in Keras; those of dicts among them, too."""
     if not isinstance(logs, dict):
         raise TypeError(f"a step: expected a dict of logs, received {type(logs).__name__}")
     numbers: dict[str, Any] = {}
