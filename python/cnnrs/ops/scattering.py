@@ -71,7 +71,7 @@ def _check(indices: Any, shape: list[int], owner: str) -> None:
         wrong = np.flatnonzero(((values < -extents) | (values >= extents)).any(axis=1))
         if wrong.size:
             raise ValueError(
-                f"{owner}: indices: expected indices within shape {tuple(extents.tolist())}, "
+                f"{owner}: indices: expected each index within shape {tuple(extents.tolist())}, "
                 f"received {tuple(values[wrong[0]].tolist())}"
             )
 
