@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import NamedArguments, reject
-from cnnrs.base.dtypes import FLOATS, standardize_dtype
+from cnnrs.base.dtypes import FLOATS, INTEGERS, standardize_dtype
 from cnnrs.ops import raw
 from cnnrs.variables import Variable
 
@@ -147,25 +147,47 @@ def _float(dtype: Any) -> str:
     return name
 
 
-def uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+def _is_number(value: Any) -> bool:
+    """Whether it is a single number of the host, and neither an array of several nor a tensor."""
+    return not isinstance(value, (_core.Tensor, _core.Variable)) and np.ndim(value) == 0
+
+
+def _scaled(drawn: Any, mean: Any, stddev: Any, extents: list[int]) -> Any:
+    """Draws of mean 0 and deviation 1 as those of `mean` and `stddev`."""
+    if _is_number(mean) and _is_number(stddev):
+        return drawn * float(stddev) + float(mean)
+    return drawn * _parameter(stddev, extents) + _parameter(mean, extents)
+
+
+def uniform(shape: Any, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
     """Uniform in `minval`..`maxval`, the upper bound excluded.
+
+    Args:
+        shape: Extents of the result.
+        minval: Lower bound, a number or a tensor that broadcasts to `shape`.
+        maxval: Upper bound, likewise.
+        dtype: A float type, as `ops.cast` takes it; float32 by default.
+        seed: Integer, SeedGenerator, or None for the generator of the process.
 
     >>> from cnnrs import random
     >>> random.uniform((2, 3), seed=1).shape
     (2, 3)
     """
-    dtype = _float(dtype)
-    unit = raw.random_uniform(_key(seed), shape=list(shape))
+    dtype, extents = _float(dtype), list(shape)
+    unit = raw.random_uniform(_key(seed), shape=extents)
+    if not (_is_number(minval) and _is_number(maxval)):
+        low, high = _parameter(minval, extents), _parameter(maxval, extents)
+        return (unit * (high - low) + low).astype(dtype)
     return (unit * float(maxval - minval) + float(minval)).astype(dtype)
 
 
-def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+def normal(shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
     """Normal of `mean` and `stddev` (Box and Muller 1958).
 
     Args:
         shape: Extents of the result.
-        mean: Mean.
-        stddev: Standard deviation.
+        mean: Mean, a number or a tensor that broadcasts to `shape`.
+        stddev: Standard deviation, likewise.
         dtype: A float type, as `ops.cast` takes it; float32 by default.
         seed: Integer, SeedGenerator, or None for the generator of the process.
 
@@ -174,8 +196,9 @@ def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None
     >>> bool(4.8 < values.mean() < 5.2)
     True
     """
-    dtype = _float(dtype)
-    return (raw.random_normal(_key(seed), shape=list(shape)) * float(stddev) + float(mean)).astype(dtype)
+    dtype, extents = _float(dtype), list(shape)
+    drawn = raw.random_normal(_key(seed), shape=extents)
+    return _scaled(drawn, mean, stddev, extents).astype(dtype)
 
 
 # Giles 2010, "Approximating the erfinv function", single precision, the branch for w < 5: enough for
@@ -194,9 +217,16 @@ _ERFINV = (
 
 
 def truncated_normal(
-    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+    shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None
 ) -> Any:
     """Normal of `mean` and `stddev` cut at two standard deviations, by the inverse distribution.
+
+    Args:
+        shape: Extents of the result.
+        mean: Mean before the cut, a number or a tensor that broadcasts to `shape`.
+        stddev: Standard deviation before the cut, likewise.
+        dtype: A float type, as `ops.cast` takes it; float32 by default.
+        seed: Integer, SeedGenerator, or None for the generator of the process.
 
     >>> from cnnrs import random
     >>> bool(abs(random.truncated_normal((1000,), seed=1).numpy()).max() <= 2.0)
@@ -210,22 +240,46 @@ def truncated_normal(
     for coefficient in _ERFINV[1:]:
         p = w * p + coefficient
     drawn = raw.clip(p * x * math.sqrt(2.0), min=-2.0, max=2.0)
-    return (drawn * float(stddev) + float(mean)).astype(dtype)
+    return _scaled(drawn, mean, stddev, list(shape)).astype(dtype)
 
 
 def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
     """Integers in `minval`..`maxval`, the upper bound excluded.
 
+    Args:
+        shape: Extents of the result.
+        minval: Lower bound, an integer.
+        maxval: Upper bound, an integer of `minval + 1` to `minval + 2**32`.
+        dtype: An integer type, as `ops.cast` takes it; int32 by default.
+        seed: Integer, SeedGenerator, or None for the generator of the process.
+
+    Returns:
+        Tensor of that shape and type.
+
+    Raises:
+        TypeError: No tensor holds such elements.
+        ValueError: `dtype` is no integer type, or the bounds are none of the above.
+
     >>> from cnnrs import random
     >>> sorted(set(random.randint((100,), 3, 6, seed=1).tolist()))
     [3, 4, 5]
     """
-    if not 0 < maxval - minval <= 2**24:
-        # Uniform numbers have 24 bits.
-        raise ValueError(f"randint: expected maxval of minval + 1..2**24, received {minval} and {maxval}")
+    kind = standardize_dtype(dtype)
+    if kind not in INTEGERS:
+        raise ValueError(f"randint: dtype: expected one of {', '.join(INTEGERS)}, received {dtype!r}")
+    if not 0 < maxval - minval <= 2**32:
+        raise ValueError(f"randint: expected maxval of minval + 1..2**32, received {minval} and {maxval}")
+    if maxval - minval > 2**24:
+        # Uniform numbers have 24 bits; two of them, 48, so that no integer comes more often than another by
+        # more than one part in 2**16.
+        extents = [int(n) for n in shape]
+        parts = raw.random_uniform(_key(seed), shape=[2, *extents]).astype("float64")
+        weights = np.array([1.0, 2.0**-24]).reshape([2] + [1] * len(extents))
+        whole = raw.floor(raw.sum(parts * weights, axes=[0]) * np.float64(maxval - minval))
+        return (whole.astype("int64") + np.int64(minval)).astype(kind)
     unit = uniform(shape, seed=seed)
     drawn = raw.floor(unit * float(maxval - minval)).astype("int32")
-    return (raw.minimum(drawn, int(maxval - minval) - 1) + int(minval)).astype(standardize_dtype(dtype))
+    return (raw.minimum(drawn, int(maxval - minval) - 1) + int(minval)).astype(kind)
 
 
 def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Any:

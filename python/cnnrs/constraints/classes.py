@@ -14,7 +14,10 @@ _EPSILON = 1e-7
 
 def _norm(w: Any, axis: Any) -> Any:
     axes = [axis] if isinstance(axis, int) else list(axis)
-    return raw.sqrt(raw.sum(raw.square(w), axes=axes, keepdims=True))
+    square = raw.sum(raw.square(w), axes=axes, keepdims=True)
+    # The root has no derivative at 0: there the norm counts as constant.
+    zero = raw.equal(square, 0.0)
+    return raw.where(zero, 0.0, raw.sqrt(raw.where(zero, 1.0, square)))
 
 
 class Constraint(NamedArguments):

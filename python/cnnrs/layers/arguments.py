@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 from cnnrs import constraints, initializers, regularizers
 from cnnrs.base.arguments import integer
 
-__all__ = ["Parts", "positive", "with_defaults"]
+__all__ = ["NoLora", "Parts", "positive", "refuse_lora", "with_defaults"]
 
 
 def positive(value: Any, layer: str, argument: str) -> int:
@@ -19,6 +19,35 @@ def positive(value: Any, layer: str, argument: str) -> int:
         ValueError: It is none; the message names the layer and the argument.
     """
     return integer(value, layer, argument, least=1)
+
+
+_INSTEAD = "there is no low-rank adaptation; set `trainable` of layers to choose what is trained"
+
+
+def refuse_lora(layer: str, kwargs: dict[str, Any]) -> None:
+    """Takes the arguments of low-rank adaptation out of `kwargs`: None, which asks for none, is accepted.
+
+    Raises:
+        ValueError: One asks for it.
+    """
+    for argument in ("lora_rank", "lora_alpha"):
+        given = kwargs.pop(argument, None)
+        if given is not None:
+            raise ValueError(f"{layer}: {argument}: expected None, received {given!r}: {_INSTEAD}")
+
+
+class NoLora:
+    """A layer that has `enable_lora` in Keras."""
+
+    def enable_lora(
+        self,
+        rank: Any,
+        lora_alpha: Any = None,
+        a_initializer: Any = "he_uniform",
+        b_initializer: Any = "zeros",
+    ) -> NoReturn:
+        """Raises NotImplementedError: set `trainable` of layers to choose what is trained."""
+        raise NotImplementedError(f"{type(self).__name__}: enable_lora is not supported: {_INSTEAD}")
 
 
 def with_defaults(function: Any, **defaults: Any) -> Any:

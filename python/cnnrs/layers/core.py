@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from cnnrs import activations, ops, serialization, tree
-from cnnrs.layers.arguments import Parts, positive
+from cnnrs.layers.arguments import NoLora, Parts, positive, refuse_lora
 from cnnrs.layers.base import Layer
 from cnnrs.layers.calls import _is_shape, _tuples
 from cnnrs.layers.input_spec import InputSpec
@@ -14,7 +14,7 @@ from cnnrs.layers.input_spec import InputSpec
 __all__ = ["Activation", "Dense", "Identity", "Lambda"]
 
 
-class Dense(Layer):
+class Dense(NoLora, Layer):
     """`activation(inputs @ kernel + bias)` on the last axis.
 
     Args:
@@ -51,6 +51,7 @@ class Dense(Layer):
         bias_constraint: Any = None,
         **kwargs: Any,
     ):
+        refuse_lora("Dense", kwargs)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = positive(units, self.name, "units")
         self.activation = activations.get(activation)

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from cnnrs import activations, initializers, ops, regularizers
-from cnnrs.layers.arguments import Parts
+from cnnrs.layers.arguments import NoLora, Parts, refuse_lora
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
 
@@ -36,7 +36,7 @@ class _Shapes(NamedTuple):
     output_axes: list[int]
 
 
-class EinsumDense(Layer):
+class EinsumDense(NoLora, Layer):
     """`activation(einsum(equation, inputs, kernel) + bias)`.
 
     Args:
@@ -70,6 +70,7 @@ class EinsumDense(Layer):
         bias_constraint: Any = None,
         **kwargs: Any,
     ):
+        refuse_lora("EinsumDense", kwargs)
         super().__init__(**kwargs)
         self.equation = equation
         self.partial_output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)

@@ -7,14 +7,14 @@ from typing import Any
 from cnnrs import ops, serialization
 from cnnrs.base.arguments import flag
 from cnnrs.base.user_warnings import warn_user
-from cnnrs.layers.arguments import Parts, positive
+from cnnrs.layers.arguments import NoLora, Parts, positive, refuse_lora
 from cnnrs.layers.base import Layer
 from cnnrs.ops.masks import with_mask
 
 __all__ = ["Embedding", "Masking", "ReversibleEmbedding"]
 
 
-class Embedding(Layer):
+class Embedding(NoLora, Layer):
     """A learnt vector for each integer.
 
     Args:
@@ -48,6 +48,7 @@ class Embedding(Layer):
     ):
         if kwargs.pop("input_length", None) is not None:
             warn_user("Embedding: input_length is deprecated, and has no effect; leave it out")
+        refuse_lora("Embedding", kwargs)
         super().__init__(**kwargs)
         self.input_dim = positive(input_dim, self.name, "input_dim")
         self.output_dim = positive(output_dim, self.name, "output_dim")

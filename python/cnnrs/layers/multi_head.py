@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnrs import initializers, ops, regularizers
 from cnnrs.base.arguments import integer, number
+from cnnrs.base.naming import auto_name
 from cnnrs.layers.activation import Softmax
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.base import Layer
@@ -435,6 +436,8 @@ class GroupQueryAttention(_HeadAttention):
         seed: Any = None,
         **kwargs: Any,
     ):
+        if kwargs.get("name") is None and type(self) is GroupQueryAttention:
+            kwargs["name"] = auto_name("grouped_query_attention")
         super().__init__(**kwargs)
         self.head_dim = integer(head_dim, self.name, "head_dim", least=1)
         self.num_query_heads = integer(num_query_heads, self.name, "num_query_heads", least=1)

@@ -199,7 +199,7 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 
     def unit(x: Any) -> Any:
         square = raw.sum(raw.square(x), axes=[axis], keepdims=True)
-        return x * raw.rsqrt(raw.maximum(square, 1e-12))
+        return x * raw.rsqrt(raw.maximum(square, epsilon() ** 2))
 
     return -raw.sum(unit(y_true) * unit(y_pred), axes=[axis])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs.ops.dispatch import apply, op
+from cnnrs.ops.dispatch import apply, as_tensor, of_integers, op
 from cnnrs.ops.spatial import (
     Spatial,
     _from_last,  # noqa: F401 - images take them from here
@@ -57,6 +57,7 @@ def conv(
     Returns:
         float32 tensor of shape (batch, height out, width out, filters). Without padding, `height out` is
         `(height - (kernel height - 1) * dilation - 1) // stride + 1`, and the width likewise.
+        Images and filters of integers give integers, of their common type, exact up to 2**53.
 
     Raises:
         TypeError: `inputs` or `kernel` is not numeric.
@@ -70,6 +71,10 @@ def conv(
         >>> ops.conv(image, np.ones((2, 2, 1, 1)))[0, :, :, 0].tolist()
         [[8.0, 12.0], [20.0, 24.0]]
     """
+    whole = of_integers(inputs, kernel)
+    if whole is not None:
+        inputs, kernel = as_tensor(inputs).astype("float64"), as_tensor(kernel).astype("float64")
+        return conv(inputs, kernel, strides, padding, data_format, dilation_rate).astype(whole)
     at = Spatial(inputs, data_format)
     kernel = at.kernel(kernel, "conv: kernel", "channels, filters")
     channels, inner = at.x.shape[-1], kernel.shape[-2]
@@ -110,6 +115,7 @@ def depthwise_conv(
         float32 tensor of shape (batch, height out, width out, channels * multiplier), with the outputs of one
         channel beside each other. Without padding, `height out` is `(height - (kernel height - 1) * dilation
         - 1) // stride + 1`, and the width likewise.
+        Images and filters of integers give integers, of their common type, exact up to 2**53.
 
     Raises:
         TypeError: `inputs` or `kernel` is not numeric.
@@ -124,6 +130,10 @@ def depthwise_conv(
         >>> ops.depthwise_conv(images, kernel)[0, 0, 0].tolist()
         [1.0, 2.0, 3.0, 4.0]
     """
+    whole = of_integers(inputs, kernel)
+    if whole is not None:
+        inputs, kernel = as_tensor(inputs).astype("float64"), as_tensor(kernel).astype("float64")
+        return depthwise_conv(inputs, kernel, strides, padding, data_format, dilation_rate).astype(whole)
     return _depthwise("depthwise_conv: kernel", inputs, kernel, strides, padding, data_format, dilation_rate)
 
 

@@ -10,7 +10,16 @@ import numpy as np
 
 from cnnrs import _core, symbolic, tree
 from cnnrs.base.arguments import explain
-from cnnrs.base.dtypes import FLOAT, FLOATS, STORED, accumulated, data_dtype, dtype_name, result_type
+from cnnrs.base.dtypes import (
+    FLOAT,
+    FLOATS,
+    INTEGERS,
+    STORED,
+    accumulated,
+    data_dtype,
+    dtype_name,
+    result_type,
+)
 from cnnrs.ops.annotated import AnnotatedTensor, pass_on
 
 __all__ = [
@@ -23,6 +32,7 @@ __all__ = [
     "as_index",
     "as_tensor",
     "in_float32",
+    "of_integers",
     "op",
     "standardize_axes",
     "standardize_axis",
@@ -65,6 +75,12 @@ def in_float32(function: F) -> F:
         return tree.map_structure(lambda x: x.astype(common) if _dtype(x) == FLOAT else x, result)
 
     return widened  # type: ignore[return-value]  # it has the signature of what it wraps
+
+
+def of_integers(*xs: Any) -> str | None:
+    """The common type of arguments that are all integers; None if one is not."""
+    dtypes = [as_tensor(x).dtype for x in xs]
+    return result_type(*dtypes) if all(dtype in INTEGERS for dtype in dtypes) else None
 
 
 def _dtype(x: Any) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.ops.dispatch import apply, in_float32, op
+from cnnrs.ops.dispatch import apply, as_tensor, in_float32, of_integers, op
 from cnnrs.ops.spatial import Spatial, pool
 
 __all__ = ["adaptive_average_pool", "adaptive_max_pool", "average_pool", "max_pool"]
@@ -41,6 +41,7 @@ def max_pool(
     Returns:
         float32 tensor of shape (batch, height out, width out, channels). Without padding, `height out` is
         `(height - pool height) // stride + 1`, and the width likewise. NaN where the window holds NaN.
+        Integers give integers of their type, exact up to 2**53.
 
     Raises:
         TypeError: `inputs` is not numeric.
@@ -54,6 +55,12 @@ def max_pool(
         >>> ops.max_pool(image, 2)[0, :, :, 0].tolist()
         [[5.0, 7.0], [13.0, 15.0]]
     """
+    whole = of_integers(inputs)
+    if whole is not None:
+        # float32 holds what has up to 16 bits.
+        wide = "float64" if whole.endswith(("32", "64")) else "float32"
+        inputs = as_tensor(inputs).astype(wide)
+        return _pool("max_pool2d", inputs, pool_size, strides, padding, data_format).astype(whole)
     return _pool("max_pool2d", inputs, pool_size, strides, padding, data_format)
 
 
@@ -177,6 +184,7 @@ def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = N
 
     Returns:
         float32 tensor of shape (batch, height out, width out, channels). NaN where the window holds NaN.
+        Integers give integers of their type, exact up to 2**53.
 
     Raises:
         TypeError: `inputs` is not numeric.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import symbolic
+from cnnrs.base import context
 from cnnrs.base.arguments import flag, integer, integers
 from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops.dispatch import apply, as_float, as_tensor, op
@@ -44,6 +45,7 @@ def _places(indices: Any, shape: list[int], owner: str) -> tuple[Any, int]:
             f"received shape {indices.shape}"
         )
     depth = indices.shape[-1]
+    _check(indices, shape, owner)
     flat = apply("reshape", indices, shape=[-1, depth])
     if math.prod(shape[:depth]) >= 2**31:
         raise ValueError(
@@ -55,7 +57,23 @@ def _places(indices: Any, shape: list[int], owner: str) -> tuple[Any, int]:
     strides = np.asarray([math.prod(shape[a + 1 : depth]) for a in range(depth)], np.int32)
     place = apply("sum", apply("mul", wrapped, strides), axes=[1], keepdims=False)
     outside = apply("any", outside, axes=[1], keepdims=False)
-    return apply("where", outside, np.int32(-(2**31)), place), depth
+    # Of one axis the error names the index that was given.
+    wrong = apply("reshape", flat, shape=[-1]) if depth == 1 else np.int32(-(2**31))
+    return apply("where", outside, wrong, place), depth
+
+
+def _check(indices: Any, shape: list[int], owner: str) -> None:
+    """Raises ValueError for indices of several axes that have values, and of which one is outside."""
+    indices = as_tensor(indices)
+    if indices.shape[-1] > 1 and indices.is_realised and not context.is_tracing():
+        values = indices.numpy().reshape(-1, indices.shape[-1]).astype(np.int64)
+        extents = np.asarray(shape[: values.shape[1]])
+        wrong = np.flatnonzero(((values < -extents) | (values >= extents)).any(axis=1))
+        if wrong.size:
+            raise ValueError(
+                f"{owner}: indices: expected each index within shape {tuple(extents.tolist())}, "
+                f"received {tuple(values[wrong[0]].tolist())}"
+            )
 
 
 @op_of_shape(lambda indices, values, shape: symbolic.KerasTensor(shape, dtype_of(values)))

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import _core
 from cnnrs.base.arguments import integer
-from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.dtypes import FLOATS, result_type, standardize_dtype
 from cnnrs.ops.creation import ADDRESS_SPACE, converted, zeros
-from cnnrs.ops.dispatch import apply, as_float, as_tensor, op, standardize_axis
+from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
 from cnnrs.ops.values import is_known
 
 __all__ = ["empty_like", "geomspace", "linspace", "logspace"]
@@ -51,18 +52,45 @@ def _axis(start: Any, stop: Any, axis: int) -> int:
     return standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
 
 
-def _parts(count: int, endpoint: bool) -> np.ndarray:
+def _common(*given: Any) -> str:
+    """The float type of what is given: numbers of Python and integers make nothing wider."""
+    return result_type(*(type(x) if type(x) in (int, float) else as_tensor(x).dtype for x in given), float)
+
+
+def _in_numpy(*given: Any) -> bool:
+    """Whether numpy may compute: all has values, and no gradient flows to it."""
+    return all(is_known(x) and getattr(x, "dtype", None) not in FLOATS for x in map(_plain, given))
+
+
+def _plain(x: Any) -> Any:
+    """`x` as it is if it is a tensor or holds some; otherwise None, which stands for numbers of the host."""
+    if isinstance(x, (list, tuple)):
+        x = as_tensor(x) if any(isinstance(leaf, (_core.Tensor, _core.Variable)) for leaf in x) else None
+    return x if isinstance(x, (_core.Tensor, _core.Variable)) else None
+
+
+def _host(x: Any) -> Any:
+    return np.asarray(as_tensor(x).numpy() if _plain(x) is not None else x)
+
+
+def _parts(count: int, endpoint: bool, dtype: str) -> Any:
     """The fractions of the way at which numbers stand."""
-    return (np.arange(count) / max(count - 1 if endpoint else count, 1)).astype(np.float32)
+    parts = np.arange(count) / max(count - 1 if endpoint else count, 1)
+    return parts.astype(dtype if dtype == "float64" else "float32")
+
+
+def _ends(start: Any, stop: Any) -> tuple[Any, Any]:
+    """Both as tensors of one type, in which 16 bits are widened."""
+    dtype = "float64" if _common(start, stop) == "float64" else "float32"
+    return as_tensor(start).astype(dtype), as_tensor(stop).astype(dtype)
 
 
 def _between(start: Any, stop: Any, count: int, endpoint: bool, axis: int) -> Any:
-    """Numbers at equal distances between tensors."""
-    start, stop = as_float(start), as_float(stop)
+    """Numbers at equal distances between tensors of one type."""
     start, stop = apply("add", start, apply("mul", stop, 0.0)), apply("add", stop, apply("mul", start, 0.0))
     shape = [1] * (start.ndim + 1)
     shape[axis] = count
-    parts = _parts(count, endpoint).reshape(shape)
+    parts = _parts(count, endpoint, start.dtype).reshape(shape)
     start, stop = (apply("expand_dims", x, axis=axis) for x in (start, stop))
     return apply("add", apply("mul", start, 1.0 - parts), apply("mul", stop, parts))
 
@@ -79,8 +107,8 @@ def linspace(
 ) -> Any:
     """Makes numbers at equal distances from a start to a stop.
 
-    What has values is computed in float64 by numpy and then converted, and no gradient flows to it. While a
-    function is recorded, tensors that it computes are taken in float32.
+    Gradients flow to tensors of floats, with which it computes in float32, or float64 if one is float64.
+    Numbers, arrays and integers are computed in float64 and then converted.
 
     Args:
         start: The first number, or an array of them.
@@ -88,13 +116,15 @@ def linspace(
         num: How many numbers, an integer >= 0; 50 by default.
         endpoint: Whether `stop` is the last number; by default it is.
         retstep: Whether to give back the distance of neighbours too; False by default.
-        dtype: Element type, as `cast` takes it; None, the default, means float32.
+        dtype: Element type, as `cast` takes it; None, the default, means that of `start` and `stop` where
+            they are floats, float32 for integers and numbers of Python.
         axis: Axis of the result along which the numbers lie if `start` or `stop` is an array; the first by
             default.
 
     Returns:
         Tensor of shape `(num,)`, or with arrays of their broadcast shape with an axis of extent `num` added.
-        With `retstep` a pair of the tensor and the distance, a numpy float64 number or array.
+        With `retstep` a pair of the tensor and the distance: a numpy float64 number or array, or a
+        tensor if `start` or `stop` is a tensor of floats.
 
     Raises:
         TypeError: `start` or `stop` is not numeric, `axis` is no integer, or `dtype` is no known type.
@@ -111,12 +141,13 @@ def linspace(
     """
     axis = _axis(start, stop, axis)
     num = _count(num, "linspace", start, stop)
-    dtype = standardize_dtype(dtype)
-    if not (is_known(start) and is_known(stop)):
-        distance = apply("div", apply("sub", as_float(stop), as_float(start)), max(num - bool(endpoint), 1))
+    dtype = standardize_dtype(dtype, _common(start, stop))
+    if not _in_numpy(start, stop):
+        start, stop = _ends(start, stop)
+        distance = apply("div", apply("sub", stop, start), max(num - bool(endpoint), 1))
         result = _between(start, stop, num, endpoint, axis).astype(dtype)
         return (result, distance) if retstep else result
-    values, step = np.linspace(start, stop, num, endpoint=endpoint, retstep=True, axis=axis)
+    values, step = np.linspace(_host(start), _host(stop), num, endpoint=endpoint, retstep=True, axis=axis)
     result = converted(values, dtype)
     return (result, step) if retstep else result
 
@@ -133,8 +164,8 @@ def logspace(
 ) -> Any:
     """Makes powers of a base whose exponents are at equal distances.
 
-    What has values is computed in float64 by numpy and then converted, and no gradient flows to it. While a
-    function is recorded, tensors that it computes are taken in float32.
+    Gradients flow to tensors of floats, with which it computes in float32, or float64 if one is float64.
+    Numbers, arrays and integers are computed in float64 and then converted.
 
     Args:
         start: The first exponent, or an array of them.
@@ -142,7 +173,8 @@ def logspace(
         num: How many numbers, an integer >= 0; 50 by default.
         endpoint: Whether `stop` is the last number; by default it is.
         base: The base, 10 by default.
-        dtype: Element type, as `cast` takes it; None, the default, means float32.
+        dtype: Element type, as `cast` takes it; None, the default, means that of `start` and `stop` where
+            they are floats, float32 for integers and numbers of Python.
         axis: Axis of the result along which the numbers lie if `start` or `stop` is an array; the first by
             default.
 
@@ -162,10 +194,12 @@ def logspace(
     """
     axis = _axis(start, stop, axis)
     num = _count(num, "logspace", start, stop)
-    dtype = standardize_dtype(dtype)
-    if not (is_known(start) and is_known(stop)):
-        return apply("pow", as_float(base), _between(start, stop, num, endpoint, axis)).astype(dtype)
-    values = np.logspace(start, stop, num, endpoint=endpoint, base=base, axis=axis)
+    dtype = standardize_dtype(dtype, _common(start, stop))
+    if not _in_numpy(start, stop, base):
+        start, stop = _ends(start, stop)
+        exponents = _between(start, stop, num, endpoint, axis)
+        return apply("pow", as_tensor(base).astype(exponents.dtype), exponents).astype(dtype)
+    values = np.logspace(_host(start), _host(stop), num, endpoint=endpoint, base=base, axis=axis)
     return converted(values, dtype)
 
 
@@ -175,15 +209,16 @@ def geomspace(
 ) -> Any:
     """Makes numbers at equal ratios.
 
-    What has values is computed in float64 by numpy and then converted, and no gradient flows to it. While a
-    function is recorded, tensors that it computes are taken in float32.
+    Gradients flow to tensors of floats, with which it computes in float32, or float64 if one is float64.
+    Numbers, arrays and integers are computed in float64 and then converted.
 
     Args:
         start: The first number, not 0, or an array of them.
         stop: The last number, not 0 and of the sign of `start`, or an array that broadcasts with it.
         num: How many numbers, an integer >= 0; 50 by default.
         endpoint: Whether `stop` is the last number; by default it is.
-        dtype: Element type, as `cast` takes it; None, the default, means float32.
+        dtype: Element type, as `cast` takes it; None, the default, means that of `start` and `stop` where
+            they are floats, float32 for integers and numbers of Python.
         axis: Axis of the result along which the numbers lie if `start` or `stop` is an array.
 
     Returns:
@@ -202,17 +237,16 @@ def geomspace(
     """
     axis = _axis(start, stop, axis)
     num = _count(num, "geomspace", start, stop)
-    dtype = standardize_dtype(dtype)
-    if not (is_known(start) and is_known(stop)):
-        start, stop = as_float(start), as_float(stop)
+    dtype = standardize_dtype(dtype, _common(start, stop))
+    if not _in_numpy(start, stop):
+        start, stop = _ends(start, stop)
         first, last = (apply("log", apply("abs", x)) for x in (start, stop))
         exponents = _between(first, last, num, endpoint, axis)
         signs = apply(
             "expand_dims", apply("sign", start), axis=axis if start.ndim == exponents.ndim - 1 else 0
         )
         return apply("mul", apply("exp", exponents), signs).astype(dtype)
-    known = [x.numpy() if hasattr(x, "numpy") else x for x in (start, stop)]
     with np.errstate(invalid="ignore"):
         # Numbers of two signs have NaN between them.
-        values = np.geomspace(known[0], known[1], num, endpoint=endpoint, axis=axis)
+        values = np.geomspace(_host(start), _host(stop), num, endpoint=endpoint, axis=axis)
     return converted(values, dtype)
