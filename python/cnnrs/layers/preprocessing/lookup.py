@@ -503,7 +503,9 @@ class IntegerLookup(_Lookup):
         return int(value)
 
     def _array(self, values: Any) -> np.ndarray:
-        return np.asarray(values.numpy() if hasattr(values, "numpy") else values).astype(np.int64)
+        return np.asarray(values.numpy() if hasattr(values, "numpy") else values).astype(
+            self.vocabulary_dtype
+        )
 
     def _buckets(self, values: np.ndarray) -> np.ndarray:
         return self._hashed(values) if self.oov_method == "farmhash" else values % self.num_oov_indices
@@ -516,12 +518,12 @@ class IntegerLookup(_Lookup):
             **kwargs: Further arguments of `call`, of layers that are made from this one.
         """
         if isinstance(inputs, (list, tuple, int, np.ndarray)) and not symbolic.any_symbolic((inputs,), {}):
-            inputs = ops.convert_to_tensor(self._array(inputs), "int64")
+            inputs = ops.convert_to_tensor(self._array(inputs), self.vocabulary_dtype)
         return super().__call__(inputs, **kwargs)
 
     def call(self, inputs: Any) -> Any:
         self._known()
-        x = ops.cast(inputs, "int64")
+        x = ops.cast(inputs, self.vocabulary_dtype)
         if self.invert:
             values = np.array([*self.get_vocabulary(), self.oov_token], np.int64)
             last = len(values) - 1
