@@ -62,6 +62,8 @@ def test_vectors_of_other_ranks(mode):
     padded = layers.StringLookup(8, vocabulary=LETTERS, output_mode=mode, pad_to_max_tokens=True)
     np.testing.assert_array_equal(padded(TEXTS).numpy()[..., :5], layer(TEXTS).numpy())
     assert padded(TEXTS).shape[-1] == 8
+    for x in (TEXTS, TEXTS[0], TEXTS[:, :1], TEXTS[None]):
+        assert layer.compute_output_shape(x.shape) == layer(x).shape
 
 
 def test_masks_and_unknown_values():
@@ -160,6 +162,15 @@ def test_what_reads_values_says_so():
         cnnrs.function(lambda x: layer(x))(cnnrs.ops.ones((2,), "int64"))
     with pytest.raises(ValueError, match="num_oov_indices: expected >= 1"):
         layers.IntegerLookup(vocabulary=KNOWN, num_oov_indices=0)(cnnrs.Input((3,), dtype="int64"))
+
+
+def test_what_is_no_string_or_ragged_is_named():
+    layer = layers.StringLookup(vocabulary=LETTERS)
+    with pytest.raises(TypeError, match="expected strings, received int64"):
+        layer(np.array([1, 2]))
+    with pytest.raises(ValueError, match="rows of equal length"):
+        layer([["a"], ["b", "c"]])
+    assert layer([b"a", "z"]).tolist() == [1, 0]
 
 
 def test_a_saved_model_keeps_what_was_adapted(tmp_path):

@@ -397,7 +397,10 @@ class StringLookup(_Lookup):
         return value.decode(self.encoding) if isinstance(value, bytes) else str(value)
 
     def _array(self, values: Any) -> np.ndarray:
-        array = np.asarray(values.numpy() if hasattr(values, "numpy") else values)
+        try:
+            array = np.asarray(values.numpy() if hasattr(values, "numpy") else values)
+        except ValueError:
+            raise ValueError(f"{self.name}: expected rows of equal length, received ragged ones") from None
         if array.dtype.kind == "U":
             return array
         if array.size and array.dtype.kind not in "OST":
@@ -418,6 +421,20 @@ class StringLookup(_Lookup):
                 "function records; tensors hold no strings: call the layer on the data before training"
             )
         return super().__call__(inputs if self.invert else self._array(inputs).tolist(), **kwargs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the result, which no symbolic tensor of strings could tell.
+
+        Args:
+            input_shape: The shape of the inputs; None for what is unknown.
+        """
+        shape = tuple(input_shape)
+        if self.output_mode == "int":
+            return shape
+        depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
+        if self.output_mode == "one_hot":
+            return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), depth)
+        return (*shape[:1], *shape[2:], depth) if len(shape) > 1 else (depth,)
 
     def call(self, inputs: Any) -> Any:
         if not self.invert:
