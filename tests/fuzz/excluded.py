@@ -55,6 +55,8 @@ _AUGMENTS = "draws random numbers; tests/python/test_images.py gives it what Ker
 _STEPS = "jumps between neighbouring numbers; tests/python/test_images.py compares it with Keras"
 _CELL = "takes a state; layers with it are in this table, or in tests/python/test_sequence_parity.py"
 
+_VALUES = "jumps between values; tests/python/test_lookup.py compares it with Keras"
+
 _ADAPTIVE = "the op of that name, with the same arguments"
 
 LAYERS = {
@@ -89,6 +91,7 @@ LAYERS = {
         _AUGMENTS,
     ),
     **dict.fromkeys(["AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"], _STEPS),
+    **dict.fromkeys(["Discretization", "IntegerLookup", "StringLookup"], _VALUES),
     "CategoryEncoding": "takes integers within a range of its own",
     "MaxNumBoundingBoxes": "takes boxes",
     "Pipeline": "takes layers",

@@ -271,6 +271,7 @@ SAMPLES: dict[str, Any] = {
 OWN_SAMPLES: dict[str, dict[str, Any]] = {
     "Bidirectional": {"layer": cnnrs.layers.SimpleRNN(2)},
     "CategoryEncoding": {"num_tokens": 3},
+    "Discretization": {"bin_boundaries": [0.0, 1.0]},
     "RNN": {"cell": cnnrs.layers.SimpleRNNCell(2)},
     "RandomPosterization": {"factor": 4},
     "StackedRNNCells": {"cells": [cnnrs.layers.SimpleRNNCell(2)]},

@@ -23,8 +23,8 @@ def _without_weights() -> list[str]:
         cls = getattr(layers, name)
         if inspect.isclass(cls) and issubclass(cls, layers.Layer) and cls.build is layers.Layer.build:
             names.append(name)
-    # MaxNumBoundingBoxes takes no tensor, but a dict with boxes.
-    return sorted(set(names) - {"Layer", "InputLayer", "MaxNumBoundingBoxes"})
+    # MaxNumBoundingBoxes and StringLookup take no tensor, but a dict with boxes, and strings.
+    return sorted(set(names) - {"Layer", "InputLayer", "MaxNumBoundingBoxes", "StringLookup"})
 
 
 # Arguments and inputs of layers that need some.
@@ -42,6 +42,8 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "Reshape": {"target_shape": (-1,)},
     "Dot": {"axes": -1},
     "CategoryEncoding": {"num_tokens": 3},
+    "Discretization": {"bin_boundaries": [0.5]},
+    "IntegerLookup": {"vocabulary": [1, 2]},
     "CenterCrop": {"height": 2, "width": 2},
     "Pipeline": {"layers": [layers.Rescaling(2.0)]},
     "RandomCrop": {"height": 2, "width": 2},

@@ -22,10 +22,8 @@ OF_CNNRS = {
 }
 
 OF_LAYERS = {
-    "TextVectorization": f"{_IMAGES}; split text with a tokenizer, and look up its tokens with a dict",
-    "StringLookup IntegerLookup": "look values up with a dict or numpy.unique before training",
+    "TextVectorization": f"{_IMAGES}; split text with Python, and look words up with StringLookup",
     "Hashing HashedCrossing": "hash values with Python before training",
-    "Discretization": "use numpy.digitize before training, or ops.digitize",
     "MelSpectrogram STFTSpectrogram": f"{_IMAGES}; make spectrograms before training",
     "JaxLayer FlaxLayer": "a Layer computes with cnnrs.ops",
     "TFSMLayer": "there are no files of TensorFlow; load weights into layers",

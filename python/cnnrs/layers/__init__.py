@@ -132,7 +132,15 @@ from cnnrs.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
-from cnnrs.layers.preprocessing import CategoryEncoding, Normalization, Pipeline, Rescaling
+from cnnrs.layers.preprocessing import (
+    CategoryEncoding,
+    Discretization,
+    IntegerLookup,
+    Normalization,
+    Pipeline,
+    Rescaling,
+    StringLookup,
+)
 from cnnrs.layers.recurrent import (
     GRU,
     LSTM,
@@ -253,6 +261,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "Dropout",
     "ELU",
@@ -282,6 +291,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "IntegerLookup",
     "LSTM",
     "LSTMCell",
     "Lambda",
@@ -347,6 +357,7 @@ __all__ = [
     "SpatialDropout3D",
     "SpectralNormalization",
     "StackedRNNCells",
+    "StringLookup",
     "Subtract",
     "TimeDistributed",
     "UnitNormalization",

@@ -1,8 +1,18 @@
-"""Preparation of inputs: scales, statistics, categories, and layers one after another."""
+"""Preparation of inputs: scales, statistics, categories, vocabularies, and layers one after another."""
 
 from cnnrs.layers.preprocessing.categories import CategoryEncoding
+from cnnrs.layers.preprocessing.discretization import Discretization
+from cnnrs.layers.preprocessing.lookup import IntegerLookup, StringLookup
 from cnnrs.layers.preprocessing.normalization import Normalization
 from cnnrs.layers.preprocessing.pipeline import Pipeline
 from cnnrs.layers.preprocessing.rescaling import Rescaling
 
-__all__ = ["CategoryEncoding", "Normalization", "Pipeline", "Rescaling"]
+__all__ = [
+    "CategoryEncoding",
+    "Discretization",
+    "IntegerLookup",
+    "Normalization",
+    "Pipeline",
+    "Rescaling",
+    "StringLookup",
+]

@@ -1,0 +1,575 @@
+"""Values as indices of a vocabulary, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from cnnrs import config, ops, symbolic
+from cnnrs.base import context
+from cnnrs.base.arguments import integer
+from cnnrs.layers.base import Layer
+from cnnrs.layers.preprocessing.encoding import encode, limited
+
+__all__ = ["IntegerLookup", "StringLookup"]
+
+_MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
+_FORMER = {"binary": "multi_hot", "tf-idf": "tf_idf"}
+
+
+class _Lookup(Layer):
+    """What lookups of strings and of integers share: the vocabulary, and vectors made of indices."""
+
+    _kind: type = str
+
+    def __init__(
+        self,
+        max_tokens: int | None,
+        num_oov_indices: int,
+        mask_token: Any,
+        oov_token: Any,
+        vocabulary: Any,
+        idf_weights: Any,
+        invert: bool,
+        output_mode: str,
+        pad_to_max_tokens: bool,
+        sparse: bool,
+        salt: Any,
+        has_input_vocabulary: bool | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if max_tokens is not None:
+            max_tokens = integer(max_tokens, self.name, "max_tokens", least=2)
+        elif pad_to_max_tokens:
+            raise ValueError(f"{self.name}: max_tokens: expected an integer with pad_to_max_tokens=True")
+        self.max_tokens = max_tokens
+        self.num_oov_indices = integer(num_oov_indices, self.name, "num_oov_indices", least=0)
+        self.output_mode = _FORMER.get(output_mode, output_mode)
+        if self.output_mode not in _MODES:
+            raise ValueError(
+                f"{self.name}: output_mode: expected one of {', '.join(_MODES)}, received {output_mode!r}"
+            )
+        if invert and self.output_mode != "int":
+            raise ValueError(
+                f"{self.name}: output_mode: expected 'int' with invert=True, received {output_mode!r}"
+            )
+        if invert and oov_token is None:
+            raise ValueError(f"{self.name}: oov_token: expected a token with invert=True, received None")
+        if sparse:
+            raise ValueError(f"{self.name}: sparse: expected False; sparse tensors are not supported")
+        self.mask_token = mask_token
+        self.oov_token = oov_token
+        self.invert = bool(invert)
+        self.pad_to_max_tokens = bool(pad_to_max_tokens)
+        self.sparse = False
+        self.salt = self._checked_salt(salt)
+        self._tokens: list[Any] | None = None
+        self._idf: np.ndarray | None = None
+        self._fixed = vocabulary is not None if has_input_vocabulary is None else bool(has_input_vocabulary)
+        self.reset_state()
+        if vocabulary is not None:
+            self.set_vocabulary(vocabulary, idf_weights)
+        elif idf_weights is not None:
+            raise ValueError(f"{self.name}: idf_weights: expected None without a vocabulary")
+        self._build_at_init()
+
+    def _checked_salt(self, salt: Any) -> list[int] | None:
+        if salt is None:
+            return None
+        pair = [salt, salt] if isinstance(salt, int) else salt
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ValueError(f"{self.name}: salt: expected an integer or two of them, received {salt!r}")
+        return [integer(part, self.name, "salt") for part in pair]
+
+    # ---- the vocabulary
+
+    def _special(self) -> list[Any]:
+        mask = [self.mask_token] if self.mask_token is not None and self.output_mode == "int" else []
+        return mask + [self.oov_token] * self.num_oov_indices
+
+    def _known(self) -> list[Any]:
+        if self._tokens is None:
+            raise RuntimeError(
+                f"{self.name}: expected a vocabulary; give vocabulary=, or call adapt or set_vocabulary"
+            )
+        return self._tokens
+
+    def get_vocabulary(self, include_special_tokens: bool = True) -> list[Any]:
+        """The tokens, each at its index.
+
+        Args:
+            include_special_tokens: Whether the mask's token and those of unknown values stand before them.
+
+        Returns:
+            A list of strings or integers.
+        """
+        tokens = self._tokens or []
+        return self._special() + tokens if include_special_tokens else list(tokens)
+
+    def vocabulary_size(self) -> int:
+        """How many indices there are, with those of the mask and of unknown values."""
+        return len(self._special()) + len(self._tokens or [])
+
+    def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
+        """Takes a vocabulary in place of the present one.
+
+        Args:
+            vocabulary: Tokens, or the path of a text file with one in each line.
+            idf_weights: A weight of each token, for output_mode "tf_idf" only.
+
+        Raises:
+            ValueError: Tokens occur twice, are too many, or do not fit the weights.
+        """
+        if (idf_weights is not None) != (self.output_mode == "tf_idf"):
+            raise ValueError(
+                f"{self.name}: idf_weights: expected {'weights' if idf_weights is None else 'None'} with "
+                f"output_mode {self.output_mode!r}, received {idf_weights!r}"
+            )
+        if isinstance(vocabulary, (str, os.PathLike)):
+            with open(vocabulary, encoding="utf-8") as file:
+                vocabulary = file.read().splitlines()
+        given = self._array(vocabulary).tolist() if not isinstance(vocabulary, list) else list(vocabulary)
+        given = [self._token(token) for token in given]
+        special = self._special()
+        found = bool(special) and given[: len(special)] == special
+        tokens = given[len(special) :] if found else given
+        self._check_tokens(tokens)
+        if self.output_mode == "tf_idf":
+            weights = np.asarray(idf_weights, np.float32)
+            if weights.shape != (len(given),):
+                raise ValueError(
+                    f"{self.name}: idf_weights: expected {len(given)} numbers, one of each token, "
+                    f"received shape {weights.shape}"
+                )
+            self._set_idf(weights, found)
+        self._tokens = tokens
+        self._tables()
+
+    def _check_tokens(self, tokens: list[Any]) -> None:
+        if not tokens:
+            raise ValueError(f"{self.name}: vocabulary: expected at least one token, received none")
+        twice = [token for token, count in Counter(tokens).items() if count > 1]
+        if twice:
+            raise ValueError(f"{self.name}: vocabulary: expected each token once, received {twice} again")
+        for name, reserved in (("mask_token", self.mask_token), ("oov_token", self.oov_token)):
+            if reserved is not None and reserved in tokens and (name == "mask_token" or self.invert):
+                raise ValueError(
+                    f"{self.name}: vocabulary: expected {name} {reserved!r} nowhere, or at the start of "
+                    f"{self._special()}, received it at {tokens.index(reserved)}"
+                )
+        size = len(self._special()) + len(tokens)
+        if self.max_tokens is not None and size > self.max_tokens:
+            raise ValueError(
+                f"{self.name}: vocabulary: expected at most max_tokens={self.max_tokens}, received {size} "
+                "with those of the mask and of unknown values"
+            )
+
+    def _set_idf(self, weights: np.ndarray, with_special: bool) -> None:
+        if not with_special:
+            front = np.full(len(self._special()), np.average(weights), np.float32)
+            weights = np.concatenate([front, weights])
+        self._idf = weights.astype(np.float32)
+
+    def _tables(self) -> None:
+        """What calls search in: the sorted tokens and their indices."""
+        tokens = self._array(self._known())
+        order = np.argsort(tokens, kind="stable")
+        self._sorted = tokens[order]
+        self._indices = (order + len(self._special())).astype(np.int64)
+
+    def adapt(self, data: Any, steps: int | None = None) -> None:
+        """Makes the vocabulary of the values in data, the most frequent first.
+
+        Args:
+            data: An array, a list of values, or batches of arrays.
+            steps: How many batches count; None for all of them.
+
+        Raises:
+            ValueError: The layer was made with a vocabulary.
+        """
+        self.reset_state()
+        if isinstance(data, (list, tuple)) or hasattr(data, "shape"):
+            values = self._array(data)
+            self.update_state(values[:, None] if values.ndim == 1 else values)
+        elif isinstance(data, Iterable):
+            for batch in limited(data, steps):
+                self.update_state(batch)
+        else:
+            raise TypeError(
+                f"{self.name}: adapt: expected an array or batches of them, received {type(data).__name__}"
+            )
+        self.finalize_state()
+
+    def reset_state(self) -> None:
+        """Forgets what `update_state` counted."""
+        self._counts: Counter[Any] = Counter()
+        self._documents: Counter[Any] = Counter()
+        self._document_count = 0
+
+    def update_state(self, data: Any) -> None:
+        """Counts the values of a batch.
+
+        Args:
+            data: An array; its rows are documents, and one of a single axis is one document.
+
+        Raises:
+            ValueError: The layer was made with a vocabulary.
+        """
+        if self._fixed:
+            raise ValueError(f"{self.name}: adapt: expected a layer made without a vocabulary")
+        values = self._array(data)
+        rows = values.reshape(1, -1) if values.ndim < 2 else values.reshape(len(values), -1)
+        tokens, counts = np.unique(rows, return_counts=True)
+        self._counts.update(dict(zip(tokens.tolist(), counts.tolist(), strict=True)))
+        if self.output_mode == "tf_idf":
+            for row in rows:
+                self._documents.update(np.unique(row).tolist())
+            self._document_count += len(rows)
+
+    def finalize_state(self) -> None:
+        """Makes the vocabulary of what `update_state` counted."""
+        if self._fixed or not self._counts:
+            return
+        counted = [(n, t) for t, n in self._counts.items() if t not in (self.mask_token, self.oov_token)]
+        tokens = [token for _, token in sorted(counted, reverse=True)]
+        if self.max_tokens is not None:
+            tokens = tokens[: max(self.max_tokens - len(self._special()), 0)]
+        self._tokens = tokens
+        if self.output_mode == "tf_idf":
+            seen = np.array([self._documents[token] for token in tokens], np.float64)
+            self._set_idf(np.log(1 + self._document_count / (1 + seen)).astype(np.float32), False)
+        self._tables()
+        self.reset_state()
+
+    # ---- calls
+
+    def _token(self, value: Any) -> Any:
+        raise NotImplementedError
+
+    def _array(self, values: Any) -> np.ndarray:
+        raise NotImplementedError
+
+    def _hashed(self, values: np.ndarray) -> np.ndarray:
+        """Buckets of values, by BLAKE2 of their text."""
+        distinct, places = np.unique(values, return_inverse=True)
+        salt = b"" if self.salt is None else repr(self.salt).encode()
+        buckets = [
+            int.from_bytes(hashlib.blake2b(salt + str(v).encode(), digest_size=8).digest(), "little")
+            % self.num_oov_indices
+            for v in distinct.tolist()
+        ]
+        return np.array(buckets, np.int64)[places].reshape(values.shape)
+
+    def _missing(self, unknown: np.ndarray) -> None:
+        if unknown.size:
+            raise ValueError(
+                f"{self.name}: inputs: expected values of the vocabulary with num_oov_indices=0, received "
+                f"{np.unique(unknown)[:5].tolist()}; num_oov_indices=1 gives them an index"
+            )
+
+    def _lookup_on_host(self, values: np.ndarray) -> np.ndarray:
+        self._known()
+        places = np.minimum(np.searchsorted(self._sorted, values), max(len(self._sorted) - 1, 0))
+        found = self._sorted[places] == values if len(self._sorted) else np.zeros(values.shape, bool)
+        indices = self._indices[places] if len(self._sorted) else np.zeros(values.shape, np.int64)
+        start = len(self._special()) - self.num_oov_indices
+        is_mask = values == self.mask_token if self.mask_token is not None else np.zeros(values.shape, bool)
+        if self.num_oov_indices == 0:
+            self._missing(values[~found & ~is_mask])
+        elif self.num_oov_indices == 1:
+            indices = np.where(found, indices, start)
+        else:
+            indices = np.where(found, indices, self._buckets(values) + start)
+        # A mask is 0 among indices, and no one in vectors.
+        return np.where(is_mask, 0 if self.output_mode == "int" else -1, indices).astype(np.int64)
+
+    def _buckets(self, values: np.ndarray) -> np.ndarray:
+        return self._hashed(values)
+
+    def _encoded(self, indices: Any) -> Any:
+        depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
+        assert depth is not None
+        if self.output_mode != "tf_idf":
+            return encode(indices, self.output_mode, depth, "int64")
+        assert self._idf is not None
+        weights = np.pad(self._idf, (0, depth - len(self._idf)))
+        counts = encode(indices, "count", depth, config.floatx())
+        return counts * ops.cast(ops.convert_to_tensor(weights), config.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        names = (
+            "invert max_tokens num_oov_indices oov_token mask_token output_mode sparse pad_to_max_tokens salt"
+        )
+        own = {name: getattr(self, name) for name in names.split()}
+        # Weights of unknown values are kept where the tokens of these are, too.
+        weighted = self._idf is not None
+        own["vocabulary"] = None if not self._tokens else self.get_vocabulary(weighted)
+        own["idf_weights"] = self._idf.tolist() if self._idf is not None and self._tokens else None
+        return {**super().get_config(), **own, "has_input_vocabulary": self._fixed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A layer of a configuration; those of Keras tell the size of the vocabulary, which has it itself."""
+        if isinstance(config.get("vocabulary"), (str, os.PathLike)):
+            # A saved model must not choose which files are read.
+            raise ValueError(
+                f"{cls.__name__}.from_config: vocabulary: expected a list of tokens, received the path "
+                f"{config['vocabulary']!r}"
+            )
+        return super().from_config({k: v for k, v in config.items() if k != "vocabulary_size"})
+
+
+def _is_recorded(value: Any) -> bool:
+    """Whether values are not there yet: of symbolic tensors, and of tensors while a trace records."""
+    is_tensor = hasattr(value, "shape") and not isinstance(value, np.ndarray)
+    return symbolic.any_symbolic((value,), {}) or (is_tensor and context.is_tracing())
+
+
+class StringLookup(_Lookup):
+    """Strings as indices of a vocabulary, or as vectors of these; with `invert`, indices as strings.
+
+    Tensors hold no strings: the layer takes arrays of numpy and lists, and works before a model, not in one.
+
+    Args:
+        max_tokens: How many indices there are at most; None for no bound.
+        num_oov_indices: How many indices unknown strings have; of several, a hash chooses one.
+        mask_token: A string with the index 0, or without a place in vectors; None for none.
+        oov_token: What unknown indices are with `invert`.
+        vocabulary: Strings, or the path of a file with one in each line; None to call `adapt`.
+        idf_weights: A weight of each of them, for "tf_idf".
+        invert: Whether indices come in and strings, as an array of numpy, go out.
+        output_mode: "int" for indices; "one_hot" for a vector of each; "multi_hot" and "count" for one of
+            each sample; "tf_idf" for counts times weights.
+        pad_to_max_tokens: Whether vectors have `max_tokens` entries, however many strings there are.
+        sparse: False; there are no sparse tensors.
+        encoding: What bytes are read with.
+        name: The layer's name.
+        salt: An integer or two that change the hash.
+
+    Returns:
+        A tensor of int64 when called, of floats for "tf_idf"; strings with `invert`.
+
+    Raises:
+        TypeError: Called on a symbolic tensor, or within a traced function.
+
+    >>> from cnnrs import layers
+    >>> layer = layers.StringLookup(vocabulary=["a", "b"])
+    >>> layer(["b", "z", "a"]).tolist()
+    [2, 0, 1]
+    >>> layers.StringLookup(vocabulary=["a", "b"], invert=True)([2, 0]).tolist()
+    ['b', '[UNK]']
+    """
+
+    def __init__(
+        self,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        mask_token: str | None = None,
+        oov_token: str | None = "[UNK]",
+        vocabulary: Any = None,
+        idf_weights: Any = None,
+        invert: bool = False,
+        output_mode: str = "int",
+        pad_to_max_tokens: bool = False,
+        sparse: bool = False,
+        encoding: str = "utf-8",
+        name: str | None = None,
+        salt: Any = None,
+        **kwargs: Any,
+    ):
+        self.encoding = encoding
+        # Strings have one hash, whatever a configuration of Keras says of integers.
+        method = kwargs.pop("oov_method", "floormod")
+        if method not in ("floormod", "farmhash"):
+            raise ValueError(f"oov_method: expected 'floormod' or 'farmhash', received {method!r}")
+        super().__init__(
+            max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode,
+            pad_to_max_tokens, sparse, salt, name=name, **kwargs,
+        )  # fmt: skip
+
+    def _token(self, value: Any) -> str:
+        return value.decode(self.encoding) if isinstance(value, bytes) else str(value)
+
+    def _array(self, values: Any) -> np.ndarray:
+        try:
+            array = np.asarray(values.numpy() if hasattr(values, "numpy") else values)
+        except ValueError:
+            raise ValueError(f"{self.name}: expected rows of equal length, received ragged ones") from None
+        if array.dtype.kind == "U":
+            return array
+        if array.size and array.dtype.kind not in "OST":
+            raise TypeError(f"{self.name}: expected strings, received {array.dtype}")
+        texts = [self._token(value) for value in array.ravel().tolist()]
+        return np.array(texts, np.str_).reshape(array.shape)
+
+    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
+        """Strings of any form as nested lists, which no tensors are made of.
+
+        Args:
+            inputs: Strings, or indices with `invert`.
+            **kwargs: Further arguments of `call`, of layers that are made from this one.
+        """
+        if _is_recorded(inputs):
+            raise TypeError(
+                f"{self.name}: inputs: expected arrays of numpy or lists, received what a model or a traced "
+                "function records; tensors hold no strings: call the layer on the data before training"
+            )
+        return super().__call__(inputs if self.invert else self._array(inputs).tolist(), **kwargs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the result, which no symbolic tensor of strings could tell.
+
+        Args:
+            input_shape: The shape of the inputs; None for what is unknown.
+        """
+        shape = tuple(input_shape)
+        if self.output_mode == "int":
+            return shape
+        depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
+        if self.output_mode == "one_hot":
+            return (*(shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape), depth)
+        return (*shape[:1], *shape[2:], depth) if len(shape) > 1 else (depth,)
+
+    def call(self, inputs: Any) -> Any:
+        if not self.invert:
+            return self._encoded(ops.convert_to_tensor(self._lookup_on_host(self._array(inputs))))
+        self._known()
+        indices = np.asarray(inputs.numpy() if hasattr(inputs, "numpy") else inputs).astype(np.int64)
+        texts = np.array([*self.get_vocabulary(), self.oov_token], np.str_)
+        return texts[np.where((indices >= 0) & (indices < len(texts)), indices, len(texts) - 1)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "encoding": self.encoding}
+
+
+class IntegerLookup(_Lookup):
+    """Integers as indices of a vocabulary, or as vectors of these; with `invert`, indices as integers.
+
+    It works in models and in traced functions too, except with `num_oov_indices=0`, which looks at values,
+    and with several unknown indices chosen by "farmhash".
+
+    Args:
+        max_tokens: How many indices there are at most; None for no bound.
+        num_oov_indices: How many indices unknown integers have.
+        mask_token: An integer with the index 0, or without a place in vectors; None for none.
+        oov_token: What unknown indices are with `invert`.
+        vocabulary: Integers, or the path of a file with one in each line; None to call `adapt`.
+        vocabulary_dtype: "int64".
+        idf_weights: A weight of each of them, for "tf_idf".
+        invert: Whether indices come in and integers go out.
+        output_mode: "int" for indices; "one_hot" for a vector of each; "multi_hot" and "count" for one of
+            each sample; "tf_idf" for counts times weights.
+        sparse: False; there are no sparse tensors.
+        pad_to_max_tokens: Whether vectors have `max_tokens` entries, however many integers there are.
+        oov_method: How one of several unknown indices is chosen: "floormod" for the remainder, "farmhash" for
+            a hash.
+        salt: An integer or two that change the hash.
+        name: The layer's name.
+
+    Returns:
+        A tensor of int64 when called, of floats for "tf_idf".
+
+    Raises:
+        ValueError: With `num_oov_indices=0`, for a value that is not in the vocabulary.
+
+    >>> from cnnrs import layers
+    >>> layers.IntegerLookup(vocabulary=[12, 36])([36, 7, 12]).tolist()
+    [2, 0, 1]
+    """
+
+    def __init__(
+        self,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        mask_token: int | None = None,
+        oov_token: int | None = -1,
+        vocabulary: Any = None,
+        vocabulary_dtype: str = "int64",
+        idf_weights: Any = None,
+        invert: bool = False,
+        output_mode: str = "int",
+        sparse: bool = False,
+        pad_to_max_tokens: bool = False,
+        oov_method: str = "floormod",
+        salt: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        if vocabulary_dtype != "int64":
+            raise ValueError(f"vocabulary_dtype: expected 'int64', received {vocabulary_dtype!r}")
+        if oov_method not in ("floormod", "farmhash"):
+            raise ValueError(f"oov_method: expected 'floormod' or 'farmhash', received {oov_method!r}")
+        if salt is not None and oov_method != "farmhash":
+            raise ValueError(f"salt: expected None with oov_method {oov_method!r}, received {salt!r}")
+        self.vocabulary_dtype = vocabulary_dtype
+        self.oov_method = oov_method
+        mask_token = None if mask_token is None else integer(mask_token, "IntegerLookup", "mask_token")
+        oov_token = None if oov_token is None else integer(oov_token, "IntegerLookup", "oov_token")
+        super().__init__(
+            max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode,
+            pad_to_max_tokens, sparse, salt, name=name, **kwargs,
+        )  # fmt: skip
+
+    def _token(self, value: Any) -> int:
+        return int(value)
+
+    def _array(self, values: Any) -> np.ndarray:
+        return np.asarray(values.numpy() if hasattr(values, "numpy") else values).astype(
+            self.vocabulary_dtype
+        )
+
+    def _buckets(self, values: np.ndarray) -> np.ndarray:
+        return self._hashed(values) if self.oov_method == "farmhash" else values % self.num_oov_indices
+
+    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
+        """Lists and arrays as tensors of int64, which hold every integer that may come.
+
+        Args:
+            inputs: Integers, or indices with `invert`.
+            **kwargs: Further arguments of `call`, of layers that are made from this one.
+        """
+        if isinstance(inputs, (list, tuple, int, np.ndarray)) and not symbolic.any_symbolic((inputs,), {}):
+            inputs = ops.convert_to_tensor(self._array(inputs), self.vocabulary_dtype)
+        return super().__call__(inputs, **kwargs)
+
+    def call(self, inputs: Any) -> Any:
+        self._known()
+        x = ops.cast(inputs, self.vocabulary_dtype)
+        if self.invert:
+            values = np.array([*self.get_vocabulary(), self.oov_token], np.int64)
+            last = len(values) - 1
+            return ops.take(
+                ops.convert_to_tensor(values), ops.where(ops.logical_and(x >= 0, x < last), x, last)
+            )
+        if not _is_recorded(x):
+            return self._encoded(ops.convert_to_tensor(self._lookup_on_host(self._array(x))))
+        by_values = self.num_oov_indices > 1 and self.oov_method == "farmhash"
+        if self.num_oov_indices == 0 or by_values:
+            argument = "oov_method: expected 'floormod'" if by_values else "num_oov_indices: expected >= 1"
+            raise ValueError(
+                f"{self.name}: {argument} in a model or a traced function, which cannot look at values; "
+                "or call the layer on the data before training"
+            )
+        return self._encoded(self._lookup_by_ops(x))
+
+    def _lookup_by_ops(self, x: Any) -> Any:
+        start = len(self._special()) - self.num_oov_indices
+        unknown = x * 0 + start if self.num_oov_indices == 1 else ops.mod(x, self.num_oov_indices) + start
+        known = ops.convert_to_tensor(self._sorted)
+        places = ops.minimum(ops.searchsorted(known, x), len(self._sorted) - 1)
+        found = ops.equal(ops.take(known, places), x)
+        indices = ops.where(found, ops.take(ops.convert_to_tensor(self._indices), places), unknown)
+        if self.mask_token is not None:
+            masked = 0 if self.output_mode == "int" else -1
+            indices = ops.where(ops.equal(x, self.mask_token), masked, indices)
+        return ops.cast(indices, "int64")
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"vocabulary_dtype": self.vocabulary_dtype, "oov_method": self.oov_method}
+        return {**super().get_config(), **own}
