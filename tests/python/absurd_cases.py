@@ -62,6 +62,9 @@ def base_arguments(cls: type) -> dict[str, Any] | None:
             if parameter.name not in REQUIRED:
                 return None
             arguments.update(REQUIRED[parameter.name])
+        elif parameter.name == "vocabulary":
+            # Without one, lookups wait for `adapt`.
+            arguments["vocabulary"] = [1, 2]
     return arguments
 
 

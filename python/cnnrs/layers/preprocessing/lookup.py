@@ -49,7 +49,7 @@ class _Lookup(Layer):
         elif pad_to_max_tokens:
             raise ValueError(f"{self.name}: max_tokens: expected an integer with pad_to_max_tokens=True")
         self.max_tokens = max_tokens
-        self.num_oov_indices = integer(num_oov_indices, self.name, "num_oov_indices", least=0)
+        self.num_oov_indices = integer(num_oov_indices, self.name, "num_oov_indices", least=0, most=2**31 - 1)
         self.output_mode = _FORMER.get(output_mode, output_mode)
         if self.output_mode not in _MODES:
             raise ValueError(
