@@ -123,6 +123,59 @@ def test_a_frozen_normalisation_counts_too():
             assert (norm.moving_mean.numpy() != moving).any() == trainable
 
 
+@pytest.mark.parametrize("of_layer", [True, False])
+def test_a_call_that_is_put_on_an_object_runs_each_time(of_layer):
+    model = sequential()
+    for _ in range(3):
+        model(X)
+    patched = model.get_layer("head") if of_layer else model
+    call, noted = patched.call, []
+
+    def noting(*args, **kwargs):
+        noted.append(1)
+        return call(*args, **kwargs)
+
+    patched.call = noting
+    for _ in range(4):
+        model(X)
+    assert len(noted) == 4
+
+
+def test_debugging_sees_replayed_calls():
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1, name="culprit")])
+    x = np.ones((1, 2), np.float32)
+    for _ in range(3):
+        model(x)
+    model.set_weights([np.float32([[np.inf], [-np.inf]]), np.zeros(1)])
+    keras.config.set_debug(True)
+    try:
+        with pytest.raises(RuntimeError, match="culprit.*NaN"):
+            model(x)
+    finally:
+        keras.config.set_debug(False)
+
+
+def test_what_is_recorded_while_a_layer_changes_is_not_kept(monkeypatch):
+    from cnnrs.models import replay
+
+    model = sequential()
+    model(X)
+    record = replay._record
+
+    def slow(*args):
+        recording = record(*args)
+        # Another thread, just now.
+        model.layers[0].activation = keras.activations.tanh
+        return recording
+
+    monkeypatch.setattr(replay, "_record", slow)
+    for _ in range(3):
+        model(X)
+    monkeypatch.undo()
+    for _ in range(3):
+        np.testing.assert_allclose(model(X), in_python(model, X), rtol=1e-6)
+
+
 def test_what_is_more_than_a_function_runs_each_time():
     dropped = sequential(layers.Dropout(0.5))
     draws = [dropped(X, training=True).numpy() for _ in range(5)]

@@ -45,18 +45,30 @@ class _Recording(NamedTuple):
     logits: list[tuple[Any, Any] | None]
 
 
+class _Known:
+    """What is known of the calls of a model in one state of all layers.
+
+    Attributes:
+        state: How often layers and policies had changed before.
+        recordings: Recordings by shape, dtype and mode; None of a call that cannot be replayed.
+        called: What has been called once.
+    """
+
+    def __init__(self, state: tuple[int, int]) -> None:
+        self.state = state
+        self.recordings: Recent[Any, tuple[_Recording | None]] = Recent(_MAX_RECORDINGS)
+        self.called: Recent[Any, bool] = Recent(_MAX_RECORDINGS)
+
+
 class Replays:
     """The recorded calls of a model."""
 
     def __init__(self) -> None:
-        # None of a call that cannot be replayed.
-        self._recordings: Recent[Any, tuple[_Recording | None]] = Recent(_MAX_RECORDINGS)
-        self._called: Recent[Any, bool] = Recent(_MAX_RECORDINGS)
-        self._of = (-1, -1)
+        self._known = _Known((-1, -1))
 
     def outputs(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The outputs of a call; None if Python has to run."""
-        if len(args) != 1 or context.is_busy() or holding_losses():
+        if len(args) != 1 or context.is_busy() or holding_losses() or _core.get_debug():
             return None
         x, training = args[0], None
         if kwargs:
@@ -69,18 +81,18 @@ class Replays:
         elif type(x) is not _core.Tensor or mask_of(x) is not None:
             return None
         state = (generation.current(), policies.changes())
-        if self._of != state:
-            self._recordings, self._called = Recent(_MAX_RECORDINGS), Recent(_MAX_RECORDINGS)
-            self._of = state
+        known = self._known
+        if known.state != state:
+            known = self._known = _Known(state)
         key = (x.shape, x.dtype, bool(training))
-        found = self._recordings.get(key)
+        found = known.recordings.get(key)
         if found is None:
             # One call may well be the only one.
-            if not self._called.get(key):
-                self._called[key] = True
+            if not known.called.get(key):
+                known.called[key] = True
                 return None
-            found = self._recordings[key] = (_record(model, x, training),)
-            self._of = (generation.current(), policies.changes())
+            # Where another thread has changed a layer by now, `known` is no longer asked.
+            found = known.recordings[key] = (_record(model, x, training),)
         (recording,) = found
         if recording is None:
             return None
@@ -97,7 +109,7 @@ class Replays:
 
 def _record(model: Any, x: Any, training: Any) -> _Recording | None:
     """The recording of a call; None if it is more than a function of tensors."""
-    if _core.get_debug() or not _is_plain(model):
+    if not _is_plain(model):
         return None
     with context.trace() as recorder:
         placeholder = recorder.placeholder(list(x.shape), str(x.dtype), model.name)
@@ -127,10 +139,10 @@ def _record(model: Any, x: Any, training: Any) -> _Recording | None:
 
 def _is_plain(model: Any) -> bool:
     """Whether a call runs no Python of the user's."""
-    if not type(model).call.__module__.startswith("cnnrs."):
+    if not _is_ours(model.call):
         return False
     for layer in model._flatten_layers():
-        if layer is not model and not _is_ours(type(layer)):
+        if layer is not model and not (_is_ours(type(layer)) and _is_ours(layer.call)):
             return False
         if isinstance(layer, Lambda):
             return False
