@@ -197,6 +197,14 @@ def test_what_is_more_than_a_function_runs_each_time():
     for _ in range(4):
         model(X)
     assert noted == ["layer", "function", "function"] * 4
+    inputs = keras.Input(batch_shape=(4, 3))
+    mapped = keras.Model(inputs, ops.map(note, inputs))
+    noted.clear()
+    counts = []
+    for _ in range(5):
+        mapped(X[:, 0, 0, :1] * np.ones(3, np.float32))
+        counts.append(len(noted))
+    assert (np.diff(counts) == counts[0]).all() and counts[0] > 0
     penalised = sequential(layers.Activation("linear", activity_regularizer="l2"))
     for _ in range(4):
         penalised(X)

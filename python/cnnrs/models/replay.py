@@ -154,6 +154,9 @@ def _is_plain(model: Any) -> bool:
             what = operation.function if isinstance(operation, OpFunction) else type(operation)
             if not _is_ours(what) and operation is not model:
                 return False
+            given = tree.flatten([node.arguments for node in operation._inbound_nodes])
+            if not all(_is_ours(value) for value in given if callable(value) and not isinstance(value, type)):
+                return False
     return True
 
 
