@@ -8,6 +8,7 @@ from typing import Any
 from cnnrs import _core, ops, tree
 from cnnrs.base import context
 from cnnrs.base.arguments import NamedArguments, named
+from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops import raw
 from cnnrs.ops.dispatch import as_float, as_tensor
 
@@ -53,6 +54,8 @@ class GradientTape(NamedArguments):
             if not isinstance(leaf, (_core.Tensor, _core.Variable)):
                 raise TypeError(f"watch: expected a tensor, received {type(leaf).__name__}")
             if isinstance(leaf, _core.Tensor) and not leaf.requires_grad:
+                if leaf.dtype not in FLOATS:
+                    raise TypeError(f"watch: expected a tensor of floats, received {leaf.dtype}{leaf.shape}")
                 leaf.requires_grad = True
             self._watched.append(leaf)
 

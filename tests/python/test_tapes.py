@@ -47,6 +47,8 @@ def test_constants_are_watched():
     assert tape.gradient(y, x).tolist() == [2.0, 4.0]
     with pytest.raises(TypeError, match="watch: expected a tensor, received float"):
         tape.watch([1.0])
+    with pytest.raises(TypeError, match=r"watch: expected a tensor of floats, received int32\(2,\)"):
+        tape.watch(ops.array([1, 2]))
 
 
 def test_nested_tapes_give_second_derivatives():

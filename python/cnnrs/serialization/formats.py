@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -37,8 +39,8 @@ _WEIGHTS = ".weights"
 # Suffixes of files that other libraries write, and whose.
 _FOREIGN = {
     ".keras": "a file of Keras",
-    ".h5": "an HDF5 file, as Keras writes them",
-    ".hdf5": "an HDF5 file, as Keras writes them",
+    ".h5": "an HDF5 file",
+    ".hdf5": "an HDF5 file",
     ".ckpt": "a checkpoint of TensorFlow",
     ".pb": "a graph of TensorFlow",
     ".tflite": "a model of LiteRT",
@@ -65,13 +67,15 @@ def _foreign(path: str) -> str | None:
 
 
 def check_readable(path: str) -> None:
-    """ValueError if the suffix of a path is that of files which are not read.
+    """ValueError if the suffix of a path is that of files which are not read, FileNotFoundError if none is there.
 
     >>> from cnnrs.serialization import formats
     >>> formats.check_readable("m.safetensors")
     """
     whose = _foreign(path)
     if whose is not None and not path.endswith(tuple(row.suffix for row in FORMATS)):
+        if not os.path.exists(path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         known = " and ".join(row.suffix for row in FORMATS)
         raise ValueError(
             f"{path!r} is {whose} by its name; this version reads {known} files alone. "
