@@ -15,6 +15,8 @@ Submodules and names are loaded when they are first used.
 from __future__ import annotations
 
 import importlib
+import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -108,11 +110,30 @@ _NAMES = {
 __all__ = ["__version__", "version", *sorted(_SUBMODULES), *sorted(_NAMES)]
 
 
+# Threads that load modules at once, each another one, find half of what the other has begun.
+_LOADING = threading.RLock()
+
+
+def _load(module: str) -> Any:
+    if _is_asked_by_a_module():
+        return importlib.import_module(module)
+    with _LOADING:
+        return importlib.import_module(module)
+
+
+def _is_asked_by_a_module() -> bool:
+    """Whether a module of cnnrs asks, which may be half imported: its thread must not wait for another."""
+    frame = sys._getframe(3)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("importlib."):
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__", "").startswith("cnnrs.")
+
+
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
-        value = getattr(importlib.import_module(f"cnnrs.{_NAMES[name]}"), name)
+        value = getattr(_load(f"cnnrs.{_NAMES[name]}"), name)
     elif name in _SUBMODULES or name in _INTERNAL:
-        return importlib.import_module(f"cnnrs.{name}")
+        return _load(f"cnnrs.{name}")
     elif name == "__version__":
         from cnnrs._core import __version__ as value
     else:
@@ -136,4 +157,4 @@ def version() -> str:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__") and name not in __all__)])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import cnnrs
 from cnnrs import _core
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +113,11 @@ def test_import_time(capsys):
     with capsys.disabled():
         print(f"\nimport cnnrs: {best * 1e3:.0f} ms")
     assert best <= 0.15
+
+
+def test_dir_lists_what_is_public():
+    cnnrs.Model  # noqa: B018 loads modules that are not public
+    assert {name for name in dir(cnnrs) if not name.startswith("__")} == set(cnnrs.__all__) - {"__version__"}
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")

@@ -202,3 +202,26 @@ def test_threads_in_the_first_fit_make_everything_once(entry, tmp_path):
         model.save(path)
         again = cnnrs.models.load_model(path)
         assert (again.predict(x, verbose=0) == model.predict(x, verbose=0)).all()
+
+
+def test_threads_may_be_the_first_to_use_names():
+    program = """
+import threading
+import cnnrs
+raised = []
+def use(name):
+    try:
+        getattr(cnnrs, name)
+    except BaseException as error:
+        raised.append(f"{name}: {error!r}")
+names = ["Sequential", "Input", "Layer", "layers", "ops", "metrics", "saving", "utils", "GradientTape"]
+threads = [threading.Thread(target=use, args=(name,)) for name in 3 * names]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(raised)
+"""
+    for _ in range(3):
+        run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+        assert run.stdout == "[]\n", run.stdout + run.stderr

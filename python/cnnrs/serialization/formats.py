@@ -67,7 +67,7 @@ def _foreign(path: str) -> str | None:
 
 
 def check_readable(path: str) -> None:
-    """ValueError if the suffix of a path is that of files which are not read, FileNotFoundError if none is there.
+    """ValueError if the suffix of a path is of files that are not read, FileNotFoundError if it is missing.
 
     >>> from cnnrs.serialization import formats
     >>> formats.check_readable("m.safetensors")
