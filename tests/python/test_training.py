@@ -576,3 +576,17 @@ def test_metrics_are_recorded_and_agree_with_python_at_every_batch(name):
         model.compile("sgd", "binary_crossentropy", metrics=[metric], run_eagerly=eager)
         values.append(model.evaluate(x, y, batch_size=16, verbose=0))
     np.testing.assert_allclose(np.asarray(values[0][1]), np.asarray(values[1][1]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_loss_without_reduction_is_the_mean_over_all_samples(outputs):
+    inputs = Input((3,))
+    model = Model(inputs, [layers.Dense(1, kernel_initializer="ones")(inputs) for _ in range(outputs)])
+    model.compile("sgd", cnnrs.losses.MeanSquaredError(reduction=None))
+    x = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
+    y = np.zeros((10, 1), np.float32)
+    expected = np.square(x.sum(1)).mean()
+    # The last batch is smaller.
+    logs = model.evaluate(x, [y] * outputs, batch_size=4, verbose=0, return_dict=True)
+    assert logs.pop("loss") == pytest.approx(outputs * expected, rel=1e-5)
+    assert list(logs.values()) == pytest.approx([expected] * len(logs), rel=1e-5)

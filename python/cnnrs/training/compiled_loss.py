@@ -12,6 +12,7 @@ from cnnrs.base.arguments import number
 from cnnrs.losses import Loss
 from cnnrs.metrics import Mean
 from cnnrs.training.crossentropy import NAMES, crossentropy
+from cnnrs.training.logs import track_loss
 from cnnrs.training.outputs import Outputs
 
 __all__ = ["CompiledLoss"]
@@ -130,7 +131,7 @@ class CompiledLoss:
                 value = value * factor
             total = value if total is None else total + value
         for name, tracker in self._trackers.items():
-            tracker.update_state(by_name[name], sample_weight=float(outputs.flat[0].shape[0]))
+            track_loss(tracker, by_name[name], outputs.flat[0].shape[0])
         return total
 
     def _value(

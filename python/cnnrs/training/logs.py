@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import ops
 from cnnrs.base import naming
 from cnnrs.base.user_warnings import warn_user
 
-__all__ = ["as_numbers", "in_order", "results_of", "warn_of_nan"]
+__all__ = ["as_numbers", "in_order", "results_of", "track_loss", "warn_of_nan"]
+
+
+def track_loss(tracker: Any, loss: Any, rows: int) -> None:
+    """Takes the loss of a batch of so many rows into account: the mean of one that is not a scalar."""
+    tracker.update_state(ops.mean(loss) if getattr(loss, "shape", ()) else loss, sample_weight=float(rows))
 
 
 def results_of(metrics: list[Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from cnnrs.base.recent import Recent
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.base import Layer
 from cnnrs.training.arguments import check_jit_compile, takes_argument
-from cnnrs.training.logs import results_of
+from cnnrs.training.logs import results_of, track_loss
 from cnnrs.training.samples import unpack_x_y_sample_weight
 from cnnrs.training.step import RecordedStep, Signature
 
@@ -263,8 +263,8 @@ class ModelSteps(Layer):
         return self.get_metrics_result()
 
     def _track_loss(self, loss: Any, x: Any) -> None:
-        rows = float(next(leaf for leaf in tree.flatten(x) if leaf is not None).shape[0])
-        self._require_compiled("train_step or test_step").loss_tracker.update_state(loss, sample_weight=rows)
+        rows = next(leaf for leaf in tree.flatten(x) if leaf is not None).shape[0]
+        track_loss(self._require_compiled("train_step or test_step").loss_tracker, loss, rows)
 
     # ---- metrics
 
