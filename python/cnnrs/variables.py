@@ -97,8 +97,6 @@ class Variable(_core.Variable):
             value = initializer
             if shape is not None and tuple(np.shape(value)) != tuple(shape):
                 raise ValueError(f"Variable: expected shape {tuple(shape)}, received {np.shape(value)}")
-        if isinstance(value, (bool, int, float)) and dtype is None:
-            dtype = FLOAT
         name = name or _automatic_name()
         flags = {"trainable": bool(trainable), "autocast": bool(autocast)}
         self: Any = super().__new__(cls, value, dtype=dtype, name=name, **flags)

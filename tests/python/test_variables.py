@@ -204,3 +204,8 @@ class TestProperties:
         for attribute in ("path", "aggregation", "synchronization"):
             with pytest.raises(AttributeError):
                 setattr(variable, attribute, "x")
+
+
+@pytest.mark.parametrize("value, dtype", [(1, "int32"), (True, "bool"), (1.5, "float32"), ([1, 2], "int32")])
+def test_numbers_of_python_have_the_types_that_tensors_give_them(value, dtype):
+    assert Variable(value).dtype == ops.array(value).dtype == dtype
