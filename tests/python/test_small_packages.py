@@ -137,6 +137,12 @@ def test_epsilon_is_that_of_the_process():
         config.set_epsilon(1e-7)
     assert before == pytest.approx([-np.log(1e-7)] * 4, rel=1e-4)
     assert after == pytest.approx([-np.log(1e-3)] * 4, rel=1e-2)
+    for wrong in (float("nan"), float("inf"), 0, -1e-3, True, "1e-3"):
+        with pytest.raises(ValueError, match="set_epsilon: value"):
+            config.set_epsilon(wrong)
+    config.set_epsilon(np.float32(1e-7))
+    assert config.epsilon() == np.float32(1e-7)
+    config.set_epsilon(1e-7)
 
 
 def test_settings_that_have_one_value():
