@@ -217,3 +217,11 @@ def test_arrays_of_float64_are_float32_as_for_every_loss(name):
     more = {"q": 0.5} if "generalized" in name else {}
     y = P if name == "mean_squared_error" else LABELS
     assert getattr(losses, name)(y, P.astype("float64"), **more).dtype == "float32"
+
+
+def test_generalized_cross_entropy_of_a_softmax_that_rounds_to_0_has_finite_gradients():
+    logits = cnnrs.Variable(np.array([[300.0, 0.0, -300.0]], "float32"))
+    with cnnrs.GradientTape() as tape:
+        loss = losses.CategoricalGeneralizedCrossEntropy()([2], cnnrs.ops.softmax(logits))
+    assert float(loss) == 2.0
+    assert np.isfinite(tape.gradient(loss, logits)).all()

@@ -83,7 +83,11 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     y_pred = as_float(as_tensor(y_pred))
     labels = sparse_labels(y_true, y_pred)
     hot = ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
-    return (1.0 - ops.power(raw.sum(y_pred * hot, axes=[-1]), float(q))) / float(q)
+    p = raw.sum(y_pred * hot, axes=[-1])
+    # The slope of the power is infinite at 0, and a softmax that has rounded to 0 has the slope 0.
+    there = p > 0.0
+    power = raw.where(there, ops.power(raw.where(there, p, 1.0), float(q)), 0.0)
+    return (1.0 - power) / float(q)
 
 
 class CategoricalFocalCrossentropy(LossFunctionWrapper):
