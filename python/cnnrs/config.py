@@ -84,7 +84,8 @@ def _limit(setting: str, variable: str) -> int | None:
     """A limit of training: as it was set, else what the environment says."""
     if setting not in _LIMITS:
         text = os.environ.get(variable, "")
-        _LIMITS[setting] = integer(int(text), variable, "value", least=1) if text.isdigit() else None
+        value = int(text) if text.isdigit() else text
+        _LIMITS[setting] = integer(value, variable, "value", least=1) if text else None
     return _LIMITS[setting]
 
 

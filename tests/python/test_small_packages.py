@@ -122,6 +122,16 @@ def test_limits_of_training(limits):
     assert (config.max_epochs(), config.max_steps_per_epoch()) == (None, 3)
 
 
+@pytest.mark.parametrize("text", ["0", "-1", "2.5", "many"])
+def test_limits_that_the_environment_misspells_are_refused(monkeypatch, text):
+    monkeypatch.setattr(config, "_LIMITS", {})
+    monkeypatch.setenv("KERAS_MAX_EPOCHS", text)
+    with pytest.raises(ValueError, match="KERAS_MAX_EPOCHS"):
+        config.max_epochs()
+    monkeypatch.setenv("KERAS_MAX_EPOCHS", "3")
+    assert config.max_epochs() == 3
+
+
 def test_epsilon_is_that_of_the_process():
     losses = [
         lambda: cnnrs.losses.categorical_crossentropy([[0.0, 1.0]], [[1.0, 0.0]]),

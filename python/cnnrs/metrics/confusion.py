@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, ops
-from cnnrs.base.arguments import number
+from cnnrs.base.arguments import integer, number
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.metrics.metric import Metric, fit_weight
 from cnnrs.ops import raw
@@ -34,10 +34,12 @@ class Confusion(Metric):
     ):
         super().__init__(dtype=dtype, name=name)
         self.init_thresholds = thresholds
-        self.top_k, self.class_id = top_k, class_id
+        owner = type(self).__name__
+        self.top_k = None if top_k is None else integer(top_k, owner, "top_k", least=1)
+        self.class_id = None if class_id is None else integer(class_id, owner, "class_id")
         given = [0.5] if thresholds is None else thresholds
         values = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
-        self._set_limits([number(t, type(self).__name__, "thresholds", least=0, most=1) for t in values])
+        self._set_limits([number(t, owner, "thresholds", least=0, most=1) for t in values])
         self._make_counts(())
 
     def _set_limits(self, thresholds: list[float]) -> None:
