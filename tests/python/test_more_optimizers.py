@@ -241,3 +241,13 @@ def test_slots_of_float64_variables_are_float64():
     adafactor = optimizers.Adafactor()
     adafactor.build([matrix])
     assert [slot.dtype for slot in adafactor.variables[2:]] == ["float64"] * 3
+
+
+@pytest.mark.parametrize("by_callable", [False, True])
+def test_several_optimizers_exclude_from_weight_decay_before_they_are_known(by_callable):
+    one = optimizers.SGD(0.5, weight_decay=0.5)
+    several = optimizers.MultiOptimizer((lambda v: one) if by_callable else optimizers.OptimizerMap(one))
+    kernel, bias, other = (cnnrs.Variable([1.0], name=name) for name in ("kernel", "bias", "other"))
+    several.exclude_from_weight_decay(var_list=[other], var_names=["bias"])
+    several.apply([[0.0]] * 3, [kernel, bias, other])
+    assert [float(v.numpy()[0]) for v in (kernel, bias, other)] == [0.75, 1.0, 1.0]
