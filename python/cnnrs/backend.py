@@ -43,7 +43,7 @@ __all__ = [
 
 
 def is_float_dtype(dtype: Any) -> bool:
-    """Whether an element type that tensors hold is float32, float16 or bfloat16.
+    """Whether an element type that tensors hold is one of floats: of 16, 32 or 64 bits.
 
     Args:
         dtype: The type, as `ops.cast` takes it.
@@ -63,7 +63,7 @@ def is_float_dtype(dtype: Any) -> bool:
 
 
 def is_int_dtype(dtype: Any) -> bool:
-    """Whether an element type that tensors hold is int32 or uint8.
+    """Whether an element type that tensors hold is one of integers, signed or not.
 
     Args:
         dtype: The type, as `ops.cast` takes it.

@@ -6,7 +6,7 @@ import os
 
 from cnnrs import _core
 from cnnrs.base import suggest
-from cnnrs.base.arguments import integer
+from cnnrs.base.arguments import integer, number
 from cnnrs.base.policies import dtype_policy, set_dtype_policy
 
 __all__ = [
@@ -84,7 +84,8 @@ def _limit(setting: str, variable: str) -> int | None:
     """A limit of training: as it was set, else what the environment says."""
     if setting not in _LIMITS:
         text = os.environ.get(variable, "")
-        _LIMITS[setting] = integer(int(text), variable, "value", least=1) if text.isdigit() else None
+        value = int(text) if text.isdigit() else text
+        _LIMITS[setting] = integer(value, variable, "value", least=1) if text else None
     return _LIMITS[setting]
 
 
@@ -346,10 +347,15 @@ def epsilon() -> float:
 
 
 def set_epsilon(value: float) -> None:
-    """Sets `epsilon()`."""
-    if not isinstance(value, (int, float)) or value <= 0:
-        raise ValueError(f"set_epsilon: expected a number > 0, received {value!r}")
-    _SETTINGS["epsilon"] = float(value)
+    """Sets `epsilon()`.
+
+    Args:
+        value: A finite number above 0.
+
+    Raises:
+        ValueError: It is no such number.
+    """
+    _SETTINGS["epsilon"] = float(number(value, "set_epsilon", "value", above=0))
 
 
 def image_data_format() -> str:

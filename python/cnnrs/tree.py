@@ -44,7 +44,12 @@ def is_nested(structure: Any) -> bool:
 
 
 def _keys(structure: dict[Any, Any]) -> Iterable[Any]:
-    return structure if isinstance(structure, OrderedDict) else sorted(structure)
+    if isinstance(structure, OrderedDict):
+        return structure
+    try:
+        return sorted(structure)
+    except TypeError:  # keys of several types: one type after the other, by their names
+        return sorted(structure, key=lambda key: (type(key).__qualname__, key))
 
 
 def flatten(structure: Any) -> list[Any]:

@@ -221,6 +221,8 @@ def test_windows_of_a_sequence():
     for wrong in ({"start_index": 20}, {"end_index": 20}, {"sampling_rate": 0}, {"sequence_stride": 20}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             utils.timeseries_dataset_from_array(x, None, 3, **wrong)
+    with pytest.raises(ValueError, match="sequence_length"):
+        utils.timeseries_dataset_from_array(x, None, 0)
 
 
 def test_pad_sequences():
@@ -235,3 +237,5 @@ def test_pad_sequences():
             pad(given, **wrong)
     with pytest.raises(ValueError, match="expected entries of shape"):
         pad([[[1, 2]], [[1]]])
+    with pytest.raises(ValueError, match="maxlen: expected an integer"):
+        pad(given, -1)

@@ -159,3 +159,14 @@ class Own(cnnrs.Model):
 def test_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_weight_of_a_single_loss_counts():
+    plain, weighted = distiller(Logits()), distiller(Logits(), distillation_loss_weights=3.0)
+    assert weighted.distillation_loss_weights == [3.0]
+    logs = [one.evaluate(X, Y, verbose=0, return_dict=True) for one in (plain, weighted)]
+    assert logs[1]["distillation_loss"] == pytest.approx(3.0 * logs[0]["distillation_loss"], rel=1e-5)
+    with pytest.raises(ValueError, match="distillation_loss_weights: expected a finite number"):
+        distiller(Logits(), distillation_loss_weights=["a"])
+    with pytest.raises(ValueError, match="student's loss"):
+        plain.compile("sgd", [None])

@@ -197,3 +197,31 @@ def test_compile_finds_the_crossentropy_that_fits(name, kind, y, p):
 
     found, expected = logs_of(name), logs_of(kind)
     assert found == {"loss": expected["loss"], name: expected[kind]}
+
+
+def test_generalized_cross_entropy_of_labels_in_a_column():
+    """Labels such as those of CIFAR-10, (n, 1), mean the same as (n,)."""
+    loss = losses.CategoricalGeneralizedCrossEntropy(reduction="none")
+    found = loss(LABELS[:, None], P)
+    assert tuple(found.shape) == LABELS.shape
+    np.testing.assert_array_equal(found, loss(LABELS, P))
+
+
+def test_cosine_similarity_of_zeros_and_of_large_numbers_in_16_bits():
+    x = np.array([[0.0, 0.0], [300.0, 400.0]], "float16")
+    np.testing.assert_allclose(losses.cosine_similarity(x, x), [0.0, -1.0], atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["circle", "categorical_generalized_cross_entropy", "mean_squared_error"])
+def test_arrays_of_float64_are_float32_as_for_every_loss(name):
+    more = {"q": 0.5} if "generalized" in name else {}
+    y = P if name == "mean_squared_error" else LABELS
+    assert getattr(losses, name)(y, P.astype("float64"), **more).dtype == "float32"
+
+
+def test_generalized_cross_entropy_of_a_softmax_that_rounds_to_0_has_finite_gradients():
+    logits = cnnrs.Variable(np.array([[300.0, 0.0, -300.0]], "float32"))
+    with cnnrs.GradientTape() as tape:
+        loss = losses.CategoricalGeneralizedCrossEntropy()([2], cnnrs.ops.softmax(logits))
+    assert float(loss) == 2.0
+    assert np.isfinite(tape.gradient(loss, logits)).all()

@@ -171,3 +171,83 @@ def test_errors(make, error, message):
 
 def test_no_optimizer_is_none():
     assert optimizers.get(None) is None
+
+
+def test_a_loaded_model_has_the_paths_by_which_optimizers_were_chosen(tmp_path):
+    model = cnnrs.Sequential(
+        [
+            cnnrs.Input((3,)),
+            cnnrs.Sequential([cnnrs.layers.Dense(4, name="body")], name="inner"),
+            cnnrs.layers.Dense(1, name="head"),
+        ],
+        name="net",
+    )
+    chosen = optimizers.OptimizerMap(optimizers.Adam(0.1), {"net/head/.*": optimizers.SGD(0.1)})
+    model.compile(optimizers.MultiOptimizer(chosen), "mse")
+    x, y = RANDOM.normal(size=(16, 3)), RANDOM.normal(size=(16, 1))
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "net.safetensors")
+    loaded = cnnrs.saving.load_model(tmp_path / "net.safetensors")
+    assert [v.path for v in loaded.weights] == [v.path for v in model.weights]
+    assert loaded.weights[0].path == "net/inner/body/kernel"
+    for one in (model, loaded):
+        one.fit(x, y, verbose=0, shuffle=False)
+    for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "callback, logged, last",
+    [
+        (callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5), [0.25, 0.125], 0.125),
+        # The rate that the epoch had is logged.
+        (callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9), [0.5, 0.5], 0.25),
+    ],
+)
+def test_the_rates_of_several_optimizers_inside_of_a_scaled_loss_are_set(callback, logged, last):
+    model = cnnrs.Sequential([cnnrs.Input((3,)), cnnrs.layers.Dense(1)])
+    only = optimizers.SGD(0.5, name="only")
+    several = optimizers.MultiOptimizer(optimizers.OptimizerMap(only))
+    model.compile(optimizers.LossScaleOptimizer(several), "mse")
+    history = model.fit(np.ones((4, 3)), np.ones(4), epochs=2, verbose=0, callbacks=[callback]).history
+    assert history["learning_rate_only"] == logged
+    assert float(only.learning_rate) == last
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
+def test_averages_of_16_bits_follow_weights_in_small_steps(dtype):
+    v = cnnrs.Variable(np.ones(2), dtype=dtype)
+    optimizer = optimizers.SGD(0.0, use_ema=True, ema_momentum=0.999)
+    optimizer.apply([np.zeros(2)], [v])
+    v.assign(np.full(2, 2.0))
+    for _ in range(300):
+        optimizer.apply([np.zeros(2)], [v])
+    assert v.dtype == dtype
+    optimizer.finalize_variable_values([v])
+    np.testing.assert_allclose(v.numpy().astype("float64"), 2 - 0.999**300, rtol=5e-3)
+    assert v.dtype == dtype
+
+
+def test_slots_of_float64_variables_are_float64():
+    v = cnnrs.Variable(np.ones(3), dtype="float64")
+    optimizer, w, m = optimizers.SGD(0.25, momentum=0.9), np.ones(3), np.zeros(3)
+    for _ in range(9):
+        gradient = RANDOM.normal(size=3)
+        optimizer.apply([cnnrs.ops.convert_to_tensor(gradient, "float64")], [v])
+        m = 0.9 * m - 0.25 * gradient
+        w = w + m
+    np.testing.assert_allclose(v.numpy(), w, rtol=1e-13)
+    matrix = cnnrs.Variable(np.ones((3, 2)), dtype="float64")
+    adafactor = optimizers.Adafactor()
+    adafactor.build([matrix])
+    assert [slot.dtype for slot in adafactor.variables[2:]] == ["float64"] * 3
+
+
+@pytest.mark.parametrize("by_callable", [False, True])
+def test_several_optimizers_exclude_from_weight_decay_before_they_are_known(by_callable):
+    one = optimizers.SGD(0.5, weight_decay=0.5)
+    several = optimizers.MultiOptimizer((lambda v: one) if by_callable else optimizers.OptimizerMap(one))
+    kernel, bias, other = (cnnrs.Variable([1.0], name=name) for name in ("kernel", "bias", "other"))
+    several.exclude_from_weight_decay(var_list=[other], var_names=["bias"])
+    several.apply([[0.0]] * 3, [kernel, bias, other])
+    assert [float(v.numpy()[0]) for v in (kernel, bias, other)] == [0.75, 1.0, 1.0]

@@ -122,6 +122,16 @@ def test_limits_of_training(limits):
     assert (config.max_epochs(), config.max_steps_per_epoch()) == (None, 3)
 
 
+@pytest.mark.parametrize("text", ["0", "-1", "2.5", "many"])
+def test_limits_that_the_environment_misspells_are_refused(monkeypatch, text):
+    monkeypatch.setattr(config, "_LIMITS", {})
+    monkeypatch.setenv("KERAS_MAX_EPOCHS", text)
+    with pytest.raises(ValueError, match="KERAS_MAX_EPOCHS"):
+        config.max_epochs()
+    monkeypatch.setenv("KERAS_MAX_EPOCHS", "3")
+    assert config.max_epochs() == 3
+
+
 def test_epsilon_is_that_of_the_process():
     losses = [
         lambda: cnnrs.losses.categorical_crossentropy([[0.0, 1.0]], [[1.0, 0.0]]),
@@ -137,6 +147,12 @@ def test_epsilon_is_that_of_the_process():
         config.set_epsilon(1e-7)
     assert before == pytest.approx([-np.log(1e-7)] * 4, rel=1e-4)
     assert after == pytest.approx([-np.log(1e-3)] * 4, rel=1e-2)
+    for wrong in (float("nan"), float("inf"), 0, -1e-3, True, "1e-3"):
+        with pytest.raises(ValueError, match="set_epsilon: value"):
+            config.set_epsilon(wrong)
+    config.set_epsilon(np.float32(1e-7))
+    assert config.epsilon() == np.float32(1e-7)
+    config.set_epsilon(1e-7)
 
 
 def test_settings_that_have_one_value():

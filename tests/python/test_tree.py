@@ -96,3 +96,8 @@ def test_shapes():
             call()
     with pytest.raises(ValueError, match="leaves"):
         tree.pack_sequence_as([0], [1, 2])
+
+
+def test_keys_of_several_types_are_sorted_by_type_and_value():
+    assert tree.flatten({"b": 1, 2: 2, "a": 3, 1: 4}) == [4, 2, 3, 1]
+    assert tree.map_structure(lambda x: -x, {"b": 1, 2: 2}) == {"b": -1, 2: -2}

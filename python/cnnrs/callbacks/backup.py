@@ -13,6 +13,7 @@ from cnnrs import _core
 from cnnrs.base.arguments import file_path, integer
 from cnnrs.base.dtypes import FLOAT, STORED
 from cnnrs.callbacks.callback import Callback
+from cnnrs.callbacks.learning_rates import single
 from cnnrs.serialization.copies import restore_training, training_state
 
 __all__ = ["BackupAndRestore", "SwapEMAWeights"]
@@ -77,8 +78,7 @@ class BackupAndRestore(Callback):
         if not self.model.built:
             raise ValueError(
                 f"BackupAndRestore: expected a model that is built before fit, received {self.model!r}; "
-                f"give it "
-                "an Input, or call it on a batch"
+                "give it an Input, or call it on a batch"
             )
         for path in (self._path, self._previous_path):
             if not os.path.exists(path):
@@ -210,15 +210,11 @@ class SwapEMAWeights(Callback):
 
     def _pairs(self) -> list[tuple[Any, Any]]:
         """Weights with their averages."""
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        averaging = [
-            one for one in getattr(optimizer, "optimizers", [optimizer]) if one.use_ema and one.built
-        ]
+        averaging = [one for one, _ in single(self.model.optimizer) if one.use_ema and one.built]
         if not averaging:
             raise ValueError(
                 "SwapEMAWeights must be used when `use_ema=True` is set on the optimizer, and after its "
-                "first "
-                f"step; received {optimizer!r}"
+                f"first step; received {self.model.optimizer!r}"
             )
         return [
             pair for one in averaging for pair in zip(one._trainable_variables, one._averages, strict=True)

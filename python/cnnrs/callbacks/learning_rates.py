@@ -12,8 +12,9 @@ from cnnrs.callbacks.callback import Callback
 from cnnrs.callbacks.monitoring import Monitor
 
 
-def _single(optimizer: Any) -> Iterator[tuple[Any, str]]:
-    """The optimizers that have a rate: `optimizer`, or those inside of it with their names."""
+def single(optimizer: Any) -> Iterator[tuple[Any, str]]:
+    """The optimizers that update variables: `optimizer`, or those inside of it with their names."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     inner = getattr(optimizer, "optimizers", None)
     yield from [(optimizer, "")] if inner is None else [(one, f"{one.name} ") for one in inner]
 
@@ -21,7 +22,7 @@ def _single(optimizer: Any) -> Iterator[tuple[Any, str]]:
 def log_rates(optimizer: Any, logs: Any) -> None:
     """Adds the learning rate of each optimizer to the logs."""
     if logs is not None:
-        for one, of in _single(optimizer):
+        for one, of in single(optimizer):
             name = f"learning_rate_{of.strip()}" if of else "learning_rate"
             logs[name] = float(np.asarray(one.learning_rate))
 
@@ -93,7 +94,7 @@ class ReduceLROnPlateau(Monitor):
         self.wait += 1
         if self.wait < self.patience:
             return
-        for optimizer, of in _single(self.model.optimizer):
+        for optimizer, of in single(self.model.optimizer):
             rate = float(np.asarray(optimizer.learning_rate))
             if rate <= self.min_lr:
                 continue
@@ -136,7 +137,7 @@ class LearningRateScheduler(Callback):
             if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
         ]
         two = len(takes) > 1 or any(p.kind == p.VAR_POSITIONAL for p in takes)
-        for optimizer, of in _single(self.model.optimizer):
+        for optimizer, of in single(self.model.optimizer):
             rate = float(np.asarray(optimizer.learning_rate))
             rate = self.schedule(epoch, rate) if two else self.schedule(epoch)
             if not isinstance(rate, (float, int, np.floating, np.integer)):

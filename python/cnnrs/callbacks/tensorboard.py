@@ -173,7 +173,7 @@ class TensorBoard(Callback):
     def _collect_learning_rate(self, logs: dict[str, Any]) -> dict[str, Any]:
         optimizer = self.model.optimizer
         if optimizer is not None:
-            log_rates(getattr(optimizer, "inner_optimizer", optimizer), logs)
+            log_rates(optimizer, logs)
         return logs
 
     @staticmethod

@@ -28,7 +28,7 @@ class Distiller(Model):
         teacher: A trained model. It is frozen.
         student: The model to train, with inputs and outputs of the same shapes and types.
         distillation_losses: A `DistillationLoss`, or a list of them.
-        distillation_loss_weights: Factor of each of a list; 1 by default.
+        distillation_loss_weights: Factor of each of them: a list, or a number for a single one; 1 by default.
         student_loss_weight: Number of 0..1.
         name: Name.
         **kwargs: None; as in `Model`.
@@ -71,14 +71,17 @@ class Distiller(Model):
             raise ValueError("Distiller: distillation_losses: expected a DistillationLoss or a list of them")
         several = isinstance(distillation_losses, (list, tuple))
         self.distillation_losses = list(distillation_losses) if several else [distillation_losses]
-        weights = [1.0] * len(self.distillation_losses)
-        if several and distillation_loss_weights is not None:
-            weights = list(distillation_loss_weights)
+        weights = distillation_loss_weights
+        if weights is None:
+            weights = [1.0] * len(self.distillation_losses)
+        weights = list(weights) if isinstance(weights, (list, tuple)) else [weights]
         if len(weights) != len(self.distillation_losses):
             raise ValueError(
                 f"Distiller: distillation_loss_weights: expected {len(self.distillation_losses)} numbers, "
                 f"received {len(weights)}"
             )
+        for weight in weights:
+            number(weight, "Distiller", "distillation_loss_weights")
         for loss in self.distillation_losses:
             loss.validate_model_compatibility(teacher, student)
         self.distillation_loss_weights, self.student_loss_weight = weights, student_loss_weight
@@ -114,8 +117,8 @@ class Distiller(Model):
         Raises:
             ValueError: There is no loss, or metrics are no list.
         """
-        if loss is None:
-            raise ValueError("Distiller: compile: loss: expected the student's loss, received None")
+        if all(one is None for one in tree.flatten(loss)):
+            raise ValueError(f"Distiller: compile: loss: expected the student's loss, received {loss!r}")
         if metrics is not None and not isinstance(metrics, (list, tuple)):
             raise ValueError(f"Distiller: compile: metrics: expected a list, received {metrics!r}")
         self._given_loss = loss

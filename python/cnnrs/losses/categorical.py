@@ -8,10 +8,10 @@ from cnnrs import ops
 from cnnrs.base.arguments import number
 from cnnrs.config import epsilon
 from cnnrs.losses.classes import LossFunctionWrapper
-from cnnrs.losses.functions import smoothed, warn_of_one_class
+from cnnrs.losses.functions import smoothed, sparse_labels, warn_of_one_class
 from cnnrs.losses.loss import as_tensor, float_pair
 from cnnrs.ops import raw
-from cnnrs.ops.dispatch import as_float, as_index, op
+from cnnrs.ops.dispatch import as_float, op
 
 __all__ = [
     "CategoricalFocalCrossentropy",
@@ -69,20 +69,25 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
     It is the cross-entropy for q → 0, and the absolute error, which wrong labels move least, for q = 1.
 
     Args:
-        y_true: Integer labels.
-        y_pred: Probabilities, of the shape of `y_true` and one axis of classes.
+        y_true: Integer labels, of the shape of `y_pred` without the axis of classes, or with 1 in its place.
+        y_pred: Probabilities, whose last axis is that of the classes.
         q: Number of 0..1.
 
     Returns:
-        A float tensor of the shape of `y_true`.
+        A float tensor of the shape of `y_pred` without the last axis.
 
     >>> from cnnrs import losses
     >>> losses.categorical_generalized_cross_entropy([1], [[0.75, 0.25]], q=0.5).tolist()
     [1.0]
     """
-    y_pred = as_float(y_pred)
-    labels = ops.one_hot(as_index(as_tensor(y_true)), y_pred.shape[-1], dtype=y_pred.dtype)
-    return (1.0 - ops.power(raw.sum(y_pred * labels, axes=[-1]), float(q))) / float(q)
+    y_pred = as_float(as_tensor(y_pred))
+    labels = sparse_labels(y_true, y_pred)
+    hot = ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
+    p = raw.sum(y_pred * hot, axes=[-1])
+    # The slope of the power is infinite at 0, and a softmax that has rounded to 0 has the slope 0.
+    there = p > 0.0
+    power = raw.where(there, ops.power(raw.where(there, p, 1.0), float(q)), 0.0)
+    return (1.0 - power) / float(q)
 
 
 class CategoricalFocalCrossentropy(LossFunctionWrapper):

@@ -197,11 +197,7 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """
     y_true, y_pred = float_pair(y_true, y_pred)
 
-    def unit(x: Any) -> Any:
-        square = raw.sum(raw.square(x), axes=[axis], keepdims=True)
-        return x * raw.rsqrt(raw.maximum(square, epsilon() ** 2))
-
-    return -raw.sum(unit(y_true) * unit(y_pred), axes=[axis])
+    return -raw.sum(ops.normalize(y_true, axis=axis) * ops.normalize(y_pred, axis=axis), axes=[axis])
 
 
 def smoothed(y_true: Any, label_smoothing: Any, classes: int) -> Any:
@@ -214,6 +210,14 @@ def smoothed(y_true: Any, label_smoothing: Any, classes: int) -> Any:
         raise ValueError(f"label_smoothing: expected a number of 0..1, received {label_smoothing}")
     share = float(label_smoothing)
     return y_true * (1.0 - share) + share / classes if share else y_true
+
+
+def sparse_labels(y_true: Any, y_pred: Any) -> Any:
+    """Labels as indices, without the last axis where that is 1 and stands in the place of the classes."""
+    labels = as_index(as_tensor(y_true))
+    if len(labels.shape) == len(y_pred.shape) and labels.shape[-1] == 1:
+        labels = raw.squeeze(labels, axis=-1)
+    return labels
 
 
 def warn_of_one_class(name: str, y_pred: Any, axis: Any) -> None:
@@ -258,10 +262,8 @@ def sparse_categorical_crossentropy(
     >>> losses.sparse_categorical_crossentropy([1], [[0.5, 0.5]]).numpy().round(4)
     array([0.6931], dtype=float32)
     """
-    y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
-    y_true = as_index(y_true)
-    if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
-        y_true = raw.squeeze(y_true, axis=-1)
+    y_pred = as_tensor(y_pred)
+    y_true = sparse_labels(y_true, y_pred)
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
     valid = y_true != int(ignore_class)

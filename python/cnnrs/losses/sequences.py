@@ -31,7 +31,7 @@ def ctc(y_true: Any, y_pred: Any) -> Any:
     >>> losses.ctc([[1, 0]], [[[0.0, 0.0], [0.0, 0.0]]]).numpy().round(4)
     array([0.2877], dtype=float32)
     """
-    y_true, y_pred = as_tensor(y_true), as_float(y_pred)
+    y_true, y_pred = as_tensor(y_true), as_float(as_tensor(y_pred))
     if len(y_true.shape) != 2 or len(y_pred.shape) != 3:
         raise ValueError(
             "ctc: expected y_true of shape (batch, labels) and y_pred of shape (batch, steps, classes), "

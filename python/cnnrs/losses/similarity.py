@@ -44,7 +44,7 @@ def circle(
     >>> losses.circle([0, 0, 1], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]).numpy().round(4)
     array([0., 0., 0.], dtype=float32)
     """
-    y_pred, labels = as_float(y_pred), raw.reshape(as_tensor(y_true).astype("int32"), shape=[-1])
+    y_pred, labels = as_float(as_tensor(y_pred)), raw.reshape(as_tensor(y_true).astype("int32"), shape=[-1])
     references = y_pred if ref_embeddings is None else as_float(ref_embeddings).astype(y_pred.dtype)
     own = ref_labels is None
     ref_labels = labels if own else raw.reshape(as_tensor(ref_labels).astype("int32"), shape=[-1])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops
+from cnnrs.base.arguments import integer
 from cnnrs.config import epsilon
 from cnnrs.losses.loss import as_tensor
 from cnnrs.metrics.confusion import Confusion
@@ -68,10 +69,8 @@ class AUC(Confusion):
             raise ValueError(
                 f"{owner}: summation_method: expected one of {_METHODS}, received {summation_method!r}"
             )
-        if thresholds is None and (not isinstance(num_thresholds, (int, np.integer)) or num_thresholds < 2):
-            raise ValueError(
-                f"{owner}: num_thresholds: expected an integer of at least 2, received {num_thresholds!r}"
-            )
+        if thresholds is None:
+            integer(num_thresholds, owner, "num_thresholds", least=2)
         if num_labels and not multi_label:
             raise ValueError(f"{owner}: num_labels: expected None without multi_label, received {num_labels}")
         self.multi_label, self.num_labels = multi_label, num_labels

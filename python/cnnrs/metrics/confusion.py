@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, ops
+from cnnrs.base.arguments import integer, number
 from cnnrs.losses.loss import as_tensor, squeeze_or_expand
 from cnnrs.metrics.metric import Metric, fit_weight
 from cnnrs.ops import raw
@@ -33,12 +34,12 @@ class Confusion(Metric):
     ):
         super().__init__(dtype=dtype, name=name)
         self.init_thresholds = thresholds
-        self.top_k, self.class_id = top_k, class_id
+        owner = type(self).__name__
+        self.top_k = None if top_k is None else integer(top_k, owner, "top_k", least=1)
+        self.class_id = None if class_id is None else integer(class_id, owner, "class_id")
         given = [0.5] if thresholds is None else thresholds
         values = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
-        if any(not is_real(t) or not 0 <= t <= 1 for t in values):
-            raise ValueError(f"{self.name}: thresholds: expected numbers of 0..1, received {thresholds!r}")
-        self._set_limits([float(t) for t in values])
+        self._set_limits([number(t, owner, "thresholds", least=0, most=1) for t in values])
         self._make_counts(())
 
     def _set_limits(self, thresholds: list[float]) -> None:
@@ -97,11 +98,6 @@ class Confusion(Metric):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "thresholds": self.init_thresholds}
-
-
-def is_real(value: Any) -> bool:
-    """Whether a value is a number, and no bool."""
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 def _among_top_k(scores: Any, k: int) -> Any:

@@ -33,7 +33,7 @@ class IoU(Metric):
         axis: The axis of the classes of what is not sparse.
 
     Raises:
-        ValueError: A class of `target_class_ids` is not below `num_classes`.
+        ValueError: A class of `target_class_ids` is no integer below `num_classes`.
 
     >>> from cnnrs import metrics
     >>> round(float(metrics.IoU(num_classes=2, target_class_ids=[0])([0, 0, 1, 1], [0, 1, 0, 1])), 4)
@@ -58,12 +58,10 @@ class IoU(Metric):
         super().__init__(dtype=dtype or "int32", name=name)
         owner = type(self).__name__
         self.num_classes = integer(num_classes, owner, "num_classes", least=1)
-        self.target_class_ids = list(target_class_ids)
-        if any(not 0 <= target < num_classes for target in self.target_class_ids):
-            raise ValueError(
-                f"{owner}: target_class_ids: expected classes of 0..{num_classes - 1}, "
-                f"received {target_class_ids}"
-            )
+        self.target_class_ids = [
+            integer(target, owner, "target_class_ids", least=0, most=num_classes - 1)
+            for target in target_class_ids
+        ]
         self.ignore_class, self.axis = ignore_class, axis
         self.sparse_y_true, self.sparse_y_pred = sparse_y_true, sparse_y_pred
         shape = (num_classes, num_classes)

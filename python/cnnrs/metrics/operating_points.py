@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops
-from cnnrs.base.arguments import integer
-from cnnrs.metrics.confusion import Confusion, is_real
+from cnnrs.base.arguments import integer, number
+from cnnrs.metrics.confusion import Confusion
 
 __all__ = [
     "PrecisionAtRecall",
@@ -35,8 +35,7 @@ class _AtConstraint(Confusion):
 
     def __init__(self, value: float, num_thresholds: int, class_id: int | None, name: str | None, dtype: Any):
         owner = type(self).__name__
-        if not is_real(value) or not 0 <= value <= 1:
-            raise ValueError(f"{owner}: {self._constrained}: expected a number of 0..1, received {value!r}")
+        number(value, owner, self._constrained, least=0, most=1)
         self.num_thresholds = integer(num_thresholds, owner, "num_thresholds", least=1)
         steps = max(num_thresholds - 1, 1)
         thresholds = [i / steps for i in range(num_thresholds)] if num_thresholds > 1 else [0.5]

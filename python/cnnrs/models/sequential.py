@@ -215,8 +215,14 @@ class Sequential(Model):
             )
         model = cls(name=config.get("name"))
         model._restore_policy(config)
-        for entry in config["layers"]:
-            model.add(serialization.deserialize_keras_object(entry, custom_objects=custom_objects))
+        # A layer that was built is built again before it is added, and its weights keep their paths.
+        outer = naming.enter_scopes(model._scopes())
+        try:
+            layers = [serialization.deserialize_keras_object(e, custom_objects) for e in config["layers"]]
+        finally:
+            naming.enter_scopes(outer)
+        for layer in layers:
+            model.add(layer)
         shape = config.get("build_input_shape")
         if model._graph is None and shape is not None:
             model.build(_tuples(shape))

@@ -225,7 +225,8 @@ def normalize(x: Any, axis: Any = -1, order: float = 2, epsilon: float | None = 
         epsilon: The least number by which to divide; None, the default, means `config.epsilon()`.
 
     Returns:
-        float32 tensor of the shape of `x`. Its norm is 1, or less where that of `x` is below `epsilon`.
+        Float tensor of the shape and type of `x`, or float32 if it is no float. Its norm is 1, or less where
+        that of `x` is below `epsilon`.
 
     Raises:
         TypeError: `x` is not numeric, or `epsilon` or an axis is of another type than said.

@@ -150,6 +150,8 @@ class MultiOptimizer(Optimizer):
         _check(optimizer, f"{self.name}: optimizer_map")
         if not any(optimizer is known for known in self._inner):
             optimizer.loss_scale_factor = self.loss_scale_factor
+            optimizer._excluded |= self._excluded
+            optimizer._excluded_names += self._excluded_names
             self._inner.append(optimizer)
 
     @property
@@ -219,6 +221,8 @@ class MultiOptimizer(Optimizer):
             optimizer.finalize_variable_values(own)
 
     def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        # Kept for the optimizers that a callable gives later.
+        super().exclude_from_weight_decay(var_list, var_names)
         for optimizer in self._inner:
             optimizer.exclude_from_weight_decay(var_list, var_names)
 

@@ -213,11 +213,12 @@ class Optimizer(NamedArguments):
         }
 
     def _own_slots(self, name: str, initial: str) -> list[Variable]:
-        make = (lambda v: v.numpy()) if initial == "copy" else (lambda v: np.zeros(v.shape, "float32"))
-        return [
-            self._track(Variable(make(v), trainable=False, name=_slot_name(v, name)))
-            for v in self._trainable_variables
-        ]
+        made = []
+        for v in self._trainable_variables:
+            dtype = slot_dtype(v)
+            start = v.value.astype(dtype).numpy() if initial == "copy" else np.zeros(v.shape, dtype)
+            made.append(self._track(Variable(start, dtype=dtype, trainable=False, name=_slot_name(v, name))))
+        return made
 
     def add_variable(
         self,
@@ -245,9 +246,12 @@ class Optimizer(NamedArguments):
     def add_variable_from_reference(
         self, reference_variable: Any, name: str | None = None, initializer: Any = "zeros"
     ) -> Variable:
-        """A slot of the shape of a variable."""
+        """A slot of the shape of a variable: float32, or float64 for a variable of that type."""
         return self.add_variable(
-            reference_variable.shape, initializer, name=_slot_name(reference_variable, name or "slot")
+            reference_variable.shape,
+            initializer,
+            slot_dtype(reference_variable),
+            name=_slot_name(reference_variable, name or "slot"),
         )
 
     def add_optimizer_variables(self, trainable_variables: Any, name: Any, initializer: Any = "zeros") -> Any:
@@ -364,12 +368,13 @@ class Optimizer(NamedArguments):
             average = self._averages[self._index(variable)]
             # The first step starts from the weights as they are then.
             fresh = raw.equal(self._updates(), 0)
-            mixed = momentum * average + (1.0 - momentum) * variable
-            average.assign(raw.where(fresh, variable.value, mixed))
+            own = variable.value.astype(average.dtype)
+            average.assign(raw.where(fresh, own, momentum * average + (1.0 - momentum) * own))
             if self.ema_overwrite_frequency:
                 step = self._updates() + 1
                 now = raw.equal(raw.mod(step, int(self.ema_overwrite_frequency)), 0)
-                variable.assign(raw.where(now, average.value, variable.value))
+                averaged = average.value.astype(variable.dtype)
+                variable.assign(raw.where(now, averaged, variable.value))
 
     def finalize_variable_values(self, var_list: Any) -> None:
         """At the end of training: weights become their moving averages, with `use_ema`."""
@@ -574,6 +579,11 @@ def _core_realise(optimizer: Optimizer) -> None:
     if not context.is_tracing():
         variables = optimizer.variables + optimizer._trainable_variables
         _core.realise([v.value for v in variables])
+
+
+def slot_dtype(variable: Any) -> str:
+    """float32, so that slots add up what 16 bits would lose; float64 for a variable of that type."""
+    return "float64" if variable.dtype == "float64" else "float32"
 
 
 def _slot_name(variable: Any, name: str) -> str:

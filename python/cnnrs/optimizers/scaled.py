@@ -6,7 +6,7 @@ from typing import Any
 
 from cnnrs.base.arguments import number
 from cnnrs.ops import raw
-from cnnrs.optimizers.optimizer import Optimizer
+from cnnrs.optimizers.optimizer import Optimizer, slot_dtype
 from cnnrs.optimizers.schedules import _power
 from cnnrs.variables import Variable
 
@@ -83,7 +83,9 @@ class Adafactor(Optimizer):
             shape = tuple(variable.shape)
             factored = len(shape) >= 2
             made = [
-                self.add_variable(of, name=f"{variable.name}_{name}") if factored else None
+                self.add_variable(of, dtype=slot_dtype(variable), name=f"{variable.name}_{name}")
+                if factored
+                else None
                 for of, name in ((shape[:-1], "rows"), ((*shape[:-2], *shape[-1:]), "columns"))
             ]
             self._rows.append(made[0])

@@ -22,7 +22,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
         An array of the shape of `x` and an axis of the classes; a tensor if `x` is one.
 
     Raises:
-        ValueError: A label is outside of the classes.
+        ValueError: A label of an array is outside of the classes; one of a tensor gives a row of zeros.
 
     >>> from cnnrs import utils
     >>> utils.to_categorical([0, 2], 3)

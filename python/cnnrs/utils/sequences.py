@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.base.arguments import integer
 from cnnrs.utils.data_set import Dataset, check_format
 
 __all__ = ["pad_sequences", "timeseries_dataset_from_array"]
@@ -33,8 +34,8 @@ def pad_sequences(
         Array of shape (sequences, maxlen, ...).
 
     Raises:
-        ValueError: An entry is no sequence, entries have different shapes, or an argument is none of the
-            values above.
+        ValueError: An entry is no sequence, entries have different shapes, `maxlen` is less than 0, or an
+            argument is none of the values above.
 
     Example:
         >>> from cnnrs import utils
@@ -56,7 +57,8 @@ def pad_sequences(
         )
     full = [entry for entry in sequences if len(entry)]
     shape = np.asarray(full[0]).shape[1:] if full else ()
-    length = max(map(len, sequences), default=0) if maxlen is None else maxlen
+    longest = max(map(len, sequences), default=0)
+    length = longest if maxlen is None else integer(maxlen, "pad_sequences", "maxlen", least=0)
     result = np.full((len(sequences), length, *shape), value, dtype=dtype)
     for row, entry in zip(result, sequences, strict=True):
         kept = np.asarray(entry[-length:] if truncating == "pre" else entry[:length], dtype=dtype)
@@ -116,6 +118,7 @@ def timeseries_dataset_from_array(
     """
     name, length = "timeseries_dataset_from_array", len(data)
     check_format(name, format)
+    integer(sequence_length, name, "sequence_length", least=1)
     for argument, number, least in (("start_index", start_index, 0), ("end_index", end_index, 1)):
         if number and not least <= number < length:
             raise ValueError(f"{name}: {argument}: expected {least} to {length - 1}, received {number}")
