@@ -31,10 +31,16 @@ def test_cosine_similarity_of_short_vectors():
 
 @pytest.mark.parametrize(
     ("make", "args"),
-    [(layers.Dense, (2,)), (layers.Embedding, (3, 2)), (layers.EinsumDense, ("ab,bc->ac", 2))],
+    [
+        (layers.Dense, (2,)),
+        (layers.Embedding, (3, 2)),
+        (layers.EinsumDense, ("ab,bc->ac", 2)),
+        *((cls, (2, 3)) for cls in (layers.Conv1D, layers.Conv2D, layers.Conv3D)),
+    ],
 )
 def test_low_rank_adaptation_is_refused(make, args):
-    with pytest.raises(ValueError, match="lora_rank: expected None, received 4: .*trainable"):
+    named = f"{make.__name__}: lora_rank: expected None, received 4: .*trainable"
+    with pytest.raises(ValueError, match=named):
         make(*args, lora_rank=4)
     layer = make(*args, lora_rank=None)
     with pytest.raises(NotImplementedError, match=r"enable_lora .*trainable"):
