@@ -52,6 +52,10 @@ def test_initializers_by_name_and_value():
     layer = cnnrs.layers.Dense(3, kernel_initializer=cnnrs.ops.convert_to_tensor(values))
     layer.build((None, 2))
     np.testing.assert_array_equal(layer.kernel.numpy(), values)
+    again = cnnrs.models.clone_model(cnnrs.Sequential([cnnrs.Input((2,)), layer])).layers[-1]
+    np.testing.assert_array_equal(again.kernel.numpy(), values)
+    with pytest.raises(ValueError, match=r"\(2, 3\).*\(3, 2\)"):
+        again.kernel_initializer((3, 2))
     for window in (None, "hann", [1.0, 2.0]):
         made = initializers.STFT("imag", window, "spectrum", True)
         again = initializers.deserialize(initializers.serialize(made))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import initializers, ops, regularizers
+from cnnrs import ops, regularizers
 from cnnrs.base.arguments import integer, number
 from cnnrs.base.naming import auto_name
 from cnnrs.layers.activation import Softmax
@@ -57,18 +57,14 @@ class _HeadAttention(Layer):
         self._projection_regularizer = regularizers.get(activity_regularizer)
 
     def _project(self, equation: str, shape: Any, bias_axes: str, name: str, **more: Any) -> EinsumDense:
-        """A projection, with initializers of its own."""
-
-        def again(start: Any) -> Any:
-            return initializers.deserialize(initializers.serialize(start))
-
+        """A projection, which takes copies of the initializers."""
         part, bias = self._parts.of("kernel"), self._parts.of("bias")
         return EinsumDense(
             equation,
             output_shape=shape,
             bias_axes=bias_axes if self.use_bias else None,
-            kernel_initializer=again(part["initializer"]),
-            bias_initializer=again(bias["initializer"]),
+            kernel_initializer=part["initializer"],
+            bias_initializer=bias["initializer"],
             kernel_regularizer=part["regularizer"],
             bias_regularizer=bias["regularizer"],
             kernel_constraint=part["constraint"],
