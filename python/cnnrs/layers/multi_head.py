@@ -16,6 +16,7 @@ from cnnrs.layers.arguments import Parts
 from cnnrs.layers.base import Layer
 from cnnrs.layers.einsum import EinsumDense
 from cnnrs.layers.regularization import Dropout
+from cnnrs.ops.dispatch import standardize_axis
 from cnnrs.ops.masks import without_mask
 
 __all__ = ["GroupQueryAttention", "MultiHeadAttention"]
@@ -356,7 +357,14 @@ class MultiHeadAttention(_HeadAttention):
     def _plan_attention(self, rank: int) -> None:
         """Equations of the products between projections of `rank` axes, the last two of heads and depth."""
         given = self._attention_axes
-        axes = tuple(range(1, rank - 2)) if given is None else tuple(a % (rank - 1) for a in given)
+        axes = tuple(range(1, rank - 2))
+        if given is not None:
+            # Of the inputs, whose last axis becomes two.
+            axes = tuple(standardize_axis(a, rank - 1, f"{self.name}: attention_axes") for a in given)
+            if rank - 2 in axes:
+                raise ValueError(
+                    f"{self.name}: attention_axes: expected axes before the features, received {given}"
+                )
         self._attention_axes = axes
         queries = _letters(0, rank)
         keys = list(queries)
