@@ -126,3 +126,14 @@ def test_rms_scaling_of_older_models_is_deprecated():
     with pytest.warns(UserWarning, match="rms_scaling=True`, which is deprecated"):
         y = ops.layer_normalization(x, gamma, rms_scaling=True)
     np.testing.assert_allclose(y.numpy(), x / np.sqrt(x.var(-1, keepdims=True) + 1e-7) * gamma, rtol=1e-4)
+
+
+def test_heads_take_initializers_that_cannot_be_saved():
+    layer = cnnrs.layers.MultiHeadAttention(
+        2, 3, kernel_initializer=lambda shape, dtype: np.ones(shape, dtype)
+    )
+    layer.build((1, 4, 6), (1, 4, 6))
+    assert layer.query_dense.kernel.numpy().min() == 1.0
+    drawn_anew = cnnrs.layers.MultiHeadAttention(2, 3)
+    drawn_anew.build((1, 4, 6), (1, 4, 6))
+    assert (drawn_anew.query_dense.kernel.numpy() != drawn_anew.key_dense.kernel.numpy()).all()

@@ -216,3 +216,26 @@ def test_a_gpu_says_what_it_lacks():
         pytest.skip("there is no GPU")
     with pytest.raises(TypeError, match="float64.*float32"):
         (ops.array(np.ones(3)).to(gpus[0]) + 1).numpy()
+
+
+def test_layers_that_widen_16_bits_compute_in_float64_where_they_are_asked_to():
+    x = np.random.default_rng(0).normal(size=(4, 6, 8))
+    deviation = np.sqrt(x.var(-1, keepdims=True) + 1e-3)
+    cases = {
+        layers.LayerNormalization: (x - x.mean(-1, keepdims=True)) / deviation,
+        layers.RMSNormalization: x / np.sqrt(np.square(x).mean(-1, keepdims=True) + 1e-6),
+        layers.UnitNormalization: x / np.linalg.norm(x, axis=-1, keepdims=True),
+        layers.BatchNormalization: (x - x.mean((0, 1))) / np.sqrt(x.var((0, 1)) + 1e-3),
+    }
+    for cls, expected in cases.items():
+        for more in (
+            ({},) if cls is not layers.BatchNormalization else ({}, {"center": False, "scale": False})
+        ):
+            layer = cls(dtype="float64", **more)
+            kwargs = {"training": True} if cls is layers.BatchNormalization else {}
+            np.testing.assert_allclose(layer(x, **kwargs), expected, atol=1e-14, err_msg=cls.__name__)
+    dropped = layers.Dropout(0.5, dtype="float64")(x, training=True).numpy()
+    assert set(dropped[dropped != 0]) <= set((2 * x).ravel())
+    layer = layers.Dense(3, activity_regularizer="l2", dtype="float64")
+    output = layer(x).numpy()
+    assert float(layer.losses[0]) == pytest.approx(0.01 * np.square(output).sum() / 4, 1e-14)

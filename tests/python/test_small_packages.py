@@ -7,14 +7,16 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.signal
 
 import cnnrs
 from cnnrs import backend, config, initializers, regularizers, utils
 
 RANDOM = np.random.default_rng(12)
+WINDOWS = "barthann bartlett blackman blackmanharris bohman boxcar flattop hamming hann lanczos nuttall tukey"
 
 
-@pytest.mark.parametrize("window", ["hann", "hamming", "blackman", "tukey", None, np.arange(1.0, 9.0)])
+@pytest.mark.parametrize("window", [*WINDOWS.split(), None, np.arange(1.0, 9.0)])
 @pytest.mark.parametrize("scaling", ["density", "spectrum", None])
 @pytest.mark.parametrize("periodic", [True, False])
 def test_stft_kernels_are_a_fourier_transform(window, scaling, periodic):
@@ -27,13 +29,20 @@ def test_stft_kernels_are_a_fourier_transform(window, scaling, periodic):
         weights, scale = np.ones(frame), 1.0
     else:
         if isinstance(window, str):
-            signal = pytest.importorskip("scipy.signal")
-            weights = signal.get_window(window, frame, periodic)
+            weights = scipy.signal.get_window(window, frame, periodic)
         else:
             weights = window
-        scale = {"density": np.sqrt((weights**2).sum()), "spectrum": weights.sum(), None: 1.0}[scaling]
+        scale = {"density": np.sqrt((weights**2).sum()), "spectrum": np.abs(weights).sum(), None: 1.0}[
+            scaling
+        ]
     x = RANDOM.normal(size=frame)
     np.testing.assert_allclose(x @ kernel, np.fft.rfft(x * weights) / scale, atol=1e-5)
+
+
+def test_stft_kernels_of_one_element():
+    assert initializers.STFT("real", "hann")((1, 1, 1)).tolist() == [[[1.0]]]
+    with pytest.raises(ValueError, match="window: expected one of .*'hann'.*, received 'kaiser'"):
+        initializers.STFT("real", "kaiser")
 
 
 def test_initializers_by_name_and_value():
@@ -52,6 +61,10 @@ def test_initializers_by_name_and_value():
     layer = cnnrs.layers.Dense(3, kernel_initializer=cnnrs.ops.convert_to_tensor(values))
     layer.build((None, 2))
     np.testing.assert_array_equal(layer.kernel.numpy(), values)
+    again = cnnrs.models.clone_model(cnnrs.Sequential([cnnrs.Input((2,)), layer])).layers[-1]
+    np.testing.assert_array_equal(again.kernel.numpy(), values)
+    with pytest.raises(ValueError, match=r"\(2, 3\).*\(3, 2\)"):
+        again.kernel_initializer((3, 2))
     for window in (None, "hann", [1.0, 2.0]):
         made = initializers.STFT("imag", window, "spectrum", True)
         again = initializers.deserialize(initializers.serialize(made))

@@ -35,6 +35,7 @@ __all__ = [
     "limits",
     "result_type",
     "standardize_dtype",
+    "widened",
 ]
 
 FLOAT = "float32"
@@ -133,6 +134,11 @@ def accumulated(dtype: str) -> str:
     """The type in which Keras adds up and multiplies elements: small integers do not wrap around."""
     small = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
     return small.get(dtype, dtype)
+
+
+def widened(dtype: str) -> str:
+    """The type in which sums of floats of type `dtype` are kept: float32 for those of 16 bits."""
+    return FLOAT if dtype in STORED else dtype
 
 
 def largest(dtype: str) -> float:

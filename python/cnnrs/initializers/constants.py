@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnrs.initializers.initializer import Initializer
 
-__all__ = ["Constant", "Identity", "Ones", "Zeros"]
+__all__ = ["Constant", "Identity", "Ones", "Values", "Zeros"]
 
 
 class Zeros(Initializer):
@@ -53,6 +53,21 @@ class Constant(Initializer):
         return {
             "value": self.value if isinstance(self.value, (int, float)) else np.asarray(self.value).tolist()
         }
+
+
+class Values(Constant):
+    """What an array or tensor stands for as an initializer: its values, for a weight of its shape only.
+
+    >>> from cnnrs import initializers
+    >>> initializers.get(initializers.Ones()((2,)))((2,)).tolist()
+    [1.0, 1.0]
+    """
+
+    def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        own = tuple(np.shape(self.value))
+        if tuple(shape) != own:
+            raise ValueError(f"initializer: expected the shape {own} of the values, received {tuple(shape)}")
+        return super().__call__(shape, dtype)
 
 
 class Identity(Initializer):

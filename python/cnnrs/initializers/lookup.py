@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnrs import _core, serialization
 from cnnrs.base import naming
-from cnnrs.initializers.constants import Constant, Identity, Ones, Zeros
+from cnnrs.initializers.constants import Constant, Identity, Ones, Values, Zeros
 from cnnrs.initializers.draws import (
     GlorotNormal,
     GlorotUniform,
@@ -34,6 +34,7 @@ _CLASSES = {
         Zeros,
         Ones,
         Constant,
+        Values,
         Identity,
         RandomNormal,
         RandomUniform,
@@ -52,19 +53,6 @@ _CLASSES = {
 _ALIASES = {"normal": RandomNormal, "uniform": RandomUniform, "zero": Zeros, "one": Ones, "stft": STFT}
 _ALIASES |= {"IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal, "STFTInitializer": STFT}
 _BY_NAME = {**{naming.to_snake_case(name): cls for name, cls in _CLASSES.items()}, **_ALIASES, **_CLASSES}
-
-
-class _Values:
-    """An initializer that gives an array or tensor, of its own shape only."""
-
-    def __init__(self, values: Any):
-        self.values = values
-
-    def __call__(self, shape: Any, dtype: Any = None) -> Any:
-        own = tuple(np.shape(self.values))
-        if tuple(shape) != own:
-            raise ValueError(f"initializer: expected the shape {own} of the values, received {tuple(shape)}")
-        return np.asarray(self.values).astype(dtype or "float32")
 
 
 def serialize(initializer: Any) -> Any:
@@ -110,5 +98,5 @@ def get(identifier: Any) -> Callable[..., Any] | None:
     if isinstance(identifier, (int, float)):
         return Constant(identifier)
     if isinstance(identifier, (np.ndarray, np.generic, _core.Tensor, _core.Variable)):
-        return _Values(identifier)
+        return Values(identifier)
     raise ValueError(f"initializer: expected a name, an object or a callable, received {identifier!r}")

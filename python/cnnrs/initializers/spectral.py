@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,22 @@ __all__ = ["STFT"]
 
 # The windows that are sums of cosines: their coefficients, with alternating signs.
 _COSINES = {
+    "blackman": (0.42, 0.5, 0.08),
+    "blackmanharris": (0.35875, 0.48829, 0.14128, 0.01168),
     "boxcar": (1.0,),
+    "flattop": (0.21557895, 0.41663158, 0.277263158, 0.083578947, 0.006947368),
+    "hamming": (0.54, 0.46),
     "hann": (0.5, 0.5),
     "hanning": (0.5, 0.5),
-    "hamming": (0.54, 0.46),
-    "blackman": (0.42, 0.5, 0.08),
+    "nuttall": (0.3635819, 0.4891775, 0.1365995, 0.0106411),
+}
+# The others: functions of the distance from the middle, which is 1 at the ends.
+_TAPERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "barthann": lambda x: 0.62 - 0.24 * x + 0.38 * np.cos(np.pi * x),
+    "bartlett": lambda x: 1.0 - x,
+    "bohman": lambda x: (1.0 - x) * np.cos(np.pi * x) + np.sin(np.pi * x) / np.pi,
+    "lanczos": np.sinc,
+    "tukey": lambda x: np.where(x <= 0.5, 1.0, 0.5 - 0.5 * np.cos(2.0 * np.pi * x)),
 }
 
 
@@ -25,8 +37,8 @@ class STFT(Initializer):
 
     Args:
         side: "real" or "imag": the cosines or the sines.
-        window: "hann", "hamming", "blackman" or "boxcar", another window of `scipy.signal` if that is there,
-            an array of the length of a frame, or None.
+        window: "hann", "hamming", "blackman", "blackmanharris", "nuttall", "flattop", "bartlett", "barthann",
+            "bohman", "lanczos", "tukey" or "boxcar", an array of the length of a frame, or None.
         scaling: "density" divides by the root of the window's energy, "spectrum" by its sum, None by nothing.
         periodic: Whether the window is one period, instead of symmetric.
 
@@ -51,14 +63,15 @@ class STFT(Initializer):
         if scaling not in ("density", "spectrum", None):
             raise ValueError(f"STFT: scaling: expected 'density', 'spectrum' or None, received {scaling!r}")
         self.side, self.window, self.scaling, self.periodic = side, window, scaling, periodic
-        if isinstance(window, str):
-            self._window(8)
+        if isinstance(window, str) and window not in _COSINES and window not in _TAPERS:
+            known = sorted([*_COSINES, *_TAPERS])
+            raise ValueError(f"STFT: window: expected one of {known}, an array or None, received {window!r}")
 
     def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
         if len(shape) != 3:
             raise ValueError(f"STFT: shape: expected (frame, 1, frequencies), received {tuple(shape)}")
         frame, _, frequencies = shape
-        turns = np.arange(frequencies) / (2 * (frequencies - 1)) * np.arange(frame)[:, None, None]
+        turns = np.arange(frequencies) / max(2 * (frequencies - 1), 1) * np.arange(frame)[:, None, None]
         kernel = (np.cos if self.side == "real" else np.sin)(-2.0 * np.pi * turns)
         if self.window is not None:
             window = self._window(frame)
@@ -72,24 +85,14 @@ class STFT(Initializer):
             if window.shape != (frame,):
                 raise ValueError(f"STFT: window: expected the shape ({frame},), received {window.shape}")
             return window
-        if self.window not in _COSINES:
-            return self._of_scipy(frame)
-        angle = 2.0 * np.pi * np.arange(frame) / max(frame if self.periodic else frame - 1, 1)
+        count = frame if self.periodic else frame - 1
+        if count == 0:
+            return np.ones(1)
+        place = np.arange(frame) / count
+        if self.window in _TAPERS:
+            return _TAPERS[self.window](np.abs(2.0 * place - 1.0))
         terms = enumerate(_COSINES[self.window])
-        return np.sum([(-1) ** k * a * np.cos(k * angle) for k, a in terms], axis=0)
-
-    def _of_scipy(self, frame: int) -> np.ndarray:
-        try:
-            from scipy import signal  # type: ignore[import-untyped,unused-ignore]
-        except ImportError:
-            raise ValueError(
-                f"STFT: window: expected one of {sorted(_COSINES)}, of which scipy has more, "
-                f"received {self.window!r}"
-            ) from None
-        try:
-            return np.asarray(signal.get_window(self.window, frame, self.periodic))
-        except ValueError as error:
-            raise ValueError(f"STFT: window: {self.window!r}: {error}") from error
+        return np.sum([(-1) ** k * a * np.cos(2.0 * np.pi * k * place) for k, a in terms], axis=0)
 
     def get_config(self) -> dict[str, Any]:
         window = self.window

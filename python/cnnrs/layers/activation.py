@@ -144,6 +144,10 @@ class PReLU(Layer):
     def build(self, input_shape: Any) -> None:
         shape = list(input_shape[1:])
         for axis in self.shared_axes or []:
+            if not -len(shape) < axis <= len(shape):
+                raise ValueError(
+                    f"{self.name}: shared_axes: expected axes from 1 to {len(shape)}, received {axis}"
+                )
             shape[axis - 1] = 1
         self.alpha = self.add_weight(shape=shape, **self._parts.of("alpha"))
 

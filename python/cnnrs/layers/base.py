@@ -13,7 +13,7 @@ from cnnrs import _core, dtype_policies, regularizers, symbolic, tree
 from cnnrs.base import context, naming, policies
 from cnnrs.base.arguments import reject
 from cnnrs.base.building import building
-from cnnrs.base.dtypes import FLOAT, FLOATS
+from cnnrs.base.dtypes import FLOAT, FLOATS, widened
 from cnnrs.layers import masking
 from cnnrs.layers.calls import (
     _autocast,
@@ -350,7 +350,7 @@ class Layer(RefusedMethods, WeightOwner):
         if self.activity_regularizer is not None:
             for output in tree.flatten(outputs):
                 # Sums over an activation are larger than 16 bits hold.
-                penalty = self.activity_regularizer(_autocast(output, FLOAT))
+                penalty = self.activity_regularizer(_autocast(output, widened(output.dtype)))
                 # Keras divides by the batch, so that the penalty does not depend on its size.
                 rows = output.shape[0] if output.shape else 1
                 self._keep_loss(penalty / float(max(1, rows)))
@@ -360,7 +360,7 @@ class Layer(RefusedMethods, WeightOwner):
         """The float type of what `call` works on; None where it takes all as it comes."""
         if not self.autocast:
             return None
-        return FLOAT if self._widens else self.compute_dtype
+        return widened(self.compute_dtype) if self._widens else self.compute_dtype
 
     def _casts_inputs(self) -> bool:
         """Whether float inputs are brought to the type in which the layer computes."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops
-from cnnrs.base.arguments import flag, number
+from cnnrs.base.arguments import flag, integer, number
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
@@ -84,11 +84,9 @@ class BatchNormalization(Layer):
         super().__init__(**kwargs)
         if not 0 <= momentum <= 1:
             raise ValueError(f"{self.name}: momentum: expected a number from 0 to 1, received {momentum}")
-        if epsilon <= 0:
-            raise ValueError(f"{self.name}: epsilon: expected a number > 0, received {epsilon}")
-        self.axis = int(axis)
+        self.axis = integer(axis, self.name, "axis")
         self.momentum = float(momentum)
-        self.epsilon = float(epsilon)
+        self.epsilon = float(number(epsilon, self.name, "epsilon", above=0))
         self.center = center
         self.scale = scale
         self.renorm = flag(renorm, self.name, "renorm")

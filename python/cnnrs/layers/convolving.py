@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import activations, ops, regularizers
-from cnnrs.layers.arguments import Parts, positive
+from cnnrs.layers.arguments import NoLora, Parts, positive, refuse_lora
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops.spatial import image_data_format, spatial_numbers
@@ -94,7 +94,7 @@ class _Convolution(Layer):
         }
 
 
-class Conv(_Convolution):
+class Conv(NoLora, _Convolution):
     """A convolution."""
 
     def __init__(
@@ -117,6 +117,7 @@ class Conv(_Convolution):
         bias_constraint: Any = None,
         **kwargs: Any,
     ):
+        refuse_lora(type(self).__name__, kwargs)
         parts = {
             "kernel_initializer": kernel_initializer,
             "bias_initializer": bias_initializer,

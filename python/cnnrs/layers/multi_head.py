@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import initializers, ops, regularizers
+from cnnrs import ops, regularizers
 from cnnrs.base.arguments import integer, number
 from cnnrs.base.naming import auto_name
 from cnnrs.layers.activation import Softmax
@@ -16,6 +16,7 @@ from cnnrs.layers.arguments import Parts
 from cnnrs.layers.base import Layer
 from cnnrs.layers.einsum import EinsumDense
 from cnnrs.layers.regularization import Dropout
+from cnnrs.ops.dispatch import standardize_axis
 from cnnrs.ops.masks import without_mask
 
 __all__ = ["GroupQueryAttention", "MultiHeadAttention"]
@@ -57,18 +58,14 @@ class _HeadAttention(Layer):
         self._projection_regularizer = regularizers.get(activity_regularizer)
 
     def _project(self, equation: str, shape: Any, bias_axes: str, name: str, **more: Any) -> EinsumDense:
-        """A projection, with initializers of its own."""
-
-        def again(start: Any) -> Any:
-            return initializers.deserialize(initializers.serialize(start))
-
+        """A projection, which takes copies of the initializers."""
         part, bias = self._parts.of("kernel"), self._parts.of("bias")
         return EinsumDense(
             equation,
             output_shape=shape,
             bias_axes=bias_axes if self.use_bias else None,
-            kernel_initializer=again(part["initializer"]),
-            bias_initializer=again(bias["initializer"]),
+            kernel_initializer=part["initializer"],
+            bias_initializer=bias["initializer"],
             kernel_regularizer=part["regularizer"],
             bias_regularizer=bias["regularizer"],
             kernel_constraint=part["constraint"],
@@ -360,7 +357,14 @@ class MultiHeadAttention(_HeadAttention):
     def _plan_attention(self, rank: int) -> None:
         """Equations of the products between projections of `rank` axes, the last two of heads and depth."""
         given = self._attention_axes
-        axes = tuple(range(1, rank - 2)) if given is None else tuple(a % (rank - 1) for a in given)
+        axes = tuple(range(1, rank - 2))
+        if given is not None:
+            # Of the inputs, whose last axis becomes two.
+            axes = tuple(standardize_axis(a, rank - 1, f"{self.name}: attention_axes") for a in given)
+            if rank - 2 in axes:
+                raise ValueError(
+                    f"{self.name}: attention_axes: expected axes before the features, received {given}"
+                )
         self._attention_axes = axes
         queries = _letters(0, rank)
         keys = list(queries)

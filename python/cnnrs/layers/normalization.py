@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cnnrs import ops
-from cnnrs.base.arguments import flag
+from cnnrs.base.arguments import flag, integer, number
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.arguments import Parts, positive
 from cnnrs.layers.base import Layer
@@ -51,10 +51,8 @@ class _ScaleAndOffset(Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if epsilon <= 0:
-            raise ValueError(f"{self.name}: epsilon: expected a number > 0, received {epsilon}")
         self.axis = _axes_argument(axis, self.name)
-        self.epsilon = float(epsilon)
+        self.epsilon = float(number(epsilon, self.name, "epsilon", above=0))
         self.center = center
         self.scale = scale
         self._parts = Parts(
@@ -181,7 +179,7 @@ class RMSNormalization(Layer):
     def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = _axes_argument(axis, self.name)
-        self.epsilon = epsilon
+        self.epsilon = float(number(epsilon, self.name, "epsilon", least=0))
 
     def build(self, input_shape: Any) -> None:
         axes = sorted(standardize_axes(self.axis, len(input_shape), f"{self.name}: axis") or [])
@@ -246,10 +244,12 @@ class GroupNormalization(_ScaleAndOffset):
             gamma_constraint,
             **kwargs,
         )
+        self.axis = integer(axis, self.name, "axis")
         self.groups = groups if groups == -1 else positive(groups, self.name, "groups")
 
     def build(self, input_shape: Any) -> None:
-        channels = input_shape[self.axis]
+        axis = standardize_axis(self.axis, len(input_shape), f"{self.name}: axis")
+        channels = input_shape[axis]
         if channels is None:
             raise ValueError(
                 f"{self.name}: expected a known number of channels, received shape {input_shape}"
@@ -257,7 +257,7 @@ class GroupNormalization(_ScaleAndOffset):
         if self.groups == -1:
             self.groups = channels
         groups = self.groups
-        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: channels})
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={axis: channels})
         if channels % groups:
             raise ValueError(
                 f"{self.name}: groups: expected a divisor of {channels} channels, received {groups}"

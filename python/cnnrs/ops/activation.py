@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from cnnrs.base.arguments import flag
@@ -786,6 +787,6 @@ def _over_axes(name: str, x: Any, axes: Any) -> Any:
     kept = [a for a in range(x.ndim) if a not in joined]
     perm = kept + joined
     moved = apply("transpose", x, perm=perm)
-    flat = apply("reshape", moved, shape=[x.shape[a] for a in kept] + [-1])
+    flat = apply("reshape", moved, shape=[*(x.shape[a] for a in kept), math.prod(x.shape[a] for a in joined)])
     result = apply("reshape", apply(name, flat, axis=flat.ndim - 1), shape=list(moved.shape))
     return apply("transpose", result, perm=[perm.index(a) for a in range(x.ndim)])
