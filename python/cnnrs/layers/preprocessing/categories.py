@@ -66,7 +66,8 @@ class CategoryEncoding(Layer):
         if rank == 0:
             return ops.cast(hot, self.compute_dtype)
         if self.output_mode == "multi_hot":
-            return ops.cast(ops.max(hot, axis=-2), self.compute_dtype)
+            # Samples may be empty: sums are 0 then.
+            return ops.cast(ops.minimum(ops.sum(hot, axis=-2), 1.0), self.compute_dtype)
         if count_weights is not None:
             hot = hot * ops.expand_dims(ops.cast(count_weights, "float32"), -1)
         return ops.cast(ops.sum(hot, axis=-2), self.compute_dtype)

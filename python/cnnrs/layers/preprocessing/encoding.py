@@ -27,8 +27,9 @@ def encode(indices: Any, output_mode: str, depth: int, dtype: str) -> Any:
             indices = ops.squeeze(indices, -1)
         return ops.cast(ops.one_hot(indices, depth, dtype="float32"), dtype)
     hot = ops.one_hot(indices, depth, dtype="float32")
-    axis = 1 if rank > 1 else 0
-    return ops.cast(ops.max(hot, axis=axis) if output_mode == "multi_hot" else ops.sum(hot, axis=axis), dtype)
+    # Samples may be empty: sums are 0 then.
+    counts = ops.sum(hot, axis=1 if rank > 1 else 0)
+    return ops.cast(ops.minimum(counts, 1.0) if output_mode == "multi_hot" else counts, dtype)
 
 
 def limited(batches: Iterable[Any], steps: int | None) -> Iterable[Any]:
