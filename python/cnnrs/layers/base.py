@@ -360,7 +360,7 @@ class Layer(RefusedMethods, WeightOwner):
         """The float type of what `call` works on; None where it takes all as it comes."""
         if not self.autocast:
             return None
-        return FLOAT if self._widens else self.compute_dtype
+        return FLOAT if self._widens and self.compute_dtype in STORED else self.compute_dtype
 
     def _casts_inputs(self) -> bool:
         """Whether float inputs are brought to the type in which the layer computes."""
