@@ -157,6 +157,33 @@ def test_bytes_are_what_floats_are(name):
     np.testing.assert_allclose(bytes_.astype(np.float32), floats, atol=tolerance)
 
 
+@pytest.mark.parametrize("name", [name for name in CASES if name != "MaxNumBoundingBoxes"])
+def test_bytes_become_what_a_model_was_told(name):
+    inputs = cnnrs.Input(SHAPE[1:], dtype="uint8")
+    model = cnnrs.Model(inputs, make(name)(inputs))
+    x = (images() * 255).astype(np.uint8)
+    want = "uint8" if name == "Resizing" else "float32"
+    results = [model.outputs[0], model(x, training=True), model.predict(x, verbose=0)]
+    assert [str(result.dtype) for result in results] == [want] * 3
+
+
+@pytest.mark.parametrize("name", ["CenterCrop", "RandomCrop", "RandomFlip", "Resizing"])
+def test_models_take_a_dict(name):
+    data = {"images": images(), "segmentation_masks": np.ones((4, 9, 8, 1), np.uint8)}
+    inputs = {key: cnnrs.Input(value.shape[1:], dtype=value.dtype.name) for key, value in data.items()}
+    outputs = make(name)(inputs)
+    for key, value in cnnrs.Model(inputs, outputs)(data).items():
+        assert outputs[key].shape[1:] == value.shape[1:] and outputs[key].dtype == value.dtype
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "value_range" in CASES[name][0]])
+def test_the_order_of_a_value_range(name):
+    expected, x = host(make(name)(images())), images()
+    np.testing.assert_array_equal(host(make(name, value_range=(1, 0))(x)), expected)
+    with pytest.raises(ValueError, match="value_range: expected a pair"):
+        make(name, value_range=(1, 2, 3))
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_channels_first(name):
     x = images()

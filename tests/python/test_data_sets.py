@@ -179,6 +179,54 @@ def test_what_is_done_to_data_sets():
     assert [int(x) for x in cached] == [int(x) for x in cached] and len(calls) == 10
 
 
+def test_strings_reach_lookups():
+    texts, _ = utils.split_dataset(np.array(["a", "b", "z", "a"]), left_size=3)
+    assert list(texts) == ["a", "b", "z"]
+    lookup = layers.StringLookup(vocabulary=["a", "b"])
+    for batch in (texts.batch(3).map(lookup), texts.map(lookup).batch(3)):
+        assert next(iter(batch)).tolist() == [1, 2, 0]
+
+
+def test_a_function_cannot_end_a_pass():
+    def stops(x):
+        raise StopIteration
+
+    for workers in (1, 2):
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            list(utils.split_dataset(np.arange(4), 2)[0].map(stops, workers))
+
+
+def test_labels_of_images_are_classes(folder):
+    def labels(given, mode):
+        data = utils.image_dataset_from_directory(
+            folder, given, mode, image_size=(2, 2), shuffle=False, verbose=False
+        )
+        return next(iter(data))[1].tolist()
+
+    odd = [0] * 4 + [7] * 6
+    assert labels(np.array(odd), "int") == odd
+    for wrong, mode in (
+        (odd, "binary"),
+        (odd, "categorical"),
+        ([-1, 0] * 5, "categorical"),
+        ([0.5] * 10, "int"),
+    ):
+        with pytest.raises(ValueError, match="labels: expected"):
+            labels(wrong, mode)
+
+
+def test_what_is_no_data_is_named():
+    for wrong in ({"a": np.arange(4)}, [1, 2, 3]):
+        with pytest.raises(TypeError, match="split_dataset: dataset: expected arrays"):
+            utils.split_dataset(wrong, 0.5)
+    for length in (-1, 2.5):
+        with pytest.raises(ValueError, match="maxlen: expected an integer"):
+            utils.pad_sequences([[1, 2]], maxlen=length)
+    for wrong in ({"sequence_length": 0}, {"sequence_length": 2, "sampling_rate": 1.5}):
+        with pytest.raises(ValueError, match="expected an integer"):
+            utils.timeseries_dataset_from_array(np.arange(9), None, **wrong)
+
+
 def test_an_error_in_a_thread_comes_out():
     def fail(x):
         raise ValueError("of the third" if int(x) == 3 else "of another")

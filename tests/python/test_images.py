@@ -149,13 +149,36 @@ def test_element_types_come_back(name, dtype):
         return
     more = {"seed": 3} if name == "elastic_transform" else {}
     result = getattr(ops.image, name)(*given, *arguments.get(name, ()), **more)
-    assert result.dtype == ("float32" if dtype == "uint8" and name == "sobel_edges" else dtype)
+    assert result.dtype == ("float32" if dtype == "uint8" and name in ("sobel_edges", "ssim") else dtype)
     exact = getattr(ops.image, name)(
         *(ops.cast(g, "float32") for g in given), *arguments.get(name, ()), **more
     )
     found, expected = ops.cast(result, "float32").numpy(), exact.numpy()
     # uint8 is rounded, or cut off behind the point.
     np.testing.assert_allclose(found, expected, atol=1.01 if dtype == "uint8" else 0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+@pytest.mark.parametrize(
+    ("fill", "dtype", "want"),
+    [(300, "uint8", 255), (-3, "uint8", 0), (0.7, "int32", 1), (0.1, "float64", 0.1)],
+)
+def test_what_fills_images(interpolation, fill, dtype, want):
+    away, x = [1.0, 0, 99, 0, 1, 0, 0, 0], np.zeros((2, 2, 1), dtype)
+
+    def moved(x):
+        return ops.image.affine_transform(x, away, interpolation, fill_value=fill)
+
+    def padded(x):
+        return ops.image.resize(x, (1, 9), "nearest", pad_to_aspect_ratio=True, fill_value=fill)[:, :1]
+
+    def read(x):
+        places, order = np.full((2, 1), 9.0), int(interpolation == "bilinear")
+        return ops.image.map_coordinates(x[..., 0], places, order, fill_value=fill)
+
+    for function in (moved, padded, read):
+        for run in (function, cnnrs.function(function)):
+            assert set(run(ops.convert_to_tensor(x)).numpy().ravel().tolist()) == {want}
 
 
 def test_image_ops_in_a_model_come_back_from_its_config():

@@ -15,6 +15,8 @@ NUMBERS = np.array([[12, 1138, 42, 42], [42, 7, 36, 7]])
 LETTERS = ["a", "b", "c", "d"]
 KNOWN = [12, 36, 1138, 42]
 IDF = [0.25, 0.75, 0.6, 0.4]
+FARM_HASHED = [263, 137, 880, 79, 583, 246, 893, 472]
+SALTED = [164, 568, 283, 587, 560, 651, 80, 810]
 
 ENCODED = {
     "int": [[1, 3, 4, 4], [4, 0, 2, 0]],
@@ -94,6 +96,57 @@ def test_several_unknown_strings_are_spread_by_a_fixed_hash():
     assert (salted(words).numpy() != buckets).any()
     hashed = layers.IntegerLookup(vocabulary=[1], num_oov_indices=4, oov_method="farmhash")
     assert len(set(hashed(np.arange(2, 200, 4)).tolist())) == 4
+
+
+def test_unknown_values_are_hashed_as_keras_does():
+    words = ["", "z", "word", "a longer word", "two words and seventeen", "ö", "x" * 50, "word " * 30]
+    layer = layers.StringLookup(vocabulary=["a"], num_oov_indices=1000)
+    assert layer(words).tolist() == FARM_HASHED
+    assert layers.StringLookup(vocabulary=["a"], num_oov_indices=1000, salt=[7, 9])(words).tolist() == SALTED
+    layer = layers.IntegerLookup(vocabulary=[12], num_oov_indices=4, oov_method="farmhash")
+    assert layer(np.arange(-3, 12)).tolist() == [3, 1, 2, 3, 1, 3, 1, 3, 3, 3, 0, 3, 1, 2, 3]
+    assert again(layer)(np.arange(-3, 12)).tolist() == layer(np.arange(-3, 12)).tolist()
+    layer = layers.IntegerLookup(vocabulary=[12], num_oov_indices=4, oov_method="farmhash", salt=7)
+    assert again(layer)(np.arange(-3, 12)).tolist() == [1, 1, 1, 0, 3, 1, 1, 1, 1, 3, 0, 2, 2, 2, 3]
+
+
+def test_a_config_keeps_what_has_no_token_of_unknown_values():
+    for cls, known in ((layers.StringLookup, LETTERS), (layers.IntegerLookup, KNOWN)):
+        layer = cls(vocabulary=known, output_mode="tf_idf", idf_weights=IDF, oov_token=None)
+        np.testing.assert_array_equal(again(layer)(known).numpy(), layer(known).numpy())
+    layer = layers.IntegerLookup(mask_token=0)
+    layer.adapt([0, 0])
+    traced = cnnrs.function(lambda x: again(layer)(x))
+    assert traced(cnnrs.ops.convert_to_tensor([3, 0])).tolist() == layer([3, 0]).tolist() == [1, 0]
+
+
+def test_samples_and_data_without_values():
+    layer = layers.StringLookup()
+    layer.adapt([])
+    assert layer.get_vocabulary() == ["[UNK]"]
+    for mode in ("multi_hot", "count"):
+        layer = layers.StringLookup(vocabulary=LETTERS, output_mode=mode)
+        assert layer(np.zeros((2, 0), str)).tolist() == [[0] * 5] * 2
+        assert layers.CategoryEncoding(3, mode)(np.zeros((2, 0), "int32")).tolist() == [[0.0] * 3] * 2
+
+
+def test_what_is_no_list_of_tokens_is_named():
+    for cls, wrong, received in (
+        (layers.StringLookup, {"a"}, "{'a'}"),
+        (layers.StringLookup, np.array([["a", "b"]]), "a"),
+        (layers.StringLookup, [["a", "b"]], "a"),
+        (layers.StringLookup, [1, 2], "1"),
+        (layers.IntegerLookup, [1.5], "1.5"),
+        (layers.IntegerLookup, np.array([1.5]), "1.5"),
+        (layers.IntegerLookup, [None, 1], "None"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"expected.*received.*{received}"):
+            cls(vocabulary=wrong)
+    with pytest.raises(TypeError, match="expected strings, received 5"):
+        layers.StringLookup(vocabulary=LETTERS)(np.array(["a", 5], object))
+    for wrong in ([3.0, 1.0], [float("nan"), 1.0]):
+        with pytest.raises(ValueError, match="rising order"):
+            layers.Discretization(wrong)
 
 
 def test_adapt():

@@ -93,7 +93,12 @@ def test_category_encoding_of_weights_and_of_single_values():
     layer = layers.CategoryEncoding(3, "count")
     weighted = layer(np.array([[0, 2, 2]]), count_weights=np.array([[0.5, 1.0, 0.25]]))
     np.testing.assert_array_equal(weighted.numpy(), [[0.5, 0.0, 1.25]])
-    np.testing.assert_array_equal(layers.CategoryEncoding(3, "one_hot")(np.array(1)).numpy(), [0, 1, 0])
+    # As Keras: a number alone is a sample, and of more axes the first after the batch is reduced.
+    assert layers.CategoryEncoding(3, "one_hot")(np.array(1)).tolist() == [[0, 1, 0]]
+    cube = np.array([[[0, 2], [1, 1]]])
+    assert layer(cube).tolist() == [[[1, 1, 0], [0, 1, 1]]]
+    weighted = layer(cube, count_weights=np.array([[[0.5, 2.0], [3.0, 4.0]]]))
+    assert weighted.tolist() == [[[0.5, 3, 0], [0, 4, 2]]]
     with pytest.raises(ValueError, match="count_weights: expected None"):
         layers.CategoryEncoding(3)(np.array([[1]]), count_weights=np.ones((1, 1)))
     with pytest.raises(ValueError, match="num_tokens: expected"):

@@ -86,7 +86,7 @@ class Dataset:
         """Each element replaced by what a function makes of it; the parts of a tuple are its arguments.
 
         Args:
-            map_func: The function. It gets tensors.
+            map_func: The function. It gets tensors, and strings as arrays of numpy.
             num_parallel_calls: More than 1 for as many threads; None and -1 for one.
         """
         workers = num_parallel_calls if isinstance(num_parallel_calls, int) else 1
@@ -168,7 +168,9 @@ class Dataset:
 
 
 def _as_tensor(value: Any) -> Any:
-    return ops.convert_to_tensor(value) if isinstance(value, (np.ndarray, np.generic)) else value
+    """Numbers as a tensor; strings, which tensors do not hold, as they are."""
+    is_array = isinstance(value, (np.ndarray, np.generic))
+    return ops.convert_to_tensor(value) if is_array and value.dtype.kind not in "OSTU" else value
 
 
 def _as_array(value: Any) -> Any:
@@ -182,7 +184,9 @@ def _in_order(at: Callable[[int], Any], order: Any, workers: int) -> Iterator[An
 def _through(function: Callable[[Any], Any], elements: Iterator[Any], workers: int) -> Iterator[Any]:
     """A function of elements, computed some elements ahead if there are several workers."""
     if workers == 1:
-        yield from map(function, elements)
+        # A loop, for `map` would end where the function raises StopIteration.
+        for element in elements:
+            yield function(element)
         return
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[Any]] = deque()
@@ -234,13 +238,15 @@ def _samples(dataset: Any) -> list[Any]:
         return list(_as_array(dataset))
     if isinstance(dataset, (list, tuple)) and dataset:
         arrays = [_as_array(part) for part in dataset]
+        if any(array.ndim == 0 for array in arrays):
+            raise TypeError(f"split_dataset: dataset: expected arrays in a sequence, received {dataset!r}")
         if len({len(array) for array in arrays}) > 1:
             raise ValueError(
                 "split_dataset: dataset: expected arrays of one length, "
                 f"received {[len(array) for array in arrays]}"
             )
         return list(zip(*arrays, strict=True))
-    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
+    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__") and not isinstance(dataset, dict):
         return [dataset[i] for i in range(len(dataset))]
     raise TypeError(
         f"split_dataset: dataset: expected arrays or a data set, received {type(dataset).__name__}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.base.arguments import integer
 from cnnrs.ops.image.sizes import resized_array
 from cnnrs.ops.spatial import image_data_format, pair
 from cnnrs.random import draw_seed
@@ -86,6 +87,7 @@ def image_dataset_from_directory(
     """
     name = "image_dataset_from_directory"
     pillow(name)
+    labels = labels.tolist() if isinstance(labels, np.ndarray) else labels
     if not isinstance(labels, (list, tuple)) and labels not in ("inferred", None):
         raise ValueError(
             f"{name}: labels: expected 'inferred', a list of integers or None, received {labels!r}"
@@ -119,6 +121,16 @@ def image_dataset_from_directory(
         )
     if label_mode == "binary" and numbers is not None and len(names or ()) != 2:
         raise ValueError(f"{name}: label_mode: expected 2 classes for 'binary', found {names}")
+    count = len(names or ())
+    if (
+        label_mode in ("binary", "categorical")
+        and numbers is not None
+        and not set(numbers) <= set(range(count))
+    ):
+        raise ValueError(
+            f"{name}: labels: expected 0 to {count - 1} with {count} different ones and label_mode "
+            f"{label_mode!r}, found {names}"
+        )
     if verbose:
         print(f"Found {len(paths)} files" + (f" belonging to {len(names)} classes." if names else "."))
     order = np.random.default_rng(seed).permutation(len(paths)) if shuffle else np.arange(len(paths))
@@ -197,7 +209,8 @@ def _index(
             raise ValueError(
                 f"{name}: labels: expected one for each of {len(paths)} files, received {len(labels)}"
             )
-        return paths, np.asarray(labels, np.int32), [str(label) for label in sorted(set(labels))]
+        numbers = [integer(label, name, "labels") for label in labels]
+        return paths, np.array(numbers, np.int32), [str(label) for label in sorted(set(numbers))]
     folders = sorted(
         entry.name for entry in directory.iterdir() if entry.is_dir() and not entry.name.startswith(".")
     )

@@ -34,8 +34,8 @@ def pad_sequences(
         Array of shape (sequences, maxlen, ...).
 
     Raises:
-        ValueError: An entry is no sequence, entries have different shapes, `maxlen` is less than 0, or an
-            argument is none of the values above.
+        ValueError: An entry is no sequence, entries have different shapes, or an argument is none of the
+            values above.
 
     Example:
         >>> from cnnrs import utils
@@ -55,10 +55,10 @@ def pad_sequences(
         raise ValueError(
             f"pad_sequences: dtype: expected object for a value that is text, received {dtype!r}"
         )
+    maximum = None if maxlen is None else integer(maxlen, "pad_sequences", "maxlen", least=0)
     full = [entry for entry in sequences if len(entry)]
     shape = np.asarray(full[0]).shape[1:] if full else ()
-    longest = max(map(len, sequences), default=0)
-    length = longest if maxlen is None else integer(maxlen, "pad_sequences", "maxlen", least=0)
+    length = max(map(len, sequences), default=0) if maximum is None else maximum
     result = np.full((len(sequences), length, *shape), value, dtype=dtype)
     for row, entry in zip(result, sequences, strict=True):
         kept = np.asarray(entry[-length:] if truncating == "pre" else entry[:length], dtype=dtype)
@@ -118,7 +118,7 @@ def timeseries_dataset_from_array(
     """
     name, length = "timeseries_dataset_from_array", len(data)
     check_format(name, format)
-    integer(sequence_length, name, "sequence_length", least=1)
+    sequence_length = integer(sequence_length, name, "sequence_length", least=1)
     for argument, number, least in (("start_index", start_index, 0), ("end_index", end_index, 1)):
         if number and not least <= number < length:
             raise ValueError(f"{name}: {argument}: expected {least} to {length - 1}, received {number}")
@@ -127,6 +127,7 @@ def timeseries_dataset_from_array(
             f"{name}: end_index: expected more than start_index {start_index}, received {end_index}"
         )
     for argument, step in (("sampling_rate", sampling_rate), ("sequence_stride", sequence_stride)):
+        integer(step, name, argument)
         if not 0 < step < length:
             raise ValueError(f"{name}: {argument}: expected 1 to {length - 1}, received {step}")
     start, end = start_index or 0, end_index or length

@@ -62,6 +62,9 @@ class BaseImagePreprocessingLayer(Layer):
     def _set_factor(self, factor: Any) -> None:
         self.factor: Any = interval(self.name, "factor", factor, self._FACTOR_BOUNDS)
 
+    def _set_value_range(self, value_range: Any) -> None:
+        self.value_range: Any = range_of_values(self.name, value_range)
+
     # ---- what subclasses define
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
@@ -240,9 +243,6 @@ class ColorLayer(BaseImagePreprocessingLayer):
         self, segmentation_masks: Any, transformation: Any, training: bool = True
     ) -> Any:
         return segmentation_masks
-
-    def _set_value_range(self, value_range: Any) -> None:
-        self.value_range: Any = range_of_values(self.name, value_range)
 
 
 class RandomLayer(BaseImagePreprocessingLayer):

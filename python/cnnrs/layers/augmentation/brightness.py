@@ -49,7 +49,7 @@ class RandomBrightness(RandomColorLayer):
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         if not training:
-            return images
+            return self._floats(images)
         delta = ops.cast(transformation["rgb_delta"], "float32")
         return ops.clip(self._floats(images) + delta, *map(float, self.value_range))
 
@@ -87,9 +87,9 @@ class RandomContrast(RandomColorLayer):
         return {"contrast_factor": self._uniform(shape, (1.0 - self.factor[0], 1.0 + self.factor[1]), seed)}
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
+        images = self._floats(images)
         if not training:
             return images
-        images = self._floats(images)
         axes = (-2, -1) if self.data_format == "channels_first" else (-3, -2)
         mean = ops.mean(images, axis=axes, keepdims=True)
         factor = ops.cast(transformation["contrast_factor"], "float32")
@@ -186,7 +186,7 @@ class RandomPosterization(RandomColorLayer):
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         if not training:
-            return images
+            return self._floats(images)
         # Powers of two divide floats without error, and the quotient's floor is the shift.
         shift = ops.cast(self._shaped(transformation["shift_factor"]), "float32")
         step = ops.round(ops.exp2(shift))

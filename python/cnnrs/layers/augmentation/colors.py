@@ -50,9 +50,9 @@ class RandomColorDegeneration(RandomColorLayer):
         return {"factor": self._uniform((self._batch(data), 1, 1, 1), self.factor, seed)}
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
+        images = self._floats(images)
         if not training:
             return images
-        images = self._floats(images)
         factor = ops.cast(self._shaped(transformation["factor"]), "float32")
         grey = ops.image.rgb_to_grayscale(images, self.data_format)
         return ops.clip(images + factor * (grey - images), *map(float, self.value_range))
@@ -86,9 +86,9 @@ class RandomGrayscale(RandomColorLayer):
         return self._uniform((self._batch(data), 1, 1, 1), (0.0, 1.0), seed) < self.factor
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
+        images = self._floats(images)
         if not training:
             return images
-        images = self._floats(images)
         if transformation is None:
             transformation = self.get_random_transformation(images)
         grey = ops.image.rgb_to_grayscale(images, self.data_format)
@@ -149,7 +149,7 @@ class RandomHue(_Channel):
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         if not training:
-            return images
+            return self._floats(images)
         turn = ops.cast(self._shaped(transformation["factor"]), "float32")
 
         def turned(hue: Any) -> Any:
@@ -201,7 +201,7 @@ class RandomSaturation(_Channel):
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         if not training:
-            return images
+            return self._floats(images)
         factor = ops.cast(self._shaped(transformation["factor"]), "float32")
         low, high = map(float, self.value_range)
         return self._changed(self._floats(images), lambda s: ops.clip(s * factor, low, high))
@@ -241,7 +241,7 @@ class RandomColorJitter(RandomColorLayer):
         **kwargs: Any,
     ):
         super().__init__(seed=seed, data_format=data_format, **kwargs)
-        self.value_range = value_range
+        self._set_value_range(value_range)
         self.brightness_factor = brightness_factor
         self.contrast_factor = contrast_factor
         self.saturation_factor = saturation_factor
@@ -259,9 +259,9 @@ class RandomColorJitter(RandomColorLayer):
         ]
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
+        images = self._floats(images)
         if not training:
             return images
-        images = self._floats(images)
         for part in self._parts:
             drawn = part.get_random_transformation(images, seed=self.generator)
             images = part.transform_images(images, drawn)

@@ -144,7 +144,7 @@ class RandomElasticTransform(WarpLayer):
         )
         self._set_factor(factor)
         self.scale = interval(self.name, "scale", scale, (0, 1))
-        self.value_range = value_range
+        self._set_value_range(value_range)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         if not training or self.scale[1] == 0 or self.factor[1] == 0:

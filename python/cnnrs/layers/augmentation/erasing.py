@@ -73,7 +73,7 @@ class RandomErasing(RandomColorLayer, BoxLayer):
         if fill_value is not None and np.shape(fill_value) not in ((), (3,)):
             raise ValueError(f"{self.name}: fill_value: expected a number or three, received {fill_value!r}")
         self.fill_value = fill_value
-        self.value_range = value_range
+        self._set_value_range(value_range)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         if not training:
@@ -156,7 +156,7 @@ class RandomGaussianBlur(RandomColorLayer):
             )
         self.kernel_size = tuple(pair)
         self.sigma = interval(self.name, "sigma", sigma, (0, 1))
-        self.value_range = value_range
+        self._set_value_range(value_range)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         if not training:

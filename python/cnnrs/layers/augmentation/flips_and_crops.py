@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops
+from cnnrs.base.dtypes import FLOATS
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.augmentation.base import BaseImagePreprocessingLayer, RandomLayer, images_of
 from cnnrs.layers.augmentation.boxes import clip_to_image_size, split, together
+from cnnrs.symbolic import KerasTensor
 
 __all__ = ["CenterCrop", "RandomCrop", "RandomFlip", "Resizing"]
 
@@ -136,6 +138,12 @@ class _Sized(BaseImagePreprocessingLayer):
         x1, y1, x2, y2 = split(self._cut_boxes(boxes, top, left, rows, columns))
         across, down = self.width / columns, self.height / rows
         return together(x1 * across, y1 * down, x2 * across, y2 * down)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        data = args[0] if args else kwargs.get("data")
+        # A shape tells neither the parts of a dict nor that integers stay integers.
+        by_shape = isinstance(data, KerasTensor) and data.dtype in FLOATS
+        return super().compute_output_spec(*args, **kwargs) if by_shape else self._recorded_spec(args, kwargs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if isinstance(input_shape, dict):

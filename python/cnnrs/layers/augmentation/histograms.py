@@ -57,7 +57,7 @@ class Equalization(ColorLayer):
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         if not training:
-            return images
+            return self._floats(images)
         x, restore = as_batch(self._floats(images), self.data_format)
         batch, height, width, channels = x.shape
         x = rescaled(x, self.value_range, (0, 255))

@@ -77,7 +77,7 @@ class MixUp(_Mix):
         }
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
-        return self._mixed(images, transformation, 4) if training else images
+        return self._mixed(images, transformation, 4) if training else self._floats(images)
 
     def transform_segmentation_masks(
         self, segmentation_masks: Any, transformation: Any, training: bool = True

@@ -37,7 +37,7 @@ class Policy(RandomLayer):
 
     def __init__(self, *, value_range: Any, factor: Any, interpolation: str, **kwargs: Any):
         super().__init__(**kwargs)
-        self.value_range = value_range
+        self._set_value_range(value_range)
         self._set_factor(factor)
         self.interpolation = interpolation
 

@@ -7,6 +7,7 @@ from typing import Any
 from cnnrs import ops
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.base import Layer
+from cnnrs.layers.preprocessing.encoding import encode
 
 __all__ = ["CategoryEncoding"]
 
@@ -18,7 +19,7 @@ class CategoryEncoding(Layer):
         num_tokens: How many categories there are; they are the integers from 0 to less than that.
         output_mode: "one_hot" for a vector of each integer, with a last axis of extent 1 replaced;
             "multi_hot" for one of each sample, with 1 at the categories that occur in it; "count" for how
-            often they do.
+            often they do. Of samples with more than one axis, the first is reduced.
         sparse: False; there are no sparse tensors.
 
     >>> from cnnrs import layers
@@ -57,19 +58,7 @@ class CategoryEncoding(Layer):
                 f"received {count_weights!r}"
             )
         indices = ops.cast(inputs, "int32")
-        rank = len(indices.shape)
-        if self.output_mode == "one_hot":
-            if rank > 1 and indices.shape[-1] == 1:
-                indices = ops.squeeze(indices, -1)
-            return ops.one_hot(indices, self.num_tokens, dtype=self.compute_dtype)
-        hot = ops.one_hot(indices, self.num_tokens, dtype="float32")
-        if rank == 0:
-            return ops.cast(hot, self.compute_dtype)
-        if self.output_mode == "multi_hot":
-            return ops.cast(ops.max(hot, axis=-2), self.compute_dtype)
-        if count_weights is not None:
-            hot = hot * ops.expand_dims(ops.cast(count_weights, "float32"), -1)
-        return ops.cast(ops.sum(hot, axis=-2), self.compute_dtype)
+        return encode(indices, self.output_mode, self.num_tokens, self.compute_dtype, count_weights)
 
     def get_config(self) -> dict[str, Any]:
         names = ("num_tokens", "output_mode", "sparse")

@@ -68,6 +68,10 @@ class Discretization(Layer):
                 f"{self.name}: epsilon: expected a number above 0, at most 1, received {epsilon!r}"
             )
         self.bin_boundaries = None if bin_boundaries is None else np.asarray(bin_boundaries).tolist()
+        if self.bin_boundaries is not None and not np.all(np.diff(self.bin_boundaries) >= 0):
+            raise ValueError(
+                f"{self.name}: bin_boundaries: expected numbers in rising order, received {bin_boundaries!r}"
+            )
         self.num_bins = None if num_bins is None else integer(num_bins, self.name, "num_bins", least=1)
         self.epsilon = epsilon
         self.output_mode = output_mode

@@ -11,11 +11,11 @@ from cnnrs import ops
 __all__ = ["encode", "limited"]
 
 
-def encode(indices: Any, output_mode: str, depth: int, dtype: str) -> Any:
+def encode(indices: Any, output_mode: str, depth: int, dtype: str, count_weights: Any = None) -> Any:
     """Indices themselves for "int", else vectors of `depth` numbers, as Keras's layers give them.
 
-    Negative indices have no place in vectors. Samples of more than one axis are reduced over the first, as
-    Keras does.
+    Indices outside of 0 to `depth - 1` have no place in vectors. Samples of more than one axis are reduced
+    over the first, as Keras does.
     """
     if output_mode == "int":
         return ops.cast(indices, dtype)
@@ -27,8 +27,11 @@ def encode(indices: Any, output_mode: str, depth: int, dtype: str) -> Any:
             indices = ops.squeeze(indices, -1)
         return ops.cast(ops.one_hot(indices, depth, dtype="float32"), dtype)
     hot = ops.one_hot(indices, depth, dtype="float32")
-    axis = 1 if rank > 1 else 0
-    return ops.cast(ops.max(hot, axis=axis) if output_mode == "multi_hot" else ops.sum(hot, axis=axis), dtype)
+    if count_weights is not None:
+        hot = hot * ops.expand_dims(ops.cast(count_weights, "float32"), -1)
+    # Samples may be empty: sums are 0 then.
+    counts = ops.sum(hot, axis=1 if rank > 1 else 0)
+    return ops.cast(ops.minimum(counts, 1.0) if output_mode == "multi_hot" else counts, dtype)
 
 
 def limited(batches: Iterable[Any], steps: int | None) -> Iterable[Any]:

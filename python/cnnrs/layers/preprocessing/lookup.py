@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -15,6 +15,7 @@ from cnnrs.base import context
 from cnnrs.base.arguments import integer
 from cnnrs.layers.base import Layer
 from cnnrs.layers.preprocessing.encoding import encode, limited
+from cnnrs.layers.preprocessing.hashes import farm_hash, sip_hash
 
 __all__ = ["IntegerLookup", "StringLookup"]
 
@@ -79,13 +80,14 @@ class _Lookup(Layer):
             raise ValueError(f"{self.name}: idf_weights: expected None without a vocabulary")
         self._build_at_init()
 
-    def _checked_salt(self, salt: Any) -> list[int] | None:
+    def _checked_salt(self, salt: Any) -> tuple[int, int] | None:
         if salt is None:
             return None
         pair = [salt, salt] if isinstance(salt, int) else salt
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ValueError(f"{self.name}: salt: expected an integer or two of them, received {salt!r}")
-        return [integer(part, self.name, "salt") for part in pair]
+        first, second = (integer(part, self.name, "salt") for part in pair)
+        return first, second
 
     # ---- the vocabulary
 
@@ -134,11 +136,21 @@ class _Lookup(Layer):
         if isinstance(vocabulary, (str, os.PathLike)):
             with open(vocabulary, encoding="utf-8") as file:
                 vocabulary = file.read().splitlines()
-        given = self._array(vocabulary).tolist() if not isinstance(vocabulary, list) else list(vocabulary)
-        given = [self._token(token) for token in given]
+        if not isinstance(vocabulary, (list, tuple)) and len(getattr(vocabulary, "shape", ())) != 1:
+            raise TypeError(
+                f"{self.name}: vocabulary: expected a list of tokens, or the path of a file, "
+                f"received {vocabulary!r}"
+            )
+        array = vocabulary.numpy() if hasattr(vocabulary, "numpy") else vocabulary
+        given = array.tolist() if isinstance(array, np.ndarray) else list(array)
+        # Without a token of unknown values, None stands at their indices.
+        given = [None if token is None else self._token(token) for token in given]
         special = self._special()
         found = bool(special) and given[: len(special)] == special
         tokens = given[len(special) :] if found else given
+        if not given or None in tokens:
+            received = "None in it" if given else "none"
+            raise ValueError(f"{self.name}: vocabulary: expected at least one token, received {received}")
         self._check_tokens(tokens)
         if self.output_mode == "tf_idf":
             weights = np.asarray(idf_weights, np.float32)
@@ -152,8 +164,6 @@ class _Lookup(Layer):
         self._tables()
 
     def _check_tokens(self, tokens: list[Any]) -> None:
-        if not tokens:
-            raise ValueError(f"{self.name}: vocabulary: expected at least one token, received none")
         twice = [token for token, count in Counter(tokens).items() if count > 1]
         if twice:
             raise ValueError(f"{self.name}: vocabulary: expected each token once, received {twice} again")
@@ -172,7 +182,8 @@ class _Lookup(Layer):
 
     def _set_idf(self, weights: np.ndarray, with_special: bool) -> None:
         if not with_special:
-            front = np.full(len(self._special()), np.average(weights), np.float32)
+            mean = np.average(weights) if len(weights) else 0.0
+            front = np.full(len(self._special()), mean, np.float32)
             weights = np.concatenate([front, weights])
         self._idf = weights.astype(np.float32)
 
@@ -224,7 +235,11 @@ class _Lookup(Layer):
         if self._fixed:
             raise ValueError(f"{self.name}: adapt: expected a layer made without a vocabulary")
         values = self._array(data)
-        rows = values.reshape(1, -1) if values.ndim < 2 else values.reshape(len(values), -1)
+        rows = (
+            values.reshape(1, -1)
+            if values.ndim < 2
+            else values.reshape(len(values), math.prod(values.shape[1:]))
+        )
         tokens, counts = np.unique(rows, return_counts=True)
         self._counts.update(dict(zip(tokens.tolist(), counts.tolist(), strict=True)))
         if self.output_mode == "tf_idf":
@@ -256,14 +271,11 @@ class _Lookup(Layer):
         raise NotImplementedError
 
     def _hashed(self, values: np.ndarray) -> np.ndarray:
-        """Buckets of values, by BLAKE2 of their text."""
+        """Buckets of values, by a hash of their text: FarmHash, or SipHash with a salt, as Keras has them."""
         distinct, places = np.unique(values, return_inverse=True)
-        salt = b"" if self.salt is None else repr(self.salt).encode()
-        buckets = [
-            int.from_bytes(hashlib.blake2b(salt + str(v).encode(), digest_size=8).digest(), "little")
-            % self.num_oov_indices
-            for v in distinct.tolist()
-        ]
+        texts = [str(value).encode() for value in distinct.tolist()]
+        hashes = map(farm_hash, texts) if self.salt is None else (sip_hash(t, self.salt) for t in texts)
+        buckets = [value % self.num_oov_indices for value in hashes]
         return np.array(buckets, np.int64)[places].reshape(values.shape)
 
     def _missing(self, unknown: np.ndarray) -> None:
@@ -307,10 +319,10 @@ class _Lookup(Layer):
             "invert max_tokens num_oov_indices oov_token mask_token output_mode sparse pad_to_max_tokens salt"
         )
         own = {name: getattr(self, name) for name in names.split()}
-        # Weights of unknown values are kept where the tokens of these are, too.
-        weighted = self._idf is not None
-        own["vocabulary"] = None if not self._tokens else self.get_vocabulary(weighted)
-        own["idf_weights"] = self._idf.tolist() if self._idf is not None and self._tokens else None
+        # With the mask's token and those of unknown values, so that adapting to nothing else is kept, too.
+        adapted = self._tokens is not None
+        own["vocabulary"] = self.get_vocabulary() or None if adapted else None
+        own["idf_weights"] = self._idf.tolist() if self._idf is not None and len(self._idf) else None
         return {**super().get_config(), **own, "has_input_vocabulary": self._fixed}
 
     @classmethod
@@ -384,7 +396,7 @@ class StringLookup(_Lookup):
         **kwargs: Any,
     ):
         self.encoding = encoding
-        # Strings have one hash, whatever a configuration of Keras says of integers.
+        # Keras's layer takes it, too, and hashes strings by FarmHash whatever it says.
         method = kwargs.pop("oov_method", "floormod")
         if method not in ("floormod", "farmhash"):
             raise ValueError(f"oov_method: expected 'floormod' or 'farmhash', received {method!r}")
@@ -394,6 +406,8 @@ class StringLookup(_Lookup):
         )  # fmt: skip
 
     def _token(self, value: Any) -> str:
+        if not isinstance(value, (str, bytes)):
+            raise TypeError(f"{self.name}: expected strings, received {value!r}")
         return value.decode(self.encoding) if isinstance(value, bytes) else str(value)
 
     def _array(self, values: Any) -> np.ndarray:
@@ -517,7 +531,8 @@ class IntegerLookup(_Lookup):
         )  # fmt: skip
 
     def _token(self, value: Any) -> int:
-        return int(value)
+        # The lines of a file are text.
+        return int(value) if isinstance(value, str) else integer(value, self.name, "vocabulary")
 
     def _array(self, values: Any) -> np.ndarray:
         return np.asarray(values.numpy() if hasattr(values, "numpy") else values).astype(
@@ -561,10 +576,12 @@ class IntegerLookup(_Lookup):
     def _lookup_by_ops(self, x: Any) -> Any:
         start = len(self._special()) - self.num_oov_indices
         unknown = x * 0 + start if self.num_oov_indices == 1 else ops.mod(x, self.num_oov_indices) + start
-        known = ops.convert_to_tensor(self._sorted)
-        places = ops.minimum(ops.searchsorted(known, x), len(self._sorted) - 1)
-        found = ops.equal(ops.take(known, places), x)
-        indices = ops.where(found, ops.take(ops.convert_to_tensor(self._indices), places), unknown)
+        indices = unknown
+        if len(self._sorted):
+            known = ops.convert_to_tensor(self._sorted)
+            places = ops.minimum(ops.searchsorted(known, x), len(self._sorted) - 1)
+            found = ops.equal(ops.take(known, places), x)
+            indices = ops.where(found, ops.take(ops.convert_to_tensor(self._indices), places), unknown)
         if self.mask_token is not None:
             masked = 0 if self.output_mode == "int" else -1
             indices = ops.where(ops.equal(x, self.mask_token), masked, indices)

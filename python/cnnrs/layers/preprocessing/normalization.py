@@ -109,7 +109,8 @@ class Normalization(Layer):
         given = getattr(self, f"input_{name}")
         if given is None:
             return ops.reshape(getattr(self, f"adapt_{name}"), shape)
-        value = np.broadcast_to(np.asarray(given, np.float32), self._kept_shape)
+        dtype = "float64" if self.compute_dtype == "float64" else "float32"
+        value = np.broadcast_to(np.asarray(given, dtype), self._kept_shape)
         return ops.convert_to_tensor(value.reshape(shape))
 
     def adapt(self, data: Any) -> None:
@@ -133,8 +134,8 @@ class Normalization(Layer):
         mean, variance, count = total
         if not count:
             raise ValueError(f"{self.name}: adapt: expected at least one batch, received none")
-        self.adapt_mean.assign(mean.astype(np.float32))
-        self.adapt_variance.assign(variance.astype(np.float32))
+        self.adapt_mean.assign(mean.astype(self.adapt_mean.dtype))
+        self.adapt_variance.assign(variance.astype(self.adapt_variance.dtype))
         self.count.assign(min(count, 2**31 - 1))
 
     def _added(self, total: Any, batch: Any) -> Any:
@@ -161,9 +162,10 @@ class Normalization(Layer):
         """Nothing: mean and variance are read where they are used. Keras's scripts call it after loading."""
 
     def call(self, inputs: Any) -> Any:
-        x = ops.cast(inputs, "float32")
-        deviation = ops.maximum(ops.sqrt(ops.cast(self.variance, "float32")), config.epsilon())
-        mean = ops.cast(self.mean, "float32")
+        dtype = "float64" if self.compute_dtype == "float64" else "float32"
+        x = ops.cast(inputs, dtype)
+        deviation = ops.maximum(ops.sqrt(ops.cast(self.variance, dtype)), config.epsilon())
+        mean = ops.cast(self.mean, dtype)
         return mean + x * deviation if self.invert else (x - mean) / deviation
 
     def get_config(self) -> dict[str, Any]:

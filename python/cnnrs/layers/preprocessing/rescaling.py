@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import config
+from cnnrs import config, ops
 from cnnrs.layers.base import Layer
 from cnnrs.ops.dispatch import as_float
 
@@ -43,10 +43,11 @@ class Rescaling(Layer):
         self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
-        outputs = as_float(inputs) * _per_channel(self.scale)
+        x = ops.cast(inputs, "float64") if self.compute_dtype == "float64" else as_float(inputs)
+        outputs = x * _per_channel(self.scale, x.dtype)
         if isinstance(self.offset, (int, float)) and self.offset == 0:
             return outputs
-        return outputs + _per_channel(self.offset)
+        return outputs + _per_channel(self.offset, x.dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": _plain(self.scale), "offset": _plain(self.offset)}
@@ -57,9 +58,9 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (int, float)) else np.asarray(value).tolist()
 
 
-def _per_channel(value: Any) -> Any:
-    """`value` with axes behind it for height and width, where the channels stand in front of these."""
-    array = np.asarray(value, np.float32)
+def _per_channel(value: Any, dtype: str) -> Any:
+    """`value` in a float type, with axes behind it for height and width, where the channels stand in front of these."""
+    array = np.asarray(value, np.float64 if dtype == "float64" else np.float32)
     if array.ndim == 0 or config.image_data_format() == "channels_last":
         return array
     return array.reshape(array.shape + (1,) * (3 - array.ndim))

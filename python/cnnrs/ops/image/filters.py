@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import integers
+from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops.dispatch import apply, as_tensor, op
 from cnnrs.ops.image.layout import as_batch, back_to, computed
 
@@ -142,7 +143,7 @@ def sobel_edges(images: Any, data_format: str | None = None) -> Any:
         return part(x, axis, 2) - part(x, axis, 0)
 
     edges = apply("stack", mean(change(x, 1), 2), mean(change(x, 2), 1), axis=4)
-    return restore(edges.astype(dtype) if dtype.startswith(("float", "bfloat")) else edges)
+    return restore(edges.astype(dtype) if dtype in FLOATS else edges)
 
 
 @op
@@ -173,7 +174,8 @@ def ssim(
             height and width; None, the default, means `config.image_data_format()`.
 
     Returns:
-        Tensor of shape (batch,), or without axes for single images, of the dtype of `image1`.
+        Tensor of shape (batch,), or without axes for single images, of the dtype of `image1`, float32 for
+        integers.
 
     Raises:
         TypeError: An image is not numeric.
@@ -210,5 +212,7 @@ def ssim(
     variances = mean(apply("square", x)) + mean(apply("square", y)) - squares
     covariance = mean(x * y) - products
     quotient = ((2.0 * products + c1) * (2.0 * covariance + c2)) / ((squares + c1) * (variances + c2))
-    result = apply("mean", quotient, axes=[1, 2, 3], keepdims=False).astype(first.dtype)
+    result = apply("mean", quotient, axes=[1, 2, 3], keepdims=False)
+    # Of integers it stays a float, for all but 1 would be 0.
+    result = result.astype(first.dtype) if first.dtype in FLOATS else result
     return result if len(shapes[0]) == 4 else apply("squeeze", result, axis=0)

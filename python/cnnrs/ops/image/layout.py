@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from cnnrs.base.dtypes import FLOAT, FLOATS, STORED
 from cnnrs.ops.core import saturate_cast
 from cnnrs.ops.dispatch import apply, as_tensor
 from cnnrs.ops.spatial import image_data_format
 
-__all__ = ["as_batch", "back_to", "check_choice", "computed", "spatial"]
+__all__ = ["as_batch", "back_to", "check_choice", "computed", "filling", "spatial"]
 
 
 def check_choice(name: str, argument: str, value: Any, choices: tuple[str, ...]) -> None:
@@ -69,3 +71,9 @@ def back_to(y: Any, dtype: str) -> Any:
     if dtype in FLOATS:
         return y.astype(dtype)
     return saturate_cast(apply("round", y), dtype)
+
+
+def filling(value: Any, dtype: str) -> Any:
+    """What fills images of elements of `dtype`: a number is not rounded to float32 on its way to them."""
+    number = np.float64(value) if isinstance(value, (int, float, np.number)) else value
+    return back_to(computed(number), dtype)

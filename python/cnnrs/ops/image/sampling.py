@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.ops.dispatch import apply, as_tensor
+from cnnrs.ops.dispatch import apply
 from cnnrs.ops.elementwise import where
+from cnnrs.ops.image.layout import filling
 
 __all__ = ["FILL_MODES", "INTERPOLATIONS", "sample"]
 
@@ -76,6 +77,7 @@ def sample(
             nodes.append((_inside(index, extent, fill_mode) * stride, weight, fits))
         axes.append(nodes)
     several = values.ndim > 1
+    fill = filling(fill_value, values.dtype)
 
     def spread(x: Any) -> Any:
         return apply("expand_dims", x, axis=-1) if several else x
@@ -91,7 +93,7 @@ def sample(
             valid = fits if valid is None else apply("logical_and", valid, fits)
         found = apply("gather", values, place, axis=0)
         if valid is not None:
-            found = where(spread(valid), found, as_tensor(fill_value).astype(found.dtype))
+            found = where(spread(valid), found, fill)
         found = found if share is None else found * spread(share).astype(found.dtype)
         total = found if total is None else total + found
     return total

@@ -126,6 +126,9 @@ def _to_aspect_ratio(x: Any, axis: int, size: list[int], crop: bool, pad: bool, 
         sides = [[0, 0]] * axis + [[m, m] for m in margins] + [[0, 0]] * (x.ndim - axis - 2)
         if isinstance(x, np.ndarray):
             return np.pad(x, sides, constant_values=fill_value)
+        if "int" in x.dtype:
+            limits = np.iinfo(x.dtype)
+            fill_value = round(min(max(fill_value, limits.min), limits.max))
         return apply("pad", x, paddings=sides, value=fill_value)
     return x
 
