@@ -433,6 +433,8 @@ def unravel_index(indices: Any, shape: Any) -> Any:
         raise ValueError(f"unravel_index: shape: `shape` argument cannot contain `None`, received {shape}")
     extents = integers(shape, "unravel_index", "shape", least=0)
     kept = rest.dtype
+    # An extent may exceed what the type of the indices holds.
+    rest = rest.astype("int32") if kept in ("bool", "int8", "uint8", "int16", "uint16") else rest
     total = math.prod(extents)
     rest = apply("where", apply("less", rest, 0), apply("add", rest, total), rest)
     found = []
