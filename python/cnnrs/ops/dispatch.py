@@ -130,7 +130,8 @@ def as_floats(*xs: Any) -> list[Any]:
     """Arguments as tensors of their common float type: what is no float does not widen those that are."""
     kinds = [type(x) if type(x) in (int, float) else as_tensor(x).dtype for x in xs]
     common = result_type(*kinds, float)
-    tensors = [as_tensor(x) for x in xs]
+    # A number of Python keeps the digits that the common type holds.
+    tensors = [_core.tensor(x, common) if type(x) in (int, float) else as_tensor(x) for x in xs]
     return [x if x.dtype == common else x.astype(common) for x in tensors]
 
 

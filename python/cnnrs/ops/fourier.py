@@ -276,11 +276,11 @@ def _places(n: int, length: int, stride: int) -> np.ndarray[Any, Any]:
     return np.arange(0, n - length + 1, stride, dtype=np.int32)[:, None] + np.arange(length, dtype=np.int32)
 
 
-def _window(window: Any, length: int, fft_length: int, name: str) -> Any:
-    """Weights of a sequence, with zeros on both sides up to `fft_length`."""
+def _window(window: Any, length: int, fft_length: int, name: str, dtype: str) -> Any:
+    """Weights of a sequence in a type, with zeros on both sides up to `fft_length`."""
     before = (fft_length - length) // 2
     if window is None:
-        return as_float(np.ones(fft_length, np.float32))
+        return as_tensor(np.ones(fft_length, dtype))
     if isinstance(window, str):
         if window not in ("hann", "hamming"):
             raise ValueError(
@@ -288,8 +288,8 @@ def _window(window: Any, length: int, fft_length: int, name: str) -> Any:
             )
         share = 0.5 if window == "hann" else 0.54
         turn = 2.0 * np.pi * np.arange(length) / length
-        window = (share - (1.0 - share) * np.cos(turn)).astype(np.float32)
-    weights = as_float(window)
+        window = (share - (1.0 - share) * np.cos(turn)).astype(dtype)
+    weights = as_tensor(window).astype(dtype)
     if weights.shape != (length,):
         raise ValueError(f"{name}: window: expected shape ({length},), received {weights.shape}")
     return apply("pad", weights, paddings=[[before, fft_length - length - before]], value=0.0)
@@ -346,10 +346,10 @@ def stft(
          [ 5.25  -2.625]]
     """
     length, stride, whole = _lengths("stft", sequence_length, sequence_stride, fft_length)
-    weights = _window(window, length, whole, "stft")
     x = as_tensor(x)
     if x.dtype not in FLOATS:
         raise TypeError(f"stft: x: expected floats, received {x.dtype}")
+    weights = _window(window, length, whole, "stft", x.dtype)
     if center:
         x = pad(x, [[0, 0]] * (x.ndim - 1) + [[whole // 2, whole // 2]], mode="reflect")
     return rfft(apply("mul", extract_sequences(x, whole, stride), weights))
@@ -398,8 +398,8 @@ def istft(
         [0. 1. 2. 3. 4.]
     """
     size, stride, whole = _lengths("istft", sequence_length, sequence_stride, fft_length)
-    weights = _window(window, size, whole, "istft")
     real, imaginary = _pair(x, "istft", 2)
+    weights = _window(window, size, whole, "istft", real.dtype)
     sequences = irfft((real, imaginary), whole)
     many = sequences.shape[-2]
     n = whole + stride * (many - 1)

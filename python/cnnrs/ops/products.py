@@ -200,7 +200,7 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     axis = standardize_axis(axis, y.ndim)
     y = moveaxis(y, axis, -1)
     if x is None:
-        width: Any = as_float(dx)
+        width: Any = as_floats(y, dx)[1]
     else:
         x = as_float(x)
         x = moveaxis(x, axis, -1) if x.ndim == y.ndim else x

@@ -9,9 +9,9 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import integer
-from cnnrs.base.dtypes import FLOATS, result_type, standardize_dtype
+from cnnrs.base.dtypes import FLOAT, FLOATS, STORED, result_type, standardize_dtype
 from cnnrs.ops.creation import ADDRESS_SPACE, converted, zeros
-from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
+from cnnrs.ops.dispatch import apply, as_floats, as_tensor, op, standardize_axis
 from cnnrs.ops.values import is_known
 
 __all__ = ["empty_like", "geomspace", "linspace", "logspace"]
@@ -81,8 +81,8 @@ def _parts(count: int, endpoint: bool, dtype: str) -> Any:
 
 def _ends(start: Any, stop: Any) -> tuple[Any, Any]:
     """Both as tensors of one type, in which 16 bits are widened."""
-    dtype = "float64" if _common(start, stop) == "float64" else "float32"
-    return as_tensor(start).astype(dtype), as_tensor(stop).astype(dtype)
+    start, stop = as_floats(start, stop)
+    return (start.astype(FLOAT), stop.astype(FLOAT)) if start.dtype in STORED else (start, stop)
 
 
 def _between(start: Any, stop: Any, count: int, endpoint: bool, axis: int) -> Any:
