@@ -51,6 +51,9 @@ from cnnrs.ops.elementwise import *  # noqa: F403
 from cnnrs.ops.factorization import *  # noqa: F403
 from cnnrs.ops.forward_mode import *  # noqa: F403
 from cnnrs.ops.fourier import *  # noqa: F403
+from cnnrs.ops.indexing import *  # noqa: F403
+from cnnrs.ops.joining import *  # noqa: F403
+from cnnrs.ops.matrix_products import *  # noqa: F403
 from cnnrs.ops.movement import *  # noqa: F403
 from cnnrs.ops.nans import *  # noqa: F403
 from cnnrs.ops.nn import *  # noqa: F403
@@ -60,6 +63,7 @@ from cnnrs.ops.quantiles import *  # noqa: F403
 from cnnrs.ops.reductions import *  # noqa: F403
 from cnnrs.ops.scans import *  # noqa: F403
 from cnnrs.ops.scattering import *  # noqa: F403
+from cnnrs.ops.shapes import *  # noqa: F403
 from cnnrs.ops.sorting import *  # noqa: F403
 from cnnrs.ops.spaces import *  # noqa: F403
 from cnnrs.ops.special import *  # noqa: F403

@@ -11,7 +11,9 @@ from cnnrs import symbolic
 from cnnrs.base.arguments import integer, integers
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
-from cnnrs.ops.movement import concatenate, flip, split, swapaxes
+from cnnrs.ops.joining import concatenate, split
+from cnnrs.ops.movement import flip
+from cnnrs.ops.shapes import swapaxes
 from cnnrs.ops.symbols import op_of_shape
 from cnnrs.ops.values import values_of
 

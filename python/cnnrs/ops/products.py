@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs.ops.dispatch import apply, as_float, as_floats, as_tensor, in_float32, op, standardize_axis
-from cnnrs.ops.movement import moveaxis
-from cnnrs.ops.reductions import matmul
+from cnnrs.ops.matrix_products import matmul
+from cnnrs.ops.shapes import moveaxis
 
 __all__ = ["corrcoef", "correlate", "cross", "kron", "trapezoid"]
 

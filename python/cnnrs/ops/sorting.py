@@ -9,7 +9,8 @@ import numpy as np
 from cnnrs import symbolic
 from cnnrs.base.arguments import flag, integer
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
-from cnnrs.ops.movement import reshape, take_along_axis
+from cnnrs.ops.indexing import take_along_axis
+from cnnrs.ops.shapes import reshape
 from cnnrs.ops.symbols import op_of_shape
 from cnnrs.ops.values import true_places, values_of
 
