@@ -151,3 +151,12 @@ def test_no_elements_are_named_or_mapped():
     with pytest.raises(ValueError, match="vectorize: expected at least one element"):
         ops.vectorize(lambda x: x + 1)(np.zeros(0))
     assert ops.sparsemax(np.zeros((2, 0), np.float32)).shape == (2, 0)
+
+
+def test_rearrange_ignores_nothing_that_is_given():
+    x = ops.zeros((2, 12))
+    with pytest.raises(ValueError, match="rearrange: axes_lengths: expected lengths of axes of"):
+        ops.rearrange(x, "b (h w) -> b h w", h=3, depth=7)
+    for pattern in ("b, c -> c b", "b ... c -> c b"):
+        with pytest.raises(ValueError, match="rearrange: pattern: expected 'axes -> axes'"):
+            ops.rearrange(x, pattern)
