@@ -162,6 +162,7 @@ IN_FLOAT64 = {
     "linspace": (lambda: ops.linspace(*_ENDS), np.linspace(1.0, 0.1, 5)),
     "logspace": (lambda: ops.logspace(*_ENDS), np.logspace(1.0, 0.1, 5)),
     "norm": (lambda: ops.norm(_X, 0), np.array(3.0)),
+    "unique": (lambda: ops.unique(_X, size=4, fill_value=0.1), np.array([-0.2, 0.3, 0.7, 0.1])),
     "trapezoid": (lambda: ops.trapezoid(_X, dx=0.1), np.array(0.075)),
 }
 
@@ -172,6 +173,19 @@ def test_float64_and_numbers_of_python_beside_it_lose_no_digits(name):
     result = function()
     assert result.dtype == "float64"
     np.testing.assert_allclose(result.numpy(), expected, rtol=1e-13, atol=1e-14)
+
+
+def test_running_sums_and_products_are_of_the_type_that_is_asked_for():
+    most = np.full(3, 2**31 - 1, np.int32)
+    assert ops.cumsum(most, dtype="int64").tolist() == np.cumsum(most, dtype=np.int64).tolist()
+    assert ops.cumprod(most[:2], dtype="int64").tolist() == np.cumprod(most[:2], dtype=np.int64).tolist()
+    assert ops.cumsum(np.full(3, 200, np.uint8), dtype="int64").tolist() == [200, 400, 600]
+    assert ops.cumsum(np.array([1.5, 2.5]), dtype="int32").tolist() == [1, 3]
+    assert ops.cumsum(np.array([1e-9, 1.0, 1e-9]), dtype="float64")[2].tolist() == pytest.approx(
+        1.000000002, rel=1e-12
+    )
+    tenths = np.full(5000, 0.1, np.float16)
+    assert ops.cumsum(tenths, dtype="float16")[-1].tolist() == ops.cumsum(tenths)[-1].tolist() == 500.0
 
 
 def test_ldexp_overflows_only_where_its_result_does():

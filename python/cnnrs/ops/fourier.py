@@ -51,28 +51,14 @@ def _axes(x: Any, name: str, rank: int) -> Any:
 def _transform(x: Pair, inverse: bool = False) -> Pair:
     """The transform along the last axis; the inverse one is not divided."""
     y = apply("fft", apply("stack", *x, axis=-1), inverse=inverse)
-    return _part(y, 0), _part(y, 1)
-
-
-def _part(y: Any, index: int) -> Any:
-    lead = list(y.shape[:-1])
-    starts, stops = [0] * len(lead) + [index], [*lead, index + 1]
-    part = apply("slice", y, starts=starts, stops=stops, steps=[1] * len(stops))
-    return apply("squeeze", part, axis=-1)
-
-
-def _range(x: Any, start: int, stop: int) -> Any:
-    """Elements `start` to `stop` of the last axis."""
-    lead = list(x.shape[:-1])
-    starts = [0] * len(lead) + [start]
-    return apply("slice", x, starts=starts, stops=[*lead, stop], steps=[1] * len(starts))
+    return y[..., 0], y[..., 1]
 
 
 def _resized(x: Any, n: int) -> Any:
     """The last axis cut, or extended by zeros, to `n`."""
     have = x.shape[-1]
     if have >= n:
-        return x if have == n else _range(x, 0, n)
+        return x if have == n else x[..., :n]
     return apply("pad", x, paddings=[[0, 0]] * (x.ndim - 1) + [[0, n - have]], value=0.0)
 
 
@@ -196,7 +182,7 @@ def rfft(x: Any, fft_length: int | None = None) -> Any:
     n = x.shape[-1] if fft_length is None else _length(fft_length, "rfft")
     x = _resized(x, n)
     real, imaginary = _transform((x, zeros_like(x)))
-    return _range(real, 0, n // 2 + 1), _range(imaginary, 0, n // 2 + 1)
+    return real[..., : n // 2 + 1], imaginary[..., : n // 2 + 1]
 
 
 @op
@@ -230,7 +216,7 @@ def irfft(x: Any, fft_length: int | None = None) -> Any:
     real, imaginary = _resized(real, half), _resized(imaginary, half)
     # The other half mirrors this one. What the result's imaginary part would be is left out.
     rest = (n + 1) // 2
-    mirrored = [apply("flip", _range(part, 1, max(rest, 1)), axes=[-1]) for part in (real, imaginary)]
+    mirrored = [apply("flip", part[..., 1 : max(rest, 1)], axes=[-1]) for part in (real, imaginary)]
     whole = (
         apply("concat", real, mirrored[0], axis=-1),
         apply("concat", imaginary, apply("neg", mirrored[1]), axis=-1),
@@ -418,4 +404,4 @@ def istft(
         stop = start + integer(length, "istft", "length", least=0)
     else:
         stop = n - whole // 2 if center else n
-    return _range(y, start, min(stop, n))
+    return y[..., start : min(stop, n)]

@@ -1,4 +1,4 @@
-"""Sums, means, extremes and products over axes; products of matrices."""
+"""Sums, means, extremes and products over axes."""
 
 from __future__ import annotations
 
