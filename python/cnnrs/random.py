@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import NamedArguments, reject
-from cnnrs.base.dtypes import FLOATS, INTEGERS, standardize_dtype
+from cnnrs.base.dtypes import FLOATS, INTEGERS, dtype_name, standardize_dtype
 from cnnrs.ops import raw
 from cnnrs.variables import Variable
 
@@ -308,7 +308,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     """Sets a random part of the elements to 0 and scales the rest by `1 / (1 - rate)`.
 
     Args:
-        inputs: float32 of any shape.
+        inputs: Tensor of floats, of any shape.
         rate: The part, 0 <= rate <= 1.
         noise_shape: Shape of the mask, which broadcasts to the inputs; None for theirs, also for single
             extents.
@@ -327,8 +327,9 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     if noise_shape is None:
         return raw.dropout(inputs, _key(seed), rate=float(rate))
     noise = [n if extent is None else extent for extent, n in zip(noise_shape, inputs.shape, strict=True)]
-    mask = raw.dropout(_core.tensor(np.ones(noise, "float32")), _key(seed), rate=float(rate))
-    return inputs * mask
+    dtype = dtype_name(inputs.dtype)
+    ones = _core.tensor(np.ones(noise, "float32")).astype(dtype if dtype in FLOATS else "float32")
+    return inputs * raw.dropout(ones, _key(seed), rate=float(rate))
 
 
 # Candidates that are drawn side by side, so that one of them is accepted all but surely: a draw of no graph

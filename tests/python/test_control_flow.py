@@ -140,3 +140,23 @@ def test_rearrange(pattern, extents, shape):
     for wrong in ("b h w -> b", "b h w c -> b h w", "b h w c"):
         with pytest.raises(ValueError, match="rearrange"):
             ops.rearrange(x, wrong)
+
+
+def test_a_symbolic_start_leaves_the_axes_that_a_block_does_not_name():
+    x, start = cnnrs.Input((5, 6), batch_size=4), cnnrs.Input((), batch_size=1, dtype="int32")
+    assert ops.slice(x, start, (2,)).shape == (2, 5, 6)
+
+
+def test_no_elements_are_named_or_mapped():
+    with pytest.raises(ValueError, match="vectorize: expected at least one element"):
+        ops.vectorize(lambda x: x + 1)(np.zeros(0))
+    assert ops.sparsemax(np.zeros((2, 0), np.float32)).shape == (2, 0)
+
+
+def test_rearrange_ignores_nothing_that_is_given():
+    x = ops.zeros((2, 12))
+    with pytest.raises(ValueError, match="rearrange: axes_lengths: expected lengths of axes of"):
+        ops.rearrange(x, "b (h w) -> b h w", h=3, depth=7)
+    for pattern in ("b, c -> c b", "b ... c -> c b"):
+        with pytest.raises(ValueError, match="rearrange: pattern: expected 'axes -> axes'"):
+            ops.rearrange(x, pattern)

@@ -110,6 +110,103 @@ def test_saturating_casts_give_the_nearest():
             assert ops.saturate_cast(x, dtype).tolist() == expected, (source, dtype)
 
 
+def test_places_beyond_int32_do_not_wrap_around():
+    far, near = np.array([2**32]), np.array([2**32 - 1], np.uint32)
+    for place in (far, near):
+        for call in (
+            lambda p: ops.scatter(p[:, None], [1.0], (3,)),
+            lambda p: ops.scatter_update(ops.zeros(3), p[:, None], [1.0]),
+        ):
+            with pytest.raises(ValueError, match="expected -3 to 2"):
+                call(place).tolist()
+        with pytest.raises(ValueError, match="expected each index within"):
+            ops.scatter(np.stack([place, place], 1), [1.0], (3, 3))
+        assert ops.segment_sum(np.ones(1), place, 2).tolist() == [0.0, 0.0]
+        assert ops.slice_update(ops.zeros(3), place, ops.ones(1)).tolist() == [0.0, 0.0, 1.0]
+        assert ops.slice(ops.arange(5.0), ops.convert_to_tensor(place), (2,)).tolist() == [3.0, 4.0]
+    assert ops.saturate_cast([100_000, -100_000, 7], "float16").tolist() == [65504.0, -65504.0, 7.0]
+
+
+def test_elements_that_are_only_moved_or_compared_keep_their_integers():
+    x = np.full((1, 3, 3, 4), 2**24 + 1, np.int32)
+    for y in (
+        ops.depth_to_space(x, 2),
+        ops.space_to_depth(x[:, :2, :2], 2),
+        ops.unfold(x, 2),
+        ops.adaptive_max_pool(x, 2),
+        ops.max_pool(x, 2),
+    ):
+        assert y.dtype == "int32"
+        assert (y.numpy() == 2**24 + 1).all()
+
+
+_X = np.array([0.3, 0.7, -0.2])
+_LARGE = np.array([1.0 + 1e-10, 1.5, 1e9 + 5.0, 3e9, 1e200])
+_ENDS = (ops.convert_to_tensor(np.array(1.0)), 0.1, 5)
+IN_FLOAT64 = {
+    "arctan2": (lambda: ops.arctan2(_X, 0.1), np.arctan2(_X, 0.1)),
+    "arccosh": (lambda: ops.arccosh(_LARGE), np.arccosh(_LARGE)),
+    "fmax": (lambda: ops.fmax(_X, 0.1), np.fmax(_X, 0.1)),
+    "fmin": (lambda: ops.fmin(0.1, _X), np.fmin(0.1, _X)),
+    "fmod": (lambda: ops.fmod(0.1, _X), np.fmod(0.1, _X)),
+    "full_like": (lambda: ops.full_like(_X, 0.1), np.full_like(_X, 0.1)),
+    "geomspace": (lambda: ops.geomspace(*_ENDS), np.geomspace(1.0, 0.1, 5)),
+    "heaviside": (lambda: ops.heaviside(np.zeros(1), 0.1), np.array([0.1])),
+    "histogram": (lambda: ops.histogram(_X, 7)[1], np.histogram(_X, 7)[1]),
+    "histogram within": (lambda: ops.histogram(_X, 7, (0.1, 0.6))[1], np.histogram(_X, 7, (0.1, 0.6))[1]),
+    "istft": (lambda: ops.istft(ops.stft(np.tile(_X, 8), 8, 2, 8), 8, 2, 8), np.tile(_X, 8)),
+    "ldexp": (
+        lambda: ops.ldexp(np.array([1.0, 1.0, 0.0, 2.0**-1000]), [300, -1000, 2000, 2000]),
+        np.array([2.0**300, 2.0**-1000, 0.0, 2.0**1000]),
+    ),
+    "linspace": (lambda: ops.linspace(*_ENDS), np.linspace(1.0, 0.1, 5)),
+    "logspace": (lambda: ops.logspace(*_ENDS), np.logspace(1.0, 0.1, 5)),
+    "norm": (lambda: ops.norm(_X, 0), np.array(3.0)),
+    "unique": (lambda: ops.unique(_X, size=4, fill_value=0.1), np.array([-0.2, 0.3, 0.7, 0.1])),
+    "trapezoid": (lambda: ops.trapezoid(_X, dx=0.1), np.array(0.075)),
+}
+
+
+@pytest.mark.parametrize("name", IN_FLOAT64)
+def test_float64_and_numbers_of_python_beside_it_lose_no_digits(name):
+    function, expected = IN_FLOAT64[name]
+    result = function()
+    assert result.dtype == "float64"
+    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-13, atol=1e-14)
+
+
+def test_running_sums_and_products_are_of_the_type_that_is_asked_for():
+    most = np.full(3, 2**31 - 1, np.int32)
+    assert ops.cumsum(most, dtype="int64").tolist() == np.cumsum(most, dtype=np.int64).tolist()
+    assert ops.cumprod(most[:2], dtype="int64").tolist() == np.cumprod(most[:2], dtype=np.int64).tolist()
+    assert ops.cumsum(np.full(3, 200, np.uint8), dtype="int64").tolist() == [200, 400, 600]
+    assert ops.cumsum(np.array([1.5, 2.5]), dtype="int32").tolist() == [1, 3]
+    assert ops.cumsum(np.array([1e-9, 1.0, 1e-9]), dtype="float64")[2].tolist() == pytest.approx(
+        1.000000002, rel=1e-12
+    )
+    tenths = np.full(5000, 0.1, np.float16)
+    assert ops.cumsum(tenths, dtype="float16")[-1].tolist() == ops.cumsum(tenths)[-1].tolist() == 500.0
+
+
+def test_ldexp_overflows_only_where_its_result_does():
+    x = np.array([0.0, 2.0**-120, 1.0, -1.0], np.float32)
+    assert ops.ldexp(x, np.array([300, 240, 2**40, 2**31])).tolist() == [0.0, 2.0**120, np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint8"])
+def test_fmod_of_integers_is_numpys_at_the_least_of_them(dtype):
+    limits = np.iinfo(dtype)
+    x = np.array([limits.min, limits.min + 1, 7, limits.max], dtype)
+    for divisor in (3, 5) if limits.min == 0 else (3, -3, 5):
+        assert ops.fmod(x, divisor).tolist() == np.fmod(x, np.array(divisor, dtype)).tolist()
+
+
+def test_indices_of_small_types_reach_into_large_extents():
+    indices = np.array([100, 200], np.uint8)
+    assert [part.tolist() for part in ops.unravel_index(indices, (10, 300))] == [[0, 0], [100, 200]]
+    assert [part.tolist() for part in ops.unravel_index(indices, (7, 150))] == [[0, 1], [100, 50]]
+
+
 def test_indices_beyond_int32_are_outside_of_every_axis():
     for rows in (np.array([2**32]), np.array([-(2**32)]), np.array([2**63], np.uint64)):
         with pytest.raises(ValueError, match="index"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import random, utils
+from cnnrs import ops, random, utils
 from cnnrs.base import context
 
 N = 40000
@@ -59,6 +59,14 @@ def test_dropout():
     np.testing.assert_allclose(dropped[kept], 1 / 0.75, rtol=1e-6)
     rows = random.dropout(x, 0.25, noise_shape=(200, 1), seed=1).numpy()
     assert (rows == rows[:, :1]).all() and 0.5 < (rows[:, 0] != 0).mean() < 0.95
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_dropout_of_whole_rows_keeps_the_type(dtype):
+    x = ops.ones((50, 3), dtype=dtype)
+    dropped, whole = (random.dropout(x, 0.25, noise_shape=shape, seed=1) for shape in ((50, 1), None))
+    assert dropped.dtype == whole.dtype == dtype
+    assert set(dropped.tolist()[0] + dropped.tolist()[1]) <= set(whole.reshape((-1,)).tolist())
 
 
 def test_shuffle():

@@ -1,15 +1,16 @@
 """Functions of tensors, with the names of `keras.ops`.
 
 Where a docstring says tensor, a variable, a numpy array, nested lists and a number will do. Floating-point
-numbers become float32; bool, uint8, float16 and bfloat16 stay as they are; other integers become int32, with
-an OverflowError where one does not fit. What is not numeric raises a TypeError, lists of unequal length a
-ValueError. A dtype that is asked for by name and that no tensor holds, such as "float64", raises a TypeError.
+numbers become float32 and integers int32, with an OverflowError where one does not fit; an array keeps its
+dtype. What is not numeric raises a TypeError, lists of unequal length a ValueError. A dtype that is asked for
+by name and that no tensor holds, such as "complex64", raises a TypeError.
 
-The common dtype of several tensors is `backend.result_type` of theirs: the widest in the order bool, uint8,
-int32, float16 or bfloat16, float32; float16 and bfloat16 have float32 in common. A Python number beside a
-tensor of floats takes its dtype; an integer beside a uint8 tensor counts as uint8 if it fits. float16 and
-bfloat16 are storage: a function computes in float32, and rounds its result once, to the common dtype of its
-tensors. Where "float32 tensor" is said of a result, it is float16 or bfloat16 if that is the common dtype.
+The common dtype of several tensors is `backend.result_type` of theirs: the widest in the order bool,
+integers, float16 or bfloat16, float32, float64; float16 and bfloat16 have float32 in common. A Python number
+beside a tensor of floats takes its dtype; an integer beside a uint8 tensor counts as uint8 if it fits.
+float16 and bfloat16 are storage: a function computes in float32, and rounds its result once, to the common
+dtype of its tensors. Where "float32 tensor" is said of a result, it is of the common dtype if that is
+another float type, such as float64.
 Integers wrap around where a result exceeds their type. Shapes broadcast as numpy's do: they are aligned at
 the last axis, and an extent of 1 repeats. Negative axes count from the end.
 
@@ -50,6 +51,9 @@ from cnnrs.ops.elementwise import *  # noqa: F403
 from cnnrs.ops.factorization import *  # noqa: F403
 from cnnrs.ops.forward_mode import *  # noqa: F403
 from cnnrs.ops.fourier import *  # noqa: F403
+from cnnrs.ops.indexing import *  # noqa: F403
+from cnnrs.ops.joining import *  # noqa: F403
+from cnnrs.ops.matrix_products import *  # noqa: F403
 from cnnrs.ops.movement import *  # noqa: F403
 from cnnrs.ops.nans import *  # noqa: F403
 from cnnrs.ops.nn import *  # noqa: F403
@@ -59,6 +63,7 @@ from cnnrs.ops.quantiles import *  # noqa: F403
 from cnnrs.ops.reductions import *  # noqa: F403
 from cnnrs.ops.scans import *  # noqa: F403
 from cnnrs.ops.scattering import *  # noqa: F403
+from cnnrs.ops.shapes import *  # noqa: F403
 from cnnrs.ops.sorting import *  # noqa: F403
 from cnnrs.ops.spaces import *  # noqa: F403
 from cnnrs.ops.special import *  # noqa: F403

@@ -11,7 +11,9 @@ from cnnrs import symbolic
 from cnnrs.base.arguments import integer, integers
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
-from cnnrs.ops.movement import concatenate, flip, split, swapaxes
+from cnnrs.ops.joining import concatenate, split
+from cnnrs.ops.movement import flip
+from cnnrs.ops.shapes import swapaxes
 from cnnrs.ops.symbols import op_of_shape
 from cnnrs.ops.values import values_of
 
@@ -433,6 +435,8 @@ def unravel_index(indices: Any, shape: Any) -> Any:
         raise ValueError(f"unravel_index: shape: `shape` argument cannot contain `None`, received {shape}")
     extents = integers(shape, "unravel_index", "shape", least=0)
     kept = rest.dtype
+    # An extent may exceed what the type of the indices holds.
+    rest = rest.astype("int32") if kept in ("bool", "int8", "uint8", "int16", "uint16") else rest
     total = math.prod(extents)
     rest = apply("where", apply("less", rest, 0), apply("add", rest, total), rest)
     found = []

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import integer
-from cnnrs.ops.dispatch import apply, as_float, in_float32, op
-from cnnrs.ops.spatial import _from_last, _to_last, pair
+from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op
+from cnnrs.ops.spatial import images_as_given, images_last, pair
 
 __all__ = ["depth_to_space", "fold", "space_to_depth", "unfold"]
 
@@ -21,14 +21,15 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
     order (row in the block, column in the block, channel out). `space_to_depth` is its inverse.
 
     Args:
-        x: Images, a tensor of shape (batch, height, width, channels); other dtypes are converted to float32.
+        x: Images, a tensor of shape (batch, height, width, channels), of any dtype.
             `channels` is a multiple of `block_size²`.
         block_size: Side of the blocks in pixels, an integer >= 1.
         data_format: "channels_last", the default, for the shapes given here, "channels_first" for images of
             shape (batch, channels, height, width) in and out; None means `config.image_data_format()`.
 
     Returns:
-        float32 tensor of shape (batch, height * block_size, width * block_size, channels / block_size²).
+        Tensor of shape (batch, height * block_size, width * block_size, channels / block_size²), of the
+        dtype of `x`.
 
     Raises:
         TypeError: `x` is not numeric.
@@ -42,7 +43,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
         >>> ops.depth_to_space(x, 2)[0, :, :, 0].tolist()
         [[0.0, 1.0], [2.0, 3.0]]
     """
-    x, first = _to_last(x, data_format)
+    x, first = images_last(x, data_format)
     n, h, w, c = x.shape
     b = integer(block_size, "depth_to_space", "block_size", least=1)
     if c % (b * b):
@@ -51,7 +52,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
         )
     x = apply("reshape", x, shape=[n, h, w, b, b, c // (b * b)])
     x = apply("transpose", x, perm=[0, 1, 3, 2, 4, 5])
-    return _from_last(apply("reshape", x, shape=[n, h * b, w * b, c // (b * b)]), first)
+    return images_as_given(apply("reshape", x, shape=[n, h * b, w * b, c // (b * b)]), first)
 
 
 @op
@@ -62,14 +63,15 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") 
     its inverse.
 
     Args:
-        x: Images, a tensor of shape (batch, height, width, channels); other dtypes are converted to float32.
+        x: Images, a tensor of shape (batch, height, width, channels), of any dtype.
             Height and width are multiples of `block_size`.
         block_size: Side of the blocks in pixels, an integer >= 1.
         data_format: "channels_last", the default, for the shapes given here, "channels_first" for images of
             shape (batch, channels, height, width) in and out; None means `config.image_data_format()`.
 
     Returns:
-        float32 tensor of shape (batch, height / block_size, width / block_size, block_size² * channels).
+        Tensor of shape (batch, height / block_size, width / block_size, block_size² * channels), of the dtype
+        of `x`.
 
     Raises:
         TypeError: `x` is not numeric.
@@ -83,14 +85,14 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") 
         >>> ops.space_to_depth(x, 2).tolist()
         [[[[0.0, 1.0, 2.0, 3.0]]]]
     """
-    x, first = _to_last(x, data_format)
+    x, first = images_last(x, data_format)
     n, h, w, c = x.shape
     b = integer(block_size, "space_to_depth", "block_size", least=1)
     if h % b or w % b:
         raise ValueError(f"space_to_depth: block_size: expected a divisor of {h} x {w} pixels, received {b}")
     x = apply("reshape", x, shape=[n, h // b, b, w // b, b, c])
     x = apply("transpose", x, perm=[0, 1, 3, 2, 4, 5])
-    return _from_last(apply("reshape", x, shape=[n, h // b, w // b, b * b * c]), first)
+    return images_as_given(apply("reshape", x, shape=[n, h // b, w // b, b * b * c]), first)
 
 
 class _Windows:
@@ -130,14 +132,14 @@ def unfold(x: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride
     """Lays the windows of images out as columns. The channels of the images come first.
 
     Args:
-        x: Images, a tensor of shape (batch, channels, height, width); other dtypes are converted to float32.
+        x: Images, a tensor of shape (batch, channels, height, width), of any dtype.
         kernel_size: Height and width of the windows, an integer >= 1 or a pair.
         dilation: Distance of neighbouring pixels of a window, likewise; 1 by default.
         padding: Zeros on each side, an integer >= 0 or a (vertical, horizontal) pair; 0 by default.
         stride: Distance of neighbouring windows, an integer >= 1 or a pair; 1 by default.
 
     Returns:
-        float32 tensor of shape (batch, channels * kernel height * kernel width, windows).
+        Tensor of shape (batch, channels * kernel height * kernel width, windows), of the dtype of `x`.
 
     Raises:
         TypeError: `x` is not numeric.
@@ -150,7 +152,7 @@ def unfold(x: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride
         >>> ops.unfold(np.arange(9.0).reshape(1, 1, 3, 3), 2)[0].tolist()
         [[0.0, 1.0, 3.0, 4.0], [1.0, 2.0, 4.0, 5.0], [3.0, 4.0, 6.0, 7.0], [4.0, 5.0, 7.0, 8.0]]
     """
-    x = as_float(x)
+    x = as_tensor(x)
     if x.ndim != 4:
         raise ValueError(f"unfold: x: expected shape (batch, channels, height, width), received {x.shape}")
     batch, channels, *image = x.shape

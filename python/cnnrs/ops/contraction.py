@@ -10,7 +10,7 @@ import numpy as np
 from cnnrs.base.arguments import reject
 from cnnrs.base.dtypes import result_type
 from cnnrs.ops.dispatch import apply, as_tensor, in_float32, op
-from cnnrs.ops.reductions import matmul
+from cnnrs.ops.matrix_products import matmul
 from cnnrs.ops.reductions import sum as sum_over
 
 __all__ = ["einsum"]

@@ -469,6 +469,10 @@ def vectorize(
         cores = {i: 0 if ranks is None else ranks[k] for k, i in enumerate(mapped)}
         shape = list(np.broadcast_shapes(*(t.shape[: t.ndim - cores[i]] for i, t in tensors.items())))
         count = int(np.prod(shape, dtype=np.int64))
+        if count == 0:
+            raise ValueError(
+                f"vectorize: expected at least one element, received arguments of shape {tuple(shape)}"
+            )
         flat = {}
         for i, t in tensors.items():
             core = list(t.shape[t.ndim - cores[i] :])

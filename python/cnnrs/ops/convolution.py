@@ -5,16 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs.ops.dispatch import apply, as_tensor, of_integers, op
-from cnnrs.ops.spatial import (
-    Spatial,
-    _from_last,  # noqa: F401 - images take them from here
-    _padding,  # noqa: F401
-    _to_last,  # noqa: F401
-    convolve,
-    convolve_transposed,
-    image_data_format,  # noqa: F401
-    pair,  # noqa: F401
-)
+from cnnrs.ops.spatial import Spatial, convolve, convolve_transposed
 
 __all__ = [
     "conv",

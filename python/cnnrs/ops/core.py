@@ -10,7 +10,7 @@ import numpy as np
 from cnnrs import _core, symbolic, tree
 from cnnrs.base.arguments import integers, named
 from cnnrs.base.dtypes import FLOATS, INTEGERS, largest, limits, standardize_dtype
-from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
+from cnnrs.ops.dispatch import apply, as_index, as_tensor, op, standardize_axis
 
 __all__ = [
     "cast",
@@ -202,7 +202,7 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
     """
     dtype = standardize_dtype(dtype)
     x = as_tensor(x)
-    if dtype == x.dtype or "bool" in (dtype, x.dtype) or (dtype in FLOATS and x.dtype not in FLOATS):
+    if dtype == x.dtype or "bool" in (dtype, x.dtype) or dtype == "float64":
         return x.astype(dtype)
     if dtype in FLOATS:
         limit = largest(dtype)
@@ -227,7 +227,7 @@ def _slice_spec(inputs: Any, start_indices: Any, shape: Any) -> Any:
     if not isinstance(start_indices, symbolic.KerasTensor):
         return None
     extents = [None if n == -1 else n for n in integers(shape, "slice", "shape", least=-1)]
-    return symbolic.KerasTensor(extents, str(inputs.dtype))
+    return symbolic.KerasTensor([*extents, *inputs.shape[len(extents) :]], str(inputs.dtype))
 
 
 @op
@@ -284,9 +284,9 @@ slice.output_spec = _slice_spec  # type: ignore[attr-defined]
 def _moving_slice(x: Any, start_indices: Any, extents: list[int]) -> Any:
     """A block whose start is a tensor."""
     starts = (
-        [as_tensor(s).astype("int32") for s in start_indices]
+        [as_index(s) for s in start_indices]
         if isinstance(start_indices, (list, tuple))
-        else [as_tensor(start_indices).astype("int32")[i] for i in range(start_indices.shape[0])]
+        else [as_index(start_indices)[i] for i in range(start_indices.shape[0])]
     )
     if not len(starts) == len(extents) <= x.ndim:
         raise ValueError(

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import integer, named
-from cnnrs.base.dtypes import INTEGERS, host_dtype, limits, result_type, standardize_dtype
+from cnnrs.base.dtypes import FLOATS, INTEGERS, host_dtype, limits, result_type, standardize_dtype
 from cnnrs.ops.core import convert_to_tensor
 from cnnrs.ops.dispatch import apply, as_tensor, op
 
@@ -190,7 +190,10 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
         >>> ops.full((2, 2), 7).tolist(), ops.full((2, 2), [1.5, 2.5]).tolist()
         ([[7.0, 7.0], [7.0, 7.0]], [[1.5, 2.5], [1.5, 2.5]])
     """
-    value = as_tensor(fill_value).astype(standardize_dtype(dtype))
+    dtype = standardize_dtype(dtype)
+    # A number of Python keeps the digits that the type holds.
+    exact = type(fill_value) is float and dtype in FLOATS
+    value = _core.tensor(fill_value, dtype) if exact else as_tensor(fill_value).astype(dtype)
     return apply("broadcast_to", value, shape=list(_shape(shape)))
 
 

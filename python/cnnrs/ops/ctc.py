@@ -9,7 +9,7 @@ import numpy as np
 from cnnrs.base import context
 from cnnrs.base.arguments import integer
 from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, op
-from cnnrs.ops.movement import take_along_axis
+from cnnrs.ops.indexing import take_along_axis
 
 __all__ = ["ctc_decode", "ctc_loss"]
 

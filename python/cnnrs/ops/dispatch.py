@@ -31,6 +31,7 @@ __all__ = [
     "as_floats",
     "as_index",
     "as_tensor",
+    "common_float",
     "in_float32",
     "of_integers",
     "op",
@@ -126,11 +127,16 @@ def as_bool(x: Any) -> Any:
     return x if x.dtype == "bool" else x.astype("bool")
 
 
+def common_float(*xs: Any) -> str:
+    """The common float type of arguments: what is no float does not widen those that are."""
+    return result_type(*(type(x) if type(x) in (int, float) else as_tensor(x).dtype for x in xs), float)
+
+
 def as_floats(*xs: Any) -> list[Any]:
-    """Arguments as tensors of their common float type: what is no float does not widen those that are."""
-    kinds = [type(x) if type(x) in (int, float) else as_tensor(x).dtype for x in xs]
-    common = result_type(*kinds, float)
-    tensors = [as_tensor(x) for x in xs]
+    """Arguments as tensors of their common float type."""
+    common = common_float(*xs)
+    # A number of Python keeps the digits that the common type holds.
+    tensors = [_core.tensor(x, common) if type(x) in (int, float) else as_tensor(x) for x in xs]
     return [x if x.dtype == common else x.astype(common) for x in tensors]
 
 

@@ -71,6 +71,8 @@ def sparsemax(x: Any, axis: int = -1) -> Any:
     x = as_float(x)
     axis = standardize_axis(axis, x.ndim)
     last = [*(a for a in range(x.ndim) if a != axis), axis]
+    if x.shape[axis] == 0:
+        return x
     rows = apply("transpose", x, perm=last)
     n = rows.shape[-1]
     flat = apply("reshape", apply("stop_gradient", rows), shape=[-1, n])

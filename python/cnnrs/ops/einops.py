@@ -35,7 +35,7 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Any:
     """
     x = as_tensor(tensor)
     sides = re.split(r"\s*->\s*", pattern)
-    if len(sides) != 2:
+    if len(sides) != 2 or not all(re.fullmatch(r"[\w\s()]*", side) for side in sides):
         raise ValueError(f"rearrange: pattern: expected 'axes -> axes', received {pattern!r}")
     before, after = (_groups(side) for side in sides)
     names = [name for group in before for name in group]
@@ -48,6 +48,10 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Any:
         raise ValueError(
             f"rearrange: pattern: expected {x.ndim} axes before '->', as in shape {x.shape}, received "
             f"{pattern!r}"
+        )
+    if not axes_lengths.keys() <= set(names):
+        raise ValueError(
+            f"rearrange: axes_lengths: expected lengths of axes of {pattern!r}, received {axes_lengths}"
         )
     extents = _extents(before, x.shape, axes_lengths, pattern)
     x = apply("reshape", x, shape=[extents[name] for name in names])

@@ -9,7 +9,7 @@ import numpy as np
 from cnnrs import _core
 from cnnrs.base import context
 from cnnrs.ops.dispatch import apply, as_float, in_float32, op
-from cnnrs.ops.movement import broadcast_to, swapaxes
+from cnnrs.ops.shapes import broadcast_to, swapaxes
 
 __all__ = [
     "cholesky",

@@ -51,28 +51,14 @@ def _axes(x: Any, name: str, rank: int) -> Any:
 def _transform(x: Pair, inverse: bool = False) -> Pair:
     """The transform along the last axis; the inverse one is not divided."""
     y = apply("fft", apply("stack", *x, axis=-1), inverse=inverse)
-    return _part(y, 0), _part(y, 1)
-
-
-def _part(y: Any, index: int) -> Any:
-    lead = list(y.shape[:-1])
-    starts, stops = [0] * len(lead) + [index], [*lead, index + 1]
-    part = apply("slice", y, starts=starts, stops=stops, steps=[1] * len(stops))
-    return apply("squeeze", part, axis=-1)
-
-
-def _range(x: Any, start: int, stop: int) -> Any:
-    """Elements `start` to `stop` of the last axis."""
-    lead = list(x.shape[:-1])
-    starts = [0] * len(lead) + [start]
-    return apply("slice", x, starts=starts, stops=[*lead, stop], steps=[1] * len(starts))
+    return y[..., 0], y[..., 1]
 
 
 def _resized(x: Any, n: int) -> Any:
     """The last axis cut, or extended by zeros, to `n`."""
     have = x.shape[-1]
     if have >= n:
-        return x if have == n else _range(x, 0, n)
+        return x if have == n else x[..., :n]
     return apply("pad", x, paddings=[[0, 0]] * (x.ndim - 1) + [[0, n - have]], value=0.0)
 
 
@@ -196,7 +182,7 @@ def rfft(x: Any, fft_length: int | None = None) -> Any:
     n = x.shape[-1] if fft_length is None else _length(fft_length, "rfft")
     x = _resized(x, n)
     real, imaginary = _transform((x, zeros_like(x)))
-    return _range(real, 0, n // 2 + 1), _range(imaginary, 0, n // 2 + 1)
+    return real[..., : n // 2 + 1], imaginary[..., : n // 2 + 1]
 
 
 @op
@@ -230,7 +216,7 @@ def irfft(x: Any, fft_length: int | None = None) -> Any:
     real, imaginary = _resized(real, half), _resized(imaginary, half)
     # The other half mirrors this one. What the result's imaginary part would be is left out.
     rest = (n + 1) // 2
-    mirrored = [apply("flip", _range(part, 1, max(rest, 1)), axes=[-1]) for part in (real, imaginary)]
+    mirrored = [apply("flip", part[..., 1 : max(rest, 1)], axes=[-1]) for part in (real, imaginary)]
     whole = (
         apply("concat", real, mirrored[0], axis=-1),
         apply("concat", imaginary, apply("neg", mirrored[1]), axis=-1),
@@ -276,11 +262,11 @@ def _places(n: int, length: int, stride: int) -> np.ndarray[Any, Any]:
     return np.arange(0, n - length + 1, stride, dtype=np.int32)[:, None] + np.arange(length, dtype=np.int32)
 
 
-def _window(window: Any, length: int, fft_length: int, name: str) -> Any:
-    """Weights of a sequence, with zeros on both sides up to `fft_length`."""
+def _window(window: Any, length: int, fft_length: int, name: str, dtype: str) -> Any:
+    """Weights of a sequence in a type, with zeros on both sides up to `fft_length`."""
     before = (fft_length - length) // 2
     if window is None:
-        return as_float(np.ones(fft_length, np.float32))
+        return as_tensor(np.ones(fft_length, dtype))
     if isinstance(window, str):
         if window not in ("hann", "hamming"):
             raise ValueError(
@@ -288,8 +274,8 @@ def _window(window: Any, length: int, fft_length: int, name: str) -> Any:
             )
         share = 0.5 if window == "hann" else 0.54
         turn = 2.0 * np.pi * np.arange(length) / length
-        window = (share - (1.0 - share) * np.cos(turn)).astype(np.float32)
-    weights = as_float(window)
+        window = (share - (1.0 - share) * np.cos(turn)).astype(dtype)
+    weights = as_tensor(window).astype(dtype)
     if weights.shape != (length,):
         raise ValueError(f"{name}: window: expected shape ({length},), received {weights.shape}")
     return apply("pad", weights, paddings=[[before, fft_length - length - before]], value=0.0)
@@ -346,10 +332,10 @@ def stft(
          [ 5.25  -2.625]]
     """
     length, stride, whole = _lengths("stft", sequence_length, sequence_stride, fft_length)
-    weights = _window(window, length, whole, "stft")
     x = as_tensor(x)
     if x.dtype not in FLOATS:
         raise TypeError(f"stft: x: expected floats, received {x.dtype}")
+    weights = _window(window, length, whole, "stft", x.dtype)
     if center:
         x = pad(x, [[0, 0]] * (x.ndim - 1) + [[whole // 2, whole // 2]], mode="reflect")
     return rfft(apply("mul", extract_sequences(x, whole, stride), weights))
@@ -398,8 +384,8 @@ def istft(
         [0. 1. 2. 3. 4.]
     """
     size, stride, whole = _lengths("istft", sequence_length, sequence_stride, fft_length)
-    weights = _window(window, size, whole, "istft")
     real, imaginary = _pair(x, "istft", 2)
+    weights = _window(window, size, whole, "istft", real.dtype)
     sequences = irfft((real, imaginary), whole)
     many = sequences.shape[-2]
     n = whole + stride * (many - 1)
@@ -418,4 +404,4 @@ def istft(
         stop = start + integer(length, "istft", "length", least=0)
     else:
         stop = n - whole // 2 if center else n
-    return _range(y, start, min(stop, n))
+    return y[..., start : min(stop, n)]

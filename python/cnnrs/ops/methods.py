@@ -16,7 +16,7 @@ from typing import Any
 
 from cnnrs import _core
 from cnnrs._core import Tensor
-from cnnrs.ops import core, elementwise, movement, reductions
+from cnnrs.ops import core, elementwise, indexing, matrix_products, reductions, shapes
 from cnnrs.ops.numpy_functions import array_function
 from cnnrs.symbolic import KerasTensor
 
@@ -43,28 +43,28 @@ def _one_or_many(values: tuple[Any, ...]) -> Any:
 
 def _reshape(self: Any, *newshape: Any) -> Any:
     """`ops.reshape(self, newshape)`, with one argument or several."""
-    return movement.reshape(self, _one_or_many(newshape))
+    return shapes.reshape(self, _one_or_many(newshape))
 
 
 def _reshape_symbol(self: Any, newshape: Any) -> Any:
     """`ops.reshape(self, newshape)`. Keras gives symbolic tensors one argument."""
-    return movement.reshape(self, newshape)
+    return shapes.reshape(self, newshape)
 
 
 def _transpose(self: Any, *axes: Any) -> Any:
     """`ops.transpose(self, axes)`, with one argument or several; without any the axes are reversed."""
     given = _one_or_many(axes)
-    return movement.transpose(self, None if given in ((), (None,)) else given)
+    return shapes.transpose(self, None if given in ((), (None,)) else given)
 
 
 def _flatten(self: Any) -> Any:
     """All elements along one axis."""
-    return movement.reshape(self, (-1,))
+    return shapes.reshape(self, (-1,))
 
 
 def _squeeze(self: Any, axis: Any = None) -> Any:
     """`ops.squeeze(self, axis)`."""
-    return movement.squeeze(self, axis)
+    return shapes.squeeze(self, axis)
 
 
 def _astype(self: Any, dtype: Any) -> Any:
@@ -152,7 +152,7 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "floordiv": elementwise.floor_divide,
     "mod": elementwise.mod,
     "pow": elementwise.power,
-    "matmul": reductions.matmul,
+    "matmul": matrix_products.matmul,
     "and": elementwise.logical_and,
     "or": elementwise.logical_or,
     "xor": elementwise.logical_xor,
@@ -167,7 +167,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "invert": elementwise.logical_not,
     "eq": _equal,
     "ne": _not_equal,
-    "getitem": movement.get_item,
+    "getitem": indexing.get_item,
 }
 
 
@@ -221,8 +221,8 @@ for _class in (Tensor, _core.Variable):
     _replace(
         _class,
         __abs__=elementwise.abs,
-        __matmul__=reductions.matmul,
-        __rmatmul__=_reflected(reductions.matmul),
+        __matmul__=matrix_products.matmul,
+        __rmatmul__=_reflected(matrix_products.matmul),
         __array_function__=array_function,
     )
 # Tensors compare in the core.

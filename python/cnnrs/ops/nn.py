@@ -8,5 +8,6 @@ from cnnrs.ops.convolution import *  # noqa: F403
 from cnnrs.ops.ctc import *  # noqa: F403
 from cnnrs.ops.distances import sparsemax as sparsemax
 from cnnrs.ops.normalization import *  # noqa: F403
+from cnnrs.ops.piecewise import *  # noqa: F403
 from cnnrs.ops.pooling import *  # noqa: F403
 from cnnrs.ops.quality import *  # noqa: F403

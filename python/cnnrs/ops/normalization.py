@@ -9,7 +9,6 @@ import numpy as np
 
 from cnnrs import config
 from cnnrs.base.arguments import reject
-from cnnrs.base.dtypes import FLOAT
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.ops.dispatch import (
     apply,
@@ -260,7 +259,7 @@ def _norm(x: Any, order: float, axes: list[int] | None, keepdims: bool) -> Any:
     if order in (math.inf, -math.inf):
         return apply("max" if order > 0 else "min", size, axes=axes, keepdims=keepdims)
     if order == 0:
-        return apply("sum", apply("not_equal", x, 0.0).astype(FLOAT), axes=axes, keepdims=keepdims)
+        return apply("sum", apply("not_equal", x, 0.0).astype(x.dtype), axes=axes, keepdims=keepdims)
     if order == 1:
         return apply("sum", size, axes=axes, keepdims=keepdims)
     powers = apply("sum", power_of_magnitude(x, order), axes=axes, keepdims=keepdims)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.dtypes import FLOATS
-from cnnrs.ops.dispatch import apply, as_float, as_floats, as_tensor, in_float32, op
+from cnnrs.ops.dispatch import apply, as_float, as_floats, as_tensor, in_float32, of_integers, op
 
 __all__ = [
     "angle",
@@ -116,6 +116,16 @@ def fabs(x: Any) -> Any:
     return apply("abs", as_float(x))
 
 
+def _chosen(name: str, x1: Any, x2: Any) -> Any:
+    """The larger or the smaller of two elements, or the other one where one is NaN."""
+    if not any(type(x) is float or as_tensor(x).dtype in FLOATS for x in (x1, x2)):
+        result = apply(name, x1, x2)
+        return result.astype("bool") if as_tensor(x1).dtype == as_tensor(x2).dtype == "bool" else result
+    x1, x2 = as_floats(x1, x2)
+    result = apply(name, x1, x2)
+    return apply("where", apply("isnan", x1), x2, apply("where", apply("isnan", x2), x1, result))
+
+
 @op
 def fmax(x1: Any, x2: Any) -> Any:
     """Takes the larger of two elements, or the other one where one is NaN.
@@ -136,12 +146,7 @@ def fmax(x1: Any, x2: Any) -> Any:
         >>> ops.fmax([1.0, float('nan')], [2.0, 5.0]).tolist()
         [2.0, 5.0]
     """
-    x1, x2 = as_tensor(x1), as_tensor(x2)
-    result = apply("maximum", x1, x2)
-    if result.dtype not in FLOATS:
-        return result.astype(x1.dtype) if x1.dtype == x2.dtype else result
-    x1, x2 = x1.astype(result.dtype), x2.astype(result.dtype)
-    return apply("where", apply("isnan", x1), x2, apply("where", apply("isnan", x2), x1, result))
+    return _chosen("maximum", x1, x2)
 
 
 @op
@@ -164,12 +169,7 @@ def fmin(x1: Any, x2: Any) -> Any:
         >>> ops.fmin([1.0, float('nan')], [2.0, 5.0]).tolist()
         [1.0, 5.0]
     """
-    x1, x2 = as_tensor(x1), as_tensor(x2)
-    result = apply("minimum", x1, x2)
-    if result.dtype not in FLOATS:
-        return result.astype(x1.dtype) if x1.dtype == x2.dtype else result
-    x1, x2 = x1.astype(result.dtype), x2.astype(result.dtype)
-    return apply("where", apply("isnan", x1), x2, apply("where", apply("isnan", x2), x1, result))
+    return _chosen("minimum", x1, x2)
 
 
 @op
@@ -192,7 +192,12 @@ def fmod(x1: Any, x2: Any) -> Any:
         >>> ops.fmod([-7, 7], [3, -3]).tolist(), ops.mod([-7, 7], [3, -3]).tolist()
         ([-1, 1], [2, -2])
     """
-    x1 = as_tensor(x1)
+    if of_integers(x1, x2) is not None:
+        # The least integer of a type has no magnitude.
+        rest = apply("mod", x1, x2)
+        other_sign = apply("logical_xor", apply("less", as_tensor(x1), 0), apply("less", rest, 0))
+        return apply("where", apply("logical_and", other_sign, rest), apply("sub", rest, x2), rest)
+    x1, x2 = as_floats(x1, x2)
     rest = apply("mod", apply("abs", x1), apply("abs", x2))
     return apply("where", apply("less", x1, 0), apply("neg", rest), rest)
 

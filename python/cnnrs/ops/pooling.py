@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.ops.dispatch import apply, as_tensor, in_float32, of_integers, op
+from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, of_integers, op
 from cnnrs.ops.spatial import Spatial, pool
 
 __all__ = ["adaptive_average_pool", "adaptive_max_pool", "average_pool", "max_pool"]
@@ -17,6 +17,16 @@ def _pool(name: str, inputs: Any, pool_size: Any, strides: Any, padding: str, da
     size = at.numbers(pool_size, "pool_size")
     step = size if strides is None else at.numbers(strides, "strides")
     return at.leave(pool(name, at.x, size, step, at.padding(padding)))
+
+
+def _floats_of(inputs: Any) -> tuple[Any, str]:
+    """Elements of which the largest are taken as floats that hold them, and the dtype that these keep."""
+    inputs = as_tensor(inputs)
+    if of_integers(inputs) is None:
+        inputs = as_float(inputs)
+        return inputs, inputs.dtype
+    # float32 holds what has up to 16 bits.
+    return inputs.astype("float64" if inputs.dtype.endswith(("32", "64")) else "float32"), inputs.dtype
 
 
 @op
@@ -55,13 +65,9 @@ def max_pool(
         >>> ops.max_pool(image, 2)[0, :, :, 0].tolist()
         [[5.0, 7.0], [13.0, 15.0]]
     """
-    whole = of_integers(inputs)
-    if whole is not None:
-        # float32 holds what has up to 16 bits.
-        wide = "float64" if whole.endswith(("32", "64")) else "float32"
-        inputs = as_tensor(inputs).astype(wide)
-        return _pool("max_pool2d", inputs, pool_size, strides, padding, data_format).astype(whole)
-    return _pool("max_pool2d", inputs, pool_size, strides, padding, data_format)
+    inputs, kept = _floats_of(inputs)
+    y = _pool("max_pool2d", inputs, pool_size, strides, padding, data_format)
+    return y if y.dtype == kept else y.astype(kept)
 
 
 @op
@@ -196,4 +202,6 @@ def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = N
         >>> ops.adaptive_max_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0].tolist()
         [2.0, 4.0]
     """
-    return _adaptive("max", inputs, output_size, data_format)
+    inputs, kept = _floats_of(inputs)
+    y = _adaptive("max", inputs, output_size, data_format)
+    return y if y.dtype == kept else y.astype(kept)

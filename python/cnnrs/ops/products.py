@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs.ops.dispatch import apply, as_float, as_floats, as_tensor, in_float32, op, standardize_axis
-from cnnrs.ops.movement import moveaxis
-from cnnrs.ops.reductions import matmul
+from cnnrs.ops.matrix_products import matmul
+from cnnrs.ops.shapes import moveaxis
 
 __all__ = ["corrcoef", "correlate", "cross", "kron", "trapezoid"]
 
@@ -200,7 +200,7 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     axis = standardize_axis(axis, y.ndim)
     y = moveaxis(y, axis, -1)
     if x is None:
-        width: Any = as_float(dx)
+        width: Any = as_floats(y, dx)[1]
     else:
         x = as_float(x)
         x = moveaxis(x, axis, -1) if x.ndim == y.ndim else x

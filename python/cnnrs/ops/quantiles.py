@@ -16,7 +16,7 @@ from cnnrs.ops.dispatch import (
     standardize_axes,
     standardize_keepdims,
 )
-from cnnrs.ops.movement import take_along_axis
+from cnnrs.ops.indexing import take_along_axis
 from cnnrs.ops.sorting import in_order
 
 __all__ = ["median", "nanmedian", "nanpercentile", "nanquantile", "percentile", "quantile"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs.base.dtypes import FLOAT, FLOATS, STORED, standardize_dtype
+from cnnrs.base.dtypes import FLOAT, STORED, standardize_dtype
 from cnnrs.ops.dispatch import apply, as_tensor, op
 from cnnrs.ops.sorting import along
 
@@ -22,13 +22,12 @@ def _running(name: str, x: Any, axis: int | None, dtype: Any) -> Any:
             return x.astype(result)
         [axis] = axis
     x, axis = along(x, axis)
-    # In the type of the result if that is asked for; 16 bits of float are rounded once, and integers of fewer
-    # than 32 bits wrap around behind.
-    if dtype is not None and result in FLOATS:
+    # 16 bits of float are rounded once, and integers of fewer than 32 bits wrap around behind.
+    if dtype is not None and not (x.dtype in STORED and result in STORED):
         x = x.astype(FLOAT if result in STORED else result)
-    elif x.dtype in STORED:
+    if x.dtype in STORED:
         x = x.astype(FLOAT)
-    elif x.dtype not in FLOATS and x.dtype in ("bool", "uint8", "int8", "uint16", "int16"):
+    elif x.dtype in ("bool", "uint8", "int8", "uint16", "int16"):
         x = x.astype("int32")
     return apply(name, x, axis=axis).astype(result)
 

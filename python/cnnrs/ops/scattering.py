@@ -11,7 +11,7 @@ from cnnrs import symbolic
 from cnnrs.base import context
 from cnnrs.base.arguments import flag, integer, integers
 from cnnrs.base.dtypes import FLOATS
-from cnnrs.ops.dispatch import apply, as_float, as_tensor, op
+from cnnrs.ops.dispatch import apply, as_float, as_index, as_tensor, op
 from cnnrs.ops.symbols import dtype_of, op_of_shape, same_as
 from cnnrs.ops.values import is_known, values_of
 
@@ -38,7 +38,6 @@ def _places(indices: Any, shape: list[int], owner: str) -> tuple[Any, int]:
     indices = as_tensor(indices)
     if indices.dtype in FLOATS or indices.dtype == "bool":
         raise TypeError(f"{owner}: indices: expected integers, received {indices.dtype}")
-    indices = indices.astype("int32")
     if indices.ndim == 0 or not 1 <= indices.shape[-1] <= len(shape):
         raise ValueError(
             f"{owner}: indices: expected 1 to {len(shape)} as the last extent, one for each axis indexed, "
@@ -46,6 +45,7 @@ def _places(indices: Any, shape: list[int], owner: str) -> tuple[Any, int]:
         )
     depth = indices.shape[-1]
     _check(indices, shape, owner)
+    indices = as_index(indices)
     flat = apply("reshape", indices, shape=[-1, depth])
     if math.prod(shape[:depth]) >= 2**31:
         raise ValueError(
@@ -212,7 +212,7 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     # One row for each line of the last axis would do; element by element needs no case apart.
     place: Any = np.zeros([1] * len(shape), np.int32)
     for axis, (start, extent, whole) in enumerate(zip(starts, block, shape, strict=True)):
-        start = apply("minimum", apply("maximum", as_tensor(start).astype("int32"), 0), whole - extent)
+        start = apply("minimum", apply("maximum", as_index(start), 0), whole - extent)
         along = [-1 if a == axis else 1 for a in range(len(shape))]
         offsets = apply("add", np.arange(extent, dtype=np.int32).reshape(along), start)
         place = apply("add", place, apply("mul", offsets, math.prod(shape[axis + 1 :])))
@@ -246,7 +246,7 @@ def _segments(name: str, kind: str, data: Any, ids: Any, num_segments: Any, sort
         values = values_of(ids, name, "give num_segments")
         num_segments = int(values.max(initial=-1)) + 1
     count = integer(num_segments, name, "num_segments", least=0)
-    ids = ids.astype("int32")
+    ids = as_index(ids)
     outside = apply("logical_or", apply("less", ids, 0), apply("greater_equal", ids, count))
     # Rows of no segment go to one more, which is cut off.
     ids = apply("where", outside, count, ids)
@@ -402,7 +402,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
         raise TypeError(f"bincount: x: expected integers, received {x.dtype}")
     if x.ndim not in (1, 2):
         raise ValueError(f"bincount: x: expected one or two axes, received shape {x.shape}")
-    x = x.astype("int32")
+    x = as_index(x)
     length = least
     if is_known(x) or least == 0:
         values = values_of(x, "bincount", "give minlength")
@@ -434,7 +434,7 @@ def histogram(x: Any, bins: int = 10, range: Any = None) -> Any:
             for the least and the largest element.
 
     Returns:
-        int32 tensor of counts, and the `bins + 1` bounds, float32. A bin holds its lower bound; the last
+        int32 tensor of counts, and the `bins + 1` bounds, floats. A bin holds its lower bound; the last
         holds its upper one too.
 
     Raises:
@@ -456,16 +456,15 @@ def histogram(x: Any, bins: int = 10, range: Any = None) -> Any:
     if x.ndim != 1:
         raise ValueError(f"histogram: x: expected one axis (1-D), received shape {x.shape}")
     x = as_float(x)
-    if range:
-        low, high = as_float(range[0]), as_float(range[1])
-    elif x.shape[0]:
+    wide = "float64" if x.dtype == "float64" else "float32"
+    if x.shape[0] and not range:
         low, high = apply("min", x), apply("max", x)
     else:
-        low, high = as_float(0.0), as_float(1.0)
+        low, high = map(as_tensor, np.asarray(range or (0.0, 1.0), wide))
     # Where all are equal, the bins are as wide as 1.
     flat = apply("equal", low, high)
     low, high = (apply("where", flat, apply("add", v, d), v) for v, d in ((low, -0.5), (high, 0.5)))
-    steps = np.arange(bins + 1, dtype=np.float32) / max(bins, 1)
+    steps = (np.arange(bins + 1) / max(bins, 1)).astype(wide)
     bounds = apply("add", low, apply("mul", apply("sub", high, low), steps))
     if bins == 0:
         return apply("broadcast_to", np.zeros((), np.int32), shape=[0]), bounds

@@ -8,8 +8,10 @@ import numpy as np
 
 from cnnrs import symbolic
 from cnnrs.base.arguments import flag, integer
+from cnnrs.ops.creation import full
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
-from cnnrs.ops.movement import reshape, take_along_axis
+from cnnrs.ops.indexing import take_along_axis
+from cnnrs.ops.shapes import reshape
 from cnnrs.ops.symbols import op_of_shape
 from cnnrs.ops.values import true_places, values_of
 
@@ -411,7 +413,7 @@ def _unique_of(x: Any, size: int, fill_value: Any) -> list[Any]:
     # What is beyond the size goes to one more place, which is cut off.
     place = apply("minimum", number, size)
     total = number[count - 1]
-    least = ranked[0] if fill_value is None else as_tensor(fill_value).astype(x.dtype)
+    least = ranked[0] if fill_value is None else full((), fill_value, x.dtype)
     base = apply("broadcast_to", least, shape=[size + 1])
     values = apply("scatter", ranked, place, base, shape=[size + 1], axis=0, onto=True)[:size]
     index = apply("scatter", order, place, shape=[size + 1], axis=0, kind="min")[:size]

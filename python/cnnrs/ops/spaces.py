@@ -9,9 +9,9 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import integer
-from cnnrs.base.dtypes import FLOATS, result_type, standardize_dtype
+from cnnrs.base.dtypes import FLOAT, FLOATS, STORED, standardize_dtype
 from cnnrs.ops.creation import ADDRESS_SPACE, converted, zeros
-from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
+from cnnrs.ops.dispatch import apply, as_floats, as_tensor, common_float, op, standardize_axis
 from cnnrs.ops.values import is_known
 
 __all__ = ["empty_like", "geomspace", "linspace", "logspace"]
@@ -52,11 +52,6 @@ def _axis(start: Any, stop: Any, axis: int) -> int:
     return standardize_axis(axis, max(np.ndim(start), np.ndim(stop)) + 1)
 
 
-def _common(*given: Any) -> str:
-    """The float type of what is given: numbers of Python and integers make nothing wider."""
-    return result_type(*(type(x) if type(x) in (int, float) else as_tensor(x).dtype for x in given), float)
-
-
 def _in_numpy(*given: Any) -> bool:
     """Whether numpy may compute: all has values, and no gradient flows to it."""
     return all(is_known(x) and getattr(x, "dtype", None) not in FLOATS for x in map(_plain, given))
@@ -81,8 +76,8 @@ def _parts(count: int, endpoint: bool, dtype: str) -> Any:
 
 def _ends(start: Any, stop: Any) -> tuple[Any, Any]:
     """Both as tensors of one type, in which 16 bits are widened."""
-    dtype = "float64" if _common(start, stop) == "float64" else "float32"
-    return as_tensor(start).astype(dtype), as_tensor(stop).astype(dtype)
+    start, stop = as_floats(start, stop)
+    return (start.astype(FLOAT), stop.astype(FLOAT)) if start.dtype in STORED else (start, stop)
 
 
 def _between(start: Any, stop: Any, count: int, endpoint: bool, axis: int) -> Any:
@@ -141,7 +136,7 @@ def linspace(
     """
     axis = _axis(start, stop, axis)
     num = _count(num, "linspace", start, stop)
-    dtype = standardize_dtype(dtype, _common(start, stop))
+    dtype = standardize_dtype(dtype, common_float(start, stop))
     if not _in_numpy(start, stop):
         start, stop = _ends(start, stop)
         distance = apply("div", apply("sub", stop, start), max(num - bool(endpoint), 1))
@@ -194,7 +189,7 @@ def logspace(
     """
     axis = _axis(start, stop, axis)
     num = _count(num, "logspace", start, stop)
-    dtype = standardize_dtype(dtype, _common(start, stop))
+    dtype = standardize_dtype(dtype, common_float(start, stop))
     if not _in_numpy(start, stop, base):
         start, stop = _ends(start, stop)
         exponents = _between(start, stop, num, endpoint, axis)
@@ -237,7 +232,7 @@ def geomspace(
     """
     axis = _axis(start, stop, axis)
     num = _count(num, "geomspace", start, stop)
-    dtype = standardize_dtype(dtype, _common(start, stop))
+    dtype = standardize_dtype(dtype, common_float(start, stop))
     if not _in_numpy(start, stop):
         start, stop = _ends(start, stop)
         first, last = (apply("log", apply("abs", x)) for x in (start, stop))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import config
-from cnnrs.ops.dispatch import apply, as_float
+from cnnrs.ops.dispatch import apply, as_float, as_tensor
 
 __all__ = [
     "Spatial",
@@ -254,12 +254,9 @@ def pool(name: str, x: Any, size: list[int], strides: list[int], padding: Paddin
     return apply("reshape", y, shape=[batch, y.shape[1], *within])
 
 
-# Names that the functions of images use: two spatial axes.
-_padding = standard_padding
-
-
-def _to_last(x: Any, data_format: str | None) -> tuple[Any, bool]:
-    x = as_float(x)
+def images_last(x: Any, data_format: str | None) -> tuple[Any, bool]:
+    """Images with the channels last, of any dtype, and whether they came first."""
+    x = as_tensor(x)
     if x.ndim != 4:
         raise ValueError(
             f"expected images of shape (batch, height, width, channels), received shape {x.shape}"
@@ -268,5 +265,6 @@ def _to_last(x: Any, data_format: str | None) -> tuple[Any, bool]:
     return (apply("transpose", x, perm=[0, 2, 3, 1]) if first else x), first
 
 
-def _from_last(x: Any, first: bool) -> Any:
+def images_as_given(x: Any, first: bool) -> Any:
+    """Images with the channels last as the caller wants them."""
     return apply("transpose", x, perm=[0, 3, 1, 2]) if first else x

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from cnnrs.base.dtypes import FLOATS
-from cnnrs.ops.dispatch import apply, as_float, as_floats, as_tensor, in_float32, op
+from cnnrs.ops.dispatch import apply, as_float, as_floats, as_index, as_tensor, in_float32, op
 from cnnrs.ops.symbols import broadcast_of, op_of_shape
 
 __all__ = [
@@ -84,11 +84,12 @@ def arccosh(x: Any) -> Any:
         >>> ops.round(ops.arccosh([1.0, 2.0]), 4).tolist()
         [0.0, 1.3170000314712524]
     """
-    t = apply("sub", as_float(x), 1.0)
+    x = as_float(x)
+    t = apply("sub", x, 1.0)
     large = apply("greater", t, 1e9)
     near = apply("where", large, 1.0, t)
     root = apply("mul", apply("sqrt", near), apply("sqrt", apply("add", near, 2.0)))
-    outer = apply("add", apply("log", apply("where", large, t, 1.0)), _LN2)
+    outer = apply("add", apply("log", apply("where", large, x, 1.0)), _LN2)
     return apply("where", large, outer, apply("log1p", apply("add", near, root)))
 
 
@@ -350,10 +351,15 @@ def ldexp(x1: Any, x2: Any) -> Any:
     x2 = as_tensor(x2)
     if x2.dtype in FLOATS:
         raise TypeError(f"ldexp: x2: expected integers, received {x2.dtype}")
-    # In two steps, as 2^x2 alone may overflow where the result does not.
-    half = apply("floor_div", x2.astype("int32"), 2)
-    powers = [apply("pow", 2.0, part.astype("float32")) for part in (half, apply("sub", x2, half))]
-    return apply("mul", apply("mul", as_float(x1), powers[0]), powers[1])
+    x1 = as_float(x1)
+    # 2^x2 alone may overflow where the result does not. Beyond `limit` each result is 0 or infinite, and a
+    # third of `limit` overflows nothing.
+    limit = 2200 if x1.dtype == "float64" else 300
+    exponent = apply("minimum", apply("maximum", as_index(x2), -limit), limit)
+    third = apply("floor_div", exponent, 3)
+    for part in (third, third, apply("sub", exponent, apply("mul", third, 2))):
+        x1 = apply("mul", x1, apply("pow", 2.0, part.astype(x1.dtype)))
+    return x1
 
 
 @op

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.dtypes import FLOATS
+from cnnrs.ops.comparisons import where
 from cnnrs.ops.dispatch import apply, op
-from cnnrs.ops.elementwise import where
 from cnnrs.ops.image.layout import back_to, computed, spatial
 
 __all__ = ["hsv_to_rgb", "rgb_to_grayscale", "rgb_to_hsv"]

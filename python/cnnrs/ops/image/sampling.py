@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.ops.comparisons import where
 from cnnrs.ops.dispatch import apply
-from cnnrs.ops.elementwise import where
 from cnnrs.ops.image.layout import filling
 
 __all__ = ["FILL_MODES", "INTERPOLATIONS", "sample"]

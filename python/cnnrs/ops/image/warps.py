@@ -10,8 +10,8 @@ from cnnrs.base import random_keys
 from cnnrs.base.arguments import number
 from cnnrs.base.dtypes import FLOAT
 from cnnrs.ops import raw
+from cnnrs.ops.comparisons import where
 from cnnrs.ops.dispatch import apply, as_tensor, op
-from cnnrs.ops.elementwise import where
 from cnnrs.ops.image.filters import blurred, gaussian
 from cnnrs.ops.image.layout import as_batch, back_to, check_choice, computed
 from cnnrs.ops.image.sampling import FILL_MODES, INTERPOLATIONS, sample
