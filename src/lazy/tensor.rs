@@ -97,9 +97,10 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::scalar`].
     pub fn integer(value: i128, dtype: DType) -> Result<Self> {
-        match (-2..=2).contains(&value) || !dtype.is_integer() {
-            true => Self::scalar(value as f64, dtype),
-            false => with_element!(dtype, T => Self::from_slice(&[], &[T::of_integer(value)])),
+        let held = dtype.wrap(value);
+        match (-2..=2).contains(&held) || !dtype.is_integer() {
+            true => Self::scalar(held as f64, dtype),
+            false => with_element!(dtype, T => Self::from_slice(&[], &[T::of_integer(held)])),
         }
     }
 
