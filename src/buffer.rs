@@ -64,7 +64,7 @@ macro_rules! elements {
             }
         }
     )*};
-    (floats $($type:ty => $dtype:ident, $of:expr);*) => {$(
+    (floats $($type:ty => $dtype:ident, $of:expr, $of_integer:expr);*) => {$(
         impl Element for $type {
             const DTYPE: DType = DType::$dtype;
             #[inline(always)]
@@ -81,15 +81,16 @@ macro_rules! elements {
             }
             #[inline(always)]
             fn of_integer(value: i128) -> Self {
-                ($of)(value as f64)
+                ($of_integer)(value)
             }
         }
     )*};
 }
 
 elements!(integers i8 => I8, i16 => I16, i32 => I32, i64 => I64, u8 => U8, u16 => U16, u32 => U32, u64 => U64);
-elements!(floats f32 => F32, |v| v as f32; f64 => F64, |v| v; half::f16 => F16, half::f16::from_f64;
-    half::bf16 => BF16, half::bf16::from_f64);
+elements!(floats f32 => F32, |v| v as f32, |v| v as f32; f64 => F64, |v| v, |v| v as f64;
+    half::f16 => F16, half::f16::from_f64, |v| half::f16::from_f64(v as f64);
+    half::bf16 => BF16, half::bf16::from_f64, |v| half::bf16::from_f64(v as f64));
 
 /// Evaluates an expression in which the given name is the element type of a dtype. Booleans are bytes.
 macro_rules! with_element {

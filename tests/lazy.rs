@@ -449,3 +449,16 @@ fn a_variable_rounds_floats_that_it_is_assigned() {
     let integer = Tensor::from_slice(&[1], &[1i32]).unwrap();
     assert!(v.assign(&integer).is_err());
 }
+
+#[test]
+fn integers_wrap_to_the_range_of_their_type() {
+    use cnnrs::buffer::Element;
+    fn held<T: Element>(value: i128) -> T {
+        Tensor::integer(value, T::DTYPE).unwrap().to_vec::<T>().unwrap()[0]
+    }
+    for value in [-1i128, -2, 1, 200, -200, (1 << 63) + 5] {
+        assert_eq!((held::<u8>(value), held::<i8>(value)), (value as u8, value as i8));
+        assert_eq!((held::<u32>(value), held::<i32>(value)), (value as u32, value as i32));
+        assert_eq!((held::<u64>(value), held::<i64>(value)), (value as u64, value as i64));
+    }
+}

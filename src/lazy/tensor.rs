@@ -97,9 +97,10 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::scalar`].
     pub fn integer(value: i128, dtype: DType) -> Result<Self> {
-        match (-2..=2).contains(&value) || !dtype.is_integer() {
-            true => Self::scalar(value as f64, dtype),
-            false => with_element!(dtype, T => Self::from_slice(&[], &[T::of_integer(value)])),
+        let held = dtype.wrap(value);
+        match (-2..=2).contains(&held) || !dtype.is_integer() {
+            true => Self::scalar(held as f64, dtype),
+            false => with_element!(dtype, T => Self::from_slice(&[], &[T::of_integer(held)])),
         }
     }
 
@@ -433,12 +434,7 @@ fn coerce_computed(op: &Op, inputs: &[Tensor]) -> Result<(SmallVec<[Tensor; 3]>,
         |list: &[Tensor], dtype: DType| list.iter().map(|t| t.cast(dtype)).collect::<Result<SmallVec<[Tensor; 3]>>>();
     let widest = |list: &[Tensor]| list.iter().map(|t| t.fact().dtype).reduce(DType::promote).unwrap_or(DType::F32);
     let mut inputs: SmallVec<[Tensor; 3]> = inputs.iter().cloned().collect();
-    let place = match op {
-        Op::OneHot(_) => 0,
-        Op::Gather(_) | Op::Scatter(_) => 1,
-        _ => usize::MAX,
-    };
-    if let Some(indices) = inputs.get_mut(place) {
+    if let Some(indices) = op.def().indices().and_then(|place| inputs.get_mut(place)) {
         *indices = as_indices(indices)?;
     }
     if let (Op::MatMul(_), true) = (op, inputs.iter().all(|t| t.fact().dtype.is_integer())) {

@@ -87,6 +87,11 @@ pub trait OpDef: Debug + Send + Sync {
         false
     }
 
+    /// The number of the input that holds indices. Tensors of any integers become int32 there.
+    fn indices(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether pointwise work on input 0 can be attached to it, done while that input is read.
     fn takes_prologue(&self) -> bool {
         false

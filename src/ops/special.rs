@@ -81,14 +81,14 @@ pub fn gcd(mut a: u64, mut b: u64) -> u64 {
     a
 }
 
-/// `a · 2^b`; 0 where `b` is no number of bits.
+/// `a · 2^b`; 0 where `b` is no number of bits. Types of fewer than 64 bits wrap what this makes.
 pub fn shift_left(a: i64, b: i64) -> i64 {
-    if (0..32).contains(&b) { a << b } else { 0 }
+    if (0..64).contains(&b) { a << b } else { 0 }
 }
 
 /// `a / 2^b`, rounded down; the sign where `b` is no number of bits.
 pub fn shift_right(a: i64, b: i64) -> i64 {
-    a >> if (0..32).contains(&b) { b } else { 63 }
+    a >> if (0..64).contains(&b) { b } else { 63 }
 }
 
 #[cfg(test)]
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn shifts_by_no_number_of_bits_leave_the_sign() {
-        assert_eq!((shift_left(3, 4), shift_left(3, 32), shift_left(3, -1)), (48, 0, 0));
-        assert_eq!((shift_right(-5, 1), shift_right(-5, 40), shift_right(5, -1)), (-3, -1, 0));
+        assert_eq!((shift_left(3, 4), shift_left(3, 40), shift_left(3, 64), shift_left(3, -1)), (48, 3 << 40, 0, 0));
+        assert_eq!((shift_right(-5, 1), shift_right(-5, 64), shift_right(5, -1)), (-3, -1, 0));
         assert_eq!((gcd(12, 18), gcd(0, 5), gcd(0, 0)), (6, 5, 0));
     }
 }

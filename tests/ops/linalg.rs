@@ -216,3 +216,19 @@ fn products_with_the_inverse_are_the_identity() {
     let y = interpret(&g, &x).unwrap().remove(0);
     assert!(y.indexed_iter().all(|(i, v)| (v - f64::from(i[1] == i[2])).abs() < 1e-9));
 }
+
+#[test]
+fn matrices_without_elements_and_none_at_all() {
+    for shape in [&[0, 0][..], &[2, 0, 0], &[0, 3, 3]] {
+        let ops = square_ops().into_iter().map(|(op, _)| op);
+        for op in ops.chain([Linalg::Lu, Linalg::SingularValues, Linalg::Pinv { rcond: Real::new(1e-6) }]) {
+            for dtype in [DType::F32, DType::F64] {
+                let mut g = Graph::new();
+                let x = g.input(Fact::new(shape, dtype));
+                let y = g.apply(op.clone(), &[x]).unwrap();
+                g.set_outputs(vec![y]);
+                check_plan(&g, &mut Rng::new(1), 0.0);
+            }
+        }
+    }
+}

@@ -50,6 +50,10 @@ impl OpDef for Gather {
         Kind::Data
     }
 
+    fn indices(&self) -> Option<usize> {
+        Some(1)
+    }
+
     fn moves(&self) -> bool {
         true
     }

@@ -28,6 +28,10 @@ impl OpDef for OneHot {
         Kind::Data
     }
 
+    fn indices(&self) -> Option<usize> {
+        Some(0)
+    }
+
     fn moves(&self) -> bool {
         true
     }

@@ -22,6 +22,10 @@ fn undefined(parts: [&mut [f64]; 3]) {
 
 /// Eigenvalues in ascending order, and eigenvectors in columns, of a symmetric matrix whose lower triangle is read.
 pub fn eigh(n: usize, a: &[f64], values: &mut [f64], vectors: &mut [f64]) {
+    // nalgebra panics on a matrix without elements.
+    if n == 0 {
+        return;
+    }
     let lower = DMatrix::from_fn(n, n, |i, j| a[i.max(j) * n + i.min(j)]);
     let found =
         if finite(lower.as_slice()) { SymmetricEigen::try_new(lower, f64::EPSILON, most_steps(n)) } else { None };

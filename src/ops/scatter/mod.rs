@@ -98,6 +98,10 @@ impl OpDef for Scatter {
         Kind::Data
     }
 
+    fn indices(&self) -> Option<usize> {
+        Some(1)
+    }
+
     fn moves(&self) -> bool {
         self.kind == ScatterKind::Set
     }

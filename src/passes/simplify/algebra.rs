@@ -31,14 +31,17 @@ pub(super) fn fold_constants(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> 
     let (Some(values), dtype) = (values, s.node.fact.dtype) else { return Ok(None) };
     let value = match &s.node.op {
         Op::Pointwise(f) if dtype.is_integer() => {
-            let value = dtype.wrap((f.row().value)(&values) as i128) as f64;
-            // Beyond, f64 has not every integer.
-            if value.abs() > 9e15 {
+            let whole = (f.row().value)(&values);
+            let value = dtype.wrap(whole as i128) as f64;
+            // Beyond, f64 has not every integer; a quotient by 0 is what kernels say.
+            if !whole.is_finite() || value.abs() > 9e15 {
                 return Ok(None);
             }
             value
         }
         Op::Pointwise(f) => (f.row().value)(&values),
+        // Integers wrap around where floats are held within the range.
+        Op::Cast(_) if g.fact(s.inputs[0]).dtype.is_integer() => dtype.wrap(values[0] as i128) as f64,
         Op::Cast(_) => values[0],
         _ => return Ok(None),
     };
@@ -52,7 +55,9 @@ pub(super) fn cast_chain(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
     let Op::Cast(Cast { dtype: inner, .. }) = g.node(s.inputs[0]).op else { return Ok(None) };
     let x = g.node(s.inputs[0]).inputs[0];
     let from = g.fact(x).dtype;
-    if !inner.holds(from) {
+    // An integer beyond the range wraps around; by way of a float it is held within that.
+    let clamped = inner.is_float() && outer.dtype.is_integer() && !from.is_float() && !outer.dtype.holds(from);
+    if !inner.holds(from) || clamped {
         return Ok(None);
     }
     if from == outer.dtype { Ok(Some(x)) } else { g.apply(outer.clone(), &[x]).map(Some) }
@@ -73,7 +78,9 @@ pub(super) fn negation(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
     let x = s.inputs;
     let made = match (f, under.as_slice()) {
         (Function::Neg, &[Some(a)]) => a,
-        (Function::Abs | Function::Square, &[Some(a)]) => g.unary(f, a)?,
+        (Function::Square, &[Some(a)]) => g.unary(f, a)?,
+        // Without a sign, −x is a large number.
+        (Function::Abs, &[Some(a)]) if s.node.fact.dtype.range().is_none_or(|(least, _)| least < 0) => g.unary(f, a)?,
         (Function::Add, &[_, Some(b)]) => g.sub(x[0], b)?,
         (Function::Add, &[Some(a), None]) => g.sub(x[1], a)?,
         (Function::Sub, &[_, Some(b)]) => g.add(x[0], b)?,

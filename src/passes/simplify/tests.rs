@@ -390,3 +390,52 @@ fn masks_and_sums_of_pooling_gradients_move_to_the_pooled_side() {
     assert_eq!(names(average(true), [3, 3], false, true), ("sum", true));
     assert_eq!(names(average(false), [3, 3], false, false).0, "where");
 }
+
+/// Integers wrap around, floats are held within the range of integers, and numbers without a sign have no negative ones.
+#[test]
+fn rules_keep_what_integers_become() {
+    let keeps = |from: DType, value: f64, build: &dyn Fn(&mut Graph, NodeId) -> NodeId| {
+        let mut g = Graph::new();
+        let x = g.input(Fact::new([1], from));
+        let y = build(&mut g, x);
+        g.set_outputs(vec![y]);
+        let simple = run_alone(&Simplify, &g);
+        verify(&simple).unwrap();
+        let inputs = [ndarray::arr1(&[value]).into_dyn()];
+        let (a, b) = (interpret(&g, &inputs).unwrap(), interpret(&simple, &inputs).unwrap());
+        assert_eq!(a, b, "{g}\n{simple}");
+        a[0][[0]]
+    };
+    for dtype in [DType::U8, DType::U16, DType::U32, DType::U64] {
+        let size = |g: &mut Graph, x| {
+            let negative = g.neg(x).unwrap();
+            g.unary(Function::Abs, negative).unwrap()
+        };
+        assert_eq!(keeps(dtype, 5.0, &size), dtype.wrap(-5) as f64);
+        let of_literal = |g: &mut Graph, x| {
+            let literal = g.constant(-1.0, DType::I32).unwrap();
+            let literal = g.cast(literal, dtype).unwrap();
+            g.mul(x, literal).unwrap()
+        };
+        assert_eq!(keeps(dtype, 1.0, &of_literal), dtype.wrap(-1) as f64);
+    }
+    for (from, inner, outer, value, expected) in [
+        (DType::I32, DType::F64, DType::U32, -1.0, 0.0),
+        (DType::I8, DType::F32, DType::U32, -1.0, 0.0),
+        (DType::U32, DType::F64, DType::I32, 4e9, f64::from(i32::MAX)),
+        (DType::I32, DType::I64, DType::U32, -1.0, f64::from(u32::MAX)),
+    ] {
+        let casts = |g: &mut Graph, x| {
+            let inside = g.cast(x, inner).unwrap();
+            g.cast(inside, outer).unwrap()
+        };
+        assert_eq!(keeps(from, value, &casts), expected, "{from} {inner} {outer}");
+    }
+    // A quotient by 0 is left to the kernels.
+    let mut g = Graph::new();
+    let (two, zero) = (g.constant(2.0, DType::I32).unwrap(), g.constant(0.0, DType::I32).unwrap());
+    let quotient = g.binary(Function::FloorDiv, two, zero).unwrap();
+    g.set_outputs(vec![quotient]);
+    let simple = run_alone(&Simplify, &g);
+    assert_eq!(simple.node(simple.outputs()[0]).op, Op::Pointwise(Function::FloorDiv));
+}

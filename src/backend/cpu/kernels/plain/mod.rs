@@ -21,25 +21,8 @@ use smallvec::SmallVec;
 
 pub use pointwise::lower_copy;
 
-/// The candidates for an op on plain elements. Ops that move elements have kernels for every size.
-pub fn of(op: &Op) -> &'static [&'static dyn CpuKernel] {
-    match op {
-        Op::Transpose(_) => &[&data::TRANSPOSE],
-        Op::Slice(_) => &[&data::SLICE],
-        Op::Pad(_) => &[&data::PAD],
-        Op::Concat(_) => &[&data::CONCAT],
-        Op::Iota(_) => &[&data::IOTA],
-        Op::Gather(_) => &[&data::GATHER],
-        Op::OneHot(_) => &[&data::ONE_HOT],
-        Op::ArgReduce(_) => &[&data::ARG_REDUCE],
-        Op::Scatter(_) => &[&data::SCATTER],
-        Op::Argsort(_) => &[&data::ARGSORT],
-        Op::Scan(_) => &[&data::SCAN],
-        Op::Linalg(_) => &[&data::LINALG],
-        Op::Fft(_) => &[&data::FFT],
-        _ => &[&Plain],
-    }
-}
+/// The candidates for an op on plain elements, unless it has kernels for every type.
+pub const KERNELS: &[&dyn CpuKernel] = &[&Plain];
 
 /// Element by element.
 struct Plain;

@@ -80,7 +80,8 @@ fn every_type_becomes_every_other() {
 
 #[test]
 fn integers_of_64_bits_are_exact() {
-    let big = [i64::MAX, i64::MIN, i64::MAX - 1, (1 << 53) + 1, -(1 << 53) - 1, 7];
+    // The last is rounded up to float32, but not by way of float64.
+    let big = [i64::MAX, i64::MIN, i64::MAX - 1, (1 << 53) + 1, -(1 << 53) - 1, (1 << 60) + (1 << 36) + 1];
     let run = |build: &dyn Fn(&mut Graph, crate::graph::NodeId) -> crate::graph::NodeId| -> Buffer {
         let mut g = Graph::new();
         let x = g.input(Fact::new([6], DType::I64));
@@ -100,6 +101,8 @@ fn integers_of_64_bits_are_exact() {
     assert_eq!(top.as_slice::<i64>(), [i64::MAX]);
     let unsigned = run(&|g, x| g.cast(x, DType::U64).unwrap());
     assert_eq!(unsigned.as_slice::<u64>(), big.map(|v| v as u64));
+    let narrow = run(&|g, x| g.cast(x, DType::F32).unwrap());
+    assert_eq!(narrow.as_slice::<f32>(), big.map(|v| v as f32));
     let back = run(&|g, x| {
         let u = g.cast(x, DType::U64).unwrap();
         g.cast(u, DType::I64).unwrap()
