@@ -20,6 +20,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from cnnrs import activations as activations
     from cnnrs import applications as applications
     from cnnrs import backend as backend
@@ -123,7 +125,7 @@ def _load(module: str) -> Any:
 
 def _is_asked_by_a_module() -> bool:
     """Whether a module of cnnrs asks, which may be half imported: its thread must not wait for another."""
-    frame = sys._getframe(3)
+    frame: FrameType | None = sys._getframe(3)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("importlib."):
         frame = frame.f_back
     return frame is not None and frame.f_globals.get("__name__", "").startswith("cnnrs.")

@@ -59,7 +59,7 @@ def _plain(value: Any) -> Any:
 
 
 def _per_channel(value: Any, dtype: str) -> Any:
-    """`value` in a float type, with axes behind it for height and width, where the channels stand in front of these."""
+    """`value` in a float type, with axes for height and width behind it where channels come first."""
     array = np.asarray(value, np.float64 if dtype == "float64" else np.float32)
     if array.ndim == 0 or config.image_data_format() == "channels_last":
         return array
