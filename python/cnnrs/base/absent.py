@@ -38,8 +38,6 @@ OF_APPLICATIONS = {
     "EfficientNetB6 EfficientNetB7 efficientnet": _LATER,
     "EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3 EfficientNetV2S": _LATER,
     "EfficientNetV2M EfficientNetV2L efficientnet_v2": _LATER,
-    "InceptionV3 inception_v3 InceptionResNetV2 inception_resnet_v2 Xception xception": _LATER,
-    "MobileNet mobilenet MobileNetV3Small MobileNetV3Large mobilenet_v3": _LATER,
     "NASNetLarge NASNetMobile nasnet": _LATER,
 }
 
