@@ -11,6 +11,7 @@ import os
 import re
 import tarfile
 import threading
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.daemon_threads = False  # `server_close` waits for them
     made.asked, made.files = [], {}
     made.url = f"http://127.0.0.1:{made.server_port}"
     thread = threading.Thread(target=made.serve_forever)
@@ -174,6 +176,8 @@ def test_proxies_of_the_environment_are_asked(server, home, monkeypatch):
     monkeypatch.setenv("http_proxy", server.url)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
+    # urllib reads them when it is first used.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     utils.get_file("a", "http://example.invalid/numbers.bin")
     assert server.asked == ["http://example.invalid/numbers.bin"]
 

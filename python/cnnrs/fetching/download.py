@@ -153,6 +153,8 @@ def _fetch(origin: str, path: str, file: BinaryIO, expected: FileHash | None) ->
     except Exception as error:
         if not isinstance(error, (OSError, ValueError)) and "http.client" not in type(error).__module__:
             raise
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the response, too
         hint = f", of {expected}" if expected else ""
         raise ConnectionError(
             f"get_file: URL fetch failure on {origin}: {_reason(error)}. To use the file without the net, "
