@@ -32,15 +32,8 @@ OF_LAYERS = {
 }
 
 OF_APPLICATIONS = {
-    "ConvNeXtTiny ConvNeXtSmall ConvNeXtBase ConvNeXtLarge ConvNeXtXLarge convnext": _LATER,
-    "DenseNet121 DenseNet169 DenseNet201 densenet": _LATER,
-    "EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 EfficientNetB4 EfficientNetB5": _LATER,
-    "EfficientNetB6 EfficientNetB7 efficientnet": _LATER,
-    "EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3 EfficientNetV2S": _LATER,
-    "EfficientNetV2M EfficientNetV2L efficientnet_v2": _LATER,
     "InceptionV3 inception_v3 InceptionResNetV2 inception_resnet_v2 Xception xception": _LATER,
     "MobileNet mobilenet MobileNetV3Small MobileNetV3Large mobilenet_v3": _LATER,
-    "NASNetLarge NASNetMobile nasnet": _LATER,
 }
 
 OF_DATASETS = {
