@@ -6,13 +6,17 @@ function of it, where Keras's arguments are the usual ones; networks with furthe
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, ParamSpec
 
 from cnnrs import activations, config, layers, symbolic, utils
+from cnnrs.applications.arguments import documentation, usual
 from cnnrs.applications.networks import NETWORKS, File, Weights
-from cnnrs.base.arguments import integer, named
+from cnnrs.base import suggest
+from cnnrs.base.arguments import integer
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.models import Model
 
@@ -26,7 +30,11 @@ __all__ = [
     "divisible",
     "input_shape_of",
     "network",
+    "network_of",
+    "only_channels_last",
 ]
+
+P = ParamSpec("P")
 
 
 class Top(NamedTuple):
@@ -58,6 +66,19 @@ def classifier(pool: str | None) -> Callable[[Any, int, Any], Any]:
 def channel_axis(last: int = -1) -> int:
     """The axis of the channels of a batch: 1 for channels_first, or `last`, which names the last axis."""
     return 1 if config.image_data_format() == "channels_first" else last
+
+
+def only_channels_last(network: str) -> None:
+    """Refuses to build a network whose layers need channels at the end.
+
+    Raises:
+        ValueError: `config.image_data_format()` says that they stand first.
+    """
+    if config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{network}: expected config.image_data_format() to be 'channels_last', received "
+            f"{config.image_data_format()!r}"
+        )
 
 
 def divisible(filters: float, by: int = 8) -> int:
@@ -115,7 +136,7 @@ def check_weights(
 
 
 def input_shape_of(
-    input_shape: Any, name: str, size: int, least: int, weights: Any, static: bool
+    input_shape: Any, name: str, size: int, least: int, weights: Any, static: bool, sized: bool = False
 ) -> tuple[int | None, ...]:
     """Height, width and channels of the images, in the order of `config.image_data_format()`.
 
@@ -125,7 +146,8 @@ def input_shape_of(
         size: Height and width by default.
         least: The smallest height and width.
         weights: What was given: "imagenet" asks for 3 channels, and with the classifier for `size`.
-        static: Whether height and width must be known, as with a classifier.
+        static: Whether there is a classifier of images of one size.
+        sized: Whether height and width must be known all the same.
 
     Raises:
         ValueError: The shape does not fit.
@@ -140,7 +162,7 @@ def input_shape_of(
 
     default = ordered(size, size, 3)
     if input_shape is None:
-        return default if static else ordered(None, None, 3)
+        return default if static or sized else ordered(None, None, 3)
     words = "(channels, height, width)" if first else "(height, width, channels)"
     try:
         shape = tuple(n if n is None else integer(n, name, "input_shape") for n in input_shape)
@@ -155,8 +177,9 @@ def input_shape_of(
         raise refuse(f"{default}, with which the classifier of weights='imagenet' was trained")
     if weights == "imagenet" and channels != 3:
         raise refuse("3 channels, which weights='imagenet' were trained with")
-    if static and None in extents:
-        raise refuse(f"{words} with known height and width, which include_top=True needs")
+    if (static or sized) and None in extents:
+        reason = "the network" if sized else "include_top=True"
+        raise refuse(f"{words} with known height and width, which {reason} needs")
     if any(n is not None and n < least for n in extents):
         raise refuse(f"{words} with height and width of at least {least}")
     if channels not in (1, 3):
@@ -193,6 +216,7 @@ def assemble(
     name: str | None,
     size: int | None = None,
     static: bool | None = None,
+    sized: bool = False,
     files: Weights | None = None,
 ) -> Model:
     """The model of a network.
@@ -211,6 +235,7 @@ def assemble(
         name: Name of the model.
         size: Height and width by default; None for those of the table.
         static: Whether height and width must be known; None for where there is a classifier.
+        sized: Whether height and width must be known without the classifier, too.
         files: Trained weights; None for those of the table.
 
     Raises:
@@ -222,7 +247,7 @@ def assemble(
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"{network}: pooling: expected None, 'avg' or 'max', received {pooling!r}")
     static = bool(include_top) if static is None else static
-    shape = input_shape_of(input_shape, network, size or row.size, row.least, weights, static)
+    shape = input_shape_of(input_shape, network, size or row.size, row.least, weights, static, sized)
     inputs = _inputs(input_tensor, input_shape, shape, network)
     x = features(inputs)
     if include_top:
@@ -250,92 +275,66 @@ def _fetched(file: File) -> str:
     return utils.get_file(file.name, file.address, cache_subdir="models", file_hash=file.checksum)
 
 
-class Usual(Protocol):
-    """The public function of a network with the usual arguments."""
-
-    def __call__(
-        self,
-        include_top: bool = True,
-        weights: Any = "imagenet",
-        input_tensor: Any = None,
-        input_shape: Any = None,
-        pooling: Any = None,
-        classes: int = 1000,
-        classifier_activation: Any = "softmax",
-        name: str = ...,
-    ) -> Model: ...
+def network(top: Top) -> Callable[[Callable[..., Any]], Callable[..., Model]]:
+    """`network_of` with the usual arguments."""
+    return network_of(usual, lambda name: top)
 
 
-_DOC = """{summary}
+def network_of(
+    form: Callable[P, Any], top: Callable[[str], Top], sized: bool = False
+) -> Callable[[Callable[..., Any]], Callable[P, Model]]:
+    """Makes the public function of a network of one from images to features.
+
+    The decorated function has the network's name in the table, and a docstring that says what it is. It takes
+    images, and by their names those arguments that it needs.
 
     Args:
-        include_top: Whether the classifier stands at the end.
-        weights: "imagenet" for weights trained on ImageNet, which are fetched once; None for random ones; or
-            the path of a file for `load_weights`.
-        input_tensor: A symbolic tensor to build on, as a result of `Input`; by default a new one.
-        input_shape: Height and width of at least {least}, and channels; by default ({size}, {size}, 3).
-            Without the classifier height and width may be None, and are by default. Channels stand first
-            where `config.image_data_format()` says so.
-        pooling: Without the classifier: None for features of shape (batch, height, width, {channels}), "avg"
-            or "max" for (batch, {channels}).
-        classes: Number of classes; 1000 with the classifier of "imagenet".
-        classifier_activation: Activation of the classifier; None for logits.
-        name: Name of the model.
-
-    Returns:
-        The model. Images go in as `cnnrs.applications.{module}.preprocess_input` makes them.
-
-    Raises:
-        ValueError: An argument does not fit, or there is no such file.
-        OSError: Weights cannot be fetched; the message has the address, and where to put the file.
-
-    >>> from cnnrs import applications
-    >>> model = applications.{network}(include_top=False, weights=None, pooling="avg")
-    >>> model.output_shape
-    (None, {channels})
+        form: A function with the network's arguments.
+        top: What stands behind the features, for the model's name.
+        sized: Whether height and width must be known without the classifier, too.
     """
 
-
-def network(top: Top) -> Callable[[Callable[[Any], Any]], Usual]:
-    """Makes the public function of a network, with the usual arguments, of one from images to features.
-
-    The decorated function has the network's name in the table, and a docstring that says what it is.
-
-    Args:
-        top: What stands behind the features.
-    """
-
-    def decorate(features: Callable[[Any], Any]) -> Usual:
+    def decorate(features: Callable[..., Any]) -> Callable[P, Model]:
         title = features.__name__
-        row = NETWORKS[title]
+        signature = _signature(form, NETWORKS[title].default_name)
+        wanted = [name for name in inspect.signature(features).parameters if name in signature.parameters]
 
-        def build(
-            include_top: bool = True,
-            weights: Any = "imagenet",
-            input_tensor: Any = None,
-            input_shape: Any = None,
-            pooling: Any = None,
-            classes: int = 1000,
-            classifier_activation: Any = "softmax",
-            name: str = row.default_name,
-        ) -> Model:
+        def build(*args: Any, **kwargs: Any) -> Model:
+            given = _bound(title, signature, args, kwargs)
+            own = {name: given[name] for name in wanted}
+            given.pop("include_preprocessing", None)
             return assemble(
-                title,
-                features,
-                top,
-                include_top=include_top,
-                weights=weights,
-                input_tensor=input_tensor,
-                input_shape=input_shape,
-                pooling=pooling,
-                classes=classes,
-                classifier_activation=classifier_activation,
-                name=name,
+                title, functools.partial(features, **own), top(given["name"]), sized=sized, **given
             )
 
         build.__name__ = build.__qualname__ = title
         build.__module__ = features.__module__
-        build.__doc__ = _DOC.format(summary=features.__doc__, network=title, **row._asdict())
-        return named(build)
+        build.__doc__ = documentation(title, features.__doc__, signature.parameters, sized)
+        build.__signature__ = signature  # type: ignore[attr-defined]
+        build.__annotations__ = dict(form.__annotations__)
+        return build
 
     return decorate
+
+
+def _signature(form: Callable[..., Any], name: str) -> inspect.Signature:
+    """The signature of `form`, with a default for the model's name."""
+    signature = inspect.signature(form)
+    parameters = [p.replace(default=name) if p.name == "name" else p for p in signature.parameters.values()]
+    return signature.replace(parameters=parameters, return_annotation="Model")
+
+
+def _bound(
+    title: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """All arguments by name."""
+    unknown = next((name for name in kwargs if name not in signature.parameters), None)
+    if unknown is not None:
+        meant = suggest.did_you_mean(unknown, list(signature.parameters))
+        raise TypeError(f"{title}: unexpected argument {unknown!r}{meant}")
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{title}: {error}") from None
+    bound.apply_defaults()
+    return dict(bound.arguments)
