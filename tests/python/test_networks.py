@@ -17,14 +17,11 @@ import pytest
 import cnnrs
 from cnnrs import applications, initializers, layers
 from cnnrs.applications.networks import NETWORKS as TABLE
-from cnnrs.base import absent
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
 
 from network_cases import NETWORKS, Case, cases, describe, read
 
-ABSENT = {name for names in absent.OF_APPLICATIONS for name in names.split()}
-PRESENT = [name for name in NETWORKS if name not in ABSENT]
 KERAS = read()
 
 # Entries of configs that Keras has and cnnrs writes only where they say something.
@@ -66,14 +63,14 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[Any]:
 
 def test_the_table_has_the_networks_of_keras():
     assert set(TABLE) == set(NETWORKS)
-    assert {name for name in applications.__all__ if name in TABLE} == set(PRESENT)
+    assert {name for name in applications.__all__ if name in TABLE} == set(NETWORKS)
     for name, row in TABLE.items():
         for file in row.weights or ():
             assert file.address.startswith("https://storage.googleapis.com/"), name
             assert len(file.checksum) in (32, 64)
 
 
-@pytest.mark.parametrize("network", PRESENT)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_networks_are_made_of_what_keras_makes_them_of(network, no_draws):
     for case in cases(network):
         assert differences(describe(build(case)), KERAS[case.key]) == [], case.key
@@ -89,7 +86,7 @@ def test_differences_are_found(no_draws):
     assert len(differences(ours, theirs)) == 3
 
 
-@pytest.mark.parametrize("network", PRESENT)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_modules_have_a_network_and_what_prepares_its_images(network):
     function = getattr(applications, network)
     module = sys.modules[f"cnnrs.applications.{TABLE[network].module}"]
