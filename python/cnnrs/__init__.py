@@ -57,6 +57,7 @@ _SUBMODULES = frozenset(
         "applications",
         "backend",
         "callbacks",
+        "compat",
         "config",
         "constraints",
         "datasets",
