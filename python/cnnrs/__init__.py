@@ -56,6 +56,7 @@ _SUBMODULES = frozenset(
         "applications",
         "backend",
         "callbacks",
+        "compat",
         "config",
         "constraints",
         "data",

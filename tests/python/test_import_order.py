@@ -36,12 +36,19 @@ saving utils
 models backend
 applications distillation wrappers
 cli __init__
+compat
 __main__
 """
 
-# Where modules are imported by names that are data: files name classes of public modules, and two packages
+# Where modules are imported by names that are data: files name classes of public modules, and three packages
 # load their submodules when these are first used. Ops that draw ask for keys where these are made.
-BY_NAME = {"cnnrs", "cnnrs.base.random_keys", "cnnrs.datasets", "cnnrs.serialization.modules"}
+BY_NAME = {
+    "cnnrs",
+    "cnnrs.compat.tf",
+    "cnnrs.base.random_keys",
+    "cnnrs.datasets",
+    "cnnrs.serialization.modules",
+}
 
 LINES = [line.split() for line in ORDER.split("\n") if line]
 LEVEL = {folder: level for level, folders in enumerate(LINES) for folder in folders}
