@@ -35,7 +35,10 @@ training
 saving utils
 models backend
 applications distillation wrappers
-cli __init__
+__init__
+keras
+checking
+cli
 __main__
 """
 
