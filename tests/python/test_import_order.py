@@ -43,8 +43,14 @@ __main__
 """
 
 # Where modules are imported by names that are data: files name classes of public modules, and two packages
-# load their submodules when these are first used. Ops that draw ask for keys where these are made.
-BY_NAME = {"cnnrs", "cnnrs.base.random_keys", "cnnrs.datasets", "cnnrs.serialization.modules"}
+# load their submodules when these are first used; scripts import by names of Keras. Ops that draw ask for keys where these are made.
+BY_NAME = {
+    "cnnrs",
+    "cnnrs.base.random_keys",
+    "cnnrs.datasets",
+    "cnnrs.keras.aliases",
+    "cnnrs.serialization.modules",
+}
 
 LINES = [line.split() for line in ORDER.split("\n") if line]
 LEVEL = {folder: level for level, folders in enumerate(LINES) for folder in folders}

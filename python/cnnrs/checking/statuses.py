@@ -84,6 +84,7 @@ def check(path: str) -> Checked:
     places: dict[tuple[str, Status, bool], list[str]] = {}
     for use in uses(source.tree):
         for name, found in _statuses(use):
+            name = name.replace("().", ".")
             where = places.setdefault((name, found, use.is_optional and found.kind != "works"), [])
             if source.place(use.line) not in where:
                 where.append(source.place(use.line))
@@ -102,8 +103,9 @@ def _statuses(use: Use) -> list[tuple[str, Status]]:
     found = [(path, status(path, use.is_module)) for path in use.paths]
     # Of branches one is enough.
     path, best = next((entry for entry in found if entry[1].kind == "works"), found[0])
-    if "()" in path and best.kind == "unknown":
-        return []  # an attribute that the program sets, for all that can be seen
+    if "()" in path and (best.kind == "unknown" or status(path.split("()")[0]).kind != "works"):
+        # An attribute that the program sets, for all that can be seen, or of a class that is listed already.
+        return []
     entries = [] if "()" in path and best.kind == "works" else [(path, best)]
     if best.kind == "works" and use.call is not None and not use.is_import:
         entries += _arguments(path, use.call)
