@@ -55,6 +55,7 @@ _SUBMODULES = frozenset(
         "applications",
         "backend",
         "callbacks",
+        "compat",
         "config",
         "constraints",
         "datasets",
