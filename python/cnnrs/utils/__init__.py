@@ -17,6 +17,7 @@ from cnnrs.serialization import (
     register_keras_serializable,
     serialize_keras_object,
 )
+from cnnrs.symbolic import get_source_inputs
 from cnnrs.training.device_loss import recover
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
@@ -56,6 +57,7 @@ __all__ = [
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
+    "get_source_inputs",
     "is_keras_tensor",
     "load_img",
     "model_to_dot",
@@ -82,7 +84,6 @@ __getattr__ = suggest.without(
         "audio_dataset_from_directory text_dataset_from_directory": "cnnrs is for images",
         "FeatureSpace": "cnnrs is for images",
         "get_file": "it comes with a later version; urllib.request.urlretrieve fetches files",
-        "get_source_inputs": "model.inputs lists the inputs of a model",
         "legacy": "use cnnrs.saving",
         "bounding_boxes": "its functions come with a later version",
     },
