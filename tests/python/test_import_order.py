@@ -23,7 +23,7 @@ ORDER = """
 _core
 base
 tree config
-symbolic
+symbolic fetching
 ops datasets
 serialization
 variables tracing tape

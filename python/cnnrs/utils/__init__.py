@@ -7,6 +7,7 @@ from cnnrs.config import (
     enable_interactive_logging,
     is_interactive_logging_enabled,
 )
+from cnnrs.fetching import get_file
 from cnnrs.serialization import (
     CustomObjectScope,
     custom_object_scope,
@@ -55,6 +56,7 @@ __all__ = [
     "image_dataset_from_directory",
     "img_to_array",
     "get_custom_objects",
+    "get_file",
     "get_registered_name",
     "get_registered_object",
     "get_source_inputs",
@@ -83,7 +85,6 @@ __getattr__ = suggest.without(
     {
         "audio_dataset_from_directory text_dataset_from_directory": "cnnrs is for images",
         "FeatureSpace": "cnnrs is for images",
-        "get_file": "it comes with a later version; urllib.request.urlretrieve fetches files",
         "legacy": "use cnnrs.saving",
         "bounding_boxes": "its functions come with a later version",
     },
