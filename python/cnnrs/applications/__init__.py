@@ -32,14 +32,19 @@ from cnnrs.applications.efficientnet_v2 import (
     EfficientNetV2M,
     EfficientNetV2S,
 )
+from cnnrs.applications.inception_resnet_v2 import InceptionResNetV2
+from cnnrs.applications.inception_v3 import InceptionV3
 from cnnrs.applications.lenet import LeNet5
+from cnnrs.applications.mobilenet import MobileNet
 from cnnrs.applications.mobilenet_v2 import MobileNetV2
+from cnnrs.applications.mobilenet_v3 import MobileNetV3Large, MobileNetV3Small
 from cnnrs.applications.nasnet import NASNetLarge, NASNetMobile
 from cnnrs.applications.resnet import ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
 from cnnrs.applications.resnet_v2 import ResNet50V2, ResNet101V2, ResNet152V2
 from cnnrs.applications.vgg16 import VGG16
 from cnnrs.applications.vgg19 import VGG19
-from cnnrs.base import absent, suggest
+from cnnrs.applications.xception import Xception
+from cnnrs.base import suggest
 
 __all__ = [
     "ConvNeXtBase",
@@ -67,8 +72,13 @@ __all__ = [
     "EfficientNetV2S",
     "NASNetLarge",
     "NASNetMobile",
+    "InceptionResNetV2",
+    "InceptionV3",
     "LeNet5",
+    "MobileNet",
     "MobileNetV2",
+    "MobileNetV3Large",
+    "MobileNetV3Small",
     "ResNet18",
     "ResNet34",
     "ResNet50",
@@ -79,6 +89,7 @@ __all__ = [
     "ResNet152V2",
     "VGG16",
     "VGG19",
+    "Xception",
 ]
 
-__getattr__ = suggest.without("cnnrs.applications", absent.OF_APPLICATIONS, __all__)
+__getattr__ = suggest.without("cnnrs.applications", {}, __all__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["OF_APPLICATIONS", "OF_CNNRS", "OF_DATASETS", "OF_LAYERS", "OF_SAVING"]
+__all__ = ["OF_CNNRS", "OF_DATASETS", "OF_LAYERS", "OF_SAVING"]
 
 _LATER = "it comes with a later version"
 _IMAGES = "cnnrs is for images"
@@ -29,11 +29,6 @@ OF_LAYERS = {
     "TFSMLayer": "there are no files of TensorFlow; load weights into layers",
     "TorchModuleWrapper": "a Layer computes with cnnrs.ops; weights of torch go in with set_weights",
     "QuantizedConv2D QuantizedDense": "layers compute in float types",
-}
-
-OF_APPLICATIONS = {
-    "InceptionV3 inception_v3 InceptionResNetV2 inception_resnet_v2 Xception xception": _LATER,
-    "MobileNet mobilenet MobileNetV3Small MobileNetV3Large mobilenet_v3": _LATER,
 }
 
 OF_DATASETS = {
