@@ -66,6 +66,7 @@ _SUBMODULES = frozenset(
         "distillation",
         "dtype_policies",
         "initializers",
+        "keras",
         "layers",
         "losses",
         "metrics",
