@@ -177,7 +177,8 @@ def _text(value: str | bytes) -> str:
 
 def _array(value: Any) -> Any:
     """An array as the core takes it: numbers in the machine's byte order, strings as objects."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | np.generic):
+        value = np.asarray(value)
         if value.dtype.kind == "U":
             return value.astype(object)
         if value.dtype.kind == "S":

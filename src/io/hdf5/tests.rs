@@ -208,6 +208,11 @@ fn mutated_files_are_read_or_refused_within_their_limits() {
             Ok(group) => {
                 sound += 1;
                 assert!(size(&group) as u64 <= limits.arrays, "file {number}, of {}", path.display());
+                // Texts of a file may hold NUL characters, which are not written.
+                if let Ok(written) = encode(Path::new("data"), group.clone()) {
+                    let again = bytes_of(written).expect("what was written is read");
+                    assert_eq!(format!("{again:?}"), format!("{group:?}"), "file {number}, of {}", path.display());
+                }
             }
             Err(FileError::Format { .. } | FileError::Memory { .. }) => {}
             Err(other) => panic!("file {number}, of {}: {other:?}", path.display()),
