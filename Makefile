@@ -9,7 +9,7 @@
 # make test-gpu  the GPU backend, on a driver that computes on the processor or on the machine's own GPU
 # make test-long   property tests and random graphs with many more cases, and others each time
 # make faults    kills, full disks, damaged files and the like, at length; see docs/reliability.md
-# make fuzz-targets  the file reader and the graph builder on any bytes, by libFuzzer (nightly Rust)
+# make fuzz-targets  the file readers and the graph builder on any bytes, by libFuzzer (nightly Rust)
 # make additions  a sample of each kind of addition, and the files that it touches, against CONTRIBUTING's table
 # make bits    what cnnrs computes, bit for bit, before and after a change: make bits BITS_ARGS='--record build/bits.json'
 # make keras-compare  every function, layer, loss, metric and optimizer against Keras; make edge  what single calls cost
@@ -83,7 +83,7 @@ test-long:
 		PROPTEST_CASES=2000 PROPTEST_RNG_SEED=$$seed CNNRS_RANDOM_GRAPHS=2000 cargo test
 
 # Campaigns that look for faults at length, one after the other; `make test` runs a few cases of each.
-FAULTS := kills full_disk read_only mutations forks signals threads surroundings
+FAULTS := kills full_disk read_only mutations containers forks signals threads surroundings
 
 faults: $(VENV)/.wheel
 	@failed=; for campaign in $(FAULTS); do \
@@ -108,16 +108,17 @@ bits: $(VENV)/.wheel
 fuzz: $(VENV)/.wheel $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ_ARGS)
 
-# The crate's reader of files and its graph builder on any bytes, each for FUZZ_SECONDS; needs a nightly toolchain. What
-# is found goes to fuzz/artifacts; inputs that reach new code to fuzz/work, beside the small corpus that is kept.
+# The crate's readers of files and its graph builder on any bytes, each for FUZZ_SECONDS; needs a nightly toolchain. What
+# is found goes to fuzz/artifacts; inputs that reach new code to fuzz/work, beside the small corpus that is kept and the fixtures.
 FUZZ_SECONDS := 3600
-FUZZ_TARGETS := safetensors graph
+FUZZ_TARGETS := safetensors hdf5 graph
 
 fuzz-targets:
 	@cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 	@for target in $(FUZZ_TARGETS); do \
 		mkdir -p fuzz/work/$$target fuzz/corpus/$$target; \
-		CNNRS_NUM_THREADS=1 cargo +nightly fuzz run $$target fuzz/work/$$target fuzz/corpus/$$target -- \
+		CNNRS_NUM_THREADS=1 cargo +nightly fuzz run $$target fuzz/work/$$target fuzz/corpus/$$target \
+			$$(ls -d tests/fixtures/$$target 2>/dev/null) -- \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -rss_limit_mb=3000 -timeout=20 || exit 1; done
 
 # All Rust tests on the narrower instruction sets of this machine.
@@ -202,6 +203,7 @@ fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_rules.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_sequences.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_names.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_hdf5_files.py
 
 # Values, gradients, dtypes and shapes of both libraries on the same calls; the summary goes to docs/keras.md with
 # KERAS_ARGS=--write, and KERAS_ARGS=--list prints each difference.
