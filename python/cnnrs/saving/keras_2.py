@@ -98,7 +98,8 @@ def modern(data: dict[str, Any]) -> dict[str, Any]:
     if name in ("TFOpLambda", "SlicingOpLambda"):
         return _op(data)
     config: dict[str, Any] = {}
-    for key, value in data["config"].items():
+    given = _lambda(data["config"]) if name == "Lambda" else data["config"]
+    for key, value in given.items():
         if key == "batch_input_shape":
             if name == "InputLayer":
                 config["batch_shape"] = value
@@ -119,6 +120,17 @@ def modern(data: dict[str, Any]) -> dict[str, Any]:
     if name == "Model" and "input_layers" not in config:
         modernized["class_name"] = name
     return modernized
+
+
+def _lambda(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a `Lambda`: code as a list of three, or the name of a function."""
+    kept = {k: v for k, v in config.items() if not k.endswith(("_type", "_module")) and k != "module"}
+    function = config.get("function")
+    if config.get("function_type") == "lambda" or isinstance(function, list):
+        kept["function"] = {"class_name": "__lambda__", "config": {"value": function}}
+    elif isinstance(function, str):
+        kept["function"] = {"class_name": "function", "config": function, "registered_name": function}
+    return kept
 
 
 def _is_gone(name: str, key: str, config: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cnnrs.base.consent import permitting
 from cnnrs.saving import keras_weights
 from cnnrs.saving.keras_config import from_keras, to_keras
 from cnnrs.saving.reading import reading, unique_keys
@@ -118,7 +119,7 @@ def load_model(
         data = _json(members[_CONFIG])
         data = from_keras(data)
         compiled = data.pop("compile_config", None)
-        with sharing(), CustomObjectScope(custom_objects or {}):
+        with sharing(), permitting(not safe_mode), CustomObjectScope(custom_objects or {}):
             model = deserialize_keras_object(data, custom_objects, safe_mode)
             if not is_model(model):
                 raise TypeError(f"expected a model, received {reprlib.repr(model)}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import reprlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -161,7 +160,7 @@ def read_shards(path: str) -> Group:
                     raise ValueError(f"expected the name of a file beside the table, received {name!r}")
                 files[name] = None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path!r} is no table of shards of weights: {reprlib.repr(str(error))}") from error
+        raise ValueError(f"{path!r} is no table of shards of weights: {error}") from error
     root = Group()
     for name in files:
         _merge(root, hdf5.read(os.path.join(os.path.dirname(path), name)))

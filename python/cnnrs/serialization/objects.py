@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base import suggest
+from cnnrs.base.consent import code_allowed, permitting
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.serialization import lambdas
 from cnnrs.serialization.modules import find, home, name_of
 from cnnrs.serialization.registry import (
     CustomObjectScope,
@@ -106,6 +108,8 @@ def serialize_keras_object(obj: Any) -> Any:
         if not callable(obj):
             raise TypeError(f"cannot serialize a {type(obj).__name__}: it has no get_config()")
         if getattr(obj, "__name__", "<lambda>") == "<lambda>" and not refers():
+            if code_allowed() and hasattr(obj, "__code__"):
+                return lambdas.dump(obj)
             raise ValueError(
                 "a lambda cannot be saved; files hold no code. Register a named function instead"
             )
@@ -197,7 +201,7 @@ def deserialize_keras_object(
     Args:
         config: Plain data; what is no description of an object is given back.
         custom_objects: Classes and functions by name, for those that are not registered.
-        safe_mode: True; data holds no code.
+        safe_mode: Whether code, that is a lambda, is refused.
         **kwargs: `module_objects`: classes and functions by name, for data that names no module.
 
     Raises:
@@ -211,7 +215,7 @@ def deserialize_keras_object(
     module_objects = kwargs.pop("module_objects", None)
     if kwargs:
         raise TypeError(f"deserialize_keras_object: unexpected argument {next(iter(kwargs))!r}")
-    with _damage(config):
+    with _damage(config), permitting(not safe_mode):
         return _deserialize(config, custom_objects, safe_mode, module_objects)
 
 
@@ -232,6 +236,8 @@ def _deserialize(config: Any, custom_objects: Any, safe_mode: bool, module_objec
         return str(config["config"]["value"]).encode("latin-1")
     if name == "__ellipsis__":
         return Ellipsis
+    if name == "__lambda__":
+        return lambdas.load(config["config"])
     if name == "__slice__":
         parts = config["config"]
         return slice(inner(parts["start"]), inner(parts["stop"]), inner(parts["step"]))

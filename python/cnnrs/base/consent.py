@@ -1,0 +1,48 @@
+"""Whether code in files may be read: nowhere, unless somebody says that he trusts them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+__all__ = ["CodeRefusedError", "allow_code", "code_allowed", "permitting"]
+
+
+class CodeRefusedError(ValueError):
+    """A file holds code, and nobody consented to it."""
+
+
+class _Consent(threading.local):
+    def __init__(self) -> None:
+        self.given = False
+
+
+_CONSENT = _Consent()
+_EVERYWHERE = [False]
+
+
+def allow_code() -> None:
+    """Consents to code in all files from now on."""
+    _EVERYWHERE[0] = True
+
+
+def code_allowed() -> bool:
+    """Whether code in files may be read.
+
+    >>> with permitting(True):
+    ...     code_allowed()
+    True
+    """
+    return _CONSENT.given or _EVERYWHERE[0]
+
+
+@contextlib.contextmanager
+def permitting(allowed: bool) -> Iterator[None]:
+    """Within it code may be read, if `allowed`; else it is as outside."""
+    before = _CONSENT.given
+    _CONSENT.given = before or allowed
+    try:
+        yield
+    finally:
+        _CONSENT.given = before
