@@ -6,6 +6,7 @@ mod dlpack;
 mod explain;
 mod files;
 mod function;
+mod hdf5;
 mod held;
 mod operators;
 mod system;
@@ -102,6 +103,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     tensor::register(m)?;
     variable::register(m)?;
     function::register(m)?;
+    hdf5::register(m)?;
     files::register(m)?;
     system::register(m)
 }

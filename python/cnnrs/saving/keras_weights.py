@@ -16,7 +16,7 @@ from cnnrs.saving.generators import GROUP, generators_of, restore_generators
 from cnnrs.saving.reading import unique_keys
 from cnnrs.saving.state import Stores, load_state, save_state
 from cnnrs.serialization import hdf5
-from cnnrs.serialization.atomic import write_bytes
+from cnnrs import _core
 from cnnrs.serialization.hdf5 import Group
 
 __all__ = ["Content", "Shards", "content", "load", "load_shards", "read_shards", "shards", "state_group"]
@@ -95,7 +95,7 @@ class Shards(NamedTuple):
             found = [names[i] for i in numbers]
             weight_map[place] = found[0] if len(found) == 1 else found
         text = json.dumps({"metadata": {"total_size": self.total}, "weight_map": weight_map}, indent=4)
-        write_bytes(path, text.encode())
+            _core.write_bytes(path, [text.encode()])
 
 
 def shards(model: Any, max_shard_size: Any, skip: Any = None) -> Shards:
