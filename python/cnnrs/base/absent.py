@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["OF_APPLICATIONS", "OF_CNNRS", "OF_DATASETS", "OF_LAYERS", "OF_NETWORKS", "OF_SAVING"]
+__all__ = ["OF_APPLICATIONS", "OF_CNNRS", "OF_DATASETS", "OF_LAYERS", "OF_NETWORKS"]
 
 _LATER = "it comes with a later version"
 _IMAGES = "cnnrs is for images"
@@ -54,8 +54,4 @@ OF_DATASETS = {
     "cifar10 cifar100 fashion_mnist": f"{_LATER}; numpy.load reads files of arrays",
     "imdb reuters": "cnnrs is for images",
     "boston_housing california_housing": "cnnrs is for images; scikit-learn has tables",
-}
-
-OF_SAVING = {
-    "KerasFileEditor": f"{_LATER}, with files of Keras; files here are safetensors, which its library edits",
 }

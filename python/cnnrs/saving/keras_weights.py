@@ -95,7 +95,7 @@ class Shards(NamedTuple):
             found = [names[i] for i in numbers]
             weight_map[place] = found[0] if len(found) == 1 else found
         text = json.dumps({"metadata": {"total_size": self.total}, "weight_map": weight_map}, indent=4)
-            _core.write_bytes(path, [text.encode()])
+        _core.write_bytes(path, [text.encode()])
 
 
 def shards(model: Any, max_shard_size: Any, skip: Any = None) -> Shards:
