@@ -8,6 +8,7 @@ mod files;
 mod function;
 mod hdf5;
 mod held;
+mod indexing;
 mod operators;
 mod system;
 mod tensor;
