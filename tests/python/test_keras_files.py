@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import zipfile
 from pathlib import Path
@@ -384,23 +385,25 @@ def test_only_public_modules_are_taken_from(tmp_path):
         saving.load_model(repacked(tmp_path / "m.keras", tmp_path / "e.keras", evil))
 
 
-def test_a_failed_save_leaves_the_file_as_it_was(tmp_path, monkeypatch):
-    model = dense(3)
-    for name in ("m.keras", "m.h5", "m.weights.h5"):
-        save = model.save_weights if "weights" in name else model.save
-        save(tmp_path / name)
-        before = (tmp_path / name).read_bytes()
+def test_a_failed_save_leaves_the_file_as_it_was(tmp_path):
+    import resource
 
-        def full(*_: Any) -> None:
-            raise OSError(28, "No space left on device")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", full)
-            patch.setattr(cnnrs.saving.keras_archive.hdf5, "write", full, raising=False)
-            with pytest.raises(OSError, match="No space"):
-                save(tmp_path / name)
-        assert (tmp_path / name).read_bytes() == before
-    assert sorted(os.listdir(tmp_path)) == ["m.h5", "m.keras", "m.weights.h5"]
+    model, large = dense(3), dense(300, 300)
+    names = ["m.h5", "m.keras", "m.weights.h5"]
+    for name in names:
+        (model.save_weights if "weights" in name else model.save)(tmp_path / name)
+    before = {name: (tmp_path / name).read_bytes() for name in names}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
+    try:
+        for name in names:
+            with pytest.raises(OSError, match="File too large"):
+                (large.save_weights if "weights" in name else large.save)(tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     with pytest.raises(FileExistsError):
         model.save(tmp_path / "m.keras", overwrite=False)
     with pytest.raises(ValueError, match="not.*built|no weights yet"):
@@ -495,3 +498,59 @@ def test_paths_of_objects_in_a_model():
     model(X)
     paths = {saved.path for saved in saved_objects(model)}
     assert {"blocks/container/scale", "heads/dense_1", "layers/dense", "optimizer"} <= paths
+
+
+# ---- looking at files
+
+
+def test_an_editor_of_files(tmp_path, capsys):
+    model = dense(3)
+    model.save(tmp_path / "m.keras")
+    editor = saving.KerasFileEditor(tmp_path / "m.keras")
+    assert editor.config["class_name"] == "Sequential"
+    assert editor.compare(model)["status"] == "success"
+    wider = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(3), layers.Dense(2), layers.Dense(1)])
+    wider.compile("adam", "mse")
+    assert editor.compare(wider)["status"] == "error"
+    editor.rename_object("layers/dense_1", "dense_2")
+    editor.add_object("layers/dense_1", {"0": np.ones((3, 2))})
+    editor.add_weights("layers/dense_1", {"1": np.ones(2)})
+    editor.rename_object("dense_2", "dense_9")
+    editor.add_object("dense_8", {"0": np.ones(1)})
+    editor.delete_object("dense_8")
+    editor.add_weights("layers/dense_9", {"0": np.ones((2, 1), "float32"), "7": np.ones(1)})
+    editor.delete_weight("dense_9", "7")
+    editor.rename_object("dense_9", "dense_2")
+    assert editor.compare(wider) == {"status": "success", "error_count": 0, "match_count": 8}
+    editor.save(tmp_path / "n.weights.h5")
+    wider.load_weights(tmp_path / "n.weights.h5")
+    np.testing.assert_array_equal(wider.layers[1].kernel, np.ones((3, 2)))
+    editor.summary()
+    assert "layers/dense_1/0   (3, 2)" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="not found"):
+        editor.delete_object("none")
+    with pytest.raises(ValueError, match=r"\.weights\.h5"):
+        editor.save(tmp_path / "n.keras")
+    with pytest.raises(ValueError, match="Invalid filename"):
+        saving.KerasFileEditor(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize(
+    "name", ["m.keras", "m.h5", "m.safetensors", "m.weights.h5", "m.weights.safetensors", "m.weights.json"]
+)
+def test_the_command_line_shows_each_format(tmp_path, capsys, name):
+    from cnnrs import cli
+
+    model = dense(3)
+    if name.endswith("json"):
+        model.save_weights(tmp_path / name, max_shard_size=1)
+    else:
+        (model.save_weights if "weights" in name else model.save)(tmp_path / name)
+    assert cli.main(["summary", str(tmp_path / name)]) == 0
+    text = capsys.readouterr().out
+    assert "(4, 3)" in text
+    assert "made by" in text
+    assert ("a Sequential of" in text) == ("weights" not in name)
+    (tmp_path / name).write_bytes(b"other")
+    assert cli.main(["summary", str(tmp_path / name)]) == 1
+    assert name in capsys.readouterr().err

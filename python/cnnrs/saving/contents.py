@@ -60,7 +60,9 @@ def contents_of(filepath: Any) -> Contents:
         attrs = root.groups.get("model_weights", root).attrs
         text = root.attrs.get("model_config")
         config = json.loads(text) if isinstance(text, str) else None
-        return Contents("legacy HDF5" if config else "HDF5", f"Keras {attrs.get('keras_version', 3)}", config, root)
+        return Contents(
+            "legacy HDF5" if config else "HDF5", f"Keras {attrs.get('keras_version', 3)}", config, root
+        )
     tensors, metadata, _ = format_of(path).read(path)
     root = Group()
     for name, value in tensors.items():
@@ -90,7 +92,9 @@ def describe(contents: Contents) -> str:
         lines.append(f"model {name!r}, a {contents.config.get('class_name')} of {len(layers)} layers")
         for layer in layers:
             own = layer.get("config", {}) if isinstance(layer, dict) else {}
-            lines.append(f"  {own.get('name', '?')} ({layer.get('class_name') if isinstance(layer, dict) else '?'})")
+            lines.append(
+                f"  {own.get('name', '?')} ({layer.get('class_name') if isinstance(layer, dict) else '?'})"
+            )
     arrays = _arrays(contents.root, "")
     rows = [("array", "shape", "dtype", "elements")]
     rows += [(path, str(a.shape), a.dtype.name, f"{a.size:,}") for path, a in arrays.items()]

@@ -65,7 +65,8 @@ class KerasFileEditor:
             reference_model: A built model.
 
         Returns:
-            `status`, "success" or "error"; `error_count`, the differences; `match_count`, the weights that fit.
+            `status`, "success" or "error"; `error_count`, the differences; `match_count`, the weights
+            that fit.
         """
         own, other = self.weights_dict, _as_dict(state_group(reference_model))
         errors = [*_absent(other, own, "the file"), *_absent(own, other, "the model")]
@@ -110,10 +111,14 @@ class KerasFileEditor:
             new_name: The name, without a path.
         """
         if "/" in new_name:
-            raise ValueError(f"rename_object: new_name: expected a name without a path, received {new_name!r}")
+            raise ValueError(
+                f"rename_object: new_name: expected a name without a path, received {new_name!r}"
+            )
         place, name = self._place(object_name)
         if new_name in place:
-            raise ValueError(f"rename_object: new_name: there is an object {new_name!r} beside {object_name!r}")
+            raise ValueError(
+                f"rename_object: new_name: there is an object {new_name!r} beside {object_name!r}"
+            )
         place[new_name] = place.pop(name)
 
     def delete_object(self, object_name: str) -> None:

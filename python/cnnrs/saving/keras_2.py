@@ -1,4 +1,4 @@
-"""Configs as Keras 2 wrote them, in the form of Keras 3: names of classes, shapes of inputs, TensorFlow's ops."""
+"""Configs as Keras 2 wrote them, in the form of Keras 3: classes, shapes of inputs, TensorFlow's ops."""
 
 from __future__ import annotations
 
@@ -6,23 +6,19 @@ from typing import Any
 
 __all__ = ["modern"]
 
-# Arguments of Keras 2 that Keras 3 has under another name, or not any more: of None the value changes nothing.
-_RENAMED = {"batch_input_shape": "batch_shape"}
-_GONE = {
+# Arguments of Keras 2 that Keras 3 has no more, with the values that change nothing; None for any value.
+_GONE: dict[str, tuple[Any, ...] | None] = {
     "implementation": None,
     "time_major": (False,),
-    "noise_shape_": None,
     "renorm": (False,),
     "virtual_batch_size": (None,),
     "fused": None,
-    "interpolation_": None,
     "input_length": None,
     "schedule_decay": None,
     "decay": (0.0, 0, None),
     "is_legacy_optimizer": None,
     "jit_compile": None,
     "fn": None,
-    "ragged_": None,
 }
 # Classes under the names of modules that Keras 3 has no more.
 _CLASSES = {"Model": "Functional", "LSTMV1": "LSTM", "GRUV1": "GRU", "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
@@ -89,8 +85,8 @@ def modern(data: dict[str, Any]) -> dict[str, Any]:
         ValueError: It is an op of TensorFlow that has no counterpart, or an argument with an effect that
             Keras 3 has not.
 
-    >>> modern({"class_name": "InputLayer", "config": {"batch_input_shape": [None, 3], "name": "x"}})["config"]
-    {'name': 'x', 'batch_shape': [None, 3]}
+    >>> modern({"class_name": "InputLayer", "config": {"batch_input_shape": [None, 3]}})["config"]
+    {'batch_shape': [None, 3]}
     """
     if data.get("module") is not None or not isinstance(data["config"], dict):
         return data
@@ -110,7 +106,7 @@ def modern(data: dict[str, Any]) -> dict[str, Any]:
         elif key == "lr":
             config["learning_rate"] = value
         elif key in _GONE and _is_gone(name, key, data["config"]):
-            if _GONE[key] is not None and value not in _GONE[key]:
+            if value not in (_GONE[key] or (value,)):
                 raise ValueError(
                     f"{config.get('name', name)}: {key}: Keras 3 has no such argument; received {value!r}"
                 )
@@ -149,8 +145,8 @@ def _op(data: dict[str, Any]) -> dict[str, Any]:
     label = data["config"].get("name", data.get("name"))
     if data["class_name"] == "SlicingOpLambda" or function not in _TF_OPS:
         raise ValueError(
-            f"{label}: the model calls tf.{function}, which has no counterpart in the files of Keras 3; build "
-            "the model here with cnnrs.ops in its place, and call load_weights on this file"
+            f"{label}: the model calls tf.{function}, which has no counterpart in the files of Keras 3; "
+            "build the model here with cnnrs.ops in its place, and call load_weights on this file"
         )
     nodes = []
     for node in data.get("inbound_nodes", []):

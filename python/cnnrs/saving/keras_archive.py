@@ -1,4 +1,4 @@
-"""`.keras` files: a zip archive of `metadata.json`, `config.json`, `model.weights.h5` and assets; or such a folder."""
+"""`.keras` files: a zip archive of metadata, config, weights as HDF5 and assets; or such a folder."""
 
 from __future__ import annotations
 

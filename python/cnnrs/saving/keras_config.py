@@ -1,4 +1,4 @@
-"""Architectures as Keras writes them, and as cnnrs does: names of modules, ops, arguments that one of them lacks.
+"""Architectures as Keras writes them, and as cnnrs does: names of modules, ops, arguments that one lacks.
 
 Both describe an object by module, class, config and registered name. What differs is translated here, and
 nowhere else: `from_keras` before objects are made, `to_keras` after they were described.

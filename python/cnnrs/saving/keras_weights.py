@@ -1,4 +1,4 @@
-"""Weights in Keras's files: `.weights.h5`, one HDF5 file; `.weights.json`, a table of HDF5 files that hold parts.
+"""Weights in Keras's files: `.weights.h5`, one HDF5 file; `.weights.json`, a table of several.
 
 The optimizer's state lies beside the weights, as Keras writes it.
 """
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnnrs import _core
 from cnnrs.base.arguments import number
 from cnnrs.saving.generators import GROUP, generators_of, restore_generators
 from cnnrs.saving.reading import unique_keys
 from cnnrs.saving.state import Stores, load_state, save_state
 from cnnrs.serialization import hdf5
-from cnnrs import _core
 from cnnrs.serialization.hdf5 import Group
 
 __all__ = ["Content", "Shards", "content", "load", "load_shards", "read_shards", "shards", "state_group"]
@@ -110,7 +110,8 @@ def shards(model: Any, max_shard_size: Any, skip: Any = None) -> Shards:
         ValueError: A single weight is larger.
     """
     limit = number(max_shard_size, "save_weights", "max_shard_size", above=0) * 2**30
-    files, table, size, total = [Group()], {}, 0, 0
+    files, size, total = [Group()], 0, 0
+    table: dict[str, list[int]] = {}
     for path, name, store in save_state(model, skip):
         place = f"{path}/vars"
         for key, value in store.items():

@@ -65,7 +65,7 @@ def content(model: Any, include_optimizer: bool = True) -> Content:
 
 
 def _legacy(config: dict[str, Any]) -> dict[str, Any]:
-    """The config of a model, whose layers are described without modules. Objects in their configs stay whole."""
+    """The config of a model, whose layers are described without modules; objects inside stay whole."""
     if not isinstance(config.get("layers"), list):
         return config
     layers = []

@@ -113,8 +113,8 @@ def load_state(root: Any, stores: Stores, skip: Any = None, skip_mismatch: bool 
         store = stores.store(places[id(saved)])
         try:
             _load(saved.value, store)
-        except Exception as error:
-            problems.append((saved.value, error))
+        except Exception as problem:
+            problems.append((saved.value, problem))
     if not problems:
         return
     first, error = problems[0]

@@ -1,4 +1,4 @@
-"""The classes that stand for ops in configs of Keras. Made by tests/fixtures/make_keras_operations.py."""
+"""The classes of ops in configs of Keras. Made by tests/fixtures/make_keras_operations.py."""
 
 from __future__ import annotations
 
