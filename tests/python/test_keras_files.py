@@ -6,6 +6,7 @@ with Keras.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -305,17 +306,36 @@ def test_code_is_refused_without_consent(tmp_path, monkeypatch):
     model = cnnrs.Model(x, layers.Lambda(lambda t: t * 2)(x))
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="lambda"):
-        model.save(tmp_path / "m.keras")
-    monkeypatch.setattr(consent, "_EVERYWHERE", [False])
-    cnnrs.config.enable_unsafe_deserialization()
+        model.save(tmp_path / "m.safetensors")
     for name in ("m.keras", "m.h5"):
-        model.save(tmp_path / name)
-    monkeypatch.setattr(consent, "_EVERYWHERE", [False])
+        with pytest.warns(UserWarning, match="lambda.*safe_mode=False"):
+            model.save(tmp_path / name)
     for name in ("m.keras", "m.h5"):
         with pytest.raises(ValueError, match="safe_mode=False"):
             saving.load_model(tmp_path / name)
         again = saving.load_model(tmp_path / name, safe_mode=False)
         np.testing.assert_array_equal(again(X), 2 * X)
+    monkeypatch.setattr(consent, "_EVERYWHERE", [False])
+    cnnrs.config.enable_unsafe_deserialization()
+    assert saving.load_model(tmp_path / "m.keras").built
+
+
+def test_a_model_in_memory():
+    model, file = dense(3), io.BytesIO()
+    model.save(file)
+    file.seek(0)
+    np.testing.assert_array_equal(saving.load_model(file)(X), model(X))
+
+
+def test_a_registered_name_of_a_class_of_the_package_is_refused():
+    data = {**saving.serialize_keras_object(layers.ReLU()), "registered_name": "other>ReLU"}
+    with pytest.raises(ValueError, match="other>ReLU"):
+        saving.deserialize_keras_object(data)
+
+
+def test_tensors_in_configs():
+    data = saving.serialize_keras_object(cnnrs.ops.convert_to_tensor([1.0, 2.0]))
+    assert saving.deserialize_keras_object(json.loads(json.dumps(data))).tolist() == [1.0, 2.0]
 
 
 def repacked(path: Path, target: Path, change: Any) -> Path:

@@ -6,7 +6,14 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-__all__ = ["CodeRefusedError", "allow_code", "code_allowed", "permitting"]
+__all__ = [
+    "CodeRefusedError",
+    "allow_code",
+    "code_allowed",
+    "code_written",
+    "permitting",
+    "writing_code",
+]
 
 
 class CodeRefusedError(ValueError):
@@ -16,6 +23,7 @@ class CodeRefusedError(ValueError):
 class _Consent(threading.local):
     def __init__(self) -> None:
         self.given = False
+        self.writes = False
 
 
 _CONSENT = _Consent()
@@ -35,6 +43,22 @@ def code_allowed() -> bool:
     True
     """
     return _CONSENT.given or _EVERYWHERE[0]
+
+
+def code_written() -> bool:
+    """Whether code may be written: to write it does nothing, whoever reads the file must consent."""
+    return _CONSENT.writes or code_allowed()
+
+
+@contextlib.contextmanager
+def writing_code(allowed: bool = True) -> Iterator[None]:
+    """Within it code may be written, if `allowed`; else it may not."""
+    before = _CONSENT.writes
+    _CONSENT.writes = allowed
+    try:
+        yield
+    finally:
+        _CONSENT.writes = before
 
 
 @contextlib.contextmanager

@@ -47,7 +47,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
 
     Args:
         model: A built model.
-        filepath: Path ending in ".keras", ".h5" or ".safetensors".
+        filepath: Path ending in ".keras", ".h5" or ".safetensors"; or an open file of bytes, which then holds
+            what a ".keras" file holds.
         overwrite: Whether an existing file is replaced.
         zipped: False writes the members of a ".keras" file into a folder; None and True write a file.
         **kwargs: `include_optimizer`: whether the state of the optimizer is written. `save_format`, of Keras
@@ -74,6 +75,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     reject(save_model, kwargs)
     if not is_model(model):
         raise TypeError(f"save_model: expected a model, received {type(model).__name__}")
+    if hasattr(filepath, "write"):
+        keras_archive.content(model, include_optimizer).write_into(filepath)
+        return
     if zipped is not None and not zipped:
         path = file_path(filepath, "save_model")
         if path.endswith((".keras", ".h5", ".hdf5", ".safetensors")):
@@ -120,7 +124,8 @@ def load_model(
     """The model of a file that `save_model` or Keras wrote, ready to predict and to train on.
 
     Args:
-        filepath: The file, or the folder that `zipped=False` made.
+        filepath: The file, or the folder that `zipped=False` made; or an open file of bytes that holds what a
+            ".keras" file holds.
         custom_objects: Classes and functions by name, for those that are not registered.
         compile: Whether loss, optimizer and metrics are restored.
         safe_mode: Whether a file with code, such as a lambda, is refused. Whoever sets it to False trusts
@@ -144,6 +149,9 @@ def load_model(
     >>> model(x).tolist() == again(x).tolist()
     True
     """
+    if hasattr(filepath, "read"):
+        members = keras_archive.read(filepath.read())
+        return keras_archive.load_model(members, "the open file", custom_objects, compile, safe_mode)
     path = file_path(filepath, "load_model")
     arguments = (path, custom_objects, compile, safe_mode)
     if os.path.isdir(path) and os.path.exists(os.path.join(path, "config.json")):

@@ -7,10 +7,11 @@ import os
 import reprlib
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnnrs.base.consent import permitting
+from cnnrs.base.consent import permitting, writing_code
 from cnnrs.saving import keras_weights
 from cnnrs.saving.keras_config import from_keras, to_keras
 from cnnrs.saving.reading import reading, unique_keys
@@ -42,6 +43,12 @@ class Content(NamedTuple):
         """Writes an archive, atomically."""
         write_members(path, self.members)
 
+    def write_into(self, file: Any) -> None:
+        """Writes an archive into an open file of bytes."""
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, member in self.members.items():
+                archive.writestr(zipfile.ZipInfo(name), member)
+
     def write_folder(self, path: str) -> None:
         """Writes the members into a folder, which takes the place of what stood there when it is whole."""
         path = os.path.abspath(path)
@@ -61,7 +68,7 @@ class Content(NamedTuple):
 
 def content(model: Any, include_optimizer: bool = True) -> Content:
     """What an archive of a model holds."""
-    with sharing():
+    with sharing(), writing_code():
         config = to_keras(serialize_keras_object(model))
     skip = None if include_optimizer else [model.optimizer]
     members = {
@@ -85,10 +92,11 @@ def content(model: Any, include_optimizer: bool = True) -> Content:
     return Content(members)
 
 
-def read(path: str) -> dict[str, bytes]:
-    """The members of an archive that a model is made of."""
-    members = read_members(path, _WANTED)
+def read(source: str | bytes) -> dict[str, bytes]:
+    """The members of an archive, given by its path or its bytes, that a model is made of."""
+    members = read_members(source, _WANTED)
     if _CONFIG not in members:
+        path = source if isinstance(source, str) else "the archive"
         raise ValueError(f"{path!r}: expected an archive with {_CONFIG!r}, received one without")
     return members
 

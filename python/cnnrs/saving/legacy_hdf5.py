@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnrs.base.consent import permitting
+from cnnrs.base.consent import permitting, writing_code
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.saving.generators import GROUP, generators_of, restore_generators
 from cnnrs.saving.keras_archive import KERAS_VERSION
@@ -41,7 +41,8 @@ class Content(NamedTuple):
 
 def content(model: Any, include_optimizer: bool = True) -> Content:
     """What a file of a model holds."""
-    data = to_keras(serialize_keras_object(model))
+    with writing_code():
+        data = to_keras(serialize_keras_object(model))
     compiled = data.get("compile_config")
     config = {"class_name": data["class_name"], "config": _legacy(data["config"])}
     root = Group(

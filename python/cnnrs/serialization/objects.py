@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import _core
 from cnnrs.base import suggest
-from cnnrs.base.consent import code_allowed, permitting
+from cnnrs.base.consent import code_written, permitting, writing_code
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.serialization import lambdas
 from cnnrs.serialization.modules import find, home, name_of
@@ -91,6 +92,9 @@ def serialize_keras_object(obj: Any) -> Any:
         return obj.item()
     if isinstance(obj, np.ndarray):
         return {"class_name": "__numpy__", "config": {"value": obj.tolist(), "dtype": obj.dtype.name}}
+    if isinstance(obj, (_core.Tensor, _core.Variable)):
+        array = obj.numpy()
+        return {"class_name": "__tensor__", "config": {"value": array.tolist(), "dtype": str(array.dtype)}}
     if isinstance(obj, bytes):
         return {"class_name": "__bytes__", "config": {"value": obj.decode("latin-1")}}
     if obj is Ellipsis:
@@ -108,7 +112,11 @@ def serialize_keras_object(obj: Any) -> Any:
         if not callable(obj):
             raise TypeError(f"cannot serialize a {type(obj).__name__}: it has no get_config()")
         if getattr(obj, "__name__", "<lambda>") == "<lambda>" and not refers():
-            if code_allowed() and hasattr(obj, "__code__"):
+            if code_written() and hasattr(obj, "__code__"):
+                warn_user(
+                    "the file holds a lambda, that is code: whoever loads it must pass safe_mode=False. A named "
+                    "function, registered with saving.register_keras_serializable, is loaded by anybody"
+                )
                 return lambdas.dump(obj)
             raise ValueError(
                 "a lambda cannot be saved; files hold no code. Register a named function instead"
@@ -140,7 +148,8 @@ def serialize_keras_object(obj: Any) -> Any:
 def _compile_config(model: Any) -> Any:
     """What `compile` was given, or None with a warning: a lambda there must not cost the weights."""
     try:
-        return model.get_compile_config()
+        with writing_code(False):
+            return model.get_compile_config()
     except (TypeError, ValueError) as error:
         warn_user(
             f"{model.name}: loss, optimizer and metrics are left out; call compile() after loading: {error}"
@@ -163,6 +172,11 @@ def _find(data: dict[str, Any], custom_objects: Any, module_objects: Any) -> Any
                 return _of_kind(found, candidate, is_function)
     found = find(module, name, is_function)
     if found is not None:
+        if registered and registered not in (name, data["class_name"]):
+            raise ValueError(
+                f"{name!r} of {module!r} is one of the package's own, which have no registered name; "
+                f"received {registered!r}, of which nothing is known here"
+            )
         return found
     if module_objects and name in module_objects:
         return _of_kind(module_objects[name], name, is_function)
@@ -232,6 +246,8 @@ def _deserialize(config: Any, custom_objects: Any, safe_mode: bool, module_objec
         return tuple(inner(value) for value in config["items"])
     if name == "__numpy__":
         return plain_array(config["config"]["value"], config["config"]["dtype"])
+    if name == "__tensor__":
+        return _core.tensor(plain_array(config["config"]["value"], config["config"]["dtype"]))
     if name == "__bytes__":
         return str(config["config"]["value"]).encode("latin-1")
     if name == "__ellipsis__":
