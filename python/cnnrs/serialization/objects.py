@@ -36,7 +36,7 @@ __all__ = [
 class _Shared(threading.local):
     def __init__(self) -> None:
         # Within `sharing`, what was written by identity, and what was read by number.
-        self.written: dict[int, tuple[Any, dict[str, Any]]] | None = None
+        self.written: dict[int, tuple[Any, dict[str, Any], int]] | None = None
         self.read: dict[int, Any] | None = None
 
 
@@ -68,10 +68,9 @@ def _note_written(obj: Any, data: dict[str, Any]) -> dict[str, Any]:
     """Gives the descriptions of one object a number, if there are several."""
     if _SHARED.written is None:
         return data
-    _, first = _SHARED.written.setdefault(id(obj), (obj, data))
+    _, first, number = _SHARED.written.setdefault(id(obj), (obj, data, len(_SHARED.written)))
     if first is not data:
-        number = first.setdefault("shared_object_id", len(_SHARED.written))
-        data["shared_object_id"] = number
+        first["shared_object_id"] = data["shared_object_id"] = number
     return data
 
 
