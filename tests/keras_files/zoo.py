@@ -97,10 +97,9 @@ def siamese(keras: Any) -> Case:
     decoder = keras.Sequential([keras.Input((3,)), layers.Dense(2)], name="decoder")
     a, b = keras.Input((4,), name="left"), keras.Input((4,), name="right")
     first, second = encoder(a), encoder(b)
-    shifted = layers.TimeDistributed(decoder)(layers.Reshape((1, 3))(first - second))
-    model = keras.Model([a, b], [layers.Flatten()(shifted), decoder(second), encoder(b)])
+    model = keras.Model([a, b], [decoder(first - second), second, encoder(layers.Rescaling(2.0)(b))])
     model.compile(keras.optimizers.SGD(0.1), ["mse", "mse", "mse"])
-    return Case(model, [_draw(4, 4), _draw(4, 4) - 1], [_draw(4, 2), _draw(4, 2), _draw(4, 3)])
+    return Case(model, [_draw(4, 4), _draw(4, 4) - 1], [_draw(4, 2), _draw(4, 3), _draw(4, 3) + 1])
 
 
 def operations(keras: Any) -> Case:

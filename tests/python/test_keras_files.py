@@ -500,6 +500,31 @@ def test_a_functional_model_of_keras_2(tmp_path):
         saving.load_model(path)
 
 
+def test_models_inside_of_a_model_of_keras_2(tmp_path):
+    kernel = np.eye(4, dtype="float32")
+    inner = {
+        "name": "inner",
+        "layers": [layer("i", "InputLayer", [], batch_input_shape=[None, 4]),
+                   layer("d", "Dense", [[["i", 0, 0, {}]]], units=4, use_bias=False)],
+        "input_layers": [["i", 0, 0]], "output_layers": [["d", 0, 0]],
+    }  # fmt: skip
+    entry = {"class_name": "Functional", "name": "inner", "config": inner}
+    config = {
+        "class_name": "Functional",
+        "config": {
+            "name": "outer",
+            "layers": [layer("x", "InputLayer", [], batch_input_shape=[None, 4]),
+                       {**entry, "inbound_nodes": [[["x", 0, 0, {}]], [["r", 0, 0, {}]]]},
+                       layer("r", "ReLU", [[["inner", 1, 0, {}]]])],
+            "input_layers": [["x", 0, 0]], "output_layers": [["inner", 2, 0]],
+        },
+    }  # fmt: skip
+    path = keras_2(tmp_path / "m.h5", config, {"x": [], "inner": [kernel], "r": []})
+    with pytest.warns(UserWarning, match="not compiled"):
+        model = saving.load_model(path)
+    np.testing.assert_allclose(model(X), np.maximum(X, 0), rtol=1e-6)
+
+
 def test_a_sequential_model_of_keras_2(tmp_path):
     kernel, bias = np.ones((4, 2), "float32"), np.zeros(2, "float32")
     parts = [

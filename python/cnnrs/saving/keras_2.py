@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["modern"]
+__all__ = ["modern", "renumbered"]
 
 # Arguments of Keras 2 that Keras 3 has no more, with the values that change nothing; None for any value.
 _GONE: dict[str, tuple[Any, ...] | None] = {
@@ -138,6 +138,57 @@ def _is_gone(name: str, key: str, config: dict[str, Any]) -> bool:
     if key == "input_length":
         return name == "Embedding"
     return True
+
+
+def renumbered(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a functional model of Keras 2 with the calls of models inside counted from 0, not from 1.
+
+    Args:
+        config: The config; what Keras 3 wrote is given back.
+    """
+    layers = config.get("layers")
+    if not isinstance(layers, list) or "output_layers" not in config:
+        return config
+    nodes = [
+        node
+        for entry in layers
+        for node in (entry.get("inbound_nodes") or [] if isinstance(entry, dict) else [])
+    ]
+    if not nodes or not all(isinstance(node, list) for node in nodes):
+        return config
+    inside = {
+        entry.get("name")
+        for entry in layers
+        if isinstance(entry.get("config"), dict) and "layers" in entry["config"]
+    }
+    numbers: dict[str, list[int]] = {}
+
+    def places(part: Any) -> Any:
+        if isinstance(part, dict):
+            part = list(part.values())
+        if not isinstance(part, (list, tuple)):
+            return
+        if len(part) >= 3 and isinstance(part[0], str) and isinstance(part[1], int):
+            numbers.setdefault(part[0], []).append(part[1])
+        for inner in part:
+            places(inner)
+
+    def moved(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: moved(value) for key, value in part.items()}
+        if not isinstance(part, (list, tuple)):
+            return part
+        if len(part) >= 3 and isinstance(part[0], str) and isinstance(part[1], int) and part[0] in first:
+            return [part[0], part[1] - 1, *map(moved, part[2:])]
+        return [moved(inner) for inner in part]
+
+    places([nodes, config["output_layers"]])
+    first = {name for name in inside if name in numbers and min(numbers[name]) > 0}
+    changed = [
+        {**entry, "inbound_nodes": moved(entry["inbound_nodes"])} if "inbound_nodes" in entry else entry
+        for entry in layers
+    ]
+    return {**config, "layers": changed, "output_layers": moved(config["output_layers"])}
 
 
 def _op(data: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from cnnrs.saving.state import load_assets, save_assets
 from cnnrs.saving.weights import is_model
 from cnnrs.serialization import CustomObjectScope, deserialize_keras_object, hdf5, serialize_keras_object
 from cnnrs.serialization.archive import read_members, write_members
-from cnnrs.serialization.objects import sharing
+from cnnrs.serialization.objects import sharing, without_single_numbers
 
 __all__ = ["KERAS_VERSION", "Content", "content", "load_model", "load_weights", "read", "read_folder"]
 
@@ -69,7 +69,7 @@ class Content(NamedTuple):
 def content(model: Any, include_optimizer: bool = True) -> Content:
     """What an archive of a model holds."""
     with sharing(), writing_code():
-        config = to_keras(serialize_keras_object(model))
+        config = without_single_numbers(to_keras(serialize_keras_object(model)))
     skip = None if include_optimizer else [model.optimizer]
     members = {
         _METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": None}).encode(),

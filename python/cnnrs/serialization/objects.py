@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,13 +31,14 @@ __all__ = [
     "plain_array",
     "serialize_keras_object",
     "sharing",
+    "without_single_numbers",
 ]
 
 
 class _Shared(threading.local):
     def __init__(self) -> None:
         # Within `sharing`, what was written by identity, and what was read by number.
-        self.written: dict[int, tuple[Any, dict[str, Any], int]] | None = None
+        self.written: dict[int, tuple[Any, int]] | None = None
         self.read: dict[int, Any] | None = None
 
 
@@ -65,13 +67,33 @@ def sharing() -> Iterator[None]:
 
 
 def _note_written(obj: Any, data: dict[str, Any]) -> dict[str, Any]:
-    """Gives the descriptions of one object a number, if there are several."""
-    if _SHARED.written is None:
-        return data
-    _, first, number = _SHARED.written.setdefault(id(obj), (obj, data, len(_SHARED.written)))
-    if first is not data:
-        first["shared_object_id"] = data["shared_object_id"] = number
+    """Gives the descriptions of one object the same number."""
+    if _SHARED.written is not None:
+        _, number = _SHARED.written.setdefault(id(obj), (obj, len(_SHARED.written)))
+        data["shared_object_id"] = number
     return data
+
+
+def without_single_numbers(data: Any) -> Any:
+    """A description without the numbers that `sharing` gave to objects which occur once in it."""
+    counts: Counter[int] = Counter()
+
+    def count(part: Any) -> None:
+        if isinstance(part, dict) and "shared_object_id" in part:
+            counts[part["shared_object_id"]] += 1
+        for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            count(inner)
+
+    def strip(part: Any) -> Any:
+        if isinstance(part, list):
+            return [strip(inner) for inner in part]
+        if not isinstance(part, dict):
+            return part
+        single = counts[part.get("shared_object_id", -1)] == 1
+        return {k: strip(v) for k, v in part.items() if not (single and k == "shared_object_id")}
+
+    count(data)
+    return strip(data)
 
 
 class UnknownObjectError(TypeError):
