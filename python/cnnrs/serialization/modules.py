@@ -75,10 +75,11 @@ def home(target: Any) -> str | None:
     """
     if not getattr(target, "__module__", "").startswith("cnnrs"):
         return None
-    for module in PUBLIC:
-        if getattr(importlib.import_module(module), name_of(target), None) is target:
-            return module
-    return target.__module__
+    # A module may have what it imports, too; it is at home where it is listed, or else where it is defined.
+    found = [m for m in PUBLIC if getattr(importlib.import_module(m), name_of(target), None) is target]
+    name = name_of(target)
+    listed = [m for m in found if name in getattr(importlib.import_module(m), "__all__", ())]
+    return next(iter([*listed, *found]), target.__module__)
 
 
 def find(module: str, name: str, is_function: bool) -> Any:
