@@ -7,7 +7,17 @@ from typing import Any, NamedTuple
 from cnnrs import layers
 from cnnrs.applications.arguments import scaling_last
 from cnnrs.applications.building import channel_axis, network_of
-from cnnrs.applications.efficientnet_blocks import conv, depth, depthwise, excited, last, norm, residual, top
+from cnnrs.applications.efficientnet_blocks import (
+    conv,
+    depth,
+    depthwise,
+    drop_rate,
+    excited,
+    last,
+    norm,
+    residual,
+    top,
+)
 from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
 
 __all__ = [
@@ -80,7 +90,7 @@ def _channels(filters: int, width: float) -> int:
     return max(8, int(filters * width + 4) // 8 * 8)
 
 
-def _block(inputs: Any, stage: _Stage, position: float, prefix: str) -> Any:
+def _block(inputs: Any, stage: _Stage, rate: float, prefix: str) -> Any:
     """An inverted residual block, fused or not."""
     x = inputs
     # A fused block without expansion has one convolution, the last.
@@ -97,7 +107,7 @@ def _block(inputs: Any, stage: _Stage, position: float, prefix: str) -> Any:
     x = conv(x, stage.filters_out, f"{prefix}project_conv", size, strides)
     x = norm(x, _MOMENTUM, f"{prefix}project_bn", f"{prefix}project_activation" if whole else None)
     if stage.strides == 1 and stage.filters_in == stage.filters_out:
-        x = residual(x, inputs, position, prefix)
+        x = residual(x, inputs, rate, prefix)
     return x
 
 
@@ -124,7 +134,7 @@ def _efficientnet(x: Any, stages: tuple[_Stage, ...], width: float = 1.0, deep: 
         others = first._replace(filters_in=filters_out, strides=1)
         for block in range(depth(stage.repeats, deep)):
             prefix = f"block{row}{chr(ord('a') + block)}_"
-            x = _block(x, others if block else first, number / blocks, prefix)
+            x = _block(x, others if block else first, drop_rate(number, blocks), prefix)
             number += 1
     return last(x, _channels(1280, width), _MOMENTUM)
 
