@@ -100,7 +100,7 @@ def last(x: Any, filters: int, momentum: float) -> Any:
     return norm(conv(x, filters, "top_conv"), momentum, "top_bn", "top_activation")
 
 
-def top(dropout: float) -> Top:
+def top(dropout: float, bias_initializer: Any = "zeros") -> Top:
     """Average pooling, dropout and the classes."""
 
     def classify(x: Any, classes: int, activation: Any) -> Any:
@@ -110,6 +110,7 @@ def top(dropout: float) -> Top:
             classes,
             activation=activation,
             kernel_initializer=initializers.VarianceScaling(1.0 / 3.0, "fan_out", "uniform"),
+            bias_initializer=bias_initializer,
             name="predictions",
         )
         return make(x)

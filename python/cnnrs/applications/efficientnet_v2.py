@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from cnnrs import layers
+from cnnrs import initializers, layers
 from cnnrs.applications.arguments import scaling_last
-from cnnrs.applications.building import channel_axis, network_of
+from cnnrs.applications.building import Top, channel_axis, network_of
 from cnnrs.applications.efficientnet_blocks import (
     conv,
     depth,
@@ -33,6 +33,10 @@ __all__ = [
 ]
 
 _MOMENTUM = 0.9
+
+
+def _top(name: str) -> Top:
+    return top(0.2, initializers.Constant(0.0))
 
 
 class _Stage(NamedTuple):
@@ -148,43 +152,43 @@ def _large(x: Any, include_preprocessing: bool, stages: tuple[_Stage, ...]) -> A
     return _efficientnet(_scaled(x, False) if include_preprocessing else x, stages)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2B0(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-B0 (Tan and Le 2021)."""
     return _small(x, include_preprocessing, 1.0, 1.0)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2B1(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-B1 (Tan and Le 2021)."""
     return _small(x, include_preprocessing, 1.0, 1.1)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2B2(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-B2 (Tan and Le 2021)."""
     return _small(x, include_preprocessing, 1.1, 1.2)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2B3(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-B3 (Tan and Le 2021)."""
     return _small(x, include_preprocessing, 1.2, 1.4)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2S(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-S (Tan and Le 2021, table 4)."""
     return _large(x, include_preprocessing, _STAGES_S)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2M(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-M (Tan and Le 2021, table 4)."""
     return _large(x, include_preprocessing, _STAGES_M)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2L(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-L (Tan and Le 2021, table 4)."""
     return _large(x, include_preprocessing, _STAGES_L)
