@@ -270,6 +270,10 @@ def assemble(
     return model
 
 
+# The arguments that all networks have.
+_SHARED = frozenset(inspect.signature(usual).parameters)
+
+
 def _fetched(file: File) -> str:
     """The path of a file of weights, which is fetched unless it is in the cache."""
     return utils.get_file(file.name, file.address, cache_subdir="models", file_hash=file.checksum)
@@ -302,9 +306,9 @@ def network_of(
         def build(*args: Any, **kwargs: Any) -> Model:
             given = _bound(title, signature, args, kwargs)
             own = {name: given[name] for name in wanted}
-            given.pop("include_preprocessing", None)
+            shared = {name: value for name, value in given.items() if name in _SHARED}
             return assemble(
-                title, functools.partial(features, **own), top(given["name"]), sized=sized, **given
+                title, functools.partial(features, **own), top(given["name"]), sized=sized, **shared
             )
 
         build.__name__ = build.__qualname__ = title
