@@ -33,7 +33,7 @@ metrics optimizers
 layers mixed_precision
 training
 saving utils
-models backend
+models backend preprocessing
 applications distillation wrappers
 cli __init__
 __main__

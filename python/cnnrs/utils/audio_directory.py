@@ -46,7 +46,7 @@ def audio_dataset_from_directory(
         label_mode: "int"; "binary" for floats of two classes; "categorical" for one-hot rows; None for none.
         class_names: The folders in the order of their labels; None for the alphabet's.
         batch_size: Sounds of a batch; None for single ones.
-        sampling_rate: Samples per second that sounds are brought to, by Fourier transforms; None keeps theirs.
+        sampling_rate: Samples per second that sounds are brought to, by Fourier transform; None keeps theirs.
         output_sequence_length: Samples that sounds are cut, or filled with zeros, to; None fills them to the
             longest of their batch.
         ragged: False; there are no tensors of rows of different lengths.
