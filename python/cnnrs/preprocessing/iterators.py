@@ -185,7 +185,8 @@ class NumpyArrayIterator(Iterator):
                 )
             # Keras keeps all weights, which then belong to other images.
             chosen = slice(None, cut) if part == "validation" else slice(cut, None)
-            x, y, weights = x[chosen], *(None if a is None else a[chosen] for a in (y, weights))
+            x, y = x[chosen], None if y is None else y[chosen]
+            weights = None if weights is None else weights[chosen]
             further = [array[chosen] for array in further]
         if x.ndim != 4:
             raise ValueError(f"{name}: x: expected 4 axes, received shape {x.shape}")
