@@ -18,6 +18,7 @@ from cnnrs.serialization import (
     register_keras_serializable,
     serialize_keras_object,
 )
+from cnnrs.symbolic import get_source_inputs
 from cnnrs.training.device_loss import recover
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
@@ -61,6 +62,7 @@ __all__ = [
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "get_source_inputs",
     "is_keras_tensor",
     "load_img",
     "model_to_dot",
@@ -86,7 +88,6 @@ __getattr__ = suggest.without(
     "cnnrs.utils",
     {
         "FeatureSpace": "cnnrs is for images",
-        "get_source_inputs": "model.inputs lists the inputs of a model",
         "legacy": "use cnnrs.saving",
         "bounding_boxes": "its functions come with a later version",
     },
