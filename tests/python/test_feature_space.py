@@ -167,7 +167,8 @@ def test_own_layers_are_features():
 def test_what_is_no_space_is_refused():
     for wrong in (
         {"features": {}}, {"features": {"a": "complex"}}, {"features": {"a": "float"}, "output_mode": "list"},
-        {"features": {"a": "float"}, "crosses": [("a", "b")]}, {"features": {"a": "float"}, "crosses": [("a",)]},
+        {"features": {"a": "float"}, "crosses": [("a", "b")]},
+        {"features": {"a": "float"}, "crosses": [("a",)]},
     ):  # fmt: skip
         with pytest.raises(ValueError, match="expected"):
             utils.FeatureSpace(**wrong)

@@ -76,7 +76,7 @@ def home(target: Any) -> str | None:
     if not getattr(target, "__module__", "").startswith("cnnrs"):
         return None
     for module in PUBLIC:
-        if getattr(importlib.import_module(module), name_of(target), None) is target:
+        if _offered(module, name_of(target), not isinstance(target, type)) is target:
             return module
     return target.__module__
 
