@@ -17,13 +17,11 @@ OF_CNNRS = {
     "legacy": "use cnnrs.saving",
     "export": "model.save() writes a model; other runtimes are not written for",
     "visualization": "draw with matplotlib",
-    "preprocessing": "it is deprecated; cnnrs.utils and cnnrs.layers have what takes its place",
     "estimator experimental feature_column": "Keras 3 has it no more; use cnnrs.Model",
 }
 
 OF_LAYERS = {
     "TextVectorization": f"{_IMAGES}; split text with Python, and look words up with StringLookup",
-    "Hashing HashedCrossing": "hash values with Python before training",
     "MelSpectrogram STFTSpectrogram": f"{_IMAGES}; make spectrograms before training",
     "JaxLayer FlaxLayer": "a Layer computes with cnnrs.ops",
     "TFSMLayer": "there are no files of TensorFlow; load weights into layers",
