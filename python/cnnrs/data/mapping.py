@@ -14,7 +14,7 @@ from cnnrs.base import context, policies
 from cnnrs.base.key_scope import KeyScope
 from cnnrs.base.recent import Recent
 from cnnrs.data.elements import as_element, for_user, host
-from cnnrs.data.spec import TensorSpec, spec_of
+from cnnrs.data.spec import TensorSpec, plain_name, spec_of
 from cnnrs.ops.dispatch import as_tensor
 
 __all__ = ["ElementFunction", "arguments_of", "as_bool", "on_the_processor"]
@@ -100,7 +100,7 @@ class ElementFunction:
         for leaf in tree.flatten(arguments):
             if not isinstance(leaf, (np.ndarray, np.generic, _core.Tensor)):
                 return self._give_up("elements hold text or data sets")
-            facts.append((leaf.shape, str(leaf.dtype)))
+            facts.append((leaf.shape, plain_name(leaf.dtype)))
         signature = (tuple(facts), _core.plan_key(), policies.changes())
         found = self._recordings.get(signature)
         if found is not None:
@@ -125,7 +125,7 @@ class ElementFunction:
         with context.trace() as recorder:
 
             def place(leaf: Any) -> Any:
-                return recorder.placeholder(list(leaf.shape), str(leaf.dtype), "element")
+                return recorder.placeholder(list(leaf.shape), plain_name(leaf.dtype), "element")
 
             placed = tree.map_structure(place, arguments)
             with KeyScope(recorder.placeholder([2], "int32", "key")):

@@ -66,14 +66,14 @@ def new_file(path: str) -> tuple[Any, str]:
     """A new file beside `path`, open to write, and its name: what is whole takes the place of `path`."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}")
-    return open(temporary, "xb"), temporary  # noqa: SIM115
+    return open(temporary, "xb"), temporary
 
 
 class _ZlibFile:
     """Reads what `zlib` compressed, part by part."""
 
     def __init__(self, path: str):
-        self._file = open(path, "rb")  # noqa: SIM115
+        self._file = open(path, "rb")
         self._decompressor = zlib.decompressobj()
         self._ready = b""
 
@@ -92,10 +92,10 @@ class _ZlibFile:
         self._file.close()
 
 
-def _opened(path: str, compression: str) -> Any:
+def _opened(path: str, compression: str, buffer_size: int) -> Any:
     if compression == "GZIP":
         return gzip.open(path, "rb")
-    return open(path, "rb") if compression == "" else _ZlibFile(path)
+    return open(path, "rb", buffering=buffer_size) if compression == "" else _ZlibFile(path)
 
 
 def _read(file: Any, count: int) -> bytes:
@@ -110,13 +110,16 @@ def _read(file: Any, count: int) -> bytes:
     return b"".join(parts) if len(parts) != 1 else parts[0]
 
 
-def read_records(path: Any, compression_type: Any = "", name: str = "TFRecordDataset") -> Iterator[bytes]:
+def read_records(
+    path: Any, compression_type: Any = "", name: str = "TFRecordDataset", buffer_size: int = 2**18
+) -> Iterator[bytes]:
     """The records of a file.
 
     Args:
         path: The file.
         compression_type: "", "GZIP" or "ZLIB".
         name: What errors call the reader.
+        buffer_size: Bytes that are read at once.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -138,7 +141,7 @@ def read_records(path: Any, compression_type: Any = "", name: str = "TFRecordDat
         where = "" if compression == "" else " of what it decompresses to"
         return ValueError(f"{name}: {path}: the record at byte {offset}{where} is damaged: {what}")
 
-    with contextlib.closing(_opened(path, compression)) as file:
+    with contextlib.closing(_opened(path, compression, max(buffer_size, 2))) as file:
         while True:
             try:
                 head = _read(file, _LENGTH.size)

@@ -1,7 +1,7 @@
 """Messages of TensorFlow's files: `tf.train.Example` and tensors, by the package protobuf.
 
-Messages are described here, as in `tensorflow/core/example/*.proto` and `tensorflow/core/framework/tensor.proto`,
-in a pool of their own: a program may import TensorFlow as well.
+Messages are described here, as in `tensorflow/core/example/*.proto` and `core/framework/tensor.proto`, in a
+pool of their own: a program may import TensorFlow as well.
 """
 
 from __future__ import annotations
@@ -51,7 +51,12 @@ def message(name: str) -> Any:
 @functools.cache
 def _classes() -> dict[str, Any]:
     try:
-        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+        # It has no stubs of its own.
+        from google.protobuf import (  # type: ignore[import-untyped]
+            descriptor_pb2,
+            descriptor_pool,
+            message_factory,
+        )
     except ImportError as error:
         raise ImportError(
             "tf.train: protobuf is not there; install it with: pip install 'cnnrs[tfrecord]'"

@@ -14,24 +14,17 @@ from typing import Any
 from cnnrs.compat.tf.namespaces import unknown
 from cnnrs.compat.tf.protos import message
 
-__all__ = [
-    "BytesList",
-    "Example",
-    "Feature",
-    "FeatureList",
-    "FeatureLists",
-    "Features",
-    "FloatList",
-    "Int64List",
-    "SequenceExample",
-]
+_MESSAGES = """BytesList Example Feature FeatureList FeatureLists Features FloatList Int64List
+SequenceExample""".split()
+
+__all__ = list(_MESSAGES)
 
 _unknown = unknown(
     "tf.train",
     {
         "Checkpoint CheckpointManager CheckpointOptions latest_checkpoint load_checkpoint list_variables "
-        "checkpoints_iterator get_checkpoint_state": "save models with model.save and model.save_weights, and "
-        "in training with the callbacks ModelCheckpoint and BackupAndRestore",
+        "checkpoints_iterator get_checkpoint_state": "save models with model.save and model.save_weights, "
+        "and in training with the callbacks ModelCheckpoint and BackupAndRestore",
         "ExponentialMovingAverage": "optimizers take use_ema=True",
         "Coordinator ClusterSpec ServerDef JobDef ClusterDef": "there is one process",
         "AdamOptimizer AdagradOptimizer GradientDescentOptimizer MomentumOptimizer RMSPropOptimizer Saver "
@@ -42,7 +35,7 @@ _unknown = unknown(
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
+    if name in _MESSAGES:
         globals()[name] = value = message(name)
         return value
     return _unknown(name)
