@@ -3,8 +3,8 @@
     python tests/tf_data.py --tensorflow python-with-tensorflow          # compare, both run here
     python tests/tf_data.py --tensorflow python-with-tensorflow --write  # also keep what TensorFlow gave
 
-`tests/python/test_tf_data.py` compares cnnrs with what was kept. A case is a function of `tf`; random orders are
-compared as sets. Specs are compared too, where cnnrs knows shapes without looking at elements.
+`tests/python/test_tf_data.py` compares cnnrs with what was kept. A case is a function of `tf`; random orders
+are compared as sets. Specs are compared too, where cnnrs knows shapes without looking at elements.
 """
 
 from __future__ import annotations
@@ -137,10 +137,15 @@ def generators(tf, folder):
 def batches(tf, folder):
     data = tf.data.Dataset.from_tensor_slices((X, Y))
     return [
-        told(data.batch(4)), told(data.batch(4, drop_remainder=True)), told(data.batch(6)),
-        told(data.repeat(2).batch(5)), told(data.batch(2).batch(2)), told(data.batch(4).unbatch()),
-        told(data.batch(4).rebatch(3)), told(data.repeat().batch(4).take(3)),
-    ]  # fmt: skip
+        told(data.batch(4)),
+        told(data.batch(4, drop_remainder=True)),
+        told(data.batch(6)),
+        told(data.repeat(2).batch(5)),
+        told(data.batch(2).batch(2)),
+        told(data.batch(4).unbatch()),
+        told(data.batch(4).rebatch(3)),
+        told(data.repeat().batch(4).take(3)),
+    ]
 
 
 @case
@@ -149,24 +154,39 @@ def parts(tf, folder):
     return [
         told(d)
         for d in (
-            data.take(3), data.take(-1), data.take(20), data.skip(7), data.skip(-1), data.skip(20), data.shard(3, 1),
-            data.repeat(2), data.repeat(0), data.concatenate(data.take(2)), data.enumerate(5),
-            data.take(2).cache().repeat(2), data.prefetch(2), data.skip(2).take(5).shard(2, 0),
+            data.take(3),
+            data.take(-1),
+            data.take(20),
+            data.skip(7),
+            data.skip(-1),
+            data.skip(20),
+            data.shard(3, 1),
+            data.repeat(2),
+            data.repeat(0),
+            data.concatenate(data.take(2)),
+            data.enumerate(5),
+            data.take(2).cache().repeat(2),
+            data.prefetch(2),
+            data.skip(2).take(5).shard(2, 0),
             data.take_while(lambda x: x < 4),
         )
-    ]  # fmt: skip
+    ]
 
 
 @case
 def infinite(tf, folder):
     data = tf.data.Dataset.range(3).repeat()
     return [
-        int(data.cardinality()), int(data.batch(2).cardinality()), int(data.take(5).cardinality()),
-        int(data.filter(lambda x: x > 0).cardinality()), int(tf.data.Dataset.counter().cardinality()),
+        int(data.cardinality()),
+        int(data.batch(2).cardinality()),
+        int(data.take(5).cardinality()),
+        int(data.filter(lambda x: x > 0).cardinality()),
+        int(tf.data.Dataset.counter().cardinality()),
         int(tf.data.Dataset.zip((data, tf.data.Dataset.range(2))).cardinality()),
         int(data.concatenate(tf.data.Dataset.range(2)).cardinality()),
-        int(tf.data.Dataset.range(2).concatenate(data).cardinality()), elements(tf.data.Dataset.counter(5, 2), 3),
-    ]  # fmt: skip
+        int(tf.data.Dataset.range(2).concatenate(data).cardinality()),
+        elements(tf.data.Dataset.counter(5, 2), 3),
+    ]
 
 
 @case
@@ -191,9 +211,10 @@ def maps(tf, folder):
 def filters(tf, folder):
     data = tf.data.Dataset.from_tensor_slices((X, Y))
     return [
-        told(data.filter(lambda x, y: y == 1)), told(data.filter(lambda x, y: tf.reduce_sum(x) > 30)),
+        told(data.filter(lambda x, y: y == 1)),
+        told(data.filter(lambda x, y: tf.reduce_sum(x) > 30)),
         told(data.filter(lambda x, y: False)),
-    ]  # fmt: skip
+    ]
 
 
 @case
@@ -229,9 +250,13 @@ def windows(tf, folder):
     data = tf.data.Dataset.range(8)
     found = []
     for options in (
-        {"size": 3}, {"size": 3, "shift": 1}, {"size": 3, "shift": 2, "drop_remainder": True},
-        {"size": 2, "stride": 3}, {"size": 2, "shift": 5}, {"size": 3, "shift": 1, "stride": 2, "drop_remainder": True},
-    ):  # fmt: skip
+        {"size": 3},
+        {"size": 3, "shift": 1},
+        {"size": 3, "shift": 2, "drop_remainder": True},
+        {"size": 2, "stride": 3},
+        {"size": 2, "shift": 5},
+        {"size": 3, "shift": 1, "stride": 2, "drop_remainder": True},
+    ):
         windows = data.window(**options)
         found.append([[plain(x) for x in w] for w in windows] + [int(windows.cardinality())])
     pairs = tf.data.Dataset.from_tensor_slices((X, Y)).window(2)
@@ -243,19 +268,18 @@ def windows(tf, folder):
 def padded(tf, folder):
     data = tf.data.Dataset.range(1, 5).map(lambda n: tf.fill([n], n))
     return [
-        counted(data.padded_batch(3)), counted(data.padded_batch(2, padded_shapes=[6])),
+        counted(data.padded_batch(3)),
+        counted(data.padded_batch(2, padded_shapes=[6])),
         counted(data.padded_batch(2, padded_shapes=[None], padding_values=tf.constant(-1, tf.int64))),
         counted(data.padded_batch(3, drop_remainder=True)),
         counted(data.map(lambda x: (x, x[0])).padded_batch(2, padded_shapes=([None], []))),
-        counted(
-            data.bucket_by_sequence_length(lambda x: tf.shape(x)[0], [2, 4], [2, 2, 2])
-        ),
+        counted(data.bucket_by_sequence_length(lambda x: tf.shape(x)[0], [2, 4], [2, 2, 2])),
         counted(
             data.take(3).bucket_by_sequence_length(
                 lambda x: tf.shape(x)[0], [3, 5], [2, 2, 2], pad_to_bucket_boundary=True
             )
         ),
-    ]  # fmt: skip
+    ]
 
 
 @case
@@ -286,19 +310,26 @@ def shuffled(tf, folder):
     plain_order = [
         sorted(json.dumps(e) for e in elements(d))
         for d in (
-            data.shuffle(10, seed=1), data.shuffle(3), data.shuffle(10).repeat(2), data.shuffle(6).batch(1).unbatch(),
+            data.shuffle(10, seed=1),
+            data.shuffle(3),
+            data.shuffle(10).repeat(2),
+            data.shuffle(6).batch(1).unbatch(),
             tf.data.Dataset.sample_from_datasets([data, data.take(2)], seed=3),
         )
-    ]  # fmt: skip
+    ]
     d = tf.data.Dataset.range(100)
     fixed = d.shuffle(100, seed=5, reshuffle_each_iteration=False)
     again = d.shuffle(100, seed=5)
     near = [int(x) for x in d.shuffle(4, seed=2)]
     return [
-        plain_order, told(data.shuffle(4))["spec"], int(data.shuffle(4).cardinality()),
-        [int(x) for x in fixed] == [int(x) for x in fixed], [int(x) for x in again] == [int(x) for x in again],
-        [int(x) for x in d.shuffle(1)] == list(range(100)), all(x < place + 4 for place, x in enumerate(near)),
-    ]  # fmt: skip
+        plain_order,
+        told(data.shuffle(4))["spec"],
+        int(data.shuffle(4).cardinality()),
+        [int(x) for x in fixed] == [int(x) for x in fixed],
+        [int(x) for x in again] == [int(x) for x in again],
+        [int(x) for x in d.shuffle(1)] == list(range(100)),
+        all(x < place + 4 for place, x in enumerate(near)),
+    ]
 
 
 @case
@@ -308,11 +339,14 @@ def lines(tf, folder):
     paths = [str(folder / name) for name in ("a.txt", "b.txt")]
     found = tf.data.Dataset.list_files(str(folder / "*.txt"), shuffle=False)
     return [
-        told(tf.data.TextLineDataset(paths)), told(tf.data.TextLineDataset(paths[0]).skip(1)),
-        elements(tf.data.TextLineDataset(paths, num_parallel_reads=2)), [Path(p.numpy().decode()).name for p in found],
-        int(found.cardinality()), plain(tf.io.read_file(paths[0])),
+        told(tf.data.TextLineDataset(paths)),
+        told(tf.data.TextLineDataset(paths[0]).skip(1)),
+        elements(tf.data.TextLineDataset(paths, num_parallel_reads=2)),
+        [Path(p.numpy().decode()).name for p in found],
+        int(found.cardinality()),
+        plain(tf.io.read_file(paths[0])),
         elements(tf.data.TextLineDataset(found)),
-    ]  # fmt: skip
+    ]
 
 
 def example(tf, i):
@@ -337,11 +371,13 @@ def records(tf, folder):
         found.append(told(tf.data.TFRecordDataset(path, compression_type=kind or None)))
     found.append((folder / "r.tfrecord").read_bytes().decode("latin-1"))
     described = {
-        "label": tf.io.FixedLenFeature([], tf.int64), "box": tf.io.FixedLenFeature([2], tf.float32),
-        "image": tf.io.FixedLenFeature([], tf.string), "tags": tf.io.VarLenFeature(tf.string),
+        "label": tf.io.FixedLenFeature([], tf.int64),
+        "box": tf.io.FixedLenFeature([2], tf.float32),
+        "image": tf.io.FixedLenFeature([], tf.string),
+        "tags": tf.io.VarLenFeature(tf.string),
         "none": tf.io.FixedLenFeature([], tf.int64, default_value=-1),
         "more": tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True),
-    }  # fmt: skip
+    }
     data = tf.data.TFRecordDataset([str(folder / "r.tfrecord")] * 2)
     texts = [x.numpy() for x in data.take(4)]
     found.append([plain(tf.io.parse_single_example(t, described)) for t in texts])
@@ -375,13 +411,18 @@ def messages(tf, folder):
 @case
 def raw(tf, folder):
     return [
-        plain(tf.io.decode_raw("abcd", tf.uint8)), plain(tf.io.decode_raw(["abcd", "efgh"], tf.int16)),
+        plain(tf.io.decode_raw("abcd", tf.uint8)),
+        plain(tf.io.decode_raw(["abcd", "efgh"], tf.int16)),
         plain(tf.io.decode_raw("abcd", tf.int16, little_endian=False)),
         plain(tf.io.decode_raw(tf.constant([b"\x00\x00\x80\x3f"]), tf.float32)),
         [plain(c) for c in tf.io.decode_csv(["1,2.5,x", '3,,"y,z"'], [[0], [9.5], [""]])],
-        [plain(c) for c in tf.io.decode_csv("1|2|3", [tf.constant([], tf.int32), [0.0]], "|", select_cols=[0, 2])],
-        plain(tf.io.encode_base64("a?b>")), plain(tf.io.decode_base64(tf.io.encode_base64("any text"))),
-    ]  # fmt: skip
+        [
+            plain(c)
+            for c in tf.io.decode_csv("1|2|3", [tf.constant([], tf.int32), [0.0]], "|", select_cols=[0, 2])
+        ],
+        plain(tf.io.encode_base64("a?b>")),
+        plain(tf.io.decode_base64(tf.io.encode_base64("any text"))),
+    ]
 
 
 @case
@@ -425,9 +466,13 @@ def files(tf, folder):
     with g.GFile(str(folder / "deep" / "b.txt"), "rb") as file:
         content = file.read()
     found = [
-        sorted(g.listdir(str(folder / "deep"))), g.exists(str(folder / "no")), g.isdir(str(folder / "deep")), content,
-        sorted(Path(p).name for p in g.glob(str(folder / "deep" / "*.txt"))], g.stat(str(folder / "deep" / "a.txt")).length,
-    ]  # fmt: skip
+        sorted(g.listdir(str(folder / "deep"))),
+        g.exists(str(folder / "no")),
+        g.isdir(str(folder / "deep")),
+        content,
+        sorted(Path(p).name for p in g.glob(str(folder / "deep" / "*.txt"))),
+        g.stat(str(folder / "deep" / "a.txt")).length,
+    ]
     g.rmtree(str(folder / "deep"))
     return plain([*found, g.exists(str(folder / "deep"))])
 

@@ -129,7 +129,7 @@ class ElementFunction:
 
             placed = tree.map_structure(place, arguments)
             with KeyScope(recorder.placeholder([2], "int32", "key")):
-                outputs = as_element(self.function(*placed), self.where)
+                outputs = self._returned(placed)
             leaves = tree.flatten(outputs)
             if any(
                 not (leaf is None or isinstance(leaf, (np.ndarray, np.generic, _core.Tensor)))
@@ -143,11 +143,16 @@ class ElementFunction:
 
     def _in_python(self, arguments: tuple[Any, ...], key: np.ndarray) -> Any:
         with KeyScope(key), _core.no_grad():
-            outputs = as_element(self.function(*tree.map_structure(for_user, arguments)), self.where)
+            outputs = self._returned(tree.map_structure(for_user, arguments))
         tensors = [leaf for leaf in tree.flatten(outputs) if isinstance(leaf, _core.Tensor)]
         if tensors:
             _core.realise(tensors)
         return outputs
+
+    def _returned(self, arguments: tuple[Any, ...]) -> Any:
+        """What the function returns, as an element: a list is as a tuple, as in tf.data."""
+        result = self.function(*arguments)
+        return as_element(tuple(result) if isinstance(result, list) else result, self.where)
 
     def _give_up(self, reason: str) -> _Recording | None:
         if not self.runs_in_python:
