@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,11 +21,16 @@ from cnnrs.ops.dispatch import as_tensor
 
 __all__ = ["ElementFunction", "arguments_of", "as_bool", "on_the_processor"]
 
+# Files of images differ in size: that a line of a function meets many shapes tells nobody anything.
+warnings.filterwarnings("ignore", r".*\d+ plans have been compiled", RuntimeWarning, r"cnnrs\.data\.mapping")
+
 _LOG = logging.getLogger("cnnrs.data")
 # Signatures for which a function is recorded. One that meets more is run by Python, whose ops find their
 # plans by their graphs: recording would cost more than it saves.
 _MAX_SIGNATURES = 16
 _TENSOR = object()
+_NUMBERS = (np.ndarray, _core.Tensor, np.generic)
+_NESTED = (tuple, list, dict, deque)
 
 
 class _Recording(NamedTuple):
@@ -31,7 +38,7 @@ class _Recording(NamedTuple):
 
     Attributes:
         compiled: The plan.
-        outputs: What the function returned, with `_TENSOR` in place of tensors.
+        outputs: What the function returned, with `_TENSOR` in place of tensors; None for a tuple of tensors.
         spec: The specs of that.
     """
 
@@ -85,23 +92,29 @@ class ElementFunction:
             An element, whose tensors are computed.
         """
         with on_the_processor():
-            recording = None if self.runs_in_python else self._recording(arguments)
+            leaves = _leaves(arguments)
+            recording = None if self.runs_in_python else self._recording(arguments, leaves)
             if recording is None:
                 return self._in_python(arguments, key)
             compiled, outputs, _ = recording
-            values: Iterator[Any] = iter(compiled(*tree.flatten(arguments), key))
+            results = compiled(*leaves, key)
         if outputs is _TENSOR:
-            return next(values)
+            return results[0]
+        if outputs is None:
+            return tuple(results)
+        values: Iterator[Any] = iter(results)
         return tree.map_structure(lambda leaf: next(values) if leaf is _TENSOR else leaf, outputs)
 
-    def _recording(self, arguments: tuple[Any, ...]) -> _Recording | None:
+    def _recording(self, arguments: tuple[Any, ...], leaves: Sequence[Any]) -> _Recording | None:
         """The plan for such arguments and the structure of its outputs; None if there is none."""
-        facts = []
-        for leaf in tree.flatten(arguments):
-            if not isinstance(leaf, (np.ndarray, np.generic, _core.Tensor)):
+        facts: list[Any] = []
+        for leaf in leaves:
+            if not isinstance(leaf, _NUMBERS):
                 return self._give_up("elements hold text or data sets")
-            facts.append((leaf.shape, plain_name(leaf.dtype)))
-        signature = (tuple(facts), _core.plan_key(), policies.changes())
+            facts += (leaf.shape, leaf.dtype)
+        # Arguments of one function have one structure, but for dicts with other keys and the like.
+        layout = None if leaves is arguments else repr(tree.map_structure(_nothing, arguments))
+        signature = (tuple(facts), layout, _core.plan_key(), policies.changes())
         found = self._recordings.get(signature)
         if found is not None:
             return found
@@ -139,6 +152,8 @@ class ElementFunction:
             spec = spec_of(outputs)
             compiled = recorder.compile([as_tensor(leaf) for leaf in leaves if leaf is not None])
         structure = tree.map_structure(lambda leaf: None if leaf is None else _TENSOR, outputs)
+        if type(structure) is tuple and all(part is _TENSOR for part in structure):
+            structure = None
         return _Recording(compiled, structure, spec)
 
     def _in_python(self, arguments: tuple[Any, ...], key: np.ndarray) -> Any:
@@ -146,7 +161,11 @@ class ElementFunction:
             outputs = self._returned(tree.map_structure(for_user, arguments))
         tensors = [leaf for leaf in tree.flatten(outputs) if isinstance(leaf, _core.Tensor)]
         if tensors:
-            _core.realise(tensors)
+            try:
+                _core.realise(tensors)
+            except RuntimeWarning:
+                # Where warnings are errors. The values are there.
+                pass
         return outputs
 
     def _returned(self, arguments: tuple[Any, ...]) -> Any:
@@ -172,8 +191,19 @@ class ElementFunction:
             return None
         examples = tree.map_structure(lambda s: np.zeros(s.shape, s.dtype), arguments)
         with on_the_processor():
-            recording = self._recording(examples)
+            recording = self._recording(examples, _leaves(examples))
         return None if recording is None else recording.spec
+
+
+def _nothing(_: Any) -> int:
+    return 0
+
+
+def _leaves(arguments: tuple[Any, ...]) -> Sequence[Any]:
+    """The leaves of arguments in order: the arguments themselves, if nothing is nested."""
+    if any(isinstance(argument, _NESTED) for argument in arguments):
+        return tree.flatten(arguments)
+    return arguments
 
 
 def arguments_of(element: Any) -> tuple[Any, ...]:
