@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cnnrs import applications as applications
     from cnnrs import backend as backend
     from cnnrs import config as config
+    from cnnrs import data as data
     from cnnrs import layers as layers
     from cnnrs import models as models
     from cnnrs import ops as ops
@@ -58,6 +59,7 @@ _SUBMODULES = frozenset(
         "compat",
         "config",
         "constraints",
+        "data",
         "datasets",
         "distillation",
         "dtype_policies",

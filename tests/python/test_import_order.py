@@ -29,7 +29,7 @@ serialization
 variables tracing tape
 random callbacks losses activations regularizers constraints dtype_policies
 initializers
-metrics optimizers
+metrics optimizers data
 layers mixed_precision
 training
 saving utils

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from cnnrs import ops
 from cnnrs.base.dtypes import FLOATS
 from cnnrs.compat.tf.arguments import alike, as_float, tensor
@@ -320,7 +322,7 @@ def _compared(name: str, x: Any, y: Any, compute: Callable[[Any, Any], Any]) -> 
     from cnnrs.compat.tf import strings
 
     if strings.is_text(x) or strings.is_text(y):
-        same = strings.as_array(x) == strings.as_array(y)
+        same = np.asarray(strings.as_array(x) == strings.as_array(y), np.bool_)
         return tensor(same if name == "equal" else ~same)
     return compute(*alike(name, x, y))
 

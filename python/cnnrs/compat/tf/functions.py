@@ -34,6 +34,7 @@ from cnnrs.compat.tf.namespaces import operation
 from cnnrs.compat.tf.printing import print_values
 from cnnrs.compat.tf.settings import SETTINGS
 from cnnrs.compat.tf.shapes import TensorShape, TensorSpec
+from cnnrs.data.strings import StringTensor
 from cnnrs.ops.methods import KerasTensor
 
 __all__ = [
@@ -452,7 +453,7 @@ def _ran(function: str, results: Any, types: Any, name: str | None) -> Any:
     if len(given) != len(wanted):
         raise ValueError(f"{name or function}: expected {len(wanted)} results, received {len(given)}")
     made = [
-        strings.as_array(x)
+        StringTensor(strings.as_array(x))
         if as_dtype(dtype) == "string"
         else tensor(np.asarray(x, as_dtype(dtype).as_numpy_dtype))
         for x, dtype in zip(given, wanted, strict=True)
