@@ -1,4 +1,4 @@
-"""`cnnrs.data`: orders, threads, recorded functions, random draws, damaged files, and training on data sets."""
+"""`cnnrs.data`: orders, threads, recorded functions, random draws, damaged files, and training."""
 
 from __future__ import annotations
 
@@ -114,6 +114,45 @@ def test_draws_depend_neither_on_threads_nor_on_recording():
             np.testing.assert_allclose(a, b.numpy(), rtol=1e-6, atol=1e-6)
     # Another pass draws anew, and no element draws as another.
     assert not np.allclose(first[:6], first[6:])
+
+
+@pytest.mark.parametrize("count", [63, 64, 80, 200])
+def test_groups_of_elements_give_what_single_ones_give(count):
+    x = np.random.default_rng(1).random((count, 4, 4, 3), np.float32)
+
+    def augment(x, y):
+        x = ops.where(random.uniform(()) < 0.5, ops.flip(x, 1), x) * random.uniform((), 0.5, 1.5)
+        return {"x": x, "n": (y, ops.sum(x))}
+
+    def make(workers, source):
+        utils.set_random_seed(2)
+        return cnnrs.tree.flatten([e for e in source.map(augment, workers).as_numpy_iterator()])
+
+    rows = Dataset.from_tensor_slices((x, np.arange(count)))
+    one_by_one = make(None, Dataset.of_function(lambda i: (x[i], np.int64(i)), count))
+    for workers in (None, 2, 3):
+        for a, b in zip(make(workers, rows), one_by_one, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_groups_may_hold_elements_of_other_shapes_and_errors():
+    sizes = [2] * 70 + [3] * 20 + [2] * 40
+    data = Dataset.of_function(lambda i: np.full(sizes[i], i, np.float32), len(sizes))
+    found = [float(x) for x in data.map(lambda x: ops.sum(x), num_parallel_calls=2)]
+    assert found == [n * i for i, n in enumerate(sizes)]
+
+    def source():
+        for i in range(100):
+            if i == 90:
+                raise ValueError("of the source")
+            yield i
+
+    numbers_ = Dataset.from_generator(source, output_signature=TensorSpec((), "int32"))
+    seen = []
+    with pytest.raises(ValueError, match="of the source"):
+        for x in numbers_.map(lambda x: x + 1, num_parallel_calls=2):
+            seen.append(int(x))
+    assert seen == list(range(1, 91))
 
 
 def test_draws_differ_between_elements_and_passes():
