@@ -19,6 +19,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from cnnrs.base.at_fork import renew
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -64,6 +66,7 @@ _SUBMODULES = frozenset(
         "distillation",
         "dtype_policies",
         "initializers",
+        "keras",
         "layers",
         "losses",
         "metrics",
@@ -117,6 +120,7 @@ __all__ = ["__version__", "version", *sorted(_SUBMODULES), *sorted(_NAMES)]
 
 # Threads that load modules at once, each another one, find half of what the other has begun.
 _LOADING = threading.RLock()
+renew(globals(), "_LOADING", threading.RLock)
 
 
 def _load(module: str) -> Any:

@@ -57,17 +57,22 @@ __getattr__ = suggest.without(
 )
 
 _LIMITS: dict[str, int | None] = {}
-_SETTINGS = {"epsilon": 1e-7, "image_data_format": "channels_last", "interactive": True}
+_SETTINGS = {"backend": "cnnrs", "epsilon": 1e-7, "image_data_format": "channels_last", "interactive": True}
 
 
 def backend() -> str:
-    """Name of the engine.
+    """Name of the engine; under `python -m cnnrs.keras` "tensorflow", whose names serve there.
 
     >>> from cnnrs import config
     >>> config.backend()
     'cnnrs'
     """
-    return "cnnrs"
+    return str(_SETTINGS["backend"])
+
+
+def answer_backend(backend: str) -> None:
+    """Sets what `backend()` says: scripts ask it which functions serve beside those of Keras."""
+    _SETTINGS["backend"] = backend
 
 
 def set_backend(backend: str) -> None:
@@ -76,7 +81,7 @@ def set_backend(backend: str) -> None:
     Raises:
         ValueError: It is another one.
     """
-    if backend != "cnnrs":
+    if backend not in ("cnnrs", _SETTINGS["backend"]):
         raise ValueError(f"set_backend: backend: expected 'cnnrs', the only engine, received {backend!r}")
 
 

@@ -23,7 +23,7 @@ ORDER = """
 _core
 base
 tree config
-symbolic
+symbolic fetching
 ops datasets
 serialization
 variables tracing tape
@@ -35,18 +35,23 @@ training
 saving utils
 models backend
 applications distillation wrappers
-cli __init__
+__init__
 compat
+keras
+checking
+cli
 __main__
 """
 
 # Where modules are imported by names that are data: files name classes of public modules, and three packages
-# load their submodules when these are first used. Ops that draw ask for keys where these are made.
+# load their submodules when these are first used; scripts import by names of Keras. Ops that draw ask for keys
+# where these are made.
 BY_NAME = {
     "cnnrs",
-    "cnnrs.compat.tf",
     "cnnrs.base.random_keys",
+    "cnnrs.compat.tf",
     "cnnrs.datasets",
+    "cnnrs.keras.aliases",
     "cnnrs.serialization.modules",
 }
 

@@ -207,3 +207,16 @@ def test_training_keeps_a_constraint():
     model.compile("sgd", "mse")
     model.train_on_batch(X, np.ones((2, 3)))
     assert norms(model.get_weights()[0]).max() <= 0.1 + 1e-6
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (3, 5), (100, 3, 100), (8192,), (2, 8193)])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_values_do_not_depend_on_how_many_are_drawn_at_a_time(shape, dtype):
+    generator = np.random.Generator(np.random.Philox(key=7))
+    values = generator.standard_normal(shape)
+    while (beyond := np.abs(values) > 2).any():
+        values[beyond] = generator.standard_normal(int(beyond.sum()))
+    drawn = initializers.TruncatedNormal(1.0, 0.5, seed=7)(shape, dtype)
+    np.testing.assert_array_equal(drawn, (1.0 + 0.5 * values).astype(dtype))
+    values = np.random.Generator(np.random.Philox(key=7)).uniform(-2.0, 3.0, shape)
+    np.testing.assert_array_equal(initializers.RandomUniform(-2, 3, 7)(shape, dtype), values.astype(dtype))

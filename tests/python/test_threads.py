@@ -108,6 +108,34 @@ def test_functions_that_read_what_others_write_do_not_wait_for_each_other():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_children_use_names_that_a_thread_of_the_parent_was_loading():
+    program = """
+    import os, threading, warnings
+    import cnnrs
+    warnings.simplefilter("ignore")
+    held, done = threading.Event(), threading.Event()
+
+    def load():
+        with cnnrs._LOADING:
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        cnnrs.losses.MeanSquaredError
+        os._exit(0)
+    code = os.waitpid(child, 0)[1]
+    done.set()
+    thread.join()
+    print(code)
+    """
+    assert run_apart(textwrap.dedent(program)) == "0"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forks_beside_a_thread_that_trains_give_working_children():
     program = """
     import os, warnings

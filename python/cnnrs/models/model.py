@@ -54,7 +54,7 @@ class Model(FormerNamesOfModels, StateTree):
 
     _takes_plain_arguments = True
     # What `Model(inputs, outputs)` takes besides what `__init__` names.
-    further_arguments = ("inputs", "outputs")
+    further_arguments = ("inputs", "outputs", "input_shape", "input_dim")
     _carries_masks = True
     _unowned = StateTree._unowned | {"_graph", "_names", "_replays"}
 
