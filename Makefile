@@ -28,7 +28,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: keras-compare tf-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean
+.PHONY: tf-data keras-compare tf-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -212,6 +212,10 @@ keras-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
 # Names of tf, one by one and in small programs: make tf-compare TF_ARGS=--write keeps what TensorFlow gives.
 tf-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
 	PYTHONPATH=tests $(BIN)/python -m tf_compare --tensorflow $(PEERS)/.venv/bin/python $(TF_ARGS)
+
+# The same calls of tf.data and tf.io in cnnrs and in TensorFlow.
+tf-data: $(PEERS)/.venv/.installed $(VENV)/.wheel
+	$(BIN)/python tests/tf_data.py --tensorflow $(PEERS)/.venv/bin/python $(TF_ARGS)
 
 # What single calls cost, beside Keras on TensorFlow.
 edge: $(PEERS)/.venv/.installed $(VENV)/.wheel
