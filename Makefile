@@ -12,6 +12,7 @@
 # make fuzz-targets  the file readers and the graph builder on any bytes, by libFuzzer (nightly Rust)
 # make additions  a sample of each kind of addition, and the files that it touches, against CONTRIBUTING's table
 # make bits    what cnnrs computes, bit for bit, before and after a change: make bits BITS_ARGS='--record build/bits.json'
+# make tf-compare  cnnrs.compat.tf against TensorFlow
 # make keras-compare  every function, layer, loss, metric and optimizer against Keras; make edge  what single calls cost
 # make fuzz    random programs against float64: make fuzz FUZZ_ARGS='--programs 20000 --seed 1'
 # make instructions  instructions of the main kernels under callgrind, compared with a table
@@ -27,7 +28,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean
+.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean tf-data tf-compare
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -217,6 +218,14 @@ keras-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
 # into docs/keras.md, and NETWORKS_ARGS='VGG16 NASNetMobile' takes these alone.
 networks-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
 	$(BIN)/python tests/network_numbers.py --keras $(PEERS)/.venv/bin/python $(NETWORKS_ARGS)
+
+# Names of tf, one by one and in small programs: make tf-compare TF_ARGS=--write keeps what TensorFlow gives.
+tf-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
+	PYTHONPATH=tests $(BIN)/python -m tf_compare --tensorflow $(PEERS)/.venv/bin/python $(TF_ARGS)
+
+# The same calls of tf.data and tf.io in cnnrs and in TensorFlow.
+tf-data: $(PEERS)/.venv/.installed $(VENV)/.wheel
+	$(BIN)/python tests/tf_data.py --tensorflow $(PEERS)/.venv/bin/python $(TF_ARGS)
 
 # What single calls cost, beside Keras on TensorFlow.
 edge: $(PEERS)/.venv/.installed $(VENV)/.wheel
