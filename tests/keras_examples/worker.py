@@ -2,13 +2,14 @@
 
     python worker.py cnnrs|keras SCRIPT [PACKAGES]
 
-The script's code is what it is, but for the numbers of `CAPS`: how many epochs and steps, and how large. Steps and
-epochs of `fit` are bounded by KERAS_MAX_EPOCHS and KERAS_MAX_STEPS_PER_EPOCH, which Keras and cnnrs know.
+The script's code is what it is, but for the numbers of `CAPS`: how many epochs and steps, and how large. `fit` and
+`evaluate` are bounded by `config.set_max_epochs` and `config.set_max_steps_per_epoch`, which Keras and cnnrs have.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import os
@@ -103,10 +104,31 @@ def _patch(engine: str) -> None:
         applications = _module(f"{root}.applications")
         for module in (applications, *_below(applications)):
             _without_weights(module)
+    _shorten(importlib.import_module(_namespaces(engine)[0]))
     import urllib.request
 
     urllib.request.urlretrieve = lambda url, filename=None, *args: (files.some_file(filename or url), None)
     urllib.request.urlopen = lambda url, *args, **kwargs: open(files.some_file(Path(url).name), "rb")
+
+
+def _shorten(keras: Any) -> None:
+    """`fit` and `evaluate` take few batches; what `predict` gives is indexed, and so it takes all."""
+
+    def short(method: Any) -> Any:
+        @functools.wraps(method)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            keras.config.set_max_epochs(1)
+            keras.config.set_max_steps_per_epoch(2)
+            try:
+                return method(*args, **kwargs)
+            finally:
+                keras.config.set_max_epochs(None)
+                keras.config.set_max_steps_per_epoch(None)
+
+        return call
+
+    keras.Model.fit = short(keras.Model.fit)
+    keras.Model.evaluate = short(keras.Model.evaluate)
 
 
 DATA_SETS = {
