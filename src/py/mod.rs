@@ -7,6 +7,7 @@ mod explain;
 mod files;
 mod function;
 mod held;
+mod indexing;
 mod operators;
 mod system;
 mod tensor;

@@ -119,7 +119,7 @@ def test_splits_of_a_directory_do_not_overlap(folder, subsets):
         {"validation_split": 0.2},
         {"subset": "both"},
         {"validation_split": 0.2, "subset": "training"},
-        {"interpolation": "gaussian"},
+        {"interpolation": "fractal"},
         {"image_size": (0, 3)},
         {"format": "other"},
         {"crop_to_aspect_ratio": True, "pad_to_aspect_ratio": True},

@@ -100,9 +100,13 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _loaded(function: types.FunctionType) -> set[str]:
-    """Names of local variables that a function, or one inside of it, loads."""
+    """Names of local variables that a function, or one inside of it, loads.
+
+    A function that hands arguments on by their names, without naming them, says which functions load them.
+    """
     names: set[str] = set()
-    for code in _codes(function.__code__):
+    functions = [function, *getattr(function, "handed_on_to", ())]
+    for code in (code for each in functions for code in _codes(each.__code__)):
         for instruction in dis.get_instructions(code):
             if instruction.opname.startswith("LOAD_") and instruction.argval is not None:
                 value = instruction.argval
@@ -213,6 +217,13 @@ def test_what_is_ignored_is_found():
 
     assert _kept_as(kept) == {"used": {"used"}, "left": {"_left"}, "told": {"told"}}
     assert _loaded(lambda used, left: used + 1) == {"used"}
+
+    def hands_on(**given):
+        return given
+
+    assert "used" not in _loaded(hands_on)
+    hands_on.handed_on_to = (lambda used, left: used,)
+    assert "used" in _loaded(hands_on) and "left" not in _loaded(hands_on)
 
 
 # Values for arguments that have no default.

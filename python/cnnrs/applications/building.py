@@ -312,6 +312,8 @@ def network_of(
         build.__doc__ = documentation(title, features.__doc__, signature.parameters, sized)
         build.__signature__ = signature  # type: ignore[attr-defined]
         build.__annotations__ = dict(form.__annotations__)
+        # Who asks whether each argument is read finds the readers.
+        build.handed_on_to = (assemble, features)  # type: ignore[attr-defined]
         return build
 
     return decorate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["OF_CNNRS", "OF_DATASETS", "OF_LAYERS", "OF_SAVING"]
+__all__ = ["OF_CNNRS", "OF_LAYERS", "OF_SAVING"]
 
 _LATER = "it comes with a later version"
 _IMAGES = "cnnrs is for images"
@@ -29,12 +29,6 @@ OF_LAYERS = {
     "TFSMLayer": "there are no files of TensorFlow; load weights into layers",
     "TorchModuleWrapper": "a Layer computes with cnnrs.ops; weights of torch go in with set_weights",
     "QuantizedConv2D QuantizedDense": "layers compute in float types",
-}
-
-OF_DATASETS = {
-    "cifar10 cifar100 fashion_mnist": f"{_LATER}; numpy.load reads files of arrays",
-    "imdb reuters": "cnnrs is for images",
-    "boston_housing california_housing": "cnnrs is for images; scikit-learn has tables",
 }
 
 OF_SAVING = {

@@ -16,6 +16,8 @@ __all__ = ["PUBLIC", "classes", "find", "home", "name_of", "public"]
 PUBLIC = (
     "cnnrs.activations",
     "cnnrs.applications",
+    "cnnrs.applications.convnext",
+    "cnnrs.applications.inception_resnet_v2",
     "cnnrs.callbacks",
     "cnnrs.constraints",
     "cnnrs.distillation",
@@ -107,9 +109,8 @@ def _candidates(module: str, is_function: bool) -> tuple[str, ...]:
     allowed = _WITH_FUNCTIONS if is_function else PUBLIC
     # Keras 2 named none, and Keras 3 says "builtins" of its own functions and "keras" of its models.
     if module in ("", "builtins", "keras", "cnnrs") or module.startswith("keras.src."):
-        part = module.split(".")[2:3]
-        named = tuple(name for name in allowed if part and name == f"cnnrs.{part[0]}")
-        return named or allowed
+        path = f"cnnrs.{module.removeprefix('keras.src.')}."
+        return tuple(name for name in reversed(allowed) if path.startswith(f"{name}.")) or allowed
     if module not in PUBLIC and not module.startswith("keras."):
         return ()
     module = "cnnrs." + module.split(".", 1)[1]

@@ -23,9 +23,10 @@ from cnnrs.training.device_loss import recover
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnrs.utils.arrays import normalize, to_categorical
+from cnnrs.utils.audio_directory import audio_dataset_from_directory
 from cnnrs.utils.data_set import Dataset, split_dataset
-from cnnrs.utils.directories import image_dataset_from_directory
 from cnnrs.utils.explaining import explain
+from cnnrs.utils.image_directory import image_dataset_from_directory
 from cnnrs.utils.images import array_to_img, img_to_array, load_img, save_img
 from cnnrs.utils.own_config import Config
 from cnnrs.utils.plotting import ModelDrawing as ModelDrawing
@@ -34,6 +35,7 @@ from cnnrs.utils.profiling import profile
 from cnnrs.utils.sequences import pad_sequences, timeseries_dataset_from_array
 from cnnrs.utils.session import clear_session, set_random_seed
 from cnnrs.utils.tensors import is_keras_tensor, standardize_dtype
+from cnnrs.utils.text_directory import text_dataset_from_directory
 
 # As older versions of Keras call it.
 Sequence = PyDataset
@@ -49,6 +51,7 @@ __all__ = [
     "PyDataset",
     "Sequence",
     "array_to_img",
+    "audio_dataset_from_directory",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
@@ -75,6 +78,7 @@ __all__ = [
     "set_random_seed",
     "split_dataset",
     "standardize_dtype",
+    "text_dataset_from_directory",
     "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
@@ -83,7 +87,6 @@ __all__ = [
 __getattr__ = suggest.without(
     "cnnrs.utils",
     {
-        "audio_dataset_from_directory text_dataset_from_directory": "cnnrs is for images",
         "FeatureSpace": "cnnrs is for images",
         "legacy": "use cnnrs.saving",
         "bounding_boxes": "its functions come with a later version",

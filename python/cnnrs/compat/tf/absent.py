@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["OF_TF"]
+__all__ = ["OF_TF", "RAGGED"]
 
 _GRAPHS = "it belongs to TensorFlow 1, whose graphs and sessions are gone; tensors have values"
-_RAGGED = "there are no ragged tensors; pad rows with tf.keras.utils.pad_sequences, and mask what was padded"
+RAGGED = "there are no ragged tensors; pad rows with tf.keras.utils.pad_sequences, and mask what was padded"
 _SPARSE = "there are no sparse tensors; compute with dense ones"
 
 OF_TF = {
@@ -13,7 +13,7 @@ OF_TF = {
     "reset_default_graph get_default_session InteractiveSession AUTO_REUSE layers app flags logging "
     "local_variables_initializer trainable_variables contrib GraphKeys Operation import_graph_def Print "
     "placeholder_with_default disable_v2_behavior enable_eager_execution to_float to_int32 gfile": _GRAPHS,
-    "RaggedTensor RaggedTensorSpec": _RAGGED,
+    "RaggedTensor RaggedTensorSpec": RAGGED,
     "SparseTensorSpec": _SPARSE,
     "IndexedSlicesSpec OptionalSpec TensorArraySpec RegisterGradient type_spec_from_value TypeSpec": (
         "tensors are dense; tf.TensorSpec describes them"
