@@ -60,6 +60,7 @@ def run(script: Script, engine: str, python: str, options: argparse.Namespace) -
 
         def bound() -> None:
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+            resource.setrlimit(resource.RLIMIT_CPU, (options.seconds, options.seconds))
 
         start = time.monotonic()
         process = subprocess.Popen(
@@ -74,16 +75,19 @@ def run(script: Script, engine: str, python: str, options: argparse.Namespace) -
             preexec_fn=bound,
             start_new_session=True,
         )
+        too_long = {"end": "time", "text": f"takes more than {options.seconds} s of a processor", "line": 0}
         try:
-            _, errors = process.communicate(timeout=options.seconds)
+            _, errors = process.communicate(timeout=4 * options.seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
             process.communicate()
-            return {"end": "time", "text": f"more than {options.seconds} s", "line": 0}
+            return too_long
         seconds = round(time.monotonic() - start, 1)
     lines = errors.strip().splitlines()
     if options.log:
         (options.log / f"{script.path.stem}.{engine}.txt").write_text(errors)
+    if process.returncode in (-9, -24):  # of SIGKILL, SIGXCPU
+        return too_long
     if process.returncode == 0:
         return {"end": "ran", "seconds": seconds}
     failed = [line.split("\t") for line in lines if line.startswith("FAILED\t")]
@@ -102,7 +106,7 @@ def main() -> int:
     parser.add_argument("--keras", metavar="PYTHON", help="an interpreter that has Keras and TensorFlow")
     parser.add_argument("--all", action="store_true", help="with --keras: run all there, not only what failed")
     parser.add_argument("--packages", nargs=1, default=[], help="a folder of packages that scripts import")
-    parser.add_argument("--seconds", type=int, default=180, help="the most that a script may take")
+    parser.add_argument("--seconds", type=int, default=180, help="processor time that a script may take")
     parser.add_argument("--memory", type=int, default=8, help="GiB of memory that a script may have")
     parser.add_argument("--log", type=Path, help="a folder for what scripts wrote to stderr")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "keras-examples.json")

@@ -211,6 +211,10 @@ def main(engine: str, script: str, packages: str | None = None) -> int:
 
         aliases.install(quiet=True)
     _displays()
+    # Scripts of the time of NumPy 1 use names that NumPy 2 has no more.
+    for name, value in {"Inf": np.inf, "float_": np.float64, "product": np.prod, "in1d": np.isin}.items():
+        if name not in np.__dict__:
+            setattr(np, name, value)
     tfds.install()
     _patch(engine)
     files.prepare(path.stem)
