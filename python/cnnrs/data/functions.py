@@ -13,7 +13,7 @@ from cnnrs.data.elements import as_element, for_numpy, for_user
 from cnnrs.data.grouping import check_order
 from cnnrs.data.mapping import ElementFunction, arguments_of, as_bool
 from cnnrs.data.ordering import count_of
-from cnnrs.data.pipeline import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Passes, Pipeline, worker_count
+from cnnrs.data.pipeline import UNKNOWN_CARDINALITY, Passes, Pipeline, worker_count
 from cnnrs.data.spec import spec_of
 from cnnrs.data.workers import attempted, through
 
@@ -118,7 +118,7 @@ class Functions(Pipeline):
                 if as_bool(function(arguments_of(element), key), where):
                     yield element
 
-        return self._made(chosen, self._unknown(), self._known_spec, name=name)
+        return self._made(chosen, UNKNOWN_CARDINALITY, self._known_spec, name=name)
 
     def take_while(self, predicate: Callable[..., Any], name: str | None = None) -> Any:
         """The elements before the first one for which a function returns False.
@@ -150,9 +150,6 @@ class Functions(Pipeline):
 
         return self._made(taken, UNKNOWN_CARDINALITY if self._length else 0, self._known_spec, name=name)
 
-    def _unknown(self) -> int:
-        return INFINITE_CARDINALITY if self._length == INFINITE_CARDINALITY else UNKNOWN_CARDINALITY
-
     def flat_map(self, map_func: Callable[..., Any], name: str | None = None) -> Any:
         """The elements of the data sets that a function makes of elements, one data set behind the other.
 
@@ -178,7 +175,7 @@ class Functions(Pipeline):
             for dataset in datasets(peek):
                 yield from dataset._open(peek)
 
-        return self._made(flat, self._unknown(), name=name)
+        return self._made(flat, UNKNOWN_CARDINALITY, name=name)
 
     def interleave(
         self,
@@ -251,7 +248,7 @@ class Functions(Pipeline):
                     return
                 place = (place + 1) % cycle
 
-        return self._made(interleaved, self._unknown(), name=name)
+        return self._made(interleaved, UNKNOWN_CARDINALITY, name=name)
 
     def _datasets(self, map_func: Callable[..., Any], where: str) -> Callable[[bool], Iterator[Any]]:
         function, passes = ElementFunction(map_func, where, returns_datasets=True), Passes()
@@ -357,7 +354,7 @@ class Functions(Pipeline):
                     seen.add(value)
                     yield element
 
-        return self._made(distinct, self._unknown(), self._known_spec, name=name)
+        return self._made(distinct, UNKNOWN_CARDINALITY, self._known_spec, name=name)
 
     def apply(self, transformation_func: Callable[[Any], Any]) -> Any:
         """What a function makes of this data set.

@@ -90,8 +90,7 @@ class Grouping(Pipeline):
 
         def spec() -> Any:
             of = self._known_spec()
-            whole = drop or self._length == INFINITE_CARDINALITY
-            return None if of is None else batched(of, size if whole else None)
+            return None if of is None else batched(of, size if drop else None)
 
         return self._made(batches, batch_count(self._length, size, drop), spec, name=name)
 

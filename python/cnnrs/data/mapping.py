@@ -14,7 +14,7 @@ from cnnrs.base import context, policies
 from cnnrs.base.key_scope import KeyScope
 from cnnrs.base.recent import Recent
 from cnnrs.data.elements import as_element, for_user, host
-from cnnrs.data.spec import TensorSpec, spec_of
+from cnnrs.data.spec import TensorSpec, plain_name, spec_of
 from cnnrs.ops.dispatch import as_tensor
 
 __all__ = ["ElementFunction", "arguments_of", "as_bool", "on_the_processor"]
@@ -100,7 +100,7 @@ class ElementFunction:
         for leaf in tree.flatten(arguments):
             if not isinstance(leaf, (np.ndarray, np.generic, _core.Tensor)):
                 return self._give_up("elements hold text or data sets")
-            facts.append((leaf.shape, str(leaf.dtype)))
+            facts.append((leaf.shape, plain_name(leaf.dtype)))
         signature = (tuple(facts), _core.plan_key(), policies.changes())
         found = self._recordings.get(signature)
         if found is not None:
@@ -125,11 +125,11 @@ class ElementFunction:
         with context.trace() as recorder:
 
             def place(leaf: Any) -> Any:
-                return recorder.placeholder(list(leaf.shape), str(leaf.dtype), "element")
+                return recorder.placeholder(list(leaf.shape), plain_name(leaf.dtype), "element")
 
             placed = tree.map_structure(place, arguments)
             with KeyScope(recorder.placeholder([2], "int32", "key")):
-                outputs = as_element(self.function(*placed), self.where)
+                outputs = self._returned(placed)
             leaves = tree.flatten(outputs)
             if any(
                 not (leaf is None or isinstance(leaf, (np.ndarray, np.generic, _core.Tensor)))
@@ -143,11 +143,16 @@ class ElementFunction:
 
     def _in_python(self, arguments: tuple[Any, ...], key: np.ndarray) -> Any:
         with KeyScope(key), _core.no_grad():
-            outputs = as_element(self.function(*tree.map_structure(for_user, arguments)), self.where)
+            outputs = self._returned(tree.map_structure(for_user, arguments))
         tensors = [leaf for leaf in tree.flatten(outputs) if isinstance(leaf, _core.Tensor)]
         if tensors:
             _core.realise(tensors)
         return outputs
+
+    def _returned(self, arguments: tuple[Any, ...]) -> Any:
+        """What the function returns, as an element: a list is as a tuple, as in tf.data."""
+        result = self.function(*arguments)
+        return as_element(tuple(result) if isinstance(result, list) else result, self.where)
 
     def _give_up(self, reason: str) -> _Recording | None:
         if not self.runs_in_python:

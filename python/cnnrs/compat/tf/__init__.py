@@ -75,7 +75,7 @@ _MODULES = {
 
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 # The version whose names and rules these are: scripts compare it.
-from cnnrs.compat.tf.version import VERSION as __version__  # noqa: E402
+__version__ = "2.16.1"
 
 __all__ = [
     "__version__",

@@ -12,9 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from cnnrs import ops
 from cnnrs.base.dtypes import FLOATS
 from cnnrs.compat.tf.arguments import alike, as_float, tensor
+from cnnrs.compat.tf.complex_tensors import ComplexTensor
 from cnnrs.compat.tf.dtypes import bool as bool_
 from cnnrs.compat.tf.namespaces import operation
 
@@ -139,14 +142,26 @@ def _of_two(name: str, compute: Callable[[Any, Any], Any], doc: str, floats: boo
     return operation(function)
 
 
-abs = _of_any("abs", ops.abs, "|x|.")
+def _of_parts(
+    name: str, compute: Callable[[Any, Any], Any], otherwise: Callable[[Any], Any], doc: str
+) -> Any:
+    """A function of one tensor, real or complex."""
+
+    def function(x: Any) -> Any:
+        return compute(x.real, x.imag) if isinstance(x, ComplexTensor) else otherwise(tensor(x))
+
+    function.__name__, function.__doc__ = name, doc
+    return operation(function)
+
+
+abs = _of_parts("abs", ops.hypot, ops.abs, "|x|, of complex numbers too.")
 negative = _of_any("negative", ops.negative, "-x.")
 sign = _of_any("sign", ops.sign, "-1, 0 or 1.")
 square = _of_any("square", ops.square, "x².")
-real = _of_any("real", ops.real, "The real part: real numbers themselves.")
-imag = _of_any("imag", ops.imag, "The imaginary part: 0.")
-conj = _of_any("conj", ops.conj, "The conjugate: real numbers themselves.")
-angle = _of_float("angle", ops.angle, "The angle in the complex plane: 0 or π.")
+real = _of_parts("real", lambda a, b: a, ops.real, "The real part: of real numbers themselves.")
+imag = _of_parts("imag", lambda a, b: b, ops.imag, "The imaginary part: of real numbers 0.")
+conj = _of_parts("conj", lambda a, b: ComplexTensor(a, -b), ops.conj, "The conjugate.")
+angle = _of_parts("angle", lambda a, b: ops.arctan2(b, a), ops.angle, "The angle in the complex plane.")
 is_nan = _of_float("is_nan", ops.isnan, "Whether x is NaN.")
 is_inf = _of_float("is_inf", ops.isinf, "Whether x is infinite.")
 is_finite = _of_float("is_finite", ops.isfinite, "Whether x is neither infinite nor NaN.")
@@ -307,7 +322,7 @@ def _compared(name: str, x: Any, y: Any, compute: Callable[[Any, Any], Any]) -> 
     from cnnrs.compat.tf import strings
 
     if strings.is_text(x) or strings.is_text(y):
-        same = strings.as_array(x) == strings.as_array(y)
+        same = np.asarray(strings.as_array(x) == strings.as_array(y), np.bool_)
         return tensor(same if name == "equal" else ~same)
     return compute(*alike(name, x, y))
 

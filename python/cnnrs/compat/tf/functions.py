@@ -32,7 +32,9 @@ from cnnrs.compat.tf.arguments import boolean, of_dtype, tensor
 from cnnrs.compat.tf.dtypes import as_dtype
 from cnnrs.compat.tf.namespaces import operation
 from cnnrs.compat.tf.printing import print_values
+from cnnrs.compat.tf.settings import SETTINGS
 from cnnrs.compat.tf.shapes import TensorShape, TensorSpec
+from cnnrs.data.strings import StringTensor
 from cnnrs.ops.methods import KerasTensor
 
 __all__ = [
@@ -186,8 +188,6 @@ class Function(tracing.Function):
         quiet: Whether many recordings are meant.
     """
 
-    _run_eagerly = False
-
     def __init__(
         self,
         python_function: Callable[..., Any],
@@ -205,7 +205,7 @@ class Function(tracing.Function):
         """Replays the function, after recording it if these shapes and values are new."""
         if self.input_signature is not None:
             args, kwargs = self._as_signature(args, kwargs), {}
-        if self._in_python or Function._run_eagerly or _has_data(args, kwargs):
+        if self._in_python or SETTINGS.functions_run_eagerly or _has_data(args, kwargs):
             return self.python_function(*args, **kwargs)
         try:
             return super().__call__(*args, **kwargs)
@@ -431,15 +431,13 @@ def device(device_name: Any) -> Iterator[None]:
     if device_name is None:
         yield
         return
-    from cnnrs.compat.tf import config
-
     text = str(getattr(device_name, "name", device_name)).lower().rstrip("/")
     kind, _, number = (
         text.rpartition("/")[2].removeprefix("device:").removeprefix("physical_device:").partition(":")
     )
     wanted = f"{kind}:{number or 0}"
     known = {found.name for found in _devices()}
-    if wanted not in known and config.get_soft_device_placement() and kind in ("cpu", "gpu"):
+    if wanted not in known and SETTINGS.soft_device_placement and kind in ("cpu", "gpu"):
         wanted = "cpu:0"
     with devices.device(wanted):
         yield
@@ -455,7 +453,7 @@ def _ran(function: str, results: Any, types: Any, name: str | None) -> Any:
     if len(given) != len(wanted):
         raise ValueError(f"{name or function}: expected {len(wanted)} results, received {len(given)}")
     made = [
-        strings.as_array(x)
+        StringTensor(strings.as_array(x))
         if as_dtype(dtype) == "string"
         else tensor(np.asarray(x, as_dtype(dtype).as_numpy_dtype))
         for x, dtype in zip(given, wanted, strict=True)

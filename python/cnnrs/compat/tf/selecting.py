@@ -21,6 +21,7 @@ from cnnrs.compat.tf.dtypes import as_dtype, int32
 from cnnrs.compat.tf.dtypes import bool as bool_
 from cnnrs.compat.tf.namespaces import operation
 from cnnrs.compat.tf.shapes import TensorShape
+from cnnrs.data.strings import StringTensor
 
 __all__ = [
     "boolean_mask",
@@ -269,7 +270,7 @@ def _unique(x: Any) -> tuple[Any, Any, Any]:
     rank = np.empty(len(order), "int64")
     rank[order] = np.arange(len(order))
     values = found[order]
-    return values if strings.is_text(x) else ops.array(values), rank[inverse], counts[order]
+    return StringTensor(values) if strings.is_text(x) else ops.array(values), rank[inverse], counts[order]
 
 
 @operation

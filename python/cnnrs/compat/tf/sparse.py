@@ -16,6 +16,7 @@ from cnnrs import ops
 from cnnrs.compat.tf.arguments import boolean, tensor
 from cnnrs.compat.tf.namespaces import operation, unknown
 from cnnrs.compat.tf.shapes import TensorShape
+from cnnrs.data.strings import StringTensor, as_bytes
 
 __all__ = ["SparseTensor", "edit_distance", "expand_dims", "from_dense", "reorder", "to_dense"]
 
@@ -31,7 +32,7 @@ class SparseTensor:
 
     def __init__(self, indices: Any, values: Any, dense_shape: Any):
         self.indices = tensor(np.asarray(indices, "int64").reshape(-1, len(np.asarray(dense_shape))))
-        self.values = tensor(values)
+        self.values = values if isinstance(values, StringTensor) else tensor(values)
         self.dense_shape = tensor(np.asarray(dense_shape, "int64"))
         if self.indices.shape[0] != self.values.shape[0]:
             raise ValueError(
@@ -76,6 +77,12 @@ def to_dense(sp_input: Any, default_value: Any = None, validate_indices: bool = 
         np.unique(index, axis=0)
     ) != len(index):
         raise ValueError("tf.sparse.to_dense: expected different indices, received one twice")
+    if isinstance(sp_input.values, StringTensor):
+        texts = np.full(
+            tuple(sp_input.shape), as_bytes(b"" if default_value is None else default_value), object
+        )
+        texts[tuple(index.T)] = sp_input.values.array
+        return StringTensor(texts)
     whole = ops.full(
         tuple(sp_input.shape), 0 if default_value is None else default_value, sp_input.dtype.name
     )

@@ -23,6 +23,7 @@ from cnnrs.compat.tf.arguments import boolean, extents, of_dtype, tensor
 from cnnrs.compat.tf.dtypes import as_dtype
 from cnnrs.compat.tf.namespaces import operation
 from cnnrs.compat.tf.shapes import TensorShape, of_tuple
+from cnnrs.data.strings import StringTensor
 from cnnrs.ops.methods import KerasTensor, Tensor
 
 __all__ = [
@@ -351,7 +352,7 @@ def _converted(value: Any, dtype: Any, hint: Any) -> Any:
         from cnnrs.compat.tf import strings
 
         if wanted == "string" or strings.is_text(value):
-            return strings.as_array(value)
+            return StringTensor(strings.as_array(value))
     if wanted is not None:
         return of_dtype(value, wanted.name, "convert_to_tensor")
     if hint is not None:
