@@ -202,6 +202,8 @@ fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_rules.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_sequences.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_names.py
+	$(PEERS)/.venv/bin/python -m pip install --quiet pillow scipy
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_data.py
 
 # Values, gradients, dtypes and shapes of both libraries on the same calls; the summary goes to docs/keras.md with
 # KERAS_ARGS=--write, and KERAS_ARGS=--list prints each difference.

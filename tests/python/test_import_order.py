@@ -33,7 +33,7 @@ metrics optimizers data
 layers mixed_precision
 training
 saving utils
-models backend
+models backend preprocessing
 applications distillation wrappers
 __init__
 compat

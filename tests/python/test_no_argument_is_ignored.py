@@ -23,9 +23,11 @@ import cnnrs
 
 PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
-    "", "activations", "applications", "backend", "callbacks", "config", "constraints", "datasets.mnist",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "ops.image", "ops.nn",
-    "optimizers", "optimizers.schedules", "random", "regularizers", "saving", "tree", "utils",
+    "", "activations", "applications", "backend", "callbacks", "config", "constraints",
+    "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
+    "datasets.mnist", "datasets.reuters", "dtype_policies", "initializers", "layers", "losses", "metrics",
+    "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
+    "random", "regularizers", "saving", "tree", "utils",
 ]  # fmt: skip
 
 # Arguments that have no effect by their nature: the name of the function, the argument, the reason.

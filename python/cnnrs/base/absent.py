@@ -17,7 +17,6 @@ OF_CNNRS = {
     "legacy": "use cnnrs.saving",
     "export": "model.save() writes a model; other runtimes are not written for",
     "visualization": "draw with matplotlib",
-    "preprocessing": "it is deprecated; cnnrs.utils and cnnrs.layers have what takes its place",
     "estimator experimental feature_column": "Keras 3 has it no more; use cnnrs.Model",
 }
 

@@ -34,7 +34,6 @@ def audio_dataset_from_directory(
     validation_split: float | None = None,
     subset: str | None = None,
     follow_links: bool = False,
-    format: str = "tf",
     verbose: bool = True,
 ) -> Any:
     """Makes a data set of the sounds (`.wav`, PCM) in a directory. Files are read while it is gone through.
@@ -46,7 +45,7 @@ def audio_dataset_from_directory(
         label_mode: "int"; "binary" for floats of two classes; "categorical" for one-hot rows; None for none.
         class_names: The folders in the order of their labels; None for the alphabet's.
         batch_size: Sounds of a batch; None for single ones.
-        sampling_rate: Samples per second that sounds are brought to, by Fourier transforms; None keeps theirs.
+        sampling_rate: Samples per second that sounds are brought to, by Fourier transform; None keeps theirs.
         output_sequence_length: Samples that sounds are cut, or filled with zeros, to; None fills them to the
             longest of their batch.
         ragged: False; there are no tensors of rows of different lengths.
@@ -55,7 +54,6 @@ def audio_dataset_from_directory(
         validation_split: The part that is kept for validation, whose sounds keep their order; None for none.
         subset: With `validation_split`: "training", "validation", or "both" for a list of two.
         follow_links: Whether links to folders are followed.
-        format: "tf" or "grain"; with "grain" the random order is the same each time.
         verbose: Whether the number of files is printed.
 
     Returns:
@@ -102,7 +100,7 @@ def audio_dataset_from_directory(
         _FUNCTION, "sounds", (".wav",), read, _batches,
         directory=directory, labels=labels, label_mode=label_mode, class_names=class_names,
         batch_size=batch_size, shuffle=shuffle, seed=seed, validation_split=validation_split, subset=subset,
-        follow_links=follow_links, format=format, verbose=verbose,
+        follow_links=follow_links, format="tf", verbose=verbose,
     )  # fmt: skip
 
 
