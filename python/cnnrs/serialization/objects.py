@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,55 @@ from cnnrs.serialization.registry import (
     refers,
 )
 
-__all__ = ["UnknownObjectError", "deserialize_keras_object", "plain_array", "serialize_keras_object"]
+__all__ = [
+    "UnknownObjectError",
+    "deserialize_keras_object",
+    "plain_array",
+    "serialize_keras_object",
+    "sharing",
+]
+
+
+class _Shared(threading.local):
+    def __init__(self) -> None:
+        # Within `sharing`, what was written by identity, and what was read by number.
+        self.written: dict[int, tuple[Any, dict[str, Any]]] | None = None
+        self.read: dict[int, Any] | None = None
+
+
+_SHARED = _Shared()
+
+
+@contextlib.contextmanager
+def sharing() -> Iterator[None]:
+    """Within it, an object that occurs twice in what is written or read is one object afterwards.
+
+    >>> from cnnrs import layers
+    >>> layer = layers.Dense(2)
+    >>> with sharing():
+    ...     data = serialize_keras_object([layer, layer])
+    >>> with sharing():
+    ...     first, second = deserialize_keras_object(data)
+    >>> first is second
+    True
+    """
+    before = _SHARED.written, _SHARED.read
+    _SHARED.written, _SHARED.read = {}, {}
+    try:
+        yield
+    finally:
+        _SHARED.written, _SHARED.read = before
+
+
+def _note_written(obj: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """Gives the descriptions of one object a number, if there are several."""
+    if _SHARED.written is None:
+        return data
+    _, first = _SHARED.written.setdefault(id(obj), (obj, data))
+    if first is not data:
+        number = first.setdefault("shared_object_id", len(_SHARED.written))
+        data["shared_object_id"] = number
+    return data
 
 
 class UnknownObjectError(TypeError):
@@ -81,7 +130,7 @@ def serialize_keras_object(obj: Any) -> Any:
         compiled = _compile_config(obj)
         if compiled is not None:
             data["compile_config"] = compiled
-    return data
+    return _note_written(obj, data)
 
 
 def _compile_config(model: Any) -> Any:
@@ -186,6 +235,9 @@ def _deserialize(config: Any, custom_objects: Any, safe_mode: bool, module_objec
     if name == "__slice__":
         parts = config["config"]
         return slice(inner(parts["start"]), inner(parts["stop"]), inner(parts["step"]))
+    number = config.get("shared_object_id")
+    if number is not None and _SHARED.read is not None and number in _SHARED.read:
+        return _SHARED.read[number]
     target = _find(config, custom_objects, module_objects)
     if name == "function":
         return target
@@ -199,6 +251,8 @@ def _deserialize(config: Any, custom_objects: Any, safe_mode: bool, module_objec
         compiled = config.get("compile_config")
         if compiled and hasattr(obj, "compile_from_config"):
             obj.compile_from_config(compiled)
+    if number is not None and _SHARED.read is not None:
+        _SHARED.read[number] = obj
     return obj
 
 
