@@ -27,7 +27,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: keras-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean
+.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -204,11 +204,17 @@ fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_names.py
 	$(PEERS)/.venv/bin/python -m pip install --quiet pillow scipy
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_data.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_networks.py
 
 # Values, gradients, dtypes and shapes of both libraries on the same calls; the summary goes to docs/keras.md with
 # KERAS_ARGS=--write, and KERAS_ARGS=--list prints each difference.
 keras-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
 	PYTHONPATH=tests $(BIN)/python -m keras_compare --keras $(PEERS)/.venv/bin/python $(KERAS_ARGS)
+
+# Logits and features of Keras's networks with the same weights in both libraries; NETWORKS_ARGS=--write puts the table
+# into docs/keras.md, and NETWORKS_ARGS='VGG16 NASNetMobile' takes these alone.
+networks-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
+	$(BIN)/python tests/network_numbers.py --keras $(PEERS)/.venv/bin/python $(NETWORKS_ARGS)
 
 # What single calls cost, beside Keras on TensorFlow.
 edge: $(PEERS)/.venv/.installed $(VENV)/.wheel

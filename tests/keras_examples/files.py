@@ -17,7 +17,9 @@ __all__ = ["FETCHED", "prepare", "some_file"]
 RNG = np.random.default_rng(0)
 
 
-def picture(path: str | Path, size: tuple[int, int] = (240, 180), mode: str = "RGB", classes: int = 0) -> None:
+def picture(
+    path: str | Path, size: tuple[int, int] = (240, 180), mode: str = "RGB", classes: int = 0
+) -> None:
     """Writes a picture of smooth noise, or of class numbers from 1 on."""
     from PIL import Image
 
@@ -156,7 +158,18 @@ def _trimaps() -> None:
 def _shapes() -> None:
     import trimesh
 
-    for kind in ("bathtub", "bed", "chair", "desk", "dresser", "monitor", "night_stand", "sofa", "table", "toilet"):
+    for kind in (
+        "bathtub",
+        "bed",
+        "chair",
+        "desk",
+        "dresser",
+        "monitor",
+        "night_stand",
+        "sofa",
+        "table",
+        "toilet",
+    ):
         for part, count in (("train", 4), ("test", 2)):
             folder = Path("ModelNet10", kind, part)
             folder.mkdir(parents=True)
@@ -168,7 +181,9 @@ def _shapes() -> None:
 def _parts() -> None:
     base = Path(".keras/datasets/PartAnnotation")
     parts = ["wing", "body", "tail", "engine"]
-    metadata = {"Airplane": {"directory": "02691156", "lables": parts, "colors": ["blue", "green", "red", "pink"]}}
+    metadata = {
+        "Airplane": {"directory": "02691156", "lables": parts, "colors": ["blue", "green", "red", "pink"]}
+    }
     for part in parts:
         (base / "02691156/points_label" / part).mkdir(parents=True)
     (base / "02691156/points").mkdir()

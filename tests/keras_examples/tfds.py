@@ -69,7 +69,11 @@ def _dataset(name: str, split: Any, as_supervised: bool, batch_size: int | None)
         return _boxes(features["image"])
     parts: Any = (features["image"], features["label"]) if as_supervised else features
     dataset = tf.data.Dataset.from_tensor_slices(parts)
-    return dataset if batch_size is None else dataset.batch(len(features["image"]) if batch_size < 0 else batch_size)
+    return (
+        dataset
+        if batch_size is None
+        else dataset.batch(len(features["image"]) if batch_size < 0 else batch_size)
+    )
 
 
 def _boxes(images: np.ndarray) -> Any:
@@ -104,7 +108,9 @@ def _info(name: str) -> Any:
     return SimpleNamespace(features={"label": label, "objects": objects}, splits=splits, name=name)
 
 
-def load(name: str, *, split: Any = None, as_supervised: bool = False, with_info: bool = False, **options: Any) -> Any:
+def load(
+    name: str, *, split: Any = None, as_supervised: bool = False, with_info: bool = False, **options: Any
+) -> Any:
     def one(part: Any) -> Any:
         return _dataset(name, part, as_supervised, options.get("batch_size"))
 

@@ -198,7 +198,12 @@ def _displays() -> None:
     medmnist.INFO = {"organmnist3d": {"url": "organmnist3d.npz", "MD5": None}}
     imutils: Any = ModuleType("imutils")
     imutils.paths = SimpleNamespace(list_images=lambda folder: [str(p) for p in Path(folder).rglob("*.jpg")])
-    names = {"tensorflow_docs": docs, "tensorflow_docs.vis": docs.vis, "medmnist": medmnist, "imutils": imutils}
+    names = {
+        "tensorflow_docs": docs,
+        "tensorflow_docs.vis": docs.vis,
+        "medmnist": medmnist,
+        "imutils": imutils,
+    }
     sys.modules.update(names)
 
 

@@ -249,6 +249,10 @@ def assemble(
     static = bool(include_top) if static is None else static
     shape = input_shape_of(input_shape, network, size or row.size, row.least, weights, static, sized)
     inputs = _inputs(input_tensor, input_shape, shape, network)
+    if weights == "imagenet":
+        trained = files or row.weights
+        assert trained is not None, f"{network} has no file of weights in the table"
+        weights = _fetched(trained.top if include_top else trained.no_top)
     x = features(inputs)
     if include_top:
         x = top.classify(x, classes, classifier_activation)
@@ -261,10 +265,6 @@ def assemble(
             x = top.finish(x)
     sources = symbolic.get_source_inputs(inputs)
     model = Model(sources[0] if len(sources) == 1 else sources, x, name=name)
-    if weights == "imagenet":
-        trained = files or row.weights
-        assert trained is not None, f"{network} has no file of weights in the table"
-        weights = _fetched(trained.top if include_top else trained.no_top)
     if weights is not None:
         model.load_weights(weights)
     return model
