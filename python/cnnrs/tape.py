@@ -14,8 +14,8 @@ from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops import raw
 from cnnrs.ops.dispatch import as_float, as_tensor
 
-# Calls of `gradient` whose results nobody has read yet. Each holds what the layers of its forward pass made when all are
-# computed in one plan, so that a loop which only collects gradients would need memory for all its rounds at once.
+# Calls of `gradient` whose results nobody has read yet. A plan that computes all of them holds what the layers of
+# each forward pass made, so that a loop which only collects gradients would need memory for all its rounds at once.
 _MAX_UNREAD = 8
 _UNREAD = threading.local()
 
@@ -294,7 +294,7 @@ def _with_gradients(function: Callable[..., Any], wrt: Any, has_aux: bool, calle
 
 
 def _bound_unread(gradients: list[Any]) -> None:
-    """Computes the gradients of earlier calls on this thread, if many of them wait for somebody to read them."""
+    """Computes the gradients of earlier calls on this thread, if many of them wait to be read."""
     if context.is_tracing():
         return
     unread: list[Any] = getattr(_UNREAD, "first", [])

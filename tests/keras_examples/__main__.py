@@ -4,9 +4,9 @@
     python -m keras_examples TREE --keras PYTHON       # and on Keras, those that did not end on cnnrs
     python -m keras_examples TREE --only grad_cam vae  # these alone; what is known of others stays
 
-Each script runs in a process of its own, in a folder of its own that has stand-ins for its data, with a limit of time
-and of memory. TREE is a source tree of keras-team/keras-io. What was found is kept in --out; --write puts the table
-into docs/keras.md.
+Each script runs in a process of its own, in a folder of its own that has stand-ins for its data, with a limit of
+time and of memory. TREE is a source tree of keras-team/keras-io. What was found is kept in --out; --write puts the
+table into docs/keras.md.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from keras_examples.scripts import Script, scripts
-from keras_examples.table import table, write
-
 import cnnrs
 from cnnrs import checking
+from keras_examples.scripts import Script, scripts
+from keras_examples.table import table, write
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,16 +94,26 @@ def run(script: Script, engine: str, python: str, options: argparse.Namespace) -
         _, line, text = (failed[-1] + ["", ""])[:3]
         return {"end": "failed", "line": int(line), "text": text, "seconds": seconds}
     text = lines[-1] if lines else ""
-    return {"end": "failed", "line": 0, "text": f"status {process.returncode}: {text}"[:300], "seconds": seconds}
+    return {
+        "end": "failed",
+        "line": 0,
+        "text": f"status {process.returncode}: {text}"[:300],
+        "seconds": seconds,
+    }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("tree", type=Path)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="scripts, by their names without folders")
+    parser.add_argument(
+        "--left", action="store_true", help="those alone that did not end on cnnrs when last run"
+    )
     parser.add_argument("--names", action="store_true", help="check names alone, and run nothing")
     parser.add_argument("--keras", metavar="PYTHON", help="an interpreter that has Keras and TensorFlow")
-    parser.add_argument("--all", action="store_true", help="with --keras: run all there, not only what failed")
+    parser.add_argument(
+        "--all", action="store_true", help="with --keras: run all there, not only what failed"
+    )
     parser.add_argument("--packages", nargs=1, default=[], help="a folder of packages that scripts import")
     parser.add_argument("--seconds", type=int, default=180, help="processor time that a script may take")
     parser.add_argument("--memory", type=int, default=8, help="GiB of memory that a script may have")
@@ -118,6 +127,8 @@ def main() -> int:
     known = {script.name: known.get(script.name, {}) for script in every}
     for script in every:
         if options.only and script.path.stem not in options.only:
+            continue
+        if options.left and known[script.name].get("cnnrs", {}).get("end") == "ran":
             continue
         record = {**known[script.name], **names_of(script)}
         if not options.names:

@@ -1,4 +1,4 @@
-"""Stand-ins for the files that scripts expect in their folder: a few small ones of the same names and formats."""
+"""Stand-ins for the files that scripts expect in their folder: a few of the same names and formats."""
 
 from __future__ import annotations
 

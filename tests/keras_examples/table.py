@@ -17,10 +17,15 @@ def table(records: dict[str, Any]) -> str:
     fine = [record for record in checked if not record["missing"]]
     runs = [record for record in checked if "cnnrs" in record]
     ran = [record for record in runs if record["cnnrs"]["end"] == "ran"]
-    neither = [r for r in runs if r["cnnrs"]["end"] != "ran" and r.get("keras", {"end": "ran"})["end"] != "ran"]
+    neither = [
+        r for r in runs if r["cnnrs"]["end"] != "ran" and r.get("keras", {"end": "ran"})["end"] != "ran"
+    ]
+    counts = (
+        f"Of {len(checked)} scripts {len(fine)} find all their names, and {len(ran)} of {len(runs)} run to their "
+        f"end; {len(neither)} of the others do not with Keras 3.15 on TensorFlow either."
+    )
     lines = [
-        f"Of {len(checked)} scripts {len(fine)} find all their names, and {len(ran)} of {len(runs)} run to their end; "
-        f"{len(neither)} of the others do not run with Keras 3.15 on TensorFlow in the same surroundings either.",
+        counts,
         "",
         "| script | names | missing | first line that fails | with Keras |",
         "|---|---|---|---|---|",
