@@ -4,9 +4,9 @@
     python -m keras_examples TREE --keras PYTHON       # and on Keras, those that did not end on cnnrs
     python -m keras_examples TREE --only grad_cam vae  # these alone; what is known of others stays
 
-Each script runs in a process of its own, in a folder of its own that has stand-ins for its data, with a limit of
-time and of memory. TREE is a source tree of keras-team/keras-io. What was found is kept in --out; --write puts the
-table into docs/keras.md.
+Each script runs in a process of its own, in a folder of its own that has stand-ins for its data, with a limit
+of time and of memory. TREE is a source tree of keras-team/keras-io. What was found is kept in --out; --write
+puts the table into docs/keras.md.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python worker.py cnnrs|keras SCRIPT [PACKAGES]
 
-The script's code is what it is, but for the numbers of `CAPS`: how many epochs and steps, and how large. `fit`
-and `evaluate` are bounded by `config.set_max_epochs` and `config.set_max_steps_per_epoch` of Keras and cnnrs.
+The script's code is what it is, but for the numbers of `CAPS`: how many epochs and steps, and how large.
+`fit` and `evaluate` are bounded by `config.set_max_epochs` and `config.set_max_steps_per_epoch` of Keras and cnnrs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from keras_examples import files, tfds
 # Numbers that are made smaller wherever a script assigns them: the name, and the most that it may be.
 CAPS = {
     r"(.*_)?(epochs|num_epochs|EPOCHS|NUM_EPOCHS)": 1,
-    r"(.*_)?(batch_size|BATCH_SIZE)": 16,
+    r"(.*_)?(batch_size|BATCH_SIZE)": 32,
     r"(meta_iters|iterations|num_iterations|NUM_ITERATIONS|total_timesteps)": 4,
     r"(MAX_TRAIN_IMAGES|NUM_TRAIN_IMAGES|NUM_VAL_IMAGES|num_val_images)": 8,
     r"(eval_interval|plot_interval)": 2,
