@@ -29,7 +29,7 @@ from keras_examples import files, tfds
 # Numbers that are made smaller wherever a script assigns them: the name, and the most that it may be.
 CAPS = {
     r"(.*_)?(epochs|num_epochs|EPOCHS|NUM_EPOCHS)": 1,
-    r"(.*_)?(batch_size|BATCH_SIZE)": 32,
+    r"(.*_)?(batch_size|BATCH_SIZE)": 8,
     r"(meta_iters|iterations|num_iterations|NUM_ITERATIONS|total_timesteps)": 4,
     r"(MAX_TRAIN_IMAGES|NUM_TRAIN_IMAGES|NUM_VAL_IMAGES|num_val_images)": 8,
     r"(eval_interval|plot_interval)": 2,
@@ -37,8 +37,11 @@ CAPS = {
 
 # Numbers of single scripts, where the above would take hours or fit no stand-in.
 OF_SCRIPTS: dict[str, dict[str, Any]] = {
+    "captcha_ocr": {"batch_size": 16},
     "deeplabv3_plus": {"IMAGE_SIZE": 128},
     "depth_estimation": {"HEIGHT": 64, "WIDTH": 64},
+    "edsr": {"BATCH_SIZE": 16},
+    "fixres": {"BATCH_SIZE": 32, "batch_size": 32},
     "oxford_pets_image_segmentation": {"max_dataset_len": 16, "val_samples": 8},
     "tfrecord": {"IMAGE_SIZE": [128, 128]},
 }
@@ -131,15 +134,15 @@ def _shorten(keras: Any) -> None:
 
 
 DATA_SETS = {
-    "mnist": ((60000, 28, 28), (10000, 28, 28), 10, 1),
-    "fashion_mnist": ((60000, 28, 28), (10000, 28, 28), 10, 1),
-    "cifar10": ((50000, 32, 32, 3), (10000, 32, 32, 3), 10, 2),
-    "cifar100": ((50000, 32, 32, 3), (10000, 32, 32, 3), 100, 2),
+    "mnist": ((6000, 28, 28), (1000, 28, 28), 10, 1),
+    "fashion_mnist": ((6000, 28, 28), (1000, 28, 28), 10, 1),
+    "cifar10": ((5000, 32, 32, 3), (1000, 32, 32, 3), 10, 2),
+    "cifar100": ((5000, 32, 32, 3), (1000, 32, 32, 3), 100, 2),
 }
 
 
 def _loader(train: Any, test: Any, classes: int, rank: int) -> Any:
-    """`load_data` of random images, as many as the data set has."""
+    """`load_data` of random images, a tenth of what the data set has."""
 
     def load_data(*args: Any, **kwargs: Any) -> Any:
         rng = np.random.default_rng(0)

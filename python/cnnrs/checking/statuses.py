@@ -179,6 +179,8 @@ def _arguments(path: str, call: Call) -> list[tuple[str, Status]]:
         known = known_arguments(target)
     except (AttributeError, ImportError, TypeError, ValueError):
         return []
+    if not known:
+        return []  # of a class that is not written in Python
     entries = []
     for keyword in call.keywords:
         if keyword not in known:
