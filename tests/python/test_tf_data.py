@@ -1,4 +1,4 @@
-"""tf.data and tf.io of the bridge against what TensorFlow gave for the same calls: `tests/tf_data.py` keeps it."""
+"""tf.data and tf.io against what TensorFlow gave for the same calls: `tests/tf_data.py` keeps it."""
 
 from __future__ import annotations
 

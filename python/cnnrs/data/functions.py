@@ -14,6 +14,7 @@ from cnnrs.data.grouping import check_order
 from cnnrs.data.mapping import ElementFunction, arguments_of, as_bool
 from cnnrs.data.ordering import count_of
 from cnnrs.data.pipeline import UNKNOWN_CARDINALITY, Passes, Pipeline, worker_count
+from cnnrs.data.rows import ArrayRows
 from cnnrs.data.spec import spec_of
 from cnnrs.data.workers import attempted, through
 
@@ -75,20 +76,23 @@ class Functions(Pipeline):
         workers = worker_count(num_parallel_calls, where)
         function, passes = ElementFunction(map_func, where), Passes()
 
-        def call(pair: Any) -> Any:
-            element, key = pair
-            return function(arguments_of(element), key)
+        # Rows in memory may be taken before they are asked for; other sources may do something meanwhile.
+        in_memory = self._rows is not None and isinstance(self._rows.source, ArrayRows)
 
-        def mapped(peek: bool, run: Callable[..., Iterator[Any]] = through) -> Iterator[Any]:
+        def mapped(peek: bool) -> Iterator[Any]:
             pairs = passes.keyed(self._open(peek), peek)
-            return run(call, pairs, 1 if peek else workers)
+            if peek:
+                return through(function.of_pair, pairs, 1)
+            return through(function.of_pair, pairs, workers, function, in_memory)
 
         def spec() -> Any:
             of = self._known_spec()
             return None if of is None else function.spec(arguments_of(of))
 
         made = self._made(mapped, self._length, spec, name=name)
-        made._attempts = lambda peek: mapped(peek, attempted)
+        made._attempts = lambda peek: attempted(
+            function.of_pair, passes.keyed(self._open(peek), peek), 1 if peek else workers
+        )
         return made
 
     def filter(self, predicate: Callable[..., Any], name: str | None = None) -> Any:

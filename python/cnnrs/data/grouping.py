@@ -26,6 +26,8 @@ def batch_of(elements: list[Any], where: str) -> Any:
     """Elements along a new first axis."""
     if not tree.is_nested(elements[0]):
         return stacked(elements, where)
+    if type(elements[0]) is tuple and not any(map(tree.is_nested, elements[0])):
+        return tuple(stacked(leaves, where) for leaves in zip(*elements, strict=True))
     return tree.map_structure(lambda *leaves: stacked(leaves, where), *elements)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from cnnrs.data.strings import StringTensor, is_text
 __all__ = ["NONE", "DatasetSpec", "TensorSpec", "batched", "merged", "plain_name", "shape_of", "spec_of"]
 
 
+@functools.lru_cache(256)
 def plain_name(dtype: Any) -> str:
     """The name of a type as text and nothing more: compat.tf has names with attributes."""
     return str.__str__(dtype_name(dtype))
