@@ -94,7 +94,9 @@ def test_batch_dot_sums_over_one_axis_of_each(first, second, axes):
 def test_ctc_takes_the_last_class_for_blank():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(5), (2, 6)).astype(np.float32)
-    cost = K.ctc_batch_cost(np.array([[0, 1], [2, 0]]), probabilities, np.full((2, 1), 6), np.array([[2], [1]]))
+    cost = K.ctc_batch_cost(
+        np.array([[0, 1], [2, 0]]), probabilities, np.full((2, 1), 6), np.array([[2], [1]])
+    )
     # The same with the blank first.
     moved = np.log(np.roll(probabilities, 1, -1) + 1e-7)
     expected = ops.ctc_loss(np.array([[1, 2], [3, 0]]), moved, np.array([2, 1]), np.array([6, 6]))

@@ -133,7 +133,9 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
     x, y = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
     ranks = len(x.shape), len(y.shape)
     if min(ranks) < 2:
-        raise ValueError(f"batch_dot: expected tensors of at least two axes, received {x.shape} and {y.shape}")
+        raise ValueError(
+            f"batch_dot: expected tensors of at least two axes, received {x.shape} and {y.shape}"
+        )
     if axes is None:
         axes = (-1, -1 if ranks[1] == 2 else -2)
     first, second = (axes, axes) if isinstance(axes, int) else axes
