@@ -21,8 +21,8 @@ def table(records: dict[str, Any]) -> str:
         r for r in runs if r["cnnrs"]["end"] != "ran" and r.get("keras", {"end": "ran"})["end"] != "ran"
     ]
     counts = (
-        f"Of {len(checked)} scripts {len(fine)} find all their names, and {len(ran)} of {len(runs)} run to their "
-        f"end; {len(neither)} of the others do not with Keras 3.15 on TensorFlow either."
+        f"Of {len(checked)} scripts {len(fine)} find all their names, and {len(ran)} of {len(runs)} run to "
+        f"their end; {len(neither)} of the others do not with Keras 3.15 on TensorFlow either."
     )
     lines = [
         counts,

@@ -3,7 +3,8 @@
     python worker.py cnnrs|keras SCRIPT [PACKAGES]
 
 The script's code is what it is, but for the numbers of `CAPS`: how many epochs and steps, and how large.
-`fit` and `evaluate` are bounded by `config.set_max_epochs` and `config.set_max_steps_per_epoch` of Keras and cnnrs.
+`fit` and `evaluate` are bounded by `config.set_max_epochs` and `config.set_max_steps_per_epoch`, which Keras
+and cnnrs have.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What scripts of Keras 2 call: functions of `keras.backend`, `compiled_loss`, arguments under their former names."""
+"""What scripts of Keras 2 call: functions of `keras.backend`, `compiled_loss`, former names of arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that runs Keras's example scripts: what it counts, what it makes smaller, how it bounds a run."""
+"""The command that runs Keras's examples: what it counts, what it makes smaller, how it bounds a run."""
 
 from __future__ import annotations
 

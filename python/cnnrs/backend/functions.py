@@ -382,7 +382,7 @@ def l2_normalize(x: Any, axis: Any = None) -> Any:
 
 @named
 def map_fn(fn: Any, elems: Any, name: str | None = None, dtype: Any = None) -> Any:
-    """The results of a function for the elements along the first axis. `name` begins the message of an error."""
+    """The results of a function for each element along the first axis. `name` begins messages of errors."""
     try:
         found = ops.map(fn, elems)
     except ValueError as error:
