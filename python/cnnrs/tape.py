@@ -14,8 +14,8 @@ from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops import raw
 from cnnrs.ops.dispatch import as_float, as_tensor
 
-# Calls of `gradient` whose results nobody has read yet. A plan that computes all of them holds what the layers
-# of each forward pass made: a loop that only collects gradients would need memory for all its rounds at once.
+# Calls of `gradient` whose results nobody has read yet. A plan that computes all of them holds what
+# the layers of each forward pass made: a loop that only collects gradients would need much memory.
 _MAX_UNREAD = 8
 _UNREAD = threading.local()
 

@@ -205,6 +205,11 @@ def _displays() -> None:
     medmnist.INFO = {"organmnist3d": {"url": "organmnist3d.npz", "MD5": None}}
     imutils: Any = ModuleType("imutils")
     imutils.paths = SimpleNamespace(list_images=lambda folder: [str(p) for p in Path(folder).rglob("*.jpg")])
+    for name, owner, method in (("imageio", "", "mimsave"), ("trimesh", "Trimesh", "show")):
+        # They open windows, or take pictures of one channel no more.
+        module = _module(name)
+        if module is not None:
+            setattr(getattr(module, owner, module), method, lambda *args, **kwargs: None)
     names = {
         "tensorflow_docs": docs,
         "tensorflow_docs.vis": docs.vis,

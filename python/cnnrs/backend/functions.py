@@ -1,4 +1,4 @@
-"""Functions that `tf.keras.backend` has beside those of Keras 3: `K.flatten`, `K.ctc_batch_cost` and their kin.
+"""Functions that `tf.keras.backend` has beside those of Keras 3: `K.flatten`, `K.ctc_batch_cost`, more.
 
 Scripts written for Keras 2 call them. `cnnrs.ops` has what takes their place; each is a few of its calls.
 
@@ -12,15 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from cnnrs import config, ops, random
 from cnnrs.base.arguments import named
 from cnnrs.variables import Variable
 
 # Functions of `cnnrs.ops` whose names, arguments and defaults are the same.
 SAME = frozenset(
-    """abs all any cast cos elu equal exp greater greater_equal hard_sigmoid less less_equal log max maximum mean min
-    minimum ndim not_equal ones_like prod round shape sigmoid sign sin softmax softplus softsign sqrt square squeeze
-    stack std stop_gradient sum tanh tile transpose var zeros_like""".split()
+    """abs all any cast cos elu equal exp greater greater_equal hard_sigmoid less less_equal log max
+    maximum mean min minimum ndim not_equal ones_like prod round shape sigmoid sign sin softmax
+    softplus softsign sqrt square squeeze stack std stop_gradient sum tanh tile transpose var
+    zeros_like""".split()
 )
 
 ABSENT = {
@@ -246,8 +249,8 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None 
 
 @named
 def count_params(x: Any) -> int:
-    """The number of elements."""
-    return int(ops.size(x))
+    """The number of elements of a tensor or variable."""
+    return int(np.prod(x.shape))
 
 
 @named
@@ -264,9 +267,9 @@ def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: An
         The loss of each sample, of shape (n, 1).
     """
     logits = ops.log(ops.add(y_pred, config.epsilon()))
-    lengths = [ops.cast(ops.squeeze(length, -1), "int32") for length in (label_length, input_length)]
-    labels = ops.cast(y_true, "int32")
-    return ops.expand_dims(ops.ctc_loss(labels, logits, *lengths, mask_index=logits.shape[-1] - 1), 1)
+    labels, steps = (ops.cast(ops.squeeze(n, -1), "int32") for n in (label_length, input_length))
+    blank = logits.shape[-1] - 1
+    return ops.expand_dims(ops.ctc_loss(ops.cast(y_true, "int32"), logits, labels, steps, blank), 1)
 
 
 @named
