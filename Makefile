@@ -14,6 +14,7 @@
 # make bits    what cnnrs computes, bit for bit, before and after a change: make bits BITS_ARGS='--record build/bits.json'
 # make tf-compare  cnnrs.compat.tf against TensorFlow
 # make keras-compare  every function, layer, loss, metric and optimizer against Keras; make edge  what single calls cost
+# make keras-examples KERAS_IO=/path  Keras's own examples: names, and runs to the end on stand-in data
 # make fuzz    random programs against float64: make fuzz FUZZ_ARGS='--programs 20000 --seed 1'
 # make instructions  instructions of the main kernels under callgrind, compared with a table
 # Needs Python >= 3.10, Rust (rust-version in Cargo.toml) and the package registries, nothing else.
@@ -28,7 +29,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean tf-data tf-compare
+.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean tf-data tf-compare keras-examples
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -226,6 +227,19 @@ tf-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
 # The same calls of tf.data and tf.io in cnnrs and in TensorFlow.
 tf-data: $(PEERS)/.venv/.installed $(VENV)/.wheel
 	$(BIN)/python tests/tf_data.py --tensorflow $(PEERS)/.venv/bin/python $(TF_ARGS)
+
+# Keras's own example scripts, from a source tree of keras-team/keras-io: their names, and runs to the end on stand-in
+# data; those that do not end here run with Keras, too. The table goes to docs/keras.md with EXAMPLES_ARGS=--write.
+EXAMPLES := build/keras-examples-packages
+
+keras-examples: $(PEERS)/.venv/.installed $(VENV)/.wheel $(VENV)/.dev $(EXAMPLES)/.installed
+	@[ -n "$(KERAS_IO)" ] || { echo "name the tree of keras-team/keras-io: make keras-examples KERAS_IO=/path"; exit 1; }
+	PYTHONPATH=tests $(BIN)/python -m keras_examples $(KERAS_IO) --packages $(EXAMPLES) \
+		--keras $(PEERS)/.venv/bin/python $(EXAMPLES_ARGS)
+
+$(EXAMPLES)/.installed: $(VENV)/.created tests/keras_examples/requirements.txt
+	$(BIN)/python $(PIP) --target $(EXAMPLES) -r tests/keras_examples/requirements.txt
+	@touch $@
 
 # What single calls cost, beside Keras on TensorFlow.
 edge: $(PEERS)/.venv/.installed $(VENV)/.wheel

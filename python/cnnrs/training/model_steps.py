@@ -291,7 +291,8 @@ class ModelSteps(Layer):
 
     @property
     def compiled_metrics(self) -> Any:
-        """What Keras 2 had for `compute_metrics`: `update_state(y, y_pred, sample_weight)` of those of `compile`.
+        """What Keras 2 had for `compute_metrics`: its `update_state(y, y_pred, sample_weight)` is that of
+        the metrics of `compile`.
 
         Raises:
             ValueError: The model is not compiled.
