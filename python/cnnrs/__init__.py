@@ -19,6 +19,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from cnnrs.base.at_fork import renew
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from cnnrs import applications as applications
     from cnnrs import backend as backend
     from cnnrs import config as config
+    from cnnrs import data as data
     from cnnrs import layers as layers
     from cnnrs import models as models
     from cnnrs import ops as ops
@@ -55,12 +58,15 @@ _SUBMODULES = frozenset(
         "applications",
         "backend",
         "callbacks",
+        "compat",
         "config",
         "constraints",
+        "data",
         "datasets",
         "distillation",
         "dtype_policies",
         "initializers",
+        "keras",
         "layers",
         "losses",
         "metrics",
@@ -68,6 +74,7 @@ _SUBMODULES = frozenset(
         "models",
         "ops",
         "optimizers",
+        "preprocessing",
         "random",
         "regularizers",
         "saving",
@@ -114,6 +121,7 @@ __all__ = ["__version__", "version", *sorted(_SUBMODULES), *sorted(_NAMES)]
 
 # Threads that load modules at once, each another one, find half of what the other has begun.
 _LOADING = threading.RLock()
+renew(globals(), "_LOADING", threading.RLock)
 
 
 def _load(module: str) -> Any:

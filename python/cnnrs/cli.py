@@ -1,4 +1,4 @@
-"""The command line: `cnnrs train mnist`, `cnnrs profile resnet18`, `cnnrs doctor`."""
+"""The command line: `cnnrs train mnist`, `cnnrs profile resnet18`, `cnnrs check script.py`, and so on."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from cnnrs.saving import files
 
 __all__ = ["main"]
 
@@ -93,6 +91,21 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("--training", action="store_true", help="a step of training instead of inference")
     profile.add_argument("--repeats", type=_positive, default=10, help="runs; the fastest times are shown")
     profile.set_defaults(run=_profile)
+
+    check = commands.add_parser(
+        "check",
+        help="list the names of Keras and TensorFlow that scripts use",
+        description="List the names of Keras and TensorFlow that scripts and notebooks use, and which cnnrs "
+        "has. Nothing of them is executed. The exit status is 1 if one is missing.",
+    )
+    check.add_argument("paths", nargs="+", metavar="path", help="a script, a notebook, or a folder of them")
+    check.add_argument("--all", action="store_true", help="list the names that work, too")
+    check.add_argument("--json", action="store_true", help="write what was found as JSON")
+    check.set_defaults(run=_check)
+
+    summary = commands.add_parser("summary", help="show what a file of a model or of weights holds")
+    summary.add_argument("path", help="a .keras, .h5, .weights.h5, .weights.json or .safetensors file")
+    summary.set_defaults(run=_summary)
 
     doctor = commands.add_parser("doctor", help="show what cnnrs sees of this machine")
     doctor.set_defaults(run=_doctor)
@@ -196,11 +209,11 @@ def _train(options: argparse.Namespace) -> int:
         metrics=["accuracy"],
     )
     print(f"{options.model}, {model.count_params():,} parameters, seed {seed}")
-    done: tuple[int, files.Content | None] = 0, None
+    done: tuple[int, Any] = 0, None
 
     def keep(epoch: int, logs: Any) -> None:
         nonlocal done
-        done = epoch + 1, files.content(model)
+        done = epoch + 1, files.content(model, str(options.output))
 
     keeping = callbacks.LambdaCallback(on_epoch_end=keep)
     start = time.perf_counter()
@@ -220,7 +233,7 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
-def _save_done(options: argparse.Namespace, epochs: int, content: files.Content | None) -> str:
+def _save_done(options: argparse.Namespace, epochs: int, content: Any) -> str:
     """Saves what there is after so many whole epochs, and says what was saved."""
     from cnnrs.saving import files
 
@@ -281,6 +294,45 @@ def _require_writable(path: Path) -> None:
 def _scaled(images: np.ndarray) -> np.ndarray:
     """uint8 images of shape (n, 28, 28) as float32 in 0 to 1 of shape (n, 28, 28, 1)."""
     return images[..., None].astype("float32") / 255
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Files one after the other; with several, their number at the end."""
+    import json
+
+    from cnnrs import checking
+
+    checked: list[checking.Checked] = []
+    unreadable: list[str] = []
+    for given in options.paths:
+        try:
+            for path in checking.programs(given):
+                try:
+                    checked.append(checking.check(path))
+                    if not options.json:
+                        print(checking.as_text(checked[-1], options.all))
+                except checking.Unreadable as error:
+                    unreadable.append(str(error))
+                    if not options.json:
+                        print(error)
+        except checking.Unreadable as error:
+            unreadable.append(str(error))
+            if not options.json:
+                print(error)
+    fine = sum(file.is_fine for file in checked)
+    if options.json:
+        print(json.dumps(checking.as_json(checked, unreadable), indent=1))
+    elif len(checked) + len(unreadable) > 1:
+        print(f"{fine} of {len(checked) + len(unreadable)} files find all their names")
+    return 0 if fine == len(checked) and not unreadable else 1
+
+
+def _summary(options: argparse.Namespace) -> int:
+    """The layers and the arrays. The model is not made, and the classes of its layers are not needed."""
+    from cnnrs.saving.contents import contents_of, describe
+
+    print(describe(contents_of(options.path)))
+    return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import os
 from cnnrs import _core
 from cnnrs.base import suggest
 from cnnrs.base.arguments import integer, number
+from cnnrs.base.consent import allow_code
 from cnnrs.base.policies import dtype_policy, set_dtype_policy
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "disable_traceback_filtering",
     "dtype_policy",
     "enable_interactive_logging",
+    "enable_unsafe_deserialization",
     "epsilon",
     "floatx",
     "get_num_threads",
@@ -50,24 +52,39 @@ __getattr__ = suggest.without(
     {
         "enable_traceback_filtering": "tracebacks have all their frames; the last line says what is wrong",
         "enable_flash_attention": "attention is fused where that is faster; there is nothing to choose",
-        "enable_unsafe_deserialization": "files hold data and never code; register the function with "
-        "saving.register_keras_serializable",
     },
     __all__,
 )
 
 _LIMITS: dict[str, int | None] = {}
-_SETTINGS = {"epsilon": 1e-7, "image_data_format": "channels_last", "interactive": True}
+_SETTINGS = {"backend": "cnnrs", "epsilon": 1e-7, "image_data_format": "channels_last", "interactive": True}
 
 
 def backend() -> str:
-    """Name of the engine.
+    """Name of the engine; under `python -m cnnrs.keras` "tensorflow", whose names serve there.
 
     >>> from cnnrs import config
     >>> config.backend()
     'cnnrs'
     """
-    return "cnnrs"
+    return str(_SETTINGS["backend"])
+
+
+def answer_backend(backend: str) -> None:
+    """Sets what `backend()` says: scripts ask it which functions serve beside those of Keras."""
+    _SETTINGS["backend"] = backend
+
+
+def enable_unsafe_deserialization() -> None:
+    """Lets `load_model` read code, that is lambdas, in all files from now on, and `save` write them.
+
+    Such code may do anything. Call it for files that you trust as programs.
+
+    >>> from cnnrs import config
+    >>> callable(config.enable_unsafe_deserialization)
+    True
+    """
+    allow_code()
 
 
 def set_backend(backend: str) -> None:
@@ -76,7 +93,7 @@ def set_backend(backend: str) -> None:
     Raises:
         ValueError: It is another one.
     """
-    if backend != "cnnrs":
+    if backend not in ("cnnrs", _SETTINGS["backend"]):
         raise ValueError(f"set_backend: backend: expected 'cnnrs', the only engine, received {backend!r}")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
+from cnnrs.base import key_scope
 from cnnrs.base.arguments import NamedArguments, reject
 from cnnrs.base.dtypes import FLOATS, INTEGERS, dtype_name, standardize_dtype
 from cnnrs.ops import raw
@@ -52,7 +53,13 @@ def current_seed() -> int:
 
 
 def draw_seed() -> int:
-    """The next seed, a positive int32: of the stream that `set_random_seed` or `CNNRS_SEED` started."""
+    """The next seed, a positive int32: of the stream that `set_random_seed` or `CNNRS_SEED` started.
+
+    In a function of elements of a data set it comes from the element instead.
+    """
+    scope = key_scope.current()
+    if scope is not None:
+        return scope.seed()
     _start()
     assert _stream is not None
     return int(_stream.integers(1, 2**31 - 1))
@@ -94,7 +101,13 @@ class SeedGenerator(NamedArguments):
         self.state = Variable(state, trainable=False, name=f"{self.name}_state")
 
     def next(self, ordered: bool = True) -> Any:
-        """A key that no other call gets: the state; the counter moves on."""
+        """A key that no other call gets: the state; the counter moves on.
+
+        In a function of elements of a data set the key comes from the element, and the state stays.
+        """
+        scope = key_scope.current()
+        if scope is not None:
+            return scope.key(self.seed)
         key = self.state.value
         self.state.assign(key + _core.tensor(np.array([0, 1], dtype="int32")))
         return key
@@ -128,7 +141,8 @@ def global_seed_generator() -> SeedGenerator:
 def _key(seed: Any) -> Any:
     """The key for a draw: an integer gives the same one each time."""
     if seed is None:
-        return global_seed_generator().next()
+        scope = key_scope.current()
+        return global_seed_generator().next() if scope is None else scope.key(0)
     if isinstance(seed, SeedGenerator):
         return seed.next()
     return SeedGenerator(seed).state.value

@@ -18,7 +18,15 @@ from cnnrs.base import context, naming
 from cnnrs.base.arguments import NamedArguments
 from cnnrs.base.dtypes import standardize_dtype
 
-__all__ = ["KerasTensor", "Node", "Operation", "any_symbolic", "infer", "is_keras_tensor"]
+__all__ = [
+    "KerasTensor",
+    "Node",
+    "Operation",
+    "any_symbolic",
+    "get_source_inputs",
+    "infer",
+    "is_keras_tensor",
+]
 
 # Sizes taken for an unknown extent. What differs between the two runs is unknown in the output. Axis 0 is the
 # batch; other axes are images whose size must survive a deep network's strides.
@@ -242,6 +250,42 @@ class Node:
         if len(args) == 1 and isinstance(args[0], KerasTensor) and not kwargs:
             return (values[id(args[0])],), {}
         return tree.map_structure(replace, args), tree.map_structure(replace, kwargs)
+
+
+def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
+    """The inputs that a symbolic tensor is made of.
+
+    Args:
+        tensor: A symbolic tensor.
+
+    Returns:
+        The results of `Input` that it depends on, each once, in the order in which they are met; `[tensor]`,
+        if no operation made it.
+
+    Raises:
+        TypeError: It is no symbolic tensor.
+
+    >>> import cnnrs
+    >>> x = cnnrs.Input((4,), name="pixels")
+    >>> [source.name for source in cnnrs.utils.get_source_inputs((x + 1.0) * x)]
+    ['pixels']
+    """
+    if not isinstance(tensor, KerasTensor):
+        raise TypeError(f"get_source_inputs: expected a symbolic tensor, received {tensor!r}")
+    found: dict[int, KerasTensor] = {}
+    met: set[int] = set()
+    waiting = [tensor]
+    while waiting:
+        current = waiting.pop()
+        if id(current) in met:
+            continue
+        met.add(id(current))
+        operation, index, _ = current._keras_history or (None, 0, 0)
+        inputs = operation._inbound_nodes[index].inputs if operation else []
+        if not inputs:
+            found[id(current)] = current
+        waiting.extend(reversed(inputs))
+    return list(found.values())
 
 
 class Operation(NamedArguments):

@@ -98,7 +98,8 @@ impl Tensor {
     /// As [`Tensor::scalar`].
     pub fn integer(value: i128, dtype: DType) -> Result<Self> {
         let held = dtype.wrap(value);
-        match (-2..=2).contains(&held) || !dtype.is_integer() {
+        // A GPU computes no constants of plain types, but holds them.
+        match !dtype.is_integer() || (-2..=2).contains(&held) && !dtype.is_plain() {
             true => Self::scalar(held as f64, dtype),
             false => with_element!(dtype, T => Self::from_slice(&[], &[T::of_integer(held)])),
         }

@@ -1,5 +1,6 @@
 //! The extension module `cnnrs._core`: tensors, variables, traced functions, numpy in and out.
 
+mod at_fork;
 mod caller;
 mod convert;
 mod dlpack;
@@ -8,6 +9,7 @@ mod files;
 mod function;
 mod hdf5;
 mod held;
+mod indexing;
 mod operators;
 mod system;
 mod tensor;

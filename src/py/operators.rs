@@ -169,7 +169,7 @@ macro_rules! with_operators {
             }
             /// Elements, a sub-tensor, or rows picked by an integer tensor.
             fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
-                super::tensor::get_item(&$tensor(self)?, index).map(PyTensor::from)
+                super::indexing::get_item(&$tensor(self)?, index).map(PyTensor::from)
             }
             fn __len__(&self) -> PyResult<usize> {
                 super::tensor::length(&$tensor(self)?)

@@ -3,16 +3,15 @@
 use super::held::Held;
 use super::operators::{self, with_operators};
 use super::variable::PyVariable;
-use super::{caller, caught, convert};
+use super::{caller, caught, convert, indexing};
 use crate::dtype::DType;
 use crate::error::Error;
 use crate::lazy::{LayerScope, NoGrad, Tensor};
-use crate::ops::{Attribute, Attributes};
 use crate::shape::Fact;
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyBufferError, PyIndexError, PyOverflowError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyEllipsis, PyInt, PySlice, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 use std::cell::RefCell;
 
 /// A lazy tensor: recorded when made, computed when read.
@@ -141,7 +140,9 @@ with_operators!(PyTensor, own, {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let rows = (0..length(&self.tensor)?).map(|i| take(&self.tensor, 0, i as i64)).collect::<PyResult<Vec<_>>>()?;
+        let rows = (0..length(&self.tensor)?)
+            .map(|i| indexing::take(&self.tensor, 0, i as i64))
+            .collect::<PyResult<Vec<_>>>()?;
         let rows: Vec<PyTensor> = rows.into_iter().map(PyTensor::from).collect();
         pyo3::types::PyList::new(py, rows.into_iter().map(|r| Py::new(py, r)).collect::<PyResult<Vec<_>>>()?)?
             .call_method0("__iter__")
@@ -264,177 +265,6 @@ pub fn format<'py>(py: Python<'py>, tensor: &Tensor, spec: &str) -> PyResult<Bou
 /// Extent of axis 0.
 pub fn length(tensor: &Tensor) -> PyResult<usize> {
     tensor.fact().shape.first().copied().ok_or_else(|| PyTypeError::new_err("len() of a scalar tensor"))
-}
-
-fn ints(values: impl IntoIterator<Item = i64>) -> Attribute {
-    Attribute::List(values.into_iter().map(Attribute::Int).collect())
-}
-
-fn attributes<const N: usize>(pairs: [(&str, Attribute); N]) -> Attributes {
-    Attributes::new(pairs.map(|(k, v)| (k.to_owned(), v)))
-}
-
-/// Element `index` along `axis`, which disappears.
-fn take(tensor: &Tensor, axis: usize, index: i64) -> PyResult<Tensor> {
-    let shape = &tensor.fact().shape;
-    let extent = shape[axis] as i64;
-    if index < -extent || index >= extent {
-        return Err(PyIndexError::new_err(format!("index {index} is outside axis {axis} of shape {shape}")));
-    }
-    let index = if index < 0 { index + extent } else { index };
-    let starts = (0..shape.rank()).map(|a| if a == axis { index } else { 0 });
-    let stops = (0..shape.rank()).map(|a| if a == axis { index + 1 } else { shape[a] as i64 });
-    let steps = (0..shape.rank()).map(|_| 1);
-    let part = Tensor::apply_named(
-        "slice",
-        std::slice::from_ref(tensor),
-        attributes([("starts", ints(starts)), ("stops", ints(stops)), ("steps", ints(steps))]),
-    )?;
-    Ok(Tensor::apply_named("squeeze", &[part], attributes([("axis", Attribute::Int(axis as i64))]))?)
-}
-
-/// What one part of an index is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Part {
-    NewAxis,
-    Ellipsis,
-    Slice,
-    Integer,
-    /// A mask of rank 0: a new axis with all, or with nothing.
-    Truth(bool),
-    Array,
-}
-
-impl Part {
-    fn of(part: &Bound<'_, PyAny>) -> PyResult<Part> {
-        Ok(match part {
-            _ if part.is_none() => Part::NewAxis,
-            _ if part.is_instance_of::<PyEllipsis>() => Part::Ellipsis,
-            _ if part.is_instance_of::<PySlice>() => Part::Slice,
-            _ if is_truth(part) => Part::Truth(part.is_truthy()?),
-            _ if is_integer(part) => Part::Integer,
-            _ => Part::Array,
-        })
-    }
-}
-
-/// Refuses what numpy reads in a way of its own, and what means nothing.
-fn check_index(kinds: &[Part], rank: usize) -> PyResult<()> {
-    let used = kinds.iter().filter(|k| matches!(k, Part::Slice | Part::Integer | Part::Array)).count();
-    if used > rank {
-        return Err(PyIndexError::new_err(format!("expected at most {rank} indices, received {used}")));
-    }
-    if kinds.iter().filter(|&&k| k == Part::Ellipsis).count() > 1 {
-        return Err(PyIndexError::new_err("an index may have one ellipsis ('...')"));
-    }
-    let count = |what: fn(&Part) -> bool| kinds.iter().filter(|k| what(k)).count();
-    let (arrays, truths) = (count(|k| *k == Part::Array), count(|k| matches!(k, Part::Truth(_))));
-    let picks = |k: &Part| matches!(k, Part::Array | Part::Integer | Part::Truth(_));
-    let apart = kinds.iter().skip_while(|k| !picks(k)).skip_while(|k| picks(k)).any(picks);
-    if arrays + truths > 1 || (arrays + truths == 1 && apart) {
-        return Err(PyIndexError::new_err(
-            "numpy joins several index arrays, or an array and an integer apart from it, to points; index one axis \
-             after the other, or use ops.take or ops.take_along_axis",
-        ));
-    }
-    Ok(())
-}
-
-/// `tensor[index]` with integers, slices, None, Ellipsis; an integer tensor or array picks rows.
-pub fn get_item(tensor: &Tensor, index: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-    let parts: Vec<Bound<'_, PyAny>> = match index.cast::<PyTuple>() {
-        Ok(tuple) => tuple.iter().collect(),
-        Err(_) => vec![index.clone()],
-    };
-    let kinds: Vec<Part> = parts.iter().map(Part::of).collect::<PyResult<_>>()?;
-    let rank = tensor.fact().shape.rank();
-    check_index(&kinds, rank)?;
-    let used = kinds.iter().filter(|k| matches!(k, Part::Slice | Part::Integer | Part::Array)).count();
-    let mut tensor = tensor.clone();
-    let mut axis = 0;
-    for (part, &kind) in parts.iter().zip(&kinds) {
-        if let Part::NewAxis | Part::Truth(_) = kind {
-            let a = attributes([("axis", Attribute::Int(axis as i64))]);
-            tensor = Tensor::apply_named("expand_dims", &[tensor], a)?;
-            if kind == Part::Truth(false) {
-                tensor = slice_axis(tensor, axis, 0, 1, 0)?;
-            }
-            axis += 1;
-        } else if kind == Part::Ellipsis {
-            axis += rank - used;
-        } else if let Ok(slice) = part.cast::<PySlice>() {
-            let shape = tensor.fact().shape.clone();
-            let i = slice.indices(shape[axis] as isize)?;
-            if (i.start, i.step, i.slicelength) != (0, 1, shape[axis]) {
-                tensor = slice_axis(tensor, axis, i.start as i64, i.step as i64, i.slicelength as i64)?;
-            }
-            axis += 1;
-        } else if kind == Part::Integer {
-            let index = part.call_method0("__index__")?;
-            let outside = |_| {
-                let shape = &tensor.fact().shape;
-                PyIndexError::new_err(format!("index {index} is outside axis {axis} of shape {shape}"))
-            };
-            let index = index.extract().map_err(outside)?;
-            tensor = take(&tensor, axis, index)?;
-        } else {
-            let rows = convert::to_tensor(part, None)?;
-            if rows.fact().dtype == DType::Bool {
-                return Err(PyIndexError::new_err(
-                    "a boolean mask gives a shape that depends on values; use ops.where, or numpy on tensor.numpy()",
-                ));
-            }
-            let picked = rows.fact().shape.rank();
-            let a = attributes([("axis", Attribute::Int(axis as i64))]);
-            tensor = Tensor::apply_named("gather", &[tensor, rows], a)?;
-            axis += picked;
-        }
-    }
-    Ok(tensor)
-}
-
-/// Whether `obj` is one boolean: Python's, numpy's, or a tensor of rank 0.
-fn is_truth(obj: &Bound<'_, PyAny>) -> bool {
-    let fact = match (obj.cast::<PyTensor>(), obj.cast::<PyVariable>()) {
-        (Ok(t), _) => t.get().tensor.fact(),
-        (_, Ok(v)) => v.get().variable.fact(),
-        _ if obj.is_exact_instance_of::<PyInt>() => return false,
-        _ if obj.is_instance_of::<PyBool>() => return true,
-        _ => return convert::is_numpy_bool(obj),
-    };
-    fact.dtype == DType::Bool && fact.shape.rank() == 0
-}
-
-fn is_integer(obj: &Bound<'_, PyAny>) -> bool {
-    let scalar = |t: &Tensor| t.fact().shape.rank() == 0;
-    if let Ok(t) = obj.cast::<PyTensor>() {
-        return scalar(&t.get().tensor) && t.get().tensor.is_realised();
-    }
-    !convert::is_array(obj) && obj.cast::<PyVariable>().is_err() && obj.call_method0("__index__").is_ok()
-}
-
-/// `count` elements of `axis` from `start` by `step`, which may be negative.
-fn slice_axis(tensor: Tensor, axis: usize, start: i64, step: i64, count: i64) -> PyResult<Tensor> {
-    let shape = tensor.fact().shape.clone();
-    // A negative step takes the same elements forwards, then turns them round.
-    let (first, stride) = if step < 0 { (start + (count - 1).max(0) * step, -step) } else { (start, step) };
-    let stop = if count == 0 { first } else { first + (count - 1) * stride + 1 };
-    let pick = |own: i64, other: fn(usize) -> i64| {
-        ints((0..shape.rank()).map(|a| if a == axis { own } else { other(shape[a]) }).collect::<Vec<_>>())
-    };
-    let part = Tensor::apply_named(
-        "slice",
-        &[tensor],
-        attributes([
-            ("starts", pick(first, |_| 0)),
-            ("stops", pick(stop, |n| n as i64)),
-            ("steps", pick(stride, |_| 1)),
-        ]),
-    )?;
-    if step < 0 {
-        return Ok(Tensor::apply_named("flip", &[part], attributes([("axes", ints([axis as i64]))]))?);
-    }
-    Ok(part)
 }
 
 /// Records op `op` on `inputs` with `attributes`.

@@ -1,5 +1,3 @@
-use cnnrs::backend::cpu::Cpu;
-use cnnrs::backend::device::Backend;
 use cnnrs::dtype::DType;
 use cnnrs::graph::Graph;
 use cnnrs::ops::RefArray;
@@ -60,11 +58,6 @@ fn measured(x: [usize; 4], k: usize, bias: bool) -> Graph {
     g
 }
 
-/// Which kernel does what is asked of the CPU alone.
-fn on_cpu() -> PlanOptions {
-    PlanOptions { target: Some(Cpu.target(0).unwrap()), ..PlanOptions::default() }
-}
-
 #[test]
 fn a_convolution_measures_its_output_while_it_makes_it() {
     let mut rng = Rng::new(3);
@@ -72,7 +65,7 @@ fn a_convolution_measures_its_output_while_it_makes_it() {
         for k in [1, 6, 40, 100] {
             for bias in [false, true] {
                 let g = measured(x, k, bias);
-                let text = Plan::compile(&g, &on_cpu()).unwrap().describe();
+                let text = Plan::compile(&g, &crate::on_cpu()).unwrap().describe();
                 assert!(text.contains("channel_stats") && !text.contains(" channel_stats "), "{text}");
                 check_plan(&g, &mut rng, 2e-5);
             }
@@ -87,7 +80,7 @@ fn a_product_measures_its_output_too() {
     let y = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[a, b]).unwrap();
     let stats = g.apply(ChannelStats, &[y]).unwrap();
     g.set_outputs(vec![y, stats]);
-    let plan = Plan::compile(&g, &on_cpu()).unwrap();
+    let plan = Plan::compile(&g, &crate::on_cpu()).unwrap();
     assert!(plan.describe().contains("matmul+channel_stats"), "{}", plan.describe());
     check_plan(&g, &mut Rng::new(4), 1e-5);
 }

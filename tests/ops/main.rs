@@ -1,5 +1,9 @@
 //! Ops as plans run them, against their references and central differences: one file an op.
 
+use cnnrs::backend::cpu::Cpu;
+use cnnrs::backend::device::Backend;
+use cnnrs::plan::PlanOptions;
+
 mod arg_reduce;
 mod argsort;
 mod channel_stats;
@@ -25,4 +29,9 @@ fn cases(count: u32) -> proptest::test_runner::Config {
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { count };
     let rng_seed = if config.rng_seed == RngSeed::Random { RngSeed::Fixed(0) } else { config.rng_seed };
     Config { cases, rng_seed, failure_persistence: None, ..config }
+}
+
+/// For what a GPU does not compute, and for questions about the CPU's kernels.
+fn on_cpu() -> PlanOptions {
+    PlanOptions { target: Some(Cpu.target(0).unwrap()), ..PlanOptions::default() }
 }

@@ -23,25 +23,37 @@ ORDER = """
 _core
 base
 tree config
-symbolic
+symbolic fetching
 ops datasets
 serialization
 variables tracing tape
 random callbacks losses activations regularizers constraints dtype_policies
 initializers
-metrics optimizers
+metrics optimizers data
 layers mixed_precision
 training
 saving utils
-models backend
+models backend preprocessing
 applications distillation wrappers
-cli __init__
+__init__
+compat
+keras
+checking
+cli
 __main__
 """
 
-# Where modules are imported by names that are data: files name classes of public modules, and two packages
-# load their submodules when these are first used. Ops that draw ask for keys where these are made.
-BY_NAME = {"cnnrs", "cnnrs.base.random_keys", "cnnrs.datasets", "cnnrs.serialization.modules"}
+# Where modules are imported by names that are data: files name classes of public modules, and three packages
+# load their submodules when these are first used; scripts import by names of Keras. Ops that draw ask for
+# keys where these are made.
+BY_NAME = {
+    "cnnrs",
+    "cnnrs.base.random_keys",
+    "cnnrs.compat.tf",
+    "cnnrs.datasets",
+    "cnnrs.keras.aliases",
+    "cnnrs.serialization.modules",
+}
 
 LINES = [line.split() for line in ORDER.split("\n") if line]
 LEVEL = {folder: level for level, folders in enumerate(LINES) for folder in folders}

@@ -21,7 +21,7 @@ def test_the_page_is_current():
 
 ABSENT = [
     name
-    for name in ("layers.TextVectorization", "layers.Hashing", "layers.JaxLayer", "distribution.DeviceMesh")
+    for name in ("layers.TextVectorization", "layers.FlaxLayer", "layers.JaxLayer", "distribution.DeviceMesh")
 ]
 
 
@@ -42,7 +42,7 @@ def test_statuses():
         keras_names.resolve("layers.JaxLayer")
 
 
-@pytest.mark.parametrize("module", ["", "layers", "applications", "datasets", "saving"])
+@pytest.mark.parametrize("module", ["", "layers", "saving"])
 def test_what_is_listed_as_absent_is(module):
     table = getattr(absent, f"OF_{module.upper() or 'CNNRS'}")
     home = importlib.import_module(f"cnnrs.{module}".rstrip("."))

@@ -23,9 +23,11 @@ import cnnrs
 
 PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
-    "", "activations", "applications", "backend", "callbacks", "config", "constraints", "datasets.mnist",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "ops.image", "ops.nn",
-    "optimizers", "optimizers.schedules", "random", "regularizers", "saving", "tree", "utils",
+    "", "activations", "applications", "backend", "callbacks", "config", "constraints",
+    "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
+    "datasets.mnist", "datasets.reuters", "dtype_policies", "initializers", "layers", "losses", "metrics",
+    "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
+    "random", "regularizers", "saving", "tree", "utils",
 ]  # fmt: skip
 
 # Arguments that have no effect by their nature: the name of the function, the argument, the reason.
@@ -100,9 +102,13 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _loaded(function: types.FunctionType) -> set[str]:
-    """Names of local variables that a function, or one inside of it, loads."""
+    """Names of local variables that a function, or one inside of it, loads.
+
+    A function that hands arguments on by their names, without naming them, says which functions load them.
+    """
     names: set[str] = set()
-    for code in _codes(function.__code__):
+    functions = [function, *getattr(function, "handed_on_to", ())]
+    for code in (code for each in functions for code in _codes(each.__code__)):
         for instruction in dis.get_instructions(code):
             if instruction.opname.startswith("LOAD_") and instruction.argval is not None:
                 value = instruction.argval
@@ -214,6 +220,13 @@ def test_what_is_ignored_is_found():
     assert _kept_as(kept) == {"used": {"used"}, "left": {"_left"}, "told": {"told"}}
     assert _loaded(lambda used, left: used + 1) == {"used"}
 
+    def hands_on(**given):
+        return given
+
+    assert "used" not in _loaded(hands_on)
+    hands_on.handed_on_to = (lambda used, left: used,)
+    assert "used" in _loaded(hands_on) and "left" not in _loaded(hands_on)
+
 
 # Values for arguments that have no default.
 SAMPLES: dict[str, Any] = {
@@ -272,6 +285,9 @@ OWN_SAMPLES: dict[str, dict[str, Any]] = {
     "Bidirectional": {"layer": cnnrs.layers.SimpleRNN(2)},
     "CategoryEncoding": {"num_tokens": 3},
     "Discretization": {"bin_boundaries": [0.0, 1.0]},
+    "FeatureSpace": {"features": {"size": "float"}},
+    "HashedCrossing": {"num_bins": 3},
+    "Hashing": {"num_bins": 3},
     "RNN": {"cell": cnnrs.layers.SimpleRNNCell(2)},
     "RandomPosterization": {"factor": 4},
     "StackedRNNCells": {"cells": [cnnrs.layers.SimpleRNNCell(2)]},

@@ -108,6 +108,73 @@ def test_functions_that_read_what_others_write_do_not_wait_for_each_other():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_children_use_names_that_a_thread_of_the_parent_was_loading():
+    program = """
+    import os, threading, warnings
+    import cnnrs
+    warnings.simplefilter("ignore")
+    held, done = threading.Event(), threading.Event()
+
+    def load():
+        with cnnrs._LOADING:
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        cnnrs.losses.MeanSquaredError
+        os._exit(0)
+    code = os.waitpid(child, 0)[1]
+    done.set()
+    thread.join()
+    print(code)
+    """
+    assert run_apart(textwrap.dedent(program)) == "0"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_hooks_of_others_around_a_fork_may_drop_and_compute():
+    program = """
+    import os, warnings
+    warnings.simplefilter("ignore")
+    # Registered before cnnrs is imported: they run inside its own hooks, as those of `threading`, in which the
+    # collector may run.
+    kept, seen = [], []
+
+    def hook():
+        kept.clear()
+        seen.append(compute())
+
+    os.register_at_fork(before=hook, after_in_parent=hook, after_in_child=hook)
+
+    import numpy as np
+    from cnnrs import Input, Sequential, layers, ops
+
+    def compute():
+        return float(ops.sum(ops.ones(3) * 2.0))
+
+    def keep():
+        model = Sequential([Input((4,)), layers.Dense(3)])
+        model.compile("sgd", "mse")
+        model.fit(np.ones((8, 4)), np.ones((8, 3)), verbose=0)
+        kept.extend([model, model(np.ones((8, 4)))])
+
+    codes = []
+    for _ in range(3):
+        keep()
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if seen[-2:] == [6.0, 6.0] and not kept else 1)
+        codes.append(os.waitpid(child, 0)[1])
+    print(codes, len(seen))
+    """
+    assert run_apart(textwrap.dedent(program)) == "[0, 0, 0] 6"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forks_beside_a_thread_that_trains_give_working_children():
     program = """
     import os, warnings

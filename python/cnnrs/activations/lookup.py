@@ -10,7 +10,11 @@ from cnnrs.activations import functions
 
 __all__ = ["deserialize", "get", "serialize"]
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(functions, name) for name in functions.__all__}
+# Second names of functions; configs have the first, as Keras's do.
+_SECOND_NAMES = {"hard_swish": "hard_silu", "swish": "silu"}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    name: getattr(functions, _SECOND_NAMES.get(name, name)) for name in functions.__all__
+}
 
 
 def get(identifier: Any) -> Callable[..., Any]:
@@ -40,6 +44,6 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Ca
 def serialize(activation: Callable[..., Any]) -> Any:
     """The name of a function of this module; a dict for a registered function or layer."""
     name = getattr(activation, "__name__", None)
-    if name is not None and _FUNCTIONS.get(name) is activation:
-        return name
+    if name is not None and getattr(functions, name, None) is activation and name in _FUNCTIONS:
+        return _SECOND_NAMES.get(name, name)
     return serialization.serialize_keras_object(activation)

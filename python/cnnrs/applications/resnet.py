@@ -1,122 +1,84 @@
-"""Residual networks of basic blocks (He, Zhang, Ren and Sun 2016, table 1)."""
+"""Residual networks of bottleneck blocks (He, Zhang, Ren and Sun 2016, table 1), as Keras builds them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from cnnrs import layers
-from cnnrs.base import absent, suggest
-from cnnrs.base.arguments import named
-from cnnrs.layers.arguments import positive
-from cnnrs.models import Model
+from cnnrs.applications.building import Top, channel_axis, classifier, network
+from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
+from cnnrs.applications.resnet_basic import ResNet18, ResNet34
 
-__all__ = ["ResNet18", "ResNet34"]
+__all__ = [
+    "ResNet18",
+    "ResNet34",
+    "ResNet50",
+    "ResNet101",
+    "ResNet152",
+    "decode_predictions",
+    "preprocess_input",
+]
 
-_SHAPES = {"cifar": (32, 32, 3), "imagenet": (224, 224, 3)}
-
-
-def _norm(x: Any, name: str) -> Any:
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
-
-
-def _conv(x: Any, filters: int, kernel_size: int, strides: int, name: str) -> Any:
-    # The published networks pad by half of the window on both sides, which "same" does only at stride 1.
-    if strides > 1 and kernel_size > 1:
-        x = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
-    padding = "valid" if strides > 1 else "same"
-    make = layers.Conv2D(
-        filters, kernel_size, strides, padding, use_bias=False, kernel_initializer="he_normal", name=name
-    )
-    return make(x)
+TOP = Top(classifier("avg_pool"), "avg_pool", "max_pool")
 
 
-def _block(x: Any, filters: int, strides: int, name: str) -> Any:
-    """Two 3 x 3 convolutions and a shortcut, projected where the shape changes."""
+def norm(x: Any, name: str, relu: str | None = None) -> Any:
+    """Batch normalization, and a ReLU called `relu` behind it."""
+    x = layers.BatchNormalization(axis=channel_axis(3), epsilon=1.001e-5, name=name)(x)
+    return x if relu is None else layers.Activation("relu", name=relu)(x)
+
+
+def conv(x: Any, filters: int, kernel_size: int, name: str, strides: int = 1, **options: Any) -> Any:
+    """A convolution."""
+    return layers.Conv2D(filters, kernel_size, strides=strides, name=name, **options)(x)
+
+
+def pool(x: Any) -> Any:
+    """The first pooling. Zeros around what a ReLU made never exceed the largest element."""
+    x = layers.ZeroPadding2D(((1, 1), (1, 1)), name="pool1_pad")(x)
+    return layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
+
+
+def _block(x: Any, filters: int, strides: int, project: bool, name: str) -> Any:
+    """1 x 1, 3 x 3 and 1 x 1 convolutions, the last to four times the channels, and a shortcut.
+
+    The first one strides, as published; later designs move the stride to the 3 x 3 convolution.
+    """
     shortcut = x
-    if strides > 1 or x.shape[-1] != filters:
-        shortcut = _norm(_conv(x, filters, 1, strides, f"{name}_0_conv"), f"{name}_0_bn")
-    y = layers.ReLU(name=f"{name}_1_relu")(
-        _norm(_conv(x, filters, 3, strides, f"{name}_1_conv"), f"{name}_1_bn")
-    )
-    y = _norm(_conv(y, filters, 3, 1, f"{name}_2_conv"), f"{name}_2_bn")
-    return layers.ReLU(name=f"{name}_out")(layers.Add(name=f"{name}_add")([shortcut, y]))
+    if project:
+        shortcut = norm(conv(x, 4 * filters, 1, f"{name}_0_conv", strides), f"{name}_0_bn")
+    y = norm(conv(x, filters, 1, f"{name}_1_conv", strides), f"{name}_1_bn", f"{name}_1_relu")
+    y = norm(conv(y, filters, 3, f"{name}_2_conv", padding="same"), f"{name}_2_bn", f"{name}_2_relu")
+    y = norm(conv(y, 4 * filters, 1, f"{name}_3_conv"), f"{name}_3_bn")
+    return layers.Activation("relu", name=f"{name}_out")(layers.Add(name=f"{name}_add")([shortcut, y]))
 
 
-def _stem(x: Any, stem: str) -> Any:
-    if stem == "cifar":
-        return layers.ReLU(name="conv1_relu")(_norm(_conv(x, 64, 3, 1, "conv1_conv"), "conv1_bn"))
-    x = layers.ReLU(name="conv1_relu")(_norm(_conv(x, 64, 7, 2, "conv1_conv"), "conv1_bn"))
-    # Behind a ReLU zeros are as good as nothing: they never exceed the largest element.
-    x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
-    return layers.MaxPooling2D(3, 2, name="pool1_pool")(x)
-
-
-def _resnet(
-    depths: tuple[int, ...],
-    stem: str,
-    input_shape: Any,
-    classes: int | None,
-    classifier_activation: Any,
-    name: str,
-) -> Any:
-    if stem not in _SHAPES:
-        raise ValueError(f"{name}: stem: expected 'cifar' or 'imagenet', received {stem!r}")
-    if classes is None:
-        classes = 10 if stem == "cifar" else 1000
-    positive(classes, name, "classes")
-    inputs = layers.Input(_SHAPES[stem] if input_shape is None else input_shape)
-    x = _stem(inputs, stem)
+def _resnet(x: Any, *depths: int) -> Any:
+    x = layers.ZeroPadding2D(((3, 3), (3, 3)), name="conv1_pad")(x)
+    x = pool(norm(conv(x, 64, 7, "conv1_conv", 2), "conv1_bn", "conv1_relu"))
     for stage, (depth, filters) in enumerate(zip(depths, (64, 128, 256, 512), strict=True), 2):
         for block in range(1, depth + 1):
             strides = 2 if block == 1 and stage > 2 else 1
-            x = _block(x, filters, strides, f"conv{stage}_block{block}")
-    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    outputs = layers.Dense(classes, activation=classifier_activation, name="predictions")(x)
-    return Model(inputs, outputs, name=name)
+            x = _block(x, filters, strides, block == 1, f"conv{stage}_block{block}")
+    return x
 
 
-@named
-def ResNet18(
-    stem: str = "imagenet",
-    input_shape: Any = None,
-    classes: int | None = None,
-    classifier_activation: Any = "softmax",
-    name: str = "resnet18",
-) -> Any:
-    """ResNet-18.
-
-    Args:
-        stem: "imagenet" for a 7 x 7 convolution and pooling, which make 56 x 56 of 224 x 224; "cifar" for a
-            3 x 3 convolution that keeps the size of 32 x 32 images.
-        input_shape: Height, width and channels; by default those of the stem.
-        classes: Number of classes, by default 1000 or 10.
-        classifier_activation: Activation of the last layer; None for logits.
-        name: Name.
-
-    >>> from cnnrs.applications import ResNet18
-    >>> model = ResNet18("cifar")
-    >>> sum(w.value.ndim == 4 for w in model.trainable_weights), model.output_shape
-    (20, (None, 10))
-    """
-    return _resnet((2, 2, 2, 2), stem, input_shape, classes, classifier_activation, name)
+@network(TOP)
+def ResNet50(x: Any) -> Any:
+    """ResNet-50, version 1 (He, Zhang, Ren and Sun 2016, table 1)."""
+    return _resnet(x, 3, 4, 6, 3)
 
 
-@named
-def ResNet34(
-    stem: str = "imagenet",
-    input_shape: Any = None,
-    classes: int | None = None,
-    classifier_activation: Any = "softmax",
-    name: str = "resnet34",
-) -> Any:
-    """ResNet-34: `ResNet18` with 3, 4, 6 and 3 blocks per stage. Arguments are the same."""
-    return _resnet((3, 4, 6, 3), stem, input_shape, classes, classifier_activation, name)
+@network(TOP)
+def ResNet101(x: Any) -> Any:
+    """ResNet-101, version 1 (He, Zhang, Ren and Sun 2016, table 1)."""
+    return _resnet(x, 3, 4, 23, 3)
 
 
-def __getattr__(name: str) -> Any:
-    # As in Keras, which has all of its residual networks here.
-    if name in ("ResNet50", "ResNet101", "ResNet152"):
-        from cnnrs.applications import resnet_bottleneck
+@network(TOP)
+def ResNet152(x: Any) -> Any:
+    """ResNet-152, version 1 (He, Zhang, Ren and Sun 2016, table 1)."""
+    return _resnet(x, 3, 8, 36, 3)
 
-        return getattr(resnet_bottleneck, name)
-    return suggest.without("cnnrs.applications.resnet", absent.OF_NETWORKS, __all__)(name)
+
+preprocess_input = preprocessing("ResNet50")

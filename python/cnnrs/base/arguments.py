@@ -20,9 +20,11 @@ __all__ = [
     "flag",
     "integer",
     "integers",
+    "known_arguments",
     "named",
     "number",
     "reject",
+    "takes_any",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,8 +32,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 _UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
 
-def _known(target: Any) -> list[str]:
-    """Names of the arguments of a function, or of a class: also those that its `__init__` hands on."""
+def known_arguments(target: Any) -> list[str]:
+    """Names of the arguments of a function, or of a class: also those that its `__init__` hands on.
+
+    >>> from cnnrs import layers
+    >>> known_arguments(layers.Dropout)[:3]
+    ['rate', 'noise_shape', 'seed']
+    """
     import inspect
 
     functions = [target]
@@ -49,6 +56,30 @@ def _known(target: Any) -> list[str]:
     return [name for name in names if name != "self"]
 
 
+def takes_any(target: Any) -> bool:
+    """Whether a function or class takes arguments of any name, for something that is not known yet.
+
+    >>> takes_any(dict.update), takes_any(lambda x: x)
+    (True, False)
+    """
+    import inspect
+
+    functions = [target]
+    if isinstance(target, type):
+        functions = [
+            vars(cls)["__init__"] for cls in target.__mro__ if "__init__" in vars(cls) and cls is not object
+        ]
+    for function in functions:
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            return True
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return False
+    # Base classes that take the rest refuse by themselves what they do not know.
+    return not isinstance(target, type) or not functions
+
+
 def reject(target: Any, kwargs: Iterable[str] | Mapping[str, Any]) -> None:
     """Raises TypeError for the first of the arguments left over, if there are any.
 
@@ -63,7 +94,7 @@ def reject(target: Any, kwargs: Iterable[str] | Mapping[str, Any]) -> None:
     """
     if not kwargs:
         return
-    known = _known(target)
+    known = known_arguments(target)
     unknown = [name for name in kwargs if name not in known]
     if not unknown:
         raise TypeError(f"{target.__name__}: unexpected argument {next(iter(kwargs))!r}")
@@ -84,7 +115,7 @@ def explain(error: TypeError, target: Any, kwargs: dict[str, Any]) -> None:
     if error.__traceback__ is None or error.__traceback__.tb_next is not None:
         return
     # A misspelt name among others may go to `**kwargs`, and Python then misses the one that was meant.
-    known = _known(target)
+    known = known_arguments(target)
     unexpected = _UNEXPECTED.search(str(error))
     reject(target, [unexpected[1]] if unexpected else [name for name in kwargs if name not in known])
     _, parentheses, text = str(error).partition("() ")

@@ -1,4 +1,8 @@
-"""Data sets, as numpy arrays: `mnist` ships with the package."""
+"""Data sets, as numpy arrays: `mnist` ships with the package, others are fetched when they are first loaded.
+
+They go to `$CNNRS_HOME/datasets`, or `~/.cnnrs/datasets`, and are checked; files of Keras are used where they
+are the same. docs/datasets.md lists sizes, addresses and licences.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,33 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cnnrs.datasets import boston_housing as boston_housing
+    from cnnrs.datasets import california_housing as california_housing
+    from cnnrs.datasets import cifar10 as cifar10
+    from cnnrs.datasets import cifar100 as cifar100
+    from cnnrs.datasets import fashion_mnist as fashion_mnist
+    from cnnrs.datasets import imdb as imdb
     from cnnrs.datasets import mnist as mnist
+    from cnnrs.datasets import reuters as reuters
 
-__all__ = ["mnist"]
+__all__ = [
+    "boston_housing",
+    "california_housing",
+    "cifar10",
+    "cifar100",
+    "fashion_mnist",
+    "imdb",
+    "mnist",
+    "reuters",
+]
 
 
 def __getattr__(name: str) -> ModuleType:
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
-    from cnnrs.base.absent import OF_DATASETS
     from cnnrs.base.suggest import without
 
-    return without("cnnrs.datasets", OF_DATASETS, __all__)(name)
+    return without("cnnrs.datasets", {}, __all__)(name)
 
 
 def __dir__() -> list[str]:

@@ -24,13 +24,13 @@ _GZIP = 16 + zlib.MAX_WBITS
 _MOST_HEADERS = 1 << 16
 
 
-def read_gzip(path: str | os.PathLike[str], shape: tuple[int, ...], sha256: str) -> np.ndarray:
+def read_gzip(path: str | os.PathLike[str], shape: tuple[int, ...], sha256: str | None) -> np.ndarray:
     """Reads a gzipped IDX file of bytes and checks it. Nothing is unpacked beyond what `shape` needs.
 
     Args:
         path: The gzipped file.
         shape: The shape that the array must have.
-        sha256: The SHA-256 of the unpacked file, as 64 hexadecimal digits.
+        sha256: The SHA-256 of the unpacked file, or None where the packed one was checked.
 
     Returns:
         A writable uint8 array of `shape`.
@@ -67,10 +67,8 @@ def read_gzip(path: str | os.PathLike[str], shape: tuple[int, ...], sha256: str)
         )
     if unpacking.unused_data.strip(b"\0"):
         raise ValueError(f"{path}: damaged: there are bytes after the end of the gzip stream")
-    hashing = hashlib.sha256(start)
-    hashing.update(content)
-    digest = hashing.hexdigest()
-    if digest != sha256:
+    digest = hashlib.sha256(start + content).hexdigest()
+    if sha256 is not None and digest != sha256:
         raise ValueError(f"{path}: expected SHA-256 {sha256} of the unpacked file, received {digest}")
     return np.frombuffer(bytearray(content), dtype=np.uint8).reshape(shape)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,7 @@ __all__ = [
     "TruncatedNormal",
     "VarianceScaling",
     "compute_fans",
+    "weights_follow",
 ]
 
 # Standard deviation of a unit normal truncated at two standard deviations.
@@ -62,6 +66,79 @@ class _Random(Initializer):
         return {"seed": None if self.seed is None else int(self.seed)}
 
 
+class _Follow(threading.local):
+    """Whether weights of this thread are read from a file once they are made."""
+
+    weights = False
+
+
+_FOLLOW = _Follow()
+
+
+@contextlib.contextmanager
+def weights_follow() -> Iterator[None]:
+    """Random weights made inside are zeros, as values take their place that need not be drawn.
+
+    >>> from cnnrs import initializers
+    >>> with weights_follow():
+    ...     initializers.HeNormal()((1, 3)).tolist()
+    [[0.0, 0.0, 0.0]]
+    """
+    outer = _FOLLOW.weights
+    _FOLLOW.weights = True
+    try:
+        yield
+    finally:
+        _FOLLOW.weights = outer
+
+
+# Numbers that are drawn at a time: few enough to stay in cache until they have the type that is asked for.
+_BLOCK = 2**13
+
+
+def _in_blocks(shape: Any, dtype: Any, draw: Callable[[int], np.ndarray]) -> np.ndarray:
+    """An array whose elements `draw(count)` gives block by block, in order."""
+    if _FOLLOW.weights:
+        return np.zeros(shape, dtype or "float32")
+    values = np.empty(shape, dtype or "float32")
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        block = flat[start : start + _BLOCK]
+        block[...] = draw(block.size)
+    return values
+
+
+def _normal(generator: np.random.Generator, mean: float, stddev: float, shape: Any, dtype: Any) -> np.ndarray:
+    return _in_blocks(shape, dtype, lambda count: mean + stddev * generator.standard_normal(count))
+
+
+def _uniform(generator: np.random.Generator, low: float, high: float, shape: Any, dtype: Any) -> np.ndarray:
+    return _in_blocks(shape, dtype, lambda count: generator.uniform(low, high, count))
+
+
+def _truncated_normal(
+    generator: np.random.Generator, mean: float, stddev: float, shape: Any, dtype: Any
+) -> np.ndarray:
+    """Normal, values beyond two standard deviations drawn again, after all others."""
+    beyond, drawn = [], 0
+
+    def draw(count: int) -> np.ndarray:
+        nonlocal drawn
+        values = generator.standard_normal(count)
+        beyond.append(np.flatnonzero(np.abs(values) > 2) + drawn)
+        drawn += count
+        return mean + stddev * values
+
+    values = _in_blocks(shape, dtype, draw)
+    flat = values.reshape(-1)
+    places = np.concatenate(beyond) if beyond else np.empty(0, int)
+    while places.size:
+        again = generator.standard_normal(places.size)
+        flat[places] = mean + stddev * again
+        places = places[np.abs(again) > 2]
+    return values
+
+
 class RandomNormal(_Random):
     """Normal of `mean` and `stddev`.
 
@@ -81,20 +158,10 @@ class RandomNormal(_Random):
         self._set_seed(seed)
 
     def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
-        return (self.mean + self.stddev * self._generator().standard_normal(shape)).astype(dtype or "float32")
+        return _normal(self._generator(), self.mean, self.stddev, shape, dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
-
-
-def _truncated(generator: np.random.Generator, shape: Any) -> np.ndarray:
-    """Unit normal, values beyond two standard deviations drawn again."""
-    values = generator.standard_normal(shape)
-    outside = np.abs(values) > 2
-    while outside.any():
-        values[outside] = generator.standard_normal(int(outside.sum()))
-        outside = np.abs(values) > 2
-    return values
 
 
 class TruncatedNormal(_Random):
@@ -116,7 +183,7 @@ class TruncatedNormal(_Random):
         self._set_seed(seed)
 
     def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
-        return (self.mean + self.stddev * _truncated(self._generator(), shape)).astype(dtype or "float32")
+        return _truncated_normal(self._generator(), self.mean, self.stddev, shape, dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
@@ -141,7 +208,7 @@ class RandomUniform(_Random):
         self._set_seed(seed)
 
     def __call__(self, shape: Any, dtype: Any = None) -> np.ndarray:
-        return self._generator().uniform(self.minval, self.maxval, shape).astype(dtype or "float32")
+        return _uniform(self._generator(), self.minval, self.maxval, shape, dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"minval": self.minval, "maxval": self.maxval, **super().get_config()}
@@ -234,13 +301,12 @@ class VarianceScaling(_Random):
         variance = self.scale / max(1.0, fan)
         generator = self._generator()
         if self.distribution == "truncated_normal":
-            values = math.sqrt(variance) / _TRUNCATED_STDDEV * _truncated(generator, shape)
-        elif self.distribution == "untruncated_normal":
-            values = math.sqrt(variance) * generator.standard_normal(shape)
-        else:
-            limit = math.sqrt(3.0 * variance)
-            values = generator.uniform(-limit, limit, shape)
-        return values.astype(dtype or "float32")
+            stddev = math.sqrt(variance) / _TRUNCATED_STDDEV
+            return _truncated_normal(generator, 0.0, stddev, shape, dtype)
+        if self.distribution == "untruncated_normal":
+            return _normal(generator, 0.0, math.sqrt(variance), shape, dtype)
+        limit = math.sqrt(3.0 * variance)
+        return _uniform(generator, -limit, limit, shape, dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import activations, ops
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.base import Layer
 
@@ -74,7 +75,12 @@ class LeakyReLU(Layer):
 
     _supports_masking = True
 
+    further_arguments = (*Layer.further_arguments, "alpha")
+
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
+        if "alpha" in kwargs:
+            warn_user("LeakyReLU: alpha is called negative_slope since Keras 3")
+            negative_slope = kwargs.pop("alpha")
         super().__init__(**kwargs)
         if not _is_number(negative_slope):
             raise ValueError(f"{self.name}: negative_slope: expected a number, received {negative_slope!r}")

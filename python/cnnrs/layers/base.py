@@ -11,7 +11,7 @@ import numpy as np
 
 from cnnrs import _core, dtype_policies, regularizers, symbolic, tree
 from cnnrs.base import context, naming, policies
-from cnnrs.base.arguments import reject
+from cnnrs.base.arguments import integer, reject
 from cnnrs.base.building import building
 from cnnrs.base.dtypes import FLOAT, FLOATS, widened
 from cnnrs.layers import masking
@@ -88,6 +88,9 @@ class Layer(RefusedMethods, WeightOwner):
         if cls.build is not Layer.build and not hasattr(cls.build, "wraps_build"):
             cls.build = _wrap_build(cls.build)  # type: ignore[method-assign]
 
+    # What every layer takes besides what `__init__` names: the shape of the first input, or its only extent.
+    further_arguments: tuple[str, ...] = ("input_shape", "input_dim")
+
     def __init__(
         self,
         *,
@@ -99,6 +102,7 @@ class Layer(RefusedMethods, WeightOwner):
         **kwargs: Any,
     ):
         input_shape = kwargs.pop("input_shape", None)
+        input_dim = kwargs.pop("input_dim", None)
         reject(type(self), kwargs)
         super().__init__(name)
         if not isinstance(trainable, (bool, np.bool_)):
@@ -112,6 +116,8 @@ class Layer(RefusedMethods, WeightOwner):
         self.autocast = bool(autocast)
         self.activity_regularizer = activity_regularizer
         self._build_shapes: dict[str, Any] | None = None
+        if input_dim is not None:
+            input_shape = (integer(input_dim, type(self).__name__, "input_dim", least=1),)
         if input_shape is not None:
             self._input_shape_argument = tuple(input_shape)
 

@@ -22,8 +22,6 @@ _OF_LAYERS = {
     "updates": "variables are assigned in call(); nothing is to be run besides it",
 }
 _OF_MODELS = {
-    "compiled_loss": "use compute_loss(x, y, y_pred, sample_weight)",
-    "compiled_metrics": "use compute_metrics(x, y, y_pred, sample_weight)",
     "distribute_strategy": "there is one device, which cnnrs.device() chooses",
     "evaluate_generator": "evaluate() takes generators",
     "fit_generator": "fit() takes generators",

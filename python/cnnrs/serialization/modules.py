@@ -16,6 +16,8 @@ __all__ = ["PUBLIC", "classes", "find", "home", "name_of", "public"]
 PUBLIC = (
     "cnnrs.activations",
     "cnnrs.applications",
+    "cnnrs.applications.convnext",
+    "cnnrs.applications.inception_resnet_v2",
     "cnnrs.callbacks",
     "cnnrs.constraints",
     "cnnrs.distillation",
@@ -73,8 +75,10 @@ def home(target: Any) -> str | None:
     """
     if not getattr(target, "__module__", "").startswith("cnnrs"):
         return None
+    # A module that merely imports it for its own use does not offer it.
     for module in PUBLIC:
-        if getattr(importlib.import_module(module), name_of(target), None) is target:
+        public = importlib.import_module(module)
+        if getattr(public, name_of(target), None) is target and _is_own(public, target):
             return module
     return target.__module__
 
@@ -107,9 +111,8 @@ def _candidates(module: str, is_function: bool) -> tuple[str, ...]:
     allowed = _WITH_FUNCTIONS if is_function else PUBLIC
     # Keras 2 named none, and Keras 3 says "builtins" of its own functions and "keras" of its models.
     if module in ("", "builtins", "keras", "cnnrs") or module.startswith("keras.src."):
-        part = module.split(".")[2:3]
-        named = tuple(name for name in allowed if part and name == f"cnnrs.{part[0]}")
-        return named or allowed
+        path = f"cnnrs.{module.removeprefix('keras.src.')}."
+        return tuple(name for name in reversed(allowed) if path.startswith(f"{name}.")) or allowed
     if module not in PUBLIC and not module.startswith("keras."):
         return ()
     module = "cnnrs." + module.split(".", 1)[1]
@@ -124,11 +127,15 @@ def _offered(module: str, name: str, is_function: bool) -> Any:
         return None
     if isinstance(found, type) == is_function:
         return None
-    if name in getattr(public, "__all__", ()):
-        return found
-    # Functions of other modules are listed, those of losses, say, are not.
-    own = f"{getattr(found, '__module__', '')}.".startswith(f"{module}.")
-    return found if own and module != "cnnrs.random" else None
+    listed = name in getattr(public, "__all__", ())
+    return found if listed or (_is_own(public, found) and module != "cnnrs.random") else None
+
+
+def _is_own(public: Any, found: Any) -> bool:
+    """Whether a module lists a class or function, or it was made there: losses list no functions."""
+    if name_of(found) in getattr(public, "__all__", ()):
+        return True
+    return f"{getattr(found, '__module__', '')}.".startswith(f"{public.__name__}.")
 
 
 def classes(*modules: str) -> dict[str, type]:

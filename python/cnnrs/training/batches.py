@@ -60,17 +60,20 @@ class Batches:
         self._pass: np.ndarray | None = None
         self._position = 0
         self._first = 0
+        # Batches of the pass under way, of an iterable.
+        self._taken = 0
 
     def start(self) -> Batches:
         """A new epoch."""
         self._first = 0
         if isinstance(self.data, ArrayData):
             self._start_arrays(self.data)
-        elif self._iterator is None or not self.data.once:
+        elif self._iterator is None or not self.data.goes_on or (self.steps is None and not self.data.once):
             dataset_order = None
             if self.data.is_dataset and self.shuffle and self.data.num_batches is not None:
                 dataset_order = self._permutation(self.data.num_batches)
             self._iterator = self.data.epoch(dataset_order)
+            self._taken = 0
         return self
 
     def _start_arrays(self, data: ArrayData) -> None:
@@ -141,15 +144,19 @@ class Batches:
         assert self._iterator is not None
         for count in range(sys.maxsize):
             if self.steps is not None and count >= self.steps:
+                # A pass that ends with the epoch: the next one begins another.
+                if data.goes_on and self._taken == data.num_batches:
+                    self._iterator = None
                 return
             try:
                 batch = next(self._iterator)
             except StopIteration:
-                if data.once:
-                    self.exhausted = True
-                    if self.steps is not None:
-                        _warn_of_end(count, self.steps)
+                self.exhausted = data.once
+                if data.goes_on and self.steps is not None:
+                    _warn_of_end(count, self.steps)
+                self._iterator = self._iterator if data.once else None
                 return
+            self._taken += 1
             yield batch
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.data import INFINITE_CARDINALITY, Dataset
 from cnnrs.training.py_dataset import PyDataset, batches_of
 from cnnrs.training.samples import (
     Samples,
@@ -111,20 +112,26 @@ def _check_batch_size(batch_size: int) -> int:
 
 
 class BatchData:
-    """An iterable of batches `x`, `(x, y)` or `(x, y, sample_weight)`: a generator, list, loader, PyDataset.
+    """An iterable of batches `x`, `(x, y)` or `(x, y, sample_weight)`: a generator, list, loader, data set.
 
     Attributes:
         num_batches: Batches of an epoch, None if it is known only at the end.
         endless: Whether the source says that it has no end.
+        once: Whether the source can be gone through only once.
+        goes_on: Whether an epoch of fewer steps than there are batches leaves the others to the next one.
     """
 
     def __init__(self, source: Any):
         self.source = source
         self.class_weight: dict[int, float] | None = None
         self.is_dataset = isinstance(source, PyDataset)
-        self.once = iter(source) is source if not self.is_dataset else False
+        is_pipeline = isinstance(source, Dataset)
+        self.once = iter(source) is source if not (self.is_dataset or is_pipeline) else False
         self.num_batches: int | None = source.num_batches if self.is_dataset else _length(source)
         self.endless = self.is_dataset and self.num_batches is None
+        self.goes_on = self.once or is_pipeline
+        if isinstance(source, Dataset):
+            self.endless = int(source.cardinality()) == INFINITE_CARDINALITY
 
     def with_class_weight(self, class_weight: Any) -> BatchData:
         """The same batches with weights by the classes of samples."""
@@ -137,7 +144,11 @@ class BatchData:
         Args:
             order: Of a PyDataset, the indices of the batches in their order.
         """
-        for batch in batches_of(self.source, order) if self.is_dataset else self.source:
+        source = self.source
+        if isinstance(source, Dataset):
+            # Batches go into the step as arrays: no tensors are made of them before.
+            source = source.as_numpy_iterator()
+        for batch in batches_of(source, order) if self.is_dataset else source:
             x, y, weight = unpack_x_y_sample_weight(batch)
             x, y = as_arrays(x, "x"), as_arrays(y, "y")
             if self.class_weight is not None:
@@ -188,11 +199,15 @@ def make_data(
         data = BatchData(x)
         if data.endless and steps is None:
             raise ValueError(
-                f"{type(x).__name__} says that it has no end (num_batches is None): expected the number "
+                f"{type(x).__name__} says that it has no end{_endless_by(x)}: expected the number "
                 "of steps of an epoch: steps_per_epoch and validation_steps of fit, steps of evaluate"
             )
         return data
     return ArrayData(x, y, sample_weight, batch_size, steps)
+
+
+def _endless_by(x: Any) -> str:
+    return " (num_batches is None)" if isinstance(x, PyDataset) else ""
 
 
 def _is_arrays(x: Any) -> bool:

@@ -26,6 +26,13 @@ Kind = Literal["train", "test", "predict"]
 _MAX_STEPS = 64
 
 
+class _NoMetrics:
+    """The metrics of a model that was compiled without."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Takes a batch into account: there is nothing to do."""
+
+
 class ModelSteps(Layer):
     """A layer with `compile`, and with the steps that train, test and predict on a batch.
 
@@ -255,6 +262,44 @@ class ModelSteps(Layer):
         if takes_argument(type(self).compute_loss, "training"):
             arguments["training"] = training
         return self.compute_loss(**arguments)
+
+    def compiled_loss(
+        self, y: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
+    ) -> Any:
+        """What Keras 2 had for `compute_loss`: the loss of `compile`, which "loss" of the logs then says.
+
+        Args:
+            y: The targets.
+            y_pred: The outputs.
+            sample_weight: Weights of the samples.
+            regularization_losses: Losses to add, as `self.losses`.
+
+        Raises:
+            ValueError: The model is not compiled, or `compile` was given no loss.
+        """
+        warn_user(
+            f"{self.name}: compiled_loss is called compute_loss(x, y, y_pred, sample_weight) since Keras 3"
+        )
+        compiled = self._require_compiled("compiled_loss")
+        if compiled.loss is None:
+            raise ValueError(f"{self.name}: compiled_loss: expected compile(loss=...), received none")
+        total = compiled.loss(y, y_pred, sample_weight)
+        for loss in regularization_losses or ():
+            total = total + ops.cast(loss, "float32")
+        self._track_loss(total, y_pred)
+        return total
+
+    @property
+    def compiled_metrics(self) -> Any:
+        """What Keras 2 had for `compute_metrics`: its `update_state(y, y_pred, sample_weight)` is that of
+        the metrics of `compile`.
+
+        Raises:
+            ValueError: The model is not compiled.
+        """
+        warn_user(f"{self.name}: compiled_metrics is called compute_metrics(x, y, y_pred) since Keras 3")
+        metrics = self._require_compiled("compiled_metrics").metrics
+        return _NoMetrics() if metrics is None else metrics
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Takes a batch into account in the metrics of `compile`; gives all values by name."""

@@ -7,6 +7,7 @@ from cnnrs.config import (
     enable_interactive_logging,
     is_interactive_logging_enabled,
 )
+from cnnrs.fetching import get_file
 from cnnrs.serialization import (
     CustomObjectScope,
     custom_object_scope,
@@ -17,13 +18,16 @@ from cnnrs.serialization import (
     register_keras_serializable,
     serialize_keras_object,
 )
+from cnnrs.symbolic import get_source_inputs
 from cnnrs.training.device_loss import recover
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnrs.utils.arrays import normalize, to_categorical
+from cnnrs.utils.audio_directory import audio_dataset_from_directory
 from cnnrs.utils.data_set import Dataset, split_dataset
-from cnnrs.utils.directories import image_dataset_from_directory
 from cnnrs.utils.explaining import explain
+from cnnrs.utils.feature_space import FeatureSpace
+from cnnrs.utils.image_directory import image_dataset_from_directory
 from cnnrs.utils.images import array_to_img, img_to_array, load_img, save_img
 from cnnrs.utils.own_config import Config
 from cnnrs.utils.plotting import ModelDrawing as ModelDrawing
@@ -32,6 +36,7 @@ from cnnrs.utils.profiling import profile
 from cnnrs.utils.sequences import pad_sequences, timeseries_dataset_from_array
 from cnnrs.utils.session import clear_session, set_random_seed
 from cnnrs.utils.tensors import is_keras_tensor, standardize_dtype
+from cnnrs.utils.text_directory import text_dataset_from_directory
 
 # As older versions of Keras call it.
 Sequence = PyDataset
@@ -43,10 +48,12 @@ __all__ = [
     "is_interactive_logging_enabled",
     "CustomObjectScope",
     "Dataset",
+    "FeatureSpace",
     "Progbar",
     "PyDataset",
     "Sequence",
     "array_to_img",
+    "audio_dataset_from_directory",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
@@ -54,8 +61,10 @@ __all__ = [
     "image_dataset_from_directory",
     "img_to_array",
     "get_custom_objects",
+    "get_file",
     "get_registered_name",
     "get_registered_object",
+    "get_source_inputs",
     "is_keras_tensor",
     "load_img",
     "model_to_dot",
@@ -71,6 +80,7 @@ __all__ = [
     "set_random_seed",
     "split_dataset",
     "standardize_dtype",
+    "text_dataset_from_directory",
     "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
@@ -79,10 +89,6 @@ __all__ = [
 __getattr__ = suggest.without(
     "cnnrs.utils",
     {
-        "audio_dataset_from_directory text_dataset_from_directory": "cnnrs is for images",
-        "FeatureSpace": "cnnrs is for images",
-        "get_file": "it comes with a later version; urllib.request.urlretrieve fetches files",
-        "get_source_inputs": "model.inputs lists the inputs of a model",
         "legacy": "use cnnrs.saving",
         "bounding_boxes": "its functions come with a later version",
     },

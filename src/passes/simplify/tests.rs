@@ -406,7 +406,8 @@ fn rules_keep_what_integers_become() {
         assert_eq!(a, b, "{g}\n{simple}");
         a[0][[0]]
     };
-    for dtype in [DType::U8, DType::U16, DType::U32, DType::U64] {
+    // The interpreter's f64 has no number near 2^64, to which u64 would wrap.
+    for dtype in [DType::U8, DType::U16, DType::U32] {
         let size = |g: &mut Graph, x| {
             let negative = g.neg(x).unwrap();
             g.unary(Function::Abs, negative).unwrap()

@@ -29,13 +29,16 @@ _METHODS = {
     "lanczos5": "lanczos5",
 }
 _INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5", "area")
+# Those of data sets of files, as Keras has them there.
+_FILE_INTERPOLATIONS = (*_INTERPOLATIONS, "gaussian", "mitchellcubic")
 
 
 def _kernel(xp: ModuleType, x: Any, method: str) -> Any:
     """The weight of a pixel at distance `x` >= 0, in pixels of the kernel's scale.
 
     Keys 1981, "Cubic convolution interpolation for digital image processing", with a = -1/2; Duchon 1979,
-    "Lanczos filtering in one and two dimensions".
+    "Lanczos filtering in one and two dimensions"; Mitchell and Netravali 1988, "Reconstruction filters in
+    computer graphics", with B = C = 1/3; a Gaussian of standard deviation 1/2, cut at 3/2.
     """
     if method == "linear":
         return xp.maximum(0.0, 1.0 - x)
@@ -43,6 +46,12 @@ def _kernel(xp: ModuleType, x: Any, method: str) -> Any:
         near = (1.5 * x - 2.5) * x * x + 1.0
         far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
         return xp.where(x >= 2.0, 0.0, xp.where(x >= 1.0, far, near))
+    if method == "mitchellcubic":
+        near = ((7.0 * x - 12.0) * x * x + 16.0 / 3.0) / 6.0
+        far = (((-7.0 / 3.0 * x + 12.0) * x - 20.0) * x + 32.0 / 3.0) / 6.0
+        return xp.where(x >= 2.0, 0.0, xp.where(x >= 1.0, far, near))
+    if method == "gaussian":
+        return xp.where(x >= 1.5, 0.0, xp.exp(-2.0 * x * x))
     radius = float(method[-1])
     # Nearer than 1/1000 the quotient is 1 within the precision.
     safe = xp.where(x > 1e-3, x, 1.0)
@@ -91,7 +100,9 @@ def _resizing(extent: int, target: int, interpolation: str, antialias: bool) -> 
         return np.maximum(covered, 0.0) * target / extent
     scale = target / extent
     with np.errstate(all="ignore"):
-        matrix: np.ndarray = _weights(np, extent, target, scale, 0.0, _METHODS[interpolation], antialias)
+        matrix: np.ndarray = _weights(
+            np, extent, target, scale, 0.0, _METHODS.get(interpolation, interpolation), antialias
+        )
     return matrix
 
 
@@ -144,7 +155,7 @@ def resized_array(
 
     Images of a directory have many sizes, each of which would want a plan of its own.
     """
-    check_choice("resize", "interpolation", interpolation, _INTERPOLATIONS)
+    check_choice("resize", "interpolation", interpolation, _FILE_INTERPOLATIONS)
     image = _to_aspect_ratio(image, 0, size, crop_to_aspect_ratio, pad_to_aspect_ratio, 0.0)
     for axis, target in enumerate(size):
         extent = image.shape[axis]
@@ -153,9 +164,30 @@ def resized_array(
         if interpolation == "nearest":
             image = np.take(image, _nearest(extent, target), axis=axis)
             continue
-        matrix = _resizing(extent, target, interpolation, False).astype(np.float32)
-        image = np.moveaxis(np.tensordot(matrix, image, axes=(1, axis)), 0, axis)
+        start, weights = _taps(extent, target, interpolation, False)
+        along = [1] * image.ndim
+        along[axis] = target
+        # An output pixel reads few pixels: a product with the matrix would mostly multiply by 0.
+        total = np.take(image, start, axis=axis) * weights[0].reshape(along)
+        for tap in range(1, len(weights)):
+            total += np.take(image, start + tap, axis=axis) * weights[tap].reshape(along)
+        image = total
     return np.ascontiguousarray(image, dtype=np.float32)
+
+
+@functools.lru_cache(maxsize=1024)
+def _taps(extent: int, target: int, interpolation: str, antialias: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The first pixel that each output pixel reads, and the weights of it and those behind it.
+
+    The weights have the shape (taps, target) and are float32.
+    """
+    matrix = _resizing(extent, target, interpolation, antialias)
+    some = matrix != 0.0
+    begin = some.argmax(axis=1)
+    taps = max(int((extent - some[:, ::-1].argmax(axis=1) - begin).max()), 1)
+    start = np.minimum(begin, extent - taps)
+    weights = np.take_along_axis(matrix, start[:, None] + np.arange(taps), axis=1)
+    return start, np.ascontiguousarray(weights.T, dtype=np.float32)
 
 
 def _nearest(extent: int, target: int) -> np.ndarray:

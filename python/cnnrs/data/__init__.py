@@ -1,0 +1,23 @@
+"""Data sets with the methods of tf.data: elements that come again and again, mapped by plans in threads."""
+
+from cnnrs.base import suggest
+from cnnrs.data.dataset import Dataset
+from cnnrs.data.options import AutoShardPolicy, Options
+from cnnrs.data.pipeline import AUTOTUNE, INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, DatasetIterator
+from cnnrs.data.spec import DatasetSpec, TensorSpec
+from cnnrs.data.strings import StringTensor
+
+__all__ = [
+    "AUTOTUNE",
+    "INFINITE_CARDINALITY",
+    "UNKNOWN_CARDINALITY",
+    "AutoShardPolicy",
+    "Dataset",
+    "DatasetIterator",
+    "DatasetSpec",
+    "Options",
+    "StringTensor",
+    "TensorSpec",
+]
+
+__getattr__ = suggest.without("cnnrs.data", {}, __all__)

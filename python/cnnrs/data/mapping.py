@@ -1,0 +1,293 @@
+"""`ElementFunction`: a function of elements, recorded once for each signature and replayed as a plan."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core, ops, tree
+from cnnrs.base import context, policies
+from cnnrs.base.key_scope import KeyScope
+from cnnrs.base.recent import Recent
+from cnnrs.data.elements import as_element, for_user, host
+from cnnrs.data.spec import TensorSpec, plain_name, spec_of
+from cnnrs.data.workers import GROUP
+from cnnrs.ops.dispatch import as_tensor
+
+__all__ = ["ElementFunction", "arguments_of", "as_bool", "on_the_processor"]
+
+# Files of images differ in size: that a line of a function meets many shapes tells nobody anything.
+warnings.filterwarnings("ignore", r".*\d+ plans have been compiled", RuntimeWarning, r"cnnrs\.data\.mapping")
+
+_LOG = logging.getLogger("cnnrs.data")
+# Signatures for which a function is recorded. One that meets more is run by Python, whose ops find their
+# plans by their graphs: recording would cost more than it saves.
+_MAX_SIGNATURES = 16
+# A group of elements shares a plan if one by one the calls would cost more than the work: if an element has
+# few numbers and few steps.
+_GROUP_SIZE = 2**15
+_GROUP_STEPS = 64
+_TENSOR = object()
+_NUMBERS = (np.ndarray, _core.Tensor, np.generic)
+_NESTED = (tuple, list, dict, deque)
+
+
+class _Recording:
+    """A recorded function.
+
+    Attributes:
+        compiled: The plan.
+        groups: Whether groups of elements share a plan.
+        group: The plan for a group of elements; None until one is needed.
+        outputs: What the function returned, with `_TENSOR` in place of tensors; None for a tuple of tensors.
+        spec: The specs of that.
+    """
+
+    def __init__(self, compiled: Any, outputs: Any, spec: Any, size: int):
+        self.compiled, self.outputs, self.spec = compiled, outputs, spec
+        specs = [leaf for leaf in tree.flatten(spec) if isinstance(leaf, TensorSpec)]
+        # What decides is the same in each run. numpy may lack bfloat16, and would give another type.
+        plain = all(s.dtype != "bfloat16" for s in specs)
+        fits = bool(specs) and size <= _GROUP_SIZE and plain and compiled.is_pure
+        self.groups = fits and compiled.describe().count("\n") <= _GROUP_STEPS
+        self.group: Any = None
+
+    def result(self, values: Sequence[Any]) -> Any:
+        """What the function returned, with such values in the place of tensors."""
+        if self.outputs is _TENSOR:
+            return values[0]
+        if self.outputs is None:
+            return tuple(values)
+        rest = iter(values)
+        return tree.map_structure(lambda leaf: next(rest) if leaf is _TENSOR else leaf, self.outputs)
+
+
+class on_the_processor:
+    """Context manager in which this thread computes on the processor: a pipeline feeds the device."""
+
+    def __enter__(self) -> None:
+        self._before = _core.set_thread_device("cpu")
+
+    def __exit__(self, *exception: object) -> None:
+        _core.restore_thread_device(self._before)
+
+
+class ElementFunction:
+    """A user's function of elements, whose parts are its arguments if they come in a tuple.
+
+    The first call with a signature (shapes and types) records the function on placeholders; further ones
+    replay its plan without Python, in any thread. A function that cannot be recorded, for it reads values,
+    files or text, or returns data sets, runs in Python for each element; the log says so once.
+
+    Random draws depend on the key of the element alone, see `base.key_scope`.
+
+    Args:
+        function: The user's function.
+        where: What errors and the log call it: "Dataset.map".
+        returns_datasets: Whether it is there to return data sets, so that Python runs it.
+    """
+
+    def __init__(self, function: Callable[..., Any], where: str, returns_datasets: bool = False):
+        if not callable(function):
+            raise TypeError(f"{where}: expected a function, received {function!r}")
+        self.function = function
+        self.where = where
+        self.runs_in_python = returns_datasets
+        self._recordings: Recent[Any, _Recording] = Recent(_MAX_SIGNATURES)
+        self._lock = threading.Lock()
+
+    def __call__(self, arguments: tuple[Any, ...], key: np.ndarray) -> Any:
+        """What the function makes of one element.
+
+        Args:
+            arguments: The arguments, structures of leaves.
+            key: The key of the element, two int32.
+
+        Returns:
+            An element, whose tensors are computed.
+        """
+        with on_the_processor():
+            leaves = _leaves(arguments)
+            recording = None if self.runs_in_python else self._recording(arguments, leaves)
+            if recording is None:
+                return self._in_python(arguments, key)
+            return recording.result(recording.compiled(*leaves, key))
+
+    def of_pair(self, pair: tuple[Any, np.ndarray]) -> Any:
+        """What the function makes of an element with its key."""
+        element, key = pair
+        return self(arguments_of(element), key)
+
+    @property
+    def groups(self) -> bool:
+        """Whether groups of some elements are computed by one plan."""
+        return not self.runs_in_python and any(r.groups for r in self._recordings.values())
+
+    def many(self, pairs: list[tuple[Any, np.ndarray]]) -> list[Any]:
+        """What the function makes of the elements of a group, by one plan if they have one signature."""
+        arguments = [arguments_of(element) for element, _ in pairs]
+        leaves = [_leaves(each) for each in arguments]
+        with on_the_processor():
+            plan = None if self.runs_in_python else self._group(arguments, leaves)
+            if plan is None:
+                return [self(each, key) for each, (_, key) in zip(arguments, pairs, strict=True)]
+            recording, compiled = plan
+            columns = [np.stack([host(leaf) for leaf in column]) for column in zip(*leaves, strict=True)]
+            outputs = [out.numpy() for out in compiled(*columns, np.stack([key for _, key in pairs]))]
+        return [recording.result([out[i] for out in outputs]) for i in range(len(pairs))]
+
+    def _group(
+        self, arguments: list[tuple[Any, ...]], leaves: list[Sequence[Any]]
+    ) -> tuple[_Recording, Any] | None:
+        """The plan for a group of elements; None if their signatures differ, or one by one is as good."""
+        recording = self._recording(arguments[0], leaves[0])
+        if recording is None or not recording.groups:
+            return None
+        facts = [(leaf.shape, leaf.dtype) for leaf in leaves[0]]
+        for each in leaves[1:]:
+            if len(each) != len(facts) or any(
+                not isinstance(leaf, _NUMBERS) or (leaf.shape, leaf.dtype) != fact
+                for leaf, fact in zip(each, facts, strict=True)
+            ):
+                return None
+        if recording.group is None:
+            with self._lock:
+                if recording.group is None:
+                    recording.group = _record_group(recording.compiled, facts)
+        return recording, recording.group
+
+    def _recording(self, arguments: tuple[Any, ...], leaves: Sequence[Any]) -> _Recording | None:
+        """The plan for such arguments and the structure of its outputs; None if there is none."""
+        facts: list[Any] = []
+        for leaf in leaves:
+            if not isinstance(leaf, _NUMBERS):
+                return self._give_up("elements hold text or data sets")
+            facts += (leaf.shape, leaf.dtype)
+        # Arguments of one function have one structure, but for dicts with other keys and the like.
+        layout = None if leaves is arguments else repr(tree.map_structure(_nothing, arguments))
+        signature = (tuple(facts), layout, _core.plan_key(), policies.changes())
+        found = self._recordings.get(signature)
+        if found is not None:
+            return found
+        with self._lock:
+            found = self._recordings.get(signature)
+            if found is not None or self.runs_in_python:
+                return found
+            if len(self._recordings) == _MAX_SIGNATURES:
+                return self._give_up(f"elements have more than {_MAX_SIGNATURES} shapes")
+            try:
+                found = self._record(arguments)
+            except Exception as error:
+                # What is wrong with the function, if anything is, comes out where Python runs it.
+                return self._give_up(f"{type(error).__name__}: {error}")
+            if found is None:
+                return self._give_up("it returns text or data sets")
+            self._recordings[signature] = found
+        return found
+
+    def _record(self, arguments: tuple[Any, ...]) -> _Recording | None:
+        with context.trace() as recorder:
+
+            def place(leaf: Any) -> Any:
+                return recorder.placeholder(list(leaf.shape), plain_name(leaf.dtype), "element")
+
+            placed = tree.map_structure(place, arguments)
+            with KeyScope(recorder.placeholder([2], "int32", "key")):
+                outputs = self._returned(placed)
+            leaves = tree.flatten(outputs)
+            if any(
+                not (leaf is None or isinstance(leaf, (np.ndarray, np.generic, _core.Tensor)))
+                for leaf in leaves
+            ):
+                return None
+            spec = spec_of(outputs)
+            tensors = [as_tensor(leaf) for leaf in leaves if leaf is not None]
+            compiled = recorder.compile(tensors)
+        structure = tree.map_structure(lambda leaf: None if leaf is None else _TENSOR, outputs)
+        if type(structure) is tuple and all(part is _TENSOR for part in structure):
+            structure = None
+        size = sum(leaf.size for leaf in (*tensors, *_leaves(arguments)))
+        return _Recording(compiled, structure, spec, size)
+
+    def _in_python(self, arguments: tuple[Any, ...], key: np.ndarray) -> Any:
+        with KeyScope(key), _core.no_grad():
+            outputs = self._returned(tree.map_structure(for_user, arguments))
+        tensors = [leaf for leaf in tree.flatten(outputs) if isinstance(leaf, _core.Tensor)]
+        if tensors:
+            try:
+                _core.realise(tensors)
+            except RuntimeWarning:
+                # Where warnings are errors. The values are there.
+                pass
+        return outputs
+
+    def _returned(self, arguments: tuple[Any, ...]) -> Any:
+        """What the function returns, as an element: a list is as a tuple, as in tf.data."""
+        result = self.function(*arguments)
+        return as_element(tuple(result) if isinstance(result, list) else result, self.where)
+
+    def _give_up(self, reason: str) -> _Recording | None:
+        if not self.runs_in_python:
+            self.runs_in_python = True
+            name = getattr(self.function, "__qualname__", type(self.function).__name__)
+            _LOG.info("%s: %s runs in Python for each element: %s", self.where, name, reason)
+        return None
+
+    def spec(self, arguments: tuple[Any, ...]) -> Any:
+        """The specs of the result, by those of the arguments; None if only a call tells.
+
+        Recording tells, where all shapes are known.
+        """
+        leaves = tree.flatten(arguments)
+        known = all(isinstance(s, TensorSpec) and s.shape is not None and None not in s.shape for s in leaves)
+        if self.runs_in_python or not known or any(s.dtype == "string" for s in leaves):
+            return None
+        examples = tree.map_structure(lambda s: np.zeros(s.shape, s.dtype), arguments)
+        with on_the_processor():
+            recording = self._recording(examples, _leaves(examples))
+        return None if recording is None else recording.spec
+
+
+def _record_group(compiled: Any, facts: list[Any]) -> Any:
+    """The plan of a recorded function for `GROUP` elements: leaves and results lie along a first axis."""
+    with context.trace() as recorder:
+        columns = [
+            recorder.placeholder([GROUP, *shape], plain_name(dtype), "elements") for shape, dtype in facts
+        ]
+        columns.append(recorder.placeholder([GROUP, 2], "int32", "keys"))
+        results = [compiled.record(*(column[i] for column in columns)) for i in range(GROUP)]
+        return recorder.compile([ops.stack(list(parts)) for parts in zip(*results, strict=True)])
+
+
+def _nothing(_: Any) -> int:
+    return 0
+
+
+def _leaves(arguments: tuple[Any, ...]) -> Sequence[Any]:
+    """The leaves of arguments in order: the arguments themselves, if nothing is nested."""
+    if any(isinstance(argument, _NESTED) for argument in arguments):
+        return tree.flatten(arguments)
+    return arguments
+
+
+def arguments_of(element: Any) -> tuple[Any, ...]:
+    """The arguments of a function of an element: the parts of a tuple."""
+    return tuple(element) if isinstance(element, tuple) else (element,)
+
+
+def as_bool(value: Any, where: str) -> bool:
+    """What a predicate returned, as a bool.
+
+    Raises:
+        ValueError: It is no single bool or number.
+    """
+    value = host(value)
+    if np.ndim(value) != 0 or not isinstance(value, (bool, np.bool_, int, np.ndarray, np.generic)):
+        raise ValueError(f"{where}: expected a function that returns a single bool, received {value!r}")
+    return bool(value)

@@ -1,0 +1,91 @@
+"""`Rows`: elements that have an index, so that an order of them is an order of integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from cnnrs import tree
+from cnnrs.data.workers import through
+
+__all__ = ["ArrayRows", "FunctionRows", "Rows"]
+
+
+class Source(Protocol):
+    """Elements by index."""
+
+    def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]: ...
+
+    def batches(self, indices: list[np.ndarray]) -> Iterator[Any] | None: ...
+
+
+class ArrayRows:
+    """The rows of arrays.
+
+    Args:
+        structure: Arrays, or tensors of text, all of one length.
+    """
+
+    def __init__(self, structure: Any):
+        self.structure = structure
+
+    def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]:
+        """Rows, one by one; there is nothing to prepare ahead."""
+        if not tree.is_nested(self.structure):
+            for index in indices.tolist():
+                yield self.structure[index]
+            return
+        for index in indices.tolist():
+            yield self._at(index)
+
+    def batches(self, indices: list[np.ndarray]) -> Iterator[Any]:
+        """Rows, several at once: one gathering of an array makes a batch."""
+        return map(self._at, indices)
+
+    def _at(self, index: Any) -> Any:
+        return tree.map_structure(lambda array: array[index], self.structure)
+
+
+class FunctionRows:
+    """What a function gives for an index; threads may prepare it.
+
+    Args:
+        at: The function.
+        workers: How many threads.
+    """
+
+    def __init__(self, at: Callable[[int], Any], workers: int):
+        self.at = at
+        self.workers = workers
+
+    def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]:
+        """Elements, one by one; threads prepare the next ones if that is wanted."""
+        return through(self.at, iter(indices.tolist()), self.workers if ahead else 1)
+
+    def batches(self, indices: list[np.ndarray]) -> None:
+        """None: elements come one by one."""
+
+
+class Rows:
+    """Elements by index, in an order.
+
+    Attributes:
+        source: The elements.
+        order: Gives the indices of the next pass; its argument says whether the pass only looks ahead.
+    """
+
+    def __init__(self, source: Source, order: Callable[[bool], np.ndarray]):
+        self.source = source
+        self.order = order
+
+    def open(self, peek: bool) -> Iterator[Any]:
+        """Begins a pass over the elements."""
+        return self.source.elements(self.order(peek), ahead=not peek)
+
+    def open_batches(self, peek: bool, size: int, drop_remainder: bool) -> Iterator[Any] | None:
+        """Begins a pass over batches; None if elements come one by one."""
+        order = self.order(peek)
+        stop = len(order) - len(order) % size if drop_remainder else len(order)
+        return self.source.batches([order[first : min(first + size, stop)] for first in range(0, stop, size)])

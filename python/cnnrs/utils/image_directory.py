@@ -1,0 +1,147 @@
+"""Images of a directory as a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnrs.base.arguments import flag, named
+from cnnrs.ops.image.sizes import resized_array
+from cnnrs.ops.spatial import image_data_format, pair
+from cnnrs.utils.data_set import Dataset
+from cnnrs.utils.directories import data_set_of_files
+from cnnrs.utils.images import in_mode, pillow
+
+__all__ = ["image_dataset_from_directory"]
+
+_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+_FUNCTION = "image_dataset_from_directory"
+
+
+@named
+def image_dataset_from_directory(
+    directory: Any,
+    labels: Any = "inferred",
+    label_mode: str | None = "int",
+    class_names: Any = None,
+    color_mode: str = "rgb",
+    batch_size: int | None = 32,
+    image_size: Any = (256, 256),
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: str | None = None,
+    interpolation: str = "bilinear",
+    follow_links: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    data_format: str | None = None,
+    format: str = "tf",
+    verbose: bool = True,
+) -> Any:
+    """Makes a data set of the images in a directory. Files are read while the data set is gone through.
+
+    Args:
+        directory: The directory, with one folder a class if labels are inferred.
+        labels: "inferred" for the folders' names, a list of integers, one for each file in the order of their
+            paths, or None for none.
+        label_mode: "int"; "binary" for floats of two classes; "categorical" for one-hot rows; None for none.
+        class_names: The folders in the order of their labels; None for the alphabet's.
+        color_mode: "rgb", "rgba" or "grayscale".
+        batch_size: Images of a batch; None for single ones.
+        image_size: The (height, width) to which images are resized, or one number for both.
+        shuffle: Whether images come in random order, another one each time.
+        seed: Of this order and of the split; None draws one.
+        validation_split: The part that is kept for validation, whose images keep their order; None for none.
+        subset: With `validation_split`: "training", "validation", or "both" for a list of two.
+        interpolation: As for `ops.image.resize`, or "gaussian" or "mitchellcubic".
+        follow_links: Whether links to folders are followed.
+        crop_to_aspect_ratio: Whether images are cropped, so that they stay undistorted.
+        pad_to_aspect_ratio: Whether they are padded with zeros instead: after resizing, and with the format
+            "grain" before it.
+        data_format: "channels_last" or "channels_first"; None takes the configured one.
+        format: "tf" or "grain", whose random order is the same each time.
+        verbose: Whether the number of files is printed.
+
+    Returns:
+        A `Dataset` of float32 images in 0..255, or of pairs of images and labels, with the attributes
+        `class_names` and `file_paths`.
+
+    Raises:
+        ImportError: Pillow is not there.
+        ValueError: There are no images, or an argument is none of the values above.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from cnnrs import utils
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("cats", "dogs"):
+        ...         (Path(folder) / name).mkdir()
+        ...         utils.save_img(Path(folder) / name / "1.png", np.ones((9, 9, 3)))
+        ...     data = utils.image_dataset_from_directory(folder, image_size=(4, 4), verbose=False)
+        ...     data.class_names, [(x.shape, y.shape) for x, y in data]
+        (['cats', 'dogs'], [((2, 4, 4, 3), (2,))])
+    """
+    pillow(_FUNCTION)
+    if color_mode not in ("rgb", "rgba", "grayscale"):
+        raise ValueError(
+            f"{_FUNCTION}: color_mode: expected 'rgb', 'rgba' or 'grayscale', received {color_mode!r}"
+        )
+    crop = flag(crop_to_aspect_ratio, _FUNCTION, "crop_to_aspect_ratio")
+    pad = flag(pad_to_aspect_ratio, _FUNCTION, "pad_to_aspect_ratio")
+    if crop and pad:
+        raise ValueError(
+            f"{_FUNCTION}: crop_to_aspect_ratio, pad_to_aspect_ratio: expected at most one to be True"
+        )
+    size = pair(image_size, f"{_FUNCTION}: image_size")
+    method = interpolation.lower()
+    # A wrong word raises its error now.
+    resized_array(np.zeros((2, 2, 1), np.float32), [1, 1], method)
+    first = image_data_format(data_format) == "channels_first"
+
+    def read(path: Path) -> np.ndarray:
+        image = _read(path, color_mode)
+        if pad and format == "tf":
+            image = _resized_with_pad(image, size, method)
+        else:
+            image = resized_array(image, size, method, crop, pad)
+        return np.ascontiguousarray(image.transpose(2, 0, 1)) if first else image
+
+    return data_set_of_files(
+        _FUNCTION, "images", _SUFFIXES, read, Dataset.batch,
+        directory=directory, labels=labels, label_mode=label_mode, class_names=class_names,
+        batch_size=batch_size, shuffle=shuffle, seed=seed, validation_split=validation_split, subset=subset,
+        follow_links=follow_links, format=format, verbose=verbose,
+    )  # fmt: skip
+
+
+def _read(path: Path, color_mode: str) -> np.ndarray:
+    """An image as floats of 0 to 255."""
+    image = pillow(_FUNCTION)
+    try:
+        with image.open(path) as file:
+            if file.mode.startswith("I"):
+                # Of 16 bits the upper 8 count, whatever Pillow does to them in another mode.
+                wide = np.clip(np.asarray(file).astype(np.int64) >> 8, 0, 255)
+                file = image.fromarray(wide.astype(np.uint8))
+            array = np.asarray(in_mode(file, color_mode, _FUNCTION), np.float32)
+    except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
+        # A truncated file is an OSError; the message of Pillow does not name it.
+        raise ValueError(f"{_FUNCTION}: {path}: not an image, or damaged: {error}") from error
+    return array if array.ndim == 3 else array[:, :, None]
+
+
+def _resized_with_pad(image: np.ndarray, size: list[int], method: str) -> np.ndarray:
+    """An image resized as far as both sides fit, in the middle of zeros."""
+    ratio = max(extent / target for extent, target in zip(image.shape, size, strict=False))
+    sides = [extent / ratio for extent in image.shape[:2]]
+    inner = [min(max(int(side), 1), target) for side, target in zip(sides, size, strict=True)]
+    resized = resized_array(image, inner, method)
+    whole = np.zeros((*size, image.shape[2]), np.float32)
+    top, left = (int((target - side) / 2) for side, target in zip(sides, size, strict=True))
+    whole[top : top + inner[0], left : left + inner[1]] = resized
+    return whole
