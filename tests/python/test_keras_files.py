@@ -1,7 +1,7 @@
 """Files of Keras: those that real Keras made load here, and what is written here reads the same.
 
-`tests/fixtures/keras_files.zip` is made by `make fixtures` with Keras; `make keras-files` reads files of cnnrs
-with Keras.
+`tests/fixtures/keras_files.zip` is made by `make fixtures` with Keras; `make keras-files` reads files of
+cnnrs with Keras.
 """
 
 from __future__ import annotations
@@ -233,6 +233,19 @@ def test_a_layer_that_occurs_twice_is_one_layer(tmp_path):
     again = saving.load_model(tmp_path / "m.keras")
     assert again.first is again.second
     np.testing.assert_array_equal(again(X), model(X))
+
+
+def test_a_layer_inside_of_a_wrapper_and_beside_it_is_one_layer(tmp_path):
+    inner = layers.Dense(3, name="inner")
+    x = cnnrs.Input((2, 4))
+    outputs = [layers.TimeDistributed(inner)(x), inner(x[:, 0])]
+    model = cnnrs.Model(x, outputs)
+    model.save(tmp_path / "m.keras")
+    again = saving.load_model(tmp_path / "m.keras")
+    data = np.stack([X[:4], X[4:]], axis=1)
+    for left, right in zip(model(data), again(data), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert len(again.weights) == 2
 
 
 def test_state_of_users_in_variables_and_assets(tmp_path):

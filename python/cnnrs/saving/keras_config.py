@@ -157,7 +157,11 @@ def _op_from_keras(data: dict[str, Any], operation: str) -> dict[str, Any]:
             raise ValueError(f"{operation}: expected a node with args and kwargs, received {node!r}")
         kwargs = {key: from_keras(value) for key, value in node.get("kwargs", {}).items()}
         extra = {key: from_keras(value) for key, value in config.items()}
-        nodes.append({"args": from_keras(node.get("args", [])), "kwargs": {**extra, **kwargs}})
+        args = from_keras(node.get("args", []))
+        if operation == "get_item" and len(args) == 2 and isinstance(args[1], list):
+            # JSON has no tuples, and Keras takes each list there for one.
+            args[1] = {"class_name": "__tuple__", "items": args[1]}
+        nodes.append({"args": args, "kwargs": {**extra, **kwargs}})
     return {
         **data,
         "module": "cnnrs.ops.image" if path[0] == "image" else "cnnrs.ops",
