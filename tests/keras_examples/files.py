@@ -1,4 +1,4 @@
-"""Stand-ins for the files that scripts expect in their folder: a few small ones of the same names and formats."""
+"""Stand-ins for the files that scripts expect in their folder: a few of the same names and formats."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _people() -> None:
 
 
 def _rooms() -> None:
-    for number in range(290):
+    for number in range(330):
         name = f"val/indoors/scene/{number:04d}"
         picture(f"{name}.png", (64, 48))
         np.save(f"{name}_depth.npy", RNG.random((48, 64, 1)).astype(np.float32) * 10 + 1)

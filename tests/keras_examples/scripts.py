@@ -11,7 +11,7 @@ __all__ = ["Script", "scripts"]
 
 FOLDERS = ("examples/vision", "examples/generative", "examples/keras_recipes", "guides")
 
-# Packages that are no part of Keras, and that make layers or models of their own over Keras, TensorFlow or others.
+# Packages that are no part of Keras, and that make layers or models of their own.
 OTHERS = {
     "datasets",
     "flax",

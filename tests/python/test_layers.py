@@ -253,6 +253,7 @@ def test_every_layer_is_tested():
     # test_preprocessing.py, test_lookup.py and test_augmentation.py have checks of their own.
     tested |= {layers.CategoryEncoding, layers.Pipeline}
     tested |= {layers.Discretization, layers.IntegerLookup, layers.StringLookup}
+    tested |= {layers.HashedCrossing, layers.Hashing}
     tested |= {getattr(layers, name) for name in layers.augmentation.__all__ if hasattr(layers, name)}
     public = {getattr(layers, name) for name in layers.__all__}
     assert {kind for kind in public if isinstance(kind, type) and issubclass(kind, layers.Layer)} == tested

@@ -149,7 +149,7 @@ def _padded_leaves(
         fill = _number(value, arrays[0].dtype, where)
     result = np.full((len(arrays), *extents), fill, arrays[0].dtype)
     for row, array in enumerate(arrays):
-        result[row][tuple(slice(n) for n in array.shape)] = array
+        result[row, ...][tuple(slice(n) for n in array.shape)] = array
     return StringTensor(result) if text else result
 
 
