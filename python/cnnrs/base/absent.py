@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["OF_CNNRS", "OF_LAYERS", "OF_SAVING"]
+__all__ = ["OF_CNNRS", "OF_LAYERS"]
 
 _LATER = "it comes with a later version"
 _IMAGES = "cnnrs is for images"
@@ -27,8 +27,4 @@ OF_LAYERS = {
     "TFSMLayer": "there are no files of TensorFlow; load weights into layers",
     "TorchModuleWrapper": "a Layer computes with cnnrs.ops; weights of torch go in with set_weights",
     "QuantizedConv2D QuantizedDense": "layers compute in float types",
-}
-
-OF_SAVING = {
-    "KerasFileEditor": f"{_LATER}, with files of Keras; files here are safetensors, which its library edits",
 }

@@ -14,7 +14,7 @@ from cnnrs.data.grouping import batch_of
 from cnnrs.data.mapping import ElementFunction, arguments_of
 from cnnrs.data.ordering import count_of
 from cnnrs.data.padding import padded, padding_of
-from cnnrs.data.pipeline import Passes, Pipeline
+from cnnrs.data.pipeline import UNKNOWN_CARDINALITY, Passes, Pipeline
 from cnnrs.data.spec import TensorSpec, batched
 
 __all__ = ["Bucketing"]
@@ -85,10 +85,10 @@ class Bucketing(Functions):
                 members.append(element)
                 if len(members) >= size_of(group):
                     yield from reduced(group, groups.pop(group), peek)
-            for group, members in groups.items():
-                yield from reduced(group, members, peek)
+            for group in sorted(groups):
+                yield from reduced(group, groups[group], peek)
 
-        return self._made(grouped, self._unknown(), name=name)
+        return self._made(grouped, UNKNOWN_CARDINALITY, name=name)
 
     def bucket_by_sequence_length(
         self,
@@ -175,7 +175,7 @@ class Bucketing(Functions):
                 return None
             return batched(of if plain else padding_of(padded_shapes, None, where).spec(of), None)
 
-        return self._made(batches, self._unknown(), spec, name=name)
+        return self._made(batches, UNKNOWN_CARDINALITY, spec, name=name)
 
     def rejection_resample(
         self,
@@ -235,7 +235,7 @@ class Bucketing(Functions):
             of = self._known_spec()
             return None if of is None else (TensorSpec((), "int64"), of)
 
-        return self._made(resampled, self._unknown(), spec, name=name)
+        return self._made(resampled, UNKNOWN_CARDINALITY, spec, name=name)
 
 
 def _key(value: Any, where: str) -> int:

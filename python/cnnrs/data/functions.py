@@ -13,7 +13,8 @@ from cnnrs.data.elements import as_element, for_numpy, for_user
 from cnnrs.data.grouping import check_order
 from cnnrs.data.mapping import ElementFunction, arguments_of, as_bool
 from cnnrs.data.ordering import count_of
-from cnnrs.data.pipeline import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Passes, Pipeline, worker_count
+from cnnrs.data.pipeline import UNKNOWN_CARDINALITY, Passes, Pipeline, worker_count
+from cnnrs.data.rows import ArrayRows
 from cnnrs.data.spec import spec_of
 from cnnrs.data.workers import attempted, through
 
@@ -75,20 +76,23 @@ class Functions(Pipeline):
         workers = worker_count(num_parallel_calls, where)
         function, passes = ElementFunction(map_func, where), Passes()
 
-        def call(pair: Any) -> Any:
-            element, key = pair
-            return function(arguments_of(element), key)
+        # Rows in memory may be taken before they are asked for; other sources may do something meanwhile.
+        in_memory = self._rows is not None and isinstance(self._rows.source, ArrayRows)
 
-        def mapped(peek: bool, run: Callable[..., Iterator[Any]] = through) -> Iterator[Any]:
+        def mapped(peek: bool) -> Iterator[Any]:
             pairs = passes.keyed(self._open(peek), peek)
-            return run(call, pairs, 1 if peek else workers)
+            if peek:
+                return through(function.of_pair, pairs, 1)
+            return through(function.of_pair, pairs, workers, function, in_memory)
 
         def spec() -> Any:
             of = self._known_spec()
             return None if of is None else function.spec(arguments_of(of))
 
         made = self._made(mapped, self._length, spec, name=name)
-        made._attempts = lambda peek: mapped(peek, attempted)
+        made._attempts = lambda peek: attempted(
+            function.of_pair, passes.keyed(self._open(peek), peek), 1 if peek else workers
+        )
         return made
 
     def filter(self, predicate: Callable[..., Any], name: str | None = None) -> Any:
@@ -118,7 +122,7 @@ class Functions(Pipeline):
                 if as_bool(function(arguments_of(element), key), where):
                     yield element
 
-        return self._made(chosen, self._unknown(), self._known_spec, name=name)
+        return self._made(chosen, UNKNOWN_CARDINALITY, self._known_spec, name=name)
 
     def take_while(self, predicate: Callable[..., Any], name: str | None = None) -> Any:
         """The elements before the first one for which a function returns False.
@@ -150,9 +154,6 @@ class Functions(Pipeline):
 
         return self._made(taken, UNKNOWN_CARDINALITY if self._length else 0, self._known_spec, name=name)
 
-    def _unknown(self) -> int:
-        return INFINITE_CARDINALITY if self._length == INFINITE_CARDINALITY else UNKNOWN_CARDINALITY
-
     def flat_map(self, map_func: Callable[..., Any], name: str | None = None) -> Any:
         """The elements of the data sets that a function makes of elements, one data set behind the other.
 
@@ -178,7 +179,7 @@ class Functions(Pipeline):
             for dataset in datasets(peek):
                 yield from dataset._open(peek)
 
-        return self._made(flat, self._unknown(), name=name)
+        return self._made(flat, UNKNOWN_CARDINALITY, name=name)
 
     def interleave(
         self,
@@ -251,7 +252,7 @@ class Functions(Pipeline):
                     return
                 place = (place + 1) % cycle
 
-        return self._made(interleaved, self._unknown(), name=name)
+        return self._made(interleaved, UNKNOWN_CARDINALITY, name=name)
 
     def _datasets(self, map_func: Callable[..., Any], where: str) -> Callable[[bool], Iterator[Any]]:
         function, passes = ElementFunction(map_func, where, returns_datasets=True), Passes()
@@ -357,7 +358,7 @@ class Functions(Pipeline):
                     seen.add(value)
                     yield element
 
-        return self._made(distinct, self._unknown(), self._known_spec, name=name)
+        return self._made(distinct, UNKNOWN_CARDINALITY, self._known_spec, name=name)
 
     def apply(self, transformation_func: Callable[[Any], Any]) -> Any:
         """What a function makes of this data set.

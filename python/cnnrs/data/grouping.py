@@ -26,6 +26,8 @@ def batch_of(elements: list[Any], where: str) -> Any:
     """Elements along a new first axis."""
     if not tree.is_nested(elements[0]):
         return stacked(elements, where)
+    if type(elements[0]) is tuple and not any(map(tree.is_nested, elements[0])):
+        return tuple(stacked(leaves, where) for leaves in zip(*elements, strict=True))
     return tree.map_structure(lambda *leaves: stacked(leaves, where), *elements)
 
 
@@ -90,8 +92,7 @@ class Grouping(Pipeline):
 
         def spec() -> Any:
             of = self._known_spec()
-            whole = drop or self._length == INFINITE_CARDINALITY
-            return None if of is None else batched(of, size if whole else None)
+            return None if of is None else batched(of, size if drop else None)
 
         return self._made(batches, batch_count(self._length, size, drop), spec, name=name)
 

@@ -4,40 +4,68 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, tree
+from cnnrs import _core, ops, tree
 from cnnrs.base import context, policies
 from cnnrs.base.key_scope import KeyScope
 from cnnrs.base.recent import Recent
 from cnnrs.data.elements import as_element, for_user, host
-from cnnrs.data.spec import TensorSpec, spec_of
+from cnnrs.data.spec import TensorSpec, plain_name, spec_of
+from cnnrs.data.workers import GROUP
 from cnnrs.ops.dispatch import as_tensor
 
 __all__ = ["ElementFunction", "arguments_of", "as_bool", "on_the_processor"]
+
+# Files of images differ in size: that a line of a function meets many shapes tells nobody anything.
+warnings.filterwarnings("ignore", r".*\d+ plans have been compiled", RuntimeWarning, r"cnnrs\.data\.mapping")
 
 _LOG = logging.getLogger("cnnrs.data")
 # Signatures for which a function is recorded. One that meets more is run by Python, whose ops find their
 # plans by their graphs: recording would cost more than it saves.
 _MAX_SIGNATURES = 16
+# A group of elements shares a plan if one by one the calls would cost more than the work: if an element has
+# few numbers and few steps.
+_GROUP_SIZE = 2**15
+_GROUP_STEPS = 64
 _TENSOR = object()
+_NUMBERS = (np.ndarray, _core.Tensor, np.generic)
+_NESTED = (tuple, list, dict, deque)
 
 
-class _Recording(NamedTuple):
+class _Recording:
     """A recorded function.
 
     Attributes:
         compiled: The plan.
-        outputs: What the function returned, with `_TENSOR` in place of tensors.
+        groups: Whether groups of elements share a plan.
+        group: The plan for a group of elements; None until one is needed.
+        outputs: What the function returned, with `_TENSOR` in place of tensors; None for a tuple of tensors.
         spec: The specs of that.
     """
 
-    compiled: Any
-    outputs: Any
-    spec: Any
+    def __init__(self, compiled: Any, outputs: Any, spec: Any, size: int):
+        self.compiled, self.outputs, self.spec = compiled, outputs, spec
+        specs = [leaf for leaf in tree.flatten(spec) if isinstance(leaf, TensorSpec)]
+        # What decides is the same in each run. numpy may lack bfloat16, and would give another type.
+        plain = all(s.dtype != "bfloat16" for s in specs)
+        fits = bool(specs) and size <= _GROUP_SIZE and plain and compiled.is_pure
+        self.groups = fits and compiled.describe().count("\n") <= _GROUP_STEPS
+        self.group: Any = None
+
+    def result(self, values: Sequence[Any]) -> Any:
+        """What the function returned, with such values in the place of tensors."""
+        if self.outputs is _TENSOR:
+            return values[0]
+        if self.outputs is None:
+            return tuple(values)
+        rest = iter(values)
+        return tree.map_structure(lambda leaf: next(rest) if leaf is _TENSOR else leaf, self.outputs)
 
 
 class on_the_processor:
@@ -85,23 +113,65 @@ class ElementFunction:
             An element, whose tensors are computed.
         """
         with on_the_processor():
-            recording = None if self.runs_in_python else self._recording(arguments)
+            leaves = _leaves(arguments)
+            recording = None if self.runs_in_python else self._recording(arguments, leaves)
             if recording is None:
                 return self._in_python(arguments, key)
-            compiled, outputs, _ = recording
-            values: Iterator[Any] = iter(compiled(*tree.flatten(arguments), key))
-        if outputs is _TENSOR:
-            return next(values)
-        return tree.map_structure(lambda leaf: next(values) if leaf is _TENSOR else leaf, outputs)
+            return recording.result(recording.compiled(*leaves, key))
 
-    def _recording(self, arguments: tuple[Any, ...]) -> _Recording | None:
+    def of_pair(self, pair: tuple[Any, np.ndarray]) -> Any:
+        """What the function makes of an element with its key."""
+        element, key = pair
+        return self(arguments_of(element), key)
+
+    @property
+    def groups(self) -> bool:
+        """Whether groups of some elements are computed by one plan."""
+        return not self.runs_in_python and any(r.groups for r in self._recordings.values())
+
+    def many(self, pairs: list[tuple[Any, np.ndarray]]) -> list[Any]:
+        """What the function makes of the elements of a group, by one plan if they have one signature."""
+        arguments = [arguments_of(element) for element, _ in pairs]
+        leaves = [_leaves(each) for each in arguments]
+        with on_the_processor():
+            plan = None if self.runs_in_python else self._group(arguments, leaves)
+            if plan is None:
+                return [self(each, key) for each, (_, key) in zip(arguments, pairs, strict=True)]
+            recording, compiled = plan
+            columns = [np.stack([host(leaf) for leaf in column]) for column in zip(*leaves, strict=True)]
+            outputs = [out.numpy() for out in compiled(*columns, np.stack([key for _, key in pairs]))]
+        return [recording.result([out[i] for out in outputs]) for i in range(len(pairs))]
+
+    def _group(
+        self, arguments: list[tuple[Any, ...]], leaves: list[Sequence[Any]]
+    ) -> tuple[_Recording, Any] | None:
+        """The plan for a group of elements; None if their signatures differ, or one by one is as good."""
+        recording = self._recording(arguments[0], leaves[0])
+        if recording is None or not recording.groups:
+            return None
+        facts = [(leaf.shape, leaf.dtype) for leaf in leaves[0]]
+        for each in leaves[1:]:
+            if len(each) != len(facts) or any(
+                not isinstance(leaf, _NUMBERS) or (leaf.shape, leaf.dtype) != fact
+                for leaf, fact in zip(each, facts, strict=True)
+            ):
+                return None
+        if recording.group is None:
+            with self._lock:
+                if recording.group is None:
+                    recording.group = _record_group(recording.compiled, facts)
+        return recording, recording.group
+
+    def _recording(self, arguments: tuple[Any, ...], leaves: Sequence[Any]) -> _Recording | None:
         """The plan for such arguments and the structure of its outputs; None if there is none."""
-        facts = []
-        for leaf in tree.flatten(arguments):
-            if not isinstance(leaf, (np.ndarray, np.generic, _core.Tensor)):
+        facts: list[Any] = []
+        for leaf in leaves:
+            if not isinstance(leaf, _NUMBERS):
                 return self._give_up("elements hold text or data sets")
-            facts.append((leaf.shape, str(leaf.dtype)))
-        signature = (tuple(facts), _core.plan_key(), policies.changes())
+            facts += (leaf.shape, leaf.dtype)
+        # Arguments of one function have one structure, but for dicts with other keys and the like.
+        layout = None if leaves is arguments else repr(tree.map_structure(_nothing, arguments))
+        signature = (tuple(facts), layout, _core.plan_key(), policies.changes())
         found = self._recordings.get(signature)
         if found is not None:
             return found
@@ -125,11 +195,11 @@ class ElementFunction:
         with context.trace() as recorder:
 
             def place(leaf: Any) -> Any:
-                return recorder.placeholder(list(leaf.shape), str(leaf.dtype), "element")
+                return recorder.placeholder(list(leaf.shape), plain_name(leaf.dtype), "element")
 
             placed = tree.map_structure(place, arguments)
             with KeyScope(recorder.placeholder([2], "int32", "key")):
-                outputs = as_element(self.function(*placed), self.where)
+                outputs = self._returned(placed)
             leaves = tree.flatten(outputs)
             if any(
                 not (leaf is None or isinstance(leaf, (np.ndarray, np.generic, _core.Tensor)))
@@ -137,17 +207,30 @@ class ElementFunction:
             ):
                 return None
             spec = spec_of(outputs)
-            compiled = recorder.compile([as_tensor(leaf) for leaf in leaves if leaf is not None])
+            tensors = [as_tensor(leaf) for leaf in leaves if leaf is not None]
+            compiled = recorder.compile(tensors)
         structure = tree.map_structure(lambda leaf: None if leaf is None else _TENSOR, outputs)
-        return _Recording(compiled, structure, spec)
+        if type(structure) is tuple and all(part is _TENSOR for part in structure):
+            structure = None
+        size = sum(leaf.size for leaf in (*tensors, *_leaves(arguments)))
+        return _Recording(compiled, structure, spec, size)
 
     def _in_python(self, arguments: tuple[Any, ...], key: np.ndarray) -> Any:
         with KeyScope(key), _core.no_grad():
-            outputs = as_element(self.function(*tree.map_structure(for_user, arguments)), self.where)
+            outputs = self._returned(tree.map_structure(for_user, arguments))
         tensors = [leaf for leaf in tree.flatten(outputs) if isinstance(leaf, _core.Tensor)]
         if tensors:
-            _core.realise(tensors)
+            try:
+                _core.realise(tensors)
+            except RuntimeWarning:
+                # Where warnings are errors. The values are there.
+                pass
         return outputs
+
+    def _returned(self, arguments: tuple[Any, ...]) -> Any:
+        """What the function returns, as an element: a list is as a tuple, as in tf.data."""
+        result = self.function(*arguments)
+        return as_element(tuple(result) if isinstance(result, list) else result, self.where)
 
     def _give_up(self, reason: str) -> _Recording | None:
         if not self.runs_in_python:
@@ -167,8 +250,30 @@ class ElementFunction:
             return None
         examples = tree.map_structure(lambda s: np.zeros(s.shape, s.dtype), arguments)
         with on_the_processor():
-            recording = self._recording(examples)
+            recording = self._recording(examples, _leaves(examples))
         return None if recording is None else recording.spec
+
+
+def _record_group(compiled: Any, facts: list[Any]) -> Any:
+    """The plan of a recorded function for `GROUP` elements: leaves and results lie along a first axis."""
+    with context.trace() as recorder:
+        columns = [
+            recorder.placeholder([GROUP, *shape], plain_name(dtype), "elements") for shape, dtype in facts
+        ]
+        columns.append(recorder.placeholder([GROUP, 2], "int32", "keys"))
+        results = [compiled.record(*(column[i] for column in columns)) for i in range(GROUP)]
+        return recorder.compile([ops.stack(list(parts)) for parts in zip(*results, strict=True)])
+
+
+def _nothing(_: Any) -> int:
+    return 0
+
+
+def _leaves(arguments: tuple[Any, ...]) -> Sequence[Any]:
+    """The leaves of arguments in order: the arguments themselves, if nothing is nested."""
+    if any(isinstance(argument, _NESTED) for argument in arguments):
+        return tree.flatten(arguments)
+    return arguments
 
 
 def arguments_of(element: Any) -> tuple[Any, ...]:

@@ -149,8 +149,7 @@ def _padded_leaves(
         fill = _number(value, arrays[0].dtype, where)
     result = np.full((len(arrays), *extents), fill, arrays[0].dtype)
     for row, array in enumerate(arrays):
-        place: Any = (row, *(slice(n) for n in array.shape))
-        result[place] = array
+        result[row, ...][tuple(slice(n) for n in array.shape)] = array
     return StringTensor(result) if text else result
 
 

@@ -29,6 +29,8 @@ AUTOTUNE = -1
 INFINITE_CARDINALITY = -1
 UNKNOWN_CARDINALITY = -2
 
+# Keys that are made at once.
+_KEYS = 256
 # The most threads that one step of a pipeline takes by itself.
 _MAX_WORKERS = 16
 
@@ -75,8 +77,16 @@ class Passes:
     def keyed(self, elements: Iterator[Any], peek: bool) -> Iterator[tuple[Any, np.ndarray]]:
         """The elements of the next pass with their keys, two int32 each."""
         first = np.random.SeedSequence(self.next(peek)).generate_state(1)[0]
-        for index, element in enumerate(elements):
-            yield element, np.array([first, index & 0xFFFFFFFF], np.uint32).view(np.int32)
+        for start in itertools.count(0, _KEYS):
+            keys = np.empty((_KEYS, 2), np.uint32)
+            keys[:, 0] = first
+            keys[:, 1] = (start + np.arange(_KEYS)) & 0xFFFFFFFF
+            for key in keys.view(np.int32):
+                try:
+                    element = next(elements)
+                except StopIteration:
+                    return
+                yield element, key
 
 
 class DatasetIterator:

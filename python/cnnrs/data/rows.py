@@ -16,7 +16,7 @@ __all__ = ["ArrayRows", "FunctionRows", "Rows"]
 class Source(Protocol):
     """Elements by index."""
 
-    def elements(self, indices: np.ndarray) -> Iterator[Any]: ...
+    def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]: ...
 
     def batches(self, indices: list[np.ndarray]) -> Iterator[Any] | None: ...
 
@@ -31,8 +31,8 @@ class ArrayRows:
     def __init__(self, structure: Any):
         self.structure = structure
 
-    def elements(self, indices: np.ndarray) -> Iterator[Any]:
-        """Rows, one by one."""
+    def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]:
+        """Rows, one by one; there is nothing to prepare ahead."""
         if not tree.is_nested(self.structure):
             for index in indices.tolist():
                 yield self.structure[index]
@@ -60,9 +60,9 @@ class FunctionRows:
         self.at = at
         self.workers = workers
 
-    def elements(self, indices: np.ndarray) -> Iterator[Any]:
-        """Elements, one by one."""
-        return through(self.at, iter(indices.tolist()), self.workers)
+    def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]:
+        """Elements, one by one; threads prepare the next ones if that is wanted."""
+        return through(self.at, iter(indices.tolist()), self.workers if ahead else 1)
 
     def batches(self, indices: list[np.ndarray]) -> None:
         """None: elements come one by one."""
@@ -82,7 +82,7 @@ class Rows:
 
     def open(self, peek: bool) -> Iterator[Any]:
         """Begins a pass over the elements."""
-        return self.source.elements(self.order(peek)[: 2 if peek else None])
+        return self.source.elements(self.order(peek), ahead=not peek)
 
     def open_batches(self, peek: bool, size: int, drop_remainder: bool) -> Iterator[Any] | None:
         """Begins a pass over batches; None if elements come one by one."""

@@ -17,7 +17,8 @@ from cnnrs.data.elements import as_element, as_leaf, host
 from cnnrs.data.grouping import Grouping
 from cnnrs.data.pipeline import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Passes, Pipeline
 from cnnrs.data.rows import FunctionRows, Rows
-from cnnrs.data.spec import TensorSpec, shape_of, spec_of
+from cnnrs.data.signatures import as_spec, as_tuples, conforming, spec_of_types
+from cnnrs.data.spec import TensorSpec, spec_of
 from cnnrs.data.stored import read_elements
 from cnnrs.data.strings import StringTensor
 
@@ -149,9 +150,9 @@ class Sources(Grouping):
                 raise ValueError(
                     f"{where}: expected output_signature, or output_types and output_shapes, not both"
                 )
-            spec = tree.map_structure(_as_spec, _tuples(output_signature))
+            spec = tree.map_structure(as_spec, as_tuples(output_signature))
         elif output_types is not None:
-            spec = _spec_of_types(_tuples(output_types), output_shapes)
+            spec = spec_of_types(as_tuples(output_types), output_shapes)
         else:
             raise TypeError(f"{where}: expected output_signature, or output_types, received neither")
         given = tuple(np.asarray(host(a)) if not isinstance(a, (str, bytes)) else a for a in args or ())
@@ -159,7 +160,7 @@ class Sources(Grouping):
 
         def generated(peek: bool) -> Iterator[Any]:
             for element in generator(*given):
-                yield _conforming(element, spec, where)
+                yield conforming(element, spec, where)
 
         return cls._made(generated, UNKNOWN_CARDINALITY, spec, name=name)
 
@@ -510,73 +511,6 @@ def _shallow(structure: Any, parts: Any) -> list[Any]:
     found: list[Any] = []
     tree.map_structure_up_to(structure, lambda _, part: found.append(part), structure, parts)
     return found
-
-
-def _tuples(structure: Any) -> Any:
-    """Lists of specs or types as tuples: elements have no lists."""
-    if isinstance(structure, list):
-        return tuple(_tuples(part) for part in structure)
-    if isinstance(structure, dict):
-        return {key: _tuples(part) for key, part in structure.items()}
-    return (
-        tree.rebuild(structure, [_tuples(p) for p in structure])
-        if isinstance(structure, tuple)
-        else structure
-    )
-
-
-def _as_spec(spec: Any) -> TensorSpec:
-    if isinstance(spec, TensorSpec):
-        return spec
-    if hasattr(spec, "shape") and hasattr(spec, "dtype"):
-        return TensorSpec(spec.shape, spec.dtype)
-    raise TypeError(f"Dataset.from_generator: output_signature: expected TensorSpecs, received {spec!r}")
-
-
-def _spec_of_types(types: Any, shapes: Any) -> Any:
-    if shapes is None:
-        return tree.map_structure(lambda dtype: TensorSpec(None, dtype), types)
-    if isinstance(types, tuple):
-        if len(shapes) != len(types):
-            raise ValueError(
-                f"Dataset.from_generator: output_shapes: expected {len(types)} shapes, received {shapes!r}"
-            )
-        return tuple(_spec_of_types(t, s) for t, s in zip(types, shapes, strict=True))
-    if isinstance(types, dict):
-        return {key: _spec_of_types(types[key], shapes[key]) for key in types}
-    return TensorSpec(shape_of(shapes), types)
-
-
-def _conforming(element: Any, spec: Any, where: str) -> Any:
-    """An element that a generator gave, with the types and shapes that were said.
-
-    Raises:
-        TypeError: It has another structure, or a type that does not become the one that was said.
-        ValueError: It has another shape.
-    """
-    if isinstance(spec, dict):
-        if not isinstance(element, dict) or element.keys() != spec.keys():
-            raise TypeError(f"{where}: expected dicts with keys {list(spec)}, received {_short(element)}")
-        return {key: _conforming(element[key], spec[key], where) for key in spec}
-    if isinstance(spec, tuple):
-        if not isinstance(element, (tuple, list)) or len(element) != len(spec):
-            raise TypeError(f"{where}: expected {len(spec)} parts of an element, received {_short(element)}")
-        return tree.rebuild(spec, [_conforming(e, s, where) for e, s in zip(element, spec, strict=True)])
-    leaf = host(as_leaf(element, where))
-    if (spec.dtype == "string") != isinstance(leaf, StringTensor):
-        raise TypeError(f"{where}: expected {spec.dtype}, received {_short(element)}")
-    if not isinstance(leaf, StringTensor) and leaf.dtype != spec.dtype:
-        if leaf.dtype.kind == "f" and np.dtype(spec.dtype).kind in "iub":
-            raise TypeError(f"{where}: expected {spec.dtype}, received {leaf.dtype}: {_short(element)}")
-        leaf = leaf.astype(spec.dtype)
-    if not spec.is_compatible_with(TensorSpec(leaf.shape, spec.dtype)):
-        raise ValueError(f"{where}: expected shape {spec.shape}, received shape {tuple(leaf.shape)}")
-    return leaf
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else f"{text[:77]}..."
 
 
 def _sources(datasets: Any, where: str) -> list[Any]:

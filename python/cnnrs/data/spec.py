@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,13 @@ from cnnrs import _core, tree
 from cnnrs.base.dtypes import dtype_name, standardize_dtype
 from cnnrs.data.strings import StringTensor, is_text
 
-__all__ = ["NONE", "DatasetSpec", "TensorSpec", "batched", "merged", "shape_of", "spec_of"]
+__all__ = ["NONE", "DatasetSpec", "TensorSpec", "batched", "merged", "plain_name", "shape_of", "spec_of"]
+
+
+@functools.lru_cache(256)
+def plain_name(dtype: Any) -> str:
+    """The name of a type as text and nothing more: compat.tf has names with attributes."""
+    return str.__str__(dtype_name(dtype))
 
 
 def shape_of(shape: Any) -> tuple[int | None, ...] | None:
@@ -58,7 +65,7 @@ class TensorSpec:
 
     def __init__(self, shape: Any, dtype: Any = "float32", name: str | None = None):
         self.shape = shape_of(shape)
-        self.dtype = "string" if _is_string(dtype) else standardize_dtype(dtype)
+        self.dtype = "string" if _is_string(dtype) else plain_name(standardize_dtype(dtype))
         self.name = name
 
     @classmethod

@@ -72,7 +72,7 @@ def _pack(name: str, leaf: Any, into: dict[str, np.ndarray]) -> None:
             "expected elements of numbers and text, received data sets; use flat_map to join them"
         )
     else:
-        into[name] = np.ascontiguousarray(leaf)
+        into[name] = np.asarray(leaf, order="C")
 
 
 def _unpack(name: str, arrays: dict[str, np.ndarray]) -> Any:

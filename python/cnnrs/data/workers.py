@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Failure", "ahead", "attempted", "through"]
+__all__ = ["GROUP", "Failure", "Grouped", "ahead", "attempted", "through"]
 
 # How long a task of a thread should take: much longer than handing it over.
 _TASK_SECONDS = 1e-3
@@ -24,6 +24,25 @@ class Failure(NamedTuple):
     error: Exception
 
 
+class Grouped(Protocol):
+    """A function that computes groups of `GROUP` elements at less cost than one by one.
+
+    Whether it does so must not depend on how fast threads are, but on the elements alone, for rounding may
+    differ. So groups begin at fixed places.
+    """
+
+    @property
+    def groups(self) -> bool: ...
+
+    def many(self, elements: list[Any]) -> list[Any]: ...
+
+
+# Elements of a group, and those of a pass that come one by one before the first group: few elements are not
+# worth a plan for groups.
+GROUP = 16
+_SINGLE = 64
+
+
 def attempted(function: Callable[[Any], Any], elements: Iterator[Any], workers: int) -> Iterator[Any]:
     """As `through`, with a `Failure` where the function raises an error."""
 
@@ -36,29 +55,77 @@ def attempted(function: Callable[[Any], Any], elements: Iterator[Any], workers: 
     return through(attempt, elements, workers)
 
 
-def through(function: Callable[[Any], Any], elements: Iterator[Any], workers: int) -> Iterator[Any]:
-    """A function of elements, in their order; several workers compute some elements ahead."""
-    if workers == 1:
-        # A loop, for `map` would end where the function raises StopIteration.
-        for element in elements:
-            yield function(element)
+def through(
+    function: Callable[[Any], Any],
+    elements: Iterator[Any],
+    workers: int,
+    grouped: Grouped | None = None,
+    read_ahead: bool = True,
+) -> Iterator[Any]:
+    """A function of elements, in their order; several workers compute some elements ahead.
+
+    Args:
+        function: The function of an element.
+        elements: The elements.
+        workers: How many threads call it; 1 for this one.
+        grouped: What computes groups of elements.
+        read_ahead: Whether this thread may take a group of elements before it gives the first one's result.
+    """
+    if workers > 1:
+        return _by_threads(function, elements, workers, grouped)
+    if grouped is not None and read_ahead:
+        return _by_groups(function, elements, grouped)
+    return _one_by_one(function, elements)
+
+
+def _one_by_one(function: Callable[[Any], Any], elements: Iterator[Any]) -> Iterator[Any]:
+    # A loop, for `map` would end where the function raises StopIteration.
+    for element in elements:
+        yield function(element)
+
+
+def _by_groups(function: Callable[[Any], Any], elements: Iterator[Any], grouped: Grouped) -> Iterator[Any]:
+    yield from _one_by_one(function, islice(elements, _SINGLE))
+    if not grouped.groups:
+        yield from _one_by_one(function, elements)
         return
-    size = 1
+    while group := list(islice(elements, GROUP)):
+        results, failure, _ = _all(function, group, grouped)
+        yield from results
+        if failure is not None:
+            raise failure
+
+
+def _by_threads(
+    function: Callable[[Any], Any], elements: Iterator[Any], workers: int, grouped: Grouped | None
+) -> Iterator[Any]:
+    size, taken, in_groups = 1, 0, False
     with ThreadPoolExecutor(workers, thread_name_prefix="cnnrs-data") as pool:
         waiting: deque[Future[tuple[list[Any], Exception | None, float]]] = deque()
         error: Exception | None = None
         try:
             while True:
                 while error is None and len(waiting) < workers * (_TASKS_AHEAD + 1):
+                    if grouped is not None and taken == _SINGLE:
+                        # The first element tells whether there are groups.
+                        if waiting:
+                            wait([waiting[0]])
+                        in_groups = grouped.groups
+                    count = size
+                    if grouped is not None and taken < _SINGLE:
+                        count = min(size, _SINGLE - taken)
+                    elif in_groups:
+                        count = -(-size // GROUP) * GROUP
                     task: list[Any] = []
                     # What the source raises comes behind the elements that it gave before.
                     try:
-                        task.extend(islice(elements, size))
+                        task.extend(islice(elements, count))
                     except Exception as raised:
                         error = raised
                     if not task:
                         break
-                    waiting.append(pool.submit(_all, function, task))
+                    taken += len(task)
+                    waiting.append(pool.submit(_all, function, task, grouped if in_groups else None))
                 if not waiting:
                     break
                 results, failure, seconds = waiting.popleft().result()
@@ -75,19 +142,26 @@ def through(function: Callable[[Any], Any], elements: Iterator[Any], workers: in
             raise error
 
 
-def _all(function: Callable[[Any], Any], elements: list[Any]) -> tuple[list[Any], Exception | None, float]:
+def _all(
+    function: Callable[[Any], Any], elements: list[Any], grouped: Grouped | None
+) -> tuple[list[Any], Exception | None, float]:
     """Results up to the first error, the error, and the time that they took."""
     begin = time.perf_counter()
-    results = []
-    for element in elements:
-        try:
-            results.append(function(element))
-        except StopIteration as error:
-            failure = RuntimeError("a function of elements raised StopIteration")
-            failure.__cause__ = error
-            return results, failure, 0.0
-        except Exception as error:
-            return results, error, 0.0
+    results: list[Any] = []
+    try:
+        for first in range(0, len(elements), GROUP):
+            group = elements[first : first + GROUP]
+            if grouped is not None and len(group) == GROUP:
+                results += grouped.many(group)
+                continue
+            for element in group:
+                results.append(function(element))
+    except StopIteration as error:
+        failure = RuntimeError("a function of elements raised StopIteration")
+        failure.__cause__ = error
+        return results, failure, 0.0
+    except Exception as error:
+        return results, error, 0.0
     return results, None, time.perf_counter() - begin
 
 

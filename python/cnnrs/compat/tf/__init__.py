@@ -26,6 +26,7 @@ from typing import Any
 
 from cnnrs.compat.tf import tensors as tensors  # which gives tensors what they have in TensorFlow
 from cnnrs.compat.tf.absent import OF_TF
+from cnnrs.compat.tf.namespaces import unknown
 
 # Modules of this package that are modules of TensorFlow.
 _SUBMODULES = frozenset(
@@ -36,7 +37,7 @@ _SUBMODULES = frozenset(
 
 # Modules of Keras that TensorFlow has under names of its own.
 _OF_KERAS = {
-    "keras": "cnnrs",
+    "keras": "cnnrs.keras",
     **{name: f"cnnrs.{name}" for name in ("initializers", "losses", "metrics", "optimizers")},
 }
 
@@ -75,12 +76,15 @@ _MODULES = {
 
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 # The version whose names and rules these are: scripts compare it.
-from cnnrs.compat.tf.version import VERSION as __version__  # noqa: E402
+__version__ = "2.16.1"
 
 __all__ = [
     "__version__",
     *sorted({*_SUBMODULES, *_OF_KERAS, *_HOMES}),
 ]
+
+
+_unknown = unknown("tf", OF_TF, __all__)
 
 
 def __getattr__(name: str) -> Any:
@@ -91,9 +95,7 @@ def __getattr__(name: str) -> Any:
     elif name in _HOMES:
         value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     else:
-        from cnnrs.compat.tf.namespaces import unknown
-
-        return unknown("tf", OF_TF, __all__)(name)
+        return _unknown(name)
     globals()[name] = value
     return value
 

@@ -34,8 +34,9 @@ def of_dtype(x: Any, dtype: str, function: str) -> Any:
     if isinstance(x, (int, float)) and not (isinstance(x, float) and dtype in INTEGERS) and dtype != "bool":
         return _core.tensor(x, dtype)
     made = as_tensor(x)
-    if made.dtype == dtype:
-        return made
+    # A list of nothing holds no numbers of another kind.
+    if made.dtype == dtype or (isinstance(x, (list, tuple)) and not made.size):
+        return made if made.dtype == dtype else ops.cast(made, dtype)
     if _kind(made.dtype) == "bool" or dtype == "bool" or (dtype in INTEGERS and made.dtype in FLOATS):
         raise TypeError(f"tf.{function}: expected {dtype!s}, received {made.dtype!s}; tf.cast it")
     return ops.cast(made, dtype)

@@ -16,6 +16,7 @@ from cnnrs import random as _random
 from cnnrs.base.devices import devices as _devices
 from cnnrs.compat.tf.arguments import boolean
 from cnnrs.compat.tf.namespaces import unknown
+from cnnrs.compat.tf.settings import SETTINGS
 
 __all__ = [
     "LogicalDevice",
@@ -35,8 +36,6 @@ __all__ = [
     "set_visible_devices",
     "threading",
 ]
-
-_SOFT = [True]
 
 
 class PhysicalDevice(NamedTuple):
@@ -133,26 +132,22 @@ def set_logical_device_configuration(device: Any, logical_devices: Any) -> None:
 
 def get_soft_device_placement() -> bool:
     """Whether `tf.device("/GPU:0")` means the processor on a machine without a GPU."""
-    return _SOFT[0]
+    return SETTINGS.soft_device_placement
 
 
 def set_soft_device_placement(enabled: bool) -> None:
     """Says whether `tf.device("/GPU:0")` means the processor on a machine without a GPU, else an error."""
-    _SOFT[0] = boolean(enabled, "config.set_soft_device_placement", "enabled")
+    SETTINGS.soft_device_placement = boolean(enabled, "config.set_soft_device_placement", "enabled")
 
 
 def run_functions_eagerly(run_eagerly: bool) -> None:
     """Says whether what `tf.function` decorates runs as Python."""
-    from cnnrs.compat.tf.functions import Function
-
-    Function._run_eagerly = boolean(run_eagerly, "config.run_functions_eagerly", "run_eagerly")
+    SETTINGS.functions_run_eagerly = boolean(run_eagerly, "config.run_functions_eagerly", "run_eagerly")
 
 
 def functions_run_eagerly() -> bool:
     """Whether what `tf.function` decorates runs as Python."""
-    from cnnrs.compat.tf.functions import Function
-
-    return Function._run_eagerly
+    return SETTINGS.functions_run_eagerly
 
 
 class experimental:
@@ -184,10 +179,11 @@ class experimental:
 
     @staticmethod
     def get_memory_info(device: Any) -> dict[str, int]:
-        """What cnnrs holds now, in bytes, as "current"."""
+        """What cnnrs holds beside tensors of the host, in bytes, as "current"."""
         if not isinstance(device, str):
             raise ValueError(f"get_memory_info: expected a name such as 'GPU:0', received {device!r}")
-        return {"current": sum(_config.memory_info().values())}
+        info = _config.memory_info()
+        return {"current": info["packed"] + info["idle"] + info["device"]}
 
     @staticmethod
     def enable_op_determinism() -> None:

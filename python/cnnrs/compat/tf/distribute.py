@@ -170,8 +170,8 @@ class MirroredStrategy(Strategy):
         given = [devices] if isinstance(devices, str) else list(devices or [])
         if len(given) > 1:
             raise ValueError(
-                f"MirroredStrategy: devices: expected one, received {given}; cnnrs trains on one device: start a "
-                "process for each model"
+                f"MirroredStrategy: devices: expected one, received {given}; cnnrs trains on one device: "
+                "start a process for each model"
             )
         if cross_device_ops is not None and not isinstance(cross_device_ops, CrossDeviceOps):
             raise ValueError(f"MirroredStrategy: cross_device_ops: received {cross_device_ops!r}")

@@ -13,6 +13,7 @@ import numpy as np
 
 from cnnrs import ops
 from cnnrs.base.dtypes import FLOATS, INTEGERS, dtype_name, largest, limits
+from cnnrs.compat.tf.complex_tensors import ComplexTensor, parts
 from cnnrs.compat.tf.namespaces import operation, unknown
 
 __all__ = [
@@ -203,9 +204,11 @@ def as_dtype(type_value: Any) -> DType:
 def cast(x: Any, dtype: Any) -> Any:
     """`x` with elements of another type; floats lose their fraction when they become integers."""
     dtype = as_dtype(dtype)
-    if dtype in ("string", "complex64", "complex128"):
-        raise TypeError(f"tf.cast: tensors hold no {dtype.name}")
-    return ops.cast(x, dtype.name)
+    if dtype == "string":
+        raise TypeError("tf.cast: tensors hold no texts; tf.strings.as_string makes them")
+    if dtype.is_complex:
+        return ComplexTensor(*(ops.cast(part, dtype.real_dtype.name) for part in parts(x)))
+    return ops.cast(x.real if isinstance(x, ComplexTensor) else x, dtype.name)
 
 
 @operation
@@ -216,9 +219,8 @@ def saturate_cast(value: Any, dtype: Any) -> Any:
 
 @operation
 def complex(real: Any, imag: Any) -> Any:
-    """An array of numpy with complex elements: no tensor holds them."""
-    real, imag = (np.asarray(ops.convert_to_numpy(part)) for part in (real, imag))
-    return real + np.asarray(1j, "complex64" if real.dtype == np.float32 else "complex128") * imag
+    """A `ComplexTensor` of a real and an imaginary part of one float type."""
+    return ComplexTensor(ops.convert_to_tensor(real), ops.convert_to_tensor(imag))
 
 
 __getattr__ = unknown(

@@ -164,9 +164,6 @@ class TensorShape(tuple[Any, ...]):
 
     __hash__ = tuple.__hash__
 
-    def __bool__(self) -> bool:
-        return self._known
-
     def __reduce__(self) -> Any:
         return TensorShape, (list(self) if self._known else None,)
 

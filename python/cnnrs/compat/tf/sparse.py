@@ -16,6 +16,7 @@ from cnnrs import ops
 from cnnrs.compat.tf.arguments import boolean, tensor
 from cnnrs.compat.tf.namespaces import operation, unknown
 from cnnrs.compat.tf.shapes import TensorShape
+from cnnrs.data.strings import StringTensor, as_bytes
 
 __all__ = ["SparseTensor", "edit_distance", "expand_dims", "from_dense", "reorder", "to_dense"]
 
@@ -31,7 +32,7 @@ class SparseTensor:
 
     def __init__(self, indices: Any, values: Any, dense_shape: Any):
         self.indices = tensor(np.asarray(indices, "int64").reshape(-1, len(np.asarray(dense_shape))))
-        self.values = tensor(values)
+        self.values = values if isinstance(values, StringTensor) else tensor(values)
         self.dense_shape = tensor(np.asarray(dense_shape, "int64"))
         if self.indices.shape[0] != self.values.shape[0]:
             raise ValueError(
@@ -56,9 +57,10 @@ class SparseTensor:
 
 def from_dense(tensor: Any, name: str | None = None) -> SparseTensor:
     """The elements that are not 0."""
-    array = np.asarray(tensor)
-    if array.dtype == object:
-        raise TypeError(f"{name or 'tf.sparse.from_dense'}: expected numbers, received {array.dtype}")
+    try:
+        array = np.asarray(_made(tensor))
+    except TypeError as error:
+        raise TypeError(f"{name or 'tf.sparse.from_dense'}: {error}") from None
     return SparseTensor(np.argwhere(array), array[array != 0], array.shape)
 
 
@@ -76,6 +78,12 @@ def to_dense(sp_input: Any, default_value: Any = None, validate_indices: bool = 
         np.unique(index, axis=0)
     ) != len(index):
         raise ValueError("tf.sparse.to_dense: expected different indices, received one twice")
+    if isinstance(sp_input.values, StringTensor):
+        texts = np.full(
+            tuple(sp_input.shape), as_bytes(b"" if default_value is None else default_value), object
+        )
+        texts[tuple(index.T)] = sp_input.values.array
+        return StringTensor(texts)
     whole = ops.full(
         tuple(sp_input.shape), 0 if default_value is None else default_value, sp_input.dtype.name
     )
@@ -154,6 +162,9 @@ def _levenshtein(a: list[Any], b: list[Any]) -> int:
             before, row[j + 1] = row[j + 1], min(row[j + 1] + 1, row[j] + 1, before + (x != y))
     return row[-1]
 
+
+# An argument is called `tensor` as in TensorFlow.
+_made = tensor
 
 __getattr__ = unknown(
     "tf.sparse",

@@ -1,4 +1,4 @@
-"""`tf.strings`: texts are arrays of numpy, of objects that are bytes; a single text is one without axes.
+"""`tf.strings`: texts are `cnnrs.data.StringTensor`s, bytes with a shape; a single text has no axes.
 
 >>> import cnnrs.compat.tf as tf
 >>> names = tf.strings.split("images/cat.1.jpg", "/")
@@ -17,6 +17,7 @@ import numpy as np
 from cnnrs.compat.tf.arguments import boolean, integer, tensor
 from cnnrs.compat.tf.dtypes import as_dtype, float32
 from cnnrs.compat.tf.namespaces import operation, unknown
+from cnnrs.data.strings import StringTensor
 
 __all__ = [
     "as_string",
@@ -40,8 +41,8 @@ __all__ = [
 
 
 def is_text(x: Any) -> bool:
-    """Whether `x` is a text, or an array or nested list of texts."""
-    if isinstance(x, (str, bytes)):
+    """Whether `x` is a text, or a tensor, array or nested list of texts."""
+    if isinstance(x, (str, bytes, StringTensor)):
         return True
     if isinstance(x, np.ndarray):
         first = next(iter(x.flat), None)
@@ -59,6 +60,10 @@ def as_array(x: Any) -> np.ndarray:
     """
     if not is_text(x) and not (isinstance(x, np.ndarray) and x.dtype == object and not x.size):
         raise TypeError(f"tf.strings: expected texts, received {x!r}")
+    if isinstance(x, StringTensor):
+        return x.array
+    if isinstance(x, (list, tuple)):
+        return StringTensor(x).array
     given = np.asarray(x, dtype=object)
     flat = [t.encode("utf-8") if isinstance(t, str) else bytes(t) for t in given.reshape(-1)]
     result = np.empty(given.size, dtype=object)
@@ -66,13 +71,14 @@ def as_array(x: Any) -> np.ndarray:
     return result.reshape(given.shape)
 
 
-def _each(compute: Callable[[bytes], Any], x: Any, dtype: Any = object) -> np.ndarray:
+def _each(compute: Callable[[bytes], Any], x: Any, dtype: Any = object) -> Any:
     """A function of each text."""
     given = as_array(x)
     result = np.empty(given.size, dtype=dtype)
     for i, text in enumerate(given.reshape(-1)):
         result[i] = compute(text)
-    return result.reshape(given.shape)
+    result = result.reshape(given.shape)
+    return StringTensor(result) if result.dtype == object else result
 
 
 def _encoding(encoding: str, function: str) -> bool:
@@ -163,7 +169,7 @@ def split(input: Any, sep: Any = None, maxsplit: int = -1) -> Any:
     return _parts(lambda t: t.split(between, maxsplit), input, "split")
 
 
-def _parts(compute: Callable[[bytes], list[bytes]], x: Any, function: str) -> np.ndarray:
+def _parts(compute: Callable[[bytes], list[bytes]], x: Any, function: str) -> StringTensor:
     given = as_array(x)
     rows = [compute(text) for text in given.reshape(-1)]
     if len({row.__len__() for row in rows}) > 1:
@@ -174,7 +180,7 @@ def _parts(compute: Callable[[bytes], list[bytes]], x: Any, function: str) -> np
     result = np.empty((len(rows), len(rows[0]) if rows else 0), dtype=object)
     for i, row in enumerate(rows):
         result[i, :] = row
-    return result.reshape(*given.shape, -1) if rows else result
+    return StringTensor(result.reshape(*given.shape, -1) if rows else result)
 
 
 @operation
@@ -210,7 +216,7 @@ def join(inputs: Any, separator: str = "") -> Any:
     result = np.empty(arrays[0].size, dtype=object)
     for i, texts in enumerate(zip(*(a.reshape(-1) for a in arrays), strict=True)):
         result[i] = between.join(texts)
-    return result.reshape(arrays[0].shape)
+    return StringTensor(result.reshape(arrays[0].shape))
 
 
 @operation
@@ -224,7 +230,8 @@ def reduce_join(inputs: Any, axis: Any = None, keepdims: bool = False, separator
     result = np.empty(rows.shape[:-1], dtype=object)
     for place in np.ndindex(*result.shape):
         result[place] = between.join(rows[place])
-    return result.reshape([1 if i in axes else n for i, n in enumerate(given.shape)]) if keepdims else result
+    kept_axes = [1 if i in axes else n for i, n in enumerate(given.shape)]
+    return StringTensor(result.reshape(kept_axes) if keepdims else result)
 
 
 @operation
@@ -233,7 +240,7 @@ def ngrams(data: Any, ngram_width: Any, separator: str = " ") -> Any:
     given, between = as_array(data), as_array(separator).item()
     many = integer(ngram_width, "ngrams", "ngram_width")
     runs = [between.join(given[i : i + many]) for i in range(len(given) - many + 1)]
-    return as_array(runs) if runs else np.empty(0, dtype=object)
+    return StringTensor(runs)
 
 
 @operation
@@ -280,7 +287,7 @@ def as_string(
 
     result = np.empty(values.size, dtype=object)
     result[:] = [text(v) for v in values.reshape(-1)]
-    return result.reshape(values.shape)
+    return StringTensor(result.reshape(values.shape))
 
 
 def format(
@@ -297,7 +304,7 @@ def format(
             f"received {len(given)}"
         )
     text = "".join(p + shown(x, summarize) for p, x in zip(parts, given, strict=False)) + parts[-1]
-    return as_array(text)
+    return StringTensor(text)
 
 
 @operation

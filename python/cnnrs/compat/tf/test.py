@@ -91,7 +91,7 @@ __getattr__ = unknown(
     "tf.test",
     {
         "Benchmark benchmark_config is_built_with_rocm is_built_with_xla compute_gradient "
-        "assert_equal_graph_def create_local_cluster experimental with_eager_op_as_function": "use pytest and numpy.testing"
+        "assert_equal_graph_def create_local_cluster experimental": "use pytest and numpy.testing"
     },
     __all__,
 )

@@ -1,0 +1,34 @@
+"""tf.data and tf.io against what TensorFlow gave for the same calls: `tests/tf_data.py` keeps it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+import cnnrs.compat.tf as tf
+
+pytest.importorskip("PIL")
+pytest.importorskip("google.protobuf")
+pytest.importorskip("google_crc32c")
+
+FILE = Path(__file__).parents[1] / "tf_data.py"
+_spec = importlib.util.spec_from_file_location("tf_data", FILE)
+tf_data = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tf_data)
+
+EXPECTED = json.loads(tf_data.KEPT.read_text(encoding="utf-8"))
+
+
+def test_each_case_was_kept():
+    assert EXPECTED.keys() == tf_data.CASES.keys()
+    # TensorFlow itself refused none of them.
+    assert not {name: found for name, found in EXPECTED.items() if isinstance(found, str)}
+
+
+@pytest.mark.parametrize("name", tf_data.CASES)
+def test_as_in_tensorflow(name, tmp_path):
+    found = json.loads(json.dumps(tf_data.plain(tf_data.CASES[name](tf, tmp_path))))
+    assert not tf_data.differences(EXPECTED[name], found, name)

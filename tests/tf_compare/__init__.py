@@ -1,0 +1,1 @@
+"""The bridge `cnnrs.compat.tf` compared with TensorFlow."""
