@@ -9,12 +9,14 @@ import io
 import multiprocessing
 import os
 import re
+import shutil
 import tarfile
 import threading
 import urllib.request
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cnnrs import utils
@@ -398,6 +400,30 @@ def test_a_bomb_is_refused(tmp_path, monkeypatch, kind, members):
     with pytest.raises(ValueError, match="times the size of the archive"):
         extract_archive(tmp_path / "archive", tmp_path / "out")
     assert files(tmp_path) == ["archive"]
+
+
+def test_damaged_archives_leave_nothing(tmp_path):
+    rng = np.random.default_rng(4)
+    outcomes = []
+    for kind in KINDS:
+        whole = packed(
+            kind, {"a/b.txt": bytes(rng.integers(0, 9, 900, np.uint8)), "c": b"c" * 99, "d/e": b""}
+        )
+        for _ in range(100):
+            damaged = bytearray(whole)
+            for place in rng.integers(0, len(whole), rng.integers(1, 5)):
+                damaged[place] = rng.integers(256)
+            (tmp_path / "archive").write_bytes(
+                damaged[: rng.integers(1, len(whole))] if rng.random() < 0.3 else damaged
+            )
+            try:
+                outcomes.append(extract_archive(tmp_path / "archive", tmp_path / "out"))
+            except ValueError:
+                outcomes.append(None)
+            if outcomes[-1] is True:
+                shutil.rmtree(tmp_path / "out", ignore_errors=True)
+            assert files(tmp_path) == ["archive"]
+    assert {True, False, None} == set(outcomes)
 
 
 def test_links_inside_of_an_archive_are_made(tmp_path):

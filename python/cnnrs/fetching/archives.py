@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import gzip
 import lzma
 import os
@@ -37,6 +38,11 @@ _MOST_RATIO = 100
 _MEMBER_BYTES = 512
 _CHUNK = 1 << 20
 _FORMATS = ("tar", "zip")
+# What the readers of archives raise for damaged ones.
+_DAMAGES = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError,
+    EOFError, NotImplementedError, OverflowError, RuntimeError, ValueError,
+)  # fmt: skip
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
@@ -90,13 +96,11 @@ def extract_archive(file_path_: Any, path: Any = ".", archive_format: Any = "aut
             _unpack(members(archive, most), unpacked, most)
         except _RefusedError as error:
             raise ValueError(f"extract_archive: {archive}: {error}") from None
-        except (
-            tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile,
-            EOFError, NotImplementedError, OverflowError, RuntimeError, ValueError, struct.error,
-        ) as error:  # fmt: skip
-            raise ValueError(
-                f"extract_archive: {archive}: damaged, or of an unknown kind: {error!r}"
-            ) from error
+        except _DAMAGES as error:
+            # What the disk refuses is no fault of the archive. Errors of bz2 have no number.
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise
+            raise ValueError(f"extract_archive: {archive}: damaged, or of another kind: {error!r}") from error
         _place(unpacked, folder)
     return True
 
@@ -122,9 +126,40 @@ def _formats(archive_format: Any) -> list[str]:
 
 def _kind(archive: str, formats: list[str]) -> str | None:
     for entry in formats:
-        if tarfile.is_tarfile(archive) if entry == "tar" else zipfile.is_zipfile(archive):
+        if _is_tar(archive) if entry == "tar" else zipfile.is_zipfile(archive):
             return entry
     return None
+
+
+def _is_tar(archive: str) -> bool:
+    """Whether a file begins as a tar archive does: with a header whose checksum fits, or with zeros."""
+    try:
+        with _decompressed(archive) as file:
+            block = file.read(tarfile.BLOCKSIZE)
+        tarfile.TarInfo.frombuf(block, tarfile.ENCODING, "surrogateescape")
+    except tarfile.HeaderError:
+        return len(block) == tarfile.BLOCKSIZE and not any(block)
+    except (EOFError, ValueError, gzip.BadGzipFile, lzma.LZMAError, zlib.error):
+        return False
+    except OSError as error:
+        # bz2 raises it without a number for what is damaged.
+        if error.errno is not None:
+            raise
+        return False
+    return True
+
+
+def _decompressed(archive: str) -> Any:
+    """What a file holds, whether packed or not."""
+    with open(archive, "rb") as file:
+        start = file.read(6)
+    if start[:2] == b"\x1f\x8b":
+        return gzip.open(archive)
+    if start[:3] == b"BZh":
+        return bz2.open(archive)
+    if start == b"\xfd7zXZ\0" or start[:3] == b"\x5d\0\0":
+        return lzma.open(archive)
+    return open(archive, "rb")
 
 
 class _Bounded:
@@ -149,18 +184,10 @@ def _too_much() -> str:
 
 
 def _members_of_tar(archive: str, most: int) -> Iterator[_Member]:
-    with open(archive, "rb") as file:
-        start = file.read(6)
-    opened: Any = (
-        gzip.open(archive)
-        if start[:2] == b"\x1f\x8b"
-        else bz2.open(archive)
-        if start[:3] == b"BZh"
-        else lzma.open(archive)
-        if start == b"\xfd7zXZ\0" or start[:3] == b"\x5d\0\0"
-        else open(archive, "rb")
-    )
-    with opened, tarfile.open(fileobj=_Bounded(opened, 2 * most), mode="r|") as tar:  # type: ignore[call-overload]
+    with (
+        _decompressed(archive) as opened,
+        tarfile.open(fileobj=_Bounded(opened, 2 * most), mode="r|") as tar,  # type: ignore[call-overload]
+    ):
         for info in tar:
             if info.isdir():
                 yield _Member(info.name, "folder")
