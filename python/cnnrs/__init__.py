@@ -74,6 +74,7 @@ _SUBMODULES = frozenset(
         "models",
         "ops",
         "optimizers",
+        "preprocessing",
         "random",
         "regularizers",
         "saving",

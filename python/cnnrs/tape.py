@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,11 @@ from cnnrs.base.arguments import NamedArguments, named
 from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops import raw
 from cnnrs.ops.dispatch import as_float, as_tensor
+
+# Calls of `gradient` whose results nobody has read yet. A plan that computes all of them holds what
+# the layers of each forward pass made: a loop that only collects gradients would need much memory.
+_MAX_UNREAD = 8
+_UNREAD = threading.local()
 
 __all__ = ["GradientTape", "grad", "value_and_grad"]
 
@@ -90,6 +97,7 @@ class GradientTape(NamedArguments):
         flat = tree.flatten(sources)
         root = _sum(target, output_gradients)
         gradients = _core.gradients(root, flat)
+        _bound_unread(gradients)
         if unconnected_gradients == "zero":
             gradients = [
                 ops.zeros(source.shape, source.dtype) if gradient is None else gradient
@@ -283,6 +291,21 @@ def _with_gradients(function: Callable[..., Any], wrt: Any, has_aux: bool, calle
         return ((value, aux), packed) if has_aux else (value, packed)
 
     return with_gradients
+
+
+def _bound_unread(gradients: list[Any]) -> None:
+    """Computes the gradients of earlier calls on this thread, if many of them wait to be read."""
+    if context.is_tracing():
+        return
+    unread: list[Any] = getattr(_UNREAD, "first", [])
+    first = next((gradient for gradient in gradients if isinstance(gradient, _core.Tensor)), None)
+    alive = [tensor for tensor in (reference() for reference in unread) if tensor is not None]
+    waiting = [tensor for tensor in alive if not tensor.is_realised]
+    if len(waiting) >= _MAX_UNREAD:
+        for tensor in waiting:
+            _core.realise([tensor])
+        waiting = []
+    _UNREAD.first = [weakref.ref(tensor) for tensor in (*waiting, first) if tensor is not None]
 
 
 def _leaf(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Stand-ins for the files that scripts expect in their folder: a few small ones of the same names and formats."""
+"""Stand-ins for the files that scripts expect in their folder: a few of the same names and formats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ __all__ = ["FETCHED", "prepare", "some_file"]
 RNG = np.random.default_rng(0)
 
 
-def picture(path: str | Path, size: tuple[int, int] = (240, 180), mode: str = "RGB", classes: int = 0) -> None:
+def picture(
+    path: str | Path, size: tuple[int, int] = (240, 180), mode: str = "RGB", classes: int = 0
+) -> None:
     """Writes a picture of smooth noise, or of class numbers from 1 on."""
     from PIL import Image
 
@@ -78,7 +80,7 @@ def _people() -> None:
 
 
 def _rooms() -> None:
-    for number in range(290):
+    for number in range(330):
         name = f"val/indoors/scene/{number:04d}"
         picture(f"{name}.png", (64, 48))
         np.save(f"{name}_depth.npy", RNG.random((48, 64, 1)).astype(np.float32) * 10 + 1)
@@ -156,7 +158,18 @@ def _trimaps() -> None:
 def _shapes() -> None:
     import trimesh
 
-    for kind in ("bathtub", "bed", "chair", "desk", "dresser", "monitor", "night_stand", "sofa", "table", "toilet"):
+    for kind in (
+        "bathtub",
+        "bed",
+        "chair",
+        "desk",
+        "dresser",
+        "monitor",
+        "night_stand",
+        "sofa",
+        "table",
+        "toilet",
+    ):
         for part, count in (("train", 4), ("test", 2)):
             folder = Path("ModelNet10", kind, part)
             folder.mkdir(parents=True)
@@ -168,7 +181,9 @@ def _shapes() -> None:
 def _parts() -> None:
     base = Path(".keras/datasets/PartAnnotation")
     parts = ["wing", "body", "tail", "engine"]
-    metadata = {"Airplane": {"directory": "02691156", "lables": parts, "colors": ["blue", "green", "red", "pink"]}}
+    metadata = {
+        "Airplane": {"directory": "02691156", "lables": parts, "colors": ["blue", "green", "red", "pink"]}
+    }
     for part in parts:
         (base / "02691156/points_label" / part).mkdir(parents=True)
     (base / "02691156/points").mkdir()

@@ -11,7 +11,7 @@ __all__ = ["Script", "scripts"]
 
 FOLDERS = ("examples/vision", "examples/generative", "examples/keras_recipes", "guides")
 
-# Packages that are no part of Keras, and that make layers or models of their own over Keras, TensorFlow or others.
+# Packages that are no part of Keras, and that make layers or models of their own.
 OTHERS = {
     "datasets",
     "flax",
@@ -99,7 +99,10 @@ def _uses_tf(path: Path) -> bool:
     """Whether more than `tensorflow.keras` is imported of TensorFlow."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
-            if any(a.name.split(".")[0] == "tensorflow" and not a.name.startswith("tensorflow.keras") for a in node.names):
+            if any(
+                a.name.split(".")[0] == "tensorflow" and not a.name.startswith("tensorflow.keras")
+                for a in node.names
+            ):
                 return True
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tensorflow":
             if node.module == "tensorflow" and any(alias.name != "keras" for alias in node.names):

@@ -12,7 +12,7 @@ import numpy as np
 
 __all__ = ["install"]
 
-COUNT = 48
+COUNT = 100
 # Height, width, channels, classes.
 IMAGES = {
     "beans": (120, 120, 3, 3),
@@ -41,7 +41,10 @@ def _features(name: str) -> dict[str, np.ndarray]:
     if name == "omniglot":
         # Twenty pictures of each letter.
         labels = np.repeat(np.arange(COUNT // 8), 8).astype(np.int64)
-    return {"image": images, "label": labels}
+    features = {"image": images, "label": labels}
+    if name == "oxford_iiit_pet":
+        features["segmentation_mask"] = rng.integers(1, 4, (COUNT, height, width, 1), dtype=np.uint8)
+    return features
 
 
 def _rows(split: str, count: int) -> slice:
@@ -69,7 +72,11 @@ def _dataset(name: str, split: Any, as_supervised: bool, batch_size: int | None)
         return _boxes(features["image"])
     parts: Any = (features["image"], features["label"]) if as_supervised else features
     dataset = tf.data.Dataset.from_tensor_slices(parts)
-    return dataset if batch_size is None else dataset.batch(len(features["image"]) if batch_size < 0 else batch_size)
+    return (
+        dataset
+        if batch_size is None
+        else dataset.batch(len(features["image"]) if batch_size < 0 else batch_size)
+    )
 
 
 def _boxes(images: np.ndarray) -> Any:
@@ -96,15 +103,18 @@ def _boxes(images: np.ndarray) -> Any:
 
 
 def _info(name: str) -> Any:
-    classes = IMAGES.get(name, (0, 0, 0, 10))[3]
-    names = [f"class {i}" for i in range(classes)]
+    *shape, classes = IMAGES.get(name, (120, 140, 3, 10))
+    names = [f"n{i:04d}-class-{i}" for i in range(classes)]
     label = SimpleNamespace(num_classes=classes, names=names, int2str=lambda i: names[int(i)])
     splits = {part: SimpleNamespace(num_examples=COUNT) for part in ("train", "validation", "test")}
     objects = {"label": SimpleNamespace(int2str=lambda i: f"class {int(i)}")}
-    return SimpleNamespace(features={"label": label, "objects": objects}, splits=splits, name=name)
+    features = {"image": SimpleNamespace(shape=tuple(shape)), "label": label, "objects": objects}
+    return SimpleNamespace(features=features, splits=splits, name=name)
 
 
-def load(name: str, *, split: Any = None, as_supervised: bool = False, with_info: bool = False, **options: Any) -> Any:
+def load(
+    name: str, *, split: Any = None, as_supervised: bool = False, with_info: bool = False, **options: Any
+) -> Any:
     def one(part: Any) -> Any:
         return _dataset(name, part, as_supervised, options.get("batch_size"))
 
@@ -130,7 +140,7 @@ class _Div2k:
         import tensorflow as tf
 
         rng = np.random.default_rng(1)
-        large = rng.integers(0, 256, (12, 160, 160, 3), dtype=np.uint8)
+        large = rng.integers(0, 256, (12, 640, 640, 3), dtype=np.uint8)
         return tf.data.Dataset.from_tensor_slices((large[:, :: self.factor, :: self.factor], large))
 
 

@@ -2,13 +2,15 @@
 
     python worker.py cnnrs|keras SCRIPT [PACKAGES]
 
-The script's code is what it is, but for the numbers of `CAPS`: how many epochs and steps, and how large. Steps and
-epochs of `fit` are bounded by KERAS_MAX_EPOCHS and KERAS_MAX_STEPS_PER_EPOCH, which Keras and cnnrs know.
+The script's code is what it is, but for the numbers of `CAPS`: how many epochs and steps, and how large.
+`fit` and `evaluate` are bounded by `config.set_max_epochs` and `config.set_max_steps_per_epoch`, which Keras
+and cnnrs have.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import os
@@ -36,9 +38,11 @@ CAPS = {
 
 # Numbers of single scripts, where the above would take hours or fit no stand-in.
 OF_SCRIPTS: dict[str, dict[str, Any]] = {
-    "3D_image_classification": {"depth": 64},
+    "captcha_ocr": {"batch_size": 16},
     "deeplabv3_plus": {"IMAGE_SIZE": 128},
     "depth_estimation": {"HEIGHT": 64, "WIDTH": 64},
+    "edsr": {"BATCH_SIZE": 16},
+    "fixres": {"BATCH_SIZE": 32, "batch_size": 32},
     "oxford_pets_image_segmentation": {"max_dataset_len": 16, "val_samples": 8},
     "tfrecord": {"IMAGE_SIZE": [128, 128]},
 }
@@ -91,23 +95,47 @@ def _module(name: str) -> ModuleType | None:
         return None
 
 
-def _patch(engine: str) -> None:
+def _patch(engine: str, script: str) -> None:
     """Data sets, files and weights from the net become stand-ins."""
     for root in _namespaces(engine):
         for name, shapes in DATA_SETS.items():
             module = _module(f"{root}.datasets.{name}")
             if module is not None:
-                module.load_data = _loader(*shapes)
+                module.load_data = _loader(*shapes, 1 if script in WHOLE else 10)
         utils: Any = _module(f"{root}.utils")
         utils.get_file = _get_file
         applications = _module(f"{root}.applications")
         for module in (applications, *_below(applications)):
             _without_weights(module)
+    _shorten(importlib.import_module(_namespaces(engine)[0]))
     import urllib.request
 
     urllib.request.urlretrieve = lambda url, filename=None, *args: (files.some_file(filename or url), None)
     urllib.request.urlopen = lambda url, *args, **kwargs: open(files.some_file(Path(url).name), "rb")
 
+
+def _shorten(keras: Any) -> None:
+    """`fit` and `evaluate` take few batches; what `predict` gives is indexed, and so it takes all."""
+
+    def short(method: Any) -> Any:
+        @functools.wraps(method)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            keras.config.set_max_epochs(1)
+            keras.config.set_max_steps_per_epoch(2)
+            try:
+                return method(*args, **kwargs)
+            finally:
+                keras.config.set_max_epochs(None)
+                keras.config.set_max_steps_per_epoch(None)
+
+        return call
+
+    keras.Model.fit = short(keras.Model.fit)
+    keras.Model.evaluate = short(keras.Model.evaluate)
+
+
+# Scripts that ask for images by numbers which only the whole data set has.
+WHOLE = {"metric_learning"}
 
 DATA_SETS = {
     "mnist": ((60000, 28, 28), (10000, 28, 28), 10, 1),
@@ -117,16 +145,17 @@ DATA_SETS = {
 }
 
 
-def _loader(train: Any, test: Any, classes: int, rank: int) -> Any:
-    """`load_data` of random images, as many as the data set has."""
+def _loader(train: Any, test: Any, classes: int, rank: int, part: int) -> Any:
+    """`load_data` of random images, as many as the data set has divided by `part`."""
 
     def load_data(*args: Any, **kwargs: Any) -> Any:
         rng = np.random.default_rng(0)
         parts = []
         for shape in (train, test):
             few = rng.integers(0, 256, (500, *shape[1:]), dtype=np.uint8)
-            labels = rng.integers(0, classes, shape[0]).astype(np.uint8)
-            images = np.tile(few, (shape[0] // 500, *[1] * (len(shape) - 1)))
+            count = shape[0] // part
+            labels = rng.integers(0, classes, count).astype(np.uint8)
+            images = np.tile(few, (count // 500, *[1] * (len(shape) - 1)))
             parts.append((images, labels if rank == 1 else labels[:, None]))
         return tuple(parts)
 
@@ -176,7 +205,17 @@ def _displays() -> None:
     medmnist.INFO = {"organmnist3d": {"url": "organmnist3d.npz", "MD5": None}}
     imutils: Any = ModuleType("imutils")
     imutils.paths = SimpleNamespace(list_images=lambda folder: [str(p) for p in Path(folder).rglob("*.jpg")])
-    names = {"tensorflow_docs": docs, "tensorflow_docs.vis": docs.vis, "medmnist": medmnist, "imutils": imutils}
+    for name, owner, method in (("imageio", "", "mimsave"), ("trimesh", "Trimesh", "show")):
+        # They open windows, or take pictures of one channel no more.
+        module = _module(name)
+        if module is not None:
+            setattr(getattr(module, owner, module), method, lambda *args, **kwargs: None)
+    names = {
+        "tensorflow_docs": docs,
+        "tensorflow_docs.vis": docs.vis,
+        "medmnist": medmnist,
+        "imutils": imutils,
+    }
     sys.modules.update(names)
 
 
@@ -189,8 +228,12 @@ def main(engine: str, script: str, packages: str | None = None) -> int:
 
         aliases.install(quiet=True)
     _displays()
+    # Scripts of the time of NumPy 1 use names that NumPy 2 has no more.
+    for name, value in {"Inf": np.inf, "float_": np.float64, "product": np.prod, "in1d": np.isin}.items():
+        if name not in np.__dict__:
+            setattr(np, name, value)
     tfds.install()
-    _patch(engine)
+    _patch(engine, path.stem)
     files.prepare(path.stem)
     tree = ast.fix_missing_locations(_Cap(path.stem).visit(ast.parse(path.read_bytes())))
     program = ModuleType("__main__")

@@ -142,6 +142,7 @@ def test_images_of_a_directory_are_resized_as_by_ops(tmp_path, interpolation, ra
         image_size=(6, 5),
         interpolation=interpolation,
         batch_size=None,
+        format="grain",
         verbose=False,
         **ratio,
     )

@@ -33,7 +33,7 @@ metrics optimizers data
 layers mixed_precision
 training
 saving utils
-models backend
+models backend preprocessing
 applications distillation wrappers
 __init__
 compat
@@ -44,8 +44,8 @@ __main__
 """
 
 # Where modules are imported by names that are data: files name classes of public modules, and three packages
-# load their submodules when these are first used; scripts import by names of Keras. Ops that draw ask for keys
-# where these are made.
+# load their submodules when these are first used; scripts import by names of Keras. Ops that draw ask for
+# keys where these are made.
 BY_NAME = {
     "cnnrs",
     "cnnrs.base.random_keys",

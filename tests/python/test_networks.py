@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 import sys
 import warnings
 from pathlib import Path
@@ -16,16 +18,15 @@ import pytest
 
 import cnnrs
 from cnnrs import applications, initializers, layers
+from cnnrs.applications import building, imagenet_utils
 from cnnrs.applications.networks import NETWORKS as TABLE
+from cnnrs.applications.networks import File, Weights
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
 
 from network_cases import NETWORKS, Case, cases, describe, read
 
 KERAS = read()
-
-# Entries of configs that Keras has and cnnrs writes only where they say something.
-IF_GIVEN = {("InputLayer", "optional")}
 
 
 @pytest.fixture
@@ -54,10 +55,9 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[Any]:
     found.append((len(ours["layers"]), len(theirs["layers"])))
     for layer, other in zip(ours["layers"], theirs["layers"], strict=False):
         found.append((layer[:3], other[:3]))
-        kind, name, _, config = layer
-        keys = {key for key in other[3] if (kind, key) not in IF_GIVEN or key in config}
-        found.append(((name, set(config)), (name, keys)))
-        found += [((name, key, config.get(key)), (name, key, other[3][key])) for key in keys]
+        _, name, _, config = layer
+        found.append(((name, set(config)), (name, set(other[3]))))
+        found += [((name, key, config.get(key)), (name, key, value)) for key, value in other[3].items()]
     return [(one, other) for one, other in found if one != other]
 
 
@@ -204,3 +204,179 @@ def test_the_default_order_of_axes_is_the_configured_one():
     with pytest.raises(ValueError, match="mode: expected 'caffe', 'tf' or 'torch', received 'none'"):
         applications.imagenet_utils.preprocess_input(pixels, mode="none")
     assert applications.mobilenet_v3.preprocess_input(pixels) is pixels
+
+
+def tiny(x: Any) -> Any:
+    """Features that take no time."""
+    x = layers.AveragePooling2D(32, name="small")(x)
+    return layers.Conv2D(4, 1, name="mix")(x)
+
+
+def assembled(files: Weights | None = None, **options: Any) -> cnnrs.Model:
+    """A model of a network whose trained weights are `files`."""
+    given = {"include_top": True, "weights": "imagenet", "input_tensor": None, "input_shape": None}
+    given |= {"pooling": None, "classes": 1000, "classifier_activation": "softmax", "name": "tiny"}
+    top = building.Top(building.classifier(None))
+    return building.assemble("VGG16", tiny, top, files=files, **given | options)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A store with the weights of `tiny`, and the models that they are of."""
+    monkeypatch.setenv("CNNRS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    models, files = [], []
+    for top in (True, False):
+        models.append(assembled(include_top=top, weights=None))
+        path = tmp_path / f"tiny_{top}.weights.safetensors"
+        models[-1].save_weights(path)
+        files.append(File(path.name, path.as_uri(), hashlib.md5(path.read_bytes()).hexdigest()))
+    return models, Weights(*files)
+
+
+def same_weights(one: cnnrs.Model, other: cnnrs.Model) -> bool:
+    pairs = zip(one.get_weights(), other.get_weights(), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def test_trained_weights_are_fetched_once(store, tmp_path):
+    (whole, features), files = store
+    for options in ({}, {"classifier_activation": None}, {"name": "mine"}):
+        assert same_weights(assembled(files, **options), whole)
+    assert same_weights(assembled(files, include_top=False, input_shape=(64, 96, 3)), features)
+    assert {path.name for path in (tmp_path / "home" / "models").iterdir() if path.name[0] != "."} == {
+        files.top.name,
+        files.no_top.name,
+    }
+    # From now on nothing is fetched.
+    gone = Weights(*(file._replace(address="http://127.0.0.1:9/gone") for file in files))
+    assert same_weights(assembled(gone), whole)
+
+
+def test_weights_of_a_path_are_loaded(store, tmp_path):
+    (whole, _), files = store
+    path = tmp_path / files.top.name
+    assert same_weights(assembled(weights=path), whole)
+    assert same_weights(assembled(weights=str(path)), whole)
+    with pytest.raises(ValueError):
+        assembled(weights=path, classes=10)
+    with pytest.raises(ValueError, match="classifier_activation"):
+        assembled(weights=path, classifier_activation="relu")
+
+
+def test_weights_that_are_not_to_be_had_are_no_others(store, tmp_path, monkeypatch):
+    _, files = store
+    wrong = Weights(*(file._replace(checksum="0" * 32) for file in files))
+    with pytest.raises(ValueError, match="0{32}"):
+        assembled(wrong)
+    gone = Weights(*(file._replace(address="http://127.0.0.1:9/gone.h5") for file in files))
+    monkeypatch.setattr(sys.modules[__name__], "tiny", None)  # nothing is built in vain
+    with pytest.raises(OSError, match=r"http://127\.0\.0\.1:9/gone\.h5") as caught:
+        assembled(gone)
+    assert str(tmp_path / "home" / "models" / files.top.name) in str(caught.value)
+    assert not any((tmp_path / "home" / "models").glob("tiny*"))
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What networks ask `get_file` for, which gives nothing."""
+    found = []
+
+    def get_file(fname: str, origin: str, **options: Any) -> str:
+        found.append((fname, origin, options["cache_subdir"], options["file_hash"]))
+        raise OSError("nothing is fetched here")
+
+    monkeypatch.setattr(cnnrs.utils, "get_file", get_file)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "folder", "name", "has_checksum"),
+    [
+        ("MobileNet", {}, "mobilenet", "mobilenet_1_0_224_tf.h5", False),
+        ("MobileNet", {"alpha": 0.25, "input_shape": (128, 128, 3), "include_top": False}, "mobilenet",
+         "mobilenet_2_5_128_tf_no_top.h5", False),
+        ("MobileNetV2", {"alpha": 1.4}, "mobilenet_v2",
+         "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.4_224.h5", False),
+        ("MobileNetV2", {"alpha": 1, "input_shape": (96, 96, 3), "include_top": False}, "mobilenet_v2",
+         "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_96_no_top.h5", False),
+        ("MobileNetV3Small", {}, "mobilenet_v3", "weights_mobilenet_v3_small_224_1.0_float.h5", True),
+        ("MobileNetV3Large", {"minimalistic": True, "include_top": False}, "mobilenet_v3",
+         "weights_mobilenet_v3_large_minimalistic_224_1.0_float_no_top_v2.h5", True),
+        ("NASNetMobile", {"include_top": False, "input_shape": (224, 224, 3)}, "nasnet",
+         "nasnet_mobile_no_top.h5", True),
+        ("Xception", {}, "xception", "xception_weights_tf_dim_ordering_tf_kernels.h5", True),
+    ],
+)  # fmt: skip
+def test_networks_ask_for_the_files_of_keras(network, options, folder, name, has_checksum, asked):
+    with pytest.raises(OSError, match="nothing is fetched here"):
+        getattr(applications, network)(**options)
+    ((fname, origin, subdir, checksum),) = asked
+    assert (fname, subdir, checksum is not None) == (name, "models", has_checksum)
+    assert origin.startswith(f"https://storage.googleapis.com/tensorflow/keras-applications/{folder}/")
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "message"),
+    [
+        ("MobileNet", {"alpha": 0.3}, "alpha: expected one of 0.25, 0.5, 0.75, 1.0 .*received 0.3"),
+        ("MobileNet", {"depth_multiplier": 2}, "depth_multiplier: expected 1 .*received 2"),
+        ("MobileNet", {"depth_multiplier": 0, "weights": None}, "depth_multiplier: .*received 0"),
+        ("MobileNetV2", {"alpha": "1"}, "alpha: expected a finite number > 0, received '1'"),
+        ("MobileNetV3Small", {"alpha": 0.5}, "alpha: expected 0.75 or 1.0 .*received 0.5"),
+        ("MobileNetV3Large", {"alpha": 0.75, "minimalistic": True}, "alpha: expected 1.0 .*received 0.75"),
+        ("Xception", {"input_shape": (70, 90, 3), "include_top": False}, "height and width of at least 71"),
+        ("InceptionV3", {"input_shape": (74, 90, 3), "include_top": False}, "at least 75"),
+        ("InceptionV3", {"input_shape": (224, 224, 3)}, r"expected \(299, 299, 3\)"),
+    ],
+)
+def test_options_without_weights_are_refused(network, options, message, asked):
+    with pytest.raises(ValueError, match=f"{network}: .*{message}"):
+        getattr(applications, network)(**options)
+    assert asked == []
+
+
+def test_weights_of_another_size_are_warned_of(asked):
+    with (
+        pytest.warns(UserWarning, match="MobileNetV2: there are weights for square images.*those for 224"),
+        pytest.raises(OSError),
+    ):
+        applications.MobileNetV2(include_top=False, input_shape=(150, 150, 3))
+    assert asked[0][0].endswith("_1.0_224_no_top.h5")
+
+
+def test_predictions_have_names(monkeypatch, tmp_path):
+    path = tmp_path / "index.json"
+    path.write_text(json.dumps({str(n): [f"n{n:08}", f"thing_{n}"] for n in range(1000)}))
+    asked = []
+
+    def get_file(fname: str, origin: str, **options: Any) -> str:
+        asked.append((fname, options["file_hash"]))
+        return str(path)
+
+    monkeypatch.setattr(cnnrs.utils, "get_file", get_file)
+    imagenet_utils._class_index.cache_clear()
+    scores = np.zeros((2, 1000), np.float32)
+    scores[0, [7, 3, 999]] = 0.5, 0.3, 0.2
+    scores[1, 0] = 1
+    try:
+        for preds in (scores, cnnrs.ops.convert_to_tensor(scores), scores.tolist()):
+            first, second = applications.vgg16.decode_predictions(preds, top=3)
+            assert [entry[:2] for entry in first] == [
+                ("n00000007", "thing_7"),
+                ("n00000003", "thing_3"),
+                ("n00000999", "thing_999"),
+            ]
+            assert [float(entry[2]) for entry in first] == pytest.approx([0.5, 0.3, 0.2])
+            assert second[0][:2] == ("n00000000", "thing_0") and len(second) == 3
+        assert [len(row) for row in applications.resnet.decode_predictions(scores)] == [5, 5]
+        assert len(applications.resnet.decode_predictions(scores, top=1000)[0]) == 1000
+    finally:
+        imagenet_utils._class_index.cache_clear()
+    assert asked == [("imagenet_class_index.json", "c2c37ea517e94d9795004a39431a14cb")]
+    for preds in (scores[0], scores[:, :10], np.zeros(())):
+        with pytest.raises(ValueError, match=r"preds: expected shape \(batch, 1000\).*received shape"):
+            applications.vgg16.decode_predictions(preds)
+    for top in (0, 1001, 2.5):
+        with pytest.raises(ValueError, match="top: expected an integer >= 1 and <= 1000"):
+            applications.vgg16.decode_predictions(scores, top)

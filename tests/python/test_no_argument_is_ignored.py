@@ -23,9 +23,11 @@ import cnnrs
 
 PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
-    "", "activations", "applications", "backend", "callbacks", "config", "constraints", "datasets.mnist",
-    "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "ops", "ops.image", "ops.nn",
-    "optimizers", "optimizers.schedules", "random", "regularizers", "saving", "tree", "utils",
+    "", "activations", "applications", "backend", "callbacks", "config", "constraints",
+    "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
+    "datasets.mnist", "datasets.reuters", "dtype_policies", "initializers", "layers", "losses", "metrics",
+    "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
+    "random", "regularizers", "saving", "tree", "utils",
 ]  # fmt: skip
 
 # Arguments that have no effect by their nature: the name of the function, the argument, the reason.
@@ -283,6 +285,9 @@ OWN_SAMPLES: dict[str, dict[str, Any]] = {
     "Bidirectional": {"layer": cnnrs.layers.SimpleRNN(2)},
     "CategoryEncoding": {"num_tokens": 3},
     "Discretization": {"bin_boundaries": [0.0, 1.0]},
+    "FeatureSpace": {"features": {"size": "float"}},
+    "HashedCrossing": {"num_bins": 3},
+    "Hashing": {"num_bins": 3},
     "RNN": {"cell": cnnrs.layers.SimpleRNNCell(2)},
     "RandomPosterization": {"factor": 4},
     "StackedRNNCells": {"cells": [cnnrs.layers.SimpleRNNCell(2)]},

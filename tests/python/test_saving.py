@@ -210,7 +210,7 @@ def test_weights_that_do_not_fit(tmp_path):
         deep.load_weights(file)
 
 
-@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m", "m.pt", "m.weights.safetensors"])
+@pytest.mark.parametrize("name", ["m", "m.pt", "m.onnx", "m.weights.safetensors"])
 def test_other_formats_are_refused_by_name(tmp_path, name):
     with pytest.raises(ValueError, match="safetensors"):
         build().save(str(tmp_path / name))

@@ -195,3 +195,15 @@ def test_names_that_are_no_text_are_refused_at_once():
 def test_json_that_is_no_model(text):
     with pytest.raises(ValueError, match="model_from_json: expected"):
         cnnrs.models.model_from_json(text)
+
+
+def test_objects_are_at_home_where_they_are_offered():
+    # ConvNeXt's module imports Sequential for its own use.
+    inner = cnnrs.Sequential([layers.Dense(2)], name="inner")
+    model = cnnrs.Model(inputs := cnnrs.Input((3,)), inner(inputs))
+    assert model.get_config()["layers"][1]["module"] == "cnnrs.models"
+    network = cnnrs.applications.ConvNeXtTiny(False, weights=None, input_shape=(32, 32, 3))
+    modules = {entry["module"] for entry in network.get_config()["layers"]}
+    assert modules == {"cnnrs.applications.convnext", "cnnrs.layers", "cnnrs.models", "cnnrs.ops"}
+    again = cnnrs.Model.from_config(network.get_config())
+    assert [type(layer) for layer in again.layers] == [type(layer) for layer in network.layers]

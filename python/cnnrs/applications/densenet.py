@@ -16,7 +16,7 @@ _GROWTH = 32
 
 
 def _norm_relu(x: Any, norm: str, relu: str) -> Any:
-    x = layers.BatchNormalization(epsilon=1.001e-5, name=norm)(x)
+    x = layers.BatchNormalization(axis=3, epsilon=1.001e-5, name=norm)(x)
     return layers.Activation("relu", name=relu)(x)
 
 
@@ -26,7 +26,7 @@ def _conv_block(x: Any, name: str) -> Any:
     y = layers.Conv2D(4 * _GROWTH, 1, use_bias=False, name=f"{name}_1_conv")(y)
     y = _norm_relu(y, f"{name}_1_bn", f"{name}_1_relu")
     y = layers.Conv2D(_GROWTH, 3, padding="same", use_bias=False, name=f"{name}_2_conv")(y)
-    return layers.Concatenate(name=f"{name}_concat")([x, y])
+    return layers.Concatenate(axis=3, name=f"{name}_concat")([x, y])
 
 
 def _transition(x: Any, name: str) -> Any:

@@ -8,6 +8,7 @@ from cnnrs import layers
 from cnnrs.applications.arguments import shape_first
 from cnnrs.applications.building import Top, classifier, correct_pad, network_of, only_channels_last
 from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
+from cnnrs.base.naming import name_scope
 
 __all__ = ["NASNetLarge", "NASNetMobile", "decode_predictions", "preprocess_input"]
 
@@ -24,29 +25,22 @@ def _pointwise(x: Any, filters: int, name: str) -> Any:
 
 
 def _separable(x: Any, filters: int, kernel_size: int, strides: int, block: str) -> Any:
-    """Twice ReLU, a separable convolution, and normalisation; the first convolution strides."""
-    x = layers.Activation("relu")(x)
-    if strides == 2:
-        padding = correct_pad(x, kernel_size)
-        x = layers.ZeroPadding2D(padding, name=f"separable_conv_1_pad_{block}")(x)
-    for number, step in ((1, strides), (2, 1)):
-        if number == 2:
-            x = layers.Activation("relu")(x)
-        make = layers.SeparableConv2D(
-            filters,
-            kernel_size,
-            step,
-            "valid" if step == 2 else "same",
-            use_bias=False,
-            name=f"separable_conv_{number}_{block}",
-        )
-        x = _norm(make(x), f"separable_conv_{number}_bn_{block}")
-    return x
+    """Twice ReLU, a separable convolution, and normalization; the first convolution strides."""
+    with name_scope(f"separable_conv_block_{block}"):
+        x = layers.Activation("relu")(x)
+        if strides == 2:
+            border = correct_pad(x, kernel_size)
+            x = layers.ZeroPadding2D(border, name=f"separable_conv_1_pad_{block}")(x)
+        x = _separable_conv(x, filters, kernel_size, strides, "1", block)
+        return _separable_conv(layers.Activation("relu")(x), filters, kernel_size, 1, "2", block)
 
 
-def _every_second(x: Any, name: str) -> Any:
-    """Every second row and column."""
-    return layers.AveragePooling2D(1, 2, name=name)(x)
+def _separable_conv(x: Any, filters: int, kernel_size: int, strides: int, number: str, block: str) -> Any:
+    name, padding = f"separable_conv_{number}", "valid" if strides == 2 else "same"
+    make = layers.SeparableConv2D(
+        filters, kernel_size, strides, padding, use_bias=False, name=f"{name}_{block}"
+    )
+    return _norm(make(x), f"{name}_bn_{block}")
 
 
 def _adjusted(previous: Any, x: Any, filters: int, block: str) -> Any:
@@ -54,24 +48,33 @@ def _adjusted(previous: Any, x: Any, filters: int, block: str) -> Any:
     if previous is None:
         return x
     if previous.shape[-2] != x.shape[-2]:
-        previous = layers.Activation("relu", name=f"adjust_relu_1_{block}")(previous)
-        even = _every_second(previous, f"adjust_avg_pool_1_{block}")
-        even = _pointwise(even, filters // 2, f"adjust_conv_1_{block}")
-        odd = layers.ZeroPadding2D(((0, 1), (0, 1)))(previous)
-        odd = layers.Cropping2D(((1, 0), (1, 0)))(odd)
-        odd = _every_second(odd, f"adjust_avg_pool_2_{block}")
-        odd = _pointwise(odd, filters // 2, f"adjust_conv_2_{block}")
-        return _norm(layers.concatenate([even, odd]), f"adjust_bn_{block}")
+        with name_scope(f"adjust_reduction_block_{block}"):
+            return _halved(previous, filters, block)
     if previous.shape[-1] != filters:
-        previous = layers.Activation("relu")(previous)
-        previous = _pointwise(previous, filters, f"adjust_conv_projection_{block}")
-        return _norm(previous, f"adjust_bn_{block}")
+        with name_scope(f"adjust_projection_block_{block}"):
+            previous = layers.Activation("relu")(previous)
+            previous = _pointwise(previous, filters, f"adjust_conv_projection_{block}")
+            return _norm(previous, f"adjust_bn_{block}")
     return previous
 
 
-def _squeezed(x: Any, filters: int, kind: str, block: str) -> Any:
-    x = _pointwise(layers.Activation("relu")(x), filters, f"{kind}_conv_1_{block}")
-    return _norm(x, f"{kind}_bn_1_{block}")
+def _halved(x: Any, filters: int, block: str) -> Any:
+    """Every second row and column, and beside them those one further; half of `filters` channels each."""
+    x = layers.Activation("relu", name=f"adjust_relu_1_{block}")(x)
+    further = layers.Cropping2D(((1, 0), (1, 0)))(layers.ZeroPadding2D(((0, 1), (0, 1)))(x))
+    parts = []
+    for number, y in ((1, x), (2, further)):
+        y = layers.AveragePooling2D(1, 2, name=f"adjust_avg_pool_{number}_{block}")(y)
+        parts.append(_pointwise(y, filters // 2, f"adjust_conv_{number}_{block}"))
+    return _norm(layers.concatenate(parts), f"adjust_bn_{block}")
+
+
+def _inputs(x: Any, previous: Any, filters: int, kind: str, block: str) -> tuple[Any, Any]:
+    """The two inputs of a cell with `filters` channels each."""
+    with name_scope("adjust_block"):
+        p = _adjusted(previous, x, filters, block)
+    h = _pointwise(layers.Activation("relu")(x), filters, f"{kind}_conv_1_{block}")
+    return _norm(h, f"{kind}_bn_1_{block}"), p
 
 
 def _normal_cell(x: Any, previous: Any, filters: int, block: str) -> Any:
@@ -86,14 +89,19 @@ def _normal_cell(x: Any, previous: Any, filters: int, block: str) -> Any:
     def add(first: Any, second: Any, number: int) -> Any:
         return layers.add([first, second], name=f"normal_add_{number}_{block}")
 
-    p = _adjusted(previous, x, filters, block)
-    h = _squeezed(x, filters, "normal", block)
-    x1 = add(separable(h, 5, "left1"), separable(p, 3, "right1"), 1)
-    x2 = add(separable(p, 5, "left2"), separable(p, 3, "right2"), 2)
-    x3 = add(pool(h, "left3"), p, 3)
-    x4 = add(pool(p, "left4"), pool(p, "right4"), 4)
-    x5 = add(separable(h, 3, "left5"), h, 5)
-    return layers.concatenate([p, x1, x2, x3, x4, x5], name=f"normal_concat_{block}")
+    with name_scope(f"normal_A_block_{block}"):
+        h, p = _inputs(x, previous, filters, "normal", block)
+        with name_scope("block_1"):
+            x1 = add(separable(h, 5, "left1"), separable(p, 3, "right1"), 1)
+        with name_scope("block_2"):
+            x2 = add(separable(p, 5, "left2"), separable(p, 3, "right2"), 2)
+        with name_scope("block_3"):
+            x3 = add(pool(h, "left3"), p, 3)
+        with name_scope("block_4"):
+            x4 = add(pool(p, "left4"), pool(p, "right4"), 4)
+        with name_scope("block_5"):
+            x5 = add(separable(h, 3, "left5"), h, 5)
+        return layers.concatenate([p, x1, x2, x3, x4, x5], name=f"normal_concat_{block}")
 
 
 def _reduction_cell(x: Any, previous: Any, filters: int, block: str) -> Any:
@@ -102,24 +110,27 @@ def _reduction_cell(x: Any, previous: Any, filters: int, block: str) -> Any:
     def separable(y: Any, kernel_size: int, strides: int, side: str) -> Any:
         return _separable(y, filters, kernel_size, strides, f"reduction_{side}_{block}")
 
-    def max_pool(y: Any, side: str) -> Any:
-        return layers.MaxPooling2D(3, 2, name=f"reduction_{side}_{block}")(y)
+    def pool(kind: Any, y: Any, strides: int, padding: str, side: str) -> Any:
+        return kind(3, strides, padding, name=f"reduction_{side}_{block}")(y)
 
-    p = _adjusted(previous, x, filters, block)
-    h = _squeezed(x, filters, "reduction", block)
-    padded = layers.ZeroPadding2D(correct_pad(h, 3), name=f"reduction_pad_1_{block}")(h)
-    # Keras's names of the sums: with an underscore up to the second, without one from the third on.
-    x1 = [separable(h, 5, 2, "left1"), separable(p, 7, 2, "right1")]
-    x1 = layers.add(x1, name=f"reduction_add_1_{block}")
-    x2 = [max_pool(padded, "left2"), separable(p, 7, 2, "right2")]
-    x2 = layers.add(x2, name=f"reduction_add_2_{block}")
-    x3 = [layers.AveragePooling2D(3, 2, name=f"reduction_left3_{block}")(padded)]
-    x3 = layers.add([*x3, separable(p, 5, 2, "right3")], name=f"reduction_add3_{block}")
-    x4 = layers.AveragePooling2D(3, 1, "same", name=f"reduction_left4_{block}")(x1)
-    x4 = layers.add([x2, x4])
-    x5 = [separable(x1, 3, 1, "left4"), max_pool(padded, "right5")]
-    x5 = layers.add(x5, name=f"reduction_add4_{block}")
-    return layers.concatenate([x2, x3, x4, x5], name=f"reduction_concat_{block}")
+    def add(first: Any, second: Any, name: str) -> Any:
+        return layers.add([first, second], name=f"reduction_{name}_{block}")
+
+    average, largest = layers.AveragePooling2D, layers.MaxPooling2D
+    with name_scope(f"reduction_A_block_{block}"):
+        h, p = _inputs(x, previous, filters, "reduction", block)
+        padded = layers.ZeroPadding2D(correct_pad(h, 3), name=f"reduction_pad_1_{block}")(h)
+        with name_scope("block_1"):
+            x1 = add(separable(h, 5, 2, "left1"), separable(p, 7, 2, "right1"), "add_1")
+        with name_scope("block_2"):
+            x2 = add(pool(largest, padded, 2, "valid", "left2"), separable(p, 7, 2, "right2"), "add_2")
+        with name_scope("block_3"):
+            x3 = add(pool(average, padded, 2, "valid", "left3"), separable(p, 5, 2, "right3"), "add3")
+        with name_scope("block_4"):
+            x4 = layers.add([x2, pool(average, x1, 1, "same", "left4")])
+        with name_scope("block_5"):
+            x5 = add(separable(x1, 3, 1, "left4"), pool(largest, padded, 2, "valid", "right5"), "add4")
+        return layers.concatenate([x2, x3, x4, x5], name=f"reduction_concat_{block}")
 
 
 def _nasnet(x: Any, filters: int, repeats: int, stem_filters: int, skip_reduction: bool) -> Any:

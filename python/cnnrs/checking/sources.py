@@ -126,7 +126,7 @@ def _decoded(path: str, content: bytes) -> str:
             ) from None
         where = f" (byte {error.start:,})" if isinstance(error, UnicodeDecodeError) else f": {error}"
         raise Unreadable(
-            f"{path}: not in UTF-8, and its first lines name no encoding that fits{where}"
+            f"{path}: expected UTF-8, or the encoding that its first lines name{where}"
         ) from None
 
 

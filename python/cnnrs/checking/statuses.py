@@ -103,6 +103,8 @@ def _statuses(use: Use) -> list[tuple[str, Status]]:
     found = [(path, status(path, use.is_module)) for path in use.paths]
     # Of branches one is enough.
     path, best = next((entry for entry in found if entry[1].kind == "works"), found[0])
+    if use.is_star and best.kind == "unknown":
+        return []  # a name of Python, for all that can be seen, or of another such import
     if "()" in path and (best.kind == "unknown" or status(path.split("()")[0]).kind != "works"):
         # An attribute that the program sets, for all that can be seen, or of a class that is listed already.
         return []
@@ -177,6 +179,8 @@ def _arguments(path: str, call: Call) -> list[tuple[str, Status]]:
         known = known_arguments(target)
     except (AttributeError, ImportError, TypeError, ValueError):
         return []
+    if not known:
+        return []  # of a class that is not written in Python
     entries = []
     for keyword in call.keywords:
         if keyword not in known:

@@ -35,6 +35,7 @@ class Use(NamedTuple):
         line: The line.
         is_import: Whether an import names it, not an expression.
         is_module: Whether it must be a module.
+        is_star: Whether it may come from a `from module import *`, or from elsewhere.
         is_optional: Whether the program goes on without it: it stands in a `try` that catches the failure.
         call: The arguments, if it is called.
     """
@@ -44,6 +45,7 @@ class Use(NamedTuple):
     line: int
     is_import: bool = False
     is_module: bool = False
+    is_star: bool = False
     is_optional: bool = False
     call: Call | None = None
 
@@ -141,7 +143,10 @@ class _Finder(ast.NodeVisitor):
             # The import of a package's own name is a use of its own.
             if paths and not all(path in ROOTS for path in paths):
                 written = ast.unparse(node) if isinstance(node, ast.Name) else _written(node)
-                self.found.append(Use(paths, written, node.lineno, is_optional=self.optional > 0, call=call))
+                is_star = isinstance(node, ast.Name) and self.scope.is_star_name(node.id)
+                self.found.append(
+                    Use(paths, written, node.lineno, False, False, is_star, self.optional > 0, call)
+                )
         if isinstance(node, ast.Attribute) and not _is_chain(node):
             self.visit(node.value)
 

@@ -54,7 +54,13 @@ def unload_ipython_extension(shell: Any) -> None:
     aliases.uninstall()
 
 
+# Its own modules, which imports look for here before they look for files.
+_OWN = frozenset(["aliases", "paths", "running"])
+
+
 def __getattr__(name: str) -> Any:
+    if name in _OWN:
+        raise AttributeError(name)
     return getattr(cnnrs, name)
 
 

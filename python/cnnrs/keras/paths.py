@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["FORMER", "KERAS_VERSION", "MODULES", "TENSORFLOW_VERSION"]
+__all__ = ["FORMER", "KERAS_VERSION", "MODULES"]
 
 KERAS_VERSION = "3.15.1"
-# Of the TensorFlow that this Keras is tested with.
-TENSORFLOW_VERSION = "2.21.0"
 
 _NETWORKS = (
     "convnext densenet efficientnet efficientnet_v2 imagenet_utils inception_resnet_v2 inception_v3 "

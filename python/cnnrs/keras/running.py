@@ -161,6 +161,8 @@ def _run(attributes: dict[str, Any], source: str | bytes | CodeType) -> NoReturn
     # Classes of the program are pickled under this name.
     _KEPT.append(sys.modules.get("__main__"))
     sys.modules["__main__"] = program
+    # As multiprocessing calls it, for what comes back from children.
+    sys.modules["__mp_main__"] = program
     try:
         code = (
             source

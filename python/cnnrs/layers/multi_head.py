@@ -188,26 +188,6 @@ class _HeadAttention(Layer):
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         return self._recorded_spec(args, kwargs)
 
-    @property
-    def query_dense(self) -> EinsumDense:
-        """The projection of queries."""
-        return self._query_dense
-
-    @property
-    def key_dense(self) -> EinsumDense:
-        """The projection of keys."""
-        return self._key_dense
-
-    @property
-    def value_dense(self) -> EinsumDense:
-        """The projection of values."""
-        return self._value_dense
-
-    @property
-    def output_dense(self) -> EinsumDense:
-        """The projection of the outputs."""
-        return self._output_dense
-
     def _shared_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -310,6 +290,26 @@ class MultiHeadAttention(_HeadAttention):
         self._share(
             dropout, use_bias, sliding_window, flash_attention, activity_regularizer, use_gate, seed, parts
         )
+
+    @property
+    def query_dense(self) -> EinsumDense:
+        """The projection of queries."""
+        return self._query_dense
+
+    @property
+    def key_dense(self) -> EinsumDense:
+        """The projection of keys."""
+        return self._key_dense
+
+    @property
+    def value_dense(self) -> EinsumDense:
+        """The projection of values."""
+        return self._value_dense
+
+    @property
+    def output_dense(self) -> EinsumDense:
+        """The projection of the outputs."""
+        return self._output_dense
 
     @property
     def attention_axes(self) -> Any:
@@ -419,6 +419,9 @@ class GroupQueryAttention(_HeadAttention):
     """
 
     _equations = ("bkuh,bquh->buqk", "buqk,bkuh->bquh")
+
+    # Keras's own name of the class, by which its files number layers.
+    _name_in_files = "GroupedQueryAttention"
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 from cnnrs import _core, ops, saving, serialization, tree
 from cnnrs.base import suggest
-from cnnrs.base.arguments import named, reject
+from cnnrs.base.arguments import named
 from cnnrs.layers.base import Layer
 from cnnrs.layers.calls import _call_signature, _is_shape, _shape_of, _symbols
 from cnnrs.layers.former_names import FormerNamesOfModels
@@ -294,19 +294,17 @@ class Model(FormerNamesOfModels, StateTree):
     @named
     def save(self, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> None:
         """Writes architecture, weights and optimizer state to a file, as `cnnrs.saving.save_model`."""
-        reject(Model.save, kwargs)
-        saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped)
+        saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     @named
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
-        """Writes the weights to a file."""
+        """Writes the weights to a file, as `cnnrs.saving.save_weights`."""
         saving.save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
     @named
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Reads the weights from a file."""
-        reject(Model.load_weights, kwargs)
-        saving.load_weights(self, filepath, skip_mismatch=skip_mismatch)
+        """Reads the weights from a file, as `cnnrs.saving.load_weights`."""
+        saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def quantize(  # type: ignore[override]  # as in Keras
         self, mode: Any = None, config: Any = None, filters: Any = None, **kwargs: Any

@@ -113,6 +113,9 @@ class LossScaleOptimizer(Optimizer):
         """All state: that of the scale, then the inner optimizer's."""
         return self._variables + self.inner_optimizer.variables
 
+    def _optimizers_inside(self) -> list[Any]:
+        return [self.inner_optimizer]
+
     @property
     def iterations(self) -> Any:
         """How many updates there were; skipped steps do not count."""

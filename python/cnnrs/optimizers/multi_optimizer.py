@@ -164,6 +164,9 @@ class MultiOptimizer(Optimizer):
         """The number of steps, then the state of all of them."""
         return self._variables + [v for optimizer in self._inner for v in optimizer.variables]
 
+    def _optimizers_inside(self) -> list[Any]:
+        return list(self._inner)
+
     @property
     def learning_rate(self) -> Any:
         """There is none: each optimizer has its own."""

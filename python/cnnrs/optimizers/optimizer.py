@@ -127,6 +127,8 @@ class Optimizer(NamedArguments):
         self._trainable_variables: list[Variable] = []
         self._excluded: set[int] = set()
         self._excluded_names: list[str] = []
+        # Slots that were made together, of several kinds for each variable.
+        self._slot_groups: list[list[list[Variable]]] = []
         self._iterations = self._track(Variable(np.int32(0), trainable=False, name="iteration"))
         self._schedule: Any = None
         self._host_schedule: Any = None
@@ -259,9 +261,72 @@ class Optimizer(NamedArguments):
         if isinstance(name, str):
             return [self.add_variable_from_reference(v, name, initializer) for v in trainable_variables]
         start = initializer if isinstance(initializer, (list, tuple)) else [initializer] * len(name)
-        return [
+        made = [
             self.add_optimizer_variables(trainable_variables, n, i) for n, i in zip(name, start, strict=True)
         ]
+        self._slot_groups.append(made)
+        return made
+
+    def keras_order(self) -> list[Any]:
+        """What files of Keras have, in their order: places in `variables`, or arrays that nothing reads.
+
+        There the slots of a variable are neighbours.
+
+        >>> import cnnrs
+        >>> optimizer = cnnrs.optimizers.Adam()
+        >>> optimizer.build([cnnrs.Variable([1.0]), cnnrs.Variable([2.0])])
+        >>> optimizer.keras_order()
+        [0, 1, 2, 4, 3, 5]
+        """
+        places = {id(variable): place for place, variable in enumerate(self._variables)}
+        order: list[Any] = list(range(len(self._variables)))
+        for group in self._slot_groups:
+            slots = [places[id(slot)] for slots in zip(*group, strict=True) for slot in slots]
+            if slots:
+                order[min(slots) : min(slots) + len(slots)] = slots
+        for optimizer in self._optimizers_inside():
+            first = sum(isinstance(place, int) for place in order)
+            order += [first + p if isinstance(p, int) else p for p in optimizer.keras_order()]
+        return order
+
+    def save_for_keras(self) -> dict[str, Any]:
+        """The state as files of Keras have it: counts of 64 bits, in the order of `keras_order`."""
+        variables = self.variables
+        store: dict[str, Any] = {}
+        for i, place in enumerate(self.keras_order()):
+            value = variables[place].numpy() if isinstance(place, int) else place
+            if isinstance(place, int) and variables[place].dtype == "int32":
+                value = value.astype(np.int64)
+            store[str(i)] = value
+        return store
+
+    def load_from_keras(self, store: Any) -> None:
+        """Reads what `save_for_keras`, or Keras, wrote.
+
+        Raises:
+            ValueError: Their number or a shape differs.
+        """
+        order = self.keras_order()
+        if len(store) != len(order):
+            raise ValueError(
+                f"{self.name}: expected {len(order)} variables, received {len(store)}; "
+                "was the optimizer built for the same model?"
+            )
+        own: dict[str, Any] = {}
+        for i, place in enumerate(order):
+            value = np.asarray(store[str(i)])
+            if not isinstance(place, int):
+                continue
+            if value.dtype == np.int64:
+                if value.size and np.abs(value).max() >= 2**31:
+                    raise ValueError(f"{self.name}: expected counts below 2**31, received {value.max()}")
+                value = value.astype(np.int32)
+            own[str(place)] = value
+        self.load_own_variables(own)
+
+    def _optimizers_inside(self) -> list[Any]:
+        """The optimizers whose variables are behind the own ones."""
+        return []
 
     def _index(self, variable: Any) -> int:
         for i, own in enumerate(self._trainable_variables):

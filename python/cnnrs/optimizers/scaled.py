@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cnnrs.base.arguments import number
 from cnnrs.ops import raw
 from cnnrs.optimizers.optimizer import Optimizer, slot_dtype
@@ -91,6 +93,16 @@ class Adafactor(Optimizer):
             self._rows.append(made[0])
             self._columns.append(made[1])
             self._squares.append(self.add_variable_from_reference(variable, "velocity"))
+
+    def keras_order(self) -> list[Any]:
+        # Keras has scalars in the places of rows and columns of what is not factored.
+        order: list[Any] = []
+        whole = {id(slot) for slot, rows in zip(self._squares, self._rows, strict=True) if rows is None}
+        for place, variable in enumerate(self._variables):
+            if id(variable) in whole:
+                order += [np.zeros((), np.int32), np.zeros((), np.int32)]
+            order.append(place)
+        return order
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         i = self._index(variable)

@@ -1,182 +1,44 @@
-"""Models and weights as safetensors files: tensors by name, architecture as JSON in the metadata.
+"""Models and weights in files: each format by the ending of the path.
 
-A file of a model holds, besides its weights, the optimizer's state and the states of random
-generators, so that training goes on with the same bits as one that was never interrupted. Files
-hold no code and are written atomically.
+`.safetensors` is cnnrs's own, `.keras`, `.weights.h5`, `.weights.json` and `.h5` are Keras's, which reads
+what is written here. Files are written whole or not at all, and nothing in them is run as code.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import reprlib
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from cnnrs.base.arguments import file_path, integer, named, reject
-from cnnrs.base.dtypes import fits
+from cnnrs.base.arguments import file_path, named, reject
 from cnnrs.base.user_warnings import warn_user
-from cnnrs.layers import Layer
-from cnnrs.saving.weights import named_variables, own_states, pair, stores_of, write_stores
-from cnnrs.serialization import (
-    CustomObjectScope,
-    UnknownObjectError,
-    deserialize_keras_object,
-    serialize_keras_object,
-)
-from cnnrs.serialization.copies import restore_training, training_state
-from cnnrs.serialization.formats import check_model_path, check_readable, check_weights_path, format_of
+from cnnrs.saving import keras_archive, keras_weights, legacy_hdf5, native
+from cnnrs.saving.weights import is_model
+from cnnrs.serialization import hdf5
+from cnnrs.serialization.formats import check_model_path, check_weights_path, kind_of_file, kind_of_path
+from cnnrs.serialization.hdf5 import Group
 
-__all__ = ["load_model", "load_weights", "save_model", "save_weights"]
+__all__ = ["content", "load_model", "load_weights", "save_model", "save_weights", "write"]
 
-# Raised when files of this version could not be read by older releases. 2: files have a checksum.
-FORMAT_VERSION = 2
-
-_FORMAT = "cnnrs_format"
-# Names of the weights in the order of the model that wrote them.
-_ORDER = "weights"
-# The stores of layers that keep their own state; absent if there is none.
-_OWN = "own_state"
-# What the names of the optimizer's state begin with, and the name of the state of shuffling.
-_OPTIMIZER = "optimizer/"
-_SHUFFLE = "training/shuffle"
+_NOT_BUILT = "{}: {} has no weights yet: expected a model that was built; call it on data, or build() it"
 
 
-def _is_model(value: Any) -> bool:
-    """Whether a value is a model: a layer that can be compiled. `cnnrs.models` imports this module."""
-    return isinstance(value, Layer) and hasattr(value, "compile_from_config")
+def content(model: Any, path: str = "m.safetensors", include_optimizer: bool = True) -> Any:
+    """What a file of a model holds; its numbers stay as they are if training goes on before they are written.
+
+    Args:
+        model: A built model.
+        path: Path of the file, whose ending says the format.
+        include_optimizer: Whether the state of the optimizer is in it.
+    """
+    makers = {"keras": keras_archive.content, "hdf5": legacy_hdf5.content, "native": native.content}
+    return makers[kind_of_path(path)](model, include_optimizer)
 
 
-def _snapshot(variable: Any) -> Any:
-    """The value that a variable has now: an array, or a tensor of what numpy has no type for."""
-    return variable.value if variable.dtype == "bfloat16" else variable.numpy()
-
-
-class Content(NamedTuple):
-    """What a file holds. Its numbers stay as they are if training goes on before they are written."""
-
-    tensors: dict[str, Any]
-    metadata: dict[str, str]
-
-
-def _weights(model: Any) -> Content:
-    """What files of weights and files of models hold of a model."""
-    tensors = {name: _snapshot(variable) for name, variable in named_variables(model).items()}
-    metadata = {_ORDER: json.dumps(list(tensors))}
-    own = write_stores(model)
-    for name in tensors.keys() & own.tensors.keys():
-        raise ValueError(
-            f"{model.name}: the file needs the name of the weight {name!r} for the own state of a layer; "
-            "give that another name"
-        )
-    if own.stores:
-        metadata[_OWN] = json.dumps(own.stores)
-    return Content(tensors | own.tensors, metadata)
-
-
-def content(model: Any) -> Content:
-    """What a file of a built model holds."""
-    tensors, metadata = _weights(model)
-    metadata["model"] = json.dumps(serialize_keras_object(model))
-    optimizer, shuffle, state = training_state(model)
-    further = {f"{_OPTIMIZER}{key}": value for key, value in (optimizer or {}).items()} | {_SHUFFLE: state}
-    for name in tensors.keys() & further.keys():
-        raise ValueError(
-            f"{model.name}: the file needs the name of the weight {name!r} for the state of training; "
-            "give its layer another name"
-        )
-    metadata["shuffle"] = json.dumps(shuffle)
-    return Content(tensors | further, metadata)
-
-
-def write(path: str, content: Content, overwrite: bool = True) -> None:
-    """Writes a file, atomically."""
+def write(path: str, content: Any, overwrite: bool = True) -> None:
+    """Writes what `content` gave, atomically."""
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"{path!r} exists; pass overwrite=True to replace it")
-    metadata = {"format": "pt", _FORMAT: str(FORMAT_VERSION), **content.metadata}
-    format_of(path).write(path, content.tensors, metadata)
-
-
-def _read(path: str, kind: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    check_readable(path)
-    format = format_of(path)
-    tensors, metadata, has_checksum = format.read(path)
-    if _FORMAT not in metadata:
-        raise ValueError(
-            f"{path!r} is a {format.suffix[1:]} file, but not one of cnnrs: its metadata lacks {_FORMAT!r}"
-        )
-    version = _entry(metadata, _FORMAT, path, int)
-    if version < 1:
-        raise ValueError(f"{path!r}: metadata {_FORMAT!r}: expected a version >= 1, received {version}")
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{path!r} has format version {version}; this release reads up to {FORMAT_VERSION}. "
-            "Install a newer cnnrs"
-        )
-    if version >= 2 and not has_checksum:
-        raise ValueError(
-            f"{path!r} is damaged: files of format version {version} have a checksum, this has none"
-        )
-    if kind == "model" and "model" not in metadata:
-        raise ValueError(f"{path!r} holds weights alone; build the model and use load_weights")
-    return tensors, metadata
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The entries of a JSON object, of which `json` would take the last of several with one key."""
-    entries = dict(pairs)
-    if len(entries) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice!r} occurs twice")
-    return entries
-
-
-def _entry(metadata: dict[str, str], key: str, path: str, kind: type) -> Any:
-    """What an entry of the metadata holds as JSON.
-
-    Raises:
-        ValueError: It is absent, no JSON, or of another kind.
-    """
-    names = {dict: "an object", list: "a list", int: "an integer"}
-    if key not in metadata:
-        raise ValueError(f"{path!r}: the metadata lacks {key!r}, {names[kind]}")
-    text = metadata[key]
-    try:
-        value = json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path!r}: metadata {key!r} is damaged: expected {names[kind]} as JSON, "
-            f"received {reprlib.repr(text)}: {error}"
-        ) from error
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except (UnicodeEncodeError, RecursionError) as error:
-        raise ValueError(f"{path!r}: metadata {key!r} is damaged: its text is no Unicode: {error}") from error
-    if type(value) is not kind:
-        raise ValueError(
-            f"{path!r}: metadata {key!r} is damaged: expected {names[kind]}, received {reprlib.repr(text)}"
-        )
-    return value
-
-
-@contextlib.contextmanager
-def _reading(part: str, path: str) -> Iterator[None]:
-    """Errors inside become a ValueError that says which part of which file is damaged or does not fit."""
-    try:
-        yield
-    except UnknownObjectError as error:
-        raise UnknownObjectError(f"{path!r}: {part}: {error}") from error
-    except MemoryError as error:
-        raise MemoryError(f"{path!r}: {part}: {error}") from error
-    except Exception as error:
-        text = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(
-            f"{path!r}: {part} is damaged or does not fit: {type(error).__name__}: {text}"
-        ) from error
+    content.write(path)
 
 
 @named
@@ -185,12 +47,15 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
 
     Args:
         model: A built model.
-        filepath: Path ending in ".safetensors".
+        filepath: Path ending in ".keras", ".h5" or ".safetensors"; or an open file of bytes, which then holds
+            what a ".keras" file holds.
         overwrite: Whether an existing file is replaced.
-        zipped: None; the format is one file.
+        zipped: False writes the members of a ".keras" file into a folder; None and True write a file.
+        **kwargs: `include_optimizer`: whether the state of the optimizer is written. `save_format`, of Keras
+            2: what the ending says.
 
     Raises:
-        ValueError: The path has another ending, or the model is not built.
+        ValueError: The path has another ending, or the model cannot be described in this format.
         OSError: The file cannot be written; whatever stood there is untouched.
 
     >>> import os, tempfile
@@ -198,33 +63,73 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     >>> import cnnrs
     >>> model = cnnrs.Sequential([cnnrs.Input((3,)), cnnrs.layers.Dense(2)])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "m.safetensors")
+    ...     path = os.path.join(folder, "m.keras")
     ...     cnnrs.saving.save_model(model, path)
     ...     again = cnnrs.saving.load_model(path)
     >>> x = np.ones((1, 3))
     >>> model(x).tolist() == again(x).tolist()
     True
     """
+    include_optimizer = bool(kwargs.pop("include_optimizer", True))
+    _check_save_format(kwargs.pop("save_format", None), filepath)
     reject(save_model, kwargs)
-    if zipped is not None:
-        raise ValueError(f"save_model: zipped: expected None, received {zipped!r}; the format is one file")
-    path = check_model_path(filepath)
-    if not _is_model(model):
+    if not is_model(model):
         raise TypeError(f"save_model: expected a model, received {type(model).__name__}")
-    write(path, content(model), overwrite)
+    if hasattr(filepath, "write"):
+        keras_archive.content(model, include_optimizer).write_into(filepath)
+        return
+    if zipped is not None and not zipped:
+        path = file_path(filepath, "save_model")
+        if path.endswith((".keras", ".h5", ".hdf5", ".safetensors")):
+            raise ValueError(
+                f"save_model: zipped=False writes a folder: expected a path without the ending of a file, "
+                f"received {path!r}"
+            )
+        if not overwrite and os.path.exists(path):
+            raise FileExistsError(f"{path!r} exists; pass overwrite=True to replace it")
+        if os.path.exists(path) and not os.path.exists(os.path.join(path, "config.json")):
+            raise ValueError(f"{path!r}: expected nothing, or the folder of a model, received something else")
+        keras_archive.content(model, include_optimizer).write_folder(path)
+        return
+    path = check_model_path(filepath)
+    if zipped and kind_of_path(path) != "keras":
+        raise ValueError(f"save_model: zipped=True: expected a path ending in '.keras', received {path!r}")
+    write(path, content(model, path, include_optimizer), overwrite)
+
+
+def _check_save_format(save_format: Any, filepath: Any) -> None:
+    """The argument of Keras 2: accepted where it says what the ending says."""
+    if save_format is None:
+        return
+    path = file_path(filepath, "save_model")
+    endings = {"keras": (".keras",), "h5": (".h5", ".hdf5"), "hdf5": (".h5", ".hdf5")}
+    if save_format not in endings:
+        raise ValueError(
+            f"save_model: save_format: expected 'keras' or 'h5', received {save_format!r}; Keras 3 has the "
+            "argument no more, the ending of the path says the format: '.keras', '.h5' or '.safetensors'"
+        )
+    if not path.endswith(endings[save_format]):
+        raise ValueError(
+            f"save_model: save_format={save_format!r}: expected a path ending in "
+            f"{endings[save_format][0]!r}, received {path!r}; Keras 3 has the argument no more, the ending "
+            "says the format"
+        )
+    warn_user("save_model: save_format is deprecated since Keras 3: the ending of the path says the format")
 
 
 @named
 def load_model(
     filepath: Any, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True
 ) -> Any:
-    """The model of a file that `save_model` wrote: it predicts and trains on with the same bits.
+    """The model of a file that `save_model` or Keras wrote, ready to predict and to train on.
 
     Args:
-        filepath: The file.
+        filepath: The file, or the folder that `zipped=False` made; or an open file of bytes that holds what a
+            ".keras" file holds.
         custom_objects: Classes and functions by name, for those that are not registered.
         compile: Whether loss, optimizer and metrics are restored.
-        safe_mode: True; files hold no code.
+        safe_mode: Whether a file with code, such as a lambda, is refused. Whoever sets it to False trusts
+            the file as a program.
 
     Raises:
         OSError: There is no such file, it cannot be read, or it is no regular file.
@@ -244,141 +149,43 @@ def load_model(
     >>> model(x).tolist() == again(x).tolist()
     True
     """
+    if hasattr(filepath, "read"):
+        members = keras_archive.read(filepath.read())
+        return keras_archive.load_model(members, "the open file", custom_objects, compile, safe_mode)
     path = file_path(filepath, "load_model")
-    tensors, metadata = _read(path, "model")
-    data = _entry(metadata, "model", path, dict)
-    compiled = data.pop("compile_config", None)
-    with _reading("metadata 'model'", path):
-        model = deserialize_keras_object(data, custom_objects, safe_mode)
-        if not _is_model(model):
-            raise TypeError(f"expected a model, received {reprlib.repr(model)}")
-    _assign(model, tensors, metadata, path, skip_mismatch=False)
-    if compile and compiled is not None:
-        with _reading("metadata 'model'", path), CustomObjectScope(custom_objects or {}):
-            model.compile_from_config(compiled)
-        weights = set(_order(metadata, tensors, path))
-        optimizer = {
-            name.removeprefix(_OPTIMIZER): value
-            for name, value in tensors.items()
-            if name.startswith(_OPTIMIZER) and name not in weights
-        }
-        with _reading("the state of the optimizer", path):
-            restore_training(model, optimizer)
-        if _SHUFFLE in tensors:
-            with _reading("metadata 'shuffle'", path):
-                restore_training(model, None, _shuffle(metadata, path), tensors[_SHUFFLE])
-    return model
-
-
-def _shuffle(metadata: dict[str, str], path: str) -> dict[str, Any]:
-    """The config of the generator of orders."""
-    config = _entry(metadata, "shuffle", path, dict)
-    if config.keys() != {"seed", "name"}:
-        raise ValueError(f"expected a seed and a name, received {reprlib.repr(config)}")
-    integer(config["seed"], "SeedGenerator", "seed", least=0)
-    if not isinstance(config["name"], str):
-        raise ValueError(f"SeedGenerator: name: expected text, received {config['name']!r}")
-    return config
-
-
-def _order(metadata: dict[str, str], tensors: dict[str, np.ndarray], path: str) -> list[str]:
-    """The names of the weights in the file, each once, in the order of the model that wrote them."""
-    order = _entry(metadata, _ORDER, path, list)
-    if not all(isinstance(name, str) for name in order):
-        raise ValueError(f"{path!r}: metadata {_ORDER!r} is damaged: expected the names of weights")
-    weights: set[str] = set()
-    for name in order:
-        if name in weights:
-            raise ValueError(f"{path!r}: metadata {_ORDER!r} is damaged: {name!r} occurs twice")
-        if name not in tensors:
-            raise ValueError(f"{path!r}: metadata {_ORDER!r} names {name!r}, which the file does not hold")
-        weights.add(name)
-    for name in tensors:
-        if name not in weights and name != _SHUFFLE and not name.startswith(_OPTIMIZER):
-            raise ValueError(f"{path!r}: metadata {_ORDER!r} lacks {name!r}, which the file holds")
-    return order
-
-
-def _assign(
-    model: Any, tensors: dict[str, np.ndarray], metadata: dict[str, str], path: str, skip_mismatch: bool
-) -> None:
-    stores = None
-    if _OWN in metadata:
-        with _reading(f"metadata {_OWN!r}", path):
-            stores = stores_of(tensors, metadata[_OWN])
-    order = _order(metadata, tensors, path)
-    named = named_variables(model, with_own_state=stores is None)
-    weights = {name: tensors[name] for name in order}
-    pairs = pair(named, weights, skip_mismatch)
-    if len(weights) != len(named) and not skip_mismatch:
-        raise ValueError(f"{path!r} holds {len(weights)} weights, {model.name} has {len(named)}")
-    fitting, left = [], []
-    for name, value in pairs.items():
-        variable = named[name]
-        if value is None:
-            message = f"there is no weight {name!r}"
-        elif tuple(value.shape) == tuple(variable.shape) and fits(value.dtype.name, variable.dtype):
-            fitting.append((variable, value))
-            continue
-        else:
-            message = (
-                f"weight {name!r}: expected shape {tuple(variable.shape)} {variable.dtype}, "
-                f"received {tuple(value.shape)} {value.dtype.name}"
-            )
-        if not skip_mismatch:
-            raise ValueError(f"{path!r}: {message}")
-        left.append(message)
-    if stores is not None:
-        left += _load_stores(model, stores, path, skip_mismatch)
-    with _reading("the weights", path):
-        for variable, value in fitting:
-            variable.assign(value)
-    if left:
-        warn_user(
-            f"{model.name}: {len(left)} of {len(named)} weights are left as they were, {len(fitting)} were "
-            f"read from {path!r}: {'; '.join(left)}"
-        )
-
-
-def _load_stores(
-    model: Any, stores: dict[str, dict[str, np.ndarray]], path: str, skip_mismatch: bool
-) -> list[str]:
-    """Hands layers that keep their own state what they stored: by name, or by order where names differ.
-
-    Returns:
-        What was not loaded, and why.
-    """
-    layers = own_states(model)
-    if len(stores) == len(layers) and layers.keys() != stores.keys():
-        stores = dict(zip(layers, stores.values(), strict=True))
-    problems = [f"there is no own state of the layer {name!r}" for name in layers if name not in stores]
-    problems += [f"no layer {name!r} keeps its own state" for name in stores if name not in layers]
-    if problems and not skip_mismatch:
-        raise ValueError(f"{path!r}: {problems[0]}")
-    for name, layer in layers.items():
-        if name not in stores:
-            continue
-        try:
-            layer.load_own_variables(stores[name])
-        except (KeyError, ValueError) as error:
-            if not skip_mismatch:
-                raise
-            problems.append(f"the own state of the layer {name!r}: {type(error).__name__}: {error}")
-    return problems
+    arguments = (path, custom_objects, compile, safe_mode)
+    if os.path.isdir(path) and os.path.exists(os.path.join(path, "config.json")):
+        return keras_archive.load_model(keras_archive.read_folder(path), *arguments)
+    kind = kind_of_file(path)
+    if kind == "keras":
+        return keras_archive.load_model(keras_archive.read(path), *arguments)
+    if kind == "hdf5":
+        return legacy_hdf5.load_model(hdf5.read(path), *arguments)
+    if kind == "shards":
+        raise ValueError(f"{path!r} holds weights alone; build the model and use load_weights")
+    return native.load_model(*arguments)
 
 
 @named
 def save_weights(
     model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any
 ) -> None:
-    """Writes the weights alone to a path ending in ".weights.safetensors", atomically.
+    """Writes the weights alone, atomically. Keras's formats have the state of the optimizer, too.
+
+    Args:
+        model: A built model.
+        filepath: Path ending in ".weights.h5" or ".weights.safetensors"; with `max_shard_size` in
+            ".weights.json", a table of files beside it.
+        overwrite: Whether an existing file is replaced.
+        max_shard_size: Size of each file in GB, that is 2³⁰ bytes; None for one file.
+        **kwargs: `objects_to_skip`: layers, or the optimizer, that are left out.
 
     >>> import os, tempfile
     >>> import numpy as np
     >>> import cnnrs
     >>> model = cnnrs.Sequential([cnnrs.Input((3,)), cnnrs.layers.Dense(2)])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "m.weights.safetensors")
+    ...     path = os.path.join(folder, "m.weights.h5")
     ...     cnnrs.saving.save_weights(model, path)
     ...     again = cnnrs.models.clone_model(model)
     ...     cnnrs.saving.load_weights(again, path)
@@ -386,26 +193,39 @@ def save_weights(
     >>> model(x).tolist() == again(x).tolist()
     True
     """
+    skip = kwargs.pop("objects_to_skip", None)
+    _check_save_format(kwargs.pop("save_format", None), filepath)
     reject(save_weights, kwargs)
+    path = check_weights_path(filepath, sharded=max_shard_size is not None)
+    if not model.built:
+        raise ValueError(_NOT_BUILT.format("save_weights", model.name))
     if max_shard_size is not None:
-        raise ValueError(
-            f"save_weights: max_shard_size: expected None, for there is one file; received {max_shard_size!r}"
-        )
-    path = check_weights_path(filepath)
-    write(path, _weights(model), overwrite)
+        if path.endswith(".h5"):
+            path = path.removesuffix(".h5") + ".json"
+            warn_user(f"save_weights: with max_shard_size the file is a table, {path!r}")
+        write(path, keras_weights.shards(model, max_shard_size, skip), overwrite)
+    elif kind_of_path(path) == "hdf5":
+        write(path, keras_weights.content(model, skip), overwrite)
+    else:
+        _refuse_skip(skip, "save_weights", path)
+        write(path, native.weights_content(model), overwrite)
 
 
 @named
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-    """Reads weights from a file of weights or of a model: by name, or by order where names differ.
+    """Reads weights from a file of weights or of a model, of any format.
 
-    A layer with `load_own_variables` gets what its `save_own_variables` stored.
+    Files of Keras say where in a model each layer is; those of cnnrs go by name, or by order where names
+    differ; legacy HDF5 goes by order. A layer with `load_own_variables` gets what its `save_own_variables`
+    stored. What does not fit leaves the model as it was.
 
     Args:
         model: A built model.
         filepath: The file.
         skip_mismatch: Whether weights that are missing or of another shape are left as they are, with a
             warning that names them.
+        **kwargs: `objects_to_skip`: layers, or the optimizer, that are left as they are. `by_name`: whether
+            legacy HDF5 goes by the names of layers.
 
     >>> import os, tempfile
     >>> import numpy as np
@@ -420,7 +240,42 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     >>> model(x).tolist() == again(x).tolist()
     True
     """
+    skip, by_name = kwargs.pop("objects_to_skip", None), bool(kwargs.pop("by_name", False))
     reject(load_weights, kwargs)
     path = file_path(filepath, "load_weights")
-    tensors, metadata = _read(path, "weights")
-    _assign(model, tensors, metadata, path, skip_mismatch)
+    if not model.built:
+        raise ValueError(_NOT_BUILT.format("load_weights", model.name))
+    kind = kind_of_file(path)
+    root = hdf5.read(path) if kind == "hdf5" else None
+    legacy = _legacy_group(root) if root is not None else None
+    if by_name and legacy is None:
+        raise ValueError(
+            f"load_weights: by_name: expected False but for legacy HDF5 files, received {path!r}"
+        )
+    if legacy is not None:
+        _refuse_skip(skip, "load_weights", path)
+        load = legacy_hdf5.load_weights_by_name if by_name else legacy_hdf5.load_weights
+        load(model, legacy, path, skip_mismatch)
+    elif root is not None:
+        keras_weights.load(model, root, repr(path), skip, skip_mismatch)
+    elif kind == "keras":
+        keras_archive.load_weights(model, keras_archive.read(path), path, skip, skip_mismatch)
+    elif kind == "shards":
+        keras_weights.load_shards(model, path, skip, skip_mismatch)
+    else:
+        _refuse_skip(skip, "load_weights", path)
+        native.load_weights(model, path, skip_mismatch)
+
+
+def _legacy_group(root: Group) -> Group | None:
+    """The group of weights by layers, in files of models and of weights as Keras 2 wrote them."""
+    inner = root.groups.get("model_weights", root)
+    has = any(key.startswith("layer_names") for key in inner.attrs)
+    return inner if has else None
+
+
+def _refuse_skip(skip: Any, owner: str, path: str) -> None:
+    if skip:
+        raise ValueError(
+            f"{owner}: objects_to_skip: expected None but for files of Keras 3, received {path!r}"
+        )

@@ -17,11 +17,17 @@ import numpy as np
 from cnnrs import _core
 from cnnrs.base.dtypes import fits, is_number
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.layers import Layer
 
-__all__ = ["OwnState", "named_variables", "own_states", "pair", "stores_of", "write_stores"]
+__all__ = ["OwnState", "is_model", "named_variables", "own_states", "pair", "stores_of", "write_stores"]
 
 # Names of tensors of own state: the layer, this, the key of its store.
 _INSIDE = "/own_state/"
+
+
+def is_model(value: Any) -> bool:
+    """Whether a value is a model: a layer that can be compiled. `cnnrs.models` imports this folder."""
+    return isinstance(value, Layer) and hasattr(value, "compile_from_config")
 
 
 def _unique(name: str, taken: Iterable[str]) -> str:
@@ -76,10 +82,12 @@ def own_states(model: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for layer in model._flatten_layers():
         for method in ("save_assets", "load_assets"):
-            if hasattr(type(layer), method):
+            # The config of the package's own layers has what these methods store.
+            defined = getattr(type(layer), method, None)
+            if defined is not None and not defined.__module__.startswith("cnnrs."):
                 raise NotImplementedError(
                     f"{layer.name}: {type(layer).__name__} defines {method}(), but files hold arrays only; "
-                    "keep the state in variables, or define save_own_variables and load_own_variables"
+                    "save the model to a .keras file, or keep the state in variables"
                 )
         if layer._keeps_own_state():
             found[_unique(layer.name, found)] = layer

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.base.user_warnings import warn_user
+
 __all__ = ["PyDataset", "batches_of"]
 
 
@@ -79,7 +81,7 @@ def batches_of(dataset: PyDataset, order: np.ndarray | None) -> Iterator[Any]:
         dataset: The dataset; with several workers, threads prepare batches ahead.
         order: Indices of the batches in their order; None for the order of the dataset.
     """
-    _require_init(dataset)
+    _init(dataset)
     dataset.on_epoch_begin()
     count = dataset.num_batches
     if count is None:
@@ -101,12 +103,14 @@ def batches_of(dataset: PyDataset, order: np.ndarray | None) -> Iterator[Any]:
             yield dataset[index]
 
 
-def _require_init(dataset: PyDataset) -> None:
+def _init(dataset: PyDataset) -> None:
+    """Does what an `__init__` left out that does not call that of the base class, as many do."""
     if not hasattr(dataset, "workers"):
-        raise RuntimeError(
+        warn_user(
             f"{type(dataset).__name__}: expected super().__init__(**kwargs) in __init__(), which takes "
-            "workers, use_multiprocessing and max_queue_size"
+            "workers, use_multiprocessing and max_queue_size; one worker prepares the batches"
         )
+        PyDataset.__init__(dataset)
 
 
 def _prefetch(submit: Callable[[int], Future[Any]], indices: Iterator[int], ahead: int) -> Iterator[Any]:

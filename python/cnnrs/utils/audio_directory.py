@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,6 @@ def audio_dataset_from_directory(
     validation_split: float | None = None,
     subset: str | None = None,
     follow_links: bool = False,
-    format: str = "tf",
     verbose: bool = True,
 ) -> Any:
     """Makes a data set of the sounds (`.wav`, PCM) in a directory. Files are read while it is gone through.
@@ -46,7 +43,7 @@ def audio_dataset_from_directory(
         label_mode: "int"; "binary" for floats of two classes; "categorical" for one-hot rows; None for none.
         class_names: The folders in the order of their labels; None for the alphabet's.
         batch_size: Sounds of a batch; None for single ones.
-        sampling_rate: Samples per second that sounds are brought to, by Fourier transforms; None keeps theirs.
+        sampling_rate: Samples per second that sounds are brought to, by Fourier transform; None keeps theirs.
         output_sequence_length: Samples that sounds are cut, or filled with zeros, to; None fills them to the
             longest of their batch.
         ragged: False; there are no tensors of rows of different lengths.
@@ -55,7 +52,6 @@ def audio_dataset_from_directory(
         validation_split: The part that is kept for validation, whose sounds keep their order; None for none.
         subset: With `validation_split`: "training", "validation", or "both" for a list of two.
         follow_links: Whether links to folders are followed.
-        format: "tf" or "grain"; with "grain" the random order is the same each time.
         verbose: Whether the number of files is printed.
 
     Returns:
@@ -99,10 +95,10 @@ def audio_dataset_from_directory(
         return _filled(sound[:output_sequence_length], output_sequence_length)
 
     return data_set_of_files(
-        _FUNCTION, "sounds", (".wav",), read, _batches,
+        _FUNCTION, "sounds", (".wav",), read, Dataset.padded_batch,
         directory=directory, labels=labels, label_mode=label_mode, class_names=class_names,
         batch_size=batch_size, shuffle=shuffle, seed=seed, validation_split=validation_split, subset=subset,
-        follow_links=follow_links, format=format, verbose=verbose,
+        follow_links=follow_links, format="tf", verbose=verbose,
     )  # fmt: skip
 
 
@@ -147,22 +143,3 @@ def resampled(sound: np.ndarray, count: int) -> np.ndarray:
 
 def _filled(sound: np.ndarray, count: int) -> np.ndarray:
     return np.pad(sound, ((0, count - len(sound)), (0, 0)))
-
-
-def _batches(data: Dataset, size: int) -> Dataset:
-    """Sounds put together, filled to the longest of their batch."""
-
-    def batches() -> Iterator[Any]:
-        elements = data.as_numpy_iterator()
-        while group := list(itertools.islice(elements, size)):
-            sounds = [element[0] if isinstance(element, tuple) else element for element in group]
-            longest = max(map(len, sounds))
-            if len({sound.shape[1] for sound in sounds}) > 1:
-                raise ValueError(
-                    f"{_FUNCTION}: expected sounds of as many channels in a batch, "
-                    f"received {[sound.shape[1] for sound in sounds]}"
-                )
-            stacked = np.stack([_filled(sound, longest) for sound in sounds])
-            yield (stacked, np.stack([y for _, y in group])) if isinstance(group[0], tuple) else stacked
-
-    return Dataset(batches, -(-len(data) // size))

@@ -59,9 +59,10 @@ def image_dataset_from_directory(
         interpolation: As for `ops.image.resize`, or "gaussian" or "mitchellcubic".
         follow_links: Whether links to folders are followed.
         crop_to_aspect_ratio: Whether images are cropped, so that they stay undistorted.
-        pad_to_aspect_ratio: Whether they are padded instead.
+        pad_to_aspect_ratio: Whether they are padded with zeros instead: after resizing, and with the format
+            "grain" before it.
         data_format: "channels_last" or "channels_first"; None takes the configured one.
-        format: "tf" or "grain"; with "grain" the random order is the same each time.
+        format: "tf" or "grain", whose random order is the same each time.
         verbose: Whether the number of files is printed.
 
     Returns:
@@ -103,7 +104,11 @@ def image_dataset_from_directory(
     first = image_data_format(data_format) == "channels_first"
 
     def read(path: Path) -> np.ndarray:
-        image = resized_array(_read(path, color_mode), size, method, crop, pad)
+        image = _read(path, color_mode)
+        if pad and format == "tf":
+            image = _resized_with_pad(image, size, method)
+        else:
+            image = resized_array(image, size, method, crop, pad)
         return np.ascontiguousarray(image.transpose(2, 0, 1)) if first else image
 
     return data_set_of_files(
@@ -128,3 +133,15 @@ def _read(path: Path, color_mode: str) -> np.ndarray:
         # A truncated file is an OSError; the message of Pillow does not name it.
         raise ValueError(f"{_FUNCTION}: {path}: not an image, or damaged: {error}") from error
     return array if array.ndim == 3 else array[:, :, None]
+
+
+def _resized_with_pad(image: np.ndarray, size: list[int], method: str) -> np.ndarray:
+    """An image resized as far as both sides fit, in the middle of zeros."""
+    ratio = max(extent / target for extent, target in zip(image.shape, size, strict=False))
+    sides = [extent / ratio for extent in image.shape[:2]]
+    inner = [min(max(int(side), 1), target) for side, target in zip(sides, size, strict=True)]
+    resized = resized_array(image, inner, method)
+    whole = np.zeros((*size, image.shape[2]), np.float32)
+    top, left = (int((target - side) / 2) for side, target in zip(sides, size, strict=True))
+    whole[top : top + inner[0], left : left + inner[1]] = resized
+    return whole

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import config
+from cnnrs import config, ops
 from cnnrs.ops.spatial import image_data_format
 
-__all__ = ["array_to_img", "img_to_array", "load_img", "pillow", "save_img"]
+__all__ = ["array_to_img", "img_to_array", "load_img", "pillow", "save_img", "smart_resize"]
 
 
 def pillow(function: str) -> ModuleType:
@@ -220,3 +220,34 @@ def load_img(
         left, top = (across - columns) // 2, (down - rows) // 2
         box = (left, top, left + columns, top + rows)
     return img.resize((width, height), getattr(image.Resampling, interpolation.upper()), box=box)
+
+
+def smart_resize(
+    x: Any, size: Any, interpolation: str = "bilinear", data_format: str | None = "channels_last"
+) -> Any:
+    """Images cropped around their middle to the proportions of a size, and resized to it.
+
+    Args:
+        x: Images of 3 or 4 axes.
+        size: The (height, width).
+        interpolation: As for `ops.image.resize`.
+        data_format: "channels_last" or "channels_first"; None takes the configured one.
+
+    Returns:
+        A tensor; an array if `x` is one.
+
+    Raises:
+        ValueError: Another number of axes or another size is given.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs.preprocessing.image import smart_resize
+        >>> smart_resize(np.ones((8, 20, 3)), (4, 4)).shape
+        (4, 4, 3)
+    """
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        raise ValueError(f"smart_resize: size: expected (height, width), received {size!r}")
+    resized = ops.image.resize(
+        x, size, interpolation, crop_to_aspect_ratio=True, data_format=image_data_format(data_format)
+    )
+    return resized.numpy() if isinstance(x, np.ndarray) else resized

@@ -37,7 +37,7 @@ _SUBMODULES = frozenset(
 
 # Modules of Keras that TensorFlow has under names of its own.
 _OF_KERAS = {
-    "keras": "cnnrs",
+    "keras": "cnnrs.keras",
     **{name: f"cnnrs.{name}" for name in ("initializers", "losses", "metrics", "optimizers")},
 }
 

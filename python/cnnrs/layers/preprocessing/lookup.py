@@ -26,6 +26,9 @@ _FORMER = {"binary": "multi_hot", "tf-idf": "tf_idf"}
 class _Lookup(Layer):
     """What lookups of strings and of integers share: the vocabulary, and vectors made of indices."""
 
+    # Whether the shape of an output is asked for.
+    _counting = False
+
     _kind: type = str
 
     def __init__(
@@ -72,6 +75,8 @@ class _Lookup(Layer):
         self.salt = self._checked_salt(salt)
         self._tokens: list[Any] | None = None
         self._idf: np.ndarray | None = None
+        # Whether the tokens are yet to be loaded, and those there stand for their number alone.
+        self._awaited = False
         self._fixed = vocabulary is not None if has_input_vocabulary is None else bool(has_input_vocabulary)
         self.reset_state()
         if vocabulary is not None:
@@ -96,7 +101,7 @@ class _Lookup(Layer):
         return mask + [self.oov_token] * self.num_oov_indices
 
     def _known(self) -> list[Any]:
-        if self._tokens is None:
+        if self._tokens is None or (self._awaited and not self._counting):
             raise RuntimeError(
                 f"{self.name}: expected a vocabulary; give vocabulary=, or call adapt or set_vocabulary"
             )
@@ -160,7 +165,7 @@ class _Lookup(Layer):
                     f"received shape {weights.shape}"
                 )
             self._set_idf(weights, found)
-        self._tokens = tokens
+        self._tokens, self._awaited = tokens, False
         self._tables()
 
     def _check_tokens(self, tokens: list[Any]) -> None:
@@ -179,6 +184,72 @@ class _Lookup(Layer):
                 f"{self.name}: vocabulary: expected at most max_tokens={self.max_tokens}, received {size} "
                 "with those of the mask and of unknown values"
             )
+
+    def _await(self, size: int) -> None:
+        """Takes a vocabulary of that size, special tokens included, which a file holds beside the config."""
+        count = size - len(self._special())
+        if count <= 0:
+            return
+        self._tokens = [self._token(str(-2 - i)) for i in range(count)]
+        self._tables()
+        self._awaited = True
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        self._counting = True
+        try:
+            return super().compute_output_spec(*args, **kwargs)
+        finally:
+            self._counting = False
+
+    def _keeps_own_state(self) -> bool:
+        # The config has it.
+        return False
+
+    def save_own_variables(self, store: Any) -> None:
+        if self._idf is not None:
+            store["idf_weights"] = self._idf
+
+    def load_own_variables(self, store: Any) -> None:
+        if self.output_mode == "tf_idf":
+            self._idf = np.asarray(store["idf_weights"], np.float32)
+
+    def save_assets(self, dir_path: Any) -> None:
+        """Writes the vocabulary to `vocabulary.txt` in a folder, if it is no argument of the layer.
+
+        Args:
+            dir_path: The folder.
+        """
+        if self._fixed or self._tokens is None:
+            return
+        text = "\n".join(map(str, self.get_vocabulary()))
+        with open(os.path.join(dir_path, "vocabulary.txt"), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def load_assets(self, dir_path: Any) -> None:
+        """Reads what `save_assets` wrote.
+
+        Args:
+            dir_path: The folder; None if a file has none.
+
+        Raises:
+            ValueError: There is no vocabulary, though the config has its size.
+        """
+        path = os.path.join(dir_path or "", "vocabulary.txt")
+        if self._fixed:
+            return
+        if dir_path is None or not os.path.exists(path):
+            if self._awaited:
+                raise ValueError(f"{self.name}: expected a vocabulary beside the config, found none")
+            return
+        idf, self._idf = self._idf, None
+        with open(path, encoding="utf-8") as file:
+            tokens = file.read().split("\n")
+        while tokens and tokens[-1] == "":
+            tokens.pop()
+        special = len(self._special())
+        self._tokens = [self._token(token) for token in tokens[special:]]
+        self._awaited, self._idf = False, idf
+        self._tables()
 
     def _set_idf(self, weights: np.ndarray, with_special: bool) -> None:
         if not with_special:
@@ -255,7 +326,7 @@ class _Lookup(Layer):
         tokens = [token for _, token in sorted(counted, reverse=True)]
         if self.max_tokens is not None:
             tokens = tokens[: max(self.max_tokens - len(self._special()), 0)]
-        self._tokens = tokens
+        self._tokens, self._awaited = tokens, False
         if self.output_mode == "tf_idf":
             seen = np.array([self._documents[token] for token in tokens], np.float64)
             self._set_idf(np.log(1 + self._document_count / (1 + seen)).astype(np.float32), False)
@@ -320,9 +391,11 @@ class _Lookup(Layer):
         )
         own = {name: getattr(self, name) for name in names.split()}
         # With the mask's token and those of unknown values, so that adapting to nothing else is kept, too.
-        adapted = self._tokens is not None
+        adapted = self._tokens is not None and not self._awaited
         own["vocabulary"] = self.get_vocabulary() or None if adapted else None
         own["idf_weights"] = self._idf.tolist() if self._idf is not None and len(self._idf) else None
+        if self._awaited:
+            own["vocabulary_size"] = self.vocabulary_size()
         return {**super().get_config(), **own, "has_input_vocabulary": self._fixed}
 
     @classmethod
@@ -334,7 +407,10 @@ class _Lookup(Layer):
                 f"{cls.__name__}.from_config: vocabulary: expected a list of tokens, received the path "
                 f"{config['vocabulary']!r}"
             )
-        return super().from_config({k: v for k, v in config.items() if k != "vocabulary_size"})
+        layer = super().from_config({k: v for k, v in config.items() if k != "vocabulary_size"})
+        if config.get("vocabulary") is None and config.get("vocabulary_size") is not None:
+            layer._await(integer(config["vocabulary_size"], layer.name, "vocabulary_size", least=0))
+        return layer
 
 
 def _is_recorded(value: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs.base import dtypes
+from cnnrs.base import dtypes, suggest
 from cnnrs.base.dtypes import FLOATS, INTEGERS, result_type
 from cnnrs.base.naming import get_uid
 from cnnrs.config import (
@@ -100,3 +100,18 @@ def standardize_dtype(dtype: Any) -> str:
         ('int32', 'float32')
     """
     return dtypes.standardize_dtype(dtype)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "functions":
+        # Imports look for the module here before they look for its file.
+        raise AttributeError(name)
+    from cnnrs import ops
+    from cnnrs.backend import functions
+
+    if name in functions.SAME:
+        return getattr(ops, name)
+    if name in functions.__all__:
+        return getattr(functions, name)
+    known = [*__all__, *functions.__all__, *functions.SAME]
+    return suggest.without("cnnrs.backend", functions.ABSENT, known)(name)

@@ -1,0 +1,58 @@
+"""The table of what runs, for docs/keras.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+__all__ = ["table", "write"]
+
+PAGE = Path(__file__).parents[2] / "docs" / "keras.md"
+BEGIN, END = "<!-- keras-examples: begin -->", "<!-- keras-examples: end -->"
+
+
+def table(records: dict[str, Any]) -> str:
+    """The counts, and one row for each script that does not run."""
+    checked = [record for record in records.values() if "names" in record]
+    fine = [record for record in checked if not record["missing"]]
+    runs = [record for record in checked if "cnnrs" in record]
+    ran = [record for record in runs if record["cnnrs"]["end"] == "ran"]
+    neither = [
+        r for r in runs if r["cnnrs"]["end"] != "ran" and r.get("keras", {"end": "ran"})["end"] != "ran"
+    ]
+    counts = (
+        f"Of {len(checked)} scripts {len(fine)} find all their names, and {len(ran)} of {len(runs)} run to "
+        f"their end; {len(neither)} of the others do not with Keras 3.15 on TensorFlow either."
+    )
+    lines = [
+        counts,
+        "",
+        "| script | names | missing | first line that fails | with Keras |",
+        "|---|---|---|---|---|",
+    ]
+    for name, record in records.items():
+        if "names" not in record or (not record["missing"] and record.get("cnnrs", {}).get("end") == "ran"):
+            continue
+        missing = ", ".join(f"`{m.removeprefix('tensorflow.')}`" for m in record["missing"][:3])
+        missing += f" and {len(record['missing']) - 3} more" if len(record["missing"]) > 3 else ""
+        row = [name.removeprefix("examples/"), str(record["names"]), missing, _end(record.get("cnnrs"))]
+        lines.append("| " + " | ".join([*row, _end(record.get("keras"))]) + " |")
+    return "\n".join(lines)
+
+
+def _end(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    if found["end"] == "ran":
+        return "runs"
+    text = found["text"].replace("|", "\\|").replace("<", "\\<")
+    text = text if len(text) <= 120 else f"{text[:117]}..."
+    return f"{found['line']}: {text}" if found.get("line") else text
+
+
+def write(records: dict[str, Any]) -> None:
+    """Puts the table between its marks."""
+    page = PAGE.read_text()
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n{table(records)}\n{END}{after}")
