@@ -1,5 +1,7 @@
 """What `keras.backend` says of element types, and its names of settings that `config` and `utils` have.
 
+The functions that it had in Keras 2 are those of `cnnrs.former_backend`.
+
 >>> from cnnrs import backend
 >>> backend.result_type("int32", "float16"), backend.result_type("uint8", int)
 ('float16', 'uint8')
@@ -12,6 +14,7 @@ from typing import Any
 from cnnrs.base import dtypes
 from cnnrs.base.dtypes import FLOATS, INTEGERS, result_type
 from cnnrs.base.naming import get_uid
+from cnnrs.base.suggest import did_you_mean, no_attribute
 from cnnrs.config import (
     backend,
     epsilon,
@@ -100,3 +103,12 @@ def standardize_dtype(dtype: Any) -> str:
         ('int32', 'float32')
     """
     return dtypes.standardize_dtype(dtype)
+
+
+def __getattr__(name: str) -> Any:
+    from cnnrs import former_backend
+
+    if name in former_backend.__all__:
+        return getattr(former_backend, name)
+    hint = did_you_mean(name, [*__all__, *former_backend.__all__])
+    raise no_attribute("cnnrs.backend", name, "" if name.startswith("_") else hint)

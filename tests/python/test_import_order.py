@@ -32,7 +32,7 @@ initializers
 metrics optimizers data
 layers mixed_precision
 training
-saving utils
+saving utils former_backend
 models backend
 applications distillation wrappers
 __init__

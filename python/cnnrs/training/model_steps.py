@@ -277,7 +277,9 @@ class ModelSteps(Layer):
         Raises:
             ValueError: The model is not compiled, or `compile` was given no loss.
         """
-        warn_user(f"{self.name}: compiled_loss is called compute_loss(x, y, y_pred, sample_weight) since Keras 3")
+        warn_user(
+            f"{self.name}: compiled_loss is called compute_loss(x, y, y_pred, sample_weight) since Keras 3"
+        )
         compiled = self._require_compiled("compiled_loss")
         if compiled.loss is None:
             raise ValueError(f"{self.name}: compiled_loss: expected compile(loss=...), received none")
