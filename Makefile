@@ -9,9 +9,10 @@
 # make test-gpu  the GPU backend, on a driver that computes on the processor or on the machine's own GPU
 # make test-long   property tests and random graphs with many more cases, and others each time
 # make faults    kills, full disks, damaged files and the like, at length; see docs/reliability.md
-# make fuzz-targets  the file reader and the graph builder on any bytes, by libFuzzer (nightly Rust)
+# make fuzz-targets  the file readers and the graph builder on any bytes, by libFuzzer (nightly Rust)
 # make additions  a sample of each kind of addition, and the files that it touches, against CONTRIBUTING's table
 # make bits    what cnnrs computes, bit for bit, before and after a change: make bits BITS_ARGS='--record build/bits.json'
+# make tf-compare  cnnrs.compat.tf against TensorFlow
 # make keras-compare  every function, layer, loss, metric and optimizer against Keras; make edge  what single calls cost
 # make keras-examples KERAS_IO=/path  Keras's own examples: names, and runs to the end on stand-in data
 # make fuzz    random programs against float64: make fuzz FUZZ_ARGS='--programs 20000 --seed 1'
@@ -28,7 +29,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: keras-examples keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean
+.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean tf-data tf-compare keras-examples
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -84,7 +85,7 @@ test-long:
 		PROPTEST_CASES=2000 PROPTEST_RNG_SEED=$$seed CNNRS_RANDOM_GRAPHS=2000 cargo test
 
 # Campaigns that look for faults at length, one after the other; `make test` runs a few cases of each.
-FAULTS := kills full_disk read_only mutations forks signals threads surroundings
+FAULTS := kills full_disk read_only mutations containers forks signals threads surroundings
 
 faults: $(VENV)/.wheel
 	@failed=; for campaign in $(FAULTS); do \
@@ -109,16 +110,17 @@ bits: $(VENV)/.wheel
 fuzz: $(VENV)/.wheel $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ_ARGS)
 
-# The crate's reader of files and its graph builder on any bytes, each for FUZZ_SECONDS; needs a nightly toolchain. What
-# is found goes to fuzz/artifacts; inputs that reach new code to fuzz/work, beside the small corpus that is kept.
+# The crate's readers of files and its graph builder on any bytes, each for FUZZ_SECONDS; needs a nightly toolchain. What
+# is found goes to fuzz/artifacts; inputs that reach new code to fuzz/work, beside the small corpus that is kept and the fixtures.
 FUZZ_SECONDS := 3600
-FUZZ_TARGETS := safetensors graph
+FUZZ_TARGETS := safetensors hdf5 graph
 
 fuzz-targets:
 	@cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 	@for target in $(FUZZ_TARGETS); do \
 		mkdir -p fuzz/work/$$target fuzz/corpus/$$target; \
-		CNNRS_NUM_THREADS=1 cargo +nightly fuzz run $$target fuzz/work/$$target fuzz/corpus/$$target -- \
+		CNNRS_NUM_THREADS=1 cargo +nightly fuzz run $$target fuzz/work/$$target fuzz/corpus/$$target \
+			$$(ls -d tests/fixtures/$$target 2>/dev/null) -- \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -rss_limit_mb=3000 -timeout=20 || exit 1; done
 
 # All Rust tests on the narrower instruction sets of this machine.
@@ -203,9 +205,10 @@ fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_rules.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_sequences.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_names.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_hdf5_files.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_networks.py
 	$(PEERS)/.venv/bin/python -m pip install --quiet pillow scipy
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_data.py
-	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_networks.py
 
 # Values, gradients, dtypes and shapes of both libraries on the same calls; the summary goes to docs/keras.md with
 # KERAS_ARGS=--write, and KERAS_ARGS=--list prints each difference.
@@ -216,6 +219,14 @@ keras-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
 # into docs/keras.md, and NETWORKS_ARGS='VGG16 NASNetMobile' takes these alone.
 networks-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
 	$(BIN)/python tests/network_numbers.py --keras $(PEERS)/.venv/bin/python $(NETWORKS_ARGS)
+
+# Names of tf, one by one and in small programs: make tf-compare TF_ARGS=--write keeps what TensorFlow gives.
+tf-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
+	PYTHONPATH=tests $(BIN)/python -m tf_compare --tensorflow $(PEERS)/.venv/bin/python $(TF_ARGS)
+
+# The same calls of tf.data and tf.io in cnnrs and in TensorFlow.
+tf-data: $(PEERS)/.venv/.installed $(VENV)/.wheel
+	$(BIN)/python tests/tf_data.py --tensorflow $(PEERS)/.venv/bin/python $(TF_ARGS)
 
 # Keras's own example scripts, from a source tree of keras-team/keras-io: their names, and runs to the end on stand-in
 # data; those that do not end here run with Keras, too. The table goes to docs/keras.md with EXAMPLES_ARGS=--write.

@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from cnnrs.saving import files
-
 __all__ = ["main"]
 
 # As of programs that SIGINT, SIGPIPE and SIGTERM end.
@@ -104,6 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--all", action="store_true", help="list the names that work, too")
     check.add_argument("--json", action="store_true", help="write what was found as JSON")
     check.set_defaults(run=_check)
+
+    summary = commands.add_parser("summary", help="show what a file of a model or of weights holds")
+    summary.add_argument("path", help="a .keras, .h5, .weights.h5, .weights.json or .safetensors file")
+    summary.set_defaults(run=_summary)
 
     doctor = commands.add_parser("doctor", help="show what cnnrs sees of this machine")
     doctor.set_defaults(run=_doctor)
@@ -207,11 +209,11 @@ def _train(options: argparse.Namespace) -> int:
         metrics=["accuracy"],
     )
     print(f"{options.model}, {model.count_params():,} parameters, seed {seed}")
-    done: tuple[int, files.Content | None] = 0, None
+    done: tuple[int, Any] = 0, None
 
     def keep(epoch: int, logs: Any) -> None:
         nonlocal done
-        done = epoch + 1, files.content(model)
+        done = epoch + 1, files.content(model, str(options.output))
 
     keeping = callbacks.LambdaCallback(on_epoch_end=keep)
     start = time.perf_counter()
@@ -231,7 +233,7 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
-def _save_done(options: argparse.Namespace, epochs: int, content: files.Content | None) -> str:
+def _save_done(options: argparse.Namespace, epochs: int, content: Any) -> str:
     """Saves what there is after so many whole epochs, and says what was saved."""
     from cnnrs.saving import files
 
@@ -323,6 +325,14 @@ def _check(options: argparse.Namespace) -> int:
     elif len(checked) + len(unreadable) > 1:
         print(f"{fine} of {len(checked) + len(unreadable)} files find all their names")
     return 0 if fine == len(checked) and not unreadable else 1
+
+
+def _summary(options: argparse.Namespace) -> int:
+    """The layers and the arrays. The model is not made, and the classes of its layers are not needed."""
+    from cnnrs.saving.contents import contents_of, describe
+
+    print(describe(contents_of(options.path)))
+    return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import os
 from cnnrs import _core
 from cnnrs.base import suggest
 from cnnrs.base.arguments import integer, number
+from cnnrs.base.consent import allow_code
 from cnnrs.base.policies import dtype_policy, set_dtype_policy
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "disable_traceback_filtering",
     "dtype_policy",
     "enable_interactive_logging",
+    "enable_unsafe_deserialization",
     "epsilon",
     "floatx",
     "get_num_threads",
@@ -50,8 +52,6 @@ __getattr__ = suggest.without(
     {
         "enable_traceback_filtering": "tracebacks have all their frames; the last line says what is wrong",
         "enable_flash_attention": "attention is fused where that is faster; there is nothing to choose",
-        "enable_unsafe_deserialization": "files hold data and never code; register the function with "
-        "saving.register_keras_serializable",
     },
     __all__,
 )
@@ -73,6 +73,18 @@ def backend() -> str:
 def answer_backend(backend: str) -> None:
     """Sets what `backend()` says: scripts ask it which functions serve beside those of Keras."""
     _SETTINGS["backend"] = backend
+
+
+def enable_unsafe_deserialization() -> None:
+    """Lets `load_model` read code, that is lambdas, in all files from now on, and `save` write them.
+
+    Such code may do anything. Call it for files that you trust as programs.
+
+    >>> from cnnrs import config
+    >>> callable(config.enable_unsafe_deserialization)
+    True
+    """
+    allow_code()
 
 
 def set_backend(backend: str) -> None:

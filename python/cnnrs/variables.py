@@ -14,16 +14,8 @@ from cnnrs.serialization.modules import public
 
 __all__ = ["Variable"]
 
-_counts: dict[str, int] = {}
-
 # What copies and pickles keep besides the arguments.
 _KEPT = ("_path", "regularizer", "constraint", "overwrite_with_gradient")
-
-
-def _automatic_name() -> str:
-    index = _counts.get("variable", 0)
-    _counts["variable"] = index + 1
-    return "variable" if index == 0 else f"variable_{index}"
 
 
 class Variable(_core.Variable):
@@ -97,7 +89,7 @@ class Variable(_core.Variable):
             value = initializer
             if shape is not None and tuple(np.shape(value)) != tuple(shape):
                 raise ValueError(f"Variable: expected shape {tuple(shape)}, received {np.shape(value)}")
-        name = name or _automatic_name()
+        name = name or naming.auto_name("variable")
         flags = {"trainable": bool(trainable), "autocast": bool(autocast)}
         self: Any = super().__new__(cls, value, dtype=dtype, name=name, **flags)
         self._serial = trainable_set.serial()

@@ -4,7 +4,7 @@ use super::FileError;
 use super::destination::Destination;
 use super::temporary::{Temporary, sweep};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// Writes `path` so that a reader, a crash or an error sees the old content or the new, never a part.
@@ -17,31 +17,46 @@ use std::path::Path;
 /// On any error `path` is as it was. A process that is killed leaves no temporary file behind where the
 /// system has unnamed files; else the next call for the same folder removes it.
 ///
-/// `write` is called a second time if an unnamed file turns out to be no use.
-///
 /// # Errors
 /// [`FileError::System`] if the system refuses, or `path` is a folder, a FIFO, a socket or a device.
-pub fn write_atomically(path: &Path, write: impl Fn(&mut dyn Write) -> std::io::Result<()>) -> Result<(), FileError> {
+pub fn write_atomically(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), FileError> {
     let at = Destination::of(path)?;
     sweep(&at.folder);
-    let fill = |temporary: &Temporary| {
-        let mut buffered = BufWriter::with_capacity(1 << 20, temporary.file());
-        write(&mut buffered).and_then(|()| buffered.flush()).map_err(|e| FileError::system(path, "write", e))?;
-        at.pass_on_permissions(temporary.file()).map_err(|e| FileError::system(path, "set the mode of", e))?;
-        temporary.file().sync_all().map_err(|e| FileError::system(path, "sync", e))
+    let temporary = match Temporary::unnamed(&at) {
+        Some(temporary) => temporary,
+        None => named(path, &at)?,
     };
-    let mut placed = false;
-    if let Some(temporary) = Temporary::unnamed(&at) {
-        fill(&temporary)?;
+    fill(path, &at, &temporary, write)?;
+    match temporary.place(&at) {
+        Ok(()) => {}
         // Some file systems have unnamed files that cannot be named.
-        placed = temporary.place(&at).is_ok();
-    }
-    if !placed {
-        let temporary = named(path, &at)?;
-        fill(&temporary)?;
-        temporary.place(&at).map_err(|e| FileError::system(path, "replace", e))?;
+        Err((_, Some(mut unnamed))) => {
+            let temporary = named(path, &at)?;
+            fill(path, &at, &temporary, |to| {
+                unnamed.seek(SeekFrom::Start(0))?;
+                std::io::copy(&mut unnamed, to).map(drop)
+            })?;
+            temporary.place(&at).map_err(|(e, _)| FileError::system(path, "replace", e))?;
+        }
+        Err((e, None)) => return Err(FileError::system(path, "replace", e)),
     }
     sync_folder(&at.folder).map_err(|e| FileError::system(path, "sync the folder of", e))
+}
+
+/// Fills a temporary file and puts it on the disk, with the permissions of the file that it replaces.
+fn fill(
+    path: &Path,
+    at: &Destination,
+    temporary: &Temporary,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), FileError> {
+    let mut buffered = BufWriter::with_capacity(1 << 20, temporary.file());
+    write(&mut buffered).and_then(|()| buffered.flush()).map_err(|e| FileError::system(path, "write", e))?;
+    at.pass_on_permissions(temporary.file()).map_err(|e| FileError::system(path, "set the mode of", e))?;
+    temporary.file().sync_all().map_err(|e| FileError::system(path, "sync", e))
 }
 
 /// Finds out, without a trace, whether [`write_atomically`] may write to `path`.

@@ -2,6 +2,7 @@
 
 mod atomic;
 mod destination;
+pub mod hdf5;
 pub mod safetensors;
 mod temporary;
 

@@ -29,7 +29,7 @@ impl Temporary {
     #[cfg(target_os = "linux")]
     pub fn unnamed(at: &Destination) -> Option<Self> {
         use rustix::fs::{Mode, OFlags};
-        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::open(&at.folder, flags, Mode::from_raw_mode(new_mode(at))).ok()?);
         // Its name can be given through /proc alone.
         descriptor(&file).exists().then_some(Temporary::Unnamed(file))
@@ -68,26 +68,33 @@ impl Temporary {
     }
 
     /// Puts the file at its destination, in place of what stands there.
-    pub fn place(self, at: &Destination) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the system said, and the file itself where its content is not lost: an unnamed one that got no name.
+    pub fn place(self, at: &Destination) -> Result<(), (io::Error, Option<File>)> {
         match self {
             #[cfg(target_os = "linux")]
-            Temporary::Unnamed(file) => {
-                use rustix::fs::{AtFlags, CWD, linkat};
-                let source = descriptor(&file);
-                let link = |to: &Path| linkat(CWD, &source, CWD, to, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from);
-                if at.replaced.is_none() {
-                    match link(&at.target) {
-                        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                        done => return done,
-                    }
-                }
-                // Locked before it has a name, so that no sweep takes it. Without locks none would.
-                let _ = file.try_lock();
-                names().make_in(&at.folder, link)?.persist(&at.target).map_err(|e| e.error)
-            }
-            Temporary::Named(file) => file.persist(&at.target).map(drop).map_err(|e| e.error),
+            Temporary::Unnamed(file) => name(&file, at).map_err(|e| (e, Some(file))),
+            Temporary::Named(file) => file.persist(&at.target).map(drop).map_err(|e| (e.error, None)),
         }
     }
+}
+
+/// Gives an unnamed file the name of its destination.
+#[cfg(target_os = "linux")]
+fn name(file: &File, at: &Destination) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    let source = descriptor(file);
+    let link = |to: &Path| linkat(CWD, &source, CWD, to, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from);
+    if at.replaced.is_none() {
+        match link(&at.target) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            done => return done,
+        }
+    }
+    // Locked before it has a name, so that no sweep takes it. Without locks none would.
+    let _ = file.try_lock();
+    names().make_in(&at.folder, link)?.persist(&at.target).map_err(|e| e.error)
 }
 
 fn names() -> tempfile::Builder<'static, 'static> {

@@ -1,9 +1,10 @@
 //! Forks: a child has one thread, and must find no lock held and no variable lent by one that it lacks.
 //!
 //! The interpreter forks while it holds its own lock, so that threads inside Rust are elsewhere only in *sections*:
-//! stretches that run without that lock. [`before`] lets no further section begin, waits until those of other threads
-//! have ended, and takes the locks that sections share; [`after`] lets go of them, in the parent and in the child.
-//! The child starts a pool of its own.
+//! stretches that run without that lock. [`before`] lets no further section begin and waits until those of other threads
+//! have ended. The system then calls [`hold`], which takes the locks that sections share, forks, and calls [`after`] in the
+//! parent and in the child, which lets go of them: while they are held no code of Python runs, which could drop a tensor
+//! and wait for them. The child starts a pool of its own.
 
 use super::host::detached;
 use super::variable;
@@ -33,8 +34,8 @@ thread_local! {
     /// Sections of this thread, one within the other.
     static OWN: Cell<usize> = const { Cell::new(0) };
     static HELD: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
-    /// The process that forks.
-    static PARENT: Cell<u32> = const { Cell::new(0) };
+    /// The process that this thread is about to fork.
+    static PARENT: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 fn sections() -> MutexGuard<'static, Sections> {
@@ -51,10 +52,10 @@ fn wait(sections: MutexGuard<'static, Sections>) -> MutexGuard<'static, Sections
 pub struct Section(());
 
 impl Section {
-    /// Enters, once no fork is under way.
+    /// Enters, once no other thread forks.
     pub fn enter() -> Section {
         let mut sections = sections();
-        while sections.paused && OWN.get() == 0 {
+        while sections.paused && OWN.get() == 0 && PARENT.get().is_none() {
             sections = wait(sections);
         }
         sections.open += 1;
@@ -74,7 +75,7 @@ impl Drop for Section {
     }
 }
 
-/// Called by the thread that is about to fork.
+/// Called by the interpreter's thread that is about to fork, while it may still wait.
 pub fn before() {
     detached(&mut || {
         let mut sections = sections();
@@ -86,18 +87,27 @@ pub fn before() {
             sections = wait(sections);
         }
     });
-    PARENT.set(std::process::id());
-    HELD.with_borrow_mut(|held| {
-        held.extend([variable::lock(), cache::lock()]);
-        held.extend(backend::locks());
-        held.push(Box::new(sections()));
-    });
+    PARENT.set(Some(std::process::id()));
 }
 
-/// Called by the same thread afterwards, in both processes.
+/// Called by the system in the same thread, right before it forks. Of a fork that [`before`] has not announced, which
+/// other libraries make, it takes no notice.
+pub fn hold() {
+    if PARENT.get().is_some() {
+        HELD.with_borrow_mut(|held| {
+            held.extend([variable::lock(), cache::lock()]);
+            held.extend(backend::locks());
+            held.push(Box::new(sections()));
+        });
+    }
+}
+
+/// Called by the system right after the fork, in both processes, and again by the interpreter, which may have given up
+/// before it forked.
 pub fn after() {
+    let Some(parent) = PARENT.take() else { return };
     drop(HELD.take());
-    if PARENT.get() != std::process::id() {
+    if parent != std::process::id() {
         variable::forget_waiting();
     }
     sections().paused = false;

@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::lazy::{Elements, Rows, Tensor};
 use crate::ops::{Attribute, Attributes};
-use crate::shape::{Fact, Shape};
+use crate::shape::Fact;
 use half::bf16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use numpy::{
@@ -307,18 +307,43 @@ pub fn to_numpy<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, Py
 
 fn array_of<'py>(py: Python<'py>, buffer: &Buffer) -> PyResult<Bound<'py, PyAny>> {
     let Fact { shape, dtype } = buffer.fact();
+    match filled(py, shape, *dtype, buffer.bytes())? {
+        Some(array) => Ok(array),
+        None => floats_of(py, buffer),
+    }
+}
+
+/// As [`to_numpy`], of elements that are in no buffer: as many as `shape` says.
+pub fn elements_to_numpy<'py>(
+    py: Python<'py>,
+    shape: &[usize],
+    dtype: DType,
+    bytes: &[u8],
+) -> PyResult<Bound<'py, PyAny>> {
+    caught(|| match filled(py, shape, dtype, bytes)? {
+        Some(array) => Ok(array),
+        None => {
+            let mut buffer = Buffer::zeroed(Fact::checked(shape, dtype)?)?;
+            buffer.bytes_mut().copy_from_slice(bytes);
+            floats_of(py, &buffer)
+        }
+    })
+}
+
+/// A numpy array with these elements, or `None` if it would be one of ml_dtypes, which is not installed.
+fn filled<'py>(py: Python<'py>, shape: &[usize], dtype: DType, bytes: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
     let name = match dtype {
         DType::BF16 => match py.import("ml_dtypes") {
             Ok(module) => module.getattr("bfloat16")?,
-            Err(e) if e.is_instance_of::<PyImportError>(py) => return floats_of(py, buffer),
+            Err(e) if e.is_instance_of::<PyImportError>(py) => return Ok(None),
             Err(e) => return Err(e),
         },
         _ => PyString::new(py, dtype.name()).into_any(),
     };
     // numpy says so where there is no memory.
     let array = py.import("numpy")?.call_method1("empty", (shape_tuple(py, shape)?, name))?;
-    fill_array(&array, buffer.bytes(), *dtype)?;
-    Ok(array)
+    fill_array(&array, bytes, dtype)?;
+    Ok(Some(array))
 }
 
 /// A numpy array of words that has the bits of a float16 or bfloat16 buffer.
@@ -408,6 +433,6 @@ fn named(name: String, value: &Bound<'_, PyAny>) -> PyResult<(String, Attribute)
 }
 
 /// A shape as a tuple.
-pub fn shape_tuple<'py>(py: Python<'py>, shape: &Shape) -> PyResult<Bound<'py, PyTuple>> {
+pub fn shape_tuple<'py>(py: Python<'py>, shape: &[usize]) -> PyResult<Bound<'py, PyTuple>> {
     PyTuple::new(py, shape.iter())
 }

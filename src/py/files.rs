@@ -4,13 +4,14 @@ use super::tensor::PyTensor;
 use super::{caller, convert};
 use crate::buffer::Buffer;
 use crate::dtype::DType;
-use crate::io::FileError;
 use crate::io::safetensors::{self, TensorData};
+use crate::io::{FileError, write_atomically};
 use crate::lazy::Tensor;
 use crate::shape::Fact;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyDict;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(save_safetensors, module)?)?;
     module.add_function(wrap_pyfunction!(load_safetensors, module)?)?;
+    module.add_function(wrap_pyfunction!(write_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(check_writable, module)?)
 }
 
@@ -71,11 +73,11 @@ fn errno(_: std::io::ErrorKind) -> Option<i32> {
 }
 
 /// An array's content, copied out of Python so that the file is written without the GIL.
-struct Owned {
-    name: String,
-    dtype: DType,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
+pub struct Owned {
+    pub name: String,
+    pub dtype: DType,
+    pub shape: Vec<usize>,
+    pub bytes: Vec<u8>,
 }
 
 /// Writes a safetensors file, atomically.
@@ -134,7 +136,7 @@ fn load_safetensors(py: Python<'_>, path: PathBuf) -> PyResult<(Bound<'_, PyDict
     Ok((arrays, file.metadata().clone(), file.has_checksum()))
 }
 
-fn copy_out(path: &Path, name: String, value: &Bound<'_, PyAny>) -> PyResult<Owned> {
+pub fn copy_out(path: &Path, name: String, value: &Bound<'_, PyAny>) -> PyResult<Owned> {
     if let Ok(tensor) = value.cast::<PyTensor>() {
         return copy_tensor(path, name, &tensor.get().tensor, value.py());
     }
@@ -178,7 +180,7 @@ fn copy_tensor(path: &Path, name: String, tensor: &Tensor, py: Python<'_>) -> Py
 }
 
 /// Axes that an array of every release of numpy may have.
-const MAX_AXES: usize = 32;
+pub const MAX_AXES: usize = 32;
 
 fn array<'py>(py: Python<'py>, path: &Path, tensor: &TensorData<'_>) -> PyResult<Bound<'py, PyAny>> {
     if tensor.shape.len() > MAX_AXES {
@@ -207,7 +209,22 @@ fn no_memory(path: &Path, name: &str, bytes: usize) -> PyErr {
     PyMemoryError::new_err(message)
 }
 
-/// Finds out, without a trace, whether `save_safetensors` may write to a path.
+/// Writes a file, atomically.
+///
+/// Args:
+///     path: The file to write or replace.
+///     parts: The bytes of the file, in order.
+///
+/// Raises:
+///     OSError: The file cannot be written; whatever stood there is untouched.
+#[pyfunction]
+#[pyo3(signature = (path, parts))]
+fn write_bytes(py: Python<'_>, path: PathBuf, parts: Vec<PyBackedBytes>) -> PyResult<()> {
+    py.detach(|| write_atomically(&path, |to| parts.iter().try_for_each(|part| to.write_all(part))))?;
+    Ok(())
+}
+
+/// Finds out, without a trace, whether a file may be written to a path.
 ///
 /// Args:
 ///     path: The file to write or replace.

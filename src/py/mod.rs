@@ -1,11 +1,13 @@
 //! The extension module `cnnrs._core`: tensors, variables, traced functions, numpy in and out.
 
+mod at_fork;
 mod caller;
 mod convert;
 mod dlpack;
 mod explain;
 mod files;
 mod function;
+mod hdf5;
 mod held;
 mod indexing;
 mod operators;
@@ -103,6 +105,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     tensor::register(m)?;
     variable::register(m)?;
     function::register(m)?;
+    hdf5::register(m)?;
     files::register(m)?;
     system::register(m)
 }

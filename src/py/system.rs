@@ -194,32 +194,8 @@ fn lose_device() -> PyResult<()> {
     Ok(())
 }
 
-/// Called before a fork.
-#[pyfunction]
-fn before_fork() {
-    crate::lazy::fork::before();
-}
-
-/// Called after a fork, in the parent and in the child.
-#[pyfunction]
-fn after_fork() {
-    crate::lazy::fork::after();
-}
-
-/// Has the interpreter call these, where it forks.
-fn register_at_fork(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    let Ok(register) = m.py().import("os")?.getattr("register_at_fork") else { return Ok(()) };
-    let after = pyo3::wrap_pyfunction!(after_fork, m)?;
-    let hooks = PyDict::new(m.py());
-    hooks.set_item("before", pyo3::wrap_pyfunction!(before_fork, m)?)?;
-    hooks.set_item("after_in_parent", &after)?;
-    hooks.set_item("after_in_child", &after)?;
-    register.call((), Some(&hooks))?;
-    Ok(())
-}
-
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    register_at_fork(m)?;
+    super::at_fork::register(m)?;
     m.add_function(wrap_pyfunction!(op_names, m)?)?;
     m.add_function(wrap_pyfunction!(elementwise_op_names, m)?)?;
     m.add_function(wrap_pyfunction!(set_num_threads, m)?)?;

@@ -91,7 +91,9 @@ LAYERS = {
         _AUGMENTS,
     ),
     **dict.fromkeys(["AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"], _STEPS),
-    **dict.fromkeys(["Discretization", "IntegerLookup", "StringLookup"], _VALUES),
+    **dict.fromkeys(
+        ["Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup"], _VALUES
+    ),
     "CategoryEncoding": "takes integers within a range of its own",
     "MaxNumBoundingBoxes": "takes boxes",
     "Pipeline": "takes layers",

@@ -39,7 +39,9 @@ def _read(keras: Any, folder: str) -> int:
         try:
             outcome = check(keras, folder, name)
             fits = outcome.is_equal()
-            print(f"{'ok  ' if fits else 'FAIL'} {name:32} outputs {outcome.outputs:.1e} losses {outcome.losses:.1e}")
+            print(
+                f"{'ok  ' if fits else 'FAIL'} {name:32} outputs {outcome.outputs:.1e} losses {outcome.losses:.1e}"
+            )
             if outcome.weights:
                 print("     weights differ:", *outcome.weights)
         except Exception as error:

@@ -44,7 +44,8 @@ def _array(keras: Any, value: Any) -> np.ndarray:
 
 def _outputs(keras: Any, model: Any, x: Any) -> list[np.ndarray]:
     outputs = model(x, training=False)
-    values = outputs.values() if isinstance(outputs, dict) else [outputs]
+    values = outputs.values() if isinstance(outputs, dict) else outputs
+    values = values if isinstance(outputs, (dict, list, tuple)) else [outputs]
     return [_array(keras, value) for value in values]
 
 

@@ -90,6 +90,34 @@ def shared(keras: Any) -> Case:
     return Case(model, [_draw(4, 4), _draw(4, 4) + 1], _draw(4, 1))
 
 
+def siamese(keras: Any) -> Case:
+    layers = keras.layers
+    x = keras.Input((4,))
+    encoder = keras.Model(x, layers.Dense(3)(layers.Dense(3, activation="tanh")(x)), name="encoder")
+    decoder = keras.Sequential([keras.Input((3,)), layers.Dense(2)], name="decoder")
+    a, b = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+    first, second = encoder(a), encoder(b)
+    model = keras.Model([a, b], [decoder(first - second), second, encoder(layers.Rescaling(2.0)(b))])
+    model.compile(keras.optimizers.SGD(0.1), ["mse", "mse", "mse"])
+    return Case(model, [_draw(4, 4), _draw(4, 4) - 1], [_draw(4, 2), _draw(4, 3), _draw(4, 3) + 1])
+
+
+def operations(keras: Any) -> Case:
+    layers, ops = keras.layers, keras.ops
+    x = keras.Input((4, 6))
+    y = x[:, 1:, ::2] * 0.5 + 1.0
+    y = ops.concatenate([y, ops.transpose(ops.reshape(y, (-1, 3, 3)), (0, 2, 1))], axis=-1)
+    y = ops.stack([y, ops.exp(-y)], axis=1)
+    y = ops.mean(ops.squeeze(ops.expand_dims(y, 1), axis=1), axis=1, keepdims=False)
+    y = ops.clip(y, -2.0, 2.0) / (1.0 + ops.sum(ops.square(y), axis=-1, keepdims=True))
+    y = ops.matmul(y, ops.transpose(y, axes=(0, 2, 1))) - ops.softmax(y, axis=-1)[..., :3] ** 2
+    y = ops.where(y > 0, y, 0.1 * y)
+    y = ops.cast(y, "float32") + ops.maximum(y, 0.0)
+    model = keras.Model(x, layers.Dense(2)(ops.max(y, axis=1)))
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    return Case(model, _draw(2, 4, 6), _draw(2, 2))
+
+
 def _classes(keras: Any) -> dict[str, Any]:
     class Scale(keras.layers.Layer):
         def build(self, input_shape: Any) -> None:
@@ -281,6 +309,8 @@ BUILDERS = {
         functional,
         nested,
         shared,
+        siamese,
+        operations,
         subclassed,
         recurrent,
         convlstm,

@@ -320,7 +320,7 @@ def test_checkpoint_of_weights_by_batches(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"filepath": "m.h5"}, r"\.safetensors"),
+        ({"filepath": "m.ckpt"}, r"\.keras.*\.safetensors"),
         ({"filepath": "m.weights.safetensors"}, "save_weights"),
         ({"filepath": "m.safetensors", "save_weights_only": True}, r"\.weights\.safetensors"),
         ({"filepath": "m.safetensors", "mode": "best"}, "mode.*'best'"),

@@ -60,9 +60,6 @@ def test_sounds_of_a_directory(tmp_path):
     for wrong in ({"ragged": True}, {"sampling_rate": 0}, {"output_sequence_length": 1.5}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             utils.audio_dataset_from_directory(tmp_path, **wrong, **QUIET)
-    write_sound(tmp_path / "a" / "9.wav", np.zeros((3, 2), int), 2)
-    with pytest.raises(ValueError, match="as many channels"):
-        list(utils.audio_dataset_from_directory(tmp_path, **QUIET))
 
 
 @pytest.mark.parametrize(
@@ -75,14 +72,13 @@ def test_what_is_no_sound_is_named(tmp_path, content):
 
 
 def test_texts_of_a_directory(tmp_path):
-    for label, text in (("good", "schön"), ("bad", "\ud83d".encode("utf-16", "surrogatepass"))):
+    # What is no UTF-8 stays as it is.
+    for label, text in (("good", "schön".encode()), ("bad", b"\xff\xfe!!")):
         (tmp_path / label).mkdir()
-        content = text if isinstance(text, bytes) else text.encode()
-        (tmp_path / label / "1.txt").write_bytes(content)
+        (tmp_path / label / "1.txt").write_bytes(text)
     data = utils.text_dataset_from_directory(tmp_path, max_length=3, label_mode="categorical", **QUIET)
     texts, labels = next(iter(data))
-    # What is no UTF-8 stays readable.
-    assert data.class_names == ["bad", "good"] and texts[1] == "sch" and len(texts[0]) == 3
+    assert data.class_names == ["bad", "good"] and texts.numpy().tolist() == [b"\xff\xfe!", b"sch"]
     assert labels.numpy().tolist() == [[1, 0], [0, 1]]
     with pytest.raises(ValueError, match="max_length"):
         utils.text_dataset_from_directory(tmp_path, max_length=0, **QUIET)

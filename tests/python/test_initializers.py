@@ -11,6 +11,7 @@ import pytest
 
 import cnnrs
 from cnnrs import constraints, initializers, layers, random, regularizers, utils
+from cnnrs.initializers.draws import weights_follow
 
 SHAPE = (3, 3, 40, 60)
 FAN_IN, FAN_OUT = 9 * 40, 9 * 60
@@ -220,3 +221,19 @@ def test_values_do_not_depend_on_how_many_are_drawn_at_a_time(shape, dtype):
     np.testing.assert_array_equal(drawn, (1.0 + 0.5 * values).astype(dtype))
     values = np.random.Generator(np.random.Philox(key=7)).uniform(-2.0, 3.0, shape)
     np.testing.assert_array_equal(initializers.RandomUniform(-2, 3, 7)(shape, dtype), values.astype(dtype))
+
+
+DRAWN = ["TruncatedNormal", "RandomNormal", "RandomUniform", "GlorotUniform", "HeNormal"]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_weights_that_a_file_gives_are_not_drawn(name):
+    initializer = getattr(initializers, name)(seed=3)
+    drawn = draw(initializer, (4, 5))
+    with weights_follow():
+        with pytest.raises(RuntimeError), weights_follow():
+            raise RuntimeError
+        for dtype in ("float16", "float32"):
+            zeros = initializer((4, 5), dtype)
+            assert zeros.dtype == dtype and zeros.shape == (4, 5) and not zeros.any()
+    np.testing.assert_array_equal(draw(initializer, (4, 5)), drawn)

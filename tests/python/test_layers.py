@@ -253,6 +253,7 @@ def test_every_layer_is_tested():
     # test_preprocessing.py, test_lookup.py and test_augmentation.py have checks of their own.
     tested |= {layers.CategoryEncoding, layers.Pipeline}
     tested |= {layers.Discretization, layers.IntegerLookup, layers.StringLookup}
+    tested |= {layers.HashedCrossing, layers.Hashing}
     tested |= {getattr(layers, name) for name in layers.augmentation.__all__ if hasattr(layers, name)}
     public = {getattr(layers, name) for name in layers.__all__}
     assert {kind for kind in public if isinstance(kind, type) and issubclass(kind, layers.Layer)} == tested
@@ -406,3 +407,28 @@ def test_training_reaches_the_layers_inside():
 def test_nested_lists_of_numbers_are_an_input():
     layer = layers.Dense(1, kernel_initializer="ones")
     assert layer([[1.0, 2.0], [3.0, 4.0]]).tolist() == [[3.0], [7.0]]
+
+
+def test_automatic_names_of_weights_start_afresh_with_a_session():
+    class Scale(layers.Layer):
+        def build(self, input_shape):
+            self.scale = self.add_weight(shape=(input_shape[-1],))
+
+    names = []
+    for _ in range(2):
+        cnnrs.utils.clear_session()
+        for layer in (Scale(), Scale()):
+            layer.build((None, 2))
+            names.append(layer.scale.name)
+    assert names == ["variable", "variable_1"] * 2
+
+
+@pytest.mark.parametrize("axis", [-1, [-1], [1, -1], 2])
+def test_layer_normalization_keeps_its_axis(axis):
+    layer = layers.LayerNormalization(axis)
+    assert layer.get_config()["axis"] == axis
+    layer.build((None, 3, 4))
+    assert layer.get_config()["axis"] == (axis if isinstance(axis, list) else [axis])
+    again = layers.LayerNormalization.from_config(layer.get_config())
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+    np.testing.assert_array_equal(layer(x), again(x))

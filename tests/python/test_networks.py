@@ -28,9 +28,6 @@ from network_cases import NETWORKS, Case, cases, describe, read
 
 KERAS = read()
 
-# Entries of configs that Keras has and cnnrs writes only where they say something.
-IF_GIVEN = {("InputLayer", "optional")}
-
 
 @pytest.fixture
 def no_draws(monkeypatch):
@@ -58,10 +55,9 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[Any]:
     found.append((len(ours["layers"]), len(theirs["layers"])))
     for layer, other in zip(ours["layers"], theirs["layers"], strict=False):
         found.append((layer[:3], other[:3]))
-        kind, name, _, config = layer
-        keys = {key for key in other[3] if (kind, key) not in IF_GIVEN or key in config}
-        found.append(((name, set(config)), (name, keys)))
-        found += [((name, key, config.get(key)), (name, key, other[3][key])) for key in keys]
+        _, name, _, config = layer
+        found.append(((name, set(config)), (name, set(other[3]))))
+        found += [((name, key, config.get(key)), (name, key, value)) for key, value in other[3].items()]
     return [(one, other) for one, other in found if one != other]
 
 

@@ -23,8 +23,9 @@ def _without_weights() -> list[str]:
         cls = getattr(layers, name)
         if inspect.isclass(cls) and issubclass(cls, layers.Layer) and cls.build is layers.Layer.build:
             names.append(name)
-    # MaxNumBoundingBoxes and StringLookup take no tensor, but a dict with boxes, and strings.
-    return sorted(set(names) - {"Layer", "InputLayer", "MaxNumBoundingBoxes", "StringLookup"})
+    # These take no tensor, but a dict with boxes, strings, and several features.
+    others = {"MaxNumBoundingBoxes", "StringLookup", "HashedCrossing", "Hashing"}
+    return sorted(set(names) - {"Layer", "InputLayer", *others})
 
 
 # Arguments and inputs of layers that need some.

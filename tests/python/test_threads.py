@@ -136,6 +136,45 @@ def test_children_use_names_that_a_thread_of_the_parent_was_loading():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_hooks_of_others_around_a_fork_may_drop_and_compute():
+    program = """
+    import os, warnings
+    warnings.simplefilter("ignore")
+    # Registered before cnnrs is imported: they run inside its own hooks, as those of `threading`, in which the
+    # collector may run.
+    kept, seen = [], []
+
+    def hook():
+        kept.clear()
+        seen.append(compute())
+
+    os.register_at_fork(before=hook, after_in_parent=hook, after_in_child=hook)
+
+    import numpy as np
+    from cnnrs import Input, Sequential, layers, ops
+
+    def compute():
+        return float(ops.sum(ops.ones(3) * 2.0))
+
+    def keep():
+        model = Sequential([Input((4,)), layers.Dense(3)])
+        model.compile("sgd", "mse")
+        model.fit(np.ones((8, 4)), np.ones((8, 3)), verbose=0)
+        kept.extend([model, model(np.ones((8, 4)))])
+
+    codes = []
+    for _ in range(3):
+        keep()
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if seen[-2:] == [6.0, 6.0] and not kept else 1)
+        codes.append(os.waitpid(child, 0)[1])
+    print(codes, len(seen))
+    """
+    assert run_apart(textwrap.dedent(program)) == "[0, 0, 0] 6"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forks_beside_a_thread_that_trains_give_working_children():
     program = """
     import os, warnings

@@ -1,9 +1,9 @@
 """Compares `cnnrs.compat.tf` with TensorFlow: `make tf-compare`.
 
-A worker evaluates every case of `cases.py` and runs every script of `scripts.py` in each library, TensorFlow's in
-an environment of its own. Values, dtypes, shapes and gradients are compared, and that both refuse the same.
-`--write` keeps what TensorFlow gave in tests/fixtures/tf_bridge.json, which pytest compares without TensorFlow, and
-writes the summary into docs/keras.md.
+A worker evaluates every case of `cases.txt` and runs every script of `scripts.py` in each library,
+TensorFlow's in an environment of its own. Values, dtypes, shapes and gradients are compared, and that both
+refuse the same. `--write` keeps what TensorFlow gave in tests/fixtures/tf_bridge.json, which pytest compares
+without TensorFlow, and writes the summary into docs/keras.md.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def _write(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tf_compare", description=__doc__)
     parser.add_argument("--tensorflow", required=True, help="the Python of an environment with TensorFlow")
-    parser.add_argument("--write", action="store_true", help="keep TensorFlow's results, and write docs/keras.md")
+    parser.add_argument(
+        "--write", action="store_true", help="keep TensorFlow's results, and write docs/keras.md"
+    )
     options = parser.parse_args()
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -63,7 +63,7 @@ def own_training_loop(tf: Any) -> Any:
         with tf.GradientTape() as tape:
             loss = loss_fn(y, model(x, training=True))
         grads = tape.gradient(loss, model.trainable_weights)
-        optimizer.apply_gradients(zip(grads, model.trainable_weights))
+        optimizer.apply_gradients(zip(grads, model.trainable_weights, strict=True))
         return loss
 
     for _ in range(4):
@@ -109,12 +109,17 @@ def own_loss_and_metric(tf: Any) -> Any:
         total = tf.reduce_sum(y_true, axis=[1, 2, 3]) + tf.reduce_sum(y_pred, axis=[1, 2, 3])
         return 1.0 - tf.math.divide_no_nan(2.0 * common, total)
 
-    model = tf.keras.Sequential([tf.keras.Input((4, 4, 1)), tf.keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid")])
+    model = tf.keras.Sequential(
+        [tf.keras.Input((4, 4, 1)), tf.keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid")]
+    )
     model.set_weights([_numbers(*w.shape, seed=i) for i, w in enumerate(model.get_weights())])
     model.compile(optimizer=tf.keras.optimizers.SGD(0.1), loss=dice, metrics=[dice])
     x, y = _numbers(4, 4, 4, 1), (_numbers(4, 4, 4, 1, seed=1) > 0).astype("int32")
     history = model.fit(x, y, batch_size=4, epochs=3, verbose=0, shuffle=False)
-    return {"loss": np.array(history.history["loss"], "float32"), "weights": [tf.constant(w) for w in model.get_weights()]}
+    return {
+        "loss": np.array(history.history["loss"], "float32"),
+        "weights": [tf.constant(w) for w in model.get_weights()],
+    }
 
 
 @_script
@@ -134,18 +139,24 @@ def generator_and_discriminator(tf: Any) -> Any:
             noise = tf.ones((tf.shape(data)[0], 2))
             with tf.GradientTape() as tape:
                 real, fake = self.discriminator(data), self.discriminator(self.generator(noise))
-                d_loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.ones_like(real), logits=real))
-                d_loss += tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.zeros_like(fake), logits=fake))
+                d_loss = tf.reduce_mean(
+                    tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.ones_like(real), logits=real)
+                )
+                d_loss += tf.reduce_mean(
+                    tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.zeros_like(fake), logits=fake)
+                )
             grads = tape.gradient(d_loss, self.discriminator.trainable_weights)
-            self.d_optimizer.apply_gradients(zip(grads, self.discriminator.trainable_weights))
+            self.d_optimizer.apply_gradients(zip(grads, self.discriminator.trainable_weights, strict=True))
             with tf.GradientTape() as tape:
                 fake = self.discriminator(self.generator(noise))
                 g_loss = -tf.reduce_mean(tf.math.log(tf.sigmoid(fake) + 1e-6))
             grads = tape.gradient(g_loss, self.generator.trainable_weights)
-            self.g_optimizer.apply_gradients(zip(grads, self.generator.trainable_weights))
+            self.g_optimizer.apply_gradients(zip(grads, self.generator.trainable_weights, strict=True))
             return {"d_loss": d_loss, "g_loss": g_loss}
 
-    nets = [tf.keras.Sequential([tf.keras.Input((n,)), tf.keras.layers.Dense(m)]) for n, m in ((2, 3), (3, 1))]
+    nets = [
+        tf.keras.Sequential([tf.keras.Input((n,)), tf.keras.layers.Dense(m)]) for n, m in ((2, 3), (3, 1))
+    ]
     for k, net in enumerate(nets):
         net.set_weights([_numbers(*w.shape, seed=10 * k + i) for i, w in enumerate(net.get_weights())])
     gan = Gan(*nets)
@@ -166,7 +177,7 @@ def grad_cam(tf: Any) -> Any:
         ]
     )
     model.set_weights([_numbers(*w.shape, seed=i) for i, w in enumerate(model.get_weights())])
-    both = tf.keras.Model(model.inputs, [model.get_layer("last_conv").output, model.output])
+    both = tf.keras.Model(model.inputs, [model.get_layer("last_conv").output, model.layers[-1].output])
     with tf.GradientTape() as tape:
         maps, predictions = both(_numbers(1, 6, 6, 1, seed=3))
         score = predictions[:, tf.argmax(predictions[0])]
@@ -228,7 +239,14 @@ def modules_and_control_flow(tf: Any) -> Any:
     found = tf.cond(results[0] > 1.0, lambda: tf.constant("large"), lambda: tf.constant("small"))
     with tf.control_dependencies([results[0]]), tf.name_scope("part"), tf.device("/CPU:0"):
         last = tf.identity(results[1])
-    return [*results, found, last, counter.seen[0].read_value(), len(counter.variables), len(counter.trainable_variables)]
+    return [
+        *results,
+        found,
+        last,
+        counter.seen[0].read_value(),
+        len(counter.variables),
+        len(counter.trainable_variables),
+    ]
 
 
 @_script
@@ -269,7 +287,9 @@ def tf_functions_on_symbolic_tensors(tf: Any) -> Any:
     """Losses of boxes: what object detection computes, on a batch."""
 
     def to_corners(boxes: Any) -> Any:
-        return tf.concat([boxes[..., :2] - boxes[..., 2:] / 2.0, boxes[..., :2] + boxes[..., 2:] / 2.0], axis=-1)
+        return tf.concat(
+            [boxes[..., :2] - boxes[..., 2:] / 2.0, boxes[..., :2] + boxes[..., 2:] / 2.0], axis=-1
+        )
 
     def iou(a: Any, b: Any) -> Any:
         a, b = to_corners(a), to_corners(b)

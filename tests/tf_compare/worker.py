@@ -1,8 +1,8 @@
 """Runs every case with one of the two libraries: `worker.py tensorflow|cnnrs OUT`.
 
-A result is a list of `[dtype, shape, values]`, one for each tensor that the expression gives, or the name of the
-exception. Gradients are those of the sum of all float results, each times 1, 2, 3, ..., by the tensors that `f`
-made.
+A result is a list of `[dtype, shape, values]`, one for each tensor that the expression gives, or the name of
+the exception. Gradients are those of the sum of all float results, each times 1, 2, 3, ..., by the tensors
+that `f` made.
 """
 
 from __future__ import annotations
@@ -71,27 +71,31 @@ def names_of(expression: str) -> set[str]:
     return found
 
 
-def _leaves(value: Any) -> list[Any]:
+def leaves(value: Any) -> list[Any]:
     if isinstance(value, dict):
-        return [leaf for key in sorted(value) for leaf in _leaves(value[key])]
+        return [leaf for key in sorted(value) for leaf in leaves(value[key])]
     if isinstance(value, (list, tuple)) and not hasattr(value, "as_list"):
-        return [leaf for item in value for leaf in _leaves(item)]
+        return [leaf for item in value for leaf in leaves(item)]
     return [value]
 
 
 def plain(leaf: Any) -> Any:
     """A leaf of a result as data of JSON."""
-    if leaf is None or isinstance(leaf, (bool, int, float, str)):
-        return leaf
-    if isinstance(leaf, bytes):
-        return leaf.decode()
     if hasattr(leaf, "as_list"):
         return ["shape", leaf.as_list()]
     if hasattr(leaf, "as_numpy_dtype"):
         return ["type", leaf.name]
+    if leaf is None or isinstance(leaf, (bool, int, float, str)):
+        return leaf
+    if isinstance(leaf, bytes):
+        return leaf.decode()
     array = np.asarray(leaf.numpy() if hasattr(leaf, "numpy") else leaf)
     if array.dtype.kind in "OSU":
-        return ["string", list(array.shape), [t.decode() if isinstance(t, bytes) else str(t) for t in array.flat]]
+        return [
+            "string",
+            list(array.shape),
+            [t.decode() if isinstance(t, bytes) else str(t) for t in array.flat],
+        ]
     if array.dtype.kind == "c":
         array = np.stack([array.real, array.imag])
         return ["complex", list(array.shape), [float(f"{v:.8g}") for v in array.flat]]
@@ -118,8 +122,8 @@ def evaluate(tf: Any, expression: str) -> dict[str, Any]:
         result = eval(expression, inputs.names())
     except Exception as error:
         return {"raises": type(error).__name__, "message": str(error)[:300]}
-    found: dict[str, Any] = {"result": [plain(leaf) for leaf in _leaves(result)]}
-    if inputs.made and "# values" not in expression and any(_is_float(tf, leaf) for leaf in _leaves(result)):
+    found: dict[str, Any] = {"result": [plain(leaf) for leaf in leaves(result)]}
+    if inputs.made and "# values" not in expression and any(_is_float(tf, leaf) for leaf in leaves(result)):
         try:
             found["gradients"] = [plain(g) for g in gradients(tf, expression)]
         except Exception as error:
@@ -131,12 +135,14 @@ def gradients(tf: Any, expression: str) -> list[Any]:
     with tf.GradientTape() as tape:
         inputs = Inputs(tf, tape)
         total = tf.constant(0.0)
-        for leaf in _leaves(eval(expression, inputs.names())):
+        for leaf in leaves(eval(expression, inputs.names())):
             if _is_float(tf, leaf):
                 flat = tf.reshape(tf.cast(leaf, tf.float32), [-1])
                 weights = tf.constant(np.arange(1, int(flat.shape[0]) + 1, dtype="float32"))
                 total = total + tf.reduce_sum(flat * weights)
-    return tape.gradient(total, inputs.made)
+    found = tape.gradient(total, inputs.made)
+    # TensorFlow gives the rows that were gathered, some of them.
+    return [g if g is None else tf.convert_to_tensor(g) for g in found]
 
 
 def main(library: str, out: str) -> None:
@@ -147,7 +153,7 @@ def main(library: str, out: str) -> None:
     results = {expression: evaluate(tf, expression) for expression in CASES}
     for name, script in SCRIPTS.items():
         try:
-            results[name] = {"result": [plain(leaf) for leaf in _leaves(script(tf))]}
+            results[name] = {"result": [plain(leaf) for leaf in leaves(script(tf))]}
         except Exception as error:
             results[name] = {"raises": type(error).__name__, "message": str(error)[:300]}
     pathlib.Path(out).write_text(json.dumps(results))

@@ -6,6 +6,7 @@ function of it, where Keras's arguments are the usual ones; networks with furthe
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -18,6 +19,7 @@ from cnnrs.applications.networks import NETWORKS, File, Weights
 from cnnrs.base import suggest
 from cnnrs.base.arguments import integer
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.initializers.draws import weights_follow
 from cnnrs.models import Model
 
 __all__ = [
@@ -253,21 +255,30 @@ def assemble(
         trained = files or row.weights
         assert trained is not None, f"{network} has no file of weights in the table"
         weights = _fetched(trained.top if include_top else trained.no_top)
-    x = features(inputs)
-    if include_top:
-        x = top.classify(x, classes, classifier_activation)
-    else:
-        if pooling == "avg":
-            x = layers.GlobalAveragePooling2D(name=top.average)(x)
-        elif pooling == "max":
-            x = layers.GlobalMaxPooling2D(name=top.largest)(x)
-        if top.finish is not None:
-            x = top.finish(x)
+    with contextlib.nullcontext() if weights is None else weights_follow():
+        x = features(inputs)
+        if include_top:
+            x = top.classify(x, classes, classifier_activation)
+        else:
+            x = _pooled(x, pooling, top)
     sources = symbolic.get_source_inputs(inputs)
     model = Model(sources[0] if len(sources) == 1 else sources, x, name=name)
     if weights is not None:
         model.load_weights(weights)
     return model
+
+
+def _pooled(x: Any, pooling: str | None, top: Top) -> Any:
+    """What stands behind the features where no classifier does."""
+    if pooling == "avg":
+        x = layers.GlobalAveragePooling2D(name=top.average)(x)
+    elif pooling == "max":
+        x = layers.GlobalMaxPooling2D(name=top.largest)(x)
+    return x if top.finish is None else top.finish(x)
+
+
+# The arguments that all networks have.
+_SHARED = frozenset(inspect.signature(usual).parameters)
 
 
 def _fetched(file: File) -> str:
@@ -302,9 +313,9 @@ def network_of(
         def build(*args: Any, **kwargs: Any) -> Model:
             given = _bound(title, signature, args, kwargs)
             own = {name: given[name] for name in wanted}
-            given.pop("include_preprocessing", None)
+            shared = {name: value for name, value in given.items() if name in _SHARED}
             return assemble(
-                title, functools.partial(features, **own), top(given["name"]), sized=sized, **given
+                title, functools.partial(features, **own), top(given["name"]), sized=sized, **shared
             )
 
         build.__name__ = build.__qualname__ = title

@@ -7,7 +7,17 @@ from typing import Any, NamedTuple
 
 from cnnrs import layers
 from cnnrs.applications.building import channel_axis, correct_pad, divisible, network
-from cnnrs.applications.efficientnet_blocks import conv, depth, depthwise, excited, last, norm, residual, top
+from cnnrs.applications.efficientnet_blocks import (
+    conv,
+    depth,
+    depthwise,
+    drop_rate,
+    excited,
+    last,
+    norm,
+    residual,
+    top,
+)
 from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
 
 __all__ = [
@@ -49,7 +59,7 @@ _STAGES = (
 )
 
 
-def _block(inputs: Any, stage: _Stage, position: float, prefix: str) -> Any:
+def _block(inputs: Any, stage: _Stage, rate: float, prefix: str) -> Any:
     """An inverted residual block: expansion, a convolution of each channel, excitation, projection."""
     x = inputs
     if stage.expand_ratio != 1:
@@ -65,7 +75,7 @@ def _block(inputs: Any, stage: _Stage, position: float, prefix: str) -> Any:
     x = excited(x, max(1, stage.filters_in // 4), prefix)
     x = norm(conv(x, stage.filters_out, f"{prefix}project_conv"), _MOMENTUM, f"{prefix}project_bn")
     if stage.strides == 1 and stage.filters_in == stage.filters_out:
-        x = residual(x, inputs, position, prefix)
+        x = residual(x, inputs, rate, prefix)
     return x
 
 
@@ -87,7 +97,7 @@ def _efficientnet(x: Any, weights: Any, width: float, deep: float) -> Any:
         others = first._replace(filters_in=filters_out, strides=1)
         for block in range(depth(stage.repeats, deep)):
             prefix = f"block{row}{chr(ord('a') + block)}_"
-            x = _block(x, others if block else first, number / blocks, prefix)
+            x = _block(x, others if block else first, drop_rate(number, blocks), prefix)
             number += 1
     return last(x, divisible(1280 * width), _MOMENTUM)
 

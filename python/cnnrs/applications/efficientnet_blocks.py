@@ -8,10 +8,7 @@ from typing import Any
 from cnnrs import initializers, layers
 from cnnrs.applications.building import Top, channel_axis
 
-__all__ = ["conv", "depth", "depthwise", "excited", "last", "norm", "residual", "top"]
-
-# The part of the images that training leaves out of the last block; it grows from 0 at the first.
-_DROP_CONNECT = 0.2
+__all__ = ["conv", "depth", "depthwise", "drop_rate", "excited", "last", "norm", "residual", "top"]
 
 
 def depth(repeats: int, factor: float) -> int:
@@ -79,17 +76,21 @@ def excited(x: Any, filters: int, prefix: str) -> Any:
     return layers.multiply([x, factor], name=f"{prefix}se_excite")
 
 
-def residual(x: Any, inputs: Any, position: float, prefix: str) -> Any:
+def drop_rate(number: int, blocks: int) -> float:
+    """The part of the images for which training leaves out a block: 0 for the first, towards 0.2."""
+    return 0.2 * number / blocks
+
+
+def residual(x: Any, inputs: Any, rate: float, prefix: str) -> Any:
     """The block's input beside its output, which training leaves out for a part of the images.
 
     Args:
         x: The block's output.
         inputs: The block's input.
-        position: Of the block, from 0 for the first towards 1.
+        rate: The part.
         prefix: What names of layers begin with.
     """
-    if position > 0:
-        rate = _DROP_CONNECT * position
+    if rate > 0:
         x = layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=f"{prefix}drop")(x)
     return layers.add([x, inputs], name=f"{prefix}add")
 
@@ -99,7 +100,7 @@ def last(x: Any, filters: int, momentum: float) -> Any:
     return norm(conv(x, filters, "top_conv"), momentum, "top_bn", "top_activation")
 
 
-def top(dropout: float) -> Top:
+def top(dropout: float, bias_initializer: Any = "zeros") -> Top:
     """Average pooling, dropout and the classes."""
 
     def classify(x: Any, classes: int, activation: Any) -> Any:
@@ -109,6 +110,7 @@ def top(dropout: float) -> Top:
             classes,
             activation=activation,
             kernel_initializer=initializers.VarianceScaling(1.0 / 3.0, "fan_out", "uniform"),
+            bias_initializer=bias_initializer,
             name="predictions",
         )
         return make(x)

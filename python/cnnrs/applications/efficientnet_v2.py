@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from cnnrs import layers
+from cnnrs import initializers, layers
 from cnnrs.applications.arguments import scaling_last
-from cnnrs.applications.building import channel_axis, network_of
-from cnnrs.applications.efficientnet_blocks import conv, depth, depthwise, excited, last, norm, residual, top
+from cnnrs.applications.building import Top, channel_axis, network_of
+from cnnrs.applications.efficientnet_blocks import (
+    conv,
+    depth,
+    depthwise,
+    drop_rate,
+    excited,
+    last,
+    norm,
+    residual,
+    top,
+)
 from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
 
 __all__ = [
@@ -23,6 +33,10 @@ __all__ = [
 ]
 
 _MOMENTUM = 0.9
+
+
+def _top(name: str) -> Top:
+    return top(0.2, initializers.Constant(0.0))
 
 
 class _Stage(NamedTuple):
@@ -80,7 +94,7 @@ def _channels(filters: int, width: float) -> int:
     return max(8, int(filters * width + 4) // 8 * 8)
 
 
-def _block(inputs: Any, stage: _Stage, position: float, prefix: str) -> Any:
+def _block(inputs: Any, stage: _Stage, rate: float, prefix: str) -> Any:
     """An inverted residual block, fused or not."""
     x = inputs
     # A fused block without expansion has one convolution, the last.
@@ -97,7 +111,7 @@ def _block(inputs: Any, stage: _Stage, position: float, prefix: str) -> Any:
     x = conv(x, stage.filters_out, f"{prefix}project_conv", size, strides)
     x = norm(x, _MOMENTUM, f"{prefix}project_bn", f"{prefix}project_activation" if whole else None)
     if stage.strides == 1 and stage.filters_in == stage.filters_out:
-        x = residual(x, inputs, position, prefix)
+        x = residual(x, inputs, rate, prefix)
     return x
 
 
@@ -124,7 +138,7 @@ def _efficientnet(x: Any, stages: tuple[_Stage, ...], width: float = 1.0, deep: 
         others = first._replace(filters_in=filters_out, strides=1)
         for block in range(depth(stage.repeats, deep)):
             prefix = f"block{row}{chr(ord('a') + block)}_"
-            x = _block(x, others if block else first, number / blocks, prefix)
+            x = _block(x, others if block else first, drop_rate(number, blocks), prefix)
             number += 1
     return last(x, _channels(1280, width), _MOMENTUM)
 
@@ -138,43 +152,43 @@ def _large(x: Any, include_preprocessing: bool, stages: tuple[_Stage, ...]) -> A
     return _efficientnet(_scaled(x, False) if include_preprocessing else x, stages)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2B0(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-B0 (Tan and Le 2021)."""
     return _small(x, include_preprocessing, 1.0, 1.0)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2B1(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-B1 (Tan and Le 2021)."""
     return _small(x, include_preprocessing, 1.0, 1.1)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2B2(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-B2 (Tan and Le 2021)."""
     return _small(x, include_preprocessing, 1.1, 1.2)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2B3(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-B3 (Tan and Le 2021)."""
     return _small(x, include_preprocessing, 1.2, 1.4)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2S(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-S (Tan and Le 2021, table 4)."""
     return _large(x, include_preprocessing, _STAGES_S)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2M(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-M (Tan and Le 2021, table 4)."""
     return _large(x, include_preprocessing, _STAGES_M)
 
 
-@network_of(scaling_last, lambda name: top(0.2))
+@network_of(scaling_last, _top)
 def EfficientNetV2L(x: Any, include_preprocessing: bool) -> Any:
     """EfficientNetV2-L (Tan and Le 2021, table 4)."""
     return _large(x, include_preprocessing, _STAGES_L)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["OF_CNNRS", "OF_LAYERS", "OF_SAVING"]
+__all__ = ["OF_CNNRS", "OF_LAYERS"]
 
 _LATER = "it comes with a later version"
 _IMAGES = "cnnrs is for images"
@@ -22,14 +22,9 @@ OF_CNNRS = {
 
 OF_LAYERS = {
     "TextVectorization": f"{_IMAGES}; split text with Python, and look words up with StringLookup",
-    "Hashing HashedCrossing": "hash values with Python before training",
     "MelSpectrogram STFTSpectrogram": f"{_IMAGES}; make spectrograms before training",
     "JaxLayer FlaxLayer": "a Layer computes with cnnrs.ops",
     "TFSMLayer": "there are no files of TensorFlow; load weights into layers",
     "TorchModuleWrapper": "a Layer computes with cnnrs.ops; weights of torch go in with set_weights",
     "QuantizedConv2D QuantizedDense": "layers compute in float types",
-}
-
-OF_SAVING = {
-    "KerasFileEditor": f"{_LATER}, with files of Keras; files here are safetensors, which its library edits",
 }

@@ -163,7 +163,7 @@ class ModelCheckpoint(Monitor):
 
     Args:
         filepath: Path, with fields such as `{epoch:02d}` and `{val_loss:.2f}`. Checked at once: models end
-            in `.safetensors`, weights in `.weights.safetensors`.
+            in `.keras`, `.h5` or `.safetensors`, weights in `.weights.h5` or `.weights.safetensors`.
         monitor: The log that decides which is best.
         verbose: 1 prints what is saved.
         save_best_only: Whether only better models are saved; without the log each is, with a warning.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ __all__ = [
     "TruncatedNormal",
     "VarianceScaling",
     "compute_fans",
+    "weights_follow",
 ]
 
 # Standard deviation of a unit normal truncated at two standard deviations.
@@ -63,12 +66,40 @@ class _Random(Initializer):
         return {"seed": None if self.seed is None else int(self.seed)}
 
 
+class _Follow(threading.local):
+    """Whether weights of this thread are read from a file once they are made."""
+
+    weights = False
+
+
+_FOLLOW = _Follow()
+
+
+@contextlib.contextmanager
+def weights_follow() -> Iterator[None]:
+    """Random weights made inside are zeros, as values take their place that need not be drawn.
+
+    >>> from cnnrs import initializers
+    >>> with weights_follow():
+    ...     initializers.HeNormal()((1, 3)).tolist()
+    [[0.0, 0.0, 0.0]]
+    """
+    outer = _FOLLOW.weights
+    _FOLLOW.weights = True
+    try:
+        yield
+    finally:
+        _FOLLOW.weights = outer
+
+
 # Numbers that are drawn at a time: few enough to stay in cache until they have the type that is asked for.
 _BLOCK = 2**13
 
 
 def _in_blocks(shape: Any, dtype: Any, draw: Callable[[int], np.ndarray]) -> np.ndarray:
     """An array whose elements `draw(count)` gives block by block, in order."""
+    if _FOLLOW.weights:
+        return np.zeros(shape, dtype or "float32")
     values = np.empty(shape, dtype or "float32")
     flat = values.reshape(-1)
     for start in range(0, flat.size, _BLOCK):

@@ -135,6 +135,8 @@ from cnnrs.layers.pooling import (
 from cnnrs.layers.preprocessing import (
     CategoryEncoding,
     Discretization,
+    HashedCrossing,
+    Hashing,
     IntegerLookup,
     Normalization,
     Pipeline,
@@ -287,6 +289,8 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
+    "HashedCrossing",
+    "Hashing",
     "Identity",
     "Input",
     "InputLayer",

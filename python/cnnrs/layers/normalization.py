@@ -140,7 +140,7 @@ class LayerNormalization(_ScaleAndOffset):
     def build(self, input_shape: Any) -> None:
         axes = sorted(standardize_axes(self.axis, len(input_shape), f"{self.name}: axis") or [])
         shape = tuple(input_shape[a] for a in axes)
-        self.axis = axes
+        self.axis = self.axis if isinstance(self.axis, list) else [self.axis]
         self.gamma = self.beta = None
         if self.scale or self.rms_scaling:
             self.gamma = self.add_weight(shape=shape, **self._parts.of("gamma"))
@@ -151,7 +151,8 @@ class LayerNormalization(_ScaleAndOffset):
         if self.rms_scaling:
             inputs = as_float(inputs)
             variance = ops.var(inputs, axis=self.axis, keepdims=True)
-            shape = [inputs.shape[a] if a in self.axis else 1 for a in range(inputs.ndim)]
+            axes = standardize_axes(self.axis, inputs.ndim) or []
+            shape = [inputs.shape[a] if a in axes else 1 for a in range(inputs.ndim)]
             return inputs * ops.rsqrt(variance + self.epsilon) * ops.reshape(self.gamma, shape)
         return ops.layer_normalization(inputs, self.gamma, self.beta, self.axis, self.epsilon)
 

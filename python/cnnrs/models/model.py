@@ -297,11 +297,9 @@ class Model(FormerNamesOfModels, StateTree):
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     @named
-    def save_weights(
-        self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any
-    ) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
         """Writes the weights to a file, as `cnnrs.saving.save_weights`."""
-        saving.save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size, **kwargs)
+        saving.save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
     @named
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:

@@ -1,6 +1,7 @@
-"""Saving: objects as data, models as safetensors files."""
+"""Saving: objects as data, models and weights in cnnrs's own files and in those of Keras."""
 
-from cnnrs.base import absent, suggest
+from cnnrs.base import suggest
+from cnnrs.saving.file_editor import KerasFileEditor
 from cnnrs.saving.files import load_model, load_weights, save_model, save_weights
 from cnnrs.serialization import (
     CustomObjectScope,
@@ -16,6 +17,7 @@ from cnnrs.serialization.formats import check_model_path, check_weights_path
 
 __all__ = [
     "CustomObjectScope",
+    "KerasFileEditor",
     "check_model_path",
     "check_weights_path",
     "custom_object_scope",
@@ -31,4 +33,4 @@ __all__ = [
     "serialize_keras_object",
 ]
 
-__getattr__ = suggest.without("cnnrs.saving", absent.OF_SAVING, __all__)
+__getattr__ = suggest.without("cnnrs.saving", {}, __all__)

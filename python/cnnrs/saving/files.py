@@ -1,7 +1,7 @@
 """Models and weights in files: each format by the ending of the path.
 
-`.safetensors` is cnnrs's own, `.keras`, `.weights.h5`, `.weights.json` and `.h5` are Keras's, which reads what
-is written here. Files are written whole or not at all, and nothing in them is run as code.
+`.safetensors` is cnnrs's own, `.keras`, `.weights.h5`, `.weights.json` and `.h5` are Keras's, which reads
+what is written here. Files are written whole or not at all, and nothing in them is run as code.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from cnnrs.serialization.formats import check_model_path, check_weights_path, ki
 from cnnrs.serialization.hdf5 import Group
 
 __all__ = ["content", "load_model", "load_weights", "save_model", "save_weights", "write"]
+
+_NOT_BUILT = "{}: {} has no weights yet: expected a model that was built; call it on data, or build() it"
 
 
 def content(model: Any, path: str = "m.safetensors", include_optimizer: bool = True) -> Any:
@@ -45,7 +47,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
 
     Args:
         model: A built model.
-        filepath: Path ending in ".keras", ".h5" or ".safetensors".
+        filepath: Path ending in ".keras", ".h5" or ".safetensors"; or an open file of bytes, which then holds
+            what a ".keras" file holds.
         overwrite: Whether an existing file is replaced.
         zipped: False writes the members of a ".keras" file into a folder; None and True write a file.
         **kwargs: `include_optimizer`: whether the state of the optimizer is written. `save_format`, of Keras
@@ -72,6 +75,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     reject(save_model, kwargs)
     if not is_model(model):
         raise TypeError(f"save_model: expected a model, received {type(model).__name__}")
+    if hasattr(filepath, "write"):
+        keras_archive.content(model, include_optimizer).write_into(filepath)
+        return
     if zipped is not None and not zipped:
         path = file_path(filepath, "save_model")
         if path.endswith((".keras", ".h5", ".hdf5", ".safetensors")):
@@ -104,8 +110,9 @@ def _check_save_format(save_format: Any, filepath: Any) -> None:
         )
     if not path.endswith(endings[save_format]):
         raise ValueError(
-            f"save_model: save_format={save_format!r}: expected a path ending in {endings[save_format][0]!r}, "
-            f"received {path!r}; Keras 3 has the argument no more, the ending says the format"
+            f"save_model: save_format={save_format!r}: expected a path ending in "
+            f"{endings[save_format][0]!r}, received {path!r}; Keras 3 has the argument no more, the ending "
+            "says the format"
         )
     warn_user("save_model: save_format is deprecated since Keras 3: the ending of the path says the format")
 
@@ -117,7 +124,8 @@ def load_model(
     """The model of a file that `save_model` or Keras wrote, ready to predict and to train on.
 
     Args:
-        filepath: The file, or the folder that `zipped=False` made.
+        filepath: The file, or the folder that `zipped=False` made; or an open file of bytes that holds what a
+            ".keras" file holds.
         custom_objects: Classes and functions by name, for those that are not registered.
         compile: Whether loss, optimizer and metrics are restored.
         safe_mode: Whether a file with code, such as a lambda, is refused. Whoever sets it to False trusts
@@ -141,6 +149,9 @@ def load_model(
     >>> model(x).tolist() == again(x).tolist()
     True
     """
+    if hasattr(filepath, "read"):
+        members = keras_archive.read(filepath.read())
+        return keras_archive.load_model(members, "the open file", custom_objects, compile, safe_mode)
     path = file_path(filepath, "load_model")
     arguments = (path, custom_objects, compile, safe_mode)
     if os.path.isdir(path) and os.path.exists(os.path.join(path, "config.json")):
@@ -187,10 +198,7 @@ def save_weights(
     reject(save_weights, kwargs)
     path = check_weights_path(filepath, sharded=max_shard_size is not None)
     if not model.built:
-        raise ValueError(
-            f"save_weights: {model.name} has no weights yet: expected a model that was built; call it on data, "
-            "or build() it"
-        )
+        raise ValueError(_NOT_BUILT.format("save_weights", model.name))
     if max_shard_size is not None:
         if path.endswith(".h5"):
             path = path.removesuffix(".h5") + ".json"
@@ -236,10 +244,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     reject(load_weights, kwargs)
     path = file_path(filepath, "load_weights")
     if not model.built:
-        raise ValueError(
-            f"load_weights: {model.name} has no weights yet: expected a model that was built; call it on data, "
-            "or build() it"
-        )
+        raise ValueError(_NOT_BUILT.format("load_weights", model.name))
     kind = kind_of_file(path)
     root = hdf5.read(path) if kind == "hdf5" else None
     legacy = _legacy_group(root) if root is not None else None

@@ -1,4 +1,4 @@
-"""States of random generators in files of Keras, which has no place for them: a group that it does not look at."""
+"""States of random generators in files of Keras: a group that Keras does not look at."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _states(model: Any) -> list[Any]:
 
 
 def generators_of(model: Any) -> Group | None:
-    """The states of the generators in a model's layers, and of the one that shuffles; None if there are none."""
+    """The states of the generators in a model's layers, and of the one that shuffles; None without any."""
     group = Group(arrays={str(i): state.numpy() for i, state in enumerate(_states(model))})
     if getattr(model, "compiled", False):
         group.attrs["shuffle"] = json.dumps(model._shuffle_seed.get_config())

@@ -1,28 +1,24 @@
-"""Configs as Keras 2 wrote them, in the form of Keras 3: names of classes, shapes of inputs, TensorFlow's ops."""
+"""Configs as Keras 2 wrote them, in the form of Keras 3: classes, shapes of inputs, TensorFlow's ops."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["modern"]
+__all__ = ["modern", "renumbered"]
 
-# Arguments of Keras 2 that Keras 3 has under another name, or not any more: of None the value changes nothing.
-_RENAMED = {"batch_input_shape": "batch_shape"}
-_GONE = {
+# Arguments of Keras 2 that Keras 3 has no more, with the values that change nothing; None for any value.
+_GONE: dict[str, tuple[Any, ...] | None] = {
     "implementation": None,
     "time_major": (False,),
-    "noise_shape_": None,
     "renorm": (False,),
     "virtual_batch_size": (None,),
     "fused": None,
-    "interpolation_": None,
     "input_length": None,
     "schedule_decay": None,
     "decay": (0.0, 0, None),
     "is_legacy_optimizer": None,
     "jit_compile": None,
     "fn": None,
-    "ragged_": None,
 }
 # Classes under the names of modules that Keras 3 has no more.
 _CLASSES = {"Model": "Functional", "LSTMV1": "LSTM", "GRUV1": "GRU", "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
@@ -89,8 +85,8 @@ def modern(data: dict[str, Any]) -> dict[str, Any]:
         ValueError: It is an op of TensorFlow that has no counterpart, or an argument with an effect that
             Keras 3 has not.
 
-    >>> modern({"class_name": "InputLayer", "config": {"batch_input_shape": [None, 3], "name": "x"}})["config"]
-    {'name': 'x', 'batch_shape': [None, 3]}
+    >>> modern({"class_name": "InputLayer", "config": {"batch_input_shape": [None, 3]}})["config"]
+    {'batch_shape': [None, 3]}
     """
     if data.get("module") is not None or not isinstance(data["config"], dict):
         return data
@@ -98,7 +94,8 @@ def modern(data: dict[str, Any]) -> dict[str, Any]:
     if name in ("TFOpLambda", "SlicingOpLambda"):
         return _op(data)
     config: dict[str, Any] = {}
-    for key, value in data["config"].items():
+    given = _lambda(data["config"]) if name == "Lambda" else data["config"]
+    for key, value in given.items():
         if key == "batch_input_shape":
             if name == "InputLayer":
                 config["batch_shape"] = value
@@ -109,7 +106,7 @@ def modern(data: dict[str, Any]) -> dict[str, Any]:
         elif key == "lr":
             config["learning_rate"] = value
         elif key in _GONE and _is_gone(name, key, data["config"]):
-            if _GONE[key] is not None and value not in _GONE[key]:
+            if value not in (_GONE[key] or (value,)):
                 raise ValueError(
                     f"{config.get('name', name)}: {key}: Keras 3 has no such argument; received {value!r}"
                 )
@@ -119,6 +116,17 @@ def modern(data: dict[str, Any]) -> dict[str, Any]:
     if name == "Model" and "input_layers" not in config:
         modernized["class_name"] = name
     return modernized
+
+
+def _lambda(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a `Lambda`: code as a list of three, or the name of a function."""
+    kept = {k: v for k, v in config.items() if not k.endswith(("_type", "_module")) and k != "module"}
+    function = config.get("function")
+    if config.get("function_type") == "lambda" or isinstance(function, list):
+        kept["function"] = {"class_name": "__lambda__", "config": {"value": function}}
+    elif isinstance(function, str):
+        kept["function"] = {"class_name": "function", "config": function, "registered_name": function}
+    return kept
 
 
 def _is_gone(name: str, key: str, config: dict[str, Any]) -> bool:
@@ -132,13 +140,64 @@ def _is_gone(name: str, key: str, config: dict[str, Any]) -> bool:
     return True
 
 
+def renumbered(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a functional model of Keras 2 with the calls of models inside counted from 0, not from 1.
+
+    Args:
+        config: The config; what Keras 3 wrote is given back.
+    """
+    layers = config.get("layers")
+    if not isinstance(layers, list) or "output_layers" not in config:
+        return config
+    nodes = [
+        node
+        for entry in layers
+        for node in (entry.get("inbound_nodes") or [] if isinstance(entry, dict) else [])
+    ]
+    if not nodes or not all(isinstance(node, list) for node in nodes):
+        return config
+    inside = {
+        entry.get("name")
+        for entry in layers
+        if isinstance(entry.get("config"), dict) and "layers" in entry["config"]
+    }
+    numbers: dict[str, list[int]] = {}
+
+    def places(part: Any) -> Any:
+        if isinstance(part, dict):
+            part = list(part.values())
+        if not isinstance(part, (list, tuple)):
+            return
+        if len(part) >= 3 and isinstance(part[0], str) and isinstance(part[1], int):
+            numbers.setdefault(part[0], []).append(part[1])
+        for inner in part:
+            places(inner)
+
+    def moved(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: moved(value) for key, value in part.items()}
+        if not isinstance(part, (list, tuple)):
+            return part
+        if len(part) >= 3 and isinstance(part[0], str) and isinstance(part[1], int) and part[0] in first:
+            return [part[0], part[1] - 1, *map(moved, part[2:])]
+        return [moved(inner) for inner in part]
+
+    places([nodes, config["output_layers"]])
+    first = {name for name in inside if name in numbers and min(numbers[name]) > 0}
+    changed = [
+        {**entry, "inbound_nodes": moved(entry["inbound_nodes"])} if "inbound_nodes" in entry else entry
+        for entry in layers
+    ]
+    return {**config, "layers": changed, "output_layers": moved(config["output_layers"])}
+
+
 def _op(data: dict[str, Any]) -> dict[str, Any]:
     function = str(data["config"].get("function"))
     label = data["config"].get("name", data.get("name"))
     if data["class_name"] == "SlicingOpLambda" or function not in _TF_OPS:
         raise ValueError(
-            f"{label}: the model calls tf.{function}, which has no counterpart in the files of Keras 3; build "
-            "the model here with cnnrs.ops in its place, and call load_weights on this file"
+            f"{label}: the model calls tf.{function}, which has no counterpart in the files of Keras 3; "
+            "build the model here with cnnrs.ops in its place, and call load_weights on this file"
         )
     nodes = []
     for node in data.get("inbound_nodes", []):

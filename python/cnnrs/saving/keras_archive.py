@@ -1,4 +1,4 @@
-"""`.keras` files: a zip archive of `metadata.json`, `config.json`, `model.weights.h5` and assets; or such a folder."""
+"""`.keras` files: a zip archive of metadata, config, weights as HDF5 and assets; or such a folder."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 import reprlib
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cnnrs.base.consent import permitting, writing_code
 from cnnrs.saving import keras_weights
 from cnnrs.saving.keras_config import from_keras, to_keras
 from cnnrs.saving.reading import reading, unique_keys
@@ -17,7 +19,7 @@ from cnnrs.saving.state import load_assets, save_assets
 from cnnrs.saving.weights import is_model
 from cnnrs.serialization import CustomObjectScope, deserialize_keras_object, hdf5, serialize_keras_object
 from cnnrs.serialization.archive import read_members, write_members
-from cnnrs.serialization.objects import sharing
+from cnnrs.serialization.objects import sharing, without_single_numbers
 
 __all__ = ["KERAS_VERSION", "Content", "content", "load_model", "load_weights", "read", "read_folder"]
 
@@ -41,6 +43,12 @@ class Content(NamedTuple):
         """Writes an archive, atomically."""
         write_members(path, self.members)
 
+    def write_into(self, file: Any) -> None:
+        """Writes an archive into an open file of bytes."""
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, member in self.members.items():
+                archive.writestr(zipfile.ZipInfo(name), member)
+
     def write_folder(self, path: str) -> None:
         """Writes the members into a folder, which takes the place of what stood there when it is whole."""
         path = os.path.abspath(path)
@@ -60,8 +68,8 @@ class Content(NamedTuple):
 
 def content(model: Any, include_optimizer: bool = True) -> Content:
     """What an archive of a model holds."""
-    with sharing():
-        config = to_keras(serialize_keras_object(model))
+    with sharing(), writing_code():
+        config = without_single_numbers(to_keras(serialize_keras_object(model)))
     skip = None if include_optimizer else [model.optimizer]
     members = {
         _METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": None}).encode(),
@@ -84,10 +92,11 @@ def content(model: Any, include_optimizer: bool = True) -> Content:
     return Content(members)
 
 
-def read(path: str) -> dict[str, bytes]:
-    """The members of an archive that a model is made of."""
-    members = read_members(path, _WANTED)
+def read(source: str | bytes) -> dict[str, bytes]:
+    """The members of an archive, given by its path or its bytes, that a model is made of."""
+    members = read_members(source, _WANTED)
     if _CONFIG not in members:
+        path = source if isinstance(source, str) else "the archive"
         raise ValueError(f"{path!r}: expected an archive with {_CONFIG!r}, received one without")
     return members
 
@@ -118,7 +127,7 @@ def load_model(
         data = _json(members[_CONFIG])
         data = from_keras(data)
         compiled = data.pop("compile_config", None)
-        with sharing(), CustomObjectScope(custom_objects or {}):
+        with sharing(), permitting(not safe_mode), CustomObjectScope(custom_objects or {}):
             model = deserialize_keras_object(data, custom_objects, safe_mode)
             if not is_model(model):
                 raise TypeError(f"expected a model, received {reprlib.repr(model)}")

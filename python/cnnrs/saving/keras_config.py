@@ -1,4 +1,4 @@
-"""Architectures as Keras writes them, and as cnnrs does: names of modules, ops, arguments that one of them lacks.
+"""Architectures as Keras writes them, and as cnnrs does: names of modules, ops, arguments that one lacks.
 
 Both describe an object by module, class, config and registered name. What differs is translated here, and
 nowhere else: `from_keras` before objects are made, `to_keras` after they were described.
@@ -74,7 +74,37 @@ def from_keras(data: Any) -> Any:
     config = {key: from_keras(value) for key, value in data["config"].items()}
     if _is_builtin(data):
         config = _known(config, str(data["class_name"]))
+    config = keras_2.renumbered(_renumbered(config, -1))
     return {**{key: from_keras(value) for key, value in data.items() if key != "config"}, "config": config}
+
+
+def _renumbered(config: dict[str, Any], by: int) -> dict[str, Any]:
+    """The config of a functional model with other numbers of calls in its inputs and outputs.
+
+    There Keras 3 counts the calls of functional models inside from 1, elsewhere from 0.
+    """
+    if not isinstance(config.get("layers"), list) or "output_layers" not in config:
+        return config
+    inside = {
+        entry.get("name")
+        for entry in config["layers"]
+        if isinstance(entry, dict)
+        and isinstance(entry.get("config"), dict)
+        and "input_layers" in entry["config"]
+        and all(isinstance(node, dict) for node in entry.get("inbound_nodes", []))
+    }
+
+    def moved(places: Any) -> Any:
+        if isinstance(places, dict):
+            return {key: moved(value) for key, value in places.items()}
+        if not isinstance(places, (list, tuple)):
+            return places
+        if len(places) == 3 and isinstance(places[0], str):
+            return [places[0], places[1] + by if places[0] in inside else places[1], places[2]]
+        return type(places)(moved(place) for place in places)
+
+    ends = {key: moved(config[key]) for key in ("input_layers", "output_layers") if key in config}
+    return {**config, **ends}
 
 
 def _operation_of(data: dict[str, Any]) -> str | None:
@@ -181,6 +211,8 @@ def to_keras(data: Any) -> Any:
     config = data["config"]
     if isinstance(config, dict):
         config = {key: to_keras(value) for key, value in config.items() if key not in _OWN_ARGUMENTS}
+    if isinstance(config, dict):
+        config = _renumbered(config, 1)
     translated["module"] = _MODULES.get(module, "keras." + module.split(".", 1)[1])
     if kind == "Functional":
         translated["module"] = "keras.src.models.functional"

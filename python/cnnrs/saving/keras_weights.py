@@ -1,4 +1,4 @@
-"""Weights in Keras's files: `.weights.h5`, one HDF5 file; `.weights.json`, a table of HDF5 files that hold parts.
+"""Weights in Keras's files: `.weights.h5`, one HDF5 file; `.weights.json`, a table of several.
 
 The optimizer's state lies beside the weights, as Keras writes it.
 """
@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-import reprlib
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnnrs import _core
 from cnnrs.base.arguments import number
 from cnnrs.saving.generators import GROUP, generators_of, restore_generators
 from cnnrs.saving.reading import unique_keys
 from cnnrs.saving.state import Stores, load_state, save_state
 from cnnrs.serialization import hdf5
-from cnnrs.serialization.atomic import write_bytes
 from cnnrs.serialization.hdf5 import Group
 
 __all__ = ["Content", "Shards", "content", "load", "load_shards", "read_shards", "shards", "state_group"]
@@ -96,7 +95,7 @@ class Shards(NamedTuple):
             found = [names[i] for i in numbers]
             weight_map[place] = found[0] if len(found) == 1 else found
         text = json.dumps({"metadata": {"total_size": self.total}, "weight_map": weight_map}, indent=4)
-        write_bytes(path, text.encode())
+        _core.write_bytes(path, [text.encode()])
 
 
 def shards(model: Any, max_shard_size: Any, skip: Any = None) -> Shards:
@@ -111,7 +110,8 @@ def shards(model: Any, max_shard_size: Any, skip: Any = None) -> Shards:
         ValueError: A single weight is larger.
     """
     limit = number(max_shard_size, "save_weights", "max_shard_size", above=0) * 2**30
-    files, table, size, total = [Group()], {}, 0, 0
+    files, size, total = [Group()], 0, 0
+    table: dict[str, list[int]] = {}
     for path, name, store in save_state(model, skip):
         place = f"{path}/vars"
         for key, value in store.items():
@@ -161,7 +161,7 @@ def read_shards(path: str) -> Group:
                     raise ValueError(f"expected the name of a file beside the table, received {name!r}")
                 files[name] = None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path!r} is no table of shards of weights: {reprlib.repr(str(error))}") from error
+        raise ValueError(f"{path!r} is no table of shards of weights: {error}") from error
     root = Group()
     for name in files:
         _merge(root, hdf5.read(os.path.join(os.path.dirname(path), name)))

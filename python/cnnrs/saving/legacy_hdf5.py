@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnnrs.base.consent import permitting, writing_code
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.saving.generators import GROUP, generators_of, restore_generators
 from cnnrs.saving.keras_archive import KERAS_VERSION
@@ -40,7 +41,8 @@ class Content(NamedTuple):
 
 def content(model: Any, include_optimizer: bool = True) -> Content:
     """What a file of a model holds."""
-    data = to_keras(serialize_keras_object(model))
+    with writing_code():
+        data = to_keras(serialize_keras_object(model))
     compiled = data.get("compile_config")
     config = {"class_name": data["class_name"], "config": _legacy(data["config"])}
     root = Group(
@@ -64,13 +66,15 @@ def content(model: Any, include_optimizer: bool = True) -> Content:
 
 
 def _legacy(config: dict[str, Any]) -> dict[str, Any]:
-    """The config of a model, whose layers are described without modules. Objects in their configs stay whole."""
+    """The config of a model, whose layers are described without modules; objects inside stay whole."""
     if not isinstance(config.get("layers"), list):
         return config
     layers = []
     for entry in config["layers"]:
         kept = {key: value for key, value in entry.items() if key not in _NOT_LEGACY}
-        kept["class_name"] = entry.get("registered_name") or _CLASSES.get(entry["class_name"], entry["class_name"])
+        kept["class_name"] = entry.get("registered_name") or _CLASSES.get(
+            entry["class_name"], entry["class_name"]
+        )
         layers.append({**kept, "config": _legacy(entry["config"])})
     return {**config, "layers": layers}
 
@@ -194,7 +198,8 @@ def load_model(root: Group, path: str, custom_objects: Any, compile: bool, safe_
         if "training_config" not in root.attrs:
             warn_user(f"{path!r} says nothing about training: the model is not compiled")
         else:
-            with reading("training_config", path), CustomObjectScope(custom_objects or {}):
+            scope = CustomObjectScope(custom_objects or {})
+            with reading("training_config", path), permitting(not safe_mode), scope:
                 _compile(model, from_keras(_json(root.attrs["training_config"])))
             _load_optimizer(model, root, path)
     restore_generators(model, root.groups.get(GROUP))
@@ -303,7 +308,7 @@ def _assign(model: Any, group: Group, pairs: list[tuple[Any, str]], path: str, s
             if tuple(value.shape) == tuple(variable.shape):
                 todo.append((variable, value))
             else:
-                problem = (
+                problem = problem or (
                     f"{variable.path}: expected shape {tuple(variable.shape)}, received {tuple(value.shape)}"
                 )
         if problem and not skip_mismatch:

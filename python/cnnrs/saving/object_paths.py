@@ -89,8 +89,7 @@ def _inside(value: Any, path: str, around: tuple[int, ...]) -> Iterator[tuple[An
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    # Among what belongs to no layer, the optimizer of a model has state.
-    common = _common(_kind(value)) | getattr(type(value), "_unowned", frozenset()) - {"optimizer"}
+    common = _common(_kind(value)) | _of_models(type(value))
     if getattr(value, "_graph", None) is not None or hasattr(value, "_chain"):
         yield "layers", value.layers
     for name in sorted(dir(value), key=lambda name: f"~{name}" if name.startswith("_") else name):
@@ -119,6 +118,17 @@ def _is_saved(value: Any) -> bool:
 
 def _kind(value: Any) -> type:
     return next(kind for kind in _kinds() if isinstance(value, kind))
+
+
+@functools.cache
+def _of_models(cls: type) -> frozenset[str]:
+    """The names of what all models have, and of what belongs to no layer.
+
+    Among these the layers of a model and its optimizer have state.
+    """
+    inside = ("cnnrs.models.", "cnnrs.training.", "cnnrs.layers.former_names")
+    names = {name for base in cls.__mro__ if base.__module__.startswith(inside) for name in vars(base)}
+    return frozenset(names | getattr(cls, "_unowned", frozenset())) - {"layers", "optimizer"}
 
 
 @functools.cache

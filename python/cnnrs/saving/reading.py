@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from cnnrs.base.consent import CodeRefusedError
 from cnnrs.serialization import UnknownObjectError
 
 __all__ = ["reading", "unique_keys"]
@@ -26,8 +27,8 @@ def reading(part: str, path: str) -> Iterator[None]:
     """Errors inside become a ValueError that says which part of which file is damaged or does not fit."""
     try:
         yield
-    except UnknownObjectError as error:
-        raise UnknownObjectError(f"{path!r}: {part}: {error}") from error
+    except (UnknownObjectError, CodeRefusedError) as error:
+        raise type(error)(f"{path!r}: {part}: {error}") from error
     except MemoryError as error:
         raise MemoryError(f"{path!r}: {part}: {error}") from error
     except Exception as error:

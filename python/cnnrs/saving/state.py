@@ -108,11 +108,13 @@ def load_state(root: Any, stores: Stores, skip: Any = None, skip_mismatch: bool 
     before = [(v, v.value) for saved in objects for v in getattr(saved.value, "variables", ())]
     problems: list[tuple[Any, Exception]] = []
     for saved in objects:
+        if hasattr(saved.value, "load_from_keras") and saved.path == "optimizer":
+            _prepare(root, saved.value, stores.store(places[id(saved)]))
         store = stores.store(places[id(saved)])
         try:
             _load(saved.value, store)
-        except Exception as error:
-            problems.append((saved.value, error))
+        except Exception as problem:
+            problems.append((saved.value, problem))
     if not problems:
         return
     first, error = problems[0]
@@ -129,12 +131,24 @@ def load_state(root: Any, stores: Stores, skip: Any = None, skip_mismatch: bool 
     warn_user(message)
 
 
+def _prepare(model: Any, optimizer: Any, store: dict[str, np.ndarray]) -> None:
+    """Makes the slots of a model's optimizer, if a file has them."""
+    if not optimizer.built and len(store) > len(optimizer.variables):
+        optimizer.build(model.trainable_variables)
+
+
 def _load(owner: Any, store: dict[str, np.ndarray]) -> None:
     if not hasattr(owner, "load_from_keras"):
         owner.load_own_variables(store)
-    elif store:
-        # Without it there are weights alone, and training starts afresh.
+        return
+    count = len(owner.keras_order())
+    if len(store) == count:
         owner.load_from_keras(store)
+    elif store and np.asarray(store.get("0", 0)).any():
+        # Weights count without it; as in Keras, another optimizer starts afresh.
+        warn_user(
+            f"{owner.name} starts afresh: the file has {len(store)} variables of an optimizer, it has {count}"
+        )
 
 
 def _places(objects: list[Saved], stores: Stores) -> dict[int, str]:

@@ -46,8 +46,8 @@ FORMATS = [
 
 _WEIGHTS = ".weights"
 
-# Suffixes of the files of Keras, by their kinds: archives, HDF5 files, tables of shards. `cnnrs.saving` reads and
-# writes them, for what lies where in them depends on the model.
+# Suffixes of the files of Keras, by their kinds: archives, HDF5 files, tables of shards. `cnnrs.saving` reads
+# and writes them, for what lies where in them depends on the model.
 _KERAS = {"keras": (".keras",), "hdf5": (".h5", ".hdf5"), "shards": (".weights.json",)}
 # How files of each kind begin.
 _BEGINNINGS = {"keras": b"PK\x03\x04", "hdf5": b"\x89HDF\r\n\x1a\n"}
@@ -103,7 +103,7 @@ def check_readable(path: str) -> None:
 
 
 def kind_of_path(path: str) -> str:
-    """The kind of file by the ending of its path: "keras", "hdf5", "shards", or "native" for rows of `FORMATS`.
+    """The kind of file by the ending of its path: "keras", "hdf5", "shards", or "native" for the others.
 
     >>> kind_of_path("m.weights.h5"), kind_of_path("m.safetensors")
     ('hdf5', 'native')
@@ -140,7 +140,8 @@ def kind_of_file(path: str) -> str:
     if not beginning:
         received = "an empty file"
     raise ValueError(
-        f"{path!r} is {_CALLED[kind]} by its name, but begins as {received}; it is damaged, or of another kind"
+        f"{path!r} is {_CALLED[kind]} by its name, but begins as {received}; "
+        "it is damaged, or of another kind"
     )
 
 

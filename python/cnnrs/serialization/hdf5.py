@@ -1,31 +1,33 @@
 """HDF5 files as groups of arrays, the form in which Keras stores weights.
 
-Keras opens what `write` and `dumps` make. Links between groups, external storage and virtual data sets are
-refused: a file holds what it says itself.
+h5py and Keras open what `write` and `dumps` make. A file holds what it says itself: links to other objects,
+data in other files and virtual data sets are not followed. Reading a file of n bytes takes at most
+64 n bytes + 64 MiB for its arrays, and work in proportion to n; a file that asks for more is refused.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import reprlib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from cnnrs import _core
 
 __all__ = ["Group", "dumps", "read", "write"]
 
 
 @dataclass
 class Group:
-    """What a group of an HDF5 file holds, each in the order of the file.
+    """What a group of an HDF5 file holds; after `read` in the order of the names, which is that of h5py.
 
     Attributes:
-        attrs: Attributes: text, bytes that are no text, numbers, arrays of numbers, lists of strings.
+        attrs: Attributes by name: text (written also from bytes), numbers, one-dimensional arrays of numbers,
+            lists of strings.
         groups: Groups inside, by name.
-        arrays: Arrays by name. bfloat16 is as `Tensor.numpy()` gives it; to write, tensors will do as well.
+        arrays: Arrays by name, of any dtype that tensors have, or of strings. bfloat16 is as `Tensor.numpy()`
+            gives it; to write, tensors will do as well.
 
     >>> from cnnrs.serialization import hdf5
     >>> root = hdf5.Group(attrs={"backend": "cnnrs"})
@@ -74,94 +76,20 @@ def read(source: str | os.PathLike[str] | bytes) -> Group:
 
     Raises:
         OSError: There is no such file, or it cannot be read.
-        ValueError: It is no sound HDF5 file, or holds what no model is stored in.
+        ValueError: It is no sound HDF5 file, or holds what no model is stored in; the message names file and
+            place.
+        MemoryError: It does not fit into memory.
 
     >>> from cnnrs.serialization import hdf5
     >>> hdf5.read(hdf5.dumps(hdf5.Group(attrs={"epoch": 3}))).attrs
     {'epoch': 3}
     """
-    import h5py
-
-    what = "HDF5 data" if isinstance(source, bytes) else repr(os.fspath(source))
-    if not isinstance(source, bytes):
-        source = Path(source).read_bytes()
-    try:
-        with h5py.File(io.BytesIO(source), "r") as file:
-            return _group(file, "/")
-    except Exception as error:
-        raise ValueError(f"{what} is no sound HDF5 file: {error}") from error
+    return _group(_core.parse_hdf5(source) if isinstance(source, bytes) else _core.load_hdf5(source))
 
 
-def _group(at: Any, where: str) -> Group:
-    import h5py
-
-    found = Group(attrs={name: _attribute(at.attrs[name]) for name in at.attrs})
-    for name in at:
-        place = f"{where}{name}"
-        if not isinstance(at.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"{place}: expected a group or an array, received a link")
-        item = at[name]
-        if isinstance(item, h5py.Group):
-            found.groups[name] = _group(item, place + "/")
-            continue
-        if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
-            raise ValueError(f"{place}: expected a group or an array in this file")
-        value = item[()]
-        if item.attrs.get("dtype") == "bfloat16":
-            import ml_dtypes
-
-            value = np.asarray(value).view(ml_dtypes.bfloat16)
-        found.arrays[name] = np.asarray(value)
-    return found
-
-
-def _attribute(value: Any) -> Any:
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return bytes(value)
-    if isinstance(value, np.ndarray) and value.dtype.kind in "SO":
-        return [_attribute(item) for item in value.tolist()]
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def dumps(root: Group) -> bytes:
-    """The bytes of an HDF5 file.
-
-    Args:
-        root: The root group.
-
-    Returns:
-        What `write` would write.
-
-    Raises:
-        ValueError: An array or attribute is of a kind that is not stored.
-
-    >>> from cnnrs.serialization import hdf5
-    >>> hdf5.dumps(hdf5.Group())[:4]
-    b'\\x89HDF'
-    """
-    import h5py
-
-    file = io.BytesIO()
-    with h5py.File(file, "w") as at:
-        _store(at, root, "/")
-    return file.getvalue()
-
-
-def _store(at: Any, group: Group, where: str) -> None:
-    for name, value in group.attrs.items():
-        at.attrs[name] = value
-    for name, inner in group.groups.items():
-        _store(at.create_group(name), inner, f"{where}{name}/")
-    for name, value in group.arrays.items():
-        array = np.asarray(value if isinstance(value, np.ndarray) else value.numpy())
-        if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-            raise ValueError(f"{where}{name}: expected numbers, received {reprlib.repr(value)}")
-        data = at.create_dataset(name, data=array)
-        if array.dtype.name == "bfloat16":
-            data.attrs["dtype"] = "bfloat16"
+def _group(parts: tuple[dict[str, Any], dict[str, Any], dict[str, np.ndarray]]) -> Group:
+    attrs, groups, arrays = parts
+    return Group(attrs, {name: _group(inner) for name, inner in groups.items()}, arrays)
 
 
 def write(path: str | os.PathLike[str], root: Group) -> None:
@@ -172,7 +100,8 @@ def write(path: str | os.PathLike[str], root: Group) -> None:
         root: The root group.
 
     Raises:
-        ValueError: An array or attribute is of a kind that is not stored.
+        TypeError: An array or attribute is of a type that is not stored.
+        ValueError: The format has no place for a name or value, or groups are inside each other without end.
         OSError: The file cannot be written; whatever stood there is untouched.
 
     >>> import os, tempfile
@@ -183,14 +112,77 @@ def write(path: str | os.PathLike[str], root: Group) -> None:
     ...     hdf5.read(path).attrs
     {'epoch': 3}
     """
-    content = dumps(root)
-    temporary = f"{os.fspath(path)}.part"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+    _core.save_hdf5(path, _parts(root))
+
+
+def dumps(root: Group) -> bytes:
+    """The bytes of an HDF5 file.
+
+    Args:
+        root: The root group.
+
+    Returns:
+        What `write` writes.
+
+    Raises:
+        TypeError: An array or attribute is of a type that is not stored.
+        ValueError: The format has no place for a name or value, or groups are inside each other without end.
+
+    >>> from cnnrs.serialization import hdf5
+    >>> hdf5.dumps(hdf5.Group())[:4]
+    b'\\x89HDF'
+    """
+    return _core.encode_hdf5(_parts(root))
+
+
+# Groups inside groups that files have.
+_MAX_DEPTH = 64
+
+
+def _parts(group: Group, depth: int = 0) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """A group as the core takes it."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"HDF5 file: expected at most {_MAX_DEPTH} groups inside each other")
+    for name in group.groups.keys() & group.arrays.keys():
+        raise ValueError(f"HDF5 file: {name!r} is the name of a group and of an array")
+    return (
+        {name: _attribute(name, value) for name, value in group.attrs.items()},
+        {name: _parts(inner, depth + 1) for name, inner in group.groups.items()},
+        {name: _array(value) for name, value in group.arrays.items()},
+    )
+
+
+def _attribute(name: str, value: Any) -> Any:
+    """The value of an attribute as the core takes it."""
+    if isinstance(value, bytes):
+        return _text(value)
+    if isinstance(value, tuple | list):
+        if all(isinstance(item, str | bytes) for item in value):
+            return [_text(item) for item in value]
+        value = np.asarray(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        if value.ndim != 1:
+            raise ValueError(
+                f"attribute {name!r}: expected an array of one axis, received one of shape {value.shape}"
+            )
+        return _array(value)
+    return value
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _array(value: Any) -> Any:
+    """An array as the core takes it: numbers in the machine's byte order, strings as objects."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = np.asarray(value)
+        if value.dtype.kind == "U":
+            return value.astype(object)
+        if value.dtype.kind == "S":
+            return np.char.decode(value, "utf-8").astype(object)
+        if not value.dtype.isnative:
+            return value.astype(value.dtype.newbyteorder("="))
+    return value

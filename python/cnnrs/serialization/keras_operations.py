@@ -1,4 +1,4 @@
-"""The classes that stand for ops in configs of Keras. Made by tests/fixtures/make_keras_operations.py."""
+"""The classes of ops in configs of Keras. Made by tests/fixtures/make_keras_operations.py."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ OPERATIONS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "bitwise_right_shift": ("keras.src.ops.numpy", "BitwiseRightShift", ("x", "y"), ()),
     "bitwise_xor": ("keras.src.ops.numpy", "BitwiseXor", ("x", "y"), ()),
     "broadcast_to": ("keras.src.ops.numpy", "BroadcastTo", ("x",), ("shape",)),
+    "cast": ("keras.src.ops.core", "Cast", ("x",), ("dtype",)),
     "categorical_crossentropy": (
         "keras.src.ops.nn",
         "CategoricalCrossentropy",
@@ -74,6 +75,7 @@ OPERATIONS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "cholesky_inverse": ("keras.src.ops.linalg", "CholeskyInverse", ("x",), ("upper",)),
     "clip": ("keras.src.ops.numpy", "Clip", ("x",), ("x_min", "x_max")),
     "concatenate": ("keras.src.ops.numpy", "Concatenate", ("xs",), ("axis",)),
+    "cond": ("keras.src.ops.core", "Cond", ("pred", "true_fn", "false_fn"), ()),
     "conjugate": ("keras.src.ops.numpy", "Conjugate", ("x",), ()),
     "conv": (
         "keras.src.ops.nn",
@@ -87,6 +89,7 @@ OPERATIONS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
         ("inputs", "kernel"),
         ("strides", "padding", "output_padding", "data_format", "dilation_rate"),
     ),
+    "convert_to_tensor": ("keras.src.ops.core", "ConvertToTensor", ("x",), ("dtype", "sparse", "ragged")),
     "copy": ("keras.src.ops.numpy", "Copy", ("x",), ()),
     "corrcoef": ("keras.src.ops.numpy", "Corrcoef", ("x",), ()),
     "correlate": ("keras.src.ops.numpy", "Correlate", ("x1", "x2"), ("mode",)),
@@ -120,6 +123,7 @@ OPERATIONS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "diag": ("keras.src.ops.numpy", "Diag", ("x",), ("k",)),
     "diagflat": ("keras.src.ops.numpy", "Diagflat", ("x",), ("k",)),
     "diagonal": ("keras.src.ops.numpy", "Diagonal", ("x",), ("offset", "axis1", "axis2")),
+    "diff": ("keras.src.ops.numpy", "Diff", ("a",), ("n", "axis")),
     "digitize": ("keras.src.ops.numpy", "Digitize", ("x", "bins"), ()),
     "divide": ("keras.src.ops.numpy", "Divide", ("x1", "x2"), ()),
     "divide_no_nan": ("keras.src.ops.numpy", "DivideNoNan", ("x1", "x2"), ()),
@@ -173,6 +177,12 @@ OPERATIONS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "full_like": ("keras.src.ops.numpy", "FullLike", ("x", "fill_value"), ("dtype",)),
     "gcd": ("keras.src.ops.numpy", "Gcd", ("x1", "x2"), ()),
     "gelu": ("keras.src.ops.nn", "Gelu", ("x",), ("approximate",)),
+    "geomspace": (
+        "keras.src.ops.numpy",
+        "Geomspace",
+        ("start", "stop"),
+        ("num", "endpoint", "dtype", "axis"),
+    ),
     "get_item": ("keras.src.ops.numpy", "GetItem", ("x", "key"), ()),
     "glu": ("keras.src.ops.nn", "Glu", ("x",), ("axis",)),
     "greater": ("keras.src.ops.numpy", "Greater", ("x1", "x2"), ()),
@@ -322,6 +332,12 @@ OPERATIONS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "left_shift": ("keras.src.ops.numpy", "LeftShift", ("x", "y"), ()),
     "less": ("keras.src.ops.numpy", "Less", ("x1", "x2"), ()),
     "less_equal": ("keras.src.ops.numpy", "LessEqual", ("x1", "x2"), ()),
+    "linspace": (
+        "keras.src.ops.numpy",
+        "Linspace",
+        ("start", "stop"),
+        ("num", "endpoint", "retstep", "dtype", "axis"),
+    ),
     "log": ("keras.src.ops.numpy", "Log", ("x",), ()),
     "log10": ("keras.src.ops.numpy", "Log10", ("x",), ()),
     "log1p": ("keras.src.ops.numpy", "Log1p", ("x",), ()),
@@ -335,6 +351,12 @@ OPERATIONS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "logical_not": ("keras.src.ops.numpy", "LogicalNot", ("x",), ()),
     "logical_or": ("keras.src.ops.numpy", "LogicalOr", ("x1", "x2"), ()),
     "logical_xor": ("keras.src.ops.numpy", "LogicalXor", ("x1", "x2"), ()),
+    "logspace": (
+        "keras.src.ops.numpy",
+        "Logspace",
+        ("start", "stop"),
+        ("num", "endpoint", "base", "dtype", "axis"),
+    ),
     "logsumexp": ("keras.src.ops.math", "Logsumexp", ("x",), ("axis", "keepdims")),
     "lstsq": ("keras.src.ops.linalg", "Lstsq", ("a", "b"), ("rcond",)),
     "lu_factor": ("keras.src.ops.linalg", "LuFactor", ("x",), ()),
@@ -384,6 +406,7 @@ OPERATIONS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "one_hot": ("keras.src.ops.nn", "OneHot", ("x",), ("num_classes", "axis", "dtype", "sparse")),
     "ones_like": ("keras.src.ops.numpy", "OnesLike", ("x",), ("dtype",)),
     "outer": ("keras.src.ops.numpy", "Outer", ("x1", "x2"), ()),
+    "pad": ("keras.src.ops.numpy", "Pad", ("x", "constant_values"), ("pad_width", "mode")),
     "percentile": ("keras.src.ops.numpy", "Percentile", ("x", "q"), ("axis", "method", "keepdims")),
     "pinv": ("keras.src.ops.linalg", "Pinv", ("x",), ("rcond",)),
     "polar": ("keras.src.ops.nn", "Polar", ("abs_", "angle"), ()),
@@ -409,6 +432,7 @@ OPERATIONS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "rot90": ("keras.src.ops.numpy", "Rot90", ("array",), ("k", "axes")),
     "round": ("keras.src.ops.numpy", "Round", ("x",), ("decimals",)),
     "rsqrt": ("keras.src.ops.math", "Rsqrt", ("x",), ()),
+    "saturate_cast": ("keras.src.ops.core", "SaturateCast", ("x",), ("dtype",)),
     "scan": ("keras.src.ops.core", "Scan", ("f", "init", "xs"), ("length", "reverse", "unroll")),
     "scatter": ("keras.src.ops.core", "Scatter", ("indices", "values"), ("shape",)),
     "scatter_update": (
@@ -510,6 +534,7 @@ OPERATIONS: dict[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "vander": ("keras.src.ops.numpy", "Vander", ("x",), ("N", "increasing")),
     "var": ("keras.src.ops.numpy", "Var", ("x",), ("axis", "keepdims")),
     "vdot": ("keras.src.ops.numpy", "Vdot", ("x1", "x2"), ()),
+    "vectorized_map": ("keras.src.ops.core", "VectorizedMap", ("elements",), ("function",)),
     "view": ("keras.src.ops.numpy", "View", ("x",), ("dtype",)),
     "view_as_complex": ("keras.src.ops.math", "ViewAsComplex", ("x",), ()),
     "view_as_real": ("keras.src.ops.math", "ViewAsReal", ("x",), ()),

@@ -132,7 +132,7 @@ def _offered(module: str, name: str, is_function: bool) -> Any:
 
 
 def _is_own(public: Any, found: Any) -> bool:
-    """Whether a module lists a class or function, or it is from there: those of losses, say, are not listed."""
+    """Whether a module lists a class or function, or it was made there: losses list no functions."""
     if name_of(found) in getattr(public, "__all__", ()):
         return True
     return f"{getattr(found, '__module__', '')}.".startswith(f"{public.__name__}.")

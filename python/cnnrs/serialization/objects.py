@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from cnnrs import _core
 from cnnrs.base import suggest
+from cnnrs.base.consent import code_written, permitting, writing_code
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.serialization import lambdas
 from cnnrs.serialization.modules import find, home, name_of
 from cnnrs.serialization.registry import (
     CustomObjectScope,
@@ -27,13 +31,14 @@ __all__ = [
     "plain_array",
     "serialize_keras_object",
     "sharing",
+    "without_single_numbers",
 ]
 
 
 class _Shared(threading.local):
     def __init__(self) -> None:
         # Within `sharing`, what was written by identity, and what was read by number.
-        self.written: dict[int, tuple[Any, dict[str, Any]]] | None = None
+        self.written: dict[int, tuple[Any, int]] | None = None
         self.read: dict[int, Any] | None = None
 
 
@@ -62,14 +67,33 @@ def sharing() -> Iterator[None]:
 
 
 def _note_written(obj: Any, data: dict[str, Any]) -> dict[str, Any]:
-    """Gives the descriptions of one object a number, if there are several."""
-    if _SHARED.written is None:
-        return data
-    _, first = _SHARED.written.setdefault(id(obj), (obj, data))
-    if first is not data:
-        number = first.setdefault("shared_object_id", len(_SHARED.written))
+    """Gives the descriptions of one object the same number."""
+    if _SHARED.written is not None:
+        _, number = _SHARED.written.setdefault(id(obj), (obj, len(_SHARED.written)))
         data["shared_object_id"] = number
     return data
+
+
+def without_single_numbers(data: Any) -> Any:
+    """A description without the numbers that `sharing` gave to objects which occur once in it."""
+    counts: Counter[int] = Counter()
+
+    def count(part: Any) -> None:
+        if isinstance(part, dict) and "shared_object_id" in part:
+            counts[part["shared_object_id"]] += 1
+        for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+            count(inner)
+
+    def strip(part: Any) -> Any:
+        if isinstance(part, list):
+            return [strip(inner) for inner in part]
+        if not isinstance(part, dict):
+            return part
+        single = counts[part.get("shared_object_id", -1)] == 1
+        return {k: strip(v) for k, v in part.items() if not (single and k == "shared_object_id")}
+
+    count(data)
+    return strip(data)
 
 
 class UnknownObjectError(TypeError):
@@ -89,6 +113,9 @@ def serialize_keras_object(obj: Any) -> Any:
         return obj.item()
     if isinstance(obj, np.ndarray):
         return {"class_name": "__numpy__", "config": {"value": obj.tolist(), "dtype": obj.dtype.name}}
+    if isinstance(obj, (_core.Tensor, _core.Variable)):
+        array = obj.numpy()
+        return {"class_name": "__tensor__", "config": {"value": array.tolist(), "dtype": str(array.dtype)}}
     if isinstance(obj, bytes):
         return {"class_name": "__bytes__", "config": {"value": obj.decode("latin-1")}}
     if obj is Ellipsis:
@@ -106,6 +133,12 @@ def serialize_keras_object(obj: Any) -> Any:
         if not callable(obj):
             raise TypeError(f"cannot serialize a {type(obj).__name__}: it has no get_config()")
         if getattr(obj, "__name__", "<lambda>") == "<lambda>" and not refers():
+            if code_written() and hasattr(obj, "__code__"):
+                warn_user(
+                    "the file holds a lambda, that is code: whoever loads it must pass safe_mode=False. A named "
+                    "function, registered with saving.register_keras_serializable, is loaded by anybody"
+                )
+                return lambdas.dump(obj)
             raise ValueError(
                 "a lambda cannot be saved; files hold no code. Register a named function instead"
             )
@@ -136,7 +169,8 @@ def serialize_keras_object(obj: Any) -> Any:
 def _compile_config(model: Any) -> Any:
     """What `compile` was given, or None with a warning: a lambda there must not cost the weights."""
     try:
-        return model.get_compile_config()
+        with writing_code(False):
+            return model.get_compile_config()
     except (TypeError, ValueError) as error:
         warn_user(
             f"{model.name}: loss, optimizer and metrics are left out; call compile() after loading: {error}"
@@ -159,6 +193,11 @@ def _find(data: dict[str, Any], custom_objects: Any, module_objects: Any) -> Any
                 return _of_kind(found, candidate, is_function)
     found = find(module, name, is_function)
     if found is not None:
+        if registered and registered not in (name, data["class_name"]):
+            raise ValueError(
+                f"{name!r} of {module!r} is one of the package's own, which have no registered name; "
+                f"received {registered!r}, of which nothing is known here"
+            )
         return found
     if module_objects and name in module_objects:
         return _of_kind(module_objects[name], name, is_function)
@@ -197,7 +236,7 @@ def deserialize_keras_object(
     Args:
         config: Plain data; what is no description of an object is given back.
         custom_objects: Classes and functions by name, for those that are not registered.
-        safe_mode: True; data holds no code.
+        safe_mode: Whether code, that is a lambda, is refused.
         **kwargs: `module_objects`: classes and functions by name, for data that names no module.
 
     Raises:
@@ -211,7 +250,7 @@ def deserialize_keras_object(
     module_objects = kwargs.pop("module_objects", None)
     if kwargs:
         raise TypeError(f"deserialize_keras_object: unexpected argument {next(iter(kwargs))!r}")
-    with _damage(config):
+    with _damage(config), permitting(not safe_mode):
         return _deserialize(config, custom_objects, safe_mode, module_objects)
 
 
@@ -228,10 +267,14 @@ def _deserialize(config: Any, custom_objects: Any, safe_mode: bool, module_objec
         return tuple(inner(value) for value in config["items"])
     if name == "__numpy__":
         return plain_array(config["config"]["value"], config["config"]["dtype"])
+    if name == "__tensor__":
+        return _core.tensor(plain_array(config["config"]["value"], config["config"]["dtype"]))
     if name == "__bytes__":
         return str(config["config"]["value"]).encode("latin-1")
     if name == "__ellipsis__":
         return Ellipsis
+    if name == "__lambda__":
+        return lambdas.load(config["config"])
     if name == "__slice__":
         parts = config["config"]
         return slice(inner(parts["start"]), inner(parts["stop"]), inner(parts["step"]))

@@ -26,6 +26,7 @@ from cnnrs.utils.arrays import normalize, to_categorical
 from cnnrs.utils.audio_directory import audio_dataset_from_directory
 from cnnrs.utils.data_set import Dataset, split_dataset
 from cnnrs.utils.explaining import explain
+from cnnrs.utils.feature_space import FeatureSpace
 from cnnrs.utils.image_directory import image_dataset_from_directory
 from cnnrs.utils.images import array_to_img, img_to_array, load_img, save_img
 from cnnrs.utils.own_config import Config
@@ -47,6 +48,7 @@ __all__ = [
     "is_interactive_logging_enabled",
     "CustomObjectScope",
     "Dataset",
+    "FeatureSpace",
     "Progbar",
     "PyDataset",
     "Sequence",
@@ -87,7 +89,6 @@ __all__ = [
 __getattr__ = suggest.without(
     "cnnrs.utils",
     {
-        "FeatureSpace": "cnnrs is for images",
         "legacy": "use cnnrs.saving",
         "bounding_boxes": "its functions come with a later version",
     },

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +95,7 @@ def audio_dataset_from_directory(
         return _filled(sound[:output_sequence_length], output_sequence_length)
 
     return data_set_of_files(
-        _FUNCTION, "sounds", (".wav",), read, _batches,
+        _FUNCTION, "sounds", (".wav",), read, Dataset.padded_batch,
         directory=directory, labels=labels, label_mode=label_mode, class_names=class_names,
         batch_size=batch_size, shuffle=shuffle, seed=seed, validation_split=validation_split, subset=subset,
         follow_links=follow_links, format="tf", verbose=verbose,
@@ -145,22 +143,3 @@ def resampled(sound: np.ndarray, count: int) -> np.ndarray:
 
 def _filled(sound: np.ndarray, count: int) -> np.ndarray:
     return np.pad(sound, ((0, count - len(sound)), (0, 0)))
-
-
-def _batches(data: Dataset, size: int) -> Dataset:
-    """Sounds put together, filled to the longest of their batch."""
-
-    def batches() -> Iterator[Any]:
-        elements = data.as_numpy_iterator()
-        while group := list(itertools.islice(elements, size)):
-            sounds = [element[0] if isinstance(element, tuple) else element for element in group]
-            longest = max(map(len, sounds))
-            if len({sound.shape[1] for sound in sounds}) > 1:
-                raise ValueError(
-                    f"{_FUNCTION}: expected sounds of as many channels in a batch, "
-                    f"received {[sound.shape[1] for sound in sounds]}"
-                )
-            stacked = np.stack([_filled(sound, longest) for sound in sounds])
-            yield (stacked, np.stack([y for _, y in group])) if isinstance(group[0], tuple) else stacked
-
-    return Dataset(batches, -(-len(data) // size))

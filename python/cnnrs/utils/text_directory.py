@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cnnrs.base.arguments import integer, named
 from cnnrs.utils.data_set import Dataset
 from cnnrs.utils.directories import data_set_of_files
@@ -43,7 +41,7 @@ def text_dataset_from_directory(
         label_mode: "int"; "binary" for floats of two classes; "categorical" for one-hot rows; None for none.
         class_names: The folders in the order of their labels; None for the alphabet's.
         batch_size: Texts of a batch; None for single ones.
-        max_length: Characters of a text that are kept; None keeps all.
+        max_length: Bytes of a text that are kept; None keeps all.
         shuffle: Whether texts come in random order, another one each time.
         seed: Of this order and of the split; None draws one.
         validation_split: The part that is kept for validation, whose texts keep their order; None for none.
@@ -53,8 +51,8 @@ def text_dataset_from_directory(
         verbose: Whether the number of files is printed.
 
     Returns:
-        A `Dataset` of arrays of strings, or of pairs of them and labels, with the attributes `class_names`
-        and `file_paths`. `layers.StringLookup` takes strings.
+        A `Dataset` of texts as `data.StringTensor`, whose `numpy()` gives bytes, or of pairs of them and
+        labels, with the attributes `class_names` and `file_paths`. `layers.StringLookup` takes texts.
 
     Raises:
         ValueError: There are no texts, or an argument is none of the values above.
@@ -68,13 +66,13 @@ def text_dataset_from_directory(
         ...         (Path(folder) / name).mkdir()
         ...         _ = (Path(folder) / name / "1.txt").write_text(f"a {name} film")
         ...     data = utils.text_dataset_from_directory(folder, shuffle=False, verbose=False)
-        ...     [(texts.tolist(), labels.tolist()) for texts, labels in data]
-        [(['a bad film', 'a good film'], [0, 1])]
+        ...     [(texts.numpy().tolist(), labels.tolist()) for texts, labels in data]
+        [([b'a bad film', b'a good film'], [0, 1])]
     """
     most = None if max_length is None else integer(max_length, _FUNCTION, "max_length", least=1)
 
-    def read(path: Path) -> np.ndarray:
-        return np.array(path.read_text(encoding="utf-8", errors="replace")[:most])
+    def read(path: Path) -> bytes:
+        return path.read_bytes()[:most]
 
     return data_set_of_files(
         _FUNCTION, "texts", (".txt",), read, Dataset.batch,

@@ -26,6 +26,7 @@ from typing import Any
 
 from cnnrs.compat.tf import tensors as tensors  # which gives tensors what they have in TensorFlow
 from cnnrs.compat.tf.absent import OF_TF
+from cnnrs.compat.tf.namespaces import unknown
 
 # Modules of this package that are modules of TensorFlow.
 _SUBMODULES = frozenset(
@@ -83,6 +84,9 @@ __all__ = [
 ]
 
 
+_unknown = unknown("tf", OF_TF, __all__)
+
+
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
@@ -91,9 +95,7 @@ def __getattr__(name: str) -> Any:
     elif name in _HOMES:
         value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     else:
-        from cnnrs.compat.tf.namespaces import unknown
-
-        return unknown("tf", OF_TF, __all__)(name)
+        return _unknown(name)
     globals()[name] = value
     return value
 

@@ -30,7 +30,7 @@ OF_TF = {
     "register_tensor_conversion_function": "give the object __array__; tensors are made of it then",
     "histogram_fixed_width histogram_fixed_width_bins": "use cnnrs.ops.histogram",
     "fingerprint hash": "use hashlib",
-    "realdiv tensor_scatter_nd_set": "use tf.divide or tf.tensor_scatter_nd_update",
+    "realdiv": "use tf.divide",
     "CriticalSection": "variables are locked by the runs that write them",
     "eigh": "use tf.linalg.eigh",
     "nondifferentiable_batch_function": "layers and functions take batches of any size",

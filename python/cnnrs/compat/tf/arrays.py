@@ -20,6 +20,7 @@ from cnnrs.compat.tf.arguments import alike, axis_of, extents, integer, numbers,
 from cnnrs.compat.tf.dtypes import as_dtype, float32, int32
 from cnnrs.compat.tf.namespaces import operation
 from cnnrs.compat.tf.shapes import TensorShape
+from cnnrs.symbolic import KerasTensor
 
 __all__ = [
     "batch_to_space",
@@ -63,10 +64,23 @@ __all__ = [
 newaxis = None
 
 
+def shape(input: Any, out_type: Any = None, name: str | None = None) -> Any:
+    """The extents of `input` as a tensor of integers.
+
+    Args:
+        input: A tensor. Of a symbolic one, the extents are a `TensorShape`, with None for what is not known;
+            `tf.reshape` takes it.
+        out_type: Type of the integers; int32 if None.
+        name: What begins the message of an error.
+    """
+    if isinstance(input, KerasTensor):
+        return TensorShape(input.shape)
+    return _shape(input, out_type, name=name)
+
+
 @operation
-def shape(input: Any, out_type: Any = int32) -> Any:
-    """The extents of `input` as a tensor of integers; of a symbolic tensor, those that it will have."""
-    return ops.array(np.array(tuple(tensor(input).shape), as_dtype(out_type).name))
+def _shape(input: Any, out_type: Any) -> Any:
+    return ops.array(np.array(tuple(tensor(input).shape), as_dtype(out_type or int32).name))
 
 
 @operation
@@ -76,9 +90,9 @@ def shape_n(input: Any, out_type: Any = int32) -> list[Any]:
 
 
 @operation
-def size(input: Any, out_type: Any = int32) -> Any:
-    """The number of elements."""
-    return ops.array(np.array(tensor(input).size, as_dtype(out_type).name))
+def size(input: Any, out_type: Any = None) -> Any:
+    """The number of elements, int32 by default."""
+    return ops.array(np.array(tensor(input).size, as_dtype(out_type or int32).name))
 
 
 @operation
@@ -87,9 +101,30 @@ def rank(input: Any) -> Any:
     return ops.array(np.array(tensor(input).ndim, "int32"))
 
 
+def reshape(tensor: Any, shape: Any, name: str | None = None) -> Any:
+    """The elements in another shape.
+
+    Args:
+        tensor: A tensor.
+        shape: Extents, one of which may be -1; of a symbolic tensor also None for one that is not known.
+        name: What begins the message of an error.
+    """
+    if isinstance(tensor, KerasTensor) and isinstance(shape, (list, tuple)) and None in shape:
+        shape = _without_unknown(tuple(tensor.shape), list(shape))
+    return _reshape(tensor, shape, name=name)
+
+
+def _without_unknown(given: tuple[Any, ...], shape: list[Any]) -> list[Any]:
+    """A shape with -1 in the place of an unknown extent; what was -1 follows from the others."""
+    if -1 in shape and given.count(None) == 1 and shape.count(None) == 1:
+        known = math.prod(n for n in given if n is not None)
+        rest = math.prod(n for n in shape if n not in (None, -1))
+        shape = [known // rest if n == -1 else n for n in shape]
+    return [-1 if n is None else n for n in shape]
+
+
 @operation
-def reshape(tensor: Any, shape: Any) -> Any:
-    """The elements in another shape, in which one extent may be -1."""
+def _reshape(tensor: Any, shape: Any) -> Any:
     return ops.reshape(_made(tensor), extents(shape, "reshape"))
 
 
@@ -332,9 +367,7 @@ def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None) -> A
     values = [np.asarray(x).item() for x in made]
     if values[2] == 0:
         raise ValueError("tf.range: delta: expected a number other than 0")
-    return ops.array(
-        np.arange(*values).astype(name) if name != "bfloat16" else ops.arange(*values, dtype=name)
-    )
+    return ops.cast(np.arange(values[0], values[1], values[2]), name)
 
 
 @operation

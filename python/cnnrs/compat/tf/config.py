@@ -179,10 +179,11 @@ class experimental:
 
     @staticmethod
     def get_memory_info(device: Any) -> dict[str, int]:
-        """What cnnrs holds now, in bytes, as "current"."""
+        """What cnnrs holds beside tensors of the host, in bytes, as "current"."""
         if not isinstance(device, str):
             raise ValueError(f"get_memory_info: expected a name such as 'GPU:0', received {device!r}")
-        return {"current": sum(_config.memory_info().values())}
+        info = _config.memory_info()
+        return {"current": info["packed"] + info["idle"] + info["device"]}
 
     @staticmethod
     def enable_op_determinism() -> None:

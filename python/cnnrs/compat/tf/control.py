@@ -34,7 +34,7 @@ def _value(x: Any) -> Any:
 def _callable(function: Any, owner: str, argument: str) -> Callable[..., Any]:
     if not callable(function):
         raise TypeError(f"tf.{owner}: {argument}: expected a function, received {function!r}")
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: str | None = None) -> Any:
@@ -194,7 +194,8 @@ def _elements(elems: Any, owner: str) -> list[Any]:
     if len(lengths) != 1 or None in lengths:
         raise ValueError(f"tf.{owner}: elems: expected tensors with as many slices each, received {lengths}")
     parts = tree.map_structure(lambda x: list(ops.unstack(x, axis=0)) if x.shape[0] else [], made)
-    return [_part(made, parts, i) for i in range(lengths.pop())]
+    many: int = lengths.pop()  # type: ignore[assignment]  # None is among what was refused
+    return [_part(made, parts, i) for i in range(many)]
 
 
 def _part(structure: Any, parts: Any, i: int) -> Any:

@@ -91,7 +91,16 @@ def _of_two(word: str, holds: Callable[[Any, Any], Any]) -> Any:
 
 
 assert_equal = _of_two("==", lambda a, b: a == b)
-assert_none_equal = _of_two("!=", lambda a, b: a != b)
+
+
+def assert_none_equal(
+    x: Any, y: Any, summarize: int | None = None, message: str | None = None, name: str | None = None
+) -> None:
+    """Raises ValueError unless x != y for all elements; arguments are those of `assert_equal`."""
+    _NONE_EQUAL(x, y, message, summarize, name)
+
+
+_NONE_EQUAL = _of_two("!=", lambda a, b: a != b)
 assert_less = _of_two("<", lambda a, b: a < b)
 assert_less_equal = _of_two("<=", lambda a, b: a <= b)
 assert_greater = _of_two(">", lambda a, b: a > b)

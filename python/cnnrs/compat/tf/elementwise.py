@@ -133,13 +133,17 @@ def _of_two(name: str, compute: Callable[[Any, Any], Any], doc: str, floats: boo
     """A function of two tensors of one dtype."""
 
     def function(x: Any, y: Any) -> Any:
-        a, b = alike(name, x, y)
-        if floats:
-            a, b = as_float(a, name), as_float(b, name)
-        return compute(a, b)
+        return _combined(name, compute, x, y, floats)
 
     function.__name__, function.__doc__ = name, doc
     return operation(function)
+
+
+def _combined(name: str, compute: Callable[[Any, Any], Any], x: Any, y: Any, floats: bool) -> Any:
+    a, b = alike(name, x, y)
+    if floats:
+        a, b = as_float(a, name), as_float(b, name)
+    return compute(a, b)
 
 
 def _of_parts(
@@ -147,20 +151,34 @@ def _of_parts(
 ) -> Any:
     """A function of one tensor, real or complex."""
 
-    def function(x: Any) -> Any:
-        return compute(x.real, x.imag) if isinstance(x, ComplexTensor) else otherwise(tensor(x))
+    def function(input: Any) -> Any:
+        return (
+            compute(input.real, input.imag) if isinstance(input, ComplexTensor) else otherwise(tensor(input))
+        )
 
     function.__name__, function.__doc__ = name, doc
     return operation(function)
 
 
-abs = _of_parts("abs", ops.hypot, ops.abs, "|x|, of complex numbers too.")
+@operation
+def abs(x: Any) -> Any:
+    """|x|, of complex numbers too."""
+    return ops.hypot(x.real, x.imag) if isinstance(x, ComplexTensor) else ops.abs(tensor(x))
+
+
 negative = _of_any("negative", ops.negative, "-x.")
 sign = _of_any("sign", ops.sign, "-1, 0 or 1.")
 square = _of_any("square", ops.square, "x².")
 real = _of_parts("real", lambda a, b: a, ops.real, "The real part: of real numbers themselves.")
 imag = _of_parts("imag", lambda a, b: b, ops.imag, "The imaginary part: of real numbers 0.")
-conj = _of_parts("conj", lambda a, b: ComplexTensor(a, -b), ops.conj, "The conjugate.")
+
+
+@operation
+def conj(x: Any) -> Any:
+    """The conjugate: of real numbers themselves."""
+    return ComplexTensor(x.real, -x.imag) if isinstance(x, ComplexTensor) else ops.conj(tensor(x))
+
+
 angle = _of_parts("angle", lambda a, b: ops.arctan2(b, a), ops.angle, "The angle in the complex plane.")
 is_nan = _of_float("is_nan", ops.isnan, "Whether x is NaN.")
 is_inf = _of_float("is_inf", ops.isinf, "Whether x is infinite.")
@@ -222,8 +240,20 @@ less_equal = _of_two("less_equal", ops.less_equal, "x ≤ y.")
 floordiv = _of_two("floordiv", ops.floor_divide, "x / y, rounded down.")
 floormod = _of_two("floormod", ops.mod, "The remainder of x / y, with the sign of y.")
 mod = _of_two("mod", ops.mod, "The remainder of x / y, with the sign of y.")
-atan2 = _of_two("atan2", ops.arctan2, "The angle of the point (y, x).", floats=True)
-nextafter = _of_two("nextafter", ops.nextafter, "The number next to x in the direction of y.", floats=True)
+
+
+@operation
+def atan2(y: Any, x: Any) -> Any:
+    """The angle of the point (x, y)."""
+    return _combined("atan2", ops.arctan2, y, x, True)
+
+
+@operation
+def nextafter(x1: Any, x2: Any) -> Any:
+    """The number next to x1 in the direction of x2."""
+    return _combined("nextafter", ops.nextafter, x1, x2, True)
+
+
 divide_no_nan = _of_two("divide_no_nan", ops.divide_no_nan, "x / y, and 0 where y is 0.", floats=True)
 multiply_no_nan = _of_two(
     "multiply_no_nan",

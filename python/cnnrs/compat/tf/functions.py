@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -70,6 +71,15 @@ init_scope = contextlib.nullcontext
 custom_gradient = ops.custom_gradient
 
 
+class _Tapes(threading.local):
+    """How many blocks of tapes a thread is in."""
+
+    open = 0
+
+
+_TAPES = _Tapes()
+
+
 class UnconnectedGradients:
     """What a source gets that the target does not depend on."""
 
@@ -89,9 +99,13 @@ class GradientTape(tape.GradientTape):
         super().__init__(persistent=boolean(persistent, "GradientTape", "persistent"))
         self._all_variables = boolean(watch_accessed_variables, "GradientTape", "watch_accessed_variables")
 
-    def watch(self, tensor: Any) -> None:
-        """Marks tensors, or variables, so that gradients with respect to them can be taken."""
-        super().watch(tensor)
+    def __enter__(self) -> GradientTape:
+        _TAPES.open += 1
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """The computation is over; `gradient` may be called now."""
+        _TAPES.open -= 1
 
     def _of_watched(self, sources: Any, gradients: Any, unconnected: str) -> Any:
         """Gradients without those of variables that are not watched."""
@@ -179,7 +193,8 @@ class Function(tracing.Function):
     """What `tf.function` makes of a Python function.
 
     It is recorded once for each signature. Where recording reads a value, as in `if loss > 1:`, the function
-    runs as Python from then on, with values, and logs so once; TensorFlow translates such code.
+    runs as Python from then on, with values, and logs so once; TensorFlow translates such code. In the block
+    of a tape it runs as Python, too, for the results of a plan have no gradients.
 
     Args:
         python_function: The function.
@@ -205,7 +220,7 @@ class Function(tracing.Function):
         """Replays the function, after recording it if these shapes and values are new."""
         if self.input_signature is not None:
             args, kwargs = self._as_signature(args, kwargs), {}
-        if self._in_python or SETTINGS.functions_run_eagerly or _has_data(args, kwargs):
+        if self._in_python or SETTINGS.functions_run_eagerly or _TAPES.open or _has_data(args, kwargs):
             return self.python_function(*args, **kwargs)
         try:
             return super().__call__(*args, **kwargs)

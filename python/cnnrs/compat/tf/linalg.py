@@ -271,8 +271,13 @@ def diag(diagonal: Any, k: Any = 0, num_rows: int = -1, num_cols: int = -1, padd
         padding_value: What stands elsewhere.
     """
     x, offset = tensor(diagonal), _offset(k, "diag")
-    rows = x.shape[-1] + max(-offset, 0) if num_rows == -1 else num_rows
-    columns = x.shape[-1] + max(offset, 0) if num_cols == -1 else num_cols
+    least = [x.shape[-1] + max(-offset, 0), x.shape[-1] + max(offset, 0)]
+    # Neither given, the matrices are square; one given, the other is as small as can be.
+    if num_rows == -1 and num_cols == -1:
+        least = [max(least)] * 2
+    rows, columns = (
+        n if given == -1 else given for n, given in zip(least, (num_rows, num_cols), strict=True)
+    )
     base = ops.full((*x.shape[:-1], rows, columns), padding_value, x.dtype.name)
     return set_diag(base, x, offset)
 
@@ -350,8 +355,18 @@ cholesky = _of_matrix(
     "cholesky", ops.cholesky, "The lower triangles whose products with themselves matrices are."
 )
 det = _of_matrix("det", ops.det, "The determinants of matrices.")
-eigvalsh = _of_matrix("eigvalsh", lambda x: ops.eigh(x)[0], "The eigenvalues of symmetric matrices.")
-logdet = _of_matrix("logdet", ops.logdet, "The logarithms of determinants.")
+
+
+@operation
+def eigvalsh(tensor: Any) -> Any:
+    """The eigenvalues of symmetric matrices in ascending order."""
+    return ops.eigh(as_float(tensor, "linalg.eigvalsh"))[0]
+
+
+@operation
+def logdet(matrix: Any) -> Any:
+    """The logarithms of the determinants of positive definite matrices."""
+    return ops.logdet(as_float(matrix, "linalg.logdet"))
 
 
 @operation

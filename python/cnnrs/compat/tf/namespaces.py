@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from cnnrs import ops
 from cnnrs.base.suggest import did_you_mean, no_attribute
@@ -13,13 +13,12 @@ from cnnrs.ops.dispatch import op
 
 __all__ = ["operation", "unknown"]
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def operation(function: F) -> F:
+def operation(function: Callable[..., Any]) -> Callable[..., Any]:
     """Makes a function of tensors one of TensorFlow's: symbolic tensors are taken, and an argument `name`.
 
-    The name, which TensorFlow gives to a node of its graph, begins the message of an error here.
+    The name, which TensorFlow gives to a node of its graph, begins the message of an error here. It may be
+    the last argument, too.
 
     >>> @operation
     ... def double(x):
@@ -28,9 +27,16 @@ def operation(function: F) -> F:
     6
     """
     recorded = op(function)
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    most = len(parameters)
 
     @functools.wraps(function)
     def named(*args: Any, name: str | None = None, **kwargs: Any) -> Any:
+        if len(args) == most + 1 and not several:
+            *given, name = args
+            args = tuple(given)
         if name is None:
             return recorded(*args, **kwargs)
         if not isinstance(name, str):
@@ -40,14 +46,12 @@ def operation(function: F) -> F:
         except (TypeError, ValueError) as error:
             raise type(error)(f"{name}: {error}") from error
 
-    signature = inspect.signature(function)
-    parameters = list(signature.parameters.values())
     # `name` stands before `**kwargs`, if there are any.
     place = len(parameters) - sum(p.kind is p.VAR_KEYWORD for p in parameters)
     parameters.insert(place, inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None))
     named.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     named.is_cnnrs_op = True  # type: ignore[attr-defined]
-    return named  # type: ignore[return-value]
+    return named
 
 
 def unknown(module: str, absent: Mapping[str, str], known: Iterable[str]) -> Callable[[str], Any]:
@@ -70,4 +74,5 @@ def unknown(module: str, absent: Mapping[str, str], known: Iterable[str]) -> Cal
                 raise no_attribute(module, name, f"; cnnrs has it as cnnrs.{place}.{name}")
         raise no_attribute(module, name, did_you_mean(name, known))
 
+    __getattr__.reasons = reasons  # type: ignore[attr-defined]  # for the page of names
     return __getattr__

@@ -27,9 +27,9 @@ def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
     return tree.flatten(structure)
 
 
-def is_nested(structure: Any) -> bool:
+def is_nested(seq: Any) -> bool:
     """Whether it is a list, tuple or dict."""
-    return tree.is_nested(structure)
+    return tree.is_nested(seq)
 
 
 def map_structure(func: Callable[..., Any], *structure: Any, **kwargs: Any) -> Any:

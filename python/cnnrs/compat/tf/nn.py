@@ -185,7 +185,7 @@ def moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False) -> tup
     value = as_float(x, "nn.moments")
     return ops.nn.moments(
         value, _along(axes, value.ndim, "nn.moments"), boolean(keepdims, "nn.moments", "keepdims")
-    )  # type: ignore[no-any-return]
+    )
 
 
 @operation

@@ -16,6 +16,7 @@ import numpy as np
 
 from cnnrs import _core, tree
 from cnnrs.base.arguments import integer
+from cnnrs.data.strings import StringTensor
 
 __all__ = ["print_values", "shown"]
 
@@ -44,6 +45,8 @@ def shown(value: Any, summarize: int = 3) -> str:
     """A value as TensorFlow writes it: of each axis the first and last `summarize` elements; all for -1."""
     if isinstance(value, (str, bytes)):
         return value if isinstance(value, str) else value.decode("utf-8", "replace")
+    if isinstance(value, StringTensor):
+        return shown(value.item()) if value.ndim == 0 else _rows(value.array, summarize)
     if isinstance(value, (_core.Tensor, _core.Variable, np.ndarray, np.generic)):
         return _rows(np.asarray(value), summarize)
     if isinstance(value, (list, tuple, dict)):

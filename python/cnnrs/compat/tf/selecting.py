@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnrs import ops
+from cnnrs import _core, ops
 from cnnrs.compat.tf.arguments import alike, axis_of, extents, integer, numbers, tensor
 from cnnrs.compat.tf.dtypes import as_dtype, int32
 from cnnrs.compat.tf.dtypes import bool as bool_
@@ -180,8 +180,11 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 @operation
 def slice(input_: Any, begin: Any, size: Any) -> Any:
     """A block that begins at `begin`, of the extents `size`; -1 for all that follows."""
-    x = tensor(input_)
-    starts, many = numbers(begin, "slice", "begin"), numbers(size, "slice", "size")
+    x, many = tensor(input_), numbers(size, "slice", "size")
+    try:
+        starts = numbers(begin, "slice", "begin")
+    except _core.TracedValueError:
+        return ops.slice(x, _begin(begin), many)
     if not len(starts) == len(many) == x.ndim:
         raise ValueError(
             f"tf.slice: expected {x.ndim} numbers in begin and size, received {starts} and {many}"
@@ -192,7 +195,22 @@ def slice(input_: Any, begin: Any, size: Any) -> Any:
         if not 0 <= start <= end <= whole:
             raise ValueError(f"tf.slice: {start} to {end} is outside of an axis of extent {whole}")
         parts.append(_Range(start, end))
+    if _holds_tensor(begin):
+        # Where a tensor says it is no part of a plan: others serve for other places.
+        return ops.slice(x, _begin(begin), [part.stop - part.start for part in parts])
     return x[tuple(parts)] if parts else x
+
+
+def _holds_tensor(begin: Any) -> bool:
+    parts = begin if isinstance(begin, (list, tuple)) else [begin]
+    return any(isinstance(part, (_core.Tensor, _core.Variable)) for part in parts)
+
+
+def _begin(begin: Any) -> Any:
+    """Where a block begins, as a tensor."""
+    if isinstance(begin, (list, tuple)):
+        return ops.stack([ops.cast(tensor(part), "int32") for part in begin], axis=0)
+    return ops.cast(tensor(begin), "int32")
 
 
 @operation

@@ -165,7 +165,7 @@ def stft(
     frames = frame(x, length, frame_step, pad_end)
     if window_fn is not None:
         frames = frames * window_fn(length, dtype=x.dtype)
-    return rfft(frames, [1 << (length - 1).bit_length() if fft_length is None else fft_length])  # type: ignore[no-any-return]
+    return rfft(frames, [1 << (length - 1).bit_length() if fft_length is None else fft_length])
 
 
 def _shifted(x: Any, axes: Any, inverse: bool) -> Any:

@@ -57,9 +57,10 @@ class SparseTensor:
 
 def from_dense(tensor: Any, name: str | None = None) -> SparseTensor:
     """The elements that are not 0."""
-    array = np.asarray(tensor)
-    if array.dtype == object:
-        raise TypeError(f"{name or 'tf.sparse.from_dense'}: expected numbers, received {array.dtype}")
+    try:
+        array = np.asarray(_made(tensor))
+    except TypeError as error:
+        raise TypeError(f"{name or 'tf.sparse.from_dense'}: {error}") from None
     return SparseTensor(np.argwhere(array), array[array != 0], array.shape)
 
 
@@ -161,6 +162,9 @@ def _levenshtein(a: list[Any], b: list[Any]) -> int:
             before, row[j + 1] = row[j + 1], min(row[j + 1] + 1, row[j] + 1, before + (x != y))
     return row[-1]
 
+
+# An argument is called `tensor` as in TensorFlow.
+_made = tensor
 
 __getattr__ = unknown(
     "tf.sparse",

@@ -68,7 +68,7 @@ class SummaryWriter:
         if logdir is None:
             return
         try:
-            import tensorboardX
+            import tensorboardX  # type: ignore[import-untyped,unused-ignore]
         except ImportError as error:
             raise ImportError(
                 "tf.summary: tensorboardX is not there; install it with: pip install 'cnnrs[tensorboard]'"
@@ -166,14 +166,14 @@ def scalar(name: str, data: Any, step: Any = None, description: str | None = Non
 
 
 def histogram(
-    name: str, data: Any, step: Any = None, buckets: int = 30, description: str | None = None
+    name: str, data: Any, step: Any = None, buckets: int | None = None, description: str | None = None
 ) -> bool:
-    """Writes how values are distributed over so many buckets; `description` is None."""
+    """Writes how values are distributed, over 30 buckets if None; `description` is None."""
     target = _target(step, "histogram")
     _no_description(description, "histogram")
     if target is None:
         return False
-    target[0].add_histogram(name, np.asarray(data), target[1], bins="auto" if buckets is None else buckets)
+    target[0].add_histogram(name, np.asarray(data), target[1], bins=30 if buckets is None else buckets)
     return True
 
 

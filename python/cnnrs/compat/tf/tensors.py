@@ -87,7 +87,7 @@ def _ref(self: Any) -> _Reference:
 def _attach() -> None:
     """Gives the classes of tensors what TensorFlow's have."""
     for cls in (Tensor, _core.Variable, KerasTensor):
-        shape, dtype = cls.shape.__get__, cls.dtype.__get__  # type: ignore[attr-defined]
+        shape, dtype = cls.shape.__get__, cls.dtype.__get__
         cls.shape = property(lambda self, get=shape: of_tuple(get(self)), doc="Extents.")  # type: ignore
         cls.dtype = property(lambda self, get=dtype: as_dtype(get(self)), doc="Element type.")  # type: ignore
         cls.get_shape = _get_shape  # type: ignore[union-attr]
@@ -207,7 +207,7 @@ class Variable(_variables.Variable, metaclass=_OfAnyVariable):
     ) -> Any:
         """Adds `delta`; arguments are those of `assign`."""
         return self.assign(
-            self.value + of_dtype(delta, self.dtype.name, "assign_add"), use_locking, name, read_value
+            self.value + of_dtype(delta, self.dtype, "assign_add"), use_locking, name, read_value
         )
 
     def assign_sub(
@@ -215,7 +215,7 @@ class Variable(_variables.Variable, metaclass=_OfAnyVariable):
     ) -> Any:
         """Subtracts `delta`; arguments are those of `assign`."""
         return self.assign(
-            self.value - of_dtype(delta, self.dtype.name, "assign_sub"), use_locking, name, read_value
+            self.value - of_dtype(delta, self.dtype, "assign_sub"), use_locking, name, read_value
         )
 
     def read_value(self) -> Any:
@@ -433,16 +433,29 @@ def Assert(condition: Any, data: Any, summarize: int | None = None, name: str | 
 
 
 # The initializers of TensorFlow 1, whose names begin with what they fill.
-constant_initializer = initializers.Constant
-ones_initializer = initializers.Ones
-zeros_initializer = initializers.Zeros
+class _GivesTensors:
+    """An initializer whose values are tensors."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        """Values of a shape."""
+        return tensor(super().__call__(tuple(TensorShape(shape)), dtype=dtype))  # type: ignore[misc]
 
 
-def random_normal_initializer(mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> Any:
-    """`tf.keras.initializers.RandomNormal` with the arguments of TensorFlow."""
-    return initializers.RandomNormal(mean=mean, stddev=stddev, seed=seed)
+class constant_initializer(_GivesTensors, initializers.Constant):
+    """`tf.keras.initializers.Constant` that gives tensors."""
 
 
-def random_uniform_initializer(minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> Any:
-    """`tf.keras.initializers.RandomUniform` with the arguments of TensorFlow."""
-    return initializers.RandomUniform(minval=minval, maxval=maxval, seed=seed)
+class ones_initializer(_GivesTensors, initializers.Ones):
+    """`tf.keras.initializers.Ones` that gives tensors."""
+
+
+class zeros_initializer(_GivesTensors, initializers.Zeros):
+    """`tf.keras.initializers.Zeros` that gives tensors."""
+
+
+class random_normal_initializer(_GivesTensors, initializers.RandomNormal):
+    """`tf.keras.initializers.RandomNormal` that gives tensors."""
+
+
+class random_uniform_initializer(_GivesTensors, initializers.RandomUniform):
+    """`tf.keras.initializers.RandomUniform` that gives tensors."""

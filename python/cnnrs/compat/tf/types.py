@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs.compat.tf.functions import Function
+from cnnrs.compat.tf.namespaces import unknown
 from cnnrs.compat.tf.tensors import Tensor
 
 __all__ = ["experimental"]
@@ -22,3 +23,6 @@ class experimental:
     TensorLike = Any
     GenericFunction = Function
     PolymorphicFunction = Function
+
+
+__getattr__ = unknown("tf.types", {}, __all__)

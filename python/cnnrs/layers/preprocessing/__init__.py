@@ -2,6 +2,7 @@
 
 from cnnrs.layers.preprocessing.categories import CategoryEncoding
 from cnnrs.layers.preprocessing.discretization import Discretization
+from cnnrs.layers.preprocessing.hashing import HashedCrossing, Hashing
 from cnnrs.layers.preprocessing.lookup import IntegerLookup, StringLookup
 from cnnrs.layers.preprocessing.normalization import Normalization
 from cnnrs.layers.preprocessing.pipeline import Pipeline
@@ -10,6 +11,8 @@ from cnnrs.layers.preprocessing.rescaling import Rescaling
 __all__ = [
     "CategoryEncoding",
     "Discretization",
+    "HashedCrossing",
+    "Hashing",
     "IntegerLookup",
     "Normalization",
     "Pipeline",

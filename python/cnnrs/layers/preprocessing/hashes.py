@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["farm_hash", "sip_hash"]
+__all__ = ["farm_hash", "joined_hash", "sip_hash"]
 
 _MASK = 2**64 - 1
 _K0, _K1, _K2 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F
@@ -120,3 +120,10 @@ def sip_hash(data: bytes, key: tuple[int, int]) -> int:
             c = _rotated_right(c, 32)
         a ^= word or 0
     return a ^ b ^ c ^ d
+
+
+def joined_hash(first: int, second: int) -> int:
+    """One word of two, whose order counts: TensorFlow's `FingerprintCat64`."""
+    factor = 0xC6A4A7935BD1E995
+    value = first ^ factor ^ (_folded(second * factor & _MASK) * factor & _MASK)
+    return _folded(_folded(value * factor & _MASK) * factor & _MASK)

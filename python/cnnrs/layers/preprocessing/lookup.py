@@ -186,7 +186,7 @@ class _Lookup(Layer):
             )
 
     def _await(self, size: int) -> None:
-        """Takes a vocabulary of that size with the special tokens, whose tokens a file holds beside the config."""
+        """Takes a vocabulary of that size, special tokens included, which a file holds beside the config."""
         count = size - len(self._special())
         if count <= 0:
             return
@@ -214,7 +214,7 @@ class _Lookup(Layer):
             self._idf = np.asarray(store["idf_weights"], np.float32)
 
     def save_assets(self, dir_path: Any) -> None:
-        """Writes the vocabulary to `vocabulary.txt` in a folder, if it is not among the arguments of the layer.
+        """Writes the vocabulary to `vocabulary.txt` in a folder, if it is no argument of the layer.
 
         Args:
             dir_path: The folder.

@@ -164,9 +164,30 @@ def resized_array(
         if interpolation == "nearest":
             image = np.take(image, _nearest(extent, target), axis=axis)
             continue
-        matrix = _resizing(extent, target, interpolation, False).astype(np.float32)
-        image = np.moveaxis(np.tensordot(matrix, image, axes=(1, axis)), 0, axis)
+        start, weights = _taps(extent, target, interpolation, False)
+        along = [1] * image.ndim
+        along[axis] = target
+        # An output pixel reads few pixels: a product with the matrix would mostly multiply by 0.
+        total = np.take(image, start, axis=axis) * weights[0].reshape(along)
+        for tap in range(1, len(weights)):
+            total += np.take(image, start + tap, axis=axis) * weights[tap].reshape(along)
+        image = total
     return np.ascontiguousarray(image, dtype=np.float32)
+
+
+@functools.lru_cache(maxsize=1024)
+def _taps(extent: int, target: int, interpolation: str, antialias: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The first pixel that each output pixel reads, and the weights of it and those behind it.
+
+    The weights have the shape (taps, target) and are float32.
+    """
+    matrix = _resizing(extent, target, interpolation, antialias)
+    some = matrix != 0.0
+    begin = some.argmax(axis=1)
+    taps = max(int((extent - some[:, ::-1].argmax(axis=1) - begin).max()), 1)
+    start = np.minimum(begin, extent - taps)
+    weights = np.take_along_axis(matrix, start[:, None] + np.arange(taps), axis=1)
+    return start, np.ascontiguousarray(weights.T, dtype=np.float32)
 
 
 def _nearest(extent: int, target: int) -> np.ndarray:

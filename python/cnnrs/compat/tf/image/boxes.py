@@ -94,7 +94,8 @@ def _suppress(
     """The boxes that stay, best first, and their scores (Bodla 2017 for a sigma above 0)."""
     scores = scores.astype("float32").copy()
     alive = scores > least
-    kept, values = [], []
+    kept: list[int] = []
+    values: list[float] = []
     while len(kept) < most and alive.any():
         best = int(np.argmax(np.where(alive, scores, -np.inf)))
         kept.append(best)
@@ -278,7 +279,7 @@ _COLORS = np.array(
 
 
 @operation
-def draw_bounding_boxes(images: Any, boxes: Any, colors: Any = None) -> Any:
+def draw_bounding_boxes(images: Any, boxes: Any, colors: Any) -> Any:
     """Images with the edges of boxes in colours; it needs values: not while recording.
 
     Args:

@@ -51,10 +51,11 @@ def crop_to_bounding_box(
     target = [integer(n, "image.crop_to_bounding_box", "target") for n in (target_height, target_width)]
     lead = [0] * (x.ndim - 3)
     size = [*x.shape[: x.ndim - 3], *target, x.shape[-1]]
+    begin = [*lead, offset_height, offset_width, 0]
     try:
         offset = [integer(n, "image.crop_to_bounding_box", "offset") for n in (offset_height, offset_width)]
     except _core.TracedValueError:
-        return tf_slice(x, ops.stack([*lead, tensor(offset_height), tensor(offset_width), 0], axis=0), size)
+        return tf_slice(x, begin, size)
     if min(*offset, *target) < 0 or any(
         o + t > n for o, t, n in zip(offset, target, x.shape[-3:-1], strict=True)
     ):
@@ -62,7 +63,7 @@ def crop_to_bounding_box(
             f"tf.image.crop_to_bounding_box: {target} pixels from {offset} on are not within images of "
             f"shape {tuple(x.shape)}"
         )
-    return tf_slice(x, [*lead, *offset, 0], size)
+    return tf_slice(x, begin, size)
 
 
 @operation
@@ -103,7 +104,7 @@ def central_crop(image: Any, central_fraction: Any) -> Any:
 
 @operation
 def resize_with_crop_or_pad(image: Any, target_height: Any, target_width: Any) -> Any:
-    """Images cropped in the middle where they are too large, and with zeros around where they are too small."""
+    """Images cropped in the middle where they are too large, with zeros around where they are too small."""
     x = images(image, "resize_with_crop_or_pad")
     target = [integer(n, "image.resize_with_crop_or_pad", "target") for n in (target_height, target_width)]
     if min(target) < 1:

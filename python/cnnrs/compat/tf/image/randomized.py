@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, ops
+from cnnrs import ops
 from cnnrs.compat.tf import random
 from cnnrs.compat.tf.arguments import numbers, tensor
 from cnnrs.compat.tf.image import colors, cropping
@@ -93,12 +93,7 @@ def _crop(value: Any, size: Any, draw: _Draw) -> Any:
         raise ValueError(f"tf.image.random_crop: size: {wanted} does not fit into shape {tuple(x.shape)}")
     room = np.array([n - w + 1 for n, w in zip(x.shape, wanted, strict=True)], "int32")
     begin = ops.cast(ops.floor(draw((x.ndim,), 0.0, 1.0) * room.astype("float32")), "int32")
-    begin = ops.minimum(begin, room - 1)
-    try:
-        known = np.asarray(begin).tolist()
-    except _core.TracedValueError:
-        return ops.slice(x, begin, wanted)
-    return x[tuple(slice(b, b + w) for b, w in zip(known, wanted, strict=True))]
+    return ops.slice(x, ops.minimum(begin, room - 1), wanted)
 
 
 @operation

@@ -131,6 +131,8 @@ def resize_with_pad(
     height, width = (np.float32(n) for n in x.shape[-3:-1])
     ratio = max(width / np.float32(target[1]), height / np.float32(target[0]))
     size = [int(np.floor(n / ratio)) for n in (height, width)]
-    before = [max(0, (t - n) // 2) for t, n in zip(target, size, strict=True)]
+    # The margin is that of the size before it is rounded down.
+    exact = [(np.float32(t) - n / ratio) / 2 for t, n in zip(target, (height, width), strict=True)]
+    before = [max(0, int(np.floor(margin))) for margin in exact]
     resized = resize(x, size, method, antialias=antialias)
     return pad_to_bounding_box(resized, *before, *target)

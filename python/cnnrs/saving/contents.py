@@ -1,0 +1,117 @@
+"""What lies in a file of a model or of weights, without making the model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnnrs.base.arguments import file_path
+from cnnrs.saving import keras_archive, keras_weights
+from cnnrs.saving.generators import GROUP
+from cnnrs.serialization import hdf5
+from cnnrs.serialization.formats import format_of, kind_of_file
+from cnnrs.serialization.hdf5 import Group
+
+__all__ = ["Contents", "contents_of", "describe"]
+
+_KINDS = {"keras": "Keras archive", "hdf5": "HDF5", "shards": "shards of weights", "native": "safetensors"}
+
+
+class Contents(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        kind: The format.
+        made_by: What wrote it, as far as it says so.
+        config: The description of the model; None for weights alone.
+        root: The arrays as groups; for safetensors by the parts of their names.
+    """
+
+    kind: str
+    made_by: str
+    config: dict[str, Any] | None
+    root: Group
+
+
+def contents_of(filepath: Any) -> Contents:
+    """Reads a file.
+
+    Args:
+        filepath: A file of any format that `load_model` or `load_weights` reads.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is damaged, or of another kind.
+    """
+    path = file_path(filepath, "summary")
+    kind = kind_of_file(path)
+    if kind == "keras":
+        members = keras_archive.read(path)
+        metadata = json.loads(members.get("metadata.json", b"{}"))
+        version = metadata.get("keras_version", "?") if isinstance(metadata, dict) else "?"
+        root = hdf5.read(members["model.weights.h5"]) if "model.weights.h5" in members else Group()
+        return Contents(_KINDS[kind], f"Keras {version}", json.loads(members["config.json"]), root)
+    if kind == "shards":
+        return Contents(_KINDS[kind], "Keras", None, keras_weights.read_shards(path))
+    if kind == "hdf5":
+        root = hdf5.read(path)
+        attrs = root.groups.get("model_weights", root).attrs
+        text = root.attrs.get("model_config")
+        config = json.loads(text) if isinstance(text, str) else None
+        return Contents(
+            "legacy HDF5" if config else "HDF5", f"Keras {attrs.get('keras_version', 3)}", config, root
+        )
+    tensors, metadata, _ = format_of(path).read(path)
+    root = Group()
+    for name, value in tensors.items():
+        *folders, last = name.split("/")
+        root.group("/".join(folders)).arrays[last] = value
+    made_by = f"cnnrs, format {metadata['cnnrs_format']}" if "cnnrs_format" in metadata else "another program"
+    config = json.loads(metadata["model"]) if "model" in metadata else None
+    return Contents(_KINDS[kind], made_by, config, root)
+
+
+def describe(contents: Contents) -> str:
+    """A text about a file: what made it, the layers of the model, the arrays.
+
+    >>> print(describe(Contents("HDF5", "Keras 3", None, Group(arrays={"0": np.zeros((2, 3))}))))
+    HDF5, made by Keras 3
+    <BLANKLINE>
+    array   shape    dtype     elements
+    0       (2, 3)   float64          6
+    <BLANKLINE>
+    1 arrays, 6 elements, 48 bytes
+    """
+    lines = [f"{contents.kind}, made by {contents.made_by}"]
+    if isinstance(contents.config, dict):
+        inner = contents.config.get("config")
+        name = inner.get("name") if isinstance(inner, dict) else None
+        layers = inner.get("layers", []) if isinstance(inner, dict) else []
+        lines.append(f"model {name!r}, a {contents.config.get('class_name')} of {len(layers)} layers")
+        for layer in layers:
+            own = layer.get("config", {}) if isinstance(layer, dict) else {}
+            lines.append(
+                f"  {own.get('name', '?')} ({layer.get('class_name') if isinstance(layer, dict) else '?'})"
+            )
+    arrays = _arrays(contents.root, "")
+    rows = [("array", "shape", "dtype", "elements")]
+    rows += [(path, str(a.shape), a.dtype.name, f"{a.size:,}") for path, a in arrays.items()]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines.append("")
+    for row in rows:
+        left = "   ".join(cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True))
+        lines.append(f"{left}   {row[3].rjust(widths[3])}")
+    elements = sum(a.size for a in arrays.values())
+    size = sum(a.nbytes for a in arrays.values())
+    return "\n".join([*lines, "", f"{len(arrays)} arrays, {elements:,} elements, {size:,} bytes"])
+
+
+def _arrays(group: Group, path: str) -> dict[str, np.ndarray]:
+    """The arrays of a group and of those inside; what lies in a group `vars` belongs to the one around."""
+    found = {f"{path}{name}": value for name, value in group.arrays.items()}
+    for name, inner in group.groups.items():
+        if not (path == "" and name == GROUP):
+            found |= _arrays(inner, path if name == "vars" else f"{path}{name}/")
+    return found
