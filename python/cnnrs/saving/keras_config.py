@@ -103,7 +103,9 @@ def _renumbered(config: dict[str, Any], by: int) -> dict[str, Any]:
             return [places[0], places[1] + by if places[0] in inside else places[1], places[2]]
         return type(places)(moved(place) for place in places)
 
-    ends: dict[str, Any] = {key: moved(config[key]) for key in ("input_layers", "output_layers") if key in config}
+    ends: dict[str, Any] = {
+        key: moved(config[key]) for key in ("input_layers", "output_layers") if key in config
+    }
     return {**config, **ends}
 
 
