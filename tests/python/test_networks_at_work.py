@@ -49,6 +49,23 @@ def test_copies_compute_the_same(network):
         np.testing.assert_array_equal(copy.predict(images(), verbose=0), expected, err_msg=way)
 
 
+@pytest.mark.parametrize("network", ["EfficientNetB0", "ConvNeXtTiny"])
+def test_files_of_keras_bring_networks_back(network, tmp_path):
+    model = features(network)
+    expected = model.predict(images(), verbose=0)
+    model.save(tmp_path / "whole.keras")
+    np.testing.assert_array_equal(
+        cnnrs.models.load_model(tmp_path / "whole.keras").predict(images(), verbose=0), expected
+    )
+    model.save_weights(tmp_path / "a.weights.h5")
+    options = {"include_top": False, "input_shape": SHAPE, "pooling": "avg"}
+    again = getattr(applications, network)(weights=tmp_path / "a.weights.h5", **options)
+    np.testing.assert_array_equal(again.predict(images(), verbose=0), expected)
+    # Weights of another network are refused.
+    with pytest.raises(ValueError, match=r"expected|received|shape|layers"):
+        applications.DenseNet121(weights=tmp_path / "a.weights.h5", **options)
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_summaries_name_each_layer(network):
     model, lines = features(network), []
