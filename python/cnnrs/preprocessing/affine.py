@@ -47,11 +47,11 @@ def apply_affine_transform(
     Args:
         x: Array of 3 axes.
         theta: Degrees by which it is turned.
-        tx: Pixels of the shift along rows.
-        ty: Pixels of the shift along columns.
+        tx: Pixels of the shift in the direction of x: along columns where they are the later axis.
+        ty: Pixels of the shift in the direction of y.
         shear: Degrees of the shear.
-        zx: Zoom of the rows; 2 makes things half as large.
-        zy: Zoom of the columns.
+        zx: Zoom in the direction of x; 2 makes things half as large.
+        zy: Zoom in the direction of y.
         row_axis: The axis of rows.
         col_axis: The axis of columns.
         channel_axis: The axis of channels, 0 or 2.
@@ -68,7 +68,7 @@ def apply_affine_transform(
     Example:
         >>> import numpy as np
         >>> from cnnrs.preprocessing.image import apply_affine_transform
-        >>> apply_affine_transform(np.arange(4.0).reshape(1, 1, 4), ty=1, fill_mode="constant").tolist()
+        >>> apply_affine_transform(np.arange(4.0).reshape(1, 1, 4), tx=1, fill_mode="constant").tolist()
         [[[1.0, 2.0, 3.0, 0.0]]]
     """
     image = np.asarray(x)

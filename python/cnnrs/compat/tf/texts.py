@@ -1,4 +1,4 @@
-"""Functions that move elements move texts too: they move the numbers of texts, whose places these then take."""
+"""Functions that move elements move texts too: they move numbers of texts, whose places these then take."""
 
 from __future__ import annotations
 

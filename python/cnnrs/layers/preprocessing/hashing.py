@@ -73,7 +73,7 @@ class _Hashed(Layer):
 
     def _of_floats(self, array: np.ndarray) -> np.ndarray:
         if array.size:
-            raise TypeError(f"{self.name}: expected integers or strings, received numbers of {array.dtype}")
+            raise ValueError(f"{self.name}: expected integers or strings, received numbers of {array.dtype}")
         return array.astype(np.int64)
 
     def _checked(self, num_bins: Any, output_mode: Any, modes: tuple[str, ...], sparse: Any) -> None:
