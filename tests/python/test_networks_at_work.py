@@ -8,6 +8,7 @@ import pytest
 import cnnrs
 from cnnrs import applications, layers
 from cnnrs.applications.convnext import LayerScale, StochasticDepth
+from cnnrs.saving.keras_config import from_keras, to_keras
 
 # One of each family.
 NETWORKS = ["DenseNet121", "NASNetMobile", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny"]
@@ -179,3 +180,18 @@ def test_layer_scale_learns_a_factor_for_each_channel():
     np.testing.assert_allclose(layer.gamma, [1.0, 2.0, 3.0], rtol=1e-3)
     again = LayerScale.from_config(layer.get_config())
     assert (again.init_values, again.projection_dim) == (0.5, 3)
+
+
+@pytest.mark.parametrize(
+    ("layer", "module"),
+    [
+        (LayerScale(0.5, 3), "convnext"),
+        (StochasticDepth(0.5), "convnext"),
+        (applications.inception_resnet_v2.CustomScaleLayer(0.1), "inception_resnet_v2"),
+    ],
+)
+def test_files_of_keras_name_the_layers_of_networks_by_where_keras_has_them(layer, module):
+    data = to_keras(cnnrs.saving.serialize_keras_object(layer))
+    assert data["module"] == f"keras.src.applications.{module}"
+    assert data["class_name"] == data["registered_name"] == type(layer).__name__
+    assert cnnrs.saving.deserialize_keras_object(from_keras(data)).get_config() == layer.get_config()
