@@ -8,6 +8,7 @@ import pytest
 import cnnrs
 from cnnrs import applications, layers
 from cnnrs.applications.convnext import LayerScale, StochasticDepth
+from cnnrs.saving.keras_config import from_keras, to_keras
 
 # One of each family.
 NETWORKS = ["DenseNet121", "NASNetMobile", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny"]
@@ -47,6 +48,23 @@ def test_copies_compute_the_same(network):
         ]
         copy.set_weights(model.get_weights())
         np.testing.assert_array_equal(copy.predict(images(), verbose=0), expected, err_msg=way)
+
+
+@pytest.mark.parametrize("network", ["EfficientNetB0", "ConvNeXtTiny"])
+def test_files_of_keras_bring_networks_back(network, tmp_path):
+    model = features(network)
+    expected = model.predict(images(), verbose=0)
+    model.save(tmp_path / "whole.keras")
+    np.testing.assert_array_equal(
+        cnnrs.models.load_model(tmp_path / "whole.keras").predict(images(), verbose=0), expected
+    )
+    model.save_weights(tmp_path / "a.weights.h5")
+    options = {"include_top": False, "input_shape": SHAPE, "pooling": "avg"}
+    again = getattr(applications, network)(weights=tmp_path / "a.weights.h5", **options)
+    np.testing.assert_array_equal(again.predict(images(), verbose=0), expected)
+    # Weights of another network are refused.
+    with pytest.raises(ValueError, match=r"expected|received|shape|layers"):
+        applications.DenseNet121(weights=tmp_path / "a.weights.h5", **options)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -162,3 +180,18 @@ def test_layer_scale_learns_a_factor_for_each_channel():
     np.testing.assert_allclose(layer.gamma, [1.0, 2.0, 3.0], rtol=1e-3)
     again = LayerScale.from_config(layer.get_config())
     assert (again.init_values, again.projection_dim) == (0.5, 3)
+
+
+@pytest.mark.parametrize(
+    ("layer", "module"),
+    [
+        (LayerScale(0.5, 3), "convnext"),
+        (StochasticDepth(0.5), "convnext"),
+        (applications.inception_resnet_v2.CustomScaleLayer(0.1), "inception_resnet_v2"),
+    ],
+)
+def test_files_of_keras_name_the_layers_of_networks_by_where_keras_has_them(layer, module):
+    data = to_keras(cnnrs.saving.serialize_keras_object(layer))
+    assert data["module"] == f"keras.src.applications.{module}"
+    assert data["class_name"] == data["registered_name"] == type(layer).__name__
+    assert cnnrs.saving.deserialize_keras_object(from_keras(data)).get_config() == layer.get_config()

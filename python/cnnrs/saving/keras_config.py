@@ -225,6 +225,11 @@ def to_keras(data: Any) -> Any:
         config = {key: to_keras(value) for key, value in config.items() if key not in _OWN_ARGUMENTS}
     if isinstance(config, dict):
         config = _renumbered(config, 1)
+    if module.startswith("cnnrs.applications."):
+        # Keras offers the layers that its networks bring along under no public name.
+        translated["module"] = "keras.src." + module.split(".", 1)[1]
+        translated["registered_name"] = kind
+        return {**translated, "config": config}
     translated["module"] = _MODULES.get(module, "keras." + module.split(".", 1)[1])
     if kind == "Functional":
         translated["module"] = "keras.src.models.functional"
