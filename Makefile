@@ -15,6 +15,7 @@
 # make tf-compare  cnnrs.compat.tf against TensorFlow
 # make keras-compare  every function, layer, loss, metric and optimizer against Keras; make edge  what single calls cost
 # make keras-examples KERAS_IO=/path  Keras's own examples: names, and runs to the end on stand-in data
+# make keras-files  files that are written here, read by Keras
 # make fuzz    random programs against float64: make fuzz FUZZ_ARGS='--programs 20000 --seed 1'
 # make instructions  instructions of the main kernels under callgrind, compared with a table
 # Needs Python >= 3.10, Rust (rust-version in Cargo.toml) and the package registries, nothing else.
@@ -29,7 +30,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean tf-data tf-compare keras-examples
+.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean tf-data tf-compare keras-examples keras-files
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -209,6 +210,13 @@ fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_networks.py
 	$(PEERS)/.venv/bin/python -m pip install --quiet pillow scipy
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_data.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_operations.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_files.py
+
+# Models of each kind are written here and read by Keras, which compares weights, outputs and further training.
+keras-files: $(PEERS)/.venv/.installed $(VENV)/.wheel
+	PYTHONPATH=tests $(BIN)/python -m keras_files write build/keras-files
+	PYTHONPATH=tests $(PEERS)/.venv/bin/python -m keras_files read build/keras-files
 
 # Values, gradients, dtypes and shapes of both libraries on the same calls; the summary goes to docs/keras.md with
 # KERAS_ARGS=--write, and KERAS_ARGS=--list prints each difference.

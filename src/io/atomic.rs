@@ -33,17 +33,20 @@ pub fn write_atomically(
     match temporary.place(&at) {
         Ok(()) => {}
         // Some file systems have unnamed files that cannot be named.
-        Err((_, Some(mut unnamed))) => {
-            let temporary = named(path, &at)?;
-            fill(path, &at, &temporary, |to| {
-                unnamed.seek(SeekFrom::Start(0))?;
-                std::io::copy(&mut unnamed, to).map(drop)
-            })?;
-            temporary.place(&at).map_err(|(e, _)| FileError::system(path, "replace", e))?;
-        }
+        Err((_, Some(unnamed))) => place_copy(path, &at, unnamed)?,
         Err((e, None)) => return Err(FileError::system(path, "replace", e)),
     }
     sync_folder(&at.folder).map_err(|e| FileError::system(path, "sync the folder of", e))
+}
+
+/// Puts a copy of a complete file without a name at the destination.
+fn place_copy(path: &Path, at: &Destination, mut unnamed: File) -> Result<(), FileError> {
+    let temporary = named(path, at)?;
+    fill(path, at, &temporary, |to| {
+        unnamed.seek(SeekFrom::Start(0))?;
+        std::io::copy(&mut unnamed, to).map(drop)
+    })?;
+    temporary.place(at).map_err(|(e, _)| FileError::system(path, "replace", e))
 }
 
 /// Fills a temporary file and puts it on the disk, with the permissions of the file that it replaces.

@@ -111,6 +111,20 @@ fn what_a_killed_process_left_is_removed_and_what_another_writes_is_not() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_file_that_gets_no_name_is_copied_into_one_that_has_one() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("m.bin");
+    fs::write(&path, "old").expect("old file");
+    let at = Destination::of(&path).expect("writable");
+    let Some(Temporary::Unnamed(file)) = Temporary::unnamed(&at) else { return };
+    file.write_all_at(b"content", 0).expect("write");
+    place_copy(&path, &at, file).expect("place");
+    assert_eq!(fs::read(&path).expect("read"), b"content");
+    assert_eq!(entries(folder.path()), ["m.bin"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_file_without_a_name_replaces_what_came_meanwhile() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("m.bin");

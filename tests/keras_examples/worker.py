@@ -101,7 +101,7 @@ def _patch(engine: str, script: str) -> None:
         for name, shapes in DATA_SETS.items():
             module = _module(f"{root}.datasets.{name}")
             if module is not None:
-                module.load_data = _loader(*shapes, 1 if script in WHOLE else 10)
+                module.load_data = _loader(*shapes, 1 if script in WHOLE or name.endswith("mnist") else 10)
         utils: Any = _module(f"{root}.utils")
         utils.get_file = _get_file
         applications = _module(f"{root}.applications")
@@ -117,21 +117,21 @@ def _patch(engine: str, script: str) -> None:
 def _shorten(keras: Any) -> None:
     """`fit` and `evaluate` take few batches; what `predict` gives is indexed, and so it takes all."""
 
-    def short(method: Any) -> Any:
+    def with_limit(method: Any, steps: int | None) -> Any:
         @functools.wraps(method)
         def call(*args: Any, **kwargs: Any) -> Any:
+            before = keras.config.max_steps_per_epoch()
             keras.config.set_max_epochs(1)
-            keras.config.set_max_steps_per_epoch(2)
+            keras.config.set_max_steps_per_epoch(steps)
             try:
                 return method(*args, **kwargs)
             finally:
-                keras.config.set_max_epochs(None)
-                keras.config.set_max_steps_per_epoch(None)
+                keras.config.set_max_steps_per_epoch(before)
 
         return call
 
-    keras.Model.fit = short(keras.Model.fit)
-    keras.Model.evaluate = short(keras.Model.evaluate)
+    for name, steps in {"fit": 2, "evaluate": 2, "predict": None}.items():
+        setattr(keras.Model, name, with_limit(getattr(keras.Model, name), steps))
 
 
 # Scripts that ask for images by numbers which only the whole data set has.
@@ -146,7 +146,7 @@ DATA_SETS = {
 
 
 def _loader(train: Any, test: Any, classes: int, rank: int, part: int) -> Any:
-    """`load_data` of random images, as many as the data set has divided by `part`."""
+    """`load_data` of random images, as many as the data set has, or a part of them."""
 
     def load_data(*args: Any, **kwargs: Any) -> Any:
         rng = np.random.default_rng(0)

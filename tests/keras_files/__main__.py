@@ -39,9 +39,8 @@ def _read(keras: Any, folder: str) -> int:
         try:
             outcome = check(keras, folder, name)
             fits = outcome.is_equal()
-            print(
-                f"{'ok  ' if fits else 'FAIL'} {name:32} outputs {outcome.outputs:.1e} losses {outcome.losses:.1e}"
-            )
+            verdict = "ok  " if fits else "FAIL"
+            print(f"{verdict} {name:32} outputs {outcome.outputs:.1e} losses {outcome.losses:.1e}")
             if outcome.weights:
                 print("     weights differ:", *outcome.weights)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Writes a model of each kind with one library, and reads the files with another: what is equal, and how equal."""
+"""Writes a model of each kind with one library, reads the files with another, and compares."""
 
 from __future__ import annotations
 

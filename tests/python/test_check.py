@@ -108,6 +108,7 @@ def test_arguments_of_known_callables_are_checked(tmp_path):
         "from keras import layers, Sequential\nimport keras\n"
         "layers.Conv2D(3, 3, kernal_size=3, name='a', input_shape=(1, 2, 3))\n"
         "layers.Dense(3, **more)\nlayers.LeakyReLU(alpha=0.1)\n"
+        "layers.Flatten(None, 3)\nlayers.Dense(*a, 3, 4)\nlayers.Flatten('channels_last')\n"
         "model = Sequential()\nmodel.fit(x, epoch=3)\nmodel.fit_generator(x)\n"
         "class M(keras.Model):\n    def evaluate(self, fast=False): pass\n"
         "    def f(self):\n        self.evaluate(fast=True)\n        self.predict(x, batchsize=3)\n"
@@ -116,6 +117,7 @@ def test_arguments_of_known_callables_are_checked(tmp_path):
     bad = {name for name, finding in found(tmp_path, text).items() if finding.is_missing}
     assert bad == {
         "keras.layers.Conv2D(kernal_size)",
+        "keras.layers.Flatten(...)",
         "keras.Sequential.fit(epoch)",
         "keras.Sequential.fit_generator",
         "keras.Model.predict(batchsize)",

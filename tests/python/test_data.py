@@ -173,6 +173,15 @@ def test_looking_at_a_spec_changes_no_draw():
     np.testing.assert_array_equal([x.numpy() for x in looked_at], [x.numpy() for x in plain])
 
 
+def test_specs_of_functions_of_batches():
+    data = Dataset.from_tensor_slices((X, Y)).batch(4)
+    mapped = data.map(lambda x, y: (x[:, :2] * 2, ops.one_hot(y, 3), ops.sum(x)))
+    batch, labels, total = mapped.element_spec
+    assert batch == TensorSpec((None, 2), "float32") and labels == TensorSpec((None, 3), "float32")
+    assert total == TensorSpec((), "float32")
+    assert [tuple(x.shape) for x, _, _ in mapped] == [(4, 2), (4, 2), (2, 2)]
+
+
 def test_seeds_of_the_process_move_on_by_themselves():
     """Draws in pipelines take nothing from the generators outside, whose draws would depend on timing."""
     utils.set_random_seed(5)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-MODULES = """variables random initializers regularizers constraints losses metrics optimizers
+MODULES = """variables random data initializers regularizers constraints losses metrics optimizers
 optimizers.schedules callbacks utils saving""".split()
 
 

@@ -142,6 +142,23 @@ def test_input_dim_is_the_shape_of_the_first_input():
         layers.Dense(3, input_dim="four")
 
 
+@pytest.mark.parametrize("padding", ["valid", "same", "causal"])
+def test_a_subclass_changes_the_convolution(padding):
+    class Doubled(layers.Conv1D):
+        def convolution_op(self, inputs, kernel):
+            return super().convolution_op(inputs, kernel * 2.0)
+
+    class Called(layers.Conv1D):
+        def call(self, inputs):
+            return self.convolution_op(inputs, self.kernel * 2.0) + self.bias
+
+    x = np.random.default_rng(0).random((2, 8, 3), np.float32)
+    options = {"padding": padding, "bias_initializer": "ones", "kernel_initializer": "ones"}
+    plain = layers.Conv1D(4, 3, **options)(x).numpy()
+    for cls in (Doubled, Called):
+        np.testing.assert_allclose(cls(4, 3, **options)(x), 2 * (plain - 1) + 1, rtol=1e-5)
+
+
 class Former(cnnrs.Model):
     """A model whose step is written as for Keras 2."""
 

@@ -198,6 +198,21 @@ def test_compressed_bombs_are_refused_and_leave_memory_alone(tmp_path):
         hdf5.read(path)
 
 
+def test_chunks_beyond_the_end_are_refused_before_memory_is_taken_for_them():
+    path = FIXTURES / "chunks.h5"
+    raw = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        chunks = file["gzip"].id
+        sizes = [chunks.get_chunk_info(number) for number in range(chunks.get_num_chunks())]
+    for chunk in sizes:
+        entry = struct.pack("<II", chunk.size, 0) + struct.pack("<QQQ", *chunk.chunk_offset, 0)
+        at = raw.index(entry + struct.pack("<Q", chunk.byte_offset))
+        damaged = bytearray(raw)
+        struct.pack_into("<I", damaged, at, 0xFFFFFF00)
+        with pytest.raises(ValueError, match=r"/gzip: the 4294967040 bytes at \d+ are not in the file"):
+            hdf5.read(bytes(damaged))
+
+
 def test_texts_that_share_their_bytes_are_refused_beyond_a_limit(tmp_path):
     """Each of many names refers to the same large text."""
     path = tmp_path / "texts.h5"

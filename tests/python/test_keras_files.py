@@ -1,7 +1,7 @@
 """Files of Keras: those that real Keras made load here, and what is written here reads the same.
 
-`tests/fixtures/keras_files.zip` is made by `make fixtures` with Keras; `make keras-files` reads files of cnnrs
-with Keras.
+`tests/fixtures/keras_files.zip` is made by `make fixtures` with Keras; `make keras-files` reads files of
+cnnrs with Keras.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def test_a_file_of_keras_predicts_and_trains_on_as_in_keras(fixtures, name):
     assert outcome.is_equal(), outcome
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "name", [*FILES, *(f"{name}.keras" for name in zoo.BUILDERS if f"{name}.keras" not in FILES)]
+)
 def test_what_is_written_here_is_read_here(own, name):
     outcome = check(cnnrs, own, name)
     assert not outcome.weights
@@ -86,7 +88,7 @@ def weights_of(path: str) -> dict[str, np.ndarray]:
     return {name: value for name, value in found.items() if not name.startswith("cnnrs/")}
 
 
-@pytest.mark.parametrize("name", sorted(zoo.BUILDERS))
+@pytest.mark.parametrize("name", [name.removesuffix(".keras") for name in FILES if name.endswith(".keras")])
 def test_arrays_have_the_paths_the_shapes_and_the_types_of_keras(fixtures, own, name):
     theirs = weights_of(f"{fixtures}/{name}.keras")
     mine = weights_of(f"{own}/{name}.keras")
@@ -233,6 +235,19 @@ def test_a_layer_that_occurs_twice_is_one_layer(tmp_path):
     again = saving.load_model(tmp_path / "m.keras")
     assert again.first is again.second
     np.testing.assert_array_equal(again(X), model(X))
+
+
+def test_a_layer_inside_of_a_wrapper_and_beside_it_is_one_layer(tmp_path):
+    inner = layers.Dense(3, name="inner")
+    x = cnnrs.Input((2, 4))
+    outputs = [layers.TimeDistributed(inner)(x), inner(x[:, 0])]
+    model = cnnrs.Model(x, outputs)
+    model.save(tmp_path / "m.keras")
+    again = saving.load_model(tmp_path / "m.keras")
+    data = np.stack([X[:4], X[4:]], axis=1)
+    for left, right in zip(model(data), again(data), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert len(again.weights) == 2
 
 
 def test_state_of_users_in_variables_and_assets(tmp_path):
@@ -482,10 +497,12 @@ def test_a_functional_model_of_keras_2(tmp_path):
         },
     }  # fmt: skip
     training = {
-        "loss": "mse", "metrics": [[{"class_name": "MeanMetricWrapper", "config": {"name": "mae", "fn": "mae"}}]],
+        "loss": "mse",
+        "metrics": [[{"class_name": "MeanMetricWrapper", "config": {"name": "mae", "fn": "mae"}}]],
         "weighted_metrics": None, "loss_weights": None,
         "optimizer_config": {"class_name": "Adam", "config": {
-            "name": "Adam", "learning_rate": 0.01, "decay": 0.0, "beta_1": 0.9, "is_legacy_optimizer": False}},
+            "name": "Adam", "learning_rate": 0.01, "decay": 0.0, "beta_1": 0.9,
+            "is_legacy_optimizer": False}},
     }  # fmt: skip
     mean = [np.zeros(6, "float32"), np.ones(6, "float32")]
     path = keras_2(tmp_path / "m.h5", config, {"x": [], "d": [kernel, bias], "bn": mean}, training)

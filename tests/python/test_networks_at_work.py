@@ -1,4 +1,4 @@
-"""Keras's newer networks: copies, training of a head and of all, 16 bits, and layers that they bring along."""
+"""Keras's newer networks: copies, training of a head and of all, 16 bits, layers that they bring along."""
 
 import json
 

@@ -23,7 +23,7 @@ import cnnrs
 
 PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
-    "", "activations", "applications", "backend", "callbacks", "config", "constraints",
+    "", "activations", "applications", "backend", "callbacks", "config", "constraints", "data",
     "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
     "datasets.mnist", "datasets.reuters", "dtype_policies", "initializers", "layers", "losses", "metrics",
     "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",

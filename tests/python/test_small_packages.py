@@ -177,7 +177,7 @@ def test_settings_that_have_one_value():
     for call in (lambda: config.set_backend("torch"), lambda: config.set_max_epochs(0)):
         with pytest.raises(ValueError, match="expected"):
             call()
-    for name in ("enable_traceback_filtering", "enable_flash_attention", "enable_unsafe_deserialization"):
+    for name in ("enable_traceback_filtering", "enable_flash_attention"):
         with pytest.raises(AttributeError, match="which Keras has"):
             getattr(config, name)
 

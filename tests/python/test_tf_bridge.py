@@ -144,7 +144,7 @@ def test_what_is_lacking_says_what_to_use(name, words):
 
 
 def test_keras_is_cnnrs():
-    assert tf.keras is cnnrs
+    assert tf.keras is cnnrs.keras and tf.keras.layers is cnnrs.layers
     assert tf.losses is cnnrs.losses and tf.optimizers is cnnrs.optimizers
 
 

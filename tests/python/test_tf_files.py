@@ -236,3 +236,29 @@ def test_images_of_a_folder_as_scripts_read_them(tmp_path):
     data = files.map(process, num_parallel_calls=tf.data.AUTOTUNE).batch(4).prefetch(tf.data.AUTOTUNE)
     shapes, labels = zip(*((tuple(x.shape), y.numpy().tolist()) for x, y in data), strict=True)
     assert shapes == ((4, 4, 4, 3), (2, 4, 4, 3)) and sorted(sum(labels, [])) == [0, 0, 0, 1, 1, 1]
+
+
+def test_texts_are_moved_as_numbers_are():
+    names = tf.constant([["a", "b", "c"], ["d", "e", "f"]])
+    numbers = tf.constant(np.arange(6).reshape(2, 3))
+    letters = np.array(list("abcdef"))
+    for move in (
+        lambda x: tf.reshape(x, (3, 2)),
+        lambda x: tf.expand_dims(x, -1),
+        tf.transpose,
+        lambda x: tf.gather(x, [1, 0]),
+        lambda x: tf.concat([x, x], axis=1),
+        lambda x: tf.stack([x, x]),
+        lambda x: tf.reverse(x, [1]),
+        lambda x: tf.tile(x, [2, 1]),
+        lambda x: tf.unstack(x)[1],
+        lambda x: tf.split(x, 3, axis=1)[2],
+        lambda x: tf.boolean_mask(x, [True, False]),
+        lambda x: tf.squeeze(tf.slice(x, [0, 1], [2, 1])),
+    ):
+        expected = letters[move(numbers).numpy()]
+        assert [b.decode() for b in move(names).numpy().ravel()] == expected.ravel().tolist()
+        assert move(names).shape == expected.shape
+    assert (
+        tf.shape(names).numpy().tolist() == [2, 3] and int(tf.size(names)) == 6 and int(tf.rank(names)) == 2
+    )

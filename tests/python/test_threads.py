@@ -140,7 +140,7 @@ def test_hooks_of_others_around_a_fork_may_drop_and_compute():
     program = """
     import os, warnings
     warnings.simplefilter("ignore")
-    # Registered before cnnrs is imported: they run inside its own hooks, as those of `threading`, in which the
+    # Registered before cnnrs is imported: they run inside its hooks, as those of `threading`, in which the
     # collector may run.
     kept, seen = [], []
 

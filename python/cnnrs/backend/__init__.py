@@ -1,5 +1,7 @@
 """What `keras.backend` says of element types, and its names of settings that `config` and `utils` have.
 
+The functions that it had in Keras 2 are those of `cnnrs.backend.functions`.
+
 >>> from cnnrs import backend
 >>> backend.result_type("int32", "float16"), backend.result_type("uint8", int)
 ('float16', 'uint8')

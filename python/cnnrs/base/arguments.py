@@ -80,12 +80,13 @@ def takes_any(target: Any) -> bool:
     return not isinstance(target, type) or not functions
 
 
-def reject(target: Any, kwargs: Iterable[str] | Mapping[str, Any]) -> None:
+def reject(target: Any, kwargs: Iterable[str] | Mapping[str, Any], also: tuple[str, ...] = ()) -> None:
     """Raises TypeError for the first of the arguments left over, if there are any.
 
     Args:
         target: The class or function that was called.
         kwargs: Names of arguments that it does not have.
+        also: Arguments that it has beside those of its signature.
 
     >>> from cnnrs import layers
     >>> reject(layers.Dense, {"unit": 3})
@@ -94,7 +95,7 @@ def reject(target: Any, kwargs: Iterable[str] | Mapping[str, Any]) -> None:
     """
     if not kwargs:
         return
-    known = known_arguments(target)
+    known = [*known_arguments(target), *also]
     unknown = [name for name in kwargs if name not in known]
     if not unknown:
         raise TypeError(f"{target.__name__}: unexpected argument {next(iter(kwargs))!r}")

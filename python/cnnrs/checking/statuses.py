@@ -186,4 +186,20 @@ def _arguments(path: str, call: Call) -> list[tuple[str, Status]]:
         if keyword not in known:
             hint = did_you_mean(keyword, known).removeprefix("; ")
             entries.append((f"{path}({keyword})", Status("unknown", hint)))
+    most = _positional(target, is_method="()" in path)
+    if most is not None and call.positional > most:
+        text = f"takes {most} arguments by position, is given {call.positional}"
+        entries.append((f"{path}(...)", Status("unknown", text)))
     return entries
+
+
+def _positional(target: Any, is_method: bool) -> int | None:
+    """How many arguments a function or class takes by position; None for any number."""
+    try:
+        parameters = list(inspect.signature(target).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    count = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    return count - 1 if is_method else count

@@ -13,10 +13,11 @@ import numpy as np
 
 from cnnrs import _core, ops, tree
 from cnnrs.base import context, policies
+from cnnrs.base.dtypes import host_dtype
 from cnnrs.base.key_scope import KeyScope
 from cnnrs.base.recent import Recent
 from cnnrs.data.elements import as_element, for_user, host
-from cnnrs.data.spec import TensorSpec, plain_name, spec_of
+from cnnrs.data.spec import TensorSpec, merged, plain_name, spec_of
 from cnnrs.data.workers import GROUP
 from cnnrs.ops.dispatch import as_tensor
 
@@ -33,6 +34,8 @@ _MAX_SIGNATURES = 16
 # few numbers and few steps.
 _GROUP_SIZE = 2**15
 _GROUP_STEPS = 64
+# What stands for unknown extents where only shapes are asked for.
+_EXTENTS = (40, 41)
 _TENSOR = object()
 _NUMBERS = (np.ndarray, _core.Tensor, np.generic)
 _NESTED = (tuple, list, dict, deque)
@@ -242,16 +245,29 @@ class ElementFunction:
     def spec(self, arguments: tuple[Any, ...]) -> Any:
         """The specs of the result, by those of the arguments; None if only a call tells.
 
-        Recording tells, where all shapes are known.
+        Recording tells. Unknown extents are tried with two numbers: what differs in the results is unknown.
         """
         leaves = tree.flatten(arguments)
-        known = all(isinstance(s, TensorSpec) and s.shape is not None and None not in s.shape for s in leaves)
+        known = all(isinstance(s, TensorSpec) and s.shape is not None for s in leaves)
         if self.runs_in_python or not known or any(s.dtype == "string" for s in leaves):
             return None
-        examples = tree.map_structure(lambda s: np.zeros(s.shape, s.dtype), arguments)
-        with on_the_processor():
-            recording = self._recording(examples, _leaves(examples))
-        return None if recording is None else recording.spec
+        if all(None not in s.shape for s in leaves):
+            examples = _examples(arguments, 0)
+            with on_the_processor():
+                recording = self._recording(examples, _leaves(examples))
+            return None if recording is None else recording.spec
+        found = []
+        for extent in _EXTENTS:
+            try:
+                with on_the_processor():
+                    recording = self._record(_examples(arguments, extent))
+            except Exception:
+                # It may fit other extents.
+                return None
+            if recording is None:
+                return None
+            found.append(recording.spec)
+        return merged(*found)
 
 
 def _record_group(compiled: Any, facts: list[Any]) -> Any:
@@ -263,6 +279,16 @@ def _record_group(compiled: Any, facts: list[Any]) -> Any:
         columns.append(recorder.placeholder([GROUP, 2], "int32", "keys"))
         results = [compiled.record(*(column[i] for column in columns)) for i in range(GROUP)]
         return recorder.compile([ops.stack(list(parts)) for parts in zip(*results, strict=True)])
+
+
+def _examples(specs: tuple[Any, ...], extent: int) -> tuple[Any, ...]:
+    """Arrays of such specs, with `extent` for unknown extents."""
+
+    def example(spec: Any) -> np.ndarray:
+        return np.zeros([extent if n is None else n for n in spec.shape], host_dtype(spec.dtype))
+
+    examples: tuple[Any, ...] = tree.map_structure(example, specs)
+    return examples
 
 
 def _nothing(_: Any) -> int:

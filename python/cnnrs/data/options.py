@@ -10,7 +10,14 @@ __all__ = ["AutoShardPolicy", "Options"]
 
 
 class AutoShardPolicy:
-    """How data sets are divided among workers: there is one worker, which gets all elements in each case."""
+    """How data sets are divided among workers: there is one worker, which gets all elements in each case.
+
+    >>> from cnnrs.data import AutoShardPolicy, Options
+    >>> options = Options()
+    >>> options.experimental_distribute.auto_shard_policy = AutoShardPolicy.OFF
+    >>> options.experimental_distribute
+    <Options.experimental_distribute: auto_shard_policy=-1, num_devices=None>
+    """
 
     OFF, AUTO, FILE, DATA, HINT = -1, 0, 1, 2, 3
 

@@ -94,6 +94,12 @@ class DatasetIterator:
 
     Attributes:
         element_spec: The specs of the elements.
+
+    Example:
+        >>> from cnnrs.data import Dataset
+        >>> elements = iter(Dataset.range(2))
+        >>> int(elements.get_next()), int(next(elements)), next(elements, "no more")
+        (0, 1, 'no more')
     """
 
     def __init__(self, dataset: Pipeline):

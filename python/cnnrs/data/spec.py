@@ -103,6 +103,10 @@ class DatasetSpec:
 
     Attributes:
         element_spec: That of its elements.
+
+    >>> from cnnrs.data import Dataset
+    >>> Dataset.range(4).window(2).element_spec
+    DatasetSpec(TensorSpec(shape=(), dtype='int64'))
     """
 
     __slots__ = ("element_spec",)

@@ -157,14 +157,18 @@ class Conv(NoLora, _Convolution):
             self.add_weight(shape=(self.filters,), **self._parts.of("bias")) if self.use_bias else None
         )
 
-    def call(self, inputs: Any) -> Any:
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """The convolution of `call`, without bias and activation; a subclass may change it or its kernel."""
         window = self._window()
         if self.padding == "causal":
             before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
             last = self.data_format == "channels_last"
             inputs = ops.pad(inputs, ((0, 0), (before, 0), (0, 0)) if last else ((0, 0), (0, 0), (before, 0)))
             window["padding"] = "valid"
-        return self._finish(ops.conv(inputs, self.kernel, **window))
+        return ops.conv(inputs, kernel, **window)
+
+    def call(self, inputs: Any) -> Any:
+        return self._finish(self.convolution_op(inputs, self.kernel))
 
     def get_config(self) -> dict[str, Any]:
         return {"filters": self.filters, "groups": self.groups, **super().get_config()}

@@ -7,7 +7,7 @@ from typing import Any
 
 from cnnrs import _core, ops, saving, serialization, tree
 from cnnrs.base import suggest
-from cnnrs.base.arguments import named
+from cnnrs.base.arguments import named, reject
 from cnnrs.layers.base import Layer
 from cnnrs.layers.calls import _call_signature, _is_shape, _shape_of, _symbols
 from cnnrs.layers.former_names import FormerNamesOfModels
@@ -294,6 +294,7 @@ class Model(FormerNamesOfModels, StateTree):
     @named
     def save(self, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> None:
         """Writes architecture, weights and optimizer state to a file, as `cnnrs.saving.save_model`."""
+        reject(Model.save, [name for name in kwargs if name not in saving.OPTIONS], saving.OPTIONS)
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     @named

@@ -2,6 +2,7 @@
 
 from cnnrs.base import suggest
 from cnnrs.saving.file_editor import KerasFileEditor
+from cnnrs.saving.files import OPTIONS as OPTIONS
 from cnnrs.saving.files import load_model, load_weights, save_model, save_weights
 from cnnrs.serialization import (
     CustomObjectScope,

@@ -19,6 +19,9 @@ from cnnrs.serialization.hdf5 import Group
 
 __all__ = ["content", "load_model", "load_weights", "save_model", "save_weights", "write"]
 
+# What `save_model` takes besides its arguments, as Keras does.
+OPTIONS = ("include_optimizer", "save_format")
+
 _NOT_BUILT = "{}: {} has no weights yet: expected a model that was built; call it on data, or build() it"
 
 
@@ -72,7 +75,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
     """
     include_optimizer = bool(kwargs.pop("include_optimizer", True))
     _check_save_format(kwargs.pop("save_format", None), filepath)
-    reject(save_model, kwargs)
+    reject(save_model, kwargs, OPTIONS)
     if not is_model(model):
         raise TypeError(f"save_model: expected a model, received {type(model).__name__}")
     if hasattr(filepath, "write"):

@@ -103,7 +103,9 @@ def _renumbered(config: dict[str, Any], by: int) -> dict[str, Any]:
             return [places[0], places[1] + by if places[0] in inside else places[1], places[2]]
         return type(places)(moved(place) for place in places)
 
-    ends = {key: moved(config[key]) for key in ("input_layers", "output_layers") if key in config}
+    ends: dict[str, Any] = {
+        key: moved(config[key]) for key in ("input_layers", "output_layers") if key in config
+    }
     return {**config, **ends}
 
 
@@ -149,7 +151,13 @@ def _known(config: dict[str, Any], owner: str) -> dict[str, Any]:
 
 def _op_from_keras(data: dict[str, Any], operation: str) -> dict[str, Any]:
     """An op in a functional model: its arguments but the tensors lie in its config, here in its nodes."""
-    config = {key: value for key, value in data["config"].items() if key not in ("name", "dtype")}
+    made = OPERATIONS[operation][3]
+    config = {
+        key: value
+        for key, value in data["config"].items()
+        # Each of Keras's ops may have a policy; that of types that the op gives is another matter.
+        if key != "name" and (key != "dtype" or (key in made and not isinstance(value, dict)))
+    }
     path = operation.split(".")
     nodes = []
     for node in data.get("inbound_nodes", []):
@@ -157,7 +165,11 @@ def _op_from_keras(data: dict[str, Any], operation: str) -> dict[str, Any]:
             raise ValueError(f"{operation}: expected a node with args and kwargs, received {node!r}")
         kwargs = {key: from_keras(value) for key, value in node.get("kwargs", {}).items()}
         extra = {key: from_keras(value) for key, value in config.items()}
-        nodes.append({"args": from_keras(node.get("args", [])), "kwargs": {**extra, **kwargs}})
+        args = from_keras(node.get("args", []))
+        if operation == "get_item" and len(args) == 2 and isinstance(args[1], list):
+            # JSON has no tuples, and Keras takes each list there for one.
+            args[1] = {"class_name": "__tuple__", "items": args[1]}
+        nodes.append({"args": args, "kwargs": {**extra, **kwargs}})
     return {
         **data,
         "module": "cnnrs.ops.image" if path[0] == "image" else "cnnrs.ops",

@@ -89,7 +89,7 @@ def _inside(value: Any, path: str, around: tuple[int, ...]) -> Iterator[tuple[An
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    common = _common(_kind(value)) | _of_models(type(value))
+    common = _common(_kind(value)) | _of_models(type(value))  # type: ignore[arg-type]  # classes are hashable
     if getattr(value, "_graph", None) is not None or hasattr(value, "_chain"):
         yield "layers", value.layers
     for name in sorted(dir(value), key=lambda name: f"~{name}" if name.startswith("_") else name):

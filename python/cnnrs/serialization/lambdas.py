@@ -1,4 +1,4 @@
-"""Functions of Python as data: code, which is read only with consent, for it does whatever its author wants."""
+"""Functions of Python as data: code, which is read with consent only, for it may do anything."""
 
 from __future__ import annotations
 
@@ -50,5 +50,6 @@ def load(config: Any) -> Any:
         return types.FunctionType(code, names, code.co_name, tuple(defaults) if defaults else None, cells)
     except (ValueError, TypeError, KeyError, EOFError, AttributeError) as error:
         raise ValueError(
-            f"the code of a lambda is damaged, or of another version of Python: {type(error).__name__}: {error}"
+            "the code of a lambda is damaged, or of another version of Python: "
+            f"{type(error).__name__}: {error}"
         ) from error

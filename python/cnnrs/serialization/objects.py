@@ -135,8 +135,8 @@ def serialize_keras_object(obj: Any) -> Any:
         if getattr(obj, "__name__", "<lambda>") == "<lambda>" and not refers():
             if code_written() and hasattr(obj, "__code__"):
                 warn_user(
-                    "the file holds a lambda, that is code: whoever loads it must pass safe_mode=False. A named "
-                    "function, registered with saving.register_keras_serializable, is loaded by anybody"
+                    "the file holds a lambda, that is code: whoever loads it must pass safe_mode=False. A "
+                    "named function, registered with saving.register_keras_serializable, is loaded by anybody"
                 )
                 return lambdas.dump(obj)
             raise ValueError(

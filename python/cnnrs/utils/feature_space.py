@@ -322,7 +322,7 @@ class FeatureSpace(layers.Layer):
         if mode != "one_hot":
             return value
         if isinstance(layer, (layers.IntegerLookup, layers.StringLookup)):
-            depth = layer.vocabulary_size()
+            depth: int | None = layer.vocabulary_size()
         elif isinstance(layer, layers.Discretization):
             depth = layer.num_bins or len(layer.bin_boundaries or ()) + 1
         else:

@@ -61,7 +61,7 @@ pub fn datatype(dtype: DType) -> Result<Datatype, String> {
         Some((_, layout)) => Datatype::FloatingPoint {
             size: u32::from(layout.bit_precision / 8),
             byte_order: DatatypeByteOrder::LittleEndian,
-            layout: layout.clone(),
+            layout: *layout,
         },
         None => integer(dtype),
     })

@@ -67,7 +67,7 @@ pub fn parse(path: &Path, bytes: impl Read + Seek + Send + 'static) -> Result<Gr
         }
         e => damaged(&e),
     })?;
-    let mut walk = Walk { path, limits, taken: BTreeMap::new() };
+    let mut walk = Walk { path, length, limits, taken: BTreeMap::new() };
     walk.group(&file.root(), "", 0)
 }
 
@@ -96,6 +96,8 @@ impl<S: Source> Source for Metered<S> {
 /// What is left of the limits, and what was seen.
 struct Walk<'a> {
     path: &'a Path,
+    /// Bytes of the file.
+    length: u64,
     limits: Limits,
     /// Begin and end of the data of arrays.
     taken: BTreeMap<u64, u64>,
@@ -265,8 +267,9 @@ impl Walk<'_> {
         if size == 0 {
             return Ok(());
         }
-        let Some(end) = start.checked_add(size) else {
-            return self.refuse(place, format!("{size} bytes at {start} are not in the file"));
+        // Before the crate allocates what they take.
+        let Some(end) = start.checked_add(size).filter(|&end| end <= self.length) else {
+            return self.refuse(place, format!("the {size} bytes at {start} are not in the file"));
         };
         let before = self.taken.range(..end).next_back();
         if before.is_some_and(|(_, &before)| before > start) {

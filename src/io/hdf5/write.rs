@@ -5,6 +5,7 @@ use super::{Array, Attribute, Elements, Group, MAX_DEPTH};
 use crate::dtype::DType;
 use crate::io::{FileError, write_atomically};
 use hdf5_pure::{AttrValue, DatasetBuilder, Error, FileBuilder, FinishedGroup, GroupBuilder, LibVer};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Writes an HDF5 file, atomically (see [`write_atomically`]). The same content gives the same bytes.
@@ -95,6 +96,9 @@ fn fill(to: &mut impl Builder, group: Group, place: &str, depth: usize) -> Resul
     if depth > MAX_DEPTH {
         return Err(format!("{place}: expected at most {MAX_DEPTH} groups inside each other"));
     }
+    let names = group.arrays.iter().map(|(name, _)| name).chain(group.groups.iter().map(|(name, _)| name));
+    once(place, names)?;
+    once(place, group.attributes.iter().map(|(name, _)| name))?;
     for (name, value) in group.attributes {
         check(place, &name)?;
         to.attribute(&name, attribute(value).map_err(|reason| format!("{place}: attribute {name:?}: {reason}"))?);
@@ -108,6 +112,16 @@ fn fill(to: &mut impl Builder, group: Group, place: &str, depth: usize) -> Resul
         let mut child = to.child(&name);
         fill(&mut child, inner, &format!("{place}/{name}"), depth + 1)?;
         to.add(child.finish());
+    }
+    Ok(())
+}
+
+fn once<'a>(place: &str, names: impl Iterator<Item = &'a String>) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(format!("{place}: {name:?} is the name of two parts"));
+        }
     }
     Ok(())
 }

@@ -48,6 +48,7 @@ def datasets(folder):
 
 
 def test_transfer_learning_and_fine_tuning(datasets):
+    keras.utils.clear_session()
     keras.utils.set_random_seed(3)
     train_ds, validation_ds = datasets
     data_augmentation = keras.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.02)])

@@ -20,6 +20,8 @@ from cnnrs.compat.tf.arguments import alike, axis_of, extents, integer, numbers,
 from cnnrs.compat.tf.dtypes import as_dtype, float32, int32
 from cnnrs.compat.tf.namespaces import operation
 from cnnrs.compat.tf.shapes import TensorShape
+from cnnrs.compat.tf.texts import moves
+from cnnrs.data.strings import StringTensor
 from cnnrs.symbolic import KerasTensor
 
 __all__ = [
@@ -80,7 +82,8 @@ def shape(input: Any, out_type: Any = None, name: str | None = None) -> Any:
 
 @operation
 def _shape(input: Any, out_type: Any) -> Any:
-    return ops.array(np.array(tuple(tensor(input).shape), as_dtype(out_type or int32).name))
+    extents_ = input.shape if isinstance(input, StringTensor) else tensor(input).shape
+    return ops.array(np.array(tuple(extents_), as_dtype(out_type or int32).name))
 
 
 @operation
@@ -92,13 +95,15 @@ def shape_n(input: Any, out_type: Any = int32) -> list[Any]:
 @operation
 def size(input: Any, out_type: Any = None) -> Any:
     """The number of elements, int32 by default."""
-    return ops.array(np.array(tensor(input).size, as_dtype(out_type or int32).name))
+    count = input.size if isinstance(input, StringTensor) else tensor(input).size
+    return ops.array(np.array(count, as_dtype(out_type or int32).name))
 
 
 @operation
 def rank(input: Any) -> Any:
     """The number of axes."""
-    return ops.array(np.array(tensor(input).ndim, "int32"))
+    axes = input.ndim if isinstance(input, StringTensor) else tensor(input).ndim
+    return ops.array(np.array(axes, "int32"))
 
 
 def reshape(tensor: Any, shape: Any, name: str | None = None) -> Any:
@@ -124,11 +129,13 @@ def _without_unknown(given: tuple[Any, ...], shape: list[Any]) -> list[Any]:
 
 
 @operation
+@moves
 def _reshape(tensor: Any, shape: Any) -> Any:
     return ops.reshape(_made(tensor), extents(shape, "reshape"))
 
 
 @operation
+@moves
 def expand_dims(input: Any, axis: Any) -> Any:
     """A new axis of extent 1 at `axis`."""
     x = _made(input)
@@ -136,6 +143,7 @@ def expand_dims(input: Any, axis: Any) -> Any:
 
 
 @operation
+@moves
 def squeeze(input: Any, axis: Any = None) -> Any:
     """Without the axes of extent 1, or without those given."""
     x = _made(input)
@@ -146,6 +154,7 @@ def squeeze(input: Any, axis: Any = None) -> Any:
 
 
 @operation
+@moves
 def transpose(a: Any, perm: Any = None, conjugate: bool = False) -> Any:
     """The axes in the order `perm`, or reversed; the conjugate of real numbers is themselves."""
     x = _made(a)
@@ -154,6 +163,7 @@ def transpose(a: Any, perm: Any = None, conjugate: bool = False) -> Any:
 
 
 @operation
+@moves
 def concat(values: Any, axis: Any) -> Any:
     """Tensors one behind the other along an axis."""
     if not isinstance(values, (list, tuple)):
@@ -163,6 +173,7 @@ def concat(values: Any, axis: Any) -> Any:
 
 
 @operation
+@moves
 def stack(values: Any, axis: Any = 0) -> Any:
     """Tensors of one shape along a new axis."""
     made = alike("stack", *(_made(values) if not isinstance(values, (list, tuple)) else values))
@@ -176,6 +187,7 @@ def parallel_stack(values: Any) -> Any:
 
 
 @operation
+@moves
 def unstack(value: Any, num: int | None = None, axis: Any = 0) -> list[Any]:
     """The slices along an axis, as a list.
 
@@ -190,6 +202,7 @@ def unstack(value: Any, num: int | None = None, axis: Any = 0) -> list[Any]:
 
 
 @operation
+@moves
 def split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: int | None = None) -> list[Any]:
     """Parts along an axis: so many equal ones, or of the sizes given, one of which may be -1.
 
@@ -220,6 +233,7 @@ def split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: int | None = 
 
 
 @operation
+@moves
 def tile(input: Any, multiples: Any) -> Any:
     """The tensor repeated so many times along each axis."""
     x = _made(input)
@@ -230,6 +244,7 @@ def tile(input: Any, multiples: Any) -> Any:
 
 
 @operation
+@moves
 def repeat(input: Any, repeats: Any, axis: Any = None) -> Any:
     """Each element, or each slice along an axis, so many times; `repeats` may say it for each."""
     x = _made(input)
@@ -239,6 +254,7 @@ def repeat(input: Any, repeats: Any, axis: Any = None) -> Any:
 
 
 @operation
+@moves
 def reverse(tensor: Any, axis: Any) -> Any:
     """The slices along axes in reverse order."""
     x = _made(tensor)
@@ -247,6 +263,7 @@ def reverse(tensor: Any, axis: Any) -> Any:
 
 
 @operation
+@moves
 def roll(input: Any, shift: Any, axis: Any) -> Any:
     """The slices along axes moved by so many places; what leaves one end comes in at the other."""
     x = _made(input)
@@ -426,6 +443,7 @@ def one_hot(
 
 
 @operation
+@moves
 def identity(input: Any) -> Any:
     """The tensor itself; a variable's current value."""
     return _made(input)

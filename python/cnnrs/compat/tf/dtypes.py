@@ -176,14 +176,23 @@ uint8, uint16, uint32, uint64 = (_ALL[n] for n in ("uint8", "uint16", "uint32", 
 bool, string, complex64, complex128 = (_ALL[n] for n in ("bool", "string", "complex64", "complex128"))
 
 
+# TensorFlow numbers its types (tensorflow/core/framework/types.proto), and takes the numbers.
+_NUMBERED = {
+    **dict(enumerate("float32 float64 int32 uint8 int16 int8 string complex64 int64 bool".split(), start=1)),
+    **{14: "bfloat16", 17: "uint16", 18: "complex128", 19: "float16", 22: "uint32", 23: "uint64"},
+}
+
+
 def as_dtype(type_value: Any) -> DType:
-    """The element type of a name, a type of numpy or Python, or an object with a dtype.
+    """The element type of a name, a number, a type of numpy or Python, or an object with a dtype.
 
     Raises:
         TypeError: It is none.
     """
     if isinstance(type_value, DType):
         return type_value
+    if type(type_value) is int and type_value in _NUMBERED:
+        return _ALL[_NUMBERED[type_value]]
     name = _NUMBERS.get(type_value) if isinstance(type_value, type) else None
     if name is None:
         given = (

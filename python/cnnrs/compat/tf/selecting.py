@@ -21,6 +21,7 @@ from cnnrs.compat.tf.dtypes import as_dtype, int32
 from cnnrs.compat.tf.dtypes import bool as bool_
 from cnnrs.compat.tf.namespaces import operation
 from cnnrs.compat.tf.shapes import TensorShape
+from cnnrs.compat.tf.texts import moves
 from cnnrs.data.strings import StringTensor
 
 __all__ = [
@@ -65,6 +66,7 @@ def _rows(flat: Any, index: Any, extent: int, group: Any) -> Any:
 
 
 @operation
+@moves
 def gather(
     params: Any, indices: Any, validate_indices: Any = None, axis: Any = None, batch_dims: Any = 0
 ) -> Any:
@@ -107,6 +109,7 @@ def gather(
 
 
 @operation
+@moves
 def gather_nd(params: Any, indices: Any, batch_dims: Any = 0, bad_indices_policy: str = "") -> Any:
     """The parts at positions, which the last axis of `indices` holds.
 
@@ -145,6 +148,7 @@ def gather_nd(params: Any, indices: Any, batch_dims: Any = 0, bad_indices_policy
 
 
 @operation
+@moves
 def boolean_mask(tensor: Any, mask: Any, axis: Any = None) -> Any:
     """The parts where a mask holds, one behind the other. The mask needs values: not while recording."""
     x, kept = _made(tensor), np.asarray(mask)
@@ -178,6 +182,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 
 @operation
+@moves
 def slice(input_: Any, begin: Any, size: Any) -> Any:
     """A block that begins at `begin`, of the extents `size`; -1 for all that follows."""
     x, many = tensor(input_), numbers(size, "slice", "size")
@@ -214,6 +219,7 @@ def _begin(begin: Any) -> Any:
 
 
 @operation
+@moves
 def strided_slice(
     input_: Any,
     begin: Any,
