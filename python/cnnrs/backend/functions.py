@@ -286,7 +286,7 @@ def ctc_decode(
         top_paths: Paths that the search gives.
 
     Returns:
-        A list of labels of shape (n, steps), -1 behind their end, and the scores.
+        A list of int64 labels of shape (n, steps), -1 behind their end, and the scores.
     """
     logits = ops.log(ops.add(y_pred, config.epsilon()))
     blank = logits.shape[-1] - 1
@@ -294,7 +294,7 @@ def ctc_decode(
     if not greedy:
         options = {"strategy": "beam_search", "beam_width": beam_width, "top_paths": top_paths}
     paths, scores = ops.ctc_decode(logits, ops.cast(input_length, "int32"), mask_index=blank, **options)
-    return [paths[i] for i in range(paths.shape[0])], scores
+    return [ops.cast(paths[i], "int64") for i in range(paths.shape[0])], scores
 
 
 @named
