@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 import cnnrs
+import cnnrs.compat.tf as tf
 
 PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
@@ -29,6 +30,8 @@ MODULES = [
     "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
     "random", "regularizers", "saving", "tree", "utils",
 ]  # fmt: skip
+# And those of the bridge to TensorFlow's names.
+MODULES += ["backend.functions", "compat.tf", *(f"compat.tf.{name}" for name in sorted(tf._SUBMODULES))]
 
 # Arguments that have no effect by their nature: the name of the function, the argument, the reason.
 WITHOUT_EFFECT = {
@@ -48,6 +51,8 @@ HOOKS = (
 )  # fmt: skip
 # Arguments of constructors that are kept for who asks, and change nothing, with the reason.
 KEPT = {
+    "num_packs": "there is one device, which exchanges nothing",
+    "strategy": "for who asks which one it is",
     "synchronized": "there is one device, whose statistics are those of all",
     "aggregation": "there is one device, whose value is the variable's",
     "synchronization": "there is one device, whose value is the variable's",
