@@ -42,7 +42,7 @@ def test_statuses():
         keras_names.resolve("layers.JaxLayer")
 
 
-@pytest.mark.parametrize("module", ["", "layers", "saving"])
+@pytest.mark.parametrize("module", ["", "layers"])
 def test_what_is_listed_as_absent_is(module):
     table = getattr(absent, f"OF_{module.upper() or 'CNNRS'}")
     home = importlib.import_module(f"cnnrs.{module}".rstrip("."))
