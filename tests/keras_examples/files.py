@@ -275,10 +275,11 @@ def _moles() -> None:
 def _coco() -> None:
     Path("datasets/annotations").mkdir(parents=True)
     entries = []
-    for number in range(80):
+    for number in range(64):
         picture(f"datasets/val2017/{number:012d}.jpg")
+    for number in range(4096):
         box = [10.0, 20.0, 30.0, 40.0]
-        entries.append({"area": 1200.0, "bbox": box, "category_id": 3, "id": number, "image_id": number})
+        entries.append({"area": 1200.0, "bbox": box, "category_id": 3, "id": number, "image_id": number % 64})
     Path("datasets/annotations/instances_val2017.json").write_text(json.dumps({"annotations": entries}))
 
 
