@@ -248,12 +248,12 @@ def _jpeg(size: tuple[int, int]) -> bytes:
 def _xrays() -> None:
     import tensorflow as tf
 
-    for part, count in (("train", 60), ("test", 10)):
+    for part, count in (("train", 4260), ("test", 40)):
         folder = Path("download.tensorflow.org/data/ChestXRay2017", part)
         folder.mkdir(parents=True)
         with tf.io.TFRecordWriter(str(folder / "images.tfrec")) as images:
             for _ in range(count):
-                images.write(_jpeg((200, 180)))
+                images.write(_jpeg((40, 36)))
         with tf.io.TFRecordWriter(str(folder / "paths.tfrec")) as paths:
             for number in range(count):
                 paths.write(f"{part}/{['NORMAL', 'PNEUMONIA'][number % 2]}/{number}.jpeg".encode())
