@@ -31,7 +31,10 @@ def table(records: dict[str, Any]) -> str:
         "|---|---|---|---|---|",
     ]
     for name, record in records.items():
-        if "names" not in record or (not record["missing"] and record.get("cnnrs", {}).get("end") == "ran"):
+        # Of scripts that were not run there is nothing to say but what they lack.
+        if "names" not in record or (
+            not record["missing"] and record.get("cnnrs", {"end": "ran"})["end"] == "ran"
+        ):
             continue
         missing = ", ".join(f"`{m.removeprefix('tensorflow.')}`" for m in record["missing"][:3])
         missing += f" and {len(record['missing']) - 3} more" if len(record["missing"]) > 3 else ""
