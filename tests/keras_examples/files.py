@@ -248,12 +248,12 @@ def _jpeg(size: tuple[int, int]) -> bytes:
 def _xrays() -> None:
     import tensorflow as tf
 
-    for part, count in (("train", 60), ("test", 10)):
+    for part, count in (("train", 4260), ("test", 40)):
         folder = Path("download.tensorflow.org/data/ChestXRay2017", part)
         folder.mkdir(parents=True)
         with tf.io.TFRecordWriter(str(folder / "images.tfrec")) as images:
             for _ in range(count):
-                images.write(_jpeg((200, 180)))
+                images.write(_jpeg((40, 36)))
         with tf.io.TFRecordWriter(str(folder / "paths.tfrec")) as paths:
             for number in range(count):
                 paths.write(f"{part}/{['NORMAL', 'PNEUMONIA'][number % 2]}/{number}.jpeg".encode())
@@ -275,10 +275,11 @@ def _moles() -> None:
 def _coco() -> None:
     Path("datasets/annotations").mkdir(parents=True)
     entries = []
-    for number in range(80):
+    for number in range(64):
         picture(f"datasets/val2017/{number:012d}.jpg")
+    for number in range(4096):
         box = [10.0, 20.0, 30.0, 40.0]
-        entries.append({"area": 1200.0, "bbox": box, "category_id": 3, "id": number, "image_id": number})
+        entries.append({"area": 1200.0, "bbox": box, "category_id": 3, "id": number, "image_id": number % 64})
     Path("datasets/annotations/instances_val2017.json").write_text(json.dumps({"annotations": entries}))
 
 

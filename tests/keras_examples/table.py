@@ -20,18 +20,21 @@ def table(records: dict[str, Any]) -> str:
     neither = [
         r for r in runs if r["cnnrs"]["end"] != "ran" and r.get("keras", {"end": "ran"})["end"] != "ran"
     ]
-    counts = (
-        f"Of {len(checked)} scripts {len(fine)} find all their names, and {len(ran)} of {len(runs)} run to "
-        f"their end; {len(neither)} of the others do not with Keras 3.15 on TensorFlow either."
-    )
+    counts = f"Of {len(checked)} scripts {len(fine)} find all their names"
+    counts += f", and {len(ran)} of {len(runs)} run to their end"
+    if any("keras" in record for record in runs):
+        counts += f"; {len(neither)} of the others do not with Keras 3.15 on TensorFlow either"
     lines = [
-        counts,
+        f"{counts}.",
         "",
         "| script | names | missing | first line that fails | with Keras |",
         "|---|---|---|---|---|",
     ]
     for name, record in records.items():
-        if "names" not in record or (not record["missing"] and record.get("cnnrs", {}).get("end") == "ran"):
+        # Of scripts that were not run there is nothing to say but what they lack.
+        if "names" not in record or (
+            not record["missing"] and record.get("cnnrs", {"end": "ran"})["end"] == "ran"
+        ):
             continue
         missing = ", ".join(f"`{m.removeprefix('tensorflow.')}`" for m in record["missing"][:3])
         missing += f" and {len(record['missing']) - 3} more" if len(record["missing"]) > 3 else ""

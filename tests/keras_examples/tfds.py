@@ -19,7 +19,7 @@ IMAGES = {
     "caltech_birds2011": (120, 120, 3, 200),
     "cats_vs_dogs": (120, 150, 3, 2),
     "cifar10": (32, 32, 3, 10),
-    "horses_or_humans": (150, 150, 3, 2),
+    "horses_or_humans": (300, 300, 3, 2),
     "mnist": (28, 28, 1, 10),
     "omniglot": (105, 105, 3, 1623),
     "oxford_flowers102": (120, 140, 3, 102),
@@ -40,7 +40,7 @@ def _features(name: str) -> dict[str, np.ndarray]:
     labels = rng.integers(0, classes, COUNT).astype(np.int64)
     if name == "omniglot":
         # Twenty pictures of each letter.
-        labels = np.repeat(np.arange(COUNT // 8), 8).astype(np.int64)
+        labels = (np.arange(COUNT) // 20).astype(np.int64)
     features = {"image": images, "label": labels}
     if name == "oxford_iiit_pet":
         features["segmentation_mask"] = rng.integers(1, 4, (COUNT, height, width, 1), dtype=np.uint8)

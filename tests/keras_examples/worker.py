@@ -202,7 +202,13 @@ def _displays() -> None:
     docs.vis = ModuleType("tensorflow_docs.vis")
     docs.vis.embed = SimpleNamespace(embed_file=lambda *args: None)
     medmnist: Any = ModuleType("medmnist")
-    medmnist.INFO = {"organmnist3d": {"url": "organmnist3d.npz", "MD5": None}}
+    medmnist.INFO = {
+        "organmnist3d": {
+            "url": "organmnist3d.npz",
+            "MD5": None,
+            "label": {str(i): f"organ {i}" for i in range(11)},
+        }
+    }
     imutils: Any = ModuleType("imutils")
     imutils.paths = SimpleNamespace(list_images=lambda folder: [str(p) for p in Path(folder).rglob("*.jpg")])
     for name, owner, method in (("imageio", "", "mimsave"), ("trimesh", "Trimesh", "show")):

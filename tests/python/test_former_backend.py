@@ -207,3 +207,41 @@ def test_many_unread_gradients_are_computed_on_the_way():
     assert sum(not gradient.is_realised for gradient in found) <= 10
     for number, gradient in enumerate(found):
         assert gradient.tolist() == [2.0 * number] * 4
+
+
+@cnnrs.saving.register_keras_serializable("former")
+def small_loss(y_true, y_pred):
+    return ops.mean(ops.square(y_pred - y_true)) / 10.0
+
+
+@cnnrs.saving.register_keras_serializable("former")
+class OwnCompile(cnnrs.Model):
+    """A model whose compile has arguments of its own, which its config holds as they are."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(1)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def compile(self, optimizer, loss_fn):
+        super().compile(optimizer=optimizer, loss=loss_fn)
+        self.loss_fn = loss_fn
+
+    def get_compile_config(self):
+        return {"own_optimizer": self.optimizer, "loss_fn": self.loss_fn}
+
+    def compile_from_config(self, config):
+        read = cnnrs.saving.deserialize_keras_object
+        self.compile(read(config["own_optimizer"]), read(config["loss_fn"]))
+
+
+def test_objects_in_a_compile_config_are_saved(tmp_path):
+    model = OwnCompile()
+    model.compile(cnnrs.optimizers.SGD(0.25), small_loss)
+    model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
+    path = tmp_path / "m.keras"
+    model.save(path)
+    loaded = cnnrs.models.load_model(path)
+    assert loaded.loss_fn is small_loss and float(loaded.optimizer.learning_rate) == 0.25

@@ -170,7 +170,8 @@ def _compile_config(model: Any) -> Any:
     """What `compile` was given, or None with a warning: a lambda there must not cost the weights."""
     try:
         with writing_code(False):
-            return model.get_compile_config()
+            # What a class of a user gives may hold objects.
+            return serialize_keras_object(model.get_compile_config())
     except (TypeError, ValueError) as error:
         warn_user(
             f"{model.name}: loss, optimizer and metrics are left out; call compile() after loading: {error}"
