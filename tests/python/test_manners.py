@@ -263,3 +263,18 @@ def test_normalisation_that_is_frozen_by_its_argument_keeps_its_statistics():
     model.compile("sgd", "mse")
     model.fit(X * 5, Y, verbose=0)
     np.testing.assert_array_equal(norm.moving_mean, np.zeros(3))
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_batches_whose_number_nobody_knew_are_counted(verbose, capsys):
+    def batches():
+        for _ in range(3):
+            yield np.ones((2, 3), np.float32), np.ones((2, 1), np.float32)
+
+    data = keras.data.Dataset.from_generator(batches, output_types=("float32", "float32"))
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(data, epochs=2, verbose=verbose)
+    model.evaluate(data, verbose=verbose)
+    lines = [line.split("\r")[-1] for line in capsys.readouterr().out.splitlines()]
+    assert [line.split(" ")[0] for line in lines if not line.startswith("Epoch")] == ["3/3"] * 3

@@ -31,6 +31,8 @@ class ProgbarLogger(Callback):
         self._bar: Any = None
         # Validation inside of `fit` belongs to the line of its epoch.
         self._in_fit = False
+        # Of an epoch that has ended, where nobody knew before.
+        self._counted: int | None = None
 
     def _start(self, steps: int | None) -> None:
         from cnnrs.base.progbar import Progbar
@@ -40,7 +42,7 @@ class ProgbarLogger(Callback):
         self._bar = Progbar(steps, verbose=verbose, interval=0.1, stateless_metrics=())
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._in_fit = True
+        self._in_fit, self._counted = True, None
 
     def on_train_end(self, logs: Any = None) -> None:
         self._in_fit = False
@@ -49,7 +51,7 @@ class ProgbarLogger(Callback):
         epochs = self.params.get("epochs", 1)
         if self.params.get("verbose") and epochs > 1:
             print(f"Epoch {epoch + 1}/{epochs}")
-        self._start(self.params.get("steps"))
+        self._start(self.params.get("steps") or self._counted)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._bar.update(batch + 1, list((logs or {}).items()), finalize=False)
@@ -80,7 +82,9 @@ class ProgbarLogger(Callback):
         self._finish({})
 
     def _finish(self, logs: Any) -> None:
-        self._bar.update(self._bar.target or self._bar.seen, list((logs or {}).items()), finalize=True)
+        if self._bar.target is None:
+            self._bar.target = self._counted = self._bar.seen
+        self._bar.update(self._bar.target, list((logs or {}).items()), finalize=True)
 
 
 class CSVLogger(Callback):

@@ -200,7 +200,9 @@ class Trainer(StepFunctions):
 
         It ends when `stop_training` is set; evaluation also when `stop_evaluating` is.
         """
-        hooks = BatchHooks(callbacks, kind, bar=verbosity == 1, at_once=self.steps_per_execution)
+        # One line tells how many batches there were, which are counted where they are not known.
+        counts = verbosity != 0 and callbacks.params.get("steps") is None
+        hooks = BatchHooks(callbacks, kind, bar=verbosity == 1 or counts, at_once=self.steps_per_execution)
 
         def stop() -> bool:
             return self.stop_training or (kind == "test" and self.stop_evaluating)
