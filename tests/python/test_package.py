@@ -47,7 +47,7 @@ def test_the_size_of_the_wheel_is_that_of_the_readme(capsys):
     """Of the installed files, packed as a wheel is."""
     package = Path(_core.__file__).parent
     files = [file for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-    data = [file for file in files if "data" in file.parts]
+    data = [file for file in files if file.is_relative_to(package / "datasets" / "data")]
     metadata = [file for file in importlib.metadata.files("cnnrs") or () if ".dist-info" in file.parts[0]]
     files += [Path(file.locate()) for file in metadata]
 
