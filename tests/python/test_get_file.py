@@ -6,15 +6,17 @@ import errno
 import hashlib
 import http.server
 import io
-import multiprocessing
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tarfile
 import threading
 import urllib.request
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,23 +216,26 @@ def test_a_home_that_cannot_be_written_to_is_named(server, tmp_path, monkeypatch
         utils.get_file(origin=f"{server.url}/numbers.bin")
 
 
-def _fetch(url, start, results):
-    start.wait()
-    results.put(hash_file(utils.get_file(origin=url, file_hash=hashlib.sha256(CONTENT).hexdigest())))
-
-
 def test_of_several_processes_one_fetches(server, home):
-    context = multiprocessing.get_context("spawn")
-    start, results = context.Event(), context.Queue()
-    url = f"{server.url}/numbers.bin"
-    processes = [context.Process(target=_fetch, args=(url, start, results)) for _ in range(2)]
+    program = """
+import sys
+from cnnrs import utils
+from cnnrs.fetching import hash_file
+print("ready", flush=True)
+sys.stdin.readline()
+url, expected = sys.argv[1:]
+print(hash_file(utils.get_file(origin=url, file_hash=expected)), flush=True)
+"""
+    expected = hashlib.sha256(CONTENT).hexdigest()
+    command = [sys.executable, "-c", program, f"{server.url}/numbers.bin", expected]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
     for process in processes:
-        process.start()
-    start.set()
-    found = {results.get(timeout=120) for _ in processes}
-    for process in processes:
-        process.join()
-    assert found == {hashlib.sha256(CONTENT).hexdigest()} and server.asked == ["/numbers.bin"]
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=120)[0].splitlines()[-1] for process in processes]
+    assert answers == [expected] * 2 and server.asked == ["/numbers.bin"]
     assert files(home) == ["datasets/numbers.bin"]
 
 
