@@ -616,3 +616,80 @@ def test_the_command_line_shows_each_format(tmp_path, capsys, name):
     (tmp_path / name).write_bytes(b"other")
     assert cli.main(["summary", str(tmp_path / name)]) == 1
     assert name in capsys.readouterr().err
+
+
+@saving.register_keras_serializable("Namesakes", name="Dense")
+class Namesake(layers.Dense):
+    def call(self, x):
+        return super().call(x) * 100
+
+
+@saving.register_keras_serializable("Namesakes", name="relu")
+def own_relu(x):
+    return cnnrs.ops.relu(x) + 7
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5", "safetensors"])
+def test_a_registered_namesake_does_not_take_the_place_of_a_layer_of_the_package(tmp_path, ending):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(3, activation="relu"), Namesake(2)])
+    model.save(tmp_path / f"m.{ending}")
+    again = saving.load_model(tmp_path / f"m.{ending}", compile=False)
+    assert [type(layer) for layer in again.layers] == [layers.Dense, Namesake]
+    assert np.array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    assert type(layers.deserialize({"class_name": "Dense", "config": {"units": 2}})) is layers.Dense
+
+
+def test_what_another_package_registered_is_another_class():
+    data = saving.serialize_keras_object(Namesake(2))
+    assert type(saving.deserialize_keras_object(data)) is Namesake
+    with pytest.raises(TypeError, match="cannot find class 'Namesake'"):
+        saving.deserialize_keras_object({**data, "registered_name": "Elsewhere>Dense"})
+    # Files of what was not registered name no package; custom_objects may do without it.
+    unregistered = {**data, "module": "elsewhere", "class_name": "Dense", "registered_name": None}
+    assert type(saving.deserialize_keras_object(unregistered)) is Namesake
+    named = {**data, "registered_name": "Elsewhere>Dense"}
+    assert type(saving.deserialize_keras_object(named, custom_objects={"Namesake": Namesake})) is Namesake
+
+
+def test_registered_functions_are_written_as_keras_looks_for_them(tmp_path):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(3, activation=own_relu)])
+    model.compile("sgd", own_loss)
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    written = [config["config"]["layers"][1]["config"]["activation"], config["compile_config"]["loss"]]
+    expected = ["Namesakes>relu", "own_loss"]
+    for found, name in zip(written, expected, strict=True):
+        assert found == {
+            "module": "builtins",
+            "class_name": "function",
+            "config": name,
+            "registered_name": "function",
+        }
+    again = saving.load_model(tmp_path / "m.keras", custom_objects={"own_loss": own_loss})
+    assert again.layers[0].activation is own_relu
+    assert again.loss is own_loss
+    with pytest.raises(TypeError, match="cannot find function 'own_loss'"):
+        saving.load_model(tmp_path / "m.keras")
+
+
+def own_loss(y_true, y_pred):
+    return cnnrs.ops.mean(cnnrs.ops.abs(y_true - y_pred), axis=-1)
+
+
+def ops_with_leading_arguments(x):
+    """Ops that Keras makes with what they take before, between and after the tensors it calls them with."""
+    product = cnnrs.ops.einsum("bi,bj->bij", x, x)
+    mean = cnnrs.ops.average(product, axis=1, weights=cnnrs.ops.ones((4,)))
+    scaled = cnnrs.ops.batch_normalization(mean, np.zeros(4), np.ones(4), -1, np.ones(4), np.full(4, 2.0))
+    padded = cnnrs.ops.pad(scaled, ((0, 0), (1, 0)), "constant", 3.0)
+    return cnnrs.ops.reshape(cnnrs.ops.silu(cnnrs.ops.abs(padded)), (-1, 5, 1))
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5", "safetensors"])
+def test_ops_keep_the_order_of_their_arguments(tmp_path, ending):
+    inputs = cnnrs.Input((4,))
+    model = cnnrs.Model(inputs, ops_with_leading_arguments(inputs))
+    model.save(tmp_path / f"m.{ending}")
+    again = saving.load_model(tmp_path / f"m.{ending}", compile=False)
+    assert np.array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
