@@ -393,6 +393,9 @@ class Operation(NamedArguments):
         try:
             return cls(**config)
         except TypeError as error:
+            if type(error) is not TypeError:
+                # Of a kind of its own, such as that of names that nobody knows.
+                raise
             raise TypeError(f"{cls.__name__}.from_config: {error}; received {config}") from error
 
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:

@@ -616,3 +616,177 @@ def test_the_command_line_shows_each_format(tmp_path, capsys, name):
     (tmp_path / name).write_bytes(b"other")
     assert cli.main(["summary", str(tmp_path / name)]) == 1
     assert name in capsys.readouterr().err
+
+
+@saving.register_keras_serializable("Namesakes", name="Dense")
+class Namesake(layers.Dense):
+    def call(self, x):
+        return super().call(x) * 100
+
+
+@saving.register_keras_serializable("Namesakes", name="relu")
+def own_relu(x):
+    return cnnrs.ops.relu(x) + 7
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5", "safetensors"])
+def test_a_registered_namesake_does_not_take_the_place_of_a_layer_of_the_package(tmp_path, ending):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(3, activation="relu"), Namesake(2)])
+    model.save(tmp_path / f"m.{ending}")
+    again = saving.load_model(tmp_path / f"m.{ending}", compile=False)
+    assert [type(layer) for layer in again.layers] == [layers.Dense, Namesake]
+    assert np.array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    assert type(layers.deserialize({"class_name": "Dense", "config": {"units": 2}})) is layers.Dense
+
+
+def test_what_another_package_registered_is_another_class():
+    data = saving.serialize_keras_object(Namesake(2))
+    assert type(saving.deserialize_keras_object(data)) is Namesake
+    with pytest.raises(TypeError, match="cannot find class 'Namesake'"):
+        saving.deserialize_keras_object({**data, "registered_name": "Elsewhere>Dense"})
+    # Files of what was not registered name no package; custom_objects may do without it.
+    unregistered = {**data, "module": "elsewhere", "class_name": "Dense", "registered_name": None}
+    assert type(saving.deserialize_keras_object(unregistered)) is Namesake
+    named = {**data, "registered_name": "Elsewhere>Dense"}
+    assert type(saving.deserialize_keras_object(named, custom_objects={"Namesake": Namesake})) is Namesake
+
+
+def test_registered_functions_are_written_as_keras_looks_for_them(tmp_path):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(3, activation=own_relu)])
+    model.compile("sgd", own_loss)
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    written = [config["config"]["layers"][1]["config"]["activation"], config["compile_config"]["loss"]]
+    expected = ["Namesakes>relu", "own_loss"]
+    for found, name in zip(written, expected, strict=True):
+        assert found == {
+            "module": "builtins",
+            "class_name": "function",
+            "config": name,
+            "registered_name": "function",
+        }
+    again = saving.load_model(tmp_path / "m.keras", custom_objects={"own_loss": own_loss})
+    assert again.layers[0].activation is own_relu
+    assert again.loss is own_loss
+    with pytest.raises(TypeError, match="cannot find function 'own_loss'"):
+        saving.load_model(tmp_path / "m.keras")
+
+
+def own_loss(y_true, y_pred):
+    return cnnrs.ops.mean(cnnrs.ops.abs(y_true - y_pred), axis=-1)
+
+
+def ops_with_leading_arguments(x):
+    """Ops that Keras makes with what they take before, between and after the tensors it calls them with."""
+    product = cnnrs.ops.einsum("bi,bj->bij", x, x)
+    mean = cnnrs.ops.average(product, axis=1, weights=cnnrs.ops.ones((4,)))
+    scaled = cnnrs.ops.batch_normalization(mean, np.zeros(4), np.ones(4), -1, np.ones(4), np.full(4, 2.0))
+    padded = cnnrs.ops.pad(scaled, ((0, 0), (1, 0)), "constant", 3.0)
+    return cnnrs.ops.reshape(cnnrs.ops.silu(cnnrs.ops.abs(padded)), (-1, 5, 1))
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5", "safetensors"])
+def test_ops_keep_the_order_of_their_arguments(tmp_path, ending):
+    inputs = cnnrs.Input((4,))
+    model = cnnrs.Model(inputs, ops_with_leading_arguments(inputs))
+    model.save(tmp_path / f"m.{ending}")
+    again = saving.load_model(tmp_path / f"m.{ending}", compile=False)
+    assert np.array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
+def test_an_unknown_function_inside_of_a_layer_is_an_unknown_name(tmp_path):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(3, activation="relu")])
+    model.layers[0].activation = own_activation
+    for name in ("m.keras", "m.h5", "m.safetensors"):
+        model.save(tmp_path / name)
+        with pytest.raises(TypeError, match="cannot find function 'own_activation'"):
+            saving.load_model(tmp_path / name, compile=False)
+
+
+def own_activation(x):
+    return cnnrs.ops.tanh(x)
+
+
+def test_an_open_file_is_read_from_its_beginning_and_holds_bytes(tmp_path):
+    model, buffer = dense(3), io.BytesIO()
+    saving.save_model(model, buffer)
+    again = saving.load_model(buffer)
+    assert np.array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    with pytest.raises(TypeError, match="expected a file of bytes, received one of str"):
+        saving.load_model(io.StringIO(str(tmp_path / "m.keras")))
+
+
+@saving.register_keras_serializable("Pairs")
+class Pair(cnnrs.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.first, self.second = layers.Dense(3, activation="relu"), layers.Dense(1)
+
+    def call(self, x):
+        return self.second(self.first(x))
+
+
+def test_a_subclassed_model_in_legacy_hdf5_is_built_again(tmp_path):
+    model = Pair()
+    model.compile("adam", "mse")
+    model.fit(X, Y, verbose=0)
+    model.save(tmp_path / "m.h5")
+    again = saving.load_model(tmp_path / "m.h5")
+    assert type(again) is Pair
+    assert np.array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    assert again.optimizer.iterations.numpy() == 1
+    # Keras does not say how such a model is built.
+    root = hdf5.read(str(tmp_path / "m.h5"))
+    config = json.loads(root.attrs["model_config"])
+    del config["build_config"]
+    root.attrs["model_config"] = json.dumps(config)
+    hdf5.write(str(tmp_path / "m.h5"), root)
+    with pytest.raises(ValueError, match="does not say how Pair is built"):
+        saving.load_model(tmp_path / "m.h5")
+    again.load_weights(tmp_path / "m.h5")
+
+
+def test_shards_take_their_places_when_all_of_them_are_whole(tmp_path, monkeypatch):
+    model, path = dense(64), tmp_path / "m.weights.json"
+    model.save_weights(path, max_shard_size=1e-6)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert len(before) > 2
+    write, calls = hdf5.write, []
+
+    def full(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        write(*args)
+
+    model.fit(X, Y, verbose=0)
+    monkeypatch.setattr(hdf5, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        model.save_weights(path, max_shard_size=1e-6)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    monkeypatch.setattr(hdf5, "write", write)
+    (tmp_path / "m_00001.weights.h5").unlink()
+    (tmp_path / "m_00001.weights.h5").mkdir()
+    with pytest.raises(OSError, match="expected a regular file"):
+        model.save_weights(path, max_shard_size=1e-6)
+    assert (tmp_path / "m_00000.weights.h5").read_bytes() == before["m_00000.weights.h5"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    model = dense(3)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="cannot write: No space left on device: .*m'"):
+        model.save(tmp_path / "m", zipped=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_without_state_of_training_is_no_backup(tmp_path):
+    model = dense(3)
+    model.save_weights(tmp_path / "x.weights.safetensors")
+    (tmp_path / "x.weights.safetensors").rename(tmp_path / "latest.safetensors")
+    with pytest.raises(ValueError, match="holds no state of training"):
+        model.fit(X, Y, verbose=0, callbacks=[cnnrs.callbacks.BackupAndRestore(tmp_path)])

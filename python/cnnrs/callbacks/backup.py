@@ -89,6 +89,8 @@ class BackupAndRestore(Callback):
                 if path == self._previous_path or not os.path.exists(self._previous_path):
                     raise
                 continue
+            if "training" not in metadata:
+                raise ValueError(f"BackupAndRestore: {path} holds no state of training; delete it")
             self._restore(tensors, json.loads(metadata["training"]), path)
             return
 

@@ -153,7 +153,13 @@ def load_model(
     True
     """
     if hasattr(filepath, "read"):
-        members = keras_archive.read(filepath.read())
+        if hasattr(filepath, "seekable") and filepath.seekable():
+            # As Keras, whose archives are read from their end: a buffer just written to is read as it is.
+            filepath.seek(0)
+        raw = filepath.read()
+        if not isinstance(raw, bytes):
+            raise TypeError(f"load_model: expected a file of bytes, received one of {type(raw).__name__}")
+        members = keras_archive.read(raw)
         return keras_archive.load_model(members, "the open file", custom_objects, compile, safe_mode)
     path = file_path(filepath, "load_model")
     arguments = (path, custom_objects, compile, safe_mode)

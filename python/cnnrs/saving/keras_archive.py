@@ -58,7 +58,10 @@ class Content(NamedTuple):
             for name, member in self.members.items():
                 target = os.path.join(new, *name.split("/"))
                 os.makedirs(os.path.dirname(target), exist_ok=True)
-                Path(target).write_bytes(member)
+                try:
+                    Path(target).write_bytes(member)
+                except OSError as error:
+                    raise OSError(error.errno, f"cannot write: {error.strerror}", path) from error
             if os.path.lexists(path):
                 os.replace(path, os.path.join(beside, "old"))
             os.replace(new, path)

@@ -35,6 +35,9 @@ _OWN_ARGUMENTS = {"has_input_vocabulary", "auto_scale_loss", "autocast"}
 # The op of each class.
 _OF_CLASS = {(module, name): op for op, (module, name, _, _) in OPERATIONS.items()}
 
+# Ops that have two names, of which files of Keras hold the other.
+_SYNONYMS = {"abs": "absolute", "conj": "conjugate", "hard_swish": "hard_silu", "swish": "silu"}
+
 # Public modules whose classes Keras offers under another name.
 _MODULES = {"cnnrs.models": "keras"}
 
@@ -116,10 +119,8 @@ def _operation_of(data: dict[str, Any]) -> str | None:
         return None
     if module is not None:
         return _OF_CLASS.get((str(module), name))
-    # Legacy files name no module. A layer of the name takes one argument, a list where there are several.
-    nodes = data.get("inbound_nodes") or [None]
-    arguments = nodes[0].get("args", []) if isinstance(nodes[0], dict) else []
-    if "inbound_nodes" not in data or (name in classes("cnnrs.layers") and len(arguments) < 2):
+    # Legacy files name no module. The config of a layer says whether it is trained, that of an op does not.
+    if "inbound_nodes" not in data or (name in classes("cnnrs.layers") and "trainable" in data["config"]):
         return None
     return next((op for (_, cls), op in _OF_CLASS.items() if cls == name), None)
 
@@ -169,6 +170,7 @@ def _op_from_keras(data: dict[str, Any], operation: str) -> dict[str, Any]:
         if operation == "get_item" and len(args) == 2 and isinstance(args[1], list):
             # JSON has no tuples, and Keras takes each list there for one.
             args[1] = {"class_name": "__tuple__", "items": args[1]}
+        args, extra = _in_order(operation, args, extra)
         nodes.append({"args": args, "kwargs": {**extra, **kwargs}})
     return {
         **data,
@@ -178,6 +180,30 @@ def _op_from_keras(data: dict[str, Any], operation: str) -> dict[str, Any]:
         "registered_name": None,
         "inbound_nodes": nodes,
     }
+
+
+def _function(operation: str) -> Any:
+    image, _, name = operation.rpartition(".")
+    return getattr(ops.image if image else ops, name)
+
+
+def _in_order(operation: str, args: Any, config: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """What an op takes by place and by name, if Keras calls it with `args` and made it with `config`."""
+    ordered: list[Any] = []
+    rest, config = list(args), dict(config)
+    for parameter in inspect.signature(_function(operation)).parameters.values():
+        if not rest:
+            break
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            return [*ordered, *rest], config
+        if parameter.name in config:
+            ordered.append(config.pop(parameter.name))
+        elif parameter.name in OPERATIONS[operation][3]:
+            break
+        else:
+            ordered.append(rest.pop(0))
+    called = OPERATIONS[operation][2]
+    return ordered, {**config, **dict(zip(called[len(called) - len(rest) :], rest, strict=False))}
 
 
 def to_keras(data: Any) -> Any:
@@ -218,6 +244,10 @@ def to_keras(data: Any) -> Any:
     if module in ("cnnrs.ops", "cnnrs.ops.image") and kind != "function":
         return _op_to_keras(data, str(kind), "image." if module.endswith("image") else "")
     if not isinstance(module, str) or not module.startswith("cnnrs."):
+        if kind == "function":
+            # Keras looks for a function of the user by this alone.
+            name = data.get("registered_name") or data["config"]
+            return {**data, "module": "builtins", "config": name, "registered_name": "function"}
         return {key: to_keras(value) for key, value in data.items()}
     translated = {key: to_keras(value) for key, value in data.items() if key != "config"}
     config = data["config"]
@@ -242,14 +272,14 @@ def to_keras(data: Any) -> Any:
 
 
 def _op_to_keras(data: dict[str, Any], name: str, prefix: str) -> dict[str, Any]:
+    name = _SYNONYMS.get(name, name)
     if prefix + name not in OPERATIONS:
         raise ValueError(
             f"ops.{prefix}{name}: files of Keras hold no such op; write a .safetensors file, or put the "
             "computation into a layer of your own"
         )
     module, cls, called, made = OPERATIONS[prefix + name]
-    function = getattr(ops.image if prefix else ops, name)
-    signature = inspect.signature(function)
+    signature = inspect.signature(_function(prefix + name))
     config: dict[str, Any] = {"name": data["config"]["name"]}
     nodes = []
     for node in data.get("inbound_nodes", []):

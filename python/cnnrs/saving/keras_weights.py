@@ -5,8 +5,10 @@ The optimizer's state lies beside the weights, as Keras writes it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import tempfile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,18 +86,29 @@ class Shards(NamedTuple):
     total: int
 
     def write(self, path: str) -> None:
-        """Writes the files beside `path`, then the table to it."""
+        """Writes the files beside `path`, and the table to it; none takes its place before all are whole."""
         folder, stem = os.path.dirname(path), os.path.basename(path).removesuffix(".json")
         stem = stem.removesuffix(".h5").removesuffix(".weights")
         names = [f"{stem}_{i:05}.weights.h5" for i in range(len(self.files))]
-        for name, root in zip(names, self.files, strict=True):
-            hdf5.write(os.path.join(folder, name), root)
+        table = os.path.basename(path)
+        for name in (*names, table):
+            target = os.path.join(folder, name)
+            if os.path.lexists(target) and not os.path.isfile(target):
+                raise OSError(errno.EINVAL, "cannot write: expected a regular file", target)
         weight_map: dict[str, Any] = {}
         for place, numbers in self.table.items():
             found = [names[i] for i in numbers]
             weight_map[place] = found[0] if len(found) == 1 else found
         text = json.dumps({"metadata": {"total_size": self.total}, "weight_map": weight_map}, indent=4)
-        _core.write_bytes(path, [text.encode()])
+        with tempfile.TemporaryDirectory(prefix=f".{table}.", dir=folder or ".") as beside:
+            try:
+                for name, root in zip(names, self.files, strict=True):
+                    hdf5.write(os.path.join(beside, name), root)
+                _core.write_bytes(os.path.join(beside, table), [text.encode()])
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, path) from error
+            for name in (*names, table):
+                os.replace(os.path.join(beside, name), os.path.realpath(os.path.join(folder, name)))
 
 
 def shards(model: Any, max_shard_size: Any, skip: Any = None) -> Shards:

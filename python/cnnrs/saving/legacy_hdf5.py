@@ -44,7 +44,13 @@ def content(model: Any, include_optimizer: bool = True) -> Content:
     with writing_code():
         data = to_keras(serialize_keras_object(model))
     compiled = data.get("compile_config")
-    config = {"class_name": data["class_name"], "config": _legacy(data["config"])}
+    config = {
+        "class_name": data.get("registered_name") or data["class_name"],
+        "config": _legacy(data["config"]),
+    }
+    if not isinstance(data["config"].get("layers"), list) and "build_config" in data:
+        # Keras looks past it; without it a subclassed model would have no weights to load.
+        config["build_config"] = data["build_config"]
     root = Group(
         attrs={"keras_version": KERAS_VERSION, "backend": "tensorflow", "model_config": json.dumps(config)}
     )
@@ -193,6 +199,11 @@ def load_model(root: Group, path: str, custom_objects: Any, compile: bool, safe_
             model = deserialize_keras_object(data, custom_objects, safe_mode)
         if not is_model(model):
             raise TypeError(f"expected a model, received {reprlib.repr(model)}")
+    if not model.built:
+        raise ValueError(
+            f"{path!r} does not say how {type(model).__name__} is built, so it has no weights to load: make "
+            "the model, call it on data, and use load_weights"
+        )
     load_weights(model, root.groups["model_weights"], path)
     if compile:
         if "training_config" not in root.attrs:

@@ -23,6 +23,7 @@ from cnnrs.serialization.registry import (
     own_registered_name,
     refer,
     refers,
+    registered_by_own_name,
 )
 
 __all__ = [
@@ -187,6 +188,9 @@ def _find(data: dict[str, Any], custom_objects: Any, module_objects: Any) -> Any
     for key, value in (("name", name), ("registered_name", registered or ""), ("module", module)):
         if not isinstance(value, str):
             raise TypeError(f"the {key} of a class or function: expected a string, received {value!r}")
+    if is_function and registered == "function":
+        # So Keras writes the user's functions; their name has the package.
+        registered = None
     for candidate in (registered, name):
         if candidate:
             found = get_registered_object(candidate, custom_objects)
@@ -202,6 +206,10 @@ def _find(data: dict[str, Any], custom_objects: Any, module_objects: Any) -> Any
         return found
     if module_objects and name in module_objects:
         return _of_kind(module_objects[name], name, is_function)
+    own = module.split(".")[0] in ("cnnrs", "keras")
+    found = None if own else registered_by_own_name(registered or name, custom_objects)
+    if found is not None:
+        return _of_kind(found, name, is_function)
     close = suggest.did_you_mean(name, module_objects) if module_objects else ""
     raise UnknownObjectError(
         f"cannot find {'function' if is_function else 'class'} {name!r}; register it with "

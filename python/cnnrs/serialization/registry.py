@@ -20,6 +20,7 @@ __all__ = [
     "references",
     "refers",
     "register_keras_serializable",
+    "registered_by_own_name",
 ]
 
 _GLOBAL_OBJECTS: dict[str, Any] = {}
@@ -122,6 +123,8 @@ def own_registered_name(target: Any) -> str | None:
 def get_registered_object(name: str, custom_objects: Any = None, module_objects: Any = None) -> Any:
     """What is registered under a name, here or in `custom_objects`; None if nothing is.
 
+    The name is the whole one: "Dense" is not what a package has registered as "package>Dense".
+
     >>> from cnnrs import saving
     >>> saving.get_registered_object("unknown") is None
     True
@@ -129,8 +132,22 @@ def get_registered_object(name: str, custom_objects: Any = None, module_objects:
     for table in (*reversed(_SCOPES.stack), custom_objects or {}, _GLOBAL_OBJECTS, module_objects or {}):
         if name in table:
             return table[name]
+    return None
+
+
+def registered_by_own_name(name: str, custom_objects: Any = None) -> Any:
+    """What is registered in any package under a name; None if nothing is.
+
+    Files of what was not registered when they were written give no package. A name with a package is looked
+    for without it in `custom_objects` alone: what another package registered is something else.
+    """
+    own = name.rpartition(">")[2]
+    for table in (*reversed(_SCOPES.stack), custom_objects or {}):
+        if own in table:
+            return table[own]
+    for table in (*reversed(_SCOPES.stack), custom_objects or {}, _GLOBAL_OBJECTS):
         for key, value in table.items():
-            if key.split(">")[-1] == name:
+            if own == name and key.rpartition(">")[2] == name:
                 return value
     return None
 
