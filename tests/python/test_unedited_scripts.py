@@ -215,9 +215,15 @@ def test_exit_codes_are_those_of_python(tmp_path, text, status, stderr):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("from keras.optimizers import Adm", "from 'keras.optimizers': cnnrs.optimizers has no 'Adm'; did you"),
+        (
+            "from keras.optimizers import Adm",
+            "from 'keras.optimizers': cnnrs.optimizers has no 'Adm'; did you",
+        ),
         ("from tensorflow.keras.utils import np_utils", "'keras.utils': Keras 3 has no module"),
-        ("from tensorflow import Session", "from 'tensorflow': tf has no 'Session': it belongs to TensorFlow 1"),
+        (
+            "from tensorflow import Session",
+            "from 'tensorflow': tf has no 'Session': it belongs to TensorFlow 1",
+        ),
         ("from numpy import nothing", "from 'numpy' ("),
         ("from cnnrs.tape import nothing", "from 'cnnrs.tape' ("),
     ],

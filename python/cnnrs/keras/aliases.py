@@ -16,7 +16,17 @@ import cnnrs
 from cnnrs import config
 from cnnrs.keras.paths import FORMER, MODULES
 
-__all__ = ["ROOTS", "announce", "canonical", "find", "find_module", "install", "is_installed", "path_of_module", "uninstall"]
+__all__ = [
+    "ROOTS",
+    "announce",
+    "canonical",
+    "find",
+    "find_module",
+    "install",
+    "is_installed",
+    "path_of_module",
+    "uninstall",
+]
 
 # The packages that scripts import, and what they get.
 ROOTS = {"keras": "cnnrs.keras", "tf_keras": "cnnrs.keras", "tensorflow": "cnnrs.compat.tf"}
