@@ -32,6 +32,27 @@ def numbers(data):
     return np.concatenate([batch[0].numpy()[:, 0, 0, 0] for batch in data]).round(3)
 
 
+@pytest.mark.parametrize("content", [b"", b"nothing of this kind"])
+def test_files_that_are_no_images_are_named(tmp_path, content):
+    path = tmp_path / "broken ü.png"
+    path.write_bytes(content)
+    text = "an empty file" if not content else "not an image"
+    with pytest.raises(OSError, match=f"load_img: .*broken ü.png'?: {text}"):
+        utils.load_img(path)
+
+
+def test_images_that_cannot_be_written_say_so(tmp_path):
+    x = np.ones((2, 3, 3))
+    with pytest.raises(ValueError, match="file_format: .*'pngg'; did you mean 'png'"):
+        utils.save_img(tmp_path / "a.pngg", x)
+    with pytest.raises(ValueError, match=r"array_to_img: x: expected pixels, received shape \(0, 3, 3\)"):
+        utils.array_to_img(x[:0])
+    utils.save_img(tmp_path / "a.png", x)
+    with pytest.raises(ValueError, match="target_size: .*pair of integers >= 1, received 'x'"):
+        utils.load_img(tmp_path / "a.png", target_size="x")
+    assert not (tmp_path / "a.pngg").exists()
+
+
 def test_arrays_and_images():
     x = np.arange(24.0, dtype=np.float32).reshape(2, 4, 3)
     image = utils.array_to_img(x, scale=False)

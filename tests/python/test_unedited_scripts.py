@@ -212,6 +212,28 @@ def test_exit_codes_are_those_of_python(tmp_path, text, status, stderr):
     assert ("at the end" in done.stdout) == ("atexit" in text)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "from keras.optimizers import Adm",
+            "from 'keras.optimizers': cnnrs.optimizers has no 'Adm'; did you",
+        ),
+        ("from tensorflow.keras.utils import np_utils", "'keras.utils': Keras 3 has no module"),
+        (
+            "from tensorflow import Session",
+            "from 'tensorflow': tf has no 'Session': it belongs to TensorFlow 1",
+        ),
+        ("from numpy import nothing", "from 'numpy' ("),
+        ("from cnnrs.tape import nothing", "from 'cnnrs.tape' ("),
+    ],
+)
+def test_names_that_are_not_there_to_import_say_why(tmp_path, text, said):
+    done = run("-q", script(tmp_path, text))
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and last.startswith("ImportError: cannot import name") and said in last
+
+
 def test_code_modules_folders_archives_and_stdin_run(tmp_path):
     package = tmp_path / "app"
     package.mkdir()

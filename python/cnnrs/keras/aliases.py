@@ -16,7 +16,17 @@ import cnnrs
 from cnnrs import config
 from cnnrs.keras.paths import FORMER, MODULES
 
-__all__ = ["ROOTS", "announce", "canonical", "find", "find_module", "install", "is_installed", "uninstall"]
+__all__ = [
+    "ROOTS",
+    "announce",
+    "canonical",
+    "find",
+    "find_module",
+    "install",
+    "is_installed",
+    "path_of_module",
+    "uninstall",
+]
 
 # The packages that scripts import, and what they get.
 ROOTS = {"keras": "cnnrs.keras", "tf_keras": "cnnrs.keras", "tensorflow": "cnnrs.compat.tf"}
@@ -112,6 +122,21 @@ def find(path: str) -> Any:
                 find_module(f"keras.{below}")
             raise
     return found
+
+
+def path_of_module(name: str) -> str | None:
+    """The path that scripts write for a module of cnnrs; None for another's module.
+
+    >>> path_of_module("cnnrs.layers"), path_of_module("cnnrs.compat.tf.image"), path_of_module("numpy")
+    ('keras.layers', 'tensorflow.image', None)
+    """
+    for root, ours in (("tensorflow", "cnnrs.compat.tf"), ("keras", "cnnrs.keras"), ("keras", "cnnrs")):
+        if name == ours:
+            return root
+        below = name.removeprefix(f"{ours}.")
+        if below != name and (root == "tensorflow" or below in MODULES):
+            return f"{root}.{below}"
+    return None
 
 
 class _Serving(Loader):

@@ -6,6 +6,7 @@ import builtins
 import importlib.machinery
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -192,9 +193,25 @@ def _show(error: BaseException) -> None:
     while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
         frames = frames.tb_next
     error.__traceback__ = frames
+    if isinstance(error, ImportError):
+        _give_reason(error)
     if sys.stdout is not None:
         sys.stdout.flush()
     sys.excepthook(type(error), error, frames)
+
+
+def _give_reason(error: ImportError) -> None:
+    """Completes what Python says of `from keras.x import y`: it drops the text of the `AttributeError`."""
+    found = re.match(r"cannot import name '(\w+)' from", error.msg or "")
+    path = aliases.path_of_module(error.name or "")
+    if found is None or path is None:
+        return
+    try:
+        aliases.find(f"{path}.{found[1]}")
+    except (AttributeError, ImportError) as reason:
+        text = str(reason)
+        text = text.partition(" in cnnrs: ")[2] or text
+        error.msg = f"cannot import name {found[1]!r} from {path!r}: {text}"
 
 
 class _InstallOnLoad:

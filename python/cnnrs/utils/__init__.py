@@ -22,6 +22,7 @@ from cnnrs.symbolic import get_source_inputs
 from cnnrs.training.device_loss import recover
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from cnnrs.utils import bounding_boxes
 from cnnrs.utils.arrays import normalize, to_categorical
 from cnnrs.utils.audio_directory import audio_dataset_from_directory
 from cnnrs.utils.data_set import Dataset, split_dataset
@@ -54,6 +55,7 @@ __all__ = [
     "Sequence",
     "array_to_img",
     "audio_dataset_from_directory",
+    "bounding_boxes",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
@@ -90,7 +92,6 @@ __getattr__ = suggest.without(
     "cnnrs.utils",
     {
         "legacy": "use cnnrs.saving",
-        "bounding_boxes": "its functions come with a later version",
     },
     __all__,
 )

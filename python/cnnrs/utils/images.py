@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs import config, ops
-from cnnrs.ops.spatial import image_data_format
+from cnnrs.base.suggest import did_you_mean
+from cnnrs.ops.spatial import image_data_format, pair
 
 __all__ = ["array_to_img", "img_to_array", "load_img", "pillow", "save_img", "smart_resize"]
 
@@ -58,6 +60,8 @@ def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dty
     array = np.array(x, dtype=dtype or config.floatx())
     if array.ndim != 3:
         raise ValueError(f"array_to_img: x: expected 3 axes, received shape {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"array_to_img: x: expected pixels, received shape {array.shape}")
     if first:
         array = array.transpose(1, 2, 0)
     if scale:
@@ -134,10 +138,18 @@ def save_img(
         >>> utils.load_img(file).size
         (3, 2)
     """
-    if file_format is None and isinstance(path, (str, Path)):
-        file_format = Path(path).suffix[1:].lower()
+    if file_format is None and isinstance(path, (str, os.PathLike)):
+        file_format = Path(os.fspath(path)).suffix[1:].lower()
     if file_format and file_format.lower() == "jpg":
         file_format = "jpeg"
+    if file_format:
+        known = pillow("save_img")
+        known.init()
+        if file_format.upper() not in known.SAVE:
+            hint = did_you_mean(file_format, [name.lower() for name in known.SAVE])
+            raise ValueError(
+                f"save_img: file_format: expected a format that Pillow writes, received {file_format!r}{hint}"
+            )
     img = array_to_img(x, data_format=data_format, scale=scale)
     if img.mode == "RGBA" and file_format == "jpeg":
         warnings.warn("save_img: JPEG has no alpha channel; it is left out", UserWarning, stacklevel=2)
@@ -197,15 +209,20 @@ def load_img(
     image = pillow("load_img")
     if isinstance(path, io.BytesIO):
         img = image.open(path)
-    elif isinstance(path, (str, bytes, Path)):
+    elif isinstance(path, (str, bytes, os.PathLike)):
         with open(path, "rb") as file:
-            img = image.open(io.BytesIO(file.read()))
+            content = file.read()
+        try:
+            img = image.open(io.BytesIO(content))
+        except image.UnidentifiedImageError:
+            kind = "an empty file" if not content else "not an image that Pillow reads, or damaged"
+            raise image.UnidentifiedImageError(f"load_img: {os.fspath(path)!r}: {kind}") from None
     else:
         raise TypeError(f"load_img: path: expected a path or io.BytesIO, received {type(path).__name__}")
     img = in_mode(img, color_mode, "load_img")
     if target_size is None:
         return img
-    height, width = target_size
+    height, width = pair(target_size, "load_img: target_size")
     if img.size == (width, height):
         return img
     methods = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
