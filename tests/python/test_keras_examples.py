@@ -107,6 +107,27 @@ def test_splits_are_rows():
     assert tfds._rows("test[2:400]", 10) == slice(2, 10)
 
 
+def test_names_that_keras_has_no_more_are_told_apart():
+    names = [
+        "json.dumps",
+        "json.dumps(indent)",
+        "json.loads(strict)",
+        "json.loads(cls)",
+        "json.decoder.JSONDecoder",
+    ]
+    lacked = ["json.nothing", "nothing.of.the.kind", "json.JSONDecoder(no)"]
+    assert command.gone_from(sys.executable, [*names, *lacked]) == lacked
+    assert command.gone_from("no such interpreter", []) == []
+    text = table.table(
+        {
+            "a": {"names": 2, "missing": ["keras.x", "keras.y"], "gone": ["keras.y"]},
+            "b": {"names": 2, "missing": ["keras.y"], "gone": ["keras.y"]},
+        }
+    )
+    assert "0 find all their names (1 find all that Keras and TensorFlow have today)" in text
+    assert "`keras.x`, `keras.y` (Keras has it no more)" in text
+
+
 def test_the_table_counts_what_was_found():
     records = {
         "examples/vision/a": {"names": 3, "missing": [], "cnnrs": {"end": "ran"}},
