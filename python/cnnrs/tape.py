@@ -16,7 +16,7 @@ from cnnrs.ops.dispatch import as_float, as_tensor
 
 # Calls of `gradient` whose results nobody has read yet. A plan that computes all of them holds what
 # the layers of each forward pass made: a loop that only collects gradients would need much memory.
-_MAX_UNREAD = 8
+_MAX_UNREAD = 4
 _UNREAD = threading.local()
 
 __all__ = ["GradientTape", "grad", "value_and_grad"]

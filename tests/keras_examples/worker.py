@@ -43,6 +43,7 @@ OF_SCRIPTS: dict[str, dict[str, Any]] = {
     "depth_estimation": {"HEIGHT": 64, "WIDTH": 64},
     "edsr": {"BATCH_SIZE": 16},
     "fixres": {"BATCH_SIZE": 32, "batch_size": 32},
+    "semisupervised_simclr": {"unlabeled_dataset_size": 100, "labeled_dataset_size": 100, "batch_size": 20},
     "oxford_pets_image_segmentation": {"max_dataset_len": 16, "val_samples": 8},
     "tfrecord": {"IMAGE_SIZE": [128, 128]},
 }
@@ -135,7 +136,7 @@ def _shorten(keras: Any) -> None:
 
 
 # Scripts that ask for images by numbers which only the whole data set has.
-WHOLE = {"metric_learning"}
+WHOLE = {"masked_image_modeling", "metric_learning", "patch_convnet", "token_learner"}
 
 DATA_SETS = {
     "mnist": ((60000, 28, 28), (10000, 28, 28), 10, 1),

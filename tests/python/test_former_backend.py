@@ -204,7 +204,7 @@ def test_many_unread_gradients_are_computed_on_the_way():
             y = ops.sum(x * x * float(number))
         found.append(tape.gradient(y, x))
     assert not found[-1].is_realised
-    assert sum(not gradient.is_realised for gradient in found) <= 10
+    assert sum(not gradient.is_realised for gradient in found) <= 5
     for number, gradient in enumerate(found):
         assert gradient.tolist() == [2.0 * number] * 4
 
