@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -188,11 +189,14 @@ def _parts() -> None:
         (base / "02691156/points_label" / part).mkdir(parents=True)
     (base / "02691156/points").mkdir()
     (base / "metadata.json").write_text(json.dumps(metadata))
-    for number in range(40):
-        np.savetxt(base / f"02691156/points/{number}.pts", RNG.random((1100, 3)))
-        of = RNG.integers(0, 4, 1100)
-        for index, part in enumerate(parts):
-            np.savetxt(base / f"02691156/points_label/{part}/{number}.seg", of == index, fmt="%d")
+    np.savetxt("cloud.pts", RNG.random((1100, 3)))
+    of = RNG.integers(0, 4, 1100)
+    for index, part in enumerate(parts):
+        np.savetxt(f"{part}.seg", of == index, fmt="%d")
+    for number in range(310):
+        shutil.copy("cloud.pts", base / f"02691156/points/{number}.pts")
+        for part in parts:
+            shutil.copy(f"{part}.seg", base / f"02691156/points_label/{part}/{number}.seg")
 
 
 def _views() -> None:
@@ -290,6 +294,11 @@ def _ratings() -> None:
     archive("movielens.zip", "ml-1m")
 
 
+def _detections() -> None:
+    Path("data").mkdir()
+    archive("data.zip", "data")
+
+
 def _art() -> None:
     pictures("artwork/resized", 40)
 
@@ -318,6 +327,7 @@ _MADE: dict[str, Callable[[], None]] = {
     "oxford_pets_image_segmentation": _trimaps,
     "pointnet": _shapes,
     "pointnet_segmentation": _parts,
+    "retinanet": _detections,
     "siamese_network": _pairs,
     "super_resolution_sub_pixel": _textures,
     "tfrecord": _moles,
@@ -330,6 +340,7 @@ _MADE: dict[str, Callable[[], None]] = {
 
 # What `get_file` gives for what scripts ask it for, where the suffix does not tell.
 FETCHED = {
+    "data.zip": "data.zip",
     "BSR": "BSR",
     "caltech_101_zipped": "fetched/caltech_101_zipped",
     "modelnet.zip": "modelnet.zip",

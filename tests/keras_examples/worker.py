@@ -25,7 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from keras_examples import files, tfds
+from keras_examples import files, imgaug, tfds
 
 # Numbers that are made smaller wherever a script assigns them: the name, and the most that it may be.
 CAPS = {
@@ -44,7 +44,10 @@ OF_SCRIPTS: dict[str, dict[str, Any]] = {
     "edsr": {"BATCH_SIZE": 16},
     "fixres": {"BATCH_SIZE": 32, "batch_size": 32},
     "semisupervised_simclr": {"unlabeled_dataset_size": 100, "labeled_dataset_size": 100, "batch_size": 20},
-    "oxford_pets_image_segmentation": {"max_dataset_len": 16, "val_samples": 8},
+    "handwriting_recognition": {"batch_size": 16},
+    "nnclr": {"unlabelled_images": 100, "labelled_train_images": 100, "steps_per_epoch": 10},
+    "oxford_pets_image_segmentation": {"max_dataset_len": 16, "val_samples": 12},
+    "vivit": {"BATCH_SIZE": 25},
     "tfrecord": {"IMAGE_SIZE": [128, 128]},
 }
 
@@ -240,6 +243,7 @@ def main(engine: str, script: str, packages: str | None = None) -> int:
         if name not in np.__dict__:
             setattr(np, name, value)
     tfds.install()
+    imgaug.install()
     _patch(engine, path.stem)
     files.prepare(path.stem)
     tree = ast.fix_missing_locations(_Cap(path.stem).visit(ast.parse(path.read_bytes())))
