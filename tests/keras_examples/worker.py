@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from keras_examples import files, imgaug, tfds
 
-# Numbers that are made smaller wherever a script assigns them: the name, and the most that it may be.
+# Numbers that are made smaller wherever a script assigns them or puts them into a dict: the name, and the most
+# that it may be.
 CAPS = {
     r"(.*_)?(epochs|num_epochs|EPOCHS|NUM_EPOCHS)": 1,
     r"(.*_)?(batch_size|BATCH_SIZE)": 8,
@@ -47,6 +48,7 @@ OF_SCRIPTS: dict[str, dict[str, Any]] = {
     "handwriting_recognition": {"batch_size": 16},
     "nnclr": {"unlabelled_images": 100, "labelled_train_images": 100, "steps_per_epoch": 10},
     "oxford_pets_image_segmentation": {"max_dataset_len": 16, "val_samples": 12},
+    "temporal_latent_bottleneck": {"train_slice": 4000},
     "vivit": {"BATCH_SIZE": 25},
     "tfrecord": {"IMAGE_SIZE": [128, 128]},
 }
@@ -68,6 +70,13 @@ class _Cap(ast.NodeTransformer):
         for target in node.targets:
             if isinstance(target, ast.Name):
                 node.value = self._capped(target.id, node.value)
+        return node
+
+    def visit_Dict(self, node: ast.Dict) -> ast.Dict:
+        self.generic_visit(node)
+        for place, key in enumerate(node.keys):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                node.values[place] = self._capped(key.value, node.values[place])
         return node
 
     def _capped(self, name: str, value: ast.expr) -> ast.expr:

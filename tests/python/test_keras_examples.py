@@ -48,6 +48,7 @@ def test_scripts_that_are_counted(tree):
 
 def test_numbers_and_places_are_changed_and_nothing_else():
     text = "num_epochs = 30\nBATCH_SIZE: int = 64\nbatch_size = 64\nepochs = f(3)\nlayers = 12\npath = 'gs://a/b'\n"
+    text += "config = {'batch_size': 2048, 'layers': 4}\n"
     changed = ast.unparse(ast.fix_missing_locations(worker._Cap("x").visit(ast.parse(text))))
     assert changed.splitlines() == [
         "num_epochs = 1",
@@ -56,6 +57,7 @@ def test_numbers_and_places_are_changed_and_nothing_else():
         "epochs = f(3)",
         "layers = 12",
         "path = 'a/b'",
+        "config = {'batch_size': 8, 'layers': 4}",
     ]
 
 
