@@ -134,7 +134,7 @@ def _dogs() -> None:
 
 def _dark() -> None:
     for folder in ("our485/low", "our485/high", "eval15/low", "eval15/high"):
-        pictures(f"lol_dataset/{folder}", 20, ".png", size=(300, 200))
+        pictures(f"lol_dataset/{folder}", 20, ".png", size=(96, 80))
 
 
 def _planes() -> None:
@@ -224,7 +224,7 @@ def _videos() -> None:
         for number in range(count):
             name = f"v_{number}.avi"
             writer = cv2.VideoWriter(f"{part}/{name}", cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
-            for _ in range(6):
+            for _ in range(24):
                 writer.write(RNG.integers(0, 256, (48, 64, 3), dtype=np.uint8))
             writer.release()
             names[part].append(f"{number},{name},{['CricketShot', 'Punch', 'TennisSwing'][number % 3]}\n")
@@ -367,7 +367,7 @@ def some_file(name: str) -> str:
         picture(path.with_suffix(path.suffix or ".jpg"))
         return str(path.with_suffix(path.suffix or ".jpg"))
     if base == "moving_mnist.npy":
-        np.save(path, RNG.integers(0, 256, (20, 40, 64, 64), dtype=np.uint8))
+        np.save(path, RNG.integers(0, 256, (20, 40, 32, 32), dtype=np.uint8))
     elif path.suffix in (".txt", ".json"):
         path.write_text("\n".join(f"thing {i}" for i in range(1000)))
     else:

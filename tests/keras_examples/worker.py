@@ -46,6 +46,7 @@ OF_SCRIPTS: dict[str, dict[str, Any]] = {
     "fixres": {"BATCH_SIZE": 32, "batch_size": 32},
     "semisupervised_simclr": {"unlabeled_dataset_size": 100, "labeled_dataset_size": 100, "batch_size": 20},
     "handwriting_recognition": {"batch_size": 16},
+    "mirnet": {"IMAGE_SIZE": 64},
     "nnclr": {"unlabelled_images": 100, "labelled_train_images": 100, "steps_per_epoch": 10},
     "oxford_pets_image_segmentation": {"max_dataset_len": 16, "val_samples": 12},
     "temporal_latent_bottleneck": {"train_slice": 4000},
