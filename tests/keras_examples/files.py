@@ -200,8 +200,8 @@ def _parts() -> None:
 
 
 def _views() -> None:
-    poses = np.tile(np.eye(4, dtype=np.float32), (20, 1, 1))
-    images = RNG.random((20, 20, 20, 3)).astype(np.float32)
+    poses = np.tile(np.eye(4, dtype=np.float32), (40, 1, 1))
+    images = RNG.random((40, 20, 20, 3)).astype(np.float32)
     np.savez("tiny_nerf_data.npz", images=images, poses=poses, focal=np.float32(30.0))
 
 
@@ -235,7 +235,7 @@ def _videos() -> None:
 
 def _organs() -> None:
     arrays = {}
-    for part, count in (("train", 40), ("val", 10), ("test", 20)):
+    for part, count in (("train", 40), ("val", 10), ("test", 40)):
         arrays[f"{part}_images"] = RNG.integers(0, 256, (count, 28, 28, 28), dtype=np.uint8)
         arrays[f"{part}_labels"] = RNG.integers(0, 11, (count, 1), dtype=np.uint8)
     np.savez("organmnist3d.npz", **arrays)
@@ -269,7 +269,7 @@ def _moles() -> None:
     Path("tfrecords").mkdir()
     for name in (*(f"train{i:02d}" for i in range(10)), "test00"):
         with tf.io.TFRecordWriter(f"tfrecords/{name}.tfrec") as writer:
-            for number in range(8):
+            for number in range(30):
                 image = tf.train.Feature(bytes_list=tf.train.BytesList(value=[_jpeg((128, 128))]))
                 target = tf.train.Feature(int64_list=tf.train.Int64List(value=[number % 2]))
                 features = tf.train.Features(feature={"image": image, "target": target})

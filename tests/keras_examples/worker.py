@@ -51,7 +51,7 @@ OF_SCRIPTS: dict[str, dict[str, Any]] = {
     "oxford_pets_image_segmentation": {"max_dataset_len": 16, "val_samples": 12},
     "temporal_latent_bottleneck": {"train_slice": 4000},
     "vivit": {"BATCH_SIZE": 25},
-    "tfrecord": {"IMAGE_SIZE": [128, 128]},
+    "tfrecord": {"BATCH_SIZE": 25, "IMAGE_SIZE": [128, 128]},
 }
 
 # Where scripts fetch from; what lies there is made in the working folder.
@@ -60,6 +60,14 @@ PLACES = {
     "gs://": "",
     "/tmp/.keras": ".keras",
 }
+
+
+def _is_literal(value: ast.expr) -> bool:
+    try:
+        ast.literal_eval(value)
+    except ValueError:
+        return False
+    return True
 
 
 class _Cap(ast.NodeTransformer):
@@ -81,7 +89,7 @@ class _Cap(ast.NodeTransformer):
         return node
 
     def _capped(self, name: str, value: ast.expr) -> ast.expr:
-        if name in self.own:
+        if name in self.own and _is_literal(value):
             return ast.copy_location(ast.parse(repr(self.own[name]), mode="eval").body, value)
         if isinstance(value, ast.Constant) and type(value.value) is int:
             for pattern, most in CAPS.items():
@@ -125,7 +133,7 @@ def _patch(engine: str, script: str) -> None:
     import urllib.request
 
     urllib.request.urlretrieve = lambda url, filename=None, *args: (files.some_file(filename or url), None)
-    urllib.request.urlopen = lambda url, *args, **kwargs: open(files.some_file(Path(url).name), "rb")
+    urllib.request.urlopen = lambda url, *args, **kwargs: open(files.some_file(_address(url)), "rb")
 
 
 def _shorten(keras: Any) -> None:
@@ -178,6 +186,11 @@ def _loader(train: Any, test: Any, classes: int, rank: int, part: int) -> Any:
 
 def _get_file(fname: Any = None, origin: Any = None, *args: Any, **kwargs: Any) -> str:
     return files.some_file(str(fname or origin))
+
+
+def _address(url: Any) -> str:
+    """The last part of an address, or of that of a request."""
+    return Path(getattr(url, "full_url", url)).name
 
 
 def _below(module: Any) -> list[Any]:
