@@ -38,6 +38,18 @@ def names_of(script: Script) -> dict[str, Any]:
     return {"names": len(named), "missing": missing, "uses_tf": script.uses_tf}
 
 
+def gone_from(python: str, names: list[str]) -> list[str]:
+    """Those of the names that Keras and TensorFlow do not have either."""
+    if not names:
+        return []
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "PYTHONPATH": ""}
+    command = [python, str(Path(__file__).with_name("has.py"))]
+    done = subprocess.run(
+        command, input=json.dumps(names), env=environment, capture_output=True, text=True, check=True
+    )
+    return [str(name) for name in json.loads(done.stdout)]
+
+
 def run(script: Script, engine: str, python: str, options: argparse.Namespace) -> dict[str, Any]:
     """Runs a script to its end, or to the first line that fails."""
     with tempfile.TemporaryDirectory(prefix="keras-example-") as folder:
@@ -131,6 +143,8 @@ def main() -> int:
         if options.left and known[script.name].get("cnnrs", {}).get("end") == "ran":
             continue
         record = {**known[script.name], **names_of(script)}
+        if options.keras:
+            record["gone"] = gone_from(options.keras, record["missing"])
         if not options.names:
             record["cnnrs"] = run(script, "cnnrs", sys.executable, options)
             if options.keras and (options.all or record["cnnrs"]["end"] != "ran"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -133,7 +134,7 @@ def _dogs() -> None:
 
 def _dark() -> None:
     for folder in ("our485/low", "our485/high", "eval15/low", "eval15/high"):
-        pictures(f"lol_dataset/{folder}", 20, ".png", size=(300, 200))
+        pictures(f"lol_dataset/{folder}", 20, ".png", size=(96, 80))
 
 
 def _planes() -> None:
@@ -188,16 +189,19 @@ def _parts() -> None:
         (base / "02691156/points_label" / part).mkdir(parents=True)
     (base / "02691156/points").mkdir()
     (base / "metadata.json").write_text(json.dumps(metadata))
-    for number in range(40):
-        np.savetxt(base / f"02691156/points/{number}.pts", RNG.random((1100, 3)))
-        of = RNG.integers(0, 4, 1100)
-        for index, part in enumerate(parts):
-            np.savetxt(base / f"02691156/points_label/{part}/{number}.seg", of == index, fmt="%d")
+    np.savetxt("cloud.pts", RNG.random((1100, 3)))
+    of = RNG.integers(0, 4, 1100)
+    for index, part in enumerate(parts):
+        np.savetxt(f"{part}.seg", of == index, fmt="%d")
+    for number in range(310):
+        shutil.copy("cloud.pts", base / f"02691156/points/{number}.pts")
+        for part in parts:
+            shutil.copy(f"{part}.seg", base / f"02691156/points_label/{part}/{number}.seg")
 
 
 def _views() -> None:
-    poses = np.tile(np.eye(4, dtype=np.float32), (20, 1, 1))
-    images = RNG.random((20, 20, 20, 3)).astype(np.float32)
+    poses = np.tile(np.eye(4, dtype=np.float32), (40, 1, 1))
+    images = RNG.random((40, 20, 20, 3)).astype(np.float32)
     np.savez("tiny_nerf_data.npz", images=images, poses=poses, focal=np.float32(30.0))
 
 
@@ -220,7 +224,7 @@ def _videos() -> None:
         for number in range(count):
             name = f"v_{number}.avi"
             writer = cv2.VideoWriter(f"{part}/{name}", cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
-            for _ in range(6):
+            for _ in range(24):
                 writer.write(RNG.integers(0, 256, (48, 64, 3), dtype=np.uint8))
             writer.release()
             names[part].append(f"{number},{name},{['CricketShot', 'Punch', 'TennisSwing'][number % 3]}\n")
@@ -231,7 +235,7 @@ def _videos() -> None:
 
 def _organs() -> None:
     arrays = {}
-    for part, count in (("train", 40), ("val", 10), ("test", 20)):
+    for part, count in (("train", 40), ("val", 10), ("test", 40)):
         arrays[f"{part}_images"] = RNG.integers(0, 256, (count, 28, 28, 28), dtype=np.uint8)
         arrays[f"{part}_labels"] = RNG.integers(0, 11, (count, 1), dtype=np.uint8)
     np.savez("organmnist3d.npz", **arrays)
@@ -265,7 +269,7 @@ def _moles() -> None:
     Path("tfrecords").mkdir()
     for name in (*(f"train{i:02d}" for i in range(10)), "test00"):
         with tf.io.TFRecordWriter(f"tfrecords/{name}.tfrec") as writer:
-            for number in range(8):
+            for number in range(30):
                 image = tf.train.Feature(bytes_list=tf.train.BytesList(value=[_jpeg((128, 128))]))
                 target = tf.train.Feature(int64_list=tf.train.Int64List(value=[number % 2]))
                 features = tf.train.Features(feature={"image": image, "target": target})
@@ -288,6 +292,11 @@ def _ratings() -> None:
     rows = (f"{u}::{m}::{r}::978300760\n" for u, m, r in RNG.integers(1, 6, (2000, 3)) * [97, 31, 1])
     Path("ml-1m/ratings.dat").write_text("".join(rows))
     archive("movielens.zip", "ml-1m")
+
+
+def _detections() -> None:
+    Path("data").mkdir()
+    archive("data.zip", "data")
 
 
 def _art() -> None:
@@ -318,6 +327,7 @@ _MADE: dict[str, Callable[[], None]] = {
     "oxford_pets_image_segmentation": _trimaps,
     "pointnet": _shapes,
     "pointnet_segmentation": _parts,
+    "retinanet": _detections,
     "siamese_network": _pairs,
     "super_resolution_sub_pixel": _textures,
     "tfrecord": _moles,
@@ -330,6 +340,7 @@ _MADE: dict[str, Callable[[], None]] = {
 
 # What `get_file` gives for what scripts ask it for, where the suffix does not tell.
 FETCHED = {
+    "data.zip": "data.zip",
     "BSR": "BSR",
     "caltech_101_zipped": "fetched/caltech_101_zipped",
     "modelnet.zip": "modelnet.zip",
@@ -356,7 +367,7 @@ def some_file(name: str) -> str:
         picture(path.with_suffix(path.suffix or ".jpg"))
         return str(path.with_suffix(path.suffix or ".jpg"))
     if base == "moving_mnist.npy":
-        np.save(path, RNG.integers(0, 256, (20, 40, 64, 64), dtype=np.uint8))
+        np.save(path, RNG.integers(0, 256, (20, 40, 32, 32), dtype=np.uint8))
     elif path.suffix in (".txt", ".json"):
         path.write_text("\n".join(f"thing {i}" for i in range(1000)))
     else:

@@ -12,15 +12,21 @@ BEGIN, END = "<!-- keras-examples: begin -->", "<!-- keras-examples: end -->"
 
 
 def table(records: dict[str, Any]) -> str:
-    """The counts, and one row for each script that does not run."""
+    """The counts, and one row for each script that does not run.
+
+    Names that Keras and TensorFlow have no more are in `gone`, if they were asked.
+    """
     checked = [record for record in records.values() if "names" in record]
     fine = [record for record in checked if not record["missing"]]
+    lacking = [record for record in checked if set(record["missing"]) - set(record.get("gone", []))]
     runs = [record for record in checked if "cnnrs" in record]
     ran = [record for record in runs if record["cnnrs"]["end"] == "ran"]
     neither = [
         r for r in runs if r["cnnrs"]["end"] != "ran" and r.get("keras", {"end": "ran"})["end"] != "ran"
     ]
     counts = f"Of {len(checked)} scripts {len(fine)} find all their names"
+    if any("gone" in record for record in checked):
+        counts += f" ({len(checked) - len(lacking)} find all that Keras and TensorFlow have today)"
     counts += f", and {len(ran)} of {len(runs)} run to their end"
     if any("keras" in record for record in runs):
         counts += f"; {len(neither)} of the others do not with Keras 3.15 on TensorFlow either"
@@ -36,7 +42,11 @@ def table(records: dict[str, Any]) -> str:
             not record["missing"] and record.get("cnnrs", {"end": "ran"})["end"] == "ran"
         ):
             continue
-        missing = ", ".join(f"`{m.removeprefix('tensorflow.')}`" for m in record["missing"][:3])
+        gone = set(record.get("gone", []))
+        missing = ", ".join(
+            f"`{m.removeprefix('tensorflow.')}`{' (Keras has it no more)' if m in gone else ''}"
+            for m in record["missing"][:3]
+        )
         missing += f" and {len(record['missing']) - 3} more" if len(record["missing"]) > 3 else ""
         row = [name.removeprefix("examples/"), str(record["names"]), missing, _end(record.get("cnnrs"))]
         lines.append("| " + " | ".join([*row, _end(record.get("keras"))]) + " |")

@@ -25,9 +25,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from keras_examples import files, tfds
+from keras_examples import files, imgaug, tfds
 
-# Numbers that are made smaller wherever a script assigns them: the name, and the most that it may be.
+# Numbers that are made smaller wherever a script assigns them or puts them into a dict: the name, and the most
+# that it may be.
 CAPS = {
     r"(.*_)?(epochs|num_epochs|EPOCHS|NUM_EPOCHS)": 1,
     r"(.*_)?(batch_size|BATCH_SIZE)": 8,
@@ -43,8 +44,14 @@ OF_SCRIPTS: dict[str, dict[str, Any]] = {
     "depth_estimation": {"HEIGHT": 64, "WIDTH": 64},
     "edsr": {"BATCH_SIZE": 16},
     "fixres": {"BATCH_SIZE": 32, "batch_size": 32},
-    "oxford_pets_image_segmentation": {"max_dataset_len": 16, "val_samples": 8},
-    "tfrecord": {"IMAGE_SIZE": [128, 128]},
+    "semisupervised_simclr": {"unlabeled_dataset_size": 100, "labeled_dataset_size": 100, "batch_size": 20},
+    "handwriting_recognition": {"batch_size": 16},
+    "mirnet": {"IMAGE_SIZE": 64},
+    "nnclr": {"unlabelled_images": 100, "labelled_train_images": 100, "steps_per_epoch": 10},
+    "oxford_pets_image_segmentation": {"max_dataset_len": 16, "val_samples": 12},
+    "temporal_latent_bottleneck": {"train_slice": 4000},
+    "vivit": {"BATCH_SIZE": 25},
+    "tfrecord": {"BATCH_SIZE": 25, "IMAGE_SIZE": [128, 128]},
 }
 
 # Where scripts fetch from; what lies there is made in the working folder.
@@ -53,6 +60,14 @@ PLACES = {
     "gs://": "",
     "/tmp/.keras": ".keras",
 }
+
+
+def _is_literal(value: ast.expr) -> bool:
+    try:
+        ast.literal_eval(value)
+    except ValueError:
+        return False
+    return True
 
 
 class _Cap(ast.NodeTransformer):
@@ -66,8 +81,15 @@ class _Cap(ast.NodeTransformer):
                 node.value = self._capped(target.id, node.value)
         return node
 
+    def visit_Dict(self, node: ast.Dict) -> ast.Dict:
+        self.generic_visit(node)
+        for place, key in enumerate(node.keys):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                node.values[place] = self._capped(key.value, node.values[place])
+        return node
+
     def _capped(self, name: str, value: ast.expr) -> ast.expr:
-        if name in self.own:
+        if name in self.own and _is_literal(value):
             return ast.copy_location(ast.parse(repr(self.own[name]), mode="eval").body, value)
         if isinstance(value, ast.Constant) and type(value.value) is int:
             for pattern, most in CAPS.items():
@@ -111,7 +133,7 @@ def _patch(engine: str, script: str) -> None:
     import urllib.request
 
     urllib.request.urlretrieve = lambda url, filename=None, *args: (files.some_file(filename or url), None)
-    urllib.request.urlopen = lambda url, *args, **kwargs: open(files.some_file(Path(url).name), "rb")
+    urllib.request.urlopen = lambda url, *args, **kwargs: open(files.some_file(_address(url)), "rb")
 
 
 def _shorten(keras: Any) -> None:
@@ -135,7 +157,7 @@ def _shorten(keras: Any) -> None:
 
 
 # Scripts that ask for images by numbers which only the whole data set has.
-WHOLE = {"metric_learning"}
+WHOLE = {"masked_image_modeling", "metric_learning", "patch_convnet", "token_learner"}
 
 DATA_SETS = {
     "mnist": ((60000, 28, 28), (10000, 28, 28), 10, 1),
@@ -164,6 +186,11 @@ def _loader(train: Any, test: Any, classes: int, rank: int, part: int) -> Any:
 
 def _get_file(fname: Any = None, origin: Any = None, *args: Any, **kwargs: Any) -> str:
     return files.some_file(str(fname or origin))
+
+
+def _address(url: Any) -> str:
+    """The last part of an address, or of that of a request."""
+    return Path(getattr(url, "full_url", url)).name
 
 
 def _below(module: Any) -> list[Any]:
@@ -239,6 +266,7 @@ def main(engine: str, script: str, packages: str | None = None) -> int:
         if name not in np.__dict__:
             setattr(np, name, value)
     tfds.install()
+    imgaug.install()
     _patch(engine, path.stem)
     files.prepare(path.stem)
     tree = ast.fix_missing_locations(_Cap(path.stem).visit(ast.parse(path.read_bytes())))

@@ -199,3 +199,14 @@ def test_a_seed_makes_runs_with_processes_the_same():
         model.fit(Numbers(workers=2, use_multiprocessing=True), epochs=2, verbose=0)
         results.append(model.get_weights()[0].item())
     assert results[0] == results[1]
+
+
+def test_a_batch_size_beside_batches_has_no_effect_and_says_so():
+    model = Sequential([Input((1,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    data = cnnrs.data.Dataset.from_tensor_slices((np.ones((8, 1)), np.ones((8, 1)))).batch(2)
+    with pytest.warns(UserWarning, match="batch_size=5 has no effect: x yields batches"):
+        model.fit(data, batch_size=5, verbose=0)
+    assert model.optimizer.iterations == 4
+    with pytest.warns(UserWarning, match="batch_size=3 has no effect"):
+        assert model.predict(data.map(lambda x, y: x), batch_size=3, verbose=0).shape == (8, 1)

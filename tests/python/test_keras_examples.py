@@ -48,6 +48,7 @@ def test_scripts_that_are_counted(tree):
 
 def test_numbers_and_places_are_changed_and_nothing_else():
     text = "num_epochs = 30\nBATCH_SIZE: int = 64\nbatch_size = 64\nepochs = f(3)\nlayers = 12\npath = 'gs://a/b'\n"
+    text += "config = {'batch_size': 2048, 'layers': 4}\n"
     changed = ast.unparse(ast.fix_missing_locations(worker._Cap("x").visit(ast.parse(text))))
     assert changed.splitlines() == [
         "num_epochs = 1",
@@ -56,6 +57,7 @@ def test_numbers_and_places_are_changed_and_nothing_else():
         "epochs = f(3)",
         "layers = 12",
         "path = 'a/b'",
+        "config = {'batch_size': 8, 'layers': 4}",
     ]
 
 
@@ -105,6 +107,27 @@ def test_splits_are_rows():
     assert tfds._rows("train[:80%]", 10) == slice(0, 8)
     assert tfds._rows("train[80%:]", 10) == slice(8, 10)
     assert tfds._rows("test[2:400]", 10) == slice(2, 10)
+
+
+def test_names_that_keras_has_no_more_are_told_apart():
+    names = [
+        "json.dumps",
+        "json.dumps(indent)",
+        "json.loads(strict)",
+        "json.loads(cls)",
+        "json.decoder.JSONDecoder",
+    ]
+    lacked = ["json.nothing", "nothing.of.the.kind", "json.JSONDecoder(no)"]
+    assert command.gone_from(sys.executable, [*names, *lacked]) == lacked
+    assert command.gone_from("no such interpreter", []) == []
+    text = table.table(
+        {
+            "a": {"names": 2, "missing": ["keras.x", "keras.y"], "gone": ["keras.y"]},
+            "b": {"names": 2, "missing": ["keras.y"], "gone": ["keras.y"]},
+        }
+    )
+    assert "0 find all their names (1 find all that Keras and TensorFlow have today)" in text
+    assert "`keras.x`, `keras.y` (Keras has it no more)" in text
 
 
 def test_the_table_counts_what_was_found():

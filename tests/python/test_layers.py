@@ -386,6 +386,20 @@ def test_a_layer_owns_what_its_attributes_hold():
     assert block.trainable_weights == []
 
 
+def test_added_losses_with_axes_count_with_their_sum():
+    class OfSamples(layers.Layer):
+        def call(self, inputs):
+            self.add_loss(inputs)
+            return inputs
+
+    inputs = cnnrs.Input((3,))
+    model = cnnrs.Model(inputs, OfSamples()(inputs))
+    model.compile("sgd", "mse")
+    # As Keras: 12 ones, and a mean squared error of 1.
+    loss = model.fit(np.ones((4, 3)), np.zeros((4, 3)), verbose=0).history["loss"]
+    assert loss == [13.0]
+
+
 def test_a_layer_without_get_config_keeps_its_arguments():
     assert Block.from_config(Block(units=5, name="b").get_config()).units == 5
 

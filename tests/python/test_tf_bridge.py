@@ -413,3 +413,14 @@ def test_arguments_stand_where_tensorflow_has_them():
 def _same_default(ours, theirs):
     default = theirs.partition("=")[2]
     return ours.strip("'") == default.strip("'") or (ours, default) in {("0.0", "0"), ("1.0", "1")}
+
+
+def test_numpy_of_a_tensor_without_axes_is_a_number():
+    for value, kind in (
+        (tf.constant(3), np.int32),
+        (tf.Variable(2.0), np.float32),
+        (tf.constant(True), np.bool_),
+    ):
+        assert type(value.numpy()) is kind
+    assert {3: "three"}[tf.argmax([0, 1, 2, 9]).numpy()] == "three"
+    assert tf.ones((1,)).numpy().shape == (1,)

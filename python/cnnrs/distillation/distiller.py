@@ -158,7 +158,7 @@ class Distiller(Model):
             distillation_loss = self._loss_of_distillation(x, y_pred, training)
         total = share * student_loss + (1.0 - share) * distillation_loss
         for loss in self.losses:
-            total = total + ops.cast(loss, "float32")
+            total = total + ops.sum(ops.cast(loss, "float32"))
         self.student_loss_tracker.update_state(student_loss)
         self.distillation_loss_tracker.update_state(distillation_loss)
         self.total_loss_tracker.update_state(total)

@@ -187,16 +187,11 @@ class Layer(RefusedMethods, WeightOwner):
     # ---- losses and metrics
 
     def add_loss(self, loss: Any) -> None:
-        """Adds a scalar, or a list of them, to the loss of the model. Called from `call`."""
+        """Adds a tensor, or a list of them, to the loss of the model. Called from `call`.
+
+        A tensor with axes, as of one loss for each sample, counts with the sum of its elements.
+        """
         for value in loss if isinstance(loss, (list, tuple)) else [loss]:
-            if (
-                not isinstance(value, symbolic.KerasTensor)
-                and np.shape(value)
-                and getattr(value, "shape", ())
-            ):
-                raise ValueError(
-                    f"{self.name}: add_loss: expected a scalar, received shape {tuple(value.shape)}"
-                )
             self._keep_loss(value)
 
     def _keep_loss(self, loss: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
@@ -181,7 +182,8 @@ def make_data(
         x: Arrays, or what yields batches.
         y: Targets, if x is arrays.
         sample_weight: Weights of samples, if x is arrays.
-        batch_size: Samples of a batch, if x is arrays; None for 32, or for what makes `steps` batches.
+        batch_size: Samples of a batch, if x is arrays; None for 32, or for what makes `steps` batches. Beside
+            what yields batches it has no effect, which a warning says.
         steps: Batches of an epoch, if they are given.
 
     Raises:
@@ -195,7 +197,11 @@ def make_data(
             if value is not None:
                 raise ValueError(f"{argument}: expected None, for x yields batches that hold it")
         if batch_size is not None and not hasattr(x, "batch_size"):
-            raise ValueError(f"batch_size: expected None, for x yields batches; received {batch_size}")
+            # Keras does not look at it. Scripts that pass it run, and are told that it has no effect.
+            warnings.warn(
+                f"batch_size={batch_size} has no effect: x yields batches, which are taken as they are",
+                stacklevel=3,
+            )
         data = BatchData(x)
         if data.endless and steps is None:
             raise ValueError(

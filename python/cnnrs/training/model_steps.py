@@ -248,7 +248,7 @@ class ModelSteps(Layer):
                 raise ValueError(f"{self.name}: the loss needs targets; expected y, received None")
             total = self._compiled.loss(y, y_pred, sample_weight)
         for loss in self.losses:
-            loss = ops.cast(loss, "float32")
+            loss = ops.sum(ops.cast(loss, "float32"))
             total = loss if total is None else total + loss
         if total is None:
             raise ValueError(
