@@ -835,3 +835,38 @@ def test_an_editor_takes_arrays_of_numbers_alone(tmp_path):
     for add in (editor.add_weights, editor.add_object):
         with pytest.raises(ValueError, match="expected an array of numbers for '0'"):
             add("layers/dense", {"0": "text"})
+
+
+class Unregistered(layers.Layer):
+    table = 1.0
+
+    def call(self, x):
+        return x * self.table
+
+    def save_own_variables(self, store):
+        store["table"] = np.asarray(self.table)
+
+    def load_own_variables(self, store):
+        self.table = float(store["table"])
+
+
+def test_what_is_not_registered_is_written_by_its_own_name(tmp_path):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), Unregistered()])
+    model.layers[0].table = 3.0
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    # Keras looks for a class by its registered name, which then is that of the class.
+    assert config["config"]["layers"][1]["registered_name"] == "Unregistered"
+    with pytest.raises(TypeError, match="cannot find class 'Unregistered'"):
+        saving.load_model(tmp_path / "m.keras")
+    again = saving.load_model(tmp_path / "m.keras", custom_objects={"Unregistered": Unregistered})
+    assert again.layers[0].table == 3
+
+
+def test_legacy_hdf5_says_what_it_leaves_out(tmp_path):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), Unregistered(name="table"), layers.Dense(2)])
+    with pytest.warns(
+        UserWarning, match=r"table: .* what Unregistered.save_own_variables stores is left out"
+    ):
+        model.save(tmp_path / "m.h5")
