@@ -21,6 +21,7 @@ import pytest
 
 import cnnrs
 from cnnrs import layers, saving
+from cnnrs.saving.contents import contents_of, describe
 from cnnrs.saving.object_paths import saved_objects
 from cnnrs.serialization import hdf5
 
@@ -790,3 +791,82 @@ def test_a_file_without_state_of_training_is_no_backup(tmp_path):
     (tmp_path / "x.weights.safetensors").rename(tmp_path / "latest.safetensors")
     with pytest.raises(ValueError, match="holds no state of training"):
         model.fit(X, Y, verbose=0, callbacks=[cnnrs.callbacks.BackupAndRestore(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("member", "text", "message"),
+    [
+        ("config.json", b"[" * 100_000, "config.json is damaged"),
+        ("config.json", b"[1]", "expected an object as JSON"),
+        ("config.json", b"\xff", "config.json is damaged"),
+        ("metadata.json", b"nothing", "metadata.json is damaged"),
+    ],
+)
+def test_a_summary_of_a_damaged_description_is_an_error(tmp_path, member, text, message):
+    saving.save_model(dense(3), tmp_path / "m", zipped=False)
+    (tmp_path / "m" / member).write_bytes(text)
+    with pytest.raises(ValueError, match=message):
+        contents_of(tmp_path / "m")
+
+
+def test_a_summary_shows_folders_and_does_not_steer_the_terminal(tmp_path):
+    saving.save_model(dense(3), tmp_path / "m", zipped=False)
+    assert describe(contents_of(tmp_path / "m")).startswith("folder of a Keras archive, made by Keras 3")
+    config = {
+        "class_name": "Sequential\x1b[31m",
+        "config": {"name": "m", "layers": [3, {"config": 4}, {"config": {"name": "\x1b[2J\n"}}]},
+    }
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
+    lines = describe(contents_of(tmp_path / "m")).split("\n")
+    assert lines[1:5] == [
+        "model 'm', a Sequential\\x1b[31m of 3 layers",
+        "  ? (?)",
+        "  ? (?)",
+        "  \\x1b[2J\\n (?)",
+    ]
+    config["config"]["layers"] = 5
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
+    assert "of 0 layers" in describe(contents_of(tmp_path / "m"))
+
+
+def test_an_editor_takes_arrays_of_numbers_alone(tmp_path):
+    dense(3).save_weights(tmp_path / "m.weights.h5")
+    editor = saving.KerasFileEditor(tmp_path / "m.weights.h5")
+    for add in (editor.add_weights, editor.add_object):
+        with pytest.raises(ValueError, match="expected an array of numbers for '0'"):
+            add("layers/dense", {"0": "text"})
+
+
+class Unregistered(layers.Layer):
+    table = 1.0
+
+    def call(self, x):
+        return x * self.table
+
+    def save_own_variables(self, store):
+        store["table"] = np.asarray(self.table)
+
+    def load_own_variables(self, store):
+        self.table = float(store["table"])
+
+
+def test_what_is_not_registered_is_written_by_its_own_name(tmp_path):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), Unregistered()])
+    model.layers[0].table = 3.0
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        config = json.loads(archive.read("config.json"))
+    # Keras looks for a class by its registered name, which then is that of the class.
+    assert config["config"]["layers"][1]["registered_name"] == "Unregistered"
+    with pytest.raises(TypeError, match="cannot find class 'Unregistered'"):
+        saving.load_model(tmp_path / "m.keras")
+    again = saving.load_model(tmp_path / "m.keras", custom_objects={"Unregistered": Unregistered})
+    assert again.layers[0].table == 3
+
+
+def test_legacy_hdf5_says_what_it_leaves_out(tmp_path):
+    model = cnnrs.Sequential([cnnrs.Input((4,)), Unregistered(name="table"), layers.Dense(2)])
+    with pytest.warns(
+        UserWarning, match=r"table: .* what Unregistered.save_own_variables stores is left out"
+    ):
+        model.save(tmp_path / "m.h5")

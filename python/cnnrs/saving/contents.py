@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import reprlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from cnnrs.base.arguments import file_path
 from cnnrs.saving import keras_archive, keras_weights
 from cnnrs.saving.generators import GROUP
+from cnnrs.saving.reading import reading
 from cnnrs.serialization import hdf5
 from cnnrs.serialization.formats import format_of, kind_of_file
 from cnnrs.serialization.hdf5 import Group
@@ -46,20 +49,24 @@ def contents_of(filepath: Any) -> Contents:
         ValueError: It is damaged, or of another kind.
     """
     path = file_path(filepath, "summary")
-    kind = kind_of_file(path)
+    is_folder = os.path.isdir(path) and os.path.exists(os.path.join(path, "config.json"))
+    kind = "keras" if is_folder else kind_of_file(path)
     if kind == "keras":
-        members = keras_archive.read(path)
-        metadata = json.loads(members.get("metadata.json", b"{}"))
-        version = metadata.get("keras_version", "?") if isinstance(metadata, dict) else "?"
+        members = keras_archive.read_folder(path) if is_folder else keras_archive.read(path)
+        version = _object(members.get("metadata.json", b"{}"), "metadata.json", path).get(
+            "keras_version", "?"
+        )
+        config = _object(members["config.json"], "config.json", path)
         root = hdf5.read(members["model.weights.h5"]) if "model.weights.h5" in members else Group()
-        return Contents(_KINDS[kind], f"Keras {version}", json.loads(members["config.json"]), root)
+        what = "folder of a Keras archive" if is_folder else _KINDS[kind]
+        return Contents(what, f"Keras {version}", config, root)
     if kind == "shards":
         return Contents(_KINDS[kind], "Keras", None, keras_weights.read_shards(path))
     if kind == "hdf5":
         root = hdf5.read(path)
         attrs = root.groups.get("model_weights", root).attrs
         text = root.attrs.get("model_config")
-        config = json.loads(text) if isinstance(text, str) else None
+        config = _object(text, "model_config", path) if isinstance(text, str) else None
         return Contents(
             "legacy HDF5" if config else "HDF5", f"Keras {attrs.get('keras_version', 3)}", config, root
         )
@@ -69,8 +76,17 @@ def contents_of(filepath: Any) -> Contents:
         *folders, last = name.split("/")
         root.group("/".join(folders)).arrays[last] = value
     made_by = f"cnnrs, format {metadata['cnnrs_format']}" if "cnnrs_format" in metadata else "another program"
-    config = json.loads(metadata["model"]) if "model" in metadata else None
+    config = _object(metadata["model"], "metadata 'model'", path) if "model" in metadata else None
     return Contents(_KINDS[kind], made_by, config, root)
+
+
+def _object(text: str | bytes, part: str, path: str) -> dict[str, Any]:
+    """An object of JSON in a part of a file."""
+    with reading(part, path):
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            raise ValueError(f"expected an object as JSON, received {reprlib.repr(data)}")
+        return data
 
 
 def describe(contents: Contents) -> str:
@@ -88,13 +104,14 @@ def describe(contents: Contents) -> str:
     if isinstance(contents.config, dict):
         inner = contents.config.get("config")
         name = inner.get("name") if isinstance(inner, dict) else None
-        layers = inner.get("layers", []) if isinstance(inner, dict) else []
+        layers = inner.get("layers") if isinstance(inner, dict) else None
+        layers = layers if isinstance(layers, list) else []
         lines.append(f"model {name!r}, a {contents.config.get('class_name')} of {len(layers)} layers")
         for layer in layers:
-            own = layer.get("config", {}) if isinstance(layer, dict) else {}
-            lines.append(
-                f"  {own.get('name', '?')} ({layer.get('class_name') if isinstance(layer, dict) else '?'})"
-            )
+            layer = layer if isinstance(layer, dict) else {}
+            own = layer.get("config")
+            own = own if isinstance(own, dict) else {}
+            lines.append(f"  {own.get('name', '?')} ({layer.get('class_name', '?')})")
     arrays = _arrays(contents.root, "")
     rows = [("array", "shape", "dtype", "elements")]
     rows += [(path, str(a.shape), a.dtype.name, f"{a.size:,}") for path, a in arrays.items()]
@@ -105,7 +122,13 @@ def describe(contents: Contents) -> str:
         lines.append(f"{left}   {row[3].rjust(widths[3])}")
     elements = sum(a.size for a in arrays.values())
     size = sum(a.nbytes for a in arrays.values())
-    return "\n".join([*lines, "", f"{len(arrays)} arrays, {elements:,} elements, {size:,} bytes"])
+    lines += ["", f"{len(arrays)} arrays, {elements:,} elements, {size:,} bytes"]
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _printable(line: str) -> str:
+    """A line of a text about a file, whose names must not steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _arrays(group: Group, path: str) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import file_path
+from cnnrs.base.dtypes import is_number
 from cnnrs.saving.contents import Contents, contents_of, describe
 from cnnrs.saving.generators import GROUP
 from cnnrs.saving.keras_weights import state_group
@@ -191,7 +192,13 @@ def _checked(weights: Any, owner: str) -> dict[str, Any]:
         raise ValueError(
             f"{owner}: weights: Argument `weights` should be a dict of arrays by name, received {weights!r}"
         )
-    return {str(name): np.asarray(value) for name, value in weights.items()}
+    arrays = {str(name): np.asarray(value) for name, value in weights.items()}
+    for name, array in arrays.items():
+        if not is_number(array):
+            raise ValueError(
+                f"{owner}: weights: expected an array of numbers for {name!r}, received {array!r}"
+            )
+    return arrays
 
 
 def _as_dict(group: Group, is_root: bool = True) -> dict[str, Any]:

@@ -248,7 +248,11 @@ def to_keras(data: Any) -> Any:
             # Keras looks for a function of the user by this alone.
             name = data.get("registered_name") or data["config"]
             return {**data, "module": "builtins", "config": name, "registered_name": "function"}
-        return {key: to_keras(value) for key, value in data.items()}
+        translated = {key: to_keras(value) for key, value in data.items()}
+        if module is None and data.get("registered_name", "") is None:
+            # What is not registered Keras finds by this in custom_objects.
+            translated["registered_name"] = kind
+        return translated
     translated = {key: to_keras(value) for key, value in data.items() if key != "config"}
     config = data["config"]
     if isinstance(config, dict):

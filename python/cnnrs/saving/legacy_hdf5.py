@@ -54,6 +54,15 @@ def content(model: Any, include_optimizer: bool = True) -> Content:
     root = Group(
         attrs={"keras_version": KERAS_VERSION, "backend": "tensorflow", "model_config": json.dumps(config)}
     )
+    for layer in model._flatten_layers():
+        for method in ("save_own_variables", "save_assets"):
+            defined = getattr(type(layer), method, None)
+            if defined is not None and not defined.__module__.startswith("cnnrs."):
+                name = type(layer).__name__
+                warn_user(
+                    f"{layer.name}: legacy HDF5 holds variables alone, so what {name}.{method} stores is left "
+                    "out; save the model to a .keras file"
+                )
     root.groups["model_weights"] = _weights_group(model)
     optimizer = model.optimizer if include_optimizer and compiled else None
     if optimizer is not None:
