@@ -147,6 +147,29 @@ def test_notebooks_and_their_magics(tmp_path):
     assert missing.name == "keras.layers.Dens" and missing.places == ("cell 3, line 5",)
 
 
+def test_what_a_magic_measures_is_read(tmp_path):
+    text = notebook(
+        "import keras\n%time keras.Foo()\n%timeit -n 10 -r3 keras.Bar\nif True:\n    x = %time keras.Baz\n"
+        "%timeit -n (\n%time"
+    )
+    checked = checking.check(written(tmp_path, text, "a.ipynb"))
+    assert not checked.problems
+    missing = [(f.name, f.places[0]) for f in checked.findings if f.is_missing]
+    assert missing == [
+        ("keras.Foo", "cell 1, line 2"),
+        ("keras.Bar", "cell 1, line 3"),
+        ("keras.Baz", "cell 1, line 5"),
+    ]
+
+
+def test_a_package_may_have_an_empty_first_file(tmp_path, capsys):
+    (tmp_path / "package").mkdir()
+    written(tmp_path, "", "package/__init__.py")
+    written(tmp_path, "import keras\n", "package/a.py")
+    assert cli.main(["check", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "2 of 2 files find all their names"
+
+
 def test_a_cell_that_does_not_parse_is_named_and_the_others_are_read(tmp_path):
     text = notebook("import keras", "def f(:", "keras.layers.Dens")
     checked = checking.check(written(tmp_path, text, "a.ipynb"))

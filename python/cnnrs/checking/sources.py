@@ -26,6 +26,8 @@ _OTHERS = {"__pycache__", "node_modules", "site-packages", "venv", "env"}
 # Lines of a notebook that IPython reads: `!pip install`, `%matplotlib inline`, `x = !ls`, `?name`, `name?`.
 _MAGIC = re.compile(r"^(\s*)(?:[!%?]|\S.*\?\s*$)")
 _ASSIGNED = re.compile(r"^(\s*[\w, ]+=\s*)[!%]")
+# Magics whose line is Python, after options such as `-n 10`.
+_TIMED = re.compile(r"^(\s*(?:[\w, ]+=\s*)?)%(?:time|timeit|prun|memit)\s+(?:-\w+\s*\d*\s+)*(\S.*)$")
 # Cells that are Python with a measure around it; others are of another language.
 _PYTHON_CELLS = ("%%time", "%%timeit", "%%capture", "%%prun", "%%python", "%%python3")
 
@@ -92,7 +94,8 @@ def read(path: str) -> Source:
     content = _content(path)
     if path.endswith(".ipynb"):
         return _notebook(path, content)
-    if not content.strip():
+    # An empty `__init__.py` makes a folder a package.
+    if not content.strip() and Path(path).name != "__init__.py":
         raise Unreadable(f"{path}: the file is empty")
     if b"\0" in content:
         raise Unreadable(f"{path}: no Python: the file has bytes of 0; is it binary?")
@@ -172,19 +175,28 @@ def _notebook(path: str, content: bytes) -> Source:
     return Source(path, _parsed(path, "\n".join(lines)), firsts, problems)
 
 
+def _parses(text: str) -> bool:
+    try:
+        _parsed("", text)
+        return True
+    except Unreadable:
+        return False
+
+
 def _python_of(cell: str) -> str:
     """The Python of a cell, on the lines on which it stands."""
-    try:
-        _parsed("", cell)
+    if _parses(cell):
         return cell
-    except Unreadable:
-        pass
     lines = cell.split("\n")
     first = next((line.split(maxsplit=1)[0] for line in lines if line.strip()), "")
     if first.startswith("%%") and first not in _PYTHON_CELLS:
         return ""
     goes_on = False
     for number, line in enumerate(lines):
+        timed = None if goes_on else _TIMED.match(line)
+        if timed and _parses(timed[2]):
+            lines[number] = timed[1] + timed[2]
+            continue
         magic = _MAGIC.match(line)
         assigned = _ASSIGNED.match(line)
         if goes_on or magic or assigned:
