@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from keras_examples import files, imgaug, tfds
 
-# Numbers that are made smaller wherever a script assigns them or puts them into a dict: the name, and the most
-# that it may be.
+# Numbers that are made smaller wherever a script assigns them or puts them into a dict: the name, and the
+# most that it may be.
 CAPS = {
     r"(.*_)?(epochs|num_epochs|EPOCHS|NUM_EPOCHS)": 1,
     r"(.*_)?(batch_size|BATCH_SIZE)": 8,
