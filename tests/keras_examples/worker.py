@@ -133,7 +133,7 @@ def _patch(engine: str, script: str) -> None:
     import urllib.request
 
     urllib.request.urlretrieve = lambda url, filename=None, *args: (files.some_file(filename or url), None)
-    urllib.request.urlopen = lambda url, *args, **kwargs: open(files.some_file(_address(url)), "rb")
+    urllib.request.urlopen = lambda url, *args, **kwargs: _response(_address(url))
 
 
 def _shorten(keras: Any) -> None:
@@ -191,6 +191,13 @@ def _get_file(fname: Any = None, origin: Any = None, *args: Any, **kwargs: Any) 
 def _address(url: Any) -> str:
     """The last part of an address, or of that of a request."""
     return Path(getattr(url, "full_url", url)).name
+
+
+def _response(address: str) -> Any:
+    from email.message import Message
+    from urllib.response import addinfourl
+
+    return addinfourl(open(files.some_file(address), "rb"), Message(), address)
 
 
 def _below(module: Any) -> list[Any]:
