@@ -245,8 +245,16 @@ def _displays() -> None:
     }
     imutils: Any = ModuleType("imutils")
     imutils.paths = SimpleNamespace(list_images=lambda folder: [str(p) for p in Path(folder).rglob("*.jpg")])
-    for name, owner, method in (("imageio", "", "mimsave"), ("trimesh", "Trimesh", "show")):
-        # They open windows, or take pictures of one channel no more.
+    pyplot: Any = _module("matplotlib.pyplot")
+    if pyplot is not None:
+        # As in a notebook, a figure that was shown is done with.
+        pyplot.show = lambda *args, **kwargs: pyplot.close("all")
+    for name, owner, method in (
+        ("imageio", "", "mimsave"),
+        ("imageio", "", "mimwrite"),
+        ("trimesh", "Trimesh", "show"),
+    ):
+        # They open windows, write videos, or take pictures of one channel no more.
         module = _module(name)
         if module is not None:
             setattr(getattr(module, owner, module), method, lambda *args, **kwargs: None)
