@@ -32,6 +32,7 @@ __all__ = [
 # batch; other axes are images whose size must survive a deep network's strides.
 _BATCH_PROBES = (12, 24)
 _EXTENT_PROBES = (480, 960)
+_LARGE_PROBES = (64 * 480, 64 * 960)
 # Less than most extents that something is cut to; and how many sizes are tried until arguments fit.
 _SMALL_PROBE = 2
 _MOST_FITTINGS = 200
@@ -436,10 +437,36 @@ def infer(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         first = _probe(function, args, kwargs, 0)
     except Exception as error:
         if unknown:
+            larger = _of_larger(function, args, kwargs) if isinstance(error, ValueError) else None
+            if larger is not None:
+                return larger
             _hide_probes(error, lambda: _probe(function, args, kwargs, 1))
         raise
     second = _probe(function, args, kwargs, 1) if unknown else first
     return _merged(first, second)
+
+
+def _of_larger(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """The results for much larger extents than those that are probed first: of wider windows.
+
+    None if the function refuses the larger ones, too.
+    """
+    places = [place for place in _unknown_extents(args, kwargs) if place[1]]
+    if not places:
+        return None
+    try:
+        first, second = (
+            _probe(function, args, kwargs, {**_batches(args, kwargs, which), **dict.fromkeys(places, size)})
+            for which, size in enumerate(_LARGE_PROBES)
+        )
+        return _merged(first, second)
+    except (ValueError, TypeError, IndexError):
+        return None
+
+
+def _batches(args: Any, kwargs: Any, which: int) -> dict[tuple[int, int], int]:
+    """A size for each batch whose size is unknown."""
+    return {place: _BATCH_PROBES[which] for place in _unknown_extents(args, kwargs) if not place[1]}
 
 
 def infer_op(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:

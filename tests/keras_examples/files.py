@@ -90,8 +90,8 @@ def _rooms() -> None:
 
 def _words() -> None:
     lines = []
-    for number in range(100):
-        name = f"a01-000u-00-{number:02d}"
+    for number in range(400):
+        name = f"a01-000u-00-{number:03d}"
         picture(f"data/words/a01/a01-000u/{name}.png", (100, 32), "L")
         lines.append(f"{name} ok 154 1 408 768 27 51 AT {''.join(RNG.choice(list('abcdefg'), 4))}\n")
     Path("data/words.txt").write_text("# words\n" + "".join(lines))
@@ -118,6 +118,7 @@ def _dogs() -> None:
     for number in range(20):
         picture(f"Images/{number}.jpg")
         joints = [[float(x), float(y), 1.0] for x, y in RNG.integers(10, 150, (24, 2))]
+        joints[:2] = [[0.0, 0.0, 1.0], [240.0, 180.0, 1.0]]
         entries.append(
             {
                 "img_path": f"{number}.jpg",

@@ -13,6 +13,8 @@ import numpy as np
 __all__ = ["install"]
 
 COUNT = 100
+# Of which scripts show more than a tenth of those has.
+MORE = {"tf_flowers": 300}
 # Height, width, channels, classes.
 IMAGES = {
     "beans": (120, 120, 3, 3),
@@ -36,8 +38,9 @@ def _features(name: str) -> dict[str, np.ndarray]:
         images = rng.integers(0, 256, (12, 128, 128, 3), dtype=np.uint8)
         return {"image": images}
     height, width, channels, classes = IMAGES.get(name.split(":")[0], (120, 140, 3, 10))
-    images = rng.integers(0, 256, (COUNT, height, width, channels), dtype=np.uint8)
-    labels = rng.integers(0, classes, COUNT).astype(np.int64)
+    count = MORE.get(name, COUNT)
+    images = rng.integers(0, 256, (count, height, width, channels), dtype=np.uint8)
+    labels = rng.integers(0, classes, count).astype(np.int64)
     if name == "omniglot":
         # Twenty pictures of each letter.
         labels = (np.arange(COUNT) // 20).astype(np.int64)
@@ -106,7 +109,9 @@ def _info(name: str) -> Any:
     *shape, classes = IMAGES.get(name, (120, 140, 3, 10))
     names = [f"n{i:04d}-class-{i}" for i in range(classes)]
     label = SimpleNamespace(num_classes=classes, names=names, int2str=lambda i: names[int(i)])
-    splits = {part: SimpleNamespace(num_examples=COUNT) for part in ("train", "validation", "test")}
+    splits = {
+        part: SimpleNamespace(num_examples=MORE.get(name, COUNT)) for part in ("train", "validation", "test")
+    }
     objects = {"label": SimpleNamespace(int2str=lambda i: f"class {int(i)}")}
     features = {"image": SimpleNamespace(shape=tuple(shape)), "label": label, "objects": objects}
     return SimpleNamespace(features=features, splits=splits, name=name)

@@ -133,7 +133,7 @@ def _patch(engine: str, script: str) -> None:
     import urllib.request
 
     urllib.request.urlretrieve = lambda url, filename=None, *args: (files.some_file(filename or url), None)
-    urllib.request.urlopen = lambda url, *args, **kwargs: open(files.some_file(_address(url)), "rb")
+    urllib.request.urlopen = lambda url, *args, **kwargs: _response(_address(url))
 
 
 def _shorten(keras: Any) -> None:
@@ -193,6 +193,13 @@ def _address(url: Any) -> str:
     return Path(getattr(url, "full_url", url)).name
 
 
+def _response(address: str) -> Any:
+    from email.message import Message
+    from urllib.response import addinfourl
+
+    return addinfourl(open(files.some_file(address), "rb"), Message(), address)
+
+
 def _below(module: Any) -> list[Any]:
     import pkgutil
 
@@ -238,8 +245,16 @@ def _displays() -> None:
     }
     imutils: Any = ModuleType("imutils")
     imutils.paths = SimpleNamespace(list_images=lambda folder: [str(p) for p in Path(folder).rglob("*.jpg")])
-    for name, owner, method in (("imageio", "", "mimsave"), ("trimesh", "Trimesh", "show")):
-        # They open windows, or take pictures of one channel no more.
+    pyplot: Any = _module("matplotlib.pyplot")
+    if pyplot is not None:
+        # As in a notebook, a figure that was shown is done with.
+        pyplot.show = lambda *args, **kwargs: pyplot.close("all")
+    for name, owner, method in (
+        ("imageio", "", "mimsave"),
+        ("imageio", "", "mimwrite"),
+        ("trimesh", "Trimesh", "show"),
+    ):
+        # They open windows, write videos, or take pictures of one channel no more.
         module = _module(name)
         if module is not None:
             setattr(getattr(module, owner, module), method, lambda *args, **kwargs: None)

@@ -363,3 +363,11 @@ def test_methods_are_differentiable():
 def test_every_first_tensor_of_a_process_has_the_methods(make):
     code = f"import cnnrs; t = {make}; assert hasattr(t, 'sum') and hasattr(t, 'T')"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_model_may_be_cut_from_the_input_of_its_input_layer():
+    inputs = cnnrs.Input((3,), name="image")
+    model = cnnrs.Model(inputs, cnnrs.layers.Dense(1)(cnnrs.layers.Dense(2, name="inner")(inputs)))
+    assert model.get_layer("image").input is model.get_layer("image").output
+    part = cnnrs.Model(model.get_layer("image").input, model.get_layer("inner").output)
+    assert part.output_shape == (None, 2)

@@ -446,3 +446,12 @@ def test_layer_normalization_keeps_its_axis(axis):
     again = layers.LayerNormalization.from_config(layer.get_config())
     x = np.random.default_rng(0).normal(size=(2, 3, 4))
     np.testing.assert_array_equal(layer(x), again(x))
+
+
+def test_windows_may_be_wider_than_what_an_unknown_extent_is_first_taken_for():
+    sequences = cnnrs.Input((None, 3))
+    assert layers.MaxPool1D(1024)(sequences).shape == (None, None, 3)
+    assert layers.Conv1D(4, 700)(sequences).shape == (None, None, 4)
+    assert layers.AveragePooling2D((1500, 2))(cnnrs.Input((None, None, 3))).shape == (None, None, None, 3)
+    with pytest.raises(ValueError, match=r"does not fit input \(1, None, 3\)"):
+        layers.MaxPool1D(1 << 20)(sequences)

@@ -101,6 +101,11 @@ class InputLayer(Layer):
         """Nothing: the layer has no computation; `output` is what it gives to a model."""
 
     @property
+    def input(self) -> Any:
+        """The tensor of the input, which is `output`, too."""
+        return self.output
+
+    @property
     def dtype(self) -> str:
         """Element type of the input."""
         return self._dtype

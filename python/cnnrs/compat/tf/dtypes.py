@@ -211,8 +211,15 @@ def as_dtype(type_value: Any) -> DType:
 
 @operation
 def cast(x: Any, dtype: Any) -> Any:
-    """`x` with elements of another type; floats lose their fraction when they become integers."""
+    """`x` with elements of another type; floats lose their fraction when they become integers.
+
+    Of a sparse tensor it is the values that are of another type.
+    """
+    from cnnrs.compat.tf.sparse import SparseTensor
+
     dtype = as_dtype(dtype)
+    if isinstance(x, SparseTensor):
+        return SparseTensor(x.indices, cast(x.values, dtype), x.dense_shape)
     if dtype == "string":
         raise TypeError("tf.cast: tensors hold no texts; tf.strings.as_string makes them")
     if dtype.is_complex:
