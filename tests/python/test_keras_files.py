@@ -870,3 +870,13 @@ def test_legacy_hdf5_says_what_it_leaves_out(tmp_path):
         UserWarning, match=r"table: .* what Unregistered.save_own_variables stores is left out"
     ):
         model.save(tmp_path / "m.h5")
+
+
+def test_a_clone_keeps_lambdas_and_what_is_not_registered():
+    model = cnnrs.Sequential([cnnrs.Input((4,)), layers.Lambda(lambda x: x * 2), Unregistered()])
+    model.add(layers.Dense(2, activation=own_activation))
+    inputs = cnnrs.Input((4,))
+    for source in (model, cnnrs.Model(inputs, layers.Dense(2)(layers.Lambda(lambda x: x + 1)(inputs)))):
+        clone = cnnrs.models.clone_model(source)
+        clone.set_weights(source.get_weights())
+        assert np.array_equal(clone.predict(X, verbose=0), source.predict(X, verbose=0))

@@ -63,6 +63,14 @@ def _compile_as(model: Any, clone: Any) -> None:
         clone.compile_from_config(config)
 
 
+def _again(layer: Any) -> Any:
+    """A layer with the same config; lambdas and classes of the user in it stay what they are."""
+    with references() as table:
+        config = layer.get_config()
+    with serialization.CustomObjectScope(table):
+        return type(layer).from_config(config)
+
+
 def _clone(model: Any, input_tensors: Any, clone_function: Any, call_function: Any, recursive: bool) -> Any:
     if model._graph is None and not isinstance(model, Sequential):
         for argument, given in (
@@ -75,14 +83,14 @@ def _clone(model: Any, input_tensors: Any, clone_function: Any, call_function: A
                     f"clone_model: {argument}: expected None for a subclass of Model without a graph, "
                     f"{model.name!r}, received {given!r}"
                 )
-        return type(model).from_config(model.get_config())
+        return _again(model)
 
     def clone(layer: Layer) -> Layer:
         if recursive and isinstance(layer, Model):
             return _clone(layer, None, clone_function, call_function, True)
         if clone_function is not None:
             return clone_function(layer)
-        return type(layer).from_config(layer.get_config())
+        return _again(layer)
 
     if isinstance(model, Sequential) and call_function is None:
         chain: list[Any] = [clone(layer) for layer in model.layers]

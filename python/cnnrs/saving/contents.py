@@ -19,6 +19,7 @@ from cnnrs.serialization.hdf5 import Group
 
 __all__ = ["Contents", "contents_of", "describe"]
 
+_CONFIG = "config.json"
 _KINDS = {"keras": "Keras archive", "hdf5": "HDF5", "shards": "shards of weights", "native": "safetensors"}
 
 
@@ -53,10 +54,8 @@ def contents_of(filepath: Any) -> Contents:
     kind = "keras" if is_folder else kind_of_file(path)
     if kind == "keras":
         members = keras_archive.read_folder(path) if is_folder else keras_archive.read(path)
-        version = _object(members.get("metadata.json", b"{}"), "metadata.json", path).get(
-            "keras_version", "?"
-        )
-        config = _object(members["config.json"], "config.json", path)
+        metadata = _object(members.get("metadata.json", b"{}"), "metadata.json", path)
+        version, config = metadata.get("keras_version", "?"), _object(members[_CONFIG], _CONFIG, path)
         root = hdf5.read(members["model.weights.h5"]) if "model.weights.h5" in members else Group()
         what = "folder of a Keras archive" if is_folder else _KINDS[kind]
         return Contents(what, f"Keras {version}", config, root)
@@ -66,18 +65,17 @@ def contents_of(filepath: Any) -> Contents:
         root = hdf5.read(path)
         attrs = root.groups.get("model_weights", root).attrs
         text = root.attrs.get("model_config")
-        config = _object(text, "model_config", path) if isinstance(text, str) else None
-        return Contents(
-            "legacy HDF5" if config else "HDF5", f"Keras {attrs.get('keras_version', 3)}", config, root
-        )
+        described = _object(text, "model_config", path) if isinstance(text, str) else None
+        kind = "HDF5" if described is None else "legacy HDF5"
+        return Contents(kind, f"Keras {attrs.get('keras_version', 3)}", described, root)
     tensors, metadata, _ = format_of(path).read(path)
     root = Group()
     for name, value in tensors.items():
         *folders, last = name.split("/")
         root.group("/".join(folders)).arrays[last] = value
     made_by = f"cnnrs, format {metadata['cnnrs_format']}" if "cnnrs_format" in metadata else "another program"
-    config = _object(metadata["model"], "metadata 'model'", path) if "model" in metadata else None
-    return Contents(_KINDS[kind], made_by, config, root)
+    described = _object(metadata["model"], "metadata 'model'", path) if "model" in metadata else None
+    return Contents(_KINDS[kind], made_by, described, root)
 
 
 def _object(text: str | bytes, part: str, path: str) -> dict[str, Any]:

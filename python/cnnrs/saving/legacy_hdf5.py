@@ -60,8 +60,8 @@ def content(model: Any, include_optimizer: bool = True) -> Content:
             if defined is not None and not defined.__module__.startswith("cnnrs."):
                 name = type(layer).__name__
                 warn_user(
-                    f"{layer.name}: legacy HDF5 holds variables alone, so what {name}.{method} stores is left "
-                    "out; save the model to a .keras file"
+                    f"{layer.name}: legacy HDF5 holds variables alone, so what {name}.{method} stores is "
+                    "left out; save the model to a .keras file"
                 )
     root.groups["model_weights"] = _weights_group(model)
     optimizer = model.optimizer if include_optimizer and compiled else None
