@@ -115,7 +115,7 @@ def _pets() -> None:
 def _dogs() -> None:
     Path("StanfordExtra_V12").mkdir()
     entries = []
-    for number in range(20):
+    for number in range(60):
         picture(f"Images/{number}.jpg")
         joints = [[float(x), float(y), 1.0] for x, y in RNG.integers(10, 150, (24, 2))]
         joints[:2] = [[0.0, 0.0, 1.0], [240.0, 180.0, 1.0]]

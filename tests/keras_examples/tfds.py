@@ -45,8 +45,10 @@ def _features(name: str) -> dict[str, np.ndarray]:
         # Twenty pictures of each letter.
         labels = (np.arange(COUNT) // 20).astype(np.int64)
     features = {"image": images, "label": labels}
+    if name == "caltech_birds2011":
+        features["bbox"] = np.tile(np.array([0.1, 0.2, 0.8, 0.9], np.float32), (count, 1))
     if name == "oxford_iiit_pet":
-        features["segmentation_mask"] = rng.integers(1, 4, (COUNT, height, width, 1), dtype=np.uint8)
+        features["segmentation_mask"] = rng.integers(1, 4, (count, height, width, 1), dtype=np.uint8)
     return features
 
 

@@ -251,6 +251,7 @@ def _displays() -> None:
         pyplot.show = lambda *args, **kwargs: pyplot.close("all")
     for name, owner, method in (
         ("imageio", "", "mimsave"),
+        ("imageio", "v2", "mimwrite"),
         ("imageio", "", "mimwrite"),
         ("trimesh", "Trimesh", "show"),
     ):
