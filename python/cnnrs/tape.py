@@ -97,7 +97,7 @@ class GradientTape(NamedArguments):
         flat = tree.flatten(sources)
         root = _sum(target, output_gradients)
         gradients = _core.gradients(root, flat)
-        _bound_unread(gradients, flat)
+        _bound_unread(gradients)
         if unconnected_gradients == "zero":
             gradients = [
                 ops.zeros(source.shape, source.dtype) if gradient is None else gradient
@@ -293,31 +293,19 @@ def _with_gradients(function: Callable[..., Any], wrt: Any, has_aux: bool, calle
     return with_gradients
 
 
-def _bound_unread(gradients: list[Any], sources: list[Any]) -> None:
+def _bound_unread(gradients: list[Any]) -> None:
     """Computes the gradients of earlier calls on this thread, if many of them wait to be read."""
     if context.is_tracing():
         return
     unread: list[Any] = getattr(_UNREAD, "first", [])
+    first = next((gradient for gradient in gradients if isinstance(gradient, _core.Tensor)), None)
     alive = [tensor for tensor in (reference() for reference in unread) if tensor is not None]
-    waiting = [reference for reference in unread if _waits(reference)]
+    waiting = [tensor for tensor in alive if not tensor.is_realised]
     if len(waiting) >= _MAX_UNREAD:
-        for tensor in alive:
-            if not tensor.is_realised:
-                _core.realise([tensor])
+        for tensor in waiting:
+            _core.realise([tensor])
         waiting = []
-    for gradient, source in zip(gradients, sources, strict=True):
-        if isinstance(gradient, _core.Tensor):
-            # That of a variable is read by the optimizer. A tensor's is held: what the caller keeps may be
-            # made of it, as its first row is, and then nobody else holds it.
-            held = not isinstance(source, _core.Variable)
-            waiting.append((lambda gradient=gradient: gradient) if held else weakref.ref(gradient))
-            break
-    _UNREAD.first = waiting
-
-
-def _waits(reference: Any) -> bool:
-    tensor = reference()
-    return tensor is not None and not tensor.is_realised
+    _UNREAD.first = [weakref.ref(tensor) for tensor in (*waiting, first) if tensor is not None]
 
 
 def _leaf(x: Any) -> Any:

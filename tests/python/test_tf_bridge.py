@@ -413,22 +413,3 @@ def test_arguments_stand_where_tensorflow_has_them():
 def _same_default(ours, theirs):
     default = theirs.partition("=")[2]
     return ours.strip("'") == default.strip("'") or (ours, default) in {("0.0", "0"), ("1.0", "1")}
-
-
-def test_numpy_of_a_tensor_without_axes_is_a_number():
-    for value, kind in (
-        (tf.constant(3), np.int32),
-        (tf.Variable(2.0), np.float32),
-        (tf.constant(True), np.bool_),
-    ):
-        assert type(value.numpy()) is kind
-    assert {3: "three"}[tf.argmax([0, 1, 2, 9]).numpy()] == "three"
-    assert tf.ones((1,)).numpy().shape == (1,)
-
-
-def test_cast_of_a_sparse_tensor_is_of_its_values():
-    found = tf.cast(tf.sparse.from_dense([[0.0, 2.5], [3.0, 0.0]]), tf.int64)
-    assert isinstance(found, tf.SparseTensor) and found.dtype == tf.int64
-    assert tf.sparse.to_dense(found).numpy().tolist() == [[0, 2], [3, 0]]
-    other = tf.cast(tf.sparse.from_dense([[1, 2], [3, 0]]), tf.int64)
-    assert tf.edit_distance(found, other, normalize=False).numpy().tolist() == [1.0, 0.0]

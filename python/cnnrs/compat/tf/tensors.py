@@ -84,20 +84,8 @@ def _ref(self: Any) -> _Reference:
     return _Reference(self)
 
 
-def _numpy(get: Any) -> Any:
-    def numpy(self: Any) -> Any:
-        """The value as an array, or as a number of NumPy if the tensor has no axes."""
-        value = get(self)
-        return value[()] if value.ndim == 0 else value
-
-    return numpy
-
-
 def _attach() -> None:
     """Gives the classes of tensors what TensorFlow's have."""
-    for concrete in (Tensor, _core.Variable):
-        # Such numbers are keys of dicts, which arrays are not.
-        concrete.numpy = _numpy(concrete.numpy)  # type: ignore[method-assign]
     for cls in (Tensor, _core.Variable, KerasTensor):
         shape, dtype = cls.shape.__get__, cls.dtype.__get__
         cls.shape = property(lambda self, get=shape: of_tuple(get(self)), doc="Extents.")  # type: ignore
