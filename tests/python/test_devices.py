@@ -10,11 +10,13 @@ import os
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import pytest
 
 import cnnrs
 from cnnrs import config, ops
+from cnnrs.base import devices as base_devices
 
 SOFTWARE = {"CNNRS_ADAPTER": "software", "NODEVICE_SELECT": "1"}
 needs_software = pytest.mark.skipif(
@@ -463,3 +465,18 @@ def test_two_hundred_steps_of_lenet_have_one_curve_on_both_devices():
     # A loss is the mean of those up to its batch.
     assert cpu[-1] < cpu[0] / 2
     assert gpu == pytest.approx(cpu, rel=0.03)
+
+
+def test_drivers_are_asked_for_their_devices_once(monkeypatch):
+    asked = []
+    found = [("cpu:0", "processor", "", "")]
+    monkeypatch.setattr(base_devices, "_core", SimpleNamespace(devices=lambda: asked.append(1) or found))
+    base_devices._found.cache_clear()
+    try:
+        first = cnnrs.devices()
+        first.clear()
+        assert [device.name for device in cnnrs.devices()] == ["cpu:0"] and len(asked) == 1
+        monkeypatch.setenv("CNNRS_ADAPTER", "software")
+        assert len(cnnrs.devices()) == 1 and len(asked) == 2
+    finally:
+        base_devices._found.cache_clear()
