@@ -163,7 +163,8 @@ pub fn lower(
     let (packing, computing) = (residual.clone(), residual.clone());
     let mut phases = Vec::new();
     if residual.pack_chunks() > 0 {
-        let products = [filters[0], None, filters[2]];
+        // Packing looks at no other operands than those that are packed.
+        let products = [packed_at[0].and(filters[0]), None, packed_at[1].and(filters[2])];
         phases.push(Phase::new(residual.pack_chunks(), move |operands, chunk, _| {
             let args = ResidualArgs {
                 x: std::ptr::null(),
@@ -211,6 +212,11 @@ mod tests {
 
     impl Block {
         fn graph(&self) -> Graph {
+            self.graph_of(Graph::input)
+        }
+
+        /// The graph whose filters are what `filters` gives.
+        fn graph_of(&self, filters: fn(&mut Graph, Fact) -> NodeId) -> Graph {
             let mut g = Graph::new();
             let fact = |shape: &[usize]| Fact::new(shape, DType::F32);
             let plain = Conv2d { strides: [1; 2], dilation: [1; 2], padding: Padding::Same, groups: 1 };
@@ -221,18 +227,18 @@ mod tests {
                 if self.bias { g.add(y, bias).unwrap() } else { y }
             };
             if let Some(channels) = self.expanded {
-                let w = g.input(fact(&[1, 1, self.x[3], channels]));
+                let w = filters(&mut g, fact(&[1, 1, self.x[3], channels]));
                 y = g.apply(plain.clone(), &[y, w]).unwrap();
                 y = bias(&mut g, y);
                 y = g.apply(Activation::Relu6, &[y]).unwrap();
             }
             let channels = *g.fact(y).shape.last().unwrap();
-            let w = g.input(fact(&[self.kernel[0], self.kernel[1], 1, channels]));
+            let w = filters(&mut g, fact(&[self.kernel[0], self.kernel[1], 1, channels]));
             y = g.apply(Conv2d { groups: channels, ..self.depthwise.clone() }, &[y, w]).unwrap();
             y = bias(&mut g, y);
             if let Some(out) = self.projected {
                 y = g.unary(crate::ops::pointwise::Function::Relu, y).unwrap();
-                let w = g.input(fact(&[1, 1, channels, out]));
+                let w = filters(&mut g, fact(&[1, 1, channels, out]));
                 y = g.apply(plain, &[y, w]).unwrap();
                 y = bias(&mut g, y);
             }
@@ -246,10 +252,17 @@ mod tests {
 
         /// Runs it as an inverted residual and compares with the interpreter.
         fn check(&self, rng: &mut Rng) {
-            let g = self.graph();
+            // Filters that stay as they are are packed by a step of its own.
+            for filters in [Graph::input, Graph::constant_input] {
+                self.check_graph(self.graph_of(filters), rng);
+            }
+        }
+
+        fn check_graph(&self, g: Graph, rng: &mut Rng) {
             let options = PlanOptions { force_kernel: Some(NAME.into()), ..PlanOptions::default() };
             let text = Plan::compile(&g, &options).unwrap().describe();
-            assert!(text.lines().filter(|line| line.contains("conv")).count() == 1 && text.contains(NAME), "{text}");
+            let steps = text.lines().filter(|line| line.contains("conv") && !line.contains(" pack for ")).count();
+            assert!(steps == 1 && text.contains(NAME), "{text}");
             let inputs = rng.inputs(&g);
             let expected = interpret(&g, &inputs).unwrap();
             let got = to_values(&run_plan(&g, &options, &inputs)[0]);
@@ -308,6 +321,24 @@ mod tests {
         let x = [1, 7, 7, 5];
         let block = Block { x, expanded, kernel: [3; 2], depthwise, projected, bias: true, residual: false };
         block.check(&mut Rng::new(9));
+    }
+
+    #[test]
+    fn one_product_is_packed_and_the_other_is_not() {
+        let depthwise = Conv2d { strides: [2; 2], dilation: [1; 2], padding: Padding::Same, groups: 1 };
+        for (expanded, projected) in [(Some(576), Some(160)), (Some(24), Some(160)), (Some(576), Some(8))] {
+            let x = [2, 14, 14, 96];
+            let block = Block {
+                x,
+                expanded,
+                kernel: [3; 2],
+                depthwise: depthwise.clone(),
+                projected,
+                bias: true,
+                residual: false,
+            };
+            block.check(&mut Rng::new(10));
+        }
     }
 
     fn wide(batch: usize) -> Block {
