@@ -432,3 +432,12 @@ def test_cast_of_a_sparse_tensor_is_of_its_values():
     assert tf.sparse.to_dense(found).numpy().tolist() == [[0, 2], [3, 0]]
     other = tf.cast(tf.sparse.from_dense([[1, 2], [3, 0]]), tf.int64)
     assert tf.edit_distance(found, other, normalize=False).numpy().tolist() == [1.0, 0.0]
+
+
+def test_numbers_of_variables_are_saved_beside_tf(tmp_path):
+    model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+    for name in ("a.keras", "a.safetensors", "a.h5"):
+        model.save(tmp_path / name)
+        assert cnnrs.models.load_model(tmp_path / name).optimizer.iterations == 1
