@@ -23,7 +23,7 @@ def has(name: str) -> bool:
     # Keras 3 has names of the optimizers of Keras 2, which raise when they are called.
     if found is None or getattr(found, "__name__", "") == "LegacyOptimizerWarning":
         return False
-    if not argument:
+    if argument in ("", "..."):
         return True
     try:
         parameters = inspect.signature(found).parameters

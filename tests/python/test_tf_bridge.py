@@ -413,3 +413,20 @@ def test_arguments_stand_where_tensorflow_has_them():
 def _same_default(ours, theirs):
     default = theirs.partition("=")[2]
     return ours.strip("'") == default.strip("'") or (ours, default) in {("0.0", "0"), ("1.0", "1")}
+
+
+def test_cast_of_a_sparse_tensor_is_of_its_values():
+    found = tf.cast(tf.sparse.from_dense([[0.0, 2.5], [3.0, 0.0]]), tf.int64)
+    assert isinstance(found, tf.SparseTensor) and found.dtype == tf.int64
+    assert tf.sparse.to_dense(found).numpy().tolist() == [[0, 2], [3, 0]]
+    other = tf.cast(tf.sparse.from_dense([[1, 2], [3, 0]]), tf.int64)
+    assert tf.edit_distance(found, other, normalize=False).numpy().tolist() == [1.0, 0.0]
+
+
+def test_numbers_of_variables_are_saved_beside_tf(tmp_path):
+    model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+    for name in ("a.keras", "a.safetensors", "a.h5"):
+        model.save(tmp_path / name)
+        assert cnnrs.models.load_model(tmp_path / name).optimizer.iterations == 1

@@ -142,7 +142,9 @@ class ElementFunction:
                 return [self(each, key) for each, (_, key) in zip(arguments, pairs, strict=True)]
             recording, compiled = plan
             columns = [np.stack([host(leaf) for leaf in column]) for column in zip(*leaves, strict=True)]
-            outputs = [out.numpy() for out in compiled(*columns, np.stack([key for _, key in pairs]))]
+            outputs = [
+                np.asarray(out.numpy()) for out in compiled(*columns, np.stack([key for _, key in pairs]))
+            ]
         return [recording.result([out[i] for out in outputs]) for i in range(len(pairs))]
 
     def _group(

@@ -264,7 +264,7 @@ class WeightOwner(FormerNames, symbolic.Operation):
 
     def get_weights(self) -> list[np.ndarray]:
         """The values of `weights`, as numpy arrays."""
-        return [weight.numpy() for weight in self.weights]
+        return [np.asarray(weight.numpy()) for weight in self.weights]
 
     def set_weights(self, weights: Any) -> None:
         """Sets the values of `weights`: all of them, or none if one does not fit.
@@ -303,7 +303,7 @@ class WeightOwner(FormerNames, symbolic.Operation):
     def save_own_variables(self, store: Any) -> None:
         """Writes the layer's own variables, without those of layers inside, into a mapping."""
         for i, (variable, _) in enumerate(self._ordered_own()):
-            store[str(i)] = variable.numpy()
+            store[str(i)] = np.asarray(variable.numpy())
 
     def load_own_variables(self, store: Any) -> None:
         """Reads what `save_own_variables` wrote.

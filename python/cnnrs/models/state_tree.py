@@ -46,7 +46,9 @@ class StateTree(Trainer):
                 inner = tree
                 for part in parts:
                     inner = inner.setdefault(part, {})
-                inner[last] = variable.value if value_format == "backend_tensor" else variable.numpy()
+                inner[last] = (
+                    variable.value if value_format == "backend_tensor" else np.asarray(variable.numpy())
+                )
             state[kind] = tree
         return state
 

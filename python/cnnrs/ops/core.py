@@ -83,7 +83,7 @@ def convert_to_numpy(x: Any) -> np.ndarray:
         >>> ops.convert_to_numpy(ops.array([1, 2]))
         array([1, 2], dtype=int32)
     """
-    return x.numpy() if isinstance(x, (_core.Tensor, _core.Variable)) else np.asarray(x)
+    return np.asarray(x.numpy()) if isinstance(x, (_core.Tensor, _core.Variable)) else np.asarray(x)
 
 
 @named

@@ -218,7 +218,9 @@ class Optimizer(NamedArguments):
         made = []
         for v in self._trainable_variables:
             dtype = slot_dtype(v)
-            start = v.value.astype(dtype).numpy() if initial == "copy" else np.zeros(v.shape, dtype)
+            start = (
+                np.asarray(v.value.astype(dtype).numpy()) if initial == "copy" else np.zeros(v.shape, dtype)
+            )
             made.append(self._track(Variable(start, dtype=dtype, trainable=False, name=_slot_name(v, name))))
         return made
 
@@ -513,7 +515,7 @@ class Optimizer(NamedArguments):
     def save_own_variables(self, store: Any) -> None:
         """Writes the state into a mapping, numbered in the order of `variables`."""
         for i, variable in enumerate(self.variables):
-            store[str(i)] = variable.numpy()
+            store[str(i)] = np.asarray(variable.numpy())
 
     def load_own_variables(self, store: Any) -> None:
         """Reads what `save_own_variables` wrote."""

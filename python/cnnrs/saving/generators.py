@@ -25,10 +25,10 @@ def _states(model: Any) -> list[Any]:
 
 def generators_of(model: Any) -> Group | None:
     """The states of the generators in a model's layers, and of the one that shuffles; None without any."""
-    group = Group(arrays={str(i): state.numpy() for i, state in enumerate(_states(model))})
+    group = Group(arrays={str(i): np.asarray(state.numpy()) for i, state in enumerate(_states(model))})
     if getattr(model, "compiled", False):
         group.attrs["shuffle"] = json.dumps(model._shuffle_seed.get_config())
-        group.arrays["shuffle"] = model._shuffle_seed.state.numpy()
+        group.arrays["shuffle"] = np.asarray(model._shuffle_seed.state.numpy())
     return group if group.arrays else None
 
 

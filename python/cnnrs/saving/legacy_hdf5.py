@@ -129,7 +129,10 @@ def _optimizer_group(optimizer: Any) -> Group:
 
 def _named(variables: list[Any]) -> Group:
     """A group of variables by their paths."""
-    values = [variable.value if variable.dtype == "bfloat16" else variable.numpy() for variable in variables]
+    values = [
+        variable.value if variable.dtype == "bfloat16" else np.asarray(variable.numpy())
+        for variable in variables
+    ]
     return _arrays([(variable.path, value) for variable, value in zip(variables, values, strict=True)])
 
 

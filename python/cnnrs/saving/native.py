@@ -43,7 +43,7 @@ _SHUFFLE = "training/shuffle"
 
 def _snapshot(variable: Any) -> Any:
     """The value that a variable has now: an array, or a tensor of what numpy has no type for."""
-    return variable.value if variable.dtype == "bfloat16" else variable.numpy()
+    return variable.value if variable.dtype == "bfloat16" else np.asarray(variable.numpy())
 
 
 class Content(NamedTuple):

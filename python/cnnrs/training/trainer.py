@@ -353,4 +353,4 @@ def _joined(batches: list[Any]) -> Any:
 
 
 def _to_numpy(value: Any) -> Any:
-    return value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+    return np.asarray(value.numpy()) if hasattr(value, "numpy") else np.asarray(value)

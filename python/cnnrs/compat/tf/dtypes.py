@@ -215,11 +215,9 @@ def cast(x: Any, dtype: Any) -> Any:
 
     Of a sparse tensor it is the values that are of another type.
     """
-    from cnnrs.compat.tf.sparse import SparseTensor
-
     dtype = as_dtype(dtype)
-    if isinstance(x, SparseTensor):
-        return SparseTensor(x.indices, cast(x.values, dtype), x.dense_shape)
+    if hasattr(x, "with_values"):
+        return x.with_values(cast(x.values, dtype))
     if dtype == "string":
         raise TypeError("tf.cast: tensors hold no texts; tf.strings.as_string makes them")
     if dtype.is_complex:

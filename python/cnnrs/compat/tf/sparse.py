@@ -54,6 +54,10 @@ class SparseTensor:
         """The shape of the whole."""
         return self.shape
 
+    def with_values(self, new_values: Any) -> SparseTensor:
+        """Other elements at the same places."""
+        return SparseTensor(self.indices, new_values, self.dense_shape)
+
 
 def from_dense(tensor: Any, name: str | None = None) -> SparseTensor:
     """The elements that are not 0."""
