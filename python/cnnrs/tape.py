@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
 from collections.abc import Callable
@@ -97,7 +98,7 @@ class GradientTape(NamedArguments):
         flat = tree.flatten(sources)
         root = _sum(target, output_gradients)
         gradients = _core.gradients(root, flat)
-        _bound_unread(gradients)
+        _bound_unread(gradients, flat)
         if unconnected_gradients == "zero":
             gradients = [
                 ops.zeros(source.shape, source.dtype) if gradient is None else gradient
@@ -293,19 +294,31 @@ def _with_gradients(function: Callable[..., Any], wrt: Any, has_aux: bool, calle
     return with_gradients
 
 
-def _bound_unread(gradients: list[Any]) -> None:
+def _bound_unread(gradients: list[Any], sources: list[Any]) -> None:
     """Computes the gradients of earlier calls on this thread, if many of them wait to be read."""
     if context.is_tracing():
         return
     unread: list[Any] = getattr(_UNREAD, "first", [])
-    first = next((gradient for gradient in gradients if isinstance(gradient, _core.Tensor)), None)
     alive = [tensor for tensor in (reference() for reference in unread) if tensor is not None]
-    waiting = [tensor for tensor in alive if not tensor.is_realised]
+    waiting = [reference for reference in unread if _waits(reference())]
     if len(waiting) >= _MAX_UNREAD:
-        for tensor in waiting:
-            _core.realise([tensor])
+        for tensor in filter(_waits, alive):
+            # What a recording made that was given up has no value, and nobody asks for it.
+            with contextlib.suppress(_core.TracedValueError):
+                _core.realise([tensor])
         waiting = []
-    _UNREAD.first = [weakref.ref(tensor) for tensor in (*waiting, first) if tensor is not None]
+    for gradient, source in zip(gradients, sources, strict=True):
+        if isinstance(gradient, _core.Tensor):
+            # An optimizer reads that of a variable. That of a tensor is held, as what the caller keeps may be
+            # made of it: its first row alone keeps all that it is computed of.
+            held = not isinstance(source, _core.Variable)
+            waiting.append((lambda gradient=gradient: gradient) if held else weakref.ref(gradient))
+            break
+    _UNREAD.first = waiting
+
+
+def _waits(tensor: Any) -> bool:
+    return tensor is not None and not tensor.is_realised
 
 
 def _leaf(x: Any) -> Any:

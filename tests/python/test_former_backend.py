@@ -209,6 +209,41 @@ def test_many_unread_gradients_are_computed_on_the_way():
         assert gradient.tolist() == [2.0 * number] * 4
 
 
+def test_what_is_made_of_unread_gradients_waits_for_few_of_them():
+    found, kept = [], []
+    for number in range(12):
+        x = ops.ones((1, 4)) * float(number)
+        with cnnrs.GradientTape() as tape:
+            tape.watch(x)
+            y = ops.sum(x * x)
+        gradient = tape.gradient(y, x)
+        found.append(gradient[0])  # the gradient itself is gone with the next step
+        kept.append(gradient if number == 0 else None)
+    assert kept[0].is_realised
+    assert [row.tolist() for row in found] == [[2.0 * number] * 4 for number in range(12)]
+
+
+def test_gradients_of_recordings_that_were_given_up_hinder_nobody():
+    def gradient(x, fails):
+        with cnnrs.GradientTape() as tape:
+            tape.watch(x)
+            y = ops.sum(x * x)
+        found = tape.gradient(y, x)
+        if fails:
+            float(ops.sum(found))
+        return found
+
+    x = ops.ones((3,))
+    for _ in range(6):
+        with pytest.raises(RuntimeError, match="while its function is being traced"):
+            cnnrs.function(lambda x: gradient(x, True))(x)
+        with cnnrs.GradientTape() as tape:
+            tape.watch(x)
+            y = ops.sum(x * x)
+        kept = tape.gradient(y, x)
+    assert kept.tolist() == [2.0] * 3
+
+
 @cnnrs.saving.register_keras_serializable("former")
 def small_loss(y_true, y_pred):
     return ops.mean(ops.square(y_pred - y_true)) / 10.0
