@@ -78,7 +78,9 @@ test-python: $(VENV)/.wheel $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest cnnrs._core --mypy-config-file pyproject.toml
 	$(BIN)/pytest
-	$(BIN)/pytest --doctest-modules --pyargs cnnrs
+	@# Beside the bridge, tensors print types as TensorFlow does: its examples run in a process of their own.
+	$(BIN)/pytest --doctest-modules --pyargs cnnrs --ignore-glob='*/cnnrs/compat/tf/*'
+	$(BIN)/pytest --doctest-modules --pyargs cnnrs.compat.tf
 
 # Cases that no run before has seen; `make test` runs the same few each time.
 test-long:

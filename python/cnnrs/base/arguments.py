@@ -44,7 +44,7 @@ def known_arguments(target: Any) -> list[str]:
     functions = [target]
     if isinstance(target, type):
         functions = [vars(cls)["__init__"] for cls in target.__mro__ if "__init__" in vars(cls)]
-    names = dict.fromkeys(getattr(target, "further_arguments", ()))
+    names: dict[str, None] = {}
     for function in functions:
         try:
             parameters = inspect.signature(function).parameters.values()
@@ -53,6 +53,7 @@ def known_arguments(target: Any) -> list[str]:
         names.update((p.name, None) for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
+    names.update(dict.fromkeys(getattr(target, "further_arguments", ())))
     return [name for name in names if name != "self"]
 
 
