@@ -363,3 +363,12 @@ def test_the_list_of_data_sets_names_each_with_its_address():
         assert f"`{name}`" in text
         module = getattr(datasets, name)
         assert getattr(module, "_ORIGIN", "tf-keras-datasets") in text
+
+
+@pytest.mark.parametrize("name", ["boston_housing", "california_housing"])
+def test_arguments_are_checked_before_a_file_is_fetched(home, name):
+    module = getattr(datasets, name)
+    for wrong in ({"test_split": 2.0}, {"seed": -1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            module.load_data(**wrong)
+    assert not list(home.iterdir())

@@ -321,6 +321,7 @@ def network_of(
         build.__name__ = build.__qualname__ = title
         build.__module__ = features.__module__
         build.__doc__ = documentation(title, features.__doc__, signature.parameters, sized)
+        # Type checkers know no attributes of functions.
         build.__signature__ = signature  # type: ignore[attr-defined]
         build.__annotations__ = dict(form.__annotations__)
         # Who asks whether each argument is read finds the readers.

@@ -284,7 +284,7 @@ class _Collector(ast.NodeVisitor):
 
     def _comprehension(self, node: ast.AST) -> None:
         inner = self._within(node, ast.iter_child_nodes(node))
-        for generator in node.generators:  # type: ignore[attr-defined]
+        for generator in node.generators:  # type: ignore[attr-defined]  # they have no common class
             outer, self.scope = self.scope, inner
             self._assign(generator.target, None)
             self.scope = outer

@@ -10,7 +10,7 @@ from typing import Any
 
 from cnnrs.base.arguments import named
 from cnnrs.datasets.packed import load_npz
-from cnnrs.datasets.sources import BUCKET, Split, fetch, split
+from cnnrs.datasets.sources import BUCKET, Split, fetch, splitter
 
 __all__ = ["load_data"]
 
@@ -40,5 +40,6 @@ def load_data(
         >>> from cnnrs.datasets import boston_housing
         >>> (x_train, y_train), (x_test, y_test) = boston_housing.load_data()  # doctest: +SKIP
     """
+    split = splitter("load_data", test_split, seed)
     x, y = load_npz(fetch(path, "load_data", f"{BUCKET}boston_housing.npz", _SHA256), ("x", "y"))
-    return split("load_data", x, y, test_split, seed)
+    return split(x, y)

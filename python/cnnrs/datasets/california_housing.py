@@ -6,7 +6,7 @@ from typing import Any
 
 from cnnrs.base.arguments import named
 from cnnrs.datasets.packed import load_npz
-from cnnrs.datasets.sources import BUCKET, Split, fetch, split
+from cnnrs.datasets.sources import BUCKET, Split, fetch, splitter
 
 __all__ = ["load_data"]
 
@@ -45,5 +45,6 @@ def load_data(
     """
     if not isinstance(version, str) or version not in _ROWS:
         raise ValueError(f"load_data: version: expected 'large' or 'small', received {version!r}")
+    split = splitter("load_data", test_split, seed)
     x, y = load_npz(fetch(path, "load_data", f"{BUCKET}california_housing.npz", _SHA256), ("x", "y"))
-    return split("load_data", x[: _ROWS[version]], y[: _ROWS[version]], test_split, seed)
+    return split(x[: _ROWS[version]], y[: _ROWS[version]])

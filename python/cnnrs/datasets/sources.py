@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from cnnrs.base.arguments import file_path, integer, number
 from cnnrs.fetching import get_file
 
-__all__ = ["BUCKET", "fetch", "shuffled", "split"]
+__all__ = ["BUCKET", "fetch", "shuffled", "splitter"]
 
 BUCKET = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 
@@ -38,9 +39,19 @@ def shuffled(rng: np.random.RandomState, *arrays: np.ndarray) -> tuple[np.ndarra
     return tuple(array[order] for array in arrays)
 
 
-def split(function: str, x: np.ndarray, y: np.ndarray, test_split: Any, seed: Any) -> tuple[Split, Split]:
-    """Rows in random order, of which the last become the test set."""
+def splitter(
+    function: str, test_split: Any, seed: Any
+) -> Callable[[np.ndarray, np.ndarray], tuple[Split, Split]]:
+    """What puts rows in random order and makes the last of them the test set.
+
+    It is asked for before a file is fetched, as arguments are checked here.
+    """
     part = number(test_split, function, "test_split", least=0, below=1)
-    x, y = shuffled(np.random.RandomState(integer(seed, function, "seed", least=0)), x, y)
-    cut = int(len(x) * (1 - part))
-    return (x[:cut], y[:cut]), (x[cut:], y[cut:])
+    generator = np.random.RandomState(integer(seed, function, "seed", least=0))
+
+    def split(x: np.ndarray, y: np.ndarray) -> tuple[Split, Split]:
+        x, y = shuffled(generator, x, y)
+        cut = int(len(x) * (1 - part))
+        return (x[:cut], y[:cut]), (x[cut:], y[cut:])
+
+    return split

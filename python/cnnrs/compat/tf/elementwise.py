@@ -122,7 +122,7 @@ def _of_float(name: str, compute: Callable[[Any], Any], doc: str, argument: str 
 
     else:
 
-        def function(features: Any) -> Any:  # type: ignore[misc]
+        def function(features: Any) -> Any:  # type: ignore[misc]  # its argument has TensorFlow's name
             return compute(as_float(features, name))
 
     function.__name__, function.__doc__ = name, doc

@@ -72,6 +72,7 @@ class GFile:
     def _file(self) -> Any:
         # As in TensorFlow, the file is opened when it is first used.
         if self._opened is None:
+            # A mode that is not written out here says nothing to type checkers.
             text = {} if "b" in self._mode else {"encoding": "utf-8"}
             self._opened = open(local(self._name, "gfile.GFile"), self._mode, **text)  # type: ignore[call-overload]
         return self._opened

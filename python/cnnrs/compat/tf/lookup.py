@@ -219,7 +219,8 @@ class StaticHashTable:
         values = np.array(list(self._pairs.values()), object if self._values_dtype == string else None)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"export: name: expected text or None, received {name!r}")
-        return tuple(x if x.dtype == object else tensor(x) for x in (keys, values))  # type: ignore[return-value]
+        found, held = (x if x.dtype == object else tensor(x) for x in (keys, values))
+        return found, held
 
 
 class StaticVocabularyTable(StaticHashTable):

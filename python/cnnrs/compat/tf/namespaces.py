@@ -49,6 +49,7 @@ def operation(function: Callable[..., Any]) -> Callable[..., Any]:
     # `name` stands before `**kwargs`, if there are any.
     place = len(parameters) - sum(p.kind is p.VAR_KEYWORD for p in parameters)
     parameters.insert(place, inspect.Parameter("name", inspect.Parameter.KEYWORD_ONLY, default=None))
+    # Type checkers know no attributes of functions.
     named.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     named.is_cnnrs_op = True  # type: ignore[attr-defined]
     return named

@@ -86,6 +86,7 @@ def _ref(self: Any) -> _Reference:
 
 def _attach() -> None:
     """Gives the classes of tensors what TensorFlow's have."""
+    # Type checkers take classes to stay as they are.
     for cls in (Tensor, _core.Variable, KerasTensor):
         shape, dtype = cls.shape.__get__, cls.dtype.__get__
         cls.shape = property(lambda self, get=shape: of_tuple(get(self)), doc="Extents.")  # type: ignore
@@ -438,6 +439,7 @@ class _GivesTensors:
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         """Values of a shape."""
+        # The initializer stands beside this class among the bases.
         return tensor(super().__call__(tuple(TensorShape(shape)), dtype=dtype))  # type: ignore[misc]
 
 
