@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from cnnrs.base import absent, suggest
 from cnnrs.base.late import late, names_of
+from cnnrs.layers import activation, normalization, pooling
 from cnnrs.layers.activation import (
     ELU,
     LeakyReLU,
     PReLU,
     ReLU,
     Softmax,
-)
-from cnnrs.layers.adaptive_pooling import (
-    AdaptiveAveragePooling1D,
-    AdaptiveAveragePooling2D,
-    AdaptiveAveragePooling3D,
-    AdaptiveMaxPooling1D,
-    AdaptiveMaxPooling2D,
-    AdaptiveMaxPooling3D,
 )
 from cnnrs.layers.attention import AdditiveAttention, Attention
 from cnnrs.layers.augmentation import (
@@ -124,6 +118,12 @@ from cnnrs.layers.normalization import (
     UnitNormalization,
 )
 from cnnrs.layers.pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
     AveragePooling1D,
     AveragePooling2D,
     AveragePooling3D,
@@ -220,7 +220,26 @@ GroupedQueryAttention = GroupQueryAttention
 
 # Layers that Keras has not, by the modules below this one that have them. They are loaded when they are first
 # used: the import of the package stays quick. Type checkers read the same names under TYPE_CHECKING.
-_LATE: Mapping[str, str] = {}
+_LATE: Mapping[str, str] = {
+    **{f"activation.{module}": names for module, names in activation.LATE.items()},
+    **{f"normalization.{module}": names for module, names in normalization.LATE.items()},
+    **{f"pooling.{module}": names for module, names in pooling.LATE.items()},
+}
+
+if TYPE_CHECKING:
+    from cnnrs.layers.activation.funnel import FReLU
+    from cnnrs.layers.activation.learnt import AdaptivePReLU, Swish
+    from cnnrs.layers.activation.maxout import Maxout
+    from cnnrs.layers.pooling.attention import AttentionPooling2D, GlobalAttentionPooling2D
+    from cnnrs.layers.pooling.fractional import FractionalAveragePooling2D, FractionalMaxPooling2D
+    from cnnrs.layers.pooling.learnable import LearnablePooling2D
+    from cnnrs.layers.pooling.means import GeMPooling2D, GlobalGeMPooling2D, GlobalLpPooling2D, LpPooling2D
+    from cnnrs.layers.pooling.mixed import GatedPooling2D, GlobalMixedPooling2D, MixedPooling2D
+    from cnnrs.layers.pooling.stochastic import StochasticPooling2D
+    from cnnrs.layers.normalization.filter_response import FilterResponseNormalization, TLU
+    from cnnrs.layers.normalization.instance import InstanceNormalization
+    from cnnrs.layers.normalization.switchable import SwitchableNormalization
+    from cnnrs.layers.normalization.weight_standardization import WeightStandardization
 
 __all__ = [
     *names_of(_LATE),
