@@ -1,4 +1,4 @@
-"""Layers: those of `keras.layers`, with their arguments and defaults, and those of papers that Keras has not."""
+"""Layers: those of `keras.layers`, with their arguments and defaults, and those of papers besides."""
 
 from __future__ import annotations
 
