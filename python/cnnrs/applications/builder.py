@@ -30,6 +30,7 @@ class Builder:
         epsilon: What batch normalisation adds to variances.
         momentum: The part of the former moving statistics that a step keeps.
         activation: Activation behind normalisations.
+        initializer: Name of the initializer of filters; None for a normal distribution by the outputs of a filter.
         prefix: What names begin with.
     """
 
@@ -39,12 +40,14 @@ class Builder:
         epsilon: float = 1e-5,
         momentum: float = 0.9,
         activation: str = "relu",
+        initializer: str | None = None,
         prefix: str = "",
     ):
         self.kind = kind
         self.epsilon = epsilon
         self.momentum = momentum
         self.activation = activation
+        self.initializer = initializer
         self.prefix = prefix
 
     def name(self, name: Name) -> str:
@@ -54,7 +57,8 @@ class Builder:
     def under(self, name: Name, activation: str | None = None) -> Builder:
         """The same for the parts of a block, with another activation, if one is given."""
         prefix = self.name(name) + _SEPARATORS[self.kind]
-        return Builder(self.kind, self.epsilon, self.momentum, activation or self.activation, prefix)
+        activation = activation or self.activation
+        return Builder(self.kind, self.epsilon, self.momentum, activation, self.initializer, prefix)
 
     def pad(self, x: Any, padding: Any, name: str) -> Any:
         """Zeros around images."""
@@ -100,7 +104,8 @@ class Builder:
             "use_bias": use_bias,
             "name": called,
         }
-        initializer = initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+        # One for each layer, as it draws the same values again.
+        initializer = self.initializer or initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
         channels = x.shape[channel_axis()]
         if groups > 1 and groups == channels == filters:
             return layers.DepthwiseConv2D(sizes, depthwise_initializer=initializer, **options)(x)

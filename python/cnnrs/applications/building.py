@@ -110,9 +110,22 @@ def correct_pad(x: Any, kernel_size: int) -> tuple[tuple[int, int], tuple[int, i
 
 
 def check_weights(
-    weights: Any, include_top: bool, classes: Any, classifier_activation: Any, name: str
+    weights: Any,
+    include_top: bool,
+    classes: Any,
+    classifier_activation: Any,
+    name: str,
+    published: bool = True,
 ) -> None:
     """Checks where the weights come from, and that the classifier is theirs.
+
+    Args:
+        weights: What was given.
+        include_top: Whether there is a classifier.
+        classes: Number of its classes.
+        classifier_activation: Its activation.
+        name: The network, for messages.
+        published: Whether there are weights trained on ImageNet.
 
     Raises:
         ValueError: `weights` is neither None, "imagenet" nor the path of a file, or the classifier is not
@@ -120,12 +133,13 @@ def check_weights(
     """
     is_path = isinstance(weights, (str, os.PathLike)) and os.path.exists(weights)
     if weights not in (None, "imagenet") and not is_path:
+        trained = " 'imagenet' for trained ones," if published else ""
         raise ValueError(
-            f"{name}: weights: expected None for random weights, 'imagenet' for trained ones, or the path of "
-            f"a file that is there, received {weights!r}"
+            f"{name}: weights: expected None for random weights,{trained} or the path of a file that is there, "
+            f"received {weights!r}"
         )
     integer(classes, name, "classes", least=1)
-    if weights is None or not include_top:
+    if weights is None or not include_top or not published:
         return
     if weights == "imagenet" and classes != 1000:
         raise ValueError(
@@ -253,7 +267,7 @@ def assemble(
     trained = files or row.weights
     if weights == "imagenet" and trained is None:
         raise ValueError(without_weights(network))
-    check_weights(weights, include_top, classes, classifier_activation, network)
+    check_weights(weights, include_top, classes, classifier_activation, network, trained is not None)
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"{network}: pooling: expected None, 'avg' or 'max', received {pooling!r}")
     static = bool(include_top) if static is None else static

@@ -45,6 +45,7 @@ _FAMILIES = (
         dict.fromkeys("ResNet20 ResNet32 ResNet44 ResNet56 ResNet110".split(), 64),
     ),
     _Family("wide_resnet", "torch", 32, 8, {"WideResNet": 640}),
+    _Family("resnet", "caffe", 224, 1, {"ResNet18": 512, "ResNet34": 512}),
     _Family("resnext", "torch", 224, 32, {"ResNeXt50": 2048, "ResNeXt101": 2048}),
     _Family(
         "se_resnet", "torch", 224, 32,
@@ -140,6 +141,8 @@ _COUNTERPARTS = {
     "VGG19BN": "vgg19_bn",
     "AlexNet": "alexnet",
     "GoogLeNet": "googlenet",
+    "ResNet18": "resnet18",
+    "ResNet34": "resnet34",
     "ResNeXt50": "resnext50_32x4d",
     "ResNeXt101": "resnext101_64x4d",
     "SqueezeNet": "squeezenet1_1",

@@ -56,9 +56,11 @@ def _names(number: int, activated: bool = True) -> tuple[tuple[str, str], ...]:
 
 def residual(make: Builder, x: Any, filters: int, strides: int, design: Design) -> Any:
     """A block: two 3 x 3 convolutions, or 1 x 1, 3 x 3 and 1 x 1 ones, beside a shortcut."""
-    if DEPTHS[design.depth][1]:
-        inner = filters * design.width // 64 * design.groups
-        filters *= 4
+    is_bottleneck = DEPTHS[design.depth][1]
+    inner = filters * design.width // 64 * design.groups
+    filters *= 4 if is_bottleneck else 1
+    beside = shortcut(make, x, filters, strides)
+    if is_bottleneck:
         y = make.conv_norm(x, inner, 1, _names(1))
         y = make.conv_norm(y, inner, 3, _names(2), strides=strides, groups=design.groups)
         y = make.conv_norm(y, filters, 1, _names(3, False))
@@ -67,7 +69,7 @@ def residual(make: Builder, x: Any, filters: int, strides: int, design: Design) 
         y = make.conv_norm(y, filters, 3, _names(2, False))
     if design.attend is not None:
         y = design.attend(make, y)
-    y = make.add([shortcut(make, x, filters, strides), y], "add")
+    y = make.add([beside, y], "add")
     return make.act(y, ("relu", "out"))
 
 

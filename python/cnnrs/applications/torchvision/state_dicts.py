@@ -238,7 +238,10 @@ def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") 
         value = np.asarray(state[key])
         resampled = len(array.shape) == 3 and value.ndim == 3
         if value.shape != array.shape and not resampled:
-            raise ValueError(f"{source}: {key}: expected shape {array.shape}, received {value.shape}")
+            raise ValueError(
+                f"{source}: {key}: expected shape {array.shape}, received {value.shape}; a classifier of other classes is "
+                "left out by include_top=False"
+            )
         pairs += zip(array.variables, array.read(value), strict=True)
     for variable, value in pairs:
         variable.assign(np.ascontiguousarray(value))
