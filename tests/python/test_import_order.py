@@ -43,11 +43,13 @@ cli
 __main__
 """
 
-# Where modules are imported by names that are data: files name classes of public modules, and three packages
-# load their submodules when these are first used; scripts import by names of Keras. Ops that draw ask for
-# keys where these are made.
+# Where modules are imported by names that are data: files name classes of public modules, and packages
+# load their submodules when these are first used; scripts import by names of Keras. Libraries that are
+# optional are imported where they are needed. Ops that draw ask for keys where these are made.
 BY_NAME = {
     "cnnrs",
+    "cnnrs.base.extras",
+    "cnnrs.base.late",
     "cnnrs.base.random_keys",
     "cnnrs.compat.tf",
     "cnnrs.datasets",

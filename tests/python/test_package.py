@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import importlib.util
 import io
@@ -143,3 +144,23 @@ def test_import_needs_numpy_only():
     )
     foreign = set(run_python(code).split()) - {"sitecustomize", "usercustomize"}
     assert not foreign
+
+
+def test_layers_that_are_loaded_late_are_known_to_type_checkers():
+    """The table of `layers/__init__.py` and its imports for type checkers name the same classes."""
+    from cnnrs import layers
+
+    tree = ast.parse(Path(layers.__file__).read_text())
+    checked = {
+        (node.module, alias.name)
+        for block in tree.body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    table = {
+        (f"cnnrs.layers.{module}", name) for module, names in layers._LATE.items() for name in names.split()
+    }
+    assert checked == table
+    assert all(getattr(layers, name).__name__ == name for _, name in table)

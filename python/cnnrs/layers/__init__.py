@@ -1,6 +1,11 @@
-"""Layers, with the names, arguments and defaults of `keras.layers`."""
+"""Layers: those of `keras.layers`, with their arguments and defaults, and those of papers besides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 from cnnrs.base import absent, suggest
+from cnnrs.base.late import late, names_of
 from cnnrs.layers.activation import (
     ELU,
     LeakyReLU,
@@ -213,7 +218,12 @@ GlobalAvgPool3D = GlobalAveragePooling3D
 # What its configs call it in Keras.
 GroupedQueryAttention = GroupQueryAttention
 
+# Layers that Keras has not, by the modules below this one that have them. They are loaded when they are first
+# used: the import of the package stays quick. Type checkers read the same names under TYPE_CHECKING.
+_LATE: Mapping[str, str] = {}
+
 __all__ = [
+    *names_of(_LATE),
     "Activation",
     "ActivityRegularization",
     "AdaptiveAveragePooling1D",
@@ -384,4 +394,4 @@ __all__ = [
     "subtract",
 ]
 
-__getattr__ = suggest.without("cnnrs.layers", absent.OF_LAYERS, __all__)
+__getattr__ = late("cnnrs.layers", _LATE, suggest.without("cnnrs.layers", absent.OF_LAYERS, __all__))

@@ -1,6 +1,7 @@
 """Optimizers: classes that write their update with ops, and learning-rate schedules."""
 
 from cnnrs.base import suggest
+from cnnrs.base.late import late
 from cnnrs.optimizers import schedules
 from cnnrs.optimizers.adaptive import Adadelta, Adamax, Lion, Nadam
 from cnnrs.optimizers.algorithms import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -37,8 +38,7 @@ __all__ = [
     "serialize",
 ]
 
-__getattr__ = suggest.without(
-    "cnnrs.optimizers",
-    {"legacy": "Keras 3 has its names, too, and refuses them; use those of cnnrs.optimizers"},
-    __all__,
+# Modules of former versions of `tf.keras`, loaded when a script asks for them.
+__getattr__ = late(
+    "cnnrs.optimizers", {"experimental": "", "legacy": ""}, suggest.without("cnnrs.optimizers", {}, __all__)
 )
