@@ -68,11 +68,11 @@ fn the_best_of_those_that_overlap_stays() {
     let corners = vec![0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 2.0, 1.9, 5.0, 5.0, 3.0, 3.0, 1.0, 1.0, 1.0, 1.0];
     let inputs = vec![
         RefArray::from_shape_vec(&[1, 4, 4][..], corners).unwrap(),
-        RefArray::from_shape_vec(&[1, 4][..], vec![0.5, 0.7, f64::NAN, 0.1]).unwrap(),
+        RefArray::from_shape_vec(&[1, 4][..], vec![0.5, 0.75, f64::NAN, 0.125]).unwrap(),
     ];
     let g = graph(op(3, 0.5, f64::NEG_INFINITY, 0.0), 1, 4, false);
     let y = interpret(&g, &inputs).unwrap().remove(0);
-    assert_eq!(y.iter().map(|&x| x as f32).collect::<Vec<_>>(), [1.0, 0.7, 3.0, 0.1, -1.0, 0.0]);
+    assert_eq!(y.iter().map(|&x| x as f32).collect::<Vec<_>>(), [1.0, 0.75, 3.0, 0.125, -1.0, 0.0]);
     check_plan_on(&g, &inputs, 0.0);
 }
 

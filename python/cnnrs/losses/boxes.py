@@ -1,4 +1,4 @@
-"""Losses of boxes: one minus their intersection over union, and the forms of it that train boxes that lie apart."""
+"""Losses of boxes: one minus their intersection over union, and its forms for boxes that lie apart."""
 
 from __future__ import annotations
 

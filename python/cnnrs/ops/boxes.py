@@ -66,7 +66,7 @@ def _ratio(a: Any, b: Any) -> Any:
 
 
 def _shape_penalty(first: _Sides, second: _Sides, iou: Any) -> Any:
-    """The penalty of different proportions (Zheng et al. 2020, equations 8 to 11); its weight is a constant."""
+    """The penalty of other proportions (Zheng et al. 2020, equations 8 to 11); its weight is a constant."""
     angles = []
     for sides in (first, second):
         width, height = sides.size
@@ -175,7 +175,7 @@ def generalized_box_iou(
 def distance_box_iou(
     boxes1: Any, boxes2: Any, aligned: bool = False, bounding_box_format: str = "xyxy"
 ) -> Any:
-    """Gives the distance IoU of boxes: IoU less the squared distance of their centers by the squared diagonal.
+    """Gives the distance IoU of boxes: IoU less the squared distance of their centers by a squared diagonal.
 
     The diagonal is that of the least box around both. It is invariant to scale, but not to the ratio of the
     axes' units: boxes relative to the size of an image that is no square have another one than in pixels.
@@ -231,7 +231,8 @@ def complete_box_iou(
 
     Example:
         >>> from cnnrs import ops
-        >>> [round(x, 3) for x in ops.complete_box_iou([[0.0, 0, 2, 2]], [[0.0, 0, 2, 2], [0, 0, 2, 4]])[0].tolist()]
+        >>> overlaps = ops.complete_box_iou([[0.0, 0, 2, 2]], [[0.0, 0, 2, 2], [0, 0, 2, 4]])
+        >>> [round(x, 3) for x in overlaps[0].tolist()]
         [1.0, 0.447]
     """
     return _overlap("complete_box_iou", "ciou", boxes1, boxes2, aligned, bounding_box_format)
@@ -241,7 +242,7 @@ class Suppressed(NamedTuple):
     """What `non_max_suppression` chose.
 
     Attributes:
-        indices: Places of the boxes, the best first, int32 of shape (..., max_output_size); 0 behind the last.
+        indices: Places of the boxes, the best first, int32, shape (..., max_output_size); 0 behind the last.
         scores: Their scores, float32 of the same shape; 0 behind the last.
         count: How many there are, int32 of shape (...).
     """

@@ -198,8 +198,8 @@ def combined_non_max_suppression(
     shape = tuple(points.shape)
     if corners.ndim != 4 or len(shape) != 3 or corners.shape[2] not in (1, shape[2]):
         raise ValueError(
-            f"tf.{function}: expected boxes of shape (batch, n, classes or 1, 4) and scores of shape (batch, n, "
-            f"classes), received {tuple(corners.shape)} and {shape}"
+            f"tf.{function}: expected boxes of shape (batch, n, classes or 1, 4) and scores of shape "
+            f"(batch, n, classes), received {tuple(corners.shape)} and {shape}"
         )
     batch, n, classes = shape
     per_class = integer(max_output_size_per_class, function, "max_output_size_per_class")
