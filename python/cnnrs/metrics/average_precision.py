@@ -237,7 +237,7 @@ class MeanAveragePrecision(Metric):
         return sorted({int(label) for image in self._images for label in image.true_classes})
 
     def _table(self, size: str = "all", most: int | None = None) -> dict[int, list[tuple[float, float]]]:
-        """Average precision and recall of each class at each threshold, without classes that have no boxes."""
+        """Average precision and recall of each class at each threshold; not of classes without boxes."""
         thresholds = np.array(self.iou_thresholds)
         table = {}
         for label in self._labels():
