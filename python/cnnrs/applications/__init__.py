@@ -47,6 +47,8 @@ from cnnrs.applications.mobilenet_v3 import MobileNetV3Large, MobileNetV3Small
 from cnnrs.applications.nasnet import NASNetLarge, NASNetMobile
 from cnnrs.applications.resnet import ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
 from cnnrs.applications.resnet_v2 import ResNet50V2, ResNet101V2, ResNet152V2
+from cnnrs.applications.segmentation import FCN, DeepLabV3, DeepLabV3Plus, FCN8s, FCN16s, FCN32s
+from cnnrs.applications.unet import UNet
 from cnnrs.applications.vgg16 import VGG16
 from cnnrs.applications.vgg19 import VGG19
 from cnnrs.applications.xception import Xception
@@ -159,6 +161,12 @@ __all__ = [
     "EfficientNetV2L",
     "EfficientNetV2M",
     "EfficientNetV2S",
+    "FCN",
+    "DeepLabV3",
+    "DeepLabV3Plus",
+    "FCN8s",
+    "FCN16s",
+    "FCN32s",
     "NASNetLarge",
     "NASNetMobile",
     "InceptionResNetV2",
@@ -176,6 +184,7 @@ __all__ = [
     "ResNet101V2",
     "ResNet152",
     "ResNet152V2",
+    "UNet",
     "VGG16",
     "VGG19",
     "Xception",
