@@ -14,7 +14,8 @@ from cnnrs.callbacks.monitoring import Monitor
 
 def single(optimizer: Any) -> Iterator[tuple[Any, str]]:
     """The optimizers that update variables: `optimizer`, or those inside of it with their names."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
     inner = getattr(optimizer, "optimizers", None)
     yield from [(optimizer, "")] if inner is None else [(one, f"{one.name} ") for one in inner]
 

@@ -101,6 +101,8 @@ class Trainer(StepFunctions):
         )
         steps = limited_steps(steps_per_epoch or data.num_batches)
         verbosity = resolve_verbosity(verbose)
+        if self.optimizer is not None and self.optimizer.bind(steps, epochs):
+            self._forget_recorded()
         callbacks = self._callback_list(
             callbacks,
             add_history=True,
