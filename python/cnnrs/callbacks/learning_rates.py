@@ -78,6 +78,12 @@ class ReduceLROnPlateau(Monitor):
     def on_train_begin(self, logs: Any = None) -> None:
         self.wait, self.cooldown_counter, self.best = 0, 0, None
 
+    def training_state(self) -> dict[str, Any]:
+        return {"wait": self.wait, "cooldown_counter": self.cooldown_counter, "best": self.best}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        self.wait, self.cooldown_counter, self.best = state["wait"], state["cooldown_counter"], state["best"]
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         log_rates(self.model.optimizer, logs)
         self._is_upward()

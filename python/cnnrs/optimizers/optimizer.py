@@ -203,6 +203,12 @@ class Optimizer(NamedArguments):
             raise TypeError(f"{self.name}: the learning rate follows a schedule and cannot be set")
         self._learning_rate.assign(np.float32(self._check_rate(value)))
 
+    def fix_rate(self) -> None:
+        """Gives up a schedule: the learning rate is a number from now on, which may be set."""
+        if self._schedule is not None or self._host_schedule is not None:
+            self._schedule = self._host_schedule = None
+            self._variables.insert(1, self._learning_rate)
+
     def _rate(self) -> Any:
         """The learning rate of the step under way."""
         return self._learning_rate if self._schedule is None else self._schedule(self.iterations)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from cnnrs.training.model_steps import ModelSteps
+from typing import Any
 
 __all__ = ["SecondPass"]
 
@@ -20,7 +17,7 @@ class SecondPass:
         model: The model.
     """
 
-    def __init__(self, model: ModelSteps):
+    def __init__(self, model: Any):
         self._model = model
         self._before = {variable.id: variable.value for variable in self._state()}
 
