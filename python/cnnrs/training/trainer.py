@@ -171,7 +171,8 @@ class Trainer(StepFunctions):
             if source.once or steps is None:
                 raise ValueError(
                     f"{self.name}: moving statistics are computed over the data anew, and those of fit "
-                    "cannot be gone through again, or do not say how long they are; expected data=..., or steps=..."
+                    "cannot be gone through again, or do not say how long they are; "
+                    "expected data=..., or steps=..."
                 )
         if not check:
             reestimate(self, source, steps)
