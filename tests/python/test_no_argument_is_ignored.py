@@ -28,7 +28,7 @@ MODULES = [
     "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
     "datasets.mnist", "datasets.reuters", "dtype_policies", "initializers", "layers", "losses", "metrics",
     "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
-    "random", "regularizers", "saving", "tree", "utils",
+    "random", "recipes", "regularizers", "saving", "tree", "utils",
 ]  # fmt: skip
 # And those of the bridge to TensorFlow's names.
 MODULES += ["backend.functions", "compat.tf", *(f"compat.tf.{name}" for name in sorted(tf._SUBMODULES))]
