@@ -26,7 +26,8 @@ PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
     "", "activations", "applications", "backend", "callbacks", "config", "constraints", "data",
     "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
-    "datasets.mnist", "datasets.reuters", "dtype_policies", "initializers", "layers", "losses", "metrics",
+    "datasets.mnist", "datasets.reuters", "detection", "dtype_policies", "initializers", "layers", "losses",
+    "metrics",
     "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
     "random", "recipes", "regularizers", "saving", "tree", "utils",
 ]  # fmt: skip
