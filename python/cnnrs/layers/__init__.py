@@ -21,7 +21,7 @@ from cnnrs.layers.adaptive_pooling import (
     AdaptiveMaxPooling2D,
     AdaptiveMaxPooling3D,
 )
-from cnnrs.layers.attention import AdditiveAttention, Attention
+from cnnrs.layers.attention.dot_product import AdditiveAttention, Attention
 from cnnrs.layers.augmentation import (
     AugMix,
     AutoContrast,
@@ -116,7 +116,7 @@ from cnnrs.layers.merging import (
     multiply,
     subtract,
 )
-from cnnrs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
+from cnnrs.layers.attention.multi_head import GroupQueryAttention, MultiHeadAttention
 from cnnrs.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
