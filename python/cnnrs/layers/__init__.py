@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from cnnrs.base import absent, suggest
 from cnnrs.base.late import late, names_of
@@ -220,7 +221,14 @@ GroupedQueryAttention = GroupQueryAttention
 
 # Layers that Keras has not, by the modules below this one that have them. They are loaded when they are first
 # used: the import of the package stays quick. Type checkers read the same names under TYPE_CHECKING.
-_LATE: Mapping[str, str] = {}
+_LATE: Mapping[str, str] = {
+    "patches": "PatchTokens",
+    "response_normalization": "LocalResponseNormalization",
+}
+
+if TYPE_CHECKING:
+    from cnnrs.layers.patches import PatchTokens as PatchTokens
+    from cnnrs.layers.response_normalization import LocalResponseNormalization as LocalResponseNormalization
 
 __all__ = [
     *names_of(_LATE),
