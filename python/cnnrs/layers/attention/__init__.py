@@ -20,11 +20,14 @@ _LATE: Mapping[str, str] = {
 }
 
 if TYPE_CHECKING:
-    from cnnrs.layers.attention.cbam import CBAM
-    from cnnrs.layers.attention.channel import ChannelAttention, SqueezeExcitation
-    from cnnrs.layers.attention.efficient_channel import ECA
-    from cnnrs.layers.attention.non_local import NonLocal
-    from cnnrs.layers.attention.spatial import SpatialAttention
+    from cnnrs.layers.attention.cbam import CBAM as CBAM
+    from cnnrs.layers.attention.channel import (
+        ChannelAttention as ChannelAttention,
+        SqueezeExcitation as SqueezeExcitation,
+    )
+    from cnnrs.layers.attention.efficient_channel import ECA as ECA
+    from cnnrs.layers.attention.non_local import NonLocal as NonLocal
+    from cnnrs.layers.attention.spatial import SpatialAttention as SpatialAttention
 
 __all__ = [
     *names_of(_LATE),

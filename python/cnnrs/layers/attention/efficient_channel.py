@@ -51,7 +51,9 @@ class ECA(ComposedLayer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if kernel_size is not None and (type(kernel_size) is not int or kernel_size < 1 or kernel_size % 2 == 0):
+        if kernel_size is not None and (
+            type(kernel_size) is not int or kernel_size < 1 or kernel_size % 2 == 0
+        ):
             raise ValueError(
                 f"{self.name}: kernel_size: expected an odd integer >= 1, or None, received {kernel_size!r}"
             )

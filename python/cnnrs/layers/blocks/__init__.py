@@ -23,17 +23,25 @@ _LATE: Mapping[str, str] = {
 }
 
 if TYPE_CHECKING:
-    from cnnrs.layers.blocks.aspp import ASPP
-    from cnnrs.layers.blocks.conv_block import AttentionConvBlock, ConvBlock, RegularizedConvBlock
-    from cnnrs.layers.blocks.convnext import ConvNeXtBlock
-    from cnnrs.layers.blocks.dense import DenseBlock, TransitionBlock
-    from cnnrs.layers.blocks.fire import FireBlock
-    from cnnrs.layers.blocks.inception import InceptionBlock
-    from cnnrs.layers.blocks.inverted_residual import FusedMBConv, InvertedResidual, MBConv
-    from cnnrs.layers.blocks.pyramid import FPN
-    from cnnrs.layers.blocks.residual import BasicBlock, BottleneckBlock
-    from cnnrs.layers.blocks.shuffle import ChannelShuffle, ShuffleBlock
-    from cnnrs.layers.blocks.unet import UNetDown, UNetUp
+    from cnnrs.layers.blocks.aspp import ASPP as ASPP
+    from cnnrs.layers.blocks.conv_block import (
+        AttentionConvBlock as AttentionConvBlock,
+        ConvBlock as ConvBlock,
+        RegularizedConvBlock as RegularizedConvBlock,
+    )
+    from cnnrs.layers.blocks.convnext import ConvNeXtBlock as ConvNeXtBlock
+    from cnnrs.layers.blocks.dense import DenseBlock as DenseBlock, TransitionBlock as TransitionBlock
+    from cnnrs.layers.blocks.fire import FireBlock as FireBlock
+    from cnnrs.layers.blocks.inception import InceptionBlock as InceptionBlock
+    from cnnrs.layers.blocks.inverted_residual import (
+        FusedMBConv as FusedMBConv,
+        InvertedResidual as InvertedResidual,
+        MBConv as MBConv,
+    )
+    from cnnrs.layers.blocks.pyramid import FPN as FPN
+    from cnnrs.layers.blocks.residual import BasicBlock as BasicBlock, BottleneckBlock as BottleneckBlock
+    from cnnrs.layers.blocks.shuffle import ChannelShuffle as ChannelShuffle, ShuffleBlock as ShuffleBlock
+    from cnnrs.layers.blocks.unet import UNetDown as UNetDown, UNetUp as UNetUp
 
 __all__ = names_of(_LATE)
 

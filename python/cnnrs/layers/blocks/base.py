@@ -1,10 +1,11 @@
-"""What blocks share: convolutions, normalisations, activations, attention and dropped branches by arguments."""
+"""What blocks share: convolutions, norms, activations, attention and dropped branches by arguments."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from cnnrs import layers
 from cnnrs.base.arguments import number
 from cnnrs.layers.attention.cbam import CBAM
 from cnnrs.layers.attention.channel import ChannelAttention, SqueezeExcitation
@@ -14,7 +15,6 @@ from cnnrs.layers.base import Layer
 from cnnrs.layers.blocks.norms import make_norm, norm_argument
 from cnnrs.layers.composed import ComposedLayer, activation_argument, copy_of, layer_argument
 from cnnrs.layers.convolutional import Conv2D, DepthwiseConv2D
-from cnnrs.layers.dropping import StochasticDepth
 
 __all__ = ["Block"]
 
@@ -57,7 +57,12 @@ class Block(ComposedLayer):
 
     def _conv(self, filters: int, kernel_size: Any, name: str, strides: Any = 1, **others: Any) -> Conv2D:
         """A convolution that keeps the size but for `strides`."""
-        given: dict[str, Any] = {"padding": "same", "use_bias": self.norm is None, **self._weights(), **others}
+        given: dict[str, Any] = {
+            "padding": "same",
+            "use_bias": self.norm is None,
+            **self._weights(),
+            **others,
+        }
         return Conv2D(
             filters, kernel_size, strides, data_format=self.data_format, **given, **self._inside(name)
         )
@@ -78,9 +83,7 @@ class Block(ComposedLayer):
     def _norm(self, channels: int, name: str, **others: Any) -> Layer | None:
         return make_norm(self.norm, channels, self._axis, **others, **self._inside(name))
 
-    def _unit(
-        self, filters: int, kernel_size: Any, name: str, strides: Any = 1, **others: Any
-    ) -> list[Any]:
+    def _unit(self, filters: int, kernel_size: Any, name: str, strides: Any = 1, **others: Any) -> list[Any]:
         """A convolution, a norm and an activation, for `in_turn`."""
         return [
             self._conv(filters, kernel_size, f"{name}_conv", strides, **others),
@@ -103,4 +106,4 @@ class Block(ComposedLayer):
         """The layer that leaves out a branch of some samples in training, if `drop_path` asks for it."""
         if self.drop_path == 0:
             return None
-        return StochasticDepth(self.drop_path, seed=self.seed, **self._inside(name))
+        return layers.StochasticDepth(self.drop_path, seed=self.seed, **self._inside(name))

@@ -62,9 +62,7 @@ class ConvNeXtBlock(Block):
         seed: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(
-            norm=norm, activation=activation, kernel_initializer=kernel_initializer, **kwargs
-        )
+        super().__init__(norm=norm, activation=activation, kernel_initializer=kernel_initializer, **kwargs)
         self._keep(
             kernel_size=tuple(spatial_numbers(kernel_size, f"{self.name}: kernel_size", 2, 1)),
             expansion=positive(expansion, self.name, "expansion"),

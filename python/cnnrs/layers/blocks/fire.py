@@ -22,8 +22,8 @@ class FireBlock(Block):
         norm: None, as in the paper; others as for `BasicBlock`.
         **kwargs: As for `BasicBlock`.
 
-    Input shape: (batch, height, width, channels), or channels first. Output shape: the same with `expand_1x1 +
-    expand_3x3` channels.
+    Input shape: (batch, height, width, channels), or channels first. Output shape: the same with
+    `expand_1x1 + expand_3x3` channels.
 
     Raises:
         ValueError: An argument is none of the above, or the number of channels is not known.

@@ -77,9 +77,7 @@ class InceptionBlock(Block):
 
     def _make_layers(self, input_shape: Any) -> None:
         second, third = self.kernel_sizes
-        pooling = MaxPooling2D(
-            3, 1, padding="same", data_format=self.data_format, **self._inside("pooling")
-        )
+        pooling = MaxPooling2D(3, 1, padding="same", data_format=self.data_format, **self._inside("pooling"))
         self.branches = [
             self._unit(self.filters_1x1, 1, "branch1"),
             [

@@ -84,8 +84,8 @@ class FPN(Block):
     def _check(self, shapes: Any) -> None:
         if not isinstance(shapes, (list, tuple)) or _is_shape(shapes) or any(len(s) != 4 for s in shapes):
             raise ValueError(
-                f"{self.name}: expected a list of maps of 4 axes, received shapes {shapes}; of one map, a list "
-                "of one"
+                f"{self.name}: expected a list of maps of 4 axes, received shapes {shapes}; of one map, a "
+                "list of one"
             )
 
     def _make_layers(self, input_shape: Any) -> None:
@@ -105,7 +105,9 @@ class FPN(Block):
         # Unknown sizes stand in a proportion that call() accepts.
         last = len(input_shape) - 1
         return [
-            tuple(8 << (last - i) if n is None and a in self._spatial_axes else n for a, n in enumerate(shape))
+            tuple(
+                8 << (last - i) if n is None and a in self._spatial_axes else n for a, n in enumerate(shape)
+            )
             for i, shape in enumerate(input_shape)
         ]
 
@@ -130,7 +132,8 @@ class FPN(Block):
     def call(self, inputs: Any) -> Any:
         if len(inputs) != len(self.lateral):
             raise ValueError(
-                f"{self.name}: expected {len(self.lateral)} maps, as at the first call, received {len(inputs)}"
+                f"{self.name}: expected {len(self.lateral)} maps, as at the first call, "
+                f"received {len(inputs)}"
             )
         maps = [in_turn(x, *steps) for x, steps in zip(inputs, self.lateral, strict=True)]
         for i in range(len(maps) - 1, 0, -1):
@@ -138,8 +141,8 @@ class FPN(Block):
             own = [maps[i].shape[a] for a in self._spatial_axes]
             if own[0] > sizes[0] or own[1] > sizes[1]:
                 raise ValueError(
-                    f"{self.name}: expected maps of which each is smaller than the one before, received one of "
-                    f"{own[0]} × {own[1]} behind one of {sizes[0]} × {sizes[1]}"
+                    f"{self.name}: expected maps of which each is smaller than the one before, received "
+                    f"one of {own[0]} × {own[1]} behind one of {sizes[0]} × {sizes[1]}"
                 )
             maps[i - 1] = maps[i - 1] + enlarged(maps[i], sizes, self.interpolation, self.data_format)
         maps = [in_turn(x, *steps) for x, steps in zip(maps, self.smoothing, strict=True)]

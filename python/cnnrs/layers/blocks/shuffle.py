@@ -112,8 +112,8 @@ class ShuffleBlock(Block):
         self._splits = max(self.strides) == 1
         if self._splits and channels != self.filters:
             raise ValueError(
-                f"{self.name}: filters: expected {channels}, the number of the input's channels, where strides "
-                f"is 1, received {self.filters}"
+                f"{self.name}: filters: expected {channels}, the number of the input's channels, where "
+                f"strides is 1, received {self.filters}"
             )
         self.first_branch = []
         if not self._splits:

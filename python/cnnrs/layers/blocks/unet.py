@@ -21,7 +21,14 @@ class _UNetBlock(Block):
     """Convolutions in turn, each with norm and activation."""
 
     def __init__(
-        self, filters: int, num_convs: int, padding: str, attention: Any, dropout: float, seed: Any, **kwargs: Any
+        self,
+        filters: int,
+        num_convs: int,
+        padding: str,
+        attention: Any,
+        dropout: float,
+        seed: Any,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if padding not in ("same", "valid"):
@@ -163,8 +170,10 @@ class UNetUp(_UNetBlock):
         self._keep(up=up)
 
     def _check(self, shapes: Any) -> None:
-        if not isinstance(shapes, (list, tuple)) or len(shapes) != 2 or any(
-            not isinstance(shape, (list, tuple)) or len(shape) != 4 for shape in shapes
+        if (
+            not isinstance(shapes, (list, tuple))
+            or len(shapes) != 2
+            or any(not isinstance(shape, (list, tuple)) or len(shape) != 4 for shape in shapes)
         ):
             raise ValueError(
                 f"{self.name}: expected a list [x, skip] of maps of 4 axes, received shapes {shapes}"
@@ -187,9 +196,7 @@ class UNetUp(_UNetBlock):
         lost = 2 * self.num_convs if self.padding == "valid" else 0
         sizes = (16 + lost, 32 + 2 * lost)
         return [
-            tuple(
-                size if n is None and axis in self._spatial_axes else n for axis, n in enumerate(shape)
-            )
+            tuple(size if n is None and axis in self._spatial_axes else n for axis, n in enumerate(shape))
             for size, shape in zip(sizes, input_shape, strict=True)
         ]
 
