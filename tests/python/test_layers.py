@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import block_cases
 import numpy as np
 import pytest
 import sequence_cases
@@ -124,6 +125,7 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     (layers.Resizing, {"height": 5, "width": 9}, IMAGE, (4, 5, 9, 4), [], {}),
     *sequence_cases.CASES,
     *spatial_cases.CASES,
+    *block_cases.CASES,
     (layers.Normalization, {"mean": 1.0, "variance": 4.0}, IMAGE, IMAGE, [], {}),
     (layers.Normalization, {"mean": [1.0] * 4, "variance": [4.0] * 4, "invert": True}, IMAGE, IMAGE, [], {}),
 ]
@@ -140,6 +142,8 @@ def test_every_layer_is_tested():
     tested |= sequence_cases.ELSEWHERE
     # test_preprocessing.py, test_lookup.py and test_augmentation.py have checks of their own.
     tested |= {layers.CategoryEncoding, layers.Pipeline}
+    # Its output is a list: test_blocks.py.
+    tested |= {layers.FPN}
     tested |= {layers.Discretization, layers.IntegerLookup, layers.StringLookup}
     tested |= {layers.HashedCrossing, layers.Hashing}
     tested |= {getattr(layers, name) for name in layers.augmentation.__all__ if hasattr(layers, name)}

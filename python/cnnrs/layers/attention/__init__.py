@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cnnrs.layers.attention.cbam import CBAM as CBAM
     from cnnrs.layers.attention.channel import (
         ChannelAttention as ChannelAttention,
+    )
+    from cnnrs.layers.attention.channel import (
         SqueezeExcitation as SqueezeExcitation,
     )
     from cnnrs.layers.attention.efficient_channel import ECA as ECA

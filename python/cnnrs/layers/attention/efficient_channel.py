@@ -33,8 +33,8 @@ class ECA(ComposedLayer):
         ValueError: An argument is none of the above, or the number of channels is not known.
 
     Reference:
-        Wang, Wu, Zhu, Li, Zuo and Hu 2019, "ECA-Net: Efficient Channel Attention for Deep Convolutional Neural
-        Networks", arXiv:1910.03151, equation 12 and figure 3.
+        Wang, Wu, Zhu, Li, Zuo and Hu 2019, "ECA-Net: Efficient Channel Attention for Deep Convolutional
+        Neural Networks", arXiv:1910.03151, equation 12 and figure 3.
 
     >>> import numpy as np
     >>> from cnnrs import layers

@@ -20,8 +20,8 @@ _MODES = ("embedded_gaussian", "gaussian", "dot_product", "concatenation")
 class NonLocal(ComposedLayer):
     """Feature maps, to each place of which is added what fits it of all places.
 
-    `zᵢ = W yᵢ + xᵢ` with `yᵢ = Σⱼ f(xᵢ, xⱼ) g(xⱼ) / C(x)`, where j runs over all places. θ, φ, g and W are 1×1
-    convolutions. By mode the pairwise function f and the divisor C are
+    `zᵢ = W yᵢ + xᵢ` with `yᵢ = Σⱼ f(xᵢ, xⱼ) g(xⱼ) / C(x)`, where j runs over all places. θ, φ, g and W are
+    1×1 convolutions. By mode the pairwise function f and the divisor C are
 
     - "embedded_gaussian": `exp(θ(xᵢ)·φ(xⱼ))`, and the sum of f over j: a softmax, the self-attention of
       "Attention Is All You Need" with one head and without its scale;

@@ -182,7 +182,7 @@ class RegularizedConvBlock(_BesideShortcut):
 
     >>> import numpy as np
     >>> from cnnrs import layers
-    >>> block = layers.RegularizedConvBlock(32, dropout=0.1, norm="group", kernel_regularizer="l2", residual=True)
+    >>> block = layers.RegularizedConvBlock(32, dropout=0.1, norm="group", residual=True)
     >>> block(np.zeros((2, 8, 8, 3)), training=True).shape
     (2, 8, 8, 32)
     """

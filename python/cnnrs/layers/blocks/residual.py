@@ -60,16 +60,21 @@ class _ResidualBlock(Block):
         channels = self._channels(input_shape)
         widths = self._widths()
         wide = self._kernels.index(3)
-        self.convs, self.norms, self.activations = [], [], []
+        # A convolution, its norm and its activation each.
+        self.stages: list[list[Any]] = []
         incoming = channels
         for i, (filters, kernel) in enumerate(zip(widths, self._kernels, strict=True)):
             more: dict[str, Any] = {"strides": self.strides} if i == wide else {}
             if kernel == 3:
                 more["dilation_rate"] = self.dilation_rate
                 more["groups"] = self.groups
-            self.convs.append(self._conv(filters, kernel, f"conv{i + 1}", **more))
-            self.norms.append(self._norm(filters if self.version == 1 else incoming, f"norm{i + 1}"))
-            self.activations.append(self._act(f"activation{i + 1}"))
+            normed = filters if self.version == 1 else incoming
+            stage = [
+                self._conv(filters, kernel, f"conv{i + 1}", **more),
+                self._norm(normed, f"norm{i + 1}"),
+                self._act(f"activation{i + 1}"),
+            ]
+            self.stages.append(stage)
             incoming = filters
         self.attention_layer = self._attend()
         self.stochastic_depth = self._drop()
@@ -107,21 +112,23 @@ class _ResidualBlock(Block):
         return inputs
 
     def call(self, inputs: Any) -> Any:
-        if self.version == 2:
-            return self._call_second(inputs)
+        return self._call_first(inputs) if self.version == 1 else self._call_second(inputs)
+
+    def _call_first(self, inputs: Any) -> Any:
+        *stages, (conv, norm, activation) = self.stages
         x = inputs
-        last = len(self.convs) - 1
-        for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            x = in_turn(x, conv, norm, self.activations[i] if i < last else None)
-        x = in_turn(x, self.attention_layer, self.stochastic_depth)
-        return self.activations[last](x + self._beside(inputs, inputs))
+        for stage in stages:
+            x = in_turn(x, *stage)
+        x = in_turn(x, conv, norm, self.attention_layer, self.stochastic_depth)
+        return activation(x + self._beside(inputs, inputs))
 
     def _call_second(self, inputs: Any) -> Any:
-        first = x = in_turn(inputs, self.norms[0], self.activations[0])
-        for i, conv in enumerate(self.convs):
-            x = in_turn(x, self.norms[i], self.activations[i], conv) if i else conv(x)
-        x = in_turn(x, self.attention_layer, self.stochastic_depth)
-        return x + self._beside(inputs, first)
+        (conv, norm, activation), *stages = self.stages
+        activated = in_turn(inputs, norm, activation)
+        x = conv(activated)
+        for conv, norm, activation in stages:
+            x = in_turn(x, norm, activation, conv)
+        return in_turn(x, self.attention_layer, self.stochastic_depth) + self._beside(inputs, activated)
 
 
 class BasicBlock(_ResidualBlock):
