@@ -131,6 +131,8 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
 ]
 
 
+# Gradients of many weights, asked for one by one, take a plan each.
+@pytest.mark.filterwarnings("ignore:.*plans have been compiled:RuntimeWarning")
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join([c[0].__name__, *map(str, c[1].values())]))
 def test_layer(case):
     kind, arguments, input_shapes, output_shape, weights, more = case

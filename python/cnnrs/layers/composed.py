@@ -12,6 +12,7 @@ from cnnrs.layers.base import Layer
 from cnnrs.layers.calls import _symbols
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops.spatial import image_data_format
+from cnnrs.serialization.objects import sharing
 
 __all__ = ["ComposedLayer", "activation_argument", "copy_of", "in_turn", "layer_argument"]
 
@@ -75,8 +76,10 @@ def copy_of(layer: Layer, **options: Any) -> Any:
     >>> copy_of(layers.BatchNormalization(epsilon=1e-5), name="norm").epsilon
     1e-05
     """
-    config = layer.get_config()
-    return type(layer).from_config({**config, **{k: v for k, v in options.items() if k in config}})
+    # Numbers of shared objects in a file that is being read are not those of this config.
+    with sharing():
+        config = layer.get_config()
+        return type(layer).from_config({**config, **{k: v for k, v in options.items() if k in config}})
 
 
 def in_turn(x: Any, *steps: Callable[[Any], Any] | None) -> Any:
