@@ -144,7 +144,7 @@ def test_every_layer_is_tested():
     tested |= sequence_cases.ELSEWHERE
     # test_preprocessing.py, test_lookup.py and test_augmentation.py have checks of their own.
     tested |= {layers.CategoryEncoding, layers.Pipeline}
-    # Its output is a list: test_blocks.py.
+    # Its output is a list: test_blocks.py has checks of it.
     tested |= {layers.FPN}
     tested |= {layers.Discretization, layers.IntegerLookup, layers.StringLookup}
     tested |= {layers.HashedCrossing, layers.Hashing}

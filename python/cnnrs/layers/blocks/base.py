@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cnnrs import layers
 from cnnrs.base.arguments import number
 from cnnrs.layers.attention.cbam import CBAM
 from cnnrs.layers.attention.channel import ChannelAttention, SqueezeExcitation
@@ -15,6 +14,7 @@ from cnnrs.layers.base import Layer
 from cnnrs.layers.blocks.norms import make_norm, norm_argument
 from cnnrs.layers.composed import ComposedLayer, activation_argument, copy_of, layer_argument
 from cnnrs.layers.convolutional import Conv2D, DepthwiseConv2D
+from cnnrs.serialization.modules import public
 
 __all__ = ["Block"]
 
@@ -106,4 +106,4 @@ class Block(ComposedLayer):
         """The layer that leaves out a branch of some samples in training, if `drop_path` asks for it."""
         if self.drop_path == 0:
             return None
-        return layers.StochasticDepth(self.drop_path, seed=self.seed, **self._inside(name))
+        return public("cnnrs.layers").StochasticDepth(self.drop_path, seed=self.seed, **self._inside(name))

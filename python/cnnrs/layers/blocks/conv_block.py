@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs import layers
 from cnnrs.base.arguments import flag, number
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.blocks.base import Block
 from cnnrs.layers.composed import in_turn
 from cnnrs.layers.regularization import Dropout
 from cnnrs.ops.spatial import spatial_numbers
+from cnnrs.serialization.modules import public
 
 __all__ = ["AttentionConvBlock", "ConvBlock", "RegularizedConvBlock"]
 
@@ -218,7 +218,7 @@ class RegularizedConvBlock(_BesideShortcut):
         super()._make_layers(input_shape)
         self.drop_block_layer = self.dropout_layer = None
         if self.drop_block:
-            self.drop_block_layer = layers.DropBlock2D(
+            self.drop_block_layer = public("cnnrs.layers").DropBlock2D(
                 self.drop_block,
                 self.block_size,
                 data_format=self.data_format,
