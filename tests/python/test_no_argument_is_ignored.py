@@ -290,10 +290,17 @@ SAMPLES: dict[str, Any] = {
 OWN_SAMPLES: dict[str, dict[str, Any]] = {
     "Bidirectional": {"layer": cnnrs.layers.SimpleRNN(2)},
     "CategoryEncoding": {"num_tokens": 3},
+    "ChannelShuffle": {"groups": 2},
+    "DenseBlock": {"num_layers": 2, "growth_rate": 4},
     "Discretization": {"bin_boundaries": [0.0, 1.0]},
     "FeatureSpace": {"features": {"size": "float"}},
+    "FireBlock": {"squeeze": 2, "expand_1x1": 4},
     "HashedCrossing": {"num_bins": 3},
     "Hashing": {"num_bins": 3},
+    "InceptionBlock": {
+        "filters_1x1": 4, "filters_3x3_reduce": 2, "filters_3x3": 4, "filters_5x5_reduce": 2,
+        "filters_5x5": 4, "filters_pool": 4,
+    },
     "RNN": {"cell": cnnrs.layers.SimpleRNNCell(2)},
     "RandomPosterization": {"factor": 4},
     "StackedRNNCells": {"cells": [cnnrs.layers.SimpleRNNCell(2)]},
