@@ -30,7 +30,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean tf-data tf-compare keras-examples keras-files
+.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean tf-data tf-compare keras-examples keras-files pictures
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -229,6 +229,10 @@ keras-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
 # into docs/keras.md, and NETWORKS_ARGS='VGG16 NASNetMobile' takes these alone.
 networks-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel
 	$(BIN)/python tests/network_numbers.py --keras $(PEERS)/.venv/bin/python $(NETWORKS_ARGS)
+
+# The pictures of docs/toolbox, made by the programs beside them.
+pictures: $(VENV)/.wheel $(VENV)/.dev
+	for program in docs/toolbox/pictures/*.py; do $(BIN)/python $$program || exit 1; done
 
 # Names of tf, one by one and in small programs: make tf-compare TF_ARGS=--write keeps what TensorFlow gives.
 tf-compare: $(PEERS)/.venv/.installed $(VENV)/.wheel

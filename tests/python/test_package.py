@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import importlib.util
 import io
@@ -146,7 +147,7 @@ def test_import_needs_numpy_only():
 
 
 def test_layers_that_are_loaded_late_are_known_to_type_checkers():
-    """The table of `layers/__init__.py` and its imports for type checkers name the same modules and classes."""
+    """The table of `layers/__init__.py` and its imports for type checkers name the same classes."""
     from cnnrs import layers
 
     tree = ast.parse(Path(layers.__file__).read_text())

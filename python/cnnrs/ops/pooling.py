@@ -30,8 +30,8 @@ def _pool(
     ceil_mode = flag(ceil_mode, _OWNERS[name], "ceil_mode")
     if ceil_mode and sides == "same":
         raise ValueError(
-            f"{_OWNERS[name]}: ceil_mode: expected False with padding 'same', which has a window for the last "
-            "pixels as it is; received True"
+            f"{_OWNERS[name]}: ceil_mode: expected False with padding 'same', which leaves no pixel out as it "
+            "is; received True"
         )
     y = pool(name, at.x, size, step, sides, {"ceil_mode": ceil_mode, **further})
     if ceil_mode and further.get("count_include_pad"):
@@ -108,8 +108,7 @@ def max_pool(
 
     Example:
         >>> import numpy as np
-
-from cnnrs.base.arguments import flag        >>> from cnnrs import ops
+        >>> from cnnrs import ops
         >>> image = np.arange(16.0).reshape(1, 4, 4, 1)
         >>> ops.max_pool(image, 2)[0, :, :, 0].tolist()
         [[5.0, 7.0], [13.0, 15.0]]
@@ -161,8 +160,7 @@ def average_pool(
 
     Example:
         >>> import numpy as np
-
-from cnnrs.base.arguments import flag        >>> from cnnrs import ops
+        >>> from cnnrs import ops
         >>> image = np.arange(16.0).reshape(1, 4, 4, 1)
         >>> ops.average_pool(image, 2)[0, :, :, 0].tolist()
         [[2.5, 4.5], [10.5, 12.5]]
@@ -231,8 +229,7 @@ def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None
 
     Example:
         >>> import numpy as np
-
-from cnnrs.base.arguments import flag        >>> from cnnrs import ops
+        >>> from cnnrs import ops
         >>> ops.adaptive_average_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0].tolist()
         [1.0, 3.0]
     """
@@ -263,8 +260,7 @@ def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = N
 
     Example:
         >>> import numpy as np
-
-from cnnrs.base.arguments import flag        >>> from cnnrs import ops
+        >>> from cnnrs import ops
         >>> ops.adaptive_max_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0].tolist()
         [2.0, 4.0]
     """

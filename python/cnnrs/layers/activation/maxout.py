@@ -41,9 +41,7 @@ class Maxout(Layer):
     [[1.0, 3.0]]
     """
 
-    def __init__(
-        self, units: int | None = None, pieces: int | None = None, axis: int = -1, **kwargs: Any
-    ):
+    def __init__(self, units: int | None = None, pieces: int | None = None, axis: int = -1, **kwargs: Any):
         super().__init__(**kwargs)
         if units is None and pieces is None:
             raise ValueError(f"{self.name}: expected units, pieces or both, received neither")
@@ -56,9 +54,13 @@ class Maxout(Layer):
         axis = standardize_axis(self.axis, len(input_shape), f"{self.name}: axis")
         channels = input_shape[axis]
         if axis == 0:
-            raise ValueError(f"{self.name}: axis: expected an axis of channels, received {self.axis}, the batch")
+            raise ValueError(
+                f"{self.name}: axis: expected an axis of channels, received {self.axis}, the batch"
+            )
         if channels is None:
-            raise ValueError(f"{self.name}: expected a known number of channels, received shape {input_shape}")
+            raise ValueError(
+                f"{self.name}: expected a known number of channels, received shape {input_shape}"
+            )
         units, pieces = self.units, self.pieces
         if units is None:
             assert pieces is not None
@@ -66,8 +68,8 @@ class Maxout(Layer):
         self._pieces = channels // units if units else 0
         if units * self._pieces != channels or pieces not in (None, self._pieces):
             raise ValueError(
-                f"{self.name}: units {self.units}, pieces {self.pieces}: expected numbers whose product is that "
-                f"of the channels, received {channels} channels"
+                f"{self.name}: units {self.units}, pieces {self.pieces}: expected numbers whose product is "
+                f"the number of channels, received {channels} channels"
             )
         self.input_spec = InputSpec(min_ndim=2, axes={self.axis: channels})
 

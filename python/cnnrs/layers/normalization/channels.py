@@ -19,7 +19,9 @@ def channels_along(layer: Any, input_shape: Any, axis: int, min_ndim: int) -> in
     """
     position = standardize_axis(axis, len(input_shape), f"{layer.name}: axis")
     if position == 0:
-        raise ValueError(f"{layer.name}: axis: expected an axis of channels, received {axis}, that of the batch")
+        raise ValueError(
+            f"{layer.name}: axis: expected an axis of channels, received {axis}, that of the batch"
+        )
     channels = input_shape[position]
     if channels is None:
         raise ValueError(f"{layer.name}: expected a known number of channels, received shape {input_shape}")

@@ -25,7 +25,7 @@ class _FractionalPooling(Layer):
 
     def __init__(
         self,
-        pool_ratio: Any = math.sqrt(2.0),
+        pool_ratio: Any = 2.0**0.5,
         overlapping: bool = True,
         pseudo_random: bool = True,
         data_format: str | None = None,

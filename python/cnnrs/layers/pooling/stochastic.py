@@ -71,7 +71,9 @@ class StochasticPooling2D(Pooling):
         return self._drawn(activations) if training else self._expected(activations)
 
     def _expected(self, activations: Any) -> Any:
-        squares, plain = (ops.average_pool(a, *self._window()) for a in (ops.square(activations), activations))
+        squares, plain = (
+            ops.average_pool(a, *self._window()) for a in (ops.square(activations), activations)
+        )
         return squares / ops.where(plain > 0, plain, 1.0)
 
     def _drawn(self, activations: Any) -> Any:

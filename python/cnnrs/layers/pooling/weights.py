@@ -18,7 +18,9 @@ def one_of(value: Any, layer: Layer, argument: str, known: tuple[str, ...]) -> s
         ValueError: It is none of them.
     """
     if value not in known:
-        raise ValueError(f"{layer.name}: {argument}: expected {' or '.join(map(repr, known))}, received {value!r}")
+        raise ValueError(
+            f"{layer.name}: {argument}: expected {' or '.join(map(repr, known))}, received {value!r}"
+        )
     return value
 
 
