@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import dropping_cases
 import numpy as np
 import pytest
 import sequence_cases
@@ -124,6 +125,7 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     (layers.Resizing, {"height": 5, "width": 9}, IMAGE, (4, 5, 9, 4), [], {}),
     *sequence_cases.CASES,
     *spatial_cases.CASES,
+    *dropping_cases.CASES,
     (layers.Normalization, {"mean": 1.0, "variance": 4.0}, IMAGE, IMAGE, [], {}),
     (layers.Normalization, {"mean": [1.0] * 4, "variance": [4.0] * 4, "invert": True}, IMAGE, IMAGE, [], {}),
 ]

@@ -1,8 +1,9 @@
-"""Layers: those of `keras.layers`, with their arguments and defaults, and those of papers that Keras has not."""
+"""Layers: those of `keras.layers`, with their arguments and defaults, and those that Keras does not have."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from cnnrs.base import absent, suggest
 from cnnrs.base.late import late, names_of
@@ -220,7 +221,14 @@ GroupedQueryAttention = GroupQueryAttention
 
 # Layers that Keras has not, by the modules below this one that have them. They are loaded when they are first
 # used: the import of the package stays quick. Type checkers read the same names under TYPE_CHECKING.
-_LATE: Mapping[str, str] = {}
+_LATE: Mapping[str, str] = {
+    "dropping": "DropBlock2D ShakeDrop StochasticDepth",
+}
+
+if TYPE_CHECKING:
+    from cnnrs.layers.dropping import DropBlock2D as DropBlock2D
+    from cnnrs.layers.dropping import ShakeDrop as ShakeDrop
+    from cnnrs.layers.dropping import StochasticDepth as StochasticDepth
 
 __all__ = [
     *names_of(_LATE),
