@@ -242,7 +242,9 @@ def _response_norm(x, weights, size=5, alpha=1e-4, beta=0.75, k=2.0):
 
 layer(
     "LocalResponseNormalization",
-    lambda d: Call([batched_image(d)], d.maybe(size=d.choose([1, 3, 7]), alpha=0.1, beta=d.choose([0.5, 0.3]), k=1.0)),
+    lambda d: Call(
+        [batched_image(d)], d.maybe(size=d.choose([1, 3, 7]), alpha=0.1, beta=d.choose([0.5, 0.3]), k=1.0)
+    ),
     _response_norm,
 )
 

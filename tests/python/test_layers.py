@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import block_cases
+import dropping_cases
 import network_layer_cases
 import numpy as np
 import pytest
@@ -128,6 +129,7 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     *sequence_cases.CASES,
     *spatial_cases.CASES,
     *block_cases.CASES,
+    *dropping_cases.CASES,
     (layers.Normalization, {"mean": 1.0, "variance": 4.0}, IMAGE, IMAGE, [], {}),
     (layers.Normalization, {"mean": [1.0] * 4, "variance": [4.0] * 4, "invert": True}, IMAGE, IMAGE, [], {}),
 ]

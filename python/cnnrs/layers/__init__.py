@@ -238,6 +238,7 @@ _LATE: Mapping[str, str] = {
     "blocks.residual": "BasicBlock BottleneckBlock",
     "blocks.shuffle": "ChannelShuffle ShuffleBlock",
     "blocks.unet": "UNetDown UNetUp",
+    "dropping": "DropBlock2D ShakeDrop StochasticDepth",
     "patches": "PatchTokens",
     "response_normalization": "LocalResponseNormalization",
 }
@@ -284,6 +285,9 @@ if TYPE_CHECKING:
     from cnnrs.layers.blocks.shuffle import ShuffleBlock as ShuffleBlock
     from cnnrs.layers.blocks.unet import UNetDown as UNetDown
     from cnnrs.layers.blocks.unet import UNetUp as UNetUp
+    from cnnrs.layers.dropping import DropBlock2D as DropBlock2D
+    from cnnrs.layers.dropping import ShakeDrop as ShakeDrop
+    from cnnrs.layers.dropping import StochasticDepth as StochasticDepth
     from cnnrs.layers.patches import PatchTokens as PatchTokens
     from cnnrs.layers.response_normalization import LocalResponseNormalization as LocalResponseNormalization
 
