@@ -64,6 +64,7 @@ _SUBMODULES = frozenset(
         "constraints",
         "data",
         "datasets",
+        "detection",
         "distillation",
         "dtype_policies",
         "initializers",

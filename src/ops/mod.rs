@@ -13,6 +13,7 @@ pub mod gradient;
 pub mod linalg;
 pub mod matmul;
 pub mod movement;
+pub mod non_max_suppression;
 pub mod pointwise;
 pub mod pool2d;
 pub mod random;
@@ -231,6 +232,8 @@ registry! {
     Fft(fft::Fft),
     /// The order of elements.
     Argsort(argsort::Argsort),
+    /// Greedy choice of boxes.
+    NonMaxSuppression(non_max_suppression::NonMaxSuppression),
     /// Running sums and the like.
     Scan(scan::Scan),
     /// Random numbers from a counter.

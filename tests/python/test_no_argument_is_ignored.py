@@ -26,7 +26,8 @@ PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
     "", "activations", "applications", "backend", "callbacks", "config", "constraints", "data",
     "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
-    "datasets.mnist", "datasets.reuters", "dtype_policies", "initializers", "layers", "losses", "metrics",
+    "datasets.mnist", "datasets.reuters", "detection", "dtype_policies", "initializers", "layers", "losses",
+    "metrics",
     "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
     "random", "recipes", "regularizers", "saving", "tree", "utils",
 ]  # fmt: skip
@@ -289,10 +290,21 @@ SAMPLES: dict[str, Any] = {
 OWN_SAMPLES: dict[str, dict[str, Any]] = {
     "Bidirectional": {"layer": cnnrs.layers.SimpleRNN(2)},
     "CategoryEncoding": {"num_tokens": 3},
+    "ChannelShuffle": {"groups": 2},
+    "DenseBlock": {"num_layers": 2, "growth_rate": 4},
     "Discretization": {"bin_boundaries": [0.0, 1.0]},
     "FeatureSpace": {"features": {"size": "float"}},
+    "FireBlock": {"squeeze": 2, "expand_1x1": 4},
     "HashedCrossing": {"num_bins": 3},
     "Hashing": {"num_bins": 3},
+    "InceptionBlock": {
+        "filters_1x1": 4,
+        "filters_3x3_reduce": 2,
+        "filters_3x3": 4,
+        "filters_5x5_reduce": 2,
+        "filters_5x5": 4,
+        "filters_pool": 4,
+    },
     "RNN": {"cell": cnnrs.layers.SimpleRNNCell(2)},
     "RandomPosterization": {"factor": 4},
     "StackedRNNCells": {"cells": [cnnrs.layers.SimpleRNNCell(2)]},

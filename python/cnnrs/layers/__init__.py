@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from cnnrs.base import absent, suggest
 from cnnrs.base.late import late, names_of
@@ -21,7 +22,8 @@ from cnnrs.layers.adaptive_pooling import (
     AdaptiveMaxPooling2D,
     AdaptiveMaxPooling3D,
 )
-from cnnrs.layers.attention import AdditiveAttention, Attention
+from cnnrs.layers.attention.dot_product import AdditiveAttention, Attention
+from cnnrs.layers.attention.multi_head import GroupQueryAttention, MultiHeadAttention
 from cnnrs.layers.augmentation import (
     AugMix,
     AutoContrast,
@@ -116,7 +118,6 @@ from cnnrs.layers.merging import (
     multiply,
     subtract,
 )
-from cnnrs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from cnnrs.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
@@ -220,7 +221,75 @@ GroupedQueryAttention = GroupQueryAttention
 
 # Layers that Keras has not, by the modules below this one that have them. They are loaded when they are first
 # used: the import of the package stays quick. Type checkers read the same names under TYPE_CHECKING.
-_LATE: Mapping[str, str] = {}
+_LATE: Mapping[str, str] = {
+    "attention.cbam": "CBAM",
+    "attention.channel": "ChannelAttention SqueezeExcitation",
+    "attention.efficient_channel": "ECA",
+    "attention.non_local": "NonLocal",
+    "attention.spatial": "SpatialAttention",
+    "blocks.aspp": "ASPP",
+    "blocks.conv_block": "AttentionConvBlock ConvBlock RegularizedConvBlock",
+    "blocks.convnext": "ConvNeXtBlock",
+    "blocks.dense": "DenseBlock TransitionBlock",
+    "blocks.fire": "FireBlock",
+    "blocks.inception": "InceptionBlock",
+    "blocks.inverted_residual": "FusedMBConv InvertedResidual MBConv",
+    "blocks.pyramid": "FPN",
+    "blocks.residual": "BasicBlock BottleneckBlock",
+    "blocks.shuffle": "ChannelShuffle ShuffleBlock",
+    "blocks.unet": "UNetDown UNetUp",
+    "dropping": "DropBlock2D ShakeDrop StochasticDepth",
+    "patches": "PatchTokens",
+    "response_normalization": "LocalResponseNormalization",
+}
+
+if TYPE_CHECKING:
+    from cnnrs.layers.attention.cbam import CBAM as CBAM
+    from cnnrs.layers.attention.channel import (
+        ChannelAttention as ChannelAttention,
+    )
+    from cnnrs.layers.attention.channel import (
+        SqueezeExcitation as SqueezeExcitation,
+    )
+    from cnnrs.layers.attention.efficient_channel import ECA as ECA
+    from cnnrs.layers.attention.non_local import NonLocal as NonLocal
+    from cnnrs.layers.attention.spatial import SpatialAttention as SpatialAttention
+    from cnnrs.layers.blocks.aspp import ASPP as ASPP
+    from cnnrs.layers.blocks.conv_block import (
+        AttentionConvBlock as AttentionConvBlock,
+    )
+    from cnnrs.layers.blocks.conv_block import (
+        ConvBlock as ConvBlock,
+    )
+    from cnnrs.layers.blocks.conv_block import (
+        RegularizedConvBlock as RegularizedConvBlock,
+    )
+    from cnnrs.layers.blocks.convnext import ConvNeXtBlock as ConvNeXtBlock
+    from cnnrs.layers.blocks.dense import DenseBlock as DenseBlock
+    from cnnrs.layers.blocks.dense import TransitionBlock as TransitionBlock
+    from cnnrs.layers.blocks.fire import FireBlock as FireBlock
+    from cnnrs.layers.blocks.inception import InceptionBlock as InceptionBlock
+    from cnnrs.layers.blocks.inverted_residual import (
+        FusedMBConv as FusedMBConv,
+    )
+    from cnnrs.layers.blocks.inverted_residual import (
+        InvertedResidual as InvertedResidual,
+    )
+    from cnnrs.layers.blocks.inverted_residual import (
+        MBConv as MBConv,
+    )
+    from cnnrs.layers.blocks.pyramid import FPN as FPN
+    from cnnrs.layers.blocks.residual import BasicBlock as BasicBlock
+    from cnnrs.layers.blocks.residual import BottleneckBlock as BottleneckBlock
+    from cnnrs.layers.blocks.shuffle import ChannelShuffle as ChannelShuffle
+    from cnnrs.layers.blocks.shuffle import ShuffleBlock as ShuffleBlock
+    from cnnrs.layers.blocks.unet import UNetDown as UNetDown
+    from cnnrs.layers.blocks.unet import UNetUp as UNetUp
+    from cnnrs.layers.dropping import DropBlock2D as DropBlock2D
+    from cnnrs.layers.dropping import ShakeDrop as ShakeDrop
+    from cnnrs.layers.dropping import StochasticDepth as StochasticDepth
+    from cnnrs.layers.patches import PatchTokens as PatchTokens
+    from cnnrs.layers.response_normalization import LocalResponseNormalization as LocalResponseNormalization
 
 __all__ = [
     *names_of(_LATE),

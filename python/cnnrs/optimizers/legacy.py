@@ -44,9 +44,9 @@ def _former(kind: type[Optimizer]) -> Callable[..., Optimizer]:
                     f"received {learning_rate!r}"
                 )
             learning_rate = schedules.InverseTimeDecay(learning_rate, 1, decay)
-        return kind(learning_rate, *args, **kwargs)  # type: ignore[call-arg]  # each class takes a rate first
+        return kind(learning_rate, *args, **kwargs)
 
-    del make.__wrapped__  # type: ignore[attr-defined]  # the arguments are those above
+    del make.__wrapped__
     make.__qualname__ = kind.__name__
     make.__doc__ = f"""An optimizer `{kind.__name__}` of today.
 
