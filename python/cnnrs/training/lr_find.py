@@ -20,7 +20,7 @@ from cnnrs.training.snapshot import unchanged
 
 __all__ = ["LearningRates", "range_test"]
 
-# Losses at both ends that tell nothing: those before the mean has settled, and those that have risen.
+# Batches before the moving mean has settled, in which the test does not end.
 _SKIPPED = 3
 
 
@@ -75,11 +75,12 @@ class LearningRates:
             )
         values = np.array([smoothed[i] for i in usable])
         least = int(values.argmin())
-        # The slope is looked for where the loss falls: before its least value.
-        first = min(_SKIPPED, max(least - 1, 0)) if len(usable) > 2 * _SKIPPED else 0
-        logs = np.log([rates[i] for i in usable])
-        slopes = np.gradient(np.array([centred[i] for i in usable]), logs)[first : max(least, first + 1) + 1]
-        steepest = rates[usable[first + int(slopes.argmin())]]
+        # The slope is looked for in the descent: from the highest loss before the least one.
+        curve = np.array([centred[i] for i in usable])
+        lowest = int(curve.argmin())
+        highest = int(curve[: lowest + 1].argmax())
+        slopes = np.gradient(curve, np.log([rates[i] for i in usable]))[highest : lowest + 1]
+        steepest = rates[usable[highest + int(slopes.argmin())]]
         return cls(list(rates), list(losses), smoothed, steepest, rates[usable[least]] / 10.0)
 
     def plot(self, ax: Any = None) -> Any:
@@ -126,10 +127,12 @@ def _smoothed(losses: list[float], smoothing: float) -> list[float]:
 
 def _centred(losses: list[float]) -> list[float]:
     """Losses weighted by a Gaussian around each, so that slopes stand where they are, and not behind."""
-    width = max(1.0, len(losses) / 20)
+    width = max(1.0, len(losses) / 16)
     places = np.arange(len(losses))
     values = np.array(losses, np.float64)
     values[~np.isfinite(values)] = np.nanmax(np.where(np.isfinite(values), values, np.nan))
+    # What diverges at the end must not reach back into the descent.
+    values = np.minimum(values, 2.0 * values[0] - values.min())
     weights = np.exp(-0.5 * ((places[:, None] - places) / width) ** 2)
     return list((weights @ values) / weights.sum(1))
 
