@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import activation_cases
 import block_cases
 import dropping_cases
 import network_layer_cases
+import normalization_cases
 import numpy as np
+import pooling_cases
 import pytest
 import sequence_cases
 import spatial_cases
@@ -130,6 +133,9 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     *spatial_cases.CASES,
     *block_cases.CASES,
     *dropping_cases.CASES,
+    *activation_cases.CASES,
+    *normalization_cases.CASES,
+    *pooling_cases.CASES,
     (layers.Normalization, {"mean": 1.0, "variance": 4.0}, IMAGE, IMAGE, [], {}),
     (layers.Normalization, {"mean": [1.0] * 4, "variance": [4.0] * 4, "invert": True}, IMAGE, IMAGE, [], {}),
 ]
