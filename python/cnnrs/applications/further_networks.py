@@ -60,9 +60,9 @@ _FAMILIES = (
     _Family(
         "regnet", "torch", 224, 32,
         _channels(
-            "RegNetX002 368 RegNetX004 400 RegNetX006 528 RegNetX008 672 RegNetX016 912 RegNetX032 1008 "
+            "RegNetX002 368 RegNetX004 384 RegNetX006 528 RegNetX008 672 RegNetX016 912 RegNetX032 1008 "
             "RegNetX040 1360 RegNetX064 1624 RegNetX080 1920 RegNetX120 2240 RegNetX160 2048 RegNetX320 2520 "
-            "RegNetY002 368 RegNetY004 440 RegNetY006 608 RegNetY008 784 RegNetY016 888 RegNetY032 1512 "
+            "RegNetY002 368 RegNetY004 440 RegNetY006 608 RegNetY008 768 RegNetY016 888 RegNetY032 1512 "
             "RegNetY040 1088 RegNetY064 1296 RegNetY080 2016 RegNetY120 2240 RegNetY160 3024 RegNetY320 3712"
         ),
     ),
@@ -131,7 +131,7 @@ FURTHER = {
 }
 ALL = {**NETWORKS, **FURTHER}
 
-# Networks of torchvision that are the same but for names, for who looks for trained weights.
+# Networks of torchvision that are the same but for names and roundings, for who looks for trained weights.
 _COUNTERPARTS = {
     "VGG11": "vgg11",
     "VGG13": "vgg13",
