@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import block_cases
+import dropping_cases
+import network_layer_cases
 import numpy as np
 import pytest
 import sequence_cases
@@ -123,9 +125,11 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     (layers.UpSampling2D, {"interpolation": "bilinear"}, IMAGE, (4, 16, 12, 4), [], {}),
     (layers.Rescaling, {"scale": 0.5, "offset": -1.0}, IMAGE, IMAGE, [], {}),
     (layers.Resizing, {"height": 5, "width": 9}, IMAGE, (4, 5, 9, 4), [], {}),
+    *network_layer_cases.CASES,
     *sequence_cases.CASES,
     *spatial_cases.CASES,
     *block_cases.CASES,
+    *dropping_cases.CASES,
     (layers.Normalization, {"mean": 1.0, "variance": 4.0}, IMAGE, IMAGE, [], {}),
     (layers.Normalization, {"mean": [1.0] * 4, "variance": [4.0] * 4, "invert": True}, IMAGE, IMAGE, [], {}),
 ]

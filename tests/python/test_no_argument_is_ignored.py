@@ -26,9 +26,10 @@ PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
     "", "activations", "applications", "backend", "callbacks", "config", "constraints", "data",
     "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
-    "datasets.mnist", "datasets.reuters", "dtype_policies", "initializers", "layers", "losses", "metrics",
+    "datasets.mnist", "datasets.reuters", "detection", "dtype_policies", "initializers", "layers", "losses",
+    "metrics",
     "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
-    "random", "regularizers", "saving", "tree", "utils",
+    "random", "recipes", "regularizers", "saving", "tree", "utils",
 ]  # fmt: skip
 # And those of the bridge to TensorFlow's names.
 MODULES += ["backend.functions", "compat.tf", *(f"compat.tf.{name}" for name in sorted(tf._SUBMODULES))]
@@ -297,8 +298,12 @@ OWN_SAMPLES: dict[str, dict[str, Any]] = {
     "HashedCrossing": {"num_bins": 3},
     "Hashing": {"num_bins": 3},
     "InceptionBlock": {
-        "filters_1x1": 4, "filters_3x3_reduce": 2, "filters_3x3": 4, "filters_5x5_reduce": 2,
-        "filters_5x5": 4, "filters_pool": 4,
+        "filters_1x1": 4,
+        "filters_3x3_reduce": 2,
+        "filters_3x3": 4,
+        "filters_5x5_reduce": 2,
+        "filters_5x5": 4,
+        "filters_pool": 4,
     },
     "RNN": {"cell": cnnrs.layers.SimpleRNNCell(2)},
     "RandomPosterization": {"factor": 4},

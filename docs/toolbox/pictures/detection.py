@@ -23,7 +23,9 @@ def moving_box() -> None:
     figure, axes = plt.subplots(figsize=(6.4, 3.2))
     for name in ("iou_loss", "giou_loss", "diou_loss", "ciou_loss"):
         axes.plot(at, getattr(losses, name)(true, found).numpy(), label=name)
-    axes.set(xlabel="distance of the centers", ylabel="loss", title="A box of 4 × 0.5 moves past one of 2 × 2")
+    axes.set(
+        xlabel="distance of the centers", ylabel="loss", title="A box of 4 × 0.5 moves past one of 2 × 2"
+    )
     axes.legend()
     figure.tight_layout()
     figure.savefig(HERE / "detection_losses.svg", metadata={"Date": None})

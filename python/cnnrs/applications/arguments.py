@@ -274,9 +274,7 @@ _DOC = """{summary}
     """
 
 
-def documentation(
-    title: str, summary: Any, arguments: Mapping[str, inspect.Parameter], sized: bool
-) -> str:
+def documentation(title: str, summary: Any, arguments: Mapping[str, inspect.Parameter], sized: bool) -> str:
     """The docstring of a network.
 
     Args:
@@ -294,7 +292,11 @@ def documentation(
         else """Without the classifier height and width may be None, and are
             by default."""
     )
-    stored = " of torchvision's `state_dict()`, `.safetensors`" if row.module == "torchvision" else " for `load_weights`"
+    stored = (
+        " of torchvision's `state_dict()`, `.safetensors`"
+        if row.module == "torchvision"
+        else " for `load_weights`"
+    )
     facts = {**row._asdict(), "unknown": unknown, "format": stored}
     published = row.weights is not None or arguments["weights"].default is not None
     words = _ENTRIES if published else {**_ENTRIES, **_UNTRAINED, **_OF_NETWORKS}

@@ -192,8 +192,6 @@ class Builder:
         """Means of the channels."""
         return layers.GlobalAveragePooling2D(name=self.name(name))(x)
 
-    def dense(
-        self, x: Any, units: int, name: Name = ("fc", "predictions"), activation: Any = None
-    ) -> Any:
+    def dense(self, x: Any, units: int, name: Name = ("fc", "predictions"), activation: Any = None) -> Any:
         """A dense layer: by default the classifier."""
         return layers.Dense(units, activation=activation, name=self.name(name))(x)

@@ -24,10 +24,14 @@ def _strides(layer: Any) -> int:
     return 1
 
 
+def _graph(model: Model) -> Any:
+    return model._graph
+
+
 def _walk(model: Model) -> dict[int, int]:
     """The output stride of each tensor of a functional model, by its identity."""
-    found = {id(x): 1 for x in model._graph.inputs}
-    for node in model._graph.nodes:
+    found = {id(x): 1 for x in _graph(model).inputs}
+    for node in _graph(model).nodes:
         if id(node.outputs[0]) in found:
             continue
         stride = max((found[id(x)] for x in node.inputs), default=1) * _strides(node.operation)
@@ -37,7 +41,7 @@ def _walk(model: Model) -> dict[int, int]:
 
 def _stages(model: Model) -> dict[int, Any]:
     """The last map of each output stride through which all that follows goes: no shortcut leads past it."""
-    strides, nodes = _walk(model), model._graph.nodes
+    strides, nodes = _walk(model), _graph(model).nodes
     last_use = {id(x): k for k, node in enumerate(nodes) for x in node.inputs}
     open_: set[int] = set()
     found: dict[int, Any] = {}
@@ -98,7 +102,7 @@ def dilated(backbone: Model, output_stride: int, owner: str = "dilated") -> tupl
         )
     changes: dict[int, dict[str, Any]] = {}
     pads: dict[int, Any] = {}
-    for node in backbone._graph.nodes:
+    for node in _graph(backbone).nodes:
         layer = node.operation
         before = max((strides[id(x)] for x in node.inputs), default=1)
         after = strides[id(node.outputs[0])]
@@ -131,7 +135,7 @@ def dilated(backbone: Model, output_stride: int, owner: str = "dilated") -> tupl
     # Nodes of the copy stand in the order of the backbone's.
     twins = {
         id(x): y
-        for node, new in zip(backbone._graph.nodes, made._graph.nodes, strict=True)
+        for node, new in zip(_graph(backbone).nodes, _graph(made).nodes, strict=True)
         for x, y in zip(node.outputs, new.outputs, strict=True)
     }
     return made, {stride: twins[id(x)] for stride, x in _stages(backbone).items()}

@@ -182,7 +182,9 @@ def without_weights(title: str) -> str:
     SEResNet50: weights: expected None for random weights, or the path of a file, received 'imagenet': nobody \
 publishes weights of this network for Keras's layers; train it, or take another network's
     """
-    start = f"{title}: weights: expected None for random weights, or the path of a file, received 'imagenet': "
+    start = (
+        f"{title}: weights: expected None for random weights, or the path of a file, received 'imagenet': "
+    )
     if ALL[title].module == "torchvision":
         return (
             f"{start}torchvision publishes pickles, which one line converts where torchvision and safetensors "

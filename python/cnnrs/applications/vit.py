@@ -121,7 +121,9 @@ def _network(title: str, design: Design, source: str) -> Any:
         number(drop_path_rate, title, "drop_path_rate", least=0, below=1)
         for extent in x.shape[1:3]:
             if extent is not None and extent < patch_size:
-                raise ValueError(f"{title}: patch_size: expected at most {extent}, the size of the images, received {patch_size}")
+                raise ValueError(
+                    f"{title}: patch_size: expected at most {extent}, the size of the images, received {patch_size}"
+                )
         return vit(_MAKE, x, design._replace(patch_size=patch_size), grid, dropout_rate, drop_path_rate)
 
     summary = f"""{title}: {design.depth} blocks of {design.channels} channels and {design.heads} heads ({source}).

@@ -246,11 +246,6 @@ class YOLOX(Model):
             "name": self.name,
         }
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> YOLOX:
-        """The detector of a config."""
-        return cls(**config)
-
 
 def _cross_entropy(targets: Any, logits: Any) -> Any:
     """Binary cross-entropy, element by element."""

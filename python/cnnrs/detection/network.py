@@ -46,7 +46,12 @@ def _unit(
     padding = "same" if strides == 1 else "valid"
     if strides > 1:
         x = layers.ZeroPadding2D((kernel_size - 1) // 2, name=f"{name}_pad")(x)
-    options = {"strides": strides, "padding": padding, "use_bias": False, "name": f"{name}_conv"}
+    options: dict[str, Any] = {
+        "strides": strides,
+        "padding": padding,
+        "use_bias": False,
+        "name": f"{name}_conv",
+    }
     x = (
         layers.DepthwiseConv2D(kernel_size, **options)(x)
         if depthwise

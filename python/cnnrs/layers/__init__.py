@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING
 
 from cnnrs.base import absent, suggest
 from cnnrs.base.late import late, names_of
+from cnnrs.layers import activation, normalization, pooling
 from cnnrs.layers.activation import (
     ELU,
     LeakyReLU,
     PReLU,
     ReLU,
     Softmax,
-)
-from cnnrs.layers.adaptive_pooling import (
-    AdaptiveAveragePooling1D,
-    AdaptiveAveragePooling2D,
-    AdaptiveAveragePooling3D,
-    AdaptiveMaxPooling1D,
-    AdaptiveMaxPooling2D,
-    AdaptiveMaxPooling3D,
 )
 from cnnrs.layers.attention.dot_product import AdditiveAttention, Attention
 from cnnrs.layers.attention.multi_head import GroupQueryAttention, MultiHeadAttention
@@ -125,6 +118,12 @@ from cnnrs.layers.normalization import (
     UnitNormalization,
 )
 from cnnrs.layers.pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
     AveragePooling1D,
     AveragePooling2D,
     AveragePooling3D,
@@ -222,6 +221,9 @@ GroupedQueryAttention = GroupQueryAttention
 # Layers that Keras has not, by the modules below this one that have them. They are loaded when they are first
 # used: the import of the package stays quick. Type checkers read the same names under TYPE_CHECKING.
 _LATE: Mapping[str, str] = {
+    **{f"activation.{module}": names for module, names in activation.LATE.items()},
+    **{f"normalization.{module}": names for module, names in normalization.LATE.items()},
+    **{f"pooling.{module}": names for module, names in pooling.LATE.items()},
     "attention.cbam": "CBAM",
     "attention.channel": "ChannelAttention SqueezeExcitation",
     "attention.efficient_channel": "ECA",
@@ -238,11 +240,16 @@ _LATE: Mapping[str, str] = {
     "blocks.residual": "BasicBlock BottleneckBlock",
     "blocks.shuffle": "ChannelShuffle ShuffleBlock",
     "blocks.unet": "UNetDown UNetUp",
+    "dropping": "DropBlock2D ShakeDrop StochasticDepth",
     "patches": "PatchTokens",
     "response_normalization": "LocalResponseNormalization",
 }
 
 if TYPE_CHECKING:
+    from cnnrs.layers.activation.funnel import FReLU as FReLU
+    from cnnrs.layers.activation.learnt import AdaptivePReLU as AdaptivePReLU
+    from cnnrs.layers.activation.learnt import Swish as Swish
+    from cnnrs.layers.activation.maxout import Maxout as Maxout
     from cnnrs.layers.attention.cbam import CBAM as CBAM
     from cnnrs.layers.attention.channel import (
         ChannelAttention as ChannelAttention,
@@ -284,7 +291,32 @@ if TYPE_CHECKING:
     from cnnrs.layers.blocks.shuffle import ShuffleBlock as ShuffleBlock
     from cnnrs.layers.blocks.unet import UNetDown as UNetDown
     from cnnrs.layers.blocks.unet import UNetUp as UNetUp
+    from cnnrs.layers.dropping import DropBlock2D as DropBlock2D
+    from cnnrs.layers.dropping import ShakeDrop as ShakeDrop
+    from cnnrs.layers.dropping import StochasticDepth as StochasticDepth
+    from cnnrs.layers.normalization.filter_response import TLU as TLU
+    from cnnrs.layers.normalization.filter_response import (
+        FilterResponseNormalization as FilterResponseNormalization,
+    )
+    from cnnrs.layers.normalization.instance import InstanceNormalization as InstanceNormalization
+    from cnnrs.layers.normalization.switchable import SwitchableNormalization as SwitchableNormalization
+    from cnnrs.layers.normalization.weight_standardization import (
+        WeightStandardization as WeightStandardization,
+    )
     from cnnrs.layers.patches import PatchTokens as PatchTokens
+    from cnnrs.layers.pooling.attention import AttentionPooling2D as AttentionPooling2D
+    from cnnrs.layers.pooling.attention import GlobalAttentionPooling2D as GlobalAttentionPooling2D
+    from cnnrs.layers.pooling.fractional import FractionalAveragePooling2D as FractionalAveragePooling2D
+    from cnnrs.layers.pooling.fractional import FractionalMaxPooling2D as FractionalMaxPooling2D
+    from cnnrs.layers.pooling.learnable import LearnablePooling2D as LearnablePooling2D
+    from cnnrs.layers.pooling.means import GeMPooling2D as GeMPooling2D
+    from cnnrs.layers.pooling.means import GlobalGeMPooling2D as GlobalGeMPooling2D
+    from cnnrs.layers.pooling.means import GlobalLpPooling2D as GlobalLpPooling2D
+    from cnnrs.layers.pooling.means import LpPooling2D as LpPooling2D
+    from cnnrs.layers.pooling.mixed import GatedPooling2D as GatedPooling2D
+    from cnnrs.layers.pooling.mixed import GlobalMixedPooling2D as GlobalMixedPooling2D
+    from cnnrs.layers.pooling.mixed import MixedPooling2D as MixedPooling2D
+    from cnnrs.layers.pooling.stochastic import StochasticPooling2D as StochasticPooling2D
     from cnnrs.layers.response_normalization import LocalResponseNormalization as LocalResponseNormalization
 
 __all__ = [

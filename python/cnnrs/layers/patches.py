@@ -47,9 +47,7 @@ class PatchTokens(Layer):
     (1, 64, 8)
     """
 
-    def __init__(
-        self, grid: Any = None, class_token: bool = True, initializer: Any = None, **kwargs: Any
-    ):
+    def __init__(self, grid: Any = None, class_token: bool = True, initializer: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.grid = None if grid is None else self._checked(grid)
         self.class_token = bool(class_token)

@@ -6,11 +6,20 @@ from typing import Any
 
 from cnnrs import ops
 from cnnrs.base.arguments import integer, number
+from cnnrs.base.dtypes import dtype_name
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops.spatial import image_data_format
 
 __all__ = ["LocalResponseNormalization"]
+
+
+def _inverse_power(x: Any, beta: float) -> Any:
+    """`x ** -beta`, by roots where that is a quarter: with the 0.75 of the paper in half the time of `power`."""
+    if beta not in (0.25, 0.5, 0.75):
+        return ops.power(x, -beta)
+    root = ops.rsqrt(x)
+    return {0.25: ops.sqrt(root), 0.5: root, 0.75: root * ops.sqrt(root)}[beta]
 
 
 class LocalResponseNormalization(Layer):
@@ -70,12 +79,14 @@ class LocalResponseNormalization(Layer):
         reach, channels = self.size // 2, inputs.shape[axis]
         padding = [(0, 0)] * 4
         padding[axis] = (reach, reach)
-        squares = ops.pad(ops.square(inputs), padding)
+        # Sums of squares are beyond what 16 bits hold.
+        x = ops.cast(inputs, "float32") if dtype_name(inputs.dtype) in ("float16", "bfloat16") else inputs
+        squares = ops.pad(ops.square(x), padding)
         # Sums of few shifted tensors are one pointwise kernel.
         total = sum(
             squares[(slice(None),) * axis + (slice(shift, shift + channels),)] for shift in range(self.size)
         )
-        return inputs * ops.power(self.k + self.alpha * total, -self.beta)
+        return ops.cast(x * _inverse_power(self.k + self.alpha * total, self.beta), inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:
         own = {"size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}

@@ -16,7 +16,6 @@ from cnnrs.ops.dispatch import apply, as_float, as_index, as_tensor, op
 from cnnrs.ops.special import arctan2
 
 __all__ = [
-    "Suppressed",
     "box_iou",
     "complete_box_iou",
     "distance_box_iou",

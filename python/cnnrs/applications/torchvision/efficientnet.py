@@ -124,7 +124,8 @@ def _b(number: int, width: float, depth: float, dropout: float) -> Any:
     large = number > 4
     make = Builder(TORCHVISION, 1e-3 if large else 1e-5, 0.99 if large else 0.9, "silu")
     stages = tuple(
-        stage._replace(filters=divisible(width * stage.filters), depth=math.ceil(depth * stage.depth)) for stage in _B0
+        stage._replace(filters=divisible(width * stage.filters), depth=math.ceil(depth * stage.depth))
+        for stage in _B0
     )
     return network(
         f"efficientnet_b{number}",

@@ -22,7 +22,9 @@ def _conv(make: Builder, x: Any, name: str, filters: int, size: Any, **options: 
     return part.conv_norm(x, filters, size, ("conv", "bn", "relu"), **options)
 
 
-def _branch(make: Builder, x: Any, name: str, convolutions: tuple[_Convolution, ...], halve: bool = False) -> Any:
+def _branch(
+    make: Builder, x: Any, name: str, convolutions: tuple[_Convolution, ...], halve: bool = False
+) -> Any:
     for number, (end, filters, size) in enumerate(convolutions, 1):
         last = halve and number == len(convolutions)
         options = {"strides": 2, "padding": 0} if last else {}
@@ -75,7 +77,9 @@ def _widest(make: Builder, x: Any) -> Any:
     one = _conv(make, x, "branch1x1", 320, 1)
     three = split(_conv(make, x, "branch3x3_1", 384, 1), "branch3x3_2")
     double = _branch(make, x, "branch3x3dbl", (("_1", 448, 1), ("_2", 384, 3)))
-    return make.concatenate([one, *three, *split(double, "branch3x3dbl_3"), _averaged(make, x, 192)], "concat")
+    return make.concatenate(
+        [one, *three, *split(double, "branch3x3dbl_3"), _averaged(make, x, 192)], "concat"
+    )
 
 
 def _stem(x: Any) -> Any:

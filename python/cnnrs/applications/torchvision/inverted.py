@@ -201,7 +201,9 @@ def _mnasnet(x: Any, alpha: float) -> Any:
 
 
 def _mnas_network(title: str, alpha: float) -> Any:
-    summary = f"MnasNet-B1, {alpha} times as wide (Tan, Chen, Pang and others 2019, figure 7, arXiv 1807.11626)."
+    summary = (
+        f"MnasNet-B1, {alpha} times as wide (Tan, Chen, Pang and others 2019, figure 7, arXiv 1807.11626)."
+    )
     return network(title, summary, lambda x: _mnasnet(x, alpha), dropout_top(0.2), __name__)
 
 

@@ -67,8 +67,12 @@ def _squeezenet(title: str, version: str) -> Any:
     def classify(x: Any, classes: int, activation: Any) -> Any:
         return squeezenet.classify(MAKE, x, classes, activation, 0.5)
 
-    summary = f"SqueezeNet {version} (Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer 2016, arXiv 1602.07360)."
-    return network(title, summary, lambda x: squeezenet.squeezenet(MAKE, x, version), made(classify), __name__)
+    summary = (
+        f"SqueezeNet {version} (Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer 2016, arXiv 1602.07360)."
+    )
+    return network(
+        title, summary, lambda x: squeezenet.squeezenet(MAKE, x, version), made(classify), __name__
+    )
 
 
 squeezenet1_0 = _squeezenet("squeezenet1_0", "1.0")

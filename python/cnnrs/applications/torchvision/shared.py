@@ -60,7 +60,9 @@ googlenet = network(
 
 
 def _shufflenet(title: str, alpha: float) -> Any:
-    summary = f"ShuffleNet V2, {alpha} times as wide (Ma, Zhang, Zheng and Sun 2018, table 5, arXiv 1807.11164)."
+    summary = (
+        f"ShuffleNet V2, {alpha} times as wide (Ma, Zhang, Zheng and Sun 2018, table 5, arXiv 1807.11164)."
+    )
     return network(title, summary, lambda x: shufflenet(MAKE, x, alpha), _TOP, __name__)
 
 

@@ -228,7 +228,11 @@ def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") 
     unknown = [key for key in state if key not in wanted and key.split(".")[0] in roots]
     missing = [key for key in wanted if key not in state]
     if missing or unknown:
-        parts = [f"{len(keys)} {what}, as {keys[0]!r}" for keys, what in ((missing, "are missing"), (unknown, "too many")) if keys]
+        parts = [
+            f"{len(keys)} {what}, as {keys[0]!r}"
+            for keys, what in ((missing, "are missing"), (unknown, "too many"))
+            if keys
+        ]
         raise ValueError(
             f"{source}: expected the {len(wanted)} arrays of {model.name}, of which {'; '.join(parts)}: it is of another "
             "network, or the classifier has another form"
