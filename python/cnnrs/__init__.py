@@ -116,7 +116,7 @@ _NAMES = {
     "grad": "tape",
     "name_scope": "base.naming",
     "no_grad": "_core",
-    "train": "recipes.train",
+    "train": "recipes",
     "value_and_grad": "tape",
 }
 

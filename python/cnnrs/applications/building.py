@@ -294,7 +294,7 @@ def _pooled(x: Any, pooling: str | None, top: Top) -> Any:
         x = top.pooled(x)
     flat = len(x.shape) == 3
     if pooling == "avg":
-        pool = layers.GlobalAveragePooling1D if flat else layers.GlobalAveragePooling2D
+        pool: Any = layers.GlobalAveragePooling1D if flat else layers.GlobalAveragePooling2D
         x = pool(name=top.average)(x)
     elif pooling == "max":
         pool = layers.GlobalMaxPooling1D if flat else layers.GlobalMaxPooling2D

@@ -49,7 +49,7 @@ def squeezenet(make: Builder, x: Any, version: str) -> Any:
     return x
 
 
-def classify(make: Builder, x: Any, classes: int, activation: Any, rate: float) -> Any:
+def classify(make: Builder, x: Any, classes: int, activation: Any, *, rate: float) -> Any:
     """Dropout, a 1 x 1 convolution to the classes with a ReLU, and the means of what it finds."""
     x = make.dropout(x, rate, ("classifier.0", "dropout"))
     x = make.conv(x, classes, 1, ("classifier.1", "conv10"), use_bias=True, activation="relu")
@@ -60,7 +60,9 @@ def classify(make: Builder, x: Any, classes: int, activation: Any, rate: float) 
 _MAKE = Builder(KERAS)
 
 
-@network_of(versioned, lambda name: Top(lambda *given: classify(_MAKE, *given, 0.5), "avg_pool", "max_pool"))
+@network_of(
+    versioned, lambda name: Top(lambda *given: classify(_MAKE, *given, rate=0.5), "avg_pool", "max_pool")
+)
 def SqueezeNet(x: Any, version: str) -> Any:
     """SqueezeNet (Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer 2016, table 1), and its version 1.1."""
     if version not in _DESIGNS:

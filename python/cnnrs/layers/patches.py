@@ -69,7 +69,7 @@ class PatchTokens(Layer):
                 f"{self.name}: grid: expected rows and columns of the embeddings for images of unknown size, received "
                 "None"
             )
-        self._built_grid = self.grid or (rows, columns)
+        self._built_grid: tuple[int, int] = self.grid or (rows, columns)
         rows, columns = self._built_grid
         if self.class_token:
             self.token = self.add_weight(shape=(1, 1, channels), initializer="zeros", name="class_token")
@@ -80,7 +80,8 @@ class PatchTokens(Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        batch, rows, columns, channels = ops.shape(inputs)
+        sizes: tuple[Any, ...] = ops.shape(inputs)
+        batch, rows, columns, channels = sizes
         first = int(self.class_token)
         patches = self.embedding[:, first:]
         if (rows, columns) != self._built_grid:

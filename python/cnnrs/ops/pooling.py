@@ -81,38 +81,37 @@ def max_pool(
 ) -> Any:
     """Takes the largest element of each window of images.
 
-        Padding never counts. The gradient goes to the first of equal elements, in the order of rows.
+    Padding never counts. The gradient goes to the first of equal elements, in the order of rows.
 
-        Args:
-            inputs: Images, a tensor of shape (batch, height, width, channels), sequences without the axis of the
-                height, or volumes with one of the depth before it; other dtypes are converted to float32.
-            pool_size: Size of the window: an integer >= 1, or one for each spatial axis.
-            strides: Distance of neighbouring windows, likewise; None, the default, means `pool_size`.
-            padding: "valid", the default, for whole windows only; "same" for `ceil(extent / stride)` windows
-                along each axis, which may reach beyond the border; or `((top, bottom), (left, right))` for that
-                many pixels beyond, with one pair for each spatial axis.
-            data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
-                channels, height, width) in and out; None, the default, means `config.image_data_format()`.
-            ceil_mode: Whether the division in the output's extents rounds up: a last window that begins inside
-                the image or the padding before it, and ends beyond, counts as far as it lies inside.
+    Args:
+        inputs: Images, a tensor of shape (batch, height, width, channels), sequences without the axis of the
+            height, or volumes with one of the depth before it; other dtypes are converted to float32.
+        pool_size: Size of the window: an integer >= 1, or one for each spatial axis.
+        strides: Distance of neighbouring windows, likewise; None, the default, means `pool_size`.
+        padding: "valid", the default, for whole windows only; "same" for `ceil(extent / stride)` windows
+            along each axis, which may reach beyond the border; or `((top, bottom), (left, right))` for that
+            many pixels beyond, with one pair for each spatial axis.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+        ceil_mode: Whether the division in the output's extents rounds up: a last window that begins inside
+            the image or the padding before it, and ends beyond, counts as far as it lies inside.
 
-        Returns:
-            float32 tensor of shape (batch, height out, width out, channels). Without padding, `height out` is
-            `(height - pool height) // stride + 1`, and the width likewise. NaN where the window holds NaN.
-            Integers give integers of their type, exact up to 2**53.
+    Returns:
+        float32 tensor of shape (batch, height out, width out, channels). Without padding, `height out` is
+        `(height - pool height) // stride + 1`, and the width likewise. NaN where the window holds NaN.
+        Integers give integers of their type, exact up to 2**53.
 
-        Raises:
-            TypeError: `inputs` is not numeric.
-            ValueError: `inputs` does not have 3 to 5 axes, the window does not fit into the image, the padding
-                leaves a window without any pixel, or another argument is none of the values above.
+    Raises:
+        TypeError: `inputs` is not numeric.
+        ValueError: `inputs` does not have 3 to 5 axes, the window does not fit into the image, the padding
+            leaves a window without any pixel, or another argument is none of the values above.
 
-        Example:
-            >>> import numpy as np
-
-    from cnnrs.base.arguments import flag        >>> from cnnrs import ops
-            >>> image = np.arange(16.0).reshape(1, 4, 4, 1)
-            >>> ops.max_pool(image, 2)[0, :, :, 0].tolist()
-            [[5.0, 7.0], [13.0, 15.0]]
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> image = np.arange(16.0).reshape(1, 4, 4, 1)
+        >>> ops.max_pool(image, 2)[0, :, :, 0].tolist()
+        [[5.0, 7.0], [13.0, 15.0]]
     """
     inputs, kept = _floats_of(inputs)
     y = _pool("max_pool2d", inputs, pool_size, strides, padding, data_format, ceil_mode)
@@ -132,40 +131,39 @@ def average_pool(
 ) -> Any:
     """Computes the mean of each window of images.
 
-        Padding does not count unless it is asked for: each window is divided by the number of its pixels inside
-        the image.
+    Padding does not count unless it is asked for: each window is divided by the number of its pixels inside
+    the image.
 
-        Args:
-            inputs: Images, a tensor of shape (batch, height, width, channels), sequences without the axis of the
-                height, or volumes with one of the depth before it; other dtypes are converted to float32.
-            pool_size: Size of the window: an integer >= 1, or one for each spatial axis.
-            strides: Distance of neighbouring windows, likewise; None, the default, means `pool_size`.
-            padding: "valid", the default, for whole windows only; "same" for `ceil(extent / stride)` windows
-                along each axis, which may reach beyond the border; or `((top, bottom), (left, right))` for that
-                many pixels beyond, with one pair for each spatial axis.
-            data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
-                channels, height, width) in and out; None, the default, means `config.image_data_format()`.
-            ceil_mode: Whether the division in the output's extents rounds up: a last window that begins inside
-                the image or the padding before it, and ends beyond, counts as far as it lies inside.
-            count_include_pad: Whether padding counts, as pixels of 0, in means; what `ceil_mode` adds beyond the
-                padding never does.
+    Args:
+        inputs: Images, a tensor of shape (batch, height, width, channels), sequences without the axis of the
+            height, or volumes with one of the depth before it; other dtypes are converted to float32.
+        pool_size: Size of the window: an integer >= 1, or one for each spatial axis.
+        strides: Distance of neighbouring windows, likewise; None, the default, means `pool_size`.
+        padding: "valid", the default, for whole windows only; "same" for `ceil(extent / stride)` windows
+            along each axis, which may reach beyond the border; or `((top, bottom), (left, right))` for that
+            many pixels beyond, with one pair for each spatial axis.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+        ceil_mode: Whether the division in the output's extents rounds up: a last window that begins inside
+            the image or the padding before it, and ends beyond, counts as far as it lies inside.
+        count_include_pad: Whether padding counts, as pixels of 0, in means; what `ceil_mode` adds beyond the
+            padding never does.
 
-        Returns:
-            float32 tensor of shape (batch, height out, width out, channels). Without padding, `height out` is
-            `(height - pool height) // stride + 1`, and the width likewise.
+    Returns:
+        float32 tensor of shape (batch, height out, width out, channels). Without padding, `height out` is
+        `(height - pool height) // stride + 1`, and the width likewise.
 
-        Raises:
-            TypeError: `inputs` is not numeric.
-            ValueError: `inputs` does not have 3 to 5 axes, the window does not fit into the image, the padding
-                leaves a window without any pixel, or another argument is none of the values above.
+    Raises:
+        TypeError: `inputs` is not numeric.
+        ValueError: `inputs` does not have 3 to 5 axes, the window does not fit into the image, the padding
+            leaves a window without any pixel, or another argument is none of the values above.
 
-        Example:
-            >>> import numpy as np
-
-    from cnnrs.base.arguments import flag        >>> from cnnrs import ops
-            >>> image = np.arange(16.0).reshape(1, 4, 4, 1)
-            >>> ops.average_pool(image, 2)[0, :, :, 0].tolist()
-            [[2.5, 4.5], [10.5, 12.5]]
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> image = np.arange(16.0).reshape(1, 4, 4, 1)
+        >>> ops.average_pool(image, 2)[0, :, :, 0].tolist()
+        [[2.5, 4.5], [10.5, 12.5]]
     """
     include = flag(count_include_pad, "average_pool", "count_include_pad")
     at = (inputs, pool_size, strides, padding, data_format, ceil_mode)
@@ -212,29 +210,28 @@ def _adaptive_axis(name: str, x: Any, axis: int, size: int) -> Any:
 def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Any:
     """Computes the means of windows that divide images into a grid of a given size.
 
-        Window i of n along an axis of `extent` pixels lies from `floor(i * extent / n)` to `ceil((i + 1) * extent
-        / n)`: windows overlap where n does not divide the extent.
+    Window i of n along an axis of `extent` pixels lies from `floor(i * extent / n)` to `ceil((i + 1) * extent
+    / n)`: windows overlap where n does not divide the extent.
 
-        Args:
-            inputs: Images, a tensor of shape (batch, height, width, channels), sequences without the axis of the
-                height, or volumes with one of the depth before it; other dtypes are converted to float32.
-            output_size: Size of the grid: an integer >= 1, or one for each spatial axis.
-            data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
-                channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+    Args:
+        inputs: Images, a tensor of shape (batch, height, width, channels), sequences without the axis of the
+            height, or volumes with one of the depth before it; other dtypes are converted to float32.
+        output_size: Size of the grid: an integer >= 1, or one for each spatial axis.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
 
-        Returns:
-            float32 tensor of shape (batch, height out, width out, channels).
+    Returns:
+        float32 tensor of shape (batch, height out, width out, channels).
 
-        Raises:
-            TypeError: `inputs` is not numeric.
-            ValueError: `inputs` does not have 3 to 5 axes, or another argument is none of the values above.
+    Raises:
+        TypeError: `inputs` is not numeric.
+        ValueError: `inputs` does not have 3 to 5 axes, or another argument is none of the values above.
 
-        Example:
-            >>> import numpy as np
-
-    from cnnrs.base.arguments import flag        >>> from cnnrs import ops
-            >>> ops.adaptive_average_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0].tolist()
-            [1.0, 3.0]
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> ops.adaptive_average_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0].tolist()
+        [1.0, 3.0]
     """
     return _adaptive("mean", inputs, output_size, data_format)
 
@@ -243,30 +240,29 @@ def adaptive_average_pool(inputs: Any, output_size: Any, data_format: str | None
 def adaptive_max_pool(inputs: Any, output_size: Any, data_format: str | None = None) -> Any:
     """Takes the largest elements of windows that divide images into a grid of a given size.
 
-        Window i of n along an axis of `extent` pixels lies from `floor(i * extent / n)` to `ceil((i + 1) * extent
-        / n)`: windows overlap where n does not divide the extent.
+    Window i of n along an axis of `extent` pixels lies from `floor(i * extent / n)` to `ceil((i + 1) * extent
+    / n)`: windows overlap where n does not divide the extent.
 
-        Args:
-            inputs: Images, a tensor of shape (batch, height, width, channels), sequences without the axis of the
-                height, or volumes with one of the depth before it; other dtypes are converted to float32.
-            output_size: Size of the grid: an integer >= 1, or one for each spatial axis.
-            data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
-                channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+    Args:
+        inputs: Images, a tensor of shape (batch, height, width, channels), sequences without the axis of the
+            height, or volumes with one of the depth before it; other dtypes are converted to float32.
+        output_size: Size of the grid: an integer >= 1, or one for each spatial axis.
+        data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
+            channels, height, width) in and out; None, the default, means `config.image_data_format()`.
 
-        Returns:
-            float32 tensor of shape (batch, height out, width out, channels). NaN where the window holds NaN.
-            Integers give integers of their type, exact up to 2**53.
+    Returns:
+        float32 tensor of shape (batch, height out, width out, channels). NaN where the window holds NaN.
+        Integers give integers of their type, exact up to 2**53.
 
-        Raises:
-            TypeError: `inputs` is not numeric.
-            ValueError: `inputs` does not have 3 to 5 axes, or another argument is none of the values above.
+    Raises:
+        TypeError: `inputs` is not numeric.
+        ValueError: `inputs` does not have 3 to 5 axes, or another argument is none of the values above.
 
-        Example:
-            >>> import numpy as np
-
-    from cnnrs.base.arguments import flag        >>> from cnnrs import ops
-            >>> ops.adaptive_max_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0].tolist()
-            [2.0, 4.0]
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> ops.adaptive_max_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0].tolist()
+        [2.0, 4.0]
     """
     inputs, kept = _floats_of(inputs)
     y = _adaptive("max", inputs, output_size, data_format)

@@ -65,7 +65,7 @@ alexnet = network(
 
 def _squeezenet(title: str, version: str) -> Any:
     def classify(x: Any, classes: int, activation: Any) -> Any:
-        return squeezenet.classify(MAKE, x, classes, activation, 0.5)
+        return squeezenet.classify(MAKE, x, classes, activation, rate=0.5)
 
     summary = (
         f"SqueezeNet {version} (Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer 2016, arXiv 1602.07360)."

@@ -188,7 +188,7 @@ def _arrays(model: Any) -> list[_Array]:
     Raises:
         ValueError: A layer is none of those of torchvision's networks.
     """
-    found = []
+    found: list[Any] = []
     for layer in model.layers:
         if not layer.weights:
             continue
@@ -237,7 +237,7 @@ def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") 
             f"{source}: expected the {len(wanted)} arrays of {model.name}, of which {'; '.join(parts)}: it is of "
             "another network, or the classifier has another form"
         )
-    pairs = []
+    pairs: list[Any] = []
     for key, array in wanted.items():
         value = np.asarray(state[key])
         resampled = len(array.shape) == 3 and value.ndim == 3
