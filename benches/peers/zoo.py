@@ -1,6 +1,7 @@
 """The training rows that nobody tuned for: what each trains on, and where its two definitions are.
 
-`zoo_keras` has each network for the Keras API (Keras and cnnrs), `zoo_torch` for PyTorch, both by the row's name.
+`zoo_keras` has each network for the Keras API (Keras and cnnrs), `zoo_torch` for PyTorch, both by the
+row's name.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ class Net:
     title: str
     shape: tuple[int, ...]
     batch: int
-    # "classes": integer labels against logits; "pixels": the same at each pixel; "real": one logit against 0 or 1;
-    # "images": the squared distance to the input; "vae": the cross-entropy with the input, and the KL divergence.
+    # "classes": integer labels against logits; "pixels": the same at each pixel; "real": one logit against
+    # 0 or 1; "images": the squared distance to the input; "vae": the cross-entropy with the input, and the
+    # KL divergence.
     target: str = "classes"
     classes: int = 10
     optimizer: str = "sgd"
@@ -31,7 +33,9 @@ NETS = {
     "mobilenetv2_96": Net("MobileNetV2 96x96", (96, 96, 3), 32, classes=1000),
     "resnet50_160": Net("ResNet-50 160x160", (160, 160, 3), 8, classes=1000, repeats=4),
     "vgg16_32": Net("VGG-16 32x32", (32, 32, 3), 64),
-    "unet_128": Net("U-Net 128x128", (128, 128, 3), 8, target="pixels", classes=2, optimizer="adam", repeats=4),
+    "unet_128": Net(
+        "U-Net 128x128", (128, 128, 3), 8, target="pixels", classes=2, optimizer="adam", repeats=4
+    ),
     "densenet_32": Net("DenseNet 32x32, 3 x 8 layers", (32, 32, 3), 64),
     "convnext_64": Net("ConvNeXt-like 64x64", (64, 64, 3), 32, optimizer="adam"),
     "autoencoder": Net("autoencoder 32x32", (32, 32, 3), 64, target="images", optimizer="adam"),

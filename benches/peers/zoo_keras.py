@@ -59,7 +59,9 @@ def _mlp(k: Any, net: Net) -> Any:
 
 
 def _mobilenetv2_96(k: Any, net: Net) -> Any:
-    return k.applications.MobileNetV2(net.shape, weights=None, classes=net.classes, classifier_activation=None)
+    return k.applications.MobileNetV2(
+        net.shape, weights=None, classes=net.classes, classifier_activation=None
+    )
 
 
 def _resnet50_160(k: Any, net: Net) -> Any:
