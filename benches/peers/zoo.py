@@ -1,6 +1,7 @@
 """The training rows that nobody tuned for: what each trains on, and where its two definitions are.
 
-`zoo_keras` has each network for the Keras API (Keras and cnnrs), `zoo_torch` for PyTorch, both by the row's name.
+`zoo_keras` has each network for the Keras API (Keras and cnnrs), `zoo_torch` for PyTorch, both by the
+row's name.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ class Net:
     title: str
     shape: tuple[int, ...]
     batch: int
-    # "classes": integer labels against logits; "pixels": the same at each pixel; "real": one logit against 0 or 1;
-    # "images": the squared distance to the input; "vae": the cross-entropy with the input, and the KL divergence.
+    # "classes": integer labels against logits; "pixels": the same at each pixel; "real": one logit against
+    # 0 or 1; "images": the squared distance to the input; "vae": the cross-entropy with the input, and the
+    # KL divergence.
     target: str = "classes"
     classes: int = 10
     optimizer: str = "sgd"
