@@ -1,4 +1,5 @@
-"""Networks of papers that Keras has not: published counts, arguments, files, training, and what is refused."""
+"""Networks of papers that Keras has not: published counts, arguments, files, training, and what is
+refused."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import cnnrs
 from cnnrs import applications, initializers, layers
 from cnnrs.applications.further_networks import FURTHER
 
-# Trainable parameters with 1000 classes, or 10 for images of 32 x 32: exact numbers are those of the code that is
+# Trainable parameters with 1000 classes, or 10 for images of 32 x 32: exact numbers are those of the code
+# that is
 # named, others are the paper's, in millions as it rounds them.
 COUNTS: list[tuple[str, dict[str, Any], float, str]] = [
     ("AlexNet", {}, 60_965_224, "Caffe's bvlc_alexnet; the paper says 60 million"),

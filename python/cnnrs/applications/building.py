@@ -135,7 +135,8 @@ def check_weights(
     if weights not in (None, "imagenet") and not is_path:
         trained = " 'imagenet' for trained ones," if published else ""
         raise ValueError(
-            f"{name}: weights: expected None for random weights,{trained} or the path of a file that is there, "
+            f"{name}: weights: expected None for random weights,{trained} or the path of a file that is "
+            f"there, "
             f"received {weights!r}"
         )
     integer(classes, name, "classes", least=1)

@@ -38,7 +38,8 @@ def _channels(text: str) -> dict[str, int]:
 # The smallest network of a module stands first: its example runs.
 _FAMILIES = (
     _Family("alexnet", "torch", 227, 67, {"AlexNet": 256}),
-    _Family("vgg", "caffe", 224, 32, dict.fromkeys("VGG11 VGG13 VGG11BN VGG13BN VGG16BN VGG19BN".split(), 512)),
+    _Family("vgg", "caffe", 224, 32, dict.fromkeys("VGG11 VGG13 VGG11BN VGG13BN VGG16BN VGG19BN".split(),
+    512)),
     _Family("googlenet", "torch", 224, 32, {"GoogLeNet": 1024}),
     _Family(
         "resnet_cifar", "torch", 32, 8,
@@ -92,7 +93,8 @@ _FAMILIES = (
     ),
 )  # fmt: skip
 
-# Heights and widths that torchvision's weights were trained with, where they are not 224, and the smallest ones.
+# Heights and widths that torchvision's weights were trained with, where they are not 224, and the smallest
+# ones.
 _SIZES = {
     "efficientnet_b1": 240,
     "efficientnet_b2": 288,
@@ -179,7 +181,8 @@ def without_weights(title: str) -> str:
     """What to say of a network where `weights="imagenet"` is asked for and there are none.
 
     >>> print(without_weights("SEResNet50"))
-    SEResNet50: weights: expected None for random weights, or the path of a file, received 'imagenet': nobody \
+    SEResNet50: weights: expected None for random weights, or the path of a file, received 'imagenet': nobody
+    \
 publishes weights of this network for Keras's layers; train it, or take another network's
     """
     start = (
@@ -187,7 +190,8 @@ publishes weights of this network for Keras's layers; train it, or take another 
     )
     if ALL[title].module == "torchvision":
         return (
-            f"{start}torchvision publishes pickles, which one line converts where torchvision and safetensors "
+            f"{start}torchvision publishes pickles, which one line converts where torchvision and "
+            f"safetensors "
             f'are installed: safetensors.torch.save_file(torchvision.models.{title}(weights="DEFAULT")'
             f".state_dict(), {title + '.safetensors'!r}); then weights={title + '.safetensors'!r}"
         )

@@ -67,7 +67,8 @@ class Design(NamedTuple):
         """Width, number of blocks and channels of a group of each stage.
 
         Args:
-            as_published: Whether widths are the nearest multiples of the groups, as in the authors' code, rather than
+            as_published: Whether widths are the nearest multiples of the groups, as in the authors' code,
+            rather than
                 none that is narrower by a tenth, as in torchvision's.
 
         >>> Design(13, 24, 36.44, 2.49, 8).stages()

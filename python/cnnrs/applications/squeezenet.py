@@ -1,5 +1,5 @@
-"""SqueezeNet (Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer, SqueezeNet: AlexNet-level accuracy with 50x fewer
-parameters and <0.5MB model size, 2016, arXiv 1602.07360)."""
+"""SqueezeNet (Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer, SqueezeNet: AlexNet-level accuracy with 50x
+fewer parameters and <0.5MB model size, 2016, arXiv 1602.07360)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
 
 __all__ = ["SqueezeNet", "classify", "decode_predictions", "preprocess_input", "squeezenet"]
 
-# For each version channels and size of the first windows, and for each fire module channels between and channels
-# of each branch; None is pooling.
-_DESIGNS = {
-    "1.0": (96, 7, (None, (16, 64), (16, 64), (32, 128), None, (32, 128), (48, 192), (48, 192), (64, 256), None,
-                    (64, 256))),
-    "1.1": (64, 3, (None, (16, 64), (16, 64), None, (32, 128), (32, 128), None, (48, 192), (48, 192), (64, 256),
-                    (64, 256))),
-}  # fmt: skip
+# For each version channels and size of the first windows, and for each fire module channels between and
+# channels of each branch; None is pooling.
+_Modules = tuple[tuple[int, int] | None, ...]
+_FIRST: _Modules = (None, (16, 64), (16, 64), (32, 128), None, (32, 128), (48, 192), (48, 192), (64, 256))
+_LATER: _Modules = (None, (16, 64), (16, 64), None, (32, 128), (32, 128), None, (48, 192), (48, 192))
+_DESIGNS: dict[str, tuple[int, int, _Modules]] = {
+    "1.0": (96, 7, (*_FIRST, None, (64, 256))),
+    "1.1": (64, 3, (*_LATER, (64, 256), (64, 256))),
+}
 
 
 def _fire(make: Builder, x: Any, squeezed: int, expanded: int) -> Any:

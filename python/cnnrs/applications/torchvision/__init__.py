@@ -1,7 +1,9 @@
-"""Networks that take torchvision's weights: its architectures, names of layers and constants, with the arguments of the
+"""Networks that take torchvision's weights: its architectures, names of layers and constants, with the
+arguments of the
 other networks.
 
-Torchvision publishes pickles. Where it and safetensors are installed, `safetensors.torch.save_file` writes the arrays
+Torchvision publishes pickles. Where it and safetensors are installed, `safetensors.torch.save_file` writes
+the arrays
 of `state_dict()` into a file that `weights=` takes:
 
     from torchvision.models import resnet18

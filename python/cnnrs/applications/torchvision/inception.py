@@ -1,4 +1,5 @@
-"""Inception v3 (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016, arXiv 1512.00567) with torchvision's names."""
+"""Inception v3 (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016, arXiv 1512.00567) with torchvision's
+names."""
 
 from __future__ import annotations
 
@@ -93,7 +94,8 @@ def _stem(x: Any) -> Any:
 def _features(x: Any, include_top: Any, aux_heads: bool, transform_input: bool) -> Any:
     if aux_heads and not include_top:
         raise ValueError(
-            "inception_v3: aux_heads: expected False with include_top=False, which leaves classifiers out, received "
+            "inception_v3: aux_heads: expected False with include_top=False, which leaves classifiers "
+            "out, received "
             f"{aux_heads!r}"
         )
     x = _stem(transformed(x, transform_input))
@@ -138,8 +140,14 @@ def _classify(x: Any, classes: int, activation: Any) -> Any:
 
 inception_v3 = network(
     "inception_v3",
+<<<<<<< HEAD
     """Inception v3 (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016, table 1). With `aux_heads` the second output
     is that of the auxiliary classifier. Torchvision's trained weights need `transform_input=True`.""",
+=======
+    """Inception v3 (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016, table 1). With `aux_heads` the second
+    output is that
+    of the auxiliary classifier. Torchvision's trained weights need `transform_input=True`.""",
+>>>>>>> p25d
     _features,
     made(_classify),
     __name__,
