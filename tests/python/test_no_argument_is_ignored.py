@@ -24,13 +24,8 @@ import cnnrs.compat.tf as tf
 
 PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
-<<<<<<< HEAD
     "", "activations", "applications", "applications.torchvision", "backend", "callbacks",
     "config", "constraints", "data",
-=======
-    "applications.torchvision",
-    "", "activations", "applications", "backend", "callbacks", "config", "constraints", "data",
->>>>>>> p25d
     "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
     "datasets.mnist", "datasets.reuters", "detection", "dtype_policies", "initializers", "layers", "losses",
     "metrics",

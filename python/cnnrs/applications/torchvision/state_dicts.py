@@ -238,14 +238,8 @@ def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") 
             if keys
         ]
         raise ValueError(
-<<<<<<< HEAD
             f"{source}: expected the {len(wanted)} arrays of {model.name}, of which {'; '.join(parts)}: it is of "
             "another network, or the classifier has another form"
-=======
-            f"{source}: expected the {len(wanted)} arrays of {model.name}, of which {'; '.join(parts)}: "
-            f"it is of another "
-            "network, or the classifier has another form"
->>>>>>> p25d
         )
     pairs: list[Any] = []
     for key, array in wanted.items():
@@ -253,14 +247,8 @@ def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") 
         resampled = len(array.shape) == 3 and value.ndim == 3
         if value.shape != array.shape and not resampled:
             raise ValueError(
-<<<<<<< HEAD
                 f"{source}: {key}: expected shape {array.shape}, received {value.shape}; a classifier of other "
                 "classes is left out by include_top=False"
-=======
-                f"{source}: {key}: expected shape {array.shape}, received {value.shape}; a classifier of "
-                f"other classes is "
-                "left out by include_top=False"
->>>>>>> p25d
             )
         pairs += zip(array.variables, array.read(value), strict=True)
     for variable, value in pairs:
