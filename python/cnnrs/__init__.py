@@ -120,10 +120,9 @@ _NAMES = {
     "grad": "tape",
     "name_scope": "base.naming",
     "no_grad": "_core",
-    "train": "recipes",
     "output_size": "analysis",
     "receptive_field": "analysis",
-    "train": "recipes.train",
+    "train": "recipes",
     "value_and_grad": "tape",
 }
 

@@ -8,7 +8,7 @@
 """
 
 from cnnrs.analysis.costs import Costs, LayerCosts, costs
-from cnnrs.analysis.receptive_field import (
+from cnnrs.analysis.receptive_fields import (
     EffectiveField,
     LayerField,
     ReceptiveFields,

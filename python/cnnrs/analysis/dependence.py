@@ -47,13 +47,13 @@ class Dependence:
     aligned: bool = True
     paths: dict[Field, int] | None = None
 
-    def mapped(self, change: Callable[[Field], Field | None], **place: int) -> Dependence:
+    def mapped(self, change: Callable[[Field], Field | None], **place: Any) -> Dependence:
         """With other fields, at another place; whole where `change` finds none."""
         assert self.field is not None and self.least is not None
         field, least = change(self.field), change(self.least)
         if field is None or least is None:
             return self.lost()
-        paths = None if self.paths is None else {}
+        paths: dict[Field, int] | None = None if self.paths is None else {}
         for path, count in (self.paths or {}).items():
             changed = change(path)
             if changed is not None and paths is not None:

@@ -79,7 +79,10 @@ def output_size(
         [None] * len(extents) if output_padding is None else each(output_padding, "output_padding", 0),
         _paddings(padding, len(extents), owner),
     ]
-    sizes = [_extent(*row, transposed, ceil_mode) for row in zip(*columns, strict=True)]
+    sizes = [
+        _extent(n, k, s, d, extra, sides, transposed, ceil_mode)
+        for n, k, s, d, extra, sides in zip(*columns, strict=True)
+    ]
     return tuple(sizes) if several else sizes[0]
 
 
