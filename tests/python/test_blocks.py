@@ -440,7 +440,6 @@ def test_bad_inputs(layer, inputs, message):
         layer(inputs)
 
 
-@pytest.mark.skipif(not hasattr(layers, "StochasticDepth"), reason="the layer is not there yet")
 @pytest.mark.parametrize(
     "make",
     [
