@@ -33,9 +33,19 @@ PARTS: dict[str, dict[str, Any]] = {
 TOLERANCE = 1e-4
 # What two images must differ by, over the largest value: weights must not drown them.
 SPREAD = 1e-3
+# The variance of kernels times their fan-in. These networks add up many residuals, without a ReLU: with 2
+# they grow so far that a change of the last bit of the images changes all digits of what comes out.
+GAIN = {
+    **dict.fromkeys(["EfficientNetB5", "EfficientNetB6"], 1.7),
+    "EfficientNetB7": 1.5,
+    **{f"EfficientNetV2B{i}": 1.4 for i in range(4)},
+    "EfficientNetV2S": 1.25,
+    "EfficientNetV2M": 1.2,
+    "EfficientNetV2L": 1.12,
+}
 
 
-def weights_of(model: Any) -> list[np.ndarray]:
+def weights_of(model: Any, gain: float = 2) -> list[np.ndarray]:
     """Values for the weights of a model: the same in both libraries, and so that signals keep their size."""
     rng = np.random.default_rng(0)
     by_channel = {
@@ -49,7 +59,7 @@ def weights_of(model: Any) -> list[np.ndarray]:
         shape, name = tuple(weight.shape), weight.path.rsplit("/", 1)[-1]
         if name.endswith("kernel"):
             fan_in = np.prod(shape[:2] if weight.path in by_channel else shape[:-1])
-            value = rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / fan_in))
+            value = rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(gain / fan_in))
         elif name in ("moving_variance", "gamma", "variance"):
             value = rng.uniform(0.7, 1.3, shape)
         else:
@@ -73,7 +83,10 @@ def outputs(keras: Any, network: str) -> dict[str, np.ndarray]:
     found = {}
     for part, options in PARTS.items():
         model = Case(network, {**options, "input_shape": (SIZE, SIZE, 3)}).build(keras)
-        model.set_weights(weights_of(model))
+        model.set_weights(weights_of(model, GAIN.get(network, 2)))
+        for layer in model.layers:
+            if type(layer).__name__ == "Normalization":
+                layer.finalize_state()  # Keras's goes on with the statistics that it had before
         found[part] = np.asarray(model.predict(images_for(model), verbose=0))
     return found
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from cnnrs.layers import Layer as Layer
     from cnnrs.models import Model as Model
     from cnnrs.models import Sequential as Sequential
+    from cnnrs.recipes import train as train
     from cnnrs.symbolic import KerasTensor as KerasTensor
     from cnnrs.symbolic import Operation as Operation
     from cnnrs.tape import GradientTape as GradientTape
@@ -63,6 +64,7 @@ _SUBMODULES = frozenset(
         "constraints",
         "data",
         "datasets",
+        "detection",
         "distillation",
         "dtype_policies",
         "initializers",
@@ -76,6 +78,7 @@ _SUBMODULES = frozenset(
         "optimizers",
         "preprocessing",
         "random",
+        "recipes",
         "regularizers",
         "saving",
         "tree",
@@ -113,6 +116,7 @@ _NAMES = {
     "grad": "tape",
     "name_scope": "base.naming",
     "no_grad": "_core",
+    "train": "recipes",
     "value_and_grad": "tape",
 }
 

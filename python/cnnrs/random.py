@@ -74,6 +74,38 @@ def _start() -> None:
         seed_everything(int(given) if given else int.from_bytes(os.urandom(4), "little"))
 
 
+def state() -> tuple[Any, ...]:
+    """The state of the stream of seeds and of the generator behind draws without a seed."""
+    _start()
+    assert _stream is not None
+    return (
+        _seed,
+        _stream.bit_generator.state,
+        None
+        if _global is None
+        else (
+            _global.get_config(),
+            _global.state.numpy(),
+        ),
+    )
+
+
+def set_state(values: tuple[Any, ...]) -> None:
+    """Sets what `state` gave."""
+    global _global, _seed
+    seed, stream, generator = values
+    _start()
+    assert _stream is not None
+    _seed, _stream.bit_generator.state = seed, stream
+    if generator is None:
+        _global = None
+    else:
+        # A generator that recorded steps hold stays; only its state changes.
+        if _global is None:
+            _global = SeedGenerator.from_config(generator[0])
+        _global.state.assign(generator[1])
+
+
 class SeedGenerator(NamedArguments):
     """A source of keys for random ops; its state is a variable and is saved with a model.
 

@@ -13,9 +13,11 @@ pub mod gradient;
 pub mod linalg;
 pub mod matmul;
 pub mod movement;
+pub mod non_max_suppression;
 pub mod pointwise;
 pub mod pool2d;
 pub mod random;
+pub mod reads;
 pub mod reduce;
 pub mod scan;
 pub mod scatter;
@@ -23,6 +25,7 @@ pub mod special;
 pub mod window;
 
 pub use attributes::{Attribute, Attributes, Real};
+pub use reads::{AxisReads, Places, Reads};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -106,6 +109,11 @@ pub trait OpDef: Debug + Send + Sync {
     /// storage.
     fn moves(&self) -> bool {
         false
+    }
+
+    /// How the op reads input number `input`. `Kind::Composite` is inlined first.
+    fn reads(&self, _input: usize, _inputs: &[Fact], _output: &Fact) -> Reads {
+        Reads::All
     }
 
     /// Floating-point operations of one run (a multiply-add counts 2).
@@ -231,6 +239,8 @@ registry! {
     Fft(fft::Fft),
     /// The order of elements.
     Argsort(argsort::Argsort),
+    /// Greedy choice of boxes.
+    NonMaxSuppression(non_max_suppression::NonMaxSuppression),
     /// Running sums and the like.
     Scan(scan::Scan),
     /// Random numbers from a counter.

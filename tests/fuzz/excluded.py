@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["IMAGE_OPS", "LAYERS", "OPS"]
 
 _CONTROL = "takes Python functions; programs are made of values"
+_COMPOSED = "made of layers that have rows; tests/python/test_blocks.py compares it with formulas"
 _NO_TENSOR = "gives no tensor"
 _SIGNS = "vectors are unique up to signs; tests/python/test_linalg.py multiplies the factors"
 _LABELS = "tests/python/test_ctc.py compares it with all ways to spread labels"
@@ -93,6 +94,36 @@ LAYERS = {
     **dict.fromkeys(["AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"], _STEPS),
     **dict.fromkeys(
         ["Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup"], _VALUES
+    ),
+    **dict.fromkeys(
+        [
+            "ASPP",
+            "AttentionConvBlock",
+            "BasicBlock",
+            "BottleneckBlock",
+            "CBAM",
+            "ChannelAttention",
+            "ChannelShuffle",
+            "ConvBlock",
+            "ConvNeXtBlock",
+            "DenseBlock",
+            "ECA",
+            "FPN",
+            "FireBlock",
+            "FusedMBConv",
+            "InceptionBlock",
+            "InvertedResidual",
+            "MBConv",
+            "NonLocal",
+            "RegularizedConvBlock",
+            "ShuffleBlock",
+            "SpatialAttention",
+            "SqueezeExcitation",
+            "TransitionBlock",
+            "UNetDown",
+            "UNetUp",
+        ],
+        _COMPOSED,
     ),
     "CategoryEncoding": "takes integers within a range of its own",
     "MaxNumBoundingBoxes": "takes boxes",

@@ -231,6 +231,44 @@ layer(
     lambda d: Call([x := batched_image(d)], {"groups": d.divisor(d.shape(x)[3])}, weights=scaled(d, x, [-1])),
     _group_norm,
 )
+
+
+def _response_norm(x, weights, size=5, alpha=1e-4, beta=0.75, k=2.0):
+    channels, reach = value(x).shape[3], size // 2
+    squares = pad(r(lift(x) ** 2), [[0, 0], [0, 0], [0, 0], [reach, reach]])
+    total = sum(squares[..., shift : shift + channels] for shift in range(size))
+    return r(lift(x) * (k + alpha * total) ** -beta)
+
+
+layer(
+    "LocalResponseNormalization",
+    lambda d: Call(
+        [batched_image(d)], d.maybe(size=d.choose([1, 3, 7]), alpha=0.1, beta=d.choose([0.5, 0.3]), k=1.0)
+    ),
+    _response_norm,
+)
+
+
+def _draw_tokens(d):
+    x = batched_image(d)
+    _, height, width, channels = d.shape(x)
+    class_token = d.choose([True, False])
+    tokens = [d.weight((1, 1, channels))] if class_token else []
+    places = d.weight((1, class_token + height * width, channels))
+    return Call([x], {"class_token": class_token}, weights=[*tokens, places])
+
+
+def _tokens(x, weights, class_token):
+    shape = value(x).shape
+    row = np.reshape(lift(x), (shape[0], shape[1] * shape[2], shape[3]))
+    if class_token:
+        front = weights[0] + numpy.zeros((shape[0], 1, 1))
+        row = np.concatenate([front, row], axis=1)
+    return r(row + weights[-1])
+
+
+layer("PatchTokens", _draw_tokens, _tokens)
+
 layer(
     "UnitNormalization",
     lambda d: Call([features(d)]),

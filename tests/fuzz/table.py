@@ -88,6 +88,7 @@ def rows() -> dict[str, Row]:
     """The whole table."""
     from fuzz import (  # noqa: F401 -- each adds its rows
         arrays,
+        boxes,
         creation,
         image_rows,
         images,

@@ -14,6 +14,7 @@ mod gather;
 mod linalg;
 mod matmul;
 mod movement;
+mod non_max_suppression;
 mod pool2d;
 mod random;
 mod reduce;

@@ -57,7 +57,7 @@ def test_a_wrong_function_is_found_and_the_program_made_small(capfd):
 
 def test_an_abort_is_a_finding():
     judge = Judge([None], "abort:relu")
-    programs = [p for p, _ in map(draw.program, range(60))]
+    programs = [p for p, _ in map(draw.program, range(200))]
     [verdict] = judge.check(next(p for p in programs if "ops.relu(" in p.text()))
     assert verdict.kind == "crash", verdict
     [verdict] = judge.check(next(p for p in programs if "relu" not in p.text()))

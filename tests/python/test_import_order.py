@@ -34,7 +34,7 @@ layers mixed_precision
 training
 saving utils
 models backend preprocessing
-applications distillation wrappers
+applications detection distillation recipes wrappers
 __init__
 compat
 keras

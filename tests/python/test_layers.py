@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import activation_cases
+import block_cases
 import dropping_cases
+import network_layer_cases
+import normalization_cases
 import numpy as np
+import pooling_cases
 import pytest
 import sequence_cases
 import spatial_cases
@@ -123,14 +128,21 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     (layers.UpSampling2D, {"interpolation": "bilinear"}, IMAGE, (4, 16, 12, 4), [], {}),
     (layers.Rescaling, {"scale": 0.5, "offset": -1.0}, IMAGE, IMAGE, [], {}),
     (layers.Resizing, {"height": 5, "width": 9}, IMAGE, (4, 5, 9, 4), [], {}),
+    *network_layer_cases.CASES,
     *sequence_cases.CASES,
     *spatial_cases.CASES,
+    *block_cases.CASES,
     *dropping_cases.CASES,
+    *activation_cases.CASES,
+    *normalization_cases.CASES,
+    *pooling_cases.CASES,
     (layers.Normalization, {"mean": 1.0, "variance": 4.0}, IMAGE, IMAGE, [], {}),
     (layers.Normalization, {"mean": [1.0] * 4, "variance": [4.0] * 4, "invert": True}, IMAGE, IMAGE, [], {}),
 ]
 
 
+# Gradients of many weights, asked for one by one, take a plan each.
+@pytest.mark.filterwarnings("ignore:.*plans have been compiled:RuntimeWarning")
 @pytest.mark.parametrize("case", CASES, ids=lambda c: "-".join([c[0].__name__, *map(str, c[1].values())]))
 def test_layer(case):
     kind, arguments, input_shapes, output_shape, weights, more = case
@@ -142,6 +154,8 @@ def test_every_layer_is_tested():
     tested |= sequence_cases.ELSEWHERE
     # test_preprocessing.py, test_lookup.py and test_augmentation.py have checks of their own.
     tested |= {layers.CategoryEncoding, layers.Pipeline}
+    # Its output is a list: test_blocks.py has checks of it.
+    tested |= {layers.FPN}
     tested |= {layers.Discretization, layers.IntegerLookup, layers.StringLookup}
     tested |= {layers.HashedCrossing, layers.Hashing}
     tested |= {getattr(layers, name) for name in layers.augmentation.__all__ if hasattr(layers, name)}

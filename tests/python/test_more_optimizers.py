@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import callbacks, optimizers
+from cnnrs import callbacks, ops, optimizers
 
 RANDOM = np.random.default_rng(8)
 
@@ -251,3 +251,25 @@ def test_several_optimizers_exclude_from_weight_decay_before_they_are_known(by_c
     several.exclude_from_weight_decay(var_list=[other], var_names=["bias"])
     several.apply([[0.0]] * 3, [kernel, bias, other])
     assert [float(v.numpy()[0]) for v in (kernel, bias, other)] == [0.75, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Ftrl"])
+def test_legacy_names_make_the_optimizers_of_today(name):
+    made = getattr(optimizers.legacy, name)(lr=0.5, name="mine")
+    assert type(made) is getattr(optimizers, name) is getattr(optimizers.experimental, name)
+    assert float(made.learning_rate) == 0.5 and made.name == "mine"
+    default = getattr(optimizers, name)().get_config()["learning_rate"]
+    assert getattr(optimizers.legacy, name)().get_config()["learning_rate"] == default
+
+
+def test_decay_of_legacy_optimizers_is_a_schedule():
+    weight = cnnrs.Variable([0.0])
+    optimizer = optimizers.legacy.SGD(1.0, decay=0.5)
+    for rate in (1.0, 1 / 1.5, 1 / 2.0):
+        before = float(weight.numpy()[0])
+        optimizer.apply_gradients([(ops.ones((1,)), weight)])
+        assert before - float(weight.numpy()[0]) == pytest.approx(rate, rel=1e-6)
+    with pytest.raises(ValueError, match="decay: expected a learning rate that is a number"):
+        optimizers.legacy.Adam(optimizers.schedules.CosineDecay(0.1, 10), decay=0.1)
+    with pytest.raises(ValueError, match="SGD: decay"):
+        optimizers.legacy.SGD(decay=-1)

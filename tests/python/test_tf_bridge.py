@@ -79,7 +79,8 @@ def _tensors(result):
 # Cases whose functions need values, as their docstrings say, or that hold what no plan returns.
 NEEDS_VALUES = (
     "tf.boolean_mask tf.where([[ tf.unique tf.sequence_mask([1 tf.math.bincount tf.math.confusion_matrix(["
-    " tf.math.segment tf.dynamic_partition non_max_suppression draw_bounding_boxes tf.numpy_function"
+    " tf.math.segment tf.dynamic_partition draw_bounding_boxes tf.numpy_function"
+    " non_max_suppression( non_max_suppression_with_scores non_max_suppression_overlaps"
     " tf.py_function tf.random.poisson tf.get_static_value tf.sparse tf.debugging tf.Assert tf.strings"
     " .numpy() tf.Variable tf.TensorArray tf.random.Generator tf.lookup tf.function( tf.linalg.matrix_rank"
 ).split(" ")

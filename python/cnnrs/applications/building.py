@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, ParamSpec
 
 from cnnrs import activations, config, layers, symbolic, utils
 from cnnrs.applications.arguments import documentation, usual
-from cnnrs.applications.networks import NETWORKS, File, Weights
+from cnnrs.applications.further_networks import ALL, without_weights
+from cnnrs.applications.networks import File, Weights
 from cnnrs.base import suggest
 from cnnrs.base.arguments import integer
 from cnnrs.base.user_warnings import warn_user
@@ -47,12 +48,14 @@ class Top(NamedTuple):
         average: Name of the average pooling, where there is no classifier; None for an automatic one.
         largest: Name of the maximum pooling, where there is no classifier; None for an automatic one.
         finish: What follows the features, or their pooling, where there is no classifier; None for nothing.
+        pooled: From features to what pooling reads; None for the features themselves.
     """
 
     classify: Callable[[Any, int, Any], Any]
     average: str | None = None
     largest: str | None = None
     finish: Callable[[Any], Any] | None = None
+    pooled: Callable[[Any], Any] | None = None
 
 
 def classifier(pool: str | None) -> Callable[[Any, int, Any], Any]:
@@ -107,9 +110,22 @@ def correct_pad(x: Any, kernel_size: int) -> tuple[tuple[int, int], tuple[int, i
 
 
 def check_weights(
-    weights: Any, include_top: bool, classes: Any, classifier_activation: Any, name: str
+    weights: Any,
+    include_top: bool,
+    classes: Any,
+    classifier_activation: Any,
+    name: str,
+    published: bool = True,
 ) -> None:
     """Checks where the weights come from, and that the classifier is theirs.
+
+    Args:
+        weights: What was given.
+        include_top: Whether there is a classifier.
+        classes: Number of its classes.
+        classifier_activation: Its activation.
+        name: The network, for messages.
+        published: Whether there are weights trained on ImageNet.
 
     Raises:
         ValueError: `weights` is neither None, "imagenet" nor the path of a file, or the classifier is not
@@ -117,12 +133,13 @@ def check_weights(
     """
     is_path = isinstance(weights, (str, os.PathLike)) and os.path.exists(weights)
     if weights not in (None, "imagenet") and not is_path:
+        trained = " 'imagenet' for trained ones," if published else ""
         raise ValueError(
-            f"{name}: weights: expected None for random weights, 'imagenet' for trained ones, or the path of "
-            f"a file that is there, received {weights!r}"
+            f"{name}: weights: expected None for random weights,{trained} or the path of a file that is there, "
+            f"received {weights!r}"
         )
     integer(classes, name, "classes", least=1)
-    if weights is None or not include_top:
+    if weights is None or not include_top or not published:
         return
     if weights == "imagenet" and classes != 1000:
         raise ValueError(
@@ -220,6 +237,7 @@ def assemble(
     static: bool | None = None,
     sized: bool = False,
     files: Weights | None = None,
+    load: Callable[[Model, Any], None] = Model.load_weights,
 ) -> Model:
     """The model of a network.
 
@@ -239,21 +257,23 @@ def assemble(
         static: Whether height and width must be known; None for where there is a classifier.
         sized: Whether height and width must be known without the classifier, too.
         files: Trained weights; None for those of the table.
+        load: Gives a model the weights of a file.
 
     Raises:
         ValueError: An argument does not fit.
         OSError: Weights cannot be fetched.
     """
-    row = NETWORKS[network]
-    check_weights(weights, include_top, classes, classifier_activation, network)
+    row = ALL[network]
+    trained = files or row.weights
+    if weights == "imagenet" and trained is None:
+        raise ValueError(without_weights(network))
+    check_weights(weights, include_top, classes, classifier_activation, network, trained is not None)
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"{network}: pooling: expected None, 'avg' or 'max', received {pooling!r}")
     static = bool(include_top) if static is None else static
     shape = input_shape_of(input_shape, network, size or row.size, row.least, weights, static, sized)
     inputs = _inputs(input_tensor, input_shape, shape, network)
-    if weights == "imagenet":
-        trained = files or row.weights
-        assert trained is not None, f"{network} has no file of weights in the table"
+    if weights == "imagenet" and trained is not None:
         weights = _fetched(trained.top if include_top else trained.no_top)
     with contextlib.nullcontext() if weights is None else weights_follow():
         x = features(inputs)
@@ -264,16 +284,21 @@ def assemble(
     sources = symbolic.get_source_inputs(inputs)
     model = Model(sources[0] if len(sources) == 1 else sources, x, name=name)
     if weights is not None:
-        model.load_weights(weights)
+        load(model, weights)
     return model
 
 
 def _pooled(x: Any, pooling: str | None, top: Top) -> Any:
     """What stands behind the features where no classifier does."""
+    if pooling is not None and top.pooled is not None:
+        x = top.pooled(x)
+    flat = len(x.shape) == 3
     if pooling == "avg":
-        x = layers.GlobalAveragePooling2D(name=top.average)(x)
+        pool: Any = layers.GlobalAveragePooling1D if flat else layers.GlobalAveragePooling2D
+        x = pool(name=top.average)(x)
     elif pooling == "max":
-        x = layers.GlobalMaxPooling2D(name=top.largest)(x)
+        pool = layers.GlobalMaxPooling1D if flat else layers.GlobalMaxPooling2D
+        x = pool(name=top.largest)(x)
     return x if top.finish is None else top.finish(x)
 
 
@@ -292,7 +317,10 @@ def network(top: Top) -> Callable[[Callable[..., Any]], Callable[..., Model]]:
 
 
 def network_of(
-    form: Callable[P, Any], top: Callable[[str], Top], sized: bool = False
+    form: Callable[P, Any],
+    top: Callable[[str], Top],
+    sized: bool = False,
+    load: Callable[[Model, Any], None] = Model.load_weights,
 ) -> Callable[[Callable[..., Any]], Callable[P, Model]]:
     """Makes the public function of a network of one from images to features.
 
@@ -303,20 +331,20 @@ def network_of(
         form: A function with the network's arguments.
         top: What stands behind the features, for the model's name.
         sized: Whether height and width must be known without the classifier, too.
+        load: Gives a model the weights of a file.
     """
 
     def decorate(features: Callable[..., Any]) -> Callable[P, Model]:
         title = features.__name__
-        signature = _signature(form, NETWORKS[title].default_name)
+        signature = _signature(form, ALL[title].default_name)
         wanted = [name for name in inspect.signature(features).parameters if name in signature.parameters]
 
         def build(*args: Any, **kwargs: Any) -> Model:
             given = _bound(title, signature, args, kwargs)
             own = {name: given[name] for name in wanted}
             shared = {name: value for name, value in given.items() if name in _SHARED}
-            return assemble(
-                title, functools.partial(features, **own), top(given["name"]), sized=sized, **shared
-            )
+            made = functools.partial(features, **own)
+            return assemble(title, made, top(given["name"]), sized=sized, load=load, **shared)
 
         build.__name__ = build.__qualname__ = title
         build.__module__ = features.__module__

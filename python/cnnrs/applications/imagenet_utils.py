@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import config, ops, symbolic, utils
-from cnnrs.applications.networks import NETWORKS
+from cnnrs.applications.further_networks import ALL
 from cnnrs.base import suggest
 from cnnrs.base.arguments import integer, named
 from cnnrs.base.dtypes import FLOATS, dtype_name
@@ -151,12 +151,12 @@ def _scaled(x: Any, data_format: Any, mode: _Mode) -> Any:
 
 def preprocessing(network: str) -> Callable[..., Any]:
     """The function `preprocess_input` of the module that has a network."""
-    mode = _MODES[NETWORKS[network].mode]
+    mode = _MODES[ALL[network].mode]
 
     def preprocess_input(x: Any, data_format: Any = None) -> Any:
         return _scaled(x, data_format, mode)
 
-    preprocess_input.__module__ = f"cnnrs.applications.{NETWORKS[network].module}"
+    preprocess_input.__module__ = f"cnnrs.applications.{ALL[network].module}"
     preprocess_input.__doc__ = f"""Images as the networks of this module expect them: {mode.words}.
 
     Args:

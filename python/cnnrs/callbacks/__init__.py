@@ -1,6 +1,7 @@
 """Callbacks: what happens at the beginnings and ends of training, epochs and batches."""
 
 from cnnrs.base import suggest
+from cnnrs.callbacks.averaging import StochasticWeightAveraging
 from cnnrs.callbacks.backup import BackupAndRestore, SwapEMAWeights
 from cnnrs.callbacks.callback import Callback, History, LambdaCallback
 from cnnrs.callbacks.callback_list import CallbackList
@@ -23,6 +24,7 @@ __all__ = [
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "RemoteMonitor",
+    "StochasticWeightAveraging",
     "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",

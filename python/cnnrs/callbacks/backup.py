@@ -23,13 +23,13 @@ class BackupAndRestore(Callback):
     """Keeps the state of training in a folder, from which an interrupted `fit` goes on with the same bits.
 
     The next `fit` with the same model and folder takes up weights, optimizer, the order of the data and the
-    states of generators, and starts with the epoch that was not finished. Once training has ended the folder
-    is deleted. What callbacks and data sets of your own keep is not part of it.
+    states of generators, metrics and callbacks, and goes on with the batch after the last that was kept. Once
+    training has ended the folder is deleted. An iterable is gone through anew up to that batch; what data
+    sets of your own keep is not part of it, and of your callbacks what `training_state` gives.
 
     Args:
         backup_dir: The folder. It is made; nothing else may be in it.
-        save_freq: "epoch", or the number of batches after which the state is kept. An epoch that was
-            interrupted starts anew, from the weights of the last batch that was kept.
+        save_freq: "epoch", or the number of batches after which the state is kept.
         double_checkpoint: Whether the state before the last one is kept, too, for the case that this is
             damaged.
         delete_checkpoint: Whether the folder is deleted at the end.
@@ -49,6 +49,8 @@ class BackupAndRestore(Callback):
     ...     os.listdir(folder)
     []
     """
+
+    _keeps_others = True
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class BackupAndRestore(Callback):
         self._path = os.path.join(self.backup_dir, "latest.safetensors")
         self._previous_path = os.path.join(self.backup_dir, "previous.safetensors")
         self._batches, self._last_batch_seen, self._current_epoch = 0, 0, 0
+        self._logs: dict[str, Any] = {}
         self._looks_at_batches = save_freq != "epoch"
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -98,25 +101,29 @@ class BackupAndRestore(Callback):
         self._current_epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._last_batch_seen = batch
+        self._last_batch_seen, self._logs = batch, dict(logs or {})
         if self.save_freq == "epoch":
             return
         self._batches += 1
         if self._batches >= self.save_freq:
             self._batches = 0
-            self._save()
+            self._save(batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._current_epoch, self._last_batch_seen = epoch + 1, 0
         if self.save_freq == "epoch":
-            self._save()
+            self._save(0)
 
     def on_train_end(self, logs: Any = None) -> None:
         if self.delete_checkpoint and os.path.exists(self.backup_dir):
             shutil.rmtree(self.backup_dir)
 
-    def _save(self) -> None:
-        """Writes all state into one file, which takes the place of the last one when it is whole."""
+    def _save(self, done: int) -> None:
+        """Writes all state into one file, which takes the place of the last one when it is whole.
+
+        Args:
+            done: Batches of the epoch under way that have been run.
+        """
         tensors = {f"model/{i}": _array(v) for i, v in enumerate(self._variables())}
         own: list[list[Any]] = []
         for i, layer in enumerate(self._with_own_state()):
@@ -135,7 +142,12 @@ class BackupAndRestore(Callback):
             "own": own,
             "has_optimizer": optimizer is not None,
             "shuffle": shuffle,
+            "done": done,
+            "logs": self._logs if done else {},
+            "save_counter": self._batches,
         }
+        if self.model._fit is not None:
+            training["fit"] = self.model._fit.state(tensors, bool(done))
         os.makedirs(self.backup_dir, exist_ok=True)
         if self.double_checkpoint and os.path.exists(self._path):
             shutil.copyfile(self._path, f"{self._previous_path}.new")
@@ -143,6 +155,18 @@ class BackupAndRestore(Callback):
         _core.save_safetensors(self._path, tensors, {"training": json.dumps(training)})
 
     def _restore(self, tensors: dict[str, np.ndarray], training: dict[str, Any], path: str) -> None:
+        """Takes up training: its epoch, its batch and all state."""
+        self._restore_values(tensors, training, path)
+        self.model._initial_epoch = training["epoch"]
+        if self.model._fit is not None and "fit" in training:
+            self._batches = training["save_counter"]
+            state, done, logs = training["fit"], training["done"], training["logs"]
+            self.model._fit.resume(
+                state, tensors, done, logs, lambda: self._restore_values(tensors, training, path)
+            )
+
+    def _restore_values(self, tensors: dict[str, np.ndarray], training: dict[str, Any], path: str) -> None:
+        """Sets weights, layers' own state, the optimizer and the generator of orders."""
         variables = self._variables()
         values = [tensors.get(f"model/{i}") for i in range(len(variables))]
         if f"model/{len(variables)}" in tensors or any(
@@ -167,7 +191,6 @@ class BackupAndRestore(Callback):
             store = {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
             restore_training(self.model, store)
         self.model._shuffle_seed.state.assign(tensors["shuffle"])
-        self.model._initial_epoch = training["epoch"]
 
     def _variables(self) -> list[Any]:
         found = {variable.id: variable for variable in self.model.variables}
@@ -180,6 +203,10 @@ class BackupAndRestore(Callback):
 def _array(variable: Any) -> np.ndarray:
     """The value; of 16 bits as float32, which holds it."""
     return np.asarray(variable.value.astype(FLOAT) if variable.dtype in STORED else variable)
+
+
+def _array_of(value: Any) -> np.ndarray:
+    return np.asarray(value.astype("float32").numpy())
 
 
 class SwapEMAWeights(Callback):
@@ -209,6 +236,16 @@ class SwapEMAWeights(Callback):
         self.swap_on_epoch = swap_on_epoch
         self._ema_weights_in_model = False
         self._averages: list[Any] = []
+
+    def training_state(self) -> dict[str, Any]:
+        kept = {f"average/{i}": _array_of(value) for i, (_, value) in enumerate(self._averages)}
+        return {"inside": self._ema_weights_in_model, **kept}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        self._ema_weights_in_model = state["inside"]
+        if len(state) > 1:
+            pairs = enumerate(self._pairs())
+            self._averages = [(v, _core.tensor(state[f"average/{i}"])) for i, (v, _) in pairs]
 
     def _pairs(self) -> list[tuple[Any, Any]]:
         """Weights with their averages."""

@@ -43,6 +43,17 @@ class Callback(NamedArguments):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
+    def training_state(self) -> dict[str, Any]:
+        """What the callback needs to go on after an interruption, which `BackupAndRestore` keeps.
+
+        Returns:
+            Numbers, strings, None and numpy arrays by name; none by default.
+        """
+        return {}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        """Sets what `training_state` gave; called after `on_train_begin`."""
+
     def on_batch_begin(self, batch: int, logs: Any = None) -> None:
         """An older name of `on_train_batch_begin`."""
 

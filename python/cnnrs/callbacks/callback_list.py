@@ -60,6 +60,7 @@ class CallbackList:
         if add_history and self._history is None:
             self._history = History()
             self.callbacks = [*self.callbacks, self._history]
+        self.callbacks = _in_order(self.callbacks)
         self.params = params
         # How a hook of a callback takes logs, by the name of the hook and the callback's id.
         self._styles: dict[tuple[str, int], str] = {}
@@ -113,6 +114,24 @@ class CallbackList:
                     hook(*index)
 
         return call
+
+
+def _in_order(callbacks: list[Any]) -> list[Any]:
+    """The callbacks, those that keep the state of others behind all that have some."""
+    keepers = [one for one in callbacks if getattr(one, "_keeps_others", False)]
+    stateful = [
+        one
+        for one in callbacks
+        if getattr(type(one), "training_state", None) not in (None, Callback.training_state)
+    ]
+    for keeper in keepers:
+        last = max((callbacks.index(one) for one in stateful), default=-1)
+        if callbacks.index(keeper) < last:
+            callbacks = [one for one in callbacks[: last + 1] if one is not keeper] + [
+                keeper,
+                *callbacks[last + 1 :],
+            ]
+    return callbacks
 
 
 def _style(hook: Callable[..., Any], index: tuple[Any, ...]) -> str:

@@ -14,7 +14,8 @@ from cnnrs.callbacks.monitoring import Monitor
 
 def single(optimizer: Any) -> Iterator[tuple[Any, str]]:
     """The optimizers that update variables: `optimizer`, or those inside of it with their names."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
     inner = getattr(optimizer, "optimizers", None)
     yield from [(optimizer, "")] if inner is None else [(one, f"{one.name} ") for one in inner]
 
@@ -76,6 +77,12 @@ class ReduceLROnPlateau(Monitor):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.wait, self.cooldown_counter, self.best = 0, 0, None
+
+    def training_state(self) -> dict[str, Any]:
+        return {"wait": self.wait, "cooldown_counter": self.cooldown_counter, "best": self.best}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        self.wait, self.cooldown_counter, self.best = state["wait"], state["cooldown_counter"], state["best"]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         log_rates(self.model.optimizer, logs)

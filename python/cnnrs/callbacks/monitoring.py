@@ -128,6 +128,21 @@ class EarlyStopping(Monitor):
         self.wait, self.stopped_epoch, self.best_epoch = 0, 0, 0
         self.best, self.best_weights = None, None
 
+    def training_state(self) -> dict[str, Any]:
+        state = {
+            "wait": self.wait,
+            "stopped_epoch": self.stopped_epoch,
+            "best_epoch": self.best_epoch,
+            "best": self.best,
+        }
+        return {**state, **{f"best/{i}": weight for i, weight in enumerate(self.best_weights or [])}}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        self.wait, self.stopped_epoch = state["wait"], state["stopped_epoch"]
+        self.best_epoch, self.best = state["best_epoch"], state["best"]
+        weights = [state[f"best/{i}"] for i in range(sum(key.startswith("best/") for key in state))]
+        self.best_weights = weights or None
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         value = self._value(logs)
         if value is None:
@@ -220,6 +235,12 @@ class ModelCheckpoint(Monitor):
         self.best: float | None = initial_value_threshold
         self._batches, self._epoch = 0, 0
         self._looks_at_batches = save_freq != "epoch"
+
+    def training_state(self) -> dict[str, Any]:
+        return {"best": self.best, "batches": self._batches}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        self.best, self._batches = state["best"], state["batches"]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch

@@ -14,7 +14,7 @@ from typing import Any
 
 import cnnrs
 from cnnrs import config
-from cnnrs.keras.paths import FORMER, MODULES
+from cnnrs.keras.paths import FORMER, KEPT, MODULES
 
 __all__ = [
     "ROOTS",
@@ -76,7 +76,7 @@ def find_module(path: str) -> ModuleType:
     if private is not None:
         raise _not_found(path, f"{private} is not public; import from {private.split('.')[0]}")
     root, _, below = name.partition(".")
-    if root == "keras" and below and below not in MODULES:
+    if root == "keras" and below and below not in MODULES | KEPT:
         if below in FORMER:
             raise _not_found(path, f"Keras 3 has no module {name}: {FORMER[below]}")
         from cnnrs.base.suggest import did_you_mean

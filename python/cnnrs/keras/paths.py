@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FORMER", "KERAS_VERSION", "MODULES"]
+__all__ = ["FORMER", "KEPT", "KERAS_VERSION", "MODULES"]
 
 KERAS_VERSION = "3.15.1"
 
@@ -28,6 +28,9 @@ MODULES = frozenset(
     f"{parent}.{name}".strip(".") for parent, names in _BELOW.items() for name in names.split()
 )
 
+# Modules of tf.keras that Keras 3 has no more, and that work here.
+KEPT = frozenset(["optimizers.experimental"])
+
 # Modules of Keras 2 and of tf.keras that Keras 3 has no more.
 FORMER = {
     "engine": "Layer, Input and InputSpec are in keras.layers, Model in keras.models",
@@ -48,7 +51,6 @@ FORMER = {
     "layers.recurrent": "import from keras.layers",
     "layers.wrappers": "import from keras.layers",
     "mixed_precision.experimental": "set_global_policy is in keras.mixed_precision",
-    "optimizers.experimental": "import from keras.optimizers",
     "preprocessing.text": "keras.layers.TextVectorization took its place",
     "utils.generic_utils": "get_custom_objects is in keras.saving, Progbar in keras.utils",
     "utils.layer_utils": "import from keras.utils",

@@ -1,4 +1,4 @@
-"""Layers: those of `keras.layers`, with their arguments and defaults, and those that Keras does not have."""
+"""Layers: those of `keras.layers`, with their arguments and defaults, and those of papers besides."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnrs.base import absent, suggest
 from cnnrs.base.late import late, names_of
+from cnnrs.layers import activation, normalization, pooling
 from cnnrs.layers.activation import (
     ELU,
     LeakyReLU,
@@ -14,15 +15,8 @@ from cnnrs.layers.activation import (
     ReLU,
     Softmax,
 )
-from cnnrs.layers.adaptive_pooling import (
-    AdaptiveAveragePooling1D,
-    AdaptiveAveragePooling2D,
-    AdaptiveAveragePooling3D,
-    AdaptiveMaxPooling1D,
-    AdaptiveMaxPooling2D,
-    AdaptiveMaxPooling3D,
-)
-from cnnrs.layers.attention import AdditiveAttention, Attention
+from cnnrs.layers.attention.dot_product import AdditiveAttention, Attention
+from cnnrs.layers.attention.multi_head import GroupQueryAttention, MultiHeadAttention
 from cnnrs.layers.augmentation import (
     AugMix,
     AutoContrast,
@@ -117,7 +111,6 @@ from cnnrs.layers.merging import (
     multiply,
     subtract,
 )
-from cnnrs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from cnnrs.layers.normalization import (
     GroupNormalization,
     LayerNormalization,
@@ -125,6 +118,12 @@ from cnnrs.layers.normalization import (
     UnitNormalization,
 )
 from cnnrs.layers.pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
     AveragePooling1D,
     AveragePooling2D,
     AveragePooling3D,
@@ -222,13 +221,103 @@ GroupedQueryAttention = GroupQueryAttention
 # Layers that Keras has not, by the modules below this one that have them. They are loaded when they are first
 # used: the import of the package stays quick. Type checkers read the same names under TYPE_CHECKING.
 _LATE: Mapping[str, str] = {
+    **{f"activation.{module}": names for module, names in activation.LATE.items()},
+    **{f"normalization.{module}": names for module, names in normalization.LATE.items()},
+    **{f"pooling.{module}": names for module, names in pooling.LATE.items()},
+    "attention.cbam": "CBAM",
+    "attention.channel": "ChannelAttention SqueezeExcitation",
+    "attention.efficient_channel": "ECA",
+    "attention.non_local": "NonLocal",
+    "attention.spatial": "SpatialAttention",
+    "blocks.aspp": "ASPP",
+    "blocks.conv_block": "AttentionConvBlock ConvBlock RegularizedConvBlock",
+    "blocks.convnext": "ConvNeXtBlock",
+    "blocks.dense": "DenseBlock TransitionBlock",
+    "blocks.fire": "FireBlock",
+    "blocks.inception": "InceptionBlock",
+    "blocks.inverted_residual": "FusedMBConv InvertedResidual MBConv",
+    "blocks.pyramid": "FPN",
+    "blocks.residual": "BasicBlock BottleneckBlock",
+    "blocks.shuffle": "ChannelShuffle ShuffleBlock",
+    "blocks.unet": "UNetDown UNetUp",
     "dropping": "DropBlock2D ShakeDrop StochasticDepth",
+    "patches": "PatchTokens",
+    "response_normalization": "LocalResponseNormalization",
 }
 
 if TYPE_CHECKING:
+    from cnnrs.layers.activation.funnel import FReLU as FReLU
+    from cnnrs.layers.activation.learnt import AdaptivePReLU as AdaptivePReLU
+    from cnnrs.layers.activation.learnt import Swish as Swish
+    from cnnrs.layers.activation.maxout import Maxout as Maxout
+    from cnnrs.layers.attention.cbam import CBAM as CBAM
+    from cnnrs.layers.attention.channel import (
+        ChannelAttention as ChannelAttention,
+    )
+    from cnnrs.layers.attention.channel import (
+        SqueezeExcitation as SqueezeExcitation,
+    )
+    from cnnrs.layers.attention.efficient_channel import ECA as ECA
+    from cnnrs.layers.attention.non_local import NonLocal as NonLocal
+    from cnnrs.layers.attention.spatial import SpatialAttention as SpatialAttention
+    from cnnrs.layers.blocks.aspp import ASPP as ASPP
+    from cnnrs.layers.blocks.conv_block import (
+        AttentionConvBlock as AttentionConvBlock,
+    )
+    from cnnrs.layers.blocks.conv_block import (
+        ConvBlock as ConvBlock,
+    )
+    from cnnrs.layers.blocks.conv_block import (
+        RegularizedConvBlock as RegularizedConvBlock,
+    )
+    from cnnrs.layers.blocks.convnext import ConvNeXtBlock as ConvNeXtBlock
+    from cnnrs.layers.blocks.dense import DenseBlock as DenseBlock
+    from cnnrs.layers.blocks.dense import TransitionBlock as TransitionBlock
+    from cnnrs.layers.blocks.fire import FireBlock as FireBlock
+    from cnnrs.layers.blocks.inception import InceptionBlock as InceptionBlock
+    from cnnrs.layers.blocks.inverted_residual import (
+        FusedMBConv as FusedMBConv,
+    )
+    from cnnrs.layers.blocks.inverted_residual import (
+        InvertedResidual as InvertedResidual,
+    )
+    from cnnrs.layers.blocks.inverted_residual import (
+        MBConv as MBConv,
+    )
+    from cnnrs.layers.blocks.pyramid import FPN as FPN
+    from cnnrs.layers.blocks.residual import BasicBlock as BasicBlock
+    from cnnrs.layers.blocks.residual import BottleneckBlock as BottleneckBlock
+    from cnnrs.layers.blocks.shuffle import ChannelShuffle as ChannelShuffle
+    from cnnrs.layers.blocks.shuffle import ShuffleBlock as ShuffleBlock
+    from cnnrs.layers.blocks.unet import UNetDown as UNetDown
+    from cnnrs.layers.blocks.unet import UNetUp as UNetUp
     from cnnrs.layers.dropping import DropBlock2D as DropBlock2D
     from cnnrs.layers.dropping import ShakeDrop as ShakeDrop
     from cnnrs.layers.dropping import StochasticDepth as StochasticDepth
+    from cnnrs.layers.normalization.filter_response import TLU as TLU
+    from cnnrs.layers.normalization.filter_response import (
+        FilterResponseNormalization as FilterResponseNormalization,
+    )
+    from cnnrs.layers.normalization.instance import InstanceNormalization as InstanceNormalization
+    from cnnrs.layers.normalization.switchable import SwitchableNormalization as SwitchableNormalization
+    from cnnrs.layers.normalization.weight_standardization import (
+        WeightStandardization as WeightStandardization,
+    )
+    from cnnrs.layers.patches import PatchTokens as PatchTokens
+    from cnnrs.layers.pooling.attention import AttentionPooling2D as AttentionPooling2D
+    from cnnrs.layers.pooling.attention import GlobalAttentionPooling2D as GlobalAttentionPooling2D
+    from cnnrs.layers.pooling.fractional import FractionalAveragePooling2D as FractionalAveragePooling2D
+    from cnnrs.layers.pooling.fractional import FractionalMaxPooling2D as FractionalMaxPooling2D
+    from cnnrs.layers.pooling.learnable import LearnablePooling2D as LearnablePooling2D
+    from cnnrs.layers.pooling.means import GeMPooling2D as GeMPooling2D
+    from cnnrs.layers.pooling.means import GlobalGeMPooling2D as GlobalGeMPooling2D
+    from cnnrs.layers.pooling.means import GlobalLpPooling2D as GlobalLpPooling2D
+    from cnnrs.layers.pooling.means import LpPooling2D as LpPooling2D
+    from cnnrs.layers.pooling.mixed import GatedPooling2D as GatedPooling2D
+    from cnnrs.layers.pooling.mixed import GlobalMixedPooling2D as GlobalMixedPooling2D
+    from cnnrs.layers.pooling.mixed import MixedPooling2D as MixedPooling2D
+    from cnnrs.layers.pooling.stochastic import StochasticPooling2D as StochasticPooling2D
+    from cnnrs.layers.response_normalization import LocalResponseNormalization as LocalResponseNormalization
 
 __all__ = [
     *names_of(_LATE),

@@ -5,22 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs.layers import (
-    activation,
     convolutional,
     core,
     einsum,
-    normalization,
-    pooling,
     resampling,
     reshaping,
 )
+from cnnrs.layers.activation import functions
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_layer import InputLayer
+from cnnrs.layers.normalization import samples
+from cnnrs.layers.pooling import adaptive, everywhere, windows
 
 __all__ = ["computes_samples_alone"]
 
 # Their public classes, and no subclass of them: what a user's class computes is not known.
-_MODULES = (activation, convolutional, einsum, normalization, pooling, resampling, reshaping)
+_MODULES = (
+    adaptive,
+    convolutional,
+    einsum,
+    everywhere,
+    functions,
+    resampling,
+    reshaping,
+    samples,
+    windows,
+)
 _ALONE = {
     kind
     for module in _MODULES

@@ -1,6 +1,11 @@
 """Losses: classes with a reduction, and the functions that they wrap."""
 
 from cnnrs.base import suggest
+from cnnrs.losses.boxes import CIoULoss, DIoULoss, GIoULoss, IoULoss
+from cnnrs.losses.boxes import ciou_loss as ciou_loss
+from cnnrs.losses.boxes import diou_loss as diou_loss
+from cnnrs.losses.boxes import giou_loss as giou_loss
+from cnnrs.losses.boxes import iou_loss as iou_loss
 from cnnrs.losses.categorical import (
     CategoricalFocalCrossentropy,
     CategoricalGeneralizedCrossEntropy,
@@ -88,6 +93,10 @@ from cnnrs.losses.similarity import circle as circle
 
 __all__ = [
     "CTC",
+    "CIoULoss",
+    "DIoULoss",
+    "GIoULoss",
+    "IoULoss",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",

@@ -34,6 +34,7 @@ from cnnrs.metrics.accuracy import (
     top_k_categorical_accuracy,
 )
 from cnnrs.metrics.auc import AUC
+from cnnrs.metrics.average_precision import MeanAveragePrecision
 from cnnrs.metrics.confusion import (
     FalseNegatives,
     FalsePositives,
@@ -99,6 +100,7 @@ __all__ = [
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanAveragePrecision",
     "MeanMetricWrapper",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",

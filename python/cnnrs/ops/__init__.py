@@ -39,6 +39,7 @@ from cnnrs.ops import nn as nn
 from cnnrs.ops import raw as raw
 from cnnrs.ops.arrays import *  # noqa: F403 - the namespace is their union
 from cnnrs.ops.bits import *  # noqa: F403
+from cnnrs.ops.boxes import *  # noqa: F403
 from cnnrs.ops.complex_pairs import *  # noqa: F403
 from cnnrs.ops.contraction import *  # noqa: F403
 from cnnrs.ops.control import *  # noqa: F403

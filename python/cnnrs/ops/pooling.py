@@ -6,17 +6,57 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.base.arguments import flag
 from cnnrs.ops.dispatch import apply, as_float, as_tensor, in_float32, of_integers, op
 from cnnrs.ops.spatial import Spatial, pool
 
 __all__ = ["adaptive_average_pool", "adaptive_max_pool", "average_pool", "max_pool"]
 
 
-def _pool(name: str, inputs: Any, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Any:
+def _pool(
+    name: str,
+    inputs: Any,
+    pool_size: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str | None,
+    ceil_mode: Any,
+    **further: bool,
+) -> Any:
     at = Spatial(inputs, data_format)
     size = at.numbers(pool_size, "pool_size")
     step = size if strides is None else at.numbers(strides, "strides")
-    return at.leave(pool(name, at.x, size, step, at.padding(padding)))
+    sides = at.padding(padding)
+    ceil_mode = flag(ceil_mode, _OWNERS[name], "ceil_mode")
+    if ceil_mode and sides == "same":
+        raise ValueError(
+            f"{_OWNERS[name]}: ceil_mode: expected False with padding 'same', which has a window for the last "
+            "pixels as it is; received True"
+        )
+    y = pool(name, at.x, size, step, sides, {"ceil_mode": ceil_mode, **further})
+    if ceil_mode and further.get("count_include_pad"):
+        y = _within_padding(y, at.x.shape[1:-1], size, step, sides)
+    return at.leave(y)
+
+
+# How users call the poolings of the core.
+_OWNERS = {"max_pool2d": "max_pool", "avg_pool2d": "average_pool"}
+
+
+def _within_padding(y: Any, extents: Any, size: list[int], step: list[int], sides: Any) -> Any:
+    """Means over whole windows as means over their parts that lie in the image or its padding.
+
+    Windows of `ceil_mode` reach beyond the padding, where there is nothing to count.
+    """
+    for axis, extent in enumerate(extents):
+        before, after = (0, 0) if isinstance(sides, str) else sides[axis]
+        starts = np.arange(y.shape[axis + 1]) * step[axis]
+        counted = np.minimum(starts + size[axis], extent + before + after) - starts
+        if (counted < size[axis]).any():
+            dtype = "float64" if y.dtype == "float64" else "float32"
+            shape = [-1 if a == axis + 1 else 1 for a in range(y.ndim)]
+            y = apply("mul", y, (size[axis] / counted).astype(dtype).reshape(shape)).astype(y.dtype)
+    return y
 
 
 def _floats_of(inputs: Any) -> tuple[Any, str]:
@@ -31,7 +71,13 @@ def _floats_of(inputs: Any) -> tuple[Any, str]:
 
 @op
 def max_pool(
-    inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
+    inputs: Any,
+    pool_size: Any,
+    strides: Any = None,
+    padding: Any = "valid",
+    data_format: str | None = None,
+    *,
+    ceil_mode: bool = False,
 ) -> Any:
     """Takes the largest element of each window of images.
 
@@ -47,6 +93,8 @@ def max_pool(
             many pixels beyond, with one pair for each spatial axis.
         data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
             channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+        ceil_mode: Whether the division in the output's extents rounds up: a last window that begins inside
+            the image or the padding before it, and ends beyond, counts as far as it lies inside.
 
     Returns:
         float32 tensor of shape (batch, height out, width out, channels). Without padding, `height out` is
@@ -66,17 +114,25 @@ def max_pool(
         [[5.0, 7.0], [13.0, 15.0]]
     """
     inputs, kept = _floats_of(inputs)
-    y = _pool("max_pool2d", inputs, pool_size, strides, padding, data_format)
+    y = _pool("max_pool2d", inputs, pool_size, strides, padding, data_format, ceil_mode)
     return y if y.dtype == kept else y.astype(kept)
 
 
 @op
 def average_pool(
-    inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
+    inputs: Any,
+    pool_size: Any,
+    strides: Any = None,
+    padding: Any = "valid",
+    data_format: str | None = None,
+    *,
+    ceil_mode: bool = False,
+    count_include_pad: bool = False,
 ) -> Any:
     """Computes the mean of each window of images.
 
-    Padding does not count: each window is divided by the number of its pixels inside the image.
+    Padding does not count unless it is asked for: each window is divided by the number of its pixels inside
+    the image.
 
     Args:
         inputs: Images, a tensor of shape (batch, height, width, channels), sequences without the axis of the
@@ -88,6 +144,10 @@ def average_pool(
             many pixels beyond, with one pair for each spatial axis.
         data_format: "channels_last" for the shapes given here, "channels_first" for images of shape (batch,
             channels, height, width) in and out; None, the default, means `config.image_data_format()`.
+        ceil_mode: Whether the division in the output's extents rounds up: a last window that begins inside
+            the image or the padding before it, and ends beyond, counts as far as it lies inside.
+        count_include_pad: Whether padding counts, as pixels of 0, in means; what `ceil_mode` adds beyond the
+            padding never does.
 
     Returns:
         float32 tensor of shape (batch, height out, width out, channels). Without padding, `height out` is
@@ -105,7 +165,9 @@ def average_pool(
         >>> ops.average_pool(image, 2)[0, :, :, 0].tolist()
         [[2.5, 4.5], [10.5, 12.5]]
     """
-    return _pool("avg_pool2d", inputs, pool_size, strides, padding, data_format)
+    include = flag(count_include_pad, "average_pool", "count_include_pad")
+    at = (inputs, pool_size, strides, padding, data_format, ceil_mode)
+    return _pool("avg_pool2d", *at, count_include_pad=include)
 
 
 def _adaptive(name: str, inputs: Any, output_size: Any, data_format: str | None) -> Any:

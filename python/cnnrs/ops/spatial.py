@@ -236,21 +236,24 @@ def convolve_transposed(
     return apply("reshape", y, shape=[batch, many, *y.shape[1:]])
 
 
-def pool(name: str, x: Any, size: list[int], strides: list[int], padding: Padding) -> Any:
-    """The pooling `name` of `x`, channels last, along its 1 to 3 spatial axes."""
+def pool(
+    name: str, x: Any, size: list[int], strides: list[int], padding: Padding, further: dict[str, bool]
+) -> Any:
+    """The pooling `name` of `x`, channels last, along its 1 to 3 spatial axes, with further attributes."""
     rank = x.ndim - 2
     if rank == 1:
-        y = pool(name, apply("expand_dims", x, axis=1), [1, *size], [1, *strides], _rows(padding))
+        x = apply("expand_dims", x, axis=1)
+        y = pool(name, x, [1, *size], [1, *strides], _rows(padding), further)
         return apply("squeeze", y, axis=1)
     if rank == 2:
-        return apply(name, x, pool_size=size, strides=strides, padding=padding)
+        return apply(name, x, pool_size=size, strides=strides, padding=padding, **further)
     batch, planes, *rest = x.shape
     flat = apply("reshape", x, shape=[batch * planes, *rest])
-    y = pool(name, flat, size[1:], strides[1:], _planes(padding))
+    y = pool(name, flat, size[1:], strides[1:], _planes(padding), further)
     within = list(y.shape[1:])
     y = apply("reshape", y, shape=[batch, planes, within[0] * within[1], within[2]])
     across: Padding = padding if isinstance(padding, str) else [padding[0], [0, 0]]
-    y = pool(name, y, [size[0], 1], [strides[0], 1], across)
+    y = pool(name, y, [size[0], 1], [strides[0], 1], across, further)
     return apply("reshape", y, shape=[batch, y.shape[1], *within])
 
 

@@ -1,18 +1,24 @@
 """Optimizers: classes that write their update with ops, and learning-rate schedules."""
 
 from cnnrs.base import suggest
+from cnnrs.base.late import late
 from cnnrs.optimizers import schedules
 from cnnrs.optimizers.adaptive import Adadelta, Adamax, Lion, Nadam
 from cnnrs.optimizers.algorithms import SGD, Adagrad, Adam, AdamW, RMSprop
 from cnnrs.optimizers.averaged import Ftrl, ScheduleFreeAdamW
+from cnnrs.optimizers.groups import ParameterGroup, layer_wise_decay, norms_and_biases
+from cnnrs.optimizers.lookahead import Lookahead
 from cnnrs.optimizers.lookup import deserialize, get, serialize
 from cnnrs.optimizers.loss_scale import LossScaleOptimizer
 from cnnrs.optimizers.multi_optimizer import MultiOptimizer, OptimizerMap
 from cnnrs.optimizers.muon import Muon
 from cnnrs.optimizers.optimizer import Optimizer
-from cnnrs.optimizers.scaled import Adafactor, Lamb
+from cnnrs.optimizers.scaled import LARS, Adafactor, Lamb
+from cnnrs.optimizers.sharpness import SAM
 
 __all__ = [
+    "LARS",
+    "SAM",
     "SGD",
     "Adadelta",
     "Adafactor",
@@ -23,22 +29,25 @@ __all__ = [
     "Ftrl",
     "Lamb",
     "Lion",
+    "Lookahead",
     "LossScaleOptimizer",
     "MultiOptimizer",
     "Muon",
     "Nadam",
     "Optimizer",
     "OptimizerMap",
+    "ParameterGroup",
     "RMSprop",
     "ScheduleFreeAdamW",
     "deserialize",
     "get",
+    "layer_wise_decay",
+    "norms_and_biases",
     "schedules",
     "serialize",
 ]
 
-__getattr__ = suggest.without(
-    "cnnrs.optimizers",
-    {"legacy": "Keras 3 has its names, too, and refuses them; use those of cnnrs.optimizers"},
-    __all__,
+# Modules of former versions of `tf.keras`, loaded when a script asks for them.
+__getattr__ = late(
+    "cnnrs.optimizers", {"experimental": "", "legacy": ""}, suggest.without("cnnrs.optimizers", {}, __all__)
 )

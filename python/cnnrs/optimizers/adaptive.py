@@ -9,7 +9,7 @@ import numpy as np
 from cnnrs.base.arguments import number
 from cnnrs.ops import raw
 from cnnrs.optimizers.optimizer import Optimizer
-from cnnrs.optimizers.schedules import _power
+from cnnrs.optimizers.schedules.schedule import power
 from cnnrs.variables import Variable
 
 
@@ -137,7 +137,7 @@ class Adamax(Optimizer):
         m, u = self._momentums[i], self._norms[i]
         m.assign(m + (gradient - m) * (1.0 - self.beta_1))
         u.assign(raw.maximum(float(self.beta_2) * u, raw.abs(gradient)))
-        correction = 1.0 - _power(self.beta_1, (self._updates() + 1).astype("float32"))
+        correction = 1.0 - power(self.beta_1, (self._updates() + 1).astype("float32"))
         variable.assign(variable - learning_rate * m / (correction * (u + float(self.epsilon))))
 
     def get_config(self) -> dict[str, Any]:
@@ -204,7 +204,7 @@ class Nadam(Optimizer):
         self._product = self._track(Variable(np.float32(1.0), trainable=False, name="u_product"))
 
     def _momentum(self, step: Any) -> Any:
-        return float(self.beta_1) * (1.0 - 0.5 * _power(0.96, step))
+        return float(self.beta_1) * (1.0 - 0.5 * power(0.96, step))
 
     def _prepare(self) -> None:
         step = (self._updates() + 1).astype("float32")
@@ -219,7 +219,7 @@ class Nadam(Optimizer):
         v.assign(v + (raw.square(gradient) - v) * (1.0 - self.beta_2))
         product = self._product.value
         first = following * m / (1.0 - product * following) + (1.0 - now) * gradient / (1.0 - product)
-        second = v / (1.0 - _power(self.beta_2, step))
+        second = v / (1.0 - power(self.beta_2, step))
         variable.assign(variable - first * learning_rate / (raw.sqrt(second) + float(self.epsilon)))
 
     def get_config(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from cnnrs.base.arguments import number
 from cnnrs.initializers import Constant
 from cnnrs.ops import raw
 from cnnrs.optimizers.optimizer import Optimizer
-from cnnrs.optimizers.schedules import _power
+from cnnrs.optimizers.schedules.schedule import power
 
 
 class SGD(Optimizer):
@@ -137,7 +137,7 @@ class Adam(Optimizer):
 
     def _correction(self, beta: float) -> Any:
         """1 - β^t."""
-        return 1.0 - _power(beta, (self._updates() + 1).astype("float32"))
+        return 1.0 - power(beta, (self._updates() + 1).astype("float32"))
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         i = self._index(variable)

@@ -8,7 +8,7 @@ from cnnrs.base.arguments import integer, number
 from cnnrs.initializers import Constant
 from cnnrs.ops import raw
 from cnnrs.optimizers.optimizer import Optimizer
-from cnnrs.optimizers.schedules import _power
+from cnnrs.optimizers.schedules.schedule import power
 
 __all__ = ["Ftrl", "ScheduleFreeAdamW"]
 
@@ -190,7 +190,7 @@ class ScheduleFreeAdamW(Optimizer):
         if self.warmup_steps:
             learning_rate = learning_rate * raw.minimum(step / float(self.warmup_steps), 1.0)
         v.assign(v + (raw.square(gradient) - v) * (1.0 - self.beta_2))
-        second = v.value / (1.0 - _power(self.beta_2, step))
+        second = v.value / (1.0 - power(self.beta_2, step))
         share = float(self.beta_1)
         mean = (variable - (1.0 - share) * last) / share
         last.assign(last - learning_rate * gradient / (raw.sqrt(second) + float(self.epsilon)))

@@ -8,7 +8,6 @@ from typing import Any
 
 from cnnrs import serialization
 from cnnrs.base.arguments import NamedArguments
-from cnnrs.optimizers.loss_scale import LossScaleOptimizer
 from cnnrs.optimizers.optimizer import Optimizer
 from cnnrs.variables import Variable
 
@@ -130,6 +129,8 @@ class MultiOptimizer(Optimizer):
     ([0.8999999761581421], [0.5])
     """
 
+    is_single = False
+
     def __init__(self, optimizer_map: Any, loss_scale_factor: float | None = None, name: str | None = None):
         if not callable(optimizer_map):
             raise ValueError(
@@ -199,6 +200,15 @@ class MultiOptimizer(Optimizer):
             if own:
                 optimizer.build(own)
 
+    def updates(self, variable: Any) -> bool:
+        """Whether the optimizer of a weight updates it."""
+        owner = self._owner.get(variable.id)
+        return owner is None or owner.updates(variable)
+
+    def bind(self, steps_per_epoch: int | None, epochs: int) -> bool:
+        """Tells schedules of all of them how long epochs and training are."""
+        return any([optimizer.bind(steps_per_epoch, epochs) for optimizer in self._inner])
+
     @property
     def asks_python(self) -> bool:
         """Whether a Python callable gives the learning rate of one of them."""
@@ -246,8 +256,8 @@ class MultiOptimizer(Optimizer):
 
 
 def _check(optimizer: Any, where: str) -> None:
-    if not isinstance(optimizer, Optimizer) or isinstance(optimizer, (LossScaleOptimizer, MultiOptimizer)):
+    if not isinstance(optimizer, Optimizer) or not optimizer.is_single:
         raise ValueError(
-            f"{where}: expected an optimizer other than LossScaleOptimizer and MultiOptimizer, "
-            f"received {optimizer!r}"
+            f"{where}: expected an optimizer other than LossScaleOptimizer, MultiOptimizer, SAM and "
+            f"Lookahead, received {optimizer!r}"
         )

@@ -9,7 +9,7 @@ from cnnrs import ops
 from cnnrs.base.arguments import integer, number
 from cnnrs.ops import raw
 from cnnrs.optimizers.optimizer import Optimizer
-from cnnrs.optimizers.schedules import _power
+from cnnrs.optimizers.schedules.schedule import power
 
 __all__ = ["Muon"]
 
@@ -139,8 +139,8 @@ class Muon(Optimizer):
         step = (self._updates() + 1).astype("float32")
         m.assign(m + (gradient - m) * (1.0 - self.adam_beta_1))
         v.assign(v + (raw.square(gradient) - v) * (1.0 - self.adam_beta_2))
-        rate = learning_rate * raw.sqrt(1.0 - _power(self.adam_beta_2, step))
-        rate = rate / (1.0 - _power(self.adam_beta_1, step))
+        rate = learning_rate * raw.sqrt(1.0 - power(self.adam_beta_2, step))
+        rate = rate / (1.0 - power(self.adam_beta_1, step))
         variable.assign(variable - rate * m / (raw.sqrt(v.value) + float(self.epsilon)))
 
     def lr_adjust(self, x: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from cnnrs.base.building import building
 from cnnrs.base.dtypes import STORED, fits
 from cnnrs.ops import raw
 from cnnrs.optimizers import schedules
+from cnnrs.optimizers.groups import Grouping
 from cnnrs.optimizers.schedules import LearningRateSchedule
 from cnnrs.serialization.copies import reduce_optimizer
 from cnnrs.variables import Variable
@@ -33,7 +35,8 @@ def _whole(build: Any) -> Any:
                 return
             count = len(self._variables)
             try:
-                build(self, list(variables))
+                self._given_variables = list(variables)
+                build(self, self._grouping.divide(self._given_variables))
                 if self.restored_slots is not None:
                     self.load_own_variables(self.restored_slots)
                     self.restored_slots = None
@@ -61,6 +64,8 @@ class Optimizer(NamedArguments):
         loss_scale_factor: `scale_loss` multiplies losses by it, and `apply` divides gradients. None for 1.
         gradient_accumulation_steps: Steps whose gradients are averaged into one update.
         name: Name.
+        parameter_groups: List of `ParameterGroup`: weights with a learning rate or a weight decay of their
+            own, or that stay as they are.
 
     Example:
 
@@ -73,6 +78,12 @@ class Optimizer(NamedArguments):
 
     # State of an optimizer of which this is a copy, until it is built.
     restored_slots: dict[str, Any] | None = None
+
+    # Whether it updates weights itself, and is no optimizer around others.
+    is_single = True
+
+    # Whether `weight_decay` is taken off before the update, and not a part of the gradient.
+    _decouples_decay = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -92,10 +103,12 @@ class Optimizer(NamedArguments):
         loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
+        parameter_groups: Any = None,
         **kwargs: Any,
     ):
         reject(type(self), kwargs)
         owner = type(self).__name__
+        self._grouping = Grouping(parameter_groups, owner)
         if loss_scale_factor is not None:
             loss_scale_factor = number(loss_scale_factor, owner, "loss_scale_factor", above=0)
         if sum(c is not None for c in (clipnorm, clipvalue, global_clipnorm)) > 1:
@@ -124,6 +137,8 @@ class Optimizer(NamedArguments):
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
         self._variables: list[Variable] = []
+        # What `build` was given, and those of it that are not frozen.
+        self._given_variables: list[Variable] = []
         self._trainable_variables: list[Variable] = []
         self._excluded: set[int] = set()
         self._excluded_names: list[str] = []
@@ -134,7 +149,7 @@ class Optimizer(NamedArguments):
         self._host_schedule: Any = None
         if isinstance(learning_rate, LearningRateSchedule):
             self._schedule = learning_rate
-            first = float(np.asarray(learning_rate(0)))
+            first = 0.0 if learning_rate.waits else float(np.asarray(learning_rate(0)))
         elif callable(learning_rate):
             # It is asked at each step, and not before.
             self._host_schedule, first = learning_rate, 0.0
@@ -188,9 +203,56 @@ class Optimizer(NamedArguments):
             raise TypeError(f"{self.name}: the learning rate follows a schedule and cannot be set")
         self._learning_rate.assign(np.float32(self._check_rate(value)))
 
+    def fix_rate(self) -> None:
+        """Gives up a schedule: the learning rate is a number from now on, which may be set."""
+        if self._schedule is not None or self._host_schedule is not None:
+            self._schedule = self._host_schedule = None
+            self._variables.insert(1, self._learning_rate)
+
     def _rate(self) -> Any:
         """The learning rate of the step under way."""
         return self._learning_rate if self._schedule is None else self._schedule(self.iterations)
+
+    @property
+    def parameter_groups(self) -> list[Any]:
+        """The groups of weights that are treated in a way of their own."""
+        return list(self._grouping.groups)
+
+    def updates(self, variable: Any) -> bool:
+        """Whether a weight is updated: it is in no group that is frozen."""
+        return not self._grouping.freezes(variable)
+
+    def bind(self, steps_per_epoch: int | None, epochs: int) -> bool:
+        """Tells schedules that count epochs how long these are. `fit` calls it.
+
+        Args:
+            steps_per_epoch: Batches of an epoch; None if that is not known.
+            epochs: The epoch that training stops before.
+
+        Returns:
+            Whether a schedule has changed, so that steps have to be recorded anew.
+
+        Raises:
+            ValueError: A schedule ends before it begins, or needs `steps_per_epoch`.
+        """
+        steps = None if steps_per_epoch is None else steps_per_epoch / (self.gradient_accumulation_steps or 1)
+        own = [] if self._schedule is None else [self._schedule]
+        return any([schedule.bind(steps, epochs) for schedule in [*own, *self._grouping.schedules()]])
+
+    @property
+    def passes(self) -> int:
+        """How often a step computes the loss of its batch."""
+        return 1
+
+    def gradients(self, loss: Any, variables: list[Any], again: Callable[[], Any]) -> list[Any]:
+        """The gradients that `apply` takes, for the `train_step` of models.
+
+        Args:
+            loss: The loss, as `scale_loss` gives it.
+            variables: The weights.
+            again: Computes the loss of the same batch anew, at the weights as they are then.
+        """
+        return _core.gradients(loss, variables)
 
     @property
     def asks_python(self) -> bool:
@@ -359,7 +421,7 @@ class Optimizer(NamedArguments):
         if trainable_variables is None:
             if not self.built:
                 raise ValueError(f"{self.name}: the first apply() needs the variables")
-            trainable_variables = self._trainable_variables
+            trainable_variables = self._given_variables
         variables = list(trainable_variables)
         if len(grads) != len(variables):
             raise ValueError(f"{self.name}: expected {len(variables)} gradients, received {len(grads)}")
@@ -377,9 +439,10 @@ class Optimizer(NamedArguments):
     def _apply(self, pairs: list[Any]) -> None:
         steps = self.gradient_accumulation_steps
         scale = self.loss_scale_factor or 1.0
+        pairs = [(g, v) for g, v in pairs if self.updates(v)]
         updated = [(g, v) for g, v in pairs if not is_overwritten(v)]
-        tensors = [(_tensor(g) if scale == 1.0 else _tensor(g) / scale, v) for g, v in updated]
-        overwritten = [(_tensor(g), v) for g, v in pairs if is_overwritten(v)]
+        tensors = [(tensor_of(g) if scale == 1.0 else tensor_of(g) / scale, v) for g, v in updated]
+        overwritten = [(tensor_of(g), v) for g, v in pairs if is_overwritten(v)]
         if steps is None:
             for value, variable in overwritten:
                 variable.assign(value.astype(variable.dtype))
@@ -409,13 +472,14 @@ class Optimizer(NamedArguments):
         pairs = self._clip(pairs)
         rate = self._rate()
         rate = rate.value if isinstance(rate, _core.Variable) else rate
+        rate_of = self._grouping.rates(rate, self.iterations)
         for _, variable in pairs:
-            decay = None if variable.id in self._excluded else self._decay_of(variable)
+            decay = self._decay(variable) if self._decouples_decay else None
             if decay:
-                variable.assign(variable - variable * rate * float(decay))
+                variable.assign(variable - variable * rate_of(variable) * float(decay))
         self._prepare()
         for gradient, variable in pairs:
-            self.update_step(gradient, variable, rate)
+            self.update_step(gradient, variable, rate_of(variable))
         for _, variable in pairs:
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable.value))
@@ -446,7 +510,7 @@ class Optimizer(NamedArguments):
     def finalize_variable_values(self, var_list: Any) -> None:
         """At the end of training: weights become their moving averages, with `use_ema`."""
         if self.use_ema:
-            for variable in filter(lambda v: not is_overwritten(v), var_list):
+            for variable in filter(lambda v: not is_overwritten(v) and self.updates(v), var_list):
                 variable.assign(self._averages[self._index(variable)].value)
 
     def _clip(self, pairs: list[Any]) -> list[Any]:
@@ -468,8 +532,14 @@ class Optimizer(NamedArguments):
             return [(g * scale, v) for g, v in pairs]
         return pairs
 
+    def _decay(self, variable: Any) -> float | None:
+        """The weight decay of a variable: None if it is excluded, that of its group, or the optimizer's."""
+        if variable.id in self._excluded:
+            return None
+        return self._grouping.decay(variable, self._decay_of(variable))
+
     def _decay_of(self, variable: Any) -> float | None:
-        """The weight decay of a variable that is not excluded from it."""
+        """The weight decay of a variable that neither is excluded from it nor has that of a group."""
         return self.weight_decay
 
     def _prepare(self) -> None:
@@ -564,7 +634,7 @@ class Optimizer(NamedArguments):
         """
         if not self.built:
             raise ValueError(f"{self.name}: stateless_apply: call build(trainable_variables) first")
-        own, weights = self.variables, self._trainable_variables
+        own, weights = self.variables, self._given_variables
         for argument, values, variables in (
             ("optimizer_variables", optimizer_variables, own),
             ("trainable_variables", trainable_variables, weights),
@@ -610,7 +680,13 @@ class Optimizer(NamedArguments):
             "ema_overwrite_frequency": self.ema_overwrite_frequency,
             "loss_scale_factor": self.loss_scale_factor,
             "gradient_accumulation_steps": self.gradient_accumulation_steps,
+            **self._groups_config(),
         }
+
+    def _groups_config(self) -> dict[str, Any]:
+        """The argument `parameter_groups`, which Keras's optimizers lack: only where there are some."""
+        groups = self._grouping.groups
+        return {"parameter_groups": serialization.serialize_keras_object(groups)} if groups else {}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Optimizer:
@@ -618,6 +694,13 @@ class Optimizer(NamedArguments):
         config = dict(config)
         if isinstance(config.get("learning_rate"), dict):
             config["learning_rate"] = schedules.deserialize(config["learning_rate"], custom_objects)
+        if config.get("parameter_groups"):
+            config["parameter_groups"] = [
+                serialization.deserialize_keras_object(group, custom_objects)
+                if isinstance(group, dict)
+                else group
+                for group in config["parameter_groups"]
+            ]
         return cls(**config)
 
     def __reduce__(self) -> Any:
@@ -632,7 +715,7 @@ def is_overwritten(variable: Any) -> bool:
     return bool(getattr(variable, "overwrite_with_gradient", False))
 
 
-def _tensor(gradient: Any) -> Any:
+def tensor_of(gradient: Any) -> Any:
     """A gradient as a float32 tensor, in which updates are computed."""
     if isinstance(gradient, _core.Variable):
         gradient = gradient.value

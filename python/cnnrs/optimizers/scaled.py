@@ -1,4 +1,4 @@
-"""Update rules whose steps are scaled by the size of the weights: Adafactor and LAMB."""
+"""Update rules whose steps are scaled by the size of the weights: Adafactor, LAMB and LARS."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import numpy as np
 
 from cnnrs.base.arguments import number
 from cnnrs.ops import raw
+from cnnrs.optimizers.groups import norms_and_biases
 from cnnrs.optimizers.optimizer import Optimizer, slot_dtype
-from cnnrs.optimizers.schedules import _power
+from cnnrs.optimizers.schedules.schedule import power
 from cnnrs.variables import Variable
 
-__all__ = ["Adafactor", "Lamb"]
+__all__ = ["LARS", "Adafactor", "Lamb"]
 
 
 class Adafactor(Optimizer):
@@ -203,8 +204,8 @@ class Lamb(Optimizer):
         m, v = self._momentums[i], self._velocities[i]
         m.assign(m + (gradient - m) * (1.0 - self.beta_1))
         v.assign(v + (raw.square(gradient) - v) * (1.0 - self.beta_2))
-        first = m.value / (1.0 - _power(self.beta_1, step))
-        second = v.value / (1.0 - _power(self.beta_2, step))
+        first = m.value / (1.0 - power(self.beta_1, step))
+        second = v.value / (1.0 - power(self.beta_2, step))
         update = first / (raw.sqrt(second) + float(self.epsilon))
         weights, length = (raw.sqrt(raw.sum(raw.square(x))) for x in (variable.value, update))
         both = (weights > 0.0) & (length > 0.0)
@@ -217,4 +218,107 @@ class Lamb(Optimizer):
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
+        }
+
+
+class LARS(Optimizer):
+    """Momentum whose steps are as large as each layer's weights allow, for batches of thousands of images.
+
+    You, Gitman and Ginsburg 2017, "Large batch training of convolutional networks", arXiv:1708.03888,
+    algorithm 1: with the gradient `g` of the weights `w` of a layer, weight decay `β` and trust coefficient
+    `η`, the local rate is `λ = η · ‖w‖ / (‖g‖ + β ‖w‖ + ε)`, and
+
+        v ← μ v + λ · learning_rate · (g + β w)
+        w ← w - v
+
+    Norms and biases (`norms_and_biases`) take plain steps of momentum, `λ = 1`, without decay, as the
+    reference implementations do; `adapts_all` treats them as all others. Where a norm is 0, `λ = 1`.
+
+    Args:
+        learning_rate: Number, schedule, or callable without arguments: the global rate, often above 1.
+        momentum: `μ`.
+        trust_coefficient: `η`.
+        epsilon: `ε`.
+        nesterov: Whether the step looks ahead, `w - (λ · learning_rate · (g + β w) + μ v)`.
+        adapts_all: Whether norms and biases are scaled and decayed, too.
+        weight_decay: `β`; a part of the gradient, and not decoupled from it. None for 0.
+        **kwargs: None; the other arguments are those of `Optimizer`.
+
+    Example:
+
+    >>> import cnnrs
+    >>> w = cnnrs.Variable([[3.0, 4.0]])
+    >>> cnnrs.optimizers.LARS(1.0, trust_coefficient=0.1).apply([[[0.0, 2.0]]], [w])
+    >>> w.numpy().round(4).tolist()
+    [[3.0, 3.5]]
+    """
+
+    _decouples_decay = False
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.1,
+        momentum: float = 0.9,
+        trust_coefficient: float = 0.001,
+        epsilon: float = 1e-8,
+        nesterov: bool = False,
+        adapts_all: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
+        )
+        self.momentum = number(momentum, self, "momentum", least=0, below=1)
+        self.trust_coefficient = number(trust_coefficient, self, "trust_coefficient", above=0)
+        self.epsilon = number(epsilon, self, "epsilon", least=0)
+        self.nesterov, self.adapts_all = nesterov, adapts_all
+
+    def build(self, variables: Any) -> None:
+        super().build(variables)
+        self._momentums = self.add_optimizer_variables(variables, "momentum")
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        slot = self._momentums[self._index(variable)]
+        if self.adapts_all or not norms_and_biases(variable):
+            decay = float(self._decay(variable) or 0.0)
+            weights, length = (raw.sqrt(raw.sum(raw.square(x))) for x in (variable.value, gradient))
+            both = (weights > 0.0) & (length > 0.0)
+            whole = length + decay * weights + float(self.epsilon)
+            ratio = raw.where(both, float(self.trust_coefficient) * weights / whole, 1.0)
+            gradient = (gradient + decay * variable) if decay else gradient
+            learning_rate = learning_rate * ratio
+        step = learning_rate * gradient
+        moved = float(self.momentum) * slot + step
+        slot.assign(moved)
+        variable.assign(variable - (step + float(self.momentum) * moved if self.nesterov else moved))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "trust_coefficient": self.trust_coefficient,
+            "epsilon": self.epsilon,
+            "nesterov": self.nesterov,
+            "adapts_all": self.adapts_all,
         }

@@ -17,7 +17,8 @@ GROUP = "cnnrs"
 
 def _states(model: Any) -> list[Any]:
     found: dict[int, Any] = {}
-    for layer in model._flatten_layers():
+    # Optimizers and metrics draw nothing.
+    for layer in getattr(model, "_flatten_layers", tuple)():
         for generator in layer._seed_generators():
             found.setdefault(generator.state.id, generator.state)
     return list(found.values())

@@ -13,7 +13,7 @@ from cnnrs.layers import Layer
 from cnnrs.saving.object_paths import Saved, saved_objects
 from cnnrs.serialization.hdf5 import Group
 
-__all__ = ["Stores", "load_assets", "load_state", "save_assets", "save_state"]
+__all__ = ["Stores", "load_assets", "load_own", "load_state", "save_assets", "save_state"]
 
 # Where files of TensorFlow 2.13 have what is below "layers".
 _BEFORE_3 = "_layer_checkpoint_dependencies"
@@ -112,7 +112,7 @@ def load_state(root: Any, stores: Stores, skip: Any = None, skip_mismatch: bool 
             _prepare(root, saved.value, stores.store(places[id(saved)]))
         store = stores.store(places[id(saved)])
         try:
-            _load(saved.value, store)
+            load_own(saved.value, store)
         except Exception as problem:
             problems.append((saved.value, problem))
     if not problems:
@@ -137,7 +137,8 @@ def _prepare(model: Any, optimizer: Any, store: dict[str, np.ndarray]) -> None:
         optimizer.build(model.trainable_variables)
 
 
-def _load(owner: Any, store: dict[str, np.ndarray]) -> None:
+def load_own(owner: Any, store: dict[str, np.ndarray]) -> None:
+    """Hands an object, which is built, what it stored; what is inside of it is left as it is."""
     if not hasattr(owner, "load_from_keras"):
         owner.load_own_variables(store)
         return

@@ -20,6 +20,7 @@ PUBLIC = (
     "cnnrs.applications.inception_resnet_v2",
     "cnnrs.callbacks",
     "cnnrs.constraints",
+    "cnnrs.detection",
     "cnnrs.distillation",
     "cnnrs.dtype_policies",
     "cnnrs.initializers",

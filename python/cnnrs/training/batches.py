@@ -62,11 +62,19 @@ class Batches:
         self._first = 0
         # Batches of the pass under way, of an iterable.
         self._taken = 0
+        # Where the epoch under way began in its pass: a row of arrays, or a batch of an iterable.
+        self._began = 0
+        # The state from which the order of the pass under way was drawn.
+        self._drawn_from: np.ndarray | None = None
+        self._resumed: tuple[dict[str, Any], int] | None = None
 
     def start(self) -> Batches:
-        """A new epoch."""
+        """A new epoch, or the one that `resume` names."""
         self._first = 0
-        if isinstance(self.data, ArrayData):
+        if self._resumed is not None:
+            (state, done), self._resumed = self._resumed, None
+            self._take_up(state, done)
+        elif isinstance(self.data, ArrayData):
             self._start_arrays(self.data)
         elif self._iterator is None or not self.data.goes_on or (self.steps is None and not self.data.once):
             dataset_order = None
@@ -74,13 +82,68 @@ class Batches:
                 dataset_order = self._permutation(self.data.num_batches)
             self._iterator = self.data.epoch(dataset_order)
             self._taken = 0
+        if not isinstance(self.data, ArrayData) and not self._first:
+            self._began = self._taken
         return self
+
+    @property
+    def first(self) -> int:
+        """The first batch of this epoch that has not been run."""
+        return self._first
+
+    def state(self, within: bool) -> dict[str, Any]:
+        """What `resume` needs, as plain data.
+
+        Args:
+            within: Whether it is for the epoch under way, and not for the next one.
+        """
+        if isinstance(self.data, ArrayData):
+            position = self._began if within else self._position
+        elif within:
+            position = self._began
+        else:
+            goes_on = self._iterator is not None and self.data.goes_on
+            position = self._taken if goes_on and (self.steps is not None or self.data.once) else 0
+        drawn = None if self._drawn_from is None else self._drawn_from.tolist()
+        return {"position": position, "drawn_from": drawn}
+
+    def resume(self, state: dict[str, Any], done: int) -> None:
+        """Makes the next `start` take up an epoch.
+
+        Args:
+            state: What `state` gave.
+            done: Batches of the epoch that have been run.
+        """
+        self._resumed = state, done
+
+    def _take_up(self, state: dict[str, Any], done: int) -> None:
+        drawn, position = state["drawn_from"], state["position"]
+        whole = not done and not position
+        if drawn is not None and self.shuffle and not whole:
+            # The pass under way has the order that it had.
+            self.seed.state.assign(np.asarray(drawn, np.int32))
+        if isinstance(self.data, ArrayData):
+            if not whole:
+                size = self.data.size
+                self._pass = self._permutation(size) if self.shuffle else np.arange(size, dtype=np.int64)
+                self._position = position
+            self._start_arrays(self.data)
+        else:
+            order = None
+            if self.data.is_dataset and self.shuffle and self.data.num_batches is not None:
+                order = self._permutation(self.data.num_batches)
+            self._iterator = self.data.epoch(order)
+            self._began = position
+            for self._taken in range(1, position + done + 1):
+                next(self._iterator, None)
+        self._first = done
 
     def _start_arrays(self, data: ArrayData) -> None:
         count = data.size
         if self._pass is None or self._position >= count:
             self._pass = self._permutation(count) if self.shuffle else np.arange(count, dtype=np.int64)
             self._position = 0
+        self._began = self._position
         rows = count if self.steps is None else self.steps * data.batch_size
         self.order = self._pass[self._position : self._position + rows]
         self._position += rows
@@ -90,6 +153,7 @@ class Batches:
 
     def _permutation(self, count: int) -> np.ndarray:
         # The generator's state is saved with the model, so that a resumed training meets the same order.
+        self._drawn_from = np.array(self.seed.state.numpy())
         state = np.asarray(self.seed.next().numpy()).astype(np.uint32)
         return np.random.default_rng(state.tolist()).permutation(count).astype(np.int64)
 
@@ -142,7 +206,7 @@ class Batches:
 
     def _from_iterable(self, data: BatchData) -> Iterator[Samples]:
         assert self._iterator is not None
-        for count in range(sys.maxsize):
+        for count in range(self._first, sys.maxsize):
             if self.steps is not None and count >= self.steps:
                 # A pass that ends with the epoch: the next one begins another.
                 if data.goes_on and self._taken == data.num_batches:

@@ -79,7 +79,11 @@ def _nothing(batch: int) -> None:
 
 
 def run_epoch(
-    batches: Batches, runner: Runner, hooks: BatchHooks, stop: Callable[[], bool] = lambda: False
+    batches: Batches,
+    runner: Runner,
+    hooks: BatchHooks,
+    stop: Callable[[], bool] = lambda: False,
+    before: Any = None,
 ) -> dict[str, Any]:
     """Runs the batches of an epoch.
 
@@ -90,6 +94,7 @@ def run_epoch(
         runner: Runs them.
         hooks: What is called around them.
         stop: Asked before each batch, or each call that runs many, whether to leave out the rest.
+        before: The logs of the last batch that was run before an epoch was interrupted.
 
     Returns:
         The logs of the last batch.
@@ -97,8 +102,7 @@ def run_epoch(
     Raises:
         ValueError: There is no batch.
     """
-    outcome: Any = None
-    batch = 0
+    outcome: Any = before
 
     def ended(last: int, outcome: Any) -> Any:
         if not hooks.told:
@@ -108,6 +112,7 @@ def run_epoch(
         return logs
 
     batches.start()
+    batch = batches.first
     head = batches.head()
     many = None if head is None else runner.many(head)
     full = 0 if many is None else batches.full
@@ -122,7 +127,7 @@ def run_epoch(
                 outcome = runner.group(rest)
                 batch += len(rest)
         outcome = ended(batch - 1, outcome)
-    remaining = iter(batches) if batch == full else iter(())
+    remaining = iter(batches) if many is None or batch == full else iter(())
     # Stopping is asked before the next batch is, which may be long in coming.
     while not stop():
         group = list(islice(remaining, hooks.at_once))

@@ -13,6 +13,7 @@ from cnnrs.layers.base import Layer
 from cnnrs.training.arguments import check_jit_compile, takes_argument
 from cnnrs.training.logs import results_of, track_loss
 from cnnrs.training.samples import unpack_x_y_sample_weight
+from cnnrs.training.second_pass import SecondPass
 from cnnrs.training.step import RecordedStep, Signature
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ class ModelSteps(Layer):
     def train_step(self, data: Any) -> Any:
         """Forward, loss, gradients, update and metrics of a batch; gives the logs."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
+        second = SecondPass(self) if self.optimizer is not None and self.optimizer.passes > 1 else None
         y_pred = self(x, training=True)
         loss = self._loss_of(x, y, y_pred, sample_weight, training=True)
         self._track_loss(loss, x)
@@ -212,7 +214,13 @@ class ModelSteps(Layer):
                     f"{self.name}: fit: expected compile(optimizer=...), for there are weights to train; "
                     "received an optimizer of None"
                 )
-            gradients = _core.gradients(self.optimizer.scale_loss(loss), variables)
+            scaled = self.optimizer.scale_loss(loss)
+            if second is None:
+                gradients = _core.gradients(scaled, variables)
+            else:
+                gradients = self.optimizer.gradients(
+                    scaled, variables, lambda: second.loss(x, y, sample_weight)
+                )
             self.optimizer.apply(gradients, variables)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 

@@ -10,11 +10,14 @@ from cnnrs import _core, tree
 from cnnrs.base.arguments import integer, named, reject
 from cnnrs.random import SeedGenerator, current_seed
 from cnnrs.training.arguments import check_steps, is_due, limited_epochs, limited_steps, resolve_verbosity
+from cnnrs.training.batch_statistics import followers, reestimate
 from cnnrs.training.batches import Batches
 from cnnrs.training.data_adapter import ArrayData, BatchData, make_data, make_fit_data
 from cnnrs.training.device_loss import keep, recovered
+from cnnrs.training.fit_state import Fit, Resumed, ResumedRunner
 from cnnrs.training.logs import as_numbers, in_order, warn_of_nan
 from cnnrs.training.loop import BatchHooks, run_epoch
+from cnnrs.training.lr_find import LearningRates, range_test
 from cnnrs.training.model_steps import Kind
 from cnnrs.training.runner import StepRunner
 from cnnrs.training.samples import Samples
@@ -29,12 +32,13 @@ __all__ = ["Trainer"]
 class Trainer(StepFunctions):
     """What every model can do with data."""
 
-    _unowned = StepFunctions._unowned | {"_shuffle_seed", "history"}
+    _unowned = StepFunctions._unowned | {"_fit", "_shuffle_seed", "history"}
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self._shuffle_seed = SeedGenerator()
         self._initial_epoch = 0
+        self._fit: Fit | None = None
         self.history: Any = None
 
     @named
@@ -101,6 +105,8 @@ class Trainer(StepFunctions):
         )
         steps = limited_steps(steps_per_epoch or data.num_batches)
         verbosity = resolve_verbosity(verbose)
+        if self.optimizer is not None and self.optimizer.bind(steps, epochs):
+            self._forget_recorded()
         callbacks = self._callback_list(
             callbacks,
             add_history=True,
@@ -115,16 +121,19 @@ class Trainer(StepFunctions):
         batches = Batches(data, steps, shuffle, self._shuffle_seed)
         self.make_train_function()
         self._initial_epoch = initial_epoch
+        self._fit = fit = Fit(self, batches, callbacks)
         callbacks.on_train_begin()
         # A callback may have taken up training that was interrupted.
         initial_epoch = self._initial_epoch
+        if fit.resumed is not None:
+            fit.resumed.restore_callbacks(callbacks)
         logs: dict[str, Any] = {}
         keep(self)
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
             try:
-                logs = self._run_epoch("train", batches, callbacks, verbosity)
+                logs = self._run_epoch("train", batches, callbacks, verbosity, fit.take_resumed())
                 keep(self)
             except _core.DeviceLostError as error:
                 raise recovered(self, epoch, error) from error
@@ -138,7 +147,86 @@ class Trainer(StepFunctions):
         if self.optimizer is not None and self.optimizer.built:
             self.optimizer.finalize_variable_values(self.trainable_weights)
         callbacks.on_train_end(logs)
+        self._fit = None
         return self.history
+
+    def _reestimate(self, data: Any, steps: int | None, *, check: bool = False) -> None:
+        """Computes moving statistics of batch normalisation anew.
+
+        Args:
+            data: The data; None takes those of the `fit` under way.
+            steps: Batches to look at, if not all.
+            check: Whether only to say whether that would work.
+
+        Raises:
+            ValueError: There are such statistics, and the data cannot be gone through again.
+        """
+        if not self.built or not followers(self):
+            return
+        if data is not None:
+            source = make_data(data[0] if isinstance(data, tuple) else data, None, None, None, steps)
+        elif self._fit is not None:
+            source = self._fit.batches.data
+        if isinstance(source, BatchData) and data is None and (source.once or source.num_batches is None):
+            if source.once or steps is None:
+                raise ValueError(
+                    f"{self.name}: moving statistics are computed over the data anew, and those of fit "
+                    "cannot be gone through again, or do not say how long they are; "
+                    "expected data=..., or steps=..."
+                )
+        if not check:
+            reestimate(self, source, steps)
+
+    @named
+    def lr_find(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        start_learning_rate: float = 1e-6,
+        end_learning_rate: float = 10.0,
+        steps: int = 100,
+        smoothing: float = 0.9,
+        stop_factor: float = 4.0,
+        sample_weight: Any = None,
+    ) -> LearningRates:
+        """Trains for some steps at rising learning rates, and says which rate to take.
+
+        The rates rise exponentially from batch to batch (Smith 2017, "Cyclical learning rates for training
+        neural networks", arXiv:1506.01186, section 3.3). Afterwards weights, moving statistics, optimizer,
+        metrics and random states are what they were, bit for bit. An iterable is left where the test ended.
+
+        Args:
+            x: Arrays whose rows are samples, or an iterable of batches.
+            y: Targets, if x is arrays.
+            batch_size: Samples of a batch, by default 32.
+            start_learning_rate: The rate of the first batch.
+            end_learning_rate: The rate of the last batch.
+            steps: Batches of the test. Data that have fewer are gone through again.
+            smoothing: Weight of the past in the moving mean of the losses, whose bias is corrected.
+            stop_factor: The test ends when the smoothed loss is above this times its least value, or is not
+                finite.
+            sample_weight: Weight of each sample.
+
+        Returns:
+            `LearningRates`: `learning_rates`, `losses`, `suggestion`, and `plot()`.
+
+        Raises:
+            ValueError: An argument is out of its range, the model has no optimizer of one rate, or the loss
+                is not finite at the first rate.
+
+        >>> import numpy as np
+        >>> import cnnrs
+        >>> model = cnnrs.Sequential([cnnrs.Input((4,)), cnnrs.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+        >>> found = model.lr_find(x, x.sum(1), steps=30)
+        >>> 1e-6 < found.suggestion < 1.0
+        True
+        """
+        self._require_compiled("lr_find")
+        data = make_data(x, y, sample_weight, batch_size, None)
+        return range_test(self, data, start_learning_rate, end_learning_rate, steps, smoothing, stop_factor)
 
     @named
     def evaluate(
@@ -194,7 +282,12 @@ class Trainer(StepFunctions):
         return logs
 
     def _run_epoch(
-        self, kind: Kind, batches: Batches, callbacks: CallbackList, verbosity: int
+        self,
+        kind: Kind,
+        batches: Batches,
+        callbacks: CallbackList,
+        verbosity: int,
+        resumed: Resumed | None = None,
     ) -> dict[str, Any]:
         """An epoch of training or evaluation; gives its logs.
 
@@ -207,7 +300,9 @@ class Trainer(StepFunctions):
         def stop() -> bool:
             return self.stop_training or (kind == "test" and self.stop_evaluating)
 
-        return run_epoch(batches, StepRunner(self, kind), hooks, stop)
+        if resumed is None or not resumed.batches_done:
+            return run_epoch(batches, StepRunner(self, kind), hooks, stop)
+        return run_epoch(batches, ResumedRunner(self, kind, resumed), hooks, stop, resumed.logs)
 
     def _callback_list(self, callbacks: Any, **arguments: Any) -> CallbackList:
         from cnnrs.callbacks import CallbackList

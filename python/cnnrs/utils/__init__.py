@@ -25,6 +25,7 @@ from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_wei
 from cnnrs.utils import bounding_boxes
 from cnnrs.utils.arrays import normalize, to_categorical
 from cnnrs.utils.audio_directory import audio_dataset_from_directory
+from cnnrs.utils.batch_statistics import reestimate_batch_norm
 from cnnrs.utils.data_set import Dataset, split_dataset
 from cnnrs.utils.explaining import explain
 from cnnrs.utils.feature_space import FeatureSpace
@@ -76,6 +77,7 @@ __all__ = [
     "plot_model",
     "profile",
     "recover",
+    "reestimate_batch_norm",
     "register_keras_serializable",
     "save_img",
     "serialize_keras_object",

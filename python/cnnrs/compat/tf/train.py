@@ -1,4 +1,4 @@
-"""`tf.train`: messages of TFRecord files. Checkpoints and optimizers are those of Keras.
+"""`tf.train`: messages of TFRecord files, and checkpoints. Optimizers are those of Keras.
 
 >>> import cnnrs.compat.tf as tf
 >>> label = tf.train.Feature(int64_list=tf.train.Int64List(value=[3]))
@@ -11,20 +11,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnnrs.compat.tf.checkpoint_files import get_checkpoint_state, latest_checkpoint, list_variables
+from cnnrs.compat.tf.checkpoint_manager import CheckpointManager
+from cnnrs.compat.tf.checkpoints import Checkpoint
 from cnnrs.compat.tf.namespaces import unknown
 from cnnrs.compat.tf.protos import message
 
 _MESSAGES = """BytesList Example Feature FeatureList FeatureLists Features FloatList Int64List
 SequenceExample""".split()
 
-__all__ = list(_MESSAGES)
+__all__ = [
+    *_MESSAGES,
+    "Checkpoint",
+    "CheckpointManager",
+    "get_checkpoint_state",
+    "latest_checkpoint",
+    "list_variables",
+]
 
 _unknown = unknown(
     "tf.train",
     {
-        "Checkpoint CheckpointManager CheckpointOptions latest_checkpoint load_checkpoint list_variables "
-        "checkpoints_iterator get_checkpoint_state": "save models with model.save and model.save_weights, "
-        "and in training with the callbacks ModelCheckpoint and BackupAndRestore",
+        "CheckpointOptions load_checkpoint checkpoints_iterator": "tf.train.Checkpoint writes and reads, "
+        "tf.train.list_variables tells what is in a file",
         "ExponentialMovingAverage": "optimizers take use_ema=True",
         "Coordinator ClusterSpec ServerDef JobDef ClusterDef": "there is one process",
         "AdamOptimizer AdagradOptimizer GradientDescentOptimizer MomentumOptimizer RMSPropOptimizer Saver "

@@ -18,12 +18,14 @@ from cnnrs.compat.tf.image import cropping as _cropping
 from cnnrs.compat.tf.image import quality as _quality
 from cnnrs.compat.tf.image import randomized as _randomized
 from cnnrs.compat.tf.image import resizing as _resizing
+from cnnrs.compat.tf.image import suppression as _suppression
 from cnnrs.compat.tf.image.boxes import *  # noqa: F403 - the namespace is their union
 from cnnrs.compat.tf.image.colors import *  # noqa: F403
 from cnnrs.compat.tf.image.cropping import *  # noqa: F403
 from cnnrs.compat.tf.image.quality import *  # noqa: F403
 from cnnrs.compat.tf.image.randomized import *  # noqa: F403
 from cnnrs.compat.tf.image.resizing import *  # noqa: F403
+from cnnrs.compat.tf.image.suppression import *  # noqa: F403
 from cnnrs.compat.tf.namespaces import unknown
 
 # Functions of files stand in `tf.io`, and here by their older names.
@@ -47,13 +49,14 @@ __all__ = [
     *_quality.__all__,
     *_randomized.__all__,
     *_resizing.__all__,
+    *_suppression.__all__,
 ]
 
 _unknown = unknown(
     "tf.image",
     {
         "extract_glimpse": "use tf.image.crop_to_bounding_box, or crop_and_resize",
-        "generate_bounding_box_proposals non_max_suppression_overlaps": "use tf.image.non_max_suppression",
+        "generate_bounding_box_proposals": "use tf.image.non_max_suppression",
     },
     [*__all__, *_OF_IO],
 )

@@ -7,17 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnrs import ops, random
-from cnnrs.compat.tf.arguments import as_float, boolean, integer, numbers, tensor
+from cnnrs.compat.tf.arguments import as_float, numbers, tensor
 from cnnrs.compat.tf.namespaces import operation
 from cnnrs.compat.tf.random import Generator, source
 
 __all__ = [
-    "combined_non_max_suppression",
     "crop_and_resize",
     "draw_bounding_boxes",
-    "non_max_suppression",
-    "non_max_suppression_padded",
-    "non_max_suppression_with_scores",
     "sample_distorted_bounding_box",
     "stateless_sample_distorted_bounding_box",
 ]
@@ -77,187 +73,6 @@ def crop_and_resize(
     parts = ops.einsum("njw,niwc->nijc", columns, parts)
     inside = ops.logical_and(row_inside[:, :, None], column_inside[:, None, :])[..., None]
     return ops.where(inside, parts, float(extrapolation_value))
-
-
-def _overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The part of the union of two boxes that both cover; corners may be swapped."""
-    low, high = np.minimum(box[..., :2], box[..., 2:]), np.maximum(box[..., :2], box[..., 2:])
-    lows, highs = np.minimum(others[:, :2], others[:, 2:]), np.maximum(others[:, :2], others[:, 2:])
-    common = np.maximum(np.minimum(high, highs) - np.maximum(low, lows), 0).prod(axis=-1)
-    union = (high - low).prod(axis=-1) + (highs - lows).prod(axis=-1) - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
-
-
-def _suppress(
-    boxes: np.ndarray, scores: np.ndarray, most: int, iou: float, least: float, sigma: float = 0.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """The boxes that stay, best first, and their scores (Bodla 2017 for a sigma above 0)."""
-    scores = scores.astype("float32").copy()
-    alive = scores > least
-    kept: list[int] = []
-    values: list[float] = []
-    while len(kept) < most and alive.any():
-        best = int(np.argmax(np.where(alive, scores, -np.inf)))
-        kept.append(best)
-        values.append(scores[best])
-        alive[best] = False
-        overlap = _overlaps(boxes[best], boxes)
-        if sigma > 0:
-            scores = np.where(alive, scores * np.exp(-(overlap**2) / (2 * sigma)), scores).astype("float32")
-            alive &= scores > least
-        alive &= overlap <= iou
-    return np.array(kept, "int32"), np.array(values, "float32")
-
-
-def _checked(boxes: Any, scores: Any, function: str) -> tuple[np.ndarray, np.ndarray]:
-    corners, points = np.asarray(boxes, "float32"), np.asarray(scores, "float32")
-    if corners.ndim != 2 or corners.shape[1] != 4 or points.shape != corners.shape[:1]:
-        raise ValueError(
-            f"tf.image.{function}: expected boxes of shape (n, 4) and n scores, received {corners.shape} and "
-            f"{points.shape}"
-        )
-    return corners, points
-
-
-@operation
-def non_max_suppression(
-    boxes: Any,
-    scores: Any,
-    max_output_size: Any,
-    iou_threshold: float = 0.5,
-    score_threshold: float = float("-inf"),
-) -> Any:
-    """The indices of boxes that no better one overlaps, the best first; it needs values: not while recording.
-
-    Args:
-        boxes: Corners, of shape (n, 4).
-        scores: How good each is.
-        max_output_size: The most indices.
-        iou_threshold: How much of their union two boxes may have in common.
-        score_threshold: What a score must exceed.
-    """
-    corners, points = _checked(boxes, scores, "non_max_suppression")
-    most = integer(max_output_size, "image.non_max_suppression", "max_output_size")
-    return ops.array(_suppress(corners, points, most, float(iou_threshold), float(score_threshold))[0])
-
-
-class WithScores(NamedTuple):
-    """What `non_max_suppression_with_scores` gives."""
-
-    selected_indices: Any
-    selected_scores: Any
-
-
-@operation
-def non_max_suppression_with_scores(
-    boxes: Any,
-    scores: Any,
-    max_output_size: Any,
-    iou_threshold: float = 0.5,
-    score_threshold: float = float("-inf"),
-    soft_nms_sigma: float = 0.0,
-) -> WithScores:
-    """As `non_max_suppression`, with the scores; a sigma above 0 lowers the scores of boxes that overlap."""
-    corners, points = _checked(boxes, scores, "non_max_suppression_with_scores")
-    most = integer(max_output_size, "image.non_max_suppression_with_scores", "max_output_size")
-    kept = _suppress(
-        corners, points, most, float(iou_threshold), float(score_threshold), float(soft_nms_sigma)
-    )
-    return WithScores(*map(ops.array, kept))
-
-
-class Padded(NamedTuple):
-    """What `non_max_suppression_padded` gives."""
-
-    selected_indices_padded: Any
-    num_valid: Any
-
-
-@operation
-def non_max_suppression_padded(
-    boxes: Any,
-    scores: Any,
-    max_output_size: Any,
-    iou_threshold: float = 0.5,
-    score_threshold: float = float("-inf"),
-    pad_to_max_output_size: bool = False,
-) -> Padded:
-    """As `non_max_suppression`, with zeros behind if so asked, and how many indices count."""
-    corners, points = _checked(boxes, scores, "non_max_suppression_padded")
-    most = integer(max_output_size, "image.non_max_suppression_padded", "max_output_size")
-    kept, _ = _suppress(corners, points, most, float(iou_threshold), float(score_threshold))
-    many = np.array(len(kept), "int32")
-    if boolean(pad_to_max_output_size, "image.non_max_suppression_padded", "pad_to_max_output_size"):
-        kept = np.pad(kept, (0, most - len(kept)))
-    return Padded(ops.array(kept), ops.array(many))
-
-
-class Combined(NamedTuple):
-    """What `combined_non_max_suppression` gives."""
-
-    nmsed_boxes: Any
-    nmsed_scores: Any
-    nmsed_classes: Any
-    valid_detections: Any
-
-
-@operation
-def combined_non_max_suppression(
-    boxes: Any,
-    scores: Any,
-    max_output_size_per_class: Any,
-    max_total_size: Any,
-    iou_threshold: float = 0.5,
-    score_threshold: float = float("-inf"),
-    pad_per_class: bool = False,
-    clip_boxes: bool = True,
-) -> Combined:
-    """`non_max_suppression` of each class of each image; it needs values: not while recording.
-
-    Args:
-        boxes: Corners, of shape (batch, n, classes or 1, 4).
-        scores: Scores, of shape (batch, n, classes).
-        max_output_size_per_class: The most boxes of a class.
-        max_total_size: The most boxes of an image.
-        iou_threshold: How much of their union two boxes may have in common.
-        score_threshold: What a score must exceed.
-        pad_per_class: Whether the results have as many boxes as all classes may have, at most the total.
-        clip_boxes: Whether boxes are clipped to 0 to 1.
-
-    Returns:
-        Boxes, scores and classes, zeros behind those that count, and how many count.
-    """
-    corners, points = np.asarray(boxes, "float32"), np.asarray(scores, "float32")
-    if corners.ndim != 4 or points.ndim != 3 or corners.shape[2] not in (1, points.shape[2]):
-        raise ValueError(
-            "tf.image.combined_non_max_suppression: expected boxes of shape (batch, n, classes or 1, 4) and "
-            f"scores of shape (batch, n, classes), received {corners.shape} and {points.shape}"
-        )
-    per_class = integer(
-        max_output_size_per_class, "image.combined_non_max_suppression", "max_output_size_per_class"
-    )
-    total = integer(max_total_size, "image.combined_non_max_suppression", "max_total_size")
-    batch, _, classes = points.shape
-    if boolean(pad_per_class, "image.combined_non_max_suppression", "pad_per_class"):
-        total = min(total, per_class * classes)
-    found = np.zeros((batch, total, 4), "float32")
-    values, labels = np.zeros((batch, total), "float32"), np.zeros((batch, total), "float32")
-    counts = np.zeros(batch, "int32")
-    for b in range(batch):
-        rows = []
-        for c in range(classes):
-            own = corners[b, :, c % corners.shape[2]]
-            kept, kept_scores = _suppress(
-                own, points[b, :, c], per_class, float(iou_threshold), float(score_threshold)
-            )
-            rows += [(-s, c, i, own[i]) for i, s in zip(kept.tolist(), kept_scores.tolist(), strict=True)]
-        rows.sort(key=lambda row: row[:3])
-        counts[b] = len(rows[:total])
-        for place, (score, c, _, box) in enumerate(rows[:total]):
-            found[b, place], values[b, place], labels[b, place] = box, -score, c
-    if boolean(clip_boxes, "image.combined_non_max_suppression", "clip_boxes"):
-        found = np.clip(found, 0.0, 1.0)
-    return Combined(*(ops.array(x) for x in (found, values, labels, counts)))
 
 
 # Colours of boxes where none are given: one after the other.

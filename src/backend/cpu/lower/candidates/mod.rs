@@ -40,6 +40,7 @@ pub fn of(op: &Op, is_plain: bool) -> &'static [&'static dyn CpuKernel] {
         Op::Gather(_) => &[&data::GATHER],
         Op::Scatter(_) => &[&data::SCATTER],
         Op::Argsort(_) => &[&data::ARGSORT],
+        Op::NonMaxSuppression(_) => &[&data::NON_MAX_SUPPRESSION],
         Op::Scan(_) => &[&data::SCAN],
         Op::OneHot(_) => &[&data::ONE_HOT],
         Op::ArgReduce(_) => &[&data::ARG_REDUCE],

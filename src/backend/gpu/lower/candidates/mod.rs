@@ -163,7 +163,7 @@ pub fn of(task: &Task) -> Result<Kernel> {
         Op::Scan(_) => return scan::kernel(task),
         Op::OneHot(_) => data::one_hot(task)?,
         Op::ArgReduce(_) => data::arg_reduce(task)?,
-        Op::Linalg(_) | Op::Fft(_) => return Ok(Kernel::Host),
+        Op::Linalg(_) | Op::Fft(_) | Op::NonMaxSuppression(_) => return Ok(Kernel::Host),
         Op::Random(_) => data::random(task)?,
     }))
 }

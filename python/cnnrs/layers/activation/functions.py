@@ -1,4 +1,4 @@
-"""Activations with arguments or weights."""
+"""Activations with arguments or weights: those of Keras."""
 
 from __future__ import annotations
 

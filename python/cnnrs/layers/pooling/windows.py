@@ -1,4 +1,4 @@
-"""Pooling over windows, and over all spatial axes."""
+"""The largest element, or the mean, of each window."""
 
 from __future__ import annotations
 
@@ -14,19 +14,13 @@ __all__ = [
     "AveragePooling1D",
     "AveragePooling2D",
     "AveragePooling3D",
-    "GlobalAveragePooling1D",
-    "GlobalAveragePooling2D",
-    "GlobalAveragePooling3D",
-    "GlobalMaxPooling1D",
-    "GlobalMaxPooling2D",
-    "GlobalMaxPooling3D",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
 ]
 
 
-class _Pooling(Layer):
+class Pooling(Layer):
     """Pooling over windows of 1, 2 or 3 spatial axes."""
 
     _rank: int = 2
@@ -53,6 +47,10 @@ class _Pooling(Layer):
     def _numbers(self, value: Any, argument: str) -> tuple[int, ...]:
         return tuple(spatial_numbers(value, f"{self.name}: {argument}", self._rank))
 
+    def _window(self) -> tuple[Any, ...]:
+        """What poolings of `ops` take behind the input."""
+        return self.pool_size, self.strides, self.padding, self.data_format
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -63,7 +61,7 @@ class _Pooling(Layer):
         }
 
 
-class _MaxPooling(_Pooling):
+class _MaxPooling(Pooling):
     def __init__(
         self,
         pool_size: Any = (2, 2),
@@ -76,12 +74,12 @@ class _MaxPooling(_Pooling):
         super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
 
     def call(self, inputs: Any) -> Any:
-        return ops.max_pool(inputs, self.pool_size, self.strides, self.padding, self.data_format)
+        return ops.max_pool(inputs, *self._window())
 
 
-class _AveragePooling(_Pooling):
+class _AveragePooling(Pooling):
     def call(self, inputs: Any) -> Any:
-        return ops.average_pool(inputs, self.pool_size, self.strides, self.padding, self.data_format)
+        return ops.average_pool(inputs, *self._window())
 
 
 class MaxPooling2D(_MaxPooling):
@@ -165,121 +163,6 @@ class AveragePooling3D(_AveragePooling):
 
     Args:
         pool_size, strides, padding, data_format, name: As for `AveragePooling2D`, numbers or triples.
-    """
-
-    _rank = 3
-
-
-class _GlobalPooling(Layer):
-    """One value a channel, of all places."""
-
-    _rank: int = 2
-
-    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.data_format = image_data_format(data_format)
-        self.keepdims = bool(keepdims)
-        self.input_spec = InputSpec(ndim=self._rank + 2)
-        self._build_at_init()
-
-    def _axes(self) -> list[int]:
-        first = 1 if self.data_format == "channels_last" else 2
-        return list(range(first, first + self._rank))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format, "keepdims": self.keepdims}
-
-
-class _GlobalMaxPooling(_GlobalPooling):
-    def call(self, inputs: Any) -> Any:
-        return ops.max(inputs, self._axes(), self.keepdims)
-
-
-class _GlobalAveragePooling(_GlobalPooling):
-    def call(self, inputs: Any) -> Any:
-        return ops.mean(inputs, self._axes(), self.keepdims)
-
-
-class GlobalMaxPooling2D(_GlobalMaxPooling):
-    """The largest element of each channel.
-
-    Args:
-        data_format: "channels_last" or "channels_first"; None takes the configured one.
-        keepdims: Whether height and width stay, with extent 1.
-
-    >>> import numpy as np
-    >>> from cnnrs import layers
-    >>> layers.GlobalMaxPooling2D()(np.zeros((2, 4, 4, 3))).shape
-    (2, 3)
-    """
-
-
-class GlobalMaxPooling1D(_GlobalMaxPooling):
-    """The largest element of each channel of sequences of shape (batch, steps, channels).
-
-    Args:
-        data_format, keepdims: As for `GlobalMaxPooling2D`.
-    """
-
-    _rank = 1
-
-
-class GlobalMaxPooling3D(_GlobalMaxPooling):
-    """The largest element of each channel of volumes of shape (batch, depth, height, width, channels).
-
-    Args:
-        data_format, keepdims: As for `GlobalMaxPooling2D`.
-    """
-
-    _rank = 3
-
-
-class GlobalAveragePooling2D(_GlobalAveragePooling):
-    """The mean of each channel.
-
-    Args:
-        data_format: "channels_last" or "channels_first"; None takes the configured one.
-        keepdims: Whether height and width stay, with extent 1.
-
-    >>> import numpy as np
-    >>> from cnnrs import layers
-    >>> layers.GlobalAveragePooling2D(keepdims=True)(np.zeros((2, 4, 4, 3))).shape
-    (2, 1, 1, 3)
-    """
-
-
-class GlobalAveragePooling1D(_GlobalAveragePooling):
-    """The mean of each channel of sequences of shape (batch, steps, channels), over the steps of its mask.
-
-    Args:
-        data_format, keepdims: As for `GlobalAveragePooling2D`.
-
-    >>> import numpy as np
-    >>> from cnnrs import layers
-    >>> layers.GlobalAveragePooling1D()(np.array([[[1.0], [5.0]]]), mask=np.array([[True, False]])).tolist()
-    [[1.0]]
-    """
-
-    _rank = 1
-    _supports_masking = True
-
-    def call(self, inputs: Any, mask: Any = None) -> Any:
-        if mask is None:
-            return super().call(inputs)
-        (axis,) = self._axes()
-        mask = ops.cast(ops.expand_dims(mask, 2 if axis == 1 else 1), "bool")
-        total = ops.sum(ops.where(mask, inputs, ops.zeros_like(inputs)), axis, self.keepdims)
-        return total / ops.sum(ops.cast(mask, inputs.dtype), axis, self.keepdims)
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        return None
-
-
-class GlobalAveragePooling3D(_GlobalAveragePooling):
-    """The mean of each channel of volumes of shape (batch, depth, height, width, channels).
-
-    Args:
-        data_format, keepdims: As for `GlobalAveragePooling2D`.
     """
 
     _rank = 3

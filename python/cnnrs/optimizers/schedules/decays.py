@@ -1,51 +1,23 @@
-"""Learning-rate schedules, written in ops of the step so that they run inside the training plan."""
+"""Keras's learning-rate schedules, which count steps."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from cnnrs import _core, serialization
-from cnnrs.base.arguments import NamedArguments, number
+from cnnrs import _core
+from cnnrs.base.arguments import integer, number
 from cnnrs.ops import raw
+from cnnrs.optimizers.schedules.schedule import LearningRateSchedule, power, step_of
 
-
-def _step(step: Any) -> Any:
-    if isinstance(step, (_core.Tensor, _core.Variable)):
-        return step.astype("float32") if isinstance(step, _core.Tensor) else step.value.astype("float32")
-    return _core.tensor(step, dtype="float32")
-
-
-def _power(base: float, exponent: Any) -> Any:
-    return raw.exp(exponent * math.log(base))
-
-
-class LearningRateSchedule(NamedArguments):
-    """Base class: subclasses define `__call__(step)` and `get_config()`.
-
-    >>> from cnnrs.optimizers import schedules
-    >>> class Halving(schedules.LearningRateSchedule):
-    ...     def __call__(self, step):
-    ...         return 0.1 / (1.0 + step)
-    >>> round(float(Halving()(1)), 4)
-    0.05
-    """
-
-    def __call__(self, step: Any) -> Any:
-        """The learning rate at `step`, a scalar tensor."""
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(step)")
-
-    def get_config(self) -> dict[str, Any]:
-        """Arguments of the constructor."""
-        raise NotImplementedError(f"{type(self).__name__} must define get_config()")
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> LearningRateSchedule:
-        """The schedule of a config."""
-        return cls(**config)
+__all__ = [
+    "CosineDecay",
+    "CosineDecayRestarts",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+]
 
 
 class ExponentialDecay(LearningRateSchedule):
@@ -71,11 +43,11 @@ class ExponentialDecay(LearningRateSchedule):
         self.decay_rate, self.staircase, self.name = decay_rate, staircase, name
 
     def _exponent(self, step: Any) -> Any:
-        exponent = _step(step) / float(self.decay_steps)
+        exponent = step_of(step) / float(self.decay_steps)
         return raw.floor(exponent) if self.staircase else exponent
 
     def __call__(self, step: Any) -> Any:
-        return float(self.initial_learning_rate) * _power(self.decay_rate, self._exponent(step))
+        return float(self.initial_learning_rate) * power(self.decay_rate, self._exponent(step))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -123,10 +95,14 @@ class PiecewiseConstantDecay(LearningRateSchedule):
                 f"{name}: expected one more value than boundaries, "
                 f"received {len(values)} and {len(boundaries)}"
             )
+        if any(later <= former for former, later in zip(boundaries[:-1], boundaries[1:], strict=True)):
+            raise ValueError(
+                f"{name}: boundaries: expected each above the one before, received {boundaries!r}"
+            )
         self.boundaries, self.values, self.name = list(boundaries), list(values), name
 
     def __call__(self, step: Any) -> Any:
-        step = _step(step)
+        step = step_of(step)
         rate: Any = _core.tensor(float(self.values[-1]), dtype="float32")
         for boundary, value in reversed(list(zip(self.boundaries, self.values, strict=False))):
             rate = raw.where(step <= float(boundary), float(value), rate)
@@ -160,7 +136,7 @@ class PolynomialDecay(LearningRateSchedule):
         self.end_learning_rate, self.power, self.cycle, self.name = end_learning_rate, power, cycle, name
 
     def __call__(self, step: Any) -> Any:
-        step, total = _step(step), float(self.decay_steps)
+        step, total = step_of(step), float(self.decay_steps)
         if self.cycle:
             times = raw.maximum(raw.ceil(step / total), 1.0)
             done = step / (total * times)
@@ -203,6 +179,9 @@ class CosineDecay(LearningRateSchedule):
         number(initial_learning_rate, name, "initial_learning_rate", least=0)
         number(decay_steps, name, "decay_steps", above=0)
         self.initial_learning_rate, self.decay_steps, self.alpha = initial_learning_rate, decay_steps, alpha
+        integer(warmup_steps, name, "warmup_steps", least=0)
+        if warmup_target is not None:
+            number(warmup_target, name, "warmup_target", least=0)
         self.name, self.warmup_target, self.warmup_steps = name, warmup_target, warmup_steps
 
     def _decay(self, step: Any, start: float) -> Any:
@@ -211,7 +190,7 @@ class CosineDecay(LearningRateSchedule):
         return ((1.0 - self.alpha) * cosine + float(self.alpha)) * float(start)
 
     def __call__(self, step: Any) -> Any:
-        step = _step(step)
+        step = step_of(step)
         if self.warmup_target is None:
             return self._decay(step, self.initial_learning_rate)
         warmup = float(self.warmup_steps)
@@ -255,16 +234,16 @@ class CosineDecayRestarts(LearningRateSchedule):
         self._t_mul, self._m_mul, self.alpha, self.name = t_mul, m_mul, alpha, name
 
     def __call__(self, step: Any) -> Any:
-        done = _step(step) / float(self.first_decay_steps)
+        done = step_of(step) / float(self.first_decay_steps)
         if self._t_mul == 1.0:
             period = raw.floor(done)
             done = done - period
         else:
             grown = 1.0 - done * (1.0 - self._t_mul)
             period = raw.floor(raw.log(grown) * (1.0 / math.log(self._t_mul)))
-            scale = _power(self._t_mul, period)
+            scale = power(self._t_mul, period)
             done = (done - (1.0 - scale) / (1.0 - self._t_mul)) / scale
-        height = _power(self._m_mul, period) if self._m_mul != 1.0 else 1.0
+        height = power(self._m_mul, period) if self._m_mul != 1.0 else 1.0
         cosine = 0.5 * (1.0 + raw.cos(done * math.pi)) * height
         return ((1.0 - self.alpha) * cosine + float(self.alpha)) * float(self.initial_learning_rate)
 
@@ -277,34 +256,3 @@ class CosineDecayRestarts(LearningRateSchedule):
             "alpha": self.alpha,
             "name": self.name,
         }
-
-
-_CLASSES = (
-    CosineDecay,
-    CosineDecayRestarts,
-    ExponentialDecay,
-    InverseTimeDecay,
-    PiecewiseConstantDecay,
-    PolynomialDecay,
-)
-_BY_NAME = {cls.__name__: cls for cls in _CLASSES}
-
-
-def serialize(learning_rate_schedule: Any) -> Any:
-    """The config of a schedule.
-
-    >>> from cnnrs.optimizers import schedules
-    >>> schedules.serialize(schedules.CosineDecay(0.1, 10))["config"]["decay_steps"]
-    10
-    """
-    return serialization.serialize_keras_object(learning_rate_schedule)
-
-
-def deserialize(config: Any, custom_objects: Any = None) -> Any:
-    """The schedule of a config.
-
-    >>> from cnnrs.optimizers import schedules
-    >>> schedules.deserialize(schedules.serialize(schedules.CosineDecay(0.1, 10))).decay_steps
-    10
-    """
-    return serialization.deserialize(config, _BY_NAME, "learning rate schedule", custom_objects)
