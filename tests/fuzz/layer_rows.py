@@ -317,6 +317,7 @@ for name, option in {
     "SpatialDropout2D": "rate",
     "GaussianDropout": "rate",
     "GaussianNoise": "stddev",
+    "StochasticDepth": "rate",
 }.items():
     layer(
         name,
@@ -324,6 +325,18 @@ for name, option in {
         lambda x, weights, **k: x,
         often=0.2,
     )
+layer(
+    "DropBlock2D",
+    lambda d: Call([batched_image(d)], {"rate": 0.3, "block_size": 1}),
+    lambda x, weights, **k: x,
+    often=0.2,
+)
+layer(
+    "ShakeDrop",
+    lambda d: Call([batched_image(d)], {"rate": 0.25}),
+    lambda x, weights, rate: r(x * (1.0 - rate)),
+    often=0.2,
+)
 layer(
     "ActivityRegularization", lambda d: Call([features(d)], {"l2": 0.1}), lambda x, weights, **k: x, often=0.2
 )
