@@ -98,6 +98,11 @@ class LayerField:
         size = _times(self.size)
         return f"whole ({size})" if self.whole else size
 
+    @property
+    def stride_text(self) -> str:
+        """The stride in words: "2 × 2"; "" where there is none."""
+        return "" if self.stride is None else _times(self.stride)
+
 
 class ReceptiveFields:
     """Receptive fields of the layers of a model. Printing it shows a table.
@@ -140,7 +145,7 @@ class ReceptiveFields:
                 layer.type,
                 layer.text,
                 "" if layer.least in (None, layer.size) else _times(layer.least or ()),
-                "" if layer.stride is None else _times(layer.stride),
+                layer.stride_text,
                 "" if layer.centre is None else ", ".join(f"{c:g}" for c in layer.centre),
                 "" if layer.aligned else "no",
             ]
@@ -212,7 +217,7 @@ def receptive_field(
     ... ])
     >>> fields = cnnrs.receptive_field(model)
     >>> fields["conv2"].size, fields["mean"].text
-    ((12, 12), 'whole (12 × 12)')
+    ((12, 12), 'whole image')
     >>> fields["conv2"].region(1, 0)
     ((2, 14), (0, 12))
     """
