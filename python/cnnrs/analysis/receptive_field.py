@@ -69,7 +69,8 @@ class LayerField:
             *position: Its index along each axis of the image.
 
         Returns:
-            For each axis the first index and the one behind the last, cut to the image.
+            For each axis the first index and the one behind the last, cut to the image. Near borders it may be more
+            than what is seen, where a layer in between reads padding of its own.
 
         Raises:
             ValueError: There is not one integer for each axis.

@@ -36,10 +36,11 @@ class LookedInto:
         self._cells: list[dict[str, str]] = []
         if flops or memory:
             costs = analysis.costs(model, input_shape=input_shape)
+            sample = f"one sample of {', '.join(map(str, costs.sample_shapes))}"
             if flops:
                 self._add("FLOPs", {c.path: f"{c.flops:,}" for c in costs})
                 self.totals.append(
-                    f" FLOPs: {costs.flops:,} for one sample, {costs.macs:,} multiply-adds among them"
+                    f" FLOPs: {costs.flops:,} for {sample}, {costs.macs:,} multiply-adds among them"
                 )
             if memory:
                 self._add("Memory", {c.path: size_text(c.activation_bytes, 1) for c in costs})
@@ -48,7 +49,7 @@ class LookedInto:
                     f"a prediction {size_text(costs.inference_bytes, 1)}",
                     f"gradients {size_text(costs.training_bytes, 1)}",
                 ]
-                self.totals.append(f" Memory for one sample: {', '.join(parts)} at most, beside the weights")
+                self.totals.append(f" Memory for {sample}: {', '.join(parts)} at most, beside the weights")
         if receptive_field or output_stride:
             fields = analysis.receptive_field(model, input_shape=input_shape)
             if receptive_field:
