@@ -24,7 +24,7 @@ import cnnrs.compat.tf as tf
 
 PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
-    "", "activations", "applications", "applications.torchvision", "backend", "callbacks",
+    "", "activations", "analysis", "applications", "applications.torchvision", "backend", "callbacks",
     "config", "constraints", "data",
     "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
     "datasets.mnist", "datasets.reuters", "detection", "dtype_policies", "initializers", "layers", "losses",

@@ -7,7 +7,20 @@
 (7, 7)
 """
 
+from cnnrs.analysis.attribution import (
+    Attribution,
+    grad_cam,
+    grad_cam_plus_plus,
+    integrated_gradients,
+    occlusion,
+    saliency,
+    smooth_grad,
+)
+from cnnrs.analysis.confusion import ConfusedPair, Confusion, confusion
 from cnnrs.analysis.costs import Costs, LayerCosts, costs
+from cnnrs.analysis.feature_maps import FeatureMaps, LayerFilters, feature_maps, filters
+from cnnrs.analysis.maximization import MaximizedImages, maximize_activation
+from cnnrs.analysis.pictures import overlay, save_image
 from cnnrs.analysis.receptive_fields import (
     EffectiveField,
     LayerField,
@@ -18,16 +31,34 @@ from cnnrs.analysis.receptive_fields import (
 from cnnrs.analysis.sizes import LayerCost, ParameterComparison, compare_parameters, output_size
 
 __all__ = [
+    "Attribution",
+    "ConfusedPair",
+    "Confusion",
     "Costs",
     "EffectiveField",
+    "FeatureMaps",
     "LayerCost",
     "LayerCosts",
     "LayerField",
+    "LayerFilters",
+    "MaximizedImages",
     "ParameterComparison",
     "ReceptiveFields",
     "compare_parameters",
+    "confusion",
     "costs",
     "effective_receptive_field",
+    "feature_maps",
+    "filters",
+    "grad_cam",
+    "grad_cam_plus_plus",
+    "integrated_gradients",
+    "maximize_activation",
+    "occlusion",
     "output_size",
+    "overlay",
     "receptive_field",
+    "saliency",
+    "save_image",
+    "smooth_grad",
 ]

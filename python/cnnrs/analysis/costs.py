@@ -51,18 +51,20 @@ class Costs:
     Attributes:
         title: The model's name.
         batch_size: Samples of the batch that costs are of.
+        sample_shapes: Shapes of a sample, for each input.
         layers: Costs of layers at any depth, in the order in which they are first called.
         parameters: Weights.
         flops: Floating-point operations as recorded; `explain` counts those that are left after folding.
         macs: Multiply-adds of convolutions and matrix products: what papers call FLOPs or multiply-adds.
         activation_bytes: Bytes of the results of the innermost layers: what would be kept, if all of them were.
-        inference_bytes: Bytes that a prediction needs at most besides inputs and weights.
+        inference_bytes: Bytes that a prediction needs at most besides inputs and weights: folded and packed filters, too.
     """
 
     def __init__(self, model: Any, recording: Any, batch_size: int, facts: Any):
         self._model, self._facts = model, facts
         self.title = model.name
         self.batch_size = batch_size
+        self.sample_shapes = [fact.shape[1:] for fact in tree.flatten(facts)]
         self.parameters = model.count_params()
         self.inference_bytes: int = recording.function.peak_bytes
         self.flops = sum(node["flops"] for node in recording.nodes)
@@ -79,7 +81,7 @@ class Costs:
             ValueError: An input is no array of numbers.
         """
         x = tree.map_structure(lambda fact: np.zeros(fact.shape, fact.dtype), self._facts)
-        return int(explain(self._model, x, training=True).arena_bytes)
+        return int(explain(self._model, x, training=True).peak_bytes)
 
     def __getitem__(self, name: str) -> LayerCosts:
         """Costs of the layer of this name or path.
@@ -120,7 +122,7 @@ class Costs:
 
 
 def costs(model: Any, x: Any = None, *, batch_size: int = 1, input_shape: Any = None) -> Costs:
-    """Operations, weights and memory of a model, layer by layer.
+    """Operations, weights and memory of a model, layer by layer. Images of unknown size are taken as 256 × 256.
 
     Args:
         model: A model or a layer.

@@ -100,26 +100,15 @@ class Field(NamedTuple):
     def looked_up(self, low: np.ndarray, high: np.ndarray, extent: int) -> Field | None:
         """Of an axis whose index o reads indices from `low[o]` to `high[o]` of this one, which has `extent`.
 
-        A resize reads so. The middle of the tables is taken for what goes on outside of them.
+        A resize reads so, and so does padding that mirrors. The middle of the tables is taken for what goes on outside.
 
         Returns:
             None where the tables follow no regular pattern.
         """
-        count = len(low)
-        if count == 0 or extent == 0:
+        pattern = _pattern(low, high, extent)
+        if pattern is None:
             return None
-        shared = math.gcd(count, extent)
-        period, advance = count // shared, extent // shared
-        start = shared // 2
-        block = slice(start * period, (start + 1) * period)
-        lows = [int(a) - start * advance for a in low[block]]
-        highs = [int(b) - start * advance for b in high[block]]
-        moved = np.arange(count) // period * advance
-        follows = (np.tile(lows, shared) + moved <= low) & (np.tile(highs, shared) + moved >= high)
-        if np.mean(follows) < 0.5 or max(b - a for a, b in zip(lows, highs, strict=True)) >= max(
-            extent - 1, 1
-        ):
-            return None
+        period, advance, lows, highs = pattern
         times = self.period // math.gcd(self.period, advance)
         reads = [
             range(lows[o % period] + o // period * advance, highs[o % period] + o // period * advance + 1)
@@ -140,3 +129,33 @@ class Field(NamedTuple):
 def _hull(stretches: Iterable[Stretch]) -> Stretch:
     there = [s for s in stretches if s is not None]
     return (min(a for a, _ in there), max(b for _, b in there)) if there else None
+
+
+def _pattern(low: np.ndarray, high: np.ndarray, extent: int) -> tuple[int, int, list[int], list[int]] | None:
+    """Period, advance, and the first period of tables that repeat; None where they do not."""
+    count = len(low)
+    if count == 0 or extent == 0:
+        return None
+    middle = slice(count // 4, count - count // 4)
+    rows = np.arange(count)[middle]
+    for period in range(1, len(rows) // 2 + 1):
+        steps = [np.unique(t[middle][period:] - t[middle][:-period]) for t in (low, high)]
+        if all(len(s) == 1 for s in steps) and steps[0][0] == steps[1][0]:
+            advance = int(steps[0][0])
+            break
+    else:
+        # Too few indices for a pattern to repeat: that of an even resize, if it is one.
+        shared = math.gcd(count, extent)
+        period, advance = count // shared, extent // shared
+        rows = np.arange(shared // 2 * period, (shared // 2 + 1) * period)
+    if advance == 0:
+        return None
+    lows, highs = [0] * period, [0] * period
+    for o in rows[:period].tolist():
+        lows[o % period] = int(low[o]) - o // period * advance
+        highs[o % period] = int(high[o]) - o // period * advance
+    moved = np.arange(count) // period * advance
+    phases = np.arange(count) % period
+    follows = (np.array(lows)[phases] + moved <= low) & (np.array(highs)[phases] + moved >= high)
+    widest = max(b - a for a, b in zip(lows, highs, strict=True))
+    return (period, advance, lows, highs) if np.mean(follows) >= 0.5 and widest < max(extent - 1, 1) else None

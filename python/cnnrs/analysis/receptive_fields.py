@@ -69,7 +69,8 @@ class LayerField:
             *position: Its index along each axis of the image.
 
         Returns:
-            For each axis the first index and the one behind the last, cut to the image.
+            For each axis the first index and the one behind the last, cut to the image. Near borders it may be more
+            than what is seen, where a layer in between reads padding of its own.
 
         Raises:
             ValueError: There is not one integer for each axis.
@@ -97,6 +98,11 @@ class LayerField:
             return "whole image"
         size = _times(self.size)
         return f"whole ({size})" if self.whole else size
+
+    @property
+    def stride_text(self) -> str:
+        """The stride in words: "2 × 2"; "" where there is none."""
+        return "" if self.stride is None else _times(self.stride)
 
 
 class ReceptiveFields:
@@ -140,7 +146,7 @@ class ReceptiveFields:
                 layer.type,
                 layer.text,
                 "" if layer.least in (None, layer.size) else _times(layer.least or ()),
-                "" if layer.stride is None else _times(layer.stride),
+                layer.stride_text,
                 "" if layer.centre is None else ", ".join(f"{c:g}" for c in layer.centre),
                 "" if layer.aligned else "no",
             ]
@@ -212,7 +218,7 @@ def receptive_field(
     ... ])
     >>> fields = cnnrs.receptive_field(model)
     >>> fields["conv2"].size, fields["mean"].text
-    ((12, 12), 'whole (12 × 12)')
+    ((12, 12), 'whole image')
     >>> fields["conv2"].region(1, 0)
     ((2, 14), (0, 12))
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from cnnrs.base import context
 from cnnrs.base.dtypes import data_dtype
 from cnnrs.ops.dispatch import as_float
 
-__all__ = ["Run", "gradient_of_layer", "run"]
+__all__ = ["Run", "gradient_of_layer", "recorded", "result_of", "run"]
 
 
 class Run:
@@ -60,17 +60,26 @@ def _has_graph(model: Any) -> bool:
     return getattr(model, "_graph", None) is not None
 
 
-def run(
-    model: Any, x: Any, layers: list[Any], compute: Callable[[Run], list[Any]], training: bool = False
-) -> list[np.ndarray]:
-    """Records a run of `model` on samples with `layers` watched, computes further tensors from it, and runs that.
+def recorded(
+    model: Any,
+    x: Any,
+    layers: list[Any],
+    compute: Callable[..., list[Any]],
+    extra: Sequence[np.ndarray] = (),
+    training: bool = False,
+) -> Callable[..., list[np.ndarray]]:
+    """Records a run of `model` with `layers` watched, and what `compute` makes of it.
 
     Args:
         model: The model.
-        x: Samples, in the structure of its inputs.
+        x: Samples, in the structure of its inputs, whose shapes and types count.
         layers: Layers whose results are wanted.
-        compute: Gives the tensors that are wanted.
+        compute: Gives the tensors that are wanted, for a `Run` and tensors in place of `extra`.
+        extra: Further arguments of the function, whose shapes count.
         training: The mode.
+
+    Returns:
+        A function of arrays like those in `x`, flat, and those in `extra`, that gives arrays.
     """
     arrays = tree.map_structure(np.asarray, x)
     if not model.built:
@@ -85,11 +94,20 @@ def run(
     facts = tree.map_structure(lambda a: Fact(a.shape, data_dtype(a.dtype)), arrays)
     with context.trace() as recorder:
         inputs = tree.map_structure(lambda f: recorder.placeholder(list(f.shape), f.dtype, "x"), facts)
+        further = [recorder.placeholder(list(a.shape), data_dtype(a.dtype), "argument") for a in extra]
         with watched(layers, notice):
             outputs = model(inputs, training=training)
-        found = compute(Run(tree.flatten(inputs), tree.flatten(outputs), values))
+        found = compute(Run(tree.flatten(inputs), tree.flatten(outputs), values), *further)
         function = recorder.compile(found)
-    return [value.numpy() for value in function(*tree.flatten(arrays))]
+    return lambda *arguments: [value.numpy() for value in function(*arguments)]
+
+
+def run(
+    model: Any, x: Any, layers: list[Any], compute: Callable[[Run], list[Any]], training: bool = False
+) -> list[np.ndarray]:
+    """What `recorded` gives for these samples."""
+    arrays = tree.flatten(tree.map_structure(np.asarray, x))
+    return recorded(model, x, layers, compute, (), training)(*arrays)
 
 
 def gradient_of_layer(
@@ -107,7 +125,7 @@ def gradient_of_layer(
     target = None if layer is None else find_layer(model, layer, owner)
 
     def compute(found: Run) -> list[Any]:
-        outputs = found.outputs[0] if target is None else _result(found, target, owner)
+        outputs = found.outputs[0] if target is None else result_of(found, target, owner)
         (gradient,) = _core.gradients(as_float(reduce(outputs)), found.inputs)
         if gradient is None:
             raise ValueError(f"{owner}: {model.name}: the result does not depend on the input differentiably")
@@ -117,7 +135,12 @@ def gradient_of_layer(
     return gradient
 
 
-def _result(found: Run, layer: Any, owner: str) -> Any:
+def result_of(found: Run, layer: Any, owner: str) -> Any:
+    """The result of a watched layer's last call; the first, of several.
+
+    Raises:
+        ValueError: The model does not call it.
+    """
     if id(layer) not in found.values:
         raise ValueError(f"{owner}: layer: {layer.name!r} is not called by the model")
     return tree.flatten(found.values[id(layer)])[0]
