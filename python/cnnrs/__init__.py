@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from cnnrs.layers import Layer as Layer
     from cnnrs.models import Model as Model
     from cnnrs.models import Sequential as Sequential
-    from cnnrs.recipes import train as train
+    from cnnrs.recipes.training import train as train
     from cnnrs.symbolic import KerasTensor as KerasTensor
     from cnnrs.symbolic import Operation as Operation
     from cnnrs.tape import GradientTape as GradientTape
@@ -116,7 +116,7 @@ _NAMES = {
     "grad": "tape",
     "name_scope": "base.naming",
     "no_grad": "_core",
-    "train": "recipes.train",
+    "train": "recipes.training",
     "value_and_grad": "tape",
 }
 

@@ -43,6 +43,10 @@ WITHOUT_EFFECT = {
     ("ModelSteps.compute_loss", "x"): "for models that define a loss of the inputs",
     ("ModelSteps.compute_loss", "training"): "for models that define a loss of their own",
     ("ModelSteps.compute_metrics", "x"): "for models that define metrics of the inputs",
+    ("Callback.load_training_state", "state"): "for callbacks that have some",
+    ("LearningRateSchedule.bind", "steps_per_epoch"): "for schedules that count epochs",
+    ("LearningRateSchedule.bind", "epochs"): "for schedules that count epochs",
+    ("Optimizer.gradients", "again"): "for optimizers that compute the loss twice",
     ("SeedGenerator.next", "ordered"): "draws are ordered, whether they need to be or not",
 }
 # Methods that are called with all that there is to tell; what they do not need, they leave.
@@ -176,7 +180,12 @@ def _attribute_reads() -> set[str]:
 
 
 READS = _attribute_reads()
-CONSTRUCTORS = {name: function for name, function in FUNCTIONS.items() if name.endswith(".__init__")}
+# Constructors that `dataclass` writes have no source, and keep what the class lists.
+CONSTRUCTORS = {
+    name: function
+    for name, function in FUNCTIONS.items()
+    if name.endswith(".__init__") and function.__code__.co_filename != "<string>"
+}
 
 
 def _kept_as(function: types.FunctionType) -> dict[str, set[str]]:
@@ -305,9 +314,13 @@ OWN_SAMPLES: dict[str, dict[str, Any]] = {
         "filters_5x5": 4,
         "filters_pool": 4,
     },
+    "LinearWarmup": {"schedule": 0.1, "warmup_steps": 2},
+    "OneCycle": {"max_learning_rate": 0.1},
+    "ParameterGroup": {"match": ["kernel"], "frozen": True},
     "RNN": {"cell": cnnrs.layers.SimpleRNNCell(2)},
     "RandomPosterization": {"factor": 4},
     "StackedRNNCells": {"cells": [cnnrs.layers.SimpleRNNCell(2)]},
+    "WarmupCosine": {"learning_rate": 0.1},
 }
 # Arguments that a config rightly lacks: of the class, or of all, with the reason.
 NOT_IN_CONFIG = {
@@ -326,6 +339,7 @@ IF_GIVEN: dict[str, Any] = {
     "activity_regularizer": "l2",
     "mask": cnnrs.ops.relu,
     "output_shape": (3,),
+    "parameter_groups": [cnnrs.optimizers.ParameterGroup("kernel", frozen=True)],
     "thresholds": [0.5],
 }
 CLASSES = {
