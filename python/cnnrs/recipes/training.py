@@ -80,15 +80,10 @@ def train(
         own.append(StochasticWeightAveraging(float(chosen.swa_start)))
     if validation_data is not None:
         plain = chosen.changed({"mixup": 0.0, "cutmix": 0.0})
-<<<<<<<< HEAD:python/cnnrs/recipes/running.py
         validation_data = _batches(validation_data, plain, classes, "validation_data")[0]
     arguments: dict[str, Any] = (
         {"x": batches} if isinstance(batches, Dataset) else {"x": batches[0], "y": batches[1]}
     )
-========
-        validation_data, _ = _batches(validation_data, plain, classes, "validation_data")
-    arguments: dict[str, Any] = {"x": batches} if isinstance(batches, Dataset) else {"x": batches[0], "y": batches[1]}
->>>>>>>> p25f:python/cnnrs/recipes/training.py
     if not isinstance(batches, Dataset):
         arguments["batch_size"] = chosen.batch_size
     history = model.fit(
