@@ -325,7 +325,6 @@ OWN_SAMPLES: dict[str, dict[str, Any]] = {
     "RNN": {"cell": cnnrs.layers.SimpleRNNCell(2)},
     "RandomPosterization": {"factor": 4},
     "StackedRNNCells": {"cells": [cnnrs.layers.SimpleRNNCell(2)]},
-    "WarmupCosine": {"learning_rate": 0.1},
 }
 # Arguments that a config rightly lacks: of the class, or of all, with the reason.
 NOT_IN_CONFIG = {

@@ -27,7 +27,7 @@ class ConfusedPair(NamedTuple):
 
     true: str
     predicted: str
-    count: int
+    count: int  # type: ignore[assignment]  # the field hides a method of tuples that nobody calls
     share: float
     samples: np.ndarray
 
@@ -145,7 +145,8 @@ class Confusion:
                 f"plot_examples: expected images of which some were confused, received {images.shape} and "
                 f"{len(pairs)} confused pairs"
             )
-        shown, titles = [], []
+        shown: list[Any] = []
+        titles: list[str] = []
         for turn in range(max(pair.count for pair in pairs)):
             for pair in pairs:
                 if turn < pair.count and len(shown) < count:

@@ -81,11 +81,9 @@ def train(
     if validation_data is not None:
         plain = chosen.changed({"mixup": 0.0, "cutmix": 0.0})
         validation_data = _batches(validation_data, plain, classes, "validation_data")[0]
-    arguments: dict[str, Any] = (
-        {"x": batches} if isinstance(batches, Dataset) else {"x": batches[0], "y": batches[1]}
-    )
+    arguments: dict[str, Any] = {"x": batches}
     if not isinstance(batches, Dataset):
-        arguments["batch_size"] = chosen.batch_size
+        arguments = {"x": batches[0], "y": batches[1], "batch_size": chosen.batch_size}
     history = model.fit(
         **arguments,
         epochs=chosen.epochs,
