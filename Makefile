@@ -210,6 +210,8 @@ fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_names.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_hdf5_files.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_networks.py
+	$(PEERS)/.venv/bin/python -m pip install --quiet torchvision
+	$(PEERS)/.venv/bin/python tests/fixtures/make_torchvision_networks.py
 	$(PEERS)/.venv/bin/python -m pip install --quiet pillow scipy
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_data.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_operations.py

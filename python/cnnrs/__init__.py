@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from cnnrs import activations as activations
+    from cnnrs import analysis as analysis
     from cnnrs import applications as applications
     from cnnrs import backend as backend
     from cnnrs import config as config
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from cnnrs import tree as tree
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
+    from cnnrs.analysis import output_size as output_size
+    from cnnrs.analysis import receptive_field as receptive_field
     from cnnrs.base.devices import device as device
     from cnnrs.base.devices import devices as devices
     from cnnrs.base.naming import name_scope as name_scope
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
     from cnnrs.layers import Layer as Layer
     from cnnrs.models import Model as Model
     from cnnrs.models import Sequential as Sequential
-    from cnnrs.recipes import train as train
+    from cnnrs.recipes.training import train as train
     from cnnrs.symbolic import KerasTensor as KerasTensor
     from cnnrs.symbolic import Operation as Operation
     from cnnrs.tape import GradientTape as GradientTape
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
 _SUBMODULES = frozenset(
     [
         "activations",
+        "analysis",
         "applications",
         "backend",
         "callbacks",
@@ -116,7 +120,9 @@ _NAMES = {
     "grad": "tape",
     "name_scope": "base.naming",
     "no_grad": "_core",
-    "train": "recipes.train",
+    "output_size": "analysis",
+    "receptive_field": "analysis",
+    "train": "recipes",
     "value_and_grad": "tape",
 }
 

@@ -7,6 +7,7 @@ use super::variable::{self, Cell, Writing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Origin};
 use crate::ops::compose::Call;
+use crate::passes::{self, PassContext, Passes};
 use crate::plan::{Binding, Control, Explanation, Outcome, Plan, PlanOptions, Profile, Run, Slot};
 use crate::shape::Fact;
 use crate::value::Value;
@@ -27,6 +28,17 @@ pub(super) enum Source {
     /// A variable that is read and written.
     Written(usize),
     Captured(Arc<Value>),
+}
+
+/// What stands in an input of what a function recorded.
+#[derive(Clone, Copy, Debug)]
+pub enum InputSource<'a> {
+    /// The argument of this number.
+    Argument(usize),
+    /// A variable.
+    Variable,
+    /// A value that was captured while recording.
+    Captured(&'a Arc<Value>),
 }
 
 /// A traced function: one plan, the variables that it reads and writes, and what it captured.
@@ -70,6 +82,24 @@ impl CompiledFunction {
     /// When memory runs out.
     pub fn explain(&self) -> Result<Explanation> {
         crate::plan::explain(&self.graph, &self.options)
+    }
+
+    /// What was recorded, in terms of ops that no other op is made of. Its inputs are those of [`source`](Self::source).
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn recorded(&self) -> Result<Graph> {
+        let mut context = PassContext::new(&self.graph).with_passes(Passes::only(&[])?);
+        passes::run(&self.graph, &mut context)
+    }
+
+    /// What stands in input number `input` of what was recorded.
+    pub fn source(&self, input: usize) -> InputSource<'_> {
+        match &self.sources[input] {
+            Source::Argument(i) => InputSource::Argument(*i),
+            Source::Read(_) | Source::Written(_) => InputSource::Variable,
+            Source::Captured(value) => InputSource::Captured(value),
+        }
     }
 
     /// The plan with what the function keeps of it between calls.

@@ -22,7 +22,7 @@ mod tensor;
 mod trace;
 mod variable;
 
-pub use function::{CompiledFunction, Session};
+pub use function::{CompiledFunction, InputSource, Session};
 pub use host::{Host, set_host};
 pub use realise::realise;
 #[cfg(feature = "python")]

@@ -17,6 +17,7 @@ pub mod non_max_suppression;
 pub mod pointwise;
 pub mod pool2d;
 pub mod random;
+pub mod reads;
 pub mod reduce;
 pub mod scan;
 pub mod scatter;
@@ -24,6 +25,7 @@ pub mod special;
 pub mod window;
 
 pub use attributes::{Attribute, Attributes, Real};
+pub use reads::{AxisReads, Places, Reads};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -107,6 +109,11 @@ pub trait OpDef: Debug + Send + Sync {
     /// storage.
     fn moves(&self) -> bool {
         false
+    }
+
+    /// How the op reads input number `input`. `Kind::Composite` is inlined first.
+    fn reads(&self, _input: usize, _inputs: &[Fact], _output: &Fact) -> Reads {
+        Reads::All
     }
 
     /// Floating-point operations of one run (a multiply-add counts 2).

@@ -2,7 +2,7 @@
 //! kernels compute. Everything that is done to pointwise ops (inference, gradients, references, fusion,
 //! kernels) reads this table.
 
-use super::{Attributes, FromAttributes, Kind, Op, OpDef, RefArray, expect_inputs, special};
+use super::{Attributes, FromAttributes, Kind, Op, OpDef, Reads, RefArray, expect_inputs, special};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -457,6 +457,10 @@ impl OpDef for Function {
             }
         }))
     }
+
+    fn reads(&self, _: usize, _: &[Fact], _: &Fact) -> Reads {
+        Reads::Same
+    }
 }
 
 impl FromAttributes for Function {
@@ -531,6 +535,10 @@ impl OpDef for Cast {
             (false, false) => inputs[0].mapv(|v| to.wrap(v as i128) as f64),
             _ => inputs[0].mapv(|v| to.round(v)),
         })
+    }
+
+    fn reads(&self, _: usize, _: &[Fact], _: &Fact) -> Reads {
+        Reads::Same
     }
 }
 

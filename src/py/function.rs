@@ -11,7 +11,7 @@ use crate::value::Value;
 use numpy::PyUntypedArrayMethods;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -192,6 +192,12 @@ impl PyCompiledFunction {
         let function = self.function.clone();
         let explanation = py.detach(move || section(|| function.explain()))?;
         super::explain::to_python(py, &explanation)
+    }
+
+    /// The operations that were recorded: a list of dictionaries, in the order in which they can run, and the numbers
+    /// of those that make the outputs.
+    fn recorded<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Vec<usize>)> {
+        super::recorded::to_python(py, &self.function)
     }
 
     /// The plan's steps as text.

@@ -11,6 +11,7 @@ mod hdf5;
 mod held;
 mod indexing;
 mod operators;
+mod recorded;
 mod system;
 mod tensor;
 mod variable;

@@ -242,7 +242,9 @@ def _response_norm(x, weights, size=5, alpha=1e-4, beta=0.75, k=2.0):
 
 layer(
     "LocalResponseNormalization",
-    lambda d: Call([batched_image(d)], d.maybe(size=d.choose([1, 3, 7]), alpha=0.1, beta=d.choose([0.5, 0.3]), k=1.0)),
+    lambda d: Call(
+        [batched_image(d)], d.maybe(size=d.choose([1, 3, 7]), alpha=0.1, beta=d.choose([0.5, 0.3]), k=1.0)
+    ),
     _response_norm,
 )
 
@@ -315,6 +317,7 @@ for name, option in {
     "SpatialDropout2D": "rate",
     "GaussianDropout": "rate",
     "GaussianNoise": "stddev",
+    "StochasticDepth": "rate",
 }.items():
     layer(
         name,
@@ -322,6 +325,18 @@ for name, option in {
         lambda x, weights, **k: x,
         often=0.2,
     )
+layer(
+    "DropBlock2D",
+    lambda d: Call([batched_image(d)], {"rate": 0.3, "block_size": 1}),
+    lambda x, weights, **k: x,
+    often=0.2,
+)
+layer(
+    "ShakeDrop",
+    lambda d: Call([batched_image(d)], {"rate": 0.25}),
+    lambda x, weights, rate: r(x * (1.0 - rate)),
+    often=0.2,
+)
 layer(
     "ActivityRegularization", lambda d: Call([features(d)], {"l2": 0.1}), lambda x, weights, **k: x, often=0.2
 )

@@ -33,6 +33,7 @@ metrics optimizers data
 layers mixed_precision
 training
 saving utils
+analysis
 models backend preprocessing
 applications detection distillation recipes wrappers
 __init__

@@ -24,9 +24,8 @@ SIGNATURES: dict[str, str] = json.loads(
 LEFT_OUT = {
     "Dense": {"lora_rank", "lora_alpha", "quantization_config"},
 }
-
-# Arguments that Keras does not have: they are given by name, and have defaults that leave things as in Keras.
-ADDED = {
+# Arguments that Keras does not have: given by name only.
+FURTHER = {
     "average_pool": {"ceil_mode", "count_include_pad"},
     "max_pool": {"ceil_mode"},
 }
@@ -112,10 +111,10 @@ def test_signature(name):
     found = resolve(name)
     function = found.__init__ if inspect.isclass(found) else found
     signature = inspect.signature(function)
-    added = ADDED.get(name.rsplit(".", 1)[-1], set()) if name.startswith("ops.") else set()
-    for argument in (signature.parameters[name] for name in added):
-        assert argument.kind is argument.KEYWORD_ONLY and argument.default is not argument.empty
-    assert [p for p in parameters(signature) if p[0] not in added] == expected_parameters(name)
+    further = FURTHER.get(name.rsplit(".", 1)[-1], set())
+    assert all(signature.parameters[argument].kind is inspect.Parameter.KEYWORD_ONLY for argument in further)
+    found_parameters = [p for p in parameters(signature) if p[0] not in further]
+    assert found_parameters == expected_parameters(name)
 
 
 @pytest.mark.parametrize("name", [n for n in SIGNATURES if SIGNATURES[n] == "property" and resolve(n)])

@@ -6,6 +6,7 @@ from typing import Any
 
 import activation_cases
 import block_cases
+import dropping_cases
 import network_layer_cases
 import normalization_cases
 import numpy as np
@@ -128,12 +129,13 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     (layers.Rescaling, {"scale": 0.5, "offset": -1.0}, IMAGE, IMAGE, [], {}),
     (layers.Resizing, {"height": 5, "width": 9}, IMAGE, (4, 5, 9, 4), [], {}),
     *network_layer_cases.CASES,
-    *activation_cases.CASES,
-    *normalization_cases.CASES,
-    *pooling_cases.CASES,
     *sequence_cases.CASES,
     *spatial_cases.CASES,
     *block_cases.CASES,
+    *dropping_cases.CASES,
+    *activation_cases.CASES,
+    *normalization_cases.CASES,
+    *pooling_cases.CASES,
     (layers.Normalization, {"mean": 1.0, "variance": 4.0}, IMAGE, IMAGE, [], {}),
     (layers.Normalization, {"mean": [1.0] * 4, "variance": [4.0] * 4, "invert": True}, IMAGE, IMAGE, [], {}),
 ]

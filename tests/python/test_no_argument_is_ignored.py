@@ -24,7 +24,8 @@ import cnnrs.compat.tf as tf
 
 PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
-    "", "activations", "applications", "backend", "callbacks", "config", "constraints", "data",
+    "", "activations", "analysis", "applications", "applications.torchvision", "backend", "callbacks",
+    "config", "constraints", "data",
     "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
     "datasets.mnist", "datasets.reuters", "detection", "dtype_policies", "initializers", "layers", "losses",
     "metrics",
@@ -43,6 +44,10 @@ WITHOUT_EFFECT = {
     ("ModelSteps.compute_loss", "x"): "for models that define a loss of the inputs",
     ("ModelSteps.compute_loss", "training"): "for models that define a loss of their own",
     ("ModelSteps.compute_metrics", "x"): "for models that define metrics of the inputs",
+    ("LearningRateSchedule.bind", "steps_per_epoch"): "for schedules that count epochs",
+    ("LearningRateSchedule.bind", "epochs"): "for schedules that count epochs",
+    ("Optimizer.gradients", "again"): "for optimizers that compute a loss twice",
+    ("Callback.load_training_state", "state"): "for callbacks that have a state",
     ("SeedGenerator.next", "ordered"): "draws are ordered, whether they need to be or not",
 }
 # Methods that are called with all that there is to tell; what they do not need, they leave.
@@ -176,11 +181,18 @@ def _attribute_reads() -> set[str]:
 
 
 READS = _attribute_reads()
-CONSTRUCTORS = {name: function for name, function in FUNCTIONS.items() if name.endswith(".__init__")}
+# Constructors that `dataclass` writes have no source, and keep what the class lists.
+CONSTRUCTORS = {
+    name: function
+    for name, function in FUNCTIONS.items()
+    if name.endswith(".__init__") and function.__code__.co_filename != "<string>"
+}
 
 
 def _kept_as(function: types.FunctionType) -> dict[str, set[str]]:
     """The arguments that a constructor only keeps, each with the attributes that are made of it."""
+    if function.__code__.co_filename == "<string>":
+        return {}  # of a data class, whose arguments are its fields
     source = inspect.getsource(function)
     definition = ast.parse(textwrap.dedent(source)).body[0]
     parameters = set(inspect.signature(function).parameters) - {"self"}
@@ -298,10 +310,18 @@ OWN_SAMPLES: dict[str, dict[str, Any]] = {
     "HashedCrossing": {"num_bins": 3},
     "Hashing": {"num_bins": 3},
     "InceptionBlock": {
-        "filters_1x1": 4, "filters_3x3_reduce": 2, "filters_3x3": 4, "filters_5x5_reduce": 2,
-        "filters_5x5": 4, "filters_pool": 4,
+        "filters_1x1": 4,
+        "filters_3x3_reduce": 2,
+        "filters_3x3": 4,
+        "filters_5x5_reduce": 2,
+        "filters_5x5": 4,
+        "filters_pool": 4,
     },
-    "Maxout": {"pieces": 2},
+    "LinearWarmup": {"schedule": 0.1, "warmup_steps": 3},
+    "Maxout": {"units": 2},
+    "OneCycle": {"max_learning_rate": 0.1, "total_steps": 9},
+    "ParameterGroup": {"match": "kernel", "frozen": True},
+    "WarmupCosine": {"learning_rate": 0.1, "warmup_epochs": 1, "epochs": 3},
     "RNN": {"cell": cnnrs.layers.SimpleRNNCell(2)},
     "RandomPosterization": {"factor": 4},
     "StackedRNNCells": {"cells": [cnnrs.layers.SimpleRNNCell(2)]},
@@ -323,6 +343,7 @@ IF_GIVEN: dict[str, Any] = {
     "activity_regularizer": "l2",
     "mask": cnnrs.ops.relu,
     "output_shape": (3,),
+    "parameter_groups": [cnnrs.optimizers.ParameterGroup("kernel", frozen=True)],
     "thresholds": [0.5],
 }
 CLASSES = {

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import _core, initializers, layers
+from cnnrs import initializers, layers
 from cnnrs.applications import torchvision, vit
-from cnnrs.applications.arguments import untrained
 from cnnrs.applications.further_networks import FURTHER
 from cnnrs.applications.torchvision import making, state_dicts
 
@@ -79,7 +77,9 @@ def built(case: Case) -> cnnrs.Model:
         assert (case.height, case.width) == (side, side)
         design = vit.Design(channels, blocks, heads, patch)
         title = "vit_b_16"  # what is looked up by the name are sizes and that there are no weights
-        make = making.network(title, "", lambda x: vit.vit(making.MAKE, x, design), vit.top(making.MAKE), __name__)
+        make = making.network(
+            title, "", lambda x: vit.vit(making.MAKE, x, design), vit.top(making.MAKE), __name__
+        )
         return make(**size, classes=CLASSES, classifier_activation=None)
     build = getattr(torchvision, case.network)
     if not case.top:

@@ -174,6 +174,8 @@ fn class(op: &Op, before: &[Class], facts: &[Fact]) -> Class {
         | Op::Pool2dGrad(_)
         | Op::Fft(_)
         | Op::ChannelStats(_) => rounds,
+        // Chooses by overlaps, which round.
+        Op::NonMaxSuppression(_) => Class::Unknown,
         Op::Composite(_) | Op::Conv2dTranspose(_) | Op::Gradient(_) | Op::Linalg(_) => Class::Unknown,
         Op::Input(_)
         | Op::Constant(_)

@@ -5,6 +5,10 @@
 True
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from cnnrs.activations.functions import (
     celu,
     elu,
@@ -40,8 +44,18 @@ from cnnrs.activations.functions import (
     threshold,
 )
 from cnnrs.activations.lookup import deserialize, get, serialize
+from cnnrs.base import suggest
+from cnnrs.base.late import late, names_of
+
+if TYPE_CHECKING:
+    from cnnrs.activations.comparing import Comparison as Comparison
+    from cnnrs.activations.comparing import compare as compare
+
+# What compares is no activation, and is loaded when it is first used.
+_LATE = {"comparing": "Comparison compare"}
 
 __all__ = [
+    *names_of(_LATE),
     "celu",
     "deserialize",
     "elu",
@@ -78,3 +92,5 @@ __all__ = [
     "tanh_shrink",
     "threshold",
 ]
+
+__getattr__ = late("cnnrs.activations", _LATE, suggest.without("cnnrs.activations", {}, __all__))

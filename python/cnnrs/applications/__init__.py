@@ -1,4 +1,5 @@
-"""Networks with names: those of Keras, with its layers, those of papers that Keras has not, and, in `torchvision`,
+"""Networks with names: those of Keras, with its layers, those of papers that Keras has not, and, in
+`torchvision`,
 those that take torchvision's weights.
 
 Each network has a module, which has `preprocess_input` and `decode_predictions` too.
@@ -55,7 +56,8 @@ from cnnrs.applications.xception import Xception
 from cnnrs.base import suggest
 from cnnrs.base.late import late, names_of
 
-# Networks that Keras has not, by the modules that have them, which are loaded when they are first used. Type checkers
+# Networks that Keras has not, by the modules that have them, which are loaded when they are first used. Type
+# checkers
 # read the same names under TYPE_CHECKING.
 _LATE: Mapping[str, str] = {
     "alexnet": "AlexNet",
@@ -79,6 +81,7 @@ _LATE: Mapping[str, str] = {
 }
 
 if TYPE_CHECKING:
+    from cnnrs.applications import torchvision as torchvision
     from cnnrs.applications.alexnet import AlexNet as AlexNet
     from cnnrs.applications.cbam_resnet import CBAMResNet18 as CBAMResNet18
     from cnnrs.applications.cbam_resnet import CBAMResNet34 as CBAMResNet34
@@ -123,17 +126,16 @@ if TYPE_CHECKING:
     from cnnrs.applications.se_resnet import SEResNet152 as SEResNet152
     from cnnrs.applications.shufflenet_v2 import ShuffleNetV2 as ShuffleNetV2
     from cnnrs.applications.squeezenet import SqueezeNet as SqueezeNet
-    from cnnrs.applications import torchvision as torchvision
     from cnnrs.applications.vgg import VGG11 as VGG11
-    from cnnrs.applications.vgg import VGG13 as VGG13
     from cnnrs.applications.vgg import VGG11BN as VGG11BN
+    from cnnrs.applications.vgg import VGG13 as VGG13
     from cnnrs.applications.vgg import VGG13BN as VGG13BN
     from cnnrs.applications.vgg import VGG16BN as VGG16BN
     from cnnrs.applications.vgg import VGG19BN as VGG19BN
-    from cnnrs.applications.vit import ViTTiny as ViTTiny
-    from cnnrs.applications.vit import ViTSmall as ViTSmall
     from cnnrs.applications.vit import ViTBase as ViTBase
     from cnnrs.applications.vit import ViTLarge as ViTLarge
+    from cnnrs.applications.vit import ViTSmall as ViTSmall
+    from cnnrs.applications.vit import ViTTiny as ViTTiny
     from cnnrs.applications.wide_resnet import WideResNet as WideResNet
 
 __all__ = [

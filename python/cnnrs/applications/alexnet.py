@@ -1,7 +1,8 @@
 """AlexNet (Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks,
 NIPS 2012): the network of the paper, with two groups where its halves lay on two GPUs.
 
-The one of torchvision follows Krizhevsky's later paper, One weird trick for parallelizing convolutional neural
+The one of torchvision follows Krizhevsky's later paper, One weird trick for parallelizing convolutional
+neural
 networks, 2014, arXiv 1404.5997.
 """
 

@@ -237,17 +237,21 @@ _UNTRAINED = {
 # Of single networks.
 _OF_NETWORKS = {
     "alpha": "Factor of the channels: 0.5, 1.0, 1.5 or 2.0.",
-    "aux_heads": """Whether two more classifiers stand on inner features: the model has the outputs of the last
+    "aux_heads": """Whether two more classifiers stand on inner features: the model has the outputs of "
+    "the last
             classifier, of the second auxiliary one and of the first.""",
     "cardinality": "Groups of the 3 x 3 convolutions.",
     "bottleneck_width": "Channels of each group in the first stage.",
     "depth": "Number of layers: 6 n + 4 of them for 3 stages of n blocks.",
-    "drop_path_rate": "Part of the images for which training leaves out the last block; 0 for the first, linearly.",
+    "drop_path_rate": "Part of the images for which training leaves out the last block; 0 for the first, "
+    "linearly.",
     "dropout_rate": "Rate of the dropout.",
-    "grid": """Rows and columns of patches of which positions have embeddings; those of the images by default, and
+    "grid": """Rows and columns of patches of which positions have embeddings; those of the images by "
+    "default, and
             of 224 x 224 where their size is unknown. Images of other sizes get interpolated ones.""",
     "patch_size": "Height and width of a patch.",
-    "transform_input": """Whether images that are normalised by mean and deviation of ImageNet are scaled to -1 to 1
+    "transform_input": """Whether images that are normalised by mean and deviation of ImageNet are scaled "
+    "to -1 to 1
             first, as torchvision's trained weights expect.""",
     "version": '"1.0" or "1.1", which computes 2.4 times less.',
     "widen_factor": "Factor of the channels of the blocks.",
@@ -274,9 +278,7 @@ _DOC = """{summary}
     """
 
 
-def documentation(
-    title: str, summary: Any, arguments: Mapping[str, inspect.Parameter], sized: bool
-) -> str:
+def documentation(title: str, summary: Any, arguments: Mapping[str, inspect.Parameter], sized: bool) -> str:
     """The docstring of a network.
 
     Args:
@@ -294,7 +296,11 @@ def documentation(
         else """Without the classifier height and width may be None, and are
             by default."""
     )
-    stored = " of torchvision's `state_dict()`, `.safetensors`" if row.module == "torchvision" else " for `load_weights`"
+    stored = (
+        " of torchvision's `state_dict()`, `.safetensors`"
+        if row.module == "torchvision"
+        else " for `load_weights`"
+    )
     facts = {**row._asdict(), "unknown": unknown, "format": stored}
     published = row.weights is not None or arguments["weights"].default is not None
     words = _ENTRIES if published else {**_ENTRIES, **_UNTRAINED, **_OF_NETWORKS}

@@ -1,4 +1,5 @@
-"""Layers of networks whose parts have names of two kinds: those of torchvision, and those in Keras's manner."""
+"""Layers of networks whose parts have names of two kinds: those of torchvision, and those in Keras's
+manner."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ __all__ = ["KERAS", "TORCHVISION", "Builder", "Name"]
 # A part is called alike in both kinds, or has a name for each: torchvision's stands first.
 Name = str | tuple[str, str]
 
-# Separators are dots in torchvision's names, `layer1.0.conv1`, and underscores in Keras's, `conv2_block1_1_conv`.
+# Separators are dots in torchvision's names, `layer1.0.conv1`, and underscores in Keras's,
+# `conv2_block1_1_conv`.
 TORCHVISION, KERAS = 0, 1
 _SEPARATORS = (".", "_")
 
@@ -30,7 +32,8 @@ class Builder:
         epsilon: What batch normalisation adds to variances.
         momentum: The part of the former moving statistics that a step keeps.
         activation: Activation behind normalisations.
-        initializer: Name of the initializer of filters; None for a normal distribution by the outputs of a filter.
+        initializer: Name of the initializer of filters; None for a normal distribution by the outputs of a
+        filter.
         prefix: What names begin with.
     """
 
@@ -84,7 +87,8 @@ class Builder:
             kernel_size: Height and width of the windows.
             name: Name of the layer.
             strides: Distance of the windows.
-            groups: Groups of channels; as many as there are channels and filters make a depthwise convolution.
+            groups: Groups of channels; as many as there are channels and filters make a depthwise
+            convolution.
             use_bias: Whether there is a bias.
             padding: Rows and columns of zeros on each side; None for half of the windows.
             activation: Activation.
@@ -134,7 +138,8 @@ class Builder:
         return layers.MaxPooling2D(size, strides, name=self.name(name))(x)
 
     def ceil_max_pool(self, x: Any, size: int, name: Name) -> Any:
-        """Maximum pooling of stride 2 of what is nowhere negative, with a last window that reaches over the edge.
+        """Maximum pooling of stride 2 of what is nowhere negative, with a last window that reaches over the
+        edge.
 
         With a row and a column of zeros behind the image as many windows fit in as at least begin inside.
         """
@@ -154,7 +159,8 @@ class Builder:
         return layers.Dropout(rate, name=self.name(name))(x) if rate else x
 
     def survive(self, x: Any, rate: float, name: Name) -> Any:
-        """Stochastic depth (Huang, Sun, Liu, Sedra and Weinberger 2016): training leaves out `x` for a part of
+        """Stochastic depth (Huang, Sun, Liu, Sedra and Weinberger 2016): training leaves out `x` for a part
+        of
         the images, and scales it for the others; none where the rate is 0."""
         if not rate:
             return x
@@ -170,7 +176,8 @@ class Builder:
         gate: str = "sigmoid",
         use_bias: bool = True,
     ) -> Any:
-        """Squeeze and excitation (Hu, Shen and Sun 2018, arXiv 1709.01507): each channel times a factor that the
+        """Squeeze and excitation (Hu, Shen and Sun 2018, arXiv 1709.01507): each channel times a factor that
+        the
         means of all channels make.
 
         Args:
@@ -192,8 +199,6 @@ class Builder:
         """Means of the channels."""
         return layers.GlobalAveragePooling2D(name=self.name(name))(x)
 
-    def dense(
-        self, x: Any, units: int, name: Name = ("fc", "predictions"), activation: Any = None
-    ) -> Any:
+    def dense(self, x: Any, units: int, name: Name = ("fc", "predictions"), activation: Any = None) -> Any:
         """A dense layer: by default the classifier."""
         return layers.Dense(units, activation=activation, name=self.name(name))(x)

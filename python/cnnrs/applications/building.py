@@ -135,7 +135,8 @@ def check_weights(
     if weights not in (None, "imagenet") and not is_path:
         trained = " 'imagenet' for trained ones," if published else ""
         raise ValueError(
-            f"{name}: weights: expected None for random weights,{trained} or the path of a file that is there, "
+            f"{name}: weights: expected None for random weights,{trained} or the path of a file that is "
+            f"there, "
             f"received {weights!r}"
         )
     integer(classes, name, "classes", least=1)
@@ -294,7 +295,7 @@ def _pooled(x: Any, pooling: str | None, top: Top) -> Any:
         x = top.pooled(x)
     flat = len(x.shape) == 3
     if pooling == "avg":
-        pool = layers.GlobalAveragePooling1D if flat else layers.GlobalAveragePooling2D
+        pool: Any = layers.GlobalAveragePooling1D if flat else layers.GlobalAveragePooling2D
         x = pool(name=top.average)(x)
     elif pooling == "max":
         pool = layers.GlobalMaxPooling1D if flat else layers.GlobalMaxPooling2D

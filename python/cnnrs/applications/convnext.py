@@ -11,6 +11,7 @@ from cnnrs import initializers, layers, ops, random
 from cnnrs.applications.arguments import scaling_second
 from cnnrs.applications.building import Top, network_of, only_channels_last
 from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
+from cnnrs.layers.dropping import keep_branches
 from cnnrs.models import Sequential
 
 __all__ = [
@@ -53,9 +54,8 @@ class StochasticDepth(layers.Layer):
     def call(self, inputs: Any, training: Any = None) -> Any:
         if not training:
             return inputs
-        kept = 1.0 - self.drop_path_rate
         shape = (ops.shape(inputs)[0],) + (1,) * (inputs.ndim - 1)
-        return inputs / kept * ops.cast(random.uniform(shape) < kept, inputs.dtype)
+        return keep_branches(inputs, random.uniform(shape), 1.0 - self.drop_path_rate)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "drop_path_rate": self.drop_path_rate}

@@ -38,7 +38,8 @@ def _channels(text: str) -> dict[str, int]:
 # The smallest network of a module stands first: its example runs.
 _FAMILIES = (
     _Family("alexnet", "torch", 227, 67, {"AlexNet": 256}),
-    _Family("vgg", "caffe", 224, 32, dict.fromkeys("VGG11 VGG13 VGG11BN VGG13BN VGG16BN VGG19BN".split(), 512)),
+    _Family("vgg", "caffe", 224, 32, dict.fromkeys("VGG11 VGG13 VGG11BN VGG13BN VGG16BN VGG19BN".split(),
+    512)),
     _Family("googlenet", "torch", 224, 32, {"GoogLeNet": 1024}),
     _Family(
         "resnet_cifar", "torch", 32, 8,
@@ -60,9 +61,9 @@ _FAMILIES = (
     _Family(
         "regnet", "torch", 224, 32,
         _channels(
-            "RegNetX002 368 RegNetX004 400 RegNetX006 528 RegNetX008 672 RegNetX016 912 RegNetX032 1008 "
+            "RegNetX002 368 RegNetX004 384 RegNetX006 528 RegNetX008 672 RegNetX016 912 RegNetX032 1008 "
             "RegNetX040 1360 RegNetX064 1624 RegNetX080 1920 RegNetX120 2240 RegNetX160 2048 RegNetX320 2520 "
-            "RegNetY002 368 RegNetY004 440 RegNetY006 608 RegNetY008 784 RegNetY016 888 RegNetY032 1512 "
+            "RegNetY002 368 RegNetY004 440 RegNetY006 608 RegNetY008 768 RegNetY016 888 RegNetY032 1512 "
             "RegNetY040 1088 RegNetY064 1296 RegNetY080 2016 RegNetY120 2240 RegNetY160 3024 RegNetY320 3712"
         ),
     ),
@@ -92,7 +93,8 @@ _FAMILIES = (
     ),
 )  # fmt: skip
 
-# Heights and widths that torchvision's weights were trained with, where they are not 224, and the smallest ones.
+# Heights and widths that torchvision's weights were trained with, where they are not 224, and the smallest
+# ones.
 _SIZES = {
     "efficientnet_b1": 240,
     "efficientnet_b2": 288,
@@ -131,7 +133,7 @@ FURTHER = {
 }
 ALL = {**NETWORKS, **FURTHER}
 
-# Networks of torchvision that are the same but for names, for who looks for trained weights.
+# Networks of torchvision that are the same but for names and roundings, for who looks for trained weights.
 _COUNTERPARTS = {
     "VGG11": "vgg11",
     "VGG13": "vgg13",
@@ -179,13 +181,17 @@ def without_weights(title: str) -> str:
     """What to say of a network where `weights="imagenet"` is asked for and there are none.
 
     >>> print(without_weights("SEResNet50"))
-    SEResNet50: weights: expected None for random weights, or the path of a file, received 'imagenet': nobody \
+    SEResNet50: weights: expected None for random weights, or the path of a file, received 'imagenet': nobody
+    \
 publishes weights of this network for Keras's layers; train it, or take another network's
     """
-    start = f"{title}: weights: expected None for random weights, or the path of a file, received 'imagenet': "
+    start = (
+        f"{title}: weights: expected None for random weights, or the path of a file, received 'imagenet': "
+    )
     if ALL[title].module == "torchvision":
         return (
-            f"{start}torchvision publishes pickles, which one line converts where torchvision and safetensors "
+            f"{start}torchvision publishes pickles, which one line converts where torchvision and "
+            f"safetensors "
             f'are installed: safetensors.torch.save_file(torchvision.models.{title}(weights="DEFAULT")'
             f".state_dict(), {title + '.safetensors'!r}); then weights={title + '.safetensors'!r}"
         )

@@ -1,7 +1,8 @@
 """GoogLeNet (Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke and Rabinovich, Going deeper with
 convolutions, CVPR 2015, arXiv 1409.4842).
 
-The network of the paper normalises responses twice and has biases; torchvision's, as TensorFlow's before it, has
+The network of the paper normalises responses twice and has biases; torchvision's, as TensorFlow's before it,
+has
 batch normalisation instead, and 3 x 3 windows where the paper's are 5 x 5.
 """
 
@@ -17,7 +18,8 @@ from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
 
 __all__ = ["GoogLeNet", "decode_predictions", "googlenet", "preprocess_input", "top"]
 
-# Table 1: for each module the channels of its 1 x 1, 3 x 3, 5 x 5 and pooling branches, the second and third behind
+# Table 1: for each module the channels of its 1 x 1, 3 x 3, 5 x 5 and pooling branches, the second and third
+# behind
 # a reduction.
 _MODULES = {
     "3a": (64, 96, 128, 16, 32, 32),
@@ -60,7 +62,8 @@ def googlenet(make: Builder, x: Any, include_top: Any, aux_heads: Any) -> Any:
     """
     if aux_heads and not include_top:
         raise ValueError(
-            "GoogLeNet: aux_heads: expected False with include_top=False, which leaves classifiers out, received "
+            "GoogLeNet: aux_heads: expected False with include_top=False, which leaves classifiers out, "
+            "received "
             f"{aux_heads!r}"
         )
     paper = make.kind == KERAS
@@ -99,7 +102,8 @@ def _auxiliary(make: Builder, x: Any, classes: int, activation: Any) -> Any:
 
 
 def top(make: Builder) -> Top:
-    """Average pooling, dropout and the classes, and the auxiliary classifiers where there are inner features."""
+    """Average pooling, dropout and the classes, and the auxiliary classifiers where there are inner
+    features."""
     rate = 0.4 if make.kind == KERAS else 0.2
 
     def classify(x: Any, classes: int, activation: Any) -> Any:
@@ -120,7 +124,8 @@ _TOP = top(_MAKE)
 
 @network_of(auxiliary, lambda name: _TOP)
 def GoogLeNet(x: Any, include_top: Any, aux_heads: bool) -> Any:
-    """GoogLeNet (Szegedy, Liu, Jia and others 2015, table 1), with 1 x 1, 3 x 3 and 5 x 5 windows beside each other.
+    """GoogLeNet (Szegedy, Liu, Jia and others 2015, table 1), with 1 x 1, 3 x 3 and 5 x 5 windows beside each
+    other.
 
     With `aux_heads` train it with `loss_weights=[1, 0.3, 0.3]`; for predictions take the first output:
     `Model(model.inputs, model.outputs[0])`."""

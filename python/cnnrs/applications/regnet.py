@@ -63,8 +63,13 @@ class Design(NamedTuple):
     factor: float
     group_width: int
 
-    def stages(self) -> list[tuple[int, int, int]]:
+    def stages(self, as_published: bool = True) -> list[tuple[int, int, int]]:
         """Width, number of blocks and channels of a group of each stage.
+
+        Args:
+            as_published: Whether widths are the nearest multiples of the groups, as in the authors' code,
+            rather than
+                none that is narrower by a tenth, as in torchvision's.
 
         >>> Design(13, 24, 36.44, 2.49, 8).stages()
         [(24, 1, 8), (56, 1, 8), (152, 4, 8), (368, 7, 8)]
@@ -77,7 +82,8 @@ class Design(NamedTuple):
         found = []
         for width, blocks in itertools.groupby(widths):
             group = min(self.group_width, width)
-            found.append((divisible(width, group), len(list(blocks)), group))
+            fitting = group * round(width / group) if as_published else divisible(width, group)
+            found.append((fitting, len(list(blocks)), group))
         return found
 
 
@@ -139,7 +145,7 @@ def regnet(make: Builder, x: Any, design: Design, excited: bool) -> Any:
         excited: Whether blocks have squeeze and excitation.
     """
     x = make.conv_norm(x, 32, 3, _names("stem", "stem"), strides=2)
-    for stage, (filters, depth, group_width) in enumerate(design.stages(), 1):
+    for stage, (filters, depth, group_width) in enumerate(design.stages(make.kind == KERAS), 1):
         for block in range(depth):
             name = (f"trunk_output.block{stage}.block{stage}-{block}", f"stage{stage}_block{block + 1}")
             x = _block(make.under(name), x, filters, 2 if block == 0 else 1, group_width, excited)

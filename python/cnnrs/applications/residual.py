@@ -1,4 +1,5 @@
-"""Residual networks: what those of basic and bottleneck blocks share, whatever their groups, widths and attention.
+"""Residual networks: what those of basic and bottleneck blocks share, whatever their groups, widths and
+attention.
 
 He, Zhang, Ren and Sun, Deep residual learning for image recognition, CVPR 2016, arXiv 1512.03385; bottleneck
 blocks stride in their 3 x 3 convolution, as Xie, Girshick, Dollár, Tu and He 2017, arXiv 1611.05431, have it.

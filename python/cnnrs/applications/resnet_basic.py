@@ -58,7 +58,8 @@ def ResNet18(
     Args:
         stem: "imagenet" for a 7 x 7 convolution and pooling, which make 56 x 56 of 224 x 224; "cifar" for a
             3 x 3 convolution that keeps the size of 32 x 32 images.
-        input_shape: Height, width and channels; by default those of the stem. Height and width may be None, and are by
+        input_shape: Height, width and channels; by default those of the stem. Height and width may be None,
+        and are by
             default without the classifier.
         classes: Number of classes, by default 1000 or 10.
         classifier_activation: Activation of the last layer; None for logits.
@@ -66,7 +67,8 @@ def ResNet18(
         include_top: Whether the classifier stands at the end.
         weights: None for random weights, or the path of a file for `load_weights`.
         input_tensor: A symbolic tensor to build on, as a result of `Input`; by default a new one.
-        pooling: Without the classifier: None for features of shape (batch, height, width, 512), "avg" or "max" for
+        pooling: Without the classifier: None for features of shape (batch, height, width, 512), "avg" or
+        "max" for
             (batch, 512).
 
     Returns:

@@ -32,7 +32,8 @@ def _identity(make: Builder, x: Any, filters: int, strides: int) -> Any:
     if strides > 1:
         x = layers.MaxPooling2D(1, strides, name=make.name("0_pool"))(x)
     if added:
-        # Padding of two axes, one of which is that of the channels, which the other order of axes calls spatial.
+        # Padding of two axes, one of which is that of the channels, which the other order of axes calls
+        # spatial.
         first = channel_axis() == 1
         padding = ((0, added), (0, 0)) if first else ((0, 0), (0, added))
         order = "channels_last" if first else "channels_first"
@@ -59,7 +60,8 @@ def _network(depth: int) -> Any:
     blocks = (depth - 2) // 6
     return variant(
         f"ResNet{depth}",
-        f"ResNet-{depth} for images of 32 x 32 (He, Zhang, Ren and Sun 2016, section 4.2): three stages of {blocks} "
+        f"ResNet-{depth} for images of 32 x 32 (He, Zhang, Ren and Sun 2016, section 4.2): three stages "
+        f"of {blocks} "
         "blocks,\n    whose shortcuts have no weights.",
         lambda x: _resnet(x, blocks),
         residual.top(_MAKE),

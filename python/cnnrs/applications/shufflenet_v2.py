@@ -45,7 +45,11 @@ def _depthwise(make: Builder, x: Any, strides: int, filters: int, place: int, st
     names = [(f"{place}", f"{start}_dwconv"), (f"{place + 1}", f"{start}_bn")]
     x = make.conv_norm(x, channels, 3, names, strides=strides, groups=channels)
     start += 1
-    names = [(f"{place + 2}", f"{start}_conv"), (f"{place + 3}", f"{start}_bn"), (f"{place + 4}", f"{start}_relu")]
+    names = [
+        (f"{place + 2}", f"{start}_conv"),
+        (f"{place + 3}", f"{start}_bn"),
+        (f"{place + 4}", f"{start}_relu"),
+    ]
     return make.conv_norm(x, filters, 1, names)
 
 
@@ -73,7 +77,9 @@ def shufflenet(make: Builder, x: Any, alpha: float) -> Any:
         for block in range(depth):
             part = make.under((f"stage{stage}.{block}", f"stage{stage}_block{block + 1}"))
             x = _unit(part, x, filters, 2 if block == 0 else 1)
-    return make.conv_norm(x, last, 1, [("conv5.0", "conv5_conv"), ("conv5.1", "conv5_bn"), ("conv5.2", "conv5_relu")])
+    return make.conv_norm(
+        x, last, 1, [("conv5.0", "conv5_conv"), ("conv5.1", "conv5_bn"), ("conv5.2", "conv5_relu")]
+    )
 
 
 _MAKE = Builder(KERAS)

@@ -1,5 +1,5 @@
-"""SqueezeNet (Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer, SqueezeNet: AlexNet-level accuracy with 50x fewer
-parameters and <0.5MB model size, 2016, arXiv 1602.07360)."""
+"""SqueezeNet (Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer, SqueezeNet: AlexNet-level accuracy with 50x
+fewer parameters and <0.5MB model size, 2016, arXiv 1602.07360)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from cnnrs.applications.imagenet_utils import decode_predictions, preprocessing
 
 __all__ = ["SqueezeNet", "classify", "decode_predictions", "preprocess_input", "squeezenet"]
 
-# For each version channels and size of the first windows, and for each fire module channels between and channels
-# of each branch; None is pooling.
-_DESIGNS = {
-    "1.0": (96, 7, (None, (16, 64), (16, 64), (32, 128), None, (32, 128), (48, 192), (48, 192), (64, 256), None,
-                    (64, 256))),
-    "1.1": (64, 3, (None, (16, 64), (16, 64), None, (32, 128), (32, 128), None, (48, 192), (48, 192), (64, 256),
-                    (64, 256))),
-}  # fmt: skip
+# For each version channels and size of the first windows, and for each fire module channels between and
+# channels of each branch; None is pooling.
+_Modules = tuple[tuple[int, int] | None, ...]
+_FIRST: _Modules = (None, (16, 64), (16, 64), (32, 128), None, (32, 128), (48, 192), (48, 192), (64, 256))
+_LATER: _Modules = (None, (16, 64), (16, 64), None, (32, 128), (32, 128), None, (48, 192), (48, 192))
+_DESIGNS: dict[str, tuple[int, int, _Modules]] = {
+    "1.0": (96, 7, (*_FIRST, None, (64, 256))),
+    "1.1": (64, 3, (*_LATER, (64, 256), (64, 256))),
+}
 
 
 def _fire(make: Builder, x: Any, squeezed: int, expanded: int) -> Any:
@@ -49,7 +50,7 @@ def squeezenet(make: Builder, x: Any, version: str) -> Any:
     return x
 
 
-def classify(make: Builder, x: Any, classes: int, activation: Any, rate: float) -> Any:
+def classify(make: Builder, x: Any, classes: int, activation: Any, *, rate: float) -> Any:
     """Dropout, a 1 x 1 convolution to the classes with a ReLU, and the means of what it finds."""
     x = make.dropout(x, rate, ("classifier.0", "dropout"))
     x = make.conv(x, classes, 1, ("classifier.1", "conv10"), use_bias=True, activation="relu")
@@ -60,7 +61,9 @@ def classify(make: Builder, x: Any, classes: int, activation: Any, rate: float) 
 _MAKE = Builder(KERAS)
 
 
-@network_of(versioned, lambda name: Top(lambda *given: classify(_MAKE, *given, 0.5), "avg_pool", "max_pool"))
+@network_of(
+    versioned, lambda name: Top(lambda *given: classify(_MAKE, *given, rate=0.5), "avg_pool", "max_pool")
+)
 def SqueezeNet(x: Any, version: str) -> Any:
     """SqueezeNet (Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer 2016, table 1), and its version 1.1."""
     if version not in _DESIGNS:

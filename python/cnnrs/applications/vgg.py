@@ -1,4 +1,5 @@
-"""VGG: what all depths share, and those that Keras has not (Simonyan and Zisserman, Very deep convolutional networks
+"""VGG: what all depths share, and those that Keras has not (Simonyan and Zisserman, Very deep convolutional
+networks
 for large-scale image recognition, ICLR 2015, arXiv 1409.1556).
 
 The networks with batch normalisation are later than the paper; torchvision has them.
@@ -72,7 +73,8 @@ def _network(depth: int, norm: bool) -> Any:
     column = {11: "A", 13: "B", 16: "D", 19: "E"}[depth]
     return variant(
         f"VGG{depth}BN" if norm else f"VGG{depth}",
-        f"VGG{depth}: {depth - 3} convolutions and 3 dense layers (Simonyan and Zisserman 2015, table 1, column "
+        f"VGG{depth}: {depth - 3} convolutions and 3 dense layers (Simonyan and Zisserman 2015, table 1, "
+        f"column "
         f"{column}){with_norm}.",
         lambda x: vgg(x, depth, norm=norm),
         TOP,

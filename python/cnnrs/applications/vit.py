@@ -1,5 +1,7 @@
-"""Vision transformers (Dosovitskiy, Beyer, Kolesnikov and others, An image is worth 16x16 words: Transformers for
-image recognition at scale, ICLR 2021, arXiv 2010.11929), and the smaller ones of DeiT (Touvron, Cord, Douze, Massa,
+"""Vision transformers (Dosovitskiy, Beyer, Kolesnikov and others, An image is worth 16x16 words: Transformers
+for
+image recognition at scale, ICLR 2021, arXiv 2010.11929), and the smaller ones of DeiT (Touvron, Cord, Douze,
+Massa,
 Sablayrolles and Jégou, Training data-efficient image transformers, ICML 2021, arXiv 2012.12877)."""
 
 from __future__ import annotations
@@ -121,12 +123,17 @@ def _network(title: str, design: Design, source: str) -> Any:
         number(drop_path_rate, title, "drop_path_rate", least=0, below=1)
         for extent in x.shape[1:3]:
             if extent is not None and extent < patch_size:
-                raise ValueError(f"{title}: patch_size: expected at most {extent}, the size of the images, received {patch_size}")
+                raise ValueError(
+                    f"{title}: patch_size: expected at most {extent}, the size of the images, received "
+                    f"{patch_size}"
+                )
         return vit(_MAKE, x, design._replace(patch_size=patch_size), grid, dropout_rate, drop_path_rate)
 
-    summary = f"""{title}: {design.depth} blocks of {design.channels} channels and {design.heads} heads ({source}).
+    blocks = f"{design.depth} blocks of {design.channels} channels and {design.heads} heads"
+    summary = f"""{title}: {blocks} ({source}).
 
-    Without the classifier the features are (batch, tokens, {design.channels}): the class token, then the patches, which
+    Without the classifier the features are (batch, tokens, {design.channels}): the class token, then the
+    patches, which
     `pooling` reads."""
     return variant(title, summary, features, _TOP, __name__, patched)
 

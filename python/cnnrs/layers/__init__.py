@@ -221,6 +221,9 @@ GroupedQueryAttention = GroupQueryAttention
 # Layers that Keras has not, by the modules below this one that have them. They are loaded when they are first
 # used: the import of the package stays quick. Type checkers read the same names under TYPE_CHECKING.
 _LATE: Mapping[str, str] = {
+    **{f"activation.{module}": names for module, names in activation.LATE.items()},
+    **{f"normalization.{module}": names for module, names in normalization.LATE.items()},
+    **{f"pooling.{module}": names for module, names in pooling.LATE.items()},
     "attention.cbam": "CBAM",
     "attention.channel": "ChannelAttention SqueezeExcitation",
     "attention.efficient_channel": "ECA",
@@ -237,11 +240,9 @@ _LATE: Mapping[str, str] = {
     "blocks.residual": "BasicBlock BottleneckBlock",
     "blocks.shuffle": "ChannelShuffle ShuffleBlock",
     "blocks.unet": "UNetDown UNetUp",
+    "dropping": "DropBlock2D ShakeDrop StochasticDepth",
     "patches": "PatchTokens",
     "response_normalization": "LocalResponseNormalization",
-    **{f"activation.{module}": names for module, names in activation.LATE.items()},
-    **{f"normalization.{module}": names for module, names in normalization.LATE.items()},
-    **{f"pooling.{module}": names for module, names in pooling.LATE.items()},
 }
 
 if TYPE_CHECKING:
@@ -290,6 +291,9 @@ if TYPE_CHECKING:
     from cnnrs.layers.blocks.shuffle import ShuffleBlock as ShuffleBlock
     from cnnrs.layers.blocks.unet import UNetDown as UNetDown
     from cnnrs.layers.blocks.unet import UNetUp as UNetUp
+    from cnnrs.layers.dropping import DropBlock2D as DropBlock2D
+    from cnnrs.layers.dropping import ShakeDrop as ShakeDrop
+    from cnnrs.layers.dropping import StochasticDepth as StochasticDepth
     from cnnrs.layers.normalization.filter_response import TLU as TLU
     from cnnrs.layers.normalization.filter_response import (
         FilterResponseNormalization as FilterResponseNormalization,

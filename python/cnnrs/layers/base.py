@@ -79,6 +79,8 @@ class Layer(RefusedMethods, WeightOwner):
     _widens = False
     # Whether the outputs have masks if the input has one; None: if the class defines `compute_mask`.
     _supports_masking: bool | None = None
+    # Whether it is an activation: what it receives are what units give before they are activated.
+    _is_activation = False
     # Whether the layers inside give the outputs their masks.
     _carries_masks = False
 

@@ -17,15 +17,19 @@ __all__ = ["PatchTokens"]
 class PatchTokens(Layer):
     """Patches in a row behind a class token, to each of which an embedding of its place is added.
 
-    Equation 1 of Dosovitskiy, Beyer, Kolesnikov and others, An image is worth 16x16 words: Transformers for image
-    recognition at scale, ICLR 2021, arXiv 2010.11929, behind a convolution that makes the patches. Where an image has
-    another grid of patches than the embeddings, these are interpolated bicubically, as section 3.2 says: in each call,
+    Equation 1 of Dosovitskiy, Beyer, Kolesnikov and others, An image is worth 16x16 words: Transformers for
+    image
+    recognition at scale, ICLR 2021, arXiv 2010.11929, behind a convolution that makes the patches. Where an
+    image has
+    another grid of patches than the embeddings, these are interpolated bicubically, as section 3.2 says: in
+    each call,
     and once where a file holds those of another grid.
 
     Args:
         grid: Rows and columns of patches of which places have embeddings; None for those of the input.
         class_token: Whether a learned token stands in front.
-        initializer: Of the embeddings: a normal distribution cut off at two deviations of 0.02 by default. The class
+        initializer: Of the embeddings: a normal distribution cut off at two deviations of 0.02 by default.
+        The class
             token starts at 0.
         **kwargs: `name` and `dtype`.
 
@@ -47,9 +51,7 @@ class PatchTokens(Layer):
     (1, 64, 8)
     """
 
-    def __init__(
-        self, grid: Any = None, class_token: bool = True, initializer: Any = None, **kwargs: Any
-    ):
+    def __init__(self, grid: Any = None, class_token: bool = True, initializer: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.grid = None if grid is None else self._checked(grid)
         self.class_token = bool(class_token)
@@ -68,10 +70,11 @@ class PatchTokens(Layer):
         _, rows, columns, channels = input_shape
         if self.grid is None and None in (rows, columns):
             raise ValueError(
-                f"{self.name}: grid: expected rows and columns of the embeddings for images of unknown size, received "
+                f"{self.name}: grid: expected rows and columns of the embeddings for images of unknown "
+                f"size, received "
                 "None"
             )
-        self._built_grid = self.grid or (rows, columns)
+        self._built_grid: tuple[int, int] = self.grid or (rows, columns)
         rows, columns = self._built_grid
         if self.class_token:
             self.token = self.add_weight(shape=(1, 1, channels), initializer="zeros", name="class_token")
@@ -82,7 +85,8 @@ class PatchTokens(Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        batch, rows, columns, channels = ops.shape(inputs)
+        sizes: tuple[Any, ...] = ops.shape(inputs)
+        batch, rows, columns, channels = sizes
         first = int(self.class_token)
         patches = self.embedding[:, first:]
         if (rows, columns) != self._built_grid:
@@ -125,7 +129,8 @@ class PatchTokens(Layer):
         side = round(max(embedding.shape[1] - first, 0) ** 0.5) if embedding.ndim == 3 else 0
         if side == 0 or (1, first + side * side, wanted[2]) != embedding.shape:
             raise ValueError(
-                f"{self.name}: position_embedding: expected shape {wanted}, or that of a square grid of patches, "
+                f"{self.name}: position_embedding: expected shape {wanted}, or that of a square grid of "
+                f"patches, "
                 f"received {embedding.shape}"
             )
         patches = _resized(ops.convert_to_tensor(embedding[:, first:]), (side, side), self._built_grid)

@@ -15,7 +15,8 @@ __all__ = ["LocalResponseNormalization"]
 
 
 def _inverse_power(x: Any, beta: float) -> Any:
-    """`x ** -beta`, by roots where that is a quarter: with the 0.75 of the paper in half the time of `power`."""
+    """`x ** -beta`, by roots where that is a quarter: with the 0.75 of the paper in half the time of
+    `power`."""
     if beta not in (0.25, 0.5, 0.75):
         return ops.power(x, -beta)
     root = ops.rsqrt(x)
@@ -25,9 +26,12 @@ def _inverse_power(x: Any, beta: float) -> Any:
 class LocalResponseNormalization(Layer):
     """Divides each element by a power of the sum of squares of its neighbours among the channels.
 
-    `b_i = a_i / (k + alpha * sum_j a_j ** 2) ** beta`, where j goes over the `size` channels around i that there are:
-    section 3.3 of Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks,
-    NIPS 2012, whose constants are the defaults. AlexNet and GoogLeNet have it; batch normalisation has replaced it.
+    `b_i = a_i / (k + alpha * sum_j a_j ** 2) ** beta`, where j goes over the `size` channels around i that
+    there are:
+    section 3.3 of Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural
+    networks,
+    NIPS 2012, whose constants are the defaults. AlexNet and GoogLeNet have it; batch normalisation has
+    replaced it.
     Where others divide `alpha` by `size`, as Caffe and PyTorch do, `alpha` is `size` times as large for them.
 
     Args:

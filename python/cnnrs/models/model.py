@@ -274,8 +274,14 @@ class Model(FormerNamesOfModels, StateTree):
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: Any = None,
+        *,
+        flops: bool = False,
+        receptive_field: bool = False,
+        output_stride: bool = False,
+        memory: bool = False,
+        input_shape: Any = None,
     ) -> None:
-        """Prints a table of the layers: name, output shape, parameters.
+        """Prints a table of the layers: name, output shape, parameters; on request, what `cnnrs.analysis` finds.
 
         Below are the counts of parameters and, where there are any, the memory of folded and packed filters:
         those of all models in this process, and their bound (`config.set_packed_limit`).
@@ -287,8 +293,32 @@ class Model(FormerNamesOfModels, StateTree):
             expand_nested: Whether to list the layers of models inside of the model.
             show_trainable: Whether to mark trainable layers.
             layer_range: Names of the first and the last layer to list.
+            flops: Whether to show floating-point operations for one sample as recorded, before folding; a
+                multiply-add counts 2 (`cnnrs.analysis.costs`).
+            receptive_field: Whether to show what of the image an element of the result sees
+                (`cnnrs.receptive_field`).
+            output_stride: Whether to show the elements of the image between neighbours of the result.
+            memory: Whether to show the memory of results, and below what a prediction and gradients need at most.
+            input_shape: The shape of a sample for these columns, where the model's inputs leave it open.
+
+        Raises:
+            ValueError: `layer_range` names no layers; or a column needs shapes of inputs, and these are not known.
         """
-        text = summarize(self, line_length, positions, expand_nested, show_trainable, layer_range)
+        wanted = (flops, receptive_field, output_stride, memory)
+        looked_into = None
+        if any(wanted):
+            # Models are described far more often than they are looked into.
+            from cnnrs.models.looking import LookedInto
+
+            looked_into = LookedInto(self, *wanted, input_shape)
+        elif input_shape is not None:
+            raise ValueError(
+                f"{self.name}: summary: input_shape: expected flops, receptive_field, output_stride or memory "
+                f"with it, received {input_shape!r}"
+            )
+        text = summarize(
+            self, line_length, positions, expand_nested, show_trainable, layer_range, looked_into
+        )
         (print_fn or print)(text)
 
     @named

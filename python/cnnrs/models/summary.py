@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnrs import config
 from cnnrs.base.suggest import did_you_mean
 from cnnrs.layers.base import Layer
 
-__all__ = ["summarize"]
+if TYPE_CHECKING:
+    from cnnrs.models.looking import LookedInto
+
+__all__ = ["size_text", "summarize"]
 
 
 def summarize(
@@ -20,8 +23,9 @@ def summarize(
     expand_nested: bool = False,
     show_trainable: bool = False,
     layer_range: Any = None,
+    looked_into: LookedInto | None = None,
 ) -> str:
-    """The table as text. Arguments are those of `Model.summary`."""
+    """The table as text. Arguments are those of `Model.summary`, and columns of what was looked into."""
     layers = _range(model, layer_range)
     titles = ["Layer (type)", "Output Shape", "Param #"]
     branching = _branches(model)
@@ -29,12 +33,18 @@ def summarize(
         titles.append("Connected to")
     if show_trainable:
         titles.append("Trainable")
+    numbers = {2}
+    if looked_into is not None:
+        numbers.update(range(len(titles), len(titles) + len(looked_into.titles)))
+        titles += looked_into.titles
+    columns = _Columns(branching, show_trainable, expand_nested, looked_into)
     rows: list[list[str]] = []
     for layer in layers:
-        rows += _rows(layer, model, branching, show_trainable, expand_nested, "")
+        rows += _rows(layer, model, columns, "", "")
     widths = _widths(titles, rows, line_length, positions)
-    lines = [f'Model: "{model.name}"', *_table(titles, rows, widths)]
+    lines = [f'Model: "{model.name}"', *_table(titles, rows, widths, numbers)]
     lines += _totals(model)
+    lines += [] if looked_into is None else looked_into.totals
     lines += _held()
     text = "\n".join(lines)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -73,19 +83,28 @@ def _branches(model: Any) -> bool:
     return any(count > 1 for count in used.values())
 
 
-def _rows(
-    layer: Layer, model: Any, branching: bool, show_trainable: bool, expand_nested: bool, indent: str
-) -> list[list[str]]:
+class _Columns(NamedTuple):
+    """Which columns there are behind the first three, and whether models inside are listed."""
+
+    branching: bool
+    show_trainable: bool
+    expand_nested: bool
+    looked_into: LookedInto | None
+
+
+def _rows(layer: Layer, model: Any, columns: _Columns, indent: str, prefix: str) -> list[list[str]]:
     row = [f"{indent}{layer.name} ({type(layer).__name__})", _output_shape(layer), _params(layer)]
-    if branching:
+    if columns.branching:
         row.append(_sources(layer, model))
-    if show_trainable:
+    if columns.show_trainable:
         weighty = layer.built and layer.weights
         row.append(("Y" if layer.trainable else "N") if weighty else "-")
+    if columns.looked_into is not None:
+        row += columns.looked_into.row(f"{prefix}{layer.name}")
     rows = [row]
-    if expand_nested and hasattr(layer, "layers"):
+    if columns.expand_nested and hasattr(layer, "layers"):
         for inner in layer.layers:
-            rows += _rows(inner, layer, branching, show_trainable, expand_nested, indent + "    ")
+            rows += _rows(inner, layer, columns, indent + "    ", f"{prefix}{layer.name}/")
     return rows
 
 
@@ -127,7 +146,7 @@ def _widths(titles: list[str], rows: list[list[str]], line_length: int | None, p
     return widths
 
 
-def _table(titles: list[str], rows: list[list[str]], widths: list[int]) -> list[str]:
+def _table(titles: list[str], rows: list[list[str]], widths: list[int], numbers: set[int]) -> list[str]:
     def rule(left: str, middle: str, right: str, line: str) -> str:
         return left + middle.join(line * (w + 2) for w in widths) + right
 
@@ -141,7 +160,7 @@ def _table(titles: list[str], rows: list[list[str]], widths: list[int]) -> list[
             parts = []
             for i, (piece, w) in enumerate(zip(wrapped, widths, strict=True)):
                 text = piece[k] if k < len(piece) else ""
-                parts.append(f" {text:>{w}} " if i == 2 else f" {text:<{w}} ")
+                parts.append(f" {text:>{w}} " if i in numbers else f" {text:<{w}} ")
             texts.append(bar + bar.join(parts) + bar)
         return texts
 
@@ -154,7 +173,7 @@ def _table(titles: list[str], rows: list[list[str]], widths: list[int]) -> list[
     return lines
 
 
-def _size(count: int, of: int = 4) -> str:
+def size_text(count: int, of: int = 4) -> str:
     """The memory of `count` elements of so many bytes."""
     size = float(count * of)
     for unit in ("B", "KB", "MB"):
@@ -170,14 +189,14 @@ def _totals(model: Any) -> list[str]:
 
     trainable, frozen = count(model.trainable_weights), count(model.non_trainable_weights)
     lines = [
-        f" Total params: {trainable + frozen:,} ({_size(trainable + frozen)})",
-        f" Trainable params: {trainable:,} ({_size(trainable)})",
-        f" Non-trainable params: {frozen:,} ({_size(frozen)})",
+        f" Total params: {trainable + frozen:,} ({size_text(trainable + frozen)})",
+        f" Trainable params: {trainable:,} ({size_text(trainable)})",
+        f" Non-trainable params: {frozen:,} ({size_text(frozen)})",
     ]
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and getattr(optimizer, "built", False):
         own = count(optimizer.variables)
-        lines.append(f" Optimizer params: {own:,} ({_size(own)})")
+        lines.append(f" Optimizer params: {own:,} ({size_text(own)})")
     return lines
 
 
@@ -187,7 +206,9 @@ def _held() -> list[str]:
     held, bound = info["packed"], info["packed_limit"]
     if not held:
         return []
-    return [f" Packed filters in this process: {held:,} bytes ({_size(held, 1)}), at most {_size(bound, 1)}"]
+    return [
+        f" Packed filters in this process: {held:,} bytes ({size_text(held, 1)}), at most {size_text(bound, 1)}"
+    ]
 
 
 def _ascii(text: str) -> str:

@@ -30,8 +30,8 @@ def _pool(
     ceil_mode = flag(ceil_mode, _OWNERS[name], "ceil_mode")
     if ceil_mode and sides == "same":
         raise ValueError(
-            f"{_OWNERS[name]}: ceil_mode: expected False with padding 'same', which leaves no pixel out as it "
-            "is; received True"
+            f"{_OWNERS[name]}: ceil_mode: expected False with padding 'same', which leaves no pixel out; "
+            "received True"
         )
     y = pool(name, at.x, size, step, sides, {"ceil_mode": ceil_mode, **further})
     if ceil_mode and further.get("count_include_pad"):

@@ -135,4 +135,4 @@ class OptimizerWrapper(Optimizer):
         """The optimizer of a config, with the one inside."""
         config = dict(config)
         inner = serialization.deserialize_keras_object(config.pop("inner_optimizer"), custom_objects)
-        return cls(inner, **config)  # type: ignore[arg-type]
+        return cls(inner, **config)

@@ -20,7 +20,7 @@ from cnnrs.training.snapshot import unchanged
 
 __all__ = ["LearningRates", "range_test"]
 
-# Losses at both ends that tell nothing: those before the mean has settled, and those that have risen.
+# Batches before the moving mean has settled, in which the test does not end.
 _SKIPPED = 3
 
 
@@ -32,7 +32,8 @@ class LearningRates:
         learning_rates: The rate of each batch.
         losses: The loss of each batch.
         smoothed: The moving mean of the losses, whose bias is corrected.
-        steepest: The rate at which the smoothed loss falls fastest over the logarithm of the rate.
+        steepest: The rate at which the loss, smoothed to both sides, falls fastest over the logarithm of the
+            rate.
         minimum_over_ten: A tenth of the rate at which the smoothed loss is least.
         suggestion: The smaller of both.
 
@@ -65,6 +66,7 @@ class LearningRates:
             ValueError: There are fewer than two finite losses.
         """
         smoothed = _smoothed(losses, smoothing)
+        centred = _centred(losses) if smoothing else losses
         usable = [i for i, value in enumerate(smoothed) if math.isfinite(value)]
         if len(usable) < 2:
             raise ValueError(
@@ -73,11 +75,12 @@ class LearningRates:
             )
         values = np.array([smoothed[i] for i in usable])
         least = int(values.argmin())
-        # The slope is looked for where the loss falls: before its least value.
-        first = min(_SKIPPED, max(least - 1, 0)) if len(usable) > 2 * _SKIPPED else 0
-        logs = np.log([rates[i] for i in usable])
-        slopes = np.gradient(values, logs)[first : max(least, first + 1) + 1]
-        steepest = rates[usable[first + int(slopes.argmin())]]
+        # The slope is looked for in the descent: from the highest loss before the least one.
+        curve = np.array([centred[i] for i in usable])
+        lowest = int(curve.argmin())
+        highest = int(curve[: lowest + 1].argmax())
+        slopes = np.gradient(curve, np.log([rates[i] for i in usable]))[highest : lowest + 1]
+        steepest = rates[usable[highest + int(slopes.argmin())]]
         return cls(list(rates), list(losses), smoothed, steepest, rates[usable[least]] / 10.0)
 
     def plot(self, ax: Any = None) -> Any:
@@ -120,6 +123,18 @@ def _smoothed(losses: list[float], smoothing: float) -> list[float]:
         mean = smoothing * mean + (1.0 - smoothing) * loss
         found.append(mean / (1.0 - smoothing**count))
     return found
+
+
+def _centred(losses: list[float]) -> list[float]:
+    """Losses weighted by a Gaussian around each, so that slopes stand where they are, and not behind."""
+    width = max(1.0, len(losses) / 16)
+    places = np.arange(len(losses))
+    values = np.array(losses, np.float64)
+    values[~np.isfinite(values)] = np.nanmax(np.where(np.isfinite(values), values, np.nan))
+    # What diverges at the end must not reach back into the descent.
+    values = np.minimum(values, 2.0 * values[0] - values.min())
+    weights = np.exp(-0.5 * ((places[:, None] - places) / width) ** 2)
+    return list((weights @ values) / weights.sum(1))
 
 
 def range_test(

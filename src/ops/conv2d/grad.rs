@@ -3,7 +3,7 @@
 use super::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad, infer_conv, infer_filter_grad, infer_input_grad, reference};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
-use crate::ops::{Kind, OpDef, RefArray};
+use crate::ops::{AxisReads, Kind, OpDef, Reads, RefArray, reads};
 use crate::shape::Fact;
 
 fn input_grad(g: &mut Graph, conv: &Conv2d, dy: NodeId, w: NodeId, x: NodeId) -> Result<NodeId> {
@@ -40,6 +40,16 @@ impl OpDef for Conv2d {
         reference::forward(self, inputs, facts, output)
     }
 
+    fn reads(&self, input: usize, inputs: &[Fact], _: &Fact) -> Reads {
+        let (x, w) = (&inputs[0].shape, &inputs[1].shape);
+        match self.place(x, w) {
+            Ok(at) if input == 0 => {
+                reads::images([w[0], w[1]], self.strides, self.dilation, at, AxisReads::All, AxisReads::Window)
+            }
+            _ => Reads::All,
+        }
+    }
+
     fn flops(&self, inputs: &[Fact], output: &Fact) -> u64 {
         self.flops(&output.shape, &inputs[1].shape)
     }
@@ -74,6 +84,16 @@ impl OpDef for Conv2dInputGrad {
 
     fn reference(&self, inputs: &[&RefArray], facts: &[Fact], output: &Fact) -> Result<RefArray> {
         reference::input_grad(self, inputs, facts, output)
+    }
+
+    fn reads(&self, input: usize, inputs: &[Fact], output: &Fact) -> Reads {
+        let (conv, w) = (&self.conv, &inputs[1].shape);
+        match conv.place(&output.shape, w) {
+            Ok(at) if input == 0 => {
+                reads::images([w[0], w[1]], conv.strides, conv.dilation, at, AxisReads::All, AxisReads::Spread)
+            }
+            _ => Reads::All,
+        }
     }
 
     fn flops(&self, inputs: &[Fact], _: &Fact) -> u64 {

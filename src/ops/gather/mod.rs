@@ -4,7 +4,7 @@ mod one_hot;
 
 pub use one_hot::OneHot;
 
-use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
+use super::{Attributes, AxisReads, FromAttributes, Kind, OpDef, Reads, RefArray, expect_inputs};
 use crate::dtype::DType;
 use crate::error::{BadData, Error, Integer, Result};
 use crate::graph::{Graph, NodeId};
@@ -86,6 +86,19 @@ impl OpDef for Gather {
             .into_owned()
             .into_shape_with_order(&*output.shape)
             .map_err(|e| Error::state(e.to_string()))
+    }
+
+    fn reads(&self, input: usize, inputs: &[Fact], _: &Fact) -> Reads {
+        let x = &inputs[0].shape;
+        let (0, Ok(axis)) = (input, x.axis(self.axis)) else { return Reads::All };
+        let looked = inputs[1].shape.rank();
+        let along = |a: usize| match a {
+            a if a == axis && looked > 0 => AxisReads::Looked { of: axis, by: 1 },
+            a if a == axis => AxisReads::All,
+            a if a < axis => AxisReads::same(a),
+            a => AxisReads::same(a + looked - 1),
+        };
+        Reads::Axes((0..x.rank()).map(along).collect())
     }
 
     fn flops(&self, _: &[Fact], _: &Fact) -> u64 {

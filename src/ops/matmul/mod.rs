@@ -1,7 +1,9 @@
 //! Matrix products, batched with numpy's broadcasting of the leading axes. A vector on the left is a
 //! row, on the right a column; its axis is not in the result.
 
-use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs, expect_like};
+use super::{
+    Attributes, AxisReads, FromAttributes, Kind, OpDef, Reads, RefArray, expect_float, expect_inputs, expect_like,
+};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -138,6 +140,24 @@ impl OpDef for MatMul {
             out.iter_mut().for_each(|v| *v = output.dtype.wrap(*v as i128) as f64);
         }
         RefArray::from_shape_vec(&*output.shape, out).map_err(|e| Error::state(e.to_string()))
+    }
+
+    fn reads(&self, input: usize, inputs: &[Fact], output: &Fact) -> Reads {
+        let [own, other] = [input, 1 - input].map(|i| &inputs[i].shape);
+        if own.rank() < 2 || other.rank() < 2 {
+            return Reads::All;
+        }
+        let rank = output.shape.rank();
+        let turned = [self.transpose_a, self.transpose_b];
+        // Of a, rows are the result's; of b, columns.
+        let rows_are_inner = (input == 0) == turned[input];
+        let other_rows_are_inner = (input == 1) == turned[1 - input];
+        let free = AxisReads::same(if input == 0 { rank - 2 } else { rank - 1 });
+        let of = if input == 0 { rank - 1 } else { rank - 2 };
+        let inner = AxisReads::Weighted { of, by: 1 - input, across: other_rows_are_inner };
+        let lead = (0..own.rank() - 2).map(|a| AxisReads::same(a + rank - own.rank()));
+        let last = if rows_are_inner { [inner, free] } else { [free, inner] };
+        Reads::Axes(lead.chain(last).collect())
     }
 
     fn flops(&self, inputs: &[Fact], output: &Fact) -> u64 {

@@ -4,7 +4,7 @@ mod parts;
 
 pub use parts::{Concat, Iota, Pad, Slice, StopGradient};
 
-use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_inputs};
+use super::{Attributes, AxisReads, FromAttributes, Kind, OpDef, Reads, RefArray, expect_inputs};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -28,6 +28,10 @@ impl OpDef for Reshape {
 
     fn moves(&self) -> bool {
         true
+    }
+
+    fn reads(&self, _: usize, _: &[Fact], _: &Fact) -> Reads {
+        Reads::Order
     }
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
@@ -84,6 +88,10 @@ impl OpDef for BroadcastTo {
         true
     }
 
+    fn reads(&self, _: usize, _: &[Fact], _: &Fact) -> Reads {
+        Reads::Same
+    }
+
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         expect_inputs("broadcast_to", inputs, 1)?;
         let from = &inputs[0].shape;
@@ -136,6 +144,11 @@ impl OpDef for Transpose {
 
     fn moves(&self) -> bool {
         true
+    }
+
+    fn reads(&self, _: usize, _: &[Fact], _: &Fact) -> Reads {
+        let axis = |from: usize| self.perm.iter().position(|&p| p == from).map_or(AxisReads::All, AxisReads::same);
+        Reads::Axes((0..self.perm.len()).map(axis).collect())
     }
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {

@@ -3,7 +3,7 @@
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
-use crate::ops::{Attribute, Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_inputs};
+use crate::ops::{Attribute, Attributes, AxisReads, FromAttributes, Kind, OpDef, Reads, Real, RefArray, expect_inputs};
 use crate::shape::{Fact, Shape};
 use ndarray::Axis;
 use smallvec::SmallVec;
@@ -48,6 +48,11 @@ impl OpDef for Slice {
 
     fn moves(&self) -> bool {
         true
+    }
+
+    fn reads(&self, _: usize, _: &[Fact], _: &Fact) -> Reads {
+        let axis = |a: usize| AxisReads::steps(a, self.starts[a], self.steps[a]);
+        Reads::Axes((0..self.starts.len()).map(axis).collect())
     }
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
@@ -127,6 +132,11 @@ impl OpDef for Pad {
 
     fn moves(&self) -> bool {
         true
+    }
+
+    fn reads(&self, _: usize, _: &[Fact], _: &Fact) -> Reads {
+        let axis = |a: usize| AxisReads::padded(a, self.before[a], self.inner[a] + 1);
+        Reads::Axes((0..self.before.len()).map(axis).collect())
     }
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
@@ -216,6 +226,13 @@ impl OpDef for Concat {
         true
     }
 
+    fn reads(&self, input: usize, inputs: &[Fact], output: &Fact) -> Reads {
+        let Ok(axis) = output.shape.axis(self.axis) else { return Reads::All };
+        let before = inputs[..input].iter().map(|f| f.shape[axis]).sum();
+        let along = |a: usize| AxisReads::padded(a, if a == axis { before } else { 0 }, 1);
+        Reads::Axes((0..output.shape.rank()).map(along).collect())
+    }
+
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {
         let first = inputs.first().ok_or_else(|| Error::value("concat: expected at least one input, received none"))?;
         let axis = first.shape.axis(self.axis)?;
@@ -290,6 +307,10 @@ impl OpDef for StopGradient {
 
     fn moves(&self) -> bool {
         true
+    }
+
+    fn reads(&self, _: usize, _: &[Fact], _: &Fact) -> Reads {
+        Reads::Same
     }
 
     fn infer(&self, inputs: &[Fact]) -> Result<Fact> {

@@ -9,7 +9,7 @@ mod pick;
 pub use pick::MaxPool2dPick;
 
 use super::window::{Padding, Placement, Window};
-use super::{Attributes, FromAttributes, Kind, OpDef, RefArray, expect_float, expect_inputs};
+use super::{Attributes, AxisReads, FromAttributes, Kind, OpDef, Reads, RefArray, expect_float, expect_inputs, reads};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::shape::{Fact, Shape};
@@ -152,6 +152,14 @@ impl OpDef for Pool2d {
             };
         })?;
         Ok(y)
+    }
+
+    fn reads(&self, _: usize, inputs: &[Fact], _: &Fact) -> Reads {
+        let Window { size, strides, dilation, .. } = self.window;
+        match self.place(&inputs[0].shape) {
+            Ok(place) => reads::images(size, strides, dilation, place, AxisReads::same(3), AxisReads::Window),
+            Err(_) => Reads::All,
+        }
     }
 
     fn flops(&self, _: &[Fact], output: &Fact) -> u64 {

@@ -1,6 +1,6 @@
 //! Reductions over axes.
 
-use super::{Attributes, FromAttributes, Kind, OpDef, Real, RefArray, expect_inputs};
+use super::{Attributes, AxisReads, FromAttributes, Kind, OpDef, Reads, Real, RefArray, expect_inputs};
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
@@ -213,6 +213,17 @@ impl OpDef for Reduce {
             value = if self.keepdims { folded.insert_axis(Axis(a)) } else { folded };
         }
         Ok(if output.dtype.is_float() { value } else { value.mapv(|v| output.dtype.round(v)) })
+    }
+
+    fn reads(&self, _: usize, inputs: &[Fact], _: &Fact) -> Reads {
+        let mut kept = 0;
+        let axis = |a: usize| {
+            let reduced = self.axes.contains(&a);
+            let of = kept;
+            kept += usize::from(!reduced || self.keepdims);
+            if reduced { AxisReads::All } else { AxisReads::same(of) }
+        };
+        Reads::Axes((0..inputs[0].shape.rank()).map(axis).collect())
     }
 
     fn flops(&self, inputs: &[Fact], _: &Fact) -> u64 {

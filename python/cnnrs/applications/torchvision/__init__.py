@@ -1,7 +1,9 @@
-"""Networks that take torchvision's weights: its architectures, names of layers and constants, with the arguments of the
+"""Networks that take torchvision's weights: its architectures, names of layers and constants, with the
+arguments of the
 other networks.
 
-Torchvision publishes pickles. Where it and safetensors are installed, `safetensors.torch.save_file` writes the arrays
+Torchvision publishes pickles. Where it and safetensors are installed, `safetensors.torch.save_file` writes
+the arrays
 of `state_dict()` into a file that `weights=` takes:
 
     from torchvision.models import resnet18
@@ -31,12 +33,10 @@ _LATE: Mapping[str, str] = {
     ),
     "inception": "inception_v3",
     "inverted": (
-        "mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3 mobilenet_v2 mobilenet_v3_large "
-        "mobilenet_v3_small"
+        "mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3 mobilenet_v2 mobilenet_v3_large mobilenet_v3_small"
     ),
     "plain": (
-        "alexnet squeezenet1_0 squeezenet1_1 vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn "
-        "vgg19 vgg19_bn"
+        "alexnet squeezenet1_0 squeezenet1_1 vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn"
     ),
     "resnet": (
         "resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d resnext101_32x8d "

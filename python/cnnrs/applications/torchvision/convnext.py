@@ -52,7 +52,9 @@ def _classify(x: Any, classes: int, activation: Any) -> Any:
 
 def _network(title: str, depths: tuple[int, ...], width: int, dropped: float) -> Any:
     widths = tuple(width * 2**stage for stage in range(4))
-    summary = f"ConvNeXt of {width} channels at first (Liu, Mao, Wu and others 2022, section 3, arXiv 2201.03545)."
+    summary = (
+        f"ConvNeXt of {width} channels at first (Liu, Mao, Wu and others 2022, section 3, arXiv 2201.03545)."
+    )
     return network(title, summary, lambda x: _convnext(x, depths, widths, dropped), made(_classify), __name__)
 
 

@@ -46,7 +46,9 @@ def _classify(x: Any, classes: int, activation: Any) -> Any:
 
 
 def _network(title: str, depths: tuple[int, ...], growth: int = 32) -> Any:
-    summary = f"DenseNet-{title[8:]} (Huang, Liu, van der Maaten and Weinberger 2017, table 1, arXiv 1608.06993)."
+    summary = (
+        f"DenseNet-{title[8:]} (Huang, Liu, van der Maaten and Weinberger 2017, table 1, arXiv 1608.06993)."
+    )
     return network(title, summary, lambda x: _densenet(x, depths, growth), made(_classify), __name__)
 
 

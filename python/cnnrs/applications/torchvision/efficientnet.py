@@ -1,4 +1,5 @@
-"""EfficientNet (Tan and Le 2019, arXiv 1905.11946) and EfficientNetV2 (Tan and Le 2021, arXiv 2104.00298) with
+"""EfficientNet (Tan and Le 2019, arXiv 1905.11946) and EfficientNetV2 (Tan and Le 2021, arXiv 2104.00298)
+with
 torchvision's names."""
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _DROPPED = 0.2
 
 
 class _Stage(NamedTuple):
-    """A stage: expansion, size of windows, stride, channels, blocks, and whether the expansion and the convolution of
+    """A stage: expansion, size of windows, stride, channels, blocks, and whether the expansion and the
+    convolution of
     each channel are one convolution."""
 
     expansion: int
@@ -124,7 +126,8 @@ def _b(number: int, width: float, depth: float, dropout: float) -> Any:
     large = number > 4
     make = Builder(TORCHVISION, 1e-3 if large else 1e-5, 0.99 if large else 0.9, "silu")
     stages = tuple(
-        stage._replace(filters=divisible(width * stage.filters), depth=math.ceil(depth * stage.depth)) for stage in _B0
+        stage._replace(filters=divisible(width * stage.filters), depth=math.ceil(depth * stage.depth))
+        for stage in _B0
     )
     return network(
         f"efficientnet_b{number}",

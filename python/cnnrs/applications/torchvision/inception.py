@@ -1,4 +1,5 @@
-"""Inception v3 (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016, arXiv 1512.00567) with torchvision's names."""
+"""Inception v3 (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016, arXiv 1512.00567) with torchvision's
+names."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ def _conv(make: Builder, x: Any, name: str, filters: int, size: Any, **options: 
     return part.conv_norm(x, filters, size, ("conv", "bn", "relu"), **options)
 
 
-def _branch(make: Builder, x: Any, name: str, convolutions: tuple[_Convolution, ...], halve: bool = False) -> Any:
+def _branch(
+    make: Builder, x: Any, name: str, convolutions: tuple[_Convolution, ...], halve: bool = False
+) -> Any:
     for number, (end, filters, size) in enumerate(convolutions, 1):
         last = halve and number == len(convolutions)
         options = {"strides": 2, "padding": 0} if last else {}
@@ -75,7 +78,9 @@ def _widest(make: Builder, x: Any) -> Any:
     one = _conv(make, x, "branch1x1", 320, 1)
     three = split(_conv(make, x, "branch3x3_1", 384, 1), "branch3x3_2")
     double = _branch(make, x, "branch3x3dbl", (("_1", 448, 1), ("_2", 384, 3)))
-    return make.concatenate([one, *three, *split(double, "branch3x3dbl_3"), _averaged(make, x, 192)], "concat")
+    return make.concatenate(
+        [one, *three, *split(double, "branch3x3dbl_3"), _averaged(make, x, 192)], "concat"
+    )
 
 
 def _stem(x: Any) -> Any:
@@ -89,7 +94,8 @@ def _stem(x: Any) -> Any:
 def _features(x: Any, include_top: Any, aux_heads: bool, transform_input: bool) -> Any:
     if aux_heads and not include_top:
         raise ValueError(
-            "inception_v3: aux_heads: expected False with include_top=False, which leaves classifiers out, received "
+            "inception_v3: aux_heads: expected False with include_top=False, which leaves classifiers "
+            "out, received "
             f"{aux_heads!r}"
         )
     x = _stem(transformed(x, transform_input))
@@ -134,8 +140,8 @@ def _classify(x: Any, classes: int, activation: Any) -> Any:
 
 inception_v3 = network(
     "inception_v3",
-    """Inception v3 (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016, table 1). With `aux_heads` the second output is that
-    of the auxiliary classifier. Torchvision's trained weights need `transform_input=True`.""",
+    """Inception v3 (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016, table 1). With `aux_heads` the second output
+    is that of the auxiliary classifier. Torchvision's trained weights need `transform_input=True`.""",
     _features,
     made(_classify),
     __name__,

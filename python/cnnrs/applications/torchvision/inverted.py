@@ -1,5 +1,7 @@
-"""Networks of inverted residuals with torchvision's names: MobileNetV2 (Sandler, Howard, Zhu, Zhmoginov and Chen
-2018, arXiv 1801.04381), MobileNetV3 (Howard, Sandler, Chu and others 2019, arXiv 1905.02244) and MnasNet (Tan, Chen,
+"""Networks of inverted residuals with torchvision's names: MobileNetV2 (Sandler, Howard, Zhu, Zhmoginov and
+Chen
+2018, arXiv 1801.04381), MobileNetV3 (Howard, Sandler, Chu and others 2019, arXiv 1905.02244) and MnasNet
+(Tan, Chen,
 Pang, Vasudevan, Sandler, Howard and Le 2019, arXiv 1807.11626)."""
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ __all__ = [
 def conv_norm_act(
     make: Builder, x: Any, filters: int, kernel_size: int, place: str, active: bool = True, **options: Any
 ) -> Any:
-    """A convolution, a normalisation and, if `active`, an activation, one behind the other at a place of a list."""
+    """A convolution, a normalisation and, if `active`, an activation, one behind the other at a place of a
+    list."""
     names = [f"{place}.{number}" for number in range(3 if active else 2)]
     return make.conv_norm(x, filters, kernel_size, names, **options)
 
@@ -83,7 +86,8 @@ _V3 = Builder(TORCHVISION, epsilon=1e-3, momentum=0.99, activation="hard_swish")
 
 
 class _Block(NamedTuple):
-    """A row of tables 1 and 2: size of the windows, expanded channels, channels of the output, whether channels are
+    """A row of tables 1 and 2: size of the windows, expanded channels, channels of the output, whether
+    channels are
     weighed, whether the activation is hard swish rather than ReLU, and the stride."""
 
     kernel_size: int
@@ -165,7 +169,8 @@ mobilenet_v3_small = _v3_network("mobilenet_v3_small", _SMALL, 1024, 2)
 mobilenet_v3_large = _v3_network("mobilenet_v3_large", _LARGE, 1280, 1)
 
 _MNAS = Builder(TORCHVISION, momentum=0.9997)
-# Channels, size of windows, stride, expansion and blocks of each stage (figure 7 without weighed channels, B1).
+# Channels, size of windows, stride, expansion and blocks of each stage (figure 7 without weighed channels,
+# B1).
 _MNAS_STAGES = (
     (24, 3, 2, 3, 3),
     (40, 5, 2, 3, 3),
@@ -201,7 +206,9 @@ def _mnasnet(x: Any, alpha: float) -> Any:
 
 
 def _mnas_network(title: str, alpha: float) -> Any:
-    summary = f"MnasNet-B1, {alpha} times as wide (Tan, Chen, Pang and others 2019, figure 7, arXiv 1807.11626)."
+    summary = (
+        f"MnasNet-B1, {alpha} times as wide (Tan, Chen, Pang and others 2019, figure 7, arXiv 1807.11626)."
+    )
     return network(title, summary, lambda x: _mnasnet(x, alpha), dropout_top(0.2), __name__)
 
 

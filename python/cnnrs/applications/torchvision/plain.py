@@ -1,4 +1,5 @@
-"""AlexNet (Krizhevsky 2014, arXiv 1404.5997), VGG (Simonyan and Zisserman 2015, arXiv 1409.1556) and SqueezeNet
+"""AlexNet (Krizhevsky 2014, arXiv 1404.5997), VGG (Simonyan and Zisserman 2015, arXiv 1409.1556) and
+SqueezeNet
 (Iandola, Han, Moskewicz and others 2016, arXiv 1602.07360) with torchvision's names."""
 
 from __future__ import annotations
@@ -65,10 +66,14 @@ alexnet = network(
 
 def _squeezenet(title: str, version: str) -> Any:
     def classify(x: Any, classes: int, activation: Any) -> Any:
-        return squeezenet.classify(MAKE, x, classes, activation, 0.5)
+        return squeezenet.classify(MAKE, x, classes, activation, rate=0.5)
 
-    summary = f"SqueezeNet {version} (Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer 2016, arXiv 1602.07360)."
-    return network(title, summary, lambda x: squeezenet.squeezenet(MAKE, x, version), made(classify), __name__)
+    summary = (
+        f"SqueezeNet {version} (Iandola, Han, Moskewicz, Ashraf, Dally and Keutzer 2016, arXiv 1602.07360)."
+    )
+    return network(
+        title, summary, lambda x: squeezenet.squeezenet(MAKE, x, version), made(classify), __name__
+    )
 
 
 squeezenet1_0 = _squeezenet("squeezenet1_0", "1.0")

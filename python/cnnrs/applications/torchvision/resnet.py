@@ -39,5 +39,9 @@ resnet152 = _network("resnet152", Design(152), f"ResNet-152 ({_HE}), whose 3 x 3
 resnext50_32x4d = _network("resnext50_32x4d", Design(50, 32, 4), f"ResNeXt-50 of 32 groups ({_XIE})")
 resnext101_32x8d = _network("resnext101_32x8d", Design(101, 32, 8), f"ResNeXt-101 of 32 groups ({_XIE})")
 resnext101_64x4d = _network("resnext101_64x4d", Design(101, 64, 4), f"ResNeXt-101 of 64 groups ({_XIE})")
-wide_resnet50_2 = _network("wide_resnet50_2", Design(50, 1, 128), f"ResNet-50, inside twice as wide ({_ZAGORUYKO})")
-wide_resnet101_2 = _network("wide_resnet101_2", Design(101, 1, 128), f"ResNet-101, inside twice as wide ({_ZAGORUYKO})")
+wide_resnet50_2 = _network(
+    "wide_resnet50_2", Design(50, 1, 128), f"ResNet-50, inside twice as wide ({_ZAGORUYKO})"
+)
+wide_resnet101_2 = _network(
+    "wide_resnet101_2", Design(101, 1, 128), f"ResNet-101, inside twice as wide ({_ZAGORUYKO})"
+)

@@ -50,7 +50,8 @@ def _googlenet(x: Any, include_top: Any, aux_heads: bool, transform_input: bool)
 
 googlenet = network(
     "googlenet",
-    """GoogLeNet with batch normalisation (Szegedy, Liu, Jia and others 2015, table 1), and 3 x 3 windows where the
+    """GoogLeNet with batch normalisation (Szegedy, Liu, Jia and others 2015, table 1), and 3 x 3 windows
+    where the
     paper's are 5 x 5. Torchvision's trained weights need `transform_input=True`.""",
     _googlenet,
     inception.top(_INCEPTION),
@@ -60,7 +61,9 @@ googlenet = network(
 
 
 def _shufflenet(title: str, alpha: float) -> Any:
-    summary = f"ShuffleNet V2, {alpha} times as wide (Ma, Zhang, Zheng and Sun 2018, table 5, arXiv 1807.11164)."
+    summary = (
+        f"ShuffleNet V2, {alpha} times as wide (Ma, Zhang, Zheng and Sun 2018, table 5, arXiv 1807.11164)."
+    )
     return network(title, summary, lambda x: shufflenet(MAKE, x, alpha), _TOP, __name__)
 
 
@@ -99,9 +102,9 @@ _VIT_TOP = vit.top(MAKE)
 
 
 def _vit(title: str, design: vit.Design) -> Any:
-    summary = f"""A vision transformer: {design.depth} blocks of {design.channels} channels and {design.heads} heads, patches of
-    {design.patch_size} x {design.patch_size} (Dosovitskiy, Beyer, Kolesnikov and others 2021, table 1). Embeddings of positions of
-    another size of images are interpolated."""
+    summary = f"""A vision transformer: {design.depth} blocks of {design.channels} channels and {design.heads} heads,
+    patches of {design.patch_size} x {design.patch_size} (Dosovitskiy, Beyer, Kolesnikov and others 2021, table 1).
+    Embeddings of positions of another size of images are interpolated."""
     return network(title, summary, lambda x: vit.vit(MAKE, x, design), _VIT_TOP, __name__)
 
 

@@ -1,6 +1,8 @@
-"""Weights of torchvision's networks, between its arrays by name and the variables of layers of the same names.
+"""Weights of torchvision's networks, between its arrays by name and the variables of layers of the same
+names.
 
-Filters lie as (out, in, height, width) there, and as (height, width, in, out) here; matrices of dense layers are
+Filters lie as (out, in, height, width) there, and as (height, width, in, out) here; matrices of dense layers
+are
 transposed; features that a dense layer reads flat have their channels first there, and last here.
 """
 
@@ -188,13 +190,14 @@ def _arrays(model: Any) -> list[_Array]:
     Raises:
         ValueError: A layer is none of those of torchvision's networks.
     """
-    found = []
+    found: list[Any] = []
     for layer in model.layers:
         if not layer.weights:
             continue
         if type(layer) not in _KINDS:
             raise ValueError(
-                f"{model.name}: expected a network of cnnrs.applications.torchvision, received one with the layer "
+                f"{model.name}: expected a network of cnnrs.applications.torchvision, received one with "
+                f"the layer "
                 f"{layer.name!r}, a {type(layer).__name__}"
             )
         found += _KINDS[type(layer)](layer)
@@ -204,7 +207,8 @@ def _arrays(model: Any) -> list[_Array]:
 def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") -> None:
     """Gives a network the arrays of torchvision's `state_dict()`.
 
-    Arrays of parts that the model was built without, as a classifier or auxiliary ones, are left out. Embeddings of
+    Arrays of parts that the model was built without, as a classifier or auxiliary ones, are left out.
+    Embeddings of
     positions of another size of images are interpolated.
 
     Args:
@@ -228,19 +232,23 @@ def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") 
     unknown = [key for key in state if key not in wanted and key.split(".")[0] in roots]
     missing = [key for key in wanted if key not in state]
     if missing or unknown:
-        parts = [f"{len(keys)} {what}, as {keys[0]!r}" for keys, what in ((missing, "are missing"), (unknown, "too many")) if keys]
+        parts = [
+            f"{len(keys)} {what}, as {keys[0]!r}"
+            for keys, what in ((missing, "are missing"), (unknown, "too many"))
+            if keys
+        ]
         raise ValueError(
-            f"{source}: expected the {len(wanted)} arrays of {model.name}, of which {'; '.join(parts)}: it is of another "
-            "network, or the classifier has another form"
+            f"{source}: expected the {len(wanted)} arrays of {model.name}, of which {'; '.join(parts)}: it is of "
+            "another network, or the classifier has another form"
         )
-    pairs = []
+    pairs: list[Any] = []
     for key, array in wanted.items():
         value = np.asarray(state[key])
         resampled = len(array.shape) == 3 and value.ndim == 3
         if value.shape != array.shape and not resampled:
             raise ValueError(
-                f"{source}: {key}: expected shape {array.shape}, received {value.shape}; a classifier of other classes is "
-                "left out by include_top=False"
+                f"{source}: {key}: expected shape {array.shape}, received {value.shape}; a classifier of other "
+                "classes is left out by include_top=False"
             )
         pairs += zip(array.variables, array.read(value), strict=True)
     for variable, value in pairs:
@@ -259,7 +267,8 @@ def load_weights(model: Model, filepath: Any) -> None:
 
     Args:
         model: A network of `cnnrs.applications.torchvision`.
-        filepath: A `.safetensors` file, as `safetensors.torch.save_file` writes it; or a file of this library.
+        filepath: A `.safetensors` file, as `safetensors.torch.save_file` writes it; or a file of this
+        library.
 
     Raises:
         ValueError: The file is a pickle, or its arrays do not fit.
@@ -269,7 +278,8 @@ def load_weights(model: Model, filepath: Any) -> None:
     if path.endswith(_PICKLES):
         target = re.sub(r"(\.(pth|pt|tar|bin))+$", "", path) + ".safetensors"
         raise ValueError(
-            f"{model.name}: weights: expected a .safetensors file, received {path!r}, a pickle, which may run any code "
+            f"{model.name}: weights: expected a .safetensors file, received {path!r}, a pickle, which may "
+            f"run any code "
             "when it is read. Where PyTorch and safetensors are installed, two lines convert it:\n"
             "    import torch; from safetensors.torch import save_file\n"
             f"    save_file(torch.load({path!r}, weights_only=True), {target!r})"

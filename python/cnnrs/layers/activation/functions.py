@@ -26,6 +26,8 @@ class ReLU(Layer):
     [0.0, 2.0, 6.0]
     """
 
+    _is_activation = True
+
     _supports_masking = True
 
     def __init__(
@@ -73,6 +75,8 @@ class LeakyReLU(Layer):
     [-0.5, 2.0]
     """
 
+    _is_activation = True
+
     _supports_masking = True
 
     further_arguments = (*Layer.further_arguments, "alpha")
@@ -101,6 +105,8 @@ class ELU(Layer):
         alpha: Limit of the negative half.
     """
 
+    _is_activation = True
+
     _supports_masking = True
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
@@ -126,6 +132,8 @@ class PReLU(Layer):
 
     Weights: alpha, of the input's shape without the batch, 1 along shared axes.
     """
+
+    _is_activation = True
 
     _supports_masking = True
 

@@ -49,6 +49,8 @@ class FReLU(Layer):
     (1, 5, 5, 16)
     """
 
+    _is_activation = True
+
     def __init__(
         self,
         kernel_size: Any = 3,

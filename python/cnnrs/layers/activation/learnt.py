@@ -80,6 +80,8 @@ class Swish(Layer):
     3
     """
 
+    _is_activation = True
+
     _supports_masking = True
 
     def __init__(

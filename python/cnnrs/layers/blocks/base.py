@@ -14,7 +14,7 @@ from cnnrs.layers.base import Layer
 from cnnrs.layers.blocks.norms import make_norm, norm_argument
 from cnnrs.layers.composed import ComposedLayer, activation_argument, copy_of, layer_argument
 from cnnrs.layers.convolutional import Conv2D, DepthwiseConv2D
-from cnnrs.serialization.modules import public
+from cnnrs.layers.dropping import StochasticDepth
 
 __all__ = ["Block"]
 
@@ -106,4 +106,4 @@ class Block(ComposedLayer):
         """The layer that leaves out a branch of some samples in training, if `drop_path` asks for it."""
         if self.drop_path == 0:
             return None
-        return public("cnnrs.layers").StochasticDepth(self.drop_path, seed=self.seed, **self._inside(name))
+        return StochasticDepth(self.drop_path, seed=self.seed, **self._inside(name))

@@ -8,9 +8,9 @@ from cnnrs.base.arguments import flag, number
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.blocks.base import Block
 from cnnrs.layers.composed import in_turn
+from cnnrs.layers.dropping import DropBlock2D
 from cnnrs.layers.regularization import Dropout
 from cnnrs.ops.spatial import spatial_numbers
-from cnnrs.serialization.modules import public
 
 __all__ = ["AttentionConvBlock", "ConvBlock", "RegularizedConvBlock"]
 
@@ -182,7 +182,7 @@ class RegularizedConvBlock(_BesideShortcut):
 
     >>> import numpy as np
     >>> from cnnrs import layers
-    >>> block = layers.RegularizedConvBlock(32, dropout=0.1, norm="group", residual=True)
+    >>> block = layers.RegularizedConvBlock(32, drop_block=0.1, block_size=3, residual=True)
     >>> block(np.zeros((2, 8, 8, 3)), training=True).shape
     (2, 8, 8, 32)
     """
@@ -218,7 +218,7 @@ class RegularizedConvBlock(_BesideShortcut):
         super()._make_layers(input_shape)
         self.drop_block_layer = self.dropout_layer = None
         if self.drop_block:
-            self.drop_block_layer = public("cnnrs.layers").DropBlock2D(
+            self.drop_block_layer = DropBlock2D(
                 self.drop_block,
                 self.block_size,
                 data_format=self.data_format,

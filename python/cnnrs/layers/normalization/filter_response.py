@@ -138,6 +138,8 @@ class TLU(Layer):
 
     _supports_masking = True
 
+    _is_activation = True
+
     def __init__(
         self,
         axis: int = -1,

@@ -1,4 +1,4 @@
-"""Pooling of windows, images and grids; forms of papers that Keras has not are loaded when first used."""
+"""Pooling: windows, whole images, grids; learnt, random and weighted forms of papers, loaded when first used."""
 
 from __future__ import annotations
 

@@ -15,6 +15,9 @@ from cnnrs.ops import raw
 from cnnrs.ops.spatial import image_data_format
 from cnnrs.random import SeedGenerator
 
+# Half of the area in each step.
+_ROOT = math.sqrt(2.0)
+
 __all__ = ["FractionalAveragePooling2D", "FractionalMaxPooling2D"]
 
 
@@ -25,7 +28,7 @@ class _FractionalPooling(Layer):
 
     def __init__(
         self,
-        pool_ratio: Any = 2.0**0.5,
+        pool_ratio: Any = _ROOT,
         overlapping: bool = True,
         pseudo_random: bool = True,
         data_format: str | None = None,

@@ -84,7 +84,11 @@ class LearnablePooling2D(Pooling):
         self.bias = self.add_weight(shape=(channels,), **self._parts.of("bias")) if self.use_bias else None
 
     def call(self, inputs: Any) -> Any:
-        window = {"strides": self.strides, "padding": self.padding, "data_format": self.data_format}
+        window: dict[str, Any] = {
+            "strides": self.strides,
+            "padding": self.padding,
+            "data_format": self.data_format,
+        }
         outputs = ops.depthwise_conv(inputs, self.kernel, **window)
         return outputs if self.bias is None else outputs + channel_weights(self.bias, self.data_format)
 

@@ -268,7 +268,11 @@ class GatedPooling2D(Pooling):
         average, maximum = (pool(inputs, *self._window()) for pool in (ops.average_pool, ops.max_pool))
         if self.gate == "region":
             kernel = ops.broadcast_to(self.kernel, (*self.pool_size, self._channels, 1))
-            window = {"strides": self.strides, "padding": self.padding, "data_format": self.data_format}
+            window: dict[str, Any] = {
+                "strides": self.strides,
+                "padding": self.padding,
+                "data_format": self.data_format,
+            }
             gate = ops.depthwise_conv(inputs, kernel, **window)
         else:
             gate = ops.conv(average, self.kernel, data_format=self.data_format)

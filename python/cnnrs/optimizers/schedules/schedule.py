@@ -40,7 +40,7 @@ class LearningRateSchedule(NamedArguments):
         """Whether it cannot be called before `bind` has told it how long epochs are."""
         return False
 
-    def bind(self, steps_per_epoch: float | None, epochs: int) -> bool:
+    def bind(self, steps_per_epoch: float | None, epochs: float) -> bool:
         """Tells a schedule that counts epochs how many updates they have; gives whether it has changed.
 
         Args:

@@ -86,7 +86,9 @@ unsafe fn apply<S: Simd>(_: S, f: Function, from: DType, to: DType, args: [*cons
                 let (c, a, b): (&[i32], &[u32], &[u32]) = (view(args[0], n), view(args[1], n), view(args[2], n));
                 let out = std::slice::from_raw_parts_mut(out, n);
                 for (((o, &c), &a), &b) in out.iter_mut().zip(c).zip(a).zip(b) {
-                    *o = if c != 0 { a } else { b };
+                    // A branch would become a gather of what it picks.
+                    let taken = u32::from(c != 0).wrapping_neg();
+                    *o = (a & taken) | (b & !taken);
                 }
             }
             (_, DType::F32) => float(f, args, out, n),
@@ -110,6 +112,13 @@ macro_rules! compute {
     };
     ($f:ident 1 ($args:ident, $out:ident, $n:ident) [periodic $near:expr, $far:expr]) => {
         periodic($args, $out, $n, $near, $far)
+    };
+    // Called by its path, a function is inlined as it demands; behind `Fn` a long one is not, and then has only the
+    // instructions of every machine.
+    ($f:ident 1 ($args:ident, $out:ident, $n:ident) [math::$form:ident]) => {
+        for i in 0..$n {
+            *$out.cast::<f32>().add(i) = math::$form(*$args[0].cast::<f32>().add(i));
+        }
     };
     ($f:ident 1 ($args:ident, $out:ident, $n:ident) [$form:expr]) => {
         unary($args, $out, $n, $form)

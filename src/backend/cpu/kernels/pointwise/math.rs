@@ -11,6 +11,9 @@ const LN2_LOW: f32 = -2.121_944_4e-4;
 
 const SIGN: u32 = 1 << 31;
 
+/// 1.5 · 2²³: sums with it are rounded to integers, whose low bits are theirs.
+const INTEGERS: f32 = 12_582_912.0;
+
 /// y, negative if x is: for functions that never are where x is positive.
 #[inline(always)]
 fn negative_as(x: f32, y: f32) -> f32 {
@@ -21,8 +24,8 @@ fn negative_as(x: f32, y: f32) -> f32 {
 #[inline(always)]
 fn scale(x: f32, n: i32) -> f32 {
     let half = n >> 1;
-    let power = |n: i32| f32::from_bits(((n + 127) << 23) as u32);
-    x * power(half) * power(n - half)
+    let power = |n: i32| f32::from_bits((n.wrapping_add(127) << 23) as u32);
+    x * power(half) * power(n.wrapping_sub(half))
 }
 
 /// eˣ (Cephes `expf`: reduction by ln 2 in two parts, polynomial of degree 5).
@@ -30,7 +33,9 @@ fn scale(x: f32, n: i32) -> f32 {
 pub fn exp(x: f32) -> f32 {
     let t = if x > 89.0 { 89.0 } else { x };
     let t = if t < -104.0 { -104.0 } else { t };
-    let n = (t * std::f32::consts::LOG2_E).round_ties_even();
+    // The rounded quotient stands in the low bits of this sum: a cast would check each lane by itself.
+    let shifted = t * std::f32::consts::LOG2_E + INTEGERS;
+    let n = shifted - INTEGERS;
     let r = n.mul_add(-LN2_HIGH, t);
     let r = n.mul_add(-LN2_LOW, r);
     let mut p = 1.987_569_1e-4f32;
@@ -40,7 +45,7 @@ pub fn exp(x: f32) -> f32 {
     p = p.mul_add(r, 1.666_666_5e-1);
     p = p.mul_add(r, 0.5);
     let y = p.mul_add(r * r, r) + 1.0;
-    scale(y, n as i32)
+    scale(y, (shifted.to_bits() as i32).wrapping_sub(INTEGERS.to_bits() as i32))
 }
 
 /// ln x (Cephes `logf`).
