@@ -40,7 +40,7 @@ class SwitchableNormalization(_ScaleAndOffset):
     Input and output shape: (batch, ..., channels), with one or more axes of places.
 
     Weights: gamma and beta, each (channels,); mean_weight and variance_weight, each of one number for each
-    of `using`, from ones; with "batch" also moving_mean and moving_variance, each (channels,).
+    of `using`, from ones, if there are several; with "batch" also moving_mean and moving_variance, each (channels,).
 
     Raises:
         ValueError: The input has no axis of places, or an argument is none of the above.
@@ -98,9 +98,11 @@ class SwitchableNormalization(_ScaleAndOffset):
     def build(self, input_shape: Any) -> None:
         shape = (channels_along(self, input_shape, self.axis, min_ndim=3),)
         self._add(shape)
-        many = (len(self.using),)
-        self.mean_weight = self.add_weight(shape=many, initializer="ones", name="mean_weight")
-        self.variance_weight = self.add_weight(shape=many, initializer="ones", name="variance_weight")
+        self.mean_weight = self.variance_weight = None
+        many = len(self.using)
+        if many > 1:
+            self.mean_weight = self.add_weight(shape=(many,), initializer="ones", name="mean_weight")
+            self.variance_weight = self.add_weight(shape=(many,), initializer="ones", name="variance_weight")
         if "batch" in self.using:
             moving: dict[str, Any] = {"shape": shape, "trainable": False}
             self.moving_mean = self.add_weight(**moving, initializer="zeros", name="moving_mean")
@@ -135,6 +137,8 @@ class SwitchableNormalization(_ScaleAndOffset):
         return outputs if self.beta is None else outputs + with_channels(self.beta, inputs.ndim, self.axis)
 
     def _mixed(self, weight: Any, statistics: list[Any]) -> Any:
+        if weight is None:
+            return statistics[0]
         shares = ops.softmax(weight)
         total = shares[0] * statistics[0]
         for i, statistic in enumerate(statistics[1:], 1):
@@ -156,7 +160,7 @@ class SwitchableNormalization(_ScaleAndOffset):
             raise ValueError(f"{self.name}: importance: expected a layer that was called or built")
         shares = {"mean": self.mean_weight, "variance": self.variance_weight}
         return {
-            name: dict(zip(self.using, ops.softmax(w.value).tolist(), strict=True))
+            name: dict(zip(self.using, [1.0] if w is None else ops.softmax(w.value).tolist(), strict=True))
             for name, w in shares.items()
         }
 
