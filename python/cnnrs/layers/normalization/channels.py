@@ -1,4 +1,4 @@
-"""Where channels and places lie in the inputs of normalisations."""
+"""Where channels and places lie in the inputs of normalisations, and statistics of several groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cnnrs import ops
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops.dispatch import standardize_axis
 
-__all__ = ["channels_along", "spatial_axes", "with_channels"]
+__all__ = ["channels_along", "pooled_statistics", "spatial_axes", "with_channels"]
 
 
 def channels_along(layer: Any, input_shape: Any, axis: int, min_ndim: int) -> int:
@@ -40,3 +40,10 @@ def with_channels(weights: Any, ndim: int, axis: int) -> Any:
     """Weights of shape (channels,) as they broadcast with inputs of `ndim` axes."""
     channels = standardize_axis(axis, ndim)
     return weights if channels == ndim - 1 else ops.reshape(weights, (-1, *[1] * (ndim - 1 - channels)))
+
+
+def pooled_statistics(mean: Any, variance: Any, axis: int) -> tuple[Any, Any]:
+    """Mean and variance of equally large groups along an axis together, from those of each."""
+    common = ops.mean(mean, axis, keepdims=True)
+    between = ops.mean(ops.square(mean - common), axis, keepdims=True)
+    return common, ops.mean(variance, axis, keepdims=True) + between

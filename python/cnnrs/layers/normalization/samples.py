@@ -11,6 +11,7 @@ from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.arguments import Parts, positive
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
+from cnnrs.layers.normalization.channels import pooled_statistics
 from cnnrs.ops.dispatch import as_float, standardize_axes, standardize_axis
 
 __all__ = ["GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization"]
@@ -270,15 +271,22 @@ class GroupNormalization(_ScaleAndOffset):
         axis = standardize_axis(self.axis, inputs.ndim)
         moved = ops.moveaxis(inputs, axis, -1)
         shape = list(moved.shape)
-        groups = self.groups
-        grouped = ops.reshape(moved, [shape[0], math.prod(shape[1:-1]), groups, shape[-1] // groups])
-        mean, variance = ops.moments(grouped, [1, 3], keepdims=True)
-        outputs = ops.reshape((grouped - mean) * ops.rsqrt(variance + self.epsilon), shape)
+        samples, channels = shape[0], shape[-1]
+        places = ops.reshape(moved, [samples, math.prod(shape[1:-1]), channels])
+        # Statistics of groups are made of those of channels: the image is only read along whole channels.
+        mean, variance = ops.moments(places, [1])
+        by_group = [samples, self.groups, channels // self.groups]
+        mean, variance = pooled_statistics(ops.reshape(mean, by_group), ops.reshape(variance, by_group), 2)
+        mean, variance = (
+            ops.reshape(ops.broadcast_to(s, by_group), [samples, 1, channels]) for s in (mean, variance)
+        )
+        factor = ops.rsqrt(variance + self.epsilon)
         if self.gamma is not None:
-            outputs = outputs * self.gamma
+            factor = factor * self.gamma
+        outputs = (places - mean) * factor
         if self.beta is not None:
             outputs = outputs + self.beta
-        return ops.moveaxis(outputs, -1, axis)
+        return ops.moveaxis(ops.reshape(outputs, shape), -1, axis)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "groups": self.groups}

@@ -8,7 +8,12 @@ from typing import Any
 from cnnrs import ops
 from cnnrs.base.arguments import integer, number
 from cnnrs.layers.input_spec import InputSpec
-from cnnrs.layers.normalization.channels import channels_along, spatial_axes, with_channels
+from cnnrs.layers.normalization.channels import (
+    channels_along,
+    pooled_statistics,
+    spatial_axes,
+    with_channels,
+)
 from cnnrs.layers.normalization.samples import _ScaleAndOffset
 from cnnrs.ops.dispatch import as_float, standardize_axis
 
@@ -116,10 +121,10 @@ class SwitchableNormalization(_ScaleAndOffset):
         # The other statistics are made of those of the instances (equation 4): the image is read once.
         statistics = {"instance": (mean, variance)}
         if "layer" in self.using:
-            statistics["layer"] = _pooled(mean, variance, channels)
+            statistics["layer"] = pooled_statistics(mean, variance, channels)
         if "batch" in self.using:
             if training and self.trainable and math.prod(inputs.shape):
-                statistics["batch"] = _pooled(mean, variance, 0)
+                statistics["batch"] = pooled_statistics(mean, variance, 0)
                 self._follow(*statistics["batch"])
             else:
                 statistics["batch"] = tuple(
@@ -166,10 +171,3 @@ class SwitchableNormalization(_ScaleAndOffset):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "momentum": self.momentum, "using": list(self.using)}
-
-
-def _pooled(mean: Any, variance: Any, axis: int) -> tuple[Any, Any]:
-    """Mean and variance of equally large groups along an axis together, from those of each."""
-    common = ops.mean(mean, axis, keepdims=True)
-    between = ops.mean(ops.square(mean - common), axis, keepdims=True)
-    return common, ops.mean(variance, axis, keepdims=True) + between
