@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from cnnrs import config
 from cnnrs.base.suggest import did_you_mean
 from cnnrs.layers.base import Layer
-
-if TYPE_CHECKING:
-    from cnnrs.models.looking import LookedInto
 
 __all__ = ["size_text", "summarize"]
 
@@ -23,7 +20,7 @@ def summarize(
     expand_nested: bool = False,
     show_trainable: bool = False,
     layer_range: Any = None,
-    looked_into: LookedInto | None = None,
+    looked_into: Any = None,
 ) -> str:
     """The table as text. Arguments are those of `Model.summary`, and columns of what was looked into."""
     layers = _range(model, layer_range)
@@ -89,7 +86,7 @@ class _Columns(NamedTuple):
     branching: bool
     show_trainable: bool
     expand_nested: bool
-    looked_into: LookedInto | None
+    looked_into: Any
 
 
 def _rows(layer: Layer, model: Any, columns: _Columns, indent: str, prefix: str) -> list[list[str]]:
