@@ -28,6 +28,7 @@ LEFT_OUT = {
 FURTHER = {
     "average_pool": {"ceil_mode", "count_include_pad"},
     "max_pool": {"ceil_mode"},
+    "summary": {"flops", "receptive_field", "output_stride", "memory", "input_shape"},
 }
 
 # What must be there; everything else is compared if it exists.
