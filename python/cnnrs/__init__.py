@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from cnnrs.layers import Layer as Layer
     from cnnrs.models import Model as Model
     from cnnrs.models import Sequential as Sequential
-    from cnnrs.recipes import train as train
+    from cnnrs.recipes.training import train as train
     from cnnrs.symbolic import KerasTensor as KerasTensor
     from cnnrs.symbolic import Operation as Operation
     from cnnrs.tape import GradientTape as GradientTape

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["IMAGE_OPS", "LAYERS", "OPS"]
 
 _CONTROL = "takes Python functions; programs are made of values"
+_COMPOSED_OPS = "made of ops that have rows; tests/python/layer_checks.py compares gradients with differences"
 _COMPOSED = "made of layers that have rows; tests/python/test_blocks.py compares it with formulas"
 _NO_TENSOR = "gives no tensor"
 _SIGNS = "vectors are unique up to signs; tests/python/test_linalg.py multiplies the factors"
@@ -61,6 +62,33 @@ _VALUES = "jumps between values; tests/python/test_lookup.py compares it with Ke
 _ADAPTIVE = "the op of that name, with the same arguments"
 
 LAYERS = {
+    **dict.fromkeys(
+        [
+            "AdaptivePReLU",
+            "AttentionPooling2D",
+            "FReLU",
+            "FilterResponseNormalization",
+            "FractionalAveragePooling2D",
+            "FractionalMaxPooling2D",
+            "GatedPooling2D",
+            "GeMPooling2D",
+            "GlobalAttentionPooling2D",
+            "GlobalGeMPooling2D",
+            "GlobalLpPooling2D",
+            "GlobalMixedPooling2D",
+            "InstanceNormalization",
+            "LearnablePooling2D",
+            "LpPooling2D",
+            "Maxout",
+            "MixedPooling2D",
+            "StochasticPooling2D",
+            "Swish",
+            "SwitchableNormalization",
+            "TLU",
+            "WeightStandardization",
+        ],
+        _COMPOSED_OPS,
+    ),
     **dict.fromkeys(
         [
             "AugMix",

@@ -181,7 +181,12 @@ def _attribute_reads() -> set[str]:
 
 
 READS = _attribute_reads()
-CONSTRUCTORS = {name: function for name, function in FUNCTIONS.items() if name.endswith(".__init__")}
+# Constructors that `dataclass` writes have no source, and keep what the class lists.
+CONSTRUCTORS = {
+    name: function
+    for name, function in FUNCTIONS.items()
+    if name.endswith(".__init__") and function.__code__.co_filename != "<string>"
+}
 
 
 def _kept_as(function: types.FunctionType) -> dict[str, set[str]]:
@@ -338,6 +343,7 @@ IF_GIVEN: dict[str, Any] = {
     "activity_regularizer": "l2",
     "mask": cnnrs.ops.relu,
     "output_shape": (3,),
+    "parameter_groups": [cnnrs.optimizers.ParameterGroup("kernel", frozen=True)],
     "thresholds": [0.5],
 }
 CLASSES = {

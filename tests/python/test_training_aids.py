@@ -253,7 +253,7 @@ def test_a_recipe_sets_what_it_tells() -> None:
 
 
 def test_mixed_targets_are_soft_and_new_in_each_epoch() -> None:
-    from cnnrs.recipes.running import _batches
+    from cnnrs.recipes.training import _batches
 
     chosen = recipes.get("cifar").changed({"batch_size": 64, "cutmix": 1.0})
     data, steps = _batches((X, Y), chosen, 4, "data")

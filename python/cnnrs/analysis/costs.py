@@ -57,7 +57,8 @@ class Costs:
         flops: Floating-point operations as recorded; `explain` counts those that are left after folding.
         macs: Multiply-adds of convolutions and matrix products: what papers call FLOPs or multiply-adds.
         activation_bytes: Bytes of the results of the innermost layers: what would be kept, if all of them were.
-        inference_bytes: Bytes that a prediction needs at most besides inputs and weights: packed filters, too.
+        inference_bytes: Bytes that a prediction needs at most besides inputs and weights, with folded and packed
+            filters.
     """
 
     def __init__(self, model: Any, recording: Any, batch_size: int, facts: Any):

@@ -6,6 +6,6 @@
 """
 
 from cnnrs.recipes.recipe import RECIPES, Recipe, get, names
-from cnnrs.recipes.running import train
+from cnnrs.recipes.training import train
 
 __all__ = ["RECIPES", "Recipe", "get", "names", "train"]

@@ -37,7 +37,7 @@ class Recipe:
         mixup: The `alpha` of MixUp; 0 for none.
         cutmix: The `factor` of CutMix; 0 for none. With both, either is drawn for each batch.
         ema_epochs: Epochs over which a moving average of the weights looks back, which the model has at the
-            end; 0 for none.
+            end, with moving statistics of its own; 0 for none.
         swa_start: Part of the epochs after which weights are averaged with equal shares; None for none.
         sam_rho: Radius of sharpness-aware minimization, of which a step costs two passes; 0 for none.
         layer_decay: Factor of the learning rate between a block of layers and the one before; 1 for none.

@@ -13,6 +13,7 @@ from cnnrs.callbacks import StochasticWeightAveraging, SwapEMAWeights
 from cnnrs.data import Dataset
 from cnnrs.optimizers.schedules import OneCycle, WarmupCosine
 from cnnrs.recipes.recipe import Recipe, get
+from cnnrs.utils.batch_statistics import reestimate_batch_norm
 
 __all__ = ["train"]
 
@@ -80,18 +81,22 @@ def train(
     if validation_data is not None:
         plain = chosen.changed({"mixup": 0.0, "cutmix": 0.0})
         validation_data = _batches(validation_data, plain, classes, "validation_data")[0]
-    arguments: dict[str, Any] = (
-        {"x": batches} if isinstance(batches, Dataset) else {"x": batches[0], "y": batches[1]}
-    )
+    arguments: dict[str, Any] = {"x": batches}
     if not isinstance(batches, Dataset):
-        arguments["batch_size"] = chosen.batch_size
-    return model.fit(
+        arguments = {"x": batches[0], "y": batches[1], "batch_size": chosen.batch_size}
+    history = model.fit(
         **arguments,
         epochs=chosen.epochs,
         validation_data=validation_data,
         callbacks=[*own, *(callbacks or [])],
         verbose=verbose,
     )
+    if chosen.ema_epochs:
+        # The moving statistics are those of the weights as they were, not of their averages.
+        source = arguments["x"]
+        size = None if isinstance(source, Dataset) else chosen.batch_size
+        reestimate_batch_norm(model, source, batch_size=size)
+    return history
 
 
 def _told(known: Recipe, chosen: Recipe, is_dataset: bool) -> str:
