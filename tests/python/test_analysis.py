@@ -365,7 +365,8 @@ def test_confusion_of_classes():
     found = analysis.confusion(scores, IMAGES[[0] * 7], np.eye(4)[[0, 1, 2, 3, 2, 2, 0]], class_names="abcd")
     assert found.matrix.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 2, 1, 0], [0, 0, 0, 1]]
     worst = found.most_confused(1)[0]
-    assert worst[:4] == ("c", "b", 2, 2 / 3) and worst.samples.tolist() == [2, 5]
+    assert (worst.true, worst.predicted, worst.count, worst.share) == ("c", "b", 2, 2 / 3)
+    assert worst.samples.tolist() == [2, 5]
     assert found.accuracy == 4 / 7 and found.recall[2] == 1 / 3 and found.precision[1] == 0.25
     assert "c taken for b: 2" in repr(found)
     two = analysis.confusion(np.array([[0.2], [0.7]]), None, [[1], [1]])

@@ -28,6 +28,7 @@ LEFT_OUT = {
 FURTHER = {
     "average_pool": {"ceil_mode", "count_include_pad"},
     "max_pool": {"ceil_mode"},
+    "summary": {"flops", "input_shape", "memory", "output_stride", "receptive_field"},
 }
 
 # What must be there; everything else is compared if it exists.

@@ -11,6 +11,7 @@ import test_layers
 
 import cnnrs
 from cnnrs import layers, losses, metrics, ops
+from cnnrs.base.late import names_of
 
 MASK = np.array([[1, 1, 1, 0, 0], [0, 1, 1, 1, 0], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]], bool)
 STEPS = np.random.default_rng(0).normal(size=(4, 5, 3)).astype("float32")
@@ -28,7 +29,8 @@ WITHOUT |= {"RepeatVector", "Resizing", "EinsumDense", "RMSNormalization", "Spec
 ROWS = {
     kind: arguments
     for kind, arguments, *_ in test_layers.CASES
-    if kind.__module__.split(".")[2] != "augmentation"
+    # Keras has no say in layers that it does not have.
+    if kind.__module__.split(".")[2] != "augmentation" and kind.__name__ not in names_of(layers._LATE)
 }
 # Layers that give each step of a sequence from that step alone.
 STEPWISE = [

@@ -67,6 +67,8 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     },
 }
 _ARGUMENTS["RandomPosterization"] = {"factor": 4}
+_ARGUMENTS["ChannelShuffle"] = {"groups": 1}
+_ARGUMENTS["StochasticDepth"] = {"rate": 0.5}
 _SHAPES = {"RepeatVector": (2, 6), "Dot": (2, 6), "CategoryEncoding": (2, 6)}
 _SHAPES_BY_RANK = {"1D": (2, 4, 3), "3D": (2, 4, 4, 4, 3)}
 _MERGING = {"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"}

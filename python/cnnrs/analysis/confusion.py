@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from cnnrs.base.extras import pyplot
 __all__ = ["Confusion", "ConfusedPair", "confusion"]
 
 
-class ConfusedPair(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class ConfusedPair:
     """Samples of one class that were taken for another.
 
     Attributes:
@@ -27,7 +29,7 @@ class ConfusedPair(NamedTuple):
 
     true: str
     predicted: str
-    count: int  # type: ignore[assignment]  # the field hides a method of tuples that nobody calls
+    count: int
     share: float
     samples: np.ndarray
 
@@ -145,7 +147,7 @@ class Confusion:
                 f"plot_examples: expected images of which some were confused, received {images.shape} and "
                 f"{len(pairs)} confused pairs"
             )
-        shown: list[Any] = []
+        shown: list[np.ndarray] = []
         titles: list[str] = []
         for turn in range(max(pair.count for pair in pairs)):
             for pair in pairs:
@@ -177,8 +179,9 @@ def confusion(model: Any, x: Any, y: Any, *, class_names: Any = None, batch_size
     >>> import cnnrs
     >>> scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
     >>> found = cnnrs.analysis.confusion(scores, None, [0, 1, 1], class_names=["cat", "dog"])
-    >>> found.matrix.tolist(), found.most_confused()[0][:3]
-    ([[1, 0], [1, 1]], ('dog', 'cat', 1))
+    >>> pair = found.most_confused()[0]
+    >>> found.matrix.tolist(), pair.true, pair.predicted, pair.samples.tolist()
+    ([[1, 0], [1, 1]], 'dog', 'cat', [2])
     """
     owner = "confusion"
     batch_size = integer(batch_size, owner, "batch_size", least=1)

@@ -169,13 +169,17 @@ class ReceptiveFields:
         """
         ax = ax or pyplot("ReceptiveFields.plot").subplots(layout="constrained")[1]
         shown = [layer for layer in self.layers if layer.size is not None]
-        for sizes, label in (
-            ([max(layer.size or (0,)) for layer in shown], "all ways together"),
-            ([max(layer.least or (0,)) for layer in shown], "the way that sees least"),
-        ):
-            ax.plot(range(len(shown)), sizes, drawstyle="steps-mid", label=label)
+        curves = {
+            "all ways together": [max(layer.size or (0,)) for layer in shown],
+            "the way that sees least": [max(layer.least or (0,)) for layer in shown],
+        }
+        for label, sizes in curves.items():
+            if label == "all ways together" or sizes != curves["all ways together"]:
+                ax.plot(range(len(shown)), sizes, drawstyle="steps-mid", label=label)
         ax.axhline(max(self.output.image_shape), linestyle=":", color="gray", label="the image")
-        ax.set(title=self.title, xlabel="layer", ylabel="receptive field")
+        if len(shown) <= 12:
+            ax.set_xticks(range(len(shown)), [layer.name for layer in shown], rotation=45, ha="right")
+        ax.set(title=self.title, ylabel="receptive field")
         ax.legend()
         return ax
 

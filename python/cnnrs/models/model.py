@@ -305,20 +305,18 @@ class Model(FormerNamesOfModels, StateTree):
             ValueError: `layer_range` names no layers; or a column needs shapes of inputs, and these are not known.
         """
         wanted = (flops, receptive_field, output_stride, memory)
-        looked_into = None
+        further = None
         if any(wanted):
             # Models are described far more often than they are looked into.
-            from cnnrs.models.looking import LookedInto
+            from cnnrs.models.looking import look_into
 
-            looked_into = LookedInto(self, *wanted, input_shape)
+            further = look_into(self, *wanted, input_shape)
         elif input_shape is not None:
             raise ValueError(
                 f"{self.name}: summary: input_shape: expected flops, receptive_field, output_stride or memory "
                 f"with it, received {input_shape!r}"
             )
-        text = summarize(
-            self, line_length, positions, expand_nested, show_trainable, layer_range, looked_into
-        )
+        text = summarize(self, line_length, positions, expand_nested, show_trainable, layer_range, further)
         (print_fn or print)(text)
 
     @named

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from cnnrs import config
 from cnnrs.base.suggest import did_you_mean
 from cnnrs.layers.base import Layer
 
-if TYPE_CHECKING:
-    from cnnrs.models.looking import LookedInto
-
-__all__ = ["size_text", "summarize"]
+__all__ = ["FurtherColumns", "size_text", "summarize"]
 
 
 def summarize(
@@ -23,9 +20,9 @@ def summarize(
     expand_nested: bool = False,
     show_trainable: bool = False,
     layer_range: Any = None,
-    looked_into: LookedInto | None = None,
+    further: FurtherColumns | None = None,
 ) -> str:
-    """The table as text. Arguments are those of `Model.summary`, and columns of what was looked into."""
+    """The table as text. Arguments are those of `Model.summary`, and further columns."""
     layers = _range(model, layer_range)
     titles = ["Layer (type)", "Output Shape", "Param #"]
     branching = _branches(model)
@@ -34,17 +31,17 @@ def summarize(
     if show_trainable:
         titles.append("Trainable")
     numbers = {2}
-    if looked_into is not None:
-        numbers.update(range(len(titles), len(titles) + len(looked_into.titles)))
-        titles += looked_into.titles
-    columns = _Columns(branching, show_trainable, expand_nested, looked_into)
+    if further is not None:
+        numbers.update(range(len(titles), len(titles) + len(further.titles)))
+        titles += further.titles
+    columns = _Columns(branching, show_trainable, expand_nested, further)
     rows: list[list[str]] = []
     for layer in layers:
         rows += _rows(layer, model, columns, "", "")
     widths = _widths(titles, rows, line_length, positions)
     lines = [f'Model: "{model.name}"', *_table(titles, rows, widths, numbers)]
     lines += _totals(model)
-    lines += [] if looked_into is None else looked_into.totals
+    lines += [] if further is None else further.totals
     lines += _held()
     text = "\n".join(lines)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -83,13 +80,31 @@ def _branches(model: Any) -> bool:
     return any(count > 1 for count in used.values())
 
 
+class FurtherColumns(NamedTuple):
+    """Columns behind those of Keras, and lines below the table.
+
+    Attributes:
+        titles: Of the columns.
+        cells: For each column, its cells by the paths of the layers.
+        totals: The lines.
+    """
+
+    titles: list[str]
+    cells: list[dict[str, str]]
+    totals: list[str]
+
+    def row(self, path: str) -> list[str]:
+        """The cells of a layer; "-" where there is nothing to say."""
+        return [cells.get(path) or "-" for cells in self.cells]
+
+
 class _Columns(NamedTuple):
     """Which columns there are behind the first three, and whether models inside are listed."""
 
     branching: bool
     show_trainable: bool
     expand_nested: bool
-    looked_into: LookedInto | None
+    further: FurtherColumns | None
 
 
 def _rows(layer: Layer, model: Any, columns: _Columns, indent: str, prefix: str) -> list[list[str]]:
@@ -99,8 +114,8 @@ def _rows(layer: Layer, model: Any, columns: _Columns, indent: str, prefix: str)
     if columns.show_trainable:
         weighty = layer.built and layer.weights
         row.append(("Y" if layer.trainable else "N") if weighty else "-")
-    if columns.looked_into is not None:
-        row += columns.looked_into.row(f"{prefix}{layer.name}")
+    if columns.further is not None:
+        row += columns.further.row(f"{prefix}{layer.name}")
     rows = [row]
     if columns.expand_nested and hasattr(layer, "layers"):
         for inner in layer.layers:
