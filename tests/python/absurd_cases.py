@@ -19,7 +19,6 @@ import numpy as np
 
 import cnnrs
 from cnnrs import Input, Model, layers, ops
-from cnnrs.base.late import names_of
 
 NUMBERS = [0, -1, 10**7, 10**9, 2**31, 2**61, 2**63]
 MEMORY = 3 << 30
@@ -105,8 +104,7 @@ def numeric(cls: type, arguments: dict[str, Any]) -> Iterator[tuple[str, list[An
 
 
 def layer_cases() -> Iterator[tuple[str, Any]]:
-    # Layers that Keras does not have are not judged yet: a DenseBlock of 2**31 layers takes its time.
-    for name in sorted(set(layers.__all__) - set(names_of(layers._LATE))):
+    for name in layers.__all__:
         cls = getattr(layers, name)
         # An alias is its layer.
         if getattr(cls, "__name__", name) != name:

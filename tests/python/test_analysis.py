@@ -69,10 +69,13 @@ def test_sizes_with_dilation_and_explicit_padding():
         (dict(input=4, kernel_size=3, padding="full"), "padding: expected 'valid', 'same', 'causal'"),
         (dict(input=(4, 4), kernel_size=(1, 2, 3)), "kernel_size: expected 2 integers"),
         (dict(input=4, kernel_size=3, output_padding=1), "output_padding: expected transposed=True"),
-        (dict(input=4, kernel_size=3, strides=2, transposed=True, output_padding=2), "output_padding: expected less"),
+        (
+            dict(input=4, kernel_size=3, strides=2, transposed=True, output_padding=2),
+            "output_padding: expected less",
+        ),
         (dict(input=4, kernel_size=3, padding="same", ceil_mode=True), "ceil_mode: expected a pooling"),
     ],
-)  # fmt: skip
+)
 def test_sizes_that_do_not_fit(arguments, message):
     with pytest.raises(ValueError, match=f"output_size: {message}"):
         cnnrs.output_size(**arguments)
@@ -96,7 +99,8 @@ def test_comparison_counts_as_layers_do():
     assert "dense" in repr(found)
 
 
-# Multiply-adds of an image of 224 × 224: torchvision's tables (GFLOPS there), and Sandler et al. 2018, table 4.
+# Multiply-adds of an image of 224 × 224: torchvision's tables (GFLOPS there), and Sandler et al. 2018, table
+# 4.
 PUBLISHED = {
     "torchvision.resnet50": (4.09, 25_557_032),
     "MobileNetV2": (0.30, 3_538_984),
@@ -216,7 +220,8 @@ def test_grad_cam_is_its_formula():
     found = analysis.grad_cam(model, IMAGES, resize=False)
     maps = model.get_layer("conv")(IMAGES).numpy().astype(np.float64)
     weights = model.get_layer("scores").kernel.numpy()
-    # Behind a mean over places, dy / dA is W / places: the map is the class activation map of Zhou et al. 2016.
+    # Behind a mean over places, dy / dA is W / places: the map is the class activation map of Zhou et al.
+    # 2016.
     expected = np.maximum(np.einsum("nijk,kn->nij", maps, weights[:, found.classes]), 0) / 100
     np.testing.assert_allclose(found.raw, expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(found.classes, model.predict(IMAGES, verbose=0).argmax(axis=1))
@@ -318,14 +323,23 @@ def test_segmentations_have_scores_of_maps():
     ("call", "message"),
     [
         (lambda m: analysis.grad_cam(m, IMAGES, 3), "class_index: expected 0 to 2, received 3"),
-        (lambda m: analysis.grad_cam(m, IMAGES, [0, 1]), "class_index: expected an integer, or one for each of 3"),
+        (
+            lambda m: analysis.grad_cam(m, IMAGES, [0, 1]),
+            "class_index: expected an integer, or one for each of 3",
+        ),
         (lambda m: analysis.grad_cam(m, IMAGES, 0.5), "class_index: expected an integer"),
-        (lambda m: analysis.grad_cam(m, IMAGES, layer="scores"), "layer: expected one that makes feature maps"),
+        (
+            lambda m: analysis.grad_cam(m, IMAGES, layer="scores"),
+            "layer: expected one that makes feature maps",
+        ),
         (lambda m: analysis.saliency(m, IMAGES[0, 0]), r"x: expected \(samples, height, width, channels\)"),
-        (lambda m: analysis.smooth_grad(m, IMAGES, samples=0), "samples: expected an integer >= 1, received 0"),
+        (
+            lambda m: analysis.smooth_grad(m, IMAGES, samples=0),
+            "samples: expected an integer >= 1, received 0",
+        ),
         (lambda m: analysis.maximize_activation(m, "conv", 4), "channels: expected less than 4"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(classifier())

@@ -212,7 +212,10 @@ def test_attention_is_that_of_the_papers():
     cbam = layers.CBAM(2, 3)
     y = host(cbam(x))
     w1, b1, w2, b2, kernel = wide(cbam)
-    mlp = lambda v: np.maximum(v @ w1 + b1, 0) @ w2 + b2  # noqa: E731
+
+    def mlp(v):
+        return np.maximum(v @ w1 + b1, 0) @ w2 + b2
+
     scaled = x * sigmoid(mlp(mean) + mlp(largest))[:, None, None]
     both = np.stack([scaled.mean(-1), scaled.max(-1)], -1)
     np.testing.assert_allclose(y, scaled * sigmoid(correlated(both, kernel)), atol=1e-5)
@@ -267,7 +270,10 @@ def test_channels_are_shuffled_as_in_the_paper():
 
 def in_words(x: Any, kind: str) -> Any:
     """A block made of plain layers."""
-    conv = lambda n, k, s=1: layers.Conv2D(n, k, s, padding="same", use_bias=False)  # noqa: E731
+
+    def conv(n, k, s=1):
+        return layers.Conv2D(n, k, s, padding="same", use_bias=False)
+
     norm = layers.BatchNormalization
 
     def unit(x: Any, n: int, k: int, s: int = 1, act: str = "relu") -> Any:

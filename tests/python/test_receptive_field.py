@@ -58,10 +58,18 @@ def conv(size=3, **options):
 
 
 MODELS = {
-    "convolutions": lambda: sequential((17, 15, 2), conv(3), conv((2, 4), strides=(2, 1)), conv(3, padding="same")),
-    "dilated": lambda: sequential((21, 21, 1), conv(3, dilation_rate=2), conv(3, dilation_rate=(3, 1), padding="same")),
-    "pooling": lambda: sequential((20, 20, 1), conv(3, padding="same"), layers.AveragePooling2D(3, 2, "same"), conv(2)),
-    "depthwise": lambda: sequential((14, 14, 3), layers.DepthwiseConv2D(3, strides=2, use_bias=False), conv(3)),
+    "convolutions": lambda: sequential(
+        (17, 15, 2), conv(3), conv((2, 4), strides=(2, 1)), conv(3, padding="same")
+    ),
+    "dilated": lambda: sequential(
+        (21, 21, 1), conv(3, dilation_rate=2), conv(3, dilation_rate=(3, 1), padding="same")
+    ),
+    "pooling": lambda: sequential(
+        (20, 20, 1), conv(3, padding="same"), layers.AveragePooling2D(3, 2, "same"), conv(2)
+    ),
+    "depthwise": lambda: sequential(
+        (14, 14, 3), layers.DepthwiseConv2D(3, strides=2, use_bias=False), conv(3)
+    ),
     "separable": lambda: sequential((14, 14, 3), layers.SeparableConv2D(3, 5, use_bias=False), conv(1)),
     "transposed": lambda: sequential(
         (7, 7, 1), conv(3), layers.Conv2DTranspose(1, 3, strides=2, padding="same", use_bias=False), conv(3)
@@ -74,14 +82,20 @@ MODELS = {
     "padded": lambda: sequential(
         (12, 12, 1), layers.ZeroPadding2D(((2, 1), (0, 3))), conv(3, strides=2), layers.Cropping2D(1)
     ),
-    "causal": lambda: sequential((20, 2), layers.Conv1D(1, 3, padding="causal", dilation_rate=2, use_bias=False)),
-    "volumes": lambda: sequential((8, 9, 7, 1), layers.Conv3D(1, (3, 2, 3), strides=(2, 1, 1), use_bias=False)),
+    "causal": lambda: sequential(
+        (20, 2), layers.Conv1D(1, 3, padding="causal", dilation_rate=2, use_bias=False)
+    ),
+    "volumes": lambda: sequential(
+        (8, 9, 7, 1), layers.Conv3D(1, (3, 2, 3), strides=(2, 1, 1), use_bias=False)
+    ),
     "reversed": lambda: sequential((9, 9, 1), layers.Lambda(lambda x: x[:, ::-1]), conv((3, 1), strides=2)),
-    "patches": lambda: sequential((12, 12, 1), conv(4, strides=4), layers.Reshape((9, 1)), layers.Reshape((3, 3, 1))),
+    "patches": lambda: sequential(
+        (12, 12, 1), conv(4, strides=4), layers.Reshape((9, 1)), layers.Reshape((3, 3, 1))
+    ),
     "branching": branching,
     "subclassed": subclassed,
     "nested": lambda: sequential((16, 16, 1), conv(3), cnnrs.Sequential([conv(3, strides=2), conv(2)])),
-}  # fmt: skip
+}
 
 
 def gradients(model, shape, position, axes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,9 +51,9 @@ def trained() -> cnnrs.Model:
     return model
 
 
-def save(figure: object, name: str) -> None:
+def save(figure: Any, name: str) -> None:
     """Writes a picture; the same bytes each time."""
-    figure.savefig(HERE / f"understanding_{name}.svg", metadata={"Date": None})  # type: ignore[attr-defined]
+    figure.savefig(HERE / f"understanding_{name}.svg", metadata={"Date": None})
 
 
 def main() -> None:

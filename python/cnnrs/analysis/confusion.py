@@ -162,8 +162,8 @@ def confusion(model: Any, x: Any, y: Any, *, class_names: Any = None, batch_size
     """Which classes a model takes for which.
 
     Args:
-        model: A model that gives scores of classes, or one number of which more than 0.5 is the second class; or the
-            array of what it gave for `x`.
+        model: A model that gives scores of classes, or one number of which more than 0.5 is the second class;
+            or the array of what it gave for `x`.
         x: Samples.
         y: Their classes: integers, or scores such as one-hot rows.
         class_names: Names of the classes, by default their numbers.

@@ -56,9 +56,10 @@ class Costs:
         parameters: Weights.
         flops: Floating-point operations as recorded; `explain` counts those that are left after folding.
         macs: Multiply-adds of convolutions and matrix products: what papers call FLOPs or multiply-adds.
-        activation_bytes: Bytes of the results of the innermost layers: what would be kept, if all of them were.
-        inference_bytes: Bytes that a prediction needs at most besides inputs and weights, with folded and packed
-            filters.
+        activation_bytes: Bytes of the results of the innermost layers: what would be kept, if all of them
+            were.
+        inference_bytes: Bytes that a prediction needs at most besides inputs and weights, with folded and
+            packed filters.
     """
 
     def __init__(self, model: Any, recording: Any, batch_size: int, facts: Any):
@@ -123,7 +124,8 @@ class Costs:
 
 
 def costs(model: Any, x: Any = None, *, batch_size: int = 1, input_shape: Any = None) -> Costs:
-    """Operations, weights and memory of a model, layer by layer. Images of unknown size are taken as 256 × 256.
+    """Operations, weights and memory of a model, layer by layer. Images of unknown size are taken as 256 ×
+    256.
 
     Args:
         model: A model or a layer.

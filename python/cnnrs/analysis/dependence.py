@@ -1,7 +1,7 @@
 """From which elements of the inputs each recorded operation's result is made.
 
-Layers of any kind, also a user's own, are operations in the end, and each operation tells how it reads its inputs. So
-there are rules for ways of reading here, and none for layers.
+Layers of any kind, also a user's own, are operations in the end, and each operation tells how it reads its
+inputs. So there are rules for ways of reading here, and none for layers.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class _Reader:
                 size = below // step
                 outer = extent // size
                 return dependence.mapped(
-                    lambda f, size=size: f.windows(size, size, 1, 0),  # type: ignore[misc]
+                    lambda f, size=size: f.windows(size, size, 1, 0),  # type: ignore[misc]  # a default has no type here
                     axis=axis,
                     inner=1,
                     extent=outer,

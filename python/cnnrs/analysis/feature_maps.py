@@ -63,7 +63,8 @@ def feature_maps(model: Any, x: Any, layers: Any = None) -> FeatureMaps:
     Args:
         model: A model of any kind.
         x: Samples.
-        layers: A layer or a name, or several; None takes all that the model lists, and those of models inside.
+        layers: A layer or a name, or several; None takes all that the model lists, and those of models
+            inside.
 
     Returns:
         A dictionary of arrays: the results of each layer's last call, the first of several results.

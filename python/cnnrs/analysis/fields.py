@@ -2,8 +2,8 @@
 
 Along an axis, the field of index `o` moves on regularly: what holds for `o` holds for `o + period`, `advance`
 elements on. A convolution has period 1 and its stride for advance; behind an upsampling by two, even and odd
-indices have fields of their own, and the period is 2. So fields are exact for all phases, and go on outside of the
-image, as the recursion r += (k - 1) d j, j *= s does.
+indices have fields of their own, and the period is 2. So fields are exact for all phases, and go on outside
+of the image, as the recursion r += (k - 1) d j, j *= s does.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ class Field(NamedTuple):
     def looked_up(self, low: np.ndarray, high: np.ndarray, extent: int) -> Field | None:
         """Of an axis whose index o reads indices from `low[o]` to `high[o]` of this one, which has `extent`.
 
-        A resize reads so, and so does padding that mirrors. The middle of the tables is taken for what goes on outside.
+        A resize reads so, and so does padding that mirrors. The middle of the tables is taken for what goes
+        on outside.
 
         Returns:
             None where the tables follow no regular pattern.

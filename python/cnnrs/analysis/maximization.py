@@ -82,9 +82,9 @@ def maximize_activation(
 ) -> MaximizedImages:
     """Images that channels of a layer, or classes, answer to most, by gradient ascent from noise.
 
-    Each step moves the image by `step_size` along the gradient of the channel's mean, which is divided by its root mean
-    square. Between steps the image is shifted at random (`jitter`), blurred and shrunk: else what comes out is fine
-    noise. Equal seeds give equal images.
+    Each step moves the image by `step_size` along the gradient of the channel's mean, which is divided by its
+    root mean square. Between steps the image is shifted at random (`jitter`), blurred and shrunk: else what
+    comes out is fine noise. Equal seeds give equal images.
 
     Args:
         model: A model of one input.
@@ -105,9 +105,11 @@ def maximize_activation(
     Raises:
         ValueError: There is no such layer or channel, or an argument is none of these.
 
-    Reference: K. Simonyan, A. Vedaldi, A. Zisserman (2014), "Deep Inside Convolutional Networks: Visualising Image
-    Classification Models and Saliency Maps", arXiv:1312.6034, section 2; J. Yosinski, J. Clune, A. Nguyen, T. Fuchs,
-    H. Lipson (2015), "Understanding Neural Networks Through Deep Visualization", arXiv:1506.06579, for the blur.
+    Reference: K. Simonyan, A. Vedaldi, A. Zisserman (2014), "Deep Inside Convolutional Networks: Visualising
+        Image
+    Classification Models and Saliency Maps", arXiv:1312.6034, section 2; J. Yosinski, J. Clune, A. Nguyen, T.
+    Fuchs, H. Lipson (2015), "Understanding Neural Networks Through Deep Visualization", arXiv:1506.06579, for
+    the blur.
 
     >>> import cnnrs
     >>> model = cnnrs.Sequential([cnnrs.Input((12, 12, 1)), cnnrs.layers.Conv2D(4, 3, name="conv")])
@@ -141,7 +143,8 @@ def maximize_activation(
         axis = 1 if rank == len(shape) and axes[0] == 2 else rank - 1
         if rank < 2 or chosen.max() >= maps.shape[axis]:
             raise ValueError(
-                f"{owner}: channels: expected less than {maps.shape[axis] if rank > 1 else 0}, received {given}"
+                f"{owner}: channels: expected less than {maps.shape[axis] if rank > 1 else 0}, received "
+                f"{given}"
             )
         mask = np.zeros([len(chosen) if a == 0 else n if a == axis else 1 for a, n in enumerate(maps.shape)])
         mask.reshape(len(chosen), -1)[np.arange(len(chosen)), chosen] = 1

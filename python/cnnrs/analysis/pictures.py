@@ -59,7 +59,8 @@ def overlay(images: np.ndarray, values: np.ndarray, alpha: float = 0.5) -> np.nd
     images, values = np.asarray(images), np.asarray(values)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or images.shape[:3] != values.shape:
         raise ValueError(
-            f"overlay: images: expected shape {values.shape} with 1 or 3 channels behind, received {images.shape}"
+            f"overlay: images: expected shape {values.shape} with 1 or 3 channels behind, received "
+            f"{images.shape}"
         )
     base = np.broadcast_to(to_unit(images), (*values.shape, 3)) * 255
     return np.rint(base * (1 - alpha) + heat(to_unit(values)) * alpha).astype(np.uint8)

@@ -36,8 +36,8 @@ class LayerField:
         name: The layer's name.
         type: Its class.
         path: Names of the layers that it lies in, and its own, with slashes between.
-        size: Elements of the image that an element of the result sees through windows, also outside of the image, on
-            all ways together; None where there is no way through windows alone.
+        size: Elements of the image that an element of the result sees through windows, also outside of the
+            image, on all ways together; None where there is no way through windows alone.
         least: The same on the way that sees least.
         stride: Elements of the image between the fields of neighbours: the output stride.
         centre: The middle of the field of the first element; None as `size`.
@@ -69,15 +69,16 @@ class LayerField:
             *position: Its index along each axis of the image.
 
         Returns:
-            For each axis the first index and the one behind the last, cut to the image. Near borders it may be more
-            than what is seen, where a layer in between reads padding of its own.
+            For each axis the first index and the one behind the last, cut to the image. Near borders it may
+            be more than what is seen, where a layer in between reads padding of its own.
 
         Raises:
             ValueError: There is not one integer for each axis.
         """
         if len(position) != len(self.image_shape):
             raise ValueError(
-                f"{self.name}: region: position: expected {len(self.image_shape)} indices, received {position}"
+                f"{self.name}: region: position: expected {len(self.image_shape)} indices, received "
+                f"{position}"
             )
         if self.whole or self.size is None:
             return tuple((0, n) for n in self.image_shape)
@@ -189,11 +190,11 @@ def receptive_field(
 ) -> ReceptiveFields:
     """What of the image an element of each layer's result sees.
 
-    A window of k elements, d apart, widens a field of r by `(k - 1) d j`, where j is how many elements of the image
-    lie between neighbours; its stride s multiplies j. Here the recursion runs over the recorded operations, on each
-    way through the graph: custom, nested and subclassed layers need no rules of their own. Transposed convolutions
-    and upsampling have fields that differ by place; `size` is the widest. Sizes count what lies outside of the image,
-    too. Images of unknown size are taken as 256 × 256.
+    A window of k elements, d apart, widens a field of r by `(k - 1) d j`, where j is how many elements of the
+    image lie between neighbours; its stride s multiplies j. Here the recursion runs over the recorded
+    operations, on each way through the graph: custom, nested and subclassed layers need no rules of their
+    own. Transposed convolutions and upsampling have fields that differ by place; `size` is the widest. Sizes
+    count what lies outside of the image, too. Images of unknown size are taken as 256 × 256.
 
     Args:
         model: A model or a layer.
@@ -208,7 +209,8 @@ def receptive_field(
     Raises:
         ValueError: The inputs have no known shapes, or no axes of an image.
 
-    Reference: A. Araujo, W. Norris, J. Sim (2019), "Computing Receptive Fields of Convolutional Neural Networks",
+    Reference: A. Araujo, W. Norris, J. Sim (2019), "Computing Receptive Fields of Convolutional Neural
+        Networks",
     Distill, doi:10.23915/distill.00021.
 
     >>> import cnnrs
@@ -274,7 +276,8 @@ def _layer_field(
     if len(fields) < len(found):
         return LayerField(name, kind, path, None, None, None, None, True, aligned, (), image)
     counted: dict[tuple[int, ...], int] = {}
-    # Ways along the axes are the same: what sees most along one does along the others, unless windows are oblong.
+    # Ways along the axes are the same: what sees most along one does along the others, unless windows are
+    # oblong.
     ordered = [sorted((d.paths or {}).items(), key=lambda item: item[0].size) for d in found]
     if len({tuple(count for _, count in ways) for ways in ordered}) == 1:
         for ways in zip(*ordered, strict=True):
@@ -316,7 +319,8 @@ class EffectiveField:
     Attributes:
         layer: The layer's name.
         position: The element, along the axes of the image.
-        weights: Mean absolute gradient of the element by each pixel, with the sum 1: an array of the image's extents.
+        weights: Mean absolute gradient of the element by each pixel, with the sum 1: an array of the image's
+            extents.
         radius: Of a disc with the same second moment as the weights, in pixels; of a uniform disc, its own.
         gaussian_width: Twice the standard deviations of the weights along each axis.
         theoretical: The size by the recursion; None where the whole image is seen.
@@ -332,7 +336,8 @@ class EffectiveField:
     def __repr__(self) -> str:
         seen = "the whole image" if self.theoretical is None else _times(self.theoretical)
         widths = " × ".join(f"{w:.1f}" for w in self.gaussian_width)
-        return f"<EffectiveField of {self.layer} at {self.position}: {widths} of {seen}, radius {self.radius:.1f}>"
+        sizes = f"{widths} of {seen}, radius {self.radius:.1f}"
+        return f"<EffectiveField of {self.layer} at {self.position}: {sizes}>"
 
     def plot(self, ax: Any = None) -> Any:
         """Draws the weights as a picture.
@@ -358,8 +363,9 @@ def effective_receptive_field(
 ) -> EffectiveField:
     """How much each pixel counts for an element of a layer's result, by gradients.
 
-    The gradient of one element's channels, taken together, by the image is measured; absolute values are averaged
-    over samples and channels. It falls off like a bell inside of the receptive field, whose borders hardly count.
+    The gradient of one element's channels, taken together, by the image is measured; absolute values are
+    averaged over samples and channels. It falls off like a bell inside of the receptive field, whose borders
+    hardly count.
 
     Args:
         model: A model.
@@ -375,7 +381,8 @@ def effective_receptive_field(
     Raises:
         ValueError: There is no such layer or element, or its results have no axes of the image.
 
-    Reference: W. Luo, Y. Li, R. Urtasun, R. Zemel (2016), "Understanding the Effective Receptive Field in Deep
+    Reference: W. Luo, Y. Li, R. Urtasun, R. Zemel (2016), "Understanding the Effective Receptive Field in
+        Deep
     Convolutional Neural Networks", arXiv:1701.04128.
 
     >>> import cnnrs

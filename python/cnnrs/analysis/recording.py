@@ -109,7 +109,8 @@ def find_layer(model: Any, layer: Any, owner: str) -> Any:
 
 @contextlib.contextmanager
 def watched(layers: list[Any], notice: Callable[[Any, Any], Any]) -> Iterator[None]:
-    """Hands what calls of `layers` on this thread return to `notice(layer, outputs)`, whose result counts instead.
+    """Hands what calls of `layers` on this thread return to `notice(layer, outputs)`, whose result counts
+    instead.
 
     Subclassed models and layers inside of layers have no graph that could be cut: their calls are watched.
     """
@@ -175,7 +176,8 @@ def input_facts(
     if isinstance(shape, (tuple, list)) and all(n is None or isinstance(n, int) for n in shape):
         return Fact(_known(tuple(shape), batch_size), "float32")
     raise ValueError(
-        f"{owner}: {model.name} has no inputs of known shapes yet; expected x, samples of a batch, or input_shape"
+        f"{owner}: {model.name} has no inputs of known shapes yet; expected x, samples of a batch, or "
+        "input_shape"
     )
 
 

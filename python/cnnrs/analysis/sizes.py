@@ -1,4 +1,5 @@
-"""Sizes of results of convolutions and poolings, and what dense and convolutional layers cost for the same map."""
+"""Sizes of results of convolutions and poolings, and what dense and convolutional layers cost for the same
+map."""
 
 from __future__ import annotations
 
@@ -25,10 +26,10 @@ def output_size(
 ) -> Any:
     """The extent of what a convolution, a pooling or a transposed convolution makes of an image.
 
-    With n elements, k in a window, s apart, d the dilation and p the padding at both ends together, a window spans
-    `e = (k - 1) d + 1`, and there are `floor((n + p - e) / s) + 1` of them; with padding "same", `ceil(n / s)`. A
-    transposed convolution goes the other way: `(n - 1) s + e - p`; "same" gives `n s`, and "valid"
-    `n s + max(e - s, 0)`.
+    With n elements, k in a window, s apart, d the dilation and p the padding at both ends together, a window
+    spans `e = (k - 1) d + 1`, and there are `floor((n + p - e) / s) + 1` of them; with padding "same",
+    `ceil(n / s)`. A transposed convolution goes the other way: `(n - 1) s + e - p`; "same" gives `n s`, and
+    "valid" `n s + max(e - s, 0)`.
 
     Args:
         input: Extent of the image, or several.
@@ -46,7 +47,8 @@ def output_size(
     Raises:
         ValueError: The window does not fit, or an argument is none of these.
 
-    Reference: V. Dumoulin, F. Visin (2016), "A guide to convolution arithmetic for deep learning", arXiv:1603.07285.
+    Reference: V. Dumoulin, F. Visin (2016), "A guide to convolution arithmetic for deep learning",
+        arXiv:1603.07285.
 
     >>> import cnnrs
     >>> cnnrs.output_size(224, 7, strides=2, padding=3)
@@ -91,7 +93,8 @@ def _paddings(padding: Any, count: int, owner: str) -> list[Any]:
     if isinstance(padding, str):
         if padding not in ("valid", "same", "causal"):
             raise ValueError(
-                f"{owner}: padding: expected 'valid', 'same', 'causal', an integer or a pair, received {padding!r}"
+                f"{owner}: padding: expected 'valid', 'same', 'causal', an integer or a pair, received "
+                f"{padding!r}"
             )
         return [(0, 0) if padding == "valid" else padding] * count
     if isinstance(padding, (tuple, list)):
@@ -229,8 +232,8 @@ def compare_parameters(
 ) -> ParameterComparison:
     """What dense, unshared, convolutional and separable layers cost that map images of the same shapes.
 
-    A dense layer connects each element with each; an unshared one sees windows, but has weights of its own at each
-    place; a convolution shares them; a separable one treats places and channels one after the other.
+    A dense layer connects each element with each; an unshared one sees windows, but has weights of its own at
+    each place; a convolution shares them; a separable one treats places and channels one after the other.
 
     Args:
         input_shape: Height, width and channels of the image.

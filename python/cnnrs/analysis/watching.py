@@ -42,7 +42,8 @@ class Run:
                 return self.outputs[0]
             known = f" ({', '.join(names)})" if names else ""
             raise ValueError(
-                f"{owner}: output: {model.name} has {len(self.outputs)} outputs{known}; expected the number of one"
+                f"{owner}: output: {model.name} has {len(self.outputs)} outputs{known}; expected the "
+                "number of one"
             )
         if isinstance(which, str) and which in names:
             which = names.index(which)

@@ -12,13 +12,13 @@ from cnnrs.base.arguments import integer
 __all__ = ["NoLora", "Parts", "positive", "refuse_lora", "with_defaults"]
 
 
-def positive(value: Any, layer: str, argument: str) -> int:
-    """`value` as an integer of at least 1.
+def positive(value: Any, layer: str, argument: str, most: int | None = None) -> int:
+    """`value` as an integer of at least 1, and of at most `most`: layers are made one by one, say.
 
     Raises:
         ValueError: It is none; the message names the layer and the argument.
     """
-    return integer(value, layer, argument, least=1)
+    return integer(value, layer, argument, least=1, most=most)
 
 
 _INSTEAD = "there is no low-rank adaptation; set `trainable` of layers to choose what is trained"

@@ -11,10 +11,10 @@ from cnnrs.layers.arguments import Parts
 from cnnrs.layers.base import Layer
 from cnnrs.layers.calls import _symbols
 from cnnrs.layers.input_spec import InputSpec
-from cnnrs.ops.spatial import image_data_format
+from cnnrs.ops.spatial import image_data_format, spatial_numbers
 from cnnrs.serialization.objects import sharing
 
-__all__ = ["ComposedLayer", "activation_argument", "copy_of", "in_turn", "layer_argument"]
+__all__ = ["ComposedLayer", "activation_argument", "copy_of", "in_turn", "layer_argument", "window_argument"]
 
 
 def layer_argument(value: Any, names: Mapping[str, Any], owner: str, argument: str) -> str | Layer | None:
@@ -80,6 +80,30 @@ def copy_of(layer: Layer, **options: Any) -> Any:
     with sharing():
         config = layer.get_config()
         return type(layer).from_config({**config, **{k: v for k, v in options.items() if k in config}})
+
+
+# Plans keep a row for each tap of a depthwise filter: a window that no image fills would take all memory.
+_WIDEST = 1023
+
+
+def window_argument(value: Any, owner: str, argument: str = "kernel_size") -> tuple[int, int]:
+    """The size of a filter: an integer, or one for height and width, checked.
+
+    Args:
+        value: The argument.
+        owner: Name of the layer whose argument it is.
+        argument: Its name.
+
+    Raises:
+        ValueError: It is none of these, or a number is less than 1 or more than 1023.
+
+    >>> window_argument((3, 5), "block")
+    (3, 5)
+    """
+    height, width = spatial_numbers(value, f"{owner}: {argument}", 2, 1)
+    if max(height, width) > _WIDEST:
+        raise ValueError(f"{owner}: {argument}: expected at most {_WIDEST} along an axis, received {value!r}")
+    return height, width
 
 
 def in_turn(x: Any, *steps: Callable[[Any], Any] | None) -> Any:

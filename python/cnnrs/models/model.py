@@ -281,7 +281,8 @@ class Model(FormerNamesOfModels, StateTree):
         memory: bool = False,
         input_shape: Any = None,
     ) -> None:
-        """Prints a table of the layers: name, output shape, parameters; on request, what `cnnrs.analysis` finds.
+        """Prints a table of the layers: name, output shape, parameters; on request, what `cnnrs.analysis`
+        finds.
 
         Below are the counts of parameters and, where there are any, the memory of folded and packed filters:
         those of all models in this process, and their bound (`config.set_packed_limit`).
@@ -298,11 +299,13 @@ class Model(FormerNamesOfModels, StateTree):
             receptive_field: Whether to show what of the image an element of the result sees
                 (`cnnrs.receptive_field`).
             output_stride: Whether to show the elements of the image between neighbours of the result.
-            memory: Whether to show the memory of results, and below what a prediction and gradients need at most.
+            memory: Whether to show the memory of results, and below what a prediction and gradients need at
+                most.
             input_shape: The shape of a sample for these columns, where the model's inputs leave it open.
 
         Raises:
-            ValueError: `layer_range` names no layers; or a column needs shapes of inputs, and these are not known.
+            ValueError: `layer_range` names no layers; or a column needs shapes of inputs, and these are not
+                known.
         """
         wanted = (flops, receptive_field, output_stride, memory)
         further = None
@@ -313,7 +316,8 @@ class Model(FormerNamesOfModels, StateTree):
             further = look_into(self, *wanted, input_shape)
         elif input_shape is not None:
             raise ValueError(
-                f"{self.name}: summary: input_shape: expected flops, receptive_field, output_stride or memory "
+                f"{self.name}: summary: input_shape: expected flops, receptive_field, output_stride or "
+                "memory "
                 f"with it, received {input_shape!r}"
             )
         text = summarize(self, line_length, positions, expand_nested, show_trainable, layer_range, further)

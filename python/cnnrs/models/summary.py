@@ -222,7 +222,8 @@ def _held() -> list[str]:
     if not held:
         return []
     return [
-        f" Packed filters in this process: {held:,} bytes ({size_text(held, 1)}), at most {size_text(bound, 1)}"
+        f" Packed filters in this process: {held:,} bytes ({size_text(held, 1)}), at most "
+        f"{size_text(bound, 1)}"
     ]
 
 

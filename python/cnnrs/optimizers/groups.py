@@ -206,7 +206,7 @@ def _written(part: Any, group: str) -> Any:
     if isinstance(part, _Paths):
         return {"paths": sorted(part.paths)}
     if isinstance(part, _core.Variable):
-        return {"paths": [part.path]}  # type: ignore[attr-defined]
+        return {"paths": [part.path]}  # type: ignore[attr-defined]  # the core's class has no stub of it
     if hasattr(part, "variables"):
         paths = [variable.path for variable in part.variables]
         if not paths:

@@ -45,7 +45,8 @@ def last_convolution(model: Any, x: np.ndarray, owner: str) -> Any:
             last = call.layer
     if last is None:
         raise ValueError(
-            f"{owner}: layer: expected the name of a layer with feature maps, one of {', '.join(list(names)[:12])}"
+            f"{owner}: layer: expected the name of a layer with feature maps, one of "
+            f"{', '.join(list(names)[:12])}"
         )
     return last
 
@@ -72,7 +73,8 @@ def grad_cam(
     Raises:
         ValueError: The model has no convolution, or an argument is none of these.
 
-    Reference: R. R. Selvaraju, M. Cogswell, A. Das, R. Vedantam, D. Parikh, D. Batra (2017), "Grad-CAM: Visual
+    Reference: R. R. Selvaraju, M. Cogswell, A. Das, R. Vedantam, D. Parikh, D. Batra (2017), "Grad-CAM:
+        Visual
     Explanations from Deep Networks via Gradient-based Localization", arXiv:1610.02391, equations 1 and 2.
 
     >>> import numpy as np
@@ -94,9 +96,9 @@ def grad_cam_plus_plus(
 ) -> Attribution:
     """Grad-CAM with weights for each place, which find several objects of a class.
 
-    With gradients g of the score by the maps A, place (i, j) of channel k weighs `g² / (2 g² + sum of A_k g³)`, and the
-    channel weighs the sum of these times `relu(g)`. The paper takes the exponential of the score, by which all weights
-    of a sample are multiplied; it is left out here.
+    With gradients g of the score by the maps A, place (i, j) of channel k weighs `g² / (2 g² + sum of A_k
+    g³)`, and the channel weighs the sum of these times `relu(g)`. The paper takes the exponential of the
+    score, by which all weights of a sample are multiplied; it is left out here.
 
     Args:
         model: A model of one input.
@@ -112,7 +114,8 @@ def grad_cam_plus_plus(
     Raises:
         ValueError: The model has no convolution, or an argument is none of these.
 
-    Reference: A. Chattopadhyay, A. Sarkar, P. Howlader, V. N. Balasubramanian (2018), "Grad-CAM++: Improved Visual
+    Reference: A. Chattopadhyay, A. Sarkar, P. Howlader, V. N. Balasubramanian (2018), "Grad-CAM++: Improved
+        Visual
     Explanations for Deep Convolutional Networks", arXiv:1710.11063, equations 10 and 19.
 
     >>> import numpy as np

@@ -49,7 +49,8 @@ def saliency(
     Raises:
         ValueError: An argument is none of these.
 
-    Reference: K. Simonyan, A. Vedaldi, A. Zisserman (2014), "Deep Inside Convolutional Networks: Visualising Image
+    Reference: K. Simonyan, A. Vedaldi, A. Zisserman (2014), "Deep Inside Convolutional Networks: Visualising
+        Image
     Classification Models and Saliency Maps", arXiv:1312.6034, section 3.
 
     >>> import numpy as np
@@ -97,7 +98,8 @@ def smooth_grad(
     Raises:
         ValueError: An argument is none of these.
 
-    Reference: D. Smilkov, N. Thorat, B. Kim, F. Viégas, M. Wattenberg (2017), "SmoothGrad: removing noise by adding
+    Reference: D. Smilkov, N. Thorat, B. Kim, F. Viégas, M. Wattenberg (2017), "SmoothGrad: removing noise by
+        adding
     noise", arXiv:1706.03825.
 
     >>> import numpy as np
@@ -105,8 +107,8 @@ def smooth_grad(
     >>> model = cnnrs.Sequential([cnnrs.Input((8, 8, 1)), cnnrs.layers.Flatten(), cnnrs.layers.Dense(3)])
     >>> image = np.random.default_rng(0).normal(size=(1, 8, 8, 1))
     >>> found = cnnrs.analysis.smooth_grad(model, image, samples=4)
-    >>> bool(np.allclose(found.values, cnnrs.analysis.saliency(model, image).values, atol=1e-6))  # it is linear
-    True
+    >>> bool(np.allclose(found.values, cnnrs.analysis.saliency(model, image).values, atol=1e-6))  # it is
+    linear True
     """
     owner = "smooth_grad"
     images = image_of(model, x, owner)
@@ -138,8 +140,9 @@ def integrated_gradients(
 ) -> Attribution:
     """Gradients along the straight way from a baseline to each image, times that way.
 
-    What the pixels are given adds up to the difference of the scores of image and baseline; `completeness_error`
-    says by how much it fails to, because the way has finitely many steps. Points are those of Gauss and Legendre.
+    What the pixels are given adds up to the difference of the scores of image and baseline;
+    `completeness_error` says by how much it fails to, because the way has finitely many steps. Points are
+    those of Gauss and Legendre.
 
     Args:
         model: A model of one input.
@@ -155,7 +158,8 @@ def integrated_gradients(
     Raises:
         ValueError: An argument is none of these.
 
-    Reference: M. Sundararajan, A. Taly, Q. Yan (2017), "Axiomatic Attribution for Deep Networks", arXiv:1703.01365,
+    Reference: M. Sundararajan, A. Taly, Q. Yan (2017), "Axiomatic Attribution for Deep Networks",
+        arXiv:1703.01365,
     equation 1 and proposition 1.
 
     >>> import numpy as np
@@ -172,7 +176,8 @@ def integrated_gradients(
         start = np.broadcast_to(np.asarray(baseline, np.float32), images.shape)
     except (TypeError, ValueError):
         raise ValueError(
-            f"{owner}: baseline: expected a number, or an array that fits {images.shape}, received {baseline!r}"
+            f"{owner}: baseline: expected a number, or an array that fits {images.shape}, received "
+            f"{baseline!r}"
         ) from None
     scorer = Scorer(model, images, class_index, output, owner)
     gradients = _gradients(scorer, images, owner)

@@ -26,8 +26,8 @@ def occlusion(
 ) -> Attribution:
     """How much the score of a class falls when a window of the image is covered.
 
-    The model alone is asked, no gradient is taken. `raw` has the fall for each window, `values` for each pixel the
-    mean of the windows that cover it.
+    The model alone is asked, no gradient is taken. `raw` has the fall for each window, `values` for each
+    pixel the mean of the windows that cover it.
 
     Args:
         model: A model of one input.

@@ -46,10 +46,11 @@ class Attribution:
         classes: The class whose score is explained, for each sample.
         scores: That score, for each sample.
         images: The samples.
-        raw: What `values` were made of, in the method's own shape: of pixels and channels, or of a layer's map.
+        raw: What `values` were made of, in the method's own shape: of pixels and channels, or of a layer's
+            map.
         layer: The layer whose map was weighted; "" for other methods.
-        completeness_error: Of integrated gradients, for each sample: the sum of `raw` less the difference of the
-            scores of the sample and of the baseline, which it should be.
+        completeness_error: Of integrated gradients, for each sample: the sum of `raw` less the difference of
+            the scores of the sample and of the baseline, which it should be.
     """
 
     method: str

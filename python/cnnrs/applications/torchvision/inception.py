@@ -140,8 +140,8 @@ def _classify(x: Any, classes: int, activation: Any) -> Any:
 
 inception_v3 = network(
     "inception_v3",
-    """Inception v3 (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016, table 1). With `aux_heads` the second output
-    is that of the auxiliary classifier. Torchvision's trained weights need `transform_input=True`.""",
+    """Inception v3 (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2016, table 1). With `aux_heads` the second
+    output is that of the auxiliary classifier. Torchvision's trained weights need `transform_input=True`.""",
     _features,
     made(_classify),
     __name__,

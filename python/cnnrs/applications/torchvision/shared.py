@@ -102,9 +102,9 @@ _VIT_TOP = vit.top(MAKE)
 
 
 def _vit(title: str, design: vit.Design) -> Any:
-    summary = f"""A vision transformer: {design.depth} blocks of {design.channels} channels and {design.heads} heads,
-    patches of {design.patch_size} x {design.patch_size} (Dosovitskiy, Beyer, Kolesnikov and others 2021, table 1).
-    Embeddings of positions of another size of images are interpolated."""
+    summary = f"""A vision transformer: {design.depth} blocks of {design.channels} channels and {design.heads}
+    heads, patches of {design.patch_size} x {design.patch_size} (Dosovitskiy, Beyer, Kolesnikov and others
+    2021, table 1). Embeddings of positions of another size of images are interpolated."""
     return network(title, summary, lambda x: vit.vit(MAKE, x, design), _VIT_TOP, __name__)
 
 

@@ -238,7 +238,8 @@ def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") 
             if keys
         ]
         raise ValueError(
-            f"{source}: expected the {len(wanted)} arrays of {model.name}, of which {'; '.join(parts)}: it is of "
+            f"{source}: expected the {len(wanted)} arrays of {model.name}, of which {'; '.join(parts)}: "
+            "it is of "
             "another network, or the classifier has another form"
         )
     pairs: list[Any] = []
@@ -247,7 +248,8 @@ def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") 
         resampled = len(array.shape) == 3 and value.ndim == 3
         if value.shape != array.shape and not resampled:
             raise ValueError(
-                f"{source}: {key}: expected shape {array.shape}, received {value.shape}; a classifier of other "
+                f"{source}: {key}: expected shape {array.shape}, received {value.shape}; a classifier of "
+                "other "
                 "classes is left out by include_top=False"
             )
         pairs += zip(array.variables, array.read(value), strict=True)

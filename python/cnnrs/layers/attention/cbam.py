@@ -7,8 +7,7 @@ from typing import Any
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.attention.channel import ChannelAttention
 from cnnrs.layers.attention.spatial import SpatialAttention
-from cnnrs.layers.composed import ComposedLayer
-from cnnrs.ops.spatial import spatial_numbers
+from cnnrs.layers.composed import ComposedLayer, window_argument
 
 __all__ = ["CBAM"]
 
@@ -53,7 +52,7 @@ class CBAM(ComposedLayer):
         super().__init__(**kwargs)
         self._keep(
             reduction=positive(reduction, self.name, "reduction"),
-            kernel_size=tuple(spatial_numbers(kernel_size, f"{self.name}: kernel_size", 2, 1)),
+            kernel_size=window_argument(kernel_size, self.name),
             use_bias=bool(use_bias),
         )
 

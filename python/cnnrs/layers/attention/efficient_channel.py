@@ -30,7 +30,8 @@ class ECA(ComposedLayer):
     Input and output shape: (batch, height, width, channels), or channels first. Weights: kernel (k, 1, 1).
 
     Raises:
-        ValueError: An argument is none of the above, or the number of channels is not known.
+        ValueError: An argument is none of the above, the number of channels is not known, or the filter is
+            more than twice as long as the channels are many.
 
     Reference:
         Wang, Wu, Zhu, Li, Zuo and Hu 2019, "ECA-Net: Efficient Channel Attention for Deep Convolutional
@@ -64,10 +65,16 @@ class ECA(ComposedLayer):
         )
 
     def _make_layers(self, input_shape: Any) -> None:
-        taps = self.kernel_size
+        taps, channels = self.kernel_size, self._channels(input_shape)
         if taps is None:
-            taps = int(abs((math.log2(self._channels(input_shape)) + self.b) / self.gamma))
+            taps = int(abs((math.log2(channels) + self.b) / self.gamma))
             taps += taps % 2 == 0
+        # Further away than all channels lies only padding.
+        if taps > 2 * channels + 1:
+            raise ValueError(
+                f"{self.name}: expected at most {2 * channels + 1} taps for {channels} channels, received "
+                f"kernel_size={self.kernel_size}, gamma={self.gamma} and b={self.b}, which are {taps}"
+            )
         self.conv = Conv1D(
             1,
             taps,

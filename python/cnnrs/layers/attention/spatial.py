@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops
-from cnnrs.layers.composed import ComposedLayer, activation_argument
+from cnnrs.layers.composed import ComposedLayer, activation_argument, window_argument
 from cnnrs.layers.convolutional import Conv2D
-from cnnrs.ops.spatial import spatial_numbers
 
 __all__ = ["SpatialAttention"]
 
@@ -51,7 +50,7 @@ class SpatialAttention(ComposedLayer):
     ):
         super().__init__(**kwargs)
         self._keep(
-            kernel_size=tuple(spatial_numbers(kernel_size, f"{self.name}: kernel_size", 2, 1)),
+            kernel_size=window_argument(kernel_size, self.name),
             gate=activation_argument(gate),
             use_bias=bool(use_bias),
         )

@@ -9,8 +9,7 @@ from cnnrs.base.arguments import number
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.base import Layer
 from cnnrs.layers.blocks.base import Block
-from cnnrs.layers.composed import in_turn
-from cnnrs.ops.spatial import spatial_numbers
+from cnnrs.layers.composed import in_turn, window_argument
 
 __all__ = ["ConvNeXtBlock"]
 
@@ -64,7 +63,7 @@ class ConvNeXtBlock(Block):
     ):
         super().__init__(norm=norm, activation=activation, kernel_initializer=kernel_initializer, **kwargs)
         self._keep(
-            kernel_size=tuple(spatial_numbers(kernel_size, f"{self.name}: kernel_size", 2, 1)),
+            kernel_size=window_argument(kernel_size, self.name),
             expansion=positive(expansion, self.name, "expansion"),
             layer_scale=None if layer_scale is None else number(layer_scale, self.name, "layer_scale"),
         )

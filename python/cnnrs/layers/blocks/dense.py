@@ -22,7 +22,7 @@ class DenseBlock(Block):
     norm–activation–3 × 3 convolution; without the first half if `bottleneck` is None.
 
     Args:
-        num_layers: Layers.
+        num_layers: Layers, at most 1000.
         growth_rate: Channels that each adds.
         bottleneck: Channels between the convolutions over `growth_rate`; None for no 1 × 1 convolution.
         dropout: Share of the elements of each layer's result that training leaves out.
@@ -56,7 +56,7 @@ class DenseBlock(Block):
     ):
         super().__init__(**kwargs)
         self._keep(
-            num_layers=positive(num_layers, self.name, "num_layers"),
+            num_layers=positive(num_layers, self.name, "num_layers", most=1000),
             growth_rate=positive(growth_rate, self.name, "growth_rate"),
             bottleneck=None if bottleneck is None else positive(bottleneck, self.name, "bottleneck"),
             dropout=number(dropout, self.name, "dropout", least=0, below=1),

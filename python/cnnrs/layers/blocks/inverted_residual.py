@@ -9,7 +9,7 @@ from cnnrs.layers.arguments import positive
 from cnnrs.layers.attention.channel import SqueezeExcitation
 from cnnrs.layers.base import Layer
 from cnnrs.layers.blocks.base import Block
-from cnnrs.layers.composed import in_turn
+from cnnrs.layers.composed import in_turn, window_argument
 from cnnrs.ops.spatial import spatial_numbers
 
 __all__ = ["FusedMBConv", "InvertedResidual", "MBConv"]
@@ -37,7 +37,7 @@ class _NarrowBlock(Block):
             filters=positive(filters, self.name, "filters"),
             strides=tuple(spatial_numbers(strides, f"{self.name}: strides", 2, 1)),
             expansion=number(expansion, self.name, "expansion", least=1),
-            kernel_size=tuple(spatial_numbers(kernel_size, f"{self.name}: kernel_size", 2, 1)),
+            kernel_size=window_argument(kernel_size, self.name),
         )
         self._keep_drop_path(drop_path, seed)
 
@@ -72,7 +72,7 @@ class _NarrowBlock(Block):
 
     def _attend_to(self, channels: int) -> Layer | None:
         """The attention inside, of a block whose input has so many channels."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: expected the class to define _attend_to()")
 
     def call(self, inputs: Any) -> Any:
         x = in_turn(inputs, *self.steps, self.attention_layer, *self.projecting, self.stochastic_depth)

@@ -54,7 +54,7 @@ class _ResidualBlock(Block):
 
     def _widths(self) -> tuple[int, ...]:
         """Filters of the branch's convolutions."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: expected the class to define _widths()")
 
     def _make_layers(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)

@@ -8,7 +8,7 @@ from cnnrs import ops
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.base import Layer
 from cnnrs.layers.blocks.base import Block
-from cnnrs.layers.composed import in_turn
+from cnnrs.layers.composed import in_turn, window_argument
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops.spatial import image_data_format, spatial_numbers
 
@@ -103,7 +103,7 @@ class ShuffleBlock(Block):
         self._keep(
             filters=filters,
             strides=tuple(spatial_numbers(strides, f"{self.name}: strides", 2, 1)),
-            kernel_size=tuple(spatial_numbers(kernel_size, f"{self.name}: kernel_size", 2, 1)),
+            kernel_size=window_argument(kernel_size, self.name),
         )
 
     def _make_layers(self, input_shape: Any) -> None:

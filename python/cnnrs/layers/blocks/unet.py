@@ -35,7 +35,7 @@ class _UNetBlock(Block):
             raise ValueError(f"{self.name}: padding: expected 'same' or 'valid', received {padding!r}")
         self._keep(
             filters=positive(filters, self.name, "filters"),
-            num_convs=positive(num_convs, self.name, "num_convs"),
+            num_convs=positive(num_convs, self.name, "num_convs", most=1000),
             padding=padding,
             dropout=number(dropout, self.name, "dropout", least=0, below=1),
             seed=seed,
@@ -66,7 +66,7 @@ class UNetDown(_UNetBlock):
         filters: Filters of the convolutions, and output channels.
         pool: "max" or "average" pooling of 2 × 2; "conv", where the first convolution has stride 2; None to
             keep the size.
-        num_convs: Number of 3 × 3 convolutions.
+        num_convs: Number of 3 × 3 convolutions, at most 1000.
         padding: "same", or "valid" as in the paper.
         attention: What stands behind the convolutions: see `BasicBlock`.
         dropout: Share of the elements of the result that training leaves out.
@@ -124,7 +124,7 @@ class UNetUp(_UNetBlock):
         filters: Filters of the convolutions, and output channels.
         up: "transpose", a transposed convolution of 2 × 2; "nearest" or "bilinear", an enlarged map that a
             2 × 2 convolution follows.
-        num_convs: Number of 3 × 3 convolutions.
+        num_convs: Number of 3 × 3 convolutions, at most 1000.
         padding: "same": a map that is a pixel too small or too large for the skip, whose size was odd, is
             padded or cut; or "valid" as in the paper, where the middle of the skip is cut out.
         attention: What stands behind the convolutions: see `BasicBlock`.

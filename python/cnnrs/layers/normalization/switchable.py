@@ -45,7 +45,8 @@ class SwitchableNormalization(_ScaleAndOffset):
     Input and output shape: (batch, ..., channels), with one or more axes of places.
 
     Weights: gamma and beta, each (channels,); mean_weight and variance_weight, each of one number for each
-    of `using`, from ones, if there are several; with "batch" also moving_mean and moving_variance, each (channels,).
+    of `using`, from ones, if there are several; with "batch" also moving_mean and moving_variance, each
+    (channels,).
 
     Raises:
         ValueError: The input has no axis of places, or an argument is none of the above.

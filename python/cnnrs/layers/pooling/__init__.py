@@ -1,4 +1,5 @@
-"""Pooling: windows, whole images, grids; learnt, random and weighted forms of papers, loaded when first used."""
+"""Pooling: windows, whole images, grids; learnt, random and weighted forms of papers, loaded when first
+used."""
 
 from __future__ import annotations
 

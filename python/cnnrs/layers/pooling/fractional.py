@@ -77,7 +77,7 @@ class _FractionalPooling(Layer):
 
     def _reduced(self, x: Any, axis: int, starts: Any, lasts: Any) -> Any:
         """`x` with windows from `starts` to `lasts`, both included, reduced."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: expected the class to define _reduced()")
 
     def get_config(self) -> dict[str, Any]:
         return {
