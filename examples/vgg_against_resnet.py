@@ -42,7 +42,7 @@ def network(pairs: int, residual: bool, norm: bool) -> cnnrs.Model:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--pairs", type=int, nargs="+", default=[1, 3, 7, 12], help="pairs of convolutions a stage"
+        "--pairs", type=int, nargs="+", default=[1, 3, 7], help="pairs of convolutions a stage"
     )
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--images", type=int, default=10_000, help="how many of the training images")

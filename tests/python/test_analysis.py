@@ -396,6 +396,7 @@ def test_pictures(tmp_path):
     pytest.importorskip("matplotlib").use("Agg")
     from matplotlib import pyplot
 
+    pyplot.close("all")  # those of other tests
     model = classifier()
     images = RANDOM.normal(size=(2, 12, 12, 2)).astype(np.float32)
     cam = analysis.grad_cam(model, images)

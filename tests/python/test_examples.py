@@ -49,6 +49,34 @@ def test_resumed_training_has_the_same_bits():
     assert run("save_and_resume.py").strip() == "the same bits"
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "rows"),
+    [
+        ("lenet_since_1998.py", ["--epochs", "1", "--images", "1280"], 7),
+        ("vgg_against_resnet.py", ["--pairs", "1", "2", "--epochs", "1", "--images", "640"], 8),
+    ],
+)
+def test_tables_of_examples(name, arguments, rows):
+    head, *lines = run(name, *arguments).splitlines()
+    assert "weights" in head and len(lines) == rows
+    # Weights grow along the table, and each row ends in a figure of the test.
+    weights = [int(re.search(r" ([\d,]{4,}) ", line)[1].replace(",", "")) for line in lines]
+    assert weights[0] < weights[-1]
+    assert all(re.search(r"(\d+|[\d.]+%)$", line) for line in lines)
+
+
+def test_a_taught_student_is_told_apart():
+    said = run("distill.py", "--epochs", "1", "--images", "6400", "--few", "640")
+    shares = [float(share) for share in re.findall(r"([\d.]+)%", said)]
+    assert len(shares) == 3 and shares[0] > max(50.0, *shares[1:])
+
+
+def test_old_features_help_with_new_digits():
+    said = run("transfer.py", "--epochs", "1", "--images", "12800")
+    old, scratch, frozen, further = [float(share) for share in re.findall(r"([\d.]+)%", said)]
+    assert old > 90 and min(scratch, frozen, further) > 50
+
+
 def test_every_example_is_run_here():
     tested = Path(__file__).read_text()
     assert all(f'"{path.name}"' in tested for path in EXAMPLES.glob("*.py"))
