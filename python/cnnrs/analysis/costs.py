@@ -124,8 +124,7 @@ class Costs:
 
 
 def costs(model: Any, x: Any = None, *, batch_size: int = 1, input_shape: Any = None) -> Costs:
-    """Operations, weights and memory of a model, layer by layer. Images of unknown size are taken as 256 ×
-    256.
+    """Operations, weights and memory of a model, layer by layer; images of unknown size are 256 × 256.
 
     Args:
         model: A model or a layer.

@@ -106,10 +106,9 @@ def maximize_activation(
         ValueError: There is no such layer or channel, or an argument is none of these.
 
     Reference: K. Simonyan, A. Vedaldi, A. Zisserman (2014), "Deep Inside Convolutional Networks: Visualising
-        Image
-    Classification Models and Saliency Maps", arXiv:1312.6034, section 2; J. Yosinski, J. Clune, A. Nguyen, T.
-    Fuchs, H. Lipson (2015), "Understanding Neural Networks Through Deep Visualization", arXiv:1506.06579, for
-    the blur.
+    Image Classification Models and Saliency Maps", arXiv:1312.6034, section 2; J. Yosinski, J. Clune, A.
+    Nguyen, T. Fuchs, H. Lipson (2015), "Understanding Neural Networks Through Deep Visualization",
+    arXiv:1506.06579, for the blur.
 
     >>> import cnnrs
     >>> model = cnnrs.Sequential([cnnrs.Input((12, 12, 1)), cnnrs.layers.Conv2D(4, 3, name="conv")])

@@ -210,8 +210,7 @@ def receptive_field(
         ValueError: The inputs have no known shapes, or no axes of an image.
 
     Reference: A. Araujo, W. Norris, J. Sim (2019), "Computing Receptive Fields of Convolutional Neural
-        Networks",
-    Distill, doi:10.23915/distill.00021.
+    Networks", Distill, doi:10.23915/distill.00021.
 
     >>> import cnnrs
     >>> from cnnrs import layers
@@ -382,8 +381,7 @@ def effective_receptive_field(
         ValueError: There is no such layer or element, or its results have no axes of the image.
 
     Reference: W. Luo, Y. Li, R. Urtasun, R. Zemel (2016), "Understanding the Effective Receptive Field in
-        Deep
-    Convolutional Neural Networks", arXiv:1701.04128.
+    Deep Convolutional Neural Networks", arXiv:1701.04128.
 
     >>> import cnnrs
     >>> from cnnrs import layers

@@ -1,5 +1,4 @@
-"""Sizes of results of convolutions and poolings, and what dense and convolutional layers cost for the same
-map."""
+"""Sizes of results of convolutions and poolings, and the costs of dense and convolutional layers."""
 
 from __future__ import annotations
 
@@ -48,7 +47,7 @@ def output_size(
         ValueError: The window does not fit, or an argument is none of these.
 
     Reference: V. Dumoulin, F. Visin (2016), "A guide to convolution arithmetic for deep learning",
-        arXiv:1603.07285.
+    arXiv:1603.07285.
 
     >>> import cnnrs
     >>> cnnrs.output_size(224, 7, strides=2, padding=3)

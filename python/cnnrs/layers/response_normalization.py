@@ -54,7 +54,8 @@ class LocalResponseNormalization(Layer):
     >>> import numpy as np
     >>> from cnnrs import layers
     >>> x = np.array([[[[1.0, 2.0, 3.0]]]])
-    >>> layers.LocalResponseNormalization(size=3, alpha=1.0, beta=1.0, k=1.0)(x).numpy().round(3).tolist()
+    >>> y = layers.LocalResponseNormalization(size=3, alpha=1.0, beta=1.0, k=1.0)(x)
+    >>> y.numpy().astype("float64").round(3).tolist()
     [[[[0.167, 0.133, 0.214]]]]
     """
 

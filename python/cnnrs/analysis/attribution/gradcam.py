@@ -74,8 +74,8 @@ def grad_cam(
         ValueError: The model has no convolution, or an argument is none of these.
 
     Reference: R. R. Selvaraju, M. Cogswell, A. Das, R. Vedantam, D. Parikh, D. Batra (2017), "Grad-CAM:
-        Visual
-    Explanations from Deep Networks via Gradient-based Localization", arXiv:1610.02391, equations 1 and 2.
+    Visual Explanations from Deep Networks via Gradient-based Localization", arXiv:1610.02391, equations 1 and
+    2.
 
     >>> import numpy as np
     >>> import cnnrs
@@ -115,8 +115,7 @@ def grad_cam_plus_plus(
         ValueError: The model has no convolution, or an argument is none of these.
 
     Reference: A. Chattopadhyay, A. Sarkar, P. Howlader, V. N. Balasubramanian (2018), "Grad-CAM++: Improved
-        Visual
-    Explanations for Deep Convolutional Networks", arXiv:1710.11063, equations 10 and 19.
+    Visual Explanations for Deep Convolutional Networks", arXiv:1710.11063, equations 10 and 19.
 
     >>> import numpy as np
     >>> import cnnrs

@@ -50,8 +50,7 @@ def saliency(
         ValueError: An argument is none of these.
 
     Reference: K. Simonyan, A. Vedaldi, A. Zisserman (2014), "Deep Inside Convolutional Networks: Visualising
-        Image
-    Classification Models and Saliency Maps", arXiv:1312.6034, section 3.
+    Image Classification Models and Saliency Maps", arXiv:1312.6034, section 3.
 
     >>> import numpy as np
     >>> import cnnrs
@@ -99,16 +98,16 @@ def smooth_grad(
         ValueError: An argument is none of these.
 
     Reference: D. Smilkov, N. Thorat, B. Kim, F. Viégas, M. Wattenberg (2017), "SmoothGrad: removing noise by
-        adding
-    noise", arXiv:1706.03825.
+    adding noise", arXiv:1706.03825.
 
     >>> import numpy as np
     >>> import cnnrs
     >>> model = cnnrs.Sequential([cnnrs.Input((8, 8, 1)), cnnrs.layers.Flatten(), cnnrs.layers.Dense(3)])
     >>> image = np.random.default_rng(0).normal(size=(1, 8, 8, 1))
     >>> found = cnnrs.analysis.smooth_grad(model, image, samples=4)
-    >>> bool(np.allclose(found.values, cnnrs.analysis.saliency(model, image).values, atol=1e-6))  # it is
-    linear True
+    >>> plain = cnnrs.analysis.saliency(model, image)
+    >>> bool(np.allclose(found.values, plain.values, atol=1e-6))  # the model is linear
+    True
     """
     owner = "smooth_grad"
     images = image_of(model, x, owner)
@@ -159,8 +158,7 @@ def integrated_gradients(
         ValueError: An argument is none of these.
 
     Reference: M. Sundararajan, A. Taly, Q. Yan (2017), "Axiomatic Attribution for Deep Networks",
-        arXiv:1703.01365,
-    equation 1 and proposition 1.
+    arXiv:1703.01365, equation 1 and proposition 1.
 
     >>> import numpy as np
     >>> import cnnrs

@@ -239,8 +239,7 @@ def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") 
         ]
         raise ValueError(
             f"{source}: expected the {len(wanted)} arrays of {model.name}, of which {'; '.join(parts)}: "
-            "it is of "
-            "another network, or the classifier has another form"
+            "it is of another network, or the classifier has another form"
         )
     pairs: list[Any] = []
     for key, array in wanted.items():
@@ -249,8 +248,7 @@ def load_state_dict(model: Model, state: dict[str, Any], source: str = "state") 
         if value.shape != array.shape and not resampled:
             raise ValueError(
                 f"{source}: {key}: expected shape {array.shape}, received {value.shape}; a classifier of "
-                "other "
-                "classes is left out by include_top=False"
+                "other classes is left out by include_top=False"
             )
         pairs += zip(array.variables, array.read(value), strict=True)
     for variable, value in pairs:
