@@ -386,16 +386,21 @@ fn convolutions(tier: Tier) -> Vec<Case> {
         ] {
             cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
         }
-        if winograd::supports(&g) {
-            let kernels: [(&str, Box<dyn ChunkedKernel>, [usize; 3]); 7] = [
+        if winograd::form(&g).is_some() {
+            let mut kernels: Vec<(&str, Box<dyn ChunkedKernel>, [usize; 3])> = vec![
                 ("forward winograd", Box::new(WinogradForward::forward(&g, tier)), [x, w, y]),
                 ("input winograd", Box::new(WinogradForward::input_grad(&g, tier)), [y, w, x]),
-                ("forward winograd staged", Box::new(WinogradStaged::forward(Form::F4x4, &g, tier)), [x, w, y]),
-                ("input winograd staged", Box::new(WinogradStaged::input_grad(Form::F4x4, &g, tier)), [y, w, x]),
-                ("forward winograd 2x2", Box::new(WinogradStaged::forward(Form::F2x2, &g, tier)), [x, w, y]),
-                ("input winograd 2x2", Box::new(WinogradStaged::input_grad(Form::F2x2, &g, tier)), [y, w, x]),
                 ("filter winograd", Box::new(WinogradFilterGrad::new(&g, tier)), [x, y, w]),
             ];
+            for (form, forward, input) in [
+                (Form::F4x4, "forward winograd staged", "input winograd staged"),
+                (Form::F2x2, "forward winograd 2x2", "input winograd 2x2"),
+            ] {
+                if winograd::is_plain_3x3(&g) {
+                    kernels.push((forward, Box::new(WinogradStaged::forward(form, &g, tier)), [x, w, y]));
+                    kernels.push((input, Box::new(WinogradStaged::input_grad(form, &g, tier)), [y, w, x]));
+                }
+            }
             for (pass, kernel, lens) in kernels {
                 cases.push(Case { name: format!("{label} {pass}"), flops: g.flops(), kernel, lens });
             }

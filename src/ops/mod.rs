@@ -90,6 +90,12 @@ pub trait OpDef: Debug + Send + Sync {
         false
     }
 
+    /// For `Kind::Composite` of one input: whether its gradient is what arrives times a derivative that is computed of the
+    /// input alone, so that the forward pass may make that one value instead of all that it is made of.
+    fn factors_gradient(&self) -> bool {
+        false
+    }
+
     /// The number of the input that holds indices. Tensors of any integers become int32 there.
     fn indices(&self) -> Option<usize> {
         None

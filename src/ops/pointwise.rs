@@ -168,7 +168,7 @@ macro_rules! pointwise_table {
                     let l = g.unary(Function::Log, safe)?;
                     let yl = g.mul(y, l)?;
                     two(da, g.mul(dy, yl)?)
-                }) [f32::powf] [math::pow_i32];
+                }) [math::pow] [math::pow_i32];
             Maximum "maximum" 2 Number (|x| if x[0].is_nan() || x[0] >= x[1] { x[0] } else { x[1] })
                 (|g, x, _, dy| choose(g, Function::GreaterEqual, x, dy)) [math::maximum] [i32::max];
             Minimum "minimum" 2 Number (|x| if x[0].is_nan() || x[0] <= x[1] { x[0] } else { x[1] })
@@ -272,6 +272,16 @@ fn none(n: usize) -> Result<Vec<Option<NodeId>>> {
     Ok(vec![None; n])
 }
 
+/// The gradient `d` with nothing where nothing comes in, also where the derivative is infinite or NaN. Only that is
+/// replaced, so that derivatives of these gradients are what they are without.
+pub(crate) fn still_where_still(g: &mut Graph, d: NodeId, dy: NodeId) -> Result<NodeId> {
+    let zero = g.constant_like(0.0, dy)?;
+    let still = g.binary(Function::Equal, dy, zero)?;
+    let finite = g.unary(Function::IsFinite, d)?;
+    let part = g.select(finite, d, zero)?;
+    g.select(still, part, d)
+}
+
 /// Gradient of maximum and minimum: all of it to the first argument where `first` holds.
 fn choose(g: &mut Graph, first: Function, x: &[NodeId], dy: NodeId) -> Result<Vec<Option<NodeId>>> {
     let take = g.binary(first, x[0], x[1])?;
@@ -342,8 +352,7 @@ impl Function {
 impl Function {
     /// Gradients by the inputs, each of its input's shape.
     ///
-    /// With `below_select`, nothing flows where nothing comes in, also where the derivative is infinite or NaN. Only
-    /// that is replaced, so that derivatives of these gradients are what they are without.
+    /// With `below_select`, nothing flows where nothing comes in ([`still_where_still`]).
     ///
     /// # Errors
     /// When the nodes' types do not fit.
@@ -359,11 +368,7 @@ impl Function {
         for (k, (d, &x)) in grads.iter_mut().zip(inputs).enumerate() {
             if let Some(d) = d {
                 if below_select && self.may_be_steep() && !self.is_scaling(g, inputs, k) {
-                    let zero = g.constant_like(0.0, dy)?;
-                    let still = g.binary(Function::Equal, dy, zero)?;
-                    let finite = g.unary(Function::IsFinite, *d)?;
-                    let part = g.select(finite, *d, zero)?;
-                    *d = g.select(still, part, *d)?;
+                    *d = still_where_still(g, *d, dy)?;
                 }
                 // A gradient may have been computed from operands smaller than the output.
                 let shape = g.fact(x).shape.clone();

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Inputs, NodeId};
-use crate::ops::pointwise::Function;
+use crate::ops::pointwise::{Function, still_where_still};
 use crate::ops::{Kind, Op};
 use crate::passes::{Pass, PassContext};
 use std::collections::HashMap;
@@ -143,6 +143,15 @@ fn vjp(
     let inlined = def.inline(g, inputs)?;
     if inputs.contains(&inlined) {
         return Ok(inputs.iter().map(|&i| (i == inlined).then_some(dy)).collect());
+    }
+    if def.factors_gradient() {
+        let one = g.constant_like(1.0, output)?;
+        let derivative = propagate(g, inlined, inputs, one, Some(Composite { below_select: false }))?;
+        let &[Some(derivative)] = derivative.as_slice() else {
+            return Err(Error::state("a derivative of one input was asked for"));
+        };
+        let d = g.mul(dy, derivative)?;
+        return Ok(vec![Some(if below_select { still_where_still(g, d, dy)? } else { d })]);
     }
     // An input given twice has one gradient; it belongs to its first place.
     let grads = propagate(g, inlined, inputs, dy, Some(Composite { below_select }))?;

@@ -135,6 +135,12 @@ impl Compose for Activation {
         Some(1)
     }
 
+    /// Those that read their input several times, and have a finite derivative at every finite number.
+    fn factors_gradient(&self) -> bool {
+        use Activation::{Gelu, LeakyRelu, Mish, Silu, TanhShrink};
+        matches!(self, Gelu { .. } | LeakyRelu { .. } | Mish | Silu | TanhShrink)
+    }
+
     fn inline(&self, g: &mut Graph, inputs: &[NodeId]) -> Result<NodeId> {
         let x = inputs[0];
         if !matches!(self, Activation::Clip { .. }) {

@@ -61,6 +61,11 @@ trait Compose: Sized {
     fn own_gradient(&self) -> Option<OwnGradient<Self>> {
         None
     }
+
+    /// As [`OpDef::factors_gradient`].
+    fn factors_gradient(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! topics {
@@ -134,6 +139,10 @@ macro_rules! topics {
 
             fn owns_gradient(&self) -> bool {
                 match self { $(Composite::$topic(op) => op.own_gradient().is_some()),* }
+            }
+
+            fn factors_gradient(&self) -> bool {
+                match self { $(Composite::$topic(op) => Compose::factors_gradient(op)),* }
             }
         }
 

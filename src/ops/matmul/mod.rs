@@ -96,18 +96,21 @@ impl OpDef for MatMul {
         let e = self.extents(&flat_a, &flat_b)?;
         let a = g.reshape(inputs[0], flat_a.clone())?;
         let b = g.reshape(inputs[1], flat_b.clone())?;
-        let dy = g.reshape(dy, e.batch.iter().copied().chain([e.m, e.n]).collect())?;
+        let dy_flat = g.reshape(dy, e.batch.iter().copied().chain([e.m, e.n]).collect())?;
         let product =
             |g: &mut Graph, x, y, transpose_a, transpose_b| g.apply(MatMul { transpose_a, transpose_b }, &[x, y]);
+        // In the shape of `a`, whose gradient's readers can be attached to it then.
+        let led = !self.transpose_a && shapes[0].rank() > 2 && shapes[1].rank() == 2;
+        let (dy, flat_a) = if led { (dy, shapes[0].clone()) } else { (dy_flat, flat_a) };
         let da = if self.transpose_a {
             product(g, b, dy, self.transpose_b, true)?
         } else {
             product(g, dy, b, false, !self.transpose_b)?
         };
         let db = if self.transpose_b {
-            product(g, dy, a, true, self.transpose_a)?
+            product(g, dy_flat, a, true, self.transpose_a)?
         } else {
-            product(g, a, dy, !self.transpose_a, false)?
+            product(g, a, dy_flat, !self.transpose_a, false)?
         };
         let [shape_a, shape_b] = shapes;
         let da = g.sum_to(da, &flat_a)?;

@@ -162,6 +162,38 @@ pub(super) fn select_known(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
     }
 }
 
+/// `where(c, a, b) · k` is `where(c, ak, bk)`, and `where(c, a, 0) + where(c, 0, b)` is `where(c, a, b)`, for literals; in
+/// the sum for such as are not 0, which has a sign.
+pub(super) fn select_literals(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
+    let (Op::Pointwise(f), DType::F32) = (&s.node.op, s.node.fact.dtype) else { return Ok(None) };
+    let &[x, y] = s.inputs else { return Ok(None) };
+    let branches = |g: &Graph, id: NodeId| {
+        let inputs = &g.node(id).inputs;
+        let is_select = function(g, id) == Some(Function::Where);
+        is_select.then(|| Some((inputs[0], literal(g, inputs[1])?, literal(g, inputs[2])?))).flatten()
+    };
+    let (condition, a, b) = match f {
+        Function::Mul => {
+            let pair = |select: NodeId, factor: NodeId| branches(g, select).zip(literal(g, factor));
+            let Some(((condition, a, b), k)) = pair(x, y).or_else(|| pair(y, x)) else { return Ok(None) };
+            (condition, DType::F32.round(a * k), DType::F32.round(b * k))
+        }
+        Function::Add => match (branches(g, x), branches(g, y)) {
+            (Some((c, a, 0.0)), Some((d, 0.0, b))) | (Some((d, 0.0, b)), Some((c, a, 0.0)))
+                if c == d && a != 0.0 && b != 0.0 =>
+            {
+                (c, a, b)
+            }
+            _ => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let like = g.node(if function(g, x) == Some(Function::Where) { x } else { y }).inputs[1];
+    let (a, b) = (g.constant_like(a, like)?, g.constant_like(b, like)?);
+    let made = g.select(condition, a, b)?;
+    fitted(g, s, made)
+}
+
 /// Operands of commutative functions in one order, literals last, so that equal nodes merge.
 pub(super) fn order_operands(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
     let Op::Pointwise(f @ (Function::Add | Function::Mul)) = s.node.op else { return Ok(None) };

@@ -48,6 +48,7 @@ const RULES: &[(&str, Rule)] = &[
     ("a neutral element left out", algebra::neutral_element),
     ("constant factors became one", algebra::constant_factors),
     ("the condition is known", algebra::select_known),
+    ("two choices of literals became one", algebra::select_literals),
     ("it moves nothing", movement::no_effect),
     ("shapes in a row became one", movement::merge_views),
     ("transposes in a row became one", movement::merge_transposes),

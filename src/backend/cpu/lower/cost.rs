@@ -124,9 +124,14 @@ pub fn direct(g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
 /// and transformed filters.
 fn tiles(form: Form, g: &ConvGeometry, pass: Pass, tier: Tier) -> (usize, [usize; 2], f64) {
     let (from, to) = channels(g, pass);
-    let (height, width) = if pass == Pass::InputGrad { (g.in_h, g.in_w) } else { (g.out_h, g.out_w) };
-    let tiles = g.batch * height.div_ceil(form.outputs()) * width.div_ceil(form.outputs());
-    (tiles, [from, in_lanes(to, tier)], (form.points() * from * to) as f64)
+    // Pixels of all parities count as one.
+    let (step, parities) = (g.stride_h, g.stride_h * g.stride_w);
+    let covered = |pixels: usize, before: usize| (pixels + before % step).div_ceil(step * form.outputs());
+    let (tiles, from, to) = match pass {
+        Pass::InputGrad => (covered(g.in_h, g.pad_top) * covered(g.in_w, g.pad_left), from, parities * to),
+        _ => (g.out_h.div_ceil(form.outputs()) * g.out_w.div_ceil(form.outputs()), parities * from, to),
+    };
+    (g.batch * tiles, [from, in_lanes(to, tier)], (form.points() * from * to) as f64)
 }
 
 /// Transforming filters to as many elements, or sums of that many to filters.
@@ -135,12 +140,13 @@ fn transformed(k: &Constants, filters: f64) -> f64 {
     k.filter * filters / 4.0 + stored
 }
 
-/// Products over transformed windows of a 3×3 convolution of stride 1.
-pub fn winograd(g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
-    let (tiles, [from, to], filters) = tiles(Form::F4x4, g, pass, tier);
-    let pixels = (16 * tiles) as f64;
+/// Products over transformed windows.
+pub fn winograd(form: Form, g: &ConvGeometry, pass: Pass, tier: Tier) -> Times {
+    let (tiles, [from, to], filters) = tiles(form, g, pass, tier);
+    // Those of the outputs of F(4×4, 3×3), by which transforms were measured, for as many points.
+    let pixels = (16 * tiles * form.points()) as f64 / Form::F4x4.points() as f64;
     let sum = |rows: usize, k: &Constants, windows: f64| {
-        let products = (72 * rows * from * to) as f64;
+        let products = (2 * form.points() * rows * from * to) as f64;
         let transforms = k.input * windows * in_lanes(from, tier) as f64 + k.output * to as f64;
         k.product * products + pixels * transforms
     };
@@ -342,7 +348,7 @@ mod tests {
     type Cost = fn(&ConvGeometry, Pass, Tier) -> Times;
     const KERNELS: [Cost; 4] = [
         direct,
-        winograd,
+        |g, pass, tier| winograd(Form::F4x4, g, pass, tier),
         |g, pass, tier| winograd_staged(Form::F4x4, g, pass, tier),
         |g, pass, tier| winograd_staged(Form::F2x2, g, pass, tier),
     ];

@@ -47,9 +47,11 @@ fn kernels(g: &ConvGeometry, tier: Tier) -> Vec<Box<dyn ChunkedKernel>> {
         kernels.push(Box::new(BlockedWinograd::forward(g, BatchBlocked::default(), tier)));
         kernels.push(Box::new(BlockedWinograd::input_grad(g, BatchBlocked::default(), tier)));
     }
-    if winograd::supports(g) {
+    if winograd::form(g).is_some() {
         kernels.push(Box::new(WinogradForward::forward(g, tier)));
         kernels.push(Box::new(WinogradForward::input_grad(g, tier)));
+    }
+    if winograd::is_plain_3x3(g) {
         for form in [Form::F2x2, Form::F4x4] {
             kernels.push(Box::new(WinogradStaged::forward(form, g, tier)));
             kernels.push(Box::new(WinogradStaged::input_grad(form, g, tier)));

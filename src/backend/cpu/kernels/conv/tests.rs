@@ -148,13 +148,15 @@ fn check(g: &ConvGeometry, pass: Pass, hooks: bool, tier: Tier) {
         };
         check_kernel(&*kernel, g, pass, [false, true], tier, 0.0);
     }
-    if winograd::supports(g) {
+    if winograd::form(g).is_some() {
         let kernel: Box<dyn ChunkedKernel> = match pass {
             Pass::Forward => Box::new(WinogradForward::forward(g, tier)),
             Pass::InputGrad => Box::new(WinogradForward::input_grad(g, tier)),
             Pass::FilterGrad => Box::new(WinogradFilterGrad::new(g, tier)),
         };
         check_kernel(&*kernel, g, pass, [hooks, true], tier, 1e-5);
+    }
+    if winograd::is_plain_3x3(g) {
         for form in [Form::F2x2, Form::F4x4] {
             let staged = match pass {
                 Pass::Forward => WinogradStaged::forward(form, g, tier),
@@ -302,6 +304,36 @@ fn three_by_three() {
     check_all(&geometry(127, [1, 1], 17, 10, [3, 3], 1, [1; 4], 1, 1));
     check_all(&geometry(127, [7, 7], 3, 10, [3, 3], 1, [1; 4], 1, 1));
     check_all(&geometry(3, [14, 14], 17, 10, [3, 3], 1, [1; 4], 1, 1));
+}
+
+#[test]
+fn other_filters_by_tiles() {
+    for taps in [2, 4, 5] {
+        for (in_c, out_c) in [(1, 10), (17, 33)] {
+            for size in [[5, 7], [9, 6]] {
+                check_all(&geometry(2, size, in_c, out_c, [taps; 2], 1, [taps / 2, taps / 2, 1, 1], 1, 1));
+            }
+        }
+        check_all(&geometry(1, [8, 9], 33, 20, [taps; 2], 1, [0; 4], 1, 1));
+        check_all(&geometry(1, [5, 6], 3, 10, [taps; 2], 1, [taps, 0, 1, 3], 1, 1));
+        check_all(&geometry(70, [6, 5], 3, 70, [taps; 2], 1, [1; 4], 1, 1));
+    }
+}
+
+#[test]
+fn strides_of_two_by_tiles() {
+    // Even and odd filters, maps and padding; parities that fill no vector, and several panels of columns.
+    for taps in [3, 4, 5, 6, 7, 10] {
+        for pad in [[0, 0, 1, 1], [1; 4], [2, 3, 2, 3]] {
+            check_all(&geometry(2, [11, 14], 5, 12, [taps; 2], 2, pad, 1, 1));
+        }
+        check_all(&geometry(1, [12, 11], 20, 33, [taps; 2], 2, [1; 4], 1, 1));
+    }
+    check_all(&geometry(2, [16, 16], 37, 40, [4, 4], 2, [1; 4], 1, 1));
+    check_all(&geometry(1, [16, 16], 70, 21, [4, 4], 2, [1; 4], 1, 1));
+    check_all(&geometry(127, [4, 4], 3, 10, [4, 4], 2, [1; 4], 1, 1));
+    check_all(&geometry(70, [6, 5], 17, 10, [4, 4], 2, [1; 4], 1, 1));
+    check_all(&geometry(1, [5, 6], 3, 10, [4, 4], 2, [4, 0, 1, 3], 1, 1));
 }
 
 #[test]

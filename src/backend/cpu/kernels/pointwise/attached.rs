@@ -2,7 +2,7 @@
 //! the tile is in cache. Sums and moments per channel leave one partial a chunk; a phase of its own
 //! combines them in order of chunk.
 
-use super::block::{Home, Layout, Slot};
+use super::block::{BoundSlots, Home, Layout, Slot};
 use super::chain;
 use super::forms;
 use super::lanes;
@@ -250,6 +250,8 @@ pub struct AttachedTile<'a> {
     pub(super) first_operand: usize,
     partials: *mut f64,
     pub(super) scratch: *mut u32,
+    /// The program on the scratch.
+    bound: BoundSlots,
 }
 
 // SAFETY: kernels take hooks as `Sync`, but a chunk stays on one thread, and scratch and partials
@@ -269,10 +271,13 @@ impl<'a> AttachedTile<'a> {
         partials: *mut f64,
         scratch: *mut u32,
     ) -> Self {
-        let attached = AttachedTile { tile, operands, first_operand, partials, scratch };
+        let bound = BoundSlots::default();
+        let mut attached = AttachedTile { tile, operands, first_operand, partials, scratch, bound };
         if tile.masked.is_some() {
             return attached;
         }
+        let place = |arg, dtype| Slot::fixed(attached.place(arg, dtype));
+        attached.bound = tile.layout.bind(&tile.block, place);
         let fill = |block: usize, word: u32| {
             // SAFETY: the block lies within the scratch.
             unsafe { std::slice::from_raw_parts_mut(attached.block(block), tile.layout.lanes) }.fill(word);
@@ -294,9 +299,25 @@ impl<'a> AttachedTile<'a> {
         self.scratch.wrapping_add(index * self.tile.layout.lanes)
     }
 
-    /// The block that operand `k` is gathered into.
+    /// The block that operand `k` is gathered into; that behind the last operand's is the anchor's.
     fn gathered(&self, k: usize) -> *mut u32 {
         self.block(self.tile.layout.blocks + k)
+    }
+
+    /// Where a value of the program lies. It is the same for all tiles, so that the program is bound once: what tiles
+    /// lend is copied to scratch.
+    fn place(&self, arg: Arg, dtype: DType) -> *mut u32 {
+        let layout = &self.tile.layout;
+        let home = match arg {
+            Arg::Anchor => return self.gathered(self.tile.readings.len()),
+            Arg::Literal(bits) => return self.block(layout.literal(bits, dtype)),
+            Arg::Operand(k) => layout.operands[k as usize],
+            Arg::Result(r) => layout.result(r),
+        };
+        match home {
+            Home::Direct(k) => self.gathered(k),
+            Home::Block(s) => self.block(s),
+        }
     }
 
     /// The sums of a chunk.
@@ -370,41 +391,18 @@ impl<'a> AttachedTile<'a> {
         let t = self.tile;
         let n = rows * width;
         let columns = t.columns();
-        let whole = width == columns;
         let at = row0 * columns + col0;
         // SAFETY: the block lies within the output and within operands of its shape.
         unsafe {
-            let mut inputs: SmallVec<[*const u32; 24]> = SmallVec::new();
             for (k, &(reading, dtype)) in t.readings.iter().enumerate() {
-                let source = self.operands.inputs[self.first_operand + k];
-                inputs.push(match reading {
-                    Reading::Full if whole && dtype.size() == 4 => source.cast::<u32>().add(at),
-                    Reading::Full => {
-                        gather(source.add(at * dtype.size()), dtype, columns, rows, width, self.gathered(k));
-                        self.gathered(k)
-                    }
-                    Reading::Channel | Reading::Scalar => self.gathered(k),
-                });
+                if reading == Reading::Full {
+                    let source = self.operands.inputs[self.first_operand + k];
+                    gather(source.add(at * dtype.size()), dtype, columns, rows, width, self.gathered(k));
+                }
             }
-            let anchor = if ld == width {
-                tile
-            } else {
-                let to = self.gathered(t.readings.len());
-                gather(tile.cast(), DType::F32, ld, rows, width, to);
-                to
-            };
-            let home = |home: Home| match home {
-                Home::Direct(k) => inputs[k],
-                Home::Block(s) => self.block(s).cast_const(),
-            };
-            let place = |arg: Arg, dtype: DType| match arg {
-                Arg::Anchor => anchor.cast_const(),
-                Arg::Operand(k) => home(t.layout.operands[k as usize]),
-                Arg::Result(r) => home(t.layout.result(r)),
-                Arg::Literal(bits) => self.block(t.layout.literal(bits, dtype)).cast_const(),
-            };
-            let bound = t.layout.bind(&t.block, |arg, dtype| Slot::fixed(place(arg, dtype).cast_mut()));
-            t.layout.run(&t.block, (t.apply, t.chain), &bound, 0, n);
+            gather(tile.cast(), DType::F32, ld, rows, width, self.gathered(t.readings.len()));
+            t.layout.run(&t.block, (t.apply, t.chain), &self.bound, 0, n);
+            let place = |arg, dtype| self.place(arg, dtype).cast_const();
             for (k, reduction) in t.block.reductions.iter().enumerate() {
                 let values = std::slice::from_raw_parts(place(reduction.source, reduction.dtype).cast(), n);
                 let sums = std::slice::from_raw_parts_mut(self.sums(chunk, k).add(col0), width);

@@ -88,6 +88,7 @@ impl Slot {
 }
 
 /// A program's results and arguments in memory, in the order in which they are used.
+#[derive(Default)]
 pub struct BoundSlots {
     slots: SmallVec<[Slot; 32]>,
 }

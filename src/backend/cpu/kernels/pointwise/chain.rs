@@ -186,7 +186,8 @@ unsafe fn block<S: Simd, const V: usize, const PART: bool>(s: S, w: &Work, at: u
         let p = p.add(at + v * S::LANES);
         if PART { s.load_first(p, lanes) } else { s.load(p) }
     };
-    let mut x: [S::F; V] = std::array::from_fn(|v| load(w.args[0], v));
+    // Not `array::from_fn`: it is a function of its own, with a call for each load.
+    let mut x = [s.zero(); V];
     macro_rules! each {
         ($v:ident => $e:expr) => {
             for $v in 0..V {
@@ -194,6 +195,7 @@ unsafe fn block<S: Simd, const V: usize, const PART: bool>(s: S, w: &Work, at: u
             }
         };
     }
+    each!(v => load(w.args[0], v));
     for (k, link) in w.links.iter().enumerate() {
         let y = *w.args.get_unchecked(k + 1);
         match link {

@@ -1,8 +1,8 @@
 //! One loop over a block for every pointwise function and lane type, made of the rows of `ops::pointwise`.
 //!
-//! A block is a run of 32-bit lanes: f32 for all floats, or i32 for int32, uint8 and bool. The loops are written
-//! once, without intrinsics, and compiled once a tier with that tier's features: of the token they use nothing but its
-//! type.
+//! A block is a run of 32-bit lanes: f32 for all floats, or i32 for int32, uint8 and bool. The loops of functions are
+//! written once, without intrinsics, and compiled once a tier with that tier's features: of the token they use nothing
+//! but its type. Sums are written in vectors.
 
 use super::math;
 use crate::backend::cpu::simd::{Simd, dispatch};
@@ -29,6 +29,20 @@ dispatch! {
 unsafe fn view<'a, T>(p: *const u32, n: usize) -> &'a [T] {
     // SAFETY: the caller's: `n` lanes are readable, and T has 32 bits.
     unsafe { std::slice::from_raw_parts(p.cast(), n) }
+}
+
+/// Lane `i` as a number of 32 bits.
+#[inline(always)]
+unsafe fn at<T: Copy>(lanes: *const u32, i: usize) -> T {
+    // SAFETY: the caller's: the lane is readable, and T has 32 bits.
+    unsafe { *lanes.cast::<T>().add(i) }
+}
+
+/// Writes it.
+#[inline(always)]
+unsafe fn put<T>(lanes: Lanes, i: usize, value: T) {
+    // SAFETY: as [`at`].
+    unsafe { *lanes.cast::<T>().add(i) = value }
 }
 
 #[inline(always)]
@@ -120,6 +134,11 @@ macro_rules! compute {
             *$out.cast::<f32>().add(i) = math::$form(*$args[0].cast::<f32>().add(i));
         }
     };
+    ($f:ident 2 ($args:ident, $out:ident, $n:ident) [math::$form:ident]) => {
+        for i in 0..$n {
+            put($out, i, math::$form(at($args[0], i), at($args[1], i)));
+        }
+    };
     ($f:ident 1 ($args:ident, $out:ident, $n:ident) [$form:expr]) => {
         unary($args, $out, $n, $form)
     };
@@ -185,36 +204,38 @@ dispatch! {
     pub fn select_sum[] => sum(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]);
 }
 
-/// Lanes that add up side by side.
-const WIDE: usize = 64;
+/// Columns from which on rows are added up in registers.
+const WIDE: usize = 32;
+/// Rows whose lanes are added up together, and vectors that add up side by side.
+const ABREAST: usize = 4;
 
 /// Adds each row up (`row_step` given) or all rows column by column.
 #[inline(always)]
-fn sum<S: Simd>(_: S, values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
+fn sum<S: Simd>(s: S, values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]) {
     match row_step {
         Some(step) => {
-            for (i, row) in values.chunks_exact(cols).enumerate() {
-                sums[i * step] += sum_row(row);
+            let mut at = 0;
+            for rows in values.chunks(cols * ABREAST) {
+                // Rows that are absent are 0, so that no row's order of addition depends on what lies beside it.
+                let mut folded = [s.zero(); ABREAST];
+                for (folded, row) in folded.iter_mut().zip(rows.chunks_exact(cols)) {
+                    *folded = fold(s, row);
+                }
+                for &sum in &s.reduce_add4(&folded)[..rows.len() / cols] {
+                    sums[at] += f64::from(sum);
+                    at += step;
+                }
             }
         }
-        None if cols >= WIDE || cols * 16 > super::block::LONGEST => {
-            // A block has few such rows: their columns are added up in registers.
-            let whole = cols / WIDE * WIDE;
-            for first in (0..whole).step_by(WIDE) {
-                let mut lanes = [0.0f32; WIDE];
-                for row in values.chunks_exact(cols) {
-                    lanes.iter_mut().zip(&row[first..first + WIDE]).for_each(|(l, &v)| *l += v);
-                }
-                sums[first..first + WIDE].iter_mut().zip(&lanes).for_each(|(s, &l)| *s += f64::from(l));
-            }
-            for row in values.chunks_exact(cols) {
-                sums[whole..cols].iter_mut().zip(&row[whole..]).for_each(|(s, &v)| *s += f64::from(v));
+        None if cols >= WIDE => {
+            for first in (0..cols).step_by(ABREAST * S::LANES) {
+                sum_columns(s, values, cols, first, &mut sums[first..cols]);
             }
         }
         None => {
             // Several rows side by side, so that vectors are full whatever the number of columns.
             let period = cols * 16;
-            let mut lanes = [0.0f32; super::block::LONGEST];
+            let mut lanes = [0.0f32; WIDE * 16];
             let lanes = &mut lanes[..period];
             let blocks = values.chunks_exact(period);
             let rest = blocks.remainder();
@@ -229,37 +250,63 @@ fn sum<S: Simd>(_: S, values: &[f32], cols: usize, row_step: Option<usize>, sums
     }
 }
 
-/// Σ of a row: partial sums side by side, 64 or as many as a short row needs, added up as a tree in f64.
+/// A row as one vector of partial sums.
 #[inline(always)]
-fn sum_row(row: &[f32]) -> f64 {
-    match row.len() {
-        0..=4 => tree::<4>(row),
-        5..=16 => tree::<16>(row),
-        _ => tree::<WIDE>(row),
+fn fold<S: Simd>(s: S, row: &[f32]) -> S::F {
+    let mut lanes = [s.zero(); ABREAST];
+    let blocks = row.chunks_exact(ABREAST * S::LANES);
+    let mut rest = blocks.remainder();
+    for block in blocks {
+        for (v, lanes) in lanes.iter_mut().enumerate() {
+            // SAFETY: the block has as many vectors.
+            *lanes = s.add(*lanes, unsafe { s.load(block.as_ptr().add(v * S::LANES)) });
+        }
     }
+    for lanes in &mut lanes {
+        let part = rest.len().min(S::LANES);
+        if part > 0 {
+            // SAFETY: as many elements are left.
+            let values =
+                unsafe { if part == S::LANES { s.load(rest.as_ptr()) } else { s.load_first(rest.as_ptr(), part) } };
+            *lanes = s.add(*lanes, values);
+        }
+        rest = &rest[part..];
+    }
+    s.add(s.add(lanes[0], lanes[2]), s.add(lanes[1], lanes[3]))
 }
 
-/// The same with `N` partial sums.
+/// Adds the columns from `first` on, as many as [`ABREAST`] vectors hold, to sums of their own.
 #[inline(always)]
-fn tree<const N: usize>(row: &[f32]) -> f64 {
-    let mut lanes = [0.0f32; N];
-    let blocks = row.chunks_exact(N);
-    let rest = blocks.remainder();
-    for block in blocks {
-        for (l, &v) in lanes.iter_mut().zip(block) {
-            *l += v;
+fn sum_columns<S: Simd>(s: S, values: &[f32], cols: usize, first: usize, sums: &mut [f64]) {
+    // Lanes of each vector.
+    let mut parts = [0; ABREAST];
+    let mut left = sums.len();
+    for part in &mut parts {
+        *part = left.min(S::LANES);
+        left -= *part;
+    }
+    let mut lanes = [s.zero(); ABREAST];
+    if parts == [S::LANES; ABREAST] {
+        for row in values.chunks_exact(cols) {
+            for (v, lanes) in lanes.iter_mut().enumerate() {
+                // SAFETY: the row has as many vectors from `first` on.
+                *lanes = s.add(*lanes, unsafe { s.load(row.as_ptr().add(first + v * S::LANES)) });
+            }
+        }
+    } else {
+        for row in values.chunks_exact(cols) {
+            for (v, lanes) in lanes.iter_mut().enumerate() {
+                if parts[v] > 0 {
+                    // SAFETY: the row has that part of a vector.
+                    *lanes = s.add(*lanes, unsafe { s.load_first(row.as_ptr().add(first + v * S::LANES), parts[v]) });
+                }
+            }
         }
     }
-    for (l, &v) in lanes.iter_mut().zip(rest) {
-        *l += v;
+    let mut all = [0.0f32; ABREAST * 16];
+    for (v, &lanes) in lanes.iter().enumerate() {
+        // SAFETY: a vector has at most 16 lanes.
+        unsafe { s.store(all.as_mut_ptr().add(v * S::LANES), lanes) };
     }
-    let mut wide = lanes.map(f64::from);
-    let mut half = N / 2;
-    while half > 0 {
-        for i in 0..half {
-            wide[i] += wide[i + half];
-        }
-        half /= 2;
-    }
-    wide[0]
+    sums.iter_mut().zip(&all[..ABREAST * S::LANES]).for_each(|(s, &v)| *s += f64::from(v));
 }

@@ -1,9 +1,9 @@
-//! The gradient through ReLU and batch normalisation on a tile, in one pass: what arrives is added to what
-//! came along the skip connection, set to zero where ReLU was, stored, and summed per channel alone
-//! and times the distance of the normalised values from their means.
+//! The gradient through an activation and batch normalisation on a tile, in one pass: what arrives is added to what
+//! came along the skip connection, set to zero where ReLU or ReLU6 was, or multiplied by a derivative, stored, and
+//! summed per channel alone and times the distance of the normalised values from their means.
 //!
 //! The region engine does the same instruction by instruction, each with a trip through L1; this is the
-//! form that every block of a residual network ends with.
+//! form that blocks of networks end with.
 
 use crate::backend::cpu::simd::{Simd, Tier, dispatch};
 use crate::dtype::DType;
@@ -18,14 +18,21 @@ pub const MAX_PRODUCTS: usize = 2;
 /// Rows whose f32 sums are added up in f64.
 const RUN: usize = 32;
 
-/// What the gradient passes where it is positive.
+/// What the gradient passes, where it is positive and not beyond a bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mask {
     /// This operand.
     Plain(usize),
     /// `x · scale + shift` of an operand and two with one element a channel.
     Affine(usize, usize, usize),
+    /// Not a mask: this operand is what the gradient is multiplied by.
+    Factor(usize),
 }
+
+/// The kinds of masks, as the loop is compiled for them.
+const PLAIN: u8 = 0;
+const AFFINE: u8 = 1;
+const FACTOR: u8 = 2;
 
 /// Σ of the masked gradient, or of its product with operand `x - mean`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +50,8 @@ pub struct MaskedForm {
     pub skip: Option<usize>,
     /// The mask.
     pub mask: Mask,
+    /// The greatest value that the gradient passes.
+    pub bound: f32,
     /// `(x, mean)`, whose difference the gradient is multiplied by.
     pub products: SmallVec<[(usize, usize); MAX_PRODUCTS]>,
     /// What is stored: the gradient, or its product with an operand that has one element a channel.
@@ -56,12 +65,19 @@ pub struct MaskedForm {
 enum Value {
     Full(usize),
     Channel(usize),
-    Zero,
+    Number(f32),
     Anchor,
     WithSkip(usize),
     Scaled(usize, usize),
     Affine(usize, usize, usize),
     Open(Mask),
+    Rectified(Mask),
+    /// Where a mask is at most this.
+    Bounded(Mask, f32),
+    /// The gradient there, and 0 elsewhere.
+    Passed(Mask, f32),
+    /// The gradient, with what came along the skip connection, times an operand.
+    Multiplied(Option<usize>, usize),
     Gradient,
     Centred(usize, usize),
     Product(usize),
@@ -74,11 +90,12 @@ impl MaskedForm {
         let mut form = MaskedForm {
             skip: None,
             mask: Mask::Plain(0),
+            bound: f32::INFINITY,
             products: SmallVec::new(),
             stores: SmallVec::new(),
             totals: SmallVec::new(),
         };
-        let mut masked = false;
+        let (mut masked, mut complete) = (false, false);
         let mut results: Vec<Value> = Vec::new();
         for code in &region.code {
             let value = |arg: &Arg| value(*arg, readings, &results);
@@ -101,31 +118,49 @@ impl MaskedForm {
                 },
                 Function::Mul => either(|a, b| match (a, b) {
                     (Value::Full(x), Value::Channel(s)) => Some(Value::Scaled(x, s)),
+                    (gradient, Value::Full(x)) if gradient.arrives() => Some(Value::Multiplied(gradient.skip(), x)),
                     (Value::Gradient, Value::Channel(s)) => Some(Value::ScaledGradient(s)),
                     // Which product it is follows.
                     (Value::Gradient, Value::Centred(..)) => Some(Value::Product(usize::MAX)),
                     _ => None,
                 }),
                 Function::Greater => match (args[0], args[1]) {
-                    (Value::Full(x), Value::Zero) => Some(Value::Open(Mask::Plain(x))),
-                    (Value::Affine(x, s, t), Value::Zero) => Some(Value::Open(Mask::Affine(x, s, t))),
+                    (value, Value::Number(0.0)) => value.mask().map(Value::Open),
+                    _ => None,
+                },
+                Function::Relu => args[0].mask().map(Value::Rectified),
+                Function::LessEqual => match (args[0], args[1]) {
+                    (Value::Rectified(mask), Value::Number(bound)) if bound >= 0.0 => Some(Value::Bounded(mask, bound)),
                     _ => None,
                 },
                 Function::Where => match (args[0], args[1], args[2]) {
-                    (Value::Open(mask), gradient, Value::Zero) if !masked => {
-                        form.skip = match gradient {
-                            Value::Anchor => None,
-                            Value::WithSkip(k) => Some(k),
-                            _ => return None,
-                        };
+                    (Value::Bounded(mask, bound), gradient, Value::Number(0.0)) if !masked => {
+                        form.skip = gradient.skip();
+                        gradient.arrives().then_some(Value::Passed(mask, bound))
+                    }
+                    (Value::Open(mask), Value::Passed(also, bound), Value::Number(0.0)) if mask == also => {
+                        (form.mask, form.bound) = (mask, bound);
+                        Some(Value::Gradient)
+                    }
+                    (Value::Open(mask), gradient, Value::Number(0.0)) if !masked && gradient.arrives() => {
+                        form.skip = gradient.skip();
                         form.mask = mask;
-                        masked = true;
                         Some(Value::Gradient)
                     }
                     _ => None,
                 },
                 _ => None,
             }?;
+            let result = match result {
+                Value::Multiplied(..) if masked => return None,
+                Value::Multiplied(skip, x) => {
+                    (form.skip, form.mask) = (skip, Mask::Factor(x));
+                    Value::Gradient
+                }
+                result => result,
+            };
+            masked |= matches!(result, Value::Passed(..) | Value::Gradient);
+            complete |= result == Value::Gradient;
             results.push(match (result, args.iter().find(|a| matches!(a, Value::Centred(..)))) {
                 (Value::Product(_), Some(&Value::Centred(x, mean))) => {
                     form.products.push((x, mean));
@@ -152,7 +187,7 @@ impl MaskedForm {
             }
             form.totals.push(total);
         }
-        let known = masked && region.moments.is_empty();
+        let known = complete && region.moments.is_empty();
         (known && form.products.len() <= MAX_PRODUCTS && !form.stores.is_empty()).then_some(form)
     }
 
@@ -163,25 +198,52 @@ impl MaskedForm {
 
     /// The loop for this form.
     pub fn select(&self, tier: Tier) -> RunFn {
+        let mask = match self.mask {
+            Mask::Plain(_) => PLAIN,
+            Mask::Affine(..) => AFFINE,
+            Mask::Factor(_) => FACTOR,
+        };
         macro_rules! forms {
-            ($($skip:literal $affine:literal $products:literal),* $(,)?) => {
-                match (self.skip.is_some(), matches!(self.mask, Mask::Affine(..)), self.products.len()) {
-                    $(($skip, $affine, $products) => select_masked::<$skip, $affine, $products>(tier),)*
+            ($($skip:literal $mask:ident $products:literal),* $(,)?) => {
+                match (self.skip.is_some(), mask, self.products.len()) {
+                    $(($skip, $mask, $products) => select_masked::<$skip, $mask, $products>(tier),)*
                     _ => unreachable!("at most {MAX_PRODUCTS} products"),
                 }
             };
         }
         forms!(
-            false false 0, false false 1, false false 2, false true 0, false true 1, false true 2,
-            true false 0, true false 1, true false 2, true true 0, true true 1, true true 2,
+            false PLAIN 0, false PLAIN 1, false PLAIN 2, false AFFINE 0, false AFFINE 1, false AFFINE 2,
+            false FACTOR 0, false FACTOR 1, false FACTOR 2, true PLAIN 0, true PLAIN 1, true PLAIN 2,
+            true AFFINE 0, true AFFINE 1, true AFFINE 2, true FACTOR 0, true FACTOR 1, true FACTOR 2,
         )
+    }
+}
+
+impl Value {
+    /// What a mask is made of, if it is that.
+    fn mask(self) -> Option<Mask> {
+        match self {
+            Value::Full(x) => Some(Mask::Plain(x)),
+            Value::Affine(x, scale, shift) => Some(Mask::Affine(x, scale, shift)),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the gradient before the mask.
+    fn arrives(self) -> bool {
+        matches!(self, Value::Anchor | Value::WithSkip(_))
+    }
+
+    /// What is added to it.
+    fn skip(self) -> Option<usize> {
+        if let Value::WithSkip(k) = self { Some(k) } else { None }
     }
 }
 
 fn value(arg: Arg, readings: &[(Reading, DType)], results: &[Value]) -> Option<Value> {
     match arg {
         Arg::Anchor => Some(Value::Anchor),
-        Arg::Literal(bits) => (f64::from_bits(bits) == 0.0).then_some(Value::Zero),
+        Arg::Literal(bits) => Some(Value::Number(f64::from_bits(bits) as f32)),
         Arg::Result(r) => results.get(r as usize).copied(),
         Arg::Operand(k) => match readings.get(k as usize)? {
             (Reading::Full, DType::F32 | DType::F16 | DType::BF16) => Some(Value::Full(k as usize)),
@@ -211,6 +273,8 @@ pub struct Work<'a> {
     pub skip: *const f32,
     /// What the mask is made of.
     pub mask: [*const f32; 3],
+    /// The greatest value of that at which the gradient passes.
+    pub bound: f32,
     /// Factors: value and mean.
     pub products: [[*const f32; 2]; MAX_PRODUCTS],
     /// Where results go, and factors per channel or null. The memory of the gradient may be among them.
@@ -228,25 +292,25 @@ pub type RunFn = unsafe fn(&Work);
 
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn masked<S: Simd, const SKIP: bool, const AFFINE: bool, const PRODUCTS: usize>(s: S, w: &Work) {
+unsafe fn masked<S: Simd, const SKIP: bool, const MASK: u8, const PRODUCTS: usize>(s: S, w: &Work) {
     let whole = w.cols / S::LANES * S::LANES;
     let mut col = 0;
     while col < whole {
-        columns::<S, SKIP, AFFINE, PRODUCTS, false>(s, w, col, S::LANES);
+        columns::<S, SKIP, MASK, PRODUCTS, false>(s, w, col, S::LANES);
         col += S::LANES;
     }
     if col < w.cols {
-        columns::<S, SKIP, AFFINE, PRODUCTS, true>(s, w, col, w.cols - col);
+        columns::<S, SKIP, MASK, PRODUCTS, true>(s, w, col, w.cols - col);
     }
 }
 dispatch! {
-    fn select_masked[const SKIP: bool, const AFFINE: bool, const PRODUCTS: usize] => unsafe masked(w: &Work);
+    fn select_masked[const SKIP: bool, const MASK: u8, const PRODUCTS: usize] => unsafe masked(w: &Work);
 }
 
 /// The `n` columns from `col` on, which fill a vector unless `PART`.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "one hot loop under the function's contract")]
-unsafe fn columns<S: Simd, const SKIP: bool, const AFFINE: bool, const PRODUCTS: usize, const PART: bool>(
+unsafe fn columns<S: Simd, const SKIP: bool, const MASK: u8, const PRODUCTS: usize, const PART: bool>(
     s: S,
     w: &Work,
     col: usize,
@@ -258,7 +322,9 @@ unsafe fn columns<S: Simd, const SKIP: bool, const AFFINE: bool, const PRODUCTS:
         };
     }
     let [mask, scale, shift] = w.mask;
-    let (scale, shift) = if AFFINE { (load!(scale.add(col)), load!(shift.add(col))) } else { (s.zero(), s.zero()) };
+    let bound = s.splat(w.bound);
+    let affine = MASK == AFFINE;
+    let (scale, shift) = if affine { (load!(scale.add(col)), load!(shift.add(col))) } else { (s.zero(), s.zero()) };
     let mut means = [s.zero(); PRODUCTS];
     for (mean, product) in means.iter_mut().zip(&w.products) {
         *mean = load!(product[1].add(col));
@@ -275,11 +341,15 @@ unsafe fn columns<S: Simd, const SKIP: bool, const AFFINE: bool, const PRODUCTS:
                 gradient = s.add(gradient, load!(w.skip.add(at)));
             }
             let mut open = load!(mask.add(at));
-            if AFFINE {
+            if affine {
                 // Rounded as the forward pass rounded it.
                 open = s.add(s.mul(open, scale), shift);
             }
-            let gradient = s.select(s.lt(s.zero(), open), gradient, s.zero());
+            let gradient = if MASK == FACTOR {
+                s.mul(gradient, open)
+            } else {
+                s.select(s.mand(s.lt(s.zero(), open), s.le(open, bound)), gradient, s.zero())
+            };
             total = s.add(total, gradient);
             for i in 0..PRODUCTS {
                 let distance = s.sub(load!(w.products[i][0].add(at)), means[i]);
@@ -376,6 +446,44 @@ mod tests {
     }
 
     #[test]
+    fn relu6_bounds_the_mask_and_derivatives_are_factors() {
+        let (op, result, zero) = (Arg::Operand, Arg::Result, Arg::literal(0.0));
+        let bounded = Region {
+            code: vec![
+                instruction(Function::Mul, &[op(1), op(2)]),
+                instruction(Function::Add, &[result(0), op(3)]),
+                instruction(Function::Relu, &[result(1)]),
+                instruction(Function::LessEqual, &[result(2), Arg::literal(6.0)]),
+                instruction(Function::Where, &[result(3), Arg::Anchor, zero]),
+                instruction(Function::Greater, &[result(1), zero]),
+                instruction(Function::Where, &[result(5), result(4), zero]),
+            ],
+            stores: vec![(result(6), DType::F32)],
+            ..Region::default()
+        };
+        let form = MaskedForm::of(&bounded, &READINGS).unwrap();
+        assert_eq!((form.skip, form.mask, form.bound), (None, Mask::Affine(1, 2, 3), 6.0));
+        // Only where the gradient is bounded, not where it is masked; and two masks of different values.
+        let half = Region { stores: vec![(result(4), DType::F32)], ..bounded.clone() };
+        assert_eq!(MaskedForm::of(&half, &READINGS), None);
+        let mut two = bounded;
+        two.code[5].args[0] = op(0);
+        assert_eq!(MaskedForm::of(&two, &READINGS), None);
+        let times = Region {
+            code: vec![
+                instruction(Function::Add, &[op(0), Arg::Anchor]),
+                instruction(Function::Mul, &[op(1), result(0)]),
+                instruction(Function::Mul, &[result(1), op(6)]),
+            ],
+            stores: vec![(result(2), DType::F32)],
+            ..Region::default()
+        };
+        let form = MaskedForm::of(&times, &READINGS).unwrap();
+        assert_eq!((form.skip, form.mask, form.bound), (Some(0), Mask::Factor(1), f32::INFINITY));
+        assert_eq!(form.stores.as_slice(), [Some(6)]);
+    }
+
+    #[test]
     fn other_regions_are_not_of_the_form() {
         let change = |f: &dyn Fn(&mut Region)| {
             let mut r = region();
@@ -397,8 +505,9 @@ mod tests {
         let mut rng = Rng::new(11);
         for tier in Tier::supported() {
             for (rows, cols) in [(1, 1), (5, 3), (33, 16), (70, 17), (40, 40)] {
-                for variant in 0..12 {
-                    let (skip, affine, products) = (variant % 2 == 1, variant / 2 % 2 == 1, variant / 4);
+                for variant in 0..24 {
+                    let (skip, mask, products) = (variant % 2 == 1, variant / 2 % 4, variant / 8);
+                    let (affine, bound) = (mask == 1, if mask == 3 { 0.25 } else { f32::INFINITY });
                     let (ld, tile_ld) = (cols + 5, cols + 2);
                     let mut values = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.unit() as f32 - 0.5).collect() };
                     let [s, x, y0, y1] = [0; 4].map(|_| values(rows * ld));
@@ -413,7 +522,11 @@ mod tests {
                             let mut g = f64::from(tile[r * tile_ld + c]);
                             g += if skip { f64::from(s[at]) } else { 0.0 };
                             let open = if affine { x[at] * scale[c] + shift[c] } else { x[at] };
-                            let g = if open > 0.0 { g } else { 0.0 };
+                            let g = match mask {
+                                2 => g * f64::from(open),
+                                _ if open > 0.0 && open <= bound => g,
+                                _ => 0.0,
+                            };
                             gradients.push(g);
                             expected[0][c] += g;
                             expected[1][c] += g * f64::from(y0[at] - m0[c]);
@@ -430,6 +543,7 @@ mod tests {
                         ld,
                         skip: s.as_ptr(),
                         mask: [x.as_ptr(), scale.as_ptr(), shift.as_ptr()],
+                        bound,
                         products: pointers,
                         stores: &stores,
                         sums: [0, 1, 2].map(|k| sums[k].as_mut_ptr()),
@@ -438,7 +552,8 @@ mod tests {
                     };
                     let form = MaskedForm {
                         skip: skip.then_some(0),
-                        mask: if affine { Mask::Affine(1, 2, 3) } else { Mask::Plain(1) },
+                        mask: [Mask::Plain(1), Mask::Affine(1, 2, 3), Mask::Factor(1), Mask::Plain(1)][mask],
+                        bound,
                         products: (0..products).map(|_| (4, 5)).collect(),
                         stores: SmallVec::new(),
                         totals: SmallVec::new(),

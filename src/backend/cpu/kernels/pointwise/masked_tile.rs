@@ -119,7 +119,9 @@ impl AttachedTile<'_> {
             mask: match form.mask {
                 Mask::Plain(x) => [full(x), std::ptr::null(), std::ptr::null()],
                 Mask::Affine(x, scale, shift) => [full(x), channel(scale), channel(shift)],
+                Mask::Factor(x) => [full(x), std::ptr::null(), std::ptr::null()],
             },
+            bound: form.bound,
             products,
             stores: &stores,
             sums,

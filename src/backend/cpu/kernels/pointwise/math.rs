@@ -1,7 +1,7 @@
 //! f32 functions without branches, so that loops over them become SIMD code on every tier.
 //!
 //! Errors against f64, in units in the last place, over the swept range of the tests: exp, log,
-//! sqrt-free forms ≤ 2; tanh, sigmoid, erf, softplus, expm1, log1p ≤ 4; sin, cos ≤ 2 for |x| ≤ 1e5.
+//! sqrt-free forms ≤ 2; tanh, sigmoid, erf, softplus, expm1, log1p ≤ 4; sin, cos ≤ 2 for |x| ≤ 1e5; pow ≤ 1.
 //!
 //! Zeros have the sign of the exact function's limit. Sums such as `x + x³·p` lose it, for −0 + 0 is 0; functions
 //! that have the sign of their argument take it from there.
@@ -197,6 +197,63 @@ pub fn cos(x: f32) -> f32 {
     quadrant(x, 1)
 }
 
+/// log₂ x of a positive number, to about 40 bits: the exponent, and 2 artanh((m − 1) / (m + 1)) / ln 2 of the rest.
+#[inline(always)]
+fn log2(x: f64) -> f64 {
+    /// 2⁵² as bits: a number below it in the low bits is added to it.
+    const WHOLE: u64 = 0x4330_0000_0000_0000;
+    const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
+    // m in √½..√2
+    let shifted = x.to_bits().wrapping_sub(ROOT_HALF).wrapping_add(1023 << 52);
+    let e = f64::from_bits((shifted >> 52) | WHOLE) - (4_503_599_627_370_496.0 + 1023.0);
+    let m = f64::from_bits((shifted & ((1 << 52) - 1)).wrapping_add(ROOT_HALF));
+    let s = (m - 1.0) / (m + 1.0);
+    let z = s * s;
+    let mut p = 1.0 / 13.0;
+    p = z.mul_add(p, 1.0 / 11.0);
+    p = z.mul_add(p, 1.0 / 9.0);
+    p = z.mul_add(p, 1.0 / 7.0);
+    p = z.mul_add(p, 1.0 / 5.0);
+    p = z.mul_add(p, 1.0 / 3.0);
+    p = z.mul_add(p, 1.0);
+    (s * p).mul_add(2.0 * std::f64::consts::LOG2_E, e)
+}
+
+/// 2ˣ for |x| ≤ 1000, to about 37 bits.
+#[inline(always)]
+fn exp2(x: f64) -> f64 {
+    /// 1.5 · 2⁵²: sums with it are rounded to integers, whose low bits are theirs.
+    const INTEGERS: f64 = 6_755_399_441_055_744.0;
+    let shifted = x + INTEGERS;
+    let t = (x - (shifted - INTEGERS)) * std::f64::consts::LN_2;
+    let mut p = 1.0 / 362_880.0;
+    for factorial in [40_320.0, 5_040.0, 720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0f64] {
+        p = t.mul_add(p, 1.0 / factorial);
+    }
+    f64::from_bits(p.to_bits().wrapping_add(shifted.to_bits() << 52))
+}
+
+/// `x` to the power `y`, by IEEE 754's rules for special values: as 2 to the power `y` log₂ |x| in f64.
+#[inline(always)]
+pub fn pow(x: f32, y: f32) -> f32 {
+    let size = f64::from(x.abs());
+    let l = log2(size);
+    let l = if size < f64::INFINITY { l } else { size };
+    let l = if x == 0.0 { f64::NEG_INFINITY } else { l };
+    // Of 1, whatever the exponent; beyond 160, f32 has neither.
+    let e = if l == 0.0 { 0.0 } else { f64::from(y) * l };
+    let e = if e > 160.0 { 160.0 } else { e };
+    let e = if e < -160.0 { -160.0 } else { e };
+    let r = exp2(e) as f32;
+    let whole = y.trunc() == y;
+    let half = 0.5 * y;
+    let odd = whole & (half.trunc() != half);
+    let r = if odd { f32::from_bits(r.to_bits() | (x.to_bits() & SIGN)) } else { r };
+    let r = if (x < 0.0) & (x > f32::NEG_INFINITY) & !whole { f32::NAN } else { r };
+    let r = if x.is_nan() | y.is_nan() { f32::NAN } else { r };
+    if (y == 0.0) | (x == 1.0) { 1.0 } else { r }
+}
+
 /// The remainder of rounding the quotient down: exact, with the sign of `b`.
 #[inline(always)]
 pub fn modulo(a: f32, b: f32) -> f32 {
@@ -326,6 +383,37 @@ mod tests {
                 let x = i as f32 * 1.000_7;
                 let error = (f64::from(f(x)) - exact(f64::from(x))).abs();
                 assert!(error <= 1.2e-7, "{x}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn powers_are_nearly_exact_and_keep_the_rules_of_special_values() {
+        let mut rng = crate::testing::Rng::new(3);
+        let mut worst = 0.0;
+        for _ in 0..400_000 {
+            let uniform = |rng: &mut crate::testing::Rng| rng.below(1 << 24) as f32 / (1 << 24) as f32;
+            let x = (40.0 * uniform(&mut rng) - 20.0).exp2();
+            let y = 12.0 * uniform(&mut rng) - 6.0;
+            let exact = f64::from(x).powf(f64::from(y));
+            if exact > f64::from(f32::MIN_POSITIVE) && exact < f64::from(f32::MAX) {
+                worst = f64::max(worst, ulps(super::pow(x, y), exact));
+            }
+        }
+        assert!(worst <= 1.0, "{worst} ulp");
+        let (inf, nan) = (f32::INFINITY, f32::NAN);
+        let numbers = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 2.5, 1e30, -1e30, 1e-30, 16_777_217.0];
+        for x in numbers.into_iter().chain([inf, -inf, nan]) {
+            for y in numbers.into_iter().chain([inf, -inf, nan]) {
+                let (got, want) = (super::pow(x, y), x.powf(y));
+                let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+                assert!(same || ulps(got, f64::from(want)) <= 1.0, "{x} to the power {y}: {got}, not {want}");
+            }
+        }
+        // Small whole powers of small whole numbers are what they are.
+        for x in -9i32..=9 {
+            for y in 0..=5u32 {
+                assert_eq!(super::pow(x as f32, y as f32), x.pow(y) as f32, "{x} to the power {y}");
             }
         }
     }

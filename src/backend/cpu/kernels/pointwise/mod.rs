@@ -146,12 +146,13 @@ impl Engine {
             return (0, usize::from(!self.region.reductions.is_empty()));
         }
         let wanted = len.div_ceil(SMALL_CHUNK).min(ENOUGH_CHUNKS).max(len.div_ceil(CHUNK));
-        // The outermost axis that is long enough; the longest of the first ones otherwise.
+        // The outermost axis that is long enough; the longest of the first ones otherwise. Far inside, chunks would work
+        // on few elements at a time.
         let axes = &self.space.axes;
         let usable = axes.len();
         let mut best = 0;
         for a in 0..usable {
-            if axes[a].extent >= wanted {
+            if axes[a].extent >= wanted.min(2 * ENOUGH_CHUNKS) {
                 best = a;
                 break;
             }

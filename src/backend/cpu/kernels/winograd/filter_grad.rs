@@ -1,12 +1,13 @@
-//! F(3×3, 4×4): the gradient for the filters.
+//! F(T×T, M×M): the gradient for the filters.
 //!
-//! A tile of 4×4 output gradients takes the place of the filter: its 36 points times those of the
-//! 6×6 window that the outputs read are summed over all tiles of all images, a product of matrices
-//! [input channels × tiles] × [tiles × output channels] per point, and transformed to 3×3 taps once.
+//! A tile of M×M output gradients takes the place of the filter: its points times those of the
+//! window that the outputs read are summed over all tiles of all images, a product of matrices
+//! [input channels × tiles] × [tiles × output channels] per point, and transformed to T×T taps once.
 
-use super::transform::{FilterGradTransforms, Form, Transforms};
+use super::filters::Parity;
+use super::transform::{FilterGradTransforms, MAX_TAPS};
 use super::windows::{Grid, Planes, Windows};
-use super::{strides, supports};
+use super::{sides, strides};
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
 use crate::backend::cpu::kernels::chunked::{Args, ChunkedKernel, split};
 use crate::backend::cpu::kernels::conv::{Combine, ConvGeometry, image_groups};
@@ -15,8 +16,6 @@ use crate::backend::cpu::kernels::tile::{MAX_ROWS, ONE_SEGMENT, PrefetchedLines,
 use crate::backend::cpu::simd::Tier;
 use std::ops::Range;
 
-/// Elements of a transformed window.
-const POINTS: usize = Form::F4x4.points();
 /// Most input and output channels of a chunk: its sums take 36 times their product.
 const IN_BLOCK: usize = 128;
 const OUT_BLOCK: usize = 64;
@@ -27,11 +26,13 @@ const CHUNKS: usize = 16;
 /// Least tiles of a group: each group transforms its sums to taps.
 const MIN_TILES: usize = 32;
 
-/// Gradient of a 3×3 convolution of stride 1 for its filters, by F(3×3, 4×4).
+/// Gradient of a convolution for its filters, by the [`form`](super::form) that suits it.
 ///
 /// Inputs: activations, output gradient. Output: HWIO.
 pub struct WinogradFilterGrad {
     geometry: ConvGeometry,
+    /// Channels of windows: of all parities.
+    in_c: usize,
     grid: Grid,
     windows: Windows,
     /// Groups of tiles with partial sums of their own, and parts of the channels.
@@ -45,34 +46,27 @@ pub struct WinogradFilterGrad {
 }
 
 impl WinogradFilterGrad {
-    /// The gradient. Panics where [`supports`] is false.
+    /// The gradient. Panics where there is no [`form`](super::form).
     pub fn new(g: &ConvGeometry, tier: Tier) -> Self {
-        assert!(supports(g), "Winograd needs 3x3 filters, stride 1, dilation 1 and one group, received {g:?}");
+        let form = super::form(g).unwrap_or_else(|| panic!("no Winograd form suits {g:?}"));
         let tiles = TileSet::for_adjacent_rows(tier, g.out_c);
-        let transforms = FilterGradTransforms::new(tier);
-        let grid = Grid { form: Form::F4x4, batch: g.batch, out_h: g.out_h, out_w: g.out_w };
-        let windows = Windows {
-            form: Form::F4x4,
-            in_h: g.in_h,
-            in_w: g.in_w,
-            in_c: g.in_c,
-            pad_top: g.pad_top as isize,
-            pad_left: g.pad_left as isize,
-            transform: Transforms::new(Form::F4x4, tier).window,
-        };
-        let (mut in_parts, mut out_parts) = (g.in_c.div_ceil(IN_BLOCK), g.out_c.div_ceil(OUT_BLOCK));
+        let transforms = FilterGradTransforms::new(form, tier);
+        let (grid, windows) = sides(form, g, false, tier);
+        let in_c = g.stride_h * g.stride_w * g.in_c;
+        let (mut in_parts, mut out_parts) = (in_c.div_ceil(IN_BLOCK), g.out_c.div_ceil(OUT_BLOCK));
         let groups = image_groups(grid.len().div_ceil(MIN_TILES), g.filter_len());
         let groups = groups.min(CHUNKS.div_ceil(in_parts * out_parts));
-        while groups * in_parts * out_parts < CHUNKS && g.in_c >= 64 * in_parts {
+        while groups * in_parts * out_parts < CHUNKS && in_c >= 64 * in_parts {
             in_parts *= 2;
         }
         while groups * in_parts * out_parts < CHUNKS && g.out_c >= 2 * tiles.cols() * out_parts {
             out_parts *= 2;
         }
-        let combine = Combine::new(groups, 9 * g.in_c, g.out_c, tier);
+        let combine = Combine::new(groups, g.kernel_h * g.kernel_w * g.in_c, g.out_c, tier);
         let touch = touch_of(tier);
         WinogradFilterGrad {
             geometry: *g,
+            in_c,
             grid,
             windows,
             groups,
@@ -97,7 +91,7 @@ impl WinogradFilterGrad {
     }
 
     fn in_channels(&self) -> usize {
-        self.geometry.in_c.div_ceil(self.in_parts)
+        self.in_c.div_ceil(self.in_parts)
     }
 
     fn window_strides(&self) -> (usize, usize) {
@@ -115,17 +109,17 @@ impl WinogradFilterGrad {
     /// # Safety
     /// As [`ChunkedKernel::run_chunk`].
     unsafe fn compute(&self, chunk: usize, args: &Args, scratch: *mut f32) {
-        let g = &self.geometry;
+        let (g, points) = (&self.geometry, self.grid.form.points());
         let (group, part) = (chunk % self.groups, chunk / self.groups);
-        let channels = split(g.in_c, self.in_parts, part % self.in_parts);
+        let channels = split(self.in_c, self.in_parts, part % self.in_parts);
         let cols = self.out_range(part / self.in_parts);
         let group_tiles = split(self.grid.len(), self.groups, group);
         let ((v_ld, v_plane), (d_ld, d_plane)) = (self.window_strides(), self.gradient_strides());
         let (sum_ld, sum_plane) = self.sum_strides();
         let v = Planes { base: scratch, ld: v_ld, plane: v_plane };
-        let d = v.base.wrapping_add(POINTS * v_plane);
-        let sums = d.wrapping_add(POINTS * d_plane);
-        let zeros = sums.wrapping_add(POINTS * sum_plane);
+        let d = v.base.wrapping_add(points * v_plane);
+        let sums = d.wrapping_add(points * d_plane);
+        let zeros = sums.wrapping_add(points * sum_plane);
         let patch = zeros.wrapping_add(self.in_channels().next_multiple_of(16));
         let output = match self.groups {
             1 => args.output,
@@ -138,7 +132,7 @@ impl WinogradFilterGrad {
             let block = split(group_tiles.len(), blocks, index);
             group_tiles.start + block.start..group_tiles.start + block.end
         };
-        let register_tiles = POINTS * row_tiles * cols.len().div_ceil(self.tiles.cols());
+        let register_tiles = points * row_tiles * cols.len().div_ceil(self.tiles.cols());
         // SAFETY: windows, gradients, sums, zeros and patch lie within scratch, one after another; taps within
         // the output.
         unsafe {
@@ -149,7 +143,7 @@ impl WinogradFilterGrad {
                     self.windows.transform_run(&run, args.inputs[0], &channels, args.prologue, zeros, patch, &v);
                     for (at, tile) in run.x.clone().enumerate() {
                         let dy = args.inputs[1].add(cols.start).cast_mut();
-                        let pixels = self.grid.outputs(&run, tile, dy, g.out_c);
+                        let pixels = self.grid.outputs(&run, tile, [0; 2], dy, g.out_c);
                         let dst = d.add((run.first + at) * d_ld);
                         (self.transforms.output_grad)(pixels.as_ptr(), cols.len(), dst, d_plane);
                     }
@@ -160,7 +154,7 @@ impl WinogradFilterGrad {
                 let reads = reads.map(move |span| span.stored(x, widens));
                 let gradients = self.grid.spans(next, args.inputs[1], g.out_c, cols.clone());
                 let mut prefetch = Prefetch::new(reads.chain(gradients), register_tiles, self.touch);
-                for point in 0..POINTS {
+                for point in 0..points {
                     for col in (0..cols.len()).step_by(self.tiles.cols()) {
                         let vectors = self.tiles.vectors_for(self.tiles.cols().min(cols.len() - col));
                         for t in 0..row_tiles {
@@ -187,14 +181,29 @@ impl WinogradFilterGrad {
                     }
                 }
             }
-            for (c, channel) in channels.clone().enumerate() {
-                let dst = output.add(channel * g.out_c + cols.start);
-                (self.transforms.filter_grad)(sums.add(c * sum_ld), sum_plane, dst, g.in_c * g.out_c, cols.len());
+            for part in Parity::parts(g.stride_h, g.in_c, &channels) {
+                for (c, channel) in part.channels.clone().enumerate() {
+                    let mut taps = [std::ptr::null_mut(); MAX_TAPS];
+                    for (at, tap) in self.taps(part.parity) {
+                        taps[at] = output.add((tap * g.in_c + channel) * g.out_c + cols.start);
+                    }
+                    let src = sums.add((part.at + c) * sum_ld);
+                    (self.transforms.filter_grad)(src, sum_plane, taps.as_ptr(), cols.len());
+                }
             }
             if self.groups == 1 {
                 self.finish(chunk, &channels, &cols, args);
             }
         }
+    }
+
+    /// Taps of the form, numbered row by row, and those of the filter that they are for pixels of a parity.
+    fn taps(&self, parity: [usize; 2]) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (taps, step, kernel) = (self.grid.form.taps(), self.geometry.stride_h, self.geometry.kernel_h);
+        (0..taps * taps).filter_map(move |at| {
+            let (y, x) = (step * (at / taps) + parity[0], step * (at % taps) + parity[1]);
+            (y < kernel && x < kernel).then_some((at, y * kernel + x))
+        })
     }
 
     /// Runs the epilogue on the taps of a chunk.
@@ -205,20 +214,20 @@ impl WinogradFilterGrad {
         let g = &self.geometry;
         // SAFETY: each tap has a block of rows of the output.
         unsafe {
-            for tap in 0..9 {
-                let row = tap * g.in_c + channels.start;
-                let tile = args.output.add(row * g.out_c + cols.start);
-                match args.epilogue {
-                    Epilogue::None => {}
-                    Epilogue::Finish(finish) => {
-                        for at in 0..channels.len() * cols.len() {
-                            let (r, col) = (at / cols.len(), cols.start + at % cols.len());
-                            let v = args.output.add((row + r) * g.out_c + col);
-                            *v = finish.one(*v, col, (row + r) * g.out_c + col);
+            for part in Parity::parts(g.stride_h, g.in_c, channels) {
+                for (_, tap) in self.taps(part.parity) {
+                    let (row, rows) = (tap * g.in_c + part.channels.start, part.channels.len());
+                    let tile = args.output.add(row * g.out_c + cols.start);
+                    match args.epilogue {
+                        Epilogue::None => {}
+                        Epilogue::Finish(finish) => {
+                            for at in 0..rows * cols.len() {
+                                let (r, col) = (at / cols.len(), cols.start + at % cols.len());
+                                let v = args.output.add((row + r) * g.out_c + col);
+                                *v = finish.one(*v, col, (row + r) * g.out_c + col);
+                            }
                         }
-                    }
-                    Epilogue::Hook(hook) => {
-                        hook.tile(chunk, tile, g.out_c, row, channels.len(), cols.start, cols.len());
+                        Epilogue::Hook(hook) => hook.tile(chunk, tile, g.out_c, row, rows, cols.start, cols.len()),
                     }
                 }
             }
@@ -244,8 +253,10 @@ impl ChunkedKernel for WinogradFilterGrad {
 
     fn scratch_len(&self) -> usize {
         let planes = self.window_strides().1 + self.gradient_strides().1 + self.sum_strides().1;
-        let patch = self.windows.patch_len(self.grid.width().min(self.max_tiles()), self.in_channels());
-        POINTS * planes + self.in_channels().next_multiple_of(16) + patch
+        // Windows of all parities are made of whole pixels.
+        let channels = if self.windows.step == 1 { self.in_channels() } else { self.windows.in_c };
+        let patch = self.windows.patch_len(self.grid.width().min(self.max_tiles()), channels);
+        self.grid.form.points() * planes + self.in_channels().next_multiple_of(16) + patch
     }
 
     unsafe fn run_chunk(&self, phase: usize, chunk: usize, args: &Args, scratch: *mut f32) {

@@ -1,18 +1,49 @@
-//! Transformed 3×3 filters, in panels for register tiles.
+//! Transformed filters, in panels for register tiles.
 
 use super::transform::{Form, Transforms};
+use crate::backend::cpu::kernels::conv::ConvGeometry;
 use crate::backend::cpu::kernels::gemm::pack::Copies;
 use crate::backend::cpu::kernels::tile::TileSet;
 use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
 use std::ops::Range;
 
+/// Channels that have one parity. A convolution of stride 2 is one of stride 1 on pixels that are four of the image, one of
+/// each parity, with filters of half the taps; the channels of parity (0, 0) come first, then (0, 1), (1, 0), (1, 1).
+pub(super) struct Parity {
+    /// Of rows and columns.
+    pub parity: [usize; 2],
+    /// Where the part begins among the channels that were cut.
+    pub at: usize,
+    /// Its channels of a pixel of the image.
+    pub channels: Range<usize>,
+}
+
+impl Parity {
+    /// The parts of some channels, where pixels of the image have as many.
+    pub fn parts(step: usize, channels: usize, range: &Range<usize>) -> impl Iterator<Item = Parity> + use<> {
+        let range = range.clone();
+        (0..step * step).filter_map(move |p| {
+            let (start, end) = (range.start.max(p * channels), range.end.min((p + 1) * channels));
+            (start < end).then(|| Parity {
+                parity: [p / step, p % step],
+                at: start - range.start,
+                channels: start - p * channels..end - p * channels,
+            })
+        })
+    }
+}
+
 /// How filters HWIO lie once they are transformed: a plane per point, of panels as wide as a register tile,
 /// of rows of one input channel each.
 pub(super) struct Filters {
     pub form: Form,
+    /// Channels of windows and products: of all parities, where the convolution reads or writes those.
     pub in_c: usize,
     pub out_c: usize,
+    /// The convolution's stride, and rows and columns of its filters.
+    step: usize,
+    kernel: usize,
     /// Whether filters are rotated and transposed, for the input gradient.
     pub gradient: bool,
     pub tiles: TileSet,
@@ -21,11 +52,14 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    /// From `in_c` to `out_c` channels; for the input gradient, those of the output gradient to those of the input.
-    pub fn new(form: Form, [in_c, out_c]: [usize; 2], gradient: bool, tier: Tier) -> Self {
+    /// Those of a convolution; for its input gradient, from channels of the output gradient to those of the input.
+    pub fn new(form: Form, g: &ConvGeometry, gradient: bool, tier: Tier) -> Self {
+        let (step, kernel) = (g.stride_h, g.kernel_h);
+        let wide = step * step * g.in_c;
+        let (in_c, out_c) = if gradient { (g.out_c, wide) } else { (wide, g.out_c) };
         let tiles = TileSet::for_columns(tier, out_c);
         let (copies, transforms) = (Copies::new(tier), Transforms::new(form, tier));
-        Filters { form, in_c, out_c, gradient, tiles, copies, transforms }
+        Filters { form, in_c, out_c, step, kernel, gradient, tiles, copies, transforms }
     }
 
     pub fn panels(&self) -> usize {
@@ -57,13 +91,15 @@ impl Filters {
     /// How they lie in memory.
     pub fn layout(&self) -> PackedLayout {
         let (tiles, gradient) = (&self.tiles, usize::from(self.gradient));
-        let numbers = [self.form.points(), tiles.cols(), tiles.lanes, self.in_c, self.out_c, gradient];
+        let (taps, shape) = (self.form.taps(), [self.step, self.kernel]);
+        let numbers = [self.form.points(), tiles.cols(), tiles.lanes, self.in_c, self.out_c, gradient, taps];
+        let numbers = numbers.into_iter().chain(shape);
         PackedLayout::new("winograd", numbers)
     }
 
     /// f32 that transforming a panel needs besides.
     pub fn scratch_len(&self) -> usize {
-        9 * self.in_c * self.tiles.cols()
+        self.form.taps() * self.form.taps() * self.in_c * self.tiles.cols()
     }
 
     /// The panel's filters of one point.
@@ -76,22 +112,47 @@ impl Filters {
     /// # Safety
     /// `filters` are HWIO, `packed` holds [`Filters::len`] elements, `scratch` [`Filters::scratch_len`].
     pub unsafe fn transform(&self, panel: usize, filters: *const f32, packed: *mut f32, scratch: *mut f32) {
-        let (s, k) = (self.in_c, self.out_c);
+        let (taps, in_c) = (self.form.taps(), self.in_c);
         let (col, width) = self.panel(panel);
-        let cols = self.columns(&(panel..panel + 1)).len();
+        let columns = self.columns(&(panel..panel + 1));
+        // What has the parities, and how many channels a pixel of the image has.
+        let (wide, channels) = if self.gradient {
+            (columns.clone(), self.out_c / (self.step * self.step))
+        } else {
+            (0..in_c, in_c / (self.step * self.step))
+        };
+        let filter = channels * if self.gradient { in_c } else { self.out_c };
         // SAFETY: the panel's filters fit the scratch, its transforms what is packed.
         unsafe {
-            for tap in 0..9 {
-                let dst = scratch.add(tap * s * width);
-                if self.gradient {
-                    let src = filters.add((8 - tap) * s * k + col * s);
-                    self.copies.transpose(src, s, cols, s, dst, width, width);
-                } else {
-                    let src = filters.add(tap * s * k + col);
-                    self.copies.copy(src, k, s, cols, dst, width, width);
+            for tap in 0..taps * taps {
+                let dst = scratch.add(tap * in_c * width);
+                for part in Parity::parts(self.step, channels, &wide) {
+                    // Filters of an odd size end within a pixel of all parities.
+                    let at = |tap: usize, parity: usize| {
+                        let tap = if self.gradient { taps - 1 - tap } else { tap };
+                        Some(self.step * tap + parity).filter(|&at| at < self.kernel)
+                    };
+                    let place = at(tap / taps, part.parity[0]).zip(at(tap % taps, part.parity[1]));
+                    let (first, count) = (part.channels.start, part.channels.len());
+                    let src = place.map(|(y, x)| filters.add((y * self.kernel + x) * filter));
+                    match (src, self.gradient) {
+                        (Some(src), true) => {
+                            let (src, pad) = (src.add(first * in_c), width - part.at);
+                            self.copies.transpose(src, in_c, count, in_c, dst.add(part.at), width, pad);
+                        }
+                        (Some(src), false) => {
+                            let (src, dst) = (src.add(first * self.out_c + col), dst.add(part.at * width));
+                            self.copies.copy(src, self.out_c, count, columns.len(), dst, width, width);
+                        }
+                        (None, true) => {
+                            (0..in_c).for_each(|row| dst.add(row * width + part.at).write_bytes(0, width - part.at));
+                        }
+                        (None, false) => dst.add(part.at * width).write_bytes(0, count * width),
+                    }
                 }
             }
-            (self.transforms.filter)(scratch, s * width, s * width, packed.add(col * s), self.plane());
+            let tap = in_c * width;
+            (self.transforms.filter)(scratch, tap, tap, packed.add(col * in_c), self.plane());
         }
     }
 }

@@ -1,7 +1,7 @@
-//! F(4×4, 3×3): forward, and input gradient on rotated and transposed filters.
+//! Forward, and input gradient on rotated and transposed filters, block by block of tiles.
 
 use super::filters::Filters;
-use super::transform::{Form, Transforms};
+use super::transform::Transforms;
 use super::windows::{Grid, Planes, Windows};
 use super::{sides, strides};
 use crate::backend::cpu::kernels::attach::{Epilogue, Finish};
@@ -13,8 +13,6 @@ use crate::backend::cpu::simd::Tier;
 use crate::schedule::PackedLayout;
 use std::ops::Range;
 
-/// Elements of a transformed window.
-const POINTS: usize = Form::F4x4.points();
 /// Most tiles of a chunk.
 const BLOCK: usize = 56;
 /// f32 of transformed input and products that a chunk aims at.
@@ -26,10 +24,10 @@ const MIN_CHUNKS: usize = 8;
 /// Chunks above which each takes several blocks.
 const MAX_CHUNKS: usize = 64;
 
-/// A 3×3 convolution of stride 1, or its input gradient, by F(4×4, 3×3).
+/// A convolution, or its input gradient, by the [`form`](super::form) that suits it.
 ///
-/// Inputs: activations (or output gradient), filters HWIO. The error is about twice that of direct
-/// summation in f32.
+/// Inputs: activations (or output gradient), filters HWIO. The error is up to three times that of direct
+/// summation in f32, as [`Form`](super::Form) says.
 pub struct WinogradForward {
     grid: Grid,
     windows: Windows,
@@ -43,24 +41,25 @@ pub struct WinogradForward {
 }
 
 impl WinogradForward {
-    /// The convolution. Panics where [`supports`](super::supports) is false.
+    /// The convolution. Panics where there is no [`form`](super::form).
     pub fn forward(g: &ConvGeometry, tier: Tier) -> Self {
         Self::new(g, false, tier)
     }
 
-    /// Its gradient for the input. Panics where [`supports`](super::supports) is false.
+    /// Its gradient for the input. Panics where there is no [`form`](super::form).
     pub fn input_grad(g: &ConvGeometry, tier: Tier) -> Self {
         Self::new(g, true, tier)
     }
 
     fn new(g: &ConvGeometry, gradient: bool, tier: Tier) -> Self {
-        let (grid, windows) = sides(Form::F4x4, g, gradient, tier);
-        let (in_c, out_c) = if gradient { (g.out_c, g.in_c) } else { (g.in_c, g.out_c) };
-        let filters = Filters::new(Form::F4x4, [in_c, out_c], gradient, tier);
+        let form = super::form(g).unwrap_or_else(|| panic!("no Winograd form suits {g:?}"));
+        let (grid, windows) = sides(form, g, gradient, tier);
+        let filters = Filters::new(form, g, gradient, tier);
+        let (in_c, out_c, points) = (filters.in_c, filters.out_c, form.points());
         let (tiles, panels) = (&filters.tiles, filters.panels());
         let count = grid.len();
-        let least = if POINTS * in_c * out_c > TRANSFORMED_FILTERS_CACHED { BLOCK } else { BLOCK / 2 };
-        let fitting = RESIDENT / (POINTS * (in_c + out_c));
+        let least = if points * in_c * out_c > TRANSFORMED_FILTERS_CACHED { BLOCK } else { BLOCK / 2 };
+        let fitting = RESIDENT / (points * (in_c + out_c));
         let block = fitting.clamp(least, BLOCK) / tiles.rows * tiles.rows;
         let mut blocks = count.div_ceil(block);
         if blocks < 2 * MIN_CHUNKS {
@@ -68,10 +67,11 @@ impl WinogradForward {
         }
         let block_parts = blocks.min(MAX_CHUNKS);
         let mut panel_parts = 1;
-        while blocks * panel_parts < MIN_CHUNKS && 2 * panel_parts <= panels {
+        // A pixel's parities are finished together.
+        while grid.step == 1 && blocks * panel_parts < MIN_CHUNKS && 2 * panel_parts <= panels {
             panel_parts *= 2;
         }
-        let (transforms, touch) = (Transforms::new(Form::F4x4, tier), touch_of(tier));
+        let (transforms, touch) = (Transforms::new(form, tier), touch_of(tier));
         WinogradForward { grid, windows, filters, blocks, block_parts, panel_parts, transforms, touch }
     }
 
@@ -103,10 +103,11 @@ impl WinogradForward {
     /// As [`ChunkedKernel::run_chunk`].
     unsafe fn compute_block(&self, chunk: usize, block: usize, panels: &Range<usize>, args: &Args, scratch: *mut f32) {
         let tiles = split(self.grid.len(), self.blocks, block);
-        let (set, in_c, out_c) = (&self.filters.tiles, self.filters.in_c, self.filters.out_c);
+        let (set, in_c, points) = (&self.filters.tiles, self.filters.in_c, self.filters.form.points());
+        let pixel_channels = self.filters.out_c / (self.grid.step * self.grid.step);
         let ((v_ld, v_plane), (m_ld, m_plane)) = (self.window_strides(), self.product_strides());
-        let m = scratch.wrapping_add(POINTS * v_plane);
-        let zeros = m.wrapping_add(POINTS * m_plane);
+        let m = scratch.wrapping_add(points * v_plane);
+        let zeros = m.wrapping_add(points * m_plane);
         let patch = zeros.wrapping_add(in_c.next_multiple_of(16));
         let a_rows: [usize; MAX_ROWS] = std::array::from_fn(|row| row * v_ld);
         let c_rows: [usize; MAX_ROWS] = std::array::from_fn(|row| row * m_ld);
@@ -124,10 +125,13 @@ impl WinogradForward {
             let reads = self.windows.reads(self.grid, next, x, 0..in_c).map(move |span| span.stored(x, widens));
             let mut finishing = args.epilogue.auxiliaries();
             finishing.push(args.output);
-            let finishing = finishing.iter().flat_map(|&p| self.grid.spans(tiles.clone(), p, out_c, cols.clone()));
-            let register_tiles = POINTS * row_tiles * panels.len();
+            let finishing = finishing.iter().flat_map(|&p| {
+                let cols = cols.start..cols.end.min(pixel_channels);
+                self.grid.spans(tiles.clone(), p, pixel_channels, cols)
+            });
+            let register_tiles = points * row_tiles * panels.len();
             let mut prefetch = Prefetch::new(finishing.chain(reads), register_tiles, self.touch);
-            for point in 0..POINTS {
+            for point in 0..points {
                 for panel in panels.clone() {
                     let (col, width) = self.filters.panel(panel);
                     let b = self.filters.at(args.packed, point, panel);
@@ -158,7 +162,7 @@ impl WinogradForward {
             }
             let products = Planes { base: m, ld: m_ld, plane: m_plane };
             for run in self.grid.runs(tiles) {
-                self.grid.finish_run(&run, chunk, &cols, out_c, &products, self.transforms.output, args);
+                self.grid.finish_run(&run, chunk, &cols, pixel_channels, &products, self.transforms.output, args);
             }
         }
     }
@@ -194,8 +198,8 @@ impl ChunkedKernel for WinogradForward {
     }
 
     fn scratch_len(&self) -> usize {
-        let patch = self.windows.patch_len(self.grid.width().min(self.block_len()), self.filters.in_c);
-        let planes = POINTS * (self.window_strides().1 + self.product_strides().1);
+        let patch = self.windows.patch_len(self.grid.width().min(self.block_len()), self.windows.in_c);
+        let planes = self.filters.form.points() * (self.window_strides().1 + self.product_strides().1);
         self.filters.scratch_len().max(planes + self.filters.in_c.next_multiple_of(16) + patch)
     }
 

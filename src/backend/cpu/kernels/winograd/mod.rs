@@ -1,9 +1,14 @@
-//! Winograd convolutions on NHWC activations and HWIO filters: F(4×4, 3×3) and F(2×2, 3×3) forward and for
-//! the input gradient, F(3×3, 4×4) for the filter gradient.
+//! Winograd convolutions on NHWC activations and HWIO filters (Lavin and Gray 2015, "Fast Algorithms for Convolutional
+//! Neural Networks", arXiv:1509.09308): F(M×M, T×T) forward and for the input gradient, F(T×T, M×M) for the filter
+//! gradient.
 //!
 //! Windows of 6×6 pixels are transformed to 36 points, where a convolution is 36 matrix products
-//! over channels: 2.25 multiplications per output and channel instead of 9. Of 4×4 pixels: 16 points and 4
-//! multiplications, but transformed filters take less than half the memory.
+//! over channels: of 3×3 filters, 2.25 multiplications per output and channel instead of 9; of 5×5, 9 instead of 25. Of 4×4
+//! pixels: 16 points and 4 multiplications, but transformed filters take less than half the memory.
+//!
+//! A convolution of stride 2 is one of stride 1 on pixels that are four of the image, one of each parity of row and
+//! column, with four times the channels and half the taps along each axis: of 4×4 filters, 6.25
+//! multiplications instead of 16.
 
 mod filter_grad;
 mod filters;
@@ -34,16 +39,51 @@ fn strides(rows: usize, cols: usize) -> (usize, usize) {
 /// The tiles that a convolution, or its input gradient, writes, and the windows that it reads. Panics where
 /// [`supports`] is false.
 fn sides(form: Form, g: &ConvGeometry, gradient: bool, tier: Tier) -> (Grid, Windows) {
-    assert!(supports(g), "Winograd needs 3x3 filters, stride 1, dilation 1 and one group, received {g:?}");
-    let transform = Transforms::new(form, tier).window;
-    let (x, y) = ([g.in_h, g.in_w, g.in_c], [g.out_h, g.out_w, g.out_c]);
-    let (top, left) = (g.pad_top as isize, g.pad_left as isize);
-    let ([in_h, in_w, in_c], [out_h, out_w, _], pad_top, pad_left) =
-        if gradient { (y, x, 2 - top, 2 - left) } else { (x, y, top, left) };
-    (Grid { form, batch: g.batch, out_h, out_w }, Windows { form, in_h, in_w, in_c, pad_top, pad_left, transform })
+    assert!(self::form(g).is_some_and(|f| f.taps() == form.taps()), "{form:?} does not suit {g:?}");
+    let (transform, batch) = (Transforms::new(form, tier).window, g.batch);
+    if !gradient {
+        return (
+            Grid { form, batch, out_h: g.out_h, out_w: g.out_w, step: 1, before: [0; 2] },
+            Windows {
+                form,
+                step: g.stride_h,
+                in_h: g.in_h,
+                in_w: g.in_w,
+                in_c: g.in_c,
+                pad_top: g.pad_top as isize,
+                pad_left: g.pad_left as isize,
+                transform,
+            },
+        );
+    }
+    // Pixel step · u + parity − pad of the input takes the output gradient of u, u − 1, .. through the filter's taps of
+    // that parity. The first u is that of pixel 0.
+    let (step, last) = (g.stride_h, form.taps() as isize - 1);
+    let first = [g.pad_top / step, g.pad_left / step];
+    (
+        Grid { form, batch, out_h: g.in_h, out_w: g.in_w, step, before: [g.pad_top % step, g.pad_left % step] },
+        Windows {
+            form,
+            step: 1,
+            in_h: g.out_h,
+            in_w: g.out_w,
+            in_c: g.out_c,
+            pad_top: last - first[0] as isize,
+            pad_left: last - first[1] as isize,
+            transform,
+        },
+    )
+}
+
+/// The form that computes a convolution: of square filters with 2 to 5 taps, stride 1, dilation 1 and one group; or with
+/// stride 2 and twice the taps.
+pub fn form(g: &ConvGeometry) -> Option<Form> {
+    let square = g.kernel_h == g.kernel_w && g.stride_h == g.stride_w && g.stride_h <= 2;
+    let plain = [g.dilation_h, g.dilation_w, g.groups] == [1; 3];
+    if square && plain { Form::of(g.kernel_h.div_ceil(g.stride_h)) } else { None }
 }
 
 /// Whether the geometry is 3×3, stride 1, dilation 1 and one group.
-pub fn supports(g: &ConvGeometry) -> bool {
-    [g.kernel_h, g.kernel_w] == [3; 2] && [g.stride_h, g.stride_w, g.dilation_h, g.dilation_w, g.groups] == [1; 5]
+pub fn is_plain_3x3(g: &ConvGeometry) -> bool {
+    form(g) == Some(Form::F4x4) && g.stride_h == 1
 }

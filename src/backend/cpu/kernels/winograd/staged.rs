@@ -80,22 +80,22 @@ impl Cut {
 }
 
 impl WinogradStaged {
-    /// The convolution. Panics where [`supports`](super::supports) is false.
+    /// The convolution. Panics where [`is_plain_3x3`](super::is_plain_3x3) is false.
     pub fn forward(form: Form, g: &ConvGeometry, tier: Tier) -> Self {
         Self::new(form, g, false, PART, tier)
     }
 
-    /// Its gradient for the input. Panics where [`supports`](super::supports) is false.
+    /// Its gradient for the input. Panics where [`is_plain_3x3`](super::is_plain_3x3) is false.
     pub fn input_grad(form: Form, g: &ConvGeometry, tier: Tier) -> Self {
         Self::new(form, g, true, PART, tier)
     }
 
     /// `part`: f32 of transformed windows and products that a part aims at.
     pub(super) fn new(form: Form, g: &ConvGeometry, gradient: bool, part: usize, tier: Tier) -> Self {
+        assert!(super::is_plain_3x3(g), "stages are for 3x3 filters and stride 1, received {g:?}");
         let (grid, windows) = sides(form, g, gradient, tier);
-        let (in_c, out_c) = if gradient { (g.out_c, g.in_c) } else { (g.in_c, g.out_c) };
-        let filters = Filters::new(form, [in_c, out_c], gradient, tier);
-        let most = (part / (form.points() * (in_c + out_c))).max(MIN_TILES);
+        let filters = Filters::new(form, g, gradient, tier);
+        let most = (part / (form.points() * (filters.in_c + filters.out_c))).max(MIN_TILES);
         WinogradStaged {
             grid,
             windows,

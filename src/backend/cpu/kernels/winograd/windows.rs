@@ -1,5 +1,6 @@
 //! Tiles of outputs and the windows that they read.
 
+use super::filters::Parity;
 use super::transform::{Form, MAX_OUTPUTS, MAX_POINTS, OutputFn, WindowFn};
 use crate::backend::cpu::kernels::attach::{Epilogue, PackHook};
 use crate::backend::cpu::kernels::chunked::Args;
@@ -16,21 +17,32 @@ pub(super) struct Run {
 }
 
 /// The tiles of all outputs, numbered along rows of images.
+///
+/// With a `step` of 2, as the input gradient of a strided convolution has it, a tile's output is four pixels, one of
+/// each parity, whose channels follow one another in the products: those of output (y, x) begin at pixel
+/// (2y − `before`, 2x − `before`).
 #[derive(Clone, Copy)]
 pub(super) struct Grid {
     pub form: Form,
     pub batch: usize,
     pub out_h: usize,
     pub out_w: usize,
+    pub step: usize,
+    pub before: [usize; 2],
 }
 
 impl Grid {
+    /// Tiles that cover `pixels`, the first `before` of which are absent.
+    fn tiles(&self, pixels: usize, before: usize) -> usize {
+        (pixels + before).div_ceil(self.step * self.form.outputs())
+    }
+
     pub fn width(&self) -> usize {
-        self.out_w.div_ceil(self.form.outputs())
+        self.tiles(self.out_w, self.before[1])
     }
 
     pub fn height(&self) -> usize {
-        self.out_h.div_ceil(self.form.outputs())
+        self.tiles(self.out_h, self.before[0])
     }
 
     pub fn len(&self) -> usize {
@@ -73,17 +85,28 @@ impl Grid {
 
     /// Rows and columns of an image's outputs that a run writes.
     fn pixels(&self, run: &Run) -> (Range<usize>, Range<usize>) {
-        let m = self.form.outputs();
-        let within = |tiles: Range<usize>, end: usize| m * tiles.start..(m * tiles.end).min(end);
-        (within(run.y..run.y + 1, self.out_h), within(run.x.clone(), self.out_w))
+        let m = self.step * self.form.outputs();
+        let within = |tiles: Range<usize>, before: usize, end: usize| {
+            (m * tiles.start).saturating_sub(before)..(m * tiles.end - before).min(end)
+        };
+        (within(run.y..run.y + 1, self.before[0], self.out_h), within(run.x.clone(), self.before[1], self.out_w))
     }
 
-    /// The outputs of a tile in `[N, H, W, channels]`, row by row, null outside the image.
-    pub fn outputs(&self, run: &Run, tile: usize, base: *mut f32, channels: usize) -> [*mut f32; MAX_OUTPUTS] {
+    /// The outputs of a tile in `[N, H, W, channels]` that have a parity, row by row, null outside the image.
+    pub fn outputs(
+        &self,
+        run: &Run,
+        tile: usize,
+        parity: [usize; 2],
+        base: *mut f32,
+        channels: usize,
+    ) -> [*mut f32; MAX_OUTPUTS] {
         let m = self.form.outputs();
         let mut pixels = [std::ptr::null_mut(); MAX_OUTPUTS];
         for (at, p) in pixels[..m * m].iter_mut().enumerate() {
-            let (y, x) = (m * run.y + at / m, m * tile + at % m);
+            // What lies before the image wraps around to beyond it.
+            let y = (self.step * (m * run.y + at / m) + parity[0]).wrapping_sub(self.before[0]);
+            let x = (self.step * (m * tile + at % m) + parity[1]).wrapping_sub(self.before[1]);
             if y < self.out_h && x < self.out_w {
                 *p = base.wrapping_add(((run.image * self.out_h + y) * self.out_w + x) * channels);
             }
@@ -92,7 +115,7 @@ impl Grid {
     }
 
     /// Transforms the products of a run to the channels `cols` of its pixels, of `channels`, and runs the
-    /// epilogue on them.
+    /// epilogue on them. With a step of 2, `cols` are all channels of all parities.
     ///
     /// # Safety
     /// `products` holds a row for each tile of the run's block; its pixels belong to this chunk.
@@ -107,15 +130,18 @@ impl Grid {
         transform: OutputFn,
         args: &Args,
     ) {
-        let finish = args.epilogue.finish().from(cols.start, cols.start);
         // SAFETY: only pixels inside the output have pointers.
         unsafe {
             for (index, tile) in run.x.clone().enumerate() {
-                let first = args.output.add(cols.start);
-                let pixels = self.outputs(run, tile, first, channels);
-                let src = products.base.add((run.first + index) * products.ld);
-                transform(src, products.plane, pixels.as_ptr(), first, cols.len(), &finish);
+                for part in Parity::parts(self.step, channels, cols) {
+                    let finish = args.epilogue.finish().from(part.channels.start, part.channels.start);
+                    let first = args.output.add(part.channels.start);
+                    let pixels = self.outputs(run, tile, part.parity, first, channels);
+                    let src = products.base.add((run.first + index) * products.ld + part.at);
+                    transform(src, products.plane, pixels.as_ptr(), first, part.channels.len(), &finish);
+                }
             }
+            let cols = cols.start..cols.end.min(channels);
             if let Epilogue::Hook(hook) = args.epilogue {
                 let (rows, x) = self.pixels(run);
                 // Whole rows follow one another.
@@ -132,9 +158,13 @@ impl Grid {
 }
 
 /// An image whose windows are transformed; window (0, 0) begins at `(-pad_top, -pad_left)`.
+///
+/// With a `step` of 2 a window's pixel is four of the image, one of each parity, whose channels follow one another in the
+/// transformed windows.
 #[derive(Clone, Copy)]
 pub(super) struct Windows {
     pub form: Form,
+    pub step: usize,
     pub in_h: usize,
     pub in_w: usize,
     pub in_c: usize,
@@ -153,22 +183,34 @@ pub(super) struct Planes {
 impl Windows {
     /// f32 of the patch that a prologue writes for a run of at most `tiles` tiles.
     pub fn patch_len(&self, tiles: usize, channels: usize) -> usize {
-        self.form.window() * (self.form.outputs() * tiles + 2).min(self.in_w) * channels
+        let columns = self.step * (self.form.outputs() * tiles + self.overlap());
+        self.step * self.form.window() * columns.min(self.in_w) * channels
+    }
+
+    /// Pixels that a window shares with the next.
+    fn overlap(&self) -> usize {
+        self.form.taps() - 1
     }
 
     /// The first row of the image that windows of tiles (y, _) read; negative in the padding.
     fn top(&self, y: usize) -> isize {
-        (self.form.outputs() * y) as isize - self.pad_top
+        (self.step * self.form.outputs() * y) as isize - self.pad_top
     }
 
     /// The first column that windows of tiles (_, x) read.
     fn left(&self, x: usize) -> isize {
-        (self.form.outputs() * x) as isize - self.pad_left
+        (self.step * self.form.outputs() * x) as isize - self.pad_left
     }
 
     /// Columns of the image that a run reads.
     fn columns(&self, run: &Run) -> Range<isize> {
-        self.left(run.x.start).max(0)..(self.left(run.x.end) + 2).min(self.in_w as isize)
+        let end = self.left(run.x.end) + (self.step * self.overlap()) as isize;
+        self.left(run.x.start).max(0)..end.min(self.in_w as isize)
+    }
+
+    /// The channels of pixels that some channels of windows are made of.
+    fn pixel_channels(&self, channels: &Range<usize>) -> Range<usize> {
+        if self.step == 1 { channels.clone() } else { 0..self.in_c }
     }
 
     /// Memory that the windows of a block of tiles read, without the rows that a run shares with the one above.
@@ -181,9 +223,10 @@ impl Windows {
     ) -> impl Iterator<Item = Span> + Clone {
         grid.runs(tiles).flat_map(move |run| {
             let top = self.top(run.y);
-            let (shared, columns) = (if run.y > 0 { 2 } else { 0 }, self.columns(&run));
-            let rows = (top + shared).max(0)..(top + self.form.window() as isize).min(self.in_h as isize);
-            let channels = channels.clone();
+            let (shared, columns) = (if run.y > 0 { self.step * self.overlap() } else { 0 }, self.columns(&run));
+            let end = top + (self.step * self.form.window()) as isize;
+            let rows = (top + shared as isize).max(0)..end.min(self.in_h as isize);
+            let channels = self.pixel_channels(&channels);
             let rows = if columns.is_empty() { 0..0 } else { rows };
             rows.flat_map(move |y| {
                 let row = ((run.image * self.in_h) as isize + y) as usize * self.in_w;
@@ -212,11 +255,12 @@ impl Windows {
     ) {
         let (top, window) = (self.top(run.y), self.form.window());
         let Range { start: begin, end } = self.columns(run);
-        let ld = if prologue.is_some() { channels.len() } else { self.in_c };
-        let mut rows = [None; Form::F4x4.window()];
+        let packed = self.pixel_channels(channels);
+        let ld = if prologue.is_some() { packed.len() } else { self.in_c };
+        let mut rows = [None; 2 * Form::F4x4.window()];
         // SAFETY: rows and columns are within the image where they are read.
         unsafe {
-            for (i, row) in rows[..window].iter_mut().enumerate() {
+            for (i, row) in rows[..self.step * window].iter_mut().enumerate() {
                 let y = top + i as isize;
                 if !(0..self.in_h as isize).contains(&y) || begin >= end {
                     continue;
@@ -224,26 +268,31 @@ impl Windows {
                 let pixel = (run.image * self.in_h + y as usize) * self.in_w + begin as usize;
                 let pixels = (end - begin) as usize;
                 *row = Some(match prologue {
-                    None => x.add(pixel * self.in_c + channels.start),
+                    None => x.add(pixel * self.in_c + packed.start),
                     Some(hook) => {
                         let dst = patch.add(i * pixels * ld);
-                        hook.pack(self.in_c, dst, ld, pixel, pixels, channels.start, channels.len());
+                        hook.pack(self.in_c, dst, ld, pixel, pixels, packed.start, packed.len());
                         dst.cast_const()
                     }
                 });
             }
             for (index, tile) in run.x.clone().enumerate() {
-                let mut pixels = [zeros; MAX_POINTS];
-                for (i, row) in rows[..window].iter().enumerate() {
-                    let Some(row) = row else { continue };
-                    for j in 0..window {
-                        let at = self.left(tile) + j as isize;
-                        if (begin..end).contains(&at) {
-                            pixels[i * window + j] = row.add((at - begin) as usize * ld);
+                // Whole vectors are written: what goes beyond a part is overwritten by what comes behind it.
+                for part in Parity::parts(self.step, self.in_c, channels) {
+                    let first = part.channels.start - packed.start;
+                    let mut pixels = [zeros; MAX_POINTS];
+                    for i in 0..window {
+                        let Some(row) = rows[self.step * i + part.parity[0]] else { continue };
+                        for j in 0..window {
+                            let at = self.left(tile) + (self.step * j + part.parity[1]) as isize;
+                            if (begin..end).contains(&at) {
+                                pixels[i * window + j] = row.add((at - begin) as usize * ld + first);
+                            }
                         }
                     }
+                    let dst = v.base.add((run.first + index) * v.ld + part.at);
+                    (self.transform)(pixels.as_ptr(), part.channels.len(), dst, v.plane);
                 }
-                (self.transform)(pixels.as_ptr(), channels.len(), v.base.add((run.first + index) * v.ld), v.plane);
             }
         }
     }

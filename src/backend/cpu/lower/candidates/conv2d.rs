@@ -200,14 +200,14 @@ const BLOCKED_WINOGRAD: Candidate = Candidate {
     ..BLOCKED
 };
 
-/// 36 products over transformed windows: fewer multiplications, twice the rounding error.
+/// Products over transformed windows: fewer multiplications, two to three times the rounding error.
 const WINOGRAD: Candidate = Candidate {
     name: "conv_winograd",
     images: false,
     packs: true,
-    fits: |g, pass, tier| match winograd::supports(g) {
-        true => Ok(cost::winograd(g, pass, tier)),
-        false => Err("3x3 filters, stride 1, dilation 1, one group"),
+    fits: |g, pass, tier| match winograd::form(g) {
+        Some(form) => Ok(cost::winograd(form, g, pass, tier)),
+        None => Err("square filters of 2 to 5 taps, or twice as many and stride 2, dilation 1, one group"),
     },
     build: |g, pass, _, tier| match pass {
         Pass::Forward => Box::new(WinogradForward::forward(g, tier)),
@@ -237,7 +237,7 @@ const WINOGRAD_2X2: Candidate = Candidate {
 };
 
 fn staged_fits(form: Form, g: &ConvGeometry, pass: Pass, tier: Tier) -> std::result::Result<cost::Times, &'static str> {
-    match (winograd::supports(g), pass) {
+    match (winograd::is_plain_3x3(g), pass) {
         (_, Pass::FilterGrad) => Err("no gradient for filters"),
         (true, _) => Ok(cost::winograd_staged(form, g, pass, tier)),
         (false, _) => Err("3x3 filters, stride 1, dilation 1, one group"),
