@@ -76,11 +76,12 @@ fn sides(form: Form, g: &ConvGeometry, gradient: bool, tier: Tier) -> (Grid, Win
 }
 
 /// The form that computes a convolution: of square filters with 2 to 5 taps, stride 1, dilation 1 and one group; or with
-/// stride 2 and twice the taps.
+/// stride 2 and twice the taps. Not of 3×3 taps and stride 2: 7 of 16 taps of all parities would be absent.
 pub fn form(g: &ConvGeometry) -> Option<Form> {
-    let square = g.kernel_h == g.kernel_w && g.stride_h == g.stride_w && g.stride_h <= 2;
+    let square = g.kernel_h == g.kernel_w && g.stride_h == g.stride_w;
+    let strided = g.stride_h == 2 && g.kernel_h >= 4;
     let plain = [g.dilation_h, g.dilation_w, g.groups] == [1; 3];
-    if square && plain { Form::of(g.kernel_h.div_ceil(g.stride_h)) } else { None }
+    if square && plain && (g.stride_h == 1 || strided) { Form::of(g.kernel_h.div_ceil(g.stride_h)) } else { None }
 }
 
 /// Whether the geometry is 3×3, stride 1, dilation 1 and one group.

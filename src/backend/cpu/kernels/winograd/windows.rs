@@ -5,6 +5,7 @@ use super::transform::{Form, MAX_OUTPUTS, MAX_POINTS, OutputFn, WindowFn};
 use crate::backend::cpu::kernels::attach::{Epilogue, PackHook};
 use crate::backend::cpu::kernels::chunked::Args;
 use crate::backend::cpu::kernels::prefetch::Span;
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// Tiles of one row of an image: `y`, `x` in tiles.
@@ -130,15 +131,19 @@ impl Grid {
         transform: OutputFn,
         args: &Args,
     ) {
+        let part = |part: Parity| {
+            let finish = args.epilogue.finish().from(part.channels.start, part.channels.start);
+            (part, finish)
+        };
+        let parts: SmallVec<[_; 4]> = Parity::parts(self.step, channels, cols).map(part).collect();
         // SAFETY: only pixels inside the output have pointers.
         unsafe {
             for (index, tile) in run.x.clone().enumerate() {
-                for part in Parity::parts(self.step, channels, cols) {
-                    let finish = args.epilogue.finish().from(part.channels.start, part.channels.start);
+                for (part, finish) in &parts {
                     let first = args.output.add(part.channels.start);
                     let pixels = self.outputs(run, tile, part.parity, first, channels);
                     let src = products.base.add((run.first + index) * products.ld + part.at);
-                    transform(src, products.plane, pixels.as_ptr(), first, part.channels.len(), &finish);
+                    transform(src, products.plane, pixels.as_ptr(), first, part.channels.len(), finish);
                 }
             }
             let cols = cols.start..cols.end.min(channels);
@@ -257,6 +262,7 @@ impl Windows {
         let Range { start: begin, end } = self.columns(run);
         let packed = self.pixel_channels(channels);
         let ld = if prologue.is_some() { packed.len() } else { self.in_c };
+        let parts: SmallVec<[Parity; 4]> = Parity::parts(self.step, self.in_c, channels).collect();
         let mut rows = [None; 2 * Form::F4x4.window()];
         // SAFETY: rows and columns are within the image where they are read.
         unsafe {
@@ -278,7 +284,7 @@ impl Windows {
             }
             for (index, tile) in run.x.clone().enumerate() {
                 // Whole vectors are written: what goes beyond a part is overwritten by what comes behind it.
-                for part in Parity::parts(self.step, self.in_c, channels) {
+                for part in &parts {
                     let first = part.channels.start - packed.start;
                     let mut pixels = [zeros; MAX_POINTS];
                     for i in 0..window {

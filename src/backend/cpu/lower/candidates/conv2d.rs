@@ -207,7 +207,7 @@ const WINOGRAD: Candidate = Candidate {
     packs: true,
     fits: |g, pass, tier| match winograd::form(g) {
         Some(form) => Ok(cost::winograd(form, g, pass, tier)),
-        None => Err("square filters of 2 to 5 taps, or twice as many and stride 2, dilation 1, one group"),
+        None => Err("square filters of 2 to 5 taps, or of 4 to 10 and stride 2, dilation 1, one group"),
     },
     build: |g, pass, _, tier| match pass {
         Pass::Forward => Box::new(WinogradForward::forward(g, tier)),
