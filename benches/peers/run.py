@@ -263,7 +263,9 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="rows whose title or group contains this text")
-    parser.add_argument("--isa", choices=["", *NARROWER], default="", help="hold all engines to these instructions")
+    parser.add_argument(
+        "--isa", choices=["", *NARROWER], default="", help="hold all engines to these instructions"
+    )
     parser.add_argument(
         "--save",
         nargs="?",
