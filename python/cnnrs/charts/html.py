@@ -30,7 +30,7 @@ def escape(text: object) -> str:
     return html.escape(clean.encode("utf-8", "replace").decode("utf-8"))
 
 
-def tag(name: str, *content: object, **attributes: object) -> Markup:
+def tag(name: str, /, *content: object, **attributes: object) -> Markup:
     """An element. Attributes that are None are left out; "_" in their names is "-", at the end nothing.
 
     >>> tag("a", "1 < 2", href="#x", class_="k", aria_label=None)
