@@ -2,9 +2,9 @@
 
 python examples/detector.py
 
-Squares, discs and triangles of random sizes and colours lie on a noisy ground, one to four in an image. A small
-YOLOX (Ge, Liu, Wang, Li and Sun 2021, arXiv:2107.08430) is trained from nothing; the average precision is that
-of images it has not seen. `--picture` writes an SVG of what it finds on some of them.
+Squares, discs and triangles of random sizes and colours lie on a coloured ground, one to four in an image.
+A small YOLOX (Ge, Liu, Wang, Li and Sun 2021, arXiv:2107.08430) is trained from nothing; average precision
+is that of images it has not seen. `--picture` writes an SVG of what it finds on some of them.
 """
 
 import argparse
@@ -44,8 +44,7 @@ def scenes(count, extent, rng):
                 continue
             image[top : top + size, left : left + size][inside(kind, size)] = rng.uniform(0.0, 0.6, 3)
             found[place], labels[place] = box, kind
-        image += rng.normal(0, 0.03, image.shape)
-    return images.clip(0, 1), {"boxes": boxes, "classes": classes}
+    return images, {"boxes": boxes, "classes": classes}
 
 
 def main():
