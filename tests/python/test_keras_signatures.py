@@ -26,6 +26,7 @@ LEFT_OUT = {
 }
 # Arguments that Keras does not have: given by name only.
 FURTHER = {
+    "fit": {"batch_augmentation"},
     "average_pool": {"ceil_mode", "count_include_pad"},
     "max_pool": {"ceil_mode"},
     "summary": {"flops", "input_shape", "memory", "output_stride", "receptive_field"},
