@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cnnrs import layers as layers
     from cnnrs import models as models
     from cnnrs import ops as ops
+    from cnnrs import runs as runs
     from cnnrs import tree as tree
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
@@ -84,6 +85,7 @@ _SUBMODULES = frozenset(
         "random",
         "recipes",
         "regularizers",
+        "runs",
         "saving",
         "tree",
         "utils",

@@ -36,6 +36,7 @@ saving utils
 analysis
 models backend preprocessing
 applications detection distillation recipes wrappers
+runs
 __init__
 compat
 keras
