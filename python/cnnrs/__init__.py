@@ -30,10 +30,15 @@ if TYPE_CHECKING:
     from cnnrs import backend as backend
     from cnnrs import config as config
     from cnnrs import data as data
+    from cnnrs import evaluation as evaluation
     from cnnrs import layers as layers
     from cnnrs import models as models
     from cnnrs import ops as ops
+<<<<<<< HEAD
     from cnnrs import runs as runs
+=======
+    from cnnrs import reporting as reporting
+>>>>>>> w-e
     from cnnrs import tree as tree
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
@@ -72,6 +77,7 @@ _SUBMODULES = frozenset(
         "detection",
         "distillation",
         "dtype_policies",
+        "evaluation",
         "initializers",
         "keras",
         "layers",
@@ -85,7 +91,11 @@ _SUBMODULES = frozenset(
         "random",
         "recipes",
         "regularizers",
+<<<<<<< HEAD
         "runs",
+=======
+        "reporting",
+>>>>>>> w-e
         "saving",
         "tree",
         "utils",
