@@ -34,11 +34,8 @@ if TYPE_CHECKING:
     from cnnrs import layers as layers
     from cnnrs import models as models
     from cnnrs import ops as ops
-<<<<<<< HEAD
-    from cnnrs import runs as runs
-=======
     from cnnrs import reporting as reporting
->>>>>>> w-e
+    from cnnrs import runs as runs
     from cnnrs import tree as tree
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
@@ -91,11 +88,8 @@ _SUBMODULES = frozenset(
         "random",
         "recipes",
         "regularizers",
-<<<<<<< HEAD
-        "runs",
-=======
         "reporting",
->>>>>>> w-e
+        "runs",
         "saving",
         "tree",
         "utils",

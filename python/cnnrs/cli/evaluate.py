@@ -29,8 +29,8 @@ def add(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from cnnrs import config
+    from cnnrs.evaluation import evaluate_model
     from cnnrs.runs import RunFolder, Settings, training
-    from cnnrs.runs.evaluation import evaluated
     from cnnrs.runs.inference import Classifier
 
     if options.device is not None:
@@ -44,12 +44,6 @@ def _evaluate(options: argparse.Namespace) -> int:
     else:
         classifier = Classifier(options.model)
         batches = classifier.batches(options.data, options.batch_size)
-    figures, _ = evaluated(classifier.model, batches)
-    if options.json:
-        print(json.dumps(figures, ensure_ascii=False))
-        return 0
-    print(f"accuracy {figures['accuracy']:.4f}, loss {figures['loss']:.4f} ({figures['images']:,} images)")
-    width = max(map(len, figures["accuracy_by_class"]))
-    for name, accuracy in figures["accuracy_by_class"].items():
-        print(f"  {name:{width}}  {'no images' if accuracy is None else f'{accuracy:.4f}'}")
+    found = evaluate_model(classifier.model, batches)
+    print(json.dumps(found.as_dict(), ensure_ascii=False) if options.json else found)
     return 0

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import datasets, layers, utils
+from cnnrs.evaluation import ImagePreprocessing
 from cnnrs.runs.settings import SettingsError
 from cnnrs.training.py_dataset import PyDataset
 
@@ -38,7 +39,7 @@ class Images:
     paths: list[str] | None = None
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """The images at some indices: uint8, shape (len(indices), height, width, channels)."""
+        """The images at some indices, from 0 to 255: shape (len(indices), height, width, channels)."""
         raise NotImplementedError
 
     def digests(self) -> list[bytes]:
@@ -56,7 +57,7 @@ class Folder(Images):
         directory: The folder.
         size: Height and width to which images are resized.
         color_mode: "rgb", "grayscale" or "rgba".
-        resize: "stretch", "crop" or "pad".
+        fit: "stretch", "crop" or "pad".
         class_names: The sub-folders in the order of their labels; None for the order of their names.
         workers: Threads that decode.
 
@@ -69,12 +70,12 @@ class Folder(Images):
         directory: str,
         size: list[int],
         color_mode: str = "rgb",
-        resize: str = "stretch",
+        fit: str = "stretch",
         class_names: list[str] | None = None,
         workers: int = 1,
     ):
-        self.directory, self.size, self.color_mode, self.resize = directory, size, color_mode, resize
-        self.workers = workers
+        self.directory, self.workers = directory, workers
+        self.preprocessing = ImagePreprocessing(image_size=(size[0], size[1]), color_mode=color_mode, fit=fit)
         root = Path(directory)
         if not root.is_dir():
             what = "a file" if root.exists() else "nothing there"
@@ -106,7 +107,18 @@ class Folder(Images):
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         assert self.paths is not None
-        return read_files([self.paths[i] for i in indices], self.size, self.color_mode, self.resize)
+        return np.stack([self.read_file(self.paths[i]) for i in indices])
+
+    def read_file(self, path: str) -> np.ndarray:
+        """An image file, as `model.predict_image` reads it.
+
+        Raises:
+            ValueError: It is no image, or damaged; the message names it.
+        """
+        try:
+            return self.preprocessing.pixels(path)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ValueError(f"{path}: not an image, or damaged: {error}") from error
 
     def digests(self) -> list[bytes]:
         assert self.paths is not None
@@ -127,33 +139,6 @@ def _digest(path: str, whole: bool) -> bytes:
             file.seek(-_END, os.SEEK_END)
             made.update(file.read(_END))
     return made.digest()
-
-
-def read_files(paths: list[str], size: list[int], color_mode: str, resize: str) -> np.ndarray:
-    """Image files as uint8 of shape (n, height, width, channels).
-
-    Raises:
-        ValueError: A file is no image, or damaged; the message names it.
-    """
-    height, width = size
-    channels = {"grayscale": 1, "rgb": 3, "rgba": 4}[color_mode]
-    batch = np.zeros((len(paths), height, width, channels), np.uint8)
-    for place, path in zip(batch, paths, strict=True):
-        try:
-            if resize == "pad":
-                image = utils.load_img(path, color_mode)
-                ratio = max(image.height / height, image.width / width)
-                inner = [max(1, min(round(image.height / ratio), height)),
-                         max(1, min(round(image.width / ratio), width))]  # fmt: skip
-                top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-                place = place[top : top + inner[0], left : left + inner[1]]
-                image = utils.load_img(path, color_mode, inner, "bilinear")
-            else:
-                image = utils.load_img(path, color_mode, size, "bilinear", resize == "crop")
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"{path}: not an image, or damaged: {error}") from error
-        place[:] = np.asarray(image).reshape(place.shape)
-    return batch
 
 
 class Arrays(Images):
@@ -235,6 +220,21 @@ class ImageBatches(PyDataset):
         self.one_hot, self.mixup, self.cutmix = one_hot, mixup, cutmix
         self.epoch = 0
         self._order = indices
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes."""
+        return self.images.class_names
+
+    @property
+    def file_paths(self) -> list[str] | None:
+        """The files in the order of `indices`; None where there are none."""
+        return None if self.images.paths is None else [self.images.paths[i] for i in self.indices]
+
+    @property
+    def files_in_order(self) -> bool:
+        """Whether batches come in the order of the files."""
+        return self.seed is None and self.images.paths is not None
 
     def __len__(self) -> int:
         return -(-len(self.indices) // self.batch_size)

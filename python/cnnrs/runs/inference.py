@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import os
 from collections.abc import Iterable, Iterator
@@ -10,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnrs.runs.data import Folder, ImageBatches, read_files
+from cnnrs.evaluation.outputs import of_model
+from cnnrs.runs.data import Folder, ImageBatches
 from cnnrs.runs.folder import RunFolder
-from cnnrs.runs.settings import Settings
 from cnnrs.saving import load_model
 
 __all__ = ["Classifier", "Prediction", "image_paths"]
@@ -78,9 +79,7 @@ class Classifier:
     Attributes:
         model: The model.
         class_names: Names of its classes.
-        size: Height and width of its images.
-        color_mode: Their channels: "rgb", "grayscale" or "rgba".
-        resize: How other shapes become that size.
+        preprocessing: What is done to images before the model sees them.
 
     Raises:
         FileNotFoundError: There is no such run, or no such file.
@@ -98,36 +97,39 @@ class Classifier:
         self.path = path
         self.model = load_model(path, compile=False)
         shape, outputs = self.model.input_shape, self.model.output_shape
-        if not (isinstance(shape, tuple) and len(shape) == 4 and shape[-1] in (1, 3, 4)):
+        if not (isinstance(shape, tuple) and len(shape) == 4):
             raise ValueError(f"{str(path)!r}: expected a model of images, received one of inputs {shape}")
         if not (isinstance(outputs, tuple) and len(outputs) == 2):
             raise ValueError(f"{str(path)!r}: expected a model of classes, received one that gives {outputs}")
-        settings = Settings.load(folder.settings) if folder.is_run else Settings()
-        self.size: list[int] = [
-            int(n) if n else own for n, own in zip(shape[1:3], settings.image_size or [224, 224], strict=True)
-        ]
-        self.color_mode = {1: "grayscale", 3: "rgb", 4: "rgba"}[shape[-1]]
-        self.resize = settings.resize or "stretch"
-        names = settings.class_names or []
-        count = int(outputs[-1])
-        self.class_names = list(names) if len(names) == count else [str(i) for i in range(count)]
+        if self.model.get_image_preprocessing() is None:
+            self.model.set_image_preprocessing()
+        self.preprocessing = self.model.get_image_preprocessing()
+        if self.preprocessing.image_size is None:
+            self.preprocessing = dataclasses.replace(self.preprocessing, image_size=(224, 224))
+        count = max(2, int(outputs[-1]))
+        self.class_names = list(self.preprocessing.class_names or map(str, range(count)))
 
     def scores(self, images: np.ndarray) -> np.ndarray:
-        """Scores of classes of a batch of images, shape (n, height, width, channels), from 0 to 255."""
-        return np.asarray(self.model.predict_on_batch(images), np.float32)
+        """Probabilities of classes of images from 0 to 255 of shape (n, height, width, channels)."""
+        outputs = np.asarray(self.model.predict_on_batch(self.preprocessing.scaled(images)), np.float32)
+        return of_model(self.model, outputs, "predict", None)
 
     def best(self, scores: np.ndarray, top: int) -> list[tuple[str, float]]:
         """Names and scores of the `top` best classes."""
         order = np.argsort(-scores, kind="stable")[:top]
         return [(self.class_names[i], float(scores[i])) for i in order]
 
-    def read(self, paths: list[str]) -> np.ndarray:
-        """Image files as the model takes them.
+    def read(self, image: Any) -> np.ndarray:
+        """An image from 0 to 255 in the size of the model: of a file, or of its bytes.
 
         Raises:
-            ValueError: One is no image.
+            ValueError: It is no image.
         """
-        return read_files(paths, self.size, self.color_mode, self.resize)
+        try:
+            return self.preprocessing.pixels(image)
+        except (OSError, SyntaxError, ValueError, TypeError) as error:
+            name = "" if isinstance(image, (bytes, bytearray)) else f"{image}: "
+            raise ValueError(f"{name}not an image, or damaged: {error}") from error
 
     def predict(self, paths: Iterable[str], top: int = 1, batch_size: int = 32) -> Iterator[Prediction]:
         """What the model says about image files. One that cannot be read has an error; the others go on.
@@ -151,7 +153,7 @@ class Classifier:
         errors: dict[int, str] = {}
         for place, path in enumerate(paths):
             try:
-                read[place] = self.read([path])[0]
+                read[place] = self.read(path)
             except (OSError, ValueError) as error:
                 errors[place] = str(error)
         scores = dict(zip(read, self.scores(np.stack(list(read.values()))), strict=True)) if read else {}
@@ -162,6 +164,7 @@ class Classifier:
                 yield Prediction(path, self.best(scores[place], top))
 
     def batches(self, directory: str, batch_size: int = 32) -> ImageBatches:
-        """The images of a folder with a sub-folder for each class of the model."""
-        images = Folder(directory, self.size, self.color_mode, self.resize, self.class_names)
+        """The images of a folder with a sub-folder for each class of the model, as `fit` read them."""
+        kept = self.preprocessing
+        images = Folder(directory, list(kept.image_size), kept.color_mode, kept.fit, self.class_names)
         return ImageBatches(images, np.arange(len(images)), batch_size)

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 AUGMENTATIONS = ("none", "light", "standard", "randaugment")
-_RESIZES = ("stretch", "crop", "pad")
+_FITS = ("stretch", "crop", "pad")
 _COLOR_MODES = ("rgb", "grayscale", "rgba")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 # Of no recipe: small batches, AdamW, a cosine after one epoch of warm-up.
@@ -167,8 +167,8 @@ class Settings:
         _D, _size, "height and width that images are resized to (those of the network)", "N|HxW"
     )
     color_mode: str | None = _of(_D, _one_of(*_COLOR_MODES), "channels of the images (rgb)", "MODE")
-    resize: str | None = _of(
-        _D, _one_of(*_RESIZES), "how other shapes become that size: stretch, crop or pad (stretch)", "HOW"
+    fit: str | None = _of(
+        _D, _one_of(*_FITS), "how other shapes become that size: stretch, crop or pad (stretch)", "HOW"
     )
     workers: int | None = _of(_D, _int(1, 256), "threads that read images (the processors)", "N")
     data_hash: str | None = _of(

@@ -19,12 +19,12 @@ import numpy as np
 
 from cnnrs import callbacks, config, losses, utils
 from cnnrs.base.devices import device as device_of
+from cnnrs.evaluation import evaluate_model
 from cnnrs.random import draw_seed
 from cnnrs.recipes.training import gives_logits, optimizer_of
 from cnnrs.runs import networks, toml
 from cnnrs.runs.callbacks import EpochOrder, HistoryFile, RunProgress, Snapshots
 from cnnrs.runs.data import NAMED, Arrays, Folder, ImageBatches, Images, split_indices
-from cnnrs.runs.evaluation import evaluated, save_predictions
 from cnnrs.runs.folder import RunFolder, write_json, write_text
 from cnnrs.runs.settings import Settings, SettingsError
 from cnnrs.runs.stopping import Interrupted, Stopping
@@ -32,6 +32,11 @@ from cnnrs.runs.stopping import Interrupted, Stopping
 __all__ = ["Prepared", "RunResult", "measured_by", "prepare", "resume", "surroundings", "train"]
 
 _NOTE = "# The settings of a run. This repeats it: cnnrs train run.toml --out another\n\n"
+
+_RESULTS = (
+    "model.keras", "last.keras", "history.csv", "evaluation.json", "predictions.npz", "samples.npz",
+    "report.html",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def _resolved(settings: Settings) -> Settings:
         "model": os.path.abspath(model) if networks.is_file(model) else model,
         "weights": settings.weights or "none",
         "color_mode": settings.color_mode or "rgb",
-        "resize": settings.resize or "stretch",
+        "fit": settings.fit or "stretch",
         "recipe": settings.recipe or "none",
         "augment": settings.augment or ("none" if named else "light"),
         "class_weight": settings.class_weight or "none",
@@ -143,7 +148,7 @@ def _images(settings: Settings) -> tuple[Images, np.ndarray, Images, np.ndarray]
 def _folder(settings: Settings, directory: str, class_names: list[str] | None) -> Folder:
     assert settings.image_size is not None
     return Folder(
-        directory, settings.image_size, settings.color_mode or "rgb", settings.resize or "stretch",
+        directory, settings.image_size, settings.color_mode or "rgb", settings.fit or "stretch",
         class_names, settings.workers or os.cpu_count() or 1,
     )  # fmt: skip
 
@@ -208,6 +213,10 @@ def prepare(settings: Settings) -> Prepared:
     model = networks.make(
         settings.model or "", classes, settings.image_size or [], channels, settings.weights or "none",
         settings.augment or "none",
+    )  # fmt: skip
+    model.set_image_preprocessing(
+        source.class_names, image_size=settings.image_size, color_mode=settings.color_mode,
+        fit=settings.fit or "stretch",
     )  # fmt: skip
     from_logits = gives_logits(model)
     loss = (
@@ -286,7 +295,14 @@ def train(
         prepared = prepare(settings)
         folder.path.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder.snapshot, ignore_errors=True)
-        for name in ("model.keras", "last.keras", "history.csv", "evaluation.json", "predictions.npz"):
+        for name in (
+            "model.keras",
+            "last.keras",
+            "history.csv",
+            "evaluation.json",
+            "predictions.npz",
+            "samples.npz",
+        ):
             (folder.path / name).unlink(missing_ok=True)
         write_text(folder.settings, _NOTE + toml.dumps(prepared.settings.tables()))
         write_json(folder.environment, _environment(prepared))
@@ -376,17 +392,23 @@ def _finish(prepared: Prepared, folder: RunFolder) -> dict[str, Any]:
             workers=prepared.training.workers,
         )  # fmt: skip
     recipe = prepared.settings.chosen_recipe()
-    figures, scores = evaluated(load_model(folder.best, compile=False), measured)
+    best = evaluate_model(load_model(folder.best, compile=False), measured)
     if recipe.ema_epochs or recipe.swa_start is not None:
-        averaged, of_averaged = evaluated(prepared.model, measured)
-        upward = prepared.settings.monitor == "accuracy"
-        name = "accuracy" if upward else "loss"
-        if (averaged[name] > figures[name]) if upward else (averaged[name] < figures[name]):
-            figures, scores = averaged, of_averaged
+        averaged = evaluate_model(prepared.model, measured)
+        if prepared.settings.monitor == "accuracy":
+            is_better = averaged.accuracy > best.accuracy
+        else:
+            is_better = averaged.loss < best.loss
+        if is_better:
+            best = averaged
             shutil.copyfile(folder.last, folder.best)
-    figures = {"of": "validation" if prepared.validation is not None else "training", **figures}
-    save_predictions(folder, figures, measured, scores)
-    return figures
+    best.save(folder.path)
+    return {
+        "of": "validation" if prepared.validation is not None else "training",
+        "images": len(best.labels),
+        "accuracy": best.accuracy,
+        "loss": best.loss,
+    }
 
 
 def _class_weight(prepared: Prepared) -> dict[int, float] | None:
