@@ -59,7 +59,6 @@ class Dataset(Bucketing, Ordering, Sources):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.class_names: list[str] | None = None
         self.file_paths: list[str] | None = None
         self.files_in_order = False
         self._options = Options()
@@ -115,7 +114,9 @@ class Dataset(Bucketing, Ordering, Sources):
         """
         if not isinstance(options, Options):
             raise TypeError(f"Dataset.with_options: expected Options, received {type(options).__name__}")
-        made = self._made(self._open_pass, self._length, self._known_spec, self._rows, name=name)
+        made = self._step(
+            self._open_pass, self._length, self._known_spec, self._rows, name, open_at=self._open_at
+        )
         made._options, made._attempts = options, self._attempts
         return made
 

@@ -18,7 +18,11 @@ class Source(Protocol):
 
     def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]: ...
 
-    def batches(self, indices: list[np.ndarray]) -> Iterator[Any] | None: ...
+    @property
+    def gathers(self) -> bool:
+        """Whether a batch is made at once, and not of single elements."""
+
+    def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]: ...
 
 
 class ArrayRows:
@@ -40,7 +44,9 @@ class ArrayRows:
         for index in indices.tolist():
             yield self._at(index)
 
-    def batches(self, indices: list[np.ndarray]) -> Iterator[Any]:
+    gathers = True
+
+    def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
         """Rows, several at once: one gathering of an array makes a batch."""
         return map(self._at, indices)
 
@@ -64,8 +70,11 @@ class FunctionRows:
         """Elements, one by one; threads prepare the next ones if that is wanted."""
         return through(self.at, iter(indices.tolist()), self.workers if ahead else 1)
 
-    def batches(self, indices: list[np.ndarray]) -> None:
-        """None: elements come one by one."""
+    gathers = False
+
+    def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
+        """Nothing calls it: elements come one by one."""
+        raise NotImplementedError
 
 
 class Rows:
@@ -84,8 +93,18 @@ class Rows:
         """Begins a pass over the elements."""
         return self.source.elements(self.order(peek), ahead=not peek)
 
-    def open_batches(self, peek: bool, size: int, drop_remainder: bool) -> Iterator[Any] | None:
-        """Begins a pass over batches; None if elements come one by one."""
+    def open_at(self, first: int) -> Iterator[Any]:
+        """Begins a pass at its element `first`."""
+        return self.source.elements(self.order(False)[first:])
+
+    def open_batches(
+        self, peek: bool, size: int, drop_remainder: bool, begin: int = 0
+    ) -> Iterator[Any] | None:
+        """Begins a pass over batches, at its batch `begin`; None if elements come one by one."""
+        if not self.source.gathers:
+            return None
         order = self.order(peek)
         stop = len(order) - len(order) % size if drop_remainder else len(order)
-        return self.source.batches([order[first : min(first + size, stop)] for first in range(0, stop, size)])
+        firsts = range(begin * size, stop, size)
+        groups = [order[first : min(first + size, stop)] for first in firsts]
+        return self.source.batches(groups, ahead=not peek)

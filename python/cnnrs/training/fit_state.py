@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnrs import random
 from cnnrs.training.batches import Batches
+from cnnrs.training.data_adapter import BatchData
 from cnnrs.training.runner import StepRunner
 from cnnrs.training.samples import Samples
 from cnnrs.training.step import RecordedStep
@@ -23,13 +24,15 @@ class Fit:
     Attributes:
         model: The model.
         batches: Its batches.
+        validation: The batches that it validates on, if they are those of an iterable; else None.
         callbacks: Its callbacks.
         resumed: What a callback has taken up, until the epoch begins.
     """
 
-    def __init__(self, model: Any, batches: Batches, callbacks: Any):
+    def __init__(self, model: Any, batches: Batches, callbacks: Any, validation: Any = None):
         self.model = model
         self.batches = batches
+        self.validation = validation if isinstance(validation, BatchData) else None
         self.callbacks = callbacks
         self.resumed: Resumed | None = None
 
@@ -47,6 +50,7 @@ class Fit:
         callbacks = {name: callback.training_state() for name, callback in _named(self.callbacks)}
         return {
             "batches": self.batches.state(within),
+            "validation": None if self.validation is None else self.validation.state(),
             "metrics": _packed(metrics, tensors),
             "random": _packed(random.state(), tensors),
             "callbacks": _packed({name: state for name, state in callbacks.items() if state}, tensors),
@@ -71,6 +75,8 @@ class Fit:
         """
         self.resumed = Resumed(self.model, _unpacked(state, tensors), done, logs, restore)
         self.batches.resume(state["batches"], done)
+        if self.validation is not None and state.get("validation") is not None:
+            self.validation.restore(state["validation"])
         random.set_state(self.resumed.random)
 
     def take_resumed(self) -> Resumed | None:

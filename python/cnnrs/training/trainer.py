@@ -121,7 +121,7 @@ class Trainer(StepFunctions):
         batches = Batches(data, steps, shuffle, self._shuffle_seed)
         self.make_train_function()
         self._initial_epoch = initial_epoch
-        self._fit = fit = Fit(self, batches, callbacks)
+        self._fit = fit = Fit(self, batches, callbacks, validation)
         callbacks.on_train_begin()
         # A callback may have taken up training that was interrupted.
         initial_epoch = self._initial_epoch
