@@ -38,6 +38,7 @@ analysis
 evaluation
 models backend preprocessing
 applications detection distillation recipes wrappers reporting
+runs
 __init__
 compat
 keras

@@ -136,6 +136,9 @@ class Trainer(StepFunctions):
         initial_epoch = self._initial_epoch
         if fit.resumed is not None:
             fit.resumed.restore_callbacks(callbacks)
+            if self.stop_training:
+                # It was interrupted when a callback had ended it.
+                epochs = initial_epoch
         logs: dict[str, Any] = {}
         keep(self)
         for epoch in range(initial_epoch, epochs):
