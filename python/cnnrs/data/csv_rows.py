@@ -345,8 +345,8 @@ def make_csv_dataset(
     places = _selected(select_columns, names, where)
     if label_name is not None and label_name not in [names[i] for i in places]:
         raise ValueError(
-            f"{where}: label_name: expected one of {[names[i] for i in places]}, received {label_name!r}"
-            f"{did_you_mean(str(label_name), names)}"
+            f"{where}: label_name: expected a column that is read, received {label_name!r}"
+            f"{did_you_mean(str(label_name), [names[i] for i in places])}"
         )
     if column_defaults is not None:
         columns = [Column(default, f"{where}: column_defaults") for default in column_defaults]
@@ -414,8 +414,7 @@ def _selected(select_columns: Any, names: list[str], where: str) -> list[int]:
     for one in select_columns:
         if isinstance(one, str) and one not in names:
             raise ValueError(
-                f"{where}: select_columns: expected names of {names}, received {one!r}"
-                f"{did_you_mean(one, names)}"
+                f"{where}: select_columns: expected columns, received {one!r}{did_you_mean(one, names)}"
             )
         place = names.index(one) if isinstance(one, str) else int(one)
         if not 0 <= place < len(names):
