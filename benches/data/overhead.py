@@ -2,9 +2,9 @@
 
     python benches/data/overhead.py --tensorflow PYTHON --torch PYTHON
 
-Each library runs in its own interpreter, one after the other. Time is that of the processor, of all threads and
-child processes, which other work on the machine changes little, and that of the clock. The least of the passes
-counts.
+Each library runs in its own interpreter, one after the other. Time is that of the processor, of all threads
+and child processes, which other work on the machine changes little, and that of the clock. The least of the
+passes counts.
 """
 
 from __future__ import annotations
