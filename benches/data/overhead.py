@@ -129,9 +129,7 @@ def main() -> int:
         print(json.dumps(measure(options.worker)))
         return 0
     interpreters = {"cnnrs": sys.executable, "tf.data": options.tensorflow}
-    print(
-        f"{COUNT} pictures of {SIZE} x {SIZE} x 3, batches of {BATCH}: microseconds of processor (clock) a batch"
-    )
+    print(f"{COUNT} pictures of {SIZE} x {SIZE} x 3, batches of {BATCH}; microseconds of processor (clock)")
     print(f"| library | {' | '.join(PIPELINES)} |\n|---|---|---|---|")
     for name in LIBRARIES:
         python = interpreters.get(name, options.torch)
