@@ -65,7 +65,10 @@ LAYERS = {
     **dict.fromkeys(
         [
             "AdaptivePReLU",
+            "ArcFace",
             "AttentionPooling2D",
+            "CenterLoss",
+            "CosineDense",
             "FReLU",
             "FilterResponseNormalization",
             "FractionalAveragePooling2D",

@@ -39,6 +39,7 @@ class Dataset(Bucketing, Ordering, Splitting, FileSources):
     Attributes:
         class_names: Of images of a directory: the names of their classes; else None.
         file_paths: Of these: their files; else None.
+        files_in_order: Whether elements come in the order of `file_paths` in each pass.
         element_spec: The shapes and types of elements.
 
     Example:
@@ -60,6 +61,7 @@ class Dataset(Bucketing, Ordering, Splitting, FileSources):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.file_paths: list[str] | None = None
+        self.files_in_order = False
         self._options = Options()
 
     @staticmethod

@@ -241,6 +241,7 @@ _LATE: Mapping[str, str] = {
     "blocks.shuffle": "ChannelShuffle ShuffleBlock",
     "blocks.unet": "UNetDown UNetUp",
     "dropping": "DropBlock2D ShakeDrop StochasticDepth",
+    "metric_learning": "ArcFace CenterLoss CosineDense",
     "patches": "PatchTokens",
     "response_normalization": "LocalResponseNormalization",
 }
@@ -294,6 +295,9 @@ if TYPE_CHECKING:
     from cnnrs.layers.dropping import DropBlock2D as DropBlock2D
     from cnnrs.layers.dropping import ShakeDrop as ShakeDrop
     from cnnrs.layers.dropping import StochasticDepth as StochasticDepth
+    from cnnrs.layers.metric_learning import ArcFace as ArcFace
+    from cnnrs.layers.metric_learning import CenterLoss as CenterLoss
+    from cnnrs.layers.metric_learning import CosineDense as CosineDense
     from cnnrs.layers.normalization.filter_response import TLU as TLU
     from cnnrs.layers.normalization.filter_response import (
         FilterResponseNormalization as FilterResponseNormalization,

@@ -106,6 +106,7 @@ def data_set_of_files(
             data = data.shuffle(len(files), seed, reshuffle_each_iteration=format == "tf")
         data = data if batch_size is None else batch(data, batch_size)
         data.class_names, data.file_paths = names, [str(file) for file in files]
+        data.files_in_order = not shuffle or use == "validation"
         return data
 
     if subset == "both":
