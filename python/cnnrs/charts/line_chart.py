@@ -125,7 +125,11 @@ class LineChart:
             parts.append(
                 tag("text", tick_text(tick), x=_LEFT - 6, y=at, text_anchor="end", dominant_baseline="middle")
             )
-        for tick in ticks(x0, x1, 7):
+        x_ticks = ticks(x0, x1, 7)
+        if all(np.array_equal(line.x, np.rint(line.x)) for line in self.lines) and x1 - x0 > 1.5:
+            # Of what is counted there are no halves.
+            x_ticks = [tick for tick in x_ticks if tick == round(tick)]
+        for tick in x_ticks:
             at = f"{px(tick):.1f}"
             parts.append(tag("text", tick_text(tick), x=at, y=top + height + 16, text_anchor="middle"))
         parts.append(
