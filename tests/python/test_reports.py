@@ -203,11 +203,11 @@ def test_two_classes_and_one_output(tmp_path):
     assert "Average precision" in page.text
 
 
-def test_a_thousand_classes_and_noise_stay_small(tmp_path):
+def test_many_classes_and_noise_stay_small(tmp_path):
     rng = np.random.default_rng(0)
-    scores = rng.random((3000, 1000))
+    scores = rng.random((900, 300))
     scores /= scores.sum(axis=1, keepdims=True)
-    found = evaluation.Evaluation(np.arange(3000) % 1000, scores, [f"class {k}" for k in range(1000)])
+    found = evaluation.Evaluation(np.arange(900) % 300, scores, [f"class {k}" for k in range(300)])
     images = rng.integers(0, 256, (32, 112, 112, 3)).astype("uint8")
     chosen = [m.index for m in found.worst(24)]
     found.samples = evaluation.run_files.Samples(np.array(chosen), images[:24])

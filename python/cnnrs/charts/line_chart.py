@@ -126,7 +126,7 @@ class LineChart:
                 tag("text", tick_text(tick), x=_LEFT - 6, y=at, text_anchor="end", dominant_baseline="middle")
             )
         x_ticks = ticks(x0, x1, 7)
-        if all(np.array_equal(line.x, np.rint(line.x)) for line in self.lines) and x1 - x0 > 1.5:
+        if all(np.array_equal(line.x, np.rint(line.x)) for line in self.lines) and x1 - x0 >= 1:
             # Of what is counted there are no halves.
             x_ticks = [tick for tick in x_ticks if tick == round(tick)]
         for tick in x_ticks:

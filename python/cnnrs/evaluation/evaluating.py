@@ -144,9 +144,18 @@ class Evaluation:
         return positive
 
     @functools.cached_property
+    def auc_by_class(self) -> np.ndarray:
+        """The area under the ROC curve of each class against all others; nan without samples of it."""
+        if self.is_binary:
+            return np.full(2, self.roc().auc)
+        found: np.ndarray = curves.roc_auc(self.labels, self.scores, average=None)
+        return found
+
+    @property
     def auc(self) -> float:
         """The area under the ROC curve: of two classes, or the mean over classes against all others."""
-        return float(curves.roc_auc(self.labels, self.scores))
+        known = self.auc_by_class[~np.isnan(self.auc_by_class)]
+        return float(known.mean()) if len(known) else float("nan")
 
     @functools.cached_property
     def average_precision(self) -> float:

@@ -23,6 +23,7 @@ h1{font-size:1.6rem;margin:0;overflow-wrap:anywhere}
 h2{font-size:1.2rem;margin:2.2rem 0 .6rem;padding-top:.6rem;border-top:1px solid var(--line)}
 h3{font-size:1rem;margin:1.2rem 0 .4rem}
 p{margin:.4rem 0}
+p,li,h3{overflow-wrap:anywhere}
 .faint,figcaption,caption{color:var(--faint);font-size:.86rem}
 a{color:var(--accent)}
 nav{display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding-top:.7rem;font-size:.9rem}

@@ -145,10 +145,9 @@ def _one_against_all(found: Evaluation) -> list[Markup]:
     precision = LineChart(
         "Precision by recall", "recall", "precision", x_range=(0, 1), y_range=(0, 1), height=320
     )
-    known = [(k, found.roc(k)) for k in range(len(found.class_names)) if (found.labels == k).any()]
-    known = sorted(known, key=lambda entry: (math.isnan(entry[1].auc), entry[1].auc))[:6]
-    for k, curve in known:
-        name = found.class_names[k]
+    order = np.argsort(found.auc_by_class, kind="stable")
+    for k in [int(k) for k in order if not np.isnan(found.auc_by_class[k])][:6]:
+        name, curve = found.class_names[k], found.roc(k)
         roc.add(f"{name} {curve.auc:.3f}", curve.false_positive_rate, curve.true_positive_rate)
         other = found.precision_recall(k)
         precision.add(f"{name} {other.average_precision:.3f}", other.recall, other.precision)
