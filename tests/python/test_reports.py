@@ -233,10 +233,19 @@ def test_models_that_explain_nothing(tmp_path):
 
 
 def test_trials_of_a_search(tmp_path):
-    trials = [{"number": 0, "value": 0.9, "params": {"learning_rate": 0.1, "<x>": 2}}, {"number": 1}]
-    (tmp_path / "search.json").write_text(json.dumps({"best": 0, "trials": trials}))
+    trials = [
+        {"number": 0, "value": 0.7, "settings": {"rate": 0.1, "<x>": "a"}, "epochs": [0.5, 0.7]},
+        {"number": 1, "value": 0.9, "settings": {"rate": 0.001, "<x>": "b"}, "epochs": [0.9]},
+        {"number": 2, "state": "pruned", "value": None, "settings": {"rate": 1.0}, "error": "<b>"},
+    ]  # fmt: skip
+    content = {"metric": "val_accuracy", "direction": "maximize", "best": 1, "trials": trials}
+    (tmp_path / "search.json").write_text(json.dumps(content))
     page = Page(reporting.write(tmp_path).read_text("utf-8"))
-    assert "search" in page.sections and "params: <x>" in page.text
+    assert "search" in page.sections and "<x>" in page.text and "<b>" in page.text
+    assert "the best is trial 1 with 0.9" in page.text
+    assert page.text.index("1 0.9 0.001 b") < page.text.index("0 0.7 0.1 a")
+    # By trial, by epoch, by the rate.
+    assert len(page.all("svg")) == 3
     (tmp_path / "search.json").write_text("[]")
     assert "Search: search.json lists no trials" in Page(reporting.write(tmp_path).read_text("utf-8")).text
 

@@ -37,7 +37,7 @@ class FeatureMaps(dict[str, np.ndarray]):
         from cnnrs.charts.html import tag
         from cnnrs.charts.png import tiles
 
-        parts = []
+        parts: list[Any] = []
         for name, maps in self.items():
             text = f"{name}: {' × '.join(map(str, maps.shape))}"
             if maps.ndim != 4 or not len(maps) or len(parts) >= 12:

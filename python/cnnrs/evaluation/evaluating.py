@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -358,14 +359,7 @@ def _names(model: Any, x: Any) -> Any:
 
 def _batches(data: Any, owner: str) -> Iterator[tuple[Any, Any]]:
     """Samples and labels, batch by batch."""
-    if isinstance(data, ArrayData):
-        starts = range(0, data.size, data.batch_size)
-        parts: Any = (
-            map_samples(lambda a, s=start: a[s : s + data.batch_size], data.samples) for start in starts
-        )
-    else:
-        parts = data.epoch()
-    for x, y, _ in parts:
+    for x, y, _ in _slices(data) if isinstance(data, ArrayData) else data.epoch():
         targets = tree.flatten(y) if y is not None else []
         if len(targets) != 1:
             raise ValueError(
@@ -373,6 +367,13 @@ def _batches(data: Any, owner: str) -> Iterator[tuple[Any, Any]]:
                 f"{'none' if not targets else f'{len(targets)} arrays'}"
             )
         yield x, targets[0]
+
+
+def _slices(data: ArrayData) -> Iterator[Any]:
+    """Batches of arrays."""
+    for start in range(0, data.size, data.batch_size):
+        rows = slice(start, start + data.batch_size)
+        yield map_samples(itemgetter(rows), data.samples)
 
 
 class _Kept:
