@@ -22,6 +22,7 @@ from cnnrs import _core, ops
 ORDER = """
 _core
 base
+charts
 tree config
 symbolic fetching
 ops datasets
@@ -34,8 +35,10 @@ layers mixed_precision
 training
 saving utils
 analysis
+evaluation
 models backend preprocessing
-applications detection distillation recipes wrappers
+applications detection distillation recipes wrappers reporting
+runs
 __init__
 compat
 keras

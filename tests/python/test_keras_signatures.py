@@ -26,6 +26,7 @@ LEFT_OUT = {
 }
 # Arguments that Keras does not have, given by name only: by the last part of a name, or by all of it.
 FURTHER = {
+    "fit": {"batch_augmentation"},
     "average_pool": {"ceil_mode", "count_include_pad"},
     "gaussian_blur": {"fill_mode", "fill_value"},
     "max_pool": {"ceil_mode"},

@@ -27,10 +27,10 @@ MODULES = [
     "", "activations", "analysis", "applications", "applications.torchvision", "backend", "callbacks",
     "config", "constraints", "data",
     "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
-    "datasets.mnist", "datasets.reuters", "detection", "dtype_policies", "initializers", "layers", "losses",
-    "metrics",
+    "datasets.mnist", "datasets.reuters", "detection", "dtype_policies", "evaluation",
+    "initializers", "layers", "losses", "metrics",
     "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
-    "random", "recipes", "regularizers", "saving", "tree", "utils",
+    "random", "recipes", "regularizers", "reporting", "saving", "tree", "utils",
 ]  # fmt: skip
 # And those of the bridge to TensorFlow's names.
 MODULES += ["backend.functions", "compat.tf", *(f"compat.tf.{name}" for name in sorted(tf._SUBMODULES))]

@@ -103,7 +103,7 @@ def assert_cardinality(expected_cardinality: Any) -> Transformation:
             if not peek and expected == INFINITE_CARDINALITY:
                 raise ValueError(f"assert_cardinality: expected elements without end, found {count}")
 
-        return Dataset(counted, expected, dataset._known_spec)
+        return Dataset(counted, expected, dataset._known_spec, sources=(dataset,))
 
     return transformation
 
