@@ -78,10 +78,10 @@ def _sizes(images: Folder, findings: Any) -> None:
             "--fit crop keeps shapes and cuts edges off, --fit pad keeps all of the image",
         )  # fmt: skip
     median = np.median(extents, 0)
-    if median[0] * 2 <= height and median[1] * 2 <= width:
-        small = max(32, int(2 ** np.ceil(np.log2(median.max()))))
+    enough = max(32, int(2 ** np.ceil(np.log2(median.max()))))
+    if 2 * median[0] <= height and 2 * median[1] <= width and enough < min(height, width):
         findings.add(
             "enlarged", f"half of the images are not larger than {median[0]:.0f}x{median[1]:.0f}, and are "
             f"enlarged to {height}x{width}",
-            f"--image-size {small} trains faster, with the same details",
+            f"--image-size {enough} trains faster, with the same details",
         )  # fmt: skip

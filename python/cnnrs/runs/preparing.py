@@ -13,6 +13,7 @@ import numpy as np
 
 from cnnrs import config, losses, utils
 from cnnrs.base.devices import device as device_of
+from cnnrs.base.naming import fresh_names
 from cnnrs.random import draw_seed
 from cnnrs.recipes.training import gives_logits, optimizer_of
 from cnnrs.runs import networks
@@ -42,6 +43,8 @@ def surroundings(settings: Settings) -> Iterator[None]:
         if settings.device is not None:
             stack.enter_context(device_of(settings.device))
         config.set_dtype_policy(settings.precision or "float32")
+        # Names are part of the files of a run, which are the same in any process.
+        stack.enter_context(fresh_names())
         try:
             yield
         finally:
