@@ -48,6 +48,7 @@ class RunResult:
         seconds: Seconds of training, of this process.
         parameters: Parameters of the network.
         seed: The seed.
+        history: The rows of `history.csv`.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class RunResult:
     seconds: float
     parameters: int
     seed: int
+    history: list[dict[str, Any]]
 
 
 def _environment(prepared: Prepared) -> dict[str, Any]:
@@ -223,7 +225,7 @@ def _run(prepared: Prepared, folder: RunFolder, progress: bool, more: list[Any])
     best = (max if settings.monitor == "accuracy" else min)(known) if known else None
     return RunResult(
         folder.path, figures, len(history.rows), values.index(best) + 1 if known else None, seconds,
-        model.count_params(), int(settings.seed or 0),
+        model.count_params(), int(settings.seed or 0), history.rows,
     )  # fmt: skip
 
 
