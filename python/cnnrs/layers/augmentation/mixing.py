@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops, random
+from cnnrs.layers.augmentation import points
 from cnnrs.layers.augmentation.base import RandomLayer, images_of
 from cnnrs.layers.augmentation.erasing import BoxLayer
 
-__all__ = ["CutMix", "MixUp"]
+__all__ = ["CutMix", "Mix", "MixUp"]
 
 
 def _order(batch: int, draws: Any) -> Any:
@@ -22,7 +23,7 @@ def _order(batch: int, draws: Any) -> Any:
     return ops.sum(ops.cast(ops.logical_or(earlier, tie), "int32"), axis=1)
 
 
-class _Mix(RandomLayer):
+class Mix(RandomLayer):
     """A layer that joins each image with another one of the batch."""
 
     def _permutation(self, batch: int, seed: Any) -> Any:
@@ -43,7 +44,7 @@ class _Mix(RandomLayer):
         return self._mixed(labels, transformation) if training and transformation is not None else labels
 
 
-class MixUp(_Mix):
+class MixUp(Mix):
     """In training, adds to each image another one of the batch, and likewise to its label.
 
     Zhang et al. 2018, "mixup: Beyond empirical risk minimization", arXiv:1710.09412.
@@ -101,11 +102,17 @@ class MixUp(_Mix):
             "labels": both(bounding_boxes["labels"]),
         }
 
+    def transform_keypoints(self, keypoints: Any, transformation: Any, training: bool = True) -> Any:
+        if not training:
+            return keypoints
+        other = ops.take(keypoints, transformation["permutation_order"], axis=0)
+        return ops.concatenate([keypoints, other], axis=1)
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha}
 
 
-class CutMix(_Mix, BoxLayer):
+class CutMix(Mix, BoxLayer):
     """In training, puts a box of another image of the batch into each, and mixes the labels by its area.
 
     Yun et al. 2019, "CutMix: Regularization strategy to train strong classifiers", arXiv:1905.04899.
@@ -142,6 +149,7 @@ class CutMix(_Mix, BoxLayer):
         y0, y1 = self._bounds(batch, height, part, seed)
         return {
             "permutation_order": self._permutation(batch, seed),
+            "corners": (x0, x1, y0, y1),
             "batch_masks": self._boxes(shape, (x0, x1, y0, y1)),
             "mix_weight": 1.0 - (x1 - x0) * (y1 - y0) / float(width * height),
         }
@@ -166,6 +174,20 @@ class CutMix(_Mix, BoxLayer):
         raise NotImplementedError(
             f"{self.name}: bounding_boxes: boxes of images put together are not known; leave the key out"
         )
+
+    def transform_keypoints(self, keypoints: Any, transformation: Any, training: bool = True) -> Any:
+        if not training or transformation is None:
+            return keypoints
+        x0, x1, y0, y1 = (ops.reshape(corner, (-1, 1, 1)) for corner in transformation["corners"])
+        other = ops.take(keypoints, transformation["permutation_order"], axis=0)
+
+        def within(of: Any) -> Any:
+            x, y = ops.round(of[..., 0:1]), ops.round(of[..., 1:2])
+            across = ops.logical_and(x >= x0, x < x1)
+            return ops.logical_and(across, ops.logical_and(y >= y0, y < y1))
+
+        shown = points.kept(other, within(other))
+        return ops.concatenate([points.kept(keypoints, ops.logical_not(within(keypoints))), shown], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factor": self.factor}
