@@ -4,7 +4,7 @@
 
 Each runs in a process of its own, on the same two cores, one after another, several times in turn; the best
 rate of each counts. The images are decoded before. The chains are those of training on ImageNet (a random
-part of each image at 224 x 224 pixels, flips, changes of colour, normalised) and on CIFAR (4 pixels of margin,
+part of each image at 224 x 224 pixels, flips, changes of colour, normalised) and on CIFAR (margins of 4, a
 random window, flips, normalised).
 """
 
