@@ -158,12 +158,17 @@ fn finish(pending: &mut Vec<RowChange>, picture: &mut Picture<'_>) {
     }
 }
 
+/// Whether a parameter says that something is to be done. What is no number does not.
+fn told(param: f32) -> bool {
+    param > 0.0
+}
+
 /// Whether the parameters say that nothing is to be done.
 fn is_idle(step: &Step, params: &[f32]) -> bool {
     match step {
-        Step::Flip { .. } | Step::Gray | Step::Invert { .. } => params[0] <= 0.0,
-        Step::Erase { .. } | Step::Grid { .. } => params[4] <= 0.0,
-        Step::Warp { .. } => params[8] <= 0.0,
+        Step::Flip { .. } | Step::Gray | Step::Invert { .. } => !told(params[0]),
+        Step::Erase { .. } | Step::Grid { .. } => !told(params[4]),
+        Step::Warp { .. } => !told(params[8]),
         Step::Choose { parts } => chosen(params[0], parts.len()).is_none(),
         _ => false,
     }
@@ -183,18 +188,18 @@ fn of_rows(step: &Step, params: &[f32]) -> Option<RowChange> {
             RowChange::Contrast { mean: colors(&[*zero]), factor: params[0], range: *range }
         }
         Step::Degenerate { range } => RowChange::Degenerate { share: params[0], range: *range },
-        Step::Gray if params[0] > 0.0 => RowChange::Gray,
+        Step::Gray if told(params[0]) => RowChange::Gray,
         Step::Saturation { range } => RowChange::Saturation { factor: params[0], range: *range },
         Step::Hue { range } => RowChange::Hue { turn: params[0], range: *range },
         Step::Posterize { range } => RowChange::Posterize { step: params[0].exp2().round(), range: *range },
         Step::Solarize { range } => RowChange::Solarize { addition: params[0], threshold: params[1], range: *range },
-        Step::Invert { high } if params[0] > 0.0 => RowChange::Invert { high: *high },
+        Step::Invert { high } if told(params[0]) => RowChange::Invert { high: *high },
         Step::Scale { scale, offset } => RowChange::Scale { scale: colors(scale), offset: colors(offset) },
         Step::Standardize { mean, deviation } => {
             RowChange::Standardize { mean: colors(mean), deviation: colors(deviation) }
         }
         Step::Round => RowChange::Round,
-        Step::Blur { range, .. } if params[2] <= 0.0 => RowChange::Clip { range: *range },
+        Step::Blur { range, .. } if !told(params[2]) => RowChange::Clip { range: *range },
         _ => return None,
     })
 }

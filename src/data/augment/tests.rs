@@ -308,3 +308,58 @@ fn sizes_of_steps() {
     let padded = run(&[spec("pad", &[1.0, 2.0, 9.0, 12.0, 5.0])], &[], Input::Bytes(&pixels(LAYOUT.size())));
     assert_eq!((padded.len(), padded[0], padded[(12 + 2) * 3]), (9 * 12 * 3, 5.0, f32::from(pixels(1)[0])));
 }
+
+#[test]
+fn warps_read_the_pixels_around_with_what_fills_the_outside() {
+    let bytes = pixels(LAYOUT.size());
+    let projection = [0.8, 0.35, -1.5, -0.25, 1.2, 0.6, 0.01, -0.02];
+    // In the order of the modes: constant, nearest, wrap, mirror, reflect.
+    let inside = |mode: usize, i: i64, n: i64| match mode {
+        0 => (0..n).contains(&i).then_some(i),
+        1 => Some(i.clamp(0, n - 1)),
+        2 => Some(i.rem_euclid(n)),
+        3 => Some(
+            (0..)
+                .map(|k| if k % 2 == 0 { k / 2 } else { -(k / 2) - 1 })
+                .find_map(|k: i64| {
+                    let place = if k.rem_euclid(2) == 0 { i - k * (n - 1) } else { (k + 1) * (n - 1) - i };
+                    (0..n).contains(&place).then_some(place)
+                })
+                .unwrap(),
+        ),
+        _ => {
+            let around = i.rem_euclid(2 * n);
+            Some(if around >= n { 2 * n - 1 - around } else { around })
+        }
+    };
+    for mode in 0..5 {
+        for nearest in [false, true] {
+            let numbers = [f64::from(u8::from(nearest)), mode as f64, 17.0];
+            let mut params = projection.map(|p| p as f32).to_vec();
+            params.push(1.0);
+            let result = run(&[spec("warp", &numbers)], &params, Input::Bytes(&bytes));
+            let value = |y: i64, x: i64, c: usize| {
+                let place = inside(mode, y, 7).zip(inside(mode, x, 9));
+                place.map_or(17.0, |(y, x)| f64::from(bytes[at(y as usize, x as usize, c)]))
+            };
+            close(
+                &result,
+                |i| {
+                    let (y, x, c) = ((i / 27) as f64, (i / 3 % 9) as f64, i % 3);
+                    let [a0, a1, a2, b0, b1, b2, c0, c1] = projection;
+                    let k = c0 * x + c1 * y + 1.0;
+                    let (column, row) = ((a0 * x + a1 * y + a2) / k, (b0 * x + b1 * y + b2) / k);
+                    if nearest {
+                        return value(row.round() as i64, column.round() as i64, c);
+                    }
+                    let (top, left) = (row.floor(), column.floor());
+                    let (dy, dx) = (row - top, column - left);
+                    let (t, l) = (top as i64, left as i64);
+                    (1.0 - dy) * ((1.0 - dx) * value(t, l, c) + dx * value(t, l + 1, c))
+                        + dy * ((1.0 - dx) * value(t + 1, l, c) + dx * value(t + 1, l + 1, c))
+                },
+                2e-3,
+            );
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Images whose pixels come from other places, by a projection.
 
 use super::picture::Planes;
+use super::wide;
 use crate::error::{Error, Result};
 
 /// What lies outside of an image `a b c d`.
@@ -94,42 +95,97 @@ impl Reader {
     }
 }
 
+wide! {
+    /// Where the pixels of row `y` come from: rows and columns of the image.
+    fn project(projection: &[f32; 8], y: f32, rows: &mut [f32], columns: &mut [f32]) {
+        let [a0, a1, a2, b0, b1, b2, c0, c1] = *projection;
+        for (x, (row, column)) in rows.iter_mut().zip(columns).enumerate() {
+            let x = x as f32;
+            let depth = c0 * x + c1 * y + 1.0;
+            let fine = depth != 0.0;
+            let safe = if fine { depth } else { 1.0 };
+            *column = if fine { (a0 * x + a1 * y + a2) / safe } else { NOWHERE };
+            *row = if fine { (b0 * x + b1 * y + b2) / safe } else { NOWHERE };
+        }
+    }
+
+    /// The upper left of the four pixels around each place, how far the place is from it, and -1 for the pixel where one
+    /// of the four is outside.
+    fn corners(extents: (i32, i32), rows: &mut [f32], columns: &mut [f32], at: &mut [i32]) {
+        let (height, width) = extents;
+        // Floats that the ends are, so that places far outside need no care.
+        let (last_row, last_column) = ((height - 1) as f32, (width - 1) as f32);
+        for ((row, column), at) in rows.iter_mut().zip(columns).zip(at) {
+            let (top, left) = (row.floor(), column.floor());
+            let inside = top >= 0.0 && top < last_row && left >= 0.0 && left < last_column;
+            (*row, *column) = (*row - top, *column - left);
+            *at = if inside { top as i32 * width + left as i32 } else { -1 };
+        }
+    }
+
+    /// The pixel nearest to each place, -1 for one outside. Halves are rounded away from zero, which is outside below 0.
+    fn nearests(extents: (i32, i32), rows: &[f32], columns: &[f32], at: &mut [i32]) {
+        let (height, width) = extents;
+        for ((row, column), at) in rows.iter().zip(columns).zip(at) {
+            let (y, x) = ((row + 0.5).floor(), (column + 0.5).floor());
+            let inside = *row > -0.5 && y < height as f32 && *column > -0.5 && x < width as f32;
+            *at = if inside { y as i32 * width + x as i32 } else { -1 };
+        }
+    }
+}
+
 /// The image with the pixel of column x and row y read at `(a0 x + a1 y + a2) / k`, `(b0 x + b1 y + b2) / k` with
 /// `k = c0 x + c1 y + 1`.
 pub fn warp(planes: &Planes, projection: &[f32], nearest: bool, fill: Fill) -> Planes {
-    let &[a0, a1, a2, b0, b1, b2, c0, c1, ..] = projection else { return planes.clone() };
+    let Some(Ok(projection)) = projection.get(..8).map(<&[f32; 8]>::try_from) else { return planes.clone() };
     let (height, width, pixels) = (planes.height, planes.width, planes.pixels());
-    let reader = Reader { fill, height: height as i32, width: width as i32 };
+    let extents = (height as i32, width as i32);
+    let reader = Reader { fill, height: extents.0, width: extents.1 };
     let outside = if let Fill::Constant(value) = fill { value } else { 0.0 };
     let mut result = Planes::new(height, width, planes.channels);
-    let mut around: Vec<Around> = Vec::with_capacity(width);
+    let (mut rows, mut columns, mut at) = (vec![0.0f32; width], vec![0.0f32; width], vec![0i32; width]);
+    // Pixels at the border, which are read one by one.
+    let mut border: Vec<(usize, Around)> = Vec::with_capacity(width);
+    let read = if nearest { 1 } else { 4 };
     for y in 0..height {
-        around.clear();
-        let fy = y as f32;
-        around.extend((0..width).map(|x| {
-            let fx = x as f32;
-            let depth = c0 * fx + c1 * fy + 1.0;
-            let (column, row) = if depth == 0.0 {
-                (NOWHERE, NOWHERE)
-            } else {
-                ((a0 * fx + a1 * fy + a2) / depth, (b0 * fx + b1 * fy + b2) / depth)
-            };
-            if nearest {
-                let mut all = [(None, 0.0); 4];
-                all[0] = (reader.nearest(row, column), 1.0);
-                all
+        project(projection, y as f32, &mut rows, &mut columns);
+        border.clear();
+        let mut keep = |x: usize, row: f32, column: f32| {
+            let around = if nearest {
+                let mut one: Around = [(None, 0.0); 4];
+                one[0] = (reader.nearest(row, column), 1.0);
+                one
             } else {
                 reader.around(row, column)
-            }
-        }));
-        let read = if nearest { 1 } else { 4 };
+            };
+            border.push((x, around));
+        };
+        if nearest {
+            nearests(extents, &rows, &columns, &mut at);
+            at.iter().enumerate().filter(|(_, at)| **at < 0).for_each(|(x, _)| keep(x, rows[x], columns[x]));
+        } else {
+            let places = (rows.clone(), columns.clone());
+            corners(extents, &mut rows, &mut columns, &mut at);
+            at.iter().enumerate().filter(|(_, at)| **at < 0).for_each(|(x, _)| keep(x, places.0[x], places.1[x]));
+        }
         for (plane, to) in planes.data.chunks_exact(pixels).zip(result.data.chunks_exact_mut(pixels)) {
-            for (to, around) in to[y * width..][..width].iter_mut().zip(&around) {
-                let mut total = 0.0;
-                for &(place, share) in &around[..read] {
-                    total += share * place.map_or(outside, |place| plane[place]);
+            let to = &mut to[y * width..][..width];
+            if nearest {
+                for (to, &at) in to.iter_mut().zip(&at) {
+                    *to = plane[at.max(0) as usize];
                 }
-                *to = total;
+            } else if height > 1 && width > 1 {
+                for (((to, &at), &down), &right) in to.iter_mut().zip(&at).zip(&rows).zip(&columns) {
+                    let four = &plane[at.max(0) as usize..][..width + 2];
+                    *to = (1.0 - down) * (1.0 - right) * four[0]
+                        + (1.0 - down) * right * four[1]
+                        + down * (1.0 - right) * four[width]
+                        + down * right * four[width + 1];
+                }
+            }
+            for (x, around) in &border {
+                to[*x] =
+                    around[..read].iter().map(|(place, share)| share * place.map_or(outside, |at| plane[at])).sum();
             }
         }
     }
