@@ -9,6 +9,7 @@ mod files;
 mod function;
 mod hdf5;
 mod held;
+mod images;
 mod indexing;
 mod operators;
 mod recorded;
@@ -108,5 +109,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     function::register(m)?;
     hdf5::register(m)?;
     files::register(m)?;
+    images::register(m)?;
     system::register(m)
 }

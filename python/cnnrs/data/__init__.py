@@ -2,6 +2,7 @@
 
 from cnnrs.base import suggest
 from cnnrs.data.dataset import Dataset
+from cnnrs.data.images import ImageInfo, decode_image, image_batches, image_info, read_images
 from cnnrs.data.options import AutoShardPolicy, Options
 from cnnrs.data.pipeline import AUTOTUNE, INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, DatasetIterator
 from cnnrs.data.spec import DatasetSpec, TensorSpec
@@ -15,9 +16,14 @@ __all__ = [
     "Dataset",
     "DatasetIterator",
     "DatasetSpec",
+    "ImageInfo",
     "Options",
     "StringTensor",
     "TensorSpec",
+    "decode_image",
+    "image_batches",
+    "image_info",
+    "read_images",
 ]
 
 __getattr__ = suggest.without("cnnrs.data", {}, __all__)
