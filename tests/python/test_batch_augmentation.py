@@ -190,6 +190,19 @@ def test_a_loss_of_the_whole_batch_sees_soft_targets(name: str) -> None:
     assert one_step(model, X, hot, MIXERS[name], losses.Dice())["loss"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_loss_with_a_call_of_its_own_sees_soft_targets() -> None:
+    class Whole(losses.Loss):
+        def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            return ops.mean(ops.square(y_true - y_pred))
+
+    order, weight, elements = drawn(MIXERS["mixup"], X.shape)
+    model = build()
+    p = np.float64(model(mixed(X, order, elements).astype("float32")).numpy())
+    soft = mixed(ONE_HOT, order, weight[:, None])
+    logs = one_step(model, X, ONE_HOT, MIXERS["mixup"], Whole())
+    assert logs["loss"] == pytest.approx(np.mean((soft - p) ** 2), rel=1e-5)
+
+
 # ---- one of several
 
 
