@@ -400,6 +400,23 @@ def test_code_of_the_user_gets_soft_labels(made: Any) -> None:
         one_step(model, X, LABELS, MIXERS["mixup"], None)
 
 
+def test_a_distiller_learns_from_mixed_samples() -> None:
+    distiller = cnnrs.distillation.Distiller(
+        build(activation=None), build(activation=None), cnnrs.distillation.LogitsDistillation()
+    )
+    distiller.compile("adam", losses.CategoricalCrossentropy(from_logits=True))
+    found = distiller.fit(X, ONE_HOT, epochs=3, verbose=0, batch_augmentation=MIXERS["cutmix"]()).history
+    assert np.isfinite(found["loss"]).all()
+
+
+def test_boxes_are_not_mixed() -> None:
+    model = cnnrs.detection.YOLOX((32, 32, 3), classes=1, size=(0.33, 0.125))
+    model.compile("adam")
+    y = {"boxes": np.zeros((2, 4, 4), "float32"), "classes": np.zeros((2, 4), "float32")}
+    with pytest.raises(ValueError, match=r"one-hot targets.*compute_loss of its own.*\(2, 4, 4\)"):
+        model.fit(np.zeros((2, 32, 32, 3)), y, verbose=0, batch_augmentation=layers.MixUp())
+
+
 # ---- errors
 
 
