@@ -28,6 +28,7 @@ LEFT_OUT = {
 FURTHER = {
     "fit": {"batch_augmentation"},
     "average_pool": {"ceil_mode", "count_include_pad"},
+    "gaussian_blur": {"fill_mode", "fill_value"},
     "max_pool": {"ceil_mode"},
     "losses.SparseCategoricalCrossentropy": {"label_smoothing"},
     "losses.sparse_categorical_crossentropy": {"label_smoothing"},
