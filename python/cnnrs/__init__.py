@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from cnnrs import models as models
     from cnnrs import ops as ops
     from cnnrs import reporting as reporting
+    from cnnrs import runs as runs
+    from cnnrs import sanity as sanity
     from cnnrs import tree as tree
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
@@ -88,6 +90,8 @@ _SUBMODULES = frozenset(
         "recipes",
         "regularizers",
         "reporting",
+        "runs",
+        "sanity",
         "saving",
         "tree",
         "utils",

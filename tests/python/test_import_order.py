@@ -34,10 +34,11 @@ metrics optimizers data
 layers mixed_precision
 training
 saving utils
-analysis
+analysis sanity
 evaluation
 models backend preprocessing
 applications detection distillation recipes wrappers reporting
+runs
 __init__
 compat
 keras
