@@ -228,7 +228,7 @@ def names_of_classes(class_names: Sequence[Any] | None, count: int, owner: str) 
     """
     if class_names is None:
         return [str(k) for k in range(count)]
-    if isinstance(class_names, (str, bytes)):
+    if isinstance(class_names, (str, bytes, dict)) or not hasattr(class_names, "__iter__"):
         raise ValueError(f"{owner}: class_names: expected a list of names, received {class_names!r}")
     names = [str(name) for name in class_names]
     if len(names) < count:
