@@ -58,7 +58,7 @@ def draw(image: np.ndarray, found: dict[str, np.ndarray], path: str) -> None:
     for ax, (name, panel) in zip(axes.ravel(), {"photograph": image[..., 0], **found}.items(), strict=True):
         signed = panel.min() < 0
         bound = np.abs(panel).max()
-        ax.imshow(panel, cmap="gray", vmin=-bound if signed else 0.0, vmax=bound)
+        ax.imshow(panel, cmap="gray", vmin=-bound if signed else 0.0, vmax=bound, interpolation="none")
         ax.set_title(name, fontsize=9)
         ax.set_axis_off()
     figure.tight_layout()
