@@ -152,7 +152,7 @@ class ArcFace(CosineDense):
         self.scale, self.margin, self.easy_margin = scale, margin, easy_margin
         self.input_spec = InputSpec(ndim=2)
 
-    def call(self, inputs: Any, labels: Any = None, training: Any = None) -> Any:  # type: ignore[override]
+    def call(self, inputs: Any, labels: Any = None, training: Any = None) -> Any:
         cosines = self._cosines(inputs)
         own = None
         if labels is not None:
