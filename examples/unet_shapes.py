@@ -71,7 +71,7 @@ def picture(images, masks, found, path):
                 vmin=0,
                 vmax=len(NAMES) - 1,
                 cmap="viridis",
-                interpolation="nearest",
+                interpolation="none",
             )
             axis.set(xticks=[], yticks=[])
         axes[row][0].set_ylabel(title)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cnnrs import ops as ops
     from cnnrs import reporting as reporting
     from cnnrs import runs as runs
+    from cnnrs import sanity as sanity
     from cnnrs import tree as tree
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
@@ -90,6 +91,7 @@ _SUBMODULES = frozenset(
         "regularizers",
         "reporting",
         "runs",
+        "sanity",
         "saving",
         "tree",
         "utils",

@@ -34,7 +34,7 @@ metrics optimizers data
 layers mixed_precision
 training
 saving utils
-analysis
+analysis sanity
 evaluation
 models backend preprocessing
 applications detection distillation recipes wrappers reporting

@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
 def _evaluate(options: argparse.Namespace) -> int:
     from cnnrs import config
     from cnnrs.evaluation import evaluate_model
-    from cnnrs.runs import RunFolder, Settings, training
+    from cnnrs.runs import RunFolder, Settings, preparing
     from cnnrs.runs.inference import Classifier
 
     if options.device is not None:
@@ -39,7 +39,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         if not os.path.isdir(options.model):
             options.parser.error("FOLDER: expected a folder of images by class beside the file of a model")
         folder = RunFolder(options.model).require()
-        batches = training.measured_by(Settings.load(folder.settings))
+        batches = preparing.measured_by(Settings.load(folder.settings))
         classifier = Classifier(folder.path)
     else:
         classifier = Classifier(options.model)

@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
 def _find(options: argparse.Namespace) -> int:
     from cnnrs import runs
     from cnnrs.optimizers import SAM
-    from cnnrs.runs.training import prepare, surroundings
+    from cnnrs.runs.preparing import prepare, surroundings
 
     settings: runs.Settings = settings_of(options)
     # The test sets the rates: a schedule would be in its way.

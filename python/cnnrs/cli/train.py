@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,12 +184,50 @@ def _train_run(options: argparse.Namespace) -> int:
     from cnnrs.cli.results import as_json, stopped, told
 
     settings = settings_of(options)
+    if options.check or options.overfit_one_batch:
+        return _look(options, settings)
     out = options.out or _free_folder()
     with terminable():
         try:
-            result = runs.train(settings, out, overwrite=options.overwrite, progress=not options.quiet)
+            result = runs.train(
+                settings, out, overwrite=options.overwrite, progress=not options.quiet,
+                check=not options.no_check,
+            )  # fmt: skip
         except KeyboardInterrupt:
             stopped(out)
             raise
     print(as_json(result) if options.json else told(result))
     return 0
+
+
+def _look(options: argparse.Namespace, settings: Settings) -> int:
+    """What `--check` and `--overfit-one-batch` find; status 1 where nothing sensible can come of training."""
+    from cnnrs import sanity
+    from cnnrs.runs.inspecting import inspect
+    from cnnrs.runs.preparing import prepare, surroundings
+
+    said: dict[str, Any] = {}
+    lines: list[str] = []
+    failed = False
+    with surroundings(settings):
+        prepared = prepare(settings)
+        if options.check:
+            findings = inspect(prepared)
+            failed = bool(findings.errors)
+            said = {"facts": findings.facts, "findings": [finding.as_dict() for finding in findings]}
+            counts = findings.facts["classes"]
+            listed = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:20])
+            lines = [
+                f"{findings.facts['samples']:,} images to train on, {findings.facts['validation']:,} to "
+                f"validate on, {len(counts)} classes: {listed}{' …' if len(counts) > 20 else ''}",
+                str(findings),
+            ]
+        if options.overfit_one_batch:
+            prepared.training.begin(0)
+            learnt = sanity.overfit_one_batch(prepared.model, prepared.training)
+            failed = failed or not learnt.passed
+            last = {"passed": learnt.passed, "losses": learnt.losses, "accuracy": learnt.accuracy}
+            said["overfit_one_batch"] = last
+            lines.append(str(learnt))
+    print(json.dumps(said, ensure_ascii=False) if options.json else "\n".join(lines))
+    return 1 if failed else 0

@@ -57,7 +57,7 @@ def _column(
     """The index of a column: one that was named, or one that is called so."""
     if isinstance(given, str):
         if names is None or given not in names:
-            found = "no header" if names is None else f"columns {names}{did_you_mean(given, names)}"
+            found = "no header" if names is None else f"none of this name{did_you_mean(given, names)}"
             raise ValueError(f"{where}: expected a column {given!r}, found {found}")
         return names.index(given)
     if given is not None:
@@ -98,7 +98,10 @@ def read_list(
         raise ValueError(f"{where}: {path}: expected lines with a path and a label, found an empty file")
     first = [cell.lower() for cell in rows[0][1]]
     known = {*_PATHS, *_LABELS, *_SPLITS}
-    has_header = bool(known.intersection(first)) if header is None else header
+    has_header = header
+    if header is None:
+        named = any(isinstance(column, str) for column in (path_column, label_column, split_column))
+        has_header = named or bool(known.intersection(first))
     names = rows[0][1] if has_header else None
     rows = rows[1:] if has_header else rows
     place = f"{where}: {path}"
@@ -166,6 +169,6 @@ def _numbered(labels: list[tuple[int, str]], class_names: Any, place: str) -> tu
     if unknown:
         raise ValueError(
             f"{place}: {_lines([n for n, _ in unknown])}: expected one of the classes {names}, "
-            f"found {unknown[0][1]!r}{did_you_mean(unknown[0][1], names)}"
+            f"found {unknown[0][1]!r}"
         )
     return np.array([index[label] for _, label in labels], np.int32), names

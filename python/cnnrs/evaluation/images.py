@@ -167,7 +167,9 @@ class ImagePreprocessing:
         """Pixels from 0 to 255 as the model takes them, samples first."""
         if self.channel_order == "bgr":
             pixels = pixels[..., ::-1]
-        values = (pixels * np.float32(self.scale) - np.float32(self.mean)) / np.float32(self.std)
+        values = (pixels * np.float32(self.scale) - np.asarray(self.mean, np.float32)) / np.asarray(
+            self.std, np.float32
+        )
         return np.ascontiguousarray(
             np.moveaxis(values, -1, 1) if self.data_format == "channels_first" else values
         )
@@ -177,7 +179,9 @@ class ImagePreprocessing:
         values = np.asarray(samples, np.float32)
         if self.data_format == "channels_first":
             values = np.moveaxis(values, 1, -1)
-        values = (values * np.float32(self.std) + np.float32(self.mean)) / np.float32(self.scale or 1.0)
+        values = (values * np.asarray(self.std, np.float32) + np.asarray(self.mean, np.float32)) / np.float32(
+            self.scale or 1.0
+        )
         if self.channel_order == "bgr":
             values = values[..., ::-1]
         return np.clip(np.rint(values), 0, 255).astype(np.uint8)

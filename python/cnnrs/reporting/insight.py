@@ -79,7 +79,11 @@ def layers(run: Run) -> Markup:
     """A table of layers: shapes, parameters, work, memory, receptive field and time."""
     model, sample = run.model, _sample(run)
     costs = analysis.costs(model, sample)
-    fields = {f.path: f for f in analysis.receptive_field(model, input_shape=sample.shape[1:])}
+    try:
+        fields = {f.path: f for f in analysis.receptive_field(model, input_shape=sample.shape[1:])}
+    except ValueError:
+        # The model takes no images.
+        fields = {}
     times = layer_times(model, sample)
     total = sum(times.values())
     rows = []
@@ -104,16 +108,17 @@ def layers(run: Run) -> Markup:
         f"{' × '.join(map(str, sample.shape[1:]))}, {_bytes(costs.inference_bytes)} beside the weights; "
         f"{total:.2f} ms in kernels for one sample. fused: in the kernel of another layer."
     )
-    table = html.table(titles, rows, numbers=[2, 3, 4, 6], caption=caption)
+    table = html.table(titles, rows, numbers=[2, 3, 4, 6])
+    note = tag("p", caption, class_="faint")
     lines: list[str] = []
     model.summary(print_fn=lines.append)
     text = tag("details", tag("summary", "Summary"), tag("pre", "\n".join(lines)), id="summary-text")
     if len(rows) <= 40:
-        return Markup(wide(table) + text)
+        return Markup(note + wide(table) + text)
     folded = tag("details", tag("summary", f"All {len(rows)} layers"), wide(table), id="all-layers")
     slow = sorted(rows, key=lambda row: -float(row[6] or 0) if row[6] not in ("", "fused") else 0.0)[:10]
-    first = html.table(titles, slow, numbers=[2, 3, 4, 6], caption=f"{caption} The ten slowest layers:")
-    return Markup(wide(first) + folded + text)
+    first = html.table(titles, slow, numbers=[2, 3, 4, 6], caption="The ten slowest layers")
+    return Markup(note + wide(first) + folded + text)
 
 
 def _bytes(count: float) -> str:

@@ -23,6 +23,7 @@ h1{font-size:1.6rem;margin:0;overflow-wrap:anywhere}
 h2{font-size:1.2rem;margin:2.2rem 0 .6rem;padding-top:.6rem;border-top:1px solid var(--line)}
 h3{font-size:1rem;margin:1.2rem 0 .4rem}
 p{margin:.4rem 0}
+p,li,h3{overflow-wrap:anywhere}
 .faint,figcaption,caption{color:var(--faint);font-size:.86rem}
 a{color:var(--accent)}
 nav{display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding-top:.7rem;font-size:.9rem}
@@ -37,6 +38,8 @@ figure img{max-width:100%;height:auto;display:block;border-radius:4px}
 .row{display:flex;flex-wrap:wrap;gap:4px}
 figcaption{overflow-wrap:anywhere;line-height:1.35;margin-top:4px}
 .wide{overflow-x:auto;max-width:100%}
+.beside{display:flex;flex-wrap:wrap;gap:0 48px}
+.beside>div{min-width:0;max-width:100%}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
 caption{text-align:left;padding:.2rem 0}
 th,td{padding:3px 12px 3px 0;border-bottom:1px solid var(--line);vertical-align:top}
@@ -48,6 +51,7 @@ details{margin:.6rem 0}
 summary{cursor:pointer}
 .missing{color:var(--faint)}
 svg{display:block}
+@media (max-width:480px){th,td{padding-right:6px}table{font-size:.8rem}}
 @media print{nav,.live{display:none}body{font-size:11px}figure,svg,tr{break-inside:avoid}
 h2,h3{break-after:avoid}
 details::details-content{content-visibility:visible;height:auto}}

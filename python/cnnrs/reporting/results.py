@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from cnnrs.charts import HeatMap, LineChart, data_url, html
+from cnnrs.charts import HeatMap, LineChart, data_url, html, training_charts
 from cnnrs.charts.html import Markup, tag
 from cnnrs.evaluation import Evaluation
 from cnnrs.reporting.page import wide
@@ -74,29 +74,7 @@ def duration(seconds: float) -> str:
 def curves(run: Run) -> Markup:
     """Loss, metrics, learning rate and time by epoch."""
     columns = run.history
-    epochs = columns["epoch"]
-    names = [name for name in columns if name not in ("epoch", "seconds") and not name.startswith("val_")]
-    # What only the validation has, has a chart, too.
-    alone = [n[4:] for n in columns if n.startswith("val_") and n[4:] not in columns]
-    charts = []
-    for name in [*names, *alone]:
-        series = {"training": columns.get(name), "validation": columns.get(f"val_{name}")}
-        known = {k: v for k, v in series.items() if v is not None and np.isfinite(v).any()}
-        if not known:
-            continue
-        is_rate = name.startswith("learning_rate")
-        values = np.concatenate([v[np.isfinite(v)] for v in known.values()])
-        log = is_rate and bool(values.min() > 0) and values.max() / values.min() > 20
-        title = name.replace("_", " ").capitalize()
-        chart = LineChart(title, "epoch", "", log_y=log)
-        for label, series_values in known.items():
-            chart.add("rate" if is_rate else label, epochs, series_values)
-        charts.append(tag("figure", chart.svg()))
-    seconds = columns.get("seconds")
-    if seconds is not None and np.isfinite(seconds).any():
-        chart = LineChart("Seconds per epoch", "epoch", "")
-        chart.add("seconds", epochs, seconds)
-        charts.append(tag("figure", chart.svg()))
+    charts = [tag("figure", chart.svg()) for chart in training_charts(columns)]
     if not charts:
         raise Missing("history.csv has no numbers yet")
     worst = [n for n in columns if not np.isfinite(columns[n][-1:]).all() and n != "epoch"]
@@ -121,7 +99,8 @@ def classes(run: Run) -> Markup:
         shown = wide(Markup(table))
     pairs = found.confusion.most_confused(10)
     matrix = tag("figure", wide(HeatMap(found.confusion.matrix, found.class_names).svg()))
-    parts = [shown, tag("h3", "Confusion matrix"), matrix]
+    drawn = tag("div", tag("h3", "Confusion matrix"), matrix)
+    parts: list[Markup] = [tag("div", tag("div", shown), drawn, class_="beside")]
     caption = "Rows are true classes, columns predicted ones; the colour is the share of the row."
     parts.append(tag("p", caption, class_="faint"))
     if pairs:
@@ -166,10 +145,9 @@ def _one_against_all(found: Evaluation) -> list[Markup]:
     precision = LineChart(
         "Precision by recall", "recall", "precision", x_range=(0, 1), y_range=(0, 1), height=320
     )
-    known = [(k, found.roc(k)) for k in range(len(found.class_names)) if (found.labels == k).any()]
-    known = sorted(known, key=lambda entry: (math.isnan(entry[1].auc), entry[1].auc))[:6]
-    for k, curve in known:
-        name = found.class_names[k]
+    order = np.argsort(found.auc_by_class, kind="stable")
+    for k in [int(k) for k in order if not np.isnan(found.auc_by_class[k])][:6]:
+        name, curve = found.class_names[k], found.roc(k)
         roc.add(f"{name} {curve.auc:.3f}", curve.false_positive_rate, curve.true_positive_rate)
         other = found.precision_recall(k)
         precision.add(f"{name} {other.average_precision:.3f}", other.recall, other.precision)

@@ -162,9 +162,9 @@ class Run:
     def _kept(self, mistake: Mistake) -> Example | None:
         """The example of a sample that the evaluation kept."""
         samples = self.evaluation.samples
-        place = np.flatnonzero(samples.indices == mistake.index) if samples is not None else []
-        if samples is None or not len(place):
+        if samples is None or mistake.index not in samples.indices:
             return None
+        place = np.flatnonzero(samples.indices == mistake.index)
         sample = samples.images[place[:1]].astype(np.float32)
         return Example(mistake, small(self._pixels(sample)), sample)
 

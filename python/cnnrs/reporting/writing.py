@@ -22,8 +22,8 @@ class _Part(NamedTuple):
     make: Callable[[Run], Markup]
     # Whether the model has to be loaded and run for it.
     explains: bool = False
-    # Whether a run without it lacks nothing.
-    optional: bool = False
+    # The file without which a run lacks nothing.
+    optional: str = ""
 
 
 PARTS = [
@@ -36,7 +36,7 @@ PARTS = [
     _Part("maps", "Feature maps", insight.maps, True),
     _Part("filters", "Filters of the first layer", insight.filters, True),
     _Part("layers", "Layers", insight.layers, True),
-    _Part("search", "Search", origin.search, optional=True),
+    _Part("search", "Search", origin.search, optional="search.json"),
     _Part("origin", "Origin", origin.origin),
     _Part("settings", "Settings", origin.settings),
 ]
@@ -90,13 +90,12 @@ def html_of(run: Run, title: str | None = None, explain: bool = True, script: st
     """
     sections, missing = [], []
     for part in PARTS:
-        if part.explains and not explain:
+        if part.explains and not explain or part.optional and not (run.folder / part.optional).is_file():
             continue
         try:
             content = part.make(run)
         except Missing as error:
-            if not part.optional:
-                missing.append(f"{part.title}: {error}")
+            missing.append(f"{part.title}: {error}")
         except Exception as error:
             # The other sections are worth having: what a model of the user's raises must not cost them.
             missing.append(f"{part.title}: {type(error).__name__}: {error}")

@@ -33,7 +33,8 @@ def _plain(name: str) -> str:
 
 
 def _known() -> dict[str, str]:
-    found = {_plain(name): name for name in ALL if inspect.isfunction(getattr(applications, name, None))}
+    public = frozenset(applications.__all__)
+    found = {_plain(name): name for name in ALL if name in public}
     return {**found, "lenet5": "LeNet5"}
 
 

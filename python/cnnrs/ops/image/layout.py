@@ -80,5 +80,8 @@ def of_floats(y: Any, dtype: str) -> Any:
 
 def filling(value: Any, dtype: str) -> Any:
     """What fills images of elements of `dtype`: a number is not rounded to float32 on its way to them."""
-    number = np.float64(value) if isinstance(value, (int, float, np.number)) else value
-    return back_to(computed(number), dtype)
+    if not isinstance(value, (int, float, np.number)):
+        return back_to(computed(value), dtype)
+    # The others hold no number that float32 does not; float64 is a type that GPUs lack.
+    wide = dtype in ("float64", "int32", "uint32", "int64", "uint64")
+    return back_to(computed((np.float64 if wide else np.float32)(value)), dtype)
