@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, tree
-from cnnrs.analysis.pictures import grid, to_unit
+from cnnrs.analysis.pictures import grid, heat, to_unit
 from cnnrs.analysis.receptive_fields import spatial_axes
 from cnnrs.analysis.recording import find_layer, paths_of
 from cnnrs.analysis.watching import Run, run
@@ -30,6 +30,27 @@ class FeatureMaps(dict[str, np.ndarray]):
 
     def __repr__(self) -> str:
         return "\n".join(["Feature maps", *(f"  {name}: {a.shape}" for name, a in self.items())])
+
+    def _repr_html_(self) -> str:
+        """The first channels that layers made of the first sample, for notebooks."""
+        from cnnrs.charts import data_url
+        from cnnrs.charts.html import tag
+        from cnnrs.charts.png import tiles
+
+        parts: list[Any] = []
+        for name, maps in self.items():
+            text = f"{name}: {' × '.join(map(str, maps.shape))}"
+            if maps.ndim != 4 or not len(maps) or len(parts) >= 12:
+                parts.append(tag("p", text))
+                continue
+            channels = np.moveaxis(maps[0], self.channel_axis - 1, 0)[:8].astype(np.float64)
+            # Large maps are shown at a part of their places.
+            step = max(1, max(channels.shape[1:]) // 96)
+            pictures = [heat(to_unit(c, per_sample=False)) for c in channels[:, ::step, ::step]]
+            pixels = tiles(pictures, 8, max(1, 64 // max(pictures[0].shape[:2])), 2)
+            drawn = tag("img", src=data_url(pixels), alt=text, style="image-rendering:pixelated")
+            parts.append(tag("figure", drawn, tag("figcaption", text), style="margin:0 0 .6em"))
+        return tag("div", *parts)
 
     def plot(self, layer: str, sample: int = 0, channels: int = 16) -> Any:
         """Draws the first channels that a layer made of a sample.

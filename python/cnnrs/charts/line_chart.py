@@ -25,6 +25,7 @@ class _Line:
     y: np.ndarray
     dashed: bool
     marks: bool
+    joined: bool
     notes: list[str] | None
     colour: str
 
@@ -73,6 +74,7 @@ class LineChart:
         *,
         dashed: bool = False,
         marks: bool = False,
+        joined: bool = True,
         notes: list[str] | None = None,
     ) -> None:
         """Adds a line; nan and infinity interrupt it.
@@ -83,6 +85,7 @@ class LineChart:
             y: Values.
             dashed: Whether it is dashed and grey: what is known beforehand.
             marks: Whether each point has a mark.
+            joined: Whether points are joined; if not, they have marks.
             notes: What a pointer over each point is told besides the values.
         """
         colour = (
@@ -91,7 +94,7 @@ class LineChart:
         xs, ys = np.asarray(x, np.float64), np.asarray(y, np.float64)
         if self.log_y:
             ys = np.where(ys > 0, ys, np.nan)
-        self.lines.append(_Line(name, xs, ys, dashed, marks, notes, colour))
+        self.lines.append(_Line(name, xs, ys, dashed, marks or not joined, joined, notes, colour))
 
     def svg(self) -> Markup:
         """The drawing."""
@@ -125,7 +128,11 @@ class LineChart:
             parts.append(
                 tag("text", tick_text(tick), x=_LEFT - 6, y=at, text_anchor="end", dominant_baseline="middle")
             )
-        for tick in ticks(x0, x1, 7):
+        x_ticks = ticks(x0, x1, 7)
+        if all(np.array_equal(line.x, np.rint(line.x)) for line in self.lines) and x1 - x0 >= 1:
+            # Of what is counted there are no halves.
+            x_ticks = [tick for tick in x_ticks if tick == round(tick)]
+        for tick in x_ticks:
             at = f"{px(tick):.1f}"
             parts.append(tag("text", tick_text(tick), x=at, y=top + height + 16, text_anchor="middle"))
         parts.append(
@@ -222,18 +229,17 @@ class LineChart:
                 continue
             commands.append(f"{pen}{place[0]:.1f} {place[1]:.1f}")
             pen = "L"
-        parts = [
-            tag(
-                "path",
-                d="".join(commands),
-                fill="none",
-                stroke=line.colour,
-                stroke_width=1.2 if line.dashed else 2,
-                stroke_opacity="0.5" if line.dashed else None,
-                stroke_dasharray="3 3" if line.dashed else None,
-                stroke_linejoin="round",
-            )
-        ]
+        drawn = tag(
+            "path",
+            d="".join(commands),
+            fill="none",
+            stroke=line.colour,
+            stroke_width=1.2 if line.dashed else 2,
+            stroke_opacity="0.5" if line.dashed else None,
+            stroke_dasharray="3 3" if line.dashed else None,
+            stroke_linejoin="round",
+        )
+        parts = [drawn] if line.joined else []
         if line.dashed:
             return parts
         # A line of one point would not be seen.

@@ -333,3 +333,28 @@ class Pipeline:
         of = "" if spec is None else f" of {spec}"
         name = "" if self._name is None else f" {self._name!r}"
         return f"<{type(self).__name__}{name}: {count} elements{of}>"
+
+    def _repr_html_(self) -> str:
+        """Shapes and types of the elements, for notebooks. No element is computed for it."""
+        from cnnrs.charts import html
+
+        constants = {INFINITE_CARDINALITY: "infinitely many", UNKNOWN_CARDINALITY: "an unknown number of"}
+        count = constants.get(self._length, f"{self._length:,}")
+        caption = f"{type(self).__name__}: {count} elements"
+        names = getattr(self, "class_names", None)
+        if names:
+            more = ", …" if len(names) > 10 else ""
+            caption += f"; {len(names)} classes: {', '.join(map(str, names[:10]))}{more}"
+        spec = self._known_spec()
+        if spec is None:
+            return html.tag("p", f"{caption}; their shapes are known when the first one is computed")
+        leaves = tree.flatten_with_path(spec)
+        rows = [
+            [
+                ".".join(map(str, path)) or "element",
+                str(getattr(leaf, "shape", leaf)),
+                str(getattr(leaf, "dtype", "")),
+            ]
+            for path, leaf in leaves
+        ]
+        return html.table(["Element", "Shape", "Type"], rows, caption=caption)

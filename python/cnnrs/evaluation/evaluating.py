@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +145,18 @@ class Evaluation:
         return positive
 
     @functools.cached_property
+    def auc_by_class(self) -> np.ndarray:
+        """The area under the ROC curve of each class against all others; nan without samples of it."""
+        if self.is_binary:
+            return np.full(2, self.roc().auc)
+        found: np.ndarray = curves.roc_auc(self.labels, self.scores, average=None)
+        return found
+
+    @property
     def auc(self) -> float:
         """The area under the ROC curve: of two classes, or the mean over classes against all others."""
-        return float(curves.roc_auc(self.labels, self.scores))
+        known = self.auc_by_class[~np.isnan(self.auc_by_class)]
+        return float(known.mean()) if len(known) else float("nan")
 
     @functools.cached_property
     def average_precision(self) -> float:
@@ -349,14 +359,7 @@ def _names(model: Any, x: Any) -> Any:
 
 def _batches(data: Any, owner: str) -> Iterator[tuple[Any, Any]]:
     """Samples and labels, batch by batch."""
-    if isinstance(data, ArrayData):
-        starts = range(0, data.size, data.batch_size)
-        parts: Any = (
-            map_samples(lambda a, s=start: a[s : s + data.batch_size], data.samples) for start in starts
-        )
-    else:
-        parts = data.epoch()
-    for x, y, _ in parts:
+    for x, y, _ in _slices(data) if isinstance(data, ArrayData) else data.epoch():
         targets = tree.flatten(y) if y is not None else []
         if len(targets) != 1:
             raise ValueError(
@@ -364,6 +367,13 @@ def _batches(data: Any, owner: str) -> Iterator[tuple[Any, Any]]:
                 f"{'none' if not targets else f'{len(targets)} arrays'}"
             )
         yield x, targets[0]
+
+
+def _slices(data: ArrayData) -> Iterator[Any]:
+    """Batches of arrays."""
+    for start in range(0, data.size, data.batch_size):
+        rows = slice(start, start + data.batch_size)
+        yield map_samples(itemgetter(rows), data.samples)
 
 
 class _Kept:

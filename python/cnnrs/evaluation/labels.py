@@ -129,7 +129,7 @@ def one_score(y_true: Any, scores: Any, owner: str, positive: Any) -> tuple[np.n
         ValueError: There are several classes and none is chosen, or the shapes do not fit.
     """
     labels = class_labels(y_true, owner)
-    values = as_array(scores).astype(np.float64)
+    values = as_array(scores)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.shape[:1] != labels.shape or values.ndim not in (1, 2):
@@ -149,7 +149,10 @@ def one_score(y_true: Any, scores: Any, owner: str, positive: Any) -> tuple[np.n
             f"{owner}: positive: expected a class from 0 to {columns - 1}, received {positive!r}"
         )
     # One number a sample is the score of the second class, so that its opposite is that of the first.
-    column = values[:, positive] if values.ndim == 2 else values if positive == 1 else -values
+    # Of many classes one column is converted, not all.
+    column = (values[:, positive] if values.ndim == 2 else values).astype(np.float64)
+    if values.ndim == 1 and positive == 0:
+        column = -column
     if not np.all(np.isfinite(column)):
         raise ValueError(f"{owner}: scores: expected finite numbers, received nan or infinity")
     return labels == positive, column

@@ -65,8 +65,8 @@ class ClassificationReport:
         self.accuracy = confusion.accuracy
         figures, total = (precision, recall, f1), int(support.sum())
         even = np.ones(len(support))
-        self.macro = ClassFigures("macro average", *(_mean(f, even) for f in figures), total)
-        self.weighted = ClassFigures("weighted average", *(_mean(f, support) for f in figures), total)
+        self.macro = _average("macro average", figures, even, total)
+        self.weighted = _average("weighted average", figures, support, total)
         self.balanced_accuracy = self.macro.recall
 
     def __getitem__(self, name: str) -> ClassFigures:
@@ -122,6 +122,11 @@ def _share(parts: np.ndarray, totals: np.ndarray) -> np.ndarray:
 def _mean(values: np.ndarray, weights: np.ndarray) -> float:
     known = ~np.isnan(values)
     return float(np.average(values[known], weights=weights[known])) if weights[known].sum() else float("nan")
+
+
+def _average(name: str, figures: tuple[np.ndarray, ...], weights: np.ndarray, total: int) -> ClassFigures:
+    precision, recall, f1 = (_mean(values, weights) for values in figures)
+    return ClassFigures(name, precision, recall, f1, total)
 
 
 def _text(value: float) -> str:

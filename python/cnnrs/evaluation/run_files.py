@@ -83,7 +83,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         ValueError: It is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # numpy does not close a file that it finds damaged.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise FileNotFoundError(f"{str(path)!r}: no such file; Evaluation.save writes it") from None

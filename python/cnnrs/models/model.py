@@ -461,6 +461,12 @@ class Model(FormerNamesOfModels, StateTree):
         """Raises NotImplementedError: models compute in float types."""
         super().quantize(mode, config=config)
 
+    def _repr_html_(self) -> str:
+        """The layers, for notebooks."""
+        from cnnrs.models.notebook import html_of
+
+        return html_of(self)
+
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON. Arguments are those of `json.dumps`."""
         return json.dumps(serialization.serialize_keras_object(self), **kwargs)
