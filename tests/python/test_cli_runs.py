@@ -382,3 +382,37 @@ def test_bash_completes(tmp_path, words, expected):
     )
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True)
     assert done.stderr == "" and expected in done.stdout.split()
+
+
+def test_a_run_has_a_report_which_can_be_written_again(run, tmp_path, capsys):
+    out, done = run
+    assert f"saved {out}, report {out / 'report.html'}" in done.stdout
+    path = tmp_path / "pets.html"
+    assert cli.main(["report", str(out), "--output", str(path), "--title", "Питомцы", "--no-explain"]) == 0
+    text = path.read_text(encoding="utf-8")
+    assert "<title>Питомцы</title>" in text and all(name in text for name in photos.CLASSES)
+    assert f"saved {path}" in capsys.readouterr().out
+
+
+def test_a_report_is_served_while_training(data, tmp_path, capfd, monkeypatch):
+    import urllib.request
+
+    from cnnrs.runs.callbacks import EpochOrder
+
+    seen = []
+    begin = EpochOrder.on_epoch_begin
+
+    def look(self, epoch, logs=None):
+        begin(self, epoch, logs)
+        if epoch == 1:
+            (address,) = re.findall(r"^report: (\S+)$", capfd.readouterr().err, re.MULTILINE)
+            with urllib.request.urlopen(address, timeout=30) as answer:
+                seen.append((address, answer.read().decode()))
+
+    monkeypatch.setattr(EpochOrder, "on_epoch_begin", look)
+    options = ["--model", "lenet5", "--epochs", "2", "--out", str(tmp_path / "run"), "--live", "--no-report"]
+    assert cli.main(["train", str(data), *options]) == 0
+    ((address, page),) = seen
+    assert "val_accuracy" in page and not (tmp_path / "run" / "report.html").exists()
+    with pytest.raises(OSError):
+        urllib.request.urlopen(address, timeout=5)

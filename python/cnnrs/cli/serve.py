@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from cnnrs.cli.options import add_command, positive, rate
+from cnnrs.cli.options import add_command, port, positive, rate
 
 __all__ = ["add"]
 
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     serve.add_argument("model", metavar="RUN|MODEL", help="the folder of a run, or the file of a model")
     serve.add_argument("--host", default="127.0.0.1", help="interface to listen on (127.0.0.1)")
-    serve.add_argument("--port", type=_port, default=8000, help="port to listen on; 0: a free one (8000)")
+    serve.add_argument("--port", type=port, default=8000, help="port to listen on; 0: a free one (8000)")
     serve.add_argument("--top", type=positive, default=5, metavar="N", help="classes of a picture (5)")
     serve.add_argument("--max-batch", type=positive, default=32, metavar="N", help="images at once (32)")
     serve.add_argument(
@@ -53,12 +53,6 @@ def add(commands: Any) -> None:
     serve.add_argument("--device", help='"cpu" or "gpu"')
     serve.add_argument("--threads", type=positive, metavar="N", help="threads of the network")
     serve.add_argument("--json", action="store_true", help="write the address as JSON on standard output")
-
-
-def _port(text: str) -> int:
-    if not text.strip().isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 65535, received {text!r}")
-    return int(text)
 
 
 def _milliseconds(text: str) -> float:

@@ -162,7 +162,7 @@ def prepare(settings: Settings) -> Prepared:
             "on what it holds now"
         )
     settings = settings.changed(class_names=source.class_names, data_hash=data_hash)
-    recipe, seed = settings.chosen_recipe(), settings.seed
+    recipe, seed = settings.chosen_recipe(), int(settings.seed or 0)
     utils.set_random_seed(seed)
     mixes = bool(recipe.mixup or recipe.cutmix)
     one_hot = mixes or recipe.label_smoothing > 0

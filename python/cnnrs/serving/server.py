@@ -83,7 +83,7 @@ def serve(
         timeout_graceful_shutdown=int(max(1, limits.stop_seconds)), server_header=False,
     )  # fmt: skip
 
-    class Server(uvicorn.Server):  # type: ignore[name-defined, misc]
+    class Server(uvicorn.Server):  # type: ignore[name-defined]
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             if ready is not None and not self.should_exit:
