@@ -7,6 +7,8 @@ from typing import Any
 import activation_cases
 import block_cases
 import dropping_cases
+import filter_cases
+import metric_learning_cases
 import network_layer_cases
 import normalization_cases
 import numpy as np
@@ -133,6 +135,8 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     *spatial_cases.CASES,
     *block_cases.CASES,
     *dropping_cases.CASES,
+    *filter_cases.CASES,
+    *metric_learning_cases.CASES,
     *activation_cases.CASES,
     *normalization_cases.CASES,
     *pooling_cases.CASES,

@@ -2,9 +2,12 @@
 
 from cnnrs.base import suggest
 from cnnrs.data.dataset import Dataset
+from cnnrs.data.hashing import content_hash
 from cnnrs.data.options import AutoShardPolicy, Options
 from cnnrs.data.pipeline import AUTOTUNE, INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, DatasetIterator
+from cnnrs.data.shards import write_shards
 from cnnrs.data.spec import DatasetSpec, TensorSpec
+from cnnrs.data.splitting import class_weights
 from cnnrs.data.strings import StringTensor
 
 __all__ = [
@@ -18,6 +21,9 @@ __all__ = [
     "Options",
     "StringTensor",
     "TensorSpec",
+    "class_weights",
+    "content_hash",
+    "write_shards",
 ]
 
 __getattr__ = suggest.without("cnnrs.data", {}, __all__)

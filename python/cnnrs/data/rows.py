@@ -18,6 +18,12 @@ class Source(Protocol):
 
     def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]: ...
 
+    def __len__(self) -> int: ...
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """An integer for each element, if they are known without computing elements."""
+
     @property
     def gathers(self) -> bool:
         """Whether a batch is made at once, and not of single elements."""
@@ -46,6 +52,17 @@ class ArrayRows:
 
     gathers = True
 
+    def __len__(self) -> int:
+        return len(tree.flatten(self.structure)[0])
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """The second array of a pair, if it has one integer a row."""
+        second = self.structure[1] if isinstance(self.structure, tuple) and len(self.structure) > 1 else None
+        if isinstance(second, np.ndarray) and second.dtype.kind in "iub" and second.size == len(second):
+            return second.reshape(-1)
+        return None
+
     def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
         """Rows, several at once: one gathering of an array makes a batch."""
         return map(self._at, indices)
@@ -59,11 +76,13 @@ class FunctionRows:
 
     Args:
         at: The function.
+        length: How many elements there are.
         workers: How many threads.
     """
 
-    def __init__(self, at: Callable[[int], Any], workers: int):
+    def __init__(self, at: Callable[[int], Any], length: int, workers: int):
         self.at = at
+        self.length = length
         self.workers = workers
 
     def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]:
@@ -71,6 +90,10 @@ class FunctionRows:
         return through(self.at, iter(indices.tolist()), self.workers if ahead else 1)
 
     gathers = False
+    labels = None
+
+    def __len__(self) -> int:
+        return self.length
 
     def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
         """Nothing calls it: elements come one by one."""

@@ -46,7 +46,8 @@ class Sources(Grouping):
             [0, 10, 20]
         """
         rows = Rows(
-            FunctionRows(lambda index: as_element(at(index), "Dataset.of_function"), workers), _all(length)
+            FunctionRows(lambda index: as_element(at(index), "Dataset.of_function"), length, workers),
+            _all(length),
         )
         return cls._made(rows.open, length, None, rows, open_at=rows.open_at)
 

@@ -198,7 +198,7 @@ def _chunk(
     light = 1 + draws.take(0, 0.45) * (np.cos(angle) * x + np.sin(angle) * y)
     image *= light[:, None] * (draws.take(0.65, 1.15)[:, None] * draws.take(0.8, 1.2, count=3))
     noise = rng.standard_normal(image.shape, np.float32)
-    image += noise * draws.take(0.01, 0.06)[:, None]
+    image += noise * draws.take(0.01, 0.055)[:, None]
     images = (np.clip(image, 0, 1, out=image) * 255 + 0.5).astype(np.uint8)
     return Pictures(
         np.ascontiguousarray(images.transpose(0, 2, 3, 1)), *_annotations(front, classes[:, :most])
@@ -254,7 +254,7 @@ def _object(
         places: The quarter of each.
         base: The mean colour of the background.
     """
-    scale, cx, cy = draws.take(0.36, 0.66), draws.take(-1, 1), draws.take(-1, 1)
+    scale, cx, cy = draws.take(0.38, 0.66), draws.take(-1, 1), draws.take(-1, 1)
     if most > 1:
         scale = scale * 0.62
         reach = 0.12
@@ -262,7 +262,7 @@ def _object(
     else:
         reach, middle_x, middle_y = 0.95 - scale, 0.0, 0.0
     cx, cy = middle_x + cx * reach, middle_y + cy * reach
-    angle, stretch = draws.take(-0.7, 0.7), np.exp(draws.take(-0.2, 0.2))
+    angle, stretch = draws.take(-0.6, 0.6), np.exp(draws.take(-0.2, 0.2))
     dx, dy = x - cx, y - cy
     u = (np.cos(angle) * dx + np.sin(angle) * dy) / (scale * stretch)
     v = (-np.sin(angle) * dx + np.cos(angle) * dy) / (scale / stretch)

@@ -1,9 +1,9 @@
 """Shapes: 12,000 small colour pictures of ten shapes, which are drawn and not fetched.
 
 A disc, ring, crescent, triangle, square, star, cross, heart, arrow or flower lies in front of a background of
-changing colours and a grating. Place, size, angle, aspect, colours and texture vary; bars lie behind and before
-it; light falls from one side and has a colour; and there is noise. Colours and sizes tell nothing about
-classes: the outline alone does. docs/data/datasets.md has the figures of two networks.
+changing colours and a grating. Place, size, angle, aspect, colours and texture vary; bars lie behind and
+before it; light falls from one side and has a colour; and there is noise. Colours and sizes tell nothing
+about classes: the outline alone does. docs/data/datasets.md has the figures of two networks.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def load_data(size: int = 32) -> tuple[_Split, _Split]:
         >>> from cnnrs.datasets import shapes
         >>> (x_train, y_train), (x_test, y_test) = shapes.load_data(size=16)
         >>> x_train.shape, x_train.dtype, [shapes.class_names[label] for label in y_train[:3]]
-        ((10000, 16, 16, 3), dtype('uint8'), ['ring', 'star', 'arrow'])
+        ((10000, 16, 16, 3), dtype('uint8'), ['disc', 'triangle', 'crescent'])
     """
     side = integer(size, "load_data", "size", least=8, most=1024)
     train, test = _drawn(side)
@@ -91,7 +91,7 @@ def draw_pictures(count: int, size: int = 32, objects: Any = 1, seed: int = 0) -
         >>> pictures.images.shape, pictures.boxes.shape, pictures.masks.shape
         ((3, 64, 64, 3), (3, 2, 4), (3, 64, 64))
         >>> [[shapes.class_names[i] for i in labels if i >= 0] for labels in pictures.labels]
-        [['ring', 'triangle'], ['star', 'cross'], ['arrow']]
+        [['disc', 'flower'], ['triangle', 'flower'], ['crescent', 'ring']]
     """
     where = "draw_pictures"
     number = integer(count, where, "count", least=0)
@@ -133,7 +133,7 @@ def write_folder(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     made = shapes.write_folder(folder, size=32, n=20)
         ...     sorted(os.listdir(made))[:3], os.listdir(made / "arrow")
-        (['arrow', 'crescent', 'cross'], ['00002.jpg', '00017.jpg'])
+        (['arrow', 'crescent', 'cross'], ['00009.jpg', '00011.jpg'])
     """
     where = "write_folder"
     image = library("PIL.Image", "image", where)

@@ -18,6 +18,7 @@ import numpy as np
 from cnnrs import callbacks, config, reporting, utils
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.evaluation import evaluate_model
+from cnnrs.recipes.training import mixers_of
 from cnnrs.runs import toml
 from cnnrs.runs.callbacks import EpochOrder, HistoryFile, LiveReport, RunProgress, Snapshots
 from cnnrs.runs.data import ImageBatches
@@ -221,6 +222,7 @@ def _run(
             model.fit(
                 prepared.training, epochs=recipe.epochs, verbose=0, shuffle=False,
                 validation_data=prepared.validation, class_weight=_class_weight(prepared),
+                batch_augmentation=mixers_of(recipe),
                 callbacks=[*used, Snapshots(folder.snapshot, stopping)],
             )  # fmt: skip
         except Interrupted:
