@@ -235,6 +235,23 @@ def test_folders_without_classes_are_named(tmp_path, folder):
         runs.train(runs.Settings(data=str(tmp_path), model="lenet5"), tmp_path / "out", progress=False)
 
 
+def test_files_that_are_no_images_are_an_error_or_left_out(tmp_path):
+    folder = photos.write(tmp_path / "photos", count=4, size=28)
+    (folder / photos.CLASSES[0] / "empty.png").write_bytes(b"")
+    (folder / photos.CLASSES[1] / "text.jpg").write_text("text")
+    with pytest.raises(ValueError, match="(empty.png|text.jpg): not an image, or damaged"):
+        runs.train(settings(folder), tmp_path / "error", progress=False)
+    with pytest.warns(UserWarning, match="left out, for they are no images: .*empty.png, .*text.jpg"):
+        result = runs.train(settings(folder, broken="skip"), tmp_path / "skip", progress=False)
+    environment = json.loads((result.folder / "environment.json").read_text())
+    assert sum(environment["images"].values()) == 12
+    for name in photos.CLASSES:
+        for path in (folder / name).iterdir():
+            path.write_bytes(b"no")
+    with pytest.raises(SettingsError, match="none of the 14 files"):
+        runs.train(settings(folder, broken="skip"), tmp_path / "none", progress=False)
+
+
 def test_splits_have_a_part_of_each_class_by_the_seed():
     labels = np.array([0] * 10 + [1] * 100 + [2] * 1 + [3] * 2)
     train, validation = split_indices(labels, 0.2, 7)

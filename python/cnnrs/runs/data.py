@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import datasets, utils
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.evaluation import ImagePreprocessing
 from cnnrs.runs.settings import SettingsError
 from cnnrs.training.py_dataset import PyDataset
@@ -60,6 +61,10 @@ class Folder(Images):
         fit: "stretch", "crop" or "pad".
         class_names: The sub-folders in the order of their labels; None for the order of their names.
         workers: Threads that decode.
+        skips_broken: Whether all files are decoded once, and those that are no images left out with a warning.
+
+    Attributes:
+        broken: The files that are left out.
 
     Raises:
         SettingsError: There is no such folder, no sub-folder, or no image.
@@ -73,6 +78,7 @@ class Folder(Images):
         fit: str = "stretch",
         class_names: list[str] | None = None,
         workers: int = 1,
+        skips_broken: bool = False,
     ):
         self.directory, self.workers = directory, workers
         self.preprocessing = ImagePreprocessing(image_size=(size[0], size[1]), color_mode=color_mode, fit=fit)
@@ -104,6 +110,31 @@ class Folder(Images):
         self.labels = np.array(
             [places[Path(os.path.relpath(path, directory)).parts[0]] for path in self.paths], np.int32
         )
+        self.broken: list[str] = []
+        if skips_broken:
+            self._leave_out_broken()
+
+    def _leave_out_broken(self) -> None:
+        assert self.paths is not None
+
+        def is_image(path: str) -> bool:
+            try:
+                self.read_file(path)
+            except ValueError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            fine = np.array(list(pool.map(is_image, self.paths)), bool)
+        self.broken = [path for path, ok in zip(self.paths, fine, strict=True) if not ok]
+        if not self.broken:
+            return
+        self.paths = [path for path, ok in zip(self.paths, fine, strict=True) if ok]
+        self.labels = self.labels[fine]
+        if not self.paths:
+            raise SettingsError(f"data: none of the {len(fine)} files in {self.directory!r} is an image")
+        more = f" and {len(self.broken) - 5} more" if len(self.broken) > 5 else ""
+        warn_user(f"left out, for they are no images: {', '.join(self.broken[:5])}{more}")
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         assert self.paths is not None

@@ -64,6 +64,7 @@ def _resolved(settings: Settings) -> Settings:
         "weights": settings.weights or "none",
         "color_mode": settings.color_mode or "rgb",
         "fit": settings.fit or "stretch",
+        "broken": settings.broken or "error",
         "recipe": settings.recipe or "none",
         "augment": settings.augment or ("none" if named else "light"),
         "class_weight": settings.class_weight or "none",
@@ -113,7 +114,7 @@ def _folder(settings: Settings, directory: str, class_names: list[str] | None) -
     assert settings.image_size is not None
     return Folder(
         directory, settings.image_size, settings.color_mode or "rgb", settings.fit or "stretch",
-        class_names, settings.workers or os.cpu_count() or 1,
+        class_names, settings.workers or os.cpu_count() or 1, settings.broken == "skip",
     )  # fmt: skip
 
 
