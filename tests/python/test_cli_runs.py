@@ -416,3 +416,24 @@ def test_a_report_is_served_while_training(data, tmp_path, capfd, monkeypatch):
     assert "val_accuracy" in page and not (tmp_path / "run" / "report.html").exists()
     with pytest.raises(OSError):
         urllib.request.urlopen(address, timeout=5)
+
+
+def test_a_run_that_fails_says_how_it_goes_on(data, tmp_path, monkeypatch, capsys):
+    from cnnrs.runs.callbacks import HistoryFile
+
+    end = HistoryFile.on_epoch_end
+
+    def fail(self, epoch, logs=None):
+        if epoch == 1:
+            raise OSError(28, "No space left on device", str(self.path))
+        end(self, epoch, logs)
+
+    out = tmp_path / "run"
+    monkeypatch.setattr(HistoryFile, "on_epoch_end", fail)
+    options = ["--model", "lenet5", "--epochs", "2", "--out", str(out), "--quiet"]
+    assert cli.main(["train", str(data), *options]) == 1
+    errors = capsys.readouterr().err
+    assert f"cnnrs resume {out}" in errors and "No space left on device" in errors
+    monkeypatch.setattr(HistoryFile, "on_epoch_end", end)
+    assert cli.main(["resume", str(out), "--quiet"]) == 0
+    assert "2 epochs" in capsys.readouterr().out

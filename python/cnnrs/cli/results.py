@@ -41,11 +41,20 @@ def as_json(result: Any) -> str:
     )
 
 
-def stopped(out: Any) -> None:
-    """Says what is saved of a run that was interrupted, and how it goes on."""
+def stopped(out: Any, error: BaseException) -> None:
+    """Says what is saved of a run that was interrupted, or that failed, and how it goes on.
+
+    Args:
+        out: The folder of the run.
+        error: What ended it.
+    """
     from cnnrs.runs import RunFolder
 
     folder = RunFolder(out)
+    if not isinstance(error, KeyboardInterrupt) and (
+        isinstance(error, FileExistsError) or not folder.is_resumable
+    ):
+        return
     if not folder.is_run:
         text = "stopped before training began; nothing is saved"
     else:

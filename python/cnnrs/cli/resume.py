@@ -38,8 +38,8 @@ def _resume(options: argparse.Namespace) -> int:
             result = runs.resume(
                 options.out, progress=not options.quiet, report=not options.no_report, live=options.live
             )
-        except KeyboardInterrupt:
-            stopped(options.out)
+        except BaseException as error:
+            stopped(options.out, error)
             raise
     print(as_json(result) if options.json else told(result))
     return 0

@@ -198,8 +198,8 @@ def _train_run(options: argparse.Namespace) -> int:
                 settings, out, overwrite=options.overwrite, progress=not options.quiet,
                 check=not options.no_check, report=not options.no_report, live=options.live,
             )  # fmt: skip
-        except KeyboardInterrupt:
-            stopped(out)
+        except BaseException as error:
+            stopped(out, error)
             raise
     print(as_json(result) if options.json else told(result))
     return 0
