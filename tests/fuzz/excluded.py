@@ -147,7 +147,8 @@ LAYERS = {
     ),
     **dict.fromkeys(["AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"], _STEPS),
     **dict.fromkeys(
-        ["Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup"], _VALUES
+        ["Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"],
+        _VALUES,
     ),
     **dict.fromkeys(
         [
