@@ -59,7 +59,7 @@ class FileSources(Sources):
             labels: "inferred" for the folders' names, or None for images alone, from wherever they lie.
             class_names: The folders in the order of their labels; None for the alphabet's.
             color_mode: "rgb", "rgba" or "grayscale".
-            interpolation: "bilinear", "nearest", "bicubic", "area" or "lanczos".
+            interpolation: "bilinear", "nearest", "box", "hamming", "bicubic" or "lanczos".
             fit: "stretch" to the size, "crop" the middle of its shape, or "pad" with zeros.
             follow_links: Whether links to folders are followed.
             on_error: "raise" an error at a file that is no image, or "skip" it with a warning. Then the

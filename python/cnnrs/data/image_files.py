@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnrs.base.arguments import integer
 from cnnrs.base.user_warnings import warn_user
-from cnnrs.data.decoding import INTERPOLATIONS, decoded
+from cnnrs.data.images import FILTERS, decode_image, read_images
 from cnnrs.data.spec import TensorSpec
 from cnnrs.data.workers import through
 
@@ -26,7 +26,7 @@ class Decoding:
     Args:
         image_size: (height, width) or one number for both; None leaves each image its size.
         color_mode: "rgb", "rgba" or "grayscale".
-        interpolation: "bilinear", "nearest", "bicubic", "area" or "lanczos".
+        interpolation: "bilinear", "nearest", "box", "hamming", "bicubic" or "lanczos".
         fit: "stretch", "crop" or "pad".
         where: What errors call the function.
     """
@@ -35,7 +35,7 @@ class Decoding:
         for name, value, known in (
             ("color_mode", color_mode, tuple(_CHANNELS)),
             ("fit", fit, ("stretch", "crop", "pad")),
-            ("interpolation", interpolation, INTERPOLATIONS),
+            ("interpolation", interpolation, FILTERS),
         ):
             if value not in known:
                 expected = ", ".join(map(repr, known))
@@ -52,7 +52,17 @@ class Decoding:
 
     def one(self, source: Any, name: str) -> np.ndarray:
         """The image of a file or of bytes, (height, width, channels) of uint8."""
-        return decoded(source, name, size=self.size, **self.arguments)
+        try:
+            return decode_image(source, size=self.size, **self.arguments)
+        except ValueError as error:
+            raise ValueError(f"{name}: {str(error).removeprefix('decode_image: ')}") from None
+
+    def many(self, paths: list[str], threads: int, name: str) -> np.ndarray:
+        """The images of files as a batch; `image_size` is given."""
+        try:
+            return np.asarray(read_images(paths, self.size, threads=threads, **self.arguments))
+        except ValueError as error:
+            raise ValueError(f"{name}: {str(error).removeprefix('read_images: ')}") from None
 
     @property
     def spec(self) -> TensorSpec:
@@ -63,7 +73,7 @@ class ImageFiles:
     """A source of rows: images of files, with labels.
 
     Attributes:
-        gathers: False: images come one by one, and threads decode the next ones.
+        gathers: Whether a batch is decoded in one call: where images have one size, and none is left out.
         labels: The labels, or None.
 
     Args:
@@ -74,8 +84,6 @@ class ImageFiles:
         skips: Whether a file that is no image is left out, with a warning.
         where: The function, for errors.
     """
-
-    gathers = False
 
     def __init__(
         self,
@@ -90,6 +98,7 @@ class ImageFiles:
         self.labels = labels
         self.decoding, self.workers, self.skips, self.where = decoding, workers, skips, where
         self._broken: set[int] = set()
+        self.gathers = decoding.size is not None and not skips
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -113,5 +122,11 @@ class ImageFiles:
         return (element for element in found if element is not None) if self.skips else found
 
     def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
-        """Nothing calls it: images come one by one."""
-        raise NotImplementedError
+        """Images, a batch at once: the core's threads decode it while Python does something else."""
+        threads = self.workers if ahead else 1
+
+        def batch(group: np.ndarray) -> Any:
+            images = self.decoding.many([self.paths[i] for i in group], threads, self.where)
+            return images if self.labels is None else (images, self.labels[group])
+
+        return map(batch, indices)
