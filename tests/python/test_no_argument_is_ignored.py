@@ -25,9 +25,9 @@ import cnnrs.compat.tf as tf
 PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
     "", "activations", "analysis", "applications", "applications.torchvision", "backend", "callbacks",
-    "config", "constraints", "data",
+    "config", "constraints", "data", "data.csv_rows", "data.readers",
     "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
-    "datasets.mnist", "datasets.reuters", "detection", "dtype_policies", "evaluation",
+    "datasets.mnist", "datasets.reuters", "datasets.shapes", "detection", "dtype_policies", "evaluation",
     "initializers", "layers", "losses", "metrics",
     "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
     "random", "recipes", "regularizers", "reporting", "runs", "sanity",

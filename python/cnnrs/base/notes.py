@@ -21,6 +21,6 @@ def noted(error: BaseException, note: str) -> None:
     if hasattr(error, "add_note"):
         error.add_note(note)
         return
-    error.__notes__ = [note]  # type: ignore[attr-defined]
+    error.__notes__ = [note]
     if len(error.args) == 1 and isinstance(error.args[0], str):
         error.args = (f"{error.args[0]}\n{note}",)

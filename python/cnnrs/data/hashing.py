@@ -118,4 +118,4 @@ def _add(structure: Any, digest: Any) -> None:
         # Bytes in the order of most machines.
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         digest.update(f"{array.dtype.name} {np.shape(value)}\n".encode())
-        digest.update(memoryview(array.reshape(-1).view(np.uint8)))
+        digest.update(array.reshape(-1).view(np.uint8).data)

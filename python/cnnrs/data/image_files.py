@@ -48,7 +48,11 @@ class Decoding:
             height, width = (integer(n, where, "image_size", least=1) for n in pair)
             self.size = height, width
         self.color_mode = color_mode
-        self.arguments = {"color_mode": color_mode, "interpolation": interpolation, "fit": fit}
+        self.arguments: dict[str, Any] = {
+            "color_mode": color_mode,
+            "interpolation": interpolation,
+            "fit": fit,
+        }
 
     def one(self, source: Any, name: str) -> np.ndarray:
         """The image of a file or of bytes, (height, width, channels) of uint8."""

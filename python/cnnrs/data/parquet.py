@@ -72,7 +72,7 @@ class ParquetFiles:
                 continue
             path = self.paths[index]
             with self._opened(path) as file:
-                groups = []
+                groups: list[int] = []
                 place = skipped = 0
                 for group in range(file.metadata.num_row_groups):
                     count = file.metadata.row_group(group).num_rows

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -255,6 +255,9 @@ def _object(
         base: The mean colour of the background.
     """
     scale, cx, cy = draws.take(0.38, 0.66), draws.take(-1, 1), draws.take(-1, 1)
+    reach: Any
+    middle_x: Any
+    middle_y: Any
     if most > 1:
         scale = scale * 0.62
         reach = 0.12

@@ -155,7 +155,9 @@ class TextVectorization(StringLookup):
         lead = texts.shape if self.split is not None else texts.shape[:-1] or (len(words),)
         return padded.reshape((*lead, most))
 
-    def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
+    def adapt(  # type: ignore[override]
+        self, data: Any, batch_size: int | None = None, steps: int | None = None
+    ) -> None:
         """Makes the vocabulary of the words of texts, the most frequent first.
 
         Args:
