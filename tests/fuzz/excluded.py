@@ -119,7 +119,10 @@ LAYERS = {
         [
             "AugMix",
             "CutMix",
+            "GridMask",
+            "Lighting",
             "MixUp",
+            "Mosaic",
             "RandAugment",
             "RandomBrightness",
             "RandomColorDegeneration",
@@ -135,6 +138,7 @@ LAYERS = {
             "RandomInvert",
             "RandomPerspective",
             "RandomPosterization",
+            "RandomResizedCrop",
             "RandomRotation",
             "RandomSaturation",
             "RandomSharpness",
@@ -142,12 +146,14 @@ LAYERS = {
             "RandomTranslation",
             "RandomZoom",
             "Solarization",
+            "TrivialAugment",
         ],
         _AUGMENTS,
     ),
     **dict.fromkeys(["AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"], _STEPS),
     **dict.fromkeys(
-        ["Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup"], _VALUES
+        ["Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"],
+        _VALUES,
     ),
     **dict.fromkeys(
         [
