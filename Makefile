@@ -218,6 +218,7 @@ fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_precision.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_rules.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_sequences.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_texts.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_names.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_hdf5_files.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_networks.py

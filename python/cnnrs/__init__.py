@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cnnrs import reporting as reporting
     from cnnrs import runs as runs
     from cnnrs import sanity as sanity
+    from cnnrs import serving as serving
     from cnnrs import tree as tree
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
@@ -93,6 +94,7 @@ _SUBMODULES = frozenset(
         "runs",
         "sanity",
         "saving",
+        "serving",
         "tree",
         "utils",
         "wrappers",

@@ -102,7 +102,10 @@ LAYERS = {
         [
             "AugMix",
             "CutMix",
+            "GridMask",
+            "Lighting",
             "MixUp",
+            "Mosaic",
             "RandAugment",
             "RandomBrightness",
             "RandomColorDegeneration",
@@ -118,6 +121,7 @@ LAYERS = {
             "RandomInvert",
             "RandomPerspective",
             "RandomPosterization",
+            "RandomResizedCrop",
             "RandomRotation",
             "RandomSaturation",
             "RandomSharpness",
@@ -125,12 +129,14 @@ LAYERS = {
             "RandomTranslation",
             "RandomZoom",
             "Solarization",
+            "TrivialAugment",
         ],
         _AUGMENTS,
     ),
     **dict.fromkeys(["AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"], _STEPS),
     **dict.fromkeys(
-        ["Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup"], _VALUES
+        ["Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"],
+        _VALUES,
     ),
     **dict.fromkeys(
         [

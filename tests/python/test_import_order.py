@@ -39,6 +39,7 @@ evaluation
 models backend preprocessing
 applications detection distillation recipes wrappers reporting
 runs
+serving
 __init__
 compat
 keras

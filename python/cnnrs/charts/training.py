@@ -33,7 +33,7 @@ def training_charts(columns: Mapping[str, Any]) -> list[LineChart]:
     charts = []
     for name in [*names, "seconds"]:
         is_plain = name.startswith("learning_rate") or name == "seconds"
-        series = {name if is_plain else "training": name, "validation": f"val_{name}"}
+        series = {name.replace("_", " ") if is_plain else "training": name, "validation": f"val_{name}"}
         found = {label: values[key] for label, key in series.items() if key in values}
         found = {label: column for label, column in found.items() if np.isfinite(column).any()}
         if not found:

@@ -8,13 +8,20 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["add_command", "positive", "rate", "seed", "version"]
+__all__ = ["add_command", "port", "positive", "rate", "seed", "version"]
 
 
 def positive(text: str) -> int:
     """A positive integer."""
     if not text.strip().isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a positive integer, received {text!r}")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """A port of TCP; 0 for any that is free."""
+    if not text.strip().isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 65535, received {text!r}")
     return int(text)
 
 

@@ -22,8 +22,10 @@ from cnnrs.cli import (
     lr_find,
     predict,
     profile,
+    report,
     resume,
     search,
+    serve,
     summary,
     train,
 )
@@ -33,8 +35,8 @@ from cnnrs.cli.signals import CLOSED_PIPE, INTERRUPTED, TERMINATED, USAGE, Termi
 __all__ = ["main", "make_parser"]
 
 _MODULES = (
-    train, resume, evaluate, predict, search, summary, explain, profile, bench, lr_find, convert, check,
-    doctor, completion,
+    train, resume, evaluate, predict, report, serve, search, summary, explain, profile, bench, lr_find,
+    convert, check, doctor, completion,
 )  # fmt: skip
 _EPILOG = """from a folder of pictures to answers:
   cnnrs train photos/ --model resnet18 --epochs 20 --out run/

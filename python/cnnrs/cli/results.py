@@ -12,14 +12,14 @@ __all__ = ["as_json", "stopped", "told"]
 
 def told(result: Any) -> str:
     """A run's result in words."""
-    metrics = result.metrics
+    metrics, report = result.metrics, result.folder / "report.html"
     best = f" (epoch {result.best_epoch})" if result.best_epoch else ""
     lines = [
         f"{result.epochs} epochs in {result.seconds:.1f} s, {result.parameters:,} parameters, "
         f"seed {result.seed}",
         f"{metrics['of']} accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f} "
         f"({metrics['images']:,} images){best}",
-        f"saved {result.folder}",
+        f"saved {result.folder}" + (f", report {report}" if report.exists() else ""),
         f"next: cnnrs predict {shlex.quote(str(result.folder))} PICTURE",
     ]
     return "\n".join(lines)
@@ -41,11 +41,20 @@ def as_json(result: Any) -> str:
     )
 
 
-def stopped(out: Any) -> None:
-    """Says what is saved of a run that was interrupted, and how it goes on."""
+def stopped(out: Any, error: BaseException) -> None:
+    """Says what is saved of a run that was interrupted, or that failed, and how it goes on.
+
+    Args:
+        out: The folder of the run.
+        error: What ended it.
+    """
     from cnnrs.runs import RunFolder
 
     folder = RunFolder(out)
+    if not isinstance(error, KeyboardInterrupt) and (
+        isinstance(error, FileExistsError) or not folder.is_resumable
+    ):
+        return
     if not folder.is_run:
         text = "stopped before training began; nothing is saved"
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cnnrs.cli.options import add_command
+from cnnrs.cli.options import add_command, port
 from cnnrs.cli.signals import terminable
 
 __all__ = ["add"]
@@ -22,6 +22,11 @@ def add(commands: Any) -> None:
     resume.add_argument("out", metavar="RUN", help="the folder of the run")
     resume.add_argument("--json", action="store_true", help="write the result as JSON on standard output")
     resume.add_argument("--quiet", action="store_true", help="show no progress")
+    resume.add_argument("--no-report", action="store_true", help="write no report.html")
+    resume.add_argument(
+        "--live", type=port, nargs="?", const=0, metavar="PORT",
+        help="serve the report on this machine while training, at a free port or at this one",
+    )  # fmt: skip
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -30,9 +35,11 @@ def _resume(options: argparse.Namespace) -> int:
 
     with terminable():
         try:
-            result = runs.resume(options.out, progress=not options.quiet)
-        except KeyboardInterrupt:
-            stopped(options.out)
+            result = runs.resume(
+                options.out, progress=not options.quiet, report=not options.no_report, live=options.live
+            )
+        except BaseException as error:
+            stopped(options.out, error)
             raise
     print(as_json(result) if options.json else told(result))
     return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnrs.cli import mnist
-from cnnrs.cli.options import add_command, positive, rate, seed
+from cnnrs.cli.options import add_command, port, positive, rate, seed
 from cnnrs.cli.signals import terminable
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     train.add_argument("--json", action="store_true", help="write the result as JSON on standard output")
     train.add_argument("--quiet", action="store_true", help="show no progress")
+    train.add_argument("--no-report", action="store_true", help="write no report.html")
+    train.add_argument(
+        "--live", type=port, nargs="?", const=0, metavar="PORT",
+        help="serve the report on this machine while training, at a free port or at this one",
+    )  # fmt: skip
     train.add_argument("--list-models", action="store_true", help="list the networks that --model knows")
     train.add_argument(
         "--output", type=Path, default=None, metavar="FILE",
@@ -191,10 +196,10 @@ def _train_run(options: argparse.Namespace) -> int:
         try:
             result = runs.train(
                 settings, out, overwrite=options.overwrite, progress=not options.quiet,
-                check=not options.no_check,
+                check=not options.no_check, report=not options.no_report, live=options.live,
             )  # fmt: skip
-        except KeyboardInterrupt:
-            stopped(out)
+        except BaseException as error:
+            stopped(out, error)
             raise
     print(as_json(result) if options.json else told(result))
     return 0

@@ -71,9 +71,10 @@ class ImagePreprocessing:
         ):
             value = getattr(self, name)
             if value not in known:
+                hint = did_you_mean(str(value), known)
                 raise ValueError(
                     f"{owner}: {name}: expected one of {', '.join(known)}, received {value!r}"
-                    f"{did_you_mean(str(value), known)}"
+                    f"{hint if 'did you mean' in hint else ''}"
                 )
         if self.channel_order == "bgr" and self.color_mode != "rgb":
             raise ValueError(
@@ -86,7 +87,7 @@ class ImagePreprocessing:
             put("image_size", (int(height), int(width)))
         # A wrong word raises its error now.
         resized_array(np.zeros((2, 2, 1), np.float32), [1, 1], self.interpolation)
-        put("scale", number(self.scale, owner, "scale"))
+        put("scale", number(self.scale, owner, "scale", above=0))
         for name in ("mean", "std"):
             value = getattr(self, name)
             bound = {"above": 0} if name == "std" else {}
@@ -112,6 +113,8 @@ class ImagePreprocessing:
         Raises:
             ValueError: There is a field that is not known, or one of the wrong kind.
         """
+        if not isinstance(config, dict):
+            raise ValueError(f"image_preprocessing: expected an object, received {config!r}")
         known = {field.name for field in fields(cls)}
         unknown = [name for name in config if name not in known]
         if unknown:
@@ -167,21 +170,19 @@ class ImagePreprocessing:
         """Pixels from 0 to 255 as the model takes them, samples first."""
         if self.channel_order == "bgr":
             pixels = pixels[..., ::-1]
-        values = (pixels * np.float32(self.scale) - np.asarray(self.mean, np.float32)) / np.asarray(
-            self.std, np.float32
-        )
-        return np.ascontiguousarray(
-            np.moveaxis(values, -1, 1) if self.data_format == "channels_first" else values
-        )
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        values = (pixels * np.float32(self.scale) - mean) / std
+        if self.data_format == "channels_first":
+            values = np.moveaxis(values, -1, 1)
+        return np.ascontiguousarray(values)
 
     def restored(self, samples: np.ndarray) -> np.ndarray:
         """The pixels, uint8, of what the model takes: the inverse of `scaled`."""
         values = np.asarray(samples, np.float32)
         if self.data_format == "channels_first":
             values = np.moveaxis(values, 1, -1)
-        values = (values * np.asarray(self.std, np.float32) + np.asarray(self.mean, np.float32)) / np.float32(
-            self.scale or 1.0
-        )
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        values = (values * std + mean) / np.float32(self.scale)
         if self.channel_order == "bgr":
             values = values[..., ::-1]
         return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -147,6 +147,7 @@ from cnnrs.layers.preprocessing import (
     Pipeline,
     Rescaling,
     StringLookup,
+    TextVectorization,
 )
 from cnnrs.layers.recurrent import (
     GRU,
@@ -487,6 +488,7 @@ __all__ = [
     "StackedRNNCells",
     "StringLookup",
     "Subtract",
+    "TextVectorization",
     "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",

@@ -15,7 +15,7 @@ from cnnrs.optimizers.schedules import OneCycle, WarmupCosine
 from cnnrs.recipes.recipe import Recipe, get
 from cnnrs.utils.batch_statistics import reestimate_batch_norm
 
-__all__ = ["gives_logits", "optimizer_of", "train"]
+__all__ = ["gives_logits", "mixers_of", "optimizer_of", "train"]
 
 _ADAPTIVE: dict[str, Any] = {
     "adam": optimizers.Adam,
@@ -97,7 +97,7 @@ def train(
         validation_data=validation_data,
         callbacks=[*own, *(callbacks or [])],
         verbose=verbose,
-        batch_augmentation=_mixers(chosen),
+        batch_augmentation=mixers_of(chosen),
     )
     if chosen.ema_epochs:
         # The moving statistics are those of the weights as they were, not of their averages.
@@ -229,7 +229,7 @@ def _one_hot_tensor(y: Any, classes: int) -> Any:
     return ops.one_hot(ops.reshape(y, (-1,)), classes)
 
 
-def _mixers(recipe: Recipe) -> list[Any] | None:
+def mixers_of(recipe: Recipe) -> list[Any] | None:
     """The layers of which one mixes each batch; None if there are none."""
     mixers: list[Any] = []
     if recipe.mixup:

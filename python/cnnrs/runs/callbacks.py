@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from cnnrs import reporting
 from cnnrs.base.progress_line import visible_width
 from cnnrs.callbacks import BackupAndRestore, Callback
 from cnnrs.callbacks.learning_rates import log_rates
@@ -17,7 +18,7 @@ from cnnrs.runs.data import ImageBatches
 from cnnrs.runs.folder import write_text
 from cnnrs.runs.stopping import Stopping
 
-__all__ = ["EpochOrder", "HistoryFile", "Pruning", "RunProgress", "Snapshots"]
+__all__ = ["EpochOrder", "HistoryFile", "LiveReport", "Pruning", "RunProgress", "Snapshots"]
 
 
 class EpochOrder(Callback):
@@ -128,6 +129,30 @@ class Pruning(Callback):
         self._report(epoch, dict(logs or {}))
 
 
+class LiveReport(Callback):
+    """Serves the report of a run on this machine while it trains, and says where.
+
+    Args:
+        folder: The folder of the run.
+        port: The port; 0 for a free one.
+    """
+
+    def __init__(self, folder: Any, port: int):
+        super().__init__()
+        self._folder, self._port = folder, port
+        self._service: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._service = reporting.live(self._folder, self._port)
+        _write(f"report: {self._service.url}\n")
+
+    def close(self) -> None:
+        """Ends the service."""
+        if self._service is not None:
+            self._service.close()
+            self._service = None
+
+
 def duration(seconds: float) -> str:
     """Time as people read it.
 
@@ -193,8 +218,10 @@ class RunProgress(Callback):
         here = max(self._batch - self._from, 1)
         left = elapsed / here * (steps - self._batch)
         parts = [self._head(), bar, f"{done:4.0%}", self._rate(here * self._batch_size, elapsed)]
-        parts += [f"{name} {float(value):.4f}" for name, value in (logs or {}).items()]
-        parts += [f"epoch {duration(left)} left", f"run {duration(self._left(now, done))} left"]
+        parts += [f"{duration(self._left(now, done))} left"]
+        values = sorted((logs or {}).items(), key=lambda entry: entry[0] != "loss")
+        parts += [f"{name} {float(value):.4f}" for name, value in values]
+        parts += [f"epoch {duration(left)} left"]
         self._draw(parts)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -234,7 +261,7 @@ class RunProgress(Callback):
     def _draw(self, parts: list[str]) -> None:
         columns = shutil.get_terminal_size().columns - 1
         while len(parts) > 1 and visible_width("  ".join(parts)) > columns:
-            # The bar goes first, then what stands last.
+            # The bar goes first, then what stands last: the time that is left of the run stays longest.
             parts.pop(1 if parts[1][:1] in "━─=." else -1)
         line = "  ".join(parts)[:columns]
         _write("\r" + line + " " * max(0, self._length - visible_width(line)))

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import datasets, layers, utils
+from cnnrs import datasets, utils
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.evaluation import ImagePreprocessing
 from cnnrs.runs.settings import SettingsError
 from cnnrs.training.py_dataset import PyDataset
@@ -60,6 +61,10 @@ class Folder(Images):
         fit: "stretch", "crop" or "pad".
         class_names: The sub-folders in the order of their labels; None for the order of their names.
         workers: Threads that decode.
+        skips_broken: Whether all files are decoded once, and those that are no images left out with a warning.
+
+    Attributes:
+        broken: The files that are left out.
 
     Raises:
         SettingsError: There is no such folder, no sub-folder, or no image.
@@ -73,6 +78,7 @@ class Folder(Images):
         fit: str = "stretch",
         class_names: list[str] | None = None,
         workers: int = 1,
+        skips_broken: bool = False,
     ):
         self.directory, self.workers = directory, workers
         self.preprocessing = ImagePreprocessing(image_size=(size[0], size[1]), color_mode=color_mode, fit=fit)
@@ -104,6 +110,31 @@ class Folder(Images):
         self.labels = np.array(
             [places[Path(os.path.relpath(path, directory)).parts[0]] for path in self.paths], np.int32
         )
+        self.broken: list[str] = []
+        if skips_broken:
+            self._leave_out_broken()
+
+    def _leave_out_broken(self) -> None:
+        assert self.paths is not None
+
+        def is_image(path: str) -> bool:
+            try:
+                self.read_file(path)
+            except ValueError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            fine = np.array(list(pool.map(is_image, self.paths)), bool)
+        self.broken = [path for path, ok in zip(self.paths, fine, strict=True) if not ok]
+        if not self.broken:
+            return
+        self.paths = [path for path, ok in zip(self.paths, fine, strict=True) if ok]
+        self.labels = self.labels[fine]
+        if not self.paths:
+            raise SettingsError(f"data: none of the {len(fine)} files in {self.directory!r} is an image")
+        more = f" and {len(self.broken) - 5} more" if len(self.broken) > 5 else ""
+        warn_user(f"left out, for they are no images: {', '.join(self.broken[:5])}{more}")
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         assert self.paths is not None
@@ -197,10 +228,7 @@ class ImageBatches(PyDataset):
         images: The images.
         indices: Those that take part.
         batch_size: Images of a batch.
-        seed: Of the order and of what is mixed; None keeps the order.
-        one_hot: Whether labels come as rows of ones and zeros.
-        mixup: The `alpha` of MixUp; 0 for none.
-        cutmix: The `factor` of CutMix; 0 for none. With both, either is drawn for each batch.
+        seed: Of the order; None keeps that of the indices.
         workers: Threads that read.
     """
 
@@ -210,14 +238,10 @@ class ImageBatches(PyDataset):
         indices: np.ndarray,
         batch_size: int,
         seed: int | None = None,
-        one_hot: bool = False,
-        mixup: float = 0.0,
-        cutmix: float = 0.0,
         workers: int = 1,
     ):
         super().__init__(workers=workers, max_queue_size=2 * workers + 2)
         self.images, self.indices, self.batch_size, self.seed = images, indices, batch_size, seed
-        self.one_hot, self.mixup, self.cutmix = one_hot, mixup, cutmix
         self.epoch = 0
         self._order = indices
 
@@ -247,19 +271,7 @@ class ImageBatches(PyDataset):
 
     def __getitem__(self, index: int) -> Any:
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        x, y = self.images.read(chosen), self.images.labels[chosen]
-        if not self.one_hot:
-            return x, y
-        y = np.eye(len(self.images.class_names), dtype=np.float32)[y]
-        return self._mixed(x, y, index) if self.mixup or self.cutmix else (x, y)
-
-    def _mixed(self, x: np.ndarray, y: np.ndarray, index: int) -> Any:
-        rng = np.random.default_rng([self.seed or 0, 3, self.epoch, index])
-        uses_mixup = bool(self.mixup) and (not self.cutmix or rng.random() < 0.5)
-        options: dict[str, Any] = {"seed": int(rng.integers(2**31)), "dtype": "float32"}
-        mixer = layers.MixUp(self.mixup, **options) if uses_mixup else layers.CutMix(self.cutmix, **options)
-        mixed = mixer({"images": x.astype(np.float32), "labels": y}, training=True)
-        return np.asarray(mixed["images"]), np.asarray(mixed["labels"])
+        return self.images.read(chosen), self.images.labels[chosen]
 
     @property
     def labels(self) -> np.ndarray:

@@ -105,11 +105,10 @@ def make(model: str, classes: int, size: list[int], channels: int, weights: str,
     try:
         x = _augmented(inputs, augment, size)
         if name == "LeNet5":
-            made = applications.LeNet5((*size, channels), classes)
-            scaled = layers.Rescaling(1 / 255, name="rescaling")(x)
-            for layer in made.layers:
-                scaled = layer(scaled)
-            made = models.Model(inputs, scaled, name="lenet5")
+            outputs = layers.Rescaling(1 / 255, name="rescaling")(x)
+            for layer in applications.LeNet5((*size, channels), classes).layers:
+                outputs = layer(outputs)
+            made: Any = models.Model(inputs, outputs, name="lenet5")
         else:
             made = _application(name, x, inputs, classes, min(size), weights)
     except ValueError as error:

@@ -64,6 +64,7 @@ def _resolved(settings: Settings) -> Settings:
         "weights": settings.weights or "none",
         "color_mode": settings.color_mode or "rgb",
         "fit": settings.fit or "stretch",
+        "broken": settings.broken or "error",
         "recipe": settings.recipe or "none",
         "augment": settings.augment or ("none" if named else "light"),
         "class_weight": settings.class_weight or "none",
@@ -113,7 +114,7 @@ def _folder(settings: Settings, directory: str, class_names: list[str] | None) -
     assert settings.image_size is not None
     return Folder(
         directory, settings.image_size, settings.color_mode or "rgb", settings.fit or "stretch",
-        class_names, settings.workers or os.cpu_count() or 1,
+        class_names, settings.workers or os.cpu_count() or 1, settings.broken == "skip",
     )  # fmt: skip
 
 
@@ -162,17 +163,13 @@ def prepare(settings: Settings) -> Prepared:
             "on what it holds now"
         )
     settings = settings.changed(class_names=source.class_names, data_hash=data_hash)
-    recipe, seed = settings.chosen_recipe(), settings.seed
+    recipe, seed = settings.chosen_recipe(), int(settings.seed or 0)
     utils.set_random_seed(seed)
-    mixes = bool(recipe.mixup or recipe.cutmix)
-    one_hot = mixes or recipe.label_smoothing > 0
     workers = settings.workers or (1 if isinstance(source, Arrays) else os.cpu_count() or 1)
-    training = ImageBatches(
-        source, kept, recipe.batch_size, seed, one_hot, recipe.mixup, recipe.cutmix, workers
-    )
+    training = ImageBatches(source, kept, recipe.batch_size, seed, workers)
     validation = None
     if len(rest):
-        validation = ImageBatches(other, rest, recipe.batch_size, None, one_hot, workers=workers)
+        validation = ImageBatches(other, rest, recipe.batch_size, workers=workers)
     channels = {"rgb": 3, "grayscale": 1, "rgba": 4}[settings.color_mode or "rgb"]
     model = networks.make(
         settings.model or "", classes, settings.image_size or [], channels, settings.weights or "none",
@@ -183,10 +180,6 @@ def prepare(settings: Settings) -> Prepared:
         fit=settings.fit or "stretch",
     )  # fmt: skip
     from_logits = gives_logits(model)
-    loss = (
-        losses.CategoricalCrossentropy(from_logits, label_smoothing=recipe.label_smoothing)
-        if one_hot
-        else losses.SparseCategoricalCrossentropy(from_logits)
-    )
+    loss = losses.SparseCategoricalCrossentropy(from_logits, label_smoothing=recipe.label_smoothing)
     model.compile(optimizer_of(model, recipe, len(training)), loss, metrics=["accuracy"])
     return Prepared(settings, training, validation, model, data_hash, digests)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cnnrs import reporting
 from cnnrs.base.arguments import flag, integer, number
 from cnnrs.base.extras import library
 from cnnrs.base.suggest import did_you_mean
@@ -292,10 +293,17 @@ def _trial(
     before = trial.user_attrs.get("continues")
     if before is not None and RunFolder(_place(folder, before)).is_resumable:
         _place(folder, before).rename(place)
-        result = resume(place, progress=progress, callbacks=[Pruning(report)])
+        result = resume(place, progress=progress, callbacks=[Pruning(report)], report=False)
     else:
         shutil.rmtree(place, ignore_errors=True)
-        result = train(chosen, place, progress=progress, callbacks=[Pruning(report)], check=trial.number == 0)
+        result = train(
+            chosen,
+            place,
+            progress=progress,
+            callbacks=[Pruning(report)],
+            check=trial.number == 0,
+            report=False,
+        )
     measured = [row[space.metric] for row in result.history]
     return result, (max if upward else min)(measured)
 
@@ -342,6 +350,7 @@ def _keep_best(optuna: Any, study: Any, space: Space, folder: RunFolder) -> dict
         kept["timeout"] = space.timeout
     tables["search"] = {**kept, "space": space.choices}
     write_text(folder.settings, _NOTE.format(len(found["trials"])) + toml.dumps(tables))
+    reporting.write(folder.path)
     for place in (folder.path / "trials").iterdir():
         if place != best:
             for name in ("model.keras", "last.keras", "samples.npz"):

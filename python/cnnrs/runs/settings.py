@@ -170,6 +170,10 @@ class Settings:
     fit: str | None = _of(
         _D, _one_of(*_FITS), "how other shapes become that size: stretch, crop or pad (stretch)", "HOW"
     )
+    broken: str | None = _of(
+        _D, _one_of("error", "skip"), "files that are no images: an error, or left out with a warning (error)",
+        "HOW",
+    )  # fmt: skip
     workers: int | None = _of(_D, _int(1, 256), "threads that read images (the processors)", "N")
     data_hash: str | None = _of(
         _D, _text, "what the data must be: a run that repeats another stops where they are not", "HASH"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shlex
@@ -14,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import callbacks, config, utils
+from cnnrs import callbacks, config, reporting, utils
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.evaluation import evaluate_model
+from cnnrs.recipes.training import mixers_of
 from cnnrs.runs import toml
-from cnnrs.runs.callbacks import EpochOrder, HistoryFile, RunProgress, Snapshots
+from cnnrs.runs.callbacks import EpochOrder, HistoryFile, LiveReport, RunProgress, Snapshots
 from cnnrs.runs.data import ImageBatches
 from cnnrs.runs.folder import RunFolder, write_json, write_text
 from cnnrs.runs.inspecting import inspect
@@ -100,6 +102,8 @@ def train(
     progress: bool = True,
     callbacks: Any = (),
     check: bool = True,
+    report: bool = True,
+    live: int | None = None,
 ) -> RunResult:
     """Trains a classifier of images and writes the folder of the run.
 
@@ -111,10 +115,12 @@ def train(
         callbacks: More callbacks for `fit`.
         check: Whether data and model are looked at first (`cnnrs.sanity`): what looks like a mistake is a
             warning, and an error where nothing sensible can come of it.
+        report: Whether `report.html` is written at the end.
+        live: A port, 0 for a free one, at which the report is served to this machine while training goes on.
 
     Returns:
         What the run gave. The folder then has `run.toml`, `model.keras`, `last.keras`, `history.csv`,
-        `environment.json`, `evaluation.json` and `predictions.npz`.
+        `environment.json`, `evaluation.json`, `predictions.npz` and `report.html`.
 
     Raises:
         SettingsError: The settings do not go together, or do not fit the data.
@@ -144,7 +150,7 @@ def train(
             (folder.path / name).unlink(missing_ok=True)
         write_text(folder.settings, _NOTE + toml.dumps(prepared.settings.tables()))
         write_json(folder.environment, _environment(prepared))
-        return _run(prepared, folder, progress, list(callbacks))
+        return _run(prepared, folder, progress, list(callbacks), report, live)
 
 
 def _look(prepared: Prepared) -> None:
@@ -157,13 +163,17 @@ def _look(prepared: Prepared) -> None:
         warn_user(f"{finding.message}\n  do: {finding.advice}")
 
 
-def resume(out: Any, progress: bool = True, callbacks: Any = ()) -> RunResult:
+def resume(
+    out: Any, progress: bool = True, callbacks: Any = (), report: bool = True, live: int | None = None
+) -> RunResult:
     """Goes on with a run that was interrupted: the result has the bits of one that was not.
 
     Args:
         out: The folder of the run.
         progress: Whether progress is shown on standard error.
         callbacks: More callbacks for `fit`.
+        report: Whether `report.html` is written at the end.
+        live: A port, 0 for a free one, at which the report is served meanwhile.
 
     Raises:
         FileNotFoundError: There is no run, or it has come to its end.
@@ -179,10 +189,12 @@ def resume(out: Any, progress: bool = True, callbacks: Any = ()) -> RunResult:
             f"`cnnrs train … --model {folder.last} --out another` trains its model further"
         )
     with surroundings(settings):
-        return _run(prepare(settings), folder, progress, list(callbacks))
+        return _run(prepare(settings), folder, progress, list(callbacks), report, live)
 
 
-def _run(prepared: Prepared, folder: RunFolder, progress: bool, more: list[Any]) -> RunResult:
+def _run(
+    prepared: Prepared, folder: RunFolder, progress: bool, more: list[Any], report: bool, live: int | None
+) -> RunResult:
     settings, model = prepared.settings, prepared.model
     recipe = settings.chosen_recipe()
     validated = prepared.validation is not None
@@ -200,11 +212,17 @@ def _run(prepared: Prepared, folder: RunFolder, progress: bool, more: list[Any])
         used.append(callbacks.EarlyStopping(monitor, patience=settings.early_stopping))
     used += [*more, *([shown] if progress else [])]
     start = time.perf_counter()
-    with Stopping(quiet=not progress) as stopping:
+    with contextlib.ExitStack() as stack:
+        stopping = stack.enter_context(Stopping(quiet=not progress))
+        if live is not None:
+            service = LiveReport(folder.path, live)
+            stack.callback(service.close)
+            used.append(service)
         try:
             model.fit(
                 prepared.training, epochs=recipe.epochs, verbose=0, shuffle=False,
                 validation_data=prepared.validation, class_weight=_class_weight(prepared),
+                batch_augmentation=mixers_of(recipe),
                 callbacks=[*used, Snapshots(folder.snapshot, stopping)],
             )  # fmt: skip
         except Interrupted:
@@ -220,6 +238,8 @@ def _run(prepared: Prepared, folder: RunFolder, progress: bool, more: list[Any])
         stopping.check()
         figures = _finish(prepared, folder)
         shutil.rmtree(folder.snapshot, ignore_errors=True)
+        if report:
+            reporting.write(folder.path)
     values = [row.get(monitor) for row in history.rows]
     known = [value for value in values if value is not None]
     best = (max if settings.monitor == "accuracy" else min)(known) if known else None
