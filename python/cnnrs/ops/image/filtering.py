@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.base.arguments import number
+from cnnrs.base.arguments import choice, number
 from cnnrs.ops.dispatch import apply, as_tensor
-from cnnrs.ops.image.layout import check_choice
 from cnnrs.ops.image.sampling import FILL_MODES
 from cnnrs.ops.roots import root
 from cnnrs.ops.special import arctan2
@@ -27,7 +26,7 @@ def check_border(owner: str, fill_mode: str, fill_value: Any) -> float:
     Raises:
         ValueError: The mode is unknown, or the value is no number.
     """
-    check_choice(owner, "fill_mode", fill_mode, FILL_MODES)
+    choice(fill_mode, owner, "fill_mode", FILL_MODES)
     return number(fill_value, owner, "fill_value")
 
 
