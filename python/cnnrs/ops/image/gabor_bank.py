@@ -11,7 +11,7 @@ import numpy as np
 from cnnrs.base.arguments import choice, integer, integers, number
 from cnnrs.ops.dispatch import apply, as_tensor, op
 from cnnrs.ops.image import kernels
-from cnnrs.ops.image.filtering import check_border, constant, filtered
+from cnnrs.ops.image.filtering import check_border, constant, filtered, in_rows
 from cnnrs.ops.image.layout import as_batch, computed, of_floats
 from cnnrs.ops.roots import root
 
@@ -182,5 +182,5 @@ def gabor(
         filtered(x, constant(kernel[:, :, None], x), fill_mode, fill_value) if output != other else None
         for kernel, other in zip(pair, ("imaginary", "real"), strict=True)
     )
-    y = energy(even, odd) if output == "magnitude" else (odd if even is None else even)
+    y = in_rows(energy, even, odd) if output == "magnitude" else (odd if even is None else even)
     return restore(of_floats(y, batch.dtype))
