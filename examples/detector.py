@@ -50,7 +50,7 @@ def scenes(count, extent, rng):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--images", type=int, default=400, help="images to train on")
+    parser.add_argument("--images", type=int, default=300, help="images to train on")
     parser.add_argument("--tests", type=int, default=100, help="images to measure on")
     parser.add_argument("--extent", type=int, default=96, help="height and width, a multiple of 32")
     parser.add_argument("--picture", help="an SVG file to write")

@@ -97,8 +97,8 @@ def trained(options, rng):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--images", type=int, default=200, help="images to train on")
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--images", type=int, default=300, help="images to train on")
     parser.add_argument("--tests", type=int, default=100, help="images to measure on")
     parser.add_argument("--extent", type=int, default=64, help="height and width, a multiple of 8")
     parser.add_argument("--filters", type=int, default=8, help="channels of the finest maps")
@@ -116,7 +116,7 @@ def main(arguments=None):
         print(f"IoU of {name:8}{share:7.3f}")
     print(f"mean IoU       {np.mean(shares):7.3f}")
     if options.picture:
-        picture(tests[:6], answers[:6], found[:6], options.picture)
+        picture(tests[:5], answers[:5], found[:5], options.picture)
 
 
 if __name__ == "__main__":

@@ -187,7 +187,22 @@ def test_a_loss_of_the_whole_batch_sees_soft_targets(name: str) -> None:
     p = model(mixed(X, order, elements).astype("float32"))
     hot = np.eye(3, dtype="float32")[MASKS]
     expected = float(losses.Dice()(mixed(hot, order, elements), p))
-    assert one_step(model, X, hot, MIXERS[name], losses.Dice())["loss"] == pytest.approx(expected, rel=1e-5)
+    for y in (hot, hot > 0.5, hot.astype("int32")):
+        logs = one_step(model, X, y, MIXERS[name], losses.Dice())
+        assert logs["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_loss_with_a_call_of_its_own_sees_soft_targets() -> None:
+    class Whole(losses.Loss):
+        def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+            return ops.mean(ops.square(y_true - y_pred))
+
+    order, weight, elements = drawn(MIXERS["mixup"], X.shape)
+    model = build()
+    p = np.float64(model(mixed(X, order, elements).astype("float32")).numpy())
+    soft = mixed(ONE_HOT, order, weight[:, None])
+    logs = one_step(model, X, ONE_HOT, MIXERS["mixup"], Whole())
+    assert logs["loss"] == pytest.approx(np.mean((soft - p) ** 2), rel=1e-5)
 
 
 # ---- one of several
@@ -385,6 +400,23 @@ def test_code_of_the_user_gets_soft_labels(made: Any) -> None:
     method = "train_step" if made is OwnStep else "compute_loss"
     with pytest.raises(ValueError, match=f"expected one-hot targets of floats.* {method} of its own.*int64"):
         one_step(model, X, LABELS, MIXERS["mixup"], None)
+
+
+def test_a_distiller_learns_from_mixed_samples() -> None:
+    distiller = cnnrs.distillation.Distiller(
+        build(activation=None), build(activation=None), cnnrs.distillation.LogitsDistillation()
+    )
+    distiller.compile("adam", losses.CategoricalCrossentropy(from_logits=True))
+    found = distiller.fit(X, ONE_HOT, epochs=3, verbose=0, batch_augmentation=MIXERS["cutmix"]()).history
+    assert np.isfinite(found["loss"]).all()
+
+
+def test_boxes_are_not_mixed() -> None:
+    model = cnnrs.detection.YOLOX((32, 32, 3), classes=1, size=(0.33, 0.125))
+    model.compile("adam")
+    y = {"boxes": np.zeros((2, 4, 4), "float32"), "classes": np.zeros((2, 4), "float32")}
+    with pytest.raises(ValueError, match=r"one-hot targets.*compute_loss of its own.*\(2, 4, 4\)"):
+        model.fit(np.zeros((2, 32, 32, 3)), y, verbose=0, batch_augmentation=layers.MixUp())
 
 
 # ---- errors

@@ -212,6 +212,20 @@ def test_the_worst_are_those_of_the_largest_loss():
     assert len(every) == len(labels) and [m.loss for m in every] == sorted(losses, reverse=True)
 
 
+def test_classes_by_their_names():
+    true, predicted = ["owl", "cat", "cat", "owl"], ["owl", "cat", "owl", "owl"]
+    report = evaluation.classification_report(true, predicted)
+    expected = sk.classification_report(true, predicted, output_dict=True)
+    assert [f.name for f in report.classes] == ["cat", "owl"]
+    assert report["cat"].f1 == pytest.approx(expected["cat"]["f1-score"], abs=1e-12)
+    found = evaluation.confusion_matrix(true, predicted, ["owl", "dog", "cat"])
+    np.testing.assert_array_equal(found.matrix, [[2, 0, 0], [0, 0, 0], [1, 0, 1]])
+    found = evaluation.confusion_matrix(true, [[0.9, 0.1, 0]] * 4, ["owl", "dog", "cat"])
+    assert found.matrix[:, 0].tolist() == [2, 0, 2]
+    with pytest.raises(ValueError, match="no class is called 'cat'; did you mean 'cart'"):
+        evaluation.confusion_matrix(true, predicted, ["cart", "owl"])
+
+
 ERRORS = [
     (lambda: evaluation.classification_report([0, 1], [0]), "y_pred: expected 2 samples"),
     (lambda: evaluation.classification_report([], []), "at least one sample"),

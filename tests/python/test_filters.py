@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.ndimage as nd
+from test_devices import SOFTWARE, needs_software
 
 import cnnrs
 from cnnrs import layers, ops
@@ -237,6 +241,31 @@ def test_channels_first_single_images_symbolic_ones_and_gradients(name):
     assert (gradient * direction).sum() == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-3)
 
 
+GPU = """
+import numpy as np
+import cnnrs
+from test_filters import FUNCTIONS, ops
+FUNCTIONS["direction"] = lambda x, f: ops.image.sobel(x, "direction", fill_mode="wrap", data_format=f)
+FUNCTIONS["border"] = lambda x, f: ops.image.laplacian(x, 8, "constant", 0.5, data_format=f)
+x = np.random.default_rng(1).normal(size=(1, 6, 7, 2)).astype("float32")
+for name, function in FUNCTIONS.items():
+    found = []
+    for device in ("cpu", "gpu:0"):
+        with cnnrs.device(device):
+            found.append(function(x, "channels_last").numpy())
+    assert abs(found[0] - found[1]).max() < 1e-4, name
+print(len(FUNCTIONS))
+"""
+
+
+@needs_software
+def test_on_a_gpu():
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environment = {**os.environ, **SOFTWARE, "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", GPU], capture_output=True, text=True, env=environment)
+    assert (done.stdout, done.stderr) == (f"{len(FUNCTIONS) + 2}\n", "")
+
+
 # ------------------------------------------------------------------ layers
 
 
@@ -322,6 +351,7 @@ def test_a_constant_border_and_what_follows_a_filter_cost_no_pass_of_their_own()
         (lambda: ops.image.gabor(IMAGE[..., None], 1e-6), "kernel_size: expected a size"),
         (lambda: ops.image.gabor(IMAGE[..., None], 0.2, bandwidth=1e-9), "kernel_size: expected a size"),
         (lambda: ops.image.gabor_kernels(0.2, 0), "orientations: expected an integer >= 1"),
+        (lambda: ops.image.sobel(IMAGE[..., None], fill_value=None), "sobel: fill_value: expected a finite"),
         (lambda: layers.GaborBank2D(output="phase"), "output: expected one of.*'phase'"),
         (lambda: layers.Laplacian2D(5), "neighbors: expected 4 or 8, received 5"),
         (lambda: layers.GaussianBlur2D(-1.0), "sigma: expected.*> 0"),

@@ -208,6 +208,7 @@ def test_on_a_gpu():
         losses.TripletSemiHard,
         losses.TripletHard,
         lambda distance: losses.Contrastive(pairs="batch", distance=distance),
+        lambda distance: losses.Circle(gamma=8.0),
     ],
 )
 def test_degenerate_batches(make, distance):

@@ -48,6 +48,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "CenterCrop": {"height": 2, "width": 2},
     "Pipeline": {"layers": [layers.Rescaling(2.0)]},
     "RandomCrop": {"height": 2, "width": 2},
+    "RandomResizedCrop": {"height": 2, "width": 2},
     "RandomTranslation": {"height_factor": 0.5, "width_factor": 0.5},
     "RandomZoom": {"height_factor": 0.5},
     **{

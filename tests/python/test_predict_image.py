@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
 
 import cnnrs
 from cnnrs import evaluation, layers, models, utils
+from cnnrs.saving.contents import contents_of, describe
 
 NAMES = ["кошка", "犬", "<i>owl"]
 
@@ -149,6 +152,31 @@ def test_it_changes_nothing_that_was_recorded():
     before = dict(vars(model))
     model.set_image_preprocessing(NAMES)
     assert {k for k, v in vars(model).items() if before.get(k) is not v} == {"_image_preprocessing"}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [5, [], "x", {"class_names": 3}, {"class_names": {"a": 1}}, {"scale": None}, {"fit": []}, {"x": 1}],
+)
+def test_files_whose_entry_is_damaged(damaged, tmp_path):
+    prepared().save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    assert config["image_preprocessing"]["class_names"] == NAMES
+    config["image_preprocessing"] = damaged
+    members["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    with pytest.raises(ValueError, match=r"m\.keras.*config\.json is damaged"):
+        cnnrs.models.load_model(tmp_path / "m.keras")
+
+
+def test_summaries_of_files_name_classes(tmp_path):
+    prepared().save(tmp_path / "m.keras")
+    text = describe(contents_of(tmp_path / "m.keras"))
+    assert "takes images: 8 × 8, rgb" in text and "3 classes: кошка, 犬, <i>owl" in text
 
 
 ERRORS = [

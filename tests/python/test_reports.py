@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import html.parser
 import io
 import json
@@ -329,6 +330,22 @@ def test_the_callback_serves_while_it_trains(tmp_path, capsys):
     assert page.sections == ["figures", "curves", "origin", "missing"]
 
 
+def test_a_full_disk_costs_the_report_alone(tmp_path, monkeypatch):
+    model = classifier()
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    report = reporting.RunReport(tmp_path / "run", validation_data=(X, Y))
+    seen = cnnrs.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: monkeypatch.setattr("cnnrs.reporting.recorder.write_file", full)
+    )
+    with pytest.warns(UserWarning, match=r"history\.csv.*training goes on"):
+        history = model.fit(X, Y, epochs=2, verbose=0, callbacks=[report, seen])
+    assert len(history.history["loss"]) == 2
+    assert not list((tmp_path / "run").glob(".*"))
+
+
 # ---- drawings, and what notebooks show
 
 
@@ -377,6 +394,10 @@ def test_notebooks():
     assert "not built yet" in Page(cnnrs.Sequential([layers.Dense(2)])._repr_html_()).text
     maps = analysis.feature_maps(model, X[:2])
     assert len(Page(maps._repr_html_()).all("img")) == 4
+    filters = analysis.filters(model)
+    assert repr(filters) in Page(filters._repr_html_()).text
+    heat = analysis.grad_cam(model, X[:3], 1)
+    assert len(Page(heat._repr_html_()).all("img")) == 3
     found = evaluation.evaluate_model(model, X, Y, class_names=NAMES)
     page = Page(found._repr_html_())
     assert NAMES[2] in page.text and len(page.all("svg")) == 2

@@ -199,18 +199,12 @@ class LineChart:
             size = 24 + int(6.6 * len(name)) + 12
             if x > _LEFT and x + size > self.width:
                 x, y = _LEFT, y + 16
-            parts.append(
-                tag(
-                    "line",
-                    x1=x,
-                    x2=x + 18,
-                    y1=y - 4,
-                    y2=y - 4,
-                    stroke=line.colour,
-                    stroke_width=2,
-                    stroke_dasharray="3 3" if line.dashed else None,
-                )
-            )
+            if line.joined:
+                dashes = "3 3" if line.dashed else None
+                ends = {"x1": x, "x2": x + 18, "y1": y - 4, "y2": y - 4}
+                parts.append(tag("line", **ends, stroke=line.colour, stroke_width=2, stroke_dasharray=dashes))
+            else:
+                parts.append(tag("circle", cx=x + 9, cy=y - 4, r=3.5, fill=line.colour))
             parts.append(tag("text", name, x=x + 23, y=y))
             x += size
         return parts, y + 10

@@ -68,7 +68,8 @@ class Chain:
         self._core = _core.Augmentation(_described(steps))
         self._channels_first = channels_first
         self._shape = tuple(shape)
-        last = self._core.result_shape(self._shape[-3:], channels_first)
+        a, b, c = self._shape[-3:]
+        last = self._core.result_shape((a, b, c), channels_first)
         self.result_shape = (*self._shape[:-3], *last)
         self.result_dtype = "uint8" if steps[-1].name == "round" else "float32"
 

@@ -167,17 +167,17 @@ class Recording:
 
     def of_group(self, columns: Sequence[np.ndarray], keys: np.ndarray) -> list[Any]:
         """What the function makes of `GROUP` elements, whose leaves lie along a first axis."""
-        values = [*columns, keys, *([None] * self._extra)]
+        values: list[Any] = [*columns, keys, *([None] * self._extra)]
         for link in self._links:
             values[link.result] = link.run(values, link.part.of_group(values), (GROUP,))
         last = [np.asarray(host(output)) for output in self._last.of_group(values)]
-        columns = [None if value is None else host(value) for value in values]
+        values = [None if value is None else host(value) for value in values]
 
         def row(column: Any, i: int) -> Any:
             return None if column is None else column[i]
 
         return [
-            self._returned([row(column, i) for column in columns], [output[i] for output in last])
+            self._returned([row(column, i) for column in values], [output[i] for output in last])
             for i in range(GROUP)
         ]
 

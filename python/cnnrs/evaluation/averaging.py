@@ -90,6 +90,10 @@ def test_time_augmentation(
     return total / views
 
 
+# pytest takes functions of such names for tests.
+test_time_augmentation.__test__ = False  # type: ignore[attr-defined]
+
+
 def _crops(images: np.ndarray, axes: tuple[int, int], crop_size: Any, owner: str) -> Iterator[np.ndarray]:
     if crop_size is None:
         yield images

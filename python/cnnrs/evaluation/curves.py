@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.base.arguments import integer
 from cnnrs.base.extras import pyplot
 from cnnrs.charts import LineChart
 from cnnrs.evaluation.labels import as_array, class_labels, one_score
@@ -291,8 +292,6 @@ def top_k_accuracy(y_true: Any, scores: Any, k: int = 5) -> float:
     >>> evaluation.top_k_accuracy([0, 2], [[0.3, 0.6, 0.1], [0.5, 0.3, 0.2]], k=2)
     0.5
     """
-    from cnnrs.base.arguments import integer
-
     k = integer(k, "top_k_accuracy", "k", least=1)
     labels, values = class_labels(y_true, "top_k_accuracy"), as_array(scores)
     if values.ndim != 2 or len(values) != len(labels) or not len(labels):

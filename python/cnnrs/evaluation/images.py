@@ -71,9 +71,10 @@ class ImagePreprocessing:
         ):
             value = getattr(self, name)
             if value not in known:
+                hint = did_you_mean(str(value), known)
                 raise ValueError(
                     f"{owner}: {name}: expected one of {', '.join(known)}, received {value!r}"
-                    f"{did_you_mean(str(value), known)}"
+                    f"{hint if 'did you mean' in hint else ''}"
                 )
         if self.channel_order == "bgr" and self.color_mode != "rgb":
             raise ValueError(
@@ -112,6 +113,8 @@ class ImagePreprocessing:
         Raises:
             ValueError: There is a field that is not known, or one of the wrong kind.
         """
+        if not isinstance(config, dict):
+            raise ValueError(f"image_preprocessing: expected an object, received {config!r}")
         known = {field.name for field in fields(cls)}
         unknown = [name for name in config if name not in known]
         if unknown:

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.base.suggest import did_you_mean
+
 __all__ = ["class_labels", "label_pairs", "names_of_classes", "one_score", "probabilities"]
 
 
 def as_array(values: Any) -> np.ndarray:
-    """A tensor, list or array as an array."""
-    return np.asarray(values.numpy() if hasattr(values, "numpy") else values)
+    """A tensor, list or array as an array, bfloat16 as float32."""
+    array = np.asarray(values.numpy() if hasattr(values, "numpy") else values)
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 def class_labels(y: Any, owner: str, argument: str = "y_true") -> np.ndarray:
@@ -164,17 +167,27 @@ def label_pairs(
     """Classes of samples, those that were predicted, and the names of classes.
 
     Args:
-        y_true: The class of each sample.
-        y_pred: The predicted ones: integers, or scores of shape (samples, classes), whose largest counts; or
-            of shape (samples, 1) with fractions, of which more than 0.5 is the second class.
+        y_true: The class of each sample: an integer, a row of which one entry is 1, or a name.
+        y_pred: The predicted ones: integers, names, or scores of shape (samples, classes), whose largest
+            counts; or of shape (samples, 1) with fractions, of which more than 0.5 is the second class.
         class_names: Their names; None for their numbers.
         owner: What asks, for errors.
 
     Raises:
         ValueError: They do not fit.
     """
-    true = class_labels(y_true, owner)
     values = as_array(y_pred)
+    given = as_array(y_true)
+    if given.dtype.kind in "US":
+        class_names = (
+            sorted({*given.ravel().tolist(), *values.ravel().tolist()})
+            if class_names is None
+            else class_names
+        )
+        given = _numbers(given, class_names, owner, "y_true")
+        if values.dtype.kind in "US":
+            values = _numbers(values, class_names, owner, "y_pred")
+    true = class_labels(given, owner)
     least = 0
     if values.ndim == 2 and values.shape[1] > 1:
         predicted, least = values.argmax(axis=1).astype(np.int64), values.shape[1]
@@ -192,6 +205,21 @@ def label_pairs(
     return true, predicted, names_of_classes(class_names, count, owner)
 
 
+def _numbers(names: np.ndarray, class_names: Any, owner: str, argument: str) -> np.ndarray:
+    """The numbers of classes that are given by their names.
+
+    Raises:
+        ValueError: There is no such class.
+    """
+    known = {str(name): k for k, name in enumerate(class_names)}
+    for name in names.ravel().tolist():
+        if str(name) not in known:
+            raise ValueError(
+                f"{owner}: {argument}: no class is called {name!r}{did_you_mean(str(name), list(known))}"
+            )
+    return np.array([known[str(name)] for name in names.ravel().tolist()], np.int64)
+
+
 def names_of_classes(class_names: Sequence[Any] | None, count: int, owner: str) -> list[str]:
     """Names of at least `count` classes, by default their numbers.
 
@@ -200,7 +228,7 @@ def names_of_classes(class_names: Sequence[Any] | None, count: int, owner: str) 
     """
     if class_names is None:
         return [str(k) for k in range(count)]
-    if isinstance(class_names, (str, bytes)):
+    if isinstance(class_names, (str, bytes, dict)) or not hasattr(class_names, "__iter__"):
         raise ValueError(f"{owner}: class_names: expected a list of names, received {class_names!r}")
     names = [str(name) for name in class_names]
     if len(names) < count:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.evaluation.labels import probabilities
+from cnnrs.evaluation.labels import as_array, probabilities
 
 __all__ = ["gives_logits", "of_model"]
 
@@ -23,6 +23,7 @@ def of_model(model: Any, outputs: np.ndarray, owner: str, from_logits: bool | No
     Raises:
         ValueError: They are no scores of classes.
     """
+    outputs = as_array(outputs)
     return probabilities(outputs, owner, gives_logits(model, outputs) if from_logits is None else from_logits)
 
 

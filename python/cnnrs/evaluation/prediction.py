@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.analysis.receptive_fields import spatial_axes
 from cnnrs.base.arguments import flag, integer
 from cnnrs.evaluation.averaging import test_time_augmentation
 from cnnrs.evaluation.images import ImagePreprocessing, as_list
@@ -72,7 +73,7 @@ def default_preprocessing(model: Any, owner: str) -> dict[str, Any]:
             f"one whose input has shape {shape}"
         )
     modes = {3: "rgb", 4: "rgba", 1: "grayscale"}
-    first = shape[-1] not in modes and shape[1] in modes
+    first = spatial_axes(model, 4)[0] == 2
     place = {"data_format": "channels_first" if first else "channels_last"}
     height, width, channels = (shape[2], shape[3], shape[1]) if first else shape[1:]
     if channels is not None and channels not in modes:

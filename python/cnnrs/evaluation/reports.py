@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnrs.analysis import Confusion
 from cnnrs.analysis.tables import table
+from cnnrs.base.suggest import did_you_mean
 from cnnrs.charts import html
 from cnnrs.evaluation.labels import label_pairs
 
@@ -78,8 +79,6 @@ class ClassificationReport:
         for figures in self.classes:
             if figures.name == name:
                 return figures
-        from cnnrs.base.suggest import did_you_mean
-
         known = [figures.name for figures in self.classes]
         raise KeyError(f"classification_report: no class is called {name!r}{did_you_mean(str(name), known)}")
 
@@ -137,8 +136,8 @@ def classification_report(y_true: Any, y_pred: Any, class_names: Any = None) -> 
     """Precision, recall, F1 and support of each class, and their averages.
 
     Args:
-        y_true: The class of each sample: an integer, or a row of which one entry is 1.
-        y_pred: The predicted classes as integers, or scores of shape (samples, classes).
+        y_true: The class of each sample: an integer, a row of which one entry is 1, or a name.
+        y_pred: The predicted classes as integers or names, or scores of shape (samples, classes).
         class_names: Names of the classes, by default their numbers.
 
     Returns:
@@ -164,15 +163,16 @@ def classification_report(y_true: Any, y_pred: Any, class_names: Any = None) -> 
     weighted average      0.875   0.750  0.750        4
     Accuracy 0.7500 of 4 samples
     """
-    return ClassificationReport(confusion_matrix(y_true, y_pred, class_names))
+    pairs = label_pairs(y_true, y_pred, class_names, "classification_report")
+    return ClassificationReport(Confusion(*pairs, None))
 
 
 def confusion_matrix(y_true: Any, y_pred: Any, class_names: Any = None) -> Confusion:
     """How often samples of each class were taken for each class.
 
     Args:
-        y_true: The class of each sample: an integer, or a row of which one entry is 1.
-        y_pred: The predicted classes as integers, or scores of shape (samples, classes).
+        y_true: The class of each sample: an integer, a row of which one entry is 1, or a name.
+        y_pred: The predicted classes as integers or names, or scores of shape (samples, classes).
         class_names: Names of the classes, by default their numbers.
 
     Returns:

@@ -29,8 +29,7 @@ class _Filter2D(Layer):
         self, fill_mode: str, fill_value: float, trainable: bool, data_format: str | None, **kwargs: Any
     ):
         super().__init__(trainable=flag(trainable, type(self).__name__, "trainable"), **kwargs)
-        check_border(self.name, fill_mode)
-        self.fill_mode, self.fill_value = fill_mode, number(fill_value, self.name, "fill_value")
+        self.fill_mode, self.fill_value = fill_mode, check_border(self.name, fill_mode, fill_value)
         self.data_format = image_data_format(data_format)
         self.input_spec = InputSpec(ndim=4)
 

@@ -9,7 +9,7 @@ from cnnrs.base.arguments import number
 from cnnrs.layers.arguments import Parts, positive
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
-from cnnrs.losses.margins import check_margin, wider_angles
+from cnnrs.losses.margins import changed_at, check_margin, wider_angles
 
 __all__ = ["ArcFace", "CenterLoss", "CosineDense"]
 
@@ -152,14 +152,13 @@ class ArcFace(CosineDense):
         self.scale, self.margin, self.easy_margin = scale, margin, easy_margin
         self.input_spec = InputSpec(ndim=2)
 
-    def call(self, inputs: Any, labels: Any = None, training: Any = None) -> Any:  # type: ignore[override]
+    def call(self, inputs: Any, labels: Any = None, training: Any = None) -> Any:
         cosines = self._cosines(inputs)
-        own = None
         if labels is not None:
-            own = ops.one_hot(_checked(labels, cosines, self.name), self.units, dtype="bool")
-        if own is not None and training:
-            wider = wider_angles(cosines, float(self.margin), self.easy_margin)
-            cosines = ops.where(own, wider, cosines)
+            labels = _checked(labels, cosines, self.name)
+        if labels is not None and training:
+            margin = float(self.margin)
+            cosines = changed_at(labels, cosines, lambda own: wider_angles(own, margin, self.easy_margin))
         return cosines * float(self.scale)
 
     def get_config(self) -> dict[str, Any]:

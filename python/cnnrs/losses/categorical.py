@@ -115,22 +115,17 @@ def sparse_categorical_focal_crossentropy(
     if ignore_class is not None:
         valid = labels != int(ignore_class)
         labels = raw.where(valid, labels, 0)
-    if from_logits:
-        logs = ops.log_softmax(y_pred, axis=axis)
-    else:
-        p = y_pred / raw.sum(y_pred, axes=[axis], keepdims=True)
-        logs = raw.log(raw.clip(p, min=epsilon(), max=1.0 - epsilon()))
-    hot = ops.one_hot(labels, classes, axis=axis, dtype=logs.dtype) > 0.0
-    # Only the label's: -inf elsewhere must not become NaN.
-    log = raw.sum(raw.where(hot, logs, 0.0), axes=[axis])
-    value = -log
+    rows = y_pred if axis == y_pred.ndim - 1 else ops.moveaxis(y_pred, axis, -1)
+    if not from_logits:
+        rows = rows / raw.sum(rows, axes=[-1], keepdims=True)
+    value = ops.sparse_categorical_crossentropy(labels, rows, from_logits=from_logits)
     if gamma:
         # A power below 1 has no finite slope where nothing is missing.
-        value = value * power_of_magnitude(ops.expm1(log), float(gamma))
+        value = value * power_of_magnitude(ops.expm1(-value), float(gamma))
     if isinstance(alpha, (int, float)):
         value = float(alpha) * value
     else:
-        weights = as_tensor(alpha).astype(logs.dtype)
+        weights = as_tensor(alpha).astype(value.dtype)
         if tuple(weights.shape) != (classes,):
             raise ValueError(
                 f"sparse_categorical_focal_crossentropy: alpha: expected a number or {classes} of them, one "

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from cnnrs import ops
+from cnnrs.base.arguments import number
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.config import epsilon
 from cnnrs.losses.loss import as_tensor, float_pair
@@ -269,7 +270,7 @@ def sparse_categorical_crossentropy(
         y_pred: Probabilities or logits.
         from_logits: Whether predictions are logits.
         ignore_class: Label that counts nothing; means of `Loss` are over the other ones.
-        axis: The axis of the classes.
+        axis: The axis of the classes, the last one.
         label_smoothing: The share of a label that is spread evenly over all classes, as
             `categorical_crossentropy` does it.
 
@@ -286,13 +287,13 @@ def sparse_categorical_crossentropy(
     y_true = sparse_labels(y_true, y_pred)
     valid = None if ignore_class is None else y_true != int(ignore_class)
     labels = y_true if valid is None else raw.where(valid, y_true, 0)
+    losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=from_logits, axis=axis)
     if label_smoothing:
-        y_pred = as_float(y_pred)
-        hot = ops.one_hot(labels, y_pred.shape[axis], axis=axis, dtype=y_pred.dtype)
-        hot = smoothed(hot, label_smoothing, y_pred.shape[axis])
-        losses = ops.categorical_crossentropy(hot, y_pred, from_logits=from_logits, axis=axis)
-    else:
-        losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=from_logits, axis=axis)
+        # Not by one-hot labels: those that are no class would pass, smoothed.
+        share = number(label_smoothing, "sparse_categorical_crossentropy", "label_smoothing", least=0, most=1)
+        evenly = ops.full_like(as_float(y_pred), 1.0 / y_pred.shape[axis])
+        even = ops.categorical_crossentropy(evenly, y_pred, from_logits=from_logits, axis=axis)
+        losses = (1.0 - share) * losses + share * even
     # Means are over the valid ones.
     return losses if valid is None else annotate(raw.where(valid, losses, 0.0), mask=valid)
 

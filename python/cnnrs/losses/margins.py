@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from cnnrs import ops
 from cnnrs.base.arguments import flag, number
 from cnnrs.losses.classes import LossFunctionWrapper
@@ -30,6 +32,16 @@ def wider_angles(cosines: Any, margin: float, easy_margin: bool) -> Any:
     return raw.where(cosines > -math.cos(margin), wider, cosines - margin * math.sin(margin))
 
 
+def changed_at(labels: Any, cosines: Any, changed: Any) -> Any:
+    """Cosines (..., classes), of which a function has changed those of the labels (...).
+
+    It computes these alone: angles of all classes would cost more than the cross-entropy.
+    """
+    labels = raw.expand_dims(labels, axis=-1)
+    own = changed(ops.take_along_axis(cosines, labels, axis=-1))
+    return raw.where(labels == np.arange(cosines.shape[-1], dtype=np.int32), own, cosines)
+
+
 def _entropy(y_true: Any, y_pred: Any, scale: float, loss: str, changed: Any) -> Any:
     """The cross-entropy of cosines times the scale, after those of the labels were changed."""
     cosines = as_float(as_tensor(y_pred))
@@ -43,8 +55,7 @@ def _entropy(y_true: Any, y_pred: Any, scale: float, loss: str, changed: Any) ->
             f"{loss}: y_true: expected integer labels of shape {tuple(cosines.shape[:-1])}, "
             f"received {tuple(labels.shape)}"
         )
-    own = ops.one_hot(labels, cosines.shape[-1], dtype=cosines.dtype) > 0.0
-    logits = float(scale) * raw.where(own, changed(cosines), cosines)
+    logits = float(scale) * changed_at(labels, cosines, changed)
     return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
 

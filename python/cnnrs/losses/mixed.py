@@ -73,7 +73,7 @@ def mixed_values(call: Callable[[Any, Any], Any], name: str, y_true: Any, y_pred
         y_pred: Predictions.
 
     Raises:
-        ValueError: The loss gives one number, and targets are integers.
+        ValueError: The loss gives one number, and targets are not of the predictions' shape.
     """
     mixed = [y for y in tree.flatten(y_true) if _is_mixed(y)]
     if not mixed:
@@ -84,11 +84,13 @@ def mixed_values(call: Callable[[Any, Any], Any], name: str, y_true: Any, y_pred
 
     first = call(targets(lambda y: y.first), y_pred)
     if not first.shape:
-        if any(y.dtype not in FLOATS for y in mixed):
-            raise ValueError(
-                f"{name}: a loss that gives one number for a batch: expected one-hot targets with "
-                "batch_augmentation, received integers"
-            )
+        for y in mixed:
+            fits = y.dtype in FLOATS if tree.is_nested(y_pred) else tuple(y.shape) == tuple(y_pred.shape)
+            if not fits:
+                raise ValueError(
+                    f"{name}: a loss that gives one number for a batch: expected one-hot targets with "
+                    f"batch_augmentation, received {y.dtype} of shape {tuple(y.shape)}"
+                )
         return call(targets(MixedTargets.soft), y_pred)
     second = call(targets(lambda y: y.second), y_pred)
     weight = _fitted(mixed[0].weight.astype(first.dtype), first)

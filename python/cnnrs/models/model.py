@@ -391,10 +391,11 @@ class Model(FormerNamesOfModels, StateTree):
 
     def _keep_image_preprocessing(self, preprocessing: Any) -> None:
         """Keeps an `ImagePreprocessing`, given itself or as its config, as files hold it."""
-        if isinstance(preprocessing, dict):
+        if preprocessing is not None:
             from cnnrs.evaluation import ImagePreprocessing
 
-            preprocessing = ImagePreprocessing.from_config(preprocessing)
+            if not isinstance(preprocessing, ImagePreprocessing):
+                preprocessing = ImagePreprocessing.from_config(preprocessing)
         # Nothing that is recorded depends on it.
         vars(self)["_image_preprocessing"] = preprocessing
 

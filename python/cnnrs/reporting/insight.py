@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from cnnrs import analysis, utils
-from cnnrs.analysis.pictures import heat, to_unit
+from cnnrs.analysis.pictures import filter_tiles, map_tiles
 from cnnrs.charts import html
 from cnnrs.charts.html import Markup, tag
-from cnnrs.charts.png import tiles
 from cnnrs.reporting.page import wide
 from cnnrs.reporting.results import picture, shown
 from cnnrs.reporting.run import Example, Missing, Run, small
@@ -132,17 +131,11 @@ def _bytes(count: float) -> str:
 def filters(run: Run) -> Markup:
     """The filters of the first convolution."""
     found = analysis.filters(run.model)
-    weights = np.moveaxis(found.weights, -1, 0)[:48]
-    colours = weights.shape[-1] == 3
-    unit = to_unit(weights) if colours else to_unit(weights[..., 0])
-    pixels = np.rint(unit * 255).astype(np.uint8)
-    pictures = list(pixels) if colours else list(np.repeat(pixels[..., None], 3, axis=-1))
-    scale = max(1, 28 // max(pixels.shape[1:3]))
-    shape = found.weights.shape
-    text = f"{found.layer}: {shape[3]} filters of {shape[0]} × {shape[1]} × {shape[2]}"
-    text += ", in colours" if colours else ", of the first channel"
-    text += f"; the first {len(pictures)}." if len(pictures) < shape[3] else "."
-    return tag("figure", picture(tiles(pictures, 12, scale, 2), text), tag("figcaption", text))
+    rows, columns, channels, count = found.weights.shape
+    text = f"{found.layer}: {count} filters of {rows} × {columns} × {channels}"
+    text += ", in colours" if channels == 3 else ", of the first channel"
+    text += "; the first 48." if count > 48 else "."
+    return tag("figure", picture(filter_tiles(found.weights), text), tag("figcaption", text))
 
 
 def maps(run: Run) -> Markup:
@@ -157,11 +150,9 @@ def maps(run: Run) -> Markup:
     places = np.unique(np.linspace(0, len(images) - 1, min(8, len(images))).round().astype(int))
     rows = []
     for name, array in [images[i] for i in places]:
-        channels = np.moveaxis(array[0].astype(np.float32), found.channel_axis - 1, 0)
-        pictures = [small(heat(to_unit(c, per_sample=False)), 64) for c in channels[:8]]
-        scale = max(1, 64 // max(pictures[0].shape[:2]))
+        channels = np.moveaxis(array[0], found.channel_axis - 1, 0)
         shape = " × ".join(map(str, array.shape[1:]))
-        drawn = picture(tiles(pictures, 8, scale, 2), f"feature maps of {name}")
+        drawn = picture(map_tiles(channels), f"feature maps of {name}")
         rows.append(tag("figure", drawn, tag("figcaption", f"{name}, {shape}")))
     first = tag(
         "figure", shown(example), tag("figcaption", f"Sample {example.mistake.index}, {example.mistake.true}")

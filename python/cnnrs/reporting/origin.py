@@ -41,7 +41,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
         elif isinstance(value, list):
             yield name, ", ".join(map(str, value))
         else:
-            yield name, str(value)
+            yield name, f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def settings(run: Run) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -10,6 +11,7 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import numpy as np
 
 from cnnrs import _core, config
 from cnnrs.base.arguments import flag, integer, named
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.callbacks import Callback
 from cnnrs.callbacks.learning_rates import log_rates
 from cnnrs.evaluation import evaluate_model
@@ -46,7 +49,8 @@ class RunReport(Callback):
         url: The address of the live report; None without one.
 
     Raises:
-        OSError: In training: a file cannot be written, or the port is in use.
+        OSError: When training begins: the folder cannot be made, or the port is in use. Later, what cannot be
+            written is a warning, and training goes on.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -94,6 +98,7 @@ class RunReport(Callback):
         text = json.dumps(self._environment(), indent=1, ensure_ascii=False)
         write_file(self.folder / "environment.json", f"{text}\n".encode("utf-8", "replace"))
         if self._serves:
+            self._close()
             self._service = serve(self.folder, self._port)
             print(f"report: {self._service.url}", flush=True)
 
@@ -129,18 +134,31 @@ class RunReport(Callback):
         writer = csv.DictWriter(text, [*names, "seconds"], restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._rows)
-        write_file(self.folder / "history.csv", text.getvalue().encode())
-        write(self.folder, explain=False)
+        with self._going_on():
+            write_file(self.folder / "history.csv", text.getvalue().encode())
+            write(self.folder, explain=False)
 
     def on_train_end(self, logs: Any = None) -> None:
         try:
-            if self.validation_data is not None:
-                self.model.save(self.folder / "model.keras")
-                data = self.validation_data
-                pair = data if isinstance(data, tuple) else (data,)
-                evaluate_model(self.model, *pair[:2], class_names=self.class_names).save(self.folder)
-            write(self.folder)
+            with self._going_on():
+                if self.validation_data is not None:
+                    self.model.save(self.folder / "model.keras")
+                    data = self.validation_data
+                    pair = data if isinstance(data, tuple) else (data,)
+                    evaluate_model(self.model, *pair[:2], class_names=self.class_names).save(self.folder)
+                write(self.folder)
         finally:
-            if self._service is not None:
-                self._service.close()
-                self._service = None
+            self._close()
+
+    def _close(self) -> None:
+        if self._service is not None:
+            self._service.close()
+            self._service = None
+
+    @contextlib.contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """A full disk costs the report, not the training."""
+        try:
+            yield
+        except OSError as error:
+            warn_user(f"RunReport: {error}: the report is not written, and training goes on")

@@ -308,7 +308,7 @@ def _deserialize(config: Any, custom_objects: Any, safe_mode: bool, module_objec
         if compiled and hasattr(obj, "compile_from_config"):
             obj.compile_from_config(compiled)
         preprocessing = config.get("image_preprocessing")
-        if preprocessing and hasattr(obj, "_keep_image_preprocessing"):
+        if preprocessing is not None and hasattr(obj, "_keep_image_preprocessing"):
             obj._keep_image_preprocessing(preprocessing)
     if number is not None and _SHARED.read is not None:
         _SHARED.read[number] = obj

@@ -135,13 +135,15 @@ class BatchMixing:
             method: What the user wrote.
 
         Raises:
-            ValueError: Targets are not one-hot, but integers, or numbers that may be.
+            ValueError: Targets are not one-hot, nor maps, but integers, or numbers that may be.
         """
 
         def mixed(target: Any) -> Any:
             if target is None:
                 return None
-            if target.dtype not in FLOATS or len(target.shape) < 2 or target.shape[-1] == 1:
+            is_map = len(target.weight.shape) > 1
+            is_row = len(target.shape) == 2 and target.shape[-1] > 1
+            if target.dtype not in FLOATS or not (is_map or is_row):
                 raise ValueError(
                     f"{self.owner}: fit: batch_augmentation: expected one-hot targets of floats, for the "
                     f"model's class has a {method} of its own; received {target.dtype} of shape "

@@ -290,7 +290,7 @@ _PLURALS = {
 
 
 @functools.cache
-def _has_steps(kind: type) -> bool:
+def _has_steps(kind: Any) -> bool:
     """Whether steps say what the class does: not if a subclass has changed that."""
 
     def depth(name: str) -> int:

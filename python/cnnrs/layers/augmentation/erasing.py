@@ -109,7 +109,8 @@ class RandomErasing(RandomColorLayer, BoxLayer):
         if self.fill_value is None:
             # Noise is drawn by a plan, in numbers as many as the pixels of the image.
             return None
-        fill = np.clip(np.ravel(np.asarray(self.fill_value, np.float32)), *map(float, self.value_range))
+        low, high = map(float, self.value_range)
+        fill = np.clip(np.ravel(np.asarray(self.fill_value, np.float32)), low, high)
         params = [*transformation["corners"], transformation["apply_erasing"]]
         return [Step("erase", [len(fill), *fill.tolist()], params)]
 

@@ -59,6 +59,8 @@ class Mix(RandomLayer):
 class MixUp(Mix):
     """In training, adds to each image another one of the batch, and likewise to its label.
 
+    `model.fit(x, y, batch_augmentation=layers.MixUp())` mixes whole batches, with labels of any kind.
+
     Zhang et al. 2018, "mixup: Beyond empirical risk minimization", arXiv:1710.09412.
 
     Args:
@@ -133,6 +135,8 @@ class MixUp(Mix):
 
 class CutMix(Mix, BoxLayer):
     """In training, puts a box of another image of the batch into each, and mixes the labels by its area.
+
+    `model.fit(x, y, batch_augmentation=layers.CutMix())` mixes whole batches, with labels of any kind.
 
     Yun et al. 2019, "CutMix: Regularization strategy to train strong classifiers", arXiv:1905.04899.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs.base.arguments import flag, number
-from cnnrs.ops.dispatch import as_tensor, op
+from cnnrs.ops.dispatch import op
 from cnnrs.ops.image import kernels
-from cnnrs.ops.image.filtering import OUTPUTS, check_border, extended, filtered, of_slopes
+from cnnrs.ops.image.filtering import OUTPUTS, check_border, constant, extended, filtered, of_slopes
 from cnnrs.ops.image.filters import blurred
 from cnnrs.ops.image.layout import as_batch, check_choice, computed, of_floats
 
@@ -66,11 +66,11 @@ def _derivative(name: str, summary: str, x: float, y: float) -> Any:
         data_format: str | None = None,
     ) -> Any:
         check_choice(name, "output", output, OUTPUTS)
-        check_border(name, fill_mode)
+        fill_value = check_border(name, fill_mode, fill_value)
         batch, restore = as_batch(images, data_format)
         pair = kernels.derivative(name, flag(normalize, name, "normalize"))
         floats = computed(batch)
-        kernel = as_tensor(pair[:, :, None]).astype(floats.dtype)
+        kernel = constant(pair[:, :, None], floats)
         return restore(of_floats(of_slopes(floats, kernel, output, fill_mode, fill_value), batch.dtype))
 
     function.__name__ = function.__qualname__ = name
@@ -140,19 +140,19 @@ def laplacian(
         >>> ops.image.laplacian(bowl)[2, 2, 0].item(), ops.image.laplacian(bowl, 8)[2, 2, 0].item()
         (2.0, 6.0)
     """
-    check_border("laplacian", fill_mode)
+    fill_value = check_border("laplacian", fill_mode, fill_value)
     if isinstance(neighbors, bool) or neighbors not in (4, 8):
         raise ValueError(f"laplacian: neighbors: expected 4 or 8, received {neighbors!r}")
     batch, restore = as_batch(images, data_format)
     x = computed(batch)
-    kernel = as_tensor(kernels.laplacian_kernel(neighbors)[:, :, None, None]).astype(x.dtype)
+    kernel = constant(kernels.laplacian_kernel(neighbors)[:, :, None, None], x)
     return restore(of_floats(filtered(x, kernel, fill_mode, fill_value), batch.dtype))
 
 
 def _gaussians(x: Any, sigma: float, owner: str, truncate: float, fill_mode: str, fill_value: Any) -> Any:
     """Images blurred by a Gaussian."""
     radius = kernels.reach(sigma, truncate, owner)
-    weights = as_tensor(kernels.gaussian_derivative(sigma, radius, 0)).astype(x.dtype)
+    weights = constant(kernels.gaussian_derivative(sigma, radius, 0), x)
     return blurred(extended(x, ((radius, radius),) * 2, fill_mode, fill_value), weights, weights, "valid")
 
 
@@ -195,15 +195,13 @@ def laplacian_of_gaussian(
         -0.318
     """
     name = "laplacian_of_gaussian"
-    check_border(name, fill_mode)
+    fill_value = check_border(name, fill_mode, fill_value)
     sigma, truncate = number(sigma, name, "sigma", above=0), number(truncate, name, "truncate", above=0)
     radius = kernels.reach(sigma, truncate, name)
     batch, restore = as_batch(images, data_format)
     x = computed(batch)
     wide = extended(x, ((radius, radius),) * 2, fill_mode, fill_value)
-    mean, second = (
-        as_tensor(kernels.gaussian_derivative(sigma, radius, order)).astype(x.dtype) for order in (0, 2)
-    )
+    mean, second = (constant(kernels.gaussian_derivative(sigma, radius, order), x) for order in (0, 2))
     y = blurred(wide, second, mean, "valid") + blurred(wide, mean, second, "valid")
     return restore(of_floats(y, batch.dtype))
 
@@ -250,7 +248,7 @@ def difference_of_gaussians(
         0.097
     """
     name = "difference_of_gaussians"
-    check_border(name, fill_mode)
+    fill_value = check_border(name, fill_mode, fill_value)
     low, truncate = number(low_sigma, name, "low_sigma", above=0), number(truncate, name, "truncate", above=0)
     high = 1.6 * low if high_sigma is None else number(high_sigma, name, "high_sigma", above=low)
     batch, restore = as_batch(images, data_format)

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.ops.dispatch import apply
-from cnnrs.ops.image.layout import check_choice, filling
+from cnnrs.base.arguments import number
+from cnnrs.ops.dispatch import apply, as_tensor
+from cnnrs.ops.image.layout import check_choice
 from cnnrs.ops.image.sampling import FILL_MODES
 from cnnrs.ops.roots import root
 from cnnrs.ops.special import arctan2
 
-__all__ = ["OUTPUTS", "check_border", "extended", "filtered", "of_slopes"]
+__all__ = ["OUTPUTS", "check_border", "constant", "extended", "filtered", "of_slopes"]
 
 # What becomes of a pair of derivatives.
 OUTPUTS = ("magnitude", "direction", "x", "y", "xy")
@@ -20,12 +21,22 @@ OUTPUTS = ("magnitude", "direction", "x", "y", "xy")
 _OF_NUMPY: dict[str, Any] = {"reflect": "symmetric", "mirror": "reflect", "nearest": "edge", "wrap": "wrap"}
 
 
-def check_border(owner: str, fill_mode: str) -> None:
-    """Raises a ValueError unless `fill_mode` is known."""
+def check_border(owner: str, fill_mode: str, fill_value: Any) -> float:
+    """The value of a constant border.
+
+    Raises:
+        ValueError: The mode is unknown, or the value is no number.
+    """
     check_choice(owner, "fill_mode", fill_mode, FILL_MODES)
+    return number(fill_value, owner, "fill_value")
 
 
-def extended(x: Any, margins: tuple[tuple[int, int], ...], fill_mode: str, fill_value: Any) -> Any:
+def constant(kernel: np.ndarray, x: Any) -> Any:
+    """A kernel as a tensor of the type of what it filters, float32 or float64."""
+    return as_tensor(kernel.astype(x.dtype))
+
+
+def extended(x: Any, margins: tuple[tuple[int, int], ...], fill_mode: str, fill_value: float) -> Any:
     """Images (batch, height, width, channels) with rows and columns around them.
 
     Raises:
@@ -33,7 +44,7 @@ def extended(x: Any, margins: tuple[tuple[int, int], ...], fill_mode: str, fill_
     """
     if fill_mode == "constant":
         sides = [[0, 0], *map(list, margins), [0, 0]]
-        return apply("pad", x, paddings=sides, value=float(filling(fill_value, x.dtype)))
+        return apply("pad", x, paddings=sides, value=float(fill_value))
     for axis, (before, after) in enumerate(margins, 1):
         extent = x.shape[axis]
         if not extent:
@@ -47,7 +58,7 @@ def extended(x: Any, margins: tuple[tuple[int, int], ...], fill_mode: str, fill_
     return x
 
 
-def filtered(x: Any, kernel: Any, fill_mode: str, fill_value: Any) -> Any:
+def filtered(x: Any, kernel: Any, fill_mode: str, fill_value: float) -> Any:
     """Images filtered channel by channel, of the same height and width.
 
     Args:
@@ -73,7 +84,7 @@ def _inside(x: Any, kernel: Any) -> Any:
     return apply("conv2d", x, kernel, **options)
 
 
-def of_slopes(x: Any, kernel: Any, output: str, fill_mode: str, fill_value: Any) -> Any:
+def of_slopes(x: Any, kernel: Any, output: str, fill_mode: str, fill_value: float) -> Any:
     """What is asked of the derivatives of images: one of `OUTPUTS`.
 
     Args:

@@ -83,7 +83,7 @@ def gaussian_blur(
         >>> print(y.numpy().ravel().round(3))
         [0.124 0.204 0.124]
     """
-    check_border("gaussian_blur", fill_mode)
+    fill_value = check_border("gaussian_blur", fill_mode, fill_value)
     pair = sigma if hasattr(sigma, "shape") and not isinstance(sigma, np.ndarray) else list(np.ravel(sigma))
     if kernel_size is None and isinstance(pair, list):
         kernel_size = [
@@ -142,7 +142,7 @@ def unsharp_mask(
         [0, 0, 0, 255, 212, 201]
     """
     sigma, amount = number(sigma, "unsharp_mask", "sigma", least=0), number(amount, "unsharp_mask", "amount")
-    check_border("unsharp_mask", fill_mode)
+    fill_value = check_border("unsharp_mask", fill_mode, fill_value)
     batch, restore = as_batch(images, data_format)
     x = computed(batch)
     radius = kernels.reach(sigma, 4.0, "unsharp_mask")

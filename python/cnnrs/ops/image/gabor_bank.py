@@ -11,7 +11,7 @@ import numpy as np
 from cnnrs.base.arguments import integer, integers, number
 from cnnrs.ops.dispatch import apply, as_tensor, op
 from cnnrs.ops.image import kernels
-from cnnrs.ops.image.filtering import check_border, filtered
+from cnnrs.ops.image.filtering import check_border, constant, filtered
 from cnnrs.ops.image.layout import as_batch, check_choice, computed, of_floats
 from cnnrs.ops.roots import root
 
@@ -174,14 +174,12 @@ def gabor(
         [0.5 0. ]
     """
     check_choice("gabor", "output", output, OUTPUTS)
-    check_border("gabor", fill_mode)
+    fill_value = check_border("gabor", fill_mode, fill_value)
     pair = bank(frequencies, orientations, bandwidth, aspect, phase, kernel_size, "gabor")
     batch, restore = as_batch(images, data_format)
     x = computed(batch)
     even, odd = (
-        filtered(x, as_tensor(kernel[:, :, None]).astype(x.dtype), fill_mode, fill_value)
-        if output != other
-        else None
+        filtered(x, constant(kernel[:, :, None], x), fill_mode, fill_value) if output != other else None
         for kernel, other in zip(pair, ("imaginary", "real"), strict=True)
     )
     y = energy(even, odd) if output == "magnitude" else (odd if even is None else even)
