@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import _core
 from cnnrs.base.arguments import number
 from cnnrs.base.suggest import did_you_mean
+from cnnrs.data.images import MAX_PIXELS
 from cnnrs.evaluation.labels import names_of_classes
 from cnnrs.ops.image.sizes import resized_array
 from cnnrs.ops.spatial import pair
-from cnnrs.utils.images import load_img
 
 __all__ = ["ImagePreprocessing"]
 
@@ -132,17 +133,32 @@ class ImagePreprocessing:
             TypeError: It is none of these.
             ValueError: It has other channels, or cannot be read.
         """
+        if isinstance(image, (str, bytes, bytearray, memoryview, os.PathLike, io.BytesIO)):
+            return self._of_file(image)
         array = self._opened(image)
         if self.image_size is not None and array.shape[:2] != self.image_size:
             crop, pad = self.fit == "crop", self.fit == "pad"
             array = resized_array(array, list(self.image_size), self.interpolation, crop, pad)
         return array
 
+    def _of_file(self, image: Any) -> np.ndarray:
+        """The pixels of a file, decoded and resized in Rust, as those of data sets of folders are."""
+        name = image if isinstance(image, (str, os.PathLike)) else "image"
+        if isinstance(image, io.BytesIO):
+            content = image.getvalue()
+        else:
+            content = Path(image).read_bytes() if name is image else bytes(image)
+        fit = "pad_first" if self.fit == "pad" else self.fit
+        wanted = {
+            "mode": self.color_mode, "upright": False, "size": self.image_size, "fit": fit,
+            "filter": self.interpolation, "draft": False, "max_pixels": MAX_PIXELS, "floats": True,
+        }  # fmt: skip
+        try:
+            return np.asarray(_core.decode_image(content, wanted), np.float32)
+        except ValueError as error:
+            raise ValueError(f"predict_image: {os.fspath(name)!r}: {error}") from None
+
     def _opened(self, image: Any) -> np.ndarray:
-        if isinstance(image, (bytes, bytearray, memoryview)):
-            image = io.BytesIO(bytes(image))
-        if isinstance(image, (str, os.PathLike, io.BytesIO)):
-            image = load_img(image, color_mode=self.color_mode)
         if hasattr(image, "convert") and hasattr(image, "size"):
             image = image.convert({"rgb": "RGB", "rgba": "RGBA", "grayscale": "L"}[self.color_mode])
         elif not isinstance(image, np.ndarray) and not hasattr(image, "numpy"):
