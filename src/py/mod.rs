@@ -10,6 +10,7 @@ mod files;
 mod function;
 mod hdf5;
 mod held;
+mod images;
 mod indexing;
 mod operators;
 mod recorded;
@@ -110,5 +111,6 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     augment::register(m)?;
     hdf5::register(m)?;
     files::register(m)?;
+    images::register(m)?;
     system::register(m)
 }

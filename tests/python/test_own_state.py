@@ -24,7 +24,7 @@ def _without_weights() -> list[str]:
         if inspect.isclass(cls) and issubclass(cls, layers.Layer) and cls.build is layers.Layer.build:
             names.append(name)
     # These take no tensor, but a dict with boxes, strings, and several features.
-    others = {"MaxNumBoundingBoxes", "StringLookup", "HashedCrossing", "Hashing"}
+    others = {"MaxNumBoundingBoxes", "StringLookup", "TextVectorization", "HashedCrossing", "Hashing"}
     return sorted(set(names) - {"Layer", "InputLayer", *others})
 
 

@@ -99,6 +99,13 @@ class ElementFunction:
         """Whether groups of some elements are computed by one plan."""
         return not self.runs_in_python and any(r.groups for r in self._recordings.values())
 
+    def prepare(self, pair: tuple[Any, np.ndarray]) -> None:
+        """Records the function for elements such as this one, if it can be recorded."""
+        arguments = arguments_of(pair[0])
+        if not self.runs_in_python:
+            with on_the_processor():
+                self._recording(arguments, _leaves(arguments))
+
     def many(self, pairs: list[tuple[Any, np.ndarray]]) -> list[Any]:
         """What the function makes of the elements of a group, by one plan if they have one signature."""
         arguments = [arguments_of(element) for element, _ in pairs]

@@ -147,6 +147,7 @@ from cnnrs.layers.preprocessing import (
     Pipeline,
     Rescaling,
     StringLookup,
+    TextVectorization,
 )
 from cnnrs.layers.recurrent import (
     GRU,
@@ -242,6 +243,8 @@ _LATE: Mapping[str, str] = {
     "blocks.shuffle": "ChannelShuffle ShuffleBlock",
     "blocks.unet": "UNetDown UNetUp",
     "dropping": "DropBlock2D ShakeDrop StochasticDepth",
+    "filters": "GaborBank2D GaussianBlur2D Laplacian2D Prewitt2D Scharr2D Sobel2D",
+    "metric_learning": "ArcFace CenterLoss CosineDense",
     "patches": "PatchTokens",
     "response_normalization": "LocalResponseNormalization",
 }
@@ -300,6 +303,15 @@ if TYPE_CHECKING:
     from cnnrs.layers.dropping import DropBlock2D as DropBlock2D
     from cnnrs.layers.dropping import ShakeDrop as ShakeDrop
     from cnnrs.layers.dropping import StochasticDepth as StochasticDepth
+    from cnnrs.layers.filters import GaborBank2D as GaborBank2D
+    from cnnrs.layers.filters import GaussianBlur2D as GaussianBlur2D
+    from cnnrs.layers.filters import Laplacian2D as Laplacian2D
+    from cnnrs.layers.filters import Prewitt2D as Prewitt2D
+    from cnnrs.layers.filters import Scharr2D as Scharr2D
+    from cnnrs.layers.filters import Sobel2D as Sobel2D
+    from cnnrs.layers.metric_learning import ArcFace as ArcFace
+    from cnnrs.layers.metric_learning import CenterLoss as CenterLoss
+    from cnnrs.layers.metric_learning import CosineDense as CosineDense
     from cnnrs.layers.normalization.filter_response import TLU as TLU
     from cnnrs.layers.normalization.filter_response import (
         FilterResponseNormalization as FilterResponseNormalization,
@@ -476,6 +488,7 @@ __all__ = [
     "StackedRNNCells",
     "StringLookup",
     "Subtract",
+    "TextVectorization",
     "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",

@@ -26,6 +26,18 @@ def _order(batch: int, draws: Any) -> Any:
 class Mix(RandomLayer):
     """A layer that joins each image with another one of the batch."""
 
+    def mixing(self, shape: Any) -> tuple[Any, Any, Any]:
+        """Draws how a batch is to be mixed.
+
+        Args:
+            shape: That of the batch, with a first axis of samples.
+
+        Returns:
+            The places of the samples that are mixed in, of shape (batch,); the weights of the samples that
+            were there, of shape (batch,); and those of their elements, of a shape that broadcasts to `shape`.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: expected the class to define mixing")
+
     def _permutation(self, batch: int, seed: Any) -> Any:
         return _order(batch, self._uniform((batch,), (0.0, 1.0), seed))
 
@@ -46,6 +58,8 @@ class Mix(RandomLayer):
 
 class MixUp(Mix):
     """In training, adds to each image another one of the batch, and likewise to its label.
+
+    `model.fit(x, y, batch_augmentation=layers.MixUp())` mixes whole batches, with labels of any kind.
 
     Zhang et al. 2018, "mixup: Beyond empirical risk minimization", arXiv:1710.09412.
 
@@ -71,11 +85,18 @@ class MixUp(Mix):
         self.alpha = alpha
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        batch = self._batch(data)
+        return self._drawn(self._batch(data), seed)
+
+    def _drawn(self, batch: int, seed: Any) -> dict[str, Any]:
         return {
             "mix_weight": self._beta(batch, self.alpha, seed),
             "permutation_order": self._permutation(batch, seed),
         }
+
+    def mixing(self, shape: Any) -> tuple[Any, Any, Any]:
+        drawn = self._drawn(int(shape[0]), None)
+        weight = drawn["mix_weight"]
+        return drawn["permutation_order"], weight, ops.reshape(weight, (-1, *[1] * (len(shape) - 1)))
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         return self._mixed(images, transformation, 4) if training else self._floats(images)
@@ -115,6 +136,8 @@ class MixUp(Mix):
 class CutMix(Mix, BoxLayer):
     """In training, puts a box of another image of the batch into each, and mixes the labels by its area.
 
+    `model.fit(x, y, batch_augmentation=layers.CutMix())` mixes whole batches, with labels of any kind.
+
     Yun et al. 2019, "CutMix: Regularization strategy to train strong classifiers", arXiv:1905.04899.
 
     Args:
@@ -141,7 +164,11 @@ class CutMix(Mix, BoxLayer):
         shape = tuple(images_of(data).shape)
         if not training or len(shape) == 3:
             return None
-        batch = self._batch(data)
+        self._batch(data)
+        return self._drawn(shape, seed)
+
+    def _drawn(self, shape: Any, seed: Any) -> dict[str, Any]:
+        batch = int(shape[0])
         height, width = self._sides(shape)
         alpha = self._uniform((), self.factor, seed) + 1e-6
         part = ops.sqrt(1.0 - self._beta(batch, alpha, seed))
@@ -153,6 +180,16 @@ class CutMix(Mix, BoxLayer):
             "batch_masks": self._boxes(shape, (x0, x1, y0, y1)),
             "mix_weight": 1.0 - (x1 - x0) * (y1 - y0) / float(width * height),
         }
+
+    def mixing(self, shape: Any) -> tuple[Any, Any, Any]:
+        if len(shape) != 4:
+            raise ValueError(
+                f"{self.name}: expected a batch of images, with 4 axes, received shape {tuple(shape)}"
+            )
+        drawn = self._drawn(shape, None)
+        stays = 1.0 - ops.cast(drawn["batch_masks"], "float32")
+        # Labels count as the pixels do, which boxes take up as a whole.
+        return drawn["permutation_order"], ops.mean(stays, axis=(1, 2, 3)), stays
 
     def _pasted(self, x: Any, transformation: Any) -> Any:
         other = ops.take(x, transformation["permutation_order"], axis=0)

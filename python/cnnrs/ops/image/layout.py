@@ -12,7 +12,7 @@ from cnnrs.ops.core import saturate_cast
 from cnnrs.ops.dispatch import apply, as_tensor
 from cnnrs.ops.spatial import image_data_format
 
-__all__ = ["as_batch", "back_to", "check_choice", "computed", "filling", "spatial"]
+__all__ = ["as_batch", "back_to", "check_choice", "computed", "filling", "of_floats", "spatial"]
 
 
 def check_choice(name: str, argument: str, value: Any, choices: tuple[str, ...]) -> None:
@@ -71,6 +71,11 @@ def back_to(y: Any, dtype: str) -> Any:
     if dtype in FLOATS:
         return y.astype(dtype)
     return saturate_cast(apply("round", y), dtype)
+
+
+def of_floats(y: Any, dtype: str) -> Any:
+    """What was computed of elements of `dtype`, in that type if it is one of floats; else as it is."""
+    return y.astype(dtype) if dtype in FLOATS and y.dtype != dtype else y
 
 
 def filling(value: Any, dtype: str) -> Any:
