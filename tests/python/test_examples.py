@@ -110,6 +110,28 @@ def test_a_unet_tells_shapes_from_the_ground(tmp_path):
     assert picture.stat().st_size < 100_000
 
 
+def test_embeddings_know_digits_that_they_never_saw():
+    said = run(
+        "metric_learning.py",
+        *("--epochs", "1", "--images", "6400"),
+        *("--methods", "softmax and centres", "triplets, hard"),
+    )
+    head, *lines = said.splitlines()
+    assert head.split()[:2] == ["learnt", "by"] and len(lines) == 3
+    for line in lines:
+        old, new = (float(share) for share in re.findall(r"([\d.]+)%", line))
+        assert old > 80 and new > 50
+
+
+def test_a_convolution_learns_to_find_edges(tmp_path):
+    said = run("edges.py", "--size", "96", "--epochs", "240", "--picture", str(tmp_path / "edges.png"))
+    assert (tmp_path / "edges.png").stat().st_size > 10_000
+    filters, kernel = said.split("a convolution that learned to find edges:")
+    assert len(filters.splitlines()) == 7
+    found = [float(number) for number in re.findall(r"-?\d+\.\d*", kernel)]
+    assert found == pytest.approx([-1, 0, 1, -2, 0, 2, -1, 0, 1], abs=0.1)
+
+
 def test_every_example_is_run_here():
     tested = Path(__file__).read_text()
     assert all(f'"{path.name}"' in tested for path in EXAMPLES.glob("*.py"))

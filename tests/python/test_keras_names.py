@@ -21,7 +21,7 @@ def test_the_page_is_current():
 
 ABSENT = [
     name
-    for name in ("layers.TextVectorization", "layers.FlaxLayer", "layers.JaxLayer", "distribution.DeviceMesh")
+    for name in ("layers.TFSMLayer", "layers.FlaxLayer", "layers.JaxLayer", "distribution.DeviceMesh")
 ]
 
 

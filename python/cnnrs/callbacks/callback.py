@@ -155,6 +155,16 @@ class History(Callback):
     def __repr__(self) -> str:
         return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
 
+    def _repr_html_(self) -> str:
+        """The curves, for notebooks."""
+        # Few who train look at curves in a notebook.
+        from cnnrs.charts import training_charts
+        from cnnrs.charts.html import tag
+
+        charts = training_charts({"epoch": [epoch + 1 for epoch in self.epoch], **self.history})
+        style = "display:flex;flex-wrap:wrap;gap:1em"
+        return tag("div", *(tag("div", chart.svg()) for chart in charts), style=style)
+
 
 class LambdaCallback(Callback):
     """A callback made of functions, given by the names of the hooks.

@@ -15,7 +15,15 @@ from cnnrs.optimizers.schedules import OneCycle, WarmupCosine
 from cnnrs.recipes.recipe import Recipe, get
 from cnnrs.utils.batch_statistics import reestimate_batch_norm
 
-__all__ = ["train"]
+__all__ = ["gives_logits", "mixers_of", "optimizer_of", "train"]
+
+_ADAPTIVE: dict[str, Any] = {
+    "adam": optimizers.Adam,
+    "adamw": optimizers.AdamW,
+    "lion": optimizers.Lion,
+    "nadam": optimizers.Nadam,
+    "rmsprop": optimizers.RMSprop,
+}
 
 
 @named
@@ -65,14 +73,14 @@ def train(
         raise ValueError(
             f"train: model: expected a model that is built, received {model!r}; give it an Input"
         )
-    classes, gives_logits = _classes(model), _gives_logits(model)
+    classes, from_logits = _classes(model), gives_logits(model)
     if isinstance(data, Dataset) and "batch_size" in settings:
         raise TypeError("train: batch_size: expected none with a Dataset, whose batches have their size")
     batches, steps = _batches(data, chosen, classes, "data")
     if verbose != 0:
         print(_told(known, chosen, isinstance(data, Dataset)))
-    loss = losses.CategoricalCrossentropy(gives_logits, label_smoothing=chosen.label_smoothing)
-    model.compile(_optimizer(model, chosen, steps), loss, metrics=list(metrics))
+    loss = losses.CategoricalCrossentropy(from_logits, label_smoothing=chosen.label_smoothing)
+    model.compile(optimizer_of(model, chosen, steps), loss, metrics=list(metrics))
     own: list[Any] = []
     if chosen.ema_epochs:
         own.append(SwapEMAWeights())
@@ -89,7 +97,7 @@ def train(
         validation_data=validation_data,
         callbacks=[*own, *(callbacks or [])],
         verbose=verbose,
-        batch_augmentation=_mixers(chosen),
+        batch_augmentation=mixers_of(chosen),
     )
     if chosen.ema_epochs:
         # The moving statistics are those of the weights as they were, not of their averages.
@@ -120,7 +128,7 @@ def _classes(model: Any) -> int:
     return shape[-1]
 
 
-def _gives_logits(model: Any) -> bool:
+def gives_logits(model: Any) -> bool:
     """Whether the last layer gives logits, not probabilities."""
     last = model
     while getattr(last, "layers", None):
@@ -137,7 +145,17 @@ def _gives_logits(model: Any) -> bool:
     return activation == "linear"
 
 
-def _optimizer(model: Any, recipe: Recipe, steps: int | None) -> Any:
+def optimizer_of(model: Any, recipe: Recipe, steps: int | None) -> Any:
+    """The optimizer that a recipe sets for a model, with its schedule.
+
+    Args:
+        model: A built model.
+        recipe: The recipe.
+        steps: Batches of an epoch, which a moving average needs; None if nobody knows.
+
+    Raises:
+        ValueError: The recipe averages weights, and `steps` is None.
+    """
     groups = [optimizers.ParameterGroup(optimizers.norms_and_biases, weight_decay=0.0)]
     if not recipe.weight_decay or not groups[0].members(model.trainable_variables):
         groups = []
@@ -162,7 +180,7 @@ def _optimizer(model: Any, recipe: Recipe, steps: int | None) -> Any:
     elif recipe.optimizer == "lars":
         made = optimizers.LARS(momentum=recipe.momentum, **arguments)
     else:
-        made = optimizers.AdamW(**arguments)
+        made = _ADAPTIVE[recipe.optimizer](**arguments)
     return optimizers.SAM(made, rho=recipe.sam_rho) if recipe.sam_rho else made
 
 
@@ -211,7 +229,7 @@ def _one_hot_tensor(y: Any, classes: int) -> Any:
     return ops.one_hot(ops.reshape(y, (-1,)), classes)
 
 
-def _mixers(recipe: Recipe) -> list[Any] | None:
+def mixers_of(recipe: Recipe) -> list[Any] | None:
     """The layers of which one mixes each batch; None if there are none."""
     mixers: list[Any] = []
     if recipe.mixup:

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnrs import random
 from cnnrs.training.batches import Batches
+from cnnrs.training.data_adapter import BatchData
 from cnnrs.training.mixing import BatchMixing
 from cnnrs.training.runner import StepRunner
 from cnnrs.training.samples import Samples
@@ -24,15 +25,24 @@ class Fit:
     Attributes:
         model: The model.
         batches: Its batches.
+        validation: The batches that it validates on, if they are those of an iterable; else None.
         callbacks: Its callbacks.
         mixing: What mixes the samples of its batches; None if nothing does.
         resumed: What a callback has taken up, until the epoch begins.
         ended: Number and logs of the last epoch that has ended; None before.
     """
 
-    def __init__(self, model: Any, batches: Batches, callbacks: Any, mixing: BatchMixing | None = None):
+    def __init__(
+        self,
+        model: Any,
+        batches: Batches,
+        callbacks: Any,
+        validation: Any = None,
+        mixing: BatchMixing | None = None,
+    ):
         self.model = model
         self.batches = batches
+        self.validation = validation if isinstance(validation, BatchData) else None
         self.callbacks = callbacks
         self.mixing = mixing
         self.resumed: Resumed | None = None
@@ -52,6 +62,7 @@ class Fit:
         callbacks = {name: callback.training_state() for name, callback in _named(self.callbacks)}
         return {
             "batches": self.batches.state(within),
+            "validation": None if self.validation is None else self.validation.state(),
             "metrics": _packed(metrics, tensors),
             "random": _packed(random.state(), tensors),
             "mixing": _packed([state.value.numpy() for state in self._mixing_states()], tensors),
@@ -90,6 +101,8 @@ class Fit:
 
         self.resumed = Resumed(self.model, _unpacked(state, tensors), done, logs, restore_all)
         self.batches.resume(state["batches"], done)
+        if self.validation is not None and state.get("validation") is not None:
+            self.validation.restore(state["validation"])
         random.set_state(self.resumed.random)
         for variable, value in zip(states, values, strict=True):
             variable.assign(value)

@@ -130,12 +130,15 @@ class Trainer(StepFunctions):
         batches = Batches(data, steps, shuffle, self._shuffle_seed)
         self.make_train_function()
         self._initial_epoch = initial_epoch
-        self._fit = fit = Fit(self, batches, callbacks, mixing)
+        self._fit = fit = Fit(self, batches, callbacks, validation, mixing)
         callbacks.on_train_begin()
         # A callback may have taken up training that was interrupted.
         initial_epoch = self._initial_epoch
         if fit.resumed is not None:
             fit.resumed.restore_callbacks(callbacks)
+            if self.stop_training:
+                # It was interrupted when a callback had ended it.
+                epochs = initial_epoch
         logs: dict[str, Any] = {}
         keep(self)
         for epoch in range(initial_epoch, epochs):

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops, random
+from cnnrs.layers.augmentation import points
 from cnnrs.layers.augmentation.base import RandomLayer, images_of
 from cnnrs.layers.augmentation.erasing import BoxLayer
 
-__all__ = ["CutMix", "MixUp"]
+__all__ = ["CutMix", "Mix", "MixUp"]
 
 
 def _order(batch: int, draws: Any) -> Any:
@@ -122,6 +123,12 @@ class MixUp(Mix):
             "labels": both(bounding_boxes["labels"]),
         }
 
+    def transform_keypoints(self, keypoints: Any, transformation: Any, training: bool = True) -> Any:
+        if not training:
+            return keypoints
+        other = ops.take(keypoints, transformation["permutation_order"], axis=0)
+        return ops.concatenate([keypoints, other], axis=1)
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha}
 
@@ -169,6 +176,7 @@ class CutMix(Mix, BoxLayer):
         y0, y1 = self._bounds(batch, height, part, seed)
         return {
             "permutation_order": self._permutation(batch, seed),
+            "corners": (x0, x1, y0, y1),
             "batch_masks": self._boxes(shape, (x0, x1, y0, y1)),
             "mix_weight": 1.0 - (x1 - x0) * (y1 - y0) / float(width * height),
         }
@@ -203,6 +211,20 @@ class CutMix(Mix, BoxLayer):
         raise NotImplementedError(
             f"{self.name}: bounding_boxes: boxes of images put together are not known; leave the key out"
         )
+
+    def transform_keypoints(self, keypoints: Any, transformation: Any, training: bool = True) -> Any:
+        if not training or transformation is None:
+            return keypoints
+        x0, x1, y0, y1 = (ops.reshape(corner, (-1, 1, 1)) for corner in transformation["corners"])
+        other = ops.take(keypoints, transformation["permutation_order"], axis=0)
+
+        def within(of: Any) -> Any:
+            x, y = ops.round(of[..., 0:1]), ops.round(of[..., 1:2])
+            across = ops.logical_and(x >= x0, x < x1)
+            return ops.logical_and(across, ops.logical_and(y >= y0, y < y1))
+
+        shown = points.kept(other, within(other))
+        return ops.concatenate([points.kept(keypoints, ops.logical_not(within(keypoints))), shown], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factor": self.factor}

@@ -190,6 +190,18 @@ def _taps(extent: int, target: int, interpolation: str, antialias: bool) -> tupl
     return start, np.ascontiguousarray(weights.T, dtype=np.float32)
 
 
+def taps(extent: int, target: int, interpolation: str, antialias: bool) -> list[float]:
+    """What output pixels read along an axis, in numbers for the core.
+
+    They are how many pixels each reads, how many output pixels there are, the first pixel of each, and the
+    weights of shape (taps, target).
+    """
+    if interpolation == "nearest":
+        return [1, target, *_nearest(extent, target).tolist(), *[1.0] * target]
+    start, weights = _taps(extent, target, interpolation, antialias)
+    return [len(weights), target, *start.tolist(), *weights.ravel().tolist()]
+
+
 def _nearest(extent: int, target: int) -> np.ndarray:
     """The pixels nearest to the centres of output pixels."""
     centres = np.floor((np.arange(target) + 0.5) * extent / target)

@@ -1,0 +1,379 @@
+//! Chains of steps, and how they run.
+
+use super::picture::{Elements, Picture, Planes, View};
+use super::resample::{Taps, resample};
+use super::rows::{self, Colors, RowChange};
+use super::statistics;
+use super::step::{Spec, Step};
+use super::{color, neighbours, warp};
+use crate::error::{Error, Result};
+
+/// Where the numbers of images lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Layout {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+    /// Whether channels stand in front of rows and columns.
+    pub channels_first: bool,
+}
+
+impl Layout {
+    fn strides(&self) -> (usize, usize, usize) {
+        if self.channels_first {
+            (self.width, 1, self.height * self.width)
+        } else {
+            (self.width * self.channels, self.channels, 1)
+        }
+    }
+
+    /// How many numbers an image has.
+    pub fn size(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+}
+
+/// An image that is read.
+pub type Input<'a> = Elements<'a>;
+
+/// An image that is written.
+pub enum Output<'a> {
+    Bytes(&'a mut [u8]),
+    Floats(&'a mut [f32]),
+}
+
+/// Steps, one after another.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    steps: Vec<Step>,
+}
+
+impl Chain {
+    /// The chain that `specs` describe.
+    ///
+    /// # Errors
+    /// `Value` when a step is unknown, or its numbers do not fit.
+    pub fn new(specs: &[Spec]) -> Result<Self> {
+        Ok(Chain { steps: specs.iter().map(Step::new).collect::<Result<_>>()? })
+    }
+
+    /// How many parameters an image has.
+    pub fn params(&self) -> usize {
+        self.steps.iter().map(Step::params).sum()
+    }
+
+    /// The layout of results for that of images.
+    ///
+    /// # Errors
+    /// `Value` when a step asks for pixels that are not there.
+    pub fn result(&self, layout: Layout) -> Result<Layout> {
+        let mut size = (layout.height, layout.width);
+        for step in &self.steps {
+            let fits = match step {
+                Step::Window { rows, columns, place } => {
+                    let (top, left) = place.unwrap_or_default();
+                    top + rows <= size.0 && left + columns <= size.1
+                }
+                Step::Pad { top, left, rows, columns, .. } => top + size.0 <= *rows && left + size.1 <= *columns,
+                Step::Resize { rows, columns } => rows.fit(size.0) && columns.fit(size.1),
+                _ => true,
+            };
+            if !fits || size.0 == 0 || size.1 == 0 {
+                return Err(Error::value(format!(
+                    "augment: expected images that a step fits, received {} x {} pixels for {step:?}",
+                    size.0, size.1
+                )));
+            }
+            size = step.size(size);
+        }
+        Ok(Layout { height: size.0, width: size.1, ..layout })
+    }
+
+    /// Runs the chain on one image.
+    ///
+    /// # Errors
+    /// `Value` when the numbers are not as many as `layout`, [`Chain::result`] and [`Chain::params`] say.
+    pub fn run(&self, image: Input<'_>, layout: Layout, params: &[f32], output: Output<'_>) -> Result<()> {
+        let result = self.result(layout)?;
+        let given = match image {
+            Elements::Bytes(all) => all.len(),
+            Elements::Floats(all) => all.len(),
+        };
+        let wanted = match &output {
+            Output::Bytes(all) => all.len(),
+            Output::Floats(all) => all.len(),
+        };
+        if given != layout.size() || wanted != result.size() || params.len() != self.params() {
+            return Err(Error::value(format!(
+                "augment: expected {} numbers, {} results and {} parameters, received {given}, {wanted} and {}",
+                layout.size(),
+                result.size(),
+                self.params(),
+                params.len()
+            )));
+        }
+        let view = View {
+            elements: image,
+            channels: layout.channels,
+            strides: layout.strides(),
+            top: 0,
+            left: 0,
+            rows: layout.height,
+            columns: layout.width,
+            across: false,
+            down: false,
+        };
+        let mut picture = Picture::View(view);
+        follow(&self.steps, params, &mut picture);
+        store(&picture, result, output);
+        Ok(())
+    }
+}
+
+/// Runs steps on a picture.
+fn follow(steps: &[Step], mut params: &[f32], picture: &mut Picture<'_>) {
+    let mut pending: Vec<RowChange> = Vec::new();
+    for step in steps {
+        let (own, rest) = params.split_at(step.params());
+        params = rest;
+        match of_rows(step, own) {
+            Some(change) => pending.push(change),
+            // What is not to be done leaves the changes of rows together.
+            None if is_idle(step, own) => {}
+            None => {
+                if let Some(change) = run(step, own, picture, &mut pending) {
+                    pending.push(change);
+                }
+            }
+        }
+    }
+    finish(&mut pending, picture);
+}
+
+/// Does what rows are waiting for.
+fn finish(pending: &mut Vec<RowChange>, picture: &mut Picture<'_>) {
+    if !pending.is_empty() {
+        rows::apply(pending, picture.planes());
+        pending.clear();
+    }
+}
+
+/// Whether a parameter says that something is to be done. What is no number does not.
+fn told(param: f32) -> bool {
+    param > 0.0
+}
+
+/// Whether the parameters say that nothing is to be done.
+fn is_idle(step: &Step, params: &[f32]) -> bool {
+    match step {
+        Step::Flip { .. } | Step::Gray | Step::Invert { .. } => !told(params[0]),
+        Step::Erase { .. } | Step::Grid { .. } => !told(params[4]),
+        Step::Warp { .. } => !told(params[8]),
+        Step::Choose { parts } => chosen(params[0], parts.len()).is_none(),
+        _ => false,
+    }
+}
+
+/// The index that a parameter is, among `count`.
+fn chosen(param: f32, count: usize) -> Option<usize> {
+    (param >= 0.0 && (param as usize) < count).then_some(param as usize)
+}
+
+/// The step as a change of rows, if it is one.
+fn of_rows(step: &Step, params: &[f32]) -> Option<RowChange> {
+    Some(match step {
+        Step::Add { range } => RowChange::Add { offset: colors(&params[..1]), range: *range },
+        Step::AddColor { range, .. } => RowChange::Add { offset: colors(params), range: *range },
+        Step::Multiply { zero, range } => {
+            RowChange::Contrast { mean: colors(&[*zero]), factor: params[0], range: *range }
+        }
+        Step::Degenerate { range } => RowChange::Degenerate { share: params[0], range: *range },
+        Step::Gray if told(params[0]) => RowChange::Gray,
+        Step::Saturation { range } => RowChange::Saturation { factor: params[0], range: *range },
+        Step::Hue { range } => RowChange::Hue { turn: params[0], range: *range },
+        Step::Posterize { range } => RowChange::Posterize { step: params[0].exp2().round(), range: *range },
+        Step::Solarize { range } => RowChange::Solarize { addition: params[0], threshold: params[1], range: *range },
+        Step::Invert { high } if told(params[0]) => RowChange::Invert { high: *high },
+        Step::Scale { scale, offset } => RowChange::Scale { scale: colors(scale), offset: colors(offset) },
+        Step::Standardize { mean, deviation } => {
+            RowChange::Standardize { mean: colors(mean), deviation: colors(deviation) }
+        }
+        Step::Round => RowChange::Round,
+        Step::Blur { range, .. } if !told(params[2]) => RowChange::Clip { range: *range },
+        _ => return None,
+    })
+}
+
+fn colors(values: &[f32]) -> Colors {
+    Colors::from_slice(values)
+}
+
+/// Runs a step that is no change of rows, or gives the one that it is for this image.
+fn run(step: &Step, params: &[f32], picture: &mut Picture<'_>, pending: &mut Vec<RowChange>) -> Option<RowChange> {
+    match step {
+        // Where pixels stand is nothing to their colours.
+        Step::Flip { across, down } => {
+            match picture {
+                Picture::View(view) => {
+                    view.across ^= across;
+                    view.down ^= down;
+                }
+                Picture::Planes(planes) => planes.flip(*across, *down),
+            }
+            return None;
+        }
+        Step::Window { rows, columns, place } => {
+            let (top, left) = place.unwrap_or_else(|| (params[0] as usize, params[1] as usize));
+            match picture {
+                Picture::View(view) => view.cut(top, left, *rows, *columns),
+                Picture::Planes(planes) => *planes = planes.cut(top, left, *rows, *columns),
+            }
+            return None;
+        }
+        _ => finish(pending, picture),
+    }
+    match step {
+        Step::Pad { top, left, rows, columns, value } => {
+            let padded = picture.planes().padded(*top, *left, *rows, *columns, *value);
+            *picture = Picture::Planes(padded);
+        }
+        Step::Resize { rows, columns } => resized(picture, rows, columns),
+        Step::Resample { rows, columns, antialias, nearest } => {
+            let (height, width) = picture.size();
+            let taps = |first: f32, length: f32, target: usize, extent: usize| {
+                if *nearest {
+                    Taps::nearest(first, length, target, extent)
+                } else {
+                    Taps::triangle(first, length, target, extent, *antialias)
+                }
+            };
+            let vertical = taps(params[0], params[2], *rows, height);
+            let horizontal = taps(params[1], params[3], *columns, width);
+            resized(picture, &vertical, &horizontal);
+        }
+        Step::Warp { nearest, fill } => {
+            let warped = warp::warp(picture.planes(), params, *nearest, *fill);
+            *picture = Picture::Planes(warped);
+        }
+        Step::Contrast { range } => {
+            let mean = statistics::means(picture.planes());
+            return Some(RowChange::Contrast { mean, factor: params[0], range: *range });
+        }
+        Step::ContrastOfGray { range } => {
+            let means = statistics::means(picture.planes());
+            let gray = if let &[red, green, blue] = &*means { color::luma(red, green, blue) } else { means[0] };
+            return Some(RowChange::Contrast { mean: colors(&[gray]), factor: params[0], range: *range });
+        }
+        Step::Stretch { range } => statistics::stretch(picture.planes(), *range),
+        Step::Equalize { range, bins } => statistics::equalize(picture.planes(), *range, *bins),
+        Step::Sharpness { range } => neighbours::sharpen(picture.planes(), params[0], *range),
+        Step::Blur { columns, rows, range } => {
+            neighbours::blur(picture.planes(), (*columns, *rows), (params[0], params[1]));
+            return Some(RowChange::Clip { range: *range });
+        }
+        Step::Erase { fill } => neighbours::erase(picture.planes(), fill, params),
+        Step::Grid { fill } => neighbours::grid(picture.planes(), fill, params),
+        Step::Choose { parts } => {
+            if let Some((part, own)) =
+                chosen(params[0], parts.len()).and_then(|which| parts_with(parts, &params[1..]).nth(which))
+            {
+                follow(part, own, picture);
+            }
+        }
+        Step::Mix { parts, range } => mix(parts, params, picture.planes(), *range),
+        _ => unreachable!("a change of rows, or done above"),
+    }
+    None
+}
+
+/// Chains with their parameters.
+fn parts_with<'a>(parts: &'a [Vec<Step>], mut params: &'a [f32]) -> impl Iterator<Item = (&'a [Step], &'a [f32])> {
+    parts.iter().map(move |part| {
+        let (own, rest) = params.split_at(part.iter().map(Step::params).sum());
+        params = rest;
+        (part.as_slice(), own)
+    })
+}
+
+fn resized(picture: &mut Picture<'_>, rows: &Taps, columns: &Taps) {
+    *picture = Picture::Planes(match picture {
+        Picture::View(view) => resample(view, rows, columns),
+        Picture::Planes(planes) => resample(&planes.view(), rows, columns),
+    });
+}
+
+/// Mixes an image with what chains make of it.
+fn mix(parts: &[Vec<Step>], params: &[f32], planes: &mut Planes, range: (f32, f32)) {
+    let (share, weights) = (params[0], &params[1..=parts.len()]);
+    let mut mixed = vec![0.0f32; planes.data.len()];
+    for ((part, own), &weight) in parts_with(parts, &params[1 + parts.len()..]).zip(weights) {
+        let mut changed = Picture::Planes(planes.clone());
+        follow(part, own, &mut changed);
+        neighbours::add_weighted(&mut mixed, &changed.planes().data, weight);
+    }
+    for (x, m) in planes.data.iter_mut().zip(&mixed) {
+        *x = (share * *x + (1.0 - share) * m).max(range.0).min(range.1);
+    }
+}
+
+/// Writes a picture where it belongs.
+fn store(picture: &Picture<'_>, layout: Layout, output: Output<'_>) {
+    match output {
+        Output::Floats(to) => stored(picture, layout, to, f32::from, |x| x),
+        Output::Bytes(to) => stored(picture, layout, to, |x| x, |x| x as u8),
+    }
+}
+
+fn stored<T: Copy>(
+    picture: &Picture<'_>,
+    layout: Layout,
+    to: &mut [T],
+    of_byte: impl Fn(u8) -> T,
+    of_float: impl Fn(f32) -> T,
+) {
+    let (columns, channels) = (layout.width, layout.channels);
+    match picture {
+        Picture::Planes(planes) if layout.channels_first => {
+            to.iter_mut().zip(&planes.data).for_each(|(t, &x)| *t = of_float(x));
+        }
+        Picture::Planes(planes) if channels == 3 => {
+            let (red, rest) = planes.data.split_at(planes.pixels());
+            let (green, blue) = rest.split_at(planes.pixels());
+            for (((to, &r), &g), &b) in to.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
+                (to[0], to[1], to[2]) = (of_float(r), of_float(g), of_float(b));
+            }
+        }
+        Picture::Planes(planes) => {
+            for (i, to) in to.chunks_exact_mut(channels).enumerate() {
+                for (c, to) in to.iter_mut().enumerate() {
+                    *to = of_float(planes.data[c * planes.pixels() + i]);
+                }
+            }
+        }
+        Picture::View(view) => {
+            // Rows of pixels whose channels lie side by side, or rows of each channel.
+            let (bands, depth) = if layout.channels_first { (channels, 1) } else { (1, channels) };
+            for band in 0..bands {
+                for y in 0..layout.height {
+                    let start = view.row(y) + band * view.strides.2;
+                    let row = &mut to[(band * layout.height + y) * columns * depth..][..columns * depth];
+                    match view.elements {
+                        Elements::Bytes(all) => {
+                            row.iter_mut().zip(&all[start..]).for_each(|(t, &x)| *t = of_byte(x));
+                        }
+                        Elements::Floats(all) => {
+                            row.iter_mut().zip(&all[start..]).for_each(|(t, &x)| *t = of_float(x));
+                        }
+                    }
+                    if view.across {
+                        for x in 0..columns / 2 {
+                            for c in 0..depth {
+                                row.swap(x * depth + c, (columns - 1 - x) * depth + c);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
