@@ -268,7 +268,7 @@ def read_images(
     """Reads image files of any sizes as one batch of one size.
 
     Files are read and decoded in threads without the GIL: other Python threads run meanwhile. The result is
-    the same with any number of threads. All images lie in memory: `image_batches` reads many files bit by bit.
+    the same with any number of threads. All images lie in memory; `image_batches` reads many files in turn.
 
     Args:
         paths: The files.
@@ -279,8 +279,8 @@ def read_images(
         threads: How many threads read and decode; None for one a processor.
         on_error: "raise" raises the first file's error; "skip" leaves out files that cannot be read, with one
             warning that names them.
-        return_index: Whether the places of the images among `paths` are returned as well, as `on_error="skip"`
-            may ask for.
+        return_index: Whether the places of the images among `paths` are returned as well, for use with
+            `on_error="skip"`.
         exif_orientation: As for `decode_image`.
         draft: As for `decode_image`.
         max_pixels: As for `decode_image`.

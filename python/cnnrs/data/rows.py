@@ -8,9 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from cnnrs import tree
+from cnnrs.data.workers import ahead as prepared
 from cnnrs.data.workers import through
 
 __all__ = ["ArrayRows", "FunctionRows", "Rows"]
+
+# Batches that lie in memory beside the one that is used.
+_BATCHES_AHEAD = 2
 
 
 class Source(Protocol):
@@ -18,7 +22,7 @@ class Source(Protocol):
 
     def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]: ...
 
-    def batches(self, indices: list[np.ndarray]) -> Iterator[Any] | None: ...
+    def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any] | None: ...
 
 
 class ArrayRows:
@@ -40,7 +44,7 @@ class ArrayRows:
         for index in indices.tolist():
             yield self._at(index)
 
-    def batches(self, indices: list[np.ndarray]) -> Iterator[Any]:
+    def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
         """Rows, several at once: one gathering of an array makes a batch."""
         return map(self._at, indices)
 
@@ -54,18 +58,26 @@ class FunctionRows:
     Args:
         at: The function.
         workers: How many threads.
+        many: What it gives for several indices at once, along a new first axis; None for one by one.
     """
 
-    def __init__(self, at: Callable[[int], Any], workers: int):
+    def __init__(
+        self, at: Callable[[int], Any], workers: int, many: Callable[[np.ndarray], Any] | None = None
+    ):
         self.at = at
         self.workers = workers
+        self.many = many
 
     def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]:
         """Elements, one by one; threads prepare the next ones if that is wanted."""
         return through(self.at, iter(indices.tolist()), self.workers if ahead else 1)
 
-    def batches(self, indices: list[np.ndarray]) -> None:
-        """None: elements come one by one."""
+    def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any] | None:
+        """Several elements at once, the next ones read meanwhile if that is wanted; None for one by one."""
+        if self.many is None:
+            return None
+        made = map(self.many, indices)
+        return prepared(made, _BATCHES_AHEAD) if ahead else made
 
 
 class Rows:
@@ -88,4 +100,5 @@ class Rows:
         """Begins a pass over batches; None if elements come one by one."""
         order = self.order(peek)
         stop = len(order) - len(order) % size if drop_remainder else len(order)
-        return self.source.batches([order[first : min(first + size, stop)] for first in range(0, stop, size)])
+        parts = [order[first : min(first + size, stop)] for first in range(0, stop, size)]
+        return self.source.batches(parts, ahead=not peek)

@@ -24,6 +24,7 @@ def data_set_of_files(
     suffixes: tuple[str, ...],
     read: Callable[[Path], Any],
     batch: Callable[[Dataset, int], Dataset],
+    read_many: Callable[[list[Path]], Any] | None = None,
     *,
     directory: Any,
     labels: Any,
@@ -48,6 +49,7 @@ def data_set_of_files(
         suffixes: What their names end in.
         read: Makes a sample of a file.
         batch: Puts samples together.
+        read_many: Makes a batch of samples of files, at less cost than one by one.
 
     Returns:
         A `Dataset` of samples, or of pairs of samples and labels; with the subset "both" a list of two.
@@ -100,7 +102,12 @@ def data_set_of_files(
             sample = read(files[index])
             return sample if targets is None else (sample, targets[index])
 
-        data = Dataset.of_function(at, len(files), _WORKERS)
+        def many(indices: np.ndarray) -> Any:
+            assert read_many is not None
+            samples = read_many([files[index] for index in indices])
+            return samples if targets is None else (samples, targets[indices])
+
+        data = Dataset.of_function(at, len(files), _WORKERS, None if read_many is None else many)
         if shuffle and use != "validation":
             data = data.shuffle(len(files), seed, reshuffle_each_iteration=format == "tf")
         data = data if batch_size is None else batch(data, batch_size)
