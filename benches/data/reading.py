@@ -145,9 +145,8 @@ def waiting(folder: Path) -> None:
         if steps:
             waited, total = waited + taken - begin, total + end - begin
         begin, steps = end, steps + 1
-    print(
-        f"{steps - 1} steps of {BATCH}: {total / (steps - 1):.2f} s each, {waited / total:.2%} of it waiting for data"
-    )
+    each = total / (steps - 1)
+    print(f"{steps - 1} steps of {BATCH}: {each:.2f} s each, {waited / total:.2%} of it waiting for data")
 
 
 def main() -> None:
@@ -190,9 +189,8 @@ def main() -> None:
                 f"{options.count} {kind} files of {mean / 1000:.0f} kB to {SIZE} x {SIZE}, {WORKERS} workers"
             )
             for label, (seconds, worked) in best.items():
-                print(
-                    f"    {1 / seconds:7.0f} images/s {1000 * worked:7.2f} ms of a processor an image  {label}"
-                )
+                rate = f"{1 / seconds:7.0f} images/s {1000 * worked:7.2f} ms of a processor an image"
+                print(f"    {rate}  {label}")
 
 
 if __name__ == "__main__":

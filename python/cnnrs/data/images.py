@@ -37,6 +37,11 @@ class ImageInfo(NamedTuple):
         channels: 1 for grey, 2 with alpha, 3 for colours, 4 with alpha.
         bits: Bits of a sample.
         orientation: How the pixels are stored, as EXIF counts: 1 is upright, 6 lies on its side, say.
+
+    Example:
+        >>> from cnnrs.data import ImageInfo
+        >>> ImageInfo("JPEG", 375, 500, 3, 8, 1).height
+        375
     """
 
     format: str
@@ -296,16 +301,15 @@ def read_images(
             the values above.
 
     Example:
-        >>> import tempfile
+        >>> import base64, tempfile
         >>> from pathlib import Path
         >>> from cnnrs import data
+        >>> gif = base64.b64decode("R0lGODlhAgABAIAAAP8AAAAA/ywAAAAAAgABAAACAkQKADs=")
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "image.pgm.bmp"
-        ...     header = b"BM" + bytes(8) + b"\\x36" + bytes(3) + b"\\x28" + bytes(3)
-        ...     shape = b"\\x01" + bytes(3) + b"\\x01" + bytes(3) + b"\\x01\\0\\x18\\0"
-        ...     size = path.write_bytes(header + shape + bytes(24) + b"\\x03\\x02\\x01\\0")
-        ...     data.read_images([path, path], size=(1, 1)).tolist()
-        [[[[1, 2, 3]]], [[[1, 2, 3]]]]
+        ...     paths = [Path(folder, "a.gif"), Path(folder, "b.gif")]
+        ...     sizes = [path.write_bytes(gif) for path in paths]
+        ...     data.read_images(paths, size=(8, 8)).shape
+        (2, 8, 8, 3)
     """
     function = "read_images"
     skip = _one_of(on_error, ("raise", "skip"), function, "on_error") == "skip"

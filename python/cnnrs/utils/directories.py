@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,11 @@ def data_set_of_files(
     labels = None if label_mode is None else labels
     seed = draw_seed() if seed is None else integer(seed, function, "seed", least=0, most=2**32 - 1)
     paths, numbers, names = _index(function, folder, labels, class_names, follow_links, suffixes)
+    if labels == "inferred" and not names:
+        raise ValueError(
+            f"{function}: directory: expected one folder a class in {folder}, found none; for {kind} without "
+            "labels pass labels=None"
+        )
     if not paths:
         raise ValueError(
             f"{function}: directory: expected {kind} ({', '.join(suffixes)}) in {folder}, found none"
@@ -160,13 +165,28 @@ def _check_labels(
 
 def _files(folder: Path, follow_links: bool, suffixes: tuple[str, ...]) -> list[Path]:
     """The files below a folder, in order of their paths."""
-    walk = sorted(os.walk(folder, followlinks=follow_links), key=lambda entry: entry[0])
+    walk = sorted(_folders(folder, follow_links), key=lambda entry: entry[0])
     return [
-        Path(root) / file
-        for root, _, files in walk
-        for file in sorted(files)
-        if file.lower().endswith(suffixes)
+        Path(root, file) for root, files in walk for file in sorted(files) if file.lower().endswith(suffixes)
     ]
+
+
+def _folders(folder: Path, follow_links: bool) -> Iterator[tuple[str, list[str]]]:
+    """A folder and those below it, with their files. Links to a folder around them are not followed."""
+    above: dict[str, set[tuple[int, int]]] = {}
+    for root, folders, files in os.walk(folder, followlinks=follow_links):
+        if follow_links:
+            status = os.stat(root)
+            own = above.pop(root, set()) | {(status.st_dev, status.st_ino)}
+            kept = []
+            for name in folders:
+                path = os.path.join(root, name)
+                status = os.stat(path)
+                if (status.st_dev, status.st_ino) not in own:
+                    above[path] = own
+                    kept.append(name)
+            folders[:] = kept
+        yield root, files
 
 
 def _index(
