@@ -20,7 +20,8 @@ __all__ = ["MAX_PIXELS", "ImageInfo", "decode_image", "image_batches", "image_in
 # What Pillow refuses: twice the number of pixels of which it warns.
 MAX_PIXELS = 178_956_970
 
-_MODES = ("rgb", "rgba", "grayscale", "unchanged")
+_CHANNELS = {"rgb": 3, "rgba": 4, "grayscale": 1}
+_MODES = (*_CHANNELS, "unchanged")
 _FILTERS = ("bilinear", "nearest", "box", "hamming", "bicubic", "lanczos")
 _FITS = ("stretch", "crop", "pad")
 # Errors that the message of a warning names one by one.
@@ -234,7 +235,9 @@ class _Batch(NamedTuple):
 
 
 def _read(paths: list[str], wanted: dict[str, Any], threads: int | None, skip: bool, function: str) -> _Batch:
-    images, failures = _core.read_images(paths, wanted, threads)
+    # numpy's memory: its large arrays have large pages.
+    images = np.empty((len(paths), *wanted["size"], _CHANNELS[wanted["mode"]]), np.uint8)
+    failures = _core.read_images(paths, images, wanted, threads)
     if not failures:
         return _Batch(images, np.arange(len(paths)))
     named = [
@@ -250,7 +253,7 @@ def _read(paths: list[str], wanted: dict[str, Any], threads: int | None, skip: b
     left = np.ones(len(paths), bool)
     left[[index for index, _ in failures]] = False
     return _Batch(
-        images,
+        images[left],
         np.flatnonzero(left),
         f"{function}: left out {len(named)} of {len(paths)} files: {'; '.join(named[:_NAMED])}{more}",
     )

@@ -105,6 +105,7 @@ def image_dataset_from_directory(
     resized_array(np.zeros((2, 2, 1), np.float32), [1, 1], method)
     first = image_data_format(data_format) == "channels_first"
 
+    channels = {"rgb": 3, "rgba": 4, "grayscale": 1}[color_mode]
     fit = "crop" if crop else "stretch"
     if pad:
         fit = "pad" if format == "tf" else "pad_first"
@@ -114,7 +115,8 @@ def image_dataset_from_directory(
     }  # fmt: skip
 
     def read_many(paths: list[Path]) -> np.ndarray:
-        images, failures = _core.read_images(paths, wanted, None)
+        images = np.empty((len(paths), *size, channels), np.float32)
+        failures = _core.read_images(paths, images, wanted, None)
         for index, error in failures:
             if isinstance(error, ValueError):
                 raise ValueError(f"{_FUNCTION}: {paths[index]}: {error}") from None
