@@ -13,6 +13,7 @@
 
 pub mod backend;
 pub mod buffer;
+pub mod data;
 pub mod dtype;
 pub mod error;
 pub mod fusion;

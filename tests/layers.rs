@@ -13,6 +13,8 @@ const ORDER: &[&[&str]] = &[
     &["error", "dtype", "shape", "buffer", "value", "precision", "reserve"],
     // Bytes to named arrays and back.
     &["io"],
+    // Images of files, decoded and augmented.
+    &["data"],
     // The intermediate representation.
     &["graph", "ops"],
     // Graph to graph.

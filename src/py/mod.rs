@@ -1,6 +1,7 @@
 //! The extension module `cnnrs._core`: tensors, variables, traced functions, numpy in and out.
 
 mod at_fork;
+mod augment;
 mod caller;
 mod convert;
 mod dlpack;
@@ -9,6 +10,7 @@ mod files;
 mod function;
 mod hdf5;
 mod held;
+mod images;
 mod indexing;
 mod operators;
 mod recorded;
@@ -106,7 +108,9 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     tensor::register(m)?;
     variable::register(m)?;
     function::register(m)?;
+    augment::register(m)?;
     hdf5::register(m)?;
     files::register(m)?;
+    images::register(m)?;
     system::register(m)
 }

@@ -13,6 +13,7 @@ import numpy as np
 from cnnrs import config
 from cnnrs.base.arguments import file_path, integer
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.data.images import decode_image, image_info, known_format
 from cnnrs.ops.spatial import image_data_format
 from cnnrs.training.py_dataset import PyDataset
 from cnnrs.utils.images import array_to_img, img_to_array, load_img
@@ -252,14 +253,7 @@ class FileIterator(Iterator):
     def _get_batches_of_transformed_samples(self, index_array: np.ndarray) -> Any:
         batch = np.zeros((len(index_array), *self.image_shape), self.dtype)
         for place, index in enumerate(index_array):
-            image = load_img(
-                self.filepaths[index],
-                self.color_mode,
-                self.target_size,
-                self.interpolation,
-                self.keep_aspect_ratio,
-            )
-            pixels = img_to_array(image, self.data_format)
+            pixels = img_to_array(self._image(self.filepaths[index]), self.data_format)
             generator = self.image_data_generator
             batch[place] = pixels if generator is None else generator.transformed(pixels)
         self._save(batch, index_array, self.data_format, 1e7)
@@ -269,6 +263,19 @@ class FileIterator(Iterator):
         if self.sample_weight is not None:
             parts.append(self.sample_weight[index_array])
         return (batch, *parts)
+
+    def _image(self, path: str) -> Any:
+        """An image of the target size, as `utils.load_img` reads it."""
+        with open(path, "rb") as file:
+            content = file.read()
+        # Grey of 16 bits is kept, and other formats are read, by Pillow.
+        if known_format(content) and (self.color_mode != "grayscale" or image_info(content).bits <= 8):
+            fit = "crop" if self.keep_aspect_ratio else "stretch"
+            return decode_image(
+                content, self.color_mode, self.target_size, self.interpolation, fit,
+                exif_orientation=False, draft=False,
+            )  # fmt: skip
+        return load_img(path, self.color_mode, self.target_size, self.interpolation, self.keep_aspect_ratio)
 
     def _targets(self, batch: np.ndarray, indices: np.ndarray) -> Any:
         if self.class_mode == "input":

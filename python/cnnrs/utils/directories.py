@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import file_path, flag, integer, number
+from cnnrs.data.folders import files_below, files_of_classes
 from cnnrs.random import draw_seed
 from cnnrs.utils.data_set import Dataset, check_format
 
@@ -24,6 +25,7 @@ def data_set_of_files(
     suffixes: tuple[str, ...],
     read: Callable[[Path], Any],
     batch: Callable[[Dataset, int], Dataset],
+    read_many: Callable[[list[Path]], Any] | None = None,
     *,
     directory: Any,
     labels: Any,
@@ -48,6 +50,7 @@ def data_set_of_files(
         suffixes: What their names end in.
         read: Makes a sample of a file.
         batch: Puts samples together.
+        read_many: Makes a batch of samples of files, at less cost than one by one.
 
     Returns:
         A `Dataset` of samples, or of pairs of samples and labels; with the subset "both" a list of two.
@@ -76,6 +79,11 @@ def data_set_of_files(
     labels = None if label_mode is None else labels
     seed = draw_seed() if seed is None else integer(seed, function, "seed", least=0, most=2**32 - 1)
     paths, numbers, names = _index(function, folder, labels, class_names, follow_links, suffixes)
+    if labels == "inferred" and not names:
+        raise ValueError(
+            f"{function}: directory: expected one folder a class in {folder}, found none; for {kind} without "
+            "labels pass labels=None"
+        )
     if not paths:
         raise ValueError(
             f"{function}: directory: expected {kind} ({', '.join(suffixes)}) in {folder}, found none"
@@ -100,11 +108,17 @@ def data_set_of_files(
             sample = read(files[index])
             return sample if targets is None else (sample, targets[index])
 
-        data = Dataset.of_function(at, len(files), _WORKERS)
+        def many(indices: np.ndarray) -> Any:
+            assert read_many is not None
+            samples = read_many([files[index] for index in indices])
+            return samples if targets is None else (samples, targets[indices])
+
+        data = Dataset.of_function(at, len(files), _WORKERS, None if read_many is None else many)
         if shuffle and use != "validation":
             data = data.shuffle(len(files), seed, reshuffle_each_iteration=format == "tf")
         data = data if batch_size is None else batch(data, batch_size)
         data.class_names, data.file_paths = names, [str(file) for file in files]
+        data.files_in_order = not shuffle or use == "validation"
         return data
 
     if subset == "both":
@@ -151,17 +165,6 @@ def _check_labels(
         )
 
 
-def _files(folder: Path, follow_links: bool, suffixes: tuple[str, ...]) -> list[Path]:
-    """The files below a folder, in order of their paths."""
-    walk = sorted(os.walk(folder, followlinks=follow_links), key=lambda entry: entry[0])
-    return [
-        Path(root) / file
-        for root, _, files in walk
-        for file in sorted(files)
-        if file.lower().endswith(suffixes)
-    ]
-
-
 def _index(
     function: str,
     directory: Path,
@@ -174,7 +177,7 @@ def _index(
     if not directory.is_dir():
         raise ValueError(f"{function}: directory: expected a directory, received {str(directory)!r}")
     if not isinstance(labels, str):
-        paths = _files(directory, follow_links, suffixes)
+        paths = files_below(directory, follow_links, suffixes)
         if labels is None:
             return paths, None, None
         if len(labels) != len(paths):
@@ -183,21 +186,8 @@ def _index(
             )
         numbers = [integer(label, function, "labels") for label in labels]
         return paths, np.array(numbers, np.int32), [str(label) for label in sorted(set(numbers))]
-    folders = sorted(
-        entry.name for entry in directory.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    if class_names is not None:
-        if not set(class_names) <= set(folders):
-            raise ValueError(
-                f"{function}: class_names: expected names of the folders {folders}, received {class_names}"
-            )
-        folders = list(class_names)
-    found = [
-        (path, label)
-        for label, folder in enumerate(folders)
-        for path in _files(directory / folder, follow_links, suffixes)
-    ]
-    return [path for path, _ in found], np.array([label for _, label in found], np.int32), folders
+    paths, found, names = files_of_classes(directory, class_names, follow_links, suffixes, function)
+    return paths, np.array(found, np.int32), names
 
 
 def _encoded(labels: np.ndarray, mode: str, count: int) -> np.ndarray:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import _core
 from cnnrs.base.arguments import flag, named
+from cnnrs.data.images import MAX_PIXELS
 from cnnrs.ops.image.sizes import resized_array
 from cnnrs.ops.spatial import image_data_format, pair
 from cnnrs.utils.data_set import Dataset
 from cnnrs.utils.directories import data_set_of_files
-from cnnrs.utils.images import in_mode, pillow
 
 __all__ = ["image_dataset_from_directory"]
 
@@ -43,6 +44,9 @@ def image_dataset_from_directory(
 ) -> Any:
     """Makes a data set of the images in a directory. Files are read while the data set is gone through.
 
+    They are decoded and resized without the GIL, in threads. An orientation that a camera noted is left
+    alone, as in Keras.
+
     Args:
         directory: The directory, with one folder a class if labels are inferred.
         labels: "inferred" for the folders' names, a list of integers, one for each file in the order of their
@@ -70,7 +74,6 @@ def image_dataset_from_directory(
         `class_names` and `file_paths`.
 
     Raises:
-        ImportError: Pillow is not there.
         ValueError: There are no images, or an argument is none of the values above.
 
     Example:
@@ -86,7 +89,6 @@ def image_dataset_from_directory(
         ...     data.class_names, [(x.shape, y.shape) for x, y in data]
         (['cats', 'dogs'], [((2, 4, 4, 3), (2,))])
     """
-    pillow(_FUNCTION)
     if color_mode not in ("rgb", "rgba", "grayscale"):
         raise ValueError(
             f"{_FUNCTION}: color_mode: expected 'rgb', 'rgba' or 'grayscale', received {color_mode!r}"
@@ -103,45 +105,31 @@ def image_dataset_from_directory(
     resized_array(np.zeros((2, 2, 1), np.float32), [1, 1], method)
     first = image_data_format(data_format) == "channels_first"
 
+    channels = {"rgb": 3, "rgba": 4, "grayscale": 1}[color_mode]
+    fit = "crop" if crop else "stretch"
+    if pad:
+        fit = "pad" if format == "tf" else "pad_first"
+    wanted = {
+        "mode": color_mode, "upright": False, "size": tuple(size), "fit": fit, "filter": method,
+        "draft": False, "max_pixels": MAX_PIXELS, "floats": True,
+    }  # fmt: skip
+
+    def read_many(paths: list[Path]) -> np.ndarray:
+        images = np.empty((len(paths), *size, channels), np.float32)
+        failures = _core.read_images(paths, images, wanted, None)
+        for index, error in failures:
+            if isinstance(error, ValueError):
+                raise ValueError(f"{_FUNCTION}: {paths[index]}: {error}") from None
+            raise error
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if first else images
+
     def read(path: Path) -> np.ndarray:
-        image = _read(path, color_mode)
-        if pad and format == "tf":
-            image = _resized_with_pad(image, size, method)
-        else:
-            image = resized_array(image, size, method, crop, pad)
-        return np.ascontiguousarray(image.transpose(2, 0, 1)) if first else image
+        image: np.ndarray = read_many([path])[0]
+        return image
 
     return data_set_of_files(
-        _FUNCTION, "images", _SUFFIXES, read, Dataset.batch,
+        _FUNCTION, "images", _SUFFIXES, read, Dataset.batch, read_many,
         directory=directory, labels=labels, label_mode=label_mode, class_names=class_names,
         batch_size=batch_size, shuffle=shuffle, seed=seed, validation_split=validation_split, subset=subset,
         follow_links=follow_links, format=format, verbose=verbose,
     )  # fmt: skip
-
-
-def _read(path: Path, color_mode: str) -> np.ndarray:
-    """An image as floats of 0 to 255."""
-    image = pillow(_FUNCTION)
-    try:
-        with image.open(path) as file:
-            if file.mode.startswith("I"):
-                # Of 16 bits the upper 8 count, whatever Pillow does to them in another mode.
-                wide = np.clip(np.asarray(file).astype(np.int64) >> 8, 0, 255)
-                file = image.fromarray(wide.astype(np.uint8))
-            array = np.asarray(in_mode(file, color_mode, _FUNCTION), np.float32)
-    except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
-        # A truncated file is an OSError; the message of Pillow does not name it.
-        raise ValueError(f"{_FUNCTION}: {path}: not an image, or damaged: {error}") from error
-    return array if array.ndim == 3 else array[:, :, None]
-
-
-def _resized_with_pad(image: np.ndarray, size: list[int], method: str) -> np.ndarray:
-    """An image resized as far as both sides fit, in the middle of zeros."""
-    ratio = max(extent / target for extent, target in zip(image.shape, size, strict=False))
-    sides = [extent / ratio for extent in image.shape[:2]]
-    inner = [min(max(int(side), 1), target) for side, target in zip(sides, size, strict=True)]
-    resized = resized_array(image, inner, method)
-    whole = np.zeros((*size, image.shape[2]), np.float32)
-    top, left = (int((target - side) / 2) for side, target in zip(sides, size, strict=True))
-    whole[top : top + inner[0], left : left + inner[1]] = resized
-    return whole

@@ -1,4 +1,4 @@
-"""Images as bytes of files and as tensors: `tf.io.decode_jpeg` and its kin, by Pillow."""
+"""Images as bytes of files and as tensors: `tf.io.decode_jpeg` and its kin. Pillow writes them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import ops
+from cnnrs import _core, ops
 from cnnrs.compat.tf.arguments import boolean, integer, tensor
 from cnnrs.compat.tf.dtypes import as_dtype, uint8
 from cnnrs.compat.tf.namespaces import operation
@@ -27,7 +27,7 @@ __all__ = [
     "is_jpeg",
 ]
 
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_MODES = {1: "grayscale", 2: "unchanged", 3: "rgb", 4: "rgba"}
 # The first bytes of the formats that TensorFlow knows.
 _SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"BM": "BMP"}
 
@@ -45,73 +45,38 @@ def _kind(data: bytes) -> str:
     return next((name for start, name in _SIGNATURES.items() if data.startswith(start)), "")
 
 
-def _opened(data: bytes, function: str) -> Any:
-    """An image of Pillow of the bytes of a file.
+def _checked(contents: Any, function: str) -> tuple[bytes, str]:
+    """The bytes of a file and their format.
 
     Raises:
-        ImportError: Pillow is not there.
         ValueError: They are no image of a format that TensorFlow reads.
     """
-    image = pillow(f"tf.io.{function}")
+    data = _bytes(contents, function)
     kind = _kind(data)
     if not kind:
         raise ValueError(
             f"tf.io.{function}: contents: expected JPEG, PNG, GIF or BMP, received {len(data)} bytes that "
             f"begin with {data[:8]!r}"
         )
-    try:
-        return image.open(io.BytesIO(data), formats=[kind])
-    except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
-        raise ValueError(f"tf.io.{function}: contents: a damaged {kind}: {error}") from None
+    return data, kind
 
 
-def _loaded(img: Any, function: str) -> Any:
-    try:
-        img.load()
-    except (OSError, SyntaxError, ValueError, IndexError) as error:
-        raise ValueError(f"tf.io.{function}: contents: a damaged {img.format}: {error}") from None
-    return img
-
-
-def _plain(img: Any) -> Any:
-    """An image without a palette, with the channels that its file has."""
-    if img.mode == "P":
-        return img.convert("RGBA" if "transparency" in img.info else "RGB")
-    return img.convert(
-        {"1": "L", "CMYK": "RGB", "YCCK": "RGB", "YCbCr": "RGB", "PA": "RGBA"}.get(img.mode, img.mode)
-    )
-
-
-def _pixels(img: Any, channels: Any, dtype: Any, function: str) -> np.ndarray:
+def _pixels(data: bytes, channels: Any, wide: bool, function: str, ratio: int = 1) -> np.ndarray:
     """The pixels of an image, of shape (height, width, channels)."""
     wanted = 0 if channels is None else integer(channels, f"io.{function}", "channels")
     if wanted not in (0, *_MODES):
         raise ValueError(f"tf.io.{function}: channels: expected 0, 1, 3 or 4, received {channels!r}")
-    img = _plain(_loaded(img, function))
-    wide = img.mode.startswith("I")
-    if dtype == "uint16":
-        if not wide:
-            # Each level of 8 bits as one of 16.
-            return _pixels(img, channels, "uint8", function).astype(np.uint16) * 257
-        array = np.asarray(img).astype(np.uint16)
-        return np.repeat(array[:, :, None], wanted or 1, axis=2) if wanted != 4 else _with_alpha(array)
-    if wide:
-        img = pillow(function).fromarray((np.asarray(img).astype(np.uint16) >> 8).astype(np.uint8))
-    if wanted and img.mode != _MODES[wanted]:
-        img = img.convert(_MODES[wanted])
-    array = np.asarray(img)
-    return array[:, :, None] if array.ndim == 2 else array
-
-
-def _with_alpha(array: np.ndarray) -> np.ndarray:
-    rgb = np.repeat(array[:, :, None], 3, axis=2)
-    return np.concatenate([rgb, np.full((*array.shape, 1), 65535, np.uint16)], axis=2)
+    try:
+        # A transparent colour, which is no channel, becomes one on request alone.
+        mode = _MODES[wanted or _core.image_info(data)[3]]
+        return _core.decode_words(data, mode, ratio, wide)
+    except ValueError as error:
+        raise ValueError(f"tf.io.{function}: contents: {error}") from None
 
 
 def _one(contents: Any, channels: Any, dtype: Any, function: str) -> Any:
-    data = _bytes(contents, function)
-    img = _opened(data, function)
-    return ops.convert_to_tensor(np.array(_pixels(img, channels, dtype, function)))
+    data, _ = _checked(contents, function)
+    return ops.convert_to_tensor(_pixels(data, channels, dtype == "uint16", function))
 
 
 @operation
@@ -129,7 +94,8 @@ def decode_jpeg(
     Args:
         contents: The bytes of the file.
         channels: 1 or 3; 0 for those of the file.
-        ratio: By what the size is divided: 1, 2, 4 or 8.
+        ratio: By what the size of a JPEG is divided: 1, 2, 4 or 8. Other formats keep theirs,
+            as in TensorFlow.
         fancy_upscaling: True: colours are interpolated.
         try_recover_truncated: False: a file that is cut off is refused.
         acceptable_fraction: 1: all lines are needed.
@@ -139,7 +105,6 @@ def decode_jpeg(
         Tensor of shape (height, width, channels), uint8.
 
     Raises:
-        ImportError: Pillow is not there.
         ValueError: The file is damaged, or an argument is none of these.
     """
     _only("decode_jpeg", "fancy_upscaling", fancy_upscaling, True)
@@ -148,15 +113,9 @@ def decode_jpeg(
     _only("decode_jpeg", "dct_method", dct_method, "", "INTEGER_ACCURATE")
     if ratio not in (1, 2, 4, 8):
         raise ValueError(f"tf.io.decode_jpeg: ratio: expected 1, 2, 4 or 8, received {ratio!r}")
-    img = _opened(_bytes(contents, "decode_jpeg"), "decode_jpeg")
-    if ratio > 1:
-        img = img.reduce(ratio) if img.format != "JPEG" else _drafted(img, ratio)
-    return ops.convert_to_tensor(np.array(_pixels(img, channels, uint8, "decode_jpeg")))
-
-
-def _drafted(img: Any, ratio: int) -> Any:
-    img.draft(None, (img.width // ratio, img.height // ratio))
-    return img
+    data, kind = _checked(contents, "decode_jpeg")
+    pixels = _pixels(data, channels, False, "decode_jpeg", ratio if kind == "JPEG" else 1)
+    return ops.convert_to_tensor(pixels)
 
 
 def _only(function: str, argument: str, value: Any, *allowed: Any) -> None:
@@ -191,13 +150,12 @@ def decode_png(contents: Any, channels: Any = 0, dtype: Any = uint8) -> Any:
     Args:
         contents: The bytes of the file.
         channels: 1, 2, 3 or 4; 0 for those of the file.
-        dtype: uint8 or uint16. Pillow reads 16 bits of images with one channel; others keep 8 of them.
+        dtype: uint8 or uint16.
 
     Returns:
         Tensor of shape (height, width, channels).
 
     Raises:
-        ImportError: Pillow is not there.
         ValueError: The file is damaged, or an argument is none of these.
     """
     wanted = as_dtype(dtype)
@@ -214,15 +172,14 @@ def decode_bmp(contents: Any, channels: Any = 0) -> Any:
 @operation
 def decode_gif(contents: Any) -> Any:
     """The frames of a GIF, of shape (frames, height, width, 3), uint8."""
-    return ops.convert_to_tensor(_frames(_opened(_bytes(contents, "decode_gif"), "decode_gif")))
+    return ops.convert_to_tensor(_frames(_bytes(contents, "decode_gif"), "decode_gif"))
 
 
-def _frames(img: Any) -> np.ndarray:
-    frames = []
-    for index in range(getattr(img, "n_frames", 1)):
-        img.seek(index)
-        frames.append(np.asarray(_loaded(img, "decode_gif").convert("RGB")))
-    return np.stack(frames)
+def _frames(data: bytes, function: str) -> np.ndarray:
+    try:
+        return _core.gif_frames(data)
+    except ValueError as error:
+        raise ValueError(f"tf.io.{function}: contents: {error}") from None
 
 
 @operation
@@ -241,23 +198,25 @@ def decode_image(
         Tensor of shape (height, width, channels), or (frames, height, width, 3).
 
     Raises:
-        ImportError: Pillow is not there.
         ValueError: The file is damaged or of another format, or an argument is none of these.
     """
     wanted = as_dtype(dtype)
     _only(
         "decode_image", "dtype", wanted.name, "uint8", "uint16", "float16", "float32", "float64", "bfloat16"
     )
-    img = _opened(_bytes(contents, "decode_image"), "decode_image")
-    if img.format == "GIF":
+    data, kind = _checked(contents, "decode_image")
+    wide = wanted == "uint16"
+    if kind == "GIF":
         if channels not in (None, 0, 3):
             raise ValueError(f"tf.io.decode_image: channels: expected 3 for a GIF, received {channels!r}")
-        array = _frames(img) if boolean(expand_animations, "io.decode_image", "expand_animations") else None
-        array = _pixels(img, 3, uint8, "decode_image") if array is None else array
-        array = array.astype(np.uint16) * 257 if wanted == "uint16" else array
+        if boolean(expand_animations, "io.decode_image", "expand_animations"):
+            array = _frames(data, "decode_image")
+            array = array.astype(np.uint16) * 257 if wide else array
+        else:
+            array = _pixels(data, 3, wide, "decode_image")
     else:
-        array = _pixels(img, channels, "uint16" if wanted == "uint16" else uint8, "decode_image")
-    made = ops.convert_to_tensor(np.array(array))
+        array = _pixels(data, channels, wide, "decode_image")
+    made = ops.convert_to_tensor(array)
     return made if not wanted.is_floating else ops.cast(ops.cast(made, "float32") / 255.0, wanted)
 
 
@@ -356,9 +315,12 @@ def encode_png(image: Any, compression: int = -1) -> Any:
 @operation
 def extract_jpeg_shape(contents: Any, output_type: Any = "int32") -> Any:
     """The height, width and channels of a JPEG, without decoding it."""
-    img = _opened(_bytes(contents, "extract_jpeg_shape"), "extract_jpeg_shape")
-    channels = len(img.getbands()) if img.mode != "CMYK" else 4
-    return tensor(np.array([img.height, img.width, channels], as_dtype(output_type).as_numpy_dtype))
+    data, _ = _checked(contents, "extract_jpeg_shape")
+    try:
+        _, height, width, channels, _, _ = _core.image_info(data)
+    except ValueError as error:
+        raise ValueError(f"tf.io.extract_jpeg_shape: contents: {error}") from None
+    return tensor(np.array([height, width, channels], as_dtype(output_type).as_numpy_dtype))
 
 
 @operation

@@ -1,0 +1,311 @@
+"""Images of files: the corpus of odd images against Pillow, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnrs import data
+
+pillow = pytest.importorskip("PIL.Image")
+from PIL import ImageOps  # noqa: E402
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "images"
+GOOD = sorted(path.name for path in FOLDER.iterdir() if ".bad." not in path.name)
+BAD = sorted(path.name for path in FOLDER.iterdir() if ".bad." in path.name)
+MODES = {"rgb": "RGB", "rgba": "RGBA", "grayscale": "L"}
+FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+
+
+def expected(path: Path, color_mode: str = "rgb", size=None, interpolation: str = "bilinear", upright=True):
+    """What Pillow makes of a file."""
+    with warnings.catch_warnings(), pillow.open(path) as image:
+        # Palettes with transparency want another mode, says Pillow.
+        warnings.simplefilter("ignore")
+        image = ImageOps.exif_transpose(image) if upright else image
+        if image.mode.startswith("I"):
+            # Pillow clips 16 bits when it converts them; their upper 8 are meant.
+            image = pillow.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
+        image = image.convert(MODES[color_mode])
+        if size is not None:
+            image = image.resize(size[::-1], getattr(pillow.Resampling, interpolation.upper()))
+        array = np.asarray(image)
+    return array if array.ndim == 3 else array[:, :, None]
+
+
+def apart(a: np.ndarray, b: np.ndarray) -> int:
+    """The largest difference of two images of one shape."""
+    assert a.shape == b.shape and a.dtype == b.dtype == np.uint8
+    return int(np.abs(a.astype(int) - b).max())
+
+
+def test_the_corpus_is_what_the_script_writes():
+    import make_odd_images
+
+    assert make_odd_images.files().keys() == {path.name for path in FOLDER.iterdir()}
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 150_000
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_pixels_are_pillows(name):
+    for color_mode in MODES:
+        made = data.decode_image(FOLDER / name, color_mode)
+        assert apart(made, expected(FOLDER / name, color_mode)) <= (2 if name.endswith(".jpg") else 1), (
+            color_mode
+        )
+        if not name.endswith(".tif"):
+            # Pillow turns TIFFs in any case.
+            stored = data.decode_image(FOLDER / name, color_mode, exif_orientation=False)
+            assert apart(stored, expected(FOLDER / name, color_mode, upright=False)) <= 2
+        small = data.decode_image(FOLDER / name, color_mode, (9, 14), draft=False)
+        assert apart(small, expected(FOLDER / name, color_mode, (9, 14))) <= 2
+
+
+@pytest.mark.parametrize("name", [name for name in GOOD if name.endswith(".jpg") and "cmyk" not in name])
+def test_jpegs_are_those_of_libjpeg_turbo_bit_by_bit(name):
+    assert apart(data.decode_image(FOLDER / name), expected(FOLDER / name)) == 0
+
+
+@pytest.mark.parametrize("interpolation", FILTERS)
+@pytest.mark.parametrize("name", ["plain.png", "alpha.png", "grey.png", "large.jpg"])
+def test_filters_are_pillows_bit_by_bit(name, interpolation):
+    mode = {"alpha.png": "rgba", "grey.png": "grayscale"}.get(name, "rgb")
+    for size in [(1, 1), (5, 7), (23, 11), (9, 60), (64, 8), (50, 80), (23, 37)]:
+        made = data.decode_image(FOLDER / name, mode, size, interpolation, draft=False)
+        assert apart(made, expected(FOLDER / name, mode, size, interpolation)) == 0, size
+
+
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size():
+    path = FOLDER / "large.jpg"
+    with pillow.open(path) as image:
+        # As `Image.thumbnail` does it: twice the size is left to the filter.
+        image.draft("RGB", (2 * 24, 2 * 18))
+        assert image.size == (51, 38)
+        reference = np.asarray(image.resize((24, 18), pillow.Resampling.BILINEAR))
+    assert apart(data.decode_image(path, size=(18, 24)), reference) == 0
+    whole = data.decode_image(path, size=(18, 24), draft=False)
+    assert 0 < apart(whole, reference) and np.abs(whole.astype(int) - reference).mean() < 2
+
+
+def test_the_middle_or_the_whole():
+    path = FOLDER / "plain.png"
+    with pillow.open(path) as image:
+        middle = np.asarray(image.resize((8, 8), pillow.Resampling.BILINEAR, box=(7, 0, 30, 23)))
+        whole = np.asarray(image.resize((8, 4), pillow.Resampling.BILINEAR))
+    assert apart(data.decode_image(path, size=8, fit="crop"), middle) == 0
+    made = data.decode_image(path, size=8, fit="pad")
+    assert apart(made[1:5], whole) == 0 and not made[0].any() and not made[5:].any()
+
+
+def test_unchanged_channels_and_info():
+    channels = {
+        "grey.png": 1,
+        "grey_alpha.png": 2,
+        "palette.png": 3,
+        "palette_transparent.png": 4,
+        "cmyk.jpg": 3,
+    }
+    for name, count in channels.items():
+        assert data.decode_image(FOLDER / name, "unchanged").shape == (23, 37, count)
+        assert data.image_info(FOLDER / name).channels == count
+    assert data.image_info(FOLDER / "orientation_6.jpg") == ("JPEG", 23, 37, 3, 8, 6)
+    assert data.image_info((FOLDER / "deep_grey.png").read_bytes())[:5] == ("PNG", 23, 37, 1, 16)
+    with open(FOLDER / "lossy.webp", "rb") as file:
+        assert data.image_info(file).format == "WebP"
+    kinds = {data.image_info(FOLDER / name).format for name in GOOD}
+    assert kinds == {"JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF"}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_damaged_files_are_named(name):
+    with pytest.raises(ValueError, match=f"decode_image: .*{name}"):
+        data.decode_image(FOLDER / name)
+
+
+def test_errors_say_what_was_found_and_expected():
+    with pytest.raises(ValueError, match="an empty file: expected an image"):
+        data.decode_image(b"")
+    with pytest.raises(ValueError, match='not an image: expected JPEG, .* begin with "Not an i"'):
+        data.decode_image(FOLDER / "text.bad.jpg")
+    with pytest.raises(ValueError, match="60000 x 60000 .* expected at most 178956970, the limit max_pixels"):
+        data.decode_image(FOLDER / "bomb.bad.png")
+    with pytest.raises(ValueError, match="37 x 23 = 851 pixels: expected at most 850"):
+        data.decode_image(FOLDER / "plain.jpg", max_pixels=850)
+    with pytest.raises(FileNotFoundError):
+        data.decode_image(FOLDER / "none.png")
+    for arguments in (
+        {"color_mode": "bgr"}, {"size": (1, 2, 3)}, {"size": 0}, {"interpolation": "area"}, {"fit": "cover"},
+        {"exif_orientation": "no"}, {"draft": 3}, {"max_pixels": 0},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"decode_image: {next(iter(arguments))}: expected"):
+            data.decode_image(FOLDER / "plain.png", **arguments)
+    with pytest.raises(TypeError, match="decode_image: image: expected a path"):
+        data.decode_image(3)
+    with pytest.raises(TypeError, match="opened with 'rb'"):
+        data.decode_image(io.StringIO("text"))
+
+
+def test_cut_files_never_end_the_process():
+    """Each prefix of some files, and each of them with a byte changed, gives an image or an error."""
+    random = np.random.default_rng(0)
+    for name in ("plain.jpg", "progressive.jpg", "cmyk.jpg", "palette.png", "transparent.gif", "lossy.webp",
+                 "packed.tif", "palette.bmp"):  # fmt: skip
+        content = (FOLDER / name).read_bytes()
+        damaged = [content[:end] for end in random.integers(0, len(content), 40)]
+        for place in random.integers(0, len(content), 60):
+            damaged.append(
+                content[:place] + bytes(random.integers(0, 256, 1, np.uint8)) + content[place + 1 :]
+            )
+        for each in damaged:
+            try:
+                data.decode_image(each, max_pixels=10**6)
+            except ValueError as error:
+                assert "decode_image" in str(error)
+
+
+def test_batches_are_the_same_with_any_number_of_threads():
+    paths = [FOLDER / name for name in GOOD]
+    one = data.read_images(paths, (16, 12), threads=1)
+    assert one.shape == (len(GOOD), 16, 12, 3)
+    for index in (0, len(GOOD) // 2, len(GOOD) - 1):
+        assert apart(one[index], data.decode_image(paths[index], size=(16, 12))) == 0
+    for threads in (2, 7, None):
+        assert apart(one, data.read_images(paths, (16, 12), threads=threads)) == 0
+
+
+def test_bad_files_are_left_out_with_one_warning():
+    paths = [FOLDER / "plain.png", FOLDER / "empty.bad.png", FOLDER / "grey.png", FOLDER / "none.png"]
+    with pytest.warns(
+        UserWarning, match="left out 2 of 4 files: .*empty.bad.png: an empty file.*none.png"
+    ) as caught:
+        images, index = data.read_images(paths, 8, on_error="skip", return_index=True)
+    assert len(caught) == 1 and index.tolist() == [0, 2]
+    assert apart(images, data.read_images([paths[0], paths[2]], 8)) == 0
+    with pytest.raises(ValueError, match="read_images: .*empty.bad.png: an empty file"):
+        data.read_images(paths, 8)
+    with pytest.raises(FileNotFoundError, match="none.png"):
+        data.read_images(paths[3:], 8)
+    with pytest.warns(UserWarning, match="and 2 more"):
+        assert data.read_images([paths[3]] * 7, 8, on_error="skip").shape == (0, 8, 8, 3)
+
+
+def test_batches_come_in_order_and_are_read_ahead():
+    paths = [FOLDER / name for name in GOOD]
+    whole = data.read_images(paths, 8)
+    for prefetch in (0, 1, 3):
+        batches = list(data.image_batches(paths, 8, batch_size=7, prefetch=prefetch))
+        assert apart(np.concatenate([images for images, _ in batches]), whole) == 0
+        assert np.concatenate([index for _, index in batches]).tolist() == list(range(len(paths)))
+    with pytest.warns(UserWarning, match="image_batches: left out 1 of 2 files"):
+        batches = list(data.image_batches([FOLDER / "empty.bad.png", paths[0]] * 2, 8, 2, on_error="skip"))
+    assert [index.tolist() for _, index in batches] == [[1], [3]]
+
+
+def test_arguments_of_batches():
+    path = FOLDER / "plain.png"
+    for function in (data.read_images, data.image_batches):
+        with pytest.raises(TypeError, match="paths: expected a list of paths, received one"):
+            list(function(str(path), 8))
+        for arguments in (
+            {"size": None}, {"color_mode": "unchanged"}, {"on_error": "ignore"}, {"threads": 0},
+        ):  # fmt: skip
+            with pytest.raises(ValueError, match=f"{next(iter(arguments))}: expected"):
+                list(function([path], **{"size": 8, **arguments}))
+    with pytest.raises(ValueError, match="prefetch: expected"):
+        data.image_batches([path], 8, prefetch=-1)
+
+
+def test_names_in_any_script(tmp_path):
+    content = (FOLDER / "plain.png").read_bytes()
+    paths = [tmp_path / f"{name}.png" for name in ("größe", "猫", "кот", "قط", "🐈", "with space", "a%20b")]
+    for path in paths:
+        path.write_bytes(content)
+    assert data.read_images(paths, 8).shape == (7, 8, 8, 3)
+
+
+def test_other_threads_run_meanwhile():
+    """Python goes on while files are decoded: the GIL is let go of."""
+    large = io.BytesIO()
+    pillow.fromarray(np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8)).save(large, "PNG")
+    counted, stop = [0], threading.Event()
+
+    def count():
+        while not stop.is_set():
+            counted[0] += 1
+            time.sleep(0)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        before = counted[0]
+        for _ in range(3):
+            data.decode_image(large.getvalue())
+        during = counted[0] - before
+    finally:
+        stop.set()
+        thread.join()
+    assert during > 100
+
+
+def test_the_directory_function_names_damaged_files(tmp_path):
+    from cnnrs import utils
+
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "1.png").write_bytes((FOLDER / "plain.png").read_bytes())
+    (tmp_path / "b" / "2.png").write_bytes(b"")
+    images = utils.image_dataset_from_directory(tmp_path, image_size=(4, 4), shuffle=False, verbose=False)
+    with pytest.raises(ValueError, match="image_dataset_from_directory: .*2.png: an empty file"):
+        list(images)
+
+
+def folder_of_classes(tmp_path, *names: str) -> Path:
+    for label in names:
+        (tmp_path / label).mkdir(parents=True)
+        (tmp_path / label / "1.png").write_bytes((FOLDER / "plain.png").read_bytes())
+    return tmp_path
+
+
+def test_a_folder_without_classes_or_with_one(tmp_path):
+    from cnnrs import utils
+
+    (tmp_path / "1.png").write_bytes((FOLDER / "plain.png").read_bytes())
+    with pytest.raises(ValueError, match="expected one folder a class .* labels=None"):
+        utils.image_dataset_from_directory(tmp_path, verbose=False)
+    one = utils.image_dataset_from_directory(folder_of_classes(tmp_path, "a"), verbose=False)
+    assert one.class_names == ["a"] and len(list(one)) == 1
+    with pytest.raises(ValueError, match="expected 2 classes for 'binary', found"):
+        utils.image_dataset_from_directory(tmp_path, label_mode="binary", verbose=False)
+
+
+def test_links_in_a_circle_end(tmp_path):
+    from cnnrs import utils
+
+    folder_of_classes(tmp_path, "a", "b")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "a" / "self").symlink_to(tmp_path / "a", target_is_directory=True)
+    images = utils.image_dataset_from_directory(tmp_path, follow_links=True, shuffle=False, verbose=False)
+    # `a` through the loop is `a` again; `b` through it is reached once.
+    found = [str(Path(path).relative_to(tmp_path)) for path in images.file_paths]
+    assert found == ["a/1.png", "a/loop/b/1.png", "b/1.png"]
+
+
+def test_batches_of_a_directory_are_its_single_images(tmp_path):
+    from cnnrs import utils
+
+    folder_of_classes(tmp_path, "a", "b")
+    for index, name in enumerate(["orientation_6.jpg", "alpha.png", "deep_grey.png", "cmyk.jpg"]):
+        (tmp_path / "a" / f"{index}{Path(name).suffix}").write_bytes((FOLDER / name).read_bytes())
+    for options in ({}, {"crop_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True, "format": "grain"},
+                    {"data_format": "channels_first", "color_mode": "grayscale"}):  # fmt: skip
+        options = {"image_size": (9, 5), "shuffle": False, "verbose": False, **options}
+        whole = next(iter(utils.image_dataset_from_directory(tmp_path, batch_size=6, **options)))
+        single = list(utils.image_dataset_from_directory(tmp_path, batch_size=None, **options))
+        np.testing.assert_array_equal(whole[0], np.stack([image for image, _ in single]))
+        np.testing.assert_array_equal(whole[1], np.stack([label for _, label in single]))
