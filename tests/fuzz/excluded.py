@@ -51,24 +51,7 @@ _PARITY = "takes several sequences; tests/python/test_sequence_parity.py compare
 _ALIAS = "another name of a layer of this table"
 
 # Of `ops.image`.
-_FILTERS = "made of convolutions, which have rows; tests/python/test_filters.py compares it with scipy"
-IMAGE_OPS = {
-    "elastic_transform": "draws random numbers",
-    "gabor_kernels": "takes no tensor",
-    **dict.fromkeys(
-        [
-            "difference_of_gaussians",
-            "gabor",
-            "laplacian",
-            "laplacian_of_gaussian",
-            "prewitt",
-            "scharr",
-            "sobel",
-            "unsharp_mask",
-        ],
-        _FILTERS,
-    ),
-}
+IMAGE_OPS = {"elastic_transform": "draws random numbers", "gabor_kernels": "takes no tensor"}
 
 _AUGMENTS = "draws random numbers; tests/python/test_images.py gives it what Keras draws"
 _STEPS = "jumps between neighbouring numbers; tests/python/test_images.py compares it with Keras"

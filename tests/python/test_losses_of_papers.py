@@ -164,6 +164,29 @@ def test_distillation(temperature, alpha):
         assert float(there) == pytest.approx(soft.mean(), rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        losses.SparseCategoricalFocalCrossentropy,
+        losses.ArcFace,
+        losses.CosFace,
+        lambda **more: losses.SparseCategoricalCrossentropy(label_smoothing=0.1, **more),
+    ],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_steps_under_a_mask_do_not_count(kind, weighted):
+    scores, labels = RANDOM.dirichlet(np.ones(4), (3, 5)).astype("float32"), RANDOM.integers(0, 4, (3, 5))
+    mask = RANDOM.integers(0, 2, (3, 5)).astype(bool)
+    mask[0, 0] = True
+    weights = RANDOM.uniform(0.5, 2.0, (3, 5)).astype("float32") if weighted else None
+    steps = ops.convert_to_tensor(scores)
+    steps._keras_mask = ops.convert_to_tensor(mask)
+    values = kind(reduction="none")(labels, scores).numpy()[mask]
+    values = values * weights[mask] if weighted else values
+    assert float(kind()(labels, steps, weights)) == pytest.approx(values.mean(), rel=1e-5)
+    assert float(kind(reduction="sum")(labels, steps, weights)) == pytest.approx(values.sum(), rel=1e-5)
+
+
 def test_distillation_trains_a_student_on_stored_logits():
     cnnrs.utils.set_random_seed(0)
     x = RANDOM.normal(size=(90, 6)).astype("float32")

@@ -337,6 +337,16 @@ def test_arcface_takes_labels_in_training_and_none_at_inference(tmp_path):
     assert head.get_config()["margin"] == 0.5
 
 
+def test_a_layer_and_a_loss_of_one_name_come_back_as_what_they_were(tmp_path):
+    image, label = cnnrs.Input((6,)), cnnrs.Input((), dtype="int32")
+    model = cnnrs.Model([image, label], layers.ArcFace(3, scale=1.0, margin=0.2)(image, label))
+    model.compile("adam", losses.ArcFace(scale=8.0))
+    model.save(tmp_path / "model.keras")
+    again = cnnrs.saving.load_model(tmp_path / "model.keras")
+    assert type(again.layers[-1]) is layers.ArcFace and again.layers[-1].margin == 0.2
+    assert type(again.loss) is losses.ArcFace and again.loss.get_config()["scale"] == 8.0
+
+
 def test_labels_of_many_classes_survive_mixed_precision():
     head = layers.ArcFace(3000, dtype="mixed_float16")
     x = RANDOM.normal(size=(2, 8)).astype("float32")

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,18 @@ def test_it_does_what_is_done_by_hand(tmp_path):
             np.testing.assert_allclose(found.scores, expected, atol=1e-6)
             assert found.class_name == NAMES[int(expected.argmax())] and found.score == found.scores.max()
     assert found.top(2)[0] == (found.class_name, found.score) and found.class_name in repr(found)
+
+
+def test_photographs_are_turned_upright():
+    """The same picture, stored as eight cameras would hold it."""
+    folder = Path(__file__).parents[1] / "fixtures" / "images"
+    made = evaluation.ImagePreprocessing(image_size=(16, 16))
+    upright = made.pixels(folder / "orientation_6.png")
+    alone = evaluation.ImagePreprocessing().pixels(folder / "orientation_6.png")
+    with utils.load_img(folder / "orientation_6.png") as stored:
+        assert alone.shape[:2] == stored.size
+        np.testing.assert_array_equal(alone, np.rot90(np.asarray(stored, np.float32), -1))
+    np.testing.assert_allclose(upright, made.pixels(alone), atol=1e-3)
 
 
 def test_many_images_of_many_sizes():

@@ -12,7 +12,7 @@ import pytest
 PAGES = Path(__file__).parents[2] / "docs" / "toolbox"
 
 
-@pytest.mark.parametrize("page", ["networks", "regularization", "segmentation"])
+@pytest.mark.parametrize("page", ["filters", "losses", "networks", "regularization", "segmentation"])
 def test_scripts_run(page):
     scripts = re.findall(r"```python\n(.*?)```", (PAGES / f"{page}.md").read_text(), re.DOTALL)
     assert scripts

@@ -157,12 +157,13 @@ def roc(y_true: Any, scores: Any, positive: Any = None) -> RocCurve:
     >>> evaluation.roc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     <RocCurve of 5 thresholds: AUC 0.7500>
     """
-    is_positive, values = one_score(y_true, scores, "roc", positive)
-    false, true, thresholds = _counts(is_positive, values)
+    return _roc(*_counts(*one_score(y_true, scores, "roc", positive)))
+
+
+def _roc(false: np.ndarray, true: np.ndarray, thresholds: np.ndarray) -> RocCurve:
     false, true = np.append(0.0, false), np.append(0.0, true)
-    negatives, positives = false[-1], true[-1]
     with np.errstate(invalid="ignore"):
-        x, y = false / negatives, true / positives
+        x, y = false / false[-1], true / true[-1]
     area = float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
     return RocCurve(x, y, np.append(np.inf, thresholds), area)
 
@@ -188,11 +189,12 @@ def precision_recall(y_true: Any, scores: Any, positive: Any = None) -> Precisio
     >>> evaluation.precision_recall([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     <PrecisionRecallCurve of 4 thresholds: average precision 0.8333>
     """
-    is_positive, values = one_score(y_true, scores, "precision_recall", positive)
-    false, true, thresholds = _counts(is_positive, values)
+    return _precision_recall(*_counts(*one_score(y_true, scores, "precision_recall", positive)))
+
+
+def _precision_recall(false: np.ndarray, true: np.ndarray, thresholds: np.ndarray) -> PrecisionRecallCurve:
     if not len(thresholds):
-        empty = np.empty(0)
-        return PrecisionRecallCurve(np.ones(1), np.zeros(1), empty, float("nan"))
+        return PrecisionRecallCurve(np.ones(1), np.zeros(1), np.empty(0), float("nan"))
     precision = true / (true + false)
     with np.errstate(invalid="ignore"):
         recall = true / true[-1]
@@ -200,6 +202,23 @@ def precision_recall(y_true: Any, scores: Any, positive: Any = None) -> Precisio
     return PrecisionRecallCurve(
         np.append(precision[::-1], 1.0), np.append(recall[::-1], 0.0), thresholds[::-1], average
     )
+
+
+def areas_by_class(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The areas under the ROC curve and the average precisions of all classes, each sorted once for both.
+
+    Args:
+        labels: The class of each sample.
+        scores: (samples, classes).
+
+    Returns:
+        Two arrays with a number for each class; nan for classes without samples.
+    """
+    found = np.empty((2, scores.shape[1]))
+    for k in range(scores.shape[1]):
+        counts = _counts(labels == k, scores[:, k])
+        found[:, k] = _roc(*counts).auc, _precision_recall(*counts).average_precision
+    return found[0], found[1]
 
 
 def _per_class(y_true: Any, scores: Any, average: str | None, owner: str, figure: Any) -> Any:

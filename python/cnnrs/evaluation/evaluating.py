@@ -145,23 +145,28 @@ class Evaluation:
         return positive
 
     @functools.cached_property
+    def _areas(self) -> tuple[np.ndarray, np.ndarray]:
+        return curves.areas_by_class(self.labels, self.scores)
+
+    @property
     def auc_by_class(self) -> np.ndarray:
         """The area under the ROC curve of each class against all others; nan without samples of it."""
-        if self.is_binary:
-            return np.full(2, self.roc().auc)
-        found: np.ndarray = curves.roc_auc(self.labels, self.scores, average=None)
-        return found
+        return self._areas[0]
 
     @property
     def auc(self) -> float:
         """The area under the ROC curve: of two classes, or the mean over classes against all others."""
-        known = self.auc_by_class[~np.isnan(self.auc_by_class)]
-        return float(known.mean()) if len(known) else float("nan")
+        return self._mean_area(0)
 
-    @functools.cached_property
+    @property
     def average_precision(self) -> float:
         """The average precision: of two classes, or the mean over classes against all others."""
-        return float(curves.average_precision(self.labels, self.scores))
+        return self._mean_area(1)
+
+    def _mean_area(self, which: int) -> float:
+        areas = self._areas[which][1:] if self.is_binary else self._areas[which]
+        known = areas[~np.isnan(areas)]
+        return float(known.mean()) if len(known) else float("nan")
 
     @functools.cached_property
     def calibration(self) -> Calibration:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs import _core
 from cnnrs.base.arguments import number
 from cnnrs.base.suggest import did_you_mean
+from cnnrs.data.images import MAX_PIXELS
 from cnnrs.evaluation.labels import names_of_classes
 from cnnrs.ops.image.sizes import resized_array
 from cnnrs.ops.spatial import pair
-from cnnrs.utils.images import load_img
 
 __all__ = ["ImagePreprocessing"]
 
@@ -132,17 +133,39 @@ class ImagePreprocessing:
             TypeError: It is none of these.
             ValueError: It has other channels, or cannot be read.
         """
-        array = self._opened(image)
+        if isinstance(image, (bytes, bytearray, memoryview, str, os.PathLike, io.BytesIO)):
+            return self._decoded(image)
+        array = self._array(image)
         if self.image_size is not None and array.shape[:2] != self.image_size:
             crop, pad = self.fit == "crop", self.fit == "pad"
             array = resized_array(array, list(self.image_size), self.interpolation, crop, pad)
         return array
 
-    def _opened(self, image: Any) -> np.ndarray:
-        if isinstance(image, (bytes, bytearray, memoryview)):
-            image = io.BytesIO(bytes(image))
-        if isinstance(image, (str, os.PathLike, io.BytesIO)):
-            image = load_img(image, color_mode=self.color_mode)
+    def _decoded(self, image: Any) -> np.ndarray:
+        """The image of a file, turned upright, decoded and resized without the GIL."""
+        name = "a file"
+        if isinstance(image, (str, os.PathLike)):
+            name, content = repr(os.fspath(image)), Path(image).read_bytes()
+        else:
+            content = image.getvalue() if isinstance(image, io.BytesIO) else bytes(image)
+        wanted = {
+            "mode": self.color_mode,
+            "upright": True,
+            "size": self.image_size,
+            # The padding is part of the image that is resized, as `resized_array` has it.
+            "fit": "pad_first" if self.fit == "pad" else self.fit,
+            "filter": self.interpolation,
+            "draft": False,
+            "max_pixels": MAX_PIXELS,
+            "floats": True,
+        }
+        try:
+            return _core.decode_image(content, wanted)
+        except ValueError as error:
+            raise ValueError(f"predict_image: {name}: {error}") from None
+
+    def _array(self, image: Any) -> np.ndarray:
+        """An image of Pillow or an array as floats with the model's channels."""
         if hasattr(image, "convert") and hasattr(image, "size"):
             image = image.convert({"rgb": "RGB", "rgba": "RGBA", "grayscale": "L"}[self.color_mode])
         elif not isinstance(image, np.ndarray) and not hasattr(image, "numpy"):

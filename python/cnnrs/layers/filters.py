@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops
-from cnnrs.base.arguments import flag, number
+from cnnrs.base.arguments import choice, flag, number
 from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
 from cnnrs.ops.image import gabor_bank, kernels
 from cnnrs.ops.image.filtering import OUTPUTS, check_border, filtered, of_slopes
 from cnnrs.ops.image.filters import gaussian
-from cnnrs.ops.image.layout import check_choice
 from cnnrs.ops.spatial import image_data_format
 
 __all__ = ["GaborBank2D", "GaussianBlur2D", "Laplacian2D", "Prewitt2D", "Scharr2D", "Sobel2D"]
@@ -126,7 +125,7 @@ class _Derivative2D(_Filter2D):
         **kwargs: Any,
     ):
         super().__init__(fill_mode, fill_value, trainable, data_format, **kwargs)
-        check_choice(self.name, "output", output, OUTPUTS)
+        choice(output, self.name, "output", OUTPUTS)
         self.output_kind = output
         self.normalize = flag(normalize, self.name, "normalize")
 
@@ -328,7 +327,7 @@ class GaborBank2D(_Filter2D):
         **kwargs: Any,
     ):
         super().__init__(fill_mode, fill_value, trainable, data_format, **kwargs)
-        check_choice(self.name, "output", output, gabor_bank.OUTPUTS)
+        choice(output, self.name, "output", gabor_bank.OUTPUTS)
         self.output_kind = output
         self._given = {
             "frequencies": _plain(frequencies),

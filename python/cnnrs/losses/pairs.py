@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnrs import _core, ops
-from cnnrs.base.arguments import number
-from cnnrs.base.suggest import did_you_mean
+from cnnrs.base.arguments import choice, number
 from cnnrs.losses.classes import LossFunctionWrapper
 from cnnrs.losses.loss import as_tensor
 from cnnrs.ops import raw
@@ -19,22 +18,6 @@ __all__ = ["Contrastive", "contrastive"]
 
 DISTANCES = ("euclidean", "squared", "cosine")
 _PAIRS = ("given", "batch")
-
-
-def choice(value: Any, owner: Any, argument: str, known: tuple[str, ...]) -> str:
-    """`value`, one of the known names.
-
-    Raises:
-        ValueError: It is none of them.
-    """
-    if isinstance(value, str) and value in known:
-        return value
-    owner = owner if isinstance(owner, str) else type(owner).__name__
-    hint = did_you_mean(value, known) if isinstance(value, str) else ""
-    hint = hint if "did" in hint else ""
-    raise ValueError(
-        f"{owner}: {argument}: expected one of {', '.join(map(repr, known))}, received {value!r}{hint}"
-    )
 
 
 class Relations(NamedTuple):

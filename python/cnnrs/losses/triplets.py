@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops
-from cnnrs.base.arguments import number
+from cnnrs.base.arguments import choice, number
 from cnnrs.losses.classes import LossFunctionWrapper
-from cnnrs.losses.pairs import DISTANCES, choice, relations
+from cnnrs.losses.pairs import DISTANCES, relations
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import annotate
 from cnnrs.ops.dispatch import in_float32, op

@@ -111,7 +111,9 @@ def layers(run: Run) -> Markup:
     note = tag("p", caption, class_="faint")
     lines: list[str] = []
     model.summary(print_fn=lines.append)
-    text = tag("details", tag("summary", "Summary"), tag("pre", "\n".join(lines)), id="summary-text")
+    # The last line of a summary may tell of the memory of this process, which is not the run's.
+    kept = [line for line in "\n".join(lines).splitlines() if not line.startswith(" Packed filters")]
+    text = tag("details", tag("summary", "Summary"), tag("pre", "\n".join(kept)), id="summary-text")
     if len(rows) <= 40:
         return Markup(note + wide(table) + text)
     folded = tag("details", tag("summary", f"All {len(rows)} layers"), wide(table), id="all-layers")

@@ -100,7 +100,7 @@ def page(
         parts.append(
             tag(
                 "section",
-                tag("h2", "Left out"),
+                tag("h2", "Not there yet" if script else "Left out"),
                 tag("ul", *lines, class_="missing"),
                 id="missing",
             )

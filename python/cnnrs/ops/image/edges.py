@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs.base.arguments import flag, number
+from cnnrs.base.arguments import choice, flag, number
 from cnnrs.ops.dispatch import op
 from cnnrs.ops.image import kernels
-from cnnrs.ops.image.filtering import OUTPUTS, check_border, constant, extended, filtered, of_slopes
+from cnnrs.ops.image.filtering import OUTPUTS, check_border, constant, extended, filtered, in_rows, of_slopes
 from cnnrs.ops.image.filters import blurred
-from cnnrs.ops.image.layout import as_batch, check_choice, computed, of_floats
+from cnnrs.ops.image.layout import as_batch, computed, of_floats
 
 __all__ = [
     "difference_of_gaussians",
@@ -65,7 +65,7 @@ def _derivative(name: str, summary: str, x: float, y: float) -> Any:
         fill_value: float = 0.0,
         data_format: str | None = None,
     ) -> Any:
-        check_choice(name, "output", output, OUTPUTS)
+        choice(output, name, "output", OUTPUTS)
         fill_value = check_border(name, fill_mode, fill_value)
         batch, restore = as_batch(images, data_format)
         pair = kernels.derivative(name, flag(normalize, name, "normalize"))
@@ -202,7 +202,8 @@ def laplacian_of_gaussian(
     x = computed(batch)
     wide = extended(x, ((radius, radius),) * 2, fill_mode, fill_value)
     mean, second = (constant(kernels.gaussian_derivative(sigma, radius, order), x) for order in (0, 2))
-    y = blurred(wide, second, mean, "valid") + blurred(wide, mean, second, "valid")
+    parts = blurred(wide, second, mean, "valid"), blurred(wide, mean, second, "valid")
+    y = in_rows(lambda down, across: down + across, *parts)
     return restore(of_floats(y, batch.dtype))
 
 
@@ -254,4 +255,5 @@ def difference_of_gaussians(
     batch, restore = as_batch(images, data_format)
     x = computed(batch)
     fine, coarse = (_gaussians(x, sigma, name, truncate, fill_mode, fill_value) for sigma in (low, high))
-    return restore(of_floats(fine - coarse, batch.dtype))
+    y = in_rows(lambda fine, coarse: fine - coarse, fine, coarse)
+    return restore(of_floats(y, batch.dtype))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from cnnrs.base.arguments import number
+from cnnrs.base.arguments import choice, number
 from cnnrs.ops.dispatch import apply, as_tensor
-from cnnrs.ops.image.layout import check_choice
 from cnnrs.ops.image.sampling import FILL_MODES
 from cnnrs.ops.roots import root
 from cnnrs.ops.special import arctan2
 
-__all__ = ["OUTPUTS", "check_border", "constant", "extended", "filtered", "of_slopes"]
+__all__ = ["OUTPUTS", "check_border", "constant", "extended", "filtered", "in_rows", "of_slopes"]
 
 # What becomes of a pair of derivatives.
 OUTPUTS = ("magnitude", "direction", "x", "y", "xy")
@@ -27,7 +27,7 @@ def check_border(owner: str, fill_mode: str, fill_value: Any) -> float:
     Raises:
         ValueError: The mode is unknown, or the value is no number.
     """
-    check_choice(owner, "fill_mode", fill_mode, FILL_MODES)
+    choice(fill_mode, owner, "fill_mode", FILL_MODES)
     return number(fill_value, owner, "fill_value")
 
 
@@ -56,6 +56,19 @@ def extended(x: Any, margins: tuple[tuple[int, int], ...], fill_mode: str, fill_
             first, last = (apply("gather", x, end, axis=axis) if len(end) else None for end in ends)
             x = apply("concat", *[part for part in (first, x, last) if part is not None], axis=axis)
     return x
+
+
+def in_rows(function: Callable[..., Any], *images: Any) -> Any:
+    """A pointwise function of images, computed in rows of all columns where there are few channels.
+
+    It would be fused into the convolution that makes them, which is slow where a pixel has a single channel:
+    17 ms instead of 4 for an `unsharp_mask` of 512 x 512 pixels.
+    """
+    batch, height, width, channels = images[0].shape
+    if channels > 2:
+        return function(*images)
+    rows = [apply("reshape", x, shape=[batch, height, width * channels]) for x in images]
+    return apply("reshape", function(*rows), shape=[batch, height, width, channels])
 
 
 def filtered(x: Any, kernel: Any, fill_mode: str, fill_value: float) -> Any:
@@ -103,9 +116,15 @@ def of_slopes(x: Any, kernel: Any, output: str, fill_mode: str, fill_value: floa
         return right if down is None else down
     if output == "xy":
         return apply("concat", right, down, axis=-1)
-    squares = apply("square", right) + apply("square", down)
-    if output == "magnitude":
-        return root(squares)
-    # A flat place has no direction: 0, and no gradient.
-    flat = apply("equal", squares, 0.0)
+    return in_rows(_magnitude if output == "magnitude" else _direction, right, down)
+
+
+def _magnitude(right: Any, down: Any) -> Any:
+    """The length of slopes; of those of length 0, the gradient is 0."""
+    return root(apply("square", right) + apply("square", down))
+
+
+def _direction(right: Any, down: Any) -> Any:
+    """The angle of slopes. A flat place has none: 0, and no gradient."""
+    flat = apply("equal", apply("square", right) + apply("square", down), 0.0)
     return apply("where", flat, 0.0, arctan2(down, apply("where", flat, 1.0, right)))

@@ -10,7 +10,7 @@ from cnnrs.base.arguments import integers, number
 from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops.dispatch import apply, as_tensor, op
 from cnnrs.ops.image import kernels
-from cnnrs.ops.image.filtering import check_border, extended
+from cnnrs.ops.image.filtering import check_border, extended, in_rows
 from cnnrs.ops.image.layout import as_batch, back_to, computed
 
 __all__ = ["blurred", "gaussian_blur", "sobel_edges", "ssim", "unsharp_mask"]
@@ -148,7 +148,8 @@ def unsharp_mask(
     radius = kernels.reach(sigma, 4.0, "unsharp_mask")
     weights = as_tensor(gaussian(2 * radius + 1, sigma))
     soft = blurred(extended(x, ((radius, radius),) * 2, fill_mode, fill_value), weights, weights, "valid")
-    return restore(back_to(x + amount * (x - soft), batch.dtype))
+    sharp = in_rows(lambda x, soft: x + amount * (x - soft), x, soft)
+    return restore(back_to(sharp, batch.dtype))
 
 
 @op

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.base.arguments import integer, integers, number
+from cnnrs.base.arguments import choice, integer, integers, number
 from cnnrs.ops.dispatch import apply, as_tensor, op
 from cnnrs.ops.image import kernels
-from cnnrs.ops.image.filtering import check_border, constant, filtered
-from cnnrs.ops.image.layout import as_batch, check_choice, computed, of_floats
+from cnnrs.ops.image.filtering import check_border, constant, filtered, in_rows
+from cnnrs.ops.image.layout import as_batch, computed, of_floats
 from cnnrs.ops.roots import root
 
 __all__ = ["OUTPUTS", "bank", "energy", "gabor", "gabor_kernels"]
@@ -173,7 +173,7 @@ def gabor(
         >>> print(ops.image.gabor(stripes, 0.2, orientations=2)[20, 20].numpy().round(2))
         [0.5 0. ]
     """
-    check_choice("gabor", "output", output, OUTPUTS)
+    choice(output, "gabor", "output", OUTPUTS)
     fill_value = check_border("gabor", fill_mode, fill_value)
     pair = bank(frequencies, orientations, bandwidth, aspect, phase, kernel_size, "gabor")
     batch, restore = as_batch(images, data_format)
@@ -182,5 +182,5 @@ def gabor(
         filtered(x, constant(kernel[:, :, None], x), fill_mode, fill_value) if output != other else None
         for kernel, other in zip(pair, ("imaginary", "real"), strict=True)
     )
-    y = energy(even, odd) if output == "magnitude" else (odd if even is None else even)
+    y = in_rows(energy, even, odd) if output == "magnitude" else (odd if even is None else even)
     return restore(of_floats(y, batch.dtype))

@@ -12,14 +12,7 @@ from cnnrs.ops.core import saturate_cast
 from cnnrs.ops.dispatch import apply, as_tensor
 from cnnrs.ops.spatial import image_data_format
 
-__all__ = ["as_batch", "back_to", "check_choice", "computed", "filling", "of_floats", "spatial"]
-
-
-def check_choice(name: str, argument: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raises a ValueError unless `value` is one of `choices`."""
-    if not isinstance(value, str) or value not in choices:
-        expected = ", ".join(map(repr, choices))
-        raise ValueError(f"{name}: {argument}: expected one of {expected}, received {value!r}")
+__all__ = ["as_batch", "back_to", "computed", "filling", "of_floats", "spatial"]
 
 
 def spatial(images: Any, data_format: str | None) -> tuple[Any, int]:
