@@ -127,7 +127,7 @@ fuzz: $(VENV)/.wheel $(VENV)/.dev
 # The crate's readers of files and its graph builder on any bytes, each for FUZZ_SECONDS; needs a nightly toolchain. What
 # is found goes to fuzz/artifacts; inputs that reach new code to fuzz/work, beside the small corpus that is kept and the fixtures.
 FUZZ_SECONDS := 3600
-FUZZ_TARGETS := safetensors hdf5 graph
+FUZZ_TARGETS := safetensors hdf5 images graph
 
 fuzz-targets:
 	@cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz

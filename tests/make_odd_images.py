@@ -1,7 +1,7 @@
 """Writes tests/fixtures/images: small images of each kind that programs make, and damaged ones.
 
-`python tests/make_odd_images.py` needs Pillow and numpy; the files are the same each time. Their pixels are no part of
-the corpus: the tests ask Pillow.
+`python tests/make_odd_images.py` needs Pillow and numpy; the files are the same each time. Their pixels
+are no part of the corpus: the tests ask Pillow.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ use crate::data::resize::{Fit, fixed::Filter, float::Kernel};
 use crate::data::threads;
 use crate::error::{Error, Result};
 use crate::io::FileError;
-use numpy::{Element, PyArray1, PyArrayDyn, PyArrayMethods};
+use numpy::{Element, PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use std::path::PathBuf;
@@ -165,69 +166,65 @@ fn gif_frames(py: Python<'_>, content: PyBackedBytes) -> PyResult<Bound<'_, PyAr
 ///
 /// Args:
 ///     paths: The files.
-///     wanted: As for `decode_image`, with a size and a mode that says how many channels there are.
+///     out: Where the pixels go: an array of shape (files, height, width, channels), uint8 or float32 as is wanted. What
+///         it holds of files that give none is undefined.
+///     wanted: As for `decode_image`, with a mode that says how many channels there are.
 ///     threads: How many threads read and decode; None for one a processor.
 ///
 /// Returns:
-///     An array of shape (files that were read, height, width, channels), and the index and the exception of each file
-///     that was not.
+///     The index and the exception of each file that was not read.
 ///
 /// Raises:
-///     ValueError: There is no size, or a word is unknown.
-///     MemoryError: There is no memory for the array.
+///     TypeError: The array is of another type.
+///     ValueError: It has another shape or has gaps, or a word is unknown.
 #[pyfunction]
-#[pyo3(signature = (paths, wanted, threads))]
-fn read_images<'py>(
-    py: Python<'py>,
+#[pyo3(signature = (paths, out, wanted, threads))]
+fn read_images(
+    py: Python<'_>,
     paths: Vec<PathBuf>,
+    out: &Bound<'_, PyAny>,
     wanted: Wanted,
     threads: Option<usize>,
-) -> PyResult<(Bound<'py, PyAny>, Vec<(usize, PyErr)>)> {
+) -> PyResult<Vec<(usize, PyErr)>> {
     let threads = threads.unwrap_or_else(threads::available);
     if wanted.floats {
         let request = wanted.request(&Kernel::ALL)?;
-        return batch::<f32>(py, &paths, &request, threads);
+        return batch::<f32>(py, &paths, out.cast()?, request, threads);
     }
     let request = wanted.request(&Filter::ALL)?;
-    batch::<u8>(py, &paths, &request, threads)
+    batch::<u8>(py, &paths, out.cast()?, request, threads)
 }
 
-fn batch<'py, T: Pixel + Element>(
-    py: Python<'py>,
+fn batch<T: Pixel + Element>(
+    py: Python<'_>,
     paths: &[PathBuf],
-    request: &Request<T::Filter>,
+    out: &Bound<'_, PyArrayDyn<T>>,
+    mut request: Request<T::Filter>,
     threads: usize,
-) -> PyResult<(Bound<'py, PyAny>, Vec<(usize, PyErr)>)> {
-    let size = request.size.ok_or_else(|| Error::value("size: expected a height and a width, received None"))?;
-    let channels = match request.mode {
-        Mode::Unchanged => return Err(Error::value("color_mode: expected channels that all images have").into()),
-        mode => mode.channels(0),
+) -> PyResult<Vec<(usize, PyErr)>> {
+    let mut out = out.try_readwrite().map_err(|e| PyValueError::new_err(format!("out: {e}")))?;
+    let shape = match *out.shape() {
+        [count, height, width, channels] => [count, height, width, channels],
+        _ => return Err(Error::value("out: expected 4 axes").into()),
     };
-    let each = size.0 * size.1 * channels;
-    let count = each.checked_mul(paths.len()).ok_or_else(|| Error::memory("the images overflow the memory"))?;
-    let mut samples: Vec<T> = decode::zeros(count)?;
+    let [count, height, width, channels] = shape;
+    if count != paths.len() || height * width == 0 || channels != request.mode.channels(0) {
+        let (files, channels) = (paths.len(), request.mode.channels(0));
+        let message = format!("out: expected {files} images of {channels} channels, received shape {shape:?}");
+        return Err(Error::value(message).into());
+    }
+    request.size = Some((height, width));
+    let samples = out.as_slice_mut().map_err(|e| PyValueError::new_err(format!("out: {e}")))?;
+    let each = height * width * channels;
     let mut failures = Vec::new();
     for first in (0..paths.len()).step_by(PART) {
         let part = &paths[first..paths.len().min(first + PART)];
         let out = &mut samples[first * each..][..part.len() * each];
-        let failed = py.detach(|| read_into(part, request, size, channels, threads, out));
+        let failed = py.detach(|| read_into(part, &request, (height, width), channels, threads, out));
         failures.extend(failed.into_iter().map(|(index, failure)| (first + index, failure)));
         py.check_signals()?;
     }
-    let mut kept = 0;
-    let mut failed = failures.iter().map(|(index, _)| *index).peekable();
-    if !failures.is_empty() {
-        for index in 0..paths.len() {
-            if failed.next_if_eq(&index).is_none() {
-                samples.copy_within(index * each..(index + 1) * each, kept * each);
-                kept += 1;
-            }
-        }
-        samples.truncate(kept * each);
-    }
-    let shape = [paths.len() - failures.len(), size.0, size.1, channels];
-    let failures = failures.into_iter().map(|(index, failure)| (index, exception(&paths[index], failure))).collect();
-    Ok((array(py, samples, &shape)?.into_any(), failures))
+    Ok(failures.into_iter().map(|(index, failure)| (index, exception(&paths[index], failure))).collect())
 }
 
 fn exception(path: &std::path::Path, failure: Failure) -> PyErr {

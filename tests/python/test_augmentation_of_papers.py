@@ -1,5 +1,6 @@
-"""`RandomResizedCrop`, `TrivialAugment`, `Lighting`, `GridMask` and `Mosaic` against slow forms of numpy, and what
-they draw against what the papers say; key points and boxes of all layers.
+"""`RandomResizedCrop`, `TrivialAugment`, `Lighting`, `GridMask` and `Mosaic` against slow forms of numpy.
+
+What they draw is compared with what the papers say. Key points and boxes of all layers are here too.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ the core. Both draw the same.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -249,3 +251,13 @@ def test_an_error_names_the_layer():
     crop = layers.RandomHue(0.1, name="tint")
     with pytest.raises(ValueError, match="3 channels"):
         mapped(crop, images("uint8")[..., :2])
+
+
+def test_the_page_runs_and_its_pictures_are_there(capsys):
+    page = Path(__file__).parents[2] / "docs" / "data" / "augmentation.md"
+    text = page.read_text()
+    for script in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(script, str(page), "exec"), {})
+    assert "[-1.0, -1.0]" in capsys.readouterr().out
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert (page.parent / target).exists()

@@ -263,3 +263,49 @@ def test_the_directory_function_names_damaged_files(tmp_path):
     images = utils.image_dataset_from_directory(tmp_path, image_size=(4, 4), shuffle=False, verbose=False)
     with pytest.raises(ValueError, match="image_dataset_from_directory: .*2.png: an empty file"):
         list(images)
+
+
+def folder_of_classes(tmp_path, *names: str) -> Path:
+    for label in names:
+        (tmp_path / label).mkdir(parents=True)
+        (tmp_path / label / "1.png").write_bytes((FOLDER / "plain.png").read_bytes())
+    return tmp_path
+
+
+def test_a_folder_without_classes_or_with_one(tmp_path):
+    from cnnrs import utils
+
+    (tmp_path / "1.png").write_bytes((FOLDER / "plain.png").read_bytes())
+    with pytest.raises(ValueError, match="expected one folder a class .* labels=None"):
+        utils.image_dataset_from_directory(tmp_path, verbose=False)
+    one = utils.image_dataset_from_directory(folder_of_classes(tmp_path, "a"), verbose=False)
+    assert one.class_names == ["a"] and len(list(one)) == 1
+    with pytest.raises(ValueError, match="expected 2 classes for 'binary', found"):
+        utils.image_dataset_from_directory(tmp_path, label_mode="binary", verbose=False)
+
+
+def test_links_in_a_circle_end(tmp_path):
+    from cnnrs import utils
+
+    folder_of_classes(tmp_path, "a", "b")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "a" / "self").symlink_to(tmp_path / "a", target_is_directory=True)
+    images = utils.image_dataset_from_directory(tmp_path, follow_links=True, shuffle=False, verbose=False)
+    # `a` through the loop is `a` again; `b` through it is reached once.
+    found = [str(Path(path).relative_to(tmp_path)) for path in images.file_paths]
+    assert found == ["a/1.png", "a/loop/b/1.png", "b/1.png"]
+
+
+def test_batches_of_a_directory_are_its_single_images(tmp_path):
+    from cnnrs import utils
+
+    folder_of_classes(tmp_path, "a", "b")
+    for index, name in enumerate(["orientation_6.jpg", "alpha.png", "deep_grey.png", "cmyk.jpg"]):
+        (tmp_path / "a" / f"{index}{Path(name).suffix}").write_bytes((FOLDER / name).read_bytes())
+    for options in ({}, {"crop_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True, "format": "grain"},
+                    {"data_format": "channels_first", "color_mode": "grayscale"}):  # fmt: skip
+        options = {"image_size": (9, 5), "shuffle": False, "verbose": False, **options}
+        whole = next(iter(utils.image_dataset_from_directory(tmp_path, batch_size=6, **options)))
+        single = list(utils.image_dataset_from_directory(tmp_path, batch_size=None, **options))
+        np.testing.assert_array_equal(whole[0], np.stack([image for image, _ in single]))
+        np.testing.assert_array_equal(whole[1], np.stack([label for _, label in single]))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -151,3 +155,29 @@ def test_the_networks_of_the_examples_raise_no_alarm():
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     validation = test[0][:200, ..., None].astype("float32") / 255, test[1][:200]
     assert codes(model, x, y[:200], validation_data=validation) == []
+
+
+class Looked(Exception):
+    """Ends an example once its first model has been looked at."""
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("train_mnist.py", ["--epochs", "1", "--images", "640"]),
+        ("lenet_since_1998.py", ["--epochs", "1", "--images", "320"]),
+        ("vgg_against_resnet.py", ["--pairs", "1", "--epochs", "1", "--images", "320"]),
+        ("distill.py", []),
+        ("transfer.py", []),
+    ],
+)
+def test_the_examples_raise_no_alarm(name, arguments, monkeypatch, capsys):
+    def look(self, x=None, y=None, **kwargs):
+        validation = kwargs.get("validation_data")
+        raise Looked(sanity.check(self, x, y, validation_data=validation, samples=200))
+
+    monkeypatch.setattr(cnnrs.Model, "fit", look)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    with pytest.raises(Looked) as caught:
+        runpy.run_path(str(Path(__file__).parents[2] / "examples" / name), run_name="__main__")
+    assert str(caught.value) == "nothing found"

@@ -286,7 +286,7 @@ def test_data_sets_and_one_hot_targets() -> None:
         (lambda: cnnrs.train(build(last="sigmoid"), (X, Y), "mnist"), ValueError, "received 'sigmoid'"),
         (lambda: cnnrs.train(build(), (X, Y), "cifar", epochs=5), ValueError, "warmup_epochs"),
         (
-            lambda: cnnrs.train(build(), (X, Y), "mnist", optimizer="adam"),
+            lambda: cnnrs.train(build(), (X, Y), "mnist", optimizer="adan"),
             ValueError,
             "optimizer: expected one",
         ),

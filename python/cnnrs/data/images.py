@@ -20,7 +20,8 @@ __all__ = ["FILTERS", "MAX_PIXELS", "ImageInfo", "decode_image", "image_batches"
 # What Pillow refuses: twice the number of pixels of which it warns.
 MAX_PIXELS = 178_956_970
 
-_MODES = ("rgb", "rgba", "grayscale", "unchanged")
+_CHANNELS = {"rgb": 3, "rgba": 4, "grayscale": 1}
+_MODES = (*_CHANNELS, "unchanged")
 FILTERS = ("bilinear", "nearest", "box", "hamming", "bicubic", "lanczos")
 _FITS = ("stretch", "crop", "pad")
 # Errors that the message of a warning names one by one.
@@ -37,6 +38,11 @@ class ImageInfo(NamedTuple):
         channels: 1 for grey, 2 with alpha, 3 for colours, 4 with alpha.
         bits: Bits of a sample.
         orientation: How the pixels are stored, as EXIF counts: 1 is upright, 6 lies on its side, say.
+
+    Example:
+        >>> from cnnrs.data import ImageInfo
+        >>> ImageInfo("JPEG", 375, 500, 3, 8, 1).height
+        375
     """
 
     format: str
@@ -229,7 +235,9 @@ class _Batch(NamedTuple):
 
 
 def _read(paths: list[str], wanted: dict[str, Any], threads: int | None, skip: bool, function: str) -> _Batch:
-    images, failures = _core.read_images(paths, wanted, threads)
+    # numpy's memory: its large arrays have large pages.
+    images = np.empty((len(paths), *wanted["size"], _CHANNELS[wanted["mode"]]), np.uint8)
+    failures = _core.read_images(paths, images, wanted, threads)
     if not failures:
         return _Batch(images, np.arange(len(paths)))
     named = [
@@ -245,7 +253,7 @@ def _read(paths: list[str], wanted: dict[str, Any], threads: int | None, skip: b
     left = np.ones(len(paths), bool)
     left[[index for index, _ in failures]] = False
     return _Batch(
-        images,
+        images[left],
         np.flatnonzero(left),
         f"{function}: left out {len(named)} of {len(paths)} files: {'; '.join(named[:_NAMED])}{more}",
     )
@@ -268,7 +276,7 @@ def read_images(
     """Reads image files of any sizes as one batch of one size.
 
     Files are read and decoded in threads without the GIL: other Python threads run meanwhile. The result is
-    the same with any number of threads. All images lie in memory: `image_batches` reads many files bit by bit.
+    the same with any number of threads. All images lie in memory; `image_batches` reads many files in turn.
 
     Args:
         paths: The files.
@@ -279,8 +287,8 @@ def read_images(
         threads: How many threads read and decode; None for one a processor.
         on_error: "raise" raises the first file's error; "skip" leaves out files that cannot be read, with one
             warning that names them.
-        return_index: Whether the places of the images among `paths` are returned as well, as `on_error="skip"`
-            may ask for.
+        return_index: Whether the places of the images among `paths` are returned as well, for use with
+            `on_error="skip"`.
         exif_orientation: As for `decode_image`.
         draft: As for `decode_image`.
         max_pixels: As for `decode_image`.
@@ -296,16 +304,15 @@ def read_images(
             the values above.
 
     Example:
-        >>> import tempfile
+        >>> import base64, tempfile
         >>> from pathlib import Path
         >>> from cnnrs import data
+        >>> gif = base64.b64decode("R0lGODlhAgABAIAAAP8AAAAA/ywAAAAAAgABAAACAkQKADs=")
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "image.pgm.bmp"
-        ...     header = b"BM" + bytes(8) + b"\\x36" + bytes(3) + b"\\x28" + bytes(3)
-        ...     shape = b"\\x01" + bytes(3) + b"\\x01" + bytes(3) + b"\\x01\\0\\x18\\0"
-        ...     size = path.write_bytes(header + shape + bytes(24) + b"\\x03\\x02\\x01\\0")
-        ...     data.read_images([path, path], size=(1, 1)).tolist()
-        [[[[1, 2, 3]]], [[[1, 2, 3]]]]
+        ...     paths = [Path(folder, "a.gif"), Path(folder, "b.gif")]
+        ...     sizes = [path.write_bytes(gif) for path in paths]
+        ...     data.read_images(paths, size=(8, 8)).shape
+        (2, 8, 8, 3)
     """
     function = "read_images"
     skip = _one_of(on_error, ("raise", "skip"), function, "on_error") == "skip"

@@ -8,9 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from cnnrs import tree
+from cnnrs.data.workers import ahead as prepared
 from cnnrs.data.workers import through
 
-__all__ = ["ArrayRows", "FunctionRows", "Rows"]
+__all__ = ["BATCHES_AHEAD", "ArrayRows", "FunctionRows", "Rows"]
+
+# Batches that lie in memory beside the one that is used.
+BATCHES_AHEAD = 2
 
 
 class Source(Protocol):
@@ -78,26 +82,40 @@ class FunctionRows:
         at: The function.
         length: How many elements there are.
         workers: How many threads.
+        many: What it gives for several indices at once, along a new first axis; None for one by one.
     """
 
-    def __init__(self, at: Callable[[int], Any], length: int, workers: int):
+    def __init__(
+        self,
+        at: Callable[[int], Any],
+        length: int,
+        workers: int,
+        many: Callable[[np.ndarray], Any] | None = None,
+    ):
         self.at = at
         self.length = length
         self.workers = workers
+        self.many = many
 
     def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]:
         """Elements, one by one; threads prepare the next ones if that is wanted."""
         return through(self.at, iter(indices.tolist()), self.workers if ahead else 1)
 
-    gathers = False
     labels = None
+
+    @property
+    def gathers(self) -> bool:
+        return self.many is not None
 
     def __len__(self) -> int:
         return self.length
 
     def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
-        """Nothing calls it: elements come one by one."""
-        raise NotImplementedError
+        """Several elements at once, the next ones read meanwhile if that is wanted."""
+        if self.many is None:
+            raise NotImplementedError
+        made = map(self.many, indices)
+        return prepared(made, BATCHES_AHEAD) if ahead else made
 
 
 class Rows:

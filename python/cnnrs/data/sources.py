@@ -31,7 +31,13 @@ class Sources(Grouping):
     """The class methods that make data sets."""
 
     @classmethod
-    def of_function(cls, at: Callable[[int], Any], length: int, workers: int = 1) -> Any:
+    def of_function(
+        cls,
+        at: Callable[[int], Any],
+        length: int,
+        workers: int = 1,
+        many: Callable[[np.ndarray], Any] | None = None,
+    ) -> Any:
         """The elements that a function gives for the indices from 0; threads may prepare them.
 
         A shuffled data set of this kind calls the function in the order of the shuffle.
@@ -40,6 +46,8 @@ class Sources(Grouping):
             at: The function.
             length: How many elements there are.
             workers: How many threads call it.
+            many: A function of several indices, which gives their elements along a new first axis: what
+                `batch` calls, some batches ahead, in the place of `at`.
 
         Example:
             >>> from cnnrs.data import Dataset
@@ -54,7 +62,8 @@ class Sources(Grouping):
                 noted(error, f"Dataset.of_function: index {index}")
                 raise
 
-        rows = Rows(FunctionRows(element, length, workers), _all(length))
+        at_once = None if many is None else lambda indices: as_element(many(indices), "Dataset.of_function")
+        rows = Rows(FunctionRows(element, length, workers, at_once), _all(length))
         return cls._made(rows.open, length, None, rows, open_at=rows.open_at)
 
     @classmethod

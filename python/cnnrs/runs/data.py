@@ -61,7 +61,7 @@ class Folder(Images):
         fit: "stretch", "crop" or "pad".
         class_names: The sub-folders in the order of their labels; None for the order of their names.
         workers: Threads that decode.
-        skips_broken: Whether all files are decoded once, and those that are no images left out with a warning.
+        skips_broken: Whether all files are decoded once, and those that are no images left out.
 
     Attributes:
         broken: The files that are left out.

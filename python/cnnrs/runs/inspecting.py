@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from cnnrs import sanity
+from cnnrs.data import image_info
 from cnnrs.runs.data import Folder
 from cnnrs.runs.preparing import Prepared
 from cnnrs.sanity.checking import check_counts, check_duplicates
-from cnnrs.utils.images import pillow
 
 __all__ = ["inspect"]
 
@@ -53,13 +53,12 @@ def _sizes(images: Folder, findings: Any) -> None:
     assert images.paths is not None and images.preprocessing.image_size is not None
     height, width = images.preprocessing.image_size
     chosen = np.unique(np.linspace(0, len(images) - 1, min(len(images), _FILES)).astype(int))
-    opened = pillow("cnnrs train")
     sizes = []
     for index in chosen:
         try:
-            with opened.open(images.paths[index]) as file:
-                sizes.append((file.height, file.width))
-        except (OSError, SyntaxError, ValueError):
+            info = image_info(images.paths[index])
+            sizes.append((info.height, info.width))
+        except (OSError, ValueError):
             # Whoever reads it says so.
             continue
     if not sizes:

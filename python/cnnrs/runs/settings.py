@@ -171,8 +171,8 @@ class Settings:
         _D, _one_of(*_FITS), "how other shapes become that size: stretch, crop or pad (stretch)", "HOW"
     )
     broken: str | None = _of(
-        _D, _one_of("error", "skip"), "files that are no images: an error, or left out with a warning (error)",
-        "HOW",
+        _D, _one_of("error", "skip"),
+        "files that are no images: an error, or left out with a warning (error)", "HOW",
     )  # fmt: skip
     workers: int | None = _of(_D, _int(1, 256), "threads that read images (the processors)", "N")
     data_hash: str | None = _of(

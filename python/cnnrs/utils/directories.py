@@ -25,6 +25,7 @@ def data_set_of_files(
     suffixes: tuple[str, ...],
     read: Callable[[Path], Any],
     batch: Callable[[Dataset, int], Dataset],
+    read_many: Callable[[list[Path]], Any] | None = None,
     *,
     directory: Any,
     labels: Any,
@@ -49,6 +50,7 @@ def data_set_of_files(
         suffixes: What their names end in.
         read: Makes a sample of a file.
         batch: Puts samples together.
+        read_many: Makes a batch of samples of files, at less cost than one by one.
 
     Returns:
         A `Dataset` of samples, or of pairs of samples and labels; with the subset "both" a list of two.
@@ -77,6 +79,11 @@ def data_set_of_files(
     labels = None if label_mode is None else labels
     seed = draw_seed() if seed is None else integer(seed, function, "seed", least=0, most=2**32 - 1)
     paths, numbers, names = _index(function, folder, labels, class_names, follow_links, suffixes)
+    if labels == "inferred" and not names:
+        raise ValueError(
+            f"{function}: directory: expected one folder a class in {folder}, found none; for {kind} without "
+            "labels pass labels=None"
+        )
     if not paths:
         raise ValueError(
             f"{function}: directory: expected {kind} ({', '.join(suffixes)}) in {folder}, found none"
@@ -101,7 +108,12 @@ def data_set_of_files(
             sample = read(files[index])
             return sample if targets is None else (sample, targets[index])
 
-        data = Dataset.of_function(at, len(files), _WORKERS)
+        def many(indices: np.ndarray) -> Any:
+            assert read_many is not None
+            samples = read_many([files[index] for index in indices])
+            return samples if targets is None else (samples, targets[indices])
+
+        data = Dataset.of_function(at, len(files), _WORKERS, None if read_many is None else many)
         if shuffle and use != "validation":
             data = data.shuffle(len(files), seed, reshuffle_each_iteration=format == "tf")
         data = data if batch_size is None else batch(data, batch_size)

@@ -105,6 +105,7 @@ def image_dataset_from_directory(
     resized_array(np.zeros((2, 2, 1), np.float32), [1, 1], method)
     first = image_data_format(data_format) == "channels_first"
 
+    channels = {"rgb": 3, "rgba": 4, "grayscale": 1}[color_mode]
     fit = "crop" if crop else "stretch"
     if pad:
         fit = "pad" if format == "tf" else "pad_first"
@@ -113,16 +114,21 @@ def image_dataset_from_directory(
         "draft": False, "max_pixels": MAX_PIXELS, "floats": True,
     }  # fmt: skip
 
+    def read_many(paths: list[Path]) -> np.ndarray:
+        images = np.empty((len(paths), *size, channels), np.float32)
+        failures = _core.read_images(paths, images, wanted, None)
+        for index, error in failures:
+            if isinstance(error, ValueError):
+                raise ValueError(f"{_FUNCTION}: {paths[index]}: {error}") from None
+            raise error
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if first else images
+
     def read(path: Path) -> np.ndarray:
-        content = path.read_bytes()
-        try:
-            image = _core.decode_image(content, wanted)
-        except ValueError as error:
-            raise ValueError(f"{_FUNCTION}: {path}: {error}") from None
-        return np.ascontiguousarray(image.transpose(2, 0, 1)) if first else image
+        image: np.ndarray = read_many([path])[0]
+        return image
 
     return data_set_of_files(
-        _FUNCTION, "images", _SUFFIXES, read, Dataset.batch,
+        _FUNCTION, "images", _SUFFIXES, read, Dataset.batch, read_many,
         directory=directory, labels=labels, label_mode=label_mode, class_names=class_names,
         batch_size=batch_size, shuffle=shuffle, seed=seed, validation_split=validation_split, subset=subset,
         follow_links=follow_links, format=format, verbose=verbose,

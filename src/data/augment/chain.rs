@@ -1,6 +1,6 @@
 //! Chains of steps, and how they run.
 
-use super::picture::{Elements, Picture, Planes, View};
+use super::picture::{Elements, Picture, Planes, View, join_colors};
 use super::resample::{Taps, resample};
 use super::rows::{self, Colors, RowChange};
 use super::statistics;
@@ -124,14 +124,17 @@ impl Chain {
             down: false,
         };
         let mut picture = Picture::View(view);
-        follow(&self.steps, params, &mut picture);
-        store(&picture, result, output);
+        let pending = follow(&self.steps, params, &mut picture);
+        match output {
+            Output::Floats(to) => store(picture, &pending, result, to),
+            Output::Bytes(to) => store(picture, &pending, result, to),
+        }
         Ok(())
     }
 }
 
-/// Runs steps on a picture.
-fn follow(steps: &[Step], mut params: &[f32], picture: &mut Picture<'_>) {
+/// Runs steps on a picture, but for the changes of rows that come last.
+fn follow(steps: &[Step], mut params: &[f32], picture: &mut Picture<'_>) -> Vec<RowChange> {
     let mut pending: Vec<RowChange> = Vec::new();
     for step in steps {
         let (own, rest) = params.split_at(step.params());
@@ -147,7 +150,12 @@ fn follow(steps: &[Step], mut params: &[f32], picture: &mut Picture<'_>) {
             }
         }
     }
-    finish(&mut pending, picture);
+    pending
+}
+
+/// Runs steps on a picture.
+fn follow_all(steps: &[Step], params: &[f32], picture: &mut Picture<'_>) {
+    finish(&mut follow(steps, params, picture), picture);
 }
 
 /// Does what rows are waiting for.
@@ -277,7 +285,7 @@ fn run(step: &Step, params: &[f32], picture: &mut Picture<'_>, pending: &mut Vec
             if let Some((part, own)) =
                 chosen(params[0], parts.len()).and_then(|which| parts_with(parts, &params[1..]).nth(which))
             {
-                follow(part, own, picture);
+                follow_all(part, own, picture);
             }
         }
         Step::Mix { parts, range } => mix(parts, params, picture.planes(), *range),
@@ -308,7 +316,7 @@ fn mix(parts: &[Vec<Step>], params: &[f32], planes: &mut Planes, range: (f32, f3
     let mut mixed = vec![0.0f32; planes.data.len()];
     for ((part, own), &weight) in parts_with(parts, &params[1 + parts.len()..]).zip(weights) {
         let mut changed = Picture::Planes(planes.clone());
-        follow(part, own, &mut changed);
+        follow_all(part, own, &mut changed);
         neighbours::add_weighted(&mut mixed, &changed.planes().data, weight);
     }
     for (x, m) in planes.data.iter_mut().zip(&mixed) {
@@ -316,63 +324,96 @@ fn mix(parts: &[Vec<Step>], params: &[f32], planes: &mut Planes, range: (f32, f3
     }
 }
 
-/// Writes a picture where it belongs.
-fn store(picture: &Picture<'_>, layout: Layout, output: Output<'_>) {
-    match output {
-        Output::Floats(to) => stored(picture, layout, to, f32::from, |x| x),
-        Output::Bytes(to) => stored(picture, layout, to, |x| x, |x| x as u8),
+/// An element type of results.
+trait Written: Copy {
+    fn of_byte(x: u8) -> Self;
+    fn of_float(x: f32) -> Self;
+
+    /// Three rows, side by side.
+    fn join(red: &[f32], green: &[f32], blue: &[f32], to: &mut [Self]) {
+        for (((to, &r), &g), &b) in to.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
+            (to[0], to[1], to[2]) = (Self::of_float(r), Self::of_float(g), Self::of_float(b));
+        }
     }
 }
 
-fn stored<T: Copy>(
-    picture: &Picture<'_>,
-    layout: Layout,
-    to: &mut [T],
-    of_byte: impl Fn(u8) -> T,
-    of_float: impl Fn(f32) -> T,
-) {
-    let (columns, channels) = (layout.width, layout.channels);
+impl Written for u8 {
+    fn of_byte(x: u8) -> u8 {
+        x
+    }
+
+    fn of_float(x: f32) -> u8 {
+        x as u8
+    }
+}
+
+impl Written for f32 {
+    fn of_byte(x: u8) -> f32 {
+        f32::from(x)
+    }
+
+    fn of_float(x: f32) -> f32 {
+        x
+    }
+
+    fn join(red: &[f32], green: &[f32], blue: &[f32], to: &mut [f32]) {
+        join_colors(red, green, blue, to);
+    }
+}
+
+/// Writes a picture where it belongs, with the last changes of its rows.
+fn store<T: Written>(picture: Picture<'_>, changes: &[RowChange], layout: Layout, to: &mut [T]) {
     match picture {
-        Picture::Planes(planes) if layout.channels_first => {
-            to.iter_mut().zip(&planes.data).for_each(|(t, &x)| *t = of_float(x));
-        }
-        Picture::Planes(planes) if channels == 3 => {
-            let (red, rest) = planes.data.split_at(planes.pixels());
-            let (green, blue) = rest.split_at(planes.pixels());
-            for (((to, &r), &g), &b) in to.chunks_exact_mut(3).zip(red).zip(green).zip(blue) {
-                (to[0], to[1], to[2]) = (of_float(r), of_float(g), of_float(b));
-            }
-        }
-        Picture::Planes(planes) => {
-            for (i, to) in to.chunks_exact_mut(channels).enumerate() {
-                for (c, to) in to.iter_mut().enumerate() {
-                    *to = of_float(planes.data[c * planes.pixels() + i]);
-                }
-            }
-        }
+        Picture::View(view) if changes.is_empty() && !view.across => store_view(&view, layout, to),
         Picture::View(view) => {
-            // Rows of pixels whose channels lie side by side, or rows of each channel.
-            let (bands, depth) = if layout.channels_first { (channels, 1) } else { (1, channels) };
-            for band in 0..bands {
-                for y in 0..layout.height {
-                    let start = view.row(y) + band * view.strides.2;
-                    let row = &mut to[(band * layout.height + y) * columns * depth..][..columns * depth];
-                    match view.elements {
-                        Elements::Bytes(all) => {
-                            row.iter_mut().zip(&all[start..]).for_each(|(t, &x)| *t = of_byte(x));
-                        }
-                        Elements::Floats(all) => {
-                            row.iter_mut().zip(&all[start..]).for_each(|(t, &x)| *t = of_float(x));
-                        }
-                    }
-                    if view.across {
-                        for x in 0..columns / 2 {
-                            for c in 0..depth {
-                                row.swap(x * depth + c, (columns - 1 - x) * depth + c);
-                            }
-                        }
-                    }
-                }
+            let mut row = Planes::new(1, layout.width, layout.channels);
+            for y in 0..layout.height {
+                view.read_row(y, &mut row);
+                rows::apply(changes, &mut row);
+                store_row(&row, 0, y, layout, to);
+            }
+        }
+        Picture::Planes(mut planes) => {
+            for y in 0..layout.height {
+                rows::apply_to(changes, &mut planes, y);
+                store_row(&planes, y, y, layout, to);
+            }
+        }
+    }
+}
+
+/// Writes row `y` of planes as row `to_y` of an image.
+fn store_row<T: Written>(planes: &Planes, y: usize, to_y: usize, layout: Layout, to: &mut [T]) {
+    let (columns, channels) = (layout.width, layout.channels);
+    let row = |c: usize| &planes.data[(c * planes.height + y) * columns..][..columns];
+    if layout.channels_first {
+        for c in 0..channels {
+            let to = &mut to[(c * layout.height + to_y) * columns..][..columns];
+            to.iter_mut().zip(row(c)).for_each(|(t, &x)| *t = T::of_float(x));
+        }
+        return;
+    }
+    let to = &mut to[to_y * columns * channels..][..columns * channels];
+    if channels == 3 {
+        return T::join(row(0), row(1), row(2), to);
+    }
+    for c in 0..channels {
+        to.iter_mut().skip(c).step_by(channels).zip(row(c)).for_each(|(t, &x)| *t = T::of_float(x));
+    }
+}
+
+/// Writes a view that nothing changes, and that is not mirrored across.
+fn store_view<T: Written>(view: &View<'_>, layout: Layout, to: &mut [T]) {
+    let (columns, channels) = (layout.width, layout.channels);
+    // Rows of pixels whose channels lie side by side, or rows of each channel.
+    let (bands, depth) = if layout.channels_first { (channels, 1) } else { (1, channels) };
+    for band in 0..bands {
+        for y in 0..layout.height {
+            let start = view.row(y) + band * view.strides.2;
+            let row = &mut to[(band * layout.height + y) * columns * depth..][..columns * depth];
+            match view.elements {
+                Elements::Bytes(all) => row.iter_mut().zip(&all[start..]).for_each(|(t, &x)| *t = T::of_byte(x)),
+                Elements::Floats(all) => row.iter_mut().zip(&all[start..]).for_each(|(t, &x)| *t = T::of_float(x)),
             }
         }
     }

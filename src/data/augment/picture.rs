@@ -1,5 +1,7 @@
 //! An image under way: a view of the input, or planes of floats.
 
+use super::wide;
+
 /// The elements of an input.
 #[derive(Clone, Copy)]
 pub enum Elements<'a> {
@@ -40,22 +42,66 @@ impl View<'_> {
     /// The view as planes.
     pub fn planes(&self) -> Planes {
         let mut planes = Planes::new(self.rows, self.columns, self.channels);
-        let (rows, columns) = (self.rows, self.columns);
-        for y in 0..rows {
-            let start = self.row(y);
-            for c in 0..self.channels {
-                let to = &mut planes.data[(c * rows + y) * columns..][..columns];
-                let from = start + c * self.strides.2;
-                match self.elements {
-                    Elements::Bytes(all) => spread(&all[from..], self.strides.1, to, |v| f32::from(v)),
-                    Elements::Floats(all) => spread(&all[from..], self.strides.1, to, |v| v),
-                }
-                if self.across {
-                    to.reverse();
-                }
-            }
+        for y in 0..self.rows {
+            self.read(y, &mut planes, y);
         }
         planes
+    }
+
+    /// Row `y` as planes of one row.
+    pub fn read_row(&self, y: usize, to: &mut Planes) {
+        self.read(y, to, 0);
+    }
+
+    /// Row `y` as row `to_y` of planes.
+    fn read(&self, y: usize, planes: &mut Planes, to_y: usize) {
+        let start = self.row(y);
+        if let (Elements::Bytes(all), (_, 3, 1), 3) = (self.elements, self.strides, self.channels) {
+            let width = self.columns;
+            let (red, rest) = planes.data.split_at_mut(planes.height * width);
+            let (green, blue) = rest.split_at_mut(planes.height * width);
+            let [red, green, blue] = [red, green, blue].map(|plane| &mut plane[to_y * width..][..width]);
+            split_colors(&all[start..start + 3 * width], red, green, blue);
+            if self.across {
+                [red, green, blue].into_iter().for_each(|row| row.reverse());
+            }
+            return;
+        }
+        for c in 0..self.channels {
+            let to = &mut planes.data[(c * planes.height + to_y) * self.columns..][..self.columns];
+            let from = start + c * self.strides.2;
+            match self.elements {
+                Elements::Bytes(all) => spread(&all[from..], self.strides.1, to, f32::from),
+                Elements::Floats(all) => spread(&all[from..], self.strides.1, to, |v| v),
+            }
+            if self.across {
+                to.reverse();
+            }
+        }
+    }
+}
+
+wide! {
+    /// The colours of pixels, apart.
+    fn split_colors(from: &[u8], red: &mut [f32], green: &mut [f32], blue: &mut [f32]) {
+        let count = red.len();
+        let (from, green, blue) = (&from[..3 * count], &mut green[..count], &mut blue[..count]);
+        for i in 0..count {
+            red[i] = f32::from(from[3 * i]);
+            green[i] = f32::from(from[3 * i + 1]);
+            blue[i] = f32::from(from[3 * i + 2]);
+        }
+    }
+
+    /// The colours of pixels, side by side.
+    pub fn join_colors(red: &[f32], green: &[f32], blue: &[f32], to: &mut [f32]) {
+        let count = red.len();
+        let (to, green, blue) = (&mut to[..3 * count], &green[..count], &blue[..count]);
+        for i in 0..count {
+            to[3 * i] = red[i];
+            to[3 * i + 1] = green[i];
+            to[3 * i + 2] = blue[i];
+        }
     }
 }
 

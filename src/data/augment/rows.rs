@@ -104,12 +104,18 @@ impl RowChange {
 
 /// All changes, row by row.
 pub fn apply(changes: &[RowChange], planes: &mut Planes) {
-    let (height, width) = (planes.height, planes.width);
-    for y in 0..height {
-        let mut rows: SmallVec<[&mut [f32]; 4]> =
-            planes.each_plane().map(|plane| &mut plane[y * width..][..width]).collect();
-        for change in changes {
-            change.apply(&mut rows);
-        }
+    (0..planes.height).for_each(|y| apply_to(changes, planes, y));
+}
+
+/// All changes of one row.
+pub fn apply_to(changes: &[RowChange], planes: &mut Planes, y: usize) {
+    if changes.is_empty() {
+        return;
+    }
+    let width = planes.width;
+    let mut rows: SmallVec<[&mut [f32]; 4]> =
+        planes.each_plane().map(|plane| &mut plane[y * width..][..width]).collect();
+    for change in changes {
+        change.apply(&mut rows);
     }
 }

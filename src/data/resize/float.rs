@@ -128,19 +128,23 @@ widest!(column, column_avx2, column_body, (source: &[u8], stride: usize, weights
 /// A row to fewer or more pixels. `source` has 4 samples more than its pixels.
 #[inline(always)]
 fn along_row<const CHANNELS: usize>(source: &[f32], taps: &Taps<f32>, out: &mut [f32]) {
+    let four = |place: usize| source[place * CHANNELS..].first_chunk::<4>().copied().unwrap_or_default();
     for (output, pixel) in out.as_chunks_mut::<CHANNELS>().0.iter_mut().enumerate() {
         let (start, weights) = taps.of(output);
-        let read = &source[start * CHANNELS..(start + weights.len() - 1) * CHANNELS + 4];
-        let mut sums = [0.0f32; 4];
-        for (tap, &weight) in weights.iter().enumerate() {
-            let four = &read[tap * CHANNELS..][..4];
-            for (sum, &sample) in sums.iter_mut().zip(four) {
-                *sum += sample * weight;
+        let mut sums = match weights {
+            // Bilinear, the most common one, without a loop.
+            [first, second] => {
+                let (left, right) = (four(start), four(start + 1));
+                std::array::from_fn(|at| left[at] * first + right[at] * second)
             }
+            [first, ..] => four(start).map(|sample| sample * first),
+            [] => [0.0; 4],
+        };
+        for (tap, &weight) in weights.iter().enumerate().skip(1).filter(|_| weights.len() > 2) {
+            let samples = four(start + tap);
+            sums = std::array::from_fn(|at| sums[at] + samples[at] * weight);
         }
-        for (sample, sum) in pixel.iter_mut().zip(sums) {
-            *sample = sum;
-        }
+        *pixel = std::array::from_fn(|at| sums[at]);
     }
 }
 

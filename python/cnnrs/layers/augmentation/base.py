@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from cnnrs import ops, random
 from cnnrs.base import image_steps
@@ -219,8 +219,8 @@ class BaseImagePreprocessingLayer(Layer):
 
     def _mapped(self, images: Any, transformation: Any, training: bool) -> Any:
         """Images transformed by steps of the core, in a function that a data set maps; else None."""
-        collector = image_steps.current()
-        if collector is None or self.compute_dtype == "float64" or not _has_steps(type(self)):
+        collector, kind = image_steps.current(), cast(Any, type(self))
+        if collector is None or self.compute_dtype == "float64" or not _has_steps(kind):
             return None
         steps = self._steps(transformation, tuple(images.shape), training)
         if not steps:
