@@ -217,6 +217,14 @@ def test_errors_of_workers_name_the_element_and_the_pass(workers: Any) -> None:
         assert notes == [f"Dataset.map: element 7 of pass {number}, both from 0"]
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_errors_of_a_function_of_indices_name_the_index(workers: int) -> None:
+    data = Dataset.of_function(lambda index: 1 // (index - 5), 9, workers).shuffle(9, seed=1).batch(3)
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(data)
+    assert caught.value.__notes__ == ["Dataset.of_function: index 5"]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_errors_of_a_py_dataset_name_the_batch(workers: int) -> None:
     class Batches(cnnrs.utils.PyDataset):

@@ -16,11 +16,11 @@ from cnnrs.base.arguments import flag
 from cnnrs.base.suggest import did_you_mean
 from cnnrs.data.dataset import Dataset
 from cnnrs.data.elements import as_leaf, host
+from cnnrs.data.folders import matching_files
 from cnnrs.data.ordering import count_of, drawn
 from cnnrs.data.passes import Passes
 from cnnrs.data.pipeline import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Pipeline, worker_count
 from cnnrs.data.records import compression_of
-from cnnrs.data.shards import shard_paths
 from cnnrs.data.spec import TensorSpec
 from cnnrs.data.strings import StringTensor
 
@@ -332,7 +332,7 @@ def make_csv_dataset(
         [([1.5, 0.0], [b'a', b'b'], [0, 1])]
     """
     where = "make_csv_dataset"
-    paths = sorted(shard_paths(file_pattern, where))
+    paths = sorted(matching_files(file_pattern, where, "file_pattern"))
     rows = _Rows(paths, where, field_delim, use_quote_delim, compression_type, encoding, header)
     size = count_of(batch_size, where, "batch_size", 1)
     names = [str(name) for name in column_names] if column_names is not None else None

@@ -13,13 +13,13 @@ from cnnrs import tree
 from cnnrs.base.arguments import file_path, flag, integer, integers
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.data.elements import as_element
-from cnnrs.data.folders import files_below, files_of_classes
+from cnnrs.data.folders import files_below, files_of_classes, matching_files
 from cnnrs.data.image_files import IMAGE_SUFFIXES, Decoding, ImageFiles
 from cnnrs.data.parquet import ParquetFiles
 from cnnrs.data.passes import Passes
 from cnnrs.data.pipeline import AUTOTUNE, UNKNOWN_CARDINALITY, worker_count
 from cnnrs.data.rows import Rows
-from cnnrs.data.shards import Field, samples_of, shard_paths
+from cnnrs.data.shards import Field, samples_of
 from cnnrs.data.sources import Sources
 from cnnrs.data.spec import TensorSpec
 from cnnrs.data.tables import read_list
@@ -354,7 +354,7 @@ class FileSources(Sources):
             [((10, 32, 32, 3), 'uint8', 'int64')]
         """
         where = "Dataset.from_shards"
-        paths = shard_paths(shards, where)
+        paths = matching_files(shards, where, "shards")
         decoding = Decoding(image_size, color_mode, interpolation, fit, where)
         single = isinstance(fields, str)
         given = (fields,) if single else tuple(fields) if isinstance(fields, list) else fields
@@ -438,7 +438,7 @@ class FileSources(Sources):
         where = "Dataset.from_parquet"
         single = isinstance(columns, str)
         names = None if columns is None else [columns] if single else [str(column) for column in columns]
-        files = ParquetFiles(shard_paths(paths, where), names, where)
+        files = ParquetFiles(matching_files(paths, where, "paths"), names, where)
         decoding = Decoding(image_size, color_mode, interpolation, fit, where)
         mixes = flag(shuffle_files, where, "shuffle_files")
         passes = Passes(seed, orders=True)

@@ -1,12 +1,17 @@
-"""Files below a folder, one folder a class: what data sets of images, texts and sounds have in common."""
+"""Files below a folder, one folder a class, and files that patterns mean: what data sets of files share."""
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-__all__ = ["files_below", "files_of_classes"]
+from cnnrs.base.arguments import file_path
+
+__all__ = ["files_below", "files_of_classes", "matching_files"]
 
 
 def files_below(folder: Path, follow_links: bool, suffixes: tuple[str, ...]) -> list[Path]:
@@ -72,3 +77,36 @@ def files_of_classes(
         for path in files_below(directory / folder, follow_links, suffixes)
     ]
     return [path for path, _ in found], [label for _, label in found], folders
+
+
+def matching_files(given: Any, where: str, argument: str) -> list[str]:
+    """The files that paths, patterns and braces mean: "train-{0000..0012}.tar", "train-*.tar".
+
+    >>> matching_files("a-{08..11}.tar", "from_shards", "shards")
+    ['a-08.tar', 'a-09.tar', 'a-10.tar', 'a-11.tar']
+
+    Raises:
+        ValueError: A pattern matches no file.
+    """
+    found: list[str] = []
+    for one in [given] if isinstance(given, (str, bytes, os.PathLike)) else given:
+        for path in _braces(file_path(one, where)):
+            matches = sorted(glob.glob(path)) if glob.has_magic(path) and not os.path.exists(path) else [path]
+            if not matches:
+                raise ValueError(f"{where}: {argument}: no file matches {path!r}")
+            found += matches
+    if not found:
+        raise ValueError(f"{where}: {argument}: expected paths of files, received none")
+    return found
+
+
+def _braces(path: str) -> list[str]:
+    match = re.search(r"\{(\d+)\.\.(\d+)\}", path)
+    if match is None:
+        return [path]
+    first, last = match.groups()
+    return [
+        f"{path[: match.start()]}{number:0{len(first)}}{rest}"
+        for number in range(int(first), int(last) + 1)
+        for rest in _braces(path[match.end() :])
+    ]

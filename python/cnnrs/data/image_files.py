@@ -11,7 +11,9 @@ import numpy as np
 from cnnrs.base.arguments import integer
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.data.images import FILTERS, decode_image, read_images
+from cnnrs.data.rows import BATCHES_AHEAD
 from cnnrs.data.spec import TensorSpec
+from cnnrs.data.workers import ahead as prepared
 from cnnrs.data.workers import through
 
 __all__ = ["IMAGE_SUFFIXES", "Decoding", "ImageFiles"]
@@ -126,11 +128,12 @@ class ImageFiles:
         return (element for element in found if element is not None) if self.skips else found
 
     def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
-        """Images, a batch at once: the core's threads decode it while Python does something else."""
+        """Images, a batch at once: the core's threads decode the next ones meanwhile if that is wanted."""
         threads = self.workers if ahead else 1
 
         def batch(group: np.ndarray) -> Any:
             images = self.decoding.many([self.paths[i] for i in group], threads, self.where)
             return images if self.labels is None else (images, self.labels[group])
 
-        return map(batch, indices)
+        made = map(batch, indices)
+        return prepared(made, BATCHES_AHEAD) if ahead else made

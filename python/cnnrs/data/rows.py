@@ -11,10 +11,10 @@ from cnnrs import tree
 from cnnrs.data.workers import ahead as prepared
 from cnnrs.data.workers import through
 
-__all__ = ["ArrayRows", "FunctionRows", "Rows"]
+__all__ = ["BATCHES_AHEAD", "ArrayRows", "FunctionRows", "Rows"]
 
 # Batches that lie in memory beside the one that is used.
-_BATCHES_AHEAD = 2
+BATCHES_AHEAD = 2
 
 
 class Source(Protocol):
@@ -115,7 +115,7 @@ class FunctionRows:
         if self.many is None:
             raise NotImplementedError
         made = map(self.many, indices)
-        return prepared(made, _BATCHES_AHEAD) if ahead else made
+        return prepared(made, BATCHES_AHEAD) if ahead else made
 
 
 class Rows:

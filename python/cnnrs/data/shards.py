@@ -6,12 +6,10 @@ says what a file is. https://github.com/webdataset/webdataset#the-webdataset-for
 
 from __future__ import annotations
 
-import glob
 import io
 import itertools
 import json
 import os
-import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -25,46 +23,12 @@ from cnnrs.data.elements import host
 from cnnrs.data.image_files import IMAGE_SUFFIXES, Decoding
 from cnnrs.data.strings import StringTensor
 
-__all__ = ["Field", "samples_of", "shard_paths", "write_shards"]
+__all__ = ["Field", "samples_of", "write_shards"]
 
 _IMAGES = {suffix[1:] for suffix in IMAGE_SUFFIXES}
 _INTEGERS = {"cls", "cls2", "index", "inx", "id", "count"}
 _PROGRAMS = {"pyd", "pickle", "pkl", "pth", "pt"}
 _KEY = "__key__"
-
-
-def shard_paths(shards: Any, where: str) -> list[str]:
-    """The files that paths, patterns and braces mean: "train-{0000..0012}.tar", "train-*.tar".
-
-    >>> shard_paths("a-{08..11}.tar", "from_shards")
-    ['a-08.tar', 'a-09.tar', 'a-10.tar', 'a-11.tar']
-
-    Raises:
-        ValueError: A pattern matches no file.
-    """
-    given = [shards] if isinstance(shards, (str, bytes, os.PathLike)) else list(shards)
-    found: list[str] = []
-    for one in given:
-        for path in _braces(file_path(one, where)):
-            matches = sorted(glob.glob(path)) if glob.has_magic(path) and not os.path.exists(path) else [path]
-            if not matches:
-                raise ValueError(f"{where}: shards: no file matches {path!r}")
-            found += matches
-    if not found:
-        raise ValueError(f"{where}: shards: expected paths of tar files, received none")
-    return found
-
-
-def _braces(path: str) -> list[str]:
-    match = re.search(r"\{(\d+)\.\.(\d+)\}", path)
-    if match is None:
-        return [path]
-    first, last = match.groups()
-    return [
-        f"{path[: match.start()]}{number:0{len(first)}}{rest}"
-        for number in range(int(first), int(last) + 1)
-        for rest in _braces(path[match.end() :])
-    ]
 
 
 def samples_of(path: str, where: str) -> Iterator[dict[str, Any]]:

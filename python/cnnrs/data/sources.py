@@ -13,6 +13,7 @@ import numpy as np
 from cnnrs import tree
 from cnnrs.base.arguments import file_path, flag
 from cnnrs.base.dtypes import standardize_dtype
+from cnnrs.base.notes import noted
 from cnnrs.data.elements import as_element, as_leaf, host
 from cnnrs.data.grouping import Grouping
 from cnnrs.data.passes import Passes
@@ -53,15 +54,16 @@ class Sources(Grouping):
             >>> [int(x) for x in Dataset.of_function(lambda index: index * 10, 3)]
             [0, 10, 20]
         """
-        rows = Rows(
-            FunctionRows(
-                lambda index: as_element(at(index), "Dataset.of_function"),
-                length,
-                workers,
-                None if many is None else lambda indices: as_element(many(indices), "Dataset.of_function"),
-            ),
-            _all(length),
-        )
+
+        def element(index: int) -> Any:
+            try:
+                return as_element(at(index), "Dataset.of_function")
+            except Exception as error:
+                noted(error, f"Dataset.of_function: index {index}")
+                raise
+
+        at_once = None if many is None else lambda indices: as_element(many(indices), "Dataset.of_function")
+        rows = Rows(FunctionRows(element, length, workers, at_once), _all(length))
         return cls._made(rows.open, length, None, rows, open_at=rows.open_at)
 
     @classmethod
