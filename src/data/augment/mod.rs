@@ -23,6 +23,7 @@ mod resample;
 mod rows;
 mod statistics;
 mod step;
+mod store;
 #[cfg(test)]
 mod tests;
 mod warp;
