@@ -7,6 +7,7 @@
 # make figures   README's table and chart, of the results that make peers saved
 # make test-avx2, test-scalar, test-arm64, test-asan       kernels on other instruction sets; memory errors
 # make test-gpu  the GPU backend, on a driver that computes on the processor or on the machine's own GPU
+# make test-report  reports and the live page in a headless Chromium, which is installed where it can be (about 400 MB)
 # make test-long   property tests and random graphs with many more cases, and others each time
 # make faults    kills, full disks, damaged files and the like, at length; see docs/reliability.md
 # make fuzz-targets  the file readers and the graph builder on any bytes, by libFuzzer (nightly Rust)
@@ -30,7 +31,7 @@ SOURCES := $(shell find src python -type f -not -path '*/__pycache__/*' -not -na
 # Python packages take the checked-in configuration, not the user's site packages.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean tf-data tf-compare keras-examples keras-files pictures
+.PHONY: keras-compare networks-compare edge mnist test test-rust test-gpu test-python test-long test-avx2 test-scalar test-arm64 test-asan additions names bits faults fuzz fuzz-targets instructions wheel develop bench accuracy threads pairs peers peers-gpu figures fixtures clean tf-data tf-compare keras-examples keras-files pictures test-report
 .DELETE_ON_ERROR:
 
 # The trained model lies in build/, which git ignores.
@@ -81,6 +82,16 @@ test-python: $(VENV)/.wheel $(VENV)/.dev
 	@# Beside the bridge, tensors print types as TensorFlow does: its examples run in a process of their own.
 	$(BIN)/pytest --doctest-modules --pyargs cnnrs --ignore-glob='*/cnnrs/compat/tf/*'
 	$(BIN)/pytest --doctest-modules --pyargs cnnrs.compat.tf
+
+# The page of a run in a browser: 400 MB that `make test` should not ask for, which reads the page with html.parser.
+CHROMIUM = $(or $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),/usr/bin/chromium)
+
+test-report: $(VENV)/.wheel $(VENV)/.dev
+	@[ -x "$(CHROMIUM)" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; } \
+		|| { echo "test-report: no Chromium; install it, or set CHROMIUM="; exit 1; }
+	$(BIN)/python $(PIP) 'playwright>=1.50'
+	CHROMIUM=$(CHROMIUM) $(BIN)/pytest tests/browser
 
 # Cases that no run before has seen; `make test` runs the same few each time.
 test-long:
@@ -207,6 +218,7 @@ fixtures: $(PEERS)/.venv/.installed
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_precision.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_rules.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_sequences.py
+	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_texts.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_names.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_hdf5_files.py
 	$(PEERS)/.venv/bin/python tests/fixtures/make_keras_networks.py

@@ -130,6 +130,18 @@ pub fn room(nodes: usize) -> Result<()> {
     if is_there(bytes) { Ok(()) } else { Err(refused()) }
 }
 
+/// Whether there is memory for tables of so many bytes that are then made in ways that cannot fail; `what` names them.
+///
+/// # Errors
+/// `Memory` when there is not.
+pub fn room_for(bytes: usize, what: impl FnOnce() -> String) -> Result<()> {
+    // What is smaller the reserve gives.
+    if bytes <= ENOUGH || is_there(bytes) {
+        return Ok(());
+    }
+    Err(Error::memory(format!("no memory for {bytes} bytes of {}", what())))
+}
+
 fn is_lent(ptr: *mut u8) -> bool {
     let block = BLOCK.load(Ordering::Relaxed);
     !block.is_null() && ptr.addr().wrapping_sub(block.addr()) < BYTES

@@ -389,6 +389,29 @@ def records(tf, folder):
 
 
 @case
+def tables(tf, folder):
+    path = str(folder / "a.csv")
+    Path(path).write_text(
+        'x,n,big,name,label\n1.5,1,3000000000,ab,0\n,2,1,,1\n2.5,,5,"q,r",1\n3.5,4,6,z,0\n4.5,5,7,z,1\n'
+    )
+    csv, make = tf.data.experimental.CsvDataset, tf.data.experimental.make_csv_dataset
+    once = {"num_epochs": 1, "shuffle": False}
+    defaults = [[0.0], [9], [0], ["none"], [0]]
+    return [
+        told(make(path, 2, label_name="label", **once)),
+        told(make([path, path], 4, select_columns=["n", "name"], column_defaults=[[7], ["none"]], **once)),
+        told(make(path, 2, select_columns=[0, 2], na_value="z", **once)),
+        told(make(path, 3, column_names=list("abcde"), **once)),
+        elements(make(path, 2, shuffle=False), 8),
+        spec(make(path, 2).element_spec),
+        sorted(v for batch in make(path, 2, num_epochs=2) for v in batch["big"].numpy().tolist()),
+        told(csv(path, [tf.int64, tf.int32], header=True, select_cols=[2, 4])),
+        told(csv([path], defaults[:2] + [[tf.constant(1, tf.int64)]] + defaults[3:], header=True)),
+        told(csv(path, [["a"], ["b"]], exclude_cols=[0, 1, 2])),
+    ]
+
+
+@case
 def messages(tf, folder):
     found = []
     for value in (

@@ -1,16 +1,18 @@
 """Makes README's tables and chart of `benches/results`.
 
-    make figures                            README.md and docs/peers.svg
-    python benches/peers/figure.py --check  exit status 1 where README's tables are others
+    make figures                            README.md, docs/peers.md and docs/peers.svg
+    python benches/peers/figure.py --check  exit status 1 where the tables of either page are others
 
-A table for each machine, those of the widest vectors first, lies between the two markers in README.md. The
-chart is that of the first; it needs matplotlib, the check nothing.
+A table for each machine, those of the widest vectors first, lies between the two markers in README.md, and
+the tables of further networks between those in docs/peers.md. The chart is that of the first machine; it
+needs matplotlib, the check nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -25,8 +27,19 @@ def machines(folder: Path) -> list[dict]:
     results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if not results:
         raise FileNotFoundError(f"no results in {folder}: run make peers PEERS_ARGS=--save")
-    order = ["AVX-512", "AVX2", "NEON"]
+    order = ["AVX-512", "AVX2", "AVX2 of both sides, asked for", "NEON"]
     return sorted(results, key=lambda r: (*order, r["instructions"]).index(r["instructions"]))
+
+
+def compared(results: dict, group: str = "") -> list[dict]:
+    """The rows of a group in which cnnrs and a peer were measured."""
+    rows = [row for row in results["rows"] if row.get("group", "") == group]
+    return [row for row in rows if OWN in row["engines"] and row["ratio"] is not None]
+
+
+def groups(results: dict) -> list[str]:
+    """The groups of rows that README does not show."""
+    return list(dict.fromkeys(row["group"] for row in results["rows"] if row.get("group")))
 
 
 def machine(results: dict) -> str:
@@ -46,9 +59,8 @@ def time_text(milliseconds: float) -> str:
     return f"{milliseconds:.{digits}f} ms"
 
 
-def lines(results: dict) -> list[str]:
-    """README's text: where it was measured, and a line per row."""
-    rows = [row for row in results["rows"] if OWN in row["engines"] and row["ratio"] is not None]
+def lines(results: dict, rows: list[dict], what: str) -> list[str]:
+    """A table: where it was measured, and a line per row."""
     dates = sorted({row["date"] for row in rows})
     # Variants of an engine share its version, and go by its shortest name.
     by_version: dict[str, str] = {}
@@ -58,8 +70,7 @@ def lines(results: dict) -> list[str]:
                 by_version[cell["version"]] = min(by_version.get(cell["version"], name), name, key=len)
     versions = sorted(f"{name} {version}" for version, name in by_version.items())
     out = [
-        f"{machine(results)}, {' and '.join(dates)}; "
-        "LeNet-5: 300 steps, otherwise one step or one batch; medians.",
+        f"{machine(results)}, {' and '.join(dates)}; {what}; medians.",
         "",
         "| | cnnrs | fastest peer | times as fast | peak memory |",
         "|---|---|---|---|---|",
@@ -75,6 +86,32 @@ def lines(results: dict) -> list[str]:
     return [*out, "", f"Peers: {', '.join(versions)}."]
 
 
+def of_readme(results: list[dict]) -> list[str]:
+    """The tables of README, a machine each."""
+    text: list[str] = []
+    for of_one in results:
+        rows = compared(of_one)
+        if rows:
+            text += [*lines(of_one, rows, "LeNet-5: 300 steps, otherwise one step or one batch"), ""]
+    return text[:-1]
+
+
+def of_further_networks(results: list[dict]) -> list[str]:
+    """The tables of docs/peers.md, one for each group and machine."""
+    text: list[str] = []
+    for of_one in results:
+        for group in groups(of_one):
+            rows = compared(of_one, group)
+            ratios = [row["ratio"] for row in rows]
+            if not rows:
+                continue
+            text += [f"### {group}: {of_one['instructions']}", ""]
+            text += [*lines(of_one, rows, "steps or batches as the page says"), ""]
+            mean = statistics.geometric_mean(ratios)
+            text += [f"Geometric mean **{mean:.2f}**, least {min(ratios):.2f}, {len(rows)} rows.", ""]
+    return text[:-1]
+
+
 def chart(results: dict, path: Path) -> None:
     """A bar per engine and row: its speed against the fastest peer's."""
     import matplotlib
@@ -84,7 +121,7 @@ def chart(results: dict, path: Path) -> None:
     matplotlib.rcParams.update({"svg.hashsalt": OWN, "font.size": 9, "svg.fonttype": "none"})
     from matplotlib import pyplot
 
-    rows = [row for row in results["rows"] if OWN in row["engines"] and row["ratio"] is not None]
+    rows = compared(results)
     colours = {OWN: "#c4501b"}
     others = ["#4878a8", "#7fa6c9", "#5a9367", "#8dbb98", "#8a8a8a", "#b5b5b5", "#a58bbd"]
     names = [name for row in rows for name in row["engines"] if name != OWN]
@@ -111,12 +148,12 @@ def chart(results: dict, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
-def with_lines(readme: str, text: list[str]) -> str:
-    """`readme` with `text` between the markers."""
-    before, found, rest = readme.partition(BEGIN)
+def with_lines(page: str, text: list[str]) -> str:
+    """`page` with `text` between the markers."""
+    before, found, rest = page.partition(BEGIN)
     _, closed, after = rest.partition(END)
     if not found or not closed:
-        raise ValueError(f"README.md has no section from {BEGIN!r} to {END!r}")
+        raise ValueError(f"the page has no section from {BEGIN!r} to {END!r}")
     return "\n".join([before + BEGIN, "", *text, "", END]) + after
 
 
@@ -127,15 +164,20 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing, compare README")
     options = parser.parse_args()
     results = machines(ROOT / "benches/results")
-    readme = ROOT / "README.md"
-    old = readme.read_text()
-    tables = [lines(of_one) for of_one in results]
-    new = with_lines(old, [line for table in tables for line in (*table, "")][:-1])
-    if options.check:
+    pages = {ROOT / "README.md": of_readme(results), ROOT / "docs/peers.md": of_further_networks(results)}
+    other = []
+    for page, text in pages.items():
+        old = page.read_text()
+        new = with_lines(old, text)
         if old != new:
-            print("README.md's figures are not those of benches/results: run make figures", file=sys.stderr)
-        return int(old != new)
-    readme.write_text(new)
+            other.append(page.name)
+            if not options.check:
+                page.write_text(new)
+    if options.check:
+        if other:
+            names = " and ".join(other)
+            print(f"figures in {names} are not those of benches/results: run make figures", file=sys.stderr)
+        return int(bool(other))
     chart(results[0], ROOT / "docs/peers.svg")
     return 0
 

@@ -13,7 +13,9 @@ tf.config.threading.set_intra_op_parallelism_threads(options.threads)
 tf.config.threading.set_inter_op_parallelism_threads(options.threads)
 
 import keras  # noqa: E402
+import zoo_keras  # noqa: E402
 from nets import inference_keras, lenet5_keras, resnet18_keras  # noqa: E402
+from zoo import NETS, samples  # noqa: E402
 
 version = f"{keras.__version__} / TF {tf.__version__}"
 jit = False if options.variant == "no_xla" else "auto"
@@ -48,4 +50,28 @@ def inference() -> None:
     report(version, timed(lambda: model.predict_on_batch(x), 3, options.repeats), options.batch)
 
 
-globals().get(options.task, inference)()
+def train(name: str) -> None:
+    net = NETS[name]
+    x, y = samples(net, net.batch * net.steps)
+    model = zoo_keras.compiled(keras, name, jit_compile=jit)
+
+    def steps() -> None:
+        if net.steps == 1:
+            model.train_on_batch(x, y)
+        else:
+            model.fit(x, y, batch_size=net.batch, verbose=0)
+
+    report(version, timed(steps, 2, options.repeats), len(x))
+
+
+def infer(name: str) -> None:
+    x, _ = samples(NETS[name], options.batch)
+    model = zoo_keras.network(keras, name)
+    report(version, timed(lambda: model.predict_on_batch(x), 3, options.repeats), options.batch)
+
+
+kind, _, name = options.task.partition(":")
+if name:
+    {"train": train, "infer": infer}[kind](name)
+else:
+    globals().get(options.task, inference)()

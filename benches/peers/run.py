@@ -7,6 +7,7 @@ fastest peer's time divided by cnnrs's: above 1, cnnrs is faster.
     make peers
     make peers PEERS_ARGS="--only lenet-5 --rounds 1"
     make peers PEERS_ARGS="--only inference --save"
+    make peers PEERS_ARGS="--only 'nobody tuned' --isa avx2"
 
 `--save` writes what was measured, with processor, threads and versions, as JSON to `benches/results`.
 """
@@ -24,6 +25,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from zoo import NETS
 
 HERE = Path(__file__).parent
 
@@ -56,10 +59,13 @@ class Row:
     batch: int
     repeats: int
     peers: tuple[Engine, ...]
+    # README shows the rows of no group; `make figures` puts each group into a table of docs/peers.md.
+    group: str = ""
 
 
 TRAINING = (TORCH, KERAS, KERAS_NO_XLA)
 INFERENCE = (TORCH, TORCH_COMPILE, ORT, OPENVINO)
+ZOO_INFERENCE = (TORCH_COMPILE, ORT, OPENVINO)
 RESNET_TRAINING = (TORCH, TORCH_LAST, KERAS, KERAS_NO_XLA)
 ROWS = (
     Row("LeNet-5 MNIST training, batch 64", "lenet", 64, 3, TRAINING),
@@ -77,7 +83,44 @@ ROWS = (
     Row("ResNet-50 224x224 inference, batch 32", "resnet50_infer", 32, 4, INFERENCE),
     Row("MobileNetV2 224x224 inference, batch 1", "mobilenetv2_infer", 1, 50, INFERENCE),
     Row("MobileNetV2 224x224 inference, batch 32", "mobilenetv2_infer", 32, 6, INFERENCE),
+    *(
+        Row(
+            f"{net.title} training, batch {net.batch}",
+            f"train:{name}",
+            net.batch,
+            net.repeats,
+            RESNET_TRAINING,
+            "Training of networks that nobody tuned for",
+        )
+        for name, net in NETS.items()
+    ),
+    *(
+        Row(
+            f"{net.title} inference, batch {batch}",
+            f"infer:{name}",
+            batch,
+            net.repeats * (5 if batch == 1 else 1),
+            ZOO_INFERENCE,
+            "Inference of the same networks",
+        )
+        for name, net in NETS.items()
+        if net.infers
+        for batch in (1, 32)
+    ),
 )
+
+# What holds an engine to an instruction set that is narrower than the processor's. onnxruntime has no such
+# setting, and OpenVINO's has no effect on all of its kernels: under `--isa` they take no part.
+NARROWER = {
+    "avx2": {
+        "CNNRS_ISA": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "DNNL_MAX_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    }
+}
 
 
 @dataclass
@@ -100,11 +143,12 @@ class Cell:
         return statistics.median(self.seconds)
 
 
-def measure(row: Row, engine: Engine, python: str, threads: int) -> dict:
-    """Runs one worker process and returns its JSON."""
+def measure(row: Row, engine: Engine, python: str, threads: int, isa: str = "") -> dict:
+    """Runs one worker process, held to the instructions of `isa`, and returns its JSON."""
     command = [python, str(HERE / engine.script), "--task", row.task, "--batch", str(row.batch)]
     command += ["--threads", str(threads), "--repeats", str(row.repeats), "--variant", engine.variant]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+    environment = os.environ | NARROWER.get(isa, {})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, env=environment)
     if done.returncode != 0:
         raise RuntimeError(f"{engine.name}, {row.title}:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -145,6 +189,11 @@ def instructions() -> str:
     return next((name for flag, name in known.items() if flag in flags), "unknown instructions")
 
 
+def asked(isa: str) -> str:
+    """The instructions that kernels may use: the processor's widest, or those of `--isa`."""
+    return {"": instructions(), "avx2": "AVX2 of both sides, asked for"}[isa]
+
+
 def slug(text: str) -> str:
     """`text` as part of a file's name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
@@ -171,14 +220,26 @@ def record(row: Row, cells: dict[Engine, Cell]) -> dict:
         for engine, cell in cells.items()
     }
     value = ratio(cells)
-    return {"title": row.title, "ratio": None if value is None else round(value, 3), "engines": engines}
+    group = {"group": row.group} if row.group else {}
+    return {"title": row.title, **group, "ratio": value and round(value, 3), "engines": engines}
 
 
-def save(path: Path, threads: int, records: list[dict]) -> None:
+def print_means(records: list[dict]) -> None:
+    """The geometric mean of the ratios of each group."""
+    groups: dict[str, list[float]] = {}
+    for row in records:
+        if row["ratio"]:
+            groups.setdefault(row.get("group", "Rows of README"), []).append(row["ratio"])
+    for group, ratios in groups.items():
+        mean = statistics.geometric_mean(ratios)
+        print(f"\n{group}: geometric mean {mean:.2f}, least {min(ratios):.2f}, {len(ratios)} rows")
+
+
+def save(path: Path, threads: int, isa: str, records: list[dict]) -> None:
     """Writes rows to `path`; rows with other titles that are there already stay."""
     system = {
         "cpu": processor(),
-        "instructions": instructions(),
+        "instructions": asked(isa),
         "cpus": os.cpu_count(),
         "threads": threads,
         "system": platform.platform(),
@@ -201,7 +262,10 @@ def main() -> int:
     parser.add_argument("--cnnrs-python", help="interpreter that has cnnrs; without it only peers run")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="rows whose title contains this text")
+    parser.add_argument("--only", default="", help="rows whose title or group contains this text")
+    parser.add_argument(
+        "--isa", choices=["", *NARROWER], default="", help="hold all engines to these instructions"
+    )
     parser.add_argument(
         "--save",
         nargs="?",
@@ -210,21 +274,22 @@ def main() -> int:
         help="JSON file, or folder for a file named after processor, instructions and threads",
     )
     options = parser.parse_args()
-    rows = [row for row in ROWS if options.only.lower() in row.title.lower()]
+    rows = [row for row in ROWS if options.only.lower() in f"{row.title}; {row.group}".lower()]
     if not rows:
         parser.error(f"--only {options.only!r} matches no row; titles: {'; '.join(r.title for r in ROWS)}")
-    print(f"{processor()}, {instructions()}, {os.cpu_count()} CPUs, {options.threads} threads")
+    print(f"{processor()}, {asked(options.isa)}, {os.cpu_count()} CPUs, {options.threads} threads")
     failed = False
     records = []
     for row in rows:
-        engines = ((CNNRS,) if options.cnnrs_python else ()) + row.peers
+        peers = tuple(peer for peer in row.peers if not (options.isa and peer.script == ORT.script))
+        engines = ((CNNRS,) if options.cnnrs_python else ()) + peers
         cells = {engine: Cell() for engine in engines}
         for _ in range(options.rounds):
             for engine in engines:
                 # Not resolved: an environment's interpreter is a link that must be called by its own path.
                 python = os.path.abspath(options.cnnrs_python) if engine == CNNRS else sys.executable
                 try:
-                    cells[engine].add(measure(row, engine, python, options.threads))
+                    cells[engine].add(measure(row, engine, python, options.threads, options.isa))
                 except (RuntimeError, subprocess.TimeoutExpired) as error:
                     print(error, file=sys.stderr)
                     failed = True
@@ -232,10 +297,11 @@ def main() -> int:
         print_row(row, measured)
         records.append(record(row, measured))
         if options.save is not None:
-            name = slug(f"{processor()} {instructions()} {options.threads} threads")
+            name = slug(f"{processor()} {asked(options.isa)} {options.threads} threads")
             in_folder = options.save / f"{name}.json"
             path = options.save if options.save.suffix == ".json" else in_folder
-            save(path, options.threads, records)
+            save(path, options.threads, options.isa, records)
+    print_means(records)
     return int(failed)
 
 

@@ -12,8 +12,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from zoo import NETS
+
 INFERENCE = ("resnet18_infer", "resnet50_infer", "mobilenetv2_infer")
-TASKS = ("lenet", "resnet18_train", *INFERENCE)
+TASKS = (
+    "lenet",
+    "resnet18_train",
+    *INFERENCE,
+    *(f"train:{name}" for name in NETS),
+    *(f"infer:{name}" for name, net in NETS.items() if net.infers),
+)
 _MNIST = Path(__file__).parents[2] / "python" / "cnnrs" / "datasets" / "data" / "mnist"
 
 

@@ -5,8 +5,10 @@ from task import arguments, mnist_images, random_images, report, timed
 options = arguments()
 
 import torch  # noqa: E402 (threads are limited first)
+import zoo_torch  # noqa: E402
 from nets import inference_torch, lenet5_torch, resnet18_torch  # noqa: E402
 from torch.nn.functional import cross_entropy  # noqa: E402
+from zoo import NETS, samples  # noqa: E402
 
 torch.set_num_threads(options.threads)
 torch.manual_seed(0)
@@ -46,9 +48,41 @@ def resnet18_train() -> None:
     report(torch.__version__, timed(step, 2, options.repeats), options.batch)
 
 
+def tensors(name: str, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and targets of a network of the zoo, in PyTorch's layouts and dtypes."""
+    x, y = (nchw(a) if a.ndim == 4 else torch.from_numpy(a) for a in samples(NETS[name], n))
+    return x, y if y.is_floating_point() else y.long()
+
+
+def train(name: str) -> None:
+    net = NETS[name]
+    x, y = tensors(name, net.batch * net.steps)
+    model = zoo_torch.network(name).to(memory_format=layout)
+    weights = model.parameters()
+    adam = net.optimizer == "adam"
+    optimizer = torch.optim.Adam(weights, 1e-3) if adam else torch.optim.SGD(weights, 0.01, momentum=0.9)
+
+    def steps() -> None:
+        # A single step takes the batch as it is; more of them shuffle, as `fit` does.
+        batches = [slice(None)] if net.steps == 1 else torch.randperm(len(x)).split(net.batch)
+        for rows in batches:
+            optimizer.zero_grad(set_to_none=True)
+            zoo_torch.loss(net, model(x[rows]), y[rows]).backward()
+            optimizer.step()
+
+    report(torch.__version__, timed(steps, 2, options.repeats), len(x))
+
+
+def infer(name: str) -> None:
+    run_inference(zoo_torch.network(name), tensors(name, options.batch)[0])
+
+
 def inference() -> None:
-    x = nchw(random_images(options.batch, 224, 1000)[0])
-    model = inference_torch(options.task).to(memory_format=layout).eval()
+    run_inference(inference_torch(options.task), nchw(random_images(options.batch, 224, 1000)[0]))
+
+
+def run_inference(model: torch.nn.Module, x: torch.Tensor) -> None:
+    model = model.to(memory_format=layout).eval()
     if options.variant == "compile":
         from torch._inductor import config
 
@@ -58,4 +92,8 @@ def inference() -> None:
         report(torch.__version__, timed(lambda: model(x), 3, options.repeats), options.batch)
 
 
-globals().get(options.task, inference)()
+kind, _, name = options.task.partition(":")
+if name:
+    {"train": train, "infer": infer}[kind](name)
+else:
+    globals().get(options.task, inference)()

@@ -26,6 +26,11 @@ class Net:
     steps: int = 1
     repeats: int = 6
 
+    @property
+    def infers(self) -> bool:
+        """Whether inference is a row as well: a network that samples has no exported form to compare with."""
+        return self.target != "vae"
+
 
 NETS = {
     "cifar_cnn": Net("CIFAR CNN 32-32-64-64", (32, 32, 3), 32, optimizer="adam", steps=20),
@@ -47,12 +52,11 @@ NETS = {
 }
 
 
-def samples(net: Net):
-    """Random inputs and targets of the net's steps: float32 and int32."""
+def samples(net: Net, n: int):
+    """`n` random inputs and their targets: float32 and int32."""
     import numpy as np
 
     rng = np.random.default_rng(0)
-    n = net.batch * net.steps
     if net.target in ("images", "vae"):
         x = rng.random((n, *net.shape), dtype=np.float32)
         return x, x

@@ -30,9 +30,14 @@ if TYPE_CHECKING:
     from cnnrs import backend as backend
     from cnnrs import config as config
     from cnnrs import data as data
+    from cnnrs import evaluation as evaluation
     from cnnrs import layers as layers
     from cnnrs import models as models
     from cnnrs import ops as ops
+    from cnnrs import reporting as reporting
+    from cnnrs import runs as runs
+    from cnnrs import sanity as sanity
+    from cnnrs import serving as serving
     from cnnrs import tree as tree
     from cnnrs._core import Tensor as Tensor
     from cnnrs._core import no_grad as no_grad
@@ -71,6 +76,7 @@ _SUBMODULES = frozenset(
         "detection",
         "distillation",
         "dtype_policies",
+        "evaluation",
         "initializers",
         "keras",
         "layers",
@@ -84,7 +90,11 @@ _SUBMODULES = frozenset(
         "random",
         "recipes",
         "regularizers",
+        "reporting",
+        "runs",
+        "sanity",
         "saving",
+        "serving",
         "tree",
         "utils",
         "wrappers",

@@ -71,6 +71,23 @@ impl CompiledFunction {
         self.writes.is_empty()
     }
 
+    /// Leaves out the arguments that the function does not read.
+    ///
+    /// Returns the places that those it reads had before.
+    pub(super) fn drop_unused_arguments(&mut self) -> Vec<usize> {
+        let argument = |source: &Source| if let Source::Argument(i) = source { Some(*i) } else { None };
+        let mut used: Vec<usize> = self.sources.iter().filter_map(argument).collect();
+        used.sort_unstable();
+        used.dedup();
+        for source in &mut self.sources {
+            if let Source::Argument(i) = source {
+                *i = used.partition_point(|place| place < i);
+            }
+        }
+        self.arguments = used.iter().map(|&i| self.arguments[i].clone()).collect();
+        used
+    }
+
     /// The plan that calls run.
     pub fn plan(&self) -> &Plan {
         self.binding.plan()

@@ -101,6 +101,22 @@ impl Trace {
         Tensor::from_node(node)
     }
 
+    /// As [`Trace::compile`], with those placeholders alone as arguments that the function reads, and their places among
+    /// all placeholders.
+    ///
+    /// # Errors
+    /// As [`Trace::compile`].
+    pub fn compile_part(&self, outputs: &[Tensor]) -> Result<(CompiledFunction, Vec<usize>)> {
+        let mut function = self.compile(outputs)?;
+        let used = function.drop_unused_arguments();
+        Ok((function, used))
+    }
+
+    /// The place of a tensor among the placeholders of the trace.
+    pub fn place_of(&self, tensor: &Tensor) -> Option<usize> {
+        TRACES.with_borrow(|t| t[self.depth - 1].placeholders.iter().position(|p| Arc::ptr_eq(p, &tensor.node)))
+    }
+
     /// Compiles what leads to `outputs` and to the assignments made so far.
     ///
     /// # Errors

@@ -60,12 +60,25 @@ impl PyTrace {
         self.with(|t| Ok(t.placeholder(fact, name).into()))
     }
 
+    /// The place of a tensor among the placeholders; `None` for one that is computed.
+    fn place_of(&self, tensor: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        let tensor = convert::to_tensor(tensor, None)?;
+        self.with(|t| Ok(t.place_of(&tensor)))
+    }
+
     /// The function that computes `outputs` and makes the assignments recorded so far. Arguments
     /// are the placeholders in the order in which they were made.
     fn compile(&self, outputs: &Bound<'_, PyAny>) -> PyResult<PyCompiledFunction> {
         let outputs = convert::to_tensors(&convert::items(outputs, Ok)?)?;
         let function = self.with(|t| t.compile(&outputs))?;
         Ok(PyCompiledFunction { function: Arc::new(function) })
+    }
+
+    /// As `compile`, with those placeholders alone as arguments that are read; the second result says which.
+    fn compile_part(&self, outputs: &Bound<'_, PyAny>) -> PyResult<(PyCompiledFunction, Vec<usize>)> {
+        let outputs = convert::to_tensors(&convert::items(outputs, Ok)?)?;
+        let (function, used) = self.with(|t| t.compile_part(&outputs))?;
+        Ok((PyCompiledFunction { function: Arc::new(function) }, used))
     }
 }
 

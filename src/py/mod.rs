@@ -1,6 +1,7 @@
 //! The extension module `cnnrs._core`: tensors, variables, traced functions, numpy in and out.
 
 mod at_fork;
+mod augment;
 mod caller;
 mod convert;
 mod dlpack;
@@ -107,6 +108,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     tensor::register(m)?;
     variable::register(m)?;
     function::register(m)?;
+    augment::register(m)?;
     hdf5::register(m)?;
     files::register(m)?;
     images::register(m)?;

@@ -51,7 +51,7 @@ _PARITY = "takes several sequences; tests/python/test_sequence_parity.py compare
 _ALIAS = "another name of a layer of this table"
 
 # Of `ops.image`.
-IMAGE_OPS = {"elastic_transform": "draws random numbers"}
+IMAGE_OPS = {"elastic_transform": "draws random numbers", "gabor_kernels": "takes no tensor"}
 
 _AUGMENTS = "draws random numbers; tests/python/test_images.py gives it what Keras draws"
 _STEPS = "jumps between neighbouring numbers; tests/python/test_images.py compares it with Keras"
@@ -65,22 +65,31 @@ LAYERS = {
     **dict.fromkeys(
         [
             "AdaptivePReLU",
+            "ArcFace",
             "AttentionPooling2D",
+            "CenterLoss",
+            "CosineDense",
             "FReLU",
             "FilterResponseNormalization",
             "FractionalAveragePooling2D",
             "FractionalMaxPooling2D",
+            "GaborBank2D",
             "GatedPooling2D",
+            "GaussianBlur2D",
             "GeMPooling2D",
             "GlobalAttentionPooling2D",
             "GlobalGeMPooling2D",
             "GlobalLpPooling2D",
             "GlobalMixedPooling2D",
             "InstanceNormalization",
+            "Laplacian2D",
             "LearnablePooling2D",
             "LpPooling2D",
             "Maxout",
             "MixedPooling2D",
+            "Prewitt2D",
+            "Scharr2D",
+            "Sobel2D",
             "StochasticPooling2D",
             "Swish",
             "SwitchableNormalization",
@@ -93,7 +102,10 @@ LAYERS = {
         [
             "AugMix",
             "CutMix",
+            "GridMask",
+            "Lighting",
             "MixUp",
+            "Mosaic",
             "RandAugment",
             "RandomBrightness",
             "RandomColorDegeneration",
@@ -109,6 +121,7 @@ LAYERS = {
             "RandomInvert",
             "RandomPerspective",
             "RandomPosterization",
+            "RandomResizedCrop",
             "RandomRotation",
             "RandomSaturation",
             "RandomSharpness",
@@ -116,12 +129,14 @@ LAYERS = {
             "RandomTranslation",
             "RandomZoom",
             "Solarization",
+            "TrivialAugment",
         ],
         _AUGMENTS,
     ),
     **dict.fromkeys(["AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization"], _STEPS),
     **dict.fromkeys(
-        ["Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup"], _VALUES
+        ["Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "StringLookup", "TextVectorization"],
+        _VALUES,
     ),
     **dict.fromkeys(
         [

@@ -90,6 +90,7 @@ def rows() -> dict[str, Row]:
         arrays,
         boxes,
         creation,
+        filter_rows,
         image_rows,
         images,
         integers,

@@ -1,9 +1,11 @@
 //! Steps that the host computes in the middle of a run.
 
 use super::*;
+use cnnrs::ops::Real;
 use cnnrs::ops::fft::Fft;
 use cnnrs::ops::linalg::Linalg;
 use cnnrs::ops::matmul::MatMul;
+use cnnrs::ops::non_max_suppression::NonMaxSuppression;
 
 fn product(g: &mut Graph, a: cnnrs::NodeId, b: cnnrs::NodeId, transpose_b: bool) -> cnnrs::NodeId {
     g.apply(MatMul { transpose_a: false, transpose_b }, &[a, b]).unwrap()
@@ -46,6 +48,44 @@ fn they_stand_between_kernels() {
     assert!(
         bytes(once) == bytes(again) && bytes(there) == bytes(plan.run(&mut slots(&g, &inputs), &|| false).unwrap())
     );
+}
+
+/// Boxes that the device moves are chosen by the host, and the choice goes back to the device: the CPU's choice, with
+/// classes and without, in the hard form and in the soft one, whose scores the host computes in f64.
+#[test]
+fn boxes_are_chosen_between_kernels() {
+    if !is_asked() {
+        return;
+    }
+    for (sigma, classes) in [(0.0, false), (0.0, true), (0.25, true)] {
+        let mut g = Graph::new();
+        let corners = g.input(Fact::new([2, 40, 4], DType::F32));
+        let scores = g.input(Fact::new([2, 40], DType::F32));
+        let moved = g.offset(corners, 0.25).unwrap();
+        let op =
+            NonMaxSuppression { count: 9, overlap: Real::new(0.3), least: Real::new(-0.5), sigma: Real::new(sigma) };
+        let class = classes.then(|| {
+            let zero = g.offset(scores, 0.0).unwrap();
+            g.cast(zero, DType::I32).unwrap()
+        });
+        let inputs: Vec<_> = [moved, scores].into_iter().chain(class).collect();
+        let chosen = g.apply(op, &inputs).unwrap();
+        let doubled = g.add(chosen, chosen).unwrap();
+        g.set_outputs(vec![chosen, doubled]);
+        let mut rng = Rng::new(11);
+        let inputs = [rng.array(&Fact::new([2, 40, 4], DType::F32)), rng.array(&Fact::new([2, 40], DType::F32))];
+        let (here, there) = (run(&Cpu, &g, &inputs), run(&Gpu, &g, &inputs));
+        let plan = plan(&Gpu, &g, true);
+        assert!(plan.describe().contains("host"), "{}", plan.describe());
+        assert!(to_values(&here[0]).iter().filter(|x| **x >= 1.0).count() > 4, "too few boxes are chosen to tell");
+        for (here, there) in here.iter().zip(&there) {
+            let pairs = to_values(here).into_iter().zip(to_values(there));
+            for (at, (here, there)) in pairs.enumerate() {
+                let limit = if sigma > 0.0 && at % 2 == 1 { 1e-6 } else { 0.0 };
+                assert!((here - there).abs() <= limit, "sigma {sigma}, classes {classes}: {here} and {there}");
+            }
+        }
+    }
 }
 
 /// A variable whose new value the host computes, and an index that is looked up beside it.

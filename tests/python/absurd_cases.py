@@ -27,6 +27,7 @@ MEMORY = 3 << 30
 REQUIRED: dict[str, dict[str, Any]] = {
     "filters": {"filters": 2},
     "kernel_size": {"kernel_size": 3},
+    "classes": {"classes": 3},
     "units": {"units": 3},
     "rate": {"rate": 0.5},
     "n": {"n": 2},
@@ -49,7 +50,8 @@ def sample_shape(name: str) -> tuple[int, ...]:
         return SHAPES[1]
     if name.endswith("3D"):
         return SHAPES[3]
-    return {"RepeatVector": (5,), "TimeDistributed": (4, 6)}.get(name, SHAPES[2])
+    flat = dict.fromkeys(["RepeatVector", "ArcFace", "CenterLoss"], (5,))
+    return {**flat, "TimeDistributed": (4, 6)}.get(name, SHAPES[2])
 
 
 def base_arguments(cls: type) -> dict[str, Any] | None:

@@ -26,8 +26,11 @@ CASES: dict[str, tuple[dict[str, Any], bool]] = {
     "ContrastLimitedAdaptiveHistogramEqualization": ({**UNIT, "tile_grid_size": (2, 3)}, False),
     "CutMix": ({"seed": 1}, True),
     "Equalization": (UNIT, True),
+    "GridMask": ({"factor": (1.0, 1.0), "unit": (0.5, 0.8), "seed": 1}, True),
+    "Lighting": ({**UNIT, "seed": 1}, True),
     "MaxNumBoundingBoxes": ({"max_number": 3}, True),
     "MixUp": ({"alpha": 2.0, "seed": 1}, True),
+    "Mosaic": ({"seed": 1}, True),
     "RandAugment": ({**UNIT, "seed": 1}, True),
     "RandomBrightness": ({"factor": 0.4, **UNIT, "seed": 1}, True),
     "RandomColorDegeneration": ({"factor": 0.9, **UNIT, "seed": 1}, True),
@@ -53,6 +56,7 @@ CASES: dict[str, tuple[dict[str, Any], bool]] = {
     "RandomInvert": ({**UNIT, "seed": 2}, True),
     "RandomPerspective": ({"factor": (1.0, 1.0), "scale": 0.5, "seed": 1}, True),
     "RandomPosterization": ({"factor": (1, 5), **UNIT, "seed": 1}, True),
+    "RandomResizedCrop": ({"height": 5, "width": 4, "seed": 1}, False),
     "RandomRotation": ({"factor": 0.3, "seed": 1}, True),
     "RandomSaturation": ({"factor": (0.1, 0.9), **UNIT, "seed": 1}, True),
     "RandomSharpness": ({"factor": 1.0, **UNIT, "seed": 1}, True),
@@ -61,6 +65,7 @@ CASES: dict[str, tuple[dict[str, Any], bool]] = {
     "RandomZoom": ({"height_factor": 0.4, "seed": 1}, True),
     "Resizing": ({"height": 5, "width": 11, "antialias": True}, False),
     "Solarization": ({"addition_factor": 0.3, "threshold_factor": 0.5, **UNIT, "seed": 1}, True),
+    "TrivialAugment": ({**UNIT, "seed": 3}, True),
 }
 RANDOM = [name for name in CASES if "seed" in CASES[name][0]]
 # Their masks and boxes move as images do.
@@ -224,7 +229,7 @@ def test_labels_and_masks_go_along(name):
     assert set(data) == set(result) and data["images"] is x
     np.testing.assert_array_equal(host(result["images"]), plain)
     masks = host(result["segmentation_masks"])
-    if name in ("MixUp", "CutMix"):
+    if name in ("MixUp", "CutMix", "Mosaic"):
         labels = host(make(name)({**data, "labels": np.eye(4)})["labels"])
         np.testing.assert_allclose(labels.sum(axis=1), 1.0, atol=1e-6)
         assert labels.min() >= 0 and masks.min() >= 0 and masks.max() <= 1

@@ -348,7 +348,7 @@ def test_tables(home, monkeypatch, tmp_path, module):
             module.load_data("tiny")
 
 
-@pytest.mark.parametrize("name", [n for n in datasets.__all__ if n != "mnist"])
+@pytest.mark.parametrize("name", [n for n in datasets.__all__ if n not in ("mnist", "shapes")])
 def test_without_the_net_the_error_says_where_the_file_goes(home, name):
     with pytest.raises(ConnectionError, match="put it at ") as caught:
         getattr(datasets, name).load_data()

@@ -22,6 +22,7 @@ from cnnrs import _core, ops
 ORDER = """
 _core
 base
+charts
 tree config
 symbolic fetching
 ops datasets
@@ -33,9 +34,12 @@ metrics optimizers data
 layers mixed_precision
 training
 saving utils
-analysis
+analysis sanity
+evaluation
 models backend preprocessing
-applications detection distillation recipes wrappers
+applications detection distillation recipes wrappers reporting
+runs
+serving
 __init__
 compat
 keras

@@ -20,8 +20,7 @@ def test_the_page_is_current():
 
 
 ABSENT = [
-    name
-    for name in ("layers.TextVectorization", "layers.FlaxLayer", "layers.JaxLayer", "distribution.DeviceMesh")
+    name for name in ("layers.TFSMLayer", "layers.FlaxLayer", "layers.JaxLayer", "distribution.DeviceMesh")
 ]
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import activation_cases
 import block_cases
 import dropping_cases
+import filter_cases
+import metric_learning_cases
 import network_layer_cases
 import normalization_cases
 import numpy as np
@@ -133,6 +135,8 @@ CASES: list[tuple[type, dict[str, Any], Any, tuple[int, ...], list[tuple[int, ..
     *spatial_cases.CASES,
     *block_cases.CASES,
     *dropping_cases.CASES,
+    *filter_cases.CASES,
+    *metric_learning_cases.CASES,
     *activation_cases.CASES,
     *normalization_cases.CASES,
     *pooling_cases.CASES,
@@ -156,7 +160,7 @@ def test_every_layer_is_tested():
     tested |= {layers.CategoryEncoding, layers.Pipeline}
     # Its output is a list: test_blocks.py has checks of it.
     tested |= {layers.FPN}
-    tested |= {layers.Discretization, layers.IntegerLookup, layers.StringLookup}
+    tested |= {layers.Discretization, layers.IntegerLookup, layers.StringLookup, layers.TextVectorization}
     tested |= {layers.HashedCrossing, layers.Hashing}
     tested |= {getattr(layers, name) for name in layers.augmentation.__all__ if hasattr(layers, name)}
     public = {getattr(layers, name) for name in layers.__all__}

@@ -25,12 +25,13 @@ import cnnrs.compat.tf as tf
 PACKAGE = Path(cnnrs.__file__).parent
 MODULES = [
     "", "activations", "analysis", "applications", "applications.torchvision", "backend", "callbacks",
-    "config", "constraints", "data",
+    "config", "constraints", "data", "data.csv_rows", "data.readers",
     "datasets.boston_housing", "datasets.california_housing", "datasets.cifar100", "datasets.imdb",
-    "datasets.mnist", "datasets.reuters", "detection", "dtype_policies", "initializers", "layers", "losses",
-    "metrics",
+    "datasets.mnist", "datasets.reuters", "datasets.shapes", "detection", "dtype_policies", "evaluation",
+    "initializers", "layers", "losses", "metrics",
     "models", "ops", "ops.image", "ops.nn", "optimizers", "optimizers.schedules", "preprocessing.image",
-    "random", "recipes", "regularizers", "saving", "tree", "utils",
+    "random", "recipes", "regularizers", "reporting", "runs", "sanity",
+    "saving", "serving", "tree", "utils",
 ]  # fmt: skip
 # And those of the bridge to TensorFlow's names.
 MODULES += ["backend.functions", "compat.tf", *(f"compat.tf.{name}" for name in sorted(tf._SUBMODULES))]
@@ -300,8 +301,10 @@ SAMPLES: dict[str, Any] = {
 }
 # Values that single classes need.
 OWN_SAMPLES: dict[str, dict[str, Any]] = {
+    "ArcFace": {"classes": 3},
     "Bidirectional": {"layer": cnnrs.layers.SimpleRNN(2)},
     "CategoryEncoding": {"num_tokens": 3},
+    "CenterLoss": {"classes": 3},
     "ChannelShuffle": {"groups": 2},
     "DenseBlock": {"num_layers": 2, "growth_rate": 4},
     "Discretization": {"bin_boundaries": [0.0, 1.0]},
@@ -341,18 +344,21 @@ NOT_IN_CONFIG = {
 # Arguments that a config has if they are given, with a value to give.
 IF_GIVEN: dict[str, Any] = {
     "activity_regularizer": "l2",
+    "label_smoothing": 0.1,
     "mask": cnnrs.ops.relu,
     "output_shape": (3,),
     "parameter_groups": [cnnrs.optimizers.ParameterGroup("kernel", frozen=True)],
     "thresholds": [0.5],
 }
-CLASSES = {
-    name: target
-    for name, target in _public()
-    if inspect.isclass(target)
-    and callable(getattr(target, "get_config", None))
-    and "callback" not in name.lower()
-}
+CLASSES: dict[str, Any] = {}
+for _name, _target in _public():
+    if (
+        inspect.isclass(_target)
+        and callable(getattr(_target, "get_config", None))
+        and "callback" not in _name.lower()
+    ):
+        # A loss, a metric and a layer may have one name.
+        CLASSES[_name if _name not in CLASSES else f"{_target.__module__}.{_name}"] = _target
 ABSTRACT = {
     "Constraint", "Functional", "Initializer", "InputLayer", "Layer", "LearningRateSchedule", "Loss",
     "Metric", "Model", "MultiOptimizer", "Operation", "Optimizer", "RandomInitializer", "Regularizer",

@@ -24,7 +24,7 @@ def _without_weights() -> list[str]:
         if inspect.isclass(cls) and issubclass(cls, layers.Layer) and cls.build is layers.Layer.build:
             names.append(name)
     # These take no tensor, but a dict with boxes, strings, and several features.
-    others = {"MaxNumBoundingBoxes", "StringLookup", "HashedCrossing", "Hashing"}
+    others = {"MaxNumBoundingBoxes", "StringLookup", "TextVectorization", "HashedCrossing", "Hashing"}
     return sorted(set(names) - {"Layer", "InputLayer", *others})
 
 
@@ -48,6 +48,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "CenterCrop": {"height": 2, "width": 2},
     "Pipeline": {"layers": [layers.Rescaling(2.0)]},
     "RandomCrop": {"height": 2, "width": 2},
+    "RandomResizedCrop": {"height": 2, "width": 2},
     "RandomTranslation": {"height_factor": 0.5, "width_factor": 0.5},
     "RandomZoom": {"height_factor": 0.5},
     **{

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import warnings
 from typing import Any
 
 import numpy as np
@@ -121,8 +122,61 @@ def test_an_interrupted_epoch_goes_on(
     rest = fit(second, data, kind, backup)
     for a, b in zip(whole.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    for name, values in history.history.items():
-        assert values[-len(rest.epoch) :] == rest.history[name], name
+    assert rest.epoch == history.epoch
+    assert rest.history == history.history
+
+
+@pytest.mark.parametrize(("at", "save_freq"), [((2, 1), "epoch"), ((2, 1), 4), ((0, 2), 2)])
+@pytest.mark.parametrize("append", [False, True])
+def test_a_file_of_logs_has_each_epoch_once(tmp_path: Any, at: Any, save_freq: Any, append: bool) -> None:
+    def log(name: str) -> Any:
+        if append and not (tmp_path / name).exists():
+            (tmp_path / name).write_text("epoch,loss\n7,0.5\n")
+        return callbacks.CSVLogger(tmp_path / name, append=append)
+
+    def backup() -> Any:
+        return callbacks.BackupAndRestore(tmp_path / "backup", save_freq=save_freq)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a file that is continued has no columns for the others
+        fit(build("sgd"), "arrays", "none", log("whole.csv"))
+        interrupted = log("parts.csv")
+        with pytest.raises(KeyboardInterrupt):
+            fit(build("sgd"), "arrays", "none", interrupted, backup(), Interrupt(*at))
+        interrupted._file.close()
+        (tmp_path / "parts.csv").open("a").write("an epoch that was not kept\n")
+        fit(build("sgd"), "arrays", "none", log("parts.csv"), backup())
+    assert (tmp_path / "parts.csv").read_text() == (tmp_path / "whole.csv").read_text()
+
+
+@pytest.mark.parametrize("at", [(1, 3), (2, 0)])
+@pytest.mark.parametrize("several", [False, True])
+def test_batches_are_mixed_as_without_an_interruption(tmp_path: Any, at: Any, several: bool) -> None:
+    def mixers(seed: int) -> Any:
+        found = [layers.MixUp(0.8, seed=seed), layers.CutMix(seed=seed + 1)]
+        return found if several else found[0]
+
+    def trained(seed: int, *others: Any) -> Any:
+        model = build("adam")
+        arguments: dict[str, Any] = {"epochs": 3, "batch_size": 16, "verbose": 0}
+        model.fit(X, Y, callbacks=list(others), batch_augmentation=mixers(seed), **arguments)
+        return model.get_weights()
+
+    whole = trained(5)
+    with pytest.raises(KeyboardInterrupt):
+        trained(5, callbacks.BackupAndRestore(tmp_path / "backup", save_freq=2), Interrupt(*at))
+    for a, b in zip(whole, trained(6, callbacks.BackupAndRestore(tmp_path / "backup", 2)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_another_number_of_mixing_layers_is_an_error(tmp_path: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        backup = callbacks.BackupAndRestore(tmp_path, save_freq=1)
+        build("sgd").fit(
+            X, Y, verbose=0, callbacks=[backup, Interrupt(0, 2)], batch_augmentation=layers.MixUp()
+        )
+    with pytest.raises(ValueError, match="batch_augmentation: expected 1 layers, as when .* received 0"):
+        build("sgd").fit(X, Y, verbose=0, callbacks=[callbacks.BackupAndRestore(tmp_path, save_freq=1)])
 
 
 SCRIPT = """

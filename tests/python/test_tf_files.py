@@ -185,7 +185,7 @@ def test_damaged_images_raise_or_have_a_shape(kind, data):
         ),
         (lambda: tf.io.read_fil, AttributeError, "did you mean 'read_file'"),
         (lambda: tf.data.Datset, AttributeError, "did you mean 'Dataset'"),
-        (lambda: tf.data.experimental.make_csv_dataset, AttributeError, "decode_csv"),
+        (lambda: tf.data.experimental.SqlDataset, AttributeError, "from_tensor_slices"),
         (lambda: tf.train.load_checkpoint, AttributeError, "list_variables"),
     ],
 )

@@ -252,16 +252,21 @@ def test_a_recipe_sets_what_it_tells() -> None:
     assert sgd._schedule.get_config()["warmup_epochs"] == 1
 
 
-def test_mixed_targets_are_soft_and_new_in_each_epoch() -> None:
-    from cnnrs.recipes.training import _batches
+@pytest.mark.parametrize(("mixup", "cutmix"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.5), (0.8, 1.0)])
+def test_a_recipe_mixes_batches_through_fit(monkeypatch: Any, mixup: float, cutmix: float) -> None:
+    given: list[Any] = []
+    plain = cnnrs.Model.fit
 
-    chosen = recipes.get("cifar").changed({"batch_size": 64, "cutmix": 1.0})
-    data, steps = _batches((X, Y), chosen, 4, "data")
-    epochs = [[np.asarray(y) for _, y in data] for _ in range(2)]
-    assert steps == 2 and not np.array_equal(epochs[0][0], epochs[1][0])
-    for y in epochs[0]:
-        np.testing.assert_allclose(y.sum(1), 1.0, rtol=1e-5)
-    assert any(((y > 0) & (y < 1)).any() for y in epochs[0])
+    def fit(model: Any, *args: Any, batch_augmentation: Any = None, **kwargs: Any) -> Any:
+        given.extend(batch_augmentation or [])
+        return plain(model, *args, batch_augmentation=batch_augmentation, **kwargs)
+
+    monkeypatch.setattr(cnnrs.Sequential, "fit", fit)
+    settings: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "mixup": mixup, "cutmix": cutmix}
+    cnnrs.train(build(), (X, Y), "cifar", verbose=0, **settings)
+    found = {type(layer): getattr(layer, "alpha", None) or layer.factor[1] for layer in given}
+    pairs = ((layers.MixUp, mixup), (layers.CutMix, cutmix))
+    assert found == {kind: value for kind, value in pairs if value}
 
 
 def test_data_sets_and_one_hot_targets() -> None:
@@ -281,7 +286,7 @@ def test_data_sets_and_one_hot_targets() -> None:
         (lambda: cnnrs.train(build(last="sigmoid"), (X, Y), "mnist"), ValueError, "received 'sigmoid'"),
         (lambda: cnnrs.train(build(), (X, Y), "cifar", epochs=5), ValueError, "warmup_epochs"),
         (
-            lambda: cnnrs.train(build(), (X, Y), "mnist", optimizer="adam"),
+            lambda: cnnrs.train(build(), (X, Y), "mnist", optimizer="adan"),
             ValueError,
             "optimizer: expected one",
         ),

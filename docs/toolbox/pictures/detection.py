@@ -1,7 +1,9 @@
-"""Pictures of docs/toolbox/detection.md: losses of a box that moves, and a choice of boxes."""
+"""Pictures of docs/toolbox/detection.md and examples.md: losses, a choice of boxes, what a detector finds."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,14 @@ def chosen_boxes() -> None:
         (HERE / f"detection_{name}.svg").write_text(to_svg(image, found, scale=2))
 
 
+def found_shapes() -> None:
+    """What examples/detector.py finds on images it has not seen."""
+    example = HERE.parents[2] / "examples" / "detector.py"
+    command = [sys.executable, str(example), "--picture", str(HERE / "detection_shapes.svg")]
+    subprocess.run(command, check=True)
+
+
 if __name__ == "__main__":
     moving_box()
     chosen_boxes()
+    found_shapes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class ConfusedPair:
     predicted: str
     count: int
     share: float
-    samples: np.ndarray
+    samples: np.ndarray = field(repr=False)
 
 
 class Confusion:

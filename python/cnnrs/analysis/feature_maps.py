@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core, tree
-from cnnrs.analysis.pictures import grid, to_unit
+from cnnrs.analysis.pictures import filter_tiles, grid, map_tiles, to_unit
 from cnnrs.analysis.receptive_fields import spatial_axes
 from cnnrs.analysis.recording import find_layer, paths_of
 from cnnrs.analysis.watching import Run, run
 from cnnrs.base.arguments import integer
+from cnnrs.charts import data_url
+from cnnrs.charts.html import tag
 
 __all__ = ["FeatureMaps", "LayerFilters", "feature_maps", "filters"]
 
@@ -30,6 +32,19 @@ class FeatureMaps(dict[str, np.ndarray]):
 
     def __repr__(self) -> str:
         return "\n".join(["Feature maps", *(f"  {name}: {a.shape}" for name, a in self.items())])
+
+    def _repr_html_(self) -> str:
+        """The first channels that layers made of the first sample, for notebooks."""
+        parts: list[Any] = []
+        for name, maps in self.items():
+            text = f"{name}: {' × '.join(map(str, maps.shape))}"
+            if maps.ndim != 4 or not len(maps) or len(parts) >= 12:
+                parts.append(tag("p", text))
+                continue
+            pixels = map_tiles(np.moveaxis(maps[0], self.channel_axis - 1, 0))
+            drawn = tag("img", src=data_url(pixels), alt=text, style="image-rendering:pixelated")
+            parts.append(tag("figure", drawn, tag("figcaption", text), style="margin:0 0 .6em"))
+        return tag("div", *parts)
 
     def plot(self, layer: str, sample: int = 0, channels: int = 16) -> Any:
         """Draws the first channels that a layer made of a sample.
@@ -134,6 +149,11 @@ class LayerFilters:
     def __repr__(self) -> str:
         rows, columns, channels, count = self.weights.shape
         return f"<LayerFilters of {self.layer}: {count} of {rows} × {columns} × {channels}>"
+
+    def _repr_html_(self) -> str:
+        """The first filters, for notebooks: of three channels in colours, of others the first channel."""
+        picture = filter_tiles(self.weights)
+        return tag("figure", tag("img", src=data_url(picture), alt=repr(self)), tag("figcaption", repr(self)))
 
     def plot(self, count: int = 32) -> Any:
         """Draws the first filters: of three channels in colours, of others the first channel.

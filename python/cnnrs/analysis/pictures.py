@@ -9,8 +9,9 @@ import numpy as np
 
 from cnnrs.base.arguments import file_path, number
 from cnnrs.base.extras import library, pyplot
+from cnnrs.charts.png import tiles
 
-__all__ = ["grid", "heat", "overlay", "save_image", "to_unit"]
+__all__ = ["filter_tiles", "grid", "heat", "map_tiles", "overlay", "save_image", "to_unit"]
 
 # Black, violet, red, orange, pale yellow: lighter is more, also in print without colours.
 _COLOURS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], np.float64)
@@ -39,6 +40,39 @@ def heat(values: np.ndarray) -> np.ndarray:
     before = np.minimum(places.astype(int), len(_COLOURS) - 2)
     share = (places - before)[..., None]
     return np.rint(_COLOURS[before] * (1 - share) + _COLOURS[before + 1] * share).astype(np.uint8)
+
+
+def filter_tiles(weights: np.ndarray, count: int = 48) -> np.ndarray:
+    """The first filters side by side: of three channels in colours, of others the first channel.
+
+    Args:
+        weights: (rows, columns, channels, filters).
+        count: How many at most.
+
+    Returns:
+        uint8 of shape (height, width, 4), transparent between the filters.
+    """
+    first = np.moveaxis(weights, -1, 0)[:count]
+    unit = to_unit(first if first.shape[-1] == 3 else first[..., :1])
+    pixels = np.rint(np.broadcast_to(unit, (*unit.shape[:3], 3)) * 255).astype(np.uint8)
+    return tiles(list(pixels), 12, max(1, 28 // max(pixels.shape[1:3])), 2)
+
+
+def map_tiles(maps: np.ndarray, count: int = 8, side: int = 64) -> np.ndarray:
+    """The first channels side by side, each brought to its own range, as heat.
+
+    Args:
+        maps: (channels, rows, columns).
+        count: How many at most.
+        side: Pixels of the longer side; larger maps are shown at a part of their places.
+
+    Returns:
+        uint8 of shape (height, width, 4), transparent between the channels.
+    """
+    step = max(1, -(-max(maps.shape[1:]) // side))
+    shown = maps[:count, ::step, ::step].astype(np.float64)
+    pictures = [heat(to_unit(channel, per_sample=False)) for channel in shown]
+    return tiles(pictures, count, max(1, side // max(shown.shape[1:])), 2)
 
 
 def overlay(images: np.ndarray, values: np.ndarray, alpha: float = 0.5) -> np.ndarray:

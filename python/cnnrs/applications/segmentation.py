@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from cnnrs import layers, ops
-from cnnrs.applications import resnet, vgg16
+from cnnrs import layers
+from cnnrs.applications import resnet, torchvision, vgg16
 from cnnrs.applications.building import check_weights
 from cnnrs.applications.dilation import dilated
-from cnnrs.applications.resnet_dilated import resnet_v1_5
 from cnnrs.base import suggest
 from cnnrs.base.arguments import flag, integer, named, number
 from cnnrs.models import Model
@@ -23,8 +23,8 @@ def _mobile(shape: Any, weights: Any) -> Model:
 
 
 _BACKBONES = {
-    "resnet50": lambda shape, weights: resnet_v1_5(shape, (3, 4, 6, 3), "resnet50"),
-    "resnet101": lambda shape, weights: resnet_v1_5(shape, (3, 4, 23, 3), "resnet101"),
+    "resnet50": lambda shape, weights: torchvision.resnet50(False, weights, input_shape=shape),
+    "resnet101": lambda shape, weights: torchvision.resnet101(False, weights, input_shape=shape),
     "keras_resnet50": lambda shape, weights: resnet.ResNet50(
         input_shape=shape, include_top=False, weights=weights
     ),
@@ -50,10 +50,11 @@ def _backbone(backbone: Any, input_shape: Any, weights: Any, owner: str) -> Mode
             f"{owner}: backbone: expected a model or one of {', '.join(_BACKBONES)}, received "
             f"{backbone!r}{hint}"
         )
-    if weights is not None and backbone not in _TRAINED:
+    if weights == "imagenet" and backbone not in _TRAINED:
         raise ValueError(
-            f"{owner}: backbone_weights: expected None for {backbone!r}, of which there are no trained "
-            f"weights; there are for {', '.join(_TRAINED)}; received {weights!r}"
+            f"{owner}: backbone_weights: expected None or the path of a file of torchvision's weights for "
+            f"{backbone!r}, of which Keras has no trained weights; it has for {', '.join(_TRAINED)}; "
+            f"received {weights!r}"
         )
     check_weights(weights, False, 1000, None, owner)
     return _BACKBONES[backbone](tuple(input_shape), weights)
@@ -102,15 +103,9 @@ def _finish(
 
 
 def _aspp(x: Any, rates: Any, filters: int, dropout: float) -> Any:
-    """Atrous spatial pyramid pooling: 1 x 1, dilated 3 x 3, and the mean of the image, side by side."""
-    branches = [_conv(x, filters, 1, "aspp_0")]
-    for k, rate in enumerate(rates, 1):
-        branches.append(_conv(x, filters, 3, f"aspp_{k}", rate))
-    mean = layers.GlobalAveragePooling2D(keepdims=True, name="aspp_pool")(x)
-    mean = _conv(mean, filters, 1, "aspp_pool")
-    branches.append(ops.add(ops.zeros_like(branches[0]), mean))
-    y = layers.Concatenate(name="aspp_concat")(branches)
-    return layers.Dropout(dropout, name="aspp_dropout")(_conv(y, filters, 1, "aspp_project"))
+    """Atrous spatial pyramid pooling with the normalisation of the heads."""
+    norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+    return layers.ASPP(filters, rates, dropout, norm=norm, name="aspp")(x)
 
 
 def _rates(output_stride: int, rates: Any, owner: str) -> tuple[int, ...]:
@@ -145,7 +140,8 @@ def FCN(
         classes: Number of classes.
         backbone: "resnet50", "resnet101" (those of torchvision, with the stride in the 3 x 3 convolutions),
             "keras_resnet50", "mobilenet_v2", "vgg16", or a functional model from images to one map.
-        backbone_weights: None, or "imagenet" or the path of a file for backbones that Keras has.
+        backbone_weights: None; the path of a file, for "resnet50" and "resnet101" one of torchvision's
+            weights (see `applications.torchvision`); or "imagenet" for backbones that Keras has.
         output_stride: How many pixels one of the last map stands for: 8, 16 or 32. Strides beyond become
             dilations.
         aux_loss: Whether a second head on the map before the last stage helps training: the model then gives
@@ -177,48 +173,14 @@ def FCN(
     return _finish(model, model.inputs[0], found, classifier_activation, name, weights)
 
 
-def _skips(
-    owner: str,
-    levels: tuple[int, ...],
-    input_shape: Any,
-    classes: int,
-    backbone: Any,
-    backbone_weights: Any,
-    classifier_activation: Any,
-    weights: Any,
-    name: str,
-) -> Model:
-    """Scores of the coarsest map, made finer step by step, with those of finer maps added."""
-    integer(classes, owner, "classes", least=1)
-    model = _backbone(backbone, input_shape, backbone_weights, owner)
-    model, maps = dilated(model, 32, owner)
-    x = _fcn_head(maps[32], classes, "score_32")
-    stride = 32
-    for stride in levels:
-        score = layers.Conv2D(classes, 1, name=f"score_{stride}")(maps[stride])
-        x = _to_size(x, score, 2, f"up_{stride}")
-        x = layers.Add(name=f"sum_{stride}")([x, score])
-    return _finish(model, model.inputs[0], {"out": (x, stride)}, classifier_activation, name, weights)
-
-
-@named
-def FCN32s(
-    input_shape: Any = (512, 512, 3),
-    classes: int = 21,
-    backbone: Any = "vgg16",
-    backbone_weights: Any = None,
-    classifier_activation: Any = "softmax",
-    weights: Any = None,
-    name: str = "fcn32s",
-) -> Model:
-    """FCN-32s: scores of the map of stride 32, resized.
+_DOC = """{title}: scores of the map of stride 32{what}.
 
     Maps are resized bilinearly, with which the paper begins its upsampling.
 
     Args:
         input_shape: As in `FCN`.
         classes: Number of classes.
-        backbone: As in `FCN`, with maps of strides 32.
+        backbone: As in `FCN`, with maps of strides {strides}.
         backbone_weights: As in `FCN`.
         classifier_activation: Activation of the result; None for logits.
         weights: Path of a file of weights of the whole network; None for random ones.
@@ -234,94 +196,51 @@ def FCN32s(
         Long, Shelhamer and Darrell 2015, "Fully Convolutional Networks for Semantic Segmentation",
         arXiv:1411.4038, figure 3.
 
-    >>> from cnnrs.applications import FCN32s
-    >>> FCN32s((64, 64, 3), classes=3, backbone="mobilenet_v2").output_shape
+    >>> from cnnrs.applications import {name}
+    >>> {name}((64, 64, 3), classes=3, backbone="mobilenet_v2").output_shape
     (None, 64, 64, 3)
     """
-    given = (input_shape, classes, backbone, backbone_weights, classifier_activation, weights, name)
-    return _skips("FCN32s", (), *given)
 
 
-@named
-def FCN16s(
-    input_shape: Any = (512, 512, 3),
-    classes: int = 21,
-    backbone: Any = "vgg16",
-    backbone_weights: Any = None,
-    classifier_activation: Any = "softmax",
-    weights: Any = None,
-    name: str = "fcn16s",
-) -> Model:
-    """FCN-16s: scores of the map of stride 32, to which those of stride 16 are added.
-
-    Maps are resized bilinearly, with which the paper begins its upsampling.
+def _skips(owner: str, levels: tuple[int, ...], title: str, what: str) -> Callable[..., Model]:
+    """The function that makes scores of the coarsest map, finer step by step, with those of finer maps added.
 
     Args:
-        input_shape: As in `FCN`.
-        classes: Number of classes.
-        backbone: As in `FCN`, with maps of strides 16, 32.
-        backbone_weights: As in `FCN`.
-        classifier_activation: Activation of the result; None for logits.
-        weights: Path of a file of weights of the whole network; None for random ones.
-        name: Name.
-
-    Returns:
-        A model that gives float32 tensors of shape (batch, height, width, classes).
-
-    Raises:
-        ValueError: An argument does not fit.
-
-    Reference:
-        Long, Shelhamer and Darrell 2015, "Fully Convolutional Networks for Semantic Segmentation",
-        arXiv:1411.4038, figure 3.
-
-    >>> from cnnrs.applications import FCN16s
-    >>> FCN16s((64, 64, 3), classes=3, backbone="mobilenet_v2").output_shape
-    (None, 64, 64, 3)
+        owner: Its name.
+        levels: Strides of the finer maps.
+        title: The network's name in the paper.
+        what: What its documentation says of the levels.
     """
-    given = (input_shape, classes, backbone, backbone_weights, classifier_activation, weights, name)
-    return _skips("FCN16s", (16,), *given)
+
+    def build(
+        input_shape: Any = (512, 512, 3),
+        classes: int = 21,
+        backbone: Any = "vgg16",
+        backbone_weights: Any = None,
+        classifier_activation: Any = "softmax",
+        weights: Any = None,
+        name: str = owner.lower(),
+    ) -> Model:
+        integer(classes, owner, "classes", least=1)
+        model = _backbone(backbone, input_shape, backbone_weights, owner)
+        model, maps = dilated(model, 32, owner)
+        x = _fcn_head(maps[32], classes, "score_32")
+        stride = 32
+        for stride in levels:
+            score = layers.Conv2D(classes, 1, name=f"score_{stride}")(maps[stride])
+            x = _to_size(x, score, 2, f"up_{stride}")
+            x = layers.Add(name=f"sum_{stride}")([x, score])
+        return _finish(model, model.inputs[0], {"out": (x, stride)}, classifier_activation, name, weights)
+
+    strides = ", ".join(str(stride) for stride in (*reversed(levels), 32))
+    build.__name__ = build.__qualname__ = owner
+    build.__doc__ = _DOC.format(title=title, name=owner, what=what, strides=strides)
+    return named(build)
 
 
-@named
-def FCN8s(
-    input_shape: Any = (512, 512, 3),
-    classes: int = 21,
-    backbone: Any = "vgg16",
-    backbone_weights: Any = None,
-    classifier_activation: Any = "softmax",
-    weights: Any = None,
-    name: str = "fcn8s",
-) -> Model:
-    """FCN-8s: scores of the map of stride 32, to which those of strides 16 and 8 are added.
-
-    Maps are resized bilinearly, with which the paper begins its upsampling.
-
-    Args:
-        input_shape: As in `FCN`.
-        classes: Number of classes.
-        backbone: As in `FCN`, with maps of strides 8, 16, 32.
-        backbone_weights: As in `FCN`.
-        classifier_activation: Activation of the result; None for logits.
-        weights: Path of a file of weights of the whole network; None for random ones.
-        name: Name.
-
-    Returns:
-        A model that gives float32 tensors of shape (batch, height, width, classes).
-
-    Raises:
-        ValueError: An argument does not fit.
-
-    Reference:
-        Long, Shelhamer and Darrell 2015, "Fully Convolutional Networks for Semantic Segmentation",
-        arXiv:1411.4038, figure 3.
-
-    >>> from cnnrs.applications import FCN8s
-    >>> FCN8s((64, 64, 3), classes=3, backbone="mobilenet_v2").output_shape
-    (None, 64, 64, 3)
-    """
-    given = (input_shape, classes, backbone, backbone_weights, classifier_activation, weights, name)
-    return _skips("FCN8s", (16, 8), *given)
+FCN32s = _skips("FCN32s", (), "FCN-32s", ", resized")
+FCN16s = _skips("FCN16s", (16,), "FCN-16s", ", to which those of stride 16 are added")
+FCN8s = _skips("FCN8s", (16, 8), "FCN-8s", ", to which those of strides 16 and 8 are added")
 
 
 @named

@@ -118,6 +118,7 @@ _TOP = top(_MAKE)
 
 def _network(title: str, design: Design, source: str) -> Any:
     def features(x: Any, patch_size: int, grid: Any, dropout_rate: float, drop_path_rate: float) -> Any:
+        only_channels_last(title)
         integer(patch_size, title, "patch_size", least=1)
         number(dropout_rate, title, "dropout_rate", least=0, below=1)
         number(drop_path_rate, title, "drop_path_rate", least=0, below=1)

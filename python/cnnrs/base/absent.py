@@ -21,7 +21,6 @@ OF_CNNRS = {
 }
 
 OF_LAYERS = {
-    "TextVectorization": f"{_IMAGES}; split text with Python, and look words up with StringLookup",
     "MelSpectrogram STFTSpectrogram": f"{_IMAGES}; make spectrograms before training",
     "JaxLayer FlaxLayer": "a Layer computes with cnnrs.ops",
     "TFSMLayer": "there are no files of TensorFlow; load weights into layers",

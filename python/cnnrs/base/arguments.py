@@ -15,6 +15,7 @@ from cnnrs.base import suggest
 
 __all__ = [
     "NamedArguments",
+    "choice",
     "explain",
     "file_path",
     "flag",
@@ -320,6 +321,25 @@ def flag(value: Any, owner: Any, argument: str) -> bool:
     if isinstance(value, (int, np.bool_)) and value in (0, 1):
         return bool(value)
     raise ValueError(f"{_owner(owner)}: {argument}: expected True or False, received {value!r}")
+
+
+def choice(value: Any, owner: Any, argument: str, known: tuple[str, ...]) -> str:
+    """`value`, which must be one of the words `known`.
+
+    Raises:
+        ValueError: It is none of them.
+
+    >>> choice("manhattan", "Triplet", "distance", ("euclidean", "cosine"))
+    Traceback (most recent call last):
+    ValueError: Triplet: distance: expected one of 'euclidean', 'cosine', received 'manhattan'
+    """
+    if isinstance(value, str) and value in known:
+        return value
+    hint = suggest.did_you_mean(value, known) if isinstance(value, str) else ""
+    raise ValueError(
+        f"{_owner(owner)}: {argument}: expected one of {', '.join(map(repr, known))}, "
+        f"received {value!r}{hint if 'did' in hint else ''}"
+    )
 
 
 def file_path(value: Any, owner: Any) -> str:

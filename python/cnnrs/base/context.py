@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnrs import _core
 
-__all__ = ["calling", "current_training", "is_tracing", "trace"]
+__all__ = ["calling", "current_training", "is_tracing", "trace", "trace_depth"]
 
 
 class _State(threading.local):
@@ -68,6 +68,11 @@ def trace() -> Iterator[Any]:
             yield recorder
     finally:
         _STATE.calls, _STATE.training, _STATE.traces = outer
+
+
+def trace_depth() -> int:
+    """How many functions this thread records, one inside of another."""
+    return _STATE.traces
 
 
 def is_tracing() -> bool:

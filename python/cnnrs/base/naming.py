@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import re
 import threading
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Any
 
 from cnnrs.base.arguments import reject
@@ -15,6 +16,7 @@ __all__ = [
     "auto_name",
     "current_path",
     "enter_scopes",
+    "fresh_names",
     "scopes",
     "get_uid",
     "is_text",
@@ -96,6 +98,25 @@ def auto_name(prefix: str) -> str:
     """`prefix` the first time, then `prefix_1`, `prefix_2`, ..."""
     count = get_uid(prefix)
     return prefix if count == 1 else f"{prefix}_{count - 1}"
+
+
+@contextlib.contextmanager
+def fresh_names() -> Iterator[None]:
+    """Automatic names inside are those of a new process; outside they go on as if nothing had been.
+
+    >>> with fresh_names():
+    ...     auto_name("dense")
+    'dense'
+    """
+    with _LOCK:
+        before = _COUNTS.copy()
+        _COUNTS.clear()
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _COUNTS.clear()
+            _COUNTS.update(before)
 
 
 def reset_uids() -> None:

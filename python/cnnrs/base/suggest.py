@@ -37,19 +37,25 @@ def no_attribute(module: str, name: str, hint: str) -> AttributeError:
     return AttributeError(f"{module} has no {name!r}{hint}", name=name, obj=None)
 
 
-def without(module: str, absent: Mapping[str, str], known: Iterable[str]) -> Callable[[str], Any]:
+def without(
+    module: str, absent: Mapping[str, str], known: Iterable[str], also: Mapping[str, str] | None = None
+) -> Callable[[str], Any]:
     """A module's `__getattr__`: names that Keras has and this module lacks, each with what to do instead.
 
     Args:
         module: Name of the module.
         absent: Reasons by names; several names are separated by spaces.
         known: What the module has, for suggestions.
+        also: What to use instead of names that neither has, by names separated by spaces.
     """
     reasons = {name: reason for names, reason in absent.items() for name in names.split()}
+    instead = {name: use for names, use in (also or {}).items() for name in names.split()}
 
     def __getattr__(name: str) -> Any:
         if name in reasons:
             raise no_attribute(module, name, f", which Keras has: {reasons[name]}")
+        if name in instead:
+            raise no_attribute(module, name, f"; use {instead[name]}")
         hint = "" if name.startswith("_") else did_you_mean(name, known)
         raise no_attribute(module, name, hint)
 

@@ -24,8 +24,9 @@ class BackupAndRestore(Callback):
 
     The next `fit` with the same model and folder takes up weights, optimizer, the order of the data and the
     states of generators, metrics and callbacks, and goes on with the batch after the last that was kept. Once
-    training has ended the folder is deleted. An iterable is gone through anew up to that batch; what data
-    sets of your own keep is not part of it, and of your callbacks what `training_state` gives.
+    training has ended the folder is deleted. A `data.Dataset` that is made by the same steps has the same
+    orders and draws again, and goes on at that batch; another iterable is gone through anew up to it. What
+    data sets of your own keep is not part of the state, and of your callbacks what `training_state` gives.
 
     Args:
         backup_dir: The folder. It is made; nothing else may be in it.

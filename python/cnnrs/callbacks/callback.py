@@ -106,7 +106,7 @@ class Callback(NamedArguments):
 
 
 class History(Callback):
-    """The logs of all epochs; what `fit` returns.
+    """The logs of all epochs; what `fit` returns. `BackupAndRestore` keeps those before an interruption.
 
     Attributes:
         epoch: Numbers of the epochs.
@@ -129,16 +129,41 @@ class History(Callback):
         self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.epoch.append(epoch)
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value)
+        self._add(epoch, logs or {})
         self.model.history = self
+
+    def _add(self, epoch: int, logs: dict[str, Any]) -> None:
+        self.epoch.append(epoch)
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+
+    def training_state(self) -> dict[str, Any]:
+        # Other callbacks hear of the end of an epoch before, and may keep the state then.
+        told = History()
+        told.epoch, told.history = list(self.epoch), {k: list(v) for k, v in self.history.items()}
+        ended = None if self.model._fit is None else self.model._fit.ended
+        if ended is not None and ended[0] not in told.epoch:
+            told._add(*ended)
+        return {"epoch": told.epoch, "history": told.history}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        self.epoch, self.history = list(state["epoch"]), {k: list(v) for k, v in state["history"].items()}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"params": self.params, "history": self.history, "epoch": self.epoch, "_model": None}
 
     def __repr__(self) -> str:
         return f"<History of {len(self.epoch)} epochs: {', '.join(self.history)}>"
+
+    def _repr_html_(self) -> str:
+        """The curves, for notebooks."""
+        # Few who train look at curves in a notebook.
+        from cnnrs.charts import training_charts
+        from cnnrs.charts.html import tag
+
+        charts = training_charts({"epoch": [epoch + 1 for epoch in self.epoch], **self.history})
+        style = "display:flex;flex-wrap:wrap;gap:1em"
+        return tag("div", *(tag("div", chart.svg()) for chart in charts), style=style)
 
 
 class LambdaCallback(Callback):

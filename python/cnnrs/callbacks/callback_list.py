@@ -122,7 +122,8 @@ def _in_order(callbacks: list[Any]) -> list[Any]:
     stateful = [
         one
         for one in callbacks
-        if getattr(type(one), "training_state", None) not in (None, Callback.training_state)
+        if getattr(type(one), "training_state", None)
+        not in (None, Callback.training_state, History.training_state)
     ]
     for keeper in keepers:
         last = max((callbacks.index(one) for one in stateful), default=-1)

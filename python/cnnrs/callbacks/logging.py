@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import io
 import math
 import os
 import stat
@@ -92,7 +93,8 @@ class CSVLogger(Callback):
 
     The columns are the logs of the first epoch, and those of validation if there is to be one; a file that
     is continued keeps its own. What an epoch lacks is `NA`; logs without a column are left out, with a
-    warning.
+    warning. With `BackupAndRestore`, training that is taken up again has one line for each epoch: those of
+    epochs that run again are replaced.
 
     Args:
         filename: The file; a terminal, `/dev/stdout` or a FIFO that somebody reads will do.
@@ -120,44 +122,59 @@ class CSVLogger(Callback):
         super().__init__()
         self.filename, self.sep, self.append = file_path(filename, self), separator, append
         self._file: Any = None
-        self._writer: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        continued = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
-        # Open until training ends.
-        self._file = open(
-            self.filename,
-            "a" if self.append else "w",
-            newline="",
-            encoding="utf-8",
-            opener=_open_for_lines,
-        )
+        # Open until training ends. What the file held stays until it is known whether training is taken up.
+        self._file = open(self.filename, "a", newline="", encoding="utf-8", opener=_open_for_lines)
+        self._is_regular = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+        size = os.path.getsize(self.filename) if self._is_regular else 0
+        self._before, self._text = size if self.append else 0, ""
+        self._began = False
         self._header: list[str] | None = None
-        if continued:
+        if self.append and size:
             with open(self.filename, newline="", encoding="utf-8") as file:
                 self._header = next(csv.reader(file, delimiter=self.sep))
-        self._writer = None
         self._left_out: set[str] = set()
 
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if not self._began:
+            self._began = True
+            if self._is_regular:
+                self._file.truncate(self._before)
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        logs = logs or {}
+        row = {"epoch": epoch, **(logs or {})}
+        lines: list[Any] = []
+        if self._header is None:
+            self._header = ["epoch", *self._columns(logs or {})]
+            lines.append(self._header)
+        lines.append([row.get(name, "NA") for name in self._header])
+        text = io.StringIO(newline="")
+        csv.writer(text, delimiter=self.sep).writerows(lines)
         with self._naming_the_file():
-            if self._writer is None:
-                self._writer = csv.DictWriter(
-                    self._file,
-                    self._header or ["epoch", *self._columns(logs)],
-                    restval="NA",
-                    delimiter=self.sep,
-                    extrasaction="ignore",
-                )
-                if self._header is None:
-                    self._writer.writeheader()
-            self._writer.writerow({"epoch": epoch, **logs})
-            self._file.flush()
-        new = logs.keys() - set(self._writer.fieldnames) - self._left_out
+            self._write(text.getvalue())
+        new = row.keys() - set(self._header) - self._left_out
         if new:
             self._left_out |= new
             warn_user(f"CSVLogger: {self.filename!r} has no columns for {sorted(new)}")
+
+    def _write(self, text: str) -> None:
+        self._file.write(text)
+        self._file.flush()
+        self._text += text
+
+    def training_state(self) -> dict[str, Any]:
+        return {"before": self._before, "text": self._text, "header": self._header}
+
+    def load_training_state(self, state: dict[str, Any]) -> None:
+        self._header = state["header"]
+        if not self._is_regular:
+            return
+        # Lines of epochs that will run again are written again.
+        self._before, self._began = state["before"], True
+        with self._naming_the_file():
+            self._file.truncate(min(self._before, os.path.getsize(self.filename)))
+            self._write(state["text"])
 
     def _columns(self, logs: dict[str, Any]) -> list[str]:
         names = sorted(logs)
@@ -169,7 +186,6 @@ class CSVLogger(Callback):
     def on_train_end(self, logs: Any = None) -> None:
         with self._naming_the_file():
             self._file.close()
-        self._writer = None
 
     @contextlib.contextmanager
     def _naming_the_file(self) -> Iterator[None]:

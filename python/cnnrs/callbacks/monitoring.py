@@ -134,12 +134,15 @@ class EarlyStopping(Monitor):
             "stopped_epoch": self.stopped_epoch,
             "best_epoch": self.best_epoch,
             "best": self.best,
+            "stop": bool(self.model.stop_training),
         }
         return {**state, **{f"best/{i}": weight for i, weight in enumerate(self.best_weights or [])}}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         self.wait, self.stopped_epoch = state["wait"], state["stopped_epoch"]
         self.best_epoch, self.best = state["best_epoch"], state["best"]
+        # States that former versions kept do not say it.
+        self.model.stop_training = bool(state.get("stop", False))
         weights = [state[f"best/{i}"] for i in range(sum(key.startswith("best/") for key in state))]
         self.best_weights = weights or None
 

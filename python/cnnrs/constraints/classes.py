@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnrs.base.arguments import NamedArguments
+from cnnrs.base.arguments import NamedArguments, number
 from cnnrs.ops import raw
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm"]
@@ -62,7 +62,19 @@ class NonNeg(Constraint):
 
 
 class MaxNorm(Constraint):
-    """Norms along `axis` are at most `max_value` (Srivastava et al. 2014).
+    """Norms along `axis` are at most `max_value`: weights of a larger norm are made shorter.
+
+    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15,
+    section 5.1, use it beside dropout.
+
+    Args:
+        max_value: The largest norm, at least 0.
+        axis: Axis, or axes, along which norms are taken: 0 of a kernel of `Dense`, (inputs, outputs), so that
+            each output has a norm; [0, 1, 2] of one of `Conv2D`, (height, width, channels, filters), so that
+            each filter has one; [0, 1] of one of `DepthwiseConv2D`.
+
+    Raises:
+        ValueError: `max_value` is no number >= 0.
 
     >>> from cnnrs import constraints
     >>> [round(v, 4) for v in constraints.MaxNorm(1.0)([3.0, 4.0]).tolist()]
@@ -70,6 +82,7 @@ class MaxNorm(Constraint):
     """
 
     def __init__(self, max_value: float = 2, axis: Any = 0):
+        number(max_value, self, "max_value", least=0)
         self.max_value, self.axis = max_value, axis
 
     def __call__(self, w: Any) -> Any:
@@ -82,6 +95,11 @@ class MaxNorm(Constraint):
 
 class UnitNorm(Constraint):
     """Norms along `axis` are 1.
+
+    Args:
+        axis: Axis, or axes, along which norms are taken: 0 of a kernel of `Dense`, (inputs, outputs), so that
+            each output has a norm; [0, 1, 2] of one of `Conv2D`, (height, width, channels, filters), so that
+            each filter has one; [0, 1] of one of `DepthwiseConv2D`.
 
     >>> from cnnrs import constraints
     >>> [round(v, 4) for v in constraints.UnitNorm()([3.0, 4.0]).tolist()]
@@ -101,12 +119,23 @@ class UnitNorm(Constraint):
 class MinMaxNorm(Constraint):
     """Norms along `axis` are drawn into `min_value`..`max_value` at `rate`.
 
+    Args:
+        min_value: The least norm, at least 0.
+        max_value: The largest norm, at least 0.
+        rate: How far a norm outside goes in one step: 1 all the way.
+        axis: As in `MaxNorm`.
+
+    Raises:
+        ValueError: A number is less than 0.
+
     >>> from cnnrs import constraints
     >>> [round(v, 4) for v in constraints.MinMaxNorm(0.5, 1.0)([3.0, 4.0]).tolist()]
     [0.6, 0.8]
     """
 
     def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Any = 0):
+        for argument, value in (("min_value", min_value), ("max_value", max_value), ("rate", rate)):
+            number(value, self, argument, least=0)
         self.min_value, self.max_value, self.rate, self.axis = min_value, max_value, rate, axis
 
     def __call__(self, w: Any) -> Any:

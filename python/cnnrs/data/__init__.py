@@ -2,10 +2,13 @@
 
 from cnnrs.base import suggest
 from cnnrs.data.dataset import Dataset
+from cnnrs.data.hashing import content_hash
 from cnnrs.data.images import ImageInfo, decode_image, image_batches, image_info, read_images
 from cnnrs.data.options import AutoShardPolicy, Options
 from cnnrs.data.pipeline import AUTOTUNE, INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, DatasetIterator
+from cnnrs.data.shards import write_shards
 from cnnrs.data.spec import DatasetSpec, TensorSpec
+from cnnrs.data.splitting import class_weights
 from cnnrs.data.strings import StringTensor
 
 __all__ = [
@@ -20,6 +23,9 @@ __all__ = [
     "Options",
     "StringTensor",
     "TensorSpec",
+    "class_weights",
+    "content_hash",
+    "write_shards",
     "decode_image",
     "image_batches",
     "image_info",

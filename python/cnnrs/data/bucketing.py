@@ -14,7 +14,8 @@ from cnnrs.data.grouping import batch_of
 from cnnrs.data.mapping import ElementFunction, arguments_of
 from cnnrs.data.ordering import count_of
 from cnnrs.data.padding import padded, padding_of
-from cnnrs.data.pipeline import UNKNOWN_CARDINALITY, Passes, Pipeline
+from cnnrs.data.passes import Passes
+from cnnrs.data.pipeline import UNKNOWN_CARDINALITY, Pipeline
 from cnnrs.data.spec import TensorSpec, batched
 
 __all__ = ["Bucketing"]
@@ -88,7 +89,7 @@ class Bucketing(Functions):
             for group in sorted(groups):
                 yield from reduced(group, groups[group], peek)
 
-        return self._made(grouped, UNKNOWN_CARDINALITY, name=name)
+        return self._step(grouped, UNKNOWN_CARDINALITY, name=name, kept=(passes,))
 
     def bucket_by_sequence_length(
         self,
@@ -175,7 +176,7 @@ class Bucketing(Functions):
                 return None
             return batched(of if plain else padding_of(padded_shapes, None, where).spec(of), None)
 
-        return self._made(batches, UNKNOWN_CARDINALITY, spec, name=name)
+        return self._step(batches, UNKNOWN_CARDINALITY, spec, name=name, kept=(passes,))
 
     def rejection_resample(
         self,
@@ -235,7 +236,7 @@ class Bucketing(Functions):
             of = self._known_spec()
             return None if of is None else (TensorSpec((), "int64"), of)
 
-        return self._made(resampled, UNKNOWN_CARDINALITY, spec, name=name)
+        return self._step(resampled, UNKNOWN_CARDINALITY, spec, name=name, kept=(passes, draws))
 
 
 def _key(value: Any, where: str) -> int:

@@ -7,9 +7,10 @@ from typing import Any
 from cnnrs.base.arguments import file_path
 from cnnrs.base.suggest import did_you_mean, no_attribute
 from cnnrs.data.bucketing import Bucketing
+from cnnrs.data.file_sources import FileSources
 from cnnrs.data.options import Options
 from cnnrs.data.ordering import Ordering
-from cnnrs.data.sources import Sources
+from cnnrs.data.splitting import Splitting
 from cnnrs.data.stored import write_elements
 from cnnrs.data.strings import StringTensor
 
@@ -21,13 +22,13 @@ _ABSENT = {
     "ragged_batch": "tensors have one extent an axis; use padded_batch or bucket_by_sequence_length",
     "dense_to_ragged_batch": "tensors have one extent an axis; use padded_batch",
     "sparse_batch": "there are no sparse tensors; use padded_batch",
-    "fingerprint": "elements tell whether two data sets are equal",
+    "fingerprint": "content_hash() gives a hash of the data",
     "make_one_shot_iterator": "it is of TensorFlow 1; iter(dataset) gives an iterator",
     "make_initializable_iterator": "it is of TensorFlow 1; iter(dataset) gives an iterator",
 }
 
 
-class Dataset(Bucketing, Ordering, Sources):
+class Dataset(Bucketing, Ordering, Splitting, FileSources):
     """Elements that can be gone through many times: samples, or batches that `fit` takes.
 
     A class method such as `from_tensor_slices` makes one, and each method makes another one of it. Nothing
@@ -38,6 +39,7 @@ class Dataset(Bucketing, Ordering, Sources):
     Attributes:
         class_names: Of images of a directory: the names of their classes; else None.
         file_paths: Of these: their files; else None.
+        files_in_order: Whether elements come in the order of `file_paths` in each pass.
         element_spec: The shapes and types of elements.
 
     Example:
@@ -58,8 +60,8 @@ class Dataset(Bucketing, Ordering, Sources):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.class_names: list[str] | None = None
         self.file_paths: list[str] | None = None
+        self.files_in_order = False
         self._options = Options()
 
     @staticmethod
@@ -113,7 +115,9 @@ class Dataset(Bucketing, Ordering, Sources):
         """
         if not isinstance(options, Options):
             raise TypeError(f"Dataset.with_options: expected Options, received {type(options).__name__}")
-        made = self._made(self._open_pass, self._length, self._known_spec, self._rows, name=name)
+        made = self._step(
+            self._open_pass, self._length, self._known_spec, self._rows, name, open_at=self._open_at
+        )
         made._options, made._attempts = options, self._attempts
         return made
 

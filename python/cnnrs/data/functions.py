@@ -13,10 +13,11 @@ from cnnrs.data.elements import as_element, for_numpy, for_user
 from cnnrs.data.grouping import check_order
 from cnnrs.data.mapping import ElementFunction, arguments_of, as_bool
 from cnnrs.data.ordering import count_of
-from cnnrs.data.pipeline import UNKNOWN_CARDINALITY, Passes, Pipeline, worker_count
+from cnnrs.data.passes import Passes, keyed
+from cnnrs.data.pipeline import UNKNOWN_CARDINALITY, Pipeline, worker_count
 from cnnrs.data.rows import ArrayRows
 from cnnrs.data.spec import spec_of
-from cnnrs.data.workers import attempted, through
+from cnnrs.data.workers import attempted, group_start, named_errors, through
 
 __all__ = ["Functions"]
 
@@ -80,16 +81,25 @@ class Functions(Pipeline):
         in_memory = self._rows is not None and isinstance(self._rows.source, ArrayRows)
 
         def mapped(peek: bool) -> Iterator[Any]:
-            pairs = passes.keyed(self._open(peek), peek)
+            seed = passes.next(peek)
+            pairs = keyed(self._open(peek), seed)
             if peek:
                 return through(function.of_pair, pairs, 1)
-            return through(function.of_pair, pairs, workers, function, in_memory)
+            return named_errors(
+                through(function.of_pair, pairs, workers, function, in_memory), where, seed[1]
+            )
+
+        def mapped_at(first: int) -> Iterator[Any]:
+            begin, seed = group_start(first), passes.next(False)
+            pairs = keyed(self._open_at(begin), seed, begin)
+            results = through(function.of_pair, pairs, workers, function, in_memory, begin)
+            return itertools.islice(named_errors(results, where, seed[1], begin), first - begin, None)
 
         def spec() -> Any:
             of = self._known_spec()
             return None if of is None else function.spec(arguments_of(of))
 
-        made = self._made(mapped, self._length, spec, name=name)
+        made = self._step(mapped, self._length, spec, name=name, kept=(passes,), open_at=mapped_at)
         made._attempts = lambda peek: attempted(
             function.of_pair, passes.keyed(self._open(peek), peek), 1 if peek else workers
         )
@@ -122,7 +132,7 @@ class Functions(Pipeline):
                 if as_bool(function(arguments_of(element), key), where):
                     yield element
 
-        return self._made(chosen, UNKNOWN_CARDINALITY, self._known_spec, name=name)
+        return self._step(chosen, UNKNOWN_CARDINALITY, self._known_spec, name=name, kept=(passes,))
 
     def take_while(self, predicate: Callable[..., Any], name: str | None = None) -> Any:
         """The elements before the first one for which a function returns False.
@@ -152,7 +162,9 @@ class Functions(Pipeline):
                     return
                 yield element
 
-        return self._made(taken, UNKNOWN_CARDINALITY if self._length else 0, self._known_spec, name=name)
+        return self._step(
+            taken, UNKNOWN_CARDINALITY if self._length else 0, self._known_spec, name=name, kept=(passes,)
+        )
 
     def flat_map(self, map_func: Callable[..., Any], name: str | None = None) -> Any:
         """The elements of the data sets that a function makes of elements, one data set behind the other.
@@ -173,13 +185,13 @@ class Functions(Pipeline):
             >>> [int(x) for x in data.flat_map(Dataset.from_tensor_slices)]
             [1, 2, 3, 4]
         """
-        datasets = self._datasets(map_func, "Dataset.flat_map")
+        datasets, passes = self._datasets(map_func, "Dataset.flat_map")
 
         def flat(peek: bool) -> Iterator[Any]:
             for dataset in datasets(peek):
                 yield from dataset._open(peek)
 
-        return self._made(flat, UNKNOWN_CARDINALITY, name=name)
+        return self._step(flat, UNKNOWN_CARDINALITY, name=name, kept=(passes,))
 
     def interleave(
         self,
@@ -224,7 +236,7 @@ class Functions(Pipeline):
             raise ValueError(f"{where}: cycle_length: expected a positive integer, received 0")
         cycle = workers if cycle < 0 else cycle
         block = count_of(block_length, where, "block_length", 1)
-        datasets = self._datasets(map_func, where)
+        datasets, passes = self._datasets(map_func, where)
 
         def opened(dataset: Any, peek: bool) -> Iterator[Any]:
             parallel = not peek and workers > 1
@@ -252,9 +264,11 @@ class Functions(Pipeline):
                     return
                 place = (place + 1) % cycle
 
-        return self._made(interleaved, UNKNOWN_CARDINALITY, name=name)
+        return self._step(interleaved, UNKNOWN_CARDINALITY, name=name, kept=(passes,))
 
-    def _datasets(self, map_func: Callable[..., Any], where: str) -> Callable[[bool], Iterator[Any]]:
+    def _datasets(
+        self, map_func: Callable[..., Any], where: str
+    ) -> tuple[Callable[[bool], Iterator[Any]], Passes]:
         function, passes = ElementFunction(map_func, where, returns_datasets=True), Passes()
 
         def datasets(peek: bool) -> Iterator[Any]:
@@ -266,7 +280,7 @@ class Functions(Pipeline):
                     )
                 yield dataset
 
-        return datasets
+        return datasets, passes
 
     def reduce(self, initial_state: Any, reduce_func: Callable[..., Any], name: str | None = None) -> Any:
         """One value of all elements: a function of it and the next element gives the next value.
@@ -333,7 +347,7 @@ class Functions(Pipeline):
                 state = pair[0]
                 yield pair[1]
 
-        return self._made(scanned, self._length, name=name)
+        return self._step(scanned, self._length, name=name, kept=(passes,))
 
     def unique(self, name: str | None = None) -> Any:
         """The elements without those that came before.
@@ -358,7 +372,7 @@ class Functions(Pipeline):
                     seen.add(value)
                     yield element
 
-        return self._made(distinct, UNKNOWN_CARDINALITY, self._known_spec, name=name)
+        return self._step(distinct, UNKNOWN_CARDINALITY, self._known_spec, name=name)
 
     def apply(self, transformation_func: Callable[[Any], Any]) -> Any:
         """What a function makes of this data set.

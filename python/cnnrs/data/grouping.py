@@ -83,18 +83,25 @@ class Grouping(Pipeline):
         workers = worker_count(num_parallel_calls, where)
         rows = self._rows
 
-        def batches(peek: bool) -> Iterator[Any]:
-            at_once = None if rows is None else rows.open_batches(peek, size, drop)
+        def batches(peek: bool, first: int = 0) -> Iterator[Any]:
+            at_once = None if rows is None else rows.open_batches(peek, size, drop, first)
             if at_once is not None:
                 return at_once
-            groups = groups_of(self._open(peek), size, drop)
+            elements = self._open_at(first * size) if first else self._open(peek)
+            groups = groups_of(elements, size, drop)
             return through(lambda group: batch_of(group, where), groups, 1 if peek else workers)
 
         def spec() -> Any:
             of = self._known_spec()
             return None if of is None else batched(of, size if drop else None)
 
-        return self._made(batches, batch_count(self._length, size, drop), spec, name=name)
+        return self._step(
+            batches,
+            batch_count(self._length, size, drop),
+            spec,
+            name=name,
+            open_at=lambda first: batches(False, first),
+        )
 
     def padded_batch(
         self,
@@ -141,7 +148,7 @@ class Grouping(Pipeline):
             of = self._known_spec()
             return None if of is None else batched(padding.spec(of), size if drop else None)
 
-        return self._made(batches, batch_count(self._length, size, drop), spec, name=name)
+        return self._step(batches, batch_count(self._length, size, drop), spec, name=name)
 
     def unbatch(self, name: str | None = None) -> Any:
         """The rows of elements as elements: what undoes `batch`.
@@ -180,7 +187,7 @@ class Grouping(Pipeline):
                 return self._length * shapes[0][0]
             return INFINITE_CARDINALITY if self._length == INFINITE_CARDINALITY else UNKNOWN_CARDINALITY
 
-        return self._made(rows, length(), spec, name=name)
+        return self._step(rows, length(), spec, name=name)
 
     def rebatch(self, batch_size: Any, drop_remainder: bool = False, name: str | None = None) -> Any:
         """Batches taken apart and put together anew.
@@ -252,7 +259,7 @@ class Grouping(Pipeline):
         length = self._length
         if length >= 0:
             length = -(-length // step) if not drop else max((length - span) // step + 1, 0)
-        return self._made(windows, length, spec, name=name)
+        return self._step(windows, length, spec, name=name)
 
     def _window(self, members: list[Any]) -> Any:
         spec = self._known_spec()
@@ -270,7 +277,7 @@ class Grouping(Pipeline):
         """The rows of arrays."""
         order = np.arange(length)
         rows = Rows(ArrayRows(structure), lambda peek: order)
-        return cls._made(rows.open, length, spec, rows, name=name)
+        return cls._made(rows.open, length, spec, rows, name=name, open_at=rows.open_at)
 
 
 def check_order(deterministic: Any, where: str) -> None:

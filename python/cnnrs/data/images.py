@@ -15,14 +15,14 @@ from cnnrs import _core
 from cnnrs.base.arguments import flag, integer, integers
 from cnnrs.base.user_warnings import warn_user
 
-__all__ = ["MAX_PIXELS", "ImageInfo", "decode_image", "image_batches", "image_info", "read_images"]
+__all__ = ["FILTERS", "MAX_PIXELS", "ImageInfo", "decode_image", "image_batches", "image_info", "read_images"]
 
 # What Pillow refuses: twice the number of pixels of which it warns.
 MAX_PIXELS = 178_956_970
 
 _CHANNELS = {"rgb": 3, "rgba": 4, "grayscale": 1}
 _MODES = (*_CHANNELS, "unchanged")
-_FILTERS = ("bilinear", "nearest", "box", "hamming", "bicubic", "lanczos")
+FILTERS = ("bilinear", "nearest", "box", "hamming", "bicubic", "lanczos")
 _FITS = ("stretch", "crop", "pad")
 # Errors that the message of a warning names one by one.
 _NAMED = 5
@@ -111,7 +111,7 @@ def _wanted(
         "upright": flag(exif_orientation, function, "exif_orientation"),
         "size": size,
         "fit": _one_of(fit, _FITS, function, "fit"),
-        "filter": _one_of(interpolation, _FILTERS, function, "interpolation"),
+        "filter": _one_of(interpolation, FILTERS, function, "interpolation"),
         "draft": flag(draft, function, "draft"),
         "max_pixels": integer(max_pixels, function, "max_pixels", least=1, most=2**63 - 1),
         "floats": False,

@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, ops, tree
+from cnnrs import _core, tree
 from cnnrs.base import context, policies
 from cnnrs.base.dtypes import host_dtype
+from cnnrs.base.image_steps import collecting
 from cnnrs.base.key_scope import KeyScope
 from cnnrs.base.recent import Recent
+from cnnrs.data.chains import EagerChains, RecordedChains
 from cnnrs.data.elements import as_element, for_user, host
+from cnnrs.data.recording import Recording
 from cnnrs.data.spec import TensorSpec, merged, plain_name, spec_of
-from cnnrs.data.workers import GROUP
 from cnnrs.ops.dispatch import as_tensor
 
 __all__ = ["ElementFunction", "arguments_of", "as_bool", "on_the_processor"]
@@ -30,45 +32,10 @@ _LOG = logging.getLogger("cnnrs.data")
 # Signatures for which a function is recorded. One that meets more is run by Python, whose ops find their
 # plans by their graphs: recording would cost more than it saves.
 _MAX_SIGNATURES = 16
-# A group of elements shares a plan if one by one the calls would cost more than the work: if an element has
-# few numbers and few steps.
-_GROUP_SIZE = 2**15
-_GROUP_STEPS = 64
 # What stands for unknown extents where only shapes are asked for.
 _EXTENTS = (40, 41)
-_TENSOR = object()
 _NUMBERS = (np.ndarray, _core.Tensor, np.generic)
 _NESTED = (tuple, list, dict, deque)
-
-
-class _Recording:
-    """A recorded function.
-
-    Attributes:
-        compiled: The plan.
-        groups: Whether groups of elements share a plan.
-        group: The plan for a group of elements; None until one is needed.
-        outputs: What the function returned, with `_TENSOR` in place of tensors; None for a tuple of tensors.
-        spec: The specs of that.
-    """
-
-    def __init__(self, compiled: Any, outputs: Any, spec: Any, size: int):
-        self.compiled, self.outputs, self.spec = compiled, outputs, spec
-        specs = [leaf for leaf in tree.flatten(spec) if isinstance(leaf, TensorSpec)]
-        # What decides is the same in each run. numpy may lack bfloat16, and would give another type.
-        plain = all(s.dtype != "bfloat16" for s in specs)
-        fits = bool(specs) and size <= _GROUP_SIZE and plain and compiled.is_pure
-        self.groups = fits and compiled.describe().count("\n") <= _GROUP_STEPS
-        self.group: Any = None
-
-    def result(self, values: Sequence[Any]) -> Any:
-        """What the function returned, with such values in the place of tensors."""
-        if self.outputs is _TENSOR:
-            return values[0]
-        if self.outputs is None:
-            return tuple(values)
-        rest = iter(values)
-        return tree.map_structure(lambda leaf: next(rest) if leaf is _TENSOR else leaf, self.outputs)
 
 
 class on_the_processor:
@@ -102,7 +69,7 @@ class ElementFunction:
         self.function = function
         self.where = where
         self.runs_in_python = returns_datasets
-        self._recordings: Recent[Any, _Recording] = Recent(_MAX_SIGNATURES)
+        self._recordings: Recent[Any, Recording] = Recent(_MAX_SIGNATURES)
         self._lock = threading.Lock()
 
     def __call__(self, arguments: tuple[Any, ...], key: np.ndarray) -> Any:
@@ -120,7 +87,7 @@ class ElementFunction:
             recording = None if self.runs_in_python else self._recording(arguments, leaves)
             if recording is None:
                 return self._in_python(arguments, key)
-            return recording.result(recording.compiled(*leaves, key))
+            return recording(leaves, key)
 
     def of_pair(self, pair: tuple[Any, np.ndarray]) -> Any:
         """What the function makes of an element with its key."""
@@ -132,25 +99,26 @@ class ElementFunction:
         """Whether groups of some elements are computed by one plan."""
         return not self.runs_in_python and any(r.groups for r in self._recordings.values())
 
+    def prepare(self, pair: tuple[Any, np.ndarray]) -> None:
+        """Records the function for elements such as this one, if it can be recorded."""
+        arguments = arguments_of(pair[0])
+        if not self.runs_in_python:
+            with on_the_processor():
+                self._recording(arguments, _leaves(arguments))
+
     def many(self, pairs: list[tuple[Any, np.ndarray]]) -> list[Any]:
         """What the function makes of the elements of a group, by one plan if they have one signature."""
         arguments = [arguments_of(element) for element, _ in pairs]
         leaves = [_leaves(each) for each in arguments]
         with on_the_processor():
-            plan = None if self.runs_in_python else self._group(arguments, leaves)
-            if plan is None:
+            recording = None if self.runs_in_python else self._group(arguments, leaves)
+            if recording is None:
                 return [self(each, key) for each, (_, key) in zip(arguments, pairs, strict=True)]
-            recording, compiled = plan
             columns = [np.stack([host(leaf) for leaf in column]) for column in zip(*leaves, strict=True)]
-            outputs = [
-                np.asarray(out.numpy()) for out in compiled(*columns, np.stack([key for _, key in pairs]))
-            ]
-        return [recording.result([out[i] for out in outputs]) for i in range(len(pairs))]
+            return recording.of_group(columns, np.stack([key for _, key in pairs]))
 
-    def _group(
-        self, arguments: list[tuple[Any, ...]], leaves: list[Sequence[Any]]
-    ) -> tuple[_Recording, Any] | None:
-        """The plan for a group of elements; None if their signatures differ, or one by one is as good."""
+    def _group(self, arguments: list[tuple[Any, ...]], leaves: list[Sequence[Any]]) -> Recording | None:
+        """The recording for a group of elements; None if their signatures differ or groups bring nothing."""
         recording = self._recording(arguments[0], leaves[0])
         if recording is None or not recording.groups:
             return None
@@ -161,13 +129,9 @@ class ElementFunction:
                 for leaf, fact in zip(each, facts, strict=True)
             ):
                 return None
-        if recording.group is None:
-            with self._lock:
-                if recording.group is None:
-                    recording.group = _record_group(recording.compiled, facts)
-        return recording, recording.group
+        return recording
 
-    def _recording(self, arguments: tuple[Any, ...], leaves: Sequence[Any]) -> _Recording | None:
+    def _recording(self, arguments: tuple[Any, ...], leaves: Sequence[Any]) -> Recording | None:
         """The plan for such arguments and the structure of its outputs; None if there is none."""
         facts: list[Any] = []
         for leaf in leaves:
@@ -196,14 +160,15 @@ class ElementFunction:
             self._recordings[signature] = found
         return found
 
-    def _record(self, arguments: tuple[Any, ...]) -> _Recording | None:
+    def _record(self, arguments: tuple[Any, ...]) -> Recording | None:
         with context.trace() as recorder:
 
             def place(leaf: Any) -> Any:
                 return recorder.placeholder(list(leaf.shape), plain_name(leaf.dtype), "element")
 
             placed = tree.map_structure(place, arguments)
-            with KeyScope(recorder.placeholder([2], "int32", "key")):
+            chains = RecordedChains(recorder)
+            with KeyScope(recorder.placeholder([2], "int32", "key")), collecting(chains):
                 outputs = self._returned(placed)
             leaves = tree.flatten(outputs)
             if any(
@@ -213,15 +178,11 @@ class ElementFunction:
                 return None
             spec = spec_of(outputs)
             tensors = [as_tensor(leaf) for leaf in leaves if leaf is not None]
-            compiled = recorder.compile(tensors)
-        structure = tree.map_structure(lambda leaf: None if leaf is None else _TENSOR, outputs)
-        if type(structure) is tuple and all(part is _TENSOR for part in structure):
-            structure = None
-        size = sum(leaf.size for leaf in (*tensors, *_leaves(arguments)))
-        return _Recording(compiled, structure, spec, size)
+            size = sum(leaf.size for leaf in (*tensors, *_leaves(arguments)))
+            return Recording(recorder, chains, outputs, spec, tensors, size)
 
     def _in_python(self, arguments: tuple[Any, ...], key: np.ndarray) -> Any:
-        with KeyScope(key), _core.no_grad():
+        with KeyScope(key), _core.no_grad(), collecting(EagerChains()):
             outputs = self._returned(tree.map_structure(for_user, arguments))
         tensors = [leaf for leaf in tree.flatten(outputs) if isinstance(leaf, _core.Tensor)]
         if tensors:
@@ -237,7 +198,7 @@ class ElementFunction:
         result = self.function(*arguments)
         return as_element(tuple(result) if isinstance(result, list) else result, self.where)
 
-    def _give_up(self, reason: str) -> _Recording | None:
+    def _give_up(self, reason: str) -> Recording | None:
         if not self.runs_in_python:
             self.runs_in_python = True
             name = getattr(self.function, "__qualname__", type(self.function).__name__)
@@ -270,17 +231,6 @@ class ElementFunction:
                 return None
             found.append(recording.spec)
         return merged(*found)
-
-
-def _record_group(compiled: Any, facts: list[Any]) -> Any:
-    """The plan of a recorded function for `GROUP` elements: leaves and results lie along a first axis."""
-    with context.trace() as recorder:
-        columns = [
-            recorder.placeholder([GROUP, *shape], plain_name(dtype), "elements") for shape, dtype in facts
-        ]
-        columns.append(recorder.placeholder([GROUP, 2], "int32", "keys"))
-        results = [compiled.record(*(column[i] for column in columns)) for i in range(GROUP)]
-        return recorder.compile([ops.stack(list(parts)) for parts in zip(*results, strict=True)])
 
 
 def _examples(specs: tuple[Any, ...], extent: int) -> tuple[Any, ...]:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import tree
 from cnnrs.base.arguments import flag, integer
 from cnnrs.data.elements import host
-from cnnrs.data.pipeline import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Passes, Pipeline
+from cnnrs.data.kept import InMemory
+from cnnrs.data.passes import Passes
+from cnnrs.data.pipeline import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Pipeline
 from cnnrs.data.rows import Rows
 from cnnrs.data.spec import TensorSpec, merged
 from cnnrs.data.stored import cached_in_file
@@ -83,7 +84,7 @@ class Ordering(Pipeline):
         same = reshuffle_each_iteration is not None and not flag(
             reshuffle_each_iteration, "Dataset.shuffle", "reshuffle_each_iteration"
         )
-        passes = Passes(seed, same)
+        passes = Passes(seed, same, orders=True)
 
         def shuffled(peek: bool) -> Iterator[Any]:
             rng = np.random.default_rng(passes.next(peek))
@@ -99,8 +100,16 @@ class Ordering(Pipeline):
                 return np.fromiter(drawn(iter(before.tolist()), size, rng), np.int64, len(before))
 
             chosen = Rows(rows.source, order)
-            return self._made(chosen.open, self._length, self._known_spec, chosen, name=name)
-        return self._made(shuffled, self._length, self._known_spec, name=name)
+            return self._step(
+                chosen.open,
+                self._length,
+                self._known_spec,
+                chosen,
+                name,
+                kept=(passes,),
+                open_at=chosen.open_at,
+            )
+        return self._step(shuffled, self._length, self._known_spec, name=name, kept=(passes,))
 
     def repeat(self, count: Any = None, name: str | None = None) -> Any:
         """The elements, `count` times over.
@@ -122,14 +131,22 @@ class Ordering(Pipeline):
         """
         times = -1 if count is None else count_of(count, "Dataset.repeat", "count", -1)
 
-        def repeated(peek: bool) -> Iterator[Any]:
-            for _ in itertools.count() if times < 0 else range(times):
-                empty = True
-                for element in self._open(peek):
+        def repeated(peek: bool, begin: int = 0, first: int = 0) -> Iterator[Any]:
+            for _ in itertools.count() if times < 0 else range(times - begin):
+                empty = not first
+                for element in self._open_at(first) if first else self._open(peek):
                     empty = False
                     yield element
                 if empty:
                     return
+                first = 0
+
+        def repeated_at(first: int) -> Iterator[Any]:
+            if self._length <= 0:
+                return itertools.islice(repeated(False), first, None)
+            done, rest = divmod(first, self._length)
+            self._advance(done)
+            return repeated(False, done, rest)
 
         if times == 0 or self._length == 0:
             length = 0
@@ -137,7 +154,9 @@ class Ordering(Pipeline):
             length = INFINITE_CARDINALITY
         else:
             length = self._length * times if self._length >= 0 else self._length
-        return self._made(repeated, length, self._known_spec, name=name)
+        made = self._step(repeated, length, self._known_spec, name=name, open_at=repeated_at)
+        made._passes_of_sources = max(times, 0)
+        return made
 
     def take(self, count: Any, name: str | None = None) -> Any:
         """The first elements.
@@ -193,12 +212,19 @@ class Ordering(Pipeline):
         rows = self._rows
         if rows is not None:
             chosen = Rows(rows.source, lambda peek: rows.order(peek)[start:stop:step])
-            return self._made(chosen.open, length, self._known_spec, chosen, name=name)
-        return self._made(
+            return self._step(chosen.open, length, self._known_spec, chosen, name, open_at=chosen.open_at)
+
+        def part_at(first: int) -> Iterator[Any]:
+            begin = start + first * step
+            end = None if stop is None else max(stop - begin, 0)
+            return itertools.islice(self._open_at(begin), 0, end, step)
+
+        return self._step(
             lambda peek: itertools.islice(self._open(peek), start, stop, step),
             length,
             self._known_spec,
             name=name,
+            open_at=part_at,
         )
 
     def shard(self, num_shards: Any, index: Any, name: str | None = None) -> Any:
@@ -266,8 +292,12 @@ class Ordering(Pipeline):
             specs = self._known_spec(), dataset._known_spec()
             return None if None in specs else merged(*specs)
 
-        return self._made(
-            lambda peek: itertools.chain(self._open(peek), _later(dataset, peek)), length, spec, name=name
+        return self._step(
+            lambda peek: itertools.chain(self._open(peek), _later(dataset, peek)),
+            length,
+            spec,
+            name=name,
+            sources=(dataset,),
         )
 
     def enumerate(self, start: Any = 0, name: str | None = None) -> Any:
@@ -291,14 +321,16 @@ class Ordering(Pipeline):
         first = count_of(start, "Dataset.enumerate", "start", -(2**63))
 
         def numbered(peek: bool) -> Iterator[Any]:
-            for index, element in zip(itertools.count(first), self._open(peek)):
-                yield np.int64(index), element
+            return zip(map(np.int64, itertools.count(first)), self._open(peek), strict=False)
+
+        def numbered_at(begin: int) -> Iterator[Any]:
+            return zip(map(np.int64, itertools.count(first + begin)), self._open_at(begin), strict=False)
 
         def spec() -> Any:
             of = self._known_spec()
             return None if of is None else (TensorSpec((), "int64"), of)
 
-        return self._made(numbered, self._length, spec, name=name)
+        return self._step(numbered, self._length, spec, name=name, open_at=numbered_at)
 
     def prefetch(self, buffer_size: Any, name: str | None = None) -> Any:
         """The same elements, of which a thread prepares the next ones.
@@ -324,7 +356,10 @@ class Ordering(Pipeline):
         def prefetched(peek: bool) -> Iterator[Any]:
             return self._open(peek) if peek or not count else ahead(self._open(peek), count)
 
-        return self._made(prefetched, self._length, self._known_spec, name=name)
+        def prefetched_at(first: int) -> Iterator[Any]:
+            return ahead(self._open_at(first), count) if count else self._open_at(first)
+
+        return self._step(prefetched, self._length, self._known_spec, name=name, open_at=prefetched_at)
 
     def cache(self, filename: Any = "", name: str | None = None) -> Any:
         """The elements, kept from the first whole pass on.
@@ -349,21 +384,11 @@ class Ordering(Pipeline):
         filename = host(filename)
         if filename != "":
             open_pass = cached_in_file(self._open, filename)
-            return self._made(open_pass, self._length, self._known_spec, name=name)
-        kept: list[list[Any]] = []
-
-        def cached(peek: bool) -> Iterator[Any]:
-            if kept:
-                yield from kept[0]
-                return
-            seen = []
-            for element in self._open(peek):
-                seen.append(tree.map_structure(host, element))
-                yield seen[-1]
-            if not peek and not kept:
-                kept.append(seen)
-
-        return self._made(cached, self._length, self._known_spec, name=name)
+            return self._step(open_pass, self._length, self._known_spec, name=name)
+        memory = InMemory(self)
+        return self._step(
+            memory.open, self._length, self._known_spec, name=name, kept=(memory,), open_at=memory.open_at
+        )
 
     def ignore_errors(self, log_warning: bool = False, name: str | None = None) -> Any:
         """The elements that come without an error.
@@ -401,7 +426,7 @@ class Ordering(Pipeline):
                 elif logs and not peek:
                     _LOG.warning("Dataset.ignore_errors: an element is left out: %r", element.error)
 
-        return self._made(successes, UNKNOWN_CARDINALITY, self._known_spec, name=name)
+        return self._step(successes, UNKNOWN_CARDINALITY, self._known_spec, name=name)
 
 
 def _later(dataset: Any, peek: bool) -> Iterator[Any]:

@@ -10,16 +10,15 @@ import numpy as np
 
 from cnnrs import _core, ops, tree
 from cnnrs.data.elements import for_numpy, for_user, host
+from cnnrs.data.passes import Kept
 from cnnrs.data.rows import Rows
 from cnnrs.data.spec import merged, spec_of
-from cnnrs.random import draw_seed
 
 __all__ = [
     "AUTOTUNE",
     "INFINITE_CARDINALITY",
     "UNKNOWN_CARDINALITY",
     "DatasetIterator",
-    "Passes",
     "Pipeline",
     "worker_count",
 ]
@@ -29,8 +28,6 @@ AUTOTUNE = -1
 INFINITE_CARDINALITY = -1
 UNKNOWN_CARDINALITY = -2
 
-# Keys that are made at once.
-_KEYS = 256
 # The most threads that one step of a pipeline takes by itself.
 _MAX_WORKERS = 16
 
@@ -57,38 +54,6 @@ def worker_count(num_parallel_calls: Any, where: str) -> int:
     return min(_core.get_num_threads(), _MAX_WORKERS) if count == AUTOTUNE else count
 
 
-class Passes:
-    """The seeds of the passes over a data set: of a seed, another one for each pass.
-
-    Args:
-        seed: Integer; None draws one.
-        same: Whether all passes have the same seed.
-    """
-
-    def __init__(self, seed: Any = None, same: bool = False):
-        self.seed = draw_seed() if seed is None else int(host(seed))
-        self.same = same
-        self._passes = itertools.count()
-
-    def next(self, peek: bool) -> list[int]:
-        """The seed of the next pass; one that only looks ahead does not count."""
-        return [self.seed & (2**64 - 1), 0 if self.same or peek else next(self._passes)]
-
-    def keyed(self, elements: Iterator[Any], peek: bool) -> Iterator[tuple[Any, np.ndarray]]:
-        """The elements of the next pass with their keys, two int32 each."""
-        first = np.random.SeedSequence(self.next(peek)).generate_state(1)[0]
-        for start in itertools.count(0, _KEYS):
-            keys = np.empty((_KEYS, 2), np.uint32)
-            keys[:, 0] = first
-            keys[:, 1] = (start + np.arange(_KEYS)) & 0xFFFFFFFF
-            for key in keys.view(np.int32):
-                try:
-                    element = next(elements)
-                except StopIteration:
-                    return
-                yield element, key
-
-
 class DatasetIterator:
     """An iterator over the elements of a data set, as tensors.
 
@@ -102,9 +67,12 @@ class DatasetIterator:
         (0, 1, 'no more')
     """
 
-    def __init__(self, dataset: Pipeline):
+    def __init__(self, dataset: Pipeline, first: int = 0):
         self._dataset = dataset
-        self._elements = dataset._open(False)
+        self._taken = first
+        # The pass begins when the first element is asked for. This is the state of the data set before.
+        self._before: list[Any] | None = None
+        self._elements: Iterator[Any] = iter(())
 
     @property
     def element_spec(self) -> Any:
@@ -114,11 +82,33 @@ class DatasetIterator:
         return self
 
     def __next__(self) -> Any:
-        return tree.map_structure(for_user, next(self._elements))
+        if self._before is None:
+            self._before = self._dataset._state_of_passes()
+            self._elements = self._dataset._open_at(self._taken)
+        element = next(self._elements)
+        self._taken += 1
+        return tree.map_structure(for_user, element)
 
     def get_next(self) -> Any:
         """The next element. Raises StopIteration behind the last."""
         return next(self)
+
+    def state(self) -> dict[str, Any]:
+        """Where this iterator stands, as plain data for JSON: `Dataset.restore` goes on from there.
+
+        Returns:
+            A dict: "passes", the seeds and numbers of the passes as this one began, and "taken", how many
+            elements it has given.
+
+        >>> from cnnrs.data import Dataset
+        >>> data = Dataset.range(5).shuffle(5, seed=3)
+        >>> elements = iter(data)
+        >>> first, state = int(next(elements)), elements.state()
+        >>> [int(x) for x in data.restore(state)] == [int(x) for x in elements]
+        True
+        """
+        before = self._dataset._state_of_passes() if self._before is None else self._before
+        return {"passes": before, "taken": self._taken}
 
     def __repr__(self) -> str:
         return f"<iterator over {self._dataset!r}>"
@@ -135,6 +125,10 @@ class Pipeline:
             tell.
         rows: The same elements by index, if they have one.
         name: What `repr` calls it.
+        sources: The data sets that it opens.
+        kept: What passes over it depend on beside these: the numbers of its own passes, or kept elements.
+        open_at: Begins a pass at an element, without computing those before it; None if that takes computing
+            them.
     """
 
     def __init__(
@@ -144,22 +138,127 @@ class Pipeline:
         spec: Any = None,
         rows: Rows | None = None,
         name: str | None = None,
+        sources: tuple[Pipeline, ...] = (),
+        kept: tuple[Kept, ...] = (),
+        open_at: Callable[[int], Iterator[Any]] | None = None,
     ):
         self._open_pass = open_pass
+        self._sources = sources
+        self._kept = kept
+        self._open_pass_at = open_at
         self._length = length
         self._spec_or_function = spec
         self._rows = rows
         self._name = name
+        self.class_names: list[str] | None = None
+        # How many passes over its sources make one over it, if it is finite.
+        self._passes_of_sources = 1
         # The same elements with a `Failure` where the step's function raises, if it has one.
         self._attempts: Callable[[bool], Iterator[Any]] | None = None
 
     def _open(self, peek: bool) -> Iterator[Any]:
         return self._open_pass(peek)
 
+    def _open_at(self, first: int) -> Iterator[Any]:
+        """Begins a pass at an element, which has the bits that it has in a whole pass."""
+        if not first:
+            return self._open_pass(False)
+        if self._open_pass_at is not None:
+            return self._open_pass_at(first)
+        return itertools.islice(self._open_pass(False), first, None)
+
     @staticmethod
     def _made(*args: Any, **kwargs: Any) -> Any:
         """A new data set; the arguments are those of the constructor."""
         raise NotImplementedError
+
+    def _step(self, *args: Any, sources: tuple[Pipeline, ...] = (), **kwargs: Any) -> Any:
+        """A data set that opens this one, and `sources` too."""
+        made = self._made(*args, sources=(self, *sources), **kwargs)
+        made.class_names = self.class_names
+        return made
+
+    def _parts(self) -> list[Kept]:
+        """What passes depend on, of this data set and of all that it opens, each once."""
+        found: dict[int, Kept] = {}
+        seen: set[int] = set()
+
+        def visit(dataset: Pipeline) -> None:
+            if id(dataset) not in seen:
+                seen.add(id(dataset))
+                for source in dataset._sources:
+                    visit(source)
+                found.update((id(part), part) for part in dataset._kept)
+
+        visit(self)
+        return list(found.values())
+
+    def _state_of_passes(self) -> list[Any]:
+        return [part.state() for part in self._parts()]
+
+    def _restore_passes(self, state: list[Any]) -> None:
+        parts = self._parts()
+        if len(parts) != len(state):
+            raise ValueError(
+                f"{type(self).__name__}.restore: expected the state of this data set, with {len(parts)} "
+                f"steps that have one, received {len(state)}; make the data set by the same steps"
+            )
+        for part, value in zip(parts, state, strict=True):
+            part.restore(value)
+
+    def _advance(self, passes: int) -> None:
+        """Makes the next pass the one that comes `passes` later."""
+        for part in self._kept:
+            part.advance(passes)
+        for source in self._sources:
+            source._advance(passes * self._passes_of_sources)
+
+    def state(self) -> dict[str, Any]:
+        """What the next pass depends on, as plain data for JSON: the seeds and numbers of passes.
+
+        An iterator has `state`, too: that of its pass, with its place.
+
+        >>> import json
+        >>> from cnnrs.data import Dataset
+        >>> data = Dataset.range(5).shuffle(5)
+        >>> state = json.loads(json.dumps(data.state()))
+        >>> [int(x) for x in data] == [int(x) for x in data.restore(state)]
+        True
+        """
+        return {"passes": self._state_of_passes(), "taken": 0}
+
+    def restore(self, state: dict[str, Any]) -> DatasetIterator:
+        """Goes on where a state says, also that of an equal data set in another process.
+
+        Elements before that place are not computed anew where each has an index: behind `shuffle` of arrays
+        or files, `map`, `batch`, `prefetch` and `repeat`. Other steps compute them again.
+
+        Args:
+            state: What `state` of a data set or an iterator gave.
+
+        Returns:
+            An iterator over the rest of the pass. The passes after it are those that came after it, too.
+
+        Raises:
+            ValueError: It is no state of a data set of these steps.
+
+        >>> from cnnrs import random
+        >>> from cnnrs.data import Dataset
+        >>> def made():
+        ...     return Dataset.range(6).shuffle(6).map(lambda x: (x, random.uniform(()))).batch(2)
+        >>> data = made()
+        >>> elements = iter(data)
+        >>> _, state = next(elements), elements.state()
+        >>> [x.tolist() for x, _ in elements] == [x.tolist() for x, _ in made().restore(state)]
+        True
+        """
+        where = f"{type(self).__name__}.restore"
+        try:
+            passes, taken = list(state["passes"]), state["taken"].__index__()
+        except (TypeError, KeyError, AttributeError):
+            raise ValueError(f"{where}: expected what state() gave, received {state!r}") from None
+        self._restore_passes(passes)
+        return DatasetIterator(self, taken)
 
     def _known_spec(self) -> Any:
         """The specs of the elements, as far as no element has to be computed; None if one has."""
@@ -195,7 +294,10 @@ class Pipeline:
         >>> [element["a"].tolist() for element in Dataset.from_tensors({"a": [1, 2]}).as_numpy_iterator()]
         [[1, 2]]
         """
-        for element in self._open(False):
+        return self._numpy_at(0)
+
+    def _numpy_at(self, first: int) -> Iterator[Any]:
+        for element in self._open_at(first):
             yield tree.map_structure(for_numpy, element)
 
     def __len__(self) -> int:
@@ -231,3 +333,28 @@ class Pipeline:
         of = "" if spec is None else f" of {spec}"
         name = "" if self._name is None else f" {self._name!r}"
         return f"<{type(self).__name__}{name}: {count} elements{of}>"
+
+    def _repr_html_(self) -> str:
+        """Shapes and types of the elements, for notebooks. No element is computed for it."""
+        from cnnrs.charts import html
+
+        constants = {INFINITE_CARDINALITY: "infinitely many", UNKNOWN_CARDINALITY: "an unknown number of"}
+        count = constants.get(self._length, f"{self._length:,}")
+        caption = f"{type(self).__name__}: {count} elements"
+        names = getattr(self, "class_names", None)
+        if names:
+            more = ", …" if len(names) > 10 else ""
+            caption += f"; {len(names)} classes: {', '.join(map(str, names[:10]))}{more}"
+        spec = self._known_spec()
+        if spec is None:
+            return html.tag("p", f"{caption}; their shapes are known when the first one is computed")
+        leaves = tree.flatten_with_path(spec)
+        rows = [
+            [
+                ".".join(map(str, path)) or "element",
+                str(getattr(leaf, "shape", leaf)),
+                str(getattr(leaf, "dtype", "")),
+            ]
+            for path, leaf in leaves
+        ]
+        return html.table(["Element", "Shape", "Type"], rows, caption=caption)

@@ -80,7 +80,9 @@ class _FileDataset(Dataset):
             yield from turns._open(peek)
 
         worker_count(num_parallel_reads, owner)
-        super().__init__(opened, spec=spec, name=name)
+        super().__init__(
+            opened, spec=spec, name=name, sources=(filenames,) if isinstance(filenames, Pipeline) else ()
+        )
 
 
 def _buffered(buffer_size: Any) -> int:

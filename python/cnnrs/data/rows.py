@@ -22,7 +22,17 @@ class Source(Protocol):
 
     def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]: ...
 
-    def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any] | None: ...
+    def __len__(self) -> int: ...
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """An integer for each element, if they are known without computing elements."""
+
+    @property
+    def gathers(self) -> bool:
+        """Whether a batch is made at once, and not of single elements."""
+
+    def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]: ...
 
 
 class ArrayRows:
@@ -44,6 +54,19 @@ class ArrayRows:
         for index in indices.tolist():
             yield self._at(index)
 
+    gathers = True
+
+    def __len__(self) -> int:
+        return len(tree.flatten(self.structure)[0])
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """The second array of a pair, if it has one integer a row."""
+        second = self.structure[1] if isinstance(self.structure, tuple) and len(self.structure) > 1 else None
+        if isinstance(second, np.ndarray) and second.dtype.kind in "iub" and second.size == len(second):
+            return second.reshape(-1)
+        return None
+
     def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
         """Rows, several at once: one gathering of an array makes a batch."""
         return map(self._at, indices)
@@ -57,14 +80,20 @@ class FunctionRows:
 
     Args:
         at: The function.
+        length: How many elements there are.
         workers: How many threads.
         many: What it gives for several indices at once, along a new first axis; None for one by one.
     """
 
     def __init__(
-        self, at: Callable[[int], Any], workers: int, many: Callable[[np.ndarray], Any] | None = None
+        self,
+        at: Callable[[int], Any],
+        length: int,
+        workers: int,
+        many: Callable[[np.ndarray], Any] | None = None,
     ):
         self.at = at
+        self.length = length
         self.workers = workers
         self.many = many
 
@@ -72,10 +101,19 @@ class FunctionRows:
         """Elements, one by one; threads prepare the next ones if that is wanted."""
         return through(self.at, iter(indices.tolist()), self.workers if ahead else 1)
 
-    def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any] | None:
-        """Several elements at once, the next ones read meanwhile if that is wanted; None for one by one."""
+    labels = None
+
+    @property
+    def gathers(self) -> bool:
+        return self.many is not None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
+        """Several elements at once, the next ones read meanwhile if that is wanted."""
         if self.many is None:
-            return None
+            raise NotImplementedError
         made = map(self.many, indices)
         return prepared(made, _BATCHES_AHEAD) if ahead else made
 
@@ -96,9 +134,18 @@ class Rows:
         """Begins a pass over the elements."""
         return self.source.elements(self.order(peek), ahead=not peek)
 
-    def open_batches(self, peek: bool, size: int, drop_remainder: bool) -> Iterator[Any] | None:
-        """Begins a pass over batches; None if elements come one by one."""
+    def open_at(self, first: int) -> Iterator[Any]:
+        """Begins a pass at its element `first`."""
+        return self.source.elements(self.order(False)[first:])
+
+    def open_batches(
+        self, peek: bool, size: int, drop_remainder: bool, begin: int = 0
+    ) -> Iterator[Any] | None:
+        """Begins a pass over batches, at its batch `begin`; None if elements come one by one."""
+        if not self.source.gathers:
+            return None
         order = self.order(peek)
         stop = len(order) - len(order) % size if drop_remainder else len(order)
-        parts = [order[first : min(first + size, stop)] for first in range(0, stop, size)]
-        return self.source.batches(parts, ahead=not peek)
+        firsts = range(begin * size, stop, size)
+        groups = [order[first : min(first + size, stop)] for first in firsts]
+        return self.source.batches(groups, ahead=not peek)

@@ -15,7 +15,8 @@ from cnnrs.base.arguments import file_path, flag
 from cnnrs.base.dtypes import standardize_dtype
 from cnnrs.data.elements import as_element, as_leaf, host
 from cnnrs.data.grouping import Grouping
-from cnnrs.data.pipeline import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Passes, Pipeline
+from cnnrs.data.passes import Passes
+from cnnrs.data.pipeline import INFINITE_CARDINALITY, UNKNOWN_CARDINALITY, Pipeline
 from cnnrs.data.rows import FunctionRows, Rows
 from cnnrs.data.signatures import as_spec, as_tuples, conforming, spec_of_types
 from cnnrs.data.spec import TensorSpec, spec_of
@@ -55,12 +56,13 @@ class Sources(Grouping):
         rows = Rows(
             FunctionRows(
                 lambda index: as_element(at(index), "Dataset.of_function"),
+                length,
                 workers,
                 None if many is None else lambda indices: as_element(many(indices), "Dataset.of_function"),
             ),
             _all(length),
         )
-        return cls._made(rows.open, length, None, rows)
+        return cls._made(rows.open, length, None, rows, open_at=rows.open_at)
 
     @classmethod
     def from_tensor_slices(cls, tensors: Any, name: str | None = None) -> Any:
@@ -264,7 +266,7 @@ class Sources(Grouping):
             while True:
                 yield from rng.integers(2**32, size=1024)
 
-        return cls._made(numbers, INFINITE_CARDINALITY, TensorSpec((), "int64"), name=name)
+        return cls._made(numbers, INFINITE_CARDINALITY, TensorSpec((), "int64"), name=name, kept=(passes,))
 
     @classmethod
     def list_files(
@@ -337,9 +339,11 @@ class Sources(Grouping):
         if not sources or (args and datasets is not None):
             raise TypeError("Dataset.zip: expected Datasets, or a structure of them, received none or both")
 
-        def zipped(peek: bool) -> Iterator[Any]:
+        def zipped(peek: bool, first: int = 0) -> Iterator[Any]:
             # One by one: zip() would ask the first ones for an element more.
-            opened = tree.map_structure(lambda source: source._open(peek), structure)
+            opened = tree.map_structure(
+                lambda source: source._open_at(first) if first else source._open(peek), structure
+            )
             end = object()
             while True:
                 parts = tree.map_structure(lambda elements: next(elements, end), opened)
@@ -355,7 +359,14 @@ class Sources(Grouping):
         lengths = [source._length for source in sources]
         finite = [length for length in lengths if length != INFINITE_CARDINALITY]
         length = min(finite) if finite else INFINITE_CARDINALITY
-        return cls._made(zipped, length, spec, name=name)
+        return cls._made(
+            zipped,
+            length,
+            spec,
+            name=name,
+            sources=tuple(sources),
+            open_at=lambda first: zipped(False, first),
+        )
 
     @classmethod
     def sample_from_datasets(
@@ -392,7 +403,7 @@ class Sources(Grouping):
         where = "Dataset.sample_from_datasets"
         sources = _sources(datasets, where)
         stops = flag(stop_on_empty_dataset, where, "stop_on_empty_dataset")
-        passes = Passes(seed, rerandomize_each_iteration is False)
+        passes = Passes(seed, rerandomize_each_iteration is False, orders=True)
         fixed = None if isinstance(weights, Pipeline) else _weights(weights, len(sources), where)
 
         def sampled(peek: bool) -> Iterator[Any]:
@@ -418,7 +429,14 @@ class Sources(Grouping):
                     yield element
                     break
 
-        return cls._made(sampled, _length_of_all(sources, stops), sources[0]._known_spec)
+        drawn_by = (weights,) if isinstance(weights, Pipeline) else ()
+        return cls._made(
+            sampled,
+            _length_of_all(sources, stops),
+            sources[0]._known_spec,
+            sources=(*sources, *drawn_by),
+            kept=(passes,),
+        )
 
     @classmethod
     def choose_from_datasets(
@@ -468,7 +486,9 @@ class Sources(Grouping):
                 elif stops:
                     return
 
-        return cls._made(chosen, UNKNOWN_CARDINALITY, sources[0]._known_spec)
+        return cls._made(
+            chosen, UNKNOWN_CARDINALITY, sources[0]._known_spec, sources=(*sources, choice_dataset)
+        )
 
     @classmethod
     def load(cls, path: Any, name: str | None = None) -> Any:

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,15 @@ def _unpack(name: str, arrays: dict[str, np.ndarray]) -> Any:
 
 
 class _Writer:
-    """Writes elements into a new folder beside `path`, which gets this name at the end."""
+    """Writes elements into a new folder beside `path`, which gets this name at the end.
 
-    def __init__(self, path: str):
+    Args:
+        path: The name.
+        where: What errors call the method.
+    """
+
+    def __init__(self, path: str, where: str):
+        self.where = where
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
@@ -118,8 +125,21 @@ class _Writer:
         if self._bytes > _FILE_BYTES:
             self._flush()
 
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Makes errors of the disk name what was to be written, and say what is left of it."""
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OSError(
+                error.errno,
+                f"{self.where}: {self.path}: {reason}, after {self.count} elements; nothing of it is left",
+            ) from error
+
     def _flush(self) -> None:
-        _core.save_safetensors(str(self.folder / f"{self._files:05}.safetensors"), self._arrays, {})
+        with self._naming():
+            _core.save_safetensors(str(self.folder / f"{self._files:05}.safetensors"), self._arrays, {})
         self._counts.append(self._in_file)
         self._files += 1
         self._arrays, self._bytes, self._in_file = {}, 0, 0
@@ -133,7 +153,8 @@ class _Writer:
             "structure": self._structure,
             "counts": self._counts,
         }
-        (self.folder / _DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
+        with self._naming():
+            (self.folder / _DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
         if self.path.exists():
             if not replace:
                 # Another process was faster; its elements serve as well.
@@ -225,7 +246,7 @@ def write_elements(elements: Iterator[Any], path: str) -> None:
             raise FileExistsError(
                 f"{path}: expected a free name, or elements of a data set: {error}"
             ) from None
-    writer = _Writer(path)
+    writer = _Writer(path, "Dataset.save")
     try:
         for element in elements:
             writer.add(element)
@@ -250,7 +271,7 @@ def cached_in_file(
             yield from open_pass(peek)
             return
         try:
-            writer = _Writer(path)
+            writer = _Writer(path, "Dataset.cache")
             try:
                 for element in open_pass(peek):
                     writer.add(element)

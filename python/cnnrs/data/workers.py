@@ -6,10 +6,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["GROUP", "Failure", "Grouped", "ahead", "attempted", "through"]
+from cnnrs.base.notes import noted
+
+__all__ = ["GROUP", "Failure", "Grouped", "ahead", "attempted", "group_start", "named_errors", "through"]
 
 # How long a task of a thread should take: much longer than handing it over.
 _TASK_SECONDS = 1e-3
@@ -33,6 +35,9 @@ class Grouped(Protocol):
 
     @property
     def groups(self) -> bool: ...
+
+    def prepare(self, element: Any) -> None:
+        """Finds out whether elements such as this one come in groups."""
 
     def many(self, elements: list[Any]) -> list[Any]: ...
 
@@ -61,6 +66,7 @@ def through(
     workers: int,
     grouped: Grouped | None = None,
     read_ahead: bool = True,
+    begin: int = 0,
 ) -> Iterator[Any]:
     """A function of elements, in their order; several workers compute some elements ahead.
 
@@ -70,12 +76,32 @@ def through(
         workers: How many threads call it; 1 for this one.
         grouped: What computes groups of elements.
         read_ahead: Whether this thread may take a group of elements before it gives the first one's result.
+        begin: The number of the first element in its pass, one that `group_start` gives.
     """
     if workers > 1:
-        return _by_threads(function, elements, workers, grouped)
+        return _by_threads(function, elements, workers, grouped, begin)
     if grouped is not None and read_ahead:
-        return _by_groups(function, elements, grouped)
+        return _by_groups(function, elements, grouped, begin)
     return _one_by_one(function, elements)
+
+
+def named_errors(results: Iterator[Any], where: str, number: int, first: int = 0) -> Iterator[Any]:
+    """Results, whose errors say at which element of which pass they came.
+
+    Args:
+        results: The results.
+        where: The step.
+        number: The number of the pass, from 0.
+        first: The number of the first result.
+    """
+    place = first
+    try:
+        for result in results:
+            yield result
+            place += 1
+    except Exception as error:
+        noted(error, f"{where}: element {place} of pass {number}, both from 0")
+        raise
 
 
 def _one_by_one(function: Callable[[Any], Any], elements: Iterator[Any]) -> Iterator[Any]:
@@ -84,8 +110,17 @@ def _one_by_one(function: Callable[[Any], Any], elements: Iterator[Any]) -> Iter
         yield function(element)
 
 
-def _by_groups(function: Callable[[Any], Any], elements: Iterator[Any], grouped: Grouped) -> Iterator[Any]:
-    yield from _one_by_one(function, islice(elements, _SINGLE))
+def group_start(first: int) -> int:
+    """The number of the first element of the group of element `first`."""
+    return first if first < _SINGLE else first - (first - _SINGLE) % GROUP
+
+
+def _by_groups(
+    function: Callable[[Any], Any], elements: Iterator[Any], grouped: Grouped, begin: int
+) -> Iterator[Any]:
+    if begin >= _SINGLE:
+        elements = _looked_at(elements, grouped)
+    yield from _one_by_one(function, islice(elements, max(_SINGLE - begin, 0)))
     if not grouped.groups:
         yield from _one_by_one(function, elements)
         return
@@ -96,10 +131,25 @@ def _by_groups(function: Callable[[Any], Any], elements: Iterator[Any], grouped:
             raise failure
 
 
+def _looked_at(elements: Iterator[Any], grouped: Grouped) -> Iterator[Any]:
+    """The elements, of which the first one has told whether there are groups."""
+    head = list(islice(elements, 1))
+    if head:
+        grouped.prepare(head[0])
+    return chain(head, elements)
+
+
 def _by_threads(
-    function: Callable[[Any], Any], elements: Iterator[Any], workers: int, grouped: Grouped | None
+    function: Callable[[Any], Any],
+    elements: Iterator[Any],
+    workers: int,
+    grouped: Grouped | None,
+    begin: int,
 ) -> Iterator[Any]:
-    size, taken, in_groups = 1, 0, False
+    size, taken, in_groups = 1, begin, False
+    if grouped is not None and begin >= _SINGLE:
+        elements = _looked_at(elements, grouped)
+        in_groups = grouped.groups
     with ThreadPoolExecutor(workers, thread_name_prefix="cnnrs-data") as pool:
         waiting: deque[Future[tuple[list[Any], Exception | None, float]]] = deque()
         error: Exception | None = None

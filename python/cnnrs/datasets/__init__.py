@@ -1,4 +1,4 @@
-"""Data sets, as numpy arrays: `mnist` ships with the package, others are fetched when they are first loaded.
+"""Data sets, as numpy arrays: `mnist` ships with the package, `shapes` is drawn, others are fetched.
 
 They go to `$CNNRS_HOME/datasets`, or `~/.cnnrs/datasets`, and are checked; files of Keras are used where they
 are the same. docs/datasets.md lists sizes, addresses and licences.
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cnnrs.datasets import imdb as imdb
     from cnnrs.datasets import mnist as mnist
     from cnnrs.datasets import reuters as reuters
+    from cnnrs.datasets import shapes as shapes
 
 __all__ = [
     "boston_housing",
@@ -29,6 +30,7 @@ __all__ = [
     "imdb",
     "mnist",
     "reuters",
+    "shapes",
 ]
 
 

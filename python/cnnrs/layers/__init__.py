@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnrs.base import absent, suggest
 from cnnrs.base.late import late, names_of
-from cnnrs.layers import activation, normalization, pooling
+from cnnrs.layers import activation, augmentation, normalization, pooling
 from cnnrs.layers.activation import (
     ELU,
     LeakyReLU,
@@ -147,6 +147,7 @@ from cnnrs.layers.preprocessing import (
     Pipeline,
     Rescaling,
     StringLookup,
+    TextVectorization,
 )
 from cnnrs.layers.recurrent import (
     GRU,
@@ -222,6 +223,7 @@ GroupedQueryAttention = GroupQueryAttention
 # used: the import of the package stays quick. Type checkers read the same names under TYPE_CHECKING.
 _LATE: Mapping[str, str] = {
     **{f"activation.{module}": names for module, names in activation.LATE.items()},
+    **{f"augmentation.{module}": names for module, names in augmentation.LATE.items()},
     **{f"normalization.{module}": names for module, names in normalization.LATE.items()},
     **{f"pooling.{module}": names for module, names in pooling.LATE.items()},
     "attention.cbam": "CBAM",
@@ -241,6 +243,8 @@ _LATE: Mapping[str, str] = {
     "blocks.shuffle": "ChannelShuffle ShuffleBlock",
     "blocks.unet": "UNetDown UNetUp",
     "dropping": "DropBlock2D ShakeDrop StochasticDepth",
+    "filters": "GaborBank2D GaussianBlur2D Laplacian2D Prewitt2D Scharr2D Sobel2D",
+    "metric_learning": "ArcFace CenterLoss CosineDense",
     "patches": "PatchTokens",
     "response_normalization": "LocalResponseNormalization",
 }
@@ -260,6 +264,11 @@ if TYPE_CHECKING:
     from cnnrs.layers.attention.efficient_channel import ECA as ECA
     from cnnrs.layers.attention.non_local import NonLocal as NonLocal
     from cnnrs.layers.attention.spatial import SpatialAttention as SpatialAttention
+    from cnnrs.layers.augmentation.grid_mask import GridMask as GridMask
+    from cnnrs.layers.augmentation.lighting import Lighting as Lighting
+    from cnnrs.layers.augmentation.mosaic import Mosaic as Mosaic
+    from cnnrs.layers.augmentation.resized_crop import RandomResizedCrop as RandomResizedCrop
+    from cnnrs.layers.augmentation.trivial import TrivialAugment as TrivialAugment
     from cnnrs.layers.blocks.aspp import ASPP as ASPP
     from cnnrs.layers.blocks.conv_block import (
         AttentionConvBlock as AttentionConvBlock,
@@ -294,6 +303,15 @@ if TYPE_CHECKING:
     from cnnrs.layers.dropping import DropBlock2D as DropBlock2D
     from cnnrs.layers.dropping import ShakeDrop as ShakeDrop
     from cnnrs.layers.dropping import StochasticDepth as StochasticDepth
+    from cnnrs.layers.filters import GaborBank2D as GaborBank2D
+    from cnnrs.layers.filters import GaussianBlur2D as GaussianBlur2D
+    from cnnrs.layers.filters import Laplacian2D as Laplacian2D
+    from cnnrs.layers.filters import Prewitt2D as Prewitt2D
+    from cnnrs.layers.filters import Scharr2D as Scharr2D
+    from cnnrs.layers.filters import Sobel2D as Sobel2D
+    from cnnrs.layers.metric_learning import ArcFace as ArcFace
+    from cnnrs.layers.metric_learning import CenterLoss as CenterLoss
+    from cnnrs.layers.metric_learning import CosineDense as CosineDense
     from cnnrs.layers.normalization.filter_response import TLU as TLU
     from cnnrs.layers.normalization.filter_response import (
         FilterResponseNormalization as FilterResponseNormalization,
@@ -470,6 +488,7 @@ __all__ = [
     "StackedRNNCells",
     "StringLookup",
     "Subtract",
+    "TextVectorization",
     "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",

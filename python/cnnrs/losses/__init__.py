@@ -9,11 +9,16 @@ from cnnrs.losses.boxes import iou_loss as iou_loss
 from cnnrs.losses.categorical import (
     CategoricalFocalCrossentropy,
     CategoricalGeneralizedCrossEntropy,
+    SparseCategoricalFocalCrossentropy,
 )
 from cnnrs.losses.categorical import categorical_focal_crossentropy as categorical_focal_crossentropy
 from cnnrs.losses.categorical import (
     categorical_generalized_cross_entropy as categorical_generalized_cross_entropy,
 )
+from cnnrs.losses.categorical import (
+    sparse_categorical_focal_crossentropy as sparse_categorical_focal_crossentropy,
+)
+from cnnrs.losses.centers import center as center
 from cnnrs.losses.classes import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
@@ -83,13 +88,25 @@ from cnnrs.losses.functions import (
 )
 from cnnrs.losses.lookup import deserialize, get, serialize
 from cnnrs.losses.loss import Loss, reduce_weighted_values
-from cnnrs.losses.overlap import Dice, Tversky
+from cnnrs.losses.margins import ArcFace, CosFace
+from cnnrs.losses.margins import arcface as arcface
+from cnnrs.losses.margins import cosface as cosface
+from cnnrs.losses.overlap import Dice, FocalTversky, Jaccard, Tversky
 from cnnrs.losses.overlap import dice as dice
+from cnnrs.losses.overlap import focal_tversky as focal_tversky
+from cnnrs.losses.overlap import jaccard as jaccard
 from cnnrs.losses.overlap import tversky as tversky
+from cnnrs.losses.pairs import Contrastive
+from cnnrs.losses.pairs import contrastive as contrastive
 from cnnrs.losses.sequences import CTC
 from cnnrs.losses.sequences import ctc as ctc
 from cnnrs.losses.similarity import Circle
 from cnnrs.losses.similarity import circle as circle
+from cnnrs.losses.teachers import Distillation
+from cnnrs.losses.teachers import distillation as distillation
+from cnnrs.losses.triplets import TripletHard, TripletSemiHard
+from cnnrs.losses.triplets import triplet_hard as triplet_hard
+from cnnrs.losses.triplets import triplet_semi_hard as triplet_semi_hard
 
 __all__ = [
     "CTC",
@@ -97,6 +114,7 @@ __all__ = [
     "DIoULoss",
     "GIoULoss",
     "IoULoss",
+    "ArcFace",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
@@ -104,10 +122,15 @@ __all__ = [
     "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
     "Circle",
+    "Contrastive",
+    "CosFace",
     "CosineSimilarity",
     "Dice",
+    "Distillation",
+    "FocalTversky",
     "Hinge",
     "Huber",
+    "Jaccard",
     "KLDivergence",
     "LogCosh",
     "Loss",
@@ -117,7 +140,10 @@ __all__ = [
     "MeanSquaredLogarithmicError",
     "Poisson",
     "SparseCategoricalCrossentropy",
+    "SparseCategoricalFocalCrossentropy",
     "SquaredHinge",
+    "TripletHard",
+    "TripletSemiHard",
     "Tversky",
     "deserialize",
     "get",
@@ -129,4 +155,9 @@ __getattr__ = suggest.without(
     "cnnrs.losses",
     {},
     __all__,
+    also={
+        "CenterLoss": "layers.CenterLoss, for its centres are weights",
+        "IoU": "losses.Jaccard for masks or losses.IoULoss for boxes",
+        "Triplet TripletLoss": "losses.TripletSemiHard or losses.TripletHard",
+    },
 )

@@ -64,10 +64,8 @@ def iou_loss(y_true: Any, y_pred: Any, bounding_box_format: str = "xyxy", mode: 
     return 1.0 - (overlap if mode == "linear" else overlap * overlap)
 
 
-@op
-def giou_loss(y_true: Any, y_pred: Any, bounding_box_format: str = "xyxy") -> Any:
-    """`1 - GIoU` of each box (Rezatofighi et al. 2019, arXiv:1902.09630), 0..2: `ops.generalized_box_iou`.
-
+# What the functions and classes below share with `iou_loss` and `IoULoss`.
+_OF_FUNCTION = """
     Args:
         y_true: Boxes of shape (batch, ..., 4).
         y_pred: Predicted boxes, of the same shape.
@@ -78,56 +76,65 @@ def giou_loss(y_true: Any, y_pred: Any, bounding_box_format: str = "xyxy") -> An
 
     Raises:
         ValueError: Shapes do not fit, or the format is unknown.
-
-    >>> from cnnrs import losses
-    >>> losses.giou_loss([[0.0, 0, 1, 1]], [[3.0, 0, 4, 1]]).tolist()
-    [1.5]
-    """
-    return 1.0 - ops.generalized_box_iou(*_boxes(y_true, y_pred, "giou_loss"), True, bounding_box_format)
-
-
-@op
-def diou_loss(y_true: Any, y_pred: Any, bounding_box_format: str = "xyxy") -> Any:
-    """`1 - DIoU` of each box (Zheng et al. 2020, arXiv:1911.08287), 0..2: `ops.distance_box_iou`.
-
+"""
+_OF_CLASS = """
     Args:
-        y_true: Boxes of shape (batch, ..., 4).
-        y_pred: Predicted boxes, of the same shape.
         bounding_box_format: As in `ops.box_iou`.
-
-    Returns:
-        A float tensor of shape (batch, ...).
-
-    Raises:
-        ValueError: Shapes do not fit, or the format is unknown.
-
-    >>> from cnnrs import losses
-    >>> losses.diou_loss([[0.0, 0, 4, 4]], [[1.0, 1, 3, 3]]).tolist()
-    [0.75]
-    """
-    return 1.0 - ops.distance_box_iou(*_boxes(y_true, y_pred, "diou_loss"), True, bounding_box_format)
+        reduction: As in `Loss`.
+        name: Name.
+        dtype: As in `Loss`.
+"""
 
 
-@op
-def ciou_loss(y_true: Any, y_pred: Any, bounding_box_format: str = "xyxy") -> Any:
-    """`1 - CIoU` of each box (Zheng et al. 2020, arXiv:1911.08287), 0..3: `ops.complete_box_iou`.
+def _one_minus(overlap: Any, name: str, summary: str, example: str) -> Any:
+    """A loss function: one minus an overlap of `cnnrs.ops`."""
 
-    Args:
-        y_true: Boxes of shape (batch, ..., 4).
-        y_pred: Predicted boxes, of the same shape.
-        bounding_box_format: As in `ops.box_iou`.
+    def function(y_true: Any, y_pred: Any, bounding_box_format: str = "xyxy") -> Any:
+        return 1.0 - overlap(*_boxes(y_true, y_pred, name), True, bounding_box_format)
 
-    Returns:
-        A float tensor of shape (batch, ...).
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{summary}\n{_OF_FUNCTION}\n    >>> from cnnrs import losses\n    {example}\n    "
+    return op(function)
 
-    Raises:
-        ValueError: Shapes do not fit, or the format is unknown.
 
-    >>> from cnnrs import losses
-    >>> print(f"{float(losses.ciou_loss([[0.0, 0, 2, 2]], [[0.0, 0, 2, 4]])[0]):.3f}")
-    0.553
-    """
-    return 1.0 - ops.complete_box_iou(*_boxes(y_true, y_pred, "ciou_loss"), True, bounding_box_format)
+def _class_of(function: Any, class_name: str, summary: str, reference: str, example: str) -> type:
+    """The class of such a function."""
+
+    def __init__(
+        self: Any,
+        bounding_box_format: str = "xyxy",
+        reduction: str = "sum_over_batch_size",
+        name: str = function.__name__,
+        dtype: Any = None,
+    ) -> None:
+        LossFunctionWrapper.__init__(
+            self, function, reduction, name, dtype, bounding_box_format=bounding_box_format
+        )
+
+    doc = f"{summary}\n{_OF_CLASS}\n    Reference:\n        {reference}\n"
+    doc += f"\n    >>> from cnnrs import losses\n    {example}\n    "
+    members = {"__init__": __init__, "__doc__": doc, "__module__": __name__}
+    return type(class_name, (LossFunctionWrapper,), members)
+
+
+giou_loss = _one_minus(
+    ops.generalized_box_iou,
+    "giou_loss",
+    "`1 - GIoU` of each box (Rezatofighi et al. 2019, arXiv:1902.09630), 0..2: `ops.generalized_box_iou`.",
+    ">>> losses.giou_loss([[0.0, 0, 1, 1]], [[3.0, 0, 4, 1]]).tolist()\n    [1.5]",
+)
+diou_loss = _one_minus(
+    ops.distance_box_iou,
+    "diou_loss",
+    "`1 - DIoU` of each box (Zheng et al. 2020, arXiv:1911.08287), 0..2: `ops.distance_box_iou`.",
+    ">>> losses.diou_loss([[0.0, 0, 4, 4]], [[1.0, 1, 3, 3]]).tolist()\n    [0.75]",
+)
+ciou_loss = _one_minus(
+    ops.complete_box_iou,
+    "ciou_loss",
+    "`1 - CIoU` of each box (Zheng et al. 2020, arXiv:1911.08287), 0..3: `ops.complete_box_iou`.",
+    '>>> print(f"{float(losses.ciou_loss([[0.0, 0, 2, 2]], [[0.0, 0, 2, 4]])[0]):.3f}")\n    0.553',
+)
 
 
 class IoULoss(LossFunctionWrapper):
@@ -162,84 +169,26 @@ class IoULoss(LossFunctionWrapper):
         super().__init__(iou_loss, reduction, name, dtype, bounding_box_format=bounding_box_format, mode=mode)
 
 
-class GIoULoss(LossFunctionWrapper):
-    """One minus the generalized IoU of boxes, which draws boxes that lie apart together.
-
-    Args:
-        bounding_box_format: As in `ops.box_iou`.
-        reduction: As in `Loss`.
-        name: Name.
-        dtype: As in `Loss`.
-
-    Reference:
-        Rezatofighi et al. 2019, "Generalized Intersection over Union: A Metric and A Loss for Bounding Box
-        Regression", arXiv:1902.09630.
-
-    >>> from cnnrs import losses
-    >>> float(losses.GIoULoss()([[0.0, 0, 1, 1]], [[3.0, 0, 4, 1]]))
-    1.5
-    """
-
-    def __init__(
-        self,
-        bounding_box_format: str = "xyxy",
-        reduction: str = "sum_over_batch_size",
-        name: str = "giou_loss",
-        dtype: Any = None,
-    ):
-        super().__init__(giou_loss, reduction, name, dtype, bounding_box_format=bounding_box_format)
-
-
-class DIoULoss(LossFunctionWrapper):
-    """One minus the distance IoU of boxes, which draws their centers together.
-
-    Args:
-        bounding_box_format: As in `ops.box_iou`.
-        reduction: As in `Loss`.
-        name: Name.
-        dtype: As in `Loss`.
-
-    Reference:
-        Zheng et al. 2020, "Distance-IoU Loss: Faster and Better Learning for Bounding Box Regression",
-        arXiv:1911.08287.
-
-    >>> from cnnrs import losses
-    >>> float(losses.DIoULoss()([[0.0, 0, 4, 4]], [[1.0, 1, 3, 3]]))
-    0.75
-    """
-
-    def __init__(
-        self,
-        bounding_box_format: str = "xyxy",
-        reduction: str = "sum_over_batch_size",
-        name: str = "diou_loss",
-        dtype: Any = None,
-    ):
-        super().__init__(diou_loss, reduction, name, dtype, bounding_box_format=bounding_box_format)
-
-
-class CIoULoss(LossFunctionWrapper):
-    """One minus the complete IoU of boxes, which makes their proportions alike, too.
-
-    Args:
-        bounding_box_format: As in `ops.box_iou`.
-        reduction: As in `Loss`.
-        name: Name.
-        dtype: As in `Loss`.
-
-    Reference:
-        Zheng et al. 2020, arXiv:1911.08287. No gradient flows through the weight of the proportions.
-
-    >>> from cnnrs import losses
-    >>> print(f"{float(losses.CIoULoss()([[0.0, 0, 2, 2]], [[0.0, 0, 2, 4]])):.3f}")
-    0.553
-    """
-
-    def __init__(
-        self,
-        bounding_box_format: str = "xyxy",
-        reduction: str = "sum_over_batch_size",
-        name: str = "ciou_loss",
-        dtype: Any = None,
-    ):
-        super().__init__(ciou_loss, reduction, name, dtype, bounding_box_format=bounding_box_format)
+GIoULoss = _class_of(
+    giou_loss,
+    "GIoULoss",
+    "One minus the generalized IoU of boxes, which draws boxes that lie apart together.",
+    """Rezatofighi et al. 2019, "Generalized Intersection over Union: A Metric and A Loss for Bounding Box
+        Regression", arXiv:1902.09630.""",
+    ">>> float(losses.GIoULoss()([[0.0, 0, 1, 1]], [[3.0, 0, 4, 1]]))\n    1.5",
+)
+DIoULoss = _class_of(
+    diou_loss,
+    "DIoULoss",
+    "One minus the distance IoU of boxes, which draws their centers together.",
+    """Zheng et al. 2020, "Distance-IoU Loss: Faster and Better Learning for Bounding Box Regression",
+        arXiv:1911.08287.""",
+    ">>> float(losses.DIoULoss()([[0.0, 0, 4, 4]], [[1.0, 1, 3, 3]]))\n    0.75",
+)
+CIoULoss = _class_of(
+    ciou_loss,
+    "CIoULoss",
+    "One minus the complete IoU of boxes, which makes their proportions alike, too.",
+    "Zheng et al. 2020, arXiv:1911.08287. No gradient flows through the weight of the proportions.",
+    '>>> print(f"{float(losses.CIoULoss()([[0.0, 0, 2, 2]], [[0.0, 0, 2, 4]])):.3f}")\n    0.553',
+)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cnnrs import ops
 from cnnrs.base.arguments import number
 from cnnrs.config import epsilon
@@ -11,13 +13,17 @@ from cnnrs.losses.classes import LossFunctionWrapper
 from cnnrs.losses.functions import smoothed, sparse_labels, warn_of_one_class
 from cnnrs.losses.loss import as_tensor, float_pair
 from cnnrs.ops import raw
-from cnnrs.ops.dispatch import as_float, op
+from cnnrs.ops.annotated import annotate
+from cnnrs.ops.dispatch import as_float, in_float32, op, standardize_axis
+from cnnrs.ops.roots import power_of_magnitude
 
 __all__ = [
     "CategoricalFocalCrossentropy",
     "CategoricalGeneralizedCrossEntropy",
+    "SparseCategoricalFocalCrossentropy",
     "categorical_focal_crossentropy",
     "categorical_generalized_cross_entropy",
+    "sparse_categorical_focal_crossentropy",
 ]
 
 
@@ -60,6 +66,73 @@ def categorical_focal_crossentropy(
     p = raw.clip(y_pred / ops.sum(y_pred, axis=axis, keepdims=True), min=epsilon(), max=1.0 - epsilon())
     weight = alpha if isinstance(alpha, (int, float)) else ops.convert_to_tensor(alpha, p.dtype)
     return ops.sum(weight * ops.power(1.0 - p, float(gamma)) * -y_true * raw.log(p), axis=axis)
+
+
+@op
+@in_float32
+def sparse_categorical_focal_crossentropy(
+    y_true: Any,
+    y_pred: Any,
+    alpha: Any = 0.25,
+    gamma: float = 2.0,
+    from_logits: bool = False,
+    ignore_class: int | None = None,
+    axis: int = -1,
+) -> Any:
+    """`-α (1 - p)^γ log p` with the probability p of an integer label (Lin et al. 2017, equation 5).
+
+    Args:
+        y_true: Integer labels, of the shape of `y_pred` without `axis`; 1 in the place of the last axis may
+            be left out.
+        y_pred: Probabilities or logits. Probabilities are divided by their sum.
+        alpha: Weight of all classes, or a list with one weight a class.
+        gamma: Exponent of the weight of easy samples.
+        from_logits: Whether predictions are logits.
+        ignore_class: Label that counts nothing; means of `Loss` are over the other ones.
+        axis: The axis of the classes.
+
+    Returns:
+        A float tensor of the shape of the labels.
+
+    Raises:
+        ValueError: Labels do not fit predictions, or there is another number of weights than classes.
+
+    >>> from cnnrs import losses
+    >>> losses.sparse_categorical_focal_crossentropy([1], [[0.5, 0.5]]).numpy().round(4)
+    array([0.0433], dtype=float32)
+    """
+    y_pred = as_float(as_tensor(y_pred))
+    warn_of_one_class("sparse_categorical_focal_crossentropy", y_pred, axis)
+    labels = sparse_labels(y_true, y_pred)
+    axis = standardize_axis(axis, y_pred.ndim)
+    classes, expected = y_pred.shape[axis], [*y_pred.shape[:axis], *y_pred.shape[axis + 1 :]]
+    if list(labels.shape) != expected:
+        raise ValueError(
+            "sparse_categorical_focal_crossentropy: y_true: expected integer labels of shape "
+            f"{tuple(expected)}, received {tuple(labels.shape)}"
+        )
+    valid = None
+    if ignore_class is not None:
+        valid = labels != int(ignore_class)
+        labels = raw.where(valid, labels, 0)
+    rows = y_pred if axis == y_pred.ndim - 1 else ops.moveaxis(y_pred, axis, -1)
+    if not from_logits:
+        rows = rows / raw.sum(rows, axes=[-1], keepdims=True)
+    value = ops.sparse_categorical_crossentropy(labels, rows, from_logits=from_logits)
+    if gamma:
+        # A power below 1 has no finite slope where nothing is missing.
+        value = value * power_of_magnitude(ops.expm1(-value), float(gamma))
+    if isinstance(alpha, (int, float)):
+        value = float(alpha) * value
+    else:
+        weights = as_tensor(alpha).astype(value.dtype)
+        if tuple(weights.shape) != (classes,):
+            raise ValueError(
+                f"sparse_categorical_focal_crossentropy: alpha: expected a number or {classes} of them, one "
+                f"a class, received shape {tuple(weights.shape)}"
+            )
+        value = ops.take(weights, labels, axis=0) * value
+    return value if valid is None else annotate(raw.where(valid, value, 0.0), mask=valid)
 
 
 @op
@@ -122,6 +195,51 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
         arguments = {"alpha": alpha, "gamma": gamma, "from_logits": from_logits}
         arguments |= {"label_smoothing": label_smoothing, "axis": axis}
         super().__init__(categorical_focal_crossentropy, reduction, name, dtype, **arguments)
+
+
+class SparseCategoricalFocalCrossentropy(LossFunctionWrapper):
+    """`CategoricalFocalCrossentropy` for integer labels: easy samples are weighted down.
+
+    Args:
+        alpha: Weight of all classes, or a list with one weight a class.
+        gamma: Exponent of the weight of easy samples, at least 0.
+        from_logits: Whether predictions are logits.
+        ignore_class: Label that counts nothing; means are over the other samples.
+        axis: The axis of the classes.
+        reduction: As in `Loss`.
+        name: Name.
+        dtype: As in `Loss`.
+
+    Raises:
+        ValueError: `alpha` or `gamma` is none of these.
+
+    Reference:
+        Lin, Goyal, Girshick, He and Dollár 2017, "Focal Loss for Dense Object Detection", arXiv:1708.02002.
+
+    >>> from cnnrs import losses
+    >>> round(float(losses.SparseCategoricalFocalCrossentropy()([1], [[0.5, 0.5]])), 4)
+    0.0433
+    """
+
+    def __init__(
+        self,
+        alpha: Any = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        axis: int = -1,
+        reduction: str = "sum_over_batch_size",
+        name: str = "sparse_categorical_focal_crossentropy",
+        dtype: Any = None,
+    ):
+        number(gamma, self, "gamma", least=0)
+        several = np.ndim(alpha) == 1
+        for weight in alpha if several else [alpha]:
+            number(weight, self, "alpha", least=0)
+        alpha = [float(weight) for weight in alpha] if several else float(alpha)
+        arguments = {"alpha": alpha, "gamma": gamma, "from_logits": from_logits}
+        arguments |= {"ignore_class": ignore_class, "axis": axis}
+        super().__init__(sparse_categorical_focal_crossentropy, reduction, name, dtype, **arguments)
 
 
 class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):

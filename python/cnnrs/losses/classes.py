@@ -197,7 +197,12 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         reduction: As in `Loss`.
         axis: The axis of the classes, the last one.
         name: Name.
-        dtype: None or "float32".
+        dtype: As in `Loss`.
+        label_smoothing: The share of a label that is spread evenly over all classes, 0..1. By name only:
+            Keras has it for one-hot labels alone.
+
+    Raises:
+        ValueError: `label_smoothing` is not in 0..1.
 
     >>> from cnnrs import losses
     >>> loss = losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -213,7 +218,10 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         axis: int = -1,
         name: str = "sparse_categorical_crossentropy",
         dtype: Any = None,
+        *,
+        label_smoothing: float = 0.0,
     ):
+        number(label_smoothing, self, "label_smoothing", least=0, most=1)
         super().__init__(
             sparse_categorical_crossentropy,
             reduction,
@@ -222,6 +230,7 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
             from_logits=from_logits,
             ignore_class=ignore_class,
             axis=axis,
+            **({"label_smoothing": label_smoothing} if label_smoothing else {}),
         )
 
 

@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 from cnnrs import ops
+from cnnrs.base.arguments import number
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.config import epsilon
 from cnnrs.losses.loss import as_tensor, float_pair
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import annotate
-from cnnrs.ops.dispatch import as_index, op
+from cnnrs.ops.dispatch import as_float, as_index, op
 
 __all__ = [
     "binary_crossentropy",
@@ -254,24 +255,47 @@ def categorical_crossentropy(
 
 @op
 def sparse_categorical_crossentropy(
-    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+    y_true: Any,
+    y_pred: Any,
+    from_logits: bool = False,
+    ignore_class: int | None = None,
+    axis: int = -1,
+    *,
+    label_smoothing: float = 0.0,
 ) -> Any:
     """`-log y_pred[y_true]` along `axis` for integer labels, probabilities or logits.
+
+    Args:
+        y_true: Integer labels.
+        y_pred: Probabilities or logits.
+        from_logits: Whether predictions are logits.
+        ignore_class: Label that counts nothing; means of `Loss` are over the other ones.
+        axis: The axis of the classes, the last one.
+        label_smoothing: The share of a label that is spread evenly over all classes, as
+            `categorical_crossentropy` does it.
+
+    Raises:
+        ValueError: `label_smoothing` is not in 0..1.
 
     >>> from cnnrs import losses
     >>> losses.sparse_categorical_crossentropy([1], [[0.5, 0.5]]).numpy().round(4)
     array([0.6931], dtype=float32)
+    >>> losses.sparse_categorical_crossentropy([1], [[0.2, 0.8]], label_smoothing=0.1).numpy().round(4)
+    array([0.2925], dtype=float32)
     """
     y_pred = as_tensor(y_pred)
     y_true = sparse_labels(y_true, y_pred)
-    if ignore_class is None:
-        return ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=from_logits, axis=axis)
-    valid = y_true != int(ignore_class)
-    labels = raw.where(valid, y_true, 0)
+    valid = None if ignore_class is None else y_true != int(ignore_class)
+    labels = y_true if valid is None else raw.where(valid, y_true, 0)
     losses = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=from_logits, axis=axis)
-    losses = raw.where(valid, losses, 0.0)
+    if label_smoothing:
+        # Not by one-hot labels: those that are no class would pass, smoothed.
+        share = number(label_smoothing, "sparse_categorical_crossentropy", "label_smoothing", least=0, most=1)
+        evenly = ops.full_like(as_float(y_pred), 1.0 / y_pred.shape[axis])
+        even = ops.categorical_crossentropy(evenly, y_pred, from_logits=from_logits, axis=axis)
+        losses = (1.0 - share) * losses + share * even
     # Means are over the valid ones.
-    return annotate(losses, mask=valid)
+    return losses if valid is None else annotate(raw.where(valid, losses, 0.0), mask=valid)
 
 
 @op

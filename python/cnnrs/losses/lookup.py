@@ -5,13 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import serialization
-from cnnrs.losses import categorical, classes, functions, overlap, sequences, similarity
+from cnnrs.losses import (
+    categorical,
+    classes,
+    functions,
+    margins,
+    overlap,
+    pairs,
+    sequences,
+    similarity,
+    teachers,
+    triplets,
+)
 from cnnrs.losses.loss import Loss
 
 __all__ = ["deserialize", "get", "serialize"]
 
 # As in Keras, names of classes give objects, and names in snake case and abbreviations give functions.
-_MODULES = (classes, functions, categorical, overlap, sequences, similarity)
+_MODULES = (
+    classes,
+    functions,
+    categorical,
+    overlap,
+    sequences,
+    similarity,
+    pairs,
+    triplets,
+    margins,
+    teachers,
+)
 _BY_NAME: dict[str, Any] = {name: getattr(module, name) for module in _MODULES for name in module.__all__}
 for _short, _function in {
     "bce": functions.binary_crossentropy,

@@ -12,6 +12,7 @@ from cnnrs.base import naming, policies
 from cnnrs.base.arguments import NamedArguments
 from cnnrs.base.dtypes import FLOAT, FLOATS, STORED
 from cnnrs.config import epsilon
+from cnnrs.losses.mixed import MixedTargets, mixed_values
 from cnnrs.ops import raw
 from cnnrs.ops.annotated import info_of
 from cnnrs.ops.dispatch import as_data
@@ -169,7 +170,7 @@ class Loss(NamedArguments):
         mask = None if tree.is_nested(y_pred) else mask_of(y_pred)
         y_true, y_pred = self._prepared(y_true), self._prepared(y_pred)
         with _core.layer_scope(self.name):
-            values = self.call(y_true, y_pred)
+            values = mixed_values(self.call, self.name, y_true, y_pred)
             mask = merge_masks(mask, info_of(values).mask)
             loss = reduce_weighted_values(values, sample_weight, self.reduction, mask)
             return loss.astype(self.dtype) if self.dtype in STORED else loss
@@ -180,6 +181,8 @@ class Loss(NamedArguments):
             isinstance(y, (list, tuple)) and any(hasattr(leaf, "shape") for leaf in tree.flatten(y))
         ):
             return tree.map_structure(self._prepared, y)
+        if isinstance(y, MixedTargets):
+            return y.map(self._prepared)
         y = as_data(y, self.dtype)
         if self.dtype in STORED:
             return (y.astype(self.dtype) if y.dtype in FLOATS else y).astype(FLOAT)

@@ -49,6 +49,8 @@ def circle(
     own = ref_labels is None
     ref_labels = labels if own else raw.reshape(as_tensor(ref_labels).astype("int32"), shape=[-1])
     distance = raw.relu(1.0 - ops.matmul(y_pred, ops.transpose(references)))
+    if not distance.shape[0]:
+        return raw.sum(distance, axes=[1])
     same = raw.expand_dims(labels, axis=-1) == raw.expand_dims(ref_labels, axis=0)
     other = ~same
     if remove_diagonal:

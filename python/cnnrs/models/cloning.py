@@ -48,6 +48,7 @@ def clone_model(
     made = _clone(model, input_tensors, clone_function, call_function, recursive)
     if model.compiled and not made.compiled:
         _compile_as(model, made)
+    made._keep_image_preprocessing(model._image_preprocessing)
     return made
 
 

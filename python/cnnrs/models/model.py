@@ -56,7 +56,7 @@ class Model(FormerNamesOfModels, StateTree):
     # What `Model(inputs, outputs)` takes besides what `__init__` names.
     further_arguments = ("inputs", "outputs", "input_shape", "input_dim")
     _carries_masks = True
-    _unowned = StateTree._unowned | {"_graph", "_names", "_replays"}
+    _unowned = StateTree._unowned | {"_graph", "_image_preprocessing", "_names", "_replays"}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _graph_arguments(args, kwargs):
@@ -323,6 +323,123 @@ class Model(FormerNamesOfModels, StateTree):
         text = summarize(self, line_length, positions, expand_nested, show_trainable, layer_range, further)
         (print_fn or print)(text)
 
+    # What is done to images before the model sees them: kept in its files, see `set_image_preprocessing`.
+    _image_preprocessing: Any = None
+
+    @named
+    def set_image_preprocessing(
+        self,
+        class_names: Any = None,
+        *,
+        image_size: Any = None,
+        color_mode: str | None = None,
+        interpolation: str = "bilinear",
+        fit: str = "stretch",
+        scale: float = 1.0,
+        mean: Any = 0.0,
+        std: Any = 1.0,
+        channel_order: str = "rgb",
+    ) -> None:
+        """Says what is done to images before the model sees them, and what its classes are called.
+
+        It is kept in the model's file, so that `predict_image` does the same wherever the model is loaded. A
+        pixel x from 0 to 255 becomes `(scale x - mean) / std`; leave that where the model has a `Rescaling`
+        or `Normalization` of its own.
+
+        Args:
+            class_names: Names of the classes.
+            image_size: (height, width) that images are resized to; None takes that of the model's input.
+            color_mode: "rgb", "rgba" or "grayscale"; None takes what the channels of the model's input say.
+            interpolation: How images are resized, as in `ops.image.resize`.
+            fit: Where proportions differ: "stretch" as `image_dataset_from_directory` does; "crop"; "pad".
+            scale: What pixels are multiplied by.
+            mean: What is subtracted then: a number, or one for each channel.
+            std: What it is divided by: a number, or one for each channel.
+            channel_order: "rgb" or "bgr".
+
+        Raises:
+            ValueError: An argument is none of these, or there are not as many names as classes.
+
+        >>> import cnnrs
+        >>> from cnnrs import layers
+        >>> model = cnnrs.Sequential(
+        ...     [cnnrs.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2, activation="softmax")]
+        ... )
+        >>> model.set_image_preprocessing(["cat", "dog"], scale=1 / 255)
+        >>> model.get_image_preprocessing().image_size, model.get_image_preprocessing().color_mode
+        ((8, 8), 'rgb')
+        """
+        from cnnrs.evaluation.prediction import preprocessing_of
+
+        preprocessing = preprocessing_of(
+            self,
+            class_names=class_names,
+            image_size=image_size,
+            color_mode=color_mode,
+            interpolation=interpolation,
+            fit=fit,
+            scale=scale,
+            mean=mean,
+            std=std,
+            channel_order=channel_order,
+        )
+        self._keep_image_preprocessing(preprocessing)
+
+    def get_image_preprocessing(self) -> Any:
+        """What `set_image_preprocessing` said: an `evaluation.ImagePreprocessing`, or None."""
+        return self._image_preprocessing
+
+    def _keep_image_preprocessing(self, preprocessing: Any) -> None:
+        """Keeps an `ImagePreprocessing`, given itself or as its config, as files hold it."""
+        if preprocessing is not None:
+            from cnnrs.evaluation import ImagePreprocessing
+
+            if not isinstance(preprocessing, ImagePreprocessing):
+                preprocessing = ImagePreprocessing.from_config(preprocessing)
+        # Nothing that is recorded depends on it.
+        vars(self)["_image_preprocessing"] = preprocessing
+
+    @named
+    def predict_image(
+        self,
+        images: Any,
+        batch_size: int = 32,
+        augmented: bool = False,
+        from_logits: bool | None = None,
+    ) -> Any:
+        """Class names and probabilities of images, which are prepared as `set_image_preprocessing` said.
+
+        Args:
+            images: A path, the bytes of a file, an image of Pillow, or an array (height, width, channels) of
+                pixels from 0 to 255; or a list of them, or an array with the samples first.
+            batch_size: Images that are computed at once.
+            augmented: Whether probabilities are averaged with those of the mirror image.
+            from_logits: Whether the model gives logits; None asks its loss, and looks at what it gives.
+
+        Returns:
+            An `evaluation.ImagePrediction`, or a list of them: `found.class_name`, `found.score`,
+            `found.top(5)`.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            TypeError: An image is none of these.
+            ValueError: An image cannot be read, or has other channels.
+
+        >>> import numpy as np
+        >>> import cnnrs
+        >>> from cnnrs import layers
+        >>> model = cnnrs.Sequential(
+        ...     [cnnrs.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2, activation="softmax")]
+        ... )
+        >>> model.set_image_preprocessing(["cat", "dog"], scale=1 / 255)
+        >>> found = model.predict_image(np.zeros((20, 30, 3), np.uint8))
+        >>> sorted(name for name, score in found.top())
+        ['cat', 'dog']
+        """
+        from cnnrs.evaluation import prediction
+
+        return prediction.predict_image(self, images, batch_size, augmented, from_logits)
+
     @named
     def save(self, filepath: Any, overwrite: bool = True, zipped: Any = None, **kwargs: Any) -> None:
         """Writes architecture, weights and optimizer state to a file, as `cnnrs.saving.save_model`."""
@@ -344,6 +461,12 @@ class Model(FormerNamesOfModels, StateTree):
     ) -> Any:
         """Raises NotImplementedError: models compute in float types."""
         super().quantize(mode, config=config)
+
+    def _repr_html_(self) -> str:
+        """The layers, for notebooks."""
+        from cnnrs.models.notebook import html_of
+
+        return html_of(self)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON. Arguments are those of `json.dumps`."""

@@ -12,7 +12,7 @@ from cnnrs.base.suggest import did_you_mean
 
 __all__ = ["RECIPES", "Recipe", "get", "names"]
 
-_OPTIMIZERS = ("sgd", "adamw", "lars")
+_OPTIMIZERS = ("sgd", "adamw", "lars", "adam", "nadam", "rmsprop", "lion")
 _SCHEDULES = ("cosine", "one_cycle", "constant")
 
 
@@ -26,7 +26,7 @@ class Recipe:
         epochs: Epochs.
         batch_size: Samples of a batch.
         learning_rate: The highest rate, for `batch_size`; `train` scales it with another size.
-        optimizer: "sgd" (with Nesterov's momentum), "adamw" or "lars".
+        optimizer: "sgd" (with Nesterov's momentum), "adamw", "lars", "adam", "nadam", "rmsprop" or "lion".
         momentum: Of "sgd" and "lars".
         weight_decay: Decay of all weights but norms and biases. Of "sgd" it is what papers mean, the factor
             of a penalty in the gradient, for which `train` sets the decoupled decay of the same size.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import layers, losses, ops, optimizers, random
+from cnnrs import layers, losses, ops, optimizers
 from cnnrs.base.arguments import named
 from cnnrs.callbacks import StochasticWeightAveraging, SwapEMAWeights
 from cnnrs.data import Dataset
@@ -15,7 +15,15 @@ from cnnrs.optimizers.schedules import OneCycle, WarmupCosine
 from cnnrs.recipes.recipe import Recipe, get
 from cnnrs.utils.batch_statistics import reestimate_batch_norm
 
-__all__ = ["train"]
+__all__ = ["gives_logits", "mixers_of", "optimizer_of", "train"]
+
+_ADAPTIVE: dict[str, Any] = {
+    "adam": optimizers.Adam,
+    "adamw": optimizers.AdamW,
+    "lion": optimizers.Lion,
+    "nadam": optimizers.Nadam,
+    "rmsprop": optimizers.RMSprop,
+}
 
 
 @named
@@ -65,22 +73,21 @@ def train(
         raise ValueError(
             f"train: model: expected a model that is built, received {model!r}; give it an Input"
         )
-    classes, gives_logits = _classes(model), _gives_logits(model)
+    classes, from_logits = _classes(model), gives_logits(model)
     if isinstance(data, Dataset) and "batch_size" in settings:
         raise TypeError("train: batch_size: expected none with a Dataset, whose batches have their size")
     batches, steps = _batches(data, chosen, classes, "data")
     if verbose != 0:
         print(_told(known, chosen, isinstance(data, Dataset)))
-    loss = losses.CategoricalCrossentropy(gives_logits, label_smoothing=chosen.label_smoothing)
-    model.compile(_optimizer(model, chosen, steps), loss, metrics=list(metrics))
+    loss = losses.CategoricalCrossentropy(from_logits, label_smoothing=chosen.label_smoothing)
+    model.compile(optimizer_of(model, chosen, steps), loss, metrics=list(metrics))
     own: list[Any] = []
     if chosen.ema_epochs:
         own.append(SwapEMAWeights())
     if chosen.swa_start is not None:
         own.append(StochasticWeightAveraging(float(chosen.swa_start)))
     if validation_data is not None:
-        plain = chosen.changed({"mixup": 0.0, "cutmix": 0.0})
-        validation_data = _batches(validation_data, plain, classes, "validation_data")[0]
+        validation_data = _batches(validation_data, chosen, classes, "validation_data")[0]
     arguments: dict[str, Any] = {"x": batches}
     if not isinstance(batches, Dataset):
         arguments = {"x": batches[0], "y": batches[1], "batch_size": chosen.batch_size}
@@ -90,6 +97,7 @@ def train(
         validation_data=validation_data,
         callbacks=[*own, *(callbacks or [])],
         verbose=verbose,
+        batch_augmentation=mixers_of(chosen),
     )
     if chosen.ema_epochs:
         # The moving statistics are those of the weights as they were, not of their averages.
@@ -120,7 +128,7 @@ def _classes(model: Any) -> int:
     return shape[-1]
 
 
-def _gives_logits(model: Any) -> bool:
+def gives_logits(model: Any) -> bool:
     """Whether the last layer gives logits, not probabilities."""
     last = model
     while getattr(last, "layers", None):
@@ -137,7 +145,17 @@ def _gives_logits(model: Any) -> bool:
     return activation == "linear"
 
 
-def _optimizer(model: Any, recipe: Recipe, steps: int | None) -> Any:
+def optimizer_of(model: Any, recipe: Recipe, steps: int | None) -> Any:
+    """The optimizer that a recipe sets for a model, with its schedule.
+
+    Args:
+        model: A built model.
+        recipe: The recipe.
+        steps: Batches of an epoch, which a moving average needs; None if nobody knows.
+
+    Raises:
+        ValueError: The recipe averages weights, and `steps` is None.
+    """
     groups = [optimizers.ParameterGroup(optimizers.norms_and_biases, weight_decay=0.0)]
     if not recipe.weight_decay or not groups[0].members(model.trainable_variables):
         groups = []
@@ -162,7 +180,7 @@ def _optimizer(model: Any, recipe: Recipe, steps: int | None) -> Any:
     elif recipe.optimizer == "lars":
         made = optimizers.LARS(momentum=recipe.momentum, **arguments)
     else:
-        made = optimizers.AdamW(**arguments)
+        made = _ADAPTIVE[recipe.optimizer](**arguments)
     return optimizers.SAM(made, rho=recipe.sam_rho) if recipe.sam_rho else made
 
 
@@ -175,22 +193,16 @@ def _schedule(recipe: Recipe) -> Any:
 
 
 def _batches(data: Any, recipe: Recipe, classes: int, argument: str) -> tuple[Any, int | None]:
-    """What `fit` gets, with one-hot targets and mixed images, and how many batches that has."""
-    mixes = bool(recipe.mixup or recipe.cutmix)
+    """What `fit` gets, with one-hot targets, and how many batches that has."""
     if isinstance(data, Dataset):
         count = int(np.asarray(data.cardinality()))
-        data = data.map(lambda x, y: (x, _one_hot_tensor(y, classes)))
-        return (data.map(_mixer(recipe)) if mixes else data), (count if count > 0 else None)
+        return data.map(lambda x, y: (x, _one_hot_tensor(y, classes))), (count if count > 0 else None)
     if not isinstance(data, tuple) or len(data) != 2:
         raise TypeError(f"train: {argument}: expected (x, y) or a cnnrs.data.Dataset, received {type(data)}")
     x, y = np.asarray(data[0]), _one_hot(np.asarray(data[1]), classes, argument)
     if len(x) != len(y):
         raise ValueError(f"train: {argument}: expected as many x as y, received {len(x)} and {len(y)}")
-    steps = math.ceil(len(x) / recipe.batch_size)
-    if not mixes:
-        return (x, y), steps
-    rows = Dataset.from_tensor_slices((x.astype(np.float32), y))
-    return rows.shuffle(len(x)).batch(recipe.batch_size).map(_mixer(recipe)), steps
+    return (x, y), math.ceil(len(x) / recipe.batch_size)
 
 
 def _one_hot(y: np.ndarray, classes: int, argument: str) -> np.ndarray:
@@ -217,20 +229,11 @@ def _one_hot_tensor(y: Any, classes: int) -> Any:
     return ops.one_hot(ops.reshape(y, (-1,)), classes)
 
 
-def _mixer(recipe: Recipe) -> Any:
-    """A function of batches that mixes images and targets: of two layers, one drawn for each batch."""
+def mixers_of(recipe: Recipe) -> list[Any] | None:
+    """The layers of which one mixes each batch; None if there are none."""
     mixers: list[Any] = []
     if recipe.mixup:
         mixers.append(layers.MixUp(recipe.mixup))
     if recipe.cutmix:
         mixers.append(layers.CutMix(recipe.cutmix))
-    generator = random.SeedGenerator()
-
-    def mixed(x: Any, y: Any) -> Any:
-        made = [mixer({"images": x, "labels": y}, training=True) for mixer in mixers]
-        if len(made) == 1:
-            return made[0]["images"], made[0]["labels"]
-        first = random.uniform((), seed=generator) < 0.5
-        return tuple(ops.where(first, made[0][name], made[1][name]) for name in ("images", "labels"))
-
-    return mixed
+    return mixers or None

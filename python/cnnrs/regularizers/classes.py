@@ -98,12 +98,18 @@ class L2(L1L2):
 class OrthogonalRegularizer(Regularizer):
     """`factor` times the mean of `|cos|` between each two rows, or columns, of a matrix.
 
+    A kernel of a convolution, of shape (height, width, channels, filters), is taken as the matrix of shape
+    (height · width · channels, filters): with `mode="columns"` its filters are driven apart, which keeps
+    gradients of deep networks in size and makes filters learn different things (Bansal, Chen and Wang 2018,
+    "Can We Gain More from Orthogonality Regularizations in Training Deep CNNs?", arXiv:1810.09102). Keras
+    takes matrices alone. A kernel of a depthwise convolution has a column for each `depth_multiplier`.
+
     Args:
         factor: What the mean is multiplied by, at least 0.
-        mode: "rows" or "columns".
+        mode: "rows" or "columns"; "columns" for kernels of `Conv2D` and `Dense`, whose outputs are columns.
 
     Raises:
-        ValueError: An argument is none of these; or, at the call, the weights do not have two axes.
+        ValueError: An argument is none of these; or, at the call, the weights have fewer than two axes.
 
     >>> from cnnrs import regularizers
     >>> float(regularizers.OrthogonalRegularizer(1.0)([[1.0, 0.0], [2.0, 0.0]]))
@@ -118,10 +124,12 @@ class OrthogonalRegularizer(Regularizer):
 
     def __call__(self, x: Any) -> Any:
         x = dispatch.as_float(x)
-        if len(x.shape) != 2:
+        if len(x.shape) < 2:
             raise ValueError(
-                f"{type(self).__name__}: expected weights of two axes, received the shape {tuple(x.shape)}"
+                f"{type(self).__name__}: expected weights of two axes, or the kernel of a convolution, "
+                f"received the shape {tuple(x.shape)}"
             )
+        x = ops.reshape(x, (-1, x.shape[-1])) if len(x.shape) > 2 else x
         x = x if self.mode == "rows" else ops.transpose(x)
         count = int(x.shape[0])
         square = raw.sum(raw.square(x), axes=[1], keepdims=True)

@@ -110,6 +110,7 @@ def describe(contents: Contents) -> str:
             own = layer.get("config")
             own = own if isinstance(own, dict) else {}
             lines.append(f"  {own.get('name', '?')} ({layer.get('class_name', '?')})")
+        lines += _images(contents.config.get("image_preprocessing"))
     arrays = _arrays(contents.root, "")
     rows = [("array", "shape", "dtype", "elements")]
     rows += [(path, str(a.shape), a.dtype.name, f"{a.size:,}") for path, a in arrays.items()]
@@ -122,6 +123,20 @@ def describe(contents: Contents) -> str:
     size = sum(a.nbytes for a in arrays.values())
     lines += ["", f"{len(arrays)} arrays, {elements:,} elements, {size:,} bytes"]
     return "\n".join(_printable(line) for line in lines)
+
+
+def _images(preprocessing: Any) -> list[str]:
+    """What a file says of the images that its model takes, and of its classes."""
+    if not isinstance(preprocessing, dict):
+        return []
+    names = preprocessing.get("class_names")
+    size = preprocessing.get("image_size")
+    shape = " × ".join(map(str, size)) if isinstance(size, list) else "any size"
+    lines = [f"takes images: {shape}, {preprocessing.get('color_mode')}"]
+    if isinstance(names, list):
+        more = ", …" if len(names) > 20 else ""
+        lines.append(f"{len(names)} classes: {', '.join(map(str, names[:20]))}{more}")
+    return lines
 
 
 def _printable(line: str) -> str:

@@ -51,6 +51,8 @@ def content(model: Any, include_optimizer: bool = True) -> Content:
     if not isinstance(data["config"].get("layers"), list) and "build_config" in data:
         # Keras looks past it; without it a subclassed model would have no weights to load.
         config["build_config"] = data["build_config"]
+    if "image_preprocessing" in data:
+        config["image_preprocessing"] = data["image_preprocessing"]
     root = Group(
         attrs={"keras_version": KERAS_VERSION, "backend": "tensorflow", "model_config": json.dumps(config)}
     )

@@ -164,6 +164,10 @@ def serialize_keras_object(obj: Any) -> Any:
         compiled = _compile_config(obj)
         if compiled is not None:
             data["compile_config"] = compiled
+    preprocessing = getattr(obj, "_image_preprocessing", None)
+    if preprocessing is not None:
+        # Keras looks past the entry.
+        data["image_preprocessing"] = preprocessing.get_config()
     return _note_written(obj, data)
 
 
@@ -303,6 +307,9 @@ def _deserialize(config: Any, custom_objects: Any, safe_mode: bool, module_objec
         compiled = config.get("compile_config")
         if compiled and hasattr(obj, "compile_from_config"):
             obj.compile_from_config(compiled)
+        preprocessing = config.get("image_preprocessing")
+        if preprocessing is not None and hasattr(obj, "_keep_image_preprocessing"):
+            obj._keep_image_preprocessing(preprocessing)
     if number is not None and _SHARED.read is not None:
         _SHARED.read[number] = obj
     return obj

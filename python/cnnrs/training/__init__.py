@@ -12,6 +12,7 @@ The modules, each of which imports only those before it:
 | `outputs`, `compiled_loss`, `compiled_metrics`, `compiled` | what `compile` was given, resolved |
 | `step` | a step on a batch: recorded once and replayed, or run in Python |
 | `model_steps` | `ModelSteps`: `compile`, and what the steps of a model compute |
+| `mixing` | `BatchMixing`: MixUp and CutMix within the steps of `fit` |
 | `runner` | `StepRunner`: runs the steps of a model on batches |
 | `step_functions` | `StepFunctions`: `train_function` and its like, which a user may replace |
 | `loop` | the loop over the batches of an epoch, with callbacks |

@@ -66,6 +66,8 @@ class Batches:
         self._began = 0
         # The state from which the order of the pass under way was drawn.
         self._drawn_from: np.ndarray | None = None
+        # Of a data set, its state as the pass under way began.
+        self._passes: Any = None
         self._resumed: tuple[dict[str, Any], int] | None = None
 
     def start(self) -> Batches:
@@ -80,6 +82,7 @@ class Batches:
             dataset_order = None
             if self.data.is_dataset and self.shuffle and self.data.num_batches is not None:
                 dataset_order = self._permutation(self.data.num_batches)
+            self._passes = self.data.state()
             self._iterator = self.data.epoch(dataset_order)
             self._taken = 0
         if not isinstance(self.data, ArrayData) and not self._first:
@@ -105,7 +108,10 @@ class Batches:
             goes_on = self._iterator is not None and self.data.goes_on
             position = self._taken if goes_on and (self.steps is not None or self.data.once) else 0
         drawn = None if self._drawn_from is None else self._drawn_from.tolist()
-        return {"position": position, "drawn_from": drawn}
+        found = {"position": position, "drawn_from": drawn}
+        if isinstance(self.data, BatchData):
+            found["dataset"] = self._passes if within or position else self.data.state()
+        return found
 
     def resume(self, state: dict[str, Any], done: int) -> None:
         """Makes the next `start` take up an epoch.
@@ -132,10 +138,11 @@ class Batches:
             order = None
             if self.data.is_dataset and self.shuffle and self.data.num_batches is not None:
                 order = self._permutation(self.data.num_batches)
-            self._iterator = self.data.epoch(order)
-            self._began = position
-            for self._taken in range(1, position + done + 1):
-                next(self._iterator, None)
+            if state.get("dataset") is not None:
+                self.data.restore(state["dataset"])
+            self._passes = self.data.state()
+            self._began, self._taken = position, position + done
+            self._iterator = self.data.epoch(order, self._taken)
         self._first = done
 
     def _start_arrays(self, data: ArrayData) -> None:

@@ -10,6 +10,7 @@ from cnnrs import tree
 from cnnrs.base import naming, suggest
 from cnnrs.base.arguments import number
 from cnnrs.losses import Loss
+from cnnrs.losses.mixed import mixed_values
 from cnnrs.metrics import Mean
 from cnnrs.training.crossentropy import NAMES, crossentropy
 from cnnrs.training.logs import track_loss
@@ -152,7 +153,10 @@ class CompiledLoss:
         else:
             weight = sample_weight
         try:
-            return loss(target, prediction, weight)
+            if type(loss).__call__ is Loss.__call__:
+                return loss(target, prediction, weight)
+            # One that defines all of a loss itself does not know of mixed targets.
+            return mixed_values(lambda y, p: loss(y, p, weight), loss.name, target, prediction)
         except ValueError as error:
             shown = tree.map_structure(lambda x: None if x is None else tuple(x.shape), [target, prediction])
             names = Outputs(y_pred, self.names).names

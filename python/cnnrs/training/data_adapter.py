@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -139,17 +140,38 @@ class BatchData:
         self.class_weight = as_class_weights(class_weight)
         return self
 
-    def epoch(self, order: np.ndarray | None = None) -> Iterator[Samples]:
+    def state(self) -> Any:
+        """What the next pass depends on, if the source is a data set; else None."""
+        return self.source.state()["passes"] if isinstance(self.source, Dataset) else None
+
+    def restore(self, state: Any) -> None:
+        """Makes the next pass of a data set the one that `state` was about.
+
+        Raises:
+            ValueError: The source is no such data set.
+        """
+        if not isinstance(self.source, Dataset):
+            raise ValueError(
+                f"x: expected a data set, as when training was interrupted, received {self.source!r}"
+            )
+        self.source._restore_passes(state)
+
+    def epoch(self, order: np.ndarray | None = None, first: int = 0) -> Iterator[Samples]:
         """The batches of an epoch.
 
         Args:
             order: Of a PyDataset, the indices of the batches in their order.
+            first: How many batches are left out. A data set and a PyDataset need not prepare them.
         """
-        source = self.source
+        source: Any = self.source
         if isinstance(source, Dataset):
             # Batches go into the step as arrays: no tensors are made of them before.
-            source = source.as_numpy_iterator()
-        for batch in batches_of(source, order) if self.is_dataset else source:
+            source = source._numpy_at(first)
+        elif self.is_dataset:
+            source = batches_of(source, order, first)
+        elif first:
+            source = islice(source, first, None)
+        for batch in source:
             x, y, weight = unpack_x_y_sample_weight(batch)
             x, y = as_arrays(x, "x"), as_arrays(y, "y")
             if self.class_weight is not None:

@@ -10,6 +10,8 @@ import numpy as np
 
 from cnnrs import random
 from cnnrs.training.batches import Batches
+from cnnrs.training.data_adapter import BatchData
+from cnnrs.training.mixing import BatchMixing
 from cnnrs.training.runner import StepRunner
 from cnnrs.training.samples import Samples
 from cnnrs.training.step import RecordedStep
@@ -23,15 +25,28 @@ class Fit:
     Attributes:
         model: The model.
         batches: Its batches.
+        validation: The batches that it validates on, if they are those of an iterable; else None.
         callbacks: Its callbacks.
+        mixing: What mixes the samples of its batches; None if nothing does.
         resumed: What a callback has taken up, until the epoch begins.
+        ended: Number and logs of the last epoch that has ended; None before.
     """
 
-    def __init__(self, model: Any, batches: Batches, callbacks: Any):
+    def __init__(
+        self,
+        model: Any,
+        batches: Batches,
+        callbacks: Any,
+        validation: Any = None,
+        mixing: BatchMixing | None = None,
+    ):
         self.model = model
         self.batches = batches
+        self.validation = validation if isinstance(validation, BatchData) else None
         self.callbacks = callbacks
+        self.mixing = mixing
         self.resumed: Resumed | None = None
+        self.ended: tuple[int, dict[str, Any]] | None = None
 
     def state(self, tensors: dict[str, np.ndarray], within: bool) -> dict[str, Any]:
         """The place in the data, metrics, random states, and the states of callbacks.
@@ -47,8 +62,10 @@ class Fit:
         callbacks = {name: callback.training_state() for name, callback in _named(self.callbacks)}
         return {
             "batches": self.batches.state(within),
+            "validation": None if self.validation is None else self.validation.state(),
             "metrics": _packed(metrics, tensors),
             "random": _packed(random.state(), tensors),
+            "mixing": _packed([state.value.numpy() for state in self._mixing_states()], tensors),
             "callbacks": _packed({name: state for name, state in callbacks.items() if state}, tensors),
         }
 
@@ -69,9 +86,29 @@ class Fit:
             logs: The logs of the last of them.
             restore: Sets weights and the optimizer.
         """
-        self.resumed = Resumed(self.model, _unpacked(state, tensors), done, logs, restore)
+        values = _unpacked(state.get("mixing", []), tensors)
+        states = self._mixing_states()
+        if len(values) != len(states):
+            raise ValueError(
+                f"{self.model.name}: fit: batch_augmentation: expected {len(values)} layers, as when "
+                f"training was interrupted, received {len(states)}"
+            )
+
+        def restore_all() -> None:
+            restore()
+            for variable, value in zip(states, values, strict=True):
+                variable.assign(value)
+
+        self.resumed = Resumed(self.model, _unpacked(state, tensors), done, logs, restore_all)
         self.batches.resume(state["batches"], done)
+        if self.validation is not None and state.get("validation") is not None:
+            self.validation.restore(state["validation"])
         random.set_state(self.resumed.random)
+        for variable, value in zip(states, values, strict=True):
+            variable.assign(value)
+
+    def _mixing_states(self) -> list[Any]:
+        return [] if self.mixing is None else self.mixing.variables
 
     def take_resumed(self) -> Resumed | None:
         """What was taken up, once: only the first epoch goes on in its middle."""

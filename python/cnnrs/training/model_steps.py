@@ -12,7 +12,8 @@ from cnnrs.base.user_warnings import warn_user
 from cnnrs.layers.base import Layer
 from cnnrs.training.arguments import check_jit_compile, takes_argument
 from cnnrs.training.logs import results_of, track_loss
-from cnnrs.training.samples import unpack_x_y_sample_weight
+from cnnrs.training.mixing import BatchMixing, MixedBatch
+from cnnrs.training.samples import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from cnnrs.training.second_pass import SecondPass
 from cnnrs.training.step import RecordedStep, Signature
 
@@ -42,7 +43,7 @@ class ModelSteps(Layer):
 
     _unowned = (
         Layer._unowned
-        | {"_compiled", "_jit_compile", "_recorded", "_run_eagerly", "optimizer"}
+        | {"_compiled", "_jit_compile", "_mixing", "_recorded", "_run_eagerly", "optimizer"}
         | {"train_function", "test_function", "predict_function"}
     )
 
@@ -53,6 +54,7 @@ class ModelSteps(Layer):
         self.steps_per_execution = 1
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self._compiled: Compiled | None = None
+        self._mixing: BatchMixing | None = None
         self._run_eagerly = False
         self._jit_compile: Any = "auto"
         self._forget_recorded()
@@ -194,7 +196,11 @@ class ModelSteps(Layer):
     def _step_function(self, kind: Kind) -> Callable[[Any], Any]:
         if kind == "predict":
             return self.predict_step
-        return self.train_step if kind == "train" else self.test_step
+        if kind == "test":
+            return self.test_step
+        if self._mixing is None or type(self).train_step is ModelSteps.train_step:
+            return self.train_step
+        return lambda data: self.train_step(self._softly_mixed(data))
 
     def _own_function(self, kind: Kind) -> Callable[[Any], Any] | None:
         """What the user put in the place of the function that runs steps; None if nothing."""
@@ -202,7 +208,7 @@ class ModelSteps(Layer):
 
     def train_step(self, data: Any) -> Any:
         """Forward, loss, gradients, update and metrics of a batch; gives the logs."""
-        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        x, y, sample_weight, labels, label_weight = self._batch_of(data)
         second = SecondPass(self) if self.optimizer is not None and self.optimizer.passes > 1 else None
         y_pred = self(x, training=True)
         loss = self._loss_of(x, y, y_pred, sample_weight, training=True)
@@ -222,7 +228,25 @@ class ModelSteps(Layer):
                     scaled, variables, lambda: second.loss(x, y, sample_weight)
                 )
             self.optimizer.apply(gradients, variables)
-        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+        return self.compute_metrics(x, labels, y_pred, sample_weight=label_weight)
+
+    def _batch_of(self, data: Any) -> MixedBatch:
+        """What a step of training computes with: a batch, mixed if `fit` was told so."""
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        # A step of the user that calls this one has got mixed samples.
+        if self._mixing is None or type(self).train_step is not ModelSteps.train_step:
+            return MixedBatch(x, y, sample_weight, y, sample_weight)
+        batch = self._mixing(x, y, sample_weight)
+        if type(self).compute_loss is not ModelSteps.compute_loss:
+            batch = batch._replace(y=self._mixing.soft(batch.y, "compute_loss"))
+        return batch
+
+    def _softly_mixed(self, data: Any) -> Any:
+        """A batch for a step that the user wrote."""
+        assert self._mixing is not None
+        batch = self._mixing(*unpack_x_y_sample_weight(data))
+        targets = self._mixing.soft(batch.y, "train_step")
+        return pack_x_y_sample_weight(batch.x, targets, batch.sample_weight)
 
     def test_step(self, data: Any) -> Any:
         """Forward, loss and metrics of a batch; gives the logs."""
@@ -351,6 +375,8 @@ class ModelSteps(Layer):
     def _assignable(self) -> list[_core.Variable]:
         """The variables that a step may assign: those of layers, metrics and the optimizer."""
         variables = list(self.variables)
+        if self._mixing is not None:
+            variables += self._mixing.variables
         for metric in self.metrics:
             variables += metric._state()
         return variables if self.optimizer is None else variables + self.optimizer.variables

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnrs import ops, tree
 from cnnrs.base import suggest
+from cnnrs.losses.mixed import MixedTargets
 
 __all__ = ["Outputs"]
 
@@ -91,8 +92,12 @@ class Outputs:
 
     def targets(self, y: Any, wanted: list[int]) -> list[Any]:
         """The targets; those of shape (n,) for outputs of shape (n, 1) get the missing axis."""
+
+        def expanded(y_true: Any) -> Any:
+            return ops.expand_dims(y_true, -1)
+
         return [
-            ops.expand_dims(y_true, -1)
+            (y_true.map(expanded) if isinstance(y_true, MixedTargets) else expanded(y_true))
             if y_true is not None and len(y_pred.shape) == len(y_true.shape) + 1 and y_pred.shape[-1] == 1
             else y_true
             for y_true, y_pred in zip(self.each(y, "y", wanted), self.flat, strict=True)

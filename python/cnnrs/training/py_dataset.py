@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnrs.base.notes import noted
 from cnnrs.base.user_warnings import warn_user
 
 __all__ = ["PyDataset", "batches_of"]
@@ -74,12 +75,16 @@ class PyDataset:
         """Called after each epoch."""
 
 
-def batches_of(dataset: PyDataset, order: np.ndarray | None) -> Iterator[Any]:
+def batches_of(dataset: PyDataset, order: np.ndarray | None, first: int = 0) -> Iterator[Any]:
     """The batches of an epoch.
 
     Args:
         dataset: The dataset; with several workers, threads prepare batches ahead.
         order: Indices of the batches in their order; None for the order of the dataset.
+        first: How many batches of this order are left out.
+
+    Raises:
+        Exception: What the dataset raises, with a note that names the batch.
     """
     _init(dataset)
     dataset.on_epoch_begin()
@@ -88,19 +93,23 @@ def batches_of(dataset: PyDataset, order: np.ndarray | None) -> Iterator[Any]:
         indices: Iterator[int] = itertools.count()
     else:
         indices = iter(range(count) if order is None else order.tolist())
+    indices = itertools.islice(indices, first, None)
     if dataset.use_multiprocessing:
         from cnnrs.training.worker_processes import process_pool
 
         with process_pool(dataset, dataset.workers) as submit:
-            yield from _prefetch(submit, indices, dataset.max_queue_size)
+            yield from _prefetch(submit, indices, dataset)
     elif dataset.workers > 1:
         with ThreadPoolExecutor(dataset.workers) as pool:
-            yield from _prefetch(
-                lambda index: pool.submit(dataset.__getitem__, index), indices, dataset.max_queue_size
-            )
+            yield from _prefetch(lambda index: pool.submit(dataset.__getitem__, index), indices, dataset)
     else:
         for index in indices:
-            yield dataset[index]
+            try:
+                batch = dataset[index]
+            except Exception as error:
+                noted(error, f"{type(dataset).__name__}: batch {index}")
+                raise
+            yield batch
 
 
 def _init(dataset: PyDataset) -> None:
@@ -113,16 +122,23 @@ def _init(dataset: PyDataset) -> None:
         PyDataset.__init__(dataset)
 
 
-def _prefetch(submit: Callable[[int], Future[Any]], indices: Iterator[int], ahead: int) -> Iterator[Any]:
-    queue: list[Future[Any]] = []
+def _prefetch(
+    submit: Callable[[int], Future[Any]], indices: Iterator[int], dataset: PyDataset
+) -> Iterator[Any]:
+    queue: list[tuple[int, Future[Any]]] = []
     try:
-        for index in itertools.islice(indices, ahead):
-            queue.append(submit(index))
+        for index in itertools.islice(indices, dataset.max_queue_size):
+            queue.append((index, submit(index)))
         while queue:
-            batch = queue.pop(0).result()
+            number, future = queue.pop(0)
+            try:
+                batch = future.result()
+            except Exception as error:
+                noted(error, f"{type(dataset).__name__}: batch {number}, prepared by a worker")
+                raise
             for index in itertools.islice(indices, 1):
-                queue.append(submit(index))
+                queue.append((index, submit(index)))
             yield batch
     finally:
-        for future in queue:
+        for _, future in queue:
             future.cancel()

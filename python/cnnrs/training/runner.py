@@ -75,7 +75,7 @@ class StepRunner:
     def recorded(self, samples: Samples) -> RecordedStep:
         """The recorded step for batches of this shape."""
         model = self.model
-        signature = Signature.of(self.kind, samples)
+        signature = Signature.of(self.kind, samples, model._mixing)
         with building(model):
             self._prepare(samples, in_python=False)
             steps = model._recorded

@@ -24,6 +24,7 @@ class Signature(NamedTuple):
         facts: Shape and element type of each array.
         plan: What plans depend on besides their graph, as `_core.plan_key` says it.
         policies: How often policies of layers had changed.
+        mixing: What mixes the samples of a batch; None if nothing does.
     """
 
     kind: str
@@ -31,13 +32,14 @@ class Signature(NamedTuple):
     facts: tuple[tuple[tuple[int, ...], str], ...]
     plan: tuple[str, str, str, int, int]
     policies: int
+    mixing: Any
 
     @classmethod
-    def of(cls, kind: str, samples: Samples) -> Signature:
+    def of(cls, kind: str, samples: Samples, mixing: Any = None) -> Signature:
         """The signature of a kind of step on samples, under the present settings."""
         layout = repr(tree.map_structure(lambda a: None if a is None else 0, samples))
         facts = tuple((a.shape, core_dtype(a)) for a in leaves(samples))
-        return cls(kind, layout, facts, _core.plan_key(), policies.changes())
+        return cls(kind, layout, facts, _core.plan_key(), policies.changes(), mixing)
 
 
 class RecordedStep:

@@ -18,6 +18,7 @@ from cnnrs.training.fit_state import Fit, Resumed, ResumedRunner
 from cnnrs.training.logs import as_numbers, in_order, warn_of_nan
 from cnnrs.training.loop import BatchHooks, run_epoch
 from cnnrs.training.lr_find import LearningRates, range_test
+from cnnrs.training.mixing import BatchMixing
 from cnnrs.training.model_steps import Kind
 from cnnrs.training.runner import StepRunner
 from cnnrs.training.samples import Samples
@@ -60,6 +61,8 @@ class Trainer(StepFunctions):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
+        *,
+        batch_augmentation: Any = None,
     ) -> Any:
         """Trains.
 
@@ -82,6 +85,11 @@ class Trainer(StepFunctions):
             validation_steps: Batches to validate on, if not all.
             validation_batch_size: Samples of a batch of validation.
             validation_freq: Validate every so many epochs, or in the epochs of a list, counted from 1.
+            batch_augmentation: `layers.MixUp` or `layers.CutMix`, which mixes the samples of each batch of
+                training; of a list of them one is drawn for each batch. Labels may be integers or one-hot:
+                the loss of a mixed sample is that of its two labels by their weights, metrics see the label
+                of greater weight. Masks of the images' size are mixed as the images are. Validation sees
+                samples as they are.
 
         Returns:
             `History`: `history.history["loss"]` lists the loss of each epoch.
@@ -91,6 +99,7 @@ class Trainer(StepFunctions):
         initial_epoch = integer(initial_epoch, "fit", "initial_epoch", least=0)
         steps_per_epoch = check_steps(steps_per_epoch, "steps_per_epoch")
         validation_steps = check_steps(validation_steps, "validation_steps")
+        mixing = BatchMixing.of(batch_augmentation, self.name)
         data, validation = make_fit_data(
             x,
             y,
@@ -121,19 +130,22 @@ class Trainer(StepFunctions):
         batches = Batches(data, steps, shuffle, self._shuffle_seed)
         self.make_train_function()
         self._initial_epoch = initial_epoch
-        self._fit = fit = Fit(self, batches, callbacks)
+        self._fit = fit = Fit(self, batches, callbacks, validation, mixing)
         callbacks.on_train_begin()
         # A callback may have taken up training that was interrupted.
         initial_epoch = self._initial_epoch
         if fit.resumed is not None:
             fit.resumed.restore_callbacks(callbacks)
+            if self.stop_training:
+                # It was interrupted when a callback had ended it.
+                epochs = initial_epoch
         logs: dict[str, Any] = {}
         keep(self)
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
             try:
-                logs = self._run_epoch("train", batches, callbacks, verbosity, fit.take_resumed())
+                logs = self._run_train_epoch(fit, verbosity)
                 keep(self)
             except _core.DeviceLostError as error:
                 raise recovered(self, epoch, error) from error
@@ -141,6 +153,7 @@ class Trainer(StepFunctions):
                 values = self._evaluate(validation, validation_steps, callbacks, 0)
                 logs = as_numbers({**logs, **{f"val_{name}": value for name, value in values.items()}})
             warn_of_nan(logs, epoch, self.name)
+            fit.ended = epoch, logs
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training or batches.exhausted:
                 break
@@ -149,6 +162,14 @@ class Trainer(StepFunctions):
         callbacks.on_train_end(logs)
         self._fit = None
         return self.history
+
+    def _run_train_epoch(self, fit: Fit, verbosity: int) -> dict[str, Any]:
+        """An epoch of training, in which batches are mixed as `fit` was told."""
+        self._mixing = fit.mixing
+        try:
+            return self._run_epoch("train", fit.batches, fit.callbacks, verbosity, fit.take_resumed())
+        finally:
+            self._mixing = None
 
     def _reestimate(self, data: Any, steps: int | None, *, check: bool = False) -> None:
         """Computes moving statistics of batch normalisation anew.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cnnrs.base.arguments import file_path, flag, integer, number
+from cnnrs.data.folders import files_below, files_of_classes
 from cnnrs.random import draw_seed
 from cnnrs.utils.data_set import Dataset, check_format
 
@@ -117,6 +118,7 @@ def data_set_of_files(
             data = data.shuffle(len(files), seed, reshuffle_each_iteration=format == "tf")
         data = data if batch_size is None else batch(data, batch_size)
         data.class_names, data.file_paths = names, [str(file) for file in files]
+        data.files_in_order = not shuffle or use == "validation"
         return data
 
     if subset == "both":
@@ -163,32 +165,6 @@ def _check_labels(
         )
 
 
-def _files(folder: Path, follow_links: bool, suffixes: tuple[str, ...]) -> list[Path]:
-    """The files below a folder, in order of their paths."""
-    walk = sorted(_folders(folder, follow_links), key=lambda entry: entry[0])
-    return [
-        Path(root, file) for root, files in walk for file in sorted(files) if file.lower().endswith(suffixes)
-    ]
-
-
-def _folders(folder: Path, follow_links: bool) -> Iterator[tuple[str, list[str]]]:
-    """A folder and those below it, with their files. Links to a folder around them are not followed."""
-    above: dict[str, set[tuple[int, int]]] = {}
-    for root, folders, files in os.walk(folder, followlinks=follow_links):
-        if follow_links:
-            status = os.stat(root)
-            own = above.pop(root, set()) | {(status.st_dev, status.st_ino)}
-            kept = []
-            for name in folders:
-                path = os.path.join(root, name)
-                status = os.stat(path)
-                if (status.st_dev, status.st_ino) not in own:
-                    above[path] = own
-                    kept.append(name)
-            folders[:] = kept
-        yield root, files
-
-
 def _index(
     function: str,
     directory: Path,
@@ -201,7 +177,7 @@ def _index(
     if not directory.is_dir():
         raise ValueError(f"{function}: directory: expected a directory, received {str(directory)!r}")
     if not isinstance(labels, str):
-        paths = _files(directory, follow_links, suffixes)
+        paths = files_below(directory, follow_links, suffixes)
         if labels is None:
             return paths, None, None
         if len(labels) != len(paths):
@@ -210,21 +186,8 @@ def _index(
             )
         numbers = [integer(label, function, "labels") for label in labels]
         return paths, np.array(numbers, np.int32), [str(label) for label in sorted(set(numbers))]
-    folders = sorted(
-        entry.name for entry in directory.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    if class_names is not None:
-        if not set(class_names) <= set(folders):
-            raise ValueError(
-                f"{function}: class_names: expected names of the folders {folders}, received {class_names}"
-            )
-        folders = list(class_names)
-    found = [
-        (path, label)
-        for label, folder in enumerate(folders)
-        for path in _files(directory / folder, follow_links, suffixes)
-    ]
-    return [path for path, _ in found], np.array([label for _, label in found], np.int32), folders
+    paths, found, names = files_of_classes(directory, class_names, follow_links, suffixes, function)
+    return paths, np.array(found, np.int32), names
 
 
 def _encoded(labels: np.ndarray, mode: str, count: int) -> np.ndarray:

@@ -14,6 +14,8 @@ from cnnrs.analysis.pictures import overlay, save_image, to_unit
 from cnnrs.analysis.receptive_fields import spatial_axes
 from cnnrs.analysis.watching import Run, recorded, run
 from cnnrs.base.extras import pyplot
+from cnnrs.charts import data_url
+from cnnrs.charts.html import tag
 from cnnrs.ops.annotated import AnnotatedTensor
 
 __all__ = ["Attribution", "Scorer", "gradient", "image_of"]
@@ -100,6 +102,21 @@ class Attribution:
             ImportError: Pillow of the extra `cnnrs[image]` is not installed.
         """
         save_image(path, self.overlay(alpha)[sample])
+
+    def _repr_html_(self) -> str:
+        """The images and the heat over them, for notebooks."""
+        parts = []
+        pairs = zip(self.overlay(0.0), self.overlay(0.5), self.classes, self.scores, strict=True)
+        for plain, heated, label, score in list(pairs)[:8]:
+            pixels = np.concatenate([plain, heated], axis=1)
+            scale = max(1, 112 // max(plain.shape[:2]))
+            text = f"class {label}: {score:.2f}"
+            style = f"image-rendering:pixelated;width:{pixels.shape[1] * scale}px"
+            drawn = tag("img", src=data_url(pixels), alt=text, style=style)
+            parts.append(tag("figure", drawn, tag("figcaption", text), style="margin:0"))
+        of = f" of {self.layer}" if self.layer else ""
+        style = "display:flex;flex-wrap:wrap;gap:1em"
+        return tag("div", tag("p", f"{self.method}{of}"), tag("div", *parts, style=style))
 
     def plot(self, alpha: float = 0.5) -> Any:
         """Draws the images and the heat over them.

@@ -21,12 +21,14 @@ from cnnrs.data import (
     AutoShardPolicy,
     Dataset,
 )
+from cnnrs.data.csv_rows import CsvDataset, make_csv_dataset
 from cnnrs.data.ordering import count_of
 
 __all__ = [
     "AUTOTUNE",
     "AutoShardPolicy",
     "Counter",
+    "CsvDataset",
     "INFINITE_CARDINALITY",
     "RandomDataset",
     "UNKNOWN_CARDINALITY",
@@ -40,6 +42,7 @@ __all__ = [
     "group_by_window",
     "ignore_errors",
     "load",
+    "make_csv_dataset",
     "map_and_batch",
     "parallel_interleave",
     "prefetch_to_device",
@@ -103,7 +106,7 @@ def assert_cardinality(expected_cardinality: Any) -> Transformation:
             if not peek and expected == INFINITE_CARDINALITY:
                 raise ValueError(f"assert_cardinality: expected elements without end, found {count}")
 
-        return Dataset(counted, expected, dataset._known_spec)
+        return Dataset(counted, expected, dataset._known_spec, sources=(dataset,))
 
     return transformation
 
@@ -203,8 +206,7 @@ def _known(device: str, where: str) -> None:
 __getattr__ = unknown(
     "tf.data.experimental",
     {
-        "make_csv_dataset CsvDataset SqlDataset": "read tables with pandas or Python's csv and make a data "
-        "set with from_tensor_slices, or use tf.data.TextLineDataset with tf.io.decode_csv",
+        "SqlDataset": "read tables with pandas and make a data set with from_tensor_slices",
         "dense_to_ragged_batch dense_to_sparse_batch": "use Dataset.padded_batch",
         "make_batched_features_dataset parse_example_dataset": "use TFRecordDataset with tf.io.parse_example",
         "TFRecordWriter": "tf.io.TFRecordWriter writes records",

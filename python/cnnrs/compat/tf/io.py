@@ -21,7 +21,7 @@ import numpy as np
 from cnnrs import ops
 from cnnrs.compat.tf import gfile as gfile
 from cnnrs.compat.tf.arguments import boolean, integer
-from cnnrs.compat.tf.dtypes import DType, as_dtype
+from cnnrs.compat.tf.dtypes import as_dtype
 from cnnrs.compat.tf.examples import (
     FixedLenFeature,
     FixedLenSequenceFeature,
@@ -46,7 +46,8 @@ from cnnrs.compat.tf.pictures import (
     extract_jpeg_shape,
     is_jpeg,
 )
-from cnnrs.data.elements import as_leaf, host
+from cnnrs.data.csv_rows import Column
+from cnnrs.data.elements import as_leaf, for_user
 from cnnrs.data.records import RecordWriter as TFRecordWriter
 from cnnrs.data.records import compression_of, new_file
 from cnnrs.data.strings import StringTensor, as_bytes
@@ -199,53 +200,24 @@ def decode_csv(
     texts = [line.decode() for line in lines.array.ravel().tolist()]
     form: Any = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
     rows = list(csv.reader(texts, delimiter=field_delim, quoting=form, strict=True))
-    defaults = [_column(default) for default in record_defaults]
+    defaults = [Column(default, "tf.io.decode_csv: record_defaults") for default in record_defaults]
     places = list(range(len(defaults))) if select_cols is None else [int(i) for i in select_cols]
     if len(places) != len(defaults):
         raise ValueError(
             f"tf.io.decode_csv: select_cols: expected {len(defaults)} columns, received {places}"
         )
     columns = []
-    for place, (dtype, default) in zip(places, defaults, strict=True):
+    for place, column in zip(places, defaults, strict=True):
         fields = []
         for number, row in enumerate(rows):
             if (select_cols is None and len(row) != len(defaults)) or place >= len(row):
                 raise ValueError(
                     f"tf.io.decode_csv: line {number}: expected {len(defaults)} fields, received {len(row)}"
                 )
-            fields.append(_field(row[place], dtype, default, na_value, f"line {number}, field {place}"))
-        if dtype == "string":
-            columns.append(StringTensor(fields).reshape(lines.shape))
-        else:
-            columns.append(ops.convert_to_tensor(np.array(fields, dtype).reshape(lines.shape)))
+            where = f"tf.io.decode_csv: line {number}, field {place}"
+            fields.append(column.value(row[place], na_value, where))
+        columns.append(for_user(column.leaf(fields).reshape(lines.shape)))
     return columns
-
-
-def _column(default: Any) -> tuple[str, Any]:
-    """The type of a column, and what an empty field means; None if it must not be empty."""
-    if isinstance(default, DType) or default in (int, float):
-        return as_dtype(default).name, None
-    leaf = host(as_leaf(default, "tf.io.decode_csv: record_defaults"))
-    dtype = "string" if isinstance(leaf, StringTensor) else leaf.dtype.name
-    if leaf.size > 1 or dtype not in ("string", "float32", "float64", "int32", "int64"):
-        raise ValueError(
-            f"tf.io.decode_csv: record_defaults: expected at most one value of string, float32, float64, "
-            f"int32 or int64 for a column, received {default!r}"
-        )
-    return dtype, leaf.reshape(-1).tolist()[0] if leaf.size else None
-
-
-def _field(text: str, dtype: str, default: Any, na_value: str, where: str) -> Any:
-    if text in ("", na_value):
-        if default is None:
-            raise ValueError(f"tf.io.decode_csv: {where}: expected a value, found none")
-        return default
-    if dtype == "string":
-        return text
-    try:
-        return float(text) if dtype.startswith("float") else int(text)
-    except ValueError:
-        raise ValueError(f"tf.io.decode_csv: {where}: expected {dtype}, found {text!r}") from None
 
 
 @operation

@@ -4,6 +4,8 @@ In training each batch is transformed anew; in prediction images stay as they ar
 effect is not random. A layer called outside of a model transforms, unless `training=False` is given.
 """
 
+from cnnrs.base import suggest
+from cnnrs.base.late import late, names_of
 from cnnrs.layers.augmentation.aug_mix import AugMix
 from cnnrs.layers.augmentation.base import BaseImagePreprocessingLayer
 from cnnrs.layers.augmentation.bounding_boxes import MaxNumBoundingBoxes
@@ -31,7 +33,17 @@ from cnnrs.layers.augmentation.mixing import CutMix, MixUp
 from cnnrs.layers.augmentation.policies import RandAugment
 from cnnrs.layers.augmentation.warps import RandomRotation, RandomShear, RandomTranslation, RandomZoom
 
+# Augmentation that Keras has not, by module.
+LATE = {
+    "grid_mask": "GridMask",
+    "lighting": "Lighting",
+    "mosaic": "Mosaic",
+    "resized_crop": "RandomResizedCrop",
+    "trivial": "TrivialAugment",
+}
+
 __all__ = [
+    *names_of(LATE),
     "AugMix",
     "AutoContrast",
     "BaseImagePreprocessingLayer",
@@ -65,3 +77,7 @@ __all__ = [
     "Resizing",
     "Solarization",
 ]
+
+__getattr__ = late(
+    "cnnrs.layers.augmentation", LATE, suggest.without("cnnrs.layers.augmentation", {}, __all__)
+)

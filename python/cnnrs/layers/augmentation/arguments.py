@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FILL_MODES", "INTERPOLATIONS", "MOST_LAYERS", "choice", "interval", "range_of_values", "within"]
+__all__ = [
+    "FILL_MODES",
+    "INTERPOLATIONS",
+    "MOST_LAYERS",
+    "choice",
+    "interval",
+    "positive_range",
+    "range_of_values",
+    "within",
+]
 
 # How many layers one of them chains: each is a part of the plan of a batch.
 MOST_LAYERS = 100
@@ -108,3 +117,18 @@ def choice(layer: str, argument: str, value: Any, choices: tuple[str, ...]) -> s
             f"{layer}: {argument}: expected one of {', '.join(map(repr, choices))}, received {value!r}"
         )
     return str(value)
+
+
+def positive_range(layer: str, argument: str, value: Any, most: float = float("inf")) -> tuple[float, float]:
+    """The ends of a range of positive numbers.
+
+    Raises:
+        ValueError: It is no pair of numbers above 0, or one of them is above `most`.
+    """
+    pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_number, value))
+    if not pair or not all(0 < end <= most and np.isfinite(end) for end in value):
+        limit = "" if most == float("inf") else f" and at most {most}"
+        raise ValueError(
+            f"{layer}: {argument}: expected a pair of numbers above 0{limit}, received {value!r}"
+        )
+    return min(value), max(value)

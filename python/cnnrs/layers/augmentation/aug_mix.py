@@ -7,6 +7,7 @@ from typing import Any
 from cnnrs import ops, random
 from cnnrs.base import context
 from cnnrs.base.arguments import integer, number
+from cnnrs.base.image_steps import Step
 from cnnrs.layers.augmentation.arguments import MOST_LAYERS
 from cnnrs.layers.augmentation.base import RandomColorLayer
 from cnnrs.layers.augmentation.policies import COLORS, GEOMETRY, VALUES, Policy
@@ -98,6 +99,24 @@ class AugMix(RandomColorLayer, Policy):
             changed = getattr(self, name).transform_images(images, drawn)
             result = ops.where(link["index"] == place, changed, result)
         return result
+
+    def _link_steps(self, link: Any, shape: Any) -> Any:
+        if "index" in link:
+            choice = self._choice(link["index"], link["transforms"], shape)
+            return None if choice is None else [choice]
+        return getattr(self, link["layer_name"])._steps(link["transformation"], shape, True)
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training:
+            return []
+        chains = []
+        for chain in transformation["chain_transforms"]:
+            links = [self._link_steps(link, shape) for link in chain]
+            if None in links:
+                return None
+            chains.append([step for steps in links for step in steps])
+        weights = ops.reshape(transformation["chain_mixing_weights"], (1, -1))
+        return [Step("mix", self.value_range, [transformation["weight_sample"], weights], chains)]
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         images = self._floats(images)

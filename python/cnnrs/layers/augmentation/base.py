@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from cnnrs import ops, random
+from cnnrs.base import image_steps
+from cnnrs.base.arguments import number
 from cnnrs.layers.augmentation import boxes as bounding
+from cnnrs.layers.augmentation import points
 from cnnrs.layers.augmentation.arguments import interval, range_of_values
 from cnnrs.layers.base import Layer
 from cnnrs.ops.spatial import image_data_format
@@ -19,15 +23,21 @@ class BaseImagePreprocessingLayer(Layer):
     """The base of layers that transform images, and with them boxes, labels and segmentation masks.
 
     The layer takes images, or a dict with the keys "images" and, where there are any, "bounding_boxes"
-    (itself a dict of "boxes" and "labels"), "labels" and "segmentation_masks"; one image or a batch of them.
-    A subclass defines `get_random_transformation`, which draws what is to be done, and `transform_images` and
-    its like, which do it: so images, boxes and masks are transformed alike.
+    (itself a dict of "boxes" and "labels"), "labels", "segmentation_masks" and "keypoints"; one image or a
+    batch of them. A subclass defines `get_random_transformation`, which draws what is to be done, and
+    `transform_images` and its like, which do it: so all of them are transformed alike.
+
+    Key points have the shape (points, 2) or (batch, points, 2): columns and rows of the pixels in whose
+    middles they lie. A third number says whether a point is visible. Points that leave the picture become
+    (-1, -1), and invisible: 0.
 
     Args:
         factor: What some subclasses draw from: a number, or the ends of a range.
         bounding_box_format: How boxes are given: "xyxy", "yxyx", "xywh", "center_xywh", "center_yxhw", and
             the first four of these after "rel_" for parts of the image's size. None where there are no boxes.
         data_format: "channels_last" or "channels_first"; None takes the configured one.
+        min_visibility: The part of a box, from 0 to 1, that has to stay in the picture: the label of one of
+            which less is left becomes -1, as that of one that is gone.
 
     >>> import numpy as np
     >>> from cnnrs.layers.augmentation import BaseImagePreprocessingLayer
@@ -40,6 +50,8 @@ class BaseImagePreprocessingLayer(Layer):
 
     # Pixels of 0..255 want more than 16 bits while they are computed.
     _widens = True
+    # Whether images of bytes stay bytes, instead of becoming floats.
+    _keeps_bytes = False
     _USE_BASE_FACTOR = True
     _FACTOR_BOUNDS: tuple[float, float] = (-1, 1)
 
@@ -48,10 +60,12 @@ class BaseImagePreprocessingLayer(Layer):
         factor: Any = None,
         bounding_box_format: str | None = None,
         data_format: str | None = None,
+        min_visibility: float = 0.0,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.bounding_box_format = bounding_box_format
+        self.min_visibility = number(min_visibility, self.name, "min_visibility", least=0, most=1)
         self.data_format = image_data_format(data_format)
         if self._USE_BASE_FACTOR:
             self._set_factor(factor or 0.0)
@@ -64,6 +78,13 @@ class BaseImagePreprocessingLayer(Layer):
 
     def _set_value_range(self, value_range: Any) -> None:
         self.value_range: Any = range_of_values(self.name, value_range)
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        """What `transform_images` does to images of a shape, as steps of the core; None if there are none.
+
+        No step at all means that nothing is done.
+        """
+        return None
 
     # ---- what subclasses define
 
@@ -95,6 +116,18 @@ class BaseImagePreprocessingLayer(Layer):
             f"{type(self).__name__}: expected the class to define transform_segmentation_masks"
         )
 
+    def transform_keypoints(self, keypoints: Any, transformation: Any, training: bool = True) -> Any:
+        """The key points of a batch, of shape (batch, points, 2 or 3), transformed."""
+        moved = self._moved_points(keypoints[..., 0:1], keypoints[..., 1:2], transformation, training)
+        return keypoints if moved is None else points.placed(keypoints, *moved)
+
+    def _moved_points(self, x: Any, y: Any, transformation: Any, training: bool) -> Any:
+        """Where points go that lie at columns x and rows y, and the height and width of the result.
+
+        None says that they stay.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: expected the class to define transform_keypoints")
+
     # ---- single samples
 
     def transform_single_image(self, image: Any, transformation: Any, training: bool = True) -> Any:
@@ -123,6 +156,11 @@ class BaseImagePreprocessingLayer(Layer):
         result = self.transform_segmentation_masks(masks, transformation, training=training)
         return ops.squeeze(result, 0)
 
+    def transform_single_keypoint(self, keypoint: Any, transformation: Any, training: bool = True) -> Any:
+        """The key points of one image, transformed."""
+        several = ops.expand_dims(keypoint, 0)
+        return ops.squeeze(self.transform_keypoints(several, transformation, training=training), 0)
+
     # ---- the call
 
     def call(self, data: Any, training: bool = True) -> Any:
@@ -136,6 +174,10 @@ class BaseImagePreprocessingLayer(Layer):
         single = len(images.shape) == 3
 
         def transform(kind: str, value: Any) -> Any:
+            if kind == "image":
+                mapped = self._mapped(value, transformation, training)
+                if mapped is not None:
+                    return mapped
             name = f"transform_single_{kind}" if single else _PLURALS[kind]
             return getattr(self, name)(value, transformation=transformation, training=training)
 
@@ -155,12 +197,17 @@ class BaseImagePreprocessingLayer(Layer):
         if "segmentation_masks" in data:
             masks = ops.convert_to_tensor(data["segmentation_masks"])
             result["segmentation_masks"] = transform("segmentation_mask", masks)
+        if "keypoints" in data:
+            given = points.checked(self.name, data["keypoints"], single)
+            result["keypoints"] = transform("keypoint", given)
         return result
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "data_format": self.data_format}
         if self.bounding_box_format is not None:
             config["bounding_box_format"] = self.bounding_box_format
+        if self.min_visibility:
+            config["min_visibility"] = self.min_visibility
         return config
 
     @property
@@ -169,6 +216,24 @@ class BaseImagePreprocessingLayer(Layer):
         return _BACKEND
 
     # ---- helpers
+
+    def _mapped(self, images: Any, transformation: Any, training: bool) -> Any:
+        """Images transformed by steps of the core, in a function that a data set maps; else None."""
+        collector, kind = image_steps.current(), cast(Any, type(self))
+        if collector is None or self.compute_dtype == "float64" or not _has_steps(kind):
+            return None
+        steps = self._steps(transformation, tuple(images.shape), training)
+        if not steps:
+            return None
+        if self._keeps_bytes and images.dtype == "uint8":
+            steps = [*steps, image_steps.Step("round")]
+        return collector.add(images, steps, self.data_format == "channels_first")
+
+    def _color_steps(self, shape: Any, training: bool, step: Any) -> Any:
+        """A step that needs three colours."""
+        if not training:
+            return []
+        return [step] if shape[-3 if self.data_format == "channels_first" else -1] == 3 else None
 
     def _floats(self, images: Any) -> Any:
         """Images in the type in which all is computed: float32, unless the layer's own has more bits."""
@@ -182,6 +247,16 @@ class BaseImagePreprocessingLayer(Layer):
     def _sides(self, shape: Any) -> tuple[int, int]:
         """Height and width in a shape of images."""
         return (shape[-2], shape[-1]) if self.data_format == "channels_first" else (shape[-3], shape[-2])
+
+    def _clipped(self, given: Any, height: Any, width: Any) -> Any:
+        """Boxes as "xyxy", cut off at the borders; labels of those of which too little is left become -1."""
+        clipped = bounding.clip_to_image_size(given, height, width)
+        labels = clipped.get("labels")
+        if labels is None or not self.min_visibility:
+            return clipped
+        enough = bounding.areas(clipped["boxes"]) >= self.min_visibility * bounding.areas(given["boxes"])
+        labels = ops.convert_to_tensor(labels)
+        return {**clipped, "labels": ops.where(enough, labels, ops.cast(-1, labels.dtype))}
 
     def _convert(
         self, bounding_boxes: Any, source: str | None, target: str | None, height: Any, width: Any
@@ -210,7 +285,18 @@ _PLURALS = {
     "label": "transform_labels",
     "bounding_box": "transform_bounding_boxes",
     "segmentation_mask": "transform_segmentation_masks",
+    "keypoint": "transform_keypoints",
 }
+
+
+@functools.cache
+def _has_steps(kind: Any) -> bool:
+    """Whether steps say what the class does: not if a subclass has changed that."""
+
+    def depth(name: str) -> int:
+        return next(i for i, base in enumerate(kind.__mro__) if name in vars(base))
+
+    return depth("_steps") <= depth("transform_images")
 
 
 def images_of(data: Any) -> Any:
@@ -243,6 +329,9 @@ class ColorLayer(BaseImagePreprocessingLayer):
         self, segmentation_masks: Any, transformation: Any, training: bool = True
     ) -> Any:
         return segmentation_masks
+
+    def _moved_points(self, x: Any, y: Any, transformation: Any, training: bool) -> Any:
+        return None
 
 
 class RandomLayer(BaseImagePreprocessingLayer):

@@ -48,6 +48,12 @@ def clip_to_image_size(
     return result
 
 
+def areas(boxes: Any) -> Any:
+    """The areas of "xyxy" boxes."""
+    left, top, right, bottom = split(boxes)
+    return ops.squeeze((right - left) * (bottom - top), -1)
+
+
 def transformed(boxes: Any, matrix: Any) -> Any:
     """The least "xyxy" boxes around those whose corners a transformation moves.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops
+from cnnrs.base.image_steps import Step
 from cnnrs.layers.augmentation.arguments import within
 from cnnrs.layers.augmentation.base import ColorLayer, RandomColorLayer, images_of, rescaled
 
@@ -47,6 +48,9 @@ class RandomBrightness(RandomColorLayer):
         low, high = self.value_range
         return {"rgb_delta": self._uniform(shape, self.factor, seed) * float(high - low)}
 
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        return [Step("add", self.value_range, [transformation["rgb_delta"]])] if training else []
+
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         if not training:
             return self._floats(images)
@@ -85,6 +89,9 @@ class RandomContrast(RandomColorLayer):
         if not training:
             return {"contrast_factor": ops.zeros(shape)}
         return {"contrast_factor": self._uniform(shape, (1.0 - self.factor[0], 1.0 + self.factor[1]), seed)}
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        return [Step("contrast", self.value_range, [transformation["contrast_factor"]])] if training else []
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         images = self._floats(images)
@@ -132,6 +139,11 @@ class RandomInvert(RandomColorLayer):
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return {"apply_inversion": self._chosen(self._batch(data), self.factor, seed)} if training else None
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training:
+            return []
+        return [Step("invert", self.value_range[1:], [transformation["apply_inversion"]])]
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         images = self._floats(images)
@@ -184,6 +196,9 @@ class RandomPosterization(RandomColorLayer):
             bits = ops.minimum(bits, high - 1)
         return {"shift_factor": 8 - bits}
 
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        return [Step("posterize", self.value_range, [transformation["shift_factor"]])] if training else []
+
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         if not training:
             return self._floats(images)
@@ -230,6 +245,11 @@ class RandomSharpness(RandomColorLayer):
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return {"factor": self._uniform((self._batch(data),), self.factor, seed)}
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training:
+            return []
+        return [Step("sharpness", self.value_range, [ops.cast(transformation["factor"], "float32") * 2.0])]
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         images = self._floats(images)
@@ -291,6 +311,11 @@ class Solarization(RandomColorLayer):
 
         return {"additions": draw(self.addition_factor), "thresholds": draw(self.threshold_factor)}
 
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training or transformation is None:
+            return []
+        return [Step("solarize", self.value_range, [transformation[k] for k in ("additions", "thresholds")])]
+
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         images = self._floats(images)
         if not training or transformation is None:
@@ -326,6 +351,9 @@ class AutoContrast(ColorLayer):
     def __init__(self, value_range: Any = (0, 255), **kwargs: Any):
         super().__init__(**kwargs)
         self._set_value_range(value_range)
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        return [Step("stretch", self.value_range)]
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         images = self._floats(images)

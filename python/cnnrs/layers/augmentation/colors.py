@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops
+from cnnrs.base.image_steps import Step
 from cnnrs.layers.augmentation.base import RandomColorLayer, rescaled
 from cnnrs.layers.augmentation.brightness import RandomBrightness, RandomContrast
 
@@ -49,6 +50,11 @@ class RandomColorDegeneration(RandomColorLayer):
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return {"factor": self._uniform((self._batch(data), 1, 1, 1), self.factor, seed)}
 
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        return self._color_steps(
+            shape, training, Step("degenerate", self.value_range, [transformation["factor"]])
+        )
+
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         images = self._floats(images)
         if not training:
@@ -84,6 +90,9 @@ class RandomGrayscale(RandomColorLayer):
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return self._uniform((self._batch(data), 1, 1, 1), (0.0, 1.0), seed) < self.factor
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        return self._color_steps(shape, training, Step("gray", params=[transformation]))
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         images = self._floats(images)
@@ -147,6 +156,9 @@ class RandomHue(_Channel):
         sign = ops.where(self._uniform((batch,), (0.0, 1.0), seed) > 0.5, -1.0, 1.0)
         return {"factor": sign * self._uniform((batch,), self.factor, seed) * 0.5}
 
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        return self._color_steps(shape, training, Step("hue", self.value_range, [transformation["factor"]]))
+
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         if not training:
             return self._floats(images)
@@ -198,6 +210,11 @@ class RandomSaturation(_Channel):
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         factor = self._uniform((self._batch(data),), self.factor, seed)
         return {"factor": factor / (1.0 - factor + 1e-7)}
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        return self._color_steps(
+            shape, training, Step("saturation", self.value_range, [transformation["factor"]])
+        )
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         if not training:
@@ -258,12 +275,25 @@ class RandomColorJitter(RandomColorLayer):
             if factor is not None
         ]
 
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        seed = self.generator if seed is None else seed
+        return [part.get_random_transformation(data, seed=seed) for part in self._parts] if training else None
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training:
+            return []
+        parts = [
+            part._steps(drawn, shape, True) for part, drawn in zip(self._parts, transformation, strict=True)
+        ]
+        return None if None in parts else [step for steps in parts for step in steps]
+
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         images = self._floats(images)
         if not training:
             return images
-        for part in self._parts:
-            drawn = part.get_random_transformation(images, seed=self.generator)
+        if transformation is None:
+            transformation = self.get_random_transformation(images)
+        for part, drawn in zip(self._parts, transformation, strict=True):
             images = part.transform_images(images, drawn)
         return images
 

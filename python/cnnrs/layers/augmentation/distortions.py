@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cnnrs import ops
 from cnnrs.base import random_keys
 from cnnrs.base.arguments import number
@@ -12,9 +14,13 @@ from cnnrs.layers.augmentation.base import images_of
 from cnnrs.layers.augmentation.boxes import transformed
 from cnnrs.layers.augmentation.warps import WarpLayer
 from cnnrs.ops.image.layout import as_batch
+from cnnrs.ops.image.sampling import sample
 from cnnrs.ops.image.warps import elastic, homography, smooth_shifts
 
 __all__ = ["RandomElasticTransform", "RandomPerspective"]
+
+# How often the place of a point is corrected by the shift that is found there; the shifts are smooth.
+_ROUNDS = 8
 
 
 class RandomPerspective(WarpLayer):
@@ -85,6 +91,12 @@ class RandomPerspective(WarpLayer):
         chosen = ops.reshape(ops.convert_to_tensor(transformation["apply_perspective"]), (-1, 1, 1, 1))
         return restore(ops.where(chosen, moved, x))
 
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training or transformation is None:
+            return []
+        points = (ops.cast(transformation[name], "float32") for name in ("start_points", "end_points"))
+        return self._warp(homography(*points), transformation["apply_perspective"])
+
     def _moved(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
         start, end = (ops.cast(transformation[name], "float32") for name in ("start_points", "end_points"))
         forward = homography(end, start)
@@ -153,11 +165,16 @@ class RandomElasticTransform(WarpLayer):
         strength = self._uniform((), self.scale, seed)
         # The key itself, so that masks are distorted as their images.
         key = random_keys.draw(self.generator if seed is None else seed)
-        return {"apply_transform": chosen, "distortion_factor": strength, "seed": key}
+        shape = tuple(images_of(data).shape)
+        return {
+            "apply_transform": chosen,
+            "distortion_factor": strength,
+            "seed": key,
+            "input_shape": shape,
+        }
 
-    def _transform_images(self, images: Any, transformation: Any, interpolation: str) -> Any:
-        x, restore = as_batch(images, self.data_format)
-        height, width = x.shape[1:3]
+    def _shifts(self, transformation: Any, batch: int, height: int, width: int) -> tuple[Any, Any]:
+        """By how many rows and columns pixels are read away, of shape (batch, height, width)."""
         strength = ops.cast(transformation["distortion_factor"], "float32")
         sigma = ops.maximum(strength * (0.05 * min(height, width)), 1e-6)
         # The extent of the blur depends on a value; that of the strongest is there for all.
@@ -168,10 +185,18 @@ class RandomElasticTransform(WarpLayer):
         seed = transformation["seed"]
         key = seed if hasattr(seed, "shape") else random_keys.draw(seed)
         alpha = strength * (0.1 * max(height, width))
-        shifts = smooth_shifts(key, list(x.shape[:3]), alpha, sigma, weights / ops.sum(weights))
+        return smooth_shifts(key, [batch, height, width], alpha, sigma, weights / ops.sum(weights))
+
+    def _transform_images(self, images: Any, transformation: Any, interpolation: str) -> Any:
+        x, restore = as_batch(images, self.data_format)
+        shifts = self._shifts(transformation, *x.shape[:3])
         distorted = elastic(x, shifts, interpolation, self.fill_mode, self.fill_value)
         chosen = ops.reshape(ops.convert_to_tensor(transformation["apply_transform"]), (-1, 1, 1, 1))
         return restore(ops.where(chosen, distorted, x))
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        # A field of shifts for each pixel is larger than the image: a plan makes and reads it.
+        return None
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         images = super().transform_images(images, transformation, training)
@@ -187,6 +212,25 @@ class RandomElasticTransform(WarpLayer):
         raise NotImplementedError(
             f"{self.name}: bounding_boxes: boxes of distorted images are not known; leave the key out"
         )
+
+    def _moved_points(self, x: Any, y: Any, transformation: Any, training: bool) -> Any:
+        if not training or transformation is None:
+            return None
+        height, width = self._sides(transformation["input_shape"])
+        batch = x.shape[0]
+        down, right = self._shifts(transformation, batch, height, width)
+        field = ops.reshape(ops.stack([right, down], axis=-1), (batch * height * width, 2))
+        start = np.arange(batch, dtype=np.int32).reshape(-1, 1) * np.int32(height * width)
+        given = ops.concatenate([x, y], axis=-1)
+        place = given
+        # A pixel comes from its place plus the shift: so its place is the point less the shift there.
+        for _ in range(_ROUNDS):
+            at = ops.unstack(place, axis=-1)
+            shift = sample(field, at[::-1], (height, width), 1, "nearest", 0.0, ops.convert_to_tensor(start))
+            place = given - shift
+        chosen = ops.reshape(ops.convert_to_tensor(transformation["apply_transform"]), (-1, 1, 1))
+        place = ops.where(chosen, place, given)
+        return place[..., 0:1], place[..., 1:2], height, width
 
     def get_config(self) -> dict[str, Any]:
         config = {"factor": self.factor, "scale": self.scale, "value_range": self.value_range}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops, random
+from cnnrs.base.image_steps import Step
 from cnnrs.layers.augmentation.arguments import interval
 from cnnrs.layers.augmentation.base import RandomColorLayer, RandomLayer, images_of
 
@@ -87,6 +88,7 @@ class RandomErasing(RandomColorLayer, BoxLayer):
         )
         return {
             "apply_erasing": self._chosen(batch, self.factor, seed),
+            "corners": corners,
             "batch_masks": self._boxes(shape, corners),
             "fill_value": self._fill(shape, seed),
         }
@@ -100,6 +102,17 @@ class RandomErasing(RandomColorLayer, BoxLayer):
         if fill.shape and self.data_format == "channels_first":
             fill = fill.reshape(3, 1, 1)
         return ops.convert_to_tensor(fill)
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training:
+            return []
+        if self.fill_value is None:
+            # Noise is drawn by a plan, in numbers as many as the pixels of the image.
+            return None
+        low, high = map(float, self.value_range)
+        fill = np.clip(np.ravel(np.asarray(self.fill_value, np.float32)), low, high)
+        params = [*transformation["corners"], transformation["apply_erasing"]]
+        return [Step("erase", [len(fill), *fill.tolist()], params)]
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         images = self._floats(images)
@@ -165,6 +178,13 @@ class RandomGaussianBlur(RandomColorLayer):
             "should_apply_blur": self._chosen(self._batch(data), self.factor, seed),
             "blur_factor": self._uniform((2,), self.sigma, seed) + 1e-6,
         }
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training or transformation is None:
+            return []
+        sigma = ops.reshape(transformation["blur_factor"], (1, 2))
+        params = [sigma, transformation["should_apply_blur"]]
+        return [Step("blur", [*self.kernel_size, *self.value_range], params)]
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         images = self._floats(images)

@@ -8,12 +8,14 @@ import numpy as np
 
 from cnnrs import ops
 from cnnrs.base.dtypes import FLOATS
+from cnnrs.base.image_steps import Step
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.augmentation.base import BaseImagePreprocessingLayer, RandomLayer, images_of
-from cnnrs.layers.augmentation.boxes import clip_to_image_size, split, together
+from cnnrs.layers.augmentation.boxes import split, together
+from cnnrs.ops.image.sizes import taps
 from cnnrs.symbolic import KerasTensor
 
-__all__ = ["CenterCrop", "RandomCrop", "RandomFlip", "Resizing"]
+__all__ = ["CenterCrop", "RandomCrop", "RandomFlip", "Resizing", "SizedLayer"]
 
 
 class RandomFlip(RandomLayer):
@@ -54,6 +56,11 @@ class RandomFlip(RandomLayer):
         draws = (self._batch(data), 1, 1, 1) if len(shape) == 4 else (1, 1, 1)
         return {"flips": self._uniform(draws, (0.0, 1.0), seed) <= 0.5, "input_shape": tuple(shape)}
 
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training or transformation is None:
+            return []
+        return [Step("flip", ["horizontal" in self.mode, "vertical" in self.mode], [transformation["flips"]])]
+
     def _flipped(self, x: Any, transformation: Any) -> Any:
         if transformation is None:
             return x
@@ -85,14 +92,25 @@ class RandomFlip(RandomLayer):
         if "vertical" in self.mode:
             top, bottom = ops.where(flips, 1 - bottom, top), ops.where(flips, 1 - top, bottom)
         given["boxes"] = together(left, top, right, bottom)
-        given = clip_to_image_size(given, bounding_box_format="rel_xyxy")
+        given = self._clipped(given, 1.0, 1.0)
         return self._convert(given, "rel_xyxy", self.bounding_box_format, height, width)
+
+    def _moved_points(self, x: Any, y: Any, transformation: Any, training: bool) -> Any:
+        if not training or transformation is None:
+            return None
+        height, width = self._sides(transformation["input_shape"])
+        flips = ops.reshape(transformation["flips"], (-1, 1, 1))
+        if "horizontal" in self.mode:
+            x = ops.where(flips, width - 1.0 - x, x)
+        if "vertical" in self.mode:
+            y = ops.where(flips, height - 1.0 - y, y)
+        return x, y, height, width
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mode": self.mode}
 
 
-class _Sized(BaseImagePreprocessingLayer):
+class SizedLayer(BaseImagePreprocessingLayer):
     """A layer whose images have a given height and width."""
 
     height: int
@@ -124,20 +142,36 @@ class _Sized(BaseImagePreprocessingLayer):
         x = self._cut(x, *self._window(*self._sides(x.shape)))
         return ops.image.resize(x, (self.height, self.width), interpolation, data_format=self.data_format)
 
-    def _cut_boxes(self, boxes: Any, top: Any, left: Any, rows: Any, columns: Any) -> Any:
-        """Boxes as "xyxy", of what lies in a window."""
-        x1, y1, x2, y2 = split(boxes)
+    def _fitted_steps(self, shape: Any, interpolation: str) -> list[Step]:
+        top, left, rows, columns = self._window(*self._sides(shape))
+        return [Step("cut", [rows, columns, top, left]), self._resize_step(rows, columns, interpolation)]
+
+    def _resize_step(self, rows: int, columns: int, interpolation: str, antialias: bool = False) -> Step:
+        axes = (rows, self.height), (columns, self.width)
+        return Step("resize", [n for axis in axes for n in taps(*axis, interpolation, antialias)])
+
+    def _cut_boxes(self, boxes: Any, top: Any, left: Any) -> Any:
+        """Boxes as "xyxy", from the corner of a window on."""
         top, left = (ops.cast(begin, "float32") for begin in (top, left))
-        x1, x2 = (ops.clip(x - left, 0.0, float(columns)) for x in (x1, x2))
-        y1, y2 = (ops.clip(y - top, 0.0, float(rows)) for y in (y1, y2))
-        return together(x1, y1, x2, y2)
+        x1, y1, x2, y2 = split(boxes)
+        return together(x1 - left, y1 - top, x2 - left, y2 - top)
 
     def _fitted_boxes(self, boxes: Any, height: int, width: int) -> Any:
-        """Boxes as "xyxy" of what lies in the largest window in the middle, resized."""
+        """Boxes as "xyxy" from the corner of the largest window in the middle on, resized."""
         top, left, rows, columns = self._window(height, width)
-        x1, y1, x2, y2 = split(self._cut_boxes(boxes, top, left, rows, columns))
+        x1, y1, x2, y2 = split(self._cut_boxes(boxes, top, left))
         across, down = self.width / columns, self.height / rows
         return together(x1 * across, y1 * down, x2 * across, y2 * down)
+
+    def _cut_points(self, x: Any, y: Any, top: Any, left: Any) -> Any:
+        """Points from the corner of a window on, and the size of the result."""
+        return x - ops.cast(left, "float32"), y - ops.cast(top, "float32"), self.height, self.width
+
+    def _fitted_points(self, x: Any, y: Any, height: int, width: int) -> Any:
+        """Points of the largest window in the middle, resized, and the size of the result."""
+        top, left, rows, columns = self._window(height, width)
+        across, down = self.width / columns, self.height / rows
+        return (x + 0.5 - left) * across - 0.5, (y + 0.5 - top) * down - 0.5, self.height, self.width
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         data = args[0] if args else kwargs.get("data")
@@ -169,7 +203,7 @@ class _Place(tuple[Any, ...]):
     sides: tuple[int, int]
 
 
-class RandomCrop(_Sized, RandomLayer):
+class RandomCrop(SizedLayer, RandomLayer):
     """In training, cuts images of a size out of a random place, the same for all of a batch.
 
     Images that are smaller, and all images in prediction, are cut to the largest window in the middle that
@@ -212,6 +246,11 @@ class RandomCrop(_Sized, RandomLayer):
         place.sides = (height, width)
         return place
 
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training or not transformation:
+            return self._fitted_steps(shape, "bilinear")
+        return [Step("window", [self.height, self.width], transformation)]
+
     def _random_crop(self, x: Any, transformation: Any, training: bool, interpolation: str) -> Any:
         if not training or not transformation:
             return self._fitted(x, interpolation)
@@ -234,13 +273,19 @@ class RandomCrop(_Sized, RandomLayer):
         given = self._convert(bounding_boxes, self.bounding_box_format, "xyxy", height, width)
         if training and transformation:
             top, left = transformation
-            given["boxes"] = self._cut_boxes(given["boxes"], top, left, self.height, self.width)
+            given["boxes"] = self._cut_boxes(given["boxes"], top, left)
         else:
             given["boxes"] = self._fitted_boxes(given["boxes"], height, width)
+        given = self._clipped(given, self.height, self.width)
         return self._convert(given, "xyxy", self.bounding_box_format, self.height, self.width)
 
+    def _moved_points(self, x: Any, y: Any, transformation: Any, training: bool) -> Any:
+        if training and transformation:
+            return self._cut_points(x, y, *transformation)
+        return self._fitted_points(x, y, *transformation.sides)
 
-class CenterCrop(_Sized):
+
+class CenterCrop(SizedLayer):
     """Cuts the middle out of images; those that are smaller are cut to the shape of the result and resized.
 
     Args:
@@ -267,6 +312,12 @@ class CenterCrop(_Sized):
     def transform_labels(self, labels: Any, transformation: Any, training: bool = True) -> Any:
         return labels
 
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        rest = [n - m for n, m in zip(self._sides(shape), (self.height, self.width), strict=True)]
+        if min(rest) < 0:
+            return self._fitted_steps(shape, "bilinear")
+        return [Step("cut", [self.height, self.width, rest[0] // 2, rest[1] // 2])]
+
     def _center_crop(self, x: Any, interpolation: str) -> Any:
         rest = [n - m for n, m in zip(self._sides(x.shape), (self.height, self.width), strict=True)]
         if min(rest) < 0:
@@ -291,12 +342,19 @@ class CenterCrop(_Sized):
             given["boxes"] = self._fitted_boxes(given["boxes"], height, width)
         else:
             top, left = rest[0] // 2, rest[1] // 2
-            given["boxes"] = self._cut_boxes(given["boxes"], top, left, self.height, self.width)
-        given = clip_to_image_size(given, self.height, self.width)
+            given["boxes"] = self._cut_boxes(given["boxes"], top, left)
+        given = self._clipped(given, self.height, self.width)
         return self._convert(given, "xyxy", self.bounding_box_format, self.height, self.width)
 
+    def _moved_points(self, x: Any, y: Any, transformation: Any, training: bool) -> Any:
+        height, width = self._sides(transformation["input_shape"])
+        rest = height - self.height, width - self.width
+        if min(rest) < 0:
+            return self._fitted_points(x, y, height, width)
+        return self._cut_points(x, y, rest[0] // 2, rest[1] // 2)
 
-class Resizing(_Sized):
+
+class Resizing(SizedLayer):
     """Images of another size.
 
     Args:
@@ -318,6 +376,7 @@ class Resizing(_Sized):
     """
 
     _USE_BASE_FACTOR = False
+    _keeps_bytes = True
 
     def __init__(
         self,
@@ -354,6 +413,19 @@ class Resizing(_Sized):
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return self._sides(images_of(data).shape)
 
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        rows, columns = self._sides(shape)
+        ideal = int(columns * self.height / self.width), int(rows * self.width / self.height)
+        steps = []
+        if self.crop_to_aspect_ratio:
+            top, left, rows, columns = self._window(rows, columns)
+            steps = [Step("cut", [rows, columns, top, left])]
+        elif self.pad_to_aspect_ratio:
+            top, left = (max(rows, ideal[0]) - rows) // 2, (max(columns, ideal[1]) - columns) // 2
+            rows, columns = rows + 2 * top, columns + 2 * left
+            steps = [Step("pad", [top, left, rows, columns, self.fill_value])]
+        return [*steps, self._resize_step(rows, columns, self.interpolation, self.antialias)]
+
     def transform_labels(self, labels: Any, transformation: Any = None, training: bool = True) -> Any:
         return labels
 
@@ -372,6 +444,15 @@ class Resizing(_Sized):
         boxes = ops.convert_to_tensor(bounding_boxes["boxes"])
         absent = ops.all(boxes == -1, axis=-1, keepdims=True) | ops.all(boxes == 0, axis=-1, keepdims=True)
         given = self._convert(bounding_boxes, self.bounding_box_format, "xyxy", height, width)
+        down, across, top, left = self._scales(height, width)
+        x1, y1, x2, y2 = split(given["boxes"])
+        boxes = together(x1 * across + left, y1 * down + top, x2 * across + left, y2 * down + top)
+        given = self._clipped({**given, "boxes": boxes}, self.height, self.width)
+        given["boxes"] = ops.where(absent, 0.0, given["boxes"])
+        return self._convert(given, "xyxy", self.bounding_box_format, self.height, self.width)
+
+    def _scales(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """By how much images grow down and across, and where they begin in the result."""
         down, across = self.height / height, self.width / width
         top = left = 0.0
         if self.pad_to_aspect_ratio:
@@ -380,11 +461,11 @@ class Resizing(_Sized):
         elif self.crop_to_aspect_ratio:
             down = across = max(down, across)
             top, left = -((height * down - self.height) // 2), -((width * across - self.width) // 2)
-        x1, y1, x2, y2 = split(given["boxes"])
-        boxes = together(x1 * across + left, y1 * down + top, x2 * across + left, y2 * down + top)
-        given = clip_to_image_size({**given, "boxes": boxes}, self.height, self.width)
-        given["boxes"] = ops.where(absent, 0.0, given["boxes"])
-        return self._convert(given, "xyxy", self.bounding_box_format, self.height, self.width)
+        return down, across, top, left
+
+    def _moved_points(self, x: Any, y: Any, transformation: Any, training: bool) -> Any:
+        down, across, top, left = self._scales(*transformation)
+        return (x + 0.5) * across + left - 0.5, (y + 0.5) * down + top - 0.5, self.height, self.width
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "interpolation": self.interpolation, **self._arguments()}

@@ -8,6 +8,7 @@ import numpy as np
 
 from cnnrs import ops
 from cnnrs.base.arguments import integer
+from cnnrs.base.image_steps import Step
 from cnnrs.layers.arguments import positive
 from cnnrs.layers.augmentation.base import ColorLayer, rescaled
 from cnnrs.ops import raw
@@ -54,6 +55,9 @@ class Equalization(ColorLayer):
         super().__init__(data_format=data_format, **kwargs)
         self.bins = integer(bins, self.name, "bins", least=1, most=2**16)
         self._set_value_range(value_range)
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        return [Step("equalize", [*self.value_range, self.bins])] if training else []
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         if not training:

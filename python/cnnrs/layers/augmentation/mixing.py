@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops, random
+from cnnrs.layers.augmentation import points
 from cnnrs.layers.augmentation.base import RandomLayer, images_of
 from cnnrs.layers.augmentation.erasing import BoxLayer
 
-__all__ = ["CutMix", "MixUp"]
+__all__ = ["CutMix", "Mix", "MixUp"]
 
 
 def _order(batch: int, draws: Any) -> Any:
@@ -22,8 +23,20 @@ def _order(batch: int, draws: Any) -> Any:
     return ops.sum(ops.cast(ops.logical_or(earlier, tie), "int32"), axis=1)
 
 
-class _Mix(RandomLayer):
+class Mix(RandomLayer):
     """A layer that joins each image with another one of the batch."""
+
+    def mixing(self, shape: Any) -> tuple[Any, Any, Any]:
+        """Draws how a batch is to be mixed.
+
+        Args:
+            shape: That of the batch, with a first axis of samples.
+
+        Returns:
+            The places of the samples that are mixed in, of shape (batch,); the weights of the samples that
+            were there, of shape (batch,); and those of their elements, of a shape that broadcasts to `shape`.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: expected the class to define mixing")
 
     def _permutation(self, batch: int, seed: Any) -> Any:
         return _order(batch, self._uniform((batch,), (0.0, 1.0), seed))
@@ -43,8 +56,10 @@ class _Mix(RandomLayer):
         return self._mixed(labels, transformation) if training and transformation is not None else labels
 
 
-class MixUp(_Mix):
+class MixUp(Mix):
     """In training, adds to each image another one of the batch, and likewise to its label.
+
+    `model.fit(x, y, batch_augmentation=layers.MixUp())` mixes whole batches, with labels of any kind.
 
     Zhang et al. 2018, "mixup: Beyond empirical risk minimization", arXiv:1710.09412.
 
@@ -70,11 +85,18 @@ class MixUp(_Mix):
         self.alpha = alpha
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        batch = self._batch(data)
+        return self._drawn(self._batch(data), seed)
+
+    def _drawn(self, batch: int, seed: Any) -> dict[str, Any]:
         return {
             "mix_weight": self._beta(batch, self.alpha, seed),
             "permutation_order": self._permutation(batch, seed),
         }
+
+    def mixing(self, shape: Any) -> tuple[Any, Any, Any]:
+        drawn = self._drawn(int(shape[0]), None)
+        weight = drawn["mix_weight"]
+        return drawn["permutation_order"], weight, ops.reshape(weight, (-1, *[1] * (len(shape) - 1)))
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         return self._mixed(images, transformation, 4) if training else self._floats(images)
@@ -101,12 +123,20 @@ class MixUp(_Mix):
             "labels": both(bounding_boxes["labels"]),
         }
 
+    def transform_keypoints(self, keypoints: Any, transformation: Any, training: bool = True) -> Any:
+        if not training:
+            return keypoints
+        other = ops.take(keypoints, transformation["permutation_order"], axis=0)
+        return ops.concatenate([keypoints, other], axis=1)
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha}
 
 
-class CutMix(_Mix, BoxLayer):
+class CutMix(Mix, BoxLayer):
     """In training, puts a box of another image of the batch into each, and mixes the labels by its area.
+
+    `model.fit(x, y, batch_augmentation=layers.CutMix())` mixes whole batches, with labels of any kind.
 
     Yun et al. 2019, "CutMix: Regularization strategy to train strong classifiers", arXiv:1905.04899.
 
@@ -134,7 +164,11 @@ class CutMix(_Mix, BoxLayer):
         shape = tuple(images_of(data).shape)
         if not training or len(shape) == 3:
             return None
-        batch = self._batch(data)
+        self._batch(data)
+        return self._drawn(shape, seed)
+
+    def _drawn(self, shape: Any, seed: Any) -> dict[str, Any]:
+        batch = int(shape[0])
         height, width = self._sides(shape)
         alpha = self._uniform((), self.factor, seed) + 1e-6
         part = ops.sqrt(1.0 - self._beta(batch, alpha, seed))
@@ -142,9 +176,20 @@ class CutMix(_Mix, BoxLayer):
         y0, y1 = self._bounds(batch, height, part, seed)
         return {
             "permutation_order": self._permutation(batch, seed),
+            "corners": (x0, x1, y0, y1),
             "batch_masks": self._boxes(shape, (x0, x1, y0, y1)),
             "mix_weight": 1.0 - (x1 - x0) * (y1 - y0) / float(width * height),
         }
+
+    def mixing(self, shape: Any) -> tuple[Any, Any, Any]:
+        if len(shape) != 4:
+            raise ValueError(
+                f"{self.name}: expected a batch of images, with 4 axes, received shape {tuple(shape)}"
+            )
+        drawn = self._drawn(shape, None)
+        stays = 1.0 - ops.cast(drawn["batch_masks"], "float32")
+        # Labels count as the pixels do, which boxes take up as a whole.
+        return drawn["permutation_order"], ops.mean(stays, axis=(1, 2, 3)), stays
 
     def _pasted(self, x: Any, transformation: Any) -> Any:
         other = ops.take(x, transformation["permutation_order"], axis=0)
@@ -166,6 +211,20 @@ class CutMix(_Mix, BoxLayer):
         raise NotImplementedError(
             f"{self.name}: bounding_boxes: boxes of images put together are not known; leave the key out"
         )
+
+    def transform_keypoints(self, keypoints: Any, transformation: Any, training: bool = True) -> Any:
+        if not training or transformation is None:
+            return keypoints
+        x0, x1, y0, y1 = (ops.reshape(corner, (-1, 1, 1)) for corner in transformation["corners"])
+        other = ops.take(keypoints, transformation["permutation_order"], axis=0)
+
+        def within(of: Any) -> Any:
+            x, y = ops.round(of[..., 0:1]), ops.round(of[..., 1:2])
+            across = ops.logical_and(x >= x0, x < x1)
+            return ops.logical_and(across, ops.logical_and(y >= y0, y < y1))
+
+        shown = points.kept(other, within(other))
+        return ops.concatenate([points.kept(keypoints, ops.logical_not(within(keypoints))), shown], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factor": self.factor}

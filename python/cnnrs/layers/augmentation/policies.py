@@ -9,6 +9,7 @@ import numpy as np
 from cnnrs import ops, random
 from cnnrs.base import context
 from cnnrs.base.arguments import integer
+from cnnrs.base.image_steps import Step
 from cnnrs.layers.augmentation.arguments import MOST_LAYERS
 from cnnrs.layers.augmentation.base import RandomLayer
 from cnnrs.layers.augmentation.brightness import (
@@ -65,6 +66,11 @@ class Policy(RandomLayer):
     def _draw(self, name: str, data: Any) -> Any:
         """What a layer is to do."""
         return getattr(self, name).get_random_transformation(data, seed=self.generator)
+
+    def _choice(self, index: Any, transforms: dict[str, Any], shape: Any) -> Any:
+        """A step that does what the layer of an index does; None if one of them has no steps."""
+        parts = [getattr(self, name)._steps(drawn, shape, True) for name, drawn in transforms.items()]
+        return None if None in parts else Step("choose", (), [index], parts)
 
     def get_config(self) -> dict[str, Any]:
         names = ("value_range", "factor", "interpolation")
@@ -141,6 +147,13 @@ class RandAugment(Policy):
             x = result
         return x
 
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training:
+            return []
+        indices = ops.convert_to_tensor(transformation["layer_idxes"])
+        steps = [self._choice(indices[i], transformation["transforms"], shape) for i in range(self.num_ops)]
+        return None if None in steps else steps
+
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         images = self._floats(images)
         if not training:
@@ -156,6 +169,13 @@ class RandAugment(Policy):
             dict(bounding_boxes),
             transformation,
             lambda layer, x, drawn: layer.transform_bounding_boxes(x, drawn),
+        )
+
+    def transform_keypoints(self, keypoints: Any, transformation: Any, training: bool = True) -> Any:
+        if not training:
+            return keypoints
+        return self._applied(
+            keypoints, transformation, lambda layer, x, drawn: layer.transform_keypoints(x, drawn)
         )
 
     def transform_segmentation_masks(

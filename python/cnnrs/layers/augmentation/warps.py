@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 from cnnrs import ops
+from cnnrs.base.image_steps import Step
 from cnnrs.layers.augmentation.arguments import FILL_MODES, INTERPOLATIONS, choice, within
 from cnnrs.layers.augmentation.base import RandomLayer, images_of
-from cnnrs.layers.augmentation.boxes import affine, clip_to_image_size
+from cnnrs.layers.augmentation.boxes import affine
+from cnnrs.ops.image import sampling
 
 __all__ = [
     "RandomRotation",
@@ -16,6 +18,7 @@ __all__ = [
     "RandomTranslation",
     "RandomZoom",
     "WarpLayer",
+    "rows_of_matrices",
 ]
 
 
@@ -41,6 +44,17 @@ class WarpLayer(RandomLayer):
         return ops.image.affine_transform(
             images, matrix, interpolation, self.fill_mode, self.fill_value, self.data_format
         )
+
+    def _warp(self, matrix: Any, chosen: Any = 1.0) -> list[Step]:
+        """The step that reads pixels from where transformations say, of the images that are chosen."""
+        modes = sampling.FILL_MODES.index(self.fill_mode)
+        return [Step("warp", [self.interpolation == "nearest", modes, self.fill_value], [matrix, chosen])]
+
+    def _steps(self, transformation: Any, shape: Any, training: bool) -> Any:
+        if not training or transformation is None:
+            return []
+        matrix = self._matrix(transformation, shape)
+        return self._warp(ops.expand_dims(matrix, 0) if len(matrix.shape) == 1 else matrix)
 
     def _matrix(self, transformation: Any, shape: Any) -> Any:
         """The transformations, as `ops.image.affine_transform` takes them."""
@@ -68,8 +82,16 @@ class WarpLayer(RandomLayer):
         height, width = self._sides(transformation["input_shape"])
         given = self._convert(bounding_boxes, self.bounding_box_format, "xyxy", height, width)
         given["boxes"] = self._moved(given["boxes"], transformation, height, width)
-        given = clip_to_image_size(given, height, width)
+        given = self._clipped(given, height, width)
         return self._convert(given, "xyxy", self.bounding_box_format, height, width)
+
+    def _moved_points(self, x: Any, y: Any, transformation: Any, training: bool) -> Any:
+        if not training or transformation is None:
+            return None
+        height, width = self._sides(transformation["input_shape"])
+        # A point is a box without extent.
+        moved = self._moved(ops.concatenate([x, y, x, y], axis=-1), transformation, height, width)
+        return moved[..., 0:1], moved[..., 1:2], height, width
 
     def _moved(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
         """Boxes of shape (batch, boxes, 4), as "xyxy", where their pixels go."""
@@ -85,7 +107,7 @@ def _numbers(*values: Any) -> list[Any]:
     return [ops.reshape(ops.cast(value, "float32"), (-1, 1, 1)) for value in values]
 
 
-def _rows(batch: int, *entries: Any) -> Any:
+def rows_of_matrices(batch: int, *entries: Any) -> Any:
     """Transformations of shape (batch, 8), of numbers and of tensors of shape (batch,)."""
     columns = [ops.broadcast_to(ops.cast(entry, "float32"), (batch,)) for entry in entries]
     return ops.stack(columns, axis=1)
@@ -140,7 +162,9 @@ class RandomRotation(WarpLayer):
         angle = self._uniform((batch,), (self.factor[0] * 360.0, self.factor[1] * 360.0), seed)
         cos, sin = _turn(angle)
         x, y = (width - 1) / 2.0, (height - 1) / 2.0
-        matrix = _rows(batch, cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y, 0.0, 0.0)
+        matrix = rows_of_matrices(
+            batch, cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y, 0.0, 0.0
+        )
         return {
             "angle": angle,
             "rotation_matrix": matrix if len(shape) == 4 else ops.squeeze(matrix, 0),
@@ -233,7 +257,7 @@ class RandomTranslation(WarpLayer):
 
     def _matrix(self, transformation: Any, shape: Any) -> Any:
         shifts = ops.convert_to_tensor(transformation["translations"])
-        return _rows(shifts.shape[0], 1.0, 0.0, -shifts[:, 0], 0.0, 1.0, -shifts[:, 1], 0.0, 0.0)
+        return rows_of_matrices(shifts.shape[0], 1.0, 0.0, -shifts[:, 0], 0.0, 1.0, -shifts[:, 1], 0.0, 0.0)
 
     def _moved(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
         shifts = ops.cast(transformation["translations"], "float32")
@@ -311,7 +335,7 @@ class RandomZoom(WarpLayer):
             for name in ("width_zoom", "height_zoom")
         )
         x, y = (1.0 - across) * ((width - 1) / 2.0), (1.0 - down) * ((height - 1) / 2.0)
-        return _rows(across.shape[0], across, 0.0, x, 0.0, down, y, 0.0, 0.0)
+        return rows_of_matrices(across.shape[0], across, 0.0, x, 0.0, down, y, 0.0, 0.0)
 
     def _moved(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
         across, down = _numbers(transformation["width_zoom"], transformation["height_zoom"])
@@ -378,7 +402,7 @@ class RandomShear(WarpLayer):
 
     def _matrix(self, transformation: Any, shape: Any) -> Any:
         shear = ops.convert_to_tensor(transformation["shear_factor"])
-        return _rows(shear.shape[0], 1.0, shear[:, 0], 0.0, shear[:, 1], 1.0, 0.0, 0.0, 0.0)
+        return rows_of_matrices(shear.shape[0], 1.0, shear[:, 0], 0.0, shear[:, 1], 1.0, 0.0, 0.0, 0.0)
 
     def _moved(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
         shear = ops.convert_to_tensor(transformation["shear_factor"])

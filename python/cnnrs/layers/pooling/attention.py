@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops
+from cnnrs.base.arguments import choice
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.pooling.everywhere import GlobalPooling
 from cnnrs.layers.pooling.taps import channels_first, channels_last
-from cnnrs.layers.pooling.weights import channels_of, one_of
+from cnnrs.layers.pooling.weights import channels_of
 from cnnrs.layers.pooling.windows import Pooling
 
 __all__ = ["AttentionPooling2D", "GlobalAttentionPooling2D"]
@@ -23,7 +24,7 @@ class _Scores:
     name: str
 
     def _take_scores(self, per: Any, parts: dict[str, Any]) -> None:
-        self.per = one_of(per, self, "per", ("layer", "channel"))  # type: ignore[arg-type]  # beside a layer
+        self.per = choice(per, self.name, "per", ("layer", "channel"))
         self._parts = Parts(self, **parts)
 
     def build(self: Any, input_shape: Any) -> None:

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from cnnrs import initializers, ops
-from cnnrs.base.arguments import flag, number
+from cnnrs.base.arguments import choice, flag, number
 from cnnrs.layers.pooling.everywhere import GlobalPooling
-from cnnrs.layers.pooling.weights import channel_weights, channels_of, one_of
+from cnnrs.layers.pooling.weights import channel_weights, channels_of
 from cnnrs.layers.pooling.windows import Pooling
 from cnnrs.ops.roots import root
 
@@ -169,7 +169,7 @@ class _GeneralizedMean:
 
     def _take_exponent(self, p: Any, per: Any, learn_p: Any, epsilon: Any) -> None:
         self.p = number(p, self.name, "p", above=0)
-        self.per = one_of(per, self, "per", ("layer", "channel"))  # type: ignore[arg-type]  # beside a layer
+        self.per = choice(per, self.name, "per", ("layer", "channel"))
         self.learn_p = flag(learn_p, self.name, "learn_p")
         self.epsilon = number(epsilon, self.name, "epsilon", above=0)
         if self.per == "channel" and not self.learn_p:

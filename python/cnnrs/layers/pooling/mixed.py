@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops
-from cnnrs.base.arguments import flag, number
+from cnnrs.base.arguments import choice, flag, number
 from cnnrs.layers.arguments import Parts
 from cnnrs.layers.calls import _symbols
 from cnnrs.layers.pooling.everywhere import GlobalPooling
-from cnnrs.layers.pooling.weights import channel_weights, channels_of, one_of
+from cnnrs.layers.pooling.weights import channel_weights, channels_of
 from cnnrs.layers.pooling.windows import Pooling
 
 __all__ = ["GatedPooling2D", "GlobalMixedPooling2D", "MixedPooling2D"]
@@ -27,7 +27,7 @@ class _Mixing:
 
     def _take_alpha(self, alpha: Any, per: Any, known: tuple[str, ...], parts: dict[str, Any]) -> None:
         self.alpha = None if alpha is None else number(alpha, self.name, "alpha", least=0, most=1)
-        self.per = one_of(per, self, "per", known)  # type: ignore[arg-type]  # a layer beside this class
+        self.per = choice(per, self.name, "per", known)
         if alpha is not None and per != "layer":
             raise ValueError(f"{self.name}: alpha: expected None to learn one per {per}, received {alpha!r}")
         self._parts = Parts(self, **parts)
@@ -244,8 +244,8 @@ class GatedPooling2D(Pooling):
         **kwargs: Any,
     ):
         super().__init__(pool_size, strides, padding, data_format, **kwargs)
-        self.gate = one_of(gate, self, "gate", ("region", "pointwise"))
-        self.per = one_of(per, self, "per", ("layer", "channel"))
+        self.gate = choice(gate, self.name, "gate", ("region", "pointwise"))
+        self.per = choice(per, self.name, "per", ("layer", "channel"))
         self.use_bias = flag(use_bias, self.name, "use_bias")
         self._parts = Parts(
             self,

@@ -5,23 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import ops
-from cnnrs.layers.base import Layer
 from cnnrs.layers.input_spec import InputSpec
 
-__all__ = ["channel_weights", "channels_of", "one_of"]
-
-
-def one_of(value: Any, layer: Layer, argument: str, known: tuple[str, ...]) -> str:
-    """`value`, which must be one of the words `known`.
-
-    Raises:
-        ValueError: It is none of them.
-    """
-    if value not in known:
-        raise ValueError(
-            f"{layer.name}: {argument}: expected {' or '.join(map(repr, known))}, received {value!r}"
-        )
-    return value
+__all__ = ["channel_weights", "channels_of"]
 
 
 def channels_of(layer: Any, input_shape: Any) -> int:

@@ -7,6 +7,7 @@ from cnnrs.layers.preprocessing.lookup import IntegerLookup, StringLookup
 from cnnrs.layers.preprocessing.normalization import Normalization
 from cnnrs.layers.preprocessing.pipeline import Pipeline
 from cnnrs.layers.preprocessing.rescaling import Rescaling
+from cnnrs.layers.preprocessing.text import TextVectorization
 
 __all__ = [
     "CategoryEncoding",
@@ -18,4 +19,5 @@ __all__ = [
     "Pipeline",
     "Rescaling",
     "StringLookup",
+    "TextVectorization",
 ]

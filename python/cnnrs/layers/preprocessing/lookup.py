@@ -505,12 +505,15 @@ class StringLookup(_Lookup):
             inputs: Strings, or indices with `invert`.
             **kwargs: Further arguments of `call`, of layers that are made from this one.
         """
+        self._refuse_recorded(inputs)
+        return super().__call__(inputs if self.invert else self._array(inputs).tolist(), **kwargs)
+
+    def _refuse_recorded(self, inputs: Any) -> None:
         if _is_recorded(inputs):
             raise TypeError(
                 f"{self.name}: inputs: expected arrays of numpy or lists, received what a model or a traced "
                 "function records; tensors hold no strings: call the layer on the data before training"
             )
-        return super().__call__(inputs if self.invert else self._array(inputs).tolist(), **kwargs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the result, which no symbolic tensor of strings could tell.

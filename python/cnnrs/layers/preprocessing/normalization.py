@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs import config, ops
+from cnnrs.base import image_steps
+from cnnrs.base.image_steps import Step
 from cnnrs.layers.base import Layer
 
 __all__ = ["Normalization"]
@@ -161,7 +163,26 @@ class Normalization(Layer):
     def finalize_state(self) -> None:
         """Nothing: mean and variance are read where they are used. Keras's scripts call it after loading."""
 
+    def _mapped(self, inputs: Any) -> Any:
+        """Images of a layer of augmentation in a mapped function, normalised in the same chain; else None."""
+        collector = image_steps.current()
+        rank = len(inputs.shape)
+        of_channels = self._kept in ([], [rank - 1])
+        given = self.input_mean is not None and not self.invert and self.compute_dtype != "float64"
+        if collector is None or not of_channels or not given or not collector.follows(inputs):
+            return None
+        mean, variance = (
+            np.broadcast_to(np.asarray(value, np.float64), self._kept_shape).ravel()
+            for value in (self.input_mean, self.input_variance)
+        )
+        deviation = np.maximum(np.sqrt(variance), config.epsilon())
+        numbers = [mean.size, *mean.tolist(), mean.size, *deviation.tolist()]
+        return collector.add(inputs, [Step("standardize", numbers)], False)
+
     def call(self, inputs: Any) -> Any:
+        mapped = self._mapped(inputs)
+        if mapped is not None:
+            return mapped
         dtype = "float64" if self.compute_dtype == "float64" else "float32"
         x = ops.cast(inputs, dtype)
         deviation = ops.maximum(ops.sqrt(ops.cast(self.variance, dtype)), config.epsilon())

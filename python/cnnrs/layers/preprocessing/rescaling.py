@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs import config, ops
+from cnnrs.base import image_steps
+from cnnrs.base.image_steps import Step
 from cnnrs.layers.base import Layer
 from cnnrs.ops.dispatch import as_float
 
@@ -42,7 +44,22 @@ class Rescaling(Layer):
         self.offset = offset
         self._build_at_init()
 
+    def _mapped(self, inputs: Any) -> Any:
+        """Images of a layer of augmentation in a mapped function, scaled in the same chain; else None."""
+        collector = image_steps.current()
+        scale, offset = np.ravel(self.scale), np.ravel(self.offset)
+        first = config.image_data_format() == "channels_first"
+        channels = inputs.shape[-3 if first else -1] if len(inputs.shape) >= 3 else 1
+        plain = scale.size in (1, channels) and offset.size in (1, channels)
+        if collector is None or not plain or self.compute_dtype == "float64" or not collector.follows(inputs):
+            return None
+        numbers = [scale.size, *scale.tolist(), offset.size, *offset.tolist()]
+        return collector.add(inputs, [Step("scale", numbers)], first)
+
     def call(self, inputs: Any) -> Any:
+        mapped = self._mapped(inputs)
+        if mapped is not None:
+            return mapped
         x = ops.cast(inputs, "float64") if self.compute_dtype == "float64" else as_float(inputs)
         outputs = x * _per_channel(self.scale, x.dtype)
         if isinstance(self.offset, (int, float)) and self.offset == 0:

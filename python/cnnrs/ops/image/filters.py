@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.base.arguments import integers
+from cnnrs.base.arguments import integers, number
 from cnnrs.base.dtypes import FLOATS
 from cnnrs.ops.dispatch import apply, as_tensor, op
+from cnnrs.ops.image import kernels
+from cnnrs.ops.image.filtering import check_border, extended, in_rows
 from cnnrs.ops.image.layout import as_batch, back_to, computed
 
-__all__ = ["blurred", "gaussian_blur", "sobel_edges", "ssim"]
+__all__ = ["blurred", "gaussian_blur", "sobel_edges", "ssim", "unsharp_mask"]
 
 
 def gaussian(size: int, sigma: Any) -> Any:
@@ -46,20 +48,26 @@ def _number(value: Any) -> Any:
 
 @op
 def gaussian_blur(
-    images: Any, kernel_size: Any = (3, 3), sigma: Any = (1.0, 1.0), data_format: str | None = None
+    images: Any,
+    kernel_size: Any = (3, 3),
+    sigma: Any = (1.0, 1.0),
+    data_format: str | None = None,
+    *,
+    fill_mode: str = "constant",
+    fill_value: float = 0.0,
 ) -> Any:
     """Blurs images: each pixel becomes the mean of its neighbours, weighted by a Gaussian.
-
-    What lies outside of the images counts as 0.
 
     Args:
         images: Tensor of shape (height, width, channels) or (batch, height, width, channels), of any dtype.
         kernel_size: How many pixels are weighted, a (horizontal, vertical) pair of integers >= 1; (3, 3) by
-            default.
+            default. None means 4 deviations on each side.
         sigma: The standard deviation in pixels, a (horizontal, vertical) pair of numbers, or a tensor of two;
             (1.0, 1.0) by default.
         data_format: "channels_last" for the shapes given here, "channels_first" for channels in front of
             height and width, in and out; None, the default, means `config.image_data_format()`.
+        fill_mode: What lies outside, as in `sobel`; "constant" by default, as in Keras.
+        fill_value: What lies outside with "constant"; 0 by default.
 
     Returns:
         Tensor of the shape and dtype of `images`. Integers are rounded.
@@ -75,16 +83,73 @@ def gaussian_blur(
         >>> print(y.numpy().ravel().round(3))
         [0.124 0.204 0.124]
     """
-    size = integers(kernel_size, "gaussian_blur", "kernel_size", least=1)
+    fill_value = check_border("gaussian_blur", fill_mode, fill_value)
     pair = sigma if hasattr(sigma, "shape") and not isinstance(sigma, np.ndarray) else list(np.ravel(sigma))
+    if kernel_size is None and isinstance(pair, list):
+        kernel_size = [
+            2 * kernels.reach(number(s, "gaussian_blur", "sigma", least=0), 4.0, "gaussian_blur") + 1
+            for s in pair
+        ]
+    size = integers(kernel_size, "gaussian_blur", "kernel_size", least=1)
     if len(size) != 2 or len(pair) != 2:
         raise ValueError(
             "gaussian_blur: kernel_size, sigma: expected pairs of numbers, "
             f"received {kernel_size!r} and {sigma!r}"
         )
-    x, restore = as_batch(images, data_format)
-    across, down = (gaussian(n, _number(pair[i])) for i, n in enumerate(size))
-    return restore(back_to(blurred(computed(x), as_tensor(down), as_tensor(across)), x.dtype))
+    batch, restore = as_batch(images, data_format)
+    across, down = (as_tensor(gaussian(n, _number(pair[i]))) for i, n in enumerate(size))
+    x, padding = computed(batch), "same"
+    # Zeros beyond the border are what a convolution has anyway.
+    if fill_mode != "constant" or fill_value:
+        margins = tuple(((n - 1) // 2, n - 1 - (n - 1) // 2) for n in (size[1], size[0]))
+        x, padding = extended(x, margins, fill_mode, fill_value), "valid"
+    return restore(back_to(blurred(x, down, across, padding), batch.dtype))
+
+
+@op
+def unsharp_mask(
+    images: Any,
+    sigma: float = 1.0,
+    amount: float = 1.0,
+    fill_mode: str = "reflect",
+    fill_value: float = 0.0,
+    data_format: str | None = None,
+) -> Any:
+    """Sharpens images: `x + amount · (x - blurred x)`.
+
+    Args:
+        images: Tensor of shape (height, width, channels) or (batch, height, width, channels), of any dtype.
+        sigma: Standard deviation of the blur in pixels, at least 0; 1 by default.
+        amount: How much of the difference is added; 1 by default. Below 0 it blurs.
+        fill_mode: What lies outside, as in `sobel`; "reflect" by default.
+        fill_value: What lies outside with "constant"; 0 by default.
+        data_format: "channels_last" or "channels_first"; None, the default, means
+            `config.image_data_format()`.
+
+    Returns:
+        Tensor of the shape and dtype of `images`. Integers are rounded and limited to their range; floats may
+        leave the range of the input.
+
+    Raises:
+        TypeError: `images` is not numeric.
+        ValueError: `images` has neither 3 nor 4 axes, or an argument is none of the values above.
+
+    Example:
+        >>> import numpy as np
+        >>> from cnnrs import ops
+        >>> step = np.array([0, 0, 0, 200, 200, 200], np.uint8).reshape(1, 6, 1)
+        >>> ops.image.unsharp_mask(step).numpy().ravel().tolist()
+        [0, 0, 0, 255, 212, 201]
+    """
+    sigma, amount = number(sigma, "unsharp_mask", "sigma", least=0), number(amount, "unsharp_mask", "amount")
+    fill_value = check_border("unsharp_mask", fill_mode, fill_value)
+    batch, restore = as_batch(images, data_format)
+    x = computed(batch)
+    radius = kernels.reach(sigma, 4.0, "unsharp_mask")
+    weights = as_tensor(gaussian(2 * radius + 1, sigma))
+    soft = blurred(extended(x, ((radius, radius),) * 2, fill_mode, fill_value), weights, weights, "valid")
+    sharp = in_rows(lambda x, soft: x + amount * (x - soft), x, soft)
+    return restore(back_to(sharp, batch.dtype))
 
 
 @op

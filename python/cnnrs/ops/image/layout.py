@@ -12,14 +12,7 @@ from cnnrs.ops.core import saturate_cast
 from cnnrs.ops.dispatch import apply, as_tensor
 from cnnrs.ops.spatial import image_data_format
 
-__all__ = ["as_batch", "back_to", "check_choice", "computed", "filling", "spatial"]
-
-
-def check_choice(name: str, argument: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raises a ValueError unless `value` is one of `choices`."""
-    if not isinstance(value, str) or value not in choices:
-        expected = ", ".join(map(repr, choices))
-        raise ValueError(f"{name}: {argument}: expected one of {expected}, received {value!r}")
+__all__ = ["as_batch", "back_to", "computed", "filling", "of_floats", "spatial"]
 
 
 def spatial(images: Any, data_format: str | None) -> tuple[Any, int]:
@@ -73,7 +66,15 @@ def back_to(y: Any, dtype: str) -> Any:
     return saturate_cast(apply("round", y), dtype)
 
 
+def of_floats(y: Any, dtype: str) -> Any:
+    """What was computed of elements of `dtype`, in that type if it is one of floats; else as it is."""
+    return y.astype(dtype) if dtype in FLOATS and y.dtype != dtype else y
+
+
 def filling(value: Any, dtype: str) -> Any:
     """What fills images of elements of `dtype`: a number is not rounded to float32 on its way to them."""
-    number = np.float64(value) if isinstance(value, (int, float, np.number)) else value
-    return back_to(computed(number), dtype)
+    if not isinstance(value, (int, float, np.number)):
+        return back_to(computed(value), dtype)
+    # The others hold no number that float32 does not; float64 is a type that GPUs lack.
+    wide = dtype in ("float64", "int32", "uint32", "int64", "uint64")
+    return back_to(computed((np.float64 if wide else np.float32)(value)), dtype)

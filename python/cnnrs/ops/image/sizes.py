@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.base.arguments import integer
+from cnnrs.base.arguments import choice, integer
 from cnnrs.ops import elementwise
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
-from cnnrs.ops.image.layout import back_to, check_choice, computed, spatial
+from cnnrs.ops.image.layout import back_to, computed, spatial
 from cnnrs.ops.spatial import pair
 
 __all__ = ["resize", "scale_and_translate"]
@@ -155,7 +155,7 @@ def resized_array(
 
     Images of a directory have many sizes, each of which would want a plan of its own.
     """
-    check_choice("resize", "interpolation", interpolation, _FILE_INTERPOLATIONS)
+    choice(interpolation, "resize", "interpolation", _FILE_INTERPOLATIONS)
     image = _to_aspect_ratio(image, 0, size, crop_to_aspect_ratio, pad_to_aspect_ratio, 0.0)
     for axis, target in enumerate(size):
         extent = image.shape[axis]
@@ -188,6 +188,18 @@ def _taps(extent: int, target: int, interpolation: str, antialias: bool) -> tupl
     start = np.minimum(begin, extent - taps)
     weights = np.take_along_axis(matrix, start[:, None] + np.arange(taps), axis=1)
     return start, np.ascontiguousarray(weights.T, dtype=np.float32)
+
+
+def taps(extent: int, target: int, interpolation: str, antialias: bool) -> list[float]:
+    """What output pixels read along an axis, in numbers for the core.
+
+    They are how many pixels each reads, how many output pixels there are, the first pixel of each, and the
+    weights of shape (taps, target).
+    """
+    if interpolation == "nearest":
+        return [1, target, *_nearest(extent, target).tolist(), *[1.0] * target]
+    start, weights = _taps(extent, target, interpolation, antialias)
+    return [len(weights), target, *start.tolist(), *weights.ravel().tolist()]
 
 
 def _nearest(extent: int, target: int) -> np.ndarray:
@@ -245,7 +257,7 @@ def resize(
         >>> ops.image.resize(image, (1, 4), interpolation="nearest")[:, :, 0].tolist()
         [[0.0, 0.0, 4.0, 4.0]]
     """
-    check_choice("resize", "interpolation", interpolation, _INTERPOLATIONS)
+    choice(interpolation, "resize", "interpolation", _INTERPOLATIONS)
     if crop_to_aspect_ratio and pad_to_aspect_ratio:
         raise ValueError("resize: crop_to_aspect_ratio, pad_to_aspect_ratio: expected at most one to be True")
     if fill_mode != "constant":
@@ -311,7 +323,7 @@ def scale_and_translate(
         [1.0, 1.25, 1.75, 2.0]
     """
     name = "scale_and_translate"
-    check_choice(name, "method", method, tuple(_METHODS))
+    choice(method, name, "method", tuple(_METHODS))
     x = as_tensor(images)
     axes = [standardize_axis(axis, x.ndim, f"{name}: spatial_dims") for axis in spatial_dims]
     # None is the extent of the images, as in the shape of a symbolic tensor.

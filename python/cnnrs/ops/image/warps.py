@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base import random_keys
-from cnnrs.base.arguments import number
+from cnnrs.base.arguments import choice, number
 from cnnrs.base.dtypes import FLOAT
 from cnnrs.ops import raw
 from cnnrs.ops.comparisons import where
 from cnnrs.ops.dispatch import apply, as_tensor, op
 from cnnrs.ops.image.filters import blurred, gaussian
-from cnnrs.ops.image.layout import as_batch, back_to, check_choice, computed
+from cnnrs.ops.image.layout import as_batch, back_to, computed
 from cnnrs.ops.image.sampling import FILL_MODES, INTERPOLATIONS, sample
 
 __all__ = ["affine_transform", "elastic_transform", "map_coordinates", "perspective_transform"]
@@ -115,8 +115,8 @@ def affine_transform(
         [1.5, 2.5, 3.0]
     """
     name = "affine_transform"
-    check_choice(name, "interpolation", interpolation, INTERPOLATIONS)
-    check_choice(name, "fill_mode", fill_mode, FILL_MODES)
+    choice(interpolation, name, "interpolation", INTERPOLATIONS)
+    choice(fill_mode, name, "fill_mode", FILL_MODES)
     x, restore = as_batch(images, data_format)
     transform = _per_image(name, "transform", transform, x.shape[0], (8,))
     return restore(_projected(x, transform, interpolation, fill_mode, fill_value))
@@ -198,7 +198,7 @@ def perspective_transform(
         [[0.0, 3.0, 6.0], [1.0, 4.0, 7.0], [2.0, 5.0, 8.0]]
     """
     name = "perspective_transform"
-    check_choice(name, "interpolation", interpolation, INTERPOLATIONS)
+    choice(interpolation, name, "interpolation", INTERPOLATIONS)
     x, restore = as_batch(images, data_format)
     start = _per_image(name, "start_points", start_points, x.shape[0], (4, 2))
     end = _per_image(name, "end_points", end_points, x.shape[0], (4, 2))
@@ -244,7 +244,7 @@ def map_coordinates(
     name = "map_coordinates"
     if isinstance(order, bool) or order not in (0, 1):
         raise ValueError(f"{name}: order: expected 0 or 1, received {order!r}")
-    check_choice(name, "fill_mode", fill_mode, FILL_MODES)
+    choice(fill_mode, name, "fill_mode", FILL_MODES)
     x = as_tensor(inputs)
     places = computed(coordinates)
     if places.ndim < 2 or places.shape[0] != x.ndim or x.ndim == 0:
@@ -313,8 +313,8 @@ def elastic_transform(
         True
     """
     name = "elastic_transform"
-    check_choice(name, "interpolation", interpolation, INTERPOLATIONS)
-    check_choice(name, "fill_mode", fill_mode, FILL_MODES)
+    choice(interpolation, name, "interpolation", INTERPOLATIONS)
+    choice(fill_mode, name, "fill_mode", FILL_MODES)
     deviation = number(sigma, name, "sigma", least=0)
     x, restore = as_batch(images, data_format)
     weights = as_tensor(gaussian(int(6 * deviation) | 1, deviation))

@@ -19,6 +19,7 @@ mod tests;
 use super::gemm::{Gemm, Pixels};
 use crate::backend::cpu::simd::Tier;
 use crate::error::{Error, Result};
+use crate::reserve;
 pub use batch_blocked::{
     BlockedConv, BlockedFilterGrad, BlockedWinograd, blocked_winograd_supports, blocked_winograd_tiles,
 };
@@ -28,6 +29,9 @@ pub use direct::Direct;
 pub use filter_grad::FilterGrad;
 pub(in crate::backend::cpu) use filter_grad::{Combine, image_groups};
 pub use inverted_residual::{InvertedResidual, ResidualArgs, ResidualGeometry};
+
+/// Bytes of a kernel's tables for each tap of a window, with what vectors hold while they grow.
+const TAP_BYTES: usize = 64;
 
 /// Sizes of a 2-D convolution. Input `[batch, in_h, in_w, in_c]`, filters
 /// `[kernel_h, kernel_w, in_c / groups, out_c]`, output `[batch, out_h, out_w, out_c]`.
@@ -141,7 +145,8 @@ impl ConvGeometry {
     }
 
     /// # Errors
-    /// `Value` where a size is 0 or channels do not divide into the groups.
+    /// `Value` where a size is 0 or channels do not divide into the groups, `Memory` where there is none for what
+    /// kernels keep of the window.
     pub fn check(&self) -> Result<()> {
         let g = self;
         let sizes = [
@@ -172,6 +177,8 @@ impl ConvGeometry {
                 g.groups, g.in_c, g.out_c
             )));
         }
-        Ok(())
+        // Kernels keep tables of the taps: an index and an offset of each along an axis, and of each in the window.
+        let taps = (g.kernel_h * g.kernel_w).saturating_mul(TAP_BYTES);
+        reserve::room_for(taps, || format!("tables of a {} x {} window", g.kernel_h, g.kernel_w))
     }
 }

@@ -1,0 +1,62 @@
+"""`cnnrs lr-find`: the learning rate to begin with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from cnnrs.cli.options import add_command, positive, rate
+from cnnrs.cli.train import add_settings, settings_of
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Describes the command."""
+    find = add_command(
+        commands, "lr-find", _find, "find the learning rate to train with",
+        "Train for some steps at rising learning rates (Smith 2017, arXiv:1506.01186), and say which one to\n"
+        "take. Takes the settings of `cnnrs train`; nothing is kept.",
+        "cnnrs lr-find photos/ --model resnet18 --optimizer sgd\ncnnrs lr-find run.toml --plot rates.png",
+    )  # fmt: skip
+    find.add_argument("source", metavar="FOLDER|FILE.toml|mnist", help="as of `cnnrs train`")
+    find.add_argument("--steps", type=positive, default=100, help="batches of the test (100)")
+    find.add_argument("--start", type=rate, default=1e-6, help="the first rate (1e-6)")
+    find.add_argument("--end", type=rate, default=10.0, help="the last rate (10)")
+    find.add_argument("--plot", type=Path, metavar="FILE", help="draw losses over rates (extra plot)")
+    find.add_argument("--json", action="store_true", help="write rates, losses and suggestion as JSON")
+    add_settings(find)
+
+
+def _find(options: argparse.Namespace) -> int:
+    from cnnrs import runs
+    from cnnrs.optimizers import SAM
+    from cnnrs.runs.preparing import prepare, surroundings
+
+    settings: runs.Settings = settings_of(options)
+    # The test sets the rates: a schedule would be in its way.
+    settings = settings.changed(schedule="constant", warmup_epochs=0.0, eta_min=0.0)
+    with surroundings(settings):
+        prepared = prepare(settings)
+        if isinstance(prepared.model.optimizer, SAM):
+            options.parser.error("--sam-rho: expected 0: the test looks for the rate of one optimizer")
+        prepared.training.begin(0)
+        found = prepared.model.lr_find(
+            prepared.training, start_learning_rate=options.start, end_learning_rate=options.end,
+            steps=options.steps,
+        )  # fmt: skip
+    if options.plot is not None:
+        found.plot().figure.savefig(options.plot)
+    if options.json:
+        rows = {"learning_rates": found.learning_rates, "losses": found.losses, "smoothed": found.smoothed}
+        print(json.dumps({"suggestion": found.suggestion, "steepest": found.steepest, **rows}))
+        return 0
+    print(
+        f"learning rate {found.suggestion:.2g}: the loss falls fastest at {found.steepest:.2g}, and is least"
+    )
+    print(f"at {10 * found.minimum_over_ten:.2g}, after {len(found.losses)} batches of rising rates")
+    print(f"next: cnnrs train {shlex.quote(options.source)} --learning-rate {found.suggestion:.2g}")
+    return 0

@@ -1,0 +1,120 @@
+"""The program `cnnrs`: its commands, and what its exit statuses mean."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from cnnrs.cli import (
+    bench,
+    check,
+    completion,
+    convert,
+    doctor,
+    evaluate,
+    explain,
+    lr_find,
+    predict,
+    profile,
+    report,
+    resume,
+    search,
+    serve,
+    summary,
+    train,
+)
+from cnnrs.cli.options import version
+from cnnrs.cli.signals import CLOSED_PIPE, INTERRUPTED, TERMINATED, USAGE, Terminated
+
+__all__ = ["main", "make_parser"]
+
+_MODULES = (
+    train, resume, evaluate, predict, report, serve, search, summary, explain, profile, bench, lr_find,
+    convert, check, doctor, completion,
+)  # fmt: skip
+_EPILOG = """from a folder of pictures to answers:
+  cnnrs train photos/ --model resnet18 --epochs 20 --out run/
+  cnnrs evaluate run/
+  cnnrs predict run/ picture.jpg
+
+`cnnrs COMMAND --help` explains a command, with examples.
+
+exit status: 0 done, 1 failed, 2 wrong arguments or settings, 130 interrupted (Ctrl-C),
+141 nobody reads the output any more, 143 terminated (SIGTERM)
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        arguments: What follows the program's name; `None` takes it from `sys.argv`.
+
+    Returns:
+        The exit status: 0, 1 if the command failed, 2 if settings are wrong, 130 if it was interrupted, 141
+        if nobody reads its output any more, 143 if SIGTERM ended it. A wrong argument exits with status 2 and
+        a message, as `argparse` does.
+    """
+    try:
+        try:
+            options = make_parser().parse_args(arguments)
+            with _warnings_as_lines():
+                return options.run(options)
+        finally:
+            # Here, where what it raises is caught.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough, as in `cnnrs doctor | head -1`. What is left in the buffer
+        # goes nowhere, also when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except KeyboardInterrupt as error:
+        ended = isinstance(error, Terminated) or getattr(error, "number", None) == signal.SIGTERM
+        print(f"cnnrs: {'terminated' if ended else 'interrupted'}", file=sys.stderr)
+        return TERMINATED if ended else INTERRUPTED
+    except (OSError, ValueError, TypeError, MemoryError, ImportError) as error:
+        if isinstance(error, TypeError) and not _is_ours(error):
+            raise
+        print(f"cnnrs: error: {error}", file=sys.stderr)
+        return USAGE if type(error).__name__ == "SettingsError" else 1
+
+
+@contextlib.contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Warnings come as lines of the program, without the lines of its source."""
+
+    def show(message: Any, *_: Any, **__: Any) -> None:
+        if sys.stderr is not None:
+            print(f"cnnrs: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether an error names an argument that was received: others are mistakes of the program."""
+    return "expected" in str(error) and "received" in str(error)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="cnnrs",
+        description="Trains, explains and serves convolutional networks.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"cnnrs {version('cnnrs')}")
+    commands = parser.add_subparsers(required=True, metavar="command", dest="command", title="commands")
+    for module in _MODULES:
+        module.add(commands)
+    parser.set_defaults(program=parser)
+    return parser

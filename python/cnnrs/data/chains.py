@@ -1,0 +1,170 @@
+"""Chains of augmentation: steps that the core runs on arrays of elements, between plans or by themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cnnrs import _core, ops
+from cnnrs.base import context
+from cnnrs.base.image_steps import Step
+
+__all__ = ["Chain", "EagerChains", "RecordedChains", "packed"]
+
+_DTYPES = ("uint8", "float32")
+
+
+def _described(steps: Sequence[Step]) -> list[Any]:
+    """Steps without what is drawn, as the core takes them."""
+    return [
+        (step.name, [float(n) for n in step.numbers], [_described(part) for part in step.parts])
+        for step in steps
+    ]
+
+
+def _params(steps: Sequence[Step]) -> list[Any]:
+    """What is drawn, in the order in which the core reads it."""
+    found: list[Any] = []
+    for step in steps:
+        found += step.params
+        for part in step.parts:
+            found += _params(part)
+    return found
+
+
+def packed(steps: Sequence[Step], batch: int) -> Any:
+    """What is drawn, of shape (batch, numbers): a tensor, or an array where all is numbers."""
+    columns = []
+    for param in _params(steps):
+        if not hasattr(param, "shape"):
+            columns.append(np.full((batch, 1), param, np.float32))
+            continue
+        value = ops.cast(param, "float32")
+        wide = len(value.shape) == 2 and value.shape[1] > 1
+        value = value if wide else ops.reshape(value, (-1, 1))
+        columns.append(ops.broadcast_to(value, (batch, value.shape[1])))
+    if all(isinstance(column, np.ndarray) for column in columns):
+        return np.concatenate(columns or [np.zeros((batch, 0), np.float32)], axis=1)
+    return ops.concatenate(columns, axis=1)
+
+
+class Chain:
+    """Steps for images of one shape.
+
+    Args:
+        steps: The steps.
+        shape: The shape of an image, or of a batch of them.
+        channels_first: Whether channels stand in front of height and width.
+
+    Attributes:
+        result_shape: The shape of the results.
+        result_dtype: Their element type.
+    """
+
+    def __init__(self, steps: Sequence[Step], shape: Sequence[int], channels_first: bool):
+        self._core = _core.Augmentation(_described(steps))
+        self._channels_first = channels_first
+        self._shape = tuple(shape)
+        a, b, c = self._shape[-3:]
+        last = self._core.result_shape((a, b, c), channels_first)
+        self.result_shape = (*self._shape[:-3], *last)
+        self.result_dtype = "uint8" if steps[-1].name == "round" else "float32"
+
+    def run(self, images: np.ndarray, params: np.ndarray) -> np.ndarray:
+        """What the steps make of images, which may have further axes in front.
+
+        Args:
+            images: Array of uint8 or float32.
+            params: What `packed` gives, with the same axes in front.
+        """
+        front = images.shape[:-3]
+        count = math.prod(front)
+        images = np.ascontiguousarray(images).reshape(count, *images.shape[-3:])
+        params = np.ascontiguousarray(params, np.float32).reshape(count, -1 if count else self._core.params)
+        results = np.empty((count, *self.result_shape[-3:]), self.result_dtype)
+        self._core.apply(images, params, results, self._channels_first)
+        return results.reshape(*front, *results.shape[1:])
+
+
+def _taken(images: Any) -> bool:
+    """Whether steps can be run on such images."""
+    return images.dtype in _DTYPES and len(images.shape) in (3, 4) and 0 not in images.shape
+
+
+def _batch(images: Any) -> int:
+    return 1 if len(images.shape) == 3 else int(images.shape[0])
+
+
+class EagerChains:
+    """A collector that runs steps at once: where Python runs the function of a mapping."""
+
+    def add(self, images: Any, steps: Sequence[Step], channels_first: bool) -> Any:
+        if not _taken(images):
+            return None
+        chain = Chain(steps, images.shape, channels_first)
+        drawn = packed(steps, _batch(images))
+        params = drawn if isinstance(drawn, np.ndarray) else drawn.numpy()
+        params = params if len(images.shape) == 4 else params[0]
+        return _core.tensor(chain.run(images.numpy(), params))
+
+    def follows(self, images: Any) -> bool:
+        return False
+
+
+class _Call:
+    """A chain that stands between plans.
+
+    Attributes:
+        images: The tensor of its images.
+        place: The place of it among the placeholders; None if it is computed.
+        result: The place of the result among them.
+    """
+
+    def __init__(
+        self, images: Any, place: int | None, steps: Sequence[Step], channels_first: bool, result: int
+    ):
+        self.images, self.place, self.result = images, place, result
+        self.steps, self.channels_first = steps, channels_first
+        self.chain = Chain(steps, images.shape, channels_first)
+
+
+class RecordedChains:
+    """A collector for a function that is being recorded: results are placeholders, which chains fill.
+
+    Args:
+        recorder: The `_core.Trace`.
+
+    Attributes:
+        calls: The chains in their order. Steps that follow on a result become a longer chain of their own.
+    """
+
+    def __init__(self, recorder: Any):
+        self._recorder = recorder
+        self._depth = context.trace_depth()
+        self.calls: list[_Call] = []
+
+    def _made(self, place: int | None) -> _Call | None:
+        """The call whose result stands at a place."""
+        return next((call for call in self.calls if call.result == place), None)
+
+    def add(self, images: Any, steps: Sequence[Step], channels_first: bool) -> Any:
+        # What is recorded inside of this function has placeholders of its own.
+        if not _taken(images) or context.trace_depth() != self._depth:
+            return None
+        place = self._recorder.place_of(images)
+        before = self._made(place)
+        if before is not None and before.channels_first == channels_first:
+            images, place = before.images, before.place
+            steps = [*before.steps, *steps]
+        chain = Chain(steps, images.shape, channels_first)
+        result = self._recorder.placeholder(list(chain.result_shape), chain.result_dtype, "augmented")
+        at = self._recorder.place_of(result)
+        self.calls.append(_Call(images, place, steps, channels_first, at))
+        return result
+
+    def follows(self, images: Any) -> bool:
+        inside = context.trace_depth() != self._depth
+        return not inside and self._made(self._recorder.place_of(images)) is not None

@@ -1,0 +1,90 @@
+"""`RunFolder`: the files of a training run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+__all__ = ["RunFolder", "write_json", "write_text"]
+
+
+def write_text(path: Any, text: str) -> None:
+    """Writes a file that is whole or not there: whatever stood there stays until then.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text(Path(folder) / "a.txt", "ä")
+    ...     (Path(folder) / "a.txt").read_text(encoding="utf-8")
+    'ä'
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Any, value: Any) -> None:
+    """Writes plain data as JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+class RunFolder:
+    """The folder of a run, and where its files are.
+
+    Attributes:
+        path: The folder.
+        settings: `run.toml`, which repeats the run.
+        best: `model.keras`, the best epoch by the validation.
+        last: `last.keras`, the last epoch.
+        snapshot: The folder of the state from which training goes on; gone when it is over.
+        history: `history.csv`, a line an epoch.
+        environment: `environment.json`: command, versions, seed, hash of the data, machine.
+        search: `search.json`, the trials of a search.
+    """
+
+    def __init__(self, path: Any):
+        self.path = Path(path)
+        self.settings = self.path / "run.toml"
+        self.best = self.path / "model.keras"
+        self.last = self.path / "last.keras"
+        self.snapshot = self.path / "snapshot"
+        self.history = self.path / "history.csv"
+        self.environment = self.path / "environment.json"
+        self.search = self.path / "search.json"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether there is a run."""
+        return self.settings.is_file()
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether training was interrupted."""
+        return self.is_run and (self.snapshot / "latest.safetensors").is_file()
+
+    def require(self) -> RunFolder:
+        """The folder itself.
+
+        Raises:
+            FileNotFoundError: There is no run in it.
+        """
+        if not self.is_run:
+            what = "a folder without run.toml" if self.path.is_dir() else "no such folder"
+            raise FileNotFoundError(
+                f"{str(self.path)!r}: expected the folder of a run, as `cnnrs train` writes it; {what}"
+            )
+        return self
+
+    def read_environment(self) -> dict[str, Any]:
+        """What `environment.json` says; nothing where there is none."""
+        if not self.environment.is_file():
+            return {}
+        return dict(json.loads(self.environment.read_text(encoding="utf-8")))

@@ -1,0 +1,164 @@
+//! Images of another size: each pixel of the result is a weighted sum of some of a column, then of some of a row.
+
+use super::neighbours::add_weighted;
+use super::picture::{Elements, Planes, View};
+use super::wide;
+
+/// What the results along an axis read: each `taps` pixels from `start` on.
+#[derive(Clone, Debug)]
+pub struct Taps {
+    pub taps: usize,
+    pub start: Vec<usize>,
+    /// Of shape (taps, results).
+    pub weights: Vec<f32>,
+}
+
+impl Taps {
+    /// The triangle kernel on the `length` pixels from `first` on, brought to `target` ones; it grows where they become
+    /// fewer, if `antialias` says so. Weights inside are divided by their sum.
+    pub fn triangle(first: f32, length: f32, target: usize, extent: usize, antialias: bool) -> Taps {
+        let ratio = length / target as f32;
+        let support = if antialias { ratio.max(1.0) } else { 1.0 };
+        let (low, high) = (first.max(0.0) as usize, ((first + length) as usize).min(extent).max(1));
+        let low = low.min(high - 1);
+        let taps = ((2.0 * support).ceil() as usize).saturating_add(1).min(high - low);
+        let mut made = Taps { taps, start: vec![0; target], weights: vec![0.0; taps * target] };
+        for i in 0..target {
+            let centre = first + (i as f32 + 0.5) * ratio - 0.5;
+            let start = ((centre - support).ceil().max(low as f32) as usize).min(high - taps);
+            made.start[i] = start;
+            let weight = |j: usize| (1.0 - ((start + j) as f32 - centre).abs() / support).max(0.0);
+            let total: f32 = (0..taps).map(weight).sum();
+            for j in 0..taps {
+                made.weights[j * target + i] = weight(j) / total;
+            }
+        }
+        made
+    }
+
+    /// One pixel each: that in whose part of the window the middle of the result lies.
+    pub fn nearest(first: f32, length: f32, target: usize, extent: usize) -> Taps {
+        let ratio = length / target as f32;
+        let last = ((first + length) as usize).clamp(1, extent) - 1;
+        let place = |i: usize| ((first + ((i as f32 + 0.5) * ratio).floor()).max(0.0) as usize).min(last);
+        Taps { taps: 1, start: (0..target).map(place).collect(), weights: vec![1.0; target] }
+    }
+
+    /// The same for an axis of `extent` pixels that is read backwards.
+    fn mirrored(&self, extent: usize) -> Taps {
+        let target = self.start.len();
+        Taps {
+            taps: self.taps,
+            start: self.start.iter().map(|start| extent - self.taps - start).collect(),
+            weights: (0..self.taps).rev().flat_map(|j| self.weights[j * target..][..target].to_vec()).collect(),
+        }
+    }
+
+    /// Whether all pixels that are read are there.
+    pub fn fit(&self, extent: usize) -> bool {
+        self.start.iter().all(|start| start + self.taps <= extent)
+    }
+}
+
+wide! {
+    /// `to += from * weight`.
+    fn add_bytes(to: &mut [f32], from: &[u8], weight: f32) {
+        to.iter_mut().zip(from).for_each(|(t, &f)| *t += f32::from(f) * weight);
+    }
+
+    /// `to = from * weight`.
+    fn set_bytes(to: &mut [f32], from: &[u8], weight: f32) {
+        to.iter_mut().zip(from).for_each(|(t, &f)| *t = f32::from(f) * weight);
+    }
+
+    /// Sums along a row of pixels of one float.
+    fn along_row(row: &[f32], start: &[usize], weights: &[f32], taps: usize, to: &mut [f32]) {
+        let target = start.len();
+        to.fill(0.0);
+        for j in 0..taps {
+            let weights = &weights[j * target..][..target];
+            for i in 0..target {
+                to[i] += row[start[i] + j] * weights[i];
+            }
+        }
+    }
+}
+
+/// Sums along a row of pixels of three floats, behind which there is one more, into three rows.
+fn along_colors(row: &[f32], columns: &Taps, to: [&mut [f32]; 3]) {
+    let target = columns.start.len();
+    let [red, green, blue] = to;
+    for (i, &start) in columns.start.iter().enumerate() {
+        let mut total = [0.0f32; 4];
+        for j in 0..columns.taps {
+            let at = (start + j) * 3;
+            let pixel = &row[at..at + 4];
+            let weight = columns.weights[j * target + i];
+            for k in 0..4 {
+                total[k] += pixel[k] * weight;
+            }
+        }
+        (red[i], green[i], blue[i]) = (total[0], total[1], total[2]);
+    }
+}
+
+/// The view in another size.
+pub fn resample(view: &View<'_>, rows: &Taps, columns: &Taps) -> Planes {
+    let mirrored;
+    let columns = if view.across {
+        mirrored = columns.mirrored(view.columns);
+        &mirrored
+    } else {
+        columns
+    };
+    let (height, width) = (rows.start.len(), columns.start.len());
+    let mut result = Planes::new(height, width, view.channels);
+    // The channels of a pixel lie side by side, or each is an image of its own.
+    let beside = view.strides.2 == 1 && view.channels > 1;
+    let (bands, depth) = if beside { (1, view.channels) } else { (view.channels, 1) };
+    // What no result reads needs no sum.
+    let first = columns.start.iter().min().map_or(0, |start| start * depth);
+    let end = columns.start.iter().max().map_or(0, |start| (start + columns.taps) * depth);
+    let mut sums = vec![0.0f32; view.columns * depth + 1];
+    let mut single = vec![0.0f32; view.columns];
+    for band in 0..bands {
+        for y in 0..height {
+            for j in 0..rows.taps {
+                let weight = rows.weights[j * height + y];
+                if j > 0 && weight == 0.0 {
+                    continue;
+                }
+                let at = view.row(rows.start[y] + j) + band * view.strides.2;
+                let to = &mut sums[first..end];
+                match view.elements {
+                    Elements::Bytes(all) if j == 0 => set_bytes(to, &all[at + first..at + end], weight),
+                    Elements::Bytes(all) => add_bytes(to, &all[at + first..at + end], weight),
+                    Elements::Floats(all) => {
+                        if j == 0 {
+                            to.fill(0.0);
+                        }
+                        add_weighted(to, &all[at + first..at + end], weight);
+                    }
+                }
+            }
+            if beside && depth == 3 {
+                let (red, rest) = result.data.split_at_mut(height * width);
+                let (green, blue) = rest.split_at_mut(height * width);
+                let to = [red, green, blue].map(|plane| &mut plane[y * width..][..width]);
+                along_colors(&sums, columns, to);
+                continue;
+            }
+            for c in 0..depth {
+                let to = &mut result.data[((band + c) * height + y) * width..][..width];
+                let row = if depth == 1 {
+                    &sums[..view.columns]
+                } else {
+                    single.iter_mut().zip(sums[c..].iter().step_by(depth)).for_each(|(s, &x)| *s = x);
+                    &single[..]
+                };
+                along_row(row, &columns.start, &columns.weights, columns.taps, to);
+            }
+        }
+    }
+    result
+}
