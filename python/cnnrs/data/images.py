@@ -224,14 +224,14 @@ class _Batch(NamedTuple):
     """Images, their places among the paths, and what is to be said of the others."""
 
     images: np.ndarray
-    index: np.ndarray
+    places: np.ndarray
     warning: str = ""
 
     def told(self) -> tuple[np.ndarray, np.ndarray]:
         """The images and their places, after the warning."""
         if self.warning:
             warn_user(self.warning)
-        return self.images, self.index
+        return self.images, self.places
 
 
 def _read(paths: list[str], wanted: dict[str, Any], threads: int | None, skip: bool, function: str) -> _Batch:
@@ -406,7 +406,7 @@ def _batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     def read(first: int) -> _Batch:
         batch = _read(paths[first : first + batch_size], wanted, threads, skip, function)
-        return batch._replace(index=batch.index + first)
+        return batch._replace(places=batch.places + first)
 
     firsts = iter(range(0, len(paths), batch_size))
     if not prefetch:
