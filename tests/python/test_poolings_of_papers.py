@@ -317,7 +317,10 @@ def test_bad_arguments_name_layer_argument_received_and_expected():
             "alpha: expected None to learn one per channel",
         ),
         (lambda: layers.MixedPooling2D(per="region")(unknown), "expected images of known height and width"),
-        (lambda: layers.GatedPooling2D(gate="max"), "gate: expected one of 'region', 'pointwise', received 'max'"),
+        (
+            lambda: layers.GatedPooling2D(gate="max"),
+            "gate: expected one of 'region', 'pointwise', received 'max'",
+        ),
         (lambda: layers.LpPooling2D(0.5), "p: expected a finite number >= 1, received 0.5"),
         (lambda: layers.GeMPooling2D(p=0), "p: expected a finite number > 0, received 0"),
         (
