@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Any
 
-from cnnrs.cli.models import is_model_file, made, path_of
+from cnnrs.cli.models import is_model_file, made
 from cnnrs.cli.options import add_command
 
 __all__ = ["add"]
@@ -16,8 +16,8 @@ def add(commands: Any) -> None:
     """Describes the command."""
     summary = add_command(
         commands, "summary", _summary, "show what a model is made of, or what a file holds",
-        "Show the layers and arrays of a file of a model or of weights, without making the model; or the\n"
-        "table of layers of a network, with what each costs on request.",
+        "Show the layers of a run's model or of a network, with what each costs on request; or the layers\n"
+        "and arrays of a file of a model or of weights, without making the model.",
         "cnnrs summary run/\ncnnrs summary weights.safetensors\ncnnrs summary resnet50 --costs",
     )  # fmt: skip
     summary.add_argument(
@@ -29,13 +29,16 @@ def add(commands: Any) -> None:
 
 
 def _summary(options: argparse.Namespace) -> int:
-    """The layers and the arrays. The model of a file is not made, and its classes are not needed."""
+    """The layers of a run or a network. The model of a file is not made, and its classes are not needed."""
     from cnnrs.saving.contents import contents_of, describe
 
     path = options.path
-    if options.costs or not (is_model_file(path) or os.path.exists(path) or "." in path or os.sep in path):
+    is_file = not os.path.isdir(path) and (
+        is_model_file(path) or os.path.exists(path) or "." in path or os.sep in path
+    )
+    if options.costs or not is_file:
         shown = {"flops": True, "receptive_field": True, "memory": True} if options.costs else {}
         made(path).summary(**shown)
         return 0
-    print(describe(contents_of(path_of(path) if os.path.isdir(path) else path)))
+    print(describe(contents_of(path)))
     return 0
