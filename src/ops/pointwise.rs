@@ -352,7 +352,7 @@ impl Function {
 impl Function {
     /// Gradients by the inputs, each of its input's shape.
     ///
-    /// With `below_select`, nothing flows where nothing comes in ([`still_where_still`]).
+    /// With `below_select`, nothing flows where nothing comes in (`still_where_still`).
     ///
     /// # Errors
     /// When the nodes' types do not fit.
