@@ -20,6 +20,7 @@ __all__ = [
     "tensor",
     "gradients",
     "realise",
+    "Augmentation",
     "Variable",
     "Trace",
     "CompiledFunction",
