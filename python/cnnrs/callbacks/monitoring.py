@@ -286,6 +286,9 @@ class ModelCheckpoint(Monitor):
             os.makedirs(folder, exist_ok=True)
         if self.verbose > 0:
             print(f"\nEpoch {epoch + 1}: saving model to {re.sub(os.sep * 2, os.sep, path)}")
+        self._write(path)
+
+    def _write(self, path: str) -> None:
         if self.save_weights_only:
             self.model.save_weights(path, overwrite=True)
         else:

@@ -47,9 +47,25 @@ def _convert(options: argparse.Namespace) -> int:
     elif output.endswith(_WEIGHTS):
         model.save_weights(output, overwrite=True)
     else:
-        model.save(output, overwrite=True, include_optimizer=not options.no_optimizer)
+        model.save(output, overwrite=True, include_optimizer=_keeps_optimizer(model, options))
     print(f"saved {output} ({os.path.getsize(output):,} bytes)")
     return 0
+
+
+def _keeps_optimizer(model: Any, options: argparse.Namespace) -> bool:
+    """Whether the optimizer is written: a file of Keras holds none that Keras has not."""
+    from cnnrs.base.user_warnings import warn_user
+    from cnnrs.saving.keras_config import keras_has_optimizer
+
+    if options.no_optimizer or model.optimizer is None:
+        return False
+    if options.output.endswith(".safetensors") or keras_has_optimizer(model.optimizer):
+        return True
+    warn_user(
+        f"{type(model.optimizer).__name__} with these settings is not one of Keras, which could not read the "
+        "file: the optimizer is left out; .safetensors keeps it"
+    )
+    return False
 
 
 def _write_arrays(model: Any, output: str) -> None:

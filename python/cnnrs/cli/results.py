@@ -51,11 +51,16 @@ def stopped(out: Any, error: BaseException) -> None:
     from cnnrs.runs import RunFolder
 
     folder = RunFolder(out)
+    ended = folder.is_complete and not folder.is_resumable
     if not isinstance(error, KeyboardInterrupt) and (
-        isinstance(error, FileExistsError) or not folder.is_resumable
+        isinstance(error, FileExistsError) or not (folder.is_resumable or ended)
     ):
         return
-    if not folder.is_run:
+    if ended:
+        if folder.report.is_file():
+            return
+        text = f"saved, but for the report; write it with:\n  cnnrs report {shlex.quote(str(folder.path))}"
+    elif not folder.is_run:
         text = "stopped before training began; nothing is saved"
     else:
         what = "saved" if folder.is_resumable else "stopped in the first epoch"

@@ -12,13 +12,13 @@ from typing import Any
 
 from cnnrs import reporting
 from cnnrs.base.progress_line import visible_width
-from cnnrs.callbacks import BackupAndRestore, Callback
+from cnnrs.callbacks import BackupAndRestore, Callback, ModelCheckpoint
 from cnnrs.callbacks.learning_rates import log_rates
 from cnnrs.runs.data import ImageBatches
 from cnnrs.runs.folder import write_text
 from cnnrs.runs.stopping import Stopping
 
-__all__ = ["EpochOrder", "HistoryFile", "LiveReport", "Pruning", "RunProgress", "Snapshots"]
+__all__ = ["BestModel", "EpochOrder", "HistoryFile", "LiveReport", "Pruning", "RunProgress", "Snapshots"]
 
 
 class EpochOrder(Callback):
@@ -41,6 +41,21 @@ class EpochOrder(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._batches.begin(epoch)
+
+
+class BestModel(ModelCheckpoint):
+    """Keeps the best model for use: without the optimizer of the run, so that Keras reads it.
+
+    Args:
+        path: The file.
+        monitor: The log that decides which is best.
+    """
+
+    def __init__(self, path: Any, monitor: str):
+        super().__init__(str(path).replace("{", "{{").replace("}", "}}"), monitor, save_best_only=True)
+
+    def _write(self, path: str) -> None:
+        self.model.save(path, overwrite=True, include_optimizer=False)
 
 
 class HistoryFile(Callback):

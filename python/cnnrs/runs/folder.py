@@ -48,6 +48,8 @@ class RunFolder:
         history: `history.csv`, a line an epoch.
         environment: `environment.json`: command, versions, seed, hash of the data, machine.
         search: `search.json`, the trials of a search.
+        evaluation: `evaluation.json`, the figures of the end.
+        report: `report.html`.
     """
 
     def __init__(self, path: Any):
@@ -59,6 +61,13 @@ class RunFolder:
         self.history = self.path / "history.csv"
         self.environment = self.path / "environment.json"
         self.search = self.path / "search.json"
+        self.evaluation = self.path / "evaluation.json"
+        self.report = self.path / "report.html"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a run came to its end, and was evaluated; its report may be missing."""
+        return self.is_run and self.evaluation.is_file()
 
     @property
     def is_run(self) -> bool:

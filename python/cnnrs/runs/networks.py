@@ -13,7 +13,7 @@ from cnnrs.applications.imagenet_utils import preprocess_input
 from cnnrs.base.suggest import did_you_mean
 from cnnrs.runs.settings import SettingsError
 
-__all__ = ["arguments_of", "found", "is_file", "make", "names", "size_of"]
+__all__ = ["arguments_of", "found", "is_file", "make", "names", "precision_of", "size_of"]
 
 _FILES = (".keras", ".h5", ".safetensors")
 _SMALL = 64
@@ -81,6 +81,13 @@ def size_of(model: str) -> list[int]:
     return [28, 28] if name == "LeNet5" else [ALL[name].size] * 2
 
 
+def precision_of(model: str) -> str:
+    """The precision that the layers of a file's model have."""
+    made = models.load_model(model, compile=False)
+    found = {layer.dtype_policy.name for layer in made._flatten_layers() if layer.weights}
+    return next((name for name in sorted(found) if name.startswith("mixed")), "float32")
+
+
 def make(model: str, classes: int, size: list[int], channels: int, weights: str, augment: str) -> Any:
     """A network that takes images from 0 to 255, augments them in training, scales them and classifies.
 
@@ -90,7 +97,7 @@ def make(model: str, classes: int, size: list[int], channels: int, weights: str,
         size: Height and width of the images.
         channels: Their channels.
         weights: "none", "imagenet" or a file of weights, of which those that fit are taken.
-        augment: "none", "light", "standard" or "randaugment".
+        augment: "none", "light", "standard" or "randaugment"; the model of a file has its own.
 
     Returns:
         A model, flat where the network is one of functions.
@@ -99,8 +106,15 @@ def make(model: str, classes: int, size: list[int], channels: int, weights: str,
         SettingsError: There is no such network, or it cannot be made for such images or weights.
     """
     if is_file(model):
-        return _of_file(model, classes, size, channels)
+        made: Any = _of_file(model, classes, size, channels)
+        if weights == "imagenet":
+            raise SettingsError(
+                "weights: expected none or a file beside the file of a model, received imagenet"
+            )
+        return _loaded(made, weights)
     name = found(model)
+    if name == "LeNet5" and weights == "imagenet":
+        raise SettingsError("weights: nobody publishes those of LeNet5; expected none or a file")
     inputs = layers.Input((*size, channels), name="images")
     try:
         x = _augmented(inputs, augment, size)
@@ -108,11 +122,16 @@ def make(model: str, classes: int, size: list[int], channels: int, weights: str,
             outputs = layers.Rescaling(1 / 255, name="rescaling")(x)
             for layer in applications.LeNet5((*size, channels), classes).layers:
                 outputs = layer(outputs)
-            made: Any = models.Model(inputs, outputs, name="lenet5")
+            made = models.Model(inputs, outputs, name="lenet5")
         else:
             made = _application(name, x, inputs, classes, min(size), weights)
     except ValueError as error:
         raise SettingsError(f"model: {error}") from error
+    return _loaded(made, weights)
+
+
+def _loaded(made: Any, weights: str) -> Any:
+    """A model with the weights of a file that fit."""
     if weights not in ("none", "imagenet"):
         if not os.path.exists(weights):
             raise SettingsError(f"weights: expected none, imagenet or a file, found no file {weights!r}")

@@ -42,7 +42,10 @@ def surroundings(settings: Settings) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if settings.device is not None:
             stack.enter_context(device_of(settings.device))
-        config.set_dtype_policy(settings.precision or "float32")
+        precision = settings.precision
+        if precision is None and settings.model and os.path.isfile(settings.model):
+            precision = networks.precision_of(settings.model)
+        config.set_dtype_policy(precision or "float32")
         # Names are part of the files of a run, which are the same in any process.
         stack.enter_context(fresh_names())
         try:
@@ -66,14 +69,23 @@ def _resolved(settings: Settings) -> Settings:
         "fit": settings.fit or "stretch",
         "broken": settings.broken or "error",
         "recipe": settings.recipe or "none",
-        "augment": settings.augment or ("none" if named else "light"),
         "class_weight": settings.class_weight or "none",
         "early_stopping": settings.early_stopping or 0,
         "monitor": settings.monitor or "accuracy",
-        "precision": settings.precision or "float32",
         "seed": draw_seed() if settings.seed is None else settings.seed,
         **{name: value for name, value in recipe.settings().items() if value is not None},
     }
+    if not networks.is_file(model):
+        values["augment"] = settings.augment or ("none" if named else "light")
+        values["precision"] = settings.precision or "float32"
+    elif settings.augment is not None:
+        raise SettingsError(
+            "augment: expected none with the file of a model: what augments is a part of it, and stays"
+        )
+    else:
+        values["precision"] = own = networks.precision_of(model)
+        if settings.precision not in (None, own):
+            raise SettingsError(f"precision: {model!r} has layers of {own}, received {settings.precision}")
     if settings.validation is not None:
         values["validation"] = os.path.abspath(settings.validation)
         if settings.validation_split:
@@ -87,7 +99,7 @@ def _resolved(settings: Settings) -> Settings:
         values["image_size"] = shipped if named else networks.size_of(model)
     if values["weights"] not in ("none", "imagenet"):
         values["weights"] = os.path.abspath(values["weights"])
-    return settings.changed(**values)
+    return settings.filled_in(values)
 
 
 def _images(settings: Settings) -> tuple[Images, np.ndarray, Images, np.ndarray]:

@@ -132,6 +132,14 @@ def _of(table: str, convert: Callable[[Any, str], Any], help: str, metavar: str,
 
 
 _D, _M, _T = "data", "model", "training"
+# What is filled in by another setting, where it is not given.
+_DEPEND = {
+    "recipe": tuple(PLAIN.settings()),
+    "optimizer": ("learning_rate",),
+    "batch_size": ("learning_rate",),
+    "schedule": ("warmup_epochs", "eta_min"),
+    "model": ("image_size", "augment", "precision"),
+}
 
 
 @dataclass(frozen=True)
@@ -227,6 +235,8 @@ class Settings:
     precision: str | None = _of(_T, _one_of(*PRECISIONS), "float32, mixed_float16 or mixed_bfloat16", "NAME")
     device: str | None = _of(_T, _text, '"cpu", "gpu", "gpu:1" ("cpu")', "NAME")
     seed: int | None = _of(_T, _int(0, 2**32 - 1), "makes the run repeatable (drawn, and kept)", "N")
+    # Names of settings whose values nobody gave: they are filled in anew where what they depend on changes.
+    filled: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for setting in SETTINGS.values():
@@ -255,6 +265,9 @@ class Settings:
         values: dict[str, Any] = {}
         for table, entries in tables.items():
             if table == "search":
+                continue
+            if table == "filled":
+                values["filled"] = _filled(entries, where)
                 continue
             if table not in known:
                 owner = SETTINGS.get(table)
@@ -291,10 +304,12 @@ class Settings:
             value = getattr(self, setting.name)
             if value is not None:
                 tables.setdefault(setting.table, {})[setting.name] = value
+        if self.filled:
+            tables["filled"] = {"names": list(self.filled)}
         return tables
 
     def changed(self, **values: Any) -> Settings:
-        """The settings with other values.
+        """The settings with other values, and without those that were filled in by what these replace.
 
         Raises:
             SettingsError: There is no such setting, or a value is out of its range.
@@ -302,7 +317,19 @@ class Settings:
         for name in values:
             if name not in SETTINGS:
                 raise SettingsError(f"no setting {name!r}{did_you_mean(name, SETTINGS)}")
-        return dataclasses.replace(self, **values)
+        depend = {name for key in values for name in _DEPEND.get(key, ()) if name not in values}
+        for name in self.filled:
+            if name in depend:
+                values[name] = None
+        filled = tuple(name for name in self.filled if values.get(name, self) is self)
+        return dataclasses.replace(self, **values, filled=filled)
+
+    def filled_in(self, values: Mapping[str, Any]) -> Settings:
+        """The settings with values that nobody gave, which are noted as such."""
+        new = {name: value for name, value in values.items() if getattr(self, name) is None}
+        # A seed that was drawn, and what the data are, stay as they are.
+        names = [name for name in SETTINGS if name in new and name != "seed"] + list(self.filled)
+        return dataclasses.replace(self, **values, filled=tuple(n for n in SETTINGS if n in names))
 
     def chosen_recipe(self) -> Recipe:
         """The recipe with the settings that were given in the place of its own.
@@ -339,4 +366,12 @@ SETTINGS: Mapping[str, Setting] = {
         field.metadata["metavar"],
     )
     for field in dataclasses.fields(Settings)
+    if field.metadata
 }
+
+
+def _filled(entries: Any, where: str) -> tuple[str, ...]:
+    names = entries.get("names") if isinstance(entries, Mapping) else None
+    if not isinstance(names, list) or not all(name in SETTINGS for name in names):
+        raise SettingsError(f"{where}[filled] names: expected names of settings, received {entries!r}")
+    return tuple(names)

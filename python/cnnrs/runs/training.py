@@ -20,7 +20,7 @@ from cnnrs.base.user_warnings import warn_user
 from cnnrs.evaluation import evaluate_model
 from cnnrs.recipes.training import mixers_of
 from cnnrs.runs import toml
-from cnnrs.runs.callbacks import EpochOrder, HistoryFile, LiveReport, RunProgress, Snapshots
+from cnnrs.runs.callbacks import BestModel, EpochOrder, HistoryFile, LiveReport, RunProgress, Snapshots
 from cnnrs.runs.data import ImageBatches
 from cnnrs.runs.folder import RunFolder, write_json, write_text
 from cnnrs.runs.inspecting import inspect
@@ -34,7 +34,7 @@ _NOTE = "# The settings of a run. This repeats it: cnnrs train run.toml --out an
 
 _RESULTS = (
     "model.keras", "last.keras", "history.csv", "evaluation.json", "predictions.npz", "samples.npz",
-    "report.html",
+    "report.html", "search.json", "search.log",
 )  # fmt: skip
 
 
@@ -128,9 +128,14 @@ def train(
         Interrupted: SIGINT or SIGTERM came; `resume` goes on.
     """
     folder = RunFolder(out)
-    if folder.is_run and not overwrite:
-        hint = f"`cnnrs resume {folder.path}` goes on with it" if folder.is_resumable else "it is complete"
-        raise FileExistsError(f"{str(folder.path)!r} holds a run, {hint}; --overwrite replaces it")
+    if (folder.is_run or folder.search.is_file()) and not overwrite:
+        if not folder.is_run:
+            what = "a search that has not come to its end"
+        elif folder.is_complete and not folder.is_resumable:
+            what = "a run, it is complete"
+        else:
+            what = f"a run, `cnnrs resume {folder.path}` goes on with it"
+        raise FileExistsError(f"{str(folder.path)!r} holds {what}; --overwrite replaces it")
     if folder.path.exists() and not folder.path.is_dir():
         raise NotADirectoryError(f"{str(folder.path)!r}: expected a folder for the run, found a file")
     with surroundings(settings):
@@ -139,18 +144,21 @@ def train(
             _look(prepared)
         folder.path.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder.snapshot, ignore_errors=True)
-        for name in (
-            "model.keras",
-            "last.keras",
-            "history.csv",
-            "evaluation.json",
-            "predictions.npz",
-            "samples.npz",
-        ):
+        shutil.rmtree(folder.path / "trials", ignore_errors=True)
+        for name in _RESULTS:
             (folder.path / name).unlink(missing_ok=True)
-        write_text(folder.settings, _NOTE + toml.dumps(prepared.settings.tables()))
-        write_json(folder.environment, _environment(prepared))
-        return _run(prepared, folder, progress, list(callbacks), report, live)
+        try:
+            write_text(folder.settings, _NOTE + toml.dumps(prepared.settings.tables()))
+            write_json(folder.environment, _environment(prepared))
+            return _run(prepared, folder, progress, list(callbacks), report, live)
+        except Exception:
+            if not folder.is_resumable and not folder.is_complete:
+                # Nothing was trained that is worth keeping, and the next try finds the folder free.
+                for name in (*_RESULTS, folder.settings.name, folder.environment.name):
+                    (folder.path / name).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    folder.path.rmdir()
+            raise
 
 
 def _look(prepared: Prepared) -> None:
@@ -182,10 +190,10 @@ def resume(
     """
     folder = RunFolder(out).require()
     settings = Settings.load(folder.settings)
-    done = (folder.path / "evaluation.json").is_file()
-    if done and not folder.is_resumable:
+    if folder.is_complete and not folder.is_resumable:
+        page = "" if folder.report.is_file() else f"`cnnrs report {folder.path}` writes its report, "
         raise FileNotFoundError(
-            f"{str(folder.path)!r}: the run has come to its end; "
+            f"{str(folder.path)!r}: the run has come to its end; {page}"
             f"`cnnrs train … --model {folder.last} --out another` trains its model further"
         )
     with surroundings(settings):
@@ -206,8 +214,7 @@ def _run(
         used.append(callbacks.SwapEMAWeights(swap_on_epoch=True))
     if recipe.swa_start is not None:
         used.append(callbacks.StochasticWeightAveraging(float(recipe.swa_start)))
-    path = str(folder.best).replace("{", "{{").replace("}", "}}")
-    used.append(callbacks.ModelCheckpoint(path, monitor, save_best_only=True))
+    used.append(BestModel(folder.best, monitor))
     if settings.early_stopping:
         used.append(callbacks.EarlyStopping(monitor, patience=settings.early_stopping))
     used += [*more, *([shown] if progress else [])]
@@ -269,7 +276,7 @@ def _finish(prepared: Prepared, folder: RunFolder) -> dict[str, Any]:
             is_better = averaged.loss < best.loss
         if is_better:
             best = averaged
-            shutil.copyfile(folder.last, folder.best)
+            prepared.model.save(folder.best, include_optimizer=False)
     best.save(folder.path)
     return {
         "of": "validation" if prepared.validation is not None else "training",

@@ -54,8 +54,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: Any = 
             what a ".keras" file holds.
         overwrite: Whether an existing file is replaced.
         zipped: False writes the members of a ".keras" file into a folder; None and True write a file.
-        **kwargs: `include_optimizer`: whether the state of the optimizer is written. `save_format`, of Keras
-            2: what the ending says.
+        **kwargs: `include_optimizer`: whether the optimizer and its state are written; the model of a file of
+            Keras is not compiled without it. `save_format`, of Keras 2: what the ending says.
 
     Raises:
         ValueError: The path has another ending, or the model cannot be described in this format.

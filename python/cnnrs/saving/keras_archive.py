@@ -70,9 +70,11 @@ class Content(NamedTuple):
 
 
 def content(model: Any, include_optimizer: bool = True) -> Content:
-    """What an archive of a model holds."""
+    """What an archive of a model holds. Without the optimizer it is one that is not compiled."""
     with sharing(), writing_code():
         config = without_single_numbers(to_keras(serialize_keras_object(model)))
+    if not include_optimizer:
+        config.pop("compile_config", None)
     skip = None if include_optimizer else [model.optimizer]
     members = {
         _METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": None}).encode(),

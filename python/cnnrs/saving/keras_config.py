@@ -32,6 +32,15 @@ _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
 # Arguments of layers here that Keras's have not.
 _OWN_ARGUMENTS = {"has_input_vocabulary", "auto_scale_loss", "autocast"}
 
+_OPTIMIZERS = {
+    "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion",
+    "LossScaleOptimizer", "Muon", "Nadam", "RMSprop", "SGD",
+}  # fmt: skip
+_SCHEDULES = {
+    "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstantDecay",
+    "PolynomialDecay",
+}  # fmt: skip
+
 # The op of each class.
 _OF_CLASS = {(module, name): op for op, (module, name, _, _) in OPERATIONS.items()}
 
@@ -273,6 +282,27 @@ def to_keras(data: Any) -> Any:
         compiled = translated["compile_config"]
         translated["compile_config"] = {k: v for k, v in compiled.items() if k not in _OWN_ARGUMENTS}
     return {**translated, "config": config}
+
+
+def keras_has_optimizer(optimizer: Any) -> bool:
+    """Whether Keras has an optimizer, with its schedule and its arguments, and so can read a file with it.
+
+    >>> from cnnrs import optimizers
+    >>> keras_has_optimizer(optimizers.Adam(1e-3))
+    True
+    >>> keras_has_optimizer(optimizers.Adam(optimizers.schedules.WarmupCosine(1e-3, 5)))
+    False
+    """
+    config = optimizer.get_config()
+    inner, rate = getattr(optimizer, "inner_optimizer", None), config.get("learning_rate")
+    schedule = rate.get("class_name") if isinstance(rate, dict) else type(rate).__name__
+    is_number = isinstance(rate, (int, float)) or rate is None
+    return (
+        type(optimizer).__name__ in _OPTIMIZERS
+        and not config.get("parameter_groups")
+        and (is_number or schedule in _SCHEDULES)
+        and (inner is None or keras_has_optimizer(inner))
+    )
 
 
 def _op_to_keras(data: dict[str, Any], name: str, prefix: str) -> dict[str, Any]:

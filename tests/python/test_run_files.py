@@ -1,0 +1,195 @@
+"""Files of runs: what Keras reads, what run.toml says when flags change it, what is left of failures."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import photos
+import pytest
+
+import cnnrs
+from cnnrs import cli, runs
+from cnnrs.runs.settings import SettingsError
+
+KERAS = json.loads((Path(__file__).parents[1] / "fixtures" / "keras_public_names.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return photos.write(tmp_path_factory.mktemp("data") / "photos", count=5)
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return runs.train(settings(data), out, progress=False, check=False, report=False).folder
+
+
+def settings(data, **more):
+    return runs.Settings(data=str(data), **{"model": "lenet5", "epochs": 1, "seed": 5, **more})
+
+
+def classes_of(value):
+    """Names of the objects that a config describes, with their modules."""
+    if isinstance(value, dict):
+        if {"class_name", "config", "module"} <= set(value) and value["module"]:
+            yield f"{value['module']}.{value['class_name']}"
+        for each in value.values():
+            yield from classes_of(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from classes_of(each)
+
+
+def config_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))
+
+
+def unknown(path):
+    known = {f"keras.{name}" for name in KERAS} | {"keras.src.models.functional.Functional"}
+    return {name for name in classes_of(config_of(path)) if name not in known}
+
+
+@pytest.mark.parametrize("more", [{}, {"schedule": "constant"}, {"recipe": "cifar", "warmup_epochs": 0.5}])
+def test_keras_knows_all_that_the_model_of_a_run_names(data, tmp_path, more):
+    out = tmp_path / "run"
+    runs.train(settings(data, **more), out, progress=False, check=False, report=False)
+    assert not unknown(out / "model.keras")
+    assert "parameter_groups" not in json.dumps(config_of(out / "model.keras"))
+    # The last model keeps all of the training.
+    assert cnnrs.models.load_model(out / "last.keras").optimizer.iterations > 0
+
+
+@pytest.mark.filterwarnings("default")
+def test_an_optimizer_that_keras_has_not_is_left_out_of_its_files(run, tmp_path, capsys):
+    assert unknown(run / "last.keras")
+    assert cli.main(["convert", str(run / "last.keras"), str(tmp_path / "m.keras")]) == 0
+    assert "the optimizer is left out" in capsys.readouterr().err
+    assert not unknown(tmp_path / "m.keras")
+    assert cli.main(["convert", str(run / "last.keras"), str(tmp_path / "m.safetensors")]) == 0
+    assert cnnrs.models.load_model(tmp_path / "m.safetensors").optimizer.iterations > 0
+    plain = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(2)])
+    plain.compile("adam", "mse")
+    plain.save(tmp_path / "plain.keras")
+    assert cli.main(["convert", str(tmp_path / "plain.keras"), str(tmp_path / "n.keras")]) == 0
+    assert "left out" not in capsys.readouterr().err
+    assert config_of(tmp_path / "n.keras")["compile_config"]["optimizer"]["class_name"] == "Adam"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"augment": "standard"}, "augment: expected none with the file of a model"),
+        ({"precision": "mixed_bfloat16"}, "precision: .* has layers of float32"),
+        ({"weights": "nosuch.h5"}, "weights: expected none, imagenet or a file, found no file"),
+        ({"weights": "imagenet"}, "weights: expected none or a file beside the file of a model"),
+        ({"model": "lenet5", "weights": "imagenet"}, "weights: nobody publishes those of LeNet5"),
+    ],
+)
+def test_settings_that_a_model_cannot_have_are_named(run, data, tmp_path, more, message):
+    given = {"model": str(run / "model.keras"), **more}
+    with pytest.raises(SettingsError, match=message):
+        runs.train(settings(data, **given), tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_model_of_a_file_takes_weights_of_another_file_and_keeps_its_precision(run, data, tmp_path):
+    from cnnrs.runs.preparing import prepare, surroundings
+
+    other = cnnrs.models.load_model(run / "model.keras", compile=False)
+    for weight in other.weights:
+        weight.assign(weight * 0 + 0.5)
+    other.save_weights(tmp_path / "half.weights.h5")
+    given = settings(data, model=str(run / "model.keras"), weights=str(tmp_path / "half.weights.h5"))
+    with surroundings(given):
+        prepared = prepare(given)
+    assert all((weights == 0.5).all() for weights in prepared.model.get_weights())
+    assert prepared.settings.augment is None and prepared.settings.precision == "float32"
+
+
+def test_what_a_run_filled_in_gives_way_to_a_recipe_and_an_optimizer(run):
+    kept = runs.Settings.load(run / "run.toml")
+    assert kept.learning_rate == 1e-3 and "learning_rate" in kept.filled and "epochs" not in kept.filled
+    recipe = kept.changed(recipe="cifar", warmup_epochs=0.5).chosen_recipe()
+    assert (recipe.optimizer, recipe.batch_size, recipe.learning_rate, recipe.mixup) == ("sgd", 128, 0.1, 0.2)
+    assert recipe.epochs == 1
+    assert kept.changed(optimizer="sgd").chosen_recipe().learning_rate == 0.05
+    assert kept.changed(batch_size=64).chosen_recipe().learning_rate == 2e-3
+    assert kept.changed(model="resnet18").image_size is None
+    # What the user gave stays, also in the file of the next run.
+    given = kept.changed(learning_rate=0.02)
+    assert given.changed(optimizer="sgd").chosen_recipe().learning_rate == 0.02
+    assert runs.Settings.of_tables(given.tables()) == given
+
+
+def test_a_run_that_fails_before_its_first_epoch_leaves_the_folder_free(data, tmp_path, monkeypatch, capsys):
+    import shutil
+
+    photos_ = shutil.copytree(data, tmp_path / "photos")
+    (photos_ / photos.CLASSES[0] / "empty.png").write_bytes(b"")
+    arguments = [
+        "train",
+        str(photos_),
+        "--model",
+        "lenet5",
+        "--epochs",
+        "1",
+        "--quiet",
+        "--no-check",
+        "--no-report",
+    ]
+    arguments += ["--validation-split", "0", "--out", str(tmp_path / "run")]
+    assert cli.main(arguments) == 1
+    assert "empty.png: not an image" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    with pytest.warns(UserWarning, match="left out"):
+        kept = runs.Settings(data=str(photos_), model="lenet5", epochs=1, broken="skip")
+        runs.train(kept, tmp_path / "run", progress=False, check=False, report=False)
+
+
+def test_a_run_without_its_report_names_the_command_that_writes_it(data, tmp_path, monkeypatch, capsys):
+    from cnnrs import reporting
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reporting, "write", interrupted)
+    out = tmp_path / "run"
+    assert (
+        cli.main(["train", str(data), "--model", "lenet5", "--epochs", "1", "--quiet", "--out", str(out)])
+        == 130
+    )
+    errors = capsys.readouterr().err
+    assert f"cnnrs report {out}" in errors and "cnnrs resume" not in errors
+    assert cli.main(["resume", str(out)]) == 1
+    assert f"`cnnrs report {out}` writes its report" in capsys.readouterr().err
+
+
+def test_a_run_that_replaces_another_keeps_nothing_of_it(run, data, tmp_path, capsys):
+    import shutil
+
+    out = Path(shutil.copytree(run, tmp_path / "run"))
+    for name in ("report.html", "search.json", "search.log"):
+        (out / name).write_text("old")
+    (out / "trials" / "0000").mkdir(parents=True)
+    given = [
+        "train",
+        str(data),
+        "--model",
+        "lenet5",
+        "--epochs",
+        "1",
+        "--quiet",
+        "--no-report",
+        "--out",
+        str(out),
+    ]
+    assert cli.main(given) == 1
+    assert (out / "report.html").exists()
+    capsys.readouterr()
+    assert cli.main([*given, "--overwrite"]) == 0
+    assert "report.html" not in capsys.readouterr().out
+    assert not {"report.html", "search.json", "search.log", "trials"} & {path.name for path in out.iterdir()}
