@@ -70,6 +70,51 @@ def test_photographs_are_turned_upright():
     np.testing.assert_allclose(upright, made.pixels(alone), atol=1e-3)
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_images_of_pillow_are_turned_upright_as_files_are(orientation, tmp_path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(picture()).save(tmp_path / "a.png", exif=exif)
+    made = evaluation.ImagePreprocessing()
+    with Image.open(tmp_path / "a.png") as opened:
+        np.testing.assert_array_equal(made.pixels(opened), made.pixels(tmp_path / "a.png"))
+
+
+@pytest.mark.parametrize("mode", ["rgb", "rgba", "grayscale"])
+def test_images_of_sixteen_bits_are_what_their_file_is(mode, tmp_path):
+    from PIL import Image
+
+    values = np.random.default_rng(0).integers(0, 65536, (9, 7)).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    made = evaluation.ImagePreprocessing(color_mode=mode)
+    expected = made.pixels(tmp_path / "a.png")
+    assert len(np.unique(expected)) > 30
+    with Image.open(tmp_path / "a.png") as opened:
+        assert opened.mode.startswith("I")
+        np.testing.assert_array_equal(made.pixels(opened), expected)
+        np.testing.assert_array_equal(made.pixels(opened.convert("I")), expected)
+    small = Image.fromarray((values >> 8).astype(np.int32))
+    np.testing.assert_array_equal(made.pixels(small), expected)
+    with pytest.raises(ValueError, match="8 or 16 bits"):
+        made.pixels(Image.fromarray(values.astype(np.int32) * 300))
+    with pytest.raises(ValueError, match="from 0 to 255"):
+        made.pixels(values)
+
+
+def test_open_files_are_read(tmp_path):
+    model = prepared()
+    utils.save_img(tmp_path / "a.png", picture(), scale=False)
+    expected = model.predict_image(tmp_path / "a.png").scores
+    with open(tmp_path / "a.png", "rb") as one, open(tmp_path / "a.png", "rb") as two:
+        np.testing.assert_array_equal(model.predict_image(one).scores, expected)
+        np.testing.assert_array_equal(model.predict_image([two])[0].scores, expected)
+    (tmp_path / "a.txt").write_text("no picture")
+    with open(tmp_path / "a.txt") as text, pytest.raises(TypeError, match="'rb'"):
+        model.predict_image(text)
+
+
 def test_many_images_of_many_sizes():
     model = prepared()
     images = [picture(seed=i, height=8 + i) for i in range(5)]

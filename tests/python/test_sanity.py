@@ -124,6 +124,97 @@ def test_data_sets_are_looked_at_and_can_be_gone_through_again():
         sanity.check(None, iter([(IMAGES, LABELS)]))
 
 
+@pytest.mark.parametrize(("length", "batch"), [(60, 32), (60, 20), (50, 64), (700, 32)])
+def test_classes_in_blocks_are_found_whatever_the_batch(length, batch):
+    x = RNG.random((3 * length, 4, 4, 1)).astype("float32")
+    data = cnnrs.data.Dataset.from_tensor_slices((x, np.repeat([0, 1, 2], length))).batch(batch)
+    assert codes(None, data) == ["sorted"]
+    if batch < length:
+        # A buffer that is shorter than a class mixes little.
+        assert codes(None, data.unbatch().shuffle(10, seed=0).batch(batch)) == ["sorted"]
+    assert codes(None, data.unbatch().shuffle(3 * length, seed=0).batch(batch)) == []
+
+
+def test_samples_of_one_class_at_the_start_are_told_from_data_of_one_class():
+    x = np.arange(90, dtype="float32").reshape(90, 1)
+    data = cnnrs.data.Dataset.from_tensor_slices((x, np.repeat([0, 1, 2], 30))).batch(8)
+    assert codes(None, data, samples=20) == ["sorted"]
+    assert codes(None, data.take(3)) == ["one-class"]
+
+
+def test_batches_that_hold_their_classes_in_order_are_mixed():
+    labels = np.tile(np.repeat([0, 1, 2], 10), 8)
+    data = cnnrs.data.Dataset.from_tensor_slices((np.zeros((240, 1)) + labels[:, None], labels)).batch(30)
+    assert codes(None, data) == []
+    rare = (RNG.random(400) < 0.15).astype(int)
+    data = cnnrs.data.Dataset.from_tensor_slices((RNG.random((400, 2)), rare)).batch(16)
+    assert codes(None, data) == []
+
+
+def flat(*before, shape=(8, 8), has_input=True, units=3, activation="softmax"):
+    first = [cnnrs.Input(shape)] if has_input else []
+    model = cnnrs.Sequential([*first, *before, layers.Flatten(), layers.Dense(units, activation)])
+    model.compile("adam", "sparse_categorical_crossentropy" if units > 1 else "binary_crossentropy")
+    return model
+
+
+def test_scripts_of_beginners():
+    flat_bytes = BYTES.reshape(60, 8, 8)
+    assert codes(flat(), flat_bytes, LABELS) == ["unscaled"]
+    assert codes(flat(shape=(64,)), BYTES.reshape(60, 64).astype("float32"), LABELS) == ["unscaled"]
+    assert codes(flat(layers.Rescaling(1 / 255)), flat_bytes, LABELS) == []
+    assert codes(flat(layers.Rescaling(1 / 255)), IMAGES[..., 0], LABELS) == ["scaled-twice"]
+    assert codes(flat(activation="sigmoid"), IMAGES[..., 0], LABELS) == ["last-activation"]
+    # Words and tables are no pictures.
+    words = flat(layers.Embedding(256, 2), shape=(64,))
+    assert codes(words, BYTES.reshape(60, 64), LABELS) == []
+    assert codes(flat(shape=(4,)), RNG.integers(0, 200, (60, 4)), LABELS) == []
+
+
+def test_a_sequential_without_an_input_is_looked_at_and_stays_unbuilt():
+    model = flat(has_input=False)
+    state = cnnrs.random.state()
+    assert codes(model, BYTES[..., 0], LABELS + 1) == ["label-range", "unscaled"]
+    assert codes(model, IMAGES[..., 0], LABELS) == []
+    assert not model.built and str(cnnrs.random.state()) == str(state)
+
+
+def test_labels_below_zero_are_one_mistake():
+    assert codes(flat(units=1, activation="sigmoid"), IMAGES[..., 0], LABELS % 2 * 2 - 1) == ["label-range"]
+    assert codes(None, IMAGES, LABELS % 2 * 2 - 1) == []
+
+
+def test_a_validation_that_is_split_off_sorted_arrays():
+    findings = sanity.check(flat(), IMAGES[..., 0], np.sort(LABELS), validation_split=0.2)
+    assert findings.codes == ["sorted"] and "all of class 2" in str(findings)
+    found = sanity.check(flat(), IMAGES[..., 0], np.sort(LABELS), validation_split=0.4)
+    assert found.codes[0] == "sorted" and "training has no sample of 2" in str(found)
+    assert codes(flat(), IMAGES[..., 0], LABELS, validation_split=0.2) == []
+    with pytest.raises(ValueError, match="validation_split"):
+        sanity.check(None, IMAGES, LABELS, validation_split=0.2, validation_data=(IMAGES, LABELS))
+
+
+def test_a_validation_of_other_classes():
+    model, few = flat(), LABELS != 2
+    data = IMAGES[..., 0]
+    assert codes(model, data[few], LABELS[few], validation_data=(1 - data, LABELS)) == ["unseen-classes"]
+    assert codes(model, data, LABELS, validation_data=(1 - data, LABELS + 1)) == [
+        "label-range",
+        "unseen-classes",
+    ]
+    assert codes(model, data, LABELS, validation_data=(1 - data, LABELS * 0)) == ["validation-classes"]
+
+
+def test_copies_are_counted_by_samples():
+    validation = np.repeat(IMAGES[:6], 5, axis=0), np.repeat(LABELS[:6], 5)
+    assert "30 of 30 samples" in str(sanity.check(None, IMAGES, LABELS, validation_data=validation))
+    found = str(sanity.check(None, IMAGES, LABELS, validation_data=validation, samples=60))
+    assert "30 of 30" in found
+    many = np.repeat(IMAGES, 5, axis=0), np.repeat(LABELS, 5)
+    found = str(sanity.check(None, IMAGES, LABELS, validation_data=many, samples=60))
+    assert "60 of 60 samples of the validation, of 300 in all, are" in found
+
+
 def test_a_check_changes_nothing():
     model = classifier()
     before = [w.copy() for w in model.get_weights()]

@@ -12,6 +12,7 @@ import numpy as np
 
 from cnnrs import _core
 from cnnrs.base.arguments import number
+from cnnrs.base.extras import library
 from cnnrs.base.suggest import did_you_mean
 from cnnrs.data.images import MAX_PIXELS
 from cnnrs.evaluation.labels import names_of_classes
@@ -126,8 +127,9 @@ class ImagePreprocessing:
         """An image of the model's size and channels as float32 (height, width, channels) from 0 to 255.
 
         Args:
-            image: A path, the bytes of a file, an image of Pillow, or an array (height, width) or (height,
-                width, channels) of pixels from 0 to 255.
+            image: A path, the bytes of a file, a file open for reading bytes, an image of Pillow, or an array
+                (height, width) or (height, width, channels) of pixels from 0 to 255. Files and images of
+                Pillow are turned upright, and of 16 bits the upper 8 count.
 
         Raises:
             TypeError: It is none of these.
@@ -135,6 +137,11 @@ class ImagePreprocessing:
         """
         if isinstance(image, (bytes, bytearray, memoryview, str, os.PathLike, io.BytesIO)):
             return self._decoded(image)
+        if hasattr(image, "read"):
+            content = image.read()
+            if not isinstance(content, bytes):
+                raise TypeError("predict_image: images: expected a file open for bytes: open(path, 'rb')")
+            return self._decoded(content)
         array = self._array(image)
         if self.image_size is not None and array.shape[:2] != self.image_size:
             crop, pad = self.fit == "crop", self.fit == "pad"
@@ -167,7 +174,7 @@ class ImagePreprocessing:
     def _array(self, image: Any) -> np.ndarray:
         """An image of Pillow or an array as floats with the model's channels."""
         if hasattr(image, "convert") and hasattr(image, "size"):
-            image = image.convert({"rgb": "RGB", "rgba": "RGBA", "grayscale": "L"}[self.color_mode])
+            image = self._of_pillow(image)
         elif not isinstance(image, np.ndarray) and not hasattr(image, "numpy"):
             raise TypeError(
                 "predict_image: images: expected a path, bytes of a file, an image of Pillow or an array, "
@@ -176,6 +183,11 @@ class ImagePreprocessing:
         array = np.asarray(image.numpy() if hasattr(image, "numpy") else image)
         if array.dtype.kind not in "biuf":
             raise TypeError(f"predict_image: images: expected numbers, received an array of {array.dtype}")
+        if array.dtype.kind in "iu" and array.size and array.max() > 255:
+            raise ValueError(
+                f"predict_image: images: expected pixels from 0 to 255, received {array.max()}; of 16 bits "
+                "take the upper 8: array >> 8"
+            )
         array = array.astype(np.float32)
         if array.ndim == 2:
             array = array[:, :, None]
@@ -188,6 +200,24 @@ class ImagePreprocessing:
                 f"{self.color_mode!r}, received shape {array.shape}"
             )
         return array
+
+    def _of_pillow(self, image: Any) -> np.ndarray:
+        """An image of Pillow, turned upright, as an array of pixels from 0 to 255."""
+        image = library("PIL.ImageOps", "image", "predict_image").exif_transpose(image)
+        mode = {"rgb": "RGB", "rgba": "RGBA", "grayscale": "L"}[self.color_mode]
+        if image.mode != "I" and not image.mode.startswith("I;16"):
+            return np.asarray(image.convert(mode))
+        # Pillow's own conversion makes 255 of whatever is more.
+        values = np.asarray(image)
+        is_wide = image.mode != "I" or image.format == "PNG" or values.max() > 255
+        grey = values >> 8 if is_wide else values
+        if grey.min() < 0 or grey.max() > 255:
+            raise ValueError(
+                f"predict_image: images: expected pixels of 8 or 16 bits, received {values.min()} to "
+                f"{values.max()}"
+            )
+        one = library("PIL.Image", "image", "predict_image").fromarray(grey.astype(np.uint8))
+        return np.asarray(one.convert(mode))
 
     def scaled(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels from 0 to 255 as the model takes them, samples first."""
@@ -219,7 +249,7 @@ def as_list(images: Any) -> tuple[list[Any], bool]:
     """Images one by one, and whether a single one was given."""
     if isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike, io.BytesIO)):
         return [images], True
-    if hasattr(images, "convert") and hasattr(images, "size"):
+    if hasattr(images, "read") or hasattr(images, "convert") and hasattr(images, "size"):
         return [images], True
     shape = getattr(images, "shape", None)
     if shape is not None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import layers, ops
+from cnnrs import layers, ops, random, serialization
 from cnnrs.sanity.findings import Findings
 from cnnrs.sanity.sampling import Sampled
+from cnnrs.serialization.registry import references
 
-__all__ = ["check_ends", "check_outputs", "check_scaling", "is_classifier", "output_units"]
+__all__ = ["check_ends", "check_outputs", "check_scaling", "is_classifier", "output_units", "with_shapes"]
 
 # Losses of classes, by the names of their functions and classes in small letters without underscores.
 _CATEGORICAL = ("categoricalcrossentropy", "sparsecategoricalcrossentropy", "categoricalfocalcrossentropy")
@@ -19,6 +20,37 @@ _SCALING = (
     "Rescaling", "Normalization", "BatchNormalization", "LayerNormalization", "GroupNormalization",
     "UnitNormalization", "InstanceNormalization", "Lambda", "Discretization",
 )  # fmt: skip
+
+
+# What takes integers as names of things, not as brightness.
+_NAMING = ("Embedding", "CategoryEncoding", "IntegerLookup", "Hashing", "TokenAndPositionEmbedding")
+# A row of so many whole numbers from 0 to 255 is a picture.
+_PIXELS = 64
+
+
+def with_shapes(model: Any, data: Sampled) -> Any:
+    """The model; of a `Sequential` without `Input` a copy that was built for the data.
+
+    Args:
+        model: The model, which is not changed.
+        data: Samples.
+    """
+    if model.built or data.x is None or not hasattr(model, "add") or not model.layers:
+        return model
+    before = random.state()
+    try:
+        with references() as table:
+            config = model.get_config()
+        with serialization.CustomObjectScope(table):
+            copy = type(model).from_config(config)
+        copy.build((None, *data.x.shape[1:]))
+    except (TypeError, ValueError, NotImplementedError):
+        # `fit` says what is wrong with it.
+        return model
+    finally:
+        random.set_state(before)
+    copy._compiled = model._compiled
+    return copy
 
 
 def _loss(model: Any) -> tuple[str, bool]:
@@ -120,6 +152,13 @@ def check_ends(model: Any, data: Sampled, findings: Findings) -> None:
             f'end with activation="{wanted}", or with none and from_logits=True',
         )  # fmt: skip
     units = output_units(model)
+    if activation == "sigmoid" and name in _CATEGORICAL and not from_logits and units != 1:
+        findings.add(
+            "last-activation", "the last layer ends with sigmoid, and the loss expects probabilities of "
+            "classes that add up to 1",
+            'end with activation="softmax"; or, where a sample may be of several classes, compile with '
+            "BinaryCrossentropy",
+        )  # fmt: skip
     if units == 1 and (activation == "softmax" or name in _CATEGORICAL):
         findings.add(
             "one-output", "one output with softmax or categorical cross-entropy is 1 for each sample",
@@ -166,18 +205,23 @@ def check_scaling(model: Any, data: Sampled, findings: Findings) -> None:
         data: Samples.
         findings: Where findings go.
     """
-    if data.x is None or data.x.ndim != 4 or not data.x.size or not model.built:
+    if data.x is None or data.x.ndim < 2 or not data.x.size or not model.built:
         return
-    if not np.all(np.isfinite(data.x.astype(np.float32))):
+    values = data.x.astype(np.float32)
+    if not np.all(np.isfinite(values)):
         return
+    # Rows and matrices are pictures where they are large and whole; columns of a table are not.
+    is_picture = data.x.ndim >= 4 or (
+        data.x[0].size >= _PIXELS and np.array_equal(values, np.floor(values))
+    )  # fmt: skip
     first, known = _before_weights(model)
     if not known:
         return
     low, high = float(data.x.min()), float(data.x.max())
     kinds = [type(layer).__name__ for layer in first]
-    scales = any(kind in _SCALING or not isinstance(layer, layers.Layer)
+    scales = any(kind in (*_SCALING, *_NAMING) or not isinstance(layer, layers.Layer)
                  for kind, layer in zip(kinds, first, strict=True))  # fmt: skip
-    if low >= 0 and 64 < high <= 255.5 and not scales:
+    if is_picture and low >= 0 and 64 < high <= 255.5 and not scales:
         findings.add(
             "unscaled", "inputs lie in 0 to 255, and no layer scales them before the first weights",
             "begin with layers.Rescaling(1 / 255), or scale the inputs",

@@ -10,7 +10,7 @@ import numpy as np
 from cnnrs import tree
 from cnnrs.training.data_adapter import ArrayData, make_data
 
-__all__ = ["Sampled", "sampled"]
+__all__ = ["Sampled", "parted", "sampled"]
 
 
 @dataclass
@@ -20,14 +20,14 @@ class Sampled:
     Attributes:
         x: Inputs, (n, …); None where there are several, or none of numbers.
         y: Targets; None where there are none, or several.
-        batch_labels: For each batch that came, how many classes were in it; of arrays nothing.
+        batch_sizes: How many samples were in each batch that came; of arrays nothing.
         is_whole: Whether that is all there is.
         total: How many there are; None if nobody knows.
     """
 
     x: np.ndarray | None
     y: np.ndarray | None
-    batch_labels: list[int]
+    batch_sizes: list[int]
     is_whole: bool
     total: int | None
 
@@ -44,6 +44,21 @@ def _one(value: Any) -> np.ndarray | None:
         return None
     array = np.asarray(flat[0].numpy() if hasattr(flat[0], "numpy") else flat[0])
     return array if array.dtype.kind in "biuf" or array.dtype.name == "bfloat16" else None
+
+
+def parted(x: Any, y: Any, fraction: float) -> tuple[Any, Any]:
+    """Arrays as `fit(validation_split=fraction)` parts them: the first samples, and the last ones.
+
+    Raises:
+        ValueError: x is no arrays, or a part would be empty.
+    """
+    if y is None and isinstance(x, tuple) and len(x) in (2, 3):
+        x, y = x[0], x[1]
+    data = make_data(x, y, None, None, None)
+    if not isinstance(data, ArrayData):
+        raise ValueError("sanity.check: validation_split: expected x to be arrays")
+    first, last = data.split(fraction, None, None, None)
+    return first.samples[:2], last.samples[:2]
 
 
 def sampled(x: Any, y: Any, samples: int) -> Sampled:
@@ -71,10 +86,10 @@ def sampled(x: Any, y: Any, samples: int) -> Sampled:
         raise TypeError("sanity.check: x: expected what can be gone through again, received an iterator")
     xs: list[np.ndarray] = []
     ys: list[np.ndarray] = []
-    counts: list[int] = []
+    sizes: list[int] = []
     seen, whole = 0, True
     for batch, target, _ in data.epoch():
-        if seen >= samples or len(counts) >= 64:
+        if seen >= samples or len(sizes) >= 64:
             whole = False
             break
         inputs, targets = _one(batch), _one(target)
@@ -82,17 +97,15 @@ def sampled(x: Any, y: Any, samples: int) -> Sampled:
             break
         xs.append(inputs)
         seen += len(inputs)
-        counts.append(0)
+        sizes.append(len(inputs))
         if targets is not None and len(targets) == len(inputs):
             ys.append(targets)
-            labels = targets.argmax(-1) if targets.ndim == 2 and targets.shape[1] > 1 else targets
-            counts[-1] = len(np.unique(labels))
     shapes = {a.shape[1:] for a in xs}
     joined = np.concatenate(xs)[:samples] if xs and len(shapes) == 1 else None
     return Sampled(
         joined,
         np.concatenate(ys) if ys and len(ys) == len(xs) else None,
-        counts,
+        sizes,
         whole,
         seen if whole else None,
     )
