@@ -192,6 +192,66 @@ def test_a_loss_of_the_whole_batch_sees_soft_targets(name: str) -> None:
         assert logs["loss"] == pytest.approx(expected, rel=1e-5)
 
 
+def _of_image(y_true: Any, y_pred: Any) -> Any:
+    """One value an image, of labels."""
+    return ops.mean(losses.sparse_categorical_crossentropy(y_true, y_pred), axis=(1, 2))
+
+
+_OVERLAPS = {
+    "dice": losses.Dice(axis=(1, 2)),
+    "tversky": losses.Tversky(axis=(1, 2)),
+    "jaccard": losses.Jaccard(axis=(1, 2)),
+    "focal": losses.FocalTversky(axis=(1, 2)),
+    "by image": losses.Dice(axis=(1, 2, 3)),
+    "labels": losses.LossFunctionWrapper(_of_image, name="of_image"),
+}
+
+
+@pytest.mark.parametrize("name", MIXERS)
+@pytest.mark.parametrize("kind", _OVERLAPS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_loss_of_images_takes_masks(name: str, kind: str, weighted: bool) -> None:
+    """By the weights of images with MixUp; of the masks put together with CutMix."""
+    loss = _OVERLAPS[kind]
+    order, weight, elements = drawn(MIXERS[name], X.shape)
+    model = segmenter()
+    p = model(mixed(X, order, elements).astype("float32"))
+    y: Any = MASKS if kind == "labels" else np.eye(3, dtype="float32")[MASKS]
+    own = RANDOM.uniform(0.1, 2.0, 24) if weighted else np.ones(24)
+
+    def values(of: Any) -> np.ndarray:
+        return np.float64(loss.call(ops.convert_to_tensor(of), p).numpy()).reshape(24, -1)
+
+    first, second = (own * weight)[:, None], (own[order] * (1 - weight))[:, None]
+    if name == "mixup":
+        expected = first * values(y) + second * values(y[order])
+    else:
+        stays = elements[..., 0] if kind == "labels" else elements
+        expected = (first + second) * values(np.where(stays > 0.5, y, y[order]))
+    logs = one_step(model, X, y, MIXERS[name], loss, sample_weight=own if weighted else None)
+    assert logs["loss"] == pytest.approx(expected.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["dice", "labels"])
+def test_of_both_layers_a_loss_of_images_takes_the_mixture_of_masks_or_their_weights(kind: str) -> None:
+    def both() -> Any:
+        return [layers.MixUp(0.8, seed=3), layers.CutMix(seed=4)]
+
+    mixing = BatchMixing.of(both(), "model")
+    assert mixing is not None
+    order, weight, elements = (np.asarray(part.numpy()) for part in mixing._draw(X.shape))
+    model = segmenter()
+    p = model(mixed(X, order, elements).astype("float32"))
+    loss, y = _OVERLAPS[kind], MASKS
+    if kind == "dice":
+        y = np.eye(3, dtype="float32")[MASKS]
+        expected = loss(mixed(y, order, elements[..., :1]), p)
+    else:
+        first, second = (np.asarray(_of_image(y, p).numpy()) for y in (MASKS, MASKS[order]))
+        expected = np.mean(weight * first + (1 - weight) * second)
+    assert one_step(model, X, y, both, loss)["loss"] == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_a_loss_with_a_call_of_its_own_sees_soft_targets() -> None:
     class Whole(losses.Loss):
         def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -456,7 +516,7 @@ def test_batches_that_cannot_be_mixed_are_errors() -> None:
     dice = segmenter()
     dice.compile("sgd", _of_all)
     with pytest.raises(ValueError, match="one number for a batch: expected one-hot targets"):
-        dice.fit(X, MASKS, batch_augmentation=layers.CutMix(), verbose=0)
+        dice.fit(X, MASKS, batch_augmentation=layers.MixUp(), verbose=0)
 
 
 def _of_all(y_true: Any, y_pred: Any) -> Any:

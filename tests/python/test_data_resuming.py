@@ -166,6 +166,11 @@ class Interrupt(callbacks.Callback):
         ("endless", 7, 2),
         ("generator", None, 19),
         ("repeat", 7, 4),
+        # The backup falls on the last batch of an epoch.
+        ("arrays", None, 19),
+        ("cache", None, 19),
+        ("buffer", None, 18),
+        ("parts", None, 8),
     ],
 )
 def test_fit_goes_on_with_the_same_bits(tmp_path: Any, name: str, steps: Any, save_freq: int) -> None:
@@ -200,6 +205,20 @@ def test_fit_goes_on_with_the_same_bits(tmp_path: Any, name: str, steps: Any, sa
         np.testing.assert_array_equal(a, b)
     for key, values in history.history.items():
         assert values[-len(rest.epoch) :] == rest.history[key], key
+
+
+def test_a_pass_that_ends_with_the_epoch_is_kept_by_cache() -> None:
+    """Elements that a batch does not look behind: the pass ends only where somebody asks for one more."""
+    seen: list[int] = []
+
+    def read(index: int) -> Any:
+        seen.append(index)
+        return np.float32([index]), np.float32([0.0])
+
+    model = cnnrs.Sequential([cnnrs.Input((1,)), layers.Dense(1)])
+    model.compile(cnnrs.optimizers.SGD(0.0), "mse")
+    model.fit(Dataset.of_function(read, 8).cache().batch(4), epochs=3, shuffle=False, verbose=0)
+    assert sorted(seen) == sorted(range(8))
 
 
 @pytest.mark.parametrize("workers", [None, 2])

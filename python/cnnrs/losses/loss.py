@@ -170,7 +170,7 @@ class Loss(NamedArguments):
         mask = None if tree.is_nested(y_pred) else mask_of(y_pred)
         y_true, y_pred = self._prepared(y_true), self._prepared(y_pred)
         with _core.layer_scope(self.name):
-            values = mixed_values(self.call, self.name, y_true, y_pred)
+            values, sample_weight = mixed_values(self.call, self.name, y_true, y_pred, sample_weight)
             mask = merge_masks(mask, info_of(values).mask)
             loss = reduce_weighted_values(values, sample_weight, self.reduction, mask)
             return loss.astype(self.dtype) if self.dtype in STORED else loss

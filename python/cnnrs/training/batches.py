@@ -217,6 +217,9 @@ class Batches:
             if self.steps is not None and count >= self.steps:
                 # A pass that ends with the epoch: the next one begins another.
                 if data.goes_on and self._taken == data.num_batches:
+                    # Looking for one more batch ends the pass: it counts, even if it was taken up at its end,
+                    # and `cache` keeps it.
+                    next(self._iterator, None)
                     self._iterator = None
                 return
             try:

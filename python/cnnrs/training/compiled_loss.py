@@ -156,7 +156,7 @@ class CompiledLoss:
             if type(loss).__call__ is Loss.__call__:
                 return loss(target, prediction, weight)
             # One that defines all of a loss itself does not know of mixed targets.
-            return mixed_values(lambda y, p: loss(y, p, weight), loss.name, target, prediction)
+            return mixed_values(lambda y, p: loss(y, p, weight), loss.name, target, prediction)[0]
         except ValueError as error:
             shown = tree.map_structure(lambda x: None if x is None else tuple(x.shape), [target, prediction])
             names = Outputs(y_pred, self.names).names

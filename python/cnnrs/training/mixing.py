@@ -141,9 +141,8 @@ class BatchMixing:
         def mixed(target: Any) -> Any:
             if target is None:
                 return None
-            is_map = len(target.weight.shape) > 1
             is_row = len(target.shape) == 2 and target.shape[-1] > 1
-            if target.dtype not in FLOATS or not (is_map or is_row):
+            if target.dtype not in FLOATS or not (target.is_map or is_row):
                 raise ValueError(
                     f"{self.owner}: fit: batch_augmentation: expected one-hot targets of floats, for the "
                     f"model's class has a {method} of its own; received {target.dtype} of shape "
@@ -168,23 +167,31 @@ class BatchMixing:
     def _targets(self, y: Any, weights: _Weights, shape: tuple[int, ...]) -> MixedTargets:
         """Targets of samples by the weights of samples; of pixels by those of pixels."""
         second = ops.take(y, weights.order, axis=0)
-        rank = len(y.shape)
-        if rank > 2 and len(shape) == 4:
+        rank, place = len(y.shape), self._place(tuple(y.shape), shape)
+        cuts = [layer for layer in self.layers if isinstance(layer, CutMix)]
+        if cuts and place:
             first = self.layers[0].data_format == "channels_first"
             of_pixels = ops.squeeze(weights.of_elements, 1 if first else 3)
-            places = {1, rank - 2} if first else {1}
-            height_width = shape[2:] if first else shape[1:3]
-            for place in places:
-                if tuple(y.shape[place : place + 2]) == tuple(height_width):
-                    return MixedTargets(y, second, of_pixels, _around(of_pixels, place, rank))
-        cuts = [layer for layer in self.layers if isinstance(layer, CutMix)]
+            around = _around(of_pixels, place, rank)
+            cut = len(cuts) == len(self.layers)
+            return MixedTargets(y, second, of_pixels, around, weights.of_samples, is_map=True, cut=cut)
         if rank > 2 and cuts:
             raise ValueError(
                 f"{self.owner}: fit: batch_augmentation: {cuts[0].name}: expected targets of samples, or "
                 f"maps of the size of the images {shape}, received shape {tuple(y.shape)}"
             )
         weight = weights.of_samples
-        return MixedTargets(y, second, weight, _around(weight, 1, rank))
+        return MixedTargets(y, second, weight, _around(weight, 1, rank), is_map=place > 0)
+
+    def _place(self, target: tuple[int, ...], images: tuple[int, ...]) -> int:
+        """Where the height of images is among the axes of targets; 0 if these are no maps of their size."""
+        rank = len(target)
+        if rank <= 2 or len(images) != 4:
+            return 0
+        first = self.layers[0].data_format == "channels_first"
+        places = {1, rank - 2} if first else {1}
+        height_width = images[2:] if first else images[1:3]
+        return next((place for place in places if target[place : place + 2] == height_width), 0)
 
     def _weighted(
         self, targets: list[Any], sample_weight: Any, order: Any
@@ -209,12 +216,21 @@ class BatchMixing:
             rank = max(len(own.shape), len(target.weight.shape))
             part, first = _around(target.weight, 1, rank), _around(own, 1, rank)
             second = ops.take(first, order, axis=0)
-            total = part * first + (1.0 - part) * second
-            there = ops.not_equal(total, 0.0)
-            share = ops.where(there, part * first / ops.where(there, total, 1.0), part)
-            mixed.append((target.with_weight(share), total, ops.where(part >= 0.5, first, second)))
+            share, total = _shared(part, first, second)
+            by_sample: tuple[Any, Any] = target.of_samples, None
+            if len(own.shape) == 1:
+                by_sample = _shared(target.of_samples, own, ops.take(own, order, axis=0))
+            chosen = target.with_weight(share, *by_sample)
+            mixed.append((chosen, total, ops.where(part >= 0.5, first, second)))
         found, losses, labels = (list(column) for column in zip(*mixed, strict=True))
         return found, losses, labels
+
+
+def _shared(part: Any, first: Any, second: Any) -> tuple[Any, Any]:
+    """Of two weights, of which the first counts by `part`: its share of their sum, and the sum."""
+    total = part * first + (1.0 - part) * second
+    there = ops.not_equal(total, 0.0)
+    return ops.where(there, part * first / ops.where(there, total, 1.0), part), total
 
 
 def _around(weight: Any, place: int, rank: int) -> Any:
