@@ -56,9 +56,7 @@ def test_the_corpus_is_what_the_script_writes():
 def test_pixels_are_pillows(name):
     for color_mode in MODES:
         made = data.decode_image(FOLDER / name, color_mode)
-        assert apart(made, expected(FOLDER / name, color_mode)) <= (2 if "jp" in name else 1), (
-            color_mode
-        )
+        assert apart(made, expected(FOLDER / name, color_mode)) <= (2 if "jp" in name else 1), color_mode
         if not name.endswith(".tif"):
             # Pillow turns TIFFs in any case.
             stored = data.decode_image(FOLDER / name, color_mode, exif_orientation=False)
