@@ -62,13 +62,89 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def four_bits_bmp() -> bytes:
-    """A BMP of 5 x 2 pixels with a palette of 16 greens, which Pillow cannot write."""
-    palette = b"".join(bytes([0, 17 * level, 0, 0]) for level in range(16))
+def bmp(
+    width: int, height: int, bits: int, pixels: bytes, palette: bytes = b"", packed: int = 0, header: int = 40
+) -> bytes:
+    """A BMP as Pillow cannot write it; `packed` is 1 or 2 for run lengths, 3 for masks in `palette`."""
+    if header == 12:
+        made = struct.pack("<IHHHH", 12, width, height, 1, bits)
+    else:
+        colours = 0 if packed == 3 else len(palette) // 4
+        made = struct.pack(
+            "<IiiHHIIiiII", header, width, height, 1, bits, packed, len(pixels), 0, 0, colours, colours
+        )
+    made = made.ljust(header, b"\0") + palette
+    return b"BM" + struct.pack("<IHHI", 14 + len(made) + len(pixels), 0, 0, 14 + len(made)) + made + pixels
+
+
+def odd_bmps() -> dict[str, bytes]:
+    """BMPs of few bits, 16 bits, run lengths and OS/2, 5 x 2 pixels or 37 x 23."""
+    greens = b"".join(bytes([0, 17 * level, 0, 0]) for level in range(16))
     rows = bytes.fromhex("01234000") + bytes.fromhex("fedcb000")
-    header = struct.pack("<IiiHHIIiiII", 40, 5, 2, 1, 4, 0, len(rows), 0, 0, 16, 16)
-    start = 14 + len(header) + len(palette)
-    return b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start) + header + palette + rows
+    words = np.random.default_rng(1).integers(0, 1 << 16, (HEIGHT, WIDTH + 1)).astype("<u2")
+    words[0, :8] = np.arange(8) * 4
+    runs = {  # Each line ends, then the image; an absolute run; the image ends alone.
+        4: bytes.fromhex("0512 0000 0005 fedcb0 00 0000 0001".replace(" ", "")),
+        8: bytes.fromhex("0203 0304 0000 0005 0102030405 00 0001".replace(" ", "")),
+    }
+    return {
+        "four_bits.bmp": bmp(5, 2, 4, rows, greens),
+        "two_colours_os2.bmp": bmp(
+            5, 2, 1, bytes.fromhex("a8000000 50000000"), bytes.fromhex("0a1428f0c896"), header=12
+        ),
+        "four_bits_os2.bmp": bmp(5, 2, 4, rows, bytes(range(48)), header=12),
+        "four_bits_os2_2.bmp": bmp(5, 2, 4, rows, greens, header=64),
+        "runs_4.bmp": bmp(5, 2, 4, runs[4], greens, 2),
+        "runs_8.bmp": bmp(5, 2, 8, runs[8], greens, 1),
+        "words_555.bmp": bmp(WIDTH, HEIGHT, 16, (words & 0x7FFF).tobytes()),
+        "words_565.bmp": bmp(WIDTH, HEIGHT, 16, words.tobytes(), struct.pack("<III", 0xF800, 0x7E0, 0x1F), 3),
+    }
+
+
+def tiff(width: int, height: int, parts: list[bytes], tags: dict[int, tuple[int, ...]]) -> bytes:
+    """A little-endian TIFF of a kind that Pillow cannot write: parts of its pixels, and tags of 16 bits."""
+    every: dict[int, tuple[int, tuple[int, ...]]] = {
+        256: (4, (width,)),
+        257: (4, (height,)),
+        273: (4, tuple(8 + sum(map(len, parts[:i])) for i in range(len(parts)))),
+        278: (4, (height,)),
+        279: (4, tuple(map(len, parts))),
+        **{tag: (3, values) for tag, values in tags.items()},
+    }
+    pixels = b"".join(parts)
+    start = 8 + len(pixels) + len(pixels) % 2
+    entries, more = struct.pack("<H", len(every)), b""
+    for tag, (kind, values) in sorted(every.items()):
+        content = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        if len(content) > 4:
+            place = start + 2 + 12 * len(every) + 4 + len(more)
+            more += content + b"\0" * (len(content) % 2)
+            content = struct.pack("<I", place)
+        entries += struct.pack("<HHI", tag, kind, len(values)) + content.ljust(4, b"\0")
+    body = b"II*\0" + struct.pack("<I", start) + pixels.ljust(start - 8, b"\0")
+    return body + entries + b"\0" * 4 + more
+
+
+def odd_tiffs(rgb: np.ndarray, rgba: np.ndarray) -> dict[str, bytes]:
+    """TIFFs in planes, of weighed colours, of bits in the other order, and of luma and chroma in a JPEG."""
+    colours = {258: (8, 8, 8), 259: (1,), 262: (2,), 277: (3,)}
+    planes = [np.ascontiguousarray(rgb[:, :, channel]).tobytes() for channel in range(3)]
+    bits = np.random.default_rng(2).integers(0, 256, (HEIGHT, (WIDTH + 7) // 8), np.uint8).tobytes()
+    jpeg = saved(Image.fromarray(rgb), "JPEG", quality=95, subsampling=0)
+    alpha = rgba[:, :, 3:].astype(int)
+    weighed = np.concatenate([rgba[:, :, :3] * alpha // 255, alpha], axis=-1).astype(np.uint8)
+    # No alpha though there is colour; more colour than alpha.
+    weighed[0, 0], weighed[0, 1] = (9, 99, 200, 0), (9, 99, 200, 100)
+    return {
+        "planes.tif": tiff(WIDTH, HEIGHT, planes, {**colours, 284: (2,)}),
+        "weighed_alpha.tif": tiff(
+            WIDTH, HEIGHT, [weighed.tobytes()], {**colours, 258: (8,) * 4, 277: (4,), 338: (1,)}
+        ),
+        "lowest_bit_first.tif": tiff(
+            WIDTH, HEIGHT, [bits], {258: (1,), 259: (1,), 262: (1,), 266: (2,), 277: (1,)}
+        ),
+        "jpeg_chroma.tif": tiff(WIDTH, HEIGHT, [jpeg], {**colours, 259: (7,), 262: (6,), 530: (1, 1)}),
+    }
 
 
 def exif(orientation: int) -> bytes:
@@ -122,7 +198,10 @@ def files() -> dict[str, bytes]:
         "grey.bmp": saved(grey, "BMP"),
         "palette.bmp": saved(palette, "BMP"),
         "one_bit.bmp": saved(grey.convert("1"), "BMP"),
-        "four_bits.bmp": four_bits_bmp(),
+        **odd_bmps(),
+        "one_pixel.bmp": saved(rgb.crop((0, 0, 1, 1)), "BMP"),
+        "two_pixels.bmp": saved(rgb.crop((0, 0, 1, 2)), "BMP"),
+        "one_pixel_alpha.bmp": saved(rgba.crop((0, 0, 1, 1)), "BMP"),
         "alpha.bmp": saved(rgba, "BMP"),
         "plain.gif": saved(rgb, "GIF"),
         "interlaced.gif": saved(palette, "GIF", interlace=1),
@@ -150,12 +229,22 @@ def files() -> dict[str, bytes]:
         "fax.tif": saved(grey.convert("1"), "TIFF", compression="group4"),
         "cmyk.tif": saved(cmyk, "TIFF"),
         "deep_grey.tif": saved(Image.fromarray(deep), "TIFF"),
+        **odd_tiffs(array, np.asarray(rgba)),
+        "chroma.tif": saved(rgb.convert("YCbCr"), "TIFF"),
+        "floats.tif": saved(Image.fromarray(array[:, :, 0] * np.float32(1.4) - 30), "TIFF"),
+        "integers.tif": saved(Image.fromarray(array[:, :, 0].astype(np.int32) * 2 - 99), "TIFF"),
     }
     for orientation in range(1, 9):
         made[f"orientation_{orientation}.jpg"] = saved(rgb, "JPEG", quality=85, exif=exif(orientation))
     made["orientation_6.png"] = saved(rgb, "PNG", exif=exif(6))
     made["orientation_8.webp"] = saved(rgb, "WEBP", lossless=True, exif=exif(8))
     made["orientation_3.tif"] = saved(rgb, "TIFF", exif=exif(3))
+    # Whole, but of kinds that are not read.
+    made["zstd.bad.tif"] = saved(rgb, "TIFF", compression="zstd")
+    made["lzma.bad.tif"] = saved(rgb, "TIFF", compression="lzma")
+    made["group3.bad.tif"] = saved(grey.convert("1"), "TIFF", compression="group3")
+    made["lab.bad.tif"] = tiff(2, 1, [bytes(6)], {258: (8, 8, 8), 259: (1,), 262: (8,), 277: (3,)})
+    made["inside_png.bad.bmp"] = bmp(5, 2, 0, b"", packed=5)
     # What a folder holds by mistake.
     made["cut_off.bad.jpg"] = made["plain.jpg"][: len(made["plain.jpg"]) * 2 // 3]
     made["cut_off.bad.png"] = made["plain.png"][: len(made["plain.png"]) // 2]

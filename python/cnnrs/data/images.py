@@ -136,7 +136,8 @@ def decode_image(
     are taken care of. Pillow itself is not needed.
 
     Args:
-        image: A path, the bytes of a file, or a file that is open for reading bytes.
+        image: A path, the bytes of a file, or a file that is open for reading bytes. Bytes are content,
+            never a path.
         color_mode: "rgb", "rgba", "grayscale", or "unchanged" for the channels that the file has.
         size: The (height, width) to which the image is resized, or one number for both; None leaves its own.
         interpolation: "bilinear", "nearest", "box", "hamming", "bicubic" or "lanczos", as in Pillow: but for

@@ -1,66 +1,56 @@
-//! BMP by `zune-bmp`; few bits a pixel, whose rows it cuts at a wrong place, are unpacked here.
+//! BMP by the crate `image`: 1 to 32 bits, palettes, run lengths, masks, headers of Windows and OS/2.
 
-use super::{Format, Image, Info, Options, Samples, damaged};
-use crate::error::Result;
-use zune_bmp::BmpDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::options::DecoderOptions;
+use super::{Format, Image, Info, Options, Samples, damaged, unsupported, zeros};
+use crate::error::{Error, Result};
+use image::codecs::bmp::BmpDecoder;
+use image::{ImageDecoder, ImageError};
+use std::borrow::Cow;
+use std::io::Cursor;
 
-type Decoder<'a> = BmpDecoder<ZCursor<&'a [u8]>>;
+type Decoder<'a> = BmpDecoder<Cursor<&'a [u8]>>;
+
+fn failure(error: ImageError) -> Error {
+    match error {
+        ImageError::Unsupported(error) => {
+            unsupported(Format::Bmp, error, "1 to 32 bits a pixel, plain, by run lengths or by masks")
+        }
+        ImageError::Decoding(error) => damaged(Format::Bmp, error),
+        ImageError::IoError(error) => damaged(Format::Bmp, format!("it is cut off: {error}")),
+        other => damaged(Format::Bmp, other),
+    }
+}
+
+/// The file with a header that the crate knows: the 64 bytes of OS/2 2 are the 40 of Windows and 24 that say nothing of
+/// the pixels.
+fn with_known_header(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let long = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let (Some(64), Some(rest), Some(start)) = (long(14), bytes.get(14 + 64..), long(10)) else {
+        return Cow::Borrowed(bytes);
+    };
+    let mut changed = bytes[..14 + 40].to_vec();
+    changed[10..14].copy_from_slice(&start.saturating_sub(24).to_le_bytes());
+    changed[14..18].copy_from_slice(&40u32.to_le_bytes());
+    changed.extend_from_slice(rest);
+    Cow::Owned(changed)
+}
 
 fn header(bytes: &[u8]) -> Result<(Decoder<'_>, Info)> {
-    let wide = i32::MAX as usize;
-    let options = DecoderOptions::default().set_max_width(wide).set_max_height(wide).set_strict_mode(true);
-    let mut decoder = BmpDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|error| damaged(Format::Bmp, format!("{error:?}")))?;
-    let (width, height) = decoder.dimensions().ok_or_else(|| damaged(Format::Bmp, "it has no size"))?;
-    let space = decoder.colorspace().ok_or_else(|| damaged(Format::Bmp, "it has no colours"))?;
-    let info = Info { format: Format::Bmp, width, height, channels: space.num_components(), bits: 8, orientation: 1 };
+    let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(failure)?;
+    let (width, height) = decoder.dimensions();
+    let (width, height, channels) = (width as usize, height as usize, decoder.color_type().channel_count().into());
+    let info = Info { format: Format::Bmp, width, height, channels, bits: 8, orientation: 1 };
     Ok((decoder, info))
 }
 
 pub fn info(bytes: &[u8]) -> Result<Info> {
-    Ok(header(bytes)?.1)
+    Ok(header(&with_known_header(bytes))?.1)
 }
 
 pub fn decode(bytes: &[u8], options: &Options) -> Result<Image> {
-    let (mut decoder, Info { width, height, channels, .. }) = header(bytes)?;
+    let bytes = with_known_header(bytes);
+    let (decoder, Info { width, height, channels, .. }) = header(&bytes)?;
     options.check(Format::Bmp, width, height)?;
-    if let Some(samples) = few_bits(bytes, width, height) {
-        return Ok(Image { width, height, channels: 3, samples: Samples::Bytes(samples?), orientation: 1 });
-    }
-    let samples = decoder.decode().map_err(|error| damaged(Format::Bmp, format!("{error:?}")))?;
+    let mut samples = zeros(width * height * channels)?;
+    decoder.read_image(&mut samples).map_err(failure)?;
     Ok(Image { width, height, channels, samples: Samples::Bytes(samples), orientation: 1 })
-}
-
-/// The colours of pixels of 1, 2 or 4 bits that are not compressed; None for other files.
-///
-/// A row takes a multiple of 4 bytes, the last row of the image comes first unless the height is negative, and colours
-/// of the palette have 4 bytes: blue, green, red and none.
-fn few_bits(bytes: &[u8], width: usize, height: usize) -> Option<Result<Vec<u8>>> {
-    let long = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-    let bits = usize::from(u16::from_le_bytes(bytes.get(28..30)?.try_into().ok()?));
-    let (header, compression) = (long(14)? as usize, long(30)?);
-    if header < 40 || !matches!(bits, 1 | 2 | 4) || compression != 0 {
-        return None;
-    }
-    let pixels = long(10)? as usize;
-    let top_down = long(22)? as i32 <= 0;
-    let palette = bytes.get(14 + header..pixels.min(bytes.len())).unwrap_or_default().as_chunks::<4>().0;
-    let stride = (width * bits).div_ceil(32) * 4;
-    let rows = height.checked_mul(stride).and_then(|size| bytes.get(pixels..pixels.checked_add(size)?));
-    let Some(rows) = rows else {
-        return Some(Err(damaged(Format::Bmp, format!("it is cut off after {} bytes", bytes.len()))));
-    };
-    let mut samples = Vec::with_capacity(width * height * 3);
-    for row in 0..height {
-        let row = &rows[if top_down { row } else { height - 1 - row } * stride..][..stride];
-        samples.extend((0..width).flat_map(|column| {
-            let bit = column * bits;
-            let index = usize::from(row[bit / 8] >> (8 - bits - bit % 8)) & ((1 << bits) - 1);
-            let [b, g, r, _] = palette.get(index).copied().unwrap_or_default();
-            [r, g, b]
-        }));
-    }
-    Some(Ok(samples))
 }

@@ -109,6 +109,34 @@ pub fn rgb_of_cmyk(cmyk: &[u8]) -> Vec<u8> {
     })
 }
 
+/// Colours of luma and chroma of the full range (ITU-T T.871, section 7).
+pub fn rgb_of_ycbcr(ycbcr: &[u8]) -> Vec<u8> {
+    each::<u8, 3, 3>(ycbcr, |[y, blue, red]| {
+        let (y, blue, red) = (f32::from(y), f32::from(blue) - 128.0, f32::from(red) - 128.0);
+        // A conversion of a float clips.
+        [y + 1.402 * red, y - 0.344_136 * blue - 0.714_136 * red, y + 1.772 * blue].map(|level| level.round() as u8)
+    })
+}
+
+/// Levels or colours of which each was weighed by its pixel's alpha, the last channel, freed of it: zeros where alpha is.
+pub fn straight(samples: Samples, channels: usize) -> Samples {
+    fn freed<T: Sample + Into<u64> + TryFrom<u64>>(mut samples: Vec<T>, channels: usize) -> Vec<T> {
+        for pixel in samples.chunks_exact_mut(channels) {
+            let (&mut alpha, levels) = pixel.split_last_mut().expect("a pixel has a channel");
+            let alpha: u64 = alpha.into();
+            for level in levels {
+                let quotient = ((*level).into() * T::MAX.into()).checked_div(alpha).unwrap_or(0);
+                *level = T::try_from(quotient).unwrap_or(T::MAX);
+            }
+        }
+        samples
+    }
+    match samples {
+        Samples::Bytes(samples) => Samples::Bytes(freed(samples, channels)),
+        Samples::Words(samples) => Samples::Words(freed(samples, channels)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +161,20 @@ mod tests {
     fn bits_are_kept_from_above_and_spread() {
         assert_eq!(image(1, Samples::Words(vec![0x12ff])).into_bytes(), [0x12]);
         assert_eq!(image(1, Samples::Bytes(vec![0x12])).into_words(), [0x1212]);
+    }
+
+    #[test]
+    fn luma_and_chroma_become_colours() {
+        assert_eq!(rgb_of_ycbcr(&[76, 85, 255, 150, 44, 21, 29, 255, 107]), [254, 0, 0, 0, 255, 1, 0, 0, 254]);
+        assert_eq!(rgb_of_ycbcr(&[0, 128, 128, 255, 128, 128]), [0, 0, 0, 255, 255, 255]);
+    }
+
+    #[test]
+    fn colours_are_freed_of_their_alpha() {
+        let made = straight(Samples::Bytes(vec![50, 100, 200, 100, 7, 8, 9, 0, 1, 2, 3, 255]), 4);
+        assert_eq!(made, Samples::Bytes(vec![127, 255, 255, 100, 0, 0, 0, 0, 1, 2, 3, 255]));
+        let made = straight(Samples::Words(vec![100, 1000, 60000, 100]), 2);
+        assert_eq!(made, Samples::Words(vec![6553, 1000, 65535, 100]));
     }
 
     #[test]

@@ -167,7 +167,15 @@ fn begin(bytes: &[u8]) -> String {
 
 /// The error of a file that its format's crate cannot read.
 fn damaged(format: Format, reason: impl std::fmt::Display) -> Error {
-    Error::value(format!("a damaged {}: {reason}", format.name()))
+    Error::value(format!("a damaged {}: {}", format.name(), reason.to_string().trim_end()))
+}
+
+/// The error of a whole file of a kind that is not read here.
+fn unsupported(format: Format, received: impl std::fmt::Display, expected: &str) -> Error {
+    Error::value(format!(
+        "a {} of a kind that is not supported: expected {expected}, received {received}",
+        format.name()
+    ))
 }
 
 /// What a file is, from its header.

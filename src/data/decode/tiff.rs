@@ -1,12 +1,12 @@
-//! TIFF by the crate `tiff`: the first page, 1 to 16 bits.
+//! TIFF by the crate `tiff`: the first page, 1 to 16 bits, and greys of 32.
 
-use super::colour::rgb_of_cmyk;
-use super::{Format, Image, Info, Options, Samples, damaged};
-use crate::error::Result;
+use super::colour::{rgb_of_cmyk, rgb_of_ycbcr, straight};
+use super::{Format, Image, Info, Options, Samples, damaged, unsupported};
+use crate::error::{Error, Result};
 use std::io::Cursor;
-use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
-use tiff::tags::Tag;
+use tiff::tags::{CompressionMethod, Tag};
+use tiff::{ColorType, TiffError, TiffUnsupportedError};
 
 type Bytes<'a> = Cursor<&'a [u8]>;
 
@@ -14,6 +14,54 @@ type Bytes<'a> = Cursor<&'a [u8]>;
 const PHOTOMETRIC: u16 = 262;
 const PALETTE: u16 = 3;
 const BLACK_IS_ZERO: u16 = 1;
+
+/// What is read, for the message about what is not.
+const SUPPORTED: &str = "grey, colours, a palette, inks or YCbCr of 1 to 16 bits, or grey of 32, plain or packed by LZW, \
+                         Deflate, PackBits, JPEG or Fax group 4";
+
+fn failure(error: TiffError) -> Error {
+    let received = match error {
+        TiffError::UnsupportedError(TiffUnsupportedError::UnsupportedCompressionMethod(method)) => match method {
+            CompressionMethod::Huffman => "a compression by Huffman's runs".to_string(),
+            CompressionMethod::Fax3 => "a compression by Fax group 3".to_string(),
+            CompressionMethod::Unknown(34925) => "a compression by LZMA".to_string(),
+            CompressionMethod::Unknown(number) => format!("a compression of the number {number}"),
+            method => format!("a compression by {method:?}"),
+        },
+        TiffError::UnsupportedError(error) => error.to_string(),
+        error => return damaged(Format::Tiff, error),
+    };
+    unsupported(Format::Tiff, received, SUPPORTED)
+}
+
+/// A copy of a file whose bytes of pixels begin with their lowest bit (FillOrder 2), with these bits turned around: the
+/// crate reads them from the highest on. None for other files.
+fn with_highest_bit_first(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(failure)?;
+    let order = decoder.find_tag_unsigned::<u16>(Tag::FillOrder).map_err(failure)?;
+    let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).map_err(failure)?.unwrap_or(1);
+    // A JPEG has an order of its own.
+    if order != Some(2) || CompressionMethod::from_u16_exhaustive(compression) == CompressionMethod::ModernJPEG {
+        return Ok(None);
+    }
+    let mut parts = Vec::new();
+    for (offsets, counts) in [(Tag::StripOffsets, Tag::StripByteCounts), (Tag::TileOffsets, Tag::TileByteCounts)] {
+        let offsets = decoder.find_tag_unsigned_vec::<usize>(offsets).map_err(failure)?.unwrap_or_default();
+        let counts = decoder.find_tag_unsigned_vec::<usize>(counts).map_err(failure)?.unwrap_or_default();
+        parts.extend(offsets.into_iter().zip(counts));
+    }
+    // In order, so that each byte is turned once though parts may overlap.
+    parts.sort_unstable();
+    let (mut changed, mut done) = (bytes.to_vec(), 0);
+    for (start, count) in parts {
+        let end = start.saturating_add(count).min(bytes.len());
+        if let Some(part) = changed.get_mut(start.max(done)..end) {
+            part.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+        }
+        done = done.max(end);
+    }
+    Ok(Some(changed))
+}
 
 /// A copy of a file whose samples are indices of a palette, which says that they are levels of grey: the crate reads
 /// these alone. None for files without a palette.
@@ -37,7 +85,6 @@ fn with_indices_as_levels(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn header(bytes: &[u8]) -> Result<(Decoder<Bytes<'_>>, ColorType, Info)> {
-    let failure = |error| damaged(Format::Tiff, error);
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(failure)?;
     let (width, height) = decoder.dimensions().map_err(failure)?;
     let colour = decoder.colortype().map_err(failure)?;
@@ -47,10 +94,7 @@ fn header(bytes: &[u8]) -> Result<(Decoder<Bytes<'_>>, ColorType, Info)> {
         ColorType::RGB(_) | ColorType::CMYK(_) | ColorType::YCbCr(_) => 3,
         ColorType::RGBA(_) => 4,
         other => {
-            return Err(damaged(
-                Format::Tiff,
-                format!("expected grey, colours, a palette or inks, received {other:?}"),
-            ));
+            return Err(unsupported(Format::Tiff, format!("{other:?}"), SUPPORTED));
         }
     };
     let orientation = decoder.find_tag_unsigned::<u16>(Tag::Orientation).ok().flatten().unwrap_or(1);
@@ -87,28 +131,47 @@ fn unpacked(packed: &[u8], bits: u8, in_row: usize, rows: usize) -> Vec<u8> {
 }
 
 pub fn decode(bytes: &[u8], options: &Options) -> Result<Image> {
+    let turned = with_highest_bit_first(bytes)?;
+    let bytes = turned.as_deref().unwrap_or(bytes);
     match with_indices_as_levels(bytes) {
         Some(levels) => pixels(&levels, true, options),
         None => pixels(bytes, false, options),
     }
 }
 
+/// Samples of planes, one after the other, side by side.
+fn interleaved<T: Copy>(planes: &[T], count: usize) -> Vec<T> {
+    let pixels = planes.len() / count.max(1);
+    (0..pixels).flat_map(|pixel| (0..count).map(move |plane| planes[plane * pixels + pixel])).collect()
+}
+
+/// Levels of more than 16 bits, clipped to 0 to 255 as Pillow does it: such files say nothing of their range.
+fn clipped<T>(levels: Vec<T>, byte: impl Fn(T) -> u8) -> Samples {
+    Samples::Bytes(levels.into_iter().map(byte).collect())
+}
+
 fn pixels(bytes: &[u8], palette: bool, options: &Options) -> Result<Image> {
-    let failure = |error| damaged(Format::Tiff, error);
-    let (mut decoder, colour, info) = header(bytes)?;
+    let (decoder, colour, info) = header(bytes)?;
     let Info { width, height, channels, bits, orientation, .. } = info;
     options.check(Format::Tiff, width, height)?;
-    let planes = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(failure)?.unwrap_or(1);
-    if planes == 2 && colour.num_samples() > 1 {
-        return Err(damaged(Format::Tiff, "expected channels of a pixel side by side, received planes"));
-    }
     let mut limits = Limits::default();
     limits.decoding_buffer_size = usize::MAX;
     let mut decoder = decoder.with_limits(limits);
-    let samples = match decoder.read_image().map_err(failure)? {
+    let mut decoded = DecodingResult::U8(Vec::new());
+    let layout = decoder.read_image_to_buffer(&mut decoded).map_err(failure)?;
+    let refused = || unsupported(Format::Tiff, format!("{colour:?} of other samples"), SUPPORTED);
+    let grey = matches!(colour, ColorType::Gray(_));
+    let samples = match decoded {
+        // Packed bits of several planes do not come here: the crate reads them of grey only.
+        DecodingResult::U8(samples) if layout.planes > 1 => Samples::Bytes(interleaved(&samples, layout.planes)),
+        DecodingResult::U16(samples) if layout.planes > 1 => Samples::Words(interleaved(&samples, layout.planes)),
         DecodingResult::U8(samples) => Samples::Bytes(samples),
         DecodingResult::U16(samples) => Samples::Words(samples),
-        _ => return Err(damaged(Format::Tiff, format!("expected integers of 1 to 16 bits, received {colour:?}"))),
+        DecodingResult::U32(samples) if grey => clipped(samples, |level| level.min(255) as u8),
+        DecodingResult::I32(samples) if grey => clipped(samples, |level| level.clamp(0, 255) as u8),
+        // A conversion of a float clips; what is no number becomes 0.
+        DecodingResult::F32(samples) if grey => clipped(samples, |level| level as u8),
+        _ => return Err(refused()),
     };
     let samples = match (samples, colour) {
         (Samples::Bytes(indices), ColorType::Gray(1..=8)) if palette => {
@@ -128,9 +191,16 @@ fn pixels(bytes: &[u8], palette: bool, options: &Options) -> Result<Image> {
             Samples::Bytes(unpacked(&packed, bits, width, height).into_iter().map(|level| level * step).collect())
         }
         (Samples::Bytes(inks), ColorType::CMYK(8)) => Samples::Bytes(rgb_of_cmyk(&inks)),
-        (samples, ColorType::Gray(8 | 16) | ColorType::GrayA(_) | ColorType::RGB(_) | ColorType::RGBA(_)) => samples,
-        (samples, ColorType::YCbCr(8) | ColorType::Multiband { bit_depth: 8 | 16, .. }) => samples,
-        (_, colour) => return Err(damaged(Format::Tiff, format!("expected 8 or 16 bits, received {colour:?}"))),
+        (Samples::Bytes(lumas), ColorType::YCbCr(8)) => Samples::Bytes(rgb_of_ycbcr(&lumas)),
+        (samples, ColorType::Gray(8 | 16 | 32) | ColorType::GrayA(_) | ColorType::RGB(_) | ColorType::RGBA(_)) => {
+            samples
+        }
+        (samples, ColorType::Multiband { bit_depth: 8 | 16, .. }) => samples,
+        _ => return Err(refused()),
     };
+    // 1 says that the colours are weighed by their alpha.
+    let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(failure)?.unwrap_or_default();
+    let weighed = extra.first() == Some(&1) && matches!(channels, 2 | 4);
+    let samples = if weighed { straight(samples, channels) } else { samples };
     Ok(Image { width, height, channels, samples, orientation })
 }
