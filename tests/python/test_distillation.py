@@ -170,3 +170,9 @@ def test_the_weight_of_a_single_loss_counts():
         distiller(Logits(), distillation_loss_weights=["a"])
     with pytest.raises(ValueError, match="student's loss"):
         plain.compile("sgd", [None])
+
+
+def test_a_name_is_no_distillation_loss() -> None:
+    models = [cnnrs.Sequential([cnnrs.Input((4,)), layers.Dense(3)]) for _ in range(2)]
+    with pytest.raises(ValueError, match="expected a DistillationLoss or a list of them, received 'kl'"):
+        distillation.Distiller(*models, "kl")

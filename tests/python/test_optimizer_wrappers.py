@@ -329,6 +329,7 @@ def test_layer_wise_decay_falls_towards_the_input() -> None:
     ("groups", "message"),
     [
         (lambda: [ParameterGroup("nowhere", frozen=True)], "'nowhere' to match.*matches none"),
+        (lambda: [ParameterGroup([".", "stme"], frozen=True)], "of its list 'stme' matches none"),
         (
             lambda: [
                 ParameterGroup("kernel", learning_rate_multiplier=2.0),

@@ -169,3 +169,73 @@ def test_data_of_unknown_length_need_steps() -> None:
     batches = ((X, Y) for _ in range(3))
     with pytest.raises(ValueError, match="steps_per_epoch: expected a number"):
         model.fit(batches, verbose=0)
+
+
+@pytest.mark.parametrize("wrap", [lambda o: o, optimizers.Lookahead, optimizers.SAM])
+def test_each_fit_begins_a_schedule_anew(wrap: Any) -> None:
+    model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    model.compile(wrap(optimizers.SGD(schedules.WarmupCosine(0.2))), "mse")
+    expected = [cosine(t, 0.2, 12, 0) for t in range(12)]
+    for epochs in ((0, 3), (0, 3), (0, 2), (2, 3)):
+        told = Told()
+        model.fit(X, Y, 10, initial_epoch=epochs[0], epochs=epochs[1], verbose=0, callbacks=[told])
+        if epochs[1] == 2:
+            np.testing.assert_allclose(told.rates, [cosine(t, 0.2, 8, 0) for t in range(8)], atol=1e-7)
+        else:
+            np.testing.assert_allclose(told.rates, expected[4 * epochs[0] :], rtol=1e-5, atol=1e-7)
+
+
+def test_each_fit_moves_the_weights_and_begins_schedules_of_groups() -> None:
+    model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    group = optimizers.ParameterGroup("kernel", learning_rate=schedules.OneCycle(0.05))
+    model.compile(optimizers.SGD(schedules.OneCycle(0.05), parameter_groups=[group]), "mse")
+    for target in (1.0, 2.0, 3.0):
+        before = model.get_weights()
+        model.fit(X, target * Y, batch_size=10, epochs=5, verbose=0)
+        assert all(abs(a - b).max() > 0.01 for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_schedule_that_says_its_length_goes_on() -> None:
+    model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    model.compile(optimizers.SGD(schedules.WarmupCosine(0.2, 3, steps_per_epoch=4)), "mse")
+    for first in (0, 8):
+        told = Told()
+        model.fit(X, Y, batch_size=10, epochs=2, verbose=0, callbacks=[told])
+        expected = [cosine(min(first + t, 12), 0.2, 12, 0) for t in range(8)]
+        np.testing.assert_allclose(told.rates, expected, rtol=1e-5, atol=1e-7)
+
+
+class Stop(cnnrs.callbacks.Callback):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if (self.epoch, batch) == (1, 2):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("other_process", [False, True])
+@pytest.mark.parametrize("save_freq", ["epoch", 2])
+def test_a_second_fit_that_is_interrupted_goes_on(tmp_path: Any, other_process: bool, save_freq: Any) -> None:
+    def made() -> Any:
+        cnnrs.utils.set_random_seed(0)
+        model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+        model.compile(optimizers.SGD(schedules.OneCycle(0.05)), "mse")
+        return model
+
+    def fit(model: Any, *others: Any) -> None:
+        model.fit(X, 2 * Y, batch_size=10, epochs=3, verbose=0, callbacks=[*others])
+
+    def backup() -> Any:
+        return cnnrs.callbacks.BackupAndRestore(tmp_path / "backup", save_freq=save_freq)
+
+    whole, first = made(), made()
+    for model in (whole, first):
+        model.fit(X, Y, batch_size=10, epochs=3, verbose=0)
+    fit(whole)
+    with pytest.raises(KeyboardInterrupt):
+        fit(first, backup(), Stop())
+    second = made() if other_process else first
+    fit(second, backup())
+    for a, b in zip(whole.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -118,6 +118,34 @@ def test_bad_arguments_of_lr_find(arguments: Any, message: str) -> None:
         build("sgd").lr_find(X, Y, **arguments)
 
 
+def test_data_that_are_not_tested_as_told_are_errors() -> None:
+    data = cnnrs.data.Dataset.from_tensor_slices((X, Y)).batch(16)
+    with pytest.raises(ValueError, match="lr_find: batch_size: expected None.*received 8"):
+        build("sgd").lr_find(data, batch_size=8)
+    with pytest.raises(ValueError, match="expected 20 batches.*received 12.*give steps=12"):
+        build("sgd").lr_find(((X[:8], Y[:8]) for _ in range(12)), steps=20)
+    with pytest.raises(ValueError, match="expected at least one batch, received none"):
+        build("sgd").lr_find(iter(()))
+
+
+def test_weights_that_all_have_rates_of_their_own_are_not_tested() -> None:
+    own = optimizers.SGD(0.1, parameter_groups=[optimizers.ParameterGroup(".", learning_rate=0.1)])
+    for optimizer in (own, optimizers.Lookahead(own)):
+        with pytest.raises(ValueError, match="parameter_groups set the rate of all 6"):
+            build(optimizer).lr_find(X, Y, steps=5)
+    factor = [optimizers.ParameterGroup(".", learning_rate_multiplier=0.1)]
+    assert build(optimizers.SGD(0.1, parameter_groups=factor)).lr_find(X, Y, steps=6).losses
+
+
+def test_the_drawing_needs_no_library(tmp_path: Any) -> None:
+    found = LearningRates.of([1e-3, 1e-2, 1e-1, 1.0], [3.0, 2.5, 1.0, float("inf")], smoothing=0.0)
+    found.save(tmp_path / "rates.svg")
+    text = (tmp_path / "rates.svg").read_text()
+    assert text.startswith("<svg") and f"{found.suggestion:.2g}" in text and "smoothed" in text
+    with pytest.raises(ValueError, match=r"expected a name that ends in .svg, received 'rates.png'"):
+        found.save("rates.png")
+
+
 def test_several_optimizers_have_no_one_rate() -> None:
     both = optimizers.MultiOptimizer(optimizers.OptimizerMap(optimizers.SGD(0.1)))
     with pytest.raises(ValueError, match="an optimizer with one learning rate"):
@@ -297,3 +325,17 @@ def test_data_sets_and_one_hot_targets() -> None:
 def test_bad_arguments_of_train(call: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((X, Y, "mnist"), "train: recipe: expected a Recipe or one of .* received ndarray; data are one"),
+        (((X, Y), ["mnist"]), "train: recipe: expected a Recipe or one of cifar, .* received list"),
+    ],
+)
+def test_what_is_no_recipe_is_an_error(arguments: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        cnnrs.train(build(), *arguments)
+    with pytest.raises(TypeError, match="train: model: expected a model, received str"):
+        cnnrs.train("m", (X, Y), "mnist")

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnrs import losses, metrics, ops, serialization, tree
 from cnnrs.base.arguments import number
+from cnnrs.distillation.distillation_losses import DistillationLoss
 from cnnrs.models import Model
 
 __all__ = ["Distiller"]
@@ -71,6 +72,12 @@ class Distiller(Model):
             raise ValueError("Distiller: distillation_losses: expected a DistillationLoss or a list of them")
         several = isinstance(distillation_losses, (list, tuple))
         self.distillation_losses = list(distillation_losses) if several else [distillation_losses]
+        for loss in self.distillation_losses:
+            if not isinstance(loss, DistillationLoss):
+                raise ValueError(
+                    "Distiller: distillation_losses: expected a DistillationLoss or a list of them, received "
+                    f"{loss!r}"
+                )
         weights = distillation_loss_weights
         if weights is None:
             weights = [1.0] * len(self.distillation_losses)

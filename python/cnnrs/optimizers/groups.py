@@ -57,7 +57,8 @@ class ParameterGroup(NamedArguments):
     Raises:
         TypeError: `match` is none of these.
         ValueError: The group sets nothing, or both a learning rate and a factor; when the optimizer is built:
-            no weight that is trained belongs to the group, or another group sets the same of a weight.
+            no weight that is trained belongs to the group, or to one of a list, or another group sets the
+            same of a weight.
 
     >>> import cnnrs
     >>> from cnnrs.optimizers import ParameterGroup, norms_and_biases
@@ -136,6 +137,12 @@ class ParameterGroup(NamedArguments):
         parts = self.match if isinstance(self.match, (list, tuple)) else [self.match]
         tests = [_test(part) for part in parts]
         return [variable for variable in variables if any(test(variable) for test in tests)]
+
+    def unmatched(self, variables: Iterable[Any]) -> list[str]:
+        """What of `match` no weight among `variables` belongs to."""
+        variables = list(variables)
+        parts = self.match if isinstance(self.match, (list, tuple)) else [self.match]
+        return [_label(part) for part in parts if not any(map(_test(part), variables))]
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor. Layers and weights are written as the paths of the weights."""
@@ -252,17 +259,21 @@ class Grouping:
         """Finds the groups of each weight; gives the weights that are not frozen.
 
         Raises:
-            ValueError: A group has no weight, or two groups set the same of one.
+            ValueError: A group, or one of its list, has no weight, or two groups set the same of one.
         """
         found: dict[str, dict[int, ParameterGroup]] = {"learning rate": {}, "weight decay": {}}
         for group in self.groups:
             members = group.members(variables)
-            if not members:
+            unmatched = group.unmatched(variables)
+            if unmatched:
                 paths = [variable.path for variable in variables]
                 shown = ", ".join(paths[:6]) + (", …" if len(paths) > 6 else "")
+                part = "it matches none"
+                if members:
+                    part = f"of its list {', '.join(map(repr, unmatched))} matches none"
                 raise ValueError(
                     f"{self._owner}: parameter_groups: expected {group.name!r} to match some of the "
-                    f"{len(paths)} trainable weights ({shown}), and it matches none"
+                    f"{len(paths)} trainable weights ({shown}), and {part}"
                 )
             for setting in group.settings():
                 for variable in members:
@@ -280,17 +291,22 @@ class Grouping:
         group = self._by_setting["learning rate"].get(variable.id)
         return group is not None and group.frozen
 
+    def sets_rate(self, variable: Any) -> bool:
+        """Whether a weight has a learning rate that does not go by the optimizer's, or none."""
+        group = self._by_setting["learning rate"].get(variable.id)
+        return group is not None and group.learning_rate_multiplier is None
+
     def decay(self, variable: Any, default: float | None) -> float | None:
         """The weight decay of a weight: its group's, or else `default`."""
         group = self._by_setting["weight decay"].get(variable.id)
         return default if group is None else group.weight_decay
 
-    def rates(self, rate: Any, step: Any) -> Callable[[Any], Any]:
+    def rates(self, rate: Any, step: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """What gives the learning rate of a weight in this step.
 
         Args:
             rate: The optimizer's learning rate.
-            step: The number of the step, for schedules.
+            step: Gives the number of the step, as a schedule counts.
         """
         made: dict[int, Any] = {}
 
@@ -309,11 +325,11 @@ class Grouping:
         return [g.learning_rate for g in self.groups if isinstance(g.learning_rate, LearningRateSchedule)]
 
 
-def _rate_of(group: ParameterGroup, rate: Any, step: Any) -> Any:
+def _rate_of(group: ParameterGroup, rate: Any, step: Callable[[Any], Any]) -> Any:
     if group.learning_rate_multiplier is not None:
         return rate * float(group.learning_rate_multiplier)
     if isinstance(group.learning_rate, LearningRateSchedule):
-        return group.learning_rate(step)
+        return group.learning_rate(step(group.learning_rate))
     return _core.tensor(np.float32(group.learning_rate))
 
 

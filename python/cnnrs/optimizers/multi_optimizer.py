@@ -205,9 +205,19 @@ class MultiOptimizer(Optimizer):
         owner = self._owner.get(variable.id)
         return owner is None or owner.updates(variable)
 
-    def bind(self, steps_per_epoch: int | None, epochs: int) -> bool:
+    def bind(self, steps_per_epoch: int | None, epochs: int, anew: bool = False) -> bool:
         """Tells schedules of all of them how long epochs and training are."""
-        return any([optimizer.bind(steps_per_epoch, epochs) for optimizer in self._inner])
+        return any([optimizer.bind(steps_per_epoch, epochs, anew) for optimizer in self._inner])
+
+    def began(self) -> list[int]:
+        """When schedules of each of them began."""
+        return [updates for optimizer in self._inner for updates in optimizer.began()]
+
+    def begin(self, updates: list[int]) -> bool:
+        """Sets when schedules of each of them began."""
+        rest = list(updates)
+        parts = [[rest.pop(0) for _ in optimizer.began()] for optimizer in self._inner]
+        return any([optimizer.begin(part) for optimizer, part in zip(self._inner, parts, strict=True)])
 
     @property
     def asks_python(self) -> bool:

@@ -145,6 +145,7 @@ class Optimizer(OptimizerState, NamedArguments):
         self._excluded_names: list[str] = []
         # Slots that were made together, of several kinds for each variable.
         self._slot_groups: list[list[list[Variable]]] = []
+        self._began = 0
         self._iterations = self._track(Variable(np.int32(0), trainable=False, name="iteration"))
         self._schedule: Any = None
         self._host_schedule: Any = None
@@ -212,7 +213,12 @@ class Optimizer(OptimizerState, NamedArguments):
 
     def _rate(self) -> Any:
         """The learning rate of the step under way."""
-        return self._learning_rate if self._schedule is None else self._schedule(self.iterations)
+        schedule = self._schedule
+        return self._learning_rate if schedule is None else schedule(self._step_of(schedule))
+
+    def _step_of(self, schedule: Any) -> Any:
+        """The number of the step under way, as a schedule counts."""
+        return self.iterations - self._began if self._began and schedule.filled_in else self.iterations
 
     @property
     def parameter_groups(self) -> list[Any]:
@@ -223,12 +229,17 @@ class Optimizer(OptimizerState, NamedArguments):
         """Whether a weight is updated: it is in no group that is frozen."""
         return not self._grouping.freezes(variable)
 
-    def bind(self, steps_per_epoch: int | None, epochs: int) -> bool:
+    def follows_rate(self, variable: Any) -> bool:
+        """Whether the learning rate of a weight goes by the optimizer's."""
+        return not self._grouping.sets_rate(variable)
+
+    def bind(self, steps_per_epoch: int | None, epochs: int, anew: bool = False) -> bool:
         """Tells schedules that count epochs how long these are. `fit` calls it.
 
         Args:
             steps_per_epoch: Batches of an epoch; None if that is not known.
             epochs: The epoch that training stops before.
+            anew: Whether training begins, so that schedules which take their length from it do, too.
 
         Returns:
             Whether a schedule has changed, so that steps have to be recorded anew.
@@ -237,8 +248,20 @@ class Optimizer(OptimizerState, NamedArguments):
             ValueError: A schedule ends before it begins, or needs `steps_per_epoch`.
         """
         steps = None if steps_per_epoch is None else steps_per_epoch / (self.gradient_accumulation_steps or 1)
-        own = [] if self._schedule is None else [self._schedule]
-        return any([schedule.bind(steps, epochs) for schedule in [*own, *self._grouping.schedules()]])
+        schedules = [*([] if self._schedule is None else [self._schedule]), *self._grouping.schedules()]
+        changed = any([schedule.bind(steps, epochs) for schedule in schedules])
+        if anew and any(schedule.filled_in for schedule in schedules):
+            changed |= self.begin([int(np.asarray(self._updates()))])
+        return changed
+
+    def began(self) -> list[int]:
+        """How many updates there were as the schedules began that take their length from `fit`."""
+        return [self._began]
+
+    def begin(self, updates: list[int]) -> bool:
+        """Sets what `began` gives; gives whether it has changed, so that steps have to be recorded anew."""
+        before, (self._began,) = self._began, updates
+        return before != self._began
 
     @property
     def passes(self) -> int:
@@ -412,7 +435,7 @@ class Optimizer(OptimizerState, NamedArguments):
         pairs = self._clip(pairs)
         rate = self._rate()
         rate = rate.value if isinstance(rate, _core.Variable) else rate
-        rate_of = self._grouping.rates(rate, self.iterations)
+        rate_of = self._grouping.rates(rate, self._step_of)
         for _, variable in pairs:
             decay = self._decay(variable) if self._decouples_decay else None
             if decay:

@@ -79,6 +79,10 @@ class OptimizerWrapper(Optimizer):
         """Whether the inner optimizer updates a weight."""
         return self.inner_optimizer.updates(variable)
 
+    def follows_rate(self, variable: Any) -> bool:
+        """Whether the learning rate of a weight goes by the inner optimizer's."""
+        return self.inner_optimizer.follows_rate(variable)
+
     @property
     def learning_rate(self) -> Any:
         """The learning rate of the inner optimizer."""
@@ -88,9 +92,17 @@ class OptimizerWrapper(Optimizer):
     def learning_rate(self, value: Any) -> None:
         self.inner_optimizer.learning_rate = value
 
-    def bind(self, steps_per_epoch: int | None, epochs: int) -> bool:
+    def bind(self, steps_per_epoch: int | None, epochs: int, anew: bool = False) -> bool:
         """Tells schedules of the inner optimizer how long epochs and training are."""
-        return self.inner_optimizer.bind(steps_per_epoch, epochs)
+        return self.inner_optimizer.bind(steps_per_epoch, epochs, anew)
+
+    def began(self) -> list[int]:
+        """When schedules of the inner optimizer began."""
+        return self.inner_optimizer.began()
+
+    def begin(self, updates: list[int]) -> bool:
+        """Sets when schedules of the inner optimizer began."""
+        return self.inner_optimizer.begin(updates)
 
     @property
     def asks_python(self) -> bool:

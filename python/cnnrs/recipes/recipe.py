@@ -212,6 +212,7 @@ def get(recipe: Any) -> Recipe:
     """The recipe of a name; a recipe itself.
 
     Raises:
+        TypeError: It is neither a name nor a recipe.
         ValueError: The name is unknown; the message suggests one.
 
     >>> get("mnist").epochs
@@ -219,6 +220,10 @@ def get(recipe: Any) -> Recipe:
     """
     if isinstance(recipe, Recipe):
         return recipe
+    if not isinstance(recipe, str):
+        raise TypeError(
+            f"recipe: expected a Recipe or one of {', '.join(names())}, received {type(recipe).__name__}"
+        )
     if recipe not in RECIPES:
         raise ValueError(f"recipe: {recipe!r} is unknown{did_you_mean(str(recipe), RECIPES)}")
     return RECIPES[recipe]

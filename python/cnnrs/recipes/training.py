@@ -11,6 +11,7 @@ from cnnrs import layers, losses, ops, optimizers
 from cnnrs.base.arguments import named
 from cnnrs.callbacks import StochasticWeightAveraging, SwapEMAWeights
 from cnnrs.data import Dataset
+from cnnrs.models import Model
 from cnnrs.optimizers.schedules import OneCycle, WarmupCosine
 from cnnrs.recipes.recipe import Recipe, get
 from cnnrs.utils.batch_statistics import reestimate_batch_norm
@@ -55,7 +56,7 @@ def train(
         `History`, as `fit` does.
 
     Raises:
-        TypeError: `data` are neither, or the recipe has no such setting.
+        TypeError: `model` is none, `data` or `recipe` are neither, or the recipe has no such setting.
         ValueError: The recipe is unknown, a setting is out of its range, the model is not built or has
             another kind of output.
 
@@ -67,7 +68,13 @@ def train(
     >>> len(history.history["loss"])
     2
     """
-    known = get(recipe)
+    if not isinstance(model, Model):
+        raise TypeError(f"train: model: expected a model, received {type(model).__name__}")
+    try:
+        known = get(recipe)
+    except TypeError as error:
+        hint = "; data are one argument, (x, y)" if hasattr(recipe, "shape") else ""
+        raise TypeError(f"train: {error}{hint}") from None
     chosen = known.changed(settings)
     if not model.built:
         raise ValueError(

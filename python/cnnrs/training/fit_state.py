@@ -65,6 +65,7 @@ class Fit:
             "validation": None if self.validation is None else self.validation.state(),
             "metrics": _packed(metrics, tensors),
             "random": _packed(random.state(), tensors),
+            "schedules": [] if self.model.optimizer is None else self.model.optimizer.began(),
             "mixing": _packed([state.value.numpy() for state in self._mixing_states()], tensors),
             "callbacks": _packed({name: state for name, state in callbacks.items() if state}, tensors),
         }
@@ -101,6 +102,12 @@ class Fit:
 
         self.resumed = Resumed(self.model, _unpacked(state, tensors), done, logs, restore_all)
         self.batches.resume(state["batches"], done)
+        # Schedules go on, and do not begin with this call of `fit`.
+        optimizer = self.model.optimizer
+        if optimizer is not None:
+            began = optimizer.began()
+            if optimizer.begin(state.get("schedules") or [0] * len(began)):
+                self.model._forget_recorded()
         if self.validation is not None and state.get("validation") is not None:
             self.validation.restore(state["validation"])
         random.set_state(self.resumed.random)

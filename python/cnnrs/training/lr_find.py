@@ -6,12 +6,14 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cnnrs.base.arguments import integer, number
+from cnnrs.base.arguments import file_path, integer, number
 from cnnrs.base.extras import pyplot
+from cnnrs.charts import LineChart
 from cnnrs.training.batches import Batches
 from cnnrs.training.data_adapter import ArrayData, BatchData
 from cnnrs.training.runner import StepRunner
@@ -83,6 +85,44 @@ class LearningRates:
         steepest = rates[usable[highest + int(slopes.argmin())]]
         return cls(list(rates), list(losses), smoothed, steepest, rates[usable[least]] / 10.0)
 
+    def svg(self) -> str:
+        """A drawing of the losses over the rates, with the suggestion. It needs no library."""
+        chart = LineChart(
+            f"Learning rate {self.suggestion:.2g}",
+            "log10 of the learning rate",
+            "loss",
+            y_range=self._shown(),
+        )
+        places = np.log10(self.learning_rates)
+        low, high = self._shown()
+        chart.add("loss of a batch", places, np.clip(self.losses, low, high))
+        chart.add("smoothed", places, np.clip(self.smoothed, low, high))
+        chart.add(f"{self.suggestion:.2g}", np.log10([self.suggestion] * 2), [low, high], dashed=True)
+        return str(chart.svg())
+
+    def save(self, path: Any) -> None:
+        """Writes the drawing of `svg` into a file.
+
+        Args:
+            path: Where to; its name ends in .svg. For other kinds of files there is `plot`.
+
+        Raises:
+            ValueError: It ends otherwise.
+        """
+        file = Path(file_path(path, "LearningRates.save"))
+        if file.suffix.lower() != ".svg":
+            raise ValueError(
+                f"LearningRates.save: path: expected a name that ends in .svg, received {str(path)!r}; "
+                "plot().figure.savefig(path) writes others"
+            )
+        file.write_text(self.svg(), encoding="utf-8")
+
+    def _shown(self) -> tuple[float, float]:
+        """The losses between which a drawing shows what matters."""
+        finite = [value for value in self.smoothed if math.isfinite(value)]
+        spread = max(finite[0], min(finite)) - min(finite)
+        return min(finite) - 0.1 * spread - 1e-6, finite[0] + 0.5 * spread + 1e-6
+
     def plot(self, ax: Any = None) -> Any:
         """Draws the losses over the rates, with the suggestion.
 
@@ -103,9 +143,7 @@ class LearningRates:
         ax.set_xscale("log")
         ax.set_xlabel("learning rate")
         ax.set_ylabel("loss")
-        finite = [value for value in self.smoothed if math.isfinite(value)]
-        spread = max(finite[0], min(finite)) - min(finite)
-        ax.set_ylim(min(finite) - 0.1 * spread - 1e-6, finite[0] + 0.5 * spread + 1e-6)
+        ax.set_ylim(*self._shown())
         ax.legend()
         return ax
 
@@ -161,21 +199,30 @@ def range_test(
         raise ValueError(
             f"{owner}: expected an optimizer with one learning rate, received {model.optimizer!r}"
         )
-    runner = StepRunner(model, "train")
     samples = _endless(data, model)
-    first = next(samples)
+    first = next(samples, None)
+    if first is None:
+        raise ValueError(f"{owner}: x: expected at least one batch, received none")
+    runner = StepRunner(model, "train")
     if not model.built:
         runner._prepare(first, in_python=False)
     rates, losses = [], []
     with unchanged(model):
         # A copy, whose rate is a number that each step reads, has the state of the optimizer.
         model.optimizer = _at_own_rate(model)
+        _check_rates_are_tested(model)
         best = math.inf
         for step in range(steps):
             rate = start * (end / start) ** (step / (steps - 1))
             model.optimizer.learning_rate = rate
             model.reset_metrics()
-            logs = runner.logs(runner.one(first if step == 0 else next(samples)))
+            batch = first if step == 0 else next(samples, None)
+            if batch is None:
+                raise ValueError(
+                    f"{owner}: x: expected {steps} batches, or data that can be gone through again, received "
+                    f"{step}, of which nothing is left; give steps={step}"
+                )
+            logs = runner.logs(runner.one(batch))
             if "loss" not in logs:
                 raise ValueError(
                     f"{owner}: expected a train_step whose logs have 'loss', received {sorted(logs)}"
@@ -187,6 +234,16 @@ def range_test(
             if not math.isfinite(smoothed) or (step > _SKIPPED and smoothed > stop_factor * abs(best)):
                 break
     return LearningRates.of(rates, losses, smoothing)
+
+
+def _check_rates_are_tested(model: Any) -> None:
+    """Raises if the test would change the rate of no weight."""
+    weights = model.trainable_variables
+    if weights and not any(model.optimizer.follows_rate(weight) for weight in weights):
+        raise ValueError(
+            "lr_find: expected weights that learn at the optimizer's rate, and parameter_groups set the rate "
+            f"of all {len(weights)}; learning_rate_multiplier makes groups follow it"
+        )
 
 
 def _at_own_rate(model: Any) -> Any:
@@ -207,4 +264,4 @@ def _endless(data: ArrayData | BatchData, model: Any) -> Iterator[Samples]:
             found = True
             yield samples
         if not found:
-            raise ValueError("lr_find: x: expected at least one batch, received none more")
+            return

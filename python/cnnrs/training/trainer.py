@@ -114,7 +114,7 @@ class Trainer(StepFunctions):
         )
         steps = limited_steps(steps_per_epoch or data.num_batches)
         verbosity = resolve_verbosity(verbose)
-        if self.optimizer is not None and self.optimizer.bind(steps, epochs):
+        if self.optimizer is not None and self.optimizer.bind(steps, epochs, not initial_epoch):
             self._forget_recorded()
         callbacks = self._callback_list(
             callbacks,
@@ -220,21 +220,21 @@ class Trainer(StepFunctions):
         Args:
             x: Arrays whose rows are samples, or an iterable of batches.
             y: Targets, if x is arrays.
-            batch_size: Samples of a batch, by default 32.
+            batch_size: Samples of a batch, by default 32; None if x yields batches.
             start_learning_rate: The rate of the first batch.
             end_learning_rate: The rate of the last batch.
-            steps: Batches of the test. Data that have fewer are gone through again.
+            steps: Batches of the test. Data that have fewer are gone through again, as a generator cannot be.
             smoothing: Weight of the past in the moving mean of the losses, whose bias is corrected.
             stop_factor: The test ends when the smoothed loss is above this times its least value, or is not
                 finite.
             sample_weight: Weight of each sample.
 
         Returns:
-            `LearningRates`: `learning_rates`, `losses`, `suggestion`, and `plot()`.
+            `LearningRates`: `learning_rates`, `losses`, `suggestion`, `save("rates.svg")`, and `plot()`.
 
         Raises:
-            ValueError: An argument is out of its range, the model has no optimizer of one rate, or the loss
-                is not finite at the first rate.
+            ValueError: An argument is out of its range, the model has no optimizer of one rate, or none of
+                the weights goes by it, a generator ends, or the loss is not finite at the first rate.
 
         >>> import numpy as np
         >>> import cnnrs
@@ -246,7 +246,14 @@ class Trainer(StepFunctions):
         True
         """
         self._require_compiled("lr_find")
-        data = make_data(x, y, sample_weight, batch_size, None)
+        data = make_data(x, y, sample_weight)
+        if batch_size is not None:
+            if isinstance(data, BatchData):
+                raise ValueError(
+                    "lr_find: batch_size: expected None, for x yields batches that have their size, received "
+                    f"{batch_size!r}"
+                )
+            data = make_data(x, y, sample_weight, batch_size)
         return range_test(self, data, start_learning_rate, end_learning_rate, steps, smoothing, stop_factor)
 
     @named

@@ -34,6 +34,10 @@ class _ByEpochs(LearningRateSchedule):
     def waits(self) -> bool:
         return self._epochs() is None or self._steps() is None
 
+    @property
+    def filled_in(self) -> bool:
+        return self.epochs is None or self.steps_per_epoch is None
+
     def bind(self, steps_per_epoch: float | None, epochs: float) -> bool:
         if self.steps_per_epoch is None and steps_per_epoch is None:
             raise ValueError(
@@ -208,6 +212,11 @@ class LinearWarmup(_ByEpochs):
         own = self.warmup_steps is None and self._steps() is None
         return own or (isinstance(self.schedule, LearningRateSchedule) and self.schedule.waits)
 
+    @property
+    def filled_in(self) -> bool:
+        own = self.warmup_steps is None and self.steps_per_epoch is None
+        return own or (isinstance(self.schedule, LearningRateSchedule) and self.schedule.filled_in)
+
     def bind(self, steps_per_epoch: float | None, epochs: float) -> bool:
         changed = super().bind(steps_per_epoch, epochs) if self.warmup_steps is None else False
         if not isinstance(self.schedule, LearningRateSchedule):
@@ -318,6 +327,10 @@ class OneCycle(_ByEpochs):
     @property
     def waits(self) -> bool:
         return self.total_steps is None and super().waits
+
+    @property
+    def filled_in(self) -> bool:
+        return self.total_steps is None and super().filled_in
 
     def bind(self, steps_per_epoch: float | None, epochs: float) -> bool:
         if self.total_steps is not None:

@@ -40,6 +40,11 @@ class LearningRateSchedule(NamedArguments):
         """Whether it cannot be called before `bind` has told it how long epochs are."""
         return False
 
+    @property
+    def filled_in(self) -> bool:
+        """Whether `bind` says how long it is, so that it begins anew with each training."""
+        return False
+
     def bind(self, steps_per_epoch: float | None, epochs: float) -> bool:
         """Tells a schedule that counts epochs how many updates they have; gives whether it has changed.
 
