@@ -320,11 +320,13 @@ def set_precision(precision: str) -> None:
     that has run before is recorded again when the setting differs from the one under which it was recorded.
 
     Args:
-        precision: "fast" lets convolutions of stride 1 with filters of 3x3, or of 3, 5 or 7 columns, use
-            Winograd transforms, which multiply less and round about twice as much. An infinity or NaN in the
-            image then reaches all outputs of the tiles (of 4x4 outputs, or 7 of a row, at most) whose windows
-            hold it. "strict" sums the products themselves, and an
-            infinity or NaN reaches the outputs whose filters meet it.
+        precision: "fast" lets convolutions of stride 1 with filters of 2x2, 3x3, 4x4, or of 3, 5 or 7
+            columns, and of stride 2 with larger ones use Winograd transforms, which multiply less and round
+            about twice as much. The outputs of a tile (of 4x4 outputs, or 7 of a row, at most) then share
+            their sums: an infinity or NaN in the image reaches all outputs of the tiles whose windows hold
+            it, and a pixel far larger than the others leaves errors of about 1e-7 of its size on them, also
+            where they do not see it. "strict" sums the products themselves: what a pixel is reaches the
+            outputs whose filters meet it, and no other.
 
     Raises:
         ValueError: `precision` is neither.

@@ -177,3 +177,60 @@ def test_targets_that_do_not_fit_are_named():
         with pytest.raises(ValueError, match=words):
             model.fit(x, y, verbose=0)
     assert detection.YOLOX is YOLOX
+
+
+def _small():
+    model = YOLOX((64, 64, 3), 1, (0.33, 0.0625))
+    model.compile("adam")
+    return model
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [{"loss": "mse"}, {"loss_weights": [3.0]}, {"metrics": ["accuracy"]}, {"weighted_metrics": ["mae"]}],
+)
+def test_compile_refuses_what_it_would_ignore(argument):
+    with pytest.raises(ValueError, match=f"yolox: compile: {next(iter(argument))}: expected None"):
+        YOLOX((64, 64, 3), 1, (0.33, 0.0625)).compile("adam", **argument)
+
+
+_BOX = np.array([[[8.0, 8, 40, 44]]] * 2, "f4")
+
+
+@pytest.mark.parametrize(
+    "format_, boxes, classes, message",
+    [
+        ("xyxy", _BOX, [[0], [5]], "classes: expected integers from 0 to 0.*received 5 for image 1"),
+        ("xyxy", _BOX, [[0], [-2]], "classes: .*received -2"),
+        ("xyxy", _BOX, [[0.0], [0.5]], "classes: .*received 0.5"),
+        ("xyxy", _BOX[..., ::-1], [[0], [0]], "boxes: .*'xyxy'.*for image 0"),
+        ("xywh", -_BOX, [[-1], [0]], "boxes: .*'xywh'.*for image 1"),
+        ("xyxy", _BOX * np.nan, [[0], [0]], "boxes: expected finite"),
+    ],
+)
+def test_targets_that_make_no_sense_are_refused(format_, boxes, classes, message):
+    model = YOLOX((64, 64, 3), 1, (0.33, 0.0625), format_)
+    model.compile("adam")
+    x, y = np.zeros((2, 64, 64, 3), "f4"), {"boxes": boxes, "classes": np.array(classes)}
+    for train in (
+        lambda: model.fit(x, y, batch_size=1, verbose=0),
+        lambda: model.fit(iter([(x, y)]), verbose=0),
+        lambda: model.evaluate(x, y, verbose=0),
+        lambda: model.train_on_batch(x, y),
+    ):
+        with pytest.raises(ValueError, match=f"yolox: y: {message}"):
+            train()
+
+
+def test_places_for_no_boxes_train_as_none():
+    x = np.random.default_rng(0).random((2, 64, 64, 3), "f4")
+    found = []
+    for boxes, classes in (
+        (np.zeros((2, 0, 4), "f4"), np.zeros((2, 0), "i4")),
+        (np.full((2, 1, 4), np.nan, "f4"), np.full((2, 1), -1)),
+    ):
+        cnnrs.utils.set_random_seed(0)
+        found.append(
+            _small().fit(x, {"boxes": boxes, "classes": classes}, epochs=2, verbose=0).history["loss"]
+        )
+    assert found[0] == found[1] and np.isfinite(found[0]).all()

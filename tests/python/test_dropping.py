@@ -188,3 +188,13 @@ def test_training_in_16_bits_drops_too():
     y = layer(np.ones((4, 12, 12, 8)), training=True)
     assert y.dtype == "float16"
     assert host(y).astype(np.float64).mean() == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_a_dropped_branch_is_0_whatever_it_holds(per_sample):
+    special = np.tile(np.array([np.inf, -np.inf, np.nan], "float32"), (40, 1))
+    layer = layers.StochasticDepth(0.5, per_sample, seed=2)
+    rows = np.concatenate([host(layer(special, training=True)) for _ in range(8)])
+    dropped = (rows == 0).all(axis=1)
+    assert 0 < dropped.sum() < len(rows)
+    np.testing.assert_array_equal(rows[~dropped], np.resize(special, rows[~dropped].shape))

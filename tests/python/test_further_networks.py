@@ -151,6 +151,7 @@ def test_positions_are_interpolated_where_a_file_has_another_grid(tmp_path):
         ("SqueezeNet", {"version": "2"}, "version: expected '1.0' or '1.1', received '2'"),
         ("ShuffleNetV2", {"alpha": 3}, "alpha: expected one of 0.5, 1.0, 1.5, 2.0, received 3"),
         ("ResNeXt50", {"cardinality": 0}, "ResNeXt50: cardinality: .*0"),
+        ("ViTTiny", {"input_shape": (50, 64, 3)}, "input_shape: expected multiples of patch_size=16.*of 50"),
         ("ViTTiny", {"patch_size": 300}, "patch_size: expected at most 224.*received 300"),
         ("ViTTiny", {"grid": "no"}, "grid: expected rows and columns.*'no'"),
         ("ResNet56", {"pooling": "sum", "include_top": False}, "pooling: expected None, 'avg' or 'max'"),

@@ -65,3 +65,15 @@ def test_unknown_precisions_are_refused(value):
     with pytest.raises(ValueError, match=r"expected 'strict' or 'fast', received "):
         config.set_precision(value)
     assert config.precision() == "fast"
+
+
+def test_strict_keeps_special_values_where_filters_meet_them():
+    x, w = operands()
+    x[1, 8, 8, 5] = np.nan
+    reached = {}
+    for precision in ("fast", "strict"):
+        config.set_precision(precision)
+        reached[precision] = np.isnan(convolve(x, w).numpy())
+    assert reached["strict"].sum() == 9 * 64 and reached["strict"][1, 7:10, 7:10].all()
+    # As the documentation of the setting says: more of that image, and none of the others.
+    assert reached["fast"].sum() > reached["strict"].sum() and not reached["fast"][[0, 2, 3]].any()

@@ -74,7 +74,13 @@ def _block(make: Builder, x: Any, design: Design, rate: float, path_rate: float)
 
 
 def vit(
-    make: Builder, x: Any, design: Design, grid: Any = None, rate: float = 0.0, path_rate: float = 0.0
+    make: Builder,
+    x: Any,
+    design: Design,
+    grid: Any = None,
+    rate: float = 0.0,
+    path_rate: float = 0.0,
+    title: str = "ViT",
 ) -> Any:
     """The tokens of a transformer: that of the class, then those of the patches.
 
@@ -85,9 +91,23 @@ def vit(
         grid: Rows and columns of patches of which places have embeddings; None for those of the images.
         rate: Rate of the dropouts.
         path_rate: The part of the images for which training leaves out the last block's branches.
+        title: The network, for errors.
+
+    Raises:
+        ValueError: Height or width is no multiple of the patch's.
     """
-    only_channels_last("ViT")
+    only_channels_last(title)
     size = design.patch_size
+    for extent in x.shape[1:3]:
+        if extent is not None and extent < size:
+            raise ValueError(
+                f"{title}: patch_size: expected at most {extent}, the size of the images, received {size}"
+            )
+        if extent is not None and extent % size:
+            raise ValueError(
+                f"{title}: input_shape: expected multiples of patch_size={size}, for patches cover the "
+                f"images, received a height or width of {extent}"
+            )
     if grid is None and None in x.shape[1:3]:
         grid = (224 // size, 224 // size)
     fan = initializers.VarianceScaling(1.0, "fan_in", "truncated_normal")
@@ -122,13 +142,8 @@ def _network(title: str, design: Design, source: str) -> Any:
         integer(patch_size, title, "patch_size", least=1)
         number(dropout_rate, title, "dropout_rate", least=0, below=1)
         number(drop_path_rate, title, "drop_path_rate", least=0, below=1)
-        for extent in x.shape[1:3]:
-            if extent is not None and extent < patch_size:
-                raise ValueError(
-                    f"{title}: patch_size: expected at most {extent}, the size of the images, received "
-                    f"{patch_size}"
-                )
-        return vit(_MAKE, x, design._replace(patch_size=patch_size), grid, dropout_rate, drop_path_rate)
+        design_ = design._replace(patch_size=patch_size)
+        return vit(_MAKE, x, design_, grid, dropout_rate, drop_path_rate, title)
 
     blocks = f"{design.depth} blocks of {design.channels} channels and {design.heads} heads"
     summary = f"""{title}: {blocks} ({source}).

@@ -36,8 +36,8 @@ class YOLOX(Model):
     """A detector without anchors: CSPDarknet, a path aggregation pyramid, and heads apart for class and box.
 
     It trains with `fit(images, {"boxes": …, "classes": …})`: boxes of shape (images, n, 4), and integers of
-    shape (images, n), -1 where there is no box. `compile` needs no loss. `predict` gives a dict of arrays:
-    "boxes" (images, max_detections, 4), "scores", "classes" (-1 behind the last) and "count".
+    shape (images, n), -1 where there is no box. `compile` takes no loss and no metrics. `predict` gives a
+    dict of arrays: "boxes" (images, max_detections, 4), "scores", "classes" (-1 behind the last) and "count".
     `model(images)` gives raw predictions, `decode(raw)` boxes and logits.
 
     The loss is 5 (1 - IoU²) of the boxes, and the binary cross-entropies of objects and of classes, whose
@@ -127,6 +127,40 @@ class YOLOX(Model):
         half = ops.exp(ops.minimum(raw[..., 2:4], 10.0)) * (0.5 * strides)
         return ops.concatenate([center - half, center + half], axis=-1), raw[..., 4], raw[..., 5:]
 
+    def _check_compile(self, config: dict[str, Any]) -> None:
+        for argument in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if config[argument] is not None and config[argument] != []:
+                instead = "; mean_average_precision measures it" if "metrics" in argument else ""
+                raise ValueError(
+                    f"{self.name}: compile: {argument}: expected None, for a detector has a loss of its own"
+                    f"{instead}, received {config[argument]!r}"
+                )
+
+    def _check_samples(self, samples: Any) -> None:
+        y = samples[1]
+        if not isinstance(y, dict) or not {"boxes", "classes"} <= y.keys():
+            return
+        boxes, labels = np.asarray(y["boxes"]), np.asarray(y["classes"])
+        if boxes.ndim != 3 or boxes.shape[-1] != 4 or labels.shape != boxes.shape[:2]:
+            return
+        # NaN is no class, too.
+        wrong = ~((labels >= -1) & (labels < self.classes) & (labels == np.floor(labels)))
+        if wrong.any():
+            raise ValueError(
+                f"{self.name}: y: classes: expected integers from 0 to {self.classes - 1}, or -1 where there "
+                f"is no box, received {labels[wrong][0]} for image {np.argwhere(wrong)[0][0]}"
+            )
+        size = boxes[..., 2:]
+        if self.bounding_box_format.removeprefix("rel_") in ("xyxy", "yxyx"):
+            size = size - boxes[..., :2]
+        wrong = (labels >= 0) & ~(np.isfinite(boxes).all(-1) & (size >= 0).all(-1))
+        if wrong.any():
+            raise ValueError(
+                f"{self.name}: y: boxes: expected finite numbers in the format {self.bounding_box_format!r}, "
+                f"of no extent below 0, received {boxes[wrong][0].tolist()} for image "
+                f"{np.argwhere(wrong)[0][0]}"
+            )
+
     def _targets(self, y: Any) -> tuple[Any, Any]:
         if not isinstance(y, dict) or not {"boxes", "classes"} <= y.keys():
             got = list(y) if isinstance(y, dict) else type(y).__name__
@@ -140,6 +174,12 @@ class YOLOX(Model):
                 f"{self.name}: y: expected boxes of shape (images, n, 4) and classes of shape (images, n), "
                 f"received {tuple(boxes.shape)} and {tuple(labels.shape)}"
             )
+        if not boxes.shape[1]:
+            # No image has an object: one that is not there stands for them.
+            boxes = ops.zeros((boxes.shape[0], 1, 4), "float32")
+            labels = ops.full((boxes.shape[0], 1), -1, "int32")
+        # Where there is no box may be anything, which 0 times it would not make 0.
+        boxes = ops.where((ops.cast(labels, "int32") >= 0)[..., None], boxes, 0.0)
         return convert_format(boxes, self.bounding_box_format, "xyxy", *self._shape[:2]), labels
 
     def compute_loss(

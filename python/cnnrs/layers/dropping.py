@@ -26,7 +26,11 @@ def keep_branches(inputs: Any, draws: Any, kept: Any) -> Any:
     """
     # No draw is below 0: the quotient of a share of 0 is never taken.
     factor = 1.0 / raw.maximum(kept, 1e-7)
-    return inputs * raw.where(draws < kept, factor, 0.0).astype(inputs.dtype)
+    stays = draws < kept
+    # 0 times an infinity is NaN: the factor alone does not drop a branch that overflowed.
+    return raw.where(stays, inputs * raw.where(stays, factor, 0.0).astype(inputs.dtype), 0.0).astype(
+        inputs.dtype
+    )
 
 
 class _ScheduledRate(_Random):

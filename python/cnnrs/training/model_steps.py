@@ -104,7 +104,7 @@ class ModelSteps(Layer):
         from cnnrs import optimizers
         from cnnrs.training.compiled import Compiled
 
-        config = {
+        config: dict[str, Any] = {
             "optimizer": optimizer,
             "loss": loss,
             "loss_weights": loss_weights,
@@ -115,6 +115,7 @@ class ModelSteps(Layer):
             "jit_compile": jit_compile,
             "auto_scale_loss": auto_scale_loss,
         }
+        self._check_compile(config)
         compiled = Compiled.of(config, self._output_names())
         self.optimizer = None if optimizer is None else optimizers.get(optimizer)
         scales = isinstance(self.optimizer, optimizers.LossScaleOptimizer)
@@ -128,6 +129,12 @@ class ModelSteps(Layer):
         self._run_eagerly, self._jit_compile = compiled.run_eagerly, compiled.jit_compile
         self._forget_recorded()
         self._forget_functions()
+
+    def _check_compile(self, config: dict[str, Any]) -> None:
+        """A model that computes its own loss refuses the arguments of `compile` that it does not read."""
+
+    def _check_samples(self, samples: Any) -> None:
+        """A model that knows what its targets mean refuses others; recorded steps cannot look at values."""
 
     def _forget_recorded(self) -> None:
         """What was recorded does not hold any more."""

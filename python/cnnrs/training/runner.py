@@ -55,6 +55,8 @@ class StepRunner:
 
     def one(self, samples: Samples) -> Any:
         """Runs one batch; gives what the step gives."""
+        if self.kind != "predict":
+            self.model._check_samples(samples)
         if not self._in_python():
             step = self.recorded(samples)
             if self._asks_python():

@@ -321,6 +321,8 @@ class Trainer(StepFunctions):
 
         It ends when `stop_training` is set; evaluation also when `stop_evaluating` is.
         """
+        if isinstance(batches.data, ArrayData):
+            self._check_samples(batches.data.samples)
         # One line tells how many batches there were, which are counted where they are not known.
         counts = verbosity != 0 and callbacks.params.get("steps") is None
         hooks = BatchHooks(callbacks, kind, bar=verbosity == 1 or counts, at_once=self.steps_per_execution)

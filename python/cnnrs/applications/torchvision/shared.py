@@ -105,7 +105,7 @@ def _vit(title: str, design: vit.Design) -> Any:
     summary = f"""A vision transformer: {design.depth} blocks of {design.channels} channels and {design.heads}
     heads, patches of {design.patch_size} x {design.patch_size} (Dosovitskiy, Beyer, Kolesnikov and others
     2021, table 1). Embeddings of positions of another size of images are interpolated."""
-    return network(title, summary, lambda x: vit.vit(MAKE, x, design), _VIT_TOP, __name__)
+    return network(title, summary, lambda x: vit.vit(MAKE, x, design, title=title), _VIT_TOP, __name__)
 
 
 vit_b_16 = _vit("vit_b_16", vit.Design(768, 12, 12))
