@@ -55,6 +55,8 @@ def main():
     parser.add_argument("--extent", type=int, default=96, help="height and width, a multiple of 32")
     parser.add_argument("--picture", help="an SVG file to write")
     options = parser.parse_args()
+    if min(options.epochs, options.images, options.tests) < 1:
+        parser.error("--epochs, --images and --tests: expected at least 1")
 
     rng = np.random.default_rng(0)
     images, objects = scenes(options.images, options.extent, rng)
@@ -71,16 +73,19 @@ def main():
     figures = model.mean_average_precision(tests, answers)
     print(f"AP {figures['AP']:.3f}, AP50 {figures['AP50']:.3f} on {len(tests)} images not seen before")
     if options.picture:
-        found = model.predict(tests[:8], verbose=0)
-        rows = [np.concatenate(tests[k : k + 4], axis=1) for k in (0, 4)]
-        shift = [[k % 4 * options.extent, k // 4 * options.extent] * 2 for k in range(8)]
+        shown = min(len(tests), 8)
+        found = model.predict(tests[:shown], verbose=0)
+        canvas = np.ones((-(-shown // 4) * options.extent, min(shown, 4) * options.extent, 3), "float32")
+        shift = [[k % 4 * options.extent, k // 4 * options.extent] * 2 for k in range(shown)]
+        for image, (left, top, _, _) in zip(tests, shift, strict=False):
+            canvas[top : top + options.extent, left : left + options.extent] = image
         together = {
-            "boxes": np.concatenate([found["boxes"][k] + np.float32(shift[k]) for k in range(8)]),
-            "classes": np.concatenate(found["classes"][:8]),
-            "scores": np.concatenate(found["scores"][:8]),
+            "boxes": np.concatenate([found["boxes"][k] + np.float32(shift[k]) for k in range(shown)]),
+            "classes": np.concatenate(found["classes"]),
+            "scores": np.concatenate(found["scores"]),
         }
         with open(options.picture, "w", encoding="utf-8") as file:
-            file.write(to_svg(np.concatenate(rows), together, NAMES, score_threshold=0.5))
+            file.write(to_svg(canvas, together, NAMES, score_threshold=0.5))
 
 
 if __name__ == "__main__":

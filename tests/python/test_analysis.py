@@ -418,3 +418,23 @@ def test_pictures(tmp_path):
     pytest.importorskip("PIL")
     cam.save(tmp_path / "cam.png")
     assert (tmp_path / "cam.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    "function", ["grad_cam", "saliency", "integrated_gradients", "smooth_grad", "occlusion"]
+)
+def test_one_image_without_a_batch_is_refused_by_its_own_shape(function):
+    model = cnnrs.Sequential([cnnrs.Input((8, 8, 1)), cnnrs.layers.Conv2D(2, 3), cnnrs.layers.Flatten()])
+    with pytest.raises(ValueError, match=rf"{function}: x: expected \(samples.*received shape \(8, 8, 1\)"):
+        getattr(cnnrs.analysis, function)(model, np.ones((8, 8, 1)))
+    with pytest.raises(TypeError, match=f"{function}: unexpected argument 'clas_index'; did you mean"):
+        getattr(cnnrs.analysis, function)(model, np.ones((1, 8, 8, 1)), clas_index=1)
+
+
+def test_effective_field_of_a_classifier_is_that_of_its_last_map():
+    last = cnnrs.layers.Conv2D(2, 3, name="last")
+    model = cnnrs.Sequential(
+        [cnnrs.Input((8, 8, 1)), last, cnnrs.layers.GlobalAveragePooling2D(), cnnrs.layers.Dense(3)]
+    )
+    found = cnnrs.analysis.effective_receptive_field(model)
+    assert found.layer == "last" and found.theoretical == (3, 3)

@@ -239,3 +239,8 @@ def test_bad_arguments_are_named(call, words):
     boxes, scores = _random(1, images=1)
     with pytest.raises(ValueError, match=words):
         call(boxes[0], scores[0])
+
+
+def test_classes_of_floats_are_refused():
+    with pytest.raises(TypeError, match="non_max_suppression: classes: expected integers, received float"):
+        ops.non_max_suppression(np.ones((2, 4)), np.ones(2), 2, classes=[0.5, 1.0])

@@ -362,3 +362,10 @@ def test_a_constant_border_and_what_follows_a_filter_cost_no_pass_of_their_own()
 def test_bad_input(make, message):
     with pytest.raises((TypeError, ValueError), match=message):
         make()
+
+
+def test_errors_begin_with_the_function_and_show_what_was_given():
+    with pytest.raises(ValueError, match="^sobel: images: expected 3 axes"):
+        ops.image.sobel(np.ones((4, 4)))
+    with pytest.raises(ValueError, match=r"received -1\.0$"):
+        ops.image.gaussian_blur(np.ones((4, 4, 1)), None, -1.0 * np.ones(2))

@@ -263,3 +263,9 @@ def test_gradients(loss, y, x):
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("options", [{"alpha": -1}, {"beta": float("nan")}, {"alpha": 0, "beta": 0}])
+def test_tversky_refuses_weights_that_make_no_index(options):
+    with pytest.raises(ValueError, match="Tversky: "):
+        cnnrs.losses.Tversky(**options)

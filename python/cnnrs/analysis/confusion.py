@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnrs.analysis.pictures import grid, to_unit
 from cnnrs.analysis.tables import table
-from cnnrs.base.arguments import integer
+from cnnrs.base.arguments import integer, named
 from cnnrs.base.extras import pyplot
 
 __all__ = ["Confusion", "ConfusedPair", "confusion"]
@@ -158,6 +158,7 @@ class Confusion:
         return grid(shown, titles, "plot_examples", cmap="gray")
 
 
+@named
 def confusion(model: Any, x: Any, y: Any, *, class_names: Any = None, batch_size: int = 32) -> Confusion:
     """Which classes a model takes for which.
 

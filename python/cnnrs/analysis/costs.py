@@ -12,7 +12,7 @@ import numpy as np
 from cnnrs import tree
 from cnnrs.analysis.recording import input_facts, paths_of, record
 from cnnrs.analysis.tables import table
-from cnnrs.base.arguments import integer
+from cnnrs.base.arguments import integer, named
 from cnnrs.base.suggest import did_you_mean
 from cnnrs.utils import explain
 
@@ -123,6 +123,7 @@ class Costs:
         )
 
 
+@named
 def costs(model: Any, x: Any = None, *, batch_size: int = 1, input_shape: Any = None) -> Costs:
     """Operations, weights and memory of a model, layer by layer; images of unknown size are 256 × 256.
 

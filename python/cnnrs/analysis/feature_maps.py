@@ -12,7 +12,7 @@ from cnnrs.analysis.pictures import filter_tiles, grid, map_tiles, to_unit
 from cnnrs.analysis.receptive_fields import spatial_axes
 from cnnrs.analysis.recording import find_layer, paths_of
 from cnnrs.analysis.watching import Run, run
-from cnnrs.base.arguments import integer
+from cnnrs.base.arguments import integer, named
 from cnnrs.charts import data_url
 from cnnrs.charts.html import tag
 
@@ -72,6 +72,7 @@ class FeatureMaps(dict[str, np.ndarray]):
         return grid(shown, [], "FeatureMaps.plot")
 
 
+@named
 def feature_maps(model: Any, x: Any, layers: Any = None) -> FeatureMaps:
     """What layers make of samples.
 
@@ -173,6 +174,7 @@ class LayerFilters:
         return grid(list(shown), [], "LayerFilters.plot", cmap="gray")
 
 
+@named
 def filters(model: Any, layer: Any = None) -> LayerFilters:
     """The filters of a convolution.
 

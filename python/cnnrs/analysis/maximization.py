@@ -13,7 +13,7 @@ from cnnrs.analysis.pictures import grid, to_unit
 from cnnrs.analysis.receptive_fields import spatial_axes
 from cnnrs.analysis.recording import find_layer, input_facts
 from cnnrs.analysis.watching import Run, recorded, result_of
-from cnnrs.base.arguments import integer, number
+from cnnrs.base.arguments import integer, named, number
 from cnnrs.base.extras import pyplot
 from cnnrs.ops.annotated import AnnotatedTensor
 
@@ -66,6 +66,7 @@ class MaximizedImages:
         return grid(list(shown), [f"channel {c}" for c in self.channels], "MaximizedImages.plot", cmap="gray")
 
 
+@named
 def maximize_activation(
     model: Any,
     layer: Any = None,

@@ -15,7 +15,7 @@ from cnnrs.analysis.fields import Field
 from cnnrs.analysis.recording import find_layer, input_facts, record
 from cnnrs.analysis.tables import table
 from cnnrs.analysis.watching import gradient_of_layer
-from cnnrs.base.arguments import integer
+from cnnrs.base.arguments import integer, named
 from cnnrs.base.extras import pyplot
 from cnnrs.base.suggest import did_you_mean
 
@@ -185,6 +185,7 @@ class ReceptiveFields:
         return ax
 
 
+@named
 def receptive_field(
     model: Any, x: Any = None, *, input_shape: Any = None, input: int = 0, paths: bool = False
 ) -> ReceptiveFields:
@@ -357,6 +358,7 @@ class EffectiveField:
         return ax
 
 
+@named
 def effective_receptive_field(
     model: Any, layer: Any = None, x: Any = None, *, position: Any = None, samples: int = 16, seed: int = 0
 ) -> EffectiveField:
@@ -368,7 +370,8 @@ def effective_receptive_field(
 
     Args:
         model: A model.
-        layer: The layer or its name; None takes the model's output.
+        layer: The layer or its name; None takes the model's output, or if that has no axes of the image the
+            last layer whose result has.
         x: Images; by default `samples` of normal noise, as in the paper.
         position: The element along the axes of the image, by default the one in the middle.
         samples: Images of noise, where `x` is not given.
@@ -402,6 +405,10 @@ def effective_receptive_field(
     if layer is not None:
         path = find_layer(model, layer, owner).name
         found = fields[path]
+    elif not found.output_shape:
+        maps = [each for each in fields if each.output_shape]
+        if maps:
+            found, layer = maps[-1], find_layer(model, maps[-1].path, owner)
     if not found.output_shape:
         raise ValueError(
             f"{owner}: layer: expected one whose result has the axes of the image, received {found.name!r}"

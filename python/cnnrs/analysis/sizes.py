@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnrs.analysis.tables import table
-from cnnrs.base.arguments import flag, integer
+from cnnrs.base.arguments import flag, integer, named
 
 __all__ = ["LayerCost", "ParameterComparison", "compare_parameters", "output_size"]
 
 
+@named
 def output_size(
     input: Any,
     kernel_size: Any,
@@ -221,6 +222,7 @@ class ParameterComparison:
         return ax
 
 
+@named
 def compare_parameters(
     input_shape: Any,
     filters: int,

@@ -196,12 +196,15 @@ class Tversky(LossFunctionWrapper):
     """One minus the Tversky index of masks.
 
     Args:
-        alpha: Weight of false positives.
-        beta: Weight of false negatives.
+        alpha: Weight of false positives, at least 0.
+        beta: Weight of false negatives, at least 0; one of both is above 0.
         reduction: As in `Loss`.
         name: Name.
         axis: Axes to sum over; None for all, and one index for the batch.
         dtype: As in `Loss`.
+
+    Raises:
+        ValueError: An argument is none of these.
 
     Reference:
         Salehi, Erdogmus and Gholipour 2017, "Tversky loss function for image segmentation using 3D fully
@@ -221,6 +224,12 @@ class Tversky(LossFunctionWrapper):
         axis: Any = None,
         dtype: Any = None,
     ):
+        alpha, beta = (
+            number(value, "Tversky", argument, least=0)
+            for argument, value in (("alpha", alpha), ("beta", beta))
+        )
+        if not alpha + beta:
+            raise ValueError("Tversky: alpha, beta: expected one of them above 0, received 0 and 0")
         super().__init__(tversky, reduction, name, dtype, alpha=alpha, beta=beta, axis=axis)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnnrs.base.arguments import flag, integer, number
+from cnnrs.base.dtypes import INTEGERS
 from cnnrs.ops.arithmetic import maximum, minimum
 from cnnrs.ops.box_formats import FORMATS, convert_format
 from cnnrs.ops.comparisons import where
@@ -307,7 +308,10 @@ def non_max_suppression(
     corners = _corners(boxes, function, "boxes", bounding_box_format).astype("float32")
     inputs = [corners, as_tensor(scores).astype("float32")]
     if classes is not None:
-        inputs.append(as_index(classes))
+        labels = as_tensor(classes)
+        if labels.dtype not in INTEGERS:
+            raise TypeError(f"{function}: classes: expected integers, received {labels.dtype}")
+        inputs.append(as_index(labels))
     for name, x in zip(("scores", "classes"), inputs[1:], strict=False):
         if x.shape != corners.shape[:-1]:
             raise ValueError(

@@ -12,6 +12,7 @@ from cnnrs.analysis.attribution.scores import Attribution, Scorer, gradient, ima
 from cnnrs.analysis.receptive_fields import spatial_axes
 from cnnrs.analysis.recording import find_layer, input_facts, record
 from cnnrs.analysis.watching import Run, result_of
+from cnnrs.base.arguments import named
 from cnnrs.ops import image as image_ops
 
 __all__ = ["grad_cam", "grad_cam_plus_plus", "last_convolution"]
@@ -51,6 +52,7 @@ def last_convolution(model: Any, x: np.ndarray, owner: str) -> Any:
     return last
 
 
+@named
 def grad_cam(
     model: Any, x: Any, class_index: Any = None, layer: Any = None, *, output: Any = None, resize: bool = True
 ) -> Attribution:
@@ -91,6 +93,7 @@ def grad_cam(
     return _cam("grad_cam", "Grad-CAM", False, model, x, class_index, layer, output, resize)
 
 
+@named
 def grad_cam_plus_plus(
     model: Any, x: Any, class_index: Any = None, layer: Any = None, *, output: Any = None, resize: bool = True
 ) -> Attribution:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnrs.analysis.attribution.scores import Attribution, Scorer, gradient, image_of
 from cnnrs.analysis.receptive_fields import spatial_axes
-from cnnrs.base.arguments import flag, integer, number
+from cnnrs.base.arguments import flag, integer, named, number
 
 __all__ = ["integrated_gradients", "saliency", "smooth_grad"]
 
@@ -29,6 +29,7 @@ def _channels(model: Any, images: np.ndarray) -> int:
     return 1 if spatial_axes(model, images.ndim)[0] == 2 else images.ndim - 1
 
 
+@named
 def saliency(
     model: Any, x: Any, class_index: Any = None, *, output: Any = None, absolute: bool = True
 ) -> Attribution:
@@ -68,6 +69,7 @@ def saliency(
     return Attribution("saliency", values, scorer.classes, scorer.scores, images, raw)
 
 
+@named
 def smooth_grad(
     model: Any,
     x: Any,
@@ -128,6 +130,7 @@ def smooth_grad(
     return Attribution("SmoothGrad", values, scorer.classes, scorer.scores, images, raw)
 
 
+@named
 def integrated_gradients(
     model: Any,
     x: Any,

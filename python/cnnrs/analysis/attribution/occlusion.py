@@ -8,11 +8,12 @@ import numpy as np
 
 from cnnrs.analysis.attribution.scores import Attribution, Scorer, image_of
 from cnnrs.analysis.receptive_fields import spatial_axes
-from cnnrs.base.arguments import integer, number
+from cnnrs.base.arguments import integer, named, number
 
 __all__ = ["occlusion"]
 
 
+@named
 def occlusion(
     model: Any,
     x: Any,

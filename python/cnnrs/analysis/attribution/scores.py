@@ -31,7 +31,12 @@ def image_of(model: Any, x: Any, owner: str) -> np.ndarray:
     if len(flat) != 1:
         raise ValueError(f"{owner}: x: expected samples of one input, received {len(flat)}")
     array = np.asarray(flat[0], np.float32)
-    if not spatial_axes(model, array.ndim) or not len(array):
+    # One image, whose first axis is no batch, has a rank less than the model's input.
+    try:
+        rank = len(tree.flatten(model.input)[0].shape)
+    except (AttributeError, ValueError):
+        rank = array.ndim
+    if array.ndim != rank or not spatial_axes(model, array.ndim) or not len(array):
         raise ValueError(
             f"{owner}: x: expected (samples, height, width, channels), received shape {array.shape}"
         )

@@ -19,7 +19,10 @@ def _order(p: Any, layer: str) -> float:
     """The order of a norm: a number of at least 1, or infinity."""
     if isinstance(p, (int, float)) and p == math.inf:
         return math.inf
-    return number(p, layer, "p", least=1)
+    try:
+        return number(p, layer, "p", least=1)
+    except ValueError:
+        raise ValueError(f"{layer}: p: expected a number >= 1, or infinity, received {p!r}") from None
 
 
 # The least normal float32: means of powers below it are 0, whose logarithm is infinite.

@@ -67,7 +67,7 @@ def _derivative(name: str, summary: str, x: float, y: float) -> Any:
     ) -> Any:
         choice(output, name, "output", OUTPUTS)
         fill_value = check_border(name, fill_mode, fill_value)
-        batch, restore = as_batch(images, data_format)
+        batch, restore = as_batch(images, data_format, name)
         pair = kernels.derivative(name, flag(normalize, name, "normalize"))
         floats = computed(batch)
         kernel = constant(pair[:, :, None], floats)

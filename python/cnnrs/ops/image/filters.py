@@ -84,7 +84,9 @@ def gaussian_blur(
         [0.124 0.204 0.124]
     """
     fill_value = check_border("gaussian_blur", fill_mode, fill_value)
-    pair = sigma if hasattr(sigma, "shape") and not isinstance(sigma, np.ndarray) else list(np.ravel(sigma))
+    pair = (
+        sigma if hasattr(sigma, "shape") and not isinstance(sigma, np.ndarray) else np.ravel(sigma).tolist()
+    )
     if kernel_size is None and isinstance(pair, list):
         kernel_size = [
             2 * kernels.reach(number(s, "gaussian_blur", "sigma", least=0), 4.0, "gaussian_blur") + 1
@@ -96,7 +98,7 @@ def gaussian_blur(
             "gaussian_blur: kernel_size, sigma: expected pairs of numbers, "
             f"received {kernel_size!r} and {sigma!r}"
         )
-    batch, restore = as_batch(images, data_format)
+    batch, restore = as_batch(images, data_format, "gaussian_blur")
     across, down = (as_tensor(gaussian(n, _number(pair[i]))) for i, n in enumerate(size))
     x, padding = computed(batch), "same"
     # Zeros beyond the border are what a convolution has anyway.
@@ -143,7 +145,7 @@ def unsharp_mask(
     """
     sigma, amount = number(sigma, "unsharp_mask", "sigma", least=0), number(amount, "unsharp_mask", "amount")
     fill_value = check_border("unsharp_mask", fill_mode, fill_value)
-    batch, restore = as_batch(images, data_format)
+    batch, restore = as_batch(images, data_format, "unsharp_mask")
     x = computed(batch)
     radius = kernels.reach(sigma, 4.0, "unsharp_mask")
     weights = as_tensor(gaussian(2 * radius + 1, sigma))
