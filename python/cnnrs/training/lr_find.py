@@ -87,14 +87,11 @@ class LearningRates:
 
     def svg(self) -> str:
         """A drawing of the losses over the rates, with the suggestion. It needs no library."""
-        chart = LineChart(
-            f"Learning rate {self.suggestion:.2g}",
-            "log10 of the learning rate",
-            "loss",
-            y_range=self._shown(),
-        )
-        places = np.log10(self.learning_rates)
         low, high = self._shown()
+        low = min([low, *filter(math.isfinite, self.losses)])
+        title = f"Learning rate {self.suggestion:.2g}"
+        chart = LineChart(title, "log10 of the learning rate", "loss", y_range=(low, high))
+        places = np.log10(self.learning_rates)
         chart.add("loss of a batch", places, np.clip(self.losses, low, high))
         chart.add("smoothed", places, np.clip(self.smoothed, low, high))
         chart.add(f"{self.suggestion:.2g}", np.log10([self.suggestion] * 2), [low, high], dashed=True)
