@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 import cnnrs
 from cnnrs import cli, runs
 from cnnrs.runs.settings import SettingsError
+from cnnrs.training.lr_find import LearningRates
 
 KERAS = json.loads((Path(__file__).parents[1] / "fixtures" / "keras_public_names.json").read_text())
 
@@ -126,8 +130,6 @@ def test_what_a_run_filled_in_gives_way_to_a_recipe_and_an_optimizer(run):
 
 
 def test_a_run_that_fails_before_its_first_epoch_leaves_the_folder_free(data, tmp_path, monkeypatch, capsys):
-    import shutil
-
     photos_ = shutil.copytree(data, tmp_path / "photos")
     (photos_ / photos.CLASSES[0] / "empty.png").write_bytes(b"")
     arguments = [
@@ -169,8 +171,6 @@ def test_a_run_without_its_report_names_the_command_that_writes_it(data, tmp_pat
 
 
 def test_a_run_that_replaces_another_keeps_nothing_of_it(run, data, tmp_path, capsys):
-    import shutil
-
     out = Path(shutil.copytree(run, tmp_path / "run"))
     for name in ("report.html", "search.json", "search.log"):
         (out / name).write_text("old")
@@ -193,3 +193,106 @@ def test_a_run_that_replaces_another_keeps_nothing_of_it(run, data, tmp_path, ca
     assert cli.main([*given, "--overwrite"]) == 0
     assert "report.html" not in capsys.readouterr().out
     assert not {"report.html", "search.json", "search.log", "trials"} & {path.name for path in out.iterdir()}
+
+
+def test_the_hash_is_that_of_the_validation_too(data, tmp_path):
+    from cnnrs.runs.preparing import prepare
+
+    other = shutil.copytree(data, tmp_path / "other")
+    given = settings(data, validation=str(other))
+    kept = prepare(given).settings
+    assert prepare(kept).data_hash == kept.data_hash != prepare(settings(data)).data_hash
+    (other / photos.CLASSES[0] / "0.png").unlink()
+    with pytest.raises(SettingsError, match="data_hash: .* or .*other"):
+        prepare(kept)
+
+
+def test_pictures_that_are_missing_do_not_cost_the_answers_of_others(
+    run, data, tmp_path, capsys, monkeypatch
+):
+    one = data / photos.CLASSES[0] / "0.png"
+    paths = f"{one}\nnosuch.png\n{one}\n".encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(paths)))
+    assert cli.main(["predict", str(run), "-"]) == 1
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 2 and "nosuch.png: no such file" in said.err
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["predict", str(run), str(tmp_path / "empty"), str(one)]) == 1
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 1 and "empty: no images" in said.err
+
+
+def test_the_folder_of_a_run_report_is_shown_and_predicts(run, data, tmp_path, capsys):
+    # As `reporting.RunReport` makes it, without run.toml.
+    for name in ("model.keras", "history.csv", "evaluation.json", "environment.json"):
+        shutil.copyfile(run / name, tmp_path / name)
+    one = str(data / photos.CLASSES[0] / "0.png")
+    for given in (["predict", one], ["evaluate", str(data)]):
+        assert cli.main([given[0], str(tmp_path), given[1]]) == 0
+    assert cli.main(["summary", str(tmp_path)]) == 0
+    assert cli.main(["report", str(tmp_path), "--no-explain"]) == 0
+    assert (tmp_path / "report.html").exists()
+    capsys.readouterr()
+    assert cli.main(["report", str(data)]) == 1
+    assert "expected the folder of a run" in capsys.readouterr().err
+
+
+def test_folders_of_no_class_are_told_and_links_to_the_folder_itself_refused(data, tmp_path):
+    from cnnrs.runs.data import Folder
+
+    with pytest.warns(UserWarning, match=f"left out: {photos.CLASSES[2]}; the classes are"):
+        assert len(Folder(str(data), [8, 8], class_names=list(photos.CLASSES[:2]))) == 10
+    looped = shutil.copytree(data, tmp_path / "looped")
+    (looped / "loop").symlink_to(".")
+    with pytest.raises(SettingsError, match="'loop' is a link to a folder that it is in"):
+        Folder(str(looped), [8, 8])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "no command 'trian'; did you mean 'train'?"),
+        (["train", "broken.toml"], "broken.toml: expected TOML"),
+        (["train", "photos", "--device", "tpu"], "tpu"),
+        (["lr-find", "photos", "--start", "1", "--end", ".1"], "--start: expected less than --end"),
+    ],
+)
+def test_wrong_settings_exit_with_2(data, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.toml").write_text("[data\n")
+    (tmp_path / "photos").symlink_to(data)
+    try:
+        status = cli.main(arguments)
+    except SystemExit as ended:
+        status = ended.code
+    assert status == 2 and message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("steepest", "is_found"), [(1e-2, True), (1e-6, False)])
+def test_lr_find_repeats_the_flags_and_says_when_it_found_nothing(
+    data, capsys, monkeypatch, steepest, is_found
+):
+    found = LearningRates([1e-6, 1e-2, 10.0], [3.0, 2.0, 9.0], [3.0, 2.0, 9.0], steepest, 1e-3)
+    monkeypatch.setattr(cnnrs.Model, "lr_find", lambda *_, **__: found)
+    assert cli.main(["lr-find", str(data), "--model", "lenet5", "--image-size", "28"]) == 0
+    said = capsys.readouterr().out
+    if is_found:
+        assert f"next: cnnrs train {data} --image-size 28x28 --model lenet5 --learning-rate 0.001" in said
+    else:
+        assert "the test found no rate" in said and "next:" not in said and "learning rate 1" not in said
+
+
+def test_trials_of_other_settings_or_pictures_are_not_compared(data, tmp_path):
+    from cnnrs.runs.searching import Space, search
+
+    def space(trials):
+        return Space.of_table({"space": {"learning_rate": [1e-3, 1e-2]}, "trials": trials, "pruning": False})
+
+    own = shutil.copytree(data, tmp_path / "photos")
+    out = tmp_path / "search"
+    search(settings(own), space(1), out, lambda line: None)
+    with pytest.raises(SettingsError, match="epochs: .* has trials with 1, received 2"):
+        search(settings(own, epochs=2), space(2), out, lambda line: None)
+    (own / photos.CLASSES[0] / "0.png").unlink()
+    with pytest.raises(SettingsError, match="data_hash"):
+        search(settings(own), space(2), out, lambda line: None)

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from cnnrs.base.extras import library
 from cnnrs.cli.options import add_command, positive, rate
 from cnnrs.cli.train import add_settings, settings_of
 
@@ -36,6 +37,13 @@ def _find(options: argparse.Namespace) -> int:
     from cnnrs.optimizers import SAM
     from cnnrs.runs.preparing import prepare, surroundings
 
+    if options.start >= options.end:
+        options.parser.error(
+            f"--start: expected less than --end, {options.end:g}, received {options.start:g}"
+        )
+    if options.plot is not None:
+        # Before the test, which takes its time.
+        library("matplotlib", "plot", "lr-find --plot")
     settings: runs.Settings = settings_of(options)
     # The test sets the rates: a schedule would be in its way.
     settings = settings.changed(schedule="constant", warmup_epochs=0.0, eta_min=0.0)
@@ -54,9 +62,32 @@ def _find(options: argparse.Namespace) -> int:
         rows = {"learning_rates": found.learning_rates, "losses": found.losses, "smoothed": found.smoothed}
         print(json.dumps({"suggestion": found.suggestion, "steepest": found.steepest, **rows}))
         return 0
+    # The rates have 32 bits.
+    if not 1.0001 * options.start < found.steepest < options.end / 1.0001:
+        print(
+            f"the test found no rate: the loss falls fastest at an end of the tested rates, "
+            f"{options.start:g} to {options.end:g}; try more --steps, or other --start and --end"
+        )
+        return 0
     print(
         f"learning rate {found.suggestion:.2g}: the loss falls fastest at {found.steepest:.2g}, and is least"
     )
     print(f"at {10 * found.minimum_over_ten:.2g}, after {len(found.losses)} batches of rising rates")
-    print(f"next: cnnrs train {shlex.quote(options.source)} --learning-rate {found.suggestion:.2g}")
+    print(f"next: cnnrs train {_flags(options)} --learning-rate {found.suggestion:.2g}")
     return 0
+
+
+def _flags(options: argparse.Namespace) -> str:
+    """The source and the settings that were given, as flags of `cnnrs train`."""
+    from cnnrs.cli.train import given_settings
+
+    words = [options.source]
+    for name, value in given_settings(options).items():
+        if name != "learning_rate":
+            joined = (
+                ("x" if name == "image_size" else ",").join(map(str, value))
+                if isinstance(value, list)
+                else value
+            )
+            words += [f"--{name.replace('_', '-')}", str(joined)]
+    return shlex.join(words)

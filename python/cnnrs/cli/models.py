@@ -24,7 +24,7 @@ def path_of(text: str) -> Any:
     from cnnrs.runs import RunFolder
 
     if os.path.isdir(text):
-        return RunFolder(text).require().best
+        return RunFolder(text).require_model().best
     if not os.path.exists(text):
         raise FileNotFoundError(f"{text!r}: no such file")
     return text

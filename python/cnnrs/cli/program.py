@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from cnnrs.base.suggest import did_you_mean
 from cnnrs.cli import (
     bench,
     check,
@@ -104,16 +106,30 @@ def _is_ours(error: BaseException) -> bool:
     return "expected" in str(error) and "received" in str(error)
 
 
+class _Program(argparse.ArgumentParser):
+    """Names the command that a wrong one may have meant."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.match(r"argument command: invalid choice: '(.*?)'", message)
+        if found:
+            known = [module.__name__.rpartition(".")[2].replace("_", "-") for module in _MODULES]
+            message = f"no command {found[1]!r}{did_you_mean(found[1], known)}; `cnnrs --help` lists them"
+        super().error(message)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Program(
         prog="cnnrs",
         description="Trains, explains and serves convolutional networks.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"cnnrs {version('cnnrs')}")
-    commands = parser.add_subparsers(required=True, metavar="command", dest="command", title="commands")
+    commands = parser.add_subparsers(
+        required=True, metavar="command", dest="command", title="commands",
+        parser_class=argparse.ArgumentParser,
+    )  # fmt: skip
     for module in _MODULES:
         module.add(commands)
     parser.set_defaults(program=parser)

@@ -30,7 +30,7 @@ def _report(options: argparse.Namespace) -> int:
     from cnnrs import reporting
     from cnnrs.runs import RunFolder
 
-    folder = RunFolder(options.folder).require()
+    folder = RunFolder(options.folder).require_results()
     path = reporting.write(folder.path, options.output, title=options.title, explain=not options.no_explain)
     print(f"saved {path} ({path.stat().st_size:,} bytes)")
     return 0

@@ -17,7 +17,7 @@ from cnnrs.cli.signals import terminable
 if TYPE_CHECKING:
     from cnnrs.runs import Settings
 
-__all__ = ["add", "add_settings", "settings_of"]
+__all__ = ["add", "add_settings", "given_settings", "settings_of"]
 
 _DESCRIPTION = """Train a network on a folder with a sub-folder of images for each class:
 
@@ -114,7 +114,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         )  # fmt: skip
 
 
-def _given(options: argparse.Namespace) -> dict[str, Any]:
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that flags give."""
     from cnnrs.runs import settings
 
@@ -130,7 +130,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
     source = options.source
     if source is None:
         options.parser.error("expected a folder of images, a TOML file or the name of a data set")
-    given = _given(options)
+    given = given_settings(options)
     if source.endswith(".toml"):
         if not os.path.isfile(source):
             options.parser.error(f"{source!r}: no such file")
@@ -171,7 +171,7 @@ def _train(options: argparse.Namespace) -> int:
         return 0
     legacy = options.source == "mnist" and options.out is None
     if legacy and not (options.check or options.json or options.overfit_one_batch):
-        others = sorted(set(_given(options)) - set(_OF_MNIST))
+        others = sorted(set(given_settings(options)) - set(_OF_MNIST))
         if others or options.model not in (None, *mnist.MODELS):
             options.parser.error("mnist: with these settings, expected --out for the folder of the run")
         defaults = {"model": "lenet5", "epochs": 10, "batch_size": 64, "learning_rate": 0.002}

@@ -89,6 +89,12 @@ class Folder(Images):
                 f"data: expected a folder with a sub-folder for each class, found {what}: {directory!r}"
             )
         found = sorted(e.name for e in root.iterdir() if e.is_dir() and not e.name.startswith("."))
+        above = {root.resolve(), *root.resolve().parents}
+        loops = [name for name in found if (root / name).is_symlink() and (root / name).resolve() in above]
+        if loops:
+            raise SettingsError(
+                f"data: {directory!r}: {loops[0]!r} is a link to a folder that it is in; remove it"
+            )
         if not found:
             raise SettingsError(
                 f"data: expected a sub-folder of images for each class in {directory!r}, found none; "
@@ -97,6 +103,13 @@ class Folder(Images):
         missing = [name for name in class_names or () if name not in found]
         if missing:
             raise SettingsError(f"class_names: {directory!r} has no folder {missing[0]!r}; it has {found}")
+        left_out = [name for name in found if class_names and name not in class_names]
+        if left_out:
+            more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""
+            warn_user(
+                f"{directory!r}: folders of no class are left out: {', '.join(left_out[:5])}{more}; "
+                f"the classes are {', '.join(class_names or [])}"
+            )
         try:
             listed = utils.image_dataset_from_directory(
                 directory, class_names=class_names, image_size=tuple(size), color_mode=color_mode,

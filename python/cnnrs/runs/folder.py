@@ -79,6 +79,23 @@ class RunFolder:
         """Whether training was interrupted."""
         return self.is_run and (self.snapshot / "latest.safetensors").is_file()
 
+    def require_model(self) -> RunFolder:
+        """The folder itself, if it has a model: that of a run, or of `reporting.RunReport`.
+
+        Raises:
+            FileNotFoundError: It has none.
+        """
+        return self if self.best.is_file() else self.require()
+
+    def require_results(self) -> RunFolder:
+        """The folder itself, if it has anything that a report shows.
+
+        Raises:
+            FileNotFoundError: It has nothing.
+        """
+        shown = (self.best, self.history, self.evaluation, self.environment)
+        return self if any(path.is_file() for path in shown) else self.require()
+
     def require(self) -> RunFolder:
         """The folder itself.
 

@@ -44,11 +44,10 @@ class Prediction(NamedTuple):
 def image_paths(given: Iterable[str]) -> Iterator[str]:
     """The image files that paths name: files, those in folders, and those that patterns match.
 
+    What names none is given as it is: whoever reads it says what is wrong, and the others go on.
+
     Args:
         given: Paths and patterns.
-
-    Raises:
-        FileNotFoundError: There is no such file, and nothing that matches.
     """
     for text in given:
         if os.path.isdir(text):
@@ -58,16 +57,11 @@ def image_paths(given: Iterable[str]) -> Iterator[str]:
                 for name in sorted(names)
                 if name.lower().endswith(SUFFIXES)
             ]
-            if not found:
-                raise FileNotFoundError(f"{text!r}: no images ({', '.join(SUFFIXES)}) in this folder")
-            yield from found
+            yield from found or [text]
         elif os.path.exists(text):
             yield text
         else:
-            matches = sorted(glob.glob(text, recursive=True))
-            if not matches:
-                raise FileNotFoundError(f"{text!r}: no such file, and nothing that matches")
-            yield from matches
+            yield from sorted(glob.glob(text, recursive=True)) or [text]
 
 
 class Classifier:
@@ -90,8 +84,7 @@ class Classifier:
         path = Path(path)
         folder = RunFolder(path if path.is_dir() else path.parent)
         if path.is_dir():
-            folder.require()
-            path = folder.best
+            path = folder.require_model().best
         if not path.exists():
             raise FileNotFoundError(f"{str(path)!r}: no such model")
         self.path = path
@@ -125,6 +118,10 @@ class Classifier:
         Raises:
             ValueError: It is no image.
         """
+        if isinstance(image, str) and os.path.isdir(image):
+            raise ValueError(f"{image}: no images ({', '.join(SUFFIXES)}) in this folder")
+        if isinstance(image, str) and not os.path.exists(image):
+            raise ValueError(f"{image}: no such file, and nothing that matches")
         try:
             return self.preprocessing.pixels(image)
         except (OSError, SyntaxError, ValueError, TypeError) as error:

@@ -18,7 +18,7 @@ from cnnrs.random import draw_seed
 from cnnrs.recipes.training import gives_logits, optimizer_of
 from cnnrs.runs import networks
 from cnnrs.runs.data import NAMED, Arrays, Folder, ImageBatches, Images, split_indices
-from cnnrs.runs.settings import Settings, SettingsError
+from cnnrs.runs.settings import DataChanged, Settings, SettingsError
 
 __all__ = ["Prepared", "measured_by", "prepare", "surroundings"]
 
@@ -41,7 +41,10 @@ def surroundings(settings: Settings) -> Iterator[None]:
     policy = config.dtype_policy()
     with contextlib.ExitStack() as stack:
         if settings.device is not None:
-            stack.enter_context(device_of(settings.device))
+            try:
+                stack.enter_context(device_of(settings.device))
+            except ValueError as error:
+                raise SettingsError(str(error)) from error
         precision = settings.precision
         if precision is None and settings.model and os.path.isfile(settings.model):
             precision = networks.precision_of(settings.model)
@@ -168,9 +171,13 @@ def prepare(settings: Settings) -> Prepared:
         raise SettingsError("validation_split: leaves no image to train on")
     digests = source.digests()
     data_hash = _hash(source, digests)
+    if settings.validation is not None:
+        both = f"{data_hash} {_hash(other, other.digests())}"
+        data_hash = hashlib.sha256(both.encode()).hexdigest()
     if settings.data_hash not in (None, data_hash):
-        raise SettingsError(
-            f"data_hash: {settings.data!r} does not hold the images of the run that is to be repeated "
+        where = f"{settings.data!r}" + (f" or {settings.validation!r}" if settings.validation else "")
+        raise DataChanged(
+            f"data_hash: {where} does not hold the images of the run that is to be repeated "
             f"({data_hash[:12]}… instead of {str(settings.data_hash)[:12]}…); leave data_hash out to train "
             "on what it holds now"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import sys
 import time
@@ -19,7 +20,7 @@ from cnnrs.base.suggest import did_you_mean
 from cnnrs.runs import toml
 from cnnrs.runs.callbacks import Pruning
 from cnnrs.runs.folder import RunFolder, write_json, write_text
-from cnnrs.runs.settings import SETTINGS, Settings, SettingsError
+from cnnrs.runs.settings import SETTINGS, DataChanged, Settings, SettingsError
 from cnnrs.runs.training import RunResult, resume, train
 
 __all__ = ["Space", "search"]
@@ -30,7 +31,9 @@ _NOTE = (
 _METRICS = {"val_accuracy": "maximize", "val_loss": "minimize", "accuracy": "maximize", "loss": "minimize"}
 _KEYS = ("trials", "timeout", "metric", "pruning", "seed", "space")
 # What one trial has in common with the next: comparing needs the same data.
-_FIXED = ("data", "validation", "data_hash", "class_names", "validation_split")
+_FIXED = ("data", "validation", "data_hash", "class_names", "validation_split", "broken")
+# What does not change the figures of a trial.
+_ANY = ("device", "workers")
 # Epochs of a trial, and trials, before the median of the others ends one.
 _STARTUP_TRIALS, _WARMUP_EPOCHS = 3, 1
 
@@ -182,9 +185,9 @@ def search(
     if folder.is_run and not folder.search.is_file():
         raise ValueError(f"{str(folder.path)!r} holds a run, not a search; expected another folder")
     folder.path.mkdir(parents=True, exist_ok=True)
-    study = _study(optuna, folder, space)
     monitor = settings.monitor or space.metric.removeprefix("val_")
     settings = settings.changed(seed=settings.seed or 0, monitor=monitor)
+    study = _study(optuna, folder, space, settings)
     end = None if space.timeout is None else time.monotonic() + space.timeout
     failed = 0
     while len(_finished(optuna, study)) < space.trials and (end is None or time.monotonic() < end):
@@ -197,6 +200,9 @@ def search(
         except optuna.TrialPruned:
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             line = "ended early: worse than the median"
+        except DataChanged:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            raise
         except (ValueError, TypeError, MemoryError) as error:
             trial.set_user_attr("error", str(error))
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -218,7 +224,32 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _study(optuna: Any, folder: RunFolder, space: Space) -> Any:
+def _in_common(settings: Settings) -> dict[str, Any]:
+    """What all trials of a search have in common, as a study keeps it."""
+    values = {name: value for name, value in settings if name not in _ANY}
+    for name in ("data", "validation", "model", "weights"):
+        if name in values and os.path.exists(values[name]):
+            values[name] = os.path.abspath(values[name])
+    return values
+
+
+def _same_settings(study: Any, folder: RunFolder, settings: Settings) -> None:
+    """Compares the settings with those of the trials that there are.
+
+    Raises:
+        SettingsError: They are others.
+    """
+    declared, known = _in_common(settings), study.user_attrs.get("settings")
+    for name in SETTINGS if known is not None else ():
+        if known.get(name) != declared.get(name):
+            raise SettingsError(
+                f"{name}: {str(folder.path)!r} has trials with {known.get(name)!r}, received "
+                f"{declared.get(name)!r}: they could not be compared; expected the same, or another folder"
+            )
+    study.set_user_attr("settings", declared)
+
+
+def _study(optuna: Any, folder: RunFolder, space: Space, settings: Settings) -> Any:
     """The study of a folder. A trial that was under way when a former search ended is tried again."""
     journal = optuna.storages.journal
     storage = optuna.storages.JournalStorage(
@@ -243,6 +274,7 @@ def _study(optuna: Any, folder: RunFolder, space: Space) -> Any:
             f"{str(folder.path)!r} holds a search over another space or for another metric; expected another "
             "folder, or the same table [search]"
         )
+    _same_settings(study, folder, settings)
     study.set_user_attr("space", declared)
     # Another process draws other values than the first one did.
     study.sampler = optuna.samplers.TPESampler(
@@ -278,6 +310,9 @@ def _trial(
     """Trains a trial; gives its run and the best value of the metric."""
     values = space.drawn(trial)
     chosen = settings.changed(**values)
+    known = trial.study.user_attrs.get("data_hash")
+    if known is not None and chosen.data_hash is None:
+        chosen = chosen.changed(data_hash=known)
     upward = _METRICS[space.metric] == "maximize"
     best: list[float] = []
 
@@ -293,6 +328,10 @@ def _trial(
     before = trial.user_attrs.get("continues")
     if before is not None and RunFolder(_place(folder, before)).is_resumable:
         _place(folder, before).rename(place)
+        # Epochs before the interruption are those of this trial, too.
+        for epoch, value in sorted(trial.study.trials[before].intermediate_values.items()):
+            best.append(value)
+            trial.report(value, epoch)
         result = resume(place, progress=progress, callbacks=[Pruning(report)], report=False)
     else:
         shutil.rmtree(place, ignore_errors=True)
@@ -304,6 +343,8 @@ def _trial(
             check=trial.number == 0,
             report=False,
         )
+    if known is None:
+        trial.study.set_user_attr("data_hash", Settings.load(place / "run.toml").data_hash)
     measured = [row[space.metric] for row in result.history]
     return result, (max if upward else min)(measured)
 

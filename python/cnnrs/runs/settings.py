@@ -16,6 +16,7 @@ from cnnrs.runs import toml
 
 __all__ = [
     "AUGMENTATIONS",
+    "DataChanged",
     "OPTIMIZERS",
     "PLAIN",
     "PRECISIONS",
@@ -42,6 +43,10 @@ OPTIMIZERS = tuple(_RATES)
 
 class SettingsError(ValueError):
     """A setting that there is not, or whose value is out of its range: a mistake of whoever gave it."""
+
+
+class DataChanged(SettingsError):
+    """The data are not those of `data_hash`."""
 
 
 def _int(least: int, most: int | None = None) -> Callable[[Any, str], Any]:
@@ -293,9 +298,13 @@ class Settings:
 
         Raises:
             OSError: The file cannot be read.
-            ValueError: It is no TOML, or has a wrong key or value.
+            SettingsError: It is no TOML, or has a wrong key or value.
         """
-        return cls.of_tables(toml.load(path), str(path))
+        try:
+            tables = toml.load(path)
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
+        return cls.of_tables(tables, str(path))
 
     def tables(self) -> dict[str, dict[str, Any]]:
         """What is set, by table and key."""
