@@ -366,3 +366,24 @@ def test_averaged_views():
         evaluation.test_time_augmentation(model, X, crop_size=9)
     with pytest.raises(ValueError, match="height, width"):
         evaluation.test_time_augmentation(model, X[0])
+
+
+def test_habits_of_scikit_learn():
+    true, predicted = [0, 1, 1, 2], [0, 1, 0, 1]
+    report = evaluation.classification_report(true, predicted, target_names=["a", "b", "c"])
+    assert report["b"].recall == 0.5
+    with pytest.raises(ValueError, match="target_names"):
+        evaluation.classification_report(true, predicted, ["a", "b", "c"], target_names=["a", "b", "c"])
+    for normalize, axis in (("true", 1), ("pred", 0), ("all", None)):
+        found = evaluation.confusion_matrix(true, predicted, normalize=normalize)
+        sums = found.sum(axis=axis)
+        np.testing.assert_allclose(sums, [1, 1, 0] if normalize == "pred" else np.ones_like(sums))
+    with pytest.raises(ValueError, match="normalize"):
+        evaluation.confusion_matrix(true, predicted, normalize="rows")
+
+
+def test_figures_that_are_not_defined_are_shown_as_a_dash():
+    found = evaluation.Evaluation(np.zeros(6, int), np.tile([0.9, 0.1], (6, 1)), ["a", "b"])
+    assert np.isnan(found.auc) and "nan" not in repr(found) and "–" in repr(found)
+    assert ">nan" not in found._repr_html_()
+    assert "nan" not in repr(evaluation.confusion_matrix([0, 1], [0, 0]))

@@ -237,13 +237,14 @@ def test_trials_of_a_search(tmp_path):
     trials = [
         {"number": 0, "value": 0.7, "settings": {"rate": 0.1, "<x>": "a"}, "epochs": [0.5, 0.7]},
         {"number": 1, "value": 0.9, "settings": {"rate": 0.001, "<x>": "b"}, "epochs": [0.9]},
-        {"number": 2, "state": "pruned", "value": None, "settings": {"rate": 1.0}, "error": "<b>"},
+        {"number": 2, "state": "pruned", "value": None, "settings": {"rate": 1.0}, "error": "<b> " * 60},
     ]  # fmt: skip
     content = {"metric": "val_accuracy", "direction": "maximize", "best": 1, "trials": trials}
     (tmp_path / "search.json").write_text(json.dumps(content))
     page = Page(reporting.write(tmp_path).read_text("utf-8"))
     assert "search" in page.sections and "<x>" in page.text and "<b>" in page.text
     assert "the best is trial 1 with 0.9" in page.text
+    assert [a["class"] for a in page.all("div") if a.get("class") == "long"] == ["long"]
     assert page.text.index("1 0.9 0.001 b") < page.text.index("0 0.7 0.1 a")
     # By trial, by epoch, by the rate.
     assert len(page.all("svg")) == 3
@@ -328,6 +329,28 @@ def test_the_callback_serves_while_it_trains(tmp_path, capsys):
     assert environment["parameters"] == model.count_params() and environment["optimizer"] == "SGD"
     page = Page((tmp_path / "run" / "report.html").read_text("utf-8"))
     assert page.sections == ["figures", "curves", "origin", "missing"]
+
+
+@pytest.mark.parametrize("kind", ["arrays", "split", "data set"])
+def test_the_callback_takes_the_validation_of_fit(kind, tmp_path):
+    model = classifier()
+    report = reporting.RunReport(tmp_path, class_names=["a", "b", "c"])
+    data = cnnrs.data.Dataset.from_tensor_slices((X[30:], Y[30:])).batch(5)
+    options = {"arrays": {"validation_data": (X[30:], Y[30:])}, "split": {"validation_split": 0.25},
+               "data set": {"validation_data": data}}[kind]  # fmt: skip
+    model.fit(X, Y, verbose=0, callbacks=[report], **options)
+    found = evaluation.Evaluation.load(tmp_path)
+    np.testing.assert_array_equal(found.labels, Y[30:])
+    page = Page((tmp_path / "report.html").read_text("utf-8"))
+    assert {"classes", "mistakes"} <= set(page.sections) and (tmp_path / "model.keras").exists()
+
+
+def test_the_callback_keeps_models_that_are_no_classifiers(tmp_path):
+    model = cnnrs.Sequential([cnnrs.Input((3,)), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    x = np.ones((8, 3), np.float32)
+    model.fit(x, x[:, :2] * 2.5, verbose=0, validation_split=0.5, callbacks=[reporting.RunReport(tmp_path)])
+    assert (tmp_path / "model.keras").exists() and not (tmp_path / "evaluation.json").exists()
 
 
 def test_a_full_disk_costs_the_report_alone(tmp_path, monkeypatch):

@@ -160,6 +160,10 @@ JSON = "application/json"
         (b'{"images": [[[1, NaN]]]}', JSON, 400, "pixels from 0 to 255"),
         (b'{"images": [[[1, 2]]], "top": 0}', JSON, 400, "top: expected a positive integer"),
         (b'{"images": [[[1, 2]]], "top": 1.5}', JSON, 400, "top: expected a positive integer"),
+        (b'{"images": [[[1, 2]]], "top": [1]}', JSON, 400, "top: expected a positive integer"),
+        (b'{"images": [[[1, -Infinity]]]}', JSON, 400, "pixels from 0 to 255"),
+        (b'{"images": [1, 2]}', JSON, 400, "received shape ()"),
+        (b'{"images": [[[[1, 2, 3, 4]]]]}', JSON, 422, "images[0]: expected (height, width, 3)"),
         (b'{"images": [[[1, 2]]], "tops": 1}', JSON, 400, "no 'tops'"),
         (b'{"images": [[[[[1, 2]]]]]}', JSON, 400, "received shape"),
         (json.dumps({"images": [[[1]]] * 6}).encode(), JSON, 413, "6 images; at most 5"),
@@ -173,6 +177,29 @@ def test_what_is_no_request_is_answered_and_the_server_stays_up(served, body, ki
     found, answer = served.predict(body, kind)
     assert (found, message in answer["error"]) == (status, True), answer
     assert served.is_up()
+
+
+def test_other_addresses_and_methods_are_answered_in_json(served):
+    for method, path, status in (("GET", "/nothing", 404), ("GET", "/predict", 405)):
+        found, body, headers = served.request(method, path)
+        assert found == status and path in json.loads(body)["error"]
+        assert headers["content-type"] == "application/json"
+
+
+def test_rows_of_pixels_are_parsed_one_by_one(monkeypatch):
+    """Parsers hold the GIL: none gets more than a row at once."""
+    from cnnrs.serving import reading
+
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3))
+    text = json.dumps({"images": ['[[1]]\\"[2]', pixels.tolist(), pixels[..., 0].tolist()], "top": 2})
+    lengths = []
+    loads = json.loads
+    monkeypatch.setattr(json, "loads", lambda text, **k: (lengths.append(len(text)), loads(text, **k))[1])
+    found = reading._parsed(text)
+    assert len(lengths) == 81 and max(lengths) < len(text) / 20
+    assert found["images"][0] == '[[1]]\\"[2]' and found["top"] == 2
+    np.testing.assert_array_equal(found["images"][1], pixels)
+    np.testing.assert_array_equal(found["images"][2], pixels[..., 0])
 
 
 def test_an_image_of_too_many_pixels_is_not_decoded(served):
@@ -356,12 +383,12 @@ def test_a_batch_that_fails_fails_for_those_in_it_alone():
             wrong.result(20)
 
 
-async def called(app, body):
+async def called(app, body, kind=b"image/png"):
     """The status that an ASGI application answers a request with, and what it says."""
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
         "path": "/predict", "raw_path": b"/predict", "query_string": b"", "root_path": "",
-        "headers": [(b"content-type", b"image/png")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
+        "headers": [(b"content-type", kind)], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
     }  # fmt: skip
     sent = []
 
@@ -399,6 +426,21 @@ def test_a_full_queue_and_a_late_answer_have_their_statuses(model, folder):
     assert sorted(status for status, _ in answers[:3]) == [503, 504, 504]
     assert answers[0][1]["error"] == "no answer within 0.5 seconds"
     assert answers[3][0] == 200
+
+
+def test_documents_are_read_beside_the_event_loop_and_more_than_the_queue_is_refused(model, monkeypatch):
+    from cnnrs.serving import application
+
+    app = serving.make_app(model, serving.Limits(queue=2))
+    threads, of_json = [], application.of_json
+    monkeypatch.setattr(
+        application, "of_json", lambda body: (threads.append(threading.current_thread()), of_json(body))[1]
+    )
+    pixels = [[[0, 0, 0]]]
+    body = json.dumps({"images": [pixels] * 3}).encode()
+    status, answer = asyncio.run(called(app, body, b"application/json"))
+    assert status == 413 and answer["error"].startswith("3 images; at most 2")
+    assert threads and threads[0] is not threading.main_thread()
 
 
 def test_sizes_of_batches_are_few():

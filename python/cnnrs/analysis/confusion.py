@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.analysis.pictures import grid, to_unit
-from cnnrs.analysis.tables import table
+from cnnrs.analysis.tables import figure, table
 from cnnrs.base.arguments import integer, named
 from cnnrs.base.extras import pyplot
 
@@ -91,7 +91,7 @@ class Confusion:
 
     def __repr__(self) -> str:
         rows = [
-            [name, str(self.matrix[k].sum()), f"{self.precision[k]:.3f}", f"{self.recall[k]:.3f}"]
+            [name, str(self.matrix[k].sum()), figure(self.precision[k], 3), figure(self.recall[k], 3)]
             for k, name in enumerate(self.class_names)
         ]
         lines = [

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["table"]
+import math
+
+__all__ = ["figure", "table"]
+
+
+def figure(value: float, digits: int = 4) -> str:
+    """A figure as tables show it: "–" where it is not defined.
+
+    >>> figure(0.5), figure(float("nan"))
+    ('0.5000', '–')
+    """
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def table(titles: list[str], rows: list[list[str]], numbers: frozenset[int] = frozenset()) -> str:

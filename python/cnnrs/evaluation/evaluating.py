@@ -12,7 +12,7 @@ import numpy as np
 
 from cnnrs import tree
 from cnnrs.analysis import Confusion
-from cnnrs.analysis.tables import table
+from cnnrs.analysis.tables import figure, table
 from cnnrs.base.arguments import integer, named
 from cnnrs.charts import HeatMap
 from cnnrs.charts.html import Markup, tag
@@ -268,8 +268,8 @@ class Evaluation:
         found = self.calibration
         return rows + [
             ["Loss", f"{self.loss:.4f}", "cross-entropy"],
-            ["AUC", f"{self.auc:.4f}", what],
-            ["Average precision", f"{self.average_precision:.4f}", what],
+            ["AUC", figure(self.auc), what],
+            ["Average precision", figure(self.average_precision), what],
             ["Calibration error", f"{found.expected_error:.4f}", f"Brier score {found.brier:.4f}"],
         ]
 

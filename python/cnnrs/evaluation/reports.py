@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.analysis import Confusion
-from cnnrs.analysis.tables import table
+from cnnrs.analysis.tables import figure, table
 from cnnrs.base.suggest import did_you_mean
 from cnnrs.charts import html
 from cnnrs.evaluation.labels import label_pairs
@@ -98,7 +98,7 @@ class ClassificationReport:
     def rows(self) -> list[list[str]]:
         """Cells of the table: name, precision, recall, F1 and support of each class, then of the averages."""
         return [
-            [f.name, *(_text(v) for v in (f.precision, f.recall, f.f1)), f"{f.support:,}"]
+            [f.name, *(figure(v, 3) for v in (f.precision, f.recall, f.f1)), f"{f.support:,}"]
             for f in (*self.classes, self.macro, self.weighted)
         ]
 
@@ -128,17 +128,16 @@ def _average(name: str, figures: tuple[np.ndarray, ...], weights: np.ndarray, to
     return ClassFigures(name, precision, recall, f1, total)
 
 
-def _text(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.3f}"
-
-
-def classification_report(y_true: Any, y_pred: Any, class_names: Any = None) -> ClassificationReport:
+def classification_report(
+    y_true: Any, y_pred: Any, class_names: Any = None, *, target_names: Any = None
+) -> ClassificationReport:
     """Precision, recall, F1 and support of each class, and their averages.
 
     Args:
         y_true: The class of each sample: an integer, a row of which one entry is 1, or a name.
         y_pred: The predicted classes as integers or names, or scores of shape (samples, classes).
         class_names: Names of the classes, by default their numbers.
+        target_names: The same, as scikit-learn calls them.
 
     Returns:
         A table that prints itself; `report["cat"].recall`, `report.macro.f1`, `report.as_dict()`.
@@ -163,21 +162,27 @@ def classification_report(y_true: Any, y_pred: Any, class_names: Any = None) -> 
     weighted average      0.875   0.750  0.750        4
     Accuracy 0.7500 of 4 samples
     """
+    if target_names is not None:
+        if class_names is not None:
+            raise ValueError("classification_report: target_names: expected None besides class_names")
+        class_names = target_names
     pairs = label_pairs(y_true, y_pred, class_names, "classification_report")
     return ClassificationReport(Confusion(*pairs, None))
 
 
-def confusion_matrix(y_true: Any, y_pred: Any, class_names: Any = None) -> Confusion:
+def confusion_matrix(y_true: Any, y_pred: Any, class_names: Any = None, *, normalize: Any = None) -> Any:
     """How often samples of each class were taken for each class.
 
     Args:
         y_true: The class of each sample: an integer, a row of which one entry is 1, or a name.
         y_pred: The predicted classes as integers or names, or scores of shape (samples, classes).
         class_names: Names of the classes, by default their numbers.
+        normalize: "true" gives shares of each row, "pred" of each column, "all" of all samples, as
+            scikit-learn does; rows and columns without samples are zeros.
 
     Returns:
-        What `cnnrs.analysis.confusion` gives for a model: `found.matrix`, whose rows are true classes,
-        `found.most_confused()`, `found.plot()`.
+        With `normalize` an array of shares; else what `cnnrs.analysis.confusion` gives for a model:
+        `found.matrix`, whose rows are true classes, `found.most_confused()`, `found.plot()`.
 
     Raises:
         ValueError: The arguments do not fit each other.
@@ -185,5 +190,16 @@ def confusion_matrix(y_true: Any, y_pred: Any, class_names: Any = None) -> Confu
     >>> from cnnrs import evaluation
     >>> evaluation.confusion_matrix([0, 1, 1], [0, 1, 0]).matrix.tolist()
     [[1, 0], [1, 1]]
+    >>> evaluation.confusion_matrix([0, 1, 1], [0, 1, 0], normalize="true").tolist()
+    [[1.0, 0.0], [0.5, 0.5]]
     """
-    return Confusion(*label_pairs(y_true, y_pred, class_names, "confusion_matrix"), None)
+    axes: dict[Any, Any] = {None: None, "true": 1, "pred": 0, "all": (0, 1)}
+    if not isinstance(normalize, (str, type(None))) or normalize not in axes:
+        raise ValueError(
+            f"confusion_matrix: normalize: expected 'true', 'pred', 'all' or None, received {normalize!r}"
+        )
+    found = Confusion(*label_pairs(y_true, y_pred, class_names, "confusion_matrix"), None)
+    if normalize is None:
+        return found
+    totals = found.matrix.sum(axis=axes[normalize], keepdims=True)
+    return found.matrix / np.maximum(totals, 1)

@@ -18,6 +18,8 @@ __all__ = ["origin", "search", "settings"]
 
 # Trials that are listed; the others are in the file.
 _TRIALS = 200
+# Characters beyond which a cell is a sentence.
+_LONG = 40
 
 
 def origin(run: Run) -> Markup:
@@ -66,7 +68,7 @@ def search(run: Run) -> Markup:
     rest = [t for t in trials if not any(t is one for one in done)]
     rows = [_row(trial, metric) for trial in [*done, *rest][:_TRIALS]]
     titles = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [[row.get(name, "") for name in titles] for row in rows]
+    cells = [[_cell(row.get(name, "")) for name in titles] for row in rows]
     text = f"{len(trials)} trials, {len(done)} of them with a value of {metric}"
     if done:
         text += f"; the best is trial {done[0].get('number', '?')} with {done[0]['value']:.6g}"
@@ -76,6 +78,11 @@ def search(run: Run) -> Markup:
         + tag("div", *charts, class_="charts")
         + wide(html.table(titles, cells, caption="The best first"))
     )
+
+
+def _cell(text: str) -> Any:
+    """Sentences, such as errors, are broken into lines that fit a phone."""
+    return tag("div", text, class_="long") if len(text) > _LONG else text
 
 
 def _row(trial: dict[str, Any], metric: str) -> dict[str, str]:

@@ -45,6 +45,7 @@ caption{text-align:left;padding:.2rem 0}
 th,td{padding:3px 12px 3px 0;border-bottom:1px solid var(--line);vertical-align:top}
 td{overflow-wrap:anywhere}
 .wide td{overflow-wrap:normal;white-space:nowrap}
+.wide .long{white-space:normal;overflow-wrap:anywhere;width:min(30em,75vw)}
 pre{background:var(--panel);border-radius:8px;padding:10px 12px;overflow-x:auto;font-size:.84rem;
 line-height:1.4}
 details{margin:.6rem 0}

@@ -28,6 +28,7 @@ from cnnrs.random import current_seed
 from cnnrs.reporting.serving import LiveReport
 from cnnrs.reporting.serving import live as serve
 from cnnrs.reporting.writing import write
+from cnnrs.training.data_adapter import ArrayData, BatchData
 
 __all__ = ["RunReport"]
 
@@ -35,12 +36,13 @@ __all__ = ["RunReport"]
 class RunReport(Callback):
     """Writes the folder of a run while `fit` trains, and its report: after each epoch, and whole at the end.
 
-    The folder gets `history.csv`, `environment.json`, `report.html` and, with `validation_data`,
-    `model.keras` and the files of `evaluate_model`.
+    The folder gets `history.csv`, `environment.json`, `report.html` and, where there is a validation,
+    `model.keras` and, of classifiers, the files of `evaluate_model`.
 
     Args:
         run_directory: The folder; it is made if it is not there.
-        validation_data: What the model is evaluated on at the end: `(x, y)`, or a data set.
+        validation_data: What the model is evaluated on at the end: `(x, y)`, or a data set; None takes the
+            validation of `fit`, if it can be gone through again.
         class_names: Names of the classes; None takes those of the data set or of the model's preprocessing.
         live: Whether the report is served on this machine while training goes on; its address is printed.
         port: Of the service; 0 for a free one.
@@ -141,14 +143,38 @@ class RunReport(Callback):
     def on_train_end(self, logs: Any = None) -> None:
         try:
             with self._going_on():
-                if self.validation_data is not None:
-                    self.model.save(self.folder / "model.keras")
-                    data = self.validation_data
-                    pair = data if isinstance(data, tuple) else (data,)
-                    evaluate_model(self.model, *pair[:2], class_names=self.class_names).save(self.folder)
+                self._evaluate()
                 write(self.folder)
         finally:
             self._close()
+
+    def _evaluate(self) -> None:
+        """Keeps the model and its figures on the validation."""
+        data = self.validation_data
+        pair = self._of_fit() if data is None else data if isinstance(data, tuple) else (data,)
+        if not pair:
+            return
+        self.model.save(self.folder / "model.keras")
+        try:
+            evaluate_model(self.model, *pair[:2], class_names=self.class_names).save(self.folder)
+        except ValueError:
+            # `fit` trains what is no classifier, too; nobody asked for its classes.
+            if data is not None:
+                raise
+
+    def _of_fit(self) -> tuple[Any, ...]:
+        """The validation of the `fit` under way, as arrays or as what yields batches; else nothing."""
+        data = None if self.model._fit is None else self.model._fit.validation_data
+        if isinstance(data, ArrayData):
+            return data.samples[:2]
+        if (
+            isinstance(data, BatchData)
+            and not data.once
+            and not data.endless
+            and data.num_batches is not None
+        ):
+            return (data.source,)
+        return ()
 
     def _close(self) -> None:
         if self._service is not None:

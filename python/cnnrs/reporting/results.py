@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from cnnrs.analysis.tables import figure
 from cnnrs.charts import HeatMap, LineChart, data_url, html, training_charts
 from cnnrs.charts.html import Markup, tag
 from cnnrs.evaluation import Evaluation
@@ -27,7 +28,7 @@ def figures(run: Run) -> Markup:
         found.append(("Accuracy", f"{evaluation.accuracy:.2%}", f"95% interval {low:.2%} to {high:.2%}"))
         if len(evaluation.class_names) > 5:
             found.append(("Top 5", f"{evaluation.top_k(5):.2%}", "class among the five best"))
-        found.append(("Macro F1", f"{evaluation.report.macro.f1:.4f}", "mean over classes"))
+        found.append(("Macro F1", figure(evaluation.report.macro.f1), "mean over classes"))
         found.append(("Loss", f"{evaluation.loss:.4f}", f"on {len(evaluation.labels):,} samples"))
     except Missing:
         pass
@@ -128,8 +129,8 @@ def confidence(run: Run) -> Markup:
         ["Expected calibration error", f"{found.calibration.expected_error:.4f}"],
         ["Largest calibration error", f"{found.calibration.largest_error:.4f}"],
         ["Brier score", f"{found.calibration.brier:.4f}"],
-        ["AUC" if found.is_binary else "AUC, mean over classes", f"{found.auc:.4f}"],
-        ["Average precision", f"{found.average_precision:.4f}"],
+        ["AUC" if found.is_binary else "AUC, mean over classes", figure(found.auc)],
+        ["Average precision", figure(found.average_precision)],
     ]
     return Markup(
         tag("div", *parts, class_="charts")

@@ -54,7 +54,9 @@ def make_app(model: Any, limits: Limits | None = None, top: int = 5) -> Any:
         finally:
             await asyncio.get_running_loop().run_in_executor(None, service.stop)
 
+    errors = library("starlette.exceptions", "serve", "cnnrs serve")
     app = starlette.Starlette(
+        exception_handlers={errors.HTTPException: service.refuse},
         routes=[
             routing.Route("/", service.page, methods=["GET"]),
             routing.Route("/docs", service.page, methods=["GET"]),
@@ -129,6 +131,11 @@ class _Service:
             "preprocessing": self.classifier.preprocessing.get_config(),
         })  # fmt: skip
 
+    async def refuse(self, request: Any, error: Any) -> Any:
+        """What has no address, or another method."""
+        message = f"{request.method} {request.url.path}: {error.detail}"
+        return self._responses.JSONResponse({"error": message}, error.status_code, error.headers)
+
     async def predict(self, request: Any) -> Any:
         """Answers a request, or says why not; what nobody foresaw is logged and answered by 500."""
         start = time.perf_counter()
@@ -153,18 +160,25 @@ class _Service:
     async def _predict(self, request: Any) -> dict[str, Any]:
         limits = self.limits
         body = await self._body(request)
-        images, top = await self._images(request, body)
+        end = time.monotonic() + limits.answer_seconds
+        try:
+            images, top = await asyncio.wait_for(self._images(request, body), limits.answer_seconds)
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            raise self._too_late() from error
         del body
         if not images:
             raise Refused(400, "expected at least one image, received none")
         if len(images) > limits.max_images:
             raise Refused(413, f"{len(images)} images; at most {limits.max_images} are taken in a request")
-        end = time.monotonic() + limits.answer_seconds
+        if len(images) > limits.queue:
+            raise Refused(
+                413, f"{len(images)} images; at most {limits.queue}, as many as may wait, are taken"
+            )
         loop = asyncio.get_running_loop()
         try:
             pixels = await asyncio.wait_for(
                 loop.run_in_executor(self._pool, decoded, self.classifier, limits, images),
-                limits.answer_seconds,
+                max(end - time.monotonic(), 0.001),
             )
             futures = [asyncio.wrap_future(future) for future in self.batcher.submit_all(pixels)]
             try:
@@ -173,7 +187,7 @@ class _Service:
                 for future in futures:
                     future.cancel()
         except (TimeoutError, asyncio.TimeoutError) as error:
-            raise Refused(504, f"no answer within {limits.answer_seconds:g} seconds") from error
+            raise self._too_late() from error
         except QueueFull as error:
             raise Refused(503, str(error)) from error
         return {
@@ -188,6 +202,9 @@ class _Service:
                 for (name, _), row in zip(images, scores, strict=True)
             ]
         }
+
+    def _too_late(self) -> Refused:
+        return Refused(504, f"no answer within {self.limits.answer_seconds:g} seconds")
 
     async def _body(self, request: Any) -> bytes:
         """The body, if it comes in time and is not too large.
@@ -232,7 +249,8 @@ class _Service:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         top: Any = request.query_params.get("top", self.top)
         if kind == "application/json":
-            entries, document = of_json(body)
+            loop = asyncio.get_running_loop()
+            entries, document = await loop.run_in_executor(self._pool, of_json, body)
             top = document.get("top", top)
             images = [(f"images[{number}]", entry) for number, entry in enumerate(entries)]
         elif kind == "multipart/form-data":
@@ -249,7 +267,7 @@ class _Service:
             count = int(top)
         except (TypeError, ValueError):
             count = 0
-        if count < 1 or isinstance(top, (bool, float)):
+        if count < 1 or not isinstance(top, (int, str)) or isinstance(top, bool):
             raise Refused(400, f"top: expected a positive integer, received {top!r}")
         return images, min(count, len(self.classifier.class_names))
 

@@ -43,6 +43,7 @@ class Fit:
         self.model = model
         self.batches = batches
         self.validation = validation if isinstance(validation, BatchData) else None
+        self.validation_data = validation
         self.callbacks = callbacks
         self.mixing = mixing
         self.resumed: Resumed | None = None
