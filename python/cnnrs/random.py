@@ -128,18 +128,19 @@ class SeedGenerator(NamedArguments):
         self.name = name or "seed_generator"
         self.seed = draw_seed() if seed is None else int(seed)
         self.initial_seed = self.seed
-        folded = (self.seed ^ (self.seed >> 32)) & 0xFFFFFFFF
-        state = np.array([np.uint32(folded).view(np.int32), 0], dtype="int32")
+        self._given = seed is not None
+        state = np.array([np.uint32(key_scope.folded(self.seed)).view(np.int32), 0], dtype="int32")
         self.state = Variable(state, trainable=False, name=f"{self.name}_state")
 
     def next(self, ordered: bool = True) -> Any:
         """A key that no other call gets: the state; the counter moves on.
 
-        In a function of elements of a data set the key comes from the element, and the state stays.
+        In a function of elements of a data set the key comes from the element, and the state stays. With a
+        seed that was given, it depends on that seed, the number of the pass and that of the element.
         """
         scope = key_scope.current()
         if scope is not None:
-            return scope.key(self.seed)
+            return scope.own_key(self) if self._given else scope.key(self.seed)
         key = self.state.value
         self.state.assign(key + _core.tensor(np.array([0, 1], dtype="int32")))
         return key

@@ -108,10 +108,17 @@ def for_user(leaf: Any) -> Any:
 
 
 def for_numpy(leaf: Any) -> Any:
-    """A leaf as `as_numpy_iterator` gives it: numbers of numpy, and bytes."""
+    """A leaf as `as_numpy_iterator` gives it: numbers of numpy, read-only, and bytes."""
     if isinstance(leaf, (_core.Tensor, StringTensor)):
         leaf = leaf.numpy()
-    return leaf[()] if isinstance(leaf, np.ndarray) and leaf.ndim == 0 else leaf
+    if not isinstance(leaf, np.ndarray):
+        return leaf
+    if leaf.ndim == 0:
+        return leaf[()]
+    # The memory may be the user's own or a cache's.
+    view = leaf.view()
+    view.flags.writeable = False
+    return view
 
 
 def stacked(leaves: Sequence[Any], where: str) -> Any:

@@ -11,9 +11,8 @@ import numpy as np
 
 from cnnrs import tree
 from cnnrs.base.arguments import file_path, flag, integer, integers
-from cnnrs.base.user_warnings import warn_user
 from cnnrs.data.elements import as_element
-from cnnrs.data.folders import files_below, files_of_classes, matching_files
+from cnnrs.data.folders import files_below, files_of_classes, matching_files, warn_of_classes
 from cnnrs.data.image_files import IMAGE_SUFFIXES, Decoding, ImageFiles
 from cnnrs.data.parquet import ParquetFiles
 from cnnrs.data.passes import Passes
@@ -100,7 +99,7 @@ class FileSources(Sources):
                     f"{where}: path: expected one folder a class in {str(folder)!r}, found images alone; "
                     "sort them into folders, or say labels=None"
                 )
-            _warn_of_classes(names, numbers, folder, where)
+            warn_of_classes(names, numbers, folder, where)
         if not paths:
             raise ValueError(
                 f"{where}: path: expected images ({', '.join(IMAGE_SUFFIXES)}) in {str(folder)!r}, found none"
@@ -211,7 +210,7 @@ class FileSources(Sources):
             label_column: The same of labels: "label", "class", "target", or the second.
             split_column: The same of splits: "split", "subset", "set", or the third.
             class_names: The names of classes in the order of their labels; None for the alphabet's. Labels
-                that are numbers from 0 are taken as they are.
+                that are all numbers are taken as they are.
             header: Whether the first line names the columns; None looks whether it does.
             delimiter: What separates columns; None looks for a comma, semicolon or tabulator.
             color_mode: "rgb", "rgba" or "grayscale".
@@ -222,7 +221,9 @@ class FileSources(Sources):
             name: What `repr` calls it.
 
         Returns:
-            A `Dataset` of pairs (image, int32 label), or of images, with `class_names` and `file_paths`.
+            A `Dataset` of pairs (image, label), or of images, with `class_names` and `file_paths`. Labels are
+            int32, or float32 where the column holds fractions; `class_names` is None where numbers are no
+            indices of classes.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -285,15 +286,15 @@ class FileSources(Sources):
         if on_error not in ("raise", "skip"):
             raise ValueError(f"{where}: on_error: expected 'raise' or 'skip', received {on_error!r}")
         workers = worker_count(num_parallel_calls, where)
-        numbers = None if labels is None else np.asarray(labels, np.int32)
+        numbers = None if labels is None else np.asarray(labels)
+        if numbers is not None and numbers.dtype.kind != "f":
+            numbers = numbers.astype(np.int32)
         files = ImageFiles(paths, numbers, decoding, workers, on_error == "skip", where)
         order = np.arange(len(files))
         rows = Rows(files, lambda peek: order)
-        spec = decoding.spec if numbers is None else (decoding.spec, TensorSpec((), "int32"))
+        spec = decoding.spec if numbers is None else (decoding.spec, TensorSpec((), numbers.dtype.name))
         length = UNKNOWN_CARDINALITY if files.skips else len(files)
-        made = cls._made(
-            rows.open, length, spec, rows, name=name, open_at=None if files.skips else rows.open_at
-        )
+        made = cls._made(rows.open, length, spec, rows, name=name, open_at=rows.open_at)
         made.class_names, made.file_paths = class_names, files.paths
         return made
 
@@ -401,7 +402,8 @@ class FileSources(Sources):
     ) -> Any:
         """The rows of Parquet files, which are read as they are needed.
 
-        A column of records with `bytes`, as the data sets of Hugging Face have them, is images.
+        A column of records with `bytes`, as the data sets of Hugging Face have them, is images. With
+        `image_size` a column of plain bytes is, too.
 
         Args:
             paths: Paths of files, or patterns: "train-*.parquet".
@@ -440,6 +442,11 @@ class FileSources(Sources):
         names = None if columns is None else [columns] if single else [str(column) for column in columns]
         files = ParquetFiles(matching_files(paths, where, "paths"), names, where)
         decoding = Decoding(image_size, color_mode, interpolation, fit, where)
+        if decoding.size is not None and not files.has_images:
+            raise ValueError(
+                f"{where}: image_size: expected a column of images, bytes or records with 'bytes', among "
+                f"{files.columns}, found none"
+            )
         mixes = flag(shuffle_files, where, "shuffle_files")
         passes = Passes(seed, orders=True)
         workers = worker_count(num_parallel_calls, where)
@@ -521,14 +528,3 @@ def _without(samples: Iterator[Any], first: int) -> Iterator[Any]:
         if next(samples, None) is None:
             break
     return samples
-
-
-def _warn_of_classes(names: list[str], labels: list[int], folder: Path, where: str) -> None:
-    if len(names) == 1 and labels:
-        warn_user(
-            f"{where}: {str(folder)!r} has one class, {names[0]!r}: a classifier has nothing to tell apart"
-        )
-    empty = sorted(set(range(len(names))) - set(labels)) if labels else []
-    if empty:
-        found = ", ".join(repr(names[i]) for i in empty[:5])
-        warn_user(f"{where}: {str(folder)!r}: classes without images: {found}")

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cnnrs.base.arguments import file_path
+from cnnrs.base.user_warnings import warn_user
 
-__all__ = ["files_below", "files_of_classes", "matching_files"]
+__all__ = ["files_below", "files_of_classes", "matching_files", "warn_of_classes"]
 
 
 def files_below(folder: Path, follow_links: bool, suffixes: tuple[str, ...]) -> list[Path]:
@@ -34,7 +35,8 @@ def _walk(folder: str, follow_links: bool, above: tuple[str, ...]) -> Iterator[t
         for entry in entries:
             if entry.is_dir(follow_symlinks=follow_links):
                 yield from _walk(entry.path, follow_links, (*above, real))
-            else:
+            elif entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):
+                # Opening a pipe may wait for ever. A link to nothing is an error where it is read.
                 files.append(entry.name)
     yield folder, files
 
@@ -110,3 +112,15 @@ def _braces(path: str) -> list[str]:
         for number in range(int(first), int(last) + 1)
         for rest in _braces(path[match.end() :])
     ]
+
+
+def warn_of_classes(names: list[str], labels: list[int], folder: Path, where: str) -> None:
+    """Warns of what makes classes of folders useless: one alone, or one without images."""
+    if len(names) == 1 and labels:
+        warn_user(
+            f"{where}: {str(folder)!r} has one class, {names[0]!r}: a classifier has nothing to tell apart"
+        )
+    empty = sorted(set(range(len(names))) - set(labels)) if labels else []
+    if empty:
+        found = ", ".join(repr(names[i]) for i in empty[:5])
+        warn_user(f"{where}: {str(folder)!r}: classes without images: {found}")

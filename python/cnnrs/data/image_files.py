@@ -80,11 +80,11 @@ class ImageFiles:
 
     Attributes:
         gathers: Whether a batch is decoded in one call: where images have one size, and none is left out.
-        labels: The labels, or None.
+        labels: The labels, if they are integers; else None.
 
     Args:
         paths: The files.
-        labels: An integer for each, or None.
+        labels: A number for each, or None.
         decoding: How they are decoded.
         workers: How many threads decode.
         skips: Whether a file that is no image is left out, with a warning.
@@ -101,7 +101,8 @@ class ImageFiles:
         where: str,
     ):
         self.paths = [os.fspath(path) for path in paths]
-        self.labels = labels
+        self._targets = labels
+        self.labels = None if labels is None or labels.dtype.kind == "f" else labels
         self.decoding, self.workers, self.skips, self.where = decoding, workers, skips, where
         self._broken: set[int] = set()
         self.gathers = decoding.size is not None and not skips
@@ -120,7 +121,7 @@ class ImageFiles:
             self._broken.add(index)
             warn_user(f"{self.where}: a file is left out: {error}")
             return None
-        return image if self.labels is None else (image, self.labels[index])
+        return image if self._targets is None else (image, self._targets[index])
 
     def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]:
         """Images, one by one."""
@@ -133,7 +134,7 @@ class ImageFiles:
 
         def batch(group: np.ndarray) -> Any:
             images = self.decoding.many([self.paths[i] for i in group], threads, self.where)
-            return images if self.labels is None else (images, self.labels[group])
+            return images if self._targets is None else (images, self._targets[group])
 
         made = map(batch, indices)
         return prepared(made, BATCHES_AHEAD) if ahead else made

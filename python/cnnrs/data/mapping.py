@@ -168,7 +168,7 @@ class ElementFunction:
 
             placed = tree.map_structure(place, arguments)
             chains = RecordedChains(recorder)
-            with KeyScope(recorder.placeholder([2], "int32", "key")), collecting(chains):
+            with KeyScope(recorder.placeholder([4], "int32", "key")), collecting(chains):
                 outputs = self._returned(placed)
             leaves = tree.flatten(outputs)
             if any(

@@ -70,7 +70,7 @@ class Ordering(Pipeline):
             A `Dataset` of the same elements.
 
         Raises:
-            ValueError: `buffer_size` is no positive integer.
+            ValueError: `buffer_size` is no positive integer, or `seed` no integer.
 
         Example:
             >>> from cnnrs.data import Dataset
@@ -84,7 +84,7 @@ class Ordering(Pipeline):
         same = reshuffle_each_iteration is not None and not flag(
             reshuffle_each_iteration, "Dataset.shuffle", "reshuffle_each_iteration"
         )
-        passes = Passes(seed, same, orders=True)
+        passes = Passes(seed, same, orders=True, where="Dataset.shuffle")
 
         def shuffled(peek: bool) -> Iterator[Any]:
             rng = np.random.default_rng(passes.next(peek))
@@ -210,7 +210,7 @@ class Ordering(Pipeline):
     def _part(self, name: str | None, start: int, stop: int | None, length: int, step: int = 1) -> Any:
         """Elements `start`, `start + step` and so on, before `stop`."""
         rows = self._rows
-        if rows is not None:
+        if rows is not None and not rows.source.skips:
             chosen = Rows(rows.source, lambda peek: rows.order(peek)[start:stop:step])
             return self._step(chosen.open, length, self._known_spec, chosen, name, open_at=chosen.open_at)
 

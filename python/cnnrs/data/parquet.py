@@ -23,6 +23,7 @@ class ParquetFiles:
     Attributes:
         columns: The names of the columns that are read.
         length: How many rows there are.
+        has_images: Whether a column may hold images: bytes, or records.
 
     Args:
         paths: The files.
@@ -43,12 +44,18 @@ class ParquetFiles:
         for path in paths:
             with self._opened(path) as file:
                 names = file.schema_arrow.names
+                types = {field.name: field.type for field in file.schema_arrow}
                 columns = names if columns is None else columns
                 missing = [name for name in columns if name not in names]
                 if missing:
                     raise ValueError(f"{where}: {path}: expected a column {missing[0]!r}, found {names}")
                 self._counts.append(file.metadata.num_rows)
         self.columns = list(columns or ())
+        kinds = self._arrow.types
+        self.has_images = any(
+            kinds.is_struct(types[name]) or kinds.is_binary(types[name]) or kinds.is_large_binary(types[name])
+            for name in self.columns
+        )
         self.length = sum(self._counts)
 
     def _opened(self, path: str) -> Any:
@@ -95,7 +102,10 @@ class ParquetFiles:
             first = 0
 
     def value(self, row: tuple[str, int, list[Any]], column: int, decoding: Decoding) -> Any:
-        """A value of a row as a leaf of an element. Bytes with a path beside them are an image."""
+        """A value of a row as a leaf of an element.
+
+        Bytes in a record are an image, and so are others if images are to have a size.
+        """
         path, number, values = row
         value, name = values[column], self.columns[column]
         place = f"{self.where}: {path}: row {number}, column {name!r}"
@@ -103,6 +113,8 @@ class ParquetFiles:
             raise ValueError(f"{place}: expected a value, found null")
         if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
             return decoding.one(value["bytes"], place)
+        if isinstance(value, bytes) and decoding.size is not None:
+            return decoding.one(value, place)
         if isinstance(value, (str, bytes)):
             return StringTensor(value)
         if isinstance(value, bool):

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from cnnrs.base.arguments import integer
+from cnnrs.base.key_scope import keys_of
 from cnnrs.data.elements import host
 from cnnrs.random import draw_seed
 
@@ -37,10 +39,14 @@ class Passes:
         seed: Integer; None draws one.
         same: Whether all passes have the same seed.
         orders: Whether they decide on the order of elements.
+        where: What errors call the function.
+
+    Raises:
+        ValueError: `seed` is no integer.
     """
 
-    def __init__(self, seed: Any = None, same: bool = False, orders: bool = False):
-        self.seed = draw_seed() if seed is None else int(host(seed))
+    def __init__(self, seed: Any = None, same: bool = False, orders: bool = False, where: str = "Dataset"):
+        self.seed = draw_seed() if seed is None else integer(host(seed), where, "seed", least=-(2**63))
         self.same = same
         self.orders = orders
         self._next = 0
@@ -61,18 +67,14 @@ class Passes:
         self._next += passes
 
     def keyed(self, elements: Iterator[Any], peek: bool, first: int = 0) -> Iterator[tuple[Any, np.ndarray]]:
-        """The elements of the next pass, from number `first` on, with their keys, two int32 each."""
+        """The elements of the next pass, from number `first` on, with their keys, four int32 each."""
         return keyed(elements, self.next(peek), first)
 
 
 def keyed(elements: Iterator[Any], seed: list[int], first: int = 0) -> Iterator[tuple[Any, np.ndarray]]:
     """Elements with their keys: those of a pass with this seed, from number `first` on."""
-    part = np.random.SeedSequence(seed).generate_state(1)[0]
     for start in itertools.count(first, _KEYS):
-        keys = np.empty((_KEYS, 2), np.uint32)
-        keys[:, 0] = part
-        keys[:, 1] = (start + np.arange(_KEYS)) & 0xFFFFFFFF
-        for key in keys.view(np.int32):
+        for key in keys_of(seed, start, _KEYS):
             try:
                 element = next(elements)
             except StopIteration:

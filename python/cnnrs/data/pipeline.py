@@ -290,6 +290,8 @@ class Pipeline:
     def as_numpy_iterator(self) -> Iterator[Any]:
         """An iterator over the elements with numbers of numpy and bytes in the place of tensors.
 
+        Arrays are read-only: they may lie in the memory of the source. `np.array(x)` makes a copy to change.
+
         >>> from cnnrs.data import Dataset
         >>> [element["a"].tolist() for element in Dataset.from_tensors({"a": [1, 2]}).as_numpy_iterator()]
         [[1, 2]]

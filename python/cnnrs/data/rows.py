@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -32,6 +33,10 @@ class Source(Protocol):
     def gathers(self) -> bool:
         """Whether a batch is made at once, and not of single elements."""
 
+    @property
+    def skips(self) -> bool:
+        """Whether elements may be left out, so that an index is no count of elements."""
+
     def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]: ...
 
 
@@ -55,6 +60,7 @@ class ArrayRows:
             yield self._at(index)
 
     gathers = True
+    skips = False
 
     def __len__(self) -> int:
         return len(tree.flatten(self.structure)[0])
@@ -102,6 +108,7 @@ class FunctionRows:
         return through(self.at, iter(indices.tolist()), self.workers if ahead else 1)
 
     labels = None
+    skips = False
 
     @property
     def gathers(self) -> bool:
@@ -136,6 +143,9 @@ class Rows:
 
     def open_at(self, first: int) -> Iterator[Any]:
         """Begins a pass at its element `first`."""
+        if self.source.skips:
+            # How many indices come before it, only the elements tell.
+            return itertools.islice(self.open(False), first, None)
         return self.source.elements(self.order(False)[first:])
 
     def open_batches(

@@ -31,6 +31,24 @@ _PROGRAMS = {"pyd", "pickle", "pkl", "pth", "pt"}
 _KEY = "__key__"
 
 
+class _Member(tarfile.TarInfo):
+    """The header of a file, which is there or damaged: `tarfile` takes a damaged one for the end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Any:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            # Two blocks of zeros are the end; a single one is a header that was overwritten.
+            if (archive.fileobj.read(tarfile.BLOCKSIZE) if archive.fileobj else b"").strip(b"\0"):
+                raise tarfile.ReadError("a header of zeros") from None
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(
+                f"{error}: expected another file, or two blocks of zeros at the end"
+            ) from None
+
+
 def samples_of(path: str, where: str) -> Iterator[dict[str, Any]]:
     """The samples of a tar file: dicts of the bytes of their files, and `__key__`, the name.
 
@@ -40,7 +58,7 @@ def samples_of(path: str, where: str) -> Iterator[dict[str, Any]]:
     """
     sample: dict[str, Any] = {}
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with tarfile.open(path, "r|*", tarinfo=_Member) as archive:
             for member in archive:
                 if not member.isfile():
                     continue
@@ -135,6 +153,11 @@ def _encoded(extension: str, value: Any, where: str) -> bytes:
         return value.encode()
     if kind in _IMAGES and isinstance(value, np.ndarray):
         image, file = library("PIL.Image", "image", where), io.BytesIO()
+        if value.dtype != np.uint8 or value.ndim not in (2, 3):
+            raise TypeError(
+                f"{where}: expected an image of uint8, (height, width, channels), received {value.dtype} of "
+                f"shape {value.shape}; arrays of other types go under 'npy'"
+            )
         pixels = value[:, :, 0] if value.ndim == 3 and value.shape[2] == 1 else value
         kind = {"jpg": "jpeg", "tif": "tiff"}.get(kind, kind)
         image.fromarray(pixels).save(file, kind.upper())
@@ -193,8 +216,9 @@ def write_shards(samples: Iterable[dict[str, Any]], pattern: Any, samples_per_sh
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         try:
             with tarfile.open(f"{path}.part", "w", format=tarfile.PAX_FORMAT) as archive:
+                keys: set[str] = set()
                 for index, sample in group:
-                    _write(archive, sample, index, where)
+                    _write(archive, sample, index, keys, where)
             os.replace(f"{path}.part", path)
         except BaseException:
             if os.path.exists(f"{path}.part"):
@@ -206,13 +230,16 @@ def write_shards(samples: Iterable[dict[str, Any]], pattern: Any, samples_per_sh
     return paths
 
 
-def _write(archive: tarfile.TarFile, sample: dict[str, Any], index: int, where: str) -> None:
+def _write(archive: tarfile.TarFile, sample: dict[str, Any], index: int, keys: set[str], where: str) -> None:
     key = str(sample.get(_KEY, f"{index:06d}"))
     if "." in key.rpartition("/")[2]:
         raise ValueError(f"{where}: __key__: expected a name without dots, received {key!r}")
+    if key in keys:
+        raise ValueError(f"{where}: __key__: expected names that differ, received {key!r} twice in a shard")
+    keys.add(key)
     for extension, value in sample.items():
         if extension != _KEY:
-            content = _encoded(extension, value, where)
+            content = _encoded(extension, value, f"{where}: sample {key!r}: {extension!r}")
             member = tarfile.TarInfo(f"{key}.{extension}")
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))

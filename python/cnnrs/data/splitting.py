@@ -24,6 +24,8 @@ class Splitting(Pipeline):
     """The methods of data sets about parts and classes."""
 
     file_paths: list[str] | None
+    # The classes of the samples of files, where elements are batches of them.
+    _file_labels: np.ndarray | None = None
 
     def split(
         self,
@@ -186,6 +188,8 @@ class Splitting(Pipeline):
         where = "Dataset.class_counts"
         if labels is not None:
             found = _as_labels(labels, where)
+        elif self._file_labels is not None:
+            found = self._file_labels
         else:
             found = self._labels(where)
             if self._rows is not None:

@@ -25,7 +25,8 @@ def as_bytes(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
-        return value.encode()
+        # Names of files need not be UTF-8; Python has their other bytes as surrogates.
+        return value.encode(errors="surrogateescape")
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, StringTensor):
@@ -176,7 +177,13 @@ class StringTensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         # Other libraries know text by its type, as they would not by object.
-        return self.array.astype(np.str_ if dtype is None else dtype) if _is_utf8(self) else self.array
+        if dtype is not None and np.dtype(dtype).kind != "U":
+            return self.array.astype(dtype)
+        if not _is_utf8(self):
+            return self.array
+        # numpy itself would take the bytes for ASCII.
+        texts = np.array([value.decode() for value in self.array.ravel().tolist()], dtype or np.str_)
+        return texts.reshape(self.array.shape)
 
     def __repr__(self) -> str:
         return f"<StringTensor shape={self.shape} {self.array.tolist()!r}>"

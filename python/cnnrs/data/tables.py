@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ _LABELS = ("label", "class", "class_name", "target", "category", "y")
 _SPLITS = ("split", "subset", "set", "fold")
 # Lines that an error names.
 _NAMED = 5
+# Integers beyond are no indices of classes; names of all up to them would fill the memory.
+_MOST_CLASSES = 10**6
 
 
 class Listed(NamedTuple):
@@ -33,6 +36,10 @@ class Listed(NamedTuple):
     paths: list[str]
     labels: np.ndarray | None
     class_names: list[str] | None
+
+
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 
 
 def _rows(path: Path, delimiter: str | None, where: str) -> list[tuple[int, list[str]]]:
@@ -112,6 +119,9 @@ def read_list(
             f"found {names}; name the column of paths"
         )
     width = len(names or rows[0][1])
+    wider = [n for n, row in rows if any(row[width:])] if names else []
+    if wider:
+        raise ValueError(f"{place}: {_lines(wider)}: expected {width} fields, as the header has, found more")
     at_label = _column(label_column, names, _LABELS, 1, f"{place}: label_column") if labelled else None
     if labelled and (at_label is None or at_label >= width):
         raise ValueError(
@@ -157,12 +167,33 @@ def _check_leaks(rows: list[tuple[int, list[str]]], at_path: int, at_split: int,
                 )
 
 
-def _numbered(labels: list[tuple[int, str]], class_names: Any, place: str) -> tuple[np.ndarray, list[str]]:
-    """Labels as integers, and the names of the classes. Numbers are labels by themselves, text is sorted."""
+def _check_all(good: Any, labels: list[tuple[int, str]], kind: str, place: str) -> None:
+    bad = [label for label, fits in zip(labels, good, strict=True) if not fits]
+    if bad:
+        raise ValueError(
+            f"{place}: {_lines([n for n, _ in bad])}: expected {kind} labels, found {bad[0][1]!r}"
+        )
+
+
+def _numbered(
+    labels: list[tuple[int, str]], class_names: Any, place: str
+) -> tuple[np.ndarray, list[str] | None]:
+    """Labels as numbers, and the names of the classes, if they are classes.
+
+    Numbers are labels by themselves, and classes if they are integers from 0; text is sorted.
+    """
     found = {label for _, label in labels}
-    if class_names is None and all(label.isdecimal() for label in found):
-        numbers = np.array([int(label) for _, label in labels], np.int32)
-        return numbers, [str(i) for i in range(int(numbers.max()) + 1)]
+    if class_names is None and all(_NUMBER.fullmatch(label) for label in found):
+        if not all(_INTEGER.fullmatch(label) for label in found):
+            with np.errstate(over="ignore"):
+                values = np.array([float(label) for _, label in labels]).astype(np.float32)
+            _check_all(np.isfinite(values), labels, "finite float32", place)
+            return values, None
+        integers = [int(label) for _, label in labels]
+        _check_all([-(2**31) <= value < 2**31 for value in integers], labels, "int32", place)
+        numbers = np.array(integers, np.int32)
+        classes = numbers.min() >= 0 and numbers.max() < _MOST_CLASSES
+        return numbers, [str(i) for i in range(int(numbers.max()) + 1)] if classes else None
     names = sorted(found) if class_names is None else [str(name) for name in class_names]
     index = {name: i for i, name in enumerate(names)}
     unknown = [(n, label) for n, label in labels if label not in index]

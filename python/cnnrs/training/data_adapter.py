@@ -173,7 +173,12 @@ class BatchData:
             source = islice(source, first, None)
         for batch in source:
             x, y, weight = unpack_x_y_sample_weight(batch)
-            x, y = as_arrays(x, "x"), as_arrays(y, "y")
+            try:
+                x, y = as_arrays(x, "x"), as_arrays(y, "y")
+            except ValueError as error:
+                if isinstance(self.source, Dataset) and "received a scalar" in str(error):
+                    raise ValueError(f"{error}; a data set is to give batches: say .batch(32)") from None
+                raise
             if self.class_weight is not None:
                 weight = class_weights(y, weight, self.class_weight)
             yield x, y, as_arrays(weight, "sample_weight")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import file_path, flag, integer, number
-from cnnrs.data.folders import files_below, files_of_classes
+from cnnrs.data.folders import files_below, files_of_classes, warn_of_classes
 from cnnrs.random import draw_seed
 from cnnrs.utils.data_set import Dataset, check_format
 
@@ -89,6 +89,8 @@ def data_set_of_files(
             f"{function}: directory: expected {kind} ({', '.join(suffixes)}) in {folder}, found none"
         )
     _check_labels(function, label_mode, numbers, names)
+    if labels == "inferred" and numbers is not None:
+        warn_of_classes(names or [], numbers.tolist(), folder, function)
     if verbose:
         print(f"Found {len(paths)} files" + (f" belonging to {len(names)} classes." if names else "."))
     order = np.arange(len(paths))
@@ -118,6 +120,7 @@ def data_set_of_files(
             data = data.shuffle(len(files), seed, reshuffle_each_iteration=format == "tf")
         data = data if batch_size is None else batch(data, batch_size)
         data.class_names, data.file_paths = names, [str(file) for file in files]
+        data._file_labels = None if numbers is None else numbers[places]
         data.files_in_order = not shuffle or use == "validation"
         return data
 

@@ -12,6 +12,7 @@ __all__ = [
     "MOST_LAYERS",
     "choice",
     "interval",
+    "ordered",
     "positive_range",
     "range_of_values",
     "within",
@@ -131,4 +132,17 @@ def positive_range(layer: str, argument: str, value: Any, most: float = float("i
         raise ValueError(
             f"{layer}: {argument}: expected a pair of numbers above 0{limit}, received {value!r}"
         )
-    return min(value), max(value)
+    return ordered(layer, argument, value)
+
+
+def ordered(layer: str, argument: str, value: Any) -> Any:
+    """A pair as it is, or a number.
+
+    Raises:
+        ValueError: The first number is the larger one.
+    """
+    if isinstance(value, (tuple, list)):
+        if value[0] > value[1]:
+            raise ValueError(f"{layer}: {argument}: expected the lower end first, received {value!r}")
+        return tuple(value)
+    return value

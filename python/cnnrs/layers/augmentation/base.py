@@ -24,8 +24,9 @@ class BaseImagePreprocessingLayer(Layer):
 
     The layer takes images, or a dict with the keys "images" and, where there are any, "bounding_boxes"
     (itself a dict of "boxes" and "labels"), "labels", "segmentation_masks" and "keypoints"; one image or a
-    batch of them. A subclass defines `get_random_transformation`, which draws what is to be done, and
-    `transform_images` and its like, which do it: so all of them are transformed alike.
+    batch of them. Masks may lack the axis of channels. A subclass defines `get_random_transformation`, which
+    draws what is to be done, and `transform_images` and its like, which do it: so all of them are transformed
+    alike.
 
     Key points have the shape (points, 2) or (batch, points, 2): columns and rows of the pixels in whose
     middles they lie. A third number says whether a point is visible. Points that leave the picture become
@@ -64,6 +65,11 @@ class BaseImagePreprocessingLayer(Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if bounding_box_format is not None and bounding_box_format not in bounding.FORMATS:
+            raise ValueError(
+                f"{self.name}: bounding_box_format: expected None or one of "
+                f"{', '.join(map(repr, bounding.FORMATS))}, received {bounding_box_format!r}"
+            )
         self.bounding_box_format = bounding_box_format
         self.min_visibility = number(min_visibility, self.name, "min_visibility", least=0, most=1)
         self.data_format = image_data_format(data_format)
@@ -164,6 +170,11 @@ class BaseImagePreprocessingLayer(Layer):
     # ---- the call
 
     def call(self, data: Any, training: bool = True) -> Any:
+        if isinstance(data, tuple):
+            raise TypeError(
+                f"{self.name}: expected images, or a dict with 'images', received a tuple; of pairs, say "
+                "data.map(lambda x, y: (layer(x), y))"
+            )
         images = images_of(data)
         if len(images.shape) not in (3, 4):
             raise ValueError(
@@ -196,7 +207,9 @@ class BaseImagePreprocessingLayer(Layer):
             result["labels"] = transform("label", ops.convert_to_tensor(data["labels"]))
         if "segmentation_masks" in data:
             masks = ops.convert_to_tensor(data["segmentation_masks"])
-            result["segmentation_masks"] = transform("segmentation_mask", masks)
+            result["segmentation_masks"] = self._masks(
+                masks, tuple(images.shape), lambda given: transform("segmentation_mask", given)
+            )
         if "keypoints" in data:
             given = points.checked(self.name, data["keypoints"], single)
             result["keypoints"] = transform("keypoint", given)
@@ -216,6 +229,25 @@ class BaseImagePreprocessingLayer(Layer):
         return _BACKEND
 
     # ---- helpers
+
+    def _masks(self, masks: Any, images: tuple[Any, ...], transform: Any) -> Any:
+        """Masks transformed; those without an axis of channels get one for that time."""
+        shape, axis = tuple(masks.shape), -3 if self.data_format == "channels_first" else -1
+        bare = len(shape) == len(images) - 1
+        if bare:
+            masks = ops.expand_dims(masks, axis)
+        given, wanted = tuple(masks.shape), self._sides(images)
+        fits = len(given) == len(images) and all(
+            a is None or b is None or a == b
+            for a, b in zip((*given[:-3], *self._sides(given)), (*images[:-3], *wanted), strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"{self.name}: segmentation_masks: expected the height and width of the images, with or "
+                f"without an axis of channels, received shape {shape} for images of shape {images}"
+            )
+        result = transform(masks)
+        return ops.squeeze(result, axis) if bare else result
 
     def _mapped(self, images: Any, transformation: Any, training: bool) -> Any:
         """Images transformed by steps of the core, in a function that a data set maps; else None."""

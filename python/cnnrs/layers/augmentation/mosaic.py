@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnrs import ops
 from cnnrs.layers.augmentation import points
-from cnnrs.layers.augmentation.arguments import within
+from cnnrs.layers.augmentation.arguments import ordered, within
 from cnnrs.layers.augmentation.base import images_of
 from cnnrs.layers.augmentation.mixing import Mix
 
@@ -44,6 +44,7 @@ class Mosaic(Mix):
     ):
         super().__init__(seed=seed, data_format=data_format, **kwargs)
         self.offset = within(self.name, "offset", offset, (0, 1), from_zero=True)
+        ordered(self.name, "offset", offset)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         shape = tuple(images_of(data).shape)
