@@ -321,7 +321,7 @@ def test_bad_arguments_name_layer_argument_received_and_expected():
             lambda: layers.GatedPooling2D(gate="max"),
             "gate: expected one of 'region', 'pointwise', received 'max'",
         ),
-        (lambda: layers.LpPooling2D(0.5), "p: expected a finite number >= 1, received 0.5"),
+        (lambda: layers.LpPooling2D(0.5), "p: expected a number >= 1, or infinity, received 0.5"),
         (lambda: layers.GeMPooling2D(p=0), "p: expected a finite number > 0, received 0"),
         (
             lambda: layers.GeMPooling2D(per="channel", learn_p=False),

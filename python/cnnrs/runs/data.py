@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import datasets, utils
+from cnnrs import datasets
 from cnnrs.base.user_warnings import warn_user
+from cnnrs.data.folders import files_of_classes
+from cnnrs.data.image_files import IMAGE_SUFFIXES
 from cnnrs.evaluation import ImagePreprocessing
 from cnnrs.runs.settings import SettingsError
 from cnnrs.training.py_dataset import PyDataset
@@ -110,19 +112,14 @@ class Folder(Images):
                 f"{directory!r}: folders of no class are left out: {', '.join(left_out[:5])}{more}; "
                 f"the classes are {', '.join(class_names or [])}"
             )
-        try:
-            listed = utils.image_dataset_from_directory(
-                directory, class_names=class_names, image_size=tuple(size), color_mode=color_mode,
-                batch_size=None, shuffle=False, verbose=False,
-            )  # fmt: skip
-        except ValueError as error:
-            raise SettingsError(f"data: {error}") from error
-        self.class_names = list(listed.class_names)
-        self.paths = [str(path) for path in listed.file_paths]
-        places = {name: label for label, name in enumerate(self.class_names)}
-        self.labels = np.array(
-            [places[Path(os.path.relpath(path, directory)).parts[0]] for path in self.paths], np.int32
-        )
+        paths, labels, names = files_of_classes(root, class_names, False, IMAGE_SUFFIXES, "data")
+        if not paths:
+            raise SettingsError(
+                f"data: expected images ({', '.join(IMAGE_SUFFIXES)}) in {directory!r}, found none"
+            )
+        self.class_names = names
+        self.paths = [str(path) for path in paths]
+        self.labels = np.array(labels, np.int32)
         self.broken: list[str] = []
         if skips_broken:
             self._leave_out_broken()
