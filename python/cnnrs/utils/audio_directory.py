@@ -66,13 +66,14 @@ def audio_dataset_from_directory(
         >>> from pathlib import Path
         >>> from cnnrs import utils
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     (Path(folder) / "bell").mkdir()
-        ...     with wave.open(str(Path(folder) / "bell" / "1.wav"), "wb") as file:
-        ...         file.setparams((1, 2, 8000, 0, "NONE", ""))
-        ...         file.writeframes(bytes([0, 64, 0, 192]))
-        ...     data = utils.audio_dataset_from_directory(folder, verbose=False)
+        ...     for name in ("bell", "horn"):
+        ...         (Path(folder) / name).mkdir()
+        ...         with wave.open(str(Path(folder) / name / "1.wav"), "wb") as file:
+        ...             file.setparams((1, 2, 8000, 0, "NONE", ""))
+        ...             _ = file.writeframes(bytes([0, 64, 0, 192]))
+        ...     data = utils.audio_dataset_from_directory(folder, shuffle=False, verbose=False)
         ...     [(sounds.numpy().tolist(), labels.tolist()) for sounds, labels in data]
-        [([[[0.5], [-0.5]]], [0])]
+        [([[[0.5], [-0.5]], [[0.5], [-0.5]]], [0, 1])]
     """
     if flag(ragged, _FUNCTION, "ragged"):
         raise ValueError(
