@@ -301,7 +301,8 @@ def test_a_folder_without_classes_or_with_one(tmp_path):
     (tmp_path / "1.png").write_bytes((FOLDER / "plain.png").read_bytes())
     with pytest.raises(ValueError, match="expected one folder a class .* labels=None"):
         utils.image_dataset_from_directory(tmp_path, verbose=False)
-    one = utils.image_dataset_from_directory(folder_of_classes(tmp_path, "a"), verbose=False)
+    with pytest.warns(UserWarning, match="has one class, 'a'"):
+        one = utils.image_dataset_from_directory(folder_of_classes(tmp_path, "a"), verbose=False)
     assert one.class_names == ["a"] and len(list(one)) == 1
     with pytest.raises(ValueError, match="expected 2 classes for 'binary', found"):
         utils.image_dataset_from_directory(tmp_path, label_mode="binary", verbose=False)
