@@ -45,7 +45,8 @@ def apart(a: np.ndarray, b: np.ndarray) -> int:
     return int(np.abs(a.astype(int) - b).max())
 
 
-def test_the_corpus_is_what_the_script_writes():
+def test_the_corpus_is_what_the_script_writes(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER.parents[1])
     import make_odd_images
 
     assert make_odd_images.files().keys() == {path.name for path in FOLDER.iterdir()}
