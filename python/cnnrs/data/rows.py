@@ -119,8 +119,7 @@ class FunctionRows:
 
     def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
         """Several elements at once, the next ones read meanwhile if that is wanted."""
-        if self.many is None:
-            raise NotImplementedError
+        assert self.many is not None, "elements come one by one: `gathers` says so"
         made = map(self.many, indices)
         return prepared(made, BATCHES_AHEAD) if ahead else made
 

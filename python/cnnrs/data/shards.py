@@ -38,6 +38,7 @@ class _Member(tarfile.TarInfo):
     def fromtarfile(cls, archive: tarfile.TarFile) -> Any:
         try:
             return super().fromtarfile(archive)
+        # Documented by no stub, but what subclasses of TarInfo are told the end by.
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             # Two blocks of zeros are the end; a single one is a header that was overwritten.
             if (archive.fileobj.read(tarfile.BLOCKSIZE) if archive.fileobj else b"").strip(b"\0"):

@@ -63,6 +63,7 @@ def write(
 
 def _packed(arrays: dict[str, np.ndarray]) -> bytes:
     content = io.BytesIO()
+    # The stub takes any keyword for `allow_pickle`.
     np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
     return content.getvalue()
 

@@ -83,6 +83,7 @@ def serve(
         timeout_graceful_shutdown=int(max(1, limits.stop_seconds)), server_header=False,
     )  # fmt: skip
 
+    # uvicorn is imported by name, for it is optional: mypy does not know its classes, here and below.
     class Server(uvicorn.Server):  # type: ignore[name-defined]
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
@@ -111,6 +112,7 @@ def _protocol(limits: Limits) -> Any:
     """uvicorn's protocol, which besides closes connections on which no request comes in time."""
     base = library("uvicorn.protocols.http.h11_impl", "serve", "cnnrs serve").H11Protocol
 
+    # A class that is found at run time is no type to mypy.
     class Protocol(base):  # type: ignore[misc, valid-type]
         _expiry: Any = None
 

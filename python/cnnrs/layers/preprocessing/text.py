@@ -155,6 +155,7 @@ class TextVectorization(StringLookup):
         lead = texts.shape if self.split is not None else texts.shape[:-1] or (len(words),)
         return padded.reshape((*lead, most))
 
+    # As in Keras, the arguments are those of texts, and not those of `_Lookup.adapt`.
     def adapt(  # type: ignore[override]
         self, data: Any, batch_size: int | None = None, steps: int | None = None
     ) -> None:
