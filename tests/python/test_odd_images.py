@@ -134,6 +134,10 @@ def test_damaged_files_are_named(name):
         ("lzma.bad.tif", "a compression by LZMA"),
         ("group3.bad.tif", "a compression by Fax group 3"),
         ("lab.bad.tif", ".*CIELab"),
+        ("floats_16.bad.tif", r"Gray\(16\) in floats"),
+        ("floats_64.bad.tif", r"Gray\(64\) in floats"),
+        ("integers_64.bad.tif", r"Gray\(64\) in unsigned integers"),
+        ("signed_white_is_zero.bad.tif", r"Gray\(16\) in signed integers, of which 0 is white"),
         ("inside_png.bad.bmp", ".*PNG compression"),
     ],
 )
@@ -145,6 +149,11 @@ def test_whole_files_that_are_not_read_are_not_called_damaged(name, received):
 def test_the_words_of_damage_end_without_a_line_break():
     with pytest.raises(ValueError, match=r"cut_off.bad.bmp': a damaged BMP: .*\S\Z"):
         data.decode_image(FOLDER / "cut_off.bad.bmp")
+
+
+def test_run_lengths_that_end_before_the_last_pixel_are_cut_off():
+    with pytest.raises(ValueError, match="runs.bad.bmp': a damaged BMP: it is cut off"):
+        data.decode_image(FOLDER / "runs.bad.bmp")
 
 
 def test_bmps_of_16_bits_are_spread_over_all_levels():

@@ -287,8 +287,7 @@ class BaseImagePreprocessingLayer(Layer):
         if labels is None or not self.min_visibility:
             return clipped
         enough = bounding.areas(clipped["boxes"]) >= self.min_visibility * bounding.areas(given["boxes"])
-        labels = ops.convert_to_tensor(labels)
-        return {**clipped, "labels": ops.where(enough, labels, ops.cast(-1, labels.dtype))}
+        return {**clipped, "labels": bounding.marked(labels, enough)}
 
     def _convert(
         self, bounding_boxes: Any, source: str | None, target: str | None, height: Any, width: Any

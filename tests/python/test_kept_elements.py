@@ -1,0 +1,196 @@
+"""`cache(file)` serves the elements of its own data set, and says so of others."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnnrs
+from cnnrs import layers, ops
+from cnnrs.data import Dataset, StringTensor
+from cnnrs.data.fingerprint import Fingerprint
+from cnnrs.datasets import shapes
+
+SCALE = 2.0
+OTHER = "expected elements of this data set, found those of another one.*: {}; delete this folder"
+ARRAYS = "the arrays and files that it reads are others"
+STEPS = "its steps have other arguments, or come in another order"
+CODE = "the functions that it maps have other code"
+
+
+def rows(count: int = 8, shift: int = 0) -> Any:
+    return Dataset.from_tensor_slices((np.arange(count * 3.0).reshape(count, 3), np.arange(count) + shift))
+
+
+def facts(data: Any) -> dict[str, Any]:
+    return Fingerprint(data).facts
+
+
+def differ(one: Any, other: Any) -> str | None:
+    return Fingerprint(one).difference(facts(other))
+
+
+def test_elements_are_served_again_and_not_to_other_data(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    first = [int(y) for _, y in rows().cache(kept)]
+    assert [int(y) for _, y in rows().cache(kept)] == first == list(range(8))
+    with pytest.raises(ValueError, match=OTHER.format(ARRAYS)):
+        list(rows(shift=1).cache(kept))
+    with pytest.raises(ValueError, match=OTHER.format(STEPS)):
+        list(rows().batch(2, drop_remainder=True).unbatch().take(4).cache(kept))
+    with pytest.raises(ValueError, match="its elements are .*float64.*, and were"):
+        list(rows().map(lambda x, y: x).cache(kept))
+    # Refused, they stay: another data set may need them.
+    assert [int(y) for _, y in rows().cache(kept)] == first
+
+
+def test_parts_of_one_data_set_need_files_of_their_own(tmp_path: Path) -> None:
+    train, validation = rows().split(0.5, seed=1)
+    list(train.cache(tmp_path / "kept"))
+    with pytest.raises(ValueError, match="give each data set a name of its own"):
+        list(validation.cache(tmp_path / "kept"))
+    # The same split in another run is the same data.
+    parts = [rows(100).split(0.5, seed=seed, stratified=False)[0] for seed in (1, 1, 2)]
+    assert differ(parts[0], parts[1]) is None and differ(parts[0], parts[2]) == ARRAYS
+
+
+def test_what_changes_only_speed_and_order_of_draws_is_the_same_data() -> None:
+    def mapped(threads: Any, ahead: int) -> Any:
+        data = rows().shuffle(8).map(lambda x, y: (x * 2, y), num_parallel_calls=threads)
+        return data.prefetch(ahead).batch(2)
+
+    assert differ(mapped(None, 1), mapped(2, 3)) is None
+    assert differ(mapped(None, 1), rows().shuffle(8).map(lambda x, y: (x * 2, y)).batch(2)) is not None
+
+
+def scaled(x: Any, y: Any, by: float = 1.0) -> Any:
+    return x * by * SCALE, y
+
+
+def test_functions_and_what_they_refer_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def times(factor: float) -> Any:
+        return rows().map(lambda x, y: (x * factor, y))
+
+    assert differ(times(2.0), times(2.0)) is None and STEPS in str(differ(times(2.0), times(3.0)))
+    one, other = rows().map(lambda x, y: (x + 1, y)), rows().map(lambda x, y: (x - 1, y))
+    assert differ(one, other) == CODE
+    # Another version of Python compiles the same function to other code.
+    older = {**facts(other), "python": [3, 1]}
+    assert Fingerprint(one).difference(older) is None
+    two = rows().map(functools.partial(scaled, by=3.0))
+    assert differ(two, rows().map(functools.partial(scaled, by=3.0))) is None
+    assert STEPS in str(differ(two, rows().map(functools.partial(scaled, by=4.0))))
+    before = facts(two)
+    monkeypatch.setitem(globals(), "SCALE", 5.0)
+    assert STEPS in str(Fingerprint(two).difference(before))
+
+
+def test_layers_count_by_their_arguments_and_weights() -> None:
+    def resized(size: int) -> Any:
+        layer = layers.Resizing(size, size)
+        return Dataset.from_tensor_slices(np.zeros((2, 8, 8, 3), np.float32)).map(lambda x: layer(x)[:4, :4])
+
+    assert differ(resized(4), resized(4)) is None and STEPS in str(differ(resized(4), resized(5)))
+    images = Dataset.from_tensor_slices(np.zeros((2, 8, 8, 3), np.float32))
+    flips = [images.map(layers.RandomFlip()) for _ in range(2)]
+    assert differ(*flips) is None, "their seeds are drawn"
+    model = cnnrs.Sequential([layers.Input((3,)), layers.Dense(2)])
+    features = rows().map(lambda x, y: model(x[None])[0])
+    before = facts(features)
+    model.set_weights([w + 1 for w in model.get_weights()])
+    assert STEPS in str(Fingerprint(features).difference(before))
+
+
+def test_files_count_by_name_size_and_time(tmp_path: Path) -> None:
+    shapes.write_folder(tmp_path / "a", size=16, n=20)
+    one = Dataset.from_folder(tmp_path / "a", image_size=16)
+    before = facts(one)
+    os.rename(tmp_path / "a", tmp_path / "b")
+    moved = Dataset.from_folder(tmp_path / "b", image_size=16)
+    assert Fingerprint(moved).difference(before) is None, "names count from the folder on"
+    assert STEPS in str(differ(moved, Dataset.from_folder(tmp_path / "b", image_size=16, fit="crop")))
+    path = Path(moved.file_paths[3])
+    os.utime(path, ns=(1, 1))
+    assert Fingerprint(moved).difference(before) == ARRAYS
+    path.unlink()
+    assert differ(Dataset.from_folder(tmp_path / "b", image_size=16), moved) == ARRAYS
+
+
+def test_paths_among_elements_and_in_functions(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros(3))
+
+    def sources() -> list[Any]:
+        def read() -> Any:
+            yield from np.load(path)
+
+        return [
+            Dataset.from_tensor_slices(StringTensor([str(path)])),
+            Dataset.from_generator(read, output_types="float64"),
+            Dataset.range(1).map(lambda _: np.load(path)),
+        ]
+
+    before = [facts(data) for data in sources()]
+    assert [Fingerprint(d).difference(f) for d, f in zip(sources(), before, strict=True)] == [None] * 3
+    os.utime(path, ns=(5, 5))
+    assert [Fingerprint(d).difference(f) for d, f in zip(sources(), before, strict=True)] == [ARRAYS] * 3
+
+
+def test_saved_elements_that_are_written_anew(tmp_path: Path) -> None:
+    rows().save(tmp_path / "saved")
+    list(Dataset.load(tmp_path / "saved").map(lambda x, y: y).cache(tmp_path / "kept"))
+    assert len(list(Dataset.load(tmp_path / "saved").map(lambda x, y: y).cache(tmp_path / "kept"))) == 8
+    rows(shift=3).save(tmp_path / "saved")
+    with pytest.raises(ValueError, match="found those of another one"):
+        list(Dataset.load(tmp_path / "saved").map(lambda x, y: y).cache(tmp_path / "kept"))
+
+
+def test_large_arrays_count_by_some_rows() -> None:
+    large = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (300, 2**20), (0, 0))
+    assert differ(Dataset.from_tensor_slices(large), Dataset.from_tensor_slices(large[:299])) == ARRAYS
+
+
+def test_elements_of_earlier_versions_are_served(tmp_path: Path) -> None:
+    list(rows().cache(tmp_path / "kept"))
+    file = tmp_path / "kept" / "dataset.json"
+    description = json.loads(file.read_text())
+    del description["of"]
+    file.write_text(json.dumps(description))
+    assert len(list(rows(shift=1).cache(tmp_path / "kept"))) == 8
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from cnnrs import layers
+from cnnrs.data import Dataset
+flip, kinds = layers.RandomFlip("horizontal"), {"b", "a", "c"}
+data = Dataset.from_tensor_slices((np.zeros((4, 6, 6, 3), np.uint8), np.arange(4))).shuffle(4)
+data = data.map(lambda x, y: (flip(x), y if "a" in {"a", "b", "c"} else -y), num_parallel_calls=-1)
+print(len(list(data.cache(sys.argv[1]))))
+"""
+
+
+def test_another_process_finds_the_elements(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, str(script), str(tmp_path / "kept")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0 and done.stdout.strip() == "4", done.stderr
+
+
+def test_a_function_that_reads_values_is_cached_too(tmp_path: Path) -> None:
+    data = Dataset.range(3).map(lambda n: np.full(2, int(n)))
+    one = [x.tolist() for x in data.cache(tmp_path / "kept")]
+    assert [x.tolist() for x in data.cache(tmp_path / "kept")] == one == [[0, 0], [1, 1], [2, 2]]
+    assert int(ops.sum(one[2])) == 4
