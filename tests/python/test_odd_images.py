@@ -325,9 +325,120 @@ def test_links_in_a_circle_end(tmp_path):
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "a" / "self").symlink_to(tmp_path / "a", target_is_directory=True)
     images = utils.image_dataset_from_directory(tmp_path, follow_links=True, shuffle=False, verbose=False)
-    # `a` through the loop is `a` again; `b` through it is reached once.
+    # Both lead to folders in which they lie: through the first, images of `b` would be of class `a`.
     found = [str(Path(path).relative_to(tmp_path)) for path in images.file_paths]
-    assert found == ["a/1.png", "a/loop/b/1.png", "b/1.png"]
+    assert found == ["a/1.png", "b/1.png"]
+
+
+@pytest.mark.parametrize("follow_links", [False, True])
+def test_loops_of_links_deep_in_a_class(tmp_path, follow_links):
+    from cnnrs import utils
+
+    root = folder_of_classes(tmp_path / "data", "a", "b")
+    deep = root / "a" / "deep" / "deeper"
+    deep.mkdir(parents=True)
+    # A link to itself, two to each other, some into each other's folders, one out and two to one folder.
+    (deep / "self").symlink_to("self")
+    (deep / "one").symlink_to("two")
+    (deep / "two").symlink_to("one")
+    for i in range(12):
+        (deep / f"{i}").mkdir()
+        (deep / f"{i}" / "1.png").write_bytes((FOLDER / "plain.png").read_bytes())
+        for j in range(12):
+            (deep / f"{i}" / f"to{j}").symlink_to(deep / f"{j}", target_is_directory=True)
+    folder_of_classes(tmp_path / "more", "c")
+    for name in ("out", "again"):
+        (deep / name).symlink_to(tmp_path / "more", target_is_directory=True)
+    for found in (
+        data.Dataset.from_folder(root, follow_links=follow_links).file_paths,
+        utils.image_dataset_from_directory(
+            root, follow_links=follow_links, shuffle=False, verbose=False
+        ).file_paths,
+    ):
+        names = [str(Path(path).relative_to(root)) for path in found]
+        assert names == sorted(names) or follow_links
+        outside = ["a/deep/deeper/again/c/1.png"] if follow_links else []
+        inside = [f"a/deep/deeper/{i}/1.png" for i in range(12)]
+        assert sorted(names) == sorted(["a/1.png", "b/1.png", *inside, *outside])
+
+
+def test_a_link_that_leads_to_itself_is_named(tmp_path):
+    root = folder_of_classes(tmp_path, "a", "b")
+    (root / "a" / "2.png").symlink_to("2.png")
+    with pytest.raises(OSError, match="Too many levels of symbolic links: .*2.png"):
+        list(data.Dataset.from_folder(root))
+    with pytest.warns(UserWarning, match="Dataset.from_folder: a file is left out: .*2.png"):
+        assert len(list(data.Dataset.from_folder(root, on_error="skip"))) == 2
+
+
+def test_the_directory_function_leaves_out_what_is_no_image(tmp_path):
+    from cnnrs import utils
+
+    root = folder_of_classes(tmp_path, "a", "b")
+    for name in ("empty.bad.png", "cut_off.bad.jpg", "text.bad.jpg"):
+        (root / "b" / name).write_bytes((FOLDER / name).read_bytes())
+    for options in ({"shuffle": False}, {"seed": 1}, {"batch_size": None, "shuffle": False}):
+        with pytest.warns(
+            UserWarning, match="image_dataset_from_directory: a file is left out: .*b/"
+        ) as told:
+            images = utils.image_dataset_from_directory(
+                root, image_size=(4, 4), verbose=False, on_error="skip", **options
+            )
+            elements = list(images)
+            assert len(told) == 3
+            # Each is named once.
+            assert len(list(images)) == len(elements) and len(told) == 3
+        labels = np.concatenate([np.atleast_1d(np.asarray(label)) for _, label in elements])
+        assert sorted(labels.tolist()) == [0, 1] and not images.files_in_order
+    with pytest.raises(ValueError, match="on_error: expected one of 'raise', 'skip', received 'warn'"):
+        utils.image_dataset_from_directory(root, on_error="warn", verbose=False)
+
+
+def test_orientation_and_the_limit_of_pixels_of_data_sets(tmp_path):
+    from cnnrs import utils
+
+    root = folder_of_classes(tmp_path, "a", "b")
+    (root / "a" / "1.png").write_bytes((FOLDER / "orientation_6.png").read_bytes())
+    upright = data.decode_image(FOLDER / "orientation_6.png")
+    stored = data.decode_image(FOLDER / "orientation_6.png", exif_orientation=False)
+    paths = [root / "a" / "1.png"]
+    for turned, expected in ((True, upright), (False, stored)):
+        for made in (
+            data.Dataset.from_folder(root, exif_orientation=turned),
+            data.Dataset.from_files(paths, [0], exif_orientation=turned),
+            utils.image_dataset_from_directory(
+                root, image_size=expected.shape[:2], exif_orientation=turned, shuffle=False, verbose=False
+            ).unbatch(),
+        ):
+            np.testing.assert_array_equal(next(iter(made))[0].numpy(), expected)
+    for made in (
+        data.Dataset.from_folder(root, max_pixels=850),
+        data.Dataset.from_files(paths, max_pixels=850, image_size=8).batch(1),
+        utils.image_dataset_from_directory(root, max_pixels=850, verbose=False),
+    ):
+        with pytest.raises(ValueError, match="= 851 pixels: expected at most 850, the limit max_pixels"):
+            list(made)
+
+
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("label_mode", r"labels are integers; .*one_hot.*image_dataset_from_directory has Keras's arguments"),
+        ("batch_size", r"data.batch\(32\) makes batches; utils.image_dataset_from_directory has"),
+        ("validation_split", r"data.split\(0.8\) does so"),
+        ("colour_mode", "did you mean 'color_mode'"),
+    ],
+)
+def test_arguments_of_keras_get_a_hint(tmp_path, argument, hint):
+    root = folder_of_classes(tmp_path, "a", "b")
+    for name, first in (
+        ("from_folder", root),
+        ("from_files", []),
+        ("from_csv", "x.csv"),
+        ("from_shards", "x"),
+    ):
+        with pytest.raises(TypeError, match=f"Dataset.{name}: unexpected argument '{argument}'.*{hint}"):
+            getattr(data.Dataset, name)(first, **{argument: 1})
 
 
 def test_batches_of_a_directory_are_its_single_images(tmp_path):

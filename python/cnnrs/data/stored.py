@@ -280,9 +280,9 @@ def cached_in_file(source: Pipeline, filename: Any) -> Callable[[bool], Iterator
         difference = fingerprint().difference(_description(path).get("of"))
         if difference is not None:
             raise ValueError(
-                f"Dataset.cache: {path}: expected elements of this data set, found those of another one, or of "
-                f"an earlier state: {difference}; delete this folder to compute them anew, or give each data "
-                "set a name of its own"
+                f"Dataset.cache: {path}: expected elements of this data set, found those of another one, or "
+                f"of an earlier state: {difference}; delete this folder to compute them anew, or give each "
+                "data set a name of its own"
             )
         return read_elements(path)[0]
 

@@ -243,7 +243,7 @@ class CutMix(Mix, BoxLayer):
         return self._convert({**given, **joined}, "xyxy", self.bounding_box_format, height, width)
 
     def _seen(self, labels: Any, area: Any, whole: Any) -> Any:
-        """Labels of boxes of which this area is seen: -1 for those that are gone, or of which too little is."""
+        """Labels of boxes of which this area is seen: -1 where nothing is, or too little."""
         return bounding.marked(labels, ops.logical_and(area > 0, area >= self.min_visibility * whole))
 
     def transform_keypoints(self, keypoints: Any, transformation: Any, training: bool = True) -> Any:
