@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 import time
 import warnings
@@ -454,3 +455,23 @@ def test_batches_of_a_directory_are_its_single_images(tmp_path):
         single = list(utils.image_dataset_from_directory(tmp_path, batch_size=None, **options))
         np.testing.assert_array_equal(whole[0], np.stack([image for image, _ in single]))
         np.testing.assert_array_equal(whole[1], np.stack([label for _, label in single]))
+
+
+PAGE = FOLDER.parents[2] / "docs" / "data" / "images.md"
+
+
+def test_the_page_of_images_runs_and_its_picture_is_what_its_program_draws(tmp_path, monkeypatch):
+    """The picture is of `decode_image`: the letter of each orientation is upright."""
+    text = PAGE.read_text(encoding="utf-8")
+    (picture,) = re.findall(r"\((\S+\.svg)\)", text)
+    assert (PAGE.parent / picture).stat().st_size < 100_000
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(code, str(PAGE), "exec"), {})
+    monkeypatch.syspath_prepend(PAGE.parents[1] / "toolbox" / "pictures")
+    import images as program
+
+    for orientation in range(1, 9):
+        content = program.file(program.stored(program.letter(), orientation), orientation)
+        np.testing.assert_array_equal(data.decode_image(content), program.letter())
+        assert data.image_info(content).orientation == orientation
+    assert f"a corpus of {len(GOOD) + len(BAD)} files" in text
