@@ -394,6 +394,11 @@ def test_mixing_of_single_images_of_a_data_set_says_what_to_do(name):
     with pytest.raises(ValueError, match=r"one image of shape \(8, 8, 3\); map it behind batch: data.batch"):
         list(images.map(layer))
     assert len(list(images.batch(2).map(layer))) == 2
+    pairs = cnnrs.data.Dataset.from_tensor_slices((np.zeros((4, 8, 8, 3), np.uint8), np.eye(4))).batch(2)
+    with pytest.raises(TypeError, match="labels are mixed, too: .*'labels': y.*with one-hot labels, or fit"):
+        list(pairs.map(lambda x, y: layer((x, y))))
+    mixed = next(iter(pairs.map(lambda x, y: layer({"images": x, "labels": y}))))
+    np.testing.assert_allclose(host(mixed["labels"]).sum(1), 1, atol=1e-6)
     # In inference nothing is mixed.
     assert len(list(images.map(lambda x: layer(x, training=False)))) == 4
 

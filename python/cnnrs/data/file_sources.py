@@ -86,7 +86,8 @@ class FileSources(Sources):
         where = "Dataset.from_folder"
         folder = Path(file_path(path, where))
         if not folder.is_dir():
-            raise ValueError(f"{where}: path: expected a folder, received {str(folder)!r}")
+            what = "which is a file" if folder.exists() else f"which is not there, from {os.getcwd()!r} on"
+            raise ValueError(f"{where}: path: expected a folder, received {str(folder)!r}, {what}")
         if labels not in ("inferred", None):
             raise ValueError(f"{where}: labels: expected 'inferred' or None, received {labels!r}")
         follow = flag(follow_links, where, "follow_links")

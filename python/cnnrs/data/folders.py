@@ -42,12 +42,16 @@ def _walk(folder: str, follow_links: bool) -> Iterator[tuple[str, list[str]]]:
         files: list[str] = []
         with os.scandir(here) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.is_dir(follow_symlinks=False):
+                if entry.is_symlink():
+                    # A link to nothing is an error where it is read.
+                    if os.path.isfile(entry.path) or not os.path.exists(entry.path):
+                        files.append(entry.name)
+                    elif follow_links and os.path.isdir(entry.path):
+                        links.append(entry.path)
+                elif entry.is_dir():
                     folders.append(entry.path)
-                elif follow_links and entry.is_symlink() and os.path.isdir(entry.path):
-                    links.append(entry.path)
-                elif os.path.isfile(entry.path) or (entry.is_symlink() and not os.path.exists(entry.path)):
-                    # Opening a pipe may wait for ever. A link to nothing is an error where it is read.
+                elif entry.is_file():
+                    # Opening a pipe may wait for ever.
                     files.append(entry.name)
         yield here, files
 

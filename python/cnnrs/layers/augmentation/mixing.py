@@ -29,14 +29,19 @@ class Mix(RandomLayer):
     """A layer that joins each image with another one of the batch."""
 
     def call(self, data: Any, training: bool = True) -> Any:
+        if isinstance(data, tuple):
+            raise TypeError(
+                f"{self.name}: expected images, or a dict with 'images', received a tuple; labels are mixed, "
+                "too: data.map(lambda x, y: layer({'images': x, 'labels': y})) with one-hot labels, or "
+                "fit(data, batch_augmentation=layer) with any"
+            )
+        shape = tuple(images_of(data).shape)
         # One image by itself stays as it is, as in Keras; over a data set that would be a mistake.
-        if training and image_steps.current() is not None and not isinstance(data, tuple):
-            shape = tuple(images_of(data).shape)
-            if len(shape) == 3:
-                raise ValueError(
-                    f"{self.name}: expected a batch of images, with 4 axes, to mix them with each other, "
-                    f"received one image of shape {shape}; map it behind batch: data.batch(32).map(...)"
-                )
+        if training and image_steps.current() is not None and len(shape) == 3:
+            raise ValueError(
+                f"{self.name}: expected a batch of images, with 4 axes, to mix them with each other, "
+                f"received one image of shape {shape}; map it behind batch: data.batch(32).map(...)"
+            )
         return super().call(data, training=training)
 
     def mixing(self, shape: Any) -> tuple[Any, Any, Any]:
