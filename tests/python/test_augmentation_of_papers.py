@@ -387,6 +387,29 @@ def test_all_parts_of_a_sample_go_along_where_a_data_set_maps_the_layer(name):
         np.testing.assert_allclose(host(one), host(other), atol=1e-3)
 
 
+def test_a_pipeline_scales_the_images_of_a_sample_and_leaves_the_rest():
+    chain = layers.Pipeline(
+        [
+            layers.RandomFlip("horizontal", seed=1, bounding_box_format="xyxy"),
+            layers.Rescaling(1 / 255),
+            layers.Pipeline([layers.Normalization(mean=[0.5] * 3, variance=[0.25] * 3)]),
+        ]
+    )
+    flip = layers.RandomFlip("horizontal", seed=1, bounding_box_format="xyxy")
+    sample = {
+        "images": np.random.default_rng(1).integers(0, 256, (4, 6, 5, 3)).astype(np.uint8),
+        "keypoints": np.ones((4, 2, 2), np.float32),
+        "bounding_boxes": {"boxes": np.float32([[[0, 0, 2, 3]]] * 4), "labels": np.int32([[1]] * 4)},
+    }
+    expected = flip(sample)
+    mapped = next(iter(cnnrs.data.Dataset.from_tensor_slices(sample).batch(4).map(chain)))
+    for found in (layers.Pipeline.from_config(chain.get_config())(sample), mapped):
+        np.testing.assert_allclose(host(found["images"]), host(expected["images"]) / 127.5 - 1, atol=1e-5)
+        np.testing.assert_array_equal(host(found["keypoints"]), host(expected["keypoints"]))
+        boxes = found["bounding_boxes"]["boxes"]
+        np.testing.assert_array_equal(host(boxes), host(expected["bounding_boxes"]["boxes"]))
+
+
 @pytest.mark.parametrize("name", ["CutMix", "Mosaic", "MixUp"])
 def test_mixing_of_single_images_of_a_data_set_says_what_to_do(name):
     layer = getattr(layers, name)()
