@@ -224,10 +224,10 @@ class Fingerprint:
             found = os.stat(path)
         except (OSError, ValueError):
             if root is not None:
-                self._note("data", "missing", os.path.relpath(path, root))
+                self._note("data", "missing", os.path.relpath(os.fsdecode(path), root))
             return
         if root is not None or os.path.isfile(path):
-            name = None if root is None else os.path.relpath(path, root)
+            name = None if root is None else os.path.relpath(os.fsdecode(path), root)
             self._note("data", name, found.st_size, found.st_mtime_ns)
 
     def _add_array(self, value: Any, kind: str) -> None:

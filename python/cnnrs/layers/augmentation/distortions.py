@@ -216,9 +216,9 @@ class RandomElasticTransform(WarpLayer):
         same = np.zeros_like(along)
         xs = ops.concatenate([x, x, left + same, right + same], axis=-1)
         ys = ops.concatenate([top + same, bottom + same, y, y], axis=-1)
-        points = [ops.reshape(of, (of.shape[0], -1, 1)) - 0.5 for of in (xs, ys)]
         # Sides lie between pixels, points in their middles.
-        moved = self._moved_points(*points, transformation, True)[:2]
+        x, y = (ops.reshape(of, (of.shape[0], -1, 1)) - 0.5 for of in (xs, ys))
+        moved = self._moved_points(x, y, transformation, True)[:2]
         xs, ys = (ops.reshape(of, xs.shape) + 0.5 for of in moved)
         return ops.stack([ops.min(xs, -1), ops.min(ys, -1), ops.max(xs, -1), ops.max(ys, -1)], axis=-1)
 
