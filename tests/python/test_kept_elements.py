@@ -109,6 +109,59 @@ def test_layers_count_by_their_arguments_and_weights() -> None:
     assert STEPS in str(Fingerprint(features).difference(before))
 
 
+def test_what_functions_hold(tmp_path: Path) -> None:
+    """Numbers, text, sets, tables and objects in the variables of functions and in those of methods."""
+
+    class Table:
+        shape = (2,)
+
+        def __init__(self, *values: int):
+            self.values = values
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+            return np.array(self.values)
+
+    class Reader:
+        def __init__(self, root: str):
+            self.root, self.cache = root, {}
+
+        def read(self, index: Any) -> Any:
+            return np.float32(len(self.root))
+
+    def held(value: Any) -> Any:
+        return Dataset.range(2).map(lambda n: n if value else n)
+
+    normalizations = [layers.Normalization() for _ in range(2)]
+    for i, layer in enumerate(normalizations):
+        layer.adapt(np.arange(8.0).reshape(4, 2) * (i + 1))
+    pairs: list[tuple[Any, Any]] = [
+        (1, 2), ("a", "b"), (b"a", b"b"), (1.5, 2.5), ((1, (2,)), (1, (3,))), ({"a": 1}, {"a": 2}),
+        ({1, 2}, {1, 3}), (np.arange(3), np.arange(1, 4)), (ops.ones(2), ops.zeros(2)), (len, max),
+        (Table(1, 2), Table(1, 3)), (tmp_path / "a", tmp_path / "b"), (None, False), (int, float),
+        (layers.Rescaling(2.0), layers.Rescaling(3.0)), tuple(normalizations), (np.mean, np.std),
+        (Reader("here"), Reader("there")), (StringTensor(["a"]), StringTensor(["b"])),
+    ]  # fmt: skip
+    for one, other in pairs:
+        assert differ(held(one), held(one)) is None, one
+        assert differ(held(one), held(other)) in (STEPS, ARRAYS), (one, other)
+    methods = [Dataset.range(2).map(Reader(root).read) for root in ("here", "here", "there")]
+    assert differ(methods[0], methods[1]) is None and differ(methods[0], methods[2]) == STEPS
+
+
+def test_long_chains_and_circles(tmp_path: Path) -> None:
+    data = Dataset.range(3)
+    for _ in range(150):
+        data = data.map(lambda x: x + 1)
+    assert [int(x) for x in data.cache(tmp_path / "kept")] == [150, 151, 152]
+
+    def circle(x: Any, depth: int = 0) -> Any:
+        return x if depth else circle(x, 1)
+
+    held: list[Any] = [circle]
+    held.append(held)
+    assert facts(Dataset.range(2).map(lambda x: circle(x) if held else x))
+
+
 def test_files_count_by_name_size_and_time(tmp_path: Path) -> None:
     shapes.write_folder(tmp_path / "a", size=16, n=20)
     one = Dataset.from_folder(tmp_path / "a", image_size=16)

@@ -143,6 +143,12 @@ class Fingerprint:
             self._add_layer(value)
         elif isinstance(value, types.ModuleType):
             self._note("steps", "module", value.__name__)
+        elif isinstance(value, (set, frozenset)):
+            # In an order that is the same in each run.
+            self._note("steps", "set", sorted(map(repr, value)))
+        elif hasattr(value, "__array__") and hasattr(value, "shape"):
+            # Tables and tensors of other libraries.
+            self._add_array(np.asarray(value), "data")
         else:
             self._add_attributes(value)
 
