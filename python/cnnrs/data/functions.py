@@ -11,6 +11,7 @@ import numpy as np
 from cnnrs import tree
 from cnnrs.data.elements import as_element, for_numpy, for_user
 from cnnrs.data.grouping import check_order
+from cnnrs.data.image_files import encoded_rows
 from cnnrs.data.mapping import ElementFunction, arguments_of, as_bool
 from cnnrs.data.ordering import count_of
 from cnnrs.data.passes import Passes, keyed
@@ -75,14 +76,16 @@ class Functions(Pipeline):
         if synchronous and num_parallel_calls is not None:
             raise ValueError(f"{where}: num_parallel_calls: expected None with synchronous=True")
         workers = worker_count(num_parallel_calls, where)
-        function, passes = ElementFunction(map_func, where), Passes()
+        function, passes = ElementFunction(map_func, where, known=self._known_spec), Passes()
+        # Images of files are decoded where the function is called: it may need a part of them alone.
+        rows = None if self._rows is None else encoded_rows(self._rows, workers)
 
         # Rows in memory may be taken before they are asked for; other sources may do something meanwhile.
         in_memory = self._rows is not None and isinstance(self._rows.source, ArrayRows)
 
         def mapped(peek: bool) -> Iterator[Any]:
             seed = passes.next(peek)
-            pairs = keyed(self._open(peek), seed)
+            pairs = keyed(self._open(peek) if rows is None else rows.open(peek), seed)
             if peek:
                 return through(function.of_pair, pairs, 1)
             return named_errors(
@@ -91,7 +94,8 @@ class Functions(Pipeline):
 
         def mapped_at(first: int) -> Iterator[Any]:
             begin, seed = group_start(first), passes.next(False)
-            pairs = keyed(self._open_at(begin), seed, begin)
+            elements = self._open_at(begin) if rows is None else rows.open_at(begin)
+            pairs = keyed(elements, seed, begin)
             results = through(function.of_pair, pairs, workers, function, in_memory, begin)
             return itertools.islice(named_errors(results, where, seed[1], begin), first - begin, None)
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from cnnrs import ops, tree
 from cnnrs.base import context
+from cnnrs.base.image_steps import UnsizedImage
 from cnnrs.data.chains import Chain, RecordedChains, packed
 from cnnrs.data.elements import host
+from cnnrs.data.encoded import EncodedImage
 from cnnrs.data.spec import TensorSpec, plain_name
 from cnnrs.data.workers import GROUP
 
@@ -92,6 +94,8 @@ class _Link:
             front: The axes of a group.
         """
         images = host(outputs.pop(0) if self._place is None else values[self._place])
+        if isinstance(images, EncodedImage):
+            images = images.array()
         if self._constant is None:
             params = host(outputs.pop(0))
         else:
@@ -112,6 +116,7 @@ class Recording:
         spec: The specs of that.
         tensors: Its tensors.
         size: How many numbers arguments and results have.
+        unsized: The images whose size each element tells.
 
     Attributes:
         spec: The specs of what the function returns.
@@ -119,13 +124,22 @@ class Recording:
     """
 
     def __init__(
-        self, recorder: Any, chains: RecordedChains, outputs: Any, spec: Any, tensors: list[Any], size: int
+        self,
+        recorder: Any,
+        chains: RecordedChains,
+        outputs: Any,
+        spec: Any,
+        tensors: list[Any],
+        size: int,
+        unsized: Sequence[UnsizedImage] = (),
     ):
         places = [recorder.place_of(tensor) for tensor in tensors] if chains.calls else [None] * len(tensors)
         self._results = places
         self._last = _Part(recorder, [t for t, place in zip(tensors, places, strict=True) if place is None])
         self._links = self._needed(recorder, chains, {place for place in places if place is not None})
-        self._extra = len(chains.calls)
+        # What is known once the size of an image is: the places of the image and of the numbers.
+        self._sizes = [(image.place, place, numbers) for image in unsized for place, numbers in image.asked]
+        self._extra = len(chains.calls) + len(self._sizes)
         structure = tree.map_structure(lambda leaf: None if leaf is None else TENSOR, outputs)
         flat = type(structure) is tuple and all(part is TENSOR for part in structure)
         # None for a tuple of tensors, which is the common one.
@@ -136,6 +150,7 @@ class Recording:
         plain = all(s.dtype != "bfloat16" for s in specs)
         parts = [self._last, *(link.part for link in self._links)]
         fits = bool(specs) and size <= _GROUP_SIZE and plain and all(part.is_pure for part in parts)
+        fits = fits and not unsized
         self.groups = fits and sum(part.steps for part in parts) <= _GROUP_STEPS
         if self._links and not all(part.is_pure for part in parts):
             raise ValueError("a function that assigns variables has layers of augmentation")
@@ -161,6 +176,8 @@ class Recording:
     def __call__(self, leaves: Sequence[Any], key: np.ndarray) -> Any:
         """What the function makes of an element, given by its leaves and key."""
         values = [*leaves, key, *([None] * self._extra)]
+        for image, place, numbers in self._sizes:
+            values[place] = np.array(numbers(*values[image].shape[:2]), np.float32)
         for link in self._links:
             values[link.result] = link.run(values, link.part(values))
         return self._returned(values, self._last(values))
