@@ -9,7 +9,7 @@ Two pipelines as users write them, both ending in batches of float32 of 224 x 22
 - plain: the whole photo, resized; flips; divided by 255.
 
 All read the same files with the same number of workers on the same cores, each library in a process of its
-own, one after the other, round by round. The fastest pass counts, after one that warms caches and starts workers.
+own, one after the other, round by round. The fastest pass counts, after one that warms caches and workers.
 Beside the images a second stands the time of a processor that an image took, workers included, which other
 programs on the machine disturb less. Libraries that are not installed are left out.
 """

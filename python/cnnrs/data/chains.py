@@ -73,20 +73,22 @@ class Chain:
         self.result_shape = (*self._shape[:-3], *last)
         self.result_dtype = "uint8" if steps[-1].name == "round" else "float32"
 
-    def run(self, images: np.ndarray, params: np.ndarray) -> np.ndarray:
+    def run(self, images: np.ndarray, params: np.ndarray, to: np.ndarray | None = None) -> np.ndarray:
         """What the steps make of images, which may have further axes in front.
 
         Args:
             images: Array of uint8 or float32.
             params: What `packed` gives, with the same axes in front.
+            to: Where the result of one image goes; None for an array of its own.
         """
         front = images.shape[:-3]
         count = math.prod(front)
         images = np.ascontiguousarray(images).reshape(count, *images.shape[-3:])
         params = np.ascontiguousarray(params, np.float32).reshape(count, -1 if count else self._core.params)
-        results = np.empty((count, *self.result_shape[-3:]), self.result_dtype)
+        shape = (count, *self.result_shape[-3:])
+        results = np.empty(shape, self.result_dtype) if to is None else to.reshape(shape)
         self._core.apply(images, params, results, self._channels_first)
-        return results.reshape(*front, *results.shape[1:])
+        return to if to is not None else results.reshape(*front, *results.shape[1:])
 
 
 def _taken(images: Any, steps: Sequence[Step], channels_first: bool) -> bool:

@@ -49,7 +49,7 @@ class EncodedImage:
         return self._shape
 
     def _stored_shape(self) -> tuple[int, ...] | None:
-        """The shape by the header of a JPEG; None for other formats, and where the decoder says what is wrong."""
+        """The shape by the header of a JPEG; None for other formats, and where the decoder is to complain."""
         if not self.content.startswith(_JPEG):
             return None
         try:

@@ -17,6 +17,7 @@ from cnnrs.data.ordering import count_of
 from cnnrs.data.passes import Passes, keyed
 from cnnrs.data.pipeline import UNKNOWN_CARDINALITY, Pipeline, worker_count
 from cnnrs.data.rows import ArrayRows
+from cnnrs.data.slots import slots
 from cnnrs.data.spec import spec_of
 from cnnrs.data.workers import attempted, group_start, named_errors, through
 
@@ -84,18 +85,19 @@ class Functions(Pipeline):
         in_memory = self._rows is not None and isinstance(self._rows.source, ArrayRows)
 
         def mapped(peek: bool) -> Iterator[Any]:
-            seed = passes.next(peek)
-            pairs = keyed(self._open(peek) if rows is None else rows.open(peek), seed)
-            if peek:
-                return through(function.of_pair, pairs, 1)
-            return named_errors(
-                through(function.of_pair, pairs, workers, function, in_memory), where, seed[1]
-            )
+            if not peek:
+                return mapped_at(0)
+            pairs = keyed(self._open(True) if rows is None else rows.open(True), passes.next(True))
+            return through(function.of_pair, pairs, 1)
 
-        def mapped_at(first: int) -> Iterator[Any]:
+        def mapped_at(first: int, batch: int = 0) -> Iterator[Any]:
             begin, seed = group_start(first), passes.next(False)
             elements = self._open_at(begin) if rows is None else rows.open_at(begin)
-            pairs = keyed(elements, seed, begin)
+            pairs: Iterator[tuple[Any, ...]] = keyed(elements, seed, begin)
+            if batch:
+                pairs = (
+                    (*pair, slot) for pair, slot in zip(pairs, slots(batch, first - begin), strict=False)
+                )
             results = through(function.of_pair, pairs, workers, function, in_memory, begin)
             return itertools.islice(named_errors(results, where, seed[1], begin), first - begin, None)
 
@@ -104,6 +106,7 @@ class Functions(Pipeline):
             return None if of is None else function.spec(arguments_of(of))
 
         made = self._step(mapped, self._length, spec, name=name, kept=(passes,), open_at=mapped_at)
+        made._open_for_batches = lambda size, first: mapped_at(first, size)
         made._attempts = lambda peek: attempted(
             function.of_pair, passes.keyed(self._open(peek), peek), 1 if peek else workers
         )

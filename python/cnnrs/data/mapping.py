@@ -21,6 +21,7 @@ from cnnrs.data.chains import EagerChains, RecordedChains
 from cnnrs.data.elements import as_element, for_user, host
 from cnnrs.data.encoded import EncodedImage, decoded
 from cnnrs.data.recording import Recording
+from cnnrs.data.slots import Slot
 from cnnrs.data.spec import TensorSpec, merged, plain_name, spec_of
 from cnnrs.ops.dispatch import as_tensor
 
@@ -85,12 +86,13 @@ class ElementFunction:
         self._of_any_size: Recent[Any, tuple[Recording | None]] = Recent(_MAX_SIGNATURES)
         self._lock = threading.Lock()
 
-    def __call__(self, arguments: tuple[Any, ...], key: np.ndarray) -> Any:
+    def __call__(self, arguments: tuple[Any, ...], key: np.ndarray, slot: Slot | None = None) -> Any:
         """What the function makes of one element.
 
         Args:
             arguments: The arguments, structures of leaves.
             key: The key of the element, two int32.
+            slot: The place of the result in a batch, for arrays that are not made otherwise.
 
         Returns:
             An element, whose tensors are computed.
@@ -99,26 +101,26 @@ class ElementFunction:
             leaves = _leaves(arguments)
             unsized = self._for_any_size(arguments, leaves)
             if unsized is not None:
-                return unsized(leaves, key)
+                return unsized(leaves, key, slot)
             if any(type(leaf) is EncodedImage for leaf in leaves):
                 arguments = decoded(arguments)
                 leaves = _leaves(arguments)
             recording = None if self.runs_in_python else self._recording(arguments, leaves)
             if recording is None:
                 return self._in_python(arguments, key)
-            return recording(leaves, key)
+            return recording(leaves, key, slot)
 
-    def of_pair(self, pair: tuple[Any, np.ndarray]) -> Any:
-        """What the function makes of an element with its key."""
-        element, key = pair
-        return self(arguments_of(element), key)
+    def of_pair(self, pair: tuple[Any, ...]) -> Any:
+        """What the function makes of an element with its key, and perhaps its slot."""
+        element, *rest = pair
+        return self(arguments_of(element), *rest)
 
     @property
     def groups(self) -> bool:
         """Whether groups of some elements are computed by one plan."""
         return not self.runs_in_python and any(r.groups for r in self._recordings.values())
 
-    def prepare(self, pair: tuple[Any, np.ndarray]) -> None:
+    def prepare(self, pair: tuple[Any, ...]) -> None:
         """Records the function for elements such as this one, if it can be recorded."""
         arguments = arguments_of(pair[0])
         if not self.runs_in_python:
@@ -127,16 +129,16 @@ class ElementFunction:
                     arguments = decoded(arguments)
                     self._recording(arguments, _leaves(arguments))
 
-    def many(self, pairs: list[tuple[Any, np.ndarray]]) -> list[Any]:
+    def many(self, pairs: list[tuple[Any, ...]]) -> list[Any]:
         """What the function makes of the elements of a group, by one plan if they have one signature."""
-        arguments = [arguments_of(element) for element, _ in pairs]
+        arguments = [arguments_of(pair[0]) for pair in pairs]
         leaves = [_leaves(each) for each in arguments]
         with on_the_processor():
             recording = None if self.runs_in_python else self._group(arguments, leaves)
             if recording is None:
-                return [self(each, key) for each, (_, key) in zip(arguments, pairs, strict=True)]
+                return [self(each, *pair[1:]) for each, pair in zip(arguments, pairs, strict=True)]
             columns = [np.stack([host(leaf) for leaf in column]) for column in zip(*leaves, strict=True)]
-            return recording.of_group(columns, np.stack([key for _, key in pairs]))
+            return recording.of_group(columns, np.stack([pair[1] for pair in pairs]))
 
     def _group(self, arguments: list[tuple[Any, ...]], leaves: list[Sequence[Any]]) -> Recording | None:
         """The recording for a group of elements; None if their signatures differ or groups bring nothing."""

@@ -13,6 +13,7 @@ from cnnrs.base.image_steps import UnsizedImage
 from cnnrs.data.chains import Chain, RecordedChains, packed
 from cnnrs.data.elements import host
 from cnnrs.data.encoded import EncodedImage
+from cnnrs.data.slots import Slot
 from cnnrs.data.spec import TensorSpec, plain_name
 from cnnrs.data.workers import GROUP
 
@@ -85,13 +86,20 @@ class _Link:
         self._chain, self._place, self.part = chain, place, part
         self._constant, self._single, self.result = constant, single, result
 
-    def run(self, values: Sequence[Any], outputs: list[Any], front: tuple[int, ...] = ()) -> np.ndarray:
+    def run(
+        self,
+        values: Sequence[Any],
+        outputs: list[Any],
+        front: tuple[int, ...] = (),
+        slot: Slot | None = None,
+    ) -> np.ndarray:
         """The result, by the values of placeholders and the outputs of the plan.
 
         Args:
             values: Of placeholders.
             outputs: Of the plan.
             front: The axes of a group.
+            slot: The place of the result in a batch.
         """
         images = host(outputs.pop(0) if self._place is None else values[self._place])
         if isinstance(images, EncodedImage):
@@ -103,7 +111,10 @@ class _Link:
         if self._single:
             # One image has one row of numbers.
             params = params.reshape(*front, params.shape[-1])
-        return self._chain.run(images, params)
+        to = None
+        if slot is not None:
+            to = slot.row(self, self._chain.result_shape, self._chain.result_dtype)
+        return self._chain.run(images, params, to)
 
 
 class Recording:
@@ -173,13 +184,15 @@ class Recording:
             links.append(_Link(call.chain, call.place, part, constant, single, call.result))
         return links[::-1]
 
-    def __call__(self, leaves: Sequence[Any], key: np.ndarray) -> Any:
-        """What the function makes of an element, given by its leaves and key."""
+    def __call__(self, leaves: Sequence[Any], key: np.ndarray, slot: Slot | None = None) -> Any:
+        """What the function makes of an element, given by its leaves and key, and its place in a batch."""
         values = [*leaves, key, *([None] * self._extra)]
         for image, place, numbers in self._sizes:
             values[place] = np.array(numbers(*values[image].shape[:2]), np.float32)
         for link in self._links:
-            values[link.result] = link.run(values, link.part(values))
+            # What is no result is not kept.
+            own = slot if link.result in self._results else None
+            values[link.result] = link.run(values, link.part(values), slot=own)
         return self._returned(values, self._last(values))
 
     def of_group(self, columns: Sequence[np.ndarray], keys: np.ndarray) -> list[Any]:
