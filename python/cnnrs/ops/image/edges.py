@@ -71,7 +71,7 @@ def _derivative(name: str, summary: str, x: float, y: float) -> Any:
         pair = kernels.derivative(name, flag(normalize, name, "normalize"))
         floats = computed(batch)
         kernel = constant(pair[:, :, None], floats)
-        return restore(of_floats(of_slopes(floats, kernel, output, fill_mode, fill_value), batch.dtype))
+        return restore(of_floats(of_slopes(name, floats, kernel, output, fill_mode, fill_value), batch.dtype))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = summary + _DERIVATIVE.format(name=name, x=x, y=y)
@@ -143,17 +143,19 @@ def laplacian(
     fill_value = check_border("laplacian", fill_mode, fill_value)
     if isinstance(neighbors, bool) or neighbors not in (4, 8):
         raise ValueError(f"laplacian: neighbors: expected 4 or 8, received {neighbors!r}")
-    batch, restore = as_batch(images, data_format)
+    batch, restore = as_batch(images, data_format, "laplacian")
     x = computed(batch)
     kernel = constant(kernels.laplacian_kernel(neighbors)[:, :, None, None], x)
-    return restore(of_floats(filtered(x, kernel, fill_mode, fill_value), batch.dtype))
+    return restore(of_floats(filtered("laplacian", x, kernel, fill_mode, fill_value), batch.dtype))
 
 
 def _gaussians(x: Any, sigma: float, owner: str, truncate: float, fill_mode: str, fill_value: Any) -> Any:
     """Images blurred by a Gaussian."""
     radius = kernels.reach(sigma, truncate, owner)
     weights = constant(kernels.gaussian_derivative(sigma, radius, 0), x)
-    return blurred(extended(x, ((radius, radius),) * 2, fill_mode, fill_value), weights, weights, "valid")
+    return blurred(
+        extended(owner, x, ((radius, radius),) * 2, fill_mode, fill_value), weights, weights, "valid"
+    )
 
 
 @op
@@ -198,9 +200,9 @@ def laplacian_of_gaussian(
     fill_value = check_border(name, fill_mode, fill_value)
     sigma, truncate = number(sigma, name, "sigma", above=0), number(truncate, name, "truncate", above=0)
     radius = kernels.reach(sigma, truncate, name)
-    batch, restore = as_batch(images, data_format)
+    batch, restore = as_batch(images, data_format, "laplacian_of_gaussian")
     x = computed(batch)
-    wide = extended(x, ((radius, radius),) * 2, fill_mode, fill_value)
+    wide = extended("laplacian_of_gaussian", x, ((radius, radius),) * 2, fill_mode, fill_value)
     mean, second = (constant(kernels.gaussian_derivative(sigma, radius, order), x) for order in (0, 2))
     parts = blurred(wide, second, mean, "valid"), blurred(wide, mean, second, "valid")
     y = in_rows(lambda down, across: down + across, *parts)
@@ -252,7 +254,7 @@ def difference_of_gaussians(
     fill_value = check_border(name, fill_mode, fill_value)
     low, truncate = number(low_sigma, name, "low_sigma", above=0), number(truncate, name, "truncate", above=0)
     high = 1.6 * low if high_sigma is None else number(high_sigma, name, "high_sigma", above=low)
-    batch, restore = as_batch(images, data_format)
+    batch, restore = as_batch(images, data_format, "difference_of_gaussians")
     x = computed(batch)
     fine, coarse = (_gaussians(x, sigma, name, truncate, fill_mode, fill_value) for sigma in (low, high))
     y = in_rows(lambda fine, coarse: fine - coarse, fine, coarse)
