@@ -142,7 +142,7 @@ class RandomResizedCrop(SizedLayer, RandomLayer):
         return weights / ops.sum(weights, axis=-1, keepdims=True)
 
     def _resampled(self, images: Any, transformation: Any, nearest: bool) -> Any:
-        x, restore = as_batch(images, self.data_format)
+        x, restore = as_batch(images, self.data_format, self.name)
         batch, height, width, channels = x.shape
         window = ops.cast(transformation["window"], "float32")
         top, left, rows, columns = (window[:, i] for i in range(4))
