@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnrs.base.arguments import flag, integer
 from cnnrs.base.suggest import did_you_mean
+from cnnrs.data.encoded import EncodedImage
 from cnnrs.data.images import FILTERS, MAX_PIXELS, decode_image, read_images
 from cnnrs.data.spec import TensorSpec
 
@@ -118,6 +119,19 @@ class Decoding:
             return np.asarray(read_images(paths, self.size, threads=threads, **self.arguments))
         except ValueError as error:
             raise ValueError(f"{name}: {str(error).removeprefix('read_images: ')}") from None
+
+    def encoded(self, path: str, name: str) -> EncodedImage:
+        """The image of a file, not decoded yet; without an `image_size`."""
+
+        def decode(content: bytes) -> np.ndarray:
+            try:
+                return decode_image(content, **self.arguments)
+            except ValueError as error:
+                reason = str(error).removeprefix(f"decode_image: {len(content)} bytes: ")
+                raise ValueError(f"{name}: {path!r}: {reason}") from None
+
+        turned = self.arguments["exif_orientation"]
+        return EncodedImage(path, _CHANNELS[self.color_mode], decode, turned)
 
     @property
     def spec(self) -> TensorSpec:

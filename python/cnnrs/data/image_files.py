@@ -10,11 +10,11 @@ import numpy as np
 
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.data.decoding import Decoding
-from cnnrs.data.rows import BATCHES_AHEAD
+from cnnrs.data.rows import BATCHES_AHEAD, Rows
 from cnnrs.data.workers import ahead as prepared
 from cnnrs.data.workers import through
 
-__all__ = ["IMAGE_SUFFIXES", "ImageFiles", "leaving_out"]
+__all__ = ["IMAGE_SUFFIXES", "ImageFiles", "encoded_rows", "leaving_out"]
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -75,6 +75,11 @@ class ImageFiles:
         image = self.decoding.one(self.paths[index], self.where)
         return image if self._targets is None else (image, self._targets[index])
 
+    def encoded(self, index: int) -> Any:
+        """An element whose image is not decoded yet."""
+        image = self.decoding.encoded(self.paths[index], self.where)
+        return image if self._targets is None else (image, self._targets[index])
+
     def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]:
         """Images, one by one."""
         found = through(self._at, iter(indices.tolist()), self.workers if ahead else 1)
@@ -90,3 +95,33 @@ class ImageFiles:
 
         made = map(batch, indices)
         return prepared(made, BATCHES_AHEAD) if ahead else made
+
+
+class _EncodedFiles:
+    """The rows of image files, not decoded yet."""
+
+    gathers = skips = False
+
+    def __init__(self, files: ImageFiles):
+        self._files = files
+        self.labels = files.labels
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]:
+        return map(self._files.encoded, indices.tolist())
+
+    def batches(self, indices: list[np.ndarray], ahead: bool = True) -> Iterator[Any]:
+        raise NotImplementedError("elements come one by one: `gathers` says so")
+
+
+def encoded_rows(rows: Rows, workers: int) -> Rows | None:
+    """The same rows with encoded images, for a function that `workers` threads call.
+
+    None for what is no image of a file, has one size, may be left out, or is decoded ahead by more threads.
+    """
+    files = rows.source
+    if not isinstance(files, ImageFiles) or files.decoding.size is not None or files.skips:
+        return None
+    return Rows(_EncodedFiles(files), rows.order) if workers >= files.workers else None

@@ -153,6 +153,8 @@ class Pipeline:
         self.class_names: list[str] | None = None
         # How many passes over its sources make one over it, if it is finite.
         self._passes_of_sources = 1
+        # Begins a pass at an element, for batches of a size: arrays may lie in the memory of their batch.
+        self._open_for_batches: Callable[[int, int], Iterator[Any]] | None = None
         # The same elements with a `Failure` where the step's function raises, if it has one.
         self._attempts: Callable[[bool], Iterator[Any]] | None = None
 

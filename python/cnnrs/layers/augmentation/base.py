@@ -193,7 +193,8 @@ class BaseImagePreprocessingLayer(Layer):
             return getattr(self, name)(value, transformation=transformation, training=training)
 
         if not isinstance(data, dict):
-            return transform("image", ops.convert_to_tensor(data))
+            unsized = isinstance(data, image_steps.UnsizedImage)
+            return transform("image", data if unsized else ops.convert_to_tensor(data))
         result = dict(data)
         result["images"] = transform("image", ops.convert_to_tensor(data["images"]))
         if "bounding_boxes" in data:

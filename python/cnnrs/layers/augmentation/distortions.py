@@ -87,7 +87,7 @@ class RandomPerspective(WarpLayer):
         }
 
     def _transform_images(self, images: Any, transformation: Any, interpolation: str) -> Any:
-        x, restore = as_batch(images, self.data_format)
+        x, restore = as_batch(images, self.data_format, self.name)
         points = transformation["start_points"], transformation["end_points"]
         moved = ops.image.perspective_transform(x, *points, interpolation, self.fill_value, "channels_last")
         chosen = ops.reshape(ops.convert_to_tensor(transformation["apply_perspective"]), (-1, 1, 1, 1))
@@ -192,7 +192,7 @@ class RandomElasticTransform(WarpLayer):
         return smooth_shifts(key, [batch, height, width], alpha, sigma, weights / ops.sum(weights))
 
     def _transform_images(self, images: Any, transformation: Any, interpolation: str) -> Any:
-        x, restore = as_batch(images, self.data_format)
+        x, restore = as_batch(images, self.data_format, self.name)
         shifts = self._shifts(transformation, *x.shape[:3])
         distorted = elastic(x, shifts, interpolation, self.fill_mode, self.fill_value)
         chosen = ops.reshape(ops.convert_to_tensor(transformation["apply_transform"]), (-1, 1, 1, 1))

@@ -118,7 +118,7 @@ def _derivative(name: str, summary: str, right: float, down: float) -> Any:
     def function(x: Any, border: _Border, output: str = "magnitude", normalize: bool = False) -> Any:
         choice(output, name, "output", OUTPUTS)
         pair = kernels.derivative(name, flag(normalize, name, "normalize"))
-        return of_slopes(x, constant(pair[:, :, None], x), output, *border)
+        return of_slopes(name, x, constant(pair[:, :, None], x), output, *border)
 
     function.__name__ = function.__qualname__ = name
     text = _DERIVATIVE.replace("{name}", name).replace("{x}", str(right)).replace("{y}", str(down))
@@ -181,14 +181,15 @@ def laplacian(x: Any, border: _Border, neighbors: int = 4) -> Any:
     """
     if isinstance(neighbors, bool) or neighbors not in (4, 8):
         raise ValueError(f"laplacian: neighbors: expected 4 or 8, received {neighbors!r}")
-    return filtered(x, constant(kernels.laplacian_kernel(neighbors)[:, :, None, None], x), *border)
+    kernel = constant(kernels.laplacian_kernel(neighbors)[:, :, None, None], x)
+    return filtered("laplacian", x, kernel, *border)
 
 
 def _gaussians(x: Any, sigma: float, owner: str, truncate: float, border: _Border) -> Any:
     """Images blurred by a Gaussian."""
     radius = kernels.reach(sigma, truncate, owner)
     weights = constant(kernels.gaussian_derivative(sigma, radius, 0), x)
-    return blurred(extended(x, ((radius, radius),) * 2, *border), weights, weights, "valid")
+    return blurred(extended(owner, x, ((radius, radius),) * 2, *border), weights, weights, "valid")
 
 
 @_filter_of_images
@@ -222,7 +223,7 @@ def laplacian_of_gaussian(x: Any, border: _Border, sigma: float = 1.0, truncate:
     name = "laplacian_of_gaussian"
     sigma, truncate = number(sigma, name, "sigma", above=0), number(truncate, name, "truncate", above=0)
     radius = kernels.reach(sigma, truncate, name)
-    wide = extended(x, ((radius, radius),) * 2, *border)
+    wide = extended(name, x, ((radius, radius),) * 2, *border)
     mean, second = (constant(kernels.gaussian_derivative(sigma, radius, order), x) for order in (0, 2))
     parts = blurred(wide, second, mean, "valid"), blurred(wide, mean, second, "valid")
     return in_rows(lambda down, across: down + across, *parts)

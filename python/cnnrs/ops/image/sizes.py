@@ -262,7 +262,7 @@ def resize(
         raise ValueError("resize: crop_to_aspect_ratio, pad_to_aspect_ratio: expected at most one to be True")
     if fill_mode != "constant":
         raise ValueError(f"resize: fill_mode: expected 'constant', received {fill_mode!r}")
-    x, axis = spatial(images, data_format)
+    x, axis = spatial(images, data_format, "resize")
     target = pair(size, "resize: size")
     if 0 in x.shape[axis : axis + 2]:
         raise ValueError(f"resize: images: expected at least one pixel, received shape {x.shape}")
