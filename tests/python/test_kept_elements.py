@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import layers, ops
-from cnnrs.data import Dataset, StringTensor
+from cnnrs import layers, ops, utils
+from cnnrs.data import Dataset, StringTensor, write_shards
 from cnnrs.data.fingerprint import Fingerprint
 from cnnrs.datasets import shapes
 
@@ -85,9 +85,9 @@ def test_functions_and_what_they_refer_to(monkeypatch: pytest.MonkeyPatch) -> No
     # Another version of Python compiles the same function to other code.
     older = {**facts(other), "python": [3, 1]}
     assert Fingerprint(one).difference(older) is None
-    two = rows().map(functools.partial(scaled, by=3.0))
-    assert differ(two, rows().map(functools.partial(scaled, by=3.0))) is None
-    assert STEPS in str(differ(two, rows().map(functools.partial(scaled, by=4.0))))
+    two = rows().map(partial(scaled, by=3.0))
+    assert differ(two, rows().map(partial(scaled, by=3.0))) is None
+    assert STEPS in str(differ(two, rows().map(partial(scaled, by=4.0))))
     before = facts(two)
     monkeypatch.setitem(globals(), "SCALE", 5.0)
     assert STEPS in str(Fingerprint(two).difference(before))
@@ -175,6 +175,42 @@ def test_files_count_by_name_size_and_time(tmp_path: Path) -> None:
     assert Fingerprint(moved).difference(before) == ARRAYS
     path.unlink()
     assert differ(Dataset.from_folder(tmp_path / "b", image_size=16), moved) == ARRAYS
+
+
+def test_arguments_of_each_source(tmp_path: Path) -> None:
+    folder = shapes.write_folder(tmp_path / "a", size=16, n=20, test_n=10, labels_csv=True)
+    paths = sorted(folder.rglob("*.jpg"))
+    images, labels = shapes.draw_pictures(4, size=16)[:2]
+    samples = ({"png": x, "cls": y[0]} for x, y in zip(images, labels, strict=True))
+    shards = write_shards(samples, tmp_path / "a-{:03}.tar")
+    text = StringTensor([str(path) for path in paths])
+
+    def directory(**options: Any) -> Any:
+        options = {"image_size": (8, 8), "seed": 1, "verbose": False, **options}
+        return utils.image_dataset_from_directory(folder / "train", **options)
+
+    def windows(size: int = 2, **options: Any) -> Any:
+        return Dataset.from_tensor_slices(text).batch(size).window(3, **options)
+
+    made: list[tuple[Any, list[dict[str, Any]]]] = [
+        (directory, [{}, {"image_size": (8, 9)}, {"interpolation": "nearest"}, {"color_mode": "grayscale"},
+                     {"crop_to_aspect_ratio": True}, {"label_mode": "categorical"},
+                     {"exif_orientation": True}]),
+        (partial(Dataset.from_folder, folder / "train"), [{}, {"image_size": 8}, {"fit": "pad"}]),
+        (partial(Dataset.from_csv, folder / "labels.csv", 8), [{}, {"fit": "crop"}, {"split": "test"}]),
+        (partial(Dataset.from_files, paths), [{}, {"labels": range(30)}, {"exif_orientation": False}]),
+        (partial(Dataset.from_shards, shards, "png"), [{}, {"image_size": 8}, {"interpolation": "box"}]),
+        (partial(Dataset.of_function, length=3), [{"at": lambda i: i}, {"at": lambda i: i * 2}]),
+        (partial(Dataset.range, 20), [{}, {"output_type": "int32"}]),
+        (windows, [{}, {"size": 3}, {"shift": 2}]),
+    ]  # fmt: skip
+    for function, versions in made:
+        every = [facts(function(**options)) for options in versions]
+        for i, options in enumerate(versions):
+            again = Fingerprint(function(**options))
+            assert [again.difference(one) is None for one in every] == [i == j for j in range(len(every))], (
+                options
+            )
 
 
 def test_paths_among_elements_and_in_functions(tmp_path: Path) -> None:

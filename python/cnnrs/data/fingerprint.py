@@ -15,6 +15,7 @@ import numpy as np
 from cnnrs import _core, tree
 from cnnrs.data.elements import host
 from cnnrs.data.image_files import ImageFiles
+from cnnrs.data.kept import InMemory
 from cnnrs.data.mapping import ElementFunction
 from cnnrs.data.passes import Passes
 from cnnrs.data.pipeline import Pipeline
@@ -88,12 +89,13 @@ class Fingerprint:
 
     def _add(self, value: Any) -> None:
         """Adds a value that a step holds."""
-        if isinstance(value, _PLAIN):
+        # Text in tensors may stand for a path, and is an array all the same.
+        if isinstance(value, (np.ndarray, _core.Tensor, _core.Variable, StringTensor)):
+            self._add_array(value, "data")
+        elif isinstance(value, _PLAIN):
             self._add_plain(value)
         elif isinstance(value, type):
             self._note("steps", "type", value.__qualname__)
-        elif isinstance(value, (np.ndarray, _core.Tensor, _core.Variable, StringTensor)):
-            self._add_array(value, "data")
         elif id(value) in self._seen:
             self._note("steps", "again", list(self._seen).index(id(value)))
         else:
@@ -119,6 +121,8 @@ class Fingerprint:
             self._note("steps", "dataset")
             self._add_all(value._sources)
             self._add(value._open_pass)
+        elif isinstance(value, InMemory):
+            self._add(value.source)
         elif isinstance(value, Passes):
             self._note("steps", "passes")
         elif isinstance(value, ElementFunction):
@@ -157,10 +161,14 @@ class Fingerprint:
             self._add(value)
 
     def _add_attributes(self, value: Any) -> None:
-        """An object of another class: its numbers, text and paths."""
+        """An object of another class: its numbers, text and paths; of this package's, all that it holds.
+
+        Users' objects may hold what changes while they are used.
+        """
+        own = _is_own(type(value))
         self._note("steps", "object", type(value).__qualname__, getattr(value, "__qualname__", None))
         for name, held in sorted(getattr(value, "__dict__", {}).items()):
-            if name not in _NO_CONTENT and _is_plain(held):
+            if name not in _NO_CONTENT and (own or _is_plain(held)):
                 self._note("steps", name)
                 self._add(held)
 
@@ -254,17 +262,19 @@ class Fingerprint:
             self._hashes[kind].update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
-def _is_own(function: Any) -> bool:
-    """Whether a function is part of this package: its code changes with the version alone."""
-    module = str(getattr(function, "__module__", ""))
+def _is_own(value: Any) -> bool:
+    """Whether a function or a class is part of this package: its code changes with the version alone."""
+    module = str(getattr(value, "__module__", ""))
     return module == "cnnrs" or module.startswith("cnnrs.")
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is a number, text or a path, or a list or tuple of such."""
+    """Whether a value is a number, text or a path, or a list, tuple or dict of such."""
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
-    return isinstance(value, _PLAIN)
+    if isinstance(value, dict):
+        return all(map(_is_plain, (*value, *value.values())))
+    return isinstance(value, _PLAIN) and not isinstance(value, StringTensor)
 
 
 def _without_draws(config: Any) -> Any:

@@ -105,10 +105,11 @@ class _Writer:
     def __init__(self, path: str, where: str):
         self.where = where
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
         self._arrays: dict[str, np.ndarray] = {}
         self._bytes = self._files = self.count = 0
+        with self._naming():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
         self._in_file = 0
         self._counts: list[int] = []
         self._structure: Any = None
