@@ -283,3 +283,38 @@ def test_a_function_that_reads_values_is_cached_too(tmp_path: Path) -> None:
     one = [x.tolist() for x in data.cache(tmp_path / "kept")]
     assert [x.tolist() for x in data.cache(tmp_path / "kept")] == one == [[0, 0], [1, 1], [2, 2]]
     assert int(ops.sum(one[2])) == 4
+
+
+def pipelines() -> dict[str, Any]:
+    """One data set for each kind of step, with random draws of their own."""
+    flip = layers.RandomFlip("horizontal")
+    pairs = Dataset.from_tensor_slices((np.zeros((12, 4, 4, 3), np.uint8), np.arange(12) % 3))
+    return {
+        "shuffle": pairs.shuffle(12).take(12),
+        "map": pairs.map(lambda x, y: (flip(x), y), num_parallel_calls=2).prefetch(2),
+        "filter": pairs.filter(lambda x, y: y > 0),
+        "cache": pairs.map(lambda x, y: (flip(x), y)).cache().batch(5),
+        "balance": pairs.balance(),
+        "interleave": Dataset.range(3).interleave(
+            lambda n: Dataset.from_tensors(n).repeat(2), cycle_length=2
+        ),
+        "flat_map": Dataset.range(3).flat_map(lambda n: Dataset.from_tensors(n).repeat(2)),
+        "scan": Dataset.range(5).scan(np.int64(0), lambda state, x: (state + x, state)),
+        "zip": Dataset.zip(pairs, Dataset.range(20)).enumerate(),
+        "concatenate": pairs.concatenate(pairs.skip(3)),
+        "resample": pairs.rejection_resample(lambda x, y: y, [0.4, 0.3, 0.3], seed=1).take(3),
+        "sample": Dataset.sample_from_datasets([Dataset.range(3), Dataset.range(5)], seed=2),
+        "bucket": pairs.bucket_by_sequence_length(lambda x, y: y, [1, 2], [2, 2, 2]),
+        "padded": pairs.padded_batch(5).unbatch().repeat(2),
+        "errors": Dataset.range(3).map(lambda n: np.float32(1 / int(n))).ignore_errors(),
+        "random": Dataset.random(seed=3).take(4),
+        "generator": Dataset.from_generator(lambda: iter([1, 2]), output_types="int32"),
+    }
+
+
+@pytest.mark.parametrize("name", pipelines())
+def test_used_data_sets_and_new_ones_of_the_same_steps_find_their_elements(name: str, tmp_path: Path) -> None:
+    used, kept = pipelines()[name], tmp_path / "kept"
+    count = len(list(used.cache(kept)))
+    for again in (used, pipelines()[name]):
+        assert len(list(again.cache(kept))) == count
