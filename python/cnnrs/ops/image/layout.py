@@ -12,7 +12,7 @@ from cnnrs.ops.core import saturate_cast
 from cnnrs.ops.dispatch import apply, as_tensor
 from cnnrs.ops.spatial import image_data_format
 
-__all__ = ["as_batch", "back_to", "computed", "filling", "of_floats", "spatial"]
+__all__ = ["as_batch", "back_to", "computed", "filling", "of_floats", "rows_of", "spatial"]
 
 
 def spatial(images: Any, data_format: str | None, owner: str, argument: str = "images") -> tuple[Any, int]:
@@ -28,13 +28,17 @@ def spatial(images: Any, data_format: str | None, owner: str, argument: str = "i
         ValueError: They have neither 3 nor 4 axes, or `data_format` is unknown.
     """
     x = as_tensor(images)
+    return x, rows_of(x, data_format, owner, argument)
+
+
+def rows_of(x: Any, data_format: str | None, owner: str, argument: str = "images") -> int:
+    """`spatial` for what has a shape already: the axis of the rows."""
     if x.ndim not in (3, 4):
         raise ValueError(
             f"{owner}: {argument}: expected 3 axes for one image or 4 for a batch of them, "
             f"received shape {x.shape}"
         )
-    last = image_data_format(data_format) == "channels_last"
-    return x, x.ndim - 3 + (0 if last else 1)
+    return x.ndim - 3 + (0 if image_data_format(data_format) == "channels_last" else 1)
 
 
 def as_batch(
