@@ -207,7 +207,8 @@ class ElementFunction:
                 try:
                     found = (self._record(arguments, self._unsized),)
                 except Exception as error:
-                    _LOG.info("%s: recorded for each size of images: %s", self.where, error)
+                    # As text: the error holds the trace, which this thread alone may drop.
+                    _LOG.info("%s: recorded for each size of images: %s", self.where, str(error))
                     found = (None,)
                 self._of_any_size[signature] = found
         return found[0]

@@ -87,18 +87,82 @@ wide! {
 /// Sums along a row of pixels of three floats, behind which there is one more, into three rows.
 fn along_colors(row: &[f32], columns: &Taps, to: [&mut [f32]; 3]) {
     let target = columns.start.len();
+    let end = columns.start.iter().max().map_or(0, |start| start + columns.taps);
+    assert!(row.len() > 3 * end && to.iter().all(|to| to.len() >= target), "a row for these taps");
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2, and the taps lie in the row: asserted above.
+        return unsafe {
+            match columns.taps {
+                1 => avx2::along_colors::<1>(row, columns, to),
+                2 => avx2::along_colors::<2>(row, columns, to),
+                3 => avx2::along_colors::<3>(row, columns, to),
+                4 => avx2::along_colors::<4>(row, columns, to),
+                5 => avx2::along_colors::<5>(row, columns, to),
+                6 => avx2::along_colors::<6>(row, columns, to),
+                _ => avx2::along_colors::<0>(row, columns, to),
+            }
+        };
+    }
     let [red, green, blue] = to;
-    for (i, &start) in columns.start.iter().enumerate() {
-        let mut total = [0.0f32; 4];
-        for j in 0..columns.taps {
-            let at = (start + j) * 3;
-            let pixel = &row[at..at + 4];
-            let weight = columns.weights[j * target + i];
-            for k in 0..4 {
-                total[k] += pixel[k] * weight;
+    for i in 0..target {
+        let total = color_at(row, columns, i);
+        (red[i], green[i], blue[i]) = (total[0], total[1], total[2]);
+    }
+}
+
+/// The sums of result `i`.
+fn color_at(row: &[f32], columns: &Taps, i: usize) -> [f32; 3] {
+    let mut total = [0.0f32; 3];
+    for j in 0..columns.taps {
+        let pixel = &row[(columns.start[i] + j) * 3..][..3];
+        let weight = columns.weights[j * columns.start.len() + i];
+        for k in 0..3 {
+            total[k] += pixel[k] * weight;
+        }
+    }
+    total
+}
+
+/// Four results at a time, with the additions and multiplications of [`color_at`]: the same bits.
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::{Taps, color_at};
+    use std::arch::x86_64::*;
+
+    /// `TAPS` is how many there are, or 0 for any number.
+    ///
+    /// # Safety
+    /// The pixels of all taps lie in `row`, with one float behind them, and the rows of `to` have room for the results.
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn along_colors<const TAPS: usize>(row: &[f32], columns: &Taps, to: [&mut [f32]; 3]) {
+        let taps = if TAPS == 0 { columns.taps } else { TAPS };
+        let target = columns.start.len();
+        let [red, green, blue] = to;
+        let (fours, rest) = columns.start.as_chunks::<4>();
+        for (four, starts) in fours.iter().enumerate() {
+            let mut sums = [_mm_setzero_ps(); 4];
+            for j in 0..taps {
+                let weights = &columns.weights[j * target + 4 * four..][..4];
+                for k in 0..4 {
+                    // SAFETY: the caller says that the pixel and one float more lie in the row.
+                    let pixel = unsafe { _mm_loadu_ps(row.as_ptr().add((starts[k] + j) * 3)) };
+                    sums[k] = _mm_add_ps(sums[k], _mm_mul_ps(pixel, _mm_set1_ps(weights[k])));
+                }
+            }
+            let [a, b, c, d] = sums;
+            let (red_green, red_green_2) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+            let (blues, blues_2) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+            // SAFETY: the caller says that the rows have room.
+            unsafe {
+                _mm_storeu_ps(red.as_mut_ptr().add(4 * four), _mm_movelh_ps(red_green, red_green_2));
+                _mm_storeu_ps(green.as_mut_ptr().add(4 * four), _mm_movehl_ps(red_green_2, red_green));
+                _mm_storeu_ps(blue.as_mut_ptr().add(4 * four), _mm_movelh_ps(blues, blues_2));
             }
         }
-        (red[i], green[i], blue[i]) = (total[0], total[1], total[2]);
+        for i in target - rest.len()..target {
+            [red[i], green[i], blue[i]] = color_at(row, columns, i);
+        }
     }
 }
 
