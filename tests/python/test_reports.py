@@ -345,14 +345,6 @@ def test_the_callback_takes_the_validation_of_fit(kind, tmp_path):
     assert {"classes", "mistakes"} <= set(page.sections) and (tmp_path / "model.keras").exists()
 
 
-def test_the_callback_keeps_models_that_are_no_classifiers(tmp_path):
-    model = cnnrs.Sequential([cnnrs.Input((3,)), layers.Dense(2)])
-    model.compile("sgd", "mse")
-    x = np.ones((8, 3), np.float32)
-    model.fit(x, x[:, :2] * 2.5, verbose=0, validation_split=0.5, callbacks=[reporting.RunReport(tmp_path)])
-    assert (tmp_path / "model.keras").exists() and not (tmp_path / "evaluation.json").exists()
-
-
 def test_a_full_disk_costs_the_report_alone(tmp_path, monkeypatch):
     model = classifier()
 
