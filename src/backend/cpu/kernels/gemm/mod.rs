@@ -1,7 +1,7 @@
 //! Matrix product C = op(A) · op(B), f32, row-major.
 //!
 //! B is packed into panels as wide as the register tile, once, by a phase of its own. Where elements
-//! of B meet few rows, chunks read it in place, and pack only what must be transposed or is
+//! of B meet few rows, or A is transposed, chunks read it in place, and pack only what must be transposed or is
 //! narrower than the tile. A is read in place unless it is transposed, has a prologue, or its
 //! stride maps the rows of a tile to the same cache sets. Few outputs over a long k are summed as a
 //! fixed number of partial products.
@@ -45,6 +45,11 @@ const MAX_PARTS: usize = 16;
 /// Rows of a chunk, in whole tiles.
 fn row_block(tiles: &TileSet) -> usize {
     ROW_BLOCK / tiles.rows * tiles.rows
+}
+
+/// Whether a stride sends rows to few sets of a 4 KiB-way cache.
+fn collides(stride: usize) -> bool {
+    stride.is_multiple_of(512)
 }
 
 /// B of `k` rows and `n` columns, in panels as wide as the widest tile, each of which has its rows one after the other.
@@ -124,11 +129,15 @@ impl Gemm {
         k: usize,
         trans_a: bool,
         trans_b: bool,
-        strides: [usize; 3],
+        strides @ [_, ldb, _]: [usize; 3],
         tier: Tier,
     ) -> Self {
-        let shared =
-            |gemm: &Gemm| m > row_block(&gemm.tiles) && (trans_b || m >= MIN_SHARED_ROWS || n * k <= MAX_SHARED_B);
+        let shared = |gemm: &Gemm| {
+            // Chunks of a transposed A have few rows and all columns, and read whole panels of B as they are while they
+            // multiply. Elsewhere a packed B saves more than it costs, unless it is large.
+            let pays = if trans_a { collides(ldb) || n < gemm.tiles.cols() } else { n * k <= MAX_SHARED_B };
+            m > row_block(&gemm.tiles) && (trans_b || m >= MIN_SHARED_ROWS || pays)
+        };
         Self::build([m, n, k], [trans_a, trans_b], strides, None, shared, tier)
     }
 
@@ -180,12 +189,15 @@ impl Gemm {
 
     /// Whether every chunk of the same rows copies them.
     fn copies_rows(&self) -> bool {
-        !self.trans_a && (self.pixels.is_some() || self.stride_collides())
+        self.trans_a || self.pixels.is_some() || collides(self.lda)
     }
 
     /// Finer cuts while chunks are fewer than `enough` and larger than `least` operations: first along n, which costs no
     /// repeated reads of B, but last where every chunk of the same rows would copy them.
     fn cut(&mut self, enough: usize, least: usize) {
+        if self.trans_a {
+            return self.cut_transposed(enough, least);
+        }
         let flops = 2 * self.m * self.n * self.k;
         let large = |chunks: usize| flops / chunks > 2 * if chunks == 1 { MIN_HALF_FLOPS } else { least };
         while self.m_chunks * self.n_chunks < enough && large(self.m_chunks * self.n_chunks) {
@@ -198,6 +210,18 @@ impl Gemm {
             } else {
                 break;
             }
+        }
+    }
+
+    /// The same where A is transposed: as few cuts along n as suffice, but no chunk of little more than a tile's rows.
+    fn cut_transposed(&mut self, enough: usize, least: usize) {
+        let products = self.m * self.n * self.k;
+        let halves = if products > MIN_HALF_FLOPS { 2 } else { 1 };
+        let wanted = (products / least).clamp(halves, enough);
+        if self.m_chunks * self.n_chunks < wanted {
+            let most = 2 * self.m / (3 * self.tiles.rows);
+            self.m_chunks = wanted.div_ceil(self.n_chunks).min(most).max(self.m_chunks);
+            self.n_chunks = wanted.div_ceil(self.m_chunks).min(self.panels()).max(self.n_chunks);
         }
     }
 
@@ -259,11 +283,6 @@ impl Gemm {
         }
     }
 
-    /// Whether a stride sends the rows of a tile to few sets of a 4 KiB-way cache.
-    fn stride_collides(&self) -> bool {
-        self.lda.is_multiple_of(512)
-    }
-
     /// Rows of A that a chunk packs at a time, and its depth.
     fn a_block(&self) -> usize {
         self.m.div_ceil(self.m_chunks).next_multiple_of(self.tiles.rows) * (K_BLOCK + 16)
@@ -288,7 +307,7 @@ impl Gemm {
     ) {
         let tiles = &self.tiles;
         let [a, b] = args.inputs;
-        let collides = self.stride_collides() && rows.len() > 4;
+        let collides = collides(self.lda) && rows.len() > 4;
         let packs_a = self.trans_a || args.prologue.is_some() || self.pixels.is_some() || collides;
         let (a_scratch, b_scratch) = (scratch, scratch.wrapping_add(self.a_block()));
         let k_blocks = ks.len().div_ceil(K_BLOCK).max(1);

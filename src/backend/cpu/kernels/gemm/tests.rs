@@ -155,6 +155,11 @@ fn shapes_tails_and_transposes() {
         (25, 143, 35),
         (13, 64, 66),
         (129, 127, 61),
+        // Heads of attention, and the gradient of a dense layer's weights: blocks of K that the depth of copies does
+        // not divide, and rows that make more than two chunks.
+        (197, 64, 197),
+        (197, 197, 64),
+        (230, 66, 1031),
     ];
     for tier in Tier::supported() {
         for (m, n, k) in shapes {

@@ -8,6 +8,7 @@ use super::math;
 use crate::backend::cpu::simd::{Simd, dispatch};
 use crate::dtype::DType;
 use crate::ops::pointwise::Function;
+use crate::ops::reduce::ReduceKind;
 use crate::ops::special;
 use crate::pointwise_table;
 
@@ -204,6 +205,16 @@ dispatch! {
     pub fn select_sum[] => sum(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]);
 }
 
+/// Greatest or least values of a block of f32, as [`Sum`]s: `(kind, values, columns, step, results)`. NaN wins.
+pub type Extreme = fn(ReduceKind, &[f32], usize, Option<usize>, &mut [f64]);
+
+dispatch! {
+    /// The maxima and minima of a tier.
+    pub fn select_extreme[] => extreme(
+        kind: ReduceKind, values: &[f32], cols: usize, row_step: Option<usize>, results: &mut [f64],
+    );
+}
+
 /// Columns from which on rows are added up in registers.
 const WIDE: usize = 32;
 /// Rows whose lanes are added up together, and vectors that add up side by side.
@@ -309,4 +320,114 @@ fn sum_columns<S: Simd>(s: S, values: &[f32], cols: usize, first: usize, sums: &
         unsafe { s.store(all.as_mut_ptr().add(v * S::LANES), lanes) };
     }
     sums.iter_mut().zip(&all[..ABREAST * S::LANES]).for_each(|(s, &v)| *s += f64::from(v));
+}
+
+#[inline(always)]
+fn extreme<S: Simd>(s: S, kind: ReduceKind, values: &[f32], cols: usize, row_step: Option<usize>, results: &mut [f64]) {
+    match kind {
+        ReduceKind::Max => extremes::<S, true>(s, values, cols, row_step, results),
+        ReduceKind::Min => extremes::<S, false>(s, values, cols, row_step, results),
+        ReduceKind::Sum | ReduceKind::Prod => unreachable!("{kind:?} is no extreme"),
+    }
+}
+
+#[inline(always)]
+fn extremes<S: Simd, const MAX: bool>(s: S, values: &[f32], cols: usize, row_step: Option<usize>, results: &mut [f64]) {
+    let kind = if MAX { ReduceKind::Max } else { ReduceKind::Min };
+    let Some(step) = row_step else {
+        for at in (0..cols).step_by(S::LANES) {
+            let part = at..cols.min(at + S::LANES);
+            let mut met = Met::begin(s, load_part(s, &values[part.clone()]));
+            for row in values.chunks_exact(cols) {
+                met.meet::<MAX>(s, load_part(s, &row[part.clone()]));
+            }
+            let mut lanes = [0.0; 16];
+            s.store_array(&mut lanes, met.end(s));
+            for (result, &lane) in results[part].iter_mut().zip(&lanes) {
+                *result = kind.combine(*result, f64::from(lane));
+            }
+        }
+        return;
+    };
+    for (i, row) in values.chunks_exact(cols).enumerate() {
+        let result = &mut results[i * step];
+        *result = kind.combine(*result, f64::from(extreme_of_row::<S, MAX>(s, row)));
+    }
+}
+
+/// The greatest, or least, of what each lane has met, and which lanes have met NaN.
+#[derive(Clone, Copy)]
+struct Met<S: Simd> {
+    extreme: S::F,
+    nan: S::M,
+}
+
+impl<S: Simd> Met<S> {
+    #[inline(always)]
+    fn begin(s: S, values: S::F) -> Self {
+        Met { extreme: values, nan: s.mnot(s.eq(values, values)) }
+    }
+
+    #[inline(always)]
+    fn meet<const MAX: bool>(&mut self, s: S, values: S::F) {
+        // Where a value is NaN, the extreme stays.
+        self.extreme = if MAX { s.max(values, self.extreme) } else { s.min(values, self.extreme) };
+        self.nan = s.mor(self.nan, s.mnot(s.eq(values, values)));
+    }
+
+    #[inline(always)]
+    fn with<const MAX: bool>(mut self, s: S, other: Self) -> Self {
+        self.meet::<MAX>(s, other.extreme);
+        self.nan = s.mor(self.nan, other.nan);
+        self
+    }
+
+    /// The extremes, NaN in lanes that have met it.
+    #[inline(always)]
+    fn end(self, s: S) -> S::F {
+        s.select(self.nan, s.splat(f32::NAN), self.extreme)
+    }
+}
+
+/// At most a vector of values, and 0 in the lanes behind them.
+#[inline(always)]
+fn load_part<S: Simd>(s: S, values: &[f32]) -> S::F {
+    // SAFETY: as many elements are there.
+    unsafe {
+        match values.len() == S::LANES {
+            true => s.load(values.as_ptr()),
+            false => s.load_first(values.as_ptr(), values.len()),
+        }
+    }
+}
+
+#[inline(always)]
+fn extreme_of_row<S: Simd, const MAX: bool>(s: S, row: &[f32]) -> f32 {
+    if row.len() < S::LANES {
+        let start = if MAX { f32::NEG_INFINITY } else { f32::INFINITY };
+        return row.iter().fold(start, |a, &b| if MAX { math::maximum(a, b) } else { math::minimum(a, b) });
+    }
+    // Values may count twice: the first vector is where all lanes begin, and the last one overlaps others.
+    let mut lanes = [Met::begin(s, load_part(s, &row[..S::LANES])); ABREAST];
+    let blocks = row.chunks_exact(ABREAST * S::LANES);
+    let rest = blocks.remainder();
+    for block in blocks {
+        for (v, lanes) in lanes.iter_mut().enumerate() {
+            // SAFETY: the block has as many vectors.
+            lanes.meet::<MAX>(s, unsafe { s.load(block.as_ptr().add(v * S::LANES)) });
+        }
+    }
+    for (v, lanes) in lanes.iter_mut().enumerate() {
+        if (v + 1) * S::LANES <= rest.len() {
+            // SAFETY: as checked.
+            lanes.meet::<MAX>(s, unsafe { s.load(rest.as_ptr().add(v * S::LANES)) });
+        }
+    }
+    lanes[3].meet::<MAX>(s, load_part(s, &row[row.len() - S::LANES..]));
+    let [a, b, c, d] = lanes;
+    let all = a.with::<MAX>(s, c).with::<MAX>(s, b.with::<MAX>(s, d));
+    if s.reduce_max(s.select(all.nan, s.splat(1.0), s.zero())) > 0.0 {
+        return f32::NAN;
+    }
+    if MAX { s.reduce_max(all.extreme) } else { s.reduce_min(all.extreme) }
 }

@@ -64,6 +64,7 @@ pub fn lower_region(region: &Region, tier: Tier) -> Result<Lowered> {
         apply: forms::select(tier),
         chain: chain::select(tier),
         sum: forms::select_sum(tier),
+        extreme: forms::select_extreme(tier),
         region: region.clone(),
         space,
         layout,
@@ -100,6 +101,7 @@ struct Engine {
     apply: forms::Apply,
     chain: chain::RunFn,
     sum: forms::Sum,
+    extreme: forms::Extreme,
     region: Region,
     space: Space,
     layout: Layout,
@@ -421,6 +423,15 @@ impl Engine {
                     (ReduceKind::Sum, true, true) => (self.sum)(values, values.len(), Some(0), &mut sums[at..]),
                     (ReduceKind::Sum, false, true) => (self.sum)(values, p.cols, Some(rows.kept_step), &mut sums[at..]),
                     (ReduceKind::Sum, true, false) => (self.sum)(values, p.cols, None, &mut sums[at..at + p.cols]),
+                    (ReduceKind::Max | ReduceKind::Min, true, true) => {
+                        (self.extreme)(kind, values, values.len(), Some(0), &mut sums[at..]);
+                    }
+                    (ReduceKind::Max | ReduceKind::Min, false, true) => {
+                        (self.extreme)(kind, values, p.cols, Some(rows.kept_step), &mut sums[at..]);
+                    }
+                    (ReduceKind::Max | ReduceKind::Min, true, false) => {
+                        (self.extreme)(kind, values, p.cols, None, &mut sums[at..at + p.cols]);
+                    }
                     _ => {
                         let each = |s: f64, v: f32| kind.combine(s, f64::from(v));
                         let all = |s: f64, row: &[f32]| row.iter().fold(s, |s, &v| each(s, v));

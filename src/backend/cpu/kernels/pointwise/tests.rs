@@ -264,6 +264,45 @@ proptest! {
 }
 
 #[test]
+fn extremes_of_rows_and_columns_of_any_length_keep_nan() {
+    let mut rng = Rng::new(9);
+    let special = [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN];
+    for tier in Tier::supported() {
+        let extreme = forms::select_extreme(tier);
+        for cols in (1..40).chain([48, 63, 64, 65, 79, 80, 81, 129, 197]) {
+            for rows in [1, 2, 5] {
+                for case in 0..40 {
+                    let mut values: Vec<f32> =
+                        (0..rows * cols).map(|_| rng.below(2001) as f32 * 0.01 - 30.0 * (case % 3) as f32).collect();
+                    for _ in 0..case % 4 {
+                        values[rng.below(rows * cols)] = special[rng.below(special.len())];
+                    }
+                    if case == 39 {
+                        values.fill(special[rng.below(special.len())]);
+                    }
+                    for kind in [ReduceKind::Max, ReduceKind::Min] {
+                        for step in [None, Some(0), Some(1), Some(3)] {
+                            // Beside what was found before.
+                            let before = [kind.identity(), 4.5, f64::NAN][case % 3];
+                            let mut got = vec![before; cols.max(3 * rows)];
+                            let mut expected = got.clone();
+                            extreme(kind, &values, cols, step, &mut got);
+                            for (i, &v) in values.iter().enumerate() {
+                                let e = &mut expected[step.map_or(i % cols, |step| i / cols * step)];
+                                *e = kind.combine(*e, f64::from(v));
+                            }
+                            let same = |(a, b): (&f64, &f64)| a == b || a.is_nan() && b.is_nan();
+                            let all = got.iter().zip(&expected).all(same);
+                            assert!(all, "{tier} {kind:?} {rows}x{cols} {step:?}: {got:?}, reference {expected:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn large_sums_in_all_directions() {
     for (shape, axes) in [
         (&[70_000usize, 6][..], &[0usize][..]),
