@@ -157,6 +157,8 @@ class Pipeline:
         self._open_for_batches: Callable[[int, int], Iterator[Any]] | None = None
         # The same elements with a `Failure` where the step's function raises, if it has one.
         self._attempts: Callable[[bool], Iterator[Any]] | None = None
+        # What it is made of, as the first `cache` on disk found it.
+        self._fingerprint: Any = None
 
     def _open(self, peek: bool) -> Iterator[Any]:
         return self._open_pass(peek)

@@ -5,7 +5,6 @@ The description is written last and the folder gets its name when all is in it: 
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
@@ -272,9 +271,12 @@ def cached_in_file(source: Pipeline, filename: Any) -> Callable[[bool], Iterator
     path = file_path(filename.numpy() if isinstance(filename, StringTensor) else filename, "Dataset.cache")
     lock = threading.Lock()
 
-    @functools.cache
     def fingerprint() -> Fingerprint:
-        return Fingerprint(source)
+        # As the data set was at first: what its functions hold may change while they are called.
+        if source._fingerprint is None:
+            source._fingerprint = Fingerprint(source)
+        found: Fingerprint = source._fingerprint
+        return found
 
     def kept() -> Callable[[bool], Iterator[Any]]:
         # Elements that an earlier version wrote say nothing of it.
