@@ -60,15 +60,28 @@ impl Taps {
     }
 }
 
-wide! {
-    /// `to += from * weight`.
-    fn add_bytes(to: &mut [f32], from: &[u8], weight: f32) {
-        to.iter_mut().zip(from).for_each(|(t, &f)| *t += f32::from(f) * weight);
-    }
+/// Numbers of a row that are summed at a time: their sums stay in registers.
+const BLOCK: usize = 64;
 
-    /// `to = from * weight`.
-    fn set_bytes(to: &mut [f32], from: &[u8], weight: f32) {
-        to.iter_mut().zip(from).for_each(|(t, &f)| *t = f32::from(f) * weight);
+wide! {
+    /// The sums of rows of bytes, each from a place on and times a weight.
+    fn sum_bytes(to: &mut [f32], all: &[u8], rows: &[(usize, f32)]) {
+        let (blocks, rest) = to.as_chunks_mut::<BLOCK>();
+        let mut first = 0;
+        for block in blocks {
+            let mut sums = [0.0f32; BLOCK];
+            for &(at, weight) in rows {
+                let from = &all[at + first..][..BLOCK];
+                for i in 0..BLOCK {
+                    sums[i] += f32::from(from[i]) * weight;
+                }
+            }
+            *block = sums;
+            first += BLOCK;
+        }
+        for (i, t) in rest.iter_mut().enumerate() {
+            *t = rows.iter().fold(0.0, |sum, &(at, weight)| sum + f32::from(all[at + first + i]) * weight);
+        }
     }
 
     /// Sums along a row of pixels of one float.
@@ -185,24 +198,22 @@ pub fn resample(view: &View<'_>, rows: &Taps, columns: &Taps) -> Planes {
     let end = columns.start.iter().max().map_or(0, |start| (start + columns.taps) * depth);
     let mut sums = vec![0.0f32; view.columns * depth + 1];
     let mut single = vec![0.0f32; view.columns];
+    let mut read = Vec::with_capacity(rows.taps);
     for band in 0..bands {
         for y in 0..height {
-            for j in 0..rows.taps {
-                let weight = rows.weights[j * height + y];
-                if j > 0 && weight == 0.0 {
-                    continue;
-                }
-                let at = view.row(rows.start[y] + j) + band * view.strides.2;
-                let to = &mut sums[first..end];
-                match view.elements {
-                    Elements::Bytes(all) if j == 0 => set_bytes(to, &all[at + first..at + end], weight),
-                    Elements::Bytes(all) => add_bytes(to, &all[at + first..at + end], weight),
-                    Elements::Floats(all) => {
-                        if j == 0 {
-                            to.fill(0.0);
-                        }
-                        add_weighted(to, &all[at + first..at + end], weight);
-                    }
+            read.clear();
+            read.extend((0..rows.taps).map(|j| {
+                let at = view.row(rows.start[y] + j) + band * view.strides.2 + first;
+                (at, rows.weights[j * height + y])
+            }));
+            // Taps of no weight need no sum.
+            read.retain(|&(_, weight)| weight != 0.0);
+            let to = &mut sums[first..end];
+            match view.elements {
+                Elements::Bytes(all) => sum_bytes(to, all, &read),
+                Elements::Floats(all) => {
+                    to.fill(0.0);
+                    read.iter().for_each(|&(at, weight)| add_weighted(to, &all[at..at + end - first], weight));
                 }
             }
             if beside && depth == 3 {

@@ -82,7 +82,7 @@ class RandomResizedCrop(SizedLayer, RandomLayer):
         else:
             numbers = [float(n) for n in sizes(*self._sides(shape))]
         if training:
-            window = self._drawn(batch, *numbers, seed=seed)
+            window = self._drawn(batch, numbers, seed)
         elif isinstance(images, UnsizedImage):
             window = ops.expand_dims(ops.stack(numbers), 0)
         else:
@@ -93,10 +93,9 @@ class RandomResizedCrop(SizedLayer, RandomLayer):
         """What `_drawn` needs to know of images: pixels, height and width, and those of the last resort."""
         return (height * width, height, width, *self._fallback(height, width))
 
-    def _drawn(
-        self, batch: int, pixels: Any, height: Any, width: Any, rows: Any, columns: Any, seed: Any
-    ) -> Any:
-        """Windows (top, left, height, width), of shape (batch, 4)."""
+    def _drawn(self, batch: int, sizes: list[Any], seed: Any) -> Any:
+        """Windows (top, left, height, width), of shape (batch, 4), by what `_sizes` gives."""
+        pixels, height, width, rows, columns = sizes
         area = self._uniform((batch, _TRIES), self.scale, seed) * pixels
         ratio = ops.exp(self._uniform((batch, _TRIES), tuple(map(math.log, self.ratio)), seed))
         across, down = ops.round(ops.sqrt(area * ratio)), ops.round(ops.sqrt(area / ratio))
