@@ -103,7 +103,7 @@ _KINDS: dict[str, Any] = {
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """The flags of all settings but the data, by the tables of the file."""
-    from cnnrs.runs import settings
+    from cnnrs.runs import networks, settings
 
     groups = {name: parser.add_argument_group(title) for name, title in (
         ("data", "data: table [data] of the file"),
@@ -120,7 +120,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             f"--{setting.name.replace('_', '-')}", dest=setting.name, metavar=setting.metavar,
             help=setting.help.replace("%", "%%"), **kind,
         )  # fmt: skip
-        completed_by(action, setting.words)
+        # Networks stand above settings, which therefore cannot name them.
+        completed_by(action, networks.names if setting.name == "model" else setting.words)
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:

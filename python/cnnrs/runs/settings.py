@@ -142,12 +142,6 @@ def _of(table: str, convert: Callable[[Any, str], Any], help: str, metavar: str,
     )
 
 
-def _network_names() -> list[str]:
-    from cnnrs.runs import networks
-
-    return networks.names()
-
-
 _D, _M, _T = "data", "model", "training"
 # What is filled in by another setting, where it is not given.
 _DEPEND = {
@@ -204,11 +198,7 @@ class Settings:
         _D, _text, "what the data must be: a run that repeats another stops where they are not", "HASH"
     )
     model: str | None = _of(
-        _M,
-        _text,
-        "network: lenet5, resnet18, mobilenet_v2 …, or the file of a model (resnet18)",
-        "NAME",
-        _network_names,
+        _M, _text, "network: lenet5, resnet18, mobilenet_v2 …, or the file of a model (resnet18)", "NAME"
     )
     weights: str | None = _of(
         _M,
