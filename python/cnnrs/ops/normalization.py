@@ -481,7 +481,7 @@ def dot_product_attention(
             f"{groups} and {value.shape[2]}"
         )
     factor = 1.0 / math.sqrt(depth) if scale is None else float(scale)
-    # Of query and scores, the one with fewer elements is scaled, and of the query what made it does so in passing.
+    # The one with fewer elements is scaled, and a query by what makes it, in passing.
     scales_query = depth <= key.shape[1]
     if scales_query:
         query = apply("mul", query, factor)
