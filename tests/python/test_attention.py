@@ -46,6 +46,21 @@ def test_heads_of_keys_serve_groups_of_queries(heads, groups, options, causal):
     np.testing.assert_allclose(result.numpy(), attended(query, key, value, causal=causal, **given), atol=1e-4)
 
 
+@pytest.mark.parametrize("options", [{}, {"scale": 0.7}, {"scale": -2.0, "attn_logits_soft_cap": 3.0}])
+@pytest.mark.parametrize("queries, keys, depth", [(3, 7, 2), (7, 2, 5), (4, 4, 4), (1, 20, 16)])
+@pytest.mark.parametrize("groups", [4, 2])
+def test_scores_are_scaled_whichever_is_longer(groups, queries, keys, depth, options):
+    query = drawn(2, queries, 4, depth)
+    key, value = drawn(2, keys, groups, depth, seed=1), drawn(2, keys, groups, 3, seed=2)
+    result = ops.dot_product_attention(query, key, value, **options)
+    repeated = [np.repeat(x, 4 // groups, axis=2) for x in (key, value)]
+    scores = np.einsum("bqhd,bkhd->bhqk", query, repeated[0]) * options.get("scale", depth**-0.5)
+    if "attn_logits_soft_cap" in options:
+        scores = 3.0 * np.tanh(scores / 3.0)
+    expected = np.einsum("bhqk,bkhd->bqhd", softmax(scores), repeated[1])
+    np.testing.assert_allclose(result.numpy(), expected, atol=1e-5)
+
+
 def test_gradients_reach_each_argument():
     query, key, value = drawn(1, 3, 4, 2), drawn(1, 3, 2, 2, seed=1), drawn(1, 3, 2, 2, seed=2)
     tangents = [drawn(*x.shape, seed=5) for x in (query, key, value)]

@@ -252,3 +252,24 @@ def test_all_functions_agree_on_what_counts_as_zero():
         assert int(ops.argmax(np.array(row, np.float32))) == int(ops.argmin(np.array(row, np.float32))) == 0
     least = np.finfo(np.float32).tiny
     assert int(ops.argmax(np.array([0.0, least], np.float32))) == 1 and bool(ops.array(least) > 0.0)
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+def test_gelu_has_the_gradient_of_a_step_at_huge_numbers(approximate):
+    x = np.array([9.9, 10.0, 10.1, 40.0, 1e10, 1e30, 3e38], np.float32)
+    (high,) = gradients(lambda x: ops.gelu(x, approximate=approximate), x)
+    (low,) = gradients(lambda x: ops.gelu(x, approximate=approximate), -x)
+    np.testing.assert_allclose(high, 1, rtol=1e-6)
+    np.testing.assert_allclose(low, 0, atol=1e-12)
+
+
+def test_gelu_by_tanh_keeps_its_values_and_derivatives():
+    x = np.linspace(-12, 12, 2001)
+    u = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+    slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2)
+    value = 0.5 * x * (1 + np.tanh(u))
+    derivative = 0.5 * (1 + np.tanh(u)) + 0.5 * x * slope / np.cosh(u) ** 2
+    np.testing.assert_allclose(ops.gelu(x.astype(np.float32), approximate=True), value, rtol=1e-5, atol=2e-6)
+    (got,) = gradients(lambda x: ops.gelu(x, approximate=True), x)
+    np.testing.assert_allclose(got, derivative, rtol=1e-5, atol=2e-6)
+    assert np.isnan(np.asarray(ops.gelu(np.array([NAN], np.float32), approximate=True))).all()

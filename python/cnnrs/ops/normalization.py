@@ -480,12 +480,18 @@ def dot_product_attention(
             f"dot_product_attention: key, value: expected heads that divide the {heads} of query, received "
             f"{groups} and {value.shape[2]}"
         )
+    factor = 1.0 / math.sqrt(depth) if scale is None else float(scale)
+    # The one with fewer elements is scaled, and a query by what makes it, in passing.
+    scales_query = depth <= key.shape[1]
+    if scales_query:
+        query = apply("mul", query, factor)
     query, key, value = (apply("transpose", t, perm=[0, 2, 1, 3]) for t in (query, key, value))
     if groups != heads:
         # The heads of a group are further queries of one head.
         query = apply("reshape", query, shape=[batch, groups, heads // groups * queries, depth])
-    factor = 1.0 / math.sqrt(depth) if scale is None else float(scale)
-    scores = apply("mul", apply("matmul", query, key, transpose_b=True), factor)
+    scores = apply("matmul", query, key, transpose_b=True)
+    if not scales_query:
+        scores = apply("mul", scores, factor)
     if groups != heads:
         scores = apply("reshape", scores, shape=[batch, heads, queries, key.shape[2]])
     if attn_logits_soft_cap is not None:

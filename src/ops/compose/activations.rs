@@ -160,10 +160,12 @@ impl Compose for Activation {
             Activation::Celu { alpha } => elu(g, x, alpha.get(), alpha.get()),
             Activation::Gelu { approximate } => {
                 let inner = if approximate {
-                    let square = g.unary(Function::Square, x)?;
+                    // From 10 on tanh is 1, and its gradient would be 0 times an infinite cube.
+                    let near = clip(g, x, -10.0, 10.0)?;
+                    let square = g.unary(Function::Square, near)?;
                     let cubic = g.scale(square, 0.044_715)?;
                     let factor = g.offset(cubic, 1.0)?;
-                    let u = g.mul(x, factor)?;
+                    let u = g.mul(near, factor)?;
                     let u = g.scale(u, (2.0 / PI).sqrt())?;
                     g.unary(Function::Tanh, u)?
                 } else {

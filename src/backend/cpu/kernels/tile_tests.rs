@@ -40,7 +40,8 @@ fn tiles_are_as_wide_as_their_columns_fill() {
             assert!(high.vectors <= set.vectors && high.rows >= set.rows, "{tier} {cols}");
             let panels = cols.div_ceil(set.cols());
             let wide = set.vectors > high.vectors;
-            assert!(!wide || panels * set.vectors == set.vectors_for(cols), "{tier} {cols}: an empty vector");
+            let spare = panels * set.vectors - set.vectors_for(cols);
+            assert!(!wide || spare == 0 || panels > 1 && set.vectors == 4, "{tier} {cols}: {spare} empty vectors");
         }
     }
 }
