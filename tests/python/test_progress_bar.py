@@ -9,13 +9,14 @@ import sys
 import numpy as np
 import pytest
 
+import cnnrs
+
 pty = pytest.importorskip("pty")
 fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 TRAINING = """
-import cnnrs
 from cnnrs.base.progbar import Progbar
 bar = Progbar(938, interval=0)
 training = [("loss", 0.1234), ("accuracy", 0.9876)]
