@@ -199,6 +199,14 @@ def test_wrong_arguments_are_named_and_exit_with_2(data, tmp_path, monkeypatch, 
     assert {path.name for path in tmp_path.iterdir()} == {"photos", "wrong.toml", "run.toml"}
 
 
+def test_a_wrong_argument_is_told_in_two_lines(capsys):
+    assert status_of(["train", "none/", "--epochs", "0"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "cnnrs train: error: argument --epochs: expected a positive integer, received '0'",
+        "`cnnrs train --help` explains all arguments",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -271,7 +279,8 @@ def test_evaluate_takes_folders_that_lack_a_class_or_have_broken_files(run, data
     assert sum(found["confusion_matrix"][2]) == 8 and sum(found["confusion_matrix"][1]) == 0
     (other / photos.CLASSES[0] / "none.png").write_bytes(b"no picture")
     assert cli.main(["evaluate", str(out), str(other)]) == 1
-    assert "none.png: not an image" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "none.png: not an image" in said and "--broken skip leaves such files out" in said
     assert cli.main(["evaluate", str(out), str(other), "--broken", "skip", "--json"]) == 0
     said = capsys.readouterr()
     assert "left out, for they are no images" in said.err

@@ -83,7 +83,7 @@ def _commands(program: argparse.ArgumentParser) -> list[_Command]:
 
 
 def _known(action: argparse.Action) -> list[str]:
-    words = action.choices or getattr(action, "words", ())
+    words: Any = action.choices or getattr(action, "words", ())
     return [str(word) for word in (words() if callable(words) else words)]
 
 

@@ -64,8 +64,10 @@ def _evaluate(options: argparse.Namespace) -> int:
         progress = Progress(len(batches.indices), not options.quiet)
         try:
             found = evaluate_model(classifier.model, batches, on_batch=progress)
-        except BaseException:
+        except BaseException as error:
             progress.clear()
+            if isinstance(error, ValueError) and "not an image" in str(error) and options.data is not None:
+                raise ValueError(f"{error}; --broken skip leaves such files out") from error
             raise
         progress.close(always=True)
     print(json.dumps(found.as_dict(), ensure_ascii=False) if options.json else found)
