@@ -359,3 +359,21 @@ def test_a_step_that_does_not_fit_in_memory_names_model_step_and_samples():
     model.compile("sgd", "mse")
     model.train_on_batch(np.ones((4, 2)), np.ones((4, 3)))
     assert [s.label for s in model._recorded.values()] == ["net: train_step on 4 samples"]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "instead"),
+    [
+        (
+            cnnrs.losses,
+            "FocalLoss",
+            "use losses.BinaryFocalCrossentropy or losses.CategoricalFocalCrossentropy",
+        ),
+        (cnnrs.losses, "DiceLoss", "use losses.Dice"),
+        (cnnrs.layers, "FireModule", "use layers.FireBlock"),
+        (cnnrs.layers, "ResidualBlock", "use layers.BasicBlock or layers.BottleneckBlock"),
+    ],
+)
+def test_names_of_papers_lead_to_what_is_here(module, name, instead):
+    with pytest.raises(AttributeError, match=f"has no '{name}'; {instead}"):
+        getattr(module, name)
