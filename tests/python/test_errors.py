@@ -374,3 +374,21 @@ def test_an_argument_that_a_class_sets_by_itself_is_named():
     assert Fixed(use_bias=False).units == 3
     with pytest.raises(TypeError, match="^Fixed: unexpected argument 'activation', which it sets by itself"):
         Fixed(activation="tanh")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "instead"),
+    [
+        (
+            cnnrs.losses,
+            "FocalLoss",
+            "use losses.BinaryFocalCrossentropy or losses.CategoricalFocalCrossentropy",
+        ),
+        (cnnrs.losses, "DiceLoss", "use losses.Dice"),
+        (cnnrs.layers, "FireModule", "use layers.FireBlock"),
+        (cnnrs.layers, "ResidualBlock", "use layers.BasicBlock or layers.BottleneckBlock"),
+    ],
+)
+def test_names_of_papers_lead_to_what_is_here(module, name, instead):
+    with pytest.raises(AttributeError, match=f"has no '{name}'; {instead}"):
+        getattr(module, name)

@@ -24,6 +24,7 @@ class OptimizerRate:
     _grouping: Any
     _variables: list[Variable]
     _track: Any
+    _untrack: Any
     _updates: Any
 
     def _set_rate(self, learning_rate: Any) -> None:
