@@ -69,12 +69,10 @@ macro_rules! ignored {
 /// The same for numbers.
 macro_rules! numbers {
     ($self:ident, $number:ident => $value:expr) => {
-        #[allow(clippy::cast_precision_loss, reason = "pixels are numbers of 32 bits")]
         fn visit_u64<E: Error>($self, number: u64) -> Result<Self::Value, E> {
             let $number = number as f64;
             $value
         }
-        #[allow(clippy::cast_precision_loss, reason = "pixels are numbers of 32 bits")]
         fn visit_i64<E: Error>($self, number: i64) -> Result<Self::Value, E> {
             let $number = number as f64;
             $value
@@ -224,7 +222,6 @@ impl<'de> Visitor<'de> for Entry<'_> {
         if *pixels.leaves.get_or_insert(self.depth) != self.depth || pixels.shape.len() > self.depth {
             return Err(pixels.error("rows of different depths"));
         }
-        #[allow(clippy::cast_possible_truncation, reason = "pixels are numbers of 32 bits")]
         pixels.values.push(number as f32);
         Ok(None)
     });

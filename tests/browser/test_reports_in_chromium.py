@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -136,6 +137,40 @@ def contrast(first: str, second: str) -> float:
 
     high, low = sorted([luminance(first), luminance(second)], reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def test_a_search_fits_a_phone(browser, run, tmp_path):
+    """Its table scrolls for itself, errors are broken into lines, names under charts do not overlap."""
+    names = ["adamw", "sgd", "a schedule of a long name", "[224, 224]"]
+    trials = [
+        {
+            "number": i, "state": "complete", "value": 0.5 + i / 50, "seconds": 12.5,
+            "settings": {"learning_rate": 10.0 ** -(i % 4), "optimizer": names[i % 4], "mixup": i / 10},
+            "epochs": [0.3, 0.5 + i / 50],
+        }
+        for i in range(12)
+    ]  # fmt: skip
+    trials.append({"number": 12, "state": "fail", "value": None, "settings": {}, "error": "so " * 90})
+    content = {"metric": "val_accuracy", "direction": "maximize", "best": 11, "trials": trials}
+    (tmp_path / "search.json").write_text(json.dumps(content))
+    page, wrong = opened(browser, reporting.write(tmp_path).as_uri(), "phone")
+    keep(page, "phone-search")
+    assert wrong == [] and is_cut(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == SIZES["phone"][0]
+    overlapping = page.evaluate(
+        """() => [...document.querySelectorAll("#search svg")].flatMap(svg => {
+            const boxes = [...svg.querySelectorAll("text")]
+                .map(e => [e.textContent, e.getBoundingClientRect()]).filter(([_, box]) => box.width);
+            const meet = (a, b) =>
+                a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+            return boxes.flatMap(([name, a], i) => boxes.slice(i + 1)
+                .filter(([_, b]) => meet(a, b)).map(([other, _]) => `${name} | ${other}`));
+        })"""
+    )
+    assert overlapping == []
+    cells = page.evaluate("[...document.querySelectorAll('#search .long')].map(e => e.clientWidth)")
+    assert cells and max(cells) <= 0.8 * SIZES["phone"][0]
+    page.close()
 
 
 def test_paper(browser, run, tmp_path):
