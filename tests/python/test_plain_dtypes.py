@@ -299,7 +299,9 @@ def test_a_model_of_float64_trains_in_float64():
     error = x32 @ kernel + bias - y32
     model.train_on_batch(x, y)
     rate = float(np.float32(0.1))
-    np.testing.assert_allclose(model.weights[0].numpy(), kernel - rate * 2 * x32.T @ error / 32, rtol=1e-6)
+    expected = kernel - rate * 2 * x32.T @ error / 32
+    # A weight may come near 0.
+    np.testing.assert_allclose(model.weights[0].numpy(), expected, rtol=1e-6, atol=2e-8)
     assert model.weights[0].dtype == "float64"
 
 
