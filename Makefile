@@ -72,15 +72,18 @@ test-gpu:
 			cargo test --test gpu --test gpu_kernels --test ops --test plans --test random_graphs --test lazy --test batches; \
 	fi
 
+# Tests of a file run in one process, one behind the other. Most of their time is Python's, on one core.
+IN_PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
 # Type checks and tests run against the installed wheel: what is tested is what is shipped.
 test-python: $(VENV)/.wheel $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest cnnrs._core --mypy-config-file pyproject.toml
-	$(BIN)/pytest
+	$(BIN)/pytest $(IN_PARALLEL)
 	@# Beside the bridge, tensors print types as TensorFlow does: its examples run in a process of their own.
-	$(BIN)/pytest --doctest-modules --pyargs cnnrs --ignore-glob='*/cnnrs/compat/tf/*'
+	$(BIN)/pytest $(IN_PARALLEL) --doctest-modules --pyargs cnnrs --ignore-glob='*/cnnrs/compat/tf/*'
 	$(BIN)/pytest --doctest-modules --pyargs cnnrs.compat.tf
 
 # The page of a run in a browser: 400 MB that `make test` should not ask for, which reads the page with html.parser.

@@ -96,6 +96,11 @@ def odd_bmps() -> dict[str, bytes]:
         "four_bits_os2_2.bmp": bmp(5, 2, 4, rows, greens, header=64),
         "runs_4.bmp": bmp(5, 2, 4, runs[4], greens, 2),
         "runs_8.bmp": bmp(5, 2, 8, runs[8], greens, 1),
+        # The last pixel is there, the end of the image is not said.
+        "runs_4_without_end.bmp": bmp(5, 2, 4, runs[4][:-2], greens, 2),
+        "runs_8_without_end.bmp": bmp(5, 2, 8, runs[8][:-2], greens, 1),
+        "runs_8_line_end.bmp": bmp(5, 2, 8, runs[8][:-2] + bytes(2), greens, 1),
+        "runs.bad.bmp": bmp(5, 2, 8, runs[8][:6], greens, 1),
         "words_555.bmp": bmp(WIDTH, HEIGHT, 16, (words & 0x7FFF).tobytes()),
         "words_565.bmp": bmp(WIDTH, HEIGHT, 16, words.tobytes(), struct.pack("<III", 0xF800, 0x7E0, 0x1F), 3),
     }
@@ -144,6 +149,31 @@ def odd_tiffs(rgb: np.ndarray, rgba: np.ndarray) -> dict[str, bytes]:
             WIDTH, HEIGHT, [bits], {258: (1,), 259: (1,), 262: (1,), 266: (2,), 277: (1,)}
         ),
         "jpeg_chroma.tif": tiff(WIDTH, HEIGHT, [jpeg], {**colours, 259: (7,), 262: (6,), 530: (1, 1)}),
+        **odd_levels(rgb[:, :, 0].astype(int)),
+    }
+
+
+def odd_levels(levels: np.ndarray) -> dict[str, bytes]:
+    """TIFFs of one level a pixel: signed, floats, and with 0 for white."""
+
+    def made(kind: str, white_is_zero: bool = False, levels: np.ndarray = levels) -> bytes:
+        array = ((levels - 60) * (200 if kind == "<u2" else 1)).astype(kind)
+        sample_format = {"u": 1, "i": 2, "f": 3}[array.dtype.kind]
+        bits = 8 * array.itemsize
+        tags = {258: (bits,), 259: (1,), 262: (0 if white_is_zero else 1,), 277: (1,), 339: (sample_format,)}
+        return tiff(levels.shape[1], levels.shape[0], [array.tobytes()], tags)
+
+    few = levels[:4, :6]
+    return {
+        "white_is_zero.tif": made("u1", white_is_zero=True),
+        "deep_white_is_zero.tif": made("<u2", white_is_zero=True),
+        "floats_white_is_zero.tif": made("<f4", white_is_zero=True),
+        "signed_8.tif": made("i1"),
+        "signed_16.tif": made("<i2"),
+        "floats_16.bad.tif": made("<f2", levels=few),
+        "floats_64.bad.tif": made("<f8", levels=few),
+        "integers_64.bad.tif": made("<u8", levels=few),
+        "signed_white_is_zero.bad.tif": made("<i2", white_is_zero=True, levels=few),
     }
 
 

@@ -5,8 +5,7 @@
 All read the same files with the same number of workers, each library in a process of its own, one after the
 other, round by round. The best round counts, after a pass that warms caches and starts workers. Beside the
 images a second stands the time of a processor that an image took, which other programs on the machine disturb
-less. Libraries that are not installed are left out. `--training` measures instead which part of the training
-steps of ResNet-18 is spent waiting for data.
+less. Libraries that are not installed are left out. `pipelines.py` adds augmentation, `waiting.py` a network.
 """
 
 from __future__ import annotations
@@ -125,30 +124,6 @@ def with_tensorflow(folder: Path) -> dict[str, list[float]]:
 READERS = {"cnnrs": with_cnnrs, "torch": with_torch, "tensorflow": with_tensorflow}
 
 
-def waiting(folder: Path) -> None:
-    """Which part of the steps of ResNet-18 is spent waiting for batches."""
-    from cnnrs import applications, utils
-
-    data = utils.image_dataset_from_directory(
-        folder, image_size=(SIZE, SIZE), batch_size=BATCH, seed=1, verbose=False
-    )
-    model = applications.ResNet18(weights=None, classes=2, input_shape=(SIZE, SIZE, 3))
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    waited = total = 0.0
-    steps = 0
-    begin = time.perf_counter()
-    for images, labels in data.prefetch(1):
-        taken = time.perf_counter()
-        model.train_on_batch(images, labels)
-        end = time.perf_counter()
-        # The first step compiles the plan.
-        if steps:
-            waited, total = waited + taken - begin, total + end - begin
-        begin, steps = end, steps + 1
-    each = total / (steps - 1)
-    print(f"{steps - 1} steps of {BATCH}: {each:.2f} s each, {waited / total:.2%} of it waiting for data")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -159,7 +134,6 @@ def main() -> None:
     parser.add_argument("--tensorflow", default=sys.executable, help="an interpreter that has tensorflow")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--count", type=int, default=256, help="images of each kind")
-    parser.add_argument("--training", action="store_true")
     parser.add_argument("--worker", nargs=2, metavar=("LIBRARY", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -169,9 +143,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make(folder, options.count)
-        if options.training:
-            waiting(folder / "jpeg")
-            return
         for kind in ("jpeg", "png"):
             best: dict[str, list[float]] = {}
             for _ in range(options.rounds):

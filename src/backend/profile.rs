@@ -53,16 +53,47 @@ impl Profile {
         }
     }
 
+    /// The same as [`Profile::table`], as JSON: seconds, counts and bytes.
+    pub fn json(&self) -> String {
+        let threads = self.workers as f64;
+        let steps = self.sorted().into_iter().map(|s| {
+            serde_json::json!({
+                "kernel": s.kernel,
+                "computes": s.text,
+                "origin": s.origin.as_deref(),
+                "chunks": s.chunks,
+                "seconds": s.busy.as_secs_f64() / threads,
+                "span_seconds": s.span.as_secs_f64(),
+                "flops": s.flops,
+                "bytes": s.bytes,
+            })
+        });
+        let steps: Vec<_> = steps.collect();
+        serde_json::json!({
+            "seconds": self.wall.as_secs_f64(),
+            "threads": self.workers,
+            "idle": self.idle(),
+            "flops": self.steps.iter().map(|s| s.flops).sum::<u64>(),
+            "steps": steps,
+        })
+        .to_string()
+    }
+
+    /// Steps, the slowest one first.
+    fn sorted(&self) -> Vec<&StepProfile> {
+        let mut order: Vec<&StepProfile> = self.steps.iter().collect();
+        order.sort_by_key(|s| std::cmp::Reverse(s.busy));
+        order
+    }
+
     /// A table, the slowest step first: milliseconds (busy time over threads), share of the run,
     /// GFLOP/s and GB/s of all threads together, the part of its span in which threads had nothing of it
     /// to do, kernel, chunks, what it computes and for whom.
     pub fn table(&self) -> String {
         let threads = self.workers as f64;
         let wall = self.wall.as_secs_f64();
-        let mut order: Vec<&StepProfile> = self.steps.iter().collect();
-        order.sort_by_key(|s| std::cmp::Reverse(s.busy));
         let mut table = String::from("      ms  share  GFLOP/s    GB/s  idle  kernel\n");
-        for s in order {
+        for s in self.sorted() {
             let seconds = s.busy.as_secs_f64() / threads;
             let rate = |amount: u64| if seconds > 0.0 { amount as f64 / seconds * 1e-9 } else { 0.0 };
             let span = s.span.as_secs_f64();

@@ -3,6 +3,7 @@
 mod atomic;
 mod destination;
 pub mod hdf5;
+pub mod image_json;
 pub mod safetensors;
 mod temporary;
 

@@ -138,21 +138,21 @@ impl PyCompiledFunction {
         self.function.is_pure()
     }
 
-    /// Runs the function `repeats` times and gives a table of its steps, each with its fastest time.
+    /// Runs the function `repeats` times and gives its steps, each with its fastest time, as a table and as JSON.
     #[pyo3(signature = (*arguments, repeats=10))]
-    fn profile(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>, repeats: usize) -> PyResult<String> {
+    fn profile(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>, repeats: usize) -> PyResult<(String, String)> {
         if repeats == 0 {
             return Err(PyValueError::new_err("repeats: expected at least 1, received 0"));
         }
         let tensors = self.arguments(arguments)?;
         let function = self.function.clone();
-        let profile = move || -> Result<String> {
+        let profile = move || -> Result<(String, String)> {
             let values: Vec<Arc<Value>> = tensors.iter().map(Tensor::value).collect::<Result<_>>()?;
             let (_, mut fastest) = function.run_profiled(&values)?;
             for _ in 1..repeats {
                 fastest.keep_fastest(&function.run_profiled(&values)?.1);
             }
-            Ok(fastest.table())
+            Ok((fastest.table(), fastest.json()))
         };
         Ok(py.detach(|| section(profile))?)
     }

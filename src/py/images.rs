@@ -5,7 +5,7 @@ use crate::data::read::{Failure, Pixel, Request, read_into};
 use crate::data::resize::{Fit, fixed::Filter, float::Kernel};
 use crate::data::threads;
 use crate::error::{Error, Result};
-use crate::io::FileError;
+use crate::io::{FileError, image_json};
 use numpy::{Element, PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -21,7 +21,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(decode_image, module)?)?;
     module.add_function(wrap_pyfunction!(decode_words, module)?)?;
     module.add_function(wrap_pyfunction!(gif_frames, module)?)?;
-    module.add_function(wrap_pyfunction!(read_images, module)?)
+    module.add_function(wrap_pyfunction!(read_images, module)?)?;
+    module.add_function(wrap_pyfunction!(parse_image_json, module)?)
 }
 
 /// The value of a name in a table, or an error with all names.
@@ -232,4 +233,21 @@ fn exception(path: &std::path::Path, failure: Failure) -> PyErr {
         Failure::System(source) => FileError::System { path: path.to_owned(), action: "read", source }.into(),
         Failure::Content(error) => error.into(),
     }
+}
+
+/// The images of a request as JSON, texts as they are and numbers as arrays, and its `top` as JSON; parsed without the
+/// GIL. The last one says whether the document is an object.
+#[pyfunction]
+#[allow(clippy::type_complexity, reason = "what Python unpacks at once")]
+fn parse_image_json<'py>(
+    py: Python<'py>,
+    content: PyBackedBytes,
+) -> PyResult<(Option<Vec<Bound<'py, PyAny>>>, Option<String>, bool)> {
+    let request = py.detach(|| image_json::parse(&content)).map_err(PyValueError::new_err)?;
+    let object = |image| match image {
+        image_json::Image::Text(text) => Ok(text.into_pyobject(py)?.into_any()),
+        image_json::Image::Pixels { shape, values } => Ok(PyArray1::from_vec(py, values).reshape(shape)?.into_any()),
+    };
+    let images = request.images.map(|images| images.into_iter().map(object).collect::<PyResult<_>>());
+    Ok((images.transpose()?, request.top, request.is_object))
 }

@@ -7,7 +7,7 @@ import math
 import numpy
 
 from fuzz.pointwise import lift
-from fuzz.rounding import value
+from fuzz.rounding import r, value
 from fuzz.table import Call, row
 
 
@@ -15,36 +15,44 @@ def _plain(x):
     return numpy.asarray(value(lift(x)), "float64")
 
 
-def overlaps(kind, first, second):
-    """The four kinds of IoU of boxes that broadcast, from the papers' formulas."""
+def overlaps(kind, first, second, r=lambda x, more=1.0: x):
+    """The four kinds of IoU of boxes that broadcast, from the papers' formulas.
+
+    Args:
+        kind: "iou", "giou", "diou" or "ciou".
+        first: Boxes as corners.
+        second: Others.
+        r: What rounding does to a number. Those who choose by overlaps have none.
+    """
     sides = []
     for boxes in (first, second):
         x0, y0, x1, y1 = (boxes[..., k] for k in range(4))
         sides.append((numpy.minimum(x0, x1), numpy.minimum(y0, y1), abs(x1 - x0), abs(y1 - y0)))
     (ax, ay, aw, ah), (bx, by, bw, bh) = sides
     with numpy.errstate(all="ignore"):
-        width = numpy.clip(numpy.minimum(ax + aw, bx + bw) - numpy.maximum(ax, bx), 0, None)
-        height = numpy.clip(numpy.minimum(ay + ah, by + bh) - numpy.maximum(ay, by), 0, None)
-        union = aw * ah + bw * bh - width * height
-        iou = numpy.where(union > 0, width * height / union, 0)
-        across = numpy.maximum(ax + aw, bx + bw) - numpy.minimum(ax, bx)
-        down = numpy.maximum(ay + ah, by + bh) - numpy.minimum(ay, by)
+        width = r(numpy.clip(numpy.minimum(ax + aw, bx + bw) - numpy.maximum(ax, bx), 0, None))
+        height = r(numpy.clip(numpy.minimum(ay + ah, by + bh) - numpy.maximum(ay, by), 0, None))
+        union = r(r(aw * ah) + r(bw * bh) - r(width * height))
+        iou = numpy.where(union > 0, r(width * height / union, 2.0), 0)
+        across = r(numpy.maximum(ax + aw, bx + bw) - numpy.minimum(ax, bx))
+        down = r(numpy.maximum(ay + ah, by + bh) - numpy.minimum(ay, by))
         if kind == "iou":
             return iou
         if kind == "giou":
             hull = across * down
-            return iou - numpy.where(hull > 0, (hull - union) / hull, 0)
-        apart = (ax + aw / 2 - bx - bw / 2) ** 2 + (ay + ah / 2 - by - bh / 2) ** 2
-        diagonal = across**2 + down**2
-        diou = iou - numpy.where(diagonal > 0, apart / diagonal, 0)
+            return r(iou - numpy.where(hull > 0, r(r(hull - union) / hull, 2.0), 0))
+        apart = r(r(ax + aw / 2 - bx - bw / 2) ** 2 + r(ay + ah / 2 - by - bh / 2) ** 2, 2.0)
+        diagonal = r(across**2 + down**2, 2.0)
+        diou = r(iou - numpy.where(diagonal > 0, r(apart / diagonal), 0))
         if kind == "diou":
             return diou
 
         def angle(w, h):
-            return numpy.arctan2(w, numpy.where((w <= 0) & (h <= 0), 1, h))
+            return r(numpy.arctan2(w, numpy.where((w <= 0) & (h <= 0), 1, h)))
 
-        v = 4 / math.pi**2 * (angle(bw, bh) - angle(aw, ah)) ** 2
-        return diou - numpy.where(1 - iou + v > 0, v * v / (1 - iou + v), 0)
+        v = r(4 / math.pi**2 * r(angle(bw, bh) - angle(aw, ah)) ** 2, 2.0)
+        whole = 1 - iou + v
+        return r(diou - numpy.where(whole > 0, r(v * v / r(whole, 2.0), 2.0), 0))
 
 
 def _of_kind(kind):
@@ -57,7 +65,7 @@ def _of_kind(kind):
             )
         if not aligned:
             first, second = first[..., :, None, :], second[..., None, :, :]
-        return overlaps(kind, first, second)
+        return overlaps(kind, first, second, r)
 
     return reference
 

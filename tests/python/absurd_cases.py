@@ -20,8 +20,8 @@ import numpy as np
 import cnnrs
 from cnnrs import Input, Model, layers, ops
 
-NUMBERS = [0, -1, 10**7, 10**9, 2**31, 2**61, 2**63]
-MEMORY = 3 << 30
+NUMBERS = [0, -1, 10**5, 10**9, 2**31, 2**61, 2**63]
+MEMORY = 2 << 30
 
 # Arguments that a layer needs, and the shape of one sample where it is no image.
 REQUIRED: dict[str, dict[str, Any]] = {

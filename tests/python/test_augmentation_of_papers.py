@@ -290,6 +290,152 @@ def test_points_of_mixed_images():
                 np.testing.assert_array_equal(moved[i, place], np.float32(wanted))
 
 
+def boxes_around(shown: np.ndarray) -> list[int]:
+    """The box around the pixels that are shown, as "xyxy"."""
+    rows, columns = np.nonzero(shown)
+    return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] if len(rows) else []
+
+
+@pytest.mark.parametrize("classes", [False, True])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_boxes_of_cut_images_are_those_of_the_pixels_that_are_seen(data_format, classes):
+    """Each box is painted as pixels; what is left of them, and what is put in, is counted."""
+    random = np.random.default_rng(4)
+    corners = random.integers(0, 12, (6, 5, 2, 2))
+    boxes = np.concatenate([corners.min(2), corners.max(2) + [2, 3]], axis=-1).astype(np.float32)
+    labels = np.arange(30).reshape(6, 5)
+    x = np.zeros((6, 15, 14, 1) if data_format == "channels_last" else (6, 1, 15, 14), np.float32)
+    given = np.stack([labels] * 2, -1) if classes else labels
+    checked = set()
+    for seed, least in [(seed, least) for seed in range(6) for least in (0.0, 0.4)]:
+        layer = layers.CutMix(
+            (1.0, 1.0), seed=seed, data_format=data_format, bounding_box_format="xyxy", min_visibility=least
+        )
+        drawn = layer.get_random_transformation(x)
+        found = layer.transform_bounding_boxes(
+            {"boxes": ops.convert_to_tensor(boxes), "labels": ops.convert_to_tensor(given)}, drawn
+        )
+        made, marks = host(found["boxes"]), host(found["labels"])
+        marks = marks[..., 0] if classes else marks
+        order, masks = host(drawn["permutation_order"]), host(drawn["batch_masks"]).reshape(6, 15, 14)
+        assert made.shape == (6, 10, 4)
+        for i, k in np.ndindex(6, 10):
+            source = (i, k) if k < 5 else (order[i], k - 5)
+            painted = np.zeros((15, 14), bool)
+            x0, y0, x1, y1 = boxes[source].astype(int)
+            painted[y0:y1, x0:x1] = True
+            shown = painted & (masks[i] == (k >= 5))
+            # Boxes reach beyond the image here, and what lies there is not seen.
+            whole = (x1 - x0) * (y1 - y0) if k >= 5 else painted.sum()
+            part = shown.sum() / whole
+            if part == 0 or part < least - 1e-6:
+                assert marks[i, k] == -1
+            else:
+                assert marks[i, k] == labels[source]
+                np.testing.assert_array_equal(made[i, k], boxes_around(shown))
+            checked.add((k >= 5, part == 0, part < 1, marks[i, k] == -1))
+    assert len(checked) >= 6
+
+
+def test_boxes_of_distorted_images_are_around_their_pixels():
+    """Each box is painted as pixels, which the layer distorts as a mask."""
+    boxes = np.float32([[[10, 12, 50, 40], [30, 20, 62, 55], [0, 0, 0, 0]]] * 3)
+    masks = np.zeros((3, 64, 72, 2), np.uint8)
+    masks[:, 12:40, 10:50, 0] = masks[:, 20:55, 30:62, 1] = 1
+    for seed in range(4):
+        layer = layers.RandomElasticTransform(
+            scale=(0.4, 0.4), factor=(0.7, 0.7), fill_mode="constant", seed=seed, bounding_box_format="xyxy"
+        )
+        labels = np.float32([[4, 5, -1]] * 3)
+        data = layer(
+            {
+                "images": np.zeros((3, 64, 72, 3), np.float32),
+                "segmentation_masks": masks,
+                "bounding_boxes": {"boxes": boxes, "labels": labels},
+            }
+        )
+        found, moved = host(data["bounding_boxes"]["boxes"]), host(data["segmentation_masks"])
+        np.testing.assert_array_equal(host(data["bounding_boxes"]["labels"]), labels)
+        for i, k in np.ndindex(3, 2):
+            # Pixels are read at the nearest place, and sides lie between them.
+            np.testing.assert_allclose(found[i, k], boxes_around(moved[i, :, :, k]), atol=1.0)
+    assert np.abs(found[:, :2] - boxes[:, :2]).max() > 1
+
+
+@pytest.mark.parametrize("name", ["CutMix", "Mosaic", "RandomElasticTransform", "MixUp"])
+def test_all_parts_of_a_sample_go_along_where_a_data_set_maps_the_layer(name):
+    """As a map over batches and as a layer: the same images, boxes, key points and masks."""
+    random = np.random.default_rng(3)
+    corners = random.integers(0, 8, (4, 3, 2, 2))
+    sample = {
+        "images": random.integers(0, 256, (4, 12, 10, 3)).astype(np.uint8),
+        "labels": np.eye(4, dtype=np.float32),
+        "bounding_boxes": {
+            "boxes": np.concatenate([corners.min(2), corners.max(2) + 1], -1).astype(np.float32),
+            "labels": np.arange(12, dtype=np.int32).reshape(4, 3),
+        },
+        "keypoints": random.integers(0, 10, (4, 2, 3)).astype(np.float32),
+        "segmentation_masks": random.integers(0, 3, (4, 12, 10)).astype(np.int32),
+    }
+    layer, mapped = (getattr(layers, name)(seed=5, bounding_box_format="xyxy") for _ in range(2))
+    expected = layer(sample)
+    data = cnnrs.data.Dataset.from_tensor_slices(sample).batch(4).map(mapped)
+    found = next(iter(data))
+    assert found.keys() == expected.keys()
+    for one, other in zip(cnnrs.tree.flatten(found), cnnrs.tree.flatten(expected), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(host(one), host(other), atol=1e-3)
+
+
+def test_a_pipeline_scales_the_images_of_a_sample_and_leaves_the_rest():
+    chain = layers.Pipeline(
+        [
+            layers.RandomFlip("horizontal", seed=1, bounding_box_format="xyxy"),
+            layers.Rescaling(1 / 255),
+            layers.Pipeline([layers.Normalization(mean=[0.5] * 3, variance=[0.25] * 3)]),
+        ]
+    )
+    flip = layers.RandomFlip("horizontal", seed=1, bounding_box_format="xyxy")
+    sample = {
+        "images": np.random.default_rng(1).integers(0, 256, (4, 6, 5, 3)).astype(np.uint8),
+        "keypoints": np.ones((4, 2, 2), np.float32),
+        "bounding_boxes": {"boxes": np.float32([[[0, 0, 2, 3]]] * 4), "labels": np.int32([[1]] * 4)},
+    }
+    expected = flip(sample)
+    mapped = next(iter(cnnrs.data.Dataset.from_tensor_slices(sample).batch(4).map(chain)))
+    for found in (layers.Pipeline.from_config(chain.get_config())(sample), mapped):
+        np.testing.assert_allclose(host(found["images"]), host(expected["images"]) / 127.5 - 1, atol=1e-5)
+        np.testing.assert_array_equal(host(found["keypoints"]), host(expected["keypoints"]))
+        boxes = found["bounding_boxes"]["boxes"]
+        np.testing.assert_array_equal(host(boxes), host(expected["bounding_boxes"]["boxes"]))
+
+
+@pytest.mark.parametrize("name", ["CutMix", "Mosaic", "MixUp"])
+def test_mixing_of_single_images_of_a_data_set_says_what_to_do(name):
+    layer = getattr(layers, name)()
+    images = cnnrs.data.Dataset.from_tensor_slices(np.zeros((4, 8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"one image of shape \(8, 8, 3\); map it behind batch: data.batch"):
+        list(images.map(layer))
+    assert len(list(images.batch(2).map(layer))) == 2
+    pairs = cnnrs.data.Dataset.from_tensor_slices((np.zeros((4, 8, 8, 3), np.uint8), np.eye(4))).batch(2)
+    with pytest.raises(TypeError, match="labels are mixed, too: .*'labels': y.*with one-hot labels, or fit"):
+        list(pairs.map(lambda x, y: layer((x, y))))
+    mixed = next(iter(pairs.map(lambda x, y: layer({"images": x, "labels": y}))))
+    np.testing.assert_allclose(host(mixed["labels"]).sum(1), 1, atol=1e-6)
+    # In inference nothing is mixed.
+    assert len(list(images.map(lambda x: layer(x, training=False)))) == 4
+
+
+def test_a_dict_of_boxes_without_labels_is_named_without_its_numbers():
+    layer = layers.RandomFlip(bounding_box_format="xyxy")
+    boxes = np.zeros((2, 500, 4), np.float32)
+    with pytest.raises(ValueError, match="received the keys .'boxes'., without 'labels'; a class for") as one:
+        layer({"images": np.zeros((2, 8, 8, 3)), "bounding_boxes": {"boxes": boxes}})
+    with pytest.raises(ValueError, match=r"received Tensor of shape \(2, 500, 4\)") as other:
+        layer({"images": np.zeros((2, 8, 8, 3)), "bounding_boxes": boxes})
+    assert max(len(str(error.value)) for error in (one, other)) < 250
+
+
 @pytest.mark.parametrize("kind", ["RandomCrop", "CenterCrop", "RandomTranslation", "RandomResizedCrop"])
 def test_boxes_of_which_little_is_left_are_dropped(kind):
     boxes = np.float32([[[0, 0, 9, 9], [7, 7, 9, 9], [3, 3, 6, 6]]])

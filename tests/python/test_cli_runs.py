@@ -17,9 +17,8 @@ import photos
 import pytest
 
 import cnnrs
-from cnnrs import cli
+from cnnrs import cli, runs
 from cnnrs.cli import program
-from cnnrs.cli.completion import script
 
 COMMAND = [sys.executable, "-m", "cnnrs"]
 
@@ -147,7 +146,7 @@ def test_a_file_repeats_a_run_and_flags_go_before_it(run, tmp_path, capsys):
     assert cli.main(
         ["train", str(out / "run.toml"), "--epochs", "1", "--out", str(tmp_path / "other"), "--quiet"]
     ) == 0  # fmt: skip
-    assert cnnrs.runs.Settings.load(tmp_path / "other" / "run.toml").epochs == 1
+    assert runs.Settings.load(tmp_path / "other" / "run.toml").epochs == 1
     capsys.readouterr()
 
 
@@ -173,6 +172,21 @@ def test_a_file_repeats_a_run_and_flags_go_before_it(run, tmp_path, capsys):
         (["convert", "run", "model.onnx"], "ONNX is not written by this version"),
         (["evaluate", "model.keras"], "expected a folder of images by class"),
         (["completion", "csh"], "invalid choice"),
+        (["evaluate", "run", "--class-names", "a,a"], "expected different names"),
+        (["evaluate", "photos", "--class-names", "a,b"], "--class-names: expected FOLDER with it"),
+        (["evaluate", "photos", "--broken", "skip"], "--broken: expected FOLDER with it"),
+        (["evaluate", "photos", "--broken", "maybe"], "invalid choice"),
+        *(
+            ([*command, "--device", "tpu"], 'argument --device: expected one of "cpu", "gpu"')
+            for command in (
+                ["predict", "run", "a.png"],
+                ["evaluate", "run"],
+                ["bench", "lenet5"],
+                ["explain", "lenet5"],
+                ["profile", "lenet5"],
+                ["serve", "run"],
+            )
+        ),
     ],
 )
 def test_wrong_arguments_are_named_and_exit_with_2(data, tmp_path, monkeypatch, capsys, arguments, message):
@@ -183,6 +197,14 @@ def test_wrong_arguments_are_named_and_exit_with_2(data, tmp_path, monkeypatch, 
     assert status_of(arguments) == 2
     assert message in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"photos", "wrong.toml", "run.toml"}
+
+
+def test_a_wrong_argument_is_told_in_two_lines(capsys):
+    assert status_of(["train", "none/", "--epochs", "0"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "cnnrs train: error: argument --epochs: expected a positive integer, received '0'",
+        "`cnnrs train --help` explains all arguments",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -239,6 +261,195 @@ def test_evaluate_measures_the_validation_or_a_folder(run, data, capsys):
     assert measured["images"] == 6 and measured["loss"] == pytest.approx(kept["loss"], abs=1e-6)
     assert cli.main(["evaluate", str(out / "model.keras"), str(data)]) == 0
     assert "Accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("default")
+def test_evaluate_takes_folders_that_lack_a_class_or_have_broken_files(run, data, tmp_path, capsys):
+    out, _ = run
+    other = tmp_path / "other"
+    shutil.copytree(data, other)
+    shutil.rmtree(other / photos.CLASSES[1])
+    assert cli.main(["evaluate", str(out), str(other), "--json"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert f"has no folder of these classes: {photos.CLASSES[1]}" in said.err
+    assert found["images"] == 16 and len(found["confusion_matrix"]) == 3
+    assert found["report"]["classes"][photos.CLASSES[1]]["support"] == 0
+    # The labels are those of the model: the last class stays the last one.
+    assert sum(found["confusion_matrix"][2]) == 8 and sum(found["confusion_matrix"][1]) == 0
+    (other / photos.CLASSES[0] / "none.png").write_bytes(b"no picture")
+    assert cli.main(["evaluate", str(out), str(other)]) == 1
+    said = capsys.readouterr().err
+    assert "none.png: not an image" in said and "--broken skip leaves such files out" in said
+    assert cli.main(["evaluate", str(out), str(other), "--broken", "skip", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "left out, for they are no images" in said.err
+    assert json.loads(said.out) == found
+    shutil.rmtree(other)
+    (other / "elsewhere").mkdir(parents=True)
+    assert cli.main(["evaluate", str(out), str(other)]) == 2
+    assert "has no folder" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("default")
+def test_names_of_classes_are_the_folders_where_the_file_has_none(run, data, tmp_path, capsys):
+    out, _ = run
+    model = cnnrs.models.load_model(out / "model.keras", compile=False)
+    model.set_image_preprocessing(None, image_size=(28, 28))
+    path = str(tmp_path / "plain.keras")
+    model.save(path)
+    assert cli.main(["evaluate", str(out), str(data), "--json"]) == 0
+    expected = json.loads(capsys.readouterr().out)
+    assert cli.main(["evaluate", path, str(data), "--json"]) == 0
+    said = capsys.readouterr()
+    assert f"has no names of its classes: taking {', '.join(photos.CLASSES)}" in said.err
+    assert json.loads(said.out)["confusion_matrix"] == expected["confusion_matrix"]
+    turned = ",".join(reversed(photos.CLASSES))
+    assert cli.main(["evaluate", path, str(data), "--class-names", turned, "--json"]) == 0
+    found = np.array(json.loads(capsys.readouterr().out)["confusion_matrix"])
+    np.testing.assert_array_equal(found, np.array(expected["confusion_matrix"])[::-1])
+    assert cli.main(["evaluate", path, str(data), "--class-names", "a,b"]) == 2
+    assert "expected 3 names, one for each class" in capsys.readouterr().err
+    one = str(data / photos.CLASSES[0] / "0.png")
+    assert cli.main(["predict", path, one, "--class-names", "a,b,c", "--top", "3"]) == 0
+    assert {word.split()[0] for word in capsys.readouterr().out.split(": ")[1].split(", ")} == {"a", "b", "c"}
+    (tmp_path / "two" / "x").mkdir(parents=True)
+    (tmp_path / "two" / "y").mkdir()
+    assert cli.main(["evaluate", path, str(tmp_path / "two")]) == 2
+    assert "has 3 classes without names" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("default")
+def test_evaluate_tells_that_the_data_of_the_run_have_changed(data, tmp_path, capsys):
+    own = shutil.copytree(data, tmp_path / "photos")
+    out = tmp_path / "run"
+    options = ["--model", "lenet5", "--epochs", "1", "--out", str(out), "--quiet", "--no-report"]
+    assert cli.main(["train", str(own), *options]) == 0
+    assert cli.main(["evaluate", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "warning" not in said.err and "6 images in" in said.err
+    (own / photos.CLASSES[0] / "0.png").unlink()
+    assert cli.main(["evaluate", str(out), "--quiet"]) == 0
+    said = capsys.readouterr()
+    assert "no longer holds the images of the run" in said.err and "images in" not in said.err
+
+
+def test_evaluate_and_predict_show_rate_and_time_left(run, data, capsys, monkeypatch):
+    from cnnrs.runs import progress
+
+    monkeypatch.setattr(progress, "_APART", 0.0)
+    out, _ = run
+    assert cli.main(["evaluate", str(out), str(data), "--batch-size", "10"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines] == ["10/24", "20/24", "24/24", "24"]
+    assert all("images/s" in line for line in lines) and all("left" in line for line in lines[:3])
+    assert cli.main(["predict", str(out), str(data), "--json"]) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 24 and "12/24  " in said.err and "24 images in" in said.err
+    assert cli.main(["predict", str(out), str(data), "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pseudo-terminal")
+def test_progress_of_predict_leaves_its_answers_whole_in_a_terminal(run, data):
+    out, _ = run
+    code = (
+        "import sys; from cnnrs import cli; from cnnrs.runs import progress; progress._REDRAWN = 0.0\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    status, output = in_terminal([sys.executable, "-c", code, "predict", str(out), str(data)], 80)
+    assert status == 0 and "images/s" in output
+    shown = [part.split("\r")[-1] for part in output.replace("\r\n", "\n").split("\n")]
+    assert sum(f"{data}" in line and line.startswith(str(data)) for line in shown) == 24
+    assert re.match(r"24 images in .* images/s", shown[-2] if shown[-1] == "" else shown[-1])
+
+
+def test_a_run_that_is_over_trains_to_more_epochs_with_the_bits_of_a_longer_one(data, tmp_path, capsys):
+    def train(out, epochs):
+        options = ["--model", "lenet5", "--batch-size", "6", "--seed", "5", "--schedule", "constant"]
+        options += ["--epochs", str(epochs), "--out", str(tmp_path / out), "--quiet", "--no-report"]
+        assert cli.main(["train", str(data), *options]) == 0
+
+    train("long", 3)
+    train("short", 1)
+    short = str(tmp_path / "short")
+    capsys.readouterr()
+    assert cli.main(["resume", short]) == 1
+    assert f"`cnnrs resume {short} --epochs N`" in capsys.readouterr().err
+    assert cli.main(["resume", short, "--epochs", "1"]) == 2
+    assert "has 1 already, expected more, received 1" in capsys.readouterr().err
+    for epochs in (2, 3):
+        arguments = ["resume", short, "--epochs", str(epochs), "--quiet", "--no-report", "--json"]
+        assert cli.main(arguments) == 0
+        assert json.loads(capsys.readouterr().out)["epochs"] == epochs
+    for name in ("model.keras", "last.keras", "run.toml"):
+        assert (tmp_path / "short" / name).read_bytes() == (tmp_path / "long" / name).read_bytes()
+    assert len((tmp_path / "short" / "history.csv").read_text().splitlines()) == 4
+    shutil.rmtree(tmp_path / "short" / "state")
+    assert cli.main(["resume", short, "--epochs", "9"]) == 1
+    assert "the state of its training is not there" in capsys.readouterr().err
+    assert runs.Settings.load(tmp_path / "short" / "run.toml").epochs == 3
+
+
+def test_an_interrupted_run_is_resumed_to_more_epochs(data, tmp_path):
+    class Stop(cnnrs.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    given = runs.Settings(data=str(data), model="lenet5", epochs=2, batch_size=6, seed=5)
+    with pytest.raises(runs.Interrupted):
+        runs.train(given, tmp_path / "run", progress=False, check=False, report=False, callbacks=[Stop()])
+    result = runs.resume(tmp_path / "run", progress=False, report=False, epochs=4)
+    assert result.epochs == 4 and runs.Settings.load(tmp_path / "run" / "run.toml").epochs == 4
+    rates = [row["learning_rate"] for row in result.history]
+    # The schedule is that of four epochs from where it went on: it ends at zero there, and not before.
+    assert rates[-1] == 0 and min(rates[:-1]) > 0
+    # A folder of its own, and the one that a longer run takes up again.
+    assert (tmp_path / "run" / "state").is_dir() and not (tmp_path / "run" / "snapshot").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keys"),
+    [
+        (["report", "RUN", "--no-explain"], {"path", "bytes"}),
+        (["summary", "RUN"], {"name", "parameters", "layers"}),
+        (["summary", "RUN/model.keras"], {"kind", "layers", "arrays", "bytes", "image_preprocessing"}),
+        (["summary", "lenet5", "--costs"], {"flops", "macs", "inference_bytes", "layers"}),
+        (["explain", "lenet5"], {"layers", "steps", "num_steps", "flops", "arena_bytes"}),
+        (["profile", "lenet5", "--repeats", "1"], {"seconds", "threads", "idle", "steps", "flops"}),
+        (["convert", "RUN", "OUT/m.weights.h5"], {"path", "bytes", "holds", "optimizer"}),
+        (["doctor"], {"cnnrs", "Python", "threads"}),
+        (["check", "RUN/empty.py"], {"files"}),
+    ],
+)
+def test_each_answer_comes_as_json(run, tmp_path, capsys, arguments, keys):
+    out, _ = run
+    (out / "empty.py").write_text("import keras\n")
+    given = [word.replace("RUN", str(out)).replace("OUT", str(tmp_path)) for word in arguments]
+    assert cli.main([*given, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert keys <= set(found), sorted(found)
+
+
+def test_figures_of_json_are_those_of_the_tables(capsys):
+    assert cli.main(["summary", "lenet5", "--costs", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    layers = {layer["name"]: layer for layer in found["layers"]}
+    assert found["parameters"] == 61706 == sum(layer["parameters"] for layer in found["layers"])
+    assert layers["conv1"]["parameters"] == 156 and layers["conv1"]["receptive_field"] == [5, 5]
+    assert cli.main(["profile", "lenet5", "--json"]) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert [s["seconds"] for s in steps] == sorted((s["seconds"] for s in steps), reverse=True)
+    assert {"lenet5/conv1", "lenet5/predictions"} <= {step["origin"] for step in steps}
+    assert cli.main(["train", "--list-models", "--json"]) == 0
+    assert "resnet18" in json.loads(capsys.readouterr().out)
+
+
+def test_all_commands_but_that_for_shells_have_json():
+    (group,) = (a for a in program.make_parser()._actions if hasattr(a, "choices") and a.choices)
+    lacking = [n for n, p in group.choices.items() if "--json" not in p._option_string_actions]
+    assert lacking == ["completion"]
 
 
 def test_check_looks_and_overfits_one_batch_and_trains_nothing(data, tmp_path, capsys, monkeypatch):
@@ -354,35 +565,6 @@ def test_each_command_teaches(capsys):
         text = capsys.readouterr().out
         assert "examples:" in text and f"cnnrs {command}" in text.partition("examples:")[2], command
         assert max(map(len, text.splitlines())) < 115
-
-
-def test_completion_knows_commands_flags_and_networks():
-    parser = program.make_parser()
-    for shell in ("bash", "zsh", "fish"):
-        text = script(shell, parser)
-        assert all(command in text for command in commands())
-        assert "resnet18" in text and "overfit-one-batch" in text
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["cnnrs", "tr"], "train"),
-        (["cnnrs", "train", "--epo"], "--epochs"),
-        (["cnnrs", "train", "--model", "resnet18"], "resnet18"),
-        (["cnnrs", "serve", "--max-b"], "--max-batch"),
-    ],
-)
-def test_bash_completes(tmp_path, words, expected):
-    (tmp_path / "completion").write_text(script("bash", program.make_parser()))
-    given = " ".join(words)
-    code = (
-        f"source {tmp_path}/completion; COMP_WORDS=({given}); COMP_CWORD={len(words) - 1}; _cnnrs; "
-        'printf "%s\\n" "${COMPREPLY[@]}"'
-    )
-    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True)
-    assert done.stderr == "" and expected in done.stdout.split()
 
 
 def test_a_run_has_a_report_which_can_be_written_again(run, tmp_path, capsys):

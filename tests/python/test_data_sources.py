@@ -35,6 +35,17 @@ class Numbers(PyDataset):
         return np.full((2, 1), index, np.float32), np.full((2, 1), drawn + random.random(), np.float32)
 
 
+def test_errors_of_a_data_set_of_batches_name_its_function():
+    class Broken(Numbers):
+        def __getitem__(self, index):
+            raise KeyError("no such batch") if index == 2 else ValueError
+
+    for workers in (None, 2):
+        with pytest.raises((KeyError, ValueError)) as raised:
+            list(cnnrs.data.Dataset.from_py_dataset(Broken(), num_parallel_calls=workers))
+        assert raised.value.__notes__ == ["Dataset.from_py_dataset: index 0"]
+
+
 WORKERS = [
     {},
     {"workers": 3, "max_queue_size": 2},

@@ -359,3 +359,36 @@ def test_a_step_that_does_not_fit_in_memory_names_model_step_and_samples():
     model.compile("sgd", "mse")
     model.train_on_batch(np.ones((4, 2)), np.ones((4, 3)))
     assert [s.label for s in model._recorded.values()] == ["net: train_step on 4 samples"]
+
+
+def test_an_argument_that_a_class_sets_by_itself_is_named():
+    with pytest.raises(
+        TypeError, match="^RandomPerspective: unexpected argument 'fill_mode', which it sets by"
+    ):
+        layers.RandomPerspective(1.0, fill_mode="constant")
+
+    class Fixed(layers.Dense):
+        def __init__(self, **kwargs):
+            super().__init__(3, activation="relu", **kwargs)
+
+    assert Fixed(use_bias=False).units == 3
+    with pytest.raises(TypeError, match="^Fixed: unexpected argument 'activation', which it sets by itself"):
+        Fixed(activation="tanh")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "instead"),
+    [
+        (
+            cnnrs.losses,
+            "FocalLoss",
+            "use losses.BinaryFocalCrossentropy or losses.CategoricalFocalCrossentropy",
+        ),
+        (cnnrs.losses, "DiceLoss", "use losses.Dice"),
+        (cnnrs.layers, "FireModule", "use layers.FireBlock"),
+        (cnnrs.layers, "ResidualBlock", "use layers.BasicBlock or layers.BottleneckBlock"),
+    ],
+)
+def test_names_of_papers_lead_to_what_is_here(module, name, instead):
+    with pytest.raises(AttributeError, match=f"has no '{name}'; {instead}"):
+        getattr(module, name)

@@ -369,3 +369,30 @@ def test_errors_begin_with_the_function_and_show_what_was_given():
         ops.image.sobel(np.ones((4, 4)))
     with pytest.raises(ValueError, match=r"received -1\.0$"):
         ops.image.gaussian_blur(np.ones((4, 4, 1)), None, -1.0 * np.ones(2))
+
+
+def test_errors_about_images_name_the_function() -> None:
+    further = {
+        "affine_transform": [np.zeros((1, 8), "float32")],
+        "crop_images": [1, 1, 1, 1],
+        "difference_of_gaussians": [1.0, 2.0],
+        "elastic_transform": [],
+        "gabor": [0.1],
+        "gaussian_blur": [],
+        "hsv_to_rgb": [],
+        "laplacian": [],
+        "laplacian_of_gaussian": [1.0],
+        "pad_images": [1, 1, 1, 1],
+        "perspective_transform": [np.zeros((1, 4, 2), "float32")] * 2,
+        "resize": [(4, 4)],
+        "rgb_to_grayscale": [],
+        "rgb_to_hsv": [],
+        "scharr": [],
+        "sobel_edges": [],
+        "unsharp_mask": [],
+    }
+    for name, arguments in further.items():
+        with pytest.raises(ValueError, match=f"^{name}: images: expected "):
+            getattr(ops.image, name)(np.zeros(5, "float32"), *arguments)
+    with pytest.raises(ValueError, match="^ssim: image1: expected 3 axes"):
+        ops.image.ssim(np.zeros(5, "float32"), np.zeros(5, "float32"), 1.0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import applications, initializers, layers
+from cnnrs import applications, layers
 from cnnrs.applications.further_networks import FURTHER
 
 # Trainable parameters with 1000 classes, or 10 for images of 32 x 32: exact numbers are those of the code
@@ -53,17 +53,6 @@ COUNTS: list[tuple[str, dict[str, Any], float, str]] = [
     ("ViTSmall", {}, 22_050_664, "DeiT-S of timm; the paper's table 1 says 22 million"),
     ("ViTBase", {}, 86_567_656, "torchvision's vit_b_16; the paper's table 1 says 86 million"),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def no_draws(monkeypatch):
-    """Weights are zeros: what is compared has no values."""
-
-    def zeros(self: Any, shape: Any, dtype: Any = None) -> np.ndarray:
-        return np.zeros(shape, dtype or "float32")
-
-    for kind in (initializers.VarianceScaling, initializers.TruncatedNormal, initializers.RandomNormal):
-        monkeypatch.setattr(kind, "__call__", zeros)
 
 
 @pytest.mark.parametrize(

@@ -237,3 +237,40 @@ def test_patches_there_and_back(axes, padding, data_format):
     np.testing.assert_array_equal(back.numpy(), x)
     single = extract(x[0], size, padding=padding, data_format=data_format)
     np.testing.assert_array_equal(single.numpy(), patches[0].numpy())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest", "bicubic", "lanczos3", "area"])
+def test_arrays_are_resized_as_tensors_are(interpolation, dtype):
+    rng = np.random.default_rng(0)
+    for shape, axis in (((9, 7, 3), 0), ((2, 8, 9, 1), 1), ((2, 3, 8, 9), 2)):
+        x = (rng.random(shape) * 255).astype(dtype)
+        for size in ((4, 5), (12, 20), (8, 9)):
+            for more in (
+                {},
+                {"antialias": True},
+                {"crop_to_aspect_ratio": True},
+                {"pad_to_aspect_ratio": True},
+            ):
+                options = {"interpolation": interpolation, "fill_value": 300.7, **more}
+                if axis == 2:
+                    options["data_format"] = "channels_first"
+                before = x.copy()
+                found = ops.image.resize(x, size, **options)
+                expected = ops.image.resize(ops.convert_to_tensor(x), size, **options)
+                assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+                # A half may be rounded up or down.
+                atol = 1 if dtype == "uint8" else 2e-4
+                np.testing.assert_allclose(
+                    found.numpy().astype("f4"), expected.numpy().astype("f4"), atol=atol
+                )
+                off = (found.numpy().astype("f4") != expected.numpy().astype("f4")).mean()
+                assert dtype != "uint8" or off < 0.02
+                np.testing.assert_array_equal(x, before)
+
+
+def test_a_nan_in_an_array_reaches_the_pixels_that_read_it():
+    x = np.zeros((8, 8, 1), "float32")
+    x[4, 4] = np.nan
+    y = np.isnan(ops.image.resize(x, (4, 4)).numpy())
+    assert y.sum() == 1 and y[2, 2]

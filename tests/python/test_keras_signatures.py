@@ -29,6 +29,7 @@ FURTHER = {
     "fit": {"batch_augmentation"},
     "average_pool": {"ceil_mode", "count_include_pad"},
     "gaussian_blur": {"fill_mode", "fill_value"},
+    "image_dataset_from_directory": {"exif_orientation", "max_pixels", "on_error"},
     "max_pool": {"ceil_mode"},
     "losses.SparseCategoricalCrossentropy": {"label_smoothing"},
     "losses.sparse_categorical_crossentropy": {"label_smoothing"},

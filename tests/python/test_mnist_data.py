@@ -143,7 +143,7 @@ def test_a_header_that_lies_about_its_array(tmp_path):
         mnist.load_data(path)
 
 
-@pytest.mark.parametrize("more", [b"x", gzip.compress(b"more")])
+@pytest.mark.parametrize("more", [b"x", gzip.compress(b"more")], ids=["bytes", "packed"])
 def test_bytes_after_the_end_are_refused(tmp_path, more):
     path = tmp_path / "a.gz"
     digest = write_idx(path, np.zeros((2, 3), np.uint8))

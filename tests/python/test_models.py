@@ -303,6 +303,31 @@ def test_lenet(variant):
     np.testing.assert_allclose(probabilities.sum(-1), 1, rtol=1e-5)
 
 
+def test_lenet_has_the_arguments_of_other_networks(tmp_path):
+    images = cnnrs.Input((32, 32, 3))
+    model = LeNet5(input_tensor=cnnrs.layers.Rescaling(1 / 255)(images), classes=4)
+    assert model.inputs[0] is images and model.output_shape == (None, 4)
+    plain = LeNet5((32, 32, 3), 4)
+    plain.set_weights(model.get_weights())
+    x = sample(2, 32, 32, 3)
+    np.testing.assert_allclose(plain.predict(x / 255, verbose=0), model.predict(x, verbose=0), atol=1e-6)
+    plain.save_weights(tmp_path / "lenet.weights.h5")
+    again = LeNet5((32, 32, 3), 4, weights=tmp_path / "lenet.weights.h5")
+    np.testing.assert_array_equal(again.get_weights()[-1], plain.get_weights()[-1])
+    assert LeNet5(include_top=False).output_shape == (None, 5, 5, 16)
+    assert LeNet5((None, None, 1), include_top=False).output_shape == (None, None, None, 16)
+    for pooling in ("avg", "max"):
+        assert LeNet5(include_top=False, pooling=pooling).output_shape == (None, 16)
+    for arguments, words in (
+        ({"input_shape": (20, 28, 1)}, "LeNet5: input_shape: .*at least 28.*received .20, 28, 1."),
+        ({"input_shape": (None, None, 1)}, "LeNet5: input_shape: .*received .None, None, 1."),
+        ({"pooling": "sum"}, "LeNet5: pooling: expected None, 'avg' or 'max', received 'sum'"),
+        ({"weights": "imagenet"}, "LeNet5: weights: expected None for random weights, or"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            LeNet5(**arguments)
+
+
 @pytest.mark.parametrize(
     ("network", "stem", "parameters"),
     [(ResNet18, "imagenet", 11689512), (ResNet34, "imagenet", 21797672), (ResNet18, "cifar", 11173962)],

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import applications, initializers, layers
+from cnnrs import applications, layers
 from cnnrs.applications import building, imagenet_utils
 from cnnrs.applications.networks import NETWORKS as TABLE
 from cnnrs.applications.networks import File, Weights
@@ -27,17 +27,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
 from network_cases import NETWORKS, Case, cases, describe, read
 
 KERAS = read()
-
-
-@pytest.fixture
-def no_draws(monkeypatch):
-    """Weights are zeros: what is compared has no values, and the largest network has 350 million of them."""
-
-    def zeros(self: Any, shape: Any, dtype: Any = None) -> np.ndarray:
-        return np.zeros(shape, dtype or "float32")
-
-    for kind in (initializers.VarianceScaling, initializers.TruncatedNormal, initializers.RandomNormal):
-        monkeypatch.setattr(kind, "__call__", zeros)
 
 
 def build(case: Case) -> cnnrs.Model:

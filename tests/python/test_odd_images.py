@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 import time
 import warnings
@@ -134,6 +135,10 @@ def test_damaged_files_are_named(name):
         ("lzma.bad.tif", "a compression by LZMA"),
         ("group3.bad.tif", "a compression by Fax group 3"),
         ("lab.bad.tif", ".*CIELab"),
+        ("floats_16.bad.tif", r"Gray\(16\) in floats"),
+        ("floats_64.bad.tif", r"Gray\(64\) in floats"),
+        ("integers_64.bad.tif", r"Gray\(64\) in unsigned integers"),
+        ("signed_white_is_zero.bad.tif", r"Gray\(16\) in signed integers, of which 0 is white"),
         ("inside_png.bad.bmp", ".*PNG compression"),
     ],
 )
@@ -145,6 +150,11 @@ def test_whole_files_that_are_not_read_are_not_called_damaged(name, received):
 def test_the_words_of_damage_end_without_a_line_break():
     with pytest.raises(ValueError, match=r"cut_off.bad.bmp': a damaged BMP: .*\S\Z"):
         data.decode_image(FOLDER / "cut_off.bad.bmp")
+
+
+def test_run_lengths_that_end_before_the_last_pixel_are_cut_off():
+    with pytest.raises(ValueError, match="runs.bad.bmp': a damaged BMP: it is cut off"):
+        data.decode_image(FOLDER / "runs.bad.bmp")
 
 
 def test_bmps_of_16_bits_are_spread_over_all_levels():
@@ -316,9 +326,120 @@ def test_links_in_a_circle_end(tmp_path):
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "a" / "self").symlink_to(tmp_path / "a", target_is_directory=True)
     images = utils.image_dataset_from_directory(tmp_path, follow_links=True, shuffle=False, verbose=False)
-    # `a` through the loop is `a` again; `b` through it is reached once.
+    # Both lead to folders in which they lie: through the first, images of `b` would be of class `a`.
     found = [str(Path(path).relative_to(tmp_path)) for path in images.file_paths]
-    assert found == ["a/1.png", "a/loop/b/1.png", "b/1.png"]
+    assert found == ["a/1.png", "b/1.png"]
+
+
+@pytest.mark.parametrize("follow_links", [False, True])
+def test_loops_of_links_deep_in_a_class(tmp_path, follow_links):
+    from cnnrs import utils
+
+    root = folder_of_classes(tmp_path / "data", "a", "b")
+    deep = root / "a" / "deep" / "deeper"
+    deep.mkdir(parents=True)
+    # A link to itself, two to each other, some into each other's folders, one out and two to one folder.
+    (deep / "self").symlink_to("self")
+    (deep / "one").symlink_to("two")
+    (deep / "two").symlink_to("one")
+    for i in range(12):
+        (deep / f"{i}").mkdir()
+        (deep / f"{i}" / "1.png").write_bytes((FOLDER / "plain.png").read_bytes())
+        for j in range(12):
+            (deep / f"{i}" / f"to{j}").symlink_to(deep / f"{j}", target_is_directory=True)
+    folder_of_classes(tmp_path / "more", "c")
+    for name in ("out", "again"):
+        (deep / name).symlink_to(tmp_path / "more", target_is_directory=True)
+    for found in (
+        data.Dataset.from_folder(root, follow_links=follow_links).file_paths,
+        utils.image_dataset_from_directory(
+            root, follow_links=follow_links, shuffle=False, verbose=False
+        ).file_paths,
+    ):
+        names = [str(Path(path).relative_to(root)) for path in found]
+        assert names == sorted(names) or follow_links
+        outside = ["a/deep/deeper/again/c/1.png"] if follow_links else []
+        inside = [f"a/deep/deeper/{i}/1.png" for i in range(12)]
+        assert sorted(names) == sorted(["a/1.png", "b/1.png", *inside, *outside])
+
+
+def test_a_link_that_leads_to_itself_is_named(tmp_path):
+    root = folder_of_classes(tmp_path, "a", "b")
+    (root / "a" / "2.png").symlink_to("2.png")
+    with pytest.raises(OSError, match="Too many levels of symbolic links: .*2.png"):
+        list(data.Dataset.from_folder(root))
+    with pytest.warns(UserWarning, match="Dataset.from_folder: a file is left out: .*2.png"):
+        assert len(list(data.Dataset.from_folder(root, on_error="skip"))) == 2
+
+
+def test_the_directory_function_leaves_out_what_is_no_image(tmp_path):
+    from cnnrs import utils
+
+    root = folder_of_classes(tmp_path, "a", "b")
+    for name in ("empty.bad.png", "cut_off.bad.jpg", "text.bad.jpg"):
+        (root / "b" / name).write_bytes((FOLDER / name).read_bytes())
+    for options in ({"shuffle": False}, {"seed": 1}, {"batch_size": None, "shuffle": False}):
+        with pytest.warns(
+            UserWarning, match="image_dataset_from_directory: a file is left out: .*b/"
+        ) as told:
+            images = utils.image_dataset_from_directory(
+                root, image_size=(4, 4), verbose=False, on_error="skip", **options
+            )
+            elements = list(images)
+            assert len(told) == 3
+            # Each is named once.
+            assert len(list(images)) == len(elements) and len(told) == 3
+        labels = np.concatenate([np.atleast_1d(np.asarray(label)) for _, label in elements])
+        assert sorted(labels.tolist()) == [0, 1] and not images.files_in_order
+    with pytest.raises(ValueError, match="on_error: expected one of 'raise', 'skip', received 'warn'"):
+        utils.image_dataset_from_directory(root, on_error="warn", verbose=False)
+
+
+def test_orientation_and_the_limit_of_pixels_of_data_sets(tmp_path):
+    from cnnrs import utils
+
+    root = folder_of_classes(tmp_path, "a", "b")
+    (root / "a" / "1.png").write_bytes((FOLDER / "orientation_6.png").read_bytes())
+    upright = data.decode_image(FOLDER / "orientation_6.png")
+    stored = data.decode_image(FOLDER / "orientation_6.png", exif_orientation=False)
+    paths = [root / "a" / "1.png"]
+    for turned, expected in ((True, upright), (False, stored)):
+        for made in (
+            data.Dataset.from_folder(root, exif_orientation=turned),
+            data.Dataset.from_files(paths, [0], exif_orientation=turned),
+            utils.image_dataset_from_directory(
+                root, image_size=expected.shape[:2], exif_orientation=turned, shuffle=False, verbose=False
+            ).unbatch(),
+        ):
+            np.testing.assert_array_equal(next(iter(made))[0].numpy(), expected)
+    for made in (
+        data.Dataset.from_folder(root, max_pixels=850),
+        data.Dataset.from_files(paths, max_pixels=850, image_size=8).batch(1),
+        utils.image_dataset_from_directory(root, max_pixels=850, verbose=False),
+    ):
+        with pytest.raises(ValueError, match="= 851 pixels: expected at most 850, the limit max_pixels"):
+            list(made)
+
+
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("label_mode", r"labels are integers; .*one_hot.*image_dataset_from_directory has Keras's arguments"),
+        ("batch_size", r"data.batch\(32\) makes batches; utils.image_dataset_from_directory has"),
+        ("validation_split", r"data.split\(0.8\) does so"),
+        ("colour_mode", "did you mean 'color_mode'"),
+    ],
+)
+def test_arguments_of_keras_get_a_hint(tmp_path, argument, hint):
+    root = folder_of_classes(tmp_path, "a", "b")
+    for name, first in (
+        ("from_folder", root),
+        ("from_files", []),
+        ("from_csv", "x.csv"),
+        ("from_shards", "x"),
+    ):
+        with pytest.raises(TypeError, match=f"Dataset.{name}: unexpected argument '{argument}'.*{hint}"):
+            getattr(data.Dataset, name)(first, **{argument: 1})
 
 
 def test_batches_of_a_directory_are_its_single_images(tmp_path):
@@ -334,3 +455,23 @@ def test_batches_of_a_directory_are_its_single_images(tmp_path):
         single = list(utils.image_dataset_from_directory(tmp_path, batch_size=None, **options))
         np.testing.assert_array_equal(whole[0], np.stack([image for image, _ in single]))
         np.testing.assert_array_equal(whole[1], np.stack([label for _, label in single]))
+
+
+PAGE = FOLDER.parents[2] / "docs" / "data" / "images.md"
+
+
+def test_the_page_of_images_runs_and_its_picture_is_what_its_program_draws(tmp_path, monkeypatch):
+    """The picture is of `decode_image`: the letter of each orientation is upright."""
+    text = PAGE.read_text(encoding="utf-8")
+    (picture,) = re.findall(r"\((\S+\.svg)\)", text)
+    assert (PAGE.parent / picture).stat().st_size < 100_000
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(code, str(PAGE), "exec"), {})
+    monkeypatch.syspath_prepend(PAGE.parents[1] / "toolbox" / "pictures")
+    import images as program
+
+    for orientation in range(1, 9):
+        content = program.file(program.stored(program.letter(), orientation), orientation)
+        np.testing.assert_array_equal(data.decode_image(content), program.letter())
+        assert data.image_info(content).orientation == orientation
+    assert f"a corpus of {len(GOOD) + len(BAD)} files" in text

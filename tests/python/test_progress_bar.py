@@ -6,7 +6,10 @@ import struct
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+import cnnrs
 
 pty = pytest.importorskip("pty")
 fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
@@ -87,3 +90,17 @@ def test_a_terminal_that_grew_keeps_nothing_of_the_line_before():
     )
     _, first, second = text.split("\r")
     assert visible_width(second) >= visible_width(first)
+
+
+def test_larger_verbosities_tell_epochs_alone(capsys):
+    """As in Keras, whose bar knows 1 and 2."""
+    model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 2)), np.ones(4)
+    model.fit(x, y, epochs=2, verbose=3)
+    assert capsys.readouterr().out == "Epoch 1/2\nEpoch 2/2\n"
+    model.evaluate(x, y, verbose=3)
+    model.predict(x, verbose=3)
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ValueError, match="verbose: expected 'auto', 0, 1 or 2, received -1"):
+        model.fit(x, y, verbose=-1)

@@ -252,3 +252,11 @@ def test_effective_fields_are_smaller_and_in_the_middle():
 
 def model_without_bias(depth):
     return cnnrs.Sequential([cnnrs.Input((31, 31, 1)), *(conv(3) for _ in range(depth))])
+
+
+@pytest.mark.parametrize("ask", [cnnrs.receptive_field, cnnrs.analysis.costs])
+def test_what_is_no_model_is_refused(ask):
+    with pytest.raises(
+        TypeError, match=f"{ask.__name__}: model: expected a model or a layer, received ndarray"
+    ):
+        ask(np.zeros((1, 8, 8, 3)))

@@ -246,10 +246,31 @@ def test_trials_of_a_search(tmp_path):
     assert "the best is trial 1 with 0.9" in page.text
     assert [a["class"] for a in page.all("div") if a.get("class") == "long"] == ["long"]
     assert page.text.index("1 0.9 0.001 b") < page.text.index("0 0.7 0.1 a")
-    # By trial, by epoch, by the rate.
-    assert len(page.all("svg")) == 3
+    # By trial, by epoch, by the rate, and by the setting of words.
+    assert len(page.all("svg")) == 4
+    assert "val_accuracy by <x>" in page.text and "trial: 0.9 at b, trial 1" in page.text
     (tmp_path / "search.json").write_text("[]")
     assert "Search: search.json lists no trials" in Page(reporting.write(tmp_path).read_text("utf-8")).text
+
+
+def test_settings_of_a_search_that_are_lists_have_charts(tmp_path):
+    sizes = ["[28, 28]", "[32, 32]", "[28, 28]"]
+    trials = [
+        {"number": i, "value": 0.5 + i / 10, "settings": {"image_size": size, "flip": i > 0, "same": "a"}}
+        for i, size in enumerate(sizes)
+    ]
+    content = {"metric": "val_accuracy", "direction": "maximize", "best": 2, "trials": trials}
+    (tmp_path / "search.json").write_text(json.dumps(content))
+    page = Page(reporting.write(tmp_path).read_text("utf-8"))
+    for text in ("val_accuracy by image_size", "[28, 28]", "[32, 32]", "val_accuracy by flip", "true"):
+        assert text in page.text
+    assert "val_accuracy by same" not in page.text
+    # Points of one value stand above each other, those of another beside them.
+    chart = charts.LineChart("", x_names=["a rather long name of a value", "b"])
+    chart.add("trial", [0, 1, 0], [1, 2, 3], joined=False)
+    drawn = Page(chart.svg())
+    first, second, third = [float(a["cx"]) for a in drawn.all("circle")][1:]
+    assert first == third < second and "…" in drawn.text
 
 
 def test_times_belong_to_layers():
@@ -343,14 +364,6 @@ def test_the_callback_takes_the_validation_of_fit(kind, tmp_path):
     np.testing.assert_array_equal(found.labels, Y[30:])
     page = Page((tmp_path / "report.html").read_text("utf-8"))
     assert {"classes", "mistakes"} <= set(page.sections) and (tmp_path / "model.keras").exists()
-
-
-def test_the_callback_keeps_models_that_are_no_classifiers(tmp_path):
-    model = cnnrs.Sequential([cnnrs.Input((3,)), layers.Dense(2)])
-    model.compile("sgd", "mse")
-    x = np.ones((8, 3), np.float32)
-    model.fit(x, x[:, :2] * 2.5, verbose=0, validation_split=0.5, callbacks=[reporting.RunReport(tmp_path)])
-    assert (tmp_path / "model.keras").exists() and not (tmp_path / "evaluation.json").exists()
 
 
 def test_a_full_disk_costs_the_report_alone(tmp_path, monkeypatch):

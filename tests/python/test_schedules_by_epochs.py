@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -239,3 +240,46 @@ def test_a_second_fit_that_is_interrupted_goes_on(tmp_path: Any, other_process: 
     fit(second, backup())
     for a, b in zip(whole.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "safetensors", "h5"])
+@pytest.mark.parametrize("wrap", [lambda inner: inner, optimizers.Lookahead, optimizers.LossScaleOptimizer])
+def test_files_know_when_a_schedule_began(suffix: str, wrap: Any, tmp_path: Path) -> None:
+    def train(model: Any, **kwargs: Any) -> list[float]:
+        told = Told()
+        model.fit(X, Y, batch_size=10, verbose=0, shuffle=False, callbacks=[told], **kwargs)
+        return told.rates
+
+    cnnrs.utils.set_random_seed(0)
+    model = cnnrs.Sequential([cnnrs.Input((2,)), cnnrs.layers.Dense(1)])
+    schedule = schedules.WarmupCosine(0.1, warmup_epochs=1)
+    model.compile(wrap(optimizers.Adam(schedule)), "mse")
+    train(model, epochs=2)
+    # The second training begins at update 8, and stops in its middle.
+    first = train(model, epochs=2)
+    np.testing.assert_allclose(first, [cosine(t, 0.1, 8, 4) for t in range(8)], rtol=1e-5, atol=1e-7)
+    model.save(tmp_path / f"model.{suffix}")
+    loaded = cnnrs.models.load_model(tmp_path / f"model.{suffix}")
+    assert loaded.optimizer.began() == model.optimizer.began() == [8]
+    again = train(loaded, epochs=4, initial_epoch=2)
+    assert again == train(model, epochs=4, initial_epoch=2)
+    np.testing.assert_allclose(again, [cosine(t, 0.1, 16, 4) for t in range(8, 16)], rtol=1e-5, atol=1e-7)
+    for one, other in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_only_schedules_that_fit_fills_in_keep_their_beginning() -> None:
+    def names(optimizer: Any) -> list[str]:
+        return [variable.name for variable in optimizer.variables]
+
+    whole = schedules.WarmupCosine(0.1, 3, steps_per_epoch=4)
+    assert names(optimizers.SGD(0.1)) == ["iteration", "learning_rate"]
+    assert names(optimizers.SGD(whole)) == ["iteration"]
+    optimizer = optimizers.SGD(schedules.WarmupCosine(0.1))
+    assert names(optimizer) == ["iteration", "schedule_start"]
+    optimizer.fix_rate()
+    assert names(optimizer) == ["iteration", "learning_rate"]
+    optimizer.learning_rate = schedules.WarmupCosine(0.1)
+    assert names(optimizer) == ["iteration", "schedule_start"]
+    optimizer.learning_rate = whole
+    assert names(optimizer) == ["iteration"]

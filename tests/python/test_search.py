@@ -80,6 +80,45 @@ def test_a_search_goes_on_where_it_stopped_and_so_does_its_trial(settings, tmp_p
         search(settings, other, tmp_path)
 
 
+def test_a_trial_that_was_resumed_has_the_bits_of_one_that_was_not(settings, tmp_path, monkeypatch):
+    """The only trial stops in the middle of its second epoch, and the search goes on with it."""
+
+    class Kill(cnnrs.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.epoch = 0
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch, logs=None):
+            if (self.epoch, batch) == (1, 0):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    whole = search(settings, space(1), tmp_path / "whole", lambda line: None)
+    train = runs.searching.train
+
+    def stopped(*args, callbacks, **kwargs):
+        return train(*args, callbacks=[*callbacks, Kill()], **kwargs)
+
+    monkeypatch.setattr(runs.searching, "train", stopped)
+    with pytest.raises(runs.Interrupted):
+        search(settings, space(1), tmp_path / "again", lambda line: None)
+    assert not (tmp_path / "again" / "model.keras").exists()
+    monkeypatch.setattr(runs.searching, "train", lambda *_, **__: pytest.fail("the trial began anew"))
+    lines = []
+    found = search(settings, space(1), tmp_path / "again", lines.append)
+    (one,), (other,) = whole["trials"], found["trials"]
+    for key in ("settings", "value", "epochs", "state"):
+        assert one[key] == other[key]
+    assert len(other["epochs"]) == 2 and len(lines) == 1
+    for name in ("model.keras", "last.keras", "predictions.npz"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    # The best run trains further, as any other.
+    result = runs.resume(tmp_path / "again", progress=False, report=False, epochs=3)
+    assert result.epochs == 3 and not list((tmp_path / "again" / "trials").glob("*/state"))
+
+
 def test_a_folder_of_a_run_is_not_taken(settings, tmp_path):
     (tmp_path / "run.toml").write_text("")
     with pytest.raises(ValueError, match="holds a run, not a search"):

@@ -111,9 +111,57 @@ def test_images_of_unknown_size():
         (lambda: applications.FCN(backbone=layers.Dense(2)), "backbone: expected a functional model"),
         (lambda: applications.DeepLabV3((64, 64, 3), 2, tiny(), output_stride=12), "output_stride: expected"),
         (lambda: applications.DeepLabV3((64, 64, 3), 2, tiny(), atrous_rates=3), "atrous_rates: expected"),
+        (
+            lambda: applications.UNet(5),
+            r"UNet: input_shape: expected \(height, width, channels\).* received 5",
+        ),
+        (lambda: applications.FCN((64, 64)), r"FCN: input_shape: expected .* received \(64, 64\)"),
+        (lambda: applications.UNet(input_tensor=3), "UNet: input_tensor: expected a result of Input"),
+        (
+            lambda: applications.UNet(input_tensor=cnnrs.Input((8,))),
+            "input_tensor: expected images of 4 axes",
+        ),
+        (
+            lambda: applications.FCN((8, 8, 3), input_tensor=cnnrs.Input((64, 64, 3))),
+            "FCN: input_shape: .*None",
+        ),
+        (
+            lambda: applications.DeepLabV3(weights="imagenet"),
+            "DeepLabV3: weights: expected None .*'imagenet'",
+        ),
+        (lambda: applications.UNet(weights="gone.h5"), "UNet: weights: expected .* received 'gone.h5'"),
         (lambda: applications.DeepLabV3((64, 64, 3), 0), "classes: expected an integer >= 1"),
     ],
 )
 def test_bad_arguments_are_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda **kw: applications.UNet(classes=2, filters=2, depth=2, **kw),
+        lambda **kw: applications.FCN(classes=2, backbone=tiny(), output_stride=16, **kw),
+        lambda **kw: applications.FCN16s(classes=2, backbone=tiny(), **kw),
+        lambda **kw: applications.DeepLabV3(
+            classes=2, backbone=tiny(), output_stride=16, aspp_filters=4, **kw
+        ),
+        lambda **kw: applications.DeepLabV3Plus(classes=2, backbone=tiny(), aspp_filters=4, **kw),
+    ],
+)
+def test_networks_are_built_on_a_tensor(build, tmp_path):
+    images = cnnrs.Input((64, 64, 3))
+    model = build(input_tensor=layers.Rescaling(1 / 255, name="before")(images))
+    assert model.inputs[0] is images and model.layers[1].name == "before"
+    plain = build(input_shape=(64, 64, 3))
+    assert [w.shape for w in plain.weights] == [w.shape for w in model.weights]
+    plain.set_weights(model.get_weights())
+    x = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("f4")
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(plain.predict(x / 255, verbose=0), expected, atol=1e-5)
+    # Layers have the same names in both, and weights go by them.
+    model.save_weights(tmp_path / "net.weights.h5")
+    again = build(input_tensor=layers.Rescaling(1 / 255, name="before")(cnnrs.Input((64, 64, 3))))
+    again.load_weights(tmp_path / "net.weights.h5")
+    np.testing.assert_allclose(again.predict(x, verbose=0), expected, atol=1e-5)

@@ -157,14 +157,20 @@ JSON = "application/json"
         (b'{"images": [[1, 2]]}', JSON, 400, "received shape (2,)"),
         (b'{"images": [[[1], [2, 3]]]}', JSON, 400, "images[0]: expected rows of pixels"),
         (b'{"images": [[[1, 256]]]}', JSON, 400, "pixels from 0 to 255"),
-        (b'{"images": [[[1, NaN]]]}', JSON, 400, "pixels from 0 to 255"),
+        (b'{"images": [[[1, NaN]]]}', JSON, 400, "expected JSON"),
+        (b'{"images": [[[1, -1]]]}', JSON, 400, "pixels from 0 to 255"),
+        (b'{"images": [[[1, 1e39]]]}', JSON, 400, "pixels from 0 to 255"),
+        (b'{"images": [[["a"]]]}', JSON, 400, "images[0]: expected rows of pixels, received a text"),
+        (b'{"images": [[[1]], null]}', JSON, 400, "images[1]: expected rows of pixels, received null"),
+        (b'{"images": [[[1, [2]]]]}', JSON, 400, "rows of different depths"),
+        (b'{"images": {"a": 1}}', JSON, 400, "images"),
         (b'{"images": [[[1, 2]]], "top": 0}', JSON, 400, "top: expected a positive integer"),
         (b'{"images": [[[1, 2]]], "top": 1.5}', JSON, 400, "top: expected a positive integer"),
         (b'{"images": [[[1, 2]]], "top": [1]}', JSON, 400, "top: expected a positive integer"),
-        (b'{"images": [[[1, -Infinity]]]}', JSON, 400, "pixels from 0 to 255"),
+        (b'{"images": [[[1, -Infinity]]]}', JSON, 400, "expected JSON"),
         (b'{"images": [1, 2]}', JSON, 400, "received shape ()"),
         (b'{"images": [[[[1, 2, 3, 4]]]]}', JSON, 422, "images[0]: expected (height, width, 3)"),
-        (b'{"images": [[[1, 2]]], "tops": 1}', JSON, 400, "no 'tops'"),
+        (b'{"images": [[[1, 2]]], "tops": 1}', JSON, 400, 'no "tops"; expected images and top'),
         (b'{"images": [[[[[1, 2]]]]]}', JSON, 400, "received shape"),
         (json.dumps({"images": [[[1]]] * 6}).encode(), JSON, 413, "6 images; at most 5"),
         (multipart(*[("a", b"x")] * 6)[0], "multipart/form-data; boundary=b", 413, "more than 5 images"),
@@ -186,20 +192,52 @@ def test_other_addresses_and_methods_are_answered_in_json(served):
         assert headers["content-type"] == "application/json"
 
 
-def test_rows_of_pixels_are_parsed_one_by_one(monkeypatch):
-    """Parsers hold the GIL: none gets more than a row at once."""
-    from cnnrs.serving import reading
+def test_documents_are_those_of_pythons_parser():
+    from cnnrs.serving.reading import of_json
 
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3))
-    text = json.dumps({"images": ['[[1]]\\"[2]', pixels.tolist(), pixels[..., 0].tolist()], "top": 2})
-    lengths = []
-    loads = json.loads
-    monkeypatch.setattr(json, "loads", lambda text, **k: (lengths.append(len(text)), loads(text, **k))[1])
-    found = reading._parsed(text)
-    assert len(lengths) == 81 and max(lengths) < len(text) / 20
-    assert found["images"][0] == '[[1]]\\"[2]' and found["top"] == 2
-    np.testing.assert_array_equal(found["images"][1], pixels)
-    np.testing.assert_array_equal(found["images"][2], pixels[..., 0])
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (40, 30, 3)).tolist(), (rng.random((5, 7)) * 255).tolist(), [[1e2, 2.5e0]]]
+    file = rng.bytes(3_300_001)
+    images.append(base64.b64encode(file).decode())
+    found, rest = of_json(json.dumps({"top": 2, "images": images}).encode())
+    for mine, given in zip(found, images[:3], strict=False):
+        assert mine.dtype == np.float32
+        np.testing.assert_array_equal(mine, np.array(given, np.float32))
+    assert found[3] == file and rest == {"top": 2}
+
+
+@pytest.mark.parametrize("wrong", [1 << 20, (1 << 20) - 1, 5, -3])
+def test_a_long_text_that_is_no_base64_is_refused_wherever_it_is_wrong(wrong):
+    from cnnrs.serving.reading import Refused, of_json
+
+    text = base64.b64encode(bytes(2_000_000)).decode()
+    for character in "=%":
+        broken = text[:wrong] + character + text[wrong:][1:]
+        with pytest.raises(Refused, match=r"images\[0\]: expected a file in base64"):
+            of_json(json.dumps({"images": [broken]}).encode())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_clients_that_hang_do_not_stop_a_server_from_stopping_quietly(model, times):
+    server = Served(model, "--timeout", "1" if times == 1 else "20", "--read-timeout", "20")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as hanging:
+        hanging.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+        assert server.is_up()
+        if times == 2:
+            server.process.send_signal(signal.SIGINT)
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                # The first one has come when nobody listens any more.
+                try:
+                    socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
+                except OSError:
+                    break
+                time.sleep(0.01)
+        status, errors = server.stop(signal.SIGINT)
+        if times == 1:
+            answer = hanging.recv(4096)
+            assert b"503" in answer.split(b"\r\n")[0] and b"the server is stopping" in answer
+    assert status == 0 and "Traceback" not in errors and "CancelledError" not in errors, errors
 
 
 def test_an_image_of_too_many_pixels_is_not_decoded(served):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import cnnrs
-from cnnrs import initializers, layers
+from cnnrs import layers
 from cnnrs.applications import torchvision, vit
 from cnnrs.applications.further_networks import FURTHER
 from cnnrs.applications.torchvision import making, state_dicts
@@ -25,17 +25,6 @@ from torchvision_cases import CASES, CLASSES, TRANSFORMER, Case, images, read, v
 THEIRS = read()
 NETWORKS = THEIRS["networks"]
 AUXILIARY = ("googlenet", "inception_v3")
-
-
-@pytest.fixture
-def no_draws(monkeypatch):
-    """Weights are zeros, of which the largest networks have hundreds of millions."""
-
-    def zeros(self: Any, shape: Any, dtype: Any = None) -> np.ndarray:
-        return np.zeros(shape, dtype or "float32")
-
-    for kind in (initializers.VarianceScaling, initializers.TruncatedNormal, initializers.RandomNormal):
-        monkeypatch.setattr(kind, "__call__", zeros)
 
 
 def test_each_network_of_torchvision_is_there():

@@ -48,14 +48,22 @@ LEFT_OUT = {
 }
 
 
-@parametrize_with_checks(
+CHECKS = parametrize_with_checks(
     [
         wrappers.SKLearnClassifier(net, model_kwargs=CLASSES, fit_kwargs=QUIET),
         # The softmax of one number is 1, whatever the weights.
         wrappers.SKLearnRegressor(net, model_kwargs={"loss": "mse"}, fit_kwargs=QUIET),
         wrappers.SKLearnTransformer(net, model_kwargs={"loss": "mse"}, fit_kwargs=QUIET),
     ],
-)
+).mark
+
+
+def called(value: Any) -> str:
+    """The name of an estimator or a check: scikit-learn's has the address of `net`, other in each process."""
+    return str(getattr(value, "func", value).__name__ if callable(value) else type(value).__name__)
+
+
+@pytest.mark.parametrize(*CHECKS.args, ids=called)
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1")
 def test_checks_of_scikit_learn(estimator, check):
     name = getattr(check, "func", check).__name__

@@ -148,8 +148,11 @@ def input_facts(
     """Shapes and types of the inputs, in their structure: those of `x`, or the model's own.
 
     Raises:
+        TypeError: The model is none.
         ValueError: The model has no inputs of known rank, and neither `x` nor `input_shape` is given.
     """
+    if not isinstance(model, Layer):
+        raise TypeError(f"{owner}: model: expected a model or a layer, received {type(model).__name__}")
     if x is not None:
         arrays = tree.map_structure(np.asarray, x)
         if any(array.ndim == 0 for array in tree.flatten(arrays)):

@@ -31,10 +31,13 @@ __all__ = [
     "classifier",
     "correct_pad",
     "divisible",
+    "given_shape",
     "input_shape_of",
+    "inputs_of",
     "network",
     "network_of",
     "only_channels_last",
+    "sources_of",
 ]
 
 P = ParamSpec("P")
@@ -132,12 +135,11 @@ def check_weights(
             that of the weights.
     """
     is_path = isinstance(weights, (str, os.PathLike)) and os.path.exists(weights)
-    if weights not in (None, "imagenet") and not is_path:
+    if weights not in ((None, "imagenet") if published else (None,)) and not is_path:
         trained = " 'imagenet' for trained ones," if published else ""
         raise ValueError(
             f"{name}: weights: expected None for random weights,{trained} or the path of a file that is "
-            f"there, "
-            f"received {weights!r}"
+            f"there, received {weights!r}"
         )
     integer(classes, name, "classes", least=1)
     if weights is None or not include_top or not published:
@@ -207,18 +209,58 @@ def input_shape_of(
     return shape
 
 
-def _inputs(input_tensor: Any, input_shape: Any, shape: tuple[int | None, ...], name: str) -> Any:
-    """The tensor to build on: the one given, or a new one."""
+def given_shape(input_shape: Any, default: tuple[int | None, ...], name: str) -> tuple[int | None, ...]:
+    """Height, width and channels of images, of which the first two may be None.
+
+    Raises:
+        ValueError: The shape is none.
+    """
+    if input_shape is None:
+        return default
+    try:
+        shape = tuple(n if n is None else integer(n, name, "input_shape", least=1) for n in input_shape)
+    except TypeError:
+        shape = ()
+    if len(shape) != 3 or shape[2] is None:
+        raise ValueError(
+            f"{name}: input_shape: expected (height, width, channels), three numbers without the batch, "
+            f"received {input_shape!r}"
+        )
+    return shape
+
+
+def inputs_of(input_tensor: Any, input_shape: Any, shape: tuple[int | None, ...], name: str) -> Any:
+    """The tensor to build on: the one given, or a new one.
+
+    Args:
+        input_tensor: What was given; None for a new input.
+        input_shape: What was given; None for the default.
+        shape: The shape of a new input.
+        name: The network, for messages.
+
+    Raises:
+        ValueError: `input_tensor` is no symbolic tensor of images, or has another shape.
+    """
     if input_tensor is None:
         return layers.Input(shape)
     if not symbolic.is_keras_tensor(input_tensor):
         raise ValueError(f"{name}: input_tensor: expected a result of Input, received {input_tensor!r}")
+    if len(input_tensor.shape) != 4:
+        raise ValueError(
+            f"{name}: input_tensor: expected images of 4 axes, received shape {input_tensor.shape}"
+        )
     if input_shape is not None and tuple(input_shape) != input_tensor.shape[1:]:
         raise ValueError(
             f"{name}: input_shape: expected None or {input_tensor.shape[1:]} as input_tensor has, received "
             f"{input_shape!r}"
         )
     return input_tensor
+
+
+def sources_of(inputs: Any) -> Any:
+    """The inputs of a model that is built on a tensor: those from which it comes."""
+    sources = symbolic.get_source_inputs(inputs)
+    return sources[0] if len(sources) == 1 else sources
 
 
 def assemble(
@@ -273,7 +315,7 @@ def assemble(
         raise ValueError(f"{network}: pooling: expected None, 'avg' or 'max', received {pooling!r}")
     static = bool(include_top) if static is None else static
     shape = input_shape_of(input_shape, network, size or row.size, row.least, weights, static, sized)
-    inputs = _inputs(input_tensor, input_shape, shape, network)
+    inputs = inputs_of(input_tensor, input_shape, shape, network)
     if weights == "imagenet" and trained is not None:
         weights = _fetched(trained.top if include_top else trained.no_top)
     with contextlib.nullcontext() if weights is None else weights_follow():
@@ -282,8 +324,7 @@ def assemble(
             x = top.classify(x, classes, classifier_activation)
         else:
             x = _pooled(x, pooling, top)
-    sources = symbolic.get_source_inputs(inputs)
-    model = Model(sources[0] if len(sources) == 1 else sources, x, name=name)
+    model = Model(sources_of(inputs), x, name=name)
     if weights is not None:
         load(model, weights)
     return model

@@ -7,11 +7,12 @@ from typing import Any
 
 from cnnrs import layers
 from cnnrs.applications import resnet, torchvision, vgg16
-from cnnrs.applications.building import check_weights
+from cnnrs.applications.building import check_weights, given_shape, inputs_of, sources_of
 from cnnrs.applications.dilation import dilated
 from cnnrs.base import suggest
 from cnnrs.base.arguments import flag, integer, named, number
 from cnnrs.models import Model
+from cnnrs.models.cloning import layers_on
 
 __all__ = ["FCN", "FCN8s", "FCN16s", "FCN32s", "DeepLabV3", "DeepLabV3Plus"]
 
@@ -57,7 +58,17 @@ def _backbone(backbone: Any, input_shape: Any, weights: Any, owner: str) -> Mode
             f"received {weights!r}"
         )
     check_weights(weights, False, 1000, None, owner)
-    return _BACKBONES[backbone](tuple(input_shape), weights)
+    return _BACKBONES[backbone](input_shape, weights)
+
+
+def _dilated(
+    owner: str, input_tensor: Any, input_shape: Any, backbone: Any, weights: Any, output_stride: int
+) -> tuple[Model, dict[int, Any]]:
+    """A dilated backbone by its name, or of the one that was given, and its maps by the strides they had."""
+    if input_tensor is not None:
+        input_shape = inputs_of(input_tensor, input_shape, (), owner).shape[1:]
+    made = _backbone(backbone, given_shape(input_shape, (512, 512, 3), owner), weights, owner)
+    return dilated(made, output_stride, owner)
 
 
 def _norm(x: Any, name: str) -> Any:
@@ -89,14 +100,22 @@ def _fcn_head(x: Any, classes: int, name: str) -> Any:
 
 
 def _finish(
-    model: Model, images: Any, maps: dict[str, tuple[Any, int]], activation: Any, name: str, weights: Any
+    backbone: Model,
+    input_tensor: Any,
+    maps: dict[str, tuple[Any, int]],
+    activation: Any,
+    name: str,
+    weights: Any,
 ) -> Model:
     """The model of logits at some strides: in the images' size, with the activation."""
+    images = backbone.inputs[0]
     outputs = {}
     for key, (x, stride) in maps.items():
         x = _to_size(x, images, stride, f"{key}_resize")
         outputs[key] = layers.Activation(activation or "linear", name=key, dtype="float32")(x)
-    made = Model(model.inputs[0], outputs if len(outputs) > 1 else outputs["out"], name=name)
+    made = Model(images, outputs if len(outputs) > 1 else outputs["out"], name=name)
+    if input_tensor is not None:
+        made = Model(sources_of(input_tensor), layers_on(made, [input_tensor]), name=name)
     if weights is not None:
         made.load_weights(weights)
     return made
@@ -119,7 +138,7 @@ def _rates(output_stride: int, rates: Any, owner: str) -> tuple[int, ...]:
 
 @named
 def FCN(
-    input_shape: Any = (512, 512, 3),
+    input_shape: Any = None,
     classes: int = 21,
     backbone: Any = "resnet50",
     backbone_weights: Any = None,
@@ -128,6 +147,7 @@ def FCN(
     classifier_activation: Any = "softmax",
     weights: Any = None,
     name: str = "fcn",
+    input_tensor: Any = None,
 ) -> Model:
     """A fully convolutional head on a dilated backbone, as torchvision builds it (`fcn_resnet50`).
 
@@ -135,8 +155,8 @@ def FCN(
     parameters.
 
     Args:
-        input_shape: Height, width and channels; height and width may be None, and images then have
-            multiples of the output stride.
+        input_shape: Height, width and channels; None for (512, 512, 3). Height and width may be None, and
+            images then have multiples of the output stride.
         classes: Number of classes.
         backbone: "resnet50", "resnet101" (those of torchvision, with the stride in the 3 x 3 convolutions),
             "keras_resnet50", "mobilenet_v2", "vgg16", or a functional model from images to one map.
@@ -149,6 +169,7 @@ def FCN(
         classifier_activation: Activation of the result; None for logits.
         weights: Path of a file of weights of the whole network; None for random ones.
         name: Name.
+        input_tensor: A symbolic tensor to build on, which has the shape; None for a new input.
 
     Returns:
         A model that gives float32 tensors of shape (batch, height, width, classes).
@@ -165,12 +186,13 @@ def FCN(
     (None, 64, 64, 2)
     """
     integer(classes, "FCN", "classes", least=1)
-    model, maps = dilated(_backbone(backbone, input_shape, backbone_weights, "FCN"), output_stride, "FCN")
+    check_weights(weights, True, classes, classifier_activation, "FCN", published=False)
+    model, maps = _dilated("FCN", input_tensor, input_shape, backbone, backbone_weights, output_stride)
     stride = max(maps)
     found = {"out": (_fcn_head(maps[stride], classes, "head"), output_stride)}
     if flag(aux_loss, "FCN", "aux_loss"):
         found["aux"] = (_fcn_head(maps[stride // 2], classes, "aux_head"), min(output_stride, stride // 2))
-    return _finish(model, model.inputs[0], found, classifier_activation, name, weights)
+    return _finish(model, input_tensor, found, classifier_activation, name, weights)
 
 
 _DOC = """{title}: scores of the map of stride 32{what}.
@@ -185,6 +207,7 @@ _DOC = """{title}: scores of the map of stride 32{what}.
         classifier_activation: Activation of the result; None for logits.
         weights: Path of a file of weights of the whole network; None for random ones.
         name: Name.
+        input_tensor: As in `FCN`.
 
     Returns:
         A model that gives float32 tensors of shape (batch, height, width, classes).
@@ -213,24 +236,25 @@ def _skips(owner: str, levels: tuple[int, ...], title: str, what: str) -> Callab
     """
 
     def build(
-        input_shape: Any = (512, 512, 3),
+        input_shape: Any = None,
         classes: int = 21,
         backbone: Any = "vgg16",
         backbone_weights: Any = None,
         classifier_activation: Any = "softmax",
         weights: Any = None,
         name: str = owner.lower(),
+        input_tensor: Any = None,
     ) -> Model:
         integer(classes, owner, "classes", least=1)
-        model = _backbone(backbone, input_shape, backbone_weights, owner)
-        model, maps = dilated(model, 32, owner)
+        check_weights(weights, True, classes, classifier_activation, owner, published=False)
+        model, maps = _dilated(owner, input_tensor, input_shape, backbone, backbone_weights, 32)
         x = _fcn_head(maps[32], classes, "score_32")
         stride = 32
         for stride in levels:
             score = layers.Conv2D(classes, 1, name=f"score_{stride}")(maps[stride])
             x = _to_size(x, score, 2, f"up_{stride}")
             x = layers.Add(name=f"sum_{stride}")([x, score])
-        return _finish(model, model.inputs[0], {"out": (x, stride)}, classifier_activation, name, weights)
+        return _finish(model, input_tensor, {"out": (x, stride)}, classifier_activation, name, weights)
 
     strides = ", ".join(str(stride) for stride in (*reversed(levels), 32))
     build.__name__ = build.__qualname__ = owner
@@ -245,7 +269,7 @@ FCN8s = _skips("FCN8s", (16, 8), "FCN-8s", ", to which those of strides 16 and 8
 
 @named
 def DeepLabV3(
-    input_shape: Any = (512, 512, 3),
+    input_shape: Any = None,
     classes: int = 21,
     backbone: Any = "resnet50",
     backbone_weights: Any = None,
@@ -257,6 +281,7 @@ def DeepLabV3(
     classifier_activation: Any = "softmax",
     weights: Any = None,
     name: str = "deeplab_v3",
+    input_tensor: Any = None,
 ) -> Model:
     """DeepLabV3: atrous spatial pyramid pooling on a dilated backbone, as torchvision builds it.
 
@@ -276,6 +301,7 @@ def DeepLabV3(
         classifier_activation: Activation of the result; None for logits.
         weights: Path of a file of weights of the whole network; None for random ones.
         name: Name.
+        input_tensor: As in `FCN`.
 
     Returns:
         A model that gives float32 tensors of shape (batch, height, width, classes).
@@ -295,19 +321,20 @@ def DeepLabV3(
     integer(classes, owner, "classes", least=1)
     integer(aspp_filters, owner, "aspp_filters", least=1)
     number(dropout, owner, "dropout", least=0, below=1)
-    model, maps = dilated(_backbone(backbone, input_shape, backbone_weights, owner), output_stride, owner)
+    check_weights(weights, True, classes, classifier_activation, owner, published=False)
+    model, maps = _dilated(owner, input_tensor, input_shape, backbone, backbone_weights, output_stride)
     stride = max(maps)
     x = _aspp(maps[stride], _rates(output_stride, atrous_rates, owner), aspp_filters, dropout)
     x = _conv(x, aspp_filters, 3, "head")
     found = {"out": (layers.Conv2D(classes, 1, name="head_logits")(x), output_stride)}
     if flag(aux_loss, owner, "aux_loss"):
         found["aux"] = (_fcn_head(maps[stride // 2], classes, "aux_head"), min(output_stride, stride // 2))
-    return _finish(model, model.inputs[0], found, classifier_activation, name, weights)
+    return _finish(model, input_tensor, found, classifier_activation, name, weights)
 
 
 @named
 def DeepLabV3Plus(
-    input_shape: Any = (512, 512, 3),
+    input_shape: Any = None,
     classes: int = 21,
     backbone: Any = "resnet50",
     backbone_weights: Any = None,
@@ -319,6 +346,7 @@ def DeepLabV3Plus(
     classifier_activation: Any = "softmax",
     weights: Any = None,
     name: str = "deeplab_v3_plus",
+    input_tensor: Any = None,
 ) -> Model:
     """DeepLabV3+: DeepLabV3 with a decoder that reads the map of stride 4, too.
 
@@ -335,6 +363,7 @@ def DeepLabV3Plus(
         classifier_activation: Activation of the result; None for logits.
         weights: Path of a file of weights of the whole network; None for random ones.
         name: Name.
+        input_tensor: As in `FCN`.
 
     Returns:
         A model that gives float32 tensors of shape (batch, height, width, classes).
@@ -355,11 +384,12 @@ def DeepLabV3Plus(
     integer(aspp_filters, owner, "aspp_filters", least=1)
     integer(low_level_filters, owner, "low_level_filters", least=1)
     number(dropout, owner, "dropout", least=0, below=1)
-    model, maps = dilated(_backbone(backbone, input_shape, backbone_weights, owner), output_stride, owner)
+    check_weights(weights, True, classes, classifier_activation, owner, published=False)
+    model, maps = _dilated(owner, input_tensor, input_shape, backbone, backbone_weights, output_stride)
     x = _aspp(maps[max(maps)], _rates(output_stride, atrous_rates, owner), aspp_filters, dropout)
     low = _conv(maps[4], low_level_filters, 1, "low_level")
     x = layers.Concatenate(name="decoder_concat")([_to_size(x, low, output_stride // 4, "decoder_up"), low])
     for k in (1, 2):
         x = _conv(x, aspp_filters, 3, f"decoder_{k}")
     x = layers.Conv2D(classes, 1, name="head_logits")(x)
-    return _finish(model, model.inputs[0], {"out": (x, 4)}, classifier_activation, name, weights)
+    return _finish(model, input_tensor, {"out": (x, 4)}, classifier_activation, name, weights)

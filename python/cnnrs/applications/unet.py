@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnrs import layers
+from cnnrs.applications.building import check_weights, given_shape, inputs_of, sources_of
 from cnnrs.base.arguments import flag, integer, named, number
 from cnnrs.models import Model
 
@@ -68,7 +69,7 @@ def _check_size(input_shape: Any, depth: int, padding: str) -> None:
 
 @named
 def UNet(
-    input_shape: Any = (256, 256, 3),
+    input_shape: Any = None,
     classes: int = 2,
     filters: int = 64,
     depth: int = 4,
@@ -79,6 +80,7 @@ def UNet(
     classifier_activation: Any = "softmax",
     weights: Any = None,
     name: str = "unet",
+    input_tensor: Any = None,
 ) -> Model:
     """U-Net: a way down to coarse maps, and one up, on which each map meets its counterpart.
 
@@ -87,8 +89,8 @@ def UNet(
     normalizes each convolution.
 
     Args:
-        input_shape: Height, width and channels. With padding "same" height and width may be None, and images
-            then have multiples of `2**depth`.
+        input_shape: Height, width and channels; None for (256, 256, 3). With padding "same" height and
+            width may be None, and images then have multiples of `2**depth`.
         classes: Number of classes.
         filters: Channels of the first level; each level below has twice as many.
         depth: How often the map is halved.
@@ -100,6 +102,7 @@ def UNet(
         classifier_activation: Activation of the result; None for logits.
         weights: Path of a file of weights; None for random ones.
         name: Name.
+        input_tensor: A symbolic tensor to build on, which has the shape; None for a new input.
 
     Returns:
         A model that gives float32 tensors of shape (batch, height, width, classes), smaller than the images
@@ -127,8 +130,9 @@ def UNet(
         raise ValueError(
             f"UNet: upsampling: expected 'transposed', 'nearest' or 'bilinear', received {upsampling!r}"
         )
-    _check_size(input_shape, depth, padding)
-    inputs = layers.Input(input_shape)
+    check_weights(weights, True, classes, classifier_activation, owner, published=False)
+    inputs = inputs_of(input_tensor, input_shape, given_shape(input_shape, (256, 256, 3), owner), owner)
+    _check_size(inputs.shape[1:], depth, padding)
     x, skips = inputs, []
     for level in range(depth):
         x = _convolutions(x, filters * 2**level, padding, batch_norm, f"down{level}")
@@ -146,7 +150,7 @@ def UNet(
         x = _convolutions(x, filters * 2**level, padding, batch_norm, f"up{level}")
     x = layers.Conv2D(classes, 1, name="logits")(x)
     outputs = layers.Activation(classifier_activation or "linear", name="out", dtype="float32")(x)
-    model = Model(inputs, outputs, name=name)
+    model = Model(sources_of(inputs), outputs, name=name)
     if weights is not None:
         model.load_weights(weights)
     return model

@@ -31,6 +31,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 _UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
+_TWICE = re.compile(r"got multiple values for keyword argument '(\w+)'")
 
 
 def known_arguments(target: Any) -> list[str]:
@@ -114,6 +115,10 @@ def explain(error: TypeError, target: Any, kwargs: dict[str, Any]) -> None:
         target: The class or function that was called.
         kwargs: The arguments by name.
     """
+    twice = _TWICE.search(str(error))
+    if twice and isinstance(target, type) and twice[1] in kwargs:
+        # A class hands what it was given to its base, beside what it chooses itself.
+        raise TypeError(f"{target.__name__}: unexpected argument {twice[1]!r}, which it sets by itself")
     # Only Python itself raises before the called function has a frame.
     if error.__traceback__ is None or error.__traceback__.tb_next is not None:
         return

@@ -8,10 +8,10 @@ interpreter's lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Collector", "Step", "collecting", "current"]
+__all__ = ["Collector", "Step", "UnsizedImage", "collecting", "current"]
 
 
 class Step(NamedTuple):
@@ -28,6 +28,42 @@ class Step(NamedTuple):
     numbers: Sequence[float] = ()
     params: Sequence[Any] = ()
     parts: Sequence[Sequence[Step]] = ()
+
+
+# Steps whose results have one size, whatever the size of the image.
+SIZING_STEPS = ("resample",)
+
+
+class UnsizedImage:
+    """Stands for an image of bytes, channels last, whose height and width each element tells anew.
+
+    A function that hands it to a layer with a step of `SIZING_STEPS` is recorded once for images of all
+    sizes. What needs to know the size fails: the function is recorded for each size then.
+
+    Args:
+        channels: How many it has.
+        place: The place of the image among the placeholders.
+        placeholder: Makes a placeholder of some floats, and gives it with its place.
+
+    Attributes:
+        asked: What was asked for by `numbers`: the places of the placeholders, and the functions.
+    """
+
+    dtype = "uint8"
+
+    def __init__(self, channels: int, place: int, placeholder: Callable[[int], tuple[Any, int]]):
+        self.shape = (None, None, channels)
+        # A shape that steps may be checked with.
+        self.example = (1, 1, channels)
+        self.place = place
+        self._placeholder = placeholder
+        self.asked: list[tuple[int, Callable[[int, int], Sequence[float]]]] = []
+
+    def numbers(self, function: Callable[[int, int], Sequence[float]]) -> Any:
+        """What a function makes of height and width, as a tensor of floats."""
+        tensor, place = self._placeholder(len(function(1, 1)))
+        self.asked.append((place, function))
+        return tensor
 
 
 class Collector(Protocol):

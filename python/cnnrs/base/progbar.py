@@ -22,7 +22,7 @@ class Progbar:
     Args:
         target: Number of steps; None if unknown.
         width: Characters of the bar.
-        verbose: 0 prints nothing, 1 a bar that is redrawn, 2 one line at the end.
+        verbose: 1 prints a bar that is redrawn, 2 one line at the end, any other number nothing.
         interval: Least seconds between two drawings.
         stateful_metrics: Names of values that are shown as they are; of others the mean over the steps is.
         stateless_metrics: The other way round: names of values whose mean is shown. None of both means that
@@ -76,7 +76,8 @@ class Progbar:
                 value = self._sums[name][0] / self._sums[name][1]
             self._values[name] = value
         now = time.time()
-        if self.verbose == 0 or sys.stdout is None or (not finalize and now - self._drawn < self.interval):
+        is_silent = self.verbose not in (1, 2) or sys.stdout is None
+        if is_silent or (not finalize and now - self._drawn < self.interval):
             return
         elapsed = now - self._start
         if self.verbose == 2:

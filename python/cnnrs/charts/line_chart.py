@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,7 @@ class LineChart:
         x_range: The least and the largest value; None takes those of the lines.
         y_range: The same of the other axis.
         log_y: Whether the other axis is logarithmic. Values that are not positive are left out there.
+        x_names: Names of the places 0, 1, 2 … along the axis below, in place of numbers.
         width: Of the drawing in pixels; it shrinks with the page.
         height: Of the drawing.
 
@@ -58,11 +60,13 @@ class LineChart:
         x_range: tuple[float, float] | None = None,
         y_range: tuple[float, float] | None = None,
         log_y: bool = False,
+        x_names: Sequence[str] | None = None,
         width: int = 400,
         height: int = 260,
     ):
         self.title, self.x_label, self.y_label = title, x_label, y_label
         self.x_range, self.y_range, self.log_y = x_range, y_range, log_y
+        self.x_names = None if x_names is None else list(x_names)
         self.width, self.height = width, height
         self.lines: list[_Line] = []
 
@@ -132,9 +136,13 @@ class LineChart:
         if all(np.array_equal(line.x, np.rint(line.x)) for line in self.lines) and x1 - x0 >= 1:
             # Of what is counted there are no halves.
             x_ticks = [tick for tick in x_ticks if tick == round(tick)]
-        for tick in x_ticks:
+        texts = [tick_text(tick) for tick in x_ticks]
+        if self.x_names is not None:
+            room = max(2, int(width / len(self.x_names) / 6.6) - 1)
+            x_ticks, texts = list(range(len(self.x_names))), [shortened(name, room) for name in self.x_names]
+        for tick, text in zip(x_ticks, texts, strict=True):
             at = f"{px(tick):.1f}"
-            parts.append(tag("text", tick_text(tick), x=at, y=top + height + 16, text_anchor="middle"))
+            parts.append(tag("text", text, x=at, y=top + height + 16, text_anchor="middle"))
         parts.append(
             tag(
                 "path",
@@ -179,7 +187,8 @@ class LineChart:
         ys = np.concatenate([line.y[np.isfinite(line.y)] for line in self.lines] or [np.empty(0)])
         if self.log_y:
             ys = np.log10(ys)
-        x0, x1 = self.x_range or ((xs.min(), xs.max()) if len(xs) else (0, 1))
+        named = None if self.x_names is None else (-0.5, len(self.x_names) - 0.5)
+        x0, x1 = self.x_range or named or ((xs.min(), xs.max()) if len(xs) else (0, 1))
         y0, y1 = self.y_range or ((ys.min(), ys.max()) if len(ys) else (0, 1))
         if self.y_range is None:
             margin = (y1 - y0) * 0.06 or abs(y1) * 0.1 or 1.0
@@ -242,7 +251,10 @@ class LineChart:
             place = places[i]
             if place is None:
                 continue
-            text = f"{line.name}: {tick_text(float(f'{ys[i]:.6g}'))} at {tick_text(float(f'{xs[i]:.6g}'))}"
+            where = tick_text(float(f"{xs[i]:.6g}"))
+            if self.x_names is not None and 0 <= xs[i] < len(self.x_names):
+                where = self.x_names[int(xs[i])]
+            text = f"{line.name}: {tick_text(float(f'{ys[i]:.6g}'))} at {where}"
             if line.notes is not None:
                 text += f", {line.notes[kept[i]]}"
             at = {"cx": f"{place[0]:.1f}", "cy": f"{place[1]:.1f}"}

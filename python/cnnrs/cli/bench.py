@@ -8,8 +8,8 @@ import sys
 import time
 from typing import Any
 
-from cnnrs.cli.models import images_of, made
-from cnnrs.cli.options import add_command, positive
+from cnnrs.cli.models import add_model, images_of, made
+from cnnrs.cli.options import add_command, add_device, add_json, on_device, positive
 
 __all__ = ["add"]
 
@@ -27,21 +27,24 @@ def add(commands: Any) -> None:
         "cnnrs bench resnet18\ncnnrs bench run/ --batch 1,8,32 --threads 1,2 --json\n"
         "cnnrs bench lenet5 --device gpu",
     )  # fmt: skip
-    bench.add_argument("model", help="a network by its name, the folder of a run, or the file of a model")
+    add_model(bench)
     bench.add_argument("--batch", type=_numbers, default=[1, 8, 32], metavar="N,N", help="sizes (1,8,32)")
     bench.add_argument("--threads", type=_numbers, metavar="N,N", help="numbers of threads (those set)")
     bench.add_argument("--seconds", type=float, default=1.0, help="seconds of each measurement (1)")
-    bench.add_argument("--device", help='"cpu" or "gpu"')
-    bench.add_argument("--json", action="store_true", help="write the table as JSON")
+    add_device(bench)
+    add_json(bench, "the table")
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from cnnrs import config
-
     if not 0 < options.seconds <= 3600:
         options.parser.error(f"--seconds: expected 0 to 3600, received {options.seconds:g}")
-    if options.device is not None:
-        config.set_device(options.device)
+    with on_device(options):
+        return _table(options)
+
+
+def _table(options: argparse.Namespace) -> int:
+    from cnnrs import config
+
     model = made(options.model)
     before = config.get_num_threads()
     rows = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cnnrs.cli.options import add_command
+from cnnrs.cli.options import add_command, add_json
 
 __all__ = ["add"]
 
@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     check.add_argument("paths", nargs="+", metavar="path", help="a script, a notebook, or a folder of them")
     check.add_argument("--all", action="store_true", help="list the names that work, too")
-    check.add_argument("--json", action="store_true", help="write what was found as JSON")
+    add_json(check, "what was found")
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from typing import Any
 
 from cnnrs.cli.models import path_of
-from cnnrs.cli.options import add_command
+from cnnrs.cli.options import add_command, add_json
 
 __all__ = ["add"]
 
@@ -28,6 +29,7 @@ def add(commands: Any) -> None:
     convert.add_argument("output", metavar="FILE", help="the file to write")
     convert.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     convert.add_argument("--no-optimizer", action="store_true", help="leave out the state of the optimizer")
+    add_json(convert, "the path, its size and what it holds")
 
 
 def _convert(options: argparse.Namespace) -> int:
@@ -42,13 +44,21 @@ def _convert(options: argparse.Namespace) -> int:
     if os.path.exists(output) and not options.overwrite:
         raise FileExistsError(f"{output!r} exists; --overwrite replaces it")
     model = load_model(path_of(options.model), compile=not options.no_optimizer)
+    has_optimizer = False
     if output.endswith(".npz"):
         _write_arrays(model, output)
     elif output.endswith(_WEIGHTS):
         model.save_weights(output, overwrite=True)
     else:
-        model.save(output, overwrite=True, include_optimizer=_keeps_optimizer(model, options))
-    print(f"saved {output} ({os.path.getsize(output):,} bytes)")
+        has_optimizer = _keeps_optimizer(model, options)
+        model.save(output, overwrite=True, include_optimizer=has_optimizer)
+    size = os.path.getsize(output)
+    if options.json:
+        kind = "model" if output.endswith(_MODELS) and not output.endswith(_WEIGHTS) else "weights"
+        said = {"path": output, "bytes": size, "holds": kind, "optimizer": has_optimizer}
+        print(json.dumps({**said, "parameters": model.count_params()}, ensure_ascii=False))
+    else:
+        print(f"saved {output} ({size:,} bytes)")
     return 0
 
 

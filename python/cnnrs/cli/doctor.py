@@ -9,7 +9,7 @@ import platform
 import sys
 from typing import Any
 
-from cnnrs.cli.options import add_command, version
+from cnnrs.cli.options import add_command, add_json, version
 
 __all__ = ["add"]
 
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         "Show versions, the processor, GPUs, settings, and which optional libraries are there.",
         "cnnrs doctor\ncnnrs doctor --json",
     )  # fmt: skip
-    doctor.add_argument("--json", action="store_true", help="write it as JSON")
+    add_json(doctor, "all of it")
 
 
 def _doctor(options: argparse.Namespace) -> int:

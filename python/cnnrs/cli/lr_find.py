@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnrs.base.extras import library
-from cnnrs.cli.options import add_command, positive, rate
-from cnnrs.cli.train import add_settings, settings_of
+from cnnrs.cli.options import add_command, add_json, completed_by, positive, rate
+from cnnrs.cli.train import add_settings, named_data, settings_of
 
 __all__ = ["add"]
 
@@ -23,12 +23,13 @@ def add(commands: Any) -> None:
         "take. Takes the settings of `cnnrs train`; nothing is kept.",
         "cnnrs lr-find photos/ --model resnet18 --optimizer sgd\ncnnrs lr-find run.toml --plot rates.png",
     )  # fmt: skip
-    find.add_argument("source", metavar="FOLDER|FILE.toml|mnist", help="as of `cnnrs train`")
+    source = find.add_argument("source", metavar="FOLDER|FILE.toml|mnist", help="as of `cnnrs train`")
+    completed_by(source, named_data)
     find.add_argument("--steps", type=positive, default=100, help="batches of the test (100)")
     find.add_argument("--start", type=rate, default=1e-6, help="the first rate (1e-6)")
     find.add_argument("--end", type=rate, default=10.0, help="the last rate (10)")
     find.add_argument("--plot", type=Path, metavar="FILE", help="draw losses over rates (extra plot)")
-    find.add_argument("--json", action="store_true", help="write rates, losses and suggestion as JSON")
+    add_json(find, "rates, losses and suggestion")
     add_settings(find)
 
 

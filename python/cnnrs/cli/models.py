@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from typing import Any
 
-__all__ = ["images_of", "is_model_file", "made", "names", "path_of"]
+from cnnrs.cli.options import completed_by
+
+__all__ = ["add_model", "images_of", "is_model_file", "made", "names", "path_of"]
 
 _ENDINGS = (".keras", ".h5", ".hdf5", ".safetensors")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The argument for a model, which `made` takes."""
+    action = parser.add_argument(
+        "model", help="a network by its name, the folder of a run, or the file of a model"
+    )
+    completed_by(action, names)
 
 
 def is_model_file(text: str) -> bool:

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["add_command", "port", "positive", "rate", "seed", "version"]
+__all__ = [
+    "add_command",
+    "add_device",
+    "add_json",
+    "class_names",
+    "completed_by",
+    "device",
+    "on_device",
+    "port",
+    "positive",
+    "rate",
+    "seed",
+    "version",
+]
 
 
 def positive(text: str) -> int:
@@ -43,6 +57,25 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def device(text: str) -> str:
+    """A device of this machine: "cpu", "gpu", "gpu:1"."""
+    from cnnrs.base import devices
+
+    try:
+        with devices.device(text):
+            return text
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("device: ")) from error
+
+
+def class_names(text: str) -> list[str]:
+    """Names with commas between them, each once."""
+    names = [part.strip() for part in text.split(",")]
+    if not all(names) or len(set(names)) != len(names):
+        raise argparse.ArgumentTypeError(f"expected different names with commas between, received {text!r}")
+    return names
+
+
 def version(distribution: str) -> str:
     """The version of an installed distribution."""
     try:
@@ -75,3 +108,47 @@ def add_command(
     )
     parser.set_defaults(run=run, parser=parser)
     return parser
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The flag for the device that a command computes on, which `on_device` reads."""
+    action = parser.add_argument(
+        "--device", type=device, metavar="NAME", help='"cpu", "gpu", "gpu:1" ("cpu")'
+    )
+    completed_by(action, ("cpu", "gpu"))
+
+
+@contextlib.contextmanager
+def on_device(options: argparse.Namespace) -> Iterator[None]:
+    """Computes on the device that was given, in all threads, and puts back the one before."""
+    from cnnrs import config
+
+    before = config.get_device()
+    if options.device is not None:
+        config.set_device(options.device)
+    try:
+        yield
+    finally:
+        if options.device is not None:
+            config.set_device(before)
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    """The flag for an answer as JSON.
+
+    Args:
+        parser: Of the command.
+        what: What is written.
+    """
+    parser.add_argument("--json", action="store_true", help=f"write {what} as JSON on standard output")
+
+
+def completed_by(action: argparse.Action, words: Any) -> None:
+    """Notes the words that shells complete an argument by.
+
+    Args:
+        action: The argument.
+        words: The words, or a function that gives them: it is called by `cnnrs completion` alone.
+    """
+    # An attribute of `argparse` would be `choices`, which refuses all else.
+    action.words = words  # type: ignore[attr-defined]

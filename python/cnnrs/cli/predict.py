@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from cnnrs.cli.options import add_command, positive
+from cnnrs.cli.options import add_command, add_device, add_json, class_names, on_device, positive
 
 __all__ = ["add"]
 
@@ -35,36 +35,49 @@ cat picture.jpg | cnnrs predict run/ -
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="a file, folder or pattern, or -")
     predict.add_argument("--top", type=positive, default=1, metavar="N", help="classes of each picture (1)")
     predict.add_argument("--batch-size", type=positive, default=32, metavar="N", help="images at once (32)")
-    predict.add_argument("--device", help='"cpu" or "gpu"')
-    predict.add_argument("--json", action="store_true", help="write a line of JSON for each picture")
+    predict.add_argument(
+        "--class-names", type=class_names, metavar="A,B",
+        help="names in the order of the model's outputs (those of its file)",
+    )  # fmt: skip
+    add_device(predict)
+    predict.add_argument("--quiet", action="store_true", help="show no progress")
+    add_json(predict, "a line for each picture")
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from cnnrs import config
     from cnnrs.runs.inference import Classifier
+    from cnnrs.runs.progress import Progress
 
-    if options.device is not None:
-        config.set_device(options.device)
-    classifier = Classifier(options.model)
     failed = 0
-    with tempfile.TemporaryDirectory() as kept:
-        paths = _paths(options.images, kept)
-        for found in classifier.predict(paths, options.top, options.batch_size):
-            path = "-" if os.path.dirname(found.path) == kept else found.path
-            if found.error is not None:
-                failed += 1
-                print(f"cnnrs: {found.error.replace(found.path, path)}", file=sys.stderr)
-                if not options.json:
-                    continue
-            if options.json:
-                row = {**found.as_dict(), "path": path}
-                if found.error is not None:
-                    row["error"] = found.error.replace(found.path, path)
-                print(json.dumps(row, ensure_ascii=False))
-            else:
-                named = ", ".join(f"{name} {score:.4f}" for name, score in found.classes)
-                print(f"{path}: {named}")
+    with on_device(options), tempfile.TemporaryDirectory() as kept:
+        classifier = Classifier(options.model, options.class_names)
+        paths = list(_paths(options.images, kept))
+        progress = Progress(len(paths), not options.quiet)
+        try:
+            for done, found in enumerate(classifier.predict(paths, options.top, options.batch_size), 1):
+                if found.error is not None or sys.stdout.isatty():
+                    progress.clear()
+                failed += _told(found, "-" if os.path.dirname(found.path) == kept else found.path, options)
+                progress(done)
+        except BaseException:
+            progress.clear()
+            raise
+        progress.close()
     return 1 if failed else 0
+
+
+def _told(found: Any, path: str, options: argparse.Namespace) -> bool:
+    """Writes what was found; gives whether it is an error."""
+    if found.error is not None:
+        print(f"cnnrs: {found.error.replace(found.path, path)}", file=sys.stderr)
+    if options.json:
+        row = {**found.as_dict(), "path": path}
+        if found.error is not None:
+            row["error"] = found.error.replace(found.path, path)
+        print(json.dumps(row, ensure_ascii=False))
+    elif found.error is None:
+        print(f"{path}: {', '.join(f'{name} {score:.4f}' for name, score in found.classes)}")
+    return found.error is not None
 
 
 def _paths(given: list[str], kept: str) -> Iterator[str]:

@@ -117,6 +117,13 @@ class _Program(argparse.ArgumentParser):
         super().error(message)
 
 
+class _Command(argparse.ArgumentParser):
+    """Says what is wrong and where help is, without the lines of all flags."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: error: {message}\n`{self.prog} --help` explains all arguments\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = _Program(
@@ -128,7 +135,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cnnrs {version('cnnrs')}")
     commands = parser.add_subparsers(
         required=True, metavar="command", dest="command", title="commands",
-        parser_class=argparse.ArgumentParser,
+        parser_class=_Command,
     )  # fmt: skip
     for module in _MODULES:
         module.add(commands)

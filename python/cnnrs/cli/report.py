@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 from typing import Any
 
-from cnnrs.cli.options import add_command
+from cnnrs.cli.options import add_command, add_json
 
 __all__ = ["add"]
 
@@ -24,6 +25,7 @@ def add(commands: Any) -> None:
     report.add_argument("--output", metavar="FILE", help="the file (report.html in the folder)")
     report.add_argument("--title", help="of the page (the folder's name)")
     report.add_argument("--no-explain", action="store_true", help="do not run the model: faster")
+    add_json(report, "the path of the file and its size")
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -32,5 +34,8 @@ def _report(options: argparse.Namespace) -> int:
 
     folder = RunFolder(options.folder).require_results()
     path = reporting.write(folder.path, options.output, title=options.title, explain=not options.no_explain)
-    print(f"saved {path} ({path.stat().st_size:,} bytes)")
+    size = path.stat().st_size
+    print(
+        json.dumps({"path": str(path), "bytes": size}) if options.json else f"saved {path} ({size:,} bytes)"
+    )
     return 0

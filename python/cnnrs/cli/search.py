@@ -9,7 +9,7 @@ import shlex
 import sys
 from typing import Any
 
-from cnnrs.cli.options import add_command, positive, rate
+from cnnrs.cli.options import add_command, add_json, positive, rate
 from cnnrs.cli.signals import terminable
 from cnnrs.cli.train import add_settings, settings_of
 
@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
         metavar="SECONDS",
         help="time after which no trial begins (the file's)",
     )
-    search.add_argument("--json", action="store_true", help="write all trials as JSON on standard output")
+    add_json(search, "all trials")
     search.add_argument("--quiet", action="store_true", help="show no trials while they end")
     add_settings(search)
 

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from cnnrs.cli.options import add_command, port, positive, rate
+from cnnrs.cli.options import add_command, add_device, add_json, on_device, port, positive, rate
 
 __all__ = ["add"]
 
@@ -50,9 +50,9 @@ def add(commands: Any) -> None:
         metavar="S",
         help="seconds for an answer, and for stopping (30)",
     )
-    serve.add_argument("--device", help='"cpu" or "gpu"')
+    add_device(serve)
     serve.add_argument("--threads", type=positive, metavar="N", help="threads of the network")
-    serve.add_argument("--json", action="store_true", help="write the address as JSON on standard output")
+    add_json(serve, "the address")
 
 
 def _milliseconds(text: str) -> float:
@@ -63,8 +63,6 @@ def _serve(options: argparse.Namespace) -> int:
     from cnnrs import config
     from cnnrs.serving import Limits, serve
 
-    if options.device is not None:
-        config.set_device(options.device)
     if options.threads is not None:
         config.set_num_threads(options.threads)
     limits = Limits(
@@ -79,6 +77,7 @@ def _serve(options: argparse.Namespace) -> int:
         line = f"serving {options.model} on {address} ({address}/docs); Ctrl-C stops"
         print(line, file=sys.stderr, flush=True)
 
-    serve(options.model, options.host, options.port, limits, options.top, ready)
+    with on_device(options):
+        serve(options.model, options.host, options.port, limits, options.top, ready)
     print("stopped", file=sys.stderr)
     return 0

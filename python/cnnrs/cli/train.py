@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnrs.cli import mnist
-from cnnrs.cli.options import add_command, port, positive, rate, seed
+from cnnrs.cli.options import add_command, add_json, completed_by, port, positive, rate, seed
 from cnnrs.cli.signals import terminable
 
 if TYPE_CHECKING:
     from cnnrs.runs import Settings
 
-__all__ = ["add", "add_settings", "given_settings", "settings_of"]
+__all__ = ["add", "add_settings", "given_settings", "named_data", "settings_of"]
 
 _DESCRIPTION = """Train a network on a folder with a sub-folder of images for each class:
 
@@ -44,10 +44,11 @@ _OF_MNIST = ("epochs", "batch_size", "learning_rate", "seed", "device", "model")
 def add(commands: Any) -> None:
     """Describes the command."""
     train = add_command(commands, "train", _train, "train a network on pictures", _DESCRIPTION, _EXAMPLES)
-    train.add_argument(
+    source = train.add_argument(
         "source", nargs="?", metavar="FOLDER|FILE.toml|mnist",
         help="the folder of images, a TOML file of settings, or the name of a data set",
     )  # fmt: skip
+    completed_by(source, named_data)
     train.add_argument("--out", metavar="FOLDER", help="the folder of the run (run, or run-2, run-3 …)")
     train.add_argument("--overwrite", action="store_true", help="replace the run that is there")
     train.add_argument("--check", action="store_true", help="look at data and model, and stop")
@@ -58,7 +59,7 @@ def add(commands: Any) -> None:
         "--overfit-one-batch", action="store_true",
         help="train on one batch until it is known by heart: what cannot do that has a mistake",
     )  # fmt: skip
-    train.add_argument("--json", action="store_true", help="write the result as JSON on standard output")
+    add_json(train, "the result")
     train.add_argument("--quiet", action="store_true", help="show no progress")
     train.add_argument("--no-report", action="store_true", help="write no report.html")
     train.add_argument(
@@ -71,6 +72,13 @@ def add(commands: Any) -> None:
         help="of `train mnist` without --out: the file that the model is saved to (mnist.safetensors)",
     )  # fmt: skip
     add_settings(train)
+
+
+def named_data() -> tuple[str, ...]:
+    """Names of data sets that need no folder."""
+    from cnnrs.runs.data import NAMED
+
+    return NAMED
 
 
 class _Checked(argparse.Action):
@@ -95,7 +103,7 @@ _KINDS: dict[str, Any] = {
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """The flags of all settings but the data, by the tables of the file."""
-    from cnnrs.runs import settings
+    from cnnrs.runs import networks, settings
 
     groups = {name: parser.add_argument_group(title) for name, title in (
         ("data", "data: table [data] of the file"),
@@ -108,10 +116,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         kind: dict[str, Any] = (
             {"type": _KINDS[setting.name]} if setting.name in _KINDS else {"action": _Checked}
         )
-        groups[setting.table].add_argument(
+        action = groups[setting.table].add_argument(
             f"--{setting.name.replace('_', '-')}", dest=setting.name, metavar=setting.metavar,
             help=setting.help.replace("%", "%%"), **kind,
         )  # fmt: skip
+        # Networks stand above settings, which therefore cannot name them.
+        completed_by(action, networks.names if setting.name == "model" else setting.words)
 
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -167,7 +177,8 @@ def _train(options: argparse.Namespace) -> int:
     if options.list_models:
         from cnnrs.runs import networks
 
-        print("\n".join(networks.names()))
+        names = networks.names()
+        print(json.dumps(names) if options.json else "\n".join(names))
         return 0
     legacy = options.source == "mnist" and options.out is None
     if legacy and not (options.check or options.json or options.overfit_one_batch):

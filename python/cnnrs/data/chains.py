@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnrs import _core, ops
 from cnnrs.base import context
-from cnnrs.base.image_steps import Step
+from cnnrs.base.image_steps import SIZING_STEPS, Step, UnsizedImage
 
 __all__ = ["Chain", "EagerChains", "RecordedChains", "packed"]
 
@@ -73,25 +73,35 @@ class Chain:
         self.result_shape = (*self._shape[:-3], *last)
         self.result_dtype = "uint8" if steps[-1].name == "round" else "float32"
 
-    def run(self, images: np.ndarray, params: np.ndarray) -> np.ndarray:
+    def run(self, images: np.ndarray, params: np.ndarray, to: np.ndarray | None = None) -> np.ndarray:
         """What the steps make of images, which may have further axes in front.
 
         Args:
             images: Array of uint8 or float32.
             params: What `packed` gives, with the same axes in front.
+            to: Where the result of one image goes; None for an array of its own.
         """
         front = images.shape[:-3]
         count = math.prod(front)
         images = np.ascontiguousarray(images).reshape(count, *images.shape[-3:])
         params = np.ascontiguousarray(params, np.float32).reshape(count, -1 if count else self._core.params)
-        results = np.empty((count, *self.result_shape[-3:]), self.result_dtype)
+        shape = (count, *self.result_shape[-3:])
+        results = np.empty(shape, self.result_dtype) if to is None else to.reshape(shape)
         self._core.apply(images, params, results, self._channels_first)
-        return results.reshape(*front, *results.shape[1:])
+        return to if to is not None else results.reshape(*front, *results.shape[1:])
 
 
-def _taken(images: Any) -> bool:
+def _taken(images: Any, steps: Sequence[Step], channels_first: bool) -> bool:
     """Whether steps can be run on such images."""
+    if isinstance(images, UnsizedImage):
+        return steps[0].name in SIZING_STEPS and not channels_first
     return images.dtype in _DTYPES and len(images.shape) in (3, 4) and 0 not in images.shape
+
+
+def _shape(images: Any) -> Sequence[int]:
+    """The shape that steps are checked with."""
+    shape: Sequence[int] = images.example if isinstance(images, UnsizedImage) else images.shape
+    return shape
 
 
 def _batch(images: Any) -> int:
@@ -102,7 +112,7 @@ class EagerChains:
     """A collector that runs steps at once: where Python runs the function of a mapping."""
 
     def add(self, images: Any, steps: Sequence[Step], channels_first: bool) -> Any:
-        if not _taken(images):
+        if not _taken(images, steps, channels_first):
             return None
         chain = Chain(steps, images.shape, channels_first)
         drawn = packed(steps, _batch(images))
@@ -128,7 +138,7 @@ class _Call:
     ):
         self.images, self.place, self.result = images, place, result
         self.steps, self.channels_first = steps, channels_first
-        self.chain = Chain(steps, images.shape, channels_first)
+        self.chain = Chain(steps, _shape(images), channels_first)
 
 
 class RecordedChains:
@@ -150,16 +160,23 @@ class RecordedChains:
         """The call whose result stands at a place."""
         return next((call for call in self.calls if call.result == place), None)
 
+    def _place(self, images: Any) -> int | None:
+        """The place of images among the placeholders."""
+        if isinstance(images, UnsizedImage):
+            return images.place
+        place: int | None = self._recorder.place_of(images)
+        return place
+
     def add(self, images: Any, steps: Sequence[Step], channels_first: bool) -> Any:
         # What is recorded inside of this function has placeholders of its own.
-        if not _taken(images) or context.trace_depth() != self._depth:
+        if not _taken(images, steps, channels_first) or context.trace_depth() != self._depth:
             return None
-        place = self._recorder.place_of(images)
+        place = self._place(images)
         before = self._made(place)
         if before is not None and before.channels_first == channels_first:
             images, place = before.images, before.place
             steps = [*before.steps, *steps]
-        chain = Chain(steps, images.shape, channels_first)
+        chain = Chain(steps, _shape(images), channels_first)
         result = self._recorder.placeholder(list(chain.result_shape), chain.result_dtype, "augmented")
         at = self._recorder.place_of(result)
         self.calls.append(_Call(images, place, steps, channels_first, at))
@@ -167,4 +184,4 @@ class RecordedChains:
 
     def follows(self, images: Any) -> bool:
         inside = context.trace_depth() != self._depth
-        return not inside and self._made(self._recorder.place_of(images)) is not None
+        return not inside and self._made(self._place(images)) is not None

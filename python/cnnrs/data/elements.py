@@ -13,6 +13,7 @@ import numpy as np
 
 from cnnrs import _core, ops, tree
 from cnnrs.base.dtypes import is_number
+from cnnrs.data.slots import joined
 from cnnrs.data.strings import StringTensor, is_text
 
 __all__ = ["as_element", "as_leaf", "for_numpy", "for_user", "host", "stacked", "typed_array"]
@@ -137,6 +138,9 @@ def stacked(leaves: Sequence[Any], where: str) -> Any:
         arrays = [leaf.array if isinstance(leaf, StringTensor) else leaf for leaf in leaves]
     else:
         arrays = [host(leaf) for leaf in leaves]
+    together = joined(arrays)
+    if together is not None:
+        return together
     try:
         result = np.stack(arrays)
     except ValueError:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnrs import tree
 from cnnrs.base.arguments import file_path, flag, integer, integers
+from cnnrs.data.decoding import Decoding, DecodingArguments, takes_decoding
 from cnnrs.data.elements import as_element
 from cnnrs.data.folders import files_below, files_of_classes, matching_files, warn_of_classes
-from cnnrs.data.image_files import IMAGE_SUFFIXES, Decoding, ImageFiles
+from cnnrs.data.image_files import IMAGE_SUFFIXES, ImageFiles
 from cnnrs.data.parquet import ParquetFiles
 from cnnrs.data.passes import Passes
 from cnnrs.data.pipeline import AUTOTUNE, UNKNOWN_CARDINALITY, worker_count
@@ -24,6 +25,9 @@ from cnnrs.data.spec import TensorSpec
 from cnnrs.data.tables import read_list
 from cnnrs.data.workers import through
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["FileSources"]
 
 
@@ -31,6 +35,7 @@ class FileSources(Sources):
     """The class methods that make data sets of files of images and of other samples."""
 
     @classmethod
+    @takes_decoding
     def from_folder(
         cls,
         path: Any,
@@ -38,13 +43,11 @@ class FileSources(Sources):
         *,
         labels: str | None = "inferred",
         class_names: Any = None,
-        color_mode: str = "rgb",
-        interpolation: str = "bilinear",
-        fit: str = "stretch",
         follow_links: bool = False,
         on_error: str = "raise",
         num_parallel_calls: Any = AUTOTUNE,
         name: str | None = None,
+        **decoding: Unpack[DecodingArguments],
     ) -> Any:
         """The images below a folder that has one folder a class.
 
@@ -57,14 +60,12 @@ class FileSources(Sources):
                 its size.
             labels: "inferred" for the folders' names, or None for images alone, from wherever they lie.
             class_names: The folders in the order of their labels; None for the alphabet's.
-            color_mode: "rgb", "rgba" or "grayscale".
-            interpolation: "bilinear", "nearest", "box", "hamming", "bicubic" or "lanczos".
-            fit: "stretch" to the size, "crop" the middle of its shape, or "pad" with zeros.
             follow_links: Whether links to folders are followed.
             on_error: "raise" an error at a file that is no image, or "skip" it with a warning. Then the
                 number of elements is unknown.
             num_parallel_calls: Threads that decode the next images.
             name: What `repr` calls it.
+            **decoding
 
         Returns:
             A `Dataset` of pairs (image, int32 label), or of images, with `class_names` and `file_paths`.
@@ -85,7 +86,8 @@ class FileSources(Sources):
         where = "Dataset.from_folder"
         folder = Path(file_path(path, where))
         if not folder.is_dir():
-            raise ValueError(f"{where}: path: expected a folder, received {str(folder)!r}")
+            what = "which is a file" if folder.exists() else f"which is not there, from {os.getcwd()!r} on"
+            raise ValueError(f"{where}: path: expected a folder, received {str(folder)!r}, {what}")
         if labels not in ("inferred", None):
             raise ValueError(f"{where}: labels: expected 'inferred' or None, received {labels!r}")
         follow = flag(follow_links, where, "follow_links")
@@ -105,11 +107,12 @@ class FileSources(Sources):
                 f"{where}: path: expected images ({', '.join(IMAGE_SUFFIXES)}) in {str(folder)!r}, found none"
             )
         return cls._from_images(
-            where, paths, numbers, names, Decoding(image_size, color_mode, interpolation, fit, where),
+            where, paths, numbers, names, Decoding(image_size, where, **decoding),
             on_error, num_parallel_calls, name,
         )  # fmt: skip
 
     @classmethod
+    @takes_decoding
     def from_files(
         cls,
         paths: Any,
@@ -117,26 +120,22 @@ class FileSources(Sources):
         image_size: Any = None,
         *,
         class_names: Any = None,
-        color_mode: str = "rgb",
-        interpolation: str = "bilinear",
-        fit: str = "stretch",
         on_error: str = "raise",
         num_parallel_calls: Any = AUTOTUNE,
         name: str | None = None,
+        **decoding: Unpack[DecodingArguments],
     ) -> Any:
         """The images of files that are listed.
 
         Args:
             paths: Their paths.
             labels: An integer for each; None for images alone.
-            image_size: As for `from_folder`, and the following ones.
+            image_size: As for `from_folder`.
             class_names: Names of the labels.
-            color_mode: "rgb", "rgba" or "grayscale".
-            interpolation: How images are resized.
-            fit: "stretch", "crop" or "pad".
             on_error: "raise" or "skip".
             num_parallel_calls: Threads that decode the next images.
             name: What `repr` calls it.
+            **decoding
 
         Returns:
             A `Dataset` of pairs (image, int32 label), or of images.
@@ -171,11 +170,12 @@ class FileSources(Sources):
                 f"{where}: class_names: expected a name for each label up to {max(numbers)}, received {names}"
             )
         return cls._from_images(
-            where, files, numbers, names, Decoding(image_size, color_mode, interpolation, fit, where),
+            where, files, numbers, names, Decoding(image_size, where, **decoding),
             on_error, num_parallel_calls, name,
         )  # fmt: skip
 
     @classmethod
+    @takes_decoding
     def from_csv(
         cls,
         path: Any,
@@ -190,12 +190,10 @@ class FileSources(Sources):
         class_names: Any = None,
         header: bool | None = None,
         delimiter: str | None = None,
-        color_mode: str = "rgb",
-        interpolation: str = "bilinear",
-        fit: str = "stretch",
         on_error: str = "raise",
         num_parallel_calls: Any = AUTOTUNE,
         name: str | None = None,
+        **decoding: Unpack[DecodingArguments],
     ) -> Any:
         """The images that a CSV file lists, with their labels: `cats/1.jpg,cat,train`.
 
@@ -213,12 +211,10 @@ class FileSources(Sources):
                 that are all numbers are taken as they are.
             header: Whether the first line names the columns; None looks whether it does.
             delimiter: What separates columns; None looks for a comma, semicolon or tabulator.
-            color_mode: "rgb", "rgba" or "grayscale".
-            interpolation: How images are resized.
-            fit: "stretch", "crop" or "pad".
             on_error: "raise" or "skip".
             num_parallel_calls: Threads that decode the next images.
             name: What `repr` calls it.
+            **decoding
 
         Returns:
             A `Dataset` of pairs (image, label), or of images, with `class_names` and `file_paths`. Labels are
@@ -268,7 +264,7 @@ class FileSources(Sources):
             )
         return cls._from_images(
             where, listed.paths, listed.labels, listed.class_names,
-            Decoding(image_size, color_mode, interpolation, fit, where), on_error, num_parallel_calls, name,
+            Decoding(image_size, where, **decoding), on_error, num_parallel_calls, name,
         )  # fmt: skip
 
     @classmethod
@@ -299,6 +295,7 @@ class FileSources(Sources):
         return made
 
     @classmethod
+    @takes_decoding
     def from_shards(
         cls,
         shards: Any,
@@ -307,11 +304,9 @@ class FileSources(Sources):
         *,
         shuffle_shards: bool = False,
         seed: Any = None,
-        color_mode: str = "rgb",
-        interpolation: str = "bilinear",
-        fit: str = "stretch",
         num_parallel_calls: Any = AUTOTUNE,
         name: str | None = None,
+        **decoding: Unpack[DecodingArguments],
     ) -> Any:
         """The samples of tar files in the layout of webdataset; `write_shards` writes such files.
 
@@ -328,11 +323,9 @@ class FileSources(Sources):
             image_size: As for `from_folder`.
             shuffle_shards: Whether each pass has the shards in another random order.
             seed: Of this order; None draws one.
-            color_mode: "rgb", "rgba" or "grayscale".
-            interpolation: How images are resized.
-            fit: "stretch", "crop" or "pad".
             num_parallel_calls: Threads that decode the next samples.
             name: What `repr` calls it.
+            **decoding
 
         Returns:
             A `Dataset` of unknown length.
@@ -356,10 +349,10 @@ class FileSources(Sources):
         """
         where = "Dataset.from_shards"
         paths = matching_files(shards, where, "shards")
-        decoding = Decoding(image_size, color_mode, interpolation, fit, where)
+        images = Decoding(image_size, where, **decoding)
         single = isinstance(fields, str)
         given = (fields,) if single else tuple(fields) if isinstance(fields, list) else fields
-        wanted = tree.map_structure(lambda field: Field(field, decoding, where), given)
+        wanted = tree.map_structure(lambda field: Field(field, images, where), given)
         mixes = flag(shuffle_shards, where, "shuffle_shards")
         passes = Passes(seed, orders=True)
         workers = worker_count(num_parallel_calls, where)
@@ -386,6 +379,7 @@ class FileSources(Sources):
         )  # fmt: skip
 
     @classmethod
+    @takes_decoding
     def from_parquet(
         cls,
         paths: Any,
@@ -394,11 +388,9 @@ class FileSources(Sources):
         *,
         shuffle_files: bool = False,
         seed: Any = None,
-        color_mode: str = "rgb",
-        interpolation: str = "bilinear",
-        fit: str = "stretch",
         num_parallel_calls: Any = AUTOTUNE,
         name: str | None = None,
+        **decoding: Unpack[DecodingArguments],
     ) -> Any:
         """The rows of Parquet files, which are read as they are needed.
 
@@ -412,11 +404,9 @@ class FileSources(Sources):
             image_size: As for `from_folder`.
             shuffle_files: Whether each pass has the files in another random order.
             seed: Of this order; None draws one.
-            color_mode: "rgb", "rgba" or "grayscale".
-            interpolation: How images are resized.
-            fit: "stretch", "crop" or "pad".
             num_parallel_calls: Threads that decode the next images.
             name: What `repr` calls it.
+            **decoding
 
         Returns:
             A `Dataset` of as many elements as there are rows: int64 and float32, text, lists as arrays.
@@ -441,8 +431,8 @@ class FileSources(Sources):
         single = isinstance(columns, str)
         names = None if columns is None else [columns] if single else [str(column) for column in columns]
         files = ParquetFiles(matching_files(paths, where, "paths"), names, where)
-        decoding = Decoding(image_size, color_mode, interpolation, fit, where)
-        if decoding.size is not None and not files.has_images:
+        images = Decoding(image_size, where, **decoding)
+        if images.size is not None and not files.has_images:
             raise ValueError(
                 f"{where}: image_size: expected a column of images, bytes or records with 'bytes', among "
                 f"{files.columns}, found none"
@@ -452,7 +442,7 @@ class FileSources(Sources):
         workers = worker_count(num_parallel_calls, where)
 
         def read(row: Any) -> Any:
-            values = [files.value(row, i, decoding) for i in range(len(files.columns))]
+            values = [files.value(row, i, images) for i in range(len(files.columns))]
             if single:
                 return values[0]
             return dict(zip(files.columns, values, strict=True)) if names is None else tuple(values)
@@ -509,7 +499,8 @@ class FileSources(Sources):
             workers = max(int(getattr(dataset, "workers", 1)), 1)
         else:
             workers = worker_count(num_parallel_calls, where)
-        batches = cls.of_function(dataset.__getitem__, integer(count, where, "num_batches", least=0), workers)
+        length = integer(count, where, "num_batches", least=0)
+        batches = cls._of_function(dataset.__getitem__, length, workers, where=where)
         ended = getattr(dataset, "on_epoch_end", None)
 
         def opened(peek: bool, first: int = 0) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,27 +19,41 @@ __all__ = ["files_below", "files_of_classes", "matching_files", "warn_of_classes
 def files_below(folder: Path, follow_links: bool, suffixes: tuple[str, ...]) -> list[Path]:
     """The files below a folder whose names end so, in the order of their paths.
 
-    Links to folders are followed on request; a folder that lies in its own path, by a link, is left out.
+    Links to folders are followed on request, to each folder once, however many links lead to it. Those to
+    folders in which the folder itself lies are not followed: a class would have the files of others.
     """
-    walk = sorted(_walk(str(folder), follow_links, ()), key=lambda entry: entry[0])
+    walk = sorted(_walk(str(folder), follow_links), key=lambda entry: entry[0])
     return [
         Path(root, file) for root, files in walk for file in sorted(files) if file.lower().endswith(suffixes)
     ]
 
 
-def _walk(folder: str, follow_links: bool, above: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    real = os.path.realpath(folder) if follow_links else folder
-    if real in above:
-        return
-    files: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=follow_links):
-                yield from _walk(entry.path, follow_links, (*above, real))
-            elif entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):
-                # Opening a pipe may wait for ever. A link to nothing is an error where it is read.
-                files.append(entry.name)
-    yield folder, files
+def _walk(folder: str, follow_links: bool) -> Iterator[tuple[str, list[str]]]:
+    """The folders from this one on, with their files: all of them before those that links lead to."""
+    seen = {str(parent) for parent in Path(os.path.realpath(folder)).parents} if follow_links else set()
+    folders, links = [folder], deque[str]()
+    while folders or links:
+        here = folders.pop() if folders else links.popleft()
+        if follow_links:
+            real = os.path.realpath(here)
+            if real in seen:
+                continue
+            seen.add(real)
+        files: list[str] = []
+        with os.scandir(here) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.is_symlink():
+                    # A link to nothing is an error where it is read.
+                    if os.path.isfile(entry.path) or not os.path.exists(entry.path):
+                        files.append(entry.name)
+                    elif follow_links and os.path.isdir(entry.path):
+                        links.append(entry.path)
+                elif entry.is_dir():
+                    folders.append(entry.path)
+                elif entry.is_file():
+                    # Opening a pipe may wait for ever.
+                    files.append(entry.name)
+        yield here, files
 
 
 def files_of_classes(

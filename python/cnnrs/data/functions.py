@@ -11,11 +11,13 @@ import numpy as np
 from cnnrs import tree
 from cnnrs.data.elements import as_element, for_numpy, for_user
 from cnnrs.data.grouping import check_order
+from cnnrs.data.image_files import encoded_rows
 from cnnrs.data.mapping import ElementFunction, arguments_of, as_bool
 from cnnrs.data.ordering import count_of
 from cnnrs.data.passes import Passes, keyed
 from cnnrs.data.pipeline import UNKNOWN_CARDINALITY, Pipeline, worker_count
 from cnnrs.data.rows import ArrayRows
+from cnnrs.data.slots import slots
 from cnnrs.data.spec import spec_of
 from cnnrs.data.workers import attempted, group_start, named_errors, through
 
@@ -75,23 +77,27 @@ class Functions(Pipeline):
         if synchronous and num_parallel_calls is not None:
             raise ValueError(f"{where}: num_parallel_calls: expected None with synchronous=True")
         workers = worker_count(num_parallel_calls, where)
-        function, passes = ElementFunction(map_func, where), Passes()
+        function, passes = ElementFunction(map_func, where, known=self._known_spec), Passes()
+        # Images of files are decoded where the function is called: it may need a part of them alone.
+        rows = None if self._rows is None else encoded_rows(self._rows, workers)
 
         # Rows in memory may be taken before they are asked for; other sources may do something meanwhile.
         in_memory = self._rows is not None and isinstance(self._rows.source, ArrayRows)
 
         def mapped(peek: bool) -> Iterator[Any]:
-            seed = passes.next(peek)
-            pairs = keyed(self._open(peek), seed)
-            if peek:
-                return through(function.of_pair, pairs, 1)
-            return named_errors(
-                through(function.of_pair, pairs, workers, function, in_memory), where, seed[1]
-            )
+            if not peek:
+                return mapped_at(0)
+            pairs = keyed(self._open(True) if rows is None else rows.open(True), passes.next(True))
+            return through(function.of_pair, pairs, 1)
 
-        def mapped_at(first: int) -> Iterator[Any]:
+        def mapped_at(first: int, batch: int = 0) -> Iterator[Any]:
             begin, seed = group_start(first), passes.next(False)
-            pairs = keyed(self._open_at(begin), seed, begin)
+            elements = self._open_at(begin) if rows is None else rows.open_at(begin)
+            pairs: Iterator[tuple[Any, ...]] = keyed(elements, seed, begin)
+            if batch:
+                pairs = (
+                    (*pair, slot) for pair, slot in zip(pairs, slots(batch, first - begin), strict=False)
+                )
             results = through(function.of_pair, pairs, workers, function, in_memory, begin)
             return itertools.islice(named_errors(results, where, seed[1], begin), first - begin, None)
 
@@ -100,6 +106,7 @@ class Functions(Pipeline):
             return None if of is None else function.spec(arguments_of(of))
 
         made = self._step(mapped, self._length, spec, name=name, kept=(passes,), open_at=mapped_at)
+        made._open_for_batches = lambda size, first: mapped_at(first, size)
         made._attempts = lambda peek: attempted(
             function.of_pair, passes.keyed(self._open(peek), peek), 1 if peek else workers
         )

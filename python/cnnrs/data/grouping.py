@@ -87,7 +87,10 @@ class Grouping(Pipeline):
             at_once = None if rows is None else rows.open_batches(peek, size, drop, first)
             if at_once is not None:
                 return at_once
-            elements = self._open_at(first * size) if first else self._open(peek)
+            if self._open_for_batches is not None and not peek:
+                elements = self._open_for_batches(size, first * size)
+            else:
+                elements = self._open_at(first * size) if first else self._open(peek)
             groups = groups_of(elements, size, drop)
             return through(lambda group: batch_of(group, where), groups, 1 if peek else workers)
 

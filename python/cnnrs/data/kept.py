@@ -24,7 +24,7 @@ class InMemory:
     """
 
     def __init__(self, source: Pipeline):
-        self._source = source
+        self.source = source
         self._elements: list[Any] | None = None
         # The state of the source as the pass began whose elements are kept.
         self._of_pass: list[Any] | None = None
@@ -35,9 +35,9 @@ class InMemory:
         if self._elements is not None or (self._missing and not peek):
             yield from self._kept()
             return
-        before = self._source._state_of_passes()
+        before = self.source._state_of_passes()
         seen = []
-        for element in self._source._open(peek):
+        for element in self.source._open(peek):
             seen.append(tree.map_structure(host, element))
             yield seen[-1]
         if not peek and self._elements is None:
@@ -51,10 +51,10 @@ class InMemory:
 
     def _kept(self) -> list[Any]:
         if self._elements is None:
-            now = self._source._state_of_passes()
-            self._source._restore_passes(self._of_pass or [])
-            self._elements = [tree.map_structure(host, element) for element in self._source._open(False)]
-            self._source._restore_passes(now)
+            now = self.source._state_of_passes()
+            self.source._restore_passes(self._of_pass or [])
+            self._elements = [tree.map_structure(host, element) for element in self.source._open(False)]
+            self.source._restore_passes(now)
             self._missing = False
         return self._elements
 

@@ -14,12 +14,14 @@ import numpy as np
 from cnnrs import _core, tree
 from cnnrs.base import context, policies
 from cnnrs.base.dtypes import host_dtype
-from cnnrs.base.image_steps import collecting
+from cnnrs.base.image_steps import UnsizedImage, collecting
 from cnnrs.base.key_scope import KeyScope
 from cnnrs.base.recent import Recent
 from cnnrs.data.chains import EagerChains, RecordedChains
 from cnnrs.data.elements import as_element, for_user, host
+from cnnrs.data.encoded import EncodedImage, decoded
 from cnnrs.data.recording import Recording
+from cnnrs.data.slots import Slot
 from cnnrs.data.spec import TensorSpec, merged, plain_name, spec_of
 from cnnrs.ops.dispatch import as_tensor
 
@@ -34,7 +36,7 @@ _LOG = logging.getLogger("cnnrs.data")
 _MAX_SIGNATURES = 16
 # What stands for unknown extents where only shapes are asked for.
 _EXTENTS = (40, 41)
-_NUMBERS = (np.ndarray, _core.Tensor, np.generic)
+_NUMBERS = (np.ndarray, _core.Tensor, np.generic, EncodedImage)
 _NESTED = (tuple, list, dict, deque)
 
 
@@ -61,61 +63,82 @@ class ElementFunction:
         function: The user's function.
         where: What errors and the log call it: "Dataset.map".
         returns_datasets: Whether it is there to return data sets, so that Python runs it.
+        known: Gives the specs of the elements, or None. Of images whose size is not known there, the function
+            is recorded once for all sizes if it can be.
     """
 
-    def __init__(self, function: Callable[..., Any], where: str, returns_datasets: bool = False):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        where: str,
+        returns_datasets: bool = False,
+        known: Callable[[], Any] = lambda: None,
+    ):
         if not callable(function):
             raise TypeError(f"{where}: expected a function, received {function!r}")
         self.function = function
         self.where = where
         self.runs_in_python = returns_datasets
+        self._known = known
+        self._unsized: list[bool] | None = None
         self._recordings: Recent[Any, Recording] = Recent(_MAX_SIGNATURES)
+        # Those for images of all sizes; None where there is none.
+        self._of_any_size: Recent[Any, tuple[Recording | None]] = Recent(_MAX_SIGNATURES)
         self._lock = threading.Lock()
 
-    def __call__(self, arguments: tuple[Any, ...], key: np.ndarray) -> Any:
+    def __call__(self, arguments: tuple[Any, ...], key: np.ndarray, slot: Slot | None = None) -> Any:
         """What the function makes of one element.
 
         Args:
             arguments: The arguments, structures of leaves.
             key: The key of the element, two int32.
+            slot: The place of the result in a batch, for arrays that are not made otherwise.
 
         Returns:
             An element, whose tensors are computed.
         """
         with on_the_processor():
             leaves = _leaves(arguments)
+            unsized = self._for_any_size(arguments, leaves)
+            if unsized is not None:
+                return unsized(leaves, key, slot)
+            if any(type(leaf) is EncodedImage for leaf in leaves):
+                arguments = decoded(arguments)
+                leaves = _leaves(arguments)
             recording = None if self.runs_in_python else self._recording(arguments, leaves)
             if recording is None:
                 return self._in_python(arguments, key)
-            return recording(leaves, key)
+            return recording(leaves, key, slot)
 
-    def of_pair(self, pair: tuple[Any, np.ndarray]) -> Any:
-        """What the function makes of an element with its key."""
-        element, key = pair
-        return self(arguments_of(element), key)
+    def of_pair(self, pair: tuple[Any, ...]) -> Any:
+        """What the function makes of an element with its key, and perhaps its slot."""
+        element, *rest = pair
+        return self(arguments_of(element), *rest)
 
     @property
     def groups(self) -> bool:
         """Whether groups of some elements are computed by one plan."""
         return not self.runs_in_python and any(r.groups for r in self._recordings.values())
 
-    def prepare(self, pair: tuple[Any, np.ndarray]) -> None:
+    def prepare(self, pair: tuple[Any, ...]) -> None:
         """Records the function for elements such as this one, if it can be recorded."""
         arguments = arguments_of(pair[0])
         if not self.runs_in_python:
             with on_the_processor():
-                self._recording(arguments, _leaves(arguments))
+                if self._for_any_size(arguments, _leaves(arguments)) is None:
+                    arguments = decoded(arguments)
+                    self._recording(arguments, _leaves(arguments))
 
-    def many(self, pairs: list[tuple[Any, np.ndarray]]) -> list[Any]:
+    def many(self, pairs: list[tuple[Any, ...]]) -> list[Any]:
         """What the function makes of the elements of a group, by one plan if they have one signature."""
-        arguments = [arguments_of(element) for element, _ in pairs]
+        arguments = [arguments_of(pair[0]) for pair in pairs]
         leaves = [_leaves(each) for each in arguments]
         with on_the_processor():
             recording = None if self.runs_in_python else self._group(arguments, leaves)
             if recording is None:
-                return [self(each, key) for each, (_, key) in zip(arguments, pairs, strict=True)]
+                return [self(each, *pair[1:]) for each, pair in zip(arguments, pairs, strict=True)]
             columns = [np.stack([host(leaf) for leaf in column]) for column in zip(*leaves, strict=True)]
-            return recording.of_group(columns, np.stack([key for _, key in pairs]))
+            return recording.of_group(columns, np.stack([pair[1] for pair in pairs]))
 
     def _group(self, arguments: list[tuple[Any, ...]], leaves: list[Sequence[Any]]) -> Recording | None:
         """The recording for a group of elements; None if their signatures differ or groups bring nothing."""
@@ -160,11 +183,52 @@ class ElementFunction:
             self._recordings[signature] = found
         return found
 
-    def _record(self, arguments: tuple[Any, ...]) -> Recording | None:
+    def _for_any_size(self, arguments: tuple[Any, ...], leaves: Sequence[Any]) -> Recording | None:
+        """The recording for images of all sizes; None if sizes are known, or matter to the function."""
+        if self.runs_in_python or self._unsized == []:
+            return None
+        if self._unsized is None:
+            self._unsized = _unsized(self._known(), leaves)
+            if not any(self._unsized):
+                self._unsized = []
+                return None
+        if len(leaves) != len(self._unsized) or not all(isinstance(leaf, _NUMBERS) for leaf in leaves):
+            return None
+        facts: list[Any] = []
+        for leaf, unsized in zip(leaves, self._unsized, strict=True):
+            facts += (leaf.shape[2:] if unsized else leaf.shape, leaf.dtype)
+        signature = (tuple(facts), _core.plan_key(), policies.changes())
+        found = self._of_any_size.get(signature)
+        if found is not None:
+            return found[0]
+        with self._lock:
+            found = self._of_any_size.get(signature)
+            if found is None:
+                try:
+                    found = (self._record(arguments, self._unsized),)
+                except Exception as error:
+                    # As text: the error holds the trace, which this thread alone may drop.
+                    _LOG.info("%s: recorded for each size of images: %s", self.where, str(error))
+                    found = (None,)
+                self._of_any_size[signature] = found
+        return found[0]
+
+    def _record(self, arguments: tuple[Any, ...], unsized: Sequence[bool] = ()) -> Recording | None:
         with context.trace() as recorder:
+            images: list[UnsizedImage] = []
+            sizes_differ = iter(unsized)
+
+            def numbers(count: int) -> tuple[Any, int]:
+                tensor = recorder.placeholder([count], "float32", "sizes")
+                return tensor, recorder.place_of(tensor)
 
             def place(leaf: Any) -> Any:
-                return recorder.placeholder(list(leaf.shape), plain_name(leaf.dtype), "element")
+                if not next(sizes_differ, False):
+                    return recorder.placeholder(list(leaf.shape), plain_name(leaf.dtype), "element")
+                # It keeps the place; no plan reads it.
+                stand_in = recorder.placeholder([1, 1, leaf.shape[2]], "uint8", "image")
+                images.append(UnsizedImage(leaf.shape[2], recorder.place_of(stand_in), numbers))
+                return images[-1]
 
             placed = tree.map_structure(place, arguments)
             chains = RecordedChains(recorder)
@@ -179,7 +243,7 @@ class ElementFunction:
             spec = spec_of(outputs)
             tensors = [as_tensor(leaf) for leaf in leaves if leaf is not None]
             size = sum(leaf.size for leaf in (*tensors, *_leaves(arguments)))
-            return Recording(recorder, chains, outputs, spec, tensors, size)
+            return Recording(recorder, chains, outputs, spec, tensors, size, images)
 
     def _in_python(self, arguments: tuple[Any, ...], key: np.ndarray) -> Any:
         with KeyScope(key), _core.no_grad(), collecting(EagerChains()):
@@ -231,6 +295,22 @@ class ElementFunction:
                 return None
             found.append(recording.spec)
         return merged(*found)
+
+
+def _unsized(specs: Any, leaves: Sequence[Any]) -> list[bool]:
+    """Which leaves are images of bytes, channels last, whose height and width the specs do not know."""
+    known = [] if specs is None else tree.flatten(specs)
+    if len(known) != len(leaves):
+        return []
+    return [
+        isinstance(spec, TensorSpec)
+        and spec.dtype == "uint8"
+        and spec.shape is not None
+        and len(spec.shape) == 3
+        and spec.shape[:2] == (None, None)
+        and spec.shape[2] is not None
+        for spec in known
+    ]
 
 
 def _examples(specs: tuple[Any, ...], extent: int) -> tuple[Any, ...]:

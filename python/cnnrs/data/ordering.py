@@ -351,13 +351,13 @@ class Ordering(Pipeline):
             [0, 1, 2]
         """
         count = count_of(buffer_size, "Dataset.prefetch", "buffer_size", -1)
-        count = 2 if count < 0 else count
+        waiting = 2 if count < 0 else count
 
         def prefetched(peek: bool) -> Iterator[Any]:
-            return self._open(peek) if peek or not count else ahead(self._open(peek), count)
+            return self._open(peek) if peek or not waiting else ahead(self._open(peek), waiting)
 
         def prefetched_at(first: int) -> Iterator[Any]:
-            return ahead(self._open_at(first), count) if count else self._open_at(first)
+            return ahead(self._open_at(first), waiting) if waiting else self._open_at(first)
 
         return self._step(prefetched, self._length, self._known_spec, name=name, open_at=prefetched_at)
 
@@ -366,6 +366,8 @@ class Ordering(Pipeline):
 
         Args:
             filename: A path, under which they are kept on disk, also for later runs; "" keeps them in memory.
+                Each data set needs its own: what lies there remembers which files, arrays, functions and
+                arguments it was made of.
             name: What `repr` calls it.
 
         Returns:
@@ -373,7 +375,9 @@ class Ordering(Pipeline):
 
         Raises:
             TypeError: `filename` is no path.
-            ValueError: What lies there is no such cache, or is damaged: raised when a pass begins.
+            OSError: The disk is full, or may not be written: raised while elements come.
+            ValueError: What lies there is no such cache, is damaged, or was made of another data set or of an
+                earlier state of this one: raised when a pass begins.
 
         Example:
             >>> from cnnrs.data import Dataset
@@ -383,7 +387,7 @@ class Ordering(Pipeline):
         """
         filename = host(filename)
         if filename != "":
-            open_pass = cached_in_file(self._open, filename)
+            open_pass = cached_in_file(self, filename)
             return self._step(open_pass, self._length, self._known_spec, name=name)
         memory = InMemory(self)
         return self._step(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.extras import library
-from cnnrs.data.image_files import Decoding
+from cnnrs.data.decoding import Decoding
 from cnnrs.data.strings import StringTensor
 
 __all__ = ["ParquetFiles"]

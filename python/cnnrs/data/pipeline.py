@@ -153,8 +153,12 @@ class Pipeline:
         self.class_names: list[str] | None = None
         # How many passes over its sources make one over it, if it is finite.
         self._passes_of_sources = 1
+        # Begins a pass at an element, for batches of a size: arrays may lie in the memory of their batch.
+        self._open_for_batches: Callable[[int, int], Iterator[Any]] | None = None
         # The same elements with a `Failure` where the step's function raises, if it has one.
         self._attempts: Callable[[bool], Iterator[Any]] | None = None
+        # What it is made of, as the first `cache` on disk found it.
+        self._fingerprint: Any = None
 
     def _open(self, peek: bool) -> Iterator[Any]:
         return self._open_pass(peek)

@@ -9,8 +9,11 @@ import numpy as np
 
 from cnnrs import ops, tree
 from cnnrs.base import context
+from cnnrs.base.image_steps import UnsizedImage
 from cnnrs.data.chains import Chain, RecordedChains, packed
 from cnnrs.data.elements import host
+from cnnrs.data.encoded import EncodedImage
+from cnnrs.data.slots import Slot
 from cnnrs.data.spec import TensorSpec, plain_name
 from cnnrs.data.workers import GROUP
 
@@ -83,15 +86,24 @@ class _Link:
         self._chain, self._place, self.part = chain, place, part
         self._constant, self._single, self.result = constant, single, result
 
-    def run(self, values: Sequence[Any], outputs: list[Any], front: tuple[int, ...] = ()) -> np.ndarray:
+    def run(
+        self,
+        values: Sequence[Any],
+        outputs: list[Any],
+        front: tuple[int, ...] = (),
+        slot: Slot | None = None,
+    ) -> np.ndarray:
         """The result, by the values of placeholders and the outputs of the plan.
 
         Args:
             values: Of placeholders.
             outputs: Of the plan.
             front: The axes of a group.
+            slot: The place of the result in a batch.
         """
         images = host(outputs.pop(0) if self._place is None else values[self._place])
+        if isinstance(images, EncodedImage):
+            images = images.array()
         if self._constant is None:
             params = host(outputs.pop(0))
         else:
@@ -99,7 +111,10 @@ class _Link:
         if self._single:
             # One image has one row of numbers.
             params = params.reshape(*front, params.shape[-1])
-        return self._chain.run(images, params)
+        to = None
+        if slot is not None:
+            to = slot.row(self, self._chain.result_shape, self._chain.result_dtype)
+        return self._chain.run(images, params, to)
 
 
 class Recording:
@@ -112,6 +127,7 @@ class Recording:
         spec: The specs of that.
         tensors: Its tensors.
         size: How many numbers arguments and results have.
+        unsized: The images whose size each element tells.
 
     Attributes:
         spec: The specs of what the function returns.
@@ -119,13 +135,22 @@ class Recording:
     """
 
     def __init__(
-        self, recorder: Any, chains: RecordedChains, outputs: Any, spec: Any, tensors: list[Any], size: int
+        self,
+        recorder: Any,
+        chains: RecordedChains,
+        outputs: Any,
+        spec: Any,
+        tensors: list[Any],
+        size: int,
+        unsized: Sequence[UnsizedImage] = (),
     ):
         places = [recorder.place_of(tensor) for tensor in tensors] if chains.calls else [None] * len(tensors)
         self._results = places
         self._last = _Part(recorder, [t for t, place in zip(tensors, places, strict=True) if place is None])
         self._links = self._needed(recorder, chains, {place for place in places if place is not None})
-        self._extra = len(chains.calls)
+        # What is known once the size of an image is: the places of the image and of the numbers.
+        self._sizes = [(image.place, place, numbers) for image in unsized for place, numbers in image.asked]
+        self._extra = len(chains.calls) + len(self._sizes)
         structure = tree.map_structure(lambda leaf: None if leaf is None else TENSOR, outputs)
         flat = type(structure) is tuple and all(part is TENSOR for part in structure)
         # None for a tuple of tensors, which is the common one.
@@ -136,6 +161,7 @@ class Recording:
         plain = all(s.dtype != "bfloat16" for s in specs)
         parts = [self._last, *(link.part for link in self._links)]
         fits = bool(specs) and size <= _GROUP_SIZE and plain and all(part.is_pure for part in parts)
+        fits = fits and not unsized
         self.groups = fits and sum(part.steps for part in parts) <= _GROUP_STEPS
         if self._links and not all(part.is_pure for part in parts):
             raise ValueError("a function that assigns variables has layers of augmentation")
@@ -158,11 +184,15 @@ class Recording:
             links.append(_Link(call.chain, call.place, part, constant, single, call.result))
         return links[::-1]
 
-    def __call__(self, leaves: Sequence[Any], key: np.ndarray) -> Any:
-        """What the function makes of an element, given by its leaves and key."""
+    def __call__(self, leaves: Sequence[Any], key: np.ndarray, slot: Slot | None = None) -> Any:
+        """What the function makes of an element, given by its leaves and key, and its place in a batch."""
         values = [*leaves, key, *([None] * self._extra)]
+        for image, place, numbers in self._sizes:
+            values[place] = np.array(numbers(*values[image].shape[:2]), np.float32)
         for link in self._links:
-            values[link.result] = link.run(values, link.part(values))
+            # What is no result is not kept.
+            own = slot if link.result in self._results else None
+            values[link.result] = link.run(values, link.part(values), slot=own)
         return self._returned(values, self._last(values))
 
     def of_group(self, columns: Sequence[np.ndarray], keys: np.ndarray) -> list[Any]:

@@ -89,6 +89,7 @@ class FunctionRows:
         length: How many elements there are.
         workers: How many threads.
         many: What it gives for several indices at once, along a new first axis; None for one by one.
+        skips: Whether elements that are None are left out; then they come one by one.
     """
 
     def __init__(
@@ -97,18 +98,20 @@ class FunctionRows:
         length: int,
         workers: int,
         many: Callable[[np.ndarray], Any] | None = None,
+        skips: bool = False,
     ):
         self.at = at
         self.length = length
         self.workers = workers
-        self.many = many
+        self.many = None if skips else many
+        self.skips = skips
 
     def elements(self, indices: np.ndarray, ahead: bool = True) -> Iterator[Any]:
         """Elements, one by one; threads prepare the next ones if that is wanted."""
-        return through(self.at, iter(indices.tolist()), self.workers if ahead else 1)
+        found = through(self.at, iter(indices.tolist()), self.workers if ahead else 1)
+        return (element for element in found if element is not None) if self.skips else found
 
     labels = None
-    skips = False
 
     @property
     def gathers(self) -> bool:

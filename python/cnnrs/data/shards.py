@@ -19,8 +19,9 @@ import numpy as np
 
 from cnnrs.base.arguments import file_path, integer
 from cnnrs.base.extras import library
+from cnnrs.data.decoding import Decoding
 from cnnrs.data.elements import host
-from cnnrs.data.image_files import IMAGE_SUFFIXES, Decoding
+from cnnrs.data.image_files import IMAGE_SUFFIXES
 from cnnrs.data.strings import StringTensor
 
 __all__ = ["Field", "samples_of", "write_shards"]

@@ -54,17 +54,31 @@ class Sources(Grouping):
             >>> [int(x) for x in Dataset.of_function(lambda index: index * 10, 3)]
             [0, 10, 20]
         """
+        return cls._of_function(at, length, workers, many)
+
+    @classmethod
+    def _of_function(
+        cls,
+        at: Callable[[int], Any],
+        length: int,
+        workers: int = 1,
+        many: Callable[[np.ndarray], Any] | None = None,
+        where: str = "Dataset.of_function",
+        skips: bool = False,
+    ) -> Any:
+        """`of_function` for the function `where`; with `skips`, elements that are None are left out."""
 
         def element(index: int) -> Any:
             try:
-                return as_element(at(index), "Dataset.of_function")
+                return as_element(at(index), where)
             except Exception as error:
-                noted(error, f"Dataset.of_function: index {index}")
+                noted(error, f"{where}: index {index}")
                 raise
 
-        at_once = None if many is None else lambda indices: as_element(many(indices), "Dataset.of_function")
-        rows = Rows(FunctionRows(element, length, workers, at_once), _all(length))
-        return cls._made(rows.open, length, None, rows, open_at=rows.open_at)
+        at_once = None if many is None else lambda indices: as_element(many(indices), where)
+        rows = Rows(FunctionRows(element, length, workers, at_once, skips), _all(length))
+        count = UNKNOWN_CARDINALITY if skips else length
+        return cls._made(rows.open, count, None, rows, open_at=rows.open_at)
 
     @classmethod
     def from_tensor_slices(cls, tensors: Any, name: str | None = None) -> Any:

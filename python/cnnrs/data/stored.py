@@ -20,6 +20,8 @@ import numpy as np
 from cnnrs import _core, tree
 from cnnrs.base.arguments import file_path
 from cnnrs.data.elements import host
+from cnnrs.data.fingerprint import Fingerprint
+from cnnrs.data.pipeline import Pipeline
 from cnnrs.data.strings import StringTensor
 
 __all__ = ["cached_in_file", "read_elements", "write_elements"]
@@ -102,10 +104,11 @@ class _Writer:
     def __init__(self, path: str, where: str):
         self.where = where
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
         self._arrays: dict[str, np.ndarray] = {}
         self._bytes = self._files = self.count = 0
+        with self._naming():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
         self._in_file = 0
         self._counts: list[int] = []
         self._structure: Any = None
@@ -144,7 +147,8 @@ class _Writer:
         self._files += 1
         self._arrays, self._bytes, self._in_file = {}, 0, 0
 
-    def finish(self, replace: bool) -> None:
+    def finish(self, replace: bool, of: dict[str, Any] | None = None) -> None:
+        """Gives the folder its name; `of` is what the elements are made of."""
         if self._in_file:
             self._flush()
         description = {
@@ -152,6 +156,7 @@ class _Writer:
             "version": _VERSION,
             "structure": self._structure,
             "counts": self._counts,
+            **({} if of is None else {"of": of}),
         }
         with self._naming():
             (self.folder / _DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
@@ -220,6 +225,8 @@ def read_elements(path: str) -> tuple[Callable[[bool], Iterator[Any]], int]:
             except (ValueError, KeyError, IndexError, FileNotFoundError) as error:
                 raise ValueError(f"{path}: {file.name} of a data set is damaged: {error}") from None
 
+    # What `Fingerprint` asks: the description is written anew whenever the elements are.
+    open_pass.reads = [str(Path(path) / _DESCRIPTION)]  # type: ignore[attr-defined]
     return open_pass, sum(found["counts"])
 
 
@@ -256,27 +263,47 @@ def write_elements(elements: Iterator[Any], path: str) -> None:
         raise
 
 
-def cached_in_file(
-    open_pass: Callable[[bool], Iterator[Any]], filename: Any
-) -> Callable[[bool], Iterator[Any]]:
-    """A pass over elements that are written to a folder by the first whole pass, and read by the others."""
+def cached_in_file(source: Pipeline, filename: Any) -> Callable[[bool], Iterator[Any]]:
+    """A pass over elements that are written to a folder by the first whole pass, and read by the others.
+
+    Beside the elements lies what they are made of, so that they are not taken for those of another data set.
+    """
     path = file_path(filename.numpy() if isinstance(filename, StringTensor) else filename, "Dataset.cache")
     lock = threading.Lock()
 
+    def fingerprint() -> Fingerprint:
+        # As the data set was at first: what its functions hold may change while they are called.
+        if source._fingerprint is None:
+            source._fingerprint = Fingerprint(source)
+        found: Fingerprint = source._fingerprint
+        return found
+
+    def kept() -> Callable[[bool], Iterator[Any]]:
+        # Elements that an earlier version wrote say nothing of it.
+        difference = fingerprint().difference(_description(path).get("of"))
+        if difference is not None:
+            raise ValueError(
+                f"Dataset.cache: {path}: expected elements of this data set, found those of another one, or "
+                f"of an earlier state: {difference}; delete this folder to compute them anew, or give each "
+                "data set a name of its own"
+            )
+        return read_elements(path)[0]
+
     def cached(peek: bool) -> Iterator[Any]:
         if os.path.lexists(path):
-            yield from read_elements(path)[0](peek)
+            yield from kept()(peek)
             return
         if peek or not lock.acquire(blocking=False):
-            yield from open_pass(peek)
+            yield from source._open(peek)
             return
         try:
+            of = fingerprint().facts
             writer = _Writer(path, "Dataset.cache")
             try:
-                for element in open_pass(peek):
+                for element in source._open(peek):
                     writer.add(element)
                     yield element
-                writer.finish(replace=False)
+                writer.finish(replace=False, of=of)
             except BaseException:
                 writer.discard()
                 raise

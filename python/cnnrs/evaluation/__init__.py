@@ -21,6 +21,7 @@ from cnnrs.evaluation.evaluating import Evaluation, evaluate_model
 from cnnrs.evaluation.images import ImagePreprocessing
 from cnnrs.evaluation.mistakes import Mistake, worst
 from cnnrs.evaluation.prediction import ImagePrediction
+from cnnrs.evaluation.regression import Deviation, Regression, evaluate_regression
 from cnnrs.evaluation.reliability import Calibration, brier_score, calibration, log_loss, temperature
 from cnnrs.evaluation.reports import (
     ClassFigures,
@@ -33,12 +34,14 @@ __all__ = [
     "Calibration",
     "ClassFigures",
     "ClassificationReport",
+    "Deviation",
     "Evaluation",
     "ImagePrediction",
     "ImagePreprocessing",
     "Interval",
     "Mistake",
     "PrecisionRecallCurve",
+    "Regression",
     "RocCurve",
     "average_precision",
     "bootstrap",
@@ -47,6 +50,7 @@ __all__ = [
     "classification_report",
     "confusion_matrix",
     "evaluate_model",
+    "evaluate_regression",
     "log_loss",
     "precision_recall",
     "roc",

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import integer
-from cnnrs.base.extras import pyplot
 from cnnrs.charts import LineChart
+from cnnrs.evaluation.drawn import Drawn
 from cnnrs.evaluation.labels import as_array, class_labels, one_score
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, eq=False)
-class RocCurve:
+class RocCurve(Drawn):
     """True positive rate by false positive rate, for all thresholds.
 
     Attributes:
@@ -50,31 +50,15 @@ class RocCurve:
         chart.add(f"AUC {self.auc:.3f}", self.false_positive_rate, self.true_positive_rate)
         return chart
 
-    def _repr_svg_(self) -> str:
-        return self.chart().svg()
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draws the curve.
-
-        Args:
-            ax: The matplotlib axes to draw on, by default new ones.
-
-        Returns:
-            The axes.
-
-        Raises:
-            ImportError: matplotlib of the extra `cnnrs[plot]` is not installed.
-        """
-        ax = ax or pyplot("RocCurve.plot").subplots(layout="constrained")[1]
+    def _draw(self, ax: Any) -> None:
         ax.plot([0, 1], [0, 1], ":", color="gray")
         ax.step(self.false_positive_rate, self.true_positive_rate, where="post", label=f"AUC {self.auc:.3f}")
         ax.set(xlabel="false positive rate", ylabel="true positive rate")
         ax.legend(loc="lower right")
-        return ax
 
 
 @dataclass(frozen=True, eq=False)
-class PrecisionRecallCurve:
+class PrecisionRecallCurve(Drawn):
     """Precision by recall, for all thresholds.
 
     Attributes:
@@ -103,27 +87,11 @@ class PrecisionRecallCurve:
         chart.add(f"average precision {self.average_precision:.3f}", self.recall, self.precision)
         return chart
 
-    def _repr_svg_(self) -> str:
-        return self.chart().svg()
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draws the curve.
-
-        Args:
-            ax: The matplotlib axes to draw on, by default new ones.
-
-        Returns:
-            The axes.
-
-        Raises:
-            ImportError: matplotlib of the extra `cnnrs[plot]` is not installed.
-        """
-        ax = ax or pyplot("PrecisionRecallCurve.plot").subplots(layout="constrained")[1]
+    def _draw(self, ax: Any) -> None:
         text = f"average precision {self.average_precision:.3f}"
         ax.step(self.recall, self.precision, where="post", label=text)
         ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
         ax.legend(loc="lower left")
-        return ax
 
 
 def _counts(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

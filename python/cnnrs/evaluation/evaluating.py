@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from operator import itemgetter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,14 @@ from cnnrs.base.arguments import integer, named
 from cnnrs.charts import HeatMap
 from cnnrs.charts.html import Markup, tag
 from cnnrs.evaluation import bootstrapping, curves, reliability, run_files
+from cnnrs.evaluation.batches import batches_of
 from cnnrs.evaluation.labels import class_labels, names_of_classes
 from cnnrs.evaluation.mistakes import Mistake, worst
 from cnnrs.evaluation.outputs import of_model
 from cnnrs.evaluation.reliability import Calibration
 from cnnrs.evaluation.reports import ClassificationReport
 from cnnrs.evaluation.run_files import Samples
-from cnnrs.training.data_adapter import ArrayData, make_data
-from cnnrs.training.samples import map_samples
+from cnnrs.training.data_adapter import make_data
 
 __all__ = ["Evaluation", "evaluate_model"]
 
@@ -300,6 +299,7 @@ def evaluate_model(
     batch_size: int | None = None,
     from_logits: bool | None = None,
     samples: int = 24,
+    on_batch: Callable[[int], Any] | None = None,
 ) -> Evaluation:
     """All figures of a model that gives one score a class, from one pass over labelled samples.
 
@@ -313,6 +313,7 @@ def evaluate_model(
         batch_size: Samples that are computed at once, if x is arrays.
         from_logits: Whether the model gives logits; None asks its loss, and looks at what it gives.
         samples: How many of the worst mistakes, and of right samples a third as many, are kept as pictures.
+        on_batch: Called after each batch with the number of samples so far: to show progress.
 
     Returns:
         An `Evaluation`: print it, or ask it: `found.accuracy`, `found.report`, `found.confusion`,
@@ -335,7 +336,7 @@ def evaluate_model(
     data = make_data(x, y, None, batch_size, None)
     labels: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
-    for batch, targets in _batches(data, owner):
+    for batch, targets in batches_of(data, owner, "y: expected the class of each sample"):
         scores = model.predict_on_batch(batch)
         if not isinstance(scores, np.ndarray) or scores.ndim not in (1, 2):
             what = f"shape {scores.shape}" if hasattr(scores, "shape") else type(scores).__name__
@@ -345,6 +346,8 @@ def evaluate_model(
         labels.append(class_labels(targets, owner, "y"))
         outputs.append(scores)
         kept.look(batch, labels[-1], scores)
+        if on_batch is not None:
+            on_batch(kept.seen)
     if not outputs:
         raise ValueError(f"{owner}: x: expected at least one batch, received none")
     every = np.concatenate(outputs)
@@ -362,36 +365,17 @@ def _names(model: Any, x: Any) -> Any:
     return names if names is not None or preprocessing is None else preprocessing.class_names
 
 
-def _batches(data: Any, owner: str) -> Iterator[tuple[Any, Any]]:
-    """Samples and labels, batch by batch."""
-    for x, y, _ in _slices(data) if isinstance(data, ArrayData) else data.epoch():
-        targets = tree.flatten(y) if y is not None else []
-        if len(targets) != 1:
-            raise ValueError(
-                f"{owner}: y: expected the class of each sample, received "
-                f"{'none' if not targets else f'{len(targets)} arrays'}"
-            )
-        yield x, targets[0]
-
-
-def _slices(data: ArrayData) -> Iterator[Any]:
-    """Batches of arrays."""
-    for start in range(0, data.size, data.batch_size):
-        rows = slice(start, start + data.batch_size)
-        yield map_samples(itemgetter(rows), data.samples)
-
-
 class _Kept:
     """The worst mistakes so far and the first right samples of each class, as the model took them."""
 
     def __init__(self, most: int):
-        self._most, self._seen = most, 0
+        self._most, self.seen = most, 0
         self._wrong: list[tuple[float, int, np.ndarray]] = []
         self._right: dict[int, tuple[int, np.ndarray]] = {}
 
     def look(self, x: Any, labels: np.ndarray, scores: np.ndarray) -> None:
         flat = tree.flatten(x)
-        first, self._seen = self._seen, self._seen + len(labels)
+        first, self.seen = self.seen, self.seen + len(labels)
         if len(flat) != 1 or np.ndim(flat[0]) != 4 or not self._most:
             return
         images = np.asarray(flat[0])

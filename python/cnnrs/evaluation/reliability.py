@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import integer
-from cnnrs.base.extras import pyplot
 from cnnrs.charts import LineChart
+from cnnrs.evaluation.drawn import Drawn
 from cnnrs.evaluation.labels import as_array, class_labels, probabilities
 
 __all__ = ["Calibration", "brier_score", "calibration", "fitting", "log_loss", "temperature"]
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class Calibration(Drawn):
     """Confidence against accuracy. Arrays have an entry for each bin that holds samples.
 
     Attributes:
@@ -52,27 +52,11 @@ class Calibration:
         chart.add(label, self.confidence, self.accuracy, marks=True, notes=notes)
         return chart
 
-    def _repr_svg_(self) -> str:
-        return self.chart().svg()
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draws the reliability diagram.
-
-        Args:
-            ax: The matplotlib axes to draw on, by default new ones.
-
-        Returns:
-            The axes.
-
-        Raises:
-            ImportError: matplotlib of the extra `cnnrs[plot]` is not installed.
-        """
-        ax = ax or pyplot("Calibration.plot").subplots(layout="constrained")[1]
+    def _draw(self, ax: Any) -> None:
         ax.plot([0, 1], [0, 1], ":", color="gray")
         ax.plot(self.confidence, self.accuracy, "o-", label=f"expected error {self.expected_error:.3f}")
         ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
         ax.legend(loc="upper left")
-        return ax
 
 
 def calibration(

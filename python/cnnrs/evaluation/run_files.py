@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Samples", "read_predictions", "read_samples", "write", "write_file"]
+__all__ = ["Samples", "kind_of", "read_predictions", "read_samples", "write", "write_file"]
 
 _FIGURES, _PREDICTIONS, _SAMPLES = "evaluation.json", "predictions.npz", "samples.npz"
 
@@ -45,14 +45,14 @@ def write(
     figures: dict[str, Any],
     arrays: dict[str, np.ndarray],
     paths: list[str] | None,
-    class_names: list[str],
+    class_names: list[str] | None,
     samples: Samples | None,
 ) -> None:
     """Writes the files of an evaluation, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
     write_file(folder / _FIGURES, text.encode("utf-8", "replace"))
-    texts = {"class_names": np.array(class_names, str)}
+    texts = {} if class_names is None else {"class_names": np.array(class_names, str)}
     if paths is not None:
         texts["paths"] = np.array(paths, str)
     write_file(folder / _PREDICTIONS, _packed({**arrays, **texts}))
@@ -93,18 +93,33 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{str(path)!r}: no file of arrays, or damaged: {error}") from error
 
 
-def read_predictions(folder: Path) -> dict[str, np.ndarray]:
-    """Labels, scores and, where they are known, paths and class names.
+def read_predictions(folder: Path, names: tuple[str, str] = ("labels", "scores")) -> dict[str, np.ndarray]:
+    """The predictions of an evaluation and, where they are known, paths and class names.
+
+    Args:
+        folder: The folder.
+        names: The arrays that must be there.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged.
+        ValueError: It is damaged, or that of another kind of model.
     """
     arrays = _read(folder / _PREDICTIONS)
-    lacking = [name for name in ("labels", "scores") if name not in arrays]
-    if lacking:
-        raise ValueError(f"{str(folder / _PREDICTIONS)!r}: expected labels and scores, found no {lacking[0]}")
+    for name in names:
+        if name not in arrays:
+            raise ValueError(
+                f"{str(folder / _PREDICTIONS)!r}: expected {' and '.join(names)}, found no {name}"
+            )
     return arrays
+
+
+def kind_of(folder: Path) -> str:
+    """What `evaluation.json` is about: "classes", or "regression"; "classes" where it cannot be read."""
+    try:
+        found = json.loads((folder / _FIGURES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "classes"
+    return str(found.get("kind", "classes")) if isinstance(found, dict) else "classes"
 
 
 def read_samples(folder: Path) -> Samples | None:

@@ -510,4 +510,16 @@ __all__ = [
     "subtract",
 ]
 
-__getattr__ = late("cnnrs.layers", _LATE, suggest.without("cnnrs.layers", absent.OF_LAYERS, __all__))
+__getattr__ = late(
+    "cnnrs.layers",
+    _LATE,
+    suggest.without(
+        "cnnrs.layers",
+        absent.OF_LAYERS,
+        __all__,
+        also={
+            "Fire FireModule": "layers.FireBlock",
+            "Residual ResidualBlock ResNetBlock": "layers.BasicBlock or layers.BottleneckBlock",
+        },
+    ),
+)

@@ -64,7 +64,7 @@ class _Filter2D(Layer):
 
     def _filtered(self, x: Any) -> Any:
         """The result of images with the channels last."""
-        return filtered(x, ops.convert_to_tensor(self.kernel), self.fill_mode, self.fill_value)
+        return filtered(self.name, x, ops.convert_to_tensor(self.kernel), self.fill_mode, self.fill_value)
 
     def get_config(self) -> dict[str, Any]:
         own = {"fill_mode": self.fill_mode, "fill_value": self.fill_value, "data_format": self.data_format}
@@ -134,7 +134,7 @@ class _Derivative2D(_Filter2D):
 
     def _filtered(self, x: Any) -> Any:
         kernel = ops.convert_to_tensor(self.kernel)
-        return of_slopes(x, kernel, self.output_kind, self.fill_mode, self.fill_value)
+        return of_slopes(self.name, x, kernel, self.output_kind, self.fill_mode, self.fill_value)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "output": self.output_kind, "normalize": self.normalize}
@@ -257,7 +257,7 @@ class GaussianBlur2D(_Filter2D):
 
     def _filtered(self, x: Any) -> Any:
         for kernel in (self.vertical_kernel, self.horizontal_kernel):
-            x = filtered(x, ops.convert_to_tensor(kernel), self.fill_mode, self.fill_value)
+            x = filtered(self.name, x, ops.convert_to_tensor(kernel), self.fill_mode, self.fill_value)
         return x
 
     def get_config(self) -> dict[str, Any]:
@@ -350,7 +350,7 @@ class GaborBank2D(_Filter2D):
         y = super()._filtered(x)
         if self.odd_kernel is None:
             return y
-        odd = filtered(x, ops.convert_to_tensor(self.odd_kernel), self.fill_mode, self.fill_value)
+        odd = filtered(self.name, x, ops.convert_to_tensor(self.odd_kernel), self.fill_mode, self.fill_value)
         return gabor_bank.energy(y, odd)
 
     def get_config(self) -> dict[str, Any]:

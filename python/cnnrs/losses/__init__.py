@@ -156,6 +156,8 @@ __getattr__ = suggest.without(
     {},
     __all__,
     also={
+        "DiceLoss": "losses.Dice",
+        "Focal FocalLoss": "losses.BinaryFocalCrossentropy or losses.CategoricalFocalCrossentropy",
         "CenterLoss": "layers.CenterLoss, for its centres are weights",
         "IoU": "losses.Jaccard for masks or losses.IoULoss for boxes",
         "Triplet TripletLoss": "losses.TripletSemiHard or losses.TripletHard",

@@ -115,6 +115,25 @@ def _clone_graph(model: Any, input_tensors: Any, clone: Any, call_function: Any)
         inputs = [Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in graph.inputs]
     else:
         inputs = tree.flatten(input_tensors)
+    outputs = _recorded(graph, inputs, clone, call_function)
+    structure = tree.pack_sequence_as(graph.inputs_structure, inputs)
+    return Model(structure, outputs, name=model.name)
+
+
+def layers_on(model: Any, inputs: list[Any]) -> Any:
+    """What the layers of a functional model give for other symbolic inputs, with no model around them.
+
+    >>> from cnnrs import Input, Model, layers
+    >>> x = Input((4,))
+    >>> model = Model(x, layers.Dense(3)(x))
+    >>> layers_on(model, [layers.Dense(4)(Input((2,)))]).shape
+    (None, 3)
+    """
+    return _recorded(model._graph, inputs, lambda layer: layer, None)
+
+
+def _recorded(graph: Any, inputs: list[Any], clone: Any, call_function: Any) -> Any:
+    """The outputs of a graph on other inputs, of the layers that `clone` makes of its own."""
     values = {id(x): new for x, new in zip(graph.inputs, inputs, strict=True)}
     made: dict[int, Any] = {}
     for node in graph.nodes:
@@ -131,9 +150,7 @@ def _clone_graph(model: Any, input_tensors: Any, clone: Any, call_function: Any)
             outputs = call_function(layer, *args, **kwargs) if call_function else layer(*args, **kwargs)
         for x, new in zip(node.outputs, tree.flatten(outputs), strict=True):
             values[id(x)] = new
-    outputs = tree.map_structure(lambda x: values[id(x)], graph.outputs_structure)
-    structure = tree.pack_sequence_as(graph.inputs_structure, inputs)
-    return Model(structure, outputs, name=model.name)
+    return tree.map_structure(lambda x: values[id(x)], graph.outputs_structure)
 
 
 def model_from_json(json_string: str, custom_objects: Any = None) -> Any:

@@ -213,11 +213,11 @@ class MultiOptimizer(Optimizer):
         """When schedules of each of them began."""
         return [updates for optimizer in self._inner for updates in optimizer.began()]
 
-    def begin(self, updates: list[int]) -> bool:
+    def begin(self, updates: list[int]) -> None:
         """Sets when schedules of each of them began."""
         rest = list(updates)
-        parts = [[rest.pop(0) for _ in optimizer.began()] for optimizer in self._inner]
-        return any([optimizer.begin(part) for optimizer, part in zip(self._inner, parts, strict=True)])
+        for optimizer in self._inner:
+            optimizer.begin([rest.pop(0) for _ in optimizer.began()])
 
     @property
     def asks_python(self) -> bool:

@@ -16,7 +16,7 @@ from cnnrs.base.dtypes import STORED
 from cnnrs.ops import raw
 from cnnrs.optimizers import schedules
 from cnnrs.optimizers.groups import Grouping
-from cnnrs.optimizers.schedules import LearningRateSchedule
+from cnnrs.optimizers.rate import OptimizerRate
 from cnnrs.optimizers.state import OptimizerState
 from cnnrs.serialization.copies import reduce_optimizer
 from cnnrs.variables import Variable
@@ -50,7 +50,7 @@ def _whole(build: Any) -> Any:
     return wrapped
 
 
-class Optimizer(OptimizerState, NamedArguments):
+class Optimizer(OptimizerState, OptimizerRate, NamedArguments):
     """Base class: subclasses define `build(variables)` and `update_step(gradient, variable, learning_rate)`.
 
     Args:
@@ -145,28 +145,12 @@ class Optimizer(OptimizerState, NamedArguments):
         self._excluded_names: list[str] = []
         # Slots that were made together, of several kinds for each variable.
         self._slot_groups: list[list[list[Variable]]] = []
-        self._began = 0
         self._iterations = self._track(Variable(np.int32(0), trainable=False, name="iteration"))
-        self._schedule: Any = None
-        self._host_schedule: Any = None
-        if isinstance(learning_rate, LearningRateSchedule):
-            self._schedule = learning_rate
-            first = 0.0 if learning_rate.waits else float(np.asarray(learning_rate(0)))
-        elif callable(learning_rate):
-            # It is asked at each step, and not before.
-            self._host_schedule, first = learning_rate, 0.0
-        else:
-            first = self._check_rate(learning_rate)
-        self._learning_rate = Variable(np.float32(first), trainable=False, name="learning_rate")
-        if self._schedule is None and self._host_schedule is None:
-            self._track(self._learning_rate)
+        self._set_rate(learning_rate)
 
-    def _check_rate(self, value: Any) -> float:
-        return number(value, self, "learning_rate", least=0)
-
-    def _track(self, variable: Variable) -> Variable:
+    def _track(self, variable: Variable, place: int | None = None) -> Variable:
         variable._path = f"{self.name}/{variable.name}"
-        self._variables.append(variable)
+        self._variables.insert(len(self._variables) if place is None else place, variable)
         return variable
 
     def _untrack(self, variable: Variable) -> None:
@@ -174,7 +158,7 @@ class Optimizer(OptimizerState, NamedArguments):
 
     @property
     def variables(self) -> list[Variable]:
-        """All state: the step, the learning rate unless it follows a schedule, the slots."""
+        """All state: the step, the learning rate or when its schedule began, the slots."""
         return list(self._variables)
 
     @property
@@ -188,39 +172,6 @@ class Optimizer(OptimizerState, NamedArguments):
         return self._iterations.value if steps is None else self._iterations.value // int(steps)
 
     @property
-    def learning_rate(self) -> Any:
-        """The learning rate of the next step; a Python callable that gives it is asked now."""
-        if not context.is_tracing():
-            self.before_step()
-        return self._rate()
-
-    @learning_rate.setter
-    def learning_rate(self, value: Any) -> None:
-        if callable(value) and not isinstance(value, _core.Variable):
-            is_schedule = isinstance(value, LearningRateSchedule)
-            self._schedule, self._host_schedule = (value, None) if is_schedule else (None, value)
-            self._untrack(self._learning_rate)
-            return
-        if self._schedule is not None or self._host_schedule is not None:
-            raise TypeError(f"{self.name}: the learning rate follows a schedule and cannot be set")
-        self._learning_rate.assign(np.float32(self._check_rate(value)))
-
-    def fix_rate(self) -> None:
-        """Gives up a schedule: the learning rate is a number from now on, which may be set."""
-        if self._schedule is not None or self._host_schedule is not None:
-            self._schedule = self._host_schedule = None
-            self._variables.insert(1, self._learning_rate)
-
-    def _rate(self) -> Any:
-        """The learning rate of the step under way."""
-        schedule = self._schedule
-        return self._learning_rate if schedule is None else schedule(self._step_of(schedule))
-
-    def _step_of(self, schedule: Any) -> Any:
-        """The number of the step under way, as a schedule counts."""
-        return self.iterations - self._began if self._began and schedule.filled_in else self.iterations
-
-    @property
     def parameter_groups(self) -> list[Any]:
         """The groups of weights that are treated in a way of their own."""
         return list(self._grouping.groups)
@@ -232,36 +183,6 @@ class Optimizer(OptimizerState, NamedArguments):
     def follows_rate(self, variable: Any) -> bool:
         """Whether the learning rate of a weight goes by the optimizer's."""
         return not self._grouping.sets_rate(variable)
-
-    def bind(self, steps_per_epoch: int | None, epochs: int, anew: bool = False) -> bool:
-        """Tells schedules that count epochs how long these are. `fit` calls it.
-
-        Args:
-            steps_per_epoch: Batches of an epoch; None if that is not known.
-            epochs: The epoch that training stops before.
-            anew: Whether training begins, so that schedules which take their length from it do, too.
-
-        Returns:
-            Whether a schedule has changed, so that steps have to be recorded anew.
-
-        Raises:
-            ValueError: A schedule ends before it begins, or needs `steps_per_epoch`.
-        """
-        steps = None if steps_per_epoch is None else steps_per_epoch / (self.gradient_accumulation_steps or 1)
-        schedules = [*([] if self._schedule is None else [self._schedule]), *self._grouping.schedules()]
-        changed = any([schedule.bind(steps, epochs) for schedule in schedules])
-        if anew and any(schedule.filled_in for schedule in schedules):
-            changed |= self.begin([int(np.asarray(self._updates()))])
-        return changed
-
-    def began(self) -> list[int]:
-        """How many updates there were as the schedules began that take their length from `fit`."""
-        return [self._began]
-
-    def begin(self, updates: list[int]) -> bool:
-        """Sets what `began` gives; gives whether it has changed, so that steps have to be recorded anew."""
-        before, (self._began,) = self._began, updates
-        return before != self._began
 
     @property
     def passes(self) -> int:
@@ -277,16 +198,6 @@ class Optimizer(OptimizerState, NamedArguments):
             again: Computes the loss of the same batch anew, at the weights as they are then.
         """
         return _core.gradients(loss, variables)
-
-    @property
-    def asks_python(self) -> bool:
-        """Whether a Python callable gives the learning rate, so that it is to be asked before each step."""
-        return self._host_schedule is not None
-
-    def before_step(self) -> None:
-        """Refreshes a learning rate that a Python callable gives. Who replays a recorded step calls it."""
-        if self._host_schedule is not None:
-            self._learning_rate.assign(np.float32(self._check_rate(self._host_schedule())))
 
     @_whole
     def build(self, variables: Any) -> None:

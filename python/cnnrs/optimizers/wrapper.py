@@ -100,9 +100,9 @@ class OptimizerWrapper(Optimizer):
         """When schedules of the inner optimizer began."""
         return self.inner_optimizer.began()
 
-    def begin(self, updates: list[int]) -> bool:
+    def begin(self, updates: list[int]) -> None:
         """Sets when schedules of the inner optimizer began."""
-        return self.inner_optimizer.begin(updates)
+        self.inner_optimizer.begin(updates)
 
     @property
     def asks_python(self) -> bool:

@@ -18,6 +18,8 @@ __all__ = ["origin", "search", "settings"]
 
 # Trials that are listed; the others are in the file.
 _TRIALS = 200
+# Values of a setting that is no number, as words or lists, which one axis has room for.
+_VALUES = 8
 # Characters beyond which a cell is a sentence.
 _LONG = 40
 
@@ -97,7 +99,7 @@ def _row(trial: dict[str, Any], metric: str) -> dict[str, str]:
 
 
 def _charts(done: list[dict[str, Any]], metric: str, upward: bool) -> list[LineChart]:
-    """The metric by trial, by epoch for the best ones, and by each setting that is a number."""
+    """The metric by trial, by epoch for the best ones, and by each setting."""
     if not done:
         return []
     best = np.maximum.accumulate if upward else np.minimum.accumulate
@@ -119,12 +121,19 @@ def _charts(done: list[dict[str, Any]], metric: str, upward: bool) -> list[LineC
     for name in list(names)[:6]:
         places = [(trial.get("settings") or {}).get(name) for trial in ordered]
         is_number = [isinstance(p, (int, float)) and not isinstance(p, bool) for p in places]
+        notes = [f"trial {number}" for number in numbers]
         if all(is_number) and len(set(places)) > 1:
             x = np.array(places, np.float64)
             # Rates are looked for over powers of ten.
             wide_apart = bool(x.min() > 0 and x.max() / x.min() > 20)
             chart = LineChart(f"{metric} by {name}", f"log10 {name}" if wide_apart else name, "")
-            notes = [f"trial {number}" for number in numbers]
             chart.add("trial", np.log10(x) if wide_apart else x, values, joined=False, notes=notes)
+            charts.append(chart)
+            continue
+        texts = [place if isinstance(place, str) else json.dumps(place) for place in places]
+        known = sorted(set(texts), key=texts.index)
+        if 1 < len(known) <= _VALUES:
+            chart = LineChart(f"{metric} by {name}", name, "", x_names=known)
+            chart.add("trial", [known.index(text) for text in texts], values, joined=False, notes=notes)
             charts.append(chart)
     return charts

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs import _core, config
+from cnnrs import _core, config, losses
 from cnnrs.base.arguments import flag, integer, named
 from cnnrs.base.user_warnings import warn_user
 from cnnrs.callbacks import Callback
 from cnnrs.callbacks.learning_rates import log_rates
-from cnnrs.evaluation import evaluate_model
+from cnnrs.evaluation import evaluate_model, evaluate_regression
 from cnnrs.evaluation.run_files import write_file
 from cnnrs.random import current_seed
 from cnnrs.reporting.serving import LiveReport
@@ -32,12 +32,28 @@ from cnnrs.training.data_adapter import ArrayData, BatchData
 
 __all__ = ["RunReport"]
 
+# Losses of models that predict numbers, by their names without underscores.
+_OF_NUMBERS = (
+    "meansquarederror", "meanabsoluteerror", "meanabsolutepercentageerror", "meansquaredlogarithmicerror",
+    "huber", "logcosh", "poisson",
+)  # fmt: skip
+
+
+def _kinds_of(model: Any) -> list[str]:
+    """What a model may predict, the likelier first, by its loss."""
+    given = getattr(model, "loss", None)
+    given = given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given
+    loss = losses.get(given) if isinstance(given, str) else given
+    name = getattr(loss, "__name__", type(loss).__name__).replace("_", "").lower()
+    return ["regression", "classes"] if name in _OF_NUMBERS else ["classes", "regression"]
+
 
 class RunReport(Callback):
     """Writes the folder of a run while `fit` trains, and its report: after each epoch, and whole at the end.
 
     The folder gets `history.csv`, `environment.json`, `report.html` and, where there is a validation,
-    `model.keras` and, of classifiers, the files of `evaluate_model`.
+    `model.keras` and the files of `evaluate_model`, or, of models that predict numbers, as their loss says,
+    those of `evaluate_regression`. What is neither is a warning.
 
     Args:
         run_directory: The folder; it is made if it is not there.
@@ -155,12 +171,22 @@ class RunReport(Callback):
         if not pair:
             return
         self.model.save(self.folder / "model.keras")
-        try:
-            evaluate_model(self.model, *pair[:2], class_names=self.class_names).save(self.folder)
-        except ValueError:
-            # `fit` trains what is no classifier, too; nobody asked for its classes.
-            if data is not None:
-                raise
+        reasons: list[str] = []
+        for kind in _kinds_of(self.model):
+            try:
+                if kind == "regression":
+                    found: Any = evaluate_regression(self.model, *pair[:2])
+                else:
+                    found = evaluate_model(self.model, *pair[:2], class_names=self.class_names)
+            except ValueError as error:
+                reasons.append(str(error))
+            else:
+                found.save(self.folder)
+                return
+        warn_user(
+            "RunReport: the model is kept, but not evaluated, for it is neither a classifier nor one that "
+            f"predicts the numbers of its targets: {'; '.join(reasons)}"
+        )
 
     def _of_fit(self) -> tuple[Any, ...]:
         """The validation of the `fit` under way, as arrays or as what yields batches; else nothing."""

@@ -13,7 +13,7 @@ from cnnrs.evaluation import Evaluation
 from cnnrs.reporting.page import wide
 from cnnrs.reporting.run import Example, Missing, Run
 
-__all__ = ["classes", "confidence", "curves", "figures", "mistakes", "picture"]
+__all__ = ["classes", "confidence", "curves", "errors", "figures", "mistakes", "picture"]
 
 # Beyond so many classes, a table is folded and curves are those of the classes that need them most.
 _MANY = 30
@@ -22,6 +22,8 @@ _MANY = 30
 def figures(run: Run) -> Markup:
     """The figures that are asked for first."""
     found: list[tuple[str, str, str]] = []
+    if run.kind == "regression":
+        found += _of_numbers(run)
     try:
         evaluation = run.evaluation
         low, high = evaluation.intervals["accuracy"][1:3]
@@ -57,6 +59,41 @@ def figures(run: Run) -> Markup:
         for name, value, note in found
     ]
     return tag("div", *boxes, class_="figures")
+
+
+def _of_numbers(run: Run) -> list[tuple[str, str, str]]:
+    try:
+        found = run.regression
+    except Missing:
+        return []
+    return [
+        ("Mean absolute error", f"{found.mae:.4g}", f"on {len(found.targets):,} samples"),
+        ("Root mean squared error", f"{found.rmse:.4g}", f"bias {found.bias:.3g}"),
+        ("R²", figure(found.r2), "1 is perfect, 0 is what the mean does"),
+    ]
+
+
+def errors(run: Run) -> Markup:
+    """Predictions by targets, figures, and the samples of the largest errors with their pictures."""
+    found = run.regression
+    listed = html.table(["Figure", "Value"], found.rows(), numbers=[1])
+    parts = [tag("div", tag("figure", found.chart().svg()), tag("div", listed), class_="charts")]
+    parts.append(tag("h3", "Largest errors"))
+    if run.farthest:
+        cards = []
+        for example in run.farthest:
+            m = example.mistake
+            name = m.path.replace("\\", "/").rsplit("/", 1)[-1] or f"sample {m.index}"
+            caption = [tag("b", f"{m.target:.4g}"), f" predicted {m.predicted:.4g}", tag("br"), name]
+            cards.append(tag("figure", shown(example), tag("figcaption", *caption)))
+        parts.append(tag("div", *cards, class_="pictures"))
+        return Markup("".join(parts))
+    rows = [
+        [m.index, f"{m.target:.6g}", f"{m.predicted:.6g}", f"{m.error:.6g}", m.path] for m in found.worst(24)
+    ]
+    titles = ["Sample", "Target", "Predicted", "Error", "File"]
+    parts.append(wide(html.table(titles, rows, numbers=[0, 1, 2, 3])))
+    return Markup("".join(parts))
 
 
 def duration(seconds: float) -> str:
@@ -172,7 +209,8 @@ def shown(example: Example, pixels: np.ndarray | None = None) -> Markup:
     """The picture of an example."""
     pixels = example.picture if pixels is None else pixels
     scale = max(1, 112 // max(pixels.shape[:2]))
-    return picture(pixels, f"sample {example.mistake.index}, {example.mistake.true}", scale)
+    m = example.mistake
+    return picture(pixels, f"sample {m.index}, {getattr(m, 'true', None) or getattr(m, 'target', '')}", scale)
 
 
 def mistakes(run: Run) -> Markup:

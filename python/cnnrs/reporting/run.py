@@ -6,6 +6,7 @@ import csv
 import functools
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from cnnrs.analysis.pictures import to_unit
 from cnnrs.base.user_warnings import warn_user
-from cnnrs.evaluation import Evaluation, ImagePreprocessing, Mistake
+from cnnrs.evaluation import Deviation, Evaluation, ImagePreprocessing, Mistake, Regression, run_files
 from cnnrs.evaluation.prediction import default_preprocessing
 from cnnrs.models import load_model
 
@@ -31,12 +32,12 @@ class Example(NamedTuple):
     """A sample with its picture.
 
     Attributes:
-        mistake: What was predicted, and what it is.
+        mistake: What was predicted, and what it is: of a class or of numbers.
         picture: uint8 (height, width, 3), small.
         sample: (1, height, width, channels) as the model takes it; None where only a picture is left.
     """
 
-    mistake: Mistake
+    mistake: Any
     picture: np.ndarray
     sample: np.ndarray | None
 
@@ -111,6 +112,21 @@ class Run:
             raise Missing(str(error)) from None
 
     @functools.cached_property
+    def kind(self) -> str:
+        """What the run predicts: "classes" or "regression"."""
+        return run_files.kind_of(self.folder)
+
+    @functools.cached_property
+    def regression(self) -> Regression:
+        """The evaluation of a model that predicts numbers."""
+        try:
+            return Regression.load(self.folder)
+        except FileNotFoundError:
+            raise Missing("predictions.npz, the predictions for the validation, is not there") from None
+        except ValueError as error:
+            raise Missing(str(error)) from None
+
+    @functools.cached_property
     def model(self) -> Any:
         """The model of `model.keras`, not compiled."""
         path = self.folder / "model.keras"
@@ -138,6 +154,11 @@ class Run:
         return self._examples(self.evaluation.worst(MISTAKES))
 
     @functools.cached_property
+    def farthest(self) -> list[Example]:
+        """The largest errors of numbers that have pictures."""
+        return self._examples(self.regression.worst(MISTAKES))
+
+    @functools.cached_property
     def right(self) -> list[Example]:
         """Some samples whose class was predicted."""
         found = self.evaluation
@@ -151,7 +172,7 @@ class Run:
         every = {m.index: m for m in found.worst(len(found.labels), only_wrong=False)}
         return self._examples([every[i] for i in chosen[:8]])
 
-    def _examples(self, mistakes: list[Mistake]) -> list[Example]:
+    def _examples(self, mistakes: Sequence[Mistake | Deviation]) -> list[Example]:
         found = []
         for mistake in mistakes:
             example = self._kept(mistake) or self._of_file(mistake)
@@ -159,9 +180,9 @@ class Run:
                 found.append(example)
         return found
 
-    def _kept(self, mistake: Mistake) -> Example | None:
+    def _kept(self, mistake: Mistake | Deviation) -> Example | None:
         """The example of a sample that the evaluation kept."""
-        samples = self.evaluation.samples
+        samples = (self.regression if self.kind == "regression" else self.evaluation).samples
         if samples is None or mistake.index not in samples.indices:
             return None
         place = np.flatnonzero(samples.indices == mistake.index)
@@ -184,7 +205,7 @@ class Run:
         unit = image if 0 <= image.min() and image.max() <= 1 else to_unit(image, per_sample=False)
         return np.rint(unit * 255).astype(np.uint8)
 
-    def _of_file(self, mistake: Mistake) -> Example | None:
+    def _of_file(self, mistake: Mistake | Deviation) -> Example | None:
         """The example of a file that is still there."""
         if not mistake.path or not Path(mistake.path).is_file():
             return None

@@ -24,15 +24,18 @@ class _Part(NamedTuple):
     explains: bool = False
     # The file without which a run lacks nothing.
     optional: str = ""
+    # What a run predicts that has this part; "" for all.
+    kind: str = ""
 
 
 PARTS = [
     _Part("figures", "Figures", results.figures),
     _Part("curves", "Training", results.curves),
-    _Part("classes", "Classes", results.classes),
-    _Part("mistakes", "Worst mistakes", results.mistakes),
-    _Part("confidence", "Confidence", results.confidence),
-    _Part("attention", "What decisions rest on", insight.attention, True),
+    _Part("classes", "Classes", results.classes, kind="classes"),
+    _Part("mistakes", "Worst mistakes", results.mistakes, kind="classes"),
+    _Part("confidence", "Confidence", results.confidence, kind="classes"),
+    _Part("errors", "Errors", results.errors, kind="regression"),
+    _Part("attention", "What decisions rest on", insight.attention, True, kind="classes"),
     _Part("maps", "Feature maps", insight.maps, True),
     _Part("filters", "Filters of the first layer", insight.filters, True),
     _Part("layers", "Layers", insight.layers, True),
@@ -91,6 +94,8 @@ def html_of(run: Run, title: str | None = None, explain: bool = True, script: st
     sections, missing = [], []
     for part in PARTS:
         if part.explains and not explain or part.optional and not (run.folder / part.optional).is_file():
+            continue
+        if part.kind not in ("", run.kind):
             continue
         try:
             content = part.make(run)

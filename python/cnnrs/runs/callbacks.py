@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from cnnrs import reporting
-from cnnrs.base.progress_line import visible_width
 from cnnrs.callbacks import BackupAndRestore, Callback, ModelCheckpoint
 from cnnrs.callbacks.learning_rates import log_rates
 from cnnrs.runs.data import ImageBatches
 from cnnrs.runs.folder import write_text
+from cnnrs.runs.progress import Line, bar, duration, is_terminal, write
 from cnnrs.runs.stopping import Stopping
 
 __all__ = ["BestModel", "EpochOrder", "HistoryFile", "LiveReport", "Pruning", "RunProgress", "Snapshots"]
@@ -159,26 +157,13 @@ class LiveReport(Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._service = reporting.live(self._folder, self._port)
-        _write(f"report: {self._service.url}\n")
+        write(f"report: {self._service.url}\n")
 
     def close(self) -> None:
         """Ends the service."""
         if self._service is not None:
             self._service.close()
             self._service = None
-
-
-def duration(seconds: float) -> str:
-    """Time as people read it.
-
-    >>> duration(7.04), duration(75), duration(3725)
-    ('7.0 s', '1:15', '1:02:05')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, left = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
 class RunProgress(Callback):
@@ -199,7 +184,7 @@ class RunProgress(Callback):
         self._epoch = self._first = self._batch = 0
         self._start = self._epoch_start = self._drawn = 0.0
         self._from: int | None = None
-        self._length = 0
+        self._line = Line()
         self._started = False
 
     def training_state(self) -> dict[str, Any]:
@@ -220,24 +205,20 @@ class RunProgress(Callback):
             self._from = batch
         self._batch = batch + 1
         now = time.perf_counter()
-        if not _is_terminal() or now - self._drawn < 0.1:
+        if not is_terminal() or now - self._drawn < 0.1:
             return
         self._drawn = now
         steps = self.params.get("steps") or self._batch
         done = min(self._batch, steps) / steps
-        width = 16
-        bar = "━" * int(width * done) + "─" * (width - int(width * done))
-        if (getattr(sys.stderr, "encoding", None) or "ascii").lower().replace("-", "") != "utf8":
-            bar = "=" * int(width * done) + "." * (width - int(width * done))
         elapsed = now - self._epoch_start
         here = max(self._batch - self._from, 1)
         left = elapsed / here * (steps - self._batch)
-        parts = [self._head(), bar, f"{done:4.0%}", self._rate(here * self._batch_size, elapsed)]
+        parts = [self._head(), bar(done), f"{done:4.0%}", self._rate(here * self._batch_size, elapsed)]
         parts += [f"{duration(self._left(now, done))} left"]
         values = sorted((logs or {}).items(), key=lambda entry: entry[0] != "loss")
         parts += [f"{name} {float(value):.4f}" for name, value in values]
         parts += [f"epoch {duration(left)} left"]
-        self._draw(parts)
+        self._line.draw(parts)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         now = time.perf_counter()
@@ -256,10 +237,8 @@ class RunProgress(Callback):
             parts.append("best")
         if epoch + 1 < self.params["epochs"]:
             parts.append(f"{duration(self._left(now, 1.0))} left")
-        text = "  ".join(parts)
-        clear = "\r" + " " * self._length + "\r" if self._length else ""
-        _write(clear + text + "\n")
-        self._length = 0
+        self._line.clear()
+        write("  ".join(parts) + "\n")
 
     def _head(self) -> str:
         epochs = self.params["epochs"]
@@ -273,27 +252,6 @@ class RunProgress(Callback):
         done = self._epoch - self._first + part
         return (now - self._start) / max(done, 1e-3) * (self.params["epochs"] - self._epoch - part)
 
-    def _draw(self, parts: list[str]) -> None:
-        columns = shutil.get_terminal_size().columns - 1
-        while len(parts) > 1 and visible_width("  ".join(parts)) > columns:
-            # The bar goes first, then what stands last: the time that is left of the run stays longest.
-            parts.pop(1 if parts[1][:1] in "━─=." else -1)
-        line = "  ".join(parts)[:columns]
-        _write("\r" + line + " " * max(0, self._length - visible_width(line)))
-        self._length = visible_width(line)
-
     def close(self) -> None:
         """Ends the line that is redrawn."""
-        if self._length:
-            _write("\n")
-            self._length = 0
-
-
-def _is_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
-
-
-def _write(text: str) -> None:
-    if sys.stderr is not None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        self._line.end()

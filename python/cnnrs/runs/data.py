@@ -64,6 +64,7 @@ class Folder(Images):
         class_names: The sub-folders in the order of their labels; None for the order of their names.
         workers: Threads that decode.
         skips_broken: Whether all files are decoded once, and those that are no images left out.
+        may_lack: Whether a class without a folder is a warning, and not an error.
 
     Attributes:
         broken: The files that are left out.
@@ -81,6 +82,7 @@ class Folder(Images):
         class_names: list[str] | None = None,
         workers: int = 1,
         skips_broken: bool = False,
+        may_lack: bool = False,
     ):
         self.directory, self.workers = directory, workers
         self.preprocessing = ImagePreprocessing(image_size=(size[0], size[1]), color_mode=color_mode, fit=fit)
@@ -103,7 +105,10 @@ class Folder(Images):
                 "put the images of each class into a folder of its name"
             )
         missing = [name for name in class_names or () if name not in found]
-        if missing:
+        if missing and may_lack and len(missing) < len(class_names or ()):
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+            warn_user(f"{directory!r} has no folder of these classes: {', '.join(missing[:5])}{more}")
+        elif missing:
             raise SettingsError(f"class_names: {directory!r} has no folder {missing[0]!r}; it has {found}")
         left_out = [name for name in found if class_names and name not in class_names]
         if left_out:
@@ -112,14 +117,16 @@ class Folder(Images):
                 f"{directory!r}: folders of no class are left out: {', '.join(left_out[:5])}{more}; "
                 f"the classes are {', '.join(class_names or [])}"
             )
-        paths, labels, names = files_of_classes(root, class_names, False, IMAGE_SUFFIXES, "data")
+        present = None if class_names is None else [name for name in class_names if name in found]
+        paths, labels, names = files_of_classes(root, present, False, IMAGE_SUFFIXES, "data")
         if not paths:
             raise SettingsError(
                 f"data: expected images ({', '.join(IMAGE_SUFFIXES)}) in {directory!r}, found none"
             )
-        self.class_names = names
+        self.class_names = names if class_names is None else list(class_names)
         self.paths = [str(path) for path in paths]
-        self.labels = np.array(labels, np.int32)
+        places = [self.class_names.index(name) for name in names]
+        self.labels = np.array([places[label] for label in labels], np.int32)
         self.broken: list[str] = []
         if skips_broken:
             self._leave_out_broken()

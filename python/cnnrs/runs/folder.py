@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ class RunFolder:
         settings: `run.toml`, which repeats the run.
         best: `model.keras`, the best epoch by the validation.
         last: `last.keras`, the last epoch.
-        snapshot: The folder of the state from which training goes on; gone when it is over.
+        snapshot: The folder of the state from which training goes on; when it is over, it is `state`.
+        state: The folder of the state at the end, from which `resume` trains further.
         history: `history.csv`, a line an epoch.
         environment: `environment.json`: command, versions, seed, hash of the data, machine.
         search: `search.json`, the trials of a search.
@@ -58,6 +60,7 @@ class RunFolder:
         self.best = self.path / "model.keras"
         self.last = self.path / "last.keras"
         self.snapshot = self.path / "snapshot"
+        self.state = self.path / "state"
         self.history = self.path / "history.csv"
         self.environment = self.path / "environment.json"
         self.search = self.path / "search.json"
@@ -78,6 +81,26 @@ class RunFolder:
     def is_resumable(self) -> bool:
         """Whether training was interrupted."""
         return self.is_run and (self.snapshot / "latest.safetensors").is_file()
+
+    def keep_state(self) -> None:
+        """Makes the snapshot of a training that is over the state that more epochs begin from."""
+        shutil.rmtree(self.state, ignore_errors=True)
+        if self.snapshot.is_dir():
+            self.snapshot.rename(self.state)
+
+    def take_up_state(self) -> None:
+        """Makes the state at the end a snapshot again.
+
+        Raises:
+            FileNotFoundError: It is not there.
+        """
+        if not (self.state / "latest.safetensors").is_file():
+            raise FileNotFoundError(
+                f"{str(self.path)!r}: the state of its training is not there (state/latest.safetensors); "
+                f"`cnnrs train … --model {self.last} --out another` trains its model further"
+            )
+        shutil.rmtree(self.snapshot, ignore_errors=True)
+        self.state.rename(self.snapshot)
 
     def require_model(self) -> RunFolder:
         """The folder itself, if it has a model: that of a run, or of `reporting.RunReport`.

@@ -14,6 +14,7 @@ import numpy as np
 from cnnrs import config, losses, utils
 from cnnrs.base.devices import device as device_of
 from cnnrs.base.naming import fresh_names
+from cnnrs.base.user_warnings import warn_user
 from cnnrs.random import draw_seed
 from cnnrs.recipes.training import gives_logits, optimizer_of
 from cnnrs.runs import networks
@@ -133,15 +134,35 @@ def _folder(settings: Settings, directory: str, class_names: list[str] | None) -
     )  # fmt: skip
 
 
-def measured_by(settings: Settings) -> ImageBatches:
+def measured_by(settings: Settings, batch_size: int | None = None) -> ImageBatches:
     """The images that a run is measured by: its validation, or, without one, what it trains on.
+
+    Data that are no longer those of the run are a warning: what of them is for validation is drawn anew, so
+    that the model may have been trained on it.
 
     Args:
         settings: Resolved settings, as `run.toml` has them.
+        batch_size: Images of a batch; None takes that of the run.
     """
     source, kept, other, rest = _images(settings)
     images, indices = (other, rest) if len(rest) else (source, kept)
-    return ImageBatches(images, indices, settings.chosen_recipe().batch_size)
+    found = _hash_of(settings, source, source.digests(), other)
+    if settings.data_hash not in (None, found):
+        warn_user(
+            f"{settings.data!r} no longer holds the images of the run: some of those that it is measured by "
+            "may be ones that it was trained on"
+        )
+    workers = 1 if isinstance(images, Arrays) else settings.workers or os.cpu_count() or 1
+    return ImageBatches(images, indices, batch_size or settings.chosen_recipe().batch_size, workers=workers)
+
+
+def _hash_of(settings: Settings, source: Images, digests: list[bytes], other: Images) -> str:
+    """The hash of the data of a run, those of `validation` among them."""
+    found = _hash(source, digests)
+    if settings.validation is not None:
+        both = f"{found} {_hash(other, other.digests())}"
+        found = hashlib.sha256(both.encode()).hexdigest()
+    return found
 
 
 def _hash(images: Images, digests: list[bytes]) -> str:
@@ -170,10 +191,7 @@ def prepare(settings: Settings) -> Prepared:
     if not len(kept):
         raise SettingsError("validation_split: leaves no image to train on")
     digests = source.digests()
-    data_hash = _hash(source, digests)
-    if settings.validation is not None:
-        both = f"{data_hash} {_hash(other, other.digests())}"
-        data_hash = hashlib.sha256(both.encode()).hexdigest()
+    data_hash = _hash_of(settings, source, digests, other)
     if settings.data_hash not in (None, data_hash):
         where = f"{settings.data!r}" + (f" or {settings.validation!r}" if settings.validation else "")
         raise DataChanged(

@@ -385,6 +385,9 @@ def _keep_best(optuna: Any, study: Any, space: Space, folder: RunFolder) -> dict
     for path in best.iterdir():
         if path.is_file() and path.name != "run.toml":
             shutil.copyfile(path, folder.path / path.name)
+    shutil.rmtree(folder.state, ignore_errors=True)
+    if RunFolder(best).state.is_dir():
+        RunFolder(best).state.rename(folder.state)
     kept = {"trials": space.trials, "metric": space.metric, "pruning": space.pruning, "seed": space.seed}
     tables: dict[str, Any] = dict(Settings.load(best / "run.toml").tables())
     if space.timeout is not None:
@@ -396,5 +399,6 @@ def _keep_best(optuna: Any, study: Any, space: Space, folder: RunFolder) -> dict
         if place != best:
             for name in ("model.keras", "last.keras", "samples.npz"):
                 (place / name).unlink(missing_ok=True)
-            shutil.rmtree(place / "snapshot", ignore_errors=True)
+            for part in (RunFolder(place).snapshot, RunFolder(place).state):
+                shutil.rmtree(part, ignore_errors=True)
     return found

@@ -76,6 +76,8 @@ def _one_of(*choices: str) -> Callable[[Any, str], Any]:
             raise ValueError(f"settings: {name}: expected one of {', '.join(choices)}, received {value!r}")
         return str(value)
 
+    # What shells complete by.
+    convert.words = choices  # type: ignore[attr-defined]
     return convert
 
 
@@ -121,6 +123,7 @@ class Setting(NamedTuple):
         convert: Checks a value, and makes one of a text.
         help: What it is, for `--help` and the documentation.
         metavar: What stands for the value there.
+        words: Values that shells complete by, or a function that gives them.
     """
 
     name: str
@@ -128,11 +131,14 @@ class Setting(NamedTuple):
     convert: Callable[[Any, str], Any]
     help: str
     metavar: str
+    words: Any = ()
 
 
-def _of(table: str, convert: Callable[[Any, str], Any], help: str, metavar: str, default: Any = None) -> Any:
+def _of(table: str, convert: Callable[[Any, str], Any], help: str, metavar: str, words: Any = None) -> Any:
+    words = getattr(convert, "words", ()) if words is None else words
     return dataclasses.field(
-        default=default, metadata={"table": table, "convert": convert, "help": help, "metavar": metavar}
+        default=None,
+        metadata={"table": table, "convert": convert, "help": help, "metavar": metavar, "words": words},
     )
 
 
@@ -195,10 +201,18 @@ class Settings:
         _M, _text, "network: lenet5, resnet18, mobilenet_v2 …, or the file of a model (resnet18)", "NAME"
     )
     weights: str | None = _of(
-        _M, _text, '"none", "imagenet" where they are published, or a file of weights (none)', "WEIGHTS"
+        _M,
+        _text,
+        '"none", "imagenet" where they are published, or a file of weights (none)',
+        "WEIGHTS",
+        ("none", "imagenet"),
     )
     recipe: str | None = _of(
-        _T, _recipe, "named settings of training, for all that is not given (none)", "NAME"
+        _T,
+        _recipe,
+        "named settings of training, for all that is not given (none)",
+        "NAME",
+        lambda: ["none", *recipes.names()],
     )
     epochs: int | None = _of(_T, _int(1), "passes over the training images (20)", "N")
     batch_size: int | None = _of(_T, _int(1), "images of a step (32)", "N")
@@ -238,7 +252,7 @@ class Settings:
         "WHAT",
     )
     precision: str | None = _of(_T, _one_of(*PRECISIONS), "float32, mixed_float16 or mixed_bfloat16", "NAME")
-    device: str | None = _of(_T, _text, '"cpu", "gpu", "gpu:1" ("cpu")', "NAME")
+    device: str | None = _of(_T, _text, '"cpu", "gpu", "gpu:1" ("cpu")', "NAME", ("cpu", "gpu"))
     seed: int | None = _of(_T, _int(0, 2**32 - 1), "makes the run repeatable (drawn, and kept)", "N")
     # Names of settings whose values nobody gave: they are filled in anew where what they depend on changes.
     filled: tuple[str, ...] = ()
@@ -373,6 +387,7 @@ SETTINGS: Mapping[str, Setting] = {
         field.metadata["convert"],
         field.metadata["help"],
         field.metadata["metavar"],
+        field.metadata["words"],
     )
     for field in dataclasses.fields(Settings)
     if field.metadata

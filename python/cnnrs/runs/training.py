@@ -25,7 +25,7 @@ from cnnrs.runs.data import ImageBatches
 from cnnrs.runs.folder import RunFolder, write_json, write_text
 from cnnrs.runs.inspecting import inspect
 from cnnrs.runs.preparing import Prepared, prepare, surroundings
-from cnnrs.runs.settings import Settings
+from cnnrs.runs.settings import Settings, SettingsError
 from cnnrs.runs.stopping import Interrupted, Stopping
 
 __all__ = ["RunResult", "resume", "train"]
@@ -143,8 +143,8 @@ def train(
         if check:
             _look(prepared)
         folder.path.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder.snapshot, ignore_errors=True)
-        shutil.rmtree(folder.path / "trials", ignore_errors=True)
+        for part in (folder.snapshot, folder.state, folder.path / "trials"):
+            shutil.rmtree(part, ignore_errors=True)
         for name in _RESULTS:
             (folder.path / name).unlink(missing_ok=True)
         try:
@@ -172,9 +172,17 @@ def _look(prepared: Prepared) -> None:
 
 
 def resume(
-    out: Any, progress: bool = True, callbacks: Any = (), report: bool = True, live: int | None = None
+    out: Any,
+    progress: bool = True,
+    callbacks: Any = (),
+    report: bool = True,
+    live: int | None = None,
+    epochs: int | None = None,
 ) -> RunResult:
     """Goes on with a run that was interrupted: the result has the bits of one that was not.
+
+    With `epochs` a run goes on to more epochs than it was to have, also one that has come to its end. Its
+    schedule is from there on that of as many epochs, and `run.toml` names them.
 
     Args:
         out: The folder of the run.
@@ -182,22 +190,47 @@ def resume(
         callbacks: More callbacks for `fit`.
         report: Whether `report.html` is written at the end.
         live: A port, 0 for a free one, at which the report is served meanwhile.
+        epochs: Epochs in all; None for those of the run.
 
     Raises:
-        FileNotFoundError: There is no run, or it has come to its end.
-        SettingsError: The data have changed.
+        FileNotFoundError: There is no run, or it has come to its end and `epochs` is not given.
+        SettingsError: The data have changed, or the run has as many epochs already.
         Interrupted: SIGINT or SIGTERM came again.
     """
     folder = RunFolder(out).require()
     settings = Settings.load(folder.settings)
-    if folder.is_complete and not folder.is_resumable:
+    if epochs is not None:
+        settings = _longer(folder, settings, epochs)
+    elif folder.is_complete and not folder.is_resumable:
         page = "" if folder.report.is_file() else f"`cnnrs report {folder.path}` writes its report, "
         raise FileNotFoundError(
             f"{str(folder.path)!r}: the run has come to its end; {page}"
-            f"`cnnrs train … --model {folder.last} --out another` trains its model further"
+            f"`cnnrs resume {folder.path} --epochs N` trains it to N epochs"
         )
     with surroundings(settings):
-        return _run(prepare(settings), folder, progress, list(callbacks), report, live)
+        prepared = prepare(settings)
+        if epochs is not None:
+            if folder.is_complete and not folder.is_resumable:
+                folder.take_up_state()
+            write_text(folder.settings, _NOTE + toml.dumps(prepared.settings.tables()))
+        return _run(prepared, folder, progress, list(callbacks), report, live)
+
+
+def _longer(folder: RunFolder, settings: Settings, epochs: int) -> Settings:
+    """The settings of a run with another number of epochs.
+
+    Raises:
+        SettingsError: It has as many already.
+    """
+    changed = settings.changed(epochs=epochs)
+    done = 0
+    if folder.history.is_file():
+        done = max(len(folder.history.read_text(encoding="utf-8").splitlines()) - 1, 0)
+    if done >= (changed.epochs or 0):
+        raise SettingsError(
+            f"epochs: {str(folder.path)!r} has {done} already, expected more, received {epochs}"
+        )
+    return changed
 
 
 def _run(
@@ -244,7 +277,7 @@ def _run(
         seconds = time.perf_counter() - start
         stopping.check()
         figures = _finish(prepared, folder)
-        shutil.rmtree(folder.snapshot, ignore_errors=True)
+        folder.keep_state()
         if report:
             reporting.write(folder.path)
     values = [row.get(monitor) for row in history.rows]

@@ -17,7 +17,7 @@ from cnnrs.serialization import hdf5
 from cnnrs.serialization.formats import format_of, kind_of_file
 from cnnrs.serialization.hdf5 import Group
 
-__all__ = ["Contents", "contents_of", "describe"]
+__all__ = ["Contents", "as_dict", "contents_of", "describe"]
 
 _CONFIG = "config.json"
 _KINDS = {"keras": "Keras archive", "hdf5": "HDF5", "shards": "shards of weights", "native": "safetensors"}
@@ -87,6 +87,42 @@ def _object(text: str | bytes, part: str, path: str) -> dict[str, Any]:
         return data
 
 
+def as_dict(contents: Contents) -> dict[str, Any]:
+    """The same as `describe` tells, as JSON takes it.
+
+    >>> as_dict(Contents("HDF5", "Keras 3", None, Group(arrays={"0": np.zeros((2, 3))})))["arrays"]
+    [{'path': '0', 'shape': [2, 3], 'dtype': 'float64'}]
+    """
+    arrays = _arrays(contents.root, "")
+    found: dict[str, Any] = {"kind": contents.kind, "made_by": contents.made_by}
+    name, kind, layers = _model_of(contents)
+    if kind is not None:
+        found |= {"name": name, "class": kind, "layers": layers}
+        found["image_preprocessing"] = (contents.config or {}).get("image_preprocessing")
+    found["arrays"] = [
+        {"path": path, "shape": list(a.shape), "dtype": a.dtype.name} for path, a in arrays.items()
+    ]
+    found["elements"] = sum(a.size for a in arrays.values())
+    found["bytes"] = sum(a.nbytes for a in arrays.values())
+    return found
+
+
+def _model_of(contents: Contents) -> tuple[Any, Any, list[dict[str, Any]]]:
+    """Name and class of the model in a file, and those of each layer; None for weights alone."""
+    if not isinstance(contents.config, dict):
+        return None, None, []
+    inner = contents.config.get("config")
+    name = inner.get("name") if isinstance(inner, dict) else None
+    layers = inner.get("layers") if isinstance(inner, dict) else None
+    rows = []
+    for layer in layers if isinstance(layers, list) else []:
+        layer = layer if isinstance(layer, dict) else {}
+        own = layer.get("config")
+        own = own if isinstance(own, dict) else {}
+        rows.append({"name": own.get("name", "?"), "class": layer.get("class_name", "?")})
+    return name, str(contents.config.get("class_name")), rows
+
+
 def describe(contents: Contents) -> str:
     """A text about a file: what made it, the layers of the model, the arrays.
 
@@ -99,17 +135,10 @@ def describe(contents: Contents) -> str:
     1 arrays, 6 elements, 48 bytes
     """
     lines = [f"{contents.kind}, made by {contents.made_by}"]
-    if isinstance(contents.config, dict):
-        inner = contents.config.get("config")
-        name = inner.get("name") if isinstance(inner, dict) else None
-        layers = inner.get("layers") if isinstance(inner, dict) else None
-        layers = layers if isinstance(layers, list) else []
-        lines.append(f"model {name!r}, a {contents.config.get('class_name')} of {len(layers)} layers")
-        for layer in layers:
-            layer = layer if isinstance(layer, dict) else {}
-            own = layer.get("config")
-            own = own if isinstance(own, dict) else {}
-            lines.append(f"  {own.get('name', '?')} ({layer.get('class_name', '?')})")
+    name, kind, layers = _model_of(contents)
+    if kind is not None and contents.config is not None:
+        lines.append(f"model {name!r}, a {kind} of {len(layers)} layers")
+        lines += [f"  {layer['name']} ({layer['class']})" for layer in layers]
         lines += _images(contents.config.get("image_preprocessing"))
     arrays = _arrays(contents.root, "")
     rows = [("array", "shape", "dtype", "elements")]

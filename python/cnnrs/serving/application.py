@@ -150,6 +150,10 @@ class _Service:
                 headers["Connection"] = "close"
             if status == 503:
                 headers["Retry-After"] = "1"
+        except asyncio.CancelledError:
+            # The time that a server that stops leaves to requests is over, or it was told twice to stop.
+            content, status = {"error": "the server is stopping"}, 503
+            headers["Connection"] = "close"
         except Exception:
             _LOG.exception("a request failed")
             content, status = {"error": "the server failed; its log says more"}, 500

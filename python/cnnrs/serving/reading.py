@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from typing import Any
 
 import numpy as np
 
+from cnnrs import _core
 from cnnrs.data import image_info
 from cnnrs.runs.inference import Classifier
 from cnnrs.serving.limits import Limits
@@ -17,13 +17,8 @@ from cnnrs.serving.limits import Limits
 __all__ = ["Refused", "decoded", "of_json"]
 
 
-# Of a document: a text; numbers, in brackets or in brackets in brackets; and what Python alone takes for
-# JSON. Bounds keep a row that is no picture from being one long step.
-_NUMBERS = r"[-+0-9.eE,\s]"
-_PIECES = re.compile(
-    rf'"(?:[^"\\]|\\.)*"|\[{_NUMBERS}*(?:\[{_NUMBERS}{{0,128}}\]{_NUMBERS}{{0,128}}){{0,1024}}\]|NaN|-?Infinity',
-    re.DOTALL,
-)
+# Characters of base64 that are decoded at once: whoever else wants the GIL waits for one such piece.
+_PIECE = 1 << 20
 
 
 class Refused(Exception):
@@ -42,73 +37,50 @@ class Refused(Exception):
 def of_json(body: bytes) -> tuple[list[Any], dict[str, Any]]:
     """The images of a JSON document, as bytes of files or as arrays, and what else it says.
 
+    The document is parsed in Rust without the GIL: rows of numbers become arrays at once.
+
     Raises:
         Refused: It is no JSON, or has no images.
     """
     try:
-        document = _parsed(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise Refused(400, f"expected JSON: {error}") from error
-    if isinstance(document, dict) and isinstance(document.get("images"), np.ndarray):
-        document["images"] = list(document["images"])
-    if not isinstance(document, dict) or not isinstance(document.get("images"), list):
+        images, top, is_object = _core.parse_image_json(body)
+    except ValueError as error:
+        message = str(error)
+        own = message.startswith(("images[", "no "))
+        raise Refused(400, message if own else f"expected JSON: {message}") from error
+    if images is None or not is_object:
         raise Refused(
             400, 'expected {"images": […]}: files in base64, or lists of rows of pixels from 0 to 255'
         )
-    unknown = sorted(set(document) - {"images", "top"})
-    if unknown:
-        raise Refused(400, f"no {unknown[0]!r}; expected images and top")
-    return [_entry(number, entry) for number, entry in enumerate(document["images"])], document
-
-
-def _parsed(text: str) -> Any:
-    """The document, rows of numbers as arrays.
-
-    Parsers and numpy hold the GIL while they work. Row by row, others get their turn in between.
-
-    Raises:
-        ValueError: It is no JSON.
-    """
-    rows: list[Any] = []
-
-    def piece(match: re.Match[str]) -> str:
-        found = match.group()
-        if found[0] == '"':
-            return found
-        if found[0] != "[":
-            rows.append(float(found))
-            return "NaN"
-        values = json.loads(found)
-        try:
-            rows.append(np.asarray(values, np.float32))
-        except (TypeError, ValueError, OverflowError):
-            rows.append(values)
-        return "NaN"
-
-    rest = _PIECES.sub(piece, text)
-    left = iter(rows)
-    return json.loads(rest, parse_constant=lambda _: next(left))
+    rest = {} if top is None else {"top": json.loads(top)}
+    return [_entry(number, entry) for number, entry in enumerate(images)], rest
 
 
 def _entry(number: int, entry: Any) -> Any:
     if isinstance(entry, str):
-        text = entry.partition(",")[2] if entry.startswith("data:") else entry
-        try:
-            return base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise Refused(400, f"images[{number}]: expected a file in base64: {error}") from error
-    try:
-        array = np.asarray(entry, np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise Refused(400, f"images[{number}]: expected rows of pixels: {error}") from error
-    if array.ndim not in (2, 3) or not array.size:
+        return _of_base64(number, entry.partition(",")[2] if entry.startswith("data:") else entry)
+    if entry.ndim not in (2, 3) or not entry.size:
         raise Refused(
             400, f"images[{number}]: expected (height, width) or (height, width, channels), received shape "
-            f"{array.shape}"
+            f"{entry.shape}"
         )  # fmt: skip
-    if not np.all(np.isfinite(array)) or array.min() < 0 or array.max() > 255:
+    if not np.all(np.isfinite(entry)) or entry.min() < 0 or entry.max() > 255:
         raise Refused(400, f"images[{number}]: expected pixels from 0 to 255")
-    return array
+    return entry
+
+
+def _of_base64(number: int, text: str) -> bytes:
+    """The file of a text in base64."""
+    parts = []
+    try:
+        for start in range(0, len(text), _PIECE):
+            piece = text[start : start + _PIECE]
+            parts.append(base64.b64decode(piece, validate=True))
+            if start + _PIECE < len(text) and len(parts[-1]) != _PIECE // 4 * 3:
+                raise ValueError("characters behind the end")
+    except (binascii.Error, ValueError) as error:
+        raise Refused(400, f"images[{number}]: expected a file in base64: {error}") from error
+    return b"".join(parts)
 
 
 def decoded(classifier: Classifier, limits: Limits, images: list[tuple[str, Any]]) -> list[np.ndarray]:

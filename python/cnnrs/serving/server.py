@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -78,8 +79,8 @@ def serve(
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listening.getsockname()[1]}"
     settings = uvicorn.Config(
-        app, http=_protocol(limits), ws="none", lifespan="on", log_config=None, access_log=False,
-        timeout_keep_alive=int(max(1, limits.read_seconds)),
+        _ending_quietly(app), http=_protocol(limits), ws="none", lifespan="on", log_config=None,
+        access_log=False, timeout_keep_alive=int(max(1, limits.read_seconds)),
         timeout_graceful_shutdown=int(max(1, limits.stop_seconds)), server_header=False,
     )  # fmt: skip
 
@@ -92,6 +93,25 @@ def serve(
 
     with _quiet_afterwards():
         Server(settings).run([listening])
+
+
+def _ending_quietly(app: Any) -> Any:
+    """The application, which ends in its order where the second Ctrl-C breaks off the wait for its end."""
+
+    async def ending(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+
+        async def received() -> Any:
+            try:
+                return await receive()
+            except asyncio.CancelledError:
+                return {"type": "lifespan.shutdown"}
+
+        await app(scope, received, send)
+
+    return ending
 
 
 class _quiet_afterwards:

@@ -68,6 +68,9 @@ def resolve_verbosity(verbose: Any) -> int:
         notebook = "ipykernel" in sys.modules
         terminal = sys.stdout is not None and hasattr(sys.stdout, "isatty") and sys.stdout.isatty()
         return 1 if config.is_interactive_logging_enabled() and (terminal or notebook) else 2
+    if isinstance(verbose, int) and verbose > 2:
+        # As in Keras: epochs are told, and no bar.
+        return int(verbose)
     if verbose not in (0, 1, 2, True, False):
         raise ValueError(f"verbose: expected 'auto', 0, 1 or 2, received {verbose!r}")
     return int(verbose)

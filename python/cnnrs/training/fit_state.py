@@ -106,9 +106,7 @@ class Fit:
         # Schedules go on, and do not begin with this call of `fit`.
         optimizer = self.model.optimizer
         if optimizer is not None:
-            began = optimizer.began()
-            if optimizer.begin(state.get("schedules") or [0] * len(began)):
-                self.model._forget_recorded()
+            optimizer.begin(state.get("schedules") or [0] * len(optimizer.began()))
         if self.validation is not None and state.get("validation") is not None:
             self.validation.restore(state["validation"])
         random.set_state(self.resumed.random)

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cnnrs.base.arguments import file_path, flag, integer, number
+from cnnrs.base.arguments import choice, file_path, flag, integer, number
 from cnnrs.data.folders import files_below, files_of_classes, warn_of_classes
+from cnnrs.data.image_files import leaving_out
 from cnnrs.random import draw_seed
 from cnnrs.utils.data_set import Dataset, check_format
 
@@ -39,6 +40,7 @@ def data_set_of_files(
     follow_links: bool,
     format: str,
     verbose: bool,
+    on_error: str = "raise",
 ) -> Any:
     """Makes a data set of files, or two of them. Files are read while the data set is gone through.
 
@@ -51,6 +53,7 @@ def data_set_of_files(
         read: Makes a sample of a file.
         batch: Puts samples together.
         read_many: Makes a batch of samples of files, at less cost than one by one.
+        on_error: "raise" an error at a file that cannot be read, or "skip" it with a warning.
 
     Returns:
         A `Dataset` of samples, or of pairs of samples and labels; with the subset "both" a list of two.
@@ -71,6 +74,7 @@ def data_set_of_files(
             f"received {label_mode!r}"
         )
     check_format(function, format)
+    choice(on_error, function, "on_error", ("raise", "skip"))
     shuffle, follow_links = flag(shuffle, function, "shuffle"), flag(follow_links, function, "follow_links")
     if batch_size is not None:
         batch_size = integer(batch_size, function, "batch_size", least=1)
@@ -115,13 +119,17 @@ def data_set_of_files(
             samples = read_many([files[index] for index in indices])
             return samples if targets is None else (samples, targets[indices])
 
-        data = Dataset.of_function(at, len(files), _WORKERS, None if read_many is None else many)
+        skips = on_error == "skip"
+        data = Dataset._of_function(
+            leaving_out(at, function) if skips else at,
+            len(files), _WORKERS, None if read_many is None else many, function, skips,
+        )  # fmt: skip
         if shuffle and use != "validation":
             data = data.shuffle(len(files), seed, reshuffle_each_iteration=format == "tf")
         data = data if batch_size is None else batch(data, batch_size)
         data.class_names, data.file_paths = names, [str(file) for file in files]
         data._file_labels = None if numbers is None else numbers[places]
-        data.files_in_order = not shuffle or use == "validation"
+        data.files_in_order = not skips and (not shuffle or use == "validation")
         return data
 
     if subset == "both":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import _core
-from cnnrs.base.arguments import flag, named
+from cnnrs.base.arguments import flag, integer, named
 from cnnrs.data.images import MAX_PIXELS
 from cnnrs.ops.image.sizes import resized_array
 from cnnrs.ops.spatial import image_data_format, pair
@@ -41,11 +41,15 @@ def image_dataset_from_directory(
     data_format: str | None = None,
     format: str = "tf",
     verbose: bool = True,
+    *,
+    on_error: str = "raise",
+    exif_orientation: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Any:
     """Makes a data set of the images in a directory. Files are read while the data set is gone through.
 
     They are decoded and resized without the GIL, in threads. An orientation that a camera noted is left
-    alone, as in Keras.
+    alone, as in Keras, unless `exif_orientation` says otherwise.
 
     Args:
         directory: The directory, with one folder a class if labels are inferred.
@@ -68,6 +72,10 @@ def image_dataset_from_directory(
         data_format: "channels_last" or "channels_first"; None takes the configured one.
         format: "tf" or "grain", whose random order is the same each time.
         verbose: Whether the number of files is printed.
+        on_error: "raise" an error at a file that is no image, or "skip" it with a warning. Then the number of
+            elements is unknown.
+        exif_orientation: Whether images are turned as the camera noted.
+        max_pixels: Images of more pixels are refused before there is memory for them.
 
     Returns:
         A `Dataset` of float32 images in 0..255, or of pairs of images and labels, with the attributes
@@ -109,9 +117,11 @@ def image_dataset_from_directory(
     fit = "crop" if crop else "stretch"
     if pad:
         fit = "pad" if format == "tf" else "pad_first"
+    upright = flag(exif_orientation, _FUNCTION, "exif_orientation")
+    most = integer(max_pixels, _FUNCTION, "max_pixels", least=1, most=2**63 - 1)
     wanted = {
-        "mode": color_mode, "upright": False, "size": tuple(size), "fit": fit, "filter": method,
-        "draft": False, "max_pixels": MAX_PIXELS, "floats": True,
+        "mode": color_mode, "upright": upright, "size": tuple(size), "fit": fit, "filter": method,
+        "draft": False, "max_pixels": most, "floats": True,
     }  # fmt: skip
 
     def read_many(paths: list[Path]) -> np.ndarray:
@@ -131,5 +141,5 @@ def image_dataset_from_directory(
         _FUNCTION, "images", _SUFFIXES, read, Dataset.batch, read_many,
         directory=directory, labels=labels, label_mode=label_mode, class_names=class_names,
         batch_size=batch_size, shuffle=shuffle, seed=seed, validation_split=validation_split, subset=subset,
-        follow_links=follow_links, format=format, verbose=verbose,
+        follow_links=follow_links, format=format, verbose=verbose, on_error=on_error,
     )  # fmt: skip

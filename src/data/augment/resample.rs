@@ -60,15 +60,28 @@ impl Taps {
     }
 }
 
-wide! {
-    /// `to += from * weight`.
-    fn add_bytes(to: &mut [f32], from: &[u8], weight: f32) {
-        to.iter_mut().zip(from).for_each(|(t, &f)| *t += f32::from(f) * weight);
-    }
+/// Numbers of a row that are summed at a time: their sums stay in registers.
+const BLOCK: usize = 64;
 
-    /// `to = from * weight`.
-    fn set_bytes(to: &mut [f32], from: &[u8], weight: f32) {
-        to.iter_mut().zip(from).for_each(|(t, &f)| *t = f32::from(f) * weight);
+wide! {
+    /// The sums of rows of bytes, each from a place on and times a weight.
+    fn sum_bytes(to: &mut [f32], all: &[u8], rows: &[(usize, f32)]) {
+        let (blocks, rest) = to.as_chunks_mut::<BLOCK>();
+        let mut first = 0;
+        for block in blocks {
+            let mut sums = [0.0f32; BLOCK];
+            for &(at, weight) in rows {
+                let from = &all[at + first..][..BLOCK];
+                for i in 0..BLOCK {
+                    sums[i] += f32::from(from[i]) * weight;
+                }
+            }
+            *block = sums;
+            first += BLOCK;
+        }
+        for (i, t) in rest.iter_mut().enumerate() {
+            *t = rows.iter().fold(0.0, |sum, &(at, weight)| sum + f32::from(all[at + first + i]) * weight);
+        }
     }
 
     /// Sums along a row of pixels of one float.
@@ -87,18 +100,82 @@ wide! {
 /// Sums along a row of pixels of three floats, behind which there is one more, into three rows.
 fn along_colors(row: &[f32], columns: &Taps, to: [&mut [f32]; 3]) {
     let target = columns.start.len();
+    let end = columns.start.iter().max().map_or(0, |start| start + columns.taps);
+    assert!(row.len() > 3 * end && to.iter().all(|to| to.len() >= target), "a row for these taps");
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2, and the taps lie in the row: asserted above.
+        return unsafe {
+            match columns.taps {
+                1 => avx2::along_colors::<1>(row, columns, to),
+                2 => avx2::along_colors::<2>(row, columns, to),
+                3 => avx2::along_colors::<3>(row, columns, to),
+                4 => avx2::along_colors::<4>(row, columns, to),
+                5 => avx2::along_colors::<5>(row, columns, to),
+                6 => avx2::along_colors::<6>(row, columns, to),
+                _ => avx2::along_colors::<0>(row, columns, to),
+            }
+        };
+    }
     let [red, green, blue] = to;
-    for (i, &start) in columns.start.iter().enumerate() {
-        let mut total = [0.0f32; 4];
-        for j in 0..columns.taps {
-            let at = (start + j) * 3;
-            let pixel = &row[at..at + 4];
-            let weight = columns.weights[j * target + i];
-            for k in 0..4 {
-                total[k] += pixel[k] * weight;
+    for i in 0..target {
+        let total = color_at(row, columns, i);
+        (red[i], green[i], blue[i]) = (total[0], total[1], total[2]);
+    }
+}
+
+/// The sums of result `i`.
+fn color_at(row: &[f32], columns: &Taps, i: usize) -> [f32; 3] {
+    let mut total = [0.0f32; 3];
+    for j in 0..columns.taps {
+        let pixel = &row[(columns.start[i] + j) * 3..][..3];
+        let weight = columns.weights[j * columns.start.len() + i];
+        for k in 0..3 {
+            total[k] += pixel[k] * weight;
+        }
+    }
+    total
+}
+
+/// Four results at a time, with the additions and multiplications of [`color_at`]: the same bits.
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::{Taps, color_at};
+    use std::arch::x86_64::*;
+
+    /// `TAPS` is how many there are, or 0 for any number.
+    ///
+    /// # Safety
+    /// The pixels of all taps lie in `row`, with one float behind them, and the rows of `to` have room for the results.
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn along_colors<const TAPS: usize>(row: &[f32], columns: &Taps, to: [&mut [f32]; 3]) {
+        let taps = if TAPS == 0 { columns.taps } else { TAPS };
+        let target = columns.start.len();
+        let [red, green, blue] = to;
+        let (fours, rest) = columns.start.as_chunks::<4>();
+        for (four, starts) in fours.iter().enumerate() {
+            let mut sums = [_mm_setzero_ps(); 4];
+            for j in 0..taps {
+                let weights = &columns.weights[j * target + 4 * four..][..4];
+                for k in 0..4 {
+                    // SAFETY: the caller says that the pixel and one float more lie in the row.
+                    let pixel = unsafe { _mm_loadu_ps(row.as_ptr().add((starts[k] + j) * 3)) };
+                    sums[k] = _mm_add_ps(sums[k], _mm_mul_ps(pixel, _mm_set1_ps(weights[k])));
+                }
+            }
+            let [a, b, c, d] = sums;
+            let (red_green, red_green_2) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+            let (blues, blues_2) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+            // SAFETY: the caller says that the rows have room.
+            unsafe {
+                _mm_storeu_ps(red.as_mut_ptr().add(4 * four), _mm_movelh_ps(red_green, red_green_2));
+                _mm_storeu_ps(green.as_mut_ptr().add(4 * four), _mm_movehl_ps(red_green_2, red_green));
+                _mm_storeu_ps(blue.as_mut_ptr().add(4 * four), _mm_movelh_ps(blues, blues_2));
             }
         }
-        (red[i], green[i], blue[i]) = (total[0], total[1], total[2]);
+        for i in target - rest.len()..target {
+            [red[i], green[i], blue[i]] = color_at(row, columns, i);
+        }
     }
 }
 
@@ -121,24 +198,22 @@ pub fn resample(view: &View<'_>, rows: &Taps, columns: &Taps) -> Planes {
     let end = columns.start.iter().max().map_or(0, |start| (start + columns.taps) * depth);
     let mut sums = vec![0.0f32; view.columns * depth + 1];
     let mut single = vec![0.0f32; view.columns];
+    let mut read = Vec::with_capacity(rows.taps);
     for band in 0..bands {
         for y in 0..height {
-            for j in 0..rows.taps {
-                let weight = rows.weights[j * height + y];
-                if j > 0 && weight == 0.0 {
-                    continue;
-                }
-                let at = view.row(rows.start[y] + j) + band * view.strides.2;
-                let to = &mut sums[first..end];
-                match view.elements {
-                    Elements::Bytes(all) if j == 0 => set_bytes(to, &all[at + first..at + end], weight),
-                    Elements::Bytes(all) => add_bytes(to, &all[at + first..at + end], weight),
-                    Elements::Floats(all) => {
-                        if j == 0 {
-                            to.fill(0.0);
-                        }
-                        add_weighted(to, &all[at + first..at + end], weight);
-                    }
+            read.clear();
+            read.extend((0..rows.taps).map(|j| {
+                let at = view.row(rows.start[y] + j) + band * view.strides.2 + first;
+                (at, rows.weights[j * height + y])
+            }));
+            // Taps of no weight need no sum.
+            read.retain(|&(_, weight)| weight != 0.0);
+            let to = &mut sums[first..end];
+            match view.elements {
+                Elements::Bytes(all) => sum_bytes(to, all, &read),
+                Elements::Floats(all) => {
+                    to.fill(0.0);
+                    read.iter().for_each(|&(at, weight)| add_weighted(to, &all[at..at + end - first], weight));
                 }
             }
             if beside && depth == 3 {

@@ -34,6 +34,50 @@ fn with_known_header(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(changed)
 }
 
+/// The file with an end marker behind its run lengths: some programs leave it out when all rows are there, which the
+/// crate takes for a file that is cut off.
+fn with_end_of_runs(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if !ends_with_the_last_pixel(&bytes).unwrap_or_default() {
+        return bytes;
+    }
+    let mut changed = bytes.into_owned();
+    changed.extend([0, 1]);
+    Cow::Owned(changed)
+}
+
+/// Whether a file of run lengths ends behind the last pixel of its last row. None for other files.
+fn ends_with_the_last_pixel(bytes: &[u8]) -> Option<bool> {
+    let long = |at: usize| Some(i32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let (start, header, width, height) = (long(10)?, long(14)?, long(18)?, long(22)?.unsigned_abs() as usize);
+    let pixels_in_byte = match long(30)? {
+        1 => 1,
+        2 => 2,
+        _ => return None,
+    };
+    if header < 40 {
+        return None;
+    }
+    let (width, mut at, mut x, mut y) = (usize::try_from(width).ok()?, usize::try_from(start).ok()?, 0, 0);
+    while let Some(&[first, second]) = bytes.get(at..at.checked_add(2)?) {
+        at += 2;
+        match (first, usize::from(second)) {
+            (0, 0) => (x, y) = (0, y + 1),
+            (0, 1) => return Some(false),
+            (0, 2) => {
+                let &[right, up] = bytes.get(at..at + 2)? else { return None };
+                (at, x, y) = (at + 2, x + usize::from(right), y + usize::from(up));
+            }
+            (0, count) => {
+                let length = count.div_ceil(pixels_in_byte);
+                (at, x) = (at + length + length % 2, x + count);
+            }
+            (count, _) => x += usize::from(count),
+        }
+    }
+    // The padding of a last run may be missing, too: then there is no place for a marker.
+    Some(at == bytes.len() && y + 1 == height && x >= width)
+}
+
 fn header(bytes: &[u8]) -> Result<(Decoder<'_>, Info)> {
     let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(failure)?;
     let (width, height) = decoder.dimensions();
@@ -47,7 +91,7 @@ pub fn info(bytes: &[u8]) -> Result<Info> {
 }
 
 pub fn decode(bytes: &[u8], options: &Options) -> Result<Image> {
-    let bytes = with_known_header(bytes);
+    let bytes = with_end_of_runs(with_known_header(bytes));
     let (decoder, Info { width, height, channels, .. }) = header(&bytes)?;
     options.check(Format::Bmp, width, height)?;
     let mut samples = zeros(width * height * channels)?;

@@ -10,14 +10,16 @@ use tiff::{ColorType, TiffError, TiffUnsupportedError};
 
 type Bytes<'a> = Cursor<&'a [u8]>;
 
-/// The tag that says what samples mean, and two of its values (TIFF 6.0, section 8).
+/// The tag that says what samples mean, and some of its values (TIFF 6.0, section 8).
 const PHOTOMETRIC: u16 = 262;
-const PALETTE: u16 = 3;
+const WHITE_IS_ZERO: u16 = 0;
 const BLACK_IS_ZERO: u16 = 1;
+const PALETTE: u16 = 3;
 
 /// What is read, for the message about what is not.
-const SUPPORTED: &str = "grey, colours, a palette, inks or YCbCr of 1 to 16 bits, or grey of 32, plain or packed by LZW, \
-                         Deflate, PackBits, JPEG or Fax group 4";
+const SUPPORTED: &str = "grey, colours, a palette, inks or YCbCr in unsigned integers of 1 to 16 bits, or grey in signed \
+                         integers of 8 to 32 bits or in floats of 32, plain or packed by LZW, Deflate, PackBits, JPEG or \
+                         Fax group 4";
 
 fn failure(error: TiffError) -> Error {
     let received = match error {
@@ -63,9 +65,23 @@ fn with_highest_bit_first(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
     Ok(Some(changed))
 }
 
-/// A copy of a file whose samples are indices of a palette, which says that they are levels of grey: the crate reads
-/// these alone. None for files without a palette.
-fn with_indices_as_levels(bytes: &[u8]) -> Option<Vec<u8>> {
+/// What levels of a file are, beside grey of which 0 is black.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Levels {
+    Plain,
+    /// Indices of a palette.
+    Indices,
+    /// More than 8 bits, of which 0 is said to be white.
+    DeepFromWhite,
+}
+
+/// What the levels of a file are, and a copy of a file that says of others that they are plain: the crate reads no
+/// indices, and turns deep levels around where white is 0, which Pillow does to those of up to 8 bits only.
+fn with_plain_levels(bytes: &[u8]) -> (Levels, Option<Vec<u8>>) {
+    changed_levels(bytes).map_or((Levels::Plain, None), |(levels, changed)| (levels, Some(changed)))
+}
+
+fn changed_levels(bytes: &[u8]) -> Option<(Levels, Vec<u8>)> {
     let little = bytes.starts_with(b"II*\0");
     let short = |at: usize| -> Option<u16> {
         let two = bytes.get(at..at.checked_add(2)?)?.try_into().ok()?;
@@ -75,13 +91,15 @@ fn with_indices_as_levels(bytes: &[u8]) -> Option<Vec<u8>> {
     let directory = (if little { u32::from_le_bytes(four) } else { u32::from_be_bytes(four) }) as usize;
     let entries = usize::from(short(directory)?);
     let entry = (0..entries).map(|i| directory + 2 + 12 * i).find(|&at| short(at) == Some(PHOTOMETRIC))?;
-    if short(entry + 8)? != PALETTE {
-        return None;
-    }
+    let levels = match short(entry + 8)? {
+        PALETTE => Levels::Indices,
+        WHITE_IS_ZERO if header(bytes).is_ok_and(|(_, _, info)| info.bits > 8) => Levels::DeepFromWhite,
+        _ => return None,
+    };
     let mut changed = bytes.to_vec();
-    let level = if little { BLACK_IS_ZERO.to_le_bytes() } else { BLACK_IS_ZERO.to_be_bytes() };
-    changed.get_mut(entry + 8..entry + 10)?.copy_from_slice(&level);
-    Some(changed)
+    let plain = if little { BLACK_IS_ZERO.to_le_bytes() } else { BLACK_IS_ZERO.to_be_bytes() };
+    changed.get_mut(entry + 8..entry + 10)?.copy_from_slice(&plain);
+    Some((levels, changed))
 }
 
 fn header(bytes: &[u8]) -> Result<(Decoder<Bytes<'_>>, ColorType, Info)> {
@@ -110,10 +128,9 @@ fn header(bytes: &[u8]) -> Result<(Decoder<Bytes<'_>>, ColorType, Info)> {
 }
 
 pub fn info(bytes: &[u8]) -> Result<Info> {
-    match with_indices_as_levels(bytes) {
-        Some(levels) => Ok(Info { channels: 3, ..header(&levels)?.2 }),
-        None => Ok(header(bytes)?.2),
-    }
+    let (levels, changed) = with_plain_levels(bytes);
+    let (_, _, info) = header(changed.as_deref().unwrap_or(bytes))?;
+    Ok(if levels == Levels::Indices { Info { channels: 3, ..info } } else { info })
 }
 
 /// Samples of fewer than 8 bits, which lie packed in rows of whole bytes, one a byte.
@@ -133,10 +150,8 @@ fn unpacked(packed: &[u8], bits: u8, in_row: usize, rows: usize) -> Vec<u8> {
 pub fn decode(bytes: &[u8], options: &Options) -> Result<Image> {
     let turned = with_highest_bit_first(bytes)?;
     let bytes = turned.as_deref().unwrap_or(bytes);
-    match with_indices_as_levels(bytes) {
-        Some(levels) => pixels(&levels, true, options),
-        None => pixels(bytes, false, options),
-    }
+    let (levels, changed) = with_plain_levels(bytes);
+    pixels(changed.as_deref().unwrap_or(bytes), levels, options)
 }
 
 /// Samples of planes, one after the other, side by side.
@@ -150,7 +165,20 @@ fn clipped<T>(levels: Vec<T>, byte: impl Fn(T) -> u8) -> Samples {
     Samples::Bytes(levels.into_iter().map(byte).collect())
 }
 
-fn pixels(bytes: &[u8], palette: bool, options: &Options) -> Result<Image> {
+/// What a file holds that is not read, for the message.
+fn named(colour: ColorType, decoded: &DecodingResult, levels: Levels) -> String {
+    let kind = match decoded {
+        DecodingResult::F16(_) | DecodingResult::F32(_) | DecodingResult::F64(_) => "floats",
+        DecodingResult::I8(_) | DecodingResult::I16(_) | DecodingResult::I32(_) | DecodingResult::I64(_) => {
+            "signed integers"
+        }
+        _ => "unsigned integers",
+    };
+    let white = if levels == Levels::DeepFromWhite { ", of which 0 is white" } else { "" };
+    format!("{colour:?} in {kind}{white}")
+}
+
+fn pixels(bytes: &[u8], levels: Levels, options: &Options) -> Result<Image> {
     let (decoder, colour, info) = header(bytes)?;
     let Info { width, height, channels, bits, orientation, .. } = info;
     options.check(Format::Tiff, width, height)?;
@@ -159,22 +187,27 @@ fn pixels(bytes: &[u8], palette: bool, options: &Options) -> Result<Image> {
     let mut decoder = decoder.with_limits(limits);
     let mut decoded = DecodingResult::U8(Vec::new());
     let layout = decoder.read_image_to_buffer(&mut decoded).map_err(failure)?;
-    let refused = || unsupported(Format::Tiff, format!("{colour:?} of other samples"), SUPPORTED);
+    let received = named(colour, &decoded, levels);
+    let refused = || unsupported(Format::Tiff, received.clone(), SUPPORTED);
     let grey = matches!(colour, ColorType::Gray(_));
+    let from_black = grey && levels == Levels::Plain;
     let samples = match decoded {
         // Packed bits of several planes do not come here: the crate reads them of grey only.
         DecodingResult::U8(samples) if layout.planes > 1 => Samples::Bytes(interleaved(&samples, layout.planes)),
         DecodingResult::U16(samples) if layout.planes > 1 => Samples::Words(interleaved(&samples, layout.planes)),
         DecodingResult::U8(samples) => Samples::Bytes(samples),
         DecodingResult::U16(samples) => Samples::Words(samples),
-        DecodingResult::U32(samples) if grey => clipped(samples, |level| level.min(255) as u8),
-        DecodingResult::I32(samples) if grey => clipped(samples, |level| level.clamp(0, 255) as u8),
+        // Pillow takes the bits of such a byte for those of an unsigned one.
+        DecodingResult::I8(samples) if from_black => clipped(samples, |level| level as u8),
+        DecodingResult::I16(samples) if from_black => clipped(samples, |level| level.clamp(0, 255) as u8),
+        DecodingResult::U32(samples) if from_black => clipped(samples, |level| level.min(255) as u8),
+        DecodingResult::I32(samples) if from_black => clipped(samples, |level| level.clamp(0, 255) as u8),
         // A conversion of a float clips; what is no number becomes 0.
         DecodingResult::F32(samples) if grey => clipped(samples, |level| level as u8),
         _ => return Err(refused()),
     };
     let samples = match (samples, colour) {
-        (Samples::Bytes(indices), ColorType::Gray(1..=8)) if palette => {
+        (Samples::Bytes(indices), ColorType::Gray(1..=8)) if levels == Levels::Indices => {
             let colours = decoder.get_tag_u16_vec(Tag::ColorMap).map_err(failure)?;
             let indices = if bits < 8 { unpacked(&indices, bits, width, height) } else { indices };
             let third = colours.len() / 3;

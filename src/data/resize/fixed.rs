@@ -1,6 +1,7 @@
 //! Resizing in integers, bit for bit as Pillow's `Image.resize` (`src/libImaging/Resample.c`): weights of 22 bits, rows
 //! before columns, a rounding to 8 bits after each.
 
+use super::across::Across;
 use super::{Placement, Taps, View, widest};
 use std::f64::consts::PI;
 
@@ -57,8 +58,8 @@ impl Filter {
 }
 
 /// Bits behind the point of a weight.
-const PRECISION: u32 = 32 - 8 - 2;
-const HALF: i32 = 1 << (PRECISION - 1);
+pub(super) const PRECISION: u32 = 32 - 8 - 2;
+pub(super) const HALF: i32 = 1 << (PRECISION - 1);
 
 /// The taps of an axis of `extent` pixels, of which `length` from `first` on fill `target`. Pixels outside of these count
 /// where the kernel reaches them, as in `Image.resize(box=...)`.
@@ -83,101 +84,8 @@ fn taps(extent: usize, (first, length): (usize, usize), target: usize, filter: F
     Taps { spans, weights, most }
 }
 
-fn rounded(sum: i32) -> u8 {
+pub(super) fn rounded(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
-}
-
-/// Samples behind the end of a row that its last pixel may read.
-const SLACK: usize = 8;
-
-/// A row to fewer or more pixels. `source` has [`SLACK`] samples more than its pixels.
-#[inline(always)]
-fn along_row<const CHANNELS: usize>(source: &[u8], taps: &Taps<i32>, out: &mut [u8]) {
-    for (output, pixel) in out.as_chunks_mut::<CHANNELS>().0.iter_mut().enumerate() {
-        let (start, weights) = taps.of(output);
-        // Four samples of each pixel, though three may count: they are one vector.
-        let mut sums = [HALF; 4];
-        let read = &source[start * CHANNELS..(start + weights.len() - 1) * CHANNELS + 4];
-        for (tap, &weight) in weights.iter().enumerate() {
-            let four = &read[tap * CHANNELS..][..4];
-            for (sum, &sample) in sums.iter_mut().zip(four) {
-                *sum += i32::from(sample) * weight;
-            }
-        }
-        for (sample, sum) in pixel.iter_mut().zip(sums) {
-            *sample = rounded(sum);
-        }
-    }
-}
-
-#[inline(always)]
-fn row_body(source: &[u8], channels: usize, taps: &Taps<i32>, out: &mut [u8]) {
-    match channels {
-        1 => along_row::<1>(source, taps, out),
-        2 => along_row::<2>(source, taps, out),
-        3 => along_row::<3>(source, taps, out),
-        _ => along_row::<4>(source, taps, out),
-    }
-}
-
-fn row(source: &[u8], channels: usize, taps: &Taps<i32>, out: &mut [u8]) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has AVX2.
-        unsafe {
-            match channels {
-                3 => return avx2::along_row::<3>(source, taps, out),
-                4 => return avx2::along_row::<4>(source, taps, out),
-                _ => {}
-            }
-        }
-    }
-    row_body(source, channels, taps, out);
-}
-
-/// The pixels of a row two at a time: a compiler finds no vectors of three channels by itself.
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::{HALF, PRECISION, Taps};
-    use std::arch::x86_64::*;
-
-    /// The samples of the pixel at `place` and of the next one, in a half of a vector each.
-    #[target_feature(enable = "avx2")]
-    #[inline]
-    fn two<const CHANNELS: usize>(source: &[u8], place: usize) -> __m256i {
-        let first = place * CHANNELS;
-        let bytes = source[first..].first_chunk::<8>().copied().unwrap_or_default();
-        let bytes = _mm_cvtsi64_si128(i64::from_le_bytes(bytes));
-        let bytes = match CHANNELS {
-            3 => _mm_shuffle_epi8(bytes, _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, -1, -1, -1, -1, -1, -1, -1, -1)),
-            _ => bytes,
-        };
-        _mm256_cvtepu8_epi32(bytes)
-    }
-
-    /// As the plain kernel. `source` has `SLACK` samples more than its pixels.
-    #[target_feature(enable = "avx2")]
-    pub fn along_row<const CHANNELS: usize>(source: &[u8], taps: &Taps<i32>, out: &mut [u8]) {
-        for (output, pixel) in out.as_chunks_mut::<CHANNELS>().0.iter_mut().enumerate() {
-            let (start, weights) = taps.of(output);
-            let mut sums = _mm256_zextsi128_si256(_mm_set1_epi32(HALF));
-            let (pairs, last) = weights.as_chunks::<2>();
-            for (pair, &[first, second]) in pairs.iter().enumerate() {
-                let weight = _mm256_set_m128i(_mm_set1_epi32(second), _mm_set1_epi32(first));
-                sums = _mm256_add_epi32(sums, _mm256_mullo_epi32(two::<CHANNELS>(source, start + 2 * pair), weight));
-            }
-            if let [weight] = last {
-                let weight = _mm256_zextsi128_si256(_mm_set1_epi32(*weight));
-                let place = start + weights.len() - 1;
-                sums = _mm256_add_epi32(sums, _mm256_mullo_epi32(two::<CHANNELS>(source, place), weight));
-            }
-            let sums = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
-            let words = _mm_srai_epi32::<{ PRECISION as i32 }>(sums);
-            let words = _mm_packs_epi32(words, words);
-            let bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words)).to_le_bytes();
-            pixel.copy_from_slice(&bytes[..CHANNELS]);
-        }
-    }
 }
 
 /// Samples of a row that are summed at a time: their sums stay in registers.
@@ -285,11 +193,12 @@ pub fn resize(view: View<'_>, placement: Placement, filter: Filter, columns: usi
         view
     };
     let rows = view.samples.len() / (view.width * channels);
-    let across = (width != out_width).then(|| taps(view.width, (left, width), out_width, filter));
+    let across =
+        (width != out_width).then(|| Across::new(taps(view.width, (left, width), out_width, filter), channels));
     let down = (height != out_height).then(|| taps(rows, (top, height), out_height, filter));
     // Pillow's order (13.0): rows first unless fewer rows save more than the other way round.
     let columns_first = out_height < height && 2 * width < height - out_height + 2 * out_width;
-    let mut source = Source { view, left, width, across, line, padded: Vec::new() };
+    let source = Source { view, left, width, across, line };
     match (&down, columns_first) {
         (None, _) => {
             for index in 0..out_height {
@@ -326,29 +235,45 @@ struct Source<'a> {
     view: View<'a>,
     left: usize,
     width: usize,
-    across: Option<Taps<i32>>,
+    across: Option<Across>,
     line: usize,
-    padded: Vec<u8>,
 }
 
 impl Source<'_> {
     /// Writes a whole row at its new width.
-    fn narrow(&mut self, samples: &[u8], out: &mut [u8]) {
-        let channels = self.view.channels;
+    fn narrow(&self, samples: &[u8], out: &mut [u8]) {
         match &self.across {
-            None => out.copy_from_slice(&samples[self.left * channels..][..self.width * channels]),
-            Some(taps) => {
-                self.padded.resize(samples.len() + SLACK, 0);
-                self.padded[..samples.len()].copy_from_slice(samples);
-                row(&self.padded, channels, taps, out);
+            None => {
+                let channels = self.view.channels;
+                out.copy_from_slice(&samples[self.left * channels..][..self.width * channels]);
             }
+            Some(across) => across.row(samples, out),
         }
     }
 
+    fn rows(&self) -> usize {
+        self.view.samples.len() / (self.view.width * self.view.channels)
+    }
+
+    /// Row `index` of the image and what lies behind it.
+    fn from(&self, index: usize) -> &[u8] {
+        &self.view.samples[index * self.view.width * self.view.channels..]
+    }
+
     /// Writes row `index` of the image at its new width.
-    fn write(&mut self, index: usize, out: &mut [u8]) {
-        let samples = self.view.row(index, 0, self.view.width);
-        self.narrow(samples, out);
+    fn write(&self, index: usize, out: &mut [u8]) {
+        self.narrow(self.from(index), out);
+    }
+
+    /// Writes rows `index` and `index + 1` of the image at their new width.
+    fn write_two(&self, index: usize, first: &mut [u8], second: &mut [u8]) {
+        match &self.across {
+            Some(across) => across.two_rows([self.from(index), self.from(index + 1)], first, second),
+            None => {
+                self.write(index, first);
+                self.write(index + 1, second);
+            }
+        }
     }
 }
 
@@ -381,10 +306,18 @@ impl<'a> Kept<'a> {
             self.count -= gone;
             self.first = if self.count == 0 { start } else { self.first + gone };
         }
-        for at in self.count..start + count - self.first {
-            self.source.write(self.first + at, &mut self.samples[at * line..][..line]);
+        while self.count < start + count - self.first {
+            let (next, rest) = self.samples[self.count * line..].split_at_mut(line);
+            let row = self.first + self.count;
+            // Two rows at once, if the image has them and there is room.
+            if row + 1 < self.source.rows() && rest.len() >= line {
+                self.source.write_two(row, next, &mut rest[..line]);
+                self.count += 2;
+            } else {
+                self.source.write(row, next);
+                self.count += 1;
+            }
         }
-        self.count = self.count.max(start + count - self.first);
         (&self.samples[(start - self.first) * line..], line)
     }
 }

@@ -4,6 +4,7 @@
 //! other way round). [`fixed`] computes in integers as Pillow does, so that the results are the same bits; [`float`] in
 //! f32, where the kernels keep their size when an image becomes smaller, as in `ops.image.resize`.
 
+mod across;
 pub mod fixed;
 pub mod float;
 

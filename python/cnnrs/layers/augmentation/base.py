@@ -193,7 +193,8 @@ class BaseImagePreprocessingLayer(Layer):
             return getattr(self, name)(value, transformation=transformation, training=training)
 
         if not isinstance(data, dict):
-            return transform("image", ops.convert_to_tensor(data))
+            unsized = isinstance(data, image_steps.UnsizedImage)
+            return transform("image", data if unsized else ops.convert_to_tensor(data))
         result = dict(data)
         result["images"] = transform("image", ops.convert_to_tensor(data["images"]))
         if "bounding_boxes" in data:
@@ -287,8 +288,7 @@ class BaseImagePreprocessingLayer(Layer):
         if labels is None or not self.min_visibility:
             return clipped
         enough = bounding.areas(clipped["boxes"]) >= self.min_visibility * bounding.areas(given["boxes"])
-        labels = ops.convert_to_tensor(labels)
-        return {**clipped, "labels": ops.where(enough, labels, ops.cast(-1, labels.dtype))}
+        return {**clipped, "labels": bounding.marked(labels, enough)}
 
     def _convert(
         self, bounding_boxes: Any, source: str | None, target: str | None, height: Any, width: Any

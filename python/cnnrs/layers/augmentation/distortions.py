@@ -11,7 +11,7 @@ from cnnrs.base import random_keys
 from cnnrs.base.arguments import number
 from cnnrs.layers.augmentation.arguments import FILL_MODES, interval
 from cnnrs.layers.augmentation.base import images_of
-from cnnrs.layers.augmentation.boxes import transformed
+from cnnrs.layers.augmentation.boxes import split, transformed
 from cnnrs.layers.augmentation.warps import WarpLayer
 from cnnrs.ops.image.layout import as_batch
 from cnnrs.ops.image.sampling import sample
@@ -21,6 +21,8 @@ __all__ = ["RandomElasticTransform", "RandomPerspective"]
 
 # How often the place of a point is corrected by the shift that is found there; the shifts are smooth.
 _ROUNDS = 8
+# The points of each side of a box that are moved. Shifts are alike within 1/20 of the image.
+_POINTS_OF_SIDE = 33
 
 
 class RandomPerspective(WarpLayer):
@@ -85,7 +87,7 @@ class RandomPerspective(WarpLayer):
         }
 
     def _transform_images(self, images: Any, transformation: Any, interpolation: str) -> Any:
-        x, restore = as_batch(images, self.data_format)
+        x, restore = as_batch(images, self.data_format, self.name)
         points = transformation["start_points"], transformation["end_points"]
         moved = ops.image.perspective_transform(x, *points, interpolation, self.fill_value, "channels_last")
         chosen = ops.reshape(ops.convert_to_tensor(transformation["apply_perspective"]), (-1, 1, 1, 1))
@@ -124,6 +126,8 @@ class RandomElasticTransform(WarpLayer):
         value_range: The least and the largest value of pixels, to which results are limited.
         seed: Integer; None draws one.
         data_format: "channels_last" or "channels_first"; None takes the configured one.
+        bounding_box_format: How boxes are given, if there are any; they become the boxes around the distorted
+            ones, found by points of their sides.
 
     >>> import numpy as np
     >>> from cnnrs import layers
@@ -188,7 +192,7 @@ class RandomElasticTransform(WarpLayer):
         return smooth_shifts(key, [batch, height, width], alpha, sigma, weights / ops.sum(weights))
 
     def _transform_images(self, images: Any, transformation: Any, interpolation: str) -> Any:
-        x, restore = as_batch(images, self.data_format)
+        x, restore = as_batch(images, self.data_format, self.name)
         shifts = self._shifts(transformation, *x.shape[:3])
         distorted = elastic(x, shifts, interpolation, self.fill_mode, self.fill_value)
         chosen = ops.reshape(ops.convert_to_tensor(transformation["apply_transform"]), (-1, 1, 1, 1))
@@ -204,14 +208,19 @@ class RandomElasticTransform(WarpLayer):
             return images
         return ops.clip(images, *map(float, self.value_range))
 
-    def transform_bounding_boxes(
-        self, bounding_boxes: Any, transformation: Any, training: bool = True
-    ) -> Any:
-        if not training or transformation is None:
-            return bounding_boxes
-        raise NotImplementedError(
-            f"{self.name}: bounding_boxes: boxes of distorted images are not known; leave the key out"
-        )
+    def _moved(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
+        """The least boxes around where points of the sides go."""
+        left, top, right, bottom = split(boxes)
+        along = np.linspace(0.0, 1.0, _POINTS_OF_SIDE, dtype=np.float32)
+        x, y = left + (right - left) * along, top + (bottom - top) * along
+        same = np.zeros_like(along)
+        xs = ops.concatenate([x, x, left + same, right + same], axis=-1)
+        ys = ops.concatenate([top + same, bottom + same, y, y], axis=-1)
+        # Sides lie between pixels, points in their middles.
+        x, y = (ops.reshape(of, (of.shape[0], -1, 1)) - 0.5 for of in (xs, ys))
+        moved = self._moved_points(x, y, transformation, True)[:2]
+        xs, ys = (ops.reshape(of, xs.shape) + 0.5 for of in moved)
+        return ops.stack([ops.min(xs, -1), ops.min(ys, -1), ops.max(xs, -1), ops.max(ys, -1)], axis=-1)
 
     def _moved_points(self, x: Any, y: Any, transformation: Any, training: bool) -> Any:
         if not training or transformation is None:

@@ -86,7 +86,7 @@ class GridMask(RandomColorLayer):
         images = self._floats(images)
         if not training:
             return images
-        x, restore = as_batch(images, self.data_format)
+        x, restore = as_batch(images, self.data_format, self.name)
         period, length = (ops.reshape(transformation[name], (-1, 1, 1, 1)) for name in ("period", "length"))
         erased: Any = ops.reshape(transformation["apply_mask"], (-1, 1, 1, 1))
         for name, shape in (("top", (1, -1, 1, 1)), ("left", (1, 1, -1, 1))):

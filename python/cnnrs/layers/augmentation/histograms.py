@@ -62,7 +62,7 @@ class Equalization(ColorLayer):
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
         if not training:
             return self._floats(images)
-        x, restore = as_batch(self._floats(images), self.data_format)
+        x, restore = as_batch(self._floats(images), self.data_format, self.name)
         batch, height, width, channels = x.shape
         x = rescaled(x, self.value_range, (0, 255))
         # Of each image and channel a row.
@@ -119,7 +119,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(ColorLayer):
         self.tile_grid_size = tuple(positive(n, self.name, "tile_grid_size") for n in tile_grid_size)
 
     def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Any:
-        x, restore = as_batch(self._floats(images), self.data_format)
+        x, restore = as_batch(self._floats(images), self.data_format, self.name)
         batch, height, width, channels = x.shape
         x = rescaled(x, self.value_range, (0, 255))
         down, across = self.tile_grid_size

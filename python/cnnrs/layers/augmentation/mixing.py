@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops, random
+from cnnrs.base import image_steps
+from cnnrs.layers.augmentation import boxes as bounding
 from cnnrs.layers.augmentation import points
 from cnnrs.layers.augmentation.base import RandomLayer, images_of
 from cnnrs.layers.augmentation.erasing import BoxLayer
@@ -25,6 +27,22 @@ def _order(batch: int, draws: Any) -> Any:
 
 class Mix(RandomLayer):
     """A layer that joins each image with another one of the batch."""
+
+    def call(self, data: Any, training: bool = True) -> Any:
+        if isinstance(data, tuple):
+            raise TypeError(
+                f"{self.name}: expected images, or a dict with 'images', received a tuple; labels are mixed, "
+                "too: data.map(lambda x, y: layer({'images': x, 'labels': y})) with one-hot labels, or "
+                "fit(data, batch_augmentation=layer) with any"
+            )
+        shape = tuple(images_of(data).shape)
+        # One image by itself stays as it is, as in Keras; over a data set that would be a mistake.
+        if training and image_steps.current() is not None and len(shape) == 3:
+            raise ValueError(
+                f"{self.name}: expected a batch of images, with 4 axes, to mix them with each other, "
+                f"received one image of shape {shape}; map it behind batch: data.batch(32).map(...)"
+            )
+        return super().call(data, training=training)
 
     def mixing(self, shape: Any) -> tuple[Any, Any, Any]:
         """Draws how a batch is to be mixed.
@@ -117,11 +135,7 @@ class MixUp(Mix):
             values = ops.convert_to_tensor(values)
             return ops.concatenate([values, ops.take(values, order, axis=0)], axis=min(1, values.ndim - 1))
 
-        return {
-            **bounding_boxes,
-            "boxes": both(bounding_boxes["boxes"]),
-            "labels": both(bounding_boxes["labels"]),
-        }
+        return {**bounding_boxes, **{key: both(bounding_boxes[key]) for key in ("boxes", "labels")}}
 
     def transform_keypoints(self, keypoints: Any, transformation: Any, training: bool = True) -> Any:
         if not training:
@@ -145,6 +159,8 @@ class CutMix(Mix, BoxLayer):
             drawn; a number f stands for 0..f.
         seed: Integer; None draws one.
         data_format: "channels_last" or "channels_first"; None takes the configured one.
+        bounding_box_format: How boxes are given, if there are any: those of both images stay as far as they
+            are seen, twice as many as before.
 
     >>> import numpy as np
     >>> from cnnrs import layers
@@ -162,10 +178,8 @@ class CutMix(Mix, BoxLayer):
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         shape = tuple(images_of(data).shape)
-        if not training or len(shape) == 3:
-            return None
         self._batch(data)
-        return self._drawn(shape, seed)
+        return self._drawn(shape, seed) if training and len(shape) == 4 else None
 
     def _drawn(self, shape: Any, seed: Any) -> dict[str, Any]:
         batch = int(shape[0])
@@ -179,6 +193,7 @@ class CutMix(Mix, BoxLayer):
             "corners": (x0, x1, y0, y1),
             "batch_masks": self._boxes(shape, (x0, x1, y0, y1)),
             "mix_weight": 1.0 - (x1 - x0) * (y1 - y0) / float(width * height),
+            "input_shape": tuple(shape),
         }
 
     def mixing(self, shape: Any) -> tuple[Any, Any, Any]:
@@ -208,9 +223,33 @@ class CutMix(Mix, BoxLayer):
     def transform_bounding_boxes(
         self, bounding_boxes: Any, transformation: Any, training: bool = True
     ) -> Any:
-        raise NotImplementedError(
-            f"{self.name}: bounding_boxes: boxes of images put together are not known; leave the key out"
-        )
+        if not training or transformation is None:
+            return bounding_boxes
+        height, width = self._sides(transformation["input_shape"])
+        given = self._convert(bounding_boxes, self.bounding_box_format, "xyxy", height, width)
+        # Of the box that is put in, the pixels whose numbers lie within its corners.
+        x0, x1, y0, y1 = (ops.reshape(ops.ceil(corner), (-1, 1, 1)) for corner in transformation["corners"])
+        window = bounding.together(x0, y0, x1, y1)
+        order = transformation["permutation_order"]
+        own, own_area = bounding.seen_beside(given["boxes"], window)
+        other = ops.take(given["boxes"], order, axis=0)
+        put, put_area = bounding.seen_within(other, window)
+        labels = ops.convert_to_tensor(given["labels"])
+        joined = {
+            "boxes": ops.concatenate([own, put], axis=1),
+            "labels": ops.concatenate(
+                [
+                    self._seen(labels, own_area, bounding.areas(given["boxes"])),
+                    self._seen(ops.take(labels, order, axis=0), put_area, bounding.areas(other)),
+                ],
+                axis=1,
+            ),
+        }
+        return self._convert({**given, **joined}, "xyxy", self.bounding_box_format, height, width)
+
+    def _seen(self, labels: Any, area: Any, whole: Any) -> Any:
+        """Labels of boxes of which this area is seen: -1 where nothing is, or too little."""
+        return bounding.marked(labels, ops.logical_and(area > 0, area >= self.min_visibility * whole))
 
     def transform_keypoints(self, keypoints: Any, transformation: Any, training: bool = True) -> Any:
         if not training or transformation is None:

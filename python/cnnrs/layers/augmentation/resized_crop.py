@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs import ops
-from cnnrs.base.image_steps import Step
+from cnnrs.base.image_steps import Step, UnsizedImage
 from cnnrs.layers.augmentation.arguments import INTERPOLATIONS, choice, positive_range
 from cnnrs.layers.augmentation.base import RandomLayer, images_of
 from cnnrs.layers.augmentation.boxes import split, together
@@ -73,28 +73,40 @@ class RandomResizedCrop(SizedLayer, RandomLayer):
         self.antialias = bool(antialias)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        batch, shape = self._batch(data), tuple(images_of(data).shape)
-        height, width = self._sides(shape)
-        if training:
-            window = self._drawn(batch, height, width, seed)
+        images, batch = images_of(data), self._batch(data)
+        shape = tuple(images.shape)
+        sizes = self._sizes if training else self._window
+        if isinstance(images, UnsizedImage):
+            found = images.numbers(sizes)
+            numbers = [found[i] for i in range(found.shape[0])]
         else:
-            window = ops.convert_to_tensor(np.array([self._window(height, width)] * batch, np.float32))
+            numbers = [float(n) for n in sizes(*self._sides(shape))]
+        if training:
+            window = self._drawn(batch, numbers, seed)
+        elif isinstance(images, UnsizedImage):
+            window = ops.expand_dims(ops.stack(numbers), 0)
+        else:
+            window = ops.convert_to_tensor(np.array([numbers] * batch, np.float32))
         return {"window": window, "input_shape": shape}
 
-    def _drawn(self, batch: int, height: int, width: int, seed: Any) -> Any:
-        """Windows (top, left, height, width), of shape (batch, 4)."""
-        area = self._uniform((batch, _TRIES), self.scale, seed) * float(height * width)
+    def _sizes(self, height: int, width: int) -> tuple[int, ...]:
+        """What `_drawn` needs to know of images: pixels, height and width, and those of the last resort."""
+        return (height * width, height, width, *self._fallback(height, width))
+
+    def _drawn(self, batch: int, sizes: list[Any], seed: Any) -> Any:
+        """Windows (top, left, height, width), of shape (batch, 4), by what `_sizes` gives."""
+        pixels, height, width, rows, columns = sizes
+        area = self._uniform((batch, _TRIES), self.scale, seed) * pixels
         ratio = ops.exp(self._uniform((batch, _TRIES), tuple(map(math.log, self.ratio)), seed))
         across, down = ops.round(ops.sqrt(area * ratio)), ops.round(ops.sqrt(area / ratio))
-        fits = (across > 0.0) & (across <= float(width)) & (down > 0.0) & (down <= float(height))
+        fits = (across > 0.0) & (across <= width) & (down > 0.0) & (down <= height)
         first = ops.expand_dims(ops.argmax(fits, axis=1), 1)
         some = ops.any(fits, axis=1)
-        rows, columns = self._fallback(height, width)
-        down = ops.where(some, ops.take_along_axis(down, first, axis=1)[:, 0], float(rows))
-        across = ops.where(some, ops.take_along_axis(across, first, axis=1)[:, 0], float(columns))
+        down = ops.where(some, ops.take_along_axis(down, first, axis=1)[:, 0], rows)
+        across = ops.where(some, ops.take_along_axis(across, first, axis=1)[:, 0], columns)
         places = []
         for extent, length in ((height, down), (width, across)):
-            room = float(extent) - length
+            room = extent - length
             place = ops.minimum(ops.floor(self._uniform((batch,), (0.0, 1.0), seed) * (room + 1.0)), room)
             places.append(ops.where(some, place, ops.floor(room / 2.0)))
         return ops.stack([*places, down, across], axis=1)
@@ -129,7 +141,7 @@ class RandomResizedCrop(SizedLayer, RandomLayer):
         return weights / ops.sum(weights, axis=-1, keepdims=True)
 
     def _resampled(self, images: Any, transformation: Any, nearest: bool) -> Any:
-        x, restore = as_batch(images, self.data_format)
+        x, restore = as_batch(images, self.data_format, self.name)
         batch, height, width, channels = x.shape
         window = ops.cast(transformation["window"], "float32")
         top, left, rows, columns = (window[:, i] for i in range(4))

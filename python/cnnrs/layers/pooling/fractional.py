@@ -53,7 +53,12 @@ class _FractionalPooling(Layer):
         outputs = inputs
         for axis, ratio in zip(axes, self.pool_ratio, strict=True):
             extent = inputs.shape[axis]
-            many = max(int(extent / ratio), 1)
+            if extent < ratio:
+                raise ValueError(
+                    f"{self.name}: pool_ratio: expected at most the {extent} pixels of axis {axis}, received "
+                    f"{ratio:g}, of which no window is left"
+                )
+            many = int(extent / ratio)
             if extent != many:
                 bounds = self._drawn(extent, many) if training else _bounds(extent, many, extent // 2)
                 outputs = self._pooled(outputs, axis, bounds, extent, many)
@@ -119,7 +124,7 @@ class FractionalMaxPooling2D(_FractionalPooling):
         seed: Integer; None draws one.
 
     Input shape: (batch, height, width, channels). Output shape: (batch, floor(height / ratio), floor(width /
-    ratio), channels), with at least one pixel.
+    ratio), channels).
 
     Raises:
         ValueError: An argument is none of the above.

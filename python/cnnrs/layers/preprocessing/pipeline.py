@@ -7,12 +7,19 @@ from typing import Any
 
 from cnnrs import serialization
 from cnnrs.layers.base import Layer
+from cnnrs.layers.preprocessing.normalization import Normalization
+from cnnrs.layers.preprocessing.rescaling import Rescaling
 
 __all__ = ["Pipeline"]
+
+# Layers that take no dict.
+_OF_ARRAYS = (Normalization, Rescaling)
 
 
 class Pipeline(Layer):
     """Applies layers of preparation one after another, to whatever structure of data they take.
+
+    Of a dict with "images", boxes, key points and masks, `Rescaling` and `Normalization` get the images.
 
     Args:
         layers: The layers.
@@ -42,6 +49,10 @@ class Pipeline(Layer):
 
     def call(self, inputs: Any, training: bool = True, mask: Any = None) -> Any:
         for layer in self._pipeline_layers:
+            if isinstance(layer, _OF_ARRAYS) and isinstance(inputs, dict) and "images" in inputs:
+                # A sample with boxes and the like, of which layers of augmentation take all.
+                inputs = {**inputs, "images": layer(inputs["images"], training=training)}
+                continue
             takes_mask = mask is not None and "mask" in inspect.signature(layer.call).parameters
             outputs = layer(inputs, training=training, **({"mask": mask} if takes_mask else {}))
             if takes_mask:

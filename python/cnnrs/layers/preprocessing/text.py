@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnnrs.base.arguments import integer
-from cnnrs.layers.preprocessing.lookup import StringLookup
+from cnnrs.layers.preprocessing.string_lookup import StringLookup
 from cnnrs.serialization import deserialize_keras_object, serialize_keras_object
 
 __all__ = ["TextVectorization"]
@@ -155,7 +155,7 @@ class TextVectorization(StringLookup):
         lead = texts.shape if self.split is not None else texts.shape[:-1] or (len(words),)
         return padded.reshape((*lead, most))
 
-    # As in Keras, the arguments are those of texts, and not those of `_Lookup.adapt`.
+    # As in Keras, the arguments are those of texts, and not those of `Lookup.adapt`.
     def adapt(  # type: ignore[override]
         self, data: Any, batch_size: int | None = None, steps: int | None = None
     ) -> None:

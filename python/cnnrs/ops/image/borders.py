@@ -95,7 +95,7 @@ def pad_images(
         >>> padded[:, :, 0].tolist()
         [[0.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
     """
-    x, axis = spatial(images, data_format)
+    x, axis = spatial(images, data_format, "pad_images")
     rows = {"top_padding": top_padding, "bottom_padding": bottom_padding, "target_height": target_height}
     columns = {"left_padding": left_padding, "right_padding": right_padding, "target_width": target_width}
     paddings = [[0, 0] for _ in range(x.ndim)]
@@ -146,7 +146,7 @@ def crop_images(
         >>> ops.image.crop_images(image, 1, 0, target_height=1, target_width=2)[:, :, 0].tolist()
         [[3, 4]]
     """
-    x, axis = spatial(images, data_format)
+    x, axis = spatial(images, data_format, "crop_images")
     rows = {"top_cropping": top_cropping, "bottom_cropping": bottom_cropping, "target_height": target_height}
     columns = {"left_cropping": left_cropping, "right_cropping": right_cropping, "target_width": target_width}
     index: list[Any] = [slice(None)] * x.ndim

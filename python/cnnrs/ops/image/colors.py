@@ -55,7 +55,7 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Any:
         >>> print(ops.image.rgb_to_grayscale(pixels)[:, :, 0].numpy().round(1))
         [[ 76.2 149.7]]
     """
-    x, rows = spatial(images, data_format)
+    x, rows = spatial(images, data_format, "rgb_to_grayscale")
     channel = _channel_axis("rgb_to_grayscale", x, rows, (1, 3))
     if x.shape[channel] == 1:
         return x
@@ -72,7 +72,7 @@ def _channels(name: str, images: Any, data_format: str | None) -> tuple[list[Any
     Raises:
         ValueError: They have neither 3 nor 4 axes, integers as elements or not 3 channels.
     """
-    x, rows = spatial(images, data_format)
+    x, rows = spatial(images, data_format, name)
     if x.dtype not in FLOATS:
         raise ValueError(f"{name}: images: expected floats, received dtype {x.dtype}; divide by 255 first")
     axis = _channel_axis(name, x, rows, (3,))

@@ -36,7 +36,9 @@ def constant(kernel: np.ndarray, x: Any) -> Any:
     return as_tensor(kernel.astype(x.dtype))
 
 
-def extended(x: Any, margins: tuple[tuple[int, int], ...], fill_mode: str, fill_value: float) -> Any:
+def extended(
+    owner: str, x: Any, margins: tuple[tuple[int, int], ...], fill_mode: str, fill_value: float
+) -> Any:
     """Images (batch, height, width, channels) with rows and columns around them.
 
     Raises:
@@ -48,7 +50,7 @@ def extended(x: Any, margins: tuple[tuple[int, int], ...], fill_mode: str, fill_
     for axis, (before, after) in enumerate(margins, 1):
         extent = x.shape[axis]
         if not extent:
-            raise ValueError(f"images: expected pixels to extend, received shape {tuple(x.shape)}")
+            raise ValueError(f"{owner}: images: expected pixels to extend, received shape {tuple(x.shape)}")
         if before or after:
             index = np.pad(np.arange(extent, dtype=np.int32), (before, after), mode=_OF_NUMPY[fill_mode])
             # The margins alone are gathered: the image between them is copied as it is.
@@ -71,7 +73,7 @@ def in_rows(function: Callable[..., Any], *images: Any) -> Any:
     return apply("reshape", function(*rows), shape=[batch, height, width, channels])
 
 
-def filtered(x: Any, kernel: Any, fill_mode: str, fill_value: float) -> Any:
+def filtered(owner: str, x: Any, kernel: Any, fill_mode: str, fill_value: float) -> Any:
     """Images filtered channel by channel, of the same height and width.
 
     Args:
@@ -84,7 +86,7 @@ def filtered(x: Any, kernel: Any, fill_mode: str, fill_value: float) -> Any:
         (batch, height, width, channels * filters): the results of a channel beside each other.
     """
     margins = tuple(((n - 1) // 2, n - 1 - (n - 1) // 2) for n in kernel.shape[:2])
-    return _inside(extended(x, margins, fill_mode, fill_value), kernel)
+    return _inside(extended(owner, x, margins, fill_mode, fill_value), kernel)
 
 
 def _inside(x: Any, kernel: Any) -> Any:
@@ -97,7 +99,7 @@ def _inside(x: Any, kernel: Any) -> Any:
     return apply("conv2d", x, kernel, **options)
 
 
-def of_slopes(x: Any, kernel: Any, output: str, fill_mode: str, fill_value: float) -> Any:
+def of_slopes(owner: str, x: Any, kernel: Any, output: str, fill_mode: str, fill_value: float) -> Any:
     """What is asked of the derivatives of images: one of `OUTPUTS`.
 
     Args:
@@ -107,7 +109,7 @@ def of_slopes(x: Any, kernel: Any, output: str, fill_mode: str, fill_value: floa
         fill_mode: What lies beyond the borders.
         fill_value: That, where it is constant.
     """
-    x = extended(x, ((1, 1), (1, 1)), fill_mode, fill_value)
+    x = extended(owner, x, ((1, 1), (1, 1)), fill_mode, fill_value)
     # Two convolutions with what follows fused into the second: one of two filters a channel would be apart.
     right, down = (
         _inside(x, kernel[..., i : i + 1]) if output != other else None for i, other in ((0, "y"), (1, "x"))

@@ -104,7 +104,7 @@ def gaussian_blur(
     # Zeros beyond the border are what a convolution has anyway.
     if fill_mode != "constant" or fill_value:
         margins = tuple(((n - 1) // 2, n - 1 - (n - 1) // 2) for n in (size[1], size[0]))
-        x, padding = extended(x, margins, fill_mode, fill_value), "valid"
+        x, padding = extended("gaussian_blur", x, margins, fill_mode, fill_value), "valid"
     return restore(back_to(blurred(x, down, across, padding), batch.dtype))
 
 
@@ -149,7 +149,9 @@ def unsharp_mask(
     x = computed(batch)
     radius = kernels.reach(sigma, 4.0, "unsharp_mask")
     weights = as_tensor(gaussian(2 * radius + 1, sigma))
-    soft = blurred(extended(x, ((radius, radius),) * 2, fill_mode, fill_value), weights, weights, "valid")
+    soft = blurred(
+        extended("unsharp_mask", x, ((radius, radius),) * 2, fill_mode, fill_value), weights, weights, "valid"
+    )
     sharp = in_rows(lambda x, soft: x + amount * (x - soft), x, soft)
     return restore(back_to(sharp, batch.dtype))
 
@@ -187,7 +189,7 @@ def sobel_edges(images: Any, data_format: str | None = None) -> Any:
         raise ValueError(
             f"sobel_edges: images: expected 4 axes, received shape {tuple(as_tensor(images).shape)}"
         )
-    x, restore = as_batch(images, data_format)
+    x, restore = as_batch(images, data_format, "sobel_edges")
     if min(x.shape[1:3]) < 2:
         raise ValueError(
             f"sobel_edges: images: expected at least 2 rows and columns, received shape {tuple(x.shape)}"
@@ -256,8 +258,8 @@ def ssim(
         >>> [round(float(ops.image.ssim(image, other)), 3) for other in (image, 1.0 - image)]
         [1.0, -0.826]
     """
-    first, _ = as_batch(image1, data_format)
-    second, _ = as_batch(image2, data_format)
+    first, _ = as_batch(image1, data_format, "ssim", "image1")
+    second, _ = as_batch(image2, data_format, "ssim", "image2")
     shapes = tuple(as_tensor(image1).shape), tuple(as_tensor(image2).shape)
     if shapes[0] != shapes[1]:
         raise ValueError(f"ssim: image1, image2: expected equal shapes, received {shapes[0]} and {shapes[1]}")

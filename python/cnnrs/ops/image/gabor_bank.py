@@ -176,10 +176,12 @@ def gabor(
     choice(output, "gabor", "output", OUTPUTS)
     fill_value = check_border("gabor", fill_mode, fill_value)
     pair = bank(frequencies, orientations, bandwidth, aspect, phase, kernel_size, "gabor")
-    batch, restore = as_batch(images, data_format)
+    batch, restore = as_batch(images, data_format, "gabor")
     x = computed(batch)
     even, odd = (
-        filtered(x, constant(kernel[:, :, None], x), fill_mode, fill_value) if output != other else None
+        filtered("gabor", x, constant(kernel[:, :, None], x), fill_mode, fill_value)
+        if output != other
+        else None
         for kernel, other in zip(pair, ("imaginary", "real"), strict=True)
     )
     y = in_rows(energy, even, odd) if output == "magnitude" else (odd if even is None else even)

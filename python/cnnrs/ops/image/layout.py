@@ -12,34 +12,50 @@ from cnnrs.ops.core import saturate_cast
 from cnnrs.ops.dispatch import apply, as_tensor
 from cnnrs.ops.spatial import image_data_format
 
-__all__ = ["as_batch", "back_to", "computed", "filling", "of_floats", "spatial"]
+__all__ = ["as_batch", "back_to", "computed", "filling", "of_floats", "rows_of", "spatial"]
 
 
-def spatial(images: Any, data_format: str | None, function: str | None = None) -> tuple[Any, int]:
+def spatial(images: Any, data_format: str | None, owner: str, argument: str = "images") -> tuple[Any, int]:
     """Images as a tensor, and the axis of their rows, which that of their columns follows.
+
+    Args:
+        images: One, or a batch.
+        data_format: What was given.
+        owner: The function or layer, for messages.
+        argument: The argument, for messages.
 
     Raises:
         ValueError: They have neither 3 nor 4 axes, or `data_format` is unknown.
     """
     x = as_tensor(images)
+    return x, rows_of(x, data_format, owner, argument)
+
+
+def rows_of(x: Any, data_format: str | None, owner: str, argument: str = "images") -> int:
+    """`spatial` for what has a shape already: the axis of the rows."""
     if x.ndim not in (3, 4):
         raise ValueError(
-            f"{f'{function}: ' if function else ''}images: expected 3 axes for one image or 4 for a batch of "
-            f"them, received shape {x.shape}"
+            f"{owner}: {argument}: expected 3 axes for one image or 4 for a batch of them, "
+            f"received shape {x.shape}"
         )
-    last = image_data_format(data_format) == "channels_last"
-    return x, x.ndim - 3 + (0 if last else 1)
+    return x.ndim - 3 + (0 if image_data_format(data_format) == "channels_last" else 1)
 
 
 def as_batch(
-    images: Any, data_format: str | None, function: str | None = None
+    images: Any, data_format: str | None, owner: str, argument: str = "images"
 ) -> tuple[Any, Callable[[Any], Any]]:
     """Images as a tensor of shape (batch, height, width, channels), and what gives results their form.
+
+    Args:
+        images: One, or a batch.
+        data_format: What was given.
+        owner: The function or layer, for messages.
+        argument: The argument, for messages.
 
     Raises:
         ValueError: They have neither 3 nor 4 axes, or `data_format` is unknown.
     """
-    x, axis = spatial(images, data_format, function)
+    x, axis = spatial(images, data_format, owner, argument)
     single, first = x.ndim == 3, axis != x.ndim - 3
     if single:
         x = apply("expand_dims", x, axis=0)

@@ -12,7 +12,7 @@ import numpy as np
 from cnnrs.base.arguments import choice, integer
 from cnnrs.ops import elementwise
 from cnnrs.ops.dispatch import apply, as_tensor, op, standardize_axis
-from cnnrs.ops.image.layout import back_to, computed, spatial
+from cnnrs.ops.image.layout import back_to, computed, rows_of
 from cnnrs.ops.spatial import pair
 
 __all__ = ["resize", "scale_and_translate"]
@@ -29,6 +29,9 @@ _METHODS = {
     "lanczos5": "lanczos5",
 }
 _INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5", "area")
+# Up to how many pixels an output pixel may sum for numpy to beat products of matrices: 1 ms against 8 for a
+# bilinear resize of 480 x 640 to 224 x 224.
+_FEW = 8
 # Those of data sets of files, as Keras has them there.
 _FILE_INTERPOLATIONS = (*_INTERPOLATIONS, "gaussian", "mitchellcubic")
 
@@ -135,11 +138,11 @@ def _to_aspect_ratio(x: Any, axis: int, size: list[int], crop: bool, pad: bool, 
     if pad:
         margins = [(max(n, i) - n) // 2 for n, i in zip((height, width), ideal, strict=True)]
         sides = [[0, 0]] * axis + [[m, m] for m in margins] + [[0, 0]] * (x.ndim - axis - 2)
-        if isinstance(x, np.ndarray):
-            return np.pad(x, sides, constant_values=fill_value)
-        if "int" in x.dtype:
+        if "int" in str(x.dtype):
             limits = np.iinfo(x.dtype)
             fill_value = round(min(max(fill_value, limits.min), limits.max))
+        if isinstance(x, np.ndarray):
+            return np.pad(x, sides, constant_values=fill_value)
         return apply("pad", x, paddings=sides, value=fill_value)
     return x
 
@@ -157,22 +160,42 @@ def resized_array(
     """
     choice(interpolation, "resize", "interpolation", _FILE_INTERPOLATIONS)
     image = _to_aspect_ratio(image, 0, size, crop_to_aspect_ratio, pad_to_aspect_ratio, 0.0)
-    for axis, target in enumerate(size):
-        extent = image.shape[axis]
+    return np.ascontiguousarray(_by_taps(image, 0, size, interpolation, False), dtype=np.float32)
+
+
+def _by_taps(
+    image: np.ndarray, axis: int, size: list[int], interpolation: str, antialias: bool
+) -> np.ndarray:
+    """An array whose rows lie along `axis` and columns along the next one, in another size."""
+    for place, target in enumerate(size, axis):
+        extent = image.shape[place]
         if extent == target:
             continue
         if interpolation == "nearest":
-            image = np.take(image, _nearest(extent, target), axis=axis)
+            image = np.take(image, _nearest(extent, target), axis=place)
             continue
-        start, weights = _taps(extent, target, interpolation, False)
+        start, weights = _taps(extent, target, interpolation, antialias)
         along = [1] * image.ndim
-        along[axis] = target
+        along[place] = target
         # An output pixel reads few pixels: a product with the matrix would mostly multiply by 0.
-        total = np.take(image, start, axis=axis) * weights[0].reshape(along)
+        total = np.take(image, start, axis=place) * weights[0].reshape(along)
         for tap in range(1, len(weights)):
-            total += np.take(image, start + tap, axis=axis) * weights[tap].reshape(along)
+            total += np.take(image, start + tap, axis=place) * weights[tap].reshape(along)
         image = total
-    return np.ascontiguousarray(image, dtype=np.float32)
+    return image
+
+
+def _suits_host(x: np.ndarray, axis: int, size: list[int], interpolation: str, antialias: bool) -> bool:
+    """Whether numpy is faster than products of matrices: output pixels read few, and small maps are few."""
+    extents = x.shape[axis : axis + 2]
+    if interpolation == "nearest":
+        return True
+    if math.prod(x.shape[:axis]) > 4 and min(extents) < 128:
+        return False
+    return all(
+        extent == target or len(_taps(extent, target, interpolation, antialias)[1]) <= _FEW
+        for extent, target in zip(extents, size, strict=True)
+    )
 
 
 @functools.lru_cache(maxsize=1024)
@@ -262,12 +285,21 @@ def resize(
         raise ValueError("resize: crop_to_aspect_ratio, pad_to_aspect_ratio: expected at most one to be True")
     if fill_mode != "constant":
         raise ValueError(f"resize: fill_mode: expected 'constant', received {fill_mode!r}")
-    x, axis = spatial(images, data_format)
+    is_host = isinstance(images, np.ndarray) and images.dtype in (np.float32, np.uint8)
+    x = images if is_host else as_tensor(images)
+    axis = rows_of(x, data_format, "resize")
     target = pair(size, "resize: size")
     if 0 in x.shape[axis : axis + 2]:
         raise ValueError(f"resize: images: expected at least one pixel, received shape {x.shape}")
     dtype = x.dtype
     x = _to_aspect_ratio(x, axis, target, crop_to_aspect_ratio, pad_to_aspect_ratio, fill_value)
+    if is_host:
+        if _suits_host(x, axis, target, interpolation, bool(antialias)):
+            with np.errstate(all="ignore"):
+                y = _by_taps(x, axis, target, interpolation, bool(antialias))
+            return as_tensor(y if y.dtype == dtype else np.clip(np.rint(y), 0, 255).astype(dtype))
+        x = as_tensor(x)
+        dtype = x.dtype
     if interpolation == "nearest":
         for place, extent in enumerate(target, axis):
             x = apply("gather", x, _nearest(x.shape[place], extent), axis=place)

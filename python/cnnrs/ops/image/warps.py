@@ -117,7 +117,7 @@ def affine_transform(
     name = "affine_transform"
     choice(interpolation, name, "interpolation", INTERPOLATIONS)
     choice(fill_mode, name, "fill_mode", FILL_MODES)
-    x, restore = as_batch(images, data_format)
+    x, restore = as_batch(images, data_format, "affine_transform")
     transform = _per_image(name, "transform", transform, x.shape[0], (8,))
     return restore(_projected(x, transform, interpolation, fill_mode, fill_value))
 
@@ -199,7 +199,7 @@ def perspective_transform(
     """
     name = "perspective_transform"
     choice(interpolation, name, "interpolation", INTERPOLATIONS)
-    x, restore = as_batch(images, data_format)
+    x, restore = as_batch(images, data_format, "perspective_transform")
     start = _per_image(name, "start_points", start_points, x.shape[0], (4, 2))
     end = _per_image(name, "end_points", end_points, x.shape[0], (4, 2))
     if as_tensor(start_points).ndim != as_tensor(end_points).ndim:
@@ -316,7 +316,7 @@ def elastic_transform(
     choice(interpolation, name, "interpolation", INTERPOLATIONS)
     choice(fill_mode, name, "fill_mode", FILL_MODES)
     deviation = number(sigma, name, "sigma", least=0)
-    x, restore = as_batch(images, data_format)
+    x, restore = as_batch(images, data_format, "elastic_transform")
     weights = as_tensor(gaussian(int(6 * deviation) | 1, deviation))
     shape = list(x.shape[:3])
     if hasattr(alpha, "shape") and not isinstance(alpha, np.generic):

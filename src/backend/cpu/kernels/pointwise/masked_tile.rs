@@ -1,7 +1,8 @@
 //! The one loop for a masked gradient on the tiles of a kernel: its operands' places, and those of 16 bits widened.
 
 use super::attached::{AttachedTile, Reading, RegionTile, gather};
-use super::masked::{self, MAX_PRODUCTS, Mask, MaskedForm, RunFn, Total, Work};
+use super::masked::{self, RunFn, Work};
+use super::masked_form::{MAX_PRODUCTS, Mask, MaskedForm, Total};
 use smallvec::SmallVec;
 
 /// Elements of an operand of 16 bits that the one loop for a masked gradient finds widened: as many rows of 64 channels

@@ -13,6 +13,7 @@ mod forms;
 mod halves;
 pub mod lanes;
 mod masked;
+mod masked_form;
 mod masked_tile;
 pub mod math;
 mod moments;
