@@ -166,8 +166,8 @@ impl TileSet {
     }
 
     /// The tiles of `tier` for outputs of `cols` columns: of half vectors where they leave fewer lanes empty, else as
-    /// wide as fills them all, or as wide as there are where the last panel only is narrower: the wider a tile is, the
-    /// fewer elements of A and addresses are fetched per multiply-add.
+    /// wide as fills them all, because the wider a tile is, the fewer elements of A and addresses are fetched
+    /// per multiply-add.
     pub fn for_columns(tier: Tier, cols: usize) -> TileSet {
         let high = Self::for_adjacent_rows(tier, cols);
         #[cfg(target_arch = "x86_64")]
@@ -175,10 +175,23 @@ impl TileSet {
             && high.lanes == tier.lanes()
         {
             let vectors = high.vectors_for(cols);
-            let widest = [4, 3].into_iter().find(|&wide| vectors.is_multiple_of(wide)).or((vectors > 4).then_some(4));
+            let widest = [4, 3].into_iter().find(|&wide| vectors.is_multiple_of(wide));
             return widest.map_or(high, |wide| x86::avx512_tiles(token, wide));
         }
         high
+    }
+
+    /// The same for matrix products: as wide as there are where only the last of several panels is not full.
+    pub fn for_product(tier: Tier, cols: usize) -> TileSet {
+        let full = Self::for_columns(tier, cols);
+        #[cfg(target_arch = "x86_64")]
+        if let Token::Avx512(token) = Token::of(tier)
+            && full.vectors == 2
+            && full.vectors_for(cols) > MAX_VECTORS
+        {
+            return x86::avx512_tiles(token, MAX_VECTORS);
+        }
+        full
     }
 
     /// The same for rows of A that lie side by side: high ones, as such rows cost nothing to find.

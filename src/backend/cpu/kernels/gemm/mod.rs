@@ -155,7 +155,7 @@ impl Gemm {
         let long = k >= MIN_SPLIT_K && m * n <= MAX_SPLIT_OUTPUTS;
         let tiles = match trans_a && !long {
             true => TileSet::for_adjacent_rows(tier, n),
-            false => TileSet::for_columns(tier, n),
+            false => TileSet::for_product(tier, n),
         };
         let m_block = row_block(&tiles);
         let panels = n.div_ceil(tiles.cols()).max(1);

@@ -205,7 +205,8 @@ dispatch! {
     pub fn select_sum[] => sum(values: &[f32], cols: usize, row_step: Option<usize>, sums: &mut [f64]);
 }
 
-/// Greatest or least values of a block of f32, as [`Sum`]s: `(kind, values, columns, step, results)`. NaN wins.
+/// Greatest or least values of a block of f32, as [`Sum`]s: `(kind, values, columns, step, results)`. NaN wins; of zeros
+/// the first.
 pub type Extreme = fn(ReduceKind, &[f32], usize, Option<usize>, &mut [f64]);
 
 dispatch! {
@@ -429,5 +430,10 @@ fn extreme_of_row<S: Simd, const MAX: bool>(s: S, row: &[f32]) -> f32 {
     if s.reduce_max(s.select(all.nan, s.splat(1.0), s.zero())) > 0.0 {
         return f32::NAN;
     }
-    if MAX { s.reduce_max(all.extreme) } else { s.reduce_min(all.extreme) }
+    let extreme = if MAX { s.reduce_max(all.extreme) } else { s.reduce_min(all.extreme) };
+    if extreme != 0.0 {
+        return extreme;
+    }
+    // Of zeros the first, whose sign may be another lane's.
+    row.iter().copied().find(|&v| v == 0.0).unwrap_or(extreme)
 }

@@ -264,7 +264,7 @@ proptest! {
 }
 
 #[test]
-fn extremes_of_rows_and_columns_of_any_length_keep_nan() {
+fn extremes_of_rows_and_columns_of_any_length_keep_nan_and_the_first_zero() {
     let mut rng = Rng::new(9);
     let special = [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN];
     for tier in Tier::supported() {
@@ -274,6 +274,10 @@ fn extremes_of_rows_and_columns_of_any_length_keep_nan() {
                 for case in 0..40 {
                     let mut values: Vec<f32> =
                         (0..rows * cols).map(|_| rng.below(2001) as f32 * 0.01 - 30.0 * (case % 3) as f32).collect();
+                    if case % 5 == 0 {
+                        let sign = [1.0, -1.0][case % 2];
+                        values.iter_mut().for_each(|v| *v = sign * [0.0, -0.0, -1.0][rng.below(3)]);
+                    }
                     for _ in 0..case % 4 {
                         values[rng.below(rows * cols)] = special[rng.below(special.len())];
                     }
@@ -291,7 +295,8 @@ fn extremes_of_rows_and_columns_of_any_length_keep_nan() {
                                 let e = &mut expected[step.map_or(i % cols, |step| i / cols * step)];
                                 *e = kind.combine(*e, f64::from(v));
                             }
-                            let same = |(a, b): (&f64, &f64)| a == b || a.is_nan() && b.is_nan();
+                            let signs = |a: f64, b: f64| a != 0.0 || a.is_sign_negative() == b.is_sign_negative();
+                            let same = |(&a, &b): (&f64, &f64)| a == b && signs(a, b) || a.is_nan() && b.is_nan();
                             let all = got.iter().zip(&expected).all(same);
                             assert!(all, "{tier} {kind:?} {rows}x{cols} {step:?}: {got:?}, reference {expected:?}");
                         }
