@@ -1,6 +1,6 @@
 //! Owned, 64-byte aligned memory of one tensor.
 
-use crate::dtype::DType;
+use crate::dtype::{DType, nearest_bf16, nearest_f16};
 use crate::error::{Error, Result};
 use crate::shape::Fact;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -89,8 +89,8 @@ macro_rules! elements {
 
 elements!(integers i8 => I8, i16 => I16, i32 => I32, i64 => I64, u8 => U8, u16 => U16, u32 => U32, u64 => U64);
 elements!(floats f32 => F32, |v| v as f32, |v| v as f32; f64 => F64, |v| v, |v| v as f64;
-    half::f16 => F16, half::f16::from_f64, |v| half::f16::from_f64(v as f64);
-    half::bf16 => BF16, half::bf16::from_f64, |v| half::bf16::from_f64(v as f64));
+    half::f16 => F16, nearest_f16, |v| nearest_f16(v as f64);
+    half::bf16 => BF16, nearest_bf16, |v| nearest_bf16(v as f64));
 
 /// Evaluates an expression in which the given name is the element type of a dtype. Booleans are bytes.
 macro_rules! with_element {

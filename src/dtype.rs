@@ -281,8 +281,8 @@ impl DType {
         match self {
             DType::F64 => value,
             DType::F32 => f64::from(value as f32),
-            DType::F16 => f16::from_f64(value).to_f64(),
-            DType::BF16 => bf16::from_f64(value).to_f64(),
+            DType::F16 => nearest_f16(value).to_f64(),
+            DType::BF16 => nearest_bf16(value).to_f64(),
             DType::Bool => f64::from(u8::from(value != 0.0)),
             _ => self.truncate(value) as f64,
         }
@@ -303,8 +303,8 @@ impl DType {
         match self {
             DType::F64 => Word::Eight(value.to_bits()),
             DType::F32 => Word::Four((value as f32).to_bits()),
-            DType::F16 => Word::Two(f16::from_f64(value).to_bits()),
-            DType::BF16 => Word::Two(bf16::from_f64(value).to_bits()),
+            DType::F16 => Word::Two(nearest_f16(value).to_bits()),
+            DType::BF16 => Word::Two(nearest_bf16(value).to_bits()),
             _ => self.integer_word(self.truncate(value)),
         }
     }
@@ -333,9 +333,47 @@ impl std::fmt::Display for DType {
     }
 }
 
+/// `value` in float32 with an odd last digit where it is none of its numbers: what rounds that to fewer digits rounds `value`.
+/// (`half`'s own conversions from f64 forget the last 32 bits.)
+fn odd(value: f64) -> f32 {
+    let near = value as f32;
+    if !near.is_finite() || f64::from(near) == value || near.to_bits() & 1 == 1 {
+        return near;
+    }
+    if f64::from(near) < value { near.next_up() } else { near.next_down() }
+}
+
+/// The nearest float16, ties to even.
+pub fn nearest_f16(value: f64) -> f16 {
+    f16::from_f32(odd(value))
+}
+
+/// The nearest bfloat16, ties to even.
+pub fn nearest_bf16(value: f64) -> bf16 {
+    bf16::from_f32(odd(value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn halves_are_the_nearest_to_numbers_with_many_digits() {
+        // Between two neighbours, and by the last digit of an f64 beyond the middle.
+        let (low, high) = (1.0, 1.0 + 2f64.powi(-10));
+        let middle = (low + high) / 2.0;
+        for (value, nearest) in [(middle, low), (middle.next_up(), high), (middle.next_down(), low), (-middle, -low)] {
+            assert_eq!(DType::F16.round(value), nearest);
+        }
+        let (low, high) = (1.0, 1.0 + 2f64.powi(-7));
+        let middle = (low + high) / 2.0;
+        for (value, nearest) in [(middle, low), (middle.next_up(), high), (middle.next_down(), low)] {
+            assert_eq!(DType::BF16.round(value), nearest);
+        }
+        assert_eq!((DType::F16.round(65519.9), DType::F16.round(65520.0)), (65504.0, f64::INFINITY));
+        assert_eq!((DType::F16.round(1e300), DType::BF16.round(-1e300)), (f64::INFINITY, f64::NEG_INFINITY));
+        assert!(DType::F16.round(f64::NAN).is_nan() && DType::BF16.round(1e-300) == 0.0);
+    }
 
     #[test]
     fn rows_stand_in_the_order_of_the_enum() {

@@ -4,8 +4,9 @@
 
 use cnnrs::backend::device::Backend;
 use cnnrs::backend::gpu::Gpu;
-use cnnrs::backend::gpu::lower::candidates::{FORMS, NAMES};
-use cnnrs::graph::interpret;
+use cnnrs::backend::gpu::device;
+use cnnrs::backend::gpu::lower::candidates::{FORMS, Means, NAMES};
+use cnnrs::graph::{NodeId, interpret};
 use cnnrs::ops::channel_stats::ChannelStats;
 use cnnrs::ops::conv2d::{Conv2d, Conv2dFilterGrad, Conv2dInputGrad};
 use cnnrs::ops::matmul::MatMul;
@@ -38,7 +39,11 @@ fn check(g: &Graph, name: Option<&'static str>, inputs: &[RefArray], expected: &
     let options = PlanOptions { force_kernel, target, ..PlanOptions::default() };
     let plan = Plan::compile_on(&Gpu, g, &options).unwrap_or_else(|e| panic!("{e}\n{g}"));
     let ran = name.is_some_and(|name| plan.describe().split_whitespace().any(|word| word == name));
-    let slot = |(x, &i): (&RefArray, &cnnrs::graph::NodeId)| Slot::shared(to_buffer(x, g.fact(i)));
+    // The plain kernel, which runs where this one does not fit, rounds no operands.
+    if !ran && name.is_some_and(|name| !rounds(name).is_empty()) {
+        return (false, Vec::new());
+    }
+    let slot = |(x, &i): (&RefArray, &NodeId)| Slot::shared(to_buffer(x, g.fact(i)));
     let mut slots: Vec<Slot> = inputs.iter().zip(g.inputs()).map(slot).collect();
     let outputs = plan.run(&mut slots, &|| false).unwrap_or_else(|e| panic!("{e}\n{g}"));
     for (k, (got, expected)) in outputs.iter().zip(expected).enumerate() {
@@ -63,12 +68,43 @@ fn check_names(g: &Graph, names: &[&'static str], runs: &mut Runs) {
     }
 }
 
+/// The types of 16 bits to which a kernel rounds operands: none for those of float32.
+fn rounds(name: &str) -> &'static [DType] {
+    match FORMS.iter().find(|form| form.0 == name).map(|form| form.1.means) {
+        Some(Means::Halves(_)) => &[DType::F16, DType::BF16],
+        Some(Means::Matrices(_)) => &[DType::F16],
+        _ => &[],
+    }
+}
+
+/// The kernels that round operands to `operands`, or to nothing, and that this device has.
+fn names_of(operands: Option<DType>) -> Vec<&'static str> {
+    let caps = device::get(0).unwrap().facts.caps;
+    let fits = |name: &&str| match operands {
+        None => rounds(name).is_empty(),
+        Some(dtype) => {
+            let has =
+                if name.starts_with("matrix") { caps.fragment.is_some() } else { dtype == DType::BF16 || caps.float16 };
+            has && rounds(name).contains(&dtype)
+        }
+    };
+    NAMES.into_iter().filter(fits).collect()
+}
+
 /// Draws some kernels, so that many graphs meet all of them.
-fn drawn(rng: &mut Rng, count: usize) -> Vec<&'static str> {
-    let first = rng.below(NAMES.len());
+fn drawn(rng: &mut Rng, operands: Option<DType>, count: usize) -> Vec<&'static str> {
+    let mut names = names_of(operands);
+    let first = rng.below(names.len());
     // Names far apart are of different kinds.
-    let mut names: Vec<&str> = (0..NAMES.len()).map(|k| NAMES[(first + k) % NAMES.len()]).collect();
+    names.rotate_left(first);
     (0..count).map(|_| names.remove(5 % names.len())).collect()
+}
+
+/// `x` as a layer of 16 bits gets it.
+fn narrowed(g: &mut Graph, x: NodeId, operands: Option<DType>) -> NodeId {
+    let Some(dtype) = operands else { return x };
+    let half = g.cast_loosely(x, dtype).unwrap();
+    g.cast(half, DType::F32).unwrap()
 }
 
 fn f32s(shape: &[usize]) -> Fact {
@@ -76,7 +112,7 @@ fn f32s(shape: &[usize]) -> Fact {
 }
 
 /// An epilogue of which kernels of the GPU carry all: a bias by column, a residual, a function, and two stores.
-fn epilogue(g: &mut Graph, y: cnnrs::graph::NodeId, half: bool) {
+fn epilogue(g: &mut Graph, y: NodeId, half: bool) {
     let fact = g.fact(y).clone();
     let bias = g.input(f32s(&fact.shape[fact.shape.rank().saturating_sub(1)..]));
     let residual = g.input(fact);
@@ -87,7 +123,13 @@ fn epilogue(g: &mut Graph, y: cnnrs::graph::NodeId, half: bool) {
     g.set_outputs(vec![y, z]);
 }
 
-fn product(lead: [&[usize]; 2], [rows, cols, inner]: [usize; 3], transposed: [bool; 2], half: bool) -> Graph {
+fn product(
+    lead: [&[usize]; 2],
+    [rows, cols, inner]: [usize; 3],
+    transposed: [bool; 2],
+    half: bool,
+    operands: Option<DType>,
+) -> Graph {
     let mut g = Graph::new();
     let shape = |lead: &[usize], a: usize, b: usize, t: bool| -> Vec<usize> {
         let last = if t { [b, a] } else { [a, b] };
@@ -95,6 +137,7 @@ fn product(lead: [&[usize]; 2], [rows, cols, inner]: [usize; 3], transposed: [bo
     };
     let a = g.input(f32s(&shape(lead[0], rows, inner, transposed[0])));
     let b = g.input(f32s(&shape(lead[1], inner, cols, transposed[1])));
+    let [a, b] = [a, b].map(|x| narrowed(&mut g, x, operands));
     let y = g.apply(MatMul { transpose_a: transposed[0], transpose_b: transposed[1] }, &[a, b]).unwrap();
     epilogue(&mut g, y, half);
     g
@@ -108,17 +151,20 @@ fn products_at_the_edges_of_tiles() {
         return;
     }
     let mut runs = Runs::new();
-    for (k, (name, form)) in FORMS.into_iter().enumerate() {
-        let [rows, cols] = form.tile.map_or([4, 64], |tile| [tile.rows, tile.cols]);
+    let has = |name: &str| [None, Some(DType::F16), Some(DType::BF16)].iter().any(|&d| names_of(d).contains(&name));
+    for (k, (name, form)) in FORMS.into_iter().filter(|form| has(form.0)).enumerate() {
+        let [rows, cols] = form.tile().unwrap_or([4, 64]);
         let near = |n: usize, by: isize| n.strict_add_signed(by);
         let sizes = [
             [near(rows, -1), near(cols, 1), 100],
             [rows, cols, 48],
-            [near(rows, if form.tile.is_some() { 1 } else { -1 }), near(cols, -1), 49],
+            [near(rows, if form.tile().is_some() { 1 } else { -1 }), near(cols, -1), 49],
             [rows - rows / 4, 2 * cols + 4, 100],
         ];
         for (j, sizes) in sizes.into_iter().enumerate() {
-            let g = product([&[], &[]], sizes, TRANSPOSED[(k + j) % 4], j % 2 == 0);
+            let types = rounds(name);
+            let operands = types.get(j % types.len().max(1)).copied();
+            let g = product([&[], &[]], sizes, TRANSPOSED[(k + j) % 4], j % 2 == 0, operands);
             check_names(&g, &[name], &mut runs);
         }
         assert_eq!(runs.get(name), Some(&4), "{name}: {runs:?}");
@@ -134,11 +180,19 @@ fn batches_of_products_in_all_ways_to_lie() {
     for transposed in TRANSPOSED {
         for (a, b) in [(&[3, 2][..], &[3, 2][..]), (&[3, 1], &[2]), (&[], &[5]), (&[4], &[]), (&[1, 3], &[2, 1])] {
             for sizes in [[4, 36, 68], [5, 7, 49], [1, 8, 64]] {
-                check_names(&product([a, b], sizes, transposed, false), &drawn(&mut rng, 3), &mut runs);
+                for (operands, count) in [(None, 3), (Some(DType::F16), 1), (Some(DType::BF16), 1)] {
+                    let g = product([a, b], sizes, transposed, false, operands);
+                    check_names(&g, &drawn(&mut rng, operands, count), &mut runs);
+                }
             }
         }
     }
-    assert!(FORMS.iter().all(|(name, _)| runs.get(name).is_some_and(|&n| n >= 5)), "{runs:?}");
+    for operands in [None, Some(DType::F16), Some(DType::BF16)] {
+        let gemm = |name: &&str| FORMS.iter().any(|form| form.0 == *name);
+        for name in names_of(operands).into_iter().filter(gemm) {
+            assert!(runs.get(name).is_some_and(|&n| n >= 5), "{name}: {runs:?}");
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -151,7 +205,14 @@ enum Pass {
 const PASSES: [Pass; 3] = [Pass::Forward, Pass::InputGrad, Pass::FilterGrad];
 
 /// A primitive of a convolution with work on both sides; `None` where windows do not fit.
-fn convolution(pass: Pass, conv: &Conv2d, x: [usize; 4], w: [usize; 4], sums: bool) -> Option<Graph> {
+fn convolution(
+    pass: Pass,
+    conv: &Conv2d,
+    x: [usize; 4],
+    w: [usize; 4],
+    sums: bool,
+    operands: Option<DType>,
+) -> Option<Graph> {
     let place = conv.place(&x, &w).ok()?;
     let y = [x[0], place.out[0], place.out[1], w[3]];
     let (first, second) = match pass {
@@ -162,6 +223,7 @@ fn convolution(pass: Pass, conv: &Conv2d, x: [usize; 4], w: [usize; 4], sums: bo
     let mut g = Graph::new();
     let (first, second) = (g.input(f32s(&first)), g.input(f32s(&second)));
     let first = adversarial_prologue(&mut g, first).unwrap();
+    let [first, second] = [first, second].map(|x| narrowed(&mut g, x, operands));
     let conv = conv.clone();
     let op = match pass {
         Pass::Forward => Op::Conv2d(conv),
@@ -176,13 +238,16 @@ fn convolution(pass: Pass, conv: &Conv2d, x: [usize; 4], w: [usize; 4], sums: bo
     Some(g)
 }
 
-/// All passes of a convolution under the next names.
+/// All passes of a convolution under the next names of those that round to nothing, and of one of both types.
 fn check_conv(conv: &Conv2d, [x, w]: [[usize; 4]; 2], sums: bool, rng: &mut Rng, runs: &mut BTreeMap<String, usize>) {
+    let half = if rng.below(2) == 0 { DType::F16 } else { DType::BF16 };
     for pass in PASSES {
-        let Some(g) = convolution(pass, conv, x, w, sums) else { continue };
-        let mut own = Runs::new();
-        check_names(&g, &drawn(rng, 1), &mut own);
-        own.into_iter().for_each(|(name, n)| *runs.entry(format!("{pass:?} {name}")).or_default() += n);
+        for operands in [None, Some(half)] {
+            let Some(g) = convolution(pass, conv, x, w, sums, operands) else { continue };
+            let mut own = Runs::new();
+            check_names(&g, &drawn(rng, operands, 1), &mut own);
+            own.into_iter().for_each(|(name, n)| *runs.entry(format!("{pass:?} {name}")).or_default() += n);
+        }
     }
 }
 
@@ -236,7 +301,7 @@ fn convolutions_at_the_edges_of_tiles() {
     for (in_c, out_c) in [(16, 32), (17, 33), (3, 130), (68, 4)] {
         for (pass, height) in [(Pass::Forward, 3), (Pass::InputGrad, 1)] {
             let window = [height, 3, in_c, out_c];
-            let g = convolution(pass, &conv(1, Padding::Valid), [1, height, 4, in_c], window, false).unwrap();
+            let g = convolution(pass, &conv(1, Padding::Valid), [1, height, 4, in_c], window, false, None).unwrap();
             check_names(&g, &["gemm_vector"], &mut few);
         }
     }
@@ -254,7 +319,7 @@ fn convolutions_over_transformed_tiles() {
         let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding, groups: 1 };
         for [batch, height, width, in_c, out_c] in [[2, 5, 8, 4, 8], [1, 3, 3, 36, 4], [3, 8, 7, 8, 12]] {
             for pass in PASSES {
-                let g = convolution(pass, &conv, [batch, height, width, in_c], [3, 3, in_c, out_c], batch == 2);
+                let g = convolution(pass, &conv, [batch, height, width, in_c], [3, 3, in_c, out_c], batch == 2, None);
                 check_names(&g.unwrap(), &["winograd_2x2"], &mut runs);
             }
         }
@@ -262,7 +327,7 @@ fn convolutions_over_transformed_tiles() {
     let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
     // A driver that computes on the processor takes these in turns, the last of fewer images.
     for pass in PASSES {
-        let large = convolution(pass, &conv, [5, 24, 24, 4], [3, 3, 4, 8], false).unwrap();
+        let large = convolution(pass, &conv, [5, 24, 24, 4], [3, 3, 4, 8], false, None).unwrap();
         check_names(&large, &["winograd_2x2"], &mut runs);
     }
     assert_eq!(runs["winograd_2x2"], 30);
@@ -284,7 +349,7 @@ fn convolutions_of_one_filter_a_channel() {
                     let filters = [kernel[0], kernel[1], 1, channels];
                     // The filters' gradient is a kernel of its own, of which an epilogue has to be taken off.
                     let sums = pass == Pass::FilterGrad;
-                    let Some(g) = convolution(pass, &conv, [2, 9, 11, channels], filters, sums) else { continue };
+                    let Some(g) = convolution(pass, &conv, [2, 9, 11, channels], filters, sums, None) else { continue };
                     check_names(&g, &["depthwise"], &mut runs);
                 }
             }
@@ -369,12 +434,55 @@ fn sums_in_parts_have_the_same_bits_in_each_run() {
         return;
     }
     let conv = Conv2d { strides: [1, 1], dilation: [1, 1], padding: Padding::Same, groups: 1 };
-    let g = convolution(Pass::FilterGrad, &conv, [8, 16, 16, 8], [3, 3, 8, 16], true).unwrap();
+    let g = convolution(Pass::FilterGrad, &conv, [8, 16, 16, 8], [3, 3, 8, 16], true, None).unwrap();
     let inputs = Rng::new(2).inputs(&g);
     let expected = interpret(&g, &inputs).unwrap();
     let (ran, first) = check(&g, Some("gemm_32x32_split"), &inputs, &expected);
     assert!(ran);
     for _ in 0..5 {
         assert!(check(&g, Some("gemm_32x32_split"), &inputs, &expected).1 == first);
+    }
+}
+
+/// float16 holds no number beyond 65504: operands are infinite there, and sums and products are those of float32.
+#[test]
+fn what_float16_does_not_hold_is_infinite_in_operands_and_a_number_in_sums() {
+    if !is_asked() {
+        return;
+    }
+    const INNER: usize = 100_000;
+    const ROWS: [f64; 3] = [1.0, 6e4, 1e5];
+    for operands in [DType::F16, DType::BF16] {
+        let mut g = Graph::new();
+        let (a, b) = (g.input(f32s(&[3, INNER])), g.input(f32s(&[INNER, 4])));
+        let [x, y] = [a, b].map(|x| narrowed(&mut g, x, Some(operands)));
+        let y = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[x, y]).unwrap();
+        g.set_outputs(vec![y]);
+        // A row and a column of ones; the others have one number.
+        let a = RefArray::from_shape_fn(vec![3, INNER], |at| if at[0] == 0 || at[1] == 7 { ROWS[at[0]] } else { 0.0 });
+        let b = RefArray::from_shape_fn(vec![INNER, 4], |at| match (at[1], at[0]) {
+            (0, _) => 1.0,
+            (1, 7) => 6e4,
+            (2, 7) => -1e5,
+            _ => 0.0,
+        });
+        let expected = interpret(&g, &[a.clone(), b.clone()]).unwrap();
+        let flat: Vec<f64> = expected[0].iter().copied().collect();
+        assert_eq!(flat[0], 1e5, "the sum of ones");
+        match operands {
+            DType::F16 => assert!(flat[5] == 3.6e9 && flat[2] == f64::NEG_INFINITY && flat[8] == f64::INFINITY),
+            _ => assert!(flat.iter().all(|v| v.is_finite())),
+        }
+        for name in names_of(Some(operands)).into_iter().filter(|name| name.ends_with("_split")) {
+            let target = Some(Gpu.target(0).unwrap());
+            let options = PlanOptions { force_kernel: Some(name.to_owned()), target, ..PlanOptions::default() };
+            let plan = Plan::compile_on(&Gpu, &g, &options).unwrap();
+            assert!(plan.describe().contains(name), "{}", plan.describe());
+            let mut slots = [&a, &b].map(|x| Slot::shared(to_buffer(x, &f32s(x.shape()))));
+            let got = to_values(&plan.run(&mut slots, &|| false).unwrap()[0]);
+            for (k, (a, b)) in got.iter().zip(&flat).enumerate() {
+                assert!(a == b || (a.is_nan() && b.is_nan()), "{name} of {operands} [{k}]: {a}, reference {b}");
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,6 +28,13 @@ STEP = re.compile(r"\s*([\d.]+)\s+[\d.]+%\s+([\d.]+)\s+([\d.]+)\s+\d+%\s+(\S+)\s
 def random(*shape: int, dtype: str = "float32") -> Any:
     """Normal numbers, made on the device that computes."""
     return cnnrs.random.normal(shape, seed=0).astype(dtype).realise()
+
+
+def element_type(variant: str) -> str:
+    """The type of a variant's operands; sets what becomes of products of halves, if the variant says so."""
+    dtype, _, halves = variant.partition(" ")
+    os.environ["CNNRS_GPU_HALF"] = halves or "auto"
+    return dtype
 
 
 def wait(result: Any) -> None:
@@ -89,7 +97,8 @@ def peaks(case: str, variant: str) -> Iterator[dict]:
 
 def gemm(case: str, variant: str) -> Iterator[dict]:
     n = int(case)
-    a, b = random(n, n, dtype=variant), random(n, n, dtype=variant)
+    dtype = element_type(variant)
+    a, b = random(n, n, dtype=dtype), random(n, n, dtype=dtype)
     product = cnnrs.function(ops.matmul)
     yield {**measured(lambda: product(a, b), wait, options.seconds), "flops": 2 * n**3}
 
@@ -107,8 +116,10 @@ def chain(case: str, variant: str) -> Iterator[dict]:
     yield {**measured(lambda: products(a, a), wait, options.seconds), "dispatches": gpu_rows.CHAIN_LENGTH}
 
 
-def convolution(conv: gpu_rows.Conv, batch: int, which: str) -> tuple[Callable[[Any, Any], Any], list[Any]]:
-    """One pass of a convolution, and its operands.
+def convolution(
+    conv: gpu_rows.Conv, batch: int, which: str, dtype: str
+) -> tuple[Callable[[Any, Any], Any], list[Any]]:
+    """One pass of a convolution, and its operands of a type.
 
     A gradient depends on one operand of the forward pass alone. The other is a constant here, and the forward
     pass is not computed.
@@ -123,7 +134,7 @@ def convolution(conv: gpu_rows.Conv, batch: int, which: str) -> tuple[Callable[[
     def gradient_of(place: int) -> Callable[[Any, Any], Any]:
         def gradient(other: Any, g: Any) -> Any:
             operands = [other, other]
-            operands[place] = ops.zeros((shape, filters)[place])
+            operands[place] = ops.zeros((shape, filters)[place], dtype)
             with cnnrs.GradientTape() as tape:
                 tape.watch(operands[place])
                 y = forward(*operands)
@@ -132,15 +143,16 @@ def convolution(conv: gpu_rows.Conv, batch: int, which: str) -> tuple[Callable[[
         return gradient
 
     if which == "forward":
-        return forward, [random(*shape), random(*filters)]
+        return forward, [random(*sizes, dtype=dtype) for sizes in (shape, filters)]
     place = gpu_rows.PASSES.index(which) - 1
-    return gradient_of(place), [random(*(filters, shape)[place]), random(*gradient_shape)]
+    operands = ((filters, shape)[place], gradient_shape)
+    return gradient_of(place), [random(*sizes, dtype=dtype) for sizes in operands]
 
 
 def conv(case: str, variant: str) -> Iterator[dict]:
     shape, which = gpu_rows.conv_of(case, options.row, options.tiny)
     batch = gpu_rows.net(options.row.net, options.tiny).batch
-    computed, operands = convolution(shape, batch, which)
+    computed, operands = convolution(shape, batch, which, element_type(variant))
     function = cnnrs.function(computed)
     times = measured(lambda: function(*operands), wait, options.seconds / 5)
     yield {**times, "flops": shape.flops(batch), "count": shape.count}
@@ -212,6 +224,8 @@ def train(case: str, variant: str) -> Iterator[dict]:
 
 
 def infer(case: str, variant: str) -> Iterator[dict]:
+    if variant == "mixed_float16":
+        cnnrs.mixed_precision.set_global_policy(variant)
     net = gpu_rows.net(options.row.net, options.tiny)
     model = build(options.row.net, net)
     x, _ = batch_of(net, 1)

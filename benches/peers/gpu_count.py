@@ -41,7 +41,7 @@ class Counts:
 
     Attributes:
         net: The network.
-        kind: "train" or "predict".
+        kind: "train", "predict", or "train mixed" for a step under `mixed_float16`.
         batch: Images of a batch.
         steps: Steps of a run, each of one kernel or more.
         dispatches: Dispatches of a run.
@@ -86,17 +86,19 @@ def written(told: dict[str, Any]) -> int:
 
 def count(name: str, kind: str, batch: int, net: gpu_rows.Net) -> Counts:
     """Compiles a step of a network and counts."""
+    trains = kind != "predict"
+    cnnrs.config.set_dtype_policy("mixed_float16" if kind == "train mixed" else "float32")
     model = compiled(name, net)
     x = np.zeros((batch, net.size, net.size, net.channels), np.float32)
-    y = np.zeros(batch, np.int32) if kind == "train" else None
+    y = np.zeros(batch, np.int32) if trains else None
     samples = ArrayData(x, y, None, None).samples
-    function = StepRunner(model, "train" if kind == "train" else "predict").recorded(samples).function
+    function = StepRunner(model, "train" if trains else "predict").recorded(samples).function
     told = function.explain()
     once, every = dispatches_of(function.describe())
     kernels: dict[str, int] = {}
     for kernel, number in every:
         kernels[kernel] = kernels.get(kernel, 0) + number
-    variables = model.variables + (model.optimizer.variables if kind == "train" else [])
+    variables = model.variables + (model.optimizer.variables if trains else [])
     return Counts(
         net=name,
         kind=kind,
@@ -157,7 +159,7 @@ def main() -> None:
     print(f"| | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 1)}")
     every = []
     for name in gpu_rows.NETS:
-        for kind in ("predict", "train"):
+        for kind in ("predict", "train", "train mixed"):
             every.append(fitting(name, kind, options.tiny))
             print(line(every[-1]), flush=True)
     print()

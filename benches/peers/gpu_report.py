@@ -82,7 +82,7 @@ def table(row: gpu_rows.Row, results: list[dict], peak: float) -> list[str]:
         flops = line.get("flops", 0) / line["ms"] * 1e-9
         rate = f"{flops:.2f} | {percent(flops, peak)}" if flops else " | "
         images = f"{line['images'] / line['ms'] * 1e3:.0f}" if line.get("images") else ""
-        wanted = AGAINST[line["variant"]]
+        wanted = AGAINST[line["variant"].partition(" ")[0]]
         cells = []
         for peer in (peer for peer in peers if peer["case"] == line["case"] and peer["variant"] in wanted):
             cells.append(f"{peer['variant']} {ms_text(peer['ms'])} (**{peer['ms'] / line['ms']:.2f}**)")
@@ -111,7 +111,7 @@ def convolutions(row: gpu_rows.Row, results: list[dict]) -> list[str]:
             out.append(f"{row.title}, {which}: not all shapes were measured by all, no sums")
             continue
         total = {key: sum(times.values()) for key, times in sums.items()}
-        own = total.get((gpu_rows.CNNRS, "float32"))
+        own = total.get((gpu_rows.CNNRS, row.variants[gpu_rows.CNNRS][0]))
         for (engine, variant), ms in total.items():
             ratio = f", {ms / own:.2f} times cnnrs's time" if own and engine != gpu_rows.CNNRS else ""
             out.append(f"{row.title}, {which}, all layers: {engine} {variant} {ms_text(ms)} ms{ratio}")

@@ -132,6 +132,9 @@ _PLAIN = {CNNRS: ("float32",), TORCH: ("float32", "tf32")}
 _TRAINING = {CNNRS: ("float32",), TORCH: ("float32", "tf32", "amp")}
 _SMALL = {CNNRS: ("float32",), TORCH: ("float32", "graph", "amp")}
 _MIXED = {CNNRS: ("mixed_float16",)}
+# What cnnrs does with products of halves, behind the variant's name: as `CNNRS_GPU_HALF` says it.
+_HALVES = {CNNRS: ("float16", "float16 matrices", "float16 tiles", "float16 never")}
+_HALF_CONVS = {CNNRS: ("float16", "float16 tiles"), TORCH: ("float16",)}
 
 ROWS = (
     Row("peaks", "peaks", "Multiply-adds and copies", {CNNRS: ("float32",), TORCH: ("float32",)}, 40),
@@ -148,7 +151,11 @@ ROWS = (
     Row("resnet50-conv", "conv", "ResNet-50's convolutions", _PLAIN, 120, "resnet50"),
     Row("lenet-mixed", "train", "LeNet-5 training", _MIXED, 40, "lenet"),
     Row("resnet50-mixed", "train", "ResNet-50 224×224 training", _MIXED, 80, "resnet50"),
-    Row("gemm-half", "gemm", "GEMM n×n×n", {CNNRS: ("float16",)}, 40),
+    Row("gemm-half", "gemm", "GEMM n×n×n", _HALVES, 60),
+    Row("resnet18-conv-half", "conv", "ResNet-18's convolutions", _HALF_CONVS, 100, "resnet18"),
+    Row("resnet18-infer-mixed", "infer", "ResNet-18 32×32 inference", _MIXED, 50, "resnet18"),
+    Row("resnet50-infer-mixed", "infer", "ResNet-50 224×224 inference", _MIXED, 60, "resnet50"),
+    Row("resnet50-conv-half", "conv", "ResNet-50's convolutions", _HALF_CONVS, 120, "resnet50"),
 )
 
 

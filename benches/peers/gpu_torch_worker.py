@@ -125,10 +125,11 @@ def conv(case: str, variant: str) -> Iterator[dict]:
     set_variant(variant)
     shape, which = gpu_rows.conv_of(case, options.row, options.tiny)
     batch = gpu_rows.net(options.row.net, options.tiny).batch
-    layouts = [torch.channels_last] if variant == "tf32" else [torch.channels_last, torch.contiguous_format]
+    kind = torch.float16 if variant == "float16" else torch.float32
+    layouts = [torch.channels_last] + ([torch.contiguous_format] if variant == "float32" else [])
     timed = []
     for layout in layouts:
-        run = convolution(shape, batch, which, layout)
+        run = convolution(shape, batch, which, layout, kind)
         timed.append((measured(run, wait, options.seconds / 5), layout, run))
     # cnnrs is compared with the faster layout.
     times, layout, run = min(timed, key=lambda one: one[0]["ms"])
@@ -136,11 +137,11 @@ def conv(case: str, variant: str) -> Iterator[dict]:
     yield {**times, "layout": str(layout), "flops": shape.flops(batch), "count": shape.count, **more}
 
 
-def convolution(shape: gpu_rows.Conv, batch: int, which: str, layout: Any) -> Callable[[], Any]:
-    """One pass of a convolution in NCHW or NHWC."""
+def convolution(shape: gpu_rows.Conv, batch: int, which: str, layout: Any, kind: Any) -> Callable[[], Any]:
+    """One pass of a convolution in NCHW or NHWC, of operands of a type."""
 
     def random(*sizes: int) -> Any:
-        return torch.randn(*sizes, device=device).to(memory_format=layout)
+        return torch.randn(*sizes, device=device, dtype=kind).to(memory_format=layout)
 
     x = random(batch, shape.channels, shape.size, shape.size)
     w = random(shape.filters, shape.channels, shape.kernel, shape.kernel)

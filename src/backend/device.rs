@@ -11,6 +11,7 @@ use crate::graph::{Graph, NodeId, Origin};
 use crate::schedule::{PlanOptions, Target};
 use crate::value::Value;
 use std::any::Any;
+use std::ffi::OsString;
 use std::sync::Arc;
 
 pub use super::profile::{Profile, StepProfile};
@@ -95,6 +96,9 @@ pub trait Backend: Send + Sync {
 
     /// Gives that memory back to the system.
     fn release_memory(&self);
+
+    /// Names the command that lists devices in a process of its own, for backends whose drivers may crash when asked.
+    fn set_probe(&self, _command: &[OsString]) {}
 
     /// Takes the locks that runs share, for a fork; they are let go when what this returns is dropped.
     fn lock(&self) -> Vec<Box<dyn Any>>;

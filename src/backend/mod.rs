@@ -160,6 +160,11 @@ pub fn idle_bytes() -> usize {
     ALL.iter().map(|backend| backend.idle_bytes()).sum()
 }
 
+/// Names the command that lists devices in a process of its own, which may crash in their drivers.
+pub fn set_probe(command: &[std::ffi::OsString]) {
+    ALL.iter().for_each(|backend| backend.set_probe(command));
+}
+
 /// Drops what is made once for many runs, and gives the memory that runs borrow back to the system.
 pub fn release_memory() {
     packed::release();

@@ -81,6 +81,9 @@ pub struct Node {
     pub gradient: bool,
     /// The type of 16 bits that the value, float32, may be rounded to where it is kept for later. Outside hash and equality.
     pub storage: Option<DType>,
+    /// The type of 16 bits that a kernel may round the operands to: that of the layer whose product this is. Outside hash
+    /// and equality.
+    pub operands: Option<DType>,
 }
 
 /// Operations in topological order, with the values that are asked for.
@@ -227,10 +230,10 @@ impl Graph {
     /// Another node that applies what `id` applies, to `inputs` of the same facts as its own, and of the same origin.
     /// Unlike [`apply`](Self::apply), which never makes two equal nodes.
     pub fn duplicate(&mut self, id: NodeId, inputs: Inputs) -> NodeId {
-        let Node { op, fact, origin, storage, .. } = self.node(id).clone();
+        let Node { op, fact, origin, storage, operands, .. } = self.node(id).clone();
         let copy = self.push(op, inputs, fact);
-        self.nodes[copy.index()].origin = origin;
-        self.nodes[copy.index()].storage = storage;
+        let made = &mut self.nodes[copy.index()];
+        (made.origin, made.storage, made.operands) = (origin, storage, operands);
         copy
     }
 
@@ -258,11 +261,16 @@ impl Graph {
         self.nodes[id.index()].storage = storage;
     }
 
+    /// Says to which type of 16 bits a kernel may round the operands of the product `id`.
+    pub fn set_operands(&mut self, id: NodeId, operands: Option<DType>) {
+        self.nodes[id.index()].operands = operands;
+    }
+
     fn push(&mut self, op: Op, inputs: Inputs, fact: Fact) -> NodeId {
         debug_assert!(inputs.iter().all(|i| i.index() < self.nodes.len()));
         let id = NodeId(u32::try_from(self.nodes.len()).expect("a graph has fewer than 2^32 nodes"));
         let (origin, gradient) = (self.origin.clone(), self.gradient);
-        self.nodes.push(Node { op, inputs, fact, origin, gradient, storage: None });
+        self.nodes.push(Node { op, inputs, fact, origin, gradient, storage: None, operands: None });
         id
     }
 
@@ -397,11 +405,18 @@ impl Graph {
                 .collect::<Result<_>>()?;
             let before = new.nodes.len();
             let to = rewrite(&mut new, node, &inputs)?;
+            // Products may become others, with work behind them.
+            for made in new.nodes[before..].iter_mut().filter(|made| made.op.is_product()) {
+                made.operands = made.operands.or(node.operands);
+            }
             let made = &mut new.nodes[to.index()];
             match to.index() >= before {
                 true => made.storage = made.storage.or(node.storage),
-                // What is equal may be kept in 16 bits only where both may.
-                false if made.op == node.op && made.storage != node.storage => made.storage = None,
+                // What is equal may be rounded to 16 bits only where both may.
+                false if made.op == node.op => {
+                    made.storage = made.storage.filter(|_| made.storage == node.storage);
+                    made.operands = made.operands.filter(|_| made.operands == node.operands);
+                }
                 false => {}
             }
             debug_assert_eq!(new.fact(to), &node.fact, "a rewrite of {:?} changed its fact", node.op);

@@ -258,6 +258,11 @@ registry! {
 }
 
 impl Op {
+    /// Whether the op sums products of two operands.
+    pub fn is_product(&self) -> bool {
+        matches!(self, Op::MatMul(_) | Op::Conv2d(_) | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_))
+    }
+
     /// The op `name` with `attributes`, all of which must be known to it.
     ///
     /// # Errors

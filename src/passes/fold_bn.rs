@@ -166,13 +166,15 @@ fn fold(
     constant: &[bool],
     sole_below: &dyn Fn(usize) -> bool,
 ) -> Result<Option<NodeId>> {
-    let Node { op, inputs, origin, .. } = g.node(y).clone();
+    let Node { op, inputs, origin, operands, .. } = g.node(y).clone();
     if f == Function::Mul && filters_per_channel(g, y) && constant[inputs[1].index()] {
         let scaled = g.mul(inputs[1], v)?;
         let outer = g.set_origin(origin);
         let folded = g.apply(op, &[inputs[0], scaled]);
         g.set_origin(outer);
-        return folded.map(Some);
+        let folded = folded?;
+        g.set_operands(folded, operands);
+        return Ok(Some(folded));
     }
     if op != Op::Pointwise(Function::Add) {
         return Ok(None);

@@ -3,12 +3,13 @@
 //! Between two operations of such layers stand a loose cast to 16 bits and one back. The pass leaves both out: a value
 //! that passes on in registers, or in memory that is free again soon, is not rounded. What may be kept in 16 bits is noted
 //! on the node ([`Node::storage`](crate::graph::Node::storage)), for [`storage`](super::storage), which sees what is kept.
-//! Casts that a program asked for stay.
+//! Casts that a program asked for stay. On a product whose operands both came in 16 bits it is noted that a kernel may
+//! round them to that type ([`Node::operands`](crate::graph::Node::operands)), which halves what it keeps of them.
 
 use super::{Pass, PassContext};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::graph::{Graph, Inputs, NodeId};
+use crate::graph::{Graph, Inputs, Node, NodeId};
 use crate::ops::constant::Constant;
 use crate::ops::pointwise::Cast;
 use crate::ops::{Kind, Op};
@@ -33,7 +34,13 @@ impl Pass for Precision {
         graph.rewrite(|g, node, inputs| {
             let from = node.inputs.first().filter(|_| matches!(node.op, Op::Cast(Cast { dtype: DType::F32, .. })));
             let Some(&from) = from.filter(|&&from| is_unrounded(graph, from)) else {
-                return g.apply(node.op.clone(), inputs);
+                let before = g.nodes().len();
+                let made = g.apply(node.op.clone(), inputs)?;
+                let operands = operands(graph, node);
+                // An equal product that rounds otherwise rounds for neither.
+                let same = made.index() >= before || g.node(made).operands == operands;
+                g.set_operands(made, operands.filter(|_| same));
+                return Ok(made);
             };
             context.done(node, &graph.node(from).origin, "not rounded between two operations");
             widened(graph, &roundable, g, from, inputs[0])
@@ -44,6 +51,25 @@ impl Pass for Precision {
 /// Whether `op` is a loose cast to 16 bits.
 fn rounds(op: &Op) -> bool {
     matches!(op, Op::Cast(cast) if cast.loose && cast.dtype.is_storage())
+}
+
+/// The type of 16 bits in which a product of `graph` got both operands, if it is one.
+fn operands(graph: &Graph, node: &Node) -> Option<DType> {
+    let narrow = |&id: &NodeId| {
+        let mut node = graph.node(id);
+        loop {
+            match (&node.op, node.inputs.as_slice()) {
+                (Op::Cast(Cast { dtype: DType::F32, .. }), &[x]) => {
+                    return Some(graph.fact(x).dtype).filter(|dtype| dtype.is_storage());
+                }
+                (Op::Cast(_), _) => return None,
+                (op, &[x]) if op.def().moves() => node = graph.node(x),
+                _ => return None,
+            }
+        }
+    };
+    let [a, b] = node.inputs.as_slice() else { return None };
+    narrow(a).filter(|&dtype| node.op.is_product() && narrow(b) == Some(dtype))
 }
 
 /// Whether the value of 16 bits `id` of `graph` comes from loose casts alone, and is moved at most.
@@ -154,6 +180,35 @@ mod tests {
         assert_eq!((storage(Function::Exp), storage(Function::Relu)), (Some(HALF), None));
         assert_eq!(made.node(made.inputs()[0]).storage, None, "inputs stay what they are");
         check_plan(&g, &mut Rng::new(1), 2f64.powi(-6));
+    }
+
+    #[test]
+    fn products_of_layers_may_round_their_operands() {
+        use crate::ops::matmul::MatMul;
+        use crate::passes::autodiff::differentiate;
+        let matmul = MatMul { transpose_a: false, transpose_b: false };
+        let mut g = Graph::new();
+        let [x, w, v] = [[3, 4], [4, 4], [4, 4]].map(|shape| input(&mut g, &shape));
+        let (a, b) = (between(&mut g, x), between(&mut g, w));
+        let y = g.apply(matmul.clone(), &[a, b]).unwrap();
+        let y = between(&mut g, y);
+        let loss = g.sum(y, &[0, 1], false).unwrap();
+        let gradients = differentiate(&mut g, loss, &[x, w], None).unwrap();
+        // The same product for a layer of float32, and one of operands of two types.
+        let exact = g.apply(matmul.clone(), &[x, w]).unwrap();
+        let mixed = g.apply(matmul.clone(), &[a, v]).unwrap();
+        g.set_outputs(gradients.into_iter().flatten().chain([loss, mixed]).collect());
+        let marks = |g: &Graph| -> Vec<Option<DType>> {
+            let live = g.live();
+            let products = g.ids().filter(|id| live[id.index()] && g.node(*id).op.is_product());
+            products.map(|id| g.node(id).operands).collect()
+        };
+        let made = run_alone(&Precision, &g);
+        assert_eq!(marks(&made), [Some(HALF), Some(HALF), Some(HALF), None]);
+        let again = made.rewrite(|g, node, inputs| g.apply(node.op.clone(), inputs)).unwrap();
+        assert_eq!(marks(&again), marks(&made));
+        g.set_outputs(g.outputs().iter().copied().chain([exact]).collect());
+        assert_eq!(marks(&run_alone(&Precision, &g))[0], None, "another reads the product of unrounded operands");
     }
 
     #[test]

@@ -160,7 +160,9 @@ impl<'g> Reads<'g> {
         };
         let made = g.apply(op, &inputs);
         g.set_origin(outer);
-        made
+        let made = made?;
+        g.set_operands(made, node.operands);
+        Ok(made)
     }
 
     /// The convolution `node` with those windows alone that lie on `grid`.

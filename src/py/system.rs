@@ -134,14 +134,20 @@ fn get_precision() -> &'static str {
     Precision::current().name()
 }
 
-/// What plans that are made now depend on besides their graph: precision, device, its tier and the threads that work is
-/// cut for. What keeps a recording keeps it under this.
+/// What plans that are made now depend on besides their graph: precision, device, its tier, what it does with
+/// products of 16 bits, and the threads that work is cut for. What keeps a recording keeps it under this.
 #[pyfunction]
-fn plan_key() -> PyResult<(&'static str, String, &'static str, usize, u32)> {
+fn plan_key() -> PyResult<(&'static str, String, &'static str, &'static str, usize, u32)> {
     let options = crate::plan::resolved(&crate::plan::PlanOptions::current())?;
     let target = options.target.ok_or_else(|| crate::Error::state("options without a target"))?;
     let device = format!("{}:{}", target.backend, target.number);
-    Ok((options.precision.name(), device, target.tier, target.threads, target.losses))
+    Ok((options.precision.name(), device, target.tier, target.halves, target.threads, target.losses))
+}
+
+/// Names the command, a program with its arguments, that lists devices in a process of its own.
+#[pyfunction]
+fn set_probe(command: Vec<std::ffi::OsString>) {
+    crate::backend::set_probe(&command);
 }
 
 /// The devices of this machine, each as (name, kind, description, driver).
@@ -207,6 +213,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(get_precision, m)?)?;
     m.add_function(wrap_pyfunction!(plan_key, m)?)?;
     m.add_function(wrap_pyfunction!(devices, m)?)?;
+    m.add_function(wrap_pyfunction!(set_probe, m)?)?;
     m.add_function(wrap_pyfunction!(device_details, m)?)?;
     m.add_function(wrap_pyfunction!(get_device, m)?)?;
     m.add_function(wrap_pyfunction!(set_device, m)?)?;

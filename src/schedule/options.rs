@@ -61,6 +61,8 @@ pub struct Target {
     /// The level of the device's abilities for which kernels are chosen, by the backend's own name for it: an
     /// instruction set such as "avx2".
     pub tier: &'static str,
+    /// How products whose layers compute in 16 bits run, by the backend's own name for it.
+    pub halves: &'static str,
     /// Threads for which work is cut. It alters no result.
     pub threads: usize,
     /// How often the device was lost before: what was made for it then is of no use.

@@ -8,19 +8,32 @@ fn the_self_test_trusts_the_highest_tier_without_a_wrong_kernel() {
         return;
     }
     let highest = Tier::ALL.last().unwrap().1;
-    let verdict = selftest::test(0, |_, _| {}).unwrap();
+    let verdict = selftest::test(0, |_, _| {}, |_| {}).unwrap();
     assert_eq!(verdict.tier, Some(highest), "{}", verdict.text);
+    let caps = device::get(0).unwrap().facts.caps;
+    let trusted = if caps.fragment.is_some() { Halves::Auto } else { Halves::AutoTiles };
+    assert_eq!(verdict.halves, trusted, "{}", verdict.text);
+    // A kernel of halves rounds in another way: those alone are left.
+    let spoil = |kernel: &str, values: &mut [f64]| {
+        if kernel.starts_with("half_32x32") {
+            values[0] *= 1.0005;
+        }
+    };
+    let verdict = selftest::test(0, spoil, |_| {}).unwrap();
+    assert_eq!((verdict.tier, verdict.halves), (Some(highest), Halves::Never), "{}", verdict.text);
+    assert!(verdict.text.contains("tiles of halves do not: "), "{}", verdict.text);
     // A kernel of tiles gives one wrong number: the plain ones are taken.
     let spoil = |kernel: &str, values: &mut [f64]| {
         if kernel.starts_with("gemm_64x64") {
             values[0] += 0.5;
         }
     };
-    let verdict = selftest::test(0, spoil).unwrap();
+    let verdict = selftest::test(0, spoil, |_| {}).unwrap();
+    assert_eq!(verdict.halves, Halves::Never);
     assert_eq!(verdict.tier, Some(Tier::Plain), "{}", verdict.text);
     assert!(verdict.text.contains("by gemm_64x64: element 0 of output"), "{}", verdict.text);
     // All are wrong.
-    let verdict = selftest::test(0, |_, values| values[0] = f64::NAN).unwrap();
+    let verdict = selftest::test(0, |_, values| values[0] = f64::NAN, |_| {}).unwrap();
     assert_eq!(verdict.tier, None);
     assert!(verdict.text.contains("plain kernels do not"), "{}", verdict.text);
 }

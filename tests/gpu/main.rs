@@ -12,7 +12,7 @@ mod runs;
 
 use cnnrs::backend::cpu::Cpu;
 use cnnrs::backend::device::Backend;
-use cnnrs::backend::gpu::caps::Tier;
+use cnnrs::backend::gpu::caps::{Halves, Tier};
 use cnnrs::backend::gpu::{Gpu, device, selftest};
 use cnnrs::graph::interpret;
 use cnnrs::ops::channel_stats::ChannelStats;

@@ -52,7 +52,7 @@ impl Backend for Interpreter {
     }
 
     fn target(&self, number: usize) -> Result<Target> {
-        Ok(Target { backend: TRAITS.name, number, tier: "f64", threads: 1, losses: 0 })
+        Ok(Target { backend: TRAITS.name, number, tier: "f64", halves: "widened", threads: 1, losses: 0 })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {

@@ -212,6 +212,82 @@ def test_policies_train_on_both_devices(policy):
 
 
 @needs_software
+@pytest.mark.parametrize(("policy", "tolerance"), [("mixed_float16", 2e-3), ("mixed_bfloat16", 2e-2)])
+def test_products_of_halves_learn_as_those_of_float32(policy, tolerance):
+    program = f"""
+        import os
+        import numpy as np
+        import cnnrs
+        from cnnrs import config, layers, optimizers
+
+        config.set_device("gpu")
+        config.set_dtype_policy({policy!r})
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(8, 8, 8, 8)).astype("float32"), rng.integers(0, 3, 8)
+        losses = []
+        for halves in ("never", "tiles"):
+            os.environ["CNNRS_GPU_HALF"] = halves
+            cnnrs.utils.set_random_seed(1)
+            model = cnnrs.Sequential([
+                cnnrs.Input((8, 8, 8)), layers.Conv2D(16, 3, activation="relu"), layers.BatchNormalization(),
+                layers.Conv2D(16, 3, strides=2, activation="relu"), layers.Flatten(), layers.Dense(3),
+            ])
+            loss = cnnrs.losses.SparseCategoricalCrossentropy(from_logits=True)
+            model.compile(optimizers.SGD(0.05), loss)
+            losses.append(model.fit(x, y, batch_size=8, epochs=4, shuffle=False, verbose=0).history["loss"])
+            kernels = [word for word in cnnrs.utils.profile(model, x, y).split() if word.startswith("half_")]
+            print(len(kernels))
+        difference = np.abs(np.subtract(*losses)).max()
+        print(difference <= {tolerance} * max(losses[0]), losses[0][-1] < losses[0][0])
+        """
+    never, tiles, *agree = run_apart(program, **SOFTWARE).split()
+    # Three products forward, three gradients of filters and two of images.
+    assert (never, tiles, agree) == ("0", "8", ["True", "True"])
+
+
+@needs_software
+def test_what_becomes_of_halves_is_named():
+    program = """
+        import cnnrs
+        try:
+            cnnrs.config.set_device("gpu")
+        except ValueError as error:
+            print(error)
+        """
+    said = run_apart(program, CNNRS_GPU_HALF="fast", **SOFTWARE)
+    assert 'CNNRS_GPU_HALF: expected "auto", "never", "tiles" or "matrices", received "fast"' in said
+
+
+@needs_software
+def test_a_driver_that_crashes_when_it_is_asked_takes_no_process_along(tmp_path):
+    python = tmp_path / "python-that-crashes"
+    python.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    python.chmod(0o755)
+    program = f"""
+        import sys
+        sys.executable = {str(python)!r}
+        import cnnrs
+        print([device.name for device in cnnrs.devices()])
+        try:
+            cnnrs.config.set_device("gpu")
+        except ValueError as error:
+            print(error)
+        """
+    kept = {**SOFTWARE, "XDG_CACHE_HOME": str(tmp_path)}
+    crashed = run_apart(program, **kept)
+    assert "['cpu:0']" in crashed and "asked for its adapters (signal 11), so Vulkan is left alone" in crashed
+    # The next process knows, whatever a driver would do now; this one asks it all the same.
+    assert run_apart(program.replace(str(python), sys.executable), **kept) == crashed
+    assert "gpu:0" in run_apart(program, CNNRS_GPU_PROBE="never", **kept)
+    # Drivers that answer are asked first once.
+    other = tmp_path / "other"
+    asked = {**SOFTWARE, "XDG_CACHE_HOME": str(other)}
+    assert "gpu:0" in run_apart(program.replace(str(python), sys.executable), **asked)
+    assert (other / "cnnrs" / "gpu-probe").read_text().startswith("survived")
+    assert "gpu:0" in run_apart(program, **asked)
+
+
+@needs_software
 def test_a_forked_child_says_that_it_cannot_use_the_gpu():
     program = """
         import os

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,7 +46,28 @@ def devices() -> list[Device]:
 
 
 # What a process sees of adapters follows these alone: drivers take up to a second to list them.
-_VARIABLES = ("CNNRS_ADAPTER", "CNNRS_ADAPTER_COPIES")
+_VARIABLES = ("CNNRS_ADAPTER", "CNNRS_ADAPTER_COPIES", "CNNRS_GPU_PROBE")
+
+# A driver may crash when it is asked for its adapters, so that another process asks first, once for a set of
+# drivers. It loads the extension alone: nothing of the package, and no site.
+_PROBE = """\
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("cnnrs._core", sys.argv[1])
+module = module_from_spec(spec)
+spec.loader.exec_module(module)
+module.devices()
+"""
+
+
+def _is_python(executable: str) -> bool:
+    """Whether a program takes Python's arguments: one made of a script does not, and would start itself."""
+    name = os.path.basename(executable).lower()
+    return name.startswith(("python", "pypy")) and not hasattr(sys, "frozen")
+
+
+if _is_python(sys.executable or ""):
+    _core.set_probe([sys.executable, "-I", "-S", "-c", _PROBE, _core.__file__])
 
 
 @functools.lru_cache(maxsize=8)

@@ -30,7 +30,7 @@ class Signature(NamedTuple):
     kind: str
     layout: str
     facts: tuple[tuple[tuple[int, ...], str], ...]
-    plan: tuple[str, str, str, int, int]
+    plan: tuple[str, str, str, str, int, int]
     policies: int
     mixing: Any
 

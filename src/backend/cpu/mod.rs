@@ -43,7 +43,14 @@ impl Backend for Cpu {
         }
         // Work is cut alike for all numbers of threads up to this one.
         let threads = exec::pool::workers()?.max(kernels::chunked::FEW_THREADS);
-        Ok(Target { backend: TRAITS.name, number, tier: simd::Tier::current()?.name(), threads, losses: 0 })
+        Ok(Target {
+            backend: TRAITS.name,
+            number,
+            tier: simd::Tier::current()?.name(),
+            halves: "widened",
+            threads,
+            losses: 0,
+        })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {

@@ -1,6 +1,7 @@
 //! The adapters of this machine: what drivers say of GPUs, before one is opened.
 
-use super::caps::Caps;
+use super::caps::{Caps, Fragment, Halves, Vendor};
+use super::probe;
 use crate::error::{Error, Result};
 
 /// The variable that names the adapters to use: a part of a name, or "software" for one that computes on the processor.
@@ -52,9 +53,9 @@ pub struct AdapterFacts {
     pub caps: Caps,
 }
 
-fn instance() -> wgpu::Instance {
+fn instance(backends: wgpu::Backends) -> wgpu::Instance {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    descriptor.backends = backends;
     // Validation layers are for those who have them installed; the default would ask for them in debug builds.
     descriptor.flags = wgpu::InstanceFlags::empty();
     wgpu::Instance::new(descriptor)
@@ -69,12 +70,15 @@ fn facts(adapter: &wgpu::Adapter) -> AdapterFacts {
         wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => Kind::Other,
     };
     let tensor_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    let vendor = Caps::vendor(info.vendor, kind == Kind::Software);
     let caps = Caps {
-        vendor: Caps::vendor(info.vendor, kind == Kind::Software),
+        vendor,
         discrete: kind == Kind::Discrete,
         shared_bytes: limits.max_compute_workgroup_storage_size as usize,
         invocations: limits.max_compute_invocations_per_workgroup as usize,
         tensor_bytes,
+        float16: adapter.features().contains(wgpu::Features::SHADER_F16),
+        fragment: fragment(adapter, vendor),
     };
     AdapterFacts {
         name: info.name,
@@ -87,9 +91,45 @@ fn facts(adapter: &wgpu::Adapter) -> AdapterFacts {
     }
 }
 
+/// What a device is opened with to multiply cooperative matrices.
+pub(super) const MATRIX_FEATURES: wgpu::Features =
+    wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(wgpu::Features::SUBGROUP).union(wgpu::Features::SHADER_F16);
+
+/// The cooperative matrices of an adapter, unless the user forbids them: the larger of those that fit.
+fn fragment(adapter: &wgpu::Adapter, vendor: Vendor) -> Option<Fragment> {
+    // What can't be read is an error once a program is made.
+    let allowed = Halves::forced().is_ok_and(|halves| halves.is_none_or(Halves::on_matrices));
+    if !allowed || !adapter.features().contains(MATRIX_FEATURES) {
+        return None;
+    }
+    let least = match vendor {
+        // Metal tells no size; all of Apple's have 32.
+        Vendor::Apple => 32,
+        _ => adapter.get_info().subgroup_min_size as usize,
+    };
+    fragment_of(&adapter.cooperative_matrix_properties(), least)
+}
+
+fn fragment_of(offered: &[wgpu::CooperativeMatrixProperties], least: usize) -> Option<Fragment> {
+    let fits = |size: u32| {
+        offered.iter().any(|m| {
+            [m.m_size, m.n_size, m.k_size] == [size; 3]
+                && m.ab_type == wgpu::CooperativeScalarType::F16
+                && m.cr_type == wgpu::CooperativeScalarType::F32
+        })
+    };
+    let size = [16, 8].into_iter().find(|&size| fits(size))?;
+    Some(Fragment { size: size as usize, lanes: least.clamp(4, 32) })
+}
+
 /// All adapters of this machine, software behind all others.
 fn enumerate() -> Vec<(AdapterFacts, wgpu::Adapter)> {
-    let found = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
+    let mut backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    // What can't be read is an error once somebody asks for a device.
+    if probe::crash().is_ok_and(|crash| crash.is_some()) {
+        backends.remove(wgpu::Backends::VULKAN);
+    }
+    let found = pollster::block_on(instance(backends).enumerate_adapters(backends));
     let mut found: Vec<_> = found.into_iter().map(|adapter| (facts(&adapter), adapter)).collect();
     found.sort_by_key(|(facts, _)| facts.kind);
     let copies = std::env::var(COPIES_VARIABLE).ok().and_then(|copies| copies.parse().ok()).unwrap_or(1);
@@ -119,7 +159,15 @@ fn fits(facts: &AdapterFacts, wanted: Option<&str>) -> bool {
 /// # Errors
 /// `Value` when there is none, with what to install.
 pub(super) fn find(number: usize) -> Result<(AdapterFacts, wgpu::Adapter)> {
-    choose(enumerate(), wanted().as_deref(), number)
+    let crash = probe::crash()?;
+    choose(enumerate(), wanted().as_deref(), number).map_err(|e| match crash {
+        None => e,
+        Some(how) => Error::value(format!(
+            "{e}. A Vulkan driver crashed when it was asked for its adapters ({how}), so Vulkan is left alone: update the \
+             driver, or leave it out by VK_LOADER_DRIVERS_DISABLE; {}=never asks it all the same",
+            probe::PROBE_VARIABLE
+        )),
+    })
 }
 
 /// Adapter `number` of those of `found` that `wanted` lets the process use.
@@ -176,9 +224,30 @@ mod tests {
                 shared_bytes: 1 << 15,
                 invocations: 256,
                 tensor_bytes: 1 << 27,
+                float16: false,
+                fragment: None,
             },
         };
         (facts, ())
+    }
+
+    #[test]
+    fn the_larger_matrices_of_float16_with_sums_in_float32_are_taken() {
+        use wgpu::CooperativeScalarType::{F16, F32};
+        let of = |sizes: [u32; 3], ab_type, cr_type| wgpu::CooperativeMatrixProperties {
+            m_size: sizes[0],
+            n_size: sizes[1],
+            k_size: sizes[2],
+            ab_type,
+            cr_type,
+            saturating_accumulation: false,
+        };
+        let apple = [of([8; 3], F32, F32), of([8; 3], F16, F16), of([8; 3], F16, F32)];
+        assert_eq!(fragment_of(&apple, 32), Some(Fragment { size: 8, lanes: 32 }));
+        let both = [of([8; 3], F16, F32), of([16; 3], F16, F32)];
+        assert_eq!(fragment_of(&both, 64), Some(Fragment { size: 16, lanes: 32 }));
+        assert_eq!(fragment_of(&[of([16, 8, 16], F16, F32), of([16; 3], F16, F16)], 32), None);
+        assert_eq!(fragment_of(&[], 8), None);
     }
 
     #[test]

@@ -117,15 +117,28 @@ pub fn lock() -> Box<dyn Any> {
 }
 
 impl Device {
-    fn open(number: usize, facts: AdapterFacts, adapter: &wgpu::Adapter, losses: u32) -> Result<Self> {
+    fn open(number: usize, mut facts: AdapterFacts, adapter: &wgpu::Adapter, losses: u32) -> Result<Self> {
+        let mut required_features = adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16);
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if facts.caps.fragment.is_some() {
+            required_features |= adapter::MATRIX_FEATURES;
+            // SAFETY: kernels on cooperative matrices are validated as all others are, and run only where they agree with
+            // the plain ones.
+            experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("cnnrs"),
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_features,
+            experimental_features,
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+        let opened = pollster::block_on(adapter.request_device(&descriptor));
+        if opened.is_err() && facts.caps.fragment.take().is_some() {
+            return Self::open(number, facts, adapter, losses);
+        }
+        let (device, queue) = opened
             .map_err(|e| Error::value(format!("device \"gpu:{number}\": {} can't be opened: {e}", facts.name)))?;
         let (lost, faults) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
         let flag = lost.clone();

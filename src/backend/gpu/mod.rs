@@ -10,6 +10,7 @@ pub mod exec;
 mod found;
 pub mod lower;
 pub mod memory;
+pub mod probe;
 pub mod selftest;
 pub mod settings;
 
@@ -21,6 +22,7 @@ use crate::graph::Graph;
 use crate::schedule::{PlanOptions, Target};
 use crate::value::Value;
 use std::any::Any;
+use std::ffi::OsString;
 use std::sync::Arc;
 
 /// The GPUs that this process uses.
@@ -73,6 +75,12 @@ impl Backend for Gpu {
              invocations of a workgroup",
             facts.tensor_bytes, device.arena_limit, facts.bindings, facts.caps.shared_bytes, facts.caps.invocations
         );
+        let matrices = facts.caps.fragment.map_or("none".to_owned(), |f| format!("{0}x{0} of float16", f.size));
+        let halves = match caps::Halves::forced()? {
+            Some(halves) => format!("{}, as {} says", halves.name(), caps::HALVES_VARIABLE),
+            None => device.verdict(|| selftest::verdict(&device, number))?.halves.name().to_owned(),
+        };
+        let halves = format!("{halves}; float16: {}; cooperative matrices: {matrices}", facts.caps.float16);
         let kernels = match caps::Tier::forced()? {
             Some(tier) => format!("{}, as {} says", tier.name(), caps::TIER_VARIABLE),
             None => {
@@ -81,7 +89,7 @@ impl Backend for Gpu {
                 format!("{tier}; self-test: {}", verdict.text)
             }
         };
-        Ok(vec![("limits", limits), ("kernels", kernels)])
+        Ok(vec![("limits", limits), ("kernels", kernels), ("halves", halves)])
     }
 
     fn target(&self, number: usize) -> Result<Target> {
@@ -90,7 +98,12 @@ impl Backend for Gpu {
             Some(tier) => tier,
             None => trusted(&device, number)?,
         };
-        Ok(Target { backend: TRAITS.name, number, tier: tier.name(), threads: 1, losses: device.losses })
+        let halves = match caps::Halves::forced()? {
+            Some(halves) => halves,
+            None => device.verdict(|| selftest::verdict(&device, number))?.halves,
+        };
+        let (tier, halves) = (tier.name(), halves.name());
+        Ok(Target { backend: TRAITS.name, number, tier, halves, threads: 1, losses: device.losses })
     }
 
     fn compile(&self, graph: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<Arc<dyn Program>> {
@@ -115,6 +128,10 @@ impl Backend for Gpu {
 
     fn release_memory(&self) {
         device::release();
+    }
+
+    fn set_probe(&self, command: &[OsString]) {
+        probe::set_command(command.to_vec());
     }
 
     fn lock(&self) -> Vec<Box<dyn Any>> {

@@ -46,7 +46,9 @@ pub(super) fn into_windows(g: &mut Graph, s: &Site) -> Result<Option<NodeId>> {
             let outer = g.set_origin(below.origin);
             let made = g.apply(Conv2dInputGrad { conv, size }, &below.inputs);
             g.set_origin(outer);
-            made.map(Some)
+            let made = made?;
+            g.set_operands(made, below.operands);
+            Ok(Some(made))
         }
         // The gradient would read the border all the same.
         Op::Pool2d(Pool2d { kind: PoolKind::Max, window }) if (s.sole_reader)(0) => {

@@ -2,6 +2,7 @@
 //! which A and B are read through functions that say where element (line, step) lies (implicit GEMM: Chetlur et al. 2014).
 
 use super::shader::{Dispatch, Module};
+use super::staging::{Element, Stage, Storing, groups_of, slots, swap};
 use crate::backend::gpu::caps::Vendor;
 use std::fmt::Write;
 
@@ -89,8 +90,8 @@ impl Tile {
     }
 
     /// Bytes of shared memory: one block of A and one of B.
-    pub const fn shared_bytes(&self) -> usize {
-        (self.rows + self.cols) * BLOCK * 4
+    pub const fn shared_bytes(&self, element: Element) -> usize {
+        (self.rows + self.cols) * BLOCK * element.bytes()
     }
 }
 
@@ -134,37 +135,56 @@ pub fn define(module: &mut Module, c: &Contraction) {
     module.add(&c.place);
 }
 
-/// The dispatch of `c` in tiles; `module` has the readers and `put`. Part p of a split adds p · [`Contraction::elements`] to the
-/// place of what it stores.
-pub fn tiled(mut module: Module, c: &Contraction, tile: Tile, split: Split, vendor: Vendor) -> Dispatch {
-    define(&mut module, c);
-    let (row_tiles, col_tiles) = (c.rows.div_ceil(tile.rows), c.cols.div_ceil(tile.cols));
+/// Tiles of `c`, of which a workgroup computes one, and statements in which it finds the first row and column of its own, its
+/// batch, and the first and last of its summands. `rows` and `cols` are those of a tile.
+pub fn task(c: &Contraction, rows: usize, cols: usize, split: Split) -> (usize, String) {
+    let (row_tiles, col_tiles) = (c.rows.div_ceil(rows), c.cols.div_ceil(cols));
     let tiles = row_tiles * col_tiles * c.batch * split.parts;
-    let stages = [
-        Stage { name: "a", side: &c.a, lines: tile.rows, own: tile.own_rows, first: 0 },
-        Stage { name: "b", side: &c.b, lines: tile.cols, own: tile.own_cols, first: tile.rows / 4 * (BLOCK / 4) },
-    ];
+    let text = format!(
+        "  let task = group.y * COLUMNS + group.x;\n  if (task >= {tiles}u) {{ return; }}\n  \
+         let first_col = (task % {col_tiles}u) * {cols}u;\n  let task_row = task / {col_tiles}u;\n  \
+         let first_row = (task_row % {row_tiles}u) * {rows}u;\n  let rest = task_row / {row_tiles}u;\n  \
+         let part = rest % {parts}u;\n  let batch = rest / {parts}u;\n  \
+         let first_k = part * {length}u;\n  let last_k = min(first_k + {length}u, {}u);\n",
+        c.inner,
+        parts = split.parts,
+        length = split.length,
+    );
+    (tiles, text)
+}
+
+/// The dispatch of `c` in tiles of operands that are rounded to `element`; `module` has the readers and `put`. Part p of a
+/// split adds p · [`Contraction::elements`] to the place of what it stores.
+pub fn tiled(
+    mut module: Module,
+    c: &Contraction,
+    tile: Tile,
+    element: Element,
+    split: Split,
+    vendor: Vendor,
+) -> Dispatch {
+    define(&mut module, c);
+    let stage = |name, side, lines, own, first| {
+        let storing = Storing::Quads { own };
+        Stage { name, side, lines, steps: BLOCK, element, storing, first }
+    };
+    let a = stage("a", &c.a, tile.rows, tile.own_rows, 0);
+    let b = stage("b", &c.b, tile.cols, tile.own_cols, a.units());
+    let stages = [a, b];
     let mut text = String::new();
     for stage in &stages {
-        let _ = writeln!(text, "var<workgroup> {}_block: array<vec4<f32>, {}>;", stage.name, stage.lines * BLOCK / 4);
+        let (name, quads) = (stage.name, stage.lines * BLOCK / 4);
+        let _ = writeln!(text, "var<workgroup> {name}_block: array<{}, {quads}>;", element.quad());
     }
     let lanes = tile.lanes();
+    let (tiles, task) = task(c, tile.rows, tile.cols, split);
     let _ = write!(
         text,
         "@compute @workgroup_size({lanes})\n\
-         fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {{\n  \
-         let task = group.y * COLUMNS + group.x;\n  if (task >= {tiles}u) {{ return; }}\n  \
-         let first_col = (task % {col_tiles}u) * {}u;\n  let task_row = task / {col_tiles}u;\n  \
-         let first_row = (task_row % {row_tiles}u) * {}u;\n  let rest = task_row / {row_tiles}u;\n  \
-         let part = rest % {}u;\n  let batch = rest / {}u;\n  \
-         let first_k = part * {}u;\n  let last_k = min(first_k + {}u, {}u);\n",
-        tile.cols, tile.rows, split.parts, split.parts, split.length, split.length, c.inner,
+         fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {{\n{task}",
     );
-    let units: usize = stages.iter().map(Stage::units).sum();
-    let slots: Vec<Slot> =
-        (0..units.div_ceil(lanes)).flat_map(|n| stages.iter().filter_map(move |stage| stage.slot(n, lanes))).collect();
-    let line_of = |stage: &Stage| if stage.name == "a" { "first_row" } else { "first_col" };
-    slots.iter().for_each(|slot| text.push_str(&slot.declared(line_of(slot.stage))));
+    let slots = slots(&stages, lanes);
+    slots.iter().for_each(|slot| text.push_str(&slot.declared()));
     slots.iter().for_each(|slot| text.push_str(&slot.read("first_k")));
     for row in 0..tile.own_rows {
         for quad in 0..tile.own_cols / 4 {
@@ -179,7 +199,7 @@ pub fn tiled(mut module: Module, c: &Contraction, tile: Tile, split: Split, vend
     let _ = writeln!(text, "    let next = k + {BLOCK}u;\n    if (next < last_k) {{");
     slots.iter().for_each(|slot| text.push_str(&slot.read("next")));
     text.push_str("    }\n");
-    text.push_str(&products(tile, if vendor == Vendor::Software { UNROLLED_SOFTWARE } else { UNROLLED }));
+    text.push_str(&products(tile, element, if vendor == Vendor::Software { UNROLLED_SOFTWARE } else { UNROLLED }));
     text.push_str("    workgroupBarrier();\n  }\n");
     text.push_str(&stored(c, tile));
     text.push('}');
@@ -187,154 +207,8 @@ pub fn tiled(mut module: Module, c: &Contraction, tile: Tile, split: Split, vend
     module.finish(tiles)
 }
 
-/// How a workgroup brings a block of A or B into shared memory: in units of four lines by four steps.
-struct Stage<'a> {
-    name: &'static str,
-    side: &'a Side,
-    lines: usize,
-    /// Lines of one invocation.
-    own: usize,
-    /// The number of its first unit among those of both sides.
-    first: usize,
-}
-
-/// Units of one stage that the lanes of a workgroup take at once.
-struct Slot<'a> {
-    stage: &'a Stage<'a>,
-    /// Tells its variables from other slots'.
-    name: String,
-    /// Added to a lane, the number of its unit within the stage.
-    shift: isize,
-    /// The lanes that take a unit, if not all do.
-    guard: Option<String>,
-}
-
-impl<'a> Stage<'a> {
-    fn units(&self) -> usize {
-        self.lines / 4 * (BLOCK / 4)
-    }
-
-    fn slot(&'a self, n: usize, lanes: usize) -> Option<Slot<'a>> {
-        let (begin, end) = (n * lanes, (n + 1) * lanes);
-        let (from, to) = (self.first.max(begin), (self.first + self.units()).min(end));
-        if from >= to {
-            return None;
-        }
-        let mut tests = Vec::new();
-        if from > begin {
-            tests.push(format!("lane >= {}u", from - begin));
-        }
-        if to < end {
-            tests.push(format!("lane < {}u", to - begin));
-        }
-        let guard = (!tests.is_empty()).then(|| tests.join(" && "));
-        let shift = begin as isize - self.first as isize;
-        Some(Slot { stage: self, name: format!("{}{n}", self.name), shift, guard })
-    }
-}
-
-impl Slot<'_> {
-    /// The number of a unit's group of four lines, and of its group of four steps: neighbouring lanes read neighbours.
-    fn guarded(&self, statements: &str) -> String {
-        match &self.guard {
-            Some(guard) => format!("    if ({guard}) {{\n{statements}    }}\n"),
-            None => statements.to_owned(),
-        }
-    }
-
-    fn declared(&self, first_line: &str) -> String {
-        let Stage { name: side, lines, side: of, .. } = self.stage;
-        let name = &self.name;
-        let (groups, blocks) = (lines / 4, BLOCK / 4);
-        let unit = match self.shift {
-            0 => "lane".to_owned(),
-            shift if shift > 0 => format!("(lane + {shift}u)"),
-            // Lanes that have no unit take any: they neither read nor write.
-            shift => format!("(lane - {}u)", -shift),
-        };
-        let (line, step) = match of.along_lines {
-            true => (format!("{unit} % {groups}u"), format!("({unit} / {groups}u) % {blocks}u")),
-            false => (format!("({unit} / {blocks}u) % {groups}u"), format!("{unit} % {blocks}u")),
-        };
-        let mut text = format!("  let {name}_group = {line};\n  let {name}_step = {step};\n");
-        for j in 0..self.lines() {
-            let _ =
-                writeln!(text, "  let {name}_line{j} = {side}_line(batch, {first_line} + {name}_group * 4u + {j}u);");
-        }
-        for j in 0..4 {
-            let _ = writeln!(text, "  var {name}_{j}: vec4<f32>;");
-        }
-        text
-    }
-
-    /// Lines that are told apart.
-    fn lines(&self) -> usize {
-        if self.stage.side.along_lines && self.stage.side.quads { 1 } else { 4 }
-    }
-
-    /// Reads the unit of the block that begins at `k`: variable j is step j of four lines.
-    fn read(&self, k: &str) -> String {
-        let Stage { name: side, side: of, .. } = self.stage;
-        let name = &self.name;
-        let mut text = String::new();
-        let steps = if of.quads && !of.along_lines { 1 } else { 4 };
-        for j in 0..steps {
-            let _ = writeln!(text, "      let s{j} = {side}_step({k} + {name}_step * 4u + {j}u, last_k);");
-        }
-        if of.quads && of.along_lines {
-            for j in 0..4 {
-                let _ = writeln!(text, "      {name}_{j} = {side}_at({name}_line0, s{j});");
-            }
-        } else if of.quads {
-            for j in 0..4 {
-                let _ = writeln!(text, "      let x{j} = {side}_at({name}_line{j}, s0);");
-            }
-            for j in 0..4 {
-                let _ = writeln!(text, "      {name}_{j} = vec4<f32>(x0[{j}], x1[{j}], x2[{j}], x3[{j}]);");
-            }
-        } else {
-            for j in 0..4 {
-                let parts = (0..4).map(|i| format!("{side}_at({name}_line{i}, s{j})")).collect::<Vec<_>>().join(", ");
-                let _ = writeln!(text, "      {name}_{j} = vec4<f32>({parts});");
-            }
-        }
-        match &self.guard {
-            Some(_) => self.guarded(&text),
-            None => format!("    {{\n{text}    }}\n"),
-        }
-    }
-
-    /// Writes what was read. Groups of lines change places by step, so that lanes that hold the same lines at other steps
-    /// write to other banks.
-    fn written(&self) -> String {
-        let Stage { name: side, lines, own, .. } = self.stage;
-        let name = &self.name;
-        let swap = swap(&format!("{name}_step"), lines / own);
-        let mut text = String::new();
-        for j in 0..4 {
-            let row = format!("({name}_step * 4u + {j}u) * {}u", lines / 4);
-            let _ = writeln!(text, "      {side}_block[{row} + ({name}_group ^ {swap})] = {name}_{j};");
-        }
-        self.guarded(&text)
-    }
-}
-
-/// The groups of four lines that an invocation has of a side: the second is half a tile away, so that lanes side by side read
-/// side by side.
-fn groups_of(lines: usize, own: usize) -> Vec<usize> {
-    (0..own / 4).map(|half| half * (lines / 4) / (own / 4)).collect()
-}
-
-/// By what groups of lines change places in a block of four steps, where so many invocations read side by side.
-fn swap(step: &str, side_by_side: usize) -> String {
-    match side_by_side {
-        0..8 => format!("(({step} * 2u) & {}u)", side_by_side.max(1) - 1),
-        _ => format!("({step} * 2u)"),
-    }
-}
-
 /// All products of a block.
-fn products(tile: Tile, unrolled: usize) -> String {
+fn products(tile: Tile, element: Element, unrolled: usize) -> String {
     let mut text = format!("    for (var s = 0u; s < {BLOCK}u; s = s + {unrolled}u) {{\n");
     for k in 0..unrolled {
         let _ = writeln!(text, "      {{");
@@ -343,7 +217,8 @@ fn products(tile: Tile, unrolled: usize) -> String {
             let swap = swap(&format!("(s / 4u + {}u)", k / 4), lines / own);
             for (half, first) in groups_of(lines, own).into_iter().enumerate() {
                 let row = format!("(s + {k}u) * {}u + {first}u", lines / 4);
-                let _ = writeln!(text, "        let {name}{half} = {name}_block[{row} + ({lane} ^ {swap})];");
+                let quad = element.widened(&format!("{name}_block[{row} + ({lane} ^ {swap})]"));
+                let _ = writeln!(text, "        let {name}{half} = {quad};");
             }
         }
         for row in 0..tile.own_rows {
@@ -398,17 +273,6 @@ mod tests {
                 assert!(split.parts == 1 || split.length.is_multiple_of(BLOCK), "{split:?}");
                 assert!(split.parts == 1 || (split.parts - 1) * split.length < inner, "{split:?}");
             }
-        }
-    }
-
-    #[test]
-    fn every_lane_has_groups_of_its_own() {
-        for (lines, own) in [(128, 8), (64, 8), (64, 4), (32, 4), (16, 4)] {
-            let mut seen: Vec<usize> = (0..lines / own)
-                .flat_map(|lane| groups_of(lines, own).into_iter().map(move |first| first + lane))
-                .collect();
-            seen.sort_unstable();
-            assert_eq!(seen, (0..lines / 4).collect::<Vec<_>>());
         }
     }
 }

@@ -568,6 +568,16 @@ fn float16_value(bits: u32) -> f32 {
     return bitcast<f32>(sign | ((exponent + 112u) << 23u) | (m << 13u));
 }
 
+// The nearest float16, ties to even, of four; those below its normal numbers may have digits that it has not.
+fn float16_rounded(x: vec4<f32>) -> vec4<f32> {
+    let bits = bitcast<vec4<u32>>(x);
+    let sign = bits & vec4<u32>(0x80000000u);
+    let size = bits & vec4<u32>(0x7fffffffu);
+    let rounded = (size + 0xfffu + ((size >> vec4<u32>(13u)) & vec4<u32>(1u))) & vec4<u32>(0xffffe000u);
+    let held = select(rounded, vec4<u32>(INFINITY_BITS), rounded >= vec4<u32>(0x47800000u));
+    return bitcast<vec4<f32>>(select(sign | held, bits, size > vec4<u32>(0x7f800000u)));
+}
+
 // The nearest bfloat16, ties to even, as its bits.
 fn bfloat16_bits(x: f32) -> u32 {
     let bits = bitcast<u32>(x);
@@ -576,6 +586,19 @@ fn bfloat16_bits(x: f32) -> u32 {
 }
 
 fn bfloat16_value(bits: u32) -> f32 { return bitcast<f32>(bits << 16u); }
+
+// The same of four, two in a word.
+fn bfloat16_packed(x: vec4<f32>) -> vec2<u32> {
+    let bits = bitcast<vec4<u32>>(x);
+    let rounded = (bits + 0x7fffu + ((bits >> vec4<u32>(16u)) & vec4<u32>(1u))) >> vec4<u32>(16u);
+    let quiet = (bits >> vec4<u32>(16u)) | vec4<u32>(0x40u);
+    let halves = select(rounded, quiet, (bits & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u));
+    return vec2<u32>(halves.x | (halves.y << 16u), halves.z | (halves.w << 16u));
+}
+
+fn bfloat16_unpacked(x: vec2<u32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4<u32>(x.x << 16u, x.x & 0xffff0000u, x.y << 16u, x.y & 0xffff0000u));
+}
 
 // Philox4x32-10 (Salmon et al. 2011): four random words of a counter and a key.
 fn philox(counter: vec4<u32>, first_key: vec2<u32>) -> vec4<u32> {

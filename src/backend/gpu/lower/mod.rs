@@ -6,15 +6,17 @@ pub mod candidates;
 mod contraction;
 mod functions;
 mod library;
+mod matrices;
 mod reduce;
 mod region;
 pub mod shader;
+mod staging;
 #[cfg(test)]
 mod tests;
 mod tune;
 mod vector;
 
-use super::caps::Tier;
+use super::caps::{Halves, Tier};
 use super::device;
 use super::exec::program::GpuProgram;
 use crate::dtype::DType;
@@ -78,8 +80,9 @@ pub fn compile(g: &Graph, fusion: &Fusion, options: &PlanOptions) -> Result<GpuP
     let number = options.target.map_or(0, |target| target.number);
     let caps = device::get(number)?.facts.caps;
     let tier = options.target.and_then(|target| Tier::parse(target.tier)).unwrap_or(Tier::Auto);
+    let halves = options.target.and_then(|target| Halves::parse(target.halves)).unwrap_or(Halves::Auto);
     let forced = options.force_kernel.as_deref();
-    let context = Context { number, caps: &caps, tier, precision: options.precision, forced };
+    let context = Context { number, caps: &caps, tier, halves, precision: options.precision, forced };
     refuse_plain(g)?;
     let mut steps = Vec::with_capacity(fusion.groups.len());
     for group in &fusion.groups {
@@ -123,7 +126,7 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
     };
     let node = g.node(anchor);
     let inputs: Vec<Fact> = node.inputs.iter().map(|&i| g.fact(i).clone()).collect();
-    let task = Task { op: &node.op, inputs: &inputs, output: &node.fact };
+    let task = Task { op: &node.op, inputs: &inputs, output: &node.fact, operands: node.operands };
     let named = |e: Error| e.at(node.origin.as_deref().unwrap_or(node.op.def().name()));
     let kernel = candidates::of(&task).map_err(named)?;
     let attached = Attached::new(task, group);
@@ -153,14 +156,17 @@ fn lower(g: &Graph, group: &Group, context: &Context, steps: &mut Vec<Step<StepK
             let facts = |nodes: &[NodeId]| nodes.iter().map(|&n| g.fact(n).clone()).collect();
             let (inputs, outputs) = (facts(&group.inputs), facts(&group.outputs));
             let what = format!(
-                "{:?} {inputs:?} {outputs:?} {:?} {:?} {:?} {}",
+                "{:?} {:?} {inputs:?} {outputs:?} {:?} {:?} {:?} {} {}",
                 node.op,
+                node.operands,
                 group.prologue,
                 group.region,
                 context.precision,
-                context.tier.name()
+                context.tier.name(),
+                context.halves.name()
             );
-            tune::fastest(&tune::Question { device: &device, what, inputs, outputs, plain: &plain }, found)
+            let operands = node.operands;
+            tune::fastest(&tune::Question { device: &device, what, inputs, outputs, operands, plain: &plain }, found)
         })
         .map_err(named)?
         {

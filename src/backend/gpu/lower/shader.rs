@@ -180,12 +180,22 @@ impl Module {
         format!("{}[{at}] = {};", self.bind(operand), stored_bits(value, dtype))
     }
 
+    /// The directives that the text needs, which stand before all else.
+    fn extensions(&self) -> String {
+        let used = |what: &str| self.body.contains(what);
+        let enable = |what: &str| format!("enable {what};\n");
+        let half = (used("<f16")).then(|| enable("f16"));
+        let matrix = used("coop_mat").then(|| enable("wgpu_cooperative_matrix"));
+        half.into_iter().chain(matrix).collect()
+    }
+
     /// The dispatch, with `groups` workgroups in all.
     pub fn finish(self, groups: usize) -> Dispatch {
         let groups = u32::try_from(groups).unwrap_or(u32::MAX);
         let columns = groups.clamp(1, MAX_GROUPS);
         let folded = [columns, groups.div_ceil(columns)];
-        let mut text = library::called_by(&self.body);
+        let mut text = self.extensions();
+        text.push_str(&library::called_by(&self.body));
         for (at, operand) in self.operands.iter().enumerate() {
             let element = match operand {
                 Operand::Status => "atomic<u32>",

@@ -2,10 +2,12 @@
 //! is tested on a device, in `tests/gpu_kernels.rs`.
 
 use super::candidates::Context;
+use super::candidates::Means;
+use super::staging::Element;
 use super::{StepKernels, lower};
 use crate::backend::device::Backend;
 use crate::backend::gpu::Gpu;
-use crate::backend::gpu::caps::{Caps, Tier, Vendor};
+use crate::backend::gpu::caps::{Caps, Fragment, Halves, Tier, Vendor};
 use crate::fusion;
 use crate::graph::{Graph, NodeId};
 use crate::ops::channel_stats::ChannelStats;
@@ -24,7 +26,21 @@ use wgpu::naga;
 const SHARED: usize = 32 << 10;
 
 fn caps(vendor: Vendor) -> Caps {
-    Caps { vendor, discrete: true, shared_bytes: SHARED, invocations: 256, tensor_bytes: 1 << 27 }
+    Caps {
+        vendor,
+        discrete: true,
+        shared_bytes: SHARED,
+        invocations: 256,
+        tensor_bytes: 1 << 27,
+        float16: true,
+        fragment: Some(Fragment { size: 16, lanes: 32 }),
+    }
+}
+
+/// A context without anything forced.
+fn context(caps: &Caps) -> Context<'_> {
+    let (tier, halves, precision) = (Tier::Winograd, Halves::Auto, Precision::Fast);
+    Context { number: 0, caps, tier, halves, precision, forced: None }
 }
 
 /// The steps of a graph, whose ops are primitives.
@@ -41,8 +57,16 @@ fn validate(steps: &[Step<StepKernels>]) -> Vec<(&'static str, usize)> {
     for dispatch in steps.iter().flat_map(|step| &step.code.dispatches) {
         let text = &dispatch.text;
         let module = naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{}", e.emit_to_string(text)));
-        let mut validator =
-            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+        // A kernel takes no more of a device than it says.
+        use naga::valid::Capabilities;
+        let mut capabilities = Capabilities::empty();
+        capabilities.set(Capabilities::SHADER_FLOAT16, text.contains("enable f16;"));
+        let on_matrices = text.contains("enable wgpu_cooperative_matrix;");
+        capabilities.set(Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP, on_matrices);
+        let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
+        if on_matrices {
+            validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+        }
         validator.validate(&module).unwrap_or_else(|e| panic!("{}\n{text}", e.emit_to_string(text)));
         let mut layouts = naga::proc::Layouter::default();
         layouts.update(module.to_ctx()).unwrap();
@@ -73,25 +97,40 @@ fn around(g: &mut Graph, x: NodeId, op: impl FnOnce(&mut Graph, NodeId) -> NodeI
     g.set_outputs(vec![y, half]);
 }
 
-/// The names of the kernels of a graph under each name that could be forced.
+/// `g` as it is with layers of 16 bits, whose products may round their operands.
+fn of_halves(g: &Graph, dtype: DType) -> Graph {
+    let mut g = g.clone();
+    let products: Vec<NodeId> = g.ids().filter(|id| g.node(*id).op.is_product()).collect();
+    products.into_iter().for_each(|id| g.set_operands(id, Some(dtype)));
+    g
+}
+
+/// The means of multiplication of a kernel.
+fn means(name: &str) -> Option<Means> {
+    super::candidates::FORMS.iter().find(|form| form.0 == name).map(|form| form.1.means)
+}
+
+/// Validates the kernels of a graph under each name that could be forced, and counts them. Those of halves take turns with
+/// the types of operands, and with the sizes of fragments and subgroups.
 fn forced(g: &Graph, runs: &mut BTreeMap<&'static str, usize>) {
-    for vendor in [Vendor::Nvidia, Vendor::Software] {
-        for name in super::candidates::NAMES {
-            let caps = caps(vendor);
-            let steps = steps(
-                g,
-                &Context {
-                    number: 0,
-                    caps: &caps,
-                    tier: Tier::Winograd,
-                    precision: Precision::Fast,
-                    forced: Some(name),
-                },
-            );
+    const FRAGMENTS: [(usize, usize); 3] = [(16, 32), (8, 32), (8, 8)];
+    for name in super::candidates::NAMES {
+        let turn = runs.get(name).copied().unwrap_or(0);
+        let mut check = |g: &Graph, caps: &Caps| {
+            let steps = steps(g, &Context { forced: Some(name), ..context(caps) });
             validate(&steps);
-            for step in &steps {
-                *runs.entry(step.code.name).or_default() += 1;
+            steps.iter().for_each(|step| *runs.entry(step.code.name).or_default() += 1);
+        };
+        match means(name) {
+            Some(Means::Halves(_)) => {
+                check(&of_halves(g, [DType::F16, DType::BF16][turn % 2]), &caps(Vendor::Nvidia));
             }
+            Some(Means::Matrices(_)) => {
+                let (size, lanes) = FRAGMENTS[turn % 3];
+                let caps = Caps { fragment: Some(Fragment { size, lanes }), ..caps(Vendor::Nvidia) };
+                check(&of_halves(g, DType::F16), &caps);
+            }
+            _ => [Vendor::Nvidia, Vendor::Software].into_iter().for_each(|vendor| check(g, &caps(vendor))),
         }
     }
 }
@@ -160,10 +199,7 @@ fn kernels_of_regions_and_reductions_are_valid() {
             let stats = g.apply(ChannelStats, &[y]).unwrap();
             g.set_outputs([y, narrow, stats].into_iter().chain(sums).collect());
             let caps = caps(Vendor::Nvidia);
-            validate(&steps(
-                &g,
-                &Context { number: 0, caps: &caps, tier: Tier::Winograd, precision: Precision::Fast, forced: None },
-            ));
+            validate(&steps(&g, &context(&caps)));
         }
     }
 }
@@ -177,14 +213,56 @@ fn tiles_take_the_shared_memory_that_they_say() {
     g.set_outputs(vec![y]);
     let caps = caps(Vendor::Nvidia);
     for (name, form) in super::candidates::FORMS {
-        let Some(tile) = form.tile else { continue };
-        let found = validate(&steps(
-            &g,
-            &Context { number: 0, caps: &caps, tier: Tier::Tiled, precision: Precision::Fast, forced: Some(name) },
-        ));
-        assert_eq!(found[0], (name, tile.shared_bytes()));
-        assert!(tile.shared_bytes() <= 16 << 10, "two workgroups share what the least of devices has");
+        for (dtype, element) in [(DType::F32, Element::F32), (DType::F16, Element::F16), (DType::BF16, Element::BF16)] {
+            let bytes = match (form.means, element) {
+                (Means::Tile(tile), Element::F32) => tile.shared_bytes(element),
+                (Means::Halves(tile), Element::F16 | Element::BF16) => {
+                    assert_eq!(tile.shared_bytes(element) * 2, tile.shared_bytes(Element::F32));
+                    tile.shared_bytes(element)
+                }
+                (Means::Matrices(grid), Element::F16) => grid.shared_bytes(caps.fragment.unwrap()),
+                _ => continue,
+            };
+            let g = if dtype == DType::F32 { g.clone() } else { of_halves(&g, dtype) };
+            let context = Context { tier: Tier::Tiled, forced: Some(name), ..context(&caps) };
+            assert_eq!(validate(&steps(&g, &context))[0], (name, bytes));
+            let tiles = !matches!(form.means, Means::Matrices(_));
+            assert!(!tiles || bytes <= 16 << 10, "two workgroups share what the least of devices has");
+        }
     }
+}
+
+/// The kernel of a product of 4096 whose operands may be rounded to `operands`.
+fn of_a_product(operands: Option<DType>, caps: Caps, halves: Halves) -> &'static str {
+    let mut g = Graph::new();
+    let [a, b] = [0; 2].map(|_| g.input(Fact::new([4096, 4096], DType::F32)));
+    let y = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[a, b]).unwrap();
+    g.set_operands(y, operands);
+    g.set_outputs(vec![y]);
+    steps(&g, &Context { tier: Tier::Auto, halves, ..context(&caps) })[0].code.name
+}
+
+#[test]
+fn halves_are_computed_as_the_device_the_user_and_the_self_test_let() {
+    let f16 = Some(DType::F16);
+    let nvidia = caps(Vendor::Nvidia);
+    let alone = |vendor| Caps { fragment: None, ..caps(vendor) };
+    assert_eq!(of_a_product(None, nvidia, Halves::Auto), "gemm_128x128", "a layer of float32");
+    assert_eq!(of_a_product(f16, nvidia, Halves::Auto), "matrix_128x128");
+    // Matrices that did not pass the self-test; a vendor whose tiles gain by halves, and one whose do not.
+    assert_eq!(of_a_product(f16, nvidia, Halves::AutoTiles), "gemm_128x128");
+    assert_eq!(of_a_product(f16, alone(Vendor::Amd), Halves::AutoTiles), "half_128x128");
+    assert_eq!(of_a_product(f16, alone(Vendor::Apple), Halves::Auto), "half_128x128");
+    // What the user says.
+    assert_eq!(of_a_product(f16, nvidia, Halves::Never), "gemm_128x128");
+    assert_eq!(of_a_product(f16, nvidia, Halves::Tiles), "half_128x128");
+    assert_eq!(of_a_product(f16, alone(Vendor::Nvidia), Halves::Matrices), "half_128x128");
+    assert_eq!(of_a_product(None, nvidia, Halves::Matrices), "gemm_128x128");
+    // Matrices are of float16; bfloat16 needs no feature of the device.
+    let none = Caps { float16: false, ..alone(Vendor::Nvidia) };
+    assert_eq!(of_a_product(Some(DType::BF16), nvidia, Halves::Matrices), "half_128x128");
+    assert_eq!(of_a_product(Some(DType::BF16), none, Halves::Tiles), "half_128x128");
+    assert_eq!(of_a_product(f16, none, Halves::Tiles), "gemm_128x128");
 }
 
 #[test]
@@ -195,10 +273,7 @@ fn what_is_chosen_follows_from_shapes() {
         let b = g.input(Fact::new([inner, cols], DType::F32));
         let y = g.apply(MatMul { transpose_a: false, transpose_b: false }, &[a, b]).unwrap();
         g.set_outputs(vec![y]);
-        steps(&g, &Context { number: 0, caps: &caps(Vendor::Nvidia), tier, precision: Precision::Fast, forced: None })
-            [0]
-        .code
-        .name
+        steps(&g, &Context { tier, ..context(&caps(Vendor::Nvidia)) })[0].code.name
     };
     assert_eq!(chosen(4096, 4096, 4096, Tier::Auto), "gemm_128x128");
     assert_eq!(chosen(100_000, 64, 576, Tier::Auto), "gemm_128x64");
@@ -220,7 +295,8 @@ fn of_a_layer(tier: Tier, precision: Precision, forced: Option<&str>) -> Vec<&'s
     let dw = g.apply(Conv2dFilterGrad { conv, kernel_size: [3, 3] }, &[x, dy]).unwrap();
     g.set_outputs(vec![y, dx, dw]);
     let caps = Caps { tensor_bytes: 1 << 30, ..caps(Vendor::Nvidia) };
-    steps(&g, &Context { number: 0, caps: &caps, tier, precision, forced }).iter().map(|step| step.code.name).collect()
+    let context = Context { tier, precision, forced, ..context(&caps) };
+    steps(&g, &context).iter().map(|step| step.code.name).collect()
 }
 
 #[test]
@@ -260,8 +336,7 @@ fn an_update_by_adam_is_one_dispatch() {
     let w = g.sub(w, step).unwrap();
     g.set_outputs(vec![w, m, v]);
     let caps = caps(Vendor::Nvidia);
-    let steps =
-        steps(&g, &Context { number: 0, caps: &caps, tier: Tier::Plain, precision: Precision::Fast, forced: None });
+    let steps = steps(&g, &Context { tier: Tier::Plain, ..context(&caps) });
     let [step] = &steps[..] else { panic!("{} steps", steps.len()) };
     let [dispatch] = &step.code.dispatches[..] else { panic!("{} dispatches", step.code.dispatches.len()) };
     assert_eq!(dispatch.text.matches("array<vec4<u32>>").count(), 7, "{}", dispatch.text);
@@ -278,13 +353,7 @@ fn batches_beyond_the_workspace_run_in_turns() {
     g.set_outputs(vec![y]);
     for (vendor, dispatches) in [(Vendor::Software, 1 + 3 * 3), (Vendor::Nvidia, 1 + 3)] {
         let caps = caps(vendor);
-        let context = Context {
-            number: 0,
-            caps: &caps,
-            tier: Tier::Auto,
-            precision: Precision::Fast,
-            forced: Some("winograd_2x2"),
-        };
+        let context = Context { tier: Tier::Auto, forced: Some("winograd_2x2"), ..context(&caps) };
         let steps = steps(&g, &context);
         assert_eq!((steps[0].code.name, steps[0].code.dispatches.len()), ("winograd_2x2", dispatches), "{vendor:?}");
     }

@@ -14,13 +14,14 @@ mod winograd;
 use super::attach::Attached;
 use super::reduce;
 use super::shader::Code;
-use crate::backend::gpu::caps::{Caps, Tier};
+use crate::backend::gpu::caps::{Caps, Halves, Tier};
+use crate::dtype::DType;
 use crate::error::{Error, Integer, Result};
 use crate::ops::Op;
 use crate::precision::Precision;
 use crate::shape::Fact;
 
-pub use product::FORMS;
+pub use product::{FORMS, Means};
 
 /// The kernels that can be forced by name.
 pub const NAMES: [&str; FORMS.len() + 3] = {
@@ -44,6 +45,8 @@ pub struct Context<'a> {
     pub caps: &'a Caps,
     /// The tier of kernels.
     pub tier: Tier,
+    /// How products of layers of 16 bits run.
+    pub halves: Halves,
     /// What kernels may do to sums of products.
     pub precision: Precision,
     /// The kernel to use where it fits, by name.
@@ -68,6 +71,8 @@ pub struct Task<'a> {
     pub inputs: &'a [Fact],
     /// Fact of its output.
     pub output: &'a Fact,
+    /// The type of 16 bits that a product may round its operands to.
+    pub operands: Option<DType>,
 }
 
 impl Task<'_> {
@@ -204,7 +209,7 @@ pub fn stores_hold_back(attached: &Attached, context: &Context) -> Result<bool> 
 }
 
 /// The kernel that runs a heavy op faster than element by element, if there is one: the one that is forced, or else the one
-/// that `timed` names (which may be "plain"), or else the cheapest.
+/// that `timed` names (which may be "plain"), or else the cheapest of those that a device or a user lets run.
 ///
 /// # Errors
 /// When sizes do not fit; those of `timed`.
@@ -216,7 +221,7 @@ pub fn fastest(
     if context.forced == Some("plain") {
         return Ok(None);
     }
-    let found = match attached.task.op {
+    let mut found = match attached.task.op {
         Op::MatMul(_) => product::candidates(attached, context, || matmul::products(attached))?,
         Op::Conv2d(_) | Op::Conv2dInputGrad(_) | Op::Conv2dFilterGrad(_) => {
             let mut found = product::candidates(attached, context, || conv2d::products(attached))?;
@@ -226,6 +231,7 @@ pub fn fastest(
         }
         _ => Vec::new(),
     };
+    let is_forced = context.forced.is_none() && product::keep_forced(&mut found, context.halves);
     let timed = if context.forced.is_none() && !found.is_empty() { timed(&found)? } else { None };
     if timed.as_deref() == Some("plain") {
         return Ok(None);
@@ -234,6 +240,7 @@ pub fn fastest(
     let cheapest = || found.iter().min_by(|a, b| a.cost.total_cmp(&b.cost));
     let chosen = named(context.forced.or(timed.as_deref())).or_else(|| match context.tier {
         Tier::Plain => None,
+        _ if is_forced => cheapest(),
         Tier::Tiled => cheapest(),
         Tier::Winograd => named(Some(winograd::NAME)).or_else(cheapest),
         Tier::Auto => cheapest().filter(|c| c.cost < plain_cost(attached, context)),

@@ -4,12 +4,13 @@
 //! of the filters, and sums over tiles. All three interpolate at 0, 1, −1 and infinity.
 
 use super::conv2d::{Geometry, Pass};
-use super::product::{self, FORMS, Form, workspace_writer};
+use super::product::{self, FORMS, Means, workspace_writer};
 use super::{Candidate, Context};
 use crate::backend::gpu::caps::{Tier, Vendor};
 use crate::backend::gpu::lower::attach::Attached;
-use crate::backend::gpu::lower::contraction::{Contraction, Side, Split, matrix_side, tiled};
+use crate::backend::gpu::lower::contraction::{Contraction, Side, Split, Tile, matrix_side, tiled};
 use crate::backend::gpu::lower::shader::{Code, Dispatch, Module, Operand, WORKGROUP};
+use crate::backend::gpu::lower::staging::Element;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::precision::Precision;
@@ -52,7 +53,7 @@ struct Tiles {
     /// Images of a turn.
     images: usize,
     /// How the products are cut.
-    form: Form,
+    tile: Tile,
     split: Split,
 }
 
@@ -65,8 +66,8 @@ impl Tiles {
             _ => (image, out, g.before.map(|n| n as i64)),
         };
         let across = [result[0].div_ceil(2), result[1].div_ceil(2)];
-        let (form, split) = (FORMS[0].1, Split::whole(0));
-        Tiles { g, pass, source, result, before, across, images: g.batch, form, split }
+        let (tile, split) = (product::SMALL, Split::whole(0));
+        Tiles { g, pass, source, result, before, across, images: g.batch, tile, split }
     }
 
     fn turns(&self) -> usize {
@@ -169,18 +170,19 @@ pub fn candidate<'a>(attached: &'a Attached<'a>, context: &'a Context<'a>) -> Re
     }
     let mut best: Option<f64> = None;
     let whole = tiles.contraction(0);
-    for (_, form) in FORMS.into_iter().filter(|(_, form)| form.tile.is_some()) {
+    for (_, form) in FORMS {
+        let Means::Tile(tile) = form.means else { continue };
         // Only sums over tiles are long enough to be cut.
         if form.split && pass != Pass::FilterGrad {
             continue;
         }
         let context = Context { forced: None, ..*context };
-        let found = product::plan(std::slice::from_ref(&whole), form, &context);
+        let found = product::plan(std::slice::from_ref(&whole), form, Element::F32, &context);
         if let Some((cost, split)) = found
             && best.is_none_or(|least| cost < least)
         {
             best = Some(cost);
-            (tiles.form, tiles.split) = (form, split);
+            (tiles.tile, tiles.split) = (tile, split);
         }
     }
     let Some(products) = best.filter(|_| tiles.layout()[3] <= limit / 4 && tiles.turns() <= TURNS) else {
@@ -214,8 +216,7 @@ fn build(attached: &Attached, tiles: &Tiles, context: &Context) -> Code {
         } else {
             Split::whole(c.inner)
         };
-        let tile = tiles.form.tile.unwrap_or(product::SMALL);
-        dispatches.push(tiled(module, &c, tile, split, context.caps.vendor));
+        dispatches.push(tiled(module, &c, tiles.tile, Element::F32, split, context.caps.vendor));
         if tiles.pass != Pass::FilterGrad {
             dispatches.push(outputs(attached, tiles, turn));
         }
